@@ -1,0 +1,2 @@
+//! Makes a Linux host's eBPF packet filters match a TOML manifest.
+pub mod btf;
