@@ -1,2 +1,28 @@
 //! Makes a Linux host's eBPF packet filters match a TOML manifest.
+//!
+//! One road, one direction; each stage reads the one before it and returns a new value:
+//!
+//! ```text
+//! plan.toml ─parse▶ Manifest ┐
+//! *.o ──────parse▶ Objects ──┴resolve▶ Desired ┐
+//! kernel, bpffs ─────observe▶ Observed ────────┴plan▶ Plan ─▶ report        (--dry-run ends here)
+//!                                                     └apply▶ Outcome ─verify▶ report
+//! ```
+//!
+//! parse, resolve and plan are pure. `observe` only reads. `apply` is the one place that changes the kernel.
+
+pub mod apply;
 pub mod btf;
+pub mod desired;
+pub mod diag;
+pub mod elf;
+pub mod insn;
+pub mod kernel;
+pub mod kinds;
+pub mod manifest;
+pub mod names;
+pub mod observed;
+pub mod plan;
+pub mod record;
+pub mod report;
+pub mod spec;

@@ -1,0 +1,173 @@
+//! What should be: the manifest and its objects, resolved. Plain data, and the pure function that makes it.
+
+use crate::elf::{DataKind, ProgramKind};
+use crate::insn::Code;
+use crate::kernel::XdpMode;
+use crate::kinds::AttachType;
+use crate::names::{DeploymentName, Digest, LinkName, MapName, ObjectName, PinPath, ProgramName};
+use crate::spec::MapSpec;
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// A place in the manifest's text, in bytes.
+pub type Span = Range<usize>;
+
+/// Everything that one manifest wants on the host.
+#[derive(Debug, Clone)]
+pub struct Desired {
+    /// Name of the deployment.
+    pub name: DeploymentName,
+    /// The folder of its pins.
+    pub pin_root: PinPath,
+    /// The bpffs that holds it.
+    pub bpffs: PinPath,
+    /// What the pieces were made from, for the record.
+    pub objects: BTreeMap<ObjectName, Arc<ObjectFacts>>,
+    /// Maps, with those that only an object knows.
+    pub maps: BTreeMap<MapName, Arc<DesiredMap>>,
+    /// Programs, with those that only a tail call needs.
+    pub programs: BTreeMap<ProgramName, Arc<DesiredProgram>>,
+    /// Links.
+    pub links: BTreeMap<LinkName, Arc<DesiredLink>>,
+}
+
+/// What is known of an object file.
+#[derive(Debug, Clone)]
+pub struct ObjectFacts {
+    /// Name in the manifest.
+    pub name: ObjectName,
+    /// Path as the manifest writes it.
+    pub path: String,
+    /// Digest of the file.
+    pub sha256: Digest,
+    /// BTF as the kernel takes it, with a fingerprint for each program; `None` when the object has no
+    /// program that is wanted.
+    pub btf: Option<Vec<u8>>,
+}
+
+/// A map.
+#[derive(Debug, Clone)]
+pub struct DesiredMap {
+    /// Name.
+    pub name: MapName,
+    /// Where it comes from.
+    pub source: MapSource,
+    /// The table in the manifest, or the object's that defines the map.
+    pub span: Span,
+}
+
+/// Where a map comes from.
+#[derive(Debug, Clone)]
+pub enum MapSource {
+    /// We create it when it is not there.
+    Defined(MapDefinition),
+    /// Somebody else's, found by pin.
+    Pinned(PinPath, Option<MapSpec>),
+    /// Somebody else's, found by id.
+    Id(u32, Option<MapSpec>),
+}
+
+/// A map that we create.
+#[derive(Debug, Clone)]
+pub struct MapDefinition {
+    /// Its pin.
+    pub pin: PinPath,
+    /// The name that the kernel shows, at most 15 bytes.
+    pub kernel_name: String,
+    /// What is asked for.
+    pub spec: MapSpec,
+    /// The object whose BTF types `spec` speaks of; none for an inline map.
+    pub object: Option<ObjectName>,
+    /// The contents of a data section, and its kind.
+    pub data: Option<(DataKind, Arc<[u8]>)>,
+    /// The contents of a map of maps or of programs.
+    pub slots: BTreeMap<u32, SlotSource>,
+}
+
+/// What a slot holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SlotSource {
+    /// A map.
+    Map(MapName),
+    /// A program.
+    Program(ProgramName),
+}
+
+/// A program.
+#[derive(Debug, Clone)]
+pub struct DesiredProgram {
+    /// Name.
+    pub name: ProgramName,
+    /// Its pin.
+    pub pin: PinPath,
+    /// The object that it comes from.
+    pub object: ObjectName,
+    /// The function that it is.
+    pub function: String,
+    /// Type, attach type, flags.
+    pub kind: ProgramKind,
+    /// License text; empty when the object has none.
+    pub license: String,
+    /// Kernel version of the object; 0 when it has none.
+    pub kernel_version: u32,
+    /// Final instructions but for the maps.
+    pub code: Code,
+    /// The maps that the code's sites count: `maps[site.map]`. A map that no site uses has an entry, too.
+    pub maps: Vec<MapName>,
+    /// What makes it unchanged (DESIGN: instructions, map identities, constants, type, license).
+    pub fingerprint: Digest,
+    /// The table in the manifest.
+    pub span: Span,
+}
+
+impl DesiredProgram {
+    /// Returns the names of the maps that the program uses, each once, sorted.
+    pub fn uses(&self) -> Vec<&MapName> {
+        let mut names: Vec<_> = self.code.maps().into_iter().map(|index| &self.maps[index]).collect();
+        names.sort();
+        names.dedup();
+        names
+    }
+}
+
+/// A link.
+#[derive(Debug, Clone)]
+pub struct DesiredLink {
+    /// Name.
+    pub name: LinkName,
+    /// Its pin.
+    pub pin: PinPath,
+    /// The program that it runs.
+    pub program: ProgramName,
+    /// Where it is attached.
+    pub hook: Hook,
+    /// The table in the manifest.
+    pub span: Span,
+}
+
+/// Where a link is attached, as the manifest says it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Hook {
+    /// XDP on an interface.
+    Xdp {
+        /// Name of the interface.
+        interface: String,
+        /// Mode.
+        mode: XdpMode,
+    },
+    /// tcx on an interface.
+    Tc {
+        /// Name of the interface.
+        interface: String,
+        /// `tcx_ingress` or `tcx_egress`.
+        attach_type: AttachType,
+    },
+    /// A cgroup's hook.
+    Cgroup {
+        /// Absolute, or relative to the cgroup2 mount.
+        path: String,
+        /// Which of the cgroup's hooks.
+        attach_type: AttachType,
+    },
+}

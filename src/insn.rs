@@ -1,0 +1,211 @@
+//! Instructions: their layout, and the places in them that name a map.
+//!
+//! Here nothing knows of file descriptors but [`Code::patched`], which puts numbers that somebody else chose into place.
+
+use crate::names::Digest;
+
+/// One BPF instruction: 8 bytes in the file and for the kernel (`struct bpf_insn`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Insn {
+    /// Operation.
+    pub code: u8,
+    /// Destination register.
+    pub dst: u8,
+    /// Source register, or the kind of a pseudo value.
+    pub src: u8,
+    /// Jump offset or memory offset.
+    pub off: i16,
+    /// Immediate value.
+    pub imm: i32,
+}
+
+/// `BPF_LD | BPF_IMM | BPF_DW`: the first half of a 16-byte load.
+pub const LD_IMM64: u8 = 0x18;
+/// `BPF_JMP | BPF_CALL`
+pub const CALL: u8 = 0x85;
+/// `BPF_JMP | BPF_EXIT`
+pub const EXIT: u8 = 0x95;
+/// In `src` of an [`LD_IMM64`]: `imm` is a map's file descriptor.
+pub const PSEUDO_MAP_FD: u8 = 1;
+/// In `src` of an [`LD_IMM64`]: `imm` is a map's file descriptor, the second `imm` an offset in its value.
+pub const PSEUDO_MAP_VALUE: u8 = 2;
+/// In `src` of an [`LD_IMM64`]: `imm` is the distance to a function, for callbacks.
+pub const PSEUDO_FUNC: u8 = 4;
+/// In `src` of a [`CALL`]: `imm` is the distance to a function.
+pub const PSEUDO_CALL: u8 = 1;
+
+impl Insn {
+    /// Size in bytes.
+    pub const SIZE: usize = 8;
+
+    /// Reads one little-endian instruction.
+    pub fn decode(bytes: [u8; Self::SIZE]) -> Self {
+        let [code, regs, o0, o1, i0, i1, i2, i3] = bytes;
+        Self {
+            code,
+            dst: regs & 0xf,
+            src: regs >> 4,
+            off: i16::from_le_bytes([o0, o1]),
+            imm: i32::from_le_bytes([i0, i1, i2, i3]),
+        }
+    }
+
+    /// Writes one little-endian instruction.
+    pub fn encode(self) -> [u8; Self::SIZE] {
+        let [o0, o1] = self.off.to_le_bytes();
+        let [i0, i1, i2, i3] = self.imm.to_le_bytes();
+        [self.code, (self.dst & 0xf) | (self.src << 4), o0, o1, i0, i1, i2, i3]
+    }
+
+    /// Returns whether this is the first half of a 16-byte load.
+    pub fn is_ld_imm64(self) -> bool {
+        self.code == LD_IMM64
+    }
+}
+
+/// What stands at a [`Site`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum SiteKind {
+    /// The map itself ([`PSEUDO_MAP_FD`]).
+    Map,
+    /// The address of a byte in the map's first value ([`PSEUDO_MAP_VALUE`]).
+    Value {
+        /// Byte offset in the value.
+        offset: u32,
+    },
+}
+
+/// An [`LD_IMM64`] that needs a map before the program can be loaded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Site {
+    /// Index of the instruction.
+    pub insn: usize,
+    /// Index of the map in its object's list of maps.
+    pub map: usize,
+    /// What the instruction loads.
+    pub kind: SiteKind,
+}
+
+/// One `func_info` record of the kernel: a function starts here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FuncRecord {
+    /// Index of the function's first instruction.
+    pub insn: u32,
+    /// The function's type in the object's BTF.
+    pub type_id: u32,
+}
+
+/// One `line_info` record of the kernel: from here on this source line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LineRecord {
+    /// Index of the instruction.
+    pub insn: u32,
+    /// Offset of the file name in the BTF strings.
+    pub file: u32,
+    /// Offset of the source text in the BTF strings.
+    pub text: u32,
+    /// Line number, from 1.
+    pub line: u32,
+    /// Column number, from 1; 0 when unknown.
+    pub column: u32,
+}
+
+/// The final instructions of one program with its subprograms, but for the maps.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Code {
+    /// The main function first, then every subprogram once.
+    pub insns: Vec<Insn>,
+    /// Every place that needs a map, by rising `insn`.
+    pub sites: Vec<Site>,
+    /// Function records by rising `insn`; empty, or one for each function.
+    pub funcs: Vec<FuncRecord>,
+    /// Line records by rising `insn`.
+    pub lines: Vec<LineRecord>,
+}
+
+impl Code {
+    /// Returns the indices of the maps used, each once, by first use.
+    pub fn maps(&self) -> Vec<usize> {
+        let mut seen = Vec::new();
+        for site in &self.sites {
+            if !seen.contains(&site.map) {
+                seen.push(site.map);
+            }
+        }
+        seen
+    }
+
+    /// Returns the instructions as the kernel takes them; `fd` gives the descriptor number of each map.
+    pub fn patched(&self, fd: impl Fn(usize) -> i32) -> Vec<Insn> {
+        let mut insns = self.insns.clone();
+        for site in &self.sites {
+            let [first, second] = &mut insns[site.insn..site.insn + 2] else { unreachable!("a slice of two") };
+            first.imm = fd(site.map);
+            (first.src, second.imm) = match site.kind {
+                SiteKind::Map => (PSEUDO_MAP_FD, 0),
+                SiteKind::Value { offset } => (PSEUDO_MAP_VALUE, offset.cast_signed()),
+            };
+        }
+        insns
+    }
+
+    /// Digests what the program does: each instruction, with the identity of its map at each site.
+    ///
+    /// Unlike the kernel's tag this tells two maps, and two offsets in one map, apart.
+    pub fn digest(&self, identity: impl Fn(usize) -> String) -> Digest {
+        let mut bytes = Vec::with_capacity(self.insns.len() * Insn::SIZE);
+        for insn in self.patched(|_| 0) {
+            bytes.extend(insn.encode());
+        }
+        for site in &self.sites {
+            bytes.extend(format!("\n{}={}", site.insn, identity(site.map)).into_bytes());
+        }
+        Digest::of(&bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_instruction_keeps_its_bytes() {
+        let bytes = [0x18, 0x21, 0xfe, 0xff, 0x78, 0x56, 0x34, 0x92];
+        let insn = Insn::decode(bytes);
+        assert_eq!((insn.dst, insn.src, insn.off), (1, 2, -2));
+        assert_eq!(insn.encode(), bytes);
+    }
+
+    #[test]
+    fn the_digest_tells_maps_and_offsets_apart() {
+        let site = |map, kind| Code {
+            insns: vec![Insn { code: LD_IMM64, ..Insn::default() }, Insn::default()],
+            sites: vec![Site { insn: 0, map, kind }],
+            ..Code::default()
+        };
+        let name = |map: usize| format!("map{map}");
+        let digests = [
+            site(0, SiteKind::Map).digest(name),
+            site(1, SiteKind::Map).digest(name),
+            site(0, SiteKind::Value { offset: 0 }).digest(name),
+            site(0, SiteKind::Value { offset: 4 }).digest(name),
+        ];
+        for (i, a) in digests.iter().enumerate() {
+            for b in &digests[i + 1..] {
+                assert_ne!(a, b);
+            }
+        }
+    }
+
+    #[test]
+    fn patching_puts_descriptors_in_place() {
+        let code = Code {
+            insns: vec![Insn { code: LD_IMM64, ..Insn::default() }, Insn::default()],
+            sites: vec![Site { insn: 0, map: 0, kind: SiteKind::Value { offset: 8 } }],
+            ..Code::default()
+        };
+        let insns = code.patched(|_| 42);
+        assert_eq!((insns[0].src, insns[0].imm, insns[1].imm), (PSEUDO_MAP_VALUE, 42, 8));
+        assert_eq!(code.maps(), [0]);
+    }
+}

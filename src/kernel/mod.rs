@@ -1,0 +1,279 @@
+//! The boundary to the kernel: one method for one command. A method does, it never decides.
+//!
+//! Reading methods take `&self` and writing methods `&mut self`, so that a dry run, which only has `&impl Kernel`,
+//! cannot change anything.
+
+pub mod fake;
+pub mod linux;
+mod netlink;
+mod sys;
+
+use crate::insn::{FuncRecord, Insn, LineRecord};
+use crate::kinds::{AttachType, MapType, ProgramType};
+use crate::names::PinPath;
+use crate::spec::Host;
+use std::fmt;
+use std::io;
+use std::path::Path;
+
+/// What a pin, or a descriptor, stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ObjectKind {
+    /// A map.
+    Map,
+    /// A program.
+    Program,
+    /// A link.
+    Link,
+}
+
+impl fmt::Display for ObjectKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Map => "map",
+            Self::Program => "program",
+            Self::Link => "link",
+        })
+    }
+}
+
+/// `struct bpf_map_info`, and `frozen`, which only `/proc/self/fdinfo` tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the kernel's own names")]
+pub struct MapInfo {
+    pub id: u32,
+    pub map_type: MapType,
+    pub key_size: u32,
+    pub value_size: u32,
+    pub max_entries: u32,
+    pub flags: u32,
+    pub map_extra: u64,
+    pub name: String,
+    /// 0 for a map without BTF.
+    pub btf_id: u32,
+    pub key_type_id: u32,
+    pub value_type_id: u32,
+    pub frozen: bool,
+}
+
+/// `struct bpf_prog_info`, as far as it identifies a program.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the kernel's own names")]
+pub struct ProgramInfo {
+    pub id: u32,
+    pub program_type: ProgramType,
+    pub tag: [u8; 8],
+    /// At most 15 bytes.
+    pub name: String,
+    /// By first use in the program.
+    pub map_ids: Vec<u32>,
+    /// 0 for a program without BTF.
+    pub btf_id: u32,
+    /// Nanoseconds since boot.
+    pub load_time: u64,
+}
+
+/// `struct bpf_link_info`: what is attached, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LinkInfo {
+    /// Id of the link.
+    pub id: u32,
+    /// Id of the program that it runs.
+    pub program_id: u32,
+    /// Where it is attached.
+    pub hook: HookInfo,
+}
+
+/// Where a link is attached, as the kernel says it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HookInfo {
+    /// An XDP hook. The index is 0 when the interface is gone.
+    Xdp {
+        /// Index of the interface.
+        ifindex: u32,
+    },
+    /// A tcx hook. The index is 0 when the interface is gone.
+    Tcx {
+        /// Index of the interface.
+        ifindex: u32,
+        /// `tcx_ingress` or `tcx_egress`.
+        attach_type: AttachType,
+    },
+    /// A cgroup hook. The id is 0 when the cgroup is gone.
+    Cgroup {
+        /// The cgroup's id, which is its inode number.
+        cgroup_id: u64,
+        /// Which of the cgroup's hooks.
+        attach_type: AttachType,
+    },
+    /// A kind of link that we do not make: its `enum bpf_link_type` number.
+    Other(u32),
+}
+
+/// The mode of an XDP program on an interface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum XdpMode {
+    /// The driver's where it has one, else the generic one.
+    Auto,
+    /// In the driver.
+    Native,
+    /// In the network stack, for any interface.
+    Generic,
+    /// In the network card.
+    Offload,
+}
+
+/// An interface as netlink tells it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Interface {
+    /// Its index.
+    pub index: u32,
+    /// The XDP programs on it: mode (never `Auto`) and program id.
+    pub xdp: Vec<(XdpMode, u32)>,
+}
+
+/// What `BPF_MAP_CREATE` is asked for.
+#[derive(Debug)]
+#[allow(missing_docs, reason = "the kernel's own names")]
+pub struct MapRequest<'a, Fd> {
+    /// At most 15 bytes of letters, digits, `_` and `.`.
+    pub name: &'a str,
+    pub map_type: MapType,
+    pub key_size: u32,
+    pub value_size: u32,
+    pub max_entries: u32,
+    pub flags: u32,
+    pub numa_node: u32,
+    pub map_extra: u64,
+    /// The template of a map of maps.
+    pub inner: Option<&'a Fd>,
+    /// BTF with the ids of the key's and the value's type.
+    pub types: Option<(&'a Fd, u32, u32)>,
+}
+
+/// What `BPF_PROG_LOAD` is asked for.
+#[derive(Debug)]
+#[allow(missing_docs, reason = "the kernel's own names")]
+pub struct ProgramRequest<'a, Fd> {
+    /// At most 15 bytes of letters, digits, `_` and `.`.
+    pub name: &'a str,
+    pub program_type: ProgramType,
+    pub expected_attach_type: AttachType,
+    pub flags: u32,
+    pub insns: &'a [Insn],
+    pub license: &'a str,
+    pub kernel_version: u32,
+    pub btf: Option<&'a Fd>,
+    pub funcs: &'a [FuncRecord],
+    pub lines: &'a [LineRecord],
+}
+
+/// The verifier's or the kernel's refusal of a program.
+#[derive(Debug)]
+pub struct LoadError {
+    /// The error of the system call.
+    pub error: io::Error,
+    /// The verifier's whole log; empty when the verifier never ran.
+    pub log: String,
+}
+
+/// Where `BPF_LINK_CREATE` attaches a program.
+#[derive(Debug)]
+pub enum HookRequest<'a, Fd> {
+    /// An XDP hook.
+    Xdp {
+        /// Index of the interface.
+        ifindex: u32,
+        /// Mode.
+        mode: XdpMode,
+    },
+    /// A tcx hook, behind the programs that are there.
+    Tcx {
+        /// Index of the interface.
+        ifindex: u32,
+        /// `tcx_ingress` or `tcx_egress`.
+        attach_type: AttachType,
+    },
+    /// A cgroup hook, behind the programs that are there.
+    Cgroup {
+        /// The open cgroup folder.
+        cgroup: &'a Fd,
+        /// Which of the cgroup's hooks.
+        attach_type: AttachType,
+    },
+}
+
+/// The commands that we use. Paths are taken as they are; errors are the kernel's.
+pub trait Kernel {
+    /// An open map, program, link, BTF or cgroup, closed when dropped.
+    type Fd: fmt::Debug;
+
+    /// Tells what decides the shape of maps.
+    fn host(&self) -> io::Result<Host>;
+
+    /// Tells whether the folder is on a bpffs; `NotFound` when it does not exist.
+    fn is_bpffs(&self, path: &PinPath) -> io::Result<bool>;
+    /// Mounts a bpffs on the folder.
+    fn mount_bpffs(&mut self, at: &PinPath) -> io::Result<()>;
+    /// Lists the names in a folder, sorted.
+    fn list(&self, directory: &PinPath) -> io::Result<Vec<String>>;
+    /// Makes one folder.
+    fn make_directory(&mut self, path: &PinPath) -> io::Result<()>;
+    /// Removes one empty folder.
+    fn remove_directory(&mut self, path: &PinPath) -> io::Result<()>;
+    /// Removes a pin.
+    fn unpin(&mut self, path: &PinPath) -> io::Result<()>;
+    /// Renames a pin over another name, atomically.
+    fn rename(&mut self, from: &PinPath, to: &PinPath) -> io::Result<()>;
+
+    /// Opens a pin and tells what it is (`BPF_OBJ_GET`); `NotFound` when there is none.
+    fn open_pin(&self, path: &PinPath) -> io::Result<(ObjectKind, Self::Fd)>;
+    /// Pins a map, program or link (`BPF_OBJ_PIN`).
+    fn pin(&mut self, fd: &Self::Fd, path: &PinPath) -> io::Result<()>;
+
+    /// `BPF_MAP_CREATE`
+    fn create_map(&mut self, request: &MapRequest<'_, Self::Fd>) -> io::Result<Self::Fd>;
+    /// `BPF_MAP_GET_FD_BY_ID`; `NotFound` when there is none.
+    fn map_by_id(&self, id: u32) -> io::Result<Self::Fd>;
+    /// `BPF_OBJ_GET_INFO_BY_FD` and fdinfo.
+    fn map_info(&self, map: &Self::Fd) -> io::Result<MapInfo>;
+    /// `BPF_MAP_LOOKUP_ELEM`; `value_len` is the whole value, all CPUs of a per-CPU map.
+    fn lookup(&self, map: &Self::Fd, key: &[u8], value_len: usize) -> io::Result<Option<Vec<u8>>>;
+    /// `BPF_MAP_GET_NEXT_KEY`; `None` asks for the first one.
+    fn next_key(&self, map: &Self::Fd, key: Option<&[u8]>, key_len: usize) -> io::Result<Option<Vec<u8>>>;
+    /// `BPF_MAP_UPDATE_ELEM` with data.
+    fn update(&mut self, map: &Self::Fd, key: &[u8], value: &[u8]) -> io::Result<()>;
+    /// `BPF_MAP_UPDATE_ELEM` of a map of maps or of programs.
+    fn update_slot(&mut self, map: &Self::Fd, key: u32, target: &Self::Fd) -> io::Result<()>;
+    /// `BPF_MAP_FREEZE`
+    fn freeze(&mut self, map: &Self::Fd) -> io::Result<()>;
+
+    /// `BPF_BTF_LOAD`; the error text is the kernel's log.
+    fn load_btf(&mut self, btf: &[u8]) -> Result<Self::Fd, LoadError>;
+    /// The bytes of a BTF object (`BPF_BTF_GET_FD_BY_ID`, `BPF_OBJ_GET_INFO_BY_FD`).
+    fn btf(&self, id: u32) -> io::Result<Vec<u8>>;
+
+    /// `BPF_PROG_LOAD`; when it fails, once more with a log that grows until it fits.
+    fn load_program(&mut self, request: &ProgramRequest<'_, Self::Fd>) -> Result<Self::Fd, LoadError>;
+    /// `BPF_PROG_GET_FD_BY_ID`; `NotFound` when there is none.
+    fn program_by_id(&self, id: u32) -> io::Result<Self::Fd>;
+    /// `BPF_OBJ_GET_INFO_BY_FD`
+    fn program_info(&self, program: &Self::Fd) -> io::Result<ProgramInfo>;
+
+    /// Looks an interface up; `None` when there is none.
+    fn interface(&self, name: &str) -> io::Result<Option<Interface>>;
+    /// Returns where the cgroup2 hierarchy is mounted; `None` when it is not.
+    fn cgroup_mount(&self) -> io::Result<Option<std::path::PathBuf>>;
+    /// Opens a cgroup folder and tells its id; `NotFound` when there is none.
+    fn open_cgroup(&self, path: &Path) -> io::Result<(Self::Fd, u64)>;
+
+    /// `BPF_LINK_CREATE`
+    fn create_link(&mut self, program: &Self::Fd, hook: &HookRequest<'_, Self::Fd>) -> io::Result<Self::Fd>;
+    /// `BPF_LINK_UPDATE` with the old program expected.
+    fn update_link(&mut self, link: &Self::Fd, program: &Self::Fd, old: &Self::Fd) -> io::Result<()>;
+    /// `BPF_LINK_DETACH`
+    fn detach_link(&mut self, link: &Self::Fd) -> io::Result<()>;
+    /// `BPF_OBJ_GET_INFO_BY_FD`
+    fn link_info(&self, link: &Self::Fd) -> io::Result<LinkInfo>;
+}

@@ -1,0 +1,203 @@
+//! The kernel's numbered kinds: map, program and attach types, as tables of `linux/bpf.h` (6.18).
+//!
+//! A number that the table does not know is kept: a newer kernel may know it.
+
+use std::fmt;
+
+macro_rules! kernel_enum {
+    ($(#[$doc:meta])* $name:ident { $($constant:ident = $value:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(pub u32);
+
+        #[allow(missing_docs, reason = "the kernel's own names")]
+        impl $name {
+            $(pub const $constant: Self = Self($value);)*
+
+            const TABLE: &[(u32, &str)] = &[$(($value, stringify!($constant)),)*];
+
+            /// Looks a name up, in lower or upper case, as the kernel's constant without its prefix.
+            pub fn from_name(name: &str) -> Option<Self> {
+                Self::TABLE.iter().find(|(_, known)| known.eq_ignore_ascii_case(name)).map(|row| Self(row.0))
+            }
+
+            /// Returns every known name in lower case, in the kernel's order.
+            pub fn names() -> impl Iterator<Item = String> {
+                Self::TABLE.iter().map(|(_, name)| name.to_ascii_lowercase())
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                match Self::TABLE.iter().find(|(value, _)| *value == self.0) {
+                    Some((_, name)) => f.write_str(&name.to_ascii_lowercase()),
+                    None => write!(f, "{} (unknown)", self.0),
+                }
+            }
+        }
+
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+    };
+}
+
+kernel_enum!(
+    /// `enum bpf_map_type` of `linux/bpf.h`.
+    MapType {
+        UNSPEC = 0,
+        HASH = 1,
+        ARRAY = 2,
+        PROG_ARRAY = 3,
+        PERF_EVENT_ARRAY = 4,
+        PERCPU_HASH = 5,
+        PERCPU_ARRAY = 6,
+        STACK_TRACE = 7,
+        CGROUP_ARRAY = 8,
+        LRU_HASH = 9,
+        LRU_PERCPU_HASH = 10,
+        LPM_TRIE = 11,
+        ARRAY_OF_MAPS = 12,
+        HASH_OF_MAPS = 13,
+        DEVMAP = 14,
+        SOCKMAP = 15,
+        CPUMAP = 16,
+        XSKMAP = 17,
+        SOCKHASH = 18,
+        CGROUP_STORAGE = 19,
+        REUSEPORT_SOCKARRAY = 20,
+        PERCPU_CGROUP_STORAGE = 21,
+        QUEUE = 22,
+        STACK = 23,
+        SK_STORAGE = 24,
+        DEVMAP_HASH = 25,
+        STRUCT_OPS = 26,
+        RINGBUF = 27,
+        INODE_STORAGE = 28,
+        TASK_STORAGE = 29,
+        BLOOM_FILTER = 30,
+        USER_RINGBUF = 31,
+        CGRP_STORAGE = 32,
+        ARENA = 33,
+    }
+);
+
+kernel_enum!(
+    /// `enum bpf_prog_type` of `linux/bpf.h`.
+    ProgramType {
+        UNSPEC = 0,
+        SOCKET_FILTER = 1,
+        KPROBE = 2,
+        SCHED_CLS = 3,
+        SCHED_ACT = 4,
+        TRACEPOINT = 5,
+        XDP = 6,
+        PERF_EVENT = 7,
+        CGROUP_SKB = 8,
+        CGROUP_SOCK = 9,
+        LWT_IN = 10,
+        LWT_OUT = 11,
+        LWT_XMIT = 12,
+        SOCK_OPS = 13,
+        SK_SKB = 14,
+        CGROUP_DEVICE = 15,
+        SK_MSG = 16,
+        RAW_TRACEPOINT = 17,
+        CGROUP_SOCK_ADDR = 18,
+        LWT_SEG6LOCAL = 19,
+        LIRC_MODE2 = 20,
+        SK_REUSEPORT = 21,
+        FLOW_DISSECTOR = 22,
+        CGROUP_SYSCTL = 23,
+        RAW_TRACEPOINT_WRITABLE = 24,
+        CGROUP_SOCKOPT = 25,
+        TRACING = 26,
+        STRUCT_OPS = 27,
+        EXT = 28,
+        LSM = 29,
+        SK_LOOKUP = 30,
+        SYSCALL = 31,
+        NETFILTER = 32,
+    }
+);
+
+kernel_enum!(
+    /// `enum bpf_attach_type` of `linux/bpf.h`.
+    AttachType {
+        CGROUP_INET_INGRESS = 0,
+        CGROUP_INET_EGRESS = 1,
+        CGROUP_INET_SOCK_CREATE = 2,
+        CGROUP_SOCK_OPS = 3,
+        SK_SKB_STREAM_PARSER = 4,
+        SK_SKB_STREAM_VERDICT = 5,
+        CGROUP_DEVICE = 6,
+        SK_MSG_VERDICT = 7,
+        CGROUP_INET4_BIND = 8,
+        CGROUP_INET6_BIND = 9,
+        CGROUP_INET4_CONNECT = 10,
+        CGROUP_INET6_CONNECT = 11,
+        CGROUP_INET4_POST_BIND = 12,
+        CGROUP_INET6_POST_BIND = 13,
+        CGROUP_UDP4_SENDMSG = 14,
+        CGROUP_UDP6_SENDMSG = 15,
+        LIRC_MODE2 = 16,
+        FLOW_DISSECTOR = 17,
+        CGROUP_SYSCTL = 18,
+        CGROUP_UDP4_RECVMSG = 19,
+        CGROUP_UDP6_RECVMSG = 20,
+        CGROUP_GETSOCKOPT = 21,
+        CGROUP_SETSOCKOPT = 22,
+        TRACE_RAW_TP = 23,
+        TRACE_FENTRY = 24,
+        TRACE_FEXIT = 25,
+        MODIFY_RETURN = 26,
+        LSM_MAC = 27,
+        TRACE_ITER = 28,
+        CGROUP_INET4_GETPEERNAME = 29,
+        CGROUP_INET6_GETPEERNAME = 30,
+        CGROUP_INET4_GETSOCKNAME = 31,
+        CGROUP_INET6_GETSOCKNAME = 32,
+        XDP_DEVMAP = 33,
+        CGROUP_INET_SOCK_RELEASE = 34,
+        XDP_CPUMAP = 35,
+        SK_LOOKUP = 36,
+        XDP = 37,
+        SK_SKB_VERDICT = 38,
+        SK_REUSEPORT_SELECT = 39,
+        SK_REUSEPORT_SELECT_OR_MIGRATE = 40,
+        PERF_EVENT = 41,
+        TRACE_KPROBE_MULTI = 42,
+        LSM_CGROUP = 43,
+        STRUCT_OPS = 44,
+        NETFILTER = 45,
+        TCX_INGRESS = 46,
+        TCX_EGRESS = 47,
+        TRACE_UPROBE_MULTI = 48,
+        CGROUP_UNIX_CONNECT = 49,
+        CGROUP_UNIX_SENDMSG = 50,
+        CGROUP_UNIX_RECVMSG = 51,
+        CGROUP_UNIX_GETPEERNAME = 52,
+        CGROUP_UNIX_GETSOCKNAME = 53,
+        NETKIT_PRIMARY = 54,
+        NETKIT_PEER = 55,
+        TRACE_KPROBE_SESSION = 56,
+        TRACE_UPROBE_SESSION = 57,
+    }
+);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_go_both_ways() {
+        for name in MapType::names() {
+            assert_eq!(MapType::from_name(&name).unwrap().to_string(), name);
+        }
+        assert_eq!(AttachType::from_name("cgroup_inet4_connect"), Some(AttachType::CGROUP_INET4_CONNECT));
+        assert_eq!(ProgramType(99).to_string(), "99 (unknown)");
+        assert_eq!(ProgramType::from_name("nonsense"), None);
+    }
+}

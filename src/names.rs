@@ -1,0 +1,327 @@
+//! One type for each kind of name. A name is checked where it is made and trusted afterwards.
+//!
+//! What names mean (which map a name stands for, whether it exists) is not decided here.
+
+use serde::Serialize;
+use std::fmt;
+
+/// Why a text is not a name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NameError {
+    /// The text is empty.
+    Empty,
+    /// The text is longer than `NAME_MAX` allows for a bpffs entry with room for our suffixes.
+    TooLong(usize),
+    /// The text holds a character that cannot stand in an address or a pin path.
+    BadCharacter(char),
+    /// A pin path that does not start with `/`.
+    NotAbsolute,
+    /// A pin path component that bpffs refuses or that leaves its folder: empty, or with a `.`.
+    BadComponent(String),
+}
+
+impl fmt::Display for NameError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => f.write_str("a name cannot be empty"),
+            Self::TooLong(len) => write!(f, "{len} bytes are too long, {MAX_NAME} are allowed"),
+            Self::BadCharacter(c) => {
+                write!(f, "`{}` is not allowed: use letters, digits, `_` and `-`", c.escape_default())
+            }
+            Self::NotAbsolute => f.write_str("the path must start with `/`"),
+            Self::BadComponent(part) if part.is_empty() => f.write_str("the path has an empty part"),
+            Self::BadComponent(part) => write!(f, "bpffs refuses names with a `.`, and `{part}` has one"),
+        }
+    }
+}
+
+impl std::error::Error for NameError {}
+
+/// Longest name in bytes: `NAME_MAX` is 255, and private pins join and escape names.
+const MAX_NAME: usize = 64;
+
+/// Longest path in bytes that the kernel takes (`PATH_MAX` with its NUL is 4096).
+const MAX_PATH: usize = 4095;
+
+fn check(text: &str) -> Result<(), NameError> {
+    if text.is_empty() {
+        return Err(NameError::Empty);
+    }
+    if text.len() > MAX_NAME {
+        return Err(NameError::TooLong(text.len()));
+    }
+    match text.chars().find(|c| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '-'))) {
+        Some(c) => Err(NameError::BadCharacter(c)),
+        None => Ok(()),
+    }
+}
+
+macro_rules! name {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+        #[serde(transparent)]
+        pub struct $name(String);
+
+        impl $name {
+            /// Checks the text as the manifest writes it: letters, digits, `_` and `-`, at most 64 bytes.
+            pub fn new(text: &str) -> Result<Self, NameError> {
+                check(text).map(|()| Self(text.to_owned()))
+            }
+
+            /// Returns the name as text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+name!(
+    /// A deployment: everything that one manifest manages.
+    DeploymentName
+);
+name!(
+    /// An object (an ELF file) as the manifest calls it.
+    ObjectName
+);
+name!(
+    /// A map: as the manifest calls it, or `OBJECT:SYMBOL` for a map that only its object knows.
+    MapName
+);
+name!(
+    /// A program: as the manifest calls it, or `OBJECT:FUNCTION` for one that only a tail call needs.
+    ProgramName
+);
+name!(
+    /// A link as the manifest calls it.
+    LinkName
+);
+
+impl MapName {
+    /// Names a map that no `[map]` of the manifest names, for example `filter:.rodata`.
+    pub fn private(object: &ObjectName, symbol: &str) -> Self {
+        Self(format!("{object}:{symbol}"))
+    }
+}
+
+impl ProgramName {
+    /// Names a program that no `[program]` of the manifest names, for example `filter:tail_0`.
+    pub fn private(object: &ObjectName, function: &str) -> Self {
+        Self(format!("{object}:{function}"))
+    }
+}
+
+/// What a plan line or a message is about, written exactly as the table header in the manifest.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Address {
+    /// A folder of bpffs, or the mount itself.
+    Directory(PinPath),
+    /// `object.NAME`
+    Object(ObjectName),
+    /// `map.NAME`
+    Map(MapName),
+    /// `program.NAME`
+    Program(ProgramName),
+    /// `link.NAME`
+    Link(LinkName),
+    /// The record of the deployment.
+    Record,
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Directory(path) => write!(f, "directory {path}"),
+            Self::Object(name) => write!(f, "object.{name}"),
+            Self::Map(name) => write!(f, "map.{name}"),
+            Self::Program(name) => write!(f, "program.{name}"),
+            Self::Link(name) => write!(f, "link.{name}"),
+            Self::Record => f.write_str("record"),
+        }
+    }
+}
+
+impl Serialize for Address {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// An absolute path that may be a pin or a folder of pins. Whether it is below a bpffs is for the host to say.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
+pub struct PinPath(String);
+
+impl PinPath {
+    /// Checks an absolute path: no empty parts, no `.` and no `..` (a trailing `/` is dropped).
+    pub fn new(text: &str) -> Result<Self, NameError> {
+        let Some(rest) = text.strip_prefix('/') else {
+            return Err(NameError::NotAbsolute);
+        };
+        if text.len() > MAX_PATH {
+            return Err(NameError::TooLong(text.len()));
+        }
+        let rest = rest.strip_suffix('/').unwrap_or(rest);
+        for part in rest.split('/') {
+            if part.is_empty() || part == "." || part == ".." {
+                return Err(NameError::BadComponent(part.to_owned()));
+            }
+            if part.len() > 255 {
+                return Err(NameError::TooLong(part.len()));
+            }
+            if let Some(c) = part.chars().find(|c| c.is_control()) {
+                return Err(NameError::BadCharacter(c));
+            }
+        }
+        Ok(Self(format!("/{rest}")))
+    }
+
+    /// Returns this path with one more part; every byte that bpffs or a path refuses is written as `%xx`.
+    pub fn join(&self, part: &str) -> Self {
+        let mut path = self.0.clone();
+        path.push('/');
+        for c in part.chars() {
+            match c {
+                '.' | '/' | '%' | '\0'..='\x1f' | '\x7f' => {
+                    path.push_str(&format!("%{:02x}", c as u32));
+                }
+                _ => path.push(c),
+            }
+        }
+        Self(path)
+    }
+
+    /// Reads `text` as the manifest writes a pin: absolute, or relative to this folder.
+    pub fn resolve(&self, text: &str) -> Result<Self, NameError> {
+        if text.starts_with('/') {
+            return Self::new(text);
+        }
+        if let Some(part) = text.split('/').find(|part| part.contains('.')) {
+            return Err(NameError::BadComponent(part.to_owned()));
+        }
+        Self::new(&format!("{self}/{text}"))
+    }
+
+    /// Returns the folder that holds this path, or `None` for a path directly below `/`.
+    pub fn parent(&self) -> Option<Self> {
+        match self.0.rfind('/') {
+            Some(0) | None => None,
+            Some(at) => Some(Self(self.0[..at].to_owned())),
+        }
+    }
+
+    /// Returns the last part of the path.
+    pub fn file_name(&self) -> &str {
+        self.0.rsplit('/').next().unwrap_or("")
+    }
+
+    /// Returns whether this path is `folder` or lies below it.
+    pub fn is_below(&self, folder: &Self) -> bool {
+        self.0.strip_prefix(&folder.0).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+
+    /// Returns the path as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for PinPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A SHA-256 digest.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Digest([u8; 32]);
+
+impl Digest {
+    /// Digests the bytes.
+    pub fn of(bytes: &[u8]) -> Self {
+        use sha2::Digest as _;
+        Self(sha2::Sha256::digest(bytes).into())
+    }
+
+    /// Reads 64 hexadecimal digits.
+    pub fn parse(text: &str) -> Option<Self> {
+        if text.len() != 64 || !text.is_ascii() {
+            return None;
+        }
+        let mut bytes = [0; 32];
+        for (i, byte) in bytes.iter_mut().enumerate() {
+            *byte = u8::from_str_radix(&text[2 * i..2 * i + 2], 16).ok()?;
+        }
+        Some(Self(bytes))
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "sha256:{self}")
+    }
+}
+
+impl Serialize for Digest {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for Digest {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).ok_or_else(|| serde::de::Error::custom("a digest is 64 hexadecimal digits"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names() {
+        for (text, good) in [("a", true), ("edge-1_b", true), ("", false), ("a.b", false), ("a/b", false), ("ä", false)]
+        {
+            assert_eq!(MapName::new(text).is_ok(), good, "{text:?}");
+        }
+        assert!(MapName::new(&"x".repeat(64)).is_ok());
+        assert!(MapName::new(&"x".repeat(65)).is_err());
+    }
+
+    #[test]
+    fn pin_paths() {
+        let root = PinPath::new("/sys/fs/bpf/edge/").unwrap();
+        assert_eq!(root.as_str(), "/sys/fs/bpf/edge");
+        assert_eq!(root.join(".rodata.str/1%").as_str(), "/sys/fs/bpf/edge/%2erodata%2estr%2f1%25");
+        assert_eq!(root.resolve("maps/a").unwrap().as_str(), "/sys/fs/bpf/edge/maps/a");
+        assert_eq!(root.resolve("/sys/fs/bpf/x").unwrap().as_str(), "/sys/fs/bpf/x");
+        for bad in ["", "../x", "maps/a.b", "maps//a", "/", "/a/../b"] {
+            assert!(root.resolve(bad).is_err(), "{bad:?}");
+        }
+        assert!(root.join("maps").is_below(&root));
+        assert!(!PinPath::new("/sys/fs/bpf/edge2").unwrap().is_below(&root));
+        assert_eq!(root.parent().unwrap().as_str(), "/sys/fs/bpf");
+    }
+
+    #[test]
+    fn digests() {
+        let digest = Digest::of(b"");
+        assert_eq!(digest.to_string(), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+        assert_eq!(Digest::parse(&digest.to_string()), Some(digest));
+        assert_eq!(Digest::parse("é"), None);
+    }
+}

@@ -1,0 +1,1 @@
+//! The graph of a plan and its order: stable, and a cycle names its whole circle.

@@ -1,0 +1,374 @@
+//! The plan: a list of actions, each with its reasons, that apply executes from first to last.
+//!
+//! Pure. Actions name things; file descriptors exist only while applying.
+
+pub mod graph;
+
+use crate::desired::{DesiredLink, DesiredMap, DesiredProgram, ObjectFacts, Span};
+use crate::names::{Address, DeploymentName, LinkName, MapName, PinPath, ProgramName};
+use crate::record::Record;
+use crate::spec::Difference;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Everything an apply does, in order.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// The deployment.
+    pub deployment: DeploymentName,
+    /// The folder of its pins.
+    pub pin_root: PinPath,
+    /// Which way it was made.
+    pub mode: Mode,
+    /// The objects that programs and maps come from.
+    pub objects: BTreeMap<crate::names::ObjectName, Arc<ObjectFacts>>,
+    /// What to do, first to last; reuse is listed, too.
+    pub steps: Vec<Step>,
+}
+
+/// Whether a plan knows the host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// Made against the kernel and bpffs.
+    Live,
+    /// Made as if the host had nothing.
+    Offline,
+}
+
+/// One line of a plan.
+#[derive(Debug, Clone)]
+pub struct Step {
+    /// What to do.
+    pub action: Action,
+    /// Why.
+    pub because: Because,
+    /// The place in the manifest that asks for it.
+    pub span: Option<Span>,
+    /// What it means for packets.
+    pub traffic: Traffic,
+    /// What it means for the contents of maps.
+    pub state: State,
+    /// The consent without which it is not done.
+    pub needs: Option<Consent>,
+}
+
+/// One thing to do. Things that stay as they are have an action as well: apply opens them.
+#[derive(Debug, Clone)]
+pub enum Action {
+    /// Mount a bpffs.
+    MountBpffs {
+        /// Where.
+        at: PinPath,
+    },
+    /// Make a folder.
+    MakeDirectory {
+        /// Which.
+        path: PinPath,
+    },
+    /// Open a map that exists, and keep it as it is.
+    ReuseMap {
+        /// The map.
+        map: Arc<DesiredMap>,
+        /// Its id.
+        id: u32,
+        /// True when we created it in an earlier apply.
+        ours: bool,
+    },
+    /// Create a map and pin it.
+    CreateMap {
+        /// The map.
+        map: Arc<DesiredMap>,
+        /// The id of our own map that has the pin now and loses it.
+        replaces: Option<u32>,
+    },
+    /// Write the first contents of a data section; read-only ones are frozen.
+    FillMap {
+        /// The map.
+        map: Arc<DesiredMap>,
+    },
+    /// Put maps or programs into a map of such.
+    FillSlots {
+        /// The map.
+        map: Arc<DesiredMap>,
+    },
+    /// Keep a program that runs with the same fingerprint and the same maps.
+    ReuseProgram {
+        /// The program.
+        program: Arc<DesiredProgram>,
+        /// Its id.
+        id: u32,
+    },
+    /// Load a program and pin it.
+    LoadProgram {
+        /// The program.
+        program: Arc<DesiredProgram>,
+        /// The id of our own program that has the pin now and loses it.
+        replaces: Option<u32>,
+    },
+    /// Keep a link.
+    ReuseLink {
+        /// The link.
+        link: Arc<DesiredLink>,
+        /// Its id.
+        id: u32,
+    },
+    /// Attach a program and pin the link.
+    Attach {
+        /// The link.
+        link: Arc<DesiredLink>,
+        /// Where, with the host's numbers.
+        hook: ResolvedHook,
+    },
+    /// Replace a link's program in place.
+    UpdateLink {
+        /// The link.
+        link: Arc<DesiredLink>,
+        /// Its id.
+        id: u32,
+        /// The id of the program that it must run now.
+        old_program: u32,
+    },
+    /// Detach a link, then attach it anew.
+    Reattach {
+        /// The link.
+        link: Arc<DesiredLink>,
+        /// The id of the link that goes.
+        id: u32,
+        /// Where, with the host's numbers.
+        hook: ResolvedHook,
+    },
+    /// Detach a link that nothing wants any more.
+    Detach {
+        /// The link.
+        link: LinkName,
+        /// Its pin.
+        pin: PinPath,
+        /// Its id.
+        id: u32,
+        /// The hook in words.
+        hook: String,
+    },
+    /// Unpin a program that nothing wants any more.
+    RemoveProgram {
+        /// The program.
+        program: ProgramName,
+        /// Its pin.
+        pin: PinPath,
+        /// Its id.
+        id: u32,
+    },
+    /// Unpin a map that nothing wants any more.
+    RemoveMap {
+        /// The map.
+        map: MapName,
+        /// Its pin.
+        pin: PinPath,
+        /// Its id.
+        id: u32,
+    },
+    /// Remove a folder that is empty then.
+    RemoveDirectory {
+        /// Which.
+        path: PinPath,
+    },
+    /// Write the record.
+    WriteRecord {
+        /// Where it is pinned.
+        pin: PinPath,
+        /// What it says; ids are filled in while applying.
+        record: Box<Record>,
+        /// Whether a record is there now.
+        replaces: bool,
+    },
+    /// Remove the record.
+    RemoveRecord {
+        /// Where it is pinned.
+        pin: PinPath,
+    },
+}
+
+/// Where a link goes, with the host's numbers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ResolvedHook {
+    /// On an interface; `None` in an offline plan.
+    Interface(Option<u32>),
+    /// On a cgroup: absolute path and id; `None` in an offline plan.
+    Cgroup(Option<(std::path::PathBuf, u64)>),
+}
+
+/// Column 0 of a plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub enum Marker {
+    /// `+`
+    #[serde(rename = "+")]
+    Create,
+    /// `~`
+    #[serde(rename = "~")]
+    Change,
+    /// `-/+`
+    #[serde(rename = "-/+")]
+    DestroyThenCreate,
+    /// `+/-`
+    #[serde(rename = "+/-")]
+    CreateThenDestroy,
+    /// `-`
+    #[serde(rename = "-")]
+    Remove,
+    /// `=`
+    #[serde(rename = "=")]
+    Reuse,
+}
+
+/// Why something is done: a closed list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Because {
+    /// It is not on the host.
+    Missing,
+    /// It is there and fits.
+    Unchanged,
+    /// It is there, fits, and belongs to somebody else.
+    Foreign,
+    /// The program's own fingerprint differs.
+    CodeChanged,
+    /// A map that the program uses is new.
+    MapNew(MapName),
+    /// The running program does not use the pinned map.
+    MapOther(MapName),
+    /// A map no longer fits its definition.
+    MapDiffers(Vec<Difference>),
+    /// The first contents of a data section changed.
+    ContentsChanged,
+    /// A slot's program or map is new.
+    SlotNew(Address),
+    /// The program behind the link is new.
+    ProgramNew(ProgramName),
+    /// The link's hook or mode is another one in the manifest.
+    HookChanged(String),
+    /// The interface or cgroup of the link went away.
+    HookGone,
+    /// The link runs a program that is not the pinned one.
+    ProgramOther(u32),
+    /// The manifest does not name it any more.
+    NotWanted,
+    /// The whole deployment goes.
+    Destroy,
+    /// Something else in the plan changes.
+    PlanChanges,
+    /// Something below needs it.
+    NeededBelow,
+}
+
+/// What a step means for packets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub enum Traffic {
+    /// Nothing.
+    #[serde(rename = "none")]
+    None,
+    /// Filtered before, filtered after, filtered in between.
+    #[serde(rename = "no gap")]
+    NoGap,
+    /// From here on packets see the program.
+    #[serde(rename = "starts")]
+    Starts,
+    /// From here on packets do not see the program.
+    #[serde(rename = "stops")]
+    Stops,
+    /// For a moment packets pass unfiltered.
+    #[serde(rename = "gap: unfiltered")]
+    GapUnfiltered,
+}
+
+/// What a step means for the contents of maps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// The step has nothing to do with contents.
+    None,
+    /// Contents stay.
+    Kept,
+    /// The map starts empty, or with its first contents.
+    New,
+    /// Contents go.
+    Lost,
+}
+
+/// What a bare apply does not do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Consent {
+    /// Packets pass unfiltered for a moment.
+    Gap,
+    /// Contents of a map go.
+    LoseState,
+    /// Things go that the manifest does not name any more.
+    Prune,
+    /// Somebody else's program loses its hook.
+    Takeover,
+}
+
+impl Action {
+    /// Returns what the action is about.
+    pub fn address(&self) -> Address {
+        match self {
+            Self::MountBpffs { at: path } | Self::MakeDirectory { path } | Self::RemoveDirectory { path } => {
+                Address::Directory(path.clone())
+            }
+            Self::ReuseMap { map, .. }
+            | Self::CreateMap { map, .. }
+            | Self::FillMap { map }
+            | Self::FillSlots { map } => Address::Map(map.name.clone()),
+            Self::RemoveMap { map, .. } => Address::Map(map.clone()),
+            Self::ReuseProgram { program, .. } | Self::LoadProgram { program, .. } => {
+                Address::Program(program.name.clone())
+            }
+            Self::RemoveProgram { program, .. } => Address::Program(program.clone()),
+            Self::ReuseLink { link, .. }
+            | Self::Attach { link, .. }
+            | Self::UpdateLink { link, .. }
+            | Self::Reattach { link, .. } => Address::Link(link.name.clone()),
+            Self::Detach { link, .. } => Address::Link(link.clone()),
+            Self::WriteRecord { .. } | Self::RemoveRecord { .. } => Address::Record,
+        }
+    }
+
+    /// Returns the marker of the action.
+    pub fn marker(&self) -> Marker {
+        match self {
+            Self::MountBpffs { .. }
+            | Self::MakeDirectory { .. }
+            | Self::FillMap { .. }
+            | Self::FillSlots { .. }
+            | Self::Attach { .. } => Marker::Create,
+            Self::ReuseMap { .. } | Self::ReuseProgram { .. } | Self::ReuseLink { .. } => Marker::Reuse,
+            Self::CreateMap { replaces, .. } | Self::LoadProgram { replaces, .. } => match replaces {
+                Some(_) => Marker::CreateThenDestroy,
+                None => Marker::Create,
+            },
+            Self::UpdateLink { .. } => Marker::Change,
+            Self::Reattach { .. } => Marker::DestroyThenCreate,
+            Self::WriteRecord { replaces, .. } => match replaces {
+                true => Marker::Change,
+                false => Marker::Create,
+            },
+            Self::Detach { .. }
+            | Self::RemoveProgram { .. }
+            | Self::RemoveMap { .. }
+            | Self::RemoveDirectory { .. }
+            | Self::RemoveRecord { .. } => Marker::Remove,
+        }
+    }
+}
+
+impl Plan {
+    /// Returns whether applying changes nothing.
+    pub fn is_empty(&self) -> bool {
+        self.steps.iter().all(|step| step.action.marker() == Marker::Reuse)
+    }
+
+    /// Returns the consents that the plan needs, each once.
+    pub fn needs(&self) -> std::collections::BTreeSet<Consent> {
+        self.steps.iter().filter_map(|step| step.needs).collect()
+    }
+}

@@ -1,0 +1,143 @@
+//! The record: what we made and from what. It lives in a pinned map beside the pins and dies with them.
+//!
+//! It is a hint for ownership and provenance; the truth is always read from the kernel.
+
+use crate::kernel::XdpMode;
+use crate::names::Digest;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The format that this version writes. A newer one is refused, never guessed.
+pub const FORMAT: u32 = 1;
+
+/// Everything a deployment made.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// [`FORMAT`]
+    pub format: u32,
+    /// Name of the deployment.
+    pub deployment: String,
+    /// Version of the tool that wrote it.
+    pub version: String,
+    /// Path of the manifest as it was given.
+    pub manifest: String,
+    /// Seconds since 1970.
+    pub time: u64,
+    /// Objects by name.
+    pub objects: BTreeMap<String, RecordedObject>,
+    /// Maps by name.
+    pub maps: BTreeMap<String, RecordedMap>,
+    /// Programs by name.
+    pub programs: BTreeMap<String, RecordedProgram>,
+    /// Links by name.
+    pub links: BTreeMap<String, RecordedLink>,
+    /// Folders outside the deployment's own that we made, outermost first.
+    pub directories: Vec<String>,
+}
+
+/// An object that programs and maps were made from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordedObject {
+    /// Path as the manifest writes it.
+    pub path: String,
+    /// Digest of the file.
+    pub sha256: Digest,
+}
+
+/// A map that the deployment uses.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordedMap {
+    /// Where it is pinned.
+    pub pin: String,
+    /// Its id when we last wrote the record.
+    pub id: u32,
+    /// True when we created it; only then may we remove it.
+    pub created: bool,
+    /// Digest of the first contents of a data section.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<Digest>,
+}
+
+/// A program that we loaded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordedProgram {
+    /// Where it is pinned.
+    pub pin: String,
+    /// Its id.
+    pub id: u32,
+}
+
+/// A link that we made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordedLink {
+    /// Where it is pinned.
+    pub pin: String,
+    /// Its id.
+    pub id: u32,
+    /// The hook in words, for messages when it is gone.
+    pub hook: String,
+    /// The mode asked for, which the kernel does not tell back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<XdpMode>,
+}
+
+/// Why a record cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RecordError {
+    /// The bytes are not a record.
+    Unreadable(String),
+    /// A newer version wrote it, in this format.
+    Newer(u32),
+}
+
+impl Record {
+    /// Writes the record as the bytes of its map.
+    pub fn encode(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("a record has only strings and numbers, which JSON always takes")
+    }
+
+    /// Reads the bytes of a record's map; the NULs behind the text are not part of it.
+    pub fn decode(bytes: &[u8]) -> Result<Self, RecordError> {
+        #[derive(Deserialize)]
+        struct Head {
+            format: u32,
+        }
+        let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
+        let unreadable = |error: serde_json::Error| RecordError::Unreadable(error.to_string());
+        let head: Head = serde_json::from_slice(&bytes[..end]).map_err(unreadable)?;
+        if head.format > FORMAT {
+            return Err(RecordError::Newer(head.format));
+        }
+        serde_json::from_slice(&bytes[..end]).map_err(unreadable)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_survives_its_map() {
+        let mut record = Record { format: FORMAT, deployment: "edge".to_owned(), ..Record::default() };
+        record.maps.insert(
+            "a".to_owned(),
+            RecordedMap {
+                pin: "/sys/fs/bpf/edge/maps/a".to_owned(),
+                id: 7,
+                created: true,
+                image: Some(Digest::of(b"x")),
+            },
+        );
+        let mut bytes = record.encode();
+        bytes.extend([0; 9]);
+        assert_eq!(Record::decode(&bytes), Ok(record));
+    }
+
+    #[test]
+    fn a_record_that_is_not_ours_is_refused() {
+        assert_eq!(Record::decode(br#"{"format":99,"later":true}"#), Err(RecordError::Newer(99)));
+        for bad in [&b""[..], b"\0\0\0", b"{}", b"[1]", b"\xff\xfe"] {
+            assert!(matches!(Record::decode(bad), Err(RecordError::Unreadable(_))), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Writes plans, outcomes and objects for people and programs.
