@@ -203,6 +203,9 @@ impl PinPath {
         if text.starts_with('/') {
             return Self::new(text);
         }
+        if text.is_empty() {
+            return Err(NameError::Empty);
+        }
         if let Some(part) = text.split('/').find(|part| part.contains('.')) {
             return Err(NameError::BadComponent(part.to_owned()));
         }
