@@ -4,8 +4,10 @@
 
 use crate::desired::Span;
 use crate::elf;
-use crate::names::{NameError, PinPath};
+use crate::kinds::ProgramType;
+use crate::names::{MapName, NameError, ObjectName, PinPath};
 use crate::plan::Consent;
+use crate::spec::Difference;
 use miette::{LabeledSpan, NamedSource, Severity};
 use std::collections::BTreeSet;
 use std::fmt;
@@ -147,6 +149,130 @@ pub enum Kind {
         error: elf::Error,
     },
 
+    // The manifest and the objects together.
+    /// A symbol that is no map of its object.
+    NoSuchMap {
+        /// The object.
+        object: ObjectName,
+        /// What was asked for.
+        symbol: String,
+        /// A name that it may have meant.
+        similar: Option<String>,
+        /// The maps that the object has.
+        has: Vec<String>,
+    },
+    /// A function that is no program of its object.
+    NoSuchProgram {
+        /// The object.
+        object: ObjectName,
+        /// What was asked for.
+        function: String,
+        /// A name that it may have meant.
+        similar: Option<String>,
+        /// The functions that the object has.
+        has: Vec<String>,
+    },
+    /// A global variable that the object does not have.
+    NoSuchVariable {
+        /// The object.
+        object: ObjectName,
+        /// What was asked for.
+        variable: String,
+        /// A name that it may have meant.
+        similar: Option<String>,
+    },
+    /// A value that its variable cannot hold.
+    BadValue {
+        /// The variable.
+        variable: String,
+        /// Why, with the path of the field and its range.
+        why: String,
+    },
+    /// One symbol is two maps.
+    SymbolTwice {
+        /// The object.
+        object: ObjectName,
+        /// The symbol.
+        symbol: String,
+    },
+    /// An edge at a data section.
+    EdgeToData {
+        /// The section.
+        symbol: String,
+    },
+    /// A pinning number that iproute2 would look up in a file.
+    UnknownPinning {
+        /// The object.
+        object: ObjectName,
+        /// The symbol.
+        symbol: String,
+        /// The number.
+        number: u32,
+    },
+    /// Objects share a map by their own attribute, and the manifest takes only one of them elsewhere.
+    SplitShare {
+        /// The symbol.
+        symbol: String,
+        /// The object that is left behind.
+        object: ObjectName,
+        /// The object that the manifest takes elsewhere.
+        other: ObjectName,
+        /// Where to.
+        map: MapName,
+    },
+    /// A user's definition does not fit the owner's.
+    Incompatible {
+        /// The map.
+        map: MapName,
+        /// The user.
+        object: ObjectName,
+        /// The symbol in it.
+        symbol: String,
+        /// What differs: left is the owner's.
+        difference: Difference,
+    },
+    /// Two things want one pin.
+    PinTwice {
+        /// The pin.
+        pin: PinPath,
+    },
+    /// A pin that is not below the bpffs.
+    NotBpffs {
+        /// The pin.
+        pin: PinPath,
+        /// The bpffs.
+        bpffs: PinPath,
+    },
+    /// A section name that says no program type.
+    UnknownSection {
+        /// The section.
+        section: String,
+    },
+    /// A program on a hook for another type.
+    WrongProgramType {
+        /// The hook.
+        hook: &'static str,
+        /// The types that it takes.
+        wants: String,
+        /// The program's type.
+        is: ProgramType,
+    },
+    /// A cgroup program without a word of which hook it is for.
+    NoAttachType {
+        /// The program's type.
+        is: ProgramType,
+    },
+    /// A map of maps without a template.
+    NoTemplate {
+        /// The map.
+        map: MapName,
+    },
+    /// A template that somebody else owns.
+    ForeignTemplate {
+        /// The template.
+        map: MapName,
+    },
+
     // The host.
     /// The kernel refused a command.
     Kernel {
@@ -181,6 +307,22 @@ impl Kind {
             Self::BadName { .. } => "manifest::bad_name",
             Self::UnreadableFile { .. } => "object::unreadable",
             Self::Object { .. } => "object::invalid",
+            Self::NoSuchMap { .. } => "object::no_such_map",
+            Self::NoSuchProgram { .. } => "object::no_such_program",
+            Self::NoSuchVariable { .. } => "object::no_such_variable",
+            Self::BadValue { .. } => "object::bad_value",
+            Self::SymbolTwice { .. } => "share::symbol_twice",
+            Self::EdgeToData { .. } => "share::edge_to_data",
+            Self::UnknownPinning { .. } => "share::unknown_pinning",
+            Self::SplitShare { .. } => "share::split",
+            Self::Incompatible { .. } => "share::incompatible",
+            Self::PinTwice { .. } => "share::pin_twice",
+            Self::NotBpffs { .. } => "host::not_bpffs",
+            Self::UnknownSection { .. } => "program::unknown_section",
+            Self::WrongProgramType { .. } => "link::wrong_program_type",
+            Self::NoAttachType { .. } => "link::no_attach_type",
+            Self::NoTemplate { .. } => "map::no_template",
+            Self::ForeignTemplate { .. } => "map::foreign_template",
             Self::Kernel { .. } => "kernel::refused",
             Self::PinTaken { .. } => "host::pin_taken",
             Self::ConsentNeeded { .. } => "plan::consent",
@@ -194,6 +336,43 @@ impl Kind {
             Self::UnknownKey { similar, .. } => similar.as_ref().map(|name| format!("did you mean `{name}`?")),
             Self::NotYet { .. } => Some("take it out, or wait for a version that has it".to_owned()),
             Self::Object { error, .. } => error.help.clone(),
+            Self::NoSuchMap { similar: Some(name), .. }
+            | Self::NoSuchProgram { similar: Some(name), .. }
+            | Self::NoSuchVariable { similar: Some(name), .. } => Some(format!("did you mean `{name}`?")),
+            Self::NoSuchMap { has, .. } => Some(listed("its maps are", has)),
+            Self::NoSuchProgram { has, .. } => Some(listed("its functions are", has)),
+            Self::NoSuchVariable { .. } | Self::BadValue { .. } => None,
+            Self::SymbolTwice { .. } => Some("keep one of the two".to_owned()),
+            Self::EdgeToData { .. } => {
+                Some("global variables belong to their object; set them with `set = { ... }`".to_owned())
+            }
+            Self::UnknownPinning { object, symbol, .. } => {
+                Some(format!("say the pin: `[map.{symbol}]` with `from = \"{object}:{symbol}\"` and `pin = ...`"))
+            }
+            Self::SplitShare { symbol, object, map, .. } => Some(format!(
+                "share it: `maps = {{ {symbol} = \"{map}\" }}` in `[object.{object}]`; \
+                 or give it a `[map]` of its own with `from = \"{object}:{symbol}\"`"
+            )),
+            Self::Incompatible { .. } => {
+                Some("only the owner's definition makes the map; both must mean the same layout".to_owned())
+            }
+            Self::PinTwice { .. } => {
+                Some("give one of them another pin, or share one map with an edge".to_owned())
+            }
+            Self::NotBpffs { bpffs, .. } => Some(format!("pins live below `{bpffs}`")),
+            Self::UnknownSection { .. } => {
+                Some("say the program's type: `type = \"sched_cls\"`, `\"xdp\"` ...".to_owned())
+            }
+            Self::WrongProgramType { .. } => None,
+            Self::NoAttachType { .. } => Some(
+                "say it in the program's table: `attach_type = \"cgroup_inet_egress\"` ...".to_owned(),
+            ),
+            Self::NoTemplate { .. } => {
+                Some("say which map is the template of those inside: `inner = \"NAME\"`".to_owned())
+            }
+            Self::ForeignTemplate { .. } => {
+                Some("declare a map of the same shape, and name that one".to_owned())
+            }
             Self::Kernel { hint, .. } => hint.clone(),
             Self::PinTaken { pin, .. } => Some(format!("give ours another pin, or remove what is at `{pin}`")),
             Self::ConsentNeeded { needs } => {
@@ -211,7 +390,23 @@ impl Kind {
             | Self::NotYet { .. }
             | Self::BadName { .. }
             | Self::UnreadableFile { .. }
-            | Self::Object { .. } => Exit::Data,
+            | Self::Object { .. }
+            | Self::NoSuchMap { .. }
+            | Self::NoSuchProgram { .. }
+            | Self::NoSuchVariable { .. }
+            | Self::BadValue { .. }
+            | Self::SymbolTwice { .. }
+            | Self::EdgeToData { .. }
+            | Self::UnknownPinning { .. }
+            | Self::SplitShare { .. }
+            | Self::Incompatible { .. }
+            | Self::PinTwice { .. }
+            | Self::NotBpffs { .. }
+            | Self::UnknownSection { .. }
+            | Self::WrongProgramType { .. }
+            | Self::NoAttachType { .. }
+            | Self::NoTemplate { .. }
+            | Self::ForeignTemplate { .. } => Exit::Data,
             Self::Kernel { errno: libc::EPERM | libc::EACCES, .. } => Exit::Permission,
             Self::Kernel { .. } | Self::PinTaken { .. } => Exit::Failed,
             Self::ConsentNeeded { .. } => Exit::Consent,
@@ -228,6 +423,43 @@ impl fmt::Display for Kind {
             Self::BadName { text, why } => write!(f, "`{}` is not a name: {why}", text.escape_debug()),
             Self::UnreadableFile { path, why } => write!(f, "cannot read `{path}`: {why}"),
             Self::Object { path, error } => write!(f, "{error}, of `{path}`"),
+            Self::NoSuchMap { object, symbol, .. } => write!(f, "object.{object} has no map `{symbol}`"),
+            Self::NoSuchProgram { object, function, .. } => {
+                write!(f, "object.{object} has no program `{function}`")
+            }
+            Self::NoSuchVariable { object, variable, .. } => {
+                write!(f, "object.{object} has no global variable `{variable}`")
+            }
+            Self::BadValue { variable, why } => write!(f, "`{variable}` cannot take this value: {why}"),
+            Self::SymbolTwice { object, symbol } => {
+                write!(f, "`{symbol}` of object.{object} is said to be two maps")
+            }
+            Self::EdgeToData { symbol } => write!(f, "`{symbol}` is a data section, not a map to share"),
+            Self::UnknownPinning { object, symbol, number } => {
+                write!(f, "`{symbol}` of object.{object} asks for pinning {number}, which only its author knows")
+            }
+            Self::SplitShare { symbol, object, other, .. } => write!(
+                f,
+                "object.{object} and object.{other} share `{symbol}` by its pinning, and the manifest parts them"
+            ),
+            Self::Incompatible { map, object, symbol, difference } => write!(
+                f,
+                "`{symbol}` of object.{object} does not fit map.{map}: {} is {} there and {} here",
+                difference.field, difference.left, difference.right
+            ),
+            Self::PinTwice { pin } => write!(f, "two things want the pin `{pin}`"),
+            Self::NotBpffs { pin, bpffs } => write!(f, "the pin `{pin}` is not below the bpffs `{bpffs}`"),
+            Self::UnknownSection { section } => {
+                write!(f, "the section name `{section}` does not say what type the program has")
+            }
+            Self::WrongProgramType { hook, wants, is } => {
+                write!(f, "a {hook} hook takes programs of type {wants}, and this one is {is}")
+            }
+            Self::NoAttachType { is } => {
+                write!(f, "nothing says for which of a cgroup's hooks this {is} program is")
+            }
+            Self::NoTemplate { map } => write!(f, "map.{map} is a map of maps without a template"),
+            Self::ForeignTemplate { map } => write!(f, "map.{map} cannot be a template: it is not ours"),
             Self::Kernel { doing, errno, .. } => {
                 write!(f, "cannot {doing}: {}", std::io::Error::from_raw_os_error(*errno))
             }
@@ -249,6 +481,27 @@ impl fmt::Display for Consent {
             Self::Takeover => "takeover",
         })
     }
+}
+
+/// Returns the candidate that is most like the text, when one is alike at all.
+pub fn similar<'a>(text: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    candidates
+        .into_iter()
+        .map(|candidate| (strsim::damerau_levenshtein(text, candidate), candidate))
+        .filter(|(distance, candidate)| *distance <= candidate.len().max(text.len()).div_ceil(3))
+        .min()
+        .map(|(_, candidate)| candidate.to_owned())
+}
+
+/// Lists names in a sentence, not too many of them.
+fn listed(words: &str, names: &[String]) -> String {
+    const MOST: usize = 12;
+    if names.is_empty() {
+        return "it has none".to_owned();
+    }
+    let shown: Vec<_> = names.iter().take(MOST).map(|name| format!("`{name}`")).collect();
+    let more = if names.len() > MOST { format!(" and {} more", names.len() - MOST) } else { String::new() };
+    format!("{words} {}{more}", shown.join(", "))
 }
 
 /// The text that spans point into.

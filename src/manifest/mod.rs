@@ -45,6 +45,25 @@ pub enum SymbolRef {
     Index(usize),
 }
 
+impl SymbolRef {
+    /// Returns the index of the map in its object's list.
+    pub fn find(&self, maps: &[crate::elf::Map]) -> Option<usize> {
+        match self {
+            Self::Index(index) => (*index < maps.len()).then_some(*index),
+            Self::Name(name) => maps.iter().position(|map| map.symbol == *name),
+        }
+    }
+}
+
+impl std::fmt::Display for SymbolRef {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Name(name) => f.write_str(name),
+            Self::Index(index) => write!(f, "#{index}"),
+        }
+    }
+}
+
 /// `[object.NAME]`
 #[derive(Debug, Clone)]
 pub struct Object {

@@ -1,4 +1,10 @@
-//! What should be: the manifest and its objects, resolved. Plain data, and the pure function that makes it.
+//! What should be: the manifest and its objects, resolved. Plain data here; `resolve` makes it.
+
+mod identity;
+mod resolve;
+mod variables;
+
+pub use resolve::{ObjectFile, resolve};
 
 use crate::elf::{DataKind, ProgramKind};
 use crate::insn::Code;
@@ -6,7 +12,7 @@ use crate::kernel::XdpMode;
 use crate::kinds::AttachType;
 use crate::names::{DeploymentName, Digest, LinkName, MapName, ObjectName, PinPath, ProgramName};
 use crate::spec::MapSpec;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -41,9 +47,8 @@ pub struct ObjectFacts {
     pub path: String,
     /// Digest of the file.
     pub sha256: Digest,
-    /// BTF as the kernel takes it, with a fingerprint for each program; `None` when the object has no
-    /// program that is wanted.
-    pub btf: Option<Vec<u8>>,
+    /// BTF as the kernel takes it, with a fingerprint for each wanted program.
+    pub btf: Vec<u8>,
 }
 
 /// A map.
@@ -53,7 +58,33 @@ pub struct DesiredMap {
     pub name: MapName,
     /// Where it comes from.
     pub source: MapSource,
+    /// Every definition of an object that is this map without defining it.
+    pub users: Vec<MapUse>,
     /// The table in the manifest, or the object's that defines the map.
+    pub span: Span,
+}
+
+impl DesiredMap {
+    /// Returns the pin by which the map is found, if it is found by one.
+    pub fn pin(&self) -> Option<&PinPath> {
+        match &self.source {
+            MapSource::Defined(definition) => Some(&definition.pin),
+            MapSource::Pinned(pin) => Some(pin),
+            MapSource::Id(_) => None,
+        }
+    }
+}
+
+/// An object's own definition of a map that somebody else defines.
+#[derive(Debug, Clone)]
+pub struct MapUse {
+    /// The object.
+    pub object: ObjectName,
+    /// The symbol in it.
+    pub symbol: String,
+    /// What the object takes the map for.
+    pub spec: MapSpec,
+    /// The edge, or the object's table when its own pinning attribute says so.
     pub span: Span,
 }
 
@@ -63,9 +94,9 @@ pub enum MapSource {
     /// We create it when it is not there.
     Defined(MapDefinition),
     /// Somebody else's, found by pin.
-    Pinned(PinPath, Option<MapSpec>),
+    Pinned(PinPath),
     /// Somebody else's, found by id.
-    Id(u32, Option<MapSpec>),
+    Id(u32),
 }
 
 /// A map that we create.
@@ -77,8 +108,8 @@ pub struct MapDefinition {
     pub kernel_name: String,
     /// What is asked for.
     pub spec: MapSpec,
-    /// The object whose BTF types `spec` speaks of; none for an inline map.
-    pub object: Option<ObjectName>,
+    /// The object and the symbol that define it, and whose BTF types `spec` speaks of; none for an inline map.
+    pub defined_by: Option<(ObjectName, String)>,
     /// The contents of a data section, and its kind.
     pub data: Option<(DataKind, Arc<[u8]>)>,
     /// The contents of a map of maps or of programs.
@@ -113,8 +144,8 @@ pub struct DesiredProgram {
     pub kernel_version: u32,
     /// Final instructions but for the maps.
     pub code: Code,
-    /// The maps that the code's sites count: `maps[site.map]`. A map that no site uses has an entry, too.
-    pub maps: Vec<MapName>,
+    /// The maps that the code's sites count, by [`crate::insn::Site::map`].
+    pub maps: BTreeMap<usize, MapName>,
     /// What makes it unchanged (DESIGN: instructions, map identities, constants, type, license).
     pub fingerprint: Digest,
     /// The table in the manifest.
@@ -124,10 +155,8 @@ pub struct DesiredProgram {
 impl DesiredProgram {
     /// Returns the names of the maps that the program uses, each once, sorted.
     pub fn uses(&self) -> Vec<&MapName> {
-        let mut names: Vec<_> = self.code.maps().into_iter().map(|index| &self.maps[index]).collect();
-        names.sort();
-        names.dedup();
-        names
+        let names: BTreeSet<_> = self.maps.values().collect();
+        names.into_iter().collect()
     }
 }
 

@@ -1,0 +1,650 @@
+//! From the manifest and its parsed objects to [`Desired`]: which kernel map stands behind each symbol, which
+//! programs are needed, and whether everybody who shares a map agrees on it. Pure; all problems together.
+
+use super::identity;
+use super::variables;
+use super::{
+    Desired, DesiredLink, DesiredMap, DesiredProgram, Hook, MapDefinition, MapSource, MapUse, SlotSource, Span,
+};
+use crate::diag::{Kind, Problem, Problems, similar};
+use crate::elf::{self, Dialect, Pinning, ProgramKind, SlotTarget};
+use crate::kinds::{AttachType, ProgramType};
+use crate::manifest::{self, Attach, Manifest, SymbolRef};
+use crate::names::{Digest, MapName, ObjectName, PinPath, ProgramName};
+use crate::spec::{Compare, Host, differences};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+/// An object file that was read and parsed.
+#[derive(Debug, Clone)]
+pub struct ObjectFile {
+    /// Path as the manifest writes it.
+    pub path: String,
+    /// The bytes that everything else was made from.
+    pub bytes: Arc<[u8]>,
+    /// What is in it.
+    pub object: Arc<elf::Object>,
+}
+
+/// Resolves a manifest. `files` has every object of the manifest; `bpffs` is the mount that holds the pin root.
+pub fn resolve(
+    manifest: &Manifest,
+    files: &BTreeMap<ObjectName, ObjectFile>,
+    bpffs: &PinPath,
+    host: &Host,
+) -> Result<Desired, Problems> {
+    let mut resolver = Resolver {
+        manifest,
+        files,
+        bpffs,
+        host,
+        problems: Problems::default(),
+        assigned: BTreeMap::new(),
+        data: BTreeMap::new(),
+        maps: BTreeMap::new(),
+        programs: BTreeMap::new(),
+        queue: VecDeque::new(),
+    };
+    resolver.assign_symbols();
+    resolver.set_variables();
+    resolver.declared_maps();
+    resolver.declared_programs();
+    resolver.needed_programs();
+    resolver.inner_templates();
+    let links = resolver.links();
+    resolver.agree();
+    let (maps, programs, problems) = (resolver.maps, resolver.programs, resolver.problems);
+    problems.or(())?;
+    let (objects, programs) = identity::seal(files, &maps, programs)?;
+    Ok(Desired {
+        name: manifest.name.clone(),
+        pin_root: manifest.pin_root.clone(),
+        bpffs: bpffs.clone(),
+        objects,
+        maps: maps.into_iter().map(|(name, map)| (name, Arc::new(map))).collect(),
+        programs: programs.into_iter().map(|(name, program)| (name, Arc::new(program))).collect(),
+        links,
+    })
+}
+
+/// A map symbol: the object and the index in its list of maps.
+type MapKey = (ObjectName, usize);
+
+struct Resolver<'a> {
+    manifest: &'a Manifest,
+    files: &'a BTreeMap<ObjectName, ObjectFile>,
+    bpffs: &'a PinPath,
+    host: &'a Host,
+    problems: Problems,
+    /// What the manifest says a symbol is, and where it says so.
+    assigned: BTreeMap<MapKey, (MapName, Span)>,
+    /// The first contents of data sections, with the manifest's variables set.
+    data: BTreeMap<MapKey, Vec<u8>>,
+    maps: BTreeMap<MapName, DesiredMap>,
+    programs: BTreeMap<ProgramName, DesiredProgram>,
+    /// Programs that slots need and that are not resolved yet: object, index, the map that has the slot.
+    queue: VecDeque<(ObjectName, usize, MapName)>,
+}
+
+impl Resolver<'_> {
+    fn object(&self, name: &ObjectName) -> &elf::Object {
+        &self.files[name].object
+    }
+
+    /// Reads every `from` and every edge: which symbol is which map of the manifest.
+    fn assign_symbols(&mut self) {
+        for (name, map) in &self.manifest.maps {
+            if let manifest::MapSource::From(from) = &map.source {
+                let (object, symbol) = &from.value;
+                self.assign(object, symbol, name, from.span.clone());
+            }
+        }
+        for (name, object) in &self.manifest.objects {
+            for (symbol, map) in &object.edges {
+                let Some(index) = self.find_symbol(name, &symbol.value, symbol.span.clone()) else { continue };
+                if let Dialect::Data(_) = self.object(name).maps[index].dialect {
+                    let kind = Kind::EdgeToData { symbol: self.object(name).maps[index].symbol.clone() };
+                    self.problems.push(Problem::at(kind, symbol.span.clone(), "a data section"));
+                    continue;
+                }
+                self.assign_index(name, index, &map.value, symbol.span.clone());
+            }
+        }
+    }
+
+    fn assign(&mut self, object: &ObjectName, symbol: &SymbolRef, map: &MapName, span: Span) {
+        if let Some(index) = self.find_symbol(object, symbol, span.clone()) {
+            self.assign_index(object, index, map, span);
+        }
+    }
+
+    fn assign_index(&mut self, object: &ObjectName, index: usize, map: &MapName, span: Span) {
+        let key = (object.clone(), index);
+        let Some((other, first)) = self.assigned.get(&key) else {
+            self.assigned.insert(key, (map.clone(), span));
+            return;
+        };
+        let symbol = self.object(object).maps[index].symbol.clone();
+        let kind = Kind::SymbolTwice { object: object.clone(), symbol };
+        let problem = Problem::at(kind, first.clone(), format!("here it is map.{other}"))
+            .and(span, format!("and here map.{map}"));
+        self.problems.push(problem);
+    }
+
+    fn find_symbol(&mut self, object: &ObjectName, symbol: &SymbolRef, span: Span) -> Option<usize> {
+        let maps = &self.object(object).maps;
+        let found = symbol.find(maps);
+        if found.is_none() {
+            let kind = Kind::NoSuchMap {
+                object: object.clone(),
+                symbol: symbol.to_string(),
+                similar: match symbol {
+                    SymbolRef::Name(name) => similar(name, maps.iter().map(|map| map.symbol.as_str())),
+                    SymbolRef::Index(_) => None,
+                },
+                has: maps.iter().map(|map| map.symbol.clone()).collect(),
+            };
+            self.problems.push(Problem::at(kind, span, "no map of the object has this name"));
+        }
+        found
+    }
+
+    /// Puts the manifest's values into the objects' variables.
+    fn set_variables(&mut self) {
+        for (name, table) in &self.manifest.objects {
+            let Some(file) = self.files.get(name) else { continue };
+            for (index, map) in file.object.maps.iter().enumerate() {
+                if let Some(data) = &map.data {
+                    self.data.insert((name.clone(), index), data.clone());
+                }
+            }
+            for (variable, (span, value)) in &table.set {
+                match variables::locate(&file.object, variable) {
+                    Ok(place) => {
+                        let data = self.data.get_mut(&(name.clone(), place.map)).expect("a variable's map has data");
+                        let btf = file.object.btf.as_ref().expect("a variable was found in BTF");
+                        if let Err(error) = variables::set(btf, &place, &value.value, data) {
+                            let kind = Kind::BadValue { variable: variable.clone(), why: error.to_string() };
+                            self.problems.push(Problem::at(kind, value.span.clone(), "this value"));
+                        }
+                    }
+                    Err(similar) => {
+                        let kind =
+                            Kind::NoSuchVariable { object: name.clone(), variable: variable.clone(), similar };
+                        self.problems.push(Problem::at(kind, span.clone(), "no variable has this name"));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Makes every map that the manifest declares. All are there before the first one's contents are looked at,
+    /// since these may name any other.
+    fn declared_maps(&mut self) {
+        let mut contents = Vec::new();
+        for (name, map) in &self.manifest.maps {
+            let source = match &map.source {
+                manifest::MapSource::Pinned(pin) => MapSource::Pinned(pin.value.clone()),
+                manifest::MapSource::Id(id) => MapSource::Id(id.value),
+                manifest::MapSource::Inline { map_type, key_size, value_size } => {
+                    let spec = crate::spec::MapSpec::new(map_type.value, *key_size, *value_size, 0);
+                    MapSource::Defined(self.definition(name, map, spec))
+                }
+                manifest::MapSource::From(from) => {
+                    let (object, symbol) = &from.value;
+                    // A symbol that is not there was reported when symbols were assigned.
+                    let Some(index) = symbol.find(&self.object(object).maps) else { continue };
+                    let defined = &self.object(object).maps[index];
+                    let mut definition = self.definition(name, map, defined.spec.clone());
+                    definition.defined_by = Some((object.clone(), defined.symbol.clone()));
+                    contents.push((name.clone(), object.clone(), index));
+                    MapSource::Defined(definition)
+                }
+            };
+            let desired = DesiredMap { name: name.clone(), source, users: Vec::new(), span: map.span.clone() };
+            self.maps.insert(name.clone(), desired);
+        }
+        for (name, object, index) in contents {
+            self.take_contents(&name, &object, index);
+        }
+    }
+
+    /// Makes the definition of a declared map; the manifest's overrides outrank the object.
+    fn definition(&self, name: &MapName, map: &manifest::Map, mut spec: crate::spec::MapSpec) -> MapDefinition {
+        if let Some(max_entries) = &map.max_entries {
+            spec.max_entries = max_entries.value;
+        }
+        if let Some(flags) = &map.flags {
+            spec.flags = flags.value;
+        }
+        if let Some(node) = &map.numa_node {
+            spec.numa_node = Some(node.value);
+        }
+        let pin = match &map.pin {
+            Some(pin) => pin.value.clone(),
+            None => self.manifest.pin_root.join("maps").join(name.as_str()),
+        };
+        let kernel_name = identity::kernel_name(name.as_str());
+        MapDefinition { pin, kernel_name, spec, defined_by: None, data: None, slots: BTreeMap::new() }
+    }
+
+    /// Gives a map that we define what its object says of the contents: data and slots.
+    fn take_contents(&mut self, name: &MapName, object: &ObjectName, index: usize) {
+        let map = self.object(object).maps[index].clone();
+        let mut slots = BTreeMap::new();
+        for slot in &map.slots {
+            let source = match slot.target {
+                SlotTarget::Map(target) => SlotSource::Map(self.map_of(object, target)),
+                SlotTarget::Program(target) => SlotSource::Program(self.program_of(object, target, name)),
+            };
+            slots.insert(slot.index, source);
+        }
+        let data = match (map.dialect, self.data.get(&(object.clone(), index))) {
+            (Dialect::Data(kind), Some(data)) => Some((kind, data.clone().into())),
+            (Dialect::Data(_) | Dialect::Btf | Dialect::BpfMapDef | Dialect::BpfElfMap, _) => None,
+        };
+        if let Some(MapSource::Defined(definition)) = self.maps.get_mut(name).map(|map| &mut map.source) {
+            (definition.data, definition.slots) = (data, slots);
+        }
+    }
+
+    /// Returns the map behind a symbol: by the manifest, by the object's own pinning attribute, or a private one.
+    fn map_of(&mut self, object: &ObjectName, index: usize) -> MapName {
+        if let Some((name, span)) = self.assigned.get(&(object.clone(), index)).cloned() {
+            self.note_use(&name, object, index, span);
+            return name;
+        }
+        let map = &self.object(object).maps[index];
+        let (symbol, pinning, spec) = (map.symbol.clone(), map.pinning, map.spec.clone());
+        let span = self.manifest.objects[object].span.clone();
+        let private = MapName::private(object, &symbol);
+        let (name, pin) = match pinning {
+            Pinning::None => {
+                let pin = self.manifest.pin_root.join("objects").join(object.as_str()).join(&symbol);
+                (private, pin)
+            }
+            Pinning::ByName => (private, self.manifest.pin_root.join("maps").join(&symbol)),
+            Pinning::GlobalNs => (private, self.bpffs.join("tc").join("globals").join(&symbol)),
+            Pinning::ObjectNs => {
+                let folder = identity::sha1_hex(&self.files[object].bytes);
+                (private, self.bpffs.join("tc").join(&folder).join(&symbol))
+            }
+            Pinning::Custom(number) => {
+                let kind = Kind::UnknownPinning { object: object.clone(), symbol: symbol.clone(), number };
+                self.problems.push(Problem::at(kind, span.clone(), "of this object"));
+                (private, self.manifest.pin_root.join("objects").join(object.as_str()).join(&symbol))
+            }
+        };
+        // Two objects that say the same pin mean the same map: the first, by name, owns it.
+        let taken = self.maps.values().find(|map| map.pin() == Some(&pin)).map(|map| map.name.clone());
+        if let Some(owner) = taken {
+            self.note_use(&owner, object, index, span);
+            return owner;
+        }
+        self.split_share(pinning, object, &symbol, &span);
+        // By name, the map is called as all its users call it, unless the manifest uses that name for another one.
+        let name = match (pinning, MapName::new(&symbol)) {
+            (Pinning::ByName | Pinning::GlobalNs, Ok(short))
+                if !self.maps.contains_key(&short) && !self.manifest.maps.contains_key(&short) =>
+            {
+                short
+            }
+            _ => name,
+        };
+        let kernel_name = match map_is_data(self.object(object), index) {
+            true => identity::data_name(object.as_str(), &symbol),
+            false => identity::kernel_name(&symbol),
+        };
+        let defined_by = Some((object.clone(), symbol));
+        let definition = MapDefinition { pin, kernel_name, spec, defined_by, data: None, slots: BTreeMap::new() };
+        let source = MapSource::Defined(definition);
+        self.maps.insert(name.clone(), DesiredMap { name: name.clone(), source, users: Vec::new(), span });
+        self.take_contents(&name, object, index);
+        name
+    }
+
+    /// Refuses a map that objects share by a pinning attribute when the manifest takes one of them elsewhere:
+    /// the other would silently get a map of its own.
+    fn split_share(&mut self, pinning: Pinning, object: &ObjectName, symbol: &str, span: &Span) {
+        if pinning != Pinning::ByName && pinning != Pinning::GlobalNs {
+            return;
+        }
+        let split = self.assigned.iter().find(|((other, index), _)| {
+            let map = &self.object(other).maps[*index];
+            other != object && map.symbol == symbol && map.pinning == pinning
+        });
+        if let Some(((other, _), (map, place))) = split {
+            let kind = Kind::SplitShare {
+                symbol: symbol.to_owned(),
+                object: object.clone(),
+                other: other.clone(),
+                map: map.clone(),
+            };
+            let problem = Problem::at(kind, place.clone(), format!("here object.{other} gets map.{map}"))
+                .and(span.clone(), "this object would get a map of its own");
+            self.problems.push(problem);
+        }
+    }
+
+    /// Remembers that an object takes `name` for what its own definition says, unless that defines the map.
+    fn note_use(&mut self, name: &MapName, object: &ObjectName, index: usize, span: Span) {
+        let map = &self.object(object).maps[index];
+        let (symbol, spec) = (map.symbol.clone(), map.spec.clone());
+        let Some(desired) = self.maps.get_mut(name) else { return };
+        let defines = match &desired.source {
+            MapSource::Defined(definition) => {
+                definition.defined_by.as_ref().is_some_and(|(owner, of)| owner == object && *of == symbol)
+            }
+            MapSource::Pinned(_) | MapSource::Id(_) => false,
+        };
+        let known = desired.users.iter().any(|user| user.object == *object && user.symbol == symbol);
+        if !defines && !known {
+            desired.users.push(MapUse { object: object.clone(), symbol, spec, span });
+        }
+    }
+
+    /// Resolves every program that the manifest declares.
+    fn declared_programs(&mut self) {
+        for (name, program) in &self.manifest.programs {
+            let (object, function) = &program.from.value;
+            let programs = &self.object(object).programs;
+            let Some(index) = programs.iter().position(|known| known.function == *function) else {
+                let kind = Kind::NoSuchProgram {
+                    object: object.clone(),
+                    function: function.clone(),
+                    similar: similar(function, programs.iter().map(|known| known.function.as_str())),
+                    has: programs.iter().map(|known| known.function.clone()).collect(),
+                };
+                self.problems.push(Problem::at(kind, program.from.span.clone(), "no function has this name"));
+                continue;
+            };
+            let Some(kind) = self.declared_kind(object, index, program) else { continue };
+            let pin = match &program.pin {
+                Some(pin) => pin.value.clone(),
+                None => self.manifest.pin_root.join("programs").join(name.as_str()),
+            };
+            self.program(name.clone(), pin, object, index, kind, program.from.span.clone());
+        }
+    }
+
+    /// Returns the program's kind: by the manifest, or by the section's name, or why there is none.
+    fn declared_kind(
+        &mut self,
+        object: &ObjectName,
+        index: usize,
+        table: &manifest::Program,
+    ) -> Option<ProgramKind> {
+        let program = &self.object(object).programs[index];
+        let of_section = program.kind.clone();
+        let (section, slot) = (program.section.clone(), self.slot_kind(object, index));
+        let mut kind = match (&table.program_type, of_section, slot) {
+            (Some(said), Some(kind), _) if kind.program_type == said.value => kind,
+            (Some(said), _, _) => {
+                ProgramKind { program_type: said.value, attach_type: None, target: None, flags: 0 }
+            }
+            (None, Some(kind), _) | (None, None, Some(kind)) => kind,
+            (None, None, None) => {
+                let kind = Kind::UnknownSection { section };
+                self.problems.push(Problem::at(kind, table.from.span.clone(), "this function stands in it"));
+                return None;
+            }
+        };
+        if let Some(said) = &table.attach_type {
+            kind.attach_type = Some(said.value);
+        }
+        Some(kind)
+    }
+
+    /// A program that a prog array of its own object calls has the type of the object's other programs, as iproute2 has it.
+    fn slot_kind(&self, object: &ObjectName, index: usize) -> Option<ProgramKind> {
+        let parsed = self.object(object);
+        let called = parsed.maps.iter().any(|map| map.slots.iter().any(|slot| slot.target == SlotTarget::Program(index)));
+        if !called {
+            return None;
+        }
+        let said = self.manifest.programs.values().filter(|program| program.from.value.0 == *object).filter_map(|program| {
+            match &program.program_type {
+                Some(said) => {
+                    Some(ProgramKind { program_type: said.value, attach_type: None, target: None, flags: 0 })
+                }
+                None => parsed.programs.iter().find(|known| known.function == program.from.value.1)?.kind.clone(),
+            }
+        });
+        let kinds: Vec<ProgramKind> = said.collect();
+        let first = kinds.first()?;
+        kinds.iter().all(|kind| kind.program_type == first.program_type).then(|| first.clone())
+    }
+
+    /// Resolves the programs that only slots need, and the ones that these need.
+    fn needed_programs(&mut self) {
+        while let Some((object, index, map)) = self.queue.pop_front() {
+            let program = &self.object(&object).programs[index];
+            let (function, section) = (program.function.clone(), program.section.clone());
+            let name = ProgramName::private(&object, &function);
+            if self.programs.contains_key(&name) {
+                continue;
+            }
+            let span = self.manifest.objects[&object].span.clone();
+            let kind = program.kind.clone().or_else(|| self.slot_kind(&object, index));
+            let Some(kind) = kind else {
+                let kind = Kind::UnknownSection { section };
+                self.problems.push(Problem::at(kind, span, format!("map.{map} calls `{function}` of this object")));
+                continue;
+            };
+            let pin = self.manifest.pin_root.join("objects").join(object.as_str()).join(&format!("program {function}"));
+            self.program(name, pin, &object, index, kind, span);
+        }
+    }
+
+    /// Returns the program behind a function that a slot of `map` holds.
+    fn program_of(&mut self, object: &ObjectName, index: usize, map: &MapName) -> ProgramName {
+        let function = self.object(object).programs[index].function.clone();
+        let declared = self.manifest.programs.iter().find(|(_, program)| {
+            let (from, of) = &program.from.value;
+            from == object && *of == function
+        });
+        match declared {
+            Some((name, _)) => name.clone(),
+            None => {
+                self.queue.push_back((object.clone(), index, map.clone()));
+                ProgramName::private(object, &function)
+            }
+        }
+    }
+
+    /// Links one program and finds its maps.
+    fn program(
+        &mut self,
+        name: ProgramName,
+        pin: PinPath,
+        object: &ObjectName,
+        index: usize,
+        kind: ProgramKind,
+        span: Span,
+    ) {
+        let parsed = Arc::clone(&self.files[object].object);
+        let code = match parsed.link(index) {
+            Ok(code) => code,
+            Err(errors) => {
+                for error in errors {
+                    let kind = Kind::Object { path: self.files[object].path.clone(), error };
+                    self.problems.push(Problem::at(kind, span.clone(), "this program needs it"));
+                }
+                return;
+            }
+        };
+        let maps = code.maps().into_iter().map(|used| (used, self.map_of(object, used))).collect();
+        let program = DesiredProgram {
+            name: name.clone(),
+            pin,
+            object: object.clone(),
+            function: parsed.programs[index].function.clone(),
+            kind,
+            license: parsed.license.clone().unwrap_or_default(),
+            kernel_version: parsed.kernel_version.unwrap_or(0),
+            code,
+            maps,
+            fingerprint: Digest::of(b""),
+            span,
+        };
+        self.programs.insert(name, program);
+    }
+
+    /// Gives declared maps of maps the template that the manifest names.
+    fn inner_templates(&mut self) {
+        for (name, map) in &self.manifest.maps {
+            let template = match &map.inner {
+                Some(inner) => match self.maps.get(&inner.value).map(|inner| &inner.source) {
+                    Some(MapSource::Defined(definition)) => Some(Box::new(definition.spec.clone())),
+                    Some(MapSource::Pinned(_) | MapSource::Id(_)) => {
+                        let kind = Kind::ForeignTemplate { map: inner.value.clone() };
+                        self.problems.push(Problem::at(kind, inner.span.clone(), "somebody else's map"));
+                        continue;
+                    }
+                    None => continue,
+                },
+                None => None,
+            };
+            let Some(MapSource::Defined(definition)) = self.maps.get_mut(name).map(|map| &mut map.source) else {
+                continue;
+            };
+            if template.is_some() {
+                definition.spec.inner = template;
+            }
+            if definition.spec.is_map_of_maps() && definition.spec.inner.is_none() {
+                let kind = Kind::NoTemplate { map: name.clone() };
+                self.problems.push(Problem::at(kind, map.span.clone(), "a map of maps"));
+            }
+        }
+    }
+
+    fn links(&mut self) -> BTreeMap<crate::names::LinkName, Arc<DesiredLink>> {
+        let mut links = BTreeMap::new();
+        for (name, link) in &self.manifest.links {
+            // A program that could not be resolved was reported there.
+            let Some(program) = self.programs.get(&link.program.value) else { continue };
+            let hook = match hook(&link.attach.value, &program.kind) {
+                Ok(hook) => hook,
+                Err(kind) => {
+                    let problem = Problem::at(kind, link.attach.span.clone(), "this hook")
+                        .and(program.span.clone(), "this program");
+                    self.problems.push(problem);
+                    continue;
+                }
+            };
+            let pin = self.manifest.pin_root.join("links").join(name.as_str());
+            let link = DesiredLink {
+                name: name.clone(),
+                pin,
+                program: link.program.value.clone(),
+                hook,
+                span: link.span.clone(),
+            };
+            links.insert(name.clone(), Arc::new(link));
+        }
+        links
+    }
+
+    /// Compares every user's definition with the owner's, and every pin with every other.
+    fn agree(&mut self) {
+        for map in self.maps.values() {
+            let MapSource::Defined(definition) = &map.source else { continue };
+            for user in &map.users {
+                let mut wanted = user.spec.clone();
+                if self.manifest.maps.get(&map.name).is_some_and(|map| map.flags.is_some()) {
+                    // The manifest chose the flags for everybody.
+                    wanted.flags = definition.spec.flags;
+                }
+                for difference in differences(&definition.spec, &wanted, Compare::User, self.host) {
+                    let owner = format!("the owner has {} {}", difference.field, difference.left);
+                    let other = format!("object.{}'s `{}` has {}", user.object, user.symbol, difference.right);
+                    let kind = Kind::Incompatible {
+                        map: map.name.clone(),
+                        object: user.object.clone(),
+                        symbol: user.symbol.clone(),
+                        difference,
+                    };
+                    self.problems.push(Problem::at(kind, user.span.clone(), other).and(map.span.clone(), owner));
+                }
+            }
+        }
+        self.unique_pins();
+    }
+
+    fn unique_pins(&mut self) {
+        let mut pins: BTreeMap<&PinPath, (String, &Span)> = BTreeMap::new();
+        let maps = self.maps.values().filter_map(|map| Some((map.pin()?, format!("map.{}", map.name), &map.span)));
+        let programs =
+            self.programs.values().map(|program| (&program.pin, format!("program.{}", program.name), &program.span));
+        let mut twice = Vec::new();
+        for (pin, name, span) in maps.chain(programs) {
+            match pins.get(pin) {
+                Some((first, place)) => {
+                    let kind = Kind::PinTwice { pin: pin.clone() };
+                    let problem = Problem::at(kind, (*place).clone(), format!("{first} has it"));
+                    twice.push(problem.and(span.clone(), format!("{name} wants it, too")));
+                }
+                None => {
+                    pins.insert(pin, (name, span));
+                }
+            }
+        }
+        self.problems.0.extend(twice);
+        let outside: Vec<_> = pins
+            .iter()
+            .filter(|(pin, _)| !pin.is_below(self.bpffs))
+            .map(|(pin, (_, span))| {
+                let kind = Kind::NotBpffs { pin: (*pin).clone(), bpffs: self.bpffs.clone() };
+                Problem::at(kind, (*span).clone(), "its pin")
+            })
+            .collect();
+        self.problems.0.extend(outside);
+    }
+}
+
+fn map_is_data(object: &elf::Object, index: usize) -> bool {
+    matches!(object.maps[index].dialect, Dialect::Data(_))
+}
+
+/// Checks that a program of this kind can be attached there, and makes the hook.
+fn hook(attach: &Attach, kind: &ProgramKind) -> Result<Hook, Kind> {
+    let wants = |program_type: ProgramType, hook: &'static str| match kind.program_type == program_type {
+        true => Ok(()),
+        false => Err(Kind::WrongProgramType { hook, wants: program_type.to_string(), is: kind.program_type }),
+    };
+    match attach {
+        Attach::Xdp { interface, mode } => {
+            wants(ProgramType::XDP, "xdp")?;
+            Ok(Hook::Xdp { interface: interface.clone(), mode: *mode })
+        }
+        Attach::Tc { interface, attach_type } => {
+            wants(ProgramType::SCHED_CLS, "tc")?;
+            Ok(Hook::Tc { interface: interface.clone(), attach_type: *attach_type })
+        }
+        Attach::Cgroup { path } => {
+            if !CGROUP_TYPES.contains(&kind.program_type) {
+                let wants = "cgroup_*, sock_ops".to_owned();
+                return Err(Kind::WrongProgramType { hook: "cgroup", wants, is: kind.program_type });
+            }
+            let attach_type = match (kind.attach_type, kind.program_type) {
+                (Some(attach_type), _) => attach_type,
+                (None, ProgramType::SOCK_OPS) => AttachType::CGROUP_SOCK_OPS,
+                (None, ProgramType::CGROUP_DEVICE) => AttachType::CGROUP_DEVICE,
+                (None, ProgramType::CGROUP_SYSCTL) => AttachType::CGROUP_SYSCTL,
+                (None, _) => return Err(Kind::NoAttachType { is: kind.program_type }),
+            };
+            Ok(Hook::Cgroup { path: path.clone(), attach_type })
+        }
+    }
+}
+
+/// Program types that attach to a cgroup.
+const CGROUP_TYPES: &[ProgramType] = &[
+    ProgramType::CGROUP_SKB,
+    ProgramType::CGROUP_SOCK,
+    ProgramType::CGROUP_SOCK_ADDR,
+    ProgramType::CGROUP_SOCKOPT,
+    ProgramType::CGROUP_SYSCTL,
+    ProgramType::CGROUP_DEVICE,
+    ProgramType::SOCK_OPS,
+];
