@@ -283,6 +283,49 @@ pub enum Kind {
         /// A hint, where we know one.
         hint: Option<String>,
     },
+    /// Things of a plan that wait for each other.
+    Cycle {
+        /// Each must come before the next one, and the last before the first.
+        circle: Vec<String>,
+    },
+    /// Somebody else's map is not at its pin.
+    NoSuchPin {
+        /// The pin.
+        pin: PinPath,
+    },
+    /// Somebody else's map is not there.
+    NoSuchMapId {
+        /// Its id.
+        id: u32,
+    },
+    /// A map that is there is not what the manifest wants now.
+    MapChanged {
+        /// The map.
+        map: MapName,
+        /// Its pin.
+        pin: PinPath,
+        /// Its id.
+        id: u32,
+        /// What differs: left is the one that is there.
+        difference: Difference,
+    },
+    /// An interface that the host does not have.
+    NoInterface {
+        /// Its name.
+        name: String,
+    },
+    /// A cgroup that the host does not have.
+    NoCgroup {
+        /// Its path.
+        path: String,
+    },
+    /// Somebody else's program is on a hook that takes only one.
+    HookTaken {
+        /// The hook.
+        hook: String,
+        /// Who has it.
+        by: String,
+    },
     /// Something has the pin that is not what we want there.
     PinTaken {
         /// The pin.
@@ -324,6 +367,13 @@ impl Kind {
             Self::NoTemplate { .. } => "map::no_template",
             Self::ForeignTemplate { .. } => "map::foreign_template",
             Self::Kernel { .. } => "kernel::refused",
+            Self::Cycle { .. } => "plan::cycle",
+            Self::NoSuchPin { .. } => "host::no_such_pin",
+            Self::NoSuchMapId { .. } => "host::no_such_map_id",
+            Self::MapChanged { .. } => "plan::map_changed",
+            Self::NoInterface { .. } => "host::no_interface",
+            Self::NoCgroup { .. } => "host::no_cgroup",
+            Self::HookTaken { .. } => "host::hook_taken",
             Self::PinTaken { .. } => "host::pin_taken",
             Self::ConsentNeeded { .. } => "plan::consent",
         }
@@ -356,24 +406,35 @@ impl Kind {
             Self::Incompatible { .. } => {
                 Some("only the owner's definition makes the map; both must mean the same layout".to_owned())
             }
-            Self::PinTwice { .. } => {
-                Some("give one of them another pin, or share one map with an edge".to_owned())
-            }
+            Self::PinTwice { .. } => Some("give one of them another pin, or share one map with an edge".to_owned()),
             Self::NotBpffs { bpffs, .. } => Some(format!("pins live below `{bpffs}`")),
             Self::UnknownSection { .. } => {
                 Some("say the program's type: `type = \"sched_cls\"`, `\"xdp\"` ...".to_owned())
             }
             Self::WrongProgramType { .. } => None,
-            Self::NoAttachType { .. } => Some(
-                "say it in the program's table: `attach_type = \"cgroup_inet_egress\"` ...".to_owned(),
-            ),
+            Self::NoAttachType { .. } => {
+                Some("say it in the program's table: `attach_type = \"cgroup_inet_egress\"` ...".to_owned())
+            }
             Self::NoTemplate { .. } => {
                 Some("say which map is the template of those inside: `inner = \"NAME\"`".to_owned())
             }
-            Self::ForeignTemplate { .. } => {
-                Some("declare a map of the same shape, and name that one".to_owned())
-            }
+            Self::ForeignTemplate { .. } => Some("declare a map of the same shape, and name that one".to_owned()),
             Self::Kernel { hint, .. } => hint.clone(),
+            Self::Cycle { .. } => None,
+            Self::NoSuchPin { .. } | Self::NoSuchMapId { .. } => {
+                Some("bpfapply only reuses this map: whoever owns it must make it first".to_owned())
+            }
+            Self::MapChanged { pin, .. } => Some(format!(
+                "its contents are not thrown away for a new definition: keep the definition, give the new map \
+                 another pin, or unpin the old one by hand (`rm {pin}`)"
+            )),
+            Self::NoInterface { .. } => Some("`ip link` lists the interfaces of this network namespace".to_owned()),
+            Self::NoCgroup { .. } => {
+                Some("the path is below the cgroup2 mount; the cgroup must exist before".to_owned())
+            }
+            Self::HookTaken { .. } => {
+                Some("it is not ours, and is left alone: detach it with the tool that attached it".to_owned())
+            }
             Self::PinTaken { pin, .. } => Some(format!("give ours another pin, or remove what is at `{pin}`")),
             Self::ConsentNeeded { needs } => {
                 let names: Vec<_> = needs.iter().map(Consent::to_string).collect();
@@ -408,7 +469,15 @@ impl Kind {
             | Self::NoTemplate { .. }
             | Self::ForeignTemplate { .. } => Exit::Data,
             Self::Kernel { errno: libc::EPERM | libc::EACCES, .. } => Exit::Permission,
-            Self::Kernel { .. } | Self::PinTaken { .. } => Exit::Failed,
+            Self::Cycle { .. } => Exit::Data,
+            Self::Kernel { .. }
+            | Self::PinTaken { .. }
+            | Self::NoSuchPin { .. }
+            | Self::NoSuchMapId { .. }
+            | Self::MapChanged { .. }
+            | Self::NoInterface { .. }
+            | Self::NoCgroup { .. }
+            | Self::HookTaken { .. } => Exit::Failed,
             Self::ConsentNeeded { .. } => Exit::Consent,
         }
     }
@@ -463,6 +532,20 @@ impl fmt::Display for Kind {
             Self::Kernel { doing, errno, .. } => {
                 write!(f, "cannot {doing}: {}", std::io::Error::from_raw_os_error(*errno))
             }
+            Self::Cycle { circle } => {
+                write!(f, "these wait for each other: {}", circle.join(" -> "))?;
+                circle.first().map_or(Ok(()), |first| write!(f, " -> {first}"))
+            }
+            Self::NoSuchPin { pin } => write!(f, "no map is pinned at `{pin}`"),
+            Self::NoSuchMapId { id } => write!(f, "no map has the id {id}"),
+            Self::MapChanged { map, pin, id, difference } => write!(
+                f,
+                "map.{map} is pinned at `{pin}` (id {id}) and does not fit any more: {} is {} there and {} here",
+                difference.field, difference.left, difference.right
+            ),
+            Self::NoInterface { name } => write!(f, "there is no interface `{name}`"),
+            Self::NoCgroup { path } => write!(f, "there is no cgroup `{path}`"),
+            Self::HookTaken { hook, by } => write!(f, "the hook {hook} has a program already: {by}"),
             Self::PinTaken { pin, by } => write!(f, "the pin `{pin}` is taken by {by}"),
             Self::ConsentNeeded { needs } => {
                 let names: Vec<_> = needs.iter().map(Consent::to_string).collect();

@@ -109,12 +109,35 @@ impl MapName {
     pub fn private(object: &ObjectName, symbol: &str) -> Self {
         Self(format!("{object}:{symbol}"))
     }
+
+    /// Reads a name back from a record; `None` when no map can be called so.
+    pub fn recorded(text: &str) -> Option<Self> {
+        recorded(text).then(|| Self(text.to_owned()))
+    }
+
+    /// Returns whether only an object knows the map, and no `[map]` of the manifest.
+    pub fn is_private(&self) -> bool {
+        self.0.contains(':')
+    }
 }
 
 impl ProgramName {
     /// Names a program that no `[program]` of the manifest names, for example `filter:tail_0`.
     pub fn private(object: &ObjectName, function: &str) -> Self {
         Self(format!("{object}:{function}"))
+    }
+
+    /// Reads a name back from a record; `None` when no program can be called so.
+    pub fn recorded(text: &str) -> Option<Self> {
+        recorded(text).then(|| Self(text.to_owned()))
+    }
+}
+
+/// Returns whether a text is a name, or a private one.
+fn recorded(text: &str) -> bool {
+    match text.split_once(':') {
+        Some((object, rest)) => check(object).is_ok() && !rest.is_empty(),
+        None => check(text).is_ok(),
     }
 }
 
@@ -196,6 +219,11 @@ impl PinPath {
             }
         }
         Self(path)
+    }
+
+    /// Returns the path of an entry that is in this folder, by its name as the folder lists it.
+    pub fn child(&self, name: &str) -> Self {
+        Self(format!("{self}/{name}"))
     }
 
     /// Reads `text` as the manifest writes a pin: absolute, or relative to this folder.

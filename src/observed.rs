@@ -1,7 +1,7 @@
 //! What is: plain data, read from the kernel and bpffs. How it is read is `kernel::observe`.
 
 use crate::kernel::{Interface, LinkInfo, MapInfo, ProgramInfo};
-use crate::names::{Digest, LinkName, MapName, PinPath, ProgramName};
+use crate::names::{Digest, PinPath};
 use crate::record::Record;
 use crate::spec::{Host, MapSpec};
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,8 +13,8 @@ pub struct Observed {
     pub host: Host,
     /// False when the folder that should be a bpffs is not one.
     pub bpffs: bool,
-    /// Folders that exist, of those that were asked for.
-    pub directories: BTreeSet<PinPath>,
+    /// Folders that exist, of those that were asked for, with the names in them.
+    pub directories: BTreeMap<PinPath, Vec<String>>,
     /// Pins that exist, of those that were asked for.
     pub pins: BTreeMap<PinPath, Pinned>,
     /// Maps that exist, of the ids that were asked for.
@@ -73,5 +73,18 @@ pub struct Wanted {
     pub cgroups: BTreeSet<String>,
 }
 
-/// Names that a plan and an outcome speak of; kept here so that all agree on the order.
-pub type Names = (BTreeSet<MapName>, BTreeSet<ProgramName>, BTreeSet<LinkName>);
+impl Observed {
+    /// Returns the host that an offline plan is made against: a bpffs with nothing in it.
+    pub fn nothing(host: Host) -> Self {
+        Self {
+            host,
+            bpffs: true,
+            directories: BTreeMap::new(),
+            pins: BTreeMap::new(),
+            maps_by_id: BTreeMap::new(),
+            interfaces: BTreeMap::new(),
+            cgroups: BTreeMap::new(),
+            record: None,
+        }
+    }
+}

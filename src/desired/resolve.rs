@@ -55,7 +55,7 @@ pub fn resolve(
     resolver.agree();
     let (maps, programs, problems) = (resolver.maps, resolver.programs, resolver.problems);
     problems.or(())?;
-    let (objects, programs) = identity::seal(files, &maps, programs)?;
+    let (objects, programs) = identity::seal(files, &maps, programs);
     Ok(Desired {
         name: manifest.name.clone(),
         pin_root: manifest.pin_root.clone(),
@@ -169,8 +169,7 @@ impl Resolver<'_> {
                         }
                     }
                     Err(similar) => {
-                        let kind =
-                            Kind::NoSuchVariable { object: name.clone(), variable: variable.clone(), similar };
+                        let kind = Kind::NoSuchVariable { object: name.clone(), variable: variable.clone(), similar };
                         self.problems.push(Problem::at(kind, span.clone(), "no variable has this name"));
                     }
                 }
@@ -368,20 +367,13 @@ impl Resolver<'_> {
     }
 
     /// Returns the program's kind: by the manifest, or by the section's name, or why there is none.
-    fn declared_kind(
-        &mut self,
-        object: &ObjectName,
-        index: usize,
-        table: &manifest::Program,
-    ) -> Option<ProgramKind> {
+    fn declared_kind(&mut self, object: &ObjectName, index: usize, table: &manifest::Program) -> Option<ProgramKind> {
         let program = &self.object(object).programs[index];
         let of_section = program.kind.clone();
         let (section, slot) = (program.section.clone(), self.slot_kind(object, index));
         let mut kind = match (&table.program_type, of_section, slot) {
             (Some(said), Some(kind), _) if kind.program_type == said.value => kind,
-            (Some(said), _, _) => {
-                ProgramKind { program_type: said.value, attach_type: None, target: None, flags: 0 }
-            }
+            (Some(said), _, _) => ProgramKind::of(said.value),
             (None, Some(kind), _) | (None, None, Some(kind)) => kind,
             (None, None, None) => {
                 let kind = Kind::UnknownSection { section };
@@ -395,22 +387,23 @@ impl Resolver<'_> {
         Some(kind)
     }
 
-    /// A program that a prog array of its own object calls has the type of the object's other programs, as iproute2 has it.
+    /// A program in a slot of its own object's prog array has the type of the programs that call it by that array:
+    /// sections named `ID/INDEX` say no type, and the kernel allows only one type in an array.
     fn slot_kind(&self, object: &ObjectName, index: usize) -> Option<ProgramKind> {
         let parsed = self.object(object);
-        let called = parsed.maps.iter().any(|map| map.slots.iter().any(|slot| slot.target == SlotTarget::Program(index)));
-        if !called {
-            return None;
-        }
-        let said = self.manifest.programs.values().filter(|program| program.from.value.0 == *object).filter_map(|program| {
+        let holds = |map: &elf::Map| map.slots.iter().any(|slot| slot.target == SlotTarget::Program(index));
+        let arrays: Vec<usize> = (0..parsed.maps.len()).filter(|at| holds(&parsed.maps[*at])).collect();
+        let callers = self.manifest.programs.values().filter_map(|program| {
+            let (from, function) = &program.from.value;
+            let at = parsed.programs.iter().position(|known| from == object && known.function == *function)?;
+            let code = parsed.link(at).ok()?;
+            code.maps().iter().any(|map| arrays.contains(map)).then_some(())?;
             match &program.program_type {
-                Some(said) => {
-                    Some(ProgramKind { program_type: said.value, attach_type: None, target: None, flags: 0 })
-                }
-                None => parsed.programs.iter().find(|known| known.function == program.from.value.1)?.kind.clone(),
+                Some(said) => Some(ProgramKind::of(said.value)),
+                None => parsed.programs[at].kind.clone(),
             }
         });
-        let kinds: Vec<ProgramKind> = said.collect();
+        let kinds: Vec<ProgramKind> = callers.collect();
         let first = kinds.first()?;
         kinds.iter().all(|kind| kind.program_type == first.program_type).then(|| first.clone())
     }

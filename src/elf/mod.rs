@@ -129,6 +129,13 @@ pub struct ProgramKind {
     pub flags: u32,
 }
 
+impl ProgramKind {
+    /// Returns the kind of a program of which nothing but the type is known.
+    pub fn of(program_type: ProgramType) -> Self {
+        Self { program_type, attach_type: None, target: None, flags: 0 }
+    }
+}
+
 /// What is wrong with an object file, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Error {

@@ -110,6 +110,17 @@ pub enum HookInfo {
     Other(u32),
 }
 
+impl fmt::Display for HookInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Xdp { ifindex } => write!(f, "xdp of interface {ifindex}"),
+            Self::Tcx { ifindex, attach_type } => write!(f, "{attach_type} of interface {ifindex}"),
+            Self::Cgroup { cgroup_id, attach_type } => write!(f, "{attach_type} of cgroup {cgroup_id}"),
+            Self::Other(number) => write!(f, "a link of type {number}"),
+        }
+    }
+}
+
 /// The mode of an XDP program on an interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]

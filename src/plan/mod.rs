@@ -2,7 +2,10 @@
 //!
 //! Pure. Actions name things; file descriptors exist only while applying.
 
+mod decide;
 pub mod graph;
+
+pub use decide::{destroy, plan};
 
 use crate::desired::{DesiredLink, DesiredMap, DesiredProgram, ObjectFacts, Span};
 use crate::names::{Address, DeploymentName, LinkName, MapName, PinPath, ProgramName};
@@ -130,7 +133,7 @@ pub enum Action {
         /// The id of the program that it must run now.
         old_program: u32,
     },
-    /// Detach a link, then attach it anew.
+    /// Attach a link anew, and detach the old one.
     Reattach {
         /// The link.
         link: Arc<DesiredLink>,
@@ -138,6 +141,8 @@ pub enum Action {
         id: u32,
         /// Where, with the host's numbers.
         hook: ResolvedHook,
+        /// True when both fit at once, so that the new one is attached before the old one goes.
+        overlap: bool,
     },
     /// Detach a link that nothing wants any more.
     Detach {
@@ -347,7 +352,8 @@ impl Action {
                 None => Marker::Create,
             },
             Self::UpdateLink { .. } => Marker::Change,
-            Self::Reattach { .. } => Marker::DestroyThenCreate,
+            Self::Reattach { overlap: true, .. } => Marker::CreateThenDestroy,
+            Self::Reattach { overlap: false, .. } => Marker::DestroyThenCreate,
             Self::WriteRecord { replaces, .. } => match replaces {
                 true => Marker::Change,
                 false => Marker::Create,
@@ -357,6 +363,32 @@ impl Action {
             | Self::RemoveMap { .. }
             | Self::RemoveDirectory { .. }
             | Self::RemoveRecord { .. } => Marker::Remove,
+        }
+    }
+}
+
+impl Action {
+    /// Returns the pin that the action takes away for good.
+    pub fn removed_pin(&self) -> Option<&PinPath> {
+        match self {
+            Self::Detach { pin, .. }
+            | Self::RemoveProgram { pin, .. }
+            | Self::RemoveMap { pin, .. }
+            | Self::RemoveRecord { pin } => Some(pin),
+            Self::MountBpffs { .. }
+            | Self::MakeDirectory { .. }
+            | Self::ReuseMap { .. }
+            | Self::CreateMap { .. }
+            | Self::FillMap { .. }
+            | Self::FillSlots { .. }
+            | Self::ReuseProgram { .. }
+            | Self::LoadProgram { .. }
+            | Self::ReuseLink { .. }
+            | Self::Attach { .. }
+            | Self::UpdateLink { .. }
+            | Self::Reattach { .. }
+            | Self::RemoveDirectory { .. }
+            | Self::WriteRecord { .. } => None,
         }
     }
 }

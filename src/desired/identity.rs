@@ -1,0 +1,150 @@
+//! What makes a program the same program: fingerprints, kernel names, and the BTF that carries them.
+
+use super::{DesiredMap, DesiredProgram, MapSource, ObjectFacts};
+use crate::btf::{Btf, Encoding, Linkage, Type, TypeId};
+use crate::desired::resolve::ObjectFile;
+use crate::elf::DataKind;
+use crate::insn::{self, Code, FuncRecord};
+use crate::names::{Digest, MapName, ObjectName, ProgramName};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+/// Longest name of a map or program that the kernel takes (`BPF_OBJ_NAME_LEN` with its NUL is 16).
+const KERNEL_NAME: usize = 15;
+
+/// What stands before a fingerprint in a program's BTF.
+pub const TAG: &str = "bpfapply:v1:";
+
+/// Makes a name that the kernel takes: at most 15 bytes of letters, digits, `_` and `.` (`bpf_obj_name_cpy`).
+pub fn kernel_name(name: &str) -> String {
+    let allowed = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '_' | '.') { c } else { '_' };
+    name.chars().map(allowed).take(KERNEL_NAME).collect()
+}
+
+/// Names the map of a data section after its object, as much of both as fits: `filter.rodata`.
+pub fn data_name(object: &str, section: &str) -> String {
+    let room = KERNEL_NAME.saturating_sub(section.len()).max(KERNEL_NAME / 2);
+    let object: String = object.chars().take(room).collect();
+    kernel_name(&format!("{object}{section}"))
+}
+
+/// Returns the SHA-1 of an object file, after which iproute2 names the folder of `PIN_OBJECT_NS`.
+pub fn sha1_hex(bytes: &[u8]) -> String {
+    use sha1::Digest as _;
+    sha1::Sha1::digest(bytes).iter().fold(String::new(), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}
+
+/// Gives each program its fingerprint, and each object the BTF that tells it to whoever reads the program back.
+pub fn seal(
+    files: &BTreeMap<ObjectName, ObjectFile>,
+    maps: &BTreeMap<MapName, DesiredMap>,
+    mut programs: BTreeMap<ProgramName, DesiredProgram>,
+) -> (BTreeMap<ObjectName, Arc<ObjectFacts>>, BTreeMap<ProgramName, DesiredProgram>) {
+    let mut objects = BTreeMap::new();
+    for (name, file) in files {
+        let mut btf = file.object.btf.as_deref().cloned().unwrap_or_default();
+        for program in programs.values_mut().filter(|program| program.object == *name) {
+            describe_functions(&mut btf, &program.function, &mut program.code);
+            program.fingerprint = fingerprint(program, maps);
+            let tag = format!("{TAG}{}:sha256={}", program.name, program.fingerprint);
+            let main = program.code.funcs[0].type_id;
+            btf.push(Type::DeclTag { name: tag, ty: main, component: None, attribute: false });
+        }
+        let own = programs.values_mut().filter(|program| program.object == *name);
+        let btf = encode(&btf, own.map(|program| &mut program.code).collect());
+        let facts = ObjectFacts { name: name.clone(), path: file.path.clone(), sha256: Digest::of(&file.bytes), btf };
+        objects.insert(name.clone(), Arc::new(facts));
+    }
+    (objects, programs)
+}
+
+/// Encodes the object's BTF once for all its programs, with the source lines of their line records.
+fn encode(btf: &Btf, codes: Vec<&mut Code>) -> Vec<u8> {
+    let _ = codes;
+    btf.encode()
+}
+
+/// Digests what makes a program unchanged: strict instructions, the identity of each map, constants, type,
+/// attach type, flags, license and version (DESIGN §6).
+fn fingerprint(program: &DesiredProgram, maps: &BTreeMap<MapName, DesiredMap>) -> Digest {
+    let identity = |index: usize| match maps[&program.maps[&index]].source {
+        MapSource::Defined(ref definition) => definition.pin.to_string(),
+        MapSource::Pinned(ref pin) => pin.to_string(),
+        MapSource::Id(id) => format!("id {id}"),
+    };
+    let mut text = format!("code {}\n", program.code.digest(identity));
+    let kind = &program.kind;
+    let attach_type = kind.attach_type.map(|attach_type| attach_type.0);
+    let _ = writeln!(text, "type {} attach {attach_type:?} flags {}", kind.program_type.0, kind.flags);
+    let _ = writeln!(text, "license {:?} version {}", program.license, program.kernel_version);
+    for name in program.uses() {
+        if let MapSource::Defined(definition) = &maps[name].source
+            && let Some((DataKind::Rodata, data)) = &definition.data
+        {
+            let _ = writeln!(text, "{name} {}", Digest::of(data));
+        }
+    }
+    Digest::of(text.as_bytes())
+}
+
+/// Makes function records for code that has none, so that its main function can carry a fingerprint.
+///
+/// The kernel wants one record for each function, in order (`check_btf_func`, kernel/bpf/verifier.c), and
+/// counts as a function what is called or taken as a callback.
+fn describe_functions(btf: &mut Btf, main: &str, code: &mut Code) {
+    if !code.funcs.is_empty() {
+        return;
+    }
+    let int = btf.push(Type::Int { name: "int".to_owned(), size: 4, bits: 32, offset: 0, encoding: Encoding::Signed });
+    let proto = btf.push(Type::FuncProto { ret: int, params: Vec::new() });
+    let mut function = |name: String| -> TypeId { btf.push(Type::Func { name, proto, linkage: Linkage::Static }) };
+    for start in function_starts(code) {
+        let name = if start == 0 { identifier(main) } else { format!("sub_{start}") };
+        code.funcs.push(FuncRecord { insn: start, type_id: function(name) });
+    }
+}
+
+/// Returns the index of each function's first instruction, by rising index.
+fn function_starts(code: &Code) -> BTreeSet<u32> {
+    let mut starts = BTreeSet::from([0]);
+    for (at, insn) in code.insns.iter().enumerate() {
+        let call = insn.code == insn::CALL && insn.src == insn::PSEUDO_CALL;
+        let callback = insn.is_ld_imm64() && insn.src == insn::PSEUDO_FUNC;
+        if (call || callback)
+            && let Ok(start) = u32::try_from(at as i64 + 1 + i64::from(insn.imm))
+        {
+            starts.insert(start);
+        }
+    }
+    starts
+}
+
+/// Makes a C identifier, which is what the kernel takes as a function's name (`btf_name_valid_identifier`).
+fn identifier(name: &str) -> String {
+    let mut text: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
+    if !text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') {
+        text.insert(0, '_');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kernel_names() {
+        for (name, kernel) in [("a", "a"), ("flow-table", "flow_table"), ("a_name_that_is_too_long", "a_name_that_is_")]
+        {
+            assert_eq!(kernel_name(name), kernel);
+        }
+        assert_eq!(data_name("filter", ".rodata"), "filter.rodata");
+        assert_eq!(data_name("a-long-object-name", ".rodata"), "a_long_o.rodata");
+        assert_eq!(data_name("a-long-object-name", ".rodata.str1.16"), "a_long_.rodata.");
+        assert_eq!(identifier("0day-x"), "_0day_x");
+    }
+}

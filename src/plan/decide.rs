@@ -1,0 +1,744 @@
+//! Decides what to do with each thing: keep it, make it, change it, take it away.
+//!
+//! Two facts travel along the graph: a map that must be made anew makes its programs new, and a program that is
+//! new makes the prog arrays new that hold it, since a live prog array is never refilled.
+
+use super::graph::{self, Node};
+use super::{Action, Because, Consent, Mode, Plan, ResolvedHook, State, Step, Traffic};
+use crate::desired::{
+    Desired, DesiredLink, DesiredMap, DesiredProgram, Hook, MapDefinition, MapSource, SlotSource, Span,
+};
+use crate::diag::{Kind, Problem, Problems};
+use crate::elf::DataKind;
+use crate::kernel::{HookInfo, LinkInfo, XdpMode};
+use crate::names::{Address, Digest, LinkName, MapName, PinPath, ProgramName};
+use crate::observed::{Observed, ObservedMap, ObservedProgram, Pinned};
+use crate::record::{Record, RecordedLink, RecordedMap, RecordedObject, RecordedProgram};
+use crate::spec::{Compare, Difference, MapSpec, differences};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// Plans how the host comes to match the manifest.
+///
+/// An offline plan is one against [`Observed::nothing`]: it is as if the host had no map, program, link or folder.
+pub fn plan(desired: &Desired, observed: &Observed, mode: Mode) -> Result<Plan, Problems> {
+    let order = graph::of(desired).order().map_err(|cycle| {
+        let circle = cycle.nodes.iter().map(Node::to_string).collect();
+        let mut problem = Problem::new(Kind::Cycle { circle });
+        for node in &cycle.nodes {
+            if let Some(span) = span_of(desired, node) {
+                problem = problem.and(span, "part of the circle");
+            }
+        }
+        Problems::from(problem)
+    })?;
+    let mut planner = Planner::new(desired, observed, mode);
+    planner.decide_maps();
+    planner.decide_programs();
+    planner.spread();
+    for node in order {
+        planner.step(node);
+    }
+    planner.problems.or(())?;
+    let mut steps = planner.steps;
+    steps.extend(removals(desired, observed));
+    steps.extend(write_record(desired, observed, &steps));
+    Ok(Plan {
+        deployment: desired.name.clone(),
+        pin_root: desired.pin_root.clone(),
+        mode,
+        objects: desired.objects.clone(),
+        steps,
+    })
+}
+
+/// What happens to a map or a program.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Fate {
+    /// It stays; this is its id.
+    Keep(u32),
+    /// It is made, in the place of the one with this id, for this reason.
+    New(Option<u32>, Because),
+}
+
+impl Fate {
+    fn is_new(&self) -> bool {
+        matches!(self, Self::New(..))
+    }
+}
+
+struct Planner<'a> {
+    desired: &'a Desired,
+    observed: &'a Observed,
+    mode: Mode,
+    problems: Problems,
+    maps: BTreeMap<MapName, Fate>,
+    programs: BTreeMap<ProgramName, Fate>,
+    steps: Vec<Step>,
+}
+
+impl<'a> Planner<'a> {
+    fn new(desired: &'a Desired, observed: &'a Observed, mode: Mode) -> Self {
+        Self {
+            desired,
+            observed,
+            mode,
+            problems: Problems::default(),
+            maps: BTreeMap::new(),
+            programs: BTreeMap::new(),
+            steps: Vec::new(),
+        }
+    }
+
+    fn decide_maps(&mut self) {
+        for map in self.desired.maps.values() {
+            let fate = match &map.source {
+                MapSource::Defined(definition) => self.decide_map(map, definition),
+                MapSource::Pinned(pin) => {
+                    let found = self.observed_map(pin, map);
+                    self.decide_foreign(map, found, Kind::NoSuchPin { pin: pin.clone() })
+                }
+                MapSource::Id(id) => {
+                    let found = self.observed.maps_by_id.get(id);
+                    self.decide_foreign(map, found, Kind::NoSuchMapId { id: *id })
+                }
+            };
+            if let Some(fate) = fate {
+                self.maps.insert(map.name.clone(), fate);
+            }
+        }
+    }
+
+    /// Returns the map at a pin; something else there is a problem.
+    fn observed_map(&mut self, pin: &PinPath, map: &DesiredMap) -> Option<&'a ObservedMap> {
+        let by = match self.observed.pins.get(pin)? {
+            Pinned::Map(found) => return Some(found),
+            Pinned::Program(found) => format!("program id {}", found.info.id),
+            Pinned::Link(found) => format!("link id {}", found.id),
+        };
+        let kind = Kind::PinTaken { pin: pin.clone(), by };
+        self.problems.push(Problem::at(kind, map.span.clone(), format!("map.{} is to be there", map.name)));
+        None
+    }
+
+    /// Decides on a map that somebody else owns: it must be there, and fit all its users.
+    fn decide_foreign(&mut self, map: &DesiredMap, found: Option<&ObservedMap>, missing: Kind) -> Option<Fate> {
+        let Some(found) = found else {
+            if self.mode == Mode::Offline {
+                return Some(Fate::Keep(0));
+            }
+            self.problems.push(Problem::at(missing, map.span.clone(), "this map is somebody else's to make"));
+            return None;
+        };
+        for user in &map.users {
+            for difference in differences(&found.spec, &user.spec, Compare::User, &self.observed.host) {
+                let text = format!("object.{}'s `{}` has {}", user.object, user.symbol, difference.right);
+                let kind = Kind::Incompatible {
+                    map: map.name.clone(),
+                    object: user.object.clone(),
+                    symbol: user.symbol.clone(),
+                    difference,
+                };
+                self.problems.push(Problem::at(kind, user.span.clone(), text).and(map.span.clone(), "the map"));
+            }
+        }
+        Some(Fate::Keep(found.info.id))
+    }
+
+    /// Decides on a map that we define.
+    fn decide_map(&mut self, map: &DesiredMap, definition: &MapDefinition) -> Option<Fate> {
+        if !self.observed.pins.contains_key(&definition.pin) {
+            return Some(Fate::New(None, Because::Missing));
+        }
+        let found = self.observed_map(&definition.pin, map)?;
+        let id = found.info.id;
+        let differs = differences(&found.spec, &definition.spec, Compare::Existing, &self.observed.host);
+        let because = match (differs.is_empty(), self.contents_changed(map, definition, found)) {
+            (true, false) => return Some(Fate::Keep(id)),
+            (true, true) => Because::ContentsChanged,
+            (false, _) => Because::MapDiffers(differs),
+        };
+        // A map that has its own table stays what it is unless that table says otherwise; so does one that
+        // we did not make. What only its object knows goes with the object.
+        if !map.name.is_private() || !self.is_ours(map, found) {
+            self.refuse_change(map, definition, id, because);
+            return None;
+        }
+        Some(Fate::New(Some(id), because))
+    }
+
+    fn refuse_change(&mut self, map: &DesiredMap, definition: &MapDefinition, id: u32, because: Because) {
+        let differs = match because {
+            Because::MapDiffers(differs) => differs,
+            _ => vec![Difference {
+                field: "contents".to_owned(),
+                left: "of an earlier object".to_owned(),
+                right: "of this object".to_owned(),
+            }],
+        };
+        for difference in differs {
+            let kind = Kind::MapChanged { map: map.name.clone(), pin: definition.pin.clone(), id, difference };
+            self.problems.push(Problem::at(kind, map.span.clone(), "defined here"));
+        }
+    }
+
+    /// Returns whether we made the map, as far as the record knows.
+    fn is_ours(&self, map: &DesiredMap, found: &ObservedMap) -> bool {
+        let recorded = self.observed.record.as_ref().and_then(|record| record.maps.get(map.name.as_str()));
+        recorded.is_some_and(|recorded| recorded.created && recorded.id == found.info.id)
+    }
+
+    /// Returns whether a data section starts with other contents than the map that is there once did.
+    fn contents_changed(&self, map: &DesiredMap, definition: &MapDefinition, found: &ObservedMap) -> bool {
+        match &definition.data {
+            None | Some((DataKind::Bss, _)) => false,
+            // Read-only contents are what they are; a map that is not frozen was never finished.
+            Some((DataKind::Rodata, data)) => found.frozen_value.as_deref() != Some(&**data),
+            Some((DataKind::Data, data)) => {
+                let recorded = self.observed.record.as_ref().and_then(|record| record.maps.get(map.name.as_str()));
+                let image = recorded.and_then(|recorded| recorded.image);
+                image.is_some_and(|image| image != Digest::of(data))
+            }
+        }
+    }
+
+    fn decide_programs(&mut self) {
+        for program in self.desired.programs.values() {
+            let fate = match self.observed.pins.get(&program.pin) {
+                None => Fate::New(None, Because::Missing),
+                Some(Pinned::Program(found)) => match self.decide_program(program, found) {
+                    Some(fate) => fate,
+                    None => continue,
+                },
+                Some(Pinned::Map(ObservedMap { info, .. })) => {
+                    self.program_pin_taken(program, format!("map id {}", info.id));
+                    continue;
+                }
+                Some(Pinned::Link(info)) => {
+                    self.program_pin_taken(program, format!("link id {}", info.id));
+                    continue;
+                }
+            };
+            self.programs.insert(program.name.clone(), fate);
+        }
+    }
+
+    fn program_pin_taken(&mut self, program: &DesiredProgram, by: String) {
+        let kind = Kind::PinTaken { pin: program.pin.clone(), by };
+        let text = format!("program.{} is to be there", program.name);
+        self.problems.push(Problem::at(kind, program.span.clone(), text));
+    }
+
+    /// Decides on a program whose pin is there. It is ours when it carries our fingerprint or the record knows it.
+    fn decide_program(&mut self, program: &DesiredProgram, found: &ObservedProgram) -> Option<Fate> {
+        let id = found.info.id;
+        let fingerprint = found.fingerprints.get(program.name.as_str());
+        let record = self.observed.record.as_ref();
+        let recorded = record.and_then(|record| record.programs.get(program.name.as_str()));
+        if fingerprint.is_none() && recorded.is_none_or(|recorded| recorded.id != id) {
+            let by = format!("program id {id} `{}`, which is not ours", found.info.name);
+            self.program_pin_taken(program, by);
+            return None;
+        }
+        if fingerprint != Some(&program.fingerprint) {
+            return Some(Fate::New(Some(id), Because::CodeChanged));
+        }
+        for name in program.uses() {
+            match self.maps.get(name) {
+                Some(Fate::Keep(map)) if !found.info.map_ids.contains(map) => {
+                    return Some(Fate::New(Some(id), Because::MapOther(name.clone())));
+                }
+                Some(Fate::Keep(_) | Fate::New(..)) | None => {}
+            }
+        }
+        Some(Fate::Keep(id))
+    }
+
+    /// Lets new maps make their programs new, and new slots their maps, until nothing changes any more.
+    fn spread(&mut self) {
+        loop {
+            let mut changed = false;
+            for program in self.desired.programs.values() {
+                let Some(Fate::Keep(id)) = self.programs.get(&program.name).cloned() else { continue };
+                let new = program.uses().into_iter().find(|name| self.maps.get(*name).is_some_and(Fate::is_new));
+                if let Some(map) = new {
+                    let fate = Fate::New(Some(id), Because::MapNew(map.clone()));
+                    self.programs.insert(program.name.clone(), fate);
+                    changed = true;
+                }
+            }
+            for map in self.desired.maps.values() {
+                let MapSource::Defined(definition) = &map.source else { continue };
+                let Some(Fate::Keep(id)) = self.maps.get(&map.name).cloned() else { continue };
+                let new = definition.slots.values().find_map(|slot| self.new_slot(slot));
+                if let Some(address) = new {
+                    self.maps.insert(map.name.clone(), Fate::New(Some(id), Because::SlotNew(address)));
+                    changed = true;
+                }
+            }
+            if !changed {
+                return;
+            }
+        }
+    }
+
+    fn new_slot(&self, slot: &SlotSource) -> Option<Address> {
+        match slot {
+            SlotSource::Map(map) => self.maps.get(map)?.is_new().then(|| Address::Map(map.clone())),
+            SlotSource::Program(program) => {
+                self.programs.get(program)?.is_new().then(|| Address::Program(program.clone()))
+            }
+        }
+    }
+
+    fn step(&mut self, node: Node) {
+        match node {
+            Node::Directory(path) => self.directory_step(path),
+            Node::Map(name) => {
+                if let Some(fate) = self.maps.get(&name).cloned() {
+                    self.map_step(Arc::clone(&self.desired.maps[&name]), fate);
+                }
+            }
+            Node::Fill(name) => {
+                if self.maps.get(&name).is_some_and(Fate::is_new) {
+                    let map = Arc::clone(&self.desired.maps[&name]);
+                    self.push(map.span.clone(), Action::FillMap { map }, Because::Missing, Traffic::None, State::None);
+                }
+            }
+            Node::Slots(name) => {
+                if self.maps.get(&name).is_some_and(Fate::is_new) {
+                    let map = Arc::clone(&self.desired.maps[&name]);
+                    let action = Action::FillSlots { map: Arc::clone(&map) };
+                    self.push(map.span.clone(), action, Because::Missing, Traffic::None, State::None);
+                }
+            }
+            Node::Program(name) => {
+                if let Some(fate) = self.programs.get(&name).cloned() {
+                    self.program_step(Arc::clone(&self.desired.programs[&name]), fate);
+                }
+            }
+            Node::Link(name) => self.link_step(Arc::clone(&self.desired.links[&name])),
+        }
+    }
+
+    fn push(&mut self, span: Span, action: Action, because: Because, traffic: Traffic, state: State) {
+        self.steps.push(Step { action, because, span: Some(span), traffic, state, needs: None });
+    }
+
+    fn directory_step(&mut self, path: PinPath) {
+        let action = match path == self.desired.bpffs {
+            true if self.observed.bpffs => return,
+            true => Action::MountBpffs { at: path },
+            false if self.observed.directories.contains_key(&path) => return,
+            false => Action::MakeDirectory { path },
+        };
+        let (because, traffic, state) = (Because::Missing, Traffic::None, State::None);
+        self.steps.push(Step { action, because, span: None, traffic, state, needs: None });
+    }
+
+    fn map_step(&mut self, map: Arc<DesiredMap>, fate: Fate) {
+        let span = map.span.clone();
+        match fate {
+            Fate::Keep(id) => {
+                let ours = match &map.source {
+                    MapSource::Defined(definition) => match self.observed.pins.get(&definition.pin) {
+                        Some(Pinned::Map(found)) => self.is_ours(&map, found),
+                        Some(Pinned::Program(_) | Pinned::Link(_)) | None => false,
+                    },
+                    MapSource::Pinned(_) | MapSource::Id(_) => false,
+                };
+                let because = if ours { Because::Unchanged } else { Because::Foreign };
+                self.push(span, Action::ReuseMap { map, id, ours }, because, Traffic::None, State::Kept);
+            }
+            Fate::New(replaces, because) => {
+                let (state, needs) = match replaces {
+                    Some(_) if holds_state(&map) => (State::Lost, Some(Consent::LoseState)),
+                    Some(_) | None => (State::New, None),
+                };
+                let action = Action::CreateMap { map, replaces };
+                self.steps.push(Step { action, because, span: Some(span), traffic: Traffic::None, state, needs });
+            }
+        }
+    }
+
+    fn program_step(&mut self, program: Arc<DesiredProgram>, fate: Fate) {
+        let span = program.span.clone();
+        match fate {
+            Fate::Keep(id) => {
+                let action = Action::ReuseProgram { program, id };
+                self.push(span, action, Because::Unchanged, Traffic::None, State::None);
+            }
+            Fate::New(replaces, because) => {
+                let action = Action::LoadProgram { program, replaces };
+                self.push(span, action, because, Traffic::None, State::None);
+            }
+        }
+    }
+
+    fn link_step(&mut self, link: Arc<DesiredLink>) {
+        let Some(hook) = self.resolve_hook(&link) else { return };
+        let Some(fate) = self.programs.get(&link.program).cloned() else { return };
+        let found = match self.observed.pins.get(&link.pin) {
+            None => return self.attach_step(link, hook),
+            Some(Pinned::Link(found)) => found.clone(),
+            Some(Pinned::Map(ObservedMap { info, .. })) => {
+                return self.link_pin_taken(&link, format!("map id {}", info.id));
+            }
+            Some(Pinned::Program(found)) => {
+                return self.link_pin_taken(&link, format!("program id {}", found.info.id));
+            }
+        };
+        if !self.owns_link(&link, &found) {
+            let by = format!("link id {} of program id {}, which is not ours", found.id, found.program_id);
+            return self.link_pin_taken(&link, by);
+        }
+        if let Some(because) = self.hook_changed(&link, &hook, &found) {
+            return self.reattach_step(link, hook, &found, because);
+        }
+        let span = link.span.clone();
+        let (id, old_program) = (found.id, found.program_id);
+        let because = match fate {
+            Fate::Keep(program) if program == old_program => {
+                let action = Action::ReuseLink { link, id };
+                return self.push(span, action, Because::Unchanged, Traffic::None, State::None);
+            }
+            Fate::Keep(_) => Because::ProgramOther(old_program),
+            Fate::New(..) => Because::ProgramNew(link.program.clone()),
+        };
+        let action = Action::UpdateLink { link, id, old_program };
+        self.push(span, action, because, Traffic::NoGap, State::None);
+    }
+
+    fn link_pin_taken(&mut self, link: &DesiredLink, by: String) {
+        let kind = Kind::PinTaken { pin: link.pin.clone(), by };
+        let text = format!("link.{} is to be there", link.name);
+        self.problems.push(Problem::at(kind, link.span.clone(), text));
+    }
+
+    /// A link is ours when the record knows it, or when it runs a program with our fingerprint.
+    fn owns_link(&self, link: &DesiredLink, found: &LinkInfo) -> bool {
+        let record = self.observed.record.as_ref();
+        let recorded = record.and_then(|record| record.links.get(link.name.as_str()));
+        let runs_ours = self.observed.pins.values().any(|pinned| match pinned {
+            Pinned::Program(program) => program.info.id == found.program_id && !program.fingerprints.is_empty(),
+            Pinned::Map(_) | Pinned::Link(_) => false,
+        });
+        recorded.is_some_and(|recorded| recorded.id == found.id) || runs_ours
+    }
+
+    /// Finds the interface or cgroup; a missing one is a problem.
+    fn resolve_hook(&mut self, link: &DesiredLink) -> Option<ResolvedHook> {
+        if self.mode == Mode::Offline {
+            return Some(match &link.hook {
+                Hook::Xdp { .. } | Hook::Tc { .. } => ResolvedHook::Interface(None),
+                Hook::Cgroup { .. } => ResolvedHook::Cgroup(None),
+            });
+        }
+        let missing = match &link.hook {
+            Hook::Xdp { interface, .. } | Hook::Tc { interface, .. } => match self.observed.interfaces.get(interface) {
+                Some(found) => return Some(ResolvedHook::Interface(Some(found.index))),
+                None => Kind::NoInterface { name: interface.clone() },
+            },
+            Hook::Cgroup { path, .. } => match self.observed.cgroups.get(path) {
+                Some(found) => return Some(ResolvedHook::Cgroup(Some(found.clone()))),
+                None => Kind::NoCgroup { path: path.clone() },
+            },
+        };
+        self.problems.push(Problem::at(missing, link.span.clone(), "this link goes there"));
+        None
+    }
+
+    fn attach_step(&mut self, link: Arc<DesiredLink>, hook: ResolvedHook) {
+        if let Some((mode, id)) = self.foreign_xdp(&link, None) {
+            let kind = Kind::HookTaken { hook: link.hook.to_string(), by: format!("{mode} program id {id}") };
+            self.problems.push(Problem::at(kind, link.span.clone(), "this link wants it"));
+            return;
+        }
+        let span = link.span.clone();
+        self.push(span, Action::Attach { link, hook }, Because::Missing, Traffic::Starts, State::None);
+    }
+
+    /// Returns the XDP program that is on the link's interface, unless it is the one of `own`, the link's own.
+    fn foreign_xdp(&self, link: &DesiredLink, own: Option<u32>) -> Option<(XdpMode, u32)> {
+        match &link.hook {
+            Hook::Xdp { interface, .. } => {
+                let found = self.observed.interfaces.get(interface)?;
+                found.xdp.iter().find(|(_, id)| Some(*id) != own).copied()
+            }
+            Hook::Tc { .. } | Hook::Cgroup { .. } => None,
+        }
+    }
+
+    /// Returns why a link that is there cannot stay where it is.
+    fn hook_changed(&self, link: &DesiredLink, wanted: &ResolvedHook, found: &LinkInfo) -> Option<Because> {
+        let same = match (&link.hook, wanted, &found.hook) {
+            (
+                _,
+                _,
+                HookInfo::Xdp { ifindex: 0 } | HookInfo::Tcx { ifindex: 0, .. } | HookInfo::Cgroup { cgroup_id: 0, .. },
+            ) => {
+                return Some(Because::HookGone);
+            }
+            (Hook::Xdp { mode, .. }, ResolvedHook::Interface(Some(index)), HookInfo::Xdp { ifindex }) => {
+                if index == ifindex && !self.runs_in_mode(link, *mode, found.program_id) {
+                    return Some(Because::HookChanged(format!("mode {mode} is wanted")));
+                }
+                index == ifindex
+            }
+            (
+                Hook::Tc { attach_type, .. },
+                ResolvedHook::Interface(Some(index)),
+                HookInfo::Tcx { ifindex, attach_type: at },
+            ) => index == ifindex && attach_type == at,
+            (
+                Hook::Cgroup { attach_type, .. },
+                ResolvedHook::Cgroup(Some((_, id))),
+                HookInfo::Cgroup { cgroup_id, attach_type: at },
+            ) => id == cgroup_id && attach_type == at,
+            _ => false,
+        };
+        (!same).then(|| {
+            let record = self.observed.record.as_ref();
+            match record.and_then(|record| record.links.get(link.name.as_str())) {
+                Some(recorded) if recorded.hook == link.hook.to_string() => Because::HookGone,
+                Some(recorded) => Because::HookChanged(format!("it is on {}", recorded.hook)),
+                None => Because::HookChanged(format!("it is on {}", found.hook)),
+            }
+        })
+    }
+
+    /// Returns whether the program runs in the mode that is asked for; any mode is good for `auto`.
+    fn runs_in_mode(&self, link: &DesiredLink, mode: XdpMode, program: u32) -> bool {
+        let Hook::Xdp { interface, .. } = &link.hook else { return true };
+        let Some(found) = self.observed.interfaces.get(interface) else { return true };
+        mode == XdpMode::Auto || found.xdp.iter().any(|(at, id)| *at == mode && *id == program)
+    }
+
+    fn reattach_step(&mut self, link: Arc<DesiredLink>, hook: ResolvedHook, found: &LinkInfo, because: Because) {
+        let here = match (&found.hook, &hook) {
+            (HookInfo::Xdp { ifindex }, ResolvedHook::Interface(index)) => Some(*ifindex) == *index,
+            _ => false,
+        };
+        if let Some((mode, id)) = self.foreign_xdp(&link, here.then_some(found.program_id)) {
+            let kind = Kind::HookTaken { hook: link.hook.to_string(), by: format!("{mode} program id {id}") };
+            self.problems.push(Problem::at(kind, link.span.clone(), "this link wants it"));
+            return;
+        }
+        // Only one XDP program fits on an interface: on the same one, the old link must go first.
+        let (traffic, needs) = match here {
+            true => (Traffic::GapUnfiltered, Some(Consent::Gap)),
+            false => (Traffic::Starts, None),
+        };
+        let (span, id) = (link.span.clone(), found.id);
+        let action = Action::Reattach { link, id, hook, overlap: !here };
+        self.steps.push(Step { action, because, span: Some(span), traffic, state: State::None, needs });
+    }
+}
+
+/// Returns whether a map can hold contents that somebody misses when it is made anew.
+fn holds_state(map: &DesiredMap) -> bool {
+    use crate::kinds::MapType;
+    match &map.source {
+        MapSource::Defined(definition) => {
+            let constant = matches!(definition.data, Some((DataKind::Rodata, _)));
+            let transient = [MapType::PROG_ARRAY, MapType::PERF_EVENT_ARRAY, MapType::RINGBUF, MapType::USER_RINGBUF];
+            !constant && !transient.contains(&definition.spec.map_type)
+        }
+        MapSource::Pinned(_) | MapSource::Id(_) => true,
+    }
+}
+
+fn span_of(desired: &Desired, node: &Node) -> Option<Span> {
+    match node {
+        Node::Directory(_) => None,
+        Node::Map(name) | Node::Fill(name) | Node::Slots(name) => desired.maps.get(name).map(|map| map.span.clone()),
+        Node::Program(name) => desired.programs.get(name).map(|program| program.span.clone()),
+        Node::Link(name) => desired.links.get(name).map(|link| link.span.clone()),
+    }
+}
+
+/// Takes away what the record shows as ours and the manifest does not name any more.
+fn removals(desired: &Desired, observed: &Observed) -> Vec<Step> {
+    let Some(record) = &observed.record else { return Vec::new() };
+    let mut kept: BTreeSet<&str> = desired.maps.values().filter_map(|map| map.pin()).map(PinPath::as_str).collect();
+    kept.extend(desired.programs.values().map(|program| program.pin.as_str()));
+    kept.extend(desired.links.values().map(|link| link.pin.as_str()));
+    let mut steps = take_away(record, observed, &kept, Because::NotWanted);
+    steps.iter_mut().for_each(|step| step.needs = Some(Consent::Prune));
+    let gone: BTreeSet<PinPath> = steps.iter().filter_map(|step| step.action.removed_pin().cloned()).collect();
+    let folders = observed.directories.iter().filter(|(path, _)| path.is_below(&desired.pin_root.join("objects")));
+    steps.extend(empty_folders(folders, &gone));
+    steps
+}
+
+/// Removes everything that the record shows as ours, last the record and the folders.
+pub fn destroy(record: &Record, observed: &Observed, pin_root: &PinPath) -> Result<Plan, Problems> {
+    let mut steps = take_away(record, observed, &BTreeSet::new(), Because::Destroy);
+    let record_pin = pin_root.join("record");
+    let mut gone: BTreeSet<PinPath> = steps.iter().filter_map(|step| step.action.removed_pin().cloned()).collect();
+    gone.insert(record_pin.clone());
+    steps.push(removal(Action::RemoveRecord { pin: record_pin }, Because::Destroy));
+    let made: BTreeSet<&str> = record.directories.iter().map(String::as_str).collect();
+    let ours = |path: &PinPath| path.is_below(pin_root) || made.contains(path.as_str());
+    steps.extend(empty_folders(observed.directories.iter().filter(|(path, _)| ours(path)), &gone));
+    let name = crate::names::DeploymentName::new(&record.deployment);
+    let name = name.map_err(|why| Problem::new(Kind::BadName { text: record.deployment.clone(), why }))?;
+    Ok(Plan { deployment: name, pin_root: pin_root.clone(), mode: Mode::Live, objects: BTreeMap::new(), steps })
+}
+
+fn removal(action: Action, because: Because) -> Step {
+    let traffic = if matches!(action, Action::Detach { .. }) { Traffic::Stops } else { Traffic::None };
+    let state = if matches!(action, Action::RemoveMap { .. }) { State::Lost } else { State::None };
+    Step { action, because, span: None, traffic, state, needs: None }
+}
+
+/// Lists removals of what the record has beyond `kept`: links first, then programs, then maps.
+///
+/// A pin that is gone, or that holds another object than the one we made, is left alone.
+fn take_away(record: &Record, observed: &Observed, kept: &BTreeSet<&str>, because: Because) -> Vec<Step> {
+    let mut steps = Vec::new();
+    let wanted = |pin: &str| match PinPath::new(pin) {
+        Ok(path) if !kept.contains(pin) => observed.pins.get(&path).map(|pinned| (path, pinned)),
+        Ok(_) | Err(_) => None,
+    };
+    for (name, link) in &record.links {
+        if let (Some((pin, Pinned::Link(found))), Ok(name)) = (wanted(&link.pin), LinkName::new(name))
+            && found.id == link.id
+        {
+            let action = Action::Detach { link: name, pin, id: link.id, hook: link.hook.clone() };
+            steps.push(removal(action, because.clone()));
+        }
+    }
+    for (name, program) in &record.programs {
+        if let (Some((pin, Pinned::Program(found))), Some(name)) = (wanted(&program.pin), ProgramName::recorded(name))
+            && found.info.id == program.id
+        {
+            let action = Action::RemoveProgram { program: name, pin, id: program.id };
+            steps.push(removal(action, because.clone()));
+        }
+    }
+    for (name, map) in record.maps.iter().filter(|(_, map)| map.created) {
+        if let (Some((pin, Pinned::Map(found))), Some(name)) = (wanted(&map.pin), MapName::recorded(name))
+            && found.info.id == map.id
+        {
+            steps.push(removal(Action::RemoveMap { map: name, pin, id: map.id }, because.clone()));
+        }
+    }
+    steps
+}
+
+/// Lists the folders that are empty once the pins `gone` are, the inner ones first.
+fn empty_folders<'a>(
+    folders: impl Iterator<Item = (&'a PinPath, &'a Vec<String>)>,
+    gone: &BTreeSet<PinPath>,
+) -> Vec<Step> {
+    let mut gone = gone.clone();
+    let mut folders: Vec<_> = folders.collect();
+    folders.sort_by_key(|(path, _)| std::cmp::Reverse(path.as_str().matches('/').count()));
+    let mut steps = Vec::new();
+    for (path, names) in folders {
+        if names.iter().all(|name| gone.contains(&path.child(name))) {
+            gone.insert(path.clone());
+            let action = Action::RemoveDirectory { path: path.clone() };
+            steps.push(removal(action, Because::NotWanted));
+        }
+    }
+    steps
+}
+
+/// Returns the step that writes the record when it has something new to say.
+fn write_record(desired: &Desired, observed: &Observed, steps: &[Step]) -> Option<Step> {
+    let changes = steps.iter().any(|step| step.action.marker() != super::Marker::Reuse);
+    let record = expected_record(desired, observed, steps);
+    let before = observed.record.as_ref();
+    let same = before.is_some_and(|before| {
+        before.objects == record.objects
+            && before.maps.keys().eq(record.maps.keys())
+            && before.programs.keys().eq(record.programs.keys())
+            && before.links.keys().eq(record.links.keys())
+    });
+    if !changes && same {
+        return None;
+    }
+    let because = if before.is_some() { Because::PlanChanges } else { Because::Missing };
+    let action = Action::WriteRecord {
+        pin: desired.pin_root.join("record"),
+        record: Box::new(record),
+        replaces: before.is_some(),
+    };
+    Some(Step { action, because, span: None, traffic: Traffic::None, state: State::None, needs: None })
+}
+
+/// Makes the record as it will be; ids of what is made are 0 until apply knows them.
+fn expected_record(desired: &Desired, observed: &Observed, steps: &[Step]) -> Record {
+    let mut record = Record {
+        format: crate::record::FORMAT,
+        deployment: desired.name.to_string(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        directories: observed.record.iter().flat_map(|record| record.directories.clone()).collect(),
+        ..Record::default()
+    };
+    for (name, object) in &desired.objects {
+        let recorded = RecordedObject { path: object.path.clone(), sha256: object.sha256 };
+        record.objects.insert(name.to_string(), recorded);
+    }
+    for step in steps {
+        match &step.action {
+            Action::MakeDirectory { path } if !path.is_below(&desired.pin_root) => {
+                record.directories.push(path.to_string());
+            }
+            Action::ReuseMap { map, id, ours } => {
+                if let MapSource::Defined(definition) = &map.source {
+                    let recorded = recorded_map(definition, *id, *ours);
+                    record.maps.insert(map.name.to_string(), recorded);
+                }
+            }
+            Action::CreateMap { map, .. } => {
+                if let MapSource::Defined(definition) = &map.source {
+                    record.maps.insert(map.name.to_string(), recorded_map(definition, 0, true));
+                }
+            }
+            Action::ReuseProgram { program, id } => {
+                let recorded = RecordedProgram { pin: program.pin.to_string(), id: *id };
+                record.programs.insert(program.name.to_string(), recorded);
+            }
+            Action::LoadProgram { program, .. } => {
+                let recorded = RecordedProgram { pin: program.pin.to_string(), id: 0 };
+                record.programs.insert(program.name.to_string(), recorded);
+            }
+            Action::ReuseLink { link, id } | Action::UpdateLink { link, id, .. } => {
+                record.links.insert(link.name.to_string(), recorded_link(link, *id));
+            }
+            Action::Attach { link, .. } | Action::Reattach { link, .. } => {
+                record.links.insert(link.name.to_string(), recorded_link(link, 0));
+            }
+            Action::MountBpffs { .. }
+            | Action::MakeDirectory { .. }
+            | Action::FillMap { .. }
+            | Action::FillSlots { .. }
+            | Action::Detach { .. }
+            | Action::RemoveProgram { .. }
+            | Action::RemoveMap { .. }
+            | Action::RemoveDirectory { .. }
+            | Action::WriteRecord { .. }
+            | Action::RemoveRecord { .. } => {}
+        }
+    }
+    record
+}
+
+fn recorded_map(definition: &MapDefinition, id: u32, created: bool) -> RecordedMap {
+    let image = match &definition.data {
+        Some((DataKind::Data, data)) => Some(Digest::of(data)),
+        Some((DataKind::Rodata | DataKind::Bss, _)) | None => None,
+    };
+    RecordedMap { pin: definition.pin.to_string(), id, created, image }
+}
+
+fn recorded_link(link: &DesiredLink, id: u32) -> RecordedLink {
+    let mode = match &link.hook {
+        Hook::Xdp { mode, .. } => Some(*mode),
+        Hook::Tc { .. } | Hook::Cgroup { .. } => None,
+    };
+    RecordedLink { pin: link.pin.to_string(), id, hook: link.hook.to_string(), mode }
+}
