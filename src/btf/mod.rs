@@ -11,8 +11,6 @@
 pub mod ext;
 mod fields;
 pub mod layout;
-#[cfg(test)]
-mod tests;
 pub mod value;
 mod wire;
 
