@@ -30,16 +30,11 @@ pub fn difference(a: (&Btf, TypeId), b: (&Btf, TypeId)) -> Option<Difference> {
             .and_then(Type::name)
             .filter(|name| !name.is_empty());
     let path = name.map_or_else(|| a.0.type_name(a.1), str::to_owned);
-    let side = |(btf, ty)| Side {
-        btf,
-        ty,
-        spot: None,
-    };
     let mut walk = Walk {
         seen: HashSet::new(),
         budget: MAX_COMPARED,
     };
-    walk.compare(side(a), side(b), &path, MAX_DEPTH)
+    walk.compare(Side::whole(a), Side::whole(b), &path, MAX_DEPTH)
 }
 
 /// Where a field lies.
@@ -215,7 +210,15 @@ fn too_large(path: &str) -> Option<Difference> {
     })
 }
 
-impl Side<'_> {
+impl<'a> Side<'a> {
+    fn whole((btf, id): (&'a Btf, TypeId)) -> Self {
+        Side {
+            btf,
+            ty: btf.data_type(id),
+            spot: None,
+        }
+    }
+
     fn field(self, field: &Field<'_>) -> Self {
         let base = self.spot.map_or(0, |spot| spot.bit_offset);
         let spot = Spot {
@@ -260,12 +263,9 @@ impl Side<'_> {
                 Shape::Fields { size: *size }
             }
             Type::Fwd { .. } => Shape::Declared,
-            Type::Var { ty, .. } => match self.btf.resolved(*ty) {
-                Type::Var { .. } => Shape::Other,
-                _ => Side { ty: *ty, ..self }.shape(),
-            },
             Type::Void => Shape::Void,
-            Type::Func { .. }
+            Type::Var { .. }
+            | Type::Func { .. }
             | Type::FuncProto { .. }
             | Type::DeclTag { .. }
             | Type::Typedef { .. }

@@ -187,7 +187,7 @@ impl From<Problem> for ValueError {
 /// When the value does not fit the type, or `out` is too short. Some fields may then be written already.
 pub fn encode(btf: &Btf, id: TypeId, value: &Value, out: &mut [u8]) -> Result<(), ValueError> {
     check_space(btf, id, out.len())?;
-    put(btf, Place::whole(id), value, out)
+    put(btf, Place::whole(btf, id), value, out)
 }
 
 /// Reads the start of `bytes` as a value of the type `id`. What comes out can be
@@ -197,7 +197,7 @@ pub fn encode(btf: &Btf, id: TypeId, value: &Value, out: &mut [u8]) -> Result<()
 /// When the type has no size, is larger than `bytes`, or nests too deep.
 pub fn decode(btf: &Btf, id: TypeId, bytes: &[u8]) -> Result<Value, ValueError> {
     check_space(btf, id, bytes.len())?;
-    Show::new(btf, bytes).decode(Place::whole(id), MAX_DEPTH)
+    Show::new(btf, bytes).decode(Place::whole(btf, id), MAX_DEPTH)
 }
 
 /// Returns the start of `bytes` as text, in the order the fields are declared: `{ src = 1, name = "eth0" }`.
@@ -207,7 +207,7 @@ pub fn decode(btf: &Btf, id: TypeId, bytes: &[u8]) -> Result<Value, ValueError> 
 pub fn format(btf: &Btf, id: TypeId, bytes: &[u8]) -> Result<String, ValueError> {
     check_space(btf, id, bytes.len())?;
     let mut text = String::new();
-    Show::new(btf, bytes).format(Place::whole(id), MAX_DEPTH, &mut text)?;
+    Show::new(btf, bytes).format(Place::whole(btf, id), MAX_DEPTH, &mut text)?;
     Ok(text)
 }
 
@@ -233,9 +233,9 @@ struct Place {
 }
 
 impl Place {
-    fn whole(ty: TypeId) -> Self {
+    fn whole(btf: &Btf, id: TypeId) -> Self {
         Self {
-            ty,
+            ty: btf.data_type(id),
             bit_offset: 0,
             bits: None,
         }
@@ -394,9 +394,6 @@ fn put(btf: &Btf, place: Place, value: &Value, out: &mut [u8]) -> Result<(), Val
         Type::Array { element, count, .. } => put_array(btf, place, (*element, *count), value, out),
         Type::Struct { .. } | Type::Union { .. } | Type::Datasec { .. } => {
             put_fields(btf, place, value, out)
-        }
-        Type::Var { ty, .. } if !matches!(btf.resolved(*ty), Type::Var { .. }) => {
-            put(btf, Place { ty: *ty, ..place }, value, out)
         }
         Type::Void
         | Type::Ptr { .. }
@@ -703,7 +700,9 @@ fn from_hex(digits: &str) -> Option<Vec<u8>> {
 
 fn to_hex(bytes: &[u8]) -> String {
     let digit = |digit: u8| char::from_digit(digit.into(), 16).unwrap_or('0');
-    let digits = bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 0xf)]);
+    let digits = bytes
+        .iter()
+        .flat_map(|byte| [digit(byte >> 4), digit(byte & 0xf)]);
     HEX.chars().chain(digits).collect()
 }
 
@@ -910,9 +909,6 @@ impl<'a> Show<'a> {
                     .fields(place.ty)
                     .ok_or_else(|| Problem::TooLarge { ty: ty() })?,
             ),
-            Type::Var { ty, .. } if !matches!(self.btf.resolved(*ty), Type::Var { .. }) => {
-                return self.view(Place { ty: *ty, ..place });
-            }
             Type::Void
             | Type::Float { .. }
             | Type::Fwd { .. }
