@@ -11,8 +11,6 @@
 pub mod ext;
 mod fields;
 pub mod layout;
-#[cfg(test)]
-mod tests;
 pub mod value;
 mod wire;
 
@@ -331,7 +329,7 @@ impl Btf {
 
     /// Returns the size in bytes, if the type has one; of a variable, the size of what it holds.
     pub fn size_of(&self, id: TypeId) -> Option<u32> {
-        let mut id = id;
+        let mut id = self.data_type(id);
         let mut count = 1u32;
         for _ in 0..MAX_DEPTH {
             match self.resolved(id) {
@@ -339,7 +337,6 @@ impl Btf {
                     count = count.checked_mul(*n)?;
                     id = *element;
                 }
-                Type::Var { ty, .. } => id = *ty,
                 Type::Ptr { .. } => return count.checked_mul(POINTER_SIZE),
                 Type::Int { size, .. }
                 | Type::Float { size, .. }
@@ -356,11 +353,20 @@ impl Btf {
                 | Type::Restrict { .. }
                 | Type::Func { .. }
                 | Type::FuncProto { .. }
+                | Type::Var { .. }
                 | Type::DeclTag { .. }
                 | Type::TypeTag { .. } => return None,
             }
         }
         None
+    }
+
+    /// Returns the type of the data: what a variable holds, and any other type itself.
+    pub fn data_type(&self, id: TypeId) -> TypeId {
+        match self.get(id) {
+            Some(Type::Var { ty, .. }) => *ty,
+            _ => id,
+        }
     }
 
     /// Returns what a pointer points to, through typedefs and qualifiers on the pointer itself.

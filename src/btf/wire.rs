@@ -58,6 +58,10 @@ impl<'a> Reader<'a> {
         self.at
     }
 
+    pub(super) fn end(&self) -> usize {
+        self.end
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.at >= self.end
     }
