@@ -1,1 +1,403 @@
-//! linux
+//! The running kernel: what a command needs around its system call. No decisions live here.
+
+use super::sys::{self, Log, Object, SizedMap};
+use super::{
+    HookInfo, HookRequest, Interface, Kernel, LinkInfo, LoadError, MapInfo, MapRequest, ObjectKind, ProgramInfo,
+    ProgramRequest, XdpMode, netlink,
+};
+use crate::kinds::{AttachType, MapType, ProgramType};
+use crate::names::PinPath;
+use crate::spec::Host;
+use std::ffi::CString;
+use std::fs;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+/// `BPF_FS_MAGIC` of `linux/magic.h`.
+const BPF_FS: u32 = 0xcafe_4a11;
+/// `CGROUP2_SUPER_MAGIC` of `linux/magic.h`.
+const CGROUP2_FS: u32 = 0x6367_7270;
+
+/// The first size of a log buffer: nearly every refusal fits.
+const FIRST_LOG: usize = 64 << 10;
+/// The last size of a log buffer, a quarter of what the kernel allows (`UINT_MAX >> 2`): more helps nobody.
+const LAST_LOG: usize = 256 << 20;
+
+/// The kernel that runs this process.
+#[derive(Debug, Default)]
+pub struct Linux {
+    memlock_raised: bool,
+}
+
+impl Linux {
+    /// Makes one. Nothing is asked or changed yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Runs a command that counts against the limit of locked memory before 5.11, where `EPERM` may mean just that:
+    /// then lifts the limit, the first time, and runs it once more.
+    fn with_memlock<T>(&mut self, mut run: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+        let result = run();
+        match &result {
+            Err(error) if error.raw_os_error() == Some(libc::EPERM) && !self.memlock_raised => {}
+            _ => return result,
+        }
+        self.memlock_raised = true;
+        // The first error says more than that of the limit.
+        if sys::raise_memlock().is_err() { result } else { run() }
+    }
+}
+
+impl Kernel for Linux {
+    type Fd = Object;
+
+    fn host(&self) -> io::Result<Host> {
+        Ok(Host { possible_cpus: possible_cpus()?, page_size: sys::page_size()? })
+    }
+
+    fn is_bpffs(&self, path: &PinPath) -> io::Result<bool> {
+        Ok(sys::file_system(&c_path(path)?)? == BPF_FS)
+    }
+
+    fn mount_bpffs(&mut self, at: &PinPath) -> io::Result<()> {
+        sys::mount_bpffs(&c_path(at)?)
+    }
+
+    fn list(&self, directory: &PinPath) -> io::Result<Vec<String>> {
+        // A name that is not UTF-8 is nobody's pin path, whatever stands for its bytes.
+        let mut names = fs::read_dir(directory.as_str())?
+            .map(|entry| entry.map(|entry| entry.file_name().to_string_lossy().into_owned()))
+            .collect::<io::Result<Vec<_>>>()?;
+        names.sort();
+        Ok(names)
+    }
+
+    fn make_directory(&mut self, path: &PinPath) -> io::Result<()> {
+        fs::DirBuilder::new().mode(0o700).create(path.as_str())
+    }
+
+    fn remove_directory(&mut self, path: &PinPath) -> io::Result<()> {
+        fs::remove_dir(path.as_str())
+    }
+
+    fn unpin(&mut self, path: &PinPath) -> io::Result<()> {
+        fs::remove_file(path.as_str())
+    }
+
+    fn rename(&mut self, from: &PinPath, to: &PinPath) -> io::Result<()> {
+        fs::rename(from.as_str(), to.as_str())
+    }
+
+    fn open_pin(&self, path: &PinPath) -> io::Result<(ObjectKind, Object)> {
+        let fd = sys::obj_get(&c_path(path)?)?;
+        Ok((object_kind(&fd)?, fd.into()))
+    }
+
+    fn pin(&mut self, fd: &Object, path: &PinPath) -> io::Result<()> {
+        sys::obj_pin(fd.as_fd(), &c_path(path)?)
+    }
+
+    fn create_map(&mut self, request: &MapRequest<'_, Object>) -> io::Result<Object> {
+        self.with_memlock(|| sys::map_create(request)).map(Object::from)
+    }
+
+    fn map_by_id(&self, id: u32) -> io::Result<Object> {
+        sys::map_by_id(id).map(Object::from)
+    }
+
+    fn map_info(&self, map: &Object) -> io::Result<MapInfo> {
+        let info = sys::map_info(map.as_fd())?;
+        Ok(MapInfo {
+            id: info.id,
+            map_type: MapType(info.map_type),
+            key_size: info.key_size,
+            value_size: info.value_size,
+            max_entries: info.max_entries,
+            flags: info.map_flags,
+            map_extra: info.map_extra,
+            name: object_name(&info.name),
+            btf_id: info.btf_id,
+            key_type_id: info.btf_key_type_id,
+            value_type_id: info.btf_value_type_id,
+        })
+    }
+
+    fn is_frozen(&self, map: &Object) -> io::Result<bool> {
+        let text = fs::read_to_string(format!("/proc/self/fdinfo/{}", map.as_fd().as_raw_fd()))?;
+        Ok(text.lines().any(|line| line.strip_prefix("frozen:").is_some_and(|value| value.trim() == "1")))
+    }
+
+    fn lookup(&self, map: &Object, key: &[u8], value_len: usize) -> io::Result<Option<Vec<u8>>> {
+        let mut value = vec![0; value_len];
+        found(sized(map)?.lookup(key, &mut value), value)
+    }
+
+    fn next_key(&self, map: &Object, key: Option<&[u8]>, key_len: usize) -> io::Result<Option<Vec<u8>>> {
+        let mut next = vec![0; key_len];
+        found(sized(map)?.next_key(key, &mut next), next)
+    }
+
+    fn update(&mut self, map: &Object, key: &[u8], value: &[u8]) -> io::Result<()> {
+        sized(map)?.update(key, value)
+    }
+
+    fn update_slot(&mut self, map: &Object, key: u32, target: &Object) -> io::Result<()> {
+        sized(map)?.update(&key.to_ne_bytes(), &target.as_fd().as_raw_fd().to_ne_bytes())
+    }
+
+    fn freeze(&mut self, map: &Object) -> io::Result<()> {
+        sys::map_freeze(map.as_fd())
+    }
+
+    fn load_btf(&mut self, btf: &[u8]) -> Result<Object, LoadError> {
+        let first = self.with_memlock(|| sys::btf_load(btf, &mut Log::default()));
+        with_log(first, |log| sys::btf_load(btf, log))
+    }
+
+    fn btf(&self, id: u32) -> io::Result<Vec<u8>> {
+        let fd = sys::btf_by_id(id)?;
+        let size = sys::btf_info(fd.as_fd(), &mut [])?.btf_size;
+        let mut bytes = vec![0; size as usize];
+        sys::btf_info(fd.as_fd(), &mut bytes)?;
+        Ok(bytes)
+    }
+
+    fn load_program(&mut self, request: &ProgramRequest<'_, Object>) -> Result<Object, LoadError> {
+        let license =
+            CString::new(request.license).map_err(|error| LoadError { error: error.into(), log: String::new() })?;
+        let first = self.with_memlock(|| sys::prog_load(request, &license, &mut Log::default()));
+        with_log(first, |log| sys::prog_load(request, &license, log))
+    }
+
+    fn program_by_id(&self, id: u32) -> io::Result<Object> {
+        sys::prog_by_id(id).map(Object::from)
+    }
+
+    fn program_info(&self, program: &Object) -> io::Result<ProgramInfo> {
+        // The ids of a program's maps never change; 16 are enough for nearly every program.
+        let mut map_ids = vec![0; 16];
+        let mut info = sys::prog_info(program.as_fd(), &mut map_ids)?;
+        if info.nr_map_ids as usize > map_ids.len() {
+            map_ids.resize(info.nr_map_ids as usize, 0);
+            info = sys::prog_info(program.as_fd(), &mut map_ids)?;
+        }
+        map_ids.truncate(info.nr_map_ids as usize);
+        Ok(ProgramInfo {
+            id: info.id,
+            program_type: ProgramType(info.prog_type),
+            tag: info.tag,
+            name: object_name(&info.name),
+            map_ids,
+            btf_id: info.btf_id,
+            load_time: info.load_time,
+        })
+    }
+
+    fn interface(&self, name: &str) -> io::Result<Option<Interface>> {
+        netlink::interface(name)
+    }
+
+    fn cgroup_mount(&self) -> io::Result<Option<PathBuf>> {
+        Ok(cgroup2_mount(&fs::read_to_string("/proc/thread-self/mountinfo")?))
+    }
+
+    fn open_cgroup(&self, path: &Path) -> io::Result<(Object, u64)> {
+        let folder = fs::OpenOptions::new().read(true).custom_flags(libc::O_DIRECTORY).open(path)?;
+        if sys::file_system(&CString::new(path.as_os_str().as_encoded_bytes())?)? != CGROUP2_FS {
+            // The error that BPF_LINK_CREATE has for such a folder.
+            return Err(io::Error::from_raw_os_error(libc::EBADF));
+        }
+        let id = folder.metadata()?.ino();
+        Ok((OwnedFd::from(folder).into(), id))
+    }
+
+    fn create_link(&mut self, program: &Object, hook: &HookRequest<'_, Object>) -> io::Result<Object> {
+        let fd = match hook {
+            HookRequest::Xdp { ifindex, mode } => {
+                sys::link_interface(program.as_fd(), *ifindex, AttachType::XDP.0, xdp_flags(*mode))
+            }
+            HookRequest::Tcx { ifindex, attach_type } => {
+                sys::link_interface(program.as_fd(), *ifindex, attach_type.0, 0)
+            }
+            HookRequest::Cgroup { cgroup, attach_type } => {
+                sys::link_cgroup(program.as_fd(), cgroup.as_fd(), attach_type.0)
+            }
+        };
+        fd.map(Object::from)
+    }
+
+    fn update_link(&mut self, link: &Object, program: &Object, old: &Object) -> io::Result<()> {
+        sys::link_update(link.as_fd(), program.as_fd(), old.as_fd())
+    }
+
+    fn detach_link(&mut self, link: &Object) -> io::Result<()> {
+        sys::link_detach(link.as_fd())
+    }
+
+    fn link_info(&self, link: &Object) -> io::Result<LinkInfo> {
+        let info = sys::link_info(link.as_fd())?;
+        // The union of `struct bpf_link_info`, by `enum bpf_link_type`.
+        let hook = match info.link_type {
+            3 => HookInfo::Cgroup { cgroup_id: wide(info.first, info.second), attach_type: AttachType(info.third) },
+            6 => HookInfo::Xdp { ifindex: info.first },
+            11 => HookInfo::Tcx { ifindex: info.first, attach_type: AttachType(info.second) },
+            other => HookInfo::Other(other),
+        };
+        Ok(LinkInfo { id: info.id, program_id: info.prog_id, hook })
+    }
+}
+
+/// Joins the two halves of a number, as they lie in memory.
+fn wide(first: u32, second: u32) -> u64 {
+    let ([a, b, c, d], [e, f, g, h]) = (first.to_ne_bytes(), second.to_ne_bytes());
+    u64::from_ne_bytes([a, b, c, d, e, f, g, h])
+}
+
+/// Returns `XDP_FLAGS_*` of `linux/if_link.h`.
+fn xdp_flags(mode: XdpMode) -> u32 {
+    match mode {
+        XdpMode::Auto => 0,
+        XdpMode::Generic => 1 << 1,
+        XdpMode::Native => 1 << 2,
+        XdpMode::Offload => 1 << 3,
+    }
+}
+
+/// Runs a refused load again with a log that grows until the text fits. The first error is the one that counts.
+fn with_log(
+    first: io::Result<OwnedFd>,
+    mut load: impl FnMut(&mut Log<'_>) -> io::Result<OwnedFd>,
+) -> Result<Object, LoadError> {
+    let error = match first {
+        Ok(fd) => return Ok(fd.into()),
+        Err(error) => error,
+    };
+    let mut size = FIRST_LOG;
+    loop {
+        let mut buffer = vec![0; size];
+        let mut log = Log { buffer: &mut buffer, needed: 0 };
+        let result = load(&mut log);
+        let needed = log.needed;
+        match result {
+            // What was in the way a moment ago is gone.
+            Ok(fd) => return Ok(fd.into()),
+            Err(again) if again.raw_os_error() == Some(libc::ENOSPC) && size < LAST_LOG => {
+                size = (size * 2).max(needed).min(LAST_LOG);
+            }
+            Err(_) => return Err(LoadError { error, log: text(&buffer) }),
+        }
+    }
+}
+
+/// Returns the text before the first NUL.
+fn text(buffer: &[u8]) -> String {
+    let end = buffer.iter().position(|byte| *byte == 0).unwrap_or(buffer.len());
+    String::from_utf8_lossy(&buffer[..end]).into_owned()
+}
+
+/// Returns a name of a map or program; the kernel allows only ASCII in it.
+fn object_name(name: &[u8; 16]) -> String {
+    text(name)
+}
+
+/// Returns the map with the lengths of its keys and values.
+fn sized(map: &Object) -> io::Result<SizedMap<'_>> {
+    map.sized(possible_cpus)
+}
+
+/// Makes `None` of `ENOENT`.
+fn found<T>(result: io::Result<()>, value: T) -> io::Result<Option<T>> {
+    match result {
+        Ok(()) => Ok(Some(value)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Returns the path with its NUL.
+fn c_path(path: &PinPath) -> io::Result<CString> {
+    Ok(CString::new(path.as_str())?)
+}
+
+/// Tells what a descriptor is by the name of its anonymous inode (kernel/bpf/syscall.c); `EINVAL` for anything else.
+fn object_kind(fd: &OwnedFd) -> io::Result<ObjectKind> {
+    let target = fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd()))?;
+    match target.to_str() {
+        Some("anon_inode:bpf-map") => Ok(ObjectKind::Map),
+        Some("anon_inode:bpf-prog") => Ok(ObjectKind::Program),
+        // `bpf_link_prime` writes the one, `bpf_link_new_fd` the other.
+        Some("anon_inode:bpf_link" | "anon_inode:bpf-link") => Ok(ObjectKind::Link),
+        Some(_) | None => Err(io::Error::from_raw_os_error(libc::EINVAL)),
+    }
+}
+
+/// Returns the number of CPUs for which a per-CPU map has values.
+fn possible_cpus() -> io::Result<u32> {
+    let text = fs::read_to_string("/sys/devices/system/cpu/possible")?;
+    count_cpus(text.trim()).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "unreadable list of CPUs"))
+}
+
+/// Counts the CPUs of a list such as `0-3,8`.
+fn count_cpus(list: &str) -> Option<u32> {
+    list.split(',').try_fold(0u32, |sum, range| {
+        let (first, last) = range.split_once('-').unwrap_or((range, range));
+        let (first, last): (u32, u32) = (first.parse().ok()?, last.parse().ok()?);
+        sum.checked_add(last.checked_sub(first)?.checked_add(1)?)
+    })
+}
+
+/// Finds the first cgroup2 mount in a `mountinfo` (proc_pid_mountinfo(5)).
+fn cgroup2_mount(mountinfo: &str) -> Option<PathBuf> {
+    mountinfo.lines().find_map(|line| {
+        let (mount, file_system) = line.split_once(" - ")?;
+        (file_system.split(' ').next()? == "cgroup2").then(|| unescape(mount.split(' ').nth(4).unwrap_or("")))
+    })
+}
+
+/// Reads the octal `\040` by which the kernel writes blanks in paths.
+fn unescape(text: &str) -> PathBuf {
+    use std::os::unix::ffi::OsStringExt;
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((first, tail)) = rest.split_first() {
+        let octal = tail
+            .get(..3)
+            .filter(|_| *first == b'\\')
+            .and_then(|digits| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 8).ok());
+        bytes.push(octal.unwrap_or(*first));
+        rest = if octal.is_some() { &tail[3..] } else { tail };
+    }
+    std::ffi::OsString::from_vec(bytes).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cpu_lists() {
+        let cases =
+            [("0", Some(1)), ("0-1", Some(2)), ("0-3,8-11,16", Some(9)), ("", None), ("3-1", None), ("0-x", None)];
+        for (list, count) in cases {
+            assert_eq!(count_cpus(list), count, "{list:?}");
+        }
+    }
+
+    #[test]
+    fn cgroup_mounts() {
+        let hybrid = "24 1 0:22 / /sys/fs/cgroup/cpu rw shared:5 - cgroup cgroup rw,cpu\n\
+                      25 1 0:23 / /sys/fs/cgroup/uni\\040fied rw - cgroup2 cgroup2 rw\n";
+        assert_eq!(cgroup2_mount(hybrid), Some(PathBuf::from("/sys/fs/cgroup/uni fied")));
+        assert_eq!(cgroup2_mount("24 1 0:22 / /cgroup2 rw - tmpfs cgroup2 rw\n"), None);
+        assert_eq!(cgroup2_mount("25 1 - cgroup2"), Some(PathBuf::new()));
+    }
+
+    #[test]
+    fn halves_join_as_in_memory() {
+        let [first, second] = [u32::from_ne_bytes([1, 2, 3, 4]), u32::from_ne_bytes([5, 6, 7, 8])];
+        assert_eq!(wide(first, second).to_ne_bytes(), [1, 2, 3, 4, 5, 6, 7, 8]);
+    }
+}

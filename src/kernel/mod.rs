@@ -37,7 +37,7 @@ impl fmt::Display for ObjectKind {
     }
 }
 
-/// `struct bpf_map_info`, and `frozen`, which only `/proc/self/fdinfo` tells.
+/// `struct bpf_map_info`
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the kernel's own names")]
 pub struct MapInfo {
@@ -53,7 +53,6 @@ pub struct MapInfo {
     pub btf_id: u32,
     pub key_type_id: u32,
     pub value_type_id: u32,
-    pub frozen: bool,
 }
 
 /// `struct bpf_prog_info`, as far as it identifies a program.
@@ -227,7 +226,7 @@ pub trait Kernel {
     fn is_bpffs(&self, path: &PinPath) -> io::Result<bool>;
     /// Mounts a bpffs on the folder.
     fn mount_bpffs(&mut self, at: &PinPath) -> io::Result<()>;
-    /// Lists the names in a folder, sorted.
+    /// Lists the names in a folder, sorted; `NotFound` when there is none, `NotADirectory` for a pin.
     fn list(&self, directory: &PinPath) -> io::Result<Vec<String>>;
     /// Makes one folder.
     fn make_directory(&mut self, path: &PinPath) -> io::Result<()>;
@@ -247,9 +246,13 @@ pub trait Kernel {
     fn create_map(&mut self, request: &MapRequest<'_, Self::Fd>) -> io::Result<Self::Fd>;
     /// `BPF_MAP_GET_FD_BY_ID`; `NotFound` when there is none.
     fn map_by_id(&self, id: u32) -> io::Result<Self::Fd>;
-    /// `BPF_OBJ_GET_INFO_BY_FD` and fdinfo.
+    /// `BPF_OBJ_GET_INFO_BY_FD`
     fn map_info(&self, map: &Self::Fd) -> io::Result<MapInfo>;
-    /// `BPF_MAP_LOOKUP_ELEM`; `value_len` is the whole value, all CPUs of a per-CPU map.
+    /// Tells whether user space can no longer write the map, which only `/proc/self/fdinfo` says, at ten times the cost
+    /// of [`Kernel::map_info`].
+    fn is_frozen(&self, map: &Self::Fd) -> io::Result<bool>;
+    /// `BPF_MAP_LOOKUP_ELEM`; `value_len` is the whole value, all CPUs of a per-CPU map. `EINVAL` when a length is not
+    /// the map's, here and below.
     fn lookup(&self, map: &Self::Fd, key: &[u8], value_len: usize) -> io::Result<Option<Vec<u8>>>;
     /// `BPF_MAP_GET_NEXT_KEY`; `None` asks for the first one.
     fn next_key(&self, map: &Self::Fd, key: Option<&[u8]>, key_len: usize) -> io::Result<Option<Vec<u8>>>;
@@ -272,11 +275,11 @@ pub trait Kernel {
     /// `BPF_OBJ_GET_INFO_BY_FD`
     fn program_info(&self, program: &Self::Fd) -> io::Result<ProgramInfo>;
 
-    /// Looks an interface up; `None` when there is none.
+    /// Looks an interface up by its name or one of its other names; `None` when there is none.
     fn interface(&self, name: &str) -> io::Result<Option<Interface>>;
     /// Returns where the cgroup2 hierarchy is mounted; `None` when it is not.
     fn cgroup_mount(&self) -> io::Result<Option<std::path::PathBuf>>;
-    /// Opens a cgroup folder and tells its id; `NotFound` when there is none.
+    /// Opens a cgroup folder and tells its id; `NotFound` when there is none, `EBADF` when it is in no cgroup2 hierarchy.
     fn open_cgroup(&self, path: &Path) -> io::Result<(Self::Fd, u64)>;
 
     /// `BPF_LINK_CREATE`

@@ -1,1 +1,632 @@
-//! sys
+//! System calls as safe functions: the only place with `unsafe`.
+//!
+//! Each command has its own `#[repr(C)]` structure, without padding, cut behind the last field that we use: a kernel
+//! that does not know a later field refuses it only when it is not zero. Which command to use is not decided here.
+#![allow(unsafe_code)]
+
+use super::{MapRequest, ProgramRequest};
+use crate::insn::Insn;
+use std::ffi::{CStr, c_int, c_long};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::ptr;
+
+/// Tells the command of an attribute structure.
+///
+/// # Safety
+/// The type is `repr(C)`, has no padding, and is the start of what `COMMAND` expects in `union bpf_attr`.
+unsafe trait Attr {
+    /// One of `enum bpf_cmd`.
+    const COMMAND: c_int;
+}
+
+macro_rules! attr {
+    ($name:ident, command $command:literal, size $size:literal { $($field:ident: $type:ty,)* }) => {
+        #[repr(C)]
+        #[derive(Debug, Default)]
+        struct $name { $($field: $type,)* }
+        const _: () = assert!(size_of::<$name>() == $size && 0 $(+ size_of::<$type>())* == $size);
+        // SAFETY: the assertion shows that there is no padding; the fields are those of `linux/bpf.h`.
+        unsafe impl Attr for $name {
+            const COMMAND: c_int = $command;
+        }
+    };
+}
+
+attr!(MapCreate, command 0, size 72 {
+    map_type: u32,
+    key_size: u32,
+    value_size: u32,
+    max_entries: u32,
+    map_flags: u32,
+    inner_map_fd: u32,
+    numa_node: u32,
+    map_name: [u8; 16],
+    map_ifindex: u32,
+    btf_fd: u32,
+    btf_key_type_id: u32,
+    btf_value_type_id: u32,
+    btf_vmlinux_value_type_id: u32,
+    map_extra: u64,
+});
+
+macro_rules! element {
+    ($($name:ident = $command:literal),*) => {$(
+        attr!($name, command $command, size 32 { map_fd: u32, pad: u32, key: u64, value: u64, flags: u64, });
+    )*};
+}
+element!(MapLookup = 1, MapUpdate = 2, MapNextKey = 4);
+
+attr!(ProgLoad, command 5, size 144 {
+    prog_type: u32,
+    insn_cnt: u32,
+    insns: u64,
+    license: u64,
+    log_level: u32,
+    log_size: u32,
+    log_buf: u64,
+    kern_version: u32,
+    prog_flags: u32,
+    prog_name: [u8; 16],
+    prog_ifindex: u32,
+    expected_attach_type: u32,
+    prog_btf_fd: u32,
+    func_info_rec_size: u32,
+    func_info: u64,
+    func_info_cnt: u32,
+    line_info_rec_size: u32,
+    line_info: u64,
+    line_info_cnt: u32,
+    attach_btf_id: u32,
+    attach_prog_fd: u32,
+    core_relo_cnt: u32,
+    fd_array: u64,
+    core_relos: u64,
+    core_relo_rec_size: u32,
+    log_true_size: u32, // Written by 6.4 and newer.
+});
+attr!(ObjPin, command 6, size 16 { pathname: u64, bpf_fd: u32, file_flags: u32, });
+attr!(ObjGet, command 7, size 16 { pathname: u64, bpf_fd: u32, file_flags: u32, });
+attr!(ProgById, command 13, size 12 { id: u32, next_id: u32, open_flags: u32, });
+attr!(MapById, command 14, size 12 { id: u32, next_id: u32, open_flags: u32, });
+attr!(InfoByFd, command 15, size 16 { bpf_fd: u32, info_len: u32, info: u64, });
+attr!(BtfLoad, command 18, size 32 {
+    btf: u64,
+    btf_log_buf: u64,
+    btf_size: u32,
+    btf_log_size: u32,
+    btf_log_level: u32,
+    btf_log_true_size: u32, // Written by 6.4 and newer.
+});
+attr!(BtfById, command 19, size 12 { id: u32, next_id: u32, open_flags: u32, });
+attr!(MapFreeze, command 22, size 4 { map_fd: u32, });
+attr!(LinkCreate, command 28, size 16 { prog_fd: u32, target: u32, attach_type: u32, flags: u32, });
+attr!(LinkUpdate, command 29, size 16 { link_fd: u32, new_prog_fd: u32, flags: u32, old_prog_fd: u32, });
+attr!(LinkDetach, command 34, size 4 { link_fd: u32, });
+
+/// Calls `bpf(2)`.
+///
+/// # Safety
+/// Every address in `attr` is valid for what the command does with it.
+unsafe fn bpf<A: Attr>(attr: &mut A) -> io::Result<c_long> {
+    // SAFETY: `attr` is valid for its own size, `Attr` promises its layout and the caller its addresses.
+    let ret = unsafe { libc::syscall(libc::SYS_bpf, A::COMMAND, ptr::from_mut(attr), size_of::<A>()) };
+    if ret < 0 { Err(io::Error::last_os_error()) } else { Ok(ret) }
+}
+
+/// Calls `bpf(2)` for a command that returns a new descriptor, which the kernel always makes `O_CLOEXEC`.
+///
+/// # Safety
+/// As for [`bpf`]; the command returns a descriptor.
+unsafe fn bpf_fd<A: Attr>(attr: &mut A) -> io::Result<OwnedFd> {
+    // SAFETY: the caller promises the addresses.
+    let raw = unsafe { bpf(attr) }?;
+    // SAFETY: the kernel just made this descriptor for us.
+    let fd = unsafe { OwnedFd::from_raw_fd(raw as c_int) };
+    above_stdio(fd)
+}
+
+/// Moves a descriptor out of 0 to 2, where a program that was started without them would take it for its output, and
+/// where 0 in an attribute means "none".
+fn above_stdio(fd: OwnedFd) -> io::Result<OwnedFd> {
+    if fd.as_raw_fd() > 2 {
+        return Ok(fd);
+    }
+    // SAFETY: a descriptor and numbers; no address is involved.
+    let raw = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_DUPFD_CLOEXEC, 3) };
+    if raw < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the kernel just made this descriptor for us.
+    Ok(unsafe { OwnedFd::from_raw_fd(raw) })
+}
+
+/// Returns the number of a descriptor as attributes take it.
+fn number(fd: impl AsFd) -> u32 {
+    fd.as_fd().as_raw_fd().cast_unsigned()
+}
+
+/// Returns the address of a slice as attributes take it; 0 for an empty one, as the kernel wants it for "none".
+fn address<T>(slice: &[T]) -> u64 {
+    if slice.is_empty() { 0 } else { slice.as_ptr().expose_provenance() as u64 }
+}
+
+/// Like [`address`] for what the kernel writes.
+fn address_mut<T>(slice: &mut [T]) -> u64 {
+    if slice.is_empty() { 0 } else { slice.as_mut_ptr().expose_provenance() as u64 }
+}
+
+/// Returns a length as attributes take it; `E2BIG` above 4 GiB.
+fn count(len: usize) -> io::Result<u32> {
+    u32::try_from(len).map_err(|_| io::Error::from_raw_os_error(libc::E2BIG))
+}
+
+/// Returns a name of a map or program with the NULs behind it; `EINVAL` for more than 15 bytes.
+fn object_name(name: &str) -> io::Result<[u8; 16]> {
+    let mut bytes = [0; 16];
+    match bytes[..15].get_mut(..name.len()) {
+        Some(start) => start.copy_from_slice(name.as_bytes()),
+        None => return Err(io::Error::from_raw_os_error(libc::EINVAL)),
+    }
+    Ok(bytes)
+}
+
+/// `BPF_MAP_CREATE`
+pub fn map_create<F: AsFd>(request: &MapRequest<'_, F>) -> io::Result<OwnedFd> {
+    let (btf_fd, btf_key_type_id, btf_value_type_id) =
+        request.types.map_or((0, 0, 0), |(btf, key, value)| (number(btf), key, value));
+    let mut attr = MapCreate {
+        map_type: request.map_type.0,
+        key_size: request.key_size,
+        value_size: request.value_size,
+        max_entries: request.max_entries,
+        map_flags: request.flags,
+        inner_map_fd: request.inner.map_or(0, number),
+        numa_node: request.numa_node,
+        map_name: object_name(request.name)?,
+        btf_fd,
+        btf_key_type_id,
+        btf_value_type_id,
+        map_extra: request.map_extra,
+        ..MapCreate::default()
+    };
+    // SAFETY: there is no address in it; the command returns a descriptor.
+    unsafe { bpf_fd(&mut attr) }
+}
+
+/// How many bytes the kernel reads and writes for one key and one value of a map. It trusts addresses, not lengths.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shape {
+    key: usize,
+    value: usize,
+}
+
+impl Shape {
+    /// Asks the kernel, whose answer never changes for one map.
+    pub fn of(map: BorrowedFd<'_>, possible_cpus: u32) -> io::Result<Self> {
+        /// `PERCPU_HASH`, `PERCPU_ARRAY`, `LRU_PERCPU_HASH`, `PERCPU_CGROUP_STORAGE`.
+        const PER_CPU: [u32; 4] = [5, 6, 10, 21];
+        /// `PROG_ARRAY`, `PERF_EVENT_ARRAY`, `CGROUP_ARRAY`, `ARRAY_OF_MAPS`, `HASH_OF_MAPS`.
+        const DESCRIPTORS: [u32; 5] = [3, 4, 8, 12, 13];
+        let info = map_info(map)?;
+        // As `bpf_map_value_size` (kernel/bpf/syscall.c) has it.
+        let value = match info.map_type {
+            map_type if PER_CPU.contains(&map_type) => {
+                (info.value_size as usize).next_multiple_of(8) * possible_cpus as usize
+            }
+            map_type if DESCRIPTORS.contains(&map_type) => size_of::<u32>(),
+            _ => info.value_size as usize,
+        };
+        Ok(Self { key: info.key_size as usize, value })
+    }
+
+    /// Returns `EINVAL` unless key and value have the lengths that the kernel reads and writes.
+    fn check(self, key: usize, value: usize) -> io::Result<()> {
+        if (key, value) == (self.key, self.value) { Ok(()) } else { Err(io::Error::from_raw_os_error(libc::EINVAL)) }
+    }
+}
+
+/// A map with its shape: one pair that only [`SizedMap::new`] makes, so that no length can be wrong.
+#[derive(Debug, Clone, Copy)]
+pub struct SizedMap<'a> {
+    fd: BorrowedFd<'a>,
+    shape: Shape,
+}
+
+/// A descriptor that remembers the shape of its map, which is asked for when it is first needed.
+#[derive(Debug)]
+pub struct Object {
+    fd: OwnedFd,
+    shape: std::sync::OnceLock<Shape>,
+}
+
+impl From<OwnedFd> for Object {
+    fn from(fd: OwnedFd) -> Self {
+        Self { fd, shape: std::sync::OnceLock::new() }
+    }
+}
+
+impl AsFd for Object {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+impl Object {
+    /// Returns the map with its shape; `possible_cpus` is called at most once for one descriptor.
+    pub fn sized(&self, possible_cpus: impl FnOnce() -> io::Result<u32>) -> io::Result<SizedMap<'_>> {
+        let shape = match self.shape.get() {
+            Some(shape) => *shape,
+            None => {
+                let shape = Shape::of(self.as_fd(), possible_cpus()?)?;
+                *self.shape.get_or_init(|| shape)
+            }
+        };
+        Ok(SizedMap { fd: self.as_fd(), shape })
+    }
+}
+
+impl SizedMap<'_> {
+    /// `BPF_MAP_LOOKUP_ELEM` into `value`; `EINVAL` for a wrong length.
+    pub fn lookup(self, key: &[u8], value: &mut [u8]) -> io::Result<()> {
+        self.shape.check(key.len(), value.len())?;
+        let mut attr =
+            MapLookup { map_fd: number(self.fd), key: address(key), value: address_mut(value), ..MapLookup::default() };
+        // SAFETY: both slices are as long as the kernel reads and writes.
+        unsafe { bpf(&mut attr) }.map(drop)
+    }
+
+    /// `BPF_MAP_UPDATE_ELEM` with no flags; `EINVAL` for a wrong length.
+    pub fn update(self, key: &[u8], value: &[u8]) -> io::Result<()> {
+        self.shape.check(key.len(), value.len())?;
+        let mut attr =
+            MapUpdate { map_fd: number(self.fd), key: address(key), value: address(value), ..MapUpdate::default() };
+        // SAFETY: both slices are as long as the kernel reads.
+        unsafe { bpf(&mut attr) }.map(drop)
+    }
+
+    /// `BPF_MAP_GET_NEXT_KEY` into `next`; `EINVAL` for a wrong length.
+    pub fn next_key(self, key: Option<&[u8]>, next: &mut [u8]) -> io::Result<()> {
+        self.shape.check(key.map_or(next.len(), <[u8]>::len), self.shape.value)?;
+        self.shape.check(next.len(), self.shape.value)?;
+        let mut attr = MapNextKey {
+            map_fd: number(self.fd),
+            key: key.map_or(0, address),
+            value: address_mut(next),
+            ..MapNextKey::default()
+        };
+        // SAFETY: both slices are as long as the kernel reads and writes.
+        unsafe { bpf(&mut attr) }.map(drop)
+    }
+}
+
+/// `BPF_MAP_FREEZE`
+pub fn map_freeze(map: BorrowedFd<'_>) -> io::Result<()> {
+    let mut attr = MapFreeze { map_fd: number(map) };
+    // SAFETY: there is no address in it.
+    unsafe { bpf(&mut attr) }.map(drop)
+}
+
+/// What a command says besides its error.
+#[derive(Debug, Default)]
+pub struct Log<'a> {
+    /// Where the text goes; empty for no log.
+    pub buffer: &'a mut [u8],
+    /// How many bytes the whole text needs, where the kernel tells (6.4 and newer), else 0.
+    pub needed: usize,
+}
+
+impl Log<'_> {
+    /// Returns `log_level`: 1 tells the instructions that were verified, 0 goes with no buffer.
+    fn level(&self) -> u32 {
+        u32::from(!self.buffer.is_empty())
+    }
+}
+
+/// `struct bpf_func_info`
+#[repr(C)]
+struct FuncInfo {
+    insn_off: u32,
+    type_id: u32,
+}
+
+/// `struct bpf_line_info`
+#[repr(C)]
+struct LineInfo {
+    insn_off: u32,
+    file_name_off: u32,
+    line_off: u32,
+    line_col: u32,
+}
+
+/// `BPF_PROG_LOAD`, tried again when a signal interrupted the verifier (`EAGAIN`), five times in all like libbpf.
+pub fn prog_load<F: AsFd>(request: &ProgramRequest<'_, F>, license: &CStr, log: &mut Log<'_>) -> io::Result<OwnedFd> {
+    let insns: Vec<[u8; Insn::SIZE]> = request.insns.iter().map(|insn| insn.encode()).collect();
+    let funcs: Vec<FuncInfo> =
+        request.funcs.iter().map(|func| FuncInfo { insn_off: func.insn, type_id: func.type_id }).collect();
+    let lines: Vec<LineInfo> = request
+        .lines
+        .iter()
+        .map(|line| LineInfo {
+            insn_off: line.insn,
+            file_name_off: line.file,
+            line_off: line.text,
+            // `BPF_LINE_INFO_LINE_NUM` is the upper 22 bits, `BPF_LINE_INFO_LINE_COL` the lower 10.
+            line_col: (line.line << 10) | (line.column & 0x3ff),
+        })
+        .collect();
+    let mut attr = ProgLoad {
+        prog_type: request.program_type.0,
+        insn_cnt: count(insns.len())?,
+        insns: address(&insns),
+        license: address(license.to_bytes_with_nul()),
+        log_level: log.level(),
+        log_size: count(log.buffer.len())?,
+        log_buf: address_mut(log.buffer),
+        kern_version: request.kernel_version,
+        prog_flags: request.flags,
+        prog_name: object_name(request.name)?,
+        expected_attach_type: request.expected_attach_type.0,
+        prog_btf_fd: request.btf.map_or(0, number),
+        func_info_rec_size: if funcs.is_empty() { 0 } else { size_of::<FuncInfo>() as u32 },
+        func_info: address(&funcs),
+        func_info_cnt: count(funcs.len())?,
+        line_info_rec_size: if lines.is_empty() { 0 } else { size_of::<LineInfo>() as u32 },
+        line_info: address(&lines),
+        line_info_cnt: count(lines.len())?,
+        ..ProgLoad::default()
+    };
+    let mut attempts = 5;
+    loop {
+        attempts -= 1;
+        // SAFETY: every slice lives until here and is as long as its count; the command returns a descriptor.
+        let result = unsafe { bpf_fd(&mut attr) };
+        log.needed = attr.log_true_size as usize;
+        match result {
+            Err(error) if attempts > 0 && matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EINTR)) => {}
+            result => return result,
+        }
+    }
+}
+
+/// `BPF_BTF_LOAD`
+pub fn btf_load(btf: &[u8], log: &mut Log<'_>) -> io::Result<OwnedFd> {
+    let mut attr = BtfLoad {
+        btf: address(btf),
+        btf_log_buf: address_mut(log.buffer),
+        btf_size: count(btf.len())?,
+        btf_log_size: count(log.buffer.len())?,
+        btf_log_level: log.level(),
+        btf_log_true_size: 0,
+    };
+    // SAFETY: both slices live until here and are as long as their counts; the command returns a descriptor.
+    let result = unsafe { bpf_fd(&mut attr) };
+    log.needed = attr.btf_log_true_size as usize;
+    result
+}
+
+/// `BPF_OBJ_PIN`
+pub fn obj_pin(fd: BorrowedFd<'_>, path: &CStr) -> io::Result<()> {
+    let mut attr = ObjPin { pathname: address(path.to_bytes_with_nul()), bpf_fd: number(fd), file_flags: 0 };
+    // SAFETY: the path ends with a NUL and lives until here.
+    unsafe { bpf(&mut attr) }.map(drop)
+}
+
+/// `BPF_OBJ_GET`
+pub fn obj_get(path: &CStr) -> io::Result<OwnedFd> {
+    let mut attr = ObjGet { pathname: address(path.to_bytes_with_nul()), ..ObjGet::default() };
+    // SAFETY: the path ends with a NUL and lives until here; the command returns a descriptor.
+    unsafe { bpf_fd(&mut attr) }
+}
+
+/// `BPF_MAP_GET_FD_BY_ID`
+pub fn map_by_id(id: u32) -> io::Result<OwnedFd> {
+    // SAFETY: there is no address in it; the command returns a descriptor.
+    unsafe { bpf_fd(&mut MapById { id, ..MapById::default() }) }
+}
+
+/// `BPF_PROG_GET_FD_BY_ID`
+pub fn prog_by_id(id: u32) -> io::Result<OwnedFd> {
+    // SAFETY: there is no address in it; the command returns a descriptor.
+    unsafe { bpf_fd(&mut ProgById { id, ..ProgById::default() }) }
+}
+
+/// `BPF_BTF_GET_FD_BY_ID`
+pub fn btf_by_id(id: u32) -> io::Result<OwnedFd> {
+    // SAFETY: there is no address in it; the command returns a descriptor.
+    unsafe { bpf_fd(&mut BtfById { id, ..BtfById::default() }) }
+}
+
+/// Structures that `BPF_OBJ_GET_INFO_BY_FD` reads and writes.
+///
+/// # Safety
+/// The type is `repr(C)`, has no padding, and any bytes are a value of it.
+unsafe trait Info {}
+
+macro_rules! info {
+    ($(#[$doc:meta])* $name:ident, size $size:literal { $($field:ident: $type:ty,)* }) => {
+        $(#[$doc])*
+        #[repr(C)]
+        #[derive(Debug, Default)]
+        pub struct $name { $(pub $field: $type,)* }
+        const _: () = assert!(size_of::<$name>() == $size && 0 $(+ size_of::<$type>())* == $size);
+        // SAFETY: the assertion shows that there is no padding; the fields are numbers.
+        unsafe impl Info for $name {}
+    };
+}
+
+info!(
+    /// `struct bpf_map_info` up to `map_extra`.
+    MapInfo, size 88 {
+        map_type: u32,
+        id: u32,
+        key_size: u32,
+        value_size: u32,
+        max_entries: u32,
+        map_flags: u32,
+        name: [u8; 16],
+        ifindex: u32,
+        btf_vmlinux_value_type_id: u32,
+        netns_dev: u64,
+        netns_ino: u64,
+        btf_id: u32,
+        btf_key_type_id: u32,
+        btf_value_type_id: u32,
+        btf_vmlinux_id: u32,
+        map_extra: u64,
+    }
+);
+info!(
+    /// `struct bpf_prog_info` up to `btf_id`.
+    ProgInfo, size 136 {
+        prog_type: u32,
+        id: u32,
+        tag: [u8; 8],
+        jited_prog_len: u32,
+        xlated_prog_len: u32,
+        jited_prog_insns: u64,
+        xlated_prog_insns: u64,
+        load_time: u64,
+        created_by_uid: u32,
+        nr_map_ids: u32,
+        map_ids: u64,
+        name: [u8; 16],
+        ifindex: u32,
+        gpl_compatible: u32,
+        netns_dev: u64,
+        netns_ino: u64,
+        nr_jited_ksyms: u32,
+        nr_jited_func_lens: u32,
+        jited_ksyms: u64,
+        jited_func_lens: u64,
+        btf_id: u32,
+        func_info_rec_size: u32,
+    }
+);
+info!(
+    /// `struct bpf_btf_info` up to `id`.
+    BtfInfo, size 16 { btf: u64, btf_size: u32, id: u32, }
+);
+info!(
+    /// `struct bpf_link_info` with the first 16 bytes of its union.
+    LinkInfo, size 32 {
+        link_type: u32,
+        id: u32,
+        prog_id: u32,
+        pad: u32,
+        first: u32,
+        second: u32,
+        third: u32,
+        fourth: u32,
+    }
+);
+
+/// `BPF_OBJ_GET_INFO_BY_FD`
+///
+/// # Safety
+/// Every address in `info` is valid for what the kernel does with it.
+unsafe fn obj_info<I: Info>(fd: BorrowedFd<'_>, info: &mut I) -> io::Result<()> {
+    let mut attr = InfoByFd {
+        bpf_fd: number(fd),
+        info_len: size_of::<I>() as u32,
+        info: ptr::from_mut(info).expose_provenance() as u64,
+    };
+    // SAFETY: the kernel writes at most `info_len` bytes; the caller promises the addresses in it.
+    unsafe { bpf(&mut attr) }.map(drop)
+}
+
+/// Asks what a map is.
+pub fn map_info(map: BorrowedFd<'_>) -> io::Result<MapInfo> {
+    let mut info = MapInfo::default();
+    // SAFETY: there is no address in it.
+    unsafe { obj_info(map, &mut info) }.map(|()| info)
+}
+
+/// Asks what a link is.
+pub fn link_info(link: BorrowedFd<'_>) -> io::Result<LinkInfo> {
+    let mut info = LinkInfo::default();
+    // SAFETY: there is no address in it.
+    unsafe { obj_info(link, &mut info) }.map(|()| info)
+}
+
+/// Asks what a program is; as many ids of its maps are written as there is room for.
+pub fn prog_info(program: BorrowedFd<'_>, map_ids: &mut [u32]) -> io::Result<ProgInfo> {
+    let mut info = ProgInfo { nr_map_ids: count(map_ids.len())?, map_ids: address_mut(map_ids), ..ProgInfo::default() };
+    // SAFETY: `map_ids` has room for `nr_map_ids` numbers.
+    unsafe { obj_info(program, &mut info) }.map(|()| info)
+}
+
+/// Asks for BTF; as many bytes are written as there is room for, and `btf_size` tells how many there are.
+pub fn btf_info(btf: BorrowedFd<'_>, bytes: &mut [u8]) -> io::Result<BtfInfo> {
+    let mut info = BtfInfo { btf_size: count(bytes.len())?, btf: address_mut(bytes), id: 0 };
+    // SAFETY: `bytes` has room for `btf_size` bytes.
+    unsafe { obj_info(btf, &mut info) }.map(|()| info)
+}
+
+/// `BPF_LINK_CREATE`; `target` is an interface's index or a descriptor's [`number`].
+fn link_create(program: BorrowedFd<'_>, target: u32, attach_type: u32, flags: u32) -> io::Result<OwnedFd> {
+    let mut attr = LinkCreate { prog_fd: number(program), target, attach_type, flags };
+    // SAFETY: there is no address in it; the command returns a descriptor.
+    unsafe { bpf_fd(&mut attr) }
+}
+
+/// `BPF_LINK_CREATE` on an interface.
+pub fn link_interface(program: BorrowedFd<'_>, ifindex: u32, attach_type: u32, flags: u32) -> io::Result<OwnedFd> {
+    link_create(program, ifindex, attach_type, flags)
+}
+
+/// `BPF_LINK_CREATE` on a cgroup.
+pub fn link_cgroup(program: BorrowedFd<'_>, cgroup: BorrowedFd<'_>, attach_type: u32) -> io::Result<OwnedFd> {
+    link_create(program, number(cgroup), attach_type, 0)
+}
+
+/// `BPF_LINK_UPDATE` with `BPF_F_REPLACE`: `EPERM` when the link does not run `old`.
+pub fn link_update(link: BorrowedFd<'_>, program: BorrowedFd<'_>, old: BorrowedFd<'_>) -> io::Result<()> {
+    const REPLACE: u32 = 1 << 2;
+    let mut attr =
+        LinkUpdate { link_fd: number(link), new_prog_fd: number(program), flags: REPLACE, old_prog_fd: number(old) };
+    // SAFETY: there is no address in it.
+    unsafe { bpf(&mut attr) }.map(drop)
+}
+
+/// `BPF_LINK_DETACH`
+pub fn link_detach(link: BorrowedFd<'_>) -> io::Result<()> {
+    let mut attr = LinkDetach { link_fd: number(link) };
+    // SAFETY: there is no address in it.
+    unsafe { bpf(&mut attr) }.map(drop)
+}
+
+/// Returns the magic number of the file system that holds a path (`linux/magic.h`).
+pub fn file_system(path: &CStr) -> io::Result<u32> {
+    let mut buffer = std::mem::MaybeUninit::<libc::statfs>::uninit();
+    // SAFETY: the path ends with a NUL; the kernel fills the buffer when it returns 0.
+    if unsafe { libc::statfs(path.as_ptr(), buffer.as_mut_ptr()) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the kernel filled it. The number's type has another width on each architecture.
+    Ok(unsafe { buffer.assume_init() }.f_type as u32)
+}
+
+/// Mounts a bpffs, with the mode that systemd gives it: for root alone.
+pub fn mount_bpffs(at: &CStr) -> io::Result<()> {
+    let flags = libc::MS_NOSUID | libc::MS_NODEV | libc::MS_NOEXEC | libc::MS_RELATIME;
+    // SAFETY: every text ends with a NUL and lives until here.
+    let ret =
+        unsafe { libc::mount(c"bpf".as_ptr(), at.as_ptr(), c"bpf".as_ptr(), flags, c"mode=0700".as_ptr().cast()) };
+    if ret != 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// Lifts the limit of locked memory, against which kernels before 5.11 count maps and programs.
+pub fn raise_memlock() -> io::Result<()> {
+    let limit = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: libc::RLIM_INFINITY };
+    // SAFETY: the limit lives until here.
+    let ret = unsafe { libc::setrlimit(libc::RLIMIT_MEMLOCK, &raw const limit) };
+    if ret != 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// Returns the size of a page in bytes.
+pub fn page_size() -> io::Result<u32> {
+    // SAFETY: a number goes in and a number comes out.
+    let size = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+    u32::try_from(size).map_err(|_| io::Error::last_os_error())
+}
