@@ -2,10 +2,11 @@
 //!
 //! One [`Kind`] for each thing that can be wrong. Text is lower case, without a full stop, names in backticks.
 
+use crate::apply::verifier::Telling;
 use crate::desired::Span;
 use crate::elf;
 use crate::kinds::ProgramType;
-use crate::names::{MapName, NameError, ObjectName, PinPath};
+use crate::names::{MapName, NameError, ObjectName, PinPath, ProgramName};
 use crate::plan::Consent;
 use crate::spec::Difference;
 use miette::{LabeledSpan, NamedSource, Severity};
@@ -326,6 +327,35 @@ pub enum Kind {
         /// Who has it.
         by: String,
     },
+    /// The host is not as the plan saw it.
+    Stale {
+        /// What changed.
+        what: String,
+    },
+    /// The kernel refused an object's BTF.
+    BtfRefused {
+        /// The object.
+        object: ObjectName,
+        /// The error of the system call.
+        why: String,
+        /// The kernel's log.
+        log: String,
+    },
+    /// The kernel refused a program.
+    ProgramRefused {
+        /// The program.
+        program: ProgramName,
+        /// The function that it is.
+        function: String,
+        /// Its type.
+        program_type: ProgramType,
+        /// `errno`.
+        errno: i32,
+        /// What the log has to tell.
+        telling: Box<Telling>,
+        /// The verifier's whole log.
+        log: String,
+    },
     /// Something has the pin that is not what we want there.
     PinTaken {
         /// The pin.
@@ -374,6 +404,9 @@ impl Kind {
             Self::NoInterface { .. } => "host::no_interface",
             Self::NoCgroup { .. } => "host::no_cgroup",
             Self::HookTaken { .. } => "host::hook_taken",
+            Self::Stale { .. } => "host::changed",
+            Self::BtfRefused { .. } => "kernel::btf_refused",
+            Self::ProgramRefused { .. } => "kernel::program_refused",
             Self::PinTaken { .. } => "host::pin_taken",
             Self::ConsentNeeded { .. } => "plan::consent",
         }
@@ -421,6 +454,10 @@ impl Kind {
             Self::ForeignTemplate { .. } => Some("declare a map of the same shape, and name that one".to_owned()),
             Self::Kernel { hint, .. } => hint.clone(),
             Self::Cycle { .. } => None,
+            Self::Stale { .. } => Some("nothing was done: run it again, and look at the new plan".to_owned()),
+            Self::BtfRefused { log, .. } => last_line(log),
+            Self::ProgramRefused { telling, .. } => (!telling.tail.is_empty())
+                .then(|| format!("the log ends (all of it with -v):\n{}", telling.tail.join("\n"))),
             Self::NoSuchPin { .. } | Self::NoSuchMapId { .. } => {
                 Some("bpfapply only reuses this map: whoever owns it must make it first".to_owned())
             }
@@ -470,6 +507,13 @@ impl Kind {
             | Self::ForeignTemplate { .. } => Exit::Data,
             Self::Kernel { errno: libc::EPERM | libc::EACCES, .. } => Exit::Permission,
             Self::Cycle { .. } => Exit::Data,
+            Self::Stale { .. } => Exit::Retry,
+            Self::BtfRefused { .. } => Exit::Failed,
+            // The verifier says EACCES for a bad program; without a log, it is the caller who may not.
+            Self::ProgramRefused { errno: libc::EPERM | libc::EACCES, telling, .. } if telling.reason.is_none() => {
+                Exit::Permission
+            }
+            Self::ProgramRefused { .. } => Exit::Failed,
             Self::Kernel { .. }
             | Self::PinTaken { .. }
             | Self::NoSuchPin { .. }
@@ -546,6 +590,18 @@ impl fmt::Display for Kind {
             Self::NoInterface { name } => write!(f, "there is no interface `{name}`"),
             Self::NoCgroup { path } => write!(f, "there is no cgroup `{path}`"),
             Self::HookTaken { hook, by } => write!(f, "the hook {hook} has a program already: {by}"),
+            Self::Stale { what } => write!(f, "the host changed since the plan was made: {what}"),
+            Self::BtfRefused { object, why, .. } => {
+                write!(f, "the kernel refuses the BTF of object.{object}: {why}")
+            }
+            Self::ProgramRefused { program, function, program_type, errno, telling, .. } => {
+                write!(f, "the kernel refuses program.{program} ({program_type} `{function}`): ")?;
+                match &telling.reason {
+                    Some(reason) => f.write_str(reason)?,
+                    None => write!(f, "{}", std::io::Error::from_raw_os_error(*errno))?,
+                }
+                telling.source.iter().try_for_each(|source| write!(f, ", at `{source}`"))
+            }
             Self::PinTaken { pin, by } => write!(f, "the pin `{pin}` is taken by {by}"),
             Self::ConsentNeeded { needs } => {
                 let names: Vec<_> = needs.iter().map(Consent::to_string).collect();
@@ -585,6 +641,10 @@ fn listed(words: &str, names: &[String]) -> String {
     let shown: Vec<_> = names.iter().take(MOST).map(|name| format!("`{name}`")).collect();
     let more = if names.len() > MOST { format!(" and {} more", names.len() - MOST) } else { String::new() };
     format!("{words} {}{more}", shown.join(", "))
+}
+
+fn last_line(log: &str) -> Option<String> {
+    log.lines().map(str::trim).rfind(|line| !line.is_empty()).map(str::to_owned)
 }
 
 /// The text that spans point into.

@@ -187,6 +187,28 @@ kernel_enum!(
     }
 );
 
+impl MapType {
+    /// Returns whether the kernel takes BTF types for keys and values of such a map.
+    ///
+    /// The others answer `ENOTSUPP`, since they have no `map_check_btf` (libbpf's bpf_object__create_map has the same list).
+    pub fn takes_btf(self) -> bool {
+        ![
+            Self::PERF_EVENT_ARRAY,
+            Self::CGROUP_ARRAY,
+            Self::STACK_TRACE,
+            Self::ARRAY_OF_MAPS,
+            Self::HASH_OF_MAPS,
+            Self::DEVMAP,
+            Self::DEVMAP_HASH,
+            Self::CPUMAP,
+            Self::XSKMAP,
+            Self::SOCKMAP,
+            Self::SOCKHASH,
+        ]
+        .contains(&self)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

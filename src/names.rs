@@ -226,6 +226,11 @@ impl PinPath {
         Self(format!("{self}/{name}"))
     }
 
+    /// Returns the passing name under which a pin is made before it is renamed over this one.
+    pub fn passing(&self) -> Self {
+        Self(format!("{self}~"))
+    }
+
     /// Reads `text` as the manifest writes a pin: absolute, or relative to this folder.
     pub fn resolve(&self, text: &str) -> Result<Self, NameError> {
         if text.starts_with('/') {

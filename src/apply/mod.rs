@@ -1,1 +1,445 @@
-//! Does what a plan says.
+//! Does what a plan says: the one place that changes the kernel.
+//!
+//! Two passes over the same list. *Stage* makes maps and programs as mere descriptors: when something is refused
+//! there, closing them leaves the host untouched. *Commit* pins, attaches and takes away; each of its changes is
+//! noted with its way back, and a failure walks these back, newest first.
+
+pub mod outcome;
+mod stage;
+mod undo;
+pub mod verifier;
+
+use crate::desired::{DesiredLink, Hook, MapSource};
+use crate::diag::{Kind, Problem};
+use crate::kernel::{HookRequest, Kernel, MapRequest, ObjectKind};
+use crate::kinds::MapType;
+use crate::names::{MapName, ObjectName, PinPath, ProgramName};
+use crate::plan::{Action, Marker, Plan, ResolvedHook};
+use crate::record::Record;
+use outcome::{Outcome, Status, StepOutcome};
+use std::collections::BTreeMap;
+use std::io;
+use undo::Undo;
+
+/// What the record says of this run.
+#[derive(Debug, Clone, Default)]
+pub struct Stamp {
+    /// Path of the manifest as it was given.
+    pub manifest: String,
+    /// Seconds since 1970.
+    pub time: u64,
+}
+
+/// Applies a plan. The problem is there exactly when something failed.
+pub fn apply<K: Kernel>(kernel: &mut K, plan: &Plan, stamp: &Stamp) -> (Outcome, Option<Problem>) {
+    let mut applier = Applier {
+        kernel,
+        plan,
+        stamp,
+        btfs: BTreeMap::new(),
+        maps: BTreeMap::new(),
+        programs: BTreeMap::new(),
+        undo: Vec::new(),
+        leaving: Vec::new(),
+    };
+    let mut steps: Vec<StepOutcome> =
+        plan.steps.iter().map(|step| StepOutcome::of(&step.action, Status::NotReached)).collect();
+    let problem = applier.run(&mut steps).err();
+    (Outcome { deployment: plan.deployment.clone(), steps }, problem.map(|problem| *problem))
+}
+
+/// A failure with its place; boxed, because it is large and rare.
+type Failure = Box<Problem>;
+
+struct Applier<'a, K: Kernel> {
+    kernel: &'a mut K,
+    plan: &'a Plan,
+    stamp: &'a Stamp,
+    btfs: BTreeMap<ObjectName, K::Fd>,
+    maps: BTreeMap<MapName, K::Fd>,
+    programs: BTreeMap<ProgramName, K::Fd>,
+    /// What was changed, by the number of its step, and the way back.
+    undo: Vec<(usize, Undo<K::Fd>)>,
+    /// Links that lost their pin and stay attached until everything else is done.
+    leaving: Vec<(usize, K::Fd)>,
+}
+
+impl<K: Kernel> Applier<'_, K> {
+    fn run(&mut self, steps: &mut [StepOutcome]) -> Result<(), Failure> {
+        for (number, step) in self.plan.steps.iter().enumerate() {
+            self.stage(&step.action).map_err(|problem| fail(steps, number, problem))?;
+        }
+        for (number, step) in self.plan.steps.iter().enumerate() {
+            if let Err(problem) = self.commit(number, &step.action) {
+                let problem = fail(steps, number, problem);
+                self.undo_all(steps);
+                return Err(problem);
+            }
+            steps[number].status = match step.action.marker() {
+                Marker::Reuse => Status::Reused,
+                Marker::Create
+                | Marker::Change
+                | Marker::DestroyThenCreate
+                | Marker::CreateThenDestroy
+                | Marker::Remove => Status::Done,
+            };
+        }
+        self.detach_leaving(steps)
+    }
+
+    /// Detaches what was unpinned. Nothing can be undone from here on, and nothing but this is left to do.
+    fn detach_leaving(&mut self, steps: &mut [StepOutcome]) -> Result<(), Failure> {
+        let mut first = None;
+        for (number, link) in std::mem::take(&mut self.leaving) {
+            // Closing the last descriptor detaches as well, but only some time later.
+            if let Err(error) = self.kernel.detach_link(&link)
+                && error.raw_os_error() != Some(libc::ENOLINK)
+            {
+                let doing = format!("detach {}", steps[number].address);
+                let problem = kernel_problem(doing, &error);
+                steps[number].status = Status::CouldNotUndo(problem.kind.to_string());
+                first.get_or_insert(problem);
+            }
+        }
+        first.map_or(Ok(()), Err)
+    }
+
+    fn commit(&mut self, number: usize, action: &Action) -> Result<(), Failure> {
+        match action {
+            Action::MountBpffs { at } => {
+                self.kernel.mount_bpffs(at).map_err(|error| refused(format!("mount a bpffs on `{at}`"), &error))?;
+                self.undo.push((number, Undo::Mounted(at.clone())));
+            }
+            Action::MakeDirectory { path } => {
+                self.kernel
+                    .make_directory(path)
+                    .map_err(|error| refused(format!("make the folder `{path}`"), &error))?;
+                self.undo.push((number, Undo::MadeDirectory(path.clone())));
+            }
+            Action::CreateMap { map, replaces } => {
+                let pin = map.pin().expect("only a map with a pin is created");
+                let fd = self.maps.remove(&map.name).expect("the map was staged");
+                self.put_pin(number, &fd, pin, replaces.is_some(), ObjectKind::Map)?;
+                self.maps.insert(map.name.clone(), fd);
+            }
+            Action::LoadProgram { program, replaces } => {
+                let fd = self.programs.remove(&program.name).expect("the program was staged");
+                self.put_pin(number, &fd, &program.pin, replaces.is_some(), ObjectKind::Program)?;
+                self.programs.insert(program.name.clone(), fd);
+            }
+            Action::Attach { link, hook } => self.attach(number, link, hook)?,
+            Action::UpdateLink { link, id, old_program } => self.update_link(number, link, *id, *old_program)?,
+            Action::Reattach { link, id, hook, overlap: true } => self.move_link(number, link, *id, hook)?,
+            Action::Reattach { link, id, hook, overlap: false } => self.swap_link(number, link, *id, hook)?,
+            Action::Detach { pin, id, .. } => {
+                let fd = self.take_pin(number, pin, *id, ObjectKind::Link)?;
+                self.leaving.push((number, fd));
+            }
+            Action::RemoveProgram { pin, id, .. } => {
+                self.take_pin(number, pin, *id, ObjectKind::Program)?;
+            }
+            Action::RemoveMap { pin, id, .. } => {
+                self.take_pin(number, pin, *id, ObjectKind::Map)?;
+            }
+            Action::RemoveDirectory { path } => {
+                self.kernel
+                    .remove_directory(path)
+                    .map_err(|error| refused(format!("remove the folder `{path}`"), &error))?;
+                self.undo.push((number, Undo::RemovedDirectory(path.clone())));
+            }
+            Action::WriteRecord { pin, record, replaces } => self.write_record(number, pin, record, *replaces)?,
+            Action::RemoveRecord { pin } => {
+                let (_, fd) = self.open(pin)?;
+                self.unpin(number, pin, fd)?;
+            }
+            // These were done when they were staged: nothing of them can be seen from outside.
+            Action::ReuseMap { .. }
+            | Action::FillMap { .. }
+            | Action::FillSlots { .. }
+            | Action::ReuseProgram { .. }
+            | Action::ReuseLink { .. } => {}
+        }
+        Ok(())
+    }
+
+    /// Opens a pin that the plan saw.
+    fn open(&self, pin: &PinPath) -> Result<(ObjectKind, K::Fd), Failure> {
+        self.kernel.open_pin(pin).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => stale(format!("`{pin}` is gone")),
+            _ => refused(format!("open the pin `{pin}`"), &error),
+        })
+    }
+
+    /// Opens a pin and checks that it is still the object that the plan saw.
+    fn open_expected(&self, pin: &PinPath, kind: ObjectKind, id: u32) -> Result<K::Fd, Failure> {
+        let (found, fd) = self.open(pin)?;
+        let now = match found {
+            ObjectKind::Map => self.kernel.map_info(&fd).map(|info| info.id),
+            ObjectKind::Program => self.kernel.program_info(&fd).map(|info| info.id),
+            ObjectKind::Link => self.kernel.link_info(&fd).map(|info| info.id),
+        };
+        let now = now.map_err(|error| refused(format!("ask about the pin `{pin}`"), &error))?;
+        if found != kind || now != id {
+            return Err(stale(format!("`{pin}` was {kind} id {id}, and now is {found} id {now}")));
+        }
+        Ok(fd)
+    }
+
+    /// Pins something new, in the place of what the plan saw there, if anything.
+    fn put_pin(
+        &mut self,
+        number: usize,
+        fd: &K::Fd,
+        pin: &PinPath,
+        replaces: bool,
+        kind: ObjectKind,
+    ) -> Result<(), Failure> {
+        if !replaces {
+            self.kernel.pin(fd, pin).map_err(|error| refused(format!("pin the {kind} at `{pin}`"), &error))?;
+            self.undo.push((number, Undo::Pinned(pin.clone())));
+            return Ok(());
+        }
+        let (_, old) = self.open(pin)?;
+        undo::replace_pin(self.kernel, fd, pin)
+            .map_err(|error| refused(format!("replace the pin `{pin}`"), &error))?;
+        self.undo.push((number, Undo::Replaced { pin: pin.clone(), old }));
+        Ok(())
+    }
+
+    /// Takes a pin away, and returns what was pinned.
+    fn take_pin(&mut self, number: usize, pin: &PinPath, id: u32, kind: ObjectKind) -> Result<K::Fd, Failure> {
+        let fd = self.open_expected(pin, kind, id)?;
+        let again = self.open_expected(pin, kind, id)?;
+        self.unpin(number, pin, again)?;
+        Ok(fd)
+    }
+
+    fn unpin(&mut self, number: usize, pin: &PinPath, fd: K::Fd) -> Result<(), Failure> {
+        self.kernel.unpin(pin).map_err(|error| refused(format!("remove the pin `{pin}`"), &error))?;
+        self.undo.push((number, Undo::Unpinned { pin: pin.clone(), fd }));
+        Ok(())
+    }
+
+    fn program(&self, name: &ProgramName) -> &K::Fd {
+        self.programs.get(name).expect("a link's program was staged before it")
+    }
+
+    /// Creates a link that is not pinned yet: dropping it detaches.
+    fn create_link(&mut self, link: &DesiredLink, hook: &ResolvedHook) -> Result<K::Fd, Failure> {
+        let program = self.programs.get(&link.program).expect("a link's program was staged before it");
+        let doing = || format!("attach program.{} to {}", link.program, link.hook);
+        let created = match (&link.hook, hook) {
+            (Hook::Xdp { mode, .. }, ResolvedHook::Interface(Some(ifindex))) => {
+                let request = HookRequest::Xdp { ifindex: *ifindex, mode: *mode };
+                self.kernel.create_link(program, &request)
+            }
+            (Hook::Tc { attach_type, .. }, ResolvedHook::Interface(Some(ifindex))) => {
+                let request = HookRequest::Tcx { ifindex: *ifindex, attach_type: *attach_type };
+                self.kernel.create_link(program, &request)
+            }
+            (Hook::Cgroup { attach_type, .. }, ResolvedHook::Cgroup(Some((path, id)))) => {
+                let (cgroup, now) = self.kernel.open_cgroup(path).map_err(|error| refused(doing(), &error))?;
+                if now != *id {
+                    return Err(stale(format!("the cgroup `{}` is another one now", path.display())));
+                }
+                let request = HookRequest::Cgroup { cgroup: &cgroup, attach_type: *attach_type };
+                self.kernel.create_link(program, &request)
+            }
+            (Hook::Xdp { .. } | Hook::Tc { .. } | Hook::Cgroup { .. }, _) => {
+                return Err(stale(format!("the plan of link.{} was made without the host", link.name)));
+            }
+        };
+        created.map_err(|error| attach_refused(doing(), &link.hook, &error))
+    }
+
+    fn attach(&mut self, number: usize, link: &DesiredLink, hook: &ResolvedHook) -> Result<(), Failure> {
+        let fd = self.create_link(link, hook)?;
+        self.kernel.pin(&fd, &link.pin).map_err(|error| refused(format!("pin the link at `{}`", link.pin), &error))?;
+        self.undo.push((number, Undo::Attached { pin: link.pin.clone(), link: fd }));
+        Ok(())
+    }
+
+    fn update_link(&mut self, number: usize, link: &DesiredLink, id: u32, old: u32) -> Result<(), Failure> {
+        let fd = self.open_expected(&link.pin, ObjectKind::Link, id)?;
+        let doing = || format!("replace program id {old} of link.{}", link.name);
+        let old = self.kernel.program_by_id(old).map_err(|error| refused(doing(), &error))?;
+        let new = self.programs.get(&link.program).expect("a link's program was staged before it");
+        self.kernel.update_link(&fd, new, &old).map_err(|error| match error.raw_os_error() {
+            Some(libc::EPERM) => stale(format!("link.{} runs another program than when the plan was made", link.name)),
+            _ => refused(doing(), &error),
+        })?;
+        self.undo.push((number, Undo::Updated { link: fd, program: link.program.clone(), old }));
+        Ok(())
+    }
+
+    /// Attaches at the new place, and lets the old link go when everything else is done.
+    fn move_link(
+        &mut self,
+        number: usize,
+        link: &DesiredLink,
+        id: u32,
+        hook: &ResolvedHook,
+    ) -> Result<(), Failure> {
+        let old = self.open_expected(&link.pin, ObjectKind::Link, id)?;
+        let leaving = self.open_expected(&link.pin, ObjectKind::Link, id)?;
+        let new = self.create_link(link, hook)?;
+        undo::replace_pin(self.kernel, &new, &link.pin)
+            .map_err(|error| refused(format!("replace the pin `{}`", link.pin), &error))?;
+        self.undo.push((number, Undo::Moved { pin: link.pin.clone(), old, new }));
+        self.leaving.push((number, leaving));
+        Ok(())
+    }
+
+    /// Detaches, then attaches at the same hook: only one XDP program fits on an interface.
+    fn swap_link(
+        &mut self,
+        number: usize,
+        link: &DesiredLink,
+        id: u32,
+        hook: &ResolvedHook,
+    ) -> Result<(), Failure> {
+        let fd = self.open_expected(&link.pin, ObjectKind::Link, id)?;
+        let doing = || format!("detach link.{}", link.name);
+        let info = self.kernel.link_info(&fd).map_err(|error| refused(doing(), &error))?;
+        let program = self.kernel.program_by_id(info.program_id).map_err(|error| refused(doing(), &error))?;
+        let before = self.attached_before(link, info.program_id).map_err(|error| refused(doing(), &error))?;
+        self.kernel.detach_link(&fd).map_err(|error| refused(doing(), &error))?;
+        self.undo.push((number, Undo::Detached { pin: link.pin.clone(), program, before }));
+        let new = self.create_link(link, hook)?;
+        undo::replace_pin(self.kernel, &new, &link.pin)
+            .map_err(|error| refused(format!("replace the pin `{}`", link.pin), &error))?;
+        self.undo.push((number, Undo::DetachFirst { link: new }));
+        Ok(())
+    }
+
+    /// Returns the interface's index and the mode in which the program runs on it.
+    fn attached_before(&self, link: &DesiredLink, program: u32) -> io::Result<Option<(u32, crate::kernel::XdpMode)>> {
+        let Hook::Xdp { interface, .. } = &link.hook else { return Ok(None) };
+        let found = self.kernel.interface(interface)?;
+        Ok(found.and_then(|found| {
+            found.xdp.iter().find(|(_, id)| *id == program).map(|(mode, _)| (found.index, *mode))
+        }))
+    }
+
+    /// Writes the record with the ids as they are now, into a map of its own.
+    fn write_record(
+        &mut self,
+        number: usize,
+        pin: &PinPath,
+        record: &Record,
+        replaces: bool,
+    ) -> Result<(), Failure> {
+        let doing = || "write the record".to_owned();
+        let record = self.finished(record).map_err(|error| refused(doing(), &error))?;
+        let bytes = record.encode();
+        let request = MapRequest {
+            name: "bpfapply_record",
+            map_type: MapType::ARRAY,
+            key_size: 4,
+            value_size: u32::try_from(bytes.len()).unwrap_or(u32::MAX),
+            max_entries: 1,
+            flags: 0,
+            numa_node: 0,
+            map_extra: 0,
+            inner: None,
+            types: None,
+        };
+        let map = self.kernel.create_map(&request).map_err(|error| refused(doing(), &error))?;
+        self.kernel.update(&map, &0u32.to_ne_bytes(), &bytes).map_err(|error| refused(doing(), &error))?;
+        self.put_pin(number, &map, pin, replaces, ObjectKind::Map)
+    }
+
+    /// Fills in the ids of what this run made.
+    fn finished(&self, record: &Record) -> io::Result<Record> {
+        let mut record = record.clone();
+        record.manifest.clone_from(&self.stamp.manifest);
+        record.time = self.stamp.time;
+        for (name, map) in record.maps.iter_mut().filter(|(_, map)| map.id == 0) {
+            let fd = self.maps.iter().find(|(known, _)| known.as_str() == name).map(|(_, fd)| fd);
+            map.id = self.kernel.map_info(fd.expect("a recorded map was staged"))?.id;
+        }
+        for (name, program) in record.programs.iter_mut().filter(|(_, program)| program.id == 0) {
+            let fd = self.programs.iter().find(|(known, _)| known.as_str() == name).map(|(_, fd)| fd);
+            program.id = self.kernel.program_info(fd.expect("a recorded program was staged"))?.id;
+        }
+        for link in record.links.values_mut().filter(|link| link.id == 0) {
+            let pin = PinPath::new(&link.pin).expect("a link's pin is a path");
+            let (_, fd) = self.kernel.open_pin(&pin)?;
+            link.id = self.kernel.link_info(&fd)?.id;
+        }
+        Ok(record)
+    }
+
+    /// Walks back what was committed, newest first, and notes how that went.
+    fn undo_all(&mut self, steps: &mut [StepOutcome]) {
+        self.leaving.clear();
+        for (number, undo) in std::mem::take(&mut self.undo).into_iter().rev() {
+            let status = match undo.run(self.kernel, &self.programs) {
+                Ok(()) => Status::Undone,
+                Err(error) => Status::CouldNotUndo(error.to_string()),
+            };
+            // One step may have several changes: the worst of them is what is said.
+            match (&steps[number].status, &status) {
+                (Status::CouldNotUndo(_), _) | (Status::Failed(_), Status::Undone) => {}
+                (Status::Failed(why), Status::CouldNotUndo(and)) => {
+                    steps[number].status = Status::CouldNotUndo(format!("{why}; {and}"));
+                }
+                _ => steps[number].status = status,
+            }
+        }
+    }
+}
+
+fn fail(steps: &mut [StepOutcome], number: usize, problem: Failure) -> Failure {
+    steps[number].status = Status::Failed(problem.kind.to_string());
+    problem
+}
+
+fn refused(doing: String, error: &io::Error) -> Failure {
+    kernel_problem(doing, error)
+}
+
+/// Makes a problem of a kernel's refusal.
+fn kernel_problem(doing: String, error: &io::Error) -> Failure {
+    let errno = error.raw_os_error().unwrap_or(0);
+    let hint = match errno {
+        libc::EPERM | libc::EACCES => {
+            Some("run it as root, or with CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON".to_owned())
+        }
+        libc::ENOMEM => Some("the kernel has no memory for it: look at `max_entries` and value sizes".to_owned()),
+        libc::E2BIG => Some("it is larger than this kernel allows: look at `max_entries` and sizes".to_owned()),
+        _ => None,
+    };
+    Box::new(Problem::new(Kind::Kernel { doing, errno, hint }))
+}
+
+fn attach_refused(doing: String, hook: &Hook, error: &io::Error) -> Failure {
+    let mut problem = kernel_problem(doing, error);
+    if let Kind::Kernel { errno, hint, .. } = &mut problem.kind {
+        let since = match hook {
+            Hook::Xdp { .. } => "XDP links came with Linux 5.9, and a driver must know the mode",
+            Hook::Tc { .. } => "tcx came with Linux 6.6",
+            Hook::Cgroup { .. } => "cgroup links came with Linux 5.7",
+        };
+        match *errno {
+            libc::EINVAL | libc::EOPNOTSUPP => *hint = Some(since.to_owned()),
+            libc::EBUSY => *hint = Some("another program has the hook".to_owned()),
+            _ => {}
+        }
+    }
+    problem
+}
+
+/// The host is not as the plan saw it.
+fn stale(what: String) -> Failure {
+    Box::new(Problem::new(Kind::Stale { what }))
+}
+
+/// Returns the pin or the id by which a map that exists is found.
+fn found_by(source: &MapSource) -> Result<&PinPath, u32> {
+    match source {
+        MapSource::Defined(definition) => Ok(&definition.pin),
+        MapSource::Pinned(pin) => Ok(pin),
+        MapSource::Id(id) => Err(*id),
+    }
+}

@@ -4,6 +4,7 @@ mod identity;
 mod resolve;
 mod variables;
 
+pub use identity::{TAG, kernel_name};
 pub use resolve::{ObjectFile, resolve};
 
 use crate::elf::{DataKind, ProgramKind};

@@ -1,0 +1,182 @@
+//! The first pass: maps and programs as descriptors, of which nothing can be seen from outside.
+
+use super::{Applier, Failure, Kind, Problem, found_by, kernel_problem, stale, verifier};
+use crate::desired::{DesiredMap, DesiredProgram, MapDefinition, MapSource, SlotSource};
+use crate::elf::DataKind;
+use crate::kernel::{Kernel, LoadError, MapRequest, ObjectKind, ProgramRequest};
+use crate::kinds::AttachType;
+use crate::names::ObjectName;
+use crate::plan::Action;
+use crate::spec::{Host, MapSpec};
+use std::io;
+
+impl<K: Kernel> Applier<'_, K> {
+    pub(super) fn stage(&mut self, action: &Action) -> Result<(), Failure> {
+        match action {
+            Action::ReuseMap { map, id, .. } => self.open_map(map, *id),
+            Action::CreateMap { map, .. } => self.create_map(map),
+            Action::FillMap { map } => self.fill_map(map),
+            Action::FillSlots { map } => self.fill_slots(map),
+            Action::ReuseProgram { program, id } => {
+                let fd = self.open_expected(&program.pin, ObjectKind::Program, *id)?;
+                self.programs.insert(program.name.clone(), fd);
+                Ok(())
+            }
+            Action::LoadProgram { program, .. } => self.load_program(program),
+            Action::ReuseLink { link, id } => self.open_expected(&link.pin, ObjectKind::Link, *id).map(drop),
+            Action::MountBpffs { .. }
+            | Action::MakeDirectory { .. }
+            | Action::Attach { .. }
+            | Action::UpdateLink { .. }
+            | Action::Reattach { .. }
+            | Action::Detach { .. }
+            | Action::RemoveProgram { .. }
+            | Action::RemoveMap { .. }
+            | Action::RemoveDirectory { .. }
+            | Action::WriteRecord { .. }
+            | Action::RemoveRecord { .. } => Ok(()),
+        }
+    }
+
+    fn open_map(&mut self, map: &DesiredMap, id: u32) -> Result<(), Failure> {
+        let fd = match found_by(&map.source) {
+            Ok(pin) => self.open_expected(pin, ObjectKind::Map, id)?,
+            Err(id) => self.kernel.map_by_id(id).map_err(|error| match error.kind() {
+                io::ErrorKind::NotFound => stale(format!("map id {id} is gone")),
+                _ => kernel_problem(format!("open map id {id}"), &error),
+            })?,
+        };
+        self.maps.insert(map.name.clone(), fd);
+        Ok(())
+    }
+
+    fn create_map(&mut self, map: &DesiredMap) -> Result<(), Failure> {
+        let MapSource::Defined(definition) = &map.source else {
+            unreachable!("only a map that the deployment defines is created")
+        };
+        let doing = || format!("create map.{}", map.name);
+        let host = self.kernel.host().map_err(|error| kernel_problem(doing(), &error))?;
+        let fd = self.create(definition, &host).map_err(|error| {
+            let mut problem = kernel_problem(doing(), &error);
+            *problem = problem.and(map.span.clone(), "defined here");
+            problem
+        })?;
+        self.maps.insert(map.name.clone(), fd);
+        Ok(())
+    }
+
+    fn create(&mut self, definition: &MapDefinition, host: &Host) -> io::Result<K::Fd> {
+        let spec = definition.spec.requested(host);
+        let object = definition.defined_by.as_ref().map(|(object, _)| object);
+        let inner = match &spec.inner {
+            Some(inner) => Some(self.create_one("inner", inner, None, object)?),
+            None => None,
+        };
+        self.create_one(&definition.kernel_name, &spec, inner.as_ref(), object)
+    }
+
+    /// Creates one map; without its BTF types when the kernel does not take them for a map of this type.
+    fn create_one(
+        &mut self,
+        name: &str,
+        spec: &MapSpec,
+        inner: Option<&K::Fd>,
+        object: Option<&ObjectName>,
+    ) -> io::Result<K::Fd> {
+        let types = spec.types.as_ref().filter(|types| spec.map_type.takes_btf() && (types.key, types.value) != (0, 0));
+        if let (Some(_), Some(object)) = (types, object) {
+            self.load_btf(object).map_err(|error| error.error)?;
+        }
+        let btf = object.and_then(|object| self.btfs.get(object));
+        let mut request = MapRequest {
+            name,
+            map_type: spec.map_type,
+            key_size: spec.key_size,
+            value_size: spec.value_size,
+            max_entries: spec.max_entries,
+            flags: spec.flags,
+            numa_node: spec.numa_node.unwrap_or(0),
+            map_extra: spec.map_extra,
+            inner,
+            types: types.zip(btf).map(|(types, btf)| (btf, types.key, types.value)),
+        };
+        let created = self.kernel.create_map(&request);
+        if created.is_err() && request.types.is_some() {
+            // As libbpf does (bpf_object__create_map): types are a description, and the map is good without it.
+            request.types = None;
+            return self.kernel.create_map(&request);
+        }
+        created
+    }
+
+    /// Loads an object's BTF, once.
+    fn load_btf(&mut self, object: &ObjectName) -> Result<(), LoadError> {
+        if !self.btfs.contains_key(object) {
+            let fd = self.kernel.load_btf(&self.plan.objects[object].btf)?;
+            self.btfs.insert(object.clone(), fd);
+        }
+        Ok(())
+    }
+
+    fn fill_map(&mut self, map: &DesiredMap) -> Result<(), Failure> {
+        let MapSource::Defined(MapDefinition { data: Some((kind, data)), .. }) = &map.source else {
+            unreachable!("only a data section is filled")
+        };
+        let fd = &self.maps[&map.name];
+        let filled = self.kernel.update(fd, &0u32.to_ne_bytes(), data);
+        filled.map_err(|error| kernel_problem(format!("fill map.{}", map.name), &error))?;
+        match kind {
+            DataKind::Rodata => {
+                let frozen = self.kernel.freeze(fd);
+                frozen.map_err(|error| kernel_problem(format!("freeze map.{}", map.name), &error))
+            }
+            DataKind::Data | DataKind::Bss => Ok(()),
+        }
+    }
+
+    fn fill_slots(&mut self, map: &DesiredMap) -> Result<(), Failure> {
+        let MapSource::Defined(MapDefinition { slots, .. }) = &map.source else {
+            unreachable!("only a map that the deployment defines has slots")
+        };
+        for (index, slot) in slots {
+            let target = match slot {
+                SlotSource::Map(name) => &self.maps[name],
+                SlotSource::Program(name) => &self.programs[name],
+            };
+            self.kernel
+                .update_slot(&self.maps[&map.name], *index, target)
+                .map_err(|error| kernel_problem(format!("fill slot {index} of map.{}", map.name), &error))?;
+        }
+        Ok(())
+    }
+
+    fn load_program(&mut self, program: &DesiredProgram) -> Result<(), Failure> {
+        self.load_btf(&program.object).map_err(|refusal| {
+            let kind = Kind::BtfRefused {
+                object: program.object.clone(),
+                why: refusal.error.to_string(),
+                log: refusal.log,
+            };
+            Box::new(Problem::at(kind, program.span.clone(), "this program needs it"))
+        })?;
+        let maps = &self.maps;
+        let insns = program.code.patched(|index| self.kernel.number(&maps[&program.maps[&index]]));
+        let name = crate::desired::kernel_name(&program.function);
+        let request = ProgramRequest {
+            name: &name,
+            program_type: program.kind.program_type,
+            expected_attach_type: program.kind.attach_type.unwrap_or(AttachType(0)),
+            flags: program.kind.flags,
+            insns: &insns,
+            license: &program.license,
+            kernel_version: program.kernel_version,
+            btf: self.btfs.get(&program.object),
+            funcs: &program.code.funcs,
+            lines: &program.code.lines,
+        };
+        let loaded = self.kernel.load_program(&request);
+        let fd = loaded.map_err(|refusal| Box::new(verifier::problem(program, refusal)))?;
+        self.programs.insert(program.name.clone(), fd);
+        Ok(())
+    }
+}

@@ -1,0 +1,112 @@
+//! The way back of each change that can be seen from outside.
+
+use crate::kernel::{HookRequest, Kernel, XdpMode};
+use crate::names::{PinPath, ProgramName};
+use std::collections::BTreeMap;
+use std::io;
+
+/// A change, with what is needed to take it back.
+#[derive(Debug)]
+pub enum Undo<Fd> {
+    /// A bpffs was mounted.
+    Mounted(PinPath),
+    /// A folder was made.
+    MadeDirectory(PinPath),
+    /// A folder was removed.
+    RemovedDirectory(PinPath),
+    /// Something was pinned where nothing was.
+    Pinned(PinPath),
+    /// Something was pinned in the place of `old`.
+    Replaced {
+        /// Where.
+        pin: PinPath,
+        /// What was pinned there.
+        old: Fd,
+    },
+    /// A pin was taken away.
+    Unpinned {
+        /// Where.
+        pin: PinPath,
+        /// What was pinned there.
+        fd: Fd,
+    },
+    /// A link was made and pinned.
+    Attached {
+        /// Where.
+        pin: PinPath,
+        /// The link.
+        link: Fd,
+    },
+    /// A link got another program.
+    Updated {
+        /// The link.
+        link: Fd,
+        /// The program that it runs now.
+        program: ProgramName,
+        /// The program that it ran before.
+        old: Fd,
+    },
+    /// A link took the place of another one, which is still attached.
+    Moved {
+        /// Where.
+        pin: PinPath,
+        /// The link that was there, still attached.
+        old: Fd,
+        /// The link that is there now.
+        new: Fd,
+    },
+    /// An XDP link was detached from its interface.
+    Detached {
+        /// Where it is pinned.
+        pin: PinPath,
+        /// The program that it ran.
+        program: Fd,
+        /// The interface and the mode, if it was attached to one.
+        before: Option<(u32, XdpMode)>,
+    },
+    /// A link was made; it must go before what it replaced can come back.
+    DetachFirst {
+        /// The link.
+        link: Fd,
+    },
+}
+
+impl<Fd> Undo<Fd> {
+    /// Takes the change back.
+    pub fn run<K: Kernel<Fd = Fd>>(self, kernel: &mut K, programs: &BTreeMap<ProgramName, Fd>) -> io::Result<()> {
+        match self {
+            Self::Mounted(at) => kernel.unmount_bpffs(&at),
+            Self::MadeDirectory(path) => kernel.remove_directory(&path),
+            Self::RemovedDirectory(path) => kernel.make_directory(&path),
+            Self::Pinned(pin) => kernel.unpin(&pin),
+            Self::Replaced { pin, old } => replace_pin(kernel, &old, &pin),
+            Self::Unpinned { pin, fd } => kernel.pin(&fd, &pin),
+            Self::Attached { pin, link } => kernel.detach_link(&link).and(kernel.unpin(&pin)),
+            Self::Updated { link, program, old } => kernel.update_link(&link, &old, &programs[&program]),
+            Self::Moved { pin, old, new } => replace_pin(kernel, &old, &pin).and(kernel.detach_link(&new)),
+            Self::Detached { pin, program, before: Some((ifindex, mode)) } => {
+                let link = kernel.create_link(&program, &HookRequest::Xdp { ifindex, mode })?;
+                replace_pin(kernel, &link, &pin)
+            }
+            Self::Detached { before: None, .. } => Ok(()),
+            Self::DetachFirst { link } => kernel.detach_link(&link),
+        }
+    }
+}
+
+/// Pins something under a passing name and renames it over the pin: there is always one of the two.
+pub fn replace_pin<K: Kernel>(kernel: &mut K, fd: &K::Fd, pin: &PinPath) -> io::Result<()> {
+    // No name has a `~`, so what has this one is the rest of a run that was killed.
+    let passing = PinPath::passing(pin);
+    match kernel.pin(fd, &passing) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            kernel.unpin(&passing)?;
+            kernel.pin(fd, &passing)?;
+        }
+        other => other?,
+    }
+    kernel.rename(&passing, pin).inspect_err(|_| {
+        // The error that matters is the first one.
+        let _ = kernel.unpin(&passing);
+    })
+}
