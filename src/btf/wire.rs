@@ -539,7 +539,7 @@ pub struct Encoded {
 }
 
 impl Encoded {
-    /// Returns the offset of a string that the types use or that was asked for.
+    /// Returns the offset of a string that [`Btf::encode_with`] was given.
     pub fn string_offset(&self, text: &str) -> Option<u32> {
         self.strings.get(text).copied()
     }
@@ -552,12 +552,13 @@ impl Btf {
     }
 
     /// Encodes as [`Btf::encode`], with more strings in the table: the file names and lines that line records point to.
-    pub fn encode_with<'a>(&self, strings: impl IntoIterator<Item = &'a str>) -> Encoded {
+    pub fn encode_with<'a>(&'a self, strings: impl IntoIterator<Item = &'a str>) -> Encoded {
         let mut writer = Writer::default();
         self.types.iter().skip(1).for_each(|ty| writer.put_type(ty));
-        for text in strings {
-            writer.intern(text);
-        }
+        let strings = strings
+            .into_iter()
+            .map(|text| (text.to_owned(), writer.intern(text)))
+            .collect();
         let (types, table) = (writer.types.len() as u32, writer.table.len() as u32);
         let mut bytes = Vec::with_capacity(HEADER + writer.types.len() + writer.table.len());
         bytes.extend(MAGIC);
@@ -567,31 +568,28 @@ impl Btf {
         }
         bytes.extend(writer.types);
         bytes.extend(writer.table);
-        Encoded {
-            bytes,
-            strings: writer.offsets,
-        }
+        Encoded { bytes, strings }
     }
 }
 
-struct Writer {
+struct Writer<'a> {
     types: Vec<u8>,
     table: Vec<u8>,
-    offsets: HashMap<String, u32>,
+    offsets: HashMap<&'a str, u32>,
 }
 
-impl Default for Writer {
+impl Default for Writer<'_> {
     fn default() -> Self {
         Self {
             types: Vec::new(),
             table: vec![0],
-            offsets: HashMap::from([(String::new(), 0)]),
+            offsets: HashMap::from([("", 0)]),
         }
     }
 }
 
-impl Writer {
-    fn intern(&mut self, text: &str) -> u32 {
+impl<'a> Writer<'a> {
+    fn intern(&mut self, text: &'a str) -> u32 {
         // A NUL would end the string early in the table.
         let text = text.split('\0').next().unwrap_or_default();
         if let Some(offset) = self.offsets.get(text) {
@@ -600,7 +598,7 @@ impl Writer {
         let offset = self.table.len() as u32;
         self.table.extend(text.bytes());
         self.table.push(0);
-        self.offsets.insert(text.to_owned(), offset);
+        self.offsets.insert(text, offset);
         offset
     }
 
@@ -610,13 +608,13 @@ impl Writer {
             .for_each(|word| self.types.extend(word.to_le_bytes()));
     }
 
-    fn head(&mut self, kind: u32, name: &str, flag: bool, vlen: usize, word: u32) {
+    fn head(&mut self, kind: u32, name: &'a str, flag: bool, vlen: usize, word: u32) {
         let name = self.intern(name);
         let flag = if flag { KIND_FLAG } else { 0 };
         self.words([name, flag | kind << 24 | vlen.min(MAX_VLEN) as u32, word]);
     }
 
-    fn put_type(&mut self, ty: &Type) {
+    fn put_type(&mut self, ty: &'a Type) {
         match ty {
             // Only type 0 is void, and it is not written; elsewhere it keeps the ids of the others as they are.
             Type::Void => self.head(number::CONST, "", false, 0, 0),
@@ -729,7 +727,7 @@ impl Writer {
     }
 
     /// Writes the members with the flag for bit-fields only where one is: without it an offset has 32 bits instead of 24.
-    fn put_members(&mut self, kind: u32, name: &str, size: u32, members: &[Member]) {
+    fn put_members(&mut self, kind: u32, name: &'a str, size: u32, members: &'a [Member]) {
         let bitfields = members.iter().any(|member| member.bitfield_size != 0);
         self.head(kind, name, bitfields, members.len(), size);
         for member in members.iter().take(MAX_VLEN) {
