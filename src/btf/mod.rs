@@ -312,14 +312,11 @@ impl Btf {
 
     /// Returns the size in bytes and the variables of the section `name`.
     pub fn datasec(&self, name: &str) -> Option<(u32, &[SectionVar])> {
-        self.types.iter().find_map(|ty| match ty {
-            Type::Datasec {
-                name: n,
-                size,
-                vars,
-            } if n == name => Some((*size, vars.as_slice())),
-            _ => None,
-        })
+        let id = self.find(Kind::Datasec, name)?;
+        let Type::Datasec { size, vars, .. } = self.get(id)? else {
+            return None;
+        };
+        Some((*size, vars))
     }
 
     /// Returns what stands behind typedefs, qualifiers and type tags, or 0 (`void`) when they go in a circle.
@@ -380,17 +377,19 @@ impl Btf {
 
     /// Returns the type of the data: what a variable holds, and any other type itself.
     pub fn data_type(&self, id: TypeId) -> TypeId {
-        match self.get(id) {
-            Some(Type::Var { ty, .. }) => *ty,
-            _ => id,
+        if let Some(Type::Var { ty, .. }) = self.get(id) {
+            *ty
+        } else {
+            id
         }
     }
 
     /// Returns what a pointer points to, through typedefs and qualifiers on the pointer itself.
     pub fn pointee(&self, id: TypeId) -> Option<TypeId> {
-        match self.resolved(id) {
-            Type::Ptr { ty } => Some(*ty),
-            _ => None,
+        if let Type::Ptr { ty } = self.resolved(id) {
+            Some(*ty)
+        } else {
+            None
         }
     }
 
@@ -405,9 +404,16 @@ impl Btf {
         for _ in 0..MAX_DEPTH {
             let ty = self.get(id).unwrap_or(&Type::Void);
             match ty {
-                Type::Const { ty } | Type::Volatile { ty } | Type::Restrict { ty } => {
-                    qualifiers.push_str(ty_keyword(self.get(id)));
-                    qualifiers.push(' ');
+                Type::Const { ty } => {
+                    qualifiers.push_str("const ");
+                    id = *ty;
+                }
+                Type::Volatile { ty } => {
+                    qualifiers.push_str("volatile ");
+                    id = *ty;
+                }
+                Type::Restrict { ty } => {
+                    qualifiers.push_str("restrict ");
                     id = *ty;
                 }
                 Type::TypeTag { ty, .. } => id = *ty,
@@ -536,21 +542,11 @@ impl Btf {
 
     /// Sets who can see the function `id`; false when `id` is not a function.
     pub fn set_linkage(&mut self, id: TypeId, to: Linkage) -> bool {
-        match self.types.get_mut(id as usize) {
-            Some(Type::Func { linkage, .. }) => {
-                *linkage = to;
-                true
-            }
-            _ => false,
-        }
-    }
-}
-
-fn ty_keyword(ty: Option<&Type>) -> &'static str {
-    match ty {
-        Some(Type::Const { .. }) => "const",
-        Some(Type::Volatile { .. }) => "volatile",
-        _ => "restrict",
+        let Some(Type::Func { linkage, .. }) = self.types.get_mut(id as usize) else {
+            return false;
+        };
+        *linkage = to;
+        true
     }
 }
 
