@@ -145,7 +145,10 @@ pub enum Type {
 
 /// The kind of a [`Type`], without what it holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[expect(missing_docs, reason = "each is the variant of `Type` with the same name")]
+#[expect(
+    missing_docs,
+    reason = "each is the variant of `Type` with the same name"
+)]
 pub enum Kind {
     Void,
     Int,
@@ -273,7 +276,10 @@ impl Eq for Btf {}
 impl Default for Btf {
     /// Returns a model that has only `void`.
     fn default() -> Self {
-        Self { types: vec![Type::Void], strings: vec![0] }
+        Self {
+            types: vec![Type::Void],
+            strings: vec![0],
+        }
     }
 }
 
@@ -285,7 +291,10 @@ impl Btf {
 
     /// Returns all types with their ids, `void` first.
     pub fn types(&self) -> impl ExactSizeIterator<Item = (TypeId, &Type)> {
-        self.types.iter().enumerate().map(|(id, ty)| (id as TypeId, ty))
+        self.types
+            .iter()
+            .enumerate()
+            .map(|(id, ty)| (id as TypeId, ty))
     }
 
     /// Adds a type and returns its id. Ids that `ty` holds are not checked; a vlen above 65,535 is cut when encoded.
@@ -296,15 +305,18 @@ impl Btf {
 
     /// Returns the first type of that kind and name.
     pub fn find(&self, kind: Kind, name: &str) -> Option<TypeId> {
-        self.types().find(|(_, ty)| ty.kind() == kind && ty.name() == Some(name)).map(|(id, _)| id)
+        self.types()
+            .find(|(_, ty)| ty.kind() == kind && ty.name() == Some(name))
+            .map(|(id, _)| id)
     }
 
     /// Returns the size in bytes and the variables of the section `name`.
     pub fn datasec(&self, name: &str) -> Option<(u32, &[SectionVar])> {
-        self.types.iter().find_map(|ty| match ty {
-            Type::Datasec { name: n, size, vars } if n == name => Some((*size, vars.as_slice())),
-            _ => None,
-        })
+        let id = self.find(Kind::Datasec, name)?;
+        let Type::Datasec { size, vars, .. } = self.get(id)? else {
+            return None;
+        };
+        Some((*size, vars))
     }
 
     /// Returns what stands behind typedefs, qualifiers and type tags, or 0 (`void`) when they go in a circle.
@@ -333,7 +345,9 @@ impl Btf {
         let mut count = 1u32;
         for _ in 0..MAX_DEPTH {
             match self.resolved(id) {
-                Type::Array { element, count: n, .. } => {
+                Type::Array {
+                    element, count: n, ..
+                } => {
                     count = count.checked_mul(*n)?;
                     id = *element;
                 }
@@ -363,17 +377,19 @@ impl Btf {
 
     /// Returns the type of the data: what a variable holds, and any other type itself.
     pub fn data_type(&self, id: TypeId) -> TypeId {
-        match self.get(id) {
-            Some(Type::Var { ty, .. }) => *ty,
-            _ => id,
+        if let Some(Type::Var { ty, .. }) = self.get(id) {
+            *ty
+        } else {
+            id
         }
     }
 
     /// Returns what a pointer points to, through typedefs and qualifiers on the pointer itself.
     pub fn pointee(&self, id: TypeId) -> Option<TypeId> {
-        match self.resolved(id) {
-            Type::Ptr { ty } => Some(*ty),
-            _ => None,
+        if let Type::Ptr { ty } = self.resolved(id) {
+            Some(*ty)
+        } else {
+            None
         }
     }
 
@@ -388,15 +404,25 @@ impl Btf {
         for _ in 0..MAX_DEPTH {
             let ty = self.get(id).unwrap_or(&Type::Void);
             match ty {
-                Type::Const { ty } | Type::Volatile { ty } | Type::Restrict { ty } => {
-                    qualifiers.push_str(ty_keyword(self.get(id)));
-                    qualifiers.push(' ');
+                Type::Const { ty } => {
+                    qualifiers.push_str("const ");
+                    id = *ty;
+                }
+                Type::Volatile { ty } => {
+                    qualifiers.push_str("volatile ");
+                    id = *ty;
+                }
+                Type::Restrict { ty } => {
+                    qualifiers.push_str("restrict ");
                     id = *ty;
                 }
                 Type::TypeTag { ty, .. } => id = *ty,
                 Type::Ptr { ty } => {
                     inner = format!("*{}{inner}", std::mem::take(&mut qualifiers));
-                    if matches!(self.get(*ty), Some(Type::Array { .. } | Type::FuncProto { .. })) {
+                    if matches!(
+                        self.get(*ty),
+                        Some(Type::Array { .. } | Type::FuncProto { .. })
+                    ) {
                         inner = format!("({})", inner.trim_end());
                     }
                     id = *ty;
@@ -409,7 +435,10 @@ impl Btf {
                     inner = format!("{}({})", inner.trim_end(), self.parameters(params, depth));
                     id = *ret;
                 }
-                Type::Var { name, ty, .. } | Type::Func { name, proto: ty, .. } => {
+                Type::Var { name, ty, .. }
+                | Type::Func {
+                    name, proto: ty, ..
+                } => {
                     inner.push_str(name);
                     id = *ty;
                 }
@@ -448,7 +477,11 @@ impl Btf {
             }
             text.push_str(&self.declare(param.ty, String::new(), depth + 1));
         }
-        if text.is_empty() { "void".to_owned() } else { text }
+        if text.is_empty() {
+            "void".to_owned()
+        } else {
+            text
+        }
     }
 
     /// Gives the section `name` its size and its global variables their offsets in bytes, and sorts by offset.
@@ -458,29 +491,49 @@ impl Btf {
     ///
     /// # Errors
     /// When there is no such section, or a global variable has no offset. The model is then as it was.
-    pub fn fix_datasec(&mut self, name: &str, size: u32, offsets: &dyn Fn(&str) -> Option<u32>) -> Result<(), Error> {
+    pub fn fix_datasec(
+        &mut self,
+        name: &str,
+        size: u32,
+        offsets: &dyn Fn(&str) -> Option<u32>,
+    ) -> Result<(), Error> {
         let Some(id) = self.find(Kind::Datasec, name) else {
-            return Err(Error { place: Place::Type(0), what: format!("there is no section `{name}`") });
+            return Err(Error {
+                place: Place::Type(0),
+                what: format!("there is no section `{name}`"),
+            });
         };
         let Some(Type::Datasec { vars, .. }) = self.get(id) else {
             return Ok(());
         };
         let mut fixed = vars.clone();
         for var in &mut fixed {
-            let Some(Type::Var { name: var_name, linkage, .. }) = self.get(var.ty) else {
+            let Some(Type::Var {
+                name: var_name,
+                linkage,
+                ..
+            }) = self.get(var.ty)
+            else {
                 continue;
             };
             match (linkage, offsets(var_name)) {
                 (Linkage::Static, _) | (Linkage::Extern, None) => {}
                 (Linkage::Global | Linkage::Extern, Some(offset)) => var.offset = offset,
                 (Linkage::Global, None) => {
-                    let what = format!("the variable `{var_name}` of section `{name}` has no symbol");
-                    return Err(Error { place: Place::Type(var.ty), what });
+                    let what =
+                        format!("the variable `{var_name}` of section `{name}` has no symbol");
+                    return Err(Error {
+                        place: Place::Type(var.ty),
+                        what,
+                    });
                 }
             }
         }
         fixed.sort_by_key(|var| var.offset);
-        if let Some(Type::Datasec { size: old, vars, .. }) = self.types.get_mut(id as usize) {
+        if let Some(Type::Datasec {
+            size: old, vars, ..
+        }) = self.types.get_mut(id as usize)
+        {
             *old = size;
             *vars = fixed;
         }
@@ -489,21 +542,11 @@ impl Btf {
 
     /// Sets who can see the function `id`; false when `id` is not a function.
     pub fn set_linkage(&mut self, id: TypeId, to: Linkage) -> bool {
-        match self.types.get_mut(id as usize) {
-            Some(Type::Func { linkage, .. }) => {
-                *linkage = to;
-                true
-            }
-            _ => false,
-        }
-    }
-}
-
-fn ty_keyword(ty: Option<&Type>) -> &'static str {
-    match ty {
-        Some(Type::Const { .. }) => "const",
-        Some(Type::Volatile { .. }) => "volatile",
-        _ => "restrict",
+        let Some(Type::Func { linkage, .. }) = self.types.get_mut(id as usize) else {
+            return false;
+        };
+        *linkage = to;
+        true
     }
 }
 
@@ -541,7 +584,11 @@ fn join(qualifiers: &str, ty: &Type, declarator: &str) -> String {
         Some(name) => name,
         None => "",
     };
-    let gap = if declarator.is_empty() || declarator.starts_with('[') { "" } else { " " };
+    let gap = if declarator.is_empty() || declarator.starts_with('[') {
+        ""
+    } else {
+        " "
+    };
     format!("{qualifiers}{keyword}{name}{gap}{declarator}")
 }
 
