@@ -1,1 +1,3 @@
 //! Does what a plan says.
+
+pub mod outcome;

@@ -3,6 +3,10 @@
 //! Pure. Actions name things; file descriptors exist only while applying.
 
 pub mod graph;
+pub mod words;
+
+#[cfg(test)]
+pub(crate) mod samples;
 
 use crate::desired::{DesiredLink, DesiredMap, DesiredProgram, ObjectFacts, Span};
 use crate::names::{Address, DeploymentName, LinkName, MapName, PinPath, ProgramName};
