@@ -74,7 +74,7 @@ impl fmt::Display for Action {
 fn reuse_map(f: &mut fmt::Formatter<'_>, map: &DesiredMap, id: u32, ours: bool) -> fmt::Result {
     write!(f, "{} id {id}", if ours { "reuse" } else { "use" })?;
     match &map.source {
-        MapSource::Defined(MapDefinition { pin, spec, .. }) => write!(f, ", {spec}, pin {pin}"),
+        MapSource::Defined(MapDefinition { spec, .. }) => write!(f, ", {spec}"),
         MapSource::Pinned(pin, spec) => {
             spec.iter().try_for_each(|spec| write!(f, ", {spec}"))?;
             write!(f, ", found at {pin}")

@@ -5,7 +5,7 @@
 
 use super::place::{Lines, ManifestText, Place};
 use super::text::Counts;
-use crate::desired::{DesiredLink, DesiredMap, DesiredProgram, Hook, MapSource};
+use crate::desired::{DesiredLink, DesiredMap, DesiredProgram, Hook, MapDefinition, MapSource, ObjectFacts};
 use crate::kernel::XdpMode;
 use crate::kinds::{AttachType, MapType, ProgramType};
 use crate::names::{Address, Digest, MapName, ObjectName, PinPath, ProgramName};
@@ -36,7 +36,7 @@ pub(super) fn write(value: &impl Serialize) -> String {
 /// Writes a plan as JSON.
 pub fn plan(plan: &Plan, manifest: Option<ManifestText<'_>>) -> String {
     let lines = manifest.map(|manifest| Lines::new(manifest.text));
-    let object = |facts: &crate::desired::ObjectFacts| (facts.path.clone(), facts.sha256);
+    let object = |facts: &'_ ObjectFacts| ObjectJson { path: facts.path.clone(), sha256: facts.sha256 };
     write(&PlanJson {
         format: FORMAT,
         kind: "plan",
@@ -47,14 +47,7 @@ pub fn plan(plan: &Plan, manifest: Option<ManifestText<'_>>) -> String {
         changes: !plan.is_empty(),
         counts: Counts::of(plan.steps.iter().map(|step| step.action.marker())),
         needs: plan.needs(),
-        objects: plan
-            .objects
-            .iter()
-            .map(|(name, facts)| {
-                let (path, sha256) = object(facts);
-                (name, ObjectJson { path, sha256 })
-            })
-            .collect(),
+        objects: plan.objects.iter().map(|(name, facts)| (name, object(facts))).collect(),
         steps: plan.steps.iter().map(|step| StepJson::of(step, lines.as_ref())).collect(),
     })
 }
@@ -189,7 +182,7 @@ impl<'a> Details<'a> {
     }
 }
 
-fn definition(map: &DesiredMap) -> Option<&crate::desired::MapDefinition> {
+fn definition(map: &DesiredMap) -> Option<&MapDefinition> {
     match &map.source {
         MapSource::Defined(definition) => Some(definition),
         MapSource::Pinned(..) | MapSource::Id(..) => None,

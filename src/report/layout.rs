@@ -2,6 +2,7 @@
 //!
 //! Text from files and from the kernel is made harmless here: nothing that a terminal obeys gets through.
 
+use crate::names::Address;
 use std::fmt::{self, Write};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
@@ -66,7 +67,15 @@ impl Paint {
 /// Text in runs of one colour each.
 #[derive(Debug, Clone, Default)]
 pub struct Text {
-    runs: Vec<(Paint, String)>,
+    runs: Vec<Run>,
+}
+
+#[derive(Debug, Clone)]
+struct Run {
+    paint: Paint,
+    text: String,
+    /// Whether it stays on one line while a line can hold it.
+    whole: bool,
 }
 
 impl Text {
@@ -78,7 +87,14 @@ impl Text {
     /// Adds a run.
     #[must_use]
     pub fn and(mut self, paint: Paint, text: impl fmt::Display) -> Self {
-        self.runs.push((paint, text.to_string()));
+        self.runs.push(Run { paint, text: text.to_string(), whole: false });
+        self
+    }
+
+    /// Adds a run that is not to be broken at its spaces.
+    #[must_use]
+    pub fn and_whole(mut self, paint: Paint, text: impl fmt::Display) -> Self {
+        self.runs.push(Run { paint, text: text.to_string(), whole: true });
         self
     }
 
@@ -91,15 +107,22 @@ impl Text {
 
     /// Returns the columns that the text takes.
     pub fn width(&self, style: &Style) -> usize {
-        self.runs.iter().map(|(_, text)| clean(text, style).width()).sum()
+        self.runs.iter().map(|run| clean(&run.text, style).width()).sum()
+    }
+
+    /// Returns whether there is nothing in it.
+    fn is_empty(&self) -> bool {
+        self.runs.iter().all(|run| run.text.is_empty())
     }
 
     /// Returns the words, each with the number of spaces before it.
     fn words(&self, style: &Style) -> Vec<Word> {
         let mut words = Vec::new();
         let mut spaces = 0;
-        for (paint, text) in &self.runs {
-            for (i, part) in clean(text, style).split(' ').enumerate() {
+        for Run { paint, text, whole } in &self.runs {
+            let text = clean(text, style);
+            let parts: Vec<_> = if *whole { vec![&*text] } else { text.split(' ').collect() };
+            for (i, part) in parts.into_iter().enumerate() {
                 spaces += usize::from(i > 0);
                 if !part.is_empty() {
                     words.push(Word { paint: *paint, spaces, text: part.to_owned() });
@@ -210,25 +233,30 @@ impl Page {
         self.push(rest);
     }
 
-    /// Writes a table below its headings. Columns that no line has room for go on in further lines, indented.
+    /// Writes a table below its headings, without the columns in which no row has anything. Columns that a line has
+    /// no room for go on in the next line, indented.
     pub fn table(&mut self, table: &Table) {
+        let head: Vec<_> = table.head.iter().map(|name| Text::new(Paint::Heading, name)).collect();
         let widths = table.widths(&self.style);
         let bands = bands(&widths, self.style.width);
-        let head: Vec<_> = table.head.iter().map(|name| Text::new(Paint::Heading, name)).collect();
         for row in std::iter::once(&head).chain(&table.rows) {
             for (i, band) in bands.iter().enumerate() {
-                let mut hang = if i == 0 { INDENT } else { 2 * INDENT };
-                let mut line = Text::from(" ".repeat(hang));
-                let mut gap = 0;
-                for column in band.clone() {
-                    let Some(cell) = row.get(column) else { continue };
-                    hang += if column + 1 == band.end { 0 } else { widths[column] + GAP };
-                    line = line.and(Paint::Plain, " ".repeat(gap)).join(cell.clone());
-                    gap = widths[column] + GAP - cell.width(&self.style);
-                }
-                self.line(line, hang);
+                self.cells(row, band, &widths, if i == 0 { INDENT } else { 2 * INDENT });
             }
         }
+    }
+
+    fn cells(&mut self, row: &[Text], band: &[usize], widths: &[usize], indent: usize) {
+        let mut line = Text::from(" ".repeat(indent));
+        let (mut start, mut end) = (indent, indent);
+        for &column in band {
+            let cell = row.get(column).filter(|cell| !cell.is_empty()).cloned().unwrap_or_else(|| "-".into());
+            let width = cell.width(&self.style);
+            line = line.and(Paint::Plain, " ".repeat(start - end)).join(cell);
+            (start, end) = (start + widths[column] + GAP, start + width);
+        }
+        let last = band.last().map_or(0, |&column| widths[column] + GAP);
+        self.line(line, start - last);
     }
 
     fn push(&mut self, text: &str) {
@@ -272,6 +300,13 @@ fn split(word: &str, width: usize) -> (&str, &str) {
     word.split_at(behind_slash.unwrap_or(most))
 }
 
+/// Returns the columns that a list of addresses is given: those of the longest one, but for a few very long ones.
+pub fn address_width<'a>(addresses: impl Iterator<Item = &'a Address>, style: &Style) -> usize {
+    let names = addresses.filter(|address| !matches!(address, Address::Directory(_)));
+    let widths = names.map(|address| address.to_string().width());
+    widths.filter(|&width| width <= style.width / 4).max().unwrap_or(0)
+}
+
 /// Columns before the first cell of a table.
 const INDENT: usize = 2;
 /// Columns between two cells.
@@ -292,32 +327,41 @@ impl Table {
 
     /// Adds a row: one cell for each heading. An empty cell is shown as `-`.
     pub fn row(&mut self, cells: impl IntoIterator<Item = impl Into<Text>>) {
-        let cells = cells.into_iter().map(Into::into);
-        let shown = |cell: Text| if cell.runs.iter().all(|(_, text)| text.is_empty()) { "-".into() } else { cell };
-        self.rows.push(cells.map(shown).collect());
+        self.rows.push(cells.into_iter().map(Into::into).collect());
     }
 
+    /// Returns the number of rows.
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Returns the width of each column; 0 for one in which no row has anything.
     fn widths(&self, style: &Style) -> Vec<usize> {
         let widest = |(column, name): (usize, &&str)| {
             let cells = self.rows.iter().filter_map(|row| row.get(column));
-            cells.map(|cell| cell.width(style)).max().unwrap_or(0).max(name.width())
+            match cells.map(|cell| cell.width(style)).max().unwrap_or(0) {
+                0 => 0,
+                widest => widest.max(name.width()),
+            }
         };
         self.head.iter().enumerate().map(widest).collect()
     }
 }
 
-/// Cuts columns into as many lines as they need.
-fn bands(widths: &[usize], width: usize) -> Vec<std::ops::Range<usize>> {
-    let mut bands = Vec::new();
-    let (mut start, mut used) = (0, INDENT);
-    for (column, cell) in widths.iter().enumerate() {
-        if column > start && used + cell > width {
-            bands.push(start..column);
-            (start, used) = (column, 2 * INDENT);
+/// Deals the columns that have a width to as many lines as they need.
+fn bands(widths: &[usize], width: usize) -> Vec<Vec<usize>> {
+    let mut bands = vec![Vec::new()];
+    let mut used = INDENT;
+    for (column, &cell) in widths.iter().enumerate().filter(|(_, cell)| **cell > 0) {
+        let band = bands.last_mut().expect("there is always one");
+        if band.is_empty() || used + cell <= width {
+            band.push(column);
+        } else {
+            bands.push(vec![column]);
+            used = 2 * INDENT;
         }
         used += cell + GAP;
     }
-    bands.push(start..widths.len());
     bands
 }
 
@@ -346,6 +390,12 @@ mod tests {
     }
 
     #[test]
+    fn what_is_whole_stays_on_one_line() {
+        let text = Text::from("one two three four ").and_whole(Paint::Alarm, "needs --allow gap");
+        check(NARROW, &text, 2, "one two three four\n  needs --allow gap\n");
+    }
+
+    #[test]
     fn a_terminal_gets_nothing_to_obey() {
         check(NARROW, &"a\x1b[31mb\r\n\u{202e}é\\\"".into(), 0, "a\\u{1b}[31mb\\r\\n\\u{202e}é\\\"\n");
         check(Style { ascii: true, ..NARROW }, &"é".into(), 0, "\\u{e9}\n");
@@ -360,9 +410,9 @@ mod tests {
 
     #[test]
     fn tables_go_on_below_when_they_are_too_wide() {
-        let mut table = Table::new(&["NAME", "ID", "PIN"]);
-        table.row(["flows", "7", "/sys/fs/bpf/edge/maps/flows"]);
-        table.row(["b", "1234", ""]);
+        let mut table = Table::new(&["NAME", "ID", "EMPTY", "PIN"]);
+        table.row(["flows", "7", "", "/sys/fs/bpf/edge/maps/flows"]);
+        table.row(["b", "1234", "", ""]);
         let draw = |width| {
             let mut page = Page::new(Style { width, ..NARROW });
             page.table(&table);

@@ -9,10 +9,12 @@
 //! - [`inspect`]: an object file
 //! - [`show`]: what a deployment has
 
+pub mod inspect;
 pub mod json;
 mod layout;
 pub mod outcome;
 mod place;
+pub mod show;
 pub mod text;
 
 pub use layout::Style;

@@ -1,24 +1,22 @@
 //! What an apply did, for people and for programs.
 
 use super::json::Format;
-use super::layout::{Page, Paint, Style, Text};
+use super::layout::{Page, Paint, Style, Text, address_width};
 use super::text::{Counts, paint};
 use crate::apply::outcome::{Outcome, Status, StepOutcome, Verdict};
 use crate::names::Address;
 use crate::plan::Marker;
 use serde::Serialize;
 
-/// Columns of the longest status.
-const STATUS_WIDTH: usize = "COULD NOT UNDO".len();
-
 /// Writes what became of each step, and in the last line what that means for the host.
 pub fn text(outcome: &Outcome, style: Style) -> String {
     let mut page = Page::new(style);
     let verdict = outcome.verdict();
     if verdict != Verdict::Matches {
-        let status_width = outcome.steps.iter().map(|step| word(&step.status).len()).max().unwrap_or(0);
+        let status = outcome.steps.iter().map(|step| word(&step.status).len()).max().unwrap_or(0);
+        let address = address_width(outcome.steps.iter().map(|step| &step.address), &style);
         for step in &outcome.steps {
-            line(&mut page, step, status_width);
+            line(&mut page, step, (status, address));
         }
         page.blank();
     }
@@ -26,14 +24,14 @@ pub fn text(outcome: &Outcome, style: Style) -> String {
     page.finish()
 }
 
-fn line(page: &mut Page, step: &StepOutcome, status_width: usize) {
-    debug_assert!(status_width <= STATUS_WIDTH);
-    let marker = Text::new(paint(step.marker), format!("{:<3} ", step.marker));
-    let status = Text::new(status_paint(step), format!("{:<status_width$}", word(&step.status)));
-    let what =
-        Text::new(paint(step.marker), format!("  {}", step.address)).and(Paint::Plain, format!("  {}", step.what));
+fn line(page: &mut Page, step: &StepOutcome, (status_width, address_width): (usize, usize)) {
+    let address = step.address.to_string();
+    let line = Text::new(paint(step.marker), format!("{:<3} ", step.marker))
+        .and(status_paint(step), format!("{:<status_width$}", word(&step.status)))
+        .and(paint(step.marker), format!("  {address:<address_width$}"))
+        .and(Paint::Plain, format!("  {}", step.what));
     let reason = step.status.reason().map_or(Text::default(), |reason| Text::new(Paint::Alarm, format!(": {reason}")));
-    page.line(marker.join(status).join(what).join(reason), 4 + status_width + 2);
+    page.line(line.join(reason), 4 + status_width + 2 + address_width + 2);
 }
 
 fn word(status: &Status) -> &'static str {
@@ -105,14 +103,13 @@ struct StepJson<'a> {
 
 /// Writes the outcome as JSON; `counts` is what the plan was to do.
 pub fn json(outcome: &Outcome) -> String {
-    let step = |step: &'_ StepOutcome| (step.status.name(), step.action);
-    let steps = outcome.steps.iter().map(|of| StepJson {
-        marker: of.marker,
-        address: &of.address,
-        action: step(of).1,
-        what: &of.what,
-        status: step(of).0,
-        reason: of.status.reason(),
+    let steps = outcome.steps.iter().map(|step| StepJson {
+        marker: step.marker,
+        address: &step.address,
+        action: step.action,
+        what: &step.what,
+        status: step.status.name(),
+        reason: step.status.reason(),
     });
     super::json::write(&OutcomeJson {
         format: super::json::FORMAT,
@@ -166,15 +163,16 @@ mod tests {
     fn a_success() {
         insta::assert_snapshot!(draw(&[Reused, Done, Done, Done, Done]), @r"
         +   reused  directory /sys/fs/bpf/edge/maps  create
-        +   done    map.flows  create lru_hash, 4 B key, 8 B value, 1024 entries, pin
-                    /sys/fs/bpf/edge/maps/flows
-        +   done    program.drop  load xdp `xdp_drop` of object.filter, uses
-                    map.filter:.rodata, map.flows, pin /sys/fs/bpf/edge/programs/drop
-        +   done    link.uplink  attach program.drop to xdp of lo (ifindex not known
-                    offline, generic), pin /sys/fs/bpf/edge/links/uplink
+        +   done    map.flows      create lru_hash, 4 B key, 8 B value, 1024 entries,
+                                   pin /sys/fs/bpf/edge/maps/flows
+        +   done    program.drop   load xdp `xdp_drop` of object.filter, uses
+                                   map.filter:.rodata, map.flows, pin
+                                   /sys/fs/bpf/edge/programs/drop
+        +   done    link.uplink    attach program.drop to xdp of lo (ifindex not known
+                                   offline, generic), pin /sys/fs/bpf/edge/links/uplink
         +   done    link.services  attach program.count to cgroup_inet_ingress of cgroup
-                    system.slice (id not known offline), pin
-                    /sys/fs/bpf/edge/links/services
+                                   system.slice (id not known offline), pin
+                                   /sys/fs/bpf/edge/links/services
 
         edge: applied: 5 created, 0 changed, 0 removed, 0 reused
         ");
@@ -186,16 +184,18 @@ mod tests {
         let failed = Failed("the verifier refused it".to_owned());
         insta::assert_snapshot!(draw(&[Undone, Undone, failed, NotReached, NotReached]), @r"
         +   undone       directory /sys/fs/bpf/edge/maps  create
-        +   undone       map.flows  create lru_hash, 4 B key, 8 B value, 1024 entries,
-                         pin /sys/fs/bpf/edge/maps/flows
-        +   FAILED       program.drop  load xdp `xdp_drop` of object.filter, uses
-                         map.filter:.rodata, map.flows, pin
-                         /sys/fs/bpf/edge/programs/drop: the verifier refused it
-        +   not reached  link.uplink  attach program.drop to xdp of lo (ifindex not
-                         known offline, generic), pin /sys/fs/bpf/edge/links/uplink
+        +   undone       map.flows      create lru_hash, 4 B key, 8 B value, 1024
+                                        entries, pin /sys/fs/bpf/edge/maps/flows
+        +   FAILED       program.drop   load xdp `xdp_drop` of object.filter, uses
+                                        map.filter:.rodata, map.flows, pin
+                                        /sys/fs/bpf/edge/programs/drop: the verifier
+                                        refused it
+        +   not reached  link.uplink    attach program.drop to xdp of lo (ifindex not
+                                        known offline, generic), pin
+                                        /sys/fs/bpf/edge/links/uplink
         +   not reached  link.services  attach program.count to cgroup_inet_ingress of
-                         cgroup system.slice (id not known offline), pin
-                         /sys/fs/bpf/edge/links/services
+                                        cgroup system.slice (id not known offline), pin
+                                        /sys/fs/bpf/edge/links/services
 
         edge: failed, the host is as before
         ");
@@ -207,18 +207,18 @@ mod tests {
         let statuses = [Undone, stays, Undone, Failed("no such device".to_owned()), NotReached];
         insta::assert_snapshot!(draw(&statuses), @r"
         +   undone          directory /sys/fs/bpf/edge/maps  create
-        +   COULD NOT UNDO  map.flows  create lru_hash, 4 B key, 8 B value, 1024
-                            entries, pin /sys/fs/bpf/edge/maps/flows: device or resource
-                            busy
-        +   undone          program.drop  load xdp `xdp_drop` of object.filter, uses
-                            map.filter:.rodata, map.flows, pin
-                            /sys/fs/bpf/edge/programs/drop
-        +   FAILED          link.uplink  attach program.drop to xdp of lo (ifindex not
-                            known offline, generic), pin /sys/fs/bpf/edge/links/uplink:
-                            no such device
+        +   COULD NOT UNDO  map.flows      create lru_hash, 4 B key, 8 B value, 1024
+                                           entries, pin /sys/fs/bpf/edge/maps/flows:
+                                           device or resource busy
+        +   undone          program.drop   load xdp `xdp_drop` of object.filter, uses
+                                           map.filter:.rodata, map.flows, pin
+                                           /sys/fs/bpf/edge/programs/drop
+        +   FAILED          link.uplink    attach program.drop to xdp of lo (ifindex not
+                                           known offline, generic), pin
+                                           /sys/fs/bpf/edge/links/uplink: no such device
         +   not reached     link.services  attach program.count to cgroup_inet_ingress
-                            of cgroup system.slice (id not known offline), pin
-                            /sys/fs/bpf/edge/links/services
+                                           of cgroup system.slice (id not known
+                                           offline), pin /sys/fs/bpf/edge/links/services
 
         edge: failed, the host is NOT as before: map.flows (created)
         ");

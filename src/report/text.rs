@@ -1,6 +1,6 @@
 //! A plan as people read it: the marker in column 0, then address, what, and what it means.
 
-use super::layout::{Page, Paint, Style, Text};
+use super::layout::{Page, Paint, Style, Text, address_width};
 use super::place::{Lines, ManifestText};
 use crate::plan::words::count;
 use crate::plan::{Action, Because, Consent, Marker, Mode, Plan, State, Step, Traffic};
@@ -82,13 +82,12 @@ struct Writer<'a> {
 
 impl<'a> Writer<'a> {
     fn new(plan: &Plan, options: &'a Options<'a>) -> Self {
-        let widths = plan.steps.iter().map(|step| step.action.address().to_string().len());
-        let most = options.style.width / 4;
+        let addresses: Vec<_> = plan.steps.iter().map(|step| step.action.address()).collect();
         Self {
             options,
             mode: plan.mode,
             lines: options.manifest.map(|manifest| (manifest.name, Lines::new(manifest.text))),
-            address_width: widths.filter(|&width| width <= most).max().unwrap_or(0),
+            address_width: address_width(addresses.iter(), &options.style),
         }
     }
 
@@ -111,25 +110,26 @@ impl<'a> Writer<'a> {
 
     fn details(&self, step: &Step) -> Text {
         let plain = rest_paint(step.action.marker());
-        let mut parts = vec![Text::new(plain, format!("because {}", self.because(&step.because)))];
+        let mut text = Text::new(plain, format!("because {}", self.because(&step.because)));
+        let mut add = |paint, part: String| {
+            text = std::mem::take(&mut text).and(plain, "; ").and_whole(paint, part);
+        };
         if step.traffic != Traffic::None {
-            parts.push(Text::new(traffic_paint(step.traffic, plain), format!("traffic: {}", step.traffic)));
+            add(traffic_paint(step.traffic, plain), format!("traffic: {}", step.traffic));
         }
         if step.state != State::None {
-            parts.push(Text::new(state_paint(step.state, plain), format!("state: {}", step.state)));
+            add(state_paint(step.state, plain), format!("state: {}", step.state));
         }
         if self.options.purpose == Purpose::DryRun && is_load(&step.action) {
-            parts.push(Text::new(Paint::Alarm, "verifier: NOT RUN"));
+            add(Paint::Alarm, "verifier: NOT RUN".to_owned());
         }
         if let Some(consent) = step.needs {
-            parts.push(Text::new(Paint::Alarm, format!("needs --allow {consent}")));
+            add(Paint::Alarm, format!("needs --allow {consent}"));
         }
         if let (Some(span), Some((name, lines))) = (&step.span, &self.lines) {
-            parts.push(Text::new(plain, format!("{name}:{}", lines.place(span).line)));
+            add(plain, format!("{name}:{}", lines.place(span).line));
         }
-        let mut parts = parts.into_iter();
-        let first = parts.next().unwrap_or_default();
-        parts.fold(first, |text, part| text.and(plain, "; ").join(part))
+        text
     }
 
     fn because(&self, because: &Because) -> String {
@@ -195,8 +195,8 @@ fn footer(page: &mut Page, plan: &Plan, purpose: Purpose) {
         );
     }
     if !plan.needs().is_empty() {
-        let flag = Text::new(Paint::Alarm, allow_flag(&plan.needs()));
-        page.line(Text::from("consent: nothing is applied without ").join(flag), 9);
+        let flag = allow_flag(&plan.needs());
+        page.line(Text::from("consent: nothing is applied without ").and_whole(Paint::Alarm, flag), 9);
     }
 }
 
@@ -306,5 +306,101 @@ mod tests {
     #[test]
     fn every_step_at_200_columns() {
         insta::assert_snapshot!(draw(&samples::every_step(), 200));
+    }
+
+    #[test]
+    fn the_sample_has_everything() {
+        let steps = samples::every_step().steps;
+        let distinct = |of: fn(&Step) -> String| steps.iter().map(of).collect::<BTreeSet<_>>().len();
+        assert_eq!(distinct(|step| step.action.name().to_owned()), 18);
+        assert_eq!(distinct(|step| step.because.name().to_owned()), 17);
+        assert_eq!(distinct(|step| step.traffic.to_string()), 5);
+        assert_eq!(distinct(|step| step.state.to_string()), 4);
+        assert_eq!(steps.iter().filter_map(|step| step.needs).collect::<BTreeSet<_>>().len(), 4);
+        assert_eq!(distinct(|step| step.action.marker().to_string()), 6);
+    }
+
+    #[test]
+    fn a_first_plan_without_a_host() {
+        insta::assert_snapshot!(draw(&samples::offline(), 80), @r"
+        edge: offline: no kernel was asked, an empty host is assumed, verifier NOT RUN
+        pins in /sys/fs/bpf/edge, from plan.toml
+
+        +   directory /sys/fs/bpf/edge/maps  create; because an empty host is assumed
+        +   map.flows      create lru_hash, 4 B key, 8 B value, 1024 entries, pin
+                           /sys/fs/bpf/edge/maps/flows
+                           because an empty host is assumed; state: new; plan.toml:7
+        +   program.drop   load xdp `xdp_drop` of object.filter, uses
+                           map.filter:.rodata, map.flows, pin
+                           /sys/fs/bpf/edge/programs/drop
+                           because an empty host is assumed; verifier: NOT RUN;
+                           plan.toml:13
+        +   link.uplink    attach program.drop to xdp of lo (ifindex not known offline,
+                           generic), pin /sys/fs/bpf/edge/links/uplink
+                           because an empty host is assumed; traffic: starts;
+                           plan.toml:16
+        +   link.services  attach program.count to cgroup_inet_ingress of cgroup
+                           system.slice (id not known offline), pin
+                           /sys/fs/bpf/edge/links/services
+                           because an empty host is assumed; traffic: starts;
+                           plan.toml:16
+
+        plan: 5 to create, 0 to change, 0 to remove, 0 reused
+        risk: none; no traffic gap, no contents lost
+        verifier: NOT RUN, 1 program to load
+        ");
+    }
+
+    #[test]
+    fn nothing_to_do() {
+        insta::assert_snapshot!(draw(&samples::unchanged(), 80), @r"
+        edge: live dry run: reads only
+        pins in /sys/fs/bpf/edge, from plan.toml
+
+        =   map.flows     reuse id 27, lru_hash, 4 B key, 8 B value, 1024 entries
+                          because it is unchanged; state: kept; plan.toml:7
+        =   program.drop  reuse id 17, xdp `xdp_drop` of object.filter
+                          because it is unchanged; plan.toml:13
+        =   link.uplink   reuse id 51, program.drop on xdp of lo
+                          because it is unchanged; plan.toml:16
+
+        plan: 0 to create, 0 to change, 0 to remove, 3 reused
+        nothing to do: the host matches
+        ");
+        let nothing = samples::plan_of(Mode::Offline, Vec::new());
+        insta::assert_snapshot!(draw(&nothing, 80), @r"
+        edge: offline: no kernel was asked, an empty host is assumed
+        pins in /sys/fs/bpf/edge, from plan.toml
+
+        plan: 0 to create, 0 to change, 0 to remove, 0 reused
+        nothing to do: the manifest asks for nothing
+        ");
+    }
+
+    #[test]
+    fn an_apply_says_so_and_nothing_of_the_verifier() {
+        let options = Options { style: Style::default(), purpose: Purpose::Apply, manifest: None };
+        let text = super::plan(&samples::every_step(), &options);
+        assert!(text.starts_with("edge: apply\n"), "{text}");
+        assert!(!text.contains("verifier"), "{text}");
+    }
+
+    #[test]
+    fn colour_follows_the_marker() {
+        let style = Style { color: true, ..Style::default() };
+        let options = Options { style, purpose: Purpose::DryRun, manifest: Some(MANIFEST) };
+        let text = super::plan(&samples::every_step(), &options);
+        for line in
+            ["\x1b[32m+   map.events", "\x1b[35m+/- map.zones", "\x1b[33m~   link.uplink", "\x1b[31m-   map.old"]
+        {
+            assert!(text.contains(line), "{line:?}");
+        }
+        assert!(text.contains("\x1b[1;31mneeds --allow gap\x1b[0m"));
+        let bare = Options { style: Style::default(), ..options };
+        let without = text.split('\x1b').enumerate().map(|(i, part)| match i {
+            0 => part,
+            _ => part.split_once('m').map_or("", |(_, rest)| rest),
+        });
+        assert_eq!(without.collect::<String>(), super::plan(&samples::every_step(), &bare));
     }
 }
