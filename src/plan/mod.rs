@@ -4,6 +4,10 @@
 
 mod decide;
 pub mod graph;
+pub mod words;
+
+#[cfg(test)]
+pub(crate) mod samples;
 
 pub use decide::{destroy, plan};
 

@@ -1,1 +1,21 @@
 //! Writes plans, outcomes and objects for people and programs.
+//!
+//! Pure: values in, text out. What is said about an action stands in [`crate::plan::words`]; here is how it looks.
+//!
+//! - `layout`: lines, columns, colour and wrapping, shared by everything that people read
+//! - `place`: lines and columns of the manifest
+//! - [`text`] and [`json`]: a plan
+//! - [`outcome`]: what an apply did
+//! - [`inspect`]: an object file
+//! - [`show`]: what a deployment has
+
+pub mod inspect;
+pub mod json;
+mod layout;
+pub mod outcome;
+mod place;
+pub mod show;
+pub mod text;
+
+pub use layout::Style;
+pub use place::ManifestText;

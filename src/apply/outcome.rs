@@ -1,0 +1,118 @@
+//! What became of each step of a plan. Plain data; `report::outcome` writes it.
+
+use crate::diag::Exit;
+use crate::names::{Address, DeploymentName};
+use crate::plan::{Action, Marker};
+
+/// What became of one step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Status {
+    /// It is done.
+    Done,
+    /// There was nothing to change.
+    Reused,
+    /// It failed, for this reason, and left nothing behind.
+    Failed(String),
+    /// It was done, and taken back when a later one failed.
+    Undone,
+    /// It was done, a later one failed, and taking it back failed for this reason.
+    CouldNotUndo(String),
+    /// An earlier one failed.
+    NotReached,
+}
+
+impl Status {
+    /// Returns the name of the status for programs: stable, in kebab case.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Reused => "reused",
+            Self::Failed(_) => "failed",
+            Self::Undone => "undone",
+            Self::CouldNotUndo(_) => "could-not-undo",
+            Self::NotReached => "not-reached",
+        }
+    }
+
+    /// Returns why something failed.
+    pub fn reason(&self) -> Option<&str> {
+        match self {
+            Self::Failed(reason) | Self::CouldNotUndo(reason) => Some(reason),
+            Self::Done | Self::Reused | Self::Undone | Self::NotReached => None,
+        }
+    }
+}
+
+/// A step and what became of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StepOutcome {
+    /// The marker that the plan gave it.
+    pub marker: Marker,
+    /// What it is about.
+    pub address: Address,
+    /// The name of the action: [`Action::name`].
+    pub action: &'static str,
+    /// What the plan said would be done.
+    pub what: String,
+    /// What became of it.
+    pub status: Status,
+}
+
+impl StepOutcome {
+    /// Notes what became of an action.
+    pub fn of(action: &Action, status: Status) -> Self {
+        let (marker, address, what) = (action.marker(), action.address(), action.to_string());
+        Self { marker, address, action: action.name(), what, status }
+    }
+}
+
+/// What became of a plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    /// The deployment.
+    pub deployment: DeploymentName,
+    /// One for each step of the plan, in its order.
+    pub steps: Vec<StepOutcome>,
+}
+
+/// The whole of it in one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// There was nothing to do.
+    Matches,
+    /// Everything is done.
+    Applied,
+    /// It failed, and everything is as it was before.
+    FailedAsBefore,
+    /// It failed, and something stays that was not there before, or is gone.
+    FailedNotAsBefore,
+}
+
+impl Outcome {
+    /// Returns the whole of it in one word.
+    pub fn verdict(&self) -> Verdict {
+        let any = |holds: fn(&Status) -> bool| self.steps.iter().any(|step| holds(&step.status));
+        let failed = any(|status| !matches!(status, Status::Done | Status::Reused));
+        match (failed, self.left().next().is_some()) {
+            (false, false) => Verdict::Matches,
+            (false, true) => Verdict::Applied,
+            (true, false) => Verdict::FailedAsBefore,
+            (true, true) => Verdict::FailedNotAsBefore,
+        }
+    }
+
+    /// Returns the steps whose change is still on the host.
+    pub fn left(&self) -> impl Iterator<Item = &StepOutcome> {
+        self.steps.iter().filter(|step| matches!(step.status, Status::Done | Status::CouldNotUndo(_)))
+    }
+
+    /// Returns the exit code that the outcome means.
+    pub fn exit(&self) -> Exit {
+        match self.verdict() {
+            Verdict::Matches | Verdict::Applied => Exit::Success,
+            Verdict::FailedAsBefore => Exit::Failed,
+            Verdict::FailedNotAsBefore => Exit::Broken,
+        }
+    }
+}

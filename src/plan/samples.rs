@@ -1,0 +1,346 @@
+//! Values for tests: a small deployment, and a plan that holds every action, reason and consequence once.
+
+use super::*;
+use crate::desired::{Desired, DesiredMap, Hook, MapDefinition, MapSource, SlotSource};
+use crate::elf::{DataKind, ProgramKind};
+use crate::insn::{Code, Insn, LD_IMM64, Site, SiteKind};
+use crate::kernel::XdpMode;
+use crate::kinds::{AttachType, MapType, ProgramType};
+use crate::names::{Digest, ObjectName};
+use crate::record::Record;
+use crate::spec::{MapSpec, flags};
+
+/// The text that the spans of [`desired`] and [`plan`] point into.
+pub const MANIFEST: &str = "\
+version = 1
+name = \"edge\"
+
+[object.filter]
+path = \"filter.bpf.o\"
+
+[map.flows]
+from = \"filter:flows\"
+
+[map.deny]
+pinned = \"/sys/fs/bpf/tc/globals/deny\"
+
+[program.drop]
+from = \"filter:xdp_drop\"
+
+[link.uplink]
+program = \"drop\"
+xdp = { interface = \"lo\", mode = \"generic\" }
+";
+
+fn span(header: &str) -> Span {
+    let start = MANIFEST.find(header).expect("the sample has the header");
+    start..start + header.len()
+}
+
+fn pin(below: &str) -> PinPath {
+    PinPath::new("/sys/fs/bpf/edge").unwrap().resolve(below).unwrap()
+}
+
+fn object() -> ObjectName {
+    ObjectName::new("filter").unwrap()
+}
+
+/// Names a map as a manifest does, or with `object:` as a private one.
+pub fn map_name(name: &str) -> MapName {
+    match name.strip_prefix("filter:") {
+        Some(symbol) => MapName::private(&object(), symbol),
+        None => MapName::new(name).unwrap(),
+    }
+}
+
+/// Names a program.
+pub fn program_name(name: &str) -> ProgramName {
+    ProgramName::new(name).unwrap()
+}
+
+fn definition(pin: PinPath, spec: MapSpec) -> MapDefinition {
+    let kernel_name = pin.file_name().chars().take(15).collect();
+    MapDefinition { pin, kernel_name, spec, object: Some(object()), data: None, slots: BTreeMap::new() }
+}
+
+fn map(name: &str, definition: MapDefinition) -> Arc<DesiredMap> {
+    let (name, source) = (map_name(name), MapSource::Defined(definition));
+    Arc::new(DesiredMap { name, source, span: span("[map.flows]") })
+}
+
+fn flows() -> Arc<DesiredMap> {
+    map("flows", definition(pin("maps/flows"), MapSpec::new(MapType::LRU_HASH, 4, 8, 1024)))
+}
+
+fn rodata() -> Arc<DesiredMap> {
+    let spec = MapSpec { flags: flags::RDONLY_PROG | flags::MMAPABLE, ..MapSpec::new(MapType::ARRAY, 4, 64, 1) };
+    let pin = pin("private/filter").join(".rodata");
+    let data = Some((DataKind::Rodata, Arc::from([1; 64])));
+    map("filter:.rodata", MapDefinition { data, ..definition(pin, spec) })
+}
+
+fn variables() -> Arc<DesiredMap> {
+    let spec = MapSpec::new(MapType::ARRAY, 4, 8, 1);
+    let data = Some((DataKind::Data, Arc::from([7; 8])));
+    map("filter:.data", MapDefinition { data, ..definition(pin("private/filter").join(".data"), spec) })
+}
+
+fn zeroes() -> Arc<DesiredMap> {
+    let spec = MapSpec::new(MapType::ARRAY, 4, 8, 1);
+    let data = Some((DataKind::Bss, Arc::from([0; 8])));
+    map("filter:.bss", MapDefinition { data, ..definition(pin("private/filter").join(".bss"), spec) })
+}
+
+fn calls() -> Arc<DesiredMap> {
+    let slots = ["drop", "count", "a", "b", "c", "d"].map(program_name).map(SlotSource::Program);
+    let slots = (0..).step_by(2).zip(slots).collect();
+    map("calls", MapDefinition { slots, ..definition(pin("maps/calls"), MapSpec::new(MapType::PROG_ARRAY, 4, 4, 16)) })
+}
+
+fn tenants() -> Arc<DesiredMap> {
+    let inner = Some(Box::new(MapSpec { flags: flags::NO_PREALLOC, ..MapSpec::new(MapType::HASH, 4, 8, 64) }));
+    let spec = MapSpec { inner, ..MapSpec::new(MapType::ARRAY_OF_MAPS, 4, 4, 8) };
+    let slots = BTreeMap::from([(0, SlotSource::Map(map_name("zones")))]);
+    map("tenants", MapDefinition { slots, ..definition(pin("maps/tenants"), spec) })
+}
+
+fn zones() -> Arc<DesiredMap> {
+    let spec = MapSpec { flags: flags::NO_PREALLOC, ..MapSpec::new(MapType::HASH, 4, 8, 64) };
+    map("zones", definition(pin("maps/zones"), spec))
+}
+
+fn events() -> Arc<DesiredMap> {
+    map("events", definition(pin("maps/events"), MapSpec::new(MapType::RINGBUF, 0, 0, 262_144)))
+}
+
+fn deny() -> Arc<DesiredMap> {
+    let source = MapSource::Pinned(PinPath::new("/sys/fs/bpf/tc/globals/deny").unwrap(), None);
+    Arc::new(DesiredMap { name: map_name("deny"), source, span: span("[map.deny]") })
+}
+
+fn lent() -> Arc<DesiredMap> {
+    let source = MapSource::Id(1337, Some(MapSpec::new(MapType::HASH, 4, 4, 16)));
+    Arc::new(DesiredMap { name: map_name("lent"), source, span: span("[map.deny]") })
+}
+
+fn program(name: &str, kind: ProgramKind, uses: &[&str]) -> Arc<DesiredProgram> {
+    let site = |map: usize| Site { insn: 2 * map, map, kind: SiteKind::Map };
+    let load = [Insn { code: LD_IMM64, ..Insn::default() }, Insn::default()];
+    Arc::new(DesiredProgram {
+        name: program_name(name),
+        pin: pin("programs").join(name),
+        object: object(),
+        function: format!("xdp_{name}"),
+        kind,
+        license: "GPL".to_owned(),
+        kernel_version: 0,
+        code: Code { insns: load.repeat(uses.len()), sites: (0..uses.len()).map(site).collect(), ..Code::default() },
+        maps: uses.iter().map(|name| map_name(name)).collect(),
+        fingerprint: Digest::of(name.as_bytes()),
+        span: span("[program.drop]"),
+    })
+}
+
+fn kind(program_type: ProgramType, attach_type: Option<AttachType>) -> ProgramKind {
+    ProgramKind { program_type, attach_type, target: None, flags: 0 }
+}
+
+fn xdp() -> ProgramKind {
+    kind(ProgramType::XDP, Some(AttachType::XDP))
+}
+
+fn link(name: &str, program: &str, hook: Hook) -> Arc<DesiredLink> {
+    let (name, program, pin) = (LinkName::new(name).unwrap(), program_name(program), pin("links").join(name));
+    Arc::new(DesiredLink { name, pin, program, hook, span: span("[link.uplink]") })
+}
+
+fn uplink() -> Arc<DesiredLink> {
+    link("uplink", "drop", Hook::Xdp { interface: "lo".to_owned(), mode: XdpMode::Generic })
+}
+
+fn shape() -> Arc<DesiredLink> {
+    let hook = Hook::Tc { interface: "eth0".to_owned(), attach_type: AttachType::TCX_INGRESS };
+    link("shape", "count", hook)
+}
+
+fn services() -> Arc<DesiredLink> {
+    let hook = Hook::Cgroup { path: "system.slice".to_owned(), attach_type: AttachType::CGROUP_INET_INGRESS };
+    link("services", "count", hook)
+}
+
+/// A deployment with a data section, a map in a map, and a tail call behind a link.
+pub fn desired() -> Desired {
+    let maps = [flows(), rodata(), variables(), zeroes(), tenants(), zones(), deny()];
+    let slots = BTreeMap::from([(0, SlotSource::Program(program_name("next")))]);
+    let calls = map(
+        "calls",
+        MapDefinition { slots, ..definition(pin("maps/calls"), MapSpec::new(MapType::PROG_ARRAY, 4, 4, 16)) },
+    );
+    let programs = [
+        program("drop", xdp(), &["flows", "filter:.rodata", "calls", "filter:.bss", "flows"]),
+        program("next", xdp(), &["calls", "filter:.data", "tenants", "deny"]),
+    ];
+    let links = [uplink()];
+    Desired {
+        name: DeploymentName::new("edge").unwrap(),
+        pin_root: PinPath::new("/sys/fs/bpf/edge").unwrap(),
+        bpffs: PinPath::new("/sys/fs/bpf").unwrap(),
+        objects: BTreeMap::new(),
+        maps: maps.into_iter().chain([calls]).map(|map| (map.name.clone(), map)).collect(),
+        programs: programs.into_iter().map(|program| (program.name.clone(), program)).collect(),
+        links: links.into_iter().map(|link| (link.name.clone(), link)).collect(),
+    }
+}
+
+fn step(action: Action, because: Because, traffic: Traffic, state: State, needs: Option<Consent>) -> Step {
+    let header = match &action.address() {
+        Address::Map(_) => Some("[map.flows]"),
+        Address::Program(_) => Some("[program.drop]"),
+        Address::Link(_) => Some("[link.uplink]"),
+        Address::Directory(_) | Address::Object(_) | Address::Record => None,
+    };
+    let span = header.filter(|_| action.marker() != Marker::Remove).map(span);
+    Step { action, because, span, traffic, state, needs }
+}
+
+/// A plan with these steps.
+pub fn plan_of(mode: Mode, steps: Vec<Step>) -> Plan {
+    let facts =
+        ObjectFacts { name: object(), path: "filter.bpf.o".to_owned(), sha256: Digest::of(b"filter"), btf: None };
+    Plan {
+        deployment: DeploymentName::new("edge").unwrap(),
+        pin_root: PinPath::new("/sys/fs/bpf/edge").unwrap(),
+        mode,
+        objects: BTreeMap::from([(object(), Arc::new(facts))]),
+        steps,
+    }
+}
+
+/// A plan that never is: every action, reason, consequence and consent, in an order that could be.
+pub fn every_step() -> Plan {
+    let bpffs = PinPath::new("/sys/fs/bpf").unwrap();
+    let differs = |field: &str, left: &str, right: &str| Difference {
+        field: field.to_owned(),
+        left: left.to_owned(),
+        right: right.to_owned(),
+    };
+    let cgroup = ResolvedHook::Cgroup(Some(("/sys/fs/cgroup/system.slice".into(), 4711)));
+    let because_map =
+        Because::MapDiffers(vec![differs("max_entries", "8", "16"), differs("value struct zone.hits", "u32", "u64")]);
+    let cgroup_skb = kind(ProgramType::CGROUP_SKB, Some(AttachType::CGROUP_INET_INGRESS));
+    let count = program("count", cgroup_skb, &["flows"]);
+    let next = program("next", kind(ProgramType::SCHED_CLS, None), &[]);
+    let edge = |name: &str| pin("programs").join(name);
+    let record = Box::new(Record::default());
+    let old_link = LinkName::new("old").unwrap();
+    let (drop_program, drop_new) = (program("drop", xdp(), &["flows", "filter:.rodata"]), program_name("drop"));
+    let shape_hook = || ResolvedHook::Interface(Some(2));
+    use {Action as A, Because as B, Consent as C, State as S, Traffic as T};
+    let steps = vec![
+        step(A::MountBpffs { at: bpffs }, B::NeededBelow, T::None, S::None, None),
+        step(A::MakeDirectory { path: pin("maps") }, B::Missing, T::None, S::None, None),
+        step(A::ReuseMap { map: flows(), id: 27, ours: true }, B::Unchanged, T::None, S::Kept, None),
+        step(A::ReuseMap { map: deny(), id: 1336, ours: false }, B::Foreign, T::None, S::Kept, None),
+        step(A::ReuseMap { map: lent(), id: 1337, ours: false }, B::Foreign, T::None, S::Kept, None),
+        step(A::CreateMap { map: events(), replaces: None }, B::Missing, T::None, S::New, None),
+        step(A::CreateMap { map: zones(), replaces: Some(31) }, because_map, T::None, S::Lost, Some(C::LoseState)),
+        step(
+            A::CreateMap { map: tenants(), replaces: Some(32) },
+            B::SlotNew(Address::Map(map_name("zones"))),
+            T::None,
+            S::New,
+            None,
+        ),
+        step(A::CreateMap { map: rodata(), replaces: Some(33) }, B::ContentsChanged, T::None, S::New, None),
+        step(A::FillMap { map: rodata() }, B::ContentsChanged, T::None, S::New, None),
+        step(A::FillMap { map: variables() }, B::MapNew(map_name("filter:.data")), T::None, S::New, None),
+        step(A::FillSlots { map: tenants() }, B::MapNew(map_name("tenants")), T::None, S::New, None),
+        step(A::ReuseProgram { program: next, id: 40 }, B::Unchanged, T::None, S::None, None),
+        step(
+            A::LoadProgram { program: drop_program.clone(), replaces: Some(17) },
+            B::CodeChanged,
+            T::None,
+            S::None,
+            None,
+        ),
+        step(A::LoadProgram { program: count, replaces: None }, B::MapOther(map_name("flows")), T::None, S::None, None),
+        step(A::FillSlots { map: calls() }, B::SlotNew(Address::Program(drop_new.clone())), T::None, S::New, None),
+        step(A::ReuseLink { link: shape(), id: 50 }, B::Unchanged, T::NoGap, S::None, None),
+        step(A::Attach { link: services(), hook: cgroup }, B::HookGone, T::Starts, S::None, None),
+        step(A::Attach { link: shape(), hook: shape_hook() }, B::Missing, T::Starts, S::None, Some(C::Takeover)),
+        step(
+            A::UpdateLink { link: uplink(), id: 51, old_program: 17 },
+            B::ProgramNew(drop_new),
+            T::NoGap,
+            S::None,
+            None,
+        ),
+        step(A::UpdateLink { link: uplink(), id: 51, old_program: 99 }, B::ProgramOther(99), T::NoGap, S::None, None),
+        step(
+            A::Reattach { link: uplink(), id: 51, hook: ResolvedHook::Interface(Some(1)) },
+            B::HookChanged("mode native, wanted generic".to_owned()),
+            T::GapUnfiltered,
+            S::None,
+            Some(C::Gap),
+        ),
+        step(
+            A::Detach { link: old_link, pin: pin("links/old"), id: 52, hook: "xdp of eth1".to_owned() },
+            B::NotWanted,
+            T::Stops,
+            S::None,
+            Some(C::Prune),
+        ),
+        step(
+            A::RemoveProgram { program: program_name("old"), pin: edge("old"), id: 18 },
+            B::NotWanted,
+            T::None,
+            S::None,
+            Some(C::Prune),
+        ),
+        step(
+            A::RemoveMap { map: map_name("old"), pin: pin("maps/old"), id: 19 },
+            B::Destroy,
+            T::None,
+            S::Lost,
+            Some(C::Prune),
+        ),
+        step(A::RemoveDirectory { path: pin("links") }, B::Destroy, T::None, S::None, None),
+        step(
+            A::WriteRecord { pin: pin("record"), record: record.clone(), replaces: false },
+            B::Missing,
+            T::None,
+            S::None,
+            None,
+        ),
+        step(A::WriteRecord { pin: pin("record"), record, replaces: true }, B::PlanChanges, T::None, S::None, None),
+        step(A::RemoveRecord { pin: pin("record") }, B::Destroy, T::None, S::None, None),
+    ];
+    plan_of(Mode::Live, steps)
+}
+
+/// A first plan, made without a host.
+pub fn offline() -> Plan {
+    let interface = || ResolvedHook::Interface(None);
+    let drop_program = program("drop", xdp(), &["flows", "filter:.rodata"]);
+    let missing = |action, traffic, state| step(action, Because::Missing, traffic, state, None);
+    let steps = vec![
+        missing(Action::MakeDirectory { path: pin("maps") }, Traffic::None, State::None),
+        missing(Action::CreateMap { map: flows(), replaces: None }, Traffic::None, State::New),
+        missing(Action::LoadProgram { program: drop_program, replaces: None }, Traffic::None, State::None),
+        missing(Action::Attach { link: uplink(), hook: interface() }, Traffic::Starts, State::None),
+        missing(Action::Attach { link: services(), hook: ResolvedHook::Cgroup(None) }, Traffic::Starts, State::None),
+    ];
+    plan_of(Mode::Offline, steps)
+}
+
+/// A plan for a host that matches.
+pub fn unchanged() -> Plan {
+    let kept = |action, state| step(action, Because::Unchanged, Traffic::None, state, None);
+    let drop_program = program("drop", xdp(), &["flows"]);
+    let steps = vec![
+        kept(Action::ReuseMap { map: flows(), id: 27, ours: true }, State::Kept),
+        kept(Action::ReuseProgram { program: drop_program, id: 17 }, State::None),
+        kept(Action::ReuseLink { link: uplink(), id: 51 }, State::None),
+    ];
+    plan_of(Mode::Live, steps)
+}

@@ -1,0 +1,330 @@
+//! The words of a plan: each action, reason and consequence as people read it, and its name for programs.
+//!
+//! One place for them, so that a plan, an outcome and a message say the same thing in the same words.
+
+use super::{Action, Because, Marker, ResolvedHook, State, Traffic};
+use crate::desired::{DesiredLink, DesiredMap, DesiredProgram, Hook, MapDefinition, MapSource, SlotSource};
+use crate::elf::{DataKind, ProgramKind};
+use crate::kernel::XdpMode;
+use crate::kinds::MapType;
+use crate::names::Address;
+use crate::spec::{MapSpec, flag_names};
+use std::fmt;
+
+/// More slots than these are counted, not named.
+const SLOTS_NAMED: usize = 4;
+
+impl Action {
+    /// Returns the name of the action for programs: stable, in kebab case.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::MountBpffs { .. } => "mount-bpffs",
+            Self::MakeDirectory { .. } => "make-directory",
+            Self::ReuseMap { .. } => "reuse-map",
+            Self::CreateMap { .. } => "create-map",
+            Self::FillMap { .. } => "fill-map",
+            Self::FillSlots { .. } => "fill-slots",
+            Self::ReuseProgram { .. } => "reuse-program",
+            Self::LoadProgram { .. } => "load-program",
+            Self::ReuseLink { .. } => "reuse-link",
+            Self::Attach { .. } => "attach",
+            Self::UpdateLink { .. } => "update-link",
+            Self::Reattach { .. } => "reattach",
+            Self::Detach { .. } => "detach",
+            Self::RemoveProgram { .. } => "remove-program",
+            Self::RemoveMap { .. } => "remove-map",
+            Self::RemoveDirectory { .. } => "remove-directory",
+            Self::WriteRecord { .. } => "write-record",
+            Self::RemoveRecord { .. } => "remove-record",
+        }
+    }
+}
+
+/// What is done, without the address: `create hash, 4 B key, 8 B value, 1024 entries, pin /sys/fs/bpf/edge/maps/flows`.
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::MountBpffs { .. } => f.write_str("mount a bpffs"),
+            Self::MakeDirectory { .. } => f.write_str("create"),
+            Self::ReuseMap { map, id, ours } => reuse_map(f, map, *id, *ours),
+            Self::CreateMap { map, replaces } => create_map(f, map, *replaces),
+            Self::FillMap { map } => fill_map(f, map),
+            Self::FillSlots { map } => fill_slots(f, map),
+            Self::ReuseProgram { program, id } => write!(f, "reuse id {id}, {}", Subject(program)),
+            Self::LoadProgram { program, replaces } => load_program(f, program, *replaces),
+            Self::ReuseLink { link, id } => write!(f, "reuse id {id}, program.{} on {}", link.program, link.hook),
+            Self::Attach { link, hook } => write!(f, "attach {}, pin {}", Attached(link, hook), link.pin),
+            Self::UpdateLink { link, id, old_program } => {
+                write!(f, "replace program id {old_program} by program.{} in place, on ", link.program)?;
+                write!(f, "{}, link id {id}", link.hook)
+            }
+            Self::Reattach { link, id, hook } => write!(f, "detach id {id}, then attach {}", Attached(link, hook)),
+            Self::Detach { pin, id, hook, .. } => write!(f, "detach id {id} from {hook}, unpin {pin}"),
+            Self::RemoveProgram { pin, id, .. } | Self::RemoveMap { pin, id, .. } => {
+                write!(f, "remove id {id}, unpin {pin}")
+            }
+            Self::RemoveDirectory { .. } => f.write_str("remove"),
+            Self::WriteRecord { pin, replaces: false, .. } => write!(f, "write to {pin}"),
+            Self::WriteRecord { pin, replaces: true, .. } => write!(f, "write anew to {pin}"),
+            Self::RemoveRecord { pin } => write!(f, "remove {pin}"),
+        }
+    }
+}
+
+fn reuse_map(f: &mut fmt::Formatter<'_>, map: &DesiredMap, id: u32, ours: bool) -> fmt::Result {
+    write!(f, "{} id {id}", if ours { "reuse" } else { "use" })?;
+    match &map.source {
+        MapSource::Defined(MapDefinition { spec, .. }) => write!(f, ", {spec}"),
+        MapSource::Pinned(pin, spec) => {
+            spec.iter().try_for_each(|spec| write!(f, ", {spec}"))?;
+            write!(f, ", found at {pin}")
+        }
+        MapSource::Id(_, spec) => spec.iter().try_for_each(|spec| write!(f, ", {spec}")),
+    }
+}
+
+fn create_map(f: &mut fmt::Formatter<'_>, map: &DesiredMap, replaces: Option<u32>) -> fmt::Result {
+    f.write_str("create")?;
+    match &map.source {
+        MapSource::Defined(MapDefinition { pin, spec, .. }) => write!(f, " {spec}, pin {pin}")?,
+        MapSource::Pinned(pin, _) => write!(f, ", pin {pin}")?,
+        MapSource::Id(..) => {}
+    }
+    replaces.iter().try_for_each(|id| write!(f, ", in place of id {id}"))
+}
+
+fn fill_map(f: &mut fmt::Formatter<'_>, map: &DesiredMap) -> fmt::Result {
+    let data = match &map.source {
+        MapSource::Defined(definition) => definition.data.as_ref(),
+        MapSource::Pinned(..) | MapSource::Id(..) => None,
+    };
+    match data {
+        Some((DataKind::Rodata, bytes)) => write!(f, "write {} B of constants, then freeze", bytes.len()),
+        Some((DataKind::Data | DataKind::Bss, bytes)) => write!(f, "write {} B of variables", bytes.len()),
+        None => f.write_str("write the first contents"),
+    }
+}
+
+fn fill_slots(f: &mut fmt::Formatter<'_>, map: &DesiredMap) -> fmt::Result {
+    let slots = match &map.source {
+        MapSource::Defined(definition) => &definition.slots,
+        MapSource::Pinned(..) | MapSource::Id(..) => return f.write_str("fill the slots"),
+    };
+    f.write_str("fill slots")?;
+    for (i, (index, source)) in slots.iter().take(SLOTS_NAMED).enumerate() {
+        write!(f, "{} {index} = {}", if i == 0 { "" } else { "," }, source.address())?;
+    }
+    match slots.len().saturating_sub(SLOTS_NAMED) {
+        0 => Ok(()),
+        more => write!(f, " and {more} more"),
+    }
+}
+
+fn load_program(f: &mut fmt::Formatter<'_>, program: &DesiredProgram, replaces: Option<u32>) -> fmt::Result {
+    write!(f, "load {}", Subject(program))?;
+    for (i, map) in program.uses().iter().enumerate() {
+        write!(f, ", {}map.{map}", if i == 0 { "uses " } else { "" })?;
+    }
+    write!(f, ", pin {}", program.pin)?;
+    replaces.iter().try_for_each(|id| write!(f, ", in place of id {id}"))
+}
+
+impl SlotSource {
+    /// Returns what the slot holds.
+    pub fn address(&self) -> Address {
+        match self {
+            Self::Map(name) => Address::Map(name.clone()),
+            Self::Program(name) => Address::Program(name.clone()),
+        }
+    }
+}
+
+/// A program as what it is made of: ``xdp `xdp_drop` of object.filter``.
+struct Subject<'a>(&'a DesiredProgram);
+
+impl fmt::Display for Subject<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(program) = self;
+        write!(f, "{} `{}` of object.{}", program.kind, program.function, program.object)
+    }
+}
+
+/// The type, and the attach type where it says more: `xdp`, `cgroup_skb (cgroup_inet_ingress)`.
+impl fmt::Display for ProgramKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = self.program_type.to_string();
+        f.write_str(&name)?;
+        match self.attach_type.map(|attach_type| attach_type.to_string()).filter(|attach_type| *attach_type != name) {
+            Some(attach_type) => write!(f, " ({attach_type})"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A map in a few words: `lru_hash, 4 B key, 8 B value, 1024 entries, flags no_prealloc`.
+impl fmt::Display for MapSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.map_type)?;
+        match self.map_type {
+            MapType::RINGBUF | MapType::USER_RINGBUF => write!(f, ", {} B", self.max_entries)?,
+            MapType::ARENA => write!(f, ", {}", count(self.max_entries, "page"))?,
+            MapType::PERF_EVENT_ARRAY if self.max_entries == 0 => f.write_str(", one entry for each CPU")?,
+            _ => {
+                write!(f, ", {} B key, {} B value, ", self.key_size, self.value_size)?;
+                write!(f, "{}", count(self.max_entries, "entry"))?;
+            }
+        }
+        if self.flags != 0 {
+            write!(f, ", flags {}", flag_names(self.flags))?;
+        }
+        self.numa_node.iter().try_for_each(|node| write!(f, ", NUMA node {node}"))?;
+        if self.map_extra != 0 {
+            write!(f, ", map_extra {:#x}", self.map_extra)?;
+        }
+        self.inner.iter().try_for_each(|inner| write!(f, ", of maps like ({inner})"))
+    }
+}
+
+/// Writes a number with its noun: `1 entry`, `2 entries`, `0 programs`.
+pub fn count(number: impl Into<u64>, noun: &str) -> String {
+    match (number.into(), noun.strip_suffix('y')) {
+        (1, _) => format!("1 {noun}"),
+        (number, Some(stem)) => format!("{number} {stem}ies"),
+        (number, None) => format!("{number} {noun}s"),
+    }
+}
+
+/// The hook as the manifest says it: `xdp of lo`, `tcx_ingress of eth0`, `cgroup_inet_ingress of cgroup system.slice`.
+impl fmt::Display for Hook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Xdp { interface, .. } => write!(f, "xdp of {interface}"),
+            Self::Tc { interface, attach_type } => write!(f, "{attach_type} of {interface}"),
+            Self::Cgroup { path, attach_type } => write!(f, "{attach_type} of cgroup {path}"),
+        }
+    }
+}
+
+/// A link with the host's numbers: `program.drop to xdp of lo (ifindex 1, generic)`.
+struct Attached<'a>(&'a DesiredLink, &'a ResolvedHook);
+
+impl fmt::Display for Attached<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(link, hook) = self;
+        write!(f, "program.{} to {} (", link.program, link.hook)?;
+        match hook {
+            ResolvedHook::Interface(Some(index)) => write!(f, "ifindex {index}")?,
+            ResolvedHook::Interface(None) => f.write_str("ifindex not known offline")?,
+            ResolvedHook::Cgroup(Some((path, id))) => write!(f, "{}, id {id}", path.display())?,
+            ResolvedHook::Cgroup(None) => f.write_str("id not known offline")?,
+        }
+        match &link.hook {
+            Hook::Xdp { mode, .. } => write!(f, ", {mode})"),
+            Hook::Tc { .. } | Hook::Cgroup { .. } => f.write_str(")"),
+        }
+    }
+}
+
+impl fmt::Display for XdpMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Auto => "auto",
+            Self::Native => "native",
+            Self::Generic => "generic",
+            Self::Offload => "offload",
+        })
+    }
+}
+
+impl fmt::Display for Marker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Create => "+",
+            Self::Change => "~",
+            Self::DestroyThenCreate => "-/+",
+            Self::CreateThenDestroy => "+/-",
+            Self::Remove => "-",
+            Self::Reuse => "=",
+        })
+    }
+}
+
+impl Because {
+    /// Returns the name of the reason for programs: stable, in kebab case.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Missing => "missing",
+            Self::Unchanged => "unchanged",
+            Self::Foreign => "foreign",
+            Self::CodeChanged => "code-changed",
+            Self::MapNew(_) => "map-new",
+            Self::MapOther(_) => "map-other",
+            Self::MapDiffers(_) => "map-differs",
+            Self::ContentsChanged => "contents-changed",
+            Self::SlotNew(_) => "slot-new",
+            Self::ProgramNew(_) => "program-new",
+            Self::HookChanged(_) => "hook-changed",
+            Self::HookGone => "hook-gone",
+            Self::ProgramOther(_) => "program-other",
+            Self::NotWanted => "not-wanted",
+            Self::Destroy => "destroy",
+            Self::PlanChanges => "plan-changes",
+            Self::NeededBelow => "needed-below",
+        }
+    }
+}
+
+/// The reason as it stands behind the word "because".
+impl fmt::Display for Because {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing => f.write_str("it is not on the host"),
+            Self::Unchanged => f.write_str("it is unchanged"),
+            Self::Foreign => f.write_str("it fits; somebody else owns it"),
+            Self::CodeChanged => f.write_str("its code changed"),
+            Self::MapNew(map) => write!(f, "map.{map} is new"),
+            Self::MapOther(map) => write!(f, "it runs with another map than the pinned map.{map}"),
+            Self::MapDiffers(differences) => {
+                f.write_str("the pinned map does not fit")?;
+                for (i, difference) in differences.iter().enumerate() {
+                    write!(f, "{} {} is {}", if i == 0 { ":" } else { "," }, difference.field, difference.left)?;
+                    write!(f, ", wanted {}", difference.right)?;
+                }
+                Ok(())
+            }
+            Self::ContentsChanged => f.write_str("its first contents changed"),
+            Self::SlotNew(address) => write!(f, "{address} in its slots is new"),
+            Self::ProgramNew(program) => write!(f, "program.{program} is new"),
+            Self::HookChanged(what) => write!(f, "its hook changed: {what}"),
+            Self::HookGone => f.write_str("its interface or cgroup went away"),
+            Self::ProgramOther(id) => write!(f, "it runs program id {id}, not the pinned one"),
+            Self::NotWanted => f.write_str("the manifest does not name it any more"),
+            Self::Destroy => f.write_str("the whole deployment goes"),
+            Self::PlanChanges => f.write_str("this plan changes the deployment"),
+            Self::NeededBelow => f.write_str("something below needs it"),
+        }
+    }
+}
+
+impl fmt::Display for Traffic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::None => "none",
+            Self::NoGap => "no gap",
+            Self::Starts => "starts",
+            Self::Stops => "STOPS",
+            Self::GapUnfiltered => "GAP, packets pass UNFILTERED for a moment",
+        })
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::None => "none",
+            Self::Kept => "kept",
+            Self::New => "new",
+            Self::Lost => "LOST",
+        })
+    }
+}

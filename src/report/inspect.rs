@@ -1,0 +1,536 @@
+//! What is in an object file, and what a manifest has to say about it, for people and for programs.
+
+use super::json::{FORMAT, Format, MapJson};
+use super::layout::{Page, Paint, Style, Table, Text};
+use crate::btf::{Btf, TypeId};
+use crate::elf::{DataKind, Dialect, Error, Map, Object, Pinning, Program, SlotTarget};
+use crate::insn::{CALL, Code, PSEUDO_CALL, PSEUDO_FUNC};
+use crate::kinds::{AttachType, MapType, ProgramType};
+use crate::names::Digest;
+use crate::plan::words::count;
+use crate::spec::{MapSpec, flag_names};
+use serde::{Serialize, Serializer};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What is in an object file.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Inspection {
+    /// Path as it was given.
+    pub path: String,
+    /// Size in bytes.
+    pub size: usize,
+    /// Digest of the file, as `sha256` of an `[object]` takes it.
+    pub sha256: Digest,
+    /// `little`, `big` or `unknown`.
+    pub byte_order: &'static str,
+    /// License; a program without one is not GPL for the kernel.
+    pub license: Option<String>,
+    /// Kernel version of the object.
+    pub kernel_version: Option<u32>,
+    /// Whether it has BTF.
+    pub btf: bool,
+    /// Maps, as `#0`, `#1` ... count them.
+    pub maps: Vec<InspectedMap>,
+    /// Programs.
+    pub programs: Vec<InspectedProgram>,
+    /// What a manifest has to say, because the object does not.
+    pub needs: Vec<Need>,
+}
+
+/// A map of an object.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct InspectedMap {
+    /// What `#N` counts.
+    pub index: usize,
+    /// Symbol, or section of a data section.
+    pub symbol: String,
+    /// Section of the definition.
+    pub section: String,
+    /// How it is spelled.
+    pub dialect: &'static str,
+    /// What it asks for.
+    #[serde(flatten, serialize_with = "definition_json")]
+    pub spec: MapSpec,
+    /// Where the object wants it pinned.
+    pub pinning: Option<String>,
+    /// Name of the key's type, where there is BTF for it.
+    pub key_type: Option<String>,
+    /// Name of the value's type, where there is BTF for it.
+    pub value_type: Option<String>,
+    /// What it starts with, by index: names of maps and programs.
+    pub slots: BTreeMap<u32, String>,
+}
+
+fn definition_json<S: Serializer>(spec: &MapSpec, serializer: S) -> Result<S::Ok, S::Error> {
+    MapJson::of(spec).serialize(serializer)
+}
+
+/// A program of an object.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct InspectedProgram {
+    /// Function.
+    pub function: String,
+    /// Section.
+    pub section: String,
+    /// Type, where the section name says it.
+    pub r#type: Option<ProgramType>,
+    /// Attach type, where the section name says it.
+    pub attach_type: Option<AttachType>,
+    /// Hook, function or tracepoint, where the section name says it.
+    pub target: Option<String>,
+    /// False for one that is loaded only when a manifest names it.
+    pub autoload: bool,
+    /// Symbols of the maps that it uses.
+    pub maps: Vec<String>,
+    /// Number of other functions that come with it.
+    pub subprograms: Option<usize>,
+    /// Number of instructions with all subprograms; `None` when it cannot be linked.
+    pub instructions: Option<usize>,
+    /// Why it cannot be linked.
+    pub problems: Vec<String>,
+}
+
+/// Something that the object leaves to the manifest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Need {
+    /// The table: `program` or `map`.
+    pub table: &'static str,
+    /// The function or the symbol, as `from` takes it.
+    pub symbol: String,
+    /// The key.
+    pub key: &'static str,
+    /// Why.
+    pub why: String,
+}
+
+/// Looks at an object. `type_name` writes a type as C does, for example `struct flow_key`.
+pub fn inspect(path: &str, bytes: &[u8], object: &Object, type_name: impl Fn(&Btf, TypeId) -> String) -> Inspection {
+    let programs = object.programs.iter().enumerate();
+    let programs = programs.map(|(i, program)| inspect_program(object, program, object.link(i)));
+    describe(path, bytes, object, programs.collect(), type_name)
+}
+
+fn describe(
+    path: &str,
+    bytes: &[u8],
+    object: &Object,
+    programs: Vec<InspectedProgram>,
+    type_name: impl Fn(&Btf, TypeId) -> String,
+) -> Inspection {
+    Inspection {
+        path: path.to_owned(),
+        size: bytes.len(),
+        sha256: Digest::of(bytes),
+        byte_order: byte_order(bytes),
+        license: object.license.clone(),
+        kernel_version: object.kernel_version,
+        btf: object.btf.is_some(),
+        maps: object.maps.iter().enumerate().map(|(i, map)| inspect_map(object, i, map, &type_name)).collect(),
+        programs,
+        needs: needs(object),
+    }
+}
+
+/// Reads `EI_DATA`, the sixth byte of an ELF file.
+fn byte_order(bytes: &[u8]) -> &'static str {
+    match bytes.get(5) {
+        Some(1) => "little",
+        Some(2) => "big",
+        Some(_) | None => "unknown",
+    }
+}
+
+fn inspect_map(object: &Object, index: usize, map: &Map, type_name: impl Fn(&Btf, TypeId) -> String) -> InspectedMap {
+    let types = map.spec.types.as_ref();
+    let name = |id: TypeId| types.filter(|_| id != 0).map(|types| type_name(&types.btf, id));
+    let target = |target: &SlotTarget| match target {
+        SlotTarget::Map(map) => object.maps.get(*map).map(|map| map.symbol.clone()),
+        SlotTarget::Program(program) => object.programs.get(*program).map(|program| program.function.clone()),
+    };
+    InspectedMap {
+        index,
+        symbol: map.symbol.clone(),
+        section: map.section.clone(),
+        dialect: dialect(map.dialect),
+        spec: map.spec.clone(),
+        pinning: pinning(map.pinning),
+        key_type: types.and_then(|types| name(types.key)),
+        value_type: types.and_then(|types| name(types.value)),
+        slots: map.slots.iter().filter_map(|slot| Some((slot.index, target(&slot.target)?))).collect(),
+    }
+}
+
+fn dialect(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::Btf => "BTF",
+        Dialect::BpfMapDef => "bpf_map_def",
+        Dialect::BpfElfMap => "bpf_elf_map",
+        Dialect::Data(DataKind::Rodata) => "constants",
+        Dialect::Data(DataKind::Data) => "variables",
+        Dialect::Data(DataKind::Bss) => "zeroes",
+    }
+}
+
+fn pinning(pinning: Pinning) -> Option<String> {
+    match pinning {
+        Pinning::None => None,
+        Pinning::ByName => Some("by name".to_owned()),
+        Pinning::GlobalNs => Some("global".to_owned()),
+        Pinning::ObjectNs => Some("object".to_owned()),
+        Pinning::Custom(number) => Some(format!("custom {number}")),
+    }
+}
+
+fn inspect_program(object: &Object, program: &Program, linked: Result<Code, Vec<Error>>) -> InspectedProgram {
+    let (code, errors) = match linked {
+        Ok(code) => (Some(code), Vec::new()),
+        Err(errors) => (None, errors),
+    };
+    let symbol = |map: usize| object.maps.get(map).map(|map| map.symbol.clone());
+    let kind = program.kind.as_ref();
+    InspectedProgram {
+        function: program.function.clone(),
+        section: program.section.clone(),
+        r#type: kind.map(|kind| kind.program_type),
+        attach_type: kind.and_then(|kind| kind.attach_type),
+        target: kind.and_then(|kind| kind.target.clone()),
+        autoload: program.autoload,
+        maps: code.iter().flat_map(Code::maps).filter_map(symbol).collect(),
+        subprograms: code.as_ref().map(subprograms),
+        instructions: code.as_ref().map(|code| code.insns.len()),
+        problems: errors.iter().map(Error::to_string).collect(),
+    }
+}
+
+/// Counts the functions behind the main one: everything that is called, or whose address is taken.
+fn subprograms(code: &Code) -> usize {
+    let targets = code.insns.iter().enumerate().filter_map(|(at, insn)| {
+        let calls = insn.code == CALL && insn.src == PSEUDO_CALL;
+        let takes = insn.is_ld_imm64() && insn.src == PSEUDO_FUNC;
+        // The distance counts from the next instruction.
+        (calls || takes).then(|| i64::try_from(at).unwrap_or(i64::MAX).saturating_add(1 + i64::from(insn.imm)))
+    });
+    targets.filter(|&target| target != 0).collect::<BTreeSet<_>>().len()
+}
+
+fn needs(object: &Object) -> Vec<Need> {
+    let untyped = object.programs.iter().filter(|program| program.kind.is_none());
+    let types = untyped.map(|program| Need {
+        table: "program",
+        symbol: program.function.clone(),
+        key: "type",
+        why: format!("section `{}` does not say it", program.section),
+    });
+    let unsized_maps = object.maps.iter().filter(|map| map.spec.max_entries == 0 && wants_a_size(map.spec.map_type));
+    let sizes = unsized_maps.map(|map| Need {
+        table: "map",
+        symbol: map.symbol.clone(),
+        key: "max_entries",
+        why: "the object leaves it at 0".to_owned(),
+    });
+    let custom = object.maps.iter().filter_map(|map| match map.pinning {
+        Pinning::Custom(number) => Some(Need {
+            table: "map",
+            symbol: map.symbol.clone(),
+            key: "pin",
+            why: format!("pinning {number} is whatever /etc/iproute2/bpf_pinning says"),
+        }),
+        Pinning::None | Pinning::ByName | Pinning::GlobalNs | Pinning::ObjectNs => None,
+    });
+    types.chain(sizes).chain(custom).collect()
+}
+
+/// Local storage has no capacity of its own, and a perf event array of 0 means one entry for each CPU.
+fn wants_a_size(map_type: MapType) -> bool {
+    !matches!(
+        map_type,
+        MapType::PERF_EVENT_ARRAY
+            | MapType::CGROUP_STORAGE
+            | MapType::PERCPU_CGROUP_STORAGE
+            | MapType::SK_STORAGE
+            | MapType::INODE_STORAGE
+            | MapType::TASK_STORAGE
+            | MapType::CGRP_STORAGE
+    )
+}
+
+/// Writes what is in an object, in tables.
+pub fn text(inspection: &Inspection, style: Style) -> String {
+    let mut page = Page::new(style);
+    facts(&mut page, inspection);
+    page.blank();
+    page.line(Text::new(Paint::Heading, count(inspection.maps.len() as u64, "map")), 2);
+    if !inspection.maps.is_empty() {
+        page.table(&maps(inspection));
+    }
+    page.blank();
+    page.line(Text::new(Paint::Heading, count(inspection.programs.len() as u64, "program")), 2);
+    if !inspection.programs.is_empty() {
+        page.table(&programs(inspection));
+    }
+    problems(&mut page, inspection);
+    needed(&mut page, inspection);
+    page.finish()
+}
+
+fn facts(page: &mut Page, inspection: &Inspection) {
+    let Inspection { path, size, byte_order, sha256, .. } = inspection;
+    page.line(Text::new(Paint::Heading, path).and(Paint::Plain, format!(": {size} B, {byte_order}-endian")), 2);
+    let license = match &inspection.license {
+        Some(license) => format!("license {license}"),
+        None => "no license (not GPL for the kernel)".to_owned(),
+    };
+    let btf = if inspection.btf { "BTF" } else { "no BTF" };
+    let version = inspection.kernel_version.iter().map(|version| format!(", for kernel version {version}"));
+    page.line(format!("{license}, {btf}{}", version.collect::<String>()), 2);
+    page.line(format!("sha256 {sha256}"), 2);
+}
+
+fn maps(inspection: &Inspection) -> Table {
+    let mut table = Table::new(&[
+        "#",
+        "MAP",
+        "TYPE",
+        "KEY",
+        "VALUE",
+        "ENTRIES",
+        "SPELLED",
+        "SECTION",
+        "FLAGS",
+        "PINNED",
+        "KEY TYPE",
+        "VALUE TYPE",
+        "INNER",
+        "STARTS WITH",
+    ]);
+    for map in &inspection.maps {
+        let slots: Vec<_> = map.slots.iter().map(|(index, target)| format!("{index} = {target}")).collect();
+        table.row([
+            format!("#{}", map.index),
+            map.symbol.clone(),
+            map.spec.map_type.to_string(),
+            format!("{} B", map.spec.key_size),
+            format!("{} B", map.spec.value_size),
+            map.spec.max_entries.to_string(),
+            map.dialect.to_owned(),
+            map.section.clone(),
+            if map.spec.flags == 0 { String::new() } else { flag_names(map.spec.flags) },
+            map.pinning.clone().unwrap_or_default(),
+            map.key_type.clone().unwrap_or_default(),
+            map.value_type.clone().unwrap_or_default(),
+            map.spec.inner.as_ref().map_or(String::new(), |inner| inner.to_string()),
+            slots.join(", "),
+        ]);
+    }
+    table
+}
+
+fn programs(inspection: &Inspection) -> Table {
+    let mut table =
+        Table::new(&["PROGRAM", "SECTION", "TYPE", "ATTACH TYPE", "INSNS", "SUBPROGRAMS", "LOADED", "MAPS"]);
+    for program in &inspection.programs {
+        let number = |number: Option<usize>| number.map_or(String::new(), |number| number.to_string());
+        table.row([
+            Text::from(program.function.as_str()),
+            program.section.as_str().into(),
+            program.r#type.map_or(Text::new(Paint::Change, "unknown"), |known| known.to_string().into()),
+            program.attach_type.map_or(String::new(), |known| known.to_string()).into(),
+            number(program.instructions).into(),
+            number(program.subprograms.filter(|&subprograms| subprograms > 0)).into(),
+            if program.autoload { "" } else { "only by name" }.into(),
+            program.maps.join(", ").into(),
+        ]);
+    }
+    table
+}
+
+fn problems(page: &mut Page, inspection: &Inspection) {
+    let broken = || inspection.programs.iter().filter(|program| !program.problems.is_empty());
+    if broken().next().is_none() {
+        return;
+    }
+    page.blank();
+    page.line(Text::new(Paint::Alarm, "cannot be linked"), 2);
+    for program in broken() {
+        for problem in &program.problems {
+            page.line(format!("  {}: {problem}", program.function), 4);
+        }
+    }
+}
+
+fn needed(page: &mut Page, inspection: &Inspection) {
+    page.blank();
+    if inspection.needs.is_empty() {
+        page.line("a manifest has to say nothing more than which programs and where", 2);
+        return;
+    }
+    page.line(Text::new(Paint::Heading, "a manifest has to say"), 2);
+    for Need { table, symbol, key, why } in &inspection.needs {
+        let line = Text::from("  ").and(Paint::Change, format!("`{key}`"));
+        page.line(line.and(Paint::Plain, format!(" of the {table} from `{symbol}`: {why}")), 4);
+    }
+}
+
+#[derive(Serialize)]
+struct InspectionJson<'a> {
+    format: Format,
+    kind: &'static str,
+    #[serde(flatten)]
+    inspection: &'a Inspection,
+}
+
+/// Writes what is in an object as JSON.
+pub fn json(inspection: &Inspection) -> String {
+    super::json::write(&InspectionJson { format: FORMAT, kind: "inspect", inspection })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::elf::{ProgramKind, Slot};
+    use crate::insn::{Insn, LD_IMM64, Site, SiteKind};
+    use crate::spec::flags;
+
+    fn map(symbol: &str, section: &str, dialect: Dialect, spec: MapSpec) -> Map {
+        let (symbol, section) = (symbol.to_owned(), section.to_owned());
+        Map { symbol, section, dialect, spec, pinning: Pinning::None, data: None, slots: Vec::new() }
+    }
+
+    fn program(function: &str, section: &str, kind: Option<ProgramKind>) -> Program {
+        let (function, section) = (function.to_owned(), section.to_owned());
+        Program { function, section, kind, autoload: true, type_id: None }
+    }
+
+    fn object() -> Object {
+        let xdp =
+            ProgramKind { program_type: ProgramType::XDP, attach_type: Some(AttachType::XDP), target: None, flags: 0 };
+        let hash = MapSpec { flags: flags::NO_PREALLOC, ..MapSpec::new(MapType::HASH, 4, 8, 0) };
+        Object {
+            license: Some("GPL".to_owned()),
+            kernel_version: None,
+            maps: vec![
+                Map { pinning: Pinning::GlobalNs, ..map("flows", "maps", Dialect::BpfElfMap, hash) },
+                Map {
+                    slots: vec![Slot { index: 3, target: SlotTarget::Program(1) }],
+                    ..map("calls", ".maps", Dialect::Btf, MapSpec::new(MapType::PROG_ARRAY, 4, 4, 8))
+                },
+                map(
+                    ".rodata",
+                    ".rodata",
+                    Dialect::Data(DataKind::Rodata),
+                    MapSpec { flags: flags::RDONLY_PROG, ..MapSpec::new(MapType::ARRAY, 4, 64, 1) },
+                ),
+            ],
+            programs: vec![
+                program("xdp_drop", "xdp", Some(xdp.clone())),
+                Program { autoload: false, ..program("tail", "xdp", Some(xdp)) },
+                program("handler", "socket1", None),
+            ],
+            btf: None,
+        }
+    }
+
+    fn code() -> Code {
+        let call = |src, imm| Insn { code: CALL, src, imm, ..Insn::default() };
+        let load = |src, imm| Insn { code: LD_IMM64, src, imm, ..Insn::default() };
+        // A helper's call, two calls of the function at 6, its address, and a map.
+        let insns = vec![call(0, 6), call(PSEUDO_CALL, 4), call(PSEUDO_CALL, 3), load(PSEUDO_FUNC, 2), Insn::default()];
+        let insns = [insns, vec![load(0, 0), Insn::default()]].concat();
+        let sites = vec![Site { insn: 5, map: 0, kind: SiteKind::Map }];
+        Code { insns, sites, ..Code::default() }
+    }
+
+    fn sample() -> Inspection {
+        let object = object();
+        let error = Error {
+            section: Some("socket1".to_owned()),
+            symbol: Some("helper".to_owned()),
+            offset: Some(16),
+            what: "a call of a function that is not there".to_owned(),
+            help: None,
+        };
+        let linked = [Ok(code()), Ok(Code::default()), Err(vec![error])];
+        let programs = object.programs.iter().zip(linked);
+        let programs = programs.map(|(program, linked)| inspect_program(&object, program, linked)).collect();
+        let bytes = b"\x7fELF\x02\x01\x01";
+        describe("filter.bpf.o", bytes, &object, programs, |_, _| unreachable!("the sample has no types"))
+    }
+
+    #[test]
+    fn tables() {
+        insta::assert_snapshot!(text(&sample(), Style::default()), @r"
+        filter.bpf.o: 7 B, little-endian
+        license GPL, no BTF
+        sha256 ced1af6d51438341a0335cc00e1c2867fb718a537c1173cf210070a6b1cdf40a
+
+        3 maps
+          #   MAP      TYPE        KEY  VALUE  ENTRIES  SPELLED      SECTION
+            FLAGS        PINNED  STARTS WITH
+          #0  flows    hash        4 B  8 B    0        bpf_elf_map  maps
+            no_prealloc  global  -
+          #1  calls    prog_array  4 B  4 B    8        BTF          .maps
+            -            -       3 = tail
+          #2  .rodata  array       4 B  64 B   1        constants    .rodata
+            rdonly_prog  -       -
+
+        3 programs
+          PROGRAM   SECTION  TYPE     ATTACH TYPE  INSNS  SUBPROGRAMS  LOADED
+            MAPS
+          xdp_drop  xdp      xdp      xdp          7      1            -
+            flows
+          tail      xdp      xdp      xdp          0      -            only by name
+            -
+          handler   socket1  unknown  -            -      -            -
+            -
+
+        cannot be linked
+          handler: a call of a function that is not there, in section `socket1`, symbol
+            `helper`, at byte 0x10
+
+        a manifest has to say
+          `type` of the program from `handler`: section `socket1` does not say it
+          `max_entries` of the map from `flows`: the object leaves it at 0
+        ");
+        insta::assert_snapshot!(text(&sample(), Style { width: 200, ..Style::default() }), @r"
+        filter.bpf.o: 7 B, little-endian
+        license GPL, no BTF
+        sha256 ced1af6d51438341a0335cc00e1c2867fb718a537c1173cf210070a6b1cdf40a
+
+        3 maps
+          #   MAP      TYPE        KEY  VALUE  ENTRIES  SPELLED      SECTION  FLAGS        PINNED  STARTS WITH
+          #0  flows    hash        4 B  8 B    0        bpf_elf_map  maps     no_prealloc  global  -
+          #1  calls    prog_array  4 B  4 B    8        BTF          .maps    -            -       3 = tail
+          #2  .rodata  array       4 B  64 B   1        constants    .rodata  rdonly_prog  -       -
+
+        3 programs
+          PROGRAM   SECTION  TYPE     ATTACH TYPE  INSNS  SUBPROGRAMS  LOADED        MAPS
+          xdp_drop  xdp      xdp      xdp          7      1            -             flows
+          tail      xdp      xdp      xdp          0      -            only by name  -
+          handler   socket1  unknown  -            -      -            -             -
+
+        cannot be linked
+          handler: a call of a function that is not there, in section `socket1`, symbol `helper`, at byte 0x10
+
+        a manifest has to say
+          `type` of the program from `handler`: section `socket1` does not say it
+          `max_entries` of the map from `flows`: the object leaves it at 0
+        ");
+    }
+
+    #[test]
+    fn functions_are_counted_once() {
+        assert_eq!(subprograms(&code()), 1);
+        assert_eq!(subprograms(&Code::default()), 0);
+    }
+
+    #[test]
+    fn json_says_what_the_tables_say() {
+        let value: serde_json::Value = serde_json::from_str(&json(&sample())).unwrap();
+        assert_eq!((&value["kind"], &value["byte_order"]), (&"inspect".into(), &"little".into()));
+        assert_eq!(value["maps"][0]["type"], "hash");
+        assert_eq!(value["maps"][0]["flags"], serde_json::json!(["no_prealloc"]));
+        assert_eq!(value["maps"][1]["slots"], serde_json::json!({ "3": "tail" }));
+        assert_eq!(value["programs"][2]["problems"].as_array().unwrap().len(), 1);
+        assert_eq!(value["needs"][0]["key"], "type");
+    }
+}

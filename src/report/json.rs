@@ -1,0 +1,419 @@
+//! A plan as JSON, for programs.
+//!
+//! Fields come in the order of these types. A field is added with a new minor number; one that changes or goes
+//! makes a new major number.
+
+use super::place::{Lines, ManifestText, Place};
+use super::text::Counts;
+use crate::desired::{DesiredLink, DesiredMap, DesiredProgram, Hook, MapDefinition, MapSource, ObjectFacts};
+use crate::kernel::XdpMode;
+use crate::kinds::{AttachType, MapType, ProgramType};
+use crate::names::{Address, Digest, MapName, ObjectName, PinPath, ProgramName};
+use crate::plan::{Action, Because, Consent, Marker, Mode, Plan, ResolvedHook, State, Step, Traffic};
+use crate::spec::{Difference, MapSpec, flag_names};
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The version of everything that is written as JSON.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Format {
+    /// Rises when a reader of the old one would go wrong.
+    pub major: u32,
+    /// Rises when something is added.
+    pub minor: u32,
+}
+
+/// What this version writes.
+pub const FORMAT: Format = Format { major: 1, minor: 0 };
+
+/// Writes a value with line breaks, and one at the end.
+pub(super) fn write(value: &impl Serialize) -> String {
+    let mut text = serde_json::to_string_pretty(value).expect("reports have only strings, numbers, lists and fields");
+    text.push('\n');
+    text
+}
+
+/// Writes a plan as JSON.
+pub fn plan(plan: &Plan, manifest: Option<ManifestText<'_>>) -> String {
+    let lines = manifest.map(|manifest| Lines::new(manifest.text));
+    let object = |facts: &'_ ObjectFacts| ObjectJson { path: facts.path.clone(), sha256: facts.sha256 };
+    write(&PlanJson {
+        format: FORMAT,
+        kind: "plan",
+        deployment: plan.deployment.as_str(),
+        pin_root: &plan.pin_root,
+        manifest: manifest.map(|manifest| manifest.name),
+        mode: plan.mode,
+        changes: !plan.is_empty(),
+        counts: Counts::of(plan.steps.iter().map(|step| step.action.marker())),
+        needs: plan.needs(),
+        objects: plan.objects.iter().map(|(name, facts)| (name, object(facts))).collect(),
+        steps: plan.steps.iter().map(|step| StepJson::of(step, lines.as_ref())).collect(),
+    })
+}
+
+#[derive(Serialize)]
+struct PlanJson<'a> {
+    format: Format,
+    kind: &'static str,
+    deployment: &'a str,
+    pin_root: &'a PinPath,
+    manifest: Option<&'a str>,
+    mode: Mode,
+    changes: bool,
+    counts: Counts,
+    needs: BTreeSet<Consent>,
+    objects: BTreeMap<&'a ObjectName, ObjectJson>,
+    steps: Vec<StepJson<'a>>,
+}
+
+#[derive(Serialize)]
+struct ObjectJson {
+    path: String,
+    sha256: Digest,
+}
+
+#[derive(Serialize)]
+struct StepJson<'a> {
+    marker: Marker,
+    address: Address,
+    action: &'static str,
+    /// The action in words.
+    what: String,
+    details: Details<'a>,
+    because: BecauseJson<'a>,
+    traffic: Traffic,
+    state: State,
+    /// What the verifier said; only for actions that ask it.
+    verifier: Option<&'static str>,
+    needs: Option<Consent>,
+    /// What the host must be when the step is done; else the plan is stale.
+    expects: Expects<'a>,
+    /// The place in the manifest.
+    place: Option<Place>,
+}
+
+impl<'a> StepJson<'a> {
+    fn of(step: &'a Step, lines: Option<&Lines<'_>>) -> Self {
+        Self {
+            marker: step.action.marker(),
+            address: step.action.address(),
+            action: step.action.name(),
+            what: step.action.to_string(),
+            details: Details::of(&step.action),
+            because: BecauseJson::of(&step.because),
+            traffic: step.traffic,
+            state: step.state,
+            verifier: matches!(step.action, Action::LoadProgram { .. }).then_some("not run"),
+            needs: step.needs,
+            expects: Expects::of(&step.action),
+            place: step.span.as_ref().zip(lines).map(|(span, lines)| lines.place(span)),
+        }
+    }
+}
+
+/// What an action is about, as far as it has fields.
+#[derive(Serialize, Default)]
+struct Details<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pin: Option<&'a PinPath>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    map: Option<MapJson>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ours: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bytes: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    slots: Option<BTreeMap<u32, Address>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    program: Option<ProgramJson<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    runs: Option<&'a ProgramName>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hook: Option<HookJson<'a>>,
+}
+
+impl<'a> Details<'a> {
+    fn of(action: &'a Action) -> Self {
+        match action {
+            Action::MountBpffs { .. } | Action::MakeDirectory { .. } | Action::RemoveDirectory { .. } => {
+                Self::default()
+            }
+            Action::ReuseMap { map, ours, .. } => Self { ours: Some(*ours), ..Self::of_map(map) },
+            Action::CreateMap { map, .. } => Self::of_map(map),
+            Action::FillMap { map } => {
+                let definition = definition(map);
+                let bytes = definition.and_then(|definition| definition.data.as_ref()).map(|(_, bytes)| bytes.len());
+                Self { bytes, ..Self::default() }
+            }
+            Action::FillSlots { map } => {
+                let slots = definition(map).map(|definition| &definition.slots);
+                let slots = slots.map(|slots| slots.iter().map(|(index, slot)| (*index, slot.address())).collect());
+                Self { slots, ..Self::default() }
+            }
+            Action::ReuseProgram { program, .. } | Action::LoadProgram { program, .. } => {
+                Self { pin: Some(&program.pin), program: Some(ProgramJson::of(program)), ..Self::default() }
+            }
+            Action::ReuseLink { link, .. } | Action::UpdateLink { link, .. } => Self::of_link(link, None),
+            Action::Attach { link, hook } | Action::Reattach { link, hook, .. } => Self::of_link(link, Some(hook)),
+            Action::Detach { pin, hook, .. } => {
+                let hook = HookJson { words: hook.clone(), ..HookJson::default() };
+                Self { pin: Some(pin), hook: Some(hook), ..Self::default() }
+            }
+            Action::RemoveProgram { pin, .. }
+            | Action::RemoveMap { pin, .. }
+            | Action::WriteRecord { pin, .. }
+            | Action::RemoveRecord { pin } => Self { pin: Some(pin), ..Self::default() },
+        }
+    }
+
+    fn of_map(map: &'a DesiredMap) -> Self {
+        let (pin, spec) = match &map.source {
+            MapSource::Defined(definition) => (Some(&definition.pin), Some(&definition.spec)),
+            MapSource::Pinned(pin, spec) => (Some(pin), spec.as_ref()),
+            MapSource::Id(_, spec) => (None, spec.as_ref()),
+        };
+        Self { pin, map: spec.map(MapJson::of), ..Self::default() }
+    }
+
+    fn of_link(link: &'a DesiredLink, resolved: Option<&'a ResolvedHook>) -> Self {
+        let hook = HookJson::of(&link.hook, resolved);
+        Self { pin: Some(&link.pin), runs: Some(&link.program), hook: Some(hook), ..Self::default() }
+    }
+}
+
+fn definition(map: &DesiredMap) -> Option<&MapDefinition> {
+    match &map.source {
+        MapSource::Defined(definition) => Some(definition),
+        MapSource::Pinned(..) | MapSource::Id(..) => None,
+    }
+}
+
+/// A map's definition.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(super) struct MapJson {
+    r#type: MapType,
+    key_size: u32,
+    value_size: u32,
+    max_entries: u32,
+    flags: Vec<String>,
+    numa_node: Option<u32>,
+    map_extra: u64,
+    inner: Option<Box<MapJson>>,
+}
+
+impl MapJson {
+    pub(super) fn of(spec: &MapSpec) -> Self {
+        Self {
+            r#type: spec.map_type,
+            key_size: spec.key_size,
+            value_size: spec.value_size,
+            max_entries: spec.max_entries,
+            flags: flags(spec.flags),
+            numa_node: spec.numa_node,
+            map_extra: spec.map_extra,
+            inner: spec.inner.as_deref().map(Self::of).map(Box::new),
+        }
+    }
+}
+
+fn flags(bits: u32) -> Vec<String> {
+    match bits {
+        0 => Vec::new(),
+        bits => flag_names(bits).split(" | ").map(str::to_owned).collect(),
+    }
+}
+
+#[derive(Serialize)]
+struct ProgramJson<'a> {
+    object: &'a ObjectName,
+    function: &'a str,
+    r#type: ProgramType,
+    attach_type: Option<AttachType>,
+    target: Option<&'a str>,
+    instructions: usize,
+    uses: Vec<&'a MapName>,
+    fingerprint: Digest,
+}
+
+impl<'a> ProgramJson<'a> {
+    fn of(program: &'a DesiredProgram) -> Self {
+        Self {
+            object: &program.object,
+            function: &program.function,
+            r#type: program.kind.program_type,
+            attach_type: program.kind.attach_type,
+            target: program.kind.target.as_deref(),
+            instructions: program.code.insns.len(),
+            uses: program.uses(),
+            fingerprint: program.fingerprint,
+        }
+    }
+}
+
+#[derive(Serialize, Default)]
+struct HookJson<'a> {
+    words: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attach_type: Option<AttachType>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    interface: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mode: Option<XdpMode>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cgroup: Option<&'a str>,
+    /// The cgroup's path on the host.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path: Option<String>,
+}
+
+impl<'a> HookJson<'a> {
+    fn of(hook: &'a Hook, resolved: Option<&'a ResolvedHook>) -> Self {
+        let words = hook.to_string();
+        let path = match resolved {
+            Some(ResolvedHook::Cgroup(Some((path, _)))) => Some(path.to_string_lossy().into_owned()),
+            Some(ResolvedHook::Cgroup(None) | ResolvedHook::Interface(_)) | None => None,
+        };
+        match hook {
+            Hook::Xdp { interface, mode } => Self {
+                words,
+                attach_type: Some(AttachType::XDP),
+                interface: Some(interface),
+                mode: Some(*mode),
+                ..Self::default()
+            },
+            Hook::Tc { interface, attach_type } => {
+                Self { words, attach_type: Some(*attach_type), interface: Some(interface), ..Self::default() }
+            }
+            Hook::Cgroup { path: cgroup, attach_type } => {
+                Self { words, attach_type: Some(*attach_type), cgroup: Some(cgroup), path, ..Self::default() }
+            }
+        }
+    }
+}
+
+/// A reason: its name, what it is about, and the whole in words.
+#[derive(Serialize)]
+struct BecauseJson<'a> {
+    kind: &'static str,
+    words: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    address: Option<Address>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    differences: &'a [Difference],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<u32>,
+}
+
+impl<'a> BecauseJson<'a> {
+    fn of(because: &'a Because) -> Self {
+        let (address, differences, id): (_, &[_], _) = match because {
+            Because::MapNew(map) | Because::MapOther(map) => (Some(Address::Map(map.clone())), &[], None),
+            Because::SlotNew(address) => (Some(address.clone()), &[], None),
+            Because::ProgramNew(program) => (Some(Address::Program(program.clone())), &[], None),
+            Because::MapDiffers(differences) => (None, differences, None),
+            Because::ProgramOther(id) => (None, &[], Some(*id)),
+            Because::Missing
+            | Because::Unchanged
+            | Because::Foreign
+            | Because::CodeChanged
+            | Because::ContentsChanged
+            | Because::HookChanged(_)
+            | Because::HookGone
+            | Because::NotWanted
+            | Because::Destroy
+            | Because::PlanChanges
+            | Because::NeededBelow => (None, &[], None),
+        };
+        Self { kind: because.name(), words: because.to_string(), address, differences, id }
+    }
+}
+
+/// The identities that a step relies on.
+#[derive(Debug, Default, PartialEq, Eq, Serialize)]
+struct Expects<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    map_id: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    program_id: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    link_id: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ifindex: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cgroup_id: Option<u64>,
+    /// A pin where nothing may be yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    absent: Option<&'a PinPath>,
+}
+
+impl<'a> Expects<'a> {
+    fn of(action: &'a Action) -> Self {
+        match action {
+            Action::ReuseMap { id, .. } | Action::RemoveMap { id, .. } => Self { map_id: Some(*id), ..Self::default() },
+            Action::CreateMap { map, replaces } => match replaces {
+                Some(_) => Self { map_id: *replaces, ..Self::default() },
+                None => Self { absent: definition(map).map(|definition| &definition.pin), ..Self::default() },
+            },
+            Action::ReuseProgram { id, .. } | Action::RemoveProgram { id, .. } => {
+                Self { program_id: Some(*id), ..Self::default() }
+            }
+            Action::LoadProgram { program, replaces } => match replaces {
+                Some(_) => Self { program_id: *replaces, ..Self::default() },
+                None => Self { absent: Some(&program.pin), ..Self::default() },
+            },
+            Action::ReuseLink { id, .. } | Action::Detach { id, .. } => Self { link_id: Some(*id), ..Self::default() },
+            Action::UpdateLink { id, old_program, .. } => {
+                Self { link_id: Some(*id), program_id: Some(*old_program), ..Self::default() }
+            }
+            Action::Attach { link, hook } => Self { absent: Some(&link.pin), ..Self::of_hook(hook) },
+            Action::Reattach { id, hook, .. } => Self { link_id: Some(*id), ..Self::of_hook(hook) },
+            Action::MountBpffs { .. }
+            | Action::MakeDirectory { .. }
+            | Action::FillMap { .. }
+            | Action::FillSlots { .. }
+            | Action::RemoveDirectory { .. }
+            | Action::WriteRecord { .. }
+            | Action::RemoveRecord { .. } => Self::default(),
+        }
+    }
+
+    fn of_hook(hook: &ResolvedHook) -> Self {
+        match hook {
+            ResolvedHook::Interface(ifindex) => Self { ifindex: *ifindex, ..Self::default() },
+            ResolvedHook::Cgroup(found) => Self { cgroup_id: found.as_ref().map(|(_, id)| *id), ..Self::default() },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::samples;
+
+    #[test]
+    fn every_step() {
+        let manifest = ManifestText { name: "plan.toml", text: samples::MANIFEST };
+        let text = super::plan(&samples::every_step(), Some(manifest));
+        let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let actions: BTreeSet<_> =
+            value["steps"].as_array().unwrap().iter().map(|step| step["action"].to_string()).collect();
+        assert_eq!(actions.len(), 18, "a step for every action");
+        assert_eq!(value["format"], serde_json::json!({ "major": 1, "minor": 0 }));
+        insta::assert_snapshot!(text);
+    }
+
+    #[test]
+    fn what_is_not_known_offline_is_left_out() {
+        let text = super::plan(&samples::offline(), None);
+        let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(value["mode"], "offline");
+        assert_eq!(value["steps"][3]["expects"], serde_json::json!({ "absent": "/sys/fs/bpf/edge/links/uplink" }));
+        assert_eq!(value["steps"][3]["place"], serde_json::Value::Null);
+    }
+
+    #[test]
+    fn the_same_plan_is_the_same_text() {
+        assert_eq!(super::plan(&samples::every_step(), None), super::plan(&samples::every_step(), None));
+    }
+}

@@ -1,0 +1,287 @@
+//! What an apply did, for people and for programs.
+
+use super::json::Format;
+use super::layout::{Page, Paint, Style, Text, address_width};
+use super::text::{Counts, paint};
+use crate::apply::outcome::{Outcome, Status, StepOutcome, Verdict};
+use crate::names::Address;
+use crate::plan::Marker;
+use serde::Serialize;
+
+/// Writes what became of each step, and in the last line what that means for the host.
+pub fn text(outcome: &Outcome, style: Style) -> String {
+    let mut page = Page::new(style);
+    let verdict = outcome.verdict();
+    if verdict != Verdict::Matches {
+        let status = outcome.steps.iter().map(|step| word(&step.status).len()).max().unwrap_or(0);
+        let address = address_width(outcome.steps.iter().map(|step| &step.address), &style);
+        for step in &outcome.steps {
+            line(&mut page, step, (status, address));
+        }
+        page.blank();
+    }
+    page.line(last_line(outcome, verdict), 2);
+    page.finish()
+}
+
+fn line(page: &mut Page, step: &StepOutcome, (status_width, address_width): (usize, usize)) {
+    let address = step.address.to_string();
+    let line = Text::new(paint(step.marker), format!("{:<3} ", step.marker))
+        .and(status_paint(step), format!("{:<status_width$}", word(&step.status)))
+        .and(paint(step.marker), format!("  {address:<address_width$}"))
+        .and(Paint::Plain, format!("  {}", step.what));
+    let reason = step.status.reason().map_or(Text::default(), |reason| Text::new(Paint::Alarm, format!(": {reason}")));
+    page.line(line.join(reason), 4 + status_width + 2 + address_width + 2);
+}
+
+fn word(status: &Status) -> &'static str {
+    match status {
+        Status::Done => "done",
+        Status::Reused => "reused",
+        Status::Failed(_) => "FAILED",
+        Status::Undone => "undone",
+        Status::CouldNotUndo(_) => "COULD NOT UNDO",
+        Status::NotReached => "not reached",
+    }
+}
+
+fn status_paint(step: &StepOutcome) -> Paint {
+    match step.status {
+        Status::Done => Paint::Plain,
+        Status::Reused | Status::NotReached => Paint::Keep,
+        Status::Undone => Paint::Change,
+        Status::Failed(_) | Status::CouldNotUndo(_) => Paint::Alarm,
+    }
+}
+
+fn last_line(outcome: &Outcome, verdict: Verdict) -> Text {
+    let name = Text::new(Paint::Heading, format!("{}: ", outcome.deployment));
+    match verdict {
+        Verdict::Matches => name.and(Paint::Create, "nothing to do: the host matches"),
+        Verdict::Applied => {
+            let counts = Counts::of(outcome.steps.iter().map(|step| step.marker));
+            name.and(Paint::Create, "applied: ").and(Paint::Plain, counts.done())
+        }
+        Verdict::FailedAsBefore => name.and(Paint::Alarm, "failed, the host is as before"),
+        Verdict::FailedNotAsBefore => {
+            let left: Vec<_> = outcome.left().map(|step| format!("{} ({})", step.address, done(step.marker))).collect();
+            name.and(Paint::Alarm, "failed, the host is NOT as before: ").and(Paint::Plain, left.join(", "))
+        }
+    }
+}
+
+fn done(marker: Marker) -> &'static str {
+    match marker {
+        Marker::Create => "created",
+        Marker::Change => "changed",
+        Marker::DestroyThenCreate | Marker::CreateThenDestroy => "replaced",
+        Marker::Remove => "removed",
+        Marker::Reuse => "reused",
+    }
+}
+
+#[derive(Serialize)]
+struct OutcomeJson<'a> {
+    format: Format,
+    kind: &'static str,
+    deployment: &'a str,
+    verdict: Verdict,
+    exit: u8,
+    counts: Counts,
+    steps: Vec<StepJson<'a>>,
+}
+
+#[derive(Serialize)]
+struct StepJson<'a> {
+    marker: Marker,
+    address: &'a Address,
+    action: &'static str,
+    what: &'a str,
+    status: &'static str,
+    reason: Option<&'a str>,
+}
+
+/// Writes the outcome as JSON; `counts` is what the plan was to do.
+pub fn json(outcome: &Outcome) -> String {
+    let steps = outcome.steps.iter().map(|step| StepJson {
+        marker: step.marker,
+        address: &step.address,
+        action: step.action,
+        what: &step.what,
+        status: step.status.name(),
+        reason: step.status.reason(),
+    });
+    super::json::write(&OutcomeJson {
+        format: super::json::FORMAT,
+        kind: "outcome",
+        deployment: outcome.deployment.as_str(),
+        verdict: outcome.verdict(),
+        exit: outcome.exit() as u8,
+        counts: Counts::of(outcome.steps.iter().map(|step| step.marker)),
+        steps: steps.collect(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diag::Exit;
+    use crate::plan::samples;
+
+    fn outcome(statuses: &[Status]) -> Outcome {
+        let plan = samples::offline();
+        assert_eq!(plan.steps.len(), statuses.len());
+        let steps = plan.steps.iter().zip(statuses).map(|(step, status)| StepOutcome::of(&step.action, status.clone()));
+        Outcome { deployment: plan.deployment.clone(), steps: steps.collect() }
+    }
+
+    fn draw(statuses: &[Status]) -> String {
+        text(&outcome(statuses), Style { ascii: true, ..Style::default() })
+    }
+
+    use Status::{CouldNotUndo, Done, Failed, NotReached, Reused, Undone};
+
+    #[test]
+    fn verdicts() {
+        let failed = || Failed("operation not permitted".to_owned());
+        let stays = || CouldNotUndo("device or resource busy".to_owned());
+        let cases = [
+            ([Reused, Reused, Reused, Reused, Reused], Verdict::Matches, Exit::Success),
+            ([Reused, Done, Done, Done, Done], Verdict::Applied, Exit::Success),
+            ([failed(), NotReached, NotReached, NotReached, NotReached], Verdict::FailedAsBefore, Exit::Failed),
+            ([Reused, Undone, Undone, failed(), NotReached], Verdict::FailedAsBefore, Exit::Failed),
+            ([Undone, stays(), Undone, failed(), NotReached], Verdict::FailedNotAsBefore, Exit::Broken),
+            ([Done, Done, Done, Done, failed()], Verdict::FailedNotAsBefore, Exit::Broken),
+        ];
+        for (statuses, verdict, exit) in cases {
+            let outcome = outcome(&statuses);
+            assert_eq!((outcome.verdict(), outcome.exit()), (verdict, exit), "{statuses:?}");
+        }
+    }
+
+    #[test]
+    fn a_success() {
+        insta::assert_snapshot!(draw(&[Reused, Done, Done, Done, Done]), @r"
+        +   reused  directory /sys/fs/bpf/edge/maps  create
+        +   done    map.flows      create lru_hash, 4 B key, 8 B value, 1024 entries,
+                                   pin /sys/fs/bpf/edge/maps/flows
+        +   done    program.drop   load xdp `xdp_drop` of object.filter, uses
+                                   map.filter:.rodata, map.flows, pin
+                                   /sys/fs/bpf/edge/programs/drop
+        +   done    link.uplink    attach program.drop to xdp of lo (ifindex not known
+                                   offline, generic), pin /sys/fs/bpf/edge/links/uplink
+        +   done    link.services  attach program.count to cgroup_inet_ingress of cgroup
+                                   system.slice (id not known offline), pin
+                                   /sys/fs/bpf/edge/links/services
+
+        edge: applied: 5 created, 0 changed, 0 removed, 0 reused
+        ");
+        insta::assert_snapshot!(draw(&[Reused, Reused, Reused, Reused, Reused]), @r"edge: nothing to do: the host matches");
+    }
+
+    #[test]
+    fn a_failure_that_was_taken_back() {
+        let failed = Failed("the verifier refused it".to_owned());
+        insta::assert_snapshot!(draw(&[Undone, Undone, failed, NotReached, NotReached]), @r"
+        +   undone       directory /sys/fs/bpf/edge/maps  create
+        +   undone       map.flows      create lru_hash, 4 B key, 8 B value, 1024
+                                        entries, pin /sys/fs/bpf/edge/maps/flows
+        +   FAILED       program.drop   load xdp `xdp_drop` of object.filter, uses
+                                        map.filter:.rodata, map.flows, pin
+                                        /sys/fs/bpf/edge/programs/drop: the verifier
+                                        refused it
+        +   not reached  link.uplink    attach program.drop to xdp of lo (ifindex not
+                                        known offline, generic), pin
+                                        /sys/fs/bpf/edge/links/uplink
+        +   not reached  link.services  attach program.count to cgroup_inet_ingress of
+                                        cgroup system.slice (id not known offline), pin
+                                        /sys/fs/bpf/edge/links/services
+
+        edge: failed, the host is as before
+        ");
+    }
+
+    #[test]
+    fn a_failure_that_stays() {
+        let stays = CouldNotUndo("device or resource busy".to_owned());
+        let statuses = [Undone, stays, Undone, Failed("no such device".to_owned()), NotReached];
+        insta::assert_snapshot!(draw(&statuses), @r"
+        +   undone          directory /sys/fs/bpf/edge/maps  create
+        +   COULD NOT UNDO  map.flows      create lru_hash, 4 B key, 8 B value, 1024
+                                           entries, pin /sys/fs/bpf/edge/maps/flows:
+                                           device or resource busy
+        +   undone          program.drop   load xdp `xdp_drop` of object.filter, uses
+                                           map.filter:.rodata, map.flows, pin
+                                           /sys/fs/bpf/edge/programs/drop
+        +   FAILED          link.uplink    attach program.drop to xdp of lo (ifindex not
+                                           known offline, generic), pin
+                                           /sys/fs/bpf/edge/links/uplink: no such device
+        +   not reached     link.services  attach program.count to cgroup_inet_ingress
+                                           of cgroup system.slice (id not known
+                                           offline), pin /sys/fs/bpf/edge/links/services
+
+        edge: failed, the host is NOT as before: map.flows (created)
+        ");
+        insta::assert_snapshot!(json(&outcome(&statuses)), @r#"
+        {
+          "format": {
+            "major": 1,
+            "minor": 0
+          },
+          "kind": "outcome",
+          "deployment": "edge",
+          "verdict": "failed-not-as-before",
+          "exit": 3,
+          "counts": {
+            "create": 5,
+            "change": 0,
+            "replace": 0,
+            "remove": 0,
+            "reuse": 0
+          },
+          "steps": [
+            {
+              "marker": "+",
+              "address": "directory /sys/fs/bpf/edge/maps",
+              "action": "make-directory",
+              "what": "create",
+              "status": "undone",
+              "reason": null
+            },
+            {
+              "marker": "+",
+              "address": "map.flows",
+              "action": "create-map",
+              "what": "create lru_hash, 4 B key, 8 B value, 1024 entries, pin /sys/fs/bpf/edge/maps/flows",
+              "status": "could-not-undo",
+              "reason": "device or resource busy"
+            },
+            {
+              "marker": "+",
+              "address": "program.drop",
+              "action": "load-program",
+              "what": "load xdp `xdp_drop` of object.filter, uses map.filter:.rodata, map.flows, pin /sys/fs/bpf/edge/programs/drop",
+              "status": "undone",
+              "reason": null
+            },
+            {
+              "marker": "+",
+              "address": "link.uplink",
+              "action": "attach",
+              "what": "attach program.drop to xdp of lo (ifindex not known offline, generic), pin /sys/fs/bpf/edge/links/uplink",
+              "status": "failed",
+              "reason": "no such device"
+            },
+            {
+              "marker": "+",
+              "address": "link.services",
+              "action": "attach",
+              "what": "attach program.count to cgroup_inet_ingress of cgroup system.slice (id not known offline), pin /sys/fs/bpf/edge/links/services",
+              "status": "not-reached",
+              "reason": null
+            }
+          ]
+        }
+        "#);
+    }
+}

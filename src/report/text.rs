@@ -1,0 +1,406 @@
+//! A plan as people read it: the marker in column 0, then address, what, and what it means.
+
+use super::layout::{Page, Paint, Style, Text, address_width};
+use super::place::{Lines, ManifestText};
+use crate::plan::words::count;
+use crate::plan::{Action, Because, Consent, Marker, Mode, Plan, State, Step, Traffic};
+use std::collections::BTreeSet;
+
+/// What the plan is written for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// Somebody looks at it; nothing is done.
+    DryRun,
+    /// It is about to be applied.
+    Apply,
+}
+
+/// How a plan is written.
+#[derive(Debug, Clone, Copy)]
+pub struct Options<'a> {
+    /// Width and colour.
+    pub style: Style,
+    /// What it is written for.
+    pub purpose: Purpose,
+    /// The manifest, for naming its lines.
+    pub manifest: Option<ManifestText<'a>>,
+}
+
+/// Columns before an address: the longest marker and a space.
+const ADDRESS_COLUMN: usize = 4;
+
+/// Writes a plan: a header, one line for each step in the order of doing, and the sum of it.
+pub fn plan(plan: &Plan, options: &Options<'_>) -> String {
+    let mut page = Page::new(options.style);
+    header(&mut page, plan, options);
+    let writer = Writer::new(plan, options);
+    for step in &plan.steps {
+        writer.step(&mut page, step);
+    }
+    if !plan.steps.is_empty() {
+        page.blank();
+    }
+    footer(&mut page, plan, options.purpose);
+    page.finish()
+}
+
+/// Returns the colour of a marker.
+pub(super) fn paint(marker: Marker) -> Paint {
+    match marker {
+        Marker::Create => Paint::Create,
+        Marker::Change => Paint::Change,
+        Marker::DestroyThenCreate | Marker::CreateThenDestroy => Paint::Replace,
+        Marker::Remove => Paint::Remove,
+        Marker::Reuse => Paint::Keep,
+    }
+}
+
+fn header(page: &mut Page, plan: &Plan, options: &Options<'_>) {
+    let mode = match (options.purpose, plan.mode) {
+        (Purpose::DryRun, Mode::Live) => "live dry run: reads only",
+        (Purpose::DryRun, Mode::Offline) => "offline: no kernel was asked, an empty host is assumed",
+        (Purpose::Apply, Mode::Live | Mode::Offline) => "apply",
+    };
+    let mut line = Text::new(Paint::Heading, &plan.deployment).and(Paint::Plain, format!(": {mode}"));
+    if options.purpose == Purpose::DryRun && loads(plan) > 0 {
+        line = line.and(Paint::Plain, ", ").and(Paint::Alarm, "verifier NOT RUN");
+    }
+    page.line(line, 2);
+    let from = options.manifest.map_or(String::new(), |manifest| format!(", from {}", manifest.name));
+    page.line(format!("pins in {}{from}", plan.pin_root), 2);
+    page.blank();
+}
+
+/// What all steps of a plan have in common.
+struct Writer<'a> {
+    options: &'a Options<'a>,
+    mode: Mode,
+    lines: Option<(&'a str, Lines<'a>)>,
+    /// Columns of the addresses, but for the longest ones.
+    address_width: usize,
+}
+
+impl<'a> Writer<'a> {
+    fn new(plan: &Plan, options: &'a Options<'a>) -> Self {
+        let addresses: Vec<_> = plan.steps.iter().map(|step| step.action.address()).collect();
+        Self {
+            options,
+            mode: plan.mode,
+            lines: options.manifest.map(|manifest| (manifest.name, Lines::new(manifest.text))),
+            address_width: address_width(addresses.iter(), &options.style),
+        }
+    }
+
+    /// Writes a step on one line when it fits, else what is done, and on the lines below what it means.
+    fn step(&self, page: &mut Page, step: &Step) {
+        let marker = step.action.marker();
+        let address = step.action.address().to_string();
+        let column = ADDRESS_COLUMN + self.address_width + 2;
+        let head = Text::new(paint(marker), format!("{marker:<3} {address:<width$}", width = self.address_width));
+        let what = Text::new(rest_paint(marker), format!("  {}", step.action));
+        let details = self.details(step);
+        let one_line = head.clone().join(what.clone()).and(rest_paint(marker), "; ").join(details.clone());
+        if one_line.width(page.style()) <= self.options.style.width {
+            page.line(one_line, column);
+        } else {
+            page.line(head.join(what), column);
+            page.line(Text::from(" ".repeat(column)).join(details), column);
+        }
+    }
+
+    fn details(&self, step: &Step) -> Text {
+        let plain = rest_paint(step.action.marker());
+        let mut text = Text::new(plain, format!("because {}", self.because(&step.because)));
+        let mut add = |paint, part: String| {
+            text = std::mem::take(&mut text).and(plain, "; ").and_whole(paint, part);
+        };
+        if step.traffic != Traffic::None {
+            add(traffic_paint(step.traffic, plain), format!("traffic: {}", step.traffic));
+        }
+        if step.state != State::None {
+            add(state_paint(step.state, plain), format!("state: {}", step.state));
+        }
+        if self.options.purpose == Purpose::DryRun && is_load(&step.action) {
+            add(Paint::Alarm, "verifier: NOT RUN".to_owned());
+        }
+        if let Some(consent) = step.needs {
+            add(Paint::Alarm, format!("needs --allow {consent}"));
+        }
+        if let (Some(span), Some((name, lines))) = (&step.span, &self.lines) {
+            add(plain, format!("{name}:{}", lines.place(span).line));
+        }
+        text
+    }
+
+    fn because(&self, because: &Because) -> String {
+        match (self.mode, because) {
+            (Mode::Offline, Because::Missing) => "an empty host is assumed".to_owned(),
+            (Mode::Live | Mode::Offline, because) => because.to_string(),
+        }
+    }
+}
+
+/// What stays is written faintly; for all else the colour of the marker is enough.
+fn rest_paint(marker: Marker) -> Paint {
+    match marker {
+        Marker::Reuse => Paint::Keep,
+        Marker::Create | Marker::Change | Marker::DestroyThenCreate | Marker::CreateThenDestroy | Marker::Remove => {
+            Paint::Plain
+        }
+    }
+}
+
+fn traffic_paint(traffic: Traffic, plain: Paint) -> Paint {
+    match traffic {
+        Traffic::None | Traffic::NoGap | Traffic::Starts => plain,
+        Traffic::Stops | Traffic::GapUnfiltered => Paint::Alarm,
+    }
+}
+
+fn state_paint(state: State, plain: Paint) -> Paint {
+    match state {
+        State::None | State::Kept | State::New => plain,
+        State::Lost => Paint::Alarm,
+    }
+}
+
+fn is_load(action: &Action) -> bool {
+    matches!(action, Action::LoadProgram { .. })
+}
+
+fn loads(plan: &Plan) -> u64 {
+    number(plan, |step| is_load(&step.action))
+}
+
+fn number(plan: &Plan, holds: impl Fn(&Step) -> bool) -> u64 {
+    plan.steps.iter().filter(|step| holds(step)).count() as u64
+}
+
+fn footer(page: &mut Page, plan: &Plan, purpose: Purpose) {
+    page.line(Text::new(Paint::Heading, format!("plan: {}", Counts::of(plan.steps.iter().map(marker)).to_do())), 6);
+    if plan.is_empty() {
+        let why = match plan.mode {
+            Mode::Live => "the host matches",
+            Mode::Offline => "the manifest asks for nothing",
+        };
+        page.line(Text::new(Paint::Create, format!("nothing to do: {why}")), 2);
+        return;
+    }
+    page.line(risk(plan), 6);
+    if purpose == Purpose::DryRun && loads(plan) > 0 {
+        let programs = count(loads(plan), "program");
+        page.line(
+            Text::from("verifier: ").and(Paint::Alarm, "NOT RUN").and(Paint::Plain, format!(", {programs} to load")),
+            10,
+        );
+    }
+    if !plan.needs().is_empty() {
+        let flag = allow_flag(&plan.needs());
+        page.line(Text::from("consent: nothing is applied without ").and_whole(Paint::Alarm, flag), 9);
+    }
+}
+
+fn marker(step: &Step) -> Marker {
+    step.action.marker()
+}
+
+/// Writes the flag that gives these consents: `--allow gap,prune`.
+pub fn allow_flag(needs: &BTreeSet<Consent>) -> String {
+    let names: Vec<_> = needs.iter().map(Consent::to_string).collect();
+    format!("--allow {}", names.join(","))
+}
+
+fn risk(plan: &Plan) -> Text {
+    let gaps = number(plan, |step| step.traffic == Traffic::GapUnfiltered);
+    let stops = number(plan, |step| step.traffic == Traffic::Stops);
+    let losses = number(plan, |step| step.state == State::Lost);
+    let takeovers = number(plan, |step| step.needs == Some(Consent::Takeover));
+    let risks = [
+        (gaps, "traffic gap", "traffic gaps"),
+        (stops, "link stops", "links stop"),
+        (losses, "map loses its contents", "maps lose their contents"),
+        (takeovers, "hook taken over", "hooks taken over"),
+    ];
+    let found = risks.into_iter().filter(|(number, ..)| *number > 0);
+    let found = found.map(|(number, one, more)| format!("{number} {}", if number == 1 { one } else { more }));
+    let found: Vec<_> = found.collect();
+    match found.is_empty() {
+        true => "risk: none; no traffic gap, no contents lost".into(),
+        false => Text::from("risk: ").and(Paint::Alarm, found.join(", ")),
+    }
+}
+
+/// How many steps have each kind of marker.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Counts {
+    /// `+`
+    pub create: usize,
+    /// `~`
+    pub change: usize,
+    /// `-/+` and `+/-`
+    pub replace: usize,
+    /// `-`
+    pub remove: usize,
+    /// `=`
+    pub reuse: usize,
+}
+
+impl Counts {
+    /// Counts markers.
+    pub fn of(markers: impl Iterator<Item = Marker>) -> Self {
+        let mut counts = Self::default();
+        for marker in markers {
+            let count = match marker {
+                Marker::Create => &mut counts.create,
+                Marker::Change => &mut counts.change,
+                Marker::DestroyThenCreate | Marker::CreateThenDestroy => &mut counts.replace,
+                Marker::Remove => &mut counts.remove,
+                Marker::Reuse => &mut counts.reuse,
+            };
+            *count += 1;
+        }
+        counts
+    }
+
+    /// Writes what is to be done: `5 to create, 1 to change, 0 to remove, 3 reused`.
+    pub fn to_do(&self) -> String {
+        self.words(["to create", "to change", "to replace", "to remove"])
+    }
+
+    /// Writes what was done: `5 created, 1 changed, 0 removed, 3 reused`.
+    pub fn done(&self) -> String {
+        self.words(["created", "changed", "replaced", "removed"])
+    }
+
+    fn words(&self, [create, change, replace, remove]: [&str; 4]) -> String {
+        let replaced = if self.replace == 0 { String::new() } else { format!("{} {replace}, ", self.replace) };
+        let Self { create: created, change: changed, remove: removed, reuse, .. } = self;
+        format!("{created} {create}, {changed} {change}, {replaced}{removed} {remove}, {reuse} reused")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::samples;
+
+    const MANIFEST: ManifestText<'static> = ManifestText { name: "plan.toml", text: samples::MANIFEST };
+
+    fn draw(plan: &Plan, width: usize) -> String {
+        let style = Style { width, ascii: true, color: false };
+        let options = Options { style, purpose: Purpose::DryRun, manifest: Some(MANIFEST) };
+        let text = super::plan(plan, &options);
+        assert!(text.is_ascii());
+        for line in text.lines() {
+            assert!(line.len() <= width, "{line:?}");
+            assert_eq!(line.trim_end(), line);
+        }
+        text
+    }
+
+    #[test]
+    fn every_step_at_80_columns() {
+        insta::assert_snapshot!(draw(&samples::every_step(), 80));
+    }
+
+    #[test]
+    fn every_step_at_200_columns() {
+        insta::assert_snapshot!(draw(&samples::every_step(), 200));
+    }
+
+    #[test]
+    fn the_sample_has_everything() {
+        let steps = samples::every_step().steps;
+        let distinct = |of: fn(&Step) -> String| steps.iter().map(of).collect::<BTreeSet<_>>().len();
+        assert_eq!(distinct(|step| step.action.name().to_owned()), 18);
+        assert_eq!(distinct(|step| step.because.name().to_owned()), 17);
+        assert_eq!(distinct(|step| step.traffic.to_string()), 5);
+        assert_eq!(distinct(|step| step.state.to_string()), 4);
+        assert_eq!(steps.iter().filter_map(|step| step.needs).collect::<BTreeSet<_>>().len(), 4);
+        assert_eq!(distinct(|step| step.action.marker().to_string()), 6);
+    }
+
+    #[test]
+    fn a_first_plan_without_a_host() {
+        insta::assert_snapshot!(draw(&samples::offline(), 80), @r"
+        edge: offline: no kernel was asked, an empty host is assumed, verifier NOT RUN
+        pins in /sys/fs/bpf/edge, from plan.toml
+
+        +   directory /sys/fs/bpf/edge/maps  create; because an empty host is assumed
+        +   map.flows      create lru_hash, 4 B key, 8 B value, 1024 entries, pin
+                           /sys/fs/bpf/edge/maps/flows
+                           because an empty host is assumed; state: new; plan.toml:7
+        +   program.drop   load xdp `xdp_drop` of object.filter, uses
+                           map.filter:.rodata, map.flows, pin
+                           /sys/fs/bpf/edge/programs/drop
+                           because an empty host is assumed; verifier: NOT RUN;
+                           plan.toml:13
+        +   link.uplink    attach program.drop to xdp of lo (ifindex not known offline,
+                           generic), pin /sys/fs/bpf/edge/links/uplink
+                           because an empty host is assumed; traffic: starts;
+                           plan.toml:16
+        +   link.services  attach program.count to cgroup_inet_ingress of cgroup
+                           system.slice (id not known offline), pin
+                           /sys/fs/bpf/edge/links/services
+                           because an empty host is assumed; traffic: starts;
+                           plan.toml:16
+
+        plan: 5 to create, 0 to change, 0 to remove, 0 reused
+        risk: none; no traffic gap, no contents lost
+        verifier: NOT RUN, 1 program to load
+        ");
+    }
+
+    #[test]
+    fn nothing_to_do() {
+        insta::assert_snapshot!(draw(&samples::unchanged(), 80), @r"
+        edge: live dry run: reads only
+        pins in /sys/fs/bpf/edge, from plan.toml
+
+        =   map.flows     reuse id 27, lru_hash, 4 B key, 8 B value, 1024 entries
+                          because it is unchanged; state: kept; plan.toml:7
+        =   program.drop  reuse id 17, xdp `xdp_drop` of object.filter
+                          because it is unchanged; plan.toml:13
+        =   link.uplink   reuse id 51, program.drop on xdp of lo
+                          because it is unchanged; plan.toml:16
+
+        plan: 0 to create, 0 to change, 0 to remove, 3 reused
+        nothing to do: the host matches
+        ");
+        let nothing = samples::plan_of(Mode::Offline, Vec::new());
+        insta::assert_snapshot!(draw(&nothing, 80), @r"
+        edge: offline: no kernel was asked, an empty host is assumed
+        pins in /sys/fs/bpf/edge, from plan.toml
+
+        plan: 0 to create, 0 to change, 0 to remove, 0 reused
+        nothing to do: the manifest asks for nothing
+        ");
+    }
+
+    #[test]
+    fn an_apply_says_so_and_nothing_of_the_verifier() {
+        let options = Options { style: Style::default(), purpose: Purpose::Apply, manifest: None };
+        let text = super::plan(&samples::every_step(), &options);
+        assert!(text.starts_with("edge: apply\n"), "{text}");
+        assert!(!text.contains("verifier"), "{text}");
+    }
+
+    #[test]
+    fn colour_follows_the_marker() {
+        let style = Style { color: true, ..Style::default() };
+        let options = Options { style, purpose: Purpose::DryRun, manifest: Some(MANIFEST) };
+        let text = super::plan(&samples::every_step(), &options);
+        for line in
+            ["\x1b[32m+   map.events", "\x1b[35m+/- map.zones", "\x1b[33m~   link.uplink", "\x1b[31m-   map.old"]
+        {
+            assert!(text.contains(line), "{line:?}");
+        }
+        assert!(text.contains("\x1b[1;31mneeds --allow gap\x1b[0m"));
+        let bare = Options { style: Style::default(), ..options };
+        let without = text.split('\x1b').enumerate().map(|(i, part)| match i {
+            0 => part,
+            _ => part.split_once('m').map_or("", |(_, rest)| rest),
+        });
+        assert_eq!(without.collect::<String>(), super::plan(&samples::every_step(), &bare));
+    }
+}
