@@ -6,7 +6,7 @@ use crate::apply::verifier::Telling;
 use crate::desired::Span;
 use crate::elf;
 use crate::kinds::ProgramType;
-use crate::names::{MapName, NameError, ObjectName, PinPath, ProgramName};
+use crate::names::{Digest, MapName, NameError, ObjectName, PinPath, ProgramName};
 use crate::plan::Consent;
 use crate::spec::Difference;
 use miette::{LabeledSpan, NamedSource, Severity};
@@ -134,7 +134,17 @@ pub enum Kind {
         why: NameError,
     },
 
+    /// An argument of the command line is wrong.
+    Usage(String),
+
     // The object files.
+    /// An object file has other bytes than the manifest wants.
+    OtherBytes {
+        /// Its path.
+        path: String,
+        /// The digest of the file.
+        is: Digest,
+    },
     /// An object file cannot be read.
     UnreadableFile {
         /// Its path.
@@ -356,6 +366,21 @@ pub enum Kind {
         /// The verifier's whole log.
         log: String,
     },
+    /// No bpffs where the pins are to be, and we may not mount one.
+    NotMounted {
+        /// Where.
+        at: PinPath,
+    },
+    /// The host does not match what was just applied.
+    Unverified {
+        /// What still differs, as a plan would say it.
+        differs: Vec<String>,
+    },
+    /// Nothing is known of a deployment.
+    NoDeployment {
+        /// The folder of its pins.
+        pin_root: PinPath,
+    },
     /// Something has the pin that is not what we want there.
     PinTaken {
         /// The pin.
@@ -378,6 +403,8 @@ impl Kind {
             Self::UnknownKey { .. } => "manifest::unknown_key",
             Self::NotYet { .. } => "manifest::not_yet",
             Self::BadName { .. } => "manifest::bad_name",
+            Self::Usage(_) => "usage",
+            Self::OtherBytes { .. } => "object::other_bytes",
             Self::UnreadableFile { .. } => "object::unreadable",
             Self::Object { .. } => "object::invalid",
             Self::NoSuchMap { .. } => "object::no_such_map",
@@ -404,6 +431,9 @@ impl Kind {
             Self::NoInterface { .. } => "host::no_interface",
             Self::NoCgroup { .. } => "host::no_cgroup",
             Self::HookTaken { .. } => "host::hook_taken",
+            Self::NotMounted { .. } => "host::not_mounted",
+            Self::Unverified { .. } => "host::unverified",
+            Self::NoDeployment { .. } => "host::no_deployment",
             Self::Stale { .. } => "host::changed",
             Self::BtfRefused { .. } => "kernel::btf_refused",
             Self::ProgramRefused { .. } => "kernel::program_refused",
@@ -415,7 +445,8 @@ impl Kind {
     /// Returns what to do, where we know the way out.
     pub fn help(&self) -> Option<String> {
         match self {
-            Self::Syntax(_) | Self::BadName { .. } | Self::UnreadableFile { .. } => None,
+            Self::Syntax(_) | Self::BadName { .. } | Self::UnreadableFile { .. } | Self::Usage(_) => None,
+            Self::OtherBytes { is, .. } => Some(format!("if the file is the right one, write `sha256 = \"{is}\"`")),
             Self::UnknownKey { similar, .. } => similar.as_ref().map(|name| format!("did you mean `{name}`?")),
             Self::NotYet { .. } => Some("take it out, or wait for a version that has it".to_owned()),
             Self::Object { error, .. } => error.help.clone(),
@@ -454,6 +485,9 @@ impl Kind {
             Self::ForeignTemplate { .. } => Some("declare a map of the same shape, and name that one".to_owned()),
             Self::Kernel { hint, .. } => hint.clone(),
             Self::Cycle { .. } => None,
+            Self::NotMounted { at } => Some(format!("`mount -t bpf bpf {at}`, or run it without --no-mount")),
+            Self::Unverified { .. } => Some("something else changes the same things: run it again with --dry-run".to_owned()),
+            Self::NoDeployment { .. } => Some("a deployment is named as in its manifest, or by the manifest's path".to_owned()),
             Self::Stale { .. } => Some("nothing was done: run it again, and look at the new plan".to_owned()),
             Self::BtfRefused { log, .. } => last_line(log),
             Self::ProgramRefused { telling, .. } => (!telling.tail.is_empty())
@@ -480,14 +514,24 @@ impl Kind {
         }
     }
 
+    /// Returns the kernel's whole log, where there is one.
+    pub fn log(&self) -> Option<&str> {
+        match self {
+            Self::ProgramRefused { log, .. } | Self::BtfRefused { log, .. } if !log.is_empty() => Some(log),
+            _ => None,
+        }
+    }
+
     /// Returns the exit code that the kind means.
     pub fn exit(&self) -> Exit {
         match self {
+            Self::Usage(_) => Exit::Usage,
             Self::Syntax(_)
             | Self::UnknownKey { .. }
             | Self::NotYet { .. }
             | Self::BadName { .. }
             | Self::UnreadableFile { .. }
+            | Self::OtherBytes { .. }
             | Self::Object { .. }
             | Self::NoSuchMap { .. }
             | Self::NoSuchProgram { .. }
@@ -507,6 +551,7 @@ impl Kind {
             | Self::ForeignTemplate { .. } => Exit::Data,
             Self::Kernel { errno: libc::EPERM | libc::EACCES, .. } => Exit::Permission,
             Self::Cycle { .. } => Exit::Data,
+            Self::Unverified { .. } => Exit::Broken,
             Self::Stale { .. } => Exit::Retry,
             Self::BtfRefused { .. } => Exit::Failed,
             // The verifier says EACCES for a bad program; without a log, it is the caller who may not.
@@ -516,6 +561,8 @@ impl Kind {
             Self::ProgramRefused { .. } => Exit::Failed,
             Self::Kernel { .. }
             | Self::PinTaken { .. }
+            | Self::NotMounted { .. }
+            | Self::NoDeployment { .. }
             | Self::NoSuchPin { .. }
             | Self::NoSuchMapId { .. }
             | Self::MapChanged { .. }
@@ -530,7 +577,8 @@ impl Kind {
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Syntax(what) => f.write_str(what),
+            Self::Syntax(what) | Self::Usage(what) => f.write_str(what),
+            Self::OtherBytes { path, is } => write!(f, "`{path}` is not the file that the manifest wants: its sha256 is {is}"),
             Self::UnknownKey { key, .. } => write!(f, "unknown key `{key}`"),
             Self::NotYet { what } => write!(f, "{what} is not supported yet"),
             Self::BadName { text, why } => write!(f, "`{}` is not a name: {why}", text.escape_debug()),
@@ -590,6 +638,11 @@ impl fmt::Display for Kind {
             Self::NoInterface { name } => write!(f, "there is no interface `{name}`"),
             Self::NoCgroup { path } => write!(f, "there is no cgroup `{path}`"),
             Self::HookTaken { hook, by } => write!(f, "the hook {hook} has a program already: {by}"),
+            Self::NotMounted { at } => write!(f, "there is no bpffs at `{at}`"),
+            Self::Unverified { differs } => {
+                write!(f, "everything was applied, and still the host differs: {}", differs.join("; "))
+            }
+            Self::NoDeployment { pin_root } => write!(f, "there is no deployment at `{pin_root}`"),
             Self::Stale { what } => write!(f, "the host changed since the plan was made: {what}"),
             Self::BtfRefused { object, why, .. } => {
                 write!(f, "the kernel refuses the BTF of object.{object}: {why}")

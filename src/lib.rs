@@ -13,12 +13,14 @@
 
 pub mod apply;
 pub mod btf;
+pub mod cli;
 pub mod desired;
 pub mod diag;
 pub mod elf;
 pub mod insn;
 pub mod kernel;
 pub mod kinds;
+pub mod load;
 pub mod manifest;
 pub mod names;
 pub mod observed;

@@ -1,5 +1,6 @@
 //! What is: plain data, read from the kernel and bpffs. How it is read is `kernel::observe`.
 
+use crate::desired::{Desired, Hook, MapSource};
 use crate::kernel::{Interface, LinkInfo, MapInfo, ProgramInfo};
 use crate::names::{Digest, PinPath};
 use crate::record::Record;
@@ -61,6 +62,8 @@ pub struct ObservedProgram {
 /// What observe has to look for.
 #[derive(Debug, Clone, Default)]
 pub struct Wanted {
+    /// The folder that should be a bpffs.
+    pub bpffs: Option<PinPath>,
     /// Pins.
     pub pins: BTreeSet<PinPath>,
     /// Folders.
@@ -71,6 +74,67 @@ pub struct Wanted {
     pub interfaces: BTreeSet<String>,
     /// Cgroups by path.
     pub cgroups: BTreeSet<String>,
+    /// The pin of the record; whatever it names is looked for as well.
+    pub record: Option<PinPath>,
+}
+
+impl Wanted {
+    /// Returns what a plan for `desired` must know.
+    pub fn of(desired: &Desired) -> Self {
+        let mut wanted = Self {
+            bpffs: Some(desired.bpffs.clone()),
+            record: Some(desired.pin_root.join("record")),
+            ..Self::default()
+        };
+        wanted.pins.extend(desired.maps.values().filter_map(|map| map.pin().cloned()));
+        wanted.pins.extend(desired.programs.values().map(|program| program.pin.clone()));
+        wanted.pins.extend(desired.links.values().map(|link| link.pin.clone()));
+        wanted.add_folders(&desired.bpffs);
+        wanted.map_ids.extend(desired.maps.values().filter_map(|map| match map.source {
+            MapSource::Id(id) => Some(id),
+            MapSource::Defined(_) | MapSource::Pinned(_) => None,
+        }));
+        for link in desired.links.values() {
+            match &link.hook {
+                Hook::Xdp { interface, .. } | Hook::Tc { interface, .. } => {
+                    wanted.interfaces.insert(interface.clone());
+                }
+                Hook::Cgroup { path, .. } => {
+                    wanted.cgroups.insert(path.clone());
+                }
+            }
+        }
+        wanted
+    }
+
+    /// Returns what is to be known of a deployment of which only the folder is.
+    pub fn recorded(pin_root: &PinPath) -> Self {
+        Self { record: Some(pin_root.join("record")), ..Self::default() }
+    }
+
+    /// Returns what a record names beyond what is wanted already, with the folders of its pins below `pin_root`.
+    pub fn of_record(record: &Record, pin_root: &PinPath) -> Self {
+        let pins = record.maps.values().map(|map| &map.pin);
+        let pins = pins.chain(record.programs.values().map(|program| &program.pin));
+        let pins = pins.chain(record.links.values().map(|link| &link.pin));
+        let pins = pins.filter_map(|pin| PinPath::new(pin).ok()).collect();
+        let directories = record.directories.iter().filter_map(|path| PinPath::new(path).ok()).collect();
+        let mut wanted = Self { pins, directories, ..Self::default() };
+        wanted.add_folders(pin_root);
+        wanted.directories.insert(pin_root.clone());
+        wanted
+    }
+
+    /// Adds the folders that hold the pins, from `top` (not included) downwards.
+    fn add_folders(&mut self, top: &PinPath) {
+        for pin in &self.pins {
+            let mut folder = pin.parent();
+            while let Some(path) = folder.filter(|path| path.is_below(top) && path != top) {
+                folder = path.parent();
+                self.directories.insert(path);
+            }
+        }
+    }
 }
 
 impl Observed {

@@ -54,6 +54,10 @@ impl Linux {
 impl Kernel for Linux {
     type Fd = Object;
 
+    fn uptime(&self) -> u64 {
+        sys::boot_time()
+    }
+
     fn host(&self) -> io::Result<Host> {
         Ok(Host { possible_cpus: possible_cpus()?, page_size: sys::page_size()? })
     }
@@ -64,6 +68,14 @@ impl Kernel for Linux {
 
     fn mount_bpffs(&mut self, at: &PinPath) -> io::Result<()> {
         sys::mount_bpffs(&c_path(at)?)
+    }
+
+    fn unmount_bpffs(&mut self, at: &PinPath) -> io::Result<()> {
+        sys::unmount(&c_path(at)?)
+    }
+
+    fn number(&self, fd: &Self::Fd) -> i32 {
+        fd.as_fd().as_raw_fd()
     }
 
     fn list(&self, directory: &PinPath) -> io::Result<Vec<String>> {

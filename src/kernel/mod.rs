@@ -6,6 +6,8 @@
 pub mod fake;
 pub mod linux;
 mod netlink;
+pub mod observe;
+pub mod shown;
 mod sys;
 
 use crate::insn::{FuncRecord, Insn, LineRecord};
@@ -219,6 +221,8 @@ pub trait Kernel {
     /// An open map, program, link, BTF or cgroup, closed when dropped.
     type Fd: fmt::Debug;
 
+    /// Nanoseconds since boot, as load times count them.
+    fn uptime(&self) -> u64;
     /// Tells what decides the shape of maps.
     fn host(&self) -> io::Result<Host>;
 
@@ -226,6 +230,8 @@ pub trait Kernel {
     fn is_bpffs(&self, path: &PinPath) -> io::Result<bool>;
     /// Mounts a bpffs on the folder.
     fn mount_bpffs(&mut self, at: &PinPath) -> io::Result<()>;
+    /// Takes a mount away again.
+    fn unmount_bpffs(&mut self, at: &PinPath) -> io::Result<()>;
     /// Lists the names in a folder, sorted; `NotFound` when there is none, `NotADirectory` for a pin.
     fn list(&self, directory: &PinPath) -> io::Result<Vec<String>>;
     /// Makes one folder.
@@ -236,6 +242,9 @@ pub trait Kernel {
     fn unpin(&mut self, path: &PinPath) -> io::Result<()>;
     /// Renames a pin over another name, atomically.
     fn rename(&mut self, from: &PinPath, to: &PinPath) -> io::Result<()>;
+
+    /// Returns the number that stands for a descriptor in an instruction.
+    fn number(&self, fd: &Self::Fd) -> i32;
 
     /// Opens a pin and tells what it is (`BPF_OBJ_GET`); `NotFound` when there is none.
     fn open_pin(&self, path: &PinPath) -> io::Result<(ObjectKind, Self::Fd)>;

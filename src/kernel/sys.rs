@@ -616,6 +616,21 @@ pub fn mount_bpffs(at: &CStr) -> io::Result<()> {
     if ret != 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
+/// Returns the nanoseconds since boot.
+pub fn boot_time() -> u64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the structure lives until here; the clock exists since Linux 2.6.39.
+    unsafe { libc::clock_gettime(libc::CLOCK_BOOTTIME, &raw mut time) };
+    time.tv_sec.unsigned_abs() * 1_000_000_000 + time.tv_nsec.unsigned_abs()
+}
+
+/// Takes a mount away.
+pub fn unmount(at: &CStr) -> io::Result<()> {
+    // SAFETY: the text ends with a NUL and lives until here.
+    let ret = unsafe { libc::umount2(at.as_ptr(), libc::UMOUNT_NOFOLLOW) };
+    if ret != 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
 /// Lifts the limit of locked memory, against which kernels before 5.11 count maps and programs.
 pub fn raise_memlock() -> io::Result<()> {
     let limit = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: libc::RLIM_INFINITY };

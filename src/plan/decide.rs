@@ -14,7 +14,7 @@ use crate::kernel::{HookInfo, LinkInfo, XdpMode};
 use crate::names::{Address, Digest, LinkName, MapName, PinPath, ProgramName};
 use crate::observed::{Observed, ObservedMap, ObservedProgram, Pinned};
 use crate::record::{Record, RecordedLink, RecordedMap, RecordedObject, RecordedProgram};
-use crate::spec::{Compare, Difference, MapSpec, differences};
+use crate::spec::{Compare, Difference, differences};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 

@@ -58,7 +58,12 @@ impl fmt::Display for Action {
                 write!(f, "replace program id {old_program} by program.{} in place, on ", link.program)?;
                 write!(f, "{}, link id {id}", link.hook)
             }
-            Self::Reattach { link, id, hook } => write!(f, "detach id {id}, then attach {}", Attached(link, hook)),
+            Self::Reattach { link, id, hook, overlap: true } => {
+                write!(f, "attach {}, then detach id {id}", Attached(link, hook))
+            }
+            Self::Reattach { link, id, hook, overlap: false } => {
+                write!(f, "detach id {id}, then attach {}", Attached(link, hook))
+            }
             Self::Detach { pin, id, hook, .. } => write!(f, "detach id {id} from {hook}, unpin {pin}"),
             Self::RemoveProgram { pin, id, .. } | Self::RemoveMap { pin, id, .. } => {
                 write!(f, "remove id {id}, unpin {pin}")
@@ -75,11 +80,8 @@ fn reuse_map(f: &mut fmt::Formatter<'_>, map: &DesiredMap, id: u32, ours: bool) 
     write!(f, "{} id {id}", if ours { "reuse" } else { "use" })?;
     match &map.source {
         MapSource::Defined(MapDefinition { spec, .. }) => write!(f, ", {spec}"),
-        MapSource::Pinned(pin, spec) => {
-            spec.iter().try_for_each(|spec| write!(f, ", {spec}"))?;
-            write!(f, ", found at {pin}")
-        }
-        MapSource::Id(_, spec) => spec.iter().try_for_each(|spec| write!(f, ", {spec}")),
+        MapSource::Pinned(pin) => write!(f, ", found at {pin}"),
+        MapSource::Id(_) => Ok(()),
     }
 }
 
@@ -87,8 +89,7 @@ fn create_map(f: &mut fmt::Formatter<'_>, map: &DesiredMap, replaces: Option<u32
     f.write_str("create")?;
     match &map.source {
         MapSource::Defined(MapDefinition { pin, spec, .. }) => write!(f, " {spec}, pin {pin}")?,
-        MapSource::Pinned(pin, _) => write!(f, ", pin {pin}")?,
-        MapSource::Id(..) => {}
+        MapSource::Pinned(_) | MapSource::Id(_) => {}
     }
     replaces.iter().try_for_each(|id| write!(f, ", in place of id {id}"))
 }

@@ -170,8 +170,8 @@ impl<'a> Details<'a> {
     fn of_map(map: &'a DesiredMap) -> Self {
         let (pin, spec) = match &map.source {
             MapSource::Defined(definition) => (Some(&definition.pin), Some(&definition.spec)),
-            MapSource::Pinned(pin, spec) => (Some(pin), spec.as_ref()),
-            MapSource::Id(_, spec) => (None, spec.as_ref()),
+            MapSource::Pinned(pin) => (Some(pin), None),
+            MapSource::Id(_) => (None, None),
         };
         Self { pin, map: spec.map(MapJson::of), ..Self::default() }
     }

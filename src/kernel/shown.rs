@@ -1,0 +1,104 @@
+//! Reads what a deployment has, for `show`.
+
+use super::Kernel;
+use crate::diag::{Kind, Problem, Problems};
+use crate::kinds::MapType;
+use crate::names::{DeploymentName, PinPath};
+use crate::observed::{Observed, ObservedMap, Pinned};
+use crate::record::Record;
+use crate::report::show::{Shown, ShownLink, ShownMap, ShownProgram};
+
+/// Looks at everything that the record names. What is gone is shown as gone.
+pub fn shown<K: Kernel>(
+    kernel: &K,
+    pin_root: &PinPath,
+    record: &Record,
+    observed: &Observed,
+) -> Result<Shown, Problems> {
+    let deployment = DeploymentName::new(&record.deployment)
+        .map_err(|why| Problem::new(Kind::BadName { text: record.deployment.clone(), why }))?;
+    let pinned = |pin: &str| PinPath::new(pin).ok().and_then(|path| observed.pins.get(&path));
+    let maps = record.maps.iter().map(|(name, map)| {
+        let found = match pinned(&map.pin) {
+            Some(Pinned::Map(found)) => Some(found),
+            Some(Pinned::Program(_) | Pinned::Link(_)) | None => None,
+        };
+        ShownMap {
+            name: name.clone(),
+            id: found.map(|found| found.info.id),
+            r#type: found.map_or(MapType::UNSPEC, |found| found.info.map_type),
+            key_size: found.map_or(0, |found| found.info.key_size),
+            value_size: found.map_or(0, |found| found.info.value_size),
+            max_entries: found.map_or(0, |found| found.info.max_entries),
+            entries: found.and_then(|found| count(kernel, &map.pin, found)),
+            pin: PinPath::new(&map.pin).ok(),
+            ours: map.created,
+        }
+    });
+    let programs = record.programs.iter().filter_map(|(name, program)| {
+        let found = match pinned(&program.pin) {
+            Some(Pinned::Program(found)) => Some(&found.info),
+            Some(Pinned::Map(_) | Pinned::Link(_)) | None => None,
+        };
+        Some(ShownProgram {
+            name: name.clone(),
+            id: found.map(|info| info.id),
+            tag: found.map_or_else(String::new, |info| info.tag.iter().map(|byte| format!("{byte:02x}")).collect()),
+            r#type: found.map_or(crate::kinds::ProgramType::UNSPEC, |info| info.program_type),
+            pin: PinPath::new(&program.pin).ok()?,
+            load_time: found.map_or(0, |info| info.load_time),
+        })
+    });
+    let links = record.links.iter().filter_map(|(name, link)| {
+        let found = match pinned(&link.pin) {
+            Some(Pinned::Link(found)) => Some(found),
+            Some(Pinned::Map(_) | Pinned::Program(_)) | None => None,
+        };
+        Some(ShownLink {
+            name: name.clone(),
+            id: found.map(|info| info.id),
+            hook: link.hook.clone(),
+            program_id: found.map(|info| info.program_id),
+            pin: PinPath::new(&link.pin).ok()?,
+        })
+    });
+    Ok(Shown {
+        deployment,
+        pin_root: pin_root.clone(),
+        manifest: (!record.manifest.is_empty()).then(|| record.manifest.clone()),
+        now: kernel.uptime(),
+        maps: maps.collect(),
+        programs: programs.collect(),
+        links: links.collect(),
+    })
+}
+
+/// Counts the entries of a map of which some slots can be empty; nothing for arrays, where all are always there.
+fn count<K: Kernel>(kernel: &K, pin: &str, map: &ObservedMap) -> Option<u64> {
+    const COUNTABLE: &[MapType] = &[
+        MapType::HASH,
+        MapType::PERCPU_HASH,
+        MapType::LRU_HASH,
+        MapType::LRU_PERCPU_HASH,
+        MapType::LPM_TRIE,
+        MapType::HASH_OF_MAPS,
+        MapType::SOCKHASH,
+        MapType::DEVMAP_HASH,
+    ];
+    if !COUNTABLE.contains(&map.info.map_type) {
+        return None;
+    }
+    let (_, fd) = kernel.open_pin(&PinPath::new(pin).ok()?).ok()?;
+    let key_size = map.info.key_size as usize;
+    let mut key: Option<Vec<u8>> = None;
+    let mut entries = 0;
+    // A map under traffic may lead in circles: it cannot have more entries than fit.
+    while entries < u64::from(map.info.max_entries) {
+        key = kernel.next_key(&fd, key.as_deref(), key_size).ok()?;
+        if key.is_none() {
+            break;
+        }
+        entries += 1;
+    }
+    Some(entries)
+}

@@ -1,0 +1,116 @@
+//! Reads the manifest, its variables and its objects from files: the only place that does.
+//!
+//! Every file is opened once, and its digest is of the very bytes that everything else is made from.
+
+use crate::desired::ObjectFile;
+use crate::diag::{Kind, Problem, Problems};
+use crate::elf;
+use crate::manifest::Manifest;
+use crate::names::{Digest, ObjectName};
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+use std::sync::Arc;
+
+/// The largest file that is read: the kernel takes no program of even a tenth of it.
+const LARGEST: u64 = 256 << 20;
+
+/// Reads a whole regular file, or says why not.
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let file = File::open(path)?;
+    let kind = file.metadata()?;
+    if !kind.is_file() {
+        return Err(io::Error::other("not a regular file"));
+    }
+    let mut bytes = Vec::new();
+    file.take(LARGEST + 1).read_to_end(&mut bytes)?;
+    match bytes.len() as u64 > LARGEST {
+        true => Err(io::Error::other("larger than 256 MiB")),
+        false => Ok(bytes),
+    }
+}
+
+/// Reads a text file: a manifest or a file of variables.
+pub fn text(path: &Path) -> Result<String, Problems> {
+    let unreadable = |why: String| Problem::new(Kind::UnreadableFile { path: path.display().to_string(), why });
+    let bytes = read(path).map_err(|error| unreadable(error.to_string()))?;
+    String::from_utf8(bytes).map_err(|_| unreadable("it is not UTF-8 text".to_owned()).into())
+}
+
+/// Reads an object file.
+pub fn object(path: &Path) -> Result<(Vec<u8>, elf::Object), Problems> {
+    let shown = path.display().to_string();
+    let bytes = read(path)
+        .map_err(|error| Problem::new(Kind::UnreadableFile { path: shown.clone(), why: error.to_string() }))?;
+    let parsed = elf::parse(&bytes).map_err(|errors| of_object(&shown, errors, Problem::new))?;
+    Ok((bytes, parsed))
+}
+
+/// Reads every object of a manifest; paths are relative to `folder`.
+pub fn objects(manifest: &Manifest, folder: &Path) -> Result<BTreeMap<ObjectName, ObjectFile>, Problems> {
+    let mut problems = Problems::default();
+    let mut files = BTreeMap::new();
+    for (name, table) in &manifest.objects {
+        let path = &table.path;
+        let at = |kind: Kind| Problem::at(kind, path.span.clone(), "this file");
+        let bytes = match read(&folder.join(&path.value)) {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                problems.push(at(Kind::UnreadableFile { path: path.value.clone(), why: error.to_string() }));
+                continue;
+            }
+        };
+        let is = Digest::of(&bytes);
+        if let Some(wanted) = table.sha256.as_ref().filter(|wanted| wanted.value != is) {
+            let kind = Kind::OtherBytes { path: path.value.clone(), is };
+            problems.push(Problem::at(kind, wanted.span.clone(), "the digest that the manifest wants"));
+            continue;
+        }
+        match elf::parse(&bytes) {
+            Ok(object) => {
+                let file = ObjectFile { path: path.value.clone(), bytes: bytes.into(), object: Arc::new(object) };
+                files.insert(name.clone(), file);
+            }
+            Err(errors) => problems.0.extend(of_object(&path.value, errors, at).0),
+        }
+    }
+    problems.or(files)
+}
+
+fn of_object(path: &str, errors: Vec<elf::Error>, problem: impl Fn(Kind) -> Problem) -> Problems {
+    Problems(errors.into_iter().map(|error| problem(Kind::Object { path: path.to_owned(), error })).collect())
+}
+
+/// Reads `--var NAME=VALUE` and `--var-file FILE`; the later one of two that set the same variable counts.
+pub fn variables(files: &[std::path::PathBuf], given: &[String]) -> Result<BTreeMap<String, String>, Problems> {
+    let mut all = BTreeMap::new();
+    for path in files {
+        let table: toml::Table = text(path)?
+            .parse()
+            .map_err(|error: toml::de::Error| Problem::new(Kind::Syntax(format!("{}: {}", path.display(), error.message()))))?;
+        for (name, value) in table {
+            let value = match value {
+                toml::Value::String(text) => text,
+                toml::Value::Integer(number) => number.to_string(),
+                toml::Value::Float(number) => number.to_string(),
+                toml::Value::Boolean(truth) => truth.to_string(),
+                toml::Value::Datetime(_) | toml::Value::Array(_) | toml::Value::Table(_) => {
+                    let what = format!("{}: `{name}` must be a string, a number or a boolean", path.display());
+                    return Err(Problem::new(Kind::Syntax(what)).into());
+                }
+            };
+            all.insert(name, value);
+        }
+    }
+    for pair in given {
+        match pair.split_once('=') {
+            Some((name, value)) => all.insert(name.to_owned(), value.to_owned()),
+            None => {
+                let what = format!("--var takes NAME=VALUE, and `{pair}` has no `=`");
+                return Err(Problem::new(Kind::Usage(what)).into());
+            }
+        };
+    }
+    Ok(all)
+}
