@@ -313,7 +313,7 @@ impl fmt::Display for Traffic {
             Self::NoGap => "no gap",
             Self::Starts => "starts",
             Self::Stops => "STOPS",
-            Self::GapUnfiltered => "GAP, packets pass UNFILTERED for a moment",
+            Self::GapUnfiltered => "GAP, UNFILTERED for a moment",
         })
     }
 }
