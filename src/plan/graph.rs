@@ -489,6 +489,40 @@ mod tests {
         assert_eq!((nodes.len(), nodes[0], nodes[1]), (100_001, 0, 100_000));
     }
 
+    /// The order alone would not show a missing edge: most ties fall the right way by themselves.
+    #[test]
+    fn every_edge_of_a_deployment_is_there() {
+        let graph = of(&samples::desired());
+        let nodes: BTreeMap<_, _> = graph.numbers.iter().map(|(node, number)| (number, node)).collect();
+        let edges = graph.edges.iter().map(|(before, after)| (nodes[before], nodes[after]));
+        let edges: BTreeSet<_> = edges.filter(|(before, _)| !matches!(before, Node::Directory(_))).collect();
+        let text: Vec<_> = edges.iter().map(|(before, after)| format!("{before} -> {after}")).collect();
+        insta::assert_snapshot!(text.join("\n"), @r"
+        map.calls -> program.drop
+        map.calls -> program.next
+        map.calls -> slots of map.calls
+        map.deny -> program.next
+        map.filter:.bss -> program.drop
+        map.filter:.data -> contents of map.filter:.data
+        map.filter:.data -> program.next
+        map.filter:.rodata -> contents of map.filter:.rodata
+        map.filter:.rodata -> program.drop
+        map.flows -> program.drop
+        map.tenants -> program.next
+        map.tenants -> slots of map.tenants
+        map.zones -> map.tenants
+        map.zones -> slots of map.tenants
+        contents of map.filter:.data -> program.next
+        contents of map.filter:.data -> link.uplink
+        contents of map.filter:.rodata -> program.drop
+        contents of map.filter:.rodata -> link.uplink
+        program.drop -> link.uplink
+        program.next -> slots of map.calls
+        slots of map.calls -> link.uplink
+        slots of map.tenants -> link.uplink
+        ");
+    }
+
     #[test]
     fn a_deployment_is_ready_before_it_is_live() {
         let order = of(&samples::desired()).order().unwrap();
