@@ -389,7 +389,9 @@ mod tests {
         {
             assert!(text.contains(line), "{line:?}");
         }
-        assert!(text.contains("\x1b[1;31mneeds --allow gap\x1b[0m"));
+        for alarm in ["traffic: GAP, UNFILTERED for a moment", "traffic: STOPS", "state: LOST", "needs --allow gap"] {
+            assert!(text.contains(&format!("\x1b[1;31m{alarm}\x1b[0m")), "{alarm:?}");
+        }
         let bare = Options { style: Style::default(), ..options };
         let without = text.split('\x1b').enumerate().map(|(i, part)| match i {
             0 => part,
