@@ -2,7 +2,7 @@
 //!
 //! One place for them, so that a plan, an outcome and a message say the same thing in the same words.
 
-use super::{Action, Because, Marker, ResolvedHook, State, Traffic};
+use super::{Action, Because, Marker, Mode, ResolvedHook, State, Traffic};
 use crate::desired::{DesiredLink, DesiredMap, DesiredProgram, Hook, MapDefinition, MapSource, SlotSource};
 use crate::elf::{DataKind, ProgramKind};
 use crate::kernel::XdpMode;
@@ -275,13 +275,22 @@ impl Because {
     }
 }
 
-/// The reason as it stands behind the word "because".
+impl Because {
+    /// Writes the reason as it stands behind the word "because"; offline nobody knows what is on the host.
+    pub fn words(&self, mode: Mode) -> String {
+        match (mode, self) {
+            (Mode::Offline, Self::Missing) => "an empty host is assumed".to_owned(),
+            (Mode::Live | Mode::Offline, because) => because.to_string(),
+        }
+    }
+}
+
 impl fmt::Display for Because {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Missing => f.write_str("it is not on the host"),
             Self::Unchanged => f.write_str("it is unchanged"),
-            Self::Foreign => f.write_str("it fits; somebody else owns it"),
+            Self::Foreign => f.write_str("it fits, and somebody else owns it"),
             Self::CodeChanged => f.write_str("its code changed"),
             Self::MapNew(map) => write!(f, "map.{map} is new"),
             Self::MapOther(map) => write!(f, "it runs with another map than the pinned map.{map}"),
@@ -314,7 +323,7 @@ impl fmt::Display for Traffic {
             Self::NoGap => "no gap",
             Self::Starts => "starts",
             Self::Stops => "STOPS",
-            Self::GapUnfiltered => "GAP, packets pass UNFILTERED for a moment",
+            Self::GapUnfiltered => "GAP, UNFILTERED for a moment",
         })
     }
 }

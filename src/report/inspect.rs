@@ -479,9 +479,7 @@ mod tests {
           xdp_drop  xdp      xdp      xdp          7      1            -
             flows
           tail      xdp      xdp      xdp          0      -            only by name
-            -
           handler   socket1  unknown  -            -      -            -
-            -
 
         cannot be linked
           handler: a call of a function that is not there, in section `socket1`, symbol

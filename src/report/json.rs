@@ -48,7 +48,7 @@ pub fn plan(plan: &Plan, manifest: Option<ManifestText<'_>>) -> String {
         counts: Counts::of(plan.steps.iter().map(|step| step.action.marker())),
         needs: plan.needs(),
         objects: plan.objects.iter().map(|(name, facts)| (name, object(facts))).collect(),
-        steps: plan.steps.iter().map(|step| StepJson::of(step, lines.as_ref())).collect(),
+        steps: plan.steps.iter().map(|step| StepJson::of(step, plan.mode, lines.as_ref())).collect(),
     })
 }
 
@@ -94,14 +94,14 @@ struct StepJson<'a> {
 }
 
 impl<'a> StepJson<'a> {
-    fn of(step: &'a Step, lines: Option<&Lines<'_>>) -> Self {
+    fn of(step: &'a Step, mode: Mode, lines: Option<&Lines<'_>>) -> Self {
         Self {
             marker: step.action.marker(),
             address: step.action.address(),
             action: step.action.name(),
             what: step.action.to_string(),
             details: Details::of(&step.action),
-            because: BecauseJson::of(&step.because),
+            because: BecauseJson::of(&step.because, mode),
             traffic: step.traffic,
             state: step.state,
             verifier: matches!(step.action, Action::LoadProgram { .. }).then_some("not run"),
@@ -306,7 +306,7 @@ struct BecauseJson<'a> {
 }
 
 impl<'a> BecauseJson<'a> {
-    fn of(because: &'a Because) -> Self {
+    fn of(because: &'a Because, mode: Mode) -> Self {
         let (address, differences, id): (_, &[_], _) = match because {
             Because::MapNew(map) | Because::MapOther(map) => (Some(Address::Map(map.clone())), &[], None),
             Because::SlotNew(address) => (Some(address.clone()), &[], None),
@@ -325,7 +325,7 @@ impl<'a> BecauseJson<'a> {
             | Because::PlanChanges
             | Because::NeededBelow => (None, &[], None),
         };
-        Self { kind: because.name(), words: because.to_string(), address, differences, id }
+        Self { kind: because.name(), words: because.words(mode), address, differences, id }
     }
 }
 

@@ -239,7 +239,6 @@ mod tests {
           flows  27    lru_hash  4 B  8 B    1200 of 65536  this deployment
             /sys/fs/bpf/edge/maps/flows
           deny   1337  lru_hash  4 B  8 B    65536          somebody else
-            -
 
         1 program
           PROGRAM  ID  TYPE  TAG               LOADED

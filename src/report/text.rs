@@ -3,7 +3,7 @@
 use super::layout::{Page, Paint, Style, Text, address_width};
 use super::place::{Lines, ManifestText};
 use crate::plan::words::count;
-use crate::plan::{Action, Because, Consent, Marker, Mode, Plan, State, Step, Traffic};
+use crate::plan::{Action, Consent, Marker, Mode, Plan, State, Step, Traffic};
 use std::collections::BTreeSet;
 
 /// What the plan is written for.
@@ -110,7 +110,7 @@ impl<'a> Writer<'a> {
 
     fn details(&self, step: &Step) -> Text {
         let plain = rest_paint(step.action.marker());
-        let mut text = Text::new(plain, format!("because {}", self.because(&step.because)));
+        let mut text = Text::new(plain, format!("because {}", step.because.words(self.mode)));
         let mut add = |paint, part: String| {
             text = std::mem::take(&mut text).and(plain, "; ").and_whole(paint, part);
         };
@@ -130,13 +130,6 @@ impl<'a> Writer<'a> {
             add(plain, format!("{name}:{}", lines.place(span).line));
         }
         text
-    }
-
-    fn because(&self, because: &Because) -> String {
-        match (self.mode, because) {
-            (Mode::Offline, Because::Missing) => "an empty host is assumed".to_owned(),
-            (Mode::Live | Mode::Offline, because) => because.to_string(),
-        }
     }
 }
 
@@ -224,9 +217,10 @@ fn risk(plan: &Plan) -> Text {
     let found = risks.into_iter().filter(|(number, ..)| *number > 0);
     let found = found.map(|(number, one, more)| format!("{number} {}", if number == 1 { one } else { more }));
     let found: Vec<_> = found.collect();
-    match found.is_empty() {
-        true => "risk: none; no traffic gap, no contents lost".into(),
-        false => Text::from("risk: ").and(Paint::Alarm, found.join(", ")),
+    match (found.is_empty(), plan.mode) {
+        (true, Mode::Live) => "risk: none; no traffic gap, no contents lost".into(),
+        (true, Mode::Offline) => "risk: not known without the host".into(),
+        (false, Mode::Live | Mode::Offline) => Text::from("risk: ").and(Paint::Alarm, found.join(", ")),
     }
 }
 
@@ -346,7 +340,7 @@ mod tests {
                            plan.toml:16
 
         plan: 5 to create, 0 to change, 0 to remove, 0 reused
-        risk: none; no traffic gap, no contents lost
+        risk: not known without the host
         verifier: NOT RUN, 1 program to load
         ");
     }
@@ -395,7 +389,9 @@ mod tests {
         {
             assert!(text.contains(line), "{line:?}");
         }
-        assert!(text.contains("\x1b[1;31mneeds --allow gap\x1b[0m"));
+        for alarm in ["traffic: GAP, UNFILTERED for a moment", "traffic: STOPS", "state: LOST", "needs --allow gap"] {
+            assert!(text.contains(&format!("\x1b[1;31m{alarm}\x1b[0m")), "{alarm:?}");
+        }
         let bare = Options { style: Style::default(), ..options };
         let without = text.split('\x1b').enumerate().map(|(i, part)| match i {
             0 => part,
