@@ -187,6 +187,20 @@ kernel_enum!(
     }
 );
 
+/// The mode of an XDP program on an interface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum XdpMode {
+    /// The driver's where it has one, else the generic one.
+    Auto,
+    /// In the driver.
+    Native,
+    /// In the network stack, for any interface.
+    Generic,
+    /// In the network card.
+    Offload,
+}
+
 impl MapType {
     /// Returns whether the kernel takes BTF types for keys and values of such a map.
     ///

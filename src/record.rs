@@ -2,7 +2,7 @@
 //!
 //! It is a hint for ownership and provenance; the truth is always read from the kernel.
 
-use crate::kernel::XdpMode;
+use crate::kinds::XdpMode;
 use crate::names::Digest;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

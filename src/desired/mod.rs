@@ -9,7 +9,7 @@ pub use resolve::{ObjectFile, resolve};
 
 use crate::elf::{DataKind, ProgramKind};
 use crate::insn::Code;
-use crate::kernel::XdpMode;
+use crate::kinds::XdpMode;
 use crate::kinds::AttachType;
 use crate::names::{DeploymentName, Digest, LinkName, MapName, ObjectName, PinPath, ProgramName};
 use crate::spec::MapSpec;

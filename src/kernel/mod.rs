@@ -11,8 +11,10 @@ pub mod shown;
 mod sys;
 
 use crate::insn::{FuncRecord, Insn, LineRecord};
+pub use crate::kinds::XdpMode;
 use crate::kinds::{AttachType, MapType, ProgramType};
 use crate::names::PinPath;
+pub use crate::observed::{HookInfo, Interface, LinkInfo, MapInfo, ProgramInfo};
 use crate::spec::Host;
 use std::fmt;
 use std::io;
@@ -37,112 +39,6 @@ impl fmt::Display for ObjectKind {
             Self::Link => "link",
         })
     }
-}
-
-/// `struct bpf_map_info`
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[allow(missing_docs, reason = "the kernel's own names")]
-pub struct MapInfo {
-    pub id: u32,
-    pub map_type: MapType,
-    pub key_size: u32,
-    pub value_size: u32,
-    pub max_entries: u32,
-    pub flags: u32,
-    pub map_extra: u64,
-    pub name: String,
-    /// 0 for a map without BTF.
-    pub btf_id: u32,
-    pub key_type_id: u32,
-    pub value_type_id: u32,
-}
-
-/// `struct bpf_prog_info`, as far as it identifies a program.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[allow(missing_docs, reason = "the kernel's own names")]
-pub struct ProgramInfo {
-    pub id: u32,
-    pub program_type: ProgramType,
-    pub tag: [u8; 8],
-    /// At most 15 bytes.
-    pub name: String,
-    /// By first use in the program.
-    pub map_ids: Vec<u32>,
-    /// 0 for a program without BTF.
-    pub btf_id: u32,
-    /// Nanoseconds since boot.
-    pub load_time: u64,
-}
-
-/// `struct bpf_link_info`: what is attached, and where.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LinkInfo {
-    /// Id of the link.
-    pub id: u32,
-    /// Id of the program that it runs.
-    pub program_id: u32,
-    /// Where it is attached.
-    pub hook: HookInfo,
-}
-
-/// Where a link is attached, as the kernel says it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum HookInfo {
-    /// An XDP hook. The index is 0 when the interface is gone.
-    Xdp {
-        /// Index of the interface.
-        ifindex: u32,
-    },
-    /// A tcx hook. The index is 0 when the interface is gone.
-    Tcx {
-        /// Index of the interface.
-        ifindex: u32,
-        /// `tcx_ingress` or `tcx_egress`.
-        attach_type: AttachType,
-    },
-    /// A cgroup hook. The id is 0 when the cgroup is gone.
-    Cgroup {
-        /// The cgroup's id, which is its inode number.
-        cgroup_id: u64,
-        /// Which of the cgroup's hooks.
-        attach_type: AttachType,
-    },
-    /// A kind of link that we do not make: its `enum bpf_link_type` number.
-    Other(u32),
-}
-
-impl fmt::Display for HookInfo {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Xdp { ifindex } => write!(f, "xdp of interface {ifindex}"),
-            Self::Tcx { ifindex, attach_type } => write!(f, "{attach_type} of interface {ifindex}"),
-            Self::Cgroup { cgroup_id, attach_type } => write!(f, "{attach_type} of cgroup {cgroup_id}"),
-            Self::Other(number) => write!(f, "a link of type {number}"),
-        }
-    }
-}
-
-/// The mode of an XDP program on an interface.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum XdpMode {
-    /// The driver's where it has one, else the generic one.
-    Auto,
-    /// In the driver.
-    Native,
-    /// In the network stack, for any interface.
-    Generic,
-    /// In the network card.
-    Offload,
-}
-
-/// An interface as netlink tells it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Interface {
-    /// Its index.
-    pub index: u32,
-    /// The XDP programs on it: mode (never `Auto`) and program id.
-    pub xdp: Vec<(XdpMode, u32)>,
 }
 
 /// What `BPF_MAP_CREATE` is asked for.

@@ -5,7 +5,7 @@
 use crate::btf::value::Value;
 use crate::desired::Span;
 use crate::diag::Problems;
-use crate::kernel::XdpMode;
+use crate::kinds::XdpMode;
 use crate::kinds::{AttachType, MapType, ProgramType};
 use crate::names::{DeploymentName, Digest, LinkName, MapName, ObjectName, PinPath, ProgramName};
 use std::collections::BTreeMap;

@@ -10,9 +10,9 @@ use crate::desired::{
 };
 use crate::diag::{Kind, Problem, Problems};
 use crate::elf::DataKind;
-use crate::kernel::{HookInfo, LinkInfo, XdpMode};
+use crate::kinds::XdpMode;
 use crate::names::{Address, Digest, LinkName, MapName, PinPath, ProgramName};
-use crate::observed::{Observed, ObservedMap, ObservedProgram, Pinned};
+use crate::observed::{HookInfo, LinkInfo, Observed, ObservedMap, ObservedProgram, Pinned};
 use crate::record::{Record, RecordedLink, RecordedMap, RecordedObject, RecordedProgram};
 use crate::spec::{Compare, Difference, differences};
 use std::collections::{BTreeMap, BTreeSet};

@@ -4,7 +4,7 @@ use super::*;
 use crate::desired::{Desired, DesiredMap, Hook, MapDefinition, MapSource, SlotSource};
 use crate::elf::{DataKind, ProgramKind};
 use crate::insn::{Code, Insn, LD_IMM64, Site, SiteKind};
-use crate::kernel::XdpMode;
+use crate::kinds::XdpMode;
 use crate::kinds::{AttachType, MapType, ProgramType};
 use crate::names::{Digest, ObjectName};
 use crate::record::Record;

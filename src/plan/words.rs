@@ -5,7 +5,7 @@
 use super::{Action, Because, Marker, Mode, ResolvedHook, State, Traffic};
 use crate::desired::{DesiredLink, DesiredMap, DesiredProgram, Hook, MapDefinition, MapSource, SlotSource};
 use crate::elf::{DataKind, ProgramKind};
-use crate::kernel::XdpMode;
+use crate::kinds::XdpMode;
 use crate::kinds::MapType;
 use crate::names::Address;
 use crate::spec::{MapSpec, flag_names};

@@ -6,7 +6,7 @@
 use super::place::{Lines, ManifestText, Place};
 use super::text::Counts;
 use crate::desired::{DesiredLink, DesiredMap, DesiredProgram, Hook, MapDefinition, MapSource, ObjectFacts};
-use crate::kernel::XdpMode;
+use crate::kinds::XdpMode;
 use crate::kinds::{AttachType, MapType, ProgramType};
 use crate::names::{Address, Digest, MapName, ObjectName, PinPath, ProgramName};
 use crate::plan::{Action, Because, Consent, Marker, Mode, Plan, ResolvedHook, State, Step, Traffic};
