@@ -54,6 +54,10 @@ impl Linux {
 impl Kernel for Linux {
     type Fd = Object;
 
+    fn number(&self, fd: &Object) -> i32 {
+        fd.as_fd().as_raw_fd()
+    }
+
     fn host(&self) -> io::Result<Host> {
         Ok(Host { possible_cpus: possible_cpus()?, page_size: sys::page_size()? })
     }

@@ -208,6 +208,9 @@ pub trait Kernel {
     /// An open map, program, link, BTF or cgroup, closed when dropped.
     type Fd: fmt::Debug;
 
+    /// Returns the number by which instructions name a map (`BPF_PSEUDO_MAP_FD`); good while the descriptor is open.
+    fn number(&self, fd: &Self::Fd) -> i32;
+
     /// Tells what decides the shape of maps.
     fn host(&self) -> io::Result<Host>;
 
