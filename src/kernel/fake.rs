@@ -224,6 +224,12 @@ impl Fake {
         out
     }
 
+    /// Tells whether no map, program, link and BTF is left.
+    pub fn is_idle(&self) -> bool {
+        let state = self.state();
+        state.maps.is_empty() && state.programs.is_empty() && state.links.is_empty() && state.btfs.is_empty()
+    }
+
     fn state(&self) -> RefMut<'_, State> {
         self.0.borrow_mut()
     }
@@ -735,16 +741,8 @@ impl Kernel for Fake {
     }
 
     fn freeze(&mut self, map: &Fd) -> io::Result<()> {
-        let mut state = self.change("freeze")?;
-        let id = state.map_id(map)?;
-        if !state.open[&map.number].writable {
-            return refuse(libc::EPERM);
-        }
-        let map = state.maps.get_mut(&id).expect("an open map lives");
-        match std::mem::replace(&mut map.frozen, true) {
-            true => refuse(libc::EBUSY),
-            false => Ok(()),
-        }
+        self.change("freeze")?.writable(map)?.frozen = true;
+        Ok(())
     }
 
     fn load_btf(&mut self, btf: &[u8]) -> Result<Fd, LoadError> {
