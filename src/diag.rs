@@ -6,6 +6,7 @@ use crate::desired::Span;
 use crate::elf;
 use crate::names::{NameError, PinPath};
 use crate::plan::Consent;
+use crate::record::RecordError;
 use miette::{LabeledSpan, NamedSource, Severity};
 use std::collections::BTreeSet;
 use std::fmt;
@@ -164,6 +165,13 @@ pub enum Kind {
         /// What is there.
         by: String,
     },
+    /// The record of the deployment cannot be used.
+    Record {
+        /// Its pin.
+        pin: PinPath,
+        /// Why.
+        why: RecordError,
+    },
     /// Consent is missing.
     ConsentNeeded {
         /// Which.
@@ -183,6 +191,7 @@ impl Kind {
             Self::Object { .. } => "object::invalid",
             Self::Kernel { .. } => "kernel::refused",
             Self::PinTaken { .. } => "host::pin_taken",
+            Self::Record { .. } => "host::record",
             Self::ConsentNeeded { .. } => "plan::consent",
         }
     }
@@ -196,6 +205,10 @@ impl Kind {
             Self::Object { error, .. } => error.help.clone(),
             Self::Kernel { hint, .. } => hint.clone(),
             Self::PinTaken { pin, .. } => Some(format!("give ours another pin, or remove what is at `{pin}`")),
+            Self::Record { why: RecordError::Newer(_), .. } => {
+                Some("use the version that wrote it, or a newer one".to_owned())
+            }
+            Self::Record { why: RecordError::Unreadable(_), .. } => None,
             Self::ConsentNeeded { needs } => {
                 let names: Vec<_> = needs.iter().map(Consent::to_string).collect();
                 Some(format!("run it again with `--allow {}`", names.join(",")))
@@ -213,7 +226,7 @@ impl Kind {
             | Self::UnreadableFile { .. }
             | Self::Object { .. } => Exit::Data,
             Self::Kernel { errno: libc::EPERM | libc::EACCES, .. } => Exit::Permission,
-            Self::Kernel { .. } | Self::PinTaken { .. } => Exit::Failed,
+            Self::Kernel { .. } | Self::PinTaken { .. } | Self::Record { .. } => Exit::Failed,
             Self::ConsentNeeded { .. } => Exit::Consent,
         }
     }
@@ -232,6 +245,12 @@ impl fmt::Display for Kind {
                 write!(f, "cannot {doing}: {}", std::io::Error::from_raw_os_error(*errno))
             }
             Self::PinTaken { pin, by } => write!(f, "the pin `{pin}` is taken by {by}"),
+            Self::Record { pin, why: RecordError::Unreadable(why) } => {
+                write!(f, "what is pinned at `{pin}` is no record: {why}")
+            }
+            Self::Record { pin, why: RecordError::Newer(format) } => {
+                write!(f, "the record at `{pin}` has format {format}, which is newer than this version")
+            }
             Self::ConsentNeeded { needs } => {
                 let names: Vec<_> = needs.iter().map(Consent::to_string).collect();
                 write!(f, "this plan needs consent to: {}", names.join(", "))

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct Observed {
     /// What decides the shape of maps.
     pub host: Host,
-    /// False when the folder that should be a bpffs is not one.
+    /// False when the folder that should be a bpffs is not one, or does not exist.
     pub bpffs: bool,
     /// Folders that exist, of those that were asked for.
     pub directories: BTreeSet<PinPath>,
@@ -45,7 +45,7 @@ pub struct ObservedMap {
     pub info: MapInfo,
     /// The same as a definition, with BTF; without the inner template, which the kernel does not tell.
     pub spec: MapSpec,
-    /// The first value of a map of one entry and at most 64 KiB that is frozen: a read-only data section.
+    /// The value of a read-only data section: a frozen array of one entry and at most 64 KiB, read-only for programs.
     pub frozen_value: Option<Vec<u8>>,
 }
 
@@ -61,6 +61,10 @@ pub struct ObservedProgram {
 /// What observe has to look for.
 #[derive(Debug, Clone, Default)]
 pub struct Wanted {
+    /// The folder that should be a bpffs; while it is not one, nothing below it is asked for.
+    pub bpffs: Option<PinPath>,
+    /// The pin of the deployment's record.
+    pub record: Option<PinPath>,
     /// Pins.
     pub pins: BTreeSet<PinPath>,
     /// Folders.
@@ -69,7 +73,7 @@ pub struct Wanted {
     pub map_ids: BTreeSet<u32>,
     /// Interfaces by name.
     pub interfaces: BTreeSet<String>,
-    /// Cgroups by path.
+    /// Cgroups by path: absolute, or relative to the cgroup2 mount.
     pub cgroups: BTreeSet<String>,
 }
 

@@ -3,14 +3,17 @@
 
 mod common;
 
-use bpfapply::insn::{CALL, EXIT, Insn, LD_IMM64};
+use bpfapply::btf::{Btf, Encoding, Linkage, Type};
+use bpfapply::insn::{CALL, EXIT, FuncRecord, Insn, LD_IMM64};
 use bpfapply::kernel::fake::Fake;
 use bpfapply::kernel::linux::Linux;
+use bpfapply::kernel::observe::observe;
 use bpfapply::kernel::{
     HookInfo, HookRequest, Interface, Kernel, LinkInfo, LoadError, MapRequest, ObjectKind, ProgramRequest, XdpMode,
 };
 use bpfapply::kinds::{AttachType, MapType, ProgramType};
-use bpfapply::names::PinPath;
+use bpfapply::names::{Digest, PinPath};
+use bpfapply::observed::{Pinned, Wanted};
 use common::Room;
 use std::collections::BTreeSet;
 use std::io;
@@ -69,6 +72,7 @@ rules! {
     detached_links_stay_without_a_hook,
     links_detach_when_nothing_holds_them,
     broken_btf_is_refused,
+    btf_comes_back_through_maps_and_programs,
 }
 
 #[test]
@@ -578,6 +582,66 @@ fn broken_btf_is_refused<K: Kernel>(kernel: &mut K, _: &Room) {
     for bytes in [&b""[..], b"hello", &[0; 24]] {
         assert_eq!(load_errno(kernel.load_btf(bytes)), libc::EINVAL, "{bytes:?}");
     }
+}
+
+/// BTF of a number and a tagged function: `unsigned int` is type 1, the function type 3.
+fn tagged(tag: &str) -> Vec<u8> {
+    let mut btf = Btf::default();
+    btf.push(Type::Int { name: "int".to_owned(), size: 4, bits: 32, offset: 0, encoding: Encoding::Unsigned });
+    let proto = btf.push(Type::FuncProto { ret: 1, params: vec![] });
+    let ty = btf.push(Type::Func { name: "main".to_owned(), proto, linkage: Linkage::Global });
+    btf.push(Type::DeclTag { name: tag.to_owned(), ty, component: None, attribute: false });
+    btf.encode()
+}
+
+fn btf_comes_back_through_maps_and_programs<K: Kernel>(kernel: &mut K, room: &Room) {
+    let digest = Digest::of(b"code");
+    let bytes = tagged(&format!("bpfapply:v1:drop:sha256={digest}"));
+    let btf = kernel.load_btf(&bytes).unwrap();
+    let types = Some((&btf, 1, 1));
+    let asked = MapRequest { types, ..request("rule", MapType::ARRAY, (4, 4, 1), RDONLY_PROG) };
+    let map = kernel.create_map(&asked).unwrap();
+    let info = kernel.map_info(&map).unwrap();
+    assert_eq!((info.key_type_id, info.value_type_id), (1, 1));
+    assert_eq!(kernel.btf(info.btf_id).unwrap(), bytes);
+    let asked = MapRequest { types, ..request("rule", MapType::DEVMAP, (4, 4, 1), 0) };
+    assert_eq!(errno(kernel.create_map(&asked)), ENOTSUPP);
+
+    let insns = uses(&[kernel.number(&map)]);
+    let mut load = |funcs| {
+        let request = ProgramRequest {
+            name: "rule",
+            program_type: ProgramType::XDP,
+            expected_attach_type: AttachType::XDP,
+            flags: 0,
+            insns: &insns,
+            license: "GPL",
+            kernel_version: 0,
+            btf: Some(&btf),
+            funcs,
+            lines: &[],
+        };
+        kernel.load_program(&request).unwrap()
+    };
+    let (silent, program) = (load(&[]), load(&[FuncRecord { insn: 0, type_id: 3 }]));
+    assert_eq!(kernel.program_info(&silent).unwrap().btf_id, 0, "nothing refers to it");
+    assert_eq!(kernel.program_info(&program).unwrap().btf_id, info.btf_id);
+
+    // The same through observe.
+    kernel.update(&map, &[0; 4], b"data").unwrap();
+    kernel.freeze(&map).unwrap();
+    let pins = ["map", "program"].map(|name| room.bpffs.join(name));
+    kernel.pin(&map, &pins[0]).unwrap();
+    kernel.pin(&program, &pins[1]).unwrap();
+    let wanted = Wanted { bpffs: Some(room.bpffs.clone()), pins: pins.clone().into(), ..Wanted::default() };
+    let observed = observe(kernel, &wanted).unwrap();
+    let (Pinned::Map(map), Pinned::Program(program)) = (&observed.pins[&pins[0]], &observed.pins[&pins[1]]) else {
+        panic!("{:?}", observed.pins)
+    };
+    assert_eq!(map.frozen_value.as_deref(), Some(&b"data"[..]));
+    assert_eq!(map.spec.types.as_ref().map(|types| (types.key, types.value)), Some((1, 1)));
+    assert_eq!(program.fingerprints["drop"], digest);
+    assert_eq!(program.info.map_ids, [map.info.id]);
 }
 
 // bpffs.

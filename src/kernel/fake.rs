@@ -878,6 +878,8 @@ impl State {
         }
         let btf_id = match request.btf.map(|fd| self.object(fd)).transpose().map_err(silent)? {
             None => 0,
+            // `check_btf_info`: BTF that no record refers to is dropped.
+            Some(Object::Btf(_)) if request.funcs.is_empty() && request.lines.is_empty() => 0,
             Some(Object::Btf(id)) => id,
             Some(Object::Map(_) | Object::Program(_) | Object::Link(_) | Object::Cgroup(_)) => {
                 return refused(libc::EINVAL, "");

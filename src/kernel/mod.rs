@@ -6,6 +6,7 @@
 pub mod fake;
 pub mod linux;
 mod netlink;
+pub mod observe;
 mod sys;
 
 use crate::insn::{FuncRecord, Insn, LineRecord};
