@@ -392,7 +392,7 @@ fn plan_live<K: Kernel>(
     loaded: &Loaded,
     options: &ApplyOptions,
 ) -> Result<(Desired, Plan), Problems> {
-    let host = kernel.host().map_err(|error| observe::refused("ask about CPUs and pages", &error))?;
+    let host = observe::host(kernel)?;
     let bpffs = observe::bpffs_of(kernel, &loaded.manifest.pin_root, &usual_bpffs())?;
     let desired = resolve(loaded, &bpffs, &host)?;
     let observed = observe::observe(kernel, &Wanted::of(&desired))?;

@@ -8,6 +8,7 @@ use crate::elf;
 use crate::kinds::ProgramType;
 use crate::names::{Digest, MapName, NameError, ObjectName, PinPath, ProgramName};
 use crate::plan::Consent;
+use crate::record::RecordError;
 use crate::spec::Difference;
 use miette::{LabeledSpan, NamedSource, Severity};
 use std::collections::BTreeSet;
@@ -388,6 +389,13 @@ pub enum Kind {
         /// What is there.
         by: String,
     },
+    /// The record of the deployment cannot be used.
+    Record {
+        /// Its pin.
+        pin: PinPath,
+        /// Why.
+        why: RecordError,
+    },
     /// Consent is missing.
     ConsentNeeded {
         /// Which.
@@ -438,6 +446,7 @@ impl Kind {
             Self::BtfRefused { .. } => "kernel::btf_refused",
             Self::ProgramRefused { .. } => "kernel::program_refused",
             Self::PinTaken { .. } => "host::pin_taken",
+            Self::Record { .. } => "host::record",
             Self::ConsentNeeded { .. } => "plan::consent",
         }
     }
@@ -507,6 +516,10 @@ impl Kind {
                 Some("it is not ours, and is left alone: detach it with the tool that attached it".to_owned())
             }
             Self::PinTaken { pin, .. } => Some(format!("give ours another pin, or remove what is at `{pin}`")),
+            Self::Record { why: RecordError::Newer(_), .. } => {
+                Some("use the version that wrote it, or a newer one".to_owned())
+            }
+            Self::Record { why: RecordError::Unreadable(_), .. } => None,
             Self::ConsentNeeded { needs } => {
                 let names: Vec<_> = needs.iter().map(Consent::to_string).collect();
                 Some(format!("run it again with `--allow {}`", names.join(",")))
@@ -568,7 +581,8 @@ impl Kind {
             | Self::MapChanged { .. }
             | Self::NoInterface { .. }
             | Self::NoCgroup { .. }
-            | Self::HookTaken { .. } => Exit::Failed,
+            | Self::HookTaken { .. }
+            | Self::Record { .. } => Exit::Failed,
             Self::ConsentNeeded { .. } => Exit::Consent,
         }
     }
@@ -656,6 +670,12 @@ impl fmt::Display for Kind {
                 telling.source.iter().try_for_each(|source| write!(f, ", at `{source}`"))
             }
             Self::PinTaken { pin, by } => write!(f, "the pin `{pin}` is taken by {by}"),
+            Self::Record { pin, why: RecordError::Unreadable(why) } => {
+                write!(f, "what is pinned at `{pin}` is no record: {why}")
+            }
+            Self::Record { pin, why: RecordError::Newer(format) } => {
+                write!(f, "the record at `{pin}` has format {format}, which is newer than this version")
+            }
             Self::ConsentNeeded { needs } => {
                 let names: Vec<_> = needs.iter().map(Consent::to_string).collect();
                 write!(f, "this plan needs consent to: {}", names.join(", "))

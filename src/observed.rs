@@ -13,7 +13,7 @@ use std::fmt;
 pub struct Observed {
     /// What decides the shape of maps.
     pub host: Host,
-    /// False when the folder that should be a bpffs is not one.
+    /// False when the folder that should be a bpffs is not one, or does not exist.
     pub bpffs: bool,
     /// Folders that exist, of those that were asked for, with the names in them.
     pub directories: BTreeMap<PinPath, Vec<String>>,
@@ -47,7 +47,7 @@ pub struct ObservedMap {
     pub info: MapInfo,
     /// The same as a definition, with BTF; without the inner template, which the kernel does not tell.
     pub spec: MapSpec,
-    /// The first value of a map of one entry and at most 64 KiB that is frozen: a read-only data section.
+    /// The value of a read-only data section: a frozen array of one entry and at most 64 KiB, read-only for programs.
     pub frozen_value: Option<Vec<u8>>,
 }
 
@@ -73,7 +73,7 @@ pub struct Wanted {
     pub map_ids: BTreeSet<u32>,
     /// Interfaces by name.
     pub interfaces: BTreeSet<String>,
-    /// Cgroups by path.
+    /// Cgroups by path: absolute, or relative to the cgroup2 mount.
     pub cgroups: BTreeSet<String>,
     /// The pin of the record; whatever it names is looked for as well.
     pub record: Option<PinPath>,

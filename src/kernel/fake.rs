@@ -1,1 +1,929 @@
-//! fake
+//! A small kernel with state and rules of its own, for tests that need no root and can fail at any call.
+//!
+//! It never calls the code that it tests: it would agree with our bugs. Each rule is proved against the running kernel by
+//! `tests/kernel.rs`. What it does not have (traffic, most of the verifier, sockets) it refuses.
+
+mod maps;
+mod tree;
+
+use super::{
+    HookInfo, HookRequest, Interface, Kernel, LinkInfo, LoadError, MapInfo, MapRequest, ObjectKind, ProgramInfo,
+    ProgramRequest, XdpMode,
+};
+use crate::insn::{EXIT, Insn};
+use crate::kinds::{AttachType, MapType, ProgramType};
+use crate::names::{Digest, PinPath};
+use crate::spec::Host;
+use maps::{ENOTSUPP, Storage};
+use std::cell::{RefCell, RefMut};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use tree::{Node, Tree};
+
+/// Size of a page in bytes.
+const PAGE: u32 = 4096;
+/// Number of possible CPUs.
+const CPUS: u32 = 2;
+/// Most instructions of a program (`BPF_COMPLEXITY_LIMIT_INSNS`).
+const MAX_INSNS: usize = 1_000_000;
+
+/// The kernel. Clones are the same kernel, so that a test can look on while another part works with it.
+#[derive(Debug, Clone)]
+pub struct Fake(Rc<RefCell<State>>);
+
+/// An open descriptor. Dropping it closes it, and frees what nothing else holds.
+#[derive(Debug)]
+pub struct Fd {
+    state: Rc<RefCell<State>>,
+    number: i32,
+}
+
+impl Drop for Fd {
+    fn drop(&mut self) {
+        let mut state = self.state.borrow_mut();
+        state.open.remove(&self.number);
+        state.collect();
+    }
+}
+
+/// Something with an identity in the kernel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Object {
+    Map(u32),
+    Program(u32),
+    Link(u32),
+    Btf(u32),
+    Cgroup(u64),
+}
+
+/// An open object and what may be done with it.
+#[derive(Debug, Clone, Copy)]
+struct Open {
+    object: Object,
+    readable: bool,
+    writable: bool,
+}
+
+#[derive(Debug)]
+struct Map {
+    info: MapInfo,
+    frozen: bool,
+    inner: Option<MapInfo>,
+    values: BTreeMap<Vec<u8>, Vec<u8>>,
+    slots: BTreeMap<Vec<u8>, Object>,
+    /// The type of program that a prog array holds and runs in; the first one decides.
+    owner: Option<ProgramType>,
+}
+
+#[derive(Debug)]
+struct Program {
+    info: ProgramInfo,
+    expected_attach_type: AttachType,
+}
+
+#[derive(Debug)]
+struct Link {
+    program: u32,
+    hook: Option<Hook>,
+    /// What stays of the hook when it is gone.
+    kind: HookInfo,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Hook {
+    Xdp { ifindex: u32, mode: XdpMode },
+    Tcx { ifindex: u32 },
+    Cgroup { id: u64 },
+}
+
+#[derive(Debug)]
+struct Device {
+    index: u32,
+    native: bool,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    tree: Tree,
+    open: BTreeMap<i32, Open>,
+    maps: BTreeMap<u32, Map>,
+    programs: BTreeMap<u32, Program>,
+    links: BTreeMap<u32, Link>,
+    btfs: BTreeMap<u32, Vec<u8>>,
+    /// The last id of maps, programs, links and BTF: ids only rise.
+    last_ids: [u32; 4],
+    devices: BTreeMap<String, Device>,
+    cgroups: BTreeMap<PathBuf, u64>,
+    refusals: BTreeMap<String, (i32, String)>,
+    calls: Vec<&'static str>,
+    fail: Option<(usize, i32)>,
+}
+
+fn errno(code: i32) -> io::Error {
+    io::Error::from_raw_os_error(code)
+}
+
+fn refuse<T>(code: i32) -> io::Result<T> {
+    Err(errno(code))
+}
+
+impl Default for Fake {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Fake {
+    /// Makes a kernel with a bpffs at `/sys/fs/bpf`, the interface `lo` (index 1, no driver mode) and a cgroup2 mount
+    /// at `/sys/fs/cgroup` with id 1.
+    pub fn new() -> Self {
+        let fake = Self::without_bpffs();
+        fake.state().tree.mount("/sys/fs/bpf");
+        fake
+    }
+
+    /// The same, with an empty folder at `/sys/fs/bpf`.
+    pub fn without_bpffs() -> Self {
+        let mut state = State::default();
+        state.devices.insert("lo".to_owned(), Device { index: 1, native: false });
+        state.cgroups.insert(PathBuf::from("/sys/fs/cgroup"), 1);
+        Self(Rc::new(RefCell::new(state)))
+    }
+
+    /// Adds an interface; `native` tells whether its driver has XDP. Returns its index.
+    pub fn add_interface(&self, name: &str, native: bool) -> u32 {
+        let mut state = self.state();
+        let index = state.devices.values().map(|device| device.index).max().unwrap_or(0) + 1;
+        state.devices.insert(name.to_owned(), Device { index, native });
+        index
+    }
+
+    /// Removes an interface. Links on it stay, attached to nothing.
+    pub fn remove_interface(&self, name: &str) {
+        let mut state = self.state();
+        let Some(gone) = state.devices.remove(name) else { return };
+        state.detach_where(|hook| match hook {
+            Hook::Xdp { ifindex, .. } | Hook::Tcx { ifindex } => ifindex == gone.index,
+            Hook::Cgroup { .. } => false,
+        });
+    }
+
+    /// Adds a cgroup. Returns its id.
+    pub fn add_cgroup(&self, path: impl Into<PathBuf>) -> u64 {
+        let mut state = self.state();
+        let id = state.cgroups.values().max().unwrap_or(&0) + 1;
+        state.cgroups.insert(path.into(), id);
+        id
+    }
+
+    /// Removes a cgroup. Links on it stay, attached to nothing.
+    pub fn remove_cgroup(&self, path: &Path) {
+        let mut state = self.state();
+        let Some(gone) = state.cgroups.remove(path) else { return };
+        state.detach_where(|hook| hook == Hook::Cgroup { id: gone });
+    }
+
+    /// Lets the verifier refuse every program of this kernel name.
+    pub fn refuse_program(&self, name: &str, errno: i32, log: &str) {
+        self.state().refusals.insert(name.to_owned(), (errno, log.to_owned()));
+    }
+
+    /// Lets the `n`th changing call from now on (1 is the next) fail with `errno` and do nothing.
+    pub fn fail_nth(&self, n: usize, errno: i32) {
+        let mut state = self.state();
+        state.fail = Some((state.calls.len() + n, errno));
+    }
+
+    /// Returns the changing calls so far, failed ones too, by the names of their methods.
+    pub fn calls(&self) -> Vec<&'static str> {
+        self.state().calls.clone()
+    }
+
+    /// Writes everything that outlives a process, sorted: folders, pins, objects with contents, attachments.
+    ///
+    /// Two texts are equal when two states are, whatever happened in between; the last ids do not count.
+    pub fn dump(&self) -> String {
+        let state = self.state();
+        let mut out = String::new();
+        for (path, node) in state.tree.entries() {
+            writeln!(out, "{path} {node:?}").expect("writing to a String never fails");
+        }
+        for map in state.maps.values() {
+            writeln!(out, "{map:?}").expect("writing to a String never fails");
+        }
+        for program in state.programs.values() {
+            writeln!(out, "{program:?}").expect("writing to a String never fails");
+        }
+        for (id, link) in &state.links {
+            writeln!(out, "link {id} {link:?}").expect("writing to a String never fails");
+        }
+        writeln!(out, "btf {:?}", state.btfs.keys()).expect("writing to a String never fails");
+        out
+    }
+
+    /// Tells whether no map, program, link and BTF is left.
+    pub fn is_idle(&self) -> bool {
+        let state = self.state();
+        state.maps.is_empty() && state.programs.is_empty() && state.links.is_empty() && state.btfs.is_empty()
+    }
+
+    fn state(&self) -> RefMut<'_, State> {
+        self.0.borrow_mut()
+    }
+
+    /// Counts a changing call, and fails it when a test wants it to.
+    fn change(&self, call: &'static str) -> io::Result<RefMut<'_, State>> {
+        let mut state = self.state();
+        state.calls.push(call);
+        match state.fail {
+            Some((n, code)) if n == state.calls.len() => refuse(code),
+            _ => Ok(state),
+        }
+    }
+
+    /// Opens an object with the lowest free number, above stdio.
+    fn open(&self, object: Object) -> Fd {
+        self.open_for(object, (true, true))
+    }
+
+    fn open_for(&self, object: Object, (readable, writable): (bool, bool)) -> Fd {
+        let mut state = self.state();
+        let number =
+            (3..).find(|number| !state.open.contains_key(number)).expect("there are more numbers than objects");
+        state.open.insert(number, Open { object, readable, writable });
+        Fd { state: Rc::clone(&self.0), number }
+    }
+}
+
+impl State {
+    fn next_id(&mut self, kind: usize) -> u32 {
+        self.last_ids[kind] += 1;
+        self.last_ids[kind]
+    }
+
+    fn object(&self, fd: &Fd) -> io::Result<Object> {
+        self.open.get(&fd.number).map(|open| open.object).ok_or_else(|| errno(libc::EBADF))
+    }
+
+    fn map_id(&self, fd: &Fd) -> io::Result<u32> {
+        match self.object(fd)? {
+            Object::Map(id) => Ok(id),
+            Object::Program(_) | Object::Link(_) | Object::Btf(_) | Object::Cgroup(_) => refuse(libc::EINVAL),
+        }
+    }
+
+    fn program_id(&self, fd: &Fd) -> io::Result<u32> {
+        match self.object(fd)? {
+            Object::Program(id) => Ok(id),
+            Object::Map(_) | Object::Link(_) | Object::Btf(_) | Object::Cgroup(_) => refuse(libc::EINVAL),
+        }
+    }
+
+    fn link_id(&self, fd: &Fd) -> io::Result<u32> {
+        match self.object(fd)? {
+            Object::Link(id) => Ok(id),
+            Object::Map(_) | Object::Program(_) | Object::Btf(_) | Object::Cgroup(_) => refuse(libc::EINVAL),
+        }
+    }
+
+    /// Returns a map that the descriptor may write, and that is not frozen.
+    fn writable(&mut self, fd: &Fd) -> io::Result<&mut Map> {
+        let id = self.map_id(fd)?;
+        let map = self.maps.get_mut(&id).expect("an open map lives");
+        match map.frozen || !self.open[&fd.number].writable {
+            true => refuse(libc::EPERM),
+            false => Ok(map),
+        }
+    }
+
+    fn readable(&self, fd: &Fd) -> io::Result<&Map> {
+        let id = self.map_id(fd)?;
+        match self.open[&fd.number].readable {
+            true => Ok(&self.maps[&id]),
+            false => refuse(libc::EPERM),
+        }
+    }
+
+    fn detach_where(&mut self, gone: impl Fn(Hook) -> bool) {
+        for link in self.links.values_mut() {
+            if link.hook.is_some_and(&gone) {
+                link.hook = None;
+            }
+        }
+    }
+
+    /// Frees everything that no descriptor and no pin reaches; links among it are detached by that.
+    fn collect(&mut self) {
+        let roots: BTreeSet<Object> = self
+            .open
+            .values()
+            .map(|open| open.object)
+            .chain(self.tree.entries().filter_map(|(_, node)| node.object()))
+            .collect();
+        for (id, map) in &mut self.maps {
+            // `prog_array_map_clear`: programs that run do not keep the slots, or a circle would never be freed.
+            if map.info.map_type == MapType::PROG_ARRAY && !roots.contains(&Object::Map(*id)) {
+                map.slots.clear();
+            }
+        }
+        let mut reached = BTreeSet::new();
+        let mut next: Vec<_> = roots.into_iter().collect();
+        while let Some(object) = next.pop() {
+            if reached.insert(object) {
+                next.extend(self.holds(object));
+            }
+        }
+        self.maps.retain(|id, _| reached.contains(&Object::Map(*id)));
+        self.programs.retain(|id, _| reached.contains(&Object::Program(*id)));
+        self.links.retain(|id, _| reached.contains(&Object::Link(*id)));
+        self.btfs.retain(|id, _| reached.contains(&Object::Btf(*id)));
+    }
+
+    /// Returns what an object keeps alive.
+    fn holds(&self, object: Object) -> Vec<Object> {
+        match object {
+            Object::Map(id) => {
+                let map = &self.maps[&id];
+                map.slots.values().copied().chain(btf_object(map.info.btf_id)).collect()
+            }
+            Object::Program(id) => {
+                let info = &self.programs[&id].info;
+                info.map_ids.iter().map(|id| Object::Map(*id)).chain(btf_object(info.btf_id)).collect()
+            }
+            Object::Link(id) => vec![Object::Program(self.links[&id].program)],
+            Object::Btf(_) | Object::Cgroup(_) => Vec::new(),
+        }
+    }
+
+    /// Returns the maps that the instructions name, by first use; `EBADF` and `EINVAL` as the verifier has it.
+    fn maps_of(&self, insns: &[Insn]) -> io::Result<Vec<u32>> {
+        let mut ids = Vec::new();
+        for insn in insns.iter().filter(|insn| insn.is_ld_imm64() && matches!(insn.src, 1 | 2)) {
+            let open = self.open.get(&insn.imm).ok_or_else(|| errno(libc::EBADF))?;
+            let Object::Map(id) = open.object else { return refuse(libc::EINVAL) };
+            let info = &self.maps[&id].info;
+            // Only an array of one entry has an address to give (`array_map_direct_value_addr`).
+            if insn.src == 2 && (info.map_type != MapType::ARRAY || info.max_entries != 1) {
+                return refuse(libc::EINVAL);
+            }
+            if !ids.contains(&id) {
+                ids.push(id);
+            }
+        }
+        Ok(ids)
+    }
+
+    /// Decides, or checks, which type of program a prog array is for.
+    fn own(&mut self, map: u32, program_type: ProgramType) -> io::Result<()> {
+        let map = self.maps.get_mut(&map).expect("the caller has it open");
+        if map.info.map_type != MapType::PROG_ARRAY {
+            return Ok(());
+        }
+        match *map.owner.get_or_insert(program_type) == program_type {
+            true => Ok(()),
+            false => refuse(libc::EINVAL),
+        }
+    }
+
+    /// Checks a hook for a program, as `link_create` (kernel/bpf/syscall.c) and what it calls do.
+    fn hook(&self, program: u32, hook: &HookRequest<'_, Fd>) -> io::Result<(Hook, HookInfo)> {
+        let program = &self.programs[&program];
+        let fits = |program_type| program.info.program_type == program_type;
+        match hook {
+            HookRequest::Xdp { ifindex, mode } => {
+                if !fits(ProgramType::XDP) {
+                    return refuse(libc::EINVAL);
+                }
+                let device = self.device(*ifindex).ok_or_else(|| errno(libc::EINVAL))?;
+                let mode = self.xdp_mode(device, *mode)?;
+                Ok((Hook::Xdp { ifindex: *ifindex, mode }, HookInfo::Xdp { ifindex: *ifindex }))
+            }
+            HookRequest::Tcx { ifindex, attach_type } => {
+                if !fits(ProgramType::SCHED_CLS)
+                    || !matches!(*attach_type, AttachType::TCX_INGRESS | AttachType::TCX_EGRESS)
+                {
+                    return refuse(libc::EINVAL);
+                }
+                self.device(*ifindex).ok_or_else(|| errno(libc::ENODEV))?;
+                Ok((Hook::Tcx { ifindex: *ifindex }, HookInfo::Tcx { ifindex: *ifindex, attach_type: *attach_type }))
+            }
+            HookRequest::Cgroup { cgroup, attach_type } => {
+                if !fits_cgroup(program, *attach_type) {
+                    return refuse(libc::EINVAL);
+                }
+                let Object::Cgroup(id) = self.object(cgroup)? else { return refuse(libc::EBADF) };
+                Ok((Hook::Cgroup { id }, HookInfo::Cgroup { cgroup_id: id, attach_type: *attach_type }))
+            }
+        }
+    }
+
+    fn device(&self, ifindex: u32) -> Option<&Device> {
+        self.devices.values().find(|device| device.index == ifindex)
+    }
+
+    /// Decides the mode of a new XDP link; an interface has one link, and never two modes of software.
+    fn xdp_mode(&self, device: &Device, wanted: XdpMode) -> io::Result<XdpMode> {
+        let mode = match wanted {
+            XdpMode::Auto if device.native => XdpMode::Native,
+            XdpMode::Auto | XdpMode::Generic => XdpMode::Generic,
+            XdpMode::Native if device.native => XdpMode::Native,
+            XdpMode::Native => return refuse(libc::EOPNOTSUPP),
+            XdpMode::Offload => return refuse(libc::EINVAL),
+        };
+        let there = self.links.values().find_map(|link| match link.hook {
+            Some(Hook::Xdp { ifindex, mode }) if ifindex == device.index => Some(mode),
+            Some(Hook::Xdp { .. } | Hook::Tcx { .. } | Hook::Cgroup { .. }) | None => None,
+        });
+        match there {
+            None => Ok(mode),
+            Some(there) if there == mode => refuse(libc::EBUSY),
+            Some(_) => refuse(libc::EEXIST),
+        }
+    }
+}
+
+fn btf_object(id: u32) -> Option<Object> {
+    (id != 0).then_some(Object::Btf(id))
+}
+
+/// Tells whether a program may run at a cgroup's hook (`bpf_prog_attach_check_attach_type`).
+fn fits_cgroup(program: &Program, attach_type: AttachType) -> bool {
+    match program.info.program_type {
+        ProgramType::CGROUP_SKB => {
+            matches!(attach_type, AttachType::CGROUP_INET_INGRESS | AttachType::CGROUP_INET_EGRESS)
+        }
+        ProgramType::SOCK_OPS => attach_type == AttachType::CGROUP_SOCK_OPS,
+        ProgramType::CGROUP_DEVICE => attach_type == AttachType::CGROUP_DEVICE,
+        ProgramType::CGROUP_SYSCTL => attach_type == AttachType::CGROUP_SYSCTL,
+        ProgramType::CGROUP_SOCK | ProgramType::CGROUP_SOCK_ADDR | ProgramType::CGROUP_SOCKOPT => {
+            attach_type == program.expected_attach_type
+        }
+        _ => false,
+    }
+}
+
+/// Refuses a name with a character that the kernel does not have in names (`bpf_obj_name_cpy`).
+fn check_name(name: &str) -> io::Result<()> {
+    match name.len() <= 15 && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.')) {
+        true => Ok(()),
+        false => refuse(libc::EINVAL),
+    }
+}
+
+/// Returns the length of a value as user space sees it.
+fn value_len(info: &MapInfo) -> usize {
+    match maps::is_per_cpu(info.map_type) {
+        true => info.value_size.next_multiple_of(8) as usize * CPUS as usize,
+        false => info.value_size as usize,
+    }
+}
+
+fn check_len(actual: usize, expected: usize) -> io::Result<()> {
+    if actual == expected { Ok(()) } else { refuse(libc::EINVAL) }
+}
+
+impl Map {
+    fn storage(&self) -> Storage {
+        maps::storage(self.info.map_type).expect("a map was created, so its type is known")
+    }
+
+    /// Returns the index that a key of an array means, when it is one of its own.
+    fn index(&self, key: &[u8]) -> Option<u32> {
+        let index = u32::from_ne_bytes(key.try_into().ok()?);
+        (index < self.info.max_entries).then_some(index)
+    }
+
+    fn lookup(&self, key: &[u8]) -> io::Result<Option<Vec<u8>>> {
+        Ok(match self.storage() {
+            Storage::Array if self.index(key).is_none() => None,
+            Storage::Array => Some(self.values.get(key).cloned().unwrap_or_else(|| vec![0; value_len(&self.info)])),
+            Storage::Hash | Storage::Lru => self.values.get(key).cloned(),
+            Storage::Slots | Storage::SlotsByKey => match self.slots.get(key) {
+                Some(Object::Map(id) | Object::Program(id)) => Some(id.to_ne_bytes().to_vec()),
+                Some(Object::Link(_) | Object::Btf(_) | Object::Cgroup(_)) | None => None,
+            },
+            Storage::Other => return refuse(ENOTSUPP),
+        })
+    }
+
+    fn update(&mut self, key: &[u8], value: &[u8]) -> io::Result<()> {
+        let full = self.values.len() >= self.info.max_entries as usize && !self.values.contains_key(key);
+        match self.storage() {
+            Storage::Array if self.index(key).is_none() => return refuse(libc::E2BIG),
+            Storage::Hash if full && self.info.map_type == MapType::LPM_TRIE => return refuse(libc::ENOSPC),
+            Storage::Hash if full => return refuse(libc::E2BIG),
+            Storage::Lru if full => drop(self.values.pop_first()),
+            Storage::Array | Storage::Hash | Storage::Lru => {}
+            // The value is the number of a descriptor; `update_slot` has it as such.
+            Storage::Slots | Storage::SlotsByKey => return refuse(libc::EBADF),
+            Storage::Other => return refuse(ENOTSUPP),
+        }
+        self.values.insert(key.to_vec(), value.to_vec());
+        Ok(())
+    }
+
+    fn next_key(&self, key: Option<&[u8]>) -> io::Result<Option<Vec<u8>>> {
+        let after = |keys: Vec<&Vec<u8>>| {
+            let at = key.and_then(|key| keys.iter().position(|known| *known == key)).map_or(0, |at| at + 1);
+            keys.get(at).map(|key| (*key).clone())
+        };
+        match self.storage() {
+            Storage::Array | Storage::Slots => {
+                let next = key.and_then(|key| self.index(key)).map_or(0, |index| index + 1);
+                Ok((next < self.info.max_entries).then(|| next.to_ne_bytes().to_vec()))
+            }
+            Storage::Hash | Storage::Lru => Ok(after(self.values.keys().collect())),
+            Storage::SlotsByKey => Ok(after(self.slots.keys().collect())),
+            Storage::Other => refuse(ENOTSUPP),
+        }
+    }
+
+    /// Tells whether a map may stand in a slot of this one (`bpf_map_meta_equal`, and its like for arrays).
+    fn takes(&self, other: &MapInfo) -> bool {
+        self.inner.as_ref().is_some_and(|inner| {
+            let shape = |info: &MapInfo| (info.map_type, info.key_size, info.value_size, info.flags);
+            shape(inner) == shape(other)
+                && (maps::takes_any_size(inner.map_type, inner.flags) || inner.max_entries == other.max_entries)
+        })
+    }
+}
+
+impl Kernel for Fake {
+    type Fd = Fd;
+
+    fn uptime(&self) -> u64 {
+        0
+    }
+
+    fn number(&self, fd: &Fd) -> i32 {
+        fd.number
+    }
+
+    fn host(&self) -> io::Result<Host> {
+        Ok(Host { possible_cpus: CPUS, page_size: PAGE })
+    }
+
+    fn is_bpffs(&self, path: &PinPath) -> io::Result<bool> {
+        let state = self.state();
+        state.tree.get(path)?;
+        Ok(state.tree.is_bpffs(path))
+    }
+
+    fn mount_bpffs(&mut self, at: &PinPath) -> io::Result<()> {
+        let mut state = self.change("mount_bpffs")?;
+        match state.tree.get(at)? {
+            Node::Folder => state.tree.mount(at.as_str()),
+            Node::Pin(_) => return refuse(libc::ENOTDIR),
+        }
+        Ok(())
+    }
+
+    fn unmount_bpffs(&mut self, at: &PinPath) -> io::Result<()> {
+        match self.change("unmount_bpffs")?.tree.unmount(at.as_str()) {
+            true => Ok(()),
+            false => refuse(libc::EINVAL),
+        }
+    }
+
+    fn list(&self, directory: &PinPath) -> io::Result<Vec<String>> {
+        self.state().tree.list(directory)
+    }
+
+    fn make_directory(&mut self, path: &PinPath) -> io::Result<()> {
+        self.change("make_directory")?.tree.add(path, Node::Folder)
+    }
+
+    fn remove_directory(&mut self, path: &PinPath) -> io::Result<()> {
+        self.change("remove_directory")?.tree.remove_folder(path)
+    }
+
+    fn unpin(&mut self, path: &PinPath) -> io::Result<()> {
+        let mut state = self.change("unpin")?;
+        state.tree.remove_pin(path)?;
+        state.collect();
+        Ok(())
+    }
+
+    fn rename(&mut self, from: &PinPath, to: &PinPath) -> io::Result<()> {
+        let mut state = self.change("rename")?;
+        state.tree.rename(from, to)?;
+        state.collect();
+        Ok(())
+    }
+
+    fn open_pin(&self, path: &PinPath) -> io::Result<(ObjectKind, Fd)> {
+        let node = self.state().tree.get(path)?;
+        let Node::Pin(object) = node else { return refuse(libc::EACCES) };
+        let kind = match object {
+            Object::Map(_) => ObjectKind::Map,
+            Object::Program(_) => ObjectKind::Program,
+            Object::Link(_) => ObjectKind::Link,
+            Object::Btf(_) | Object::Cgroup(_) => return refuse(libc::EINVAL),
+        };
+        Ok((kind, self.open(object)))
+    }
+
+    fn pin(&mut self, fd: &Fd, path: &PinPath) -> io::Result<()> {
+        let mut state = self.change("pin")?;
+        match state.object(fd)? {
+            object @ (Object::Map(_) | Object::Program(_) | Object::Link(_)) => state.tree.pin(path, object),
+            Object::Btf(_) | Object::Cgroup(_) => refuse(libc::EINVAL),
+        }
+    }
+
+    fn create_map(&mut self, request: &MapRequest<'_, Fd>) -> io::Result<Fd> {
+        let mut state = self.change("create_map")?;
+        check_name(request.name)?;
+        if request.map_extra != 0 && request.map_type != MapType::BLOOM_FILTER {
+            return refuse(libc::EINVAL);
+        }
+        maps::check(request).map_err(errno)?;
+        let inner = match request.map_type {
+            MapType::ARRAY_OF_MAPS | MapType::HASH_OF_MAPS => {
+                let id = state.map_id(request.inner.ok_or_else(|| errno(libc::EINVAL))?)?;
+                let map = &state.maps[&id];
+                if map.inner.is_some() {
+                    return refuse(libc::EINVAL);
+                }
+                if map.info.map_type == MapType::PROG_ARRAY {
+                    return refuse(ENOTSUPP);
+                }
+                Some(map.info.clone())
+            }
+            _ => None,
+        };
+        let (btf_id, key_type_id, value_type_id) = match request.types {
+            None => (0, 0, 0),
+            Some((fd, key, value)) => match state.object(fd)? {
+                Object::Btf(_) if maps::refuses_btf(request.map_type) => return refuse(ENOTSUPP),
+                Object::Btf(id) => (id, key, value),
+                Object::Map(_) | Object::Program(_) | Object::Link(_) | Object::Cgroup(_) => {
+                    return refuse(libc::EINVAL);
+                }
+            },
+        };
+        let id = state.next_id(0);
+        let (flags, max_entries) = maps::reported(request.map_type, request.flags, request.max_entries, CPUS);
+        let info = MapInfo {
+            id,
+            map_type: request.map_type,
+            key_size: request.key_size,
+            value_size: request.value_size,
+            max_entries,
+            flags,
+            map_extra: request.map_extra,
+            name: request.name.to_owned(),
+            btf_id,
+            key_type_id,
+            value_type_id,
+        };
+        let (values, slots) = (BTreeMap::new(), BTreeMap::new());
+        state.maps.insert(id, Map { info, frozen: false, inner, values, slots, owner: None });
+        drop(state);
+        Ok(self.open_for(Object::Map(id), maps::access(request.flags)))
+    }
+
+    fn map_by_id(&self, id: u32) -> io::Result<Fd> {
+        let exists = self.state().maps.contains_key(&id);
+        if exists { Ok(self.open(Object::Map(id))) } else { refuse(libc::ENOENT) }
+    }
+
+    fn map_info(&self, map: &Fd) -> io::Result<MapInfo> {
+        let state = self.state();
+        Ok(state.maps[&state.map_id(map)?].info.clone())
+    }
+
+    fn is_frozen(&self, map: &Fd) -> io::Result<bool> {
+        let state = self.state();
+        Ok(state.maps[&state.map_id(map)?].frozen)
+    }
+
+    fn lookup(&self, map: &Fd, key: &[u8], length: usize) -> io::Result<Option<Vec<u8>>> {
+        let state = self.state();
+        let map = state.readable(map)?;
+        check_len(key.len(), map.info.key_size as usize)?;
+        check_len(length, value_len(&map.info))?;
+        map.lookup(key)
+    }
+
+    fn next_key(&self, map: &Fd, key: Option<&[u8]>, key_len: usize) -> io::Result<Option<Vec<u8>>> {
+        let state = self.state();
+        let map = state.readable(map)?;
+        check_len(key.map_or(key_len, <[u8]>::len), map.info.key_size as usize)?;
+        check_len(key_len, map.info.key_size as usize)?;
+        map.next_key(key)
+    }
+
+    fn update(&mut self, map: &Fd, key: &[u8], value: &[u8]) -> io::Result<()> {
+        let mut state = self.change("update")?;
+        let map = state.writable(map)?;
+        check_len(key.len(), map.info.key_size as usize)?;
+        check_len(value.len(), value_len(&map.info))?;
+        map.update(key, value)
+    }
+
+    fn update_slot(&mut self, map: &Fd, key: u32, target: &Fd) -> io::Result<()> {
+        let mut state = self.change("update_slot")?;
+        let (id, target) = (state.map_id(map)?, state.object(target)?);
+        state.writable(map)?;
+        let map = &state.maps[&id];
+        check_len(4, map.info.key_size as usize)?;
+        let slot = key.to_ne_bytes();
+        match (map.storage(), target) {
+            (Storage::Slots, _) if map.index(&slot).is_none() => return refuse(libc::E2BIG),
+            (Storage::SlotsByKey, _)
+                if map.slots.len() >= map.info.max_entries as usize && !map.slots.contains_key(&slot[..]) =>
+            {
+                return refuse(libc::E2BIG);
+            }
+            (Storage::Slots, Object::Program(program)) if map.info.map_type == MapType::PROG_ARRAY => {
+                let program_type = state.programs[&program].info.program_type;
+                state.own(id, program_type)?;
+            }
+            (Storage::Slots | Storage::SlotsByKey, Object::Map(inner)) if map.takes(&state.maps[&inner].info) => {}
+            _ => return refuse(libc::EINVAL),
+        }
+        state.maps.get_mut(&id).expect("an open map lives").slots.insert(slot.to_vec(), target);
+        state.collect();
+        Ok(())
+    }
+
+    fn freeze(&mut self, map: &Fd) -> io::Result<()> {
+        self.change("freeze")?.writable(map)?.frozen = true;
+        Ok(())
+    }
+
+    fn load_btf(&mut self, btf: &[u8]) -> Result<Fd, LoadError> {
+        let silent = |error| LoadError { error, log: String::new() };
+        let mut state = self.change("load_btf").map_err(silent)?;
+        if btf.len() < 24 || btf[..2] != 0xeb9f_u16.to_ne_bytes() {
+            return Err(LoadError { error: errno(libc::EINVAL), log: "Invalid magic".to_owned() });
+        }
+        let id = state.next_id(3);
+        state.btfs.insert(id, btf.to_vec());
+        drop(state);
+        Ok(self.open(Object::Btf(id)))
+    }
+
+    fn btf(&self, id: u32) -> io::Result<Vec<u8>> {
+        self.state().btfs.get(&id).cloned().ok_or_else(|| errno(libc::ENOENT))
+    }
+
+    fn load_program(&mut self, request: &ProgramRequest<'_, Fd>) -> Result<Fd, LoadError> {
+        let silent = |error| LoadError { error, log: String::new() };
+        let mut state = self.change("load_program").map_err(silent)?;
+        let id = state.load(request)?;
+        drop(state);
+        Ok(self.open(Object::Program(id)))
+    }
+
+    fn program_by_id(&self, id: u32) -> io::Result<Fd> {
+        let exists = self.state().programs.contains_key(&id);
+        if exists { Ok(self.open(Object::Program(id))) } else { refuse(libc::ENOENT) }
+    }
+
+    fn program_info(&self, program: &Fd) -> io::Result<ProgramInfo> {
+        let state = self.state();
+        Ok(state.programs[&state.program_id(program)?].info.clone())
+    }
+
+    fn interface(&self, name: &str) -> io::Result<Option<Interface>> {
+        let state = self.state();
+        let Some(device) = state.devices.get(name) else { return Ok(None) };
+        let mut xdp: Vec<_> = state
+            .links
+            .values()
+            .filter_map(|link| match link.hook {
+                Some(Hook::Xdp { ifindex, mode }) if ifindex == device.index => Some((mode, link.program)),
+                Some(Hook::Xdp { .. } | Hook::Tcx { .. } | Hook::Cgroup { .. }) | None => None,
+            })
+            .collect();
+        xdp.sort();
+        Ok(Some(Interface { index: device.index, xdp }))
+    }
+
+    fn cgroup_mount(&self) -> io::Result<Option<PathBuf>> {
+        Ok(Some(PathBuf::from("/sys/fs/cgroup")))
+    }
+
+    fn open_cgroup(&self, path: &Path) -> io::Result<(Fd, u64)> {
+        let id = *self.state().cgroups.get(path).ok_or_else(|| errno(libc::ENOENT))?;
+        Ok((self.open(Object::Cgroup(id)), id))
+    }
+
+    fn create_link(&mut self, program: &Fd, hook: &HookRequest<'_, Fd>) -> io::Result<Fd> {
+        let mut state = self.change("create_link")?;
+        let program = state.program_id(program)?;
+        let (hook, kind) = state.hook(program, hook)?;
+        let id = state.next_id(2);
+        state.links.insert(id, Link { program, hook: Some(hook), kind });
+        drop(state);
+        Ok(self.open(Object::Link(id)))
+    }
+
+    fn update_link(&mut self, link: &Fd, program: &Fd, old: &Fd) -> io::Result<()> {
+        let mut state = self.change("update_link")?;
+        let (id, new, old) = (state.link_id(link)?, state.program_id(program)?, state.program_id(old)?);
+        let link = &state.links[&id];
+        if link.hook.is_none() {
+            return refuse(libc::ENOLINK);
+        }
+        if link.program != old {
+            return refuse(libc::EPERM);
+        }
+        if state.programs[&new].info.program_type != state.programs[&old].info.program_type {
+            return refuse(libc::EINVAL);
+        }
+        state.links.get_mut(&id).expect("it was there a moment ago").program = new;
+        state.collect();
+        Ok(())
+    }
+
+    fn detach_link(&mut self, link: &Fd) -> io::Result<()> {
+        let mut state = self.change("detach_link")?;
+        let id = state.link_id(link)?;
+        state.links.get_mut(&id).expect("an open link lives").hook = None;
+        Ok(())
+    }
+
+    fn link_info(&self, link: &Fd) -> io::Result<LinkInfo> {
+        let state = self.state();
+        let id = state.link_id(link)?;
+        let link = &state.links[&id];
+        let hook = match (&link.kind, link.hook) {
+            (kind, Some(_)) => kind.clone(),
+            (HookInfo::Xdp { .. }, None) => HookInfo::Xdp { ifindex: 0 },
+            (HookInfo::Tcx { attach_type, .. }, None) => HookInfo::Tcx { ifindex: 0, attach_type: *attach_type },
+            (HookInfo::Cgroup { attach_type, .. }, None) => {
+                HookInfo::Cgroup { cgroup_id: 0, attach_type: *attach_type }
+            }
+            (HookInfo::Other(kind), None) => HookInfo::Other(*kind),
+        };
+        Ok(LinkInfo { id, program_id: link.program, hook })
+    }
+}
+
+impl State {
+    /// Checks a program and keeps it. Returns its id.
+    fn load(&mut self, request: &ProgramRequest<'_, Fd>) -> Result<u32, LoadError> {
+        let refused = |code, log: &str| Err(LoadError { error: errno(code), log: log.to_owned() });
+        let silent = |error| LoadError { error, log: String::new() };
+        check_name(request.name).map_err(silent)?;
+        if request.insns.is_empty() || request.insns.len() > MAX_INSNS {
+            return refused(libc::E2BIG, "");
+        }
+        if request.program_type == ProgramType::UNSPEC || request.program_type > ProgramType::NETFILTER {
+            return refused(libc::EINVAL, "");
+        }
+        if let Some((code, log)) = self.refusals.get(request.name) {
+            return refused(*code, log);
+        }
+        let map_ids = self
+            .maps_of(request.insns)
+            .map_err(|error| LoadError { error, log: "fd is not pointing to valid bpf_map\n".to_owned() })?;
+        if request.insns.last().is_none_or(|insn| insn.code != EXIT) {
+            return refused(libc::EINVAL, "last insn is not an exit or jmp\n");
+        }
+        let btf_id = match request.btf.map(|fd| self.object(fd)).transpose().map_err(silent)? {
+            None => 0,
+            // `check_btf_info`: BTF that no record refers to is dropped.
+            Some(Object::Btf(_)) if request.funcs.is_empty() && request.lines.is_empty() => 0,
+            Some(Object::Btf(id)) => id,
+            Some(Object::Map(_) | Object::Program(_) | Object::Link(_) | Object::Cgroup(_)) => {
+                return refused(libc::EINVAL, "");
+            }
+        };
+        for map in &map_ids {
+            self.own(*map, request.program_type).map_err(silent)?;
+        }
+        let id = self.next_id(1);
+        let info = ProgramInfo {
+            id,
+            program_type: request.program_type,
+            tag: tag(request.insns),
+            name: request.name.to_owned(),
+            map_ids,
+            btf_id,
+            load_time: u64::from(id),
+        };
+        self.programs.insert(id, Program { info, expected_attach_type: request.expected_attach_type });
+        Ok(id)
+    }
+}
+
+/// Digests instructions, but for the maps in them, as 6.18 does.
+fn tag(insns: &[Insn]) -> [u8; 8] {
+    let mut bytes = Vec::new();
+    let mut second = false;
+    for insn in insns {
+        let first = insn.is_ld_imm64() && matches!(insn.src, 1 | 2);
+        let imm = if first || second { 0 } else { insn.imm };
+        bytes.extend(Insn { imm, ..*insn }.encode());
+        second = first;
+    }
+    let hex = Digest::of(&bytes).to_string();
+    std::array::from_fn(|i| u8::from_str_radix(&hex[2 * i..2 * i + 2], 16).expect("a digest is hexadecimal"))
+}

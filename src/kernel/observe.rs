@@ -1,0 +1,442 @@
+//! Reads what is: the pins, folders, interfaces and cgroups that a manifest or a record names, and nothing else.
+//!
+//! What does not exist is absent from the answer; only what cannot be read is a problem. What it all means is for the
+//! plan to say.
+
+use super::{Interface, Kernel, MapInfo, ObjectKind};
+use crate::btf::{Btf, Type};
+use crate::diag::{Kind, Problem, Problems};
+use crate::kinds::MapType;
+use crate::names::{Digest, PinPath};
+use crate::observed::{Observed, ObservedMap, ObservedProgram, Pinned, Wanted};
+use crate::record::{Record, RecordError};
+use crate::spec::{Host, MapSpec, MapTypes, flags};
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// What opening a pin needs.
+const OPEN_PIN: &str = "opening a pin needs CAP_BPF and access to its folder: run it as root";
+/// What finding something by its id needs.
+const BY_ID: &str = "finding BPF objects by id needs CAP_SYS_ADMIN: run it as root";
+/// What reading a folder or a file needs.
+const READ: &str = "reading it needs access to its folder: run it as root";
+
+/// Reads everything that is wanted, and reports every problem together.
+pub fn observe<K: Kernel>(kernel: &K, wanted: &Wanted) -> Result<Observed, Problems> {
+    let host = host(kernel)?;
+    let reader = Reader { kernel, btfs: RefCell::default() };
+    let mut problems = Problems::default();
+    let found = all(&mut problems, &wanted.bpffs, |path| reader.bpffs(path));
+    let bpffs = found.into_values().next().unwrap_or(false);
+    // Without the bpffs, what is below its folder is of another file system, or not there.
+    let visible = |path: &&PinPath| bpffs || !wanted.bpffs.as_ref().is_some_and(|bpffs| path.is_below(bpffs));
+    // What the record names is read as well, so the record comes first.
+    let records = all(&mut problems, wanted.record.iter().filter(visible), |path| reader.record(path));
+    let recorded = records.iter().next().map(|(pin, record)| {
+        let pin_root = pin.parent().unwrap_or_else(|| pin.clone());
+        Wanted::of_record(record, &pin_root)
+    });
+    let recorded = recorded.unwrap_or_default();
+    let directories: BTreeSet<_> = wanted.directories.union(&recorded.directories).collect();
+    let pins: BTreeSet<_> = wanted.pins.union(&recorded.pins).filter(visible).collect();
+    let observed = Observed {
+        host,
+        bpffs,
+        directories: all(&mut problems, directories, |path| reader.directory(path)),
+        pins: all(&mut problems, pins, |path| reader.pinned(path)),
+        maps_by_id: all(&mut problems, &wanted.map_ids, |id| reader.map_by_id(*id)),
+        interfaces: all(&mut problems, &wanted.interfaces, |name| reader.interface(name)),
+        cgroups: all(&mut problems, &wanted.cgroups, |path| reader.cgroup(path)),
+        record: records.into_values().next(),
+    };
+    problems.or(observed)
+}
+
+/// Reads each of the names; what does not exist is left out, and what cannot be read is a problem.
+fn all<'a, N: Ord + Clone + 'a, T>(
+    problems: &mut Problems,
+    names: impl IntoIterator<Item = &'a N>,
+    read: impl Fn(&N) -> Result<Option<T>, Problem>,
+) -> BTreeMap<N, T> {
+    let mut found = BTreeMap::new();
+    for name in names {
+        match read(name) {
+            Ok(Some(value)) => drop(found.insert(name.clone(), value)),
+            Ok(None) => {}
+            Err(problem) => problems.push(problem),
+        }
+    }
+    found
+}
+
+/// Finds the bpffs that holds a deployment's pins: the topmost folder above them that is one, else the usual one.
+pub fn bpffs_of<K: Kernel>(kernel: &K, pin_root: &PinPath, usual: &PinPath) -> Result<PinPath, Problems> {
+    let mut found = None;
+    let mut folder = Some(pin_root.clone());
+    while let Some(path) = folder {
+        let is_one = existing(kernel.is_bpffs(&path))
+            .map_err(|error| refused(format!("look at `{path}`"), &error, READ))?;
+        folder = path.parent();
+        match (is_one, &found) {
+            (Some(true), _) => found = Some(path),
+            (Some(false), Some(_)) => break,
+            (Some(false) | None, _) => {}
+        }
+    }
+    Ok(found.unwrap_or_else(|| usual.clone()))
+}
+
+/// Tells what decides the shape of maps on this host.
+pub fn host<K: Kernel>(kernel: &K) -> Result<Host, Problems> {
+    kernel.host().map_err(|error| refused("read the number of CPUs", &error, READ).into())
+}
+
+/// Makes a problem of an error; `needs` is the help where a permission is missing.
+fn refused(doing: impl Into<String>, error: &io::Error, needs: &str) -> Problem {
+    let hint = match error.raw_os_error() {
+        Some(libc::EPERM | libc::EACCES) => Some(needs.to_owned()),
+        Some(_) => None,
+        None => Some(error.to_string()),
+    };
+    Problem::new(Kind::Kernel { doing: doing.into(), errno: error.raw_os_error().unwrap_or(libc::EIO), hint })
+}
+
+/// Makes `None` of "no such file", also where a part of the path is no folder.
+fn existing<T>(result: io::Result<T>) -> io::Result<Option<T>> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// The kernel, and the BTF that was read from it once.
+struct Reader<'a, K> {
+    kernel: &'a K,
+    btfs: RefCell<BTreeMap<u32, Option<Arc<Btf>>>>,
+}
+
+impl<K: Kernel> Reader<'_, K> {
+    fn bpffs(&self, path: &PinPath) -> Result<Option<bool>, Problem> {
+        existing(self.kernel.is_bpffs(path)).map_err(|error| refused(format!("look at `{path}`"), &error, READ))
+    }
+
+    fn directory(&self, path: &PinPath) -> Result<Option<Vec<String>>, Problem> {
+        match self.kernel.list(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotADirectory && self.kernel.open_pin(path).is_ok() => {
+                Err(Problem::new(Kind::PinTaken { pin: path.clone(), by: "a pin where a folder has to be".to_owned() }))
+            }
+            result => existing(result).map_err(|error| refused(format!("read the folder `{path}`"), &error, READ)),
+        }
+    }
+
+    /// Opens a pin. A folder in its place has the same error as a missing permission.
+    fn open(&self, path: &PinPath) -> Result<Option<(ObjectKind, K::Fd)>, Problem> {
+        existing(self.kernel.open_pin(path)).map_err(|error| {
+            match error.raw_os_error() == Some(libc::EACCES) && self.kernel.list(path).is_ok() {
+                true => Problem::new(Kind::PinTaken { pin: path.clone(), by: "a folder".to_owned() }),
+                false => refused(format!("open the pin `{path}`"), &error, OPEN_PIN),
+            }
+        })
+    }
+
+    fn pinned(&self, path: &PinPath) -> Result<Option<Pinned>, Problem> {
+        let Some((kind, fd)) = self.open(path)? else { return Ok(None) };
+        let pinned = match kind {
+            ObjectKind::Map => self.map(&fd).map(Pinned::Map),
+            ObjectKind::Program => self.program(&fd).map(Pinned::Program),
+            ObjectKind::Link => self.kernel.link_info(&fd).map(Pinned::Link),
+        };
+        pinned.map(Some).map_err(|error| refused(format!("read the {kind} at `{path}`"), &error, BY_ID))
+    }
+
+    fn map_by_id(&self, id: u32) -> Result<Option<ObservedMap>, Problem> {
+        existing(self.kernel.map_by_id(id))
+            .and_then(|fd| fd.map(|fd| self.map(&fd)).transpose())
+            .map_err(|error| refused(format!("read the map with id {id}"), &error, BY_ID))
+    }
+
+    fn map(&self, fd: &K::Fd) -> io::Result<ObservedMap> {
+        let info = self.kernel.map_info(fd)?;
+        let types = self.types(&info)?;
+        let frozen_value = self.frozen_value(fd, &info)?;
+        let spec = MapSpec {
+            flags: info.flags,
+            map_extra: info.map_extra,
+            types,
+            ..MapSpec::new(info.map_type, info.key_size, info.value_size, info.max_entries)
+        };
+        Ok(ObservedMap { info, spec, frozen_value })
+    }
+
+    fn types(&self, info: &MapInfo) -> io::Result<Option<MapTypes>> {
+        if info.key_type_id == 0 && info.value_type_id == 0 {
+            return Ok(None);
+        }
+        let btf = self.btf(info.btf_id)?;
+        Ok(btf.map(|btf| MapTypes { btf, key: info.key_type_id, value: info.value_type_id }))
+    }
+
+    /// Returns the types of a BTF id, read once; `None` for 0, for what is gone, and for a format newer than ours.
+    fn btf(&self, id: u32) -> io::Result<Option<Arc<Btf>>> {
+        if id == 0 {
+            return Ok(None);
+        }
+        if let Some(known) = self.btfs.borrow().get(&id) {
+            return Ok(known.clone());
+        }
+        let btf = existing(self.kernel.btf(id))?.and_then(|bytes| Btf::parse(&bytes).ok()).map(Arc::new);
+        self.btfs.borrow_mut().insert(id, btf.clone());
+        Ok(btf)
+    }
+
+    fn frozen_value(&self, fd: &K::Fd, info: &MapInfo) -> io::Result<Option<Vec<u8>>> {
+        let is_section = info.map_type == MapType::ARRAY
+            && info.max_entries == 1
+            && info.flags & flags::RDONLY_PROG != 0;
+        match is_section && self.kernel.is_frozen(fd)? {
+            true => self.kernel.lookup(fd, &0u32.to_ne_bytes(), info.value_size as usize),
+            false => Ok(None),
+        }
+    }
+
+    fn program(&self, fd: &K::Fd) -> io::Result<ObservedProgram> {
+        let info = self.kernel.program_info(fd)?;
+        let btf = self.btf(info.btf_id)?;
+        Ok(ObservedProgram { info, fingerprints: btf.map(|btf| fingerprints(&btf)).unwrap_or_default() })
+    }
+
+    fn interface(&self, name: &str) -> Result<Option<Interface>, Problem> {
+        self.kernel
+            .interface(name)
+            .map_err(|error| refused(format!("look the interface `{name}` up"), &error, "rtnetlink refuses to answer"))
+    }
+
+    /// Opens a cgroup. The path is below the cgroup2 mount, as `/proc/PID/cgroup` writes it, or starts with the mount.
+    fn cgroup(&self, name: &str) -> Result<Option<(PathBuf, u64)>, Problem> {
+        let doing = |error| refused(format!("open the cgroup `{name}`"), &error, READ);
+        let Some(mount) = self.kernel.cgroup_mount().map_err(doing)? else { return Ok(None) };
+        let path = match Path::new(name).starts_with(&mount) {
+            true => PathBuf::from(name),
+            false => mount.join(name.trim_start_matches('/')),
+        };
+        let opened = existing(self.kernel.open_cgroup(&path)).map_err(doing)?;
+        Ok(opened.map(|(_, id)| (path, id)))
+    }
+
+    fn record(&self, path: &PinPath) -> Result<Option<Record>, Problem> {
+        let Some((kind, fd)) = self.open(path)? else { return Ok(None) };
+        let bytes = match kind {
+            ObjectKind::Map => self
+                .record_bytes(&fd)
+                .map_err(|error| refused(format!("read the record at `{path}`"), &error, OPEN_PIN))?,
+            ObjectKind::Program | ObjectKind::Link => None,
+        };
+        let record = match bytes {
+            Some(bytes) => Record::decode(&bytes),
+            None => Err(RecordError::Unreadable("it is not an array map of one entry".to_owned())),
+        };
+        record.map(Some).map_err(|why| Problem::new(Kind::Record { pin: path.clone(), why }))
+    }
+
+    fn record_bytes(&self, fd: &K::Fd) -> io::Result<Option<Vec<u8>>> {
+        let info = self.kernel.map_info(fd)?;
+        match info.map_type == MapType::ARRAY && info.max_entries == 1 {
+            true => self.kernel.lookup(fd, &0u32.to_ne_bytes(), info.value_size as usize),
+            false => Ok(None),
+        }
+    }
+}
+
+/// Reads every tag `bpfapply:v1:NAME:sha256=HEX` (`desired::TAG`); others are somebody else's.
+fn fingerprints(btf: &Btf) -> BTreeMap<String, Digest> {
+    let tags = btf.types().filter_map(|(_, ty)| if let Type::DeclTag { name, .. } = ty { Some(name) } else { None });
+    tags.filter_map(|tag| fingerprint(tag)).collect()
+}
+
+fn fingerprint(tag: &str) -> Option<(String, Digest)> {
+    let (name, digest) = tag.strip_prefix(crate::desired::TAG)?.rsplit_once(":sha256=")?;
+    Some((name.to_owned(), Digest::parse(digest)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::insn::{EXIT, FuncRecord, Insn};
+    use crate::kernel::fake::Fake;
+    use crate::kernel::{HookRequest, MapRequest, ProgramRequest, XdpMode};
+    use crate::kinds::{AttachType, ProgramType};
+    use crate::record::FORMAT;
+    use std::collections::BTreeSet;
+
+    fn path(text: &str) -> PinPath {
+        PinPath::new(text).unwrap()
+    }
+
+    fn request<Fd>(value_size: u32, flags: u32) -> MapRequest<'static, Fd> {
+        MapRequest {
+            name: "m",
+            map_type: MapType::ARRAY,
+            key_size: 4,
+            value_size,
+            max_entries: 1,
+            flags,
+            numa_node: 0,
+            map_extra: 0,
+            inner: None,
+            types: None,
+        }
+    }
+
+    /// Types with a function that carries tags, as an object has them once it is prepared for loading.
+    fn tagged(tags: &[&str]) -> Vec<u8> {
+        let mut btf = Btf::default();
+        let proto = btf.push(Type::FuncProto { ret: 0, params: vec![] });
+        let linkage = crate::btf::Linkage::Global;
+        let func = btf.push(Type::Func { name: "main".to_owned(), proto, linkage });
+        for tag in tags {
+            btf.push(Type::DeclTag { name: (*tag).to_owned(), ty: func, component: None, attribute: false });
+        }
+        btf.encode()
+    }
+
+    fn load(kernel: &mut Fake, btf: Option<&<Fake as Kernel>::Fd>) -> <Fake as Kernel>::Fd {
+        let insns = [Insn { code: EXIT, ..Insn::default() }];
+        let request = ProgramRequest {
+            name: "p",
+            program_type: ProgramType::XDP,
+            expected_attach_type: AttachType::XDP,
+            flags: 0,
+            insns: &insns,
+            license: "",
+            kernel_version: 0,
+            btf,
+            funcs: &[FuncRecord { insn: 0, type_id: 2 }],
+            lines: &[],
+        };
+        kernel.load_program(&request).unwrap()
+    }
+
+    #[track_caller]
+    fn problems(kernel: &Fake, wanted: &Wanted) -> Vec<String> {
+        let problems = observe(kernel, wanted).expect_err("there are problems");
+        problems.0.iter().map(|problem| problem.kind.to_string()).collect()
+    }
+
+    #[test]
+    fn what_does_not_exist_is_absent() {
+        let wanted = Wanted {
+            bpffs: Some(path("/sys/fs/bpf")),
+            record: Some(path("/sys/fs/bpf/edge/record")),
+            pins: BTreeSet::from([path("/sys/fs/bpf/edge/maps/a"), path("/nowhere/b")]),
+            directories: BTreeSet::from([path("/sys/fs/bpf/edge"), path("/sys/fs")]),
+            map_ids: BTreeSet::from([7]),
+            interfaces: BTreeSet::from(["eth0".to_owned(), "lo".to_owned()]),
+            cgroups: BTreeSet::from(["system.slice".to_owned(), "/sys/fs/cgroup".to_owned()]),
+        };
+        for (kernel, bpffs) in [(Fake::new(), true), (Fake::without_bpffs(), false)] {
+            let observed = observe(&kernel, &wanted).unwrap();
+            assert_eq!(observed.bpffs, bpffs);
+            assert!(observed.pins.is_empty() && observed.maps_by_id.is_empty() && observed.record.is_none());
+            assert_eq!(observed.directories.into_keys().collect::<Vec<_>>(), [path("/sys/fs")]);
+            assert_eq!(observed.interfaces.into_keys().collect::<Vec<_>>(), ["lo"]);
+            assert_eq!(observed.cgroups, BTreeMap::from([("/sys/fs/cgroup".to_owned(), ("/sys/fs/cgroup".into(), 1))]));
+            assert_eq!(kernel.calls(), [""; 0], "observing changes nothing");
+        }
+    }
+
+    #[test]
+    fn pins_are_read_by_what_they_are() {
+        let mut kernel = Fake::new();
+        let cgroup_id = kernel.add_cgroup("/sys/fs/cgroup/system.slice");
+        let digest = Digest::of(b"x");
+        let bytes = tagged(&[&format!("bpfapply:v1:a:b:sha256={digest}"), "bpfapply:v1:c:sha256=1", "other"]);
+        let btf = kernel.load_btf(&bytes).unwrap();
+        let program = load(&mut kernel, Some(&btf));
+        let link = kernel.create_link(&program, &HookRequest::Xdp { ifindex: 1, mode: XdpMode::Generic }).unwrap();
+        let rodata = MapRequest { types: Some((&btf, 0, 2)), ..request(4, flags::RDONLY_PROG) };
+        let map = kernel.create_map(&rodata).unwrap();
+        kernel.update(&map, &[0; 4], b"abcd").unwrap();
+        kernel.freeze(&map).unwrap();
+        let map_id = kernel.map_info(&map).unwrap().id;
+        let pins = ["/sys/fs/bpf/l", "/sys/fs/bpf/m", "/sys/fs/bpf/p"].map(path);
+        for (fd, pin) in [&link, &map, &program].into_iter().zip(&pins) {
+            kernel.pin(fd, pin).unwrap();
+        }
+        let wanted = Wanted {
+            pins: BTreeSet::from(pins.clone()),
+            map_ids: BTreeSet::from([map_id]),
+            cgroups: BTreeSet::from(["system.slice".to_owned()]),
+            ..Wanted::default()
+        };
+        let observed = observe(&kernel, &wanted).unwrap();
+        let [Some(Pinned::Link(link)), Some(Pinned::Map(map)), Some(Pinned::Program(program))] =
+            pins.map(|pin| observed.pins.get(&pin).cloned())
+        else {
+            panic!("{:?}", observed.pins)
+        };
+        assert_eq!(link.program_id, program.info.id);
+        assert_eq!(map.frozen_value.as_deref(), Some(&b"abcd"[..]));
+        assert_eq!(map.spec.types.map(|types| (types.key, types.value)), Some((0, 2)));
+        assert_eq!(program.fingerprints, BTreeMap::from([("a:b".to_owned(), digest)]));
+        assert_eq!(observed.maps_by_id[&map_id].info, map.info);
+        assert_eq!(observed.cgroups["system.slice"].1, cgroup_id);
+    }
+
+    #[test]
+    fn records_are_read_or_refused() {
+        let good = Record { format: FORMAT, deployment: "edge".to_owned(), ..Record::default() };
+        let rows = [
+            (good.encode(), Ok("edge")),
+            (br#"{"format":99}"#.to_vec(), Err("has format 99")),
+            (b"nonsense".to_vec(), Err("is no record")),
+        ];
+        for (mut bytes, expected) in rows {
+            let (mut kernel, pin) = (Fake::new(), path("/sys/fs/bpf/record"));
+            bytes.resize(bytes.len() + 5, 0);
+            let map = kernel.create_map(&request(bytes.len() as u32, 0)).unwrap();
+            kernel.update(&map, &[0; 4], &bytes).unwrap();
+            kernel.pin(&map, &pin).unwrap();
+            let wanted = Wanted { record: Some(pin), ..Wanted::default() };
+            match expected {
+                Ok(name) => assert_eq!(observe(&kernel, &wanted).unwrap().record.unwrap().deployment, name),
+                Err(text) => assert!(problems(&kernel, &wanted)[0].contains(text), "{text}"),
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_in_the_way_is_named() {
+        let mut kernel = Fake::new();
+        let program = load(&mut kernel, None);
+        let [folder, pin] = ["/sys/fs/bpf/folder", "/sys/fs/bpf/pin"].map(path);
+        kernel.make_directory(&folder).unwrap();
+        kernel.pin(&program, &pin).unwrap();
+        let wanted = Wanted {
+            pins: BTreeSet::from([folder]),
+            directories: BTreeSet::from([pin.clone()]),
+            record: Some(pin),
+            ..Wanted::default()
+        };
+        assert_eq!(
+            problems(&kernel, &wanted),
+            [
+                "the pin `/sys/fs/bpf/pin` is taken by a pin where a folder has to be",
+                "the pin `/sys/fs/bpf/folder` is taken by a folder",
+                "what is pinned at `/sys/fs/bpf/pin` is no record: it is not an array map of one entry",
+            ]
+        );
+    }
+
+    #[test]
+    fn missing_permissions_name_what_they_need() {
+        let problem = refused("open the pin `x`", &io::Error::from_raw_os_error(libc::EPERM), OPEN_PIN);
+        assert_eq!(problem.kind.help().as_deref(), Some(OPEN_PIN));
+        assert_eq!(problem.kind.exit(), crate::diag::Exit::Permission);
+        let problem = refused("open the pin `x`", &io::Error::from_raw_os_error(libc::ENOMEM), OPEN_PIN);
+        assert_eq!(problem.kind.help(), None);
+    }
+}

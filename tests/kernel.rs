@@ -1,0 +1,853 @@
+//! The kernel's rules that we rely on, each as one body that runs against the fake kernel, and as root also against the
+//! running one: what the fake knows is what the kernel does.
+
+mod common;
+
+use bpfapply::btf::{Btf, Encoding, Linkage, Type};
+use bpfapply::insn::{CALL, EXIT, FuncRecord, Insn, LD_IMM64};
+use bpfapply::kernel::fake::Fake;
+use bpfapply::kernel::linux::Linux;
+use bpfapply::kernel::observe::observe;
+use bpfapply::kernel::{
+    HookInfo, HookRequest, Interface, Kernel, LinkInfo, LoadError, MapRequest, ObjectKind, ProgramRequest, XdpMode,
+};
+use bpfapply::kinds::{AttachType, MapType, ProgramType};
+use bpfapply::names::{Digest, PinPath};
+use bpfapply::observed::{Pinned, Wanted};
+use common::Room;
+use std::collections::BTreeSet;
+use std::io;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+const NO_PREALLOC: u32 = 1 << 0;
+const NO_COMMON_LRU: u32 = 1 << 1;
+const RDONLY: u32 = 1 << 3;
+const WRONLY: u32 = 1 << 4;
+const RDONLY_PROG: u32 = 1 << 7;
+const WRONLY_PROG: u32 = 1 << 8;
+const MMAPABLE: u32 = 1 << 10;
+const INNER_MAP: u32 = 1 << 12;
+const ENOTSUPP: i32 = 524;
+
+/// One rule: a body for every kernel.
+struct Rule<K> {
+    name: &'static str,
+    body: fn(&mut K, &Room),
+}
+
+macro_rules! rules {
+    ($($rule:ident,)*) => {
+        fn rules<K: Kernel>() -> Vec<Rule<K>> {
+            vec![$(Rule { name: stringify!($rule), body: $rule }),*]
+        }
+    };
+}
+
+rules! {
+    maps_are_reported_in_normal_form,
+    arrays_hold_every_index,
+    hashes_hold_what_was_written,
+    per_cpu_values_have_all_cpus,
+    lengths_must_be_the_maps,
+    frozen_maps_refuse_writes,
+    access_flags_belong_to_the_descriptor,
+    inner_maps_fit_their_template,
+    inner_templates_have_limits,
+    prog_arrays_belong_to_one_type,
+    prog_arrays_without_a_holder_are_emptied,
+    names_have_letters_digits_underscores_and_dots,
+    ids_rise_and_die_with_their_objects,
+    programs_tell_their_maps_by_first_use,
+    programs_need_valid_maps,
+    refusals_carry_a_log,
+    pins_have_the_errors_of_files,
+    folders_have_the_errors_of_files,
+    renames_replace,
+    xdp_has_one_link,
+    tcx_has_many_links,
+    cgroups_have_many_links,
+    links_fit_their_programs,
+    updates_expect_the_old_program,
+    detached_links_stay_without_a_hook,
+    links_detach_when_nothing_holds_them,
+    broken_btf_is_refused,
+    btf_comes_back_through_maps_and_programs,
+}
+
+#[test]
+fn the_fake_kernel_follows_every_rule() {
+    every_rule(|name, body: fn(&mut Fake, &Room)| {
+        let mut fake = Fake::new();
+        let cgroup = PathBuf::from("/sys/fs/cgroup/test");
+        fake.add_cgroup(&cgroup);
+        let room = Room { bpffs: path("/sys/fs/bpf"), cgroup: Some(cgroup) };
+        body(&mut fake, &room);
+        for pin in fake.list(&room.bpffs).unwrap().iter().map(|name| room.bpffs.join(name)) {
+            // Folders go nowhere: they hold no object.
+            let _ = fake.unpin(&pin);
+        }
+        assert!(fake.is_idle(), "{name} leaves nothing behind:\n{}", fake.dump());
+    });
+}
+
+#[test]
+fn the_running_kernel_follows_every_rule() {
+    every_rule(|name, body: fn(&mut Linux, &Room)| {
+        common::in_namespace(name, move |room| body(&mut Linux::new(), room));
+    });
+}
+
+/// Runs each rule and tells all that fail.
+fn every_rule<K: Kernel>(mut run: impl FnMut(&'static str, fn(&mut K, &Room))) {
+    let mut failed = Vec::new();
+    for rule in rules::<K>() {
+        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run(rule.name, rule.body)));
+        if result.is_err() {
+            failed.push(rule.name);
+        }
+    }
+    assert_eq!(failed, [""; 0]);
+}
+
+/// Tries every combination of type, sizes and flag on both, so that no rule of the fake's maps is our invention.
+#[test]
+fn the_fake_kernel_refuses_the_maps_that_the_running_kernel_refuses() {
+    const TYPES: [MapType; 21] = [
+        MapType::HASH,
+        MapType::ARRAY,
+        MapType::PROG_ARRAY,
+        MapType::PERF_EVENT_ARRAY,
+        MapType::PERCPU_HASH,
+        MapType::PERCPU_ARRAY,
+        MapType::STACK_TRACE,
+        MapType::LRU_HASH,
+        MapType::LRU_PERCPU_HASH,
+        MapType::LPM_TRIE,
+        MapType::DEVMAP,
+        MapType::SOCKMAP,
+        MapType::CPUMAP,
+        MapType::XSKMAP,
+        MapType::SOCKHASH,
+        MapType::QUEUE,
+        MapType::STACK,
+        MapType::DEVMAP_HASH,
+        MapType::RINGBUF,
+        MapType::BLOOM_FILTER,
+        MapType::HASH_OF_MAPS,
+    ];
+    common::in_namespace("every_map", |_| {
+        let (mut fake, mut linux) = (Fake::new(), Linux::new());
+        let host = linux.host().unwrap();
+        if (host.possible_cpus, host.page_size) != (2, 4096) {
+            return common::skip("every_map", "the fake kernel has 2 CPUs and pages of 4096 bytes");
+        }
+        let flags: Vec<u32> =
+            (0..=11).map(|bit| 1 << bit).filter(|flag| *flag != 1 << 9).chain([0, INNER_MAP]).collect();
+        let mut different = Vec::new();
+        let mut count = 0;
+        for map_type in TYPES {
+            for key in [0, 4, 5, 8] {
+                for value in [0, 4, 8, 12, 40_000] {
+                    for max in [0, 1, 5, 4096, 5000] {
+                        for flag in &flags {
+                            let asked = request("sweep", map_type, (key, value, max), *flag | low_flags(map_type));
+                            let (a, b) = (answer(&mut fake, &asked), answer(&mut linux, &asked));
+                            count += 1;
+                            if a != b {
+                                different.push(format!(
+                                    "{map_type} {key} {value} {max} {:#x}: fake {a:?}, linux {b:?}",
+                                    asked.flags
+                                ));
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        assert!(
+            different.is_empty(),
+            "{} of {count} differ:\n{}",
+            different.len(),
+            different[..different.len().min(40)].join("\n")
+        );
+    });
+
+    /// An LPM trie without this flag says nothing else.
+    fn low_flags(map_type: MapType) -> u32 {
+        if map_type == MapType::LPM_TRIE { NO_PREALLOC } else { 0 }
+    }
+
+    fn answer<K: Kernel>(kernel: &mut K, asked: &MapRequest<'_, ()>) -> Result<(u32, u32), Option<i32>> {
+        let asked = MapRequest {
+            name: asked.name,
+            map_type: asked.map_type,
+            key_size: asked.key_size,
+            value_size: asked.value_size,
+            max_entries: asked.max_entries,
+            flags: asked.flags,
+            numa_node: 0,
+            map_extra: 0,
+            inner: None,
+            types: None,
+        };
+        let map = kernel.create_map(&asked).map_err(|error| error.raw_os_error())?;
+        let info = kernel.map_info(&map).unwrap();
+        Ok((info.max_entries, info.flags))
+    }
+}
+
+// Small words for the rules.
+
+fn path(text: &str) -> PinPath {
+    PinPath::new(text).unwrap()
+}
+
+fn request<Fd>(name: &str, map_type: MapType, sizes: (u32, u32, u32), flags: u32) -> MapRequest<'_, Fd> {
+    MapRequest {
+        name,
+        map_type,
+        key_size: sizes.0,
+        value_size: sizes.1,
+        max_entries: sizes.2,
+        flags,
+        numa_node: 0,
+        map_extra: 0,
+        inner: None,
+        types: None,
+    }
+}
+
+fn map<K: Kernel>(kernel: &mut K, map_type: MapType, sizes: (u32, u32, u32), flags: u32) -> K::Fd {
+    kernel.create_map(&request("rule", map_type, sizes, flags)).unwrap()
+}
+
+fn returns(value: i32) -> Vec<Insn> {
+    vec![Insn { code: 0xb7, imm: value, ..Insn::default() }, Insn { code: EXIT, ..Insn::default() }]
+}
+
+/// A program that loads the address of each map and returns 2.
+fn uses(maps: &[i32]) -> Vec<Insn> {
+    let load = |fd: &i32| [Insn { code: LD_IMM64, dst: 1, src: 1, imm: *fd, ..Insn::default() }, Insn::default()];
+    maps.iter().flat_map(load).chain(returns(2)).collect()
+}
+
+fn load<K: Kernel>(kernel: &mut K, program_type: ProgramType, insns: &[Insn]) -> Result<K::Fd, LoadError> {
+    load_for(kernel, program_type, AttachType(0), insns)
+}
+
+fn load_for<K: Kernel>(
+    kernel: &mut K,
+    program_type: ProgramType,
+    expected_attach_type: AttachType,
+    insns: &[Insn],
+) -> Result<K::Fd, LoadError> {
+    kernel.load_program(&ProgramRequest {
+        name: "rule",
+        program_type,
+        expected_attach_type,
+        flags: 0,
+        insns,
+        license: "GPL",
+        kernel_version: 0,
+        btf: None,
+        funcs: &[],
+        lines: &[],
+    })
+}
+
+/// Loads two programs of a type that let packets pass.
+fn two<K: Kernel>(kernel: &mut K, program_type: ProgramType) -> (K::Fd, K::Fd) {
+    let verdict = match program_type {
+        ProgramType::XDP => 2,
+        ProgramType::CGROUP_SKB => 1,
+        _ => 0,
+    };
+    let mut one = || load(kernel, program_type, &returns(verdict)).unwrap();
+    (one(), one())
+}
+
+fn xdp<'a, Fd>() -> HookRequest<'a, Fd> {
+    HookRequest::Xdp { ifindex: 1, mode: XdpMode::Generic }
+}
+
+fn tcx<'a, Fd>() -> HookRequest<'a, Fd> {
+    HookRequest::Tcx { ifindex: 1, attach_type: AttachType::TCX_INGRESS }
+}
+
+#[track_caller]
+fn errno<T>(result: io::Result<T>) -> i32 {
+    match result {
+        Ok(_) => panic!("it should fail"),
+        Err(error) => error.raw_os_error().expect("an error of the kernel"),
+    }
+}
+
+#[track_caller]
+fn load_errno<T>(result: Result<T, LoadError>) -> i32 {
+    errno(result.map_err(|refused| refused.error))
+}
+
+/// Waits for what the kernel does in the background.
+#[track_caller]
+fn eventually(mut done: impl FnMut() -> bool) {
+    let end = Instant::now() + Duration::from_secs(10);
+    while !done() {
+        assert!(Instant::now() < end, "it does not happen");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Lists a folder, without the `maps.debug` and `progs.debug` that some kernels put into a new bpffs (`CONFIG_BPF_PRELOAD`).
+fn pins<K: Kernel>(kernel: &K, folder: &PinPath) -> Vec<String> {
+    kernel.list(folder).unwrap().into_iter().filter(|name| !name.contains('.')).collect()
+}
+
+fn loopback<K: Kernel>(kernel: &K) -> Interface {
+    kernel.interface("lo").unwrap().unwrap()
+}
+
+// Maps.
+
+fn maps_are_reported_in_normal_form<K: Kernel>(kernel: &mut K, _: &Room) {
+    let cpus = kernel.host().unwrap().possible_cpus;
+    let rows = [
+        (MapType::HASH, (4, 8, 10), RDONLY, Ok((10, 0))),
+        (MapType::HASH, (4, 8, 10), WRONLY | NO_PREALLOC, Ok((10, NO_PREALLOC))),
+        (MapType::HASH, (4, 8, 10), RDONLY | WRONLY, Err(libc::EINVAL)),
+        (MapType::HASH, (4, 8, 0), 0, Err(libc::EINVAL)),
+        (MapType::LRU_HASH, (4, 8, 1001), 0, Ok((1001, 0))),
+        (MapType::LRU_HASH, (4, 8, 1001), NO_COMMON_LRU, Ok((1001u32.next_multiple_of(cpus), NO_COMMON_LRU))),
+        (MapType::LRU_HASH, (4, 8, 10), NO_PREALLOC, Err(ENOTSUPP)),
+        (MapType::HASH, (4, 8, 10), NO_COMMON_LRU, Err(libc::EINVAL)),
+        (MapType::ARRAY, (4, 8, 1), RDONLY_PROG | MMAPABLE, Ok((1, RDONLY_PROG | MMAPABLE))),
+        (MapType::ARRAY, (4, 8, 1), RDONLY_PROG | WRONLY_PROG, Err(libc::EINVAL)),
+        (MapType::ARRAY, (8, 8, 1), 0, Err(libc::EINVAL)),
+        (MapType::ARRAY, (4, 8, 1), INNER_MAP, Ok((1, INNER_MAP))),
+        (MapType::DEVMAP, (4, 4, 8), 0, Ok((8, RDONLY_PROG))),
+        (MapType::DEVMAP, (4, 4, 8), RDONLY_PROG, Err(libc::EINVAL)),
+        (MapType::DEVMAP_HASH, (4, 8, 8), 0, Ok((8, RDONLY_PROG))),
+        (MapType::RINGBUF, (0, 0, 4096), 0, Ok((4096, 0))),
+        (MapType::RINGBUF, (0, 0, 5000), 0, Err(libc::EINVAL)),
+        (MapType::RINGBUF, (0, 0, 12288), 0, Err(libc::EINVAL)),
+        (MapType::PERF_EVENT_ARRAY, (4, 4, 0), 0, Err(libc::EINVAL)),
+        (MapType::PERF_EVENT_ARRAY, (4, 4, 1024), 0, Ok((1024, 0))),
+        (MapType::CPUMAP, (4, 4, 1 << 20), 0, Err(libc::E2BIG)),
+        (MapType::LPM_TRIE, (8, 8, 8), 0, Err(libc::EINVAL)),
+        (MapType::LPM_TRIE, (8, 8, 8), NO_PREALLOC, Ok((8, NO_PREALLOC))),
+        (MapType::PERCPU_ARRAY, (4, 40_000, 1), 0, Err(libc::E2BIG)),
+        (MapType(4000), (4, 4, 1), 0, Err(libc::EINVAL)),
+    ];
+    for (map_type, sizes, flags, expected) in rows {
+        let answer = kernel
+            .create_map(&request("rule", map_type, sizes, flags))
+            .map(|map| kernel.map_info(&map).unwrap())
+            .map(|info| (info.max_entries, info.flags))
+            .map_err(|error| error.raw_os_error().unwrap());
+        assert_eq!(answer, expected, "{map_type} {sizes:?} {flags:#x}");
+    }
+}
+
+fn arrays_hold_every_index<K: Kernel>(kernel: &mut K, _: &Room) {
+    let map = map(kernel, MapType::ARRAY, (4, 2, 2), 0);
+    assert_eq!(kernel.lookup(&map, &1u32.to_ne_bytes(), 2).unwrap(), Some(vec![0, 0]));
+    assert_eq!(kernel.lookup(&map, &2u32.to_ne_bytes(), 2).unwrap(), None);
+    kernel.update(&map, &1u32.to_ne_bytes(), &[7, 8]).unwrap();
+    assert_eq!(errno(kernel.update(&map, &2u32.to_ne_bytes(), &[7, 8])), libc::E2BIG);
+    assert_eq!(kernel.lookup(&map, &1u32.to_ne_bytes(), 2).unwrap(), Some(vec![7, 8]));
+    let next = |key: Option<u32>| kernel.next_key(&map, key.map(u32::to_ne_bytes).as_ref().map(|key| &key[..]), 4);
+    assert_eq!(next(None).unwrap(), Some(vec![0; 4]));
+    assert_eq!(next(Some(0)).unwrap(), Some(1u32.to_ne_bytes().to_vec()));
+    assert_eq!(next(Some(1)).unwrap(), None);
+    assert_eq!(next(Some(9)).unwrap(), Some(vec![0; 4]));
+}
+
+fn hashes_hold_what_was_written<K: Kernel>(kernel: &mut K, _: &Room) {
+    let map = map(kernel, MapType::HASH, (3, 1, 2), 0);
+    assert_eq!(kernel.next_key(&map, None, 3).unwrap(), None);
+    assert_eq!(kernel.lookup(&map, b"abc", 1).unwrap(), None);
+    kernel.update(&map, b"abc", &[1]).unwrap();
+    kernel.update(&map, b"def", &[2]).unwrap();
+    kernel.update(&map, b"abc", &[3]).unwrap();
+    assert_eq!(errno(kernel.update(&map, b"ghi", &[4])), libc::E2BIG);
+    assert_eq!(kernel.lookup(&map, b"abc", 1).unwrap(), Some(vec![3]));
+    let first = kernel.next_key(&map, None, 3).unwrap().unwrap();
+    let second = kernel.next_key(&map, Some(&first), 3).unwrap().unwrap();
+    assert_eq!(BTreeSet::from([&first[..], &second[..]]), BTreeSet::from([&b"abc"[..], b"def"]));
+    assert_eq!(kernel.next_key(&map, Some(&second), 3).unwrap(), None);
+}
+
+fn per_cpu_values_have_all_cpus<K: Kernel>(kernel: &mut K, _: &Room) {
+    let map = map(kernel, MapType::PERCPU_ARRAY, (4, 4, 1), 0);
+    let whole = 8 * kernel.host().unwrap().possible_cpus as usize;
+    let value: Vec<u8> = (0..whole).map(|i| if i % 8 < 4 { i as u8 + 1 } else { 0 }).collect();
+    kernel.update(&map, &[0; 4], &value).unwrap();
+    assert_eq!(kernel.lookup(&map, &[0; 4], whole).unwrap(), Some(value));
+    assert_eq!(errno(kernel.lookup(&map, &[0; 4], 4)), libc::EINVAL);
+}
+
+fn lengths_must_be_the_maps<K: Kernel>(kernel: &mut K, _: &Room) {
+    let map = map(kernel, MapType::HASH, (4, 8, 2), 0);
+    assert_eq!(errno(kernel.lookup(&map, &[0; 4], 7)), libc::EINVAL);
+    assert_eq!(errno(kernel.lookup(&map, &[0; 3], 8)), libc::EINVAL);
+    assert_eq!(errno(kernel.update(&map, &[0; 4], &[0; 9])), libc::EINVAL);
+    assert_eq!(errno(kernel.update(&map, &[0; 5], &[0; 8])), libc::EINVAL);
+    assert_eq!(errno(kernel.next_key(&map, None, 3)), libc::EINVAL);
+    assert_eq!(errno(kernel.next_key(&map, Some(&[0; 3]), 4)), libc::EINVAL);
+}
+
+fn frozen_maps_refuse_writes<K: Kernel>(kernel: &mut K, room: &Room) {
+    let map = map(kernel, MapType::ARRAY, (4, 4, 1), RDONLY_PROG);
+    kernel.update(&map, &[0; 4], &[1; 4]).unwrap();
+    assert!(!kernel.is_frozen(&map).unwrap());
+    kernel.freeze(&map).unwrap();
+    assert!(kernel.is_frozen(&map).unwrap());
+    assert_eq!(errno(kernel.freeze(&map)), libc::EPERM);
+    assert_eq!(errno(kernel.update(&map, &[0; 4], &[2; 4])), libc::EPERM);
+    let pin = room.bpffs.join("frozen");
+    kernel.pin(&map, &pin).unwrap();
+    let (_, again) = kernel.open_pin(&pin).unwrap();
+    assert_eq!(errno(kernel.update(&again, &[0; 4], &[2; 4])), libc::EPERM);
+    assert_eq!(kernel.lookup(&again, &[0; 4], 4).unwrap(), Some(vec![1; 4]));
+}
+
+fn access_flags_belong_to_the_descriptor<K: Kernel>(kernel: &mut K, _: &Room) {
+    let reader = map(kernel, MapType::HASH, (4, 4, 1), RDONLY);
+    assert_eq!(errno(kernel.update(&reader, &[0; 4], &[1; 4])), libc::EPERM);
+    assert_eq!(errno(kernel.freeze(&reader)), libc::EPERM);
+    let id = kernel.map_info(&reader).unwrap().id;
+    let again = kernel.map_by_id(id).unwrap();
+    kernel.update(&again, &[0; 4], &[1; 4]).unwrap();
+    assert_eq!(kernel.lookup(&reader, &[0; 4], 4).unwrap(), Some(vec![1; 4]));
+    let writer = map(kernel, MapType::HASH, (4, 4, 1), WRONLY);
+    kernel.update(&writer, &[0; 4], &[1; 4]).unwrap();
+    assert_eq!(errno(kernel.lookup(&writer, &[0; 4], 4)), libc::EPERM);
+}
+
+fn inner_maps_fit_their_template<K: Kernel>(kernel: &mut K, _: &Room) {
+    let rows = [
+        (MapType::HASH, (4, 8, 10), 0, MapType::HASH, (4, 8, 99), 0, true),
+        (MapType::HASH, (4, 8, 10), 0, MapType::HASH, (4, 4, 10), 0, false),
+        (MapType::HASH, (4, 8, 10), 0, MapType::LRU_HASH, (4, 8, 10), 0, false),
+        (MapType::HASH, (4, 8, 10), 0, MapType::HASH, (4, 8, 10), NO_PREALLOC, false),
+        (MapType::ARRAY, (4, 8, 10), 0, MapType::ARRAY, (4, 8, 10), 0, true),
+        (MapType::ARRAY, (4, 8, 10), 0, MapType::ARRAY, (4, 8, 11), 0, false),
+        (MapType::ARRAY, (4, 8, 10), INNER_MAP, MapType::ARRAY, (4, 8, 11), INNER_MAP, true),
+        (MapType::ARRAY, (4, 8, 10), INNER_MAP, MapType::ARRAY, (4, 8, 10), 0, false),
+    ];
+    for (outer_type, key) in [(MapType::ARRAY_OF_MAPS, 4), (MapType::HASH_OF_MAPS, 4)] {
+        for (left, left_sizes, left_flags, right, right_sizes, right_flags, fits) in rows {
+            let template = map(kernel, left, left_sizes, left_flags);
+            let asked = MapRequest { inner: Some(&template), ..request("rule", outer_type, (key, 4, 3), 0) };
+            let outer = kernel.create_map(&asked).unwrap();
+            let inner = map(kernel, right, right_sizes, right_flags);
+            let result = kernel.update_slot(&outer, 2, &inner).map_err(|error| error.raw_os_error());
+            let expected = if fits { Ok(()) } else { Err(Some(libc::EINVAL)) };
+            assert_eq!(
+                result, expected,
+                "{left} {left_sizes:?} {left_flags:#x} and {right} {right_sizes:?} {right_flags:#x}"
+            );
+            let id = kernel.map_info(&inner).unwrap().id;
+            let slot = kernel.lookup(&outer, &2u32.to_ne_bytes(), 4).unwrap();
+            assert_eq!(slot, fits.then(|| id.to_ne_bytes().to_vec()));
+        }
+    }
+}
+
+fn inner_templates_have_limits<K: Kernel>(kernel: &mut K, _: &Room) {
+    let array = map(kernel, MapType::ARRAY, (4, 8, 1), 0);
+    let slots = map(kernel, MapType::PROG_ARRAY, (4, 4, 1), 0);
+    let asked = MapRequest { inner: Some(&array), ..request("rule", MapType::ARRAY_OF_MAPS, (4, 4, 2), 0) };
+    let outer = kernel.create_map(&asked).unwrap();
+    for (inner, code) in [(&outer, libc::EINVAL), (&slots, ENOTSUPP)] {
+        let asked = MapRequest { inner: Some(inner), ..request("rule", MapType::ARRAY_OF_MAPS, (4, 4, 2), 0) };
+        assert_eq!(errno(kernel.create_map(&asked)), code);
+    }
+    assert_eq!(errno(kernel.update_slot(&outer, 2, &array)), libc::E2BIG);
+}
+
+fn prog_arrays_belong_to_one_type<K: Kernel>(kernel: &mut K, _: &Room) {
+    let (first, _) = two(kernel, ProgramType::XDP);
+    let (other, _) = two(kernel, ProgramType::SCHED_CLS);
+    let slots = map(kernel, MapType::PROG_ARRAY, (4, 4, 2), 0);
+    assert_eq!(kernel.lookup(&slots, &[0; 4], 4).unwrap(), None);
+    kernel.update_slot(&slots, 0, &first).unwrap();
+    let id = kernel.program_info(&first).unwrap().id;
+    assert_eq!(kernel.lookup(&slots, &[0; 4], 4).unwrap(), Some(id.to_ne_bytes().to_vec()));
+    assert_eq!(errno(kernel.update_slot(&slots, 1, &other)), libc::EINVAL);
+    assert_eq!(errno(kernel.update_slot(&slots, 2, &first)), libc::E2BIG);
+    let number = kernel.number(&slots);
+    assert_eq!(load_errno(load(kernel, ProgramType::SCHED_CLS, &tail_call(number))), libc::EINVAL);
+    load(kernel, ProgramType::XDP, &tail_call(number)).unwrap();
+}
+
+/// `bpf_tail_call(ctx, slots, 0)`, then 2.
+fn tail_call(slots: i32) -> Vec<Insn> {
+    let mut insns = uses(&[slots]);
+    insns[0].dst = 2;
+    let call = [Insn { code: 0xb7, dst: 3, ..Insn::default() }, Insn { code: CALL, imm: 12, ..Insn::default() }];
+    insns.splice(2..2, call);
+    insns
+}
+
+fn prog_arrays_without_a_holder_are_emptied<K: Kernel>(kernel: &mut K, _: &Room) {
+    let (target, _) = two(kernel, ProgramType::XDP);
+    let slots = map(kernel, MapType::PROG_ARRAY, (4, 4, 1), 0);
+    kernel.update_slot(&slots, 0, &target).unwrap();
+    let number = kernel.number(&slots);
+    let caller = load(kernel, ProgramType::XDP, &tail_call(number)).unwrap();
+    let id = kernel.map_info(&slots).unwrap().id;
+    drop(slots);
+    eventually(|| {
+        let slots = kernel.map_by_id(id).expect("the program keeps the map");
+        kernel.lookup(&slots, &[0; 4], 4).unwrap().is_none()
+    });
+    drop(caller);
+}
+
+fn names_have_letters_digits_underscores_and_dots<K: Kernel>(kernel: &mut K, _: &Room) {
+    let rows = [
+        ("", true),
+        ("a_B.9", true),
+        ("fifteen_letters", true),
+        ("sixteen_letters_", false),
+        ("a-b", false),
+        ("ä", false),
+    ];
+    for (name, fine) in rows {
+        let map = kernel.create_map(&request(name, MapType::ARRAY, (4, 4, 1), 0));
+        match fine {
+            true => assert_eq!(kernel.map_info(&map.unwrap()).unwrap().name, name),
+            false => assert_eq!(errno(map), libc::EINVAL, "{name}"),
+        }
+    }
+}
+
+fn ids_rise_and_die_with_their_objects<K: Kernel>(kernel: &mut K, room: &Room) {
+    let first = map(kernel, MapType::ARRAY, (4, 4, 1), 0);
+    let second = map(kernel, MapType::ARRAY, (4, 4, 1), 0);
+    let ids = [&first, &second].map(|map| kernel.map_info(map).unwrap().id);
+    assert!(0 < ids[0] && ids[0] < ids[1]);
+    let pin = room.bpffs.join("map");
+    kernel.pin(&first, &pin).unwrap();
+    drop((first, second));
+    eventually(|| kernel.map_by_id(ids[1]).is_err_and(|error| error.kind() == io::ErrorKind::NotFound));
+    let again = kernel.map_by_id(ids[0]).unwrap();
+    assert_eq!(kernel.map_info(&again).unwrap().id, ids[0]);
+    assert_eq!(errno(kernel.program_by_id(u32::MAX)), libc::ENOENT);
+    assert_eq!(errno(kernel.btf(u32::MAX)), libc::ENOENT);
+}
+
+// Programs.
+
+fn programs_tell_their_maps_by_first_use<K: Kernel>(kernel: &mut K, _: &Room) {
+    let maps: Vec<_> = (0..20).map(|_| map(kernel, MapType::ARRAY, (4, 4, 1), 0)).collect();
+    let order: Vec<usize> = (0..20).rev().chain(0..20).collect();
+    let numbers: Vec<_> = order.iter().map(|i| kernel.number(&maps[*i])).collect();
+    let program = load(kernel, ProgramType::XDP, &uses(&numbers)).unwrap();
+    let ids: Vec<_> = maps.iter().rev().map(|map| kernel.map_info(map).unwrap().id).collect();
+    let info = kernel.program_info(&program).unwrap();
+    assert_eq!((info.program_type, info.name.as_str(), info.btf_id), (ProgramType::XDP, "rule", 0));
+    assert_eq!(info.map_ids, ids);
+    drop(maps);
+    let kept = kernel.map_by_id(ids[0]).expect("the program keeps its maps");
+    drop((kept, program));
+    eventually(|| kernel.map_by_id(ids[0]).is_err());
+}
+
+fn programs_need_valid_maps<K: Kernel>(kernel: &mut K, _: &Room) {
+    assert_eq!(load_errno(load(kernel, ProgramType::XDP, &uses(&[4000]))), libc::EBADF);
+    let (program, _) = two(kernel, ProgramType::XDP);
+    let number = kernel.number(&program);
+    assert_eq!(load_errno(load(kernel, ProgramType::XDP, &uses(&[number]))), libc::EINVAL);
+    // The address of a value: only an array of one entry has one.
+    for (max, fine) in [(1, true), (2, false)] {
+        let map = map(kernel, MapType::ARRAY, (4, 4, max), 0);
+        let mut insns = uses(&[kernel.number(&map)]);
+        insns[0].src = 2;
+        assert_eq!(load(kernel, ProgramType::XDP, &insns).is_ok(), fine, "{max}");
+    }
+}
+
+fn refusals_carry_a_log<K: Kernel>(kernel: &mut K, _: &Room) {
+    let insns = [returns(2), vec![Insn { code: 0xb7, ..Insn::default() }]].concat();
+    let refused = load(kernel, ProgramType::XDP, &insns).err().unwrap();
+    assert_eq!(refused.error.raw_os_error(), Some(libc::EINVAL));
+    assert!(refused.log.contains("last insn is not an exit"), "{}", refused.log);
+    assert_eq!(load_errno(load(kernel, ProgramType::XDP, &[])), libc::E2BIG);
+    assert_eq!(load_errno(load(kernel, ProgramType(4000), &returns(0))), libc::EINVAL);
+}
+
+fn broken_btf_is_refused<K: Kernel>(kernel: &mut K, _: &Room) {
+    for bytes in [&b""[..], b"hello", &[0; 24]] {
+        assert_eq!(load_errno(kernel.load_btf(bytes)), libc::EINVAL, "{bytes:?}");
+    }
+}
+
+/// BTF of a number and a tagged function: `unsigned int` is type 1, the function type 3.
+fn tagged(tag: &str) -> Vec<u8> {
+    let mut btf = Btf::default();
+    btf.push(Type::Int { name: "int".to_owned(), size: 4, bits: 32, offset: 0, encoding: Encoding::Unsigned });
+    let proto = btf.push(Type::FuncProto { ret: 1, params: vec![] });
+    let ty = btf.push(Type::Func { name: "main".to_owned(), proto, linkage: Linkage::Global });
+    btf.push(Type::DeclTag { name: tag.to_owned(), ty, component: None, attribute: false });
+    btf.encode()
+}
+
+fn btf_comes_back_through_maps_and_programs<K: Kernel>(kernel: &mut K, room: &Room) {
+    let digest = Digest::of(b"code");
+    let bytes = tagged(&format!("bpfapply:v1:drop:sha256={digest}"));
+    let btf = kernel.load_btf(&bytes).unwrap();
+    let types = Some((&btf, 1, 1));
+    let asked = MapRequest { types, ..request("rule", MapType::ARRAY, (4, 4, 1), RDONLY_PROG) };
+    let map = kernel.create_map(&asked).unwrap();
+    let info = kernel.map_info(&map).unwrap();
+    assert_eq!((info.key_type_id, info.value_type_id), (1, 1));
+    assert_eq!(kernel.btf(info.btf_id).unwrap(), bytes);
+    let asked = MapRequest { types, ..request("rule", MapType::DEVMAP, (4, 4, 1), 0) };
+    assert_eq!(errno(kernel.create_map(&asked)), ENOTSUPP);
+
+    let insns = uses(&[kernel.number(&map)]);
+    let mut load = |funcs| {
+        let request = ProgramRequest {
+            name: "rule",
+            program_type: ProgramType::XDP,
+            expected_attach_type: AttachType::XDP,
+            flags: 0,
+            insns: &insns,
+            license: "GPL",
+            kernel_version: 0,
+            btf: Some(&btf),
+            funcs,
+            lines: &[],
+        };
+        kernel.load_program(&request).unwrap()
+    };
+    let (silent, program) = (load(&[]), load(&[FuncRecord { insn: 0, type_id: 3 }]));
+    assert_eq!(kernel.program_info(&silent).unwrap().btf_id, 0, "nothing refers to it");
+    assert_eq!(kernel.program_info(&program).unwrap().btf_id, info.btf_id);
+
+    // The same through observe.
+    kernel.update(&map, &[0; 4], b"data").unwrap();
+    kernel.freeze(&map).unwrap();
+    let pins = ["map", "program"].map(|name| room.bpffs.join(name));
+    kernel.pin(&map, &pins[0]).unwrap();
+    kernel.pin(&program, &pins[1]).unwrap();
+    let wanted = Wanted { bpffs: Some(room.bpffs.clone()), pins: pins.clone().into(), ..Wanted::default() };
+    let observed = observe(kernel, &wanted).unwrap();
+    let (Pinned::Map(map), Pinned::Program(program)) = (&observed.pins[&pins[0]], &observed.pins[&pins[1]]) else {
+        panic!("{:?}", observed.pins)
+    };
+    assert_eq!(map.frozen_value.as_deref(), Some(&b"data"[..]));
+    assert_eq!(map.spec.types.as_ref().map(|types| (types.key, types.value)), Some((1, 1)));
+    assert_eq!(program.fingerprints["drop"], digest);
+    assert_eq!(program.info.map_ids, [map.info.id]);
+}
+
+// bpffs.
+
+fn pins_have_the_errors_of_files<K: Kernel>(kernel: &mut K, room: &Room) {
+    let map = map(kernel, MapType::ARRAY, (4, 4, 1), 0);
+    let (program, _) = two(kernel, ProgramType::XDP);
+    let (pin, folder) = (room.bpffs.join("pin"), room.bpffs.join("folder"));
+    kernel.make_directory(&folder).unwrap();
+    kernel.pin(&map, &pin).unwrap();
+    let dotted = path("/sys/fs/bpf/a.b");
+    let rows = [
+        (&pin, libc::EEXIST),
+        (&folder, libc::EEXIST),
+        (&room.bpffs.join("no").join("folder"), libc::ENOENT),
+        (&dotted, libc::EPERM),
+        (&path("/sys/fs/elsewhere"), libc::EPERM),
+    ];
+    for (path, code) in rows {
+        assert_eq!(errno(kernel.pin(&program, path)), code, "{path}");
+    }
+    let (kind, opened) = kernel.open_pin(&pin).unwrap();
+    assert_eq!(kind, ObjectKind::Map);
+    assert_eq!(kernel.map_info(&opened).unwrap(), kernel.map_info(&map).unwrap());
+    let rows = [
+        (&folder, libc::EACCES),
+        (&room.bpffs.join("none"), libc::ENOENT),
+        (&pin.join("below"), libc::ENOTDIR),
+        (&dotted, libc::EPERM),
+    ];
+    for (path, code) in rows {
+        assert_eq!(errno(kernel.open_pin(path)), code, "{path}");
+    }
+    kernel.pin(&program, &folder.join("program")).unwrap();
+    assert_eq!(kernel.open_pin(&folder.join("program")).unwrap().0, ObjectKind::Program);
+    assert_eq!(pins(kernel, &room.bpffs), ["folder", "pin"]);
+    kernel.unpin(&folder.join("program")).unwrap();
+    assert_eq!(errno(kernel.unpin(&folder)), libc::EISDIR);
+    assert_eq!(errno(kernel.unpin(&room.bpffs.join("none"))), libc::ENOENT);
+}
+
+fn folders_have_the_errors_of_files<K: Kernel>(kernel: &mut K, room: &Room) {
+    let map = map(kernel, MapType::ARRAY, (4, 4, 1), 0);
+    let (a, pin) = (room.bpffs.join("a"), room.bpffs.join("pin"));
+    kernel.pin(&map, &pin).unwrap();
+    assert!(kernel.is_bpffs(&room.bpffs).unwrap());
+    assert!(!kernel.is_bpffs(&path("/sys/fs")).unwrap());
+    assert_eq!(errno(kernel.is_bpffs(&a)), libc::ENOENT);
+    assert_eq!(errno(kernel.make_directory(&a.join("b"))), libc::ENOENT);
+    kernel.make_directory(&a).unwrap();
+    assert_eq!(errno(kernel.make_directory(&a)), libc::EEXIST);
+    assert_eq!(errno(kernel.make_directory(&pin)), libc::EEXIST);
+    assert_eq!(errno(kernel.make_directory(&path("/sys/fs/bpf/a.b"))), libc::EPERM);
+    kernel.make_directory(&a.join("b")).unwrap();
+    assert!(kernel.is_bpffs(&a.join("b")).unwrap());
+    assert_eq!(errno(kernel.remove_directory(&a)), libc::ENOTEMPTY);
+    assert_eq!(errno(kernel.remove_directory(&pin)), libc::ENOTDIR);
+    assert_eq!(errno(kernel.list(&pin)), libc::ENOTDIR);
+    assert_eq!(errno(kernel.list(&room.bpffs.join("none"))), libc::ENOENT);
+    kernel.remove_directory(&a.join("b")).unwrap();
+    kernel.remove_directory(&a).unwrap();
+    assert_eq!(errno(kernel.remove_directory(&a)), libc::ENOENT);
+    // A second mount hides what is below, and is empty.
+    kernel.make_directory(&a).unwrap();
+    kernel.mount_bpffs(&a).unwrap();
+    assert_eq!(pins(kernel, &a), [""; 0]);
+    assert_eq!(errno(kernel.remove_directory(&a)), libc::EBUSY);
+}
+
+fn renames_replace<K: Kernel>(kernel: &mut K, room: &Room) {
+    let maps = [1, 2].map(|max| map(kernel, MapType::ARRAY, (4, 4, max), 0));
+    let [a, b, folder, other] = ["a", "b", "folder", "other"].map(|name| room.bpffs.join(name));
+    kernel.pin(&maps[0], &a).unwrap();
+    kernel.pin(&maps[1], &b).unwrap();
+    kernel.rename(&a, &b).unwrap();
+    let (_, there) = kernel.open_pin(&b).unwrap();
+    assert_eq!(kernel.map_info(&there).unwrap().max_entries, 1);
+    assert_eq!(errno(kernel.rename(&a, &b)), libc::ENOENT);
+    kernel.make_directory(&folder).unwrap();
+    assert_eq!(errno(kernel.rename(&b, &folder)), libc::EISDIR);
+    assert_eq!(errno(kernel.rename(&folder, &b)), libc::ENOTDIR);
+    kernel.rename(&b, &folder.join("b")).unwrap();
+    kernel.make_directory(&other).unwrap();
+    assert_eq!(errno(kernel.rename(&other, &folder)), libc::ENOTEMPTY);
+    kernel.rename(&folder, &other).unwrap();
+    assert_eq!(kernel.list(&other).unwrap(), ["b"]);
+    assert_eq!(errno(kernel.rename(&other, &path("/sys/fs/bpf/a.b"))), libc::EPERM);
+    kernel.unpin(&other.join("b")).unwrap();
+}
+
+// Links.
+
+fn xdp_has_one_link<K: Kernel>(kernel: &mut K, _: &Room) {
+    let (first, second) = two(kernel, ProgramType::XDP);
+    assert_eq!(loopback(kernel), Interface { index: 1, xdp: vec![] });
+    let native = HookRequest::Xdp { ifindex: 1, mode: XdpMode::Native };
+    assert_eq!(errno(kernel.create_link(&first, &native)), libc::EOPNOTSUPP, "lo has no driver mode");
+    let auto = HookRequest::Xdp { ifindex: 1, mode: XdpMode::Auto };
+    let link = kernel.create_link(&first, &auto).unwrap();
+    let id = kernel.program_info(&first).unwrap().id;
+    assert_eq!(loopback(kernel).xdp, [(XdpMode::Generic, id)]);
+    let info = kernel.link_info(&link).unwrap();
+    assert_eq!((info.program_id, info.hook), (id, HookInfo::Xdp { ifindex: 1 }));
+    assert_eq!(errno(kernel.create_link(&second, &xdp())), libc::EBUSY);
+    assert_eq!(errno(kernel.create_link(&first, &xdp())), libc::EBUSY);
+    let nowhere = HookRequest::Xdp { ifindex: 4000, mode: XdpMode::Auto };
+    assert_eq!(errno(kernel.create_link(&first, &nowhere)), libc::EINVAL);
+    assert_eq!(kernel.interface("nosuch0").unwrap(), None);
+}
+
+fn tcx_has_many_links<K: Kernel>(kernel: &mut K, _: &Room) {
+    let (first, second) = two(kernel, ProgramType::SCHED_CLS);
+    let one = kernel.create_link(&first, &tcx()).unwrap();
+    let two = kernel.create_link(&second, &tcx()).unwrap();
+    assert_ne!(kernel.link_info(&one).unwrap().id, kernel.link_info(&two).unwrap().id);
+    assert_eq!(
+        kernel.link_info(&two).unwrap().hook,
+        HookInfo::Tcx { ifindex: 1, attach_type: AttachType::TCX_INGRESS }
+    );
+    let nowhere = HookRequest::Tcx { ifindex: 4000, attach_type: AttachType::TCX_EGRESS };
+    assert_eq!(errno(kernel.create_link(&first, &nowhere)), libc::ENODEV);
+}
+
+fn cgroups_have_many_links<K: Kernel>(kernel: &mut K, room: &Room) {
+    let Some(folder) = &room.cgroup else { return common::skip("cgroups_have_many_links", "no cgroup2") };
+    let (cgroup, id) = kernel.open_cgroup(folder).unwrap();
+    let attach_type = AttachType::CGROUP_INET_EGRESS;
+    let (first, second) = two(kernel, ProgramType::CGROUP_SKB);
+    let links = [&first, &second]
+        .map(|program| kernel.create_link(program, &HookRequest::Cgroup { cgroup: &cgroup, attach_type }).unwrap());
+    let info = kernel.link_info(&links[1]).unwrap();
+    let program_id = kernel.program_info(&second).unwrap().id;
+    assert_eq!(info, LinkInfo { id: info.id, program_id, hook: HookInfo::Cgroup { cgroup_id: id, attach_type } });
+    let not_a_cgroup = HookRequest::Cgroup { cgroup: &first, attach_type };
+    assert_eq!(errno(kernel.create_link(&first, &not_a_cgroup)), libc::EBADF);
+    assert_eq!(errno(kernel.open_cgroup(&folder.join("none"))), libc::ENOENT);
+    assert!(folder.starts_with(kernel.cgroup_mount().unwrap().unwrap()));
+}
+
+fn links_fit_their_programs<K: Kernel>(kernel: &mut K, room: &Room) {
+    let (xdp_program, _) = two(kernel, ProgramType::XDP);
+    let (tc_program, _) = two(kernel, ProgramType::SCHED_CLS);
+    assert_eq!(errno(kernel.create_link(&tc_program, &xdp())), libc::EINVAL);
+    assert_eq!(errno(kernel.create_link(&xdp_program, &tcx())), libc::EINVAL);
+    let Some(folder) = &room.cgroup else { return };
+    let (cgroup, _) = kernel.open_cgroup(folder).unwrap();
+    let connect4 = AttachType::CGROUP_INET4_CONNECT;
+    let address = load_for(kernel, ProgramType::CGROUP_SOCK_ADDR, connect4, &returns(1)).unwrap();
+    for (attach_type, fits) in [(connect4, true), (AttachType::CGROUP_INET6_CONNECT, false)] {
+        let result = kernel.create_link(&address, &HookRequest::Cgroup { cgroup: &cgroup, attach_type });
+        assert_eq!(result.map(drop).map_err(|e| e.raw_os_error()), if fits { Ok(()) } else { Err(Some(libc::EINVAL)) });
+    }
+}
+
+fn updates_expect_the_old_program<K: Kernel>(kernel: &mut K, room: &Room) {
+    let cgroup = room.cgroup.as_ref().map(|folder| kernel.open_cgroup(folder).unwrap().0);
+    let attach_type = AttachType::CGROUP_INET_INGRESS;
+    let skb = cgroup.as_ref().map(|cgroup| (ProgramType::CGROUP_SKB, HookRequest::Cgroup { cgroup, attach_type }));
+    let other = load(kernel, ProgramType::SOCKET_FILTER, &returns(0)).unwrap();
+    for (program_type, hook) in [(ProgramType::XDP, xdp()), (ProgramType::SCHED_CLS, tcx())].into_iter().chain(skb) {
+        let (first, second) = two(kernel, program_type);
+        let link = kernel.create_link(&first, &hook).unwrap();
+        assert_eq!(errno(kernel.update_link(&link, &first, &second)), libc::EPERM, "{program_type}");
+        assert_eq!(errno(kernel.update_link(&link, &other, &first)), libc::EINVAL, "{program_type}");
+        kernel.update_link(&link, &second, &first).unwrap();
+        let (info, program) = (kernel.link_info(&link).unwrap(), kernel.program_info(&second).unwrap());
+        assert_eq!(info.program_id, program.id, "{program_type}");
+        kernel.update_link(&link, &second, &second).unwrap();
+    }
+}
+
+fn detached_links_stay_without_a_hook<K: Kernel>(kernel: &mut K, room: &Room) {
+    let cgroup = room.cgroup.as_ref().map(|folder| kernel.open_cgroup(folder).unwrap().0);
+    let attach_type = AttachType::CGROUP_INET_INGRESS;
+    let skb = cgroup.as_ref().map(|cgroup| {
+        let gone = HookInfo::Cgroup { cgroup_id: 0, attach_type };
+        (ProgramType::CGROUP_SKB, HookRequest::Cgroup { cgroup, attach_type }, gone)
+    });
+    let rows = [
+        (ProgramType::XDP, xdp(), HookInfo::Xdp { ifindex: 0 }),
+        (ProgramType::SCHED_CLS, tcx(), HookInfo::Tcx { ifindex: 0, attach_type: AttachType::TCX_INGRESS }),
+    ];
+    for (program_type, hook, gone) in rows.into_iter().chain(skb) {
+        let (first, second) = two(kernel, program_type);
+        let link = kernel.create_link(&first, &hook).unwrap();
+        let before = kernel.link_info(&link).unwrap();
+        kernel.detach_link(&link).unwrap();
+        assert_eq!(kernel.link_info(&link).unwrap(), LinkInfo { hook: gone, ..before }, "{program_type}");
+        kernel.detach_link(&link).unwrap();
+        assert_eq!(errno(kernel.update_link(&link, &second, &first)), libc::ENOLINK, "{program_type}");
+        kernel.create_link(&second, &hook).unwrap();
+    }
+}
+
+fn links_detach_when_nothing_holds_them<K: Kernel>(kernel: &mut K, room: &Room) {
+    let (program, _) = two(kernel, ProgramType::XDP);
+    let id = kernel.program_info(&program).unwrap().id;
+    let pin = room.bpffs.join("link");
+    let link = kernel.create_link(&program, &xdp()).unwrap();
+    kernel.pin(&link, &pin).unwrap();
+    drop((link, program));
+    assert_eq!(loopback(kernel).xdp, [(XdpMode::Generic, id)], "the pin holds the link, the link its program");
+    let (kind, link) = kernel.open_pin(&pin).unwrap();
+    assert_eq!(kind, ObjectKind::Link);
+    kernel.unpin(&pin).unwrap();
+    assert_eq!(loopback(kernel).xdp, [(XdpMode::Generic, id)], "the descriptor holds it");
+    drop(link);
+    eventually(|| loopback(kernel).xdp.is_empty());
+}
