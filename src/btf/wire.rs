@@ -1,0 +1,760 @@
+//! BTF as bytes: the header, the records of each kind and the string table, read and written.
+//!
+//! Sources: `include/uapi/linux/btf.h`, and what `kernel/bpf/btf.c` refuses.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use super::{
+    Btf, Encoding, EnumValue, Error, Linkage, Member, Param, Place, SectionVar, Type, TypeId,
+};
+
+/// `0xeb9f`, as it stands in a little-endian file.
+const MAGIC: [u8; 2] = [0x9f, 0xeb];
+const VERSION: u8 = 1;
+/// The header that every kernel accepts. Newer tools add `layout_off` and `layout_len`, which 6.18 refuses (E2BIG).
+const HEADER: usize = 24;
+const LAYOUT_HEADER: usize = 32;
+const MAX_VLEN: usize = 0xffff;
+const KIND_FLAG: u32 = 1 << 31;
+const UNUSED_INFO: u32 = 0x60ff_0000;
+
+/// Kind numbers, by their names in `btf.h`.
+mod number {
+    pub const INT: u32 = 1;
+    pub const PTR: u32 = 2;
+    pub const ARRAY: u32 = 3;
+    pub const STRUCT: u32 = 4;
+    pub const UNION: u32 = 5;
+    pub const ENUM: u32 = 6;
+    pub const FWD: u32 = 7;
+    pub const TYPEDEF: u32 = 8;
+    pub const VOLATILE: u32 = 9;
+    pub const CONST: u32 = 10;
+    pub const RESTRICT: u32 = 11;
+    pub const FUNC: u32 = 12;
+    pub const FUNC_PROTO: u32 = 13;
+    pub const VAR: u32 = 14;
+    pub const DATASEC: u32 = 15;
+    pub const FLOAT: u32 = 16;
+    pub const DECL_TAG: u32 = 17;
+    pub const TYPE_TAG: u32 = 18;
+    pub const ENUM64: u32 = 19;
+}
+
+/// Reads little-endian words, and knows where it is for the error.
+pub(super) struct Reader<'a> {
+    data: &'a [u8],
+    at: usize,
+    end: usize,
+    place: fn(usize) -> Place,
+}
+
+impl<'a> Reader<'a> {
+    /// Reads `data[range]`; the caller has checked the range.
+    pub(super) fn new(data: &'a [u8], range: Range<usize>, place: fn(usize) -> Place) -> Self {
+        Self {
+            data,
+            at: range.start,
+            end: range.end.min(data.len()),
+            place,
+        }
+    }
+
+    pub(super) fn at(&self) -> usize {
+        self.at
+    }
+
+    pub(super) fn end(&self) -> usize {
+        self.end
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.at >= self.end
+    }
+
+    pub(super) fn bytes(&mut self, count: usize) -> Result<&'a [u8], Error> {
+        let end = self.at.checked_add(count).filter(|end| *end <= self.end);
+        let Some(bytes) = end.and_then(|end| self.data.get(self.at..end)) else {
+            return Err(self.error(format!(
+                "{count} bytes are wanted, {} are left",
+                self.end - self.at
+            )));
+        };
+        self.at += count;
+        Ok(bytes)
+    }
+
+    pub(super) fn u32(&mut self) -> Result<u32, Error> {
+        let bytes = self.bytes(4)?;
+        Ok(u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]))
+    }
+
+    pub(super) fn error(&self, what: impl Into<String>) -> Error {
+        Error {
+            place: (self.place)(self.at),
+            what: what.into(),
+        }
+    }
+}
+
+/// Reads magic, version, flags and the header length, which `.BTF` and `.BTF.ext` share. Returns the header's own words
+/// after the length, and where the header ends.
+pub(super) fn header<'a>(
+    data: &'a [u8],
+    least: usize,
+    place: fn(usize) -> Place,
+) -> Result<Reader<'a>, Error> {
+    let mut reader = Reader::new(data, 0..data.len(), place);
+    let start = reader.bytes(4)?;
+    let swapped = [MAGIC[1], MAGIC[0]];
+    let error = |at, what: String| {
+        Err(Error {
+            place: place(at),
+            what,
+        })
+    };
+    if start[..2] == swapped {
+        return error(
+            0,
+            "it is big-endian; only little-endian objects can be loaded here".to_owned(),
+        );
+    }
+    if start[..2] != MAGIC {
+        return error(
+            0,
+            "it does not start with the magic number 0xeb9f".to_owned(),
+        );
+    }
+    if start[2] != VERSION {
+        return error(2, format!("version {} is not known", start[2]));
+    }
+    if start[3] != 0 {
+        return error(3, format!("flags {:#x} are not known", start[3]));
+    }
+    let length = reader.u32()? as usize;
+    if length < least || length > data.len() {
+        return error(
+            4,
+            format!(
+                "a header of {length} bytes does not fit ({least} to {})",
+                data.len()
+            ),
+        );
+    }
+    Ok(Reader::new(data, 8..length, place))
+}
+
+/// Reads an offset and a length and returns what they mean in the whole, where offsets count from `base`.
+pub(super) fn range(
+    header: &mut Reader<'_>,
+    base: usize,
+    total: usize,
+) -> Result<Range<usize>, Error> {
+    let (offset, length) = (header.u32()? as usize, header.u32()? as usize);
+    let start = base.checked_add(offset);
+    match start.and_then(|start| Some(start..start.checked_add(length)?)) {
+        Some(range) if range.end <= total => Ok(range),
+        _ => Err(header.error(format!(
+            "{length} bytes at {offset} after the header end behind the section"
+        ))),
+    }
+}
+
+impl Btf {
+    /// Reads a `.BTF` section, or `/sys/kernel/btf/vmlinux`.
+    ///
+    /// # Errors
+    /// When a length, an id, a string or a kind is wrong or not known, or the bytes are big-endian.
+    pub fn parse(data: &[u8]) -> Result<Self, Error> {
+        let mut header = header(data, HEADER, Place::Byte)?;
+        let base = header.end;
+        let types = range(&mut header, base, data.len())?;
+        let strings = range(&mut header, base, data.len())?;
+        if base >= LAYOUT_HEADER {
+            // The layout section only says how long the records of unknown kinds are.
+            range(&mut header, base, data.len())?;
+        }
+        while !header.is_empty() {
+            if header.bytes(1)? != [0] {
+                return Err(header.error("the header has fields that are not known"));
+            }
+        }
+        let mut btf = Self {
+            types: vec![Type::Void],
+            strings: string_table(data, strings)?,
+        };
+        let mut reader = Reader::new(data, types, Place::Byte);
+        while !reader.is_empty() {
+            let ty = btf.read_type(&mut reader)?;
+            btf.push(ty);
+        }
+        btf.check_ids()?;
+        Ok(btf)
+    }
+
+    /// Returns the bytes of the string at `offset` of the table this model was parsed with.
+    pub(super) fn string(&self, offset: u32) -> Option<&[u8]> {
+        let rest = self.strings.get(offset as usize..)?;
+        rest.iter()
+            .position(|byte| *byte == 0)
+            .map(|end| &rest[..end])
+    }
+
+    fn name(&self, reader: &mut Reader<'_>) -> Result<String, Error> {
+        let offset = reader.u32()?;
+        let Some(bytes) = self.string(offset) else {
+            return Err(reader.error(format!("there is no string at {offset}")));
+        };
+        match std::str::from_utf8(bytes) {
+            Ok(text) => Ok(text.to_owned()),
+            Err(_) => Err(reader.error(format!("the string at {offset} is not UTF-8"))),
+        }
+    }
+
+    fn read_type(&self, reader: &mut Reader<'_>) -> Result<Type, Error> {
+        let at = reader.at();
+        let name = self.name(reader)?;
+        let (info, word) = (reader.u32()?, reader.u32()?);
+        let (vlen, kind, flag) = (info & 0xffff, (info >> 24) & 0x1f, info & KIND_FLAG != 0);
+        let error = |what: String| {
+            Err(Error {
+                place: Place::Byte(at),
+                what,
+            })
+        };
+        if info & UNUSED_INFO != 0 {
+            return error(format!("the type has unknown bits in {info:#x}"));
+        }
+        Ok(match kind {
+            number::INT => integer(reader, name, word)?,
+            number::PTR => Type::Ptr { ty: word },
+            number::ARRAY => Type::Array {
+                element: reader.u32()?,
+                index: reader.u32()?,
+                count: reader.u32()?,
+            },
+            number::STRUCT => Type::Struct {
+                name,
+                size: word,
+                members: self.members(reader, vlen, flag)?,
+            },
+            number::UNION => Type::Union {
+                name,
+                size: word,
+                members: self.members(reader, vlen, flag)?,
+            },
+            number::ENUM => Type::Enum {
+                name,
+                size: word,
+                signed: flag,
+                values: self.values(reader, vlen, flag)?,
+            },
+            number::FWD => Type::Fwd {
+                name,
+                is_union: flag,
+            },
+            number::TYPEDEF => Type::Typedef { name, ty: word },
+            number::VOLATILE => Type::Volatile { ty: word },
+            number::CONST => Type::Const { ty: word },
+            number::RESTRICT => Type::Restrict { ty: word },
+            number::FUNC => Type::Func {
+                name,
+                proto: word,
+                linkage: linkage(reader, vlen)?,
+            },
+            number::FUNC_PROTO => Type::FuncProto {
+                ret: word,
+                params: self.params(reader, vlen)?,
+            },
+            number::VAR => {
+                let kind = reader.u32()?;
+                Type::Var {
+                    name,
+                    ty: word,
+                    linkage: linkage(reader, kind)?,
+                }
+            }
+            number::DATASEC => Type::Datasec {
+                name,
+                size: word,
+                vars: section_vars(reader, vlen)?,
+            },
+            number::FLOAT => Type::Float { name, size: word },
+            number::DECL_TAG => {
+                let component = component(reader)?;
+                Type::DeclTag {
+                    name,
+                    ty: word,
+                    component,
+                    attribute: flag,
+                }
+            }
+            number::TYPE_TAG => Type::TypeTag {
+                name,
+                ty: word,
+                attribute: flag,
+            },
+            number::ENUM64 => Type::Enum64 {
+                name,
+                size: word,
+                signed: flag,
+                values: self.values64(reader, vlen, flag)?,
+            },
+            _ => return error(format!("kind {kind} is not known")),
+        })
+    }
+
+    fn members(
+        &self,
+        reader: &mut Reader<'_>,
+        vlen: u32,
+        bitfields: bool,
+    ) -> Result<Vec<Member>, Error> {
+        (0..vlen)
+            .map(|_| {
+                let (name, ty, place) = (self.name(reader)?, reader.u32()?, reader.u32()?);
+                let (bit_offset, bitfield_size) = if bitfields {
+                    (place & 0x00ff_ffff, (place >> 24) as u8)
+                } else {
+                    (place, 0)
+                };
+                Ok(Member {
+                    name,
+                    ty,
+                    bit_offset,
+                    bitfield_size,
+                })
+            })
+            .collect()
+    }
+
+    fn values(
+        &self,
+        reader: &mut Reader<'_>,
+        vlen: u32,
+        signed: bool,
+    ) -> Result<Vec<EnumValue>, Error> {
+        (0..vlen)
+            .map(|_| {
+                let (name, word) = (self.name(reader)?, reader.u32()?);
+                let value = if signed {
+                    i128::from(word.cast_signed())
+                } else {
+                    i128::from(word)
+                };
+                Ok(EnumValue { name, value })
+            })
+            .collect()
+    }
+
+    fn values64(
+        &self,
+        reader: &mut Reader<'_>,
+        vlen: u32,
+        signed: bool,
+    ) -> Result<Vec<EnumValue>, Error> {
+        (0..vlen)
+            .map(|_| {
+                let (name, low, high) = (self.name(reader)?, reader.u32()?, reader.u32()?);
+                let word = u64::from(high) << 32 | u64::from(low);
+                let value = if signed {
+                    i128::from(word.cast_signed())
+                } else {
+                    i128::from(word)
+                };
+                Ok(EnumValue { name, value })
+            })
+            .collect()
+    }
+
+    fn params(&self, reader: &mut Reader<'_>, vlen: u32) -> Result<Vec<Param>, Error> {
+        (0..vlen)
+            .map(|_| {
+                Ok(Param {
+                    name: self.name(reader)?,
+                    ty: reader.u32()?,
+                })
+            })
+            .collect()
+    }
+
+    /// Refuses a reference to a type that does not exist or cannot stand there.
+    fn check_ids(&self) -> Result<(), Error> {
+        for (id, ty) in self.types() {
+            let error = |what: String| {
+                Err(Error {
+                    place: Place::Type(id),
+                    what,
+                })
+            };
+            let mut bad = None;
+            each_reference(ty, |to| {
+                if self.get(to).is_none() {
+                    bad = Some(to)
+                }
+            });
+            if let Some(bad) = bad {
+                return error(format!(
+                    "it refers to type {bad}, the last one is {}",
+                    self.types.len() - 1
+                ));
+            }
+            match ty {
+                Type::Func { name, proto, .. }
+                    if !matches!(self.get(*proto), Some(Type::FuncProto { .. })) =>
+                {
+                    return error(format!(
+                        "the type of the function `{name}` is not a prototype"
+                    ));
+                }
+                Type::Datasec { name, vars, .. } => {
+                    let is_var = |var: &SectionVar| {
+                        matches!(self.get(var.ty), Some(Type::Var { .. } | Type::Func { .. }))
+                    };
+                    if !vars.iter().all(is_var) {
+                        return error(format!(
+                            "the section `{name}` holds something that is not a variable"
+                        ));
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+fn string_table(data: &[u8], range: Range<usize>) -> Result<Vec<u8>, Error> {
+    let start = range.start;
+    match data.get(range) {
+        Some(table) if table.first() == Some(&0) && table.last() == Some(&0) => Ok(table.to_vec()),
+        _ => {
+            let what = "the string table does not start and end with a NUL byte".to_owned();
+            Err(Error {
+                place: Place::Byte(start),
+                what,
+            })
+        }
+    }
+}
+
+fn integer(reader: &mut Reader<'_>, name: String, size: u32) -> Result<Type, Error> {
+    let word = reader.u32()?;
+    let encoding = match word >> 24 {
+        0 => Encoding::Unsigned,
+        1 => Encoding::Signed,
+        2 => Encoding::Char,
+        4 => Encoding::Bool,
+        other => {
+            return Err(reader.error(format!(
+                "the integer `{name}` has the unknown encoding {other}"
+            )));
+        }
+    };
+    let (offset, bits) = ((word >> 16) as u8, word as u8);
+    let fits = u32::from(offset) + u32::from(bits) <= size.saturating_mul(8);
+    if !fits || size > 16 || word & 0xff00 != 0 {
+        return Err(reader.error(format!(
+            "the integer `{name}` has {bits} bits at {offset} of {size} bytes"
+        )));
+    }
+    Ok(Type::Int {
+        name,
+        size,
+        bits,
+        offset,
+        encoding,
+    })
+}
+
+fn linkage(reader: &Reader<'_>, number: u32) -> Result<Linkage, Error> {
+    match number {
+        0 => Ok(Linkage::Static),
+        1 => Ok(Linkage::Global),
+        2 => Ok(Linkage::Extern),
+        _ => Err(reader.error(format!("linkage {number} is not known"))),
+    }
+}
+
+fn component(reader: &mut Reader<'_>) -> Result<Option<u32>, Error> {
+    match reader.u32()? {
+        u32::MAX => Ok(None),
+        index if index <= MAX_VLEN as u32 => Ok(Some(index)),
+        index => Err(reader.error(format!("a tag cannot be on component {index}"))),
+    }
+}
+
+fn section_vars(reader: &mut Reader<'_>, vlen: u32) -> Result<Vec<SectionVar>, Error> {
+    (0..vlen)
+        .map(|_| {
+            Ok(SectionVar {
+                ty: reader.u32()?,
+                offset: reader.u32()?,
+                size: reader.u32()?,
+            })
+        })
+        .collect()
+}
+
+/// Calls `visit` with each id that the type holds.
+fn each_reference(ty: &Type, mut visit: impl FnMut(TypeId)) {
+    match ty {
+        Type::Void
+        | Type::Int { .. }
+        | Type::Enum { .. }
+        | Type::Enum64 { .. }
+        | Type::Fwd { .. }
+        | Type::Float { .. } => {}
+        Type::Ptr { ty }
+        | Type::Typedef { ty, .. }
+        | Type::Volatile { ty }
+        | Type::Const { ty }
+        | Type::Restrict { ty }
+        | Type::Func { proto: ty, .. }
+        | Type::Var { ty, .. }
+        | Type::DeclTag { ty, .. }
+        | Type::TypeTag { ty, .. } => visit(*ty),
+        Type::Array { element, index, .. } => {
+            visit(*element);
+            visit(*index);
+        }
+        Type::Struct { members, .. } | Type::Union { members, .. } => {
+            members.iter().for_each(|member| visit(member.ty));
+        }
+        Type::FuncProto { ret, params } => {
+            visit(*ret);
+            params.iter().for_each(|param| visit(param.ty));
+        }
+        Type::Datasec { vars, .. } => vars.iter().for_each(|var| visit(var.ty)),
+    }
+}
+
+/// BTF bytes, and where the strings lie in them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Encoded {
+    /// What BPF_BTF_LOAD takes.
+    pub bytes: Vec<u8>,
+    strings: HashMap<String, u32>,
+}
+
+impl Encoded {
+    /// Returns the offset of a string that [`Btf::encode_with`] was given.
+    pub fn string_offset(&self, text: &str) -> Option<u32> {
+        self.strings.get(text).copied()
+    }
+}
+
+impl Btf {
+    /// Returns the bytes: a header of 24 bytes, the types in order, each string once. Equal models give equal bytes.
+    pub fn encode(&self) -> Vec<u8> {
+        self.encode_with([]).bytes
+    }
+
+    /// Encodes as [`Btf::encode`], with more strings in the table: the file names and lines that line records point to.
+    pub fn encode_with<'a>(&'a self, strings: impl IntoIterator<Item = &'a str>) -> Encoded {
+        let mut writer = Writer::default();
+        self.types.iter().skip(1).for_each(|ty| writer.put_type(ty));
+        let strings = strings
+            .into_iter()
+            .map(|text| (text.to_owned(), writer.intern(text)))
+            .collect();
+        let (types, table) = (writer.types.len() as u32, writer.table.len() as u32);
+        let mut bytes = Vec::with_capacity(HEADER + writer.types.len() + writer.table.len());
+        bytes.extend(MAGIC);
+        bytes.extend([VERSION, 0]);
+        for word in [HEADER as u32, 0, types, types, table] {
+            bytes.extend(word.to_le_bytes());
+        }
+        bytes.extend(writer.types);
+        bytes.extend(writer.table);
+        Encoded { bytes, strings }
+    }
+}
+
+struct Writer<'a> {
+    types: Vec<u8>,
+    table: Vec<u8>,
+    offsets: HashMap<&'a str, u32>,
+}
+
+impl Default for Writer<'_> {
+    fn default() -> Self {
+        Self {
+            types: Vec::new(),
+            table: vec![0],
+            offsets: HashMap::from([("", 0)]),
+        }
+    }
+}
+
+impl<'a> Writer<'a> {
+    fn intern(&mut self, text: &'a str) -> u32 {
+        // A NUL would end the string early in the table.
+        let text = text.split('\0').next().unwrap_or_default();
+        if let Some(offset) = self.offsets.get(text) {
+            return *offset;
+        }
+        let offset = self.table.len() as u32;
+        self.table.extend(text.bytes());
+        self.table.push(0);
+        self.offsets.insert(text, offset);
+        offset
+    }
+
+    fn words<const N: usize>(&mut self, words: [u32; N]) {
+        words
+            .iter()
+            .for_each(|word| self.types.extend(word.to_le_bytes()));
+    }
+
+    fn head(&mut self, kind: u32, name: &'a str, flag: bool, vlen: usize, word: u32) {
+        let name = self.intern(name);
+        let flag = if flag { KIND_FLAG } else { 0 };
+        self.words([name, flag | kind << 24 | vlen.min(MAX_VLEN) as u32, word]);
+    }
+
+    fn put_type(&mut self, ty: &'a Type) {
+        match ty {
+            // Only type 0 is void, and it is not written; elsewhere it keeps the ids of the others as they are.
+            Type::Void => self.head(number::CONST, "", false, 0, 0),
+            Type::Int {
+                name,
+                size,
+                bits,
+                offset,
+                encoding,
+            } => {
+                self.head(number::INT, name, false, 0, *size);
+                self.words([encoding_number(*encoding) << 24
+                    | u32::from(*offset) << 16
+                    | u32::from(*bits)]);
+            }
+            Type::Ptr { ty } => self.head(number::PTR, "", false, 0, *ty),
+            Type::Array {
+                element,
+                index,
+                count,
+            } => {
+                self.head(number::ARRAY, "", false, 0, 0);
+                self.words([*element, *index, *count]);
+            }
+            Type::Struct {
+                name,
+                size,
+                members,
+            } => self.put_members(number::STRUCT, name, *size, members),
+            Type::Union {
+                name,
+                size,
+                members,
+            } => self.put_members(number::UNION, name, *size, members),
+            Type::Enum {
+                name,
+                size,
+                signed,
+                values,
+            } => {
+                self.head(number::ENUM, name, *signed, values.len(), *size);
+                for value in values.iter().take(MAX_VLEN) {
+                    let name = self.intern(&value.name);
+                    self.words([name, value.value as u32]);
+                }
+            }
+            Type::Enum64 {
+                name,
+                size,
+                signed,
+                values,
+            } => {
+                self.head(number::ENUM64, name, *signed, values.len(), *size);
+                for value in values.iter().take(MAX_VLEN) {
+                    let name = self.intern(&value.name);
+                    self.words([name, value.value as u32, (value.value >> 32) as u32]);
+                }
+            }
+            Type::Fwd { name, is_union } => self.head(number::FWD, name, *is_union, 0, 0),
+            Type::Typedef { name, ty } => self.head(number::TYPEDEF, name, false, 0, *ty),
+            Type::Volatile { ty } => self.head(number::VOLATILE, "", false, 0, *ty),
+            Type::Const { ty } => self.head(number::CONST, "", false, 0, *ty),
+            Type::Restrict { ty } => self.head(number::RESTRICT, "", false, 0, *ty),
+            Type::Func {
+                name,
+                proto,
+                linkage,
+            } => {
+                self.head(
+                    number::FUNC,
+                    name,
+                    false,
+                    linkage_number(*linkage) as usize,
+                    *proto,
+                );
+            }
+            Type::FuncProto { ret, params } => {
+                self.head(number::FUNC_PROTO, "", false, params.len(), *ret);
+                for param in params.iter().take(MAX_VLEN) {
+                    let name = self.intern(&param.name);
+                    self.words([name, param.ty]);
+                }
+            }
+            Type::Var { name, ty, linkage } => {
+                self.head(number::VAR, name, false, 0, *ty);
+                self.words([linkage_number(*linkage)]);
+            }
+            Type::Datasec { name, size, vars } => {
+                self.head(number::DATASEC, name, false, vars.len(), *size);
+                for var in vars.iter().take(MAX_VLEN) {
+                    self.words([var.ty, var.offset, var.size]);
+                }
+            }
+            Type::Float { name, size } => self.head(number::FLOAT, name, false, 0, *size),
+            Type::DeclTag {
+                name,
+                ty,
+                component,
+                attribute,
+            } => {
+                self.head(number::DECL_TAG, name, *attribute, 0, *ty);
+                self.words([component.unwrap_or(u32::MAX)]);
+            }
+            Type::TypeTag {
+                name,
+                ty,
+                attribute,
+            } => self.head(number::TYPE_TAG, name, *attribute, 0, *ty),
+        }
+    }
+
+    /// Writes the members with the flag for bit-fields only where one is: without it an offset has 32 bits instead of 24.
+    fn put_members(&mut self, kind: u32, name: &'a str, size: u32, members: &'a [Member]) {
+        let bitfields = members.iter().any(|member| member.bitfield_size != 0);
+        self.head(kind, name, bitfields, members.len(), size);
+        for member in members.iter().take(MAX_VLEN) {
+            let name = self.intern(&member.name);
+            let place = if bitfields {
+                u32::from(member.bitfield_size) << 24 | member.bit_offset & 0x00ff_ffff
+            } else {
+                member.bit_offset
+            };
+            self.words([name, member.ty, place]);
+        }
+    }
+}
+
+fn encoding_number(encoding: Encoding) -> u32 {
+    match encoding {
+        Encoding::Unsigned => 0,
+        Encoding::Signed => 1,
+        Encoding::Char => 2,
+        Encoding::Bool => 4,
+    }
+}
+
+fn linkage_number(linkage: Linkage) -> u32 {
+    match linkage {
+        Linkage::Static => 0,
+        Linkage::Global => 1,
+        Linkage::Extern => 2,
+    }
+}
