@@ -1,0 +1,45 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT OR Apache-2.0
+# Compiles every C file of examples/ and tests/objects/, the same bytes wherever the repository lies.
+# usage: examples/build.sh [OUT]    OUT is where the tree of .o files goes; without it, beside the sources
+# Needs clang and llvm-strip (CLANG and LLVM_STRIP name others) and the headers of libbpf.
+set -eu
+
+out=${1:-.}
+mkdir -p "$out"
+out=$(cd "$out" && pwd)
+repository=$(cd "$(dirname "$0")/.." && pwd)
+[ $# -gt 0 ] || out=$repository
+cd "$repository"
+
+# build SOURCE OBJECT FLAG...
+build() {
+	source=$1 object=$out/$2
+	shift 2
+	mkdir -p "$(dirname "$object")"
+	# Names of files in the object are relative to the repository. v3 has 32-bit jumps: Linux 5.1.
+	"${CLANG:-clang}" -O2 -mcpu=v3 -Wall -fdebug-compilation-dir=. \
+		"-I/usr/include/$(uname -m)-linux-gnu" --target=bpfel "$@" -c "$source" -o "$object"
+	"${LLVM_STRIP:-llvm-strip}" -g "$object" # DWARF goes, BTF stays
+}
+
+for source in examples/*/*.c tests/objects/*.c; do
+	case $source in
+	*/map_def.c | */elf_map.c | */no_btf.c) ;; # below
+	*) build "$source" "${source%.c}.o" -g ;;
+	esac
+done
+
+tests=tests/objects
+for words in 5 7; do
+	build $tests/map_def.c $tests/map_def_$((4 * words)).o -g -DWORDS=$words
+	build $tests/map_def.c $tests/map_def_$((4 * words))_no_btf.o -DWORDS=$words
+done
+for words in 6 7 9; do
+	build $tests/elf_map.c $tests/elf_map_$((4 * words)).o -g -DWORDS=$words
+	build $tests/elf_map.c $tests/elf_map_$((4 * words))_no_btf.o -DWORDS=$words
+done
+build $tests/no_btf.c $tests/no_btf.o
+build $tests/pass.c $tests/pass_no_btf.o # `.maps` that nothing describes
+build $tests/undefined.c $tests/undefined_no_btf.o
+build $tests/pass.c $tests/pass_big_endian.o -g --target=bpfeb
