@@ -36,7 +36,9 @@ pub(super) struct Function {
     pub name: Arc<str>,
     /// Number of instructions.
     pub len: usize,
-    /// It may be overridden, or is not for other objects to see.
+    /// `static` in the source.
+    pub local: bool,
+    /// Not static, but not for other objects to see.
     pub hidden: bool,
 }
 
@@ -147,12 +149,17 @@ fn read_functions(
             errors.push(Error::new(what).section(section).symbol(&name).offset(symbol.value));
             continue;
         }
-        let function = Function { name, len: (symbol.size / step) as usize, hidden: symbol.hidden && !symbol.local };
+        let function = Function {
+            name,
+            len: (symbol.size / step) as usize,
+            local: symbol.local,
+            hidden: symbol.hidden && !symbol.local,
+        };
         // Of two names for one function the first is as good as the second.
         found.entry((symbol.value / step) as usize).or_insert(function);
     }
     if found.is_empty() {
-        found.insert(0, Function { name: Arc::from(section), len, hidden: false });
+        found.insert(0, Function { name: Arc::from(section), len, local: false, hidden: false });
     }
     let mut end = len;
     for (start, function) in found.iter_mut().rev() {
@@ -211,6 +218,7 @@ impl Sections {
                     section: name.to_owned(),
                     kind: sections::kind(name),
                     autoload: name == section.name,
+                    is_static: function.local,
                     type_id: section.types.get(start).copied(),
                 });
                 entries.push((number, *start));

@@ -144,6 +144,8 @@ pub struct Program {
     pub kind: Option<ProgramKind>,
     /// False for `SEC("?...")`: only loaded when the manifest names it.
     pub autoload: bool,
+    /// True for a `static` function: most likely a subprogram of the others, but a manifest may name it.
+    pub is_static: bool,
     /// The function's BTF type, where the object has function records.
     pub type_id: Option<TypeId>,
 }
@@ -335,7 +337,8 @@ impl Maps {
         }
         if let Some((number, _)) = file.section(btfmaps::SECTION).filter(|(_, section)| section.size != 0) {
             let mut definitions = btf.map(|btf| btfmaps::read(btf, errors)).unwrap_or_else(|| {
-                errors.push(btfmaps::without_btf());
+                let symbols = file.symbols_in(number).filter(|symbol| symbol.kind == file::SymbolKind::Object);
+                errors.extend(symbols.map(|symbol| btfmaps::without_btf().symbol(symbol.name)));
                 Vec::new()
             });
             let numbers: BTreeMap<usize, usize> =
