@@ -285,10 +285,15 @@ fn damaged_objects_are_refused_or_read() {
                 bytes.truncate(random.below(good.len()));
             }
             for _ in 0..=random.below(8) {
-                let at = random.below(bytes.len());
-                let wild = [0, 1, 0x7f, 0x80, 0xff, random.below(256) as u8][random.below(6)];
-                if let Some(byte) = bytes.get_mut(at) {
-                    *byte = wild;
+                let wild = [0, 1, 0x7f, 0x80, 0xff, u32::MAX, good.len() as u32, random.below(1 << 32) as u32];
+                let wild = wild[random.below(wild.len())].to_le_bytes();
+                // One byte anywhere, or a whole number where the tables have them.
+                let (at, len) = match random.below(2) {
+                    0 => (random.below(bytes.len()), 1),
+                    _ => (random.below(bytes.len()) & !3, 4),
+                };
+                for (byte, wild) in bytes.iter_mut().skip(at).zip(&wild[..len]) {
+                    *byte = *wild;
                 }
             }
             if let Ok(object) = elf::parse(&bytes) {

@@ -9,6 +9,9 @@ use object::{LittleEndian, SectionIndex, SymbolIndex};
 /// could hold gigabytes of them; the kernel takes 511 bytes (`KSYM_NAME_LEN`).
 const MAX_NAME: usize = 1024;
 
+/// Boxed, since an error is much larger than what is read here, and rare.
+type Fault = Box<Error>;
+
 /// An object file for BPF.
 pub(super) struct File<'a> {
     /// By number; the first is the empty one.
@@ -90,17 +93,16 @@ impl<'a> File<'a> {
     ///
     /// # Errors
     /// When the file is of another kind, or a table or name is broken.
-    pub fn parse(bytes: &'a [u8]) -> Result<Self, Error> {
+    pub fn parse(bytes: &'a [u8]) -> Result<Self, Fault> {
         check_kind(bytes)?;
-        let damaged = |what: object::Error| Error::new(format!("the file is damaged: {what}"));
         let endian = LittleEndian;
         let header = FileHeader64::<LittleEndian>::parse(bytes).map_err(damaged)?;
         if header.e_type(endian) != elf::ET_REL {
-            return Err(Error::new("the file is linked, not an object file").help("compile with `clang -c`"));
+            return Err(Box::new(Error::new("the file is linked, not an object file").help("compile with `clang -c`")));
         }
         if header.e_machine(endian) != elf::EM_BPF {
             let what = format!("the file is for machine {}, not for BPF", header.e_machine(endian).0);
-            return Err(Error::new(what).help("compile with `clang -target bpf`"));
+            return Err(Box::new(Error::new(what).help("compile with `clang -target bpf`")));
         }
         let table = header.sections(endian, bytes).map_err(damaged)?;
         check_sizes(&table, bytes.len())?;
@@ -112,7 +114,7 @@ impl<'a> File<'a> {
                 Some(_) | None => continue,
             };
             let Some(section) = sections.get_mut(target.0) else {
-                return Err(Error::new(format!("relocations for section {target}, which the file lacks")));
+                return Err(Box::new(Error::new(format!("relocations for section {target}, which the file lacks"))));
             };
             section.relocations.extend(relocations);
         }
@@ -143,51 +145,50 @@ impl<'a> File<'a> {
     }
 }
 
+fn damaged(what: object::Error) -> Fault {
+    Box::new(Error::new(format!("the file is damaged: {what}")))
+}
+
 /// Looks at the first bytes, where a foreign file is most easily told.
-fn check_kind(bytes: &[u8]) -> Result<(), Error> {
+fn check_kind(bytes: &[u8]) -> Result<(), Fault> {
     const CLASS: usize = 4;
     const ORDER: usize = 5;
     if !bytes.starts_with(&elf::ELFMAG) {
-        return Err(Error::new("not an ELF file"));
+        return Err(Box::new(Error::new("not an ELF file")));
     }
     if bytes.get(ORDER) == Some(&elf::ELFDATA2MSB.0) {
         let what = "the object file is big-endian, and this host is little-endian";
-        return Err(Error::new(what).help("compile with `clang -target bpfel`"));
+        return Err(Box::new(Error::new(what).help("compile with `clang -target bpfel`")));
     }
     if bytes.get(CLASS) == Some(&elf::ELFCLASS32.0) {
-        return Err(Error::new("a 32-bit ELF file, but BPF objects are 64-bit"));
+        return Err(Box::new(Error::new("a 32-bit ELF file, but BPF objects are 64-bit")));
     }
     Ok(())
 }
 
 /// Refuses sections that share bytes: a small file with many of them could take all memory.
-fn check_sizes(table: &SectionTable<'_, FileHeader64<LittleEndian>>, length: usize) -> Result<(), Error> {
+fn check_sizes(table: &SectionTable<'_, FileHeader64<LittleEndian>>, length: usize) -> Result<(), Fault> {
     let total = table
         .iter()
         .filter(|section| section.sh_type(LittleEndian) != elf::SHT_NOBITS)
         .try_fold(0u64, |total, section| total.checked_add(section.sh_size(LittleEndian)));
     match total {
         Some(total) if total <= length as u64 => Ok(()),
-        _ => Err(Error::new("the file is damaged: its sections are longer than the file")),
+        _ => Err(Box::new(Error::new("the file is damaged: its sections are longer than the file"))),
     }
 }
 
 fn read_sections<'a>(
     table: &SectionTable<'a, FileHeader64<LittleEndian>>,
     bytes: &'a [u8],
-) -> Result<Vec<Section<'a>>, Error> {
-    let damaged = |what: object::Error| Error::new(format!("the file is damaged: {what}"));
+) -> Result<Vec<Section<'a>>, Fault> {
     table
         .iter()
         .map(|header| {
             let name = table.section_name(LittleEndian, header).map_err(damaged)?;
             let class = match header.sh_type(LittleEndian) {
                 elf::SHT_NOBITS => Class::Zeroes,
-                elf::SHT_PROGBITS
-                    if u64::from(header.sh_flags(LittleEndian).0) & u64::from(elf::SHF_EXECINSTR.0) != 0 =>
-                {
-                    Class::Code
-                }
+                elf::SHT_PROGBITS if header.sh_flags(LittleEndian).0 & elf::SHF_EXECINSTR.0 != 0 => Class::Code,
                 elf::SHT_PROGBITS => Class::Data,
                 _ => Class::Other,
             };
@@ -235,12 +236,15 @@ fn read_symbol<'a>(
     name: &'a [u8],
     place: Place,
     sections: &[Section<'a>],
-) -> Result<Symbol<'a>, Error> {
+) -> Result<Symbol<'a>, Fault> {
     let section = match place {
         Place::Section(section) => match sections.get(section) {
             Some(section) => Some(section),
             None => {
-                return Err(Error::new(format!("symbol {} is in section {section}, which the file lacks", index.0)));
+                return Err(Box::new(Error::new(format!(
+                    "symbol {} is in section {section}, which the file lacks",
+                    index.0
+                ))));
             }
         },
         Place::Undefined | Place::Nowhere => None,
@@ -268,10 +272,12 @@ fn read_symbol<'a>(
 }
 
 /// Returns a name as text.
-fn text(name: &[u8]) -> Result<&str, Error> {
+fn text(name: &[u8]) -> Result<&str, Fault> {
     match std::str::from_utf8(name) {
         Ok(name) if name.len() <= MAX_NAME => Ok(name),
-        Ok(name) => Err(Error::new(format!("a name of {} bytes is longer than {MAX_NAME}", name.len()))),
-        Err(_) => Err(Error::new(format!("the name `{}` is not UTF-8", name[..name.len().min(64)].escape_ascii()))),
+        Ok(name) => Err(Box::new(Error::new(format!("a name of {} bytes is longer than {MAX_NAME}", name.len())))),
+        Err(_) => {
+            Err(Box::new(Error::new(format!("the name `{}` is not UTF-8", name[..name.len().min(64)].escape_ascii()))))
+        }
     }
 }

@@ -54,7 +54,7 @@ pub(super) fn read(file: &File<'_>, btf: Option<&Arc<Btf>>, errors: &mut Vec<Err
         let raw = match raw_definitions(file, number, section) {
             Ok(raw) => raw,
             Err(error) => {
-                errors.push(error.section(section.name));
+                errors.push((*error).section(section.name));
                 continue;
             }
         };
@@ -111,7 +111,7 @@ impl Raw<'_> {
 }
 
 /// Cuts the section into definitions, by the size of the symbols, or where these have none by equal distances.
-fn raw_definitions<'a>(file: &'a File<'a>, number: usize, section: &Section<'a>) -> Result<Vec<Raw<'a>>, Error> {
+fn raw_definitions<'a>(file: &'a File<'a>, number: usize, section: &Section<'a>) -> Result<Vec<Raw<'a>>, Box<Error>> {
     let is_map = |symbol: &&Symbol<'_>| match symbol.kind {
         SymbolKind::Object => true,
         SymbolKind::Unknown => !symbol.local,
@@ -119,15 +119,15 @@ fn raw_definitions<'a>(file: &'a File<'a>, number: usize, section: &Section<'a>)
     };
     let mut symbols: Vec<_> = file.symbols_in(number).filter(is_map).collect();
     symbols.sort_by_key(|symbol| symbol.value);
-    let count = symbols.len() as u64;
+    let stride = section.size.checked_div(symbols.len() as u64).filter(|stride| *stride != 0);
     let mut end = 0;
     let mut found = Vec::new();
     for symbol in symbols {
-        let place = |what: String| Error::new(what).symbol(symbol.name).offset(symbol.value);
-        let size = match symbol.size {
-            0 if section.size % count == 0 && symbol.value % (section.size / count) == 0 => section.size / count,
-            0 => return Err(place("the symbol has no size, and the section is not a row of equal definitions".into())),
-            size => size,
+        let place = |what: String| Box::new(Error::new(what).symbol(symbol.name).offset(symbol.value));
+        let size = match (symbol.size, stride) {
+            (0, Some(stride)) if symbol.value.is_multiple_of(stride) => stride,
+            (0, _) => return Err(place("the symbol has no size, and the definitions are no row of equal ones".into())),
+            (size, _) => size,
         };
         let bytes = usize::try_from(symbol.value).ok().and_then(|start| {
             let end = start.checked_add(usize::try_from(size).ok()?)?;
@@ -187,7 +187,7 @@ fn read_section<'a, 'r>(
     for numbers in by_size.into_values() {
         match read_sized(raw, &numbers) {
             Ok(found) => readings.extend(numbers.into_iter().zip(found)),
-            Err(error) => errors.push(error.section(section.name)),
+            Err(error) => errors.push((*error).section(section.name)),
         }
     }
     readings.into_iter().map(|(number, reading)| (&raw[number], reading)).collect()
@@ -273,7 +273,7 @@ const LAYOUTS: [Layout; 3] = [
 
 /// Reads the definitions of one section that have the same size, and so most likely the same type, in every
 /// layout that can be meant. They must all say the same.
-fn read_sized(raw: &[Raw<'_>], numbers: &[usize]) -> Result<Vec<Reading>, Error> {
+fn read_sized(raw: &[Raw<'_>], numbers: &[usize]) -> Result<Vec<Reading>, Box<Error>> {
     let mut possible: Vec<(&Layout, Vec<Reading>)> = Vec::new();
     for layout in &LAYOUTS {
         let readings: Option<Vec<_>> =
@@ -285,7 +285,7 @@ fn read_sized(raw: &[Raw<'_>], numbers: &[usize]) -> Result<Vec<Reading>, Error>
     let (Some((first, readings)), Some((last, last_readings))) = (possible.first(), possible.last()) else {
         let place = &raw[numbers[0]];
         let what = format!("a map definition of {} bytes that fits no known layout", place.bytes.len());
-        return Err(Error::new(what).symbol(place.name).offset(place.offset));
+        return Err(Box::new(Error::new(what).symbol(place.name).offset(place.offset)));
     };
     for (layout, others) in &possible[1..] {
         let differs = readings.iter().zip(others).position(|(a, b)| !a.agrees(b));
@@ -293,10 +293,8 @@ fn read_sized(raw: &[Raw<'_>], numbers: &[usize]) -> Result<Vec<Reading>, Error>
             let place = &raw[numbers[at]];
             let what =
                 format!("the map can be meant in two ways: {} or {}", describe(first, place), describe(layout, place));
-            return Err(Error::new(what)
-                .symbol(place.name)
-                .offset(place.offset)
-                .help("compile with `-g`: BTF says which struct it is"));
+            let error = Error::new(what).symbol(place.name).offset(place.offset);
+            return Err(Box::new(error.help("compile with `-g`: BTF says which struct it is")));
         }
     }
     // All agree. Only iproute2's layout is this long, and only there other definitions use the id.

@@ -233,7 +233,7 @@ impl Error {
 /// When the bytes are not a little-endian BPF object, are damaged, or define a map that cannot be made or that
 /// could be meant in two ways. Problems in the code of one program are [`Object::link`]'s.
 pub fn parse(bytes: &[u8]) -> Result<Object, Vec<Error>> {
-    let file = File::parse(bytes).map_err(|error| vec![error])?;
+    let file = File::parse(bytes).map_err(|error| vec![*error])?;
     let mut errors = Vec::new();
     let mut sections = code::read(&file, &mut errors);
     let mut strings = code::Strings::default();
