@@ -3,10 +3,20 @@
 //! Nothing here knows of manifests or kernels. `parse` looks at the whole file once; `Object::link` makes
 //! the final instructions of one program, so that a program which nobody asked for cannot be in the way.
 
-use crate::btf::{Btf, TypeId};
-use crate::insn::Code;
+mod btfmaps;
+mod code;
+mod data;
+mod file;
+mod legacy;
+mod link;
+mod sections;
+
+use crate::btf::{Btf, Encoded, Linkage, TypeId, ext::BtfExt};
+use crate::insn::{Code, LineRecord};
 use crate::kinds::{AttachType, ProgramType};
 use crate::spec::MapSpec;
+use file::File;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::Arc;
 
@@ -23,6 +33,27 @@ pub struct Object {
     pub programs: Vec<Program>,
     /// BTF, with its data sections' sizes and offsets filled in from the symbols.
     pub btf: Option<Arc<Btf>>,
+    /// The file names and source lines that line records point to, each once.
+    ///
+    /// The `file` and `text` of [`Code::lines`] are indices here when [`Object::link`] makes them, since nobody
+    /// knows yet which types the BTF for the kernel will hold. Encode that with these strings
+    /// ([`Btf::encode_with`]), then let [`Object::line_records`] turn the indices into offsets.
+    pub strings: Arc<[String]>,
+    image: Arc<Image>,
+}
+
+/// What linking needs of the file.
+#[derive(Debug)]
+struct Image {
+    sections: code::Sections,
+    /// For each program, its section in `sections` and its first instruction.
+    entries: Vec<(usize, usize)>,
+    /// The maps by where their definitions stand: section number in the file, byte.
+    definitions: HashMap<(usize, u64), usize>,
+    /// The maps of data sections, by section number in the file.
+    data: HashMap<usize, usize>,
+    /// The names of all sections, for messages.
+    names: Vec<String>,
 }
 
 /// How the object spells a map.
@@ -50,9 +81,10 @@ pub enum DataKind {
 }
 
 /// Where the object itself wants a map pinned.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Pinning {
     /// Nowhere.
+    #[default]
     None,
     /// `LIBBPF_PIN_BY_NAME`: shared by name among the objects of a deployment.
     ByName,
@@ -112,6 +144,8 @@ pub struct Program {
     pub kind: Option<ProgramKind>,
     /// False for `SEC("?...")`: only loaded when the manifest names it.
     pub autoload: bool,
+    /// True for a `static` function: most likely a subprogram of the others, but a manifest may name it.
+    pub is_static: bool,
     /// The function's BTF type, where the object has function records.
     pub type_id: Option<TypeId>,
 }
@@ -137,7 +171,7 @@ impl ProgramKind {
 }
 
 /// What is wrong with an object file, and where.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Error {
     /// The section, where one is to blame.
     pub section: Option<String>,
@@ -145,6 +179,8 @@ pub struct Error {
     pub symbol: Option<String>,
     /// The byte offset in the section, where one is to blame.
     pub offset: Option<u64>,
+    /// `FILE:LINE` of the source, where line records tell it.
+    pub source: Option<String>,
     /// What is wrong, as a sentence without capital and full stop.
     pub what: String,
     /// What to do, where we know the way out.
@@ -163,24 +199,196 @@ impl fmt::Display for Error {
         if let Some(offset) = self.offset {
             write!(f, ", at byte {offset:#x}")?;
         }
+        if let Some(source) = &self.source {
+            write!(f, ", {source}")?;
+        }
         Ok(())
     }
 }
 
 impl std::error::Error for Error {}
 
+impl Error {
+    fn new(what: impl Into<String>) -> Self {
+        Self { what: what.into(), ..Self::default() }
+    }
+
+    fn section(mut self, section: &str) -> Self {
+        self.section = Some(section.to_owned());
+        self
+    }
+
+    fn symbol(mut self, symbol: &str) -> Self {
+        self.symbol = Some(symbol.to_owned());
+        self
+    }
+
+    fn offset(mut self, offset: u64) -> Self {
+        self.offset = Some(offset);
+        self
+    }
+
+    fn help(mut self, help: &str) -> Self {
+        self.help = Some(help.to_owned());
+        self
+    }
+}
+
 /// Reads an object file. Every problem that concerns the whole file is reported together.
+///
+/// # Errors
+/// When the bytes are not a little-endian BPF object, are damaged, or define a map that cannot be made or that
+/// could be meant in two ways. Problems in the code of one program are [`Object::link`]'s.
 pub fn parse(bytes: &[u8]) -> Result<Object, Vec<Error>> {
-    let _ = bytes;
-    unimplemented!("the elf room")
+    let file = File::parse(bytes).map_err(|error| vec![*error])?;
+    let mut errors = Vec::new();
+    let mut sections = code::read(&file, &mut errors);
+    let mut strings = code::Strings::default();
+    let mut btf = read_section(&file, ".BTF", Btf::parse, &mut errors);
+    if let Some(types) = &btf
+        && let Some(ext) = read_section(&file, ".BTF.ext", |bytes| BtfExt::parse(bytes, types), &mut errors)
+    {
+        sections.annotate(ext, &mut strings);
+    }
+    if let Some(btf) = &mut btf {
+        data::fix_sections(btf, &file, &mut errors);
+        hide_functions(btf, &sections);
+    }
+    let btf = btf.map(Arc::new);
+    let (programs, entries) = sections.programs();
+    let maps = Maps::read(&file, &sections, (&programs, &entries), btf.as_ref(), &mut errors);
+    let license = file.section("license").map(|(_, section)| text(section.data));
+    let kernel_version = file.section("version").and_then(|(_, section)| match section.data.first_chunk() {
+        Some(word) => Some(u32::from_le_bytes(*word)),
+        None => {
+            errors.push(Error::new("the kernel version is a number of 4 bytes").section("version"));
+            None
+        }
+    });
+    if !errors.is_empty() {
+        return Err(errors);
+    }
+    Ok(Object {
+        license,
+        kernel_version,
+        maps: maps.list,
+        programs,
+        btf,
+        strings: strings.list.into(),
+        image: Arc::new(Image {
+            sections,
+            entries,
+            definitions: maps.definitions,
+            data: maps.data,
+            names: file.sections.iter().map(|section| section.name.to_owned()).collect(),
+        }),
+    })
+}
+
+/// Reads a section of BTF, when there is one.
+fn read_section<T>(
+    file: &File<'_>,
+    name: &str,
+    read: impl FnOnce(&[u8]) -> Result<T, crate::btf::Error>,
+    errors: &mut Vec<Error>,
+) -> Option<T> {
+    let (_, section) = file.section(name)?;
+    match read(section.data) {
+        Ok(read) => Some(read),
+        Err(error) => {
+            errors.push(Error::new(error.to_string()).section(name));
+            None
+        }
+    }
+}
+
+/// Makes functions static for the verifier that no other object may see: it then checks them where they are
+/// called, with what is known there (`mark_btf_static` of libbpf).
+fn hide_functions(btf: &mut Btf, sections: &code::Sections) {
+    for section in &sections.list {
+        for (start, function) in &section.functions {
+            if let Some(id) = section.types.get(start).filter(|_| function.hidden) {
+                btf.set_linkage(*id, Linkage::Static);
+            }
+        }
+    }
+}
+
+/// Returns the text of a section up to its NUL.
+fn text(bytes: &[u8]) -> String {
+    let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
+    String::from_utf8_lossy(&bytes[..end]).into_owned()
+}
+
+/// All maps of an object, and where they stand.
+struct Maps {
+    list: Vec<Map>,
+    definitions: HashMap<(usize, u64), usize>,
+    data: HashMap<usize, usize>,
+}
+
+impl Maps {
+    fn read(
+        file: &File<'_>,
+        sections: &code::Sections,
+        (programs, entries): (&[Program], &[(usize, usize)]),
+        btf: Option<&Arc<Btf>>,
+        errors: &mut Vec<Error>,
+    ) -> Self {
+        let mut maps = Self { list: Vec::new(), definitions: HashMap::new(), data: HashMap::new() };
+        let mut legacy = legacy::read(file, btf, errors);
+        legacy::fill_tail_calls(&mut legacy, programs);
+        for definition in legacy {
+            maps.definitions.insert((definition.section, definition.offset), maps.list.len());
+            maps.list.push(definition.map);
+        }
+        if let Some((number, _)) = file.section(btfmaps::SECTION).filter(|(_, section)| section.size != 0) {
+            let mut definitions = btf.map(|btf| btfmaps::read(btf, errors)).unwrap_or_else(|| {
+                let symbols = file.symbols_in(number).filter(|symbol| symbol.kind == file::SymbolKind::Object);
+                errors.extend(symbols.map(|symbol| btfmaps::without_btf().symbol(symbol.name)));
+                Vec::new()
+            });
+            let numbers: BTreeMap<usize, usize> =
+                sections.by_number.iter().map(|(number, section)| (*section, *number)).collect();
+            let programs = entries.iter().enumerate().filter_map(|(program, (section, start))| {
+                Some(((*numbers.get(section)?, (start * crate::insn::Insn::SIZE) as u64), program))
+            });
+            btfmaps::fill_slots(file, number, &mut definitions, maps.list.len(), &programs.collect(), errors);
+            for definition in definitions {
+                maps.definitions.insert((number, definition.offset), maps.list.len());
+                maps.list.push(definition.map);
+            }
+        }
+        for (number, map) in data::maps(file, btf, errors) {
+            maps.data.insert(number, maps.list.len());
+            maps.list.push(map);
+        }
+        maps
+    }
 }
 
 impl Object {
     /// Makes the final instructions of a program: relocated, with its subprograms appended.
     ///
-    /// `program` is an index of [`Object::programs`].
+    /// `program` is an index of [`Object::programs`]. The numbers in the result's line records are explained at
+    /// [`Object::strings`].
+    ///
+    /// # Errors
+    /// When the program, or a function that it uses, refers to something that is not in the object, or needs
+    /// what is not supported yet: CO-RE relocations, and symbols of the kernel.
     pub fn link(&self, program: usize) -> Result<Code, Vec<Error>> {
-        let _ = program;
-        unimplemented!("the elf room")
+        link::link(self, program)
+    }
+
+    /// Returns the line records as the kernel takes them, with offsets in `btf`.
+    ///
+    /// None when `btf` was encoded without [`Object::strings`].
+    pub fn line_records(&self, code: &Code, btf: &Encoded) -> Option<Vec<LineRecord>> {
+        let offset = |index: u32| btf.string_offset(self.strings.get(index as usize)?);
+        let records = code
+            .lines
+            .iter()
+            .map(|line| Some(LineRecord { file: offset(line.file)?, text: offset(line.text)?, ..*line }));
+        records.collect()
     }
 }

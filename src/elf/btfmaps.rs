@@ -1,0 +1,271 @@
+//! Maps in `.maps`: variables whose BTF type says what the map is, as libbpf reads them (`parse_btf_map_def`).
+
+use super::file::{File, Place, SymbolKind};
+use super::{Dialect, Error, Map, Pinning, Slot, SlotTarget};
+use crate::btf::{Btf, Member, Type, TypeId};
+use crate::kinds::MapType;
+use crate::spec::{MapSpec, MapTypes};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// The section.
+pub(super) const SECTION: &str = ".maps";
+
+/// A map with where its definition stands.
+pub(super) struct Definition {
+    /// From the start of the section, in bytes.
+    pub offset: u64,
+    pub map: Map,
+    /// Where the list of first contents begins, in bytes of the definition.
+    values: Option<u64>,
+    size: u64,
+}
+
+/// Reads the maps of the section, by offset.
+pub(super) fn read(btf: &Arc<Btf>, errors: &mut Vec<Error>) -> Vec<Definition> {
+    let Some((_, vars)) = btf.datasec(SECTION) else {
+        errors.push(without_btf());
+        return Vec::new();
+    };
+    let mut definitions = Vec::new();
+    for var in vars {
+        let Some(Type::Var { name, ty, .. }) = btf.get(var.ty) else { continue };
+        let place = |error: Error| error.section(SECTION).symbol(name).offset(var.offset.into());
+        match read_definition(btf, *ty) {
+            Ok(found) => definitions.push(Definition {
+                offset: var.offset.into(),
+                size: var.size.into(),
+                values: found.values,
+                map: Map {
+                    symbol: name.clone(),
+                    section: SECTION.to_owned(),
+                    dialect: Dialect::Btf,
+                    spec: found.spec(btf),
+                    pinning: found.pinning,
+                    data: None,
+                    slots: Vec::new(),
+                },
+            }),
+            Err(what) => errors.push(place(Error::new(what))),
+        }
+    }
+    definitions.sort_by_key(|definition: &Definition| definition.offset);
+    definitions
+}
+
+/// Says that the section's maps are not described.
+pub(super) fn without_btf() -> Error {
+    let help = "compile with `-g`: without BTF nobody can tell what the maps are";
+    Error::new("the object has maps, but no BTF of them").section(SECTION).help(help)
+}
+
+/// What the members of a definition say, as far as they are there.
+#[derive(Default)]
+struct Found {
+    map_type: Option<u32>,
+    key_size: Option<u32>,
+    value_size: Option<u32>,
+    key: TypeId,
+    value: TypeId,
+    max_entries: u32,
+    flags: u32,
+    numa_node: Option<u32>,
+    map_extra: u32,
+    pinning: Pinning,
+    inner: Option<Box<Found>>,
+    values: Option<u64>,
+}
+
+impl Found {
+    fn spec(&self, btf: &Arc<Btf>) -> MapSpec {
+        MapSpec {
+            map_type: MapType(self.map_type.unwrap_or_default()),
+            key_size: self.key_size.unwrap_or_default(),
+            value_size: self.value_size.unwrap_or_default(),
+            max_entries: self.max_entries,
+            flags: self.flags,
+            numa_node: self.numa_node,
+            map_extra: self.map_extra.into(),
+            inner: self.inner.as_ref().map(|inner| Box::new(inner.spec(btf))),
+            types: (self.key != 0 || self.value != 0).then(|| MapTypes {
+                btf: Arc::clone(btf),
+                key: self.key,
+                value: self.value,
+            }),
+        }
+    }
+}
+
+fn read_definition(btf: &Btf, ty: TypeId) -> Result<Found, String> {
+    let Type::Struct { members, .. } = btf.resolved(ty) else {
+        return Err(format!("a map is defined by a struct, but this is `{}`", btf.type_name(ty)));
+    };
+    read_members(btf, members, false)
+}
+
+fn read_members(btf: &Btf, members: &[Member], inner: bool) -> Result<Found, String> {
+    let mut found = Found::default();
+    for member in members {
+        read_member(btf, member, inner, &mut found).map_err(|what| format!("field `{}`: {what}", member.name))?;
+    }
+    if let Some(last) = members.last()
+        && found.values.is_some()
+        && last.name != "values"
+    {
+        return Err("field `values` must be the last".to_owned());
+    }
+    match found.map_type {
+        None | Some(0) => Err("field `type` is missing".to_owned()),
+        Some(_) => Ok(found),
+    }
+}
+
+fn read_member(btf: &Btf, member: &Member, inner: bool, found: &mut Found) -> Result<(), String> {
+    match member.name.as_str() {
+        "type" => found.map_type = Some(integer(btf, member)?),
+        "max_entries" => found.max_entries = integer(btf, member)?,
+        "map_flags" => found.flags = integer(btf, member)?,
+        "numa_node" => found.numa_node = Some(integer(btf, member)?),
+        "map_extra" => found.map_extra = integer(btf, member)?,
+        "key_size" => set_size(&mut found.key_size, integer(btf, member)?)?,
+        "value_size" => set_size(&mut found.value_size, integer(btf, member)?)?,
+        "key" => {
+            found.key = pointee(btf, member)?;
+            set_size(&mut found.key_size, size(btf, found.key)?)?;
+        }
+        "value" => {
+            found.value = pointee(btf, member)?;
+            set_size(&mut found.value_size, size(btf, found.value)?)?;
+        }
+        "pinning" if inner => return Err("a map inside a map cannot be pinned".to_owned()),
+        "pinning" => {
+            found.pinning = match integer(btf, member)? {
+                0 => Pinning::None,
+                1 => Pinning::ByName,
+                other => return Err(format!("{other} is no way of pinning: 0 is none, 1 is by name")),
+            }
+        }
+        "values" if inner => return Err("a map inside a map cannot hold maps".to_owned()),
+        "values" => read_values(btf, member, found)?,
+        "" => return Err("a field without a name".to_owned()),
+        _ => return Err("no such attribute of a map".to_owned()),
+    }
+    Ok(())
+}
+
+/// Reads `__array(values, ...)`: a list of pointers to what the map holds.
+fn read_values(btf: &Btf, member: &Member, found: &mut Found) -> Result<(), String> {
+    let map_type = MapType(found.map_type.ok_or("`type` must come first")?);
+    set_size(&mut found.value_size, 4)?;
+    let element = match btf.get(member.ty) {
+        Some(Type::Array { element, .. }) => *element,
+        _ => return Err(format!("`{}` is not a list of pointers", btf.type_name(member.ty))),
+    };
+    let target = btf.pointee(element).ok_or_else(|| format!("`{}` is no pointer", btf.type_name(element)))?;
+    found.values = Some(u64::from(member.bit_offset / 8));
+    match (map_type, btf.resolved(target)) {
+        (MapType::ARRAY_OF_MAPS | MapType::HASH_OF_MAPS, Type::Struct { members, .. }) => {
+            found.inner = Some(Box::new(read_members(btf, members, true)?));
+            Ok(())
+        }
+        (MapType::PROG_ARRAY, Type::FuncProto { .. }) => Ok(()),
+        _ => Err(format!("a map of type {map_type} does not hold `{}`", btf.type_name(target))),
+    }
+}
+
+/// Reads `__uint(name, N)`, which is `int (*name)[N]`.
+fn integer(btf: &Btf, member: &Member) -> Result<u32, String> {
+    match btf.pointee(member.ty).and_then(|array| btf.get(array)) {
+        Some(Type::Array { count, .. }) => Ok(*count),
+        _ => Err(format!("expected a number as `__uint` writes it, found `{}`", btf.type_name(member.ty))),
+    }
+}
+
+/// Reads `__type(name, T)`, which is `T *name`.
+fn pointee(btf: &Btf, member: &Member) -> Result<TypeId, String> {
+    match btf.get(member.ty) {
+        Some(Type::Ptr { ty }) => Ok(*ty),
+        _ => Err(format!("expected a type as `__type` writes it, found `{}`", btf.type_name(member.ty))),
+    }
+}
+
+fn size(btf: &Btf, ty: TypeId) -> Result<u32, String> {
+    btf.size_of(ty).ok_or_else(|| format!("`{}` has no size", btf.type_name(ty)))
+}
+
+/// Sets a size that may be said twice, as a number and by a type.
+fn set_size(size: &mut Option<u32>, new: u32) -> Result<(), String> {
+    match *size {
+        Some(old) if old != 0 && old != new => Err(format!("{new} bytes here, but {old} bytes in another field")),
+        Some(_) | None => {
+            *size = Some(new);
+            Ok(())
+        }
+    }
+}
+
+/// Fills the slots from the relocations of the section, which name the maps and programs of `values`.
+///
+/// `programs` finds a program by section number and byte; slots that hold maps count from `first`.
+pub(super) fn fill_slots(
+    file: &File<'_>,
+    section: usize,
+    definitions: &mut [Definition],
+    first: usize,
+    programs: &HashMap<(usize, u64), usize>,
+    errors: &mut Vec<Error>,
+) {
+    let numbers: HashMap<u64, usize> =
+        definitions.iter().enumerate().map(|(number, definition)| (definition.offset, first + number)).collect();
+    let Some(table) = file.sections.get(section) else { return };
+    for relocation in &table.relocations {
+        let place = |what: &str| Error::new(what).section(SECTION).offset(relocation.offset);
+        let Some(symbol) = file.symbols.get(relocation.symbol) else {
+            errors.push(place("a relocation names a symbol that the file lacks"));
+            continue;
+        };
+        let behind = definitions.partition_point(|definition| definition.offset <= relocation.offset);
+        let owner = behind.checked_sub(1).and_then(|number| definitions.get_mut(number));
+        let Some(owner) = owner.filter(|owner| relocation.offset - owner.offset < owner.size) else {
+            errors.push(place("a reference from outside of any map").symbol(symbol.name));
+            continue;
+        };
+        let index = owner
+            .values
+            .and_then(|values| relocation.offset.checked_sub(owner.offset)?.checked_sub(values))
+            .filter(|offset| offset % 8 == 0)
+            .and_then(|offset| u32::try_from(offset / 8).ok());
+        // A static map or function is named by its section, with the offset in the place itself.
+        let addend = match symbol.kind {
+            SymbolKind::Section => word(table.data, relocation.offset).unwrap_or_default(),
+            SymbolKind::Unknown | SymbolKind::Object | SymbolKind::Function | SymbolKind::Other => 0,
+        };
+        let value = symbol.value.wrapping_add(addend).wrapping_add_signed(relocation.addend);
+        let target = match symbol.place {
+            Place::Section(of) if of == section => numbers.get(&value).map(|map| SlotTarget::Map(*map)),
+            Place::Section(of) => programs.get(&(of, value)).map(|program| SlotTarget::Program(*program)),
+            Place::Undefined | Place::Nowhere => None,
+        };
+        let wants_map = owner.map.spec.is_map_of_maps();
+        match (index, target) {
+            (Some(index), Some(target)) if wants_map == matches!(target, SlotTarget::Map(_)) => {
+                owner.map.slots.push(Slot { index, target });
+            }
+            (None, _) => errors.push(place("only `values` can refer to maps and programs").symbol(&owner.map.symbol)),
+            (Some(_), _) => {
+                let wanted = if wants_map { "map" } else { "program" };
+                let what =
+                    format!("`{}` is no {wanted} of this object, but `{}` holds it", symbol.name, owner.map.symbol);
+                errors.push(place(&what).symbol(symbol.name));
+            }
+        }
+    }
+    for definition in definitions {
+        definition.map.slots.sort_by_key(|slot| slot.index);
+    }
+}
+
+fn word(data: &[u8], offset: u64) -> Option<u64> {
+    let start = usize::try_from(offset).ok()?;
+    Some(u64::from_le_bytes(*data.get(start..)?.first_chunk()?))
+}

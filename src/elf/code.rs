@@ -1,0 +1,259 @@
+//! The executable sections: their instructions, functions, and what each relocation names.
+//!
+//! Nothing is relocated here, and nothing is judged that only matters when a program is linked.
+
+use super::file::{Class, File, Place, Symbol, SymbolKind};
+use super::{Error, Program, sections};
+use crate::btf::TypeId;
+use crate::btf::ext::{BtfExt, Relocation};
+use crate::insn::{Insn, LineRecord};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+/// Where subprograms stand, and programs only in objects without other code.
+const TEXT: &str = ".text";
+
+/// One executable section, with places counted in instructions.
+#[derive(Debug)]
+pub(super) struct CodeSection {
+    pub name: String,
+    pub insns: Vec<Insn>,
+    /// By first instruction.
+    pub functions: BTreeMap<usize, Function>,
+    /// By the instruction that is to be relocated.
+    pub references: BTreeMap<usize, Reference>,
+    /// Function records by instruction.
+    pub types: BTreeMap<usize, TypeId>,
+    /// Line records by instruction, with the instruction's number in the section.
+    pub lines: BTreeMap<usize, LineRecord>,
+    /// CO-RE relocations by instruction.
+    pub core: BTreeMap<usize, Relocation>,
+}
+
+/// A function of a section.
+#[derive(Debug)]
+pub(super) struct Function {
+    pub name: Arc<str>,
+    /// Number of instructions.
+    pub len: usize,
+    /// `static` in the source.
+    pub local: bool,
+    /// Not static, but not for other objects to see.
+    pub hidden: bool,
+}
+
+/// What a relocation names.
+#[derive(Debug, Clone)]
+pub(super) struct Reference {
+    pub symbol: Arc<str>,
+    pub target: Target,
+    /// Added to the symbol's value, besides what stands in the instruction.
+    pub addend: i64,
+}
+
+/// Where a relocation's symbol is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Target {
+    /// A byte of a section, by the section's number in the file.
+    Section { section: usize, value: u64 },
+    /// In another object, or in the kernel.
+    Undefined,
+    /// An absolute value.
+    Nowhere,
+}
+
+/// Which executable section of the file is which of ours, and all of them.
+#[derive(Debug, Default)]
+pub(super) struct Sections {
+    pub list: Vec<CodeSection>,
+    /// From the section's number in the file.
+    pub by_number: HashMap<usize, usize>,
+}
+
+/// Reads every executable section that is not empty.
+pub(super) fn read(file: &File<'_>, errors: &mut Vec<Error>) -> Sections {
+    let names: Vec<Arc<str>> = file.symbols.iter().map(|symbol| Arc::from(symbol.name)).collect();
+    let mut functions: HashMap<usize, Vec<(Arc<str>, &Symbol<'_>)>> = HashMap::new();
+    for (symbol, name) in file.symbols.iter().zip(&names) {
+        if let Place::Section(section) = symbol.place {
+            functions.entry(section).or_default().push((Arc::clone(name), symbol));
+        }
+    }
+    let mut sections = Sections::default();
+    for (number, section) in file.sections.iter().enumerate() {
+        if section.class != Class::Code || section.data.is_empty() {
+            continue;
+        }
+        let (chunks, rest) = section.data.as_chunks::<{ Insn::SIZE }>();
+        if !rest.is_empty() {
+            errors.push(Error::new("the code is not a whole number of 8-byte instructions").section(section.name));
+            continue;
+        }
+        let symbols = functions.remove(&number).unwrap_or_default();
+        let functions = read_functions(section.name, chunks.len(), symbols, errors);
+        let mut references = BTreeMap::new();
+        for relocation in &section.relocations {
+            let place = Error::new("").section(section.name).offset(relocation.offset);
+            let (Some(symbol), Some(name)) = (file.symbols.get(relocation.symbol), names.get(relocation.symbol)) else {
+                let what = format!("a relocation names symbol {}, which the file lacks", relocation.symbol);
+                errors.push(Error { what, ..place });
+                continue;
+            };
+            if relocation.offset % Insn::SIZE as u64 != 0 || relocation.offset >= section.size {
+                errors.push(Error { what: "a relocation is not for an instruction".to_owned(), ..place });
+                continue;
+            }
+            let target = match symbol.place {
+                Place::Section(section) => Target::Section { section, value: symbol.value },
+                Place::Undefined => Target::Undefined,
+                Place::Nowhere => Target::Nowhere,
+            };
+            let insn = (relocation.offset / Insn::SIZE as u64) as usize;
+            references.insert(insn, Reference { symbol: Arc::clone(name), target, addend: relocation.addend });
+        }
+        sections.by_number.insert(number, sections.list.len());
+        sections.list.push(CodeSection {
+            name: section.name.to_owned(),
+            insns: chunks.iter().map(|chunk| Insn::decode(*chunk)).collect(),
+            functions,
+            references,
+            types: BTreeMap::new(),
+            lines: BTreeMap::new(),
+            core: BTreeMap::new(),
+        });
+    }
+    sections
+}
+
+/// Finds the functions of a section. One without a size reaches to the next, as old compilers leave it; code
+/// without any symbol is one function with the section's name.
+fn read_functions(
+    section: &str,
+    len: usize,
+    symbols: Vec<(Arc<str>, &Symbol<'_>)>,
+    errors: &mut Vec<Error>,
+) -> BTreeMap<usize, Function> {
+    // Labels in the code are local and untyped, functions of old compilers global and untyped.
+    let is_function = |symbol: &Symbol<'_>| match symbol.kind {
+        SymbolKind::Function => true,
+        SymbolKind::Unknown => !symbol.local,
+        SymbolKind::Object | SymbolKind::Section | SymbolKind::Other => false,
+    };
+    let mut found = BTreeMap::new();
+    for (name, symbol) in symbols.into_iter().filter(|(_, symbol)| is_function(symbol)) {
+        let step = Insn::SIZE as u64;
+        let bytes = len as u64 * step;
+        let fits = symbol.value < bytes && symbol.size <= bytes - symbol.value;
+        if !fits || symbol.value % step != 0 || symbol.size % step != 0 {
+            let what = format!("the function has {} bytes, which its section does not hold", symbol.size);
+            errors.push(Error::new(what).section(section).symbol(&name).offset(symbol.value));
+            continue;
+        }
+        let function = Function {
+            name,
+            len: (symbol.size / step) as usize,
+            local: symbol.local,
+            hidden: symbol.hidden && !symbol.local,
+        };
+        // Of two names for one function the first is as good as the second.
+        found.entry((symbol.value / step) as usize).or_insert(function);
+    }
+    if found.is_empty() {
+        found.insert(0, Function { name: Arc::from(section), len, local: false, hidden: false });
+    }
+    let mut end = len;
+    for (start, function) in found.iter_mut().rev() {
+        if function.len == 0 {
+            function.len = end - start;
+        }
+        end = *start;
+    }
+    found
+}
+
+impl Sections {
+    /// Adds what `.BTF.ext` says. Line records are kept as numbers into `strings`, each string once.
+    pub fn annotate(&mut self, ext: BtfExt, strings: &mut Strings) {
+        let mut by_name: HashMap<String, &mut CodeSection> = HashMap::new();
+        for section in &mut self.list {
+            by_name.entry(section.name.clone()).or_insert(section);
+        }
+        let index = |offset: u32| offset as usize / Insn::SIZE;
+        for (name, records) in ext.funcs {
+            if let Some(section) = by_name.get_mut(&name) {
+                section.types.extend(records.iter().map(|record| (index(record.offset), record.ty)));
+            }
+        }
+        for (name, records) in ext.lines {
+            if let Some(section) = by_name.get_mut(&name) {
+                section.lines.extend(records.into_iter().map(|record| {
+                    let insn = index(record.offset);
+                    let (file, text) = (strings.intern(record.file), strings.intern(record.text));
+                    (insn, LineRecord { insn: insn as u32, file, text, line: record.line, column: record.column })
+                }));
+            }
+        }
+        for (name, records) in ext.relos {
+            if let Some(section) = by_name.get_mut(&name) {
+                section.core.extend(records.into_iter().map(|record| (index(record.offset), record)));
+            }
+        }
+    }
+
+    /// Lists what can be loaded as a program, with the places: section in our list, first instruction.
+    ///
+    /// Every function outside `.text` can. Those in `.text` are subprograms, unless the object has no other
+    /// code (`prog_is_subprog` of libbpf).
+    pub fn programs(&self) -> (Vec<Program>, Vec<(usize, usize)>) {
+        let has_programs = self.list.iter().any(|section| section.name != TEXT);
+        let (mut programs, mut entries) = (Vec::new(), Vec::new());
+        for (number, section) in self.list.iter().enumerate() {
+            if section.name == TEXT && has_programs {
+                continue;
+            }
+            let name = section.name.strip_prefix('?').unwrap_or(&section.name);
+            for (start, function) in &section.functions {
+                programs.push(Program {
+                    function: function.name.to_string(),
+                    section: name.to_owned(),
+                    kind: sections::kind(name),
+                    autoload: name == section.name,
+                    is_static: function.local,
+                    type_id: section.types.get(start).copied(),
+                });
+                entries.push((number, *start));
+            }
+        }
+        let known: Vec<_> = programs.iter().filter_map(|program| program.kind.clone()).collect();
+        // iproute2 loads tail calls as the type of the program that it attaches.
+        if let Some((first, others)) = known.split_first()
+            && others.iter().all(|kind| kind == first)
+        {
+            for program in &mut programs {
+                if program.kind.is_none() && sections::tail_call(&program.section).is_some() {
+                    program.kind = Some(first.clone());
+                }
+            }
+        }
+        (programs, entries)
+    }
+}
+
+/// File names and source lines, each once.
+#[derive(Debug, Default)]
+pub(super) struct Strings {
+    pub list: Vec<String>,
+    numbers: HashMap<String, u32>,
+}
+
+impl Strings {
+    fn intern(&mut self, text: String) -> u32 {
+        if let Some(number) = self.numbers.get(&text) {
+            return *number;
+        }
+        let number = self.list.len() as u32;
+        self.list.push(text.clone());
+        self.numbers.insert(text, number);
+        number
+    }
+}

@@ -1,0 +1,111 @@
+//! Global variables, constants and strings: each of their sections is a map with one value.
+
+use super::file::{Class, File, Section, SymbolKind};
+use super::{DataKind, Dialect, Error, Map, Pinning};
+use crate::btf::{Btf, Kind, Linkage, Type, TypeId};
+use crate::kinds::MapType;
+use crate::spec::{MapSpec, MapTypes, flags};
+use std::collections::HashSet;
+use std::sync::Arc;
+
+/// The most that the data sections of one object may hold, in bytes. `.bss` takes no bytes in the file, so
+/// nothing else stops a damaged one from asking for all memory.
+const MAX_BYTES: u64 = 256 << 20;
+
+/// Tells which sections libbpf makes maps of (`bpf_object__elf_collect`).
+pub(super) fn kind(section: &Section<'_>) -> Option<DataKind> {
+    let is = |base: &str| section.name.strip_prefix(base).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+    match section.class {
+        Class::Data if is(".rodata") => Some(DataKind::Rodata),
+        Class::Data if is(".data") => Some(DataKind::Data),
+        Class::Zeroes if is(".bss") => Some(DataKind::Bss),
+        Class::Code | Class::Data | Class::Zeroes | Class::Other => None,
+    }
+}
+
+/// Makes the maps of all data sections that are not empty, in the order of the file, with the sections' numbers.
+pub(super) fn maps(file: &File<'_>, btf: Option<&Arc<Btf>>, errors: &mut Vec<Error>) -> Vec<(usize, Map)> {
+    let hidden: HashSet<&str> = file.symbols.iter().filter(|symbol| symbol.hidden).map(|symbol| symbol.name).collect();
+    let mut maps = Vec::new();
+    let mut total = 0u64;
+    for (number, section) in file.sections.iter().enumerate() {
+        let Some(kind) = kind(section) else { continue };
+        total = total.saturating_add(section.size);
+        if total > MAX_BYTES {
+            errors.push(Error::new(format!("more than {MAX_BYTES} bytes of global variables")).section(section.name));
+            break;
+        }
+        // Below the limit, so that both conversions keep the value.
+        let size = section.size as u32;
+        if size == 0 {
+            continue;
+        }
+        let data = match section.class {
+            Class::Zeroes => vec![0; size as usize],
+            Class::Code | Class::Data | Class::Other => section.data.to_vec(),
+        };
+        let datasec = btf.and_then(|btf| Some((btf, btf.find(Kind::Datasec, section.name)?)));
+        let visible = datasec.is_some_and(|(btf, id)| has_visible_variable(btf, id, &hidden));
+        let spec = MapSpec {
+            flags: match kind {
+                DataKind::Rodata => flags::RDONLY_PROG,
+                DataKind::Data | DataKind::Bss => 0,
+            } | if visible { flags::MMAPABLE } else { 0 },
+            types: datasec.map(|(btf, id)| MapTypes { btf: Arc::clone(btf), key: 0, value: id }),
+            ..MapSpec::new(MapType::ARRAY, 4, size, 1)
+        };
+        let map = Map {
+            symbol: section.name.to_owned(),
+            section: section.name.to_owned(),
+            dialect: Dialect::Data(kind),
+            spec,
+            pinning: Pinning::None,
+            data: Some(data),
+            slots: Vec::new(),
+        };
+        maps.push((number, map));
+    }
+    maps
+}
+
+/// Tells whether user space may want to reach a variable through memory: libbpf's rule for `BPF_F_MMAPABLE`
+/// (`map_is_mmapable`). A section of only static or hidden variables, or without BTF as `.rodata.str1.1`, is not.
+fn has_visible_variable(btf: &Btf, datasec: TypeId, hidden: &HashSet<&str>) -> bool {
+    let Some(Type::Datasec { vars, .. }) = btf.get(datasec) else {
+        return false;
+    };
+    vars.iter().any(|var| match btf.get(var.ty) {
+        Some(Type::Var { name, linkage, .. }) => *linkage != Linkage::Static && !hidden.contains(name.as_str()),
+        _ => false,
+    })
+}
+
+/// Gives each section of variables in the BTF its size and its variables their offsets, which compilers leave
+/// to the symbols (`btf_fixup_datasec` of libbpf).
+pub(super) fn fix_sections(btf: &mut Btf, file: &File<'_>, errors: &mut Vec<Error>) {
+    let names: HashSet<String> = btf
+        .types()
+        .filter_map(|(_, ty)| match ty {
+            Type::Datasec { name, .. } => Some(name.clone()),
+            _ => None,
+        })
+        .collect();
+    for (number, section) in file.sections.iter().enumerate() {
+        if !names.contains(section.name) {
+            continue;
+        }
+        let offsets: std::collections::HashMap<&str, u64> = file
+            .symbols_in(number)
+            .filter(|symbol| symbol.kind != SymbolKind::Section)
+            .map(|symbol| (symbol.name, symbol.value))
+            .collect();
+        let Ok(size) = u32::try_from(section.size) else {
+            errors.push(Error::new("the section is larger than 4 GiB").section(section.name));
+            continue;
+        };
+        let offset = |name: &str| offsets.get(name).and_then(|offset| u32::try_from(*offset).ok());
+        if let Err(error) = btf.fix_datasec(section.name, size, &offset) {
+            errors.push(Error::new(error.to_string()).section(section.name));
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! Linking: one program's instructions, its subprograms behind them, and the places that name maps.
+//!
+//! The order is libbpf's (`bpf_object__reloc_code`): depth first along the instructions, each subprogram behind all
+//! code so far on its first use. The kernel's tag of a program then is the same, whoever loads it.
+
+use super::code::{CodeSection, Function, Reference, Target};
+use super::{Error, Object};
+use crate::insn::{CALL, Code, FuncRecord, Insn, LineRecord, PSEUDO_CALL, PSEUDO_FUNC, Site, SiteKind};
+use std::collections::HashMap;
+
+/// `BPF_COMPLEXITY_LIMIT_INSNS`: the most instructions that the kernel looks at.
+const MAX_INSNS: usize = 1_000_000;
+/// `BPF_MAX_SUBPROGS`: the most functions that the kernel takes. Also how deep this recursion goes.
+const MAX_FUNCTIONS: usize = 256;
+
+/// A function by its section and first instruction.
+type Place = (usize, usize);
+
+pub(super) fn link(object: &Object, program: usize) -> Result<Code, Vec<Error>> {
+    let Some(entry) = object.image.entries.get(program) else {
+        return Err(vec![Error::new(format!("the object has no program number {program}"))]);
+    };
+    let mut linker = Linker {
+        object,
+        code: Code::default(),
+        placed: HashMap::new(),
+        described: Described::default(),
+        errors: Vec::new(),
+    };
+    linker.place(*entry);
+    linker.finish()
+}
+
+struct Linker<'a> {
+    object: &'a Object,
+    code: Code,
+    /// The functions so far, with their first instruction in `code`.
+    placed: HashMap<Place, usize>,
+    described: Described,
+    errors: Vec<Error>,
+}
+
+/// How many of the functions have what the kernel wants of each or none.
+#[derive(Default)]
+struct Described {
+    types: usize,
+    lines: usize,
+}
+
+impl<'a> Linker<'a> {
+    /// Appends a function and everything that it uses, and returns its first instruction.
+    fn place(&mut self, place: Place) -> Option<usize> {
+        if let Some(at) = self.placed.get(&place) {
+            return Some(*at);
+        }
+        let section = self.object.image.sections.list.get(place.0)?;
+        let function = section.functions.get(&place.1)?;
+        let body = section.insns.get(place.1..place.1.checked_add(function.len)?)?;
+        let at = self.code.insns.len();
+        if self.placed.len() == MAX_FUNCTIONS || at + body.len() > MAX_INSNS {
+            self.errors.push(
+                Error::new(format!("more than {MAX_FUNCTIONS} functions or {MAX_INSNS} instructions"))
+                    .section(&section.name)
+                    .symbol(&function.name),
+            );
+            return None;
+        }
+        self.placed.insert(place, at);
+        self.code.insns.extend_from_slice(body);
+        self.describe(section, place.1, function.len, at);
+        if let Some((insn, _)) = section.core.range(place.1..place.1 + function.len).next() {
+            self.fail(section, function, *insn, "CO-RE relocations are needed, and are not supported yet".to_owned());
+        }
+        let mut insn = place.1;
+        while insn < place.1 + function.len {
+            self.relocate(section, place, function, insn, at);
+            insn += if section.insns[insn].is_ld_imm64() { 2 } else { 1 };
+        }
+        Some(at)
+    }
+
+    /// Copies the records of a function to where it is placed.
+    fn describe(&mut self, section: &CodeSection, start: usize, len: usize, at: usize) {
+        if let Some(ty) = section.types.get(&start) {
+            self.code.funcs.push(FuncRecord { insn: at as u32, type_id: *ty });
+            self.described.types += 1;
+        }
+        self.described.lines += usize::from(section.lines.contains_key(&start));
+        for (insn, line) in section.lines.range(start..start + len) {
+            // The kernel refuses a line in the middle of a 16-byte load, whose second half has no operation.
+            if section.insns[*insn].code != 0 {
+                self.code.lines.push(LineRecord { insn: (insn - start + at) as u32, ..*line });
+            }
+        }
+    }
+
+    /// Relocates the instruction `insn` of the section, in a function placed at `at`.
+    fn relocate(&mut self, section: &'a CodeSection, place: Place, function: &Function, insn: usize, at: usize) {
+        let original = section.insns[insn];
+        let new = insn - place.1 + at;
+        let reference = section.references.get(&insn);
+        let outcome = match reference {
+            Some(reference) if original.code == CALL => self.called(original, reference).map(Some),
+            Some(reference) if original.is_ld_imm64() && insn + 1 < place.1 + function.len => {
+                self.load(original, reference, new)
+            }
+            Some(reference) => Err(format!("`{}` is named by an instruction that cannot name it", reference.symbol)),
+            None if original.code == CALL && original.src == PSEUDO_CALL => {
+                let target = insn as i64 + 1 + i64::from(original.imm);
+                self.local(place.0, target).map(Some)
+            }
+            None if original.is_ld_imm64() && original.src == PSEUDO_FUNC => {
+                Err("the address of a function is loaded without saying which".to_owned())
+            }
+            None => return,
+        };
+        match outcome {
+            Ok(None) => {}
+            Ok(Some(target)) => {
+                let Some(to) = self.place(target) else { return };
+                // Both are below MAX_INSNS.
+                self.code.insns[new].imm = (to as i64 - new as i64 - 1) as i32;
+            }
+            Err(what) => self.fail_at(section, function, insn, reference, what),
+        }
+    }
+
+    /// Finds the function of a call. Compilers count the distance in instructions, from the start of the section
+    /// for a static function; for a global one the distance is -1.
+    fn called(&self, insn: Insn, reference: &Reference) -> Result<Place, String> {
+        let value = self.code_value(reference)?;
+        if insn.src != PSEUDO_CALL {
+            return Err(format!("`{}` is called as if it were a helper of the kernel", reference.symbol));
+        }
+        let bytes = value.1 + reference.addend + (i64::from(insn.imm) + 1) * Insn::SIZE as i64;
+        self.function(value.0, bytes, reference)
+    }
+
+    /// Finds what a 16-byte load names, and returns the function, if it is one.
+    fn load(&mut self, insn: Insn, reference: &Reference, new: usize) -> Result<Option<Place>, String> {
+        let Target::Section { section, value } = reference.target else {
+            return Err(undefined(reference));
+        };
+        let image = &self.object.image;
+        if image.sections.by_number.contains_key(&section) {
+            let value = self.code_value(reference)?;
+            let bytes = value.1 + reference.addend + i64::from(insn.imm);
+            let function = self.function(value.0, bytes, reference)?;
+            self.code.insns[new].src = PSEUDO_FUNC;
+            return Ok(Some(function));
+        }
+        let byte = value.wrapping_add_signed(reference.addend).wrapping_add_signed(insn.imm.into());
+        let (map, kind) = if let Some(map) = image.data.get(&section) {
+            let size = u64::from(self.object.maps[*map].spec.value_size);
+            let offset = u32::try_from(byte).ok().filter(|offset| u64::from(*offset) < size);
+            let Some(offset) = offset else {
+                return Err(format!("byte {byte:#x} of `{}` is used, which has {size} bytes", reference.symbol));
+            };
+            (*map, SiteKind::Value { offset })
+        } else if let Some(map) = image.definitions.get(&(section, byte)) {
+            (*map, SiteKind::Map)
+        } else {
+            let name = image.names.get(section).map_or("?", String::as_str);
+            let what =
+                format!("`{}` is in section `{name}`, which holds neither maps nor global variables", reference.symbol);
+            return Err(what);
+        };
+        if let [first, second] = &mut self.code.insns[new..new + 2] {
+            (first.src, first.imm, second.imm) = (0, 0, 0);
+        }
+        self.code.sites.push(Site { insn: new, map, kind });
+        Ok(None)
+    }
+
+    /// Returns our number of the executable section that a reference points into, and the byte there.
+    fn code_value(&self, reference: &Reference) -> Result<(usize, i64), String> {
+        let Target::Section { section, value } = reference.target else {
+            return Err(undefined(reference));
+        };
+        let number = self.object.image.sections.by_number.get(&section);
+        match (number, i64::try_from(value).ok().filter(|value| *value < 1 << 40)) {
+            (Some(number), Some(value)) => Ok((*number, value)),
+            _ => Err(format!("`{}` is called, and is no function", reference.symbol)),
+        }
+    }
+
+    fn function(&self, section: usize, bytes: i64, reference: &Reference) -> Result<Place, String> {
+        let start = usize::try_from(bytes).ok().filter(|bytes| bytes % Insn::SIZE == 0).map(|bytes| bytes / Insn::SIZE);
+        let known = |start: &usize| self.object.image.sections.list[section].functions.contains_key(start);
+        match start.filter(known) {
+            Some(start) => Ok((section, start)),
+            None => Err(format!("no function begins where `{}` is called, byte {bytes:#x}", reference.symbol)),
+        }
+    }
+
+    /// Finds the function of a call within the section, which needs no relocation.
+    fn local(&self, section: usize, target: i64) -> Result<Place, String> {
+        let known = |start: &usize| self.object.image.sections.list[section].functions.contains_key(start);
+        match usize::try_from(target).ok().filter(known) {
+            Some(start) => Ok((section, start)),
+            None => Err(format!("no function begins at instruction {target}, which is called here")),
+        }
+    }
+
+    fn fail(&mut self, section: &CodeSection, function: &Function, insn: usize, what: String) {
+        self.fail_at(section, function, insn, None, what);
+    }
+
+    fn fail_at(
+        &mut self,
+        section: &CodeSection,
+        function: &Function,
+        insn: usize,
+        reference: Option<&Reference>,
+        what: String,
+    ) {
+        let symbol = reference.map_or(&function.name, |reference| &reference.symbol);
+        let mut error = Error::new(what).section(&section.name).symbol(symbol).offset((insn * Insn::SIZE) as u64);
+        let line = section.lines.range(..=insn).next_back().map(|(_, line)| line);
+        error.source = line.and_then(|line| {
+            let file = self.object.strings.get(line.file as usize)?;
+            Some(format!("{file}:{}", line.line))
+        });
+        self.errors.push(error);
+    }
+
+    /// The kernel wants a type for every function or for none, and a line where each function begins.
+    ///
+    /// libbpf fails when only some have them; they are no use to the kernel but for messages, so here they are left out.
+    fn finish(mut self) -> Result<Code, Vec<Error>> {
+        if !self.errors.is_empty() {
+            return Err(self.errors);
+        }
+        if self.described.types != self.placed.len() {
+            self.code.funcs.clear();
+        }
+        if self.described.lines != self.placed.len() {
+            self.code.lines.clear();
+        }
+        self.code.sites.sort_by_key(|site| site.insn);
+        Ok(self.code)
+    }
+}
+
+fn undefined(reference: &Reference) -> String {
+    match reference.target {
+        Target::Undefined => {
+            format!("`{}` is not defined in this object; symbols of the kernel are not supported yet", reference.symbol)
+        }
+        Target::Nowhere | Target::Section { .. } => format!("`{}` is no place in this object", reference.symbol),
+    }
+}
