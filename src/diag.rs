@@ -390,21 +390,23 @@ impl Kind {
             Self::VariableOutsideText { .. } => Some("variables fill strings only: write the value itself".to_owned()),
             Self::OutOfRange { min, max, .. } => Some(format!("it can be {min} to {max}")),
             Self::UnknownKey { similar, .. } => similar.as_deref().map(did_you_mean),
-            Self::UnknownValue { allowed, similar, .. } => match similar {
-                Some(name) => Some(did_you_mean(name)),
-                None => Some(format!("it can be {}", list(allowed))),
-            },
+            Self::UnknownValue { value, allowed, similar, .. } => Some(match similar {
+                Some(name) => did_you_mean(name),
+                None => format!("it can be {}", list(&choices(value, allowed))),
+            }),
             Self::UnknownVersion { .. } => Some("this program knows version 1".to_owned()),
             Self::MissingKey { key, example, .. } => Some(format!("for example `{key} = {example}`")),
             Self::NotTogether { why, .. } => Some((*why).to_owned()),
             Self::NoSource { .. } => Some(
-                "add `from = \"OBJECT:SYMBOL\"` for an object's definition, `pinned = \"/PATH\"` or `id = N` for a map \
-                 of somebody else, or `type`, `key_size`, `value_size` and `max_entries` to define it here"
+                "add `from = \"OBJECT:SYMBOL\"` for a definition of an object,\n\
+                 `pinned = \"/PATH\"` or `id = N` for a map that somebody else made,\n\
+                 or `type`, `key_size`, `value_size` and `max_entries` to define it here"
                     .to_owned(),
             ),
             Self::NoHook { .. } => Some(
-                "add one of `xdp = { interface = \"eth0\" }`, `tc = { interface = \"eth0\", direction = \"ingress\" }` \
-                 and `cgroup = { path = \"system.slice\" }`"
+                "add `xdp = { interface = \"eth0\" }`,\n\
+                 `tc = { interface = \"eth0\", direction = \"ingress\" }`\n\
+                 or `cgroup = { path = \"system.slice\" }`"
                     .to_owned(),
             ),
             Self::UnknownName { what, name, similar } => Some(match (similar, MapName::new(name)) {
@@ -428,9 +430,9 @@ impl Kind {
             Self::ForeignPinIsOurs { ours, .. } => {
                 Some(format!("use `{ours}` instead: an edge in `[object]` shares it with more objects"))
             }
-            Self::DefinedTwice { .. } => Some(
-                "keep one of them; for two maps of one definition, load the file as two objects".to_owned(),
-            ),
+            Self::DefinedTwice { .. } => {
+                Some("keep one of them; for two maps of one definition, load the file as two objects".to_owned())
+            }
             Self::SymbolTwice { maps, .. } if maps.len() == 1 => {
                 Some("keep one of the two lines: `from` is an edge as well".to_owned())
             }
@@ -439,7 +441,7 @@ impl Kind {
             }
             Self::NestedInner { .. } => Some("the kernel nests maps one level deep".to_owned()),
             Self::XdpTwice { .. } => Some(
-                "an interface runs one XDP program: keep one of the links (running several in a chain comes later)"
+                "an interface runs one XDP program: keep one of the links\n(running several in a chain comes later)"
                     .to_owned(),
             ),
             Self::NotYet { .. } => Some("take it out, or wait for a version that has it".to_owned()),
@@ -570,6 +572,12 @@ fn list(names: &[String]) -> String {
     quoted.join(", ")
 }
 
+/// Returns what to offer of a list: all of a short one, of a long one those that have the text in them.
+fn choices(text: &str, allowed: &[String]) -> Vec<String> {
+    let near: Vec<_> = allowed.iter().filter(|name| name.contains(text)).cloned().collect();
+    if allowed.len() <= 12 || near.is_empty() { allowed.to_vec() } else { near }
+}
+
 /// Returns the name that `text` may have meant: one edit for each three letters, the nearest first.
 pub fn similar<S: AsRef<str>>(text: &str, names: impl IntoIterator<Item = S>) -> Option<String> {
     // Long texts are no slips of the finger, and the distance costs their product.
@@ -647,9 +655,6 @@ impl miette::Diagnostic for Drawn<'_> {
     }
 }
 
-/// Columns for messages and help. Lines of the source stay whole: a cut one would shift the column in its head.
-const WIDTH: usize = 80;
-
 /// Draws every problem, with an empty line between two; with `color` also in Unicode, without it in ASCII
 /// (but for what the source itself has).
 pub fn render(problems: &Problems, source: Option<&Source>, color: bool) -> String {
@@ -660,12 +665,52 @@ pub fn render(problems: &Problems, source: Option<&Source>, color: bool) -> Stri
         }
     };
     theme.characters.error = "error:".to_owned();
-    let handler =
-        miette::GraphicalReportHandler::new_themed(theme).with_links(false).with_width(WIDTH).with_break_words(false);
+    // Lines are not broken: a terminal does that, and a path or a command can be copied and searched for.
+    let handler = miette::GraphicalReportHandler::new_themed(theme).with_links(false).with_wrap_lines(false);
     let drawn = problems.0.iter().map(|problem| {
         let mut out = String::new();
         handler.render_report(&mut out, &Drawn { problem, source }).expect("writing to a String never fails");
         out
     });
     drawn.collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn similar_names() {
+        let names = ["path", "pin_root", "max_entries", "id"];
+        let cases = [
+            ("pth", Some("path")),
+            ("PATH", Some("path")),
+            ("paht", Some("path")),
+            ("max_entires", Some("max_entries")),
+            ("pinroot", Some("pin_root")),
+            ("di", Some("id")),
+            ("entries", None),
+            ("x", None),
+            ("", None),
+        ];
+        for (text, wanted) in cases {
+            assert_eq!(similar(text, names).as_deref(), wanted, "{text}");
+        }
+        assert_eq!(similar(&"x".repeat(1 << 20), names), None);
+        assert_eq!(similar("b", ["c", "a"]).as_deref(), Some("a"), "ties go by name");
+    }
+
+    #[test]
+    fn drawing() {
+        let kind = || Kind::UnknownVersion { found: "2".to_owned() };
+        let problems = Problems(vec![Problem::at(kind(), 10..11, "this version"), Problem::new(kind())]);
+        let source = Source::new("plan.toml", "version = 2\n");
+        let message = "error: version 2 of the manifest language is not known [manifest::unknown_version]";
+        let plain = render(&problems, Some(&source), false);
+        assert_eq!(plain.matches(message).count(), 2, "{plain}");
+        assert!(plain.contains("[plan.toml:1:11]") && plain.is_ascii() && !plain.contains('\u{1b}'), "{plain}");
+        assert!(render(&problems, Some(&source), true).contains('\u{1b}'));
+        assert!(render(&problems, None, false).contains(message));
+        assert_eq!(render(&Problems::default(), None, false), "");
+    }
 }

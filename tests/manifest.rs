@@ -249,6 +249,21 @@ fn an_override_without_a_variable_is_a_usage_error() {
     assert!(matches!(&problems.0[0].kind, Kind::UnknownOverride { similar: Some(name), .. } if name == "uplink"));
 }
 
+/// Nesting without an end is a problem of the text, not of the stack.
+#[test]
+fn deep_nesting_is_refused() {
+    const DEPTH: usize = 50_000;
+    let cases = [
+        format!("a = {}{}", "[".repeat(DEPTH), "]".repeat(DEPTH)),
+        format!("a = {}1{}", "{ a = ".repeat(DEPTH), " }".repeat(DEPTH)),
+        format!("[object.o.set]\n{}a = 1", "a.".repeat(DEPTH)),
+        format!("[object.o.set{}]", ".a".repeat(DEPTH)),
+    ];
+    for text in cases {
+        assert!(parse(&text).is_err());
+    }
+}
+
 /// Texts to mutate: everything that the folders hold.
 static CORPUS: LazyLock<Vec<String>> = LazyLock::new(|| {
     let files = manifests("tests/manifests/valid").into_iter().chain(manifests("tests/manifests/invalid"));

@@ -539,7 +539,7 @@ impl Read for OnChange {
                 let what = format!("`on_change = \"{}\"`", text.value);
                 reader.report(Kind::NotYet { what }, text.span, "only `fail` so far")
             }
-            _ => choose::<NoOther>(&key, text, reader).map(|_| Self),
+            _ => choose::<OnChangeSoFar>(&key, text, reader).map(|_| Self),
         }
     }
 
@@ -548,14 +548,14 @@ impl Read for OnChange {
     }
 }
 
-/// What `on_change` lists when a value is none of its own.
-struct NoOther;
+/// What `on_change` offers when a value is none that it knows.
+struct OnChangeSoFar;
 
-impl Choice for NoOther {
+impl Choice for OnChangeSoFar {
     const EXAMPLE: &'static str = "\"fail\"";
 
     fn names() -> Vec<String> {
-        ["fail", "recreate", "migrate"].map(str::to_owned).to_vec()
+        vec!["fail".to_owned()]
     }
 
     fn from_name(_: &str) -> Option<Self> {
