@@ -4,11 +4,9 @@
 //! A table that is wrong is left out and its problems noted, so that the rest is checked as well. What tables that
 //! are right say against each other is for `conflicts`.
 
-use super::raw::{
-    Direction, PinText, RawCgroup, RawLink, RawManifest, RawMap, RawObject, RawProgram, RawTc, RawXdp, SymbolPath,
-    symbol_ref,
-};
+use super::raw::{RawCgroup, RawLink, RawManifest, RawMap, RawObject, RawProgram, RawTc, RawXdp};
 use super::read::{Entries, Field, Header, Named};
+use super::values::{Direction, PinText, SymbolPath, symbol_ref};
 use super::{At, Attach, Link, Manifest, Map, MapSource, Object, Program, SymbolRef};
 use crate::btf::value::Value;
 use crate::desired::Span;

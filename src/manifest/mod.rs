@@ -1,4 +1,4 @@
-//! The manifest: the file as written (`raw`, by `read`), then the file as meant (`check`, `conflicts`).
+//! The manifest: the file as written (`raw` and `values`, by `read`), then the file as meant (`check`, `conflicts`).
 //!
 //! Pure: text in, [`Manifest`] out, every problem of the text together.
 
@@ -6,6 +6,7 @@ mod check;
 mod conflicts;
 mod raw;
 mod read;
+mod values;
 
 use crate::btf::value::Value;
 use crate::desired::Span;

@@ -2,7 +2,7 @@
 //!
 //! serde stops at the first problem. Here a table is a struct made by `table!`: the list of its fields says
 //! which keys there are, the comments on them are the hover texts of the schema. How a single value is
-//! written is said by its type, through [`Read`]. What several keys mean together is not decided here.
+//! written is said by its type, through [`Read`] (`values` has them). What several keys mean together is not decided here.
 
 use super::At;
 use crate::desired::Span;
@@ -57,17 +57,10 @@ impl<'a> Reader<'a> {
 
     /// Reports that a value has another type than its key wants.
     pub(super) fn wrong_type<T>(&mut self, entry: &Entry<'_>, wants: &str) -> Option<T> {
-        let kind = match &entry.value {
-            DeValue::String(text) if text.contains("${") => {
-                Kind::VariableOutsideText { key: entry.address.clone(), wants: wants.to_owned() }
-            }
-            DeValue::String(_)
-            | DeValue::Integer(_)
-            | DeValue::Float(_)
-            | DeValue::Boolean(_)
-            | DeValue::Datetime(_)
-            | DeValue::Array(_)
-            | DeValue::Table(_) => Kind::WrongType { key: entry.address.clone(), wants: wants.to_owned() },
+        let (key, wants) = (entry.address.clone(), wants.to_owned());
+        let kind = match entry.value.as_str() {
+            Some(text) if text.contains("${") => Kind::VariableOutsideText { key, wants },
+            Some(_) | None => Kind::WrongType { key, wants },
         };
         self.report(kind, entry.span.clone(), format!("this is {}", type_name(&entry.value)))
     }
@@ -80,14 +73,9 @@ impl<'a> Reader<'a> {
 
     /// Reads a string and fills in its variables.
     pub(super) fn text(&mut self, entry: Entry<'_>) -> Option<At<String>> {
-        match &entry.value {
-            DeValue::String(text) => Some(At { value: self.expand(text, &entry.span)?, span: entry.span }),
-            DeValue::Integer(_)
-            | DeValue::Float(_)
-            | DeValue::Boolean(_)
-            | DeValue::Datetime(_)
-            | DeValue::Array(_)
-            | DeValue::Table(_) => self.wrong_type(&entry, "a string"),
+        match entry.value.as_str() {
+            Some(text) => Some(At { value: self.expand(text, &entry.span)?, span: entry.span }),
+            None => self.wrong_type(&entry, "a string"),
         }
     }
 
@@ -190,12 +178,7 @@ impl<'i> Table<'i> {
                 let (address, key) = (entry.address, entry.key);
                 Some(Self { address, key, entries, missing: Vec::new(), unclear: false })
             }
-            DeValue::String(_)
-            | DeValue::Integer(_)
-            | DeValue::Float(_)
-            | DeValue::Boolean(_)
-            | DeValue::Datetime(_)
-            | DeValue::Array(_) => reader.wrong_type(&entry, "a table"),
+            _ => reader.wrong_type(&entry, "a table"),
         }
     }
 
