@@ -19,6 +19,7 @@ table! {
     /// A bpfapply manifest: the packet filters that a host should run, and the maps they share.
     #[schemars(title = "bpfapply manifest")]
     RawManifest {
+        // Fields are read in this order, and every string after this one may use the variables.
         /// Variables. `"${name}"` in any string of the manifest stands for the value; `$${` is a plain `${`.
         ///
         /// `--var name=value` and `--var-file` override them. Example: `uplink = "eth0"`
