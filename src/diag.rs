@@ -113,8 +113,175 @@ impl From<Problem> for Problems {
 #[derive(Debug, Clone)]
 pub enum Kind {
     // The manifest's text.
-    /// The text is not TOML, or a value has a wrong type.
+    /// The text is not TOML.
     Syntax(String),
+    /// A value has another type than its key wants.
+    WrongType {
+        /// The key with its tables.
+        key: String,
+        /// What the key wants.
+        wants: String,
+    },
+    /// A string with a variable stands where no string can.
+    VariableOutsideText {
+        /// The key with its tables.
+        key: String,
+        /// What the key wants.
+        wants: String,
+    },
+    /// A number is too small or too large.
+    OutOfRange {
+        /// The key with its tables.
+        key: String,
+        /// The number as written.
+        value: String,
+        /// The smallest that is allowed.
+        min: i128,
+        /// The largest that is allowed.
+        max: i128,
+    },
+    /// A value is not in the list of its key.
+    UnknownValue {
+        /// The key with its tables.
+        key: String,
+        /// The value.
+        value: String,
+        /// The list.
+        allowed: Vec<String>,
+        /// A value that it may have meant.
+        similar: Option<String>,
+    },
+    /// The manifest is written in another version of the language.
+    UnknownVersion {
+        /// The version.
+        found: String,
+    },
+    /// A table lacks a key.
+    MissingKey {
+        /// The table; empty for the manifest itself.
+        table: String,
+        /// The key.
+        key: String,
+        /// A value that could stand there.
+        example: &'static str,
+    },
+    /// Two keys of a table exclude each other.
+    NotTogether {
+        /// The table.
+        table: String,
+        /// The key that comes first.
+        first: String,
+        /// The other.
+        second: String,
+        /// Why, and what to do.
+        why: &'static str,
+    },
+    /// A map has neither a definition nor an owner.
+    NoSource {
+        /// Its table.
+        map: String,
+    },
+    /// A link has no hook.
+    NoHook {
+        /// Its table.
+        link: String,
+    },
+    /// A name that the manifest does not declare.
+    UnknownName {
+        /// `object`, `map` or `program`.
+        what: &'static str,
+        /// The name.
+        name: String,
+        /// A name that it may have meant.
+        similar: Option<String>,
+    },
+    /// A text is not a reference to a symbol.
+    BadReference {
+        /// The text.
+        text: String,
+        /// What it should be.
+        form: &'static str,
+        /// A good one.
+        example: &'static str,
+    },
+    /// A text is not a path that can be used there.
+    BadPath {
+        /// The text.
+        path: String,
+        /// Why.
+        why: String,
+    },
+    /// A text is not a digest.
+    BadDigest {
+        /// The text.
+        text: String,
+    },
+    /// A text is not the name of an interface.
+    BadInterface {
+        /// The text.
+        name: String,
+        /// Why.
+        why: &'static str,
+    },
+    /// A variable that the manifest does not declare is used.
+    UnknownVariable {
+        /// Its name.
+        name: String,
+        /// A variable that it may have meant.
+        similar: Option<String>,
+    },
+    /// A `${` has no `}`.
+    UnclosedVariable,
+    /// A variable that the manifest does not declare is set from outside.
+    UnknownOverride {
+        /// Its name.
+        name: String,
+        /// A variable that it may have meant.
+        similar: Option<String>,
+    },
+    /// Two things want the same pin.
+    PinTakenTwice {
+        /// The pin.
+        pin: PinPath,
+    },
+    /// A pin lies where the folder of another must be.
+    PinIsFolder {
+        /// The pin.
+        pin: PinPath,
+        /// What lies below it.
+        below: PinPath,
+    },
+    /// A map that somebody else should own has the pin of one that we make.
+    ForeignPinIsOurs {
+        /// The pin.
+        pin: PinPath,
+        /// Ours.
+        ours: String,
+    },
+    /// Two maps have the same definition.
+    DefinedTwice {
+        /// The definition, as `OBJECT:SYMBOL`.
+        symbol: String,
+    },
+    /// A symbol is given to a map in two places.
+    SymbolTwice {
+        /// The symbol, as `OBJECT:SYMBOL`.
+        symbol: String,
+        /// The maps that it is said to be, each once.
+        maps: Vec<MapName>,
+    },
+    /// The template of a map of maps is a map of maps, too.
+    NestedInner {
+        /// The outer map.
+        outer: MapName,
+        /// Its template.
+        inner: MapName,
+    },
+    /// Two links want XDP on one interface.
+    XdpTwice {
+        /// The interface.
+        interface: String,
+    },
     /// A key that the language does not have.
     UnknownKey {
         /// The key.
@@ -200,13 +367,6 @@ pub enum Kind {
         /// Why, with the path of the field and its range.
         why: String,
     },
-    /// One symbol is two maps.
-    SymbolTwice {
-        /// The object.
-        object: ObjectName,
-        /// The symbol.
-        symbol: String,
-    },
     /// An edge at a data section.
     EdgeToData {
         /// The section.
@@ -242,11 +402,6 @@ pub enum Kind {
         symbol: String,
         /// What differs: left is the owner's.
         difference: Difference,
-    },
-    /// Two things want one pin.
-    PinTwice {
-        /// The pin.
-        pin: PinPath,
     },
     /// A pin that is not below the bpffs.
     NotBpffs {
@@ -408,6 +563,30 @@ impl Kind {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Syntax(_) => "manifest::syntax",
+            Self::WrongType { .. } => "manifest::wrong_type",
+            Self::VariableOutsideText { .. } => "manifest::variable_outside_text",
+            Self::OutOfRange { .. } => "manifest::out_of_range",
+            Self::UnknownValue { .. } => "manifest::unknown_value",
+            Self::UnknownVersion { .. } => "manifest::unknown_version",
+            Self::MissingKey { .. } => "manifest::missing_key",
+            Self::NotTogether { .. } => "manifest::not_together",
+            Self::NoSource { .. } => "manifest::no_source",
+            Self::NoHook { .. } => "manifest::no_hook",
+            Self::UnknownName { .. } => "manifest::unknown_name",
+            Self::BadReference { .. } => "manifest::bad_reference",
+            Self::BadPath { .. } => "manifest::bad_path",
+            Self::BadDigest { .. } => "manifest::bad_digest",
+            Self::BadInterface { .. } => "manifest::bad_interface",
+            Self::UnknownVariable { .. } => "manifest::unknown_variable",
+            Self::UnclosedVariable => "manifest::unclosed_variable",
+            Self::UnknownOverride { .. } => "manifest::unknown_override",
+            Self::PinTakenTwice { .. } => "manifest::pin_taken_twice",
+            Self::PinIsFolder { .. } => "manifest::pin_is_folder",
+            Self::ForeignPinIsOurs { .. } => "manifest::foreign_pin_is_ours",
+            Self::DefinedTwice { .. } => "manifest::defined_twice",
+            Self::SymbolTwice { .. } => "manifest::symbol_twice",
+            Self::NestedInner { .. } => "manifest::nested_inner",
+            Self::XdpTwice { .. } => "manifest::xdp_twice",
             Self::UnknownKey { .. } => "manifest::unknown_key",
             Self::NotYet { .. } => "manifest::not_yet",
             Self::BadName { .. } => "manifest::bad_name",
@@ -419,12 +598,10 @@ impl Kind {
             Self::NoSuchProgram { .. } => "object::no_such_program",
             Self::NoSuchVariable { .. } => "object::no_such_variable",
             Self::BadValue { .. } => "object::bad_value",
-            Self::SymbolTwice { .. } => "share::symbol_twice",
             Self::EdgeToData { .. } => "share::edge_to_data",
             Self::UnknownPinning { .. } => "share::unknown_pinning",
             Self::SplitShare { .. } => "share::split",
             Self::Incompatible { .. } => "share::incompatible",
-            Self::PinTwice { .. } => "share::pin_twice",
             Self::NotBpffs { .. } => "host::not_bpffs",
             Self::UnknownSection { .. } => "program::unknown_section",
             Self::WrongProgramType { .. } => "link::wrong_program_type",
@@ -454,18 +631,79 @@ impl Kind {
     /// Returns what to do, where we know the way out.
     pub fn help(&self) -> Option<String> {
         match self {
-            Self::Syntax(_) | Self::BadName { .. } | Self::UnreadableFile { .. } | Self::Usage(_) => None,
+            Self::Syntax(_)
+            | Self::WrongType { .. }
+            | Self::BadName { .. }
+            | Self::BadPath { .. }
+            | Self::BadInterface { .. }
+            | Self::UnreadableFile { .. }
+            | Self::Usage(_) => None,
+            Self::VariableOutsideText { .. } => Some("variables fill strings only: write the value itself".to_owned()),
+            Self::OutOfRange { min, max, .. } => Some(format!("it can be {min} to {max}")),
+            Self::UnknownKey { similar, .. } => similar.as_deref().map(did_you_mean),
+            Self::UnknownValue { value, allowed, similar, .. } => Some(match similar {
+                Some(name) => did_you_mean(name),
+                None => format!("it can be {}", list(&choices(value, allowed))),
+            }),
+            Self::UnknownVersion { .. } => Some("this program knows version 1".to_owned()),
+            Self::MissingKey { key, example, .. } => Some(format!("for example `{key} = {example}`")),
+            Self::NotTogether { why, .. } => Some((*why).to_owned()),
+            Self::NoSource { .. } => Some(
+                "add `from = \"OBJECT:SYMBOL\"` for a definition of an object,\n\
+                 `pinned = \"/PATH\"` or `id = N` for a map that somebody else made,\n\
+                 or `type`, `key_size`, `value_size` and `max_entries` to define it here"
+                    .to_owned(),
+            ),
+            Self::NoHook { .. } => Some(
+                "add `xdp = { interface = \"eth0\" }`,\n\
+                 `tc = { interface = \"eth0\", direction = \"ingress\" }`\n\
+                 or `cgroup = { path = \"system.slice\" }`"
+                    .to_owned(),
+            ),
+            Self::UnknownName { what, name, similar } => Some(match (similar, MapName::new(name)) {
+                (Some(name), _) => did_you_mean(name),
+                (None, Ok(name)) => format!("declare it with `[{what}.{name}]`"),
+                (None, Err(_)) => format!("declare it with `[{what}.NAME]`"),
+            }),
+            Self::BadReference { example, .. } => Some(format!("for example `{example}`")),
+            Self::BadDigest { .. } => Some("it has 64 hexadecimal digits, as `sha256sum FILE` prints them".to_owned()),
+            Self::UnknownVariable { similar, .. } => Some(match similar {
+                Some(name) => did_you_mean(name),
+                None => "declare it in `[var]`, or write `$${` for a plain `${`".to_owned(),
+            }),
+            Self::UnclosedVariable => Some("write `${NAME}` for a variable, `$${` for a plain `${`".to_owned()),
+            Self::UnknownOverride { name, similar } => Some(match similar {
+                Some(similar) => did_you_mean(similar),
+                None => format!("declare it with its default: `[var]`, then `{name} = \"...\"`"),
+            }),
+            Self::PinTakenTwice { .. } => Some("give one of them another `pin`".to_owned()),
+            Self::PinIsFolder { .. } => Some("give one of them another path".to_owned()),
+            Self::ForeignPinIsOurs { ours, .. } => {
+                Some(format!("use `{ours}` instead: an edge in `[object]` shares it with more objects"))
+            }
+            Self::DefinedTwice { .. } => {
+                Some("keep one of them; for two maps of one definition, load the file as two objects".to_owned())
+            }
+            Self::SymbolTwice { maps, .. } if maps.len() == 1 => {
+                Some("keep one of the two lines: `from` is an edge as well".to_owned())
+            }
+            Self::SymbolTwice { .. } => {
+                Some("keep one of them; for two maps of one symbol, load the file as two objects".to_owned())
+            }
+            Self::NestedInner { .. } => Some("the kernel nests maps one level deep".to_owned()),
+            Self::XdpTwice { .. } => Some(
+                "an interface runs one XDP program: keep one of the links\n(running several in a chain comes later)"
+                    .to_owned(),
+            ),
             Self::OtherBytes { is, .. } => Some(format!("if the file is the right one, write `sha256 = \"{is}\"`")),
-            Self::UnknownKey { similar, .. } => similar.as_ref().map(|name| format!("did you mean `{name}`?")),
             Self::NotYet { .. } => Some("take it out, or wait for a version that has it".to_owned()),
             Self::Object { error, .. } => error.help.clone(),
             Self::NoSuchMap { similar: Some(name), .. }
             | Self::NoSuchProgram { similar: Some(name), .. }
-            | Self::NoSuchVariable { similar: Some(name), .. } => Some(format!("did you mean `{name}`?")),
+            | Self::NoSuchVariable { similar: Some(name), .. } => Some(did_you_mean(name)),
             Self::NoSuchMap { has, .. } => Some(listed("its maps are", has)),
             Self::NoSuchProgram { has, .. } => Some(listed("its functions are", has)),
             Self::NoSuchVariable { .. } | Self::BadValue { .. } => None,
-            Self::SymbolTwice { .. } => Some("keep one of the two".to_owned()),
             Self::EdgeToData { .. } => {
                 Some("global variables belong to their object; set them with `set = { ... }`".to_owned())
             }
@@ -479,7 +717,6 @@ impl Kind {
             Self::Incompatible { .. } => {
                 Some("only the owner's definition makes the map; both must mean the same layout".to_owned())
             }
-            Self::PinTwice { .. } => Some("give one of them another pin, or share one map with an edge".to_owned()),
             Self::NotBpffs { bpffs, .. } => Some(format!("pins live below `{bpffs}`")),
             Self::UnknownSection { .. } => {
                 Some("say the program's type: `type = \"sched_cls\"`, `\"xdp\"` ...".to_owned())
@@ -540,6 +777,29 @@ impl Kind {
         match self {
             Self::Usage(_) => Exit::Usage,
             Self::Syntax(_)
+            | Self::WrongType { .. }
+            | Self::VariableOutsideText { .. }
+            | Self::OutOfRange { .. }
+            | Self::UnknownValue { .. }
+            | Self::UnknownVersion { .. }
+            | Self::MissingKey { .. }
+            | Self::NotTogether { .. }
+            | Self::NoSource { .. }
+            | Self::NoHook { .. }
+            | Self::UnknownName { .. }
+            | Self::BadReference { .. }
+            | Self::BadPath { .. }
+            | Self::BadDigest { .. }
+            | Self::BadInterface { .. }
+            | Self::UnknownVariable { .. }
+            | Self::UnclosedVariable
+            | Self::PinTakenTwice { .. }
+            | Self::PinIsFolder { .. }
+            | Self::ForeignPinIsOurs { .. }
+            | Self::DefinedTwice { .. }
+            | Self::SymbolTwice { .. }
+            | Self::NestedInner { .. }
+            | Self::XdpTwice { .. }
             | Self::UnknownKey { .. }
             | Self::NotYet { .. }
             | Self::BadName { .. }
@@ -550,18 +810,17 @@ impl Kind {
             | Self::NoSuchProgram { .. }
             | Self::NoSuchVariable { .. }
             | Self::BadValue { .. }
-            | Self::SymbolTwice { .. }
             | Self::EdgeToData { .. }
             | Self::UnknownPinning { .. }
             | Self::SplitShare { .. }
             | Self::Incompatible { .. }
-            | Self::PinTwice { .. }
             | Self::NotBpffs { .. }
             | Self::UnknownSection { .. }
             | Self::WrongProgramType { .. }
             | Self::NoAttachType { .. }
             | Self::NoTemplate { .. }
             | Self::ForeignTemplate { .. } => Exit::Data,
+            Self::UnknownOverride { .. } => Exit::Usage,
             Self::Kernel { errno: libc::EPERM | libc::EACCES, .. } => Exit::Permission,
             Self::Cycle { .. } => Exit::Data,
             Self::Unverified { .. } => Exit::Broken,
@@ -593,6 +852,51 @@ impl fmt::Display for Kind {
         match self {
             Self::Syntax(what) | Self::Usage(what) => f.write_str(what),
             Self::OtherBytes { path, is } => write!(f, "`{path}` is not the file that the manifest wants: its sha256 is {is}"),
+            Self::WrongType { key, wants } | Self::VariableOutsideText { key, wants } => {
+                write!(f, "`{key}` must be {wants}")
+            }
+            Self::OutOfRange { key, value, .. } => write!(f, "`{key}` cannot be {value}"),
+            Self::UnknownValue { key, value, .. } => write!(f, "`{key}` cannot be `{}`", value.escape_debug()),
+            Self::UnknownVersion { found } => write!(f, "version {found} of the manifest language is not known"),
+            Self::MissingKey { table, key, .. } if table.is_empty() => write!(f, "the manifest has no `{key}`"),
+            Self::MissingKey { table, key, .. } => write!(f, "`{table}` has no `{key}`"),
+            Self::NotTogether { table, first, second, .. } => {
+                write!(f, "`{table}` cannot have both `{first}` and `{second}`")
+            }
+            Self::NoSource { map } => write!(f, "`{map}` does not say where the map comes from"),
+            Self::NoHook { link } => write!(f, "`{link}` does not say where to attach"),
+            Self::UnknownName { what, name, .. } => write!(f, "there is no {what} `{}`", name.escape_debug()),
+            Self::BadReference { text, form, .. } => write!(f, "`{}` is not {form}", text.escape_debug()),
+            Self::BadPath { path, why } => write!(f, "`{}` cannot be a path here: {why}", path.escape_debug()),
+            Self::BadDigest { text } => write!(f, "`{}` is not a SHA-256 digest", text.escape_debug()),
+            Self::BadInterface { name, why } => {
+                write!(f, "`{}` is not the name of an interface: {why}", name.escape_debug())
+            }
+            Self::UnknownVariable { name, .. } => write!(f, "there is no variable `{}`", name.escape_debug()),
+            Self::UnclosedVariable => f.write_str("`${` has no closing `}`"),
+            Self::UnknownOverride { name, .. } => {
+                write!(f, "cannot set the variable `{}`: the manifest has none of that name", name.escape_debug())
+            }
+            Self::PinTakenTwice { pin } => write!(f, "the pin `{pin}` is wanted twice"),
+            Self::PinIsFolder { pin, below } => {
+                write!(f, "the pin `{pin}` cannot also be the folder of `{below}`")
+            }
+            Self::ForeignPinIsOurs { pin, ours } => {
+                write!(f, "`{pin}` cannot be somebody else's pin: it is where `{ours}` is pinned")
+            }
+            Self::DefinedTwice { symbol } => write!(f, "`{symbol}` defines two maps"),
+            Self::SymbolTwice { symbol, maps } => match maps.as_slice() {
+                [map] => write!(f, "`{symbol}` is said to be `map.{map}` twice"),
+                [first, second] => write!(f, "`{symbol}` cannot be both `map.{first}` and `map.{second}`"),
+                maps => {
+                    let maps: Vec<_> = maps.iter().map(|map| format!("map.{map}")).collect();
+                    write!(f, "`{symbol}` cannot be all of {}", list(&maps))
+                }
+            },
+            Self::NestedInner { outer, inner } => {
+                write!(f, "`map.{inner}` holds maps itself, and cannot be what `map.{outer}` holds")
+            }
+            Self::XdpTwice { interface } => write!(f, "two links want XDP on `{}`", interface.escape_debug()),
             Self::UnknownKey { key, .. } => write!(f, "unknown key `{key}`"),
             Self::NotYet { what } => write!(f, "{what} is not supported yet"),
             Self::BadName { text, why } => write!(f, "`{}` is not a name: {why}", text.escape_debug()),
@@ -606,9 +910,6 @@ impl fmt::Display for Kind {
                 write!(f, "object.{object} has no global variable `{variable}`")
             }
             Self::BadValue { variable, why } => write!(f, "`{variable}` cannot take this value: {why}"),
-            Self::SymbolTwice { object, symbol } => {
-                write!(f, "`{symbol}` of object.{object} is said to be two maps")
-            }
             Self::EdgeToData { symbol } => write!(f, "`{symbol}` is a data section, not a map to share"),
             Self::UnknownPinning { object, symbol, number } => {
                 write!(f, "`{symbol}` of object.{object} asks for pinning {number}, which only its author knows")
@@ -622,7 +923,6 @@ impl fmt::Display for Kind {
                 "`{symbol}` of object.{object} does not fit map.{map}: {} is {} there and {} here",
                 difference.field, difference.left, difference.right
             ),
-            Self::PinTwice { pin } => write!(f, "two things want the pin `{pin}`"),
             Self::NotBpffs { pin, bpffs } => write!(f, "the pin `{pin}` is not below the bpffs `{bpffs}`"),
             Self::UnknownSection { section } => {
                 write!(f, "the section name `{section}` does not say what type the program has")
@@ -684,6 +984,38 @@ impl fmt::Display for Kind {
     }
 }
 
+/// Asks about a name that was meant.
+fn did_you_mean(name: &str) -> String {
+    format!("did you mean `{name}`?")
+}
+
+/// Writes names in backticks with commas between them.
+fn list(names: &[String]) -> String {
+    let quoted: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
+    quoted.join(", ")
+}
+
+/// Returns what to offer of a list: all of a short one, of a long one those that have the text in them.
+fn choices(text: &str, allowed: &[String]) -> Vec<String> {
+    let near: Vec<_> = allowed.iter().filter(|name| name.contains(text)).cloned().collect();
+    if allowed.len() <= 12 || near.is_empty() { allowed.to_vec() } else { near }
+}
+
+/// Returns the name that `text` may have meant: one edit for each three letters, the nearest first.
+pub fn similar<S: AsRef<str>>(text: &str, names: impl IntoIterator<Item = S>) -> Option<String> {
+    // Long texts are no slips of the finger, and the distance costs their product.
+    if text.len() > 128 {
+        return None;
+    }
+    let wanted = text.to_lowercase();
+    let near = names.into_iter().filter_map(|name| {
+        let distance = strsim::damerau_levenshtein(&wanted, &name.as_ref().to_lowercase());
+        let allowed = name.as_ref().chars().count().max(3) / 3;
+        (distance <= allowed).then(|| (distance, name.as_ref().to_owned()))
+    });
+    near.min().map(|(_, name)| name)
+}
+
 impl fmt::Display for Consent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -693,16 +1025,6 @@ impl fmt::Display for Consent {
             Self::Takeover => "takeover",
         })
     }
-}
-
-/// Returns the candidate that is most like the text, when one is alike at all.
-pub fn similar<'a>(text: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
-    candidates
-        .into_iter()
-        .map(|candidate| (strsim::damerau_levenshtein(text, candidate), candidate))
-        .filter(|(distance, candidate)| *distance <= candidate.len().max(text.len()).div_ceil(3))
-        .min()
-        .map(|(_, candidate)| candidate.to_owned())
 }
 
 /// Lists names in a sentence, not too many of them.
@@ -740,17 +1062,13 @@ struct Drawn<'a> {
 
 impl fmt::Display for Drawn<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.problem.kind.fmt(f)
+        write!(f, "{} [{}]", self.problem.kind, self.problem.kind.code())
     }
 }
 
 impl std::error::Error for Drawn<'_> {}
 
 impl miette::Diagnostic for Drawn<'_> {
-    fn code<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
-        Some(Box::new(self.problem.kind.code()))
-    }
-
     fn severity(&self) -> Option<Severity> {
         Some(Severity::Error)
     }
@@ -775,17 +1093,62 @@ impl miette::Diagnostic for Drawn<'_> {
     }
 }
 
-/// Draws every problem, one after the other; with `color` also in Unicode.
+/// Draws every problem, with an empty line between two; with `color` also in Unicode, without it in ASCII
+/// (but for what the source itself has).
 pub fn render(problems: &Problems, source: Option<&Source>, color: bool) -> String {
-    let theme = match color {
+    let mut theme = match color {
         true => miette::GraphicalTheme::unicode(),
-        false => miette::GraphicalTheme::ascii(),
+        false => {
+            miette::GraphicalTheme { characters: miette::ThemeCharacters::ascii(), styles: miette::ThemeStyles::none() }
+        }
     };
-    let handler = miette::GraphicalReportHandler::new_themed(theme).with_links(false).with_width(100);
-    let mut out = String::new();
-    for problem in &problems.0 {
-        let drawn = Drawn { problem, source };
-        handler.render_report(&mut out, &drawn).expect("writing to a String never fails");
+    theme.characters.error = "error:".to_owned();
+    // Lines are not broken: a terminal does that, and a path or a command can be copied and searched for.
+    let handler = miette::GraphicalReportHandler::new_themed(theme).with_links(false).with_wrap_lines(false);
+    let drawn = problems.0.iter().map(|problem| {
+        let mut out = String::new();
+        handler.render_report(&mut out, &Drawn { problem, source }).expect("writing to a String never fails");
+        out
+    });
+    drawn.collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn similar_names() {
+        let names = ["path", "pin_root", "max_entries", "id"];
+        let cases = [
+            ("pth", Some("path")),
+            ("PATH", Some("path")),
+            ("paht", Some("path")),
+            ("max_entires", Some("max_entries")),
+            ("pinroot", Some("pin_root")),
+            ("di", Some("id")),
+            ("entries", None),
+            ("x", None),
+            ("", None),
+        ];
+        for (text, wanted) in cases {
+            assert_eq!(similar(text, names).as_deref(), wanted, "{text}");
+        }
+        assert_eq!(similar(&"x".repeat(1 << 20), names), None);
+        assert_eq!(similar("b", ["c", "a"]).as_deref(), Some("a"), "ties go by name");
     }
-    out
+
+    #[test]
+    fn drawing() {
+        let kind = || Kind::UnknownVersion { found: "2".to_owned() };
+        let problems = Problems(vec![Problem::at(kind(), 10..11, "this version"), Problem::new(kind())]);
+        let source = Source::new("plan.toml", "version = 2\n");
+        let message = "error: version 2 of the manifest language is not known [manifest::unknown_version]";
+        let plain = render(&problems, Some(&source), false);
+        assert_eq!(plain.matches(message).count(), 2, "{plain}");
+        assert!(plain.contains("[plan.toml:1:11]") && plain.is_ascii() && !plain.contains('\u{1b}'), "{plain}");
+        assert!(render(&problems, Some(&source), true).contains('\u{1b}'));
+        assert!(render(&problems, None, false).contains(message));
+        assert_eq!(render(&Problems::default(), None, false), "");
+    }
 }

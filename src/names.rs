@@ -26,7 +26,7 @@ impl fmt::Display for NameError {
             Self::Empty => f.write_str("a name cannot be empty"),
             Self::TooLong(len) => write!(f, "{len} bytes are too long, {MAX_NAME} are allowed"),
             Self::BadCharacter(c) => {
-                write!(f, "`{}` is not allowed: use letters, digits, `_` and `-`", c.escape_default())
+                write!(f, "`{}` is not allowed: use letters, digits, `_` and `-`", c.escape_debug())
             }
             Self::NotAbsolute => f.write_str("the path must start with `/`"),
             Self::BadComponent(part) if part.is_empty() => f.write_str("the path has an empty part"),

@@ -220,10 +220,6 @@ impl<K: Kernel> Applier<'_, K> {
         Ok(())
     }
 
-    fn program(&self, name: &ProgramName) -> &K::Fd {
-        self.programs.get(name).expect("a link's program was staged before it")
-    }
-
     /// Creates a link that is not pinned yet: dropping it detaches.
     fn create_link(&mut self, link: &DesiredLink, hook: &ResolvedHook) -> Result<K::Fd, Failure> {
         let program = self.programs.get(&link.program).expect("a link's program was staged before it");

@@ -54,18 +54,16 @@ pub fn seal(
             let main = program.code.funcs[0].type_id;
             btf.push(Type::DeclTag { name: tag, ty: main, component: None, attribute: false });
         }
-        let own = programs.values_mut().filter(|program| program.object == *name);
-        let btf = encode(&btf, own.map(|program| &mut program.code).collect());
+        let encoded = btf.encode_with(file.object.strings.iter().map(String::as_str));
+        for program in programs.values_mut().filter(|program| program.object == *name) {
+            let lines = file.object.line_records(&program.code, &encoded);
+            program.code.lines = lines.expect("the BTF was encoded with these strings");
+        }
+        let btf = encoded.bytes;
         let facts = ObjectFacts { name: name.clone(), path: file.path.clone(), sha256: Digest::of(&file.bytes), btf };
         objects.insert(name.clone(), Arc::new(facts));
     }
     (objects, programs)
-}
-
-/// Encodes the object's BTF once for all its programs, with the source lines of their line records.
-fn encode(btf: &Btf, codes: Vec<&mut Code>) -> Vec<u8> {
-    let _ = codes;
-    btf.encode()
 }
 
 /// Digests what makes a program unchanged: strict instructions, the identity of each map, constants, type,

@@ -124,8 +124,8 @@ impl Resolver<'_> {
             self.assigned.insert(key, (map.clone(), span));
             return;
         };
-        let symbol = self.object(object).maps[index].symbol.clone();
-        let kind = Kind::SymbolTwice { object: object.clone(), symbol };
+        let symbol = format!("{object}:{}", self.object(object).maps[index].symbol);
+        let kind = Kind::SymbolTwice { symbol, maps: vec![other.clone(), map.clone()] };
         let problem = Problem::at(kind, first.clone(), format!("here it is map.{other}"))
             .and(span, format!("and here map.{map}"));
         self.problems.push(problem);
@@ -573,7 +573,7 @@ impl Resolver<'_> {
         for (pin, name, span) in maps.chain(programs) {
             match pins.get(pin) {
                 Some((first, place)) => {
-                    let kind = Kind::PinTwice { pin: pin.clone() };
+                    let kind = Kind::PinTakenTwice { pin: pin.clone() };
                     let problem = Problem::at(kind, (*place).clone(), format!("{first} has it"));
                     twice.push(problem.and(span.clone(), format!("{name} wants it, too")));
                 }

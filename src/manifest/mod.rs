@@ -1,14 +1,21 @@
-//! The manifest: the file as written (`raw`), then the file as meant (`check`).
+//! The manifest: the file as written (`raw` and `values`, by `read`), then the file as meant (`check`, `conflicts`).
 //!
 //! Pure: text in, [`Manifest`] out, every problem of the text together.
 
+mod check;
+mod conflicts;
+mod raw;
+mod read;
+mod values;
+
 use crate::btf::value::Value;
 use crate::desired::Span;
-use crate::diag::Problems;
+use crate::diag::{Kind, Problem, Problems};
 use crate::kinds::XdpMode;
 use crate::kinds::{AttachType, MapType, ProgramType};
 use crate::names::{DeploymentName, Digest, LinkName, MapName, ObjectName, PinPath, ProgramName};
 use std::collections::BTreeMap;
+use std::fmt;
 
 /// A value and its place in the text.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,6 +24,13 @@ pub struct At<T> {
     pub value: T,
     /// Its place.
     pub span: Span,
+}
+
+impl<T> At<T> {
+    /// Makes another value of the same place.
+    pub fn map<U>(self, to: impl FnOnce(T) -> U) -> At<U> {
+        At { value: to(self.value), span: self.span }
+    }
 }
 
 /// The file as meant: names are names, references are known to exist in the manifest, pins are absolute.
@@ -55,8 +69,8 @@ impl SymbolRef {
     }
 }
 
-impl std::fmt::Display for SymbolRef {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for SymbolRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Name(name) => f.write_str(name),
             Self::Index(index) => write!(f, "#{index}"),
@@ -170,6 +184,25 @@ pub enum Attach {
 
 /// Reads a manifest. `vars` overrides the values of `[var]`.
 pub fn parse(text: &str, vars: &BTreeMap<String, String>) -> Result<Manifest, Problems> {
-    let _ = (text, vars);
-    unimplemented!("the manifest room")
+    let root = toml::de::DeTable::parse(text).map_err(|error| syntax(text, &error))?;
+    let mut reader = read::Reader::new(text, vars);
+    let raw = raw::read(root, &mut reader);
+    reader.check_overrides();
+    let mut problems = reader.problems;
+    let manifest = raw.map(|raw| check::check(raw, &mut problems));
+    if let Some(manifest) = &manifest {
+        conflicts::check(manifest, &mut problems);
+    }
+    problems.or(manifest).map(|manifest| manifest.expect("a manifest that was not read has a problem"))
+}
+
+/// Makes a problem of what the TOML parser says.
+fn syntax(text: &str, error: &toml::de::Error) -> Problems {
+    let span = error.span().unwrap_or(text.len()..text.len());
+    Problem::at(Kind::Syntax(error.message().to_owned()), span, "here").into()
+}
+
+/// Returns the JSON schema of the manifest, for editors. It is strict; what it cannot say, [`parse`] does.
+pub fn schema() -> serde_json::Value {
+    raw::schema()
 }

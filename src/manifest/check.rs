@@ -1,0 +1,311 @@
+//! From the file as written to the file as meant: what the keys of one table say together, and whether the names
+//! that it uses are there.
+//!
+//! A table that is wrong is left out and its problems noted, so that the rest is checked as well. What tables that
+//! are right say against each other is for `conflicts`.
+
+use super::raw::{RawCgroup, RawLink, RawManifest, RawMap, RawObject, RawProgram, RawTc, RawXdp};
+use super::read::{Entries, Field, Header, Named};
+use super::values::{Direction, PinText, SymbolPath, symbol_ref};
+use super::{At, Attach, Link, Manifest, Map, MapSource, Object, Program, SymbolRef};
+use crate::btf::value::Value;
+use crate::desired::Span;
+use crate::diag::{Kind, Problem, Problems, similar};
+use crate::kinds::XdpMode;
+use crate::kinds::{AttachType, MapType};
+use crate::names::{DeploymentName, LinkName, MapName, NameError, ObjectName, PinPath, ProgramName};
+use std::collections::BTreeMap;
+
+/// Makes the manifest as meant. It is complete only when there are no problems.
+pub(super) fn check(raw: RawManifest, problems: &mut Problems) -> Manifest {
+    let name = raw.name.0.map_or_else(unnamed, |name| name.value);
+    let pin_root = raw.pin_root.0.map_or_else(|| default_root(&name), |root| root.value);
+    let declared = Declared { objects: names(&raw.object), maps: names(&raw.map), programs: names(&raw.program) };
+    let mut checker = Checker { declared, root: &pin_root, problems };
+    let objects = tables(raw.object, ObjectName::new, |raw| checker.object(raw));
+    let maps = tables(raw.map, MapName::new, |raw| checker.map(raw));
+    let programs = tables(raw.program, ProgramName::new, |raw| checker.program(raw));
+    let links = tables(raw.link, LinkName::new, |raw| checker.link(raw));
+    Manifest { name, pin_root, objects, maps, programs, links }
+}
+
+/// Stands in for a name that is missing or wrong, which has been said.
+fn unnamed() -> DeploymentName {
+    DeploymentName::new("unnamed").expect("these letters are a name")
+}
+
+/// Returns the folder of a deployment's pins where the manifest names none.
+fn default_root(name: &DeploymentName) -> PinPath {
+    PinPath::new("/sys/fs/bpf").expect("this is an absolute path").join(name.as_str())
+}
+
+/// Lists the names of tables, also of those that are wrong.
+fn names<T>(tables: &Field<Named<T>>) -> Vec<String> {
+    let names = tables.0.iter().flat_map(|tables| &tables.value.0.0);
+    names.map(|(name, _)| name.value.clone()).collect()
+}
+
+/// Checks each table of one kind.
+fn tables<T, N: Ord, U>(
+    tables: Field<Named<T>>,
+    name: impl Fn(&str) -> Result<N, NameError>,
+    mut check: impl FnMut(T) -> Option<U>,
+) -> BTreeMap<N, U> {
+    let tables = tables.0.into_iter().flat_map(|tables| tables.value.0.0);
+    let checked = tables.filter_map(|(key, table)| {
+        let value = check(table?.value)?;
+        Some((name(&key.value).ok()?, value))
+    });
+    checked.collect()
+}
+
+/// The names that the manifest declares.
+struct Declared {
+    objects: Vec<String>,
+    maps: Vec<String>,
+    programs: Vec<String>,
+}
+
+/// What checking a table needs.
+struct Checker<'a> {
+    declared: Declared,
+    root: &'a PinPath,
+    problems: &'a mut Problems,
+}
+
+/// Keys of a map that cannot stand together: any of the first with any of the second, and why.
+const APART: &[(&[&str], &[&str], &str)] = &[
+    (&["from"], &["pinned", "id", "type"], ONE_SOURCE),
+    (&["pinned"], &["id", "type"], ONE_SOURCE),
+    (&["id"], &["type"], ONE_SOURCE),
+    (
+        &["pinned", "id"],
+        &["pin", "max_entries", "flags", "numa_node", "inner", "on_change"],
+        "a map that somebody else made is used as it is: only its owner pins it and sizes it",
+    ),
+    (&["from", "pinned", "id"], &["key_size", "value_size"], "the map's definition says its sizes already"),
+];
+const ONE_SOURCE: &str = "a map comes from one place: keep one of the two";
+
+impl Checker<'_> {
+    fn object(&mut self, raw: RawObject) -> Option<Object> {
+        let edges = raw.maps.0.map_or_else(Vec::new, |maps| self.edges(maps.value));
+        let set = raw.set.0.map_or_else(BTreeMap::new, |set| variables(set.value));
+        Some(Object { span: raw.header.span, path: raw.path.0?.map(|path| path.0), sha256: raw.sha256.0, edges, set })
+    }
+
+    fn edges(&mut self, maps: Entries<String>) -> Vec<(At<SymbolRef>, At<MapName>)> {
+        let mut edges = Vec::new();
+        for (key, map) in maps.0 {
+            let symbol = symbol_ref(&key.value);
+            if symbol.is_none() {
+                let kind =
+                    Kind::BadReference { text: key.value, form: "a map symbol", example: "deny = \"blocklist\"" };
+                self.problems.push(Problem::at(kind, key.span.clone(), "this key"));
+            }
+            let map = map.and_then(|map| self.map_name(map));
+            if let (Some(value), Some(map)) = (symbol, map) {
+                edges.push((At { value, span: key.span }, map));
+            }
+        }
+        edges
+    }
+
+    fn map(&mut self, raw: RawMap) -> Option<Map> {
+        self.check_map_keys(&raw);
+        let inner = raw.inner.0.and_then(|inner| self.map_name(inner));
+        let pin = raw.pin.0.and_then(|pin| self.pin(pin));
+        let source = match (raw.from.0, raw.pinned.0, raw.id.0, raw.r#type.0) {
+            (Some(from), ..) => MapSource::From(self.symbol(from)?),
+            (None, Some(pinned), ..) => MapSource::Pinned(pinned),
+            (None, None, Some(id), _) => MapSource::Id(id),
+            (None, None, None, Some(map_type)) => {
+                let (key_size, value_size) = (raw.key_size.0?.value, raw.value_size.0?.value);
+                MapSource::Inline { map_type, key_size, value_size }
+            }
+            (None, None, None, None) => return None,
+        };
+        let (max_entries, flags) = (raw.max_entries.0, raw.flags.0.map(|flags| flags.map(|flags| flags.0)));
+        Some(Map { span: raw.header.span, source, pin, max_entries, flags, numa_node: raw.numa_node.0, inner })
+    }
+
+    /// Reports keys that do not go together, and keys that the others need.
+    fn check_map_keys(&mut self, raw: &RawMap) {
+        let keys: BTreeMap<&str, Span> = [
+            ("from", raw.from.span()),
+            ("pinned", raw.pinned.span()),
+            ("id", raw.id.span()),
+            ("type", raw.r#type.span()),
+            ("key_size", raw.key_size.span()),
+            ("value_size", raw.value_size.span()),
+            ("max_entries", raw.max_entries.span()),
+            ("pin", raw.pin.span()),
+            ("flags", raw.flags.span()),
+            ("numa_node", raw.numa_node.span()),
+            ("inner", raw.inner.span()),
+            ("on_change", raw.on_change.span()),
+        ]
+        .into_iter()
+        .filter_map(|(key, span)| Some((key, span?)))
+        .collect();
+        for (firsts, seconds, why) in APART {
+            let pairs = firsts.iter().flat_map(|first| seconds.iter().map(move |second| (*first, *second)));
+            for (first, second) in pairs {
+                if let (Some(one), Some(other)) = (keys.get(first), keys.get(second)) {
+                    self.apart(&raw.header, (first, one), (second, other), why);
+                }
+            }
+        }
+        if raw.header.unclear {
+            return;
+        }
+        let has = |key: &str| keys.contains_key(key);
+        if has("type") {
+            for (key, example) in [("key_size", "4"), ("value_size", "8"), ("max_entries", "1024")] {
+                if !has(key) {
+                    self.missing(&raw.header, key, example);
+                }
+            }
+        } else if !(has("from") || has("pinned") || has("id")) {
+            match has("key_size") || has("value_size") {
+                true => self.missing(&raw.header, "type", "\"hash\""),
+                false => {
+                    let kind = Kind::NoSource { map: raw.header.address.clone() };
+                    self.problems.push(Problem::at(kind, raw.header.span.clone(), "this map"));
+                }
+            }
+        }
+        self.check_inner(raw);
+    }
+
+    /// Reports an inline map of maps without a template, and another map with one.
+    fn check_inner(&mut self, raw: &RawMap) {
+        let Some(map_type) = &raw.r#type.0 else {
+            return;
+        };
+        let of_maps = matches!(map_type.value, MapType::ARRAY_OF_MAPS | MapType::HASH_OF_MAPS);
+        match (&raw.inner.0, of_maps) {
+            (None, true) => self.missing(&raw.header, "inner", "\"template\""),
+            (Some(inner), false) => {
+                let why = "only `array_of_maps` and `hash_of_maps` hold other maps";
+                self.apart(&raw.header, ("inner", &inner.span), ("type", &map_type.span), why);
+            }
+            (None, false) | (Some(_), true) => {}
+        }
+    }
+
+    fn program(&mut self, raw: RawProgram) -> Option<Program> {
+        let pin = raw.pin.0.and_then(|pin| self.pin(pin));
+        let from = raw.from.0?;
+        let object = self.object_name(&from.value.object, &from.span)?;
+        Some(Program {
+            span: raw.header.span,
+            from: from.map(|from| (object, from.function)),
+            pin,
+            program_type: raw.r#type.0,
+            attach_type: raw.attach_type.0,
+        })
+    }
+
+    fn link(&mut self, raw: RawLink) -> Option<Link> {
+        let program = raw.program.0.and_then(|program| self.program_name(program.map(|program| program.0)));
+        let hooks: Vec<_> = [("xdp", raw.xdp.span()), ("tc", raw.tc.span()), ("cgroup", raw.cgroup.span())]
+            .into_iter()
+            .filter_map(|(key, span)| Some((key, span?)))
+            .collect();
+        match hooks.as_slice() {
+            [] if !raw.header.unclear => {
+                let kind = Kind::NoHook { link: raw.header.address.clone() };
+                self.problems.push(Problem::at(kind, raw.header.span.clone(), "this link"));
+            }
+            [] | [_] => {}
+            [first, rest @ ..] => {
+                for other in rest {
+                    let why = "one link has one hook: make a second `[link]` for the other";
+                    self.apart(&raw.header, (first.0, &first.1), (other.0, &other.1), why);
+                }
+            }
+        }
+        let attach = attach(raw.xdp.0, raw.tc.0, raw.cgroup.0)?;
+        Some(Link { span: raw.header.span, program: program?, attach })
+    }
+
+    fn symbol(&mut self, path: At<SymbolPath>) -> Option<At<(ObjectName, SymbolRef)>> {
+        let object = self.object_name(&path.value.object, &path.span)?;
+        Some(path.map(|path| (object, path.symbol)))
+    }
+
+    fn object_name(&mut self, name: &str, span: &Span) -> Option<ObjectName> {
+        reference("object", name, span, &self.declared.objects, self.problems)?;
+        ObjectName::new(name).ok()
+    }
+
+    fn map_name(&mut self, name: At<String>) -> Option<At<MapName>> {
+        reference("map", &name.value, &name.span, &self.declared.maps, self.problems)?;
+        Some(At { value: MapName::new(&name.value).ok()?, span: name.span })
+    }
+
+    fn program_name(&mut self, name: At<String>) -> Option<At<ProgramName>> {
+        reference("program", &name.value, &name.span, &self.declared.programs, self.problems)?;
+        Some(At { value: ProgramName::new(&name.value).ok()?, span: name.span })
+    }
+
+    fn pin(&mut self, pin: At<PinText>) -> Option<At<PinPath>> {
+        match self.root.resolve(&pin.value.0) {
+            Ok(value) => Some(At { value, span: pin.span }),
+            Err(why) => {
+                let kind = Kind::BadPath { path: pin.value.0, why: why.to_string() };
+                self.problems.push(Problem::at(kind, pin.span, "this pin"));
+                None
+            }
+        }
+    }
+
+    fn missing(&mut self, header: &Header, key: &str, example: &'static str) {
+        let kind = Kind::MissingKey { table: header.address.clone(), key: key.to_owned(), example };
+        self.problems.push(Problem::at(kind, header.span.clone(), format!("`{key}` is missing here")));
+    }
+
+    fn apart(&mut self, header: &Header, one: (&str, &Span), other: (&str, &Span), why: &'static str) {
+        let (first, second) = if one.1.start <= other.1.start { (one, other) } else { (other, one) };
+        let table = header.address.clone();
+        let kind = Kind::NotTogether { table, first: first.0.to_owned(), second: second.0.to_owned(), why };
+        let problem = Problem::at(kind, second.1.clone(), format!("`{}` here", second.0));
+        self.problems.push(problem.and(first.1.clone(), format!("`{}` here", first.0)));
+    }
+}
+
+/// Reports a name that the manifest does not declare.
+fn reference(what: &'static str, name: &str, span: &Span, declared: &[String], problems: &mut Problems) -> Option<()> {
+    if declared.iter().any(|known| known == name) {
+        return Some(());
+    }
+    let similar = similar(name.strip_prefix(&format!("{what}.")).unwrap_or(name), declared);
+    let kind = Kind::UnknownName { what, name: name.to_owned(), similar };
+    problems.push(Problem::at(kind, span.clone(), format!("no such {what}")));
+    None
+}
+
+/// Takes the values of global variables.
+fn variables(set: Entries<Value>) -> BTreeMap<String, (Span, At<Value>)> {
+    let values = set.0.into_iter();
+    values.filter_map(|(key, value)| Some((key.value, (key.span, value?)))).collect()
+}
+
+/// Makes the one hook of a link; None when it has none that is right.
+fn attach(xdp: Option<At<RawXdp>>, tc: Option<At<RawTc>>, cgroup: Option<At<RawCgroup>>) -> Option<At<Attach>> {
+    if let Some(At { value: raw, .. }) = xdp {
+        let interface = raw.interface.0?;
+        let mode = raw.mode.0.map_or(XdpMode::Auto, |mode| mode.value);
+        return Some(interface.map(|interface| Attach::Xdp { interface: interface.0, mode }));
+    }
+    if let Some(At { value: raw, .. }) = tc {
+        let interface = raw.interface.0?;
+        let attach_type = match raw.direction.0?.value {
+            Direction::Ingress => AttachType::TCX_INGRESS,
+            Direction::Egress => AttachType::TCX_EGRESS,
+        };
+        return Some(interface.map(|interface| Attach::Tc { interface: interface.0, attach_type }));
+    }
+    Some(cgroup?.value.path.0?.map(|path| Attach::Cgroup { path: path.0 }))
+}

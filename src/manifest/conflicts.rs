@@ -1,0 +1,196 @@
+//! What tables that are right say against each other: pins, symbols and hooks that two of them want.
+
+use super::{Attach, Manifest, Map, MapSource, SymbolRef};
+use crate::desired::Span;
+use crate::diag::{Kind, Problem, Problems};
+use crate::names::{Address, MapName, ObjectName, PinPath};
+use std::collections::BTreeMap;
+
+/// Reports every contradiction, each with all of its places.
+pub(super) fn check(manifest: &Manifest, problems: &mut Problems) {
+    check_pins(manifest, problems);
+    check_symbols(manifest, problems);
+    check_inner(manifest, problems);
+    check_xdp(manifest, problems);
+}
+
+/// A pin that something of ours wants.
+struct Claim {
+    /// What wants it.
+    by: Address,
+    /// The line that says so: the pin, or the table whose default it is.
+    span: Span,
+    /// Whether it is the default.
+    default: bool,
+}
+
+impl Claim {
+    fn label(&self) -> String {
+        match self.default {
+            true => format!("the default pin of `{}`", self.by),
+            false => format!("the pin of `{}`", self.by),
+        }
+    }
+}
+
+/// Returns every pin that the manifest names or implies, with all that want it in the order of the text.
+fn claims(manifest: &Manifest) -> BTreeMap<PinPath, Vec<Claim>> {
+    let mut claims = BTreeMap::<PinPath, Vec<Claim>>::new();
+    let default = |folder: &str, name: &str| manifest.pin_root.join(folder).join(name);
+    let mut claim = |by: Address, pin: Option<(PinPath, Span)>, or: PinPath, header: &Span| {
+        let default = pin.is_none();
+        let (path, span) = pin.unwrap_or_else(|| (or, header.clone()));
+        claims.entry(path).or_default().push(Claim { by, span, default });
+    };
+    for (name, map) in &manifest.maps {
+        match map.source {
+            MapSource::From(_) | MapSource::Inline { .. } => {
+                let pin = map.pin.clone().map(|pin| (pin.value, pin.span));
+                claim(Address::Map(name.clone()), pin, default("maps", name.as_str()), &map.span);
+            }
+            MapSource::Pinned(_) | MapSource::Id(_) => {}
+        }
+    }
+    for (name, program) in &manifest.programs {
+        let pin = program.pin.clone().map(|pin| (pin.value, pin.span));
+        claim(Address::Program(name.clone()), pin, default("programs", name.as_str()), &program.span);
+    }
+    for (name, link) in &manifest.links {
+        claim(Address::Link(name.clone()), None, default("links", name.as_str()), &link.span);
+    }
+    for claims in claims.values_mut() {
+        claims.sort_by_key(|claim| claim.span.start);
+    }
+    claims
+}
+
+fn check_pins(manifest: &Manifest, problems: &mut Problems) {
+    let claims = claims(manifest);
+    for (pin, claimed) in &claims {
+        let [first, rest @ ..] = claimed.as_slice() else {
+            continue;
+        };
+        for other in rest {
+            let problem = Problem::at(Kind::PinTakenTwice { pin: pin.clone() }, other.span.clone(), other.label());
+            problems.push(problem.and(first.span.clone(), first.label()));
+        }
+        if let Some((below, place)) = below(&claims, &manifest.pin_root, pin) {
+            let kind = Kind::PinIsFolder { pin: pin.clone(), below };
+            let problem = Problem::at(kind, first.span.clone(), first.label());
+            problems.push(match place {
+                Some(inner) => problem.and(inner.span.clone(), format!("{} is below", inner.label())),
+                None => problem,
+            });
+        }
+    }
+    for map in manifest.maps.values() {
+        let MapSource::Pinned(pinned) = &map.source else {
+            continue;
+        };
+        if let Some(owner) = claims.get(&pinned.value).and_then(|claimed| claimed.first()) {
+            let kind = Kind::ForeignPinIsOurs { pin: pinned.value.clone(), ours: owner.by.to_string() };
+            let problem = Problem::at(kind, pinned.span.clone(), "somebody else's pin");
+            problems.push(problem.and(owner.span.clone(), owner.label()));
+        }
+    }
+}
+
+/// Returns something that must lie below a pin: the deployment's own folder, or the first pin of another.
+fn below<'a>(
+    claims: &'a BTreeMap<PinPath, Vec<Claim>>,
+    root: &PinPath,
+    pin: &PinPath,
+) -> Option<(PinPath, Option<&'a Claim>)> {
+    if root.is_below(pin) {
+        return Some((root.join("maps"), None));
+    }
+    // `PIN/` comes right before everything below the pin.
+    let (inner, claimed) = claims.range(pin.join("")..).next().filter(|(inner, _)| inner.is_below(pin))?;
+    Some((inner.clone(), claimed.first()))
+}
+
+/// A place that says which map a symbol is.
+struct Said<'a> {
+    map: &'a MapName,
+    span: &'a Span,
+    /// Said by `from`, else by an edge.
+    defines: bool,
+}
+
+fn check_symbols(manifest: &Manifest, problems: &mut Problems) {
+    let mut said = BTreeMap::<(&ObjectName, &SymbolRef), Vec<Said<'_>>>::new();
+    for (name, object) in &manifest.objects {
+        for (symbol, map) in &object.edges {
+            let edge = Said { map: &map.value, span: &symbol.span, defines: false };
+            said.entry((name, &symbol.value)).or_default().push(edge);
+        }
+    }
+    for (name, map) in &manifest.maps {
+        if let MapSource::From(from) = &map.source {
+            let (object, symbol) = &from.value;
+            said.entry((object, symbol)).or_default().push(Said { map: name, span: &from.span, defines: true });
+        }
+    }
+    for ((object, symbol), mut places) in said {
+        if places.len() > 1 {
+            places.sort_by_key(|place| place.span.start);
+            problems.push(symbol_problem(format!("{object}:{symbol}"), &places));
+        }
+    }
+}
+
+/// Makes the problem of a symbol with several places, the last of them first: that is the one to look at.
+fn symbol_problem(symbol: String, places: &[Said<'_>]) -> Problem {
+    let kind = match places.iter().all(|place| place.defines) {
+        true => Kind::DefinedTwice { symbol },
+        false => {
+            let mut maps: Vec<_> = places.iter().map(|place| place.map.clone()).collect();
+            maps.sort();
+            maps.dedup();
+            Kind::SymbolTwice { symbol, maps }
+        }
+    };
+    places.iter().rev().fold(Problem::new(kind), |problem, place| {
+        let what = if place.defines { "`from` of" } else { "an edge to" };
+        problem.and(place.span.clone(), format!("{what} `map.{}`", place.map))
+    })
+}
+
+fn check_inner(manifest: &Manifest, problems: &mut Problems) {
+    for (name, map) in &manifest.maps {
+        let Some(inner) = &map.inner else {
+            continue;
+        };
+        let template: Option<&Map> = manifest.maps.get(&inner.value);
+        if let Some(nested) = template.and_then(|template| template.inner.as_ref()) {
+            let kind = Kind::NestedInner { outer: name.clone(), inner: inner.value.clone() };
+            let problem = Problem::at(kind, inner.span.clone(), "this template");
+            problems.push(match nested.span == inner.span {
+                true => problem,
+                false => problem.and(nested.span.clone(), "has a template of its own"),
+            });
+        }
+    }
+}
+
+fn check_xdp(manifest: &Manifest, problems: &mut Problems) {
+    let mut hooks = BTreeMap::<&str, Vec<(&Span, String)>>::new();
+    for (name, link) in &manifest.links {
+        match &link.attach.value {
+            Attach::Xdp { interface, .. } => {
+                hooks.entry(interface).or_default().push((&link.attach.span, format!("`link.{name}`")));
+            }
+            Attach::Tc { .. } | Attach::Cgroup { .. } => {}
+        }
+    }
+    for (interface, mut links) in hooks {
+        links.sort_by_key(|(span, _)| span.start);
+        let [(first, address), rest @ ..] = links.as_slice() else {
+            continue;
+        };
+        for (other, label) in rest {
+            let kind = Kind::XdpTwice { interface: interface.to_owned() };
+            problems.push(Problem::at(kind, (*other).clone(), label.clone()).and((*first).clone(), address.clone()));
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! The file as written: one struct for each table.
+//!
+//! The comments on fields are what an editor shows, so they speak to users. How a value is written is in `values`;
+//! nothing here looks at two keys.
+
+use super::read::{Entries, Entry, Named, Read, Reader, Variables, table};
+use super::values::{
+    CgroupPath, Direction, Flags, FunctionPath, Interface, ObjectPath, OnChange, PinText, ProgramText, SymbolPath,
+    Version,
+};
+use crate::btf::value::Value;
+use crate::kinds::XdpMode;
+use crate::kinds::{AttachType, MapType, ProgramType};
+use crate::names::{DeploymentName, Digest, PinPath};
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+table! {
+    /// A bpfapply manifest: the packet filters that a host should run, and the maps they share.
+    #[schemars(title = "bpfapply manifest")]
+    RawManifest {
+        // Fields are read in this order, and every string after this one may use the variables.
+        /// Variables. `"${name}"` in any string of the manifest stands for the value; `$${` is a plain `${`.
+        ///
+        /// `--var name=value` and `--var-file` override them. Example: `uplink = "eth0"`
+        may var: Variables,
+        /// Version of the manifest language. Always `1`.
+        must version: Version,
+        /// Name of the deployment: everything that this manifest manages. Its pins live in `/sys/fs/bpf/NAME`.
+        ///
+        /// Letters, digits, `_` and `-`. Example: `"edge"`
+        must name: DeploymentName,
+        /// The folder in bpffs for the deployment's pins. Default: `/sys/fs/bpf/NAME`
+        may pin_root: PinPath,
+        /// Objects: the ELF files with programs and map definitions. The same file may appear twice, with other
+        /// edges and variables: these are two instances.
+        may object: Named<RawObject>,
+        /// Maps that have a name of their own: shared, resized, pinned somewhere else, or made by somebody else.
+        /// A map that one object uses alone needs no table.
+        may map: Named<RawMap>,
+        /// Programs to load.
+        may program: Named<RawProgram>,
+        /// Links: where programs are attached.
+        may link: Named<RawLink>,
+    }
+    later &["allow", "check", "require_tests", "protect"]
+}
+
+table! {
+    /// An ELF file with programs and map definitions.
+    RawObject {
+        /// Path of the file, relative to the manifest. Example: `"filter.bpf.o"`
+        must path: ObjectPath,
+        /// SHA-256 of the file, 64 hexadecimal digits: any other content is refused. Default: any content is taken.
+        may sha256: Digest,
+        /// Edges: this map symbol of the object is that map of the manifest. A symbol without a name is `"#0"`, `"#1"`
+        /// and so on, in the order of the object.
+        ///
+        /// Example: `{ deny = "blocklist" }` makes the object's `deny` the same map as `[map.blocklist]`.
+        may maps: Entries<String>,
+        /// Values for global variables of the object, by name. Default: what the object was compiled with.
+        ///
+        /// Example: `{ sample_rate = 64 }`
+        may set: Entries<Value>,
+    }
+    later &["btf", "optional", "test"]
+}
+
+table! {
+    /// A map. It comes from exactly one of `from`, `pinned`, `id` and `type`.
+    #[schemars(extend("oneOf" = [
+        { "title": "defined by an object", "required": ["from"] },
+        { "title": "somebody else's, by pin", "required": ["pinned"] },
+        { "title": "somebody else's, by id", "required": ["id"] },
+        { "title": "defined here", "required": ["type", "key_size", "value_size", "max_entries"] },
+    ]))]
+    RawMap {
+        /// The definition, as `OBJECT:SYMBOL`: type, sizes and BTF are taken from there, and that object uses this map.
+        ///
+        /// Example: `"filter:blocklist"`, or `"filter:#0"` for a symbol without a name
+        may from: SymbolPath,
+        /// The pin of a map that somebody else made. It is used, and never created, changed or removed.
+        ///
+        /// Example: `"/sys/fs/bpf/tc/globals/flows"`
+        may pinned: PinPath,
+        /// The id of a map that somebody else made, as `bpftool map` shows it. It is used, and never changed or removed.
+        may id: u32,
+        /// Type of a map that no object defines; needs `key_size`, `value_size` and `max_entries`. Example: `"lru_hash"`
+        may r#type: MapType,
+        /// Size of a key in bytes, together with `type`.
+        may key_size: u32,
+        /// Size of a value in bytes (for per-CPU maps: for one CPU), together with `type`.
+        may value_size: u32,
+        /// Where it is pinned: below `pin_root`, or an absolute path below a bpffs. Default: `"maps/NAME"`
+        may pin: PinText,
+        /// How many entries the map can hold; for ring buffers its size in bytes. Default: what the object says.
+        may max_entries: u32,
+        /// Flags for creating the map: a list of names, or a number. Default: what the object says.
+        ///
+        /// Example: `["no_prealloc"]`
+        may flags: Flags,
+        /// The NUMA node that the map's memory comes from. Default: any.
+        may numa_node: u32,
+        /// For a map of maps: the map of this manifest that the maps inside have to look like.
+        may inner: String,
+        /// What to do when the pinned map no longer fits its definition. Default: `"fail"`, the only choice so far.
+        may on_change: OnChange,
+    }
+    later &[
+        "entries", "entries_mode", "adopt", "protect", "sensitive", "key_format", "value_format", "mode", "owner",
+        "group", "optional",
+    ]
+}
+
+table! {
+    /// A program.
+    RawProgram {
+        /// The function, as `OBJECT:FUNCTION`. Example: `"filter:xdp_drop"`
+        must from: FunctionPath,
+        /// Where it is pinned: below `pin_root`, or an absolute path below a bpffs. Default: `"programs/NAME"`
+        may pin: PinText,
+        /// Program type. Default: what the section name in the object says. Example: `"sched_cls"`
+        may r#type: ProgramType,
+        /// Attach type. Default: what the section name in the object says. Example: `"cgroup_inet_ingress"`
+        may attach_type: AttachType,
+    }
+    later &["target", "flags", "test", "tests", "protect", "mode", "owner", "group", "optional"]
+}
+
+table! {
+    /// An attachment of a program. It has exactly one of `xdp`, `tc` and `cgroup`.
+    #[schemars(extend("oneOf" = [
+        { "required": ["xdp"] }, { "required": ["tc"] }, { "required": ["cgroup"] },
+    ]))]
+    RawLink {
+        /// The program, by its name in this manifest. Example: `"drop"` for `[program.drop]`
+        must program: ProgramText,
+        /// Attach to an interface by XDP: the first look at every packet that it receives.
+        ///
+        /// Example: `{ interface = "eth0", mode = "native" }`
+        may xdp: RawXdp,
+        /// Attach to an interface by tc (tcx): packets in one direction, after XDP.
+        ///
+        /// Example: `{ interface = "eth0", direction = "ingress" }`
+        may tc: RawTc,
+        /// Attach to a cgroup. Which of its hooks follows from the program. Example: `{ path = "system.slice" }`
+        may cgroup: RawCgroup,
+    }
+    later &[
+        "pin", "optional", "protect", "takeover", "netfilter", "netkit", "sk_lookup", "flow_dissector", "sk_msg",
+        "sk_skb", "sk_reuseport", "socket_filter", "lwt", "struct_ops", "tracepoint", "raw_tp", "tp_btf", "perf_event",
+        "kprobe", "kretprobe", "kprobe_multi", "uprobe", "uretprobe", "uprobe_multi", "fentry", "fexit", "fmod_ret",
+        "lsm", "lsm_cgroup", "iter", "freplace", "mode", "owner", "group", "netns",
+    ]
+}
+
+table! {
+    /// An XDP hook.
+    RawXdp {
+        /// Name of the interface. Example: `"eth0"`
+        must interface: Interface,
+        /// Where the program runs. `native`: in the driver. `generic`: in the network stack, for any interface.
+        /// `offload`: in the network card. `auto`: the driver's where it has one, else generic. Default: `"auto"`
+        may mode: XdpMode,
+    }
+    later &["optional", "netns", "flags", "order"]
+}
+
+table! {
+    /// A tc hook.
+    RawTc {
+        /// Name of the interface. Example: `"eth0"`
+        must interface: Interface,
+        /// `ingress` for packets that the interface receives, `egress` for packets that it sends.
+        must direction: Direction,
+    }
+    later &["order", "priority", "handle", "protocol", "chain", "optional", "netns", "via"]
+}
+
+table! {
+    /// A cgroup hook.
+    RawCgroup {
+        /// Path of the cgroup, below the host's cgroup2 mount or absolute. Example: `"system.slice"`
+        must path: CgroupPath,
+    }
+    later &["order", "optional", "attach", "attach_type"]
+}
+
+/// Returns the JSON schema of the language. Draft 7 without references: TOML editors know no newer one, and show
+/// the texts of inlined types only.
+pub(super) fn schema() -> serde_json::Value {
+    let settings = schemars::generate::SchemaSettings::draft07().with(|settings| settings.inline_subschemas = true);
+    settings.into_generator().into_root_schema_for::<RawManifest>().to_value()
+}
+
+/// Reads the whole text.
+pub(super) fn read(root: Spanned<DeTable<'_>>, reader: &mut Reader<'_>) -> Option<RawManifest> {
+    let span = root.span();
+    let value = DeValue::Table(root.into_inner());
+    // A key that is missing at the top is shown at the first byte.
+    RawManifest::read(Entry { address: String::new(), key: 0..0, value, span }, reader)
+}

@@ -1,0 +1,493 @@
+//! How each kind of value is written: read from the text, with its problems, and as the schema says it.
+
+use super::SymbolRef;
+use super::read::{Choice, Entries, Entry, NAME_PATTERN, Read, Reader, bad_path, choose};
+use crate::btf::value::Value;
+use crate::desired::Span;
+use crate::diag::Kind;
+use crate::kinds::XdpMode;
+use crate::kinds::{AttachType, MapType, ProgramType};
+use crate::names::{DeploymentName, Digest, PinPath};
+use crate::spec::flags;
+use schemars::{Schema, SchemaGenerator, json_schema};
+use toml::Spanned;
+use toml::de::DeValue;
+
+/// The version of the language: 1 is all there is.
+#[derive(Debug)]
+pub(super) struct Version;
+
+impl Read for Version {
+    const EXAMPLE: &'static str = "1";
+
+    fn read(entry: Entry<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+        let DeValue::Integer(number) = &entry.value else {
+            return reader.wrong_type(&entry, "a whole number");
+        };
+        match i128::from_str_radix(number.as_str(), number.radix()) {
+            Ok(1) => Some(Self),
+            Ok(_) | Err(_) => {
+                reader.report(Kind::UnknownVersion { found: number.to_string() }, entry.span, "this version")
+            }
+        }
+    }
+
+    fn schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "enum": [1] })
+    }
+}
+
+impl Read for DeploymentName {
+    const EXAMPLE: &'static str = "\"edge\"";
+
+    fn read(entry: Entry<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+        let text = reader.text(entry)?;
+        match Self::new(&text.value) {
+            Ok(name) => Some(name),
+            Err(why) => reader.report(Kind::BadName { text: text.value, why }, text.span, "this name"),
+        }
+    }
+
+    fn schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "anyOf": [
+            { "type": "string", "pattern": NAME_PATTERN }, { "type": "string", "pattern": "\\$\\{.+\\}" },
+        ] })
+    }
+}
+
+impl Read for PinPath {
+    const EXAMPLE: &'static str = "\"/sys/fs/bpf/edge\"";
+
+    fn read(entry: Entry<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+        let text = reader.text(entry)?;
+        Self::new(&text.value).or_else(|why| bad_path(text, &why, reader).ok_or(())).ok()
+    }
+
+    fn schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "pattern": "^(/|\\$\\{)" })
+    }
+}
+
+/// A pin as written: absolute, or relative to a folder that is not known while reading.
+#[derive(Debug)]
+pub(super) struct PinText(pub(super) String);
+
+impl Read for PinText {
+    const EXAMPLE: &'static str = "\"maps/flows\"";
+
+    fn read(entry: Entry<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+        if entry.value.is_table() {
+            let what = "a pin with a mode, an owner or a group".to_owned();
+            return reader.report(Kind::NotYet { what }, entry.span, "write the path as a string");
+        }
+        let text = reader.text(entry)?;
+        match path_fault(&text.value) {
+            None => Some(Self(text.value)),
+            Some(why) => reader.report(Kind::BadPath { path: text.value, why }, text.span, "this pin"),
+        }
+    }
+
+    fn schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "minLength": 1 })
+    }
+}
+
+/// The path of an object file.
+#[derive(Debug)]
+pub(super) struct ObjectPath(pub(super) String);
+
+impl Read for ObjectPath {
+    const EXAMPLE: &'static str = "\"filter.bpf.o\"";
+
+    fn read(entry: Entry<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+        let text = reader.text(entry)?;
+        match path_fault(&text.value) {
+            None => Some(Self(text.value)),
+            Some(why) => reader.report(Kind::BadPath { path: text.value, why }, text.span, "this path"),
+        }
+    }
+
+    fn schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "minLength": 1 })
+    }
+}
+
+/// The path of a cgroup.
+#[derive(Debug)]
+pub(super) struct CgroupPath(pub(super) String);
+
+impl Read for CgroupPath {
+    const EXAMPLE: &'static str = "\"system.slice\"";
+
+    fn read(entry: Entry<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+        let text = reader.text(entry)?;
+        let climbs = text.value.split('/').any(|part| part == "..");
+        let why = path_fault(&text.value).or(climbs.then(|| "it must not have `..`".to_owned()));
+        match why {
+            None => Some(Self(text.value)),
+            Some(why) => reader.report(Kind::BadPath { path: text.value, why }, text.span, "this path"),
+        }
+    }
+
+    fn schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "minLength": 1 })
+    }
+}
+
+/// Says why a text cannot be the path of a file.
+fn path_fault(text: &str) -> Option<String> {
+    if text.is_empty() {
+        return Some("it is empty".to_owned());
+    }
+    let c = text.chars().find(|c| c.is_control())?;
+    Some(format!("it has the control character `{}`", c.escape_default()))
+}
+
+impl Read for Digest {
+    const EXAMPLE: &'static str = "\"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\"";
+
+    fn read(entry: Entry<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+        let text = reader.text(entry)?;
+        match Self::parse(&text.value) {
+            Some(digest) => Some(digest),
+            None => {
+                let label = format!("{} characters", text.value.chars().count());
+                reader.report(Kind::BadDigest { text: text.value }, text.span, label)
+            }
+        }
+    }
+
+    fn schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "pattern": "^[0-9A-Fa-f]{64}$|\\$\\{.+\\}" })
+    }
+}
+
+/// `OBJECT:SYMBOL`
+#[derive(Debug)]
+pub(super) struct SymbolPath {
+    /// The object's name.
+    pub(super) object: String,
+    /// The symbol in it.
+    pub(super) symbol: SymbolRef,
+}
+
+impl Read for SymbolPath {
+    const EXAMPLE: &'static str = "\"filter:blocklist\"";
+
+    fn read(entry: Entry<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+        let text = reader.text(entry)?;
+        let parts = text.value.split_once(':').filter(|(object, _)| !object.is_empty());
+        match parts.and_then(|(object, symbol)| Some((object, symbol_ref(symbol)?))) {
+            Some((object, symbol)) => Some(Self { object: object.to_owned(), symbol }),
+            None => {
+                let kind = Kind::BadReference { text: text.value, form: "OBJECT:SYMBOL", example: Self::EXAMPLE };
+                reader.report(kind, text.span, "this reference")
+            }
+        }
+    }
+
+    fn schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "pattern": "^.+:.+$|\\$\\{.+\\}" })
+    }
+}
+
+/// Reads a symbol as the manifest writes it: a name, or `#` and an index.
+pub(super) fn symbol_ref(text: &str) -> Option<SymbolRef> {
+    match text.strip_prefix('#') {
+        Some(index) if index.bytes().all(|b| b.is_ascii_digit()) => index.parse().ok().map(SymbolRef::Index),
+        Some(_) => None,
+        None if text.is_empty() => None,
+        None => Some(SymbolRef::Name(text.to_owned())),
+    }
+}
+
+/// `OBJECT:FUNCTION`
+#[derive(Debug)]
+pub(super) struct FunctionPath {
+    /// The object's name.
+    pub(super) object: String,
+    /// The function in it.
+    pub(super) function: String,
+}
+
+impl Read for FunctionPath {
+    const EXAMPLE: &'static str = "\"filter:xdp_drop\"";
+
+    fn read(entry: Entry<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+        let text = reader.text(entry)?;
+        match text.value.split_once(':') {
+            Some((object, function)) if !object.is_empty() && !function.is_empty() && !function.starts_with('#') => {
+                Some(Self { object: object.to_owned(), function: function.to_owned() })
+            }
+            Some(_) | None => {
+                let kind = Kind::BadReference { text: text.value, form: "OBJECT:FUNCTION", example: Self::EXAMPLE };
+                reader.report(kind, text.span, "this reference")
+            }
+        }
+    }
+
+    fn schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "pattern": "^.+:[^#].*$|\\$\\{.+\\}" })
+    }
+}
+
+/// The name of a program of the manifest.
+#[derive(Debug)]
+pub(super) struct ProgramText(pub(super) String);
+
+impl Read for ProgramText {
+    const EXAMPLE: &'static str = "\"drop\"";
+
+    fn read(entry: Entry<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+        String::read(entry, reader).map(Self)
+    }
+
+    fn schema(generator: &mut SchemaGenerator) -> Schema {
+        String::schema(generator)
+    }
+}
+
+/// The name of one interface.
+#[derive(Debug)]
+pub(super) struct Interface(pub(super) String);
+
+/// Longest name in bytes: an altname has `ALTIFNAMSIZ` (128) with its NUL (`linux/if.h`).
+const MAX_INTERFACE: usize = 127;
+
+impl Read for Interface {
+    const EXAMPLE: &'static str = "\"eth0\"";
+
+    fn read(entry: Entry<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+        if entry.value.is_array() {
+            return reader.report(Kind::NotYet { what: "a list of interfaces".to_owned() }, entry.span, "this list");
+        }
+        let text = reader.text(entry)?;
+        if text.value.contains(['*', '?', '[']) {
+            let what = format!("the interface pattern `{}`", text.value.escape_debug());
+            return reader.report(Kind::NotYet { what }, text.span, "write one name");
+        }
+        match interface_fault(&text.value) {
+            None => Some(Self(text.value)),
+            Some(why) => reader.report(Kind::BadInterface { name: text.value, why }, text.span, "this name"),
+        }
+    }
+
+    fn schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "pattern": "^[^*?\\[/:\\s]+$" })
+    }
+}
+
+/// Says why the kernel refuses an interface name (`dev_valid_name`, net/core/dev.c).
+fn interface_fault(name: &str) -> Option<&'static str> {
+    if name.is_empty() {
+        Some("it is empty")
+    } else if name.len() > MAX_INTERFACE {
+        Some("it is longer than 127 bytes")
+    } else if name == "." || name == ".." {
+        Some("the kernel refuses it")
+    } else if name.chars().any(|c| matches!(c, '/' | ':') || c.is_whitespace() || c.is_control()) {
+        Some("`/`, `:` and white space are not allowed")
+    } else {
+        None
+    }
+}
+
+/// Map flags as bits.
+#[derive(Debug)]
+pub(super) struct Flags(pub(super) u32);
+
+impl Read for Flags {
+    const EXAMPLE: &'static str = "[\"no_prealloc\"]";
+
+    fn read(entry: Entry<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+        match &entry.value {
+            DeValue::Integer(_) => u32::read(entry, reader).map(Self),
+            DeValue::Array(items) => {
+                let items = items.clone().into_iter().enumerate();
+                let flags: Vec<_> =
+                    items.map(|(i, item)| Flag::read(item_of(&entry.address, i, &entry.key, item), reader)).collect();
+                let bits = flags.into_iter().try_fold(0, |bits, flag| flag.map(|flag| bits | flag.0));
+                bits.map(Self)
+            }
+            DeValue::String(_) | DeValue::Float(_) | DeValue::Boolean(_) | DeValue::Datetime(_) | DeValue::Table(_) => {
+                reader.wrong_type(&entry, "a list of names, or a number")
+            }
+        }
+    }
+
+    fn schema(generator: &mut SchemaGenerator) -> Schema {
+        let (flag, number) = (Flag::schema(generator), u32::schema(generator));
+        json_schema!({ "anyOf": [{ "type": "array", "items": flag }, number] })
+    }
+}
+
+/// Makes an entry of an item of a list.
+fn item_of<'i>(address: &str, index: usize, key: &Span, item: Spanned<DeValue<'i>>) -> Entry<'i> {
+    let span = item.span();
+    Entry { address: format!("{address}[{index}]"), key: key.clone(), value: item.into_inner(), span }
+}
+
+/// One map flag.
+struct Flag(u32);
+
+impl Choice for Flag {
+    const EXAMPLE: &'static str = "\"no_prealloc\"";
+
+    fn names() -> Vec<String> {
+        flags::NAMES.iter().map(|(_, name)| (*name).to_owned()).collect()
+    }
+
+    fn from_name(name: &str) -> Option<Self> {
+        flags::NAMES.iter().find(|(_, known)| *known == name).map(|(bit, _)| Self(*bit))
+    }
+}
+
+/// What to do when a pinned map no longer fits.
+#[derive(Debug)]
+pub(super) struct OnChange;
+
+impl Read for OnChange {
+    const EXAMPLE: &'static str = "\"fail\"";
+
+    fn read(entry: Entry<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+        let key = entry.address.clone();
+        let text = reader.text(entry)?;
+        match text.value.as_str() {
+            "fail" => Some(Self),
+            "recreate" | "migrate" => {
+                let what = format!("`on_change = \"{}\"`", text.value);
+                reader.report(Kind::NotYet { what }, text.span, "only `fail` so far")
+            }
+            _ => choose::<OnChangeSoFar>(&key, text, reader).map(|_| Self),
+        }
+    }
+
+    fn schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "enum": ["fail"] })
+    }
+}
+
+/// What `on_change` offers when a value is none that it knows.
+struct OnChangeSoFar;
+
+impl Choice for OnChangeSoFar {
+    const EXAMPLE: &'static str = "\"fail\"";
+
+    fn names() -> Vec<String> {
+        vec!["fail".to_owned()]
+    }
+
+    fn from_name(_: &str) -> Option<Self> {
+        None
+    }
+}
+
+/// The kernel's own lists: every name but `unspec`, in lower case.
+macro_rules! kernel_choice {
+    ($($type:ident = $example:literal,)*) => {$(
+        impl Choice for $type {
+            const EXAMPLE: &'static str = $example;
+
+            fn names() -> Vec<String> {
+                $type::names().filter(|name| name != "unspec").collect()
+            }
+
+            fn from_name(name: &str) -> Option<Self> {
+                $type::from_name(name).filter(|_| name != "unspec" && name == name.to_ascii_lowercase())
+            }
+        }
+    )*};
+}
+
+kernel_choice! {
+    MapType = "\"lru_hash\"",
+    ProgramType = "\"sched_cls\"",
+    AttachType = "\"cgroup_inet_ingress\"",
+}
+
+impl Choice for XdpMode {
+    const EXAMPLE: &'static str = "\"auto\"";
+
+    fn names() -> Vec<String> {
+        ["auto", "native", "generic", "offload"].map(str::to_owned).to_vec()
+    }
+
+    fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "auto" => Some(Self::Auto),
+            "native" => Some(Self::Native),
+            "generic" => Some(Self::Generic),
+            "offload" => Some(Self::Offload),
+            _ => None,
+        }
+    }
+}
+
+/// The direction of a tc hook, seen from the interface.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Direction {
+    /// Packets that the interface receives.
+    Ingress,
+    /// Packets that the interface sends.
+    Egress,
+}
+
+impl Choice for Direction {
+    const EXAMPLE: &'static str = "\"ingress\"";
+
+    fn names() -> Vec<String> {
+        ["ingress", "egress"].map(str::to_owned).to_vec()
+    }
+
+    fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "ingress" => Some(Self::Ingress),
+            "egress" => Some(Self::Egress),
+            _ => None,
+        }
+    }
+}
+
+impl Read for Value {
+    const EXAMPLE: &'static str = "64";
+
+    fn read(entry: Entry<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+        match entry.value {
+            DeValue::Boolean(value) => Some(Self::Bool(value)),
+            DeValue::String(text) => reader.expand(&text, &entry.span).map(Self::Text),
+            DeValue::Float(ref number) => match number.as_str().parse() {
+                Ok(value) => Some(Self::Float(value)),
+                Err(_) => reader.wrong_type(&entry, "a number"),
+            },
+            DeValue::Integer(number) => match i128::from_str_radix(number.as_str(), number.radix()) {
+                Ok(value) => Some(Self::Int(value)),
+                Err(_) => {
+                    let kind = Kind::OutOfRange {
+                        key: entry.address,
+                        value: number.to_string(),
+                        min: i128::MIN,
+                        max: i128::MAX,
+                    };
+                    reader.report(kind, entry.span, "this number")
+                }
+            },
+            DeValue::Datetime(_) => reader.wrong_type(&entry, "a number, a string, true or false, a list or a table"),
+            DeValue::Array(items) => {
+                let items = items.into_iter().enumerate();
+                let values: Vec<_> =
+                    items.map(|(i, item)| Self::read(item_of(&entry.address, i, &entry.key, item), reader)).collect();
+                values.into_iter().collect::<Option<_>>().map(Self::List)
+            }
+            DeValue::Table(_) => {
+                let Entries(entries) = Entries::<Self>::read(entry, reader)?;
+                let values = entries.into_iter().map(|(key, value)| Some((key.value, value?.value)));
+                values.collect::<Option<_>>().map(Self::Table)
+            }
+        }
+    }
+
+    /// The object's BTF says what fits; all but dates is well formed.
+    fn schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": ["integer", "number", "boolean", "string", "array", "object"] })
+    }
+}
