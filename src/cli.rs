@@ -387,11 +387,7 @@ fn verified(again: &Plan) -> Result<(), Problems> {
     }
 }
 
-fn plan_live<K: Kernel>(
-    kernel: &K,
-    loaded: &Loaded,
-    options: &ApplyOptions,
-) -> Result<(Desired, Plan), Problems> {
+fn plan_live<K: Kernel>(kernel: &K, loaded: &Loaded, options: &ApplyOptions) -> Result<(Desired, Plan), Problems> {
     let host = observe::host(kernel)?;
     let bpffs = observe::bpffs_of(kernel, &loaded.manifest.pin_root, &usual_bpffs())?;
     let desired = resolve(loaded, &bpffs, &host)?;
@@ -429,8 +425,7 @@ fn print_plan(plan: &Plan, loaded: Option<&Loaded>, purpose: Purpose, console: &
 fn run_destroy(destroy: &Destroy, console: &Console) -> Exit {
     let mut kernel = Linux::new();
     let done = pin_root_of(&destroy.target, console).and_then(|pin_root| {
-        destroy_live(&mut kernel, &pin_root, destroy.dry_run, console)
-            .map_err(|problems| console.fail(&problems, None))
+        destroy_live(&mut kernel, &pin_root, destroy.dry_run, console).map_err(|problems| console.fail(&problems, None))
     });
     done.unwrap_or_else(|exit| exit)
 }
@@ -455,10 +450,7 @@ fn destroy_live<K: Kernel>(
 }
 
 /// Reads the record of a deployment, and everything that it names.
-fn recorded<K: Kernel>(
-    kernel: &K,
-    pin_root: &PinPath,
-) -> Result<(crate::record::Record, Observed), Problems> {
+fn recorded<K: Kernel>(kernel: &K, pin_root: &PinPath) -> Result<(crate::record::Record, Observed), Problems> {
     let mut observed = observe::observe(kernel, &Wanted::recorded(pin_root))?;
     match observed.record.take() {
         Some(record) => Ok((record, observed)),
@@ -516,7 +508,8 @@ fn run_inspect(path: &Path, console: &Console) -> Exit {
         Ok(loaded) => loaded,
         Err(problems) => return console.fail(&problems, None),
     };
-    let inspection = report::inspect::inspect(&path.display().to_string(), &bytes, &object, |btf, id| btf.type_name(id));
+    let inspection =
+        report::inspect::inspect(&path.display().to_string(), &bytes, &object, |btf, id| btf.type_name(id));
     match console.output {
         Output::Text => console.print(&report::inspect::text(&inspection, console.out)),
         Output::Json => console.print(&report::inspect::json(&inspection)),

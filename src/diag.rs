@@ -732,8 +732,12 @@ impl Kind {
             Self::Kernel { hint, .. } => hint.clone(),
             Self::Cycle { .. } => None,
             Self::NotMounted { at } => Some(format!("`mount -t bpf bpf {at}`, or run it without --no-mount")),
-            Self::Unverified { .. } => Some("something else changes the same things: run it again with --dry-run".to_owned()),
-            Self::NoDeployment { .. } => Some("a deployment is named as in its manifest, or by the manifest's path".to_owned()),
+            Self::Unverified { .. } => {
+                Some("something else changes the same things: run it again with --dry-run".to_owned())
+            }
+            Self::NoDeployment { .. } => {
+                Some("a deployment is named as in its manifest, or by the manifest's path".to_owned())
+            }
             Self::Stale { .. } => Some("nothing was done: run it again, and look at the new plan".to_owned()),
             Self::BtfRefused { log, .. } => last_line(log),
             Self::ProgramRefused { telling, .. } => (!telling.tail.is_empty())
@@ -851,7 +855,9 @@ impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Syntax(what) | Self::Usage(what) => f.write_str(what),
-            Self::OtherBytes { path, is } => write!(f, "`{path}` is not the file that the manifest wants: its sha256 is {is}"),
+            Self::OtherBytes { path, is } => {
+                write!(f, "`{path}` is not the file that the manifest wants: its sha256 is {is}")
+            }
             Self::WrongType { key, wants } | Self::VariableOutsideText { key, wants } => {
                 write!(f, "`{key}` must be {wants}")
             }

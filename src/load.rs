@@ -86,9 +86,9 @@ fn of_object(path: &str, errors: Vec<elf::Error>, problem: impl Fn(Kind) -> Prob
 pub fn variables(files: &[std::path::PathBuf], given: &[String]) -> Result<BTreeMap<String, String>, Problems> {
     let mut all = BTreeMap::new();
     for path in files {
-        let table: toml::Table = text(path)?
-            .parse()
-            .map_err(|error: toml::de::Error| Problem::new(Kind::Syntax(format!("{}: {}", path.display(), error.message()))))?;
+        let table: toml::Table = text(path)?.parse().map_err(|error: toml::de::Error| {
+            Problem::new(Kind::Syntax(format!("{}: {}", path.display(), error.message())))
+        })?;
         for (name, value) in table {
             let value = match value {
                 toml::Value::String(text) => text,

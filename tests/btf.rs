@@ -7,20 +7,13 @@ use std::process::Command;
 use bpfapply::btf::ext::BtfExt;
 use bpfapply::btf::layout::difference;
 use bpfapply::btf::value::{self, Value};
-use bpfapply::btf::{
-    Btf, Encoding, EnumValue, Kind, Linkage, Member, Param, SectionVar, Type, TypeId,
-};
+use bpfapply::btf::{Btf, Encoding, EnumValue, Kind, Linkage, Member, Param, SectionVar, Type, TypeId};
 use object::{Object, ObjectSection};
 use proptest::prelude::*;
 
 fn section(object: &[u8], name: &str) -> Option<Vec<u8>> {
     let file = object::File::parse(object).expect("an ELF file");
-    Some(
-        file.section_by_name(name)?
-            .data()
-            .expect("a section with data")
-            .to_vec(),
-    )
+    Some(file.section_by_name(name)?.data().expect("a section with data").to_vec())
 }
 
 /// Compiles C for BPF; none, with the reason printed, where there is no clang.
@@ -28,21 +21,12 @@ fn compile(source: &str) -> Option<Vec<u8>> {
     let dir = tempfile::tempdir().expect("a directory");
     let (c, o) = (dir.path().join("t.c"), dir.path().join("t.o"));
     fs::write(&c, source).expect("a source");
-    let run = Command::new("clang")
-        .args(["-target", "bpf", "-g", "-O2", "-c"])
-        .arg(&c)
-        .arg("-o")
-        .arg(&o)
-        .output();
+    let run = Command::new("clang").args(["-target", "bpf", "-g", "-O2", "-c"]).arg(&c).arg("-o").arg(&o).output();
     let Ok(output) = run else {
         println!("skipped: there is no clang");
         return None;
     };
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     Some(fs::read(o).expect("an object"))
 }
 
@@ -76,23 +60,14 @@ fn real_objects() {
         };
         let btf = check_round_trip(&bytes);
         for (id, ty) in btf.types() {
-            assert_eq!(
-                difference((&btf, id), (&btf, id)),
-                None,
-                "{}: {ty:?}",
-                path.display()
-            );
+            assert_eq!(difference((&btf, id), (&btf, id)), None, "{}: {ty:?}", path.display());
         }
         let Some(bytes) = section(&object, ".BTF.ext") else {
             continue;
         };
         let ext = BtfExt::parse(&bytes, &btf).expect("valid BTF.ext");
         let encoded = btf.encode_with(ext.line_strings());
-        assert!(
-            !ext.funcs.is_empty() && !ext.lines.is_empty(),
-            "{}",
-            path.display()
-        );
+        assert!(!ext.funcs.is_empty() && !ext.lines.is_empty(), "{}", path.display());
         for line in ext.lines.values().flatten() {
             assert!(line.record(0, &encoded).is_some(), "{line:?}");
         }
@@ -109,9 +84,7 @@ fn running_kernel() {
     let start = std::time::Instant::now();
     let btf = check_round_trip(&bytes);
     println!("{} types in {:?}", btf.types().len(), start.elapsed());
-    let sk_buff = btf
-        .find(Kind::Struct, "sk_buff")
-        .expect("every kernel has it");
+    let sk_buff = btf.find(Kind::Struct, "sk_buff").expect("every kernel has it");
     assert_eq!(difference((&btf, sk_buff), (&btf, sk_buff)), None);
     assert!(btf.size_of(sk_buff) > Some(100));
     btf.types().for_each(|(id, _)| drop(btf.type_name(id)));
@@ -122,13 +95,7 @@ fn assemble(header: &[u8], types: &[u32], strings: &[u8]) -> Vec<u8> {
     let length = 24 + header.len() as u32;
     let types: Vec<u8> = types.iter().flat_map(|word| word.to_le_bytes()).collect();
     let mut bytes = vec![0x9f, 0xeb, 1, 0];
-    for word in [
-        length,
-        0,
-        types.len() as u32,
-        types.len() as u32,
-        strings.len() as u32,
-    ] {
+    for word in [length, 0, types.len() as u32, types.len() as u32, strings.len() as u32] {
         bytes.extend(word.to_le_bytes());
     }
     [bytes, header.to_vec(), types, strings.to_vec()].concat()
@@ -136,13 +103,7 @@ fn assemble(header: &[u8], types: &[u32], strings: &[u8]) -> Vec<u8> {
 
 #[track_caller]
 fn check_parse(bytes: &[u8], error: Option<&str>) {
-    assert_eq!(
-        Btf::parse(bytes)
-            .err()
-            .map(|error| error.to_string())
-            .as_deref(),
-        error
-    );
+    assert_eq!(Btf::parse(bytes).err().map(|error| error.to_string()).as_deref(), error);
 }
 
 #[test]
@@ -162,38 +123,17 @@ fn headers() {
         &assemble(&[0, 0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0], &[], b"\0"),
         Some("bad BTF at byte 33: the header has fields that are not known"),
     );
-    check_parse(
-        &[],
-        Some("bad BTF at byte 0: 4 bytes are wanted, 0 are left"),
-    );
+    check_parse(&[], Some("bad BTF at byte 0: 4 bytes are wanted, 0 are left"));
     check_parse(
         &[0xeb, 0x9f, 1, 0],
         Some("bad BTF at byte 0: it is big-endian; only little-endian objects can be loaded here"),
     );
-    check_parse(
-        b"\x7fELF",
-        Some("bad BTF at byte 0: it does not start with the magic number 0xeb9f"),
-    );
-    check_parse(
-        &patched(2, 2),
-        Some("bad BTF at byte 2: version 2 is not known"),
-    );
-    check_parse(
-        &patched(4, 23),
-        Some("bad BTF at byte 4: a header of 23 bytes does not fit (24 to 25)"),
-    );
-    check_parse(
-        &patched(4, 26),
-        Some("bad BTF at byte 4: a header of 26 bytes does not fit (24 to 25)"),
-    );
-    check_parse(
-        &patched(20, 2),
-        Some("bad BTF at byte 24: 2 bytes at 0 after the header end behind the section"),
-    );
-    check_parse(
-        &patched(20, 0),
-        Some("bad BTF at byte 24: the string table does not start and end with a NUL byte"),
-    );
+    check_parse(b"\x7fELF", Some("bad BTF at byte 0: it does not start with the magic number 0xeb9f"));
+    check_parse(&patched(2, 2), Some("bad BTF at byte 2: version 2 is not known"));
+    check_parse(&patched(4, 23), Some("bad BTF at byte 4: a header of 23 bytes does not fit (24 to 25)"));
+    check_parse(&patched(4, 26), Some("bad BTF at byte 4: a header of 26 bytes does not fit (24 to 25)"));
+    check_parse(&patched(20, 2), Some("bad BTF at byte 24: 2 bytes at 0 after the header end behind the section"));
+    check_parse(&patched(20, 0), Some("bad BTF at byte 24: the string table does not start and end with a NUL byte"));
 }
 
 #[test]
@@ -266,61 +206,33 @@ fn type_names_and_sizes() {
 
 #[test]
 fn sections_are_fixed_from_symbols() {
-    let Some(mut btf) =
-        compile_btf("int b = 2; int a = 1; static volatile int s = 3; int f(void) { return s; }")
+    let Some(mut btf) = compile_btf("int b = 2; int a = 1; static volatile int s = 3; int f(void) { return s; }")
     else {
         return;
     };
     let before = btf.clone();
-    let missing = btf
-        .fix_datasec(".data", 12, &|_| None)
-        .map_err(|error| error.what);
-    assert_eq!(
-        missing,
-        Err("the variable `b` of section `.data` has no symbol".to_owned())
-    );
+    let missing = btf.fix_datasec(".data", 12, &|_| None).map_err(|error| error.what);
+    assert_eq!(missing, Err("the variable `b` of section `.data` has no symbol".to_owned()));
     assert_eq!(btf, before);
     assert!(btf.fix_datasec(".none", 4, &|_| None).is_err());
-    let offsets = |name: &str| {
-        [("a", 0), ("b", 8)]
-            .iter()
-            .find(|(n, _)| *n == name)
-            .map(|(_, offset)| *offset)
-    };
+    let offsets = |name: &str| [("a", 0), ("b", 8)].iter().find(|(n, _)| *n == name).map(|(_, offset)| *offset);
     // The static one is at 8 by its own relocation, and keeps it; the order of equals is the order they came in.
-    btf.fix_datasec(".data", 12, &offsets)
-        .expect("all have offsets");
+    btf.fix_datasec(".data", 12, &offsets).expect("all have offsets");
     let (size, vars) = btf.datasec(".data").expect("the section");
     assert_eq!((size, vars.len(), vars[0].offset), (12, 3, 0));
     assert!(vars.is_sorted_by_key(|var| var.offset));
-    let fields = btf
-        .fields(btf.find(Kind::Datasec, ".data").expect("the section"))
-        .expect("fields");
+    let fields = btf.fields(btf.find(Kind::Datasec, ".data").expect("the section")).expect("fields");
     assert_eq!((fields[0].name, fields[0].bit_offset), ("a", 0));
 }
 
 #[test]
 fn linkage_of_functions() {
     let mut btf = Btf::default();
-    let proto = btf.push(Type::FuncProto {
-        ret: 0,
-        params: vec![],
-    });
-    let func = btf.push(Type::Func {
-        name: "f".to_owned(),
-        proto,
-        linkage: Linkage::Global,
-    });
+    let proto = btf.push(Type::FuncProto { ret: 0, params: vec![] });
+    let func = btf.push(Type::Func { name: "f".to_owned(), proto, linkage: Linkage::Global });
     assert!(btf.set_linkage(func, Linkage::Static) && !btf.set_linkage(proto, Linkage::Static));
     assert!(!btf.set_linkage(9, Linkage::Static));
-    assert_eq!(
-        btf.get(func),
-        Some(&Type::Func {
-            name: "f".to_owned(),
-            proto,
-            linkage: Linkage::Static
-        })
-    );
+    assert_eq!(btf.get(func), Some(&Type::Func { name: "f".to_owned(), proto, linkage: Linkage::Static }));
 }
 
 const PROGRAM: &str = r#"
@@ -341,39 +253,16 @@ fn ext_of_a_program() {
     let ext = BtfExt::parse(&section(&object, ".BTF.ext").expect("lines"), &btf).expect("valid");
     let names = |section: &str| {
         let funcs = ext.funcs[section].iter();
-        funcs
-            .map(|func| (func.offset, btf.get(func.ty).and_then(Type::name)))
-            .collect::<Vec<_>>()
+        funcs.map(|func| (func.offset, btf.get(func.ty).and_then(Type::name))).collect::<Vec<_>>()
     };
-    assert_eq!(
-        (names("xdp"), names("tc")),
-        (vec![(0, Some("first"))], vec![(0, Some("second"))])
-    );
-    let line = ext.lines["xdp"]
-        .iter()
-        .find(|line| line.text.contains("t->at"))
-        .expect("a line");
+    assert_eq!((names("xdp"), names("tc")), (vec![(0, Some("first"))], vec![(0, Some("second"))]));
+    let line = ext.lines["xdp"].iter().find(|line| line.text.contains("t->at")).expect("a line");
     assert_eq!((line.text.as_str(), line.line), ("\treturn t->at[1].y;", 5));
     let relo = &ext.relos["xdp"][0];
-    assert_eq!(
-        (
-            btf.type_name(relo.ty).as_str(),
-            relo.access.as_str(),
-            relo.kind
-        ),
-        ("struct task", "0:1:1:1", 0)
-    );
+    assert_eq!((btf.type_name(relo.ty).as_str(), relo.access.as_str(), relo.kind), ("struct task", "0:1:1:1", 0));
     let encoded = btf.encode_with(ext.line_strings());
-    assert_eq!(
-        encoded
-            .string_offset("\treturn t->at[1].y;")
-            .map(|offset| offset > 0),
-        Some(true)
-    );
-    assert_eq!(
-        btf.encode_with([]).string_offset("\treturn t->at[1].y;"),
-        None
-    );
+    assert_eq!(encoded.string_offset("\treturn t->at[1].y;").map(|offset| offset > 0), Some(true));
+    assert_eq!(btf.encode_with([]).string_offset("\treturn t->at[1].y;"), None);
     let record = line.record(7, &encoded).expect("its strings are there");
     assert_eq!(record[..4], 7u32.to_le_bytes());
     assert_eq!(record[12..], (5 << 10 | line.column).to_le_bytes());
@@ -387,11 +276,7 @@ fn assemble_ext(funcs: &[u32], lines: &[u32], relos: &[u32]) -> Vec<u8> {
         words.extend([offset, part.len() as u32 * 4]);
         offset += part.len() as u32 * 4;
     }
-    [words.as_slice(), funcs, lines, relos]
-        .concat()
-        .iter()
-        .flat_map(|word| word.to_le_bytes())
-        .collect()
+    [words.as_slice(), funcs, lines, relos].concat().iter().flat_map(|word| word.to_le_bytes()).collect()
 }
 
 #[test]
@@ -441,9 +326,7 @@ fn check_layout(left: &str, right: &str, expected: Option<(&str, &str, &str)>) {
         other => panic!("`v` is {other:?}"),
     };
     let got = difference((&a, ty(&a)), (&b, ty(&b)));
-    let got = got
-        .as_ref()
-        .map(|d| (d.path.as_str(), d.left.as_str(), d.right.as_str()));
+    let got = got.as_ref().map(|d| (d.path.as_str(), d.left.as_str(), d.right.as_str()));
     assert_eq!(got, expected, "{left} and {right}");
 }
 
@@ -480,15 +363,8 @@ fn layouts() {
 #[test]
 fn declared_types_agree_with_any() {
     let mut btf = Btf::default();
-    let fwd = btf.push(Type::Fwd {
-        name: "s".to_owned(),
-        is_union: false,
-    });
-    let full = btf.push(Type::Struct {
-        name: "s".to_owned(),
-        size: 4,
-        members: vec![],
-    });
+    let fwd = btf.push(Type::Fwd { name: "s".to_owned(), is_union: false });
+    let full = btf.push(Type::Struct { name: "s".to_owned(), size: 4, members: vec![] });
     assert_eq!(difference((&btf, fwd), (&btf, full)), None);
     assert_eq!(difference((&btf, full), (&btf, fwd)), None);
     assert!(difference((&btf, fwd), (&btf, 0)).is_some());
@@ -517,11 +393,9 @@ fn to_value(json: serde_json::Value) -> Value {
         },
         serde_json::Value::String(text) => Value::Text(text),
         serde_json::Value::Array(list) => Value::List(list.into_iter().map(to_value).collect()),
-        serde_json::Value::Object(map) => Value::Table(
-            map.into_iter()
-                .map(|(name, value)| (name, to_value(value)))
-                .collect(),
-        ),
+        serde_json::Value::Object(map) => {
+            Value::Table(map.into_iter().map(|(name, value)| (name, to_value(value))).collect())
+        }
     }
 }
 
@@ -534,9 +408,7 @@ fn fill(btf: &Btf, json: &str) -> Result<serde_json::Value, String> {
         Some(help) => format!("{error}; {help}"),
         None => error.to_string(),
     })?;
-    Ok(value::decode(btf, key, &bytes)
-        .expect("it can be shown")
-        .into())
+    Ok(value::decode(btf, key, &bytes).expect("it can be shown").into())
 }
 
 #[test]
@@ -617,109 +489,53 @@ fn only_named_fields_change() {
     value::encode(&btf, key, &value, &mut bytes).expect("it fits");
     // Bits 3 to 9 behind 24 bytes.
     assert_eq!(bytes[24..26], [0b0000_0111, 0b1111_1100]);
-    assert!(
-        bytes[..24]
-            .iter()
-            .chain(&bytes[26..])
-            .all(|byte| *byte == 0xff)
-    );
-    let short =
-        value::encode(&btf, key, &value, &mut bytes[1..]).map_err(|error| error.to_string());
-    assert_eq!(
-        short,
-        Err(format!(
-            "`struct key` has {size} bytes, there are {}",
-            size - 1
-        ))
-    );
+    assert!(bytes[..24].iter().chain(&bytes[26..]).all(|byte| *byte == 0xff));
+    let short = value::encode(&btf, key, &value, &mut bytes[1..]).map_err(|error| error.to_string());
+    assert_eq!(short, Err(format!("`struct key` has {size} bytes, there are {}", size - 1)));
 }
 
 #[test]
 fn text_in_declared_order() {
-    let Some(btf) =
-        compile_btf("struct k { int z; char name[4]; struct { unsigned long u; } a; } v;")
-    else {
+    let Some(btf) = compile_btf("struct k { int z; char name[4]; struct { unsigned long u; } a; } v;") else {
         return;
     };
     let k = btf.find(Kind::Struct, "k").expect("the struct");
     let bytes = [&[1, 0, 0, 0][..], b"a\"b\0", &[0xff; 8]].concat();
     let text = value::format(&btf, k, &bytes).expect("it can be shown");
-    assert_eq!(
-        text,
-        r#"{ z = 1, name = "a\"b", a = { u = 18446744073709551615 } }"#
-    );
+    assert_eq!(text, r#"{ z = 1, name = "a\"b", a = { u = 18446744073709551615 } }"#);
 }
 
 /// Small types can nest into more than any walk can visit: each union holds the next one twice.
 #[test]
 fn endless_types_end() {
     let union = |name: &str, ty: TypeId| {
-        let member = |n: usize| Member {
-            name: format!("{name}{n}"),
-            ty,
-            bit_offset: 0,
-            bitfield_size: 0,
-        };
+        let member = |n: usize| Member { name: format!("{name}{n}"), ty, bit_offset: 0, bitfield_size: 0 };
         let name = name.to_owned();
-        Type::Union {
-            name,
-            size: 4,
-            members: vec![member(0), member(1)],
-        }
+        Type::Union { name, size: 4, members: vec![member(0), member(1)] }
     };
     for name in ["", "m"] {
         let mut btf = Btf::default();
         for next in 2..60 {
             btf.push(union(name, next));
         }
-        let last = btf.push(Type::Typedef {
-            name: "t".to_owned(),
-            ty: 1,
-        });
-        let other = btf.push(Type::Typedef {
-            name: "t".to_owned(),
-            ty: last + 2,
-        });
-        btf.push(Type::Typedef {
-            name: "t".to_owned(),
-            ty: other,
-        });
-        let array = btf.push(Type::Array {
-            element: 1,
-            index: 1,
-            count: u32::MAX,
-        });
-        let circle = btf.push(Type::Array {
-            element: array + 1,
-            index: 1,
-            count: 1,
-        });
+        let last = btf.push(Type::Typedef { name: "t".to_owned(), ty: 1 });
+        let other = btf.push(Type::Typedef { name: "t".to_owned(), ty: last + 2 });
+        btf.push(Type::Typedef { name: "t".to_owned(), ty: other });
+        let array = btf.push(Type::Array { element: 1, index: 1, count: u32::MAX });
+        let circle = btf.push(Type::Array { element: array + 1, index: 1, count: 1 });
         check_walks(&btf);
-        assert_eq!(
-            (btf.resolve(other), btf.size_of(other), btf.size_of(circle)),
-            (0, None, None)
-        );
+        assert_eq!((btf.resolve(other), btf.size_of(other), btf.size_of(circle)), (0, None, None));
     }
 }
 
 fn check_walks(btf: &Btf) {
     for (id, _) in btf.types() {
-        drop((
-            btf.type_name(id),
-            btf.size_of(id),
-            btf.fields(id),
-            btf.pointee(id),
-        ));
+        drop((btf.type_name(id), btf.size_of(id), btf.fields(id), btf.pointee(id)));
         drop(difference((btf, id), (btf, id)));
         drop(difference((btf, id), (btf, id / 2)));
         drop(value::decode(btf, id, &[0; 64]));
         drop(value::format(btf, id, &[0; 64]));
-        drop(value::encode(
-            btf,
-            id,
-            &Value::List(vec![Value::Int(1)]),
-            &mut [0; 64],
-        ));
+        drop(value::encode(btf, id, &Value::List(vec![Value::Int(1)]), &mut [0; 64]));
     }
 }
 
@@ -728,47 +544,20 @@ fn any_name() -> impl Strategy<Value = String> + Clone {
 }
 
 fn any_type(ids: std::ops::Range<TypeId>) -> impl Strategy<Value = Type> {
-    let encoding = prop_oneof![
-        Just(Encoding::Unsigned),
-        Just(Encoding::Signed),
-        Just(Encoding::Char),
-        Just(Encoding::Bool)
-    ];
-    let linkage = || {
-        prop_oneof![
-            Just(Linkage::Static),
-            Just(Linkage::Global),
-            Just(Linkage::Extern)
-        ]
-    };
+    let encoding =
+        prop_oneof![Just(Encoding::Unsigned), Just(Encoding::Signed), Just(Encoding::Char), Just(Encoding::Bool)];
+    let linkage = || prop_oneof![Just(Linkage::Static), Just(Linkage::Global), Just(Linkage::Extern)];
     let id = move || ids.clone();
-    let member = (
-        any_name(),
-        id(),
-        0..1u32 << 24,
-        prop_oneof![Just(0u8), 1..33u8],
-    )
-        .prop_map(|(name, ty, bit_offset, bitfield_size)| Member {
-            name,
-            ty,
-            bit_offset,
-            bitfield_size,
-        });
+    let member = (any_name(), id(), 0..1u32 << 24, prop_oneof![Just(0u8), 1..33u8])
+        .prop_map(|(name, ty, bit_offset, bitfield_size)| Member { name, ty, bit_offset, bitfield_size });
     let members = || proptest::collection::vec(member.clone(), 0..4);
     let values = |low: i128, high: i128| {
         let value = (any_name(), low..=high).prop_map(|(name, value)| EnumValue { name, value });
         proptest::collection::vec(value, 0..3)
     };
-    let params = proptest::collection::vec(
-        (any_name(), id()).prop_map(|(name, ty)| Param { name, ty }),
-        0..3,
-    );
+    let params = proptest::collection::vec((any_name(), id()).prop_map(|(name, ty)| Param { name, ty }), 0..3);
     let vars = proptest::collection::vec(
-        (any::<u32>(), any::<u32>()).prop_map(|(offset, size)| SectionVar {
-            ty: 2,
-            offset,
-            size,
-        }),
+        (any::<u32>(), any::<u32>()).prop_map(|(offset, size)| SectionVar { ty: 2, offset, size }),
         0..3,
     );
     let (i32s, u32s) = ((i32::MIN.into(), i32::MAX.into()), (0, u32::MAX.into()));
@@ -776,30 +565,12 @@ fn any_type(ids: std::ops::Range<TypeId>) -> impl Strategy<Value = Type> {
     let size = || prop_oneof![0..20u32, any::<u32>()];
     prop_oneof![
         (any_name(), 1..=16u32, encoding).prop_map(|(name, size, encoding)| {
-            Type::Int {
-                name,
-                size,
-                bits: (size * 8) as u8,
-                offset: 0,
-                encoding,
-            }
+            Type::Int { name, size, bits: (size * 8) as u8, offset: 0, encoding }
         }),
         id().prop_map(|ty| Type::Ptr { ty }),
-        (id(), id(), size()).prop_map(|(element, index, count)| Type::Array {
-            element,
-            index,
-            count
-        }),
-        (any_name(), size(), members()).prop_map(|(name, size, members)| Type::Struct {
-            name,
-            size,
-            members
-        }),
-        (any_name(), size(), members()).prop_map(|(name, size, members)| Type::Union {
-            name,
-            size,
-            members
-        }),
+        (id(), id(), size()).prop_map(|(element, index, count)| Type::Array { element, index, count }),
+        (any_name(), size(), members()).prop_map(|(name, size, members)| Type::Struct { name, size, members }),
+        (any_name(), size(), members()).prop_map(|(name, size, members)| Type::Union { name, size, members }),
         (any_name(), size(), values(i32s.0, i32s.1)).prop_map(|(name, size, values)| Type::Enum {
             name,
             size,
@@ -812,84 +583,39 @@ fn any_type(ids: std::ops::Range<TypeId>) -> impl Strategy<Value = Type> {
             signed: false,
             values
         }),
-        (any_name(), size(), values(i64s.0, i64s.1)).prop_map(|(name, size, values)| {
-            Type::Enum64 {
-                name,
-                size,
-                signed: true,
-                values,
-            }
-        }),
-        (any_name(), size(), values(u64s.0, u64s.1)).prop_map(|(name, size, values)| {
-            Type::Enum64 {
-                name,
-                size,
-                signed: false,
-                values,
-            }
-        }),
+        (any_name(), size(), values(i64s.0, i64s.1))
+            .prop_map(|(name, size, values)| { Type::Enum64 { name, size, signed: true, values } }),
+        (any_name(), size(), values(u64s.0, u64s.1))
+            .prop_map(|(name, size, values)| { Type::Enum64 { name, size, signed: false, values } }),
         (any_name(), any::<bool>()).prop_map(|(name, is_union)| Type::Fwd { name, is_union }),
         (any_name(), id()).prop_map(|(name, ty)| Type::Typedef { name, ty }),
         id().prop_map(|ty| Type::Volatile { ty }),
         id().prop_map(|ty| Type::Const { ty }),
         id().prop_map(|ty| Type::Restrict { ty }),
-        (any_name(), linkage()).prop_map(|(name, linkage)| Type::Func {
-            name,
-            proto: 1,
-            linkage
-        }),
+        (any_name(), linkage()).prop_map(|(name, linkage)| Type::Func { name, proto: 1, linkage }),
         (id(), params).prop_map(|(ret, params)| Type::FuncProto { ret, params }),
-        (any_name(), id(), linkage()).prop_map(|(name, ty, linkage)| Type::Var {
-            name,
-            ty,
-            linkage
-        }),
-        (any_name(), size(), vars).prop_map(|(name, size, vars)| Type::Datasec {
-            name,
-            size,
-            vars
-        }),
+        (any_name(), id(), linkage()).prop_map(|(name, ty, linkage)| Type::Var { name, ty, linkage }),
+        (any_name(), size(), vars).prop_map(|(name, size, vars)| Type::Datasec { name, size, vars }),
         (any_name(), size()).prop_map(|(name, size)| Type::Float { name, size }),
-        (
-            any_name(),
-            id(),
-            proptest::option::of(0..9u32),
-            any::<bool>()
-        )
-            .prop_map(|(name, ty, component, attribute)| Type::DeclTag {
-                name,
-                ty,
-                component,
-                attribute
-            }),
-        (any_name(), id(), any::<bool>()).prop_map(|(name, ty, attribute)| Type::TypeTag {
-            name,
-            ty,
-            attribute
-        }),
+        (any_name(), id(), proptest::option::of(0..9u32), any::<bool>())
+            .prop_map(|(name, ty, component, attribute)| Type::DeclTag { name, ty, component, attribute }),
+        (any_name(), id(), any::<bool>()).prop_map(|(name, ty, attribute)| Type::TypeTag { name, ty, attribute }),
     ]
 }
 
 /// Type 1 is a prototype and type 2 a variable, since functions and sections need one.
 fn any_btf() -> impl Strategy<Value = Btf> {
-    (0..40usize)
-        .prop_flat_map(|count| proptest::collection::vec(any_type(0..count as u32 + 3), count))
-        .prop_map(|types| {
+    (0..40usize).prop_flat_map(|count| proptest::collection::vec(any_type(0..count as u32 + 3), count)).prop_map(
+        |types| {
             let mut btf = Btf::default();
-            btf.push(Type::FuncProto {
-                ret: 0,
-                params: vec![],
-            });
-            btf.push(Type::Var {
-                name: "v".to_owned(),
-                ty: 0,
-                linkage: Linkage::Global,
-            });
+            btf.push(Type::FuncProto { ret: 0, params: vec![] });
+            btf.push(Type::Var { name: "v".to_owned(), ty: 0, linkage: Linkage::Global });
             for ty in types {
                 btf.push(ty);
             }
             btf
-        })
+        },
+    )
 }
 
 /// A type of whole numbers without padding, added to `btf`.
@@ -902,58 +628,34 @@ enum Tree {
 
 fn any_tree() -> impl Strategy<Value = Tree> {
     let encoding = prop_oneof![Just(Encoding::Unsigned), Just(Encoding::Signed)];
-    let int = (
-        prop_oneof![Just(1u32), Just(2), Just(4), Just(8), Just(16)],
-        encoding,
-    );
-    int.prop_map(|(size, encoding)| Tree::Int(size, encoding))
-        .prop_recursive(4, 40, 5, |inner| {
-            prop_oneof![
-                (inner.clone(), 0..5u32)
-                    .prop_map(|(element, count)| Tree::Array(Box::new(element), count)),
-                proptest::collection::vec(inner, 0..5).prop_map(Tree::Struct),
-            ]
-        })
+    let int = (prop_oneof![Just(1u32), Just(2), Just(4), Just(8), Just(16)], encoding);
+    int.prop_map(|(size, encoding)| Tree::Int(size, encoding)).prop_recursive(4, 40, 5, |inner| {
+        prop_oneof![
+            (inner.clone(), 0..5u32).prop_map(|(element, count)| Tree::Array(Box::new(element), count)),
+            proptest::collection::vec(inner, 0..5).prop_map(Tree::Struct),
+        ]
+    })
 }
 
 fn push_tree(btf: &mut Btf, tree: &Tree) -> TypeId {
     match tree {
         Tree::Int(size, encoding) => {
             let name = if *size == 1 { "char" } else { "int" }.to_owned();
-            btf.push(Type::Int {
-                name,
-                size: *size,
-                bits: (size * 8) as u8,
-                offset: 0,
-                encoding: *encoding,
-            })
+            btf.push(Type::Int { name, size: *size, bits: (size * 8) as u8, offset: 0, encoding: *encoding })
         }
         Tree::Array(element, count) => {
             let element = push_tree(btf, element);
-            btf.push(Type::Array {
-                element,
-                index: 0,
-                count: *count,
-            })
+            btf.push(Type::Array { element, index: 0, count: *count })
         }
         Tree::Struct(trees) => {
             let mut size = 0;
             let mut members = Vec::new();
             for (n, tree) in trees.iter().enumerate() {
                 let ty = push_tree(btf, tree);
-                members.push(Member {
-                    name: format!("m{n}"),
-                    ty,
-                    bit_offset: size * 8,
-                    bitfield_size: 0,
-                });
+                members.push(Member { name: format!("m{n}"), ty, bit_offset: size * 8, bitfield_size: 0 });
                 size += btf.size_of(ty).expect("all have one");
             }
-            btf.push(Type::Struct {
-                name: "s".to_owned(),
-                size,
-                members,
-            })
+            btf.push(Type::Struct { name: "s".to_owned(), size, members })
         }
     }
 }

@@ -5,12 +5,24 @@ use std::path::{Path, PathBuf};
 
 /// Rooms that get everything they know as an argument.
 const PURE: &[&str] = &[
-    "btf", "desired", "diag.rs", "elf", "insn.rs", "kinds.rs", "manifest", "names.rs", "observed.rs", "plan", "record.rs",
-    "report", "spec.rs",
+    "btf",
+    "desired",
+    "diag.rs",
+    "elf",
+    "insn.rs",
+    "kinds.rs",
+    "manifest",
+    "names.rs",
+    "observed.rs",
+    "plan",
+    "record.rs",
+    "report",
+    "spec.rs",
 ];
 
 /// What a pure room never asks.
-const IMPURE: &[&str] = &["std::fs", "std::env", "std::process", "std::net", "std::time::SystemTime", "crate::kernel", "crate::load"];
+const IMPURE: &[&str] =
+    &["std::fs", "std::env", "std::process", "std::net", "std::time::SystemTime", "crate::kernel", "crate::load"];
 
 fn sources() -> Vec<PathBuf> {
     fn walk(folder: &Path, found: &mut Vec<PathBuf>) {

@@ -200,8 +200,7 @@ impl<K: Kernel> Applier<'_, K> {
             return Ok(());
         }
         let (_, old) = self.open(pin)?;
-        undo::replace_pin(self.kernel, fd, pin)
-            .map_err(|error| refused(format!("replace the pin `{pin}`"), &error))?;
+        undo::replace_pin(self.kernel, fd, pin).map_err(|error| refused(format!("replace the pin `{pin}`"), &error))?;
         self.undo.push((number, Undo::Replaced { pin: pin.clone(), old }));
         Ok(())
     }
@@ -269,13 +268,7 @@ impl<K: Kernel> Applier<'_, K> {
     }
 
     /// Attaches at the new place, and lets the old link go when everything else is done.
-    fn move_link(
-        &mut self,
-        number: usize,
-        link: &DesiredLink,
-        id: u32,
-        hook: &ResolvedHook,
-    ) -> Result<(), Failure> {
+    fn move_link(&mut self, number: usize, link: &DesiredLink, id: u32, hook: &ResolvedHook) -> Result<(), Failure> {
         let old = self.open_expected(&link.pin, ObjectKind::Link, id)?;
         let leaving = self.open_expected(&link.pin, ObjectKind::Link, id)?;
         let new = self.create_link(link, hook)?;
@@ -287,13 +280,7 @@ impl<K: Kernel> Applier<'_, K> {
     }
 
     /// Detaches, then attaches at the same hook: only one XDP program fits on an interface.
-    fn swap_link(
-        &mut self,
-        number: usize,
-        link: &DesiredLink,
-        id: u32,
-        hook: &ResolvedHook,
-    ) -> Result<(), Failure> {
+    fn swap_link(&mut self, number: usize, link: &DesiredLink, id: u32, hook: &ResolvedHook) -> Result<(), Failure> {
         let fd = self.open_expected(&link.pin, ObjectKind::Link, id)?;
         let doing = || format!("detach link.{}", link.name);
         let info = self.kernel.link_info(&fd).map_err(|error| refused(doing(), &error))?;
@@ -312,19 +299,12 @@ impl<K: Kernel> Applier<'_, K> {
     fn attached_before(&self, link: &DesiredLink, program: u32) -> io::Result<Option<(u32, crate::kernel::XdpMode)>> {
         let Hook::Xdp { interface, .. } = &link.hook else { return Ok(None) };
         let found = self.kernel.interface(interface)?;
-        Ok(found.and_then(|found| {
-            found.xdp.iter().find(|(_, id)| *id == program).map(|(mode, _)| (found.index, *mode))
-        }))
+        Ok(found
+            .and_then(|found| found.xdp.iter().find(|(_, id)| *id == program).map(|(mode, _)| (found.index, *mode))))
     }
 
     /// Writes the record with the ids as they are now, into a map of its own.
-    fn write_record(
-        &mut self,
-        number: usize,
-        pin: &PinPath,
-        record: &Record,
-        replaces: bool,
-    ) -> Result<(), Failure> {
+    fn write_record(&mut self, number: usize, pin: &PinPath, record: &Record, replaces: bool) -> Result<(), Failure> {
         let doing = || "write the record".to_owned();
         let record = self.finished(record).map_err(|error| refused(doing(), &error))?;
         let bytes = record.encode();
@@ -399,9 +379,7 @@ fn refused(doing: String, error: &io::Error) -> Failure {
 fn kernel_problem(doing: String, error: &io::Error) -> Failure {
     let errno = error.raw_os_error().unwrap_or(0);
     let hint = match errno {
-        libc::EPERM | libc::EACCES => {
-            Some("run it as root, or with CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON".to_owned())
-        }
+        libc::EPERM | libc::EACCES => Some("run it as root, or with CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON".to_owned()),
         libc::ENOMEM => Some("the kernel has no memory for it: look at `max_entries` and value sizes".to_owned()),
         libc::E2BIG => Some("it is larger than this kernel allows: look at `max_entries` and sizes".to_owned()),
         _ => None,

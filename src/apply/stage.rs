@@ -152,11 +152,8 @@ impl<K: Kernel> Applier<'_, K> {
 
     fn load_program(&mut self, program: &DesiredProgram) -> Result<(), Failure> {
         self.load_btf(&program.object).map_err(|refusal| {
-            let kind = Kind::BtfRefused {
-                object: program.object.clone(),
-                why: refusal.error.to_string(),
-                log: refusal.log,
-            };
+            let kind =
+                Kind::BtfRefused { object: program.object.clone(), why: refusal.error.to_string(), log: refusal.log };
             Box::new(Problem::at(kind, program.span.clone(), "this program needs it"))
         })?;
         let maps = &self.maps;

@@ -73,11 +73,7 @@ impl BtfExt {
         let base = header.end();
         let funcs = wire::range(&mut header, base, data.len())?;
         let lines = wire::range(&mut header, base, data.len())?;
-        let relos = if base >= RELOCATIONS_HEADER {
-            wire::range(&mut header, base, data.len())?
-        } else {
-            0..0
-        };
+        let relos = if base >= RELOCATIONS_HEADER { wire::range(&mut header, base, data.len())? } else { 0..0 };
         Ok(Self {
             funcs: sections(data, funcs, 8, btf, read_func)?,
             lines: sections(data, lines, 16, btf, read_line)?,
@@ -87,10 +83,7 @@ impl BtfExt {
 
     /// Returns the strings that line records point to, for [`Btf::encode_with`].
     pub fn line_strings(&self) -> impl Iterator<Item = &str> {
-        self.lines
-            .values()
-            .flatten()
-            .flat_map(|line| [line.file.as_str(), line.text.as_str()])
+        self.lines.values().flatten().flat_map(|line| [line.file.as_str(), line.text.as_str()])
     }
 }
 
@@ -105,16 +98,8 @@ impl LineInfo {
     /// Returns the kernel's `struct bpf_line_info` for the instruction with number `insn` of the program.
     /// None when `btf` was encoded without this line's strings.
     pub fn record(&self, insn: u32, btf: &Encoded) -> Option<[u8; 16]> {
-        let (file, text) = (
-            btf.string_offset(&self.file)?,
-            btf.string_offset(&self.text)?,
-        );
-        Some(words([
-            insn,
-            file,
-            text,
-            self.line << COLUMN_BITS | self.column & MAX_COLUMN,
-        ]))
+        let (file, text) = (btf.string_offset(&self.file)?, btf.string_offset(&self.text)?);
+        Some(words([insn, file, text, self.line << COLUMN_BITS | self.column & MAX_COLUMN]))
     }
 }
 
@@ -144,9 +129,7 @@ fn sections<T>(
     let mut reader = Reader::new(data, range, Place::ExtByte);
     let size = reader.u32()? as usize;
     if size < least || !size.is_multiple_of(4) {
-        return Err(reader.error(format!(
-            "records of {size} bytes, {least} or more are wanted"
-        )));
+        return Err(reader.error(format!("records of {size} bytes, {least} or more are wanted")));
     }
     while !reader.is_empty() {
         let name = string(&mut reader, btf)?;
@@ -155,20 +138,14 @@ fn sections<T>(
         for _ in 0..count {
             let start = reader.at();
             reader.bytes(size)?;
-            section.push(read(
-                &mut Reader::new(data, start..start + size, Place::ExtByte),
-                btf,
-            )?);
+            section.push(read(&mut Reader::new(data, start..start + size, Place::ExtByte), btf)?);
         }
     }
     Ok(sections)
 }
 
 fn read_func(reader: &mut Reader<'_>, btf: &Btf) -> Result<FuncInfo, Error> {
-    let func = FuncInfo {
-        offset: reader.u32()?,
-        ty: reader.u32()?,
-    };
+    let func = FuncInfo { offset: reader.u32()?, ty: reader.u32()? };
     match btf.get(func.ty) {
         Some(Type::Func { .. }) => Ok(func),
         _ => Err(reader.error(format!("type {} is not a function", func.ty))),
@@ -179,13 +156,7 @@ fn read_line(reader: &mut Reader<'_>, btf: &Btf) -> Result<LineInfo, Error> {
     let offset = reader.u32()?;
     let (file, text) = (string(reader, btf)?, string(reader, btf)?);
     let place = reader.u32()?;
-    Ok(LineInfo {
-        offset,
-        file,
-        text,
-        line: place >> COLUMN_BITS,
-        column: place & MAX_COLUMN,
-    })
+    Ok(LineInfo { offset, file, text, line: place >> COLUMN_BITS, column: place & MAX_COLUMN })
 }
 
 fn read_relocation(reader: &mut Reader<'_>, btf: &Btf) -> Result<Relocation, Error> {
@@ -193,12 +164,7 @@ fn read_relocation(reader: &mut Reader<'_>, btf: &Btf) -> Result<Relocation, Err
     if btf.get(ty).is_none() {
         return Err(reader.error(format!("there is no type {ty}")));
     }
-    Ok(Relocation {
-        offset,
-        ty,
-        access: string(reader, btf)?,
-        kind: reader.u32()?,
-    })
+    Ok(Relocation { offset, ty, access: string(reader, btf)?, kind: reader.u32()? })
 }
 
 /// Reads a string's offset. A line of source may be in any encoding, so what is not UTF-8 is replaced.

@@ -29,12 +29,7 @@ impl Btf {
                 for var in vars {
                     if let Some(Type::Var { name, ty, .. }) = self.get(var.ty) {
                         let bit_offset = u64::from(var.offset) * 8;
-                        fields.push(Field {
-                            name,
-                            ty: *ty,
-                            bit_offset,
-                            bits: None,
-                        });
+                        fields.push(Field { name, ty: *ty, bit_offset, bits: None });
                     }
                 }
             }
@@ -60,16 +55,8 @@ impl Btf {
             let bit_offset = base + u64::from(member.bit_offset);
             if !member.name.is_empty() {
                 let (skip, bits) = self.bit_field(member.ty, member.bitfield_size);
-                fields.push(Field {
-                    name: &member.name,
-                    ty: member.ty,
-                    bit_offset: bit_offset + skip,
-                    bits,
-                });
-            } else if matches!(
-                self.resolved(member.ty),
-                Type::Struct { .. } | Type::Union { .. }
-            ) {
+                fields.push(Field { name: &member.name, ty: member.ty, bit_offset: bit_offset + skip, bits });
+            } else if matches!(self.resolved(member.ty), Type::Struct { .. } | Type::Union { .. }) {
                 self.add_fields(member.ty, bit_offset, depth, budget, fields)?;
             }
         }
@@ -80,9 +67,9 @@ impl Btf {
     fn bit_field(&self, ty: TypeId, size: u8) -> (u64, Option<u32>) {
         match self.resolved(ty) {
             _ if size != 0 => (0, Some(u32::from(size))),
-            Type::Int {
-                size, bits, offset, ..
-            } if u32::from(*bits) != size * 8 => (u64::from(*offset), Some(u32::from(*bits))),
+            Type::Int { size, bits, offset, .. } if u32::from(*bits) != size * 8 => {
+                (u64::from(*offset), Some(u32::from(*bits)))
+            }
             _ => (0, None),
         }
     }

@@ -25,15 +25,9 @@ pub struct Difference {
 ///
 /// Types too large or too deep to compare are said to differ.
 pub fn difference(a: (&Btf, TypeId), b: (&Btf, TypeId)) -> Option<Difference> {
-    let name =
-        a.0.get(a.1)
-            .and_then(Type::name)
-            .filter(|name| !name.is_empty());
+    let name = a.0.get(a.1).and_then(Type::name).filter(|name| !name.is_empty());
     let path = name.map_or_else(|| a.0.type_name(a.1), str::to_owned);
-    let mut walk = Walk {
-        seen: HashSet::new(),
-        budget: MAX_COMPARED,
-    };
+    let mut walk = Walk { seen: HashSet::new(), budget: MAX_COMPARED };
     walk.compare(Side::whole(a), Side::whole(b), &path, MAX_DEPTH)
 }
 
@@ -90,20 +84,8 @@ struct Walk {
 }
 
 impl Walk {
-    fn compare(
-        &mut self,
-        left: Side<'_>,
-        right: Side<'_>,
-        path: &str,
-        depth: usize,
-    ) -> Option<Difference> {
-        let differ = || {
-            Some(Difference {
-                path: path.to_owned(),
-                left: left.describe(),
-                right: right.describe(),
-            })
-        };
+    fn compare(&mut self, left: Side<'_>, right: Side<'_>, path: &str, depth: usize) -> Option<Difference> {
+        let differ = || Some(Difference { path: path.to_owned(), left: left.describe(), right: right.describe() });
         let Some(depth) = depth.checked_sub(1) else {
             return too_large(path);
         };
@@ -111,16 +93,7 @@ impl Walk {
             return differ();
         }
         match (left.shape(), right.shape()) {
-            (
-                Shape::Array {
-                    element: l,
-                    count: n,
-                },
-                Shape::Array {
-                    element: r,
-                    count: m,
-                },
-            ) if n == m => {
+            (Shape::Array { element: l, count: n }, Shape::Array { element: r, count: m }) if n == m => {
                 let (l, r) = (Side { ty: l, ..left }, Side { ty: r, ..right });
                 self.compare(l, r, &format!("{path}[]"), depth)
             }
@@ -128,26 +101,15 @@ impl Walk {
                 let inside = self.compare_fields(left, right, path, depth);
                 inside.or_else(|| if n == m { None } else { differ() })
             }
-            (Shape::Declared, Shape::Fields { .. }) | (Shape::Fields { .. }, Shape::Declared) => {
-                None
-            }
+            (Shape::Declared, Shape::Fields { .. }) | (Shape::Fields { .. }, Shape::Declared) => None,
             (l, r) if l == r => None,
             (_, _) => differ(),
         }
     }
 
     /// Compares fields by name, so that the members of a union may come in any order.
-    fn compare_fields(
-        &mut self,
-        left: Side<'_>,
-        right: Side<'_>,
-        path: &str,
-        depth: usize,
-    ) -> Option<Difference> {
-        if !self
-            .seen
-            .insert((left.btf.resolve(left.ty), right.btf.resolve(right.ty)))
-        {
+    fn compare_fields(&mut self, left: Side<'_>, right: Side<'_>, path: &str, depth: usize) -> Option<Difference> {
+        if !self.seen.insert((left.btf.resolve(left.ty), right.btf.resolve(right.ty))) {
             return None;
         }
         let (Some(ls), Some(rs)) = (left.btf.fields(left.ty), right.btf.fields(right.ty)) else {
@@ -164,29 +126,17 @@ impl Walk {
             let found = match right_names.get(field.name) {
                 Some(other) => self.compare(here, right.field(other), &path, depth),
                 None => {
-                    let other = rs
-                        .iter()
-                        .find(|r| at(r) == at(field) && !left_names.contains_key(r.name));
-                    Some(Difference {
-                        path,
-                        left: here.describe(),
-                        right: right.stand_in(other),
-                    })
+                    let other = rs.iter().find(|r| at(r) == at(field) && !left_names.contains_key(r.name));
+                    Some(Difference { path, left: here.describe(), right: right.stand_in(other) })
                 }
             };
             if found.is_some() {
                 return found;
             }
         }
-        let extra = rs
-            .iter()
-            .find(|field| !left_names.contains_key(field.name))?;
+        let extra = rs.iter().find(|field| !left_names.contains_key(field.name))?;
         let path = format!("{path}.{}", extra.name);
-        Some(Difference {
-            path,
-            left: left.stand_in(None),
-            right: right.field(extra).describe(),
-        })
+        Some(Difference { path, left: left.stand_in(None), right: right.field(extra).describe() })
     }
 }
 
@@ -195,41 +145,23 @@ fn by_name<'a, 'b>(fields: &'b [Field<'a>]) -> HashMap<&'a str, &'b Field<'a>> {
 }
 
 fn at(field: &Field<'_>) -> Spot {
-    Spot {
-        bit_offset: field.bit_offset,
-        bits: field.bits,
-    }
+    Spot { bit_offset: field.bit_offset, bits: field.bits }
 }
 
 fn too_large(path: &str) -> Option<Difference> {
     let what = "too large to compare".to_owned();
-    Some(Difference {
-        path: path.to_owned(),
-        left: what.clone(),
-        right: what,
-    })
+    Some(Difference { path: path.to_owned(), left: what.clone(), right: what })
 }
 
 impl<'a> Side<'a> {
     fn whole((btf, id): (&'a Btf, TypeId)) -> Self {
-        Side {
-            btf,
-            ty: btf.data_type(id),
-            spot: None,
-        }
+        Side { btf, ty: btf.data_type(id), spot: None }
     }
 
     fn field(self, field: &Field<'_>) -> Self {
         let base = self.spot.map_or(0, |spot| spot.bit_offset);
-        let spot = Spot {
-            bit_offset: base.saturating_add(field.bit_offset),
-            bits: field.bits,
-        };
-        Side {
-            ty: field.ty,
-            spot: Some(spot),
-            ..self
-        }
+        let spot = Spot { bit_offset: base.saturating_add(field.bit_offset), bits: field.bits };
+        Side { ty: field.ty, spot: Some(spot), ..self }
     }
 
     /// Says what is there instead of a field of the other side: one with another name, or nothing.
@@ -247,18 +179,12 @@ impl<'a> Side<'a> {
                     Encoding::Signed | Encoding::Char => true,
                     Encoding::Unsigned | Encoding::Bool => false,
                 };
-                Shape::Int {
-                    size: *size,
-                    signed,
-                }
+                Shape::Int { size: *size, signed }
             }
             Type::Float { size, .. } => Shape::Float { size: *size },
             Type::Enum { size, .. } | Type::Enum64 { size, .. } => Shape::Enum { size: *size },
             Type::Ptr { .. } => Shape::Pointer,
-            Type::Array { element, count, .. } => Shape::Array {
-                element: *element,
-                count: *count,
-            },
+            Type::Array { element, count, .. } => Shape::Array { element: *element, count: *count },
             Type::Struct { size, .. } | Type::Union { size, .. } | Type::Datasec { size, .. } => {
                 Shape::Fields { size: *size }
             }
@@ -280,14 +206,8 @@ impl<'a> Side<'a> {
         let kind = self.describe_type();
         match self.spot {
             None => kind,
-            Some(Spot {
-                bit_offset,
-                bits: Some(bits),
-            }) => format!("{bits} bits of {kind} at bit {bit_offset}"),
-            Some(Spot {
-                bit_offset,
-                bits: None,
-            }) => format!("{kind} at byte {}", bit_offset / 8),
+            Some(Spot { bit_offset, bits: Some(bits) }) => format!("{bits} bits of {kind} at bit {bit_offset}"),
+            Some(Spot { bit_offset, bits: None }) => format!("{kind} at byte {}", bit_offset / 8),
         }
     }
 

@@ -145,10 +145,7 @@ pub enum Type {
 
 /// The kind of a [`Type`], without what it holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[expect(
-    missing_docs,
-    reason = "each is the variant of `Type` with the same name"
-)]
+#[expect(missing_docs, reason = "each is the variant of `Type` with the same name")]
 pub enum Kind {
     Void,
     Int,
@@ -276,10 +273,7 @@ impl Eq for Btf {}
 impl Default for Btf {
     /// Returns a model that has only `void`.
     fn default() -> Self {
-        Self {
-            types: vec![Type::Void],
-            strings: vec![0],
-        }
+        Self { types: vec![Type::Void], strings: vec![0] }
     }
 }
 
@@ -291,10 +285,7 @@ impl Btf {
 
     /// Returns all types with their ids, `void` first.
     pub fn types(&self) -> impl ExactSizeIterator<Item = (TypeId, &Type)> {
-        self.types
-            .iter()
-            .enumerate()
-            .map(|(id, ty)| (id as TypeId, ty))
+        self.types.iter().enumerate().map(|(id, ty)| (id as TypeId, ty))
     }
 
     /// Adds a type and returns its id. Ids that `ty` holds are not checked; a vlen above 65,535 is cut when encoded.
@@ -305,9 +296,7 @@ impl Btf {
 
     /// Returns the first type of that kind and name.
     pub fn find(&self, kind: Kind, name: &str) -> Option<TypeId> {
-        self.types()
-            .find(|(_, ty)| ty.kind() == kind && ty.name() == Some(name))
-            .map(|(id, _)| id)
+        self.types().find(|(_, ty)| ty.kind() == kind && ty.name() == Some(name)).map(|(id, _)| id)
     }
 
     /// Returns the size in bytes and the variables of the section `name`.
@@ -345,9 +334,7 @@ impl Btf {
         let mut count = 1u32;
         for _ in 0..MAX_DEPTH {
             match self.resolved(id) {
-                Type::Array {
-                    element, count: n, ..
-                } => {
+                Type::Array { element, count: n, .. } => {
                     count = count.checked_mul(*n)?;
                     id = *element;
                 }
@@ -377,20 +364,12 @@ impl Btf {
 
     /// Returns the type of the data: what a variable holds, and any other type itself.
     pub fn data_type(&self, id: TypeId) -> TypeId {
-        if let Some(Type::Var { ty, .. }) = self.get(id) {
-            *ty
-        } else {
-            id
-        }
+        if let Some(Type::Var { ty, .. }) = self.get(id) { *ty } else { id }
     }
 
     /// Returns what a pointer points to, through typedefs and qualifiers on the pointer itself.
     pub fn pointee(&self, id: TypeId) -> Option<TypeId> {
-        if let Type::Ptr { ty } = self.resolved(id) {
-            Some(*ty)
-        } else {
-            None
-        }
+        if let Type::Ptr { ty } = self.resolved(id) { Some(*ty) } else { None }
     }
 
     /// Returns the type as C writes it: `struct flow_key *`, `__u32[4]`, `int (*)(void *)`.
@@ -419,10 +398,7 @@ impl Btf {
                 Type::TypeTag { ty, .. } => id = *ty,
                 Type::Ptr { ty } => {
                     inner = format!("*{}{inner}", std::mem::take(&mut qualifiers));
-                    if matches!(
-                        self.get(*ty),
-                        Some(Type::Array { .. } | Type::FuncProto { .. })
-                    ) {
+                    if matches!(self.get(*ty), Some(Type::Array { .. } | Type::FuncProto { .. })) {
                         inner = format!("({})", inner.trim_end());
                     }
                     id = *ty;
@@ -435,10 +411,7 @@ impl Btf {
                     inner = format!("{}({})", inner.trim_end(), self.parameters(params, depth));
                     id = *ret;
                 }
-                Type::Var { name, ty, .. }
-                | Type::Func {
-                    name, proto: ty, ..
-                } => {
+                Type::Var { name, ty, .. } | Type::Func { name, proto: ty, .. } => {
                     inner.push_str(name);
                     id = *ty;
                 }
@@ -477,11 +450,7 @@ impl Btf {
             }
             text.push_str(&self.declare(param.ty, String::new(), depth + 1));
         }
-        if text.is_empty() {
-            "void".to_owned()
-        } else {
-            text
-        }
+        if text.is_empty() { "void".to_owned() } else { text }
     }
 
     /// Gives the section `name` its size and its global variables their offsets in bytes, and sorts by offset.
@@ -491,49 +460,29 @@ impl Btf {
     ///
     /// # Errors
     /// When there is no such section, or a global variable has no offset. The model is then as it was.
-    pub fn fix_datasec(
-        &mut self,
-        name: &str,
-        size: u32,
-        offsets: &dyn Fn(&str) -> Option<u32>,
-    ) -> Result<(), Error> {
+    pub fn fix_datasec(&mut self, name: &str, size: u32, offsets: &dyn Fn(&str) -> Option<u32>) -> Result<(), Error> {
         let Some(id) = self.find(Kind::Datasec, name) else {
-            return Err(Error {
-                place: Place::Type(0),
-                what: format!("there is no section `{name}`"),
-            });
+            return Err(Error { place: Place::Type(0), what: format!("there is no section `{name}`") });
         };
         let Some(Type::Datasec { vars, .. }) = self.get(id) else {
             return Ok(());
         };
         let mut fixed = vars.clone();
         for var in &mut fixed {
-            let Some(Type::Var {
-                name: var_name,
-                linkage,
-                ..
-            }) = self.get(var.ty)
-            else {
+            let Some(Type::Var { name: var_name, linkage, .. }) = self.get(var.ty) else {
                 continue;
             };
             match (linkage, offsets(var_name)) {
                 (Linkage::Static, _) | (Linkage::Extern, None) => {}
                 (Linkage::Global | Linkage::Extern, Some(offset)) => var.offset = offset,
                 (Linkage::Global, None) => {
-                    let what =
-                        format!("the variable `{var_name}` of section `{name}` has no symbol");
-                    return Err(Error {
-                        place: Place::Type(var.ty),
-                        what,
-                    });
+                    let what = format!("the variable `{var_name}` of section `{name}` has no symbol");
+                    return Err(Error { place: Place::Type(var.ty), what });
                 }
             }
         }
         fixed.sort_by_key(|var| var.offset);
-        if let Some(Type::Datasec {
-            size: old, vars, ..
-        }) = self.types.get_mut(id as usize)
-        {
+        if let Some(Type::Datasec { size: old, vars, .. }) = self.types.get_mut(id as usize) {
             *old = size;
             *vars = fixed;
         }
@@ -584,11 +533,7 @@ fn join(qualifiers: &str, ty: &Type, declarator: &str) -> String {
         Some(name) => name,
         None => "",
     };
-    let gap = if declarator.is_empty() || declarator.starts_with('[') {
-        ""
-    } else {
-        " "
-    };
+    let gap = if declarator.is_empty() || declarator.starts_with('[') { "" } else { " " };
     format!("{qualifiers}{keyword}{name}{gap}{declarator}")
 }
 

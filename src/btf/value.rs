@@ -38,51 +38,22 @@ pub struct ValueError {
 
 /// What can be wrong with a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(
-    missing_docs,
-    reason = "`ty` is always the type as C writes it, `given` what the manifest says"
-)]
+#[expect(missing_docs, reason = "`ty` is always the type as C writes it, `given` what the manifest says")]
 pub enum Problem {
     /// A number, below `least` or above `most`.
-    Range {
-        given: String,
-        least: String,
-        most: String,
-        ty: String,
-    },
+    Range { given: String, least: String, most: String, ty: String },
     /// Another kind of value; `wants` says which kinds do.
-    Kind {
-        given: String,
-        wants: String,
-        ty: String,
-    },
+    Kind { given: String, wants: String, ty: String },
     /// More (or for `hex:`, other than) the `allowed` number of `unit`s.
-    Length {
-        given: usize,
-        allowed: u32,
-        unit: &'static str,
-        ty: String,
-    },
+    Length { given: usize, allowed: u32, unit: &'static str, ty: String },
     /// No field has the name; `near` is one that looks like it.
-    Field {
-        given: String,
-        near: Option<String>,
-        ty: String,
-    },
+    Field { given: String, near: Option<String>, ty: String },
     /// No value of the enum has the name; `near` is one that looks like it.
-    Name {
-        given: String,
-        near: Option<String>,
-        ty: String,
-    },
+    Name { given: String, near: Option<String>, ty: String },
     /// Pointers, functions and `void` cannot be written by a manifest.
     NotData { ty: String },
     /// The type has `needed` bytes (none: no size), and there are `given`.
-    Space {
-        needed: Option<u32>,
-        given: usize,
-        ty: String,
-    },
+    Space { needed: Option<u32>, given: usize, ty: String },
     /// The type nests too deep or holds too much to be shown.
     TooLarge { ty: String },
 }
@@ -99,39 +70,20 @@ impl fmt::Display for ValueError {
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Range {
-                given,
-                least,
-                most,
-                ty,
-            } => {
-                write!(
-                    f,
-                    "{given} is not in {least} to {most}, the range of `{ty}`"
-                )
+            Self::Range { given, least, most, ty } => {
+                write!(f, "{given} is not in {least} to {most}, the range of `{ty}`")
             }
             Self::Kind { given, wants, ty } => write!(f, "{given} is given, `{ty}` wants {wants}"),
-            Self::Length {
-                given,
-                allowed,
-                unit,
-                ty,
-            } => {
+            Self::Length { given, allowed, unit, ty } => {
                 write!(f, "{given} {unit} are given, `{ty}` has {allowed}")
             }
             Self::Field { given, ty, .. } => write!(f, "`{ty}` has no field `{given}`"),
             Self::Name { given, ty, .. } => write!(f, "`{ty}` has no value `{given}`"),
             Self::NotData { ty } => write!(f, "a `{ty}` cannot be written"),
-            Self::Space {
-                needed: Some(needed),
-                given,
-                ty,
-            } => {
+            Self::Space { needed: Some(needed), given, ty } => {
                 write!(f, "`{ty}` has {needed} bytes, there are {given}")
             }
-            Self::Space {
-                needed: None, ty, ..
-            } => write!(f, "`{ty}` has no size"),
+            Self::Space { needed: None, ty, .. } => write!(f, "`{ty}` has no size"),
             Self::TooLarge { ty } => write!(f, "`{ty}` is too deep or too large"),
         }
     }
@@ -143,12 +95,9 @@ impl ValueError {
     /// Returns the way out, where one is known: `did you mean ...`.
     pub fn help(&self) -> Option<String> {
         match &self.problem {
-            Problem::Field {
-                near: Some(near), ..
+            Problem::Field { near: Some(near), .. } | Problem::Name { near: Some(near), .. } => {
+                Some(format!("did you mean `{near}`?"))
             }
-            | Problem::Name {
-                near: Some(near), ..
-            } => Some(format!("did you mean `{near}`?")),
             Problem::Field { .. }
             | Problem::Name { .. }
             | Problem::Range { .. }
@@ -162,11 +111,7 @@ impl ValueError {
 
     /// Puts `name` before the path: the error is in that field of something larger.
     pub fn below(mut self, name: &str) -> Self {
-        let dot = if self.path.is_empty() || self.path.starts_with('[') {
-            ""
-        } else {
-            "."
-        };
+        let dot = if self.path.is_empty() || self.path.starts_with('[') { "" } else { "." };
         self.path = format!("{name}{dot}{}", self.path);
         self
     }
@@ -174,10 +119,7 @@ impl ValueError {
 
 impl From<Problem> for ValueError {
     fn from(problem: Problem) -> Self {
-        Self {
-            path: String::new(),
-            problem,
-        }
+        Self { path: String::new(), problem }
     }
 }
 
@@ -214,12 +156,7 @@ pub fn format(btf: &Btf, id: TypeId, bytes: &[u8]) -> Result<String, ValueError>
 fn check_space(btf: &Btf, id: TypeId, given: usize) -> Result<(), ValueError> {
     match btf.size_of(id) {
         Some(size) if size as usize <= given => Ok(()),
-        needed => Err(Problem::Space {
-            needed,
-            given,
-            ty: btf.type_name(id),
-        }
-        .into()),
+        needed => Err(Problem::Space { needed, given, ty: btf.type_name(id) }.into()),
     }
 }
 
@@ -234,29 +171,17 @@ struct Place {
 
 impl Place {
     fn whole(btf: &Btf, id: TypeId) -> Self {
-        Self {
-            ty: btf.data_type(id),
-            bit_offset: 0,
-            bits: None,
-        }
+        Self { ty: btf.data_type(id), bit_offset: 0, bits: None }
     }
 
     fn field(self, field: &Field<'_>) -> Self {
         let bit_offset = self.bit_offset.saturating_add(field.bit_offset);
-        Self {
-            ty: field.ty,
-            bit_offset,
-            bits: field.bits,
-        }
+        Self { ty: field.ty, bit_offset, bits: field.bits }
     }
 
     fn element(self, ty: TypeId, size: u32, index: usize) -> Self {
         let bits = (index as u64).saturating_mul(u64::from(size) * 8);
-        Self {
-            ty,
-            bit_offset: self.bit_offset.saturating_add(bits),
-            bits: None,
-        }
+        Self { ty, bit_offset: self.bit_offset.saturating_add(bits), bits: None }
     }
 
     /// Returns the width of a number in bits: of the bit-field, or of `size` bytes.
@@ -296,10 +221,7 @@ struct Number {
 
 impl Number {
     fn new(value: i128) -> Self {
-        Self {
-            negative: value < 0,
-            magnitude: value.unsigned_abs(),
-        }
+        Self { negative: value < 0, magnitude: value.unsigned_abs() }
     }
 
     /// Reads a number, or text that is one: decimal, or hexadecimal after `0x`.
@@ -316,15 +238,8 @@ impl Number {
                     None => (digits, 10),
                 };
                 // `from_str_radix` takes a sign of its own.
-                let magnitude = if digits.starts_with('+') {
-                    None
-                } else {
-                    u128::from_str_radix(digits, radix).ok()
-                }?;
-                Some(Self {
-                    negative: negative && magnitude != 0,
-                    magnitude,
-                })
+                let magnitude = if digits.starts_with('+') { None } else { u128::from_str_radix(digits, radix).ok() }?;
+                Some(Self { negative: negative && magnitude != 0, magnitude })
             }
             Value::Float(_) | Value::Bool(_) | Value::List(_) | Value::Table(_) => None,
         }
@@ -332,19 +247,13 @@ impl Number {
 
     /// Returns the number in two's complement, of which the lowest bits are the number in fewer bits.
     fn to_bits(self) -> u128 {
-        if self.negative {
-            self.magnitude.wrapping_neg()
-        } else {
-            self.magnitude
-        }
+        if self.negative { self.magnitude.wrapping_neg() } else { self.magnitude }
     }
 
     /// Returns the least number (without its sign) and the most that `bits` hold.
     fn limits(bits: u32, sign: Sign) -> (u128, u128) {
         let below = |bits: u32| 1u128.checked_shl(bits).map_or(u128::MAX, |over| over - 1);
-        let half = bits
-            .checked_sub(1)
-            .map_or(0, |bits| 1u128.checked_shl(bits).unwrap_or(0));
+        let half = bits.checked_sub(1).map_or(0, |bits| 1u128.checked_shl(bits).unwrap_or(0));
         match sign {
             Sign::Unsigned => (0, below(bits)),
             Sign::Signed => (half, half.saturating_sub(1)),
@@ -355,46 +264,24 @@ impl Number {
 
 impl fmt::Display for Number {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}{}",
-            if self.negative { "-" } else { "" },
-            self.magnitude
-        )
+        write!(f, "{}{}", if self.negative { "-" } else { "" }, self.magnitude)
     }
 }
 
 fn put(btf: &Btf, place: Place, value: &Value, out: &mut [u8]) -> Result<(), ValueError> {
     match btf.resolved(place.ty) {
-        Type::Int {
-            size,
-            encoding: Encoding::Bool,
-            ..
-        } => put_bool(btf, place, *size, value, out),
+        Type::Int { size, encoding: Encoding::Bool, .. } => put_bool(btf, place, *size, value, out),
         Type::Int { size, encoding, .. } => match Number::from_value(value) {
             Some(number) => put_number(btf, place, *size, Sign::of(*encoding), number, out),
             None => wrong_kind(btf, place, value, "an integer"),
         },
         Type::Float { size, .. } => put_float(btf, place, *size, value, out),
-        Type::Enum {
-            size,
-            signed,
-            values,
-            ..
-        }
-        | Type::Enum64 {
-            size,
-            signed,
-            values,
-            ..
-        } => {
+        Type::Enum { size, signed, values, .. } | Type::Enum64 { size, signed, values, .. } => {
             let number = enum_number(btf, place, values, value)?;
             put_number(btf, place, *size, Sign::of_enum(*signed), number, out)
         }
         Type::Array { element, count, .. } => put_array(btf, place, (*element, *count), value, out),
-        Type::Struct { .. } | Type::Union { .. } | Type::Datasec { .. } => {
-            put_fields(btf, place, value, out)
-        }
+        Type::Struct { .. } | Type::Union { .. } | Type::Datasec { .. } => put_fields(btf, place, value, out),
         Type::Void
         | Type::Ptr { .. }
         | Type::Fwd { .. }
@@ -406,20 +293,11 @@ fn put(btf: &Btf, place: Place, value: &Value, out: &mut [u8]) -> Result<(), Val
         | Type::FuncProto { .. }
         | Type::Var { .. }
         | Type::DeclTag { .. }
-        | Type::TypeTag { .. } => Err(Problem::NotData {
-            ty: btf.type_name(place.ty),
-        }
-        .into()),
+        | Type::TypeTag { .. } => Err(Problem::NotData { ty: btf.type_name(place.ty) }.into()),
     }
 }
 
-fn put_bool(
-    btf: &Btf,
-    place: Place,
-    size: u32,
-    value: &Value,
-    out: &mut [u8],
-) -> Result<(), ValueError> {
+fn put_bool(btf: &Btf, place: Place, size: u32, value: &Value, out: &mut [u8]) -> Result<(), ValueError> {
     let truth = match value {
         Value::Bool(truth) => *truth,
         Value::Int(0) => false,
@@ -441,29 +319,16 @@ fn put_number(
 ) -> Result<(), ValueError> {
     let (least, most) = Number::limits(place.width(size), sign);
     if number.magnitude > if number.negative { least } else { most } {
-        let least = Number {
-            negative: least != 0,
-            magnitude: least,
-        };
+        let least = Number { negative: least != 0, magnitude: least };
         let ty = bit_field_name(btf, place);
-        let problem = Problem::Range {
-            given: number.to_string(),
-            least: least.to_string(),
-            most: most.to_string(),
-            ty,
-        };
+        let problem =
+            Problem::Range { given: number.to_string(), least: least.to_string(), most: most.to_string(), ty };
         return Err(problem.into());
     }
     put_bits(btf, place, size, number.to_bits(), out)
 }
 
-fn put_float(
-    btf: &Btf,
-    place: Place,
-    size: u32,
-    value: &Value,
-    out: &mut [u8],
-) -> Result<(), ValueError> {
+fn put_float(btf: &Btf, place: Place, size: u32, value: &Value, out: &mut [u8]) -> Result<(), ValueError> {
     let number = match value {
         Value::Float(number) => *number,
         Value::Int(number) => *number as f64,
@@ -475,42 +340,23 @@ fn put_float(
         4 => u128::from((number as f32).to_bits()),
         8 => u128::from(number.to_bits()),
         _ => {
-            return Err(Problem::NotData {
-                ty: btf.type_name(place.ty),
-            }
-            .into());
+            return Err(Problem::NotData { ty: btf.type_name(place.ty) }.into());
         }
     };
     put_bits(btf, place, size, bits, out)
 }
 
-fn enum_number(
-    btf: &Btf,
-    place: Place,
-    values: &[EnumValue],
-    value: &Value,
-) -> Result<Number, ValueError> {
-    let named = |text: &str| {
-        values
-            .iter()
-            .find(|v| v.name == text)
-            .map(|v| Number::new(v.value))
-    };
+fn enum_number(btf: &Btf, place: Place, values: &[EnumValue], value: &Value) -> Result<Number, ValueError> {
+    let named = |text: &str| values.iter().find(|v| v.name == text).map(|v| Number::new(v.value));
     match (value, Number::from_value(value)) {
         (_, Some(number)) => Ok(number),
         (Value::Text(text), None) => named(text).ok_or_else(|| {
             let near = nearest(text, values.iter().map(|v| v.name.as_str()));
-            Problem::Name {
-                given: text.clone(),
-                near,
-                ty: btf.type_name(place.ty),
-            }
-            .into()
+            Problem::Name { given: text.clone(), near, ty: btf.type_name(place.ty) }.into()
         }),
-        (
-            Value::Int(_) | Value::Float(_) | Value::Bool(_) | Value::List(_) | Value::Table(_),
-            None,
-        ) => wrong_kind(btf, place, value, "one of its names or an integer"),
+        (Value::Int(_) | Value::Float(_) | Value::Bool(_) | Value::List(_) | Value::Table(_), None) => {
+            wrong_kind(btf, place, value, "one of its names or an integer")
+        }
     }
 }
 
@@ -526,23 +372,13 @@ fn put_array(
         (Value::List(list), _) => put_list(btf, place, (element, count), list, out),
         (Value::Text(text), Some(bytes)) => {
             let ty = || btf.type_name(place.ty);
-            let length = |given, unit| Problem::Length {
-                given,
-                allowed: count,
-                unit,
-                ty: ty(),
-            };
+            let length = |given, unit| Problem::Length { given, allowed: count, unit, ty: ty() };
             let data = match (text.strip_prefix(HEX), bytes) {
                 (Some(digits), _) => match from_hex(digits) {
                     Some(data) if data.len() == count as usize => data,
                     Some(data) => return Err(length(data.len(), "bytes").into()),
                     None => {
-                        return wrong_kind(
-                            btf,
-                            place,
-                            value,
-                            "two hexadecimal digits for each byte after `hex:`",
-                        );
+                        return wrong_kind(btf, place, value, "two hexadecimal digits for each byte after `hex:`");
                     }
                 },
                 (None, Bytes::Characters) if text.len() <= count as usize => {
@@ -552,29 +388,16 @@ fn put_array(
                 }
                 (None, Bytes::Characters) => return Err(length(text.len(), "bytes of text").into()),
                 (None, Bytes::Numbers) => {
-                    return wrong_kind(
-                        btf,
-                        place,
-                        value,
-                        "a list, or text that starts with `hex:`",
-                    );
+                    return wrong_kind(btf, place, value, "a list, or text that starts with `hex:`");
                 }
             };
             for (index, byte) in data.into_iter().enumerate() {
-                put_bits(
-                    btf,
-                    place.element(element, 1, index),
-                    1,
-                    u128::from(byte),
-                    out,
-                )?;
+                put_bits(btf, place.element(element, 1, index), 1, u128::from(byte), out)?;
             }
             Ok(())
         }
         (_, Some(Bytes::Characters)) => wrong_kind(btf, place, value, "text or a list"),
-        (_, Some(Bytes::Numbers)) => {
-            wrong_kind(btf, place, value, "a list, or text that starts with `hex:`")
-        }
+        (_, Some(Bytes::Numbers)) => wrong_kind(btf, place, value, "a list, or text that starts with `hex:`"),
         (_, None) => wrong_kind(btf, place, value, "a list"),
     }
 }
@@ -588,19 +411,10 @@ fn put_list(
 ) -> Result<(), ValueError> {
     if list.len() > count as usize {
         let ty = btf.type_name(place.ty);
-        return Err(Problem::Length {
-            given: list.len(),
-            allowed: count,
-            unit: "elements",
-            ty,
-        }
-        .into());
+        return Err(Problem::Length { given: list.len(), allowed: count, unit: "elements", ty }.into());
     }
     let Some(size) = btf.size_of(element) else {
-        return Err(Problem::NotData {
-            ty: btf.type_name(element),
-        }
-        .into());
+        return Err(Problem::NotData { ty: btf.type_name(element) }.into());
     };
     for (index, value) in list.iter().enumerate() {
         put(btf, place.element(element, size, index), value, out)
@@ -614,18 +428,11 @@ fn put_fields(btf: &Btf, place: Place, value: &Value, out: &mut [u8]) -> Result<
         return wrong_kind(btf, place, value, "a table of its fields");
     };
     let ty = || btf.type_name(place.ty);
-    let fields = btf
-        .fields(place.ty)
-        .ok_or_else(|| Problem::TooLarge { ty: ty() })?;
+    let fields = btf.fields(place.ty).ok_or_else(|| Problem::TooLarge { ty: ty() })?;
     for (name, value) in table {
         let Some(field) = fields.iter().find(|field| field.name == name) else {
             let near = nearest(name, fields.iter().map(|field| field.name));
-            return Err(Problem::Field {
-                given: name.clone(),
-                near,
-                ty: ty(),
-            }
-            .into());
+            return Err(Problem::Field { given: name.clone(), near, ty: ty() }.into());
         };
         put(btf, place.field(field), value, out).map_err(|error| error.below(name))?;
     }
@@ -634,19 +441,12 @@ fn put_fields(btf: &Btf, place: Place, value: &Value, out: &mut [u8]) -> Result<
 
 fn wrong_kind<T>(btf: &Btf, place: Place, value: &Value, wants: &str) -> Result<T, ValueError> {
     let ty = btf.type_name(place.ty);
-    Err(Problem::Kind {
-        given: value.to_string(),
-        wants: wants.to_owned(),
-        ty,
-    }
-    .into())
+    Err(Problem::Kind { given: value.to_string(), wants: wants.to_owned(), ty }.into())
 }
 
 fn bit_field_name(btf: &Btf, place: Place) -> String {
     let name = btf.type_name(place.ty);
-    place
-        .bits
-        .map_or(name.clone(), |bits| format!("{name}:{bits}"))
+    place.bits.map_or(name.clone(), |bits| format!("{name}:{bits}"))
 }
 
 /// Returns the name that looks most like `given`, if one does: a third of its letters may differ.
@@ -670,12 +470,7 @@ enum Bytes {
 impl Bytes {
     fn of(btf: &Btf, element: TypeId) -> Option<Self> {
         match btf.resolved(element) {
-            Type::Int {
-                size: 1,
-                name,
-                encoding,
-                ..
-            } => match encoding {
+            Type::Int { size: 1, name, encoding, .. } => match encoding {
                 Encoding::Bool => None,
                 Encoding::Char => Some(Self::Characters),
                 Encoding::Signed | Encoding::Unsigned if name == "char" => Some(Self::Characters),
@@ -692,33 +487,18 @@ fn from_hex(digits: &str) -> Option<Vec<u8>> {
     if !rest.is_empty() {
         return None;
     }
-    pairs
-        .iter()
-        .map(|[high, low]| Some(digit(high)? << 4 | digit(low)?))
-        .collect()
+    pairs.iter().map(|[high, low]| Some(digit(high)? << 4 | digit(low)?)).collect()
 }
 
 fn to_hex(bytes: &[u8]) -> String {
     let digit = |digit: u8| char::from_digit(digit.into(), 16).unwrap_or('0');
-    let digits = bytes
-        .iter()
-        .flat_map(|byte| [digit(byte >> 4), digit(byte & 0xf)]);
+    let digits = bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 0xf)]);
     HEX.chars().chain(digits).collect()
 }
 
-fn put_bits(
-    btf: &Btf,
-    place: Place,
-    size: u32,
-    bits: u128,
-    out: &mut [u8],
-) -> Result<(), ValueError> {
+fn put_bits(btf: &Btf, place: Place, size: u32, bits: u128, out: &mut [u8]) -> Result<(), ValueError> {
     let width = place.width(size);
-    let space = || Problem::Space {
-        needed: Some(width.div_ceil(8)),
-        given: 0,
-        ty: btf.type_name(place.ty),
-    };
+    let space = || Problem::Space { needed: Some(width.div_ceil(8)), given: 0, ty: btf.type_name(place.ty) };
     write_bits(out, place.bit_offset, width, bits).ok_or_else(|| space().into())
 }
 
@@ -770,11 +550,7 @@ struct Show<'a> {
 /// What is at a place, one level deep.
 enum View<'a> {
     Scalar(Value),
-    List {
-        element: TypeId,
-        size: u32,
-        count: u32,
-    },
+    List { element: TypeId, size: u32, count: u32 },
     Fields(Vec<Field<'a>>),
 }
 
@@ -789,22 +565,13 @@ impl<'a> Show<'a> {
         let depth = self.spend(place, depth)?;
         match self.view(place)? {
             View::Scalar(value) => Ok(value),
-            View::List {
-                element,
-                size,
-                count,
-            } => (0..count as usize)
+            View::List { element, size, count } => (0..count as usize)
                 .map(|index| self.decode(place.element(element, size, index), depth))
                 .collect::<Result<_, _>>()
                 .map(Value::List),
             View::Fields(fields) => fields
                 .iter()
-                .map(|field| {
-                    Ok((
-                        field.name.to_owned(),
-                        self.decode(place.field(field), depth)?,
-                    ))
-                })
+                .map(|field| Ok((field.name.to_owned(), self.decode(place.field(field), depth)?)))
                 .collect::<Result<_, _>>()
                 .map(Value::Table),
         }
@@ -814,11 +581,7 @@ impl<'a> Show<'a> {
         let depth = self.spend(place, depth)?;
         match self.view(place)? {
             View::Scalar(value) => text.push_str(&value.to_string()),
-            View::List {
-                element,
-                size,
-                count,
-            } => {
+            View::List { element, size, count } => {
                 text.push('[');
                 for index in 0..count as usize {
                     text.push_str(if index == 0 { "" } else { ", " });
@@ -847,68 +610,38 @@ impl<'a> Show<'a> {
                 self.budget = budget;
                 Ok(depth)
             }
-            (None, _) | (_, None) => Err(Problem::TooLarge {
-                ty: self.btf.type_name(place.ty),
-            }
-            .into()),
+            (None, _) | (_, None) => Err(Problem::TooLarge { ty: self.btf.type_name(place.ty) }.into()),
         }
     }
 
     fn view(&self, place: Place) -> Result<View<'a>, ValueError> {
         let ty = || self.btf.type_name(place.ty);
         Ok(match self.btf.resolved(place.ty) {
-            Type::Int {
-                size,
-                encoding: Encoding::Bool,
-                ..
-            } => match self.bits(place, *size)? {
+            Type::Int { size, encoding: Encoding::Bool, .. } => match self.bits(place, *size)? {
                 0 => View::Scalar(Value::Bool(false)),
                 1 => View::Scalar(Value::Bool(true)),
                 other => View::Scalar(Value::Int(other as i128)),
             },
-            Type::Int { size, encoding, .. } => View::Scalar(integer(
-                self.bits(place, *size)?,
-                place.width(*size),
-                Sign::of(*encoding),
-            )),
-            Type::Float { size: 4, .. } => View::Scalar(Value::Float(
-                f32::from_bits(self.bits(place, 4)? as u32).into(),
-            )),
-            Type::Float { size: 8, .. } => {
-                View::Scalar(Value::Float(f64::from_bits(self.bits(place, 8)? as u64)))
+            Type::Int { size, encoding, .. } => {
+                View::Scalar(integer(self.bits(place, *size)?, place.width(*size), Sign::of(*encoding)))
             }
-            Type::Enum {
-                size,
-                signed,
-                values,
-                ..
+            Type::Float { size: 4, .. } => {
+                View::Scalar(Value::Float(f32::from_bits(self.bits(place, 4)? as u32).into()))
             }
-            | Type::Enum64 {
-                size,
-                signed,
-                values,
-                ..
-            } => {
+            Type::Float { size: 8, .. } => View::Scalar(Value::Float(f64::from_bits(self.bits(place, 8)? as u64))),
+            Type::Enum { size, signed, values, .. } | Type::Enum64 { size, signed, values, .. } => {
                 let (bits, width) = (self.bits(place, *size)?, place.width(*size));
                 let (_, mask) = Number::limits(width, Sign::Unsigned);
-                match values
-                    .iter()
-                    .find(|value| value.value as u128 & mask == bits)
-                {
+                match values.iter().find(|value| value.value as u128 & mask == bits) {
                     Some(value) => View::Scalar(Value::Text(value.name.clone())),
                     None => View::Scalar(integer(bits, width, Sign::of_enum(*signed))),
                 }
             }
-            Type::Ptr { .. } => View::Scalar(Value::Text(format!(
-                "{:#x}",
-                self.bits(place, super::POINTER_SIZE)?
-            ))),
+            Type::Ptr { .. } => View::Scalar(Value::Text(format!("{:#x}", self.bits(place, super::POINTER_SIZE)?))),
             Type::Array { element, count, .. } => self.view_array(place, *element, *count)?,
-            Type::Struct { .. } | Type::Union { .. } | Type::Datasec { .. } => View::Fields(
-                self.btf
-                    .fields(place.ty)
-                    .ok_or_else(|| Problem::TooLarge { ty: ty() })?,
-            ),
+            Type::Struct { .. } | Type::Union { .. } | Type::Datasec { .. } => {
+                View::Fields(self.btf.fields(place.ty).ok_or_else(|| Problem::TooLarge { ty: ty() })?)
+            }
             Type::Void
             | Type::Float { .. }
             | Type::Fwd { .. }
@@ -924,58 +657,32 @@ impl<'a> Show<'a> {
         })
     }
 
-    fn view_array(
-        &self,
-        place: Place,
-        element: TypeId,
-        count: u32,
-    ) -> Result<View<'a>, ValueError> {
+    fn view_array(&self, place: Place, element: TypeId, count: u32) -> Result<View<'a>, ValueError> {
         let ty = || self.btf.type_name(place.ty);
         let Some(characters) = Bytes::of(self.btf, element) else {
-            let size = self
-                .btf
-                .size_of(element)
-                .ok_or_else(|| Problem::NotData { ty: ty() })?;
-            return Ok(View::List {
-                element,
-                size,
-                count,
-            });
+            let size = self.btf.size_of(element).ok_or_else(|| Problem::NotData { ty: ty() })?;
+            return Ok(View::List { element, size, count });
         };
         let start = usize::try_from(place.bit_offset / 8).ok();
         let bytes = start.and_then(|start| self.bytes.get(start..)?.get(..count as usize));
         match bytes {
             Some(bytes) => Ok(View::Scalar(Value::Text(bytes_text(bytes, characters)))),
-            None => Err(Problem::Space {
-                needed: Some(count),
-                given: self.bytes.len(),
-                ty: ty(),
-            }
-            .into()),
+            None => Err(Problem::Space { needed: Some(count), given: self.bytes.len(), ty: ty() }.into()),
         }
     }
 
     fn bits(&self, place: Place, size: u32) -> Result<u128, ValueError> {
         let ty = || self.btf.type_name(place.ty);
-        let space = || Problem::Space {
-            needed: Some(size),
-            given: self.bytes.len(),
-            ty: ty(),
-        };
+        let space = || Problem::Space { needed: Some(size), given: self.bytes.len(), ty: ty() };
         read_bits(self.bytes, place.bit_offset, place.width(size)).ok_or_else(|| space().into())
     }
 }
 
 /// Returns text up to the padding, or the bytes in hexadecimal where they are no text that could be written again.
 fn bytes_text(bytes: &[u8], kind: Bytes) -> String {
-    let end = bytes
-        .iter()
-        .rposition(|byte| *byte != 0)
-        .map_or(0, |last| last + 1);
+    let end = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
     match (kind, std::str::from_utf8(&bytes[..end])) {
-        (Bytes::Characters, Ok(text))
-            if !text.chars().any(char::is_control) && !text.starts_with(HEX) =>
-        {
+        (Bytes::Characters, Ok(text)) if !text.chars().any(char::is_control) && !text.starts_with(HEX) => {
             text.to_owned()
         }
         (Bytes::Characters | Bytes::Numbers, _) => to_hex(bytes),
@@ -1031,10 +738,7 @@ impl From<Value> for serde_json::Value {
             Value::Bool(value) => value.into(),
             Value::Text(text) => text.into(),
             Value::List(list) => list.into_iter().map(Self::from).collect(),
-            Value::Table(table) => table
-                .into_iter()
-                .map(|(name, value)| (name, Self::from(value)))
-                .collect(),
+            Value::Table(table) => table.into_iter().map(|(name, value)| (name, Self::from(value))).collect(),
         }
     }
 }

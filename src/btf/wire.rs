@@ -5,9 +5,7 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-use super::{
-    Btf, Encoding, EnumValue, Error, Linkage, Member, Param, Place, SectionVar, Type, TypeId,
-};
+use super::{Btf, Encoding, EnumValue, Error, Linkage, Member, Param, Place, SectionVar, Type, TypeId};
 
 /// `0xeb9f`, as it stands in a little-endian file.
 const MAGIC: [u8; 2] = [0x9f, 0xeb];
@@ -53,12 +51,7 @@ pub(super) struct Reader<'a> {
 impl<'a> Reader<'a> {
     /// Reads `data[range]`; the caller has checked the range.
     pub(super) fn new(data: &'a [u8], range: Range<usize>, place: fn(usize) -> Place) -> Self {
-        Self {
-            data,
-            at: range.start,
-            end: range.end.min(data.len()),
-            place,
-        }
+        Self { data, at: range.start, end: range.end.min(data.len()), place }
     }
 
     pub(super) fn at(&self) -> usize {
@@ -76,10 +69,7 @@ impl<'a> Reader<'a> {
     pub(super) fn bytes(&mut self, count: usize) -> Result<&'a [u8], Error> {
         let end = self.at.checked_add(count).filter(|end| *end <= self.end);
         let Some(bytes) = end.and_then(|end| self.data.get(self.at..end)) else {
-            return Err(self.error(format!(
-                "{count} bytes are wanted, {} are left",
-                self.end - self.at
-            )));
+            return Err(self.error(format!("{count} bytes are wanted, {} are left", self.end - self.at)));
         };
         self.at += count;
         Ok(bytes)
@@ -91,40 +81,22 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn error(&self, what: impl Into<String>) -> Error {
-        Error {
-            place: (self.place)(self.at),
-            what: what.into(),
-        }
+        Error { place: (self.place)(self.at), what: what.into() }
     }
 }
 
 /// Reads magic, version, flags and the header length, which `.BTF` and `.BTF.ext` share. Returns the header's own words
 /// after the length, and where the header ends.
-pub(super) fn header<'a>(
-    data: &'a [u8],
-    least: usize,
-    place: fn(usize) -> Place,
-) -> Result<Reader<'a>, Error> {
+pub(super) fn header<'a>(data: &'a [u8], least: usize, place: fn(usize) -> Place) -> Result<Reader<'a>, Error> {
     let mut reader = Reader::new(data, 0..data.len(), place);
     let start = reader.bytes(4)?;
     let swapped = [MAGIC[1], MAGIC[0]];
-    let error = |at, what: String| {
-        Err(Error {
-            place: place(at),
-            what,
-        })
-    };
+    let error = |at, what: String| Err(Error { place: place(at), what });
     if start[..2] == swapped {
-        return error(
-            0,
-            "it is big-endian; only little-endian objects can be loaded here".to_owned(),
-        );
+        return error(0, "it is big-endian; only little-endian objects can be loaded here".to_owned());
     }
     if start[..2] != MAGIC {
-        return error(
-            0,
-            "it does not start with the magic number 0xeb9f".to_owned(),
-        );
+        return error(0, "it does not start with the magic number 0xeb9f".to_owned());
     }
     if start[2] != VERSION {
         return error(2, format!("version {} is not known", start[2]));
@@ -134,30 +106,18 @@ pub(super) fn header<'a>(
     }
     let length = reader.u32()? as usize;
     if length < least || length > data.len() {
-        return error(
-            4,
-            format!(
-                "a header of {length} bytes does not fit ({least} to {})",
-                data.len()
-            ),
-        );
+        return error(4, format!("a header of {length} bytes does not fit ({least} to {})", data.len()));
     }
     Ok(Reader::new(data, 8..length, place))
 }
 
 /// Reads an offset and a length and returns what they mean in the whole, where offsets count from `base`.
-pub(super) fn range(
-    header: &mut Reader<'_>,
-    base: usize,
-    total: usize,
-) -> Result<Range<usize>, Error> {
+pub(super) fn range(header: &mut Reader<'_>, base: usize, total: usize) -> Result<Range<usize>, Error> {
     let (offset, length) = (header.u32()? as usize, header.u32()? as usize);
     let start = base.checked_add(offset);
     match start.and_then(|start| Some(start..start.checked_add(length)?)) {
         Some(range) if range.end <= total => Ok(range),
-        _ => Err(header.error(format!(
-            "{length} bytes at {offset} after the header end behind the section"
-        ))),
+        _ => Err(header.error(format!("{length} bytes at {offset} after the header end behind the section"))),
     }
 }
 
@@ -180,10 +140,7 @@ impl Btf {
                 return Err(header.error("the header has fields that are not known"));
             }
         }
-        let mut btf = Self {
-            types: vec![Type::Void],
-            strings: string_table(data, strings)?,
-        };
+        let mut btf = Self { types: vec![Type::Void], strings: string_table(data, strings)? };
         let mut reader = Reader::new(data, types, Place::Byte);
         while !reader.is_empty() {
             let ty = btf.read_type(&mut reader)?;
@@ -196,9 +153,7 @@ impl Btf {
     /// Returns the bytes of the string at `offset` of the table this model was parsed with.
     pub(super) fn string(&self, offset: u32) -> Option<&[u8]> {
         let rest = self.strings.get(offset as usize..)?;
-        rest.iter()
-            .position(|byte| *byte == 0)
-            .map(|end| &rest[..end])
+        rest.iter().position(|byte| *byte == 0).map(|end| &rest[..end])
     }
 
     fn name(&self, reader: &mut Reader<'_>) -> Result<String, Error> {
@@ -217,177 +172,82 @@ impl Btf {
         let name = self.name(reader)?;
         let (info, word) = (reader.u32()?, reader.u32()?);
         let (vlen, kind, flag) = (info & 0xffff, (info >> 24) & 0x1f, info & KIND_FLAG != 0);
-        let error = |what: String| {
-            Err(Error {
-                place: Place::Byte(at),
-                what,
-            })
-        };
+        let error = |what: String| Err(Error { place: Place::Byte(at), what });
         if info & UNUSED_INFO != 0 {
             return error(format!("the type has unknown bits in {info:#x}"));
         }
         Ok(match kind {
             number::INT => integer(reader, name, word)?,
             number::PTR => Type::Ptr { ty: word },
-            number::ARRAY => Type::Array {
-                element: reader.u32()?,
-                index: reader.u32()?,
-                count: reader.u32()?,
-            },
-            number::STRUCT => Type::Struct {
-                name,
-                size: word,
-                members: self.members(reader, vlen, flag)?,
-            },
-            number::UNION => Type::Union {
-                name,
-                size: word,
-                members: self.members(reader, vlen, flag)?,
-            },
-            number::ENUM => Type::Enum {
-                name,
-                size: word,
-                signed: flag,
-                values: self.values(reader, vlen, flag)?,
-            },
-            number::FWD => Type::Fwd {
-                name,
-                is_union: flag,
-            },
+            number::ARRAY => Type::Array { element: reader.u32()?, index: reader.u32()?, count: reader.u32()? },
+            number::STRUCT => Type::Struct { name, size: word, members: self.members(reader, vlen, flag)? },
+            number::UNION => Type::Union { name, size: word, members: self.members(reader, vlen, flag)? },
+            number::ENUM => Type::Enum { name, size: word, signed: flag, values: self.values(reader, vlen, flag)? },
+            number::FWD => Type::Fwd { name, is_union: flag },
             number::TYPEDEF => Type::Typedef { name, ty: word },
             number::VOLATILE => Type::Volatile { ty: word },
             number::CONST => Type::Const { ty: word },
             number::RESTRICT => Type::Restrict { ty: word },
-            number::FUNC => Type::Func {
-                name,
-                proto: word,
-                linkage: linkage(reader, vlen)?,
-            },
-            number::FUNC_PROTO => Type::FuncProto {
-                ret: word,
-                params: self.params(reader, vlen)?,
-            },
+            number::FUNC => Type::Func { name, proto: word, linkage: linkage(reader, vlen)? },
+            number::FUNC_PROTO => Type::FuncProto { ret: word, params: self.params(reader, vlen)? },
             number::VAR => {
                 let kind = reader.u32()?;
-                Type::Var {
-                    name,
-                    ty: word,
-                    linkage: linkage(reader, kind)?,
-                }
+                Type::Var { name, ty: word, linkage: linkage(reader, kind)? }
             }
-            number::DATASEC => Type::Datasec {
-                name,
-                size: word,
-                vars: section_vars(reader, vlen)?,
-            },
+            number::DATASEC => Type::Datasec { name, size: word, vars: section_vars(reader, vlen)? },
             number::FLOAT => Type::Float { name, size: word },
             number::DECL_TAG => {
                 let component = component(reader)?;
-                Type::DeclTag {
-                    name,
-                    ty: word,
-                    component,
-                    attribute: flag,
-                }
+                Type::DeclTag { name, ty: word, component, attribute: flag }
             }
-            number::TYPE_TAG => Type::TypeTag {
-                name,
-                ty: word,
-                attribute: flag,
-            },
-            number::ENUM64 => Type::Enum64 {
-                name,
-                size: word,
-                signed: flag,
-                values: self.values64(reader, vlen, flag)?,
-            },
+            number::TYPE_TAG => Type::TypeTag { name, ty: word, attribute: flag },
+            number::ENUM64 => {
+                Type::Enum64 { name, size: word, signed: flag, values: self.values64(reader, vlen, flag)? }
+            }
             _ => return error(format!("kind {kind} is not known")),
         })
     }
 
-    fn members(
-        &self,
-        reader: &mut Reader<'_>,
-        vlen: u32,
-        bitfields: bool,
-    ) -> Result<Vec<Member>, Error> {
+    fn members(&self, reader: &mut Reader<'_>, vlen: u32, bitfields: bool) -> Result<Vec<Member>, Error> {
         (0..vlen)
             .map(|_| {
                 let (name, ty, place) = (self.name(reader)?, reader.u32()?, reader.u32()?);
-                let (bit_offset, bitfield_size) = if bitfields {
-                    (place & 0x00ff_ffff, (place >> 24) as u8)
-                } else {
-                    (place, 0)
-                };
-                Ok(Member {
-                    name,
-                    ty,
-                    bit_offset,
-                    bitfield_size,
-                })
+                let (bit_offset, bitfield_size) =
+                    if bitfields { (place & 0x00ff_ffff, (place >> 24) as u8) } else { (place, 0) };
+                Ok(Member { name, ty, bit_offset, bitfield_size })
             })
             .collect()
     }
 
-    fn values(
-        &self,
-        reader: &mut Reader<'_>,
-        vlen: u32,
-        signed: bool,
-    ) -> Result<Vec<EnumValue>, Error> {
+    fn values(&self, reader: &mut Reader<'_>, vlen: u32, signed: bool) -> Result<Vec<EnumValue>, Error> {
         (0..vlen)
             .map(|_| {
                 let (name, word) = (self.name(reader)?, reader.u32()?);
-                let value = if signed {
-                    i128::from(word.cast_signed())
-                } else {
-                    i128::from(word)
-                };
+                let value = if signed { i128::from(word.cast_signed()) } else { i128::from(word) };
                 Ok(EnumValue { name, value })
             })
             .collect()
     }
 
-    fn values64(
-        &self,
-        reader: &mut Reader<'_>,
-        vlen: u32,
-        signed: bool,
-    ) -> Result<Vec<EnumValue>, Error> {
+    fn values64(&self, reader: &mut Reader<'_>, vlen: u32, signed: bool) -> Result<Vec<EnumValue>, Error> {
         (0..vlen)
             .map(|_| {
                 let (name, low, high) = (self.name(reader)?, reader.u32()?, reader.u32()?);
                 let word = u64::from(high) << 32 | u64::from(low);
-                let value = if signed {
-                    i128::from(word.cast_signed())
-                } else {
-                    i128::from(word)
-                };
+                let value = if signed { i128::from(word.cast_signed()) } else { i128::from(word) };
                 Ok(EnumValue { name, value })
             })
             .collect()
     }
 
     fn params(&self, reader: &mut Reader<'_>, vlen: u32) -> Result<Vec<Param>, Error> {
-        (0..vlen)
-            .map(|_| {
-                Ok(Param {
-                    name: self.name(reader)?,
-                    ty: reader.u32()?,
-                })
-            })
-            .collect()
+        (0..vlen).map(|_| Ok(Param { name: self.name(reader)?, ty: reader.u32()? })).collect()
     }
 
     /// Refuses a reference to a type that does not exist or cannot stand there.
     fn check_ids(&self) -> Result<(), Error> {
         for (id, ty) in self.types() {
-            let error = |what: String| {
-                Err(Error {
-                    place: Place::Type(id),
-                    what,
-                })
-            };
+            let error = |what: String| Err(Error { place: Place::Type(id), what });
             let mut bad = None;
             each_reference(ty, |to| {
                 if self.get(to).is_none() {
@@ -395,27 +255,17 @@ impl Btf {
                 }
             });
             if let Some(bad) = bad {
-                return error(format!(
-                    "it refers to type {bad}, the last one is {}",
-                    self.types.len() - 1
-                ));
+                return error(format!("it refers to type {bad}, the last one is {}", self.types.len() - 1));
             }
             match ty {
-                Type::Func { name, proto, .. }
-                    if !matches!(self.get(*proto), Some(Type::FuncProto { .. })) =>
-                {
-                    return error(format!(
-                        "the type of the function `{name}` is not a prototype"
-                    ));
+                Type::Func { name, proto, .. } if !matches!(self.get(*proto), Some(Type::FuncProto { .. })) => {
+                    return error(format!("the type of the function `{name}` is not a prototype"));
                 }
                 Type::Datasec { name, vars, .. } => {
-                    let is_var = |var: &SectionVar| {
-                        matches!(self.get(var.ty), Some(Type::Var { .. } | Type::Func { .. }))
-                    };
+                    let is_var =
+                        |var: &SectionVar| matches!(self.get(var.ty), Some(Type::Var { .. } | Type::Func { .. }));
                     if !vars.iter().all(is_var) {
-                        return error(format!(
-                            "the section `{name}` holds something that is not a variable"
-                        ));
+                        return error(format!("the section `{name}` holds something that is not a variable"));
                     }
                 }
                 _ => {}
@@ -431,10 +281,7 @@ fn string_table(data: &[u8], range: Range<usize>) -> Result<Vec<u8>, Error> {
         Some(table) if table.first() == Some(&0) && table.last() == Some(&0) => Ok(table.to_vec()),
         _ => {
             let what = "the string table does not start and end with a NUL byte".to_owned();
-            Err(Error {
-                place: Place::Byte(start),
-                what,
-            })
+            Err(Error { place: Place::Byte(start), what })
         }
     }
 }
@@ -447,25 +294,15 @@ fn integer(reader: &mut Reader<'_>, name: String, size: u32) -> Result<Type, Err
         2 => Encoding::Char,
         4 => Encoding::Bool,
         other => {
-            return Err(reader.error(format!(
-                "the integer `{name}` has the unknown encoding {other}"
-            )));
+            return Err(reader.error(format!("the integer `{name}` has the unknown encoding {other}")));
         }
     };
     let (offset, bits) = ((word >> 16) as u8, word as u8);
     let fits = u32::from(offset) + u32::from(bits) <= size.saturating_mul(8);
     if !fits || size > 16 || word & 0xff00 != 0 {
-        return Err(reader.error(format!(
-            "the integer `{name}` has {bits} bits at {offset} of {size} bytes"
-        )));
+        return Err(reader.error(format!("the integer `{name}` has {bits} bits at {offset} of {size} bytes")));
     }
-    Ok(Type::Int {
-        name,
-        size,
-        bits,
-        offset,
-        encoding,
-    })
+    Ok(Type::Int { name, size, bits, offset, encoding })
 }
 
 fn linkage(reader: &Reader<'_>, number: u32) -> Result<Linkage, Error> {
@@ -486,15 +323,7 @@ fn component(reader: &mut Reader<'_>) -> Result<Option<u32>, Error> {
 }
 
 fn section_vars(reader: &mut Reader<'_>, vlen: u32) -> Result<Vec<SectionVar>, Error> {
-    (0..vlen)
-        .map(|_| {
-            Ok(SectionVar {
-                ty: reader.u32()?,
-                offset: reader.u32()?,
-                size: reader.u32()?,
-            })
-        })
-        .collect()
+    (0..vlen).map(|_| Ok(SectionVar { ty: reader.u32()?, offset: reader.u32()?, size: reader.u32()? })).collect()
 }
 
 /// Calls `visit` with each id that the type holds.
@@ -555,10 +384,7 @@ impl Btf {
     pub fn encode_with<'a>(&'a self, strings: impl IntoIterator<Item = &'a str>) -> Encoded {
         let mut writer = Writer::default();
         self.types.iter().skip(1).for_each(|ty| writer.put_type(ty));
-        let strings = strings
-            .into_iter()
-            .map(|text| (text.to_owned(), writer.intern(text)))
-            .collect();
+        let strings = strings.into_iter().map(|text| (text.to_owned(), writer.intern(text))).collect();
         let (types, table) = (writer.types.len() as u32, writer.table.len() as u32);
         let mut bytes = Vec::with_capacity(HEADER + writer.types.len() + writer.table.len());
         bytes.extend(MAGIC);
@@ -580,11 +406,7 @@ struct Writer<'a> {
 
 impl Default for Writer<'_> {
     fn default() -> Self {
-        Self {
-            types: Vec::new(),
-            table: vec![0],
-            offsets: HashMap::from([("", 0)]),
-        }
+        Self { types: Vec::new(), table: vec![0], offsets: HashMap::from([("", 0)]) }
     }
 }
 
@@ -603,9 +425,7 @@ impl<'a> Writer<'a> {
     }
 
     fn words<const N: usize>(&mut self, words: [u32; N]) {
-        words
-            .iter()
-            .for_each(|word| self.types.extend(word.to_le_bytes()));
+        words.iter().for_each(|word| self.types.extend(word.to_le_bytes()));
     }
 
     fn head(&mut self, kind: u32, name: &'a str, flag: bool, vlen: usize, word: u32) {
@@ -618,55 +438,25 @@ impl<'a> Writer<'a> {
         match ty {
             // Only type 0 is void, and it is not written; elsewhere it keeps the ids of the others as they are.
             Type::Void => self.head(number::CONST, "", false, 0, 0),
-            Type::Int {
-                name,
-                size,
-                bits,
-                offset,
-                encoding,
-            } => {
+            Type::Int { name, size, bits, offset, encoding } => {
                 self.head(number::INT, name, false, 0, *size);
-                self.words([encoding_number(*encoding) << 24
-                    | u32::from(*offset) << 16
-                    | u32::from(*bits)]);
+                self.words([encoding_number(*encoding) << 24 | u32::from(*offset) << 16 | u32::from(*bits)]);
             }
             Type::Ptr { ty } => self.head(number::PTR, "", false, 0, *ty),
-            Type::Array {
-                element,
-                index,
-                count,
-            } => {
+            Type::Array { element, index, count } => {
                 self.head(number::ARRAY, "", false, 0, 0);
                 self.words([*element, *index, *count]);
             }
-            Type::Struct {
-                name,
-                size,
-                members,
-            } => self.put_members(number::STRUCT, name, *size, members),
-            Type::Union {
-                name,
-                size,
-                members,
-            } => self.put_members(number::UNION, name, *size, members),
-            Type::Enum {
-                name,
-                size,
-                signed,
-                values,
-            } => {
+            Type::Struct { name, size, members } => self.put_members(number::STRUCT, name, *size, members),
+            Type::Union { name, size, members } => self.put_members(number::UNION, name, *size, members),
+            Type::Enum { name, size, signed, values } => {
                 self.head(number::ENUM, name, *signed, values.len(), *size);
                 for value in values.iter().take(MAX_VLEN) {
                     let name = self.intern(&value.name);
                     self.words([name, value.value as u32]);
                 }
             }
-            Type::Enum64 {
-                name,
-                size,
-                signed,
-                values,
-            } => {
+            Type::Enum64 { name, size, signed, values } => {
                 self.head(number::ENUM64, name, *signed, values.len(), *size);
                 for value in values.iter().take(MAX_VLEN) {
                     let name = self.intern(&value.name);
@@ -678,18 +468,8 @@ impl<'a> Writer<'a> {
             Type::Volatile { ty } => self.head(number::VOLATILE, "", false, 0, *ty),
             Type::Const { ty } => self.head(number::CONST, "", false, 0, *ty),
             Type::Restrict { ty } => self.head(number::RESTRICT, "", false, 0, *ty),
-            Type::Func {
-                name,
-                proto,
-                linkage,
-            } => {
-                self.head(
-                    number::FUNC,
-                    name,
-                    false,
-                    linkage_number(*linkage) as usize,
-                    *proto,
-                );
+            Type::Func { name, proto, linkage } => {
+                self.head(number::FUNC, name, false, linkage_number(*linkage) as usize, *proto);
             }
             Type::FuncProto { ret, params } => {
                 self.head(number::FUNC_PROTO, "", false, params.len(), *ret);
@@ -709,20 +489,11 @@ impl<'a> Writer<'a> {
                 }
             }
             Type::Float { name, size } => self.head(number::FLOAT, name, false, 0, *size),
-            Type::DeclTag {
-                name,
-                ty,
-                component,
-                attribute,
-            } => {
+            Type::DeclTag { name, ty, component, attribute } => {
                 self.head(number::DECL_TAG, name, *attribute, 0, *ty);
                 self.words([component.unwrap_or(u32::MAX)]);
             }
-            Type::TypeTag {
-                name,
-                ty,
-                attribute,
-            } => self.head(number::TYPE_TAG, name, *attribute, 0, *ty),
+            Type::TypeTag { name, ty, attribute } => self.head(number::TYPE_TAG, name, *attribute, 0, *ty),
         }
     }
 

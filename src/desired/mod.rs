@@ -9,8 +9,8 @@ pub use resolve::{ObjectFile, resolve};
 
 use crate::elf::{DataKind, ProgramKind};
 use crate::insn::Code;
-use crate::kinds::XdpMode;
 use crate::kinds::AttachType;
+use crate::kinds::XdpMode;
 use crate::names::{DeploymentName, Digest, LinkName, MapName, ObjectName, PinPath, ProgramName};
 use crate::spec::MapSpec;
 use std::collections::{BTreeMap, BTreeSet};

@@ -77,8 +77,8 @@ pub fn bpffs_of<K: Kernel>(kernel: &K, pin_root: &PinPath, usual: &PinPath) -> R
     let mut found = None;
     let mut folder = Some(pin_root.clone());
     while let Some(path) = folder {
-        let is_one = existing(kernel.is_bpffs(&path))
-            .map_err(|error| refused(format!("look at `{path}`"), &error, READ))?;
+        let is_one =
+            existing(kernel.is_bpffs(&path)).map_err(|error| refused(format!("look at `{path}`"), &error, READ))?;
         folder = path.parent();
         match (is_one, &found) {
             (Some(true), _) => found = Some(path),
@@ -194,9 +194,8 @@ impl<K: Kernel> Reader<'_, K> {
     }
 
     fn frozen_value(&self, fd: &K::Fd, info: &MapInfo) -> io::Result<Option<Vec<u8>>> {
-        let is_section = info.map_type == MapType::ARRAY
-            && info.max_entries == 1
-            && info.flags & flags::RDONLY_PROG != 0;
+        let is_section =
+            info.map_type == MapType::ARRAY && info.max_entries == 1 && info.flags & flags::RDONLY_PROG != 0;
         match is_section && self.kernel.is_frozen(fd)? {
             true => self.kernel.lookup(fd, &0u32.to_ne_bytes(), info.value_size as usize),
             false => Ok(None),

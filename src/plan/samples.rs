@@ -60,12 +60,19 @@ pub fn program_name(name: &str) -> ProgramName {
 
 fn definition(pin: PinPath, spec: MapSpec) -> MapDefinition {
     let kernel_name = pin.file_name().chars().take(15).collect();
-    MapDefinition { pin, kernel_name, spec, object: Some(object()), data: None, slots: BTreeMap::new() }
+    MapDefinition {
+        pin,
+        kernel_name,
+        spec,
+        defined_by: Some((object(), "flows".to_owned())),
+        data: None,
+        slots: BTreeMap::new(),
+    }
 }
 
 fn map(name: &str, definition: MapDefinition) -> Arc<DesiredMap> {
     let (name, source) = (map_name(name), MapSource::Defined(definition));
-    Arc::new(DesiredMap { name, source, span: span("[map.flows]") })
+    Arc::new(DesiredMap { name, source, users: Vec::new(), span: span("[map.flows]") })
 }
 
 fn flows() -> Arc<DesiredMap> {
@@ -114,13 +121,13 @@ fn events() -> Arc<DesiredMap> {
 }
 
 fn deny() -> Arc<DesiredMap> {
-    let source = MapSource::Pinned(PinPath::new("/sys/fs/bpf/tc/globals/deny").unwrap(), None);
-    Arc::new(DesiredMap { name: map_name("deny"), source, span: span("[map.deny]") })
+    let source = MapSource::Pinned(PinPath::new("/sys/fs/bpf/tc/globals/deny").unwrap());
+    Arc::new(DesiredMap { name: map_name("deny"), source, users: Vec::new(), span: span("[map.deny]") })
 }
 
 fn lent() -> Arc<DesiredMap> {
-    let source = MapSource::Id(1337, Some(MapSpec::new(MapType::HASH, 4, 4, 16)));
-    Arc::new(DesiredMap { name: map_name("lent"), source, span: span("[map.deny]") })
+    let source = MapSource::Id(1337);
+    Arc::new(DesiredMap { name: map_name("lent"), source, users: Vec::new(), span: span("[map.deny]") })
 }
 
 fn program(name: &str, kind: ProgramKind, uses: &[&str]) -> Arc<DesiredProgram> {
@@ -135,7 +142,7 @@ fn program(name: &str, kind: ProgramKind, uses: &[&str]) -> Arc<DesiredProgram> 
         license: "GPL".to_owned(),
         kernel_version: 0,
         code: Code { insns: load.repeat(uses.len()), sites: (0..uses.len()).map(site).collect(), ..Code::default() },
-        maps: uses.iter().map(|name| map_name(name)).collect(),
+        maps: uses.iter().map(|name| map_name(name)).enumerate().collect(),
         fingerprint: Digest::of(name.as_bytes()),
         span: span("[program.drop]"),
     })
@@ -206,7 +213,7 @@ fn step(action: Action, because: Because, traffic: Traffic, state: State, needs:
 /// A plan with these steps.
 pub fn plan_of(mode: Mode, steps: Vec<Step>) -> Plan {
     let facts =
-        ObjectFacts { name: object(), path: "filter.bpf.o".to_owned(), sha256: Digest::of(b"filter"), btf: None };
+        ObjectFacts { name: object(), path: "filter.bpf.o".to_owned(), sha256: Digest::of(b"filter"), btf: Vec::new() };
     Plan {
         deployment: DeploymentName::new("edge").unwrap(),
         pin_root: PinPath::new("/sys/fs/bpf/edge").unwrap(),
@@ -277,7 +284,7 @@ pub fn every_step() -> Plan {
         ),
         step(A::UpdateLink { link: uplink(), id: 51, old_program: 99 }, B::ProgramOther(99), T::NoGap, S::None, None),
         step(
-            A::Reattach { link: uplink(), id: 51, hook: ResolvedHook::Interface(Some(1)) },
+            A::Reattach { link: uplink(), id: 51, hook: ResolvedHook::Interface(Some(1)), overlap: false },
             B::HookChanged("mode native, wanted generic".to_owned()),
             T::GapUnfiltered,
             S::None,

@@ -5,8 +5,8 @@
 use super::{Action, Because, Marker, Mode, ResolvedHook, State, Traffic};
 use crate::desired::{DesiredLink, DesiredMap, DesiredProgram, Hook, MapDefinition, MapSource, SlotSource};
 use crate::elf::{DataKind, ProgramKind};
-use crate::kinds::XdpMode;
 use crate::kinds::MapType;
+use crate::kinds::XdpMode;
 use crate::names::Address;
 use crate::spec::{MapSpec, flag_names};
 use std::fmt;

@@ -398,36 +398,37 @@ mod tests {
 
     fn program(function: &str, section: &str, kind: Option<ProgramKind>) -> Program {
         let (function, section) = (function.to_owned(), section.to_owned());
-        Program { function, section, kind, autoload: true, type_id: None }
+        Program { function, section, kind, autoload: true, is_static: false, type_id: None }
     }
 
     fn object() -> Object {
         let xdp =
             ProgramKind { program_type: ProgramType::XDP, attach_type: Some(AttachType::XDP), target: None, flags: 0 };
         let hash = MapSpec { flags: flags::NO_PREALLOC, ..MapSpec::new(MapType::HASH, 4, 8, 0) };
-        Object {
-            license: Some("GPL".to_owned()),
-            kernel_version: None,
-            maps: vec![
-                Map { pinning: Pinning::GlobalNs, ..map("flows", "maps", Dialect::BpfElfMap, hash) },
-                Map {
-                    slots: vec![Slot { index: 3, target: SlotTarget::Program(1) }],
-                    ..map("calls", ".maps", Dialect::Btf, MapSpec::new(MapType::PROG_ARRAY, 4, 4, 8))
-                },
-                map(
-                    ".rodata",
-                    ".rodata",
-                    Dialect::Data(DataKind::Rodata),
-                    MapSpec { flags: flags::RDONLY_PROG, ..MapSpec::new(MapType::ARRAY, 4, 64, 1) },
-                ),
-            ],
-            programs: vec![
-                program("xdp_drop", "xdp", Some(xdp.clone())),
-                Program { autoload: false, ..program("tail", "xdp", Some(xdp)) },
-                program("handler", "socket1", None),
-            ],
-            btf: None,
-        }
+        // What cannot be made by hand comes from a real file.
+        let mut object = crate::elf::parse(include_bytes!("../../tests/objects/pass.o")).expect("a good object");
+        object.license = Some("GPL".to_owned());
+        object.kernel_version = None;
+        object.maps = vec![
+            Map { pinning: Pinning::GlobalNs, ..map("flows", "maps", Dialect::BpfElfMap, hash) },
+            Map {
+                slots: vec![Slot { index: 3, target: SlotTarget::Program(1) }],
+                ..map("calls", ".maps", Dialect::Btf, MapSpec::new(MapType::PROG_ARRAY, 4, 4, 8))
+            },
+            map(
+                ".rodata",
+                ".rodata",
+                Dialect::Data(DataKind::Rodata),
+                MapSpec { flags: flags::RDONLY_PROG, ..MapSpec::new(MapType::ARRAY, 4, 64, 1) },
+            ),
+        ];
+        object.programs = vec![
+            program("xdp_drop", "xdp", Some(xdp.clone())),
+            Program { autoload: false, ..program("tail", "xdp", Some(xdp)) },
+            program("handler", "socket1", None),
+        ];
+        object.btf = None;
+        object
     }
 
     fn code() -> Code {
@@ -447,7 +448,7 @@ mod tests {
             symbol: Some("helper".to_owned()),
             offset: Some(16),
             what: "a call of a function that is not there".to_owned(),
-            help: None,
+            ..Error::default()
         };
         let linked = [Ok(code()), Ok(Code::default()), Err(vec![error])];
         let programs = object.programs.iter().zip(linked);
