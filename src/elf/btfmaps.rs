@@ -269,3 +269,60 @@ fn word(data: &[u8], offset: u64) -> Option<u64> {
     let start = usize::try_from(offset).ok()?;
     Some(u64::from_le_bytes(*data.get(start..)?.first_chunk()?))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::btf::Encoding;
+
+    /// A member of a definition: a number as `__uint` writes it, or a type as `__type` does.
+    enum Field {
+        Uint(&'static str, u32),
+        Type(&'static str, TypeId),
+    }
+    use Field::{Type as Ty, Uint};
+
+    const U32: TypeId = 1;
+
+    #[track_caller]
+    fn check(fields: &[Field], want: Result<(u32, u32), &str>) {
+        let mut btf = Btf::default();
+        let name = "__u32".to_owned();
+        btf.push(Type::Int { name, size: 4, bits: 32, offset: 0, encoding: Encoding::Unsigned });
+        let mut members = Vec::new();
+        for field in fields {
+            let (name, target) = match field {
+                Uint(name, count) => (name, btf.push(Type::Array { element: U32, index: U32, count: *count })),
+                Ty(name, ty) => (name, *ty),
+            };
+            let ty = btf.push(Type::Ptr { ty: target });
+            let bit_offset = members.len() as u32 * 64;
+            members.push(Member { name: (*name).to_owned(), ty, bit_offset, bitfield_size: 0 });
+        }
+        let size = members.len() as u32 * 8;
+        let definition = btf.push(Type::Struct { name: String::new(), size, members });
+        let got = read_definition(&btf, definition).map(|found| {
+            let spec = found.spec(&Arc::new(btf));
+            (spec.key_size, spec.value_size)
+        });
+        assert_eq!(got, want.map_err(str::to_owned));
+    }
+
+    #[test]
+    fn definitions() {
+        let hash = || Uint("type", 1);
+        check(&[hash(), Ty("key", U32), Uint("value_size", 12)], Ok((4, 12)));
+        check(&[hash(), Ty("key", U32), Uint("key_size", 4)], Ok((4, 0)));
+        check(&[Ty("key", U32)], Err("field `type` is missing"));
+        let conflict = "field `key_size`: 8 bytes here, but 4 bytes in another field";
+        check(&[hash(), Ty("key", U32), Uint("key_size", 8)], Err(conflict));
+        let conflict = "field `value`: 4 bytes here, but 2 bytes in another field";
+        check(&[hash(), Uint("value_size", 2), Ty("value", U32)], Err(conflict));
+        check(&[hash(), Ty("value", 0)], Err("field `value`: `void` has no size"));
+        check(&[hash(), Uint("colour", 1)], Err("field `colour`: no such attribute of a map"));
+        check(&[hash(), Uint("pinning", 2)], Err("field `pinning`: 2 is no way of pinning: 0 is none, 1 is by name"));
+        let wrong = "field `max_entries`: expected a number as `__uint` writes it, found `__u32 *`";
+        check(&[hash(), Ty("max_entries", U32)], Err(wrong));
+        check(&[hash(), Uint("values", 1)], Err("field `values`: `__u32 (*)[1]` is not a list of pointers"));
+    }
+}

@@ -2,7 +2,7 @@
 //!
 //! Nothing is relocated here, and nothing is judged that only matters when a program is linked.
 
-use super::file::{Class, File, Place, Symbol, SymbolKind};
+use super::file::{Class, File, Place, Section, Symbol, SymbolKind};
 use super::{Error, Program, sections};
 use crate::btf::TypeId;
 use crate::btf::ext::{BtfExt, Relocation};
@@ -91,26 +91,7 @@ pub(super) fn read(file: &File<'_>, errors: &mut Vec<Error>) -> Sections {
         }
         let symbols = functions.remove(&number).unwrap_or_default();
         let functions = read_functions(section.name, chunks.len(), symbols, errors);
-        let mut references = BTreeMap::new();
-        for relocation in &section.relocations {
-            let place = Error::new("").section(section.name).offset(relocation.offset);
-            let (Some(symbol), Some(name)) = (file.symbols.get(relocation.symbol), names.get(relocation.symbol)) else {
-                let what = format!("a relocation names symbol {}, which the file lacks", relocation.symbol);
-                errors.push(Error { what, ..place });
-                continue;
-            };
-            if relocation.offset % Insn::SIZE as u64 != 0 || relocation.offset >= section.size {
-                errors.push(Error { what: "a relocation is not for an instruction".to_owned(), ..place });
-                continue;
-            }
-            let target = match symbol.place {
-                Place::Section(section) => Target::Section { section, value: symbol.value },
-                Place::Undefined => Target::Undefined,
-                Place::Nowhere => Target::Nowhere,
-            };
-            let insn = (relocation.offset / Insn::SIZE as u64) as usize;
-            references.insert(insn, Reference { symbol: Arc::clone(name), target, addend: relocation.addend });
-        }
+        let references = read_references(file, section, &names, errors);
         sections.by_number.insert(number, sections.list.len());
         sections.list.push(CodeSection {
             name: section.name.to_owned(),
@@ -123,6 +104,36 @@ pub(super) fn read(file: &File<'_>, errors: &mut Vec<Error>) -> Sections {
         });
     }
     sections
+}
+
+/// Finds what the relocations of a section name.
+fn read_references(
+    file: &File<'_>,
+    section: &Section<'_>,
+    names: &[Arc<str>],
+    errors: &mut Vec<Error>,
+) -> BTreeMap<usize, Reference> {
+    let step = Insn::SIZE as u64;
+    let mut references = BTreeMap::new();
+    for relocation in &section.relocations {
+        let place = |what: String| Error::new(what).section(section.name).offset(relocation.offset);
+        let (Some(symbol), Some(name)) = (file.symbols.get(relocation.symbol), names.get(relocation.symbol)) else {
+            errors.push(place(format!("a relocation names symbol {}, which the file lacks", relocation.symbol)));
+            continue;
+        };
+        if !relocation.offset.is_multiple_of(step) || relocation.offset >= section.size {
+            errors.push(place("a relocation is not for an instruction".to_owned()));
+            continue;
+        }
+        let target = match symbol.place {
+            Place::Section(section) => Target::Section { section, value: symbol.value },
+            Place::Undefined => Target::Undefined,
+            Place::Nowhere => Target::Nowhere,
+        };
+        let reference = Reference { symbol: Arc::clone(name), target, addend: relocation.addend };
+        references.insert((relocation.offset / step) as usize, reference);
+    }
+    references
 }
 
 /// Finds the functions of a section. One without a size reaches to the next, as old compilers leave it; code

@@ -331,7 +331,8 @@ fn read_samples(raw: &Raw<'_>, number: usize, count: usize) -> Option<Reading> {
     if !raw.ends_at(COMMON + 2) || (node != 0 && !on_node) {
         return None;
     }
-    spec.numa_node = (on_node && raw.bytes.len() > (COMMON + 1) * WORD).then_some(node);
+    // Node 0 is what the flag alone asks for.
+    spec.numa_node = (node != 0).then_some(node);
     Some(Reading { dialect: Dialect::BpfMapDef, spec, pinning: Pinning::None, id: 0, inner, slot: None })
 }
 
@@ -447,5 +448,64 @@ pub(super) fn fill_tail_calls(definitions: &mut [Definition], programs: &[Progra
             slots.push(Slot { index, target: SlotTarget::Program(number) });
             slots.sort_by_key(|slot| slot.index);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HASH: u32 = MapType::HASH.0;
+    const OUTER: u32 = MapType::ARRAY_OF_MAPS.0;
+    const NODE: u32 = flags::NUMA_NODE;
+
+    /// What the definitions of one section mean, each written as its map type, flags and the words after the common ones.
+    type Meaning = Result<Vec<(Dialect, Pinning, u32, Inner)>, ()>;
+
+    #[track_caller]
+    fn check(definitions: &[(u32, u32, &[u32])], want: Meaning) {
+        let bytes: Vec<Vec<u8>> = (definitions.iter())
+            .map(|(map_type, flags, rest)| {
+                let words = [*map_type, 4, 8, 16, *flags].into_iter().chain(rest.iter().copied());
+                words.flat_map(u32::to_le_bytes).collect()
+            })
+            .collect();
+        let raw: Vec<_> = bytes.iter().map(|bytes| Raw { name: "map", offset: 0, bytes }).collect();
+        let numbers: Vec<_> = (0..raw.len()).collect();
+        let got = read_sized(&raw, &numbers);
+        let got = got.map(|found| {
+            let meaning = |reading: &Reading| (reading.dialect, reading.pinning, reading.id, reading.inner);
+            found.iter().map(meaning).collect::<Vec<_>>()
+        });
+        assert_eq!(got.map_err(drop), want, "{definitions:?}");
+    }
+
+    #[test]
+    fn definitions_without_types() {
+        use Dialect::{BpfElfMap as Elf, BpfMapDef as Def};
+        let def = |inner| Ok(vec![(Def, Pinning::None, 0, inner)]);
+        let elf = |pinning, id, inner| Ok(vec![(Elf, pinning, id, inner)]);
+        check(&[(HASH, 0, &[])], def(Inner::None));
+        check(&[(HASH, 0, &[0])], def(Inner::None));
+        check(&[(HASH, 0, &[0, 0])], def(Inner::None));
+        // A hash holds no map, so the sixth word can only be an id.
+        check(&[(HASH, 0, &[7])], elf(Pinning::None, 7, Inner::None));
+        check(&[(HASH, 0, &[7, 2])], elf(Pinning::GlobalNs, 7, Inner::None));
+        // By name, per object, or on NUMA node 1: nobody can tell.
+        check(&[(HASH, 0, &[0, 1])], Err(()));
+        check(&[(HASH, NODE, &[0, 1])], Err(()));
+        check(&[(HASH, NODE, &[0, 0])], def(Inner::None));
+        // Another definition of the same struct tells.
+        let both = vec![(Elf, Pinning::ObjectNs, 0, Inner::None), (Elf, Pinning::GlobalNs, 0, Inner::None)];
+        check(&[(HASH, 0, &[0, 1]), (HASH, 0, &[0, 2])], Ok(both));
+        // The template is the first map, or is not said.
+        check(&[(HASH, 0, &[0, 0]), (OUTER, 0, &[0, 0])], Err(()));
+        check(&[(OUTER, 0, &[5, 0, 9, 0])], elf(Pinning::None, 5, Inner::Id(9)));
+        check(&[(HASH, 0, &[0, 0, 0, 0])], elf(Pinning::None, 0, Inner::None));
+        check(&[(HASH, 0, &[0, 3, 0, 0])], elf(Pinning::Custom(3), 0, Inner::None));
+        // Longer than everything known: fine as long as it says nothing.
+        check(&[(HASH, 0, &[0, 2, 0, 0, 0])], elf(Pinning::GlobalNs, 0, Inner::None));
+        check(&[(HASH, 0, &[0, 2, 0, 0, 1])], Err(()));
+        check(&[(HASH, 0, &[0, 0, 3, 0])], Err(()));
     }
 }

@@ -29,7 +29,8 @@ pub struct Object {
     pub kernel_version: Option<u32>,
     /// Every map, in the order that `#0`, `#1` ... count: legacy, then BTF, then data sections.
     pub maps: Vec<Map>,
-    /// Every function that a section name or a manifest can make a program, by section and offset.
+    /// Every function that a section name or a manifest can make a program, by section and offset: those outside
+    /// `.text`, and those of `.text` when the object has no other code.
     pub programs: Vec<Program>,
     /// BTF, with its data sections' sizes and offsets filled in from the symbols.
     pub btf: Option<Arc<Btf>>,
