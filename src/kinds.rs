@@ -218,6 +218,8 @@ impl MapType {
             Self::XSKMAP,
             Self::SOCKMAP,
             Self::SOCKHASH,
+            Self::QUEUE,
+            Self::STACK,
         ]
         .contains(&self)
     }

@@ -423,9 +423,9 @@ mod tests {
         assert_eq!(
             problems(&kernel, &wanted),
             [
+                "what is pinned at `/sys/fs/bpf/pin` is no record: it is not an array map of one entry",
                 "the pin `/sys/fs/bpf/pin` is taken by a pin where a folder has to be",
                 "the pin `/sys/fs/bpf/folder` is taken by a folder",
-                "what is pinned at `/sys/fs/bpf/pin` is no record: it is not an array map of one entry",
             ]
         );
     }
