@@ -96,13 +96,15 @@ pub struct FuncRecord {
 }
 
 /// One `line_info` record of the kernel: from here on this source line.
+///
+/// The strings are offsets in the BTF that is loaded; before that is encoded, indices in [`crate::elf::Object::strings`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LineRecord {
     /// Index of the instruction.
     pub insn: u32,
-    /// Offset of the file name in the BTF strings.
+    /// The file name.
     pub file: u32,
-    /// Offset of the source text in the BTF strings.
+    /// The source text.
     pub text: u32,
     /// Line number, from 1.
     pub line: u32,

@@ -258,10 +258,7 @@ impl Resolver<'_> {
         let span = self.manifest.objects[object].span.clone();
         let private = MapName::private(object, &symbol);
         let (name, pin) = match pinning {
-            Pinning::None => {
-                let pin = self.manifest.pin_root.join("objects").join(object.as_str()).join(&symbol);
-                (private, pin)
-            }
+            Pinning::None => (private, self.private_pin(object, "maps", &symbol)),
             Pinning::ByName => (private, self.manifest.pin_root.join("maps").join(&symbol)),
             Pinning::GlobalNs => (private, self.bpffs.join("tc").join("globals").join(&symbol)),
             Pinning::ObjectNs => {
@@ -271,7 +268,7 @@ impl Resolver<'_> {
             Pinning::Custom(number) => {
                 let kind = Kind::UnknownPinning { object: object.clone(), symbol: symbol.clone(), number };
                 self.problems.push(Problem::at(kind, span.clone(), "of this object"));
-                (private, self.manifest.pin_root.join("objects").join(object.as_str()).join(&symbol))
+                (private, self.private_pin(object, "maps", &symbol))
             }
         };
         // Two objects that say the same pin mean the same map: the first, by name, owns it.
@@ -300,6 +297,11 @@ impl Resolver<'_> {
         self.maps.insert(name.clone(), DesiredMap { name: name.clone(), source, users: Vec::new(), span });
         self.take_contents(&name, object, index);
         name
+    }
+
+    /// Returns the pin of what only its object knows.
+    fn private_pin(&self, object: &ObjectName, what: &str, name: &str) -> PinPath {
+        self.manifest.pin_root.join("objects").join(object.as_str()).join(what).join(name)
     }
 
     /// Refuses a map that objects share by a pinning attribute when the manifest takes one of them elsewhere:
@@ -424,7 +426,7 @@ impl Resolver<'_> {
                 self.problems.push(Problem::at(kind, span, format!("map.{map} calls `{function}` of this object")));
                 continue;
             };
-            let pin = self.manifest.pin_root.join("objects").join(object.as_str()).join(&format!("program {function}"));
+            let pin = self.private_pin(&object, "programs", &function);
             self.program(name, pin, &object, index, kind, span);
         }
     }

@@ -567,7 +567,7 @@ fn removals(desired: &Desired, observed: &Observed) -> Vec<Step> {
     steps.iter_mut().for_each(|step| step.needs = Some(Consent::Prune));
     let gone: BTreeSet<PinPath> = steps.iter().filter_map(|step| step.action.removed_pin().cloned()).collect();
     let folders = observed.directories.iter().filter(|(path, _)| path.is_below(&desired.pin_root.join("objects")));
-    steps.extend(empty_folders(folders, &gone));
+    steps.extend(empty_folders(folders, &gone, Because::NotWanted));
     steps
 }
 
@@ -580,7 +580,7 @@ pub fn destroy(record: &Record, observed: &Observed, pin_root: &PinPath) -> Resu
     steps.push(removal(Action::RemoveRecord { pin: record_pin }, Because::Destroy));
     let made: BTreeSet<&str> = record.directories.iter().map(String::as_str).collect();
     let ours = |path: &PinPath| path.is_below(pin_root) || made.contains(path.as_str());
-    steps.extend(empty_folders(observed.directories.iter().filter(|(path, _)| ours(path)), &gone));
+    steps.extend(empty_folders(observed.directories.iter().filter(|(path, _)| ours(path)), &gone, Because::Destroy));
     let name = crate::names::DeploymentName::new(&record.deployment);
     let name = name.map_err(|why| Problem::new(Kind::BadName { text: record.deployment.clone(), why }))?;
     Ok(Plan { deployment: name, pin_root: pin_root.clone(), mode: Mode::Live, objects: BTreeMap::new(), steps })
@@ -631,6 +631,7 @@ fn take_away(record: &Record, observed: &Observed, kept: &BTreeSet<&str>, becaus
 fn empty_folders<'a>(
     folders: impl Iterator<Item = (&'a PinPath, &'a Vec<String>)>,
     gone: &BTreeSet<PinPath>,
+    because: Because,
 ) -> Vec<Step> {
     let mut gone = gone.clone();
     let mut folders: Vec<_> = folders.collect();
@@ -640,7 +641,7 @@ fn empty_folders<'a>(
         if names.iter().all(|name| gone.contains(&path.child(name))) {
             gone.insert(path.clone());
             let action = Action::RemoveDirectory { path: path.clone() };
-            steps.push(removal(action, Because::NotWanted));
+            steps.push(removal(action, because.clone()));
         }
     }
     steps
