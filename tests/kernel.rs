@@ -538,10 +538,10 @@ fn prog_arrays_without_a_holder_are_emptied<K: Kernel>(kernel: &mut K, _: &Room)
     let caller = load(kernel, ProgramType::XDP, &tail_call(number)).unwrap();
     let id = kernel.map_info(&slots).unwrap().id;
     drop(slots);
-    eventually(|| {
-        let slots = kernel.map_by_id(id).expect("the program keeps the map");
-        kernel.lookup(&slots, &[0; 4], 4).unwrap().is_none()
-    });
+    // Opened only once: a close while the last one is still being worked on leaks the map until the next boot
+    // (`prog_array_map_clear` takes a reference for work that is queued already; seen on 6.18).
+    let slots = kernel.map_by_id(id).expect("the program keeps the map");
+    eventually(|| kernel.lookup(&slots, &[0; 4], 4).unwrap().is_none());
     drop(caller);
 }
 
