@@ -81,7 +81,7 @@ fn the_fake_kernel_follows_every_rule() {
         let mut fake = Fake::new();
         let cgroup = PathBuf::from("/sys/fs/cgroup/test");
         fake.add_cgroup(&cgroup);
-        let room = Room { bpffs: path("/sys/fs/bpf"), cgroup: Some(cgroup) };
+        let room = Room { bpffs: path("/sys/fs/bpf"), cgroup: Some(cgroup), version: (6, 18) };
         body(&mut fake, &room);
         for pin in fake.list(&room.bpffs).unwrap().iter().map(|name| room.bpffs.join(name)) {
             // Folders go nowhere: they hold no object.
@@ -110,6 +110,38 @@ fn every_rule<K: Kernel>(mut run: impl FnMut(&'static str, fn(&mut K, &Room))) {
     assert_eq!(failed, [""; 0]);
 }
 
+#[test]
+fn the_fake_kernel_fails_when_told_to() {
+    let mut fake = Fake::new();
+    fake.fail_nth(2, libc::ENOMEM);
+    fake.refuse_program("rule", libc::EACCES, "R0 !read_ok\n");
+    let map = map(&mut fake, MapType::ARRAY, (4, 4, 1), 0);
+    let before = fake.dump();
+    assert_eq!(errno(fake.update(&map, &[0; 4], &[1; 4])), libc::ENOMEM);
+    assert_eq!(fake.dump(), before);
+    fake.update(&map, &[0; 4], &[1; 4]).unwrap();
+    assert_ne!(fake.dump(), before);
+    let refused = load(&mut fake, ProgramType::XDP, &returns(2)).unwrap_err();
+    assert_eq!((refused.error.raw_os_error(), refused.log.as_str()), (Some(libc::EACCES), "R0 !read_ok\n"));
+    assert_eq!(fake.calls(), ["create_map", "update", "update", "load_program"]);
+    drop(map);
+    assert!(fake.is_idle());
+}
+
+#[test]
+fn links_of_the_fake_kernel_lose_hooks_that_go() {
+    let mut fake = Fake::new();
+    let (program, _) = two(&mut fake, ProgramType::XDP);
+    for (native, mode) in [(false, XdpMode::Generic), (true, XdpMode::Native)] {
+        let ifindex = fake.add_interface("eth0", native);
+        let link = fake.create_link(&program, &HookRequest::Xdp { ifindex, mode: XdpMode::Auto }).unwrap();
+        assert_eq!(fake.interface("eth0").unwrap().unwrap().xdp[0].0, mode);
+        fake.remove_interface("eth0");
+        assert_eq!(fake.interface("eth0").unwrap(), None);
+        assert_eq!(fake.link_info(&link).unwrap().hook, HookInfo::Xdp { ifindex: 0 });
+    }
+}
+
 /// Tries every combination of type, sizes and flag on both, so that no rule of the fake's maps is our invention.
 #[test]
 fn the_fake_kernel_refuses_the_maps_that_the_running_kernel_refuses() {
@@ -136,7 +168,10 @@ fn the_fake_kernel_refuses_the_maps_that_the_running_kernel_refuses() {
         MapType::BLOOM_FILTER,
         MapType::HASH_OF_MAPS,
     ];
-    common::in_namespace("every_map", |_| {
+    common::in_namespace("every_map", |room| {
+        if room.version < (6, 1) {
+            return common::skip("every_map", "the fake kernel is a newer one, with other errors for large values");
+        }
         let (mut fake, mut linux) = (Fake::new(), Linux::new());
         let host = linux.host().unwrap();
         if (host.possible_cpus, host.page_size) != (2, 4096) {
@@ -149,7 +184,9 @@ fn the_fake_kernel_refuses_the_maps_that_the_running_kernel_refuses() {
         for map_type in TYPES {
             for key in [0, 4, 5, 8] {
                 for value in [0, 4, 8, 12, 40_000] {
-                    for max in [0, 1, 5, 4096, 5000] {
+                    // How many CPUs a CPUMAP takes depends on how the kernel was built.
+                    for max in [0, 1, 5, 4096, 5000].into_iter().filter(|max| map_type != MapType::CPUMAP || *max < 64)
+                    {
                         for flag in &flags {
                             let asked = request("sweep", map_type, (key, value, max), *flag | low_flags(map_type));
                             let (a, b) = (answer(&mut fake, &asked), answer(&mut linux, &asked));
@@ -335,7 +372,6 @@ fn maps_are_reported_in_normal_form<K: Kernel>(kernel: &mut K, _: &Room) {
         (MapType::CPUMAP, (4, 4, 1 << 20), 0, Err(libc::E2BIG)),
         (MapType::LPM_TRIE, (8, 8, 8), 0, Err(libc::EINVAL)),
         (MapType::LPM_TRIE, (8, 8, 8), NO_PREALLOC, Ok((8, NO_PREALLOC))),
-        (MapType::PERCPU_ARRAY, (4, 40_000, 1), 0, Err(libc::E2BIG)),
         (MapType(4000), (4, 4, 1), 0, Err(libc::EINVAL)),
     ];
     for (map_type, sizes, flags, expected) in rows {
@@ -402,7 +438,9 @@ fn frozen_maps_refuse_writes<K: Kernel>(kernel: &mut K, room: &Room) {
     assert!(!kernel.is_frozen(&map).unwrap());
     kernel.freeze(&map).unwrap();
     assert!(kernel.is_frozen(&map).unwrap());
-    assert_eq!(errno(kernel.freeze(&map)), libc::EPERM);
+    // EBUSY on 6.1, where it does not count as a write.
+    let again = if room.version < (6, 12) { libc::EBUSY } else { libc::EPERM };
+    assert_eq!(errno(kernel.freeze(&map)), again);
     assert_eq!(errno(kernel.update(&map, &[0; 4], &[2; 4])), libc::EPERM);
     let pin = room.bpffs.join("frozen");
     kernel.pin(&map, &pin).unwrap();
@@ -411,10 +449,12 @@ fn frozen_maps_refuse_writes<K: Kernel>(kernel: &mut K, room: &Room) {
     assert_eq!(kernel.lookup(&again, &[0; 4], 4).unwrap(), Some(vec![1; 4]));
 }
 
-fn access_flags_belong_to_the_descriptor<K: Kernel>(kernel: &mut K, _: &Room) {
+fn access_flags_belong_to_the_descriptor<K: Kernel>(kernel: &mut K, room: &Room) {
     let reader = map(kernel, MapType::HASH, (4, 4, 1), RDONLY);
     assert_eq!(errno(kernel.update(&reader, &[0; 4], &[1; 4])), libc::EPERM);
-    assert_eq!(errno(kernel.freeze(&reader)), libc::EPERM);
+    if room.version >= (6, 12) {
+        assert_eq!(errno(kernel.freeze(&reader)), libc::EPERM);
+    }
     let id = kernel.map_info(&reader).unwrap().id;
     let again = kernel.map_by_id(id).unwrap();
     kernel.update(&again, &[0; 4], &[1; 4]).unwrap();
@@ -498,10 +538,10 @@ fn prog_arrays_without_a_holder_are_emptied<K: Kernel>(kernel: &mut K, _: &Room)
     let caller = load(kernel, ProgramType::XDP, &tail_call(number)).unwrap();
     let id = kernel.map_info(&slots).unwrap().id;
     drop(slots);
-    eventually(|| {
-        let slots = kernel.map_by_id(id).expect("the program keeps the map");
-        kernel.lookup(&slots, &[0; 4], 4).unwrap().is_none()
-    });
+    // Opened only once: a close while the last one is still being worked on leaks the map until the next boot
+    // (`prog_array_map_clear` takes a reference for work that is queued already; seen on 6.18).
+    let slots = kernel.map_by_id(id).expect("the program keeps the map");
+    eventually(|| kernel.lookup(&slots, &[0; 4], 4).unwrap().is_none());
     drop(caller);
 }
 
@@ -595,6 +635,9 @@ fn tagged(tag: &str) -> Vec<u8> {
 }
 
 fn btf_comes_back_through_maps_and_programs<K: Kernel>(kernel: &mut K, room: &Room) {
+    if room.version < (5, 16) {
+        return common::skip("btf_comes_back_through_maps_and_programs", "this kernel has no BTF declaration tags");
+    }
     let digest = Digest::of(b"code");
     let bytes = tagged(&format!("bpfapply:v1:drop:sha256={digest}"));
     let btf = kernel.load_btf(&bytes).unwrap();
@@ -752,7 +795,18 @@ fn xdp_has_one_link<K: Kernel>(kernel: &mut K, _: &Room) {
     assert_eq!(kernel.interface("nosuch0").unwrap(), None);
 }
 
-fn tcx_has_many_links<K: Kernel>(kernel: &mut K, _: &Room) {
+/// tcx came with 6.6.
+fn has_tcx(room: &Room, rule: &str) -> bool {
+    if room.version < (6, 6) {
+        common::skip(rule, "this kernel has no tcx");
+    }
+    room.version >= (6, 6)
+}
+
+fn tcx_has_many_links<K: Kernel>(kernel: &mut K, room: &Room) {
+    if !has_tcx(room, "tcx_has_many_links") {
+        return;
+    }
     let (first, second) = two(kernel, ProgramType::SCHED_CLS);
     let one = kernel.create_link(&first, &tcx()).unwrap();
     let two = kernel.create_link(&second, &tcx()).unwrap();
@@ -785,6 +839,7 @@ fn links_fit_their_programs<K: Kernel>(kernel: &mut K, room: &Room) {
     let (xdp_program, _) = two(kernel, ProgramType::XDP);
     let (tc_program, _) = two(kernel, ProgramType::SCHED_CLS);
     assert_eq!(errno(kernel.create_link(&tc_program, &xdp())), libc::EINVAL);
+    // Where there is no tcx, the error is the same.
     assert_eq!(errno(kernel.create_link(&xdp_program, &tcx())), libc::EINVAL);
     let Some(folder) = &room.cgroup else { return };
     let (cgroup, _) = kernel.open_cgroup(folder).unwrap();
@@ -801,7 +856,8 @@ fn updates_expect_the_old_program<K: Kernel>(kernel: &mut K, room: &Room) {
     let attach_type = AttachType::CGROUP_INET_INGRESS;
     let skb = cgroup.as_ref().map(|cgroup| (ProgramType::CGROUP_SKB, HookRequest::Cgroup { cgroup, attach_type }));
     let other = load(kernel, ProgramType::SOCKET_FILTER, &returns(0)).unwrap();
-    for (program_type, hook) in [(ProgramType::XDP, xdp()), (ProgramType::SCHED_CLS, tcx())].into_iter().chain(skb) {
+    let tc = has_tcx(room, "tcx updates").then(|| (ProgramType::SCHED_CLS, tcx()));
+    for (program_type, hook) in [(ProgramType::XDP, xdp())].into_iter().chain(tc).chain(skb) {
         let (first, second) = two(kernel, program_type);
         let link = kernel.create_link(&first, &hook).unwrap();
         assert_eq!(errno(kernel.update_link(&link, &first, &second)), libc::EPERM, "{program_type}");
@@ -820,11 +876,12 @@ fn detached_links_stay_without_a_hook<K: Kernel>(kernel: &mut K, room: &Room) {
         let gone = HookInfo::Cgroup { cgroup_id: 0, attach_type };
         (ProgramType::CGROUP_SKB, HookRequest::Cgroup { cgroup, attach_type }, gone)
     });
-    let rows = [
-        (ProgramType::XDP, xdp(), HookInfo::Xdp { ifindex: 0 }),
-        (ProgramType::SCHED_CLS, tcx(), HookInfo::Tcx { ifindex: 0, attach_type: AttachType::TCX_INGRESS }),
-    ];
-    for (program_type, hook, gone) in rows.into_iter().chain(skb) {
+    let tc = has_tcx(room, "tcx detach").then(|| {
+        let gone = HookInfo::Tcx { ifindex: 0, attach_type: AttachType::TCX_INGRESS };
+        (ProgramType::SCHED_CLS, tcx(), gone)
+    });
+    let xdp = (ProgramType::XDP, xdp(), HookInfo::Xdp { ifindex: 0 });
+    for (program_type, hook, gone) in [xdp].into_iter().chain(tc).chain(skb) {
         let (first, second) = two(kernel, program_type);
         let link = kernel.create_link(&first, &hook).unwrap();
         let before = kernel.link_info(&link).unwrap();

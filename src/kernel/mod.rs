@@ -149,7 +149,8 @@ pub trait Kernel {
 
     /// `BPF_MAP_CREATE`
     fn create_map(&mut self, request: &MapRequest<'_, Self::Fd>) -> io::Result<Self::Fd>;
-    /// `BPF_MAP_GET_FD_BY_ID`; `NotFound` when there is none.
+    /// `BPF_MAP_GET_FD_BY_ID`; `NotFound` when there is none. Closing the last descriptor of a prog array without a pin
+    /// empties it, whoever runs it.
     fn map_by_id(&self, id: u32) -> io::Result<Self::Fd>;
     /// `BPF_OBJ_GET_INFO_BY_FD`
     fn map_info(&self, map: &Self::Fd) -> io::Result<MapInfo>;

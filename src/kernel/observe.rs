@@ -59,14 +59,14 @@ pub fn observe<K: Kernel>(kernel: &K, wanted: &Wanted) -> Result<Observed, Probl
 fn all<'a, N: Ord + Clone + 'a, T>(
     problems: &mut Problems,
     names: impl IntoIterator<Item = &'a N>,
-    read: impl Fn(&N) -> Result<Option<T>, Problem>,
+    read: impl Fn(&N) -> Result<Option<T>, Problems>,
 ) -> BTreeMap<N, T> {
     let mut found = BTreeMap::new();
     for name in names {
         match read(name) {
             Ok(Some(value)) => drop(found.insert(name.clone(), value)),
             Ok(None) => {}
-            Err(problem) => problems.push(problem),
+            Err(more) => problems.0.extend(more.0),
         }
     }
     found
@@ -95,13 +95,18 @@ pub fn host<K: Kernel>(kernel: &K) -> Result<Host, Problems> {
 }
 
 /// Makes a problem of an error; `needs` is the help where a permission is missing.
-fn refused(doing: impl Into<String>, error: &io::Error, needs: &str) -> Problem {
+fn refused(doing: impl Into<String>, error: &io::Error, needs: &str) -> Problems {
     let hint = match error.raw_os_error() {
         Some(libc::EPERM | libc::EACCES) => Some(needs.to_owned()),
         Some(_) => None,
         None => Some(error.to_string()),
     };
-    Problem::new(Kind::Kernel { doing: doing.into(), errno: error.raw_os_error().unwrap_or(libc::EIO), hint })
+    wrong(Kind::Kernel { doing: doing.into(), errno: error.raw_os_error().unwrap_or(libc::EIO), hint })
+}
+
+/// Makes a problem of the whole run.
+fn wrong(kind: Kind) -> Problems {
+    Problem::new(kind).into()
 }
 
 /// Makes `None` of "no such file", also where a part of the path is no folder.
@@ -120,30 +125,30 @@ struct Reader<'a, K> {
 }
 
 impl<K: Kernel> Reader<'_, K> {
-    fn bpffs(&self, path: &PinPath) -> Result<Option<bool>, Problem> {
+    fn bpffs(&self, path: &PinPath) -> Result<Option<bool>, Problems> {
         existing(self.kernel.is_bpffs(path)).map_err(|error| refused(format!("look at `{path}`"), &error, READ))
     }
 
     fn directory(&self, path: &PinPath) -> Result<Option<Vec<String>>, Problem> {
         match self.kernel.list(path) {
             Err(error) if error.kind() == io::ErrorKind::NotADirectory && self.kernel.open_pin(path).is_ok() => {
-                Err(Problem::new(Kind::PinTaken { pin: path.clone(), by: "a pin where a folder has to be".to_owned() }))
+                Err(wrong(Kind::PinTaken { pin: path.clone(), by: "a pin where a folder has to be".to_owned() }))
             }
             result => existing(result).map_err(|error| refused(format!("read the folder `{path}`"), &error, READ)),
         }
     }
 
     /// Opens a pin. A folder in its place has the same error as a missing permission.
-    fn open(&self, path: &PinPath) -> Result<Option<(ObjectKind, K::Fd)>, Problem> {
+    fn open(&self, path: &PinPath) -> Result<Option<(ObjectKind, K::Fd)>, Problems> {
         existing(self.kernel.open_pin(path)).map_err(|error| {
             match error.raw_os_error() == Some(libc::EACCES) && self.kernel.list(path).is_ok() {
-                true => Problem::new(Kind::PinTaken { pin: path.clone(), by: "a folder".to_owned() }),
+                true => wrong(Kind::PinTaken { pin: path.clone(), by: "a folder".to_owned() }),
                 false => refused(format!("open the pin `{path}`"), &error, OPEN_PIN),
             }
         })
     }
 
-    fn pinned(&self, path: &PinPath) -> Result<Option<Pinned>, Problem> {
+    fn pinned(&self, path: &PinPath) -> Result<Option<Pinned>, Problems> {
         let Some((kind, fd)) = self.open(path)? else { return Ok(None) };
         let pinned = match kind {
             ObjectKind::Map => self.map(&fd).map(Pinned::Map),
@@ -153,7 +158,7 @@ impl<K: Kernel> Reader<'_, K> {
         pinned.map(Some).map_err(|error| refused(format!("read the {kind} at `{path}`"), &error, BY_ID))
     }
 
-    fn map_by_id(&self, id: u32) -> Result<Option<ObservedMap>, Problem> {
+    fn map_by_id(&self, id: u32) -> Result<Option<ObservedMap>, Problems> {
         existing(self.kernel.map_by_id(id))
             .and_then(|fd| fd.map(|fd| self.map(&fd)).transpose())
             .map_err(|error| refused(format!("read the map with id {id}"), &error, BY_ID))
@@ -208,7 +213,7 @@ impl<K: Kernel> Reader<'_, K> {
         Ok(ObservedProgram { info, fingerprints: btf.map(|btf| fingerprints(&btf)).unwrap_or_default() })
     }
 
-    fn interface(&self, name: &str) -> Result<Option<Interface>, Problem> {
+    fn interface(&self, name: &str) -> Result<Option<Interface>, Problems> {
         self.kernel
             .interface(name)
             .map_err(|error| refused(format!("look the interface `{name}` up"), &error, "rtnetlink refuses to answer"))
@@ -226,7 +231,7 @@ impl<K: Kernel> Reader<'_, K> {
         Ok(opened.map(|(_, id)| (path, id)))
     }
 
-    fn record(&self, path: &PinPath) -> Result<Option<Record>, Problem> {
+    fn record(&self, path: &PinPath) -> Result<Option<Record>, Problems> {
         let Some((kind, fd)) = self.open(path)? else { return Ok(None) };
         let bytes = match kind {
             ObjectKind::Map => self
@@ -238,7 +243,7 @@ impl<K: Kernel> Reader<'_, K> {
             Some(bytes) => Record::decode(&bytes),
             None => Err(RecordError::Unreadable("it is not an array map of one entry".to_owned())),
         };
-        record.map(Some).map_err(|why| Problem::new(Kind::Record { pin: path.clone(), why }))
+        record.map(Some).map_err(|why| wrong(Kind::Record { pin: path.clone(), why }))
     }
 
     fn record_bytes(&self, fd: &K::Fd) -> io::Result<Option<Vec<u8>>> {
@@ -433,9 +438,9 @@ mod tests {
     #[test]
     fn missing_permissions_name_what_they_need() {
         let problem = refused("open the pin `x`", &io::Error::from_raw_os_error(libc::EPERM), OPEN_PIN);
-        assert_eq!(problem.kind.help().as_deref(), Some(OPEN_PIN));
-        assert_eq!(problem.kind.exit(), crate::diag::Exit::Permission);
+        assert_eq!(problem.0[0].kind.help().as_deref(), Some(OPEN_PIN));
+        assert_eq!(problem.exit(), crate::diag::Exit::Permission);
         let problem = refused("open the pin `x`", &io::Error::from_raw_os_error(libc::ENOMEM), OPEN_PIN);
-        assert_eq!(problem.kind.help(), None);
+        assert_eq!(problem.0[0].kind.help(), None);
     }
 }

@@ -25,6 +25,8 @@ pub struct Room {
     pub bpffs: PinPath,
     /// An empty cgroup; `None` on a kernel without cgroup2.
     pub cgroup: Option<PathBuf>,
+    /// Major and minor version of the kernel.
+    pub version: (u32, u32),
 }
 
 /// Runs the body in a private room and panics when it does. Says why on stderr when this host cannot, and returns.
@@ -77,7 +79,15 @@ fn enter(name: &str) -> Result<Room, String> {
     }
     let bpffs = PinPath::new("/sys/fs/bpf").expect("an absolute path");
     let cgroup = make_cgroup(name).map_err(|error| format!("make a cgroup: {error}"))?;
-    Ok(Room { bpffs, cgroup })
+    let version = version().ok_or("the kernel does not tell its version")?;
+    Ok(Room { bpffs, cgroup, version })
+}
+
+/// Reads the kernel's version, such as `6.18.44-foo`.
+fn version() -> Option<(u32, u32)> {
+    let text = fs::read_to_string("/proc/sys/kernel/osrelease").ok()?;
+    let mut parts = text.split('.');
+    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
 }
 
 /// Makes a cgroup for this test, after the process and the test, so that tests at the same time do not meet.
