@@ -53,8 +53,8 @@ pub struct Label {
 /// Something wrong.
 #[derive(Debug, Clone)]
 pub struct Problem {
-    /// What is wrong.
-    pub kind: Kind,
+    /// What is wrong; boxed, since problems are returned from many places and seldom.
+    pub kind: Box<Kind>,
     /// Where: the first is the main place.
     pub labels: Vec<Label>,
 }
@@ -62,7 +62,7 @@ pub struct Problem {
 impl Problem {
     /// Makes a problem of the whole run.
     pub fn new(kind: Kind) -> Self {
-        Self { kind, labels: Vec::new() }
+        Self { kind: Box::new(kind), labels: Vec::new() }
     }
 
     /// Makes a problem at a place.

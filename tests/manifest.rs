@@ -246,7 +246,7 @@ fn an_override_without_a_variable_is_a_usage_error() {
     let outside = BTreeMap::from([("uplnk".to_owned(), "lo".to_owned())]);
     let problems = manifest::parse(text, &outside).expect_err("no such variable");
     assert_eq!(problems.exit(), Exit::Usage);
-    assert!(matches!(&problems.0[0].kind, Kind::UnknownOverride { similar: Some(name), .. } if name == "uplink"));
+    assert!(matches!(&*problems.0[0].kind, Kind::UnknownOverride { similar: Some(name), .. } if name == "uplink"));
 }
 
 /// Nesting without an end is a problem of the text, not of the stack.

@@ -45,11 +45,8 @@ pub fn apply<K: Kernel>(kernel: &mut K, plan: &Plan, stamp: &Stamp) -> (Outcome,
     let mut steps: Vec<StepOutcome> =
         plan.steps.iter().map(|step| StepOutcome::of(&step.action, Status::NotReached)).collect();
     let problem = applier.run(&mut steps).err();
-    (Outcome { deployment: plan.deployment.clone(), steps }, problem.map(|problem| *problem))
+    (Outcome { deployment: plan.deployment.clone(), steps }, problem)
 }
-
-/// A failure with its place; boxed, because it is large and rare.
-type Failure = Box<Problem>;
 
 struct Applier<'a, K: Kernel> {
     kernel: &'a mut K,
@@ -65,7 +62,7 @@ struct Applier<'a, K: Kernel> {
 }
 
 impl<K: Kernel> Applier<'_, K> {
-    fn run(&mut self, steps: &mut [StepOutcome]) -> Result<(), Failure> {
+    fn run(&mut self, steps: &mut [StepOutcome]) -> Result<(), Problem> {
         for (number, step) in self.plan.steps.iter().enumerate() {
             self.stage(&step.action).map_err(|problem| fail(steps, number, problem))?;
         }
@@ -88,7 +85,7 @@ impl<K: Kernel> Applier<'_, K> {
     }
 
     /// Detaches what was unpinned. Nothing can be undone from here on, and nothing but this is left to do.
-    fn detach_leaving(&mut self, steps: &mut [StepOutcome]) -> Result<(), Failure> {
+    fn detach_leaving(&mut self, steps: &mut [StepOutcome]) -> Result<(), Problem> {
         let mut first = None;
         for (number, link) in std::mem::take(&mut self.leaving) {
             // Closing the last descriptor detaches as well, but only some time later.
@@ -104,7 +101,7 @@ impl<K: Kernel> Applier<'_, K> {
         first.map_or(Ok(()), Err)
     }
 
-    fn commit(&mut self, number: usize, action: &Action) -> Result<(), Failure> {
+    fn commit(&mut self, number: usize, action: &Action) -> Result<(), Problem> {
         match action {
             Action::MountBpffs { at } => {
                 self.kernel.mount_bpffs(at).map_err(|error| refused(format!("mount a bpffs on `{at}`"), &error))?;
@@ -163,7 +160,7 @@ impl<K: Kernel> Applier<'_, K> {
     }
 
     /// Opens a pin that the plan saw.
-    fn open(&self, pin: &PinPath) -> Result<(ObjectKind, K::Fd), Failure> {
+    fn open(&self, pin: &PinPath) -> Result<(ObjectKind, K::Fd), Problem> {
         self.kernel.open_pin(pin).map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => stale(format!("`{pin}` is gone")),
             _ => refused(format!("open the pin `{pin}`"), &error),
@@ -171,7 +168,7 @@ impl<K: Kernel> Applier<'_, K> {
     }
 
     /// Opens a pin and checks that it is still the object that the plan saw.
-    fn open_expected(&self, pin: &PinPath, kind: ObjectKind, id: u32) -> Result<K::Fd, Failure> {
+    fn open_expected(&self, pin: &PinPath, kind: ObjectKind, id: u32) -> Result<K::Fd, Problem> {
         let (found, fd) = self.open(pin)?;
         let now = match found {
             ObjectKind::Map => self.kernel.map_info(&fd).map(|info| info.id),
@@ -193,7 +190,7 @@ impl<K: Kernel> Applier<'_, K> {
         pin: &PinPath,
         replaces: bool,
         kind: ObjectKind,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), Problem> {
         if !replaces {
             self.kernel.pin(fd, pin).map_err(|error| refused(format!("pin the {kind} at `{pin}`"), &error))?;
             self.undo.push((number, Undo::Pinned(pin.clone())));
@@ -206,21 +203,21 @@ impl<K: Kernel> Applier<'_, K> {
     }
 
     /// Takes a pin away, and returns what was pinned.
-    fn take_pin(&mut self, number: usize, pin: &PinPath, id: u32, kind: ObjectKind) -> Result<K::Fd, Failure> {
+    fn take_pin(&mut self, number: usize, pin: &PinPath, id: u32, kind: ObjectKind) -> Result<K::Fd, Problem> {
         let fd = self.open_expected(pin, kind, id)?;
         let again = self.open_expected(pin, kind, id)?;
         self.unpin(number, pin, again)?;
         Ok(fd)
     }
 
-    fn unpin(&mut self, number: usize, pin: &PinPath, fd: K::Fd) -> Result<(), Failure> {
+    fn unpin(&mut self, number: usize, pin: &PinPath, fd: K::Fd) -> Result<(), Problem> {
         self.kernel.unpin(pin).map_err(|error| refused(format!("remove the pin `{pin}`"), &error))?;
         self.undo.push((number, Undo::Unpinned { pin: pin.clone(), fd }));
         Ok(())
     }
 
     /// Creates a link that is not pinned yet: dropping it detaches.
-    fn create_link(&mut self, link: &DesiredLink, hook: &ResolvedHook) -> Result<K::Fd, Failure> {
+    fn create_link(&mut self, link: &DesiredLink, hook: &ResolvedHook) -> Result<K::Fd, Problem> {
         let program = self.programs.get(&link.program).expect("a link's program was staged before it");
         let doing = || format!("attach program.{} to {}", link.program, link.hook);
         let created = match (&link.hook, hook) {
@@ -247,14 +244,14 @@ impl<K: Kernel> Applier<'_, K> {
         created.map_err(|error| attach_refused(doing(), &link.hook, &error))
     }
 
-    fn attach(&mut self, number: usize, link: &DesiredLink, hook: &ResolvedHook) -> Result<(), Failure> {
+    fn attach(&mut self, number: usize, link: &DesiredLink, hook: &ResolvedHook) -> Result<(), Problem> {
         let fd = self.create_link(link, hook)?;
         self.kernel.pin(&fd, &link.pin).map_err(|error| refused(format!("pin the link at `{}`", link.pin), &error))?;
         self.undo.push((number, Undo::Attached { pin: link.pin.clone(), link: fd }));
         Ok(())
     }
 
-    fn update_link(&mut self, number: usize, link: &DesiredLink, id: u32, old: u32) -> Result<(), Failure> {
+    fn update_link(&mut self, number: usize, link: &DesiredLink, id: u32, old: u32) -> Result<(), Problem> {
         let fd = self.open_expected(&link.pin, ObjectKind::Link, id)?;
         let doing = || format!("replace program id {old} of link.{}", link.name);
         let old = self.kernel.program_by_id(old).map_err(|error| refused(doing(), &error))?;
@@ -268,7 +265,7 @@ impl<K: Kernel> Applier<'_, K> {
     }
 
     /// Attaches at the new place, and lets the old link go when everything else is done.
-    fn move_link(&mut self, number: usize, link: &DesiredLink, id: u32, hook: &ResolvedHook) -> Result<(), Failure> {
+    fn move_link(&mut self, number: usize, link: &DesiredLink, id: u32, hook: &ResolvedHook) -> Result<(), Problem> {
         let old = self.open_expected(&link.pin, ObjectKind::Link, id)?;
         let leaving = self.open_expected(&link.pin, ObjectKind::Link, id)?;
         let new = self.create_link(link, hook)?;
@@ -280,7 +277,7 @@ impl<K: Kernel> Applier<'_, K> {
     }
 
     /// Detaches, then attaches at the same hook: only one XDP program fits on an interface.
-    fn swap_link(&mut self, number: usize, link: &DesiredLink, id: u32, hook: &ResolvedHook) -> Result<(), Failure> {
+    fn swap_link(&mut self, number: usize, link: &DesiredLink, id: u32, hook: &ResolvedHook) -> Result<(), Problem> {
         let fd = self.open_expected(&link.pin, ObjectKind::Link, id)?;
         let doing = || format!("detach link.{}", link.name);
         let info = self.kernel.link_info(&fd).map_err(|error| refused(doing(), &error))?;
@@ -304,7 +301,7 @@ impl<K: Kernel> Applier<'_, K> {
     }
 
     /// Writes the record with the ids as they are now, into a map of its own.
-    fn write_record(&mut self, number: usize, pin: &PinPath, record: &Record, replaces: bool) -> Result<(), Failure> {
+    fn write_record(&mut self, number: usize, pin: &PinPath, record: &Record, replaces: bool) -> Result<(), Problem> {
         let doing = || "write the record".to_owned();
         let record = self.finished(record).map_err(|error| refused(doing(), &error))?;
         let bytes = record.encode();
@@ -366,17 +363,17 @@ impl<K: Kernel> Applier<'_, K> {
     }
 }
 
-fn fail(steps: &mut [StepOutcome], number: usize, problem: Failure) -> Failure {
+fn fail(steps: &mut [StepOutcome], number: usize, problem: Problem) -> Problem {
     steps[number].status = Status::Failed(problem.kind.to_string());
     problem
 }
 
-fn refused(doing: String, error: &io::Error) -> Failure {
+fn refused(doing: String, error: &io::Error) -> Problem {
     kernel_problem(doing, error)
 }
 
 /// Makes a problem of a kernel's refusal.
-fn kernel_problem(doing: String, error: &io::Error) -> Failure {
+fn kernel_problem(doing: String, error: &io::Error) -> Problem {
     let errno = error.raw_os_error().unwrap_or(0);
     let hint = match errno {
         libc::EPERM | libc::EACCES => Some("run it as root, or with CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON".to_owned()),
@@ -384,12 +381,12 @@ fn kernel_problem(doing: String, error: &io::Error) -> Failure {
         libc::E2BIG => Some("it is larger than this kernel allows: look at `max_entries` and sizes".to_owned()),
         _ => None,
     };
-    Box::new(Problem::new(Kind::Kernel { doing, errno, hint }))
+    Problem::new(Kind::Kernel { doing, errno, hint })
 }
 
-fn attach_refused(doing: String, hook: &Hook, error: &io::Error) -> Failure {
+fn attach_refused(doing: String, hook: &Hook, error: &io::Error) -> Problem {
     let mut problem = kernel_problem(doing, error);
-    if let Kind::Kernel { errno, hint, .. } = &mut problem.kind {
+    if let Kind::Kernel { errno, hint, .. } = &mut *problem.kind {
         let since = match hook {
             Hook::Xdp { .. } => "XDP links came with Linux 5.9, and a driver must know the mode",
             Hook::Tc { .. } => "tcx came with Linux 6.6",
@@ -405,8 +402,8 @@ fn attach_refused(doing: String, hook: &Hook, error: &io::Error) -> Failure {
 }
 
 /// The host is not as the plan saw it.
-fn stale(what: String) -> Failure {
-    Box::new(Problem::new(Kind::Stale { what }))
+fn stale(what: String) -> Problem {
+    Problem::new(Kind::Stale { what })
 }
 
 /// Returns the pin or the id by which a map that exists is found.

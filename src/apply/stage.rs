@@ -1,6 +1,6 @@
 //! The first pass: maps and programs as descriptors, of which nothing can be seen from outside.
 
-use super::{Applier, Failure, Kind, Problem, found_by, kernel_problem, stale, verifier};
+use super::{Applier, Kind, Problem, found_by, kernel_problem, stale, verifier};
 use crate::desired::{DesiredMap, DesiredProgram, MapDefinition, MapSource, SlotSource};
 use crate::elf::DataKind;
 use crate::kernel::{Kernel, LoadError, MapRequest, ObjectKind, ProgramRequest};
@@ -11,7 +11,7 @@ use crate::spec::{Host, MapSpec};
 use std::io;
 
 impl<K: Kernel> Applier<'_, K> {
-    pub(super) fn stage(&mut self, action: &Action) -> Result<(), Failure> {
+    pub(super) fn stage(&mut self, action: &Action) -> Result<(), Problem> {
         match action {
             Action::ReuseMap { map, id, .. } => self.open_map(map, *id),
             Action::CreateMap { map, .. } => self.create_map(map),
@@ -38,7 +38,7 @@ impl<K: Kernel> Applier<'_, K> {
         }
     }
 
-    fn open_map(&mut self, map: &DesiredMap, id: u32) -> Result<(), Failure> {
+    fn open_map(&mut self, map: &DesiredMap, id: u32) -> Result<(), Problem> {
         let fd = match found_by(&map.source) {
             Ok(pin) => self.open_expected(pin, ObjectKind::Map, id)?,
             Err(id) => self.kernel.map_by_id(id).map_err(|error| match error.kind() {
@@ -50,17 +50,15 @@ impl<K: Kernel> Applier<'_, K> {
         Ok(())
     }
 
-    fn create_map(&mut self, map: &DesiredMap) -> Result<(), Failure> {
+    fn create_map(&mut self, map: &DesiredMap) -> Result<(), Problem> {
         let MapSource::Defined(definition) = &map.source else {
             unreachable!("only a map that the deployment defines is created")
         };
         let doing = || format!("create map.{}", map.name);
         let host = self.kernel.host().map_err(|error| kernel_problem(doing(), &error))?;
-        let fd = self.create(definition, &host).map_err(|error| {
-            let mut problem = kernel_problem(doing(), &error);
-            *problem = problem.and(map.span.clone(), "defined here");
-            problem
-        })?;
+        let fd = self
+            .create(definition, &host)
+            .map_err(|error| kernel_problem(doing(), &error).and(map.span.clone(), "defined here"))?;
         self.maps.insert(map.name.clone(), fd);
         Ok(())
     }
@@ -118,7 +116,7 @@ impl<K: Kernel> Applier<'_, K> {
         Ok(())
     }
 
-    fn fill_map(&mut self, map: &DesiredMap) -> Result<(), Failure> {
+    fn fill_map(&mut self, map: &DesiredMap) -> Result<(), Problem> {
         let MapSource::Defined(MapDefinition { data: Some((kind, data)), .. }) = &map.source else {
             unreachable!("only a data section is filled")
         };
@@ -134,7 +132,7 @@ impl<K: Kernel> Applier<'_, K> {
         }
     }
 
-    fn fill_slots(&mut self, map: &DesiredMap) -> Result<(), Failure> {
+    fn fill_slots(&mut self, map: &DesiredMap) -> Result<(), Problem> {
         let MapSource::Defined(MapDefinition { slots, .. }) = &map.source else {
             unreachable!("only a map that the deployment defines has slots")
         };
@@ -150,11 +148,11 @@ impl<K: Kernel> Applier<'_, K> {
         Ok(())
     }
 
-    fn load_program(&mut self, program: &DesiredProgram) -> Result<(), Failure> {
+    fn load_program(&mut self, program: &DesiredProgram) -> Result<(), Problem> {
         self.load_btf(&program.object).map_err(|refusal| {
             let kind =
                 Kind::BtfRefused { object: program.object.clone(), why: refusal.error.to_string(), log: refusal.log };
-            Box::new(Problem::at(kind, program.span.clone(), "this program needs it"))
+            Problem::at(kind, program.span.clone(), "this program needs it")
         })?;
         let maps = &self.maps;
         let insns = program.code.patched(|index| self.kernel.number(&maps[&program.maps[&index]]));
@@ -172,7 +170,7 @@ impl<K: Kernel> Applier<'_, K> {
             lines: &program.code.lines,
         };
         let loaded = self.kernel.load_program(&request);
-        let fd = loaded.map_err(|refusal| Box::new(verifier::problem(program, refusal)))?;
+        let fd = loaded.map_err(|refusal| verifier::problem(program, refusal))?;
         self.programs.insert(program.name.clone(), fd);
         Ok(())
     }

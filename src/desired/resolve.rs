@@ -521,7 +521,7 @@ impl Resolver<'_> {
             let hook = match hook(&link.attach.value, &program.kind) {
                 Ok(hook) => hook,
                 Err(kind) => {
-                    let problem = Problem::at(kind, link.attach.span.clone(), "this hook")
+                    let problem = Problem::at(*kind, link.attach.span.clone(), "this hook")
                         .and(program.span.clone(), "this program");
                     self.problems.push(problem);
                     continue;
@@ -602,10 +602,13 @@ fn map_is_data(object: &elf::Object, index: usize) -> bool {
 }
 
 /// Checks that a program of this kind can be attached there, and makes the hook.
-fn hook(attach: &Attach, kind: &ProgramKind) -> Result<Hook, Kind> {
+fn hook(attach: &Attach, kind: &ProgramKind) -> Result<Hook, Box<Kind>> {
     let wants = |program_type: ProgramType, hook: &'static str| match kind.program_type == program_type {
         true => Ok(()),
-        false => Err(Kind::WrongProgramType { hook, wants: program_type.to_string(), is: kind.program_type }),
+        false => {
+            let wants = program_type.to_string();
+            Err(Box::new(Kind::WrongProgramType { hook, wants, is: kind.program_type }))
+        }
     };
     match attach {
         Attach::Xdp { interface, mode } => {
@@ -619,14 +622,14 @@ fn hook(attach: &Attach, kind: &ProgramKind) -> Result<Hook, Kind> {
         Attach::Cgroup { path } => {
             if !CGROUP_TYPES.contains(&kind.program_type) {
                 let wants = "cgroup_*, sock_ops".to_owned();
-                return Err(Kind::WrongProgramType { hook: "cgroup", wants, is: kind.program_type });
+                return Err(Box::new(Kind::WrongProgramType { hook: "cgroup", wants, is: kind.program_type }));
             }
             let attach_type = match (kind.attach_type, kind.program_type) {
                 (Some(attach_type), _) => attach_type,
                 (None, ProgramType::SOCK_OPS) => AttachType::CGROUP_SOCK_OPS,
                 (None, ProgramType::CGROUP_DEVICE) => AttachType::CGROUP_DEVICE,
                 (None, ProgramType::CGROUP_SYSCTL) => AttachType::CGROUP_SYSCTL,
-                (None, _) => return Err(Kind::NoAttachType { is: kind.program_type }),
+                (None, _) => return Err(Box::new(Kind::NoAttachType { is: kind.program_type })),
             };
             Ok(Hook::Cgroup { path: path.clone(), attach_type })
         }

@@ -59,21 +59,21 @@ pub fn observe<K: Kernel>(kernel: &K, wanted: &Wanted) -> Result<Observed, Probl
 fn all<'a, N: Ord + Clone + 'a, T>(
     problems: &mut Problems,
     names: impl IntoIterator<Item = &'a N>,
-    read: impl Fn(&N) -> Result<Option<T>, Problems>,
+    read: impl Fn(&N) -> Result<Option<T>, Problem>,
 ) -> BTreeMap<N, T> {
     let mut found = BTreeMap::new();
     for name in names {
         match read(name) {
             Ok(Some(value)) => drop(found.insert(name.clone(), value)),
             Ok(None) => {}
-            Err(more) => problems.0.extend(more.0),
+            Err(problem) => problems.push(problem),
         }
     }
     found
 }
 
 /// Finds the bpffs that holds a deployment's pins: the topmost folder above them that is one, else the usual one.
-pub fn bpffs_of<K: Kernel>(kernel: &K, pin_root: &PinPath, usual: &PinPath) -> Result<PinPath, Problems> {
+pub fn bpffs_of<K: Kernel>(kernel: &K, pin_root: &PinPath, usual: &PinPath) -> Result<PinPath, Problem> {
     let mut found = None;
     let mut folder = Some(pin_root.clone());
     while let Some(path) = folder {
@@ -90,23 +90,18 @@ pub fn bpffs_of<K: Kernel>(kernel: &K, pin_root: &PinPath, usual: &PinPath) -> R
 }
 
 /// Tells what decides the shape of maps on this host.
-pub fn host<K: Kernel>(kernel: &K) -> Result<Host, Problems> {
-    kernel.host().map_err(|error| refused("read the number of CPUs", &error, READ).into())
+pub fn host<K: Kernel>(kernel: &K) -> Result<Host, Problem> {
+    kernel.host().map_err(|error| refused("read the number of CPUs", &error, READ))
 }
 
 /// Makes a problem of an error; `needs` is the help where a permission is missing.
-fn refused(doing: impl Into<String>, error: &io::Error, needs: &str) -> Problems {
+fn refused(doing: impl Into<String>, error: &io::Error, needs: &str) -> Problem {
     let hint = match error.raw_os_error() {
         Some(libc::EPERM | libc::EACCES) => Some(needs.to_owned()),
         Some(_) => None,
         None => Some(error.to_string()),
     };
-    wrong(Kind::Kernel { doing: doing.into(), errno: error.raw_os_error().unwrap_or(libc::EIO), hint })
-}
-
-/// Makes a problem of the whole run.
-fn wrong(kind: Kind) -> Problems {
-    Problem::new(kind).into()
+    Problem::new(Kind::Kernel { doing: doing.into(), errno: error.raw_os_error().unwrap_or(libc::EIO), hint })
 }
 
 /// Makes `None` of "no such file", also where a part of the path is no folder.
@@ -125,30 +120,30 @@ struct Reader<'a, K> {
 }
 
 impl<K: Kernel> Reader<'_, K> {
-    fn bpffs(&self, path: &PinPath) -> Result<Option<bool>, Problems> {
+    fn bpffs(&self, path: &PinPath) -> Result<Option<bool>, Problem> {
         existing(self.kernel.is_bpffs(path)).map_err(|error| refused(format!("look at `{path}`"), &error, READ))
     }
 
     fn directory(&self, path: &PinPath) -> Result<Option<Vec<String>>, Problem> {
         match self.kernel.list(path) {
             Err(error) if error.kind() == io::ErrorKind::NotADirectory && self.kernel.open_pin(path).is_ok() => {
-                Err(wrong(Kind::PinTaken { pin: path.clone(), by: "a pin where a folder has to be".to_owned() }))
+                Err(Problem::new(Kind::PinTaken { pin: path.clone(), by: "a pin where a folder has to be".to_owned() }))
             }
             result => existing(result).map_err(|error| refused(format!("read the folder `{path}`"), &error, READ)),
         }
     }
 
     /// Opens a pin. A folder in its place has the same error as a missing permission.
-    fn open(&self, path: &PinPath) -> Result<Option<(ObjectKind, K::Fd)>, Problems> {
+    fn open(&self, path: &PinPath) -> Result<Option<(ObjectKind, K::Fd)>, Problem> {
         existing(self.kernel.open_pin(path)).map_err(|error| {
             match error.raw_os_error() == Some(libc::EACCES) && self.kernel.list(path).is_ok() {
-                true => wrong(Kind::PinTaken { pin: path.clone(), by: "a folder".to_owned() }),
+                true => Problem::new(Kind::PinTaken { pin: path.clone(), by: "a folder".to_owned() }),
                 false => refused(format!("open the pin `{path}`"), &error, OPEN_PIN),
             }
         })
     }
 
-    fn pinned(&self, path: &PinPath) -> Result<Option<Pinned>, Problems> {
+    fn pinned(&self, path: &PinPath) -> Result<Option<Pinned>, Problem> {
         let Some((kind, fd)) = self.open(path)? else { return Ok(None) };
         let pinned = match kind {
             ObjectKind::Map => self.map(&fd).map(Pinned::Map),
@@ -158,7 +153,7 @@ impl<K: Kernel> Reader<'_, K> {
         pinned.map(Some).map_err(|error| refused(format!("read the {kind} at `{path}`"), &error, BY_ID))
     }
 
-    fn map_by_id(&self, id: u32) -> Result<Option<ObservedMap>, Problems> {
+    fn map_by_id(&self, id: u32) -> Result<Option<ObservedMap>, Problem> {
         existing(self.kernel.map_by_id(id))
             .and_then(|fd| fd.map(|fd| self.map(&fd)).transpose())
             .map_err(|error| refused(format!("read the map with id {id}"), &error, BY_ID))
@@ -213,7 +208,7 @@ impl<K: Kernel> Reader<'_, K> {
         Ok(ObservedProgram { info, fingerprints: btf.map(|btf| fingerprints(&btf)).unwrap_or_default() })
     }
 
-    fn interface(&self, name: &str) -> Result<Option<Interface>, Problems> {
+    fn interface(&self, name: &str) -> Result<Option<Interface>, Problem> {
         self.kernel
             .interface(name)
             .map_err(|error| refused(format!("look the interface `{name}` up"), &error, "rtnetlink refuses to answer"))
@@ -231,7 +226,7 @@ impl<K: Kernel> Reader<'_, K> {
         Ok(opened.map(|(_, id)| (path, id)))
     }
 
-    fn record(&self, path: &PinPath) -> Result<Option<Record>, Problems> {
+    fn record(&self, path: &PinPath) -> Result<Option<Record>, Problem> {
         let Some((kind, fd)) = self.open(path)? else { return Ok(None) };
         let bytes = match kind {
             ObjectKind::Map => self
@@ -243,7 +238,7 @@ impl<K: Kernel> Reader<'_, K> {
             Some(bytes) => Record::decode(&bytes),
             None => Err(RecordError::Unreadable("it is not an array map of one entry".to_owned())),
         };
-        record.map(Some).map_err(|why| wrong(Kind::Record { pin: path.clone(), why }))
+        record.map(Some).map_err(|why| Problem::new(Kind::Record { pin: path.clone(), why }))
     }
 
     fn record_bytes(&self, fd: &K::Fd) -> io::Result<Option<Vec<u8>>> {
@@ -438,9 +433,9 @@ mod tests {
     #[test]
     fn missing_permissions_name_what_they_need() {
         let problem = refused("open the pin `x`", &io::Error::from_raw_os_error(libc::EPERM), OPEN_PIN);
-        assert_eq!(problem.0[0].kind.help().as_deref(), Some(OPEN_PIN));
-        assert_eq!(problem.exit(), crate::diag::Exit::Permission);
+        assert_eq!(problem.kind.help().as_deref(), Some(OPEN_PIN));
+        assert_eq!(problem.kind.exit(), crate::diag::Exit::Permission);
         let problem = refused("open the pin `x`", &io::Error::from_raw_os_error(libc::ENOMEM), OPEN_PIN);
-        assert_eq!(problem.0[0].kind.help(), None);
+        assert_eq!(problem.kind.help(), None);
     }
 }
