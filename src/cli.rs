@@ -400,10 +400,7 @@ fn plan_live<K: Kernel>(kernel: &K, loaded: &Loaded, options: &ApplyOptions) -> 
 }
 
 fn mounts(plan: &Plan) -> Option<&PinPath> {
-    plan.steps.iter().find_map(|step| match &step.action {
-        Action::MountBpffs { at } => Some(at),
-        _ => None,
-    })
+    plan.steps.iter().find_map(|step| if let Action::MountBpffs { at } = &step.action { Some(at) } else { None })
 }
 
 fn resolve(loaded: &Loaded, bpffs: &PinPath, host: &Host) -> Result<Desired, Problems> {
@@ -489,8 +486,7 @@ fn pin_root_of(target: &Target, console: &Console) -> Result<PinPath, Exit> {
     }
     match DeploymentName::new(text) {
         Ok(name) => Ok(usual_bpffs().join(name.as_str())),
-        Err(why) if text.contains(['/', '.']) => {
-            let _ = why;
+        Err(_) if text.contains(['/', '.']) => {
             let kind = Kind::UnreadableFile { path: text.to_owned(), why: "there is no such file".to_owned() };
             Err(console.fail(&Problem::new(kind).into(), None))
         }

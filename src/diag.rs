@@ -770,10 +770,8 @@ impl Kind {
 
     /// Returns the kernel's whole log, where there is one.
     pub fn log(&self) -> Option<&str> {
-        match self {
-            Self::ProgramRefused { log, .. } | Self::BtfRefused { log, .. } if !log.is_empty() => Some(log),
-            _ => None,
-        }
+        let (Self::ProgramRefused { log, .. } | Self::BtfRefused { log, .. }) = self else { return None };
+        (!log.is_empty()).then_some(log)
     }
 
     /// Returns the exit code that the kind means.

@@ -68,7 +68,7 @@ fn check(manifest: &'static str, body: impl FnOnce(&serde_json::Value)) {
     assert!(text.contains("nothing to do: the host matches"), "{text}");
     assert_eq!(show(manifest)["programs"], shown["programs"].clone(), "the same programs run");
     run(&mut tool(&["destroy", manifest])).expect("it goes");
-    assert_eq!(listing(), [PathBuf::new(); 0], "nothing is left below the bpffs");
+    assert_eq!(listing(), Vec::<PathBuf>::new(), "nothing is left below the bpffs");
 }
 
 fn names(shown: &serde_json::Value, kind: &str) -> Vec<String> {

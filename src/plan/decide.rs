@@ -156,26 +156,28 @@ impl<'a> Planner<'a> {
         let because = match (differs.is_empty(), self.contents_changed(map, definition, found)) {
             (true, false) => return Some(Fate::Keep(id)),
             (true, true) => Because::ContentsChanged,
-            (false, _) => Because::MapDiffers(differs),
+            (false, _) => Because::MapDiffers(differs.clone()),
         };
         // A map that has its own table stays what it is unless that table says otherwise; so does one that
         // we did not make. What only its object knows goes with the object.
         if !map.name.is_private() || !self.is_ours(map, found) {
-            self.refuse_change(map, definition, id, because);
+            self.refuse_change(map, definition, id, differs);
             return None;
         }
         Some(Fate::New(Some(id), because))
     }
 
-    fn refuse_change(&mut self, map: &DesiredMap, definition: &MapDefinition, id: u32, because: Because) {
-        let differs = match because {
-            Because::MapDiffers(differs) => differs,
-            _ => vec![Difference {
-                field: "contents".to_owned(),
-                left: "of an earlier object".to_owned(),
-                right: "of this object".to_owned(),
-            }],
-        };
+    fn refuse_change(
+        &mut self,
+        map: &DesiredMap,
+        definition: &MapDefinition,
+        id: u32,
+        mut differs: Vec<Difference>,
+    ) {
+        if differs.is_empty() {
+            let (left, right) = ("of an earlier object".to_owned(), "of this object".to_owned());
+            differs.push(Difference { field: "contents".to_owned(), left, right });
+        }
         for difference in differs {
             let kind = Kind::MapChanged { map: map.name.clone(), pin: definition.pin.clone(), id, difference };
             self.problems.push(Problem::at(kind, map.span.clone(), "defined here"));
