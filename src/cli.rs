@@ -59,7 +59,7 @@ struct Global {
     /// When to use colour
     #[arg(long, global = true, value_enum, default_value = "auto", value_name = "WHEN")]
     color: Color,
-    /// Say more: the whole verifier log, what is reused
+    /// Say more: the verifier's whole log when it refuses a program
     #[arg(short, long, global = true)]
     verbose: bool,
 }
@@ -187,7 +187,7 @@ pub fn main() -> Exit {
         None => match cli.apply.manifest {
             Some(manifest) => run_apply(&manifest, &cli.apply.options, &console),
             None => {
-                let _ = Cli::command().print_help();
+                eprintln!("{}", Cli::command().render_help());
                 Exit::Usage
             }
         },
