@@ -167,13 +167,7 @@ impl<'a> Planner<'a> {
         Some(Fate::New(Some(id), because))
     }
 
-    fn refuse_change(
-        &mut self,
-        map: &DesiredMap,
-        definition: &MapDefinition,
-        id: u32,
-        mut differs: Vec<Difference>,
-    ) {
+    fn refuse_change(&mut self, map: &DesiredMap, definition: &MapDefinition, id: u32, mut differs: Vec<Difference>) {
         if differs.is_empty() {
             let (left, right) = ("of an earlier object".to_owned(), "of this object".to_owned());
             differs.push(Difference { field: "contents".to_owned(), left, right });

@@ -44,7 +44,7 @@ impl Action {
 impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::MountBpffs { .. } => f.write_str("mount a bpffs"),
+            Self::MountBpffs { .. } => f.write_str("mount a bpffs on"),
             Self::MakeDirectory { .. } => f.write_str("create"),
             Self::ReuseMap { map, id, ours } => reuse_map(f, map, *id, *ours),
             Self::CreateMap { map, replaces } => create_map(f, map, *replaces),

@@ -306,8 +306,12 @@ fn split(word: &str, width: usize) -> (&str, &str) {
 
 /// Returns the columns that a list of addresses is given: those of the longest one, but for a few very long ones.
 pub fn address_width<'a>(addresses: impl Iterator<Item = &'a Address>, style: &Style) -> usize {
-    let names = addresses.filter(|address| !matches!(address, Address::Directory(_)));
-    let widths = names.map(|address| address.to_string().width());
+    let widths = addresses.map(|address| match address {
+        Address::Directory(_) => super::text::FOLDER.len(),
+        Address::Object(_) | Address::Map(_) | Address::Program(_) | Address::Link(_) | Address::Record => {
+            address.to_string().width()
+        }
+    });
     widths.filter(|&width| width <= style.width / 4).max().unwrap_or(0)
 }
 

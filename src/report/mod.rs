@@ -3,12 +3,14 @@
 //! Pure: values in, text out. What is said about an action stands in [`crate::plan::words`]; here is how it looks.
 //!
 //! - `layout`: lines, columns, colour and wrapping, shared by everything that people read
+//! - `folders`: one line for a tree of folders
 //! - `place`: lines and columns of the manifest
 //! - [`text`] and [`json`]: a plan
 //! - [`outcome`]: what an apply did
 //! - [`inspect`]: an object file
 //! - [`show`]: what a deployment has
 
+mod folders;
 pub mod inspect;
 pub mod json;
 mod layout;

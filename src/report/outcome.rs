@@ -1,10 +1,11 @@
 //! What an apply did, for people and for programs.
 
+use super::folders::{self, Item};
 use super::json::Format;
 use super::layout::{Page, Paint, Style, Text, address_width};
-use super::text::{Counts, paint};
+use super::text::{Counts, FOLDER, paint};
 use crate::apply::outcome::{Outcome, Status, StepOutcome, Verdict};
-use crate::names::Address;
+use crate::names::{Address, PinPath};
 use crate::plan::Marker;
 use serde::Serialize;
 
@@ -15,8 +16,13 @@ pub fn text(outcome: &Outcome, style: Style) -> String {
     if verdict != Verdict::Matches {
         let status = outcome.steps.iter().map(|step| word(&step.status).len()).max().unwrap_or(0);
         let address = address_width(outcome.steps.iter().map(|step| &step.address), &style);
-        for step in &outcome.steps {
-            line(&mut page, step, (status, address));
+        for item in folders::items(&outcome.steps, folder) {
+            match item {
+                Item::One(step) => line(&mut page, step, &step.address.to_string(), &step.what, (status, address)),
+                Item::Folders { first, words } => {
+                    line(&mut page, first, FOLDER, &format!("{} {words}", first.what), (status, address));
+                }
+            }
         }
         page.blank();
     }
@@ -24,12 +30,20 @@ pub fn text(outcome: &Outcome, style: Style) -> String {
     page.finish()
 }
 
-fn line(page: &mut Page, step: &StepOutcome, (status_width, address_width): (usize, usize)) {
-    let address = step.address.to_string();
+/// Returns the folder that a step made or removed, and what must be the same for two of them to share a line.
+fn folder(step: &StepOutcome) -> Option<(&PinPath, (&'static str, &Status))> {
+    match &step.address {
+        Address::Directory(path) => Some((path, (step.action, &step.status))),
+        _ => None,
+    }
+}
+
+fn line(page: &mut Page, step: &StepOutcome, address: &str, what: &str, widths: (usize, usize)) {
+    let (status_width, address_width) = widths;
     let line = Text::new(paint(step.marker), format!("{:<3} ", step.marker))
         .and(status_paint(step), format!("{:<status_width$}", word(&step.status)))
         .and(paint(step.marker), format!("  {address:<address_width$}"))
-        .and(Paint::Plain, format!("  {}", step.what));
+        .and(Paint::Plain, format!("  {what}"));
     let reason = step.status.reason().map_or(Text::default(), |reason| Text::new(Paint::Alarm, format!(": {reason}")));
     page.line(line.join(reason), 4 + status_width + 2 + address_width + 2);
 }
@@ -162,7 +176,7 @@ mod tests {
     #[test]
     fn a_success() {
         insta::assert_snapshot!(draw(&[Reused, Done, Done, Done, Done]), @r"
-        +   reused  directory /sys/fs/bpf/edge/maps  create
+        +   reused  directory      create /sys/fs/bpf/edge/maps
         +   done    map.flows      create lru_hash, 4 B key, 8 B value, 1024 entries,
                                    pin /sys/fs/bpf/edge/maps/flows
         +   done    program.drop   load xdp `xdp_drop` of object.filter, uses
@@ -183,7 +197,7 @@ mod tests {
     fn a_failure_that_was_taken_back() {
         let failed = Failed("the verifier refused it".to_owned());
         insta::assert_snapshot!(draw(&[Undone, Undone, failed, NotReached, NotReached]), @r"
-        +   undone       directory /sys/fs/bpf/edge/maps  create
+        +   undone       directory      create /sys/fs/bpf/edge/maps
         +   undone       map.flows      create lru_hash, 4 B key, 8 B value, 1024
                                         entries, pin /sys/fs/bpf/edge/maps/flows
         +   FAILED       program.drop   load xdp `xdp_drop` of object.filter, uses
@@ -206,7 +220,7 @@ mod tests {
         let stays = CouldNotUndo("device or resource busy".to_owned());
         let statuses = [Undone, stays, Undone, Failed("no such device".to_owned()), NotReached];
         insta::assert_snapshot!(draw(&statuses), @r"
-        +   undone          directory /sys/fs/bpf/edge/maps  create
+        +   undone          directory      create /sys/fs/bpf/edge/maps
         +   COULD NOT UNDO  map.flows      create lru_hash, 4 B key, 8 B value, 1024
                                            entries, pin /sys/fs/bpf/edge/maps/flows:
                                            device or resource busy

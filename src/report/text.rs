@@ -1,9 +1,11 @@
 //! A plan as people read it: the marker in column 0, then address, what, and what it means.
 
+use super::folders::{self, Item};
 use super::layout::{Page, Paint, Style, Text, address_width};
 use super::place::{Lines, ManifestText};
+use crate::names::PinPath;
 use crate::plan::words::count;
-use crate::plan::{Action, Consent, Marker, Mode, Plan, State, Step, Traffic};
+use crate::plan::{Action, Because, Consent, Marker, Mode, Plan, State, Step, Traffic};
 use std::collections::BTreeSet;
 
 /// What the plan is written for.
@@ -34,14 +36,34 @@ pub fn plan(plan: &Plan, options: &Options<'_>) -> String {
     let mut page = Page::new(options.style);
     header(&mut page, plan, options);
     let writer = Writer::new(plan, options);
-    for step in &plan.steps {
-        writer.step(&mut page, step);
+    for item in folders::items(&plan.steps, folder) {
+        match item {
+            Item::One(step) => {
+                writer.step(&mut page, step, &step.action.address().to_string(), &step.action.to_string())
+            }
+            Item::Folders { first, words } => {
+                writer.step(&mut page, first, FOLDER, &format!("{} {words}", first.action));
+            }
+        }
     }
     if !plan.steps.is_empty() {
         page.blank();
     }
     footer(&mut page, plan, options.purpose);
     page.finish()
+}
+
+/// What stands in the place of an address for folders: their paths are too long for the column.
+pub(super) const FOLDER: &str = "directory";
+
+/// Returns the folder that a step makes or removes, and what must be the same for two of them to share a line.
+fn folder(step: &Step) -> Option<(&PinPath, (&'static str, &Because))> {
+    match &step.action {
+        Action::MountBpffs { at: path } | Action::MakeDirectory { path } | Action::RemoveDirectory { path } => {
+            Some((path, (step.action.name(), &step.because)))
+        }
+        _ => None,
+    }
 }
 
 /// Returns the colour of a marker.
@@ -92,12 +114,11 @@ impl<'a> Writer<'a> {
     }
 
     /// Writes a step on one line when it fits, else what is done, and on the lines below what it means.
-    fn step(&self, page: &mut Page, step: &Step) {
+    fn step(&self, page: &mut Page, step: &Step, address: &str, what: &str) {
         let marker = step.action.marker();
-        let address = step.action.address().to_string();
         let column = ADDRESS_COLUMN + self.address_width + 2;
         let head = Text::new(paint(marker), format!("{marker:<3} {address:<width$}", width = self.address_width));
-        let what = Text::new(rest_paint(marker), format!("  {}", step.action));
+        let what = Text::new(rest_paint(marker), format!("  {what}"));
         let details = self.details(step);
         let one_line = head.clone().join(what.clone()).and(rest_paint(marker), "; ").join(details.clone());
         if one_line.width(page.style()) <= self.options.style.width {
@@ -320,7 +341,8 @@ mod tests {
         edge: offline: no kernel was asked, an empty host is assumed, verifier NOT RUN
         pins in /sys/fs/bpf/edge, from plan.toml
 
-        +   directory /sys/fs/bpf/edge/maps  create; because an empty host is assumed
+        +   directory      create /sys/fs/bpf/edge/maps
+                           because an empty host is assumed
         +   map.flows      create lru_hash, 4 B key, 8 B value, 1024 entries, pin
                            /sys/fs/bpf/edge/maps/flows
                            because an empty host is assumed; state: new; plan.toml:7
