@@ -460,6 +460,13 @@ pub enum Kind {
         /// The pin.
         pin: PinPath,
     },
+    /// What is at the pin of somebody else's map is no map.
+    NotAMap {
+        /// The pin.
+        pin: PinPath,
+        /// What is there.
+        is: String,
+    },
     /// Somebody else's map is not there.
     NoSuchMapId {
         /// Its id.
@@ -473,6 +480,8 @@ pub enum Kind {
         pin: PinPath,
         /// Its id.
         id: u32,
+        /// True when we made it.
+        ours: bool,
         /// What differs: left is the one that is there.
         difference: Difference,
     },
@@ -611,6 +620,7 @@ impl Kind {
             Self::Kernel { .. } => "kernel::refused",
             Self::Cycle { .. } => "plan::cycle",
             Self::NoSuchPin { .. } => "host::no_such_pin",
+            Self::NotAMap { .. } => "host::not_a_map",
             Self::NoSuchMapId { .. } => "host::no_such_map_id",
             Self::MapChanged { .. } => "plan::map_changed",
             Self::NoInterface { .. } => "host::no_interface",
@@ -745,6 +755,11 @@ impl Kind {
             Self::NoSuchPin { .. } | Self::NoSuchMapId { .. } => {
                 Some("bpfapply only reuses this map: whoever owns it must make it first".to_owned())
             }
+            Self::NotAMap { .. } => None,
+            Self::MapChanged { ours: false, .. } => Some(
+                "it is not ours, and is left alone: make the definition fit, or give the new map another pin"
+                    .to_owned(),
+            ),
             Self::MapChanged { pin, .. } => Some(format!(
                 "its contents are not thrown away for a new definition: keep the definition, give the new map \
                  another pin, or unpin the old one by hand (`rm {pin}`)"
@@ -838,6 +853,7 @@ impl Kind {
             | Self::NotMounted { .. }
             | Self::NoDeployment { .. }
             | Self::NoSuchPin { .. }
+            | Self::NotAMap { .. }
             | Self::NoSuchMapId { .. }
             | Self::MapChanged { .. }
             | Self::NoInterface { .. }
@@ -905,7 +921,7 @@ impl fmt::Display for Kind {
             Self::NotYet { what } => write!(f, "{what} is not supported yet"),
             Self::BadName { text, why } => write!(f, "`{}` is not a name: {why}", text.escape_debug()),
             Self::UnreadableFile { path, why } => write!(f, "cannot read `{path}`: {why}"),
-            Self::Object { path, error } => write!(f, "{error}, of `{path}`"),
+            Self::Object { path, error } => write!(f, "`{path}`: {error}"),
             Self::NoSuchMap { object, symbol, .. } => write!(f, "object.{object} has no map `{symbol}`"),
             Self::NoSuchProgram { object, function, .. } => {
                 write!(f, "object.{object} has no program `{function}`")
@@ -947,8 +963,14 @@ impl fmt::Display for Kind {
                 circle.first().map_or(Ok(()), |first| write!(f, " -> {first}"))
             }
             Self::NoSuchPin { pin } => write!(f, "no map is pinned at `{pin}`"),
+            Self::NotAMap { pin, is } => write!(f, "what is pinned at `{pin}` is no map: it is {is}"),
             Self::NoSuchMapId { id } => write!(f, "no map has the id {id}"),
-            Self::MapChanged { map, pin, id, difference } => write!(
+            Self::MapChanged { map, pin, id, ours: false, difference } => write!(
+                f,
+                "the map at `{pin}` (id {id}) does not fit map.{map}: {} is {} there and {} here",
+                difference.field, difference.left, difference.right
+            ),
+            Self::MapChanged { map, pin, id, ours: true, difference } => write!(
                 f,
                 "map.{map} is pinned at `{pin}` (id {id}) and does not fit any more: {} is {} there and {} here",
                 difference.field, difference.left, difference.right

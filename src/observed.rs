@@ -115,12 +115,13 @@ impl Wanted {
 
     /// Returns what a record names beyond what is wanted already, with the folders of its pins below `pin_root`.
     pub fn of_record(record: &Record, pin_root: &PinPath) -> Self {
-        let pins = record.maps.values().map(|map| &map.pin);
+        let pins = record.maps.values().filter_map(|map| map.pin.as_ref());
         let pins = pins.chain(record.programs.values().map(|program| &program.pin));
         let pins = pins.chain(record.links.values().map(|link| &link.pin));
         let pins = pins.filter_map(|pin| PinPath::new(pin).ok()).collect();
         let directories = record.directories.iter().filter_map(|path| PinPath::new(path).ok()).collect();
-        let mut wanted = Self { pins, directories, ..Self::default() };
+        let map_ids = record.maps.values().filter(|map| map.pin.is_none()).map(|map| map.id).collect();
+        let mut wanted = Self { pins, directories, map_ids, ..Self::default() };
         wanted.add_folders(pin_root);
         wanted.directories.insert(pin_root.clone());
         wanted

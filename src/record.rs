@@ -47,8 +47,8 @@ pub struct RecordedObject {
 /// A map that the deployment uses.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RecordedMap {
-    /// Where it is pinned.
-    pub pin: String,
+    /// Where it is pinned; `None` for somebody else's map that was named by its id.
+    pub pin: Option<String>,
     /// Its id when we last wrote the record.
     pub id: u32,
     /// True when we created it; only then may we remove it.
@@ -122,7 +122,7 @@ mod tests {
         record.maps.insert(
             "a".to_owned(),
             RecordedMap {
-                pin: "/sys/fs/bpf/edge/maps/a".to_owned(),
+                pin: Some("/sys/fs/bpf/edge/maps/a".to_owned()),
                 id: 7,
                 created: true,
                 image: Some(Digest::of(b"x")),

@@ -336,11 +336,11 @@ fn layouts() {
     for (left, right, expected) in [
         ("struct a { int x; long y; } v;", "typedef int s32; struct b { s32 x; long y; }; typedef struct b c; const c v;", None),
         ("struct k { int x; } *v;", "long *v;", None),
-        ("struct k { int x; long y; } v;", "struct k { int x; int p; long y; } v;", Some(("k.p", "no such field", "s32 at byte 4"))),
+        ("struct k { int x; long y; } v;", "struct k { int x; int p; long y; } v;", Some(("k.p", "absent", "s32 at byte 4"))),
         ("struct k { int x; int y; } v;", "struct k { int x; long p; int y; } v;", Some(("k.y", "s32 at byte 4", "s32 at byte 16"))),
         ("struct k { int x; } v;", "struct k { unsigned x; } v;", Some(("k.x", "s32 at byte 0", "u32 at byte 0"))),
         ("struct k { int x, sport; } v;", "struct k { int x, dport; } v;", Some(("k.sport", "s32 at byte 4", "`dport`, s32 at byte 4"))),
-        ("struct k { int x, y; } v;", "struct k { int x; } v;", Some(("k.y", "s32 at byte 4", "no such field"))),
+        ("struct k { int x, y; } v;", "struct k { int x; } v;", Some(("k.y", "s32 at byte 4", "absent"))),
         ("struct k { struct { unsigned addr; } src; } v;", "struct k { struct { unsigned long addr; } src; } v;", Some(("k.src.addr", "u32 at byte 0", "u64 at byte 0"))),
         ("struct k { int x[4]; } v;", "struct k { int x[5]; } v;", Some(("k.x", "s32[4] at byte 0", "s32[5] at byte 0"))),
         ("struct k { struct { int p; } x[4]; } v;", "struct k { struct { unsigned p; } x[4]; } v;", Some(("k.x[].p", "s32 at byte 0", "u32 at byte 0"))),

@@ -168,7 +168,7 @@ impl<'a> Side<'a> {
     fn stand_in(self, other: Option<&Field<'_>>) -> String {
         match other {
             Some(other) => format!("`{}`, {}", other.name, self.field(other).describe()),
-            None => "no such field".to_owned(),
+            None => "absent".to_owned(),
         }
     }
 

@@ -125,9 +125,13 @@ impl Resolver<'_> {
             return;
         };
         let symbol = format!("{object}:{}", self.object(object).maps[index].symbol);
-        let kind = Kind::SymbolTwice { symbol, maps: vec![other.clone(), map.clone()] };
-        let problem = Problem::at(kind, first.clone(), format!("here it is map.{other}"))
-            .and(span, format!("and here map.{map}"));
+        // In the order in which they are read.
+        let mut both = [(first.clone(), other.clone()), (span, map.clone())];
+        both.sort_by_key(|(span, _)| span.start);
+        let [(first, one), (second, two)] = both;
+        let (here, there) = (format!("here it is map.{one}"), format!("and here map.{two}"));
+        let kind = Kind::SymbolTwice { symbol, maps: vec![one, two] };
+        let problem = Problem::at(kind, first, here).and(second, there);
         self.problems.push(problem);
     }
 
@@ -551,8 +555,11 @@ impl Resolver<'_> {
                     wanted.flags = definition.spec.flags;
                 }
                 for difference in differences(&definition.spec, &wanted, Compare::User, self.host) {
-                    let owner = format!("the owner has {} {}", difference.field, difference.left);
-                    let other = format!("object.{}'s `{}` has {}", user.object, user.symbol, difference.right);
+                    let owner = format!("the owner's: {} is {}", difference.field, difference.left);
+                    let other = format!(
+                        "object.{}'s `{}`: {} is {}",
+                        user.object, user.symbol, difference.field, difference.right
+                    );
                     let kind = Kind::Incompatible {
                         map: map.name.clone(),
                         object: user.object.clone(),

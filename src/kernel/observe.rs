@@ -42,12 +42,13 @@ pub fn observe<K: Kernel>(kernel: &K, wanted: &Wanted) -> Result<Observed, Probl
     let recorded = recorded.unwrap_or_default();
     let directories: BTreeSet<_> = wanted.directories.union(&recorded.directories).collect();
     let pins: BTreeSet<_> = wanted.pins.union(&recorded.pins).filter(visible).collect();
+    let map_ids: BTreeSet<_> = wanted.map_ids.union(&recorded.map_ids).collect();
     let observed = Observed {
         host,
         bpffs,
         directories: all(&mut problems, directories, |path| reader.directory(path)),
         pins: all(&mut problems, pins, |path| reader.pinned(path)),
-        maps_by_id: all(&mut problems, &wanted.map_ids, |id| reader.map_by_id(*id)),
+        maps_by_id: all(&mut problems, map_ids, |id| reader.map_by_id(*id)),
         interfaces: all(&mut problems, &wanted.interfaces, |name| reader.interface(name)),
         cgroups: all(&mut problems, &wanted.cgroups, |path| reader.cgroup(path)),
         record: records.into_values().next(),

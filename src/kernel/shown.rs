@@ -19,9 +19,10 @@ pub fn shown<K: Kernel>(
         .map_err(|why| Problem::new(Kind::BadName { text: record.deployment.clone(), why }))?;
     let pinned = |pin: &str| PinPath::new(pin).ok().and_then(|path| observed.pins.get(&path));
     let maps = record.maps.iter().map(|(name, map)| {
-        let found = match pinned(&map.pin) {
-            Some(Pinned::Map(found)) => Some(found),
-            Some(Pinned::Program(_) | Pinned::Link(_)) | None => None,
+        let found = match map.pin.as_deref().map(pinned) {
+            Some(Some(Pinned::Map(found))) => Some(found),
+            Some(Some(Pinned::Program(_) | Pinned::Link(_)) | None) => None,
+            None => observed.maps_by_id.get(&map.id),
         };
         ShownMap {
             name: name.clone(),
@@ -30,8 +31,8 @@ pub fn shown<K: Kernel>(
             key_size: found.map_or(0, |found| found.info.key_size),
             value_size: found.map_or(0, |found| found.info.value_size),
             max_entries: found.map_or(0, |found| found.info.max_entries),
-            entries: found.and_then(|found| count(kernel, &map.pin, found)),
-            pin: PinPath::new(&map.pin).ok(),
+            entries: found.and_then(|found| count(kernel, map.pin.as_deref(), found)),
+            pin: map.pin.as_deref().and_then(|pin| PinPath::new(pin).ok()),
             ours: map.created,
         }
     });
@@ -74,7 +75,7 @@ pub fn shown<K: Kernel>(
 }
 
 /// Counts the entries of a map of which some slots can be empty; nothing for arrays, where all are always there.
-fn count<K: Kernel>(kernel: &K, pin: &str, map: &ObservedMap) -> Option<u64> {
+fn count<K: Kernel>(kernel: &K, pin: Option<&str>, map: &ObservedMap) -> Option<u64> {
     const COUNTABLE: &[MapType] = &[
         MapType::HASH,
         MapType::PERCPU_HASH,
@@ -88,7 +89,10 @@ fn count<K: Kernel>(kernel: &K, pin: &str, map: &ObservedMap) -> Option<u64> {
     if !COUNTABLE.contains(&map.info.map_type) {
         return None;
     }
-    let (_, fd) = kernel.open_pin(&PinPath::new(pin).ok()?).ok()?;
+    let fd = match pin {
+        Some(pin) => kernel.open_pin(&PinPath::new(pin).ok()?).ok()?.1,
+        None => kernel.map_by_id(map.info.id).ok()?,
+    };
     let key_size = map.info.key_size as usize;
     let mut key: Option<Vec<u8>> = None;
     let mut entries = 0;

@@ -96,7 +96,10 @@ impl<'a> Planner<'a> {
                 MapSource::Defined(definition) => self.decide_map(map, definition),
                 MapSource::Pinned(pin) => {
                     let found = self.observed_map(pin, map);
-                    self.decide_foreign(map, found, Kind::NoSuchPin { pin: pin.clone() })
+                    match found.is_none() && self.observed.pins.contains_key(pin) {
+                        true => None,
+                        false => self.decide_foreign(map, found, Kind::NoSuchPin { pin: pin.clone() }),
+                    }
                 }
                 MapSource::Id(id) => {
                     let found = self.observed.maps_by_id.get(id);
@@ -116,7 +119,10 @@ impl<'a> Planner<'a> {
             Pinned::Program(found) => format!("program id {}", found.info.id),
             Pinned::Link(found) => format!("link id {}", found.id),
         };
-        let kind = Kind::PinTaken { pin: pin.clone(), by };
+        let kind = match &map.source {
+            MapSource::Defined(_) => Kind::PinTaken { pin: pin.clone(), by },
+            MapSource::Pinned(_) | MapSource::Id(_) => Kind::NotAMap { pin: pin.clone(), is: by },
+        };
         self.problems.push(Problem::at(kind, map.span.clone(), format!("map.{} is to be there", map.name)));
         None
     }
@@ -132,14 +138,16 @@ impl<'a> Planner<'a> {
         };
         for user in &map.users {
             for difference in differences(&found.spec, &user.spec, Compare::User, &self.observed.host) {
-                let text = format!("object.{}'s `{}` has {}", user.object, user.symbol, difference.right);
+                let wants =
+                    format!("object.{}'s `{}`: {} is {}", user.object, user.symbol, difference.field, difference.right);
+                let has = format!("the map that is there: {} is {}", difference.field, difference.left);
                 let kind = Kind::Incompatible {
                     map: map.name.clone(),
                     object: user.object.clone(),
                     symbol: user.symbol.clone(),
                     difference,
                 };
-                self.problems.push(Problem::at(kind, user.span.clone(), text).and(map.span.clone(), "the map"));
+                self.problems.push(Problem::at(kind, user.span.clone(), wants).and(map.span.clone(), has));
             }
         }
         Some(Fate::Keep(found.info.id))
@@ -161,19 +169,26 @@ impl<'a> Planner<'a> {
         // A map that has its own table stays what it is unless that table says otherwise; so does one that
         // we did not make. What only its object knows goes with the object.
         if !map.name.is_private() || !self.is_ours(map, found) {
-            self.refuse_change(map, definition, id, differs);
+            self.refuse_change(map, definition, found, differs);
             return None;
         }
         Some(Fate::New(Some(id), because))
     }
 
-    fn refuse_change(&mut self, map: &DesiredMap, definition: &MapDefinition, id: u32, mut differs: Vec<Difference>) {
+    fn refuse_change(
+        &mut self,
+        map: &DesiredMap,
+        definition: &MapDefinition,
+        found: &ObservedMap,
+        mut differs: Vec<Difference>,
+    ) {
+        let (id, ours) = (found.info.id, self.is_ours(map, found));
         if differs.is_empty() {
             let (left, right) = ("of an earlier object".to_owned(), "of this object".to_owned());
             differs.push(Difference { field: "contents".to_owned(), left, right });
         }
         for difference in differs {
-            let kind = Kind::MapChanged { map: map.name.clone(), pin: definition.pin.clone(), id, difference };
+            let kind = Kind::MapChanged { map: map.name.clone(), pin: definition.pin.clone(), id, ours, difference };
             self.problems.push(Problem::at(kind, map.span.clone(), "defined here"));
         }
     }
@@ -614,7 +629,8 @@ fn take_away(record: &Record, observed: &Observed, kept: &BTreeSet<&str>, becaus
         }
     }
     for (name, map) in record.maps.iter().filter(|(_, map)| map.created) {
-        if let (Some((pin, Pinned::Map(found))), Some(name)) = (wanted(&map.pin), MapName::recorded(name))
+        let pinned = map.pin.as_deref().and_then(wanted);
+        if let (Some((pin, Pinned::Map(found))), Some(name)) = (pinned, MapName::recorded(name))
             && found.info.id == map.id
         {
             steps.push(removal(Action::RemoveMap { map: name, pin, id: map.id }, because.clone()));
@@ -685,10 +701,14 @@ fn expected_record(desired: &Desired, observed: &Observed, steps: &[Step]) -> Re
                 record.directories.push(path.to_string());
             }
             Action::ReuseMap { map, id, ours } => {
-                if let MapSource::Defined(definition) = &map.source {
-                    let recorded = recorded_map(definition, *id, *ours);
-                    record.maps.insert(map.name.to_string(), recorded);
-                }
+                let recorded = match &map.source {
+                    MapSource::Defined(definition) => recorded_map(definition, *id, *ours),
+                    MapSource::Pinned(pin) => {
+                        RecordedMap { pin: Some(pin.to_string()), id: *id, created: false, image: None }
+                    }
+                    MapSource::Id(_) => RecordedMap { pin: None, id: *id, created: false, image: None },
+                };
+                record.maps.insert(map.name.to_string(), recorded);
             }
             Action::CreateMap { map, .. } => {
                 if let MapSource::Defined(definition) = &map.source {
@@ -729,7 +749,7 @@ fn recorded_map(definition: &MapDefinition, id: u32, created: bool) -> RecordedM
         Some((DataKind::Data, data)) => Some(Digest::of(data)),
         Some((DataKind::Rodata | DataKind::Bss, _)) | None => None,
     };
-    RecordedMap { pin: definition.pin.to_string(), id, created, image }
+    RecordedMap { pin: Some(definition.pin.to_string()), id, created, image }
 }
 
 fn recorded_link(link: &DesiredLink, id: u32) -> RecordedLink {

@@ -1,0 +1,114 @@
+//! The tool as users run it, and bpftool as the second opinion, both in the namespaces of the calling thread.
+
+use super::output;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+/// Longest time for one command.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// What a command said.
+#[derive(Debug)]
+pub struct Said {
+    /// Its exit code; -1 when a signal ended it.
+    pub code: i32,
+    /// Its standard output.
+    pub stdout: String,
+    /// Its standard error.
+    pub stderr: String,
+}
+
+/// Runs the built tool in a folder, with wide lines and without colour.
+#[track_caller]
+pub fn bpfapply(folder: &Path, arguments: &[&str]) -> Said {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_bpfapply"));
+    command.args(arguments).current_dir(folder).env("COLUMNS", "200").env("NO_COLOR", "1").env("LC_ALL", "C.UTF-8");
+    say(&mut command)
+}
+
+/// Runs the built tool, which must succeed, and returns its standard output.
+#[track_caller]
+pub fn succeed(folder: &Path, arguments: &[&str]) -> String {
+    let said = bpfapply(folder, arguments);
+    assert_eq!(said.code, 0, "bpfapply {arguments:?}: {}{}", said.stdout, said.stderr);
+    assert_eq!(said.stderr, "", "bpfapply {arguments:?}");
+    said.stdout
+}
+
+/// Runs bpftool with the words of a line, which must succeed, and returns the JSON that it writes.
+#[track_caller]
+pub fn bpftool(line: &str) -> Value {
+    let mut command = Command::new("bpftool");
+    let said = say(command.arg("-j").args(line.split_whitespace()));
+    assert_eq!(said.code, 0, "bpftool {line}: {}{}", said.stdout, said.stderr);
+    match said.stdout.trim() {
+        "" => Value::Null,
+        text => serde_json::from_str(text).unwrap_or_else(|error| panic!("bpftool {line}: {error}: {text}")),
+    }
+}
+
+/// Returns whether bpftool can be run.
+pub fn has_bpftool() -> bool {
+    Command::new("bpftool").arg("version").output().is_ok_and(|output| output.status.success())
+}
+
+#[track_caller]
+fn say(command: &mut Command) -> Said {
+    let said = output(command, LIMIT).unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8 is written");
+    Said { code: said.status.code().unwrap_or(-1), stdout: text(said.stdout), stderr: text(said.stderr) }
+}
+
+/// What `show` tells of a deployment: ids by name.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Ids {
+    /// Maps; a map of one object alone is called `OBJECT:SYMBOL`.
+    pub maps: BTreeMap<String, u64>,
+    /// Programs.
+    pub programs: BTreeMap<String, u64>,
+    /// Links.
+    pub links: BTreeMap<String, u64>,
+}
+
+/// Asks `show` for the ids of a deployment.
+#[track_caller]
+pub fn ids(folder: &Path, deployment: &str) -> Ids {
+    let text = succeed(folder, &["show", deployment, "--output", "json"]);
+    let shown: Value = serde_json::from_str(&text).expect("`show --output json` writes JSON");
+    let of = |list: &str| {
+        let items = shown[list].as_array().unwrap_or_else(|| panic!("{list} in {text}"));
+        let pair = |item: &Value| Some((item["name"].as_str()?.to_owned(), item["id"].as_u64()?));
+        items.iter().map(|item| pair(item).unwrap_or_else(|| panic!("name and id in {item}"))).collect()
+    };
+    Ids { maps: of("maps"), programs: of("programs"), links: of("links") }
+}
+
+/// Returns the ids of the maps that the kernel says a program uses, in its order.
+#[track_caller]
+pub fn maps_of_program(id: u64) -> Vec<u64> {
+    let shown = bpftool(&format!("prog show id {id}"));
+    shown["map_ids"].as_array().into_iter().flatten().map(|id| id.as_u64().expect("an id")).collect()
+}
+
+/// Runs a program on a packet of 64 zero bytes and returns what it returned.
+#[track_caller]
+pub fn run_program(id: u64, packet: &Path) -> u64 {
+    let ran = bpftool(&format!("prog run id {id} data_in {} repeat 1", packet.display()));
+    ran["retval"].as_u64().unwrap_or_else(|| panic!("retval in {ran}"))
+}
+
+/// Lists everything below a folder, sorted; pins in bpffs and the folders that hold them.
+pub fn below(folder: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        found.push(entry.path().display().to_string());
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            found.extend(below(&entry.path()));
+        }
+    }
+    found.sort();
+    found
+}
