@@ -25,7 +25,7 @@ build() {
 
 for source in examples/*/*.c tests/objects/*.c; do
 	case $source in
-	*/map_def.c | */elf_map.c | */no_btf.c) ;; # below
+	*/map_def.c | */elf_map.c | */no_btf.c | */upgrade.c) ;; # below
 	*) build "$source" "${source%.c}.o" -g ;;
 	esac
 done
@@ -38,6 +38,9 @@ done
 for words in 6 7 9; do
 	build $tests/elf_map.c $tests/elf_map_$((4 * words)).o -g -DWORDS=$words
 	build $tests/elf_map.c $tests/elf_map_$((4 * words))_no_btf.o -DWORDS=$words
+done
+for version in 1 2 3; do
+	build $tests/upgrade.c $tests/upgrade_$version.o -g -DVERSION=$version
 done
 build $tests/no_btf.c $tests/no_btf.o
 build $tests/pass.c $tests/pass_no_btf.o # `.maps` that nothing describes

@@ -108,20 +108,23 @@ impl<K: Kernel> Applier<'_, K> {
                 self.undo.push((number, Undo::Mounted(at.clone())));
             }
             Action::MakeDirectory { path } => {
-                self.kernel
-                    .make_directory(path)
-                    .map_err(|error| refused(format!("make the folder `{path}`"), &error))?;
+                self.kernel.make_directory(path).map_err(|error| match error.raw_os_error() {
+                    Some(libc::EEXIST) => stale(format!("`{path}` is there already")),
+                    _ => refused(format!("make the folder `{path}`"), &error),
+                })?;
                 self.undo.push((number, Undo::MadeDirectory(path.clone())));
             }
             Action::CreateMap { map, replaces } => {
                 let pin = map.pin().expect("only a map with a pin is created");
                 let fd = self.maps.remove(&map.name).expect("the map was staged");
-                self.put_pin(number, &fd, pin, replaces.is_some(), ObjectKind::Map)?;
+                let old = self.replaced(pin, ObjectKind::Map, *replaces)?;
+                self.put_pin(number, &fd, pin, ObjectKind::Map, old)?;
                 self.maps.insert(map.name.clone(), fd);
             }
             Action::LoadProgram { program, replaces } => {
                 let fd = self.programs.remove(&program.name).expect("the program was staged");
-                self.put_pin(number, &fd, &program.pin, replaces.is_some(), ObjectKind::Program)?;
+                let old = self.replaced(&program.pin, ObjectKind::Program, *replaces)?;
+                self.put_pin(number, &fd, &program.pin, ObjectKind::Program, old)?;
                 self.programs.insert(program.name.clone(), fd);
             }
             Action::Attach { link, hook } => self.attach(number, link, hook)?,
@@ -139,9 +142,11 @@ impl<K: Kernel> Applier<'_, K> {
                 self.take_pin(number, pin, *id, ObjectKind::Map)?;
             }
             Action::RemoveDirectory { path } => {
-                self.kernel
-                    .remove_directory(path)
-                    .map_err(|error| refused(format!("remove the folder `{path}`"), &error))?;
+                self.kernel.remove_directory(path).map_err(|error| match error.raw_os_error() {
+                    Some(libc::ENOTEMPTY) => stale(format!("the folder `{path}` has something new in it")),
+                    Some(libc::ENOENT) => stale(format!("the folder `{path}` is gone")),
+                    _ => refused(format!("remove the folder `{path}`"), &error),
+                })?;
                 self.undo.push((number, Undo::RemovedDirectory(path.clone())));
             }
             Action::WriteRecord { pin, record, replaces } => self.write_record(number, pin, record, *replaces)?,
@@ -182,24 +187,42 @@ impl<K: Kernel> Applier<'_, K> {
         Ok(fd)
     }
 
-    /// Pins something new, in the place of what the plan saw there, if anything.
+    /// Opens what a new pin takes the place of.
+    fn replaced(&self, pin: &PinPath, kind: ObjectKind, id: Option<u32>) -> Result<Option<K::Fd>, Problem> {
+        id.map(|id| self.open_expected(pin, kind, id)).transpose()
+    }
+
+    /// Pins something new, in the place of `old` where there is one.
     fn put_pin(
         &mut self,
         number: usize,
         fd: &K::Fd,
         pin: &PinPath,
-        replaces: bool,
         kind: ObjectKind,
+        old: Option<K::Fd>,
     ) -> Result<(), Problem> {
-        if !replaces {
-            self.kernel.pin(fd, pin).map_err(|error| refused(format!("pin the {kind} at `{pin}`"), &error))?;
+        let Some(old) = old else {
+            self.kernel.pin(fd, pin).map_err(|error| match error.raw_os_error() {
+                Some(libc::EEXIST) => stale(format!("`{pin}` is there already")),
+                _ => refused(format!("pin the {kind} at `{pin}`"), &error),
+            })?;
             self.undo.push((number, Undo::Pinned(pin.clone())));
             return Ok(());
-        }
-        let (_, old) = self.open(pin)?;
-        undo::replace_pin(self.kernel, fd, pin).map_err(|error| refused(format!("replace the pin `{pin}`"), &error))?;
+        };
+        let doing = || format!("replace the pin `{pin}`");
+        let passing = undo::pin_passing(self.kernel, fd, pin).map_err(|error| refused(doing(), &error))?;
+        self.undo.push((number, Undo::Pinned(passing.clone())));
+        self.kernel.rename(&passing, pin).map_err(|error| refused(doing(), &error))?;
+        self.undo.pop();
         self.undo.push((number, Undo::Replaced { pin: pin.clone(), old }));
         Ok(())
+    }
+
+    /// Pins a new link. From here on the way back detaches it: closing it does so, too, but only some time later.
+    fn pin_link(&mut self, number: usize, link: K::Fd, pin: &PinPath, old: Option<K::Fd>) -> Result<(), Problem> {
+        let pinned = self.put_pin(number, &link, pin, ObjectKind::Link, old);
+        self.undo.push((number, Undo::Linked(link)));
+        pinned
     }
 
     /// Takes a pin away, and returns what was pinned.
@@ -216,21 +239,26 @@ impl<K: Kernel> Applier<'_, K> {
         Ok(())
     }
 
-    /// Creates a link that is not pinned yet: dropping it detaches.
+    /// Creates a link that is not pinned yet.
     fn create_link(&mut self, link: &DesiredLink, hook: &ResolvedHook) -> Result<K::Fd, Problem> {
         let program = self.programs.get(&link.program).expect("a link's program was staged before it");
         let doing = || format!("attach program.{} to {}", link.program, link.hook);
         let created = match (&link.hook, hook) {
-            (Hook::Xdp { mode, .. }, ResolvedHook::Interface(Some(ifindex))) => {
+            (Hook::Xdp { interface, mode }, ResolvedHook::Interface(Some(ifindex))) => {
+                self.same_interface(interface, *ifindex)?;
                 let request = HookRequest::Xdp { ifindex: *ifindex, mode: *mode };
                 self.kernel.create_link(program, &request)
             }
-            (Hook::Tc { attach_type, .. }, ResolvedHook::Interface(Some(ifindex))) => {
+            (Hook::Tc { interface, attach_type }, ResolvedHook::Interface(Some(ifindex))) => {
+                self.same_interface(interface, *ifindex)?;
                 let request = HookRequest::Tcx { ifindex: *ifindex, attach_type: *attach_type };
                 self.kernel.create_link(program, &request)
             }
             (Hook::Cgroup { attach_type, .. }, ResolvedHook::Cgroup(Some((path, id)))) => {
-                let (cgroup, now) = self.kernel.open_cgroup(path).map_err(|error| refused(doing(), &error))?;
+                let (cgroup, now) = self.kernel.open_cgroup(path).map_err(|error| match error.kind() {
+                    io::ErrorKind::NotFound => stale(format!("the cgroup `{}` is gone", path.display())),
+                    _ => refused(doing(), &error),
+                })?;
                 if now != *id {
                     return Err(stale(format!("the cgroup `{}` is another one now", path.display())));
                 }
@@ -244,11 +272,19 @@ impl<K: Kernel> Applier<'_, K> {
         created.map_err(|error| attach_refused(doing(), &link.hook, &error))
     }
 
+    /// Checks that the name still means the interface that the plan saw.
+    fn same_interface(&self, name: &str, index: u32) -> Result<(), Problem> {
+        let found = self.kernel.interface(name);
+        match found.map_err(|error| refused(format!("look the interface `{name}` up"), &error))? {
+            Some(found) if found.index == index => Ok(()),
+            Some(_) => Err(stale(format!("the interface `{name}` is another one now"))),
+            None => Err(stale(format!("the interface `{name}` is gone"))),
+        }
+    }
+
     fn attach(&mut self, number: usize, link: &DesiredLink, hook: &ResolvedHook) -> Result<(), Problem> {
         let fd = self.create_link(link, hook)?;
-        self.kernel.pin(&fd, &link.pin).map_err(|error| refused(format!("pin the link at `{}`", link.pin), &error))?;
-        self.undo.push((number, Undo::Attached { pin: link.pin.clone(), link: fd }));
-        Ok(())
+        self.pin_link(number, fd, &link.pin, None)
     }
 
     fn update_link(&mut self, number: usize, link: &DesiredLink, id: u32, old: u32) -> Result<(), Problem> {
@@ -269,9 +305,7 @@ impl<K: Kernel> Applier<'_, K> {
         let old = self.open_expected(&link.pin, ObjectKind::Link, id)?;
         let leaving = self.open_expected(&link.pin, ObjectKind::Link, id)?;
         let new = self.create_link(link, hook)?;
-        undo::replace_pin(self.kernel, &new, &link.pin)
-            .map_err(|error| refused(format!("replace the pin `{}`", link.pin), &error))?;
-        self.undo.push((number, Undo::Moved { pin: link.pin.clone(), old, new }));
+        self.pin_link(number, new, &link.pin, Some(old))?;
         self.leaving.push((number, leaving));
         Ok(())
     }
@@ -286,10 +320,7 @@ impl<K: Kernel> Applier<'_, K> {
         self.kernel.detach_link(&fd).map_err(|error| refused(doing(), &error))?;
         self.undo.push((number, Undo::Detached { pin: link.pin.clone(), program, before }));
         let new = self.create_link(link, hook)?;
-        undo::replace_pin(self.kernel, &new, &link.pin)
-            .map_err(|error| refused(format!("replace the pin `{}`", link.pin), &error))?;
-        self.undo.push((number, Undo::DetachFirst { link: new }));
-        Ok(())
+        self.pin_link(number, new, &link.pin, Some(fd))
     }
 
     /// Returns the interface's index and the mode in which the program runs on it.
@@ -319,7 +350,8 @@ impl<K: Kernel> Applier<'_, K> {
         };
         let map = self.kernel.create_map(&request).map_err(|error| refused(doing(), &error))?;
         self.kernel.update(&map, &0u32.to_ne_bytes(), &bytes).map_err(|error| refused(doing(), &error))?;
-        self.put_pin(number, &map, pin, replaces, ObjectKind::Map)
+        let old = if replaces { Some(self.open(pin)?.1) } else { None };
+        self.put_pin(number, &map, pin, ObjectKind::Map, old)
     }
 
     /// Fills in the ids of what this run made.
@@ -346,6 +378,10 @@ impl<K: Kernel> Applier<'_, K> {
     /// Walks back what was committed, newest first, and notes how that went.
     fn undo_all(&mut self, steps: &mut [StepOutcome]) {
         self.leaving.clear();
+        // What was only staged goes with its descriptors.
+        for step in steps.iter_mut().filter(|step| step.status == Status::Done) {
+            step.status = Status::Undone;
+        }
         for (number, undo) in std::mem::take(&mut self.undo).into_iter().rev() {
             let status = match undo.run(self.kernel, &self.programs) {
                 Ok(()) => Status::Undone,
@@ -394,7 +430,7 @@ fn attach_refused(doing: String, hook: &Hook, error: &io::Error) -> Problem {
         };
         match *errno {
             libc::EINVAL | libc::EOPNOTSUPP => *hint = Some(since.to_owned()),
-            libc::EBUSY => *hint = Some("another program has the hook".to_owned()),
+            libc::EBUSY | libc::EEXIST => *hint = Some("another program has the hook: try again".to_owned()),
             _ => {}
         }
     }

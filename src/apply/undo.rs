@@ -30,13 +30,8 @@ pub enum Undo<Fd> {
         /// What was pinned there.
         fd: Fd,
     },
-    /// A link was made and pinned.
-    Attached {
-        /// Where.
-        pin: PinPath,
-        /// The link.
-        link: Fd,
-    },
+    /// A program was attached by this link.
+    Linked(Fd),
     /// A link got another program.
     Updated {
         /// The link.
@@ -46,15 +41,6 @@ pub enum Undo<Fd> {
         /// The program that it ran before.
         old: Fd,
     },
-    /// A link took the place of another one, which is still attached.
-    Moved {
-        /// Where.
-        pin: PinPath,
-        /// The link that was there, still attached.
-        old: Fd,
-        /// The link that is there now.
-        new: Fd,
-    },
     /// An XDP link was detached from its interface.
     Detached {
         /// Where it is pinned.
@@ -63,11 +49,6 @@ pub enum Undo<Fd> {
         program: Fd,
         /// The interface and the mode, if it was attached to one.
         before: Option<(u32, XdpMode)>,
-    },
-    /// A link was made; it must go before what it replaced can come back.
-    DetachFirst {
-        /// The link.
-        link: Fd,
     },
 }
 
@@ -81,21 +62,28 @@ impl<Fd> Undo<Fd> {
             Self::Pinned(pin) => kernel.unpin(&pin),
             Self::Replaced { pin, old } => replace_pin(kernel, &old, &pin),
             Self::Unpinned { pin, fd } => kernel.pin(&fd, &pin),
-            Self::Attached { pin, link } => kernel.detach_link(&link).and(kernel.unpin(&pin)),
+            Self::Linked(link) => kernel.detach_link(&link),
             Self::Updated { link, program, old } => kernel.update_link(&link, &old, &programs[&program]),
-            Self::Moved { pin, old, new } => replace_pin(kernel, &old, &pin).and(kernel.detach_link(&new)),
             Self::Detached { pin, program, before: Some((ifindex, mode)) } => {
                 let link = kernel.create_link(&program, &HookRequest::Xdp { ifindex, mode })?;
                 replace_pin(kernel, &link, &pin)
             }
             Self::Detached { before: None, .. } => Ok(()),
-            Self::DetachFirst { link } => kernel.detach_link(&link),
         }
     }
 }
 
 /// Pins something under a passing name and renames it over the pin: there is always one of the two.
-pub fn replace_pin<K: Kernel>(kernel: &mut K, fd: &K::Fd, pin: &PinPath) -> io::Result<()> {
+fn replace_pin<K: Kernel>(kernel: &mut K, fd: &K::Fd, pin: &PinPath) -> io::Result<()> {
+    let passing = pin_passing(kernel, fd, pin)?;
+    kernel.rename(&passing, pin).inspect_err(|_| {
+        // The error that matters is the first one.
+        let _ = kernel.unpin(&passing);
+    })
+}
+
+/// Pins something beside a pin, from where it can be renamed over it. Returns the passing name.
+pub fn pin_passing<K: Kernel>(kernel: &mut K, fd: &K::Fd, pin: &PinPath) -> io::Result<PinPath> {
     // No name has a `~`, so what has this one is the rest of a run that was killed.
     let passing = PinPath::passing(pin);
     match kernel.pin(fd, &passing) {
@@ -105,8 +93,5 @@ pub fn replace_pin<K: Kernel>(kernel: &mut K, fd: &K::Fd, pin: &PinPath) -> io::
         }
         other => other?,
     }
-    kernel.rename(&passing, pin).inspect_err(|_| {
-        // The error that matters is the first one.
-        let _ = kernel.unpin(&passing);
-    })
+    Ok(passing)
 }

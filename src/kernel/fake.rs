@@ -119,7 +119,15 @@ struct State {
     cgroups: BTreeMap<PathBuf, u64>,
     refusals: BTreeMap<String, (i32, String)>,
     calls: Vec<&'static str>,
-    fail: Option<(usize, i32)>,
+    fail: Option<Failure>,
+}
+
+/// Which changing calls fail, by their number from 1, and how.
+#[derive(Debug, Clone, Copy)]
+struct Failure {
+    first: usize,
+    last: usize,
+    errno: i32,
 }
 
 fn errno(code: i32) -> io::Error {
@@ -194,7 +202,19 @@ impl Fake {
     /// Lets the `n`th changing call from now on (1 is the next) fail with `errno` and do nothing.
     pub fn fail_nth(&self, n: usize, errno: i32) {
         let mut state = self.state();
-        state.fail = Some((state.calls.len() + n, errno));
+        let number = state.calls.len() + n;
+        state.fail = Some(Failure { first: number, last: number, errno });
+    }
+
+    /// Lets the `n`th changing call from now on (1 is the next) and all after it fail, until [`Fake::heal`].
+    pub fn fail_from(&self, n: usize, errno: i32) {
+        let mut state = self.state();
+        state.fail = Some(Failure { first: state.calls.len() + n, last: usize::MAX, errno });
+    }
+
+    /// Lets no call fail any more.
+    pub fn heal(&self) {
+        self.state().fail = None;
     }
 
     /// Returns the changing calls so far, failed ones too, by the names of their methods.
@@ -239,8 +259,8 @@ impl Fake {
         let mut state = self.state();
         state.calls.push(call);
         match state.fail {
-            Some((n, code)) if n == state.calls.len() => refuse(code),
-            _ => Ok(state),
+            Some(failure) if (failure.first..=failure.last).contains(&state.calls.len()) => refuse(failure.errno),
+            Some(_) | None => Ok(state),
         }
     }
 

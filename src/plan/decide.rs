@@ -430,11 +430,7 @@ impl<'a> Planner<'a> {
     fn owns_link(&self, link: &DesiredLink, found: &LinkInfo) -> bool {
         let record = self.observed.record.as_ref();
         let recorded = record.and_then(|record| record.links.get(link.name.as_str()));
-        let runs_ours = self.observed.pins.values().any(|pinned| match pinned {
-            Pinned::Program(program) => program.info.id == found.program_id && !program.fingerprints.is_empty(),
-            Pinned::Map(_) | Pinned::Link(_) => false,
-        });
-        recorded.is_some_and(|recorded| recorded.id == found.id) || runs_ours
+        recorded.is_some_and(|recorded| recorded.id == found.id) || runs_ours(self.observed, found)
     }
 
     /// Finds the interface or cgroup; a missing one is a problem.
@@ -546,6 +542,14 @@ impl<'a> Planner<'a> {
     }
 }
 
+/// Returns whether a link runs a program that is pinned and has a fingerprint of ours.
+fn runs_ours(observed: &Observed, link: &LinkInfo) -> bool {
+    observed.pins.values().any(|pinned| match pinned {
+        Pinned::Program(program) => program.info.id == link.program_id && !program.fingerprints.is_empty(),
+        Pinned::Map(_) | Pinned::Link(_) => false,
+    })
+}
+
 /// Returns whether a map can hold contents that somebody misses when it is made anew.
 fn holds_state(map: &DesiredMap) -> bool {
     use crate::kinds::MapType;
@@ -571,13 +575,23 @@ fn span_of(desired: &Desired, node: &Node) -> Option<Span> {
 /// Takes away what the record shows as ours and the manifest does not name any more.
 fn removals(desired: &Desired, observed: &Observed) -> Vec<Step> {
     let Some(record) = &observed.record else { return Vec::new() };
-    let mut kept: BTreeSet<&str> = desired.maps.values().filter_map(|map| map.pin()).map(PinPath::as_str).collect();
-    kept.extend(desired.programs.values().map(|program| program.pin.as_str()));
-    kept.extend(desired.links.values().map(|link| link.pin.as_str()));
+    let pins = desired.maps.values().filter_map(|map| map.pin());
+    let pins = pins.chain(desired.programs.values().map(|program| &program.pin));
+    let pins: Vec<&PinPath> = pins.chain(desired.links.values().map(|link| &link.pin)).collect();
+    let kept = pins.iter().map(|pin| pin.as_str()).collect();
     let mut steps = take_away(record, observed, &kept, Because::NotWanted);
     steps.iter_mut().for_each(|step| step.needs = Some(Consent::Prune));
     let gone: BTreeSet<PinPath> = steps.iter().filter_map(|step| step.action.removed_pin().cloned()).collect();
-    let folders = observed.directories.iter().filter(|(path, _)| path.is_below(&desired.pin_root.join("objects")));
+    let mut needed = BTreeSet::new();
+    for pin in pins {
+        let mut folder = pin.parent();
+        while let Some(path) = folder.filter(|path| !needed.contains(path)) {
+            folder = path.parent();
+            needed.insert(path);
+        }
+    }
+    let ours = our_folders(record, observed, &desired.pin_root);
+    let folders = ours.filter(|(path, _)| !needed.contains(*path));
     steps.extend(empty_folders(folders, &gone, Because::NotWanted));
     steps
 }
@@ -589,9 +603,7 @@ pub fn destroy(record: &Record, observed: &Observed, pin_root: &PinPath) -> Resu
     let mut gone: BTreeSet<PinPath> = steps.iter().filter_map(|step| step.action.removed_pin().cloned()).collect();
     gone.insert(record_pin.clone());
     steps.push(removal(Action::RemoveRecord { pin: record_pin }, Because::Destroy));
-    let made: BTreeSet<&str> = record.directories.iter().map(String::as_str).collect();
-    let ours = |path: &PinPath| path.is_below(pin_root) || made.contains(path.as_str());
-    steps.extend(empty_folders(observed.directories.iter().filter(|(path, _)| ours(path)), &gone, Because::Destroy));
+    steps.extend(empty_folders(our_folders(record, observed, pin_root), &gone, Because::Destroy));
     let name = crate::names::DeploymentName::new(&record.deployment);
     let name = name.map_err(|why| Problem::new(Kind::BadName { text: record.deployment.clone(), why }))?;
     Ok(Plan { deployment: name, pin_root: pin_root.clone(), mode: Mode::Live, objects: BTreeMap::new(), steps })
@@ -605,7 +617,8 @@ fn removal(action: Action, because: Because) -> Step {
 
 /// Lists removals of what the record has beyond `kept`: links first, then programs, then maps.
 ///
-/// A pin that is gone, or that holds another object than the one we made, is left alone.
+/// A pin that is gone, or that holds another object than the one we made, is left alone. Where an apply failed, what it
+/// put back can have another id than the record says; then what it is tells whose it is.
 fn take_away(record: &Record, observed: &Observed, kept: &BTreeSet<&str>, because: Because) -> Vec<Step> {
     let mut steps = Vec::new();
     let wanted = |pin: &str| match PinPath::new(pin) {
@@ -614,17 +627,17 @@ fn take_away(record: &Record, observed: &Observed, kept: &BTreeSet<&str>, becaus
     };
     for (name, link) in &record.links {
         if let (Some((pin, Pinned::Link(found))), Ok(name)) = (wanted(&link.pin), LinkName::new(name))
-            && found.id == link.id
+            && (found.id == link.id || runs_ours(observed, found))
         {
-            let action = Action::Detach { link: name, pin, id: link.id, hook: link.hook.clone() };
+            let action = Action::Detach { link: name, pin, id: found.id, hook: link.hook.clone() };
             steps.push(removal(action, because.clone()));
         }
     }
     for (name, program) in &record.programs {
         if let (Some((pin, Pinned::Program(found))), Some(name)) = (wanted(&program.pin), ProgramName::recorded(name))
-            && found.info.id == program.id
+            && (found.info.id == program.id || found.fingerprints.contains_key(name.as_str()))
         {
-            let action = Action::RemoveProgram { program: name, pin, id: program.id };
+            let action = Action::RemoveProgram { program: name, pin, id: found.info.id };
             steps.push(removal(action, because.clone()));
         }
     }
@@ -637,6 +650,16 @@ fn take_away(record: &Record, observed: &Observed, kept: &BTreeSet<&str>, becaus
         }
     }
     steps
+}
+
+/// Returns the folders that are there and that we made, with the names in them.
+fn our_folders<'a>(
+    record: &Record,
+    observed: &'a Observed,
+    pin_root: &PinPath,
+) -> impl Iterator<Item = (&'a PinPath, &'a Vec<String>)> {
+    let made: BTreeSet<&str> = record.directories.iter().map(String::as_str).collect();
+    observed.directories.iter().filter(move |(path, _)| path.is_below(pin_root) || made.contains(path.as_str()))
 }
 
 /// Lists the folders that are empty once the pins `gone` are, the inner ones first.
@@ -729,6 +752,7 @@ fn expected_record(desired: &Desired, observed: &Observed, steps: &[Step]) -> Re
             Action::Attach { link, .. } | Action::Reattach { link, .. } => {
                 record.links.insert(link.name.to_string(), recorded_link(link, 0));
             }
+            Action::RemoveDirectory { path } => record.directories.retain(|made| made != path.as_str()),
             Action::MountBpffs { .. }
             | Action::MakeDirectory { .. }
             | Action::FillMap { .. }
@@ -736,7 +760,6 @@ fn expected_record(desired: &Desired, observed: &Observed, steps: &[Step]) -> Re
             | Action::Detach { .. }
             | Action::RemoveProgram { .. }
             | Action::RemoveMap { .. }
-            | Action::RemoveDirectory { .. }
             | Action::WriteRecord { .. }
             | Action::RemoveRecord { .. } => {}
         }

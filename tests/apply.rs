@@ -1,0 +1,516 @@
+//! What apply promises, over the fake kernel: all or nothing at every call that can fail, nothing to do the second time,
+//! a plan that the host has left behind is not applied, and everything is there before what needs it.
+
+#[path = "common/stages.rs"]
+mod stages;
+
+use bpfapply::apply::outcome::{Status, Verdict};
+use bpfapply::desired::MapSource;
+use bpfapply::diag::Exit;
+use bpfapply::kernel::Kernel;
+use bpfapply::kernel::fake::Fake;
+use bpfapply::plan::{Action, Plan};
+use proptest::prelude::*;
+use stages::{good, make, path, plan, plan_destroy, run};
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+/// Maps of an object and of none, constants, variables, tail calls, an edge, and links of three kinds.
+const FIRST: &str = r#"
+version = 1
+name = "edge"
+[object.filter]
+path = "tests/objects/upgrade_1.o"
+[object.data]
+path = "tests/objects/data.o"
+[object.jumps]
+path = "tests/objects/prog_array.o"
+[object.device]
+path = "tests/objects/stats_a.o"
+[object.stack]
+path = "tests/objects/stats_b.o"
+maps = { stats = "stats" }
+[object.host]
+path = "examples/quickstart/host.bpf.o"
+[map.stats]
+from = "device:stats"
+[map.scratch]
+type = "hash"
+key_size = 4
+value_size = 8
+max_entries = 16
+[program.drop]
+from = "filter:drop"
+[program.touch]
+from = "data:touch"
+[program.entry]
+from = "jumps:entry"
+[program.on_device]
+from = "device:on_device"
+[program.on_stack]
+from = "stack:on_stack"
+[program.egress]
+from = "host:count_egress"
+[link.first]
+program = "drop"
+xdp = { interface = "eth0" }
+[link.second]
+program = "entry"
+xdp = { interface = "eth1", mode = "native" }
+[link.stack]
+program = "on_stack"
+tc = { interface = "eth0", direction = "ingress" }
+[link.egress]
+program = "egress"
+cgroup = { path = "system.slice" }
+"#;
+
+/// The same with each kind of change: code, constants, a new map, a moved link, another mode, and things that go.
+fn second() -> String {
+    let (kept, _) = FIRST.split_once("[link.egress]").expect("it is the last link");
+    let changes = [
+        ("upgrade_1", "upgrade_2"),
+        ("data.o\"", "data.o\"\nset = { ro_limit = 5 }"),
+        ("[map.scratch]", "[map.fresh]"),
+        ("mode = \"native\"", "mode = \"generic\""),
+        ("tc = { interface = \"eth0\"", "tc = { interface = \"eth1\""),
+        ("[program.egress]\nfrom = \"host:count_egress\"\n", ""),
+    ];
+    changes.iter().fold(kept.to_owned(), |text, (from, to)| {
+        assert!(text.contains(from), "{from}");
+        text.replace(from, to)
+    })
+}
+
+fn host() -> Fake {
+    let fake = Fake::new();
+    fake.add_interface("eth0", true);
+    fake.add_interface("eth1", true);
+    fake.add_cgroup("/sys/fs/cgroup/system.slice");
+    fake
+}
+
+/// What is done to a host, after what was done before.
+struct Case {
+    name: &'static str,
+    before: &'static [fn(&Fake)],
+    plan: fn(&Fake) -> Plan,
+}
+
+fn first(fake: &Fake) {
+    make(FIRST, fake);
+}
+
+fn plan_first(fake: &Fake) -> Plan {
+    good(plan(FIRST, fake), FIRST)
+}
+
+fn plan_second(fake: &Fake) -> Plan {
+    let text = second();
+    good(plan(&text, fake), &text)
+}
+
+fn plan_end(fake: &Fake) -> Plan {
+    good(plan_destroy("edge", fake), "")
+}
+
+const CASES: &[Case] = &[
+    Case { name: "first apply", before: &[], plan: plan_first },
+    Case { name: "upgrade", before: &[first], plan: plan_second },
+    Case { name: "destroy", before: &[first], plan: plan_end },
+];
+
+impl Case {
+    fn host(&self) -> Fake {
+        let fake = host();
+        self.before.iter().for_each(|before| before(&fake));
+        fake
+    }
+
+    /// Counts the changing calls when nothing fails.
+    fn calls(&self) -> usize {
+        let fake = self.host();
+        let before = fake.calls().len();
+        let (outcome, problem) = run(&(self.plan)(&fake), &fake);
+        assert!(problem.is_none() && outcome.verdict() == Verdict::Applied, "{}", self.name);
+        fake.calls().len() - before
+    }
+
+    /// Does it again without faults, and expects what would have come of it without the fault.
+    fn converges(&self, fake: &Fake, what: &str) {
+        fake.heal();
+        let is_destroyed = !fake.dump().contains("/record");
+        if self.name != "destroy" || !is_destroyed {
+            let (outcome, problem) = run(&(self.plan)(fake), fake);
+            assert!(problem.is_none(), "{what}: {problem:?}");
+            assert!(matches!(outcome.verdict(), Verdict::Applied | Verdict::Matches), "{what}");
+        }
+        assert!(!fake.dump().contains('~'), "{what}: no passing pin stays:\n{}", fake.dump());
+        if self.name == "destroy" {
+            assert_eq!(fake.dump(), host().dump(), "{what}");
+        } else {
+            assert!((self.plan)(fake).is_empty(), "{what}: nothing is left to do");
+        }
+    }
+}
+
+/// Writes the state without the ids of links: a link that was detached can only come back as a new one.
+fn state(fake: &Fake) -> String {
+    let dump = fake.dump();
+    let mut lines: Vec<_> = dump.lines().map(without_link_id).collect();
+    lines.sort();
+    lines.join("\n")
+}
+
+fn without_link_id(line: &str) -> String {
+    let Some((before, behind)) = line.split_once("link ").or_else(|| line.split_once("Link(")) else {
+        return line.to_owned();
+    };
+    format!("{before}link{}", behind.trim_start_matches(|c: char| c.is_ascii_digit()))
+}
+
+#[test]
+fn a_refused_call_changes_nothing() {
+    for case in CASES {
+        for (n, errno) in (1..=case.calls()).flat_map(|n| [libc::EPERM, libc::ENOMEM].map(|errno| (n, errno))) {
+            let what = format!("{}, call {n} fails with {errno}", case.name);
+            let fake = case.host();
+            let before = state(&fake);
+            let plan = (case.plan)(&fake);
+            fake.fail_nth(n, errno);
+            let (outcome, problem) = run(&plan, &fake);
+            let name = *fake.calls().last().expect("there was a call");
+            match (problem, outcome.verdict()) {
+                (Some(_), Verdict::FailedAsBefore) => assert_eq!(state(&fake), before, "{what} ({name})"),
+                // The unpinned link goes with its last descriptor.
+                (Some(_), Verdict::FailedNotAsBefore) => {
+                    assert_eq!(name, "detach_link", "{what}");
+                    assert!(outcome.left().count() > 0, "{what}");
+                }
+                // A map without types is as good.
+                (None, Verdict::Applied) => assert!(fake.calls().contains(&"create_map"), "{what}"),
+                (problem, verdict) => panic!("{what} ({name}): {verdict:?}, {problem:?}"),
+            }
+            case.converges(&fake, &what);
+        }
+    }
+}
+
+#[test]
+fn what_cannot_be_taken_back_is_said() {
+    for case in CASES {
+        for n in 1..=case.calls() {
+            let what = format!("{}, all calls from {n} fail", case.name);
+            let fake = case.host();
+            let before = state(&fake);
+            let plan = (case.plan)(&fake);
+            fake.fail_from(n, libc::EIO);
+            let (outcome, problem) = run(&plan, &fake);
+            assert!(problem.is_some(), "{what}");
+            match outcome.verdict() {
+                Verdict::FailedAsBefore => assert_eq!(state(&fake), before, "{what}"),
+                Verdict::FailedNotAsBefore => {
+                    assert_ne!(state(&fake), before, "{what}");
+                    assert_eq!(outcome.exit(), Exit::Broken);
+                    assert!(outcome.left().next().is_some(), "{what}: it says what stays");
+                }
+                verdict @ (Verdict::Matches | Verdict::Applied) => panic!("{what}: {verdict:?}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn the_second_time_nothing_is_called() {
+    let fake = host();
+    for text in [FIRST.to_owned(), second()] {
+        let before = (fake.calls().len(), fake.dump());
+        let plan = good(plan(&text, &fake), &text);
+        assert!(!plan.is_empty());
+        assert_eq!((fake.calls().len(), fake.dump()), before, "a dry run is dry");
+        assert!(run(&plan, &fake).1.is_none());
+        let before = (fake.calls().len(), fake.dump());
+        let again = stages::plan(&text, &fake).expect("it can be planned");
+        let left: Vec<_> = again.steps.iter().filter(|step| step.action.marker().to_string() != "=").collect();
+        assert!(again.is_empty(), "{left:?}");
+        let (outcome, problem) = run(&again, &fake);
+        assert!(problem.is_none() && outcome.verdict() == Verdict::Matches);
+        assert_eq!((fake.calls().len(), fake.dump()), before);
+    }
+    run(&plan_end(&fake), &fake);
+    assert_eq!(fake.dump(), host().dump());
+}
+
+#[test]
+fn an_upgrade_keeps_what_it_need_not_change() {
+    let fake = host();
+    make(FIRST, &fake);
+    let stats = path("/sys/fs/bpf/edge/maps/stats");
+    let mut kernel = fake.clone();
+    let (_, map) = kernel.open_pin(&stats).expect("the map is pinned");
+    kernel.update(&map, &0u32.to_ne_bytes(), &[9; 16]).expect("it can be written");
+    let link = || fake.open_pin(&path("/sys/fs/bpf/edge/links/first")).and_then(|(_, fd)| fake.link_info(&fd));
+    let before = (fake.map_info(&map).expect("a map").id, link().expect("a link"));
+    make(&second(), &fake);
+    let (_, map) = fake.open_pin(&stats).expect("the map is pinned");
+    assert_eq!(fake.map_info(&map).expect("a map").id, before.0);
+    assert_eq!(fake.lookup(&map, &0u32.to_ne_bytes(), 16).expect("it can be read"), Some(vec![9; 16]));
+    let after = link().expect("a link");
+    assert_eq!(after.id, before.1.id, "it is updated in place");
+    assert_ne!(after.program_id, before.1.program_id);
+}
+
+/// Something that happens between plan and apply.
+struct Meanwhile {
+    what: &'static str,
+    before: &'static [fn(&Fake)],
+    plan: fn(&Fake) -> Plan,
+    happens: fn(&Fake),
+    says: &'static str,
+}
+
+fn unpin(fake: &Fake, pin: &str) {
+    fake.clone().unpin(&path(pin)).expect("it is pinned");
+}
+
+/// Pins what is at one pin in the place of what is at another one.
+fn put(fake: &Fake, from: &str, to: &str) {
+    let (_, fd) = fake.open_pin(&path(from)).expect("it is pinned");
+    let _ = fake.clone().unpin(&path(to));
+    fake.clone().pin(&fd, &path(to)).expect("it can be pinned");
+}
+
+const MEANWHILE: &[Meanwhile] = &[
+    Meanwhile {
+        what: "a folder was made",
+        before: &[],
+        plan: plan_first,
+        happens: |fake| fake.clone().make_directory(&path("/sys/fs/bpf/edge")).expect("a folder"),
+        says: "`/sys/fs/bpf/edge` is there already",
+    },
+    Meanwhile {
+        what: "an interface went",
+        before: &[],
+        plan: plan_first,
+        happens: |fake| fake.remove_interface("eth0"),
+        says: "the interface `eth0` is gone",
+    },
+    Meanwhile {
+        what: "an interface came back",
+        before: &[],
+        plan: plan_first,
+        happens: |fake| {
+            fake.remove_interface("eth0");
+            fake.add_interface("eth0", true);
+        },
+        says: "the interface `eth0` is another one now",
+    },
+    Meanwhile {
+        what: "a cgroup went",
+        before: &[],
+        plan: plan_first,
+        happens: |fake| fake.remove_cgroup("/sys/fs/cgroup/system.slice".as_ref()),
+        says: "the cgroup `/sys/fs/cgroup/system.slice` is gone",
+    },
+    Meanwhile {
+        what: "a map went",
+        before: &[first],
+        plan: plan_second,
+        happens: |fake| unpin(fake, "/sys/fs/bpf/edge/maps/stats"),
+        says: "`/sys/fs/bpf/edge/maps/stats` is gone",
+    },
+    Meanwhile {
+        what: "a kept map was replaced",
+        before: &[first],
+        plan: plan_second,
+        happens: |fake| put(fake, "/sys/fs/bpf/edge/maps/scratch", "/sys/fs/bpf/edge/maps/stats"),
+        says: "`/sys/fs/bpf/edge/maps/stats` was map id",
+    },
+    Meanwhile {
+        what: "a map that goes was replaced by a program",
+        before: &[first],
+        plan: plan_second,
+        happens: |fake| put(fake, "/sys/fs/bpf/edge/programs/entry", "/sys/fs/bpf/edge/maps/scratch"),
+        says: "`/sys/fs/bpf/edge/maps/scratch` was map id",
+    },
+    Meanwhile {
+        what: "a program that is replaced was replaced",
+        before: &[first],
+        plan: plan_second,
+        happens: |fake| put(fake, "/sys/fs/bpf/edge/programs/entry", "/sys/fs/bpf/edge/programs/drop"),
+        says: "`/sys/fs/bpf/edge/programs/drop` was program id",
+    },
+    Meanwhile {
+        what: "a link got another program",
+        before: &[first],
+        plan: plan_second,
+        happens: |fake| {
+            let open = |pin: &str| fake.open_pin(&path(pin)).expect("it is pinned").1;
+            let (link, old) = (open("/sys/fs/bpf/edge/links/first"), open("/sys/fs/bpf/edge/programs/drop"));
+            fake.clone().update_link(&link, &open("/sys/fs/bpf/edge/programs/touch"), &old).expect("it runs");
+        },
+        says: "link.first runs another program",
+    },
+    Meanwhile {
+        what: "a pin was taken",
+        before: &[first],
+        plan: plan_second,
+        happens: |fake| put(fake, "/sys/fs/bpf/edge/maps/stats", "/sys/fs/bpf/edge/maps/fresh"),
+        says: "`/sys/fs/bpf/edge/maps/fresh` is there already",
+    },
+    Meanwhile {
+        what: "a link was destroyed",
+        before: &[first],
+        plan: plan_end,
+        happens: |fake| unpin(fake, "/sys/fs/bpf/edge/links/egress"),
+        says: "`/sys/fs/bpf/edge/links/egress` is gone",
+    },
+    Meanwhile {
+        what: "a folder got something new",
+        before: &[first],
+        plan: plan_end,
+        happens: |fake| put(fake, "/sys/fs/bpf/edge/maps/stats", "/sys/fs/bpf/edge/maps/other"),
+        says: "the folder `/sys/fs/bpf/edge/maps` has something new in it",
+    },
+];
+
+#[test]
+fn a_plan_that_the_host_left_behind_is_not_applied() {
+    for Meanwhile { what, before, plan, happens, says } in MEANWHILE {
+        let fake = host();
+        before.iter().for_each(|before| before(&fake));
+        let plan = plan(&fake);
+        happens(&fake);
+        let before = state(&fake);
+        let (outcome, problem) = run(&plan, &fake);
+        let problem = problem.unwrap_or_else(|| panic!("{what}: it was applied"));
+        assert_eq!(problem.kind.exit(), Exit::Retry, "{what}: {}", problem.kind);
+        assert!(problem.kind.to_string().contains(says), "{what}: {}", problem.kind);
+        assert_eq!(outcome.verdict(), Verdict::FailedAsBefore, "{what}");
+        assert_eq!(state(&fake), before, "{what}");
+    }
+}
+
+#[test]
+fn a_refused_program_leaves_nothing() {
+    let fake = host();
+    fake.refuse_program("touch", libc::EACCES, "; zero_seen += 1; @ data.c:27\nR1 invalid\nprocessed 1 insns\n");
+    let before = fake.dump();
+    let (outcome, problem) = run(&plan_first(&fake), &fake);
+    let text = problem.expect("it is refused").kind.to_string();
+    assert_eq!(text, "the kernel refuses program.touch (xdp `touch`): R1 invalid, at `zero_seen += 1; @ data.c:27`");
+    assert_eq!((outcome.verdict(), fake.dump()), (Verdict::FailedAsBefore, before));
+    let failed = outcome.steps.iter().filter(|step| matches!(step.status, Status::Failed(_)));
+    assert_eq!(failed.count(), 1);
+}
+
+/// Checks that each step finds what it needs made or opened by a step before it.
+fn in_order(plan: &Plan) -> Result<(), TestCaseError> {
+    let (mut ready, mut linked) = (BTreeSet::new(), false);
+    for step in &plan.steps {
+        let needs: Vec<String> = match &step.action {
+            Action::LoadProgram { program, .. } => program.uses().iter().map(|map| format!("map.{map}")).collect(),
+            Action::FillSlots { map } => match &map.source {
+                MapSource::Defined(definition) => definition.slots.values().map(|slot| slot.address().to_string()),
+                MapSource::Pinned(_) | MapSource::Id(_) => unreachable!("only ours are filled"),
+            }
+            .collect(),
+            Action::Attach { link, .. } | Action::UpdateLink { link, .. } | Action::Reattach { link, .. } => {
+                linked = true;
+                vec![format!("program.{}", link.program)]
+            }
+            _ => Vec::new(),
+        };
+        for need in needs {
+            prop_assert!(ready.contains(&need), "{} needs {need}", step.action.address());
+        }
+        if let Action::FillMap { .. } | Action::FillSlots { .. } = &step.action {
+            prop_assert!(!linked, "{} is filled when a filter is live", step.action.address());
+        }
+        ready.insert(step.action.address().to_string());
+    }
+    Ok(())
+}
+
+/// One object of a random manifest.
+#[derive(Debug, Clone)]
+enum Piece {
+    /// It defines a map that has a table or not.
+    Owner { shared: bool },
+    /// It uses a map of its own, or that of the owner with this number.
+    User { of: Option<usize> },
+    /// It has variables, of which one is set.
+    Data { limit: u32 },
+    /// It has tail calls.
+    Jumps,
+}
+
+fn piece() -> impl Strategy<Value = Piece> {
+    prop_oneof![
+        any::<bool>().prop_map(|shared| Piece::Owner { shared }),
+        proptest::option::of(0..8usize).prop_map(|of| Piece::User { of }),
+        (0..3u32).prop_map(|limit| Piece::Data { limit }),
+        Just(Piece::Jumps),
+    ]
+}
+
+/// Writes a manifest of these pieces, each with a program; every other one is attached.
+fn manifest(pieces: &[Piece]) -> String {
+    let owners: Vec<usize> =
+        (0..pieces.len()).filter(|i| matches!(pieces[*i], Piece::Owner { shared: true })).collect();
+    let mut text = "version = 1\nname = \"edge\"\n".to_owned();
+    for (i, piece) in pieces.iter().enumerate() {
+        let owner = |of: &usize| owners.get(of % owners.len().max(1));
+        let (object, more, function, hook) = match piece {
+            Piece::Owner { shared } => {
+                let table = if *shared { format!("[map.m{i}]\nfrom = \"o{i}:stats\"\n") } else { String::new() };
+                text += &table;
+                ("stats_a", String::new(), "on_device", "xdp")
+            }
+            Piece::User { of } => {
+                let edge = of.as_ref().and_then(owner).map(|owner| format!("maps = {{ stats = \"m{owner}\" }}"));
+                ("stats_b", edge.unwrap_or_default(), "on_stack", "tc")
+            }
+            Piece::Data { limit } => ("data", format!("set = {{ ro_limit = {limit} }}"), "touch", "xdp"),
+            Piece::Jumps => ("prog_array", String::new(), "entry", "xdp"),
+        };
+        writeln!(text, "[object.o{i}]\npath = \"tests/objects/{object}.o\"\n{more}\n[program.p{i}]").expect("a String");
+        writeln!(text, "from = \"o{i}:{function}\"").expect("a String");
+        if i % 2 == 0 {
+            let direction = if hook == "tc" { ", direction = \"egress\"" } else { "" };
+            let hook = format!("{hook} = {{ interface = \"if{i}\"{direction} }}");
+            writeln!(text, "[link.l{i}]\nprogram = \"p{i}\"\n{hook}").expect("a String");
+        }
+    }
+    text
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_deployment_is_made_changed_and_taken_away(
+        pieces in proptest::collection::vec(piece(), 1..8),
+        others in proptest::collection::vec(piece(), 1..8),
+    ) {
+        let fake = Fake::new();
+        for i in 0..8 {
+            fake.add_interface(&format!("if{i}"), true);
+        }
+        let empty = fake.dump();
+        for text in [manifest(&pieces), manifest(&others)] {
+            let plan = good(stages::plan(&text, &fake), &text);
+            in_order(&plan)?;
+            let (outcome, problem) = run(&plan, &fake);
+            prop_assert!(problem.is_none(), "{problem:?}");
+            prop_assert!(matches!(outcome.verdict(), Verdict::Applied | Verdict::Matches));
+            let calls = fake.calls().len();
+            let again = good(stages::plan(&text, &fake), &text);
+            prop_assert!(again.is_empty(), "{:?}", again.steps.iter().find(|step| step.action.marker().to_string() != "="));
+            run(&again, &fake);
+            prop_assert_eq!(fake.calls().len(), calls);
+        }
+        run(&plan_end(&fake), &fake);
+        prop_assert_eq!(fake.dump(), empty);
+    }
+}

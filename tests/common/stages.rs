@@ -1,0 +1,71 @@
+//! The road's stages over the fake kernel, for tests at the level of the library. Objects are the ones of this
+//! repository: paths in a manifest are relative to its root.
+#![allow(dead_code, reason = "each test binary uses its own part")]
+
+use bpfapply::apply::outcome::Outcome;
+use bpfapply::apply::{Stamp, apply};
+use bpfapply::desired::{self, Desired};
+use bpfapply::diag::{self, Problem, Problems};
+use bpfapply::kernel::fake::Fake;
+use bpfapply::kernel::observe;
+use bpfapply::names::PinPath;
+use bpfapply::observed::{Observed, Wanted};
+use bpfapply::plan::{self, Mode, Plan};
+use bpfapply::{load, manifest};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// Returns a path of the repository.
+pub fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+pub fn path(text: &str) -> PinPath {
+    PinPath::new(text).expect("a path")
+}
+
+/// Reads a manifest and its objects.
+pub fn desired(text: &str, fake: &Fake) -> Result<Desired, Problems> {
+    let manifest = manifest::parse(text, &BTreeMap::new())?;
+    let files = load::objects(&manifest, repository())?;
+    desired::resolve(&manifest, &files, &path("/sys/fs/bpf"), &observe::host(fake)?)
+}
+
+/// Plans as `--dry-run` does.
+pub fn plan(text: &str, fake: &Fake) -> Result<Plan, Problems> {
+    let desired = desired(text, fake)?;
+    let observed = observe::observe(fake, &Wanted::of(&desired))?;
+    plan::plan(&desired, &observed, Mode::Live)
+}
+
+/// Plans as `destroy` does; `name` is the deployment's.
+pub fn plan_destroy(name: &str, fake: &Fake) -> Result<Plan, Problems> {
+    let pin_root = path("/sys/fs/bpf").join(name);
+    let mut observed: Observed = observe::observe(fake, &Wanted::recorded(&pin_root))?;
+    let record = observed.record.take().expect("there is a record");
+    plan::destroy(&record, &observed, &pin_root)
+}
+
+/// Applies a plan, whatever consent it needs.
+pub fn run(plan: &Plan, fake: &Fake) -> (Outcome, Option<Problem>) {
+    apply(&mut fake.clone(), plan, &Stamp { manifest: "plan.toml".to_owned(), time: 7 })
+}
+
+/// Plans and applies a manifest that nothing is wrong with.
+#[track_caller]
+pub fn make(text: &str, fake: &Fake) -> Outcome {
+    let plan = good(plan(text, fake), text);
+    let (outcome, problem) = run(&plan, fake);
+    good(problem.map_or(Ok(outcome), |problem| Err(problem.into())), text)
+}
+
+/// Returns what there is, or shows the problems.
+#[track_caller]
+pub fn good<T>(result: Result<T, Problems>, text: &str) -> T {
+    result.unwrap_or_else(|problems| panic!("{}", rendered(&problems, text)))
+}
+
+/// Writes problems as users see them.
+pub fn rendered(problems: &Problems, text: &str) -> String {
+    diag::render(problems, Some(&diag::Source::new("plan.toml", text)), false)
+}
