@@ -5,9 +5,8 @@
 
 mod common;
 
-use common::tool::{Said, below, bpfapply, bpftool, has_bpftool, ids, maps_of_program, run_program, succeed};
+use common::tool::{Said, below, bpfapply, bpftool, has_bpftool, ids, maps_of_program, run_program, succeed, value_at};
 use common::{Room, in_namespace, run, skip};
-use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -37,17 +36,6 @@ struct Case {
     runs: &'static [(&'static str, u64)],
     /// What the maps then hold: map, a key of four bytes, the first eight bytes of the value.
     holds: &'static [(&'static str, u32, u64)],
-}
-
-/// Returns the number at a key of a map of four-byte keys; 0 where there is no such key.
-#[track_caller]
-fn value_at(map: u64, key: u32) -> u64 {
-    let [a, b, c, d] = key.to_le_bytes();
-    let found = bpftool(&format!("map lookup id {map} key hex {a:02x} {b:02x} {c:02x} {d:02x}"));
-    let byte = |text: &Value| u64::from_str_radix(text.as_str()?.strip_prefix("0x")?, 16).ok();
-    let bytes = found["value"].as_array().unwrap_or_else(|| panic!("value in {found}"));
-    let bytes = bytes.iter().take(8).map(|text| byte(text).unwrap_or_else(|| panic!("a byte: {text}")));
-    bytes.enumerate().map(|(at, byte)| byte << (8 * at)).sum()
 }
 
 /// Makes the folder of a case: the manifest, the objects, and a packet of 64 zero bytes.
@@ -412,7 +400,6 @@ fn maps_in_maps_are_filled_as_declared() {
         name: "maps_in_maps_are_filled_as_declared",
         manifest: r#"
             object.inside = { path = "objects/map_in_map.o" }
-            object.stack  = { path = "objects/stats_b.o" }
             program.count = { from = "inside:count" }
         "#,
         uses: &[("count", &["inside:filled", "inside:empty"])],
