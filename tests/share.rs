@@ -373,6 +373,21 @@ fn a_map_that_no_object_defines() {
     });
 }
 
+/// Maps of types that have no keys, or neither keys nor values, are defined without their sizes.
+#[test]
+fn maps_without_keys() {
+    check(Case {
+        name: "maps_without_keys",
+        manifest: r#"
+            map.events  = { type = "ringbuf", max_entries = 5000 }
+            map.waiting = { type = "queue", value_size = 8, max_entries = 4 }
+            map.seen    = { type = "bloom_filter", value_size = 8, max_entries = 4 }
+        "#,
+        pins: &["/sys/fs/bpf/share/maps/events", "/sys/fs/bpf/share/maps/seen", "/sys/fs/bpf/share/maps/waiting"],
+        ..Case::default()
+    });
+}
+
 #[test]
 fn old_layouts_share_with_btf() {
     check(Case {
