@@ -71,7 +71,8 @@ fn check_here(case: &Case, room: &Room) {
     let folder = folder_of(case.manifest);
     let (folder, packet) = (folder.path(), folder.path().join("packet"));
     let others = below(bpffs);
-    succeed(folder, &["plan.toml", "--dry-run=offline"]);
+    let offline = succeed(folder, &["plan.toml", "--dry-run=offline"]);
+    assert!(!offline.contains("id 0"), "an id that nobody knows: {offline}");
     succeed(folder, &["plan.toml", "--dry-run"]);
     assert_eq!(below(bpffs), others, "a dry run changes nothing");
     succeed(folder, &["plan.toml"]);
@@ -469,6 +470,31 @@ fn tail_calls_of_iproute2_are_taken() {
         uses: &[("entry", &["legacy:by_ten"]), ("legacy:second", &["legacy:by_sixteen"]), ("legacy:last", &[])],
         runs: &[("entry", 0)],
         ..Case::default()
+    });
+}
+
+/// A map that is named by its id is compared with its users as one that is named by its pin.
+#[test]
+fn a_map_by_its_id_must_fit() {
+    const NAME: &str = "a_map_by_its_id_must_fit";
+    if !has_bpftool() {
+        return skip(NAME, "needs bpftool");
+    }
+    in_namespace(NAME, |room| {
+        shell("bpftool map create /sys/fs/bpf/theirs type array key 4 value 4 entries 2 name theirs", Path::new("/"));
+        let folder = folder_of(
+            r#"
+                object.device = { path = "objects/pass.o", maps = { counts = "theirs" } }
+                map.theirs    = { id = ID }
+                program.write = { from = "device:pass" }
+            "#,
+        );
+        let said = bpfapply(folder.path(), &["plan.toml"]);
+        assert_eq!((said.code, said.stdout.as_str()), (65, ""), "{}", said.stderr);
+        let what = "`counts` of object.device does not fit map.theirs: value_size is 4 there and 8 here";
+        assert!(said.stderr.contains(what), "{}", said.stderr);
+        assert_eq!(said.stderr.matches("error:").count(), 1, "{}", said.stderr);
+        assert_eq!(below(Path::new(room.bpffs.as_str())).iter().filter(|path| path.contains("share")).count(), 0);
     });
 }
 
