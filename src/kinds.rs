@@ -84,6 +84,18 @@ kernel_enum!(
     }
 );
 
+impl MapType {
+    /// Returns whether such maps have keys; the kernel refuses a key size for those that have none.
+    pub fn has_keys(self) -> bool {
+        self.has_values() && ![Self::QUEUE, Self::STACK, Self::BLOOM_FILTER].contains(&self)
+    }
+
+    /// Returns whether such maps have values; the kernel refuses a value size for those that have none.
+    pub fn has_values(self) -> bool {
+        ![Self::RINGBUF, Self::USER_RINGBUF, Self::ARENA].contains(&self)
+    }
+}
+
 kernel_enum!(
     /// `enum bpf_prog_type` of `linux/bpf.h`.
     ProgramType {

@@ -118,6 +118,8 @@ fn the_schema_is_strict() {
         "map.a = { }",
         "map.a = { from = \"a:b\", pinned = \"/sys/fs/bpf/x\" }",
         "map.a = { type = \"hash\" }",
+        "map.a = { type = \"hash\", max_entries = 1 }",
+        "map.a = { type = \"queue\", max_entries = 1 }",
         "map.a = { type = \"hsh\", key_size = 4, value_size = 4, max_entries = 1 }",
         "map.a = { from = \"a\" }",
         "map.a = { from = \"a:b\", flags = [\"prealloc\"] }",

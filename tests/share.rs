@@ -5,9 +5,8 @@
 
 mod common;
 
-use common::tool::{Said, below, bpfapply, bpftool, has_bpftool, ids, maps_of_program, run_program, succeed};
+use common::tool::{Said, below, bpfapply, bpftool, has_bpftool, ids, maps_of_program, run_program, succeed, value_at};
 use common::{Room, in_namespace, run, skip};
-use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -37,17 +36,6 @@ struct Case {
     runs: &'static [(&'static str, u64)],
     /// What the maps then hold: map, a key of four bytes, the first eight bytes of the value.
     holds: &'static [(&'static str, u32, u64)],
-}
-
-/// Returns the number at a key of a map of four-byte keys; 0 where there is no such key.
-#[track_caller]
-fn value_at(map: u64, key: u32) -> u64 {
-    let [a, b, c, d] = key.to_le_bytes();
-    let found = bpftool(&format!("map lookup id {map} key hex {a:02x} {b:02x} {c:02x} {d:02x}"));
-    let byte = |text: &Value| u64::from_str_radix(text.as_str()?.strip_prefix("0x")?, 16).ok();
-    let bytes = found["value"].as_array().unwrap_or_else(|| panic!("value in {found}"));
-    let bytes = bytes.iter().take(8).map(|text| byte(text).unwrap_or_else(|| panic!("a byte: {text}")));
-    bytes.enumerate().map(|(at, byte)| byte << (8 * at)).sum()
 }
 
 /// Makes the folder of a case: the manifest, the objects, and a packet of 64 zero bytes.
@@ -83,7 +71,8 @@ fn check_here(case: &Case, room: &Room) {
     let folder = folder_of(case.manifest);
     let (folder, packet) = (folder.path(), folder.path().join("packet"));
     let others = below(bpffs);
-    succeed(folder, &["plan.toml", "--dry-run=offline"]);
+    let offline = succeed(folder, &["plan.toml", "--dry-run=offline"]);
+    assert!(!offline.contains("id 0"), "an id that nobody knows: {offline}");
     succeed(folder, &["plan.toml", "--dry-run"]);
     assert_eq!(below(bpffs), others, "a dry run changes nothing");
     succeed(folder, &["plan.toml"]);
@@ -385,6 +374,21 @@ fn a_map_that_no_object_defines() {
     });
 }
 
+/// Maps of types that have no keys, or neither keys nor values, are defined without their sizes.
+#[test]
+fn maps_without_keys() {
+    check(Case {
+        name: "maps_without_keys",
+        manifest: r#"
+            map.events  = { type = "ringbuf", max_entries = 5000 }
+            map.waiting = { type = "queue", value_size = 8, max_entries = 4 }
+            map.seen    = { type = "bloom_filter", value_size = 8, max_entries = 4 }
+        "#,
+        pins: &["/sys/fs/bpf/share/maps/events", "/sys/fs/bpf/share/maps/seen", "/sys/fs/bpf/share/maps/waiting"],
+        ..Case::default()
+    });
+}
+
 #[test]
 fn old_layouts_share_with_btf() {
     check(Case {
@@ -412,7 +416,6 @@ fn maps_in_maps_are_filled_as_declared() {
         name: "maps_in_maps_are_filled_as_declared",
         manifest: r#"
             object.inside = { path = "objects/map_in_map.o" }
-            object.stack  = { path = "objects/stats_b.o" }
             program.count = { from = "inside:count" }
         "#,
         uses: &[("count", &["inside:filled", "inside:empty"])],
@@ -467,6 +470,31 @@ fn tail_calls_of_iproute2_are_taken() {
         uses: &[("entry", &["legacy:by_ten"]), ("legacy:second", &["legacy:by_sixteen"]), ("legacy:last", &[])],
         runs: &[("entry", 0)],
         ..Case::default()
+    });
+}
+
+/// A map that is named by its id is compared with its users as one that is named by its pin.
+#[test]
+fn a_map_by_its_id_must_fit() {
+    const NAME: &str = "a_map_by_its_id_must_fit";
+    if !has_bpftool() {
+        return skip(NAME, "needs bpftool");
+    }
+    in_namespace(NAME, |room| {
+        shell("bpftool map create /sys/fs/bpf/theirs type array key 4 value 4 entries 2 name theirs", Path::new("/"));
+        let folder = folder_of(
+            r#"
+                object.device = { path = "objects/pass.o", maps = { counts = "theirs" } }
+                map.theirs    = { id = ID }
+                program.write = { from = "device:pass" }
+            "#,
+        );
+        let said = bpfapply(folder.path(), &["plan.toml"]);
+        assert_eq!((said.code, said.stdout.as_str()), (65, ""), "{}", said.stderr);
+        let what = "`counts` of object.device does not fit map.theirs: value_size is 4 there and 8 here";
+        assert!(said.stderr.contains(what), "{}", said.stderr);
+        assert_eq!(said.stderr.matches("error:").count(), 1, "{}", said.stderr);
+        assert_eq!(below(Path::new(room.bpffs.as_str())).iter().filter(|path| path.contains("share")).count(), 0);
     });
 }
 

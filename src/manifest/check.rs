@@ -120,7 +120,9 @@ impl Checker<'_> {
             (None, Some(pinned), ..) => MapSource::Pinned(pinned),
             (None, None, Some(id), _) => MapSource::Id(id),
             (None, None, None, Some(map_type)) => {
-                let (key_size, value_size) = (raw.key_size.0?.value, raw.value_size.0?.value);
+                // One that is missing was reported, unless such maps have none.
+                let [key_size, value_size] =
+                    [raw.key_size.0, raw.value_size.0].map(|size| size.map_or(0, |at| at.value));
                 MapSource::Inline { map_type, key_size, value_size }
             }
             (None, None, None, None) => return None,
@@ -161,8 +163,13 @@ impl Checker<'_> {
         }
         let has = |key: &str| keys.contains_key(key);
         if has("type") {
-            for (key, example) in [("key_size", "4"), ("value_size", "8"), ("max_entries", "1024")] {
-                if !has(key) {
+            let map_type = raw.r#type.0.as_ref().map(|map_type| map_type.value);
+            for (key, example, needed) in [
+                ("key_size", "4", map_type.is_none_or(MapType::has_keys)),
+                ("value_size", "8", map_type.is_none_or(MapType::has_values)),
+                ("max_entries", "1024", true),
+            ] {
+                if needed && !has(key) {
                     self.missing(&raw.header, key, example);
                 }
             }

@@ -72,7 +72,11 @@ table! {
         { "title": "defined by an object", "required": ["from"] },
         { "title": "somebody else's, by pin", "required": ["pinned"] },
         { "title": "somebody else's, by id", "required": ["id"] },
-        { "title": "defined here", "required": ["type", "key_size", "value_size", "max_entries"] },
+        { "title": "defined here", "required": ["type", "max_entries"], "anyOf": [
+            { "required": ["key_size", "value_size"] },
+            { "properties": { "type": { "enum": ["queue", "stack", "bloom_filter"] } }, "required": ["value_size"] },
+            { "properties": { "type": { "enum": ["ringbuf", "user_ringbuf", "arena"] } } },
+        ] },
     ]))]
     RawMap {
         /// The definition, as `OBJECT:SYMBOL`: type, sizes and BTF are taken from there, and that object uses this map.
@@ -85,7 +89,8 @@ table! {
         may pinned: PinPath,
         /// The id of a map that somebody else made, as `bpftool map` shows it. It is used, and never changed or removed.
         may id: u32,
-        /// Type of a map that no object defines; needs `key_size`, `value_size` and `max_entries`. Example: `"lru_hash"`
+        /// Type of a map that no object defines; needs `max_entries`, and `key_size` and `value_size` where such maps
+        /// have keys and values. Example: `"lru_hash"`
         may r#type: MapType,
         /// Size of a key in bytes, together with `type`.
         may key_size: u32,

@@ -131,7 +131,12 @@ impl<'a> Planner<'a> {
     fn decide_foreign(&mut self, map: &DesiredMap, found: Option<&ObservedMap>, missing: Kind) -> Option<Fate> {
         let Some(found) = found else {
             if self.mode == Mode::Offline {
-                return Some(Fate::Keep(0));
+                let id = match map.source {
+                    MapSource::Id(id) => id,
+                    // Offline nobody knows it.
+                    MapSource::Pinned(_) | MapSource::Defined(_) => 0,
+                };
+                return Some(Fate::Keep(id));
             }
             self.problems.push(Problem::at(missing, map.span.clone(), "this map is somebody else's to make"));
             return None;

@@ -78,7 +78,7 @@ pub enum Action {
     ReuseMap {
         /// The map.
         map: Arc<DesiredMap>,
-        /// Its id.
+        /// Its id; 0 for somebody else's of which an offline plan knows only the pin.
         id: u32,
         /// True when we created it in an earlier apply.
         ours: bool,

@@ -77,7 +77,11 @@ impl fmt::Display for Action {
 }
 
 fn reuse_map(f: &mut fmt::Formatter<'_>, map: &DesiredMap, id: u32, ours: bool) -> fmt::Result {
-    write!(f, "{} id {id}", if ours { "reuse" } else { "use" })?;
+    match (ours, id) {
+        (true, id) => write!(f, "reuse id {id}")?,
+        (false, 0) => f.write_str("use, id not known offline")?,
+        (false, id) => write!(f, "use id {id}")?,
+    }
     match &map.source {
         MapSource::Defined(MapDefinition { spec, .. }) => write!(f, ", {spec}"),
         MapSource::Pinned(pin) => write!(f, ", found at {pin}"),
@@ -280,6 +284,7 @@ impl Because {
     pub fn words(&self, mode: Mode) -> String {
         match (mode, self) {
             (Mode::Offline, Self::Missing) => "an empty host is assumed".to_owned(),
+            (Mode::Offline, Self::Foreign) => "somebody else owns it".to_owned(),
             (Mode::Live | Mode::Offline, because) => because.to_string(),
         }
     }

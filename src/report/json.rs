@@ -350,7 +350,9 @@ struct Expects<'a> {
 impl<'a> Expects<'a> {
     fn of(action: &'a Action) -> Self {
         match action {
-            Action::ReuseMap { id, .. } | Action::RemoveMap { id, .. } => Self { map_id: Some(*id), ..Self::default() },
+            Action::ReuseMap { id, .. } | Action::RemoveMap { id, .. } => {
+                Self { map_id: (*id != 0).then_some(*id), ..Self::default() }
+            }
             Action::CreateMap { map, replaces } => match replaces {
                 Some(_) => Self { map_id: *replaces, ..Self::default() },
                 None => Self { absent: definition(map).map(|definition| &definition.pin), ..Self::default() },

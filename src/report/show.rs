@@ -107,10 +107,10 @@ fn maps(shown: &Shown) -> Table {
         table.row([
             map.name.as_str().into(),
             id(map.id),
-            map.r#type.to_string().into(),
-            format!("{} B", map.key_size).into(),
-            format!("{} B", map.value_size).into(),
-            fill(map).into(),
+            known(map.id, &map.r#type),
+            known(map.id, &format_args!("{} B", map.key_size)),
+            known(map.id, &format_args!("{} B", map.value_size)),
+            known(map.id, &fill(map)),
             Text::from(if map.ours { "this deployment" } else { "somebody else" }),
             map.pin.as_ref().map_or("", PinPath::as_str).into(),
         ]);
@@ -124,9 +124,9 @@ fn programs(shown: &Shown) -> Table {
         table.row([
             program.name.as_str().into(),
             id(program.id),
-            program.r#type.to_string().into(),
+            known(program.id, &program.r#type),
             program.tag.as_str().into(),
-            Text::from(format!("{} ago", age(shown.now.saturating_sub(program.load_time)))),
+            known(program.id, &format_args!("{} ago", age(shown.now.saturating_sub(program.load_time)))),
             program.pin.as_str().into(),
         ]);
     }
@@ -152,6 +152,11 @@ fn id(id: Option<u32>) -> Text {
         Some(id) => Text::new(Paint::Plain, id),
         None => Text::new(Paint::Alarm, "GONE"),
     }
+}
+
+/// Writes what is known of a thing that is there; nothing is known of one that is gone.
+fn known(id: Option<u32>, what: &dyn std::fmt::Display) -> Text {
+    id.map_or(Text::from(""), |_| what.to_string().into())
 }
 
 fn fill(map: &ShownMap) -> String {

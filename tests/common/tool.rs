@@ -100,6 +100,18 @@ pub fn run_program(id: u64, packet: &Path) -> u64 {
     ran["retval"].as_u64().unwrap_or_else(|| panic!("retval in {ran}"))
 }
 
+/// Returns the number in the first eight bytes of the value at a key of four bytes; of a prog array or a map of maps
+/// it is the id of what is in the slot.
+#[track_caller]
+pub fn value_at(map: u64, key: u32) -> u64 {
+    let [a, b, c, d] = key.to_le_bytes();
+    let found = bpftool(&format!("map lookup id {map} key hex {a:02x} {b:02x} {c:02x} {d:02x}"));
+    let byte = |text: &Value| u64::from_str_radix(text.as_str()?.strip_prefix("0x")?, 16).ok();
+    let bytes = found["value"].as_array().unwrap_or_else(|| panic!("value in {found}"));
+    let bytes = bytes.iter().take(8).map(|text| byte(text).unwrap_or_else(|| panic!("a byte: {text}")));
+    bytes.enumerate().map(|(at, byte)| byte << (8 * at)).sum()
+}
+
 /// Lists everything below a folder, sorted; pins in bpffs and the folders that hold them.
 pub fn below(folder: &Path) -> Vec<String> {
     let mut found = Vec::new();
