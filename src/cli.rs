@@ -373,7 +373,14 @@ fn finish<K: Kernel>(
             let exit = console.fail(&problem.into(), loaded.map(|loaded| &loaded.source));
             Ok(if outcome.exit() == Exit::Broken { Exit::Broken } else { exit })
         }
-        None => verify(kernel).map(|()| Exit::Success),
+        // Everything is done by now, so whatever reading it back meets, the host is not as before.
+        None => Ok(verify(kernel).map_or_else(
+            |problems| {
+                console.fail(&problems, loaded.map(|loaded| &loaded.source));
+                Exit::Broken
+            },
+            |()| Exit::Success,
+        )),
     }
 }
 

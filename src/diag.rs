@@ -6,7 +6,7 @@ use crate::apply::verifier::Telling;
 use crate::desired::Span;
 use crate::elf;
 use crate::kinds::ProgramType;
-use crate::names::{Digest, MapName, NameError, ObjectName, PinPath, ProgramName};
+use crate::names::{Digest, LinkName, MapName, NameError, ObjectName, PinPath, ProgramName};
 use crate::plan::Consent;
 use crate::record::RecordError;
 use crate::spec::Difference;
@@ -501,6 +501,8 @@ pub enum Kind {
         hook: String,
         /// Who has it.
         by: String,
+        /// The link of the same deployment that put it there, if one did.
+        ours: Option<LinkName>,
     },
     /// The host is not as the plan saw it.
     Stale {
@@ -768,9 +770,13 @@ impl Kind {
             Self::NoCgroup { .. } => {
                 Some("the path is below the cgroup2 mount; the cgroup must exist before".to_owned())
             }
-            Self::HookTaken { .. } => {
+            Self::HookTaken { ours: None, .. } => {
                 Some("it is not ours, and is left alone: detach it with the tool that attached it".to_owned())
             }
+            Self::HookTaken { ours: Some(link), .. } => Some(format!(
+                "it is of link.{link}, and one apply does not hand a hook from one link to another:\n\
+                 keep the name link.{link} for this hook, or take that link away in an apply before this one"
+            )),
             Self::PinTaken { pin, .. } => Some(format!("give ours another pin, or remove what is at `{pin}`")),
             Self::Record { why: RecordError::Newer(_), .. } => {
                 Some("use the version that wrote it, or a newer one".to_owned())
@@ -977,7 +983,7 @@ impl fmt::Display for Kind {
             ),
             Self::NoInterface { name } => write!(f, "there is no interface `{name}`"),
             Self::NoCgroup { path } => write!(f, "there is no cgroup `{path}`"),
-            Self::HookTaken { hook, by } => write!(f, "the hook {hook} has a program already: {by}"),
+            Self::HookTaken { hook, by, .. } => write!(f, "the hook {hook} has a program already: {by}"),
             Self::NotMounted { at } => write!(f, "there is no bpffs at `{at}`"),
             Self::Unverified { differs } => {
                 write!(f, "everything was applied, and still the host differs: {}", differs.join("; "))

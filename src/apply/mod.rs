@@ -204,6 +204,7 @@ impl<K: Kernel> Applier<'_, K> {
         let Some(old) = old else {
             self.kernel.pin(fd, pin).map_err(|error| match error.raw_os_error() {
                 Some(libc::EEXIST) => stale(format!("`{pin}` is there already")),
+                Some(libc::ENOENT) => stale(format!("the folder of `{pin}` is gone")),
                 _ => refused(format!("pin the {kind} at `{pin}`"), &error),
             })?;
             self.undo.push((number, Undo::Pinned(pin.clone())));
@@ -269,7 +270,13 @@ impl<K: Kernel> Applier<'_, K> {
                 return Err(stale(format!("the plan of link.{} was made without the host", link.name)));
             }
         };
-        created.map_err(|error| attach_refused(doing(), &link.hook, &error))
+        created.map_err(|error| match (&link.hook, error.raw_os_error()) {
+            // One XDP program fits on an interface, and the plan saw none.
+            (Hook::Xdp { .. }, Some(libc::EBUSY | libc::EEXIST)) => {
+                stale(format!("another program came to {}", link.hook))
+            }
+            _ => attach_refused(doing(), &link.hook, &error),
+        })
     }
 
     /// Checks that the name still means the interface that the plan saw.
@@ -430,7 +437,7 @@ fn attach_refused(doing: String, hook: &Hook, error: &io::Error) -> Problem {
         };
         match *errno {
             libc::EINVAL | libc::EOPNOTSUPP => *hint = Some(since.to_owned()),
-            libc::EBUSY | libc::EEXIST => *hint = Some("another program has the hook: try again".to_owned()),
+            libc::EBUSY | libc::EEXIST => *hint = Some("another program has the hook".to_owned()),
             _ => {}
         }
     }

@@ -39,6 +39,14 @@ pub struct Desired {
     pub links: BTreeMap<LinkName, Arc<DesiredLink>>,
 }
 
+impl Desired {
+    /// Returns whether anything is to be made, and so to be recorded: not when all that is named belongs to others.
+    pub fn makes_something(&self) -> bool {
+        let defined = |map: &Arc<DesiredMap>| matches!(map.source, MapSource::Defined(_));
+        !self.programs.is_empty() || !self.links.is_empty() || self.maps.values().any(defined)
+    }
+}
+
 /// What is known of an object file.
 #[derive(Debug, Clone)]
 pub struct ObjectFacts {

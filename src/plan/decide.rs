@@ -256,18 +256,18 @@ impl<'a> Planner<'a> {
             self.program_pin_taken(program, by);
             return None;
         }
-        if fingerprint != Some(&program.fingerprint) {
-            return Some(Fate::New(Some(id), Because::CodeChanged));
-        }
-        for name in program.uses() {
-            match self.maps.get(name) {
-                Some(Fate::Keep(map)) if !found.info.map_ids.contains(map) => {
-                    return Some(Fate::New(Some(id), Because::MapOther(name.clone())));
-                }
-                Some(Fate::Keep(_) | Fate::New(..)) | None => {}
-            }
-        }
-        Some(Fate::Keep(id))
+        let because = self.map_changed(program, found);
+        let because = because.or_else(|| (fingerprint != Some(&program.fingerprint)).then_some(Because::CodeChanged));
+        Some(because.map_or(Fate::Keep(id), |because| Fate::New(Some(id), because)))
+    }
+
+    /// Returns why a program cannot stay because of its maps. That tells more than a fingerprint, which covers them too.
+    fn map_changed(&self, program: &DesiredProgram, found: &ObservedProgram) -> Option<Because> {
+        program.uses().into_iter().find_map(|name| match self.maps.get(name)? {
+            Fate::Keep(map) if found.info.map_ids.contains(map) => None,
+            Fate::Keep(_) => Some(Because::MapOther(name.clone())),
+            Fate::New(..) => Some(Because::MapNew(name.clone())),
+        })
     }
 
     /// Lets new maps make their programs new, and new slots their maps, until nothing changes any more.
@@ -315,19 +315,8 @@ impl<'a> Planner<'a> {
                     self.map_step(Arc::clone(&self.desired.maps[&name]), fate);
                 }
             }
-            Node::Fill(name) => {
-                if self.maps.get(&name).is_some_and(Fate::is_new) {
-                    let map = Arc::clone(&self.desired.maps[&name]);
-                    self.push(map.span.clone(), Action::FillMap { map }, Because::Missing, Traffic::None, State::None);
-                }
-            }
-            Node::Slots(name) => {
-                if self.maps.get(&name).is_some_and(Fate::is_new) {
-                    let map = Arc::clone(&self.desired.maps[&name]);
-                    let action = Action::FillSlots { map: Arc::clone(&map) };
-                    self.push(map.span.clone(), action, Because::Missing, Traffic::None, State::None);
-                }
-            }
+            Node::Fill(name) => self.contents_step(&name, |map| Action::FillMap { map }),
+            Node::Slots(name) => self.contents_step(&name, |map| Action::FillSlots { map }),
             Node::Program(name) => {
                 if let Some(fate) = self.programs.get(&name).cloned() {
                     self.program_step(Arc::clone(&self.desired.programs[&name]), fate);
@@ -375,6 +364,13 @@ impl<'a> Planner<'a> {
                 self.steps.push(Step { action, because, span: Some(span), traffic: Traffic::None, state, needs });
             }
         }
+    }
+
+    /// A new map gets its contents for the reason for which it is new.
+    fn contents_step(&mut self, name: &MapName, action: fn(Arc<DesiredMap>) -> Action) {
+        let Some(Fate::New(_, because)) = self.maps.get(name).cloned() else { return };
+        let map = Arc::clone(&self.desired.maps[name]);
+        self.push(map.span.clone(), action(map), because, Traffic::None, State::None);
     }
 
     fn program_step(&mut self, program: Arc<DesiredProgram>, fate: Fate) {
@@ -461,13 +457,24 @@ impl<'a> Planner<'a> {
     }
 
     fn attach_step(&mut self, link: Arc<DesiredLink>, hook: ResolvedHook) {
-        if let Some((mode, id)) = self.foreign_xdp(&link, None) {
-            let kind = Kind::HookTaken { hook: link.hook.to_string(), by: format!("{mode} program id {id}") };
-            self.problems.push(Problem::at(kind, link.span.clone(), "this link wants it"));
-            return;
+        if let Some(there) = self.foreign_xdp(&link, None) {
+            return self.hook_taken(&link, there);
         }
         let span = link.span.clone();
         self.push(span, Action::Attach { link, hook }, Because::Missing, Traffic::Starts, State::None);
+    }
+
+    /// Says who has the hook: somebody else, or a link of this deployment by another name.
+    fn hook_taken(&mut self, link: &DesiredLink, (mode, id): (XdpMode, u32)) {
+        let records = self.observed.record.iter().flat_map(|record| &record.links);
+        let mut ours = records.filter(|(_, recorded)| {
+            let pin = PinPath::new(&recorded.pin).ok();
+            let pinned = pin.and_then(|pin| self.observed.pins.get(&pin));
+            matches!(pinned, Some(Pinned::Link(found)) if found.id == recorded.id && found.program_id == id)
+        });
+        let ours = ours.find_map(|(name, _)| LinkName::new(name).ok());
+        let kind = Kind::HookTaken { hook: link.hook.to_string(), by: format!("{mode} program id {id}"), ours };
+        self.problems.push(Problem::at(kind, link.span.clone(), "this link wants it"));
     }
 
     /// Returns the XDP program that is on the link's interface, unless it is the one of `own`, the link's own.
@@ -484,13 +491,7 @@ impl<'a> Planner<'a> {
     /// Returns why a link that is there cannot stay where it is.
     fn hook_changed(&self, link: &DesiredLink, wanted: &ResolvedHook, found: &LinkInfo) -> Option<Because> {
         let same = match (&link.hook, wanted, &found.hook) {
-            (
-                _,
-                _,
-                HookInfo::Xdp { ifindex: 0 } | HookInfo::Tcx { ifindex: 0, .. } | HookInfo::Cgroup { cgroup_id: 0, .. },
-            ) => {
-                return Some(Because::HookGone);
-            }
+            (_, _, hook) if !is_attached(hook) => return Some(Because::HookGone),
             (Hook::Xdp { mode, .. }, ResolvedHook::Interface(Some(index)), HookInfo::Xdp { ifindex }) => {
                 if index == ifindex && !self.runs_in_mode(link, *mode, found.program_id) {
                     return Some(Because::HookChanged(format!("mode {mode} is wanted")));
@@ -531,19 +532,28 @@ impl<'a> Planner<'a> {
             (HookInfo::Xdp { ifindex }, ResolvedHook::Interface(index)) => Some(*ifindex) == *index,
             _ => false,
         };
-        if let Some((mode, id)) = self.foreign_xdp(&link, here.then_some(found.program_id)) {
-            let kind = Kind::HookTaken { hook: link.hook.to_string(), by: format!("{mode} program id {id}") };
-            self.problems.push(Problem::at(kind, link.span.clone(), "this link wants it"));
-            return;
+        if let Some(there) = self.foreign_xdp(&link, here.then_some(found.program_id)) {
+            return self.hook_taken(&link, there);
         }
-        // Only one XDP program fits on an interface: on the same one, the old link must go first.
-        let (traffic, needs) = match here {
-            true => (Traffic::GapUnfiltered, Some(Consent::Gap)),
-            false => (Traffic::Starts, None),
+        // Only one XDP program fits on an interface: on the same one, the old link must go first. To leave a hook is to
+        // take its filter away, as pruning the link would.
+        let (traffic, needs) = match (here, is_attached(&found.hook)) {
+            (true, _) => (Traffic::GapUnfiltered, Some(Consent::Gap)),
+            (false, true) => (Traffic::Moves, Some(Consent::Prune)),
+            (false, false) => (Traffic::Starts, None),
         };
         let (span, id) = (link.span.clone(), found.id);
         let action = Action::Reattach { link, id, hook, overlap: !here };
         self.steps.push(Step { action, because, span: Some(span), traffic, state: State::None, needs });
+    }
+}
+
+/// Returns whether a link is still on a hook: its interface or cgroup can go without it.
+fn is_attached(hook: &HookInfo) -> bool {
+    match hook {
+        HookInfo::Xdp { ifindex } | HookInfo::Tcx { ifindex, .. } => *ifindex != 0,
+        HookInfo::Cgroup { cgroup_id, .. } => *cgroup_id != 0,
+        HookInfo::Other(_) => true,
     }
 }
 
@@ -692,6 +702,9 @@ fn write_record(desired: &Desired, observed: &Observed, steps: &[Step]) -> Optio
     let changes = steps.iter().any(|step| step.action.marker() != super::Marker::Reuse);
     let record = expected_record(desired, observed, steps);
     let before = observed.record.as_ref();
+    if before.is_none() && !desired.makes_something() {
+        return None;
+    }
     let same = before.is_some_and(|before| {
         before.objects == record.objects
             && before.maps.keys().eq(record.maps.keys())

@@ -249,6 +249,12 @@ pub fn of(desired: &Desired) -> Graph<Node> {
             graph.edge(contents, node.clone());
         }
     }
+    if desired.makes_something() {
+        // The record lies there, also where every pin lies elsewhere.
+        let node = Node::Directory(desired.pin_root.clone());
+        graph.add(node.clone());
+        add_folders(&mut graph, desired, &desired.pin_root, &node);
+    }
     graph
 }
 

@@ -281,6 +281,9 @@ pub enum Traffic {
     /// From here on packets see the program.
     #[serde(rename = "starts")]
     Starts,
+    /// From here on packets see the program in another place, and no longer where it was.
+    #[serde(rename = "moves")]
+    Moves,
     /// From here on packets do not see the program.
     #[serde(rename = "stops")]
     Stops,

@@ -291,6 +291,13 @@ pub fn every_step() -> Plan {
             Some(C::Gap),
         ),
         step(
+            A::Reattach { link: uplink(), id: 51, hook: ResolvedHook::Interface(Some(1)), overlap: true },
+            B::HookChanged("it is on xdp of eth1".to_owned()),
+            T::Moves,
+            S::None,
+            Some(C::Prune),
+        ),
+        step(
             A::Detach { link: old_link, pin: pin("links/old"), id: 52, hook: "xdp of eth1".to_owned() },
             B::NotWanted,
             T::Stops,

@@ -8,7 +8,7 @@ use crate::elf::{DataKind, ProgramKind};
 use crate::kinds::MapType;
 use crate::kinds::XdpMode;
 use crate::names::Address;
-use crate::spec::{MapSpec, flag_names};
+use crate::spec::{Difference, MapSpec, flag_names};
 use std::fmt;
 
 /// More slots than these are counted, not named.
@@ -298,14 +298,13 @@ impl fmt::Display for Because {
             Self::Foreign => f.write_str("it fits, and somebody else owns it"),
             Self::CodeChanged => f.write_str("its code changed"),
             Self::MapNew(map) => write!(f, "map.{map} is new"),
-            Self::MapOther(map) => write!(f, "it runs with another map than the pinned map.{map}"),
+            Self::MapOther(map) => write!(f, "it does not run with map.{map}"),
             Self::MapDiffers(differences) => {
-                f.write_str("the pinned map does not fit")?;
-                for (i, difference) in differences.iter().enumerate() {
-                    write!(f, "{} {} is {}", if i == 0 { ":" } else { "," }, difference.field, difference.left)?;
-                    write!(f, ", wanted {}", difference.right)?;
+                f.write_str("the pinned map does not fit (")?;
+                for (i, Difference { field, left, right }) in differences.iter().enumerate() {
+                    write!(f, "{}{field}: {left}, wanted {right}", if i == 0 { "" } else { "; " })?;
                 }
-                Ok(())
+                f.write_str(")")
             }
             Self::ContentsChanged => f.write_str("its first contents changed"),
             Self::SlotNew(address) => write!(f, "{address} in its slots is new"),
@@ -327,6 +326,7 @@ impl fmt::Display for Traffic {
             Self::None => "none",
             Self::NoGap => "no gap",
             Self::Starts => "starts",
+            Self::Moves => "starts there, STOPS where it was",
             Self::Stops => "STOPS",
             Self::GapUnfiltered => "GAP, UNFILTERED for a moment",
         })

@@ -167,7 +167,7 @@ fn rest_paint(marker: Marker) -> Paint {
 fn traffic_paint(traffic: Traffic, plain: Paint) -> Paint {
     match traffic {
         Traffic::None | Traffic::NoGap | Traffic::Starts => plain,
-        Traffic::Stops | Traffic::GapUnfiltered => Paint::Alarm,
+        Traffic::Moves | Traffic::Stops | Traffic::GapUnfiltered => Paint::Alarm,
     }
 }
 
@@ -226,12 +226,13 @@ pub fn allow_flag(needs: &BTreeSet<Consent>) -> String {
 
 fn risk(plan: &Plan) -> Text {
     let gaps = number(plan, |step| step.traffic == Traffic::GapUnfiltered);
-    let stops = number(plan, |step| step.traffic == Traffic::Stops);
+    let stops = number(plan, |step| matches!(step.traffic, Traffic::Stops | Traffic::Moves));
+    let starts = number(plan, |step| matches!(step.traffic, Traffic::Starts | Traffic::Moves));
     let losses = number(plan, |step| step.state == State::Lost);
     let takeovers = number(plan, |step| step.needs == Some(Consent::Takeover));
     let risks = [
         (gaps, "traffic gap", "traffic gaps"),
-        (stops, "link stops", "links stop"),
+        (stops, "hook loses its filter", "hooks lose their filters"),
         (losses, "map loses its contents", "maps lose their contents"),
         (takeovers, "hook taken over", "hooks taken over"),
     ];
@@ -239,6 +240,11 @@ fn risk(plan: &Plan) -> Text {
     let found = found.map(|(number, one, more)| format!("{number} {}", if number == 1 { one } else { more }));
     let found: Vec<_> = found.collect();
     match (found.is_empty(), plan.mode) {
+        (true, Mode::Live) if starts > 0 => {
+            let hooks =
+                if starts == 1 { "1 hook gets a filter".to_owned() } else { format!("{starts} hooks get filters") };
+            format!("risk: {hooks}; no traffic gap, no contents lost").into()
+        }
         (true, Mode::Live) => "risk: none; no traffic gap, no contents lost".into(),
         (true, Mode::Offline) => "risk: not known without the host".into(),
         (false, Mode::Live | Mode::Offline) => Text::from("risk: ").and(Paint::Alarm, found.join(", ")),
@@ -329,7 +335,7 @@ mod tests {
         let distinct = |of: fn(&Step) -> String| steps.iter().map(of).collect::<BTreeSet<_>>().len();
         assert_eq!(distinct(|step| step.action.name().to_owned()), 18);
         assert_eq!(distinct(|step| step.because.name().to_owned()), 17);
-        assert_eq!(distinct(|step| step.traffic.to_string()), 5);
+        assert_eq!(distinct(|step| step.traffic.to_string()), 6);
         assert_eq!(distinct(|step| step.state.to_string()), 4);
         assert_eq!(steps.iter().filter_map(|step| step.needs).collect::<BTreeSet<_>>().len(), 4);
         assert_eq!(distinct(|step| step.action.marker().to_string()), 6);

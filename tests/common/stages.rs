@@ -1,5 +1,4 @@
-//! The road's stages over the fake kernel, for tests at the level of the library. Objects are the ones of this
-//! repository: paths in a manifest are relative to its root.
+//! The road's stages over the fake kernel, for tests at the level of the library.
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
 use bpfapply::apply::outcome::Outcome;
@@ -24,16 +23,21 @@ pub fn path(text: &str) -> PinPath {
     PinPath::new(text).expect("a path")
 }
 
-/// Reads a manifest and its objects.
-pub fn desired(text: &str, fake: &Fake) -> Result<Desired, Problems> {
+/// Reads a manifest that lies in a folder, and its objects.
+pub fn desired(text: &str, folder: &Path, fake: &Fake) -> Result<Desired, Problems> {
     let manifest = manifest::parse(text, &BTreeMap::new())?;
-    let files = load::objects(&manifest, repository())?;
+    let files = load::objects(&manifest, folder)?;
     desired::resolve(&manifest, &files, &path("/sys/fs/bpf"), &observe::host(fake)?)
 }
 
-/// Plans as `--dry-run` does.
+/// Plans as `--dry-run` does; paths in the manifest are relative to the repository.
 pub fn plan(text: &str, fake: &Fake) -> Result<Plan, Problems> {
-    let desired = desired(text, fake)?;
+    plan_in(repository(), text, fake)
+}
+
+/// Plans as `--dry-run` does; paths in the manifest are relative to the folder.
+pub fn plan_in(folder: &Path, text: &str, fake: &Fake) -> Result<Plan, Problems> {
+    let desired = desired(text, folder, fake)?;
     let observed = observe::observe(fake, &Wanted::of(&desired))?;
     plan::plan(&desired, &observed, Mode::Live)
 }
