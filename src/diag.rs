@@ -455,6 +455,15 @@ pub enum Kind {
         /// Each must come before the next one, and the last before the first.
         circle: Vec<String>,
     },
+    /// Programs of two types meet in one prog array.
+    MixedProgArray {
+        /// The prog array.
+        map: MapName,
+        /// A program that uses it or is in it, and its type.
+        one: (ProgramName, ProgramType),
+        /// One of another type.
+        other: (ProgramName, ProgramType),
+    },
     /// Somebody else's map is not at its pin.
     NoSuchPin {
         /// The pin.
@@ -613,6 +622,7 @@ impl Kind {
             Self::UnknownPinning { .. } => "share::unknown_pinning",
             Self::SplitShare { .. } => "share::split",
             Self::Incompatible { .. } => "share::incompatible",
+            Self::MixedProgArray { .. } => "share::mixed_prog_array",
             Self::NotBpffs { .. } => "host::not_bpffs",
             Self::UnknownSection { .. } => "program::unknown_section",
             Self::WrongProgramType { .. } => "link::wrong_program_type",
@@ -726,6 +736,9 @@ impl Kind {
                 "share it: `maps = {{ {symbol} = \"{map}\" }}` in `[object.{object}]`; \
                  or give it a `[map]` of its own with `from = \"{object}:{symbol}\"`"
             )),
+            Self::MixedProgArray { .. } => {
+                Some("the kernel takes programs of one type: give each type an array of its own".to_owned())
+            }
             Self::Incompatible { .. } => {
                 Some("only the owner's definition makes the map; both must mean the same layout".to_owned())
             }
@@ -837,6 +850,7 @@ impl Kind {
             | Self::UnknownPinning { .. }
             | Self::SplitShare { .. }
             | Self::Incompatible { .. }
+            | Self::MixedProgArray { .. }
             | Self::NotBpffs { .. }
             | Self::UnknownSection { .. }
             | Self::WrongProgramType { .. }
@@ -949,6 +963,12 @@ impl fmt::Display for Kind {
                 "`{symbol}` of object.{object} does not fit map.{map}: {} is {} there and {} here",
                 difference.field, difference.left, difference.right
             ),
+            Self::MixedProgArray { map, one: (one, is), other: (other, other_is) } => {
+                write!(
+                    f,
+                    "the prog array map.{map} has programs of two types: program.{one} is {is}, program.{other} is {other_is}"
+                )
+            }
             Self::NotBpffs { pin, bpffs } => write!(f, "the pin `{pin}` is not below the bpffs `{bpffs}`"),
             Self::UnknownSection { section } => {
                 write!(f, "the section name `{section}` does not say what type the program has")

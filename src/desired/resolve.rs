@@ -8,7 +8,7 @@ use super::{
 };
 use crate::diag::{Kind, Problem, Problems, similar};
 use crate::elf::{self, Dialect, Pinning, ProgramKind, SlotTarget};
-use crate::kinds::{AttachType, ProgramType};
+use crate::kinds::{AttachType, MapType, ProgramType};
 use crate::manifest::{self, Attach, Manifest, SymbolRef};
 use crate::names::{Digest, MapName, ObjectName, PinPath, ProgramName};
 use crate::spec::{Compare, Host, differences};
@@ -570,7 +570,38 @@ impl Resolver<'_> {
                 }
             }
         }
+        self.one_type_in_prog_arrays();
         self.unique_pins();
+    }
+
+    /// Refuses programs of two types that call by one prog array or stand in it, as the kernel does without a word of
+    /// why (`bpf_prog_map_compatible`, kernel/bpf/core.c).
+    fn one_type_in_prog_arrays(&mut self) {
+        for map in self.maps.values() {
+            let MapSource::Defined(definition) = &map.source else { continue };
+            if definition.spec.map_type != MapType::PROG_ARRAY {
+                continue;
+            }
+            let in_slot = |name: &ProgramName| {
+                definition.slots.values().any(|slot| matches!(slot, SlotSource::Program(program) if program == name))
+            };
+            let mut programs = self
+                .programs
+                .values()
+                .filter(|program| program.maps.values().any(|used| *used == map.name) || in_slot(&program.name));
+            let Some(one) = programs.next() else { continue };
+            if let Some(other) = programs.find(|other| other.kind.program_type != one.kind.program_type) {
+                let kind = Kind::MixedProgArray {
+                    map: map.name.clone(),
+                    one: (one.name.clone(), one.kind.program_type),
+                    other: (other.name.clone(), other.kind.program_type),
+                };
+                let label =
+                    |program: &DesiredProgram| format!("program.{} is {}", program.name, program.kind.program_type);
+                let problem = Problem::at(kind, one.span.clone(), label(one)).and(other.span.clone(), label(other));
+                self.problems.push(problem);
+            }
+        }
     }
 
     fn unique_pins(&mut self) {
