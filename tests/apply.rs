@@ -101,6 +101,10 @@ fn first(fake: &Fake) {
     make(FIRST, fake);
 }
 
+fn unmount(fake: &Fake) {
+    fake.clone().unmount_bpffs(&path("/sys/fs/bpf")).expect("it is mounted");
+}
+
 fn plan_first(fake: &Fake) -> Plan {
     good(plan(FIRST, fake), FIRST)
 }
@@ -116,6 +120,7 @@ fn plan_end(fake: &Fake) -> Plan {
 
 const CASES: &[Case] = &[
     Case { name: "first apply", before: &[], plan: plan_first },
+    Case { name: "first apply without a bpffs", before: &[unmount], plan: plan_first },
     Case { name: "upgrade", before: &[first], plan: plan_second },
     Case { name: "destroy", before: &[first], plan: plan_end },
 ];

@@ -222,12 +222,15 @@ impl Fake {
         self.state().calls.clone()
     }
 
-    /// Writes everything that outlives a process, sorted: folders, pins, objects with contents, attachments.
+    /// Writes everything that outlives a process, sorted: mounts, folders, pins, objects with contents, attachments.
     ///
     /// Two texts are equal when two states are, whatever happened in between; the last ids do not count.
     pub fn dump(&self) -> String {
         let state = self.state();
         let mut out = String::new();
+        for at in state.tree.mounts() {
+            writeln!(out, "bpffs on {at}").expect("writing to a String never fails");
+        }
         for (path, node) in state.tree.entries() {
             writeln!(out, "{path} {node:?}").expect("writing to a String never fails");
         }

@@ -49,6 +49,11 @@ impl Tree {
         self.mounts.insert(at.to_owned());
     }
 
+    /// Returns where a bpffs is mounted.
+    pub fn mounts(&self) -> impl Iterator<Item = &str> {
+        self.mounts.iter().map(String::as_str)
+    }
+
     /// Takes a mount away with everything in it; false when there is none.
     pub fn unmount(&mut self, at: &str) -> bool {
         let below = format!("{at}/");

@@ -1,0 +1,877 @@
+//! The road end to end, as users walk it: the built command on the running kernel, in a private room.
+//!
+//! Tests here run one after the other: some of them ask which of our objects were born meanwhile.
+
+mod common;
+
+use bpfapply::insn::{EXIT, Insn};
+use bpfapply::kernel::linux::Linux;
+use bpfapply::kernel::{Kernel, MapRequest, ObjectKind, ProgramRequest};
+use bpfapply::kinds::{AttachType, MapType, ProgramType};
+use bpfapply::names::PinPath;
+use common::Room;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io::Write as _;
+use std::net::UdpSocket;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::thread;
+use std::time::{Duration, Instant};
+
+const BPFAPPLY: &str = env!("CARGO_BIN_EXE_bpfapply");
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+const LIMIT: Duration = Duration::from_secs(60);
+/// The names that the kernel has for what these tests make.
+const OURS: &[&str] = &[
+    "traffic",
+    "count_xdp",
+    "count_ingress",
+    "count_egress",
+    "drop",
+    "drops",
+    "unbounded",
+    "unchecked",
+    "harmless",
+    "counts",
+    "bpfapply_record",
+    ".rodata",
+    ".bss",
+];
+
+static ALONE: Mutex<()> = Mutex::new(());
+
+/// Runs a body alone in a private room, whose cgroup is the root of what the command sees of cgroups.
+fn road(name: &str, body: impl FnOnce(&Site) + Send + 'static) {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    common::in_namespace(name, |room| body(&Site::new(room)));
+}
+
+/// What a test has: a folder for manifests, and its own cgroup in the place of the root.
+struct Site {
+    folder: tempfile::TempDir,
+    cgroups: Option<PathBuf>,
+}
+
+impl Site {
+    fn new(room: &Room) -> Self {
+        let mount = Linux::new().cgroup_mount().expect("mounts can be read");
+        let cgroups = room.cgroup.as_ref().zip(mount).map(|(own, mount)| {
+            sh(&format!("mount --bind {} {}", own.display(), mount.display()));
+            mount
+        });
+        Self { folder: tempfile::tempdir().expect("a folder can be made"), cgroups }
+    }
+
+    /// Writes a manifest; `OBJECTS` in it stands for the folder of objects.
+    fn manifest(&self, name: &str, text: &str) -> String {
+        let path = self.folder.path().join(name);
+        fs::write(&path, text.replace("OBJECTS", &format!("{ROOT}/tests/objects"))).expect("it can be written");
+        path.to_str().expect("UTF-8").to_owned()
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        if let Some(mount) = &self.cgroups {
+            // Else the room cannot find its cgroup to remove it; the namespace goes anyway.
+            let _ = common::run(Command::new("umount").arg("-l").arg(mount));
+        }
+    }
+}
+
+#[track_caller]
+fn sh(script: &str) -> String {
+    match common::run(Command::new("sh").args(["-c", script])) {
+        Ok(output) => String::from_utf8_lossy(&output.stdout).into_owned(),
+        Err(error) => panic!("{script}: {error}"),
+    }
+}
+
+fn has(tool: &str) -> bool {
+    common::run(Command::new("sh").args(["-c", &format!("command -v {tool}")])).is_ok()
+}
+
+/// How a command ended and what it wrote.
+#[derive(Debug)]
+struct Ran {
+    code: i32,
+    out: String,
+    err: String,
+}
+
+#[track_caller]
+fn end(command: &mut Command) -> Ran {
+    command.env("COLUMNS", "100").env("LC_ALL", "C").env_remove("RUST_BACKTRACE");
+    let output = common::output(command, LIMIT).expect("it runs");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
+    let code = output.status.code().unwrap_or_else(|| panic!("it was killed: {:?}", output.status));
+    let ran = Ran { code, out: text(output.stdout), err: text(output.stderr) };
+    assert!(!ran.err.contains("panicked"), "{ran:?}");
+    ran
+}
+
+#[track_caller]
+fn bpfapply(arguments: &[&str]) -> Ran {
+    end(Command::new(BPFAPPLY).args(arguments))
+}
+
+/// Runs the command and expects its exit code, and each of the texts in what it writes.
+#[track_caller]
+fn check(arguments: &[&str], code: i32, says: &[&str]) -> Ran {
+    let ran = bpfapply(arguments);
+    assert_eq!(ran.code, code, "{arguments:?}: {}{}", ran.out, ran.err);
+    for text in says {
+        let all = format!("{}{}", ran.out, ran.err);
+        assert!(all.contains(text), "{arguments:?} does not say {text:?}: {all}");
+    }
+    ran
+}
+
+fn path(text: &str) -> PinPath {
+    PinPath::new(text).expect("a path")
+}
+
+/// Lists the bpffs: each folder, and each pin with what it is, its id and the program of a link; and XDP on lo.
+fn host() -> Vec<String> {
+    let mut lines = Vec::new();
+    list(&path("/sys/fs/bpf"), &mut lines);
+    let xdp = Linux::new().interface("lo").expect("lo can be asked about").expect("there is lo").xdp;
+    lines.push(format!("lo {xdp:?}"));
+    lines
+}
+
+/// The same without the ids of links: one that was detached can only come back as a new one.
+fn effect() -> Vec<String> {
+    let without_id = |line: String| match line.split_once("LinkInfo { id: ") {
+        Some((before, behind)) => format!("{before}{}", behind.trim_start_matches(|c: char| c.is_ascii_digit())),
+        None => line,
+    };
+    host().into_iter().map(without_id).collect()
+}
+
+fn list(folder: &PinPath, lines: &mut Vec<String>) {
+    let kernel = Linux::new();
+    for name in kernel.list(folder).expect("a folder") {
+        let path = folder.child(&name);
+        // The bpffs of some kernels has files of its own, which are no pins.
+        let Ok((kind, fd)) = kernel.open_pin(&path) else {
+            lines.push(path.to_string());
+            if kernel.list(&path).is_ok() {
+                list(&path, lines);
+            }
+            continue;
+        };
+        let what = match kind {
+            ObjectKind::Map => format!("{}", kernel.map_info(&fd).expect("a map").id),
+            ObjectKind::Program => format!("{}", kernel.program_info(&fd).expect("a program").id),
+            ObjectKind::Link => format!("{:?}", kernel.link_info(&fd).expect("a link")),
+        };
+        lines.push(format!("{path} {kind} {what}"));
+    }
+}
+
+/// Ids are given in rising order: what was born after a mark has higher ones.
+struct Mark {
+    program: u32,
+    map: u32,
+}
+
+impl Mark {
+    fn new() -> Self {
+        let mut kernel = Linux::new();
+        let insns = [Insn { code: 0xb7, ..Insn::default() }, Insn { code: EXIT, ..Insn::default() }];
+        let program = kernel.load_program(&ProgramRequest {
+            name: "mark",
+            program_type: ProgramType::XDP,
+            expected_attach_type: AttachType(0),
+            flags: 0,
+            insns: &insns,
+            license: "GPL",
+            kernel_version: 0,
+            btf: None,
+            funcs: &[],
+            lines: &[],
+        });
+        let map = kernel.create_map(&MapRequest {
+            name: "mark",
+            map_type: MapType::ARRAY,
+            key_size: 4,
+            value_size: 4,
+            max_entries: 1,
+            flags: 0,
+            numa_node: 0,
+            map_extra: 0,
+            inner: None,
+            types: None,
+        });
+        Self {
+            program: kernel.program_info(&program.expect("a program")).expect("its info").id,
+            map: kernel.map_info(&map.expect("a map")).expect("its info").id,
+        }
+    }
+
+    /// Returns the names and ids of our programs and maps that were born since and are alive.
+    fn born(&self) -> Vec<String> {
+        let (now, kernel) = (Self::new(), Linux::new());
+        let programs = (self.program..now.program).filter_map(|id| kernel.program_by_id(id).ok());
+        let programs = programs.map(|fd| kernel.program_info(&fd).expect("a program")).map(|info| (info.name, info.id));
+        let maps = (self.map..now.map).filter_map(|id| kernel.map_by_id(id).ok());
+        let maps = maps.map(|fd| kernel.map_info(&fd).expect("a map")).map(|info| (info.name, info.id));
+        let all = programs.chain(maps).filter(|(name, _)| OURS.contains(&name.as_str()));
+        all.map(|(name, id)| format!("{name} {id}")).collect()
+    }
+
+    /// Waits until nothing of ours is left that was born since: the kernel frees things some time after their end.
+    #[track_caller]
+    fn nothing_left(&self) {
+        eventually(|| self.born().is_empty(), || format!("left: {:?}", self.born()));
+    }
+}
+
+#[track_caller]
+fn eventually(mut done: impl FnMut() -> bool, what: impl Fn() -> String) {
+    let end = Instant::now() + Duration::from_secs(10);
+    while !done() {
+        assert!(Instant::now() < end, "{}", what());
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn quickstart() -> String {
+    format!("{ROOT}/examples/quickstart/plan.toml")
+}
+
+/// Reads the packets that each of the quickstart's hooks counted.
+fn packets() -> Vec<u64> {
+    let kernel = Linux::new();
+    let (_, map) = kernel.open_pin(&path("/sys/fs/bpf/quickstart/maps/traffic")).expect("the map is pinned");
+    let packets = |hook: u32| kernel.lookup(&map, &hook.to_ne_bytes(), 16).expect("a lookup");
+    let number = |value: Vec<u8>| u64::from_ne_bytes(value[..8].try_into().expect("8 bytes"));
+    (0..3).map(|hook| packets(hook).map_or(0, number)).collect()
+}
+
+#[test]
+fn a_new_user_walks_the_quickstart() {
+    road("a_new_user_walks_the_quickstart", |site| {
+        let Some(cgroups) = &site.cgroups else { return common::skip("quickstart", "there is no cgroup2") };
+        let (plan, before, mark) = (quickstart(), host(), Mark::new());
+        check(&[&plan, "--dry-run"], 0, &["live dry run", "verifier NOT RUN", "risk: 3 hooks get filters"]);
+        check(&[&plan, "--dry-run", "--check"], 2, &[]);
+        assert_eq!(host(), before, "a dry run changes nothing");
+        assert!(mark.born().is_empty());
+        check(&[&plan], 0, &["quickstart: applied: 17 created"]);
+        let ping = format!("echo $$ > {}/cgroup.procs && exec ping -q -i 0.02 -c 5 127.0.0.1", cgroups.display());
+        let before_ping = packets();
+        sh(&ping);
+        let after_ping = packets();
+        for (hook, (before, after)) in before_ping.iter().zip(&after_ping).enumerate() {
+            assert!(after >= &(before + 5), "hook {hook} counts: {before_ping:?}, {after_ping:?}");
+        }
+        let applied = host();
+        check(&[&plan], 0, &["nothing to do: the host matches"]);
+        check(&[&plan, "--dry-run", "--check"], 0, &["nothing to do: the host matches"]);
+        assert_eq!(host(), applied);
+        for target in [plan.as_str(), "quickstart", "/sys/fs/bpf/quickstart"] {
+            check(&["show", target], 0, &["3 programs", "3 links", "xdp of lo", "of 3"]);
+        }
+        check(&["show", "quickstart", "--output", "json"], 0, &["\"kind\": \"show\""]);
+        check(&["destroy", "quickstart", "--dry-run"], 0, &["3 hooks lose their filters"]);
+        assert_eq!(host(), applied);
+        check(&["destroy", "quickstart"], 0, &["16 removed"]);
+        assert_eq!(host(), before, "everything is as it was");
+        mark.nothing_left();
+        check(&["destroy", "quickstart"], 1, &["there is no deployment at `/sys/fs/bpf/quickstart`"]);
+    });
+}
+
+/// Calls that change something; `MAP_LOOKUP` and the like are not among them.
+const CHANGING: &[&str] = &[
+    "BPF_MAP_CREATE",
+    "BPF_PROG_LOAD",
+    "BPF_BTF_LOAD",
+    "BPF_OBJ_PIN",
+    "BPF_LINK_CREATE",
+    "BPF_LINK_UPDATE",
+    "BPF_MAP_UPDATE_ELEM",
+    "BPF_MAP_UPDATE_BATCH",
+    "BPF_MAP_DELETE_ELEM",
+    "BPF_MAP_FREEZE",
+    "BPF_LINK_DETACH",
+    "BPF_PROG_ATTACH",
+    "BPF_PROG_DETACH",
+    "mkdir",
+    "unlink",
+    "rmdir",
+    "rename",
+    "mount(",
+    "symlink",
+];
+
+/// Runs the command under strace, and returns how it ended and the calls that it made.
+fn traced(site: &Site, options: &[&str], arguments: &[&str]) -> (Ran, String) {
+    let file = site.folder.path().join("trace");
+    let trace = "trace=bpf,mkdir,mkdirat,unlink,unlinkat,rmdir,rename,renameat,renameat2,mount,symlink,symlinkat";
+    let mut command = Command::new("strace");
+    command.args(["-f", "-qq", "-e", trace, "-e", "signal=none", "-o"]).arg(&file).args(options);
+    let ran = end(command.arg(BPFAPPLY).args(arguments));
+    (ran, fs::read_to_string(&file).expect("strace writes"))
+}
+
+#[test]
+fn what_only_reads_changes_nothing() {
+    let name = "what_only_reads_changes_nothing";
+    road(name, move |site| {
+        if !has("strace") {
+            return common::skip(name, "there is no strace");
+        }
+        let plan = quickstart();
+        let (ran, calls) = traced(site, &[], &[&plan]);
+        assert_eq!(ran.code, 0, "{ran:?}");
+        for call in ["BPF_MAP_CREATE", "BPF_PROG_LOAD", "BPF_OBJ_PIN", "BPF_LINK_CREATE", "mkdir"] {
+            assert!(calls.contains(call), "the trace shows {call}");
+        }
+        for arguments in [
+            &[plan.as_str()][..],
+            &[&plan, "--dry-run"],
+            &[&plan, "--dry-run", "--check"],
+            &[&plan, "--dry-run=offline"],
+            &["show", "quickstart"],
+            &["destroy", "quickstart", "--dry-run"],
+        ] {
+            let (ran, calls) = traced(site, &[], arguments);
+            assert_eq!(ran.code, 0, "{ran:?}");
+            let changing: Vec<_> =
+                calls.lines().filter(|line| CHANGING.iter().any(|call| line.contains(call))).collect();
+            assert!(changing.is_empty(), "{arguments:?}: {changing:#?}");
+            if arguments.contains(&"--dry-run=offline") {
+                assert!(!calls.contains("bpf("), "an offline plan asks no kernel: {calls}");
+            }
+        }
+    });
+}
+
+#[test]
+fn without_rights_there_is_an_offline_plan_and_a_clear_refusal() {
+    let name = "without_rights_there_is_an_offline_plan_and_a_clear_refusal";
+    road(name, move |site| {
+        if !has("setpriv") {
+            return common::skip(name, "there is no setpriv");
+        }
+        // Where anybody may read.
+        let folder = site.folder.path();
+        fs::set_permissions(folder, fs::Permissions::from_mode(0o755)).expect("it is ours");
+        fs::copy(BPFAPPLY, folder.join("bpfapply")).expect("it can be copied");
+        for file in ["plan.toml", "xdp.bpf.o", "host.bpf.o"] {
+            fs::copy(format!("{ROOT}/examples/quickstart/{file}"), folder.join(file)).expect("it can be copied");
+        }
+        let nobody = |arguments: &[&str]| {
+            let mut command = Command::new("setpriv");
+            command.args(["--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all", "--"]);
+            end(command.arg(folder.join("bpfapply")).arg(folder.join("plan.toml")).args(arguments))
+        };
+        let offline = nobody(&["--dry-run=offline"]);
+        assert_eq!(offline.code, 0, "{offline:?}");
+        assert!(offline.out.contains("no kernel was asked"), "{offline:?}");
+        // There is nothing yet that must not be read.
+        let dry = nobody(&["--dry-run"]);
+        assert_eq!(dry.code, 0, "{dry:?}");
+        let refuses = |arguments: &[&str]| {
+            let before = host();
+            let refused = nobody(arguments);
+            assert_eq!(refused.code, 77, "{refused:?}");
+            assert!(refused.err.contains("as root"), "{refused:?}");
+            assert_eq!(host(), before);
+        };
+        refuses(&[]);
+        check(&[&quickstart()], 0, &[]);
+        refuses(&[]);
+        refuses(&["--dry-run"]);
+    });
+}
+
+/// A filter that drops everything, on an interface.
+fn filter(version: u32, set: &str, link: &str) -> String {
+    format!(
+        r#"
+version = 1
+name = "edge"
+[object.filter]
+path = "OBJECTS/upgrade_{version}.o"
+{set}
+[map.drops]
+from = "filter:drops"
+[program.drop]
+from = "filter:drop"
+{link}
+"#
+    )
+}
+
+const ON_LO: &str = "[link.uplink]\nprogram = \"drop\"\nxdp = { interface = \"lo\" }\n";
+
+fn line<'a>(lines: &'a [String], start: &str) -> &'a str {
+    lines.iter().find(|line| line.starts_with(start)).unwrap_or_else(|| panic!("no {start} in {lines:#?}"))
+}
+
+#[test]
+fn a_changed_object_replaces_its_program_in_place() {
+    road("a_changed_object_replaces_its_program_in_place", |site| {
+        let plan = site.manifest("plan.toml", &filter(1, "", ON_LO));
+        check(&[&plan], 0, &[]);
+        let before = host();
+        let mut kernel = Linux::new();
+        let (_, drops) = kernel.open_pin(&path("/sys/fs/bpf/edge/maps/drops")).expect("it is pinned");
+        kernel.update(&drops, &[0; 4], &77u64.to_ne_bytes()).expect("it can be written");
+        let (_, old) = kernel.open_pin(&path("/sys/fs/bpf/edge/programs/drop")).expect("it is pinned");
+        let old_id = kernel.program_info(&old).expect("a program").id;
+        drop(old);
+        site.manifest("plan.toml", &filter(2, "", ON_LO));
+        check(&[&plan, "--dry-run"], 0, &["~   link.uplink", "traffic: no gap", "because its code changed"]);
+        check(&[&plan], 0, &[]);
+        let after = host();
+        for kept in ["/sys/fs/bpf/edge/maps/drops", "/sys/fs/bpf/edge/objects/filter/maps"] {
+            assert_eq!(line(&after, kept), line(&before, kept));
+        }
+        let link = |lines| line(lines, "/sys/fs/bpf/edge/links/uplink").split(", program_id").next().map(str::to_owned);
+        assert_eq!(link(&after), link(&before), "the link stays");
+        assert_ne!(line(&after, "lo"), line(&before, "lo"), "another program runs");
+        let value = kernel.lookup(&drops, &[0; 4], 8).expect("a lookup").expect("an array has it");
+        assert!(u64::from_ne_bytes(value.try_into().expect("8 bytes")) >= 77, "contents stay");
+        eventually(|| kernel.program_by_id(old_id).is_err(), || format!("program {old_id} stays"));
+        check(&[&plan], 0, &["nothing to do"]);
+    });
+}
+
+/// Floods an interface of this namespace from another one, through a veth pair.
+struct Flood {
+    sent: Arc<AtomicU64>,
+    stop: Arc<AtomicBool>,
+    sender: Option<thread::JoinHandle<()>>,
+    receiver: UdpSocket,
+}
+
+impl Flood {
+    fn start() -> Self {
+        let (ready, is_ready) = mpsc::channel();
+        let (go, may_go) = mpsc::channel();
+        let (sent, stop) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
+        let (count, stopped) = (Arc::clone(&sent), Arc::clone(&stop));
+        let sender = thread::spawn(move || {
+            nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET).expect("root may");
+            let task = fs::read_link("/proc/thread-self").expect("a thread has a number");
+            ready.send(task.file_name().map(|name| name.to_owned())).expect("somebody waits");
+            may_go.recv().expect("somebody says so");
+            sh("ip link set veth1 up && ip addr add 10.9.9.2/24 dev veth1");
+            // Without it the address would be asked for, which the filter drops.
+            sh("ip neigh replace 10.9.9.1 lladdr 02:00:00:00:00:01 dev veth1 nud permanent");
+            let socket = UdpSocket::bind("10.9.9.2:0").expect("an address");
+            while !stopped.load(Ordering::Relaxed) {
+                if socket.send_to(&[0; 64], "10.9.9.1:4242").is_ok() {
+                    count.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+        });
+        let thread = is_ready.recv().expect("the sender starts").expect("a number");
+        sh("ip link add veth0 address 02:00:00:00:00:01 type veth peer name veth1");
+        sh(&format!("ip link set veth1 netns {}", thread.display()));
+        sh("ip link set veth0 up && ip addr add 10.9.9.1/24 dev veth0");
+        let receiver = UdpSocket::bind("10.9.9.1:4242").expect("an address");
+        receiver.set_nonblocking(true).expect("a socket can");
+        go.send(()).expect("the sender waits");
+        Self { sent, stop, sender: Some(sender), receiver }
+    }
+
+    fn sent(&self) -> u64 {
+        self.sent.load(Ordering::Relaxed)
+    }
+
+    /// Returns how many packets came through since the last time.
+    fn passed(&self) -> u64 {
+        let mut buffer = [0; 128];
+        (0..).take_while(|_| self.receiver.recv(&mut buffer).is_ok()).count() as u64
+    }
+}
+
+impl Drop for Flood {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        let _ = self.sender.take().map(thread::JoinHandle::join);
+    }
+}
+
+#[test]
+fn no_packet_passes_while_programs_are_replaced() {
+    road("no_packet_passes_while_programs_are_replaced", |site| {
+        let flood = Flood::start();
+        eventually(|| flood.passed() > 0, || "packets do arrive without a filter".to_owned());
+        let link = |mode: &str| {
+            format!("[link.uplink]\nprogram = \"drop\"\nxdp = {{ interface = \"veth0\", mode = \"{mode}\" }}\n")
+        };
+        let plan = site.manifest("plan.toml", &filter(1, "", &link("native")));
+        check(&[&plan], 0, &[]);
+        thread::sleep(Duration::from_millis(50));
+        flood.passed();
+        let before = flood.sent();
+        for round in 0..50 {
+            site.manifest("plan.toml", &filter(1 + (round + 1) % 2, "", &link("native")));
+            check(&[&plan], 0, &["1 replaced"]);
+        }
+        let (passed, sent) = (flood.passed(), flood.sent() - before);
+        assert_eq!(passed, 0, "of {sent} packets");
+        assert!(sent > 10_000, "it is a flood: {sent}");
+        // The control: with a gap, packets do pass.
+        for round in 0..20 {
+            let mode = if round % 2 == 0 { "generic" } else { "native" };
+            site.manifest("plan.toml", &filter(1, "", &link(mode)));
+            check(&[&plan, "--allow", "gap"], 0, &[]);
+        }
+        let leaked = flood.passed();
+        eprintln!("50 replacements: 0 of {sent} packets passed; 20 detach and attach: at least {leaked}");
+        assert!(leaked > 0, "detach and attach leak");
+    });
+}
+
+/// A change of the manifest, and the consent without which nothing of it is done.
+struct Change {
+    what: &'static str,
+    before: fn() -> String,
+    after: fn() -> String,
+    /// The flag, or nothing for what a bare apply does.
+    flag: Option<&'static str>,
+    says: &'static [&'static str],
+}
+
+const CHANGES: &[Change] = &[
+    Change {
+        what: "a variable is set",
+        before: || filter(1, "", ON_LO),
+        after: || filter(1, "set = { step = 10 }", ON_LO),
+        flag: None,
+        says: &["map.filter:.rodata", "then freeze", "replace program id"],
+    },
+    Change {
+        what: "the layout of variables changes",
+        before: || filter(2, "", ON_LO),
+        after: || filter(3, "", ON_LO),
+        flag: Some("lose-state"),
+        says: &["state: LOST", ".bss.seen_bytes: no such field"],
+    },
+    Change {
+        what: "a link goes",
+        before: || filter(1, "", ON_LO),
+        after: || filter(1, "", ""),
+        flag: Some("prune"),
+        says: &["-   link.uplink", "traffic: STOPS"],
+    },
+    Change {
+        what: "a program and its link go",
+        before: || filter(1, "", ON_LO),
+        after: || filter(1, "", "").replace("[program.drop]\nfrom = \"filter:drop\"\n", ""),
+        flag: Some("prune"),
+        says: &["-   program.drop"],
+    },
+    Change {
+        what: "the hook changes",
+        before: || filter(1, "", ON_LO),
+        after: || filter(1, "", ON_LO).replace("\"lo\"", "\"veth0\""),
+        flag: Some("prune"),
+        says: &["starts there, STOPS where it was"],
+    },
+    Change {
+        what: "the mode changes",
+        before: || filter(1, "", ON_LO).replace("\"lo\"", "\"veth0\", mode = \"native\""),
+        after: || filter(1, "", ON_LO).replace("\"lo\"", "\"veth0\", mode = \"generic\""),
+        flag: Some("gap"),
+        says: &["traffic: GAP, UNFILTERED for a moment"],
+    },
+];
+
+#[test]
+fn what_a_bare_apply_does_not_do_needs_its_flag() {
+    road("what_a_bare_apply_does_not_do_needs_its_flag", |site| {
+        sh("ip link add veth0 type veth peer name veth1");
+        for Change { what, before, after, flag, says } in CHANGES {
+            eprintln!("{what}");
+            let (empty, mark) = (host(), Mark::new());
+            let plan = site.manifest("plan.toml", &before());
+            check(&[&plan], 0, &[]);
+            let made = host();
+            site.manifest("plan.toml", &after());
+            check(&[&plan, "--dry-run"], 0, says);
+            if let Some(flag) = flag {
+                let flag = format!("--allow {flag}");
+                check(&[&plan], 4, &[&format!("nothing is applied without {flag}"), &format!("`{flag}`")]);
+                assert_eq!(host(), made, "{what}: nothing changed");
+            }
+            let allow = flag.map(|flag| ["--allow", flag]);
+            let arguments: Vec<&str> = [plan.as_str()].into_iter().chain(allow.into_iter().flatten()).collect();
+            check(&arguments, 0, &[]);
+            check(&[&plan], 0, &["nothing to do"]);
+            check(&["destroy", "edge"], 0, &[]);
+            assert_eq!(host(), empty, "{what}");
+            mark.nothing_left();
+        }
+    });
+}
+
+#[test]
+fn the_verifier_s_refusal_is_shown_and_leaves_nothing() {
+    road("the_verifier_s_refusal_is_shown_and_leaves_nothing", |site| {
+        let cases = [
+            ("bad_bounds", "unbounded", "return eth->h_proto", "invalid access to packet"),
+            ("bad_null", "unchecked", "*n += 1;", "invalid mem access 'map_value_or_null'"),
+        ];
+        for (object, function, source, reason) in cases {
+            let (before, mark) = (host(), Mark::new());
+            let text = format!(
+                "version = 1\nname = \"edge\"\n[object.bad]\npath = \"OBJECTS/{object}.o\"\n\
+                 [program.filter]\nfrom = \"bad:{function}\"\n[map.kept]\ntype = \"array\"\nkey_size = 4\n\
+                 value_size = 4\nmax_entries = 1\n"
+            );
+            let plan = site.manifest("plan.toml", &text);
+            let says = ["plan.toml:6", "[program.filter]", function, source, reason, "host is as before", "-v"];
+            let short = check(&[&plan], 1, &says);
+            assert!(!short.err.contains("processed "), "{}", short.err);
+            let long = check(&[&plan, "-v"], 1, &["the whole log:", "processed ", reason]);
+            assert!(long.err.len() > short.err.len());
+            assert_eq!(host(), before);
+            mark.nothing_left();
+        }
+    });
+}
+
+#[test]
+fn a_missing_bpffs_is_mounted_or_asked_for() {
+    road("a_missing_bpffs_is_mounted_or_asked_for", |site| {
+        let plan = site.manifest("plan.toml", &filter(1, "", ON_LO));
+        sh("umount /sys/fs/bpf");
+        while common::run(Command::new("umount").arg("/sys/fs/bpf")).is_ok() {}
+        let is_mounted = || Linux::new().is_bpffs(&path("/sys/fs/bpf")).expect("the folder is there");
+        assert!(!is_mounted(), "this test starts without");
+        check(&[&plan, "--dry-run"], 0, &["mount a bpffs"]);
+        check(&[&plan, "--no-mount"], 1, &["there is no bpffs at `/sys/fs/bpf`", "mount -t bpf bpf /sys/fs/bpf"]);
+        assert!(!is_mounted());
+        check(&[&plan], 0, &["mount a bpffs"]);
+        assert!(is_mounted());
+        check(&[&plan, "--no-mount"], 0, &["nothing to do"]);
+        check(&["destroy", "edge"], 0, &[]);
+    });
+}
+
+/// Something in the way, as a shell script, and what the command says of it.
+const IN_THE_WAY: &[(&str, &str, &[&str])] = &[
+    (
+        "bpftool net attach xdpgeneric pinned /sys/fs/bpf/foreign dev lo",
+        "xdp = { interface = \"lo\" }",
+        &["the hook xdp of lo has a program already: generic program id", "left alone"],
+    ),
+    ("true", "xdp = { interface = \"eth77\" }", &["there is no interface `eth77`", "plan.toml:10"]),
+    ("true", "cgroup = { path = \"no/such\" }", &["there is no cgroup `no/such`"]),
+    (
+        "mkdir -p /sys/fs/bpf/edge/maps && bpftool map create /sys/fs/bpf/edge/maps/drops type hash key 4 value 4 \
+         entries 1 name foreign",
+        "xdp = { interface = \"lo\" }",
+        &["map.drops is pinned at `/sys/fs/bpf/edge/maps/drops`", "does not fit"],
+    ),
+    (
+        "mkdir -p /sys/fs/bpf/edge/programs && bpftool map create /sys/fs/bpf/edge/programs/drop type hash key 4 \
+         value 4 entries 1 name foreign",
+        "xdp = { interface = \"lo\" }",
+        &["the pin `/sys/fs/bpf/edge/programs/drop` is taken by map id"],
+    ),
+    (
+        "mkdir -p /sys/fs/bpf/edge/programs && mv /sys/fs/bpf/foreign /sys/fs/bpf/edge/programs/drop",
+        "xdp = { interface = \"lo\" }",
+        &["the pin `/sys/fs/bpf/edge/programs/drop` is taken by program id", "which is not ours"],
+    ),
+    (
+        "mkdir -p /sys/fs/bpf/edge/links/uplink",
+        "xdp = { interface = \"lo\" }",
+        &["the pin `/sys/fs/bpf/edge/links/uplink` is taken by a folder"],
+    ),
+];
+
+#[test]
+fn what_is_in_the_way_is_named_and_left_alone() {
+    let name = "what_is_in_the_way_is_named_and_left_alone";
+    road(name, move |site| {
+        if !has("bpftool") {
+            return common::skip(name, "there is no bpftool");
+        }
+        for (script, hook, says) in IN_THE_WAY {
+            sh(&format!("bpftool prog load {ROOT}/tests/objects/stats_a.o /sys/fs/bpf/foreign type xdp"));
+            sh(script);
+            let before = host();
+            let hooked = match hook.starts_with("cgroup") {
+                true => filter(1, "", &format!("[link.uplink]\nprogram = \"egress\"\n{hook}\n"))
+                    .replace("upgrade_1.o", "../../examples/quickstart/host.bpf.o")
+                    .replace("[map.drops]\nfrom = \"filter:drops\"\n", "")
+                    .replace(
+                        "[program.drop]\nfrom = \"filter:drop\"",
+                        "[program.egress]\nfrom = \"filter:count_egress\"",
+                    ),
+                false => filter(1, "", &format!("[link.uplink]\nprogram = \"drop\"\n{hook}\n")),
+            };
+            let plan = site.manifest("plan.toml", hooked.trim_start());
+            check(&[&plan], 1, says);
+            check(&[&plan, "--dry-run"], 1, says);
+            assert_eq!(host(), before, "{script}");
+            let _ = common::run(Command::new("bpftool").args(["net", "detach", "xdpgeneric", "dev", "lo"]));
+            sh("rm -f /sys/fs/bpf/foreign; find /sys/fs/bpf -mindepth 1 -depth -type f -delete; \
+                find /sys/fs/bpf -mindepth 1 -depth -type d -delete");
+        }
+    });
+}
+
+#[test]
+fn wrong_use_and_bad_manifests_have_their_exit_codes() {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let bad = folder.path().join("bad.toml");
+    fs::File::create(&bad).and_then(|mut file| file.write_all(b"version = 1\nnme = \"x\"\n")).expect("a file");
+    let bad = bad.to_str().expect("UTF-8");
+    let plan = quickstart();
+    let cases: &[(&[&str], i32, &str)] = &[
+        (&[], 64, "Usage"),
+        (&["--no-such-option"], 64, "unexpected argument"),
+        (&[&plan, "--check"], 64, "--dry-run"),
+        (&[&plan, "--allow", "everything"], 64, "possible values"),
+        (&[&plan, "--var", "interface", "--dry-run=offline"], 64, "NAME=VALUE"),
+        (&[&plan, "--var", "nosuch=1", "--dry-run=offline"], 64, "nosuch"),
+        (&["/no/such/file.toml"], 65, "cannot read"),
+        (&[bad], 65, "unknown key `nme`"),
+        (&[bad, "--dry-run=offline"], 65, "did you mean `name`?"),
+        (&["inspect", bad], 65, "bad.toml"),
+        (&["--help"], 0, "Exit codes"),
+        (&["--version"], 0, "bpfapply"),
+        (&[&plan, "--dry-run=offline"], 0, "no kernel was asked"),
+    ];
+    for (arguments, code, says) in cases {
+        check(arguments, *code, &[says]);
+    }
+}
+
+#[test]
+fn two_at_once_leave_one_deployment() {
+    road("two_at_once_leave_one_deployment", |site| {
+        let (before, mark) = (host(), Mark::new());
+        let plan = site.manifest("plan.toml", &filter(1, "", ON_LO));
+        let mut codes = BTreeSet::new();
+        for _ in 0..20 {
+            let start = || {
+                let mut command = Command::new(BPFAPPLY);
+                command.arg(&plan).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+                command.spawn().expect("it starts")
+            };
+            for mut child in [start(), start()] {
+                codes.insert(child.wait().expect("it ends").code());
+            }
+            check(&[&plan], 0, &[]);
+            check(&[&plan], 0, &["nothing to do"]);
+            check(&["destroy", "edge"], 0, &[]);
+            assert_eq!(host(), before);
+        }
+        eprintln!("exit codes of two at once: {codes:?}");
+        assert!(codes.iter().all(|code| matches!(code, Some(0 | 1 | 3 | 75))), "{codes:?}");
+        mark.nothing_left();
+    });
+}
+
+/// A call that is to fail: strace's name of it, the error, and every how many of them. `FAULTS=all` takes every one.
+const FAULTS: &[(&str, &str, usize)] = &[
+    ("bpf", "EPERM", 3),
+    ("bpf", "ENOMEM", 7),
+    ("mkdir,mkdirat", "EIO", 1),
+    ("rename,renameat,renameat2", "EIO", 1),
+    ("unlink,unlinkat,rmdir", "EIO", 1),
+];
+
+/// Lets each call of a kind fail, one run for each, and checks what becomes of the host. Returns the exit codes.
+fn fail_each(
+    site: &Site,
+    prepare: impl Fn(),
+    arguments: &[&str],
+    (calls, errno, every): (&str, &str, usize),
+) -> BTreeMap<i32, usize> {
+    let every = if std::env::var("FAULTS").is_ok_and(|value| value == "all") { 1 } else { every };
+    let mut codes = BTreeMap::new();
+    for n in (1..).step_by(every) {
+        let what = format!("{calls} number {n} fails with {errno}");
+        prepare();
+        let (before, mark) = (effect(), Mark::new());
+        let inject = format!("inject={calls}:error={errno}:when={n}");
+        let (ran, trace) = traced(site, &["-e", &inject], arguments);
+        let injected = trace.contains("(INJECTED)");
+        let changed = effect() != before;
+        match ran.code {
+            0 => assert!(!injected || changed, "{what}: {ran:?}"),
+            1 | 69 | 75 | 77 => {
+                assert_eq!(effect(), before, "{what}: {ran:?}\n{trace}");
+                mark.nothing_left();
+            }
+            3 => assert!(
+                changed && (ran.out.contains("NOT as before:") || ran.out.contains("applied:")),
+                "{what}: {ran:?}"
+            ),
+            code => panic!("{what}: exit {code}: {ran:?}"),
+        }
+        check(arguments, 0, &[]);
+        check(arguments, 0, &["nothing to do"]);
+        assert!(!host().iter().any(|line| line.contains('~')), "{what}: no passing pin stays");
+        check(&["destroy", arguments[0]], 0, &[]);
+        *codes.entry(ran.code).or_default() += 1;
+        if !injected {
+            return codes;
+        }
+    }
+    unreachable!("a program has an end")
+}
+
+#[test]
+fn a_call_that_fails_leaves_the_host_as_it_was() {
+    let name = "a_call_that_fails_leaves_the_host_as_it_was";
+    road(name, move |site| {
+        if !has("strace") || site.cgroups.is_none() {
+            return common::skip(name, "there is no strace, or no cgroup2");
+        }
+        let (empty, mark) = (host(), Mark::new());
+        let upgrade = site.manifest("plan.toml", &filter(1, "", ON_LO));
+        let old = || {
+            site.manifest("plan.toml", &filter(1, "", ON_LO));
+            check(&[&upgrade], 0, &[]);
+            site.manifest("plan.toml", &filter(2, "set = { step = 5 }", ON_LO));
+        };
+        // A link moves and another one changes its mode; then one goes with all that it needed.
+        let links = |hook: &str| format!("[link.uplink]\nprogram = \"drop\"\nxdp = {{ interface = \"{hook} }}\n");
+        let more = "[object.device]\npath = \"OBJECTS/stats_a.o\"\n[program.on_device]\nfrom = \"device:on_device\"\n\
+                    [link.device]\nprogram = \"on_device\"\nxdp = { interface = \"veth1\", mode = \"native\" }\n";
+        let native_on_lo = format!("{}{more}", links("lo\""));
+        let other = native_on_lo.replace("\"lo\"", "\"veth0\"").replace("native", "generic");
+        let moved = || {
+            site.manifest("plan.toml", &filter(1, "", &native_on_lo));
+            check(&[&upgrade], 0, &[]);
+            site.manifest("plan.toml", &filter(1, "", &other));
+        };
+        let fewer = || {
+            site.manifest("plan.toml", &filter(1, "", &native_on_lo));
+            check(&[&upgrade], 0, &[]);
+            site.manifest("plan.toml", &filter(1, "", ON_LO));
+        };
+        sh("ip link add veth0 type veth peer name veth1");
+        for fault in FAULTS {
+            let start = Instant::now();
+            let codes = [
+                fail_each(site, || (), &[&quickstart()], *fault),
+                fail_each(site, old, &[&upgrade], *fault),
+                fail_each(site, moved, &[&upgrade, "--allow", "prune,gap"], *fault),
+                fail_each(site, fewer, &[&upgrade, "--allow", "prune"], *fault),
+            ];
+            eprintln!("{fault:?}: exit codes {codes:?}, {:.1?}", start.elapsed());
+        }
+        assert_eq!(host(), empty);
+        mark.nothing_left();
+    });
+}
