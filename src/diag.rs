@@ -403,6 +403,17 @@ pub enum Kind {
         /// What differs: left is the owner's.
         difference: Difference,
     },
+    /// An object fills a slot of a map that it shares, and cannot.
+    SlotTaken {
+        /// The map.
+        map: MapName,
+        /// The slot.
+        slot: u32,
+        /// The object.
+        object: ObjectName,
+        /// What has the slot; `None` for a map that is somebody else's.
+        by: Option<String>,
+    },
     /// A pin that is not below the bpffs.
     NotBpffs {
         /// The pin.
@@ -623,6 +634,7 @@ impl Kind {
             Self::SplitShare { .. } => "share::split",
             Self::Incompatible { .. } => "share::incompatible",
             Self::MixedProgArray { .. } => "share::mixed_prog_array",
+            Self::SlotTaken { .. } => "share::slot_taken",
             Self::NotBpffs { .. } => "host::not_bpffs",
             Self::UnknownSection { .. } => "program::unknown_section",
             Self::WrongProgramType { .. } => "link::wrong_program_type",
@@ -742,6 +754,12 @@ impl Kind {
             Self::Incompatible { .. } => {
                 Some("only the owner's definition makes the map; both must mean the same layout".to_owned())
             }
+            Self::SlotTaken { by: Some(_), .. } => {
+                Some("two objects that share a map must fill different slots".to_owned())
+            }
+            Self::SlotTaken { by: None, .. } => {
+                Some("only its owner fills it: let bpfapply define the map with `from`".to_owned())
+            }
             Self::NotBpffs { bpffs, .. } => Some(format!("pins live below `{bpffs}`")),
             Self::UnknownSection { .. } => {
                 Some("say the program's type: `type = \"sched_cls\"`, `\"xdp\"` ...".to_owned())
@@ -852,6 +870,7 @@ impl Kind {
             | Self::Incompatible { .. }
             | Self::MixedProgArray { .. }
             | Self::NotBpffs { .. }
+            | Self::SlotTaken { .. }
             | Self::UnknownSection { .. }
             | Self::WrongProgramType { .. }
             | Self::NoAttachType { .. }
@@ -968,6 +987,12 @@ impl fmt::Display for Kind {
                     f,
                     "the prog array map.{map} has programs of two types: program.{one} is {is}, program.{other} is {other_is}"
                 )
+            }
+            Self::SlotTaken { map, slot, object, by: Some(by) } => {
+                write!(f, "object.{object} fills slot {slot} of map.{map}, which {by} has")
+            }
+            Self::SlotTaken { map, slot, object, by: None } => {
+                write!(f, "object.{object} fills slot {slot} of map.{map}, which is not ours")
             }
             Self::NotBpffs { pin, bpffs } => write!(f, "the pin `{pin}` is not below the bpffs `{bpffs}`"),
             Self::UnknownSection { section } => {

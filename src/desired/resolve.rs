@@ -233,21 +233,46 @@ impl Resolver<'_> {
 
     /// Gives a map that we define what its object says of the contents: data and slots.
     fn take_contents(&mut self, name: &MapName, object: &ObjectName, index: usize) {
-        let map = self.object(object).maps[index].clone();
-        let mut slots = BTreeMap::new();
-        for slot in &map.slots {
-            let source = match slot.target {
-                SlotTarget::Map(target) => SlotSource::Map(self.map_of(object, target)),
-                SlotTarget::Program(target) => SlotSource::Program(self.program_of(object, target, name)),
-            };
-            slots.insert(slot.index, source);
-        }
-        let data = match (map.dialect, self.data.get(&(object.clone(), index))) {
+        let dialect = self.object(object).maps[index].dialect;
+        let slots = self.slots_of(name, object, index);
+        let data = match (dialect, self.data.get(&(object.clone(), index))) {
             (Dialect::Data(kind), Some(data)) => Some((kind, data.clone().into())),
             (Dialect::Data(_) | Dialect::Btf | Dialect::BpfMapDef | Dialect::BpfElfMap, _) => None,
         };
         if let Some(MapSource::Defined(definition)) = self.maps.get_mut(name).map(|map| &mut map.source) {
             (definition.data, definition.slots) = (data, slots);
+        }
+    }
+
+    /// Resolves what an object says of a map's slots.
+    fn slots_of(&mut self, name: &MapName, object: &ObjectName, index: usize) -> BTreeMap<u32, SlotSource> {
+        let slots = self.object(object).maps[index].slots.clone();
+        let source = |resolver: &mut Self, target: SlotTarget| match target {
+            SlotTarget::Map(target) => SlotSource::Map(resolver.map_of(object, target)),
+            SlotTarget::Program(target) => SlotSource::Program(resolver.program_of(object, target, name)),
+        };
+        slots.into_iter().map(|slot| (slot.index, source(self, slot.target))).collect()
+    }
+
+    /// Adds the slots that a user of the map fills to those of its owner. Only one of them can fill a slot, and
+    /// nobody fills those of a map that is somebody else's.
+    fn add_slots(&mut self, name: &MapName, object: &ObjectName, index: usize, span: &Span) {
+        for (slot, source) in self.slots_of(name, object, index) {
+            let map = self.maps.get_mut(name).expect("a map that is used is there");
+            let taken = match &mut map.source {
+                MapSource::Defined(definition) => match definition.slots.get(&slot) {
+                    None => {
+                        definition.slots.insert(slot, source);
+                        continue;
+                    }
+                    Some(other) if *other == source => continue,
+                    Some(other) => Some(other.address().to_string()),
+                },
+                MapSource::Pinned(_) | MapSource::Id(_) => None,
+            };
+            let kind = Kind::SlotTaken { map: name.clone(), slot, object: object.clone(), by: taken };
+            let problem = Problem::at(kind, span.clone(), "this object fills it").and(map.span.clone(), "the map");
+            self.problems.push(problem);
         }
     }
 
@@ -344,7 +369,8 @@ impl Resolver<'_> {
         };
         let known = desired.users.iter().any(|user| user.object == *object && user.symbol == symbol);
         if !defines && !known {
-            desired.users.push(MapUse { object: object.clone(), symbol, spec, span });
+            desired.users.push(MapUse { object: object.clone(), symbol, spec, span: span.clone() });
+            self.add_slots(name, object, index, &span);
         }
     }
 
