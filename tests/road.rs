@@ -558,7 +558,7 @@ const CHANGES: &[Change] = &[
         before: || filter(2, "", ON_LO),
         after: || filter(3, "", ON_LO),
         flag: Some("lose-state"),
-        says: &["state: LOST", ".bss.seen_bytes: no such field"],
+        says: &["state: LOST", ".bss.seen_bytes: absent"],
     },
     Change {
         what: "a link goes",
@@ -675,7 +675,7 @@ const IN_THE_WAY: &[(&str, &str, &[&str])] = &[
         "mkdir -p /sys/fs/bpf/edge/maps && bpftool map create /sys/fs/bpf/edge/maps/drops type hash key 4 value 4 \
          entries 1 name foreign",
         "xdp = { interface = \"lo\" }",
-        &["map.drops is pinned at `/sys/fs/bpf/edge/maps/drops`", "does not fit"],
+        &["the map at `/sys/fs/bpf/edge/maps/drops`", "does not fit"],
     ),
     (
         "mkdir -p /sys/fs/bpf/edge/programs && bpftool map create /sys/fs/bpf/edge/programs/drop type hash key 4 \
