@@ -2,7 +2,6 @@
 //!
 //! One [`Kind`] for each thing that can be wrong. Text is lower case, without a full stop, names in backticks.
 
-use crate::apply::verifier::Telling;
 use crate::desired::Span;
 use crate::elf;
 use crate::kinds::ProgramType;
@@ -10,6 +9,7 @@ use crate::names::{Digest, LinkName, MapName, NameError, ObjectName, PinPath, Pr
 use crate::plan::Consent;
 use crate::record::RecordError;
 use crate::spec::Difference;
+use crate::verifier::Telling;
 use miette::{LabeledSpan, NamedSource, Severity};
 use std::collections::BTreeSet;
 use std::fmt;
@@ -108,6 +108,9 @@ impl From<Problem> for Problems {
         Self(vec![problem])
     }
 }
+
+/// What to do when the kernel says that somebody may not.
+pub const PRIVILEGES: &str = "run it as root, or with CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON";
 
 /// Everything that can be wrong.
 #[derive(Debug, Clone)]
@@ -533,8 +536,8 @@ pub enum Kind {
     BtfRefused {
         /// The object.
         object: ObjectName,
-        /// The error of the system call.
-        why: String,
+        /// `errno`.
+        errno: i32,
         /// The kernel's log.
         log: String,
     },
@@ -782,6 +785,7 @@ impl Kind {
                 Some("a deployment is named as in its manifest, or by the manifest's path".to_owned())
             }
             Self::Stale { .. } => Some("nothing was done: run it again, and look at the new plan".to_owned()),
+            Self::BtfRefused { errno: libc::EPERM, .. } => Some(PRIVILEGES.to_owned()),
             Self::BtfRefused { log, .. } => last_line(log),
             Self::ProgramRefused { telling, .. } => (!telling.tail.is_empty())
                 .then(|| format!("the log ends (all of it with -v):\n{}", telling.tail.join("\n"))),
@@ -881,6 +885,7 @@ impl Kind {
             Self::Cycle { .. } => Exit::Data,
             Self::Unverified { .. } => Exit::Broken,
             Self::Stale { .. } => Exit::Retry,
+            Self::BtfRefused { errno: libc::EPERM, .. } => Exit::Permission,
             Self::BtfRefused { .. } => Exit::Failed,
             // The verifier says EACCES for a bad program; without a log, it is the caller who may not.
             Self::ProgramRefused { errno: libc::EPERM | libc::EACCES, telling, .. } if telling.reason.is_none() => {
@@ -1035,7 +1040,8 @@ impl fmt::Display for Kind {
             }
             Self::NoDeployment { pin_root } => write!(f, "there is no deployment at `{pin_root}`"),
             Self::Stale { what } => write!(f, "the host changed since the plan was made: {what}"),
-            Self::BtfRefused { object, why, .. } => {
+            Self::BtfRefused { object, errno, .. } => {
+                let why = std::io::Error::from_raw_os_error(*errno);
                 write!(f, "the kernel refuses the BTF of object.{object}: {why}")
             }
             Self::ProgramRefused { program, function, program_type, errno, telling, .. } => {

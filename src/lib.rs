@@ -28,3 +28,4 @@ pub mod plan;
 pub mod record;
 pub mod report;
 pub mod spec;
+pub mod verifier;

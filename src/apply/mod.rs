@@ -7,10 +7,9 @@
 pub mod outcome;
 mod stage;
 mod undo;
-pub mod verifier;
 
 use crate::desired::{DesiredLink, Hook, MapSource};
-use crate::diag::{Kind, Problem};
+use crate::diag::{Kind, PRIVILEGES, Problem};
 use crate::kernel::{HookRequest, Kernel, MapRequest, ObjectKind};
 use crate::kinds::MapType;
 use crate::names::{MapName, ObjectName, PinPath, ProgramName};
@@ -419,7 +418,7 @@ fn refused(doing: String, error: &io::Error) -> Problem {
 fn kernel_problem(doing: String, error: &io::Error) -> Problem {
     let errno = error.raw_os_error().unwrap_or(0);
     let hint = match errno {
-        libc::EPERM | libc::EACCES => Some("run it as root, or with CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON".to_owned()),
+        libc::EPERM | libc::EACCES => Some(PRIVILEGES.to_owned()),
         libc::ENOMEM => Some("the kernel has no memory for it: look at `max_entries` and value sizes".to_owned()),
         libc::E2BIG => Some("it is larger than this kernel allows: look at `max_entries` and sizes".to_owned()),
         _ => None,

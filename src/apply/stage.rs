@@ -1,6 +1,6 @@
 //! The first pass: maps and programs as descriptors, of which nothing can be seen from outside.
 
-use super::{Applier, Kind, Problem, found_by, kernel_problem, stale, verifier};
+use super::{Applier, Kind, Problem, found_by, kernel_problem, stale};
 use crate::desired::{DesiredMap, DesiredProgram, MapDefinition, MapSource, SlotSource};
 use crate::elf::DataKind;
 use crate::kernel::{Kernel, LoadError, MapRequest, ObjectKind, ProgramRequest};
@@ -8,6 +8,7 @@ use crate::kinds::AttachType;
 use crate::names::ObjectName;
 use crate::plan::Action;
 use crate::spec::{Host, MapSpec};
+use crate::verifier::telling;
 use std::io;
 
 impl<K: Kernel> Applier<'_, K> {
@@ -150,8 +151,11 @@ impl<K: Kernel> Applier<'_, K> {
 
     fn load_program(&mut self, program: &DesiredProgram) -> Result<(), Problem> {
         self.load_btf(&program.object).map_err(|refusal| {
-            let kind =
-                Kind::BtfRefused { object: program.object.clone(), why: refusal.error.to_string(), log: refusal.log };
+            let kind = Kind::BtfRefused {
+                object: program.object.clone(),
+                errno: refusal.error.raw_os_error().unwrap_or(0),
+                log: refusal.log,
+            };
             Problem::at(kind, program.span.clone(), "this program needs it")
         })?;
         let maps = &self.maps;
@@ -170,8 +174,21 @@ impl<K: Kernel> Applier<'_, K> {
             lines: &program.code.lines,
         };
         let loaded = self.kernel.load_program(&request);
-        let fd = loaded.map_err(|refusal| verifier::problem(program, refusal))?;
+        let fd = loaded.map_err(|refusal| program_refused(program, refusal))?;
         self.programs.insert(program.name.clone(), fd);
         Ok(())
     }
+}
+
+/// Makes a problem of a refused program.
+fn program_refused(program: &DesiredProgram, refusal: LoadError) -> Problem {
+    let kind = Kind::ProgramRefused {
+        program: program.name.clone(),
+        function: program.function.clone(),
+        program_type: program.kind.program_type,
+        errno: refusal.error.raw_os_error().unwrap_or(0),
+        telling: Box::new(telling(&refusal.log)),
+        log: refusal.log,
+    };
+    Problem::at(kind, program.span.clone(), "the kernel refuses this program")
 }

@@ -1,8 +1,7 @@
 //! What makes a program the same program: fingerprints, kernel names, and the BTF that carries them.
 
-use super::{DesiredMap, DesiredProgram, MapSource, ObjectFacts};
+use super::{DesiredMap, DesiredProgram, MapSource, ObjectFacts, ObjectFile};
 use crate::btf::{Btf, Encoding, Linkage, Type, TypeId};
-use crate::desired::resolve::ObjectFile;
 use crate::elf::DataKind;
 use crate::insn::{self, Code, FuncRecord};
 use crate::names::{Digest, MapName, ObjectName, ProgramName};

@@ -5,9 +5,9 @@ mod resolve;
 mod variables;
 
 pub use identity::{TAG, kernel_name};
-pub use resolve::{ObjectFile, resolve};
+pub use resolve::resolve;
 
-use crate::elf::{DataKind, ProgramKind};
+use crate::elf::{self, DataKind, ProgramKind};
 use crate::insn::Code;
 use crate::kinds::AttachType;
 use crate::kinds::XdpMode;
@@ -45,6 +45,17 @@ impl Desired {
         let defined = |map: &Arc<DesiredMap>| matches!(map.source, MapSource::Defined(_));
         !self.programs.is_empty() || !self.links.is_empty() || self.maps.values().any(defined)
     }
+}
+
+/// An object file that was read and parsed.
+#[derive(Debug, Clone)]
+pub struct ObjectFile {
+    /// Path as the manifest writes it.
+    pub path: String,
+    /// The bytes that everything else was made from.
+    pub bytes: Arc<[u8]>,
+    /// What is in it.
+    pub object: Arc<elf::Object>,
 }
 
 /// What is known of an object file.

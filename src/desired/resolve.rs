@@ -4,7 +4,8 @@
 use super::identity;
 use super::variables;
 use super::{
-    Desired, DesiredLink, DesiredMap, DesiredProgram, Hook, MapDefinition, MapSource, MapUse, SlotSource, Span,
+    Desired, DesiredLink, DesiredMap, DesiredProgram, Hook, MapDefinition, MapSource, MapUse, ObjectFile, SlotSource,
+    Span,
 };
 use crate::diag::{Kind, Problem, Problems, similar};
 use crate::elf::{self, Dialect, Pinning, ProgramKind, SlotTarget};
@@ -14,17 +15,6 @@ use crate::names::{Digest, MapName, ObjectName, PinPath, ProgramName};
 use crate::spec::{Compare, Host, differences};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-
-/// An object file that was read and parsed.
-#[derive(Debug, Clone)]
-pub struct ObjectFile {
-    /// Path as the manifest writes it.
-    pub path: String,
-    /// The bytes that everything else was made from.
-    pub bytes: Arc<[u8]>,
-    /// What is in it.
-    pub object: Arc<elf::Object>,
-}
 
 /// Resolves a manifest. `files` has every object of the manifest; `bpffs` is the mount that holds the pin root.
 pub fn resolve(

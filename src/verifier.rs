@@ -1,9 +1,5 @@
 //! What a verifier's log has to tell: the line that says why, and the source line that it is about.
 
-use crate::desired::DesiredProgram;
-use crate::diag::{Kind, Problem};
-use crate::kernel::LoadError;
-
 /// The telling parts of a log.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Telling {
@@ -32,20 +28,6 @@ pub fn telling(log: &str) -> Telling {
     let source = lines.iter().rev().find_map(|line| line.strip_prefix("; ")).map(|line| line.trim().to_owned());
     let tail = lines[lines.len().saturating_sub(TAIL)..].iter().map(|line| (*line).to_owned()).collect();
     Telling { reason, source, tail }
-}
-
-/// Makes a problem of a refused program.
-pub fn problem(program: &DesiredProgram, refusal: LoadError) -> Problem {
-    let errno = refusal.error.raw_os_error().unwrap_or(0);
-    let kind = Kind::ProgramRefused {
-        program: program.name.clone(),
-        function: program.function.clone(),
-        program_type: program.kind.program_type,
-        errno,
-        telling: Box::new(telling(&refusal.log)),
-        log: refusal.log,
-    };
-    Problem::at(kind, program.span.clone(), "the kernel refuses this program")
 }
 
 #[cfg(test)]
