@@ -5,7 +5,7 @@ mod resolve;
 mod variables;
 
 pub use identity::{TAG, kernel_name};
-pub use resolve::{ObjectFile, resolve};
+pub use resolve::{ObjectFile, needs_kernel_types, resolve};
 
 use crate::elf::{DataKind, ProgramKind};
 use crate::insn::Code;

@@ -4,7 +4,7 @@
 //! code so far on its first use. The kernel's tag of a program then is the same, whoever loads it.
 
 use super::code::{CodeSection, Function, Reference, Target};
-use super::{Error, Object};
+use super::{Error, Object, target};
 use crate::insn::{CALL, Code, FuncRecord, Insn, LineRecord, PSEUDO_CALL, PSEUDO_FUNC, Site, SiteKind};
 use std::collections::HashMap;
 
@@ -16,23 +16,35 @@ const MAX_FUNCTIONS: usize = 256;
 /// A function by its section and first instruction.
 type Place = (usize, usize);
 
-pub(super) fn link(object: &Object, program: usize) -> Result<Code, Vec<Error>> {
+pub(super) fn link(object: &Object, program: usize, target: &target::Target) -> Result<Code, Vec<Error>> {
     let Some(entry) = object.image.entries.get(program) else {
         return Err(vec![Error::new(format!("the object has no program number {program}"))]);
     };
-    let mut linker = Linker {
-        object,
-        code: Code::default(),
-        placed: HashMap::new(),
-        described: Described::default(),
-        errors: Vec::new(),
-    };
+    let mut linker = Linker::new(object, target);
     linker.place(*entry);
     linker.finish()
 }
 
+/// Tells whether any function that linking the program places has a CO-RE relocation.
+pub(super) fn needs_kernel_types(object: &Object, program: usize) -> bool {
+    let image = &object.image;
+    let Some(entry) = image.entries.get(program) else { return false };
+    if image.sections.list.iter().all(|section| section.core.is_empty()) {
+        return false;
+    }
+    let offline = target::Target::offline();
+    let mut linker = Linker::new(object, &offline);
+    linker.place(*entry);
+    linker.placed.keys().any(|(number, start)| {
+        let section = &image.sections.list[*number];
+        let len = section.functions.get(start).map_or(0, |function| function.len);
+        section.core.range(*start..start + len).next().is_some()
+    })
+}
+
 struct Linker<'a> {
     object: &'a Object,
+    target: &'a target::Target,
     code: Code,
     /// The functions so far, with their first instruction in `code`.
     placed: HashMap<Place, usize>,
@@ -48,6 +60,17 @@ struct Described {
 }
 
 impl<'a> Linker<'a> {
+    fn new(object: &'a Object, target: &'a target::Target) -> Self {
+        Self {
+            object,
+            target,
+            code: Code::default(),
+            placed: HashMap::new(),
+            described: Described::default(),
+            errors: Vec::new(),
+        }
+    }
+
     /// Appends a function and everything that it uses, and returns its first instruction.
     fn place(&mut self, place: Place) -> Option<usize> {
         if let Some(at) = self.placed.get(&place) {
@@ -68,7 +91,9 @@ impl<'a> Linker<'a> {
         self.placed.insert(place, at);
         self.code.insns.extend_from_slice(body);
         self.describe(section, place.1, function.len, at);
-        if let Some((insn, _)) = section.core.range(place.1..place.1 + function.len).next() {
+        if let Some((insn, _)) = section.core.range(place.1..place.1 + function.len).next()
+            && !self.target.offline
+        {
             self.fail(section, function, *insn, "CO-RE relocations are needed, and are not supported yet".to_owned());
         }
         let mut insn = place.1;
