@@ -4,8 +4,9 @@
 //! code so far on its first use. The kernel's tag of a program then is the same, whoever loads it.
 
 use super::code::{CodeSection, Function, Reference, Target};
+use super::core::{Relocator, apply};
 use super::{Error, Object, target};
-use crate::insn::{CALL, Code, FuncRecord, Insn, LineRecord, PSEUDO_CALL, PSEUDO_FUNC, Site, SiteKind};
+use crate::insn::{CALL, Code, FuncRecord, Insn, LineRecord, PSEUDO_CALL, PSEUDO_FUNC, Site, SiteKind, Unresolved};
 use std::collections::HashMap;
 
 /// `BPF_COMPLEXITY_LIMIT_INSNS`: the most instructions that the kernel looks at.
@@ -45,6 +46,8 @@ pub(super) fn needs_kernel_types(object: &Object, program: usize) -> bool {
 struct Linker<'a> {
     object: &'a Object,
     target: &'a target::Target,
+    /// None when the object has no types.
+    core: Option<Relocator<'a>>,
     code: Code,
     /// The functions so far, with their first instruction in `code`.
     placed: HashMap<Place, usize>,
@@ -61,9 +64,11 @@ struct Described {
 
 impl<'a> Linker<'a> {
     fn new(object: &'a Object, target: &'a target::Target) -> Self {
+        let local = object.btf.as_deref();
         Self {
             object,
             target,
+            core: local.map(|local| Relocator::new(local, target.types.as_deref())),
             code: Code::default(),
             placed: HashMap::new(),
             described: Described::default(),
@@ -91,11 +96,7 @@ impl<'a> Linker<'a> {
         self.placed.insert(place, at);
         self.code.insns.extend_from_slice(body);
         self.describe(section, place.1, function.len, at);
-        if let Some((insn, _)) = section.core.range(place.1..place.1 + function.len).next()
-            && !self.target.offline
-        {
-            self.fail(section, function, *insn, "CO-RE relocations are needed, and are not supported yet".to_owned());
-        }
+        self.adapt(section, function, place.1, at);
         let mut insn = place.1;
         while insn < place.1 + function.len {
             self.relocate(section, place, function, insn, at);
@@ -116,6 +117,27 @@ impl<'a> Linker<'a> {
             if section.insns[*insn].code != 0 {
                 self.code.lines.push(LineRecord { insn: (insn - start + at) as u32, ..*line });
             }
+        }
+    }
+
+    /// Makes what a function, placed at `at`, takes from the kernel's types that of the target.
+    fn adapt(&mut self, section: &'a CodeSection, function: &Function, start: usize, at: usize) {
+        let Some(relocator) = self.core.as_mut().filter(|_| !self.target.offline) else { return };
+        let mut wrong = Vec::new();
+        for (insn, relocation) in section.core.range(start..start + function.len) {
+            let new = insn - start + at;
+            let applied = relocator.answer(relocation).and_then(|answer| {
+                let applied = apply(&mut self.code.insns[new..], answer);
+                applied.map_err(|what| format!("{}: {what}", relocator.describe(relocation)))
+            });
+            match applied {
+                Ok(true) => {}
+                Ok(false) => self.code.unresolved.push(Unresolved { insn: new, what: relocator.describe(relocation) }),
+                Err(what) => wrong.push((*insn, what)),
+            }
+        }
+        for (insn, what) in wrong {
+            self.fail(section, function, insn, what);
         }
     }
 

@@ -5,6 +5,7 @@
 
 mod btfmaps;
 mod code;
+mod core;
 mod data;
 mod file;
 mod legacy;
