@@ -117,7 +117,7 @@ pub struct LineRecord {
 pub struct Unresolved {
     /// Index of the instruction.
     pub insn: usize,
-    /// What is asked for, as in "the offset of `struct sk_buff.len`".
+    /// What is missing, as in "this kernel does not know the offset of `struct sk_buff.len`".
     pub what: String,
 }
 

@@ -140,15 +140,16 @@ fn check(program: &Path, files: &[PathBuf], target: &Target) -> (usize, usize) {
     (theirs.len(), theirs.values().filter(|outcome| **outcome == Outcome::Refused).count())
 }
 
-/// Runs the body with the program that asks libbpf and a folder, or says why not.
-fn with_libbpf(name: &str, body: impl FnOnce(&Path, &Path, &Target)) {
-    let folder = tempfile::tempdir().expect("a folder");
-    match (nix::unistd::geteuid().is_root(), target(), compile(folder.path())) {
-        (false, _, _) => common::skip(name, "needs root"),
-        (_, None, _) => common::skip(name, "the kernel does not show its types"),
-        (_, _, None) => common::skip(name, "there is no C compiler with libbpf"),
-        (true, Some(target), Some(program)) => body(&program, folder.path(), &target),
-    }
+/// Runs the body in a private room with the program that asks libbpf and a folder, or says why not.
+fn with_libbpf(name: &'static str, body: impl FnOnce(&Path, &Path, &Target) + Send + 'static) {
+    common::in_namespace(name, move |_| {
+        let folder = tempfile::tempdir().expect("a folder");
+        match (target(), compile(folder.path())) {
+            (None, _) => common::skip(name, "the kernel does not show its types"),
+            (_, None) => common::skip(name, "there is no C compiler with libbpf"),
+            (Some(target), Some(program)) => body(&program, folder.path(), &target),
+        }
+    });
 }
 
 /// Writes an object, and returns where.
@@ -156,6 +157,57 @@ fn write(folder: &Path, name: &str, bytes: &[u8]) -> PathBuf {
     let path = folder.join(format!("{name}.o"));
     fs::write(&path, bytes).expect("written");
     path
+}
+
+/// Returns a kernel that has just the types of an object.
+fn kernel_of(object: &elf::Object) -> Vec<u8> {
+    object.btf.as_ref().expect("types").encode()
+}
+
+fn target_of(types: Vec<u8>) -> Option<Target> {
+    let types = KernelTypes::parse(Box::new(types)).ok()?;
+    Some(Target { types: Some(Arc::new(types)), offline: false })
+}
+
+#[test]
+fn an_objects_own_types_change_nothing() {
+    // Not those whose types are of one name but for a flavour, and differ, and not bit-fields, of which compilers say
+    // otherwise which word to load.
+    let unlike = |name: &str| name == "flavours" || name.starts_with("bitfield");
+    for (name, bytes) in objects().into_iter().filter(|(name, _)| !unlike(name)) {
+        let object = elf::parse(&bytes).expect("an object");
+        let target = target_of(kernel_of(&object)).expect("types");
+        for (number, program) in object.programs.iter().enumerate() {
+            assert!(object.needs_kernel_types(number), "{name}: {}", program.function);
+            let [offline, linked] = [&Target::offline(), &target].map(|target| object.link(number, target));
+            assert_eq!(linked, offline, "{name}: {}", program.function);
+        }
+    }
+}
+
+#[test]
+fn without_types_nothing_links_but_an_offline_plan() {
+    let object = elf::parse(&objects()["field_offset"]).expect("an object");
+    let errors = object.link(0, &Target::default()).expect_err("nothing to relocate by");
+    assert!(errors[0].what.contains("the kernel has no BTF"), "{}", errors[0]);
+    assert!(errors[0].source.as_ref().is_some_and(|source| source.contains("field_offset.c:")), "{}", errors[0]);
+    assert!(object.link(0, &Target::offline()).is_ok());
+}
+
+#[test]
+fn no_types_of_a_kernel_panic() {
+    for (_, bytes) in objects() {
+        let object = elf::parse(&bytes).expect("an object");
+        let types = kernel_of(&object);
+        for at in (24..types.len()).step_by(7) {
+            let mut damaged = types.clone();
+            damaged[at] = damaged[at].wrapping_add(1 + (at % 200) as u8);
+            let Some(target) = target_of(damaged) else { continue };
+            for number in 0..object.programs.len() {
+                let _ = object.link(number, &target);
+            }
+        }
+    }
 }
 
 #[test]
@@ -179,5 +231,19 @@ fn the_same_answer_to_every_question() {
         let files: Vec<PathBuf> = objects().into_iter().flat_map(write).collect();
         let (programs, refused) = check(program, &files, target);
         assert!(programs > 700 && refused > 100, "{programs} programs, {refused} refused");
+    });
+}
+
+/// The objects of xdp-tools, where they are installed: `xdpdump_bpf` asks for two fields of `struct xdp_buff`.
+#[test]
+fn installed_objects() {
+    const FOLDERS: [&str; 2] = ["/usr/lib/x86_64-linux-gnu/bpf", "/usr/lib/aarch64-linux-gnu/bpf"];
+    with_libbpf("installed_objects", |program, _, target| {
+        let entries = FOLDERS.iter().filter_map(|folder| fs::read_dir(folder).ok()).flatten();
+        let files: Vec<PathBuf> = entries.map(|entry| entry.expect("an entry").path()).collect();
+        if files.is_empty() {
+            return common::skip("installed_objects", "xdp-tools is not installed");
+        }
+        check(program, &files, target);
     });
 }

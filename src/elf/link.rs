@@ -4,7 +4,7 @@
 //! code so far on its first use. The kernel's tag of a program then is the same, whoever loads it.
 
 use super::code::{CodeSection, Function, Reference, Target};
-use super::core::{Relocator, apply};
+use super::core::{Applied, Relocator, apply};
 use super::{Error, Object, target};
 use crate::insn::{CALL, Code, FuncRecord, Insn, LineRecord, PSEUDO_CALL, PSEUDO_FUNC, Site, SiteKind, Unresolved};
 use std::collections::HashMap;
@@ -131,8 +131,16 @@ impl<'a> Linker<'a> {
                 applied.map_err(|what| format!("{}: {what}", relocator.describe(relocation)))
             });
             match applied {
-                Ok(true) => {}
-                Ok(false) => self.code.unresolved.push(Unresolved { insn: new, what: relocator.describe(relocation) }),
+                Ok(Applied::Good) => {}
+                Ok(Applied::Missing) => {
+                    let what = format!("this kernel does not know {}", relocator.describe(relocation));
+                    self.code.unresolved.push(Unresolved { insn: new, what });
+                }
+                Ok(Applied::WrongSize) => {
+                    let asked = relocator.describe(relocation);
+                    let what = format!("what is at {asked} has another size in this kernel than in the object");
+                    self.code.unresolved.push(Unresolved { insn: new, what });
+                }
                 Err(what) => wrong.push((*insn, what)),
             }
         }

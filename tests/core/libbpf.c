@@ -18,8 +18,7 @@ static int listen(enum libbpf_print_level level, const char *format, va_list arg
 	char text[1024];
 
 	vsnprintf(text, sizeof(text), format, args);
-	if (strstr(text, "failed to relocate") || strstr(text, "failed to perform CO-RE relocations") ||
-	    strstr(text, "relo #") && strstr(text, "failed"))
+	if (level == LIBBPF_WARN && strstr(text, "failed to perform CO-RE relocations"))
 		refused = true;
 	return 0;
 }

@@ -13,7 +13,7 @@ mod path;
 use crate::btf::ext::Relocation;
 use crate::btf::kernel::KernelTypes;
 use crate::btf::{Btf, Type, TypeId};
-pub(super) use patch::apply;
+pub(super) use patch::{Applied, apply};
 use std::collections::HashMap;
 use std::ops::Deref;
 use std::sync::Arc;

@@ -24,17 +24,28 @@ const REGISTER: u8 = 0x08;
 /// The size of a load or store.
 const SIZE: u8 = 0x18;
 
-/// Applies an answer to the first of `insns`; a 16-byte load is two. Returns whether the instruction is a good one now.
+/// What became of an instruction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::elf) enum Applied {
+    /// It says what the kernel says.
+    Good,
+    /// It is refused by the verifier, since the kernel has no answer.
+    Missing,
+    /// It is refused by the verifier, since it loads or stores another size than the kernel has there.
+    WrongSize,
+}
+
+/// Applies an answer to the first of `insns`; a 16-byte load is two.
 ///
 /// # Errors
 /// When the instruction is of a kind that cannot be relocated, does not hold what the compiler must have put there, or
 /// has no room for the number.
-pub(in crate::elf) fn apply(insns: &mut [Insn], answer: Answer) -> Result<bool, String> {
+pub(in crate::elf) fn apply(insns: &mut [Insn], answer: Answer) -> Result<Applied, String> {
     let known = match answer {
         Answer::Known(known) => known,
         Answer::Unknown => {
             poison(insns);
-            return Ok(false);
+            return Ok(Applied::Missing);
         }
     };
     let Some(insn) = insns.first_mut() else { return Err(unfit()) };
@@ -52,7 +63,7 @@ pub(in crate::elf) fn apply(insns: &mut [Insn], answer: Answer) -> Result<bool, 
                 .map_err(|_| format!("the kernel has it at byte {}, too far for one instruction", known.new))?;
             if !known.resizable {
                 poison(insns);
-                return Ok(false);
+                return Ok(Applied::WrongSize);
             }
             insn.off = off;
             if known.sizes.0 != known.sizes.1 {
@@ -62,7 +73,7 @@ pub(in crate::elf) fn apply(insns: &mut [Insn], answer: Answer) -> Result<bool, 
         class::LD => load(insns, &known)?,
         _ => return Err(unfit()),
     }
-    Ok(true)
+    Ok(Applied::Good)
 }
 
 fn unfit() -> String {
