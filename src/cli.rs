@@ -3,6 +3,7 @@
 use crate::apply::{self, Stamp};
 use crate::desired::{self, Desired};
 use crate::diag::{self, Exit, Kind, Problem, Problems, Source};
+use crate::elf;
 use crate::kernel::{Kernel, linux::Linux, observe, shown};
 use crate::load;
 use crate::manifest::{self, Manifest};
@@ -305,7 +306,8 @@ fn dry_run_offline(loaded: &Loaded, options: &ApplyOptions, console: &Console) -
     let pin_root = &loaded.manifest.pin_root;
     let usual = usual_bpffs();
     let bpffs = if pin_root.is_below(&usual) { usual } else { pin_root.parent().unwrap_or(usual) };
-    let desired = resolve(loaded, &bpffs, &NO_HOST)?;
+    let files = load::objects(&loaded.manifest, loaded.folder())?;
+    let desired = desired::resolve(&loaded.manifest, &files, &bpffs, &NO_HOST, &elf::Target::offline())?;
     let plan = plan::plan(&desired, &Observed::nothing(NO_HOST), Mode::Offline)?;
     Ok(show_dry_run(&plan, loaded, options, console))
 }
@@ -397,7 +399,12 @@ fn verified(again: &Plan) -> Result<(), Problems> {
 fn plan_live<K: Kernel>(kernel: &K, loaded: &Loaded, options: &ApplyOptions) -> Result<(Desired, Plan), Problems> {
     let host = observe::host(kernel)?;
     let bpffs = observe::bpffs_of(kernel, &loaded.manifest.pin_root, &usual_bpffs())?;
-    let desired = resolve(loaded, &bpffs, &host)?;
+    let files = load::objects(&loaded.manifest, loaded.folder())?;
+    let target = elf::Target {
+        types: if desired::needs_kernel_types(&loaded.manifest, &files) { observe::types(kernel)? } else { None },
+        offline: false,
+    };
+    let desired = desired::resolve(&loaded.manifest, &files, &bpffs, &host, &target)?;
     let observed = observe::observe(kernel, &Wanted::of(&desired))?;
     let plan = plan::plan(&desired, &observed, Mode::Live)?;
     if let (true, Some(at)) = (options.no_mount, mounts(&plan)) {
@@ -408,11 +415,6 @@ fn plan_live<K: Kernel>(kernel: &K, loaded: &Loaded, options: &ApplyOptions) -> 
 
 fn mounts(plan: &Plan) -> Option<&PinPath> {
     plan.steps.iter().find_map(|step| if let Action::MountBpffs { at } = &step.action { Some(at) } else { None })
-}
-
-fn resolve(loaded: &Loaded, bpffs: &PinPath, host: &Host) -> Result<Desired, Problems> {
-    let files = load::objects(&loaded.manifest, loaded.folder())?;
-    desired::resolve(&loaded.manifest, &files, bpffs, host)
 }
 
 fn print_plan(plan: &Plan, loaded: Option<&Loaded>, purpose: Purpose, console: &Console) {

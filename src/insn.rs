@@ -112,6 +112,15 @@ pub struct LineRecord {
     pub column: u32,
 }
 
+/// An instruction that asks for something that the kernel does not have. The verifier refuses it, and would not say why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unresolved {
+    /// Index of the instruction.
+    pub insn: usize,
+    /// What is missing, as in "this kernel does not know the offset of `struct sk_buff.len`".
+    pub what: String,
+}
+
 /// The final instructions of one program with its subprograms, but for the maps.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Code {
@@ -123,6 +132,8 @@ pub struct Code {
     pub funcs: Vec<FuncRecord>,
     /// Line records by rising `insn`.
     pub lines: Vec<LineRecord>,
+    /// Instructions that are wrong unless the verifier finds that nothing reaches them.
+    pub unresolved: Vec<Unresolved>,
 }
 
 impl Code {

@@ -1,5 +1,7 @@
 //! What a verifier's log has to tell: the line that says why, and the source line that it is about.
 
+use crate::insn::Unresolved;
+
 /// The telling parts of a log.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Telling {
@@ -17,17 +19,26 @@ const TAIL: usize = 12;
 /// Lines with which every log ends (`print_verification_stats`, kernel/bpf/verifier.c).
 const STATISTICS: &[&str] = &["processed ", "verification time", "stack depth", "max_states_per_insn"];
 
-/// Reads a verifier's log.
-pub fn telling(log: &str) -> Telling {
+/// Reads a verifier's log; `unresolved` are the instructions that the linker has made invalid.
+pub fn telling(log: &str, unresolved: &[Unresolved]) -> Telling {
     let lines: Vec<&str> = log
         .lines()
         .map(str::trim_end)
         .filter(|line| !line.is_empty() && !STATISTICS.iter().any(|start| line.starts_with(start)))
         .collect();
-    let reason = lines.iter().rev().find(|line| !line.starts_with(';')).map(|line| (*line).to_owned());
+    let said = lines.iter().rev().find(|line| !line.starts_with(';')).map(|line| (*line).to_owned());
+    let reason = missing(&lines, unresolved).or(said);
     let source = lines.iter().rev().find_map(|line| line.strip_prefix("; ")).map(|line| line.trim().to_owned());
     let tail = lines[lines.len().saturating_sub(TAIL)..].iter().map(|line| (*line).to_owned()).collect();
     Telling { reason, source, tail }
+}
+
+/// Returns what is missing when the verifier stopped at an unresolved instruction, which it writes as a call before it
+/// complains of `invalid func`.
+fn missing(lines: &[&str], unresolved: &[Unresolved]) -> Option<String> {
+    let last = lines.iter().rev().find_map(|line| line.split_once(": (")?.0.parse::<usize>().ok())?;
+    lines.last().filter(|line| line.contains("invalid func"))?;
+    unresolved.iter().find(|known| known.insn == last).map(|known| known.what.clone())
 }
 
 #[cfg(test)]
@@ -44,7 +55,7 @@ invalid access to packet, off=0 size=4, R1(id=0,off=0,r=0)
 R1 offset is outside of the packet
 processed 3 insns (limit 1000000) max_states_per_insn 0 total_states 0 peak_states 0 mark_read 0
 ";
-        let telling = telling(log);
+        let telling = telling(log, &[]);
         assert_eq!(telling.reason.as_deref(), Some("R1 offset is outside of the packet"));
         assert_eq!(telling.source.as_deref(), Some("return *(int *)data; @ bounds.bpf.c:12"));
         assert_eq!(telling.tail.len(), 5);
@@ -52,7 +63,23 @@ processed 3 insns (limit 1000000) max_states_per_insn 0 total_states 0 peak_stat
 
     #[test]
     fn an_empty_log_tells_nothing() {
-        assert_eq!(telling(""), Telling::default());
-        assert_eq!(telling("processed 0 insns\n"), Telling::default());
+        assert_eq!(telling("", &[]), Telling::default());
+        assert_eq!(telling("processed 0 insns\n", &[]), Telling::default());
+    }
+
+    #[test]
+    fn an_unresolved_instruction_says_what_is_missing() {
+        let log = "\
+0: R1=ctx() R10=fp0
+; return VALUE(enum e, GONE); @ gone.bpf.c:7
+10: (85) call unknown#195896080
+invalid func unknown#195896080
+processed 1 insns (limit 1000000) max_states_per_insn 0 total_states 0 peak_states 0 mark_read 0
+";
+        let what = "this kernel does not know the value of `enum e::GONE`".to_owned();
+        for (insn, reason) in [(10, what.as_str()), (1, "invalid func unknown#195896080")] {
+            let telling = telling(log, &[Unresolved { insn, what: what.clone() }]);
+            assert_eq!(telling.reason.as_deref(), Some(reason));
+        }
     }
 }

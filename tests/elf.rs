@@ -1,7 +1,7 @@
 //! What is read from the objects of `tests/objects` is what their `.expect.toml` says, and no damage to an object
 //! makes the reader fall over. What the files' keys mean stands in `tests/objects/README.md`.
 
-use bpfapply::elf::{self, DataKind, Dialect, Map, Object, Pinning, Program, SlotTarget};
+use bpfapply::elf::{self, DataKind, Dialect, Map, Object, Pinning, Program, SlotTarget, Target};
 use bpfapply::insn::SiteKind;
 use bpfapply::spec::{MapSpec, flags};
 use std::path::{Path, PathBuf};
@@ -160,7 +160,7 @@ fn check(name: &str) {
     }
     for (number, program) in object.programs.iter().enumerate() {
         let bad = error.filter(|error| text(error, "program") == Some(&program.function));
-        match (object.link(number), bad) {
+        match (object.link(number, &Target::offline()), bad) {
             (Ok(code), None) => assert!(!code.insns.is_empty()),
             (Err(errors), Some(error)) => assert_eq!(errors[0].symbol.as_deref(), text(error, "symbol"), "{name}"),
             (got, _) => panic!("{name}: {}: {got:?}", program.function),
@@ -197,7 +197,7 @@ fn two_meanings_are_an_error() {
 #[test]
 fn an_error_names_the_source() {
     let object = elf::parse(&read("undefined.o")).unwrap();
-    let errors = object.link(0).expect_err("an undefined function");
+    let errors = object.link(0, &Target::offline()).expect_err("an undefined function");
     let source = errors[0].source.as_deref().expect("a line");
     assert!(source.contains("undefined.c:"), "{source}");
     assert!(errors[0].offset.is_some());
@@ -223,7 +223,7 @@ fn inner_maps_of_iproute2() {
 #[test]
 fn references_to_variables_and_lines() {
     let object = elf::parse(&read("data.o")).unwrap();
-    let code = object.link(0).unwrap();
+    let code = object.link(0, &Target::offline()).unwrap();
     let mut seen: Vec<_> = (code.sites.iter())
         .map(|site| match site.kind {
             SiteKind::Value { offset } => (object.maps[site.map].symbol.as_str(), offset),
@@ -298,7 +298,7 @@ fn damaged_objects_are_refused_or_read() {
             }
             if let Ok(object) = elf::parse(&bytes) {
                 for program in 0..object.programs.len() {
-                    let _ = object.link(program).map(|code| code.patched(|_| 7));
+                    let _ = object.link(program, &Target::offline()).map(|code| code.patched(|_| 7));
                 }
             }
         }

@@ -187,7 +187,7 @@ fn program_refused(program: &DesiredProgram, refusal: LoadError) -> Problem {
         function: program.function.clone(),
         program_type: program.kind.program_type,
         errno: refusal.error.raw_os_error().unwrap_or(0),
-        telling: Box::new(telling(&refusal.log)),
+        telling: Box::new(telling(&refusal.log, &program.code.unresolved)),
         log: refusal.log,
     };
     Problem::at(kind, program.span.clone(), "the kernel refuses this program")

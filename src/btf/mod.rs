@@ -10,6 +10,7 @@
 
 pub mod ext;
 mod fields;
+pub mod kernel;
 pub mod layout;
 pub mod value;
 mod wire;

@@ -3,6 +3,7 @@
 //! Sources: `include/uapi/linux/btf.h`, and what `kernel/bpf/btf.c` refuses.
 
 use std::collections::HashMap;
+use std::ffi::CStr;
 use std::ops::Range;
 
 use super::{Btf, Encoding, EnumValue, Error, Linkage, Member, Param, Place, SectionVar, Type, TypeId};
@@ -18,7 +19,7 @@ const KIND_FLAG: u32 = 1 << 31;
 const UNUSED_INFO: u32 = 0x60ff_0000;
 
 /// Kind numbers, by their names in `btf.h`.
-mod number {
+pub(super) mod number {
     pub const INT: u32 = 1;
     pub const PTR: u32 = 2;
     pub const ARRAY: u32 = 3;
@@ -121,29 +122,37 @@ pub(super) fn range(header: &mut Reader<'_>, base: usize, total: usize) -> Resul
     }
 }
 
+/// Reads the header of `.BTF` and returns where its types and its strings lie.
+pub(super) fn parts(data: &[u8]) -> Result<(Range<usize>, Range<usize>), Error> {
+    let mut header = header(data, HEADER, Place::Byte)?;
+    let base = header.end;
+    let types = range(&mut header, base, data.len())?;
+    let strings = range(&mut header, base, data.len())?;
+    if base >= LAYOUT_HEADER {
+        // The layout section only says how long the records of unknown kinds are.
+        range(&mut header, base, data.len())?;
+    }
+    while !header.is_empty() {
+        if header.bytes(1)? != [0] {
+            return Err(header.error("the header has fields that are not known"));
+        }
+    }
+    Ok((types, strings))
+}
+
 impl Btf {
     /// Reads a `.BTF` section, or `/sys/kernel/btf/vmlinux`.
     ///
     /// # Errors
     /// When a length, an id, a string or a kind is wrong or not known, or the bytes are big-endian.
     pub fn parse(data: &[u8]) -> Result<Self, Error> {
-        let mut header = header(data, HEADER, Place::Byte)?;
-        let base = header.end;
-        let types = range(&mut header, base, data.len())?;
-        let strings = range(&mut header, base, data.len())?;
-        if base >= LAYOUT_HEADER {
-            // The layout section only says how long the records of unknown kinds are.
-            range(&mut header, base, data.len())?;
-        }
-        while !header.is_empty() {
-            if header.bytes(1)? != [0] {
-                return Err(header.error("the header has fields that are not known"));
-            }
-        }
-        let mut btf = Self { types: vec![Type::Void], strings: string_table(data, strings)? };
+        let (types, strings) = parts(data)?;
+        let table = string_table(data, strings)?;
+        let mut btf = Self { types: vec![Type::Void], strings: table.to_vec() };
+        let decoder = Decoder(table);
         let mut reader = Reader::new(data, types, Place::Byte);
         while !reader.is_empty() {
-            let ty = btf.read_type(&mut reader)?;
+            let ty = decoder.read_type(&mut reader)?;
             btf.push(ty);
         }
         btf.check_ids()?;
@@ -152,13 +161,48 @@ impl Btf {
 
     /// Returns the bytes of the string at `offset` of the table this model was parsed with.
     pub(super) fn string(&self, offset: u32) -> Option<&[u8]> {
-        let rest = self.strings.get(offset as usize..)?;
-        rest.iter().position(|byte| *byte == 0).map(|end| &rest[..end])
+        string_at(&self.strings, offset)
     }
 
-    fn name(&self, reader: &mut Reader<'_>) -> Result<String, Error> {
+    /// Refuses a reference to a type that does not exist or cannot stand there.
+    fn check_ids(&self) -> Result<(), Error> {
+        for (id, ty) in self.types() {
+            let error = |what: String| Err(Error { place: Place::Type(id), what });
+            let mut bad = None;
+            each_reference(ty, |to| {
+                if self.get(to).is_none() {
+                    bad = Some(to)
+                }
+            });
+            if let Some(bad) = bad {
+                return error(format!("it refers to type {bad}, the last one is {}", self.types.len() - 1));
+            }
+            match ty {
+                Type::Func { name, proto, .. } if !matches!(self.get(*proto), Some(Type::FuncProto { .. })) => {
+                    return error(format!("the type of the function `{name}` is not a prototype"));
+                }
+                Type::Datasec { name, vars, .. } => {
+                    let is_var =
+                        |var: &SectionVar| matches!(self.get(var.ty), Some(Type::Var { .. } | Type::Func { .. }));
+                    if !vars.iter().all(is_var) {
+                        return error(format!("the section `{name}` holds something that is not a variable"));
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Reads types; holds the strings that they are named with.
+#[derive(Clone, Copy)]
+pub(super) struct Decoder<'a>(pub &'a [u8]);
+
+impl Decoder<'_> {
+    fn name(self, reader: &mut Reader<'_>) -> Result<String, Error> {
         let offset = reader.u32()?;
-        let Some(bytes) = self.string(offset) else {
+        let Some(bytes) = string_at(self.0, offset) else {
             return Err(reader.error(format!("there is no string at {offset}")));
         };
         match std::str::from_utf8(bytes) {
@@ -167,7 +211,8 @@ impl Btf {
         }
     }
 
-    fn read_type(&self, reader: &mut Reader<'_>) -> Result<Type, Error> {
+    /// Reads one type with everything that belongs to it. Ids in it are not checked.
+    pub(super) fn read_type(self, reader: &mut Reader<'_>) -> Result<Type, Error> {
         let at = reader.at();
         let name = self.name(reader)?;
         let (info, word) = (reader.u32()?, reader.u32()?);
@@ -208,7 +253,7 @@ impl Btf {
         })
     }
 
-    fn members(&self, reader: &mut Reader<'_>, vlen: u32, bitfields: bool) -> Result<Vec<Member>, Error> {
+    fn members(self, reader: &mut Reader<'_>, vlen: u32, bitfields: bool) -> Result<Vec<Member>, Error> {
         (0..vlen)
             .map(|_| {
                 let (name, ty, place) = (self.name(reader)?, reader.u32()?, reader.u32()?);
@@ -219,7 +264,7 @@ impl Btf {
             .collect()
     }
 
-    fn values(&self, reader: &mut Reader<'_>, vlen: u32, signed: bool) -> Result<Vec<EnumValue>, Error> {
+    fn values(self, reader: &mut Reader<'_>, vlen: u32, signed: bool) -> Result<Vec<EnumValue>, Error> {
         (0..vlen)
             .map(|_| {
                 let (name, word) = (self.name(reader)?, reader.u32()?);
@@ -229,7 +274,7 @@ impl Btf {
             .collect()
     }
 
-    fn values64(&self, reader: &mut Reader<'_>, vlen: u32, signed: bool) -> Result<Vec<EnumValue>, Error> {
+    fn values64(self, reader: &mut Reader<'_>, vlen: u32, signed: bool) -> Result<Vec<EnumValue>, Error> {
         (0..vlen)
             .map(|_| {
                 let (name, low, high) = (self.name(reader)?, reader.u32()?, reader.u32()?);
@@ -240,45 +285,41 @@ impl Btf {
             .collect()
     }
 
-    fn params(&self, reader: &mut Reader<'_>, vlen: u32) -> Result<Vec<Param>, Error> {
+    fn params(self, reader: &mut Reader<'_>, vlen: u32) -> Result<Vec<Param>, Error> {
         (0..vlen).map(|_| Ok(Param { name: self.name(reader)?, ty: reader.u32()? })).collect()
-    }
-
-    /// Refuses a reference to a type that does not exist or cannot stand there.
-    fn check_ids(&self) -> Result<(), Error> {
-        for (id, ty) in self.types() {
-            let error = |what: String| Err(Error { place: Place::Type(id), what });
-            let mut bad = None;
-            each_reference(ty, |to| {
-                if self.get(to).is_none() {
-                    bad = Some(to)
-                }
-            });
-            if let Some(bad) = bad {
-                return error(format!("it refers to type {bad}, the last one is {}", self.types.len() - 1));
-            }
-            match ty {
-                Type::Func { name, proto, .. } if !matches!(self.get(*proto), Some(Type::FuncProto { .. })) => {
-                    return error(format!("the type of the function `{name}` is not a prototype"));
-                }
-                Type::Datasec { name, vars, .. } => {
-                    let is_var =
-                        |var: &SectionVar| matches!(self.get(var.ty), Some(Type::Var { .. } | Type::Func { .. }));
-                    if !vars.iter().all(is_var) {
-                        return error(format!("the section `{name}` holds something that is not a variable"));
-                    }
-                }
-                _ => {}
-            }
-        }
-        Ok(())
     }
 }
 
-fn string_table(data: &[u8], range: Range<usize>) -> Result<Vec<u8>, Error> {
+/// Returns the bytes of the string at `offset` of a table.
+pub(super) fn string_at(table: &[u8], offset: u32) -> Option<&[u8]> {
+    CStr::from_bytes_until_nul(table.get(offset as usize..)?).ok().map(CStr::to_bytes)
+}
+
+/// Returns how many bytes follow the three words that every type begins with; none for a kind that is not known.
+pub(super) fn tail_len(kind: u32, vlen: u32) -> Option<usize> {
+    let vlen = vlen as usize;
+    match kind {
+        number::INT | number::VAR | number::DECL_TAG => Some(4),
+        number::ARRAY => Some(12),
+        number::STRUCT | number::UNION | number::DATASEC | number::ENUM64 => Some(12 * vlen),
+        number::ENUM | number::FUNC_PROTO => Some(8 * vlen),
+        number::PTR
+        | number::FWD
+        | number::TYPEDEF
+        | number::VOLATILE
+        | number::CONST
+        | number::RESTRICT
+        | number::FUNC
+        | number::FLOAT
+        | number::TYPE_TAG => Some(0),
+        _ => None,
+    }
+}
+
+pub(super) fn string_table(data: &[u8], range: Range<usize>) -> Result<&[u8], Error> {
     let start = range.start;
     match data.get(range) {
-        Some(table) if table.first() == Some(&0) && table.last() == Some(&0) => Ok(table.to_vec()),
+        Some(table) if table.first() == Some(&0) && table.last() == Some(&0) => Ok(table),
         _ => {
             let what = "the string table does not start and end with a NUL byte".to_owned();
             Err(Error { place: Place::Byte(start), what })

@@ -5,7 +5,7 @@ mod resolve;
 mod variables;
 
 pub use identity::{TAG, kernel_name};
-pub use resolve::resolve;
+pub use resolve::{needs_kernel_types, resolve};
 
 use crate::elf::{self, DataKind, ProgramKind};
 use crate::insn::Code;

@@ -16,18 +16,36 @@ use crate::spec::{Compare, Host, differences};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-/// Resolves a manifest. `files` has every object of the manifest; `bpffs` is the mount that holds the pin root.
+/// Tells whether a program that the manifest names, or that a tail call may need, depends on the types of the kernel.
+pub fn needs_kernel_types(manifest: &Manifest, files: &BTreeMap<ObjectName, ObjectFile>) -> bool {
+    manifest.programs.values().any(|program| {
+        let (object, function) = &program.from.value;
+        let Some(ObjectFile { object, .. }) = files.get(object) else { return false };
+        let named = object.programs.iter().position(|known| known.function == *function);
+        let slots = object.maps.iter().flat_map(|map| &map.slots);
+        let called = slots.filter_map(|slot| match slot.target {
+            SlotTarget::Program(index) => Some(index),
+            SlotTarget::Map(_) => None,
+        });
+        named.into_iter().chain(called).any(|index| object.needs_kernel_types(index))
+    })
+}
+
+/// Resolves a manifest. `files` has every object of the manifest; `bpffs` is the mount that holds the pin root;
+/// programs are linked for `target`.
 pub fn resolve(
     manifest: &Manifest,
     files: &BTreeMap<ObjectName, ObjectFile>,
     bpffs: &PinPath,
     host: &Host,
+    target: &elf::Target,
 ) -> Result<Desired, Problems> {
     let mut resolver = Resolver {
         manifest,
         files,
         bpffs,
         host,
+        target,
         problems: Problems::default(),
         assigned: BTreeMap::new(),
         data: BTreeMap::new(),
@@ -65,6 +83,7 @@ struct Resolver<'a> {
     files: &'a BTreeMap<ObjectName, ObjectFile>,
     bpffs: &'a PinPath,
     host: &'a Host,
+    target: &'a elf::Target,
     problems: Problems,
     /// What the manifest says a symbol is, and where it says so.
     assigned: BTreeMap<MapKey, (MapName, Span)>,
@@ -418,7 +437,7 @@ impl Resolver<'_> {
         let callers = self.manifest.programs.values().filter_map(|program| {
             let (from, function) = &program.from.value;
             let at = parsed.programs.iter().position(|known| from == object && known.function == *function)?;
-            let code = parsed.link(at).ok()?;
+            let code = parsed.link(at, self.target).ok()?;
             code.maps().iter().any(|map| arrays.contains(map)).then_some(())?;
             match &program.program_type {
                 Some(said) => Some(ProgramKind::of(said.value)),
@@ -478,7 +497,7 @@ impl Resolver<'_> {
         span: Span,
     ) {
         let parsed = Arc::clone(&self.files[object].object);
-        let code = match parsed.link(index) {
+        let code = match parsed.link(index, self.target) {
             Ok(code) => code,
             Err(errors) => {
                 for error in errors {

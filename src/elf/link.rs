@@ -4,8 +4,9 @@
 //! code so far on its first use. The kernel's tag of a program then is the same, whoever loads it.
 
 use super::code::{CodeSection, Function, Reference, Target};
-use super::{Error, Object};
-use crate::insn::{CALL, Code, FuncRecord, Insn, LineRecord, PSEUDO_CALL, PSEUDO_FUNC, Site, SiteKind};
+use super::core::{Applied, Relocator, apply};
+use super::{Error, Object, target};
+use crate::insn::{CALL, Code, FuncRecord, Insn, LineRecord, PSEUDO_CALL, PSEUDO_FUNC, Site, SiteKind, Unresolved};
 use std::collections::HashMap;
 
 /// `BPF_COMPLEXITY_LIMIT_INSNS`: the most instructions that the kernel looks at.
@@ -16,23 +17,37 @@ const MAX_FUNCTIONS: usize = 256;
 /// A function by its section and first instruction.
 type Place = (usize, usize);
 
-pub(super) fn link(object: &Object, program: usize) -> Result<Code, Vec<Error>> {
+pub(super) fn link(object: &Object, program: usize, target: &target::Target) -> Result<Code, Vec<Error>> {
     let Some(entry) = object.image.entries.get(program) else {
         return Err(vec![Error::new(format!("the object has no program number {program}"))]);
     };
-    let mut linker = Linker {
-        object,
-        code: Code::default(),
-        placed: HashMap::new(),
-        described: Described::default(),
-        errors: Vec::new(),
-    };
+    let mut linker = Linker::new(object, target);
     linker.place(*entry);
     linker.finish()
 }
 
+/// Tells whether any function that linking the program places has a CO-RE relocation.
+pub(super) fn needs_kernel_types(object: &Object, program: usize) -> bool {
+    let image = &object.image;
+    let Some(entry) = image.entries.get(program) else { return false };
+    if image.sections.list.iter().all(|section| section.core.is_empty()) {
+        return false;
+    }
+    let offline = target::Target::offline();
+    let mut linker = Linker::new(object, &offline);
+    linker.place(*entry);
+    linker.placed.keys().any(|(number, start)| {
+        let section = &image.sections.list[*number];
+        let len = section.functions.get(start).map_or(0, |function| function.len);
+        section.core.range(*start..start + len).next().is_some()
+    })
+}
+
 struct Linker<'a> {
     object: &'a Object,
+    target: &'a target::Target,
+    /// None when the object has no types.
+    core: Option<Relocator<'a>>,
     code: Code,
     /// The functions so far, with their first instruction in `code`.
     placed: HashMap<Place, usize>,
@@ -48,6 +63,19 @@ struct Described {
 }
 
 impl<'a> Linker<'a> {
+    fn new(object: &'a Object, target: &'a target::Target) -> Self {
+        let local = object.btf.as_deref();
+        Self {
+            object,
+            target,
+            core: local.map(|local| Relocator::new(local, target.types.as_deref())),
+            code: Code::default(),
+            placed: HashMap::new(),
+            described: Described::default(),
+            errors: Vec::new(),
+        }
+    }
+
     /// Appends a function and everything that it uses, and returns its first instruction.
     fn place(&mut self, place: Place) -> Option<usize> {
         if let Some(at) = self.placed.get(&place) {
@@ -68,9 +96,7 @@ impl<'a> Linker<'a> {
         self.placed.insert(place, at);
         self.code.insns.extend_from_slice(body);
         self.describe(section, place.1, function.len, at);
-        if let Some((insn, _)) = section.core.range(place.1..place.1 + function.len).next() {
-            self.fail(section, function, *insn, "CO-RE relocations are needed, and are not supported yet".to_owned());
-        }
+        self.adapt(section, function, place.1, at);
         let mut insn = place.1;
         while insn < place.1 + function.len {
             self.relocate(section, place, function, insn, at);
@@ -91,6 +117,35 @@ impl<'a> Linker<'a> {
             if section.insns[*insn].code != 0 {
                 self.code.lines.push(LineRecord { insn: (insn - start + at) as u32, ..*line });
             }
+        }
+    }
+
+    /// Makes what a function, placed at `at`, takes from the kernel's types that of the target.
+    fn adapt(&mut self, section: &'a CodeSection, function: &Function, start: usize, at: usize) {
+        let Some(relocator) = self.core.as_mut().filter(|_| !self.target.offline) else { return };
+        let mut wrong = Vec::new();
+        for (insn, relocation) in section.core.range(start..start + function.len) {
+            let new = insn - start + at;
+            let applied = relocator.answer(relocation).and_then(|answer| {
+                let applied = apply(&mut self.code.insns[new..], answer);
+                applied.map_err(|what| format!("{}: {what}", relocator.describe(relocation)))
+            });
+            match applied {
+                Ok(Applied::Good) => {}
+                Ok(Applied::Missing) => {
+                    let what = format!("this kernel does not know {}", relocator.describe(relocation));
+                    self.code.unresolved.push(Unresolved { insn: new, what });
+                }
+                Ok(Applied::WrongSize) => {
+                    let asked = relocator.describe(relocation);
+                    let what = format!("what is at {asked} has another size in this kernel than in the object");
+                    self.code.unresolved.push(Unresolved { insn: new, what });
+                }
+                Err(what) => wrong.push((*insn, what)),
+            }
+        }
+        for (insn, what) in wrong {
+            self.fail(section, function, insn, what);
         }
     }
 

@@ -5,11 +5,15 @@
 
 mod btfmaps;
 mod code;
+mod core;
 mod data;
 mod file;
 mod legacy;
 mod link;
 mod sections;
+mod target;
+
+pub use target::Target;
 
 use crate::btf::{Btf, Encoded, Linkage, TypeId, ext::BtfExt};
 use crate::insn::{Code, LineRecord};
@@ -375,10 +379,15 @@ impl Object {
     /// [`Object::strings`].
     ///
     /// # Errors
-    /// When the program, or a function that it uses, refers to something that is not in the object, or needs
-    /// what is not supported yet: CO-RE relocations, and symbols of the kernel.
-    pub fn link(&self, program: usize) -> Result<Code, Vec<Error>> {
-        link::link(self, program)
+    /// When the program, or a function that it uses, refers to something that is neither in the object nor in the
+    /// target, or needs what is not supported yet: symbols of the kernel.
+    pub fn link(&self, program: usize, target: &Target) -> Result<Code, Vec<Error>> {
+        link::link(self, program, target)
+    }
+
+    /// Tells whether the program, or a function that it uses, depends on the types of the kernel.
+    pub fn needs_kernel_types(&self, program: usize) -> bool {
+        link::needs_kernel_types(self, program)
     }
 
     /// Returns the line records as the kernel takes them, with offsets in `btf`.

@@ -10,6 +10,7 @@ use super::{
     HookInfo, HookRequest, Interface, Kernel, LinkInfo, LoadError, MapInfo, MapRequest, ObjectKind, ProgramInfo,
     ProgramRequest, XdpMode,
 };
+use crate::btf::kernel::Bytes;
 use crate::insn::{EXIT, Insn};
 use crate::kinds::{AttachType, MapType, ProgramType};
 use crate::names::{Digest, PinPath};
@@ -113,6 +114,8 @@ struct State {
     programs: BTreeMap<u32, Program>,
     links: BTreeMap<u32, Link>,
     btfs: BTreeMap<u32, Vec<u8>>,
+    /// The kernel's own BTF.
+    types: Option<Vec<u8>>,
     /// The last id of maps, programs, links and BTF: ids only rise.
     last_ids: [u32; 4],
     devices: BTreeMap<String, Device>,
@@ -185,6 +188,11 @@ impl Fake {
         let id = state.cgroups.values().max().unwrap_or(&0) + 1;
         state.cgroups.insert(path.into(), id);
         id
+    }
+
+    /// Gives the kernel BTF of its own.
+    pub fn set_types(&self, btf: Vec<u8>) {
+        self.state().types = Some(btf);
     }
 
     /// Removes a cgroup. Links on it stay, attached to nothing.
@@ -793,6 +801,11 @@ impl Kernel for Fake {
 
     fn btf(&self, id: u32) -> io::Result<Vec<u8>> {
         self.state().btfs.get(&id).cloned().ok_or_else(|| errno(libc::ENOENT))
+    }
+
+    fn types(&self) -> io::Result<Bytes> {
+        let types = self.state().types.clone().ok_or_else(|| errno(libc::ENOENT))?;
+        Ok(Box::new(types))
     }
 
     fn load_program(&mut self, request: &ProgramRequest<'_, Fd>) -> Result<Fd, LoadError> {

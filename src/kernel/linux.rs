@@ -5,6 +5,7 @@ use super::{
     HookInfo, HookRequest, Interface, Kernel, LinkInfo, LoadError, MapInfo, MapRequest, ObjectKind, ProgramInfo,
     ProgramRequest, XdpMode, netlink,
 };
+use crate::btf::kernel::Bytes;
 use crate::kinds::{AttachType, MapType, ProgramType};
 use crate::names::PinPath;
 use crate::spec::Host;
@@ -19,6 +20,9 @@ use std::path::{Path, PathBuf};
 const BPF_FS: u32 = 0xcafe_4a11;
 /// `CGROUP2_SUPER_MAGIC` of `linux/magic.h`.
 const CGROUP2_FS: u32 = 0x6367_7270;
+
+/// Where the kernel shows its own BTF.
+const KERNEL_TYPES: &str = "/sys/kernel/btf/vmlinux";
 
 /// The first size of a log buffer: nearly every refusal fits.
 const FIRST_LOG: usize = 64 << 10;
@@ -175,6 +179,15 @@ impl Kernel for Linux {
         let mut bytes = vec![0; size as usize];
         sys::btf_info(fd.as_fd(), &mut bytes)?;
         Ok(bytes)
+    }
+
+    fn types(&self) -> io::Result<Bytes> {
+        let file = fs::File::open(KERNEL_TYPES)?;
+        // Files of sysfs can be mapped since Linux 6.16.
+        match sys::Mapping::new(file.as_fd(), file.metadata()?.len()) {
+            Ok(mapping) => Ok(Box::new(mapping)),
+            Err(_) => Ok(Box::new(fs::read(KERNEL_TYPES)?)),
+        }
     }
 
     fn load_program(&mut self, request: &ProgramRequest<'_, Object>) -> Result<Object, LoadError> {

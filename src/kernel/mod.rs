@@ -10,6 +10,7 @@ pub mod observe;
 pub mod shown;
 mod sys;
 
+use crate::btf::kernel::Bytes;
 use crate::insn::{FuncRecord, Insn, LineRecord};
 pub use crate::kinds::XdpMode;
 use crate::kinds::{AttachType, MapType, ProgramType};
@@ -173,6 +174,8 @@ pub trait Kernel {
     fn load_btf(&mut self, btf: &[u8]) -> Result<Self::Fd, LoadError>;
     /// The bytes of a BTF object (`BPF_BTF_GET_FD_BY_ID`, `BPF_OBJ_GET_INFO_BY_FD`).
     fn btf(&self, id: u32) -> io::Result<Vec<u8>>;
+    /// The bytes of the kernel's own BTF (`/sys/kernel/btf/vmlinux`); `NotFound` when it has none.
+    fn types(&self) -> io::Result<Bytes>;
 
     /// `BPF_PROG_LOAD`; when it fails, once more with a log that grows until it fits.
     fn load_program(&mut self, request: &ProgramRequest<'_, Self::Fd>) -> Result<Self::Fd, LoadError>;

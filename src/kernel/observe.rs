@@ -4,7 +4,7 @@
 //! plan to say.
 
 use super::{Interface, Kernel, MapInfo, ObjectKind};
-use crate::btf::{Btf, Type};
+use crate::btf::{Btf, Type, kernel::KernelTypes};
 use crate::diag::{Kind, Problem, Problems};
 use crate::kinds::MapType;
 use crate::names::{Digest, PinPath};
@@ -93,6 +93,14 @@ pub fn bpffs_of<K: Kernel>(kernel: &K, pin_root: &PinPath, usual: &PinPath) -> R
 /// Tells what decides the shape of maps on this host.
 pub fn host<K: Kernel>(kernel: &K) -> Result<Host, Problem> {
     kernel.host().map_err(|error| refused("read the number of CPUs", &error, READ))
+}
+
+/// Reads the kernel's own types; `None` for a kernel without.
+pub fn types<K: Kernel>(kernel: &K) -> Result<Option<Arc<KernelTypes>>, Problem> {
+    let doing = "read the types of the kernel";
+    let bytes = existing(kernel.types()).map_err(|error| refused(doing, &error, READ))?;
+    let types = bytes.map(KernelTypes::parse).transpose();
+    types.map(|types| types.map(Arc::new)).map_err(|error| refused(doing, &io::Error::other(error), READ))
 }
 
 /// Makes a problem of an error; `needs` is the help where a permission is missing.

@@ -563,6 +563,46 @@ pub fn btf_info(btf: BorrowedFd<'_>, bytes: &mut [u8]) -> io::Result<BtfInfo> {
     unsafe { obj_info(btf, &mut info) }.map(|()| info)
 }
 
+/// A file in memory, readable, until it is dropped.
+#[derive(Debug)]
+pub struct Mapping {
+    start: ptr::NonNull<libc::c_void>,
+    len: usize,
+}
+
+// SAFETY: the memory is only read, and belongs to no thread.
+unsafe impl Send for Mapping {}
+// SAFETY: the memory is only read.
+unsafe impl Sync for Mapping {}
+
+impl Mapping {
+    /// Maps the first `len` bytes of a file that never changes, such as the kernel's own BTF.
+    pub fn new(file: BorrowedFd<'_>, len: u64) -> io::Result<Self> {
+        let len = usize::try_from(len).map_err(|_| io::Error::from_raw_os_error(libc::EFBIG))?;
+        // SAFETY: a new mapping, at an address that the kernel chooses.
+        let start =
+            unsafe { libc::mmap(ptr::null_mut(), len, libc::PROT_READ, libc::MAP_PRIVATE, file.as_raw_fd(), 0) };
+        match ptr::NonNull::new(start) {
+            Some(start) if start.as_ptr() != libc::MAP_FAILED => Ok(Self { start, len }),
+            _ => Err(io::Error::last_os_error()),
+        }
+    }
+}
+
+impl AsRef<[u8]> for Mapping {
+    fn as_ref(&self) -> &[u8] {
+        // SAFETY: the mapping has this length, lives as long as `self`, and nobody writes to it.
+        unsafe { std::slice::from_raw_parts(self.start.as_ptr().cast(), self.len) }
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        // SAFETY: this is our mapping, and no reference to it outlives `self`.
+        unsafe { libc::munmap(self.start.as_ptr(), self.len) };
+    }
+}
+
 /// `BPF_LINK_CREATE`; `target` is an interface's index or a descriptor's [`number`].
 fn link_create(program: BorrowedFd<'_>, target: u32, attach_type: u32, flags: u32) -> io::Result<OwnedFd> {
     let mut attr = LinkCreate { prog_fd: number(program), target, attach_type, flags };

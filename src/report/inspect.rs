@@ -3,7 +3,7 @@
 use super::json::{FORMAT, Format, MapJson};
 use super::layout::{Page, Paint, Style, Table, Text};
 use crate::btf::{Btf, TypeId};
-use crate::elf::{DataKind, Dialect, Error, Map, Object, Pinning, Program, SlotTarget};
+use crate::elf::{DataKind, Dialect, Error, Map, Object, Pinning, Program, SlotTarget, Target};
 use crate::insn::{CALL, Code, PSEUDO_CALL, PSEUDO_FUNC};
 use crate::kinds::{AttachType, MapType, ProgramType};
 use crate::names::Digest;
@@ -106,7 +106,7 @@ pub struct Need {
 /// Looks at an object. `type_name` writes a type as C does, for example `struct flow_key`.
 pub fn inspect(path: &str, bytes: &[u8], object: &Object, type_name: impl Fn(&Btf, TypeId) -> String) -> Inspection {
     let programs = object.programs.iter().enumerate();
-    let programs = programs.map(|(i, program)| inspect_program(object, program, object.link(i)));
+    let programs = programs.map(|(i, program)| inspect_program(object, program, object.link(i, &Target::offline())));
     describe(path, bytes, object, programs.collect(), type_name)
 }
 

@@ -1,0 +1,310 @@
+//! CO-RE: what the compiler knew of the kernel's types, replaced by what the kernel says of them.
+//!
+//! Every rule is that of libbpf's `relo_core.c`, so that the final instructions are the same: [`path`] reads where in a
+//! type a relocation points, [`matching`] finds the same place in the kernel's types, [`answer`] turns both into
+//! numbers, [`patch`] puts them into an instruction.
+//! <https://docs.kernel.org/bpf/llvm_reloc.html>
+
+mod answer;
+mod matching;
+mod patch;
+mod path;
+
+use crate::btf::ext::Relocation;
+use crate::btf::kernel::KernelTypes;
+use crate::btf::{Btf, Type, TypeId};
+pub(super) use patch::{Applied, apply};
+use std::collections::HashMap;
+use std::ops::Deref;
+use std::sync::Arc;
+
+/// How deep a path may go (`BPF_CORE_SPEC_MAX_LEN`).
+const MAX_STEPS: usize = 64;
+/// How deep arrays may nest; the limit of `btf__resolve_size`.
+const MAX_DEPTH: usize = 32;
+/// Pointers are 64 bits wide in BPF and in every kernel that is little-endian and has a JIT that we know of.
+const POINTER_SIZE: u32 = 8;
+
+/// What a relocation asks (`enum bpf_core_relo_kind`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Question {
+    Field(FieldQuestion),
+    Type(TypeQuestion),
+    Value(ValueQuestion),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum FieldQuestion {
+    ByteOffset,
+    ByteSize,
+    Exists,
+    Signed,
+    /// How far to shift a loaded word to the left, and then to the right, to get the field.
+    LeftShift,
+    RightShift,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum TypeQuestion {
+    LocalId,
+    TargetId,
+    Exists,
+    Size,
+    Matches,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum ValueQuestion {
+    Exists,
+    Value,
+}
+
+impl Question {
+    fn of(kind: u32) -> Option<Self> {
+        Some(match kind {
+            0 => Self::Field(FieldQuestion::ByteOffset),
+            1 => Self::Field(FieldQuestion::ByteSize),
+            2 => Self::Field(FieldQuestion::Exists),
+            3 => Self::Field(FieldQuestion::Signed),
+            4 => Self::Field(FieldQuestion::LeftShift),
+            5 => Self::Field(FieldQuestion::RightShift),
+            6 => Self::Type(TypeQuestion::LocalId),
+            7 => Self::Type(TypeQuestion::TargetId),
+            8 => Self::Type(TypeQuestion::Exists),
+            9 => Self::Type(TypeQuestion::Size),
+            10 => Self::Value(ValueQuestion::Exists),
+            11 => Self::Value(ValueQuestion::Value),
+            12 => Self::Type(TypeQuestion::Matches),
+            _ => return None,
+        })
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Field(FieldQuestion::ByteOffset) => "the offset",
+            Self::Field(FieldQuestion::ByteSize) => "the size",
+            Self::Field(FieldQuestion::Exists) | Self::Type(TypeQuestion::Exists) => "the existence",
+            Self::Field(FieldQuestion::Signed) => "the signedness",
+            Self::Field(FieldQuestion::LeftShift | FieldQuestion::RightShift) => "the bits",
+            Self::Type(TypeQuestion::LocalId | TypeQuestion::TargetId) => "the id",
+            Self::Type(TypeQuestion::Size) => "the size",
+            Self::Type(TypeQuestion::Matches) => "the layout",
+            Self::Value(ValueQuestion::Exists) => "the existence",
+            Self::Value(ValueQuestion::Value) => "the value",
+        }
+    }
+}
+
+/// What to do with an instruction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// The kernel has an answer.
+    Known(Known),
+    /// It has none. The instruction becomes one that the verifier refuses, unless nothing ever reaches it.
+    Unknown,
+}
+
+/// A number of the compiler's and the kernel's number instead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Known {
+    /// What the instruction has to hold, when `check` is set.
+    old: u64,
+    new: u64,
+    check: bool,
+    /// Sizes in bytes of what a load or store accesses, where they matter, with the compiler and in the kernel.
+    sizes: (u32, u32),
+    /// Whether a load or store may change its size from the one to the other without changing the value.
+    resizable: bool,
+}
+
+/// Types, of an object or a kernel.
+trait Types {
+    /// A type, borrowed or shared.
+    type Ref<'a>: Deref<Target = Type>
+    where
+        Self: 'a;
+
+    fn get(&self, id: TypeId) -> Result<Self::Ref<'_>, String>;
+
+    /// Returns what stands behind typedefs, qualifiers and type tags.
+    fn resolve(&self, id: TypeId) -> Result<TypeId, String>;
+
+    fn resolved(&self, id: TypeId) -> Result<Self::Ref<'_>, String> {
+        self.get(self.resolve(id)?)
+    }
+
+    /// Returns the element of an array, however many dimensions it has; the type itself when it is no array.
+    fn element(&self, id: TypeId) -> Result<TypeId, String> {
+        let mut id = self.resolve(id)?;
+        for _ in 0..MAX_DEPTH {
+            match &*self.get(id)? {
+                Type::Array { element, .. } => id = self.resolve(*element)?,
+                _ => return Ok(id),
+            }
+        }
+        Err(format!("the array type {id} nests without end"))
+    }
+
+    /// Returns the size in bytes.
+    fn size_of(&self, id: TypeId) -> Result<u32, String> {
+        let (mut id, mut count) = (id, 1u32);
+        for _ in 0..MAX_DEPTH {
+            let size = match &*self.resolved(id)? {
+                Type::Array { element, count: elements, .. } => {
+                    count = count.checked_mul(*elements).ok_or_else(|| format!("the array type {id} is too large"))?;
+                    id = *element;
+                    continue;
+                }
+                Type::Ptr { .. } => POINTER_SIZE,
+                ty => size_word(ty).ok_or_else(|| format!("the type {id} has no size"))?,
+            };
+            return size.checked_mul(count).ok_or_else(|| format!("the array type {id} is too large"));
+        }
+        Err(format!("the array type {id} nests without end"))
+    }
+}
+
+/// Returns the size that a type itself says.
+fn size_word(ty: &Type) -> Option<u32> {
+    match ty {
+        Type::Int { size, .. }
+        | Type::Float { size, .. }
+        | Type::Struct { size, .. }
+        | Type::Union { size, .. }
+        | Type::Enum { size, .. }
+        | Type::Enum64 { size, .. }
+        | Type::Datasec { size, .. } => Some(*size),
+        Type::Void
+        | Type::Ptr { .. }
+        | Type::Array { .. }
+        | Type::Fwd { .. }
+        | Type::Typedef { .. }
+        | Type::Volatile { .. }
+        | Type::Const { .. }
+        | Type::Restrict { .. }
+        | Type::Func { .. }
+        | Type::FuncProto { .. }
+        | Type::Var { .. }
+        | Type::DeclTag { .. }
+        | Type::TypeTag { .. } => None,
+    }
+}
+
+impl Types for Btf {
+    type Ref<'a> = &'a Type;
+
+    fn get(&self, id: TypeId) -> Result<&Type, String> {
+        Btf::get(self, id).ok_or_else(|| format!("the object has no type {id}"))
+    }
+
+    fn resolve(&self, id: TypeId) -> Result<TypeId, String> {
+        Ok(Btf::resolve(self, id))
+    }
+}
+
+impl Types for KernelTypes {
+    type Ref<'a> = Arc<Type>;
+
+    fn get(&self, id: TypeId) -> Result<Arc<Type>, String> {
+        KernelTypes::get(self, id).map_err(in_kernel)
+    }
+
+    fn resolve(&self, id: TypeId) -> Result<TypeId, String> {
+        KernelTypes::resolve(self, id).map_err(in_kernel)
+    }
+}
+
+fn in_kernel(error: crate::btf::Error) -> String {
+    format!("the types of the kernel are damaged: {error}")
+}
+
+/// Resolves the relocations of one program.
+pub(super) struct Relocator<'a> {
+    local: &'a Btf,
+    kernel: Option<&'a KernelTypes>,
+    /// The kernel's types that a local one may stand for.
+    ///
+    /// A relocation that only some of them answer leaves only these for the ones after it, as in libbpf: a kernel may
+    /// have two types of one name.
+    candidates: HashMap<TypeId, Vec<TypeId>>,
+    /// Few relocations of a program are distinct.
+    known: HashMap<(TypeId, &'a str, u32), Result<Answer, String>>,
+}
+
+impl<'a> Relocator<'a> {
+    pub(super) fn new(local: &'a Btf, kernel: Option<&'a KernelTypes>) -> Self {
+        Self { local, kernel, candidates: HashMap::new(), known: HashMap::new() }
+    }
+
+    /// Returns what the kernel says.
+    ///
+    /// # Errors
+    /// When the relocation makes no sense, two types of the kernel answer differently, or the kernel has no types.
+    pub(super) fn answer(&mut self, relocation: &'a Relocation) -> Result<Answer, String> {
+        let key = (relocation.ty, relocation.access.as_str(), relocation.kind);
+        if let Some(known) = self.known.get(&key) {
+            return known.clone();
+        }
+        let answer = self.resolve(relocation).map_err(|what| format!("{}: {what}", self.describe(relocation)));
+        self.known.insert(key, answer.clone());
+        answer
+    }
+
+    fn resolve(&mut self, relocation: &'a Relocation) -> Result<Answer, String> {
+        let question = Question::of(relocation.kind)
+            .ok_or_else(|| format!("a CO-RE relocation of the unknown kind {}", relocation.kind))?;
+        let place = path::Place::read(self.local, relocation.ty, &relocation.access, question)?;
+        if question == Question::Type(TypeQuestion::LocalId) {
+            return Ok(Answer::Known(Known::unchecked(relocation.ty.into())));
+        }
+        let kernel = self.kernel.ok_or("the kernel has no BTF, by which the program has to be adapted to it")?;
+        let candidates = self.candidates(relocation.ty, kernel)?;
+        let mut found: Option<(answer::Spot, Answer)> = None;
+        let mut matched = Vec::new();
+        for candidate in &candidates {
+            let Some(spot) = matching::find(self.local, &place, question, kernel, *candidate)? else { continue };
+            let answer = answer::answer(self.local, &place, question, Some((kernel, &spot)))?;
+            match &found {
+                None => found = Some((spot, answer)),
+                Some((first, same)) if first.bit_offset() == spot.bit_offset() && same.agrees(&answer) => {}
+                Some(_) => return Err("the kernel has several such types, and they differ here".to_owned()),
+            }
+            matched.push(*candidate);
+        }
+        match found {
+            None => answer::answer(self.local, &place, question, None),
+            Some((_, answer)) => {
+                self.candidates.insert(relocation.ty, matched);
+                Ok(answer)
+            }
+        }
+    }
+
+    /// Returns the kernel's types of the same essential name and the same kind.
+    fn candidates(&mut self, id: TypeId, kernel: &KernelTypes) -> Result<Vec<TypeId>, String> {
+        if let Some(known) = self.candidates.get(&id) {
+            return Ok(known.clone());
+        }
+        let ty = Types::get(self.local, id)?;
+        let name =
+            ty.name().filter(|name| !name.is_empty()).ok_or("a type without name cannot be found in the kernel")?;
+        let mut found = Vec::new();
+        for candidate in kernel.named(name).map_err(in_kernel)? {
+            if matching::same_kind(ty, &*Types::get(kernel, candidate)?) {
+                found.push(candidate);
+            }
+        }
+        self.candidates.insert(id, found.clone());
+        Ok(found)
+    }
+
+    /// Writes what a relocation asks for, as in "the offset of `struct sk_buff`.`len`".
+    pub(super) fn describe(&self, relocation: &Relocation) -> String {
+        let Some(question) = Question::of(relocation.kind) else {
+            return format!("relocation kind {} of `{}`", relocation.kind, self.local.type_name(relocation.ty));
+        };
+        let place = path::Place::read(self.local, relocation.ty, &relocation.access, question);
+        let place = place.map(|place| place.to_string()).unwrap_or_default();
+        format!("{} of `{}{place}`", question.name(), self.local.type_name(relocation.ty))
+    }
+}
