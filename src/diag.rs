@@ -429,6 +429,13 @@ pub enum Kind {
         /// The program's type.
         is: ProgramType,
     },
+    /// A program that nobody can load: for something that the kernel has not, or that is not supported.
+    NotLoadable {
+        /// The program's function.
+        function: String,
+        /// Why, as a sentence without capital and full stop.
+        why: String,
+    },
     /// A map of maps without a template.
     NoTemplate {
         /// The map.
@@ -606,6 +613,7 @@ impl Kind {
             Self::UnknownSection { .. } => "program::unknown_section",
             Self::WrongProgramType { .. } => "link::wrong_program_type",
             Self::NoAttachType { .. } => "link::no_attach_type",
+            Self::NotLoadable { .. } => "program::not_loadable",
             Self::NoTemplate { .. } => "map::no_template",
             Self::ForeignTemplate { .. } => "map::foreign_template",
             Self::Kernel { .. } => "kernel::refused",
@@ -721,7 +729,7 @@ impl Kind {
             Self::UnknownSection { .. } => {
                 Some("say the program's type: `type = \"sched_cls\"`, `\"xdp\"` ...".to_owned())
             }
-            Self::WrongProgramType { .. } => None,
+            Self::WrongProgramType { .. } | Self::NotLoadable { .. } => None,
             Self::NoAttachType { .. } => {
                 Some("say it in the program's table: `attach_type = \"cgroup_inet_egress\"` ...".to_owned())
             }
@@ -822,6 +830,7 @@ impl Kind {
             | Self::UnknownSection { .. }
             | Self::WrongProgramType { .. }
             | Self::NoAttachType { .. }
+            | Self::NotLoadable { .. }
             | Self::NoTemplate { .. }
             | Self::ForeignTemplate { .. } => Exit::Data,
             Self::UnknownOverride { .. } => Exit::Usage,
@@ -939,6 +948,7 @@ impl fmt::Display for Kind {
             Self::NoAttachType { is } => {
                 write!(f, "nothing says for which of a cgroup's hooks this {is} program is")
             }
+            Self::NotLoadable { function, why } => write!(f, "`{function}` cannot be loaded: {why}"),
             Self::NoTemplate { map } => write!(f, "map.{map} is a map of maps without a template"),
             Self::ForeignTemplate { map } => write!(f, "map.{map} cannot be a template: it is not ours"),
             Self::Kernel { doing, errno, .. } => {

@@ -6,6 +6,7 @@
 
 pub mod outcome;
 mod stage;
+mod types;
 mod undo;
 pub mod verifier;
 
@@ -52,7 +53,7 @@ struct Applier<'a, K: Kernel> {
     kernel: &'a mut K,
     plan: &'a Plan,
     stamp: &'a Stamp,
-    btfs: BTreeMap<ObjectName, K::Fd>,
+    btfs: BTreeMap<ObjectName, types::Loaded<K::Fd>>,
     maps: BTreeMap<MapName, K::Fd>,
     programs: BTreeMap<ProgramName, K::Fd>,
     /// What was changed, by the number of its step, and the way back.

@@ -1,6 +1,6 @@
 //! The first pass: maps and programs as descriptors, of which nothing can be seen from outside.
 
-use super::{Applier, Kind, Problem, found_by, kernel_problem, stale, verifier};
+use super::{Applier, Kind, Problem, found_by, kernel_problem, stale, types, verifier};
 use crate::desired::{DesiredMap, DesiredProgram, MapDefinition, MapSource, SlotSource};
 use crate::elf::DataKind;
 use crate::kernel::{Kernel, LoadError, MapRequest, ObjectKind, ProgramRequest};
@@ -85,7 +85,7 @@ impl<K: Kernel> Applier<'_, K> {
         if let (Some(_), Some(object)) = (types, object) {
             self.load_btf(object).map_err(|error| error.error)?;
         }
-        let btf = object.and_then(|object| self.btfs.get(object));
+        let btf = object.and_then(|object| self.btfs.get(object)).and_then(types::Loaded::whole);
         let mut request = MapRequest {
             name,
             map_type: spec.map_type,
@@ -107,11 +107,11 @@ impl<K: Kernel> Applier<'_, K> {
         created
     }
 
-    /// Loads an object's BTF, once.
+    /// Loads an object's BTF, once: all of it, or what this kernel takes of it.
     fn load_btf(&mut self, object: &ObjectName) -> Result<(), LoadError> {
         if !self.btfs.contains_key(object) {
-            let fd = self.kernel.load_btf(&self.plan.objects[object].btf)?;
-            self.btfs.insert(object.clone(), fd);
+            let loaded = types::load(self.kernel, &self.plan.objects[object].btf)?;
+            self.btfs.insert(object.clone(), loaded);
         }
         Ok(())
     }
@@ -150,8 +150,8 @@ impl<K: Kernel> Applier<'_, K> {
 
     fn load_program(&mut self, program: &DesiredProgram) -> Result<(), Problem> {
         self.load_btf(&program.object).map_err(|refusal| {
-            let kind =
-                Kind::BtfRefused { object: program.object.clone(), why: refusal.error.to_string(), log: refusal.log };
+            let (object, why) = (program.object.clone(), refusal.error.to_string());
+            let kind = Kind::BtfRefused { object, why, log: refusal.log };
             Problem::at(kind, program.span.clone(), "this program needs it")
         })?;
         let maps = &self.maps;
@@ -165,12 +165,17 @@ impl<K: Kernel> Applier<'_, K> {
             insns: &insns,
             license: &program.license,
             kernel_version: program.kernel_version,
-            btf: self.btfs.get(&program.object),
+            attach_btf_id: program.attach_btf_id,
+            btf: self.btfs.get(&program.object).map(types::Loaded::fd),
             funcs: &program.code.funcs,
             lines: &program.code.lines,
         };
         let loaded = self.kernel.load_program(&request);
-        let fd = loaded.map_err(|refusal| verifier::problem(program, refusal))?;
+        let fd = loaded.map_err(|refusal| match self.btfs.get(&program.object).and_then(types::Loaded::refusal) {
+            // Without its types a program may lack just what they said.
+            Some(first) => types::problem(program, first, &refusal),
+            None => verifier::problem(program, refusal),
+        })?;
         self.programs.insert(program.name.clone(), fd);
         Ok(())
     }
