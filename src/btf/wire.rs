@@ -3,6 +3,7 @@
 //! Sources: `include/uapi/linux/btf.h`, and what `kernel/bpf/btf.c` refuses.
 
 use std::collections::HashMap;
+use std::ffi::CStr;
 use std::ops::Range;
 
 use super::{Btf, Encoding, EnumValue, Error, Linkage, Member, Param, Place, SectionVar, Type, TypeId};
@@ -291,8 +292,7 @@ impl Decoder<'_> {
 
 /// Returns the bytes of the string at `offset` of a table.
 pub(super) fn string_at(table: &[u8], offset: u32) -> Option<&[u8]> {
-    let rest = table.get(offset as usize..)?;
-    rest.iter().position(|byte| *byte == 0).map(|end| &rest[..end])
+    CStr::from_bytes_until_nul(table.get(offset as usize..)?).ok().map(CStr::to_bytes)
 }
 
 /// Returns how many bytes follow the three words that every type begins with; none for a kind that is not known.
