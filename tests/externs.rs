@@ -3,7 +3,9 @@
 
 mod common;
 
-use bpfapply::elf;
+use bpfapply::btf;
+use bpfapply::elf::{self, Target};
+use bpfapply::insn::{CALL, Insn, PSEUDO_BTF_ID};
 use bpfapply::kernel::{Kernel as _, facts, linux::Linux};
 use common::{in_namespace, output, run, skip};
 use std::collections::BTreeMap;
@@ -160,6 +162,38 @@ fn offline_nothing_is_asked() {
             assert!(planned.status.success(), "{name}: {}", text(&planned));
         }
     });
+}
+
+/// Links a function of an object for the running kernel.
+fn link(name: &str, function: &str) -> (bpfapply::insn::Code, Target) {
+    let object = elf::parse(&std::fs::read(object(name)).expect("it is there")).expect("it is good");
+    let number = object.programs.iter().position(|program| program.function == function).expect("the function");
+    let target = facts::target(&Linux::new(), &object.needs(number)).expect("the kernel can be read");
+    (object.link(number, &target).expect("it can be linked"), target)
+}
+
+/// libbpf 1.3 and newer calls what is not there by 2,002,000,000 and the number of the extern; settings come first.
+#[test]
+fn a_call_of_nothing_is_poisoned_as_libbpf_does() {
+    let (code, _) = link("ksyms_weak.o", "asks");
+    let calls: Vec<_> = code.insns.iter().filter(|insn| insn.code == CALL).map(|insn| (insn.src, insn.imm)).collect();
+    assert_eq!(calls, [(0, 2_002_000_001)]);
+    assert_eq!(code.unresolved.len(), 1, "whoever reads the verifier's log is told");
+}
+
+/// The kernel has types of its variables, but not everywhere their addresses, so that only instructions are compared.
+#[test]
+fn variables_are_loaded_by_type() {
+    if !Path::new("/sys/kernel/btf/vmlinux").exists() {
+        return skip("variables_are_loaded_by_type", "the kernel has no BTF");
+    }
+    let (code, target) = link("ksym_variables.o", "variables");
+    let types = target.types.expect("somebody asked for them");
+    for name in ["bpf_prog_active", "runqueues"] {
+        let id = types.find(btf::Kind::Var, name).expect("they can be read").expect("every kernel has it");
+        let loads = |insn: &&Insn| insn.is_ld_imm64() && insn.src == PSEUDO_BTF_ID && insn.imm == id.cast_signed();
+        assert_eq!(code.insns.iter().filter(loads).count(), 1, "{name}");
+    }
 }
 
 /// Loads `$1` with libbpf and shows what its `.kconfig` holds.

@@ -50,6 +50,9 @@ pub fn needs(manifest: &Manifest, files: &BTreeMap<ObjectName, ObjectFile>) -> e
         needs.types |= of_section.is_some_and(|kind| attach::names_kernel_type(kind.program_type));
         needs.types |= of_program.types;
         needs.config |= of_program.config;
+        // A kprobe without a version of its own gets the kernel's.
+        let is_kprobe = of_section.is_some_and(|kind| kind.program_type == ProgramType::KPROBE);
+        needs.version |= of_program.version || is_kprobe;
         needs.symbols.extend(of_program.symbols);
     }
     needs

@@ -210,7 +210,7 @@ pub(super) fn contents(externs: &[Extern], target: &Target) -> Vec<u8> {
 pub(super) fn value(name: &str, setting: &Setting, target: &Target) -> Result<Option<Vec<u8>>, String> {
     let has = |symbol: &str| u64::from(target.symbols.contains_key(symbol));
     let number = match name {
-        "LINUX_KERNEL_VERSION" => u64::from(target.version),
+        VERSION => u64::from(target.version),
         "LINUX_HAS_BPF_COOKIE" => has(COOKIE),
         "LINUX_HAS_SYSCALL_WRAPPER" => has(SYSCALL_WRAPPER),
         _ => {
@@ -221,6 +221,8 @@ pub(super) fn value(name: &str, setting: &Setting, target: &Target) -> Result<Op
     integer_bytes(name, setting, number).map(Some)
 }
 
+/// The setting that is `LINUX_VERSION_CODE`.
+pub(super) const VERSION: &str = "LINUX_KERNEL_VERSION";
 /// The kernel's function behind `bpf_get_attach_cookie` of a tracepoint, which libbpf probes for.
 const COOKIE: &str = "bpf_get_attach_cookie_pe";
 /// The name of a system call's function where its arguments are wrapped in registers.

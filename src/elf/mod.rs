@@ -411,6 +411,7 @@ impl Object {
         let mut note = |known: &Extern| {
             needs.types |= matches!(known.kind, ExternKind::Variable(_) | ExternKind::Function(_));
             needs.config |= known.name.starts_with("CONFIG_") && matches!(known.kind, ExternKind::Setting(_));
+            needs.version |= known.name == externs::VERSION;
             needs.symbols.extend(externs::symbol(known).map(str::to_owned));
         };
         used.iter().for_each(|index| note(&self.externs[*index]));

@@ -35,6 +35,8 @@ pub struct Needs {
     pub types: bool,
     /// [`Target::config`]
     pub config: bool,
+    /// [`Target::version`]
+    pub version: bool,
     /// Which of [`Target::symbols`].
     pub symbols: BTreeSet<String>,
 }

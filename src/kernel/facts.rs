@@ -19,11 +19,15 @@ pub fn target<K: Kernel>(kernel: &K, needs: &Needs) -> Result<Target, Problem> {
             .symbols(&needs.symbols)
             .map_err(|error| refused("read the kernel's table of symbols", &error, READ))?,
     };
+    let version = match needs.version {
+        true => kernel.version().map_err(|error| refused("read the kernel's version", &error, READ))?,
+        false => 0,
+    };
     Ok(Target {
         types: if needs.types { types(kernel)? } else { None },
         config: config.map(|text| parse_config(&text)),
         symbols,
-        version: kernel.version().map_err(|error| refused("read the kernel's version", &error, READ))?,
+        version,
         offline: false,
     })
 }
