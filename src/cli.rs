@@ -4,7 +4,7 @@ use crate::apply::{self, Stamp};
 use crate::desired::{self, Desired};
 use crate::diag::{self, Exit, Kind, Problem, Problems, Source};
 use crate::elf;
-use crate::kernel::{Kernel, linux::Linux, observe, shown};
+use crate::kernel::{Kernel, facts, linux::Linux, observe, shown};
 use crate::load;
 use crate::manifest::{self, Manifest};
 use crate::names::{DeploymentName, PinPath};
@@ -400,10 +400,7 @@ fn plan_live<K: Kernel>(kernel: &K, loaded: &Loaded, options: &ApplyOptions) -> 
     let host = observe::host(kernel)?;
     let bpffs = observe::bpffs_of(kernel, &loaded.manifest.pin_root, &usual_bpffs())?;
     let files = load::objects(&loaded.manifest, loaded.folder())?;
-    let target = elf::Target {
-        types: if desired::needs_kernel_types(&loaded.manifest, &files) { observe::types(kernel)? } else { None },
-        offline: false,
-    };
+    let target = facts::target(kernel, &desired::needs(&loaded.manifest, &files))?;
     let desired = desired::resolve(&loaded.manifest, &files, &bpffs, &host, &target)?;
     let observed = observe::observe(kernel, &Wanted::of(&desired))?;
     let plan = plan::plan(&desired, &observed, Mode::Live)?;

@@ -443,6 +443,13 @@ pub enum Kind {
         /// The program's type.
         is: ProgramType,
     },
+    /// A program that nobody can load: for something that the kernel has not, or that is not supported.
+    NotLoadable {
+        /// The program's function.
+        function: String,
+        /// Why, as a sentence without capital and full stop.
+        why: String,
+    },
     /// A map of maps without a template.
     NoTemplate {
         /// The map.
@@ -538,6 +545,8 @@ pub enum Kind {
         object: ObjectName,
         /// `errno`.
         errno: i32,
+        /// The function that was tried without its types, and why that was refused as well.
+        without: Option<(String, String)>,
         /// The kernel's log.
         log: String,
     },
@@ -642,6 +651,7 @@ impl Kind {
             Self::UnknownSection { .. } => "program::unknown_section",
             Self::WrongProgramType { .. } => "link::wrong_program_type",
             Self::NoAttachType { .. } => "link::no_attach_type",
+            Self::NotLoadable { .. } => "program::not_loadable",
             Self::NoTemplate { .. } => "map::no_template",
             Self::ForeignTemplate { .. } => "map::foreign_template",
             Self::Kernel { .. } => "kernel::refused",
@@ -767,7 +777,7 @@ impl Kind {
             Self::UnknownSection { .. } => {
                 Some("say the program's type: `type = \"sched_cls\"`, `\"xdp\"` ...".to_owned())
             }
-            Self::WrongProgramType { .. } => None,
+            Self::WrongProgramType { .. } | Self::NotLoadable { .. } => None,
             Self::NoAttachType { .. } => {
                 Some("say it in the program's table: `attach_type = \"cgroup_inet_egress\"` ...".to_owned())
             }
@@ -878,6 +888,7 @@ impl Kind {
             | Self::UnknownSection { .. }
             | Self::WrongProgramType { .. }
             | Self::NoAttachType { .. }
+            | Self::NotLoadable { .. }
             | Self::NoTemplate { .. }
             | Self::ForeignTemplate { .. } => Exit::Data,
             Self::UnknownOverride { .. } => Exit::Usage,
@@ -1009,6 +1020,7 @@ impl fmt::Display for Kind {
             Self::NoAttachType { is } => {
                 write!(f, "nothing says for which of a cgroup's hooks this {is} program is")
             }
+            Self::NotLoadable { function, why } => write!(f, "`{function}` cannot be loaded: {why}"),
             Self::NoTemplate { map } => write!(f, "map.{map} is a map of maps without a template"),
             Self::ForeignTemplate { map } => write!(f, "map.{map} cannot be a template: it is not ours"),
             Self::Kernel { doing, errno, .. } => {
@@ -1040,9 +1052,11 @@ impl fmt::Display for Kind {
             }
             Self::NoDeployment { pin_root } => write!(f, "there is no deployment at `{pin_root}`"),
             Self::Stale { what } => write!(f, "the host changed since the plan was made: {what}"),
-            Self::BtfRefused { object, errno, .. } => {
+            Self::BtfRefused { object, errno, without, .. } => {
                 let why = std::io::Error::from_raw_os_error(*errno);
-                write!(f, "the kernel refuses the BTF of object.{object}: {why}")
+                write!(f, "the kernel refuses the BTF of object.{object}: {why}")?;
+                let mut more = without.iter();
+                more.try_for_each(|(function, why)| write!(f, "; and without its types `{function}` is refused: {why}"))
             }
             Self::ProgramRefused { program, function, program_type, errno, telling, .. } => {
                 write!(f, "the kernel refuses program.{program} ({program_type} `{function}`): ")?;

@@ -29,10 +29,14 @@ pub const EXIT: u8 = 0x95;
 pub const PSEUDO_MAP_FD: u8 = 1;
 /// In `src` of an [`LD_IMM64`]: `imm` is a map's file descriptor, the second `imm` an offset in its value.
 pub const PSEUDO_MAP_VALUE: u8 = 2;
+/// In `src` of an [`LD_IMM64`]: `imm` is a type of the kernel, whose address is wanted.
+pub const PSEUDO_BTF_ID: u8 = 3;
 /// In `src` of an [`LD_IMM64`]: `imm` is the distance to a function, for callbacks.
 pub const PSEUDO_FUNC: u8 = 4;
 /// In `src` of a [`CALL`]: `imm` is the distance to a function.
 pub const PSEUDO_CALL: u8 = 1;
+/// In `src` of a [`CALL`]: `imm` is the type of a function of the kernel.
+pub const PSEUDO_KFUNC_CALL: u8 = 2;
 
 impl Insn {
     /// Size in bytes.

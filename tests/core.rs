@@ -40,7 +40,7 @@ fn objects() -> BTreeMap<String, Vec<u8>> {
 /// Returns the target of this host; none where the kernel does not show its types.
 fn target() -> Option<Target> {
     let types = KernelTypes::parse(Box::new(fs::read(VMLINUX).ok()?)).expect("the kernel's own types");
-    Some(Target { types: Some(Arc::new(types)), offline: false })
+    Some(Target { types: Some(Arc::new(types)), ..Target::default() })
 }
 
 /// Changes what every CO-RE relocation of an object asks.

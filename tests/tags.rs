@@ -3,8 +3,9 @@
 //! The kernel computes a program's tag over the instructions that it was given. Needs root, bpftool and a kernel
 //! with SHA-256 tags (6.18); without them the test says so and passes.
 
-use bpfapply::elf::{self, Object, Target};
+use bpfapply::elf::{self, Object};
 use bpfapply::insn::{Code, Insn, PSEUDO_MAP_FD, PSEUDO_MAP_VALUE};
+use bpfapply::kernel::{facts, linux::Linux};
 use bpfapply::names::Digest;
 use bpfapply::spec::Host;
 use serde_json::Value;
@@ -82,9 +83,9 @@ fn compare(path: &Path, object: &Object) -> Result<usize, String> {
         let function = shown["function"].as_str().expect("a name");
         let number = object.programs.iter().position(|program| program.function == function);
         let number = number.unwrap_or_else(|| panic!("{}: no program {function}", path.display()));
-        let code = object
-            .link(number, &Target::offline())
-            .unwrap_or_else(|errors| panic!("{}: {function}: {errors:?}", path.display()));
+        let target = facts::target(&Linux::new(), &object.needs(number)).expect("the kernel can be read");
+        let code =
+            object.link(number, &target).unwrap_or_else(|errors| panic!("{}: {function}: {errors:?}", path.display()));
         assert_eq!(shown["program"]["tag"], tag(&code), "{}: {function}", path.display());
         compare_maps(path, object, &code, shown["maps"].as_array().expect("a list"));
     }

@@ -6,6 +6,7 @@
 
 pub mod outcome;
 mod stage;
+mod types;
 mod undo;
 
 use crate::desired::{DesiredLink, Hook, MapSource};
@@ -51,7 +52,7 @@ struct Applier<'a, K: Kernel> {
     kernel: &'a mut K,
     plan: &'a Plan,
     stamp: &'a Stamp,
-    btfs: BTreeMap<ObjectName, K::Fd>,
+    btfs: BTreeMap<ObjectName, types::Loaded<K::Fd>>,
     maps: BTreeMap<MapName, K::Fd>,
     programs: BTreeMap<ProgramName, K::Fd>,
     /// What was changed, by the number of its step, and the way back.

@@ -1,6 +1,6 @@
 //! The first pass: maps and programs as descriptors, of which nothing can be seen from outside.
 
-use super::{Applier, Kind, Problem, found_by, kernel_problem, stale};
+use super::{Applier, Kind, Problem, found_by, kernel_problem, stale, types};
 use crate::desired::{DesiredMap, DesiredProgram, MapDefinition, MapSource, SlotSource};
 use crate::elf::DataKind;
 use crate::kernel::{Kernel, LoadError, MapRequest, ObjectKind, ProgramRequest};
@@ -86,7 +86,7 @@ impl<K: Kernel> Applier<'_, K> {
         if let (Some(_), Some(object)) = (types, object) {
             self.load_btf(object).map_err(|error| error.error)?;
         }
-        let btf = object.and_then(|object| self.btfs.get(object));
+        let btf = object.and_then(|object| self.btfs.get(object)).and_then(types::Loaded::whole);
         let mut request = MapRequest {
             name,
             map_type: spec.map_type,
@@ -108,11 +108,11 @@ impl<K: Kernel> Applier<'_, K> {
         created
     }
 
-    /// Loads an object's BTF, once.
+    /// Loads an object's BTF, once: all of it, or what this kernel takes of it.
     fn load_btf(&mut self, object: &ObjectName) -> Result<(), LoadError> {
         if !self.btfs.contains_key(object) {
-            let fd = self.kernel.load_btf(&self.plan.objects[object].btf)?;
-            self.btfs.insert(object.clone(), fd);
+            let loaded = types::load(self.kernel, &self.plan.objects[object].btf)?;
+            self.btfs.insert(object.clone(), loaded);
         }
         Ok(())
     }
@@ -154,6 +154,7 @@ impl<K: Kernel> Applier<'_, K> {
             let kind = Kind::BtfRefused {
                 object: program.object.clone(),
                 errno: refusal.error.raw_os_error().unwrap_or(0),
+                without: None,
                 log: refusal.log,
             };
             Problem::at(kind, program.span.clone(), "this program needs it")
@@ -169,12 +170,17 @@ impl<K: Kernel> Applier<'_, K> {
             insns: &insns,
             license: &program.license,
             kernel_version: program.kernel_version,
-            btf: self.btfs.get(&program.object),
+            attach_btf_id: program.attach_btf_id,
+            btf: self.btfs.get(&program.object).map(types::Loaded::fd),
             funcs: &program.code.funcs,
             lines: &program.code.lines,
         };
         let loaded = self.kernel.load_program(&request);
-        let fd = loaded.map_err(|refusal| program_refused(program, refusal))?;
+        let fd = loaded.map_err(|refusal| match self.btfs.get(&program.object).and_then(types::Loaded::refusal) {
+            // Without its types a program may lack just what they said.
+            Some(first) => types::problem(program, first, &refusal),
+            None => program_refused(program, refusal),
+        })?;
         self.programs.insert(program.name.clone(), fd);
         Ok(())
     }

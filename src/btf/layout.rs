@@ -1,10 +1,12 @@
 //! Whether two types, perhaps of two objects, lay their data out in the same way, and if not, where first.
 //!
 //! Data is laid out the same when the fields have the same names, places, sizes and kinds. What the types themselves are called
-//! does not matter, nor which anonymous struct or union a field is in, nor what a pointer points to.
+//! does not matter, nor what a kernel was given instead of a type or name that it does not know (`sanitise`), nor which anonymous struct or union a field is in, nor what a pointer points to.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
+use super::sanitise::identifier;
 use super::{Btf, Encoding, Field, MAX_DEPTH, Type, TypeId};
 
 /// How many fields are compared before giving up; real types have a few thousand at most.
@@ -103,6 +105,12 @@ impl Walk {
             }
             (Shape::Declared, Shape::Fields { .. }) | (Shape::Fields { .. }, Shape::Declared) => None,
             (l, r) if l == r => None,
+            (Shape::Float { size } | Shape::Enum { size }, Shape::Fields { size: other })
+            | (Shape::Fields { size: other }, Shape::Float { size } | Shape::Enum { size })
+                if size == other && (left.is_stand_in() || right.is_stand_in()) =>
+            {
+                None
+            }
             (_, _) => differ(),
         }
     }
@@ -123,10 +131,10 @@ impl Walk {
         for field in &ls {
             let path = format!("{path}.{}", field.name);
             let here = left.field(field);
-            let found = match right_names.get(field.name) {
+            let found = match right_names.get(&plain(field.name)) {
                 Some(other) => self.compare(here, right.field(other), &path, depth),
                 None => {
-                    let other = rs.iter().find(|r| at(r) == at(field) && !left_names.contains_key(r.name));
+                    let other = rs.iter().find(|r| at(r) == at(field) && !left_names.contains_key(&plain(r.name)));
                     Some(Difference { path, left: here.describe(), right: right.stand_in(other) })
                 }
             };
@@ -134,14 +142,19 @@ impl Walk {
                 return found;
             }
         }
-        let extra = rs.iter().find(|field| !left_names.contains_key(field.name))?;
+        let extra = rs.iter().find(|field| !left_names.contains_key(&plain(field.name)))?;
         let path = format!("{path}.{}", extra.name);
         Some(Difference { path, left: left.stand_in(None), right: right.field(extra).describe() })
     }
 }
 
-fn by_name<'a, 'b>(fields: &'b [Field<'a>]) -> HashMap<&'a str, &'b Field<'a>> {
-    fields.iter().map(|field| (field.name, field)).collect()
+fn by_name<'a, 'b>(fields: &'b [Field<'a>]) -> HashMap<Cow<'a, str>, &'b Field<'a>> {
+    fields.iter().map(|field| (plain(field.name), field)).collect()
+}
+
+/// Returns a name as every kernel takes it.
+fn plain(name: &str) -> Cow<'_, str> {
+    identifier(name, true)
 }
 
 fn at(field: &Field<'_>) -> Spot {
@@ -162,6 +175,18 @@ impl<'a> Side<'a> {
         let base = self.spot.map_or(0, |spot| spot.bit_offset);
         let spot = Spot { bit_offset: base.saturating_add(field.bit_offset), bits: field.bits };
         Side { ty: field.ty, spot: Some(spot), ..self }
+    }
+
+    /// Tells whether this is what stands for a type that a kernel does not know: a struct without members, or a union of
+    /// pointers.
+    fn is_stand_in(self) -> bool {
+        match self.btf.resolved(self.ty) {
+            Type::Struct { members, .. } => members.is_empty(),
+            Type::Union { members, .. } => {
+                members.iter().all(|member| matches!(self.btf.get(member.ty), Some(Type::Ptr { ty: 0 })))
+            }
+            _ => false,
+        }
     }
 
     /// Says what is there instead of a field of the other side: one with another name, or nothing.

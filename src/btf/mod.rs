@@ -12,6 +12,7 @@ pub mod ext;
 mod fields;
 pub mod kernel;
 pub mod layout;
+pub mod sanitise;
 pub mod value;
 mod wire;
 

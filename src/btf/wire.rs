@@ -421,9 +421,18 @@ impl Btf {
         self.encode_with([]).bytes
     }
 
+    /// Encodes as [`Btf::encode`], behind all strings that the model was parsed with: offsets into them stay right.
+    pub fn encode_over(&self) -> Vec<u8> {
+        self.encode_behind(&self.strings, []).bytes
+    }
+
     /// Encodes as [`Btf::encode`], with more strings in the table: the file names and lines that line records point to.
     pub fn encode_with<'a>(&'a self, strings: impl IntoIterator<Item = &'a str>) -> Encoded {
-        let mut writer = Writer::default();
+        self.encode_behind(&[0], strings)
+    }
+
+    fn encode_behind<'a>(&'a self, table: &'a [u8], strings: impl IntoIterator<Item = &'a str>) -> Encoded {
+        let mut writer = Writer::new(table);
         self.types.iter().skip(1).for_each(|ty| writer.put_type(ty));
         let strings = strings.into_iter().map(|text| (text.to_owned(), writer.intern(text))).collect();
         let (types, table) = (writer.types.len() as u32, writer.table.len() as u32);
@@ -445,13 +454,20 @@ struct Writer<'a> {
     offsets: HashMap<&'a str, u32>,
 }
 
-impl Default for Writer<'_> {
-    fn default() -> Self {
-        Self { types: Vec::new(), table: vec![0], offsets: HashMap::from([("", 0)]) }
-    }
-}
-
 impl<'a> Writer<'a> {
+    /// Starts with a table of strings, of which the first is empty.
+    fn new(table: &'a [u8]) -> Self {
+        let mut offsets = HashMap::from([("", 0)]);
+        let mut at = 0;
+        for text in table.split(|byte| *byte == 0) {
+            if let Ok(text) = std::str::from_utf8(text) {
+                offsets.entry(text).or_insert(at as u32);
+            }
+            at += text.len() + 1;
+        }
+        Self { types: Vec::new(), table: table.to_vec(), offsets }
+    }
+
     fn intern(&mut self, text: &'a str) -> u32 {
         // A NUL would end the string early in the table.
         let text = text.split('\0').next().unwrap_or_default();

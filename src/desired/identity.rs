@@ -78,6 +78,9 @@ fn fingerprint(program: &DesiredProgram, maps: &BTreeMap<MapName, DesiredMap>) -
     let attach_type = kind.attach_type.map(|attach_type| attach_type.0);
     let _ = writeln!(text, "type {} attach {attach_type:?} flags {}", kind.program_type.0, kind.flags);
     let _ = writeln!(text, "license {:?} version {}", program.license, program.kernel_version);
+    if program.attach_btf_id != 0 {
+        let _ = writeln!(text, "for {:?}", kind.target);
+    }
     for name in program.uses() {
         if let MapSource::Defined(definition) = &maps[name].source
             && let Some((DataKind::Rodata, data)) = &definition.data

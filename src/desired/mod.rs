@@ -1,11 +1,12 @@
 //! What should be: the manifest and its objects, resolved. Plain data here; `resolve` makes it.
 
+mod attach;
 mod identity;
 mod resolve;
 mod variables;
 
 pub use identity::{TAG, kernel_name};
-pub use resolve::{needs_kernel_types, resolve};
+pub use resolve::{needs, resolve};
 
 use crate::elf::{self, DataKind, ProgramKind};
 use crate::insn::Code;
@@ -160,8 +161,10 @@ pub struct DesiredProgram {
     pub kind: ProgramKind,
     /// License text; empty when the object has none.
     pub license: String,
-    /// Kernel version of the object; 0 when it has none.
+    /// Kernel version of the object, for a kprobe without one the running kernel's; else 0.
     pub kernel_version: u32,
+    /// The type in the kernel's BTF that a tracing program attaches to; 0 for none, and offline.
+    pub attach_btf_id: u32,
     /// Final instructions but for the maps.
     pub code: Code,
     /// The maps that the code's sites count, by [`crate::insn::Site::map`].

@@ -1,6 +1,7 @@
 //! From the manifest and its parsed objects to [`Desired`]: which kernel map stands behind each symbol, which
 //! programs are needed, and whether everybody who shares a map agrees on it. Pure; all problems together.
 
+use super::attach;
 use super::identity;
 use super::variables;
 use super::{
@@ -13,22 +14,38 @@ use crate::kinds::{AttachType, MapType, ProgramType};
 use crate::manifest::{self, Attach, Manifest, SymbolRef};
 use crate::names::{Digest, MapName, ObjectName, PinPath, ProgramName};
 use crate::spec::{Compare, Host, differences};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-/// Tells whether a program that the manifest names, or that a tail call may need, depends on the types of the kernel.
-pub fn needs_kernel_types(manifest: &Manifest, files: &BTreeMap<ObjectName, ObjectFile>) -> bool {
-    manifest.programs.values().any(|program| {
-        let (object, function) = &program.from.value;
-        let Some(ObjectFile { object, .. }) = files.get(object) else { return false };
+/// Tells what must be known of the kernel: by the programs that the manifest names, and those that tail calls may need.
+pub fn needs(manifest: &Manifest, files: &BTreeMap<ObjectName, ObjectFile>) -> elf::Needs {
+    let mut wanted: BTreeSet<(&ObjectName, usize)> = BTreeSet::new();
+    let mut needs = elf::Needs::default();
+    for program in manifest.programs.values() {
+        let (name, function) = &program.from.value;
+        let Some(ObjectFile { object, .. }) = files.get(name) else { continue };
         let named = object.programs.iter().position(|known| known.function == *function);
         let slots = object.maps.iter().flat_map(|map| &map.slots);
         let called = slots.filter_map(|slot| match slot.target {
             SlotTarget::Program(index) => Some(index),
             SlotTarget::Map(_) => None,
         });
-        named.into_iter().chain(called).any(|index| object.needs_kernel_types(index))
-    })
+        wanted.extend(named.into_iter().chain(called).map(|index| (name, index)));
+        needs.types |= program.program_type.as_ref().is_some_and(|said| attach::names_kernel_type(said.value));
+    }
+    for (name, index) in wanted {
+        let object = &files[name].object;
+        let of_program = object.needs(index);
+        let of_section = object.programs[index].kind.as_ref();
+        needs.types |= of_section.is_some_and(|kind| attach::names_kernel_type(kind.program_type));
+        needs.types |= of_program.types;
+        needs.config |= of_program.config;
+        // A kprobe without a version of its own gets the kernel's.
+        let is_kprobe = of_section.is_some_and(|kind| kind.program_type == ProgramType::KPROBE);
+        needs.version |= of_program.version || is_kprobe;
+        needs.symbols.extend(of_program.symbols);
+    }
+    needs
 }
 
 /// Resolves a manifest. `files` has every object of the manifest; `bpffs` is the mount that holds the pin root;
@@ -170,6 +187,9 @@ impl Resolver<'_> {
                 if let Some(data) = &map.data {
                     self.data.insert((name.clone(), index), data.clone());
                 }
+            }
+            if let Some((index, data)) = file.object.settings(self.target) {
+                self.data.insert((name.clone(), index), data);
             }
             for (variable, (span, value)) in &table.set {
                 match variables::locate(&file.object, variable) {
@@ -507,6 +527,27 @@ impl Resolver<'_> {
                 return;
             }
         };
+        let arena =
+            code.maps().into_iter().map(|used| &parsed.maps[used]).find(|map| map.spec.map_type == MapType::ARENA);
+        let attach_btf_id = match (arena, attach::kernel_type(&kind, self.target)) {
+            (None, Ok(id)) => Ok(id),
+            (Some(arena), _) => Err(format!("it uses the arena `{}`, and arenas are not supported yet", arena.symbol)),
+            (None, Err(why)) => Err(why),
+        };
+        let attach_btf_id = match attach_btf_id {
+            Ok(id) => id,
+            Err(why) => {
+                let function = parsed.programs[index].function.clone();
+                let kind = Kind::NotLoadable { function, why };
+                self.problems.push(Problem::at(kind, span, "this program"));
+                return;
+            }
+        };
+        // Kernels before 5.0 want the right number from a kprobe; libbpf gives it always.
+        let kernel_version = match kind.program_type {
+            ProgramType::KPROBE => parsed.kernel_version.unwrap_or(self.target.version),
+            _ => parsed.kernel_version.unwrap_or(0),
+        };
         let maps = code.maps().into_iter().map(|used| (used, self.map_of(object, used))).collect();
         let program = DesiredProgram {
             name: name.clone(),
@@ -515,7 +556,8 @@ impl Resolver<'_> {
             function: parsed.programs[index].function.clone(),
             kind,
             license: parsed.license.clone().unwrap_or_default(),
-            kernel_version: parsed.kernel_version.unwrap_or(0),
+            kernel_version,
+            attach_btf_id,
             code,
             maps,
             fingerprint: Digest::of(b""),

@@ -53,6 +53,8 @@ pub(super) struct Symbol<'a> {
     pub value: u64,
     pub size: u64,
     pub local: bool,
+    /// `__weak`
+    pub weak: bool,
     /// Not for others than this object: for the kernel's BTF the same as `static`.
     pub hidden: bool,
 }
@@ -267,6 +269,7 @@ fn read_symbol<'a>(
         value: symbol.st_value.get(LittleEndian),
         size: symbol.st_size.get(LittleEndian),
         local: symbol.st_bind() == elf::STB_LOCAL,
+        weak: symbol.st_bind() == elf::STB_WEAK,
         hidden: matches!(symbol.st_visibility(), elf::STV_HIDDEN | elf::STV_INTERNAL),
     })
 }

@@ -5,9 +5,12 @@
 
 use super::code::{CodeSection, Function, Reference, Target};
 use super::core::{Applied, Relocator, apply};
-use super::{Error, Object, target};
-use crate::insn::{CALL, Code, FuncRecord, Insn, LineRecord, PSEUDO_CALL, PSEUDO_FUNC, Site, SiteKind, Unresolved};
-use std::collections::HashMap;
+use super::{Error, Object, externs, target};
+use crate::insn::{
+    CALL, Code, FuncRecord, Insn, LineRecord, PSEUDO_BTF_ID, PSEUDO_CALL, PSEUDO_FUNC, PSEUDO_KFUNC_CALL, Site,
+    SiteKind, Unresolved,
+};
+use std::collections::{BTreeSet, HashMap};
 
 /// `BPF_COMPLEXITY_LIMIT_INSNS`: the most instructions that the kernel looks at.
 const MAX_INSNS: usize = 1_000_000;
@@ -43,12 +46,25 @@ pub(super) fn needs_kernel_types(object: &Object, program: usize) -> bool {
     })
 }
 
+/// Returns which externs the program uses, as indices of [`Object::externs`].
+pub(super) fn externs(object: &Object, program: usize) -> BTreeSet<usize> {
+    let Some(entry) = object.image.entries.get(program).filter(|_| !object.externs.is_empty()) else {
+        return BTreeSet::new();
+    };
+    let offline = target::Target::offline();
+    let mut linker = Linker::new(object, &offline);
+    linker.place(*entry);
+    linker.externs
+}
+
 struct Linker<'a> {
     object: &'a Object,
     target: &'a target::Target,
     /// None when the object has no types.
     core: Option<Relocator<'a>>,
     code: Code,
+    /// The externs so far.
+    externs: BTreeSet<usize>,
     /// The functions so far, with their first instruction in `code`.
     placed: HashMap<Place, usize>,
     described: Described,
@@ -70,6 +86,7 @@ impl<'a> Linker<'a> {
             target,
             core: local.map(|local| Relocator::new(local, target.types.as_deref())),
             code: Code::default(),
+            externs: BTreeSet::new(),
             placed: HashMap::new(),
             described: Described::default(),
             errors: Vec::new(),
@@ -155,11 +172,14 @@ impl<'a> Linker<'a> {
         let new = insn - place.1 + at;
         let reference = section.references.get(&insn);
         let outcome = match reference {
+            Some(reference) if reference.target == Target::Undefined => {
+                self.resolve(original, reference, new).map(|()| None)
+            }
             Some(reference) if original.code == CALL => self.called(original, reference).map(Some),
             Some(reference) if original.is_ld_imm64() && insn + 1 < place.1 + function.len => {
                 self.load(original, reference, new)
             }
-            Some(reference) => Err(format!("`{}` is named by an instruction that cannot name it", reference.symbol)),
+            Some(reference) => Err(unnameable(reference)),
             None if original.code == CALL && original.src == PSEUDO_CALL => {
                 let target = insn as i64 + 1 + i64::from(original.imm);
                 self.local(place.0, target).map(Some)
@@ -180,6 +200,42 @@ impl<'a> Linker<'a> {
         }
     }
 
+    /// Puts what the kernel defines into the instruction `new`.
+    fn resolve(&mut self, insn: Insn, reference: &Reference, new: usize) -> Result<(), String> {
+        let (externs, btf) = (&self.object.externs, self.object.btf.as_deref());
+        let Some(index) = self.object.image.externs.get(&*reference.symbol).copied() else {
+            return Err(format!("`{}` is not defined in this object, nor declared as `__ksym`", reference.symbol));
+        };
+        self.externs.insert(index);
+        if insn.code == CALL {
+            let call = externs::call(insn, index, &externs[index], btf, self.target)?;
+            self.code.insns[new] = call;
+            if call.src != PSEUDO_KFUNC_CALL {
+                let what = format!("the kernel's function `{}`", externs[index].name);
+                self.code.unresolved.push(Unresolved { insn: new, what });
+            }
+            return Ok(());
+        }
+        let [first, second] = self.code.insns.get_mut(new..new + 2).ok_or_else(|| unnameable(reference))? else {
+            return Err(unnameable(reference));
+        };
+        if !insn.is_ld_imm64() {
+            return Err(unnameable(reference));
+        }
+        (first.src, first.imm, second.imm) = (0, 0, 0);
+        match externs::load(&externs[index], btf, self.target)? {
+            externs::Loaded::Setting { offset } => {
+                let map = self.object.image.settings.ok_or("the object has no settings of the kernel")?;
+                self.code.sites.push(Site { insn: new, map, kind: SiteKind::Value { offset } });
+            }
+            externs::Loaded::Number(number) => {
+                (first.imm, second.imm) = (number as i32, (number >> 32) as i32);
+            }
+            externs::Loaded::Type(id) => (first.src, first.imm) = (PSEUDO_BTF_ID, id.cast_signed()),
+        }
+        Ok(())
+    }
+
     /// Finds the function of a call. Compilers count the distance in instructions, from the start of the section
     /// for a static function; for a global one the distance is -1.
     fn called(&self, insn: Insn, reference: &Reference) -> Result<Place, String> {
@@ -194,7 +250,7 @@ impl<'a> Linker<'a> {
     /// Finds what a 16-byte load names, and returns the function, if it is one.
     fn load(&mut self, insn: Insn, reference: &Reference, new: usize) -> Result<Option<Place>, String> {
         let Target::Section { section, value } = reference.target else {
-            return Err(undefined(reference));
+            return Err(nowhere(reference));
         };
         let image = &self.object.image;
         if image.sections.by_number.contains_key(&section) {
@@ -230,7 +286,7 @@ impl<'a> Linker<'a> {
     /// Returns our number of the executable section that a reference points into, and the byte there.
     fn code_value(&self, reference: &Reference) -> Result<(usize, i64), String> {
         let Target::Section { section, value } = reference.target else {
-            return Err(undefined(reference));
+            return Err(nowhere(reference));
         };
         let number = self.object.image.sections.by_number.get(&section);
         match (number, i64::try_from(value).ok().filter(|value| *value < 1 << 40)) {
@@ -297,11 +353,10 @@ impl<'a> Linker<'a> {
     }
 }
 
-fn undefined(reference: &Reference) -> String {
-    match reference.target {
-        Target::Undefined => {
-            format!("`{}` is not defined in this object; symbols of the kernel are not supported yet", reference.symbol)
-        }
-        Target::Nowhere | Target::Section { .. } => format!("`{}` is no place in this object", reference.symbol),
-    }
+fn unnameable(reference: &Reference) -> String {
+    format!("`{}` is named by an instruction that cannot name it", reference.symbol)
+}
+
+fn nowhere(reference: &Reference) -> String {
+    format!("`{}` is no place in this object", reference.symbol)
 }

@@ -7,13 +7,15 @@ mod btfmaps;
 mod code;
 mod core;
 mod data;
+mod externs;
 mod file;
 mod legacy;
 mod link;
 mod sections;
 mod target;
 
-pub use target::Target;
+pub use externs::{Extern, ExternKind, Setting, ValueKind};
+pub use target::{Needs, Target};
 
 use crate::btf::{Btf, Encoded, Linkage, TypeId, ext::BtfExt};
 use crate::insn::{Code, LineRecord};
@@ -36,7 +38,9 @@ pub struct Object {
     /// Every function that a section name or a manifest can make a program, by section and offset: those outside
     /// `.text`, and those of `.text` when the object has no other code.
     pub programs: Vec<Program>,
-    /// BTF, with its data sections' sizes and offsets filled in from the symbols.
+    /// What the object leaves to the kernel, settings first: the order in which libbpf counts them.
+    pub externs: Vec<Extern>,
+    /// BTF, with its data sections' sizes and offsets filled in from the symbols, and without externs.
     pub btf: Option<Arc<Btf>>,
     /// The file names and source lines that line records point to, each once.
     ///
@@ -57,6 +61,10 @@ struct Image {
     definitions: HashMap<(usize, u64), usize>,
     /// The maps of data sections, by section number in the file.
     data: HashMap<usize, usize>,
+    /// The externs by symbol.
+    externs: HashMap<String, usize>,
+    /// The map of `.kconfig`.
+    settings: Option<usize>,
     /// The names of all sections, for messages.
     names: Vec<String>,
 }
@@ -255,13 +263,21 @@ pub fn parse(bytes: &[u8]) -> Result<Object, Vec<Error>> {
     {
         sections.annotate(ext, &mut strings);
     }
+    let mut externs = Vec::new();
     if let Some(btf) = &mut btf {
         data::fix_sections(btf, &file, &mut errors);
         hide_functions(btf, &sections);
+        externs = externs::read(&file, btf);
+        let (offsets, size) = externs::layout(&externs);
+        btf.settle_externs(&offsets, size);
     }
     let btf = btf.map(Arc::new);
     let (programs, entries) = sections.programs();
-    let maps = Maps::read(&file, &sections, (&programs, &entries), btf.as_ref(), &mut errors);
+    let mut maps = Maps::read(&file, &sections, (&programs, &entries), btf.as_ref(), &mut errors);
+    let settings = btf.as_ref().and_then(|btf| externs::map(&externs, btf)).map(|map| {
+        maps.list.push(map);
+        maps.list.len() - 1
+    });
     let license = file.section("license").map(|(_, section)| text(section.data));
     let kernel_version = file.section("version").and_then(|(_, section)| match section.data.first_chunk() {
         Some(word) => Some(u32::from_le_bytes(*word)),
@@ -285,8 +301,11 @@ pub fn parse(bytes: &[u8]) -> Result<Object, Vec<Error>> {
             entries,
             definitions: maps.definitions,
             data: maps.data,
+            externs: externs.iter().enumerate().map(|(index, known)| (known.name.clone(), index)).collect(),
+            settings,
             names: file.sections.iter().map(|section| section.name.to_owned()).collect(),
         }),
+        externs,
     })
 }
 
@@ -380,9 +399,33 @@ impl Object {
     ///
     /// # Errors
     /// When the program, or a function that it uses, refers to something that is neither in the object nor in the
-    /// target, or needs what is not supported yet: symbols of the kernel.
+    /// target.
     pub fn link(&self, program: usize, target: &Target) -> Result<Code, Vec<Error>> {
         link::link(self, program, target)
+    }
+
+    /// Tells what linking the program depends on.
+    pub fn needs(&self, program: usize) -> Needs {
+        let used = link::externs(self, program);
+        let mut needs = Needs { types: self.needs_kernel_types(program), ..Needs::default() };
+        let mut note = |known: &Extern| {
+            needs.types |= matches!(known.kind, ExternKind::Variable(_) | ExternKind::Function(_));
+            needs.config |= known.name.starts_with("CONFIG_") && matches!(known.kind, ExternKind::Setting(_));
+            needs.version |= known.name == externs::VERSION;
+            needs.symbols.extend(externs::symbol(known).map(str::to_owned));
+        };
+        used.iter().for_each(|index| note(&self.externs[*index]));
+        // All settings stand in one map.
+        let is_setting = |known: &&Extern| matches!(known.kind, ExternKind::Setting(_));
+        if used.iter().any(|index| is_setting(&&self.externs[*index])) {
+            self.externs.iter().filter(is_setting).for_each(note);
+        }
+        needs
+    }
+
+    /// Returns the map of the kernel's settings, as an index of [`Object::maps`], and what it holds on that kernel.
+    pub fn settings(&self, target: &Target) -> Option<(usize, Vec<u8>)> {
+        Some((self.image.settings?, externs::contents(&self.externs, target)))
     }
 
     /// Tells whether the program, or a function that it uses, depends on the types of the kernel.

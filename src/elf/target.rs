@@ -1,6 +1,7 @@
 //! What of a kernel decides the final instructions of a program, as plain data. Whoever links passes it in.
 
 use crate::btf::kernel::KernelTypes;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// The kernel that a program is linked for.
@@ -8,13 +9,34 @@ use std::sync::Arc;
 pub struct Target {
     /// The types of the kernel, by which CO-RE relocations are resolved; `None` when it has none or nobody asked.
     pub types: Option<Arc<KernelTypes>>,
-    /// True when no kernel was asked: CO-RE relocations then stay as the compiler wrote them, and are no error.
+    /// The kernel's configuration, each value as it is written behind the `=`; `None` when it cannot be read or nobody
+    /// asked.
+    pub config: Option<BTreeMap<String, String>>,
+    /// The addresses of those symbols of the kernel that somebody asked for.
+    pub symbols: BTreeMap<String, BTreeSet<u64>>,
+    /// `LINUX_VERSION_CODE`; 0 when nobody asked.
+    pub version: u32,
+    /// True when no kernel was asked: CO-RE relocations then stay as the compiler wrote them and what
+    /// the kernel defines is zero, and neither is an error.
     pub offline: bool,
 }
 
 impl Target {
     /// Returns the target of a plan that is made without a kernel.
     pub fn offline() -> Self {
-        Self { types: None, offline: true }
+        Self { offline: true, ..Self::default() }
     }
+}
+
+/// What somebody must find out about a kernel before a program can be linked for it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Needs {
+    /// [`Target::types`]
+    pub types: bool,
+    /// [`Target::config`]
+    pub config: bool,
+    /// [`Target::version`]
+    pub version: bool,
+    /// Which of [`Target::symbols`].
+    pub symbols: BTreeSet<String>,
 }

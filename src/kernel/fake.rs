@@ -8,7 +8,7 @@ mod tree;
 
 use super::{
     HookInfo, HookRequest, Interface, Kernel, LinkInfo, LoadError, MapInfo, MapRequest, ObjectKind, ProgramInfo,
-    ProgramRequest, XdpMode,
+    ProgramRequest, Symbols, XdpMode,
 };
 use crate::btf::kernel::Bytes;
 use crate::insn::{EXIT, Insn};
@@ -806,6 +806,18 @@ impl Kernel for Fake {
     fn types(&self) -> io::Result<Bytes> {
         let types = self.state().types.clone().ok_or_else(|| errno(libc::ENOENT))?;
         Ok(Box::new(types))
+    }
+
+    fn config(&self) -> io::Result<String> {
+        refuse(libc::ENOENT)
+    }
+
+    fn symbols(&self, _: &BTreeSet<String>) -> io::Result<Symbols> {
+        Ok(Symbols::new())
+    }
+
+    fn version(&self) -> io::Result<u32> {
+        Ok(6 << 16 | 18 << 8)
     }
 
     fn load_program(&mut self, request: &ProgramRequest<'_, Fd>) -> Result<Fd, LoadError> {

@@ -3,15 +3,16 @@
 use super::sys::{self, Log, Object, SizedMap};
 use super::{
     HookInfo, HookRequest, Interface, Kernel, LinkInfo, LoadError, MapInfo, MapRequest, ObjectKind, ProgramInfo,
-    ProgramRequest, XdpMode, netlink,
+    ProgramRequest, Symbols, XdpMode, facts, netlink,
 };
 use crate::btf::kernel::Bytes;
 use crate::kinds::{AttachType, MapType, ProgramType};
 use crate::names::PinPath;
 use crate::spec::Host;
+use std::collections::BTreeSet;
 use std::ffi::CString;
 use std::fs;
-use std::io;
+use std::io::{self, Read as _};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -23,6 +24,9 @@ const CGROUP2_FS: u32 = 0x6367_7270;
 
 /// Where the kernel shows its own BTF.
 const KERNEL_TYPES: &str = "/sys/kernel/btf/vmlinux";
+
+/// The most text that a configuration has, many times over.
+const LARGEST_CONFIG: u64 = 16 << 20;
 
 /// The first size of a log buffer: nearly every refusal fits.
 const FIRST_LOG: usize = 64 << 10;
@@ -188,6 +192,36 @@ impl Kernel for Linux {
             Ok(mapping) => Ok(Box::new(mapping)),
             Err(_) => Ok(Box::new(fs::read(KERNEL_TYPES)?)),
         }
+    }
+
+    fn config(&self) -> io::Result<String> {
+        let release = fs::read_to_string("/proc/sys/kernel/osrelease")?;
+        let plain = fs::read(format!("/boot/config-{}", release.trim_end()));
+        let bytes = match plain {
+            Ok(bytes) => bytes,
+            Err(_) => fs::read("/proc/config.gz")?,
+        };
+        match bytes.starts_with(&[0x1f, 0x8b]) {
+            true => {
+                let mut text = String::new();
+                let mut limited = flate2::read::GzDecoder::new(&*bytes).take(LARGEST_CONFIG);
+                limited.read_to_string(&mut text)?;
+                Ok(text)
+            }
+            false => String::from_utf8(bytes).map_err(io::Error::other),
+        }
+    }
+
+    fn symbols(&self, wanted: &BTreeSet<String>) -> io::Result<Symbols> {
+        let table = io::BufReader::with_capacity(1 << 16, fs::File::open("/proc/kallsyms")?);
+        facts::find_symbols(table, wanted)
+    }
+
+    fn version(&self) -> io::Result<u32> {
+        let signature = fs::read_to_string("/proc/version_signature").ok();
+        let version = fs::read_to_string("/proc/sys/kernel/version")?;
+        let release = fs::read_to_string("/proc/sys/kernel/osrelease")?;
+        Ok(facts::version_code(signature.as_deref(), &version, &release))
     }
 
     fn load_program(&mut self, request: &ProgramRequest<'_, Object>) -> Result<Object, LoadError> {

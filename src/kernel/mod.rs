@@ -3,6 +3,7 @@
 //! Reading methods take `&self` and writing methods `&mut self`, so that a dry run, which only has `&impl Kernel`,
 //! cannot change anything.
 
+pub mod facts;
 pub mod fake;
 pub mod linux;
 mod netlink;
@@ -17,6 +18,7 @@ use crate::kinds::{AttachType, MapType, ProgramType};
 use crate::names::PinPath;
 pub use crate::observed::{HookInfo, Interface, LinkInfo, MapInfo, ProgramInfo};
 use crate::spec::Host;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io;
 use std::path::Path;
@@ -73,6 +75,8 @@ pub struct ProgramRequest<'a, Fd> {
     pub insns: &'a [Insn],
     pub license: &'a str,
     pub kernel_version: u32,
+    /// The type in the kernel's BTF that a tracing program attaches to; 0 for none.
+    pub attach_btf_id: u32,
     pub btf: Option<&'a Fd>,
     pub funcs: &'a [FuncRecord],
     pub lines: &'a [LineRecord],
@@ -112,6 +116,9 @@ pub enum HookRequest<'a, Fd> {
         attach_type: AttachType,
     },
 }
+
+/// Addresses of the kernel's symbols by name; local ones may share a name.
+pub type Symbols = BTreeMap<String, BTreeSet<u64>>;
 
 /// The commands that we use. Paths are taken as they are; errors are the kernel's.
 pub trait Kernel {
@@ -176,6 +183,14 @@ pub trait Kernel {
     fn btf(&self, id: u32) -> io::Result<Vec<u8>>;
     /// The bytes of the kernel's own BTF (`/sys/kernel/btf/vmlinux`); `NotFound` when it has none.
     fn types(&self) -> io::Result<Bytes>;
+
+    /// The kernel's configuration as text (`/boot/config-RELEASE`, else `/proc/config.gz`); `NotFound` when there is
+    /// none.
+    fn config(&self) -> io::Result<String>;
+    /// Finds symbols of the kernel by name (`/proc/kallsyms`).
+    fn symbols(&self, wanted: &BTreeSet<String>) -> io::Result<Symbols>;
+    /// Returns `LINUX_VERSION_CODE`; 0 when the release does not tell.
+    fn version(&self) -> io::Result<u32>;
 
     /// `BPF_PROG_LOAD`; when it fails, once more with a log that grows until it fits.
     fn load_program(&mut self, request: &ProgramRequest<'_, Self::Fd>) -> Result<Self::Fd, LoadError>;

@@ -22,7 +22,7 @@ const OPEN_PIN: &str = "opening a pin needs CAP_BPF and access to its folder: ru
 /// What finding something by its id needs.
 const BY_ID: &str = "finding BPF objects by id needs CAP_SYS_ADMIN: run it as root";
 /// What reading a folder or a file needs.
-const READ: &str = "reading it needs access to its folder: run it as root";
+pub(super) const READ: &str = "reading it needs access to its folder: run it as root";
 
 /// Reads everything that is wanted, and reports every problem together.
 pub fn observe<K: Kernel>(kernel: &K, wanted: &Wanted) -> Result<Observed, Problems> {
@@ -104,7 +104,7 @@ pub fn types<K: Kernel>(kernel: &K) -> Result<Option<Arc<KernelTypes>>, Problem>
 }
 
 /// Makes a problem of an error; `needs` is the help where a permission is missing.
-fn refused(doing: impl Into<String>, error: &io::Error, needs: &str) -> Problem {
+pub(super) fn refused(doing: impl Into<String>, error: &io::Error, needs: &str) -> Problem {
     let hint = match error.raw_os_error() {
         Some(libc::EPERM | libc::EACCES) => Some(needs.to_owned()),
         Some(_) => None,
@@ -114,7 +114,7 @@ fn refused(doing: impl Into<String>, error: &io::Error, needs: &str) -> Problem 
 }
 
 /// Makes `None` of "no such file", also where a part of the path is no folder.
-fn existing<T>(result: io::Result<T>) -> io::Result<Option<T>> {
+pub(super) fn existing<T>(result: io::Result<T>) -> io::Result<Option<T>> {
     match result {
         Ok(value) => Ok(Some(value)),
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),
@@ -261,7 +261,11 @@ impl<K: Kernel> Reader<'_, K> {
 
 /// Reads every tag `bpfapply:v1:NAME:sha256=HEX` (`desired::TAG`); others are somebody else's.
 fn fingerprints(btf: &Btf) -> BTreeMap<String, Digest> {
-    let tags = btf.types().filter_map(|(_, ty)| if let Type::DeclTag { name, .. } = ty { Some(name) } else { None });
+    // Before 5.16 there are no tags: there it is the name of an integer (`btf::sanitise`).
+    let tags = btf.types().filter_map(|(_, ty)| match ty {
+        Type::DeclTag { name, .. } | Type::Int { name, .. } => Some(name),
+        _ => None,
+    });
     tags.filter_map(|tag| fingerprint(tag)).collect()
 }
 
@@ -321,6 +325,7 @@ mod tests {
             insns: &insns,
             license: "",
             kernel_version: 0,
+            attach_btf_id: 0,
             btf,
             funcs: &[FuncRecord { insn: 0, type_id: 2 }],
             lines: &[],

@@ -374,6 +374,7 @@ pub fn prog_load<F: AsFd>(request: &ProgramRequest<'_, F>, license: &CStr, log: 
         line_info_rec_size: if lines.is_empty() { 0 } else { size_of::<LineInfo>() as u32 },
         line_info: address(&lines),
         line_info_cnt: count(lines.len())?,
+        attach_btf_id: request.attach_btf_id,
         ..ProgLoad::default()
     };
     let mut attempts = 5;

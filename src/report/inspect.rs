@@ -3,7 +3,9 @@
 use super::json::{FORMAT, Format, MapJson};
 use super::layout::{Page, Paint, Style, Table, Text};
 use crate::btf::{Btf, TypeId};
-use crate::elf::{DataKind, Dialect, Error, Map, Object, Pinning, Program, SlotTarget, Target};
+use crate::elf::{
+    DataKind, Dialect, Error, Extern, ExternKind, Map, Object, Pinning, Program, Setting, SlotTarget, Target, ValueKind,
+};
 use crate::insn::{CALL, Code, PSEUDO_CALL, PSEUDO_FUNC};
 use crate::kinds::{AttachType, MapType, ProgramType};
 use crate::names::Digest;
@@ -33,8 +35,23 @@ pub struct Inspection {
     pub maps: Vec<InspectedMap>,
     /// Programs.
     pub programs: Vec<InspectedProgram>,
+    /// What it leaves to the kernel.
+    pub externs: Vec<InspectedExtern>,
     /// What a manifest has to say, because the object does not.
     pub needs: Vec<Need>,
+}
+
+/// A symbol that the kernel defines.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct InspectedExtern {
+    /// The symbol.
+    pub symbol: String,
+    /// What it is: `setting`, `address`, `variable`, `function` or `unknown`.
+    pub kind: &'static str,
+    /// Its type, where it has one.
+    pub r#type: Option<String>,
+    /// Whether the object does without it.
+    pub weak: bool,
 }
 
 /// A map of an object.
@@ -127,6 +144,7 @@ fn describe(
         btf: object.btf.is_some(),
         maps: object.maps.iter().enumerate().map(|(i, map)| inspect_map(object, i, map, &type_name)).collect(),
         programs,
+        externs: object.externs.iter().map(|known| inspect_extern(object, known, &type_name)).collect(),
         needs: needs(object),
     }
 }
@@ -157,6 +175,28 @@ fn inspect_map(object: &Object, index: usize, map: &Map, type_name: impl Fn(&Btf
         key_type: types.and_then(|types| name(types.key)),
         value_type: types.and_then(|types| name(types.value)),
         slots: map.slots.iter().filter_map(|slot| Some((slot.index, target(&slot.target)?))).collect(),
+    }
+}
+
+fn inspect_extern(object: &Object, known: &Extern, type_name: &impl Fn(&Btf, TypeId) -> String) -> InspectedExtern {
+    let name = |id: TypeId| object.btf.as_deref().map(|btf| type_name(btf, id));
+    let (kind, r#type) = match &known.kind {
+        ExternKind::Setting(Setting { value, size, .. }) => ("setting", Some(setting(*value, *size))),
+        ExternKind::Address => ("address", None),
+        ExternKind::Variable(ty) => ("variable", name(*ty)),
+        ExternKind::Function(ty) => ("function", name(*ty)),
+        ExternKind::Unknown(what) => ("unknown", Some(what.clone())),
+    };
+    InspectedExtern { symbol: known.name.clone(), kind, r#type, weak: known.weak }
+}
+
+fn setting(value: ValueKind, size: u32) -> String {
+    let sign = |signed: bool| if signed { "signed" } else { "unsigned" };
+    match value {
+        ValueKind::Bool => "bool".to_owned(),
+        ValueKind::Tristate => "tristate".to_owned(),
+        ValueKind::Char { signed } | ValueKind::Int { signed } => format!("{} number of {size} B", sign(signed)),
+        ValueKind::Text => format!("text of {size} B"),
     }
 }
 
@@ -268,6 +308,11 @@ pub fn text(inspection: &Inspection, style: Style) -> String {
     if !inspection.programs.is_empty() {
         page.table(&programs(inspection));
     }
+    if !inspection.externs.is_empty() {
+        page.blank();
+        page.line(Text::new(Paint::Heading, count(inspection.externs.len() as u64, "symbol") + " of the kernel"), 2);
+        page.table(&externs(inspection));
+    }
     problems(&mut page, inspection);
     needed(&mut page, inspection);
     page.finish()
@@ -339,6 +384,19 @@ fn programs(inspection: &Inspection) -> Table {
             number(program.subprograms.filter(|&subprograms| subprograms > 0)).into(),
             if program.autoload { "" } else { "only by name" }.into(),
             program.maps.join(", ").into(),
+        ]);
+    }
+    table
+}
+
+fn externs(inspection: &Inspection) -> Table {
+    let mut table = Table::new(&["SYMBOL", "WHAT", "TYPE", "WEAK"]);
+    for known in &inspection.externs {
+        table.row([
+            known.symbol.as_str(),
+            known.kind,
+            known.r#type.as_deref().unwrap_or("-"),
+            if known.weak { "weak" } else { "-" },
         ]);
     }
     table

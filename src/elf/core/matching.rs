@@ -44,6 +44,20 @@ pub(super) fn find(
     }
 }
 
+/// Returns whether a type of the object and one of the kernel, both without typedefs and qualifiers, are the same sort
+/// of type (`bpf_core_types_are_compat` of libbpf).
+///
+/// # Errors
+/// When types nest too deep or go in a circle.
+pub(in crate::elf) fn compatible(
+    local: &Btf,
+    ours: TypeId,
+    kernel: &KernelTypes,
+    theirs: TypeId,
+) -> Result<bool, String> {
+    Search { local, kernel, budget: BUDGET }.compatible(ours, theirs, MAX_DEPTH)
+}
+
 fn named<'a>(values: &'a [EnumValue], name: &str) -> Option<&'a EnumValue> {
     values.iter().find(|value| essential(&value.name) == essential(name))
 }

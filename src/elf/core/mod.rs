@@ -10,6 +10,8 @@ mod matching;
 mod patch;
 mod path;
 
+pub(super) use matching::compatible;
+
 use crate::btf::ext::Relocation;
 use crate::btf::kernel::KernelTypes;
 use crate::btf::{Btf, Type, TypeId};
