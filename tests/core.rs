@@ -166,7 +166,7 @@ fn kernel_of(object: &elf::Object) -> Vec<u8> {
 
 fn target_of(types: Vec<u8>) -> Option<Target> {
     let types = KernelTypes::parse(Box::new(types)).ok()?;
-    Some(Target { types: Some(Arc::new(types)), offline: false })
+    Some(Target { types: Some(Arc::new(types)), ..Target::default() })
 }
 
 #[test]

@@ -192,6 +192,7 @@ impl Mark {
             insns: &insns,
             license: "GPL",
             kernel_version: 0,
+            attach_btf_id: 0,
             btf: None,
             funcs: &[],
             lines: &[],

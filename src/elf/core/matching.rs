@@ -113,7 +113,8 @@ impl Search<'_> {
                     if number > 0 {
                         let Type::Array { element, count, .. } = *Types::get(self.kernel, id)? else { return Ok(None) };
                         let inside = i64::from(*index) < i64::from(count);
-                        if !inside && !(at_end && count == 0) {
+                        let flexible = at_end && count == 0;
+                        if !inside && !flexible {
                             return Ok(None);
                         }
                         id = Types::resolve(self.kernel, element)?;
