@@ -35,7 +35,7 @@ pub(super) fn find(
             };
             Ok(same.then_some(Spot::Whole(candidate)))
         }
-        LocalSpot::Value(value, _) => match &*kernel.resolved(candidate)? {
+        LocalSpot::Value { value, .. } => match &*kernel.resolved(candidate)? {
             Type::Enum { values, .. } => Ok(named(values, &value.name).map(|found| Spot::value(found, false))),
             Type::Enum64 { values, .. } => Ok(named(values, &value.name).map(|found| Spot::value(found, true))),
             _ => Ok(None),
@@ -99,7 +99,7 @@ impl Search<'_> {
                     if number > 0 {
                         let Type::Array { element, count, .. } = *Types::get(self.kernel, id)? else { return Ok(None) };
                         let inside = i64::from(*index) < i64::from(count);
-                        if !inside && !(at_end && count == 0) {
+                        if !(inside || (at_end && count == 0)) {
                             return Ok(None);
                         }
                         id = Types::resolve(self.kernel, element)?;
