@@ -445,6 +445,17 @@ mod tests {
     }
 
     #[test]
+    fn the_kernels_own_types() {
+        let kernel = Fake::new();
+        assert!(types(&kernel).unwrap().is_none());
+        kernel.set_types(tagged(&[]));
+        assert_eq!(types(&kernel).unwrap().unwrap().count(), Ok(3));
+        kernel.set_types(b"nonsense".to_vec());
+        let problem = types(&kernel).unwrap_err();
+        assert!(problem.kind.help().is_some_and(|help| help.contains("bad BTF")), "{:?}", problem.kind);
+    }
+
+    #[test]
     fn missing_permissions_name_what_they_need() {
         let problem = refused("open the pin `x`", &io::Error::from_raw_os_error(libc::EPERM), OPEN_PIN);
         assert_eq!(problem.kind.help().as_deref(), Some(OPEN_PIN));

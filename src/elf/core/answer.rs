@@ -46,7 +46,7 @@ impl Spot {
     fn local(place: &Place<'_>) -> Self {
         match &place.spot {
             LocalSpot::Whole => Self::Whole(place.root),
-            LocalSpot::Value(value, wide) => Self::value(value, *wide),
+            LocalSpot::Value { value, wide } => Self::value(value, *wide),
             LocalSpot::Field { steps, bit_offset } => {
                 let end = match steps.last() {
                     Some(Step::Member(member)) => End::Member { ty: member.ty, bitfield_size: member.bitfield_size },

@@ -35,7 +35,7 @@ pub(super) fn find(
             };
             Ok(same.then_some(Spot::Whole(candidate)))
         }
-        LocalSpot::Value(value, _) => match &*kernel.resolved(candidate)? {
+        LocalSpot::Value { value, .. } => match &*kernel.resolved(candidate)? {
             Type::Enum { values, .. } => Ok(named(values, &value.name).map(|found| Spot::value(found, false))),
             Type::Enum64 { values, .. } => Ok(named(values, &value.name).map(|found| Spot::value(found, true))),
             _ => Ok(None),

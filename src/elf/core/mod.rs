@@ -24,7 +24,7 @@ use std::sync::Arc;
 const MAX_STEPS: usize = 64;
 /// How deep arrays may nest; the limit of `btf__resolve_size`.
 const MAX_DEPTH: usize = 32;
-/// Pointers are 64 bits wide in BPF and in every kernel that is little-endian and has a JIT that we know of.
+/// Pointers are 64 bits wide in BPF, and in the kernels of 64 bits that this is for.
 const POINTER_SIZE: u32 = 8;
 
 /// What a relocation asks (`enum bpf_core_relo_kind`).

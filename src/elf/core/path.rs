@@ -18,7 +18,11 @@ pub(super) enum LocalSpot<'a> {
     /// The type as a whole.
     Whole,
     /// One of its values.
-    Value(&'a EnumValue, /* of 64 bits */ bool),
+    Value {
+        value: &'a EnumValue,
+        /// Of 64 bits.
+        wide: bool,
+    },
     /// A field or an array element, possibly of a field.
     Field {
         /// Never empty. Members without name are left out, since the kernel may have other ones on the way.
@@ -72,7 +76,7 @@ fn value<'a>(btf: &'a Btf, root: TypeId, access: &str) -> Result<LocalSpot<'a>, 
         _ => return Err(bad(access)),
     };
     let value = access.parse().ok().and_then(|index: usize| values.get(index)).ok_or_else(|| bad(access))?;
-    Ok(LocalSpot::Value(value, wide))
+    Ok(LocalSpot::Value { value, wide })
 }
 
 fn field<'a>(btf: &'a Btf, root: TypeId, access: &str) -> Result<LocalSpot<'a>, String> {
@@ -128,7 +132,7 @@ impl fmt::Display for Place<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.spot {
             LocalSpot::Whole => Ok(()),
-            LocalSpot::Value(value, _) => write!(f, "::{}", value.name),
+            LocalSpot::Value { value, .. } => write!(f, "::{}", value.name),
             LocalSpot::Field { steps, .. } => steps.iter().enumerate().try_for_each(|(number, step)| match step {
                 Step::Member(member) => write!(f, ".{}", member.name),
                 Step::Element(_, 0) if number == 0 => Ok(()),
