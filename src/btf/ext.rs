@@ -167,11 +167,12 @@ fn read_relocation(reader: &mut Reader<'_>, btf: &Btf) -> Result<Relocation, Err
     Ok(Relocation { offset, ty, access: string(reader, btf)?, kind: reader.u32()? })
 }
 
-/// Reads a string's offset. A line of source may be in any encoding, so what is not UTF-8 is replaced.
+/// Reads a string's offset. A line of source may be in any encoding, so what is not UTF-8 is replaced; a very long one
+/// is cut.
 fn string(reader: &mut Reader<'_>, btf: &Btf) -> Result<String, Error> {
     let offset = reader.u32()?;
     match btf.string(offset) {
-        Some(bytes) => Ok(String::from_utf8_lossy(bytes).into_owned()),
+        Some(bytes) => Ok(String::from_utf8_lossy(&bytes[..bytes.len().min(wire::MAX_STRING)]).into_owned()),
         None => Err(reader.error(format!("there is no string at {offset}"))),
     }
 }

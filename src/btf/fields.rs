@@ -22,10 +22,17 @@ impl Btf {
     /// Returns the fields of a struct or union, or the variables of a section, in the order they are declared.
     /// None for any other type, and for one that nests without end.
     pub fn fields(&self, id: TypeId) -> Option<Vec<Field<'_>>> {
-        let mut fields = Vec::new();
         let mut budget = MAX_FIELDS;
+        self.fields_within(id, &mut budget)
+    }
+
+    /// Returns the fields as [`Btf::fields`] does, and takes each member that it looks at from `budget`: a struct may
+    /// have far more members than fields. None also when the budget does not suffice.
+    pub(super) fn fields_within(&self, id: TypeId, budget: &mut usize) -> Option<Vec<Field<'_>>> {
+        let mut fields = Vec::new();
         match self.resolved(id) {
             Type::Datasec { vars, .. } => {
+                *budget = budget.checked_sub(vars.len())?;
                 for var in vars {
                     if let Some(Type::Var { name, ty, .. }) = self.get(var.ty) {
                         let bit_offset = u64::from(var.offset) * 8;
@@ -33,7 +40,7 @@ impl Btf {
                     }
                 }
             }
-            _ => self.add_fields(id, 0, MAX_DEPTH, &mut budget, &mut fields)?,
+            _ => self.add_fields(id, 0, MAX_DEPTH, budget, &mut fields)?,
         }
         Some(fields)
     }

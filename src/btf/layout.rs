@@ -9,8 +9,8 @@ use std::collections::{HashMap, HashSet};
 use super::sanitise::identifier;
 use super::{Btf, Encoding, Field, MAX_DEPTH, Type, TypeId};
 
-/// How many fields are compared before giving up; real types have a few thousand at most.
-const MAX_COMPARED: usize = 1 << 20;
+/// How many members are looked at before giving up; real types have a few thousand at most.
+const MAX_COMPARED: usize = 1 << 17;
 
 /// The first field that differs, and how each side has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -116,17 +116,14 @@ impl Walk {
     }
 
     /// Compares fields by name, so that the members of a union may come in any order.
-    fn compare_fields(&mut self, left: Side<'_>, right: Side<'_>, path: &str, depth: usize) -> Option<Difference> {
+    fn compare_fields<'a>(&mut self, left: Side<'a>, right: Side<'a>, path: &str, depth: usize) -> Option<Difference> {
         if !self.seen.insert((left.btf.resolve(left.ty), right.btf.resolve(right.ty))) {
             return None;
         }
-        let (Some(ls), Some(rs)) = (left.btf.fields(left.ty), right.btf.fields(right.ty)) else {
+        let mut fields = |side: Side<'a>| side.btf.fields_within(side.ty, &mut self.budget);
+        let (Some(ls), Some(rs)) = (fields(left), fields(right)) else {
             return too_large(path);
         };
-        let Some(budget) = self.budget.checked_sub(ls.len() + rs.len()) else {
-            return too_large(path);
-        };
-        self.budget = budget;
         let (left_names, right_names) = (by_name(&ls), by_name(&rs));
         for field in &ls {
             let path = format!("{path}.{}", field.name);

@@ -556,8 +556,8 @@ enum View<'a> {
 
 impl<'a> Show<'a> {
     fn new(btf: &'a Btf, bytes: &'a [u8]) -> Self {
-        // Every bit once, and members of unions a few times more.
-        let budget = bytes.len().saturating_mul(16).saturating_add(1 << 16);
+        // Every bit once as a member and once as a place, and members of unions a few times more.
+        let budget = bytes.len().saturating_mul(32).saturating_add(1 << 16);
         Self { btf, bytes, budget }
     }
 
@@ -614,8 +614,9 @@ impl<'a> Show<'a> {
         }
     }
 
-    fn view(&self, place: Place) -> Result<View<'a>, ValueError> {
-        let ty = || self.btf.type_name(place.ty);
+    fn view(&mut self, place: Place) -> Result<View<'a>, ValueError> {
+        let btf = self.btf;
+        let ty = || btf.type_name(place.ty);
         Ok(match self.btf.resolved(place.ty) {
             Type::Int { size, encoding: Encoding::Bool, .. } => match self.bits(place, *size)? {
                 0 => View::Scalar(Value::Bool(false)),
@@ -640,7 +641,8 @@ impl<'a> Show<'a> {
             Type::Ptr { .. } => View::Scalar(Value::Text(format!("{:#x}", self.bits(place, super::POINTER_SIZE)?))),
             Type::Array { element, count, .. } => self.view_array(place, *element, *count)?,
             Type::Struct { .. } | Type::Union { .. } | Type::Datasec { .. } => {
-                View::Fields(self.btf.fields(place.ty).ok_or_else(|| Problem::TooLarge { ty: ty() })?)
+                let fields = btf.fields_within(place.ty, &mut self.budget);
+                View::Fields(fields.ok_or_else(|| Problem::TooLarge { ty: ty() })?)
             }
             Type::Void
             | Type::Float { .. }

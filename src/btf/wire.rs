@@ -15,6 +15,9 @@ const VERSION: u8 = 1;
 const HEADER: usize = 24;
 const LAYOUT_HEADER: usize = 32;
 const MAX_VLEN: usize = 0xffff;
+/// The longest string that is copied, in bytes. Strings may share their bytes, so that without a limit a small file
+/// could hold gigabytes of them; the kernel takes names of 511 bytes (`KSYM_NAME_LEN`).
+pub(super) const MAX_STRING: usize = 1024;
 const KIND_FLAG: u32 = 1 << 31;
 const UNUSED_INFO: u32 = 0x60ff_0000;
 
@@ -206,7 +209,8 @@ impl Decoder<'_> {
             return Err(reader.error(format!("there is no string at {offset}")));
         };
         match std::str::from_utf8(bytes) {
-            Ok(text) => Ok(text.to_owned()),
+            Ok(text) if text.len() <= MAX_STRING => Ok(text.to_owned()),
+            Ok(text) => Err(reader.error(format!("a name of {} bytes is longer than {MAX_STRING}", text.len()))),
             Err(_) => Err(reader.error(format!("the string at {offset} is not UTF-8"))),
         }
     }

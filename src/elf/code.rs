@@ -169,6 +169,7 @@ fn read_functions(
         // Of two names for one function the first is as good as the second.
         found.entry((symbol.value / step) as usize).or_insert(function);
     }
+    refuse_overlaps(section, &mut found, errors);
     if found.is_empty() {
         found.insert(0, Function { name: Arc::from(section), len, local: false, hidden: false });
     }
@@ -180,6 +181,21 @@ fn read_functions(
         end = *start;
     }
     found
+}
+
+/// Drops what begins inside of a function: a label without size is no function, and functions that share their code
+/// are damaged. Else a small file could have many functions of its whole code, and take hours to link.
+fn refuse_overlaps(section: &str, found: &mut BTreeMap<usize, Function>, errors: &mut Vec<Error>) {
+    let mut end = 0;
+    found.retain(|start, function| {
+        let inside = *start < end;
+        if inside && function.len != 0 {
+            let error = Error::new("the function begins inside of another one").section(section);
+            errors.push(error.symbol(&function.name).offset((*start * Insn::SIZE) as u64));
+        }
+        end = end.max(*start + function.len);
+        !inside
+    });
 }
 
 impl Sections {

@@ -1,0 +1,6 @@
+//! What the fuzz targets share with the tests that replay their findings.
+
+#[path = "../../tests/corpus/seeds.rs"]
+pub mod seeds;
+#[path = "../../tests/corpus/targets.rs"]
+pub mod targets;

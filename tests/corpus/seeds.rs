@@ -1,0 +1,116 @@
+//! What fuzzing starts from: the objects and manifests of this repository, cut and joined as the targets want them.
+
+use bpfapply::names::Digest;
+use bpfapply::record::{FORMAT, Record, RecordedLink, RecordedMap, RecordedObject, RecordedProgram};
+use object::LittleEndian;
+use object::elf::FileHeader64;
+use object::read::elf::FileHeader;
+use std::fs;
+use std::io;
+use std::path::Path;
+
+/// Inputs by name.
+pub type Seeds = Vec<(String, Vec<u8>)>;
+
+/// The folders with objects, and those with manifests.
+const OBJECTS: &[&str] = &["tests/core", "tests/objects", "examples/quickstart", "examples/iproute2-legacy"];
+const MANIFESTS: &[&str] = &[
+    "tests/manifests/invalid",
+    "tests/manifests/valid",
+    "examples/iproute2-legacy",
+    "examples/quickstart",
+    "examples/xdp-filter",
+];
+
+/// The files that seeds are made of.
+pub struct Files {
+    objects: Seeds,
+    manifests: Seeds,
+}
+
+impl Files {
+    /// Reads the files below the folder of the repository.
+    pub fn read(root: &Path) -> io::Result<Self> {
+        Ok(Self { objects: files(root, OBJECTS, "o")?, manifests: files(root, MANIFESTS, "toml")? })
+    }
+}
+
+fn files(root: &Path, folders: &[&str], extension: &str) -> io::Result<Seeds> {
+    let mut found = Seeds::new();
+    for folder in folders {
+        for entry in fs::read_dir(root.join(folder))? {
+            let path = entry?.path();
+            if path.extension().is_some_and(|found| found == extension) {
+                let name = path.strip_prefix(root).unwrap_or(&path).to_string_lossy().replace('/', "-");
+                found.push((name, fs::read(&path)?));
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// Joins two parts into one input: the length of the first in 4 bytes, then both.
+pub fn join(first: &[u8], second: &[u8]) -> Vec<u8> {
+    [&(first.len() as u32).to_le_bytes(), first, second].concat()
+}
+
+/// Splits an input into its two parts; any bytes have some.
+pub fn split(input: &[u8]) -> (&[u8], &[u8]) {
+    let Some((length, rest)) = input.split_first_chunk() else { return (input, &[]) };
+    rest.split_at(rest.len().min(u32::from_le_bytes(*length) as usize))
+}
+
+/// Object files.
+pub fn object(files: &Files) -> Seeds {
+    files.objects.clone()
+}
+
+/// `.BTF` sections.
+pub fn btf(files: &Files) -> Seeds {
+    each(files, |object| section(object, ".BTF").map(<[u8]>::to_vec))
+}
+
+/// `.BTF.ext` sections with their `.BTF`.
+pub fn btf_ext(files: &Files) -> Seeds {
+    each(files, |object| Some(join(section(object, ".BTF.ext")?, section(object, ".BTF")?)))
+}
+
+/// Objects that depend on a kernel's types, with their own types for it.
+pub fn core(files: &Files) -> Seeds {
+    let mut seeds = each(files, |object| Some(join(object, section(object, ".BTF")?)));
+    seeds.retain(|(name, _)| name.starts_with("tests-core"));
+    seeds
+}
+
+/// Manifests, good and bad.
+pub fn manifest(files: &Files) -> Seeds {
+    files.manifests.clone()
+}
+
+/// A record with everything in it, and a record with nothing.
+pub fn record(_: &Files) -> Seeds {
+    let empty = Record { format: FORMAT, ..Record::default() };
+    let mut full =
+        Record { deployment: "edge".to_owned(), time: 1, directories: vec!["/a".to_owned()], ..empty.clone() };
+    let (pin, digest) = ("/sys/fs/bpf/edge/a".to_owned(), Digest::of(b""));
+    full.objects.insert("o".to_owned(), RecordedObject { path: "a.o".to_owned(), sha256: digest });
+    full.maps.insert("m".to_owned(), RecordedMap { pin: pin.clone(), id: 1, created: true, image: Some(digest) });
+    full.programs.insert("p".to_owned(), RecordedProgram { pin: pin.clone(), id: 2 });
+    full.links.insert("l".to_owned(), RecordedLink { pin, id: 3, hook: "xdp on lo".to_owned(), mode: None });
+    vec![("empty".to_owned(), empty.encode()), ("full".to_owned(), full.encode())]
+}
+
+fn each(files: &Files, make: impl Fn(&[u8]) -> Option<Vec<u8>>) -> Seeds {
+    let made = files.objects.iter().map(|(name, object)| Some((name.clone(), make(object)?)));
+    made.flatten().collect()
+}
+
+/// Returns the bytes of a section, when the object has it.
+fn section<'a>(object: &'a [u8], name: &str) -> Option<&'a [u8]> {
+    let header = FileHeader64::<LittleEndian>::parse(object).ok()?;
+    let endian = header.endian().ok()?;
+    let table = header.sections(endian, object).ok()?;
+    let (_, section) = table.section_by_name(endian, name.as_bytes())?;
+    object::read::elf::SectionHeader::data(section, endian, object).ok()
+}

@@ -1,0 +1,132 @@
+//! What each fuzz target does with an input: ask everything that the road asks of bytes that others wrote.
+//!
+//! Nothing may panic, and what is said twice has to agree. Shared by `fuzz/` and by `tests/corpus.rs`.
+
+use super::seeds::{self, Files, Seeds};
+use bpfapply::btf::ext::BtfExt;
+use bpfapply::btf::kernel::KernelTypes;
+use bpfapply::btf::{Btf, TypeId, layout, value};
+use bpfapply::diag::{self, Source};
+use bpfapply::elf::{self, Object, Target as Kernel};
+use bpfapply::manifest;
+use bpfapply::record::Record;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// More programs than that are the same again.
+const MAX_PROGRAMS: usize = 32;
+/// More types than that are the same again.
+const MAX_TYPES: TypeId = 64;
+/// The bytes that are shown as values.
+const DATA: [u8; 256] = [0xa5; 256];
+
+/// Something that takes any bytes.
+pub struct Target {
+    /// As the folders of its inputs are called.
+    pub name: &'static str,
+    /// Takes one input.
+    pub run: fn(&[u8]),
+    /// What it starts from.
+    pub seeds: fn(&Files) -> Seeds,
+}
+
+/// All targets.
+pub const TARGETS: &[Target] = &[
+    Target { name: "btf", run: btf, seeds: seeds::btf },
+    Target { name: "btf_ext", run: btf_ext, seeds: seeds::btf_ext },
+    Target { name: "core", run: core, seeds: seeds::core },
+    Target { name: "kernel_types", run: kernel_types, seeds: seeds::btf },
+    Target { name: "manifest", run: manifest, seeds: seeds::manifest },
+    Target { name: "object", run: object, seeds: seeds::object },
+    Target { name: "record", run: record, seeds: seeds::record },
+];
+
+/// An object file, linked without a kernel.
+pub fn object(input: &[u8]) {
+    match elf::parse(input) {
+        Ok(object) => link(&object, &Kernel::offline()),
+        Err(errors) => assert!(!errors.is_empty(), "refused without a reason"),
+    }
+}
+
+/// Two parts: an object file, and the types of the kernel that it is linked for.
+pub fn core(input: &[u8]) {
+    let (object, types) = seeds::split(input);
+    if let (Ok(object), Ok(types)) = (elf::parse(object), KernelTypes::parse(Box::new(types.to_vec()))) {
+        link(&object, &Kernel { types: Some(Arc::new(types)), offline: false });
+    }
+}
+
+fn link(object: &Object, kernel: &Kernel) {
+    let btf = object.btf.as_ref().map(|btf| btf.encode_with(object.strings.iter().map(String::as_str)));
+    for program in 0..object.programs.len().min(MAX_PROGRAMS) {
+        let _ = object.needs_kernel_types(program);
+        let Ok(code) = object.link(program, kernel) else { continue };
+        assert_eq!(code.patched(|_| 7).len(), code.insns.len());
+        if let Some(btf) = &btf {
+            assert!(object.line_records(&code, btf).is_some(), "a line of a program is in the object's strings");
+        }
+    }
+}
+
+/// A `.BTF` section: parsed, written, parsed again, and shown.
+pub fn btf(input: &[u8]) {
+    let Ok(btf) = Btf::parse(input) else { return };
+    let again = Btf::parse(&btf.encode()).expect("what we write can be read");
+    assert!(again == btf, "written and read again, the types differ");
+    let last = btf.types().len() as TypeId - 1;
+    for id in 0..=last.min(MAX_TYPES) {
+        let _ = (btf.type_name(id), btf.fields(id), layout::difference((&btf, id), (&btf, last - id)));
+        if let Ok(text) = value::format(&btf, id, &DATA) {
+            let value = value::decode(&btf, id, &DATA);
+            assert!(value.is_ok(), "shown as {text}, decoded as {value:?}");
+        }
+    }
+}
+
+/// Two parts: a `.BTF.ext` section, and the `.BTF` section that belongs to it.
+pub fn btf_ext(input: &[u8]) {
+    let (ext, btf) = seeds::split(input);
+    let Ok(btf) = Btf::parse(btf) else { return };
+    let Ok(ext) = BtfExt::parse(ext, &btf) else { return };
+    let encoded = btf.encode_with(ext.line_strings());
+    for line in ext.lines.values().flatten() {
+        assert!(line.record(0, &encoded).is_some(), "the strings of all lines were written");
+    }
+}
+
+/// The types of a kernel, which have to be those of the other reader.
+pub fn kernel_types(input: &[u8]) {
+    let Ok(types) = KernelTypes::parse(Box::new(input.to_vec())) else { return };
+    let btf = Btf::parse(input).ok();
+    let count = types.count().map_or(0, |count| count as TypeId);
+    assert!(btf.as_ref().is_none_or(|btf| btf.types().len() == count as usize), "one reader has more types");
+    for id in 0..=count.min(MAX_TYPES) {
+        let (ty, _) = (types.get(id), types.resolve(id));
+        if let Some(btf) = &btf {
+            assert_eq!(ty.as_deref().ok(), btf.get(id), "type {id}");
+        }
+        if let Ok(ty) = ty
+            && let Some(name) = ty.name().filter(|name| !name.is_empty())
+            && let Ok(named) = types.named(name)
+        {
+            assert!(named.contains(&id), "type {id} is not found as `{name}`");
+            let _ = types.find(ty.kind(), name);
+        }
+    }
+}
+
+/// A manifest; what is wrong with it is also shown.
+pub fn manifest(input: &[u8]) {
+    let Ok(text) = str::from_utf8(input) else { return };
+    if let Err(problems) = manifest::parse(text, &BTreeMap::new()) {
+        diag::render(&problems, Some(&Source::new("plan.toml", text)), false);
+    }
+}
+
+/// The contents of a record's map.
+pub fn record(input: &[u8]) {
+    if let Ok(record) = Record::decode(input) {
+        assert_eq!(Record::decode(&record.encode()), Ok(record), "written and read again");
+    }
+}
