@@ -95,7 +95,7 @@ pub fn record(_: &Files) -> Seeds {
         Record { deployment: "edge".to_owned(), time: 1, directories: vec!["/a".to_owned()], ..empty.clone() };
     let (pin, digest) = ("/sys/fs/bpf/edge/a".to_owned(), Digest::of(b""));
     full.objects.insert("o".to_owned(), RecordedObject { path: "a.o".to_owned(), sha256: digest });
-    full.maps.insert("m".to_owned(), RecordedMap { pin: pin.clone(), id: 1, created: true, image: Some(digest) });
+    full.maps.insert("m".to_owned(), RecordedMap { pin: Some(pin.clone()), id: 1, created: true, image: Some(digest) });
     full.programs.insert("p".to_owned(), RecordedProgram { pin: pin.clone(), id: 2 });
     full.links.insert("l".to_owned(), RecordedLink { pin, id: 3, hook: "xdp on lo".to_owned(), mode: None });
     vec![("empty".to_owned(), empty.encode()), ("full".to_owned(), full.encode())]

@@ -53,7 +53,7 @@ pub fn object(input: &[u8]) {
 pub fn core(input: &[u8]) {
     let (object, types) = seeds::split(input);
     if let (Ok(object), Ok(types)) = (elf::parse(object), KernelTypes::parse(Box::new(types.to_vec()))) {
-        link(&object, &Kernel { types: Some(Arc::new(types)), offline: false });
+        link(&object, &Kernel { types: Some(Arc::new(types)), ..Kernel::default() });
     }
 }
 
