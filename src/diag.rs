@@ -450,6 +450,11 @@ pub enum Kind {
         /// Why, as a sentence without capital and full stop.
         why: String,
     },
+    /// A struct of functions that the kernel takes as soon as it is filled.
+    RegistersAtOnce {
+        /// The map.
+        map: MapName,
+    },
     /// A map of maps without a template.
     NoTemplate {
         /// The map.
@@ -652,6 +657,7 @@ impl Kind {
             Self::WrongProgramType { .. } => "link::wrong_program_type",
             Self::NoAttachType { .. } => "link::no_attach_type",
             Self::NotLoadable { .. } => "program::not_loadable",
+            Self::RegistersAtOnce { .. } => "map::registers_at_once",
             Self::NoTemplate { .. } => "map::no_template",
             Self::ForeignTemplate { .. } => "map::foreign_template",
             Self::Kernel { .. } => "kernel::refused",
@@ -781,6 +787,10 @@ impl Kind {
             Self::NoAttachType { .. } => {
                 Some("say it in the program's table: `attach_type = \"cgroup_inet_egress\"` ...".to_owned())
             }
+            Self::RegistersAtOnce { .. } => Some(
+                "a struct in `.struct_ops.link` waits for its link; its programs can be loaded without the map"
+                    .to_owned(),
+            ),
             Self::NoTemplate { .. } => {
                 Some("say which map is the template of those inside: `inner = \"NAME\"`".to_owned())
             }
@@ -889,6 +899,7 @@ impl Kind {
             | Self::WrongProgramType { .. }
             | Self::NoAttachType { .. }
             | Self::NotLoadable { .. }
+            | Self::RegistersAtOnce { .. }
             | Self::NoTemplate { .. }
             | Self::ForeignTemplate { .. } => Exit::Data,
             Self::UnknownOverride { .. } => Exit::Usage,
@@ -1021,6 +1032,10 @@ impl fmt::Display for Kind {
                 write!(f, "nothing says for which of a cgroup's hooks this {is} program is")
             }
             Self::NotLoadable { function, why } => write!(f, "`{function}` cannot be loaded: {why}"),
+            Self::RegistersAtOnce { map } => write!(
+                f,
+                "map.{map} is of `.struct_ops`: the kernel registers it as soon as it is filled, which is not supported yet"
+            ),
             Self::NoTemplate { map } => write!(f, "map.{map} is a map of maps without a template"),
             Self::ForeignTemplate { map } => write!(f, "map.{map} cannot be a template: it is not ours"),
             Self::Kernel { doing, errno, .. } => {

@@ -15,6 +15,7 @@ pub mod flags {
     pub const WRONLY: u32 = 1 << 4;
     pub const RDONLY_PROG: u32 = 1 << 7;
     pub const MMAPABLE: u32 = 1 << 10;
+    pub const LINK: u32 = 1 << 13;
 
     /// Every flag of `BPF_MAP_CREATE` by name, for messages and the manifest.
     pub const NAMES: &[(u32, &str)] = &[
@@ -87,6 +88,8 @@ pub struct MapSpec {
     pub inner: Option<Box<MapSpec>>,
     /// BTF of key and value, where the definition has it.
     pub types: Option<MapTypes>,
+    /// The value's type in the kernel's own BTF, for a struct of functions; 0 for any other map.
+    pub kernel_type: TypeId,
 }
 
 /// The BTF types of a map's key and value.
@@ -113,6 +116,7 @@ impl MapSpec {
             map_extra: 0,
             inner: None,
             types: None,
+            kernel_type: 0,
         }
     }
 

@@ -33,6 +33,7 @@ fn dialect(dialect: Dialect) -> &'static str {
         Dialect::Btf => "btf",
         Dialect::BpfMapDef => "bpf_map_def",
         Dialect::BpfElfMap => "bpf_elf_map",
+        Dialect::StructOps => "struct_ops",
         Dialect::Data(_) => "data",
     }
 }

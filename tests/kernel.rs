@@ -227,6 +227,7 @@ fn the_fake_kernel_refuses_the_maps_that_the_running_kernel_refuses() {
             map_extra: 0,
             inner: None,
             types: None,
+            kernel_type: 0,
         };
         let map = kernel.create_map(&asked).map_err(|error| error.raw_os_error())?;
         let info = kernel.map_info(&map).unwrap();
@@ -252,6 +253,7 @@ fn request<Fd>(name: &str, map_type: MapType, sizes: (u32, u32, u32), flags: u32
         map_extra: 0,
         inner: None,
         types: None,
+        kernel_type: 0,
     }
 }
 

@@ -208,6 +208,7 @@ impl Mark {
             map_extra: 0,
             inner: None,
             types: None,
+            kernel_type: 0,
         });
         Self {
             program: kernel.program_info(&program.expect("a program")).expect("its info").id,

@@ -354,6 +354,7 @@ impl<K: Kernel> Applier<'_, K> {
             map_extra: 0,
             inner: None,
             types: None,
+            kernel_type: 0,
         };
         let map = self.kernel.create_map(&request).map_err(|error| refused(doing(), &error))?;
         self.kernel.update(&map, &0u32.to_ne_bytes(), &bytes).map_err(|error| refused(doing(), &error))?;

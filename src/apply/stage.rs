@@ -7,8 +7,9 @@ use crate::kernel::{Kernel, LoadError, MapRequest, ObjectKind, ProgramRequest};
 use crate::kinds::AttachType;
 use crate::names::ObjectName;
 use crate::plan::Action;
-use crate::spec::{Host, MapSpec};
+use crate::spec::{Host, MapSpec, MapTypes};
 use crate::verifier::telling;
+use std::collections::BTreeMap;
 use std::io;
 
 impl<K: Kernel> Applier<'_, K> {
@@ -83,6 +84,8 @@ impl<K: Kernel> Applier<'_, K> {
         object: Option<&ObjectName>,
     ) -> io::Result<K::Fd> {
         let types = spec.types.as_ref().filter(|types| spec.map_type.takes_btf() && (types.key, types.value) != (0, 0));
+        // The kernel wants the BTF of the object, and no types of it, when the value is of a type of its own.
+        let of_kernel = |types: &MapTypes| if spec.kernel_type == 0 { (types.key, types.value) } else { (0, 0) };
         if let (Some(_), Some(object)) = (types, object) {
             self.load_btf(object).map_err(|error| error.error)?;
         }
@@ -97,10 +100,11 @@ impl<K: Kernel> Applier<'_, K> {
             numa_node: spec.numa_node.unwrap_or(0),
             map_extra: spec.map_extra,
             inner,
-            types: types.zip(btf).map(|(types, btf)| (btf, types.key, types.value)),
+            types: types.map(of_kernel).zip(btf).map(|((key, value), btf)| (btf, key, value)),
+            kernel_type: spec.kernel_type,
         };
         let created = self.kernel.create_map(&request);
-        if created.is_err() && request.types.is_some() {
+        if created.is_err() && request.types.is_some() && spec.kernel_type == 0 {
             // As libbpf does (bpf_object__create_map): types are a description, and the map is good without it.
             request.types = None;
             return self.kernel.create_map(&request);
@@ -134,9 +138,12 @@ impl<K: Kernel> Applier<'_, K> {
     }
 
     fn fill_slots(&mut self, map: &DesiredMap) -> Result<(), Problem> {
-        let MapSource::Defined(MapDefinition { slots, .. }) = &map.source else {
+        let MapSource::Defined(MapDefinition { slots, operations, .. }) = &map.source else {
             unreachable!("only a map that the deployment defines has slots")
         };
+        if let Some(first) = operations {
+            return self.fill_operations(map, first, slots);
+        }
         for (index, slot) in slots {
             let target = match slot {
                 SlotSource::Map(name) => &self.maps[name],
@@ -147,6 +154,27 @@ impl<K: Kernel> Applier<'_, K> {
                 .map_err(|error| kernel_problem(format!("fill slot {index} of map.{}", map.name), &error))?;
         }
         Ok(())
+    }
+
+    /// Writes a struct of functions, whole: the kernel takes it once and for all. A link registers it.
+    fn fill_operations(
+        &mut self,
+        map: &DesiredMap,
+        first: &[u8],
+        functions: &BTreeMap<u32, SlotSource>,
+    ) -> Result<(), Problem> {
+        let mut value = first.to_vec();
+        for (byte, slot) in functions {
+            let SlotSource::Program(program) = slot else { continue };
+            let fd = i64::from(self.kernel.number(&self.programs[program]));
+            if let Some(place) = value.get_mut(*byte as usize..).and_then(|rest| rest.first_chunk_mut()) {
+                *place = fd.to_ne_bytes();
+            }
+        }
+        let filled = self.kernel.update(&self.maps[&map.name], &0u32.to_ne_bytes(), &value);
+        filled.map_err(|error| {
+            kernel_problem(format!("fill map.{}", map.name), &error).and(map.span.clone(), "defined here")
+        })
     }
 
     fn load_program(&mut self, program: &DesiredProgram) -> Result<(), Problem> {
@@ -165,7 +193,10 @@ impl<K: Kernel> Applier<'_, K> {
         let request = ProgramRequest {
             name: &name,
             program_type: program.kind.program_type,
-            expected_attach_type: program.kind.attach_type.unwrap_or(AttachType(0)),
+            expected_attach_type: match program.attach_member {
+                Some(member) => AttachType(member),
+                None => program.kind.attach_type.unwrap_or(AttachType(0)),
+            },
             flags: program.kind.flags,
             insns: &insns,
             license: &program.license,

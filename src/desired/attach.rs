@@ -1,24 +1,47 @@
-//! What in the kernel a tracing program is for: it is loaded for one type of the kernel's BTF.
+//! What in the kernel a program is for: a tracing program for one type of the kernel's BTF, a struct_ops program for a
+//! member of one.
 
 use crate::btf;
-use crate::elf::{ProgramKind, Target};
+use crate::elf::{Object, ProgramKind, Target};
 use crate::kinds::{AttachType, ProgramType};
 
 /// Tells whether programs of this type name a type of the kernel.
 pub fn names_kernel_type(program_type: ProgramType) -> bool {
-    matches!(program_type, ProgramType::TRACING | ProgramType::LSM)
+    matches!(program_type, ProgramType::TRACING | ProgramType::LSM | ProgramType::STRUCT_OPS)
+}
+
+/// A place in the kernel's BTF that a program is for.
+#[derive(Debug, Clone, Default)]
+pub struct Place {
+    /// The type; 0 for none, and without a kernel.
+    pub type_id: u32,
+    /// The member of that type, for a struct_ops program.
+    pub member: Option<u32>,
+    /// What both are called, where the section does not say it for certain.
+    pub name: Option<String>,
+}
+
+/// Finds what in the kernel a program is for.
+///
+/// # Errors
+/// Why there is nothing, as a sentence without capital and full stop.
+pub fn place(object: &Object, program: usize, kind: &ProgramKind, target: &Target) -> Result<Place, String> {
+    if kind.program_type != ProgramType::STRUCT_OPS {
+        return kernel_type(kind, target).map(|type_id| Place { type_id, ..Place::default() });
+    }
+    if target.offline {
+        return Ok(Place::default());
+    }
+    let operation = object.operation(program, target)?;
+    Ok(Place { type_id: operation.type_id, member: Some(operation.member), name: Some(operation.name) })
 }
 
 /// Finds the type of the kernel that a program is for; 0 when it is for none, and without a kernel.
 ///
 /// The names are those of `btf_get_kernel_prefix_kind` in libbpf.
-///
-/// # Errors
-/// Why there is none, as a sentence without capital and full stop.
-pub fn kernel_type(kind: &ProgramKind, target: &Target) -> Result<u32, String> {
+fn kernel_type(kind: &ProgramKind, target: &Target) -> Result<u32, String> {
     match kind.program_type {
         ProgramType::EXT => return Err("programs that replace a function of another one are not supported yet".into()),
-        ProgramType::STRUCT_OPS => return Err("struct_ops programs are not supported yet".to_owned()),
         program_type if !names_kernel_type(program_type) || target.offline => return Ok(0),
         _ => {}
     }

@@ -133,8 +133,25 @@ pub struct MapDefinition {
     pub defined_by: Option<(ObjectName, String)>,
     /// The contents of a data section, and its kind.
     pub data: Option<(DataKind, Arc<[u8]>)>,
-    /// The contents of a map of maps or of programs.
+    /// The first value of a struct of functions, as the kernel lays it out, with zeroes for the functions.
+    pub operations: Option<Arc<[u8]>>,
+    /// The contents of a map of maps or of programs; the functions of a struct by their bytes in its value.
     pub slots: BTreeMap<u32, SlotSource>,
+}
+
+impl MapDefinition {
+    /// Makes a definition without contents, which no object defines.
+    pub fn empty(pin: PinPath, spec: MapSpec) -> Self {
+        Self {
+            pin,
+            kernel_name: String::new(),
+            spec,
+            defined_by: None,
+            data: None,
+            operations: None,
+            slots: BTreeMap::new(),
+        }
+    }
 }
 
 /// What a slot holds.
@@ -163,8 +180,10 @@ pub struct DesiredProgram {
     pub license: String,
     /// Kernel version of the object, for a kprobe without one the running kernel's; else 0.
     pub kernel_version: u32,
-    /// The type in the kernel's BTF that a tracing program attaches to; 0 for none, and offline.
+    /// The type in the kernel's BTF that a tracing or struct_ops program is for; 0 for none, and offline.
     pub attach_btf_id: u32,
+    /// The number of the member of that type that a struct_ops program is.
+    pub attach_member: Option<u32>,
     /// Final instructions but for the maps.
     pub code: Code,
     /// The maps that the code's sites count, by [`crate::insn::Site::map`].

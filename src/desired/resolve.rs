@@ -13,7 +13,7 @@ use crate::elf::{self, Dialect, Pinning, ProgramKind, SlotTarget};
 use crate::kinds::{AttachType, MapType, ProgramType};
 use crate::manifest::{self, Attach, Manifest, SymbolRef};
 use crate::names::{Digest, MapName, ObjectName, PinPath, ProgramName};
-use crate::spec::{Compare, Host, differences};
+use crate::spec::{Compare, Host, differences, flags};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
@@ -257,19 +257,50 @@ impl Resolver<'_> {
             None => self.manifest.pin_root.join("maps").join(name.as_str()),
         };
         let kernel_name = identity::kernel_name(name.as_str());
-        MapDefinition { pin, kernel_name, spec, defined_by: None, data: None, slots: BTreeMap::new() }
+        MapDefinition { kernel_name, ..MapDefinition::empty(pin, spec) }
     }
 
     /// Gives a map that we define what its object says of the contents: data and slots.
     fn take_contents(&mut self, name: &MapName, object: &ObjectName, index: usize) {
         let dialect = self.object(object).maps[index].dialect;
+        if dialect == Dialect::StructOps {
+            return self.take_operations(name, object, index);
+        }
         let slots = self.slots_of(name, object, index);
         let data = match (dialect, self.data.get(&(object.clone(), index))) {
             (Dialect::Data(kind), Some(data)) => Some((kind, data.clone().into())),
-            (Dialect::Data(_) | Dialect::Btf | Dialect::BpfMapDef | Dialect::BpfElfMap, _) => None,
+            (Dialect::Data(_) | Dialect::Btf | Dialect::BpfMapDef | Dialect::BpfElfMap | Dialect::StructOps, _) => None,
         };
         if let Some(MapSource::Defined(definition)) = self.maps.get_mut(name).map(|map| &mut map.source) {
             (definition.data, definition.slots) = (data, slots);
+        }
+    }
+
+    /// Gives a struct of functions the kernel's layout, and its programs.
+    fn take_operations(&mut self, name: &MapName, object: &ObjectName, index: usize) {
+        let span = self.maps[name].span.clone();
+        let parsed = Arc::clone(&self.files[object].object);
+        let operations = match parsed.operations(index, self.target) {
+            Ok(operations) => operations,
+            Err(errors) => {
+                for error in errors {
+                    let kind = Kind::Object { path: self.files[object].path.clone(), error };
+                    self.problems.push(Problem::at(kind, span.clone(), "this map needs it"));
+                }
+                return;
+            }
+        };
+        let functions = operations.functions.into_iter();
+        let slots =
+            functions.map(|(byte, program)| (byte, SlotSource::Program(self.program_of(object, program, name))));
+        let slots = slots.collect();
+        let Some(MapSource::Defined(definition)) = self.maps.get_mut(name).map(|map| &mut map.source) else { return };
+        definition.spec.value_size = u32::try_from(operations.bytes.len()).unwrap_or(u32::MAX);
+        definition.spec.kernel_type = operations.value_type;
+        (definition.operations, definition.slots) = (Some(operations.bytes.into()), slots);
+        if definition.spec.flags & flags::LINK == 0 {
+            let kind = Kind::RegistersAtOnce { map: name.clone() };
+            self.problems.push(Problem::at(kind, span, "this map"));
         }
     }
 
@@ -350,7 +381,7 @@ impl Resolver<'_> {
             false => identity::kernel_name(&symbol),
         };
         let defined_by = Some((object.clone(), symbol));
-        let definition = MapDefinition { pin, kernel_name, spec, defined_by, data: None, slots: BTreeMap::new() };
+        let definition = MapDefinition { kernel_name, defined_by, ..MapDefinition::empty(pin, spec) };
         let source = MapSource::Defined(definition);
         self.maps.insert(name.clone(), DesiredMap { name: name.clone(), source, users: Vec::new(), span });
         self.take_contents(&name, object, index);
@@ -529,13 +560,12 @@ impl Resolver<'_> {
         };
         let arena =
             code.maps().into_iter().map(|used| &parsed.maps[used]).find(|map| map.spec.map_type == MapType::ARENA);
-        let attach_btf_id = match (arena, attach::kernel_type(&kind, self.target)) {
-            (None, Ok(id)) => Ok(id),
+        let place = match (arena, attach::place(&parsed, index, &kind, self.target)) {
+            (None, place) => place,
             (Some(arena), _) => Err(format!("it uses the arena `{}`, and arenas are not supported yet", arena.symbol)),
-            (None, Err(why)) => Err(why),
         };
-        let attach_btf_id = match attach_btf_id {
-            Ok(id) => id,
+        let place = match place {
+            Ok(place) => place,
             Err(why) => {
                 let function = parsed.programs[index].function.clone();
                 let kind = Kind::NotLoadable { function, why };
@@ -543,6 +573,7 @@ impl Resolver<'_> {
                 return;
             }
         };
+        let kind = ProgramKind { target: place.name.or(kind.target), ..kind };
         // Kernels before 5.0 want the right number from a kprobe; libbpf gives it always.
         let kernel_version = match kind.program_type {
             ProgramType::KPROBE => parsed.kernel_version.unwrap_or(self.target.version),
@@ -557,7 +588,8 @@ impl Resolver<'_> {
             kind,
             license: parsed.license.clone().unwrap_or_default(),
             kernel_version,
-            attach_btf_id,
+            attach_btf_id: place.type_id,
+            attach_member: place.member,
             code,
             maps,
             fingerprint: Digest::of(b""),

@@ -1,6 +1,6 @@
 //! Maps in `.maps`: variables whose BTF type says what the map is, as libbpf reads them (`parse_btf_map_def`).
 
-use super::file::{File, Place, SymbolKind};
+use super::file::File;
 use super::{Dialect, Error, Map, Pinning, Slot, SlotTarget};
 use crate::btf::{Btf, Member, Type, TypeId};
 use crate::kinds::MapType;
@@ -87,6 +87,7 @@ impl Found {
             numa_node: self.numa_node,
             map_extra: self.map_extra.into(),
             inner: self.inner.as_ref().map(|inner| Box::new(inner.spec(btf))),
+            kernel_type: 0,
             types: (self.key != 0 || self.value != 0).then(|| MapTypes {
                 btf: Arc::clone(btf),
                 key: self.key,
@@ -235,16 +236,10 @@ pub(super) fn fill_slots(
             .and_then(|values| relocation.offset.checked_sub(owner.offset)?.checked_sub(values))
             .filter(|offset| offset % 8 == 0)
             .and_then(|offset| u32::try_from(offset / 8).ok());
-        // A static map or function is named by its section, with the offset in the place itself.
-        let addend = match symbol.kind {
-            SymbolKind::Section => word(table.data, relocation.offset).unwrap_or_default(),
-            SymbolKind::Unknown | SymbolKind::Object | SymbolKind::Function | SymbolKind::Other => 0,
-        };
-        let value = symbol.value.wrapping_add(addend).wrapping_add_signed(relocation.addend);
-        let target = match symbol.place {
-            Place::Section(of) if of == section => numbers.get(&value).map(|map| SlotTarget::Map(*map)),
-            Place::Section(of) => programs.get(&(of, value)).map(|program| SlotTarget::Program(*program)),
-            Place::Undefined | Place::Nowhere => None,
+        let target = match file.points_to(table, relocation) {
+            Some((of, value)) if of == section => numbers.get(&value).map(|map| SlotTarget::Map(*map)),
+            Some(place) => programs.get(&place).map(|program| SlotTarget::Program(*program)),
+            None => None,
         };
         let wants_map = owner.map.spec.is_map_of_maps();
         match (index, target) {
@@ -263,11 +258,6 @@ pub(super) fn fill_slots(
     for definition in definitions {
         definition.map.slots.sort_by_key(|slot| slot.index);
     }
-}
-
-fn word(data: &[u8], offset: u64) -> Option<u64> {
-    let start = usize::try_from(offset).ok()?;
-    Some(u64::from_le_bytes(*data.get(start..)?.first_chunk()?))
 }
 
 #[cfg(test)]

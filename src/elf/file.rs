@@ -141,10 +141,29 @@ impl<'a> File<'a> {
         self.sections.iter().enumerate().find(|(_, section)| section.name == name)
     }
 
+    /// Returns what a relocation of a data section points to: the number of a section, and the byte there.
+    pub fn points_to(&self, section: &Section<'_>, relocation: &Relocation) -> Option<(usize, u64)> {
+        let symbol = self.symbols.get(relocation.symbol)?;
+        // What is static is named by its section, with the offset in the place itself.
+        let addend = match symbol.kind {
+            SymbolKind::Section => word(section.data, relocation.offset).unwrap_or_default(),
+            SymbolKind::Unknown | SymbolKind::Object | SymbolKind::Function | SymbolKind::Other => 0,
+        };
+        match symbol.place {
+            Place::Section(of) => Some((of, symbol.value.wrapping_add(addend).wrapping_add_signed(relocation.addend))),
+            Place::Undefined | Place::Nowhere => None,
+        }
+    }
+
     /// Returns the symbols that are defined in a section, in the order of the file.
     pub fn symbols_in(&self, section: usize) -> impl Iterator<Item = &Symbol<'a>> {
         self.symbols.iter().filter(move |symbol| symbol.place == Place::Section(section))
     }
+}
+
+fn word(data: &[u8], offset: u64) -> Option<u64> {
+    let start = usize::try_from(offset).ok()?;
+    Some(u64::from_le_bytes(*data.get(start..)?.first_chunk()?))
 }
 
 fn damaged(what: object::Error) -> Fault {

@@ -12,9 +12,11 @@ mod file;
 mod legacy;
 mod link;
 mod sections;
+mod struct_ops;
 mod target;
 
 pub use externs::{Extern, ExternKind, Setting, ValueKind};
+pub use struct_ops::{Operation, Operations};
 pub use target::{Needs, Target};
 
 use crate::btf::{Btf, Encoded, Linkage, TypeId, ext::BtfExt};
@@ -33,7 +35,7 @@ pub struct Object {
     pub license: Option<String>,
     /// The number in section `version`, which kprobes wanted before Linux 5.0.
     pub kernel_version: Option<u32>,
-    /// Every map, in the order that `#0`, `#1` ... count: legacy, then BTF, then data sections.
+    /// Every map, in the order that `#0`, `#1` ... count: legacy, then BTF, data sections, and structs of functions.
     pub maps: Vec<Map>,
     /// Every function that a section name or a manifest can make a program, by section and offset: those outside
     /// `.text`, and those of `.text` when the object has no other code.
@@ -63,6 +65,8 @@ struct Image {
     data: HashMap<usize, usize>,
     /// The externs by symbol.
     externs: HashMap<String, usize>,
+    /// The structs of functions for the kernel, by their maps.
+    struct_ops: BTreeMap<usize, struct_ops::Definition>,
     /// The map of `.kconfig`.
     settings: Option<usize>,
     /// The names of all sections, for messages.
@@ -78,6 +82,8 @@ pub enum Dialect {
     BpfMapDef,
     /// iproute2's `struct bpf_elf_map` in a `maps` section.
     BpfElfMap,
+    /// A struct of functions for the kernel: a variable in `.struct_ops` or `.struct_ops.link`.
+    StructOps,
     /// A data section: global variables, constants or strings.
     Data(DataKind),
 }
@@ -124,14 +130,14 @@ pub struct Map {
     pub pinning: Pinning,
     /// The first contents of a data section, of `spec.value_size` bytes.
     pub data: Option<Vec<u8>>,
-    /// The first contents of a map of maps or of programs.
+    /// The first contents of a map of maps or of programs, and the functions of a struct by their members.
     pub slots: Vec<Slot>,
 }
 
 /// What a map of maps or a prog array starts with at one index.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Slot {
-    /// Key of the slot.
+    /// Key of the slot, or number of the struct's member.
     pub index: u32,
     /// What the slot holds.
     pub target: SlotTarget,
@@ -301,6 +307,7 @@ pub fn parse(bytes: &[u8]) -> Result<Object, Vec<Error>> {
             entries,
             definitions: maps.definitions,
             data: maps.data,
+            struct_ops: maps.struct_ops,
             externs: externs.iter().enumerate().map(|(index, known)| (known.name.clone(), index)).collect(),
             settings,
             names: file.sections.iter().map(|section| section.name.to_owned()).collect(),
@@ -349,6 +356,7 @@ struct Maps {
     list: Vec<Map>,
     definitions: HashMap<(usize, u64), usize>,
     data: HashMap<usize, usize>,
+    struct_ops: BTreeMap<usize, struct_ops::Definition>,
 }
 
 impl Maps {
@@ -359,7 +367,14 @@ impl Maps {
         btf: Option<&Arc<Btf>>,
         errors: &mut Vec<Error>,
     ) -> Self {
-        let mut maps = Self { list: Vec::new(), definitions: HashMap::new(), data: HashMap::new() };
+        let mut maps =
+            Self { list: Vec::new(), definitions: HashMap::new(), data: HashMap::new(), struct_ops: BTreeMap::new() };
+        let numbers: BTreeMap<usize, usize> =
+            sections.by_number.iter().map(|(number, section)| (*section, *number)).collect();
+        let places = entries.iter().enumerate().filter_map(|(program, (section, start))| {
+            Some(((*numbers.get(section)?, (start * crate::insn::Insn::SIZE) as u64), program))
+        });
+        let places: HashMap<_, _> = places.collect();
         let mut legacy = legacy::read(file, btf, errors);
         legacy::fill_tail_calls(&mut legacy, programs);
         for definition in legacy {
@@ -372,12 +387,7 @@ impl Maps {
                 errors.extend(symbols.map(|symbol| btfmaps::without_btf().symbol(symbol.name)));
                 Vec::new()
             });
-            let numbers: BTreeMap<usize, usize> =
-                sections.by_number.iter().map(|(number, section)| (*section, *number)).collect();
-            let programs = entries.iter().enumerate().filter_map(|(program, (section, start))| {
-                Some(((*numbers.get(section)?, (start * crate::insn::Insn::SIZE) as u64), program))
-            });
-            btfmaps::fill_slots(file, number, &mut definitions, maps.list.len(), &programs.collect(), errors);
+            btfmaps::fill_slots(file, number, &mut definitions, maps.list.len(), &places, errors);
             for definition in definitions {
                 maps.definitions.insert((number, definition.offset), maps.list.len());
                 maps.list.push(definition.map);
@@ -385,6 +395,10 @@ impl Maps {
         }
         for (number, map) in data::maps(file, btf, errors) {
             maps.data.insert(number, maps.list.len());
+            maps.list.push(map);
+        }
+        for (map, definition) in struct_ops::read(file, btf, &places) {
+            maps.struct_ops.insert(maps.list.len(), definition);
             maps.list.push(map);
         }
         maps
@@ -426,6 +440,23 @@ impl Object {
     /// Returns the map of the kernel's settings, as an index of [`Object::maps`], and what it holds on that kernel.
     pub fn settings(&self, target: &Target) -> Option<(usize, Vec<u8>)> {
         Some((self.image.settings?, externs::contents(&self.externs, target)))
+    }
+
+    /// Finds the member of the kernel's struct that a struct_ops program is.
+    ///
+    /// # Errors
+    /// When no struct holds the program, or the kernel's struct has no such function, as a sentence.
+    pub fn operation(&self, program: usize, target: &Target) -> Result<Operation, String> {
+        struct_ops::operation(self, program, target)
+    }
+
+    /// Lays the struct of a struct_ops map out as the kernel has it; offline, as the object has it.
+    ///
+    /// # Errors
+    /// When the kernel has no such struct, or it does not fit the object's: a member that is not zero is not there or
+    /// of another size.
+    pub fn operations(&self, map: usize, target: &Target) -> Result<Operations, Vec<Error>> {
+        struct_ops::operations(self, map, target)
     }
 
     /// Tells whether the program, or a function that it uses, depends on the types of the kernel.

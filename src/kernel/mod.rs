@@ -61,6 +61,8 @@ pub struct MapRequest<'a, Fd> {
     pub inner: Option<&'a Fd>,
     /// BTF with the ids of the key's and the value's type.
     pub types: Option<(&'a Fd, u32, u32)>,
+    /// The value's type in the kernel's BTF, for a struct of functions; 0 for none.
+    pub kernel_type: u32,
 }
 
 /// What `BPF_PROG_LOAD` is asked for.
@@ -75,7 +77,7 @@ pub struct ProgramRequest<'a, Fd> {
     pub insns: &'a [Insn],
     pub license: &'a str,
     pub kernel_version: u32,
-    /// The type in the kernel's BTF that a tracing program attaches to; 0 for none.
+    /// The type in the kernel's BTF that a tracing or struct_ops program is for; 0 for none.
     pub attach_btf_id: u32,
     pub btf: Option<&'a Fd>,
     pub funcs: &'a [FuncRecord],

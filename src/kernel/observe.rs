@@ -300,6 +300,7 @@ mod tests {
             map_extra: 0,
             inner: None,
             types: None,
+            kernel_type: 0,
         }
     }
 

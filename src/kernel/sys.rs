@@ -187,6 +187,7 @@ pub fn map_create<F: AsFd>(request: &MapRequest<'_, F>) -> io::Result<OwnedFd> {
         btf_fd,
         btf_key_type_id,
         btf_value_type_id,
+        btf_vmlinux_value_type_id: request.kernel_type,
         map_extra: request.map_extra,
         ..MapCreate::default()
     };

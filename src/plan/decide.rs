@@ -172,8 +172,10 @@ impl<'a> Planner<'a> {
             (false, _) => Because::MapDiffers(differs.clone()),
         };
         // A map that has its own table stays what it is unless that table says otherwise; so does one that
-        // we did not make. What only its object knows goes with the object.
-        if !map.name.is_private() || !self.is_ours(map, found) {
+        // we did not make. What only its object knows goes with the object, and so does a struct of functions, which
+        // holds nothing else.
+        let is_the_objects = map.name.is_private() || definition.operations.is_some();
+        if !is_the_objects || !self.is_ours(map, found) {
             self.refuse_change(map, definition, found, differs);
             return None;
         }
@@ -204,17 +206,21 @@ impl<'a> Planner<'a> {
         recorded.is_some_and(|recorded| recorded.created && recorded.id == found.info.id)
     }
 
-    /// Returns whether a data section starts with other contents than the map that is there once did.
+    /// Returns whether a data section, or a struct of functions, starts with other contents than the map that is there once did.
     fn contents_changed(&self, map: &DesiredMap, definition: &MapDefinition, found: &ObservedMap) -> bool {
+        let recorded = self.observed.record.as_ref().and_then(|record| record.maps.get(map.name.as_str()));
+        let image_differs = |bytes: &[u8]| {
+            let image = recorded.and_then(|recorded| recorded.image);
+            image.is_some_and(|image| image != Digest::of(bytes))
+        };
+        if let Some(operations) = &definition.operations {
+            return image_differs(operations);
+        }
         match &definition.data {
             None | Some((DataKind::Bss, _)) => false,
             // Read-only contents are what they are; a map that is not frozen was never finished.
             Some((DataKind::Rodata, data)) => found.frozen_value.as_deref() != Some(&**data),
-            Some((DataKind::Data, data)) => {
-                let recorded = self.observed.record.as_ref().and_then(|record| record.maps.get(map.name.as_str()));
-                let image = recorded.and_then(|recorded| recorded.image);
-                image.is_some_and(|image| image != Digest::of(data))
-            }
+            Some((DataKind::Data, data)) => image_differs(data),
         }
     }
 
@@ -571,7 +577,13 @@ fn holds_state(map: &DesiredMap) -> bool {
     match &map.source {
         MapSource::Defined(definition) => {
             let constant = matches!(definition.data, Some((DataKind::Rodata, _)));
-            let transient = [MapType::PROG_ARRAY, MapType::PERF_EVENT_ARRAY, MapType::RINGBUF, MapType::USER_RINGBUF];
+            let transient = [
+                MapType::PROG_ARRAY,
+                MapType::PERF_EVENT_ARRAY,
+                MapType::RINGBUF,
+                MapType::USER_RINGBUF,
+                MapType::STRUCT_OPS,
+            ];
             !constant && !transient.contains(&definition.spec.map_type)
         }
         MapSource::Pinned(_) | MapSource::Id(_) => true,
@@ -786,9 +798,9 @@ fn expected_record(desired: &Desired, observed: &Observed, steps: &[Step]) -> Re
 }
 
 fn recorded_map(definition: &MapDefinition, id: u32, created: bool) -> RecordedMap {
-    let image = match &definition.data {
-        Some((DataKind::Data, data)) => Some(Digest::of(data)),
-        Some((DataKind::Rodata | DataKind::Bss, _)) | None => None,
+    let image = match (&definition.data, &definition.operations) {
+        (Some((DataKind::Data, data)), _) | (None, Some(data)) => Some(Digest::of(data)),
+        (Some((DataKind::Rodata | DataKind::Bss, _)), _) | (None, None) => None,
     };
     RecordedMap { pin: Some(definition.pin.to_string()), id, created, image }
 }

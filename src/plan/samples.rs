@@ -66,6 +66,7 @@ fn definition(pin: PinPath, spec: MapSpec) -> MapDefinition {
         spec,
         defined_by: Some((object(), "flows".to_owned())),
         data: None,
+        operations: None,
         slots: BTreeMap::new(),
     }
 }
@@ -142,6 +143,7 @@ fn program(name: &str, kind: ProgramKind, uses: &[&str]) -> Arc<DesiredProgram> 
         license: "GPL".to_owned(),
         kernel_version: 0,
         attach_btf_id: 0,
+        attach_member: None,
         code: Code { insns: load.repeat(uses.len()), sites: (0..uses.len()).map(site).collect(), ..Code::default() },
         maps: uses.iter().map(|name| map_name(name)).enumerate().collect(),
         fingerprint: Digest::of(name.as_bytes()),

@@ -111,11 +111,14 @@ fn fill_map(f: &mut fmt::Formatter<'_>, map: &DesiredMap) -> fmt::Result {
 }
 
 fn fill_slots(f: &mut fmt::Formatter<'_>, map: &DesiredMap) -> fmt::Result {
-    let slots = match &map.source {
-        MapSource::Defined(definition) => &definition.slots,
+    let (slots, operations) = match &map.source {
+        MapSource::Defined(definition) => (&definition.slots, definition.operations.as_ref()),
         MapSource::Pinned(..) | MapSource::Id(..) => return f.write_str("fill the slots"),
     };
-    f.write_str("fill slots")?;
+    match operations {
+        Some(bytes) => write!(f, "write {} B, with functions at bytes", bytes.len())?,
+        None => f.write_str("fill slots")?,
+    }
     for (i, (index, source)) in slots.iter().take(SLOTS_NAMED).enumerate() {
         write!(f, "{} {index} = {}", if i == 0 { "" } else { "," }, source.address())?;
     }

@@ -2,7 +2,7 @@
 
 use super::json::{FORMAT, Format, MapJson};
 use super::layout::{Page, Paint, Style, Table, Text};
-use crate::btf::{Btf, TypeId};
+use crate::btf::{Btf, Type, TypeId};
 use crate::elf::{
     DataKind, Dialect, Error, Extern, ExternKind, Map, Object, Pinning, Program, Setting, SlotTarget, Target, ValueKind,
 };
@@ -76,6 +76,9 @@ pub struct InspectedMap {
     pub value_type: Option<String>,
     /// What it starts with, by index: names of maps and programs.
     pub slots: BTreeMap<u32, String>,
+    /// The programs of a struct of functions, by the member that they are.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub functions: BTreeMap<String, String>,
 }
 
 fn definition_json<S: Serializer>(spec: &MapSpec, serializer: S) -> Result<S::Ok, S::Error> {
@@ -161,10 +164,18 @@ fn byte_order(bytes: &[u8]) -> &'static str {
 fn inspect_map(object: &Object, index: usize, map: &Map, type_name: impl Fn(&Btf, TypeId) -> String) -> InspectedMap {
     let types = map.spec.types.as_ref();
     let name = |id: TypeId| types.filter(|_| id != 0).map(|types| type_name(&types.btf, id));
+    let members = match (map.dialect, types.and_then(|types| types.btf.get(types.value))) {
+        (Dialect::StructOps, Some(Type::Struct { members, .. })) => members.as_slice(),
+        _ => &[],
+    };
     let target = |target: &SlotTarget| match target {
         SlotTarget::Map(map) => object.maps.get(*map).map(|map| map.symbol.clone()),
         SlotTarget::Program(program) => object.programs.get(*program).map(|program| program.function.clone()),
     };
+    let slots = map.slots.iter().filter_map(|slot| Some((slot.index, target(&slot.target)?)));
+    let member = |index: u32| members.get(index as usize).map(|member| member.name.clone());
+    let functions: BTreeMap<_, _> =
+        slots.clone().filter_map(|(index, function)| Some((member(index)?, function))).collect();
     InspectedMap {
         index,
         symbol: map.symbol.clone(),
@@ -174,7 +185,8 @@ fn inspect_map(object: &Object, index: usize, map: &Map, type_name: impl Fn(&Btf
         pinning: pinning(map.pinning),
         key_type: types.and_then(|types| name(types.key)),
         value_type: types.and_then(|types| name(types.value)),
-        slots: map.slots.iter().filter_map(|slot| Some((slot.index, target(&slot.target)?))).collect(),
+        slots: if functions.is_empty() { slots.collect() } else { BTreeMap::new() },
+        functions,
     }
 }
 
@@ -205,6 +217,7 @@ fn dialect(dialect: Dialect) -> &'static str {
         Dialect::Btf => "BTF",
         Dialect::BpfMapDef => "bpf_map_def",
         Dialect::BpfElfMap => "bpf_elf_map",
+        Dialect::StructOps => "functions",
         Dialect::Data(DataKind::Rodata) => "constants",
         Dialect::Data(DataKind::Data) => "variables",
         Dialect::Data(DataKind::Bss) => "zeroes",
@@ -349,7 +362,9 @@ fn maps(inspection: &Inspection) -> Table {
         "STARTS WITH",
     ]);
     for map in &inspection.maps {
-        let slots: Vec<_> = map.slots.iter().map(|(index, target)| format!("{index} = {target}")).collect();
+        let slots = map.slots.iter().map(|(index, target)| format!("{index} = {target}"));
+        let functions = map.functions.iter().map(|(member, function)| format!("{member} = {function}"));
+        let slots: Vec<_> = slots.chain(functions).collect();
         table.row([
             format!("#{}", map.index),
             map.symbol.clone(),

@@ -120,7 +120,7 @@ pub(super) struct Known {
 }
 
 /// Types, of an object or a kernel.
-trait Types {
+pub(super) trait Types {
     /// A type, borrowed or shared.
     type Ref<'a>: Deref<Target = Type>
     where
