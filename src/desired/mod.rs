@@ -165,6 +165,8 @@ pub struct DesiredProgram {
     pub kernel_version: u32,
     /// The type in the kernel's BTF that a tracing program attaches to; 0 for none, and offline.
     pub attach_btf_id: u32,
+    /// The function that it replaces, when it is an extension.
+    pub extends: Option<Extends>,
     /// Final instructions but for the maps.
     pub code: Code,
     /// The maps that the code's sites count, by [`crate::insn::Site::map`].
@@ -181,6 +183,15 @@ impl DesiredProgram {
         let names: BTreeSet<_> = self.maps.values().collect();
         names.into_iter().collect()
     }
+}
+
+/// A function of another program of the deployment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Extends {
+    /// The other program.
+    pub program: ProgramName,
+    /// Its function.
+    pub function: String,
 }
 
 /// A link.

@@ -1,7 +1,7 @@
 //! From the manifest and its parsed objects to [`Desired`]: which kernel map stands behind each symbol, which
 //! programs are needed, and whether everybody who shares a map agrees on it. Pure; all problems together.
 
-use super::attach;
+use super::attach::{self, Aim};
 use super::identity;
 use super::variables;
 use super::{
@@ -75,6 +75,7 @@ pub fn resolve(
     resolver.declared_maps();
     resolver.declared_programs();
     resolver.needed_programs();
+    resolver.extensions();
     resolver.inner_templates();
     let links = resolver.links();
     resolver.agree();
@@ -419,12 +420,37 @@ impl Resolver<'_> {
                 continue;
             };
             let Some(kind) = self.declared_kind(object, index, program) else { continue };
+            let target = program.target.as_ref();
+            let place = target.map_or(&program.from.span, |target| &target.span).clone();
+            let Some(aim) = self.aim(function, kind, target.map(|target| &target.value), place) else { continue };
             let pin = match &program.pin {
                 Some(pin) => pin.value.clone(),
                 None => self.manifest.pin_root.join("programs").join(name.as_str()),
             };
-            self.program(name.clone(), pin, object, index, kind, program.from.span.clone());
+            self.program(name.clone(), pin, object, index, aim, program.from.span.clone());
         }
+    }
+
+    /// Returns what a program is for, or says why that cannot be.
+    fn aim(
+        &mut self,
+        function: &str,
+        kind: ProgramKind,
+        said: Option<&manifest::ProgramTarget>,
+        span: Span,
+    ) -> Option<Aim> {
+        match attach::aim(kind, said) {
+            Ok(aim) => Some(aim),
+            Err(why) => {
+                self.not_loadable(function, why, span);
+                None
+            }
+        }
+    }
+
+    fn not_loadable(&mut self, function: &str, why: String, span: Span) {
+        let kind = Kind::NotLoadable { function: function.to_owned(), why };
+        self.problems.push(Problem::at(kind, span, "this program"));
     }
 
     /// Returns the program's kind: by the manifest, or by the section's name, or why there is none.
@@ -444,6 +470,9 @@ impl Resolver<'_> {
         };
         if let Some(said) = &table.attach_type {
             kind.attach_type = Some(said.value);
+        }
+        if let Some(said) = &table.flags {
+            kind.flags = said.value;
         }
         Some(kind)
     }
@@ -485,9 +514,45 @@ impl Resolver<'_> {
                 self.problems.push(Problem::at(kind, span, format!("map.{map} calls `{function}` of this object")));
                 continue;
             };
+            let Some(aim) = self.aim(&function, kind, None, span.clone()) else { continue };
             let pin = self.private_pin(&object, "programs", &function);
-            self.program(name, pin, &object, index, kind, span);
+            self.program(name, pin, &object, index, aim, span);
         }
+    }
+
+    /// Checks that what an extension replaces is there. The kernel finds it by the target's own BTF.
+    fn extensions(&mut self) {
+        let mut missing = Vec::new();
+        for (name, program) in &self.programs {
+            let Some(extends) = &program.extends else { continue };
+            // A program that could not be resolved was reported there.
+            let Some(target) = self.programs.get(&extends.program) else { continue };
+            let functions = self.functions(target);
+            if functions.contains(&extends.function.as_str()) {
+                continue;
+            }
+            let why = match functions.is_empty() {
+                true => format!("program.{} has no BTF that tells its functions", extends.program),
+                false => format!(
+                    "program.{} has no function `{}`, only `{}`",
+                    extends.program,
+                    extends.function,
+                    functions.join("`, `")
+                ),
+            };
+            let said = self.manifest.programs.get(name).and_then(|table| table.target.as_ref());
+            let span = said.map_or(&program.span, |target| &target.span).clone();
+            missing.push((program.function.clone(), why, span));
+        }
+        for (function, why, span) in missing {
+            self.not_loadable(&function, why, span);
+        }
+    }
+
+    /// Returns the names of a program's functions, the program itself first, as its BTF tells them.
+    fn functions(&self, program: &DesiredProgram) -> Vec<&str> {
+        let Some(btf) = self.object(&program.object).btf.as_deref() else { return Vec::new() };
+        program.code.funcs.iter().filter_map(|func| btf.get(func.type_id)?.name()).collect()
     }
 
     /// Returns the program behind a function that a slot of `map` holds.
@@ -513,7 +578,7 @@ impl Resolver<'_> {
         pin: PinPath,
         object: &ObjectName,
         index: usize,
-        kind: ProgramKind,
+        Aim { kind, extends }: Aim,
         span: Span,
     ) {
         let parsed = Arc::clone(&self.files[object].object);
@@ -537,9 +602,7 @@ impl Resolver<'_> {
         let attach_btf_id = match attach_btf_id {
             Ok(id) => id,
             Err(why) => {
-                let function = parsed.programs[index].function.clone();
-                let kind = Kind::NotLoadable { function, why };
-                self.problems.push(Problem::at(kind, span, "this program"));
+                self.not_loadable(&parsed.programs[index].function, why, span);
                 return;
             }
         };
@@ -558,6 +621,7 @@ impl Resolver<'_> {
             license: parsed.license.clone().unwrap_or_default(),
             kernel_version,
             attach_btf_id,
+            extends,
             code,
             maps,
             fingerprint: Digest::of(b""),

@@ -251,6 +251,8 @@ pub enum Because {
     ContentsChanged,
     /// A slot's program or map is new.
     SlotNew(Address),
+    /// The program whose function an extension replaces is new.
+    TargetNew(ProgramName),
     /// The program behind the link is new.
     ProgramNew(ProgramName),
     /// The link's hook or mode is another one in the manifest.

@@ -231,6 +231,8 @@ struct ProgramJson<'a> {
     r#type: ProgramType,
     attach_type: Option<AttachType>,
     target: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    extends: Option<&'a ProgramName>,
     instructions: usize,
     uses: Vec<&'a MapName>,
     fingerprint: Digest,
@@ -244,6 +246,7 @@ impl<'a> ProgramJson<'a> {
             r#type: program.kind.program_type,
             attach_type: program.kind.attach_type,
             target: program.kind.target.as_deref(),
+            extends: program.extends.as_ref().map(|extends| &extends.program),
             instructions: program.code.insns.len(),
             uses: program.uses(),
             fingerprint: program.fingerprint,
@@ -310,7 +313,9 @@ impl<'a> BecauseJson<'a> {
         let (address, differences, id): (_, &[_], _) = match because {
             Because::MapNew(map) | Because::MapOther(map) => (Some(Address::Map(map.clone())), &[], None),
             Because::SlotNew(address) => (Some(address.clone()), &[], None),
-            Because::ProgramNew(program) => (Some(Address::Program(program.clone())), &[], None),
+            Because::ProgramNew(program) | Because::TargetNew(program) => {
+                (Some(Address::Program(program.clone())), &[], None)
+            }
             Because::MapDiffers(differences) => (None, differences, None),
             Because::ProgramOther(id) => (None, &[], Some(*id)),
             Because::Missing
