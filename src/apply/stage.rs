@@ -1,7 +1,7 @@
 //! The first pass: maps and programs as descriptors, of which nothing can be seen from outside.
 
 use super::{Applier, Kind, Problem, found_by, kernel_problem, stale, types};
-use crate::btf::{Btf, Linkage, Type, TypeId};
+use crate::btf::{self, Btf, Linkage, Type, TypeId};
 use crate::desired::{DesiredMap, DesiredProgram, Extends, MapDefinition, MapSource, SlotSource};
 use crate::elf::DataKind;
 use crate::kernel::{Kernel, LoadError, MapRequest, ObjectKind, ProgramRequest};
@@ -212,11 +212,9 @@ impl<K: Kernel> Applier<'_, K> {
 
 /// Finds a function by its name; where several have it, the one that others may see: the kernel replaces no other.
 fn function_named(btf: &Btf, function: &str) -> Option<TypeId> {
-    let named = btf.types().filter_map(|(id, ty)| match ty {
-        Type::Func { name, linkage, .. } if name == function => Some((*linkage == Linkage::Global, id)),
-        _ => None,
-    });
-    named.max_by_key(|(global, _)| *global).map(|(_, id)| id)
+    let named = btf.types().filter(|(_, ty)| ty.kind() == btf::Kind::Func && ty.name() == Some(function));
+    let global = |ty: &Type| matches!(ty, Type::Func { linkage: Linkage::Global, .. });
+    named.max_by_key(|(_, ty)| global(ty)).map(|(id, _)| id)
 }
 
 /// Makes a problem of a refused program.

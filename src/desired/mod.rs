@@ -8,6 +8,7 @@ mod variables;
 pub use identity::{TAG, kernel_name};
 pub use resolve::{needs, resolve};
 
+use crate::btf::kernel::KernelTypes;
 use crate::elf::{self, DataKind, ProgramKind};
 use crate::insn::Code;
 use crate::kinds::AttachType;
@@ -57,6 +58,8 @@ pub struct ObjectFile {
     pub bytes: Arc<[u8]>,
     /// What is in it.
     pub object: Arc<elf::Object>,
+    /// The types by which its CO-RE relocations are resolved, where the manifest names a file with them.
+    pub types: Option<Arc<KernelTypes>>,
 }
 
 /// What is known of an object file.
@@ -167,6 +170,9 @@ pub struct DesiredProgram {
     pub attach_btf_id: u32,
     /// The function that it replaces, when it is an extension.
     pub extends: Option<Extends>,
+    /// True when instructions or settings depend on what of the kernel nobody knows, since none was asked: its types,
+    /// configuration, symbols.
+    pub unsettled: bool,
     /// Final instructions but for the maps.
     pub code: Code,
     /// The maps that the code's sites count, by [`crate::insn::Site::map`].

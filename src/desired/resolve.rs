@@ -35,10 +35,11 @@ pub fn needs(manifest: &Manifest, files: &BTreeMap<ObjectName, ObjectFile>) -> e
     }
     for (name, index) in wanted {
         let object = &files[name].object;
-        let of_program = object.needs(index);
+        let of_program = beyond(&files[name], index);
         let of_section = object.programs[index].kind.as_ref();
         needs.types |= of_section.is_some_and(|kind| attach::names_kernel_type(kind.program_type));
         needs.types |= of_program.types;
+        needs.core |= of_program.core;
         needs.config |= of_program.config;
         // A kprobe without a version of its own gets the kernel's.
         let is_kprobe = of_section.is_some_and(|kind| kind.program_type == ProgramType::KPROBE);
@@ -46,6 +47,12 @@ pub fn needs(manifest: &Manifest, files: &BTreeMap<ObjectName, ObjectFile>) -> e
         needs.symbols.extend(of_program.symbols);
     }
     needs
+}
+
+/// Tells what a program needs to know of the kernel beyond what comes with its object.
+fn beyond(file: &ObjectFile, program: usize) -> elf::Needs {
+    let needs = file.object.needs(program);
+    elf::Needs { core: needs.core && file.types.is_none(), ..needs }
 }
 
 /// Resolves a manifest. `files` has every object of the manifest; `bpffs` is the mount that holds the pin root;
@@ -63,6 +70,7 @@ pub fn resolve(
         bpffs,
         host,
         target,
+        own_targets: own_targets(files, target),
         problems: Problems::default(),
         assigned: BTreeMap::new(),
         data: BTreeMap::new(),
@@ -102,6 +110,8 @@ struct Resolver<'a> {
     bpffs: &'a PinPath,
     host: &'a Host,
     target: &'a elf::Target,
+    /// The target of each object that comes with types of its own.
+    own_targets: BTreeMap<&'a ObjectName, elf::Target>,
     problems: Problems,
     /// What the manifest says a symbol is, and where it says so.
     assigned: BTreeMap<MapKey, (MapName, Span)>,
@@ -113,7 +123,21 @@ struct Resolver<'a> {
     queue: VecDeque<(ObjectName, usize, MapName)>,
 }
 
+/// Makes the targets of the objects that the manifest gives types.
+fn own_targets<'a>(
+    files: &'a BTreeMap<ObjectName, ObjectFile>,
+    target: &elf::Target,
+) -> BTreeMap<&'a ObjectName, elf::Target> {
+    let with_types = files.iter().filter_map(|(name, file)| Some((name, file.types.clone()?)));
+    with_types.map(|(name, types)| (name, elf::Target { core: Some(types), ..target.clone() })).collect()
+}
+
 impl Resolver<'_> {
+    /// Returns what the programs of an object are linked for.
+    fn target(&self, object: &ObjectName) -> &elf::Target {
+        self.own_targets.get(object).unwrap_or(self.target)
+    }
+
     fn object(&self, name: &ObjectName) -> &elf::Object {
         &self.files[name].object
     }
@@ -486,7 +510,7 @@ impl Resolver<'_> {
         let callers = self.manifest.programs.values().filter_map(|program| {
             let (from, function) = &program.from.value;
             let at = parsed.programs.iter().position(|known| from == object && known.function == *function)?;
-            let code = parsed.link(at, self.target).ok()?;
+            let code = parsed.link(at, self.target(object)).ok()?;
             code.maps().iter().any(|map| arrays.contains(map)).then_some(())?;
             match &program.program_type {
                 Some(said) => Some(ProgramKind::of(said.value)),
@@ -582,7 +606,7 @@ impl Resolver<'_> {
         span: Span,
     ) {
         let parsed = Arc::clone(&self.files[object].object);
-        let code = match parsed.link(index, self.target) {
+        let code = match parsed.link(index, self.target(object)) {
             Ok(code) => code,
             Err(errors) => {
                 for error in errors {
@@ -622,6 +646,7 @@ impl Resolver<'_> {
             kernel_version,
             attach_btf_id,
             extends,
+            unsettled: self.target.offline && beyond(&self.files[object], index) != elf::Needs::default(),
             code,
             maps,
             fingerprint: Digest::of(b""),

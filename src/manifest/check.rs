@@ -91,7 +91,9 @@ impl Checker<'_> {
     fn object(&mut self, raw: RawObject) -> Option<Object> {
         let edges = raw.maps.0.map_or_else(Vec::new, |maps| self.edges(maps.value));
         let set = raw.set.0.map_or_else(BTreeMap::new, |set| variables(set.value));
-        Some(Object { span: raw.header.span, path: raw.path.0?.map(|path| path.0), sha256: raw.sha256.0, edges, set })
+        let btf = raw.btf.0.map(|btf| btf.map(|path| path.0));
+        let path = raw.path.0?.map(|path| path.0);
+        Some(Object { span: raw.header.span, path, sha256: raw.sha256.0, edges, set, btf })
     }
 
     fn edges(&mut self, maps: Entries<String>) -> Vec<(At<SymbolRef>, At<MapName>)> {

@@ -91,6 +91,8 @@ pub struct Object {
     pub edges: Vec<(At<SymbolRef>, At<MapName>)>,
     /// Global variables by BTF name.
     pub set: BTreeMap<String, (Span, At<Value>)>,
+    /// Path of the file with the kernel's types for this object, relative to the manifest.
+    pub btf: Option<At<String>>,
 }
 
 /// `[map.NAME]`

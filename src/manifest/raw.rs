@@ -62,8 +62,12 @@ table! {
         ///
         /// Example: `{ sample_rate = 64 }`
         may set: Entries<Value>,
+        /// Path of a file with the types of the kernel, relative to the manifest: BTF, or an ELF file with a section
+        /// `.BTF`. CO-RE takes them instead of the running kernel's, for kernels that have none. Default: the running
+        /// kernel's. Example: `"vmlinux-5.4.btf"`
+        may btf: ObjectPath,
     }
-    later &["btf", "optional", "test"]
+    later &["optional", "test"]
 }
 
 table! {

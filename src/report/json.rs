@@ -234,6 +234,9 @@ struct ProgramJson<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     extends: Option<&'a ProgramName>,
     instructions: usize,
+    /// True when instructions or settings depend on what of the kernel nobody knows, since none was asked.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    unsettled: bool,
     uses: Vec<&'a MapName>,
     fingerprint: Digest,
 }
@@ -248,6 +251,7 @@ impl<'a> ProgramJson<'a> {
             target: program.kind.target.as_deref(),
             extends: program.extends.as_ref().map(|extends| &extends.program),
             instructions: program.code.insns.len(),
+            unsettled: program.unsettled,
             uses: program.uses(),
             fingerprint: program.fingerprint,
         }
