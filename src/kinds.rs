@@ -199,6 +199,25 @@ kernel_enum!(
     }
 );
 
+/// `BPF_F_*` flags of `BPF_PROG_LOAD` (`linux/bpf.h`).
+pub mod load_flags {
+    /// The program may sleep.
+    pub const SLEEPABLE: u32 = 1 << 4;
+    /// The XDP program takes packets of several buffers.
+    pub const XDP_FRAGS: u32 = 1 << 5;
+
+    /// Those that a manifest may want, by name. The others need a token or a device beside them.
+    pub const NAMES: &[(u32, &str)] = &[
+        (1 << 0, "strict_alignment"),
+        (1 << 1, "any_alignment"),
+        (1 << 2, "test_rnd_hi32"),
+        (1 << 3, "test_state_freq"),
+        (SLEEPABLE, "sleepable"),
+        (XDP_FRAGS, "xdp_frags"),
+        (1 << 7, "test_reg_invariants"),
+    ];
+}
+
 /// The mode of an XDP program on an interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]

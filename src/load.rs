@@ -2,6 +2,7 @@
 //!
 //! Every file is opened once, and its digest is of the very bytes that everything else is made from.
 
+use crate::btf::kernel::KernelTypes;
 use crate::desired::ObjectFile;
 use crate::diag::{Kind, Problem, Problems};
 use crate::elf;
@@ -67,15 +68,38 @@ pub fn objects(manifest: &Manifest, folder: &Path) -> Result<BTreeMap<ObjectName
             problems.push(Problem::at(kind, wanted.span.clone(), "the digest that the manifest wants"));
             continue;
         }
-        match elf::parse(&bytes) {
-            Ok(object) => {
-                let file = ObjectFile { path: path.value.clone(), bytes: bytes.into(), object: Arc::new(object) };
-                files.insert(name.clone(), file);
+        let types = match &table.btf {
+            Some(file) => types(&folder.join(&file.value)).map(Some).map_err(|why| {
+                let kind = Kind::UnreadableFile { path: file.value.clone(), why };
+                problems.push(Problem::at(kind, file.span.clone(), "this file"));
+            }),
+            None => Ok(None),
+        };
+        match (elf::parse(&bytes), types) {
+            (Ok(object), Ok(types)) => {
+                let object = Arc::new(object);
+                files.insert(name.clone(), ObjectFile { path: path.value.clone(), bytes: bytes.into(), object, types });
             }
-            Err(errors) => problems.0.extend(of_object(&path.value, errors, at).0),
+            (Ok(_), Err(())) => {}
+            (Err(errors), _) => problems.0.extend(of_object(&path.value, errors, at).0),
         }
     }
     problems.or(files)
+}
+
+/// Reads the types of a kernel: a file of BTF, or an ELF file, such as a `vmlinux`, with a section of it.
+///
+/// # Errors
+/// Why there are none, as a sentence without capital and full stop.
+fn types(path: &Path) -> Result<Arc<KernelTypes>, String> {
+    let mut bytes = read(path).map_err(|error| error.to_string())?;
+    if bytes.starts_with(b"\x7fELF") {
+        bytes = elf::types_section(&bytes).map_err(|error| error.to_string())?.to_vec();
+    }
+    let types = KernelTypes::parse(Box::new(bytes)).map_err(|error| format!("this is no BTF: {error}"))?;
+    // All types are read over once, so that a damaged file is said here and not of each program.
+    types.count().map_err(|error| format!("its BTF is damaged: {error}"))?;
+    Ok(Arc::new(types))
 }
 
 fn of_object(path: &str, errors: Vec<elf::Error>, problem: impl Fn(Kind) -> Problem) -> Problems {

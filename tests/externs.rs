@@ -132,7 +132,7 @@ fn what_the_kernel_has_not() {
     is_refused("ksym_variables.o", "other_type", &["variable `bpf_bprintf_nest_level`"]);
     is_refused("tracing_refused.o", "nothing", &["no tracepoint `no_such_tracepoint`"]);
     is_refused("tracing_refused.o", "unsaid", &["does not say what it attaches to"]);
-    is_refused("tracing_refused.o", "replaced", &["not supported yet"]);
+    is_refused("tracing_refused.o", "replaced", &["nothing says which program's function it replaces"]);
 }
 
 /// A kernel may forbid to trace functions; it then says no more than an error number.

@@ -8,7 +8,7 @@ use bpfapply::btf::value::Value;
 use bpfapply::diag::{self, Exit, Kind, Problems, Source};
 use bpfapply::kernel::XdpMode;
 use bpfapply::kinds::{AttachType, MapType, ProgramType};
-use bpfapply::manifest::{self, Attach, Manifest, Map, MapSource, SymbolRef};
+use bpfapply::manifest::{self, Attach, Manifest, Map, MapSource, ProgramTarget, SymbolRef};
 use bpfapply::names::{LinkName, MapName, ObjectName, ProgramName};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -157,6 +157,18 @@ fn every_key_arrives() {
     let drop = &manifest.programs[&ProgramName::new("drop").unwrap()];
     assert_eq!(drop.program_type.as_ref().unwrap().value, ProgramType::XDP);
     assert_eq!(drop.attach_type.as_ref().unwrap().value, AttachType::XDP);
+    assert_eq!(drop.flags.as_ref().unwrap().value, 1 << 5 | 1 << 3);
+    let target = |name: &str| manifest.programs[&ProgramName::new(name).unwrap()].target.clone().map(|at| at.value);
+    let of_drop = |function: Option<&str>| {
+        let program = ProgramName::new("drop").unwrap();
+        Some(ProgramTarget::Function { program, function: function.map(str::to_owned) })
+    };
+    assert_eq!(target("police"), None);
+    assert_eq!(target("connect"), Some(ProgramTarget::Kernel("tcp_connect".to_owned())));
+    assert_eq!(target("strict"), of_drop(Some("classify")));
+    assert_eq!(target("stricter"), of_drop(None));
+    let spare = &manifest.objects[&ObjectName::new("spare").unwrap()];
+    assert_eq!(spare.btf.as_ref().unwrap().value, "vmlinux-5.4.btf");
     assert_eq!(drop.from.value.1, "xdp_drop");
     assert_eq!(drop.pin.as_ref().unwrap().value.as_str(), "/sys/fs/bpf/shared/drop");
 

@@ -193,6 +193,7 @@ impl Mark {
             license: "GPL",
             kernel_version: 0,
             attach_btf_id: 0,
+            attach_program: None,
             btf: None,
             funcs: &[],
             lines: &[],

@@ -1,7 +1,8 @@
 //! The first pass: maps and programs as descriptors, of which nothing can be seen from outside.
 
 use super::{Applier, Kind, Problem, found_by, kernel_problem, stale, types};
-use crate::desired::{DesiredMap, DesiredProgram, MapDefinition, MapSource, SlotSource};
+use crate::btf::{self, Btf, Linkage, Type, TypeId};
+use crate::desired::{DesiredMap, DesiredProgram, Extends, MapDefinition, MapSource, SlotSource};
 use crate::elf::DataKind;
 use crate::kernel::{Kernel, LoadError, MapRequest, ObjectKind, ProgramRequest};
 use crate::kinds::AttachType;
@@ -187,6 +188,10 @@ impl<K: Kernel> Applier<'_, K> {
             };
             Problem::at(kind, program.span.clone(), "this program needs it")
         })?;
+        let (attach_program, attach_btf_id) = match &program.extends {
+            Some(extends) => (Some(&self.programs[&extends.program]), self.function_of(program, extends)?),
+            None => (None, program.attach_btf_id),
+        };
         let maps = &self.maps;
         let insns = program.code.patched(|index| self.kernel.number(&maps[&program.maps[&index]]));
         let name = crate::desired::kernel_name(&program.function);
@@ -201,7 +206,8 @@ impl<K: Kernel> Applier<'_, K> {
             insns: &insns,
             license: &program.license,
             kernel_version: program.kernel_version,
-            attach_btf_id: program.attach_btf_id,
+            attach_btf_id,
+            attach_program,
             btf: self.btfs.get(&program.object).map(types::Loaded::fd),
             funcs: &program.code.funcs,
             lines: &program.code.lines,
@@ -215,6 +221,31 @@ impl<K: Kernel> Applier<'_, K> {
         self.programs.insert(program.name.clone(), fd);
         Ok(())
     }
+
+    /// Finds the function that an extension replaces in the types that its target was loaded with: a program that runs
+    /// since another day may have been loaded with other types of the same code.
+    fn function_of(&self, program: &DesiredProgram, extends: &Extends) -> Result<TypeId, Problem> {
+        let doing = || format!("read the BTF of program.{}", extends.program);
+        let info = self.kernel.program_info(&self.programs[&extends.program]);
+        let id = info.map_err(|error| kernel_problem(doing(), &error))?.btf_id;
+        let bytes = if id == 0 { Ok(Vec::new()) } else { self.kernel.btf(id) };
+        let btf = Btf::parse(&bytes.map_err(|error| kernel_problem(doing(), &error))?).ok();
+        btf.and_then(|btf| function_named(&btf, &extends.function)).ok_or_else(|| {
+            let why = format!(
+                "program.{} was loaded without types that tell its function `{}`",
+                extends.program, extends.function
+            );
+            let kind = Kind::NotLoadable { function: program.function.clone(), why };
+            Problem::at(kind, program.span.clone(), "this program")
+        })
+    }
+}
+
+/// Finds a function by its name; where several have it, the one that others may see: the kernel replaces no other.
+fn function_named(btf: &Btf, function: &str) -> Option<TypeId> {
+    let named = btf.types().filter(|(_, ty)| ty.kind() == btf::Kind::Func && ty.name() == Some(function));
+    let global = |ty: &Type| matches!(ty, Type::Func { linkage: Linkage::Global, .. });
+    named.max_by_key(|(_, ty)| global(ty)).map(|(id, _)| id)
 }
 
 /// Makes a problem of a refused program.

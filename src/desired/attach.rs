@@ -1,9 +1,62 @@
-//! What in the kernel a program is for: a tracing program for one type of the kernel's BTF, a struct_ops program for a
-//! member of one.
+//! What a program is for beyond its type: a type of the kernel's BTF for tracing, a member of one for struct_ops, a
+//! function of another program for an extension.
 
+use super::Extends;
 use crate::btf;
 use crate::elf::{Object, ProgramKind, Target};
 use crate::kinds::{AttachType, ProgramType};
+use crate::manifest::ProgramTarget;
+
+/// A program's kind, and what it extends.
+pub struct Aim {
+    /// Its kind, with the target that counts.
+    pub kind: ProgramKind,
+    /// The function that it replaces, when it is an extension.
+    pub extends: Option<Extends>,
+}
+
+/// Returns what a program is for: by the manifest, or by the section's name.
+///
+/// # Errors
+/// Why that cannot be, as a sentence without capital and full stop.
+pub fn aim(mut kind: ProgramKind, said: Option<&ProgramTarget>) -> Result<Aim, String> {
+    let is_extension = kind.program_type == ProgramType::EXT;
+    match said {
+        Some(ProgramTarget::Function { program, function }) if is_extension => {
+            let Some(function) = function.clone().or_else(|| kind.target.clone()) else {
+                return Err(format!("nothing says which function of program.{program} it replaces: {EXTENSION_HINT}"));
+            };
+            kind.target = Some(function.clone());
+            Ok(Aim { kind, extends: Some(Extends { program: program.clone(), function }) })
+        }
+        Some(ProgramTarget::Kernel(_)) | None if is_extension => {
+            Err(format!("nothing says which program's function it replaces: {EXTENSION_HINT}"))
+        }
+        Some(ProgramTarget::Function { .. }) => {
+            Err(format!("only `ext` programs replace a function of another program, and it is `{}`", kind.program_type))
+        }
+        Some(ProgramTarget::Kernel(_)) if !TARGETED.contains(&kind.program_type) => {
+            Err(format!("programs of type `{}` have no target in the kernel", kind.program_type))
+        }
+        Some(ProgramTarget::Kernel(name)) => {
+            kind.target = Some(name.clone());
+            Ok(Aim { kind, extends: None })
+        }
+        None => Ok(Aim { kind, extends: None }),
+    }
+}
+
+const EXTENSION_HINT: &str = "`target = \"program.NAME:FUNCTION\"` does";
+
+/// Types of programs that are for something in the kernel that has a name.
+const TARGETED: &[ProgramType] = &[
+    ProgramType::TRACING,
+    ProgramType::LSM,
+    ProgramType::KPROBE,
+    ProgramType::TRACEPOINT,
+    ProgramType::RAW_TRACEPOINT,
+    ProgramType::RAW_TRACEPOINT_WRITABLE,
+];
 
 /// Tells whether programs of this type name a type of the kernel.
 pub fn names_kernel_type(program_type: ProgramType) -> bool {
@@ -41,12 +94,11 @@ pub fn place(object: &Object, program: usize, kind: &ProgramKind, target: &Targe
 /// The names are those of `btf_get_kernel_prefix_kind` in libbpf.
 fn kernel_type(kind: &ProgramKind, target: &Target) -> Result<u32, String> {
     match kind.program_type {
-        ProgramType::EXT => return Err("programs that replace a function of another one are not supported yet".into()),
         program_type if !names_kernel_type(program_type) || target.offline => return Ok(0),
         _ => {}
     }
     let Some(name) = &kind.target else {
-        return Err("its section does not say what it attaches to, as `fentry/FUNCTION` does".to_owned());
+        return Err("its section does not say what it attaches to, as `fentry/FUNCTION` does; `target` can".to_owned());
     };
     let (prefix, wanted, what) = match kind.attach_type {
         Some(AttachType::TRACE_RAW_TP) => ("btf_trace_", btf::Kind::Typedef, "tracepoint"),

@@ -81,6 +81,9 @@ fn fingerprint(program: &DesiredProgram, maps: &BTreeMap<MapName, DesiredMap>) -
     if program.attach_btf_id != 0 {
         let _ = writeln!(text, "for {:?}", kind.target);
     }
+    if let Some(extends) = &program.extends {
+        let _ = writeln!(text, "replaces {:?} of program.{}", extends.function, extends.program);
+    }
     for name in program.uses() {
         if let MapSource::Defined(definition) = &maps[name].source
             && let Some((DataKind::Rodata, data)) = &definition.data

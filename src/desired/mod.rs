@@ -8,6 +8,7 @@ mod variables;
 pub use identity::{TAG, kernel_name};
 pub use resolve::{needs, resolve};
 
+use crate::btf::kernel::KernelTypes;
 use crate::elf::{self, DataKind, ProgramKind};
 use crate::insn::Code;
 use crate::kinds::AttachType;
@@ -57,6 +58,8 @@ pub struct ObjectFile {
     pub bytes: Arc<[u8]>,
     /// What is in it.
     pub object: Arc<elf::Object>,
+    /// The types by which its CO-RE relocations are resolved, where the manifest names a file with them.
+    pub types: Option<Arc<KernelTypes>>,
 }
 
 /// What is known of an object file.
@@ -184,6 +187,11 @@ pub struct DesiredProgram {
     pub attach_btf_id: u32,
     /// The number of the member of that type that a struct_ops program is.
     pub attach_member: Option<u32>,
+    /// The function that it replaces, when it is an extension.
+    pub extends: Option<Extends>,
+    /// True when instructions or settings depend on what of the kernel nobody knows, since none was asked: its types,
+    /// configuration, symbols.
+    pub unsettled: bool,
     /// Final instructions but for the maps.
     pub code: Code,
     /// The maps that the code's sites count, by [`crate::insn::Site::map`].
@@ -200,6 +208,15 @@ impl DesiredProgram {
         let names: BTreeSet<_> = self.maps.values().collect();
         names.into_iter().collect()
     }
+}
+
+/// A function of another program of the deployment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Extends {
+    /// The other program.
+    pub program: ProgramName,
+    /// Its function.
+    pub function: String,
 }
 
 /// A link.

@@ -1,7 +1,7 @@
 //! From the manifest and its parsed objects to [`Desired`]: which kernel map stands behind each symbol, which
 //! programs are needed, and whether everybody who shares a map agrees on it. Pure; all problems together.
 
-use super::attach;
+use super::attach::{self, Aim};
 use super::identity;
 use super::variables;
 use super::{
@@ -35,10 +35,11 @@ pub fn needs(manifest: &Manifest, files: &BTreeMap<ObjectName, ObjectFile>) -> e
     }
     for (name, index) in wanted {
         let object = &files[name].object;
-        let of_program = object.needs(index);
+        let of_program = beyond(&files[name], index);
         let of_section = object.programs[index].kind.as_ref();
         needs.types |= of_section.is_some_and(|kind| attach::names_kernel_type(kind.program_type));
         needs.types |= of_program.types;
+        needs.core |= of_program.core;
         needs.config |= of_program.config;
         // A kprobe without a version of its own gets the kernel's.
         let is_kprobe = of_section.is_some_and(|kind| kind.program_type == ProgramType::KPROBE);
@@ -46,6 +47,12 @@ pub fn needs(manifest: &Manifest, files: &BTreeMap<ObjectName, ObjectFile>) -> e
         needs.symbols.extend(of_program.symbols);
     }
     needs
+}
+
+/// Tells what a program needs to know of the kernel beyond what comes with its object.
+fn beyond(file: &ObjectFile, program: usize) -> elf::Needs {
+    let needs = file.object.needs(program);
+    elf::Needs { core: needs.core && file.types.is_none(), ..needs }
 }
 
 /// Resolves a manifest. `files` has every object of the manifest; `bpffs` is the mount that holds the pin root;
@@ -63,6 +70,7 @@ pub fn resolve(
         bpffs,
         host,
         target,
+        own_targets: own_targets(files, target),
         problems: Problems::default(),
         assigned: BTreeMap::new(),
         data: BTreeMap::new(),
@@ -75,6 +83,7 @@ pub fn resolve(
     resolver.declared_maps();
     resolver.declared_programs();
     resolver.needed_programs();
+    resolver.extensions();
     resolver.inner_templates();
     let links = resolver.links();
     resolver.agree();
@@ -101,6 +110,8 @@ struct Resolver<'a> {
     bpffs: &'a PinPath,
     host: &'a Host,
     target: &'a elf::Target,
+    /// The target of each object that comes with types of its own.
+    own_targets: BTreeMap<&'a ObjectName, elf::Target>,
     problems: Problems,
     /// What the manifest says a symbol is, and where it says so.
     assigned: BTreeMap<MapKey, (MapName, Span)>,
@@ -112,7 +123,21 @@ struct Resolver<'a> {
     queue: VecDeque<(ObjectName, usize, MapName)>,
 }
 
+/// Makes the targets of the objects that the manifest gives types.
+fn own_targets<'a>(
+    files: &'a BTreeMap<ObjectName, ObjectFile>,
+    target: &elf::Target,
+) -> BTreeMap<&'a ObjectName, elf::Target> {
+    let with_types = files.iter().filter_map(|(name, file)| Some((name, file.types.clone()?)));
+    with_types.map(|(name, types)| (name, elf::Target { core: Some(types), ..target.clone() })).collect()
+}
+
 impl Resolver<'_> {
+    /// Returns what the programs of an object are linked for.
+    fn target(&self, object: &ObjectName) -> &elf::Target {
+        self.own_targets.get(object).unwrap_or(self.target)
+    }
+
     fn object(&self, name: &ObjectName) -> &elf::Object {
         &self.files[name].object
     }
@@ -450,12 +475,37 @@ impl Resolver<'_> {
                 continue;
             };
             let Some(kind) = self.declared_kind(object, index, program) else { continue };
+            let target = program.target.as_ref();
+            let place = target.map_or(&program.from.span, |target| &target.span).clone();
+            let Some(aim) = self.aim(function, kind, target.map(|target| &target.value), place) else { continue };
             let pin = match &program.pin {
                 Some(pin) => pin.value.clone(),
                 None => self.manifest.pin_root.join("programs").join(name.as_str()),
             };
-            self.program(name.clone(), pin, object, index, kind, program.from.span.clone());
+            self.program(name.clone(), pin, object, index, aim, program.from.span.clone());
         }
+    }
+
+    /// Returns what a program is for, or says why that cannot be.
+    fn aim(
+        &mut self,
+        function: &str,
+        kind: ProgramKind,
+        said: Option<&manifest::ProgramTarget>,
+        span: Span,
+    ) -> Option<Aim> {
+        match attach::aim(kind, said) {
+            Ok(aim) => Some(aim),
+            Err(why) => {
+                self.not_loadable(function, why, span);
+                None
+            }
+        }
+    }
+
+    fn not_loadable(&mut self, function: &str, why: String, span: Span) {
+        let kind = Kind::NotLoadable { function: function.to_owned(), why };
+        self.problems.push(Problem::at(kind, span, "this program"));
     }
 
     /// Returns the program's kind: by the manifest, or by the section's name, or why there is none.
@@ -476,6 +526,9 @@ impl Resolver<'_> {
         if let Some(said) = &table.attach_type {
             kind.attach_type = Some(said.value);
         }
+        if let Some(said) = &table.flags {
+            kind.flags = said.value;
+        }
         Some(kind)
     }
 
@@ -488,7 +541,7 @@ impl Resolver<'_> {
         let callers = self.manifest.programs.values().filter_map(|program| {
             let (from, function) = &program.from.value;
             let at = parsed.programs.iter().position(|known| from == object && known.function == *function)?;
-            let code = parsed.link(at, self.target).ok()?;
+            let code = parsed.link(at, self.target(object)).ok()?;
             code.maps().iter().any(|map| arrays.contains(map)).then_some(())?;
             match &program.program_type {
                 Some(said) => Some(ProgramKind::of(said.value)),
@@ -516,9 +569,45 @@ impl Resolver<'_> {
                 self.problems.push(Problem::at(kind, span, format!("map.{map} calls `{function}` of this object")));
                 continue;
             };
+            let Some(aim) = self.aim(&function, kind, None, span.clone()) else { continue };
             let pin = self.private_pin(&object, "programs", &function);
-            self.program(name, pin, &object, index, kind, span);
+            self.program(name, pin, &object, index, aim, span);
         }
+    }
+
+    /// Checks that what an extension replaces is there. The kernel finds it by the target's own BTF.
+    fn extensions(&mut self) {
+        let mut missing = Vec::new();
+        for (name, program) in &self.programs {
+            let Some(extends) = &program.extends else { continue };
+            // A program that could not be resolved was reported there.
+            let Some(target) = self.programs.get(&extends.program) else { continue };
+            let functions = self.functions(target);
+            if functions.contains(&extends.function.as_str()) {
+                continue;
+            }
+            let why = match functions.is_empty() {
+                true => format!("program.{} has no BTF that tells its functions", extends.program),
+                false => format!(
+                    "program.{} has no function `{}`, only `{}`",
+                    extends.program,
+                    extends.function,
+                    functions.join("`, `")
+                ),
+            };
+            let said = self.manifest.programs.get(name).and_then(|table| table.target.as_ref());
+            let span = said.map_or(&program.span, |target| &target.span).clone();
+            missing.push((program.function.clone(), why, span));
+        }
+        for (function, why, span) in missing {
+            self.not_loadable(&function, why, span);
+        }
+    }
+
+    /// Returns the names of a program's functions, the program itself first, as its BTF tells them.
+    fn functions(&self, program: &DesiredProgram) -> Vec<&str> {
+        let Some(btf) = self.object(&program.object).btf.as_deref() else { return Vec::new() };
+        program.code.funcs.iter().filter_map(|func| btf.get(func.type_id)?.name()).collect()
     }
 
     /// Returns the program behind a function that a slot of `map` holds.
@@ -544,11 +633,11 @@ impl Resolver<'_> {
         pin: PinPath,
         object: &ObjectName,
         index: usize,
-        kind: ProgramKind,
+        Aim { kind, extends }: Aim,
         span: Span,
     ) {
         let parsed = Arc::clone(&self.files[object].object);
-        let code = match parsed.link(index, self.target) {
+        let code = match parsed.link(index, self.target(object)) {
             Ok(code) => code,
             Err(errors) => {
                 for error in errors {
@@ -567,9 +656,7 @@ impl Resolver<'_> {
         let place = match place {
             Ok(place) => place,
             Err(why) => {
-                let function = parsed.programs[index].function.clone();
-                let kind = Kind::NotLoadable { function, why };
-                self.problems.push(Problem::at(kind, span, "this program"));
+                self.not_loadable(&parsed.programs[index].function, why, span);
                 return;
             }
         };
@@ -590,6 +677,8 @@ impl Resolver<'_> {
             kernel_version,
             attach_btf_id: place.type_id,
             attach_member: place.member,
+            extends,
+            unsettled: self.target.offline && beyond(&self.files[object], index) != elf::Needs::default(),
             code,
             maps,
             fingerprint: Digest::of(b""),

@@ -166,6 +166,20 @@ fn word(data: &[u8], offset: u64) -> Option<u64> {
     Some(u64::from_le_bytes(*data.get(start..)?.first_chunk()?))
 }
 
+/// Returns the contents of a section of any little-endian 64-bit ELF file, whatever it is for.
+///
+/// # Errors
+/// When the file is of another kind or broken, or has no such section.
+pub(super) fn section_of_any<'a>(bytes: &'a [u8], name: &str) -> Result<&'a [u8], Fault> {
+    check_kind(bytes)?;
+    let header = FileHeader64::<LittleEndian>::parse(bytes).map_err(damaged)?;
+    let table = header.sections(LittleEndian, bytes).map_err(damaged)?;
+    let (_, section) = table
+        .section_by_name(LittleEndian, name.as_bytes())
+        .ok_or_else(|| Box::new(Error::new(format!("the ELF file has no section `{name}`"))))?;
+    section.data(LittleEndian, bytes).map_err(damaged)
+}
+
 fn damaged(what: object::Error) -> Fault {
     Box::new(Error::new(format!("the file is damaged: {what}")))
 }

@@ -84,7 +84,7 @@ impl<'a> Linker<'a> {
         Self {
             object,
             target,
-            core: local.map(|local| Relocator::new(local, target.types.as_deref())),
+            core: local.map(|local| Relocator::new(local, target.core_types())),
             code: Code::default(),
             externs: BTreeSet::new(),
             placed: HashMap::new(),
@@ -139,7 +139,8 @@ impl<'a> Linker<'a> {
 
     /// Makes what a function, placed at `at`, takes from the kernel's types that of the target.
     fn adapt(&mut self, section: &'a CodeSection, function: &Function, start: usize, at: usize) {
-        let Some(relocator) = self.core.as_mut().filter(|_| !self.target.offline) else { return };
+        let unknown = self.target.offline && self.target.core.is_none();
+        let Some(relocator) = self.core.as_mut().filter(|_| !unknown) else { return };
         let mut wrong = Vec::new();
         for (insn, relocation) in section.core.range(start..start + function.len) {
             let new = insn - start + at;

@@ -316,6 +316,14 @@ pub fn parse(bytes: &[u8]) -> Result<Object, Vec<Error>> {
     })
 }
 
+/// Returns the BTF in an ELF file of any kind, such as a `vmlinux`.
+///
+/// # Errors
+/// When it is no little-endian 64-bit ELF file, is damaged, or has none.
+pub fn types_section(bytes: &[u8]) -> Result<&[u8], Box<Error>> {
+    file::section_of_any(bytes, ".BTF")
+}
+
 /// Reads a section of BTF, when there is one.
 fn read_section<T>(
     file: &File<'_>,
@@ -421,7 +429,7 @@ impl Object {
     /// Tells what linking the program depends on.
     pub fn needs(&self, program: usize) -> Needs {
         let used = link::externs(self, program);
-        let mut needs = Needs { types: self.needs_kernel_types(program), ..Needs::default() };
+        let mut needs = Needs { core: self.needs_kernel_types(program), ..Needs::default() };
         let mut note = |known: &Extern| {
             needs.types |= matches!(known.kind, ExternKind::Variable(_) | ExternKind::Function(_));
             needs.config |= known.name.starts_with("CONFIG_") && matches!(known.kind, ExternKind::Setting(_));

@@ -1,12 +1,8 @@
 //! What the name of a section says of the programs in it: the table of libbpf and iproute2.
 
 use super::ProgramKind;
+use crate::kinds::load_flags::{SLEEPABLE, XDP_FRAGS as FRAGS};
 use crate::kinds::{AttachType, ProgramType};
-
-/// `BPF_F_SLEEPABLE` of `BPF_PROG_LOAD`.
-const SLEEPABLE: u32 = 1 << 4;
-/// `BPF_F_XDP_HAS_FRAGS` of `BPF_PROG_LOAD`.
-const FRAGS: u32 = 1 << 5;
 
 /// What may follow the prefix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

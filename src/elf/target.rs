@@ -7,8 +7,10 @@ use std::sync::Arc;
 /// The kernel that a program is linked for.
 #[derive(Debug, Clone, Default)]
 pub struct Target {
-    /// The types of the kernel, by which CO-RE relocations are resolved; `None` when it has none or nobody asked.
+    /// The types of the kernel; `None` when it has none or nobody asked.
     pub types: Option<Arc<KernelTypes>>,
+    /// The types by which CO-RE relocations are resolved, where these are not the kernel's own.
+    pub core: Option<Arc<KernelTypes>>,
     /// The kernel's configuration, each value as it is written behind the `=`; `None` when it cannot be read or nobody
     /// asked.
     pub config: Option<BTreeMap<String, String>>,
@@ -16,8 +18,8 @@ pub struct Target {
     pub symbols: BTreeMap<String, BTreeSet<u64>>,
     /// `LINUX_VERSION_CODE`; 0 when nobody asked.
     pub version: u32,
-    /// True when no kernel was asked: CO-RE relocations then stay as the compiler wrote them and what
-    /// the kernel defines is zero, and neither is an error.
+    /// True when no kernel was asked: CO-RE relocations then stay as the compiler wrote them, unless there is
+    /// [`Target::core`], and what the kernel defines is zero, and neither is an error.
     pub offline: bool,
 }
 
@@ -26,6 +28,11 @@ impl Target {
     pub fn offline() -> Self {
         Self { offline: true, ..Self::default() }
     }
+
+    /// Returns the types by which CO-RE relocations are resolved.
+    pub fn core_types(&self) -> Option<&KernelTypes> {
+        self.core.as_deref().or(self.types.as_deref())
+    }
 }
 
 /// What somebody must find out about a kernel before a program can be linked for it.
@@ -33,6 +40,8 @@ impl Target {
 pub struct Needs {
     /// [`Target::types`]
     pub types: bool,
+    /// [`Target::core`], or else [`Target::types`]
+    pub core: bool,
     /// [`Target::config`]
     pub config: bool,
     /// [`Target::version`]

@@ -24,7 +24,8 @@ pub fn target<K: Kernel>(kernel: &K, needs: &Needs) -> Result<Target, Problem> {
         false => 0,
     };
     Ok(Target {
-        types: if needs.types { types(kernel)? } else { None },
+        types: if needs.types || needs.core { types(kernel)? } else { None },
+        core: None,
         config: config.map(|text| parse_config(&text)),
         symbols,
         version,

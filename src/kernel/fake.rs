@@ -83,6 +83,8 @@ struct Map {
 struct Program {
     info: ProgramInfo,
     expected_attach_type: AttachType,
+    /// The types of its functions, in its BTF.
+    functions: Vec<u32>,
 }
 
 #[derive(Debug)]
@@ -944,6 +946,7 @@ impl State {
                 return refused(libc::EINVAL, "");
             }
         };
+        self.check_target(request)?;
         for map in &map_ids {
             self.own(*map, request.program_type).map_err(silent)?;
         }
@@ -957,8 +960,34 @@ impl State {
             btf_id,
             load_time: u64::from(id),
         };
-        self.programs.insert(id, Program { info, expected_attach_type: request.expected_attach_type });
+        let functions = request.funcs.iter().map(|func| func.type_id).collect();
+        self.programs.insert(id, Program { info, expected_attach_type: request.expected_attach_type, functions });
         Ok(id)
+    }
+}
+
+impl State {
+    /// What an extension replaces must be a function of the other program, and that no extension itself
+    /// (`bpf_check_attach_target`, kernel/bpf/verifier.c). Programs of other types, but for tracing, have no such target.
+    fn check_target(&self, request: &ProgramRequest<'_, Fd>) -> Result<(), LoadError> {
+        let refused = |log: &str| Err(LoadError { error: errno(libc::EINVAL), log: log.to_owned() });
+        let target = match request.attach_program {
+            Some(_) if ![ProgramType::EXT, ProgramType::TRACING].contains(&request.program_type) => return refused(""),
+            Some(fd) => self.program_id(fd).map_err(|error| LoadError { error, log: String::new() })?,
+            None if request.program_type == ProgramType::EXT => return refused(""),
+            None => return Ok(()),
+        };
+        let target = &self.programs[&target];
+        if request.attach_btf_id == 0 {
+            return refused("Tracing programs must provide btf_id\n");
+        }
+        if !target.functions.contains(&request.attach_btf_id) {
+            return refused(&format!("attach_btf_id {} is invalid\n", request.attach_btf_id));
+        }
+        match (target.info.program_type, request.program_type) {
+            (ProgramType::EXT, ProgramType::EXT) => refused("Cannot recursively attach\n"),
+            _ => Ok(()),
+        }
     }
 }
 

@@ -77,8 +77,10 @@ pub struct ProgramRequest<'a, Fd> {
     pub insns: &'a [Insn],
     pub license: &'a str,
     pub kernel_version: u32,
-    /// The type in the kernel's BTF that a tracing or struct_ops program is for; 0 for none.
+    /// The type in the kernel's BTF, or in that of `attach_program`, that the program is for; 0 for none.
     pub attach_btf_id: u32,
+    /// The program of which an extension replaces a function.
+    pub attach_program: Option<&'a Fd>,
     pub btf: Option<&'a Fd>,
     pub funcs: &'a [FuncRecord],
     pub lines: &'a [LineRecord],

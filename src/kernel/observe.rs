@@ -327,6 +327,7 @@ mod tests {
             license: "",
             kernel_version: 0,
             attach_btf_id: 0,
+            attach_program: None,
             btf,
             funcs: &[FuncRecord { insn: 0, type_id: 2 }],
             lines: &[],

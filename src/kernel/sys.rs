@@ -376,6 +376,7 @@ pub fn prog_load<F: AsFd>(request: &ProgramRequest<'_, F>, license: &CStr, log: 
         line_info: address(&lines),
         line_info_cnt: count(lines.len())?,
         attach_btf_id: request.attach_btf_id,
+        attach_prog_fd: request.attach_program.map_or(0, number),
         ..ProgLoad::default()
     };
     let mut attempts = 5;

@@ -6,8 +6,8 @@
 
 use super::raw::{RawCgroup, RawLink, RawManifest, RawMap, RawObject, RawProgram, RawTc, RawXdp};
 use super::read::{Entries, Field, Header, Named};
-use super::values::{Direction, PinText, SymbolPath, symbol_ref};
-use super::{At, Attach, Link, Manifest, Map, MapSource, Object, Program, SymbolRef};
+use super::values::{Direction, PinText, SymbolPath, TargetText, symbol_ref};
+use super::{At, Attach, Link, Manifest, Map, MapSource, Object, Program, ProgramTarget, SymbolRef};
 use crate::btf::value::Value;
 use crate::desired::Span;
 use crate::diag::{Kind, Problem, Problems, similar};
@@ -91,7 +91,9 @@ impl Checker<'_> {
     fn object(&mut self, raw: RawObject) -> Option<Object> {
         let edges = raw.maps.0.map_or_else(Vec::new, |maps| self.edges(maps.value));
         let set = raw.set.0.map_or_else(BTreeMap::new, |set| variables(set.value));
-        Some(Object { span: raw.header.span, path: raw.path.0?.map(|path| path.0), sha256: raw.sha256.0, edges, set })
+        let btf = raw.btf.0.map(|btf| btf.map(|path| path.0));
+        let path = raw.path.0?.map(|path| path.0);
+        Some(Object { span: raw.header.span, path, sha256: raw.sha256.0, edges, set, btf })
     }
 
     fn edges(&mut self, maps: Entries<String>) -> Vec<(At<SymbolRef>, At<MapName>)> {
@@ -203,6 +205,7 @@ impl Checker<'_> {
 
     fn program(&mut self, raw: RawProgram) -> Option<Program> {
         let pin = raw.pin.0.and_then(|pin| self.pin(pin));
+        let target = raw.target.0.and_then(|target| self.target(target));
         let from = raw.from.0?;
         let object = self.object_name(&from.value.object, &from.span)?;
         Some(Program {
@@ -211,7 +214,21 @@ impl Checker<'_> {
             pin,
             program_type: raw.r#type.0,
             attach_type: raw.attach_type.0,
+            target,
+            flags: raw.flags.0.map(|flags| flags.map(|flags| flags.0)),
         })
+    }
+
+    fn target(&mut self, target: At<TargetText>) -> Option<At<ProgramTarget>> {
+        let span = target.span;
+        let value = match target.value {
+            TargetText::Kernel(name) => ProgramTarget::Kernel(name),
+            TargetText::Program { program, function } => {
+                let program = self.program_name(At { value: program, span: span.clone() })?.value;
+                ProgramTarget::Function { program, function }
+            }
+        };
+        Some(At { value, span })
     }
 
     fn link(&mut self, raw: RawLink) -> Option<Link> {

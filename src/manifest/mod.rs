@@ -91,6 +91,8 @@ pub struct Object {
     pub edges: Vec<(At<SymbolRef>, At<MapName>)>,
     /// Global variables by BTF name.
     pub set: BTreeMap<String, (Span, At<Value>)>,
+    /// Path of the file with the kernel's types for this object, relative to the manifest.
+    pub btf: Option<At<String>>,
 }
 
 /// `[map.NAME]`
@@ -145,6 +147,24 @@ pub struct Program {
     pub program_type: Option<At<ProgramType>>,
     /// Attach type, where the manifest says one.
     pub attach_type: Option<At<AttachType>>,
+    /// What it is for, where the manifest says it.
+    pub target: Option<At<ProgramTarget>>,
+    /// Flags for loading it, where the manifest says them.
+    pub flags: Option<At<u32>>,
+}
+
+/// What a program is for, beyond its type.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ProgramTarget {
+    /// Something of the kernel, by its name there: a function, a tracepoint, a security hook, an iterator.
+    Kernel(String),
+    /// A function of another program.
+    Function {
+        /// The other program.
+        program: ProgramName,
+        /// Its function, unless the section's name says that.
+        function: Option<String>,
+    },
 }
 
 /// `[link.NAME]`

@@ -5,8 +5,8 @@
 
 use super::read::{Entries, Entry, Named, Read, Reader, Variables, table};
 use super::values::{
-    CgroupPath, Direction, Flags, FunctionPath, Interface, ObjectPath, OnChange, PinText, ProgramText, SymbolPath,
-    Version,
+    CgroupPath, Direction, Flags, FunctionPath, Interface, LoadFlags, ObjectPath, OnChange, PinText, ProgramText,
+    SymbolPath, TargetText, Version,
 };
 use crate::btf::value::Value;
 use crate::kinds::XdpMode;
@@ -62,8 +62,12 @@ table! {
         ///
         /// Example: `{ sample_rate = 64 }`
         may set: Entries<Value>,
+        /// Path of a file with the types of the kernel, relative to the manifest: BTF, or an ELF file with a section
+        /// `.BTF`. CO-RE takes them instead of the running kernel's, for kernels that have none. Default: the running
+        /// kernel's. Example: `"vmlinux-5.4.btf"`
+        may btf: ObjectPath,
     }
-    later &["btf", "optional", "test"]
+    later &["optional", "test"]
 }
 
 table! {
@@ -128,8 +132,17 @@ table! {
         may r#type: ProgramType,
         /// Attach type. Default: what the section name in the object says. Example: `"cgroup_inet_ingress"`
         may attach_type: AttachType,
+        /// What the program is for. Default: what the section name in the object says.
+        ///
+        /// For tracing the kernel's name of the function, tracepoint, security hook or iterator: `"tcp_connect"`.
+        /// For `freplace` the function of another program of this manifest, which is loaded first:
+        /// `"program.NAME:FUNCTION"`, or `"program.NAME"` where the section name says the function.
+        may target: TargetText,
+        /// Flags for loading the program: a list of names, or a number. Default: what the section name in the object
+        /// says. Example: `["sleepable"]`
+        may flags: LoadFlags,
     }
-    later &["target", "flags", "test", "tests", "protect", "mode", "owner", "group", "optional"]
+    later &["test", "tests", "protect", "mode", "owner", "group", "optional"]
 }
 
 table! {

@@ -6,7 +6,7 @@ use crate::btf::value::Value;
 use crate::desired::Span;
 use crate::diag::Kind;
 use crate::kinds::XdpMode;
-use crate::kinds::{AttachType, MapType, ProgramType};
+use crate::kinds::{AttachType, MapType, ProgramType, load_flags};
 use crate::names::{DeploymentName, Digest, PinPath};
 use crate::spec::flags;
 use schemars::{Schema, SchemaGenerator, json_schema};
@@ -247,6 +247,44 @@ impl Read for ProgramText {
     }
 }
 
+/// What a program is for, as written.
+#[derive(Debug)]
+pub(super) enum TargetText {
+    /// Something of the kernel, by its name there.
+    Kernel(String),
+    /// A program of the manifest; the function of it, unless the section's name says that.
+    Program { program: String, function: Option<String> },
+}
+
+impl Read for TargetText {
+    const EXAMPLE: &'static str = "\"tcp_connect\"";
+
+    fn read(entry: Entry<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+        let text = reader.text(entry)?;
+        let bad = |text: String, form, example| Kind::BadReference { text, form, example };
+        let Some(of_program) = text.value.strip_prefix("program.") else {
+            if text.value.is_empty() || text.value.contains(char::is_control) {
+                let kind = bad(text.value, "the name of something in the kernel", Self::EXAMPLE);
+                return reader.report(kind, text.span, "this target");
+            }
+            return Some(Self::Kernel(text.value));
+        };
+        let (program, function) = match of_program.split_once(':') {
+            Some((program, function)) => (program, Some(function.to_owned())),
+            None => (of_program, None),
+        };
+        if program.is_empty() || function.as_ref().is_some_and(String::is_empty) {
+            let kind = bad(text.value, "program.NAME:FUNCTION", "\"program.drop:classify\"");
+            return reader.report(kind, text.span, "this target");
+        }
+        Some(Self::Program { program: program.to_owned(), function })
+    }
+
+    fn schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "minLength": 1 })
+    }
+}
+
 /// The name of one interface.
 #[derive(Debug)]
 pub(super) struct Interface(pub(super) String);
@@ -300,25 +338,49 @@ impl Read for Flags {
     const EXAMPLE: &'static str = "[\"no_prealloc\"]";
 
     fn read(entry: Entry<'_>, reader: &mut Reader<'_>) -> Option<Self> {
-        match &entry.value {
-            DeValue::Integer(_) => u32::read(entry, reader).map(Self),
-            DeValue::Array(items) => {
-                let items = items.clone().into_iter().enumerate();
-                let flags: Vec<_> =
-                    items.map(|(i, item)| Flag::read(item_of(&entry.address, i, &entry.key, item), reader)).collect();
-                let bits = flags.into_iter().try_fold(0, |bits, flag| flag.map(|flag| bits | flag.0));
-                bits.map(Self)
-            }
-            DeValue::String(_) | DeValue::Float(_) | DeValue::Boolean(_) | DeValue::Datetime(_) | DeValue::Table(_) => {
-                reader.wrong_type(&entry, "a list of names, or a number")
-            }
-        }
+        read_bits(entry, reader, |Flag(bit)| bit).map(Self)
     }
 
     fn schema(generator: &mut SchemaGenerator) -> Schema {
-        let (flag, number) = (Flag::schema(generator), u32::schema(generator));
-        json_schema!({ "anyOf": [{ "type": "array", "items": flag }, number] })
+        bits_schema::<Flag>(generator)
     }
+}
+
+/// Flags for loading a program as bits.
+#[derive(Debug)]
+pub(super) struct LoadFlags(pub(super) u32);
+
+impl Read for LoadFlags {
+    const EXAMPLE: &'static str = "[\"sleepable\"]";
+
+    fn read(entry: Entry<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+        read_bits(entry, reader, |LoadFlag(bit)| bit).map(Self)
+    }
+
+    fn schema(generator: &mut SchemaGenerator) -> Schema {
+        bits_schema::<LoadFlag>(generator)
+    }
+}
+
+/// Reads a list of names, each of which stands for a bit, or the number that they make.
+fn read_bits<F: Choice>(entry: Entry<'_>, reader: &mut Reader<'_>, bit: fn(F) -> u32) -> Option<u32> {
+    match &entry.value {
+        DeValue::Integer(_) => u32::read(entry, reader),
+        DeValue::Array(items) => {
+            let items = items.clone().into_iter().enumerate();
+            let flags: Vec<Option<F>> =
+                items.map(|(i, item)| F::read(item_of(&entry.address, i, &entry.key, item), reader)).collect();
+            flags.into_iter().try_fold(0, |bits, flag| flag.map(|flag| bits | bit(flag)))
+        }
+        DeValue::String(_) | DeValue::Float(_) | DeValue::Boolean(_) | DeValue::Datetime(_) | DeValue::Table(_) => {
+            reader.wrong_type(&entry, "a list of names, or a number")
+        }
+    }
+}
+
+fn bits_schema<F: Choice>(generator: &mut SchemaGenerator) -> Schema {
+    let (flag, number) = (F::schema(generator), u32::schema(generator));
+    json_schema!({ "anyOf": [{ "type": "array", "items": flag }, number] })
 }
 
 /// Makes an entry of an item of a list.
@@ -339,6 +401,21 @@ impl Choice for Flag {
 
     fn from_name(name: &str) -> Option<Self> {
         flags::NAMES.iter().find(|(_, known)| *known == name).map(|(bit, _)| Self(*bit))
+    }
+}
+
+/// One flag for loading a program.
+struct LoadFlag(u32);
+
+impl Choice for LoadFlag {
+    const EXAMPLE: &'static str = "\"sleepable\"";
+
+    fn names() -> Vec<String> {
+        load_flags::NAMES.iter().map(|(_, name)| (*name).to_owned()).collect()
+    }
+
+    fn from_name(name: &str) -> Option<Self> {
+        load_flags::NAMES.iter().find(|(_, known)| *known == name).map(|(bit, _)| Self(*bit))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Decides what to do with each thing: keep it, make it, change it, take it away.
 //!
 //! Two facts travel along the graph: a map that must be made anew makes its programs new, and a program that is
-//! new makes the prog arrays new that hold it, since a live prog array is never refilled.
+//! new makes the prog arrays new that hold it, since a live prog array is never refilled, and the extensions of it.
 
 use super::graph::{self, Node};
 use super::{Action, Because, Consent, Mode, Plan, ResolvedHook, State, Step, Traffic};
@@ -283,9 +283,9 @@ impl<'a> Planner<'a> {
             for program in self.desired.programs.values() {
                 let Some(Fate::Keep(id)) = self.programs.get(&program.name).cloned() else { continue };
                 let new = program.uses().into_iter().find(|name| self.maps.get(*name).is_some_and(Fate::is_new));
-                if let Some(map) = new {
-                    let fate = Fate::New(Some(id), Because::MapNew(map.clone()));
-                    self.programs.insert(program.name.clone(), fate);
+                let because = new.map(|map| Because::MapNew(map.clone())).or_else(|| self.new_target(program));
+                if let Some(because) = because {
+                    self.programs.insert(program.name.clone(), Fate::New(Some(id), because));
                     changed = true;
                 }
             }
@@ -302,6 +302,12 @@ impl<'a> Planner<'a> {
                 return;
             }
         }
+    }
+
+    /// An extension is verified against one program, and is of no use for the next one.
+    fn new_target(&self, program: &DesiredProgram) -> Option<Because> {
+        let target = &program.extends.as_ref()?.program;
+        self.programs.get(target)?.is_new().then(|| Because::TargetNew(target.clone()))
     }
 
     fn new_slot(&self, slot: &SlotSource) -> Option<Address> {

@@ -284,6 +284,9 @@ fn add_map(graph: &mut Graph<Node>, desired: &Desired, map: &DesiredMap) {
 
 fn add_program(graph: &mut Graph<Node>, desired: &Desired, program: &DesiredProgram, node: &Node) {
     graph.add(node.clone());
+    if let Some(extends) = &program.extends {
+        graph.edge(Node::Program(extends.program.clone()), node.clone());
+    }
     for name in program.uses() {
         graph.edge(Node::Map(name.clone()), node.clone());
         if desired.maps.get(name).is_some_and(|map| is_filled(map)) {

@@ -251,6 +251,8 @@ pub enum Because {
     ContentsChanged,
     /// A slot's program or map is new.
     SlotNew(Address),
+    /// The program whose function an extension replaces is new.
+    TargetNew(ProgramName),
     /// The program behind the link is new.
     ProgramNew(ProgramName),
     /// The link's hook or mode is another one in the manifest.
@@ -401,6 +403,12 @@ impl Action {
 }
 
 impl Plan {
+    /// Returns how many of the programs to load depend on what of the kernel nobody knows, since none was asked.
+    pub fn unsettled_programs(&self) -> usize {
+        let unsettled = |step: &&Step| matches!(&step.action, Action::LoadProgram { program, .. } if program.unsettled);
+        self.steps.iter().filter(unsettled).count()
+    }
+
     /// Returns whether applying changes nothing.
     pub fn is_empty(&self) -> bool {
         self.steps.iter().all(|step| step.action.marker() == Marker::Reuse)

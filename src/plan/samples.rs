@@ -144,6 +144,8 @@ fn program(name: &str, kind: ProgramKind, uses: &[&str]) -> Arc<DesiredProgram> 
         kernel_version: 0,
         attach_btf_id: 0,
         attach_member: None,
+        extends: None,
+        unsettled: false,
         code: Code { insns: load.repeat(uses.len()), sites: (0..uses.len()).map(site).collect(), ..Code::default() },
         maps: uses.iter().map(|name| map_name(name)).enumerate().collect(),
         fingerprint: Digest::of(name.as_bytes()),

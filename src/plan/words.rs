@@ -130,6 +130,11 @@ fn fill_slots(f: &mut fmt::Formatter<'_>, map: &DesiredMap) -> fmt::Result {
 
 fn load_program(f: &mut fmt::Formatter<'_>, program: &DesiredProgram, replaces: Option<u32>) -> fmt::Result {
     write!(f, "load {}", Subject(program))?;
+    match (&program.extends, &program.kind.target) {
+        (Some(extends), _) => write!(f, ", replaces `{}` of program.{}", extends.function, extends.program)?,
+        (None, Some(target)) => write!(f, " for `{target}`")?,
+        (None, None) => {}
+    }
     for (i, map) in program.uses().iter().enumerate() {
         write!(f, ", {}map.{map}", if i == 0 { "uses " } else { "" })?;
     }
@@ -270,6 +275,7 @@ impl Because {
             Self::MapDiffers(_) => "map-differs",
             Self::ContentsChanged => "contents-changed",
             Self::SlotNew(_) => "slot-new",
+            Self::TargetNew(_) => "target-new",
             Self::ProgramNew(_) => "program-new",
             Self::HookChanged(_) => "hook-changed",
             Self::HookGone => "hook-gone",
@@ -311,7 +317,7 @@ impl fmt::Display for Because {
             }
             Self::ContentsChanged => f.write_str("its first contents changed"),
             Self::SlotNew(address) => write!(f, "{address} in its slots is new"),
-            Self::ProgramNew(program) => write!(f, "program.{program} is new"),
+            Self::ProgramNew(program) | Self::TargetNew(program) => write!(f, "program.{program} is new"),
             Self::HookChanged(what) => write!(f, "its hook changed: {what}"),
             Self::HookGone => f.write_str("its interface or cgroup went away"),
             Self::ProgramOther(id) => write!(f, "it runs program id {id}, not the pinned one"),

@@ -231,7 +231,12 @@ struct ProgramJson<'a> {
     r#type: ProgramType,
     attach_type: Option<AttachType>,
     target: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    extends: Option<&'a ProgramName>,
     instructions: usize,
+    /// True when instructions or settings depend on what of the kernel nobody knows, since none was asked.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    unsettled: bool,
     uses: Vec<&'a MapName>,
     fingerprint: Digest,
 }
@@ -244,7 +249,9 @@ impl<'a> ProgramJson<'a> {
             r#type: program.kind.program_type,
             attach_type: program.kind.attach_type,
             target: program.kind.target.as_deref(),
+            extends: program.extends.as_ref().map(|extends| &extends.program),
             instructions: program.code.insns.len(),
+            unsettled: program.unsettled,
             uses: program.uses(),
             fingerprint: program.fingerprint,
         }
@@ -310,7 +317,9 @@ impl<'a> BecauseJson<'a> {
         let (address, differences, id): (_, &[_], _) = match because {
             Because::MapNew(map) | Because::MapOther(map) => (Some(Address::Map(map.clone())), &[], None),
             Because::SlotNew(address) => (Some(address.clone()), &[], None),
-            Because::ProgramNew(program) => (Some(Address::Program(program.clone())), &[], None),
+            Because::ProgramNew(program) | Because::TargetNew(program) => {
+                (Some(Address::Program(program.clone())), &[], None)
+            }
             Because::MapDiffers(differences) => (None, differences, None),
             Because::ProgramOther(id) => (None, &[], Some(*id)),
             Because::Missing

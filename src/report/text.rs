@@ -208,6 +208,12 @@ fn footer(page: &mut Page, plan: &Plan, purpose: Purpose) {
             10,
         );
     }
+    let unsettled = plan.unsettled_programs();
+    if unsettled > 0 {
+        let programs = count(unsettled as u64, "program");
+        let depend = if unsettled == 1 { "depends" } else { "depend" };
+        page.line(Text::from(format!("kernel values: not known offline, {programs} {depend} on them")), 15);
+    }
     if !plan.needs().is_empty() {
         let flag = allow_flag(&plan.needs());
         page.line(Text::from("consent: nothing is applied without ").and_whole(Paint::Alarm, flag), 9);
