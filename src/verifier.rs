@@ -5,7 +5,7 @@ use crate::insn::Unresolved;
 /// The telling parts of a log.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Telling {
-    /// The last line that is no statistics: why the program was refused.
+    /// The last line that is neither statistics nor a state: why the program was refused.
     pub reason: Option<String>,
     /// The source line that the verifier was at, as line records have it.
     pub source: Option<String>,
@@ -19,6 +19,9 @@ const TAIL: usize = 12;
 /// Lines with which every log ends (`print_verification_stats`, kernel/bpf/verifier.c).
 const STATISTICS: &[&str] = &["processed ", "verification time", "stack depth", "max_states_per_insn"];
 
+/// Lines that show a state, behind the line that says what is wrong with it.
+const STATES: &[&str] = &[";", "cur state:", "old state:"];
+
 /// Reads a verifier's log; `unresolved` are the instructions that the linker has made invalid.
 pub fn telling(log: &str, unresolved: &[Unresolved]) -> Telling {
     let lines: Vec<&str> = log
@@ -26,7 +29,8 @@ pub fn telling(log: &str, unresolved: &[Unresolved]) -> Telling {
         .map(str::trim_end)
         .filter(|line| !line.is_empty() && !STATISTICS.iter().any(|start| line.starts_with(start)))
         .collect();
-    let said = lines.iter().rev().find(|line| !line.starts_with(';')).map(|line| (*line).to_owned());
+    let is_state = |line: &str| STATES.iter().any(|start| line.starts_with(start));
+    let said = lines.iter().rev().find(|line| !is_state(line)).map(|line| (*line).to_owned());
     let reason = missing(&lines, unresolved).or(said);
     let source = lines.iter().rev().find_map(|line| line.strip_prefix("; ")).map(|line| line.trim().to_owned());
     let tail = lines[lines.len().saturating_sub(TAIL)..].iter().map(|line| (*line).to_owned()).collect();
@@ -59,6 +63,19 @@ processed 3 insns (limit 1000000) max_states_per_insn 0 total_states 0 peak_stat
         assert_eq!(telling.reason.as_deref(), Some("R1 offset is outside of the packet"));
         assert_eq!(telling.source.as_deref(), Some("return *(int *)data; @ bounds.bpf.c:12"));
         assert_eq!(telling.tail.len(), 5);
+    }
+
+    #[test]
+    fn the_states_of_a_loop_are_not_the_reason() {
+        let log = "\
+; while (1) { @ loop.bpf.c:21
+6: (05) goto pc-1
+infinite loop detected at insn 6
+cur state: R0=scalar(smin=smin32=-4095,smax=smax32=-1) R10=fp0
+old state: R0=scalar(smin=smin32=-4095,smax=smax32=-1) R10=fp0
+processed 7 insns (limit 1000000) max_states_per_insn 0 total_states 0 peak_states 0 mark_read 0
+";
+        assert_eq!(telling(log, &[]).reason.as_deref(), Some("infinite loop detected at insn 6"));
     }
 
     #[test]

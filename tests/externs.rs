@@ -98,6 +98,12 @@ fn a_weak_function_that_is_not_there() {
 }
 
 #[test]
+fn functions_that_the_kernel_calls_when_a_program_throws() {
+    loads("exceptions.o", (6, 7), &["throws", "throws_without"]);
+    is_refused("exceptions.o", "lost", &["the exception callback `no_such_function` is no global function"]);
+}
+
+#[test]
 fn tracing() {
     loads("tracing.o", ANY, &["switched", "maps", "raw", "writable", "probe"]);
     loads("tracing.o", (5, 18), &["sleepable", "frags"]);

@@ -70,7 +70,7 @@ struct Found {
     max_entries: u32,
     flags: u32,
     numa_node: Option<u32>,
-    map_extra: u32,
+    map_extra: u64,
     pinning: Pinning,
     inner: Option<Box<Found>>,
     values: Option<u64>,
@@ -85,7 +85,7 @@ impl Found {
             max_entries: self.max_entries,
             flags: self.flags,
             numa_node: self.numa_node,
-            map_extra: self.map_extra.into(),
+            map_extra: self.map_extra,
             inner: self.inner.as_ref().map(|inner| Box::new(inner.spec(btf))),
             kernel_type: 0,
             types: (self.key != 0 || self.value != 0).then(|| MapTypes {
@@ -127,7 +127,7 @@ fn read_member(btf: &Btf, member: &Member, inner: bool, found: &mut Found) -> Re
         "max_entries" => found.max_entries = integer(btf, member)?,
         "map_flags" => found.flags = integer(btf, member)?,
         "numa_node" => found.numa_node = Some(integer(btf, member)?),
-        "map_extra" => found.map_extra = integer(btf, member)?,
+        "map_extra" => found.map_extra = long(btf, member)?,
         "key_size" => set_size(&mut found.key_size, integer(btf, member)?)?,
         "value_size" => set_size(&mut found.value_size, integer(btf, member)?)?,
         "key" => {
@@ -179,6 +179,18 @@ fn integer(btf: &Btf, member: &Member) -> Result<u32, String> {
     match btf.pointee(member.ty).and_then(|array| btf.get(array)) {
         Some(Type::Array { count, .. }) => Ok(*count),
         _ => Err(format!("expected a number as `__uint` writes it, found `{}`", btf.type_name(member.ty))),
+    }
+}
+
+/// Reads `__ulong(name, N)`, which is `enum { unique = N } name`, or `__uint(name, N)`.
+fn long(btf: &Btf, member: &Member) -> Result<u64, String> {
+    let (Type::Enum { values, .. } | Type::Enum64 { values, .. }) = btf.resolved(member.ty) else {
+        return integer(btf, member).map(u64::from);
+    };
+    match values.as_slice() {
+        // A negative number keeps its bits, as in the kernel's field.
+        [only] => Ok(only.value as u64),
+        _ => Err(format!("expected one number as `__ulong` writes it, found {} of them", values.len())),
     }
 }
 
@@ -263,7 +275,7 @@ pub(super) fn fill_slots(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::btf::Encoding;
+    use crate::btf::{Encoding, EnumValue};
 
     /// A member of a definition: a number as `__uint` writes it, or a type as `__type` does.
     enum Field {
@@ -296,6 +308,32 @@ mod tests {
             (spec.key_size, spec.value_size)
         });
         assert_eq!(got, want.map_err(str::to_owned));
+    }
+
+    #[track_caller]
+    fn check_long(write: impl FnOnce(&mut Btf) -> TypeId, want: Result<u64, &str>) {
+        let mut btf = Btf::default();
+        let ty = write(&mut btf);
+        let member = Member { name: "map_extra".to_owned(), ty, bit_offset: 0, bitfield_size: 0 };
+        assert_eq!(long(&btf, &member), want.map_err(str::to_owned));
+    }
+
+    #[test]
+    fn long_numbers() {
+        let values = |numbers: &[i128]| -> Vec<EnumValue> {
+            numbers.iter().map(|value| EnumValue { name: format!("unique{value}"), value: *value }).collect()
+        };
+        let word = |numbers| Type::Enum { name: String::new(), size: 4, signed: false, values: values(numbers) };
+        let long = |numbers| Type::Enum64 { name: String::new(), size: 8, signed: false, values: values(numbers) };
+        check_long(|btf| btf.push(word(&[3])), Ok(3));
+        check_long(|btf| btf.push(long(&[1 << 44])), Ok(1 << 44));
+        check_long(|btf| btf.push(long(&[-1])), Ok(u64::MAX));
+        check_long(|btf| btf.push(word(&[1, 2])), Err("expected one number as `__ulong` writes it, found 2 of them"));
+        let uint = |btf: &mut Btf| {
+            let array = btf.push(Type::Array { element: U32, index: U32, count: 5 });
+            btf.push(Type::Ptr { ty: array })
+        };
+        check_long(uint, Ok(5));
     }
 
     #[test]

@@ -6,6 +6,7 @@
 use super::code::{CodeSection, Function, Reference, Target};
 use super::core::{Applied, Relocator, apply};
 use super::{Error, Object, externs, target};
+use crate::btf::Type;
 use crate::insn::{
     CALL, Code, FuncRecord, Insn, LineRecord, PSEUDO_BTF_ID, PSEUDO_CALL, PSEUDO_FUNC, PSEUDO_KFUNC_CALL, Site,
     SiteKind, Unresolved,
@@ -17,6 +18,12 @@ const MAX_INSNS: usize = 1_000_000;
 /// `BPF_MAX_SUBPROGS`: the most functions that the kernel takes. Also how deep this recursion goes.
 const MAX_FUNCTIONS: usize = 256;
 
+/// How `__exception_cb` of `bpf_experimental.h` tags a program: this, and the name of a function.
+const EXCEPTION_CALLBACK: &str = "exception_callback:";
+
+/// The section of the global variables that stand in an arena (clang's `__attribute__((address_space(1)))`).
+const ARENA: &str = ".addr_space.1";
+
 /// A function by its section and first instruction.
 type Place = (usize, usize);
 
@@ -25,7 +32,7 @@ pub(super) fn link(object: &Object, program: usize, target: &target::Target) -> 
         return Err(vec![Error::new(format!("the object has no program number {program}"))]);
     };
     let mut linker = Linker::new(object, target);
-    linker.place(*entry);
+    linker.program(*entry);
     linker.finish()
 }
 
@@ -38,7 +45,7 @@ pub(super) fn needs_kernel_types(object: &Object, program: usize) -> bool {
     }
     let offline = target::Target::offline();
     let mut linker = Linker::new(object, &offline);
-    linker.place(*entry);
+    linker.program(*entry);
     linker.placed.keys().any(|(number, start)| {
         let section = &image.sections.list[*number];
         let len = section.functions.get(start).map_or(0, |function| function.len);
@@ -53,7 +60,7 @@ pub(super) fn externs(object: &Object, program: usize) -> BTreeSet<usize> {
     };
     let offline = target::Target::offline();
     let mut linker = Linker::new(object, &offline);
-    linker.place(*entry);
+    linker.program(*entry);
     linker.externs
 }
 
@@ -91,6 +98,41 @@ impl<'a> Linker<'a> {
             described: Described::default(),
             errors: Vec::new(),
         }
+    }
+
+    /// Appends a program and everything that it uses.
+    fn program(&mut self, entry: Place) {
+        self.place(entry);
+        let Some(section) = self.object.image.sections.list.get(entry.0) else { return };
+        match self.exception_callback(section, entry.1) {
+            Ok(None) => {}
+            Ok(Some(callback)) => {
+                self.place(callback);
+            }
+            Err(what) => {
+                let name = section.functions.get(&entry.1).map_or("", |function| &function.name);
+                self.errors.push(Error::new(what).section(&section.name).symbol(name));
+            }
+        }
+    }
+
+    /// Finds the function that the kernel calls when the program throws. A tag of the program's type names it, and no
+    /// instruction does.
+    ///
+    /// With two tags there is none, as in libbpf (`bpf_prog_assign_exc_cb`): the verifier refuses such a program.
+    fn exception_callback(&self, section: &CodeSection, start: usize) -> Result<Option<Place>, String> {
+        let Some((btf, program)) = self.object.btf.as_deref().zip(section.types.get(&start)) else { return Ok(None) };
+        let mut names = btf.types().filter_map(|(_, ty)| {
+            let Type::DeclTag { name, ty: tagged, component: None, .. } = ty else { return None };
+            name.strip_prefix(EXCEPTION_CALLBACK).filter(|_| tagged == program)
+        });
+        let (Some(name), None) = (names.next(), names.next()) else { return Ok(None) };
+        let is_named = |function: &Function| !function.local && !function.hidden && *function.name == *name;
+        let found = self.object.image.sections.list.iter().enumerate().find_map(|(number, section)| {
+            let (start, _) = section.functions.iter().find(|(_, function)| is_named(function))?;
+            Some((number, *start))
+        });
+        found.map(Some).ok_or_else(|| format!("the exception callback `{name}` is no global function of this object"))
     }
 
     /// Appends a function and everything that it uses, and returns its first instruction.
@@ -273,9 +315,12 @@ impl<'a> Linker<'a> {
             (*map, SiteKind::Map)
         } else {
             let name = image.names.get(section).map_or("?", String::as_str);
-            let what =
-                format!("`{}` is in section `{name}`, which holds neither maps nor global variables", reference.symbol);
-            return Err(what);
+            let what = if name == ARENA {
+                "is a variable of the arena, and arenas are not supported yet".to_owned()
+            } else {
+                format!("is in section `{name}`, which holds neither maps nor global variables")
+            };
+            return Err(format!("`{}` {what}", reference.symbol));
         };
         if let [first, second] = &mut self.code.insns[new..new + 2] {
             (first.src, first.imm, second.imm) = (0, 0, 0);
