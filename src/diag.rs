@@ -406,6 +406,13 @@ pub enum Kind {
         /// What differs: left is the owner's.
         difference: Difference,
     },
+    /// A map of no entries: its author meant an application to set the size.
+    NoSize {
+        /// The map.
+        map: MapName,
+        /// The object and the symbol that define it.
+        defined_by: Option<(ObjectName, String)>,
+    },
     /// An object fills a slot of a map that it shares, and cannot.
     SlotTaken {
         /// The map.
@@ -651,6 +658,7 @@ impl Kind {
             Self::SplitShare { .. } => "share::split",
             Self::Incompatible { .. } => "share::incompatible",
             Self::MixedProgArray { .. } => "share::mixed_prog_array",
+            Self::NoSize { .. } => "map::no_size",
             Self::SlotTaken { .. } => "share::slot_taken",
             Self::NotBpffs { .. } => "host::not_bpffs",
             Self::UnknownSection { .. } => "program::unknown_section",
@@ -773,6 +781,11 @@ impl Kind {
             Self::Incompatible { .. } => {
                 Some("only the owner's definition makes the map; both must mean the same layout".to_owned())
             }
+            Self::NoSize { map, defined_by: Some((object, symbol)) } if map.is_private() => {
+                let name = if MapName::new(symbol).is_ok() { symbol } else { "NAME" };
+                Some(format!("say it: `[map.{name}]` with `from = \"{object}:{symbol}\"` and `max_entries = N`"))
+            }
+            Self::NoSize { map, .. } => Some(format!("say it in `[map.{map}]`: `max_entries = N`")),
             Self::SlotTaken { by: Some(_), .. } => {
                 Some("two objects that share a map must fill different slots".to_owned())
             }
@@ -895,6 +908,7 @@ impl Kind {
             | Self::MixedProgArray { .. }
             | Self::NotBpffs { .. }
             | Self::SlotTaken { .. }
+            | Self::NoSize { .. }
             | Self::UnknownSection { .. }
             | Self::WrongProgramType { .. }
             | Self::NoAttachType { .. }
@@ -1015,6 +1029,10 @@ impl fmt::Display for Kind {
                     "the prog array map.{map} has programs of two types: program.{one} is {is}, program.{other} is {other_is}"
                 )
             }
+            Self::NoSize { map, defined_by: Some((object, symbol)) } => {
+                write!(f, "`{symbol}` of object.{object} leaves open how many entries map.{map} has")
+            }
+            Self::NoSize { map, defined_by: None } => write!(f, "map.{map} has no entries"),
             Self::SlotTaken { map, slot, object, by: Some(by) } => {
                 write!(f, "object.{object} fills slot {slot} of map.{map}, which {by} has")
             }

@@ -85,6 +85,22 @@ kernel_enum!(
 );
 
 impl MapType {
+    /// Returns whether such a map needs a capacity: storage lives with its owner, and a perf event array of none is one
+    /// of as many slots as there are CPUs (`requested` in `spec`).
+    pub fn wants_a_size(self) -> bool {
+        ![
+            Self::CGROUP_STORAGE,
+            Self::PERCPU_CGROUP_STORAGE,
+            Self::SK_STORAGE,
+            Self::INODE_STORAGE,
+            Self::TASK_STORAGE,
+            Self::CGRP_STORAGE,
+            Self::PERF_EVENT_ARRAY,
+            Self::STRUCT_OPS,
+        ]
+        .contains(&self)
+    }
+
     /// Returns whether such maps have keys; the kernel refuses a key size for those that have none.
     pub fn has_keys(self) -> bool {
         self.has_values() && ![Self::QUEUE, Self::STACK, Self::BLOOM_FILTER].contains(&self)

@@ -746,6 +746,13 @@ impl Resolver<'_> {
     fn agree(&mut self) {
         for map in self.maps.values() {
             let MapSource::Defined(definition) = &map.source else { continue };
+            if definition.spec.max_entries == 0 && definition.spec.map_type.wants_a_size() {
+                let kind = Kind::NoSize { map: map.name.clone(), defined_by: definition.defined_by.clone() };
+                self.problems.push(Problem::at(kind, map.span.clone(), "it needs a size"));
+            }
+        }
+        for map in self.maps.values() {
+            let MapSource::Defined(definition) = &map.source else { continue };
             for user in &map.users {
                 let mut wanted = user.spec.clone();
                 if self.manifest.maps.get(&map.name).is_some_and(|map| map.flags.is_some()) {

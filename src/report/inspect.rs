@@ -7,7 +7,7 @@ use crate::elf::{
     DataKind, Dialect, Error, Extern, ExternKind, Map, Object, Pinning, Program, Setting, SlotTarget, Target, ValueKind,
 };
 use crate::insn::{CALL, Code, PSEUDO_CALL, PSEUDO_FUNC};
-use crate::kinds::{AttachType, MapType, ProgramType};
+use crate::kinds::{AttachType, ProgramType};
 use crate::names::Digest;
 use crate::plan::words::count;
 use crate::spec::{MapSpec, flag_names};
@@ -274,7 +274,7 @@ fn needs(object: &Object) -> Vec<Need> {
         key: "type",
         why: format!("section `{}` does not say it", program.section),
     });
-    let unsized_maps = object.maps.iter().filter(|map| map.spec.max_entries == 0 && wants_a_size(map.spec.map_type));
+    let unsized_maps = object.maps.iter().filter(|map| map.spec.max_entries == 0 && map.spec.map_type.wants_a_size());
     let sizes = unsized_maps.map(|map| Need {
         table: "map",
         symbol: map.symbol.clone(),
@@ -291,20 +291,6 @@ fn needs(object: &Object) -> Vec<Need> {
         Pinning::None | Pinning::ByName | Pinning::GlobalNs | Pinning::ObjectNs => None,
     });
     types.chain(sizes).chain(custom).collect()
-}
-
-/// Local storage has no capacity of its own, and a perf event array of 0 means one entry for each CPU.
-fn wants_a_size(map_type: MapType) -> bool {
-    !matches!(
-        map_type,
-        MapType::PERF_EVENT_ARRAY
-            | MapType::CGROUP_STORAGE
-            | MapType::PERCPU_CGROUP_STORAGE
-            | MapType::SK_STORAGE
-            | MapType::INODE_STORAGE
-            | MapType::TASK_STORAGE
-            | MapType::CGRP_STORAGE
-    )
 }
 
 /// Writes what is in an object, in tables.
@@ -462,6 +448,7 @@ mod tests {
     use super::*;
     use crate::elf::{ProgramKind, Slot};
     use crate::insn::{Insn, LD_IMM64, Site, SiteKind};
+    use crate::kinds::MapType;
     use crate::spec::flags;
 
     fn map(symbol: &str, section: &str, dialect: Dialect, spec: MapSpec) -> Map {
