@@ -9,7 +9,7 @@ use super::{
     Span,
 };
 use crate::diag::{Kind, Problem, Problems, similar};
-use crate::elf::{self, Dialect, Pinning, ProgramKind, SlotTarget};
+use crate::elf::{self, DataKind, Dialect, Pinning, ProgramKind, SlotTarget};
 use crate::kinds::{AttachType, MapType, ProgramType};
 use crate::manifest::{self, Attach, Manifest, SymbolRef};
 use crate::names::{Digest, MapName, ObjectName, PinPath, ProgramName};
@@ -269,6 +269,8 @@ impl Resolver<'_> {
         let slots = self.slots_of(name, object, index);
         let data = match (dialect, self.data.get(&(object.clone(), index))) {
             (Dialect::Data(kind), Some(data)) => Some((kind, data.clone().into())),
+            // The variables of an arena.
+            (Dialect::Btf, Some(data)) => Some((DataKind::Data, data.clone().into())),
             (Dialect::Data(_) | Dialect::Btf | Dialect::BpfMapDef | Dialect::BpfElfMap | Dialect::StructOps, _) => None,
         };
         if let Some(MapSource::Defined(definition)) = self.maps.get_mut(name).map(|map| &mut map.source) {
@@ -558,13 +560,7 @@ impl Resolver<'_> {
                 return;
             }
         };
-        let arena =
-            code.maps().into_iter().map(|used| &parsed.maps[used]).find(|map| map.spec.map_type == MapType::ARENA);
-        let place = match (arena, attach::place(&parsed, index, &kind, self.target)) {
-            (None, place) => place,
-            (Some(arena), _) => Err(format!("it uses the arena `{}`, and arenas are not supported yet", arena.symbol)),
-        };
-        let place = match place {
+        let place = match attach::place(&parsed, index, &kind, self.target) {
             Ok(place) => place,
             Err(why) => {
                 let function = parsed.programs[index].function.clone();
@@ -679,8 +675,24 @@ impl Resolver<'_> {
                 }
             }
         }
+        self.room_in_arenas();
         self.one_type_in_prog_arrays();
         self.unique_pins();
+    }
+
+    /// Refuses arenas that are too small for their variables.
+    fn room_in_arenas(&mut self) {
+        for map in self.maps.values() {
+            let MapSource::Defined(definition) = &map.source else { continue };
+            let Some((_, data)) = definition.data.as_ref().filter(|_| definition.spec.map_type == MapType::ARENA)
+            else {
+                continue;
+            };
+            if definition.spec.arena_size(self.host) < data.len() as u64 {
+                let kind = Kind::ArenaTooSmall { map: map.name.clone(), needs: data.len() };
+                self.problems.push(Problem::at(kind, map.span.clone(), "this arena"));
+            }
+        }
     }
 
     /// Refuses programs of two types that call by one prog array or stand in it, as the kernel does without a word of

@@ -70,7 +70,7 @@ struct Found {
     max_entries: u32,
     flags: u32,
     numa_node: Option<u32>,
-    map_extra: u32,
+    map_extra: u64,
     pinning: Pinning,
     inner: Option<Box<Found>>,
     values: Option<u64>,
@@ -85,7 +85,7 @@ impl Found {
             max_entries: self.max_entries,
             flags: self.flags,
             numa_node: self.numa_node,
-            map_extra: self.map_extra.into(),
+            map_extra: self.map_extra,
             inner: self.inner.as_ref().map(|inner| Box::new(inner.spec(btf))),
             kernel_type: 0,
             types: (self.key != 0 || self.value != 0).then(|| MapTypes {
@@ -127,7 +127,7 @@ fn read_member(btf: &Btf, member: &Member, inner: bool, found: &mut Found) -> Re
         "max_entries" => found.max_entries = integer(btf, member)?,
         "map_flags" => found.flags = integer(btf, member)?,
         "numa_node" => found.numa_node = Some(integer(btf, member)?),
-        "map_extra" => found.map_extra = integer(btf, member)?,
+        "map_extra" => found.map_extra = long_integer(btf, member)?,
         "key_size" => set_size(&mut found.key_size, integer(btf, member)?)?,
         "value_size" => set_size(&mut found.value_size, integer(btf, member)?)?,
         "key" => {
@@ -179,6 +179,16 @@ fn integer(btf: &Btf, member: &Member) -> Result<u32, String> {
     match btf.pointee(member.ty).and_then(|array| btf.get(array)) {
         Some(Type::Array { count, .. }) => Ok(*count),
         _ => Err(format!("expected a number as `__uint` writes it, found `{}`", btf.type_name(member.ty))),
+    }
+}
+
+/// Reads `__uint(name, N)`, or `__ulong(name, N)`, which is `enum { SOME_NAME = N } name`.
+fn long_integer(btf: &Btf, member: &Member) -> Result<u64, String> {
+    match btf.resolved(member.ty) {
+        Type::Enum { values, .. } | Type::Enum64 { values, .. } if values.len() == 1 => {
+            u64::try_from(values[0].value).map_err(|_| "the number is negative".to_owned())
+        }
+        _ => integer(btf, member).map(u64::from),
     }
 }
 

@@ -5,7 +5,7 @@
 
 use super::code::{CodeSection, Function, Reference, Target};
 use super::core::{Applied, Relocator, apply};
-use super::{Error, Object, externs, target};
+use super::{Error, Object, data, externs, target};
 use crate::insn::{
     CALL, Code, FuncRecord, Insn, LineRecord, PSEUDO_BTF_ID, PSEUDO_CALL, PSEUDO_FUNC, PSEUDO_KFUNC_CALL, Site,
     SiteKind, Unresolved,
@@ -262,7 +262,7 @@ impl<'a> Linker<'a> {
         }
         let byte = value.wrapping_add_signed(reference.addend).wrapping_add_signed(insn.imm.into());
         let (map, kind) = if let Some(map) = image.data.get(&section) {
-            let size = u64::from(self.object.maps[*map].spec.value_size);
+            let size = self.object.maps[*map].data.as_ref().map_or(0, Vec::len) as u64;
             let offset = u32::try_from(byte).ok().filter(|offset| u64::from(*offset) < size);
             let Some(offset) = offset else {
                 return Err(format!("byte {byte:#x} of `{}` is used, which has {size} bytes", reference.symbol));
@@ -272,6 +272,9 @@ impl<'a> Linker<'a> {
             (*map, SiteKind::Map)
         } else {
             let name = image.names.get(section).map_or("?", String::as_str);
+            if name == data::ARENA {
+                return Err(format!("`{}` lies in an arena, and the object has not just one", reference.symbol));
+            }
             let what =
                 format!("`{}` is in section `{name}`, which holds neither maps nor global variables", reference.symbol);
             return Err(what);
