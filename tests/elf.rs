@@ -145,7 +145,7 @@ fn check(name: &str) {
     };
     assert_eq!(object.license.as_deref(), text(&want, "license"), "{name}");
     assert_eq!(u64::from(object.kernel_version.unwrap_or_default()), number(&want, "version"), "{name}");
-    let (data, maps): (Vec<_>, Vec<_>) = object.maps.iter().partition(|map| map.data.is_some());
+    let (data, maps): (Vec<_>, Vec<_>) = object.maps.iter().partition(|map| matches!(map.dialect, Dialect::Data(_)));
     assert_eq!((maps.len(), data.len()), (list(&want, "map").count(), list(&want, "data").count()), "{name}");
     for (map, want) in maps.iter().zip(list(&want, "map")) {
         check_map(&object, map, want);

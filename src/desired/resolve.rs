@@ -17,7 +17,8 @@ use crate::spec::{Compare, Host, differences, flags};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-/// Tells what must be known of the kernel: by the programs that the manifest names, and those that tail calls may need.
+/// Tells what must be known of the kernel: by the programs that the manifest names, those that tail calls may need, and
+/// the structs of functions.
 pub fn needs(manifest: &Manifest, files: &BTreeMap<ObjectName, ObjectFile>) -> elf::Needs {
     let mut wanted: BTreeSet<(&ObjectName, usize)> = BTreeSet::new();
     let mut needs = elf::Needs::default();
@@ -25,13 +26,19 @@ pub fn needs(manifest: &Manifest, files: &BTreeMap<ObjectName, ObjectFile>) -> e
         let (name, function) = &program.from.value;
         let Some(ObjectFile { object, .. }) = files.get(name) else { continue };
         let named = object.programs.iter().position(|known| known.function == *function);
-        let slots = object.maps.iter().flat_map(|map| &map.slots);
-        let called = slots.filter_map(|slot| match slot.target {
-            SlotTarget::Program(index) => Some(index),
-            SlotTarget::Map(_) => None,
-        });
+        let called = object.maps.iter().filter(|map| map.dialect != Dialect::StructOps).flat_map(programs_in);
         wanted.extend(named.into_iter().chain(called).map(|index| (name, index)));
         needs.types |= program.program_type.as_ref().is_some_and(|said| attach::names_kernel_type(said.value));
+    }
+    for map in manifest.maps.values() {
+        let manifest::MapSource::From(from) = &map.source else { continue };
+        let (name, symbol) = &from.value;
+        let Some(ObjectFile { object, .. }) = files.get(name) else { continue };
+        let map = symbol.find(&object.maps).map(|index| &object.maps[index]);
+        if let Some(map) = map.filter(|map| map.dialect == Dialect::StructOps) {
+            needs.types = true;
+            wanted.extend(programs_in(map).map(|index| (name, index)));
+        }
     }
     for (name, index) in wanted {
         let object = &files[name].object;
@@ -46,6 +53,14 @@ pub fn needs(manifest: &Manifest, files: &BTreeMap<ObjectName, ObjectFile>) -> e
         needs.symbols.extend(of_program.symbols);
     }
     needs
+}
+
+/// Lists the programs in a map's slots, as indices.
+fn programs_in(map: &elf::Map) -> impl Iterator<Item = usize> {
+    map.slots.iter().filter_map(|slot| match slot.target {
+        SlotTarget::Program(index) => Some(index),
+        SlotTarget::Map(_) => None,
+    })
 }
 
 /// Resolves a manifest. `files` has every object of the manifest; `bpffs` is the mount that holds the pin root;
