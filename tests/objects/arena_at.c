@@ -7,14 +7,14 @@ struct {
 	__uint(type, 33); /* BPF_MAP_TYPE_ARENA */
 	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(max_entries, 1);
-	enum { first_address = 1ull << 44 } map_extra; /* as the newest `__ulong` */
+	enum { first_address = 1 << 30 } map_extra; /* as `__ulong` of newer headers */
 } first SEC(".maps");
 
 struct {
 	__uint(type, 33); /* BPF_MAP_TYPE_ARENA */
 	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(max_entries, 1);
-	__uint(map_extra, 1 << 30);
+	__uint(map_extra, 1 << 29);
 } second SEC(".maps");
 
 SEC(".addr_space.1") __u64 number = 1;
