@@ -462,6 +462,13 @@ pub enum Kind {
         /// The map.
         map: MapName,
     },
+    /// An arena with fewer pages than its variables need.
+    ArenaTooSmall {
+        /// The map.
+        map: MapName,
+        /// Bytes of variables.
+        needs: usize,
+    },
     /// A map of maps without a template.
     NoTemplate {
         /// The map.
@@ -666,6 +673,7 @@ impl Kind {
             Self::NoAttachType { .. } => "link::no_attach_type",
             Self::NotLoadable { .. } => "program::not_loadable",
             Self::RegistersAtOnce { .. } => "map::registers_at_once",
+            Self::ArenaTooSmall { .. } => "map::arena_too_small",
             Self::NoTemplate { .. } => "map::no_template",
             Self::ForeignTemplate { .. } => "map::foreign_template",
             Self::Kernel { .. } => "kernel::refused",
@@ -800,6 +808,7 @@ impl Kind {
             Self::NoAttachType { .. } => {
                 Some("say it in the program's table: `attach_type = \"cgroup_inet_egress\"` ...".to_owned())
             }
+            Self::ArenaTooSmall { map, .. } => Some(format!("give `[map.{map}]` more pages: `max_entries = ...`")),
             Self::RegistersAtOnce { .. } => Some(
                 "a struct in `.struct_ops.link` waits for its link; its programs can be loaded without the map"
                     .to_owned(),
@@ -914,6 +923,7 @@ impl Kind {
             | Self::NoAttachType { .. }
             | Self::NotLoadable { .. }
             | Self::RegistersAtOnce { .. }
+            | Self::ArenaTooSmall { .. }
             | Self::NoTemplate { .. }
             | Self::ForeignTemplate { .. } => Exit::Data,
             Self::UnknownOverride { .. } => Exit::Usage,
@@ -1050,6 +1060,7 @@ impl fmt::Display for Kind {
                 write!(f, "nothing says for which of a cgroup's hooks this {is} program is")
             }
             Self::NotLoadable { function, why } => write!(f, "`{function}` cannot be loaded: {why}"),
+            Self::ArenaTooSmall { map, needs } => write!(f, "map.{map} has too few pages for {needs} B of variables"),
             Self::RegistersAtOnce { map } => write!(
                 f,
                 "map.{map} is of `.struct_ops`: the kernel registers it as soon as it is filled, which is not supported yet"

@@ -163,6 +163,11 @@ impl MapSpec {
         spec
     }
 
+    /// Returns how many bytes of memory an arena is: `max_entries` counts its pages.
+    pub fn arena_size(&self, host: &Host) -> u64 {
+        u64::from(self.max_entries) * u64::from(host.page_size)
+    }
+
     /// Returns whether the map holds kernel references or nothing, so that user space cannot fill it with data.
     pub fn is_map_of_maps(&self) -> bool {
         matches!(self.map_type, MapType::ARRAY_OF_MAPS | MapType::HASH_OF_MAPS)

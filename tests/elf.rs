@@ -1,10 +1,13 @@
 //! What is read from the objects of `tests/objects` is what their `.expect.toml` says, and no damage to an object
 //! makes the reader fall over. What the files' keys mean stands in `tests/objects/README.md`.
 
+use bpfapply::btf::kernel::KernelTypes;
+use bpfapply::btf::{Btf, Encoding, Member, Type};
 use bpfapply::elf::{self, DataKind, Dialect, Map, Object, Pinning, Program, SlotTarget, Target};
 use bpfapply::insn::SiteKind;
 use bpfapply::spec::{MapSpec, flags};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use toml::{Table, Value};
 
 fn folder() -> PathBuf {
@@ -145,7 +148,7 @@ fn check(name: &str) {
     };
     assert_eq!(object.license.as_deref(), text(&want, "license"), "{name}");
     assert_eq!(u64::from(object.kernel_version.unwrap_or_default()), number(&want, "version"), "{name}");
-    let (data, maps): (Vec<_>, Vec<_>) = object.maps.iter().partition(|map| map.data.is_some());
+    let (data, maps): (Vec<_>, Vec<_>) = object.maps.iter().partition(|map| matches!(map.dialect, Dialect::Data(_)));
     assert_eq!((maps.len(), data.len()), (list(&want, "map").count(), list(&want, "data").count()), "{name}");
     for (map, want) in maps.iter().zip(list(&want, "map")) {
         check_map(&object, map, want);
@@ -268,6 +271,40 @@ impl Random {
     }
 }
 
+/// Returns BTF of `struct tcp_congestion_ops { u32 (*ssthresh)(); char name[16]; }` and of a map's value that holds it.
+fn kernel_with_a_struct() -> Vec<u8> {
+    let member = |name: &str, ty, bit_offset| Member { name: name.to_owned(), ty, bit_offset, bitfield_size: 0 };
+    let mut btf = Btf::default();
+    let char = btf.push(Type::Int { name: "char".to_owned(), size: 1, bits: 8, offset: 0, encoding: Encoding::Signed });
+    let proto = btf.push(Type::FuncProto { ret: char, params: Vec::new() });
+    let function = btf.push(Type::Ptr { ty: proto });
+    let text = btf.push(Type::Array { element: char, index: char, count: 16 });
+    let members = vec![member("ssthresh", function, 0), member("name", text, 64)];
+    let name = "tcp_congestion_ops".to_owned();
+    let of_kernel = btf.push(Type::Struct { name, size: 24, members });
+    let name = "bpf_struct_ops_tcp_congestion_ops".to_owned();
+    btf.push(Type::Struct { name, size: 88, members: vec![member("data", of_kernel, 512)] });
+    btf.encode()
+}
+
+/// The place of each member is the kernel's, whatever the object's struct has besides.
+#[test]
+fn structs_are_laid_out_as_the_kernel_has_them() {
+    let types = KernelTypes::parse(Box::new(kernel_with_a_struct())).expect("good types");
+    let target = Target { types: Some(Arc::new(types)), ..Target::default() };
+    let object = elf::parse(&read("struct_ops_refused.o")).unwrap();
+    let find = |symbol: &str| object.maps.iter().position(|map| map.symbol == symbol).expect("the map");
+    let program = object.programs.iter().position(|program| program.function == "threshold").expect("the program");
+    let operations = object.operations(find("good"), &target).expect("it fits");
+    assert_eq!((operations.value_type, operations.bytes.len()), (6, 88));
+    assert_eq!(operations.functions, [(64, program)].into());
+    assert_eq!(&operations.bytes[72..81], b"bpf_good\0");
+    assert!(operations.bytes[..72].iter().all(|byte| *byte == 0));
+    let operation = object.operation(program, &target).expect("it is one");
+    let name = "tcp_congestion_ops/ssthresh".to_owned();
+    assert_eq!(operation, elf::Operation { type_id: 5, member: 0, name });
+}
+
 #[test]
 fn damaged_objects_are_refused_or_read() {
     let mut paths: Vec<_> = [folder(), "/usr/lib/x86_64-linux-gnu/bpf".into()]
@@ -277,6 +314,9 @@ fn damaged_objects_are_refused_or_read() {
         .filter(|path| path.extension().is_some_and(|extension| extension == "o"))
         .collect();
     paths.sort();
+    // A kernel that knows one struct.
+    let types = KernelTypes::parse(Box::new(kernel_with_a_struct())).expect("good types");
+    let target = Target { types: Some(Arc::new(types)), ..Target::default() };
     let mut random = Random(0x2545_f491_4f6c_dd1d);
     for path in &paths {
         let good = std::fs::read(path).unwrap();
@@ -298,7 +338,12 @@ fn damaged_objects_are_refused_or_read() {
                 }
             }
             if let Ok(object) = elf::parse(&bytes) {
+                for map in 0..object.maps.len() {
+                    let _ = object.operations(map, &Target::offline());
+                    let _ = object.operations(map, &target);
+                }
                 for program in 0..object.programs.len() {
+                    let _ = object.operation(program, &target);
                     let _ = object.link(program, &Target::offline()).map(|code| code.patched(|_| 7));
                 }
             }

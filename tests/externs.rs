@@ -110,13 +110,6 @@ fn tracing() {
 }
 
 #[test]
-fn what_is_not_supported_is_said_and_stops_nobody_else() {
-    loads("arena.o", ANY, &["alone"]);
-    is_refused("arena.o", "shares", &["it uses the arena `arena`, and arenas are not supported yet"]);
-    is_refused("arena.o", "init", &["struct_ops programs are not supported yet"]);
-}
-
-#[test]
 fn types_with_odd_names() {
     loads("odd_types.o", ANY, &["named"]);
 }

@@ -5,7 +5,7 @@ use crate::btf::{self, Btf, Linkage, Type, TypeId};
 use crate::desired::{DesiredMap, DesiredProgram, Extends, MapDefinition, MapSource, SlotSource};
 use crate::elf::DataKind;
 use crate::kernel::{Kernel, LoadError, MapRequest, ObjectKind, ProgramRequest};
-use crate::kinds::AttachType;
+use crate::kinds::{AttachType, MapType};
 use crate::names::ObjectName;
 use crate::plan::Action;
 use crate::spec::{Host, MapSpec, MapTypes};
@@ -73,7 +73,13 @@ impl<K: Kernel> Applier<'_, K> {
             Some(inner) => Some(self.create_one("inner", inner, None, object)?),
             None => None,
         };
-        self.create_one(&definition.kernel_name, &spec, inner.as_ref(), object)
+        let map = self.create_one(&definition.kernel_name, &spec, inner.as_ref(), object)?;
+        if spec.map_type == MapType::ARENA {
+            // Programs need its address, which the kernel chooses when it is first mapped, and only once.
+            let data = definition.data.as_ref().map_or(&[][..], |(_, data)| data);
+            self.kernel.write_arena(&map, spec.map_extra, spec.arena_size(host), data)?;
+        }
+        Ok(map)
     }
 
     /// Creates one map; without its BTF types when the kernel does not take them for a map of this type.

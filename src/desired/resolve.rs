@@ -9,7 +9,7 @@ use super::{
     Span,
 };
 use crate::diag::{Kind, Problem, Problems, similar};
-use crate::elf::{self, Dialect, Pinning, ProgramKind, SlotTarget};
+use crate::elf::{self, DataKind, Dialect, Pinning, ProgramKind, SlotTarget};
 use crate::kinds::{AttachType, MapType, ProgramType};
 use crate::manifest::{self, Attach, Manifest, SymbolRef};
 use crate::names::{Digest, MapName, ObjectName, PinPath, ProgramName};
@@ -17,7 +17,8 @@ use crate::spec::{Compare, Host, differences, flags};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-/// Tells what must be known of the kernel: by the programs that the manifest names, and those that tail calls may need.
+/// Tells what must be known of the kernel: by the programs that the manifest names, those that tail calls may need, and
+/// the structs of functions.
 pub fn needs(manifest: &Manifest, files: &BTreeMap<ObjectName, ObjectFile>) -> elf::Needs {
     let mut wanted: BTreeSet<(&ObjectName, usize)> = BTreeSet::new();
     let mut needs = elf::Needs::default();
@@ -25,13 +26,19 @@ pub fn needs(manifest: &Manifest, files: &BTreeMap<ObjectName, ObjectFile>) -> e
         let (name, function) = &program.from.value;
         let Some(ObjectFile { object, .. }) = files.get(name) else { continue };
         let named = object.programs.iter().position(|known| known.function == *function);
-        let slots = object.maps.iter().flat_map(|map| &map.slots);
-        let called = slots.filter_map(|slot| match slot.target {
-            SlotTarget::Program(index) => Some(index),
-            SlotTarget::Map(_) => None,
-        });
+        let called = object.maps.iter().filter(|map| map.dialect != Dialect::StructOps).flat_map(programs_in);
         wanted.extend(named.into_iter().chain(called).map(|index| (name, index)));
         needs.types |= program.program_type.as_ref().is_some_and(|said| attach::names_kernel_type(said.value));
+    }
+    for map in manifest.maps.values() {
+        let manifest::MapSource::From(from) = &map.source else { continue };
+        let (name, symbol) = &from.value;
+        let Some(ObjectFile { object, .. }) = files.get(name) else { continue };
+        let map = symbol.find(&object.maps).map(|index| &object.maps[index]);
+        if let Some(map) = map.filter(|map| map.dialect == Dialect::StructOps) {
+            needs.types = true;
+            wanted.extend(programs_in(map).map(|index| (name, index)));
+        }
     }
     for (name, index) in wanted {
         let object = &files[name].object;
@@ -53,6 +60,14 @@ pub fn needs(manifest: &Manifest, files: &BTreeMap<ObjectName, ObjectFile>) -> e
 fn beyond(file: &ObjectFile, program: usize) -> elf::Needs {
     let needs = file.object.needs(program);
     elf::Needs { core: needs.core && file.types.is_none(), ..needs }
+}
+
+/// Lists the programs in a map's slots, as indices.
+fn programs_in(map: &elf::Map) -> impl Iterator<Item = usize> {
+    map.slots.iter().filter_map(|slot| match slot.target {
+        SlotTarget::Program(index) => Some(index),
+        SlotTarget::Map(_) => None,
+    })
 }
 
 /// Resolves a manifest. `files` has every object of the manifest; `bpffs` is the mount that holds the pin root;
@@ -294,6 +309,8 @@ impl Resolver<'_> {
         let slots = self.slots_of(name, object, index);
         let data = match (dialect, self.data.get(&(object.clone(), index))) {
             (Dialect::Data(kind), Some(data)) => Some((kind, data.clone().into())),
+            // The variables of an arena.
+            (Dialect::Btf, Some(data)) => Some((DataKind::Data, data.clone().into())),
             (Dialect::Data(_) | Dialect::Btf | Dialect::BpfMapDef | Dialect::BpfElfMap | Dialect::StructOps, _) => None,
         };
         if let Some(MapSource::Defined(definition)) = self.maps.get_mut(name).map(|map| &mut map.source) {
@@ -647,13 +664,7 @@ impl Resolver<'_> {
                 return;
             }
         };
-        let arena =
-            code.maps().into_iter().map(|used| &parsed.maps[used]).find(|map| map.spec.map_type == MapType::ARENA);
-        let place = match (arena, attach::place(&parsed, index, &kind, self.target)) {
-            (None, place) => place,
-            (Some(arena), _) => Err(format!("it uses the arena `{}`, and arenas are not supported yet", arena.symbol)),
-        };
-        let place = match place {
+        let place = match attach::place(&parsed, index, &kind, self.target) {
             Ok(place) => place,
             Err(why) => {
                 self.not_loadable(&parsed.programs[index].function, why, span);
@@ -775,8 +786,24 @@ impl Resolver<'_> {
                 }
             }
         }
+        self.room_in_arenas();
         self.one_type_in_prog_arrays();
         self.unique_pins();
+    }
+
+    /// Refuses arenas that are too small for their variables.
+    fn room_in_arenas(&mut self) {
+        for map in self.maps.values() {
+            let MapSource::Defined(definition) = &map.source else { continue };
+            let Some((_, data)) = definition.data.as_ref().filter(|_| definition.spec.map_type == MapType::ARENA)
+            else {
+                continue;
+            };
+            if definition.spec.arena_size(self.host) < data.len() as u64 {
+                let kind = Kind::ArenaTooSmall { map: map.name.clone(), needs: data.len() };
+                self.problems.push(Problem::at(kind, map.span.clone(), "this arena"));
+            }
+        }
     }
 
     /// Refuses programs of two types that call by one prog array or stand in it, as the kernel does without a word of

@@ -12,6 +12,24 @@ use std::sync::Arc;
 /// nothing else stops a damaged one from asking for all memory.
 const MAX_BYTES: u64 = 256 << 20;
 
+/// The section of variables that lie in an arena (`ARENA_SEC` of libbpf): clang's name for `address_space(1)`.
+pub(super) const ARENA: &str = ".addr_space.1";
+
+/// Reads the variables that lie in an arena, with their section's number.
+pub(super) fn arena(file: &File<'_>, errors: &mut Vec<Error>) -> Option<(usize, Vec<u8>)> {
+    let (number, section) = file.section(ARENA).filter(|(_, section)| section.size != 0)?;
+    if section.size > MAX_BYTES {
+        errors.push(Error::new(format!("more than {MAX_BYTES} bytes of global variables")).section(ARENA));
+        return None;
+    }
+    // Below the limit, so that the conversion keeps the value.
+    let bytes = match section.class {
+        Class::Zeroes => vec![0; section.size as usize],
+        Class::Code | Class::Data | Class::Other => section.data.to_vec(),
+    };
+    Some((number, bytes))
+}
+
 /// Tells which sections libbpf makes maps of (`bpf_object__elf_collect`).
 pub(super) fn kind(section: &Section<'_>) -> Option<DataKind> {
     let is = |base: &str| section.name.strip_prefix(base).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));

@@ -5,7 +5,7 @@
 
 use super::code::{CodeSection, Function, Reference, Target};
 use super::core::{Applied, Relocator, apply};
-use super::{Error, Object, externs, target};
+use super::{Error, Object, data, externs, target};
 use crate::btf::Type;
 use crate::insn::{
     CALL, Code, FuncRecord, Insn, LineRecord, PSEUDO_BTF_ID, PSEUDO_CALL, PSEUDO_FUNC, PSEUDO_KFUNC_CALL, Site,
@@ -20,9 +20,6 @@ const MAX_FUNCTIONS: usize = 256;
 
 /// How `__exception_cb` of `bpf_experimental.h` tags a program: this, and the name of a function.
 const EXCEPTION_CALLBACK: &str = "exception_callback:";
-
-/// The section of the global variables that stand in an arena (clang's `__attribute__((address_space(1)))`).
-const ARENA: &str = ".addr_space.1";
 
 /// A function by its section and first instruction.
 type Place = (usize, usize);
@@ -305,7 +302,7 @@ impl<'a> Linker<'a> {
         }
         let byte = value.wrapping_add_signed(reference.addend).wrapping_add_signed(insn.imm.into());
         let (map, kind) = if let Some(map) = image.data.get(&section) {
-            let size = u64::from(self.object.maps[*map].spec.value_size);
+            let size = self.object.maps[*map].data.as_ref().map_or(0, Vec::len) as u64;
             let offset = u32::try_from(byte).ok().filter(|offset| u64::from(*offset) < size);
             let Some(offset) = offset else {
                 return Err(format!("byte {byte:#x} of `{}` is used, which has {size} bytes", reference.symbol));
@@ -315,12 +312,12 @@ impl<'a> Linker<'a> {
             (*map, SiteKind::Map)
         } else {
             let name = image.names.get(section).map_or("?", String::as_str);
-            let what = if name == ARENA {
-                "is a variable of the arena, and arenas are not supported yet".to_owned()
-            } else {
-                format!("is in section `{name}`, which holds neither maps nor global variables")
-            };
-            return Err(format!("`{}` {what}", reference.symbol));
+            if name == data::ARENA {
+                return Err(format!("`{}` lies in an arena, and the object has not just one", reference.symbol));
+            }
+            let what =
+                format!("`{}` is in section `{name}`, which holds neither maps nor global variables", reference.symbol);
+            return Err(what);
         };
         if let [first, second] = &mut self.code.insns[new..new + 2] {
             (first.src, first.imm, second.imm) = (0, 0, 0);

@@ -21,7 +21,7 @@ pub use target::{Needs, Target};
 
 use crate::btf::{Btf, Encoded, Linkage, TypeId, ext::BtfExt};
 use crate::insn::{Code, LineRecord};
-use crate::kinds::{AttachType, ProgramType};
+use crate::kinds::{AttachType, MapType, ProgramType};
 use crate::spec::MapSpec;
 use file::File;
 use std::collections::{BTreeMap, HashMap};
@@ -128,7 +128,7 @@ pub struct Map {
     pub spec: MapSpec,
     /// Where the object wants it pinned.
     pub pinning: Pinning,
-    /// The first contents of a data section, of `spec.value_size` bytes.
+    /// The first contents of a data section, of `spec.value_size` bytes, or of an arena.
     pub data: Option<Vec<u8>>,
     /// The first contents of a map of maps or of programs, and the functions of a struct by their members.
     pub slots: Vec<Slot>,
@@ -405,12 +405,25 @@ impl Maps {
             maps.data.insert(number, maps.list.len());
             maps.list.push(map);
         }
+        if let Some(arena) = only_arena(&maps.list)
+            && let Some((number, bytes)) = data::arena(file, errors)
+        {
+            maps.data.insert(number, arena);
+            maps.list[arena].data = Some(bytes);
+        }
         for (map, definition) in struct_ops::read(file, btf, &places) {
             maps.struct_ops.insert(maps.list.len(), definition);
             maps.list.push(map);
         }
         maps
     }
+}
+
+/// Finds the map that the variables of an arena lie in.
+fn only_arena(maps: &[Map]) -> Option<usize> {
+    let mut arenas = maps.iter().enumerate().filter(|(_, map)| map.spec.map_type == MapType::ARENA);
+    let (first, _) = arenas.next()?;
+    arenas.next().is_none().then_some(first)
 }
 
 impl Object {

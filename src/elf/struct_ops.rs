@@ -125,7 +125,7 @@ fn fill(
         let named = file.symbols.get(relocation.symbol).map_or("?", |symbol| symbol.name);
         let member = members(btf, definition.ty)
             .iter()
-            .position(|member| u64::from(member.bit_offset) == byte * 8 && member.bitfield_size == 0);
+            .position(|member| member.bit_offset % 8 == 0 && u64::from(member.bit_offset / 8) == byte);
         let program = file.points_to(section, relocation).and_then(|place| programs.get(&place));
         match (member, program) {
             (Some(member), Some(program)) => {

@@ -784,6 +784,11 @@ impl Kernel for Fake {
         Ok(())
     }
 
+    /// There are no arenas here.
+    fn write_arena(&mut self, _map: &Fd, _address: u64, _size: u64, _bytes: &[u8]) -> io::Result<()> {
+        Err(errno(libc::EINVAL))
+    }
+
     fn freeze(&mut self, map: &Fd) -> io::Result<()> {
         self.change("freeze")?.writable(map)?.frozen = true;
         Ok(())

@@ -168,6 +168,10 @@ impl Kernel for Linux {
         sized(map)?.update(&key.to_ne_bytes(), &target.as_fd().as_raw_fd().to_ne_bytes())
     }
 
+    fn write_arena(&mut self, map: &Object, address: u64, size: u64, bytes: &[u8]) -> io::Result<()> {
+        sys::write_arena(map.as_fd(), address, size, bytes)
+    }
+
     fn freeze(&mut self, map: &Object) -> io::Result<()> {
         sys::map_freeze(map.as_fd())
     }

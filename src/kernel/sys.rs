@@ -566,6 +566,48 @@ pub fn btf_info(btf: BorrowedFd<'_>, bytes: &mut [u8]) -> io::Result<BtfInfo> {
     unsafe { obj_info(btf, &mut info) }.map(|()| info)
 }
 
+/// Maps an arena of `size` bytes, at `address` unless that is 0, writes its first bytes, and lets it go.
+pub fn write_arena(map: BorrowedFd<'_>, address: u64, size: u64, bytes: &[u8]) -> io::Result<()> {
+    let invalid = || io::Error::from_raw_os_error(libc::EINVAL);
+    let (address, len) = (usize::try_from(address), usize::try_from(size));
+    let (Ok(address), Ok(len)) = (address, len) else { return Err(invalid()) };
+    if bytes.len() > len {
+        return Err(invalid());
+    }
+    let place = if address == 0 { libc::MAP_SHARED } else { libc::MAP_SHARED | libc::MAP_FIXED_NOREPLACE };
+    let (wanted, access) = (ptr::without_provenance_mut(address), libc::PROT_READ | libc::PROT_WRITE);
+    // SAFETY: a new mapping, where nothing else is.
+    let start = unsafe { libc::mmap(wanted, len, access, place, map.as_raw_fd(), 0) };
+    if start == libc::MAP_FAILED {
+        return Err(io::Error::last_os_error());
+    }
+    let arena = Mapping { start: ptr::NonNull::new(start).ok_or_else(invalid)?, len };
+    if bytes.is_empty() {
+        return Ok(());
+    }
+    // A page that the kernel cannot give is an error for a system call, and else a signal.
+    // SAFETY: the name ends with NUL.
+    let fd = unsafe { libc::memfd_create(c"arena".as_ptr(), libc::MFD_CLOEXEC) };
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: it was just made, and nobody else has it.
+    let mut file = std::fs::File::from(unsafe { OwnedFd::from_raw_fd(fd) });
+    io::Write::write_all(&mut file, bytes)?;
+    let mut done = 0;
+    while done < bytes.len() {
+        let (rest, offset) = (bytes.len() - done, done as libc::off_t);
+        // SAFETY: the mapping is longer than all of `bytes`, and nobody else looks at it here.
+        let read = unsafe { libc::pread(file.as_raw_fd(), arena.start.as_ptr().byte_add(done), rest, offset) };
+        match usize::try_from(read) {
+            Ok(0) => return Err(io::Error::from_raw_os_error(libc::EIO)),
+            Ok(read) => done += read,
+            Err(_) => return Err(io::Error::last_os_error()),
+        }
+    }
+    Ok(())
+}
+
 /// A file in memory, readable, until it is dropped.
 #[derive(Debug)]
 pub struct Mapping {

@@ -4,6 +4,7 @@
 
 use crate::desired::{Desired, DesiredMap, DesiredProgram, MapSource, SlotSource};
 use crate::elf::DataKind;
+use crate::kinds::MapType;
 use crate::names::{LinkName, MapName, PinPath, ProgramName};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
@@ -295,9 +296,11 @@ fn add_program(graph: &mut Graph<Node>, desired: &Desired, program: &DesiredProg
     }
 }
 
-/// A new map is all zeroes, so only a section with something else in it is written; a read-only one is also frozen.
+/// A new map is all zeroes, so only a section with something else in it is written; a read-only one is also frozen. An
+/// arena has its variables from the start.
 fn is_filled(map: &DesiredMap) -> bool {
     match &map.source {
+        MapSource::Defined(definition) if definition.spec.map_type == MapType::ARENA => false,
         MapSource::Defined(definition) => match &definition.data {
             Some((DataKind::Rodata, _)) => true,
             Some((DataKind::Data | DataKind::Bss, bytes)) => bytes.iter().any(|&byte| byte != 0),
