@@ -16,6 +16,7 @@ use crate::kinds::MapType;
 use crate::names::{MapName, ObjectName, PinPath, ProgramName};
 use crate::plan::{Action, Marker, Plan, ResolvedHook};
 use crate::record::Record;
+use crate::spec::Host;
 use outcome::{Outcome, Status, StepOutcome};
 use std::collections::BTreeMap;
 use std::io;
@@ -36,6 +37,7 @@ pub fn apply<K: Kernel>(kernel: &mut K, plan: &Plan, stamp: &Stamp) -> (Outcome,
         kernel,
         plan,
         stamp,
+        host: None,
         btfs: BTreeMap::new(),
         maps: BTreeMap::new(),
         programs: BTreeMap::new(),
@@ -52,6 +54,8 @@ struct Applier<'a, K: Kernel> {
     kernel: &'a mut K,
     plan: &'a Plan,
     stamp: &'a Stamp,
+    /// What decides the shape of maps, once the first one asked.
+    host: Option<Host>,
     btfs: BTreeMap<ObjectName, types::Loaded<K::Fd>>,
     maps: BTreeMap<MapName, K::Fd>,
     programs: BTreeMap<ProgramName, K::Fd>,

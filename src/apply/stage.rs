@@ -53,12 +53,20 @@ impl<K: Kernel> Applier<'_, K> {
         Ok(())
     }
 
+    /// Returns what decides the shape of maps, asked once for all of them.
+    fn host(&mut self) -> io::Result<Host> {
+        match self.host {
+            Some(host) => Ok(host),
+            None => Ok(*self.host.insert(self.kernel.host()?)),
+        }
+    }
+
     fn create_map(&mut self, map: &DesiredMap) -> Result<(), Problem> {
         let MapSource::Defined(definition) = &map.source else {
             unreachable!("only a map that the deployment defines is created")
         };
         let doing = || format!("create map.{}", map.name);
-        let host = self.kernel.host().map_err(|error| kernel_problem(doing(), &error))?;
+        let host = self.host().map_err(|error| kernel_problem(doing(), &error))?;
         let fd = self
             .create(definition, &host)
             .map_err(|error| kernel_problem(doing(), &error).and(map.span.clone(), "defined here"))?;
