@@ -3,7 +3,7 @@
 //! Every file is opened once, and its digest is of the very bytes that everything else is made from.
 
 use crate::btf::kernel::KernelTypes;
-use crate::desired::ObjectFile;
+use crate::desired::{self, ObjectFile};
 use crate::diag::{Kind, Problem, Problems};
 use crate::elf;
 use crate::manifest::Manifest;
@@ -15,21 +15,19 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// The largest file that is read: the kernel takes no program of even a tenth of it.
-const LARGEST: u64 = 256 << 20;
+const LARGEST: usize = 256 << 20;
 
 /// Reads a whole regular file, or says why not.
 fn read(path: &Path) -> io::Result<Vec<u8>> {
-    let file = File::open(path)?;
+    let mut file = File::open(path)?;
     let kind = file.metadata()?;
     if !kind.is_file() {
         return Err(io::Error::other("not a regular file"));
     }
-    let mut bytes = Vec::new();
-    file.take(LARGEST + 1).read_to_end(&mut bytes)?;
-    match bytes.len() as u64 > LARGEST {
-        true => Err(io::Error::other("larger than 256 MiB")),
-        false => Ok(bytes),
-    }
+    let len = usize::try_from(kind.len()).ok().filter(|len| *len <= LARGEST);
+    let mut bytes = vec![0; len.ok_or_else(|| io::Error::other("larger than 256 MiB"))?];
+    file.read_exact(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// Reads a text file: a manifest or a file of variables.
@@ -77,8 +75,10 @@ pub fn objects(manifest: &Manifest, folder: &Path) -> Result<BTreeMap<ObjectName
         };
         match (elf::parse(&bytes), types) {
             (Ok(object), Ok(types)) => {
-                let object = Arc::new(object);
-                files.insert(name.clone(), ObjectFile { path: path.value.clone(), bytes: bytes.into(), object, types });
+                let of_object = object.maps.iter().any(|map| map.pinning == elf::Pinning::ObjectNs);
+                let sha1 = of_object.then(|| desired::sha1_hex(&bytes));
+                let (path, object) = (path.value.clone(), Arc::new(object));
+                files.insert(name.clone(), ObjectFile { path, sha256: is, sha1, object, types });
             }
             (Ok(_), Err(())) => {}
             (Err(errors), _) => problems.0.extend(of_object(&path.value, errors, at).0),

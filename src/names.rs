@@ -3,6 +3,7 @@
 //! What names mean (which map a name stands for, whether it exists) is not decided here.
 
 use serde::Serialize;
+use std::borrow::Borrow;
 use std::fmt;
 
 /// Why a text is not a name.
@@ -71,6 +72,13 @@ macro_rules! name {
 
             /// Returns the name as text.
             pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        /// Equal and ordered as its text, so that a map by names is also one by texts.
+        impl Borrow<str> for $name {
+            fn borrow(&self) -> &str {
                 &self.0
             }
         }

@@ -227,7 +227,7 @@ fn inner_maps_of_iproute2() {
 #[test]
 fn references_to_variables_and_lines() {
     let object = elf::parse(&read("data.o")).unwrap();
-    let code = object.link(0, &Target::offline()).unwrap();
+    let mut code = object.link(0, &Target::offline()).unwrap();
     let mut seen: Vec<_> = (code.sites.iter())
         .map(|site| match site.kind {
             SiteKind::Value { offset } => (object.maps[site.map].symbol.as_str(), offset),
@@ -252,11 +252,14 @@ fn references_to_variables_and_lines() {
     ];
     assert_eq!(seen, want);
     let btf = object.btf.as_ref().unwrap();
-    assert_eq!(object.line_records(&code, &btf.encode_with([])), None, "without the strings there are no offsets");
-    let encoded = btf.encode_with(object.strings.iter().map(String::as_str));
-    let records = object.line_records(&code, &encoded).expect("every string");
-    assert_eq!(records.len(), code.lines.len());
-    assert!(!records.is_empty() && records[0].file != 0);
+    let encoded = btf.encode_with(&[], object.strings.iter().map(String::as_str));
+    let texts: Vec<_> = code.lines.iter().map(|line| object.strings[line.text as usize].clone()).collect();
+    code.point_lines(&encoded.strings);
+    let types = Btf::parse(&encoded.bytes).unwrap();
+    assert!(!texts.is_empty());
+    for (line, text) in code.lines.iter().zip(texts) {
+        assert_eq!(types.string(line.text), Some(text.as_bytes()));
+    }
 }
 
 /// A generator of numbers that is the same on each run (xorshift).

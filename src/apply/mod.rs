@@ -67,9 +67,7 @@ struct Applier<'a, K: Kernel> {
 
 impl<K: Kernel> Applier<'_, K> {
     fn run(&mut self, steps: &mut [StepOutcome]) -> Result<(), Problem> {
-        for (number, step) in self.plan.steps.iter().enumerate() {
-            self.stage(&step.action).map_err(|problem| fail(steps, number, problem))?;
-        }
+        self.stage_all().map_err(|(number, problem)| fail(steps, number, problem))?;
         for (number, step) in self.plan.steps.iter().enumerate() {
             if let Err(problem) = self.commit(number, &step.action) {
                 let problem = fail(steps, number, problem);
@@ -372,12 +370,12 @@ impl<K: Kernel> Applier<'_, K> {
         record.manifest.clone_from(&self.stamp.manifest);
         record.time = self.stamp.time;
         for (name, map) in record.maps.iter_mut().filter(|(_, map)| map.id == 0) {
-            let fd = self.maps.iter().find(|(known, _)| known.as_str() == name).map(|(_, fd)| fd);
-            map.id = self.kernel.map_info(fd.expect("a recorded map was staged"))?.id;
+            let fd = self.maps.get(name.as_str()).expect("a recorded map was staged");
+            map.id = self.kernel.map_info(fd)?.id;
         }
         for (name, program) in record.programs.iter_mut().filter(|(_, program)| program.id == 0) {
-            let fd = self.programs.iter().find(|(known, _)| known.as_str() == name).map(|(_, fd)| fd);
-            program.id = self.kernel.program_info(fd.expect("a recorded program was staged"))?.id;
+            let fd = self.programs.get(name.as_str()).expect("a recorded program was staged");
+            program.id = self.kernel.program_info(fd)?.id;
         }
         for link in record.links.values_mut().filter(|link| link.id == 0) {
             let pin = PinPath::new(&link.pin).expect("a link's pin is a path");

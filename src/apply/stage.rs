@@ -4,17 +4,35 @@ use super::{Applier, Kind, Problem, found_by, kernel_problem, stale, types};
 use crate::btf::{self, Btf, Linkage, Type, TypeId};
 use crate::desired::{DesiredMap, DesiredProgram, Extends, MapDefinition, MapSource, SlotSource};
 use crate::elf::DataKind;
+use crate::insn::Insn;
 use crate::kernel::{Kernel, LoadError, MapRequest, ObjectKind, ProgramRequest};
 use crate::kinds::{AttachType, MapType};
 use crate::names::ObjectName;
-use crate::plan::Action;
+use crate::plan::{Action, Step};
 use crate::spec::{Host, MapSpec, MapTypes};
 use crate::verifier::telling;
 use std::collections::BTreeMap;
 use std::io;
 
 impl<K: Kernel> Applier<'_, K> {
-    pub(super) fn stage(&mut self, action: &Action) -> Result<(), Problem> {
+    /// Stages every step; the error is that of the first step that fails, with its number.
+    pub(super) fn stage_all(&mut self) -> Result<(), (usize, Problem)> {
+        let plan = self.plan;
+        let mut number = 0;
+        while let Some(step) = plan.steps.get(number) {
+            let programs = independent_programs(&plan.steps[number..]);
+            if programs.is_empty() {
+                self.stage(&step.action).map_err(|problem| (number, problem))?;
+                number += 1;
+            } else {
+                self.load_programs(&programs).map_err(|(at, problem)| (number + at, problem))?;
+                number += programs.len();
+            }
+        }
+        Ok(())
+    }
+
+    fn stage(&mut self, action: &Action) -> Result<(), Problem> {
         match action {
             Action::ReuseMap { map, id, .. } => self.open_map(map, *id),
             Action::CreateMap { map, .. } => self.create_map(map),
@@ -25,7 +43,7 @@ impl<K: Kernel> Applier<'_, K> {
                 self.programs.insert(program.name.clone(), fd);
                 Ok(())
             }
-            Action::LoadProgram { program, .. } => self.load_program(program),
+            Action::LoadProgram { .. } => unreachable!("programs are loaded many at a time"),
             Action::ReuseLink { link, id } => self.open_expected(&link.pin, ObjectKind::Link, *id).map(drop),
             Action::MountBpffs { .. }
             | Action::MakeDirectory { .. }
@@ -192,48 +210,58 @@ impl<K: Kernel> Applier<'_, K> {
         })
     }
 
-    fn load_program(&mut self, program: &DesiredProgram) -> Result<(), Problem> {
-        self.load_btf(&program.object).map_err(|refusal| {
-            let kind = Kind::BtfRefused {
-                object: program.object.clone(),
-                errno: refusal.error.raw_os_error().unwrap_or(0),
-                without: None,
-                log: refusal.log,
-            };
-            Problem::at(kind, program.span.clone(), "this program needs it")
-        })?;
-        let (attach_program, attach_btf_id) = match &program.extends {
-            Some(extends) => (Some(&self.programs[&extends.program]), self.function_of(program, extends)?),
-            None => (None, program.attach_btf_id),
-        };
-        let maps = &self.maps;
-        let insns = program.code.patched(|index| self.kernel.number(&maps[&program.maps[&index]]));
-        let name = crate::desired::kernel_name(&program.function);
-        let request = ProgramRequest {
-            name: &name,
+    /// Loads programs of which none needs another; the error is that of the first that is refused, with its number.
+    fn load_programs(&mut self, programs: &[&DesiredProgram]) -> Result<(), (usize, Problem)> {
+        for (number, program) in programs.iter().enumerate() {
+            self.load_btf(&program.object).map_err(|refusal| (number, btf_refused(program, refusal)))?;
+        }
+        let mut ready = Vec::with_capacity(programs.len());
+        for (number, program) in programs.iter().enumerate() {
+            ready.push(self.ready(program).map_err(|problem| (number, problem))?);
+        }
+        let Self { kernel, programs: known, btfs, .. } = self;
+        let requests = programs.iter().zip(&ready).map(|(program, ready)| ProgramRequest {
+            name: &ready.name,
             program_type: program.kind.program_type,
             expected_attach_type: match program.attach_member {
                 Some(member) => AttachType(member),
                 None => program.kind.attach_type.unwrap_or(AttachType(0)),
             },
             flags: program.kind.flags,
-            insns: &insns,
+            insns: &ready.insns,
             license: &program.license,
             kernel_version: program.kernel_version,
-            attach_btf_id,
-            attach_program,
-            btf: self.btfs.get(&program.object).map(types::Loaded::fd),
+            attach_btf_id: ready.attach_btf_id,
+            attach_program: program.extends.as_ref().map(|extends| &known[&extends.program]),
+            btf: btfs.get(&program.object).map(types::Loaded::fd),
             funcs: &program.code.funcs,
             lines: &program.code.lines,
-        };
-        let loaded = self.kernel.load_program(&request);
-        let fd = loaded.map_err(|refusal| match self.btfs.get(&program.object).and_then(types::Loaded::refusal) {
-            // Without its types a program may lack just what they said.
-            Some(first) => types::problem(program, first, &refusal),
-            None => program_refused(program, refusal),
+        });
+        let loaded = kernel.load_programs(&requests.collect::<Vec<_>>());
+        let fds = loaded.map_err(|(number, refusal)| {
+            let program = programs[number];
+            let without_types = self.btfs.get(&program.object).and_then(types::Loaded::refusal);
+            let problem = match without_types {
+                // Without its types a program may lack just what they said.
+                Some(first) => types::problem(program, first, &refusal),
+                None => program_refused(program, refusal),
+            };
+            (number, problem)
         })?;
-        self.programs.insert(program.name.clone(), fd);
+        self.programs.extend(programs.iter().map(|program| program.name.clone()).zip(fds));
         Ok(())
+    }
+
+    /// Works out what of a request only exists while applying.
+    fn ready(&self, program: &DesiredProgram) -> Result<Ready, Problem> {
+        Ok(Ready {
+            name: crate::desired::kernel_name(&program.function),
+            insns: program.code.patched(|index| self.kernel.number(&self.maps[&program.maps[&index]])),
+            attach_btf_id: match &program.extends {
+                Some(extends) => self.function_of(program, extends)?,
+                None => program.attach_btf_id,
+            },
+        })
     }
 
     /// Finds the function that an extension replaces in the types that its target was loaded with: a program that runs
@@ -260,6 +288,38 @@ fn function_named(btf: &Btf, function: &str) -> Option<TypeId> {
     let named = btf.types().filter(|(_, ty)| ty.kind() == btf::Kind::Func && ty.name() == Some(function));
     let global = |ty: &Type| matches!(ty, Type::Func { linkage: Linkage::Global, .. });
     named.max_by_key(|(_, ty)| global(ty)).map(|(id, _)| id)
+}
+
+/// What of a request for a program is not in the plan.
+struct Ready {
+    name: String,
+    /// With the descriptors of the maps.
+    insns: Vec<Insn>,
+    attach_btf_id: TypeId,
+}
+
+/// Returns the programs of the steps up to the first that is none, or that needs one of those before it.
+fn independent_programs(steps: &[Step]) -> Vec<&DesiredProgram> {
+    let mut programs: Vec<&DesiredProgram> = Vec::new();
+    for step in steps {
+        let Action::LoadProgram { program, .. } = &step.action else { break };
+        let target = program.extends.as_ref().map(|extends| &extends.program);
+        if target.is_some_and(|target| programs.iter().any(|before| before.name == *target)) {
+            break;
+        }
+        programs.push(program);
+    }
+    programs
+}
+
+fn btf_refused(program: &DesiredProgram, refusal: LoadError) -> Problem {
+    let kind = Kind::BtfRefused {
+        object: program.object.clone(),
+        errno: refusal.error.raw_os_error().unwrap_or(0),
+        without: None,
+        log: refusal.log,
+    };
+    Problem::at(kind, program.span.clone(), "this program needs it")
 }
 
 /// Makes a problem of a refused program.

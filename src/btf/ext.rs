@@ -2,11 +2,11 @@
 //!
 //! Records longer than we know are read as far as we know them, since newer compilers may add fields at the end.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 
 use super::wire::{self, Reader};
-use super::{Btf, Encoded, Error, Place, Type, TypeId};
+use super::{Btf, Error, Place, Type, TypeId};
 
 /// A header that ends before the relocations, as clang 9 wrote it.
 const HEADER: usize = 24;
@@ -24,6 +24,8 @@ pub struct BtfExt {
     pub lines: BTreeMap<String, Vec<LineInfo>>,
     /// CO-RE relocations.
     pub relos: BTreeMap<String, Vec<Relocation>>,
+    /// The file names and source lines that `lines` count, in the order of their first use.
+    pub strings: Vec<String>,
 }
 
 /// The function that begins at an instruction.
@@ -36,14 +38,14 @@ pub struct FuncInfo {
 }
 
 /// The source line that an instruction comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LineInfo {
     /// Of the instruction in its section, in bytes.
     pub offset: u32,
-    /// The source file as the compiler was given it; empty when unknown.
-    pub file: String,
-    /// The text of the line; empty when unknown.
-    pub text: String,
+    /// The source file as the compiler was given it, as an index of [`BtfExt::strings`]; an empty string when unknown.
+    pub file: u32,
+    /// The text of the line, likewise.
+    pub text: u32,
     /// From 1.
     pub line: u32,
     /// From 1; 0 when unknown.
@@ -74,45 +76,35 @@ impl BtfExt {
         let funcs = wire::range(&mut header, base, data.len())?;
         let lines = wire::range(&mut header, base, data.len())?;
         let relos = if base >= RELOCATIONS_HEADER { wire::range(&mut header, base, data.len())? } else { 0..0 };
+        let mut strings = Strings::default();
         Ok(Self {
             funcs: sections(data, funcs, 8, btf, read_func)?,
-            lines: sections(data, lines, 16, btf, read_line)?,
+            lines: sections(data, lines, 16, btf, |reader, btf| read_line(reader, btf, &mut strings))?,
             relos: sections(data, relos, 16, btf, read_relocation)?,
+            strings: strings.list,
         })
     }
-
-    /// Returns the strings that line records point to, for [`Btf::encode_with`].
-    pub fn line_strings(&self) -> impl Iterator<Item = &str> {
-        self.lines.values().flatten().flat_map(|line| [line.file.as_str(), line.text.as_str()])
-    }
 }
 
-impl FuncInfo {
-    /// Returns the kernel's `struct bpf_func_info` for the instruction with number `insn` of the program.
-    pub fn record(&self, insn: u32) -> [u8; 8] {
-        words([insn, self.ty])
-    }
+/// Strings by their offset in the BTF, each once: most lines share their file with the line before.
+#[derive(Default)]
+struct Strings {
+    list: Vec<String>,
+    numbers: HashMap<u32, u32>,
 }
 
-impl LineInfo {
-    /// Returns the kernel's `struct bpf_line_info` for the instruction with number `insn` of the program.
-    /// None when `btf` was encoded without this line's strings.
-    pub fn record(&self, insn: u32, btf: &Encoded) -> Option<[u8; 16]> {
-        let (file, text) = (btf.string_offset(&self.file)?, btf.string_offset(&self.text)?);
-        Some(words([insn, file, text, self.line << COLUMN_BITS | self.column & MAX_COLUMN]))
+impl Strings {
+    fn number(&mut self, reader: &mut Reader<'_>, btf: &Btf) -> Result<u32, Error> {
+        let offset = reader.u32()?;
+        if let Some(number) = self.numbers.get(&offset) {
+            return Ok(*number);
+        }
+        let number = self.list.len() as u32;
+        self.list.push(string_at(reader, btf, offset)?);
+        self.numbers.insert(offset, number);
+        Ok(number)
     }
 }
-
-fn words<const N: usize, const BYTES: usize>(words: [u32; N]) -> [u8; BYTES] {
-    const { assert!(N * 4 == BYTES) };
-    let mut bytes = [0; BYTES];
-    for (to, word) in bytes.chunks_exact_mut(4).zip(words) {
-        to.copy_from_slice(&word.to_le_bytes());
-    }
-    bytes
-}
-
-type Read<T> = fn(&mut Reader<'_>, &Btf) -> Result<T, Error>;
 
 /// Reads one of the three parts: a record size, then for each code section its name, a count and the records.
 fn sections<T>(
@@ -120,7 +112,7 @@ fn sections<T>(
     range: Range<usize>,
     least: usize,
     btf: &Btf,
-    read: Read<T>,
+    mut read: impl FnMut(&mut Reader<'_>, &Btf) -> Result<T, Error>,
 ) -> Result<BTreeMap<String, Vec<T>>, Error> {
     let mut sections = BTreeMap::<String, Vec<T>>::new();
     if range.is_empty() {
@@ -152,9 +144,9 @@ fn read_func(reader: &mut Reader<'_>, btf: &Btf) -> Result<FuncInfo, Error> {
     }
 }
 
-fn read_line(reader: &mut Reader<'_>, btf: &Btf) -> Result<LineInfo, Error> {
+fn read_line(reader: &mut Reader<'_>, btf: &Btf, strings: &mut Strings) -> Result<LineInfo, Error> {
     let offset = reader.u32()?;
-    let (file, text) = (string(reader, btf)?, string(reader, btf)?);
+    let (file, text) = (strings.number(reader, btf)?, strings.number(reader, btf)?);
     let place = reader.u32()?;
     Ok(LineInfo { offset, file, text, line: place >> COLUMN_BITS, column: place & MAX_COLUMN })
 }
@@ -167,10 +159,15 @@ fn read_relocation(reader: &mut Reader<'_>, btf: &Btf) -> Result<Relocation, Err
     Ok(Relocation { offset, ty, access: string(reader, btf)?, kind: reader.u32()? })
 }
 
-/// Reads a string's offset. A line of source may be in any encoding, so what is not UTF-8 is replaced; a very long one
-/// is cut.
+/// Reads a string's offset.
 fn string(reader: &mut Reader<'_>, btf: &Btf) -> Result<String, Error> {
     let offset = reader.u32()?;
+    string_at(reader, btf, offset)
+}
+
+/// Returns the string at an offset. A line of source may be in any encoding, so what is not UTF-8 is replaced; a very long one
+/// is cut.
+fn string_at(reader: &Reader<'_>, btf: &Btf, offset: u32) -> Result<String, Error> {
     match btf.string(offset) {
         Some(bytes) => Ok(String::from_utf8_lossy(&bytes[..bytes.len().min(wire::MAX_STRING)]).into_owned()),
         None => Err(reader.error(format!("there is no string at {offset}"))),

@@ -163,7 +163,7 @@ impl Btf {
     }
 
     /// Returns the bytes of the string at `offset` of the table this model was parsed with.
-    pub(super) fn string(&self, offset: u32) -> Option<&[u8]> {
+    pub fn string(&self, offset: u32) -> Option<&[u8]> {
         string_at(&self.strings, offset)
     }
 
@@ -409,36 +409,36 @@ fn each_reference(ty: &Type, mut visit: impl FnMut(TypeId)) {
 pub struct Encoded {
     /// What BPF_BTF_LOAD takes.
     pub bytes: Vec<u8>,
-    strings: HashMap<String, u32>,
-}
-
-impl Encoded {
-    /// Returns the offset of a string that [`Btf::encode_with`] was given.
-    pub fn string_offset(&self, text: &str) -> Option<u32> {
-        self.strings.get(text).copied()
-    }
+    /// The offset of each string that [`Btf::encode_with`] was given, in their order.
+    pub strings: Vec<u32>,
 }
 
 impl Btf {
     /// Returns the bytes: a header of 24 bytes, the types in order, each string once. Equal models give equal bytes.
     pub fn encode(&self) -> Vec<u8> {
-        self.encode_with([]).bytes
+        self.encode_with(&[], []).bytes
     }
 
     /// Encodes as [`Btf::encode`], behind all strings that the model was parsed with: offsets into them stay right.
     pub fn encode_over(&self) -> Vec<u8> {
-        self.encode_behind(&self.strings, []).bytes
+        self.encode_behind(&self.strings, &[], []).bytes
     }
 
-    /// Encodes as [`Btf::encode`], with more strings in the table: the file names and lines that line records point to.
-    pub fn encode_with<'a>(&'a self, strings: impl IntoIterator<Item = &'a str>) -> Encoded {
-        self.encode_behind(&[0], strings)
+    /// Encodes as [`Btf::encode`], with more types behind the own ones, and more strings in the table: the file names
+    /// and lines that line records point to.
+    pub fn encode_with<'a>(&'a self, more: &'a [Type], strings: impl IntoIterator<Item = &'a str>) -> Encoded {
+        self.encode_behind(&[0], more, strings)
     }
 
-    fn encode_behind<'a>(&'a self, table: &'a [u8], strings: impl IntoIterator<Item = &'a str>) -> Encoded {
+    fn encode_behind<'a>(
+        &'a self,
+        table: &'a [u8],
+        more: &'a [Type],
+        strings: impl IntoIterator<Item = &'a str>,
+    ) -> Encoded {
         let mut writer = Writer::new(table);
-        self.types.iter().skip(1).for_each(|ty| writer.put_type(ty));
-        let strings = strings.into_iter().map(|text| (text.to_owned(), writer.intern(text))).collect();
+        self.types.iter().skip(1).chain(more).for_each(|ty| writer.put_type(ty));
+        let strings = strings.into_iter().map(|text| writer.intern(text)).collect();
         let (types, table) = (writer.types.len() as u32, writer.table.len() as u32);
         let mut bytes = Vec::with_capacity(HEADER + writer.types.len() + writer.table.len());
         bytes.extend(MAGIC);

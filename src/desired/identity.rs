@@ -1,10 +1,11 @@
 //! What makes a program the same program: fingerprints, kernel names, and the BTF that carries them.
 
 use super::{DesiredMap, DesiredProgram, MapSource, ObjectFacts, ObjectFile};
-use crate::btf::{Btf, Encoding, Linkage, Type, TypeId};
+use crate::btf::{Btf, Encoded, Encoding, Linkage, Type, TypeId};
 use crate::elf::DataKind;
 use crate::insn::{self, Code, FuncRecord};
 use crate::names::{Digest, MapName, ObjectName, ProgramName};
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -44,25 +45,49 @@ pub fn seal(
     mut programs: BTreeMap<ProgramName, DesiredProgram>,
 ) -> (BTreeMap<ObjectName, Arc<ObjectFacts>>, BTreeMap<ProgramName, DesiredProgram>) {
     let mut objects = BTreeMap::new();
+    let mut by_object: BTreeMap<ObjectName, Vec<&mut DesiredProgram>> = BTreeMap::new();
+    for program in programs.values_mut() {
+        by_object.entry(program.object.clone()).or_default().push(program);
+    }
     for (name, file) in files {
-        let mut btf = file.object.btf.as_deref().cloned().unwrap_or_default();
-        for program in programs.values_mut().filter(|program| program.object == *name) {
-            describe_functions(&mut btf, &program.function, &mut program.code);
+        let mut own = by_object.remove(name).unwrap_or_default();
+        let mut types = MoreTypes::behind(file.object.btf.as_deref());
+        for program in &mut own {
+            describe_functions(&mut types, &program.function, &mut program.code);
             program.fingerprint = fingerprint(program, maps);
             let tag = format!("{TAG}{}:sha256={}", program.name, program.fingerprint);
             let main = program.code.funcs[0].type_id;
-            btf.push(Type::DeclTag { name: tag, ty: main, component: None, attribute: false });
+            types.push(Type::DeclTag { name: tag, ty: main, component: None, attribute: false });
         }
-        let encoded = btf.encode_with(file.object.strings.iter().map(String::as_str));
-        for program in programs.values_mut().filter(|program| program.object == *name) {
-            let lines = file.object.line_records(&program.code, &encoded);
-            program.code.lines = lines.expect("the BTF was encoded with these strings");
-        }
-        let btf = encoded.bytes;
-        let facts = ObjectFacts { name: name.clone(), path: file.path.clone(), sha256: Digest::of(&file.bytes), btf };
+        let Encoded { bytes: btf, strings } = types.encode(file.object.strings.iter().map(String::as_str));
+        own.iter_mut().for_each(|program| program.code.point_lines(&strings));
+        let facts = ObjectFacts { name: name.clone(), path: file.path.clone(), sha256: file.sha256, btf };
         objects.insert(name.clone(), Arc::new(facts));
     }
     (objects, programs)
+}
+
+/// An object's types, and those that come behind them for the kernel.
+struct MoreTypes<'a> {
+    own: Cow<'a, Btf>,
+    more: Vec<Type>,
+}
+
+impl<'a> MoreTypes<'a> {
+    fn behind(own: Option<&'a Btf>) -> Self {
+        Self { own: own.map_or_else(Cow::default, Cow::Borrowed), more: Vec::new() }
+    }
+
+    /// Adds a type and returns its id.
+    fn push(&mut self, ty: Type) -> TypeId {
+        let id = self.own.types().len() + self.more.len();
+        self.more.push(ty);
+        id as TypeId
+    }
+
+    fn encode<'s>(&'s self, strings: impl Iterator<Item = &'s str>) -> Encoded {
+        self.own.encode_with(&self.more, strings)
+    }
 }
 
 /// Digests what makes a program unchanged: strict instructions, the identity of each map, constants, type,
@@ -98,13 +123,14 @@ fn fingerprint(program: &DesiredProgram, maps: &BTreeMap<MapName, DesiredMap>) -
 ///
 /// The kernel wants one record for each function, in order (`check_btf_func`, kernel/bpf/verifier.c), and
 /// counts as a function what is called or taken as a callback.
-fn describe_functions(btf: &mut Btf, main: &str, code: &mut Code) {
+fn describe_functions(types: &mut MoreTypes<'_>, main: &str, code: &mut Code) {
     if !code.funcs.is_empty() {
         return;
     }
-    let int = btf.push(Type::Int { name: "int".to_owned(), size: 4, bits: 32, offset: 0, encoding: Encoding::Signed });
-    let proto = btf.push(Type::FuncProto { ret: int, params: Vec::new() });
-    let mut function = |name: String| -> TypeId { btf.push(Type::Func { name, proto, linkage: Linkage::Static }) };
+    let int =
+        types.push(Type::Int { name: "int".to_owned(), size: 4, bits: 32, offset: 0, encoding: Encoding::Signed });
+    let proto = types.push(Type::FuncProto { ret: int, params: Vec::new() });
+    let mut function = |name: String| -> TypeId { types.push(Type::Func { name, proto, linkage: Linkage::Static }) };
     for start in function_starts(code) {
         let name = if start == 0 { identifier(main) } else { format!("sub_{start}") };
         code.funcs.push(FuncRecord { insn: start, type_id: function(name) });

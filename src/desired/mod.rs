@@ -5,7 +5,7 @@ mod identity;
 mod resolve;
 mod variables;
 
-pub use identity::{TAG, kernel_name};
+pub use identity::{TAG, kernel_name, sha1_hex};
 pub use resolve::{needs, resolve};
 
 use crate::btf::kernel::KernelTypes;
@@ -54,8 +54,11 @@ impl Desired {
 pub struct ObjectFile {
     /// Path as the manifest writes it.
     pub path: String,
-    /// The bytes that everything else was made from.
-    pub bytes: Arc<[u8]>,
+    /// Digest of the bytes that everything else was made from.
+    pub sha256: Digest,
+    /// The SHA-1 of the same bytes in hex, after which iproute2 names the folder of `PIN_OBJECT_NS`; only where the
+    /// object has such a map.
+    pub sha1: Option<String>,
     /// What is in it.
     pub object: Arc<elf::Object>,
     /// The types by which its CO-RE relocations are resolved, where the manifest names a file with them.

@@ -90,6 +90,7 @@ pub fn resolve(
         assigned: BTreeMap::new(),
         data: BTreeMap::new(),
         maps: BTreeMap::new(),
+        pins: BTreeMap::new(),
         programs: BTreeMap::new(),
         queue: VecDeque::new(),
     };
@@ -133,6 +134,8 @@ struct Resolver<'a> {
     /// The first contents of data sections, with the manifest's variables set.
     data: BTreeMap<MapKey, Vec<u8>>,
     maps: BTreeMap<MapName, DesiredMap>,
+    /// The first map that has each pin.
+    pins: BTreeMap<PinPath, MapName>,
     programs: BTreeMap<ProgramName, DesiredProgram>,
     /// Programs that slots need and that are not resolved yet: object, index, the map that has the slot.
     queue: VecDeque<(ObjectName, usize, MapName)>,
@@ -273,8 +276,7 @@ impl Resolver<'_> {
                     MapSource::Defined(definition)
                 }
             };
-            let desired = DesiredMap { name: name.clone(), source, users: Vec::new(), span: map.span.clone() };
-            self.maps.insert(name.clone(), desired);
+            self.add_map(DesiredMap { name: name.clone(), source, users: Vec::new(), span: map.span.clone() });
         }
         for (name, object, index) in contents {
             self.take_contents(&name, &object, index);
@@ -393,8 +395,8 @@ impl Resolver<'_> {
             Pinning::ByName => (private, self.manifest.pin_root.join("maps").join(&symbol)),
             Pinning::GlobalNs => (private, self.bpffs.join("tc").join("globals").join(&symbol)),
             Pinning::ObjectNs => {
-                let folder = identity::sha1_hex(&self.files[object].bytes);
-                (private, self.bpffs.join("tc").join(&folder).join(&symbol))
+                let folder = self.files[object].sha1.as_deref().expect("the object has such a map");
+                (private, self.bpffs.join("tc").join(folder).join(&symbol))
             }
             Pinning::Custom(number) => {
                 let kind = Kind::UnknownPinning { object: object.clone(), symbol: symbol.clone(), number };
@@ -403,8 +405,7 @@ impl Resolver<'_> {
             }
         };
         // Two objects that say the same pin mean the same map: the first, by name, owns it.
-        let taken = self.maps.values().find(|map| map.pin() == Some(&pin)).map(|map| map.name.clone());
-        if let Some(owner) = taken {
+        if let Some(owner) = self.pins.get(&pin).cloned() {
             self.note_use(&owner, object, index, span);
             return owner;
         }
@@ -425,9 +426,16 @@ impl Resolver<'_> {
         let defined_by = Some((object.clone(), symbol));
         let definition = MapDefinition { kernel_name, defined_by, ..MapDefinition::empty(pin, spec) };
         let source = MapSource::Defined(definition);
-        self.maps.insert(name.clone(), DesiredMap { name: name.clone(), source, users: Vec::new(), span });
+        self.add_map(DesiredMap { name: name.clone(), source, users: Vec::new(), span });
         self.take_contents(&name, object, index);
         name
+    }
+
+    fn add_map(&mut self, map: DesiredMap) {
+        if let Some(pin) = map.pin() {
+            self.pins.entry(pin.clone()).or_insert_with(|| map.name.clone());
+        }
+        self.maps.insert(map.name.clone(), map);
     }
 
     /// Returns the pin of what only its object knows.
@@ -529,12 +537,16 @@ impl Resolver<'_> {
     fn declared_kind(&mut self, object: &ObjectName, index: usize, table: &manifest::Program) -> Option<ProgramKind> {
         let program = &self.object(object).programs[index];
         let of_section = program.kind.clone();
-        let (section, slot) = (program.section.clone(), self.slot_kind(object, index));
-        let mut kind = match (&table.program_type, of_section, slot) {
-            (Some(said), Some(kind), _) if kind.program_type == said.value => kind,
-            (Some(said), _, _) => ProgramKind::of(said.value),
-            (None, Some(kind), _) | (None, None, Some(kind)) => kind,
-            (None, None, None) => {
+        let section = program.section.clone();
+        let known = match (&table.program_type, of_section) {
+            (Some(said), Some(kind)) if kind.program_type == said.value => Some(kind),
+            (Some(said), _) => Some(ProgramKind::of(said.value)),
+            (None, Some(kind)) => Some(kind),
+            (None, None) => self.slot_kind(object, index),
+        };
+        let mut kind = match known {
+            Some(kind) => kind,
+            None => {
                 let kind = Kind::UnknownSection { section };
                 self.problems.push(Problem::at(kind, table.from.span.clone(), "this function stands in it"));
                 return None;

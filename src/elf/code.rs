@@ -5,7 +5,7 @@
 use super::file::{Class, File, Place, Section, Symbol, SymbolKind};
 use super::{Error, Program, sections};
 use crate::btf::TypeId;
-use crate::btf::ext::{BtfExt, Relocation};
+use crate::btf::ext::{BtfExt, LineInfo, Relocation};
 use crate::insn::{Insn, LineRecord};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -199,8 +199,9 @@ fn refuse_overlaps(section: &str, found: &mut BTreeMap<usize, Function>, errors:
 }
 
 impl Sections {
-    /// Adds what `.BTF.ext` says. Line records are kept as numbers into `strings`, each string once.
-    pub fn annotate(&mut self, ext: BtfExt, strings: &mut Strings) {
+    /// Adds what `.BTF.ext` says. Line records count its strings.
+    /// Returns these strings.
+    pub fn annotate(&mut self, ext: BtfExt) -> Vec<String> {
         let mut by_name: HashMap<String, &mut CodeSection> = HashMap::new();
         for section in &mut self.list {
             by_name.entry(section.name.clone()).or_insert(section);
@@ -214,9 +215,8 @@ impl Sections {
         for (name, records) in ext.lines {
             if let Some(section) = by_name.get_mut(&name) {
                 section.lines.extend(records.into_iter().map(|record| {
-                    let insn = index(record.offset);
-                    let (file, text) = (strings.intern(record.file), strings.intern(record.text));
-                    (insn, LineRecord { insn: insn as u32, file, text, line: record.line, column: record.column })
+                    let (insn, LineInfo { file, text, line, column, .. }) = (index(record.offset), record);
+                    (insn, LineRecord { insn: insn as u32, file, text, line, column })
                 }));
             }
         }
@@ -225,6 +225,7 @@ impl Sections {
                 section.core.extend(records.into_iter().map(|record| (index(record.offset), record)));
             }
         }
+        ext.strings
     }
 
     /// Lists what can be loaded as a program, with the places: section in our list, first instruction.
@@ -263,24 +264,5 @@ impl Sections {
             }
         }
         (programs, entries)
-    }
-}
-
-/// File names and source lines, each once.
-#[derive(Debug, Default)]
-pub(super) struct Strings {
-    pub list: Vec<String>,
-    numbers: HashMap<String, u32>,
-}
-
-impl Strings {
-    fn intern(&mut self, text: String) -> u32 {
-        if let Some(number) = self.numbers.get(&text) {
-            return *number;
-        }
-        let number = self.list.len() as u32;
-        self.list.push(text.clone());
-        self.numbers.insert(text, number);
-        number
     }
 }

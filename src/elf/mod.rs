@@ -19,8 +19,8 @@ pub use externs::{Extern, ExternKind, Setting, ValueKind};
 pub use struct_ops::{Operation, Operations};
 pub use target::{Needs, Target};
 
-use crate::btf::{Btf, Encoded, Linkage, TypeId, ext::BtfExt};
-use crate::insn::{Code, LineRecord};
+use crate::btf::{Btf, Linkage, TypeId, ext::BtfExt};
+use crate::insn::Code;
 use crate::kinds::{AttachType, MapType, ProgramType};
 use crate::spec::MapSpec;
 use file::File;
@@ -44,11 +44,11 @@ pub struct Object {
     pub externs: Vec<Extern>,
     /// BTF, with its data sections' sizes and offsets filled in from the symbols, and without externs.
     pub btf: Option<Arc<Btf>>,
-    /// The file names and source lines that line records point to, each once.
+    /// The file names and source lines that line records point to.
     ///
     /// The `file` and `text` of [`Code::lines`] are indices here when [`Object::link`] makes them, since nobody
     /// knows yet which types the BTF for the kernel will hold. Encode that with these strings
-    /// ([`Btf::encode_with`]), then let [`Object::line_records`] turn the indices into offsets.
+    /// ([`Btf::encode_with`]), then let [`Code::point_lines`] turn the indices into offsets.
     pub strings: Arc<[String]>,
     image: Arc<Image>,
 }
@@ -262,12 +262,12 @@ pub fn parse(bytes: &[u8]) -> Result<Object, Vec<Error>> {
     let file = File::parse(bytes).map_err(|error| vec![*error])?;
     let mut errors = Vec::new();
     let mut sections = code::read(&file, &mut errors);
-    let mut strings = code::Strings::default();
+    let mut strings = Vec::new();
     let mut btf = read_section(&file, ".BTF", Btf::parse, &mut errors);
     if let Some(types) = &btf
         && let Some(ext) = read_section(&file, ".BTF.ext", |bytes| BtfExt::parse(bytes, types), &mut errors)
     {
-        sections.annotate(ext, &mut strings);
+        strings = sections.annotate(ext);
     }
     let mut externs = Vec::new();
     if let Some(btf) = &mut btf {
@@ -301,7 +301,7 @@ pub fn parse(bytes: &[u8]) -> Result<Object, Vec<Error>> {
         maps: maps.list,
         programs,
         btf,
-        strings: strings.list.into(),
+        strings: strings.into(),
         image: Arc::new(Image {
             sections,
             entries,
@@ -483,17 +483,5 @@ impl Object {
     /// Tells whether the program, or a function that it uses, depends on the types of the kernel.
     pub fn needs_kernel_types(&self, program: usize) -> bool {
         link::needs_kernel_types(self, program)
-    }
-
-    /// Returns the line records as the kernel takes them, with offsets in `btf`.
-    ///
-    /// None when `btf` was encoded without [`Object::strings`].
-    pub fn line_records(&self, code: &Code, btf: &Encoded) -> Option<Vec<LineRecord>> {
-        let offset = |index: u32| btf.string_offset(self.strings.get(index as usize)?);
-        let records = code
-            .lines
-            .iter()
-            .map(|line| Some(LineRecord { file: offset(line.file)?, text: offset(line.text)?, ..*line }));
-        records.collect()
     }
 }

@@ -13,9 +13,12 @@ use std::collections::BTreeSet;
 use std::ffi::CString;
 use std::fs;
 use std::io::{self, Read as _};
+use std::num::NonZero;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
 
 /// `BPF_FS_MAGIC` of `linux/magic.h`.
 const BPF_FS: u32 = 0xcafe_4a11;
@@ -33,10 +36,13 @@ const FIRST_LOG: usize = 64 << 10;
 /// The last size of a log buffer, a quarter of what the kernel allows (`UINT_MAX >> 2`): more helps nobody.
 const LAST_LOG: usize = 256 << 20;
 
+/// How many instructions make it worth while to start one more thread that loads programs.
+const INSNS_PER_THREAD: usize = 2048;
+
 /// The kernel that runs this process.
 #[derive(Debug, Default)]
 pub struct Linux {
-    memlock_raised: bool,
+    memlock_raised: AtomicBool,
 }
 
 impl Linux {
@@ -47,15 +53,24 @@ impl Linux {
 
     /// Runs a command that counts against the limit of locked memory before 5.11, where `EPERM` may mean just that:
     /// then lifts the limit, the first time, and runs it once more.
-    fn with_memlock<T>(&mut self, mut run: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    fn with_memlock<T>(&self, mut run: impl FnMut() -> io::Result<T>) -> io::Result<T> {
         let result = run();
         match &result {
-            Err(error) if error.raw_os_error() == Some(libc::EPERM) && !self.memlock_raised => {}
+            Err(error) if error.raw_os_error() == Some(libc::EPERM) => {}
             _ => return result,
         }
-        self.memlock_raised = true;
+        if self.memlock_raised.swap(true, Ordering::Relaxed) {
+            return result;
+        }
         // The first error says more than that of the limit.
         if sys::raise_memlock().is_err() { result } else { run() }
+    }
+
+    fn load(&self, request: &ProgramRequest<'_, Object>) -> Result<Object, LoadError> {
+        let license =
+            CString::new(request.license).map_err(|error| LoadError { error: error.into(), log: String::new() })?;
+        let first = self.with_memlock(|| sys::prog_load(request, &license, &mut Log::default()));
+        with_log(first, |log| sys::prog_load(request, &license, log))
     }
 }
 
@@ -229,10 +244,38 @@ impl Kernel for Linux {
     }
 
     fn load_program(&mut self, request: &ProgramRequest<'_, Object>) -> Result<Object, LoadError> {
-        let license =
-            CString::new(request.license).map_err(|error| LoadError { error: error.into(), log: String::new() })?;
-        let first = self.with_memlock(|| sys::prog_load(request, &license, &mut Log::default()));
-        with_log(first, |log| sys::prog_load(request, &license, log))
+        self.load(request)
+    }
+
+    fn load_programs(&mut self, requests: &[ProgramRequest<'_, Object>]) -> Result<Vec<Object>, (usize, LoadError)> {
+        let insns: usize = requests.iter().map(|request| request.insns.len()).sum();
+        let cores = || thread::available_parallelism().map_or(1, NonZero::get);
+        let threads = match insns / INSNS_PER_THREAD {
+            0 | 1 => 1,
+            worth => worth.min(requests.len()).min(cores()),
+        };
+        let (next, kernel) = (AtomicUsize::new(0), &*self);
+        let work = || {
+            let mut loaded = Vec::new();
+            loop {
+                let number = next.fetch_add(1, Ordering::Relaxed);
+                let Some(request) = requests.get(number) else { return loaded };
+                let result = kernel.load(request);
+                if result.is_err() {
+                    // Every request before this one has been taken by now, so the first refused one is found.
+                    next.store(requests.len(), Ordering::Relaxed);
+                }
+                loaded.push((number, result));
+            }
+        };
+        let mut loaded = thread::scope(|scope| {
+            let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
+            let mut loaded = work();
+            others.into_iter().for_each(|other| loaded.extend(other.join().expect("loading does not panic")));
+            loaded
+        });
+        loaded.sort_unstable_by_key(|(number, _)| *number);
+        loaded.into_iter().map(|(number, result)| result.map_err(|refusal| (number, refusal))).collect()
     }
 
     fn program_by_id(&self, id: u32) -> io::Result<Object> {

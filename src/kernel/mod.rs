@@ -201,6 +201,15 @@ pub trait Kernel {
 
     /// `BPF_PROG_LOAD`; when it fails, once more with a log that grows until it fits.
     fn load_program(&mut self, request: &ProgramRequest<'_, Self::Fd>) -> Result<Self::Fd, LoadError>;
+    /// [`Kernel::load_program`] of each, at the same time where that can be; the error is that of the first request
+    /// that is refused, with its number, and later ones may not have been tried.
+    fn load_programs(
+        &mut self,
+        requests: &[ProgramRequest<'_, Self::Fd>],
+    ) -> Result<Vec<Self::Fd>, (usize, LoadError)> {
+        let loaded = requests.iter().enumerate();
+        loaded.map(|(number, request)| self.load_program(request).map_err(|refusal| (number, refusal))).collect()
+    }
     /// `BPF_PROG_GET_FD_BY_ID`; `NotFound` when there is none.
     fn program_by_id(&self, id: u32) -> io::Result<Self::Fd>;
     /// `BPF_OBJ_GET_INFO_BY_FD`

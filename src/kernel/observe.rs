@@ -43,11 +43,14 @@ pub fn observe<K: Kernel>(kernel: &K, wanted: &Wanted) -> Result<Observed, Probl
     let directories: BTreeSet<_> = wanted.directories.union(&recorded.directories).collect();
     let pins: BTreeSet<_> = wanted.pins.union(&recorded.pins).filter(visible).collect();
     let map_ids: BTreeSet<_> = wanted.map_ids.union(&recorded.map_ids).collect();
+    let directories = folders(&mut problems, directories, &reader);
+    // A listed folder says what is not there at the cost of nothing.
+    let pins = pins.into_iter().filter(|pin| !is_known_missing(&directories, pin));
     let observed = Observed {
         host,
         bpffs,
-        directories: all(&mut problems, directories, |path| reader.directory(path)),
         pins: all(&mut problems, pins, |path| reader.pinned(path)),
+        directories: directories.into_iter().filter_map(|(path, names)| Some((path.clone(), names?))).collect(),
         maps_by_id: all(&mut problems, map_ids, |id| reader.map_by_id(*id)),
         interfaces: all(&mut problems, &wanted.interfaces, |name| reader.interface(name)),
         cgroups: all(&mut problems, &wanted.cgroups, |path| reader.cgroup(path)),
@@ -71,6 +74,33 @@ fn all<'a, N: Ord + Clone + 'a, T>(
         }
     }
     found
+}
+
+/// Lists folders, outer ones first; `None` for one that does not exist.
+fn folders<'a, K: Kernel>(
+    problems: &mut Problems,
+    paths: BTreeSet<&'a PinPath>,
+    reader: &Reader<'_, K>,
+) -> BTreeMap<&'a PinPath, Option<Vec<String>>> {
+    let mut folders = BTreeMap::new();
+    for path in paths {
+        let names = match is_known_missing(&folders, path) {
+            true => Ok(None),
+            false => reader.directory(path),
+        };
+        match names {
+            Ok(names) => drop(folders.insert(path, names)),
+            Err(problem) => problems.push(problem),
+        }
+    }
+    folders
+}
+
+/// Returns whether the listed folder that would hold the path does not.
+fn is_known_missing(folders: &BTreeMap<&PinPath, Option<Vec<String>>>, path: &PinPath) -> bool {
+    let listed = path.parent().and_then(|parent| folders.get(&parent));
+    let holds = |names: &Vec<String>| names.binary_search_by(|name| name.as_str().cmp(path.file_name())).is_ok();
+    listed.is_some_and(|names| !names.as_ref().is_some_and(holds))
 }
 
 /// Finds the bpffs that holds a deployment's pins: the topmost folder above them that is one, else the usual one.
