@@ -1,6 +1,6 @@
 //! Arguments, and the road from them to an exit code. What is decided on the way is decided elsewhere.
 
-use crate::apply::{self, Stamp};
+use crate::apply::{self, Applied, Stamp};
 use crate::desired::{self, Desired};
 use crate::diag::{self, Exit, Kind, Problem, Problems, Source};
 use crate::elf;
@@ -8,12 +8,12 @@ use crate::kernel::{Kernel, facts, linux::Linux, observe, shown};
 use crate::load;
 use crate::manifest::{self, Manifest};
 use crate::names::{DeploymentName, PinPath};
-use crate::observed::{Observed, Wanted};
+use crate::observed::{Observed, Pinned, Wanted};
 use crate::plan::{self, Action, Consent, Mode, Plan};
 use crate::report::{self, ManifestText, Style, text::Purpose};
 use crate::spec::Host;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -343,8 +343,8 @@ fn apply_live<K: Kernel>(
         print_plan(&plan, Some(loaded), Purpose::Apply, console);
         return Err(Problem::new(Kind::ConsentNeeded { needs: missing }).into());
     }
-    let verify = |kernel: &K| {
-        let observed = observe::observe(kernel, &Wanted::of(&desired))?;
+    let verify = |kernel: &K, made| {
+        let observed = observe::observe(kernel, &Wanted { made, ..Wanted::of(&desired) })?;
         verified(&plan::plan(&desired, &observed, Mode::Live)?)
     };
     let stamp = Stamp { manifest: absolute(&loaded.path), time: now() };
@@ -358,13 +358,13 @@ fn finish<K: Kernel>(
     loaded: Option<&Loaded>,
     stamp: &Stamp,
     console: &Console,
-    verify: impl FnOnce(&K) -> Result<(), Problems>,
+    verify: impl FnOnce(&K, BTreeMap<PinPath, Pinned>) -> Result<(), Problems>,
 ) -> Result<Exit, Problems> {
     if plan.is_empty() {
         print_plan(plan, loaded, Purpose::Apply, console);
         return Ok(Exit::Success);
     }
-    let (outcome, problem) = apply::apply(kernel, plan, stamp);
+    let Applied { outcome, problem, made } = apply::apply(kernel, plan, stamp);
     match console.output {
         Output::Text => console.print(&report::outcome::text(&outcome, console.out)),
         Output::Json => console.print(&report::outcome::json(&outcome)),
@@ -376,7 +376,7 @@ fn finish<K: Kernel>(
             Ok(if outcome.exit() == Exit::Broken { Exit::Broken } else { exit })
         }
         // Everything is done by now, so whatever reading it back meets, the host is not as before.
-        None => Ok(verify(kernel).map_or_else(
+        None => Ok(verify(kernel, made).map_or_else(
             |problems| {
                 console.fail(&problems, loaded.map(|loaded| &loaded.source));
                 Exit::Broken
@@ -445,7 +445,7 @@ fn destroy_live<K: Kernel>(
         print_plan(&plan, None, Purpose::DryRun, console);
         return Ok(Exit::Success);
     }
-    let verify = |kernel: &K| match kernel.open_pin(&pin_root.join("record")) {
+    let verify = |kernel: &K, _| match kernel.open_pin(&pin_root.join("record")) {
         Ok(_) => Err(Problem::new(Kind::Unverified { differs: vec![format!("{pin_root} is still there")] }).into()),
         Err(_) => Ok(()),
     };

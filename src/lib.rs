@@ -24,6 +24,7 @@ pub mod load;
 pub mod manifest;
 pub mod names;
 pub mod observed;
+mod parallel;
 pub mod plan;
 pub mod record;
 pub mod report;

@@ -6,9 +6,11 @@ use crate::btf::kernel::KernelTypes;
 use crate::desired::{self, ObjectFile};
 use crate::diag::{Kind, Problem, Problems};
 use crate::elf;
-use crate::manifest::Manifest;
+use crate::manifest::{self, Manifest};
 use crate::names::{Digest, ObjectName};
+use crate::parallel;
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
@@ -16,6 +18,9 @@ use std::sync::Arc;
 
 /// The largest file that is read: the kernel takes no program of even a tenth of it.
 const LARGEST: usize = 256 << 20;
+
+/// How many objects make it worth while to start one more thread that reads them.
+const OBJECTS_PER_THREAD: usize = 8;
 
 /// Reads a whole regular file, or says why not.
 fn read(path: &Path) -> io::Result<Vec<u8>> {
@@ -48,43 +53,50 @@ pub fn object(path: &Path) -> Result<(Vec<u8>, elf::Object), Problems> {
 
 /// Reads every object of a manifest; paths are relative to `folder`.
 pub fn objects(manifest: &Manifest, folder: &Path) -> Result<BTreeMap<ObjectName, ObjectFile>, Problems> {
+    let tables: Vec<_> = manifest.objects.iter().collect();
+    let threads = tables.len() / OBJECTS_PER_THREAD;
+    let read = parallel::map(&tables, threads, |(_, table)| Ok::<_, Infallible>(object_file(table, folder)));
+    let read = read.unwrap_or_else(|(_, never)| match never {});
     let mut problems = Problems::default();
     let mut files = BTreeMap::new();
-    for (name, table) in &manifest.objects {
-        let path = &table.path;
-        let at = |kind: Kind| Problem::at(kind, path.span.clone(), "this file");
-        let bytes = match read(&folder.join(&path.value)) {
-            Ok(bytes) => bytes,
-            Err(error) => {
-                problems.push(at(Kind::UnreadableFile { path: path.value.clone(), why: error.to_string() }));
-                continue;
-            }
-        };
-        let is = Digest::of(&bytes);
-        if let Some(wanted) = table.sha256.as_ref().filter(|wanted| wanted.value != is) {
-            let kind = Kind::OtherBytes { path: path.value.clone(), is };
-            problems.push(Problem::at(kind, wanted.span.clone(), "the digest that the manifest wants"));
-            continue;
-        }
-        let types = match &table.btf {
-            Some(file) => types(&folder.join(&file.value)).map(Some).map_err(|why| {
-                let kind = Kind::UnreadableFile { path: file.value.clone(), why };
-                problems.push(Problem::at(kind, file.span.clone(), "this file"));
-            }),
-            None => Ok(None),
-        };
-        match (elf::parse(&bytes), types) {
-            (Ok(object), Ok(types)) => {
-                let of_object = object.maps.iter().any(|map| map.pinning == elf::Pinning::ObjectNs);
-                let sha1 = of_object.then(|| desired::sha1_hex(&bytes));
-                let (path, object) = (path.value.clone(), Arc::new(object));
-                files.insert(name.clone(), ObjectFile { path, sha256: is, sha1, object, types });
-            }
-            (Ok(_), Err(())) => {}
-            (Err(errors), _) => problems.0.extend(of_object(&path.value, errors, at).0),
+    for ((name, _), file) in tables.into_iter().zip(read) {
+        match file {
+            Ok(file) => drop(files.insert(name.clone(), file)),
+            Err(found) => problems.0.extend(found.0),
         }
     }
     problems.or(files)
+}
+
+/// Reads one object of a manifest, and the types that go with it.
+fn object_file(table: &manifest::Object, folder: &Path) -> Result<ObjectFile, Problems> {
+    let path = &table.path;
+    let at = |kind: Kind| Problem::at(kind, path.span.clone(), "this file");
+    let bytes = read(&folder.join(&path.value))
+        .map_err(|error| at(Kind::UnreadableFile { path: path.value.clone(), why: error.to_string() }))?;
+    let sha256 = Digest::of(&bytes);
+    if let Some(wanted) = table.sha256.as_ref().filter(|wanted| wanted.value != sha256) {
+        let kind = Kind::OtherBytes { path: path.value.clone(), is: sha256 };
+        return Err(Problem::at(kind, wanted.span.clone(), "the digest that the manifest wants").into());
+    }
+    let types = table.btf.as_ref().map(|file| {
+        types(&folder.join(&file.value)).map_err(|why| {
+            let kind = Kind::UnreadableFile { path: file.value.clone(), why };
+            Problem::at(kind, file.span.clone(), "this file")
+        })
+    });
+    let (object, types) = match (elf::parse(&bytes), types.transpose()) {
+        (Ok(object), Ok(types)) => (Arc::new(object), types),
+        (Ok(_), Err(problem)) => return Err(problem.into()),
+        (Err(errors), types) => {
+            let mut problems = of_object(&path.value, errors, at);
+            problems.0.extend(types.err());
+            return Err(problems);
+        }
+    };
+    let of_object = object.maps.iter().any(|map| map.pinning == elf::Pinning::ObjectNs);
+    let sha1 = of_object.then(|| desired::sha1_hex(&bytes));
+    Ok(ObjectFile { path: path.value.clone(), sha256, sha1, object, types })
 }
 
 /// Reads the types of a kernel: a file of BTF, or an ELF file, such as a `vmlinux`, with a section of it.

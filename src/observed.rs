@@ -1,12 +1,13 @@
 //! What is: plain data, read from the kernel and bpffs. How it is read is `kernel::observe`.
 
-use crate::desired::{Desired, Hook, MapSource};
+use crate::desired::{Desired, Hook, MapSource, ObjectFacts};
 use crate::kinds::{AttachType, MapType, ProgramType, XdpMode};
 use crate::names::{Digest, PinPath};
 use crate::record::Record;
-use crate::spec::{Host, MapSpec};
+use crate::spec::{Host, MapSpec, MapTypes};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::Arc;
 
 /// What a host has of the things that a manifest or a record names.
 #[derive(Debug, Clone)]
@@ -51,14 +52,30 @@ pub struct ObservedMap {
     pub frozen_value: Option<Vec<u8>>,
 }
 
+impl ObservedMap {
+    /// Makes a definition of what the kernel says; `types` are those that the ids in `info` mean.
+    pub fn new(info: MapInfo, types: Option<MapTypes>, frozen_value: Option<Vec<u8>>) -> Self {
+        let spec = MapSpec {
+            flags: info.flags,
+            map_extra: info.map_extra,
+            types,
+            ..MapSpec::new(info.map_type, info.key_size, info.value_size, info.max_entries)
+        };
+        Self { info, spec, frozen_value }
+    }
+}
+
 /// A program that exists.
 #[derive(Debug, Clone)]
 pub struct ObservedProgram {
     /// What the kernel says of it.
     pub info: ProgramInfo,
     /// The fingerprints that its BTF carries, by the manifest's name of the program.
-    pub fingerprints: BTreeMap<String, Digest>,
+    pub fingerprints: Arc<Fingerprints>,
 }
+
+/// Fingerprints by the manifest's names of programs.
+pub type Fingerprints = BTreeMap<String, Digest>;
 
 /// What observe has to look for.
 #[derive(Debug, Clone, Default)]
@@ -77,6 +94,10 @@ pub struct Wanted {
     pub cgroups: BTreeSet<String>,
     /// The pin of the record; whatever it names is looked for as well.
     pub record: Option<PinPath>,
+    /// What this process pinned itself: only whether the pins are still there is asked again.
+    pub made: BTreeMap<PinPath, Pinned>,
+    /// Objects whose BTF the kernel may have. The same bytes are not read into types once more.
+    pub objects: Vec<Arc<ObjectFacts>>,
 }
 
 impl Wanted {
@@ -85,6 +106,7 @@ impl Wanted {
         let mut wanted = Self {
             bpffs: Some(desired.bpffs.clone()),
             record: Some(desired.pin_root.join("record")),
+            objects: desired.objects.values().cloned().collect(),
             ..Self::default()
         };
         wanted.pins.extend(desired.maps.values().filter_map(|map| map.pin().cloned()));

@@ -179,15 +179,18 @@ fn later_applies(what: &str, tool: &process::Job, floor: &process::Job) -> Resul
 
 /// Prints medians, the median of the ratios of two runs that followed each other, and the tool's largest memory.
 fn print(what: &str, [tool, floor]: [Vec<process::Took>; 2]) {
-    let wall = |took: &process::Took| took.wall.as_secs_f64() * 1000.0;
-    let ratios = tool.iter().zip(&floor).map(|(tool, floor)| wall(tool) / wall(floor)).collect();
+    let ms = |time: Duration| time.as_secs_f64() * 1000.0;
+    let ratio = |of: fn(&process::Took) -> Duration| {
+        median(tool.iter().zip(&floor).map(|(tool, floor)| ms(of(tool)) / ms(of(floor))).collect())
+    };
+    let middle = |took: &[process::Took]| median(took.iter().map(|took| ms(took.wall)).collect());
     let memory = tool.iter().map(|took| took.memory).max().unwrap_or_default() as f64 / 1024.0;
-    let cpu = median(tool.iter().map(|took| took.cpu.as_secs_f64() * 1000.0).collect());
     println!(
-        "  {what:<26} {:>5.2} x floor   tool {:>7.1} ms (cpu {cpu:.1} ms, {memory:.1} MiB)   floor {:>7.1} ms",
-        median(ratios),
-        median(tool.iter().map(wall).collect()),
-        median(floor.iter().map(wall).collect()),
+        "  {what:<25} {:>5.2} x floor ({:.2} x its cpu time), tool {:>6.1} ms, {memory:.1} MiB, floor {:>6.1} ms",
+        ratio(|took| took.wall),
+        ratio(|took| took.cpu),
+        middle(&tool),
+        middle(&floor),
     );
 }
 

@@ -9,17 +9,20 @@ mod stage;
 mod types;
 mod undo;
 
-use crate::desired::{DesiredLink, Hook, MapSource};
+use crate::desired::{DesiredLink, DesiredMap, Hook, MapSource};
 use crate::diag::{Kind, PRIVILEGES, Problem};
-use crate::kernel::{HookRequest, Kernel, MapRequest, ObjectKind};
+use crate::elf::DataKind;
+use crate::kernel::{HookRequest, Kernel, MapInfo, MapRequest, ObjectKind};
 use crate::kinds::MapType;
 use crate::names::{MapName, ObjectName, PinPath, ProgramName};
+use crate::observed::{ObservedMap, ObservedProgram, Pinned};
 use crate::plan::{Action, Marker, Plan, ResolvedHook};
 use crate::record::Record;
 use crate::spec::Host;
 use outcome::{Outcome, Status, StepOutcome};
 use std::collections::BTreeMap;
 use std::io;
+use std::sync::Arc;
 use undo::Undo;
 
 /// What the record says of this run.
@@ -31,8 +34,19 @@ pub struct Stamp {
     pub time: u64,
 }
 
-/// Applies a plan. The problem is there exactly when something failed.
-pub fn apply<K: Kernel>(kernel: &mut K, plan: &Plan, stamp: &Stamp) -> (Outcome, Option<Problem>) {
+/// What a run did.
+#[derive(Debug)]
+pub struct Applied {
+    /// How each step went.
+    pub outcome: Outcome,
+    /// What went wrong; there exactly when something failed.
+    pub problem: Option<Problem>,
+    /// The maps and programs that were made, as the kernel describes them, by their pins.
+    pub made: BTreeMap<PinPath, Pinned>,
+}
+
+/// Applies a plan.
+pub fn apply<K: Kernel>(kernel: &mut K, plan: &Plan, stamp: &Stamp) -> Applied {
     let mut applier = Applier {
         kernel,
         plan,
@@ -41,13 +55,15 @@ pub fn apply<K: Kernel>(kernel: &mut K, plan: &Plan, stamp: &Stamp) -> (Outcome,
         btfs: BTreeMap::new(),
         maps: BTreeMap::new(),
         programs: BTreeMap::new(),
+        made: BTreeMap::new(),
         undo: Vec::new(),
         leaving: Vec::new(),
     };
     let mut steps: Vec<StepOutcome> =
         plan.steps.iter().map(|step| StepOutcome::of(&step.action, Status::NotReached)).collect();
     let problem = applier.run(&mut steps).err();
-    (Outcome { deployment: plan.deployment.clone(), steps }, problem)
+    let made = std::mem::take(&mut applier.made);
+    Applied { outcome: Outcome { deployment: plan.deployment.clone(), steps }, problem, made }
 }
 
 struct Applier<'a, K: Kernel> {
@@ -59,6 +75,8 @@ struct Applier<'a, K: Kernel> {
     btfs: BTreeMap<ObjectName, types::Loaded<K::Fd>>,
     maps: BTreeMap<MapName, K::Fd>,
     programs: BTreeMap<ProgramName, K::Fd>,
+    /// What was pinned of them, as the kernel describes it.
+    made: BTreeMap<PinPath, Pinned>,
     /// What was changed, by the number of its step, and the way back.
     undo: Vec<(usize, Undo<K::Fd>)>,
     /// Links that lost their pin and stay attached until everything else is done.
@@ -121,12 +139,18 @@ impl<K: Kernel> Applier<'_, K> {
                 let fd = self.maps.remove(&map.name).expect("the map was staged");
                 let old = self.replaced(pin, ObjectKind::Map, *replaces)?;
                 self.put_pin(number, &fd, pin, ObjectKind::Map, old)?;
+                let info = self.kernel.map_info(&fd).map_err(|error| refused(format!("ask about `{pin}`"), &error))?;
+                self.made.insert(pin.clone(), Pinned::Map(made_map(map, info)));
                 self.maps.insert(map.name.clone(), fd);
             }
             Action::LoadProgram { program, replaces } => {
                 let fd = self.programs.remove(&program.name).expect("the program was staged");
                 let old = self.replaced(&program.pin, ObjectKind::Program, *replaces)?;
                 self.put_pin(number, &fd, &program.pin, ObjectKind::Program, old)?;
+                let info = self.kernel.program_info(&fd);
+                let info = info.map_err(|error| refused(format!("ask about `{}`", program.pin), &error))?;
+                let fingerprints = Arc::clone(&self.plan.objects[&program.object].fingerprints);
+                self.made.insert(program.pin.clone(), Pinned::Program(ObservedProgram { info, fingerprints }));
                 self.programs.insert(program.name.clone(), fd);
             }
             Action::Attach { link, hook } => self.attach(number, link, hook)?,
@@ -369,13 +393,14 @@ impl<K: Kernel> Applier<'_, K> {
         let mut record = record.clone();
         record.manifest.clone_from(&self.stamp.manifest);
         record.time = self.stamp.time;
-        for (name, map) in record.maps.iter_mut().filter(|(_, map)| map.id == 0) {
-            let fd = self.maps.get(name.as_str()).expect("a recorded map was staged");
-            map.id = self.kernel.map_info(fd)?.id;
+        let made = |pin: &str| PinPath::new(pin).ok().and_then(|pin| self.made.get(&pin));
+        for map in record.maps.values_mut().filter(|map| map.id == 0) {
+            let Some(Pinned::Map(found)) = map.pin.as_deref().and_then(made) else { unreachable!("it was made") };
+            map.id = found.info.id;
         }
-        for (name, program) in record.programs.iter_mut().filter(|(_, program)| program.id == 0) {
-            let fd = self.programs.get(name.as_str()).expect("a recorded program was staged");
-            program.id = self.kernel.program_info(fd)?.id;
+        for program in record.programs.values_mut().filter(|program| program.id == 0) {
+            let Some(Pinned::Program(found)) = made(&program.pin) else { unreachable!("it was made") };
+            program.id = found.info.id;
         }
         for link in record.links.values_mut().filter(|link| link.id == 0) {
             let pin = PinPath::new(&link.pin).expect("a link's pin is a path");
@@ -407,6 +432,17 @@ impl<K: Kernel> Applier<'_, K> {
             }
         }
     }
+}
+
+/// Describes a map that was just made of its definition.
+fn made_map(map: &DesiredMap, info: MapInfo) -> ObservedMap {
+    let MapSource::Defined(definition) = &map.source else { unreachable!("only a map that we define is made") };
+    let with_types = info.key_type_id != 0 || info.value_type_id != 0;
+    let frozen_value = match &definition.data {
+        Some((DataKind::Rodata, data)) => Some(data.to_vec()),
+        Some((DataKind::Data | DataKind::Bss, _)) | None => None,
+    };
+    ObservedMap::new(info, definition.spec.types.clone().filter(|_| with_types), frozen_value)
 }
 
 fn fail(steps: &mut [StepOutcome], number: usize, problem: Problem) -> Problem {

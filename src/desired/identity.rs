@@ -5,7 +5,6 @@ use crate::btf::{Btf, Encoded, Encoding, Linkage, Type, TypeId};
 use crate::elf::DataKind;
 use crate::insn::{self, Code, FuncRecord};
 use crate::names::{Digest, MapName, ObjectName, ProgramName};
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -51,7 +50,7 @@ pub fn seal(
     }
     for (name, file) in files {
         let mut own = by_object.remove(name).unwrap_or_default();
-        let mut types = MoreTypes::behind(file.object.btf.as_deref());
+        let mut types = MoreTypes::behind(file.object.btf.clone().unwrap_or_default());
         for program in &mut own {
             describe_functions(&mut types, &program.function, &mut program.code);
             program.fingerprint = fingerprint(program, maps);
@@ -61,21 +60,29 @@ pub fn seal(
         }
         let Encoded { bytes: btf, strings } = types.encode(file.object.strings.iter().map(String::as_str));
         own.iter_mut().for_each(|program| program.code.point_lines(&strings));
-        let facts = ObjectFacts { name: name.clone(), path: file.path.clone(), sha256: file.sha256, btf };
+        let fingerprints = own.iter().map(|program| (program.name.to_string(), program.fingerprint)).collect();
+        let facts = ObjectFacts {
+            name: name.clone(),
+            path: file.path.clone(),
+            sha256: file.sha256,
+            btf,
+            types: types.own,
+            fingerprints: Arc::new(fingerprints),
+        };
         objects.insert(name.clone(), Arc::new(facts));
     }
     (objects, programs)
 }
 
 /// An object's types, and those that come behind them for the kernel.
-struct MoreTypes<'a> {
-    own: Cow<'a, Btf>,
+struct MoreTypes {
+    own: Arc<Btf>,
     more: Vec<Type>,
 }
 
-impl<'a> MoreTypes<'a> {
-    fn behind(own: Option<&'a Btf>) -> Self {
-        Self { own: own.map_or_else(Cow::default, Cow::Borrowed), more: Vec::new() }
+impl MoreTypes {
+    fn behind(own: Arc<Btf>) -> Self {
+        Self { own, more: Vec::new() }
     }
 
     /// Adds a type and returns its id.
@@ -123,7 +130,7 @@ fn fingerprint(program: &DesiredProgram, maps: &BTreeMap<MapName, DesiredMap>) -
 ///
 /// The kernel wants one record for each function, in order (`check_btf_func`, kernel/bpf/verifier.c), and
 /// counts as a function what is called or taken as a callback.
-fn describe_functions(types: &mut MoreTypes<'_>, main: &str, code: &mut Code) {
+fn describe_functions(types: &mut MoreTypes, main: &str, code: &mut Code) {
     if !code.funcs.is_empty() {
         return;
     }

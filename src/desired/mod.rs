@@ -8,12 +8,13 @@ mod variables;
 pub use identity::{TAG, kernel_name, sha1_hex};
 pub use resolve::{needs, resolve};
 
-use crate::btf::kernel::KernelTypes;
+use crate::btf::{Btf, kernel::KernelTypes};
 use crate::elf::{self, DataKind, ProgramKind};
 use crate::insn::Code;
 use crate::kinds::AttachType;
 use crate::kinds::XdpMode;
 use crate::names::{DeploymentName, Digest, LinkName, MapName, ObjectName, PinPath, ProgramName};
+use crate::observed::Fingerprints;
 use crate::spec::MapSpec;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -76,6 +77,10 @@ pub struct ObjectFacts {
     pub sha256: Digest,
     /// BTF as the kernel takes it, with a fingerprint for each wanted program.
     pub btf: Vec<u8>,
+    /// The types that `btf` starts with, under the same ids.
+    pub types: Arc<Btf>,
+    /// The fingerprints that `btf` carries.
+    pub fingerprints: Arc<Fingerprints>,
 }
 
 /// A map.

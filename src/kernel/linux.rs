@@ -8,17 +8,16 @@ use super::{
 use crate::btf::kernel::Bytes;
 use crate::kinds::{AttachType, MapType, ProgramType};
 use crate::names::PinPath;
+use crate::parallel;
 use crate::spec::Host;
 use std::collections::BTreeSet;
 use std::ffi::CString;
 use std::fs;
 use std::io::{self, Read as _};
-use std::num::NonZero;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::thread;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// `BPF_FS_MAGIC` of `linux/magic.h`.
 const BPF_FS: u32 = 0xcafe_4a11;
@@ -249,33 +248,8 @@ impl Kernel for Linux {
 
     fn load_programs(&mut self, requests: &[ProgramRequest<'_, Object>]) -> Result<Vec<Object>, (usize, LoadError)> {
         let insns: usize = requests.iter().map(|request| request.insns.len()).sum();
-        let cores = || thread::available_parallelism().map_or(1, NonZero::get);
-        let threads = match insns / INSNS_PER_THREAD {
-            0 | 1 => 1,
-            worth => worth.min(requests.len()).min(cores()),
-        };
-        let (next, kernel) = (AtomicUsize::new(0), &*self);
-        let work = || {
-            let mut loaded = Vec::new();
-            loop {
-                let number = next.fetch_add(1, Ordering::Relaxed);
-                let Some(request) = requests.get(number) else { return loaded };
-                let result = kernel.load(request);
-                if result.is_err() {
-                    // Every request before this one has been taken by now, so the first refused one is found.
-                    next.store(requests.len(), Ordering::Relaxed);
-                }
-                loaded.push((number, result));
-            }
-        };
-        let mut loaded = thread::scope(|scope| {
-            let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
-            let mut loaded = work();
-            others.into_iter().for_each(|other| loaded.extend(other.join().expect("loading does not panic")));
-            loaded
-        });
-        loaded.sort_unstable_by_key(|(number, _)| *number);
-        loaded.into_iter().map(|(number, result)| result.map_err(|refusal| (number, refusal))).collect()
+        let kernel = &*self;
+        parallel::map(requests, insns / INSNS_PER_THREAD, |request| kernel.load(request))
     }
 
     fn program_by_id(&self, id: u32) -> io::Result<Object> {

@@ -5,14 +5,15 @@
 
 use super::{Interface, Kernel, MapInfo, ObjectKind};
 use crate::btf::{Btf, Type, kernel::KernelTypes};
+use crate::desired::ObjectFacts;
 use crate::diag::{Kind, Problem, Problems};
 use crate::kinds::MapType;
 use crate::names::{Digest, PinPath};
-use crate::observed::{Observed, ObservedMap, ObservedProgram, Pinned, Wanted};
+use crate::observed::{Fingerprints, Observed, ObservedMap, ObservedProgram, Pinned, Wanted};
 use crate::record::{Record, RecordError};
-use crate::spec::{Host, MapSpec, MapTypes, flags};
+use crate::spec::{Host, MapTypes, flags};
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -27,7 +28,8 @@ pub(super) const READ: &str = "reading it needs access to its folder: run it as 
 /// Reads everything that is wanted, and reports every problem together.
 pub fn observe<K: Kernel>(kernel: &K, wanted: &Wanted) -> Result<Observed, Problems> {
     let host = host(kernel)?;
-    let reader = Reader { kernel, btfs: RefCell::default() };
+    let objects = wanted.objects.iter().map(|facts| (facts.btf.as_slice(), &**facts)).collect();
+    let reader = Reader { kernel, objects, btfs: RefCell::default() };
     let mut problems = Problems::default();
     let found = all(&mut problems, &wanted.bpffs, |path| reader.bpffs(path));
     let bpffs = found.into_values().next().unwrap_or(false);
@@ -49,7 +51,10 @@ pub fn observe<K: Kernel>(kernel: &K, wanted: &Wanted) -> Result<Observed, Probl
     let observed = Observed {
         host,
         bpffs,
-        pins: all(&mut problems, pins, |path| reader.pinned(path)),
+        pins: all(&mut problems, pins, |path| match wanted.made.get(path) {
+            Some(made) => Ok(Some(made.clone())),
+            None => reader.pinned(path),
+        }),
         directories: directories.into_iter().filter_map(|(path, names)| Some((path.clone(), names?))).collect(),
         maps_by_id: all(&mut problems, map_ids, |id| reader.map_by_id(*id)),
         interfaces: all(&mut problems, &wanted.interfaces, |name| reader.interface(name)),
@@ -155,7 +160,16 @@ pub(super) fn existing<T>(result: io::Result<T>) -> io::Result<Option<T>> {
 /// The kernel, and the BTF that was read from it once.
 struct Reader<'a, K> {
     kernel: &'a K,
-    btfs: RefCell<BTreeMap<u32, Option<Arc<Btf>>>>,
+    /// What is known already, by the bytes of its BTF.
+    objects: HashMap<&'a [u8], &'a ObjectFacts>,
+    btfs: RefCell<BTreeMap<u32, Option<Tagged>>>,
+}
+
+/// Types, and the fingerprints in them.
+#[derive(Clone)]
+struct Tagged {
+    btf: Arc<Btf>,
+    fingerprints: Arc<Fingerprints>,
 }
 
 impl<K: Kernel> Reader<'_, K> {
@@ -202,34 +216,38 @@ impl<K: Kernel> Reader<'_, K> {
         let info = self.kernel.map_info(fd)?;
         let types = self.types(&info)?;
         let frozen_value = self.frozen_value(fd, &info)?;
-        let spec = MapSpec {
-            flags: info.flags,
-            map_extra: info.map_extra,
-            types,
-            ..MapSpec::new(info.map_type, info.key_size, info.value_size, info.max_entries)
-        };
-        Ok(ObservedMap { info, spec, frozen_value })
+        Ok(ObservedMap::new(info, types, frozen_value))
     }
 
     fn types(&self, info: &MapInfo) -> io::Result<Option<MapTypes>> {
         if info.key_type_id == 0 && info.value_type_id == 0 {
             return Ok(None);
         }
-        let btf = self.btf(info.btf_id)?;
-        Ok(btf.map(|btf| MapTypes { btf, key: info.key_type_id, value: info.value_type_id }))
+        let known = self.btf(info.btf_id)?;
+        Ok(known.map(|known| MapTypes { btf: known.btf, key: info.key_type_id, value: info.value_type_id }))
     }
 
     /// Returns the types of a BTF id, read once; `None` for 0, for what is gone, and for a format newer than ours.
-    fn btf(&self, id: u32) -> io::Result<Option<Arc<Btf>>> {
+    fn btf(&self, id: u32) -> io::Result<Option<Tagged>> {
         if id == 0 {
             return Ok(None);
         }
         if let Some(known) = self.btfs.borrow().get(&id) {
             return Ok(known.clone());
         }
-        let btf = existing(self.kernel.btf(id))?.and_then(|bytes| Btf::parse(&bytes).ok()).map(Arc::new);
-        self.btfs.borrow_mut().insert(id, btf.clone());
-        Ok(btf)
+        let read = existing(self.kernel.btf(id))?.and_then(|bytes| self.tagged(&bytes));
+        self.btfs.borrow_mut().insert(id, read.clone());
+        Ok(read)
+    }
+
+    fn tagged(&self, bytes: &[u8]) -> Option<Tagged> {
+        if let Some(facts) = self.objects.get(bytes) {
+            let (btf, fingerprints) = (Arc::clone(&facts.types), Arc::clone(&facts.fingerprints));
+            return Some(Tagged { btf, fingerprints });
+        }
+        let btf = Btf::parse(bytes).ok()?;
+        let fingerprints = Arc::new(fingerprints(&btf));
+        Some(Tagged { btf: Arc::new(btf), fingerprints })
     }
 
     fn frozen_value(&self, fd: &K::Fd, info: &MapInfo) -> io::Result<Option<Vec<u8>>> {
@@ -243,8 +261,8 @@ impl<K: Kernel> Reader<'_, K> {
 
     fn program(&self, fd: &K::Fd) -> io::Result<ObservedProgram> {
         let info = self.kernel.program_info(fd)?;
-        let btf = self.btf(info.btf_id)?;
-        Ok(ObservedProgram { info, fingerprints: btf.map(|btf| fingerprints(&btf)).unwrap_or_default() })
+        let fingerprints = self.btf(info.btf_id)?.map(|known| known.fingerprints).unwrap_or_default();
+        Ok(ObservedProgram { info, fingerprints })
     }
 
     fn interface(&self, name: &str) -> Result<Option<Interface>, Problem> {
@@ -290,7 +308,7 @@ impl<K: Kernel> Reader<'_, K> {
 }
 
 /// Reads every tag `bpfapply:v1:NAME:sha256=HEX` (`desired::TAG`); others are somebody else's.
-fn fingerprints(btf: &Btf) -> BTreeMap<String, Digest> {
+fn fingerprints(btf: &Btf) -> Fingerprints {
     // Before 5.16 there are no tags: there it is the name of an integer (`btf::sanitise`).
     let tags = btf.types().filter_map(|(_, ty)| match ty {
         Type::DeclTag { name, .. } | Type::Int { name, .. } => Some(name),
@@ -381,6 +399,7 @@ mod tests {
             map_ids: BTreeSet::from([7]),
             interfaces: BTreeSet::from(["eth0".to_owned(), "lo".to_owned()]),
             cgroups: BTreeSet::from(["system.slice".to_owned(), "/sys/fs/cgroup".to_owned()]),
+            ..Wanted::default()
         };
         for (kernel, bpffs) in [(Fake::new(), true), (Fake::without_bpffs(), false)] {
             let observed = observe(&kernel, &wanted).unwrap();
@@ -426,7 +445,7 @@ mod tests {
         assert_eq!(link.program_id, program.info.id);
         assert_eq!(map.frozen_value.as_deref(), Some(&b"abcd"[..]));
         assert_eq!(map.spec.types.map(|types| (types.key, types.value)), Some((0, 2)));
-        assert_eq!(program.fingerprints, BTreeMap::from([("a:b".to_owned(), digest)]));
+        assert_eq!(*program.fingerprints, BTreeMap::from([("a:b".to_owned(), digest)]));
         assert_eq!(observed.maps_by_id[&map_id].info, map.info);
         assert_eq!(observed.cgroups["system.slice"].1, cgroup_id);
     }

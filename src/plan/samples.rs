@@ -217,8 +217,14 @@ fn step(action: Action, because: Because, traffic: Traffic, state: State, needs:
 
 /// A plan with these steps.
 pub fn plan_of(mode: Mode, steps: Vec<Step>) -> Plan {
-    let facts =
-        ObjectFacts { name: object(), path: "filter.bpf.o".to_owned(), sha256: Digest::of(b"filter"), btf: Vec::new() };
+    let facts = ObjectFacts {
+        name: object(),
+        path: "filter.bpf.o".to_owned(),
+        sha256: Digest::of(b"filter"),
+        btf: Vec::new(),
+        types: Default::default(),
+        fingerprints: Default::default(),
+    };
     Plan {
         deployment: DeploymentName::new("edge").unwrap(),
         pin_root: PinPath::new("/sys/fs/bpf/edge").unwrap(),

@@ -53,7 +53,8 @@ pub fn plan_destroy(name: &str, fake: &Fake) -> Result<Plan, Problems> {
 
 /// Applies a plan, whatever consent it needs.
 pub fn run(plan: &Plan, fake: &Fake) -> (Outcome, Option<Problem>) {
-    apply(&mut fake.clone(), plan, &Stamp { manifest: "plan.toml".to_owned(), time: 7 })
+    let applied = apply(&mut fake.clone(), plan, &Stamp { manifest: "plan.toml".to_owned(), time: 7 });
+    (applied.outcome, applied.problem)
 }
 
 /// Plans and applies a manifest that nothing is wrong with.

@@ -1,0 +1,77 @@
+//! The same work on many things at the same time.
+
+use std::num::NonZero;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+/// Works on each item, on at most `threads` of the cores that this process may use, and returns the results in order.
+///
+/// # Errors
+/// The first failure by the order of the items, with its number; what comes behind it may not have been worked on.
+pub fn map<T: Sync, R: Send, E: Send>(
+    items: &[T],
+    threads: usize,
+    work: impl Fn(&T) -> Result<R, E> + Sync,
+) -> Result<Vec<R>, (usize, E)> {
+    let next = AtomicUsize::new(0);
+    let worker = || {
+        let mut done = Vec::new();
+        loop {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            let Some(item) = items.get(number) else { return done };
+            let result = work(item);
+            if result.is_err() {
+                // Every item before this one has been taken by now, so the first failure is found.
+                next.store(items.len(), Ordering::Relaxed);
+            }
+            done.push((number, result));
+        }
+    };
+    let threads = match threads.min(items.len()) {
+        0 | 1 => 1,
+        wanted => wanted.min(thread::available_parallelism().map_or(1, NonZero::get)),
+    };
+    let mut done = thread::scope(|scope| {
+        let others: Vec<_> = (1..threads).map(|_| scope.spawn(worker)).collect();
+        let mut done = worker();
+        for other in others {
+            done.extend(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        }
+        done
+    });
+    done.sort_unstable_by_key(|(number, _)| *number);
+    done.into_iter().map(|(number, result)| result.map_err(|error| (number, error))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_keep_their_order() {
+        let items: Vec<usize> = (0..1000).collect();
+        for threads in [0, 1, 2, 8] {
+            assert_eq!(
+                map(&items, threads, |item| Ok::<_, ()>(item * 2)),
+                Ok((0..1000).map(|item| item * 2).collect())
+            );
+        }
+        assert_eq!(map(&[], 8, |(): &()| Ok::<_, ()>(())), Ok(vec![]));
+    }
+
+    #[test]
+    fn the_first_failure_counts() {
+        let items: Vec<usize> = (0..1000).collect();
+        for _ in 0..50 {
+            let slow = |item: &usize| match item {
+                300 => {
+                    thread::sleep(std::time::Duration::from_micros(200));
+                    Err(*item)
+                }
+                301.. => Err(*item),
+                _ => Ok(()),
+            };
+            assert_eq!(map(&items, 4, slow), Err((300, 300)));
+        }
+    }
+}
