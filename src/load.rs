@@ -5,7 +5,7 @@
 use crate::btf::kernel::KernelTypes;
 use crate::desired::ObjectFile;
 use crate::diag::{Kind, Problem, Problems};
-use crate::elf;
+use crate::elf::{self, TypesFile};
 use crate::manifest::Manifest;
 use crate::names::{Digest, ObjectName};
 use std::collections::BTreeMap;
@@ -69,7 +69,7 @@ pub fn objects(manifest: &Manifest, folder: &Path) -> Result<BTreeMap<ObjectName
             continue;
         }
         let types = match &table.btf {
-            Some(file) => types(&folder.join(&file.value)).map(Some).map_err(|why| {
+            Some(file) => types(&folder.join(&file.value), &file.value).map(Some).map_err(|why| {
                 let kind = Kind::UnreadableFile { path: file.value.clone(), why };
                 problems.push(Problem::at(kind, file.span.clone(), "this file"));
             }),
@@ -87,11 +87,11 @@ pub fn objects(manifest: &Manifest, folder: &Path) -> Result<BTreeMap<ObjectName
     problems.or(files)
 }
 
-/// Reads the types of a kernel: a file of BTF, or an ELF file, such as a `vmlinux`, with a section of it.
+/// Reads the types of a kernel that messages call `name`: a file of BTF, or an ELF file, such as a `vmlinux`, with a section of it.
 ///
 /// # Errors
 /// Why there are none, as a sentence without capital and full stop.
-fn types(path: &Path) -> Result<Arc<KernelTypes>, String> {
+fn types(path: &Path, name: &str) -> Result<TypesFile, String> {
     let mut bytes = read(path).map_err(|error| error.to_string())?;
     if bytes.starts_with(b"\x7fELF") {
         bytes = elf::types_section(&bytes).map_err(|error| error.to_string())?.to_vec();
@@ -99,7 +99,7 @@ fn types(path: &Path) -> Result<Arc<KernelTypes>, String> {
     let types = KernelTypes::parse(Box::new(bytes)).map_err(|error| format!("this is no BTF: {error}"))?;
     // All types are read over once, so that a damaged file is said here and not of each program.
     types.count().map_err(|error| format!("its BTF is damaged: {error}"))?;
-    Ok(Arc::new(types))
+    Ok(TypesFile { name: name.to_owned(), types: Arc::new(types) })
 }
 
 fn of_object(path: &str, errors: Vec<elf::Error>, problem: impl Fn(Kind) -> Problem) -> Problems {

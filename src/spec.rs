@@ -1,6 +1,7 @@
 //! What a map is asked to be, what the kernel makes of it, and how two of them differ.
 
 use crate::btf::{Btf, TypeId, layout};
+use crate::insn::ModuleId;
 use crate::kinds::MapType;
 use std::fmt;
 use std::sync::Arc;
@@ -16,6 +17,7 @@ pub mod flags {
     pub const RDONLY_PROG: u32 = 1 << 7;
     pub const MMAPABLE: u32 = 1 << 10;
     pub const LINK: u32 = 1 << 13;
+    pub const VTYPE_BTF_OBJ_FD: u32 = 1 << 15;
 
     /// Every flag of `BPF_MAP_CREATE` by name, for messages and the manifest.
     pub const NAMES: &[(u32, &str)] = &[
@@ -88,8 +90,10 @@ pub struct MapSpec {
     pub inner: Option<Box<MapSpec>>,
     /// BTF of key and value, where the definition has it.
     pub types: Option<MapTypes>,
-    /// The value's type in the kernel's own BTF, for a struct of functions; 0 for any other map.
+    /// The value's type in the BTF of the kernel or of a module, for a struct of functions; 0 for any other map.
     pub kernel_type: TypeId,
+    /// The module that has that type.
+    pub kernel_module: Option<ModuleId>,
 }
 
 /// The BTF types of a map's key and value.
@@ -117,6 +121,7 @@ impl MapSpec {
             inner: None,
             types: None,
             kernel_type: 0,
+            kernel_module: None,
         }
     }
 

@@ -302,7 +302,7 @@ fn structs_are_laid_out_as_the_kernel_has_them() {
     assert!(operations.bytes[..72].iter().all(|byte| *byte == 0));
     let operation = object.operation(program, &target).expect("it is one");
     let name = "tcp_congestion_ops/ssthresh".to_owned();
-    assert_eq!(operation, elf::Operation { type_id: 5, member: 0, name });
+    assert_eq!(operation, elf::Operation { type_id: 5, member: 0, name, module: None });
 }
 
 #[test]

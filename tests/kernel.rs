@@ -228,6 +228,7 @@ fn the_fake_kernel_refuses_the_maps_that_the_running_kernel_refuses() {
             inner: None,
             types: None,
             kernel_type: 0,
+            module: None,
         };
         let map = kernel.create_map(&asked).map_err(|error| error.raw_os_error())?;
         let info = kernel.map_info(&map).unwrap();
@@ -254,6 +255,7 @@ fn request<Fd>(name: &str, map_type: MapType, sizes: (u32, u32, u32), flags: u32
         inner: None,
         types: None,
         kernel_type: 0,
+        module: None,
     }
 }
 
@@ -290,7 +292,8 @@ fn load_for<K: Kernel>(
         license: "GPL",
         kernel_version: 0,
         attach_btf_id: 0,
-        attach_program: None,
+        attach_to: None,
+        fd_array: &[],
         btf: None,
         funcs: &[],
         lines: &[],
@@ -665,7 +668,8 @@ fn btf_comes_back_through_maps_and_programs<K: Kernel>(kernel: &mut K, room: &Ro
             license: "GPL",
             kernel_version: 0,
             attach_btf_id: 0,
-            attach_program: None,
+            attach_to: None,
+            fd_array: &[],
             btf: Some(&btf),
             funcs,
             lines: &[],

@@ -4,6 +4,7 @@ use super::{Applier, Kind, Problem, found_by, kernel_problem, stale, types};
 use crate::btf::{self, Btf, Linkage, Type, TypeId};
 use crate::desired::{DesiredMap, DesiredProgram, Extends, MapDefinition, MapSource, SlotSource};
 use crate::elf::DataKind;
+use crate::insn::ModuleId;
 use crate::kernel::{Kernel, LoadError, MapRequest, ObjectKind, ProgramRequest};
 use crate::kinds::{AttachType, MapType};
 use crate::names::ObjectName;
@@ -98,6 +99,9 @@ impl<K: Kernel> Applier<'_, K> {
         inner: Option<&K::Fd>,
         object: Option<&ObjectName>,
     ) -> io::Result<K::Fd> {
+        if let Some(module) = &spec.kernel_module {
+            self.open_module(module)?;
+        }
         let types = spec.types.as_ref().filter(|types| spec.map_type.takes_btf() && (types.key, types.value) != (0, 0));
         // The kernel wants the BTF of the object, and no types of it, when the value is of a type of its own.
         let of_kernel = |types: &MapTypes| if spec.kernel_type == 0 { (types.key, types.value) } else { (0, 0) };
@@ -117,6 +121,7 @@ impl<K: Kernel> Applier<'_, K> {
             inner,
             types: types.map(of_kernel).zip(btf).map(|((key, value), btf)| (btf, key, value)),
             kernel_type: spec.kernel_type,
+            module: spec.kernel_module.as_ref().and_then(|module| self.modules.get(&module.btf_id)),
         };
         let created = self.kernel.create_map(&request);
         if created.is_err() && request.types.is_some() && spec.kernel_type == 0 {
@@ -202,12 +207,21 @@ impl<K: Kernel> Applier<'_, K> {
             };
             Problem::at(kind, program.span.clone(), "this program needs it")
         })?;
-        let (attach_program, attach_btf_id) = match &program.extends {
-            Some(extends) => (Some(&self.programs[&extends.program]), self.function_of(program, extends)?),
-            None => (None, program.attach_btf_id),
+        for module in program.code.modules.iter().map(|used| &used.id).chain(&program.attach_module) {
+            self.open_module(module).map_err(|error| match error.kind() {
+                io::ErrorKind::NotFound => stale(format!("the module `{}` was unloaded", module.name)),
+                _ => kernel_problem(format!("open the types of the module `{}`", module.name), &error),
+            })?;
+        }
+        let (attach_to, attach_btf_id) = match (&program.extends, &program.attach_module) {
+            (Some(extends), _) => (Some(&self.programs[&extends.program]), self.function_of(program, extends)?),
+            (None, Some(module)) => (Some(&self.modules[&module.btf_id]), program.attach_btf_id),
+            (None, None) => (None, program.attach_btf_id),
         };
         let maps = &self.maps;
-        let insns = program.code.patched(|index| self.kernel.number(&maps[&program.maps[&index]]));
+        let mut insns = program.code.patched(|index| self.kernel.number(&maps[&program.maps[&index]]));
+        let fd_array =
+            program.code.name_modules(&mut insns, |module| self.kernel.number(&self.modules[&module.btf_id]));
         let name = crate::desired::kernel_name(&program.function);
         let request = ProgramRequest {
             name: &name,
@@ -221,7 +235,8 @@ impl<K: Kernel> Applier<'_, K> {
             license: &program.license,
             kernel_version: program.kernel_version,
             attach_btf_id,
-            attach_program,
+            attach_to,
+            fd_array: &fd_array,
             btf: self.btfs.get(&program.object).map(types::Loaded::fd),
             funcs: &program.code.funcs,
             lines: &program.code.lines,
@@ -233,6 +248,15 @@ impl<K: Kernel> Applier<'_, K> {
             None => program_refused(program, refusal),
         })?;
         self.programs.insert(program.name.clone(), fd);
+        Ok(())
+    }
+
+    /// Opens the types of a module, once.
+    fn open_module(&mut self, module: &ModuleId) -> io::Result<()> {
+        if !self.modules.contains_key(&module.btf_id) {
+            let fd = self.kernel.btf_by_id(module.btf_id)?;
+            self.modules.insert(module.btf_id, fd);
+        }
         Ok(())
     }
 

@@ -14,8 +14,10 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 /// Bytes that somebody owns: a mapped file or a buffer.
 pub type Bytes = Box<dyn AsRef<[u8]> + Send + Sync>;
 
-/// The types of a kernel.
+/// The types of a kernel, or those that a module adds to them.
 pub struct KernelTypes {
+    /// The types that these ones build on: ids and strings count from where those end.
+    base: Option<Arc<KernelTypes>>,
     bytes: Bytes,
     types: Range<usize>,
     strings: Range<usize>,
@@ -73,19 +75,50 @@ impl KernelTypes {
     pub fn parse(bytes: Bytes) -> Result<Self, Error> {
         let (types, strings) = wire::parts((*bytes).as_ref())?;
         wire::string_table((*bytes).as_ref(), strings.clone())?;
-        Ok(Self { bytes, types, strings, starts: OnceLock::new(), names: OnceLock::new(), decoded: Mutex::default() })
+        Ok(Self::new(None, bytes, types, strings))
     }
 
-    /// Returns how many types there are, with `void`.
+    /// Takes the bytes of a module's BTF (`/sys/kernel/btf/MODULE`), which goes on where that of its kernel ends.
+    ///
+    /// # Errors
+    /// As for [`KernelTypes::parse`]; also when the types of the kernel cannot be counted.
+    pub fn parse_module(bytes: Bytes, kernel: Arc<Self>) -> Result<Self, Error> {
+        let (types, strings) = wire::parts((*bytes).as_ref())?;
+        wire::added_strings((*bytes).as_ref(), strings.clone())?;
+        kernel.count()?;
+        Ok(Self::new(Some(kernel), bytes, types, strings))
+    }
+
+    fn new(base: Option<Arc<Self>>, bytes: Bytes, types: Range<usize>, strings: Range<usize>) -> Self {
+        let (starts, names) = (OnceLock::new(), OnceLock::new());
+        Self { base, bytes, types, strings, starts, names, decoded: Mutex::default() }
+    }
+
+    /// Returns how many types there are, with `void` and those that these build on.
     ///
     /// # Errors
     /// When a type is of an unknown kind or cut off, here and below.
     pub fn count(&self) -> Result<usize, Error> {
-        self.starts().map(<[u32]>::len)
+        Ok(self.first()? as usize + self.starts()?.len())
+    }
+
+    /// Returns the first id of its own: 0 for a kernel, whose first type is `void`.
+    fn first(&self) -> Result<TypeId, Error> {
+        // Four bytes hold the ids.
+        self.base.as_ref().map_or(Ok(0), |base| base.count().map(|count| count as TypeId))
+    }
+
+    /// Returns the types that these build on, when the id is one of theirs.
+    fn base_of(&self, id: TypeId) -> Result<Option<&Self>, Error> {
+        let first = self.first()?;
+        Ok(self.base.as_deref().filter(|_| id < first))
     }
 
     /// Returns the type `id`, decoded. Ids that it holds may be wrong.
     pub fn get(&self, id: TypeId) -> Result<Arc<Type>, Error> {
+        if let Some(base) = self.base_of(id)? {
+            return base.get(id);
+        }
         let mut decoded = self.decoded.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = decoded.get(&id) {
             return Ok(Arc::clone(known));
@@ -95,7 +128,7 @@ impl KernelTypes {
             _ => {
                 let start = self.start(id)?;
                 let mut reader = Reader::new(self.bytes(), start..self.types.end, Place::Byte);
-                Decoder(self.strings()).read_type(&mut reader)?
+                self.decoder().read_type(&mut reader)?
             }
         };
         let ty = Arc::new(ty);
@@ -119,23 +152,23 @@ impl KernelTypes {
         Err(Error { place: Place::Type(id), what: "its typedefs and qualifiers do not end".to_owned() })
     }
 
-    /// Returns the ids of the types with this essential name, whatever their kind, in rising order.
+    /// Returns the ids of its own types with this essential name, whatever their kind, in rising order.
     pub fn named(&self, name: &str) -> Result<Vec<TypeId>, Error> {
         let names = self.names.get_or_init(|| self.index_names()).as_ref().map_err(Clone::clone)?;
         let wanted = essential(name).as_bytes();
-        let mut found = Vec::new();
+        let (mut found, first) = (Vec::new(), self.first()?);
         let mut id = names.first[hash(wanted) & (names.first.len() - 1)];
         while id != 0 {
             let name = self.name(self.head(id)?.name);
             if name.get(..wanted.len()) == Some(wanted) && essential_bytes(name).unwrap_or(name.len()) == wanted.len() {
                 found.push(id);
             }
-            id = names.next[id as usize];
+            id = names.next[(id - first) as usize];
         }
         Ok(found)
     }
 
-    /// Returns the first type of that kind and full name.
+    /// Returns the first one of its own types of that kind and full name.
     pub fn find(&self, kind: Kind, name: &str) -> Result<Option<TypeId>, Error> {
         for id in self.named(name)? {
             let ty = self.get(id)?;
@@ -155,11 +188,15 @@ impl KernelTypes {
         self.bytes().get(self.strings.clone()).unwrap_or_default()
     }
 
-    fn name(&self, offset: u32) -> &[u8] {
-        wire::string_at(self.strings(), offset).unwrap_or_default()
+    fn decoder(&self) -> Decoder<'_> {
+        Decoder { base: self.base.as_ref().map_or(&[], |base| base.strings()), own: self.strings() }
     }
 
-    /// Returns where each type begins in the bytes; that of `void` means nothing.
+    fn name(&self, offset: u32) -> &[u8] {
+        self.decoder().string(offset).unwrap_or_default()
+    }
+
+    /// Returns where each of its own types begins in the bytes; that of `void` means nothing.
     fn starts(&self) -> Result<&[u32], Error> {
         match self.starts.get_or_init(|| self.index_types()) {
             Ok(starts) => Ok(starts),
@@ -168,22 +205,27 @@ impl KernelTypes {
     }
 
     fn start(&self, id: TypeId) -> Result<usize, Error> {
-        let starts = self.starts()?;
-        let missing = || Error { place: Place::Type(id), what: format!("the last type is {}", starts.len() - 1) };
-        starts.get(id as usize).map(|start| *start as usize).ok_or_else(missing)
+        let (starts, first) = (self.starts()?, self.first()?);
+        let last = first as usize + starts.len() - 1;
+        let missing = || Error { place: Place::Type(id), what: format!("the last type is {last}") };
+        let own = id.checked_sub(first).and_then(|number| starts.get(number as usize));
+        own.map(|start| *start as usize).ok_or_else(missing)
     }
 
     fn head(&self, id: TypeId) -> Result<Head, Error> {
-        match id {
-            0 => Ok(Head::default()),
-            _ => Head::read(self.bytes(), self.start(id)?, self.types.end),
+        match self.base_of(id)? {
+            Some(base) => base.head(id),
+            None if id == 0 => Ok(Head::default()),
+            None => Head::read(self.bytes(), self.start(id)?, self.types.end),
         }
     }
 
     fn index_types(&self) -> Result<Vec<u32>, Error> {
         // Most types have no tail or a short one.
         let mut starts = Vec::with_capacity(1 + self.types.len() / 24);
-        starts.push(0);
+        if self.base.is_none() {
+            starts.push(0);
+        }
         let mut at = self.types.start;
         while at < self.types.end {
             let start = u32::try_from(at)
@@ -196,15 +238,15 @@ impl KernelTypes {
     }
 
     fn index_names(&self) -> Result<Names, Error> {
-        let count = self.count()?;
+        let (count, first) = (self.starts()?.len(), self.first()?);
         let mut names = Names { first: vec![0; count.next_power_of_two()], next: vec![0; count] };
         // Backwards, since each new one goes first into its bucket.
-        for id in (1..count as TypeId).rev() {
+        for id in (first.max(1)..first + count as TypeId).rev() {
             let name = self.name(self.head(id)?.name);
             if !name.is_empty() {
                 let name = &name[..essential_bytes(name).unwrap_or(name.len())];
                 let bucket = hash(name) & (names.first.len() - 1);
-                names.next[id as usize] = std::mem::replace(&mut names.first[bucket], id);
+                names.next[(id - first) as usize] = std::mem::replace(&mut names.first[bucket], id);
             }
         }
         Ok(names)

@@ -81,6 +81,9 @@ fn fingerprint(program: &DesiredProgram, maps: &BTreeMap<MapName, DesiredMap>) -
     if program.attach_btf_id != 0 {
         let _ = writeln!(text, "for {:?}", kind.target);
     }
+    if let Some(module) = &program.attach_module {
+        let _ = writeln!(text, "of the module {:?}", module.name);
+    }
     if let Some(extends) = &program.extends {
         let _ = writeln!(text, "replaces {:?} of program.{}", extends.function, extends.program);
     }

@@ -8,9 +8,8 @@ mod variables;
 pub use identity::{TAG, kernel_name};
 pub use resolve::{needs, resolve};
 
-use crate::btf::kernel::KernelTypes;
-use crate::elf::{self, DataKind, ProgramKind};
-use crate::insn::Code;
+use crate::elf::{self, DataKind, ProgramKind, TypesFile};
+use crate::insn::{Code, ModuleId};
 use crate::kinds::AttachType;
 use crate::kinds::XdpMode;
 use crate::names::{DeploymentName, Digest, LinkName, MapName, ObjectName, PinPath, ProgramName};
@@ -59,7 +58,7 @@ pub struct ObjectFile {
     /// What is in it.
     pub object: Arc<elf::Object>,
     /// The types by which its CO-RE relocations are resolved, where the manifest names a file with them.
-    pub types: Option<Arc<KernelTypes>>,
+    pub types: Option<TypesFile>,
 }
 
 /// What is known of an object file.
@@ -185,6 +184,8 @@ pub struct DesiredProgram {
     pub kernel_version: u32,
     /// The type in the kernel's BTF that a tracing or struct_ops program is for; 0 for none, and offline.
     pub attach_btf_id: u32,
+    /// The module that has that type; `None` for the kernel itself.
+    pub attach_module: Option<ModuleId>,
     /// The number of the member of that type that a struct_ops program is.
     pub attach_member: Option<u32>,
     /// The function that it replaces, when it is an extension.

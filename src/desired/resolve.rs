@@ -28,7 +28,8 @@ pub fn needs(manifest: &Manifest, files: &BTreeMap<ObjectName, ObjectFile>) -> e
         let named = object.programs.iter().position(|known| known.function == *function);
         let called = object.maps.iter().filter(|map| map.dialect != Dialect::StructOps).flat_map(programs_in);
         wanted.extend(named.into_iter().chain(called).map(|index| (name, index)));
-        needs.types |= program.program_type.as_ref().is_some_and(|said| attach::names_kernel_type(said.value));
+        let of_section = named.and_then(|index| object.programs[index].kind.as_ref());
+        needs.extend(attach::needs(object, &said_kind(program, of_section)));
     }
     for map in manifest.maps.values() {
         let manifest::MapSource::From(from) = &map.source else { continue };
@@ -36,30 +37,46 @@ pub fn needs(manifest: &Manifest, files: &BTreeMap<ObjectName, ObjectFile>) -> e
         let Some(ObjectFile { object, .. }) = files.get(name) else { continue };
         let map = symbol.find(&object.maps).map(|index| &object.maps[index]);
         if let Some(map) = map.filter(|map| map.dialect == Dialect::StructOps) {
-            needs.types = true;
+            needs.extend(object.struct_ops_needs());
             wanted.extend(programs_in(map).map(|index| (name, index)));
         }
     }
     for (name, index) in wanted {
         let object = &files[name].object;
-        let of_program = beyond(&files[name], index);
-        let of_section = object.programs[index].kind.as_ref();
-        needs.types |= of_section.is_some_and(|kind| attach::names_kernel_type(kind.program_type));
-        needs.types |= of_program.types;
-        needs.core |= of_program.core;
-        needs.config |= of_program.config;
-        // A kprobe without a version of its own gets the kernel's.
-        let is_kprobe = of_section.is_some_and(|kind| kind.program_type == ProgramType::KPROBE);
-        needs.version |= of_program.version || is_kprobe;
-        needs.symbols.extend(of_program.symbols);
+        needs.extend(beyond(&files[name], index));
+        if let Some(kind) = &object.programs[index].kind {
+            needs.extend(attach::needs(object, kind));
+            // A kprobe without a version of its own gets the kernel's.
+            needs.version |= kind.program_type == ProgramType::KPROBE;
+        }
     }
     needs
+}
+
+/// Returns what a program is for as far as the manifest and its section's name say it.
+fn said_kind(program: &manifest::Program, of_section: Option<&ProgramKind>) -> ProgramKind {
+    let mut kind = match (&program.program_type, of_section) {
+        (Some(said), Some(kind)) if kind.program_type != said.value => ProgramKind::of(said.value),
+        (Some(said), None) => ProgramKind::of(said.value),
+        (_, Some(kind)) => kind.clone(),
+        (None, None) => ProgramKind::of(ProgramType::UNSPEC),
+    };
+    if let Some(said) = &program.attach_type {
+        kind.attach_type = Some(said.value);
+    }
+    if let Some(manifest::ProgramTarget::Kernel(name)) = program.target.as_ref().map(|target| &target.value) {
+        kind.target = Some(name.clone());
+    }
+    kind
 }
 
 /// Tells what a program needs to know of the kernel beyond what comes with its object.
 fn beyond(file: &ObjectFile, program: usize) -> elf::Needs {
     let needs = file.object.needs(program);
-    elf::Needs { core: needs.core && file.types.is_none(), ..needs }
+    match file.types {
+        Some(_) => elf::Needs { core: false, candidates: BTreeSet::new(), ..needs },
+        None => needs,
+    }
 }
 
 /// Lists the programs in a map's slots, as indices.
@@ -339,6 +356,10 @@ impl Resolver<'_> {
         let Some(MapSource::Defined(definition)) = self.maps.get_mut(name).map(|map| &mut map.source) else { return };
         definition.spec.value_size = u32::try_from(operations.bytes.len()).unwrap_or(u32::MAX);
         definition.spec.kernel_type = operations.value_type;
+        if operations.module.is_some() {
+            definition.spec.flags |= flags::VTYPE_BTF_OBJ_FD;
+            definition.spec.kernel_module = operations.module;
+        }
         (definition.operations, definition.slots) = (Some(operations.bytes.into()), slots);
         if definition.spec.flags & flags::LINK == 0 {
             let kind = Kind::RegistersAtOnce { map: name.clone() };
@@ -687,6 +708,7 @@ impl Resolver<'_> {
             license: parsed.license.clone().unwrap_or_default(),
             kernel_version,
             attach_btf_id: place.type_id,
+            attach_module: place.module,
             attach_member: place.member,
             extends,
             unsettled: self.target.offline && beyond(&self.files[object], index) != elf::Needs::default(),

@@ -4,12 +4,12 @@
 //! code so far on its first use. The kernel's tag of a program then is the same, whoever loads it.
 
 use super::code::{CodeSection, Function, Reference, Target};
-use super::core::{Applied, Relocator, apply};
+use super::core::{Applied, Relocator, apply, is_sought};
 use super::{Error, Object, data, externs, target};
-use crate::btf::Type;
+use crate::btf::{Type, TypeId};
 use crate::insn::{
-    CALL, Code, FuncRecord, Insn, LineRecord, PSEUDO_BTF_ID, PSEUDO_CALL, PSEUDO_FUNC, PSEUDO_KFUNC_CALL, Site,
-    SiteKind, Unresolved,
+    CALL, Code, FuncRecord, Insn, LineRecord, ModuleId, PSEUDO_BTF_ID, PSEUDO_CALL, PSEUDO_FUNC, PSEUDO_KFUNC_CALL,
+    Site, SiteKind, Unresolved, UsedModule,
 };
 use std::collections::{BTreeSet, HashMap};
 
@@ -33,32 +33,38 @@ pub(super) fn link(object: &Object, program: usize, target: &target::Target) -> 
     linker.finish()
 }
 
-/// Tells whether any function that linking the program places has a CO-RE relocation.
-pub(super) fn needs_kernel_types(object: &Object, program: usize) -> bool {
-    let image = &object.image;
-    let Some(entry) = image.entries.get(program) else { return false };
-    if image.sections.list.iter().all(|section| section.core.is_empty()) {
-        return false;
-    }
-    let offline = target::Target::offline();
-    let mut linker = Linker::new(object, &offline);
-    linker.program(*entry);
-    linker.placed.keys().any(|(number, start)| {
-        let section = &image.sections.list[*number];
-        let len = section.functions.get(start).map_or(0, |function| function.len);
-        section.core.range(*start..start + len).next().is_some()
-    })
+/// What a program takes from a kernel.
+#[derive(Debug, Default)]
+pub(super) struct Uses {
+    /// Whether it has CO-RE relocations.
+    pub core: bool,
+    /// The types that these look for, in the object's BTF.
+    pub types: BTreeSet<TypeId>,
+    /// The externs, as indices of [`Object::externs`].
+    pub externs: BTreeSet<usize>,
 }
 
-/// Returns which externs the program uses, as indices of [`Object::externs`].
-pub(super) fn externs(object: &Object, program: usize) -> BTreeSet<usize> {
-    let Some(entry) = object.image.entries.get(program).filter(|_| !object.externs.is_empty()) else {
-        return BTreeSet::new();
-    };
+/// Tells what a program, with all functions that linking it places, takes from a kernel.
+pub(super) fn uses(object: &Object, program: usize) -> Uses {
+    let image = &object.image;
+    let has_any = !object.externs.is_empty() || image.sections.list.iter().any(|section| !section.core.is_empty());
+    let Some(entry) = image.entries.get(program).filter(|_| has_any) else { return Uses::default() };
     let offline = target::Target::offline();
     let mut linker = Linker::new(object, &offline);
     linker.program(*entry);
-    linker.externs
+    let mut uses = Uses::default();
+    for (number, start) in linker.placed.keys() {
+        let section = &image.sections.list[*number];
+        let len = section.functions.get(start).map_or(0, |function| function.len);
+        for (_, relocation) in section.core.range(*start..start + len) {
+            uses.core = true;
+            if is_sought(relocation) {
+                uses.types.insert(relocation.ty);
+            }
+        }
+    }
+    uses.externs = linker.externs;
+    uses
 }
 
 struct Linker<'a> {
@@ -88,7 +94,7 @@ impl<'a> Linker<'a> {
         Self {
             object,
             target,
-            core: local.map(|local| Relocator::new(local, target.core_types())),
+            core: local.map(|local| Relocator::new(local, target)),
             code: Code::default(),
             externs: BTreeSet::new(),
             placed: HashMap::new(),
@@ -190,12 +196,13 @@ impl<'a> Linker<'a> {
             match applied {
                 Ok(Applied::Good) => {}
                 Ok(Applied::Missing) => {
-                    let what = format!("this kernel does not know {}", relocator.describe(relocation));
+                    let what = format!("{} does not know {}", relocator.owner(), relocator.describe(relocation));
                     self.code.unresolved.push(Unresolved { insn: new, what });
                 }
                 Ok(Applied::WrongSize) => {
                     let asked = relocator.describe(relocation);
-                    let what = format!("what is at {asked} has another size in this kernel than in the object");
+                    let owner = relocator.owner();
+                    let what = format!("what is at {asked} has another size in {owner} than in the object");
                     self.code.unresolved.push(Unresolved { insn: new, what });
                 }
                 Err(what) => wrong.push((*insn, what)),
@@ -248,7 +255,10 @@ impl<'a> Linker<'a> {
         };
         self.externs.insert(index);
         if insn.code == CALL {
-            let call = externs::call(insn, index, &externs[index], btf, self.target)?;
+            let (mut call, module) = externs::call(insn, index, &externs[index], btf, self.target)?;
+            if let Some(module) = module {
+                call.off = self.module(module)?.number;
+            }
             self.code.insns[new] = call;
             if call.src != PSEUDO_KFUNC_CALL {
                 let what = format!("the kernel's function `{}`", externs[index].name);
@@ -271,9 +281,28 @@ impl<'a> Linker<'a> {
             externs::Loaded::Number(number) => {
                 (first.imm, second.imm) = (number as i32, (number >> 32) as i32);
             }
-            externs::Loaded::Type(id) => (first.src, first.imm) = (PSEUDO_BTF_ID, id.cast_signed()),
+            externs::Loaded::Type(id, module) => {
+                (first.src, first.imm) = (PSEUDO_BTF_ID, id.cast_signed());
+                if let Some(module) = module {
+                    self.module(module)?.loads.push(new);
+                }
+            }
         }
         Ok(())
+    }
+
+    /// Returns the module among those that the code names, where it is added when it is not there yet.
+    fn module(&mut self, id: &ModuleId) -> Result<&mut UsedModule, String> {
+        let (externs, btf) = (&self.object.externs, self.object.btf.as_deref());
+        let number = externs::module_number(externs, btf, self.target, id).ok_or_else(|| {
+            format!("more modules are used than an instruction can tell apart, `{}` among them", id.name)
+        })?;
+        let modules = &mut self.code.modules;
+        let at = modules.partition_point(|known| known.number < number);
+        if modules.get(at).is_none_or(|known| known.number != number) {
+            modules.insert(at, UsedModule { number, id: id.clone(), loads: Vec::new() });
+        }
+        Ok(&mut modules[at])
     }
 
     /// Finds the function of a call. Compilers count the distance in instructions, from the start of the section

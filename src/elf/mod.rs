@@ -17,9 +17,9 @@ mod target;
 
 pub use externs::{Extern, ExternKind, Setting, ValueKind};
 pub use struct_ops::{Operation, Operations};
-pub use target::{Needs, Target};
+pub use target::{Found, Module, Modules, Needs, Target, TypesFile};
 
-use crate::btf::{Btf, Encoded, Linkage, TypeId, ext::BtfExt};
+use crate::btf::{Btf, Encoded, Kind, Linkage, TypeId, ext::BtfExt};
 use crate::insn::{Code, LineRecord};
 use crate::kinds::{AttachType, MapType, ProgramType};
 use crate::spec::MapSpec;
@@ -441,18 +441,22 @@ impl Object {
 
     /// Tells what linking the program depends on.
     pub fn needs(&self, program: usize) -> Needs {
-        let used = link::externs(self, program);
-        let mut needs = Needs { core: self.needs_kernel_types(program), ..Needs::default() };
+        let used = link::uses(self, program);
+        let sought = |id: &TypeId| core::sought(self.btf.as_deref()?, *id).map(|(kind, name)| (kind, name.to_owned()));
+        let candidates = used.types.iter().filter_map(sought).collect();
+        let mut needs = Needs { core: used.core, candidates, ..Needs::default() };
         let mut note = |known: &Extern| {
-            needs.types |= matches!(known.kind, ExternKind::Variable(_) | ExternKind::Function(_));
+            let wanted = externs::wanted(known);
+            needs.types |= wanted.is_some();
+            needs.names.extend(wanted.map(|(kind, name)| (kind, name.to_owned())));
             needs.config |= known.name.starts_with("CONFIG_") && matches!(known.kind, ExternKind::Setting(_));
             needs.version |= known.name == externs::VERSION;
             needs.symbols.extend(externs::symbol(known).map(str::to_owned));
         };
-        used.iter().for_each(|index| note(&self.externs[*index]));
+        used.externs.iter().for_each(|index| note(&self.externs[*index]));
         // All settings stand in one map.
         let is_setting = |known: &&Extern| matches!(known.kind, ExternKind::Setting(_));
-        if used.iter().any(|index| is_setting(&&self.externs[*index])) {
+        if used.externs.iter().any(|index| is_setting(&&self.externs[*index])) {
             self.externs.iter().filter(is_setting).for_each(note);
         }
         needs
@@ -461,6 +465,12 @@ impl Object {
     /// Returns the map of the kernel's settings, as an index of [`Object::maps`], and what it holds on that kernel.
     pub fn settings(&self, target: &Target) -> Option<(usize, Vec<u8>)> {
         Some((self.image.settings?, externs::contents(&self.externs, target)))
+    }
+
+    /// Tells what the structs of functions depend on.
+    pub fn struct_ops_needs(&self) -> Needs {
+        let names = struct_ops::value_names(self).map(|name| (Kind::Struct, name)).collect();
+        Needs { types: true, names, ..Needs::default() }
     }
 
     /// Finds the member of the kernel's struct that a struct_ops program is.
@@ -482,7 +492,7 @@ impl Object {
 
     /// Tells whether the program, or a function that it uses, depends on the types of the kernel.
     pub fn needs_kernel_types(&self, program: usize) -> bool {
-        link::needs_kernel_types(self, program)
+        link::uses(self, program).core
     }
 
     /// Returns the line records as the kernel takes them, with offsets in `btf`.

@@ -301,6 +301,7 @@ mod tests {
             inner: None,
             types: None,
             kernel_type: 0,
+            module: None,
         }
     }
 
@@ -327,7 +328,8 @@ mod tests {
             license: "",
             kernel_version: 0,
             attach_btf_id: 0,
-            attach_program: None,
+            attach_to: None,
+            fd_array: &[],
             btf,
             funcs: &[FuncRecord { insn: 0, type_id: 2 }],
             lines: &[],

@@ -6,7 +6,7 @@ use super::answer::{End, Spot};
 use super::path::{LocalSpot, Place, Step, bits_to};
 use super::{MAX_DEPTH, MAX_STEPS, Question, TypeQuestion, Types};
 use crate::btf::kernel::{KernelTypes, essential};
-use crate::btf::{Btf, Encoding, EnumValue, Member, Param, Type, TypeId};
+use crate::btf::{Btf, Encoding, EnumValue, Kind, Member, Param, Type, TypeId};
 
 /// How many members and types one search looks at before it gives up; the largest structs of Linux have some hundreds.
 const BUDGET: usize = 1 << 20;
@@ -63,9 +63,9 @@ fn named<'a>(values: &'a [EnumValue], name: &str) -> Option<&'a EnumValue> {
 }
 
 /// Returns whether both are of one kind; the two kinds of enum are one.
-pub(super) fn same_kind(local: &Type, kernel: &Type) -> bool {
-    let is_enum = |ty: &Type| matches!(ty, Type::Enum { .. } | Type::Enum64 { .. });
-    local.kind() == kernel.kind() || (is_enum(local) && is_enum(kernel))
+pub(in crate::elf) fn same_kind(local: Kind, kernel: Kind) -> bool {
+    let is_enum = |kind: Kind| matches!(kind, Kind::Enum | Kind::Enum64);
+    local == kernel || (is_enum(local) && is_enum(kernel))
 }
 
 /// Returns whether both have the same name but for a flavour.
@@ -162,7 +162,7 @@ impl Search<'_> {
                 (Type::Struct { .. } | Type::Union { .. }, Type::Struct { .. } | Type::Union { .. }) => {
                     return Ok(true);
                 }
-                (l, k) if !same_kind(l, k) => return Ok(false),
+                (l, k) if !same_kind(l.kind(), k.kind()) => return Ok(false),
                 (Type::Ptr { .. } | Type::Float { .. }, _) => return Ok(true),
                 (Type::Fwd { .. } | Type::Enum { .. } | Type::Enum64 { .. }, k) => {
                     let (l, k) = (essential(l.name().unwrap_or_default()), essential(k.name().unwrap_or_default()));
@@ -178,14 +178,14 @@ impl Search<'_> {
 
     /// Returns whether two types of one name are the same sort of type (`bpf_core_types_are_compat`).
     fn compatible(&mut self, mut local: TypeId, mut kernel: TypeId, level: usize) -> Result<bool, String> {
-        if !same_kind(Types::get(self.local, local)?, &*Types::get(self.kernel, kernel)?) {
+        if !same_kind(Types::get(self.local, local)?.kind(), Types::get(self.kernel, kernel)?.kind()) {
             return Ok(false);
         }
         for _ in 0..MAX_DEPTH {
             self.spend()?;
             let (l, k) = (Types::resolved(self.local, local)?, self.kernel.resolved(kernel)?);
             match (l, &*k) {
-                (l, k) if !same_kind(l, k) => return Ok(false),
+                (l, k) if !same_kind(l.kind(), k.kind()) => return Ok(false),
                 (Type::Void | Type::Struct { .. } | Type::Union { .. } | Type::Fwd { .. }, _)
                 | (Type::Enum { .. } | Type::Enum64 { .. }, _) => return Ok(true),
                 (Type::Int { offset: l, .. }, Type::Int { offset: k, .. }) => return Ok(*l == 0 && *k == 0),

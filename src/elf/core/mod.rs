@@ -10,11 +10,12 @@ mod matching;
 mod patch;
 mod path;
 
-pub(super) use matching::compatible;
+pub(super) use matching::{compatible, same_kind};
 
+use super::target::{Target, candidates};
 use crate::btf::ext::Relocation;
 use crate::btf::kernel::KernelTypes;
-use crate::btf::{Btf, Type, TypeId};
+use crate::btf::{Btf, Kind, Type, TypeId};
 pub(super) use patch::{Applied, apply};
 use std::collections::HashMap;
 use std::ops::Deref;
@@ -220,28 +221,42 @@ fn in_kernel(error: crate::btf::Error) -> String {
     format!("the types of the kernel are damaged: {error}")
 }
 
+/// Returns the kind and name, with its flavour, by which a type is looked for; none for a type that has no name.
+pub(super) fn sought(local: &Btf, id: TypeId) -> Option<(Kind, &str)> {
+    let ty = local.get(id)?;
+    Some((ty.kind(), ty.name().filter(|name| !name.is_empty())?))
+}
+
+/// Tells whether a relocation looks for its type in the target.
+pub(super) fn is_sought(relocation: &Relocation) -> bool {
+    Question::of(relocation.kind) != Some(Question::Type(TypeQuestion::LocalId))
+}
+
+/// A type, and those that it belongs to.
+type Candidate<'a> = (&'a KernelTypes, TypeId);
+
 /// Resolves the relocations of one program.
 pub(super) struct Relocator<'a> {
     local: &'a Btf,
-    kernel: Option<&'a KernelTypes>,
-    /// The kernel's types that a local one may stand for.
+    target: &'a Target,
+    /// The types of the kernel or its modules that a local one may stand for.
     ///
     /// A relocation that only some of them answer leaves only these for the ones after it, as in libbpf: a kernel may
     /// have two types of one name.
-    candidates: HashMap<TypeId, Vec<TypeId>>,
+    candidates: HashMap<TypeId, Vec<Candidate<'a>>>,
     /// Few relocations of a program are distinct.
     known: HashMap<(TypeId, &'a str, u32), Result<Answer, String>>,
 }
 
 impl<'a> Relocator<'a> {
-    pub(super) fn new(local: &'a Btf, kernel: Option<&'a KernelTypes>) -> Self {
-        Self { local, kernel, candidates: HashMap::new(), known: HashMap::new() }
+    pub(super) fn new(local: &'a Btf, target: &'a Target) -> Self {
+        Self { local, target, candidates: HashMap::new(), known: HashMap::new() }
     }
 
     /// Returns what the kernel says.
     ///
     /// # Errors
-    /// When the relocation makes no sense, two types of the kernel answer differently, or the kernel has no types.
+    /// When the relocation makes no sense, two types of the target answer differently, or it has no types.
     pub(super) fn answer(&mut self, relocation: &'a Relocation) -> Result<Answer, String> {
         let key = (relocation.ty, relocation.access.as_str(), relocation.kind);
         if let Some(known) = self.known.get(&key) {
@@ -259,19 +274,22 @@ impl<'a> Relocator<'a> {
         if question == Question::Type(TypeQuestion::LocalId) {
             return Ok(Answer::Known(Known::unchecked(relocation.ty.into())));
         }
-        let kernel = self.kernel.ok_or("the kernel has no BTF, by which the program has to be adapted to it")?;
+        let kernel = self.target.core_types();
+        let kernel = kernel.ok_or("this kernel has no BTF, by which the program has to be adapted to it")?;
         let candidates = self.candidates(relocation.ty, kernel)?;
         let mut found: Option<(answer::Spot, Answer)> = None;
         let mut matched = Vec::new();
-        for candidate in &candidates {
-            let Some(spot) = matching::find(self.local, &place, question, kernel, *candidate)? else { continue };
-            let answer = answer::answer(self.local, &place, question, Some((kernel, &spot)))?;
+        for (types, candidate) in &candidates {
+            let Some(spot) = matching::find(self.local, &place, question, types, *candidate)? else { continue };
+            let answer = answer::answer(self.local, &place, question, Some((types, &spot)))?;
             match &found {
                 None => found = Some((spot, answer)),
                 Some((first, same)) if first.bit_offset() == spot.bit_offset() && same.agrees(&answer) => {}
-                Some(_) => return Err("the kernel has several such types, and they differ here".to_owned()),
+                Some(_) => {
+                    return Err(format!("{} has several such types, and they differ here", self.owner()));
+                }
             }
-            matched.push(*candidate);
+            matched.push((*types, *candidate));
         }
         match found {
             None => answer::answer(self.local, &place, question, None),
@@ -282,22 +300,31 @@ impl<'a> Relocator<'a> {
         }
     }
 
-    /// Returns the kernel's types of the same essential name and the same kind.
-    fn candidates(&mut self, id: TypeId, kernel: &KernelTypes) -> Result<Vec<TypeId>, String> {
+    /// Returns the types of the same essential name and the same kind: the kernel's, else those of all modules, but none
+    /// of them beside types from a file (`bpf_core_find_cands` of libbpf).
+    fn candidates(&mut self, id: TypeId, kernel: &'a KernelTypes) -> Result<Vec<Candidate<'a>>, String> {
         if let Some(known) = self.candidates.get(&id) {
             return Ok(known.clone());
         }
-        let ty = Types::get(self.local, id)?;
-        let name =
-            ty.name().filter(|name| !name.is_empty()).ok_or("a type without name cannot be found in the kernel")?;
-        let mut found = Vec::new();
-        for candidate in kernel.named(name).map_err(in_kernel)? {
-            if matching::same_kind(ty, &*Types::get(kernel, candidate)?) {
-                found.push(candidate);
+        let (kind, name) =
+            sought(self.local, id).ok_or_else(|| format!("a type without name cannot be found in {}", self.owner()))?;
+        let all = |types: &'a KernelTypes| -> Result<Vec<Candidate<'a>>, String> {
+            let found = candidates(types, kind, name).map_err(in_kernel)?;
+            Ok(found.into_iter().map(|id| (types, id)).collect())
+        };
+        let mut found = all(kernel)?;
+        if found.is_empty() && self.target.core.is_none() {
+            for module in self.target.modules.known() {
+                found.extend(all(&module.types)?);
             }
         }
         self.candidates.insert(id, found.clone());
         Ok(found)
+    }
+
+    /// Returns what messages call the owner of the types.
+    pub(super) fn owner(&self) -> String {
+        self.target.core_name()
     }
 
     /// Writes what a relocation asks for, as in "the offset of `struct sk_buff`.`len`".
