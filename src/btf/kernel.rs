@@ -351,6 +351,39 @@ mod tests {
         assert!(types.get(8).is_err() && types.resolve(8).is_err());
     }
 
+    /// A module's types go on where those of its kernel end: ids, and places in the strings.
+    #[test]
+    fn a_module_builds_on_its_kernel() {
+        let kernel = Arc::new(types(sample().encode()).unwrap());
+        let strings = kernel.strings().len() as u32;
+        // `struct own { int task; }` and a typedef of it with a name of the kernel's.
+        let name =
+            |text: &str| kernel.strings().windows(text.len()).position(|at| at == text.as_bytes()).unwrap() as u32;
+        let words = [strings, 4 << 24 | 1, 4, name("task\0"), 1, 0, name("int\0"), 8 << 24, 8];
+        let mut bytes = vec![0x9f, 0xeb, 1, 0];
+        for word in [24, 0, 36, 36, 4].into_iter().chain(words) {
+            bytes.extend(word.to_le_bytes());
+        }
+        bytes.extend(b"own\0");
+        let module = KernelTypes::parse_module(Box::new(bytes.clone()), Arc::clone(&kernel)).unwrap();
+        assert_eq!(module.count(), Ok(10));
+        let members = vec![crate::btf::Member { name: "task".to_owned(), ty: 1, bit_offset: 0, bitfield_size: 0 }];
+        assert_eq!(*module.get(8).unwrap(), Type::Struct { name: "own".to_owned(), size: 4, members });
+        assert_eq!(*module.get(9).unwrap(), Type::Typedef { name: "int".to_owned(), ty: 8 });
+        assert_eq!(module.get(2), kernel.get(2));
+        assert_eq!((module.resolve(9), module.resolve(4)), (Ok(8), Ok(2)));
+        assert_eq!(
+            (module.named("own"), module.named("int"), module.named("task")),
+            (Ok(vec![8]), Ok(vec![9]), Ok(vec![]))
+        );
+        assert_eq!(module.find(Kind::Struct, "own"), Ok(Some(8)));
+        assert!(module.get(10).is_err());
+        for len in 0..bytes.len() {
+            let cut = KernelTypes::parse_module(Box::new(bytes[..len].to_vec()), Arc::clone(&kernel));
+            assert!(cut.is_err(), "{len}");
+        }
+    }
+
     #[test]
     fn circles_end() {
         let mut btf = Btf::default();
