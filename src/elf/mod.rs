@@ -11,11 +11,13 @@ mod externs;
 mod file;
 mod legacy;
 mod link;
+mod probe;
 mod sections;
 mod struct_ops;
 mod target;
 
 pub use externs::{Extern, ExternKind, Setting, ValueKind};
+pub use probe::{Probe, When, probe};
 pub use struct_ops::{Operation, Operations};
 pub use target::{Found, Module, Modules, Needs, Target, TypesFile};
 
