@@ -1,7 +1,6 @@
 //! What a map is asked to be, what the kernel makes of it, and how two of them differ.
 
 use crate::btf::{Btf, TypeId, layout};
-use crate::insn::ModuleId;
 use crate::kinds::MapType;
 use std::fmt;
 use std::sync::Arc;
@@ -90,10 +89,6 @@ pub struct MapSpec {
     pub inner: Option<Box<MapSpec>>,
     /// BTF of key and value, where the definition has it.
     pub types: Option<MapTypes>,
-    /// The value's type in the BTF of the kernel or of a module, for a struct of functions; 0 for any other map.
-    pub kernel_type: TypeId,
-    /// The module that has that type.
-    pub kernel_module: Option<ModuleId>,
 }
 
 /// The BTF types of a map's key and value.
@@ -120,8 +115,6 @@ impl MapSpec {
             map_extra: 0,
             inner: None,
             types: None,
-            kernel_type: 0,
-            kernel_module: None,
         }
     }
 

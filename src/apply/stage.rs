@@ -3,7 +3,7 @@
 use super::{Applier, Kind, Problem, found_by, kernel_problem, stale, types};
 use crate::btf::{self, Btf, Linkage, Type, TypeId};
 use crate::desired::{DesiredMap, DesiredProgram, Extends, MapDefinition, MapSource, SlotSource};
-use crate::elf::DataKind;
+use crate::elf::{DataKind, Operations};
 use crate::insn::ModuleId;
 use crate::kernel::{Kernel, LoadError, MapRequest, ObjectKind, ProgramRequest};
 use crate::kinds::{AttachType, MapType};
@@ -70,7 +70,7 @@ impl<K: Kernel> Applier<'_, K> {
         let host = self.host().map_err(|error| kernel_problem(doing(), &error))?;
         let fd = self
             .create(definition, &host)
-            .map_err(|error| kernel_problem(doing(), &error).and(map.span.clone(), "defined here"))?;
+            .map_err(|error| map_refused(doing(), &definition.spec, &error).and(map.span.clone(), "defined here"))?;
         self.maps.insert(map.name.clone(), fd);
         Ok(())
     }
@@ -79,10 +79,11 @@ impl<K: Kernel> Applier<'_, K> {
         let spec = definition.spec.requested(host);
         let object = definition.defined_by.as_ref().map(|(object, _)| object);
         let inner = match &spec.inner {
-            Some(inner) => Some(self.create_one("inner", inner, None, object)?),
+            Some(inner) => Some(self.create_one("inner", inner, None, object, None)?),
             None => None,
         };
-        let map = self.create_one(&definition.kernel_name, &spec, inner.as_ref(), object)?;
+        let operations = definition.operations.as_deref();
+        let map = self.create_one(&definition.kernel_name, &spec, inner.as_ref(), object, operations)?;
         if spec.map_type == MapType::ARENA {
             // Programs need its address, which the kernel chooses when it is first mapped, and only once.
             let data = definition.data.as_ref().map_or(&[][..], |(_, data)| data);
@@ -98,13 +99,14 @@ impl<K: Kernel> Applier<'_, K> {
         spec: &MapSpec,
         inner: Option<&K::Fd>,
         object: Option<&ObjectName>,
+        operations: Option<&Operations>,
     ) -> io::Result<K::Fd> {
-        if let Some(module) = &spec.kernel_module {
-            self.open_module(module)?;
-        }
+        let module = operations.and_then(|operations| operations.module.as_ref());
+        module.map_or(Ok(()), |module| self.open_module(module))?;
+        let kernel_type = operations.map_or(0, |operations| operations.value_type);
         let types = spec.types.as_ref().filter(|types| spec.map_type.takes_btf() && (types.key, types.value) != (0, 0));
         // The kernel wants the BTF of the object, and no types of it, when the value is of a type of its own.
-        let of_kernel = |types: &MapTypes| if spec.kernel_type == 0 { (types.key, types.value) } else { (0, 0) };
+        let of_kernel = |types: &MapTypes| if operations.is_none() { (types.key, types.value) } else { (0, 0) };
         if let (Some(_), Some(object)) = (types, object) {
             self.load_btf(object).map_err(|error| error.error)?;
         }
@@ -120,11 +122,11 @@ impl<K: Kernel> Applier<'_, K> {
             map_extra: spec.map_extra,
             inner,
             types: types.map(of_kernel).zip(btf).map(|((key, value), btf)| (btf, key, value)),
-            kernel_type: spec.kernel_type,
-            module: spec.kernel_module.as_ref().and_then(|module| self.modules.get(&module.btf_id)),
+            kernel_type,
+            module: module.and_then(|module| self.modules.get(&module.btf_id)),
         };
         let created = self.kernel.create_map(&request);
-        if created.is_err() && request.types.is_some() && spec.kernel_type == 0 {
+        if created.is_err() && request.types.is_some() && operations.is_none() {
             // As libbpf does (bpf_object__create_map): types are a description, and the map is good without it.
             request.types = None;
             return self.kernel.create_map(&request);
@@ -162,7 +164,7 @@ impl<K: Kernel> Applier<'_, K> {
             unreachable!("only a map that the deployment defines has slots")
         };
         if let Some(first) = operations {
-            return self.fill_operations(map, first, slots);
+            return self.fill_operations(map, &first.bytes, slots);
         }
         for (index, slot) in slots {
             let target = match slot {
@@ -286,12 +288,22 @@ fn function_named(btf: &Btf, function: &str) -> Option<TypeId> {
     named.max_by_key(|(_, ty)| global(ty)).map(|(id, _)| id)
 }
 
+/// Makes a problem of a refused map.
+fn map_refused(doing: String, spec: &MapSpec, error: &io::Error) -> Problem {
+    let mut problem = kernel_problem(doing, error);
+    if let Kind::Kernel { errno: libc::EINVAL, hint, .. } = &mut *problem.kind {
+        *hint = spec.map_type.may_lack(spec.flags);
+    }
+    problem
+}
+
 /// Makes a problem of a refused program.
 fn program_refused(program: &DesiredProgram, refusal: LoadError) -> Problem {
     let kind = Kind::ProgramRefused {
         program: program.name.clone(),
         function: program.function.clone(),
         program_type: program.kind.program_type,
+        flags: program.kind.flags,
         errno: refusal.error.raw_os_error().unwrap_or(0),
         telling: Box::new(telling(&refusal.log, &program.code.unresolved)),
         log: refusal.log,

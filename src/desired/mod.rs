@@ -135,8 +135,8 @@ pub struct MapDefinition {
     pub defined_by: Option<(ObjectName, String)>,
     /// The contents of a data section, and its kind.
     pub data: Option<(DataKind, Arc<[u8]>)>,
-    /// The first value of a struct of functions, as the kernel lays it out, with zeroes for the functions.
-    pub operations: Option<Arc<[u8]>>,
+    /// The first value of a struct of functions, as the kernel lays it out.
+    pub operations: Option<Arc<elf::Operations>>,
     /// The contents of a map of maps or of programs; the functions of a struct by their bytes in its value.
     pub slots: BTreeMap<u32, SlotSource>,
 }

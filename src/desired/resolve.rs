@@ -349,18 +349,16 @@ impl Resolver<'_> {
                 return;
             }
         };
-        let functions = operations.functions.into_iter();
+        let functions = operations.functions.iter();
         let slots =
-            functions.map(|(byte, program)| (byte, SlotSource::Program(self.program_of(object, program, name))));
+            functions.map(|(byte, program)| (*byte, SlotSource::Program(self.program_of(object, *program, name))));
         let slots = slots.collect();
         let Some(MapSource::Defined(definition)) = self.maps.get_mut(name).map(|map| &mut map.source) else { return };
         definition.spec.value_size = u32::try_from(operations.bytes.len()).unwrap_or(u32::MAX);
-        definition.spec.kernel_type = operations.value_type;
         if operations.module.is_some() {
             definition.spec.flags |= flags::VTYPE_BTF_OBJ_FD;
-            definition.spec.kernel_module = operations.module;
         }
-        (definition.operations, definition.slots) = (Some(operations.bytes.into()), slots);
+        (definition.operations, definition.slots) = (Some(operations.into()), slots);
         if definition.spec.flags & flags::LINK == 0 {
             let kind = Kind::RegistersAtOnce { map: name.clone() };
             self.problems.push(Problem::at(kind, span, "this map"));
