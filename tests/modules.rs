@@ -7,7 +7,7 @@ mod common;
 mod stages;
 
 use bpfapply::btf::{Btf, Encoding, Kind, Linkage, Member, Param, Type, TypeId};
-use bpfapply::desired::{self, Desired, DesiredProgram};
+use bpfapply::desired::{self, Desired, DesiredProgram, MapSource};
 use bpfapply::diag::Problems;
 use bpfapply::elf::{Modules, Target};
 use bpfapply::insn::{CALL, Code, PSEUDO_KFUNC_CALL};
@@ -15,6 +15,7 @@ use bpfapply::kernel::fake::Fake;
 use bpfapply::kernel::{facts, observe};
 use bpfapply::observed::Wanted;
 use bpfapply::plan::{self, Mode, Plan};
+use bpfapply::spec::flags;
 use bpfapply::{load, manifest};
 use stages::{good, path, rendered, repository, run};
 use std::collections::BTreeMap;
@@ -69,6 +70,26 @@ impl Kernel {
             .with_function("bpf_skb_ct_lookup", conn, &[skb, tuple, int, opts, int])
             .with_function("bpf_ct_release", 0, &[conn])
     }
+}
+
+/// Adds a struct of functions as TCP has it, and the value that holds one.
+fn with_operations(mut kernel: Kernel) -> Kernel {
+    let btf = &mut kernel.btf;
+    let int = |name: &str| Type::Int { name: name.to_owned(), size: 1, bits: 8, offset: 0, encoding: Encoding::Signed };
+    let char = btf.push(int("char"));
+    let text = btf.push(Type::Array { element: char, index: kernel.int, count: 16 });
+    let proto = btf.push(Type::FuncProto { ret: kernel.int, params: Vec::new() });
+    let function = btf.push(Type::Ptr { ty: proto });
+    let member =
+        |name: &str, ty, byte: u32| Member { name: name.to_owned(), ty, bit_offset: byte * 8, bitfield_size: 0 };
+    let functions = ["ssthresh", "cong_avoid", "undo_cwnd"].into_iter().zip([0, 8, 16]);
+    let members = functions.map(|(name, byte)| member(name, function, byte)).chain([member("name", text, 24)]);
+    let members = members.collect();
+    let name = "tcp_congestion_ops".to_owned();
+    let ops = btf.push(Type::Struct { name, size: 40, members });
+    let name = "bpf_struct_ops_tcp_congestion_ops".to_owned();
+    btf.push(Type::Struct { name, size: 104, members: vec![member("data", ops, 64)] });
+    kernel
 }
 
 /// Returns what of `whole` a module has, whose kernel has `base`: `whole` begins with the types of `base`.
@@ -247,6 +268,45 @@ fn programs_are_for_functions_of_modules() {
     refused(&without, "modules_named", "left", &["the module `nf_conntrack` has no function `nf_conntrack_in`"]);
     let nowhere = ["this kernel has no function `nf_conntrack_in`, nor has a module that is loaded"];
     refused(&without, "modules", "entered", &nowhere);
+}
+
+#[test]
+fn structs_of_functions_are_of_modules() {
+    let kernel = Kernel::new();
+    let module = with_operations(kernel.clone());
+    let id = |name: &str| module.btf.find(Kind::Struct, name).expect("it was just added");
+    let (ops, value) = (id("tcp_congestion_ops"), id("bpf_struct_ops_tcp_congestion_ops"));
+    let with = fake(&kernel, &[("tcp_new", module)]);
+    let text = format!("{}[map.newer]\nfrom = \"o:newer\"\n", written("struct_ops", &["threshold"]));
+    let (_, desired) = good(resolved(&text, &with), &text);
+    let program = desired.programs.values().find(|program| program.function == "threshold").expect("it is named");
+    let module = program.attach_module.as_ref().map(|module| &*module.name);
+    assert_eq!((program.attach_btf_id, module), (ops, Some("tcp_new")));
+    let newer = desired.maps.values().find(|map| map.name.as_str() == "newer").expect("it is named");
+    let MapSource::Defined(definition) = &newer.source else { panic!("it is made") };
+    assert_eq!(definition.spec.flags, flags::LINK | flags::VTYPE_BTF_OBJ_FD);
+    let operations = definition.operations.as_ref().expect("it holds functions");
+    assert_eq!((operations.value_type, operations.module.as_ref().map(|id| &*id.name)), (value, Some("tcp_new")));
+    refused(&fake(&kernel, &[]), "struct_ops", "threshold", &["takes no functions for `struct tcp_congestion_ops`"]);
+}
+
+/// Types from a file stand alone, and messages name the file.
+#[test]
+fn a_file_of_types_has_no_modules() {
+    let kernel = Kernel::new();
+    let module = kernel.clone().with_struct("nf_conntrack_net", "users4", 40);
+    let fake = fake(&kernel, &[("nf_conntrack", module)]);
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("old.btf");
+    std::fs::write(&file, kernel.btf.encode()).expect("a file in a folder of ours");
+    let old = format!(".o\"\nbtf = {file:?}\n");
+    let text = written("modules", &["sizes"]).replace(".o\"\n", &old);
+    let (target, desired) = good(resolved(&text, &fake), &text);
+    assert_eq!(read(&target), None);
+    let program = desired.programs.values().next().expect("it is named");
+    let missing: Vec<_> = program.code.unresolved.iter().map(|unresolved| &*unresolved.what).collect();
+    let says = format!("`{}` does not know the offset of `struct nf_conntrack_net.users4`", file.display());
+    assert_eq!(missing, [says]);
 }
 
 /// Ids of BTF are others after each load of a module: what a program is does not depend on them.

@@ -1021,18 +1021,21 @@ impl State {
     /// Functions and variables of modules are named by a descriptor of the module's BTF (`find_kfunc_desc_btf` and
     /// `check_pseudo_btf_id`, kernel/bpf/verifier.c).
     fn check_modules(&self, request: &ProgramRequest<'_, Fd>) -> Result<(), LoadError> {
-        let refused = |log: &str| Err(LoadError { error: errno(libc::EINVAL), log: log.to_owned() });
+        let refused = |code, log: &str| Err(LoadError { error: errno(code), log: log.to_owned() });
         for (at, insn) in request.insns.iter().enumerate() {
             if insn.code == CALL && insn.src == PSEUDO_KFUNC_CALL && insn.off != 0 {
+                if request.fd_array.is_empty() {
+                    return refused(libc::EPROTO, "kfunc offset > 0 without fd_array is invalid\n");
+                }
                 let number = usize::try_from(insn.off).ok().and_then(|at| request.fd_array.get(at));
                 if number.and_then(|number| self.module(*number)).is_none() {
-                    return refused("invalid module BTF fd specified\n");
+                    return refused(libc::EINVAL, "BTF fd for kfunc is not a module BTF\n");
                 }
             }
             if insn.is_ld_imm64() && insn.src == PSEUDO_BTF_ID {
                 let number = request.insns.get(at + 1).map_or(0, |second| second.imm);
                 if number != 0 && self.module(number).is_none() {
-                    return refused("invalid module BTF object FD specified.\n");
+                    return refused(libc::EINVAL, "invalid module BTF object FD specified.\n");
                 }
             }
         }
