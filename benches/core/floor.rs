@@ -91,9 +91,11 @@ struct Words(Vec<u32>);
 impl Words {
     fn bytes(&mut self, bytes: &[u8]) {
         self.0.extend([bytes.len() as u32, bytes.len().div_ceil(4) as u32]);
-        self.0.extend(bytes.chunks(4).map(|chunk| {
-            chunk.iter().enumerate().fold(0, |word, (at, byte)| word | u32::from(*byte) << (8 * at))
-        }));
+        self.0.extend(
+            bytes
+                .chunks(4)
+                .map(|chunk| chunk.iter().enumerate().fold(0, |word, (at, byte)| word | u32::from(*byte) << (8 * at))),
+        );
     }
 
     fn program(&mut self, program: &DesiredProgram) {

@@ -574,6 +574,10 @@ impl Resolver<'_> {
         let parsed = self.object(object);
         let holds = |map: &elf::Map| map.slots.iter().any(|slot| slot.target == SlotTarget::Program(index));
         let arrays: Vec<usize> = (0..parsed.maps.len()).filter(|at| holds(&parsed.maps[*at])).collect();
+        if arrays.is_empty() {
+            // Linking all its neighbours, to learn who calls it, is not for nothing.
+            return None;
+        }
         let callers = self.manifest.programs.values().filter_map(|program| {
             let (from, function) = &program.from.value;
             let at = parsed.programs.iter().position(|known| from == object && known.function == *function)?;
