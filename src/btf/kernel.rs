@@ -22,11 +22,15 @@ pub struct KernelTypes {
     types: Range<usize>,
     strings: Range<usize>,
     starts: OnceLock<Result<Vec<u32>, Error>>,
+    /// Of functions and variables, which are half of all types.
+    symbols: OnceLock<Result<Names, Error>>,
+    /// Of all other types: CO-RE asks for none but these.
     names: OnceLock<Result<Names, Error>>,
     decoded: Mutex<HashMap<TypeId, Arc<Type>>>,
 }
 
-/// Ids by the hash of their essential name: the first of each bucket, and for each id the next one. 0 ends a bucket.
+/// Ids by the hash of their essential name: the first of each bucket, and for each own type the next one. 0 ends a
+/// bucket.
 struct Names {
     first: Vec<TypeId>,
     next: Vec<TypeId>,
@@ -90,8 +94,8 @@ impl KernelTypes {
     }
 
     fn new(base: Option<Arc<Self>>, bytes: Bytes, types: Range<usize>, strings: Range<usize>) -> Self {
-        let (starts, names) = (OnceLock::new(), OnceLock::new());
-        Self { base, bytes, types, strings, starts, names, decoded: Mutex::default() }
+        let (starts, symbols, names) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
+        Self { base, bytes, types, strings, starts, symbols, names, decoded: Mutex::default() }
     }
 
     /// Returns how many types there are, with `void` and those that these build on.
@@ -152,9 +156,12 @@ impl KernelTypes {
         Err(Error { place: Place::Type(id), what: "its typedefs and qualifiers do not end".to_owned() })
     }
 
-    /// Returns the ids of its own types with this essential name, whatever their kind, in rising order.
-    pub fn named(&self, name: &str) -> Result<Vec<TypeId>, Error> {
-        let names = self.names.get_or_init(|| self.index_names()).as_ref().map_err(Clone::clone)?;
+    /// Returns the ids of its own types with this essential name, in rising order: functions and variables when `kind`
+    /// is one of both, else types of any other kind.
+    pub fn named(&self, kind: Kind, name: &str) -> Result<Vec<TypeId>, Error> {
+        let symbols = matches!(kind, Kind::Func | Kind::Var);
+        let index = if symbols { &self.symbols } else { &self.names };
+        let names = index.get_or_init(|| self.index_names(symbols)).as_ref().map_err(Clone::clone)?;
         let wanted = essential(name).as_bytes();
         let (mut found, first) = (Vec::new(), self.first()?);
         let mut id = names.first[hash(wanted) & (names.first.len() - 1)];
@@ -170,7 +177,7 @@ impl KernelTypes {
 
     /// Returns the first one of its own types of that kind and full name.
     pub fn find(&self, kind: Kind, name: &str) -> Result<Option<TypeId>, Error> {
-        for id in self.named(name)? {
+        for id in self.named(kind, name)? {
             let ty = self.get(id)?;
             if ty.kind() == kind && ty.name() == Some(name) {
                 return Ok(Some(id));
@@ -237,16 +244,24 @@ impl KernelTypes {
         Ok(starts)
     }
 
-    fn index_names(&self) -> Result<Names, Error> {
-        let (count, first) = (self.starts()?.len(), self.first()?);
-        let mut names = Names { first: vec![0; count.next_power_of_two()], next: vec![0; count] };
-        // Backwards, since each new one goes first into its bucket.
-        for id in (first.max(1)..first + count as TypeId).rev() {
-            let name = self.name(self.head(id)?.name);
+    fn index_names(&self, symbols: bool) -> Result<Names, Error> {
+        let (starts, first) = (self.starts()?, self.first()?);
+        let (bytes, decoder) = (self.bytes(), self.decoder());
+        // About half of the types have such a name.
+        let buckets = starts.len().next_power_of_two().div_ceil(2);
+        let mut names = Names { first: vec![0; buckets], next: vec![0; starts.len()] };
+        // Backwards, since each new one goes first into its bucket. Without `void`.
+        let own = usize::from(self.base.is_none());
+        for (number, start) in starts.iter().enumerate().skip(own).rev() {
+            let head = Head::read(bytes, *start as usize, self.types.end)?;
+            if matches!(head.kind, number::FUNC | number::VAR) != symbols || head.name == 0 {
+                continue;
+            }
+            let name = decoder.string(head.name).unwrap_or_default();
             if !name.is_empty() {
                 let name = &name[..essential_bytes(name).unwrap_or(name.len())];
-                let bucket = hash(name) & (names.first.len() - 1);
-                names.next[(id - first) as usize] = std::mem::replace(&mut names.first[bucket], id);
+                let bucket = hash(name) & (buckets - 1);
+                names.next[number] = std::mem::replace(&mut names.first[bucket], first + number as TypeId);
             }
         }
         Ok(names)
@@ -342,8 +357,10 @@ mod tests {
         for (name, ids) in
             [("task", vec![2, 3, 5]), ("task___new", vec![2, 3, 5]), ("int", vec![1]), ("long", vec![]), ("", vec![])]
         {
-            assert_eq!(types.named(name), Ok(ids), "{name}");
+            assert_eq!(types.named(Kind::Struct, name), Ok(ids), "{name}");
         }
+        assert_eq!(types.named(Kind::Var, "task_____x"), Ok(vec![7]));
+        assert_eq!(types.named(Kind::Struct, "task_____x"), Ok(vec![]));
         assert_eq!(types.find(Kind::Struct, "task___old"), Ok(Some(5)));
         assert_eq!(types.find(Kind::Typedef, "task"), Ok(Some(3)));
         assert_eq!(types.find(Kind::Int, "task"), Ok(None));
@@ -396,7 +413,7 @@ mod tests {
         let good = sample().encode();
         let ask = |bytes: Vec<u8>| {
             let Ok(types) = types(bytes) else { return };
-            let _ = types.named("task");
+            let _ = (types.named(Kind::Struct, "task"), types.named(Kind::Func, "task"));
             for id in 0..10 {
                 let _ = (types.get(id), types.resolve(id));
             }

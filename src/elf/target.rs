@@ -201,7 +201,7 @@ impl Needs {
 /// Lists the types of a kernel or module with that essential name and that kind, in rising order.
 pub(super) fn candidates(types: &KernelTypes, kind: Kind, name: &str) -> Result<Vec<TypeId>, btf::Error> {
     let mut found = Vec::new();
-    for id in types.named(name)? {
+    for id in types.named(kind, name)? {
         if same_kind(kind, Type::kind(&*types.get(id)?)) {
             found.push(id);
         }

@@ -108,7 +108,7 @@ pub fn kernel_types(input: &[u8]) {
         }
         if let Ok(ty) = ty
             && let Some(name) = ty.name().filter(|name| !name.is_empty())
-            && let Ok(named) = types.named(name)
+            && let Ok(named) = types.named(ty.kind(), name)
         {
             assert!(named.contains(&id), "type {id} is not found as `{name}`");
             let _ = types.find(ty.kind(), name);
