@@ -9,6 +9,7 @@ use crate::elf::{self, TypesFile};
 use crate::manifest::Manifest;
 use crate::names::{Digest, ObjectName};
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
@@ -24,7 +25,8 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
     if !kind.is_file() {
         return Err(io::Error::other("not a regular file"));
     }
-    let mut bytes = Vec::new();
+    // What it grows meanwhile is read all the same.
+    let mut bytes = Vec::with_capacity(kind.len().min(LARGEST) as usize + 1);
     file.take(LARGEST + 1).read_to_end(&mut bytes)?;
     match bytes.len() as u64 > LARGEST {
         true => Err(io::Error::other("larger than 256 MiB")),
@@ -77,8 +79,10 @@ pub fn objects(manifest: &Manifest, folder: &Path) -> Result<BTreeMap<ObjectName
         };
         match (elf::parse(&bytes), types) {
             (Ok(object), Ok(types)) => {
-                let object = Arc::new(object);
-                files.insert(name.clone(), ObjectFile { path: path.value.clone(), bytes: bytes.into(), object, types });
+                let named_by_bytes = object.maps.iter().any(|map| map.pinning == elf::Pinning::ObjectNs);
+                let sha1 = named_by_bytes.then(|| sha1_hex(&bytes));
+                let (path, object) = (path.value.clone(), Arc::new(object));
+                files.insert(name.clone(), ObjectFile { path, sha256: is, sha1, object, types });
             }
             (Ok(_), Err(())) => {}
             (Err(errors), _) => problems.0.extend(of_object(&path.value, errors, at).0),
@@ -100,6 +104,15 @@ fn types(path: &Path, name: &str) -> Result<TypesFile, String> {
     // All types are read over once, so that a damaged file is said here and not of each program.
     types.count().map_err(|error| format!("its BTF is damaged: {error}"))?;
     Ok(TypesFile { name: name.to_owned(), types: Arc::new(types) })
+}
+
+/// Returns the SHA-1 of an object file, after which iproute2 names the folder of `PIN_OBJECT_NS`.
+fn sha1_hex(bytes: &[u8]) -> String {
+    use sha1::Digest as _;
+    sha1::Sha1::digest(bytes).iter().fold(String::new(), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
 }
 
 fn of_object(path: &str, errors: Vec<elf::Error>, problem: impl Fn(Kind) -> Problem) -> Problems {

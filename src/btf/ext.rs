@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::wire::{self, Reader};
-use super::{Btf, Encoded, Error, Place, Type, TypeId};
+use super::{Btf, Error, Place, Type, TypeId};
 
 /// A header that ends before the relocations, as clang 9 wrote it.
 const HEADER: usize = 24;
@@ -35,15 +35,15 @@ pub struct FuncInfo {
     pub ty: TypeId,
 }
 
-/// The source line that an instruction comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The source line that an instruction comes from. Its strings are those of the object's types ([`Btf::text`]).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LineInfo {
     /// Of the instruction in its section, in bytes.
     pub offset: u32,
     /// The source file as the compiler was given it; empty when unknown.
-    pub file: String,
+    pub file: u32,
     /// The text of the line; empty when unknown.
-    pub text: String,
+    pub text: u32,
     /// From 1.
     pub line: u32,
     /// From 1; 0 when unknown.
@@ -51,14 +51,14 @@ pub struct LineInfo {
 }
 
 /// A place where the running kernel's types decide what the instruction says.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Relocation {
     /// Of the instruction in its section, in bytes.
     pub offset: u32,
     /// The type as the program was compiled with.
     pub ty: TypeId,
-    /// Indices from `ty` to the field, as in `0:1:2`.
-    pub access: String,
+    /// Indices from `ty` to the field, as in `0:1:2`: a string of the object's types ([`Btf::text`]).
+    pub access: u32,
     /// The number of `enum bpf_core_relo_kind`.
     pub kind: u32,
 }
@@ -80,36 +80,6 @@ impl BtfExt {
             relos: sections(data, relos, 16, btf, read_relocation)?,
         })
     }
-
-    /// Returns the strings that line records point to, for [`Btf::encode_with`].
-    pub fn line_strings(&self) -> impl Iterator<Item = &str> {
-        self.lines.values().flatten().flat_map(|line| [line.file.as_str(), line.text.as_str()])
-    }
-}
-
-impl FuncInfo {
-    /// Returns the kernel's `struct bpf_func_info` for the instruction with number `insn` of the program.
-    pub fn record(&self, insn: u32) -> [u8; 8] {
-        words([insn, self.ty])
-    }
-}
-
-impl LineInfo {
-    /// Returns the kernel's `struct bpf_line_info` for the instruction with number `insn` of the program.
-    /// None when `btf` was encoded without this line's strings.
-    pub fn record(&self, insn: u32, btf: &Encoded) -> Option<[u8; 16]> {
-        let (file, text) = (btf.string_offset(&self.file)?, btf.string_offset(&self.text)?);
-        Some(words([insn, file, text, self.line << COLUMN_BITS | self.column & MAX_COLUMN]))
-    }
-}
-
-fn words<const N: usize, const BYTES: usize>(words: [u32; N]) -> [u8; BYTES] {
-    const { assert!(N * 4 == BYTES) };
-    let mut bytes = [0; BYTES];
-    for (to, word) in bytes.chunks_exact_mut(4).zip(words) {
-        to.copy_from_slice(&word.to_le_bytes());
-    }
-    bytes
 }
 
 type Read<T> = fn(&mut Reader<'_>, &Btf) -> Result<T, Error>;
@@ -133,6 +103,7 @@ fn sections<T>(
     }
     while !reader.is_empty() {
         let name = string(&mut reader, btf)?;
+        let name = btf.text(name).unwrap_or_default().into_owned();
         let count = reader.u32()?;
         let section = sections.entry(name).or_default();
         for _ in 0..count {
@@ -167,12 +138,11 @@ fn read_relocation(reader: &mut Reader<'_>, btf: &Btf) -> Result<Relocation, Err
     Ok(Relocation { offset, ty, access: string(reader, btf)?, kind: reader.u32()? })
 }
 
-/// Reads a string's offset. A line of source may be in any encoding, so what is not UTF-8 is replaced; a very long one
-/// is cut.
-fn string(reader: &mut Reader<'_>, btf: &Btf) -> Result<String, Error> {
+/// Reads the offset of a string that is there.
+fn string(reader: &mut Reader<'_>, btf: &Btf) -> Result<u32, Error> {
     let offset = reader.u32()?;
-    match btf.string(offset) {
-        Some(bytes) => Ok(String::from_utf8_lossy(&bytes[..bytes.len().min(wire::MAX_STRING)]).into_owned()),
-        None => Err(reader.error(format!("there is no string at {offset}"))),
+    match btf.has_string(offset) {
+        true => Ok(offset),
+        false => Err(reader.error(format!("there is no string at {offset}"))),
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Sources: `include/uapi/linux/btf.h`, and what `kernel/bpf/btf.c` refuses.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::ffi::CStr;
 use std::ops::Range;
@@ -162,9 +163,16 @@ impl Btf {
         Ok(btf)
     }
 
-    /// Returns the bytes of the string at `offset` of the table this model was parsed with.
-    pub(super) fn string(&self, offset: u32) -> Option<&[u8]> {
-        string_at(&self.strings, offset)
+    /// Returns the string at `offset` of the table this model was parsed with. A line of source may be in any encoding,
+    /// so what is not UTF-8 is replaced; a very long string is cut.
+    pub fn text(&self, offset: u32) -> Option<Cow<'_, str>> {
+        let bytes = string_at(&self.strings, offset)?;
+        Some(String::from_utf8_lossy(&bytes[..bytes.len().min(MAX_STRING)]))
+    }
+
+    /// Tells whether there is a string at `offset`: the table ends with a NUL byte.
+    pub(super) fn has_string(&self, offset: u32) -> bool {
+        (offset as usize) < self.strings.len()
     }
 
     /// Refuses a reference to a type that does not exist or cannot stand there.
@@ -431,13 +439,13 @@ fn each_reference(ty: &Type, mut visit: impl FnMut(TypeId)) {
 pub struct Encoded {
     /// What BPF_BTF_LOAD takes.
     pub bytes: Vec<u8>,
-    strings: HashMap<String, u32>,
+    strings: Vec<u32>,
 }
 
 impl Encoded {
-    /// Returns the offset of a string that [`Btf::encode_with`] was given.
-    pub fn string_offset(&self, text: &str) -> Option<u32> {
-        self.strings.get(text).copied()
+    /// Returns the offset of a string that [`Btf::encode_with`] was given, by its number there.
+    pub fn string_offset(&self, number: usize) -> Option<u32> {
+        self.strings.get(number).copied()
     }
 }
 
@@ -460,7 +468,7 @@ impl Btf {
     fn encode_behind<'a>(&'a self, table: &'a [u8], strings: impl IntoIterator<Item = &'a str>) -> Encoded {
         let mut writer = Writer::new(table);
         self.types.iter().skip(1).for_each(|ty| writer.put_type(ty));
-        let strings = strings.into_iter().map(|text| (text.to_owned(), writer.intern(text))).collect();
+        let strings = strings.into_iter().map(|text| writer.intern(text)).collect();
         let (types, table) = (writer.types.len() as u32, writer.table.len() as u32);
         let mut bytes = Vec::with_capacity(HEADER + writer.types.len() + writer.table.len());
         bytes.extend(MAGIC);

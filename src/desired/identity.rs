@@ -28,15 +28,6 @@ pub fn data_name(object: &str, section: &str) -> String {
     kernel_name(&format!("{object}{section}"))
 }
 
-/// Returns the SHA-1 of an object file, after which iproute2 names the folder of `PIN_OBJECT_NS`.
-pub fn sha1_hex(bytes: &[u8]) -> String {
-    use sha1::Digest as _;
-    sha1::Sha1::digest(bytes).iter().fold(String::new(), |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
-}
-
 /// Gives each program its fingerprint, and each object the BTF that tells it to whoever reads the program back.
 pub fn seal(
     files: &BTreeMap<ObjectName, ObjectFile>,
@@ -59,7 +50,7 @@ pub fn seal(
             program.code.lines = lines.expect("the BTF was encoded with these strings");
         }
         let btf = encoded.bytes;
-        let facts = ObjectFacts { name: name.clone(), path: file.path.clone(), sha256: Digest::of(&file.bytes), btf };
+        let facts = ObjectFacts { name: name.clone(), path: file.path.clone(), sha256: file.sha256, btf };
         objects.insert(name.clone(), Arc::new(facts));
     }
     (objects, programs)

@@ -53,8 +53,11 @@ impl Desired {
 pub struct ObjectFile {
     /// Path as the manifest writes it.
     pub path: String,
-    /// The bytes that everything else was made from.
-    pub bytes: Arc<[u8]>,
+    /// Digest of the bytes that everything else was made from.
+    pub sha256: Digest,
+    /// Their SHA-1, by which iproute2 names a folder, when a map of the object is to be pinned there
+    /// ([`elf::Pinning::ObjectNs`]).
+    pub sha1: Option<String>,
     /// What is in it.
     pub object: Arc<elf::Object>,
     /// The types by which its CO-RE relocations are resolved, where the manifest names a file with them.

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::diag::{Kind, Problem, Problems, similar};
 use crate::elf::{self, DataKind, Dialect, Pinning, ProgramKind, SlotTarget};
+use crate::insn::Code;
 use crate::kinds::{AttachType, MapType, ProgramType};
 use crate::manifest::{self, Attach, Manifest, SymbolRef};
 use crate::names::{Digest, MapName, ObjectName, PinPath, ProgramName};
@@ -96,13 +97,16 @@ pub fn resolve(
     host: &Host,
     target: &elf::Target,
 ) -> Result<Desired, Problems> {
+    let own_targets = own_targets(files, target);
+    let target_of = |name: &ObjectName| own_targets.get(name).unwrap_or(target);
+    let linkings = files.iter().map(|(name, file)| (name, file.object.linking(target_of(name)))).collect();
     let mut resolver = Resolver {
         manifest,
         files,
         bpffs,
         host,
         target,
-        own_targets: own_targets(files, target),
+        linkings,
         problems: Problems::default(),
         assigned: BTreeMap::new(),
         data: BTreeMap::new(),
@@ -142,8 +146,8 @@ struct Resolver<'a> {
     bpffs: &'a PinPath,
     host: &'a Host,
     target: &'a elf::Target,
-    /// The target of each object that comes with types of its own.
-    own_targets: BTreeMap<&'a ObjectName, elf::Target>,
+    /// Each object, ready to be linked for its target: the kernel, or types that the manifest gives it.
+    linkings: BTreeMap<&'a ObjectName, elf::Linking<'a>>,
     problems: Problems,
     /// What the manifest says a symbol is, and where it says so.
     assigned: BTreeMap<MapKey, (MapName, Span)>,
@@ -165,9 +169,8 @@ fn own_targets<'a>(
 }
 
 impl Resolver<'_> {
-    /// Returns what the programs of an object are linked for.
-    fn target(&self, object: &ObjectName) -> &elf::Target {
-        self.own_targets.get(object).unwrap_or(self.target)
+    fn link(&mut self, object: &ObjectName, program: usize) -> Result<Code, Vec<elf::Error>> {
+        self.linkings.get_mut(object).expect("every object can be linked").link(program)
     }
 
     fn object(&self, name: &ObjectName) -> &elf::Object {
@@ -412,8 +415,8 @@ impl Resolver<'_> {
             Pinning::ByName => (private, self.manifest.pin_root.join("maps").join(&symbol)),
             Pinning::GlobalNs => (private, self.bpffs.join("tc").join("globals").join(&symbol)),
             Pinning::ObjectNs => {
-                let folder = identity::sha1_hex(&self.files[object].bytes);
-                (private, self.bpffs.join("tc").join(&folder).join(&symbol))
+                let folder = self.files[object].sha1.as_deref().unwrap_or_default();
+                (private, self.bpffs.join("tc").join(folder).join(&symbol))
             }
             Pinning::Custom(number) => {
                 let kind = Kind::UnknownPinning { object: object.clone(), symbol: symbol.clone(), number };
@@ -570,18 +573,19 @@ impl Resolver<'_> {
 
     /// A program in a slot of its own object's prog array has the type of the programs that call it by that array:
     /// sections named `ID/INDEX` say no type, and the kernel allows only one type in an array.
-    fn slot_kind(&self, object: &ObjectName, index: usize) -> Option<ProgramKind> {
-        let parsed = self.object(object);
+    fn slot_kind(&mut self, object: &ObjectName, index: usize) -> Option<ProgramKind> {
+        let parsed = Arc::clone(&self.files[object].object);
         let holds = |map: &elf::Map| map.slots.iter().any(|slot| slot.target == SlotTarget::Program(index));
         let arrays: Vec<usize> = (0..parsed.maps.len()).filter(|at| holds(&parsed.maps[*at])).collect();
         if arrays.is_empty() {
             // Linking all its neighbours, to learn who calls it, is not for nothing.
             return None;
         }
-        let callers = self.manifest.programs.values().filter_map(|program| {
+        let manifest = self.manifest;
+        let callers = manifest.programs.values().filter_map(|program| {
             let (from, function) = &program.from.value;
             let at = parsed.programs.iter().position(|known| from == object && known.function == *function)?;
-            let code = parsed.link(at, self.target(object)).ok()?;
+            let code = self.link(object, at).ok()?;
             code.maps().iter().any(|map| arrays.contains(map)).then_some(())?;
             match &program.program_type {
                 Some(said) => Some(ProgramKind::of(said.value)),
@@ -677,7 +681,7 @@ impl Resolver<'_> {
         span: Span,
     ) {
         let parsed = Arc::clone(&self.files[object].object);
-        let code = match parsed.link(index, self.target(object)) {
+        let code = match self.link(object, index) {
             Ok(code) => code,
             Err(errors) => {
                 for error in errors {

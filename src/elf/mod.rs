@@ -17,6 +17,7 @@ mod struct_ops;
 mod target;
 
 pub use externs::{Extern, ExternKind, Setting, ValueKind};
+pub use link::Linking;
 pub use probe::{Probe, When, probe};
 pub use struct_ops::{Operation, Operations};
 pub use target::{Found, Module, Modules, Needs, Target, TypesFile};
@@ -264,12 +265,12 @@ pub fn parse(bytes: &[u8]) -> Result<Object, Vec<Error>> {
     let file = File::parse(bytes).map_err(|error| vec![*error])?;
     let mut errors = Vec::new();
     let mut sections = code::read(&file, &mut errors);
-    let mut strings = code::Strings::default();
+    let mut strings = Vec::new();
     let mut btf = read_section(&file, ".BTF", Btf::parse, &mut errors);
     if let Some(types) = &btf
         && let Some(ext) = read_section(&file, ".BTF.ext", |bytes| BtfExt::parse(bytes, types), &mut errors)
     {
-        sections.annotate(ext, &mut strings);
+        strings = sections.annotate(ext, types);
     }
     let mut externs = Vec::new();
     if let Some(btf) = &mut btf {
@@ -303,7 +304,7 @@ pub fn parse(bytes: &[u8]) -> Result<Object, Vec<Error>> {
         maps: maps.list,
         programs,
         btf,
-        strings: strings.list.into(),
+        strings: strings.into(),
         image: Arc::new(Image {
             sections,
             entries,
@@ -438,7 +439,12 @@ impl Object {
     /// When the program, or a function that it uses, refers to something that is neither in the object nor in the
     /// target.
     pub fn link(&self, program: usize, target: &Target) -> Result<Code, Vec<Error>> {
-        link::link(self, program, target)
+        self.linking(target).link(program)
+    }
+
+    /// Starts linking programs for one target: what one of them asks of the kernel's types is known to the next.
+    pub fn linking<'a>(&'a self, target: &'a Target) -> Linking<'a> {
+        Linking::new(self, target)
     }
 
     /// Tells what linking the program depends on.
@@ -501,7 +507,7 @@ impl Object {
     ///
     /// None when `btf` was encoded without [`Object::strings`].
     pub fn line_records(&self, code: &Code, btf: &Encoded) -> Option<Vec<LineRecord>> {
-        let offset = |index: u32| btf.string_offset(self.strings.get(index as usize)?);
+        let offset = |number: u32| btf.string_offset(number as usize);
         let records = code
             .lines
             .iter()

@@ -7,9 +7,22 @@ use super::path::{LocalSpot, Place, Step, bits_to};
 use super::{MAX_DEPTH, MAX_STEPS, Question, TypeQuestion, Types};
 use crate::btf::kernel::{KernelTypes, essential};
 use crate::btf::{Btf, Encoding, EnumValue, Kind, Member, Param, Type, TypeId};
+use std::collections::HashMap;
 
-/// How many members and types one search looks at before it gives up; the largest structs of Linux have some hundreds.
+/// How many members and types the searches of an object look at before they give up, besides [`STEPS_OF_QUESTION`].
 const BUDGET: usize = 1 << 20;
+/// As many more for each question: the largest structs of Linux have some hundreds of members.
+const STEPS_OF_QUESTION: usize = 1 << 10;
+
+/// How much the searches of an object may still look at, all together.
+pub(super) struct Budget(usize);
+
+impl Budget {
+    /// Makes the budget of an object that asks so many questions.
+    pub fn new(questions: usize) -> Self {
+        Self(BUDGET + questions.saturating_mul(STEPS_OF_QUESTION))
+    }
+}
 
 /// Finds the place in the kernel's type `candidate`; `None` when it is not there, or is something else.
 ///
@@ -21,8 +34,9 @@ pub(super) fn find(
     question: Question,
     kernel: &KernelTypes,
     candidate: TypeId,
+    budget: &mut Budget,
 ) -> Result<Option<Spot>, String> {
-    let mut search = Search { local, kernel, budget: BUDGET };
+    let mut search = Search { local, kernel, budget, known: HashMap::new() };
     match &place.spot {
         LocalSpot::Whole => {
             let same = match question {
@@ -55,7 +69,8 @@ pub(in crate::elf) fn compatible(
     kernel: &KernelTypes,
     theirs: TypeId,
 ) -> Result<bool, String> {
-    Search { local, kernel, budget: BUDGET }.compatible(ours, theirs, MAX_DEPTH)
+    let mut search = Search { local, kernel, budget: &mut Budget::new(0), known: HashMap::new() };
+    search.compatible(ours, theirs, MAX_DEPTH)
 }
 
 fn named<'a>(values: &'a [EnumValue], name: &str) -> Option<&'a EnumValue> {
@@ -86,12 +101,14 @@ struct Found {
 struct Search<'a> {
     local: &'a Btf,
     kernel: &'a KernelTypes,
-    budget: usize,
+    budget: &'a mut Budget,
+    /// Which types match, by ids and whether they stand behind a pointer: there may be endlessly many ways to a few.
+    known: HashMap<(TypeId, TypeId, bool), bool>,
 }
 
 impl Search<'_> {
     fn spend(&mut self) -> Result<(), String> {
-        self.budget = self.budget.checked_sub(1).ok_or("the types are too large to compare")?;
+        self.budget.0 = self.budget.0.checked_sub(1).ok_or("the types are too large to compare")?;
         Ok(())
     }
 
@@ -227,7 +244,17 @@ impl Search<'_> {
 
     /// Returns whether the kernel's type has all that the local one has (`bpf_core_types_match`): members and values
     /// by name, sizes and signs of integers, lengths of arrays. Behind a pointer only names and kinds count.
-    fn matches(
+    fn matches(&mut self, local: TypeId, kernel: TypeId, behind_pointer: bool, level: usize) -> Result<bool, String> {
+        let pair = (local, kernel, behind_pointer);
+        if let Some(known) = self.known.get(&pair) {
+            return Ok(*known);
+        }
+        let matches = self.compare(local, kernel, behind_pointer, level)?;
+        self.known.insert(pair, matches);
+        Ok(matches)
+    }
+
+    fn compare(
         &mut self,
         mut local: TypeId,
         mut kernel: TypeId,

@@ -10,15 +10,16 @@ mod matching;
 mod patch;
 mod path;
 
+use matching::Budget;
 pub(super) use matching::{compatible, same_kind};
 
 use super::target::{Target, candidates};
-use crate::btf::ext::Relocation;
 use crate::btf::kernel::KernelTypes;
 use crate::btf::{Btf, Kind, Type, TypeId};
 pub(super) use patch::{Applied, apply};
 use std::collections::HashMap;
 use std::ops::Deref;
+use std::rc::Rc;
 use std::sync::Arc;
 
 /// How deep a path may go (`BPF_CORE_SPEC_MAX_LEN`).
@@ -227,60 +228,95 @@ pub(super) fn sought(local: &Btf, id: TypeId) -> Option<(Kind, &str)> {
     Some((ty.kind(), ty.name().filter(|name| !name.is_empty())?))
 }
 
-/// Tells whether a relocation looks for its type in the target.
-pub(super) fn is_sought(relocation: &Relocation) -> bool {
-    Question::of(relocation.kind) != Some(Question::Type(TypeQuestion::LocalId))
+/// What a relocation asks, as it is written.
+#[derive(Debug)]
+pub(super) struct Asked {
+    /// The type as the program was compiled with.
+    pub ty: TypeId,
+    /// Indices from `ty` to the field, as in `0:1:2`.
+    pub access: String,
+    /// The number of `enum bpf_core_relo_kind`.
+    pub kind: u32,
+}
+
+impl Asked {
+    /// Tells whether the type is looked for in the target.
+    pub fn is_sought(&self) -> bool {
+        Question::of(self.kind) != Some(Question::Type(TypeQuestion::LocalId))
+    }
 }
 
 /// A type, and those that it belongs to.
 type Candidate<'a> = (&'a KernelTypes, TypeId);
 
-/// Resolves the relocations of one program.
+/// Resolves the relocations of an object's programs, one program after the other.
 pub(super) struct Relocator<'a> {
     local: &'a Btf,
     target: &'a Target,
+    asked: &'a [Asked],
     /// The types of the kernel or its modules that a local one may stand for.
-    ///
-    /// A relocation that only some of them answer leaves only these for the ones after it, as in libbpf: a kernel may
-    /// have two types of one name.
-    candidates: HashMap<TypeId, Vec<Candidate<'a>>>,
-    /// Few relocations of a program are distinct.
-    known: HashMap<(TypeId, &'a str, u32), Result<Answer, String>>,
+    candidates: HashMap<TypeId, Rc<[Candidate<'a>]>>,
+    /// The same in this program, where there are several: a relocation that only some of them answer leaves only these
+    /// for the ones after it, as in libbpf, since a kernel may have two types of one name.
+    left: HashMap<TypeId, Rc<[Candidate<'a>]>>,
+    /// The answers that all programs get, by question.
+    known: HashMap<usize, Result<Answer, String>>,
+    /// The answers in this program where there are several candidates.
+    known_here: HashMap<usize, Result<Answer, String>>,
+    budget: Budget,
 }
 
 impl<'a> Relocator<'a> {
-    pub(super) fn new(local: &'a Btf, target: &'a Target) -> Self {
-        Self { local, target, candidates: HashMap::new(), known: HashMap::new() }
+    pub(super) fn new(local: &'a Btf, target: &'a Target, asked: &'a [Asked]) -> Self {
+        Self {
+            local,
+            target,
+            asked,
+            candidates: HashMap::new(),
+            left: HashMap::new(),
+            known: HashMap::new(),
+            known_here: HashMap::new(),
+            budget: Budget::new(asked.len()),
+        }
     }
 
-    /// Returns what the kernel says.
+    /// Forgets what is only true in the program before.
+    pub(super) fn start_program(&mut self) {
+        self.left.clear();
+        self.known_here.clear();
+    }
+
+    /// Returns what the kernel says to the question with this number.
     ///
     /// # Errors
     /// When the relocation makes no sense, two types of the target answer differently, or it has no types.
-    pub(super) fn answer(&mut self, relocation: &'a Relocation) -> Result<Answer, String> {
-        let key = (relocation.ty, relocation.access.as_str(), relocation.kind);
-        if let Some(known) = self.known.get(&key) {
+    pub(super) fn answer(&mut self, asked: usize) -> Result<Answer, String> {
+        if let Some(known) = self.known.get(&asked).or_else(|| self.known_here.get(&asked)) {
             return known.clone();
         }
-        let answer = self.resolve(relocation).map_err(|what| format!("{}: {what}", self.describe(relocation)));
-        self.known.insert(key, answer.clone());
+        let relocation = &self.asked[asked];
+        let answer = self.resolve(relocation).map_err(|what| format!("{}: {what}", self.describe(asked)));
+        let several = self.candidates.get(&relocation.ty).is_some_and(|candidates| candidates.len() > 1);
+        let known = if several { &mut self.known_here } else { &mut self.known };
+        known.insert(asked, answer.clone());
         answer
     }
 
-    fn resolve(&mut self, relocation: &'a Relocation) -> Result<Answer, String> {
-        let question = Question::of(relocation.kind)
-            .ok_or_else(|| format!("a CO-RE relocation of the unknown kind {}", relocation.kind))?;
-        let place = path::Place::read(self.local, relocation.ty, &relocation.access, question)?;
+    fn resolve(&mut self, asked: &Asked) -> Result<Answer, String> {
+        let question =
+            Question::of(asked.kind).ok_or_else(|| format!("a CO-RE relocation of the unknown kind {}", asked.kind))?;
+        let place = path::Place::read(self.local, asked.ty, &asked.access, question)?;
         if question == Question::Type(TypeQuestion::LocalId) {
-            return Ok(Answer::Known(Known::unchecked(relocation.ty.into())));
+            return Ok(Answer::Known(Known::unchecked(asked.ty.into())));
         }
         let kernel = self.target.core_types();
         let kernel = kernel.ok_or("this kernel has no BTF, by which the program has to be adapted to it")?;
-        let candidates = self.candidates(relocation.ty, kernel)?;
+        let candidates = self.candidates(asked.ty, kernel)?;
         let mut found: Option<(answer::Spot, Answer)> = None;
         let mut matched = Vec::new();
-        for (types, candidate) in &candidates {
-            let Some(spot) = matching::find(self.local, &place, question, types, *candidate)? else { continue };
+        for (types, candidate) in candidates.iter() {
+            let budget = &mut self.budget;
+            let Some(spot) = matching::find(self.local, &place, question, types, *candidate, budget)? else { continue };
             let answer = answer::answer(self.local, &place, question, Some((types, &spot)))?;
             match &found {
                 None => found = Some((spot, answer)),
@@ -294,7 +330,9 @@ impl<'a> Relocator<'a> {
         match found {
             None => answer::answer(self.local, &place, question, None),
             Some((_, answer)) => {
-                self.candidates.insert(relocation.ty, matched);
+                if matched.len() < candidates.len() {
+                    self.left.insert(asked.ty, matched.into());
+                }
                 Ok(answer)
             }
         }
@@ -302,9 +340,9 @@ impl<'a> Relocator<'a> {
 
     /// Returns the types of the same essential name and the same kind: the kernel's, else those of all modules, but none
     /// of them beside types from a file (`bpf_core_find_cands` of libbpf).
-    fn candidates(&mut self, id: TypeId, kernel: &'a KernelTypes) -> Result<Vec<Candidate<'a>>, String> {
-        if let Some(known) = self.candidates.get(&id) {
-            return Ok(known.clone());
+    fn candidates(&mut self, id: TypeId, kernel: &'a KernelTypes) -> Result<Rc<[Candidate<'a>]>, String> {
+        if let Some(known) = self.left.get(&id).or_else(|| self.candidates.get(&id)) {
+            return Ok(Rc::clone(known));
         }
         let (kind, name) =
             sought(self.local, id).ok_or_else(|| format!("a type without name cannot be found in {}", self.owner()))?;
@@ -318,7 +356,8 @@ impl<'a> Relocator<'a> {
                 found.extend(all(&module.types)?);
             }
         }
-        self.candidates.insert(id, found.clone());
+        let found: Rc<[Candidate<'a>]> = found.into();
+        self.candidates.insert(id, Rc::clone(&found));
         Ok(found)
     }
 
@@ -327,13 +366,14 @@ impl<'a> Relocator<'a> {
         self.target.core_name()
     }
 
-    /// Writes what a relocation asks for, as in "the offset of `struct sk_buff`.`len`".
-    pub(super) fn describe(&self, relocation: &Relocation) -> String {
-        let Some(question) = Question::of(relocation.kind) else {
-            return format!("relocation kind {} of `{}`", relocation.kind, self.local.type_name(relocation.ty));
+    /// Writes what a question is about, as in "the offset of `struct sk_buff`.`len`".
+    pub(super) fn describe(&self, asked: usize) -> String {
+        let Asked { ty, access, kind } = &self.asked[asked];
+        let Some(question) = Question::of(*kind) else {
+            return format!("relocation kind {kind} of `{}`", self.local.type_name(*ty));
         };
-        let place = path::Place::read(self.local, relocation.ty, &relocation.access, question);
+        let place = path::Place::read(self.local, *ty, access, question);
         let place = place.map(|place| place.to_string()).unwrap_or_default();
-        format!("{} of `{}{place}`", question.name(), self.local.type_name(relocation.ty))
+        format!("{} of `{}{place}`", question.name(), self.local.type_name(*ty))
     }
 }
