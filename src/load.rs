@@ -20,17 +20,24 @@ const LARGEST: u64 = 256 << 20;
 
 /// Reads a whole regular file, or says why not.
 fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    read_into(&mut bytes, path).map(|()| bytes)
+}
+
+/// Reads a whole regular file into the place of what was there.
+fn read_into(bytes: &mut Vec<u8>, path: &Path) -> io::Result<()> {
     let file = File::open(path)?;
     let kind = file.metadata()?;
     if !kind.is_file() {
         return Err(io::Error::other("not a regular file"));
     }
+    bytes.clear();
     // What it grows meanwhile is read all the same.
-    let mut bytes = Vec::with_capacity(kind.len().min(LARGEST) as usize + 1);
-    file.take(LARGEST + 1).read_to_end(&mut bytes)?;
+    bytes.reserve(kind.len().min(LARGEST) as usize + 1);
+    file.take(LARGEST + 1).read_to_end(bytes)?;
     match bytes.len() as u64 > LARGEST {
         true => Err(io::Error::other("larger than 256 MiB")),
-        false => Ok(bytes),
+        false => Ok(()),
     }
 }
 
@@ -54,16 +61,15 @@ pub fn object(path: &Path) -> Result<(Vec<u8>, elf::Object), Problems> {
 pub fn objects(manifest: &Manifest, folder: &Path) -> Result<BTreeMap<ObjectName, ObjectFile>, Problems> {
     let mut problems = Problems::default();
     let mut files = BTreeMap::new();
+    // One buffer for all: nothing keeps the bytes.
+    let mut bytes = Vec::new();
     for (name, table) in &manifest.objects {
         let path = &table.path;
         let at = |kind: Kind| Problem::at(kind, path.span.clone(), "this file");
-        let bytes = match read(&folder.join(&path.value)) {
-            Ok(bytes) => bytes,
-            Err(error) => {
-                problems.push(at(Kind::UnreadableFile { path: path.value.clone(), why: error.to_string() }));
-                continue;
-            }
-        };
+        if let Err(error) = read_into(&mut bytes, &folder.join(&path.value)) {
+            problems.push(at(Kind::UnreadableFile { path: path.value.clone(), why: error.to_string() }));
+            continue;
+        }
         let is = Digest::of(&bytes);
         if let Some(wanted) = table.sha256.as_ref().filter(|wanted| wanted.value != is) {
             let kind = Kind::OtherBytes { path: path.value.clone(), is };

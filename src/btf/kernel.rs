@@ -186,6 +186,19 @@ impl KernelTypes {
         Ok(None)
     }
 
+    /// Returns the names of its own tags, and of its integers: before Linux 5.16 there are no tags, and an integer stands
+    /// for one. Nothing else is decoded.
+    pub fn tags(&self) -> Result<Vec<&str>, Error> {
+        let mut tags = Vec::new();
+        for start in self.starts()?.iter().skip(usize::from(self.base.is_none())) {
+            let head = Head::read(self.bytes(), *start as usize, self.types.end)?;
+            if matches!(head.kind, number::DECL_TAG | number::INT) {
+                tags.extend(std::str::from_utf8(self.name(head.name)));
+            }
+        }
+        Ok(tags)
+    }
+
     fn bytes(&self) -> &[u8] {
         (*self.bytes).as_ref()
     }
@@ -389,10 +402,8 @@ mod tests {
         assert_eq!(*module.get(9).unwrap(), Type::Typedef { name: "int".to_owned(), ty: 8 });
         assert_eq!(module.get(2), kernel.get(2));
         assert_eq!((module.resolve(9), module.resolve(4)), (Ok(8), Ok(2)));
-        assert_eq!(
-            (module.named("own"), module.named("int"), module.named("task")),
-            (Ok(vec![8]), Ok(vec![9]), Ok(vec![]))
-        );
+        let named = |name| module.named(Kind::Struct, name);
+        assert_eq!((named("own"), named("int"), named("task")), (Ok(vec![8]), Ok(vec![9]), Ok(vec![])));
         assert_eq!(module.find(Kind::Struct, "own"), Ok(Some(8)));
         assert!(module.get(10).is_err());
         for len in 0..bytes.len() {

@@ -4,7 +4,7 @@
 //! plan to say.
 
 use super::{Interface, Kernel, MapInfo, ObjectKind};
-use crate::btf::{Btf, Type, kernel::KernelTypes};
+use crate::btf::{Btf, kernel::KernelTypes};
 use crate::diag::{Kind, Problem, Problems};
 use crate::kinds::MapType;
 use crate::names::{Digest, PinPath};
@@ -27,7 +27,7 @@ pub(super) const READ: &str = "reading it needs access to its folder: run it as 
 /// Reads everything that is wanted, and reports every problem together.
 pub fn observe<K: Kernel>(kernel: &K, wanted: &Wanted) -> Result<Observed, Problems> {
     let host = host(kernel)?;
-    let reader = Reader { kernel, btfs: RefCell::default() };
+    let reader = Reader { kernel, btfs: RefCell::default(), fingerprints: RefCell::default() };
     let mut problems = Problems::default();
     let found = all(&mut problems, &wanted.bpffs, |path| reader.bpffs(path));
     let bpffs = found.into_values().next().unwrap_or(false);
@@ -126,6 +126,7 @@ pub(super) fn existing<T>(result: io::Result<T>) -> io::Result<Option<T>> {
 struct Reader<'a, K> {
     kernel: &'a K,
     btfs: RefCell<BTreeMap<u32, Option<Arc<Btf>>>>,
+    fingerprints: RefCell<BTreeMap<u32, BTreeMap<String, Digest>>>,
 }
 
 impl<K: Kernel> Reader<'_, K> {
@@ -189,17 +190,31 @@ impl<K: Kernel> Reader<'_, K> {
         Ok(btf.map(|btf| MapTypes { btf, key: info.key_type_id, value: info.value_type_id }))
     }
 
-    /// Returns the types of a BTF id, read once; `None` for 0, for what is gone, and for a format newer than ours.
+    /// Returns the types of a BTF id, parsed once; `None` for 0, for what is gone, and for a format newer than ours.
     fn btf(&self, id: u32) -> io::Result<Option<Arc<Btf>>> {
-        if id == 0 {
-            return Ok(None);
-        }
         if let Some(known) = self.btfs.borrow().get(&id) {
             return Ok(known.clone());
         }
-        let btf = existing(self.kernel.btf(id))?.and_then(|bytes| Btf::parse(&bytes).ok()).map(Arc::new);
+        let btf = self.bytes(id)?.and_then(|bytes| Btf::parse(&bytes).ok()).map(Arc::new);
         self.btfs.borrow_mut().insert(id, btf.clone());
         Ok(btf)
+    }
+
+    /// Returns the fingerprints in the types of a BTF id, looked for once. What else is there is not parsed.
+    fn fingerprints(&self, id: u32) -> io::Result<BTreeMap<String, Digest>> {
+        if let Some(known) = self.fingerprints.borrow().get(&id) {
+            return Ok(known.clone());
+        }
+        let types = self.bytes(id)?.and_then(|bytes| KernelTypes::parse(Box::new(bytes)).ok());
+        let tags = types.as_ref().and_then(|types| types.tags().ok()).unwrap_or_default();
+        let found: BTreeMap<_, _> = tags.into_iter().filter_map(fingerprint).collect();
+        self.fingerprints.borrow_mut().insert(id, found.clone());
+        Ok(found)
+    }
+
+    /// Returns the bytes of a BTF id; `None` for 0, and for what is gone.
+    fn bytes(&self, id: u32) -> io::Result<Option<Vec<u8>>> {
+        if id == 0 { Ok(None) } else { existing(self.kernel.btf(id)) }
     }
 
     fn frozen_value(&self, fd: &K::Fd, info: &MapInfo) -> io::Result<Option<Vec<u8>>> {
@@ -213,8 +228,8 @@ impl<K: Kernel> Reader<'_, K> {
 
     fn program(&self, fd: &K::Fd) -> io::Result<ObservedProgram> {
         let info = self.kernel.program_info(fd)?;
-        let btf = self.btf(info.btf_id)?;
-        Ok(ObservedProgram { info, fingerprints: btf.map(|btf| fingerprints(&btf)).unwrap_or_default() })
+        let fingerprints = self.fingerprints(info.btf_id)?;
+        Ok(ObservedProgram { info, fingerprints })
     }
 
     fn interface(&self, name: &str) -> Result<Option<Interface>, Problem> {
@@ -259,16 +274,7 @@ impl<K: Kernel> Reader<'_, K> {
     }
 }
 
-/// Reads every tag `bpfapply:v1:NAME:sha256=HEX` (`desired::TAG`); others are somebody else's.
-fn fingerprints(btf: &Btf) -> BTreeMap<String, Digest> {
-    // Before 5.16 there are no tags: there it is the name of an integer (`btf::sanitise`).
-    let tags = btf.types().filter_map(|(_, ty)| match ty {
-        Type::DeclTag { name, .. } | Type::Int { name, .. } => Some(name),
-        _ => None,
-    });
-    tags.filter_map(|tag| fingerprint(tag)).collect()
-}
-
+/// Reads a tag `bpfapply:v1:NAME:sha256=HEX` (`desired::TAG`); others are somebody else's.
 fn fingerprint(tag: &str) -> Option<(String, Digest)> {
     let (name, digest) = tag.strip_prefix(crate::desired::TAG)?.rsplit_once(":sha256=")?;
     Some((name.to_owned(), Digest::parse(digest)?))
@@ -277,6 +283,7 @@ fn fingerprint(tag: &str) -> Option<(String, Digest)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::btf::Type;
     use crate::insn::{EXIT, FuncRecord, Insn};
     use crate::kernel::fake::Fake;
     use crate::kernel::{HookRequest, MapRequest, ProgramRequest, XdpMode};

@@ -13,6 +13,8 @@ use std::collections::HashMap;
 const BUDGET: usize = 1 << 20;
 /// As many more for each question: the largest structs of Linux have some hundreds of members.
 const STEPS_OF_QUESTION: usize = 1 << 10;
+/// How many types a comparison of two prototypes looks at; each has some parameters, and few of these are functions.
+const STEPS_OF_PROTOTYPE: usize = 1 << 12;
 
 /// How much the searches of an object may still look at, all together.
 pub(super) struct Budget(usize);
@@ -37,6 +39,7 @@ pub(super) fn find(
     budget: &mut Budget,
 ) -> Result<Option<Spot>, String> {
     let mut search = Search { local, kernel, budget, known: HashMap::new() };
+    search.spend(1)?;
     match &place.spot {
         LocalSpot::Whole => {
             let same = match question {
@@ -50,8 +53,8 @@ pub(super) fn find(
             Ok(same.then_some(Spot::Whole(candidate)))
         }
         LocalSpot::Value { value, .. } => match &*kernel.resolved(candidate)? {
-            Type::Enum { values, .. } => Ok(named(values, &value.name).map(|found| Spot::value(found, false))),
-            Type::Enum64 { values, .. } => Ok(named(values, &value.name).map(|found| Spot::value(found, true))),
+            Type::Enum { values, .. } => Ok(search.value(values, &value.name)?.map(|found| Spot::value(found, false))),
+            Type::Enum64 { values, .. } => Ok(search.value(values, &value.name)?.map(|found| Spot::value(found, true))),
             _ => Ok(None),
         },
         LocalSpot::Field { steps, .. } => search.field(steps, candidate),
@@ -69,12 +72,8 @@ pub(in crate::elf) fn compatible(
     kernel: &KernelTypes,
     theirs: TypeId,
 ) -> Result<bool, String> {
-    let mut search = Search { local, kernel, budget: &mut Budget::new(0), known: HashMap::new() };
+    let mut search = Search { local, kernel, budget: &mut Budget(STEPS_OF_PROTOTYPE), known: HashMap::new() };
     search.compatible(ours, theirs, MAX_DEPTH)
-}
-
-fn named<'a>(values: &'a [EnumValue], name: &str) -> Option<&'a EnumValue> {
-    values.iter().find(|value| essential(&value.name) == essential(name))
 }
 
 /// Returns whether both are of one kind; the two kinds of enum are one.
@@ -107,9 +106,15 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
-    fn spend(&mut self) -> Result<(), String> {
-        self.budget.0 = self.budget.0.checked_sub(1).ok_or("the types are too large to compare")?;
+    fn spend(&mut self, steps: usize) -> Result<(), String> {
+        self.budget.0 = self.budget.0.checked_sub(steps).ok_or("the types are too large to compare")?;
         Ok(())
+    }
+
+    fn value<'v>(&mut self, values: &'v [EnumValue], name: &str) -> Result<Option<&'v EnumValue>, String> {
+        self.spend(values.len())?;
+        let wanted = essential(name);
+        Ok(values.iter().find(|value| essential(&value.name) == wanted))
     }
 
     /// Goes the same steps by name in the kernel's type.
@@ -152,7 +157,7 @@ impl Search<'_> {
         let (Type::Struct { members, .. } | Type::Union { members, .. }) = &*ty else { return Ok(None) };
         let before = *depth;
         for (number, member) in members.iter().enumerate() {
-            self.spend()?;
+            self.spend(1)?;
             *depth = before;
             deeper(depth)?;
             if member.name.is_empty() {
@@ -199,7 +204,7 @@ impl Search<'_> {
             return Ok(false);
         }
         for _ in 0..MAX_DEPTH {
-            self.spend()?;
+            self.spend(1)?;
             let (l, k) = (Types::resolved(self.local, local)?, self.kernel.resolved(kernel)?);
             match (l, &*k) {
                 (l, k) if !same_kind(l.kind(), k.kind()) => return Ok(false),
@@ -263,7 +268,7 @@ impl Search<'_> {
     ) -> Result<bool, String> {
         let level = level.checked_sub(1).ok_or_else(endless)?;
         for _ in 0..MAX_DEPTH {
-            self.spend()?;
+            self.spend(1)?;
             let (l, k) = (Types::resolved(self.local, local)?, self.kernel.resolved(kernel)?);
             if !same_name(l.name().unwrap_or_default(), k.name().unwrap_or_default()) {
                 return Ok(false);
@@ -315,7 +320,7 @@ impl Search<'_> {
         for member in local {
             let mut matched = false;
             for other in kernel {
-                self.spend()?;
+                self.spend(1)?;
                 if same_name(&member.name, &other.name) && self.matches(member.ty, other.ty, false, level)? {
                     matched = true;
                     break;
@@ -333,7 +338,7 @@ impl Search<'_> {
             return Ok(false);
         }
         for value in local {
-            self.spend()?;
+            self.spend(kernel.len())?;
             if !kernel.iter().any(|other| same_name(&value.name, &other.name)) {
                 return Ok(false);
             }

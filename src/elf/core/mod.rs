@@ -377,3 +377,74 @@ impl<'a> Relocator<'a> {
         format!("{} of `{}{place}`", question.name(), self.local.type_name(*ty))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::btf::{EnumValue, Member};
+
+    const MATCHES: u32 = 12;
+    const OFFSET: u32 = 0;
+    const VALUE: u32 = 11;
+
+    fn member(name: &str, ty: TypeId) -> Member {
+        Member { name: name.to_owned(), ty, bit_offset: 0, bitfield_size: 0 }
+    }
+
+    /// Adds a struct of four structs of four structs, and so on: few types, and 4^24 ways to the last one.
+    fn push_nest(btf: &mut Btf, last: &str) -> TypeId {
+        let mut inner = btf.push(Type::Fwd { name: last.to_owned(), is_union: false });
+        for _ in 0..24 {
+            let members = (0..4).map(|_| member("", inner)).collect();
+            inner = btf.push(Type::Struct { name: "nest".to_owned(), size: 0, members });
+        }
+        inner
+    }
+
+    fn push_enum(btf: &mut Btf, values: usize) -> TypeId {
+        let values = (0..values).map(|number| EnumValue { name: format!("value{number}"), value: 0 });
+        btf.push(Type::Enum { name: "many".to_owned(), size: 4, signed: false, values: values.collect() })
+    }
+
+    fn push_structs(btf: &mut Btf, count: usize, members: usize) -> TypeId {
+        let members: Vec<_> = (0..members).map(|number| member(&format!("member{number}"), 0)).collect();
+        let mut push = || btf.push(Type::Struct { name: "many".to_owned(), size: 0, members: members.clone() });
+        (0..count).map(|_| push()).last().expect("one at least")
+    }
+
+    /// Asks a question once for each of many numbers of it. Every search ends, within what the budget allows.
+    #[track_caller]
+    fn check(push: impl Fn(&mut Btf, bool) -> TypeId, kind: u32, access: &str, questions: usize, expected: &str) {
+        let (mut local, mut kernel) = (Btf::default(), Btf::default());
+        let ty = push(&mut local, true);
+        push(&mut kernel, false);
+        let types = Arc::new(KernelTypes::parse(Box::new(kernel.encode())).expect("types"));
+        let target = Target { types: Some(types), ..Target::default() };
+        let asked: Vec<_> = (0..questions).map(|_| Asked { ty, access: access.to_owned(), kind }).collect();
+        let mut relocator = Relocator::new(&local, &target, &asked);
+        let start = std::time::Instant::now();
+        let last = (0..questions).map(|number| relocator.answer(number)).last().expect("one at least");
+        let got = match last {
+            Ok(Answer::Known(known)) => known.new.to_string(),
+            Ok(Answer::Unknown) => "unknown".to_owned(),
+            Err(what) => what,
+        };
+        assert_eq!(got, expected);
+        // Tests are not optimised: a few million steps.
+        assert!(start.elapsed().as_secs() < 20, "it took {:?}", start.elapsed());
+    }
+
+    #[test]
+    fn every_search_ends() {
+        let too_large = "the types are too large to compare";
+        let nest = |last: &'static str| move |btf: &mut Btf, _: bool| push_nest(btf, last);
+        check(nest("same"), MATCHES, "0", 1, "1");
+        let unlike = |btf: &mut Btf, local: bool| push_nest(btf, if local { "one" } else { "other" });
+        check(unlike, MATCHES, "0", 1, "0");
+        let many_structs = |btf: &mut Btf, local: bool| push_structs(btf, if local { 1 } else { 20 }, 1000);
+        check(many_structs, OFFSET, "0:999", 100, &format!("the offset of `struct many.member999`: {too_large}"));
+        let many_values = |btf: &mut Btf, _: bool| push_enum(btf, 60_000);
+        check(many_values, MATCHES, "0", 1, &format!("the layout of `enum many`: {too_large}"));
+        check(many_values, VALUE, "59999", 20, &format!("the value of `enum many::value59999`: {too_large}"));
+    }
+}
