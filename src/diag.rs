@@ -577,6 +577,8 @@ pub enum Kind {
         function: String,
         /// Its type.
         program_type: ProgramType,
+        /// Its flags.
+        flags: u32,
         /// `errno`.
         errno: i32,
         /// What the log has to tell.
@@ -829,6 +831,11 @@ impl Kind {
             Self::Stale { .. } => Some("nothing was done: run it again, and look at the new plan".to_owned()),
             Self::BtfRefused { errno: libc::EPERM, .. } => Some(PRIVILEGES.to_owned()),
             Self::BtfRefused { log, .. } => last_line(log),
+            Self::ProgramRefused { errno: libc::EINVAL, program_type, flags, telling, .. }
+                if telling.tail.is_empty() =>
+            {
+                program_type.may_lack(*flags)
+            }
             Self::ProgramRefused { telling, .. } => (!telling.tail.is_empty())
                 .then(|| format!("the log ends (all of it with -v):\n{}", telling.tail.join("\n"))),
             Self::NoSuchPin { .. } | Self::NoSuchMapId { .. } => {

@@ -90,6 +90,26 @@ pub struct Site {
     pub kind: SiteKind,
 }
 
+/// How the types of a kernel module are named.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModuleId {
+    /// The module's name, which is all that stays from one boot to the next.
+    pub name: String,
+    /// The id of its BTF while it is loaded.
+    pub btf_id: u32,
+}
+
+/// A kernel module that instructions name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UsedModule {
+    /// Its place in `fd_array` of `BPF_PROG_LOAD`, from 1: `off` of the calls of its functions.
+    pub number: i16,
+    /// Which it is.
+    pub id: ModuleId,
+    /// The 16-byte loads of addresses in it, whose second half wants a descriptor of its types.
+    pub loads: Vec<usize>,
+}
+
 /// One `func_info` record of the kernel: a function starts here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FuncRecord {
@@ -133,6 +153,8 @@ pub struct Code {
     pub insns: Vec<Insn>,
     /// Every place that needs a map, by rising `insn`.
     pub sites: Vec<Site>,
+    /// The kernel modules whose functions are called or whose variables are used, by rising number.
+    pub modules: Vec<UsedModule>,
     /// Function records by rising `insn`; empty, or one for each function.
     pub funcs: Vec<FuncRecord>,
     /// Line records by rising `insn`.
@@ -177,7 +199,22 @@ impl Code {
         insns
     }
 
-    /// Digests what the program does: each instruction, with the identity of its map at each site.
+    /// Puts descriptors of the modules' types into patched instructions, and returns the `fd_array` that goes with them;
+    /// `fd` gives the descriptor number of each module's types.
+    pub fn name_modules(&self, insns: &mut [Insn], fd: impl Fn(&ModuleId) -> i32) -> Vec<i32> {
+        let last = self.modules.last().map_or(0, |module| module.number);
+        let mut array = vec![0; if last == 0 { 0 } else { last as usize + 1 }];
+        for module in &self.modules {
+            let fd = fd(&module.id);
+            array[module.number as usize] = fd;
+            for load in &module.loads {
+                insns[load + 1].imm = fd;
+            }
+        }
+        array
+    }
+
+    /// Digests what the program does: each instruction, with the identity of its map at each site, and the modules.
     ///
     /// Unlike the kernel's tag this tells two maps, and two offsets in one map, apart.
     pub fn digest(&self, identity: impl Fn(usize) -> String) -> Digest {
@@ -187,6 +224,9 @@ impl Code {
         }
         for site in &self.sites {
             bytes.extend(format!("\n{}={}", site.insn, identity(site.map)).into_bytes());
+        }
+        for module in &self.modules {
+            bytes.extend(format!("\n{} {:?}={}", module.number, module.loads, module.id.name).into_bytes());
         }
         Digest::of(&bytes)
     }

@@ -1,11 +1,13 @@
 //! The kernel's numbered kinds: map, program and attach types, as tables of `linux/bpf.h` (6.18).
 //!
-//! A number that the table does not know is kept: a newer kernel may know it.
+//! A number that the table does not know is kept: a newer kernel may know it. `since` is the release that brought a type,
+//! by the history of that header (<https://docs.ebpf.io/linux/timeline/>); what is older
+//! than 4.18 says nothing.
 
 use std::fmt;
 
 macro_rules! kernel_enum {
-    ($(#[$doc:meta])* $name:ident { $($constant:ident = $value:literal,)* }) => {
+    ($(#[$doc:meta])* $name:ident { $($constant:ident = $value:literal $(since $since:literal)?,)* }) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name(pub u32);
@@ -14,23 +16,29 @@ macro_rules! kernel_enum {
         impl $name {
             $(pub const $constant: Self = Self($value);)*
 
-            const TABLE: &[(u32, &str)] = &[$(($value, stringify!($constant)),)*];
+            const TABLE: &[(u32, &str, &str)] = &[$(($value, stringify!($constant), concat!($($since)?)),)*];
 
             /// Looks a name up, in lower or upper case, as the kernel's constant without its prefix.
             pub fn from_name(name: &str) -> Option<Self> {
-                Self::TABLE.iter().find(|(_, known)| known.eq_ignore_ascii_case(name)).map(|row| Self(row.0))
+                Self::TABLE.iter().find(|(_, known, _)| known.eq_ignore_ascii_case(name)).map(|row| Self(row.0))
+            }
+
+            /// Returns the release of Linux that brought it, where that is 4.18 or newer.
+            pub fn since(self) -> Option<&'static str> {
+                let row = Self::TABLE.iter().find(|(value, ..)| *value == self.0)?;
+                Some(row.2).filter(|since| !since.is_empty())
             }
 
             /// Returns every known name in lower case, in the kernel's order.
             pub fn names() -> impl Iterator<Item = String> {
-                Self::TABLE.iter().map(|(_, name)| name.to_ascii_lowercase())
+                Self::TABLE.iter().map(|(_, name, _)| name.to_ascii_lowercase())
             }
         }
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                match Self::TABLE.iter().find(|(value, _)| *value == self.0) {
-                    Some((_, name)) => f.write_str(&name.to_ascii_lowercase()),
+                match Self::TABLE.iter().find(|(value, ..)| *value == self.0) {
+                    Some((_, name, _)) => f.write_str(&name.to_ascii_lowercase()),
                     None => write!(f, "{} (unknown)", self.0),
                 }
             }
@@ -64,23 +72,23 @@ kernel_enum!(
         DEVMAP = 14,
         SOCKMAP = 15,
         CPUMAP = 16,
-        XSKMAP = 17,
-        SOCKHASH = 18,
-        CGROUP_STORAGE = 19,
-        REUSEPORT_SOCKARRAY = 20,
-        PERCPU_CGROUP_STORAGE = 21,
-        QUEUE = 22,
-        STACK = 23,
-        SK_STORAGE = 24,
-        DEVMAP_HASH = 25,
-        STRUCT_OPS = 26,
-        RINGBUF = 27,
-        INODE_STORAGE = 28,
-        TASK_STORAGE = 29,
-        BLOOM_FILTER = 30,
-        USER_RINGBUF = 31,
-        CGRP_STORAGE = 32,
-        ARENA = 33,
+        XSKMAP = 17 since "4.18",
+        SOCKHASH = 18 since "4.18",
+        CGROUP_STORAGE = 19 since "4.19",
+        REUSEPORT_SOCKARRAY = 20 since "4.19",
+        PERCPU_CGROUP_STORAGE = 21 since "4.20",
+        QUEUE = 22 since "4.20",
+        STACK = 23 since "4.20",
+        SK_STORAGE = 24 since "5.2",
+        DEVMAP_HASH = 25 since "5.4",
+        STRUCT_OPS = 26 since "5.6",
+        RINGBUF = 27 since "5.8",
+        INODE_STORAGE = 28 since "5.10",
+        TASK_STORAGE = 29 since "5.11",
+        BLOOM_FILTER = 30 since "5.16",
+        USER_RINGBUF = 31 since "6.1",
+        CGRP_STORAGE = 32 since "6.2",
+        ARENA = 33 since "6.9",
     }
 );
 
@@ -134,20 +142,20 @@ kernel_enum!(
         SK_MSG = 16,
         RAW_TRACEPOINT = 17,
         CGROUP_SOCK_ADDR = 18,
-        LWT_SEG6LOCAL = 19,
-        LIRC_MODE2 = 20,
-        SK_REUSEPORT = 21,
-        FLOW_DISSECTOR = 22,
-        CGROUP_SYSCTL = 23,
-        RAW_TRACEPOINT_WRITABLE = 24,
-        CGROUP_SOCKOPT = 25,
-        TRACING = 26,
-        STRUCT_OPS = 27,
-        EXT = 28,
-        LSM = 29,
-        SK_LOOKUP = 30,
-        SYSCALL = 31,
-        NETFILTER = 32,
+        LWT_SEG6LOCAL = 19 since "4.18",
+        LIRC_MODE2 = 20 since "4.18",
+        SK_REUSEPORT = 21 since "4.19",
+        FLOW_DISSECTOR = 22 since "4.20",
+        CGROUP_SYSCTL = 23 since "5.2",
+        RAW_TRACEPOINT_WRITABLE = 24 since "5.2",
+        CGROUP_SOCKOPT = 25 since "5.3",
+        TRACING = 26 since "5.5",
+        STRUCT_OPS = 27 since "5.6",
+        EXT = 28 since "5.6",
+        LSM = 29 since "5.7",
+        SK_LOOKUP = 30 since "5.9",
+        SYSCALL = 31 since "5.14",
+        NETFILTER = 32 since "6.4",
     }
 );
 
@@ -234,6 +242,21 @@ pub mod load_flags {
     ];
 }
 
+impl ProgramType {
+    /// Tells what a kernel may lack that refuses such a program without a word; none for a type that is in all kernels.
+    pub fn may_lack(self, flags: u32) -> Option<String> {
+        let flag = (flags & load_flags::XDP_FRAGS != 0).then_some("the flag `xdp_frags` came with Linux 5.18");
+        may_lack(format!("programs of type `{self}`"), self.since(), flag)
+    }
+}
+
+/// Says since when there is a type and a flag. Kernels can be built without most newer types.
+fn may_lack(what: String, since: Option<&str>, flag: Option<&str>) -> Option<String> {
+    let kind = since.map(|since| format!("{what} came with Linux {since}, and a kernel can be built without them"));
+    let parts: Vec<String> = kind.into_iter().chain(flag.map(str::to_owned)).collect();
+    (!parts.is_empty()).then(|| format!("this kernel may lack it: {}", parts.join("; ")))
+}
+
 /// The mode of an XDP program on an interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -249,6 +272,12 @@ pub enum XdpMode {
 }
 
 impl MapType {
+    /// Tells what a kernel may lack that refuses such a map; none for a type that is in all kernels.
+    pub fn may_lack(self, flags: u32) -> Option<String> {
+        let flag = (flags & crate::spec::flags::LINK != 0).then_some("the flag `link` came with Linux 6.4");
+        may_lack(format!("maps of type `{self}`"), self.since(), flag)
+    }
+
     /// Returns whether the kernel takes BTF types for keys and values of such a map.
     ///
     /// The others answer `ENOTSUPP`, since they have no `map_check_btf` (libbpf's bpf_object__create_map has the same list).
@@ -284,5 +313,19 @@ mod tests {
         assert_eq!(AttachType::from_name("cgroup_inet4_connect"), Some(AttachType::CGROUP_INET4_CONNECT));
         assert_eq!(ProgramType(99).to_string(), "99 (unknown)");
         assert_eq!(ProgramType::from_name("nonsense"), None);
+    }
+
+    #[test]
+    fn what_a_kernel_may_lack() {
+        assert_eq!((ProgramType::NETFILTER.since(), ProgramType::XDP.since()), (Some("6.4"), None));
+        assert_eq!((MapType::ARENA.since(), MapType(99).since()), (Some("6.9"), None));
+        let lacks = "this kernel may lack it: programs of type `netfilter` came with Linux 6.4, and a kernel can be \
+                     built without them";
+        assert_eq!(ProgramType::NETFILTER.may_lack(0).as_deref(), Some(lacks));
+        let flag = "this kernel may lack it: the flag `xdp_frags` came with Linux 5.18";
+        assert_eq!(ProgramType::XDP.may_lack(load_flags::XDP_FRAGS).as_deref(), Some(flag));
+        assert_eq!((ProgramType::XDP.may_lack(0), MapType::HASH.may_lack(0)), (None, None));
+        let both = MapType::STRUCT_OPS.may_lack(crate::spec::flags::LINK).expect("newer than 4.18");
+        assert!(both.contains("with Linux 5.6") && both.ends_with("; the flag `link` came with Linux 6.4"), "{both}");
     }
 }

@@ -3,14 +3,15 @@
 //! Every file is opened once, and its digest is of the very bytes that everything else is made from.
 
 use crate::btf::kernel::KernelTypes;
-use crate::desired::{self, ObjectFile};
+use crate::desired::ObjectFile;
 use crate::diag::{Kind, Problem, Problems};
-use crate::elf;
+use crate::elf::{self, TypesFile};
 use crate::manifest::{self, Manifest};
 use crate::names::{Digest, ObjectName};
 use crate::parallel;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
+use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
@@ -80,7 +81,7 @@ fn object_file(table: &manifest::Object, folder: &Path) -> Result<ObjectFile, Pr
         return Err(Problem::at(kind, wanted.span.clone(), "the digest that the manifest wants").into());
     }
     let types = table.btf.as_ref().map(|file| {
-        types(&folder.join(&file.value)).map_err(|why| {
+        types(&folder.join(&file.value), &file.value).map_err(|why| {
             let kind = Kind::UnreadableFile { path: file.value.clone(), why };
             Problem::at(kind, file.span.clone(), "this file")
         })
@@ -94,16 +95,17 @@ fn object_file(table: &manifest::Object, folder: &Path) -> Result<ObjectFile, Pr
             return Err(problems);
         }
     };
-    let of_object = object.maps.iter().any(|map| map.pinning == elf::Pinning::ObjectNs);
-    let sha1 = of_object.then(|| desired::sha1_hex(&bytes));
+    let named_by_bytes = object.maps.iter().any(|map| map.pinning == elf::Pinning::ObjectNs);
+    let sha1 = named_by_bytes.then(|| sha1_hex(&bytes));
     Ok(ObjectFile { path: path.value.clone(), sha256, sha1, object, types })
 }
 
-/// Reads the types of a kernel: a file of BTF, or an ELF file, such as a `vmlinux`, with a section of it.
+/// Reads the types of a kernel that messages call `name`: a file of BTF, or an ELF file, such as a `vmlinux`, with a
+/// section of it.
 ///
 /// # Errors
 /// Why there are none, as a sentence without capital and full stop.
-fn types(path: &Path) -> Result<Arc<KernelTypes>, String> {
+fn types(path: &Path, name: &str) -> Result<TypesFile, String> {
     let mut bytes = read(path).map_err(|error| error.to_string())?;
     if bytes.starts_with(b"\x7fELF") {
         bytes = elf::types_section(&bytes).map_err(|error| error.to_string())?.to_vec();
@@ -111,7 +113,16 @@ fn types(path: &Path) -> Result<Arc<KernelTypes>, String> {
     let types = KernelTypes::parse(Box::new(bytes)).map_err(|error| format!("this is no BTF: {error}"))?;
     // All types are read over once, so that a damaged file is said here and not of each program.
     types.count().map_err(|error| format!("its BTF is damaged: {error}"))?;
-    Ok(Arc::new(types))
+    Ok(TypesFile { name: name.to_owned(), types: Arc::new(types) })
+}
+
+/// Returns the SHA-1 of an object file, after which iproute2 names the folder of `PIN_OBJECT_NS`.
+fn sha1_hex(bytes: &[u8]) -> String {
+    use sha1::Digest as _;
+    sha1::Sha1::digest(bytes).iter().fold(String::new(), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
 }
 
 fn of_object(path: &str, errors: Vec<elf::Error>, problem: impl Fn(Kind) -> Problem) -> Problems {

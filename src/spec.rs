@@ -16,6 +16,7 @@ pub mod flags {
     pub const RDONLY_PROG: u32 = 1 << 7;
     pub const MMAPABLE: u32 = 1 << 10;
     pub const LINK: u32 = 1 << 13;
+    pub const VTYPE_BTF_OBJ_FD: u32 = 1 << 15;
 
     /// Every flag of `BPF_MAP_CREATE` by name, for messages and the manifest.
     pub const NAMES: &[(u32, &str)] = &[
@@ -88,8 +89,6 @@ pub struct MapSpec {
     pub inner: Option<Box<MapSpec>>,
     /// BTF of key and value, where the definition has it.
     pub types: Option<MapTypes>,
-    /// The value's type in the kernel's own BTF, for a struct of functions; 0 for any other map.
-    pub kernel_type: TypeId,
 }
 
 /// The BTF types of a map's key and value.
@@ -116,7 +115,6 @@ impl MapSpec {
             map_extra: 0,
             inner: None,
             types: None,
-            kernel_type: 0,
         }
     }
 

@@ -189,7 +189,7 @@ fn an_objects_own_types_change_nothing() {
 fn without_types_nothing_links_but_an_offline_plan() {
     let object = elf::parse(&objects()["field_offset"]).expect("an object");
     let errors = object.link(0, &Target::default()).expect_err("nothing to relocate by");
-    assert!(errors[0].what.contains("the kernel has no BTF"), "{}", errors[0]);
+    assert!(errors[0].what.contains("this kernel has no BTF"), "{}", errors[0]);
     assert!(errors[0].source.as_ref().is_some_and(|source| source.contains("field_offset.c:")), "{}", errors[0]);
     assert!(object.link(0, &Target::offline()).is_ok());
 }

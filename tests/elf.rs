@@ -258,7 +258,7 @@ fn references_to_variables_and_lines() {
     let types = Btf::parse(&encoded.bytes).unwrap();
     assert!(!texts.is_empty());
     for (line, text) in code.lines.iter().zip(texts) {
-        assert_eq!(types.string(line.text), Some(text.as_bytes()));
+        assert_eq!(types.text(line.text).as_deref(), Some(text.as_str()));
     }
 }
 
@@ -305,7 +305,7 @@ fn structs_are_laid_out_as_the_kernel_has_them() {
     assert!(operations.bytes[..72].iter().all(|byte| *byte == 0));
     let operation = object.operation(program, &target).expect("it is one");
     let name = "tcp_congestion_ops/ssthresh".to_owned();
-    assert_eq!(operation, elf::Operation { type_id: 5, member: 0, name });
+    assert_eq!(operation, elf::Operation { type_id: 5, member: 0, name, module: None });
 }
 
 #[test]

@@ -4,7 +4,7 @@
 mod common;
 
 use bpfapply::btf::{Btf, Encoding, Linkage, Type};
-use bpfapply::insn::{CALL, EXIT, FuncRecord, Insn, LD_IMM64};
+use bpfapply::insn::{CALL, EXIT, FuncRecord, Insn, LD_IMM64, PSEUDO_KFUNC_CALL};
 use bpfapply::kernel::fake::Fake;
 use bpfapply::kernel::linux::Linux;
 use bpfapply::kernel::observe::observe;
@@ -73,6 +73,7 @@ rules! {
     links_detach_when_nothing_holds_them,
     broken_btf_is_refused,
     btf_comes_back_through_maps_and_programs,
+    functions_of_modules_need_their_btf,
 }
 
 #[test]
@@ -228,6 +229,7 @@ fn the_fake_kernel_refuses_the_maps_that_the_running_kernel_refuses() {
             inner: None,
             types: None,
             kernel_type: 0,
+            module: None,
         };
         let map = kernel.create_map(&asked).map_err(|error| error.raw_os_error())?;
         let info = kernel.map_info(&map).unwrap();
@@ -254,6 +256,7 @@ fn request<Fd>(name: &str, map_type: MapType, sizes: (u32, u32, u32), flags: u32
         inner: None,
         types: None,
         kernel_type: 0,
+        module: None,
     }
 }
 
@@ -290,7 +293,8 @@ fn load_for<K: Kernel>(
         license: "GPL",
         kernel_version: 0,
         attach_btf_id: 0,
-        attach_program: None,
+        attach_to: None,
+        fd_array: &[],
         btf: None,
         funcs: &[],
         lines: &[],
@@ -665,7 +669,8 @@ fn btf_comes_back_through_maps_and_programs<K: Kernel>(kernel: &mut K, room: &Ro
             license: "GPL",
             kernel_version: 0,
             attach_btf_id: 0,
-            attach_program: None,
+            attach_to: None,
+            fd_array: &[],
             btf: Some(&btf),
             funcs,
             lines: &[],
@@ -691,6 +696,48 @@ fn btf_comes_back_through_maps_and_programs<K: Kernel>(kernel: &mut K, room: &Ro
     assert_eq!(map.spec.types.as_ref().map(|types| (types.key, types.value)), Some((1, 1)));
     assert_eq!(program.fingerprints["drop"], digest);
     assert_eq!(program.info.map_ids, [map.info.id]);
+}
+
+/// BTF that a program brought stands for no module, and is found by its id, as any.
+fn functions_of_modules_need_their_btf<K: Kernel>(kernel: &mut K, room: &Room) {
+    if room.version < (5, 16) {
+        return common::skip("functions_of_modules_need_their_btf", "this kernel has no functions of modules");
+    }
+    let btf = kernel.load_btf(&tagged("any")).unwrap();
+    assert_eq!(kernel.module_name(&btf).unwrap(), None);
+    let types = Some((&btf, 1, 1));
+    let map = kernel.create_map(&MapRequest { types, ..request("rule", MapType::ARRAY, (4, 4, 1), 0) }).unwrap();
+    let id = kernel.map_info(&map).unwrap().btf_id;
+    assert_eq!(kernel.module_name(&kernel.btf_by_id(id).unwrap()).unwrap(), None);
+    assert_eq!(kernel.next_btf(id - 1).unwrap(), id);
+    assert_eq!(errno(kernel.next_btf(i32::MAX.cast_unsigned() - 1)), libc::ENOENT);
+    assert_eq!(errno(kernel.btf_by_id(u32::MAX)), libc::ENOENT);
+
+    let call = Insn { code: CALL, src: PSEUDO_KFUNC_CALL, off: 1, imm: 1, ..Insn::default() };
+    let insns = [&[call][..], &returns(2)].concat();
+    let number = kernel.number(&btf);
+    let mut refused = |fd_array: &[i32], log: &str, code| {
+        let request = ProgramRequest {
+            name: "rule",
+            program_type: ProgramType::XDP,
+            expected_attach_type: AttachType::XDP,
+            flags: 0,
+            insns: &insns,
+            license: "GPL",
+            kernel_version: 0,
+            attach_btf_id: 0,
+            attach_to: None,
+            fd_array,
+            btf: None,
+            funcs: &[],
+            lines: &[],
+        };
+        let refusal = kernel.load_program(&request).unwrap_err();
+        assert_eq!(refusal.error.raw_os_error(), Some(code), "{}", refusal.log);
+        assert!(refusal.log.contains(log), "{}", refusal.log);
+    };
+    refused(&[], "kfunc offset > 0 without fd_array is invalid", libc::EPROTO);
+    refused(&[0, number], "BTF fd for kfunc is not a module BTF", libc::EINVAL);
 }
 
 // bpffs.

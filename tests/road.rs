@@ -193,7 +193,8 @@ impl Mark {
             license: "GPL",
             kernel_version: 0,
             attach_btf_id: 0,
-            attach_program: None,
+            attach_to: None,
+            fd_array: &[],
             btf: None,
             funcs: &[],
             lines: &[],
@@ -210,6 +211,7 @@ impl Mark {
             inner: None,
             types: None,
             kernel_type: 0,
+            module: None,
         });
         Self {
             program: kernel.program_info(&program.expect("a program")).expect("its info").id,

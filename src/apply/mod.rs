@@ -53,6 +53,7 @@ pub fn apply<K: Kernel>(kernel: &mut K, plan: &Plan, stamp: &Stamp) -> Applied {
         stamp,
         host: None,
         btfs: BTreeMap::new(),
+        modules: BTreeMap::new(),
         maps: BTreeMap::new(),
         programs: BTreeMap::new(),
         made: BTreeMap::new(),
@@ -73,6 +74,8 @@ struct Applier<'a, K: Kernel> {
     /// What decides the shape of maps, once the first one asked.
     host: Option<Host>,
     btfs: BTreeMap<ObjectName, types::Loaded<K::Fd>>,
+    /// The types of kernel modules, by the id of their BTF.
+    modules: BTreeMap<u32, K::Fd>,
     maps: BTreeMap<MapName, K::Fd>,
     programs: BTreeMap<ProgramName, K::Fd>,
     /// What was pinned of them, as the kernel describes it.
@@ -381,6 +384,7 @@ impl<K: Kernel> Applier<'_, K> {
             inner: None,
             types: None,
             kernel_type: 0,
+            module: None,
         };
         let map = self.kernel.create_map(&request).map_err(|error| refused(doing(), &error))?;
         self.kernel.update(&map, &0u32.to_ne_bytes(), &bytes).map_err(|error| refused(doing(), &error))?;

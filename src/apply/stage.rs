@@ -3,8 +3,8 @@
 use super::{Applier, Kind, Problem, found_by, kernel_problem, stale, types};
 use crate::btf::{self, Btf, Linkage, Type, TypeId};
 use crate::desired::{DesiredMap, DesiredProgram, Extends, MapDefinition, MapSource, SlotSource};
-use crate::elf::DataKind;
-use crate::insn::Insn;
+use crate::elf::{DataKind, Operations};
+use crate::insn::{Insn, ModuleId};
 use crate::kernel::{Kernel, LoadError, MapRequest, ObjectKind, ProgramRequest};
 use crate::kinds::{AttachType, MapType};
 use crate::names::ObjectName;
@@ -87,7 +87,7 @@ impl<K: Kernel> Applier<'_, K> {
         let host = self.host().map_err(|error| kernel_problem(doing(), &error))?;
         let fd = self
             .create(definition, &host)
-            .map_err(|error| kernel_problem(doing(), &error).and(map.span.clone(), "defined here"))?;
+            .map_err(|error| map_refused(doing(), &definition.spec, &error).and(map.span.clone(), "defined here"))?;
         self.maps.insert(map.name.clone(), fd);
         Ok(())
     }
@@ -96,10 +96,11 @@ impl<K: Kernel> Applier<'_, K> {
         let spec = definition.spec.requested(host);
         let object = definition.defined_by.as_ref().map(|(object, _)| object);
         let inner = match &spec.inner {
-            Some(inner) => Some(self.create_one("inner", inner, None, object)?),
+            Some(inner) => Some(self.create_one("inner", inner, None, object, None)?),
             None => None,
         };
-        let map = self.create_one(&definition.kernel_name, &spec, inner.as_ref(), object)?;
+        let operations = definition.operations.as_deref();
+        let map = self.create_one(&definition.kernel_name, &spec, inner.as_ref(), object, operations)?;
         if spec.map_type == MapType::ARENA {
             // Programs need its address, which the kernel chooses when it is first mapped, and only once.
             let data = definition.data.as_ref().map_or(&[][..], |(_, data)| data);
@@ -115,10 +116,14 @@ impl<K: Kernel> Applier<'_, K> {
         spec: &MapSpec,
         inner: Option<&K::Fd>,
         object: Option<&ObjectName>,
+        operations: Option<&Operations>,
     ) -> io::Result<K::Fd> {
+        let module = operations.and_then(|operations| operations.module.as_ref());
+        module.map_or(Ok(()), |module| self.open_module(module))?;
+        let kernel_type = operations.map_or(0, |operations| operations.value_type);
         let types = spec.types.as_ref().filter(|types| spec.map_type.takes_btf() && (types.key, types.value) != (0, 0));
         // The kernel wants the BTF of the object, and no types of it, when the value is of a type of its own.
-        let of_kernel = |types: &MapTypes| if spec.kernel_type == 0 { (types.key, types.value) } else { (0, 0) };
+        let of_kernel = |types: &MapTypes| if operations.is_none() { (types.key, types.value) } else { (0, 0) };
         if let (Some(_), Some(object)) = (types, object) {
             self.load_btf(object).map_err(|error| error.error)?;
         }
@@ -134,10 +139,11 @@ impl<K: Kernel> Applier<'_, K> {
             map_extra: spec.map_extra,
             inner,
             types: types.map(of_kernel).zip(btf).map(|((key, value), btf)| (btf, key, value)),
-            kernel_type: spec.kernel_type,
+            kernel_type,
+            module: module.and_then(|module| self.modules.get(&module.btf_id)),
         };
         let created = self.kernel.create_map(&request);
-        if created.is_err() && request.types.is_some() && spec.kernel_type == 0 {
+        if created.is_err() && request.types.is_some() && operations.is_none() {
             // As libbpf does (bpf_object__create_map): types are a description, and the map is good without it.
             request.types = None;
             return self.kernel.create_map(&request);
@@ -175,7 +181,7 @@ impl<K: Kernel> Applier<'_, K> {
             unreachable!("only a map that the deployment defines has slots")
         };
         if let Some(first) = operations {
-            return self.fill_operations(map, first, slots);
+            return self.fill_operations(map, &first.bytes, slots);
         }
         for (index, slot) in slots {
             let target = match slot {
@@ -219,7 +225,7 @@ impl<K: Kernel> Applier<'_, K> {
         for (number, program) in programs.iter().enumerate() {
             ready.push(self.ready(program).map_err(|problem| (number, problem))?);
         }
-        let Self { kernel, programs: known, btfs, .. } = self;
+        let Self { kernel, programs: known, btfs, modules, .. } = self;
         let requests = programs.iter().zip(&ready).map(|(program, ready)| ProgramRequest {
             name: &ready.name,
             program_type: program.kind.program_type,
@@ -232,7 +238,12 @@ impl<K: Kernel> Applier<'_, K> {
             license: &program.license,
             kernel_version: program.kernel_version,
             attach_btf_id: ready.attach_btf_id,
-            attach_program: program.extends.as_ref().map(|extends| &known[&extends.program]),
+            attach_to: match (&program.extends, &program.attach_module) {
+                (Some(extends), _) => Some(&known[&extends.program]),
+                (None, Some(module)) => Some(&modules[&module.btf_id]),
+                (None, None) => None,
+            },
+            fd_array: &ready.fd_array,
             btf: btfs.get(&program.object).map(types::Loaded::fd),
             funcs: &program.code.funcs,
             lines: &program.code.lines,
@@ -253,15 +264,34 @@ impl<K: Kernel> Applier<'_, K> {
     }
 
     /// Works out what of a request only exists while applying.
-    fn ready(&self, program: &DesiredProgram) -> Result<Ready, Problem> {
+    fn ready(&mut self, program: &DesiredProgram) -> Result<Ready, Problem> {
+        for module in program.code.modules.iter().map(|used| &used.id).chain(&program.attach_module) {
+            self.open_module(module).map_err(|error| match error.kind() {
+                io::ErrorKind::NotFound => stale(format!("the module `{}` was unloaded", module.name)),
+                _ => kernel_problem(format!("open the types of the module `{}`", module.name), &error),
+            })?;
+        }
+        let mut insns = program.code.patched(|index| self.kernel.number(&self.maps[&program.maps[&index]]));
+        let fd_array =
+            program.code.name_modules(&mut insns, |module| self.kernel.number(&self.modules[&module.btf_id]));
         Ok(Ready {
             name: crate::desired::kernel_name(&program.function),
-            insns: program.code.patched(|index| self.kernel.number(&self.maps[&program.maps[&index]])),
+            insns,
+            fd_array,
             attach_btf_id: match &program.extends {
                 Some(extends) => self.function_of(program, extends)?,
                 None => program.attach_btf_id,
             },
         })
+    }
+
+    /// Opens the types of a module, once.
+    fn open_module(&mut self, module: &ModuleId) -> io::Result<()> {
+        if !self.modules.contains_key(&module.btf_id) {
+            let fd = self.kernel.btf_by_id(module.btf_id)?;
+            self.modules.insert(module.btf_id, fd);
+        }
+        Ok(())
     }
 
     /// Finds the function that an extension replaces in the types that its target was loaded with: a program that runs
@@ -293,8 +323,10 @@ fn function_named(btf: &Btf, function: &str) -> Option<TypeId> {
 /// What of a request for a program is not in the plan.
 struct Ready {
     name: String,
-    /// With the descriptors of the maps.
+    /// With the descriptors of the maps and modules.
     insns: Vec<Insn>,
+    /// Descriptors of modules, as calls count them.
+    fd_array: Vec<i32>,
     attach_btf_id: TypeId,
 }
 
@@ -322,12 +354,22 @@ fn btf_refused(program: &DesiredProgram, refusal: LoadError) -> Problem {
     Problem::at(kind, program.span.clone(), "this program needs it")
 }
 
+/// Makes a problem of a refused map.
+fn map_refused(doing: String, spec: &MapSpec, error: &io::Error) -> Problem {
+    let mut problem = kernel_problem(doing, error);
+    if let Kind::Kernel { errno: libc::EINVAL, hint, .. } = &mut *problem.kind {
+        *hint = spec.map_type.may_lack(spec.flags);
+    }
+    problem
+}
+
 /// Makes a problem of a refused program.
 fn program_refused(program: &DesiredProgram, refusal: LoadError) -> Problem {
     let kind = Kind::ProgramRefused {
         program: program.name.clone(),
         function: program.function.clone(),
         program_type: program.kind.program_type,
+        flags: program.kind.flags,
         errno: refusal.error.raw_os_error().unwrap_or(0),
         telling: Box::new(telling(&refusal.log, &program.code.unresolved)),
         log: refusal.log,

@@ -2,7 +2,7 @@
 //!
 //! Records longer than we know are read as far as we know them, since newer compilers may add fields at the end.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::wire::{self, Reader};
@@ -24,8 +24,6 @@ pub struct BtfExt {
     pub lines: BTreeMap<String, Vec<LineInfo>>,
     /// CO-RE relocations.
     pub relos: BTreeMap<String, Vec<Relocation>>,
-    /// The file names and source lines that `lines` count, in the order of their first use.
-    pub strings: Vec<String>,
 }
 
 /// The function that begins at an instruction.
@@ -37,14 +35,14 @@ pub struct FuncInfo {
     pub ty: TypeId,
 }
 
-/// The source line that an instruction comes from.
+/// The source line that an instruction comes from. Its strings are those of the object's types ([`Btf::text`]).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LineInfo {
     /// Of the instruction in its section, in bytes.
     pub offset: u32,
-    /// The source file as the compiler was given it, as an index of [`BtfExt::strings`]; an empty string when unknown.
+    /// The source file as the compiler was given it; empty when unknown.
     pub file: u32,
-    /// The text of the line, likewise.
+    /// The text of the line; empty when unknown.
     pub text: u32,
     /// From 1.
     pub line: u32,
@@ -53,14 +51,14 @@ pub struct LineInfo {
 }
 
 /// A place where the running kernel's types decide what the instruction says.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Relocation {
     /// Of the instruction in its section, in bytes.
     pub offset: u32,
     /// The type as the program was compiled with.
     pub ty: TypeId,
-    /// Indices from `ty` to the field, as in `0:1:2`.
-    pub access: String,
+    /// Indices from `ty` to the field, as in `0:1:2`: a string of the object's types ([`Btf::text`]).
+    pub access: u32,
     /// The number of `enum bpf_core_relo_kind`.
     pub kind: u32,
 }
@@ -76,35 +74,15 @@ impl BtfExt {
         let funcs = wire::range(&mut header, base, data.len())?;
         let lines = wire::range(&mut header, base, data.len())?;
         let relos = if base >= RELOCATIONS_HEADER { wire::range(&mut header, base, data.len())? } else { 0..0 };
-        let mut strings = Strings::default();
         Ok(Self {
             funcs: sections(data, funcs, 8, btf, read_func)?,
-            lines: sections(data, lines, 16, btf, |reader, btf| read_line(reader, btf, &mut strings))?,
+            lines: sections(data, lines, 16, btf, read_line)?,
             relos: sections(data, relos, 16, btf, read_relocation)?,
-            strings: strings.list,
         })
     }
 }
 
-/// Strings by their offset in the BTF, each once: most lines share their file with the line before.
-#[derive(Default)]
-struct Strings {
-    list: Vec<String>,
-    numbers: HashMap<u32, u32>,
-}
-
-impl Strings {
-    fn number(&mut self, reader: &mut Reader<'_>, btf: &Btf) -> Result<u32, Error> {
-        let offset = reader.u32()?;
-        if let Some(number) = self.numbers.get(&offset) {
-            return Ok(*number);
-        }
-        let number = self.list.len() as u32;
-        self.list.push(string_at(reader, btf, offset)?);
-        self.numbers.insert(offset, number);
-        Ok(number)
-    }
-}
+type Read<T> = fn(&mut Reader<'_>, &Btf) -> Result<T, Error>;
 
 /// Reads one of the three parts: a record size, then for each code section its name, a count and the records.
 fn sections<T>(
@@ -112,7 +90,7 @@ fn sections<T>(
     range: Range<usize>,
     least: usize,
     btf: &Btf,
-    mut read: impl FnMut(&mut Reader<'_>, &Btf) -> Result<T, Error>,
+    read: Read<T>,
 ) -> Result<BTreeMap<String, Vec<T>>, Error> {
     let mut sections = BTreeMap::<String, Vec<T>>::new();
     if range.is_empty() {
@@ -125,6 +103,7 @@ fn sections<T>(
     }
     while !reader.is_empty() {
         let name = string(&mut reader, btf)?;
+        let name = btf.text(name).unwrap_or_default().into_owned();
         let count = reader.u32()?;
         let section = sections.entry(name).or_default();
         for _ in 0..count {
@@ -144,9 +123,9 @@ fn read_func(reader: &mut Reader<'_>, btf: &Btf) -> Result<FuncInfo, Error> {
     }
 }
 
-fn read_line(reader: &mut Reader<'_>, btf: &Btf, strings: &mut Strings) -> Result<LineInfo, Error> {
+fn read_line(reader: &mut Reader<'_>, btf: &Btf) -> Result<LineInfo, Error> {
     let offset = reader.u32()?;
-    let (file, text) = (strings.number(reader, btf)?, strings.number(reader, btf)?);
+    let (file, text) = (string(reader, btf)?, string(reader, btf)?);
     let place = reader.u32()?;
     Ok(LineInfo { offset, file, text, line: place >> COLUMN_BITS, column: place & MAX_COLUMN })
 }
@@ -159,17 +138,11 @@ fn read_relocation(reader: &mut Reader<'_>, btf: &Btf) -> Result<Relocation, Err
     Ok(Relocation { offset, ty, access: string(reader, btf)?, kind: reader.u32()? })
 }
 
-/// Reads a string's offset.
-fn string(reader: &mut Reader<'_>, btf: &Btf) -> Result<String, Error> {
+/// Reads the offset of a string that is there.
+fn string(reader: &mut Reader<'_>, btf: &Btf) -> Result<u32, Error> {
     let offset = reader.u32()?;
-    string_at(reader, btf, offset)
-}
-
-/// Returns the string at an offset. A line of source may be in any encoding, so what is not UTF-8 is replaced; a very long one
-/// is cut.
-fn string_at(reader: &Reader<'_>, btf: &Btf, offset: u32) -> Result<String, Error> {
-    match btf.string(offset) {
-        Some(bytes) => Ok(String::from_utf8_lossy(&bytes[..bytes.len().min(wire::MAX_STRING)]).into_owned()),
-        None => Err(reader.error(format!("there is no string at {offset}"))),
+    match btf.has_string(offset) {
+        true => Ok(offset),
+        false => Err(reader.error(format!("there is no string at {offset}"))),
     }
 }

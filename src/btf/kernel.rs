@@ -14,17 +14,23 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 /// Bytes that somebody owns: a mapped file or a buffer.
 pub type Bytes = Box<dyn AsRef<[u8]> + Send + Sync>;
 
-/// The types of a kernel.
+/// The types of a kernel, or those that a module adds to them.
 pub struct KernelTypes {
+    /// The types that these ones build on: ids and strings count from where those end.
+    base: Option<Arc<KernelTypes>>,
     bytes: Bytes,
     types: Range<usize>,
     strings: Range<usize>,
     starts: OnceLock<Result<Vec<u32>, Error>>,
+    /// Of functions and variables, which are half of all types.
+    symbols: OnceLock<Result<Names, Error>>,
+    /// Of all other types: CO-RE asks for none but these.
     names: OnceLock<Result<Names, Error>>,
     decoded: Mutex<HashMap<TypeId, Arc<Type>>>,
 }
 
-/// Ids by the hash of their essential name: the first of each bucket, and for each id the next one. 0 ends a bucket.
+/// Ids by the hash of their essential name: the first of each bucket, and for each own type the next one. 0 ends a
+/// bucket.
 struct Names {
     first: Vec<TypeId>,
     next: Vec<TypeId>,
@@ -73,19 +79,50 @@ impl KernelTypes {
     pub fn parse(bytes: Bytes) -> Result<Self, Error> {
         let (types, strings) = wire::parts((*bytes).as_ref())?;
         wire::string_table((*bytes).as_ref(), strings.clone())?;
-        Ok(Self { bytes, types, strings, starts: OnceLock::new(), names: OnceLock::new(), decoded: Mutex::default() })
+        Ok(Self::new(None, bytes, types, strings))
     }
 
-    /// Returns how many types there are, with `void`.
+    /// Takes the bytes of a module's BTF (`/sys/kernel/btf/MODULE`), which goes on where that of its kernel ends.
+    ///
+    /// # Errors
+    /// As for [`KernelTypes::parse`]; also when the types of the kernel cannot be counted.
+    pub fn parse_module(bytes: Bytes, kernel: Arc<Self>) -> Result<Self, Error> {
+        let (types, strings) = wire::parts((*bytes).as_ref())?;
+        wire::added_strings((*bytes).as_ref(), strings.clone())?;
+        kernel.count()?;
+        Ok(Self::new(Some(kernel), bytes, types, strings))
+    }
+
+    fn new(base: Option<Arc<Self>>, bytes: Bytes, types: Range<usize>, strings: Range<usize>) -> Self {
+        let (starts, symbols, names) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
+        Self { base, bytes, types, strings, starts, symbols, names, decoded: Mutex::default() }
+    }
+
+    /// Returns how many types there are, with `void` and those that these build on.
     ///
     /// # Errors
     /// When a type is of an unknown kind or cut off, here and below.
     pub fn count(&self) -> Result<usize, Error> {
-        self.starts().map(<[u32]>::len)
+        Ok(self.first()? as usize + self.starts()?.len())
+    }
+
+    /// Returns the first id of its own: 0 for a kernel, whose first type is `void`.
+    fn first(&self) -> Result<TypeId, Error> {
+        // Four bytes hold the ids.
+        self.base.as_ref().map_or(Ok(0), |base| base.count().map(|count| count as TypeId))
+    }
+
+    /// Returns the types that these build on, when the id is one of theirs.
+    fn base_of(&self, id: TypeId) -> Result<Option<&Self>, Error> {
+        let first = self.first()?;
+        Ok(self.base.as_deref().filter(|_| id < first))
     }
 
     /// Returns the type `id`, decoded. Ids that it holds may be wrong.
     pub fn get(&self, id: TypeId) -> Result<Arc<Type>, Error> {
+        if let Some(base) = self.base_of(id)? {
+            return base.get(id);
+        }
         let mut decoded = self.decoded.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = decoded.get(&id) {
             return Ok(Arc::clone(known));
@@ -95,7 +132,7 @@ impl KernelTypes {
             _ => {
                 let start = self.start(id)?;
                 let mut reader = Reader::new(self.bytes(), start..self.types.end, Place::Byte);
-                Decoder(self.strings()).read_type(&mut reader)?
+                self.decoder().read_type(&mut reader)?
             }
         };
         let ty = Arc::new(ty);
@@ -119,31 +156,47 @@ impl KernelTypes {
         Err(Error { place: Place::Type(id), what: "its typedefs and qualifiers do not end".to_owned() })
     }
 
-    /// Returns the ids of the types with this essential name, whatever their kind, in rising order.
-    pub fn named(&self, name: &str) -> Result<Vec<TypeId>, Error> {
-        let names = self.names.get_or_init(|| self.index_names()).as_ref().map_err(Clone::clone)?;
+    /// Returns the ids of its own types with this essential name, in rising order: functions and variables when `kind`
+    /// is one of both, else types of any other kind.
+    pub fn named(&self, kind: Kind, name: &str) -> Result<Vec<TypeId>, Error> {
+        let symbols = matches!(kind, Kind::Func | Kind::Var);
+        let index = if symbols { &self.symbols } else { &self.names };
+        let names = index.get_or_init(|| self.index_names(symbols)).as_ref().map_err(Clone::clone)?;
         let wanted = essential(name).as_bytes();
-        let mut found = Vec::new();
+        let (mut found, first) = (Vec::new(), self.first()?);
         let mut id = names.first[hash(wanted) & (names.first.len() - 1)];
         while id != 0 {
             let name = self.name(self.head(id)?.name);
             if name.get(..wanted.len()) == Some(wanted) && essential_bytes(name).unwrap_or(name.len()) == wanted.len() {
                 found.push(id);
             }
-            id = names.next[id as usize];
+            id = names.next[(id - first) as usize];
         }
         Ok(found)
     }
 
-    /// Returns the first type of that kind and full name.
+    /// Returns the first one of its own types of that kind and full name.
     pub fn find(&self, kind: Kind, name: &str) -> Result<Option<TypeId>, Error> {
-        for id in self.named(name)? {
+        for id in self.named(kind, name)? {
             let ty = self.get(id)?;
             if ty.kind() == kind && ty.name() == Some(name) {
                 return Ok(Some(id));
             }
         }
         Ok(None)
+    }
+
+    /// Returns the names of its own tags, and of its integers: before Linux 5.16 there are no tags, and an integer stands
+    /// for one. Nothing else is decoded.
+    pub fn tags(&self) -> Result<Vec<&str>, Error> {
+        let mut tags = Vec::new();
+        for start in self.starts()?.iter().skip(usize::from(self.base.is_none())) {
+            let head = Head::read(self.bytes(), *start as usize, self.types.end)?;
+            if matches!(head.kind, number::DECL_TAG | number::INT) {
+                tags.extend(std::str::from_utf8(self.name(head.name)));
+            }
+        }
+        Ok(tags)
     }
 
     fn bytes(&self) -> &[u8] {
@@ -155,11 +208,15 @@ impl KernelTypes {
         self.bytes().get(self.strings.clone()).unwrap_or_default()
     }
 
-    fn name(&self, offset: u32) -> &[u8] {
-        wire::string_at(self.strings(), offset).unwrap_or_default()
+    fn decoder(&self) -> Decoder<'_> {
+        Decoder { base: self.base.as_ref().map_or(&[], |base| base.strings()), own: self.strings() }
     }
 
-    /// Returns where each type begins in the bytes; that of `void` means nothing.
+    fn name(&self, offset: u32) -> &[u8] {
+        self.decoder().string(offset).unwrap_or_default()
+    }
+
+    /// Returns where each of its own types begins in the bytes; that of `void` means nothing.
     fn starts(&self) -> Result<&[u32], Error> {
         match self.starts.get_or_init(|| self.index_types()) {
             Ok(starts) => Ok(starts),
@@ -168,22 +225,27 @@ impl KernelTypes {
     }
 
     fn start(&self, id: TypeId) -> Result<usize, Error> {
-        let starts = self.starts()?;
-        let missing = || Error { place: Place::Type(id), what: format!("the last type is {}", starts.len() - 1) };
-        starts.get(id as usize).map(|start| *start as usize).ok_or_else(missing)
+        let (starts, first) = (self.starts()?, self.first()?);
+        let last = first as usize + starts.len() - 1;
+        let missing = || Error { place: Place::Type(id), what: format!("the last type is {last}") };
+        let own = id.checked_sub(first).and_then(|number| starts.get(number as usize));
+        own.map(|start| *start as usize).ok_or_else(missing)
     }
 
     fn head(&self, id: TypeId) -> Result<Head, Error> {
-        match id {
-            0 => Ok(Head::default()),
-            _ => Head::read(self.bytes(), self.start(id)?, self.types.end),
+        match self.base_of(id)? {
+            Some(base) => base.head(id),
+            None if id == 0 => Ok(Head::default()),
+            None => Head::read(self.bytes(), self.start(id)?, self.types.end),
         }
     }
 
     fn index_types(&self) -> Result<Vec<u32>, Error> {
         // Most types have no tail or a short one.
         let mut starts = Vec::with_capacity(1 + self.types.len() / 24);
-        starts.push(0);
+        if self.base.is_none() {
+            starts.push(0);
+        }
         let mut at = self.types.start;
         while at < self.types.end {
             let start = u32::try_from(at)
@@ -195,16 +257,24 @@ impl KernelTypes {
         Ok(starts)
     }
 
-    fn index_names(&self) -> Result<Names, Error> {
-        let count = self.count()?;
-        let mut names = Names { first: vec![0; count.next_power_of_two()], next: vec![0; count] };
-        // Backwards, since each new one goes first into its bucket.
-        for id in (1..count as TypeId).rev() {
-            let name = self.name(self.head(id)?.name);
+    fn index_names(&self, symbols: bool) -> Result<Names, Error> {
+        let (starts, first) = (self.starts()?, self.first()?);
+        let (bytes, decoder) = (self.bytes(), self.decoder());
+        // About half of the types have such a name.
+        let buckets = starts.len().next_power_of_two().div_ceil(2);
+        let mut names = Names { first: vec![0; buckets], next: vec![0; starts.len()] };
+        // Backwards, since each new one goes first into its bucket. Without `void`.
+        let own = usize::from(self.base.is_none());
+        for (number, start) in starts.iter().enumerate().skip(own).rev() {
+            let head = Head::read(bytes, *start as usize, self.types.end)?;
+            if matches!(head.kind, number::FUNC | number::VAR) != symbols || head.name == 0 {
+                continue;
+            }
+            let name = decoder.string(head.name).unwrap_or_default();
             if !name.is_empty() {
                 let name = &name[..essential_bytes(name).unwrap_or(name.len())];
-                let bucket = hash(name) & (names.first.len() - 1);
-                names.next[id as usize] = std::mem::replace(&mut names.first[bucket], id);
+                let bucket = hash(name) & (buckets - 1);
+                names.next[number] = std::mem::replace(&mut names.first[bucket], first + number as TypeId);
             }
         }
         Ok(names)
@@ -300,13 +370,46 @@ mod tests {
         for (name, ids) in
             [("task", vec![2, 3, 5]), ("task___new", vec![2, 3, 5]), ("int", vec![1]), ("long", vec![]), ("", vec![])]
         {
-            assert_eq!(types.named(name), Ok(ids), "{name}");
+            assert_eq!(types.named(Kind::Struct, name), Ok(ids), "{name}");
         }
+        assert_eq!(types.named(Kind::Var, "task_____x"), Ok(vec![7]));
+        assert_eq!(types.named(Kind::Struct, "task_____x"), Ok(vec![]));
         assert_eq!(types.find(Kind::Struct, "task___old"), Ok(Some(5)));
         assert_eq!(types.find(Kind::Typedef, "task"), Ok(Some(3)));
         assert_eq!(types.find(Kind::Int, "task"), Ok(None));
         assert_eq!(types.resolve(3), Ok(2));
         assert!(types.get(8).is_err() && types.resolve(8).is_err());
+    }
+
+    /// A module's types go on where those of its kernel end: ids, and places in the strings.
+    #[test]
+    fn a_module_builds_on_its_kernel() {
+        let kernel = Arc::new(types(sample().encode()).unwrap());
+        let strings = kernel.strings().len() as u32;
+        // `struct own { int task; }` and a typedef of it with a name of the kernel's.
+        let name =
+            |text: &str| kernel.strings().windows(text.len()).position(|at| at == text.as_bytes()).unwrap() as u32;
+        let words = [strings, 4 << 24 | 1, 4, name("task\0"), 1, 0, name("int\0"), 8 << 24, 8];
+        let mut bytes = vec![0x9f, 0xeb, 1, 0];
+        for word in [24, 0, 36, 36, 4].into_iter().chain(words) {
+            bytes.extend(word.to_le_bytes());
+        }
+        bytes.extend(b"own\0");
+        let module = KernelTypes::parse_module(Box::new(bytes.clone()), Arc::clone(&kernel)).unwrap();
+        assert_eq!(module.count(), Ok(10));
+        let members = vec![crate::btf::Member { name: "task".to_owned(), ty: 1, bit_offset: 0, bitfield_size: 0 }];
+        assert_eq!(*module.get(8).unwrap(), Type::Struct { name: "own".to_owned(), size: 4, members });
+        assert_eq!(*module.get(9).unwrap(), Type::Typedef { name: "int".to_owned(), ty: 8 });
+        assert_eq!(module.get(2), kernel.get(2));
+        assert_eq!((module.resolve(9), module.resolve(4)), (Ok(8), Ok(2)));
+        let named = |name| module.named(Kind::Struct, name);
+        assert_eq!((named("own"), named("int"), named("task")), (Ok(vec![8]), Ok(vec![9]), Ok(vec![])));
+        assert_eq!(module.find(Kind::Struct, "own"), Ok(Some(8)));
+        assert!(module.get(10).is_err());
+        for len in 0..bytes.len() {
+            let cut = KernelTypes::parse_module(Box::new(bytes[..len].to_vec()), Arc::clone(&kernel));
+            assert!(cut.is_err(), "{len}");
+        }
     }
 
     #[test]
@@ -321,7 +424,7 @@ mod tests {
         let good = sample().encode();
         let ask = |bytes: Vec<u8>| {
             let Ok(types) = types(bytes) else { return };
-            let _ = types.named("task");
+            let _ = (types.named(Kind::Struct, "task"), types.named(Kind::Func, "task"));
             for id in 0..10 {
                 let _ = (types.get(id), types.resolve(id));
             }

@@ -313,6 +313,7 @@ fn rename(ty: &mut Type) {
 mod tests {
     use super::*;
     use crate::btf::Kind;
+    use std::borrow::Cow;
 
     fn sample() -> Btf {
         let mut btf = Btf::default();
@@ -372,10 +373,10 @@ mod tests {
     #[test]
     fn strings_keep_their_places() {
         let mut btf = Btf::parse(&sample().encode()).expect("our own bytes");
-        let before = (1..btf.strings.len() as u32).map(|at| btf.string(at).map(<[u8]>::to_vec)).collect::<Vec<_>>();
+        let before = (1..btf.strings.len() as u32).map(|at| btf.text(at).map(Cow::into_owned)).collect::<Vec<_>>();
         btf.push(Type::Typedef { name: "new".to_owned(), ty: 1 });
         let again = Btf::parse(&btf.encode_over()).expect("our own bytes");
-        let after = (1..btf.strings.len() as u32).map(|at| again.string(at).map(<[u8]>::to_vec)).collect::<Vec<_>>();
+        let after = (1..btf.strings.len() as u32).map(|at| again.text(at).map(Cow::into_owned)).collect::<Vec<_>>();
         assert_eq!((before, again), (after, btf));
     }
 }

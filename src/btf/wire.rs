@@ -2,6 +2,7 @@
 //!
 //! Sources: `include/uapi/linux/btf.h`, and what `kernel/bpf/btf.c` refuses.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::ffi::CStr;
 use std::ops::Range;
@@ -152,7 +153,7 @@ impl Btf {
         let (types, strings) = parts(data)?;
         let table = string_table(data, strings)?;
         let mut btf = Self { types: vec![Type::Void], strings: table.to_vec() };
-        let decoder = Decoder(table);
+        let decoder = Decoder { base: &[], own: table };
         let mut reader = Reader::new(data, types, Place::Byte);
         while !reader.is_empty() {
             let ty = decoder.read_type(&mut reader)?;
@@ -162,9 +163,16 @@ impl Btf {
         Ok(btf)
     }
 
-    /// Returns the bytes of the string at `offset` of the table this model was parsed with.
-    pub fn string(&self, offset: u32) -> Option<&[u8]> {
-        string_at(&self.strings, offset)
+    /// Returns the string at `offset` of the table this model was parsed with. A line of source may be in any encoding,
+    /// so what is not UTF-8 is replaced; a very long string is cut.
+    pub fn text(&self, offset: u32) -> Option<Cow<'_, str>> {
+        let bytes = string_at(&self.strings, offset)?;
+        Some(String::from_utf8_lossy(&bytes[..bytes.len().min(MAX_STRING)]))
+    }
+
+    /// Tells whether there is a string at `offset`: the table ends with a NUL byte.
+    pub(super) fn has_string(&self, offset: u32) -> bool {
+        (offset as usize) < self.strings.len()
     }
 
     /// Refuses a reference to a type that does not exist or cannot stand there.
@@ -200,12 +208,25 @@ impl Btf {
 
 /// Reads types; holds the strings that they are named with.
 #[derive(Clone, Copy)]
-pub(super) struct Decoder<'a>(pub &'a [u8]);
+pub(super) struct Decoder<'a> {
+    /// The strings of the types that these ones build on, which count first.
+    pub base: &'a [u8],
+    /// Their own strings.
+    pub own: &'a [u8],
+}
 
-impl Decoder<'_> {
+impl<'a> Decoder<'a> {
+    /// Returns the bytes of the string at `offset`.
+    pub(super) fn string(self, offset: u32) -> Option<&'a [u8]> {
+        match offset.checked_sub(self.base.len() as u32) {
+            Some(own) => string_at(self.own, own),
+            None => string_at(self.base, offset),
+        }
+    }
+
     fn name(self, reader: &mut Reader<'_>) -> Result<String, Error> {
         let offset = reader.u32()?;
-        let Some(bytes) = string_at(self.0, offset) else {
+        let Some(bytes) = self.string(offset) else {
             return Err(reader.error(format!("there is no string at {offset}")));
         };
         match std::str::from_utf8(bytes) {
@@ -328,6 +349,15 @@ pub(super) fn string_table(data: &[u8], range: Range<usize>) -> Result<&[u8], Er
             let what = "the string table does not start and end with a NUL byte".to_owned();
             Err(Error { place: Place::Byte(start), what })
         }
+    }
+}
+
+/// Finds the strings that go on where others end; unlike those they need not begin with the empty one.
+pub(super) fn added_strings(data: &[u8], range: Range<usize>) -> Result<&[u8], Error> {
+    let start = range.start;
+    match data.get(range) {
+        Some(table) if table.is_empty() || table.last() == Some(&0) => Ok(table),
+        _ => Err(Error { place: Place::Byte(start), what: "the string table does not end with a NUL byte".to_owned() }),
     }
 }
 

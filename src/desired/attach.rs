@@ -3,7 +3,8 @@
 
 use super::Extends;
 use crate::btf;
-use crate::elf::{Object, ProgramKind, Target};
+use crate::elf::{self, Object, ProgramKind, Target};
+use crate::insn::ModuleId;
 use crate::kinds::{AttachType, ProgramType};
 use crate::manifest::ProgramTarget;
 
@@ -72,6 +73,8 @@ pub struct Place {
     pub member: Option<u32>,
     /// What both are called, where the section does not say it for certain.
     pub name: Option<String>,
+    /// The module that has the type; `None` for the kernel itself.
+    pub module: Option<ModuleId>,
 }
 
 /// Finds what in the kernel a program is for.
@@ -80,38 +83,98 @@ pub struct Place {
 /// Why there is nothing, as a sentence without capital and full stop.
 pub fn place(object: &Object, program: usize, kind: &ProgramKind, target: &Target) -> Result<Place, String> {
     if kind.program_type != ProgramType::STRUCT_OPS {
-        return kernel_type(kind, target).map(|type_id| Place { type_id, ..Place::default() });
+        return kernel_type(kind, target);
     }
     if target.offline {
         return Ok(Place::default());
     }
     let operation = object.operation(program, target)?;
-    Ok(Place { type_id: operation.type_id, member: Some(operation.member), name: Some(operation.name) })
+    let elf::Operation { type_id, member, name, module } = operation;
+    Ok(Place { type_id, member: Some(member), name: Some(name), module })
 }
 
-/// Finds the type of the kernel that a program is for; 0 when it is for none, and without a kernel.
-///
-/// The names are those of `btf_get_kernel_prefix_kind` in libbpf.
-fn kernel_type(kind: &ProgramKind, target: &Target) -> Result<u32, String> {
-    match kind.program_type {
-        program_type if !names_kernel_type(program_type) || target.offline => return Ok(0),
-        _ => {}
+/// How a program names a type of the kernel.
+struct Wanted<'a> {
+    /// What is sought, for messages.
+    what: &'static str,
+    /// The name without what the kernel puts before it.
+    name: &'a str,
+    kind: btf::Kind,
+    full: String,
+    /// Where alone it may be: `vmlinux` or a module.
+    owner: Option<&'a str>,
+}
+
+impl<'a> Wanted<'a> {
+    /// Reads `[OWNER:]NAME`; the names are those of `btf_get_kernel_prefix_kind` in libbpf.
+    fn read(attach_type: Option<AttachType>, target: &'a str) -> Self {
+        let (prefix, kind, what) = match attach_type {
+            Some(AttachType::TRACE_RAW_TP) => ("btf_trace_", btf::Kind::Typedef, "tracepoint"),
+            Some(AttachType::TRACE_ITER) => ("bpf_iter_", btf::Kind::Func, "iterator"),
+            Some(AttachType::LSM_MAC | AttachType::LSM_CGROUP) => ("bpf_lsm_", btf::Kind::Func, "security hook"),
+            Some(_) | None => ("", btf::Kind::Func, "function"),
+        };
+        let (owner, name) = match target.split_once(':') {
+            Some((owner, name)) => (Some(owner), name),
+            None => (None, target),
+        };
+        Self { what, name, kind, full: format!("{prefix}{name}"), owner }
+    }
+
+    fn find<'t>(&self, target: &'t Target) -> Result<Option<elf::Found<'t>>, btf::Error> {
+        match self.owner {
+            None => target.find(self.kind, &self.full),
+            Some(KERNEL) => Ok(target.find(self.kind, &self.full)?.filter(|found| found.module.is_none())),
+            Some(module) => target.find_in_module(self.kind, &self.full, module),
+        }
+    }
+}
+
+/// What stands before a name that only the kernel itself may have.
+const KERNEL: &str = "vmlinux";
+
+/// Tells what of the kernel's types a program is for, beyond what its code needs.
+pub fn needs(object: &Object, kind: &ProgramKind) -> elf::Needs {
+    if !names_kernel_type(kind.program_type) {
+        return elf::Needs::default();
+    }
+    if kind.program_type == ProgramType::STRUCT_OPS {
+        return object.struct_ops_needs();
+    }
+    let mut needs = elf::Needs { types: true, ..elf::Needs::default() };
+    if let Some(target) = &kind.target {
+        let wanted = Wanted::read(kind.attach_type, target);
+        match wanted.owner {
+            None => drop(needs.names.insert((wanted.kind, wanted.full))),
+            Some(owner) => needs.modules = owner != KERNEL,
+        }
+    }
+    needs
+}
+
+/// Finds the type of the kernel that a program is for; none when it is for none, and without a kernel.
+fn kernel_type(kind: &ProgramKind, target: &Target) -> Result<Place, String> {
+    if !names_kernel_type(kind.program_type) || target.offline {
+        return Ok(Place::default());
     }
     let Some(name) = &kind.target else {
         return Err("its section does not say what it attaches to, as `fentry/FUNCTION` does; `target` can".to_owned());
     };
-    let (prefix, wanted, what) = match kind.attach_type {
-        Some(AttachType::TRACE_RAW_TP) => ("btf_trace_", btf::Kind::Typedef, "tracepoint"),
-        Some(AttachType::TRACE_ITER) => ("bpf_iter_", btf::Kind::Func, "iterator"),
-        Some(AttachType::LSM_MAC | AttachType::LSM_CGROUP) => ("bpf_lsm_", btf::Kind::Func, "security hook"),
-        Some(_) | None => ("", btf::Kind::Func, "function"),
-    };
-    let Some(types) = &target.types else {
+    let wanted = Wanted::read(kind.attach_type, name);
+    let (what, name) = (wanted.what, wanted.name);
+    if target.types.is_none() {
         return Err(format!("this kernel has no BTF, by which the {what} `{name}` could be found"));
-    };
-    match types.find(wanted, &format!("{prefix}{name}")) {
-        Ok(Some(id)) => Ok(id),
-        Ok(None) => Err(format!("this kernel has no {what} `{name}`; modules are not supported yet")),
-        Err(error) => Err(format!("the types of the kernel cannot be read: {error}")),
+    }
+    match (wanted.find(target), wanted.owner) {
+        (Ok(Some(found)), _) => Ok(Place { type_id: found.id, module: found.module.cloned(), ..Place::default() }),
+        (Ok(None), None) => Err(format!("this kernel has no {what} `{name}`{}", target.modules.note())),
+        (Ok(None), Some(KERNEL)) => Err(format!("this kernel itself has no {what} `{name}`")),
+        (Ok(None), Some(module)) if target.modules.known().iter().any(|known| known.id.name == module) => {
+            Err(format!("the module `{module}` has no {what} `{name}`"))
+        }
+        (Ok(None), Some(module)) => {
+            Err(format!("the module `{module}`, for whose {what} `{name}` it is, is not loaded or has no types"))
+        }
+        (Err(error), _) => Err(format!("the types of the kernel cannot be read: {error}")),
     }
 }

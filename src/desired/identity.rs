@@ -28,15 +28,6 @@ pub fn data_name(object: &str, section: &str) -> String {
     kernel_name(&format!("{object}{section}"))
 }
 
-/// Returns the SHA-1 of an object file, after which iproute2 names the folder of `PIN_OBJECT_NS`.
-pub fn sha1_hex(bytes: &[u8]) -> String {
-    use sha1::Digest as _;
-    sha1::Sha1::digest(bytes).iter().fold(String::new(), |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
-}
-
 /// Gives each program its fingerprint, and each object the BTF that tells it to whoever reads the program back.
 pub fn seal(
     files: &BTreeMap<ObjectName, ObjectFile>,
@@ -112,6 +103,9 @@ fn fingerprint(program: &DesiredProgram, maps: &BTreeMap<MapName, DesiredMap>) -
     let _ = writeln!(text, "license {:?} version {}", program.license, program.kernel_version);
     if program.attach_btf_id != 0 {
         let _ = writeln!(text, "for {:?}", kind.target);
+    }
+    if let Some(module) = &program.attach_module {
+        let _ = writeln!(text, "of the module {:?}", module.name);
     }
     if let Some(extends) = &program.extends {
         let _ = writeln!(text, "replaces {:?} of program.{}", extends.function, extends.program);

@@ -5,12 +5,12 @@ mod identity;
 mod resolve;
 mod variables;
 
-pub use identity::{TAG, kernel_name, sha1_hex};
+pub use identity::{TAG, kernel_name};
 pub use resolve::{needs, resolve};
 
-use crate::btf::{Btf, kernel::KernelTypes};
-use crate::elf::{self, DataKind, ProgramKind};
-use crate::insn::Code;
+use crate::btf::Btf;
+use crate::elf::{self, DataKind, ProgramKind, TypesFile};
+use crate::insn::{Code, ModuleId};
 use crate::kinds::AttachType;
 use crate::kinds::XdpMode;
 use crate::names::{DeploymentName, Digest, LinkName, MapName, ObjectName, PinPath, ProgramName};
@@ -57,13 +57,13 @@ pub struct ObjectFile {
     pub path: String,
     /// Digest of the bytes that everything else was made from.
     pub sha256: Digest,
-    /// The SHA-1 of the same bytes in hex, after which iproute2 names the folder of `PIN_OBJECT_NS`; only where the
-    /// object has such a map.
+    /// Their SHA-1, by which iproute2 names a folder, when a map of the object is to be pinned there
+    /// ([`elf::Pinning::ObjectNs`]).
     pub sha1: Option<String>,
     /// What is in it.
     pub object: Arc<elf::Object>,
     /// The types by which its CO-RE relocations are resolved, where the manifest names a file with them.
-    pub types: Option<Arc<KernelTypes>>,
+    pub types: Option<TypesFile>,
 }
 
 /// What is known of an object file.
@@ -144,8 +144,8 @@ pub struct MapDefinition {
     pub defined_by: Option<(ObjectName, String)>,
     /// The contents of a data section, and its kind.
     pub data: Option<(DataKind, Arc<[u8]>)>,
-    /// The first value of a struct of functions, as the kernel lays it out, with zeroes for the functions.
-    pub operations: Option<Arc<[u8]>>,
+    /// The first value of a struct of functions, as the kernel lays it out.
+    pub operations: Option<Arc<elf::Operations>>,
     /// The contents of a map of maps or of programs; the functions of a struct by their bytes in its value.
     pub slots: BTreeMap<u32, SlotSource>,
 }
@@ -193,6 +193,8 @@ pub struct DesiredProgram {
     pub kernel_version: u32,
     /// The type in the kernel's BTF that a tracing or struct_ops program is for; 0 for none, and offline.
     pub attach_btf_id: u32,
+    /// The module that has that type; `None` for the kernel itself.
+    pub attach_module: Option<ModuleId>,
     /// The number of the member of that type that a struct_ops program is.
     pub attach_member: Option<u32>,
     /// The function that it replaces, when it is an extension.

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::diag::{Kind, Problem, Problems, similar};
 use crate::elf::{self, DataKind, Dialect, Pinning, ProgramKind, SlotTarget};
+use crate::insn::Code;
 use crate::kinds::{AttachType, MapType, ProgramType};
 use crate::manifest::{self, Attach, Manifest, SymbolRef};
 use crate::names::{Digest, MapName, ObjectName, PinPath, ProgramName};
@@ -28,7 +29,8 @@ pub fn needs(manifest: &Manifest, files: &BTreeMap<ObjectName, ObjectFile>) -> e
         let named = object.programs.iter().position(|known| known.function == *function);
         let called = object.maps.iter().filter(|map| map.dialect != Dialect::StructOps).flat_map(programs_in);
         wanted.extend(named.into_iter().chain(called).map(|index| (name, index)));
-        needs.types |= program.program_type.as_ref().is_some_and(|said| attach::names_kernel_type(said.value));
+        let of_section = named.and_then(|index| object.programs[index].kind.as_ref());
+        needs.extend(attach::needs(object, &said_kind(program, of_section)));
     }
     for map in manifest.maps.values() {
         let manifest::MapSource::From(from) = &map.source else { continue };
@@ -36,30 +38,46 @@ pub fn needs(manifest: &Manifest, files: &BTreeMap<ObjectName, ObjectFile>) -> e
         let Some(ObjectFile { object, .. }) = files.get(name) else { continue };
         let map = symbol.find(&object.maps).map(|index| &object.maps[index]);
         if let Some(map) = map.filter(|map| map.dialect == Dialect::StructOps) {
-            needs.types = true;
+            needs.extend(object.struct_ops_needs());
             wanted.extend(programs_in(map).map(|index| (name, index)));
         }
     }
     for (name, index) in wanted {
         let object = &files[name].object;
-        let of_program = beyond(&files[name], index);
-        let of_section = object.programs[index].kind.as_ref();
-        needs.types |= of_section.is_some_and(|kind| attach::names_kernel_type(kind.program_type));
-        needs.types |= of_program.types;
-        needs.core |= of_program.core;
-        needs.config |= of_program.config;
-        // A kprobe without a version of its own gets the kernel's.
-        let is_kprobe = of_section.is_some_and(|kind| kind.program_type == ProgramType::KPROBE);
-        needs.version |= of_program.version || is_kprobe;
-        needs.symbols.extend(of_program.symbols);
+        needs.extend(beyond(&files[name], index));
+        if let Some(kind) = &object.programs[index].kind {
+            needs.extend(attach::needs(object, kind));
+            // A kprobe without a version of its own gets the kernel's.
+            needs.version |= kind.program_type == ProgramType::KPROBE;
+        }
     }
     needs
+}
+
+/// Returns what a program is for as far as the manifest and its section's name say it.
+fn said_kind(program: &manifest::Program, of_section: Option<&ProgramKind>) -> ProgramKind {
+    let mut kind = match (&program.program_type, of_section) {
+        (Some(said), Some(kind)) if kind.program_type != said.value => ProgramKind::of(said.value),
+        (Some(said), None) => ProgramKind::of(said.value),
+        (_, Some(kind)) => kind.clone(),
+        (None, None) => ProgramKind::of(ProgramType::UNSPEC),
+    };
+    if let Some(said) = &program.attach_type {
+        kind.attach_type = Some(said.value);
+    }
+    if let Some(manifest::ProgramTarget::Kernel(name)) = program.target.as_ref().map(|target| &target.value) {
+        kind.target = Some(name.clone());
+    }
+    kind
 }
 
 /// Tells what a program needs to know of the kernel beyond what comes with its object.
 fn beyond(file: &ObjectFile, program: usize) -> elf::Needs {
     let needs = file.object.needs(program);
-    elf::Needs { core: needs.core && file.types.is_none(), ..needs }
+    match file.types {
+        Some(_) => elf::Needs { core: false, candidates: BTreeSet::new(), ..needs },
+        None => needs,
+    }
 }
 
 /// Lists the programs in a map's slots, as indices.
@@ -79,13 +97,16 @@ pub fn resolve(
     host: &Host,
     target: &elf::Target,
 ) -> Result<Desired, Problems> {
+    let own_targets = own_targets(files, target);
+    let target_of = |name: &ObjectName| own_targets.get(name).unwrap_or(target);
+    let linkings = files.iter().map(|(name, file)| (name, file.object.linking(target_of(name)))).collect();
     let mut resolver = Resolver {
         manifest,
         files,
         bpffs,
         host,
         target,
-        own_targets: own_targets(files, target),
+        linkings,
         problems: Problems::default(),
         assigned: BTreeMap::new(),
         data: BTreeMap::new(),
@@ -126,8 +147,8 @@ struct Resolver<'a> {
     bpffs: &'a PinPath,
     host: &'a Host,
     target: &'a elf::Target,
-    /// The target of each object that comes with types of its own.
-    own_targets: BTreeMap<&'a ObjectName, elf::Target>,
+    /// Each object, ready to be linked for its target: the kernel, or types that the manifest gives it.
+    linkings: BTreeMap<&'a ObjectName, elf::Linking<'a>>,
     problems: Problems,
     /// What the manifest says a symbol is, and where it says so.
     assigned: BTreeMap<MapKey, (MapName, Span)>,
@@ -151,9 +172,8 @@ fn own_targets<'a>(
 }
 
 impl Resolver<'_> {
-    /// Returns what the programs of an object are linked for.
-    fn target(&self, object: &ObjectName) -> &elf::Target {
-        self.own_targets.get(object).unwrap_or(self.target)
+    fn link(&mut self, object: &ObjectName, program: usize) -> Result<Code, Vec<elf::Error>> {
+        self.linkings.get_mut(object).expect("every object can be linked").link(program)
     }
 
     fn object(&self, name: &ObjectName) -> &elf::Object {
@@ -334,14 +354,16 @@ impl Resolver<'_> {
                 return;
             }
         };
-        let functions = operations.functions.into_iter();
+        let functions = operations.functions.iter();
         let slots =
-            functions.map(|(byte, program)| (byte, SlotSource::Program(self.program_of(object, program, name))));
+            functions.map(|(byte, program)| (*byte, SlotSource::Program(self.program_of(object, *program, name))));
         let slots = slots.collect();
         let Some(MapSource::Defined(definition)) = self.maps.get_mut(name).map(|map| &mut map.source) else { return };
         definition.spec.value_size = u32::try_from(operations.bytes.len()).unwrap_or(u32::MAX);
-        definition.spec.kernel_type = operations.value_type;
-        (definition.operations, definition.slots) = (Some(operations.bytes.into()), slots);
+        if operations.module.is_some() {
+            definition.spec.flags |= flags::VTYPE_BTF_OBJ_FD;
+        }
+        (definition.operations, definition.slots) = (Some(operations.into()), slots);
         if definition.spec.flags & flags::LINK == 0 {
             let kind = Kind::RegistersAtOnce { map: name.clone() };
             self.problems.push(Problem::at(kind, span, "this map"));
@@ -563,14 +585,19 @@ impl Resolver<'_> {
 
     /// A program in a slot of its own object's prog array has the type of the programs that call it by that array:
     /// sections named `ID/INDEX` say no type, and the kernel allows only one type in an array.
-    fn slot_kind(&self, object: &ObjectName, index: usize) -> Option<ProgramKind> {
-        let parsed = self.object(object);
+    fn slot_kind(&mut self, object: &ObjectName, index: usize) -> Option<ProgramKind> {
+        let parsed = Arc::clone(&self.files[object].object);
         let holds = |map: &elf::Map| map.slots.iter().any(|slot| slot.target == SlotTarget::Program(index));
         let arrays: Vec<usize> = (0..parsed.maps.len()).filter(|at| holds(&parsed.maps[*at])).collect();
-        let callers = self.manifest.programs.values().filter_map(|program| {
+        if arrays.is_empty() {
+            // Linking all its neighbours, to learn who calls it, is not for nothing.
+            return None;
+        }
+        let manifest = self.manifest;
+        let callers = manifest.programs.values().filter_map(|program| {
             let (from, function) = &program.from.value;
             let at = parsed.programs.iter().position(|known| from == object && known.function == *function)?;
-            let code = parsed.link(at, self.target(object)).ok()?;
+            let code = self.link(object, at).ok()?;
             code.maps().iter().any(|map| arrays.contains(map)).then_some(())?;
             match &program.program_type {
                 Some(said) => Some(ProgramKind::of(said.value)),
@@ -666,7 +693,7 @@ impl Resolver<'_> {
         span: Span,
     ) {
         let parsed = Arc::clone(&self.files[object].object);
-        let code = match parsed.link(index, self.target(object)) {
+        let code = match self.link(object, index) {
             Ok(code) => code,
             Err(errors) => {
                 for error in errors {
@@ -699,6 +726,7 @@ impl Resolver<'_> {
             license: parsed.license.clone().unwrap_or_default(),
             kernel_version,
             attach_btf_id: place.type_id,
+            attach_module: place.module,
             attach_member: place.member,
             extends,
             unsettled: self.target.offline && beyond(&self.files[object], index) != elf::Needs::default(),

@@ -87,7 +87,6 @@ impl Found {
             numa_node: self.numa_node,
             map_extra: self.map_extra,
             inner: self.inner.as_ref().map(|inner| Box::new(inner.spec(btf))),
-            kernel_type: 0,
             types: (self.key != 0 || self.value != 0).then(|| MapTypes {
                 btf: Arc::clone(btf),
                 key: self.key,

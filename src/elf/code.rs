@@ -2,12 +2,15 @@
 //!
 //! Nothing is relocated here, and nothing is judged that only matters when a program is linked.
 
+use super::core::Asked;
 use super::file::{Class, File, Place, Section, Symbol, SymbolKind};
 use super::{Error, Program, sections};
+use crate::btf::Btf;
 use crate::btf::TypeId;
 use crate::btf::ext::{BtfExt, LineInfo, Relocation};
 use crate::insn::{Insn, LineRecord};
 use std::collections::{BTreeMap, HashMap};
+use std::hash::Hash;
 use std::sync::Arc;
 
 /// Where subprograms stand, and programs only in objects without other code.
@@ -26,8 +29,8 @@ pub(super) struct CodeSection {
     pub types: BTreeMap<usize, TypeId>,
     /// Line records by instruction, with the instruction's number in the section.
     pub lines: BTreeMap<usize, LineRecord>,
-    /// CO-RE relocations by instruction.
-    pub core: BTreeMap<usize, Relocation>,
+    /// CO-RE relocations by instruction: what they ask, as a number of [`Sections::asked`].
+    pub core: BTreeMap<usize, usize>,
 }
 
 /// A function of a section.
@@ -68,6 +71,8 @@ pub(super) struct Sections {
     pub list: Vec<CodeSection>,
     /// From the section's number in the file.
     pub by_number: HashMap<usize, usize>,
+    /// What CO-RE relocations ask, each question once: most are asked many times.
+    pub asked: Vec<Asked>,
 }
 
 /// Reads every executable section that is not empty.
@@ -199,33 +204,42 @@ fn refuse_overlaps(section: &str, found: &mut BTreeMap<usize, Function>, errors:
 }
 
 impl Sections {
-    /// Adds what `.BTF.ext` says. Line records count its strings.
-    /// Returns these strings.
-    pub fn annotate(&mut self, ext: BtfExt) -> Vec<String> {
+    /// Adds what `.BTF.ext` says to the types `btf`, and returns the file names and source lines, to which the records
+    /// of lines hold numbers.
+    pub fn annotate(&mut self, ext: BtfExt, btf: &Btf) -> Vec<String> {
         let mut by_name: HashMap<String, &mut CodeSection> = HashMap::new();
         for section in &mut self.list {
             by_name.entry(section.name.clone()).or_insert(section);
         }
         let index = |offset: u32| offset as usize / Insn::SIZE;
-        for (name, records) in ext.funcs {
-            if let Some(section) = by_name.get_mut(&name) {
-                section.types.extend(records.iter().map(|record| (index(record.offset), record.ty)));
+        for (name, records) in &ext.funcs {
+            if let Some(section) = by_name.get_mut(name) {
+                section.types = records.iter().map(|record| (index(record.offset), record.ty)).collect();
             }
         }
-        for (name, records) in ext.lines {
-            if let Some(section) = by_name.get_mut(&name) {
-                section.lines.extend(records.into_iter().map(|record| {
-                    let (insn, LineInfo { file, text, line, column, .. }) = (index(record.offset), record);
+        let mut strings = Numbers::default();
+        for (name, records) in &ext.lines {
+            if let Some(section) = by_name.get_mut(name) {
+                let line = |record: &LineInfo| {
+                    let insn = index(record.offset);
+                    let (file, text) = (strings.of(record.file), strings.of(record.text));
+                    let LineInfo { line, column, .. } = *record;
                     (insn, LineRecord { insn: insn as u32, file, text, line, column })
-                }));
+                };
+                section.lines = records.iter().map(line).collect();
             }
         }
-        for (name, records) in ext.relos {
-            if let Some(section) = by_name.get_mut(&name) {
-                section.core.extend(records.into_iter().map(|record| (index(record.offset), record)));
+        let mut asked = Numbers::default();
+        for (name, records) in &ext.relos {
+            if let Some(section) = by_name.get_mut(name) {
+                let mut number = |record: &Relocation| asked.of((record.ty, record.access, record.kind)) as usize;
+                section.core = records.iter().map(|record| (index(record.offset), number(record))).collect();
             }
         }
-        ext.strings
+        let text = |offset: u32| btf.text(offset).unwrap_or_default().into_owned();
+        self.asked =
+            asked.list.into_iter().map(|(ty, access, kind)| Asked { ty, access: text(access), kind }).collect();
+        strings.list.into_iter().map(text).collect()
     }
 
     /// Lists what can be loaded as a program, with the places: section in our list, first instruction.
@@ -264,5 +278,22 @@ impl Sections {
             }
         }
         (programs, entries)
+    }
+}
+
+/// Numbers of values, each value once.
+#[derive(Debug, Default)]
+struct Numbers<T> {
+    list: Vec<T>,
+    known: HashMap<T, u32>,
+}
+
+impl<T: Copy + Eq + Hash> Numbers<T> {
+    fn of(&mut self, value: T) -> u32 {
+        let list = &mut self.list;
+        *self.known.entry(value).or_insert_with(|| {
+            list.push(value);
+            (list.len() - 1) as u32
+        })
     }
 }

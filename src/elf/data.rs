@@ -101,7 +101,7 @@ fn has_visible_variable(btf: &Btf, datasec: TypeId, hidden: &HashSet<&str>) -> b
 /// Gives each section of variables in the BTF its size and its variables their offsets, which compilers leave
 /// to the symbols (`btf_fixup_datasec` of libbpf).
 pub(super) fn fix_sections(btf: &mut Btf, file: &File<'_>, errors: &mut Vec<Error>) {
-    let names: HashSet<String> = btf
+    let mut names: HashSet<String> = btf
         .types()
         .filter_map(|(_, ty)| match ty {
             Type::Datasec { name, .. } => Some(name.clone()),
@@ -109,7 +109,8 @@ pub(super) fn fix_sections(btf: &mut Btf, file: &File<'_>, errors: &mut Vec<Erro
         })
         .collect();
     for (number, section) in file.sections.iter().enumerate() {
-        if !names.contains(section.name) {
+        // The first of that name, as in libbpf: a small file could have thousands, for one section of variables.
+        if !names.remove(section.name) {
             continue;
         }
         let offsets: std::collections::HashMap<&str, u64> = file

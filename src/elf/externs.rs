@@ -4,12 +4,12 @@
 //! `bpf_object__resolve_externs`).
 
 use super::core::compatible;
-use super::file::{File, Place, SymbolKind};
+use super::file::{self, File, SymbolKind};
 use super::{DataKind, Dialect, Map, Pinning, Target};
 use crate::btf::kernel::essential;
 use crate::btf::sanitise::{KCONFIG, KSYMS};
 use crate::btf::{Btf, Encoding, Kind, Linkage, Type, TypeId};
-use crate::insn::{Insn, PSEUDO_KFUNC_CALL};
+use crate::insn::{Insn, ModuleId, PSEUDO_KFUNC_CALL};
 use crate::kinds::MapType;
 use crate::spec::{MapSpec, MapTypes, flags};
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -91,7 +91,7 @@ pub(super) fn read(file: &File<'_>, btf: &Btf) -> Vec<Extern> {
     let (kconfig, ksyms) = (section(KCONFIG), section(KSYMS));
     let (mut settings, mut others) = (Vec::new(), Vec::new());
     for symbol in &file.symbols {
-        if symbol.place != Place::Undefined || symbol.local || symbol.kind != SymbolKind::Unknown {
+        if symbol.place != file::Place::Undefined || symbol.local || symbol.kind != SymbolKind::Unknown {
             continue;
         }
         let Some((id, ty)) = types.get(symbol.name) else { continue };
@@ -319,50 +319,52 @@ fn integer_bytes(name: &str, setting: &Setting, number: u64) -> Result<Vec<u8>, 
 }
 
 /// What a 16-byte load of an extern loads.
-pub(super) enum Loaded {
+pub(super) enum Loaded<'a> {
     /// The address of a byte in the map of settings.
     Setting { offset: u32 },
     /// A number: an address, or 0 for what the kernel has not.
     Number(u64),
-    /// The address of a variable or function, by its id in the kernel's types.
-    Type(TypeId),
+    /// The address of a variable or function, by its id in the types of the kernel or of a module.
+    Type(TypeId, Option<&'a ModuleId>),
 }
 
 /// Finds what a load of the extern loads.
 ///
 /// # Errors
 /// When the kernel has it not and it is not weak, or has another type for it.
-pub(super) fn load(known: &Extern, btf: Option<&Btf>, target: &Target) -> Result<Loaded, String> {
+pub(super) fn load<'a>(known: &Extern, btf: Option<&Btf>, target: &'a Target) -> Result<Loaded<'a>, String> {
     match &known.kind {
         ExternKind::Setting(setting) => {
             let offset = setting.offset;
             check_setting(known, setting, target).map(|()| Loaded::Setting { offset })
         }
         ExternKind::Address => address(known, target).map(Loaded::Number),
-        ExternKind::Variable(ty) => kernel_type(known, Kind::Var, *ty, btf, target).map(loaded),
-        ExternKind::Function(proto) => kernel_type(known, Kind::Func, *proto, btf, target).map(loaded),
+        ExternKind::Variable(_) | ExternKind::Function(_) => kernel_type(known, btf, target).map(loaded),
         ExternKind::Unknown(what) => Err(what.clone()),
     }
 }
 
-fn loaded(id: Option<TypeId>) -> Loaded {
-    id.map_or(Loaded::Number(0), Loaded::Type)
+fn loaded(place: Option<Place<'_>>) -> Loaded<'_> {
+    place.map_or(Loaded::Number(0), |(id, module)| Loaded::Type(id, module))
 }
 
-/// Returns the instruction that calls the extern `index`.
+/// A type of the kernel, or of a module.
+type Place<'a> = (TypeId, Option<&'a ModuleId>);
+
+/// Returns the instruction that calls the extern `index`, but for the number of a module, and the module.
 ///
 /// # Errors
 /// When the kernel does not have the function and it is not weak, or has another prototype for it.
-pub(super) fn call(
+pub(super) fn call<'a>(
     insn: Insn,
     index: usize,
     known: &Extern,
     btf: Option<&Btf>,
-    target: &Target,
-) -> Result<Insn, String> {
+    target: &'a Target,
+) -> Result<(Insn, Option<&'a ModuleId>), String> {
     /// libbpf's number for a call that must not be reached: the index of the extern is added.
     const POISON: i32 = 2_002_000_000;
-    let ExternKind::Function(proto) = known.kind else {
+    let ExternKind::Function(_) = known.kind else {
         return Err(match &known.kind {
             ExternKind::Unknown(what) => what.clone(),
             ExternKind::Setting(_) | ExternKind::Address | ExternKind::Variable(_) | ExternKind::Function(_) => {
@@ -370,10 +372,37 @@ pub(super) fn call(
             }
         });
     };
-    Ok(match kernel_type(known, Kind::Func, proto, btf, target)? {
-        Some(id) => Insn { src: PSEUDO_KFUNC_CALL, off: 0, imm: id.cast_signed(), ..insn },
-        None => Insn { dst: 0, src: 0, off: 0, imm: POISON.saturating_add(index as i32), ..insn },
+    Ok(match kernel_type(known, btf, target)? {
+        Some((id, module)) => (Insn { src: PSEUDO_KFUNC_CALL, off: 0, imm: id.cast_signed(), ..insn }, module),
+        None => (Insn { dst: 0, src: 0, off: 0, imm: POISON.saturating_add(index as i32), ..insn }, None),
     })
+}
+
+/// Returns the place of a module in `fd_array`: as libbpf counts, from 1 by the first function of the object that is
+/// found in it, whether or not this program calls that. None above the largest offset of an instruction.
+pub(super) fn module_number(externs: &[Extern], btf: Option<&Btf>, target: &Target, module: &ModuleId) -> Option<i16> {
+    let mut seen: Vec<&ModuleId> = Vec::new();
+    let is_function = |known: &&Extern| matches!(known.kind, ExternKind::Function(_));
+    // Modules of which only variables are used come behind them: no instruction tells their number.
+    let (functions, others) = (externs.iter().filter(is_function), externs.iter().filter(|known| !is_function(known)));
+    for known in functions.chain(others) {
+        if let Ok(Some((_, Some(found)))) = kernel_type(known, btf, target)
+            && !seen.contains(&found)
+        {
+            seen.push(found);
+        }
+    }
+    let number = seen.iter().position(|known| *known == module)?;
+    i16::try_from(number + 1).ok()
+}
+
+/// Returns what an extern is called in the types of a kernel: a function may have a flavour behind `___`.
+pub(super) fn wanted(known: &Extern) -> Option<(Kind, &str)> {
+    match known.kind {
+        ExternKind::Variable(_) => Some((Kind::Var, &known.name)),
+        ExternKind::Function(_) => Some((Kind::Func, essential(&known.name))),
+        ExternKind::Setting(_) | ExternKind::Address | ExternKind::Unknown(_) => None,
+    }
 }
 
 fn check_setting(known: &Extern, setting: &Setting, target: &Target) -> Result<(), String> {
@@ -399,49 +428,44 @@ fn address(known: &Extern, target: &Target) -> Result<u64, String> {
     }
 }
 
-/// Finds a variable or function in the kernel's types; none for a weak one that it has not, and offline 0.
-///
-/// A function may be declared with a flavour behind `___`; both must have compatible types.
-fn kernel_type(
-    known: &Extern,
-    kind: Kind,
-    local: TypeId,
-    btf: Option<&Btf>,
-    target: &Target,
-) -> Result<Option<TypeId>, String> {
-    let name = &known.name;
+/// Finds a variable or function in the types of the kernel and its modules; none for a weak one that they have not, and
+/// offline 0. Both must have compatible types.
+fn kernel_type<'a>(known: &Extern, btf: Option<&Btf>, target: &'a Target) -> Result<Option<Place<'a>>, String> {
     if target.offline {
-        return Ok(Some(0));
+        return Ok(Some((0, None)));
     }
-    let (Some(types), Some(btf)) = (&target.types, btf) else {
+    let (local, what) = match known.kind {
+        ExternKind::Variable(local) => (local, "variable"),
+        ExternKind::Function(local) => (local, "function"),
+        ExternKind::Setting(_) | ExternKind::Address | ExternKind::Unknown(_) => return Ok(None),
+    };
+    let Some((kind, name)) = wanted(known) else { return Ok(None) };
+    let (Some(_), Some(btf)) = (&target.types, btf) else {
         return match known.weak {
             true => Ok(None),
-            false => Err(format!("this kernel has no BTF, by which `{name}` could be found")),
+            false => Err(format!("this kernel has no BTF, by which `{}` could be found", known.name)),
         };
     };
     let unreadable = |error: crate::btf::Error| format!("the types of the kernel cannot be read: {error}");
-    let (wanted, what) = match kind {
-        Kind::Func => (essential(name), "function"),
-        _ => (name.as_str(), "variable"),
-    };
-    let Some(id) = types.find(kind, wanted).map_err(unreadable)? else {
+    let Some(found) = target.find(kind, name).map_err(unreadable)? else {
         return match known.weak {
             true => Ok(None),
             false => {
-                Err(format!("this kernel has no {what} `{wanted}`, and it is not `__weak`; modules are not searched"))
+                let note = target.modules.note();
+                Err(format!("this kernel has no {what} `{name}`, and it is not `__weak`{note}"))
             }
         };
     };
-    let theirs = match &*types.get(id).map_err(unreadable)? {
+    let theirs = match &*found.types.get(found.id).map_err(unreadable)? {
         Type::Var { ty, .. } | Type::Func { proto: ty, .. } => *ty,
         _ => 0,
     };
-    match compatible(btf, local, types, types.resolve(theirs).map_err(unreadable)?)? {
-        true => Ok(Some(id)),
+    match compatible(btf, local, found.types, found.types.resolve(theirs).map_err(unreadable)?)? {
+        true => Ok(Some((found.id, found.module))),
         false if known.weak && kind == Kind::Func => Ok(None),
         false => {
             let ours = btf.type_name(local);
-            Err(format!("this kernel has another type for the {what} `{wanted}` than `{ours}`"))
+            Err(format!("this kernel has another type for the {what} `{name}` than `{ours}`"))
         }
     }
 }

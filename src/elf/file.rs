@@ -111,6 +111,9 @@ impl<'a> File<'a> {
         let mut sections = read_sections(&table, bytes)?;
         let symbols = table.symbols(endian, bytes, elf::SHT_SYMTAB).map_err(damaged)?;
         for header in table.iter() {
+            if is_for_debuggers(&table, header) {
+                continue;
+            }
             let (target, relocations) = match read_relocations(header, bytes).map_err(damaged)? {
                 Some((link, target, relocations)) if link == symbols.section() => (target, relocations),
                 Some(_) | None => continue,
@@ -236,6 +239,15 @@ fn read_sections<'a>(
             })
         })
         .collect()
+}
+
+/// Tells whether a section belongs to one that nothing loads: the tables for debug information are the longest ones.
+fn is_for_debuggers(
+    table: &SectionTable<'_, FileHeader64<LittleEndian>>,
+    header: &elf::SectionHeader64<LittleEndian>,
+) -> bool {
+    let target = table.section(SectionIndex(header.sh_info(LittleEndian) as usize));
+    target.is_ok_and(|target| target.sh_flags(LittleEndian).0 & elf::SHF_ALLOC.0 == 0)
 }
 
 /// What one table of relocations says: the section of its symbols, the section it is for, and the entries.

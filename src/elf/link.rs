@@ -6,10 +6,10 @@
 use super::code::{CodeSection, Function, Reference, Target};
 use super::core::{Applied, Relocator, apply};
 use super::{Error, Object, data, externs, target};
-use crate::btf::Type;
+use crate::btf::{Type, TypeId};
 use crate::insn::{
-    CALL, Code, FuncRecord, Insn, LineRecord, PSEUDO_BTF_ID, PSEUDO_CALL, PSEUDO_FUNC, PSEUDO_KFUNC_CALL, Site,
-    SiteKind, Unresolved,
+    CALL, Code, FuncRecord, Insn, LineRecord, ModuleId, PSEUDO_BTF_ID, PSEUDO_CALL, PSEUDO_FUNC, PSEUDO_KFUNC_CALL,
+    Site, SiteKind, Unresolved, UsedModule,
 };
 use std::collections::{BTreeSet, HashMap};
 
@@ -24,48 +24,79 @@ const EXCEPTION_CALLBACK: &str = "exception_callback:";
 /// A function by its section and first instruction.
 type Place = (usize, usize);
 
-pub(super) fn link(object: &Object, program: usize, target: &target::Target) -> Result<Code, Vec<Error>> {
-    let Some(entry) = object.image.entries.get(program) else {
-        return Err(vec![Error::new(format!("the object has no program number {program}"))]);
-    };
-    let mut linker = Linker::new(object, target);
-    linker.program(*entry);
-    linker.finish()
-}
-
-/// Tells whether any function that linking the program places has a CO-RE relocation.
-pub(super) fn needs_kernel_types(object: &Object, program: usize) -> bool {
-    let image = &object.image;
-    let Some(entry) = image.entries.get(program) else { return false };
-    if image.sections.list.iter().all(|section| section.core.is_empty()) {
-        return false;
-    }
-    let offline = target::Target::offline();
-    let mut linker = Linker::new(object, &offline);
-    linker.program(*entry);
-    linker.placed.keys().any(|(number, start)| {
-        let section = &image.sections.list[*number];
-        let len = section.functions.get(start).map_or(0, |function| function.len);
-        section.core.range(*start..start + len).next().is_some()
-    })
-}
-
-/// Returns which externs the program uses, as indices of [`Object::externs`].
-pub(super) fn externs(object: &Object, program: usize) -> BTreeSet<usize> {
-    let Some(entry) = object.image.entries.get(program).filter(|_| !object.externs.is_empty()) else {
-        return BTreeSet::new();
-    };
-    let offline = target::Target::offline();
-    let mut linker = Linker::new(object, &offline);
-    linker.program(*entry);
-    linker.externs
-}
-
-struct Linker<'a> {
+/// Links programs of one object for one target.
+pub struct Linking<'a> {
     object: &'a Object,
     target: &'a target::Target,
-    /// None when the object has no types.
+    /// None when the object has no types, and when no kernel was asked.
     core: Option<Relocator<'a>>,
+}
+
+impl<'a> Linking<'a> {
+    pub(super) fn new(object: &'a Object, target: &'a target::Target) -> Self {
+        let unknown = target.offline && target.core.is_none();
+        let local = object.btf.as_deref().filter(|_| !unknown);
+        let core = local.map(|local| Relocator::new(local, target, &object.image.sections.asked));
+        Self { object, target, core }
+    }
+
+    /// Makes the final instructions of a program, as [`Object::link`].
+    ///
+    /// # Errors
+    /// As for that.
+    pub fn link(&mut self, program: usize) -> Result<Code, Vec<Error>> {
+        let Some(entry) = self.object.image.entries.get(program) else {
+            return Err(vec![Error::new(format!("the object has no program number {program}"))]);
+        };
+        if let Some(core) = &mut self.core {
+            core.start_program();
+        }
+        let mut linker = Linker::new(self.object, self.target, self.core.as_mut());
+        linker.program(*entry);
+        linker.finish()
+    }
+}
+
+/// What a program takes from a kernel.
+#[derive(Debug, Default)]
+pub(super) struct Uses {
+    /// Whether it has CO-RE relocations.
+    pub core: bool,
+    /// The types that these look for, in the object's BTF.
+    pub types: BTreeSet<TypeId>,
+    /// The externs, as indices of [`Object::externs`].
+    pub externs: BTreeSet<usize>,
+}
+
+/// Tells what a program, with all functions that linking it places, takes from a kernel.
+pub(super) fn uses(object: &Object, program: usize) -> Uses {
+    let image = &object.image;
+    let has_any = !object.externs.is_empty() || image.sections.list.iter().any(|section| !section.core.is_empty());
+    let Some(entry) = image.entries.get(program).filter(|_| has_any) else { return Uses::default() };
+    let offline = target::Target::offline();
+    let mut linker = Linker::new(object, &offline, None);
+    linker.program(*entry);
+    let mut uses = Uses::default();
+    for (number, start) in linker.placed.keys() {
+        let section = &image.sections.list[*number];
+        let len = section.functions.get(start).map_or(0, |function| function.len);
+        for (_, asked) in section.core.range(*start..start + len) {
+            uses.core = true;
+            let asked = &image.sections.asked[*asked];
+            if asked.is_sought() {
+                uses.types.insert(asked.ty);
+            }
+        }
+    }
+    uses.externs = linker.externs;
+    uses
+}
+
+struct Linker<'a, 'b> {
+    object: &'a Object,
+    target: &'a target::Target,
+    /// None when CO-RE relocations stay as they are.
+    core: Option<&'b mut Relocator<'a>>,
     code: Code,
     /// The externs so far.
     externs: BTreeSet<usize>,
@@ -82,13 +113,12 @@ struct Described {
     lines: usize,
 }
 
-impl<'a> Linker<'a> {
-    fn new(object: &'a Object, target: &'a target::Target) -> Self {
-        let local = object.btf.as_deref();
+impl<'a, 'b> Linker<'a, 'b> {
+    fn new(object: &'a Object, target: &'a target::Target, core: Option<&'b mut Relocator<'a>>) -> Self {
         Self {
             object,
             target,
-            core: local.map(|local| Relocator::new(local, target.core_types())),
+            core,
             code: Code::default(),
             externs: BTreeSet::new(),
             placed: HashMap::new(),
@@ -153,9 +183,13 @@ impl<'a> Linker<'a> {
         self.code.insns.extend_from_slice(body);
         self.describe(section, place.1, function.len, at);
         self.adapt(section, function, place.1, at);
-        let mut insn = place.1;
-        while insn < place.1 + function.len {
-            self.relocate(section, place, function, insn, at);
+        let (mut insn, end) = (place.1, place.1 + function.len);
+        let mut references = section.references.range(insn..end).peekable();
+        while insn < end {
+            // One for the second half of a 16-byte load is for nobody.
+            while references.next_if(|(place, _)| **place < insn).is_some() {}
+            let reference = references.next_if(|(place, _)| **place == insn).map(|(_, reference)| reference);
+            self.relocate(section, place, function, insn, reference, at);
             insn += if section.insns[insn].is_ld_imm64() { 2 } else { 1 };
         }
         Some(at)
@@ -178,24 +212,23 @@ impl<'a> Linker<'a> {
 
     /// Makes what a function, placed at `at`, takes from the kernel's types that of the target.
     fn adapt(&mut self, section: &'a CodeSection, function: &Function, start: usize, at: usize) {
-        let unknown = self.target.offline && self.target.core.is_none();
-        let Some(relocator) = self.core.as_mut().filter(|_| !unknown) else { return };
+        let Some(relocator) = &mut self.core else { return };
         let mut wrong = Vec::new();
-        for (insn, relocation) in section.core.range(start..start + function.len) {
+        for (insn, asked) in section.core.range(start..start + function.len) {
             let new = insn - start + at;
-            let applied = relocator.answer(relocation).and_then(|answer| {
+            let applied = relocator.answer(*asked).and_then(|answer| {
                 let applied = apply(&mut self.code.insns[new..], answer);
-                applied.map_err(|what| format!("{}: {what}", relocator.describe(relocation)))
+                applied.map_err(|what| format!("{}: {what}", relocator.describe(*asked)))
             });
             match applied {
                 Ok(Applied::Good) => {}
                 Ok(Applied::Missing) => {
-                    let what = format!("this kernel does not know {}", relocator.describe(relocation));
+                    let what = format!("{} does not know {}", relocator.owner(), relocator.describe(*asked));
                     self.code.unresolved.push(Unresolved { insn: new, what });
                 }
                 Ok(Applied::WrongSize) => {
-                    let asked = relocator.describe(relocation);
-                    let what = format!("what is at {asked} has another size in this kernel than in the object");
+                    let (place, owner) = (relocator.describe(*asked), relocator.owner());
+                    let what = format!("what is at {place} has another size in {owner} than in the object");
                     self.code.unresolved.push(Unresolved { insn: new, what });
                 }
                 Err(what) => wrong.push((*insn, what)),
@@ -207,10 +240,17 @@ impl<'a> Linker<'a> {
     }
 
     /// Relocates the instruction `insn` of the section, in a function placed at `at`.
-    fn relocate(&mut self, section: &'a CodeSection, place: Place, function: &Function, insn: usize, at: usize) {
+    fn relocate(
+        &mut self,
+        section: &'a CodeSection,
+        place: Place,
+        function: &Function,
+        insn: usize,
+        reference: Option<&Reference>,
+        at: usize,
+    ) {
         let original = section.insns[insn];
         let new = insn - place.1 + at;
-        let reference = section.references.get(&insn);
         let outcome = match reference {
             Some(reference) if reference.target == Target::Undefined => {
                 self.resolve(original, reference, new).map(|()| None)
@@ -248,7 +288,10 @@ impl<'a> Linker<'a> {
         };
         self.externs.insert(index);
         if insn.code == CALL {
-            let call = externs::call(insn, index, &externs[index], btf, self.target)?;
+            let (mut call, module) = externs::call(insn, index, &externs[index], btf, self.target)?;
+            if let Some(module) = module {
+                call.off = self.module(module)?.number;
+            }
             self.code.insns[new] = call;
             if call.src != PSEUDO_KFUNC_CALL {
                 let what = format!("the kernel's function `{}`", externs[index].name);
@@ -271,9 +314,28 @@ impl<'a> Linker<'a> {
             externs::Loaded::Number(number) => {
                 (first.imm, second.imm) = (number as i32, (number >> 32) as i32);
             }
-            externs::Loaded::Type(id) => (first.src, first.imm) = (PSEUDO_BTF_ID, id.cast_signed()),
+            externs::Loaded::Type(id, module) => {
+                (first.src, first.imm) = (PSEUDO_BTF_ID, id.cast_signed());
+                if let Some(module) = module {
+                    self.module(module)?.loads.push(new);
+                }
+            }
         }
         Ok(())
+    }
+
+    /// Returns the module among those that the code names, where it is added when it is not there yet.
+    fn module(&mut self, id: &ModuleId) -> Result<&mut UsedModule, String> {
+        let (externs, btf) = (&self.object.externs, self.object.btf.as_deref());
+        let number = externs::module_number(externs, btf, self.target, id).ok_or_else(|| {
+            format!("more modules are used than an instruction can tell apart, `{}` among them", id.name)
+        })?;
+        let modules = &mut self.code.modules;
+        let at = modules.partition_point(|known| known.number < number);
+        if modules.get(at).is_none_or(|known| known.number != number) {
+            modules.insert(at, UsedModule { number, id: id.clone(), loads: Vec::new() });
+        }
+        Ok(&mut modules[at])
     }
 
     /// Finds the function of a call. Compilers count the distance in instructions, from the start of the section

@@ -11,15 +11,18 @@ mod externs;
 mod file;
 mod legacy;
 mod link;
+mod probe;
 mod sections;
 mod struct_ops;
 mod target;
 
 pub use externs::{Extern, ExternKind, Setting, ValueKind};
+pub use link::Linking;
+pub use probe::{Probe, When, probe};
 pub use struct_ops::{Operation, Operations};
-pub use target::{Needs, Target};
+pub use target::{Found, Module, Modules, Needs, Target, TypesFile};
 
-use crate::btf::{Btf, Linkage, TypeId, ext::BtfExt};
+use crate::btf::{Btf, Kind, Linkage, TypeId, ext::BtfExt};
 use crate::insn::Code;
 use crate::kinds::{AttachType, MapType, ProgramType};
 use crate::spec::MapSpec;
@@ -44,7 +47,7 @@ pub struct Object {
     pub externs: Vec<Extern>,
     /// BTF, with its data sections' sizes and offsets filled in from the symbols, and without externs.
     pub btf: Option<Arc<Btf>>,
-    /// The file names and source lines that line records point to.
+    /// The file names and source lines that line records point to, each once.
     ///
     /// The `file` and `text` of [`Code::lines`] are indices here when [`Object::link`] makes them, since nobody
     /// knows yet which types the BTF for the kernel will hold. Encode that with these strings
@@ -267,7 +270,7 @@ pub fn parse(bytes: &[u8]) -> Result<Object, Vec<Error>> {
     if let Some(types) = &btf
         && let Some(ext) = read_section(&file, ".BTF.ext", |bytes| BtfExt::parse(bytes, types), &mut errors)
     {
-        strings = sections.annotate(ext);
+        strings = sections.annotate(ext, types);
     }
     let mut externs = Vec::new();
     if let Some(btf) = &mut btf {
@@ -436,23 +439,32 @@ impl Object {
     /// When the program, or a function that it uses, refers to something that is neither in the object nor in the
     /// target.
     pub fn link(&self, program: usize, target: &Target) -> Result<Code, Vec<Error>> {
-        link::link(self, program, target)
+        self.linking(target).link(program)
+    }
+
+    /// Starts linking programs for one target: what one of them asks of the kernel's types is known to the next.
+    pub fn linking<'a>(&'a self, target: &'a Target) -> Linking<'a> {
+        Linking::new(self, target)
     }
 
     /// Tells what linking the program depends on.
     pub fn needs(&self, program: usize) -> Needs {
-        let used = link::externs(self, program);
-        let mut needs = Needs { core: self.needs_kernel_types(program), ..Needs::default() };
+        let used = link::uses(self, program);
+        let sought = |id: &TypeId| core::sought(self.btf.as_deref()?, *id).map(|(kind, name)| (kind, name.to_owned()));
+        let candidates = used.types.iter().filter_map(sought).collect();
+        let mut needs = Needs { core: used.core, candidates, ..Needs::default() };
         let mut note = |known: &Extern| {
-            needs.types |= matches!(known.kind, ExternKind::Variable(_) | ExternKind::Function(_));
+            let wanted = externs::wanted(known);
+            needs.types |= wanted.is_some();
+            needs.names.extend(wanted.map(|(kind, name)| (kind, name.to_owned())));
             needs.config |= known.name.starts_with("CONFIG_") && matches!(known.kind, ExternKind::Setting(_));
             needs.version |= known.name == externs::VERSION;
             needs.symbols.extend(externs::symbol(known).map(str::to_owned));
         };
-        used.iter().for_each(|index| note(&self.externs[*index]));
+        used.externs.iter().for_each(|index| note(&self.externs[*index]));
         // All settings stand in one map.
         let is_setting = |known: &&Extern| matches!(known.kind, ExternKind::Setting(_));
-        if used.iter().any(|index| is_setting(&&self.externs[*index])) {
+        if used.externs.iter().any(|index| is_setting(&&self.externs[*index])) {
             self.externs.iter().filter(is_setting).for_each(note);
         }
         needs
@@ -461,6 +473,12 @@ impl Object {
     /// Returns the map of the kernel's settings, as an index of [`Object::maps`], and what it holds on that kernel.
     pub fn settings(&self, target: &Target) -> Option<(usize, Vec<u8>)> {
         Some((self.image.settings?, externs::contents(&self.externs, target)))
+    }
+
+    /// Tells what the structs of functions depend on.
+    pub fn struct_ops_needs(&self) -> Needs {
+        let names = struct_ops::value_names(self).map(|name| (Kind::Struct, name)).collect();
+        Needs { types: true, names, ..Needs::default() }
     }
 
     /// Finds the member of the kernel's struct that a struct_ops program is.
@@ -482,6 +500,6 @@ impl Object {
 
     /// Tells whether the program, or a function that it uses, depends on the types of the kernel.
     pub fn needs_kernel_types(&self, program: usize) -> bool {
-        link::needs_kernel_types(self, program)
+        link::uses(self, program).core
     }
 }

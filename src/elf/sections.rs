@@ -171,7 +171,7 @@ pub(super) fn tail_call(section: &str) -> Option<(u32, u32)> {
 }
 
 /// Reads a C integer constant.
-fn number(text: &str) -> Option<u32> {
+pub(super) fn number(text: &str) -> Option<u32> {
     let (digits, radix) = match (text.strip_prefix("0x").or(text.strip_prefix("0X")), text.strip_prefix('0')) {
         (Some(hex), _) => (hex, 16),
         (None, Some("")) => ("0", 10),

@@ -9,6 +9,7 @@ use super::file::{File, Section};
 use super::{Dialect, Error, Map, Object, Pinning, Slot, SlotTarget, Target};
 use crate::btf::kernel::{KernelTypes, essential};
 use crate::btf::{Btf, Kind, Member, Type, TypeId};
+use crate::insn::ModuleId;
 use crate::kinds::MapType;
 use crate::spec::{MapSpec, MapTypes, flags};
 use std::collections::{BTreeMap, HashMap};
@@ -43,6 +44,8 @@ pub struct Operation {
     pub member: u32,
     /// Both by name: `tcp_congestion_ops/ssthresh`.
     pub name: String,
+    /// The module that has the struct; `None` for the kernel itself.
+    pub module: Option<ModuleId>,
 }
 
 /// The first value of a struct_ops map, as a kernel lays it out.
@@ -50,6 +53,8 @@ pub struct Operation {
 pub struct Operations {
     /// The value's type in the kernel's BTF: `btf_vmlinux_value_type_id` of `BPF_MAP_CREATE`.
     pub value_type: TypeId,
+    /// The module that has it; `None` for the kernel itself.
+    pub module: Option<ModuleId>,
     /// The whole value, with zeroes for functions.
     pub bytes: Vec<u8>,
     /// The functions by their byte in it, as indices of [`Object::programs`]. A descriptor takes 8 bytes there.
@@ -170,6 +175,7 @@ fn members(btf: &Btf, ty: TypeId) -> &[Member] {
 /// A struct of functions in a kernel, and the value of a map that holds it.
 struct Layout<'a> {
     types: &'a KernelTypes,
+    module: Option<&'a ModuleId>,
     name: &'a str,
     /// The struct.
     id: TypeId,
@@ -182,19 +188,20 @@ struct Layout<'a> {
 
 impl<'a> Layout<'a> {
     /// Finds the struct by the name that the object has for it, maybe with a version behind `___`.
-    fn find(types: Option<&'a KernelTypes>, name: &'a str) -> Result<Self, String> {
+    fn find(target: &'a Target, name: &'a str) -> Result<Self, String> {
         let name = essential(name);
-        let Some(types) = types else {
+        let Some(kernel) = target.types.as_deref() else {
             return Err(format!("this kernel has no BTF, by which `struct {name}` could be found"));
         };
-        let value = format!("{VALUE}{name}");
-        let value_type = types.find(Kind::Struct, &value).map_err(unreadable)?;
-        let id = types.find(Kind::Struct, name).map_err(unreadable)?;
-        let (Some(value_type), Some(id)) = (value_type, id) else {
-            return Err(format!("this kernel takes no functions for `struct {name}`; modules are not supported yet"));
+        let Some(value) = target.find(Kind::Struct, &value_name(name)).map_err(unreadable)? else {
+            return Err(format!("this kernel takes no functions for `struct {name}`{}", target.modules.note()));
         };
-        let value = types.get(value_type).map_err(unreadable)?;
-        let Type::Struct { size, members, .. } = &*value else {
+        let (types, value_type) = (value.types, value.id);
+        let of_kernel = kernel.find(Kind::Struct, name).map_err(unreadable)?;
+        let id = of_kernel.map_or_else(|| types.find(Kind::Struct, name), |id| Ok(Some(id))).map_err(unreadable)?;
+        let Some(id) = id else { return Err(format!("this kernel has no `struct {name}`")) };
+        let ty = types.get(value_type).map_err(unreadable)?;
+        let Type::Struct { size, members, .. } = &*ty else {
             return Err(format!("`{VALUE}{name}` of this kernel is no struct"));
         };
         let start = members.iter().find(|member| member.ty == id).map(|member| member.bit_offset / 8);
@@ -202,7 +209,7 @@ impl<'a> Layout<'a> {
             return Err(format!("`struct {VALUE}{name}` of this kernel does not hold `struct {name}`"));
         };
         let ty = types.get(id).map_err(unreadable)?;
-        Ok(Self { types, name, id, ty, value_type, value_size: *size, start })
+        Ok(Self { types, module: value.module, name, id, ty, value_type, value_size: *size, start })
     }
 
     fn member(&self, name: &str) -> Option<(u32, &Member)> {
@@ -254,17 +261,29 @@ impl<'a> Layout<'a> {
     }
 }
 
+/// Names the type of the value in which the kernel holds a struct.
+fn value_name(name: &str) -> String {
+    format!("{VALUE}{}", essential(name))
+}
+
+/// Lists what the values of the object's structs are called in the types of a kernel.
+pub(super) fn value_names(object: &Object) -> impl Iterator<Item = String> {
+    let btf = object.btf.as_deref();
+    let definitions = object.image.struct_ops.values();
+    definitions.filter_map(move |definition| Some(value_name(btf?.get(definition.ty)?.name()?)))
+}
+
 fn unreadable(error: crate::btf::Error) -> String {
     format!("the types of the kernel cannot be read: {error}")
 }
 
 /// Finds the member of the kernel's struct that a program is.
 pub(super) fn operation(object: &Object, program: usize, target: &Target) -> Result<Operation, String> {
-    let types = target.types.as_deref();
     let mut answers = holders(object, program).map(|(btf, ty, member)| {
-        let layout = Layout::find(types, btf.get(ty).and_then(Type::name).unwrap_or_default())?;
+        let layout = Layout::find(target, btf.get(ty).and_then(Type::name).unwrap_or_default())?;
         let (number, _) = layout.function(member)?;
-        Ok(Operation { type_id: layout.id, member: number, name: format!("{}/{}", layout.name, member.name) })
+        let name = format!("{}/{}", layout.name, member.name);
+        Ok(Operation { type_id: layout.id, member: number, name, module: layout.module.cloned() })
     });
     let Some(first) = answers.next() else {
         return Err(format!("no struct in `{SECTION}` or `{LINKED}` holds it"));
@@ -314,10 +333,10 @@ pub(super) fn operations(object: &Object, map: usize, target: &Target) -> Result
     if target.offline {
         let at = |(member, program): (usize, usize)| Some((members.get(member)?.bit_offset / 8, program));
         let functions = programs.into_iter().filter_map(at).collect();
-        return Ok(Operations { value_type: 0, bytes: definition.bytes.clone(), functions });
+        return Ok(Operations { value_type: 0, module: None, bytes: definition.bytes.clone(), functions });
     }
     let name = btf.get(definition.ty).and_then(Type::name).unwrap_or_default();
-    let layout = Layout::find(target.types.as_deref(), name).map_err(|what| vec![place(what)])?;
+    let layout = Layout::find(target, name).map_err(|what| vec![place(what)])?;
     let (mut functions, mut errors) = (BTreeMap::new(), Vec::new());
     let mut bytes = vec![0; layout.value_size as usize];
     for (number, member) in members.iter().enumerate() {
@@ -330,7 +349,7 @@ pub(super) fn operations(object: &Object, map: usize, target: &Target) -> Result
         errors.extend(outcome.err().map(place));
     }
     match errors.is_empty() {
-        true => Ok(Operations { value_type: layout.value_type, bytes, functions }),
+        true => Ok(Operations { value_type: layout.value_type, module: layout.module.cloned(), bytes, functions }),
         false => Err(errors),
     }
 }

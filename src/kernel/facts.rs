@@ -2,10 +2,13 @@
 
 use super::observe::{READ, existing, refused, types};
 use super::{Kernel, Symbols};
+use crate::btf::kernel::KernelTypes;
 use crate::diag::Problem;
-use crate::elf::{Needs, Target};
+use crate::elf::{Module, Modules, Needs, Target};
+use crate::insn::ModuleId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufRead};
+use std::sync::Arc;
 
 /// Reads what programs need to know of the kernel that they are linked for.
 pub fn target<K: Kernel>(kernel: &K, needs: &Needs) -> Result<Target, Problem> {
@@ -23,14 +26,53 @@ pub fn target<K: Kernel>(kernel: &K, needs: &Needs) -> Result<Target, Problem> {
         true => kernel.version().map_err(|error| refused("read the kernel's version", &error, READ))?,
         false => 0,
     };
+    let types = if needs.types || needs.core { types(kernel)? } else { None };
+    let modules = match &types {
+        Some(types) => modules_for(kernel, needs, types)?,
+        None => Modules::Unread,
+    };
     Ok(Target {
-        types: if needs.types || needs.core { types(kernel)? } else { None },
+        types,
+        modules,
         core: None,
         config: config.map(|text| parse_config(&text)),
         symbols,
         version,
         offline: false,
     })
+}
+
+/// What finding BTF by its id needs.
+const BTF_BY_ID: &str = "the types of modules are found by id, which needs CAP_SYS_ADMIN: run it as root";
+
+/// Reads the types of the modules, when a program wants something that the kernel itself does not have.
+fn modules_for<K: Kernel>(kernel: &K, needs: &Needs, types: &Arc<KernelTypes>) -> Result<Modules, Problem> {
+    let problem = |error: &io::Error| refused("read the types of the kernel's modules", error, BTF_BY_ID);
+    match needs.wants_modules(types).map_err(|error| problem(&io::Error::other(error)))? {
+        false => Ok(Modules::Unread),
+        true => match modules(kernel, types) {
+            Ok(modules) => Ok(Modules::Known(modules)),
+            // Whoever may not look at them may still make a plan for what the kernel has (`load_module_btfs` of libbpf).
+            Err(error) if error.raw_os_error() == Some(libc::EPERM) => Ok(Modules::Refused),
+            Err(error) => Err(problem(&error)),
+        },
+    }
+}
+
+/// Reads the types of all modules by rising id, which is the order in which they were loaded.
+fn modules<K: Kernel>(kernel: &K, types: &Arc<KernelTypes>) -> io::Result<Vec<Module>> {
+    let mut found = Vec::new();
+    let mut id = 0;
+    while let Some(next) = existing(kernel.next_btf(id))? {
+        id = next;
+        // A module, or a program with types of its own, may go away at any moment.
+        let Some(btf) = existing(kernel.btf_by_id(id))? else { continue };
+        let Some(name) = kernel.module_name(&btf)? else { continue };
+        let Some(bytes) = existing(kernel.btf(id))? else { continue };
+        let own = KernelTypes::parse_module(Box::new(bytes), Arc::clone(types)).map_err(io::Error::other)?;
+        found.push(Module { id: ModuleId { name, btf_id: id }, types: Arc::new(own) });
+    }
+    Ok(found)
 }
 
 /// Reads `CONFIG_NAME=VALUE`, one a line; lines of comment say what is not set.

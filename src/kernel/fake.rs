@@ -11,7 +11,7 @@ use super::{
     ProgramRequest, Symbols, XdpMode,
 };
 use crate::btf::kernel::Bytes;
-use crate::insn::{EXIT, Insn};
+use crate::insn::{CALL, EXIT, Insn, PSEUDO_BTF_ID, PSEUDO_KFUNC_CALL};
 use crate::kinds::{AttachType, MapType, ProgramType};
 use crate::names::{Digest, PinPath};
 use crate::spec::Host;
@@ -118,6 +118,8 @@ struct State {
     btfs: BTreeMap<u32, Vec<u8>>,
     /// The kernel's own BTF.
     types: Option<Vec<u8>>,
+    /// The names of modules, by the ids of their BTF.
+    modules: BTreeMap<u32, String>,
     /// The last id of maps, programs, links and BTF: ids only rise.
     last_ids: [u32; 4],
     devices: BTreeMap<String, Device>,
@@ -197,6 +199,22 @@ impl Fake {
         self.state().types = Some(btf);
     }
 
+    /// Loads a module with BTF, which builds on the kernel's own. Returns the id of it.
+    pub fn add_module(&self, name: &str, btf: Vec<u8>) -> u32 {
+        let mut state = self.state();
+        let id = state.next_id(3);
+        state.btfs.insert(id, btf);
+        state.modules.insert(id, name.to_owned());
+        id
+    }
+
+    /// Unloads a module.
+    pub fn remove_module(&self, name: &str) {
+        let mut state = self.state();
+        state.modules.retain(|_, known| known != name);
+        state.collect();
+    }
+
     /// Removes a cgroup. Links on it stay, attached to nothing.
     pub fn remove_cgroup(&self, path: &Path) {
         let mut state = self.state();
@@ -260,7 +278,8 @@ impl Fake {
     /// Tells whether no map, program, link and BTF is left.
     pub fn is_idle(&self) -> bool {
         let state = self.state();
-        state.maps.is_empty() && state.programs.is_empty() && state.links.is_empty() && state.btfs.is_empty()
+        let only_modules = state.btfs.keys().all(|id| state.modules.contains_key(id));
+        state.maps.is_empty() && state.programs.is_empty() && state.links.is_empty() && only_modules
     }
 
     fn state(&self) -> RefMut<'_, State> {
@@ -355,6 +374,7 @@ impl State {
             .values()
             .map(|open| open.object)
             .chain(self.tree.entries().filter_map(|(_, node)| node.object()))
+            .chain(self.modules.keys().map(|id| Object::Btf(*id)))
             .collect();
         for (id, map) in &mut self.maps {
             // `prog_array_map_clear`: programs that run do not keep the slots, or a circle would never be freed.
@@ -810,6 +830,23 @@ impl Kernel for Fake {
         self.state().btfs.get(&id).cloned().ok_or_else(|| errno(libc::ENOENT))
     }
 
+    fn next_btf(&self, after: u32) -> io::Result<u32> {
+        self.state().btfs.keys().copied().find(|id| *id > after).ok_or_else(|| errno(libc::ENOENT))
+    }
+
+    fn btf_by_id(&self, id: u32) -> io::Result<Fd> {
+        let exists = self.state().btfs.contains_key(&id);
+        if exists { Ok(self.open(Object::Btf(id))) } else { refuse(libc::ENOENT) }
+    }
+
+    fn module_name(&self, btf: &Fd) -> io::Result<Option<String>> {
+        let state = self.state();
+        match state.object(btf)? {
+            Object::Btf(id) => Ok(state.modules.get(&id).cloned()),
+            Object::Map(_) | Object::Program(_) | Object::Link(_) | Object::Cgroup(_) => refuse(libc::EINVAL),
+        }
+    }
+
     fn types(&self) -> io::Result<Bytes> {
         let types = self.state().types.clone().ok_or_else(|| errno(libc::ENOENT))?;
         Ok(Box::new(types))
@@ -951,6 +988,7 @@ impl State {
                 return refused(libc::EINVAL, "");
             }
         };
+        self.check_modules(request)?;
         self.check_target(request)?;
         for map in &map_ids {
             self.own(*map, request.program_type).map_err(silent)?;
@@ -972,11 +1010,44 @@ impl State {
 }
 
 impl State {
+    /// Returns the module whose BTF a descriptor is of.
+    fn module(&self, number: i32) -> Option<&str> {
+        match self.open.get(&number)?.object {
+            Object::Btf(id) => self.modules.get(&id).map(String::as_str),
+            Object::Map(_) | Object::Program(_) | Object::Link(_) | Object::Cgroup(_) => None,
+        }
+    }
+
+    /// Functions and variables of modules are named by a descriptor of the module's BTF (`find_kfunc_desc_btf` and
+    /// `check_pseudo_btf_id`, kernel/bpf/verifier.c).
+    fn check_modules(&self, request: &ProgramRequest<'_, Fd>) -> Result<(), LoadError> {
+        let refused = |code, log: &str| Err(LoadError { error: errno(code), log: log.to_owned() });
+        for (at, insn) in request.insns.iter().enumerate() {
+            if insn.code == CALL && insn.src == PSEUDO_KFUNC_CALL && insn.off != 0 {
+                if request.fd_array.is_empty() {
+                    return refused(libc::EPROTO, "kfunc offset > 0 without fd_array is invalid\n");
+                }
+                let number = usize::try_from(insn.off).ok().and_then(|at| request.fd_array.get(at));
+                if number.and_then(|number| self.module(*number)).is_none() {
+                    return refused(libc::EINVAL, "BTF fd for kfunc is not a module BTF\n");
+                }
+            }
+            if insn.is_ld_imm64() && insn.src == PSEUDO_BTF_ID {
+                let number = request.insns.get(at + 1).map_or(0, |second| second.imm);
+                if number != 0 && self.module(number).is_none() {
+                    return refused(libc::EINVAL, "invalid module BTF object FD specified.\n");
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// What an extension replaces must be a function of the other program, and that no extension itself
     /// (`bpf_check_attach_target`, kernel/bpf/verifier.c). Programs of other types, but for tracing, have no such target.
     fn check_target(&self, request: &ProgramRequest<'_, Fd>) -> Result<(), LoadError> {
         let refused = |log: &str| Err(LoadError { error: errno(libc::EINVAL), log: log.to_owned() });
-        let target = match request.attach_program {
+        let target = match request.attach_to {
+            Some(fd) if self.module(fd.number).is_some() && request.program_type != ProgramType::EXT => return Ok(()),
             Some(_) if ![ProgramType::EXT, ProgramType::TRACING].contains(&request.program_type) => return refused(""),
             Some(fd) => self.program_id(fd).map_err(|error| LoadError { error, log: String::new() })?,
             None if request.program_type == ProgramType::EXT => return refused(""),

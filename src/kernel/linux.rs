@@ -203,6 +203,25 @@ impl Kernel for Linux {
         Ok(bytes)
     }
 
+    fn next_btf(&self, after: u32) -> io::Result<u32> {
+        sys::next_btf(after)
+    }
+
+    fn btf_by_id(&self, id: u32) -> io::Result<Object> {
+        sys::btf_by_id(id).map(Object::from)
+    }
+
+    fn module_name(&self, btf: &Object) -> io::Result<Option<String>> {
+        // The kernel keeps the names of modules in 56 bytes (`MODULE_NAME_LEN`).
+        let mut name = [0; 64];
+        match sys::btf_name(btf.as_fd(), &mut name) {
+            Ok(info) => Ok(Some(text(&name)).filter(|name| info.kernel_btf != 0 && name != "vmlinux")),
+            // Before 5.11 BTF has no name, and modules have no BTF.
+            Err(error) if error.raw_os_error() == Some(libc::E2BIG) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     fn types(&self) -> io::Result<Bytes> {
         let file = fs::File::open(KERNEL_TYPES)?;
         // Files of sysfs can be mapped since Linux 6.16.

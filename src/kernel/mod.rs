@@ -61,8 +61,10 @@ pub struct MapRequest<'a, Fd> {
     pub inner: Option<&'a Fd>,
     /// BTF with the ids of the key's and the value's type.
     pub types: Option<(&'a Fd, u32, u32)>,
-    /// The value's type in the kernel's BTF, for a struct of functions; 0 for none.
+    /// The value's type in the BTF of the kernel or a module, for a struct of functions; 0 for none.
     pub kernel_type: u32,
+    /// The BTF of the module that has this type.
+    pub module: Option<&'a Fd>,
 }
 
 /// What `BPF_PROG_LOAD` is asked for.
@@ -77,10 +79,12 @@ pub struct ProgramRequest<'a, Fd> {
     pub insns: &'a [Insn],
     pub license: &'a str,
     pub kernel_version: u32,
-    /// The type in the kernel's BTF, or in that of `attach_program`, that the program is for; 0 for none.
+    /// The type in the kernel's BTF, or in that of `attach_to`, that the program is for; 0 for none.
     pub attach_btf_id: u32,
-    /// The program of which an extension replaces a function.
-    pub attach_program: Option<&'a Fd>,
+    /// The program of which an extension replaces a function, or the BTF of the module that has the type.
+    pub attach_to: Option<&'a Fd>,
+    /// The numbers of the descriptors that instructions count: those of the BTF of modules, from the second on.
+    pub fd_array: &'a [i32],
     pub btf: Option<&'a Fd>,
     pub funcs: &'a [FuncRecord],
     pub lines: &'a [LineRecord],
@@ -188,6 +192,13 @@ pub trait Kernel {
     fn load_btf(&mut self, btf: &[u8]) -> Result<Self::Fd, LoadError>;
     /// The bytes of a BTF object (`BPF_BTF_GET_FD_BY_ID`, `BPF_OBJ_GET_INFO_BY_FD`).
     fn btf(&self, id: u32) -> io::Result<Vec<u8>>;
+    /// Returns the next id of BTF, whatever it is of (`BPF_BTF_GET_NEXT_ID`); `NotFound` behind the last one.
+    fn next_btf(&self, after: u32) -> io::Result<u32>;
+    /// `BPF_BTF_GET_FD_BY_ID`; `NotFound` when there is none.
+    fn btf_by_id(&self, id: u32) -> io::Result<Self::Fd>;
+    /// Returns the name of the kernel module that the BTF is of; `None` for the kernel's own and for any that a program
+    /// brought (`BPF_OBJ_GET_INFO_BY_FD`).
+    fn module_name(&self, btf: &Self::Fd) -> io::Result<Option<String>>;
     /// The bytes of the kernel's own BTF (`/sys/kernel/btf/vmlinux`); `NotFound` when it has none.
     fn types(&self) -> io::Result<Bytes>;
 

@@ -4,7 +4,7 @@
 //! plan to say.
 
 use super::{Interface, Kernel, MapInfo, ObjectKind};
-use crate::btf::{Btf, Type, kernel::KernelTypes};
+use crate::btf::{Btf, kernel::KernelTypes};
 use crate::desired::ObjectFacts;
 use crate::diag::{Kind, Problem, Problems};
 use crate::kinds::MapType;
@@ -12,10 +12,11 @@ use crate::names::{Digest, PinPath};
 use crate::observed::{Fingerprints, Observed, ObservedMap, ObservedProgram, Pinned, Wanted};
 use crate::record::{Record, RecordError};
 use crate::spec::{Host, MapTypes, flags};
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::sync::Arc;
 
 /// What opening a pin needs.
@@ -29,7 +30,7 @@ pub(super) const READ: &str = "reading it needs access to its folder: run it as 
 pub fn observe<K: Kernel>(kernel: &K, wanted: &Wanted) -> Result<Observed, Problems> {
     let host = host(kernel)?;
     let objects = wanted.objects.iter().map(|facts| (facts.btf.as_slice(), &**facts)).collect();
-    let reader = Reader { kernel, objects, btfs: RefCell::default() };
+    let reader = Reader { kernel, objects, types: RefCell::default() };
     let mut problems = Problems::default();
     let found = all(&mut problems, &wanted.bpffs, |path| reader.bpffs(path));
     let bpffs = found.into_values().next().unwrap_or(false);
@@ -162,17 +163,43 @@ struct Reader<'a, K> {
     kernel: &'a K,
     /// What is known already, by the bytes of its BTF.
     objects: HashMap<&'a [u8], &'a ObjectFacts>,
-    btfs: RefCell<BTreeMap<u32, Option<Tagged>>>,
+    types: RefCell<BTreeMap<u32, Rc<Types<'a>>>>,
 }
 
-/// Types, and the fingerprints in them.
-#[derive(Clone)]
-struct Tagged {
-    btf: Arc<Btf>,
-    fingerprints: Arc<Fingerprints>,
+/// The BTF of one id, parsed as far as somebody asks.
+enum Types<'a> {
+    /// That of an object, byte for byte.
+    Known(&'a ObjectFacts),
+    Other {
+        bytes: Vec<u8>,
+        btf: OnceCell<Option<Arc<Btf>>>,
+        fingerprints: OnceCell<Arc<Fingerprints>>,
+    },
 }
 
-impl<K: Kernel> Reader<'_, K> {
+impl Types<'_> {
+    /// Returns the types; `None` for a format newer than ours.
+    fn btf(&self) -> Option<Arc<Btf>> {
+        match self {
+            Self::Known(facts) => Some(Arc::clone(&facts.types)),
+            Self::Other { bytes, btf, .. } => btf.get_or_init(|| Btf::parse(bytes).ok().map(Arc::new)).clone(),
+        }
+    }
+
+    /// Returns the fingerprints in the types. What else is there is not parsed.
+    fn fingerprints(&self) -> Arc<Fingerprints> {
+        match self {
+            Self::Known(facts) => Arc::clone(&facts.fingerprints),
+            Self::Other { bytes, fingerprints, .. } => Arc::clone(fingerprints.get_or_init(|| {
+                let types = KernelTypes::parse(Box::new(bytes.clone())).ok();
+                let tags = types.as_ref().and_then(|types| types.tags().ok()).unwrap_or_default();
+                Arc::new(tags.into_iter().filter_map(fingerprint).collect())
+            })),
+        }
+    }
+}
+
+impl<'a, K: Kernel> Reader<'a, K> {
     fn bpffs(&self, path: &PinPath) -> Result<Option<bool>, Problem> {
         existing(self.kernel.is_bpffs(path)).map_err(|error| refused(format!("look at `{path}`"), &error, READ))
     }
@@ -223,31 +250,25 @@ impl<K: Kernel> Reader<'_, K> {
         if info.key_type_id == 0 && info.value_type_id == 0 {
             return Ok(None);
         }
-        let known = self.btf(info.btf_id)?;
-        Ok(known.map(|known| MapTypes { btf: known.btf, key: info.key_type_id, value: info.value_type_id }))
+        let btf = self.types_of(info.btf_id)?.and_then(|types| types.btf());
+        Ok(btf.map(|btf| MapTypes { btf, key: info.key_type_id, value: info.value_type_id }))
     }
 
-    /// Returns the types of a BTF id, read once; `None` for 0, for what is gone, and for a format newer than ours.
-    fn btf(&self, id: u32) -> io::Result<Option<Tagged>> {
+    /// Returns the BTF of an id, read once; `None` for 0, and for what is gone.
+    fn types_of(&self, id: u32) -> io::Result<Option<Rc<Types<'a>>>> {
         if id == 0 {
             return Ok(None);
         }
-        if let Some(known) = self.btfs.borrow().get(&id) {
-            return Ok(known.clone());
+        if let Some(known) = self.types.borrow().get(&id) {
+            return Ok(Some(Rc::clone(known)));
         }
-        let read = existing(self.kernel.btf(id))?.and_then(|bytes| self.tagged(&bytes));
-        self.btfs.borrow_mut().insert(id, read.clone());
-        Ok(read)
-    }
-
-    fn tagged(&self, bytes: &[u8]) -> Option<Tagged> {
-        if let Some(facts) = self.objects.get(bytes) {
-            let (btf, fingerprints) = (Arc::clone(&facts.types), Arc::clone(&facts.fingerprints));
-            return Some(Tagged { btf, fingerprints });
-        }
-        let btf = Btf::parse(bytes).ok()?;
-        let fingerprints = Arc::new(fingerprints(&btf));
-        Some(Tagged { btf: Arc::new(btf), fingerprints })
+        let Some(bytes) = existing(self.kernel.btf(id))? else { return Ok(None) };
+        let types = Rc::new(match self.objects.get(bytes.as_slice()) {
+            Some(facts) => Types::Known(facts),
+            None => Types::Other { bytes, btf: OnceCell::new(), fingerprints: OnceCell::new() },
+        });
+        self.types.borrow_mut().insert(id, Rc::clone(&types));
+        Ok(Some(types))
     }
 
     fn frozen_value(&self, fd: &K::Fd, info: &MapInfo) -> io::Result<Option<Vec<u8>>> {
@@ -261,7 +282,7 @@ impl<K: Kernel> Reader<'_, K> {
 
     fn program(&self, fd: &K::Fd) -> io::Result<ObservedProgram> {
         let info = self.kernel.program_info(fd)?;
-        let fingerprints = self.btf(info.btf_id)?.map(|known| known.fingerprints).unwrap_or_default();
+        let fingerprints = self.types_of(info.btf_id)?.map(|types| types.fingerprints()).unwrap_or_default();
         Ok(ObservedProgram { info, fingerprints })
     }
 
@@ -307,16 +328,7 @@ impl<K: Kernel> Reader<'_, K> {
     }
 }
 
-/// Reads every tag `bpfapply:v1:NAME:sha256=HEX` (`desired::TAG`); others are somebody else's.
-fn fingerprints(btf: &Btf) -> Fingerprints {
-    // Before 5.16 there are no tags: there it is the name of an integer (`btf::sanitise`).
-    let tags = btf.types().filter_map(|(_, ty)| match ty {
-        Type::DeclTag { name, .. } | Type::Int { name, .. } => Some(name),
-        _ => None,
-    });
-    tags.filter_map(|tag| fingerprint(tag)).collect()
-}
-
+/// Reads a tag `bpfapply:v1:NAME:sha256=HEX` (`desired::TAG`); others are somebody else's.
 fn fingerprint(tag: &str) -> Option<(String, Digest)> {
     let (name, digest) = tag.strip_prefix(crate::desired::TAG)?.rsplit_once(":sha256=")?;
     Some((name.to_owned(), Digest::parse(digest)?))
@@ -325,6 +337,7 @@ fn fingerprint(tag: &str) -> Option<(String, Digest)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::btf::Type;
     use crate::insn::{EXIT, FuncRecord, Insn};
     use crate::kernel::fake::Fake;
     use crate::kernel::{HookRequest, MapRequest, ProgramRequest, XdpMode};
@@ -349,6 +362,7 @@ mod tests {
             inner: None,
             types: None,
             kernel_type: 0,
+            module: None,
         }
     }
 
@@ -375,7 +389,8 @@ mod tests {
             license: "",
             kernel_version: 0,
             attach_btf_id: 0,
-            attach_program: None,
+            attach_to: None,
+            fd_array: &[],
             btf,
             funcs: &[FuncRecord { insn: 0, type_id: 2 }],
             lines: &[],

@@ -33,7 +33,7 @@ macro_rules! attr {
     };
 }
 
-attr!(MapCreate, command 0, size 72 {
+attr!(MapCreate, command 0, size 80 {
     map_type: u32,
     key_size: u32,
     value_size: u32,
@@ -48,6 +48,8 @@ attr!(MapCreate, command 0, size 72 {
     btf_value_type_id: u32,
     btf_vmlinux_value_type_id: u32,
     map_extra: u64,
+    value_type_btf_obj_fd: u32,
+    map_token_fd: u32,
 });
 
 macro_rules! element {
@@ -78,7 +80,7 @@ attr!(ProgLoad, command 5, size 144 {
     line_info: u64,
     line_info_cnt: u32,
     attach_btf_id: u32,
-    attach_prog_fd: u32,
+    attach_prog_fd: u32, // In one place with `attach_btf_obj_fd`.
     core_relo_cnt: u32,
     fd_array: u64,
     core_relos: u64,
@@ -99,6 +101,7 @@ attr!(BtfLoad, command 18, size 32 {
     btf_log_true_size: u32, // Written by 6.4 and newer.
 });
 attr!(BtfById, command 19, size 12 { id: u32, next_id: u32, open_flags: u32, });
+attr!(BtfNextId, command 23, size 8 { start_id: u32, next_id: u32, });
 attr!(MapFreeze, command 22, size 4 { map_fd: u32, });
 attr!(LinkCreate, command 28, size 16 { prog_fd: u32, target: u32, attach_type: u32, flags: u32, });
 attr!(LinkUpdate, command 29, size 16 { link_fd: u32, new_prog_fd: u32, flags: u32, old_prog_fd: u32, });
@@ -189,6 +192,7 @@ pub fn map_create<F: AsFd>(request: &MapRequest<'_, F>) -> io::Result<OwnedFd> {
         btf_value_type_id,
         btf_vmlinux_value_type_id: request.kernel_type,
         map_extra: request.map_extra,
+        value_type_btf_obj_fd: request.module.map_or(0, number),
         ..MapCreate::default()
     };
     // SAFETY: there is no address in it; the command returns a descriptor.
@@ -376,7 +380,8 @@ pub fn prog_load<F: AsFd>(request: &ProgramRequest<'_, F>, license: &CStr, log: 
         line_info: address(&lines),
         line_info_cnt: count(lines.len())?,
         attach_btf_id: request.attach_btf_id,
-        attach_prog_fd: request.attach_program.map_or(0, number),
+        attach_prog_fd: request.attach_to.map_or(0, number),
+        fd_array: address(request.fd_array),
         ..ProgLoad::default()
     };
     let mut attempts = 5;
@@ -438,6 +443,13 @@ pub fn prog_by_id(id: u32) -> io::Result<OwnedFd> {
 pub fn btf_by_id(id: u32) -> io::Result<OwnedFd> {
     // SAFETY: there is no address in it; the command returns a descriptor.
     unsafe { bpf_fd(&mut BtfById { id, ..BtfById::default() }) }
+}
+
+/// `BPF_BTF_GET_NEXT_ID`; `ENOENT` behind the last one.
+pub fn next_btf(after: u32) -> io::Result<u32> {
+    let mut attr = BtfNextId { start_id: after, next_id: 0 };
+    // SAFETY: there is no address in it.
+    unsafe { bpf(&mut attr) }.map(|_| attr.next_id)
 }
 
 /// Structures that `BPF_OBJ_GET_INFO_BY_FD` reads and writes.
@@ -507,8 +519,8 @@ info!(
     }
 );
 info!(
-    /// `struct bpf_btf_info` up to `id`.
-    BtfInfo, size 16 { btf: u64, btf_size: u32, id: u32, }
+    /// `struct bpf_btf_info`; kernels before 5.11 know it up to `id`.
+    BtfInfo, size 32 { btf: u64, btf_size: u32, id: u32, name: u64, name_len: u32, kernel_btf: u32, }
 );
 info!(
     /// `struct bpf_link_info` with the first 16 bytes of its union.
@@ -561,8 +573,15 @@ pub fn prog_info(program: BorrowedFd<'_>, map_ids: &mut [u32]) -> io::Result<Pro
 
 /// Asks for BTF; as many bytes are written as there is room for, and `btf_size` tells how many there are.
 pub fn btf_info(btf: BorrowedFd<'_>, bytes: &mut [u8]) -> io::Result<BtfInfo> {
-    let mut info = BtfInfo { btf_size: count(bytes.len())?, btf: address_mut(bytes), id: 0 };
+    let mut info = BtfInfo { btf_size: count(bytes.len())?, btf: address_mut(bytes), ..BtfInfo::default() };
     // SAFETY: `bytes` has room for `btf_size` bytes.
+    unsafe { obj_info(btf, &mut info) }.map(|()| info)
+}
+
+/// Asks what BTF is of; its name, with a NUL behind it, is written to `name`.
+pub fn btf_name(btf: BorrowedFd<'_>, name: &mut [u8]) -> io::Result<BtfInfo> {
+    let mut info = BtfInfo { name_len: count(name.len())?, name: address_mut(name), ..BtfInfo::default() };
+    // SAFETY: `name` has room for `name_len` bytes.
     unsafe { obj_info(btf, &mut info) }.map(|()| info)
 }
 

@@ -167,8 +167,8 @@ table! {
     later &[
         "pin", "optional", "protect", "takeover", "netfilter", "netkit", "sk_lookup", "flow_dissector", "sk_msg",
         "sk_skb", "sk_reuseport", "socket_filter", "lwt", "struct_ops", "tracepoint", "raw_tp", "tp_btf", "perf_event",
-        "kprobe", "kretprobe", "kprobe_multi", "uprobe", "uretprobe", "uprobe_multi", "fentry", "fexit", "fmod_ret",
-        "lsm", "lsm_cgroup", "iter", "freplace", "mode", "owner", "group", "netns",
+        "kprobe", "kretprobe", "kprobe_multi", "ksyscall", "uprobe", "uretprobe", "uprobe_multi", "usdt", "fentry", "fexit",
+        "fmod_ret", "lsm", "lsm_cgroup", "iter", "freplace", "mode", "owner", "group", "netns",
     ]
 }
 

@@ -214,7 +214,7 @@ impl<'a> Planner<'a> {
             image.is_some_and(|image| image != Digest::of(bytes))
         };
         if let Some(operations) = &definition.operations {
-            return image_differs(operations);
+            return image_differs(&operations.bytes);
         }
         match &definition.data {
             None | Some((DataKind::Bss, _)) => false,
@@ -805,7 +805,8 @@ fn expected_record(desired: &Desired, observed: &Observed, steps: &[Step]) -> Re
 
 fn recorded_map(definition: &MapDefinition, id: u32, created: bool) -> RecordedMap {
     let image = match (&definition.data, &definition.operations) {
-        (Some((DataKind::Data, data)), _) | (None, Some(data)) => Some(Digest::of(data)),
+        (Some((DataKind::Data, data)), _) => Some(Digest::of(data)),
+        (None, Some(operations)) => Some(Digest::of(&operations.bytes)),
         (Some((DataKind::Rodata | DataKind::Bss, _)), _) | (None, None) => None,
     };
     RecordedMap { pin: Some(definition.pin.to_string()), id, created, image }

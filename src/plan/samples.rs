@@ -143,6 +143,7 @@ fn program(name: &str, kind: ProgramKind, uses: &[&str]) -> Arc<DesiredProgram> 
         license: "GPL".to_owned(),
         kernel_version: 0,
         attach_btf_id: 0,
+        attach_module: None,
         attach_member: None,
         extends: None,
         unsettled: false,

@@ -116,7 +116,7 @@ fn fill_slots(f: &mut fmt::Formatter<'_>, map: &DesiredMap) -> fmt::Result {
         MapSource::Pinned(..) | MapSource::Id(..) => return f.write_str("fill the slots"),
     };
     match operations {
-        Some(bytes) => write!(f, "write {} B, with functions at bytes", bytes.len())?,
+        Some(first) => write!(f, "write {} B, with functions at bytes", first.bytes.len())?,
         None => f.write_str("fill slots")?,
     }
     for (i, (index, source)) in slots.iter().take(SLOTS_NAMED).enumerate() {

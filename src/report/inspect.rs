@@ -4,7 +4,8 @@ use super::json::{FORMAT, Format, MapJson};
 use super::layout::{Page, Paint, Style, Table, Text};
 use crate::btf::{Btf, Type, TypeId};
 use crate::elf::{
-    DataKind, Dialect, Error, Extern, ExternKind, Map, Object, Pinning, Program, Setting, SlotTarget, Target, ValueKind,
+    self, DataKind, Dialect, Error, Extern, ExternKind, Map, Object, Pinning, Probe, Program, Setting, SlotTarget,
+    Target, ValueKind,
 };
 use crate::insn::{CALL, Code, PSEUDO_CALL, PSEUDO_FUNC};
 use crate::kinds::{AttachType, ProgramType};
@@ -98,6 +99,9 @@ pub struct InspectedProgram {
     pub attach_type: Option<AttachType>,
     /// Hook, function or tracepoint, where the section name says it.
     pub target: Option<String>,
+    /// Where a tracing program runs, where the section name says it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub probe: Option<Probe>,
     /// False for one that is loaded only when a manifest names it.
     pub autoload: bool,
     /// Symbols of the maps that it uses.
@@ -106,7 +110,7 @@ pub struct InspectedProgram {
     pub subprograms: Option<usize>,
     /// Number of instructions with all subprograms; `None` when it cannot be linked.
     pub instructions: Option<usize>,
-    /// Why it cannot be linked.
+    /// Why it cannot be linked, or attached where its section says.
     pub problems: Vec<String>,
 }
 
@@ -241,17 +245,23 @@ fn inspect_program(object: &Object, program: &Program, linked: Result<Code, Vec<
     };
     let symbol = |map: usize| object.maps.get(map).map(|map| map.symbol.clone());
     let kind = program.kind.as_ref();
+    let (probe, misplaced) = match elf::probe(&program.section) {
+        Some(Ok(probe)) => (Some(probe), None),
+        Some(Err(what)) => (None, Some(format!("section `{}`: {what}", program.section))),
+        None => (None, None),
+    };
     InspectedProgram {
         function: program.function.clone(),
         section: program.section.clone(),
         r#type: kind.map(|kind| kind.program_type),
         attach_type: kind.and_then(|kind| kind.attach_type),
         target: kind.and_then(|kind| kind.target.clone()),
+        probe,
         autoload: program.autoload,
         maps: code.iter().flat_map(Code::maps).filter_map(symbol).collect(),
         subprograms: code.as_ref().map(subprograms),
         instructions: code.as_ref().map(|code| code.insns.len()),
-        problems: errors.iter().map(Error::to_string).collect(),
+        problems: errors.iter().map(Error::to_string).chain(misplaced).collect(),
     }
 }
 
@@ -306,6 +316,11 @@ pub fn text(inspection: &Inspection, style: Style) -> String {
     page.line(Text::new(Paint::Heading, count(inspection.programs.len() as u64, "program")), 2);
     if !inspection.programs.is_empty() {
         page.table(&programs(inspection));
+    }
+    if inspection.programs.iter().any(|program| program.probe.is_some()) {
+        page.blank();
+        page.line(Text::new(Paint::Heading, "where sections say that they run"), 2);
+        page.table(&probes(inspection));
     }
     if !inspection.externs.is_empty() {
         page.blank();
@@ -390,6 +405,16 @@ fn programs(inspection: &Inspection) -> Table {
     table
 }
 
+fn probes(inspection: &Inspection) -> Table {
+    let mut table = Table::new(&["PROGRAM", "RUNS AT"]);
+    for program in &inspection.programs {
+        if let Some(probe) = &program.probe {
+            table.row([program.function.clone(), probe.to_string()]);
+        }
+    }
+    table
+}
+
 fn externs(inspection: &Inspection) -> Table {
     let mut table = Table::new(&["SYMBOL", "WHAT", "TYPE", "WEAK"]);
     for known in &inspection.externs {
@@ -409,7 +434,7 @@ fn problems(page: &mut Page, inspection: &Inspection) {
         return;
     }
     page.blank();
-    page.line(Text::new(Paint::Alarm, "cannot be linked"), 2);
+    page.line(Text::new(Paint::Alarm, "cannot be used as they are"), 2);
     for program in broken() {
         for problem in &program.problems {
             page.line(format!("  {}: {problem}", program.function), 4);
@@ -542,7 +567,7 @@ mod tests {
           tail      xdp      xdp      xdp          0      -            only by name
           handler   socket1  unknown  -            -      -            -
 
-        cannot be linked
+        cannot be used as they are
           handler: a call of a function that is not there, in section `socket1`, symbol
             `helper`, at byte 0x10
 
@@ -567,7 +592,7 @@ mod tests {
           tail      xdp      xdp      xdp          0      -            only by name  -
           handler   socket1  unknown  -            -      -            -             -
 
-        cannot be linked
+        cannot be used as they are
           handler: a call of a function that is not there, in section `socket1`, symbol `helper`, at byte 0x10
 
         a manifest has to say

@@ -89,12 +89,11 @@ pub fn btf_ext(input: &[u8]) {
     let (ext, btf) = seeds::split(input);
     let Ok(btf) = Btf::parse(btf) else { return };
     let Ok(ext) = BtfExt::parse(ext, &btf) else { return };
-    let encoded = btf.encode_with(&[], ext.strings.iter().map(String::as_str));
     for line in ext.lines.values().flatten() {
-        assert!(
-            encoded.strings.get(line.file.max(line.text) as usize).is_some(),
-            "the strings of all lines were written"
-        );
+        assert!(btf.text(line.file).is_some() && btf.text(line.text).is_some(), "the strings of all lines are there");
+    }
+    for relocation in ext.relos.values().flatten() {
+        assert!(btf.text(relocation.access).is_some(), "the strings of all relocations are there");
     }
 }
 
@@ -111,7 +110,7 @@ pub fn kernel_types(input: &[u8]) {
         }
         if let Ok(ty) = ty
             && let Some(name) = ty.name().filter(|name| !name.is_empty())
-            && let Ok(named) = types.named(name)
+            && let Ok(named) = types.named(ty.kind(), name)
         {
             assert!(named.contains(&id), "type {id} is not found as `{name}`");
             let _ = types.find(ty.kind(), name);

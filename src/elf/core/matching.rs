@@ -6,10 +6,25 @@ use super::answer::{End, Spot};
 use super::path::{LocalSpot, Place, Step, bits_to};
 use super::{MAX_DEPTH, MAX_STEPS, Question, TypeQuestion, Types};
 use crate::btf::kernel::{KernelTypes, essential};
-use crate::btf::{Btf, Encoding, EnumValue, Member, Param, Type, TypeId};
+use crate::btf::{Btf, Encoding, EnumValue, Kind, Member, Param, Type, TypeId};
+use std::collections::HashMap;
 
-/// How many members and types one search looks at before it gives up; the largest structs of Linux have some hundreds.
+/// How many members and types the searches of an object look at before they give up, besides [`STEPS_OF_QUESTION`].
 const BUDGET: usize = 1 << 20;
+/// As many more for each question: the largest structs of Linux have some hundreds of members.
+const STEPS_OF_QUESTION: usize = 1 << 10;
+/// How many types a comparison of two prototypes looks at; each has some parameters, and few of these are functions.
+const STEPS_OF_PROTOTYPE: usize = 1 << 12;
+
+/// How much the searches of an object may still look at, all together.
+pub(super) struct Budget(usize);
+
+impl Budget {
+    /// Makes the budget of an object that asks so many questions.
+    pub fn new(questions: usize) -> Self {
+        Self(BUDGET + questions.saturating_mul(STEPS_OF_QUESTION))
+    }
+}
 
 /// Finds the place in the kernel's type `candidate`; `None` when it is not there, or is something else.
 ///
@@ -21,8 +36,10 @@ pub(super) fn find(
     question: Question,
     kernel: &KernelTypes,
     candidate: TypeId,
+    budget: &mut Budget,
 ) -> Result<Option<Spot>, String> {
-    let mut search = Search { local, kernel, budget: BUDGET };
+    let mut search = Search { local, kernel, budget, known: HashMap::new() };
+    search.spend(1)?;
     match &place.spot {
         LocalSpot::Whole => {
             let same = match question {
@@ -36,8 +53,8 @@ pub(super) fn find(
             Ok(same.then_some(Spot::Whole(candidate)))
         }
         LocalSpot::Value { value, .. } => match &*kernel.resolved(candidate)? {
-            Type::Enum { values, .. } => Ok(named(values, &value.name).map(|found| Spot::value(found, false))),
-            Type::Enum64 { values, .. } => Ok(named(values, &value.name).map(|found| Spot::value(found, true))),
+            Type::Enum { values, .. } => Ok(search.value(values, &value.name)?.map(|found| Spot::value(found, false))),
+            Type::Enum64 { values, .. } => Ok(search.value(values, &value.name)?.map(|found| Spot::value(found, true))),
             _ => Ok(None),
         },
         LocalSpot::Field { steps, .. } => search.field(steps, candidate),
@@ -55,17 +72,14 @@ pub(in crate::elf) fn compatible(
     kernel: &KernelTypes,
     theirs: TypeId,
 ) -> Result<bool, String> {
-    Search { local, kernel, budget: BUDGET }.compatible(ours, theirs, MAX_DEPTH)
-}
-
-fn named<'a>(values: &'a [EnumValue], name: &str) -> Option<&'a EnumValue> {
-    values.iter().find(|value| essential(&value.name) == essential(name))
+    let mut search = Search { local, kernel, budget: &mut Budget(STEPS_OF_PROTOTYPE), known: HashMap::new() };
+    search.compatible(ours, theirs, MAX_DEPTH)
 }
 
 /// Returns whether both are of one kind; the two kinds of enum are one.
-pub(super) fn same_kind(local: &Type, kernel: &Type) -> bool {
-    let is_enum = |ty: &Type| matches!(ty, Type::Enum { .. } | Type::Enum64 { .. });
-    local.kind() == kernel.kind() || (is_enum(local) && is_enum(kernel))
+pub(in crate::elf) fn same_kind(local: Kind, kernel: Kind) -> bool {
+    let is_enum = |kind: Kind| matches!(kind, Kind::Enum | Kind::Enum64);
+    local == kernel || (is_enum(local) && is_enum(kernel))
 }
 
 /// Returns whether both have the same name but for a flavour.
@@ -86,13 +100,21 @@ struct Found {
 struct Search<'a> {
     local: &'a Btf,
     kernel: &'a KernelTypes,
-    budget: usize,
+    budget: &'a mut Budget,
+    /// Which types match, by ids and whether they stand behind a pointer: there may be endlessly many ways to a few.
+    known: HashMap<(TypeId, TypeId, bool), bool>,
 }
 
 impl Search<'_> {
-    fn spend(&mut self) -> Result<(), String> {
-        self.budget = self.budget.checked_sub(1).ok_or("the types are too large to compare")?;
+    fn spend(&mut self, steps: usize) -> Result<(), String> {
+        self.budget.0 = self.budget.0.checked_sub(steps).ok_or("the types are too large to compare")?;
         Ok(())
+    }
+
+    fn value<'v>(&mut self, values: &'v [EnumValue], name: &str) -> Result<Option<&'v EnumValue>, String> {
+        self.spend(values.len())?;
+        let wanted = essential(name);
+        Ok(values.iter().find(|value| essential(&value.name) == wanted))
     }
 
     /// Goes the same steps by name in the kernel's type.
@@ -135,7 +157,7 @@ impl Search<'_> {
         let (Type::Struct { members, .. } | Type::Union { members, .. }) = &*ty else { return Ok(None) };
         let before = *depth;
         for (number, member) in members.iter().enumerate() {
-            self.spend()?;
+            self.spend(1)?;
             *depth = before;
             deeper(depth)?;
             if member.name.is_empty() {
@@ -162,7 +184,7 @@ impl Search<'_> {
                 (Type::Struct { .. } | Type::Union { .. }, Type::Struct { .. } | Type::Union { .. }) => {
                     return Ok(true);
                 }
-                (l, k) if !same_kind(l, k) => return Ok(false),
+                (l, k) if !same_kind(l.kind(), k.kind()) => return Ok(false),
                 (Type::Ptr { .. } | Type::Float { .. }, _) => return Ok(true),
                 (Type::Fwd { .. } | Type::Enum { .. } | Type::Enum64 { .. }, k) => {
                     let (l, k) = (essential(l.name().unwrap_or_default()), essential(k.name().unwrap_or_default()));
@@ -178,14 +200,14 @@ impl Search<'_> {
 
     /// Returns whether two types of one name are the same sort of type (`bpf_core_types_are_compat`).
     fn compatible(&mut self, mut local: TypeId, mut kernel: TypeId, level: usize) -> Result<bool, String> {
-        if !same_kind(Types::get(self.local, local)?, &*Types::get(self.kernel, kernel)?) {
+        if !same_kind(Types::get(self.local, local)?.kind(), Types::get(self.kernel, kernel)?.kind()) {
             return Ok(false);
         }
         for _ in 0..MAX_DEPTH {
-            self.spend()?;
+            self.spend(1)?;
             let (l, k) = (Types::resolved(self.local, local)?, self.kernel.resolved(kernel)?);
             match (l, &*k) {
-                (l, k) if !same_kind(l, k) => return Ok(false),
+                (l, k) if !same_kind(l.kind(), k.kind()) => return Ok(false),
                 (Type::Void | Type::Struct { .. } | Type::Union { .. } | Type::Fwd { .. }, _)
                 | (Type::Enum { .. } | Type::Enum64 { .. }, _) => return Ok(true),
                 (Type::Int { offset: l, .. }, Type::Int { offset: k, .. }) => return Ok(*l == 0 && *k == 0),
@@ -227,7 +249,17 @@ impl Search<'_> {
 
     /// Returns whether the kernel's type has all that the local one has (`bpf_core_types_match`): members and values
     /// by name, sizes and signs of integers, lengths of arrays. Behind a pointer only names and kinds count.
-    fn matches(
+    fn matches(&mut self, local: TypeId, kernel: TypeId, behind_pointer: bool, level: usize) -> Result<bool, String> {
+        let pair = (local, kernel, behind_pointer);
+        if let Some(known) = self.known.get(&pair) {
+            return Ok(*known);
+        }
+        let matches = self.compare(local, kernel, behind_pointer, level)?;
+        self.known.insert(pair, matches);
+        Ok(matches)
+    }
+
+    fn compare(
         &mut self,
         mut local: TypeId,
         mut kernel: TypeId,
@@ -236,7 +268,7 @@ impl Search<'_> {
     ) -> Result<bool, String> {
         let level = level.checked_sub(1).ok_or_else(endless)?;
         for _ in 0..MAX_DEPTH {
-            self.spend()?;
+            self.spend(1)?;
             let (l, k) = (Types::resolved(self.local, local)?, self.kernel.resolved(kernel)?);
             if !same_name(l.name().unwrap_or_default(), k.name().unwrap_or_default()) {
                 return Ok(false);
@@ -288,7 +320,7 @@ impl Search<'_> {
         for member in local {
             let mut matched = false;
             for other in kernel {
-                self.spend()?;
+                self.spend(1)?;
                 if same_name(&member.name, &other.name) && self.matches(member.ty, other.ty, false, level)? {
                     matched = true;
                     break;
@@ -306,7 +338,7 @@ impl Search<'_> {
             return Ok(false);
         }
         for value in local {
-            self.spend()?;
+            self.spend(kernel.len())?;
             if !kernel.iter().any(|other| same_name(&value.name, &other.name)) {
                 return Ok(false);
             }

@@ -10,14 +10,16 @@ mod matching;
 mod patch;
 mod path;
 
-pub(super) use matching::compatible;
+use matching::Budget;
+pub(super) use matching::{compatible, same_kind};
 
-use crate::btf::ext::Relocation;
+use super::target::{Target, candidates};
 use crate::btf::kernel::KernelTypes;
-use crate::btf::{Btf, Type, TypeId};
+use crate::btf::{Btf, Kind, Type, TypeId};
 pub(super) use patch::{Applied, apply};
 use std::collections::HashMap;
 use std::ops::Deref;
+use std::rc::Rc;
 use std::sync::Arc;
 
 /// How deep a path may go (`BPF_CORE_SPEC_MAX_LEN`).
@@ -220,93 +222,229 @@ fn in_kernel(error: crate::btf::Error) -> String {
     format!("the types of the kernel are damaged: {error}")
 }
 
-/// Resolves the relocations of one program.
+/// Returns the kind and name, with its flavour, by which a type is looked for; none for a type that has no name.
+pub(super) fn sought(local: &Btf, id: TypeId) -> Option<(Kind, &str)> {
+    let ty = local.get(id)?;
+    Some((ty.kind(), ty.name().filter(|name| !name.is_empty())?))
+}
+
+/// What a relocation asks, as it is written.
+#[derive(Debug)]
+pub(super) struct Asked {
+    /// The type as the program was compiled with.
+    pub ty: TypeId,
+    /// Indices from `ty` to the field, as in `0:1:2`.
+    pub access: String,
+    /// The number of `enum bpf_core_relo_kind`.
+    pub kind: u32,
+}
+
+impl Asked {
+    /// Tells whether the type is looked for in the target.
+    pub fn is_sought(&self) -> bool {
+        Question::of(self.kind) != Some(Question::Type(TypeQuestion::LocalId))
+    }
+}
+
+/// A type, and those that it belongs to.
+type Candidate<'a> = (&'a KernelTypes, TypeId);
+
+/// Resolves the relocations of an object's programs, one program after the other.
 pub(super) struct Relocator<'a> {
     local: &'a Btf,
-    kernel: Option<&'a KernelTypes>,
-    /// The kernel's types that a local one may stand for.
-    ///
-    /// A relocation that only some of them answer leaves only these for the ones after it, as in libbpf: a kernel may
-    /// have two types of one name.
-    candidates: HashMap<TypeId, Vec<TypeId>>,
-    /// Few relocations of a program are distinct.
-    known: HashMap<(TypeId, &'a str, u32), Result<Answer, String>>,
+    target: &'a Target,
+    asked: &'a [Asked],
+    /// The types of the kernel or its modules that a local one may stand for.
+    candidates: HashMap<TypeId, Rc<[Candidate<'a>]>>,
+    /// The same in this program, where there are several: a relocation that only some of them answer leaves only these
+    /// for the ones after it, as in libbpf, since a kernel may have two types of one name.
+    left: HashMap<TypeId, Rc<[Candidate<'a>]>>,
+    /// The answers that all programs get, by question.
+    known: HashMap<usize, Result<Answer, String>>,
+    /// The answers in this program where there are several candidates.
+    known_here: HashMap<usize, Result<Answer, String>>,
+    budget: Budget,
 }
 
 impl<'a> Relocator<'a> {
-    pub(super) fn new(local: &'a Btf, kernel: Option<&'a KernelTypes>) -> Self {
-        Self { local, kernel, candidates: HashMap::new(), known: HashMap::new() }
+    pub(super) fn new(local: &'a Btf, target: &'a Target, asked: &'a [Asked]) -> Self {
+        Self {
+            local,
+            target,
+            asked,
+            candidates: HashMap::new(),
+            left: HashMap::new(),
+            known: HashMap::new(),
+            known_here: HashMap::new(),
+            budget: Budget::new(asked.len()),
+        }
     }
 
-    /// Returns what the kernel says.
+    /// Forgets what is only true in the program before.
+    pub(super) fn start_program(&mut self) {
+        self.left.clear();
+        self.known_here.clear();
+    }
+
+    /// Returns what the kernel says to the question with this number.
     ///
     /// # Errors
-    /// When the relocation makes no sense, two types of the kernel answer differently, or the kernel has no types.
-    pub(super) fn answer(&mut self, relocation: &'a Relocation) -> Result<Answer, String> {
-        let key = (relocation.ty, relocation.access.as_str(), relocation.kind);
-        if let Some(known) = self.known.get(&key) {
+    /// When the relocation makes no sense, two types of the target answer differently, or it has no types.
+    pub(super) fn answer(&mut self, asked: usize) -> Result<Answer, String> {
+        if let Some(known) = self.known.get(&asked).or_else(|| self.known_here.get(&asked)) {
             return known.clone();
         }
-        let answer = self.resolve(relocation).map_err(|what| format!("{}: {what}", self.describe(relocation)));
-        self.known.insert(key, answer.clone());
+        let relocation = &self.asked[asked];
+        let answer = self.resolve(relocation).map_err(|what| format!("{}: {what}", self.describe(asked)));
+        let several = self.candidates.get(&relocation.ty).is_some_and(|candidates| candidates.len() > 1);
+        let known = if several { &mut self.known_here } else { &mut self.known };
+        known.insert(asked, answer.clone());
         answer
     }
 
-    fn resolve(&mut self, relocation: &'a Relocation) -> Result<Answer, String> {
-        let question = Question::of(relocation.kind)
-            .ok_or_else(|| format!("a CO-RE relocation of the unknown kind {}", relocation.kind))?;
-        let place = path::Place::read(self.local, relocation.ty, &relocation.access, question)?;
+    fn resolve(&mut self, asked: &Asked) -> Result<Answer, String> {
+        let question =
+            Question::of(asked.kind).ok_or_else(|| format!("a CO-RE relocation of the unknown kind {}", asked.kind))?;
+        let place = path::Place::read(self.local, asked.ty, &asked.access, question)?;
         if question == Question::Type(TypeQuestion::LocalId) {
-            return Ok(Answer::Known(Known::unchecked(relocation.ty.into())));
+            return Ok(Answer::Known(Known::unchecked(asked.ty.into())));
         }
-        let kernel = self.kernel.ok_or("the kernel has no BTF, by which the program has to be adapted to it")?;
-        let candidates = self.candidates(relocation.ty, kernel)?;
+        let kernel = self.target.core_types();
+        let kernel = kernel.ok_or("this kernel has no BTF, by which the program has to be adapted to it")?;
+        let candidates = self.candidates(asked.ty, kernel)?;
         let mut found: Option<(answer::Spot, Answer)> = None;
         let mut matched = Vec::new();
-        for candidate in &candidates {
-            let Some(spot) = matching::find(self.local, &place, question, kernel, *candidate)? else { continue };
-            let answer = answer::answer(self.local, &place, question, Some((kernel, &spot)))?;
+        for (types, candidate) in candidates.iter() {
+            let budget = &mut self.budget;
+            let Some(spot) = matching::find(self.local, &place, question, types, *candidate, budget)? else { continue };
+            let answer = answer::answer(self.local, &place, question, Some((types, &spot)))?;
             match &found {
                 None => found = Some((spot, answer)),
                 Some((first, same)) if first.bit_offset() == spot.bit_offset() && same.agrees(&answer) => {}
-                Some(_) => return Err("the kernel has several such types, and they differ here".to_owned()),
+                Some(_) => {
+                    return Err(format!("{} has several such types, and they differ here", self.owner()));
+                }
             }
-            matched.push(*candidate);
+            matched.push((*types, *candidate));
         }
         match found {
             None => answer::answer(self.local, &place, question, None),
             Some((_, answer)) => {
-                self.candidates.insert(relocation.ty, matched);
+                if matched.len() < candidates.len() {
+                    self.left.insert(asked.ty, matched.into());
+                }
                 Ok(answer)
             }
         }
     }
 
-    /// Returns the kernel's types of the same essential name and the same kind.
-    fn candidates(&mut self, id: TypeId, kernel: &KernelTypes) -> Result<Vec<TypeId>, String> {
-        if let Some(known) = self.candidates.get(&id) {
-            return Ok(known.clone());
+    /// Returns the types of the same essential name and the same kind: the kernel's, else those of all modules, but none
+    /// of them beside types from a file (`bpf_core_find_cands` of libbpf).
+    fn candidates(&mut self, id: TypeId, kernel: &'a KernelTypes) -> Result<Rc<[Candidate<'a>]>, String> {
+        if let Some(known) = self.left.get(&id).or_else(|| self.candidates.get(&id)) {
+            return Ok(Rc::clone(known));
         }
-        let ty = Types::get(self.local, id)?;
-        let name =
-            ty.name().filter(|name| !name.is_empty()).ok_or("a type without name cannot be found in the kernel")?;
-        let mut found = Vec::new();
-        for candidate in kernel.named(name).map_err(in_kernel)? {
-            if matching::same_kind(ty, &*Types::get(kernel, candidate)?) {
-                found.push(candidate);
+        let (kind, name) =
+            sought(self.local, id).ok_or_else(|| format!("a type without name cannot be found in {}", self.owner()))?;
+        let all = |types: &'a KernelTypes| -> Result<Vec<Candidate<'a>>, String> {
+            let found = candidates(types, kind, name).map_err(in_kernel)?;
+            Ok(found.into_iter().map(|id| (types, id)).collect())
+        };
+        let mut found = all(kernel)?;
+        if found.is_empty() && self.target.core.is_none() {
+            for module in self.target.modules.known() {
+                found.extend(all(&module.types)?);
             }
         }
-        self.candidates.insert(id, found.clone());
+        let found: Rc<[Candidate<'a>]> = found.into();
+        self.candidates.insert(id, Rc::clone(&found));
         Ok(found)
     }
 
-    /// Writes what a relocation asks for, as in "the offset of `struct sk_buff`.`len`".
-    pub(super) fn describe(&self, relocation: &Relocation) -> String {
-        let Some(question) = Question::of(relocation.kind) else {
-            return format!("relocation kind {} of `{}`", relocation.kind, self.local.type_name(relocation.ty));
+    /// Returns what messages call the owner of the types.
+    pub(super) fn owner(&self) -> String {
+        self.target.core_name()
+    }
+
+    /// Writes what a question is about, as in "the offset of `struct sk_buff`.`len`".
+    pub(super) fn describe(&self, asked: usize) -> String {
+        let Asked { ty, access, kind } = &self.asked[asked];
+        let Some(question) = Question::of(*kind) else {
+            return format!("relocation kind {kind} of `{}`", self.local.type_name(*ty));
         };
-        let place = path::Place::read(self.local, relocation.ty, &relocation.access, question);
+        let place = path::Place::read(self.local, *ty, access, question);
         let place = place.map(|place| place.to_string()).unwrap_or_default();
-        format!("{} of `{}{place}`", question.name(), self.local.type_name(relocation.ty))
+        format!("{} of `{}{place}`", question.name(), self.local.type_name(*ty))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::btf::{EnumValue, Member};
+
+    const MATCHES: u32 = 12;
+    const OFFSET: u32 = 0;
+    const VALUE: u32 = 11;
+
+    fn member(name: &str, ty: TypeId) -> Member {
+        Member { name: name.to_owned(), ty, bit_offset: 0, bitfield_size: 0 }
+    }
+
+    /// Adds a struct of four structs of four structs, and so on: few types, and 4^24 ways to the last one.
+    fn push_nest(btf: &mut Btf, last: &str) -> TypeId {
+        let mut inner = btf.push(Type::Fwd { name: last.to_owned(), is_union: false });
+        for _ in 0..24 {
+            let members = (0..4).map(|_| member("", inner)).collect();
+            inner = btf.push(Type::Struct { name: "nest".to_owned(), size: 0, members });
+        }
+        inner
+    }
+
+    fn push_enum(btf: &mut Btf, values: usize) -> TypeId {
+        let values = (0..values).map(|number| EnumValue { name: format!("value{number}"), value: 0 });
+        btf.push(Type::Enum { name: "many".to_owned(), size: 4, signed: false, values: values.collect() })
+    }
+
+    fn push_structs(btf: &mut Btf, count: usize, members: usize) -> TypeId {
+        let members: Vec<_> = (0..members).map(|number| member(&format!("member{number}"), 0)).collect();
+        let mut push = || btf.push(Type::Struct { name: "many".to_owned(), size: 0, members: members.clone() });
+        (0..count).map(|_| push()).last().expect("one at least")
+    }
+
+    /// Asks a question once for each of many numbers of it. Every search ends, within what the budget allows.
+    #[track_caller]
+    fn check(push: impl Fn(&mut Btf, bool) -> TypeId, kind: u32, access: &str, questions: usize, expected: &str) {
+        let (mut local, mut kernel) = (Btf::default(), Btf::default());
+        let ty = push(&mut local, true);
+        push(&mut kernel, false);
+        let types = Arc::new(KernelTypes::parse(Box::new(kernel.encode())).expect("types"));
+        let target = Target { types: Some(types), ..Target::default() };
+        let asked: Vec<_> = (0..questions).map(|_| Asked { ty, access: access.to_owned(), kind }).collect();
+        let mut relocator = Relocator::new(&local, &target, &asked);
+        let start = std::time::Instant::now();
+        let last = (0..questions).map(|number| relocator.answer(number)).last().expect("one at least");
+        let got = match last {
+            Ok(Answer::Known(known)) => known.new.to_string(),
+            Ok(Answer::Unknown) => "unknown".to_owned(),
+            Err(what) => what,
+        };
+        assert_eq!(got, expected);
+        // Tests are not optimised: a few million steps.
+        assert!(start.elapsed().as_secs() < 20, "it took {:?}", start.elapsed());
+    }
+
+    #[test]
+    fn every_search_ends() {
+        let too_large = "the types are too large to compare";
+        let nest = |last: &'static str| move |btf: &mut Btf, _: bool| push_nest(btf, last);
+        check(nest("same"), MATCHES, "0", 1, "1");
+        let unlike = |btf: &mut Btf, local: bool| push_nest(btf, if local { "one" } else { "other" });
+        check(unlike, MATCHES, "0", 1, "0");
+        let many_structs = |btf: &mut Btf, local: bool| push_structs(btf, if local { 1 } else { 20 }, 1000);
+        check(many_structs, OFFSET, "0:999", 100, &format!("the offset of `struct many.member999`: {too_large}"));
+        let many_values = |btf: &mut Btf, _: bool| push_enum(btf, 60_000);
+        check(many_values, MATCHES, "0", 1, &format!("the layout of `enum many`: {too_large}"));
+        check(many_values, VALUE, "59999", 20, &format!("the value of `enum many::value59999`: {too_large}"));
     }
 }
