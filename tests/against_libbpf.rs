@@ -9,6 +9,8 @@
 #[path = "against_libbpf/cases.rs"]
 mod cases;
 mod common;
+#[path = "against_libbpf/questions.rs"]
+mod questions;
 #[path = "against_libbpf/shown.rs"]
 mod shown;
 #[path = "against_libbpf/uneven.rs"]
@@ -268,6 +270,20 @@ fn objects() {
 #[test]
 fn core() {
     check("core", files(&repository("tests/core"), "o"), 1);
+}
+
+#[test]
+fn questions() {
+    let (tools, types) = match (Tools::get(), fs::read("/sys/kernel/btf/vmlinux")) {
+        (Ok(tools), Ok(types)) => (tools, types),
+        (Err(why), _) => return skip("questions", why),
+        (_, Err(why)) => return skip("questions", &format!("the kernel does not show its types: {why}")),
+    };
+    in_namespace("questions", move |_| {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (programs, refused) = questions::check(tools, folder.path(), types);
+        assert!(programs > 750 && refused > 100, "{programs} programs, {refused} refused");
+    });
 }
 
 #[test]
