@@ -41,7 +41,7 @@ const REFUSED: &str = "BPF program load failed";
 use Loads::{Neither, OnlyWe, Unlike};
 
 /// The first row that fits is the one.
-const TABLE: &[Uneven] = &[
+pub const TABLE: &[Uneven] = &[
     // Libbpf gave these definitions up with 1.0.
     row("bytes_40_more", "", Neither, LEGACY),
     row("map_def_28_no_btf", "", Neither, LEGACY),
@@ -131,14 +131,19 @@ const TABLE: &[Uneven] = &[
 
 /// Finds the row of a program.
 pub fn find(object: &str, function: &str) -> Option<&'static Uneven> {
-    let is_of = |row: &&Uneven| match row.object.strip_suffix('*') {
-        Some(start) => object.starts_with(start),
-        None => object == row.object,
-    };
-    TABLE.iter().filter(is_of).find(|row| row.function.is_empty() || row.function == function)
+    let mut of_object = TABLE.iter().filter(|row| row.is_of(object));
+    of_object.find(|row| row.function.is_empty() || row.function == function)
 }
 
 impl Uneven {
+    /// Tells whether the row is about an object of this name.
+    pub fn is_of(&self, object: &str) -> bool {
+        match self.object.strip_suffix('*') {
+            Some(start) => object.starts_with(start),
+            None => object == self.object,
+        }
+    }
+
     /// Tells whether the text has the words of the row.
     pub fn fits(&self, text: &str) -> bool {
         self.says.split('|').any(|words| text.contains(words))
