@@ -19,7 +19,7 @@ mod uneven;
 use cases::{Case, Order, files, repository};
 use common::{Room, in_namespace, skip};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
-use shown::{Loaded, Tools};
+use shown::{Loaded, Refusal, Tools};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -36,7 +36,7 @@ fn ours(tools: &Tools, case: &Case, room: &Room) -> Loaded {
     match apply(tools, case, &case.functions, true, room) {
         Ok(loaded) => loaded,
         Err(refusal) => {
-            let mut loaded = Loaded { refusal: Some(refusal), ..Loaded::default() };
+            let mut loaded = Loaded { refusal: Some(refusal.why), ..Loaded::default() };
             for function in &case.functions {
                 let mut alone = apply(tools, case, std::slice::from_ref(function), false, room);
                 let program = alone.as_mut().ok().and_then(|alone| alone.programs.remove(function));
@@ -49,7 +49,7 @@ fn ours(tools: &Tools, case: &Case, room: &Room) -> Loaded {
 }
 
 /// Applies a manifest of some programs and looks at its pins; the error is what the tool says.
-fn apply(tools: &Tools, case: &Case, functions: &[String], with_maps: bool, room: &Room) -> Result<Loaded, String> {
+fn apply(tools: &Tools, case: &Case, functions: &[String], with_maps: bool, room: &Room) -> Result<Loaded, Refusal> {
     let folder = tempfile::tempdir().expect("a folder");
     // Nothing is unpinned until the end, which takes the kernel some time, so that each one has a name of its own.
     let deployment = format!("{}-{}", case.name.replace('.', "_"), functions.concat());
@@ -60,7 +60,8 @@ fn apply(tools: &Tools, case: &Case, functions: &[String], with_maps: bool, room
     let output = tools.apply(folder.path(), &asked);
     if !output.status.success() {
         let text = [&output.stdout[..], &output.stderr[..]].concat();
-        return Err(String::from_utf8_lossy(&text).split_whitespace().collect::<Vec<_>>().join(" "));
+        let why = String::from_utf8_lossy(&text).split_whitespace().collect::<Vec<_>>().join(" ");
+        return Err(Refusal { why, tried: shown::last_refused(&asked) });
     }
     let bpffs = Path::new(room.bpffs.as_str());
     // Where iproute2 pins: for all objects the same place.
@@ -111,8 +112,10 @@ fn compare(case: &Case, ours: &Loaded, theirs: &Loaded, libbpf: (u32, u32), tall
     tally.objects += 1;
     let functions: BTreeSet<&String> = ours.programs.keys().chain(theirs.programs.keys()).collect();
     for function in &functions {
-        let not =
-            |loaded: &Loaded| Err(loaded.refusal.clone().unwrap_or_else(|| "there is no such program".to_owned()));
+        let not = |loaded: &Loaded| {
+            let why = loaded.refusal.clone().unwrap_or_else(|| "there is no such program".to_owned());
+            Err(Refusal { why, tried: None })
+        };
         let get = |loaded: &Loaded| loaded.programs.get(*function).cloned().unwrap_or_else(|| not(loaded));
         let row = uneven::find(name, function);
         match (get(ours), get(theirs)) {
@@ -129,7 +132,14 @@ fn compare(case: &Case, ours: &Loaded, theirs: &Loaded, libbpf: (u32, u32), tall
                 None => tally.same += 1,
             },
             (Err(_), Err(_)) if case.refusal.is_none() && !case.functions.contains(function) => {}
-            (ours, theirs) => not_both(name, function, row, (ours.err(), theirs.err()), tally),
+            (Err(Refusal { tried: Some(ours), .. }), Err(Refusal { tried: Some(theirs), .. })) if ours != theirs => {
+                let text = format!("neither\n    we:     {ours}\n    libbpf: {theirs}");
+                tally.wrong.push(format!("{name}: {function}: {text}"));
+            }
+            (ours, theirs) => {
+                let why = |side: Result<_, Refusal>| side.err().map(|refusal| refusal.why);
+                not_both(name, function, row, (why(ours), why(theirs)), tally);
+            }
         }
     }
     if functions.is_empty() {

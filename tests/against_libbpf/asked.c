@@ -5,12 +5,15 @@
  *
  *     map ID only=.. numa=.. inner=(..)
  *     program ID attach=.. flags=.. license=..
+ *     refused 0 type=.. attach=.. flags=.. target=.. count=.. code=..       a program that the kernel does not take;
+ *                                  code is a hash of its instructions without descriptors
  *
  * "only" are the flags that belong to the descriptor: the kernel forgets them. kern_version is not shown: no kernel
  * since 5.0 looks at it, and libbpf fills it in for every program.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
+#include <errno.h>
 #include <linux/bpf.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -82,6 +85,34 @@ static void note_program(int fd, const union bpf_attr *attr)
 	note("program", id_of(fd), text);
 }
 
+/* A hash (FNV-1a) of what the verifier was to look at. */
+static unsigned long long hash(const struct bpf_insn *insns, unsigned int count)
+{
+	unsigned long long hash = 0xcbf29ce484222325;
+
+	for (unsigned int i = 0; i < count; i++) {
+		struct bpf_insn insn = insns[i];
+
+		if (insn.code == (BPF_LD | BPF_IMM | BPF_DW) &&
+		    (insn.src_reg == BPF_PSEUDO_MAP_FD || insn.src_reg == BPF_PSEUDO_MAP_VALUE))
+			insn.imm = 0;
+		for (unsigned int at = 0; at < sizeof(insn); at++)
+			hash = (hash ^ ((unsigned char *)&insn)[at]) * 0x100000001b3;
+	}
+	return hash;
+}
+
+/* What was asked for the last program that the kernel did not take; reference.c looks here. */
+char last_refused[256];
+
+static void note_refused(const union bpf_attr *attr)
+{
+	snprintf(last_refused, sizeof(last_refused), "type=%u attach=%u flags=%#x target=%u count=%u code=%016llx",
+		 attr->prog_type, attr->expected_attach_type, attr->prog_flags, attr->attach_btf_id, attr->insn_cnt,
+		 hash((void *)(unsigned long)attr->insns, attr->insn_cnt));
+	note("refused", 0, last_refused);
+}
+
 long syscall(long number, ...)
 {
 	union bpf_attr attr = {};
@@ -93,12 +124,18 @@ long syscall(long number, ...)
 		a[i] = va_arg(list, long);
 	va_end(list);
 	result = real()(number, a[0], a[1], a[2], a[3], a[4], a[5]);
-	if (number != SYS_bpf || result < 0 || (a[0] != BPF_MAP_CREATE && a[0] != BPF_PROG_LOAD))
+	if (number != SYS_bpf || (a[0] != BPF_MAP_CREATE && a[0] != BPF_PROG_LOAD))
 		return result;
 	memcpy(&attr, (const void *)a[1], (size_t)a[2] < sizeof(attr) ? (size_t)a[2] : sizeof(attr));
-	if (a[0] == BPF_MAP_CREATE)
+	if (a[0] == BPF_MAP_CREATE && result >= 0)
 		note_map(result, &attr);
-	else
+	else if (a[0] == BPF_PROG_LOAD && result >= 0)
 		note_program(result, &attr);
+	else if (a[0] == BPF_PROG_LOAD) {
+		int error = errno;
+
+		note_refused(&attr);
+		errno = error;
+	}
 	return result;
 }

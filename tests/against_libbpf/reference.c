@@ -12,13 +12,16 @@
  * memory that was allocated are left out. "id" lines only say where to look in the lines of asked.c.
  *
  *     object PATH                              of all that follows
- *     refused WHOLE|PROGRAM WHY                libbpf did not load it
+ *     refused WHOLE|PROGRAM WHY                libbpf did not load it; for a program follows
+ *     tried WHAT                               what was asked of the kernel, if it was the kernel that refused
  *     program NAME, its facts, end             "uses" a map that the instructions name, "also" another one
  *     map NAME FACTS                           of the object, used or not
  */
+#define _GNU_SOURCE
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
+#include <dlfcn.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -383,12 +386,16 @@ static void show_object(struct bpf_object *object, bool with_maps)
 /* Loads each program alone. */
 static void load_each(const char *path)
 {
+	/* Of asked.c, when that is watching. */
+	char *tried = dlsym(RTLD_DEFAULT, "last_refused");
 	struct bpf_program *program, *wanted;
 	struct bpf_object *object;
 
 	for (int number = 0, at; (object = open_with(path, number)); number++) {
 		wanted = NULL;
 		at = 0;
+		if (tried)
+			tried[0] = 0;
 		bpf_object__for_each_program(program, object)
 			if (at++ == number)
 				wanted = program;
@@ -397,7 +404,7 @@ static void load_each(const char *path)
 			break;
 		}
 		if (bpf_object__load(object))
-			printf("refused %s %s\n", bpf_program__name(wanted), warnings);
+			printf("refused %s %s\ntried %s\n", bpf_program__name(wanted), warnings, tried ? tried : "");
 		else
 			show_object(object, false);
 		bpf_object__close(object);

@@ -21,9 +21,18 @@ pub struct Loaded {
     /// Why not all of it is loaded together.
     pub refusal: Option<String>,
     /// Each program by its function: what the kernel shows of it, or why it is not loaded alone either.
-    pub programs: BTreeMap<String, Result<Vec<String>, String>>,
+    pub programs: BTreeMap<String, Result<Vec<String>, Refusal>>,
     /// Every map, when all of it is loaded together.
     pub maps: Vec<String>,
+}
+
+/// Why a program is not loaded.
+#[derive(Debug, Clone, Default)]
+pub struct Refusal {
+    /// What whoever loads it says.
+    pub why: String,
+    /// What was asked of the kernel, if it was the kernel that refused.
+    pub tried: Option<String>,
 }
 
 /// The compiled helpers.
@@ -57,7 +66,7 @@ impl Tools {
             common::run(&mut compiler).map_err(|error| format!("needs a C compiler and libbpf: {error}"))
         };
         let (reference, asked) = (folder.join("reference"), folder.join("asked.so"));
-        compile("reference.c", &reference, &["-lbpf"])?;
+        compile("reference.c", &reference, &["-lbpf", "-ldl"])?;
         compile("asked.c", &asked, &["-shared", "-fPIC", "-ldl"])?;
         let output = common::run(Command::new(&reference).arg("version"))?;
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -110,6 +119,11 @@ impl Tools {
     }
 }
 
+/// Returns what was asked for the last program that the kernel refused.
+pub fn last_refused(asked: &Path) -> Option<String> {
+    Asked::read(asked).0.remove("refused 0")
+}
+
 /// What was asked of the kernel, by `map ID` or `program ID`.
 struct Asked(BTreeMap<String, String>);
 
@@ -141,7 +155,11 @@ impl Loaded {
                     let (name, why) = rest.split_once(' ').unwrap_or((rest, ""));
                     match name {
                         "WHOLE" => loaded.refusal = Some(why.to_owned()),
-                        _ => drop(loaded.programs.insert(name.to_owned(), Err(why.to_owned()))),
+                        _ => {
+                            let tried = lines.next().and_then(|line| line.strip_prefix("tried "));
+                            let tried = tried.filter(|tried| !tried.is_empty()).map(str::to_owned);
+                            loaded.programs.insert(name.to_owned(), Err(Refusal { why: why.to_owned(), tried }));
+                        }
                     }
                 }
                 "map" => loaded.maps.push(with_asked(rest, lines.next())),
