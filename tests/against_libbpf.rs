@@ -142,7 +142,7 @@ fn compare(case: &Case, ours: &Loaded, theirs: &Loaded, libbpf: (u32, u32), tall
             }
         }
     }
-    if functions.is_empty() {
+    if functions.is_empty() && (&ours.refusal, &theirs.refusal) != (&None, &None) {
         not_both(name, "", uneven::find(name, ""), (ours.refusal.clone(), theirs.refusal.clone()), tally);
     }
     let is_unlike = functions

@@ -138,7 +138,7 @@ impl Case {
                 let has_type = |program: &&Program| program.kind.is_some() || is_said(("program", &program.function));
                 let programs = object.programs.iter().filter(is_program).filter(has_type);
                 case.functions = programs.map(|program| program.function.clone()).collect();
-                case.maps = unused(&object);
+                case.maps = unused(&object, &case.functions);
                 let said = Self::said(path).filter(|row| row.of.0 == "map").map(|row| row.of.1.to_owned());
                 case.maps.extend(said);
             }
@@ -177,9 +177,10 @@ impl Case {
     }
 }
 
-/// Returns the maps that the manifest has to name, so that they are made: no program of the object brings them.
-fn unused(object: &Object) -> Vec<String> {
-    let linked = (0..object.programs.len()).filter_map(|number| object.link(number, &Target::offline()).ok());
+/// Returns the maps that the manifest has to name, so that they are made: none of these programs brings them.
+fn unused(object: &Object, functions: &[String]) -> Vec<String> {
+    let programs = object.programs.iter().enumerate().filter(|(_, program)| functions.contains(&program.function));
+    let linked = programs.filter_map(|(number, _)| object.link(number, &Target::offline()).ok());
     let used: BTreeSet<usize> = linked.flat_map(|code| code.maps()).collect();
     let maps = object.maps.iter().enumerate().filter(|(number, map)| match map.dialect {
         Dialect::Btf | Dialect::BpfMapDef | Dialect::BpfElfMap => !used.contains(number),
