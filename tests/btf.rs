@@ -357,6 +357,27 @@ fn layouts() {
     }
 }
 
+/// Two files that are linked to one object may have a static variable of one name each.
+#[test]
+fn variables_of_one_name_agree_in_their_order() {
+    let section = |offsets: [u32; 2]| {
+        let mut btf = Btf::default();
+        let int = Type::Int { name: "int".to_owned(), size: 4, bits: 32, offset: 0, encoding: Encoding::Signed };
+        let int = btf.push(int);
+        let mut var = |offset| {
+            let ty = btf.push(Type::Var { name: "state".to_owned(), ty: int, linkage: Linkage::Static });
+            SectionVar { ty, offset, size: 4 }
+        };
+        let vars = offsets.map(&mut var).to_vec();
+        let id = btf.push(Type::Datasec { name: ".data".to_owned(), size: 12, vars });
+        (btf, id)
+    };
+    let ((a, id), (b, _)) = (section([0, 4]), section([0, 8]));
+    assert_eq!(difference((&a, id), (&a, id)), None);
+    let found = difference((&a, id), (&b, id)).expect("the second one has moved");
+    assert_eq!((found.path.as_str(), found.left.as_str()), (".data.state", "s32 at byte 4"));
+}
+
 #[test]
 fn declared_types_agree_with_any() {
     let mut btf = Btf::default();

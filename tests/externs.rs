@@ -7,8 +7,7 @@ use bpfapply::btf;
 use bpfapply::elf::{self, Target};
 use bpfapply::insn::{CALL, Insn, PSEUDO_BTF_ID};
 use bpfapply::kernel::{Kernel as _, facts, linux::Linux};
-use common::{in_namespace, output, run, skip};
-use std::collections::BTreeMap;
+use common::{in_namespace, output, skip};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::Duration;
@@ -195,45 +194,4 @@ fn variables_are_loaded_by_type() {
         let loads = |insn: &&Insn| insn.is_ld_imm64() && insn.src == PSEUDO_BTF_ID && insn.imm == id.cast_signed();
         assert_eq!(code.insns.iter().filter(loads).count(), 1, "{name}");
     }
-}
-
-/// Loads `$1` with libbpf and shows what its `.kconfig` holds.
-const KCONFIG: &str = r#"
-set -e
-bpftool prog load "$1" /sys/fs/bpf/kconfig >&2
-for id in $(bpftool -j prog show pinned /sys/fs/bpf/kconfig | sed -n 's/.*"map_ids":\[\([0-9,]*\)\].*/\1/p' | tr , ' '); do
-    bpftool -j map show id "$id" | grep -q kconfig.kconfig && bpftool -j map dump id "$id"
-done
-true
-"#;
-
-#[test]
-fn libbpf_finds_the_same_settings() {
-    if !Command::new("bpftool").arg("version").output().is_ok_and(|output| output.status.success()) {
-        return skip("libbpf_finds_the_same_settings", "no bpftool");
-    }
-    if !has_config("libbpf_finds_the_same_settings") {
-        return;
-    }
-    in_namespace("settings", |_| {
-        let path = object("kconfig.o");
-        let shown = run(Command::new("sh").args(["-c", KCONFIG, "kconfig"]).arg(&path)).expect("libbpf loads it");
-        let shown: serde_json::Value = serde_json::from_slice(&shown.stdout).expect("one JSON");
-        let bytes: Vec<u8> = (shown[0]["value"].as_array().expect("bytes").iter())
-            .map(|byte| u8::from_str_radix(byte.as_str().expect("a string").trim_start_matches("0x"), 16).expect("hex"))
-            .collect();
-        let object = elf::parse(&std::fs::read(&path).expect("it is there")).expect("it is good");
-        let target = facts::target(&Linux::new(), &object.needs(0)).expect("the kernel can be read");
-        let (map, ours) = object.settings(&target).expect("it has settings");
-        let (_, vars) = object.btf.as_ref().and_then(|btf| btf.datasec(&object.maps[map].symbol)).expect("a section");
-        let offsets: BTreeMap<&str, usize> = vars
-            .iter()
-            .filter_map(|var| Some((object.btf.as_ref()?.get(var.ty)?.name()?, var.offset as usize)))
-            .collect();
-        // libbpf tries to attach a kprobe to find that out, and has to believe kernels that forbid it.
-        let tried = offsets["LINUX_HAS_SYSCALL_WRAPPER"];
-        let without = |bytes: &[u8]| [&bytes[..tried], &bytes[tried + 1..]].concat();
-        assert_eq!(without(&ours), without(&bytes));
-        assert!(ours[offsets["CONFIG_HZ"]] != 0 && ours[offsets["LINUX_KERNEL_VERSION"] + 2] >= 5);
-    });
 }

@@ -124,14 +124,18 @@ impl Walk {
         let (Some(ls), Some(rs)) = (fields(left), fields(right)) else {
             return too_large(path);
         };
-        let (left_names, right_names) = (by_name(&ls), by_name(&rs));
-        for field in &ls {
+        let (ls, rs) = (named(&ls), named(&rs));
+        let (left_names, right_names): (HashMap<_, _>, HashMap<_, _>) =
+            (ls.iter().cloned().collect(), rs.iter().cloned().collect());
+        for (name, field) in &ls {
             let path = format!("{path}.{}", field.name);
             let here = left.field(field);
-            let found = match right_names.get(&plain(field.name)) {
+            let found = match right_names.get(name) {
                 Some(other) => self.compare(here, right.field(other), &path, depth),
                 None => {
-                    let other = rs.iter().find(|r| at(r) == at(field) && !left_names.contains_key(&plain(r.name)));
+                    let other =
+                        rs.iter().find(|(name, other)| at(other) == at(field) && !left_names.contains_key(name));
+                    let other = other.map(|(_, other)| *other);
                     Some(Difference { path, left: here.describe(), right: right.stand_in(other) })
                 }
             };
@@ -139,19 +143,25 @@ impl Walk {
                 return found;
             }
         }
-        let extra = rs.iter().find(|field| !left_names.contains_key(&plain(field.name)))?;
+        let (_, extra) = rs.iter().find(|(name, _)| !left_names.contains_key(name))?;
         let path = format!("{path}.{}", extra.name);
         Some(Difference { path, left: left.stand_in(None), right: right.field(extra).describe() })
     }
 }
 
-fn by_name<'a, 'b>(fields: &'b [Field<'a>]) -> HashMap<Cow<'a, str>, &'b Field<'a>> {
-    fields.iter().map(|field| (plain(field.name), field)).collect()
-}
+/// A field's name as every kernel takes it, and how many fields of that name come before it: in an object linked of
+/// several files, two static variables can have the same one.
+type Name<'a> = (Cow<'a, str>, usize);
 
-/// Returns a name as every kernel takes it.
-fn plain(name: &str) -> Cow<'_, str> {
-    identifier(name, true)
+fn named<'a, 'b>(fields: &'b [Field<'a>]) -> Vec<(Name<'a>, &'b Field<'a>)> {
+    let mut counts: HashMap<Cow<'a, str>, usize> = HashMap::new();
+    let name = |field: &'b Field<'a>| {
+        let name = identifier(field.name, true);
+        let count = counts.entry(name.clone()).or_default();
+        *count += 1;
+        ((name, *count), field)
+    };
+    fields.iter().map(name).collect()
 }
 
 fn at(field: &Field<'_>) -> Spot {

@@ -491,9 +491,9 @@ impl Btf {
         Ok(())
     }
 
-    /// Sets who can see the function `id`; false when `id` is not a function.
+    /// Sets who can see the function or variable `id`; false when `id` is neither.
     pub fn set_linkage(&mut self, id: TypeId, to: Linkage) -> bool {
-        let Some(Type::Func { linkage, .. }) = self.types.get_mut(id as usize) else {
+        let Some(Type::Func { linkage, .. } | Type::Var { linkage, .. }) = self.types.get_mut(id as usize) else {
             return false;
         };
         *linkage = to;

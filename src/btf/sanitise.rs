@@ -123,12 +123,25 @@ impl Btf {
     }
 
     fn settle(&mut self, settings: &BTreeMap<String, u32>, kconfig_size: u32) {
-        let known = self.types().find(|(_, ty)| matches!(ty, Type::Int { bits: 32, .. })).map(|(id, _)| id);
-        let int = known.unwrap_or_else(|| self.push(int()));
-        let stand_in = Type::Var { name: "dummy_ksym".to_owned(), ty: int, linkage: Linkage::Global };
-        let stand_in = self.push(stand_in);
+        let is_function = |id: &TypeId| matches!(self.get(*id), Some(Type::Func { .. }));
+        let ksyms = self.datasec(KSYMS).map_or(&[][..], |(_, vars)| vars);
+        let functions: BTreeSet<TypeId> = ksyms.iter().map(|var| var.ty).filter(is_function).collect();
+        let is_ksym =
+            |ty: &Type| matches!(ty, Type::Var { name, linkage: Linkage::Extern, .. } if !settings.contains_key(name));
+        // Like libbpf (`add_dummy_ksym_var`), only with a use for it: the same object gives the same types.
+        let int = match functions.is_empty() && !self.types.iter().any(is_ksym) {
+            true => 0,
+            false => {
+                let known = self.types().find(|(_, ty)| matches!(ty, Type::Int { bits: 32, .. })).map(|(id, _)| id);
+                known.unwrap_or_else(|| self.push(int()))
+            }
+        };
+        let stand_in = match functions.is_empty() {
+            true => 0,
+            false => self.push(Type::Var { name: "dummy_ksym".to_owned(), ty: int, linkage: Linkage::Global }),
+        };
         let mut offsets: BTreeMap<TypeId, u32> = BTreeMap::new();
-        let (mut protos, mut functions) = (Vec::new(), BTreeSet::new());
+        let mut protos = Vec::new();
         for (id, ty) in self.types.iter_mut().enumerate() {
             match ty {
                 Type::Var { name, ty, linkage } if *linkage == Linkage::Extern => {
@@ -138,12 +151,9 @@ impl Btf {
                         None => *ty = int,
                     }
                 }
-                Type::Func { proto, linkage, .. } => {
-                    functions.insert(id as TypeId);
-                    if *linkage == Linkage::Extern {
-                        *linkage = Linkage::Global;
-                        protos.push(*proto);
-                    }
+                Type::Func { proto, linkage, .. } if *linkage == Linkage::Extern => {
+                    *linkage = Linkage::Global;
+                    protos.push(*proto);
                 }
                 _ => {}
             }
@@ -345,6 +355,17 @@ mod tests {
         assert_eq!((size, vars[0].offset), (12, 8));
         assert!(matches!(btf.get(2), Some(Type::FuncProto { params, .. }) if !params[0].name.is_empty()));
         assert_eq!(btf.datasec("?a/b"), None, "a section without bytes");
+    }
+
+    #[test]
+    fn settings_alone_need_no_stand_in() {
+        let mut btf = Btf::default();
+        let long =
+            btf.push(Type::Int { name: "long".to_owned(), size: 8, bits: 64, offset: 0, encoding: Encoding::Signed });
+        btf.push(Type::Var { name: "CONFIG_HZ".to_owned(), ty: long, linkage: Linkage::Extern });
+        let count = btf.types().count();
+        btf.settle_externs(&BTreeMap::from([("CONFIG_HZ".to_owned(), 0)]), 8);
+        assert_eq!(btf.types().count(), count);
     }
 
     #[test]

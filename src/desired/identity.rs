@@ -21,9 +21,13 @@ pub fn kernel_name(name: &str) -> String {
     name.chars().map(allowed).take(KERNEL_NAME).collect()
 }
 
-/// Names the map of a data section after its object, as much of both as fits: `filter.rodata`.
+/// Names the map of a data section after its object, as libbpf does (`internal_map_name`), so that whoever looks maps
+/// up by these names finds them: `filter.rodata`, but `.rodata.mine` for a section of the author's own.
+///
+/// The section has at least 7 bytes of the name, also when it is shorter.
 pub fn data_name(object: &str, section: &str) -> String {
-    let room = KERNEL_NAME.saturating_sub(section.len()).max(KERNEL_NAME / 2);
+    let is_own = section.get(1..).is_some_and(|rest| rest.contains('.'));
+    let room = if is_own { 0 } else { KERNEL_NAME.saturating_sub(section.len().max(7)) };
     let object: String = object.chars().take(room).collect();
     kernel_name(&format!("{object}{section}"))
 }
@@ -174,7 +178,9 @@ mod tests {
         }
         assert_eq!(data_name("filter", ".rodata"), "filter.rodata");
         assert_eq!(data_name("a-long-object-name", ".rodata"), "a_long_o.rodata");
-        assert_eq!(data_name("a-long-object-name", ".rodata.str1.16"), "a_long_.rodata.");
+        assert_eq!(data_name("a-long-object-name", ".bss"), "a_long_o.bss");
+        assert_eq!(data_name("filter", ".rodata.str1.16"), ".rodata.str1.16");
+        assert_eq!(data_name("filter", ".data.of-the-author"), ".data.of_the_au");
         assert_eq!(identifier("0day-x"), "_0day_x");
     }
 }

@@ -4,7 +4,7 @@ use super::file::File;
 use super::{Dialect, Error, Map, Pinning, Slot, SlotTarget};
 use crate::btf::{Btf, Member, Type, TypeId};
 use crate::kinds::MapType;
-use crate::spec::{MapSpec, MapTypes};
+use crate::spec::{MapSpec, MapTypes, flags};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -84,7 +84,8 @@ impl Found {
             value_size: self.value_size.unwrap_or_default(),
             max_entries: self.max_entries,
             flags: self.flags,
-            numa_node: self.numa_node,
+            // Without its flag the kernel ignores the node, and libbpf adds none.
+            numa_node: self.numa_node.filter(|_| self.flags & flags::NUMA_NODE != 0),
             map_extra: self.map_extra,
             inner: self.inner.as_ref().map(|inner| Box::new(inner.spec(btf))),
             types: (self.key != 0 || self.value != 0).then(|| MapTypes {

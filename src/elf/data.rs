@@ -43,7 +43,6 @@ pub(super) fn kind(section: &Section<'_>) -> Option<DataKind> {
 
 /// Makes the maps of all data sections that are not empty, in the order of the file, with the sections' numbers.
 pub(super) fn maps(file: &File<'_>, btf: Option<&Arc<Btf>>, errors: &mut Vec<Error>) -> Vec<(usize, Map)> {
-    let hidden: HashSet<&str> = file.symbols.iter().filter(|symbol| symbol.hidden).map(|symbol| symbol.name).collect();
     let mut maps = Vec::new();
     let mut total = 0u64;
     for (number, section) in file.sections.iter().enumerate() {
@@ -63,7 +62,7 @@ pub(super) fn maps(file: &File<'_>, btf: Option<&Arc<Btf>>, errors: &mut Vec<Err
             Class::Code | Class::Data | Class::Other => section.data.to_vec(),
         };
         let datasec = btf.and_then(|btf| Some((btf, btf.find(Kind::Datasec, section.name)?)));
-        let visible = datasec.is_some_and(|(btf, id)| has_visible_variable(btf, id, &hidden));
+        let visible = datasec.is_some_and(|(btf, id)| has_visible_variable(btf, id));
         let spec = MapSpec {
             flags: match kind {
                 DataKind::Rodata => flags::RDONLY_PROG,
@@ -88,14 +87,11 @@ pub(super) fn maps(file: &File<'_>, btf: Option<&Arc<Btf>>, errors: &mut Vec<Err
 
 /// Tells whether user space may want to reach a variable through memory: libbpf's rule for `BPF_F_MMAPABLE`
 /// (`map_is_mmapable`). A section of only static or hidden variables, or without BTF as `.rodata.str1.1`, is not.
-fn has_visible_variable(btf: &Btf, datasec: TypeId, hidden: &HashSet<&str>) -> bool {
+fn has_visible_variable(btf: &Btf, datasec: TypeId) -> bool {
     let Some(Type::Datasec { vars, .. }) = btf.get(datasec) else {
         return false;
     };
-    vars.iter().any(|var| match btf.get(var.ty) {
-        Some(Type::Var { name, linkage, .. }) => *linkage != Linkage::Static && !hidden.contains(name.as_str()),
-        _ => false,
-    })
+    vars.iter().any(|var| matches!(btf.get(var.ty), Some(Type::Var { linkage, .. }) if *linkage != Linkage::Static))
 }
 
 /// Gives each section of variables in the BTF its size and its variables their offsets, which compilers leave
@@ -126,5 +122,18 @@ pub(super) fn fix_sections(btf: &mut Btf, file: &File<'_>, errors: &mut Vec<Erro
         if let Err(error) = btf.fix_datasec(section.name, size, &offset) {
             errors.push(Error::new(error.to_string()).section(section.name));
         }
+        let hidden: HashSet<&str> =
+            file.symbols_in(number).filter(|symbol| symbol.hidden).map(|symbol| symbol.name).collect();
+        hide_variables(btf, section.name, &hidden);
+    }
+}
+
+/// Makes the variables of a section static that no other object may see (`btf_fixup_datasec` of libbpf).
+fn hide_variables(btf: &mut Btf, section: &str, hidden: &HashSet<&str>) {
+    let Some((_, vars)) = btf.datasec(section).filter(|_| !hidden.is_empty()) else { return };
+    let is_hidden = |id: &TypeId| matches!(btf.get(*id), Some(Type::Var { name, linkage: Linkage::Global, .. }) if hidden.contains(name.as_str()));
+    let ids: Vec<TypeId> = vars.iter().map(|var| var.ty).filter(is_hidden).collect();
+    for id in ids {
+        btf.set_linkage(id, Linkage::Static);
     }
 }
