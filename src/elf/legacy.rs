@@ -41,10 +41,10 @@ enum Inner {
     Index(u32),
 }
 
-/// Tells whether a section holds legacy maps: `maps`, `maps/NAME`, and odd ones such as `lirc_mode2/maps`.
+/// Tells whether a section holds legacy maps: `maps`, `maps/NAME`, `maps_NAME`, and odd ones such as
+/// `lirc_mode2/maps`.
 pub(super) fn is_maps(section: &Section<'_>) -> bool {
-    let name = section.name;
-    section.class == Class::Data && (name == "maps" || name.starts_with("maps/") || name.ends_with("/maps"))
+    section.class == Class::Data && (section.name.starts_with("maps") || section.name.ends_with("/maps"))
 }
 
 /// Reads all legacy maps, by section and offset.
