@@ -4,7 +4,7 @@
 
 use crate::desired::Span;
 use crate::elf;
-use crate::kinds::ProgramType;
+use crate::kinds::{MapType, ProgramType};
 use crate::names::{Digest, LinkName, MapName, NameError, ObjectName, PinPath, ProgramName};
 use crate::plan::Consent;
 use crate::record::RecordError;
@@ -111,6 +111,26 @@ impl From<Problem> for Problems {
 
 /// What to do when the kernel says that somebody may not.
 pub const PRIVILEGES: &str = "run it as root, or with CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON";
+
+/// Which size of a map an object leaves to the manifest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Size {
+    /// How many entries it can hold.
+    Entries,
+    /// How many bytes a value has.
+    Value,
+}
+
+impl Size {
+    /// Returns the line of the manifest that says it.
+    fn line(self, map_type: MapType) -> &'static str {
+        match (self, map_type) {
+            (Self::Entries, _) => "`max_entries = N`",
+            (Self::Value, MapType::STACK_TRACE) => "`value_size = 1016`: 8 bytes for each of 127 frames",
+            (Self::Value, _) => "`value_size = N`",
+        }
+    }
+}
 
 /// Everything that can be wrong.
 #[derive(Debug, Clone)]
@@ -406,12 +426,25 @@ pub enum Kind {
         /// What differs: left is the owner's.
         difference: Difference,
     },
-    /// A map of no entries: its author meant an application to set the size.
+    /// A map of no entries or of no values: its author meant an application to set the size.
     NoSize {
         /// The map.
         map: MapName,
+        /// Its type.
+        map_type: MapType,
+        /// Which size.
+        size: Size,
         /// The object and the symbol that define it.
         defined_by: Option<(ObjectName, String)>,
+    },
+    /// The manifest says a size of values that the object says already.
+    ValueSizeSaid {
+        /// The map.
+        map: MapName,
+        /// The object and the symbol that define it.
+        defined_by: (ObjectName, String),
+        /// What the object says, in bytes.
+        size: u32,
     },
     /// An object fills a slot of a map that it shares, and cannot.
     SlotTaken {
@@ -666,6 +699,7 @@ impl Kind {
             Self::Incompatible { .. } => "share::incompatible",
             Self::MixedProgArray { .. } => "share::mixed_prog_array",
             Self::NoSize { .. } => "map::no_size",
+            Self::ValueSizeSaid { .. } => "map::value_size_said",
             Self::SlotTaken { .. } => "share::slot_taken",
             Self::NotBpffs { .. } => "host::not_bpffs",
             Self::UnknownSection { .. } => "program::unknown_section",
@@ -789,11 +823,17 @@ impl Kind {
             Self::Incompatible { .. } => {
                 Some("only the owner's definition makes the map; both must mean the same layout".to_owned())
             }
-            Self::NoSize { map, defined_by: Some((object, symbol)) } if map.is_private() => {
+            Self::NoSize { map, map_type, size, defined_by: Some((object, symbol)) } if map.is_private() => {
                 let name = if MapName::new(symbol).is_ok() { symbol } else { "NAME" };
-                Some(format!("say it: `[map.{name}]` with `from = \"{object}:{symbol}\"` and `max_entries = N`"))
+                let line = size.line(*map_type);
+                Some(format!("say it: `[map.{name}]` with `from = \"{object}:{symbol}\"` and {line}"))
             }
-            Self::NoSize { map, .. } => Some(format!("say it in `[map.{map}]`: `max_entries = N`")),
+            Self::NoSize { map, map_type, size, .. } => {
+                Some(format!("say it in `[map.{map}]`: {}", size.line(*map_type)))
+            }
+            Self::ValueSizeSaid { .. } => {
+                Some("leave `value_size` out: what the programs do with the values fits that size only".to_owned())
+            }
             Self::SlotTaken { by: Some(_), .. } => {
                 Some("two objects that share a map must fill different slots".to_owned())
             }
@@ -918,6 +958,7 @@ impl Kind {
             | Self::NotBpffs { .. }
             | Self::SlotTaken { .. }
             | Self::NoSize { .. }
+            | Self::ValueSizeSaid { .. }
             | Self::UnknownSection { .. }
             | Self::WrongProgramType { .. }
             | Self::NoAttachType { .. }
@@ -1039,10 +1080,20 @@ impl fmt::Display for Kind {
                     "the prog array map.{map} has programs of two types: program.{one} is {is}, program.{other} is {other_is}"
                 )
             }
-            Self::NoSize { map, defined_by: Some((object, symbol)) } => {
-                write!(f, "`{symbol}` of object.{object} leaves open how many entries map.{map} has")
+            Self::NoSize { map, size, defined_by: Some((object, symbol)), .. } => {
+                let what = match size {
+                    Size::Entries => format!("how many entries map.{map} has"),
+                    Size::Value => format!("how large the values of map.{map} are"),
+                };
+                write!(f, "`{symbol}` of object.{object} leaves open {what}")
             }
-            Self::NoSize { map, defined_by: None } => write!(f, "map.{map} has no entries"),
+            Self::NoSize { map, size: Size::Entries, defined_by: None, .. } => write!(f, "map.{map} has no entries"),
+            Self::NoSize { map, size: Size::Value, defined_by: None, .. } => {
+                write!(f, "the values of map.{map} have no bytes")
+            }
+            Self::ValueSizeSaid { map, defined_by: (object, symbol), size } => {
+                write!(f, "`{symbol}` of object.{object} says already that values of map.{map} have {size} bytes")
+            }
             Self::SlotTaken { map, slot, object, by: Some(by) } => {
                 write!(f, "object.{object} fills slot {slot} of map.{map}, which {by} has")
             }

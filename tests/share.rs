@@ -188,6 +188,23 @@ fn both_of_two_types_write_into_a_struct() {
     });
 }
 
+/// What the object leaves open, the kernel knows of two maps and the manifest says of the third.
+#[test]
+fn sizes_that_the_object_leaves_open() {
+    check(Case {
+        name: "sizes_that_the_object_leaves_open",
+        manifest: r#"
+            object.open    = { path = "objects/left_open.o" }
+            map.stacks     = { from = "open:stacks", max_entries = 64, value_size = 1016 }
+            program.spread = { from = "open:spread" }
+            program.sample = { from = "open:sample" }
+        "#,
+        uses: &[("spread", &["open:events", "open:cpus"]), ("sample", &["stacks"])],
+        pins: &["/sys/fs/bpf/share/maps/stacks"],
+        ..Case::default()
+    });
+}
+
 #[test]
 fn pinned_by_name_is_shared_by_all_who_say_so() {
     check(Case {

@@ -95,7 +95,7 @@ fn compare(path: &Path, object: &Object) -> Result<usize, String> {
 fn compare_maps(path: &Path, object: &Object, code: &Code, shown: &[Value]) {
     let cpus = std::fs::read_to_string("/sys/devices/system/cpu/possible").unwrap_or_default();
     let last = cpus.trim().rsplit(['-', ',']).next().and_then(|last| last.parse::<u32>().ok()).unwrap_or(0);
-    let host = Host { possible_cpus: last + 1, page_size: 4096 };
+    let host = Host { possible_cpus: last + 1, most_cpus: u32::MAX, page_size: 4096 };
     // The kernel lists maps by first use, as we do; libbpf adds what it binds besides, such as `.rodata` of others.
     for (used, shown) in code.maps().into_iter().zip(shown) {
         let map = &object.maps[used];

@@ -8,7 +8,7 @@ use super::{
     Desired, DesiredLink, DesiredMap, DesiredProgram, Hook, MapDefinition, MapSource, MapUse, ObjectFile, SlotSource,
     Span,
 };
-use crate::diag::{Kind, Problem, Problems, similar};
+use crate::diag::{Kind, Problem, Problems, Size, similar};
 use crate::elf::{self, DataKind, Dialect, Pinning, ProgramKind, SlotTarget};
 use crate::kinds::{AttachType, MapType, ProgramType};
 use crate::manifest::{self, Attach, Manifest, SymbolRef};
@@ -268,7 +268,18 @@ impl Resolver<'_> {
                     let Some(index) = symbol.find(&self.object(object).maps) else { continue };
                     let defined = &self.object(object).maps[index];
                     let mut definition = self.definition(name, map, defined.spec.clone());
-                    definition.defined_by = Some((object.clone(), defined.symbol.clone()));
+                    let defined_by = (object.clone(), defined.symbol.clone());
+                    if let (Some(value_size), size) = (&map.value_size, &mut definition.spec.value_size) {
+                        match *size {
+                            0 => *size = value_size.value,
+                            size => {
+                                let kind =
+                                    Kind::ValueSizeSaid { map: name.clone(), defined_by: defined_by.clone(), size };
+                                self.problems.push(Problem::at(kind, value_size.span.clone(), "another size"));
+                            }
+                        }
+                    }
+                    definition.defined_by = Some(defined_by);
                     contents.push((name.clone(), object.clone(), index));
                     MapSource::Defined(definition)
                 }
@@ -757,8 +768,18 @@ impl Resolver<'_> {
     fn agree(&mut self) {
         for map in self.maps.values() {
             let MapSource::Defined(definition) = &map.source else { continue };
-            if definition.spec.max_entries == 0 && definition.spec.map_type.wants_a_size() {
-                let kind = Kind::NoSize { map: map.name.clone(), defined_by: definition.defined_by.clone() };
+            let spec = &definition.spec;
+            let open = [
+                (Size::Entries, spec.max_entries == 0 && spec.map_type.wants_a_size()),
+                (Size::Value, spec.value_size == 0 && spec.map_type.wants_a_value_size()),
+            ];
+            for (size, _) in open.into_iter().filter(|(_, open)| *open) {
+                let kind = Kind::NoSize {
+                    map: map.name.clone(),
+                    map_type: spec.map_type,
+                    size,
+                    defined_by: definition.defined_by.clone(),
+                };
                 self.problems.push(Problem::at(kind, map.span.clone(), "it needs a size"));
             }
         }

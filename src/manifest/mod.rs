@@ -104,6 +104,8 @@ pub struct Map {
     pub source: MapSource,
     /// Its pin, where the manifest says one; never with a foreign source.
     pub pin: Option<At<PinPath>>,
+    /// Value size in bytes, for a definition in an object that leaves it open.
+    pub value_size: Option<At<u32>>,
     /// `max_entries` override of a definition.
     pub max_entries: Option<At<u32>>,
     /// `flags` override of a definition.

@@ -98,7 +98,8 @@ table! {
         may r#type: MapType,
         /// Size of a key in bytes, together with `type`.
         may key_size: u32,
-        /// Size of a value in bytes (for per-CPU maps: for one CPU), together with `type`.
+        /// Size of a value in bytes (for per-CPU maps: for one CPU), together with `type`, or with `from` where the object
+        /// leaves it open: a stack trace map has 8 bytes for each frame, 1016 for the 127 of most kernels.
         may value_size: u32,
         /// Where it is pinned: below `pin_root`, or an absolute path below a bpffs. Default: `"maps/NAME"`
         may pin: PinText,
