@@ -109,6 +109,10 @@ impl From<Problem> for Problems {
     }
 }
 
+/// What to do when the kernel keeps a function or a type for GPL programs.
+const GPL_ONLY: &str = "the kernel has this for GPL programs only: the object says its license in \
+                        `SEC(\"license\")`, or where it says none `license = \"GPL\"` in its table does, if that is so\n";
+
 /// What to do when the kernel says that somebody may not.
 pub const PRIVILEGES: &str = "run it as root, or with CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON";
 
@@ -373,6 +377,13 @@ pub enum Kind {
         similar: Option<String>,
         /// The functions that the object has.
         has: Vec<String>,
+    },
+    /// The manifest says a license of an object that says another one.
+    LicenseSaid {
+        /// The object.
+        object: ObjectName,
+        /// What the object says.
+        is: String,
     },
     /// A global variable that the object does not have.
     NoSuchVariable {
@@ -700,6 +711,7 @@ impl Kind {
             Self::MixedProgArray { .. } => "share::mixed_prog_array",
             Self::NoSize { .. } => "map::no_size",
             Self::ValueSizeSaid { .. } => "map::value_size_said",
+            Self::LicenseSaid { .. } => "object::license_said",
             Self::SlotTaken { .. } => "share::slot_taken",
             Self::NotBpffs { .. } => "host::not_bpffs",
             Self::UnknownSection { .. } => "program::unknown_section",
@@ -831,6 +843,7 @@ impl Kind {
             Self::NoSize { map, map_type, size, .. } => {
                 Some(format!("say it in `[map.{map}]`: {}", size.line(*map_type)))
             }
+            Self::LicenseSaid { .. } => Some("leave `license` out: what the author says of an object holds".to_owned()),
             Self::ValueSizeSaid { .. } => {
                 Some("leave `value_size` out: what the programs do with the values fits that size only".to_owned())
             }
@@ -868,9 +881,11 @@ impl Kind {
             }
             Self::Stale { .. } => Some("nothing was done: run it again, and look at the new plan".to_owned()),
             Self::BtfRefused { errno: libc::EPERM, .. } => Some(PRIVILEGES.to_owned()),
-            Self::BtfRefused { log, .. } => last_line(log),
-            Self::ProgramRefused { telling, .. } => (!telling.tail.is_empty())
-                .then(|| format!("the log ends (all of it with -v):\n{}", telling.tail.join("\n"))),
+            Self::BtfRefused { log, .. } => last_line(log).map(|line| format!("the kernel's log ends: {line}")),
+            Self::ProgramRefused { telling, .. } => (!telling.tail.is_empty()).then(|| {
+                let way_out = if telling.wants_gpl() { GPL_ONLY } else { "" };
+                format!("{way_out}the log ends (all of it with -v):\n{}", telling.tail.join("\n"))
+            }),
             Self::NoSuchPin { .. } | Self::NoSuchMapId { .. } => {
                 Some("bpfapply only reuses this map: whoever owns it must make it first".to_owned())
             }
@@ -959,6 +974,7 @@ impl Kind {
             | Self::SlotTaken { .. }
             | Self::NoSize { .. }
             | Self::ValueSizeSaid { .. }
+            | Self::LicenseSaid { .. }
             | Self::UnknownSection { .. }
             | Self::WrongProgramType { .. }
             | Self::NoAttachType { .. }
@@ -1091,6 +1107,7 @@ impl fmt::Display for Kind {
             Self::NoSize { map, size: Size::Value, defined_by: None, .. } => {
                 write!(f, "the values of map.{map} have no bytes")
             }
+            Self::LicenseSaid { object, is } => write!(f, "object.{object} says already that its license is `{is}`"),
             Self::ValueSizeSaid { map, defined_by: (object, symbol), size } => {
                 write!(f, "`{symbol}` of object.{object} says already that values of map.{map} have {size} bytes")
             }

@@ -205,6 +205,23 @@ fn sizes_that_the_object_leaves_open() {
     });
 }
 
+/// Two programs of an object as aya makes them, which only loads with the license that the manifest adds.
+#[test]
+fn a_license_for_an_object_that_says_none() {
+    check(Case {
+        name: "a_license_for_an_object_that_says_none",
+        manifest: r#"
+            object.aya    = { path = "objects/aya_maps.o", license = "Dual MIT/GPL" }
+            program.count = { from = "aya:count" }
+            program.tell  = { from = "aya:tell" }
+        "#,
+        uses: &[("count", &["hits"]), ("tell", &["aya:.rodata"])],
+        pins: &["/sys/fs/bpf/share/maps/hits"],
+        runs: &[("count", 2), ("tell", 0xffff_ffff)],
+        ..Case::default()
+    });
+}
+
 #[test]
 fn pinned_by_name_is_shared_by_all_who_say_so() {
     check(Case {

@@ -94,6 +94,7 @@ pub fn resolve(
         queue: VecDeque::new(),
     };
     resolver.assign_symbols();
+    resolver.licenses();
     resolver.set_variables();
     resolver.declared_maps();
     resolver.declared_programs();
@@ -669,8 +670,7 @@ impl Resolver<'_> {
             Ok(code) => code,
             Err(errors) => {
                 for error in errors {
-                    let kind = Kind::Object { path: self.files[object].path.clone(), error };
-                    self.problems.push(Problem::at(kind, span.clone(), "this program needs it"));
+                    self.refuse_object(object, error, &span);
                 }
                 return;
             }
@@ -695,7 +695,7 @@ impl Resolver<'_> {
             object: object.clone(),
             function: parsed.programs[index].function.clone(),
             kind,
-            license: parsed.license.clone().unwrap_or_default(),
+            license: self.license(object).to_owned(),
             kernel_version,
             attach_btf_id: place.type_id,
             attach_member: place.member,
@@ -707,6 +707,40 @@ impl Resolver<'_> {
             span,
         };
         self.programs.insert(name, program);
+    }
+
+    /// Reports what is wrong in an object: once, whatever number of programs needs it.
+    fn refuse_object(&mut self, object: &ObjectName, error: elf::Error, span: &Span) {
+        let path = &self.files[object].path;
+        let same = |problem: &&mut Problem| matches!(&*problem.kind, Kind::Object { path: known, error: other } if known == path && *other == error);
+        match self.problems.0.iter_mut().find(same) {
+            Some(problem) if problem.labels.iter().any(|label| label.span == *span) => {}
+            Some(problem) => *problem = problem.clone().and(span.clone(), "and this one"),
+            None => {
+                let kind = Kind::Object { path: path.clone(), error };
+                self.problems.push(Problem::at(kind, span.clone(), "this program needs it"));
+            }
+        }
+    }
+
+    /// Returns the license of an object: its own, or where it says none the manifest's.
+    fn license(&self, object: &ObjectName) -> &str {
+        let said = self.manifest.objects.get(object).and_then(|table| table.license.as_ref());
+        match &self.object(object).license {
+            Some(license) => license,
+            None => said.map_or("", |license| license.value),
+        }
+    }
+
+    /// Refuses a license in the manifest for an object that says another one.
+    fn licenses(&mut self) {
+        for (name, table) in &self.manifest.objects {
+            let (Some(said), Some(file)) = (&table.license, self.files.get(name)) else { continue };
+            if let Some(is) = file.object.license.as_ref().filter(|is| *is != said.value) {
+                let kind = Kind::LicenseSaid { object: name.clone(), is: is.clone() };
+                self.problems.push(Problem::at(kind, said.span.clone(), "another license"));
+            }
+        }
     }
 
     /// Gives declared maps of maps the template that the manifest names.

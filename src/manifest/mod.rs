@@ -93,6 +93,8 @@ pub struct Object {
     pub set: BTreeMap<String, (Span, At<Value>)>,
     /// Path of the file with the kernel's types for this object, relative to the manifest.
     pub btf: Option<At<String>>,
+    /// License of an object that says none.
+    pub license: Option<At<&'static str>>,
 }
 
 /// `[map.NAME]`
