@@ -116,6 +116,11 @@ const GPL_ONLY: &str = "the kernel has this for GPL programs only: the object sa
 /// What to do when the kernel says that somebody may not.
 pub const PRIVILEGES: &str = "run it as root, or with CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON";
 
+/// Returns the name that a table of the manifest for this symbol could have.
+fn table_name(symbol: &str) -> &str {
+    if MapName::new(symbol).is_ok() { symbol } else { "NAME" }
+}
+
 /// Which size of a map an object leaves to the manifest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Size {
@@ -517,6 +522,8 @@ pub enum Kind {
     NoTemplate {
         /// The map.
         map: MapName,
+        /// The object and the symbol that define it.
+        defined_by: Option<(ObjectName, String)>,
     },
     /// A template that somebody else owns.
     ForeignTemplate {
@@ -836,8 +843,7 @@ impl Kind {
                 Some("only the owner's definition makes the map; both must mean the same layout".to_owned())
             }
             Self::NoSize { map, map_type, size, defined_by: Some((object, symbol)) } if map.is_private() => {
-                let name = if MapName::new(symbol).is_ok() { symbol } else { "NAME" };
-                let line = size.line(*map_type);
+                let (name, line) = (table_name(symbol), size.line(*map_type));
                 Some(format!("say it: `[map.{name}]` with `from = \"{object}:{symbol}\"` and {line}"))
             }
             Self::NoSize { map, map_type, size, .. } => {
@@ -866,6 +872,10 @@ impl Kind {
                 "a struct in `.struct_ops.link` waits for its link; its programs can be loaded without the map"
                     .to_owned(),
             ),
+            Self::NoTemplate { map, defined_by: Some((object, symbol)) } if map.is_private() => {
+                let name = table_name(symbol);
+                Some(format!("say it: `[map.{name}]` with `from = \"{object}:{symbol}\"` and `inner = \"NAME\"`"))
+            }
             Self::NoTemplate { .. } => {
                 Some("say which map is the template of those inside: `inner = \"NAME\"`".to_owned())
             }
@@ -1133,7 +1143,7 @@ impl fmt::Display for Kind {
                 f,
                 "map.{map} is of `.struct_ops`: the kernel registers it as soon as it is filled, which is not supported yet"
             ),
-            Self::NoTemplate { map } => write!(f, "map.{map} is a map of maps without a template"),
+            Self::NoTemplate { map, .. } => write!(f, "map.{map} is a map of maps without a template"),
             Self::ForeignTemplate { map } => write!(f, "map.{map} cannot be a template: it is not ours"),
             Self::Kernel { doing, errno, .. } => {
                 write!(f, "cannot {doing}: {}", std::io::Error::from_raw_os_error(*errno))

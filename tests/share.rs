@@ -188,18 +188,22 @@ fn both_of_two_types_write_into_a_struct() {
     });
 }
 
-/// What the object leaves open, the kernel knows of two maps and the manifest says of the third.
+/// What objects leave open, the kernel knows of two maps, and the manifest says of the others.
 #[test]
 fn sizes_that_the_object_leaves_open() {
     check(Case {
         name: "sizes_that_the_object_leaves_open",
         manifest: r#"
             object.open    = { path = "objects/left_open.o" }
+            object.outer   = { path = "objects/no_template.o" }
             map.stacks     = { from = "open:stacks", max_entries = 64, value_size = 1016 }
+            map.inner      = { type = "array", key_size = 4, value_size = 8, max_entries = 1 }
+            map.outer      = { from = "outer:outer", inner = "inner" }
             program.spread = { from = "open:spread" }
             program.sample = { from = "open:sample" }
+            program.look   = { from = "outer:look" }
         "#,
-        uses: &[("spread", &["open:events", "open:cpus"]), ("sample", &["stacks"])],
+        uses: &[("spread", &["open:events", "open:cpus"]), ("sample", &["stacks"]), ("look", &["outer"])],
         pins: &["/sys/fs/bpf/share/maps/stacks"],
         ..Case::default()
     });

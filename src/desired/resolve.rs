@@ -764,10 +764,6 @@ impl Resolver<'_> {
             if template.is_some() {
                 definition.spec.inner = template;
             }
-            if definition.spec.is_map_of_maps() && definition.spec.inner.is_none() {
-                let kind = Kind::NoTemplate { map: name.clone() };
-                self.problems.push(Problem::at(kind, map.span.clone(), "a map of maps"));
-            }
         }
     }
 
@@ -803,6 +799,10 @@ impl Resolver<'_> {
         for map in self.maps.values() {
             let MapSource::Defined(definition) = &map.source else { continue };
             let spec = &definition.spec;
+            if spec.is_map_of_maps() && spec.inner.is_none() {
+                let kind = Kind::NoTemplate { map: map.name.clone(), defined_by: definition.defined_by.clone() };
+                self.problems.push(Problem::at(kind, map.span.clone(), "it needs a template"));
+            }
             let open = [
                 (Size::Entries, spec.max_entries == 0 && spec.map_type.wants_a_size()),
                 (Size::Value, spec.value_size == 0 && spec.map_type.wants_a_value_size()),

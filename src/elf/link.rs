@@ -25,6 +25,9 @@ const EXCEPTION_CALLBACK: &str = "exception_callback:";
 const ELSEWHERE: &str = "link it with the object that defines it (`bpftool gen object`), or where the kernel defines \
                          it declare it `extern ... __ksym`, and compile with `-g`";
 
+/// Where LLVM puts the targets of indirect jumps, since version 22.
+const JUMP_TABLES: &str = ".jumptables";
+
 /// A function by its section and first instruction.
 type Place = (usize, usize);
 
@@ -318,6 +321,12 @@ impl<'a> Linker<'a> {
             let name = image.names.get(section).map_or("?", String::as_str);
             if name == data::ARENA {
                 return Err(format!("`{}` lies in an arena, and the object has not just one", reference.symbol));
+            }
+            if name == JUMP_TABLES {
+                let symbol = &reference.symbol;
+                return Err(format!(
+                    "`{symbol}` is a table of jumps, not supported yet: compile with `-fno-jump-tables`"
+                ));
             }
             let what =
                 format!("`{}` is in section `{name}`, which holds neither maps nor global variables", reference.symbol);
