@@ -300,7 +300,7 @@ fn run_apply(path: &Path, options: &ApplyOptions, console: &Console) -> Exit {
 }
 
 /// What an offline plan assumes of the host: one CPU, small pages, a bpffs where everybody mounts it.
-const NO_HOST: Host = Host { possible_cpus: 1, page_size: 4096 };
+const NO_HOST: Host = Host { possible_cpus: 1, most_cpus: u32::MAX, page_size: 4096 };
 
 fn dry_run_offline(loaded: &Loaded, options: &ApplyOptions, console: &Console) -> Result<Exit, Problems> {
     let pin_root = &loaded.manifest.pin_root;

@@ -4,7 +4,7 @@
 
 use crate::desired::Span;
 use crate::elf;
-use crate::kinds::ProgramType;
+use crate::kinds::{MapType, ProgramType};
 use crate::names::{Digest, LinkName, MapName, NameError, ObjectName, PinPath, ProgramName};
 use crate::plan::Consent;
 use crate::record::RecordError;
@@ -109,8 +109,37 @@ impl From<Problem> for Problems {
     }
 }
 
+/// What to do when the kernel keeps a function or a type for GPL programs.
+const GPL_ONLY: &str = "the kernel has this for GPL programs only: the object says its license in \
+                        `SEC(\"license\")`, or where it says none `license = \"GPL\"` in its table does, if that is so\n";
+
 /// What to do when the kernel says that somebody may not.
 pub const PRIVILEGES: &str = "run it as root, or with CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON";
+
+/// Returns the name that a table of the manifest for this symbol could have.
+fn table_name(symbol: &str) -> &str {
+    if MapName::new(symbol).is_ok() { symbol } else { "NAME" }
+}
+
+/// Which size of a map an object leaves to the manifest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Size {
+    /// How many entries it can hold.
+    Entries,
+    /// How many bytes a value has.
+    Value,
+}
+
+impl Size {
+    /// Returns the line of the manifest that says it.
+    fn line(self, map_type: MapType) -> &'static str {
+        match (self, map_type) {
+            (Self::Entries, _) => "`max_entries = N`",
+            (Self::Value, MapType::STACK_TRACE) => "`value_size = 1016`: 8 bytes for each of 127 frames",
+            (Self::Value, _) => "`value_size = N`",
+        }
+    }
+}
 
 /// Everything that can be wrong.
 #[derive(Debug, Clone)]
@@ -354,6 +383,13 @@ pub enum Kind {
         /// The functions that the object has.
         has: Vec<String>,
     },
+    /// The manifest says a license of an object that says another one.
+    LicenseSaid {
+        /// The object.
+        object: ObjectName,
+        /// What the object says.
+        is: String,
+    },
     /// A global variable that the object does not have.
     NoSuchVariable {
         /// The object.
@@ -406,12 +442,25 @@ pub enum Kind {
         /// What differs: left is the owner's.
         difference: Difference,
     },
-    /// A map of no entries: its author meant an application to set the size.
+    /// A map of no entries or of no values: its author meant an application to set the size.
     NoSize {
         /// The map.
         map: MapName,
+        /// Its type.
+        map_type: MapType,
+        /// Which size.
+        size: Size,
         /// The object and the symbol that define it.
         defined_by: Option<(ObjectName, String)>,
+    },
+    /// The manifest says a size of values that the object says already.
+    ValueSizeSaid {
+        /// The map.
+        map: MapName,
+        /// The object and the symbol that define it.
+        defined_by: (ObjectName, String),
+        /// What the object says, in bytes.
+        size: u32,
     },
     /// An object fills a slot of a map that it shares, and cannot.
     SlotTaken {
@@ -473,6 +522,8 @@ pub enum Kind {
     NoTemplate {
         /// The map.
         map: MapName,
+        /// The object and the symbol that define it.
+        defined_by: Option<(ObjectName, String)>,
     },
     /// A template that somebody else owns.
     ForeignTemplate {
@@ -668,6 +719,8 @@ impl Kind {
             Self::Incompatible { .. } => "share::incompatible",
             Self::MixedProgArray { .. } => "share::mixed_prog_array",
             Self::NoSize { .. } => "map::no_size",
+            Self::ValueSizeSaid { .. } => "map::value_size_said",
+            Self::LicenseSaid { .. } => "object::license_said",
             Self::SlotTaken { .. } => "share::slot_taken",
             Self::NotBpffs { .. } => "host::not_bpffs",
             Self::UnknownSection { .. } => "program::unknown_section",
@@ -791,11 +844,17 @@ impl Kind {
             Self::Incompatible { .. } => {
                 Some("only the owner's definition makes the map; both must mean the same layout".to_owned())
             }
-            Self::NoSize { map, defined_by: Some((object, symbol)) } if map.is_private() => {
-                let name = if MapName::new(symbol).is_ok() { symbol } else { "NAME" };
-                Some(format!("say it: `[map.{name}]` with `from = \"{object}:{symbol}\"` and `max_entries = N`"))
+            Self::NoSize { map, map_type, size, defined_by: Some((object, symbol)) } if map.is_private() => {
+                let (name, line) = (table_name(symbol), size.line(*map_type));
+                Some(format!("say it: `[map.{name}]` with `from = \"{object}:{symbol}\"` and {line}"))
             }
-            Self::NoSize { map, .. } => Some(format!("say it in `[map.{map}]`: `max_entries = N`")),
+            Self::NoSize { map, map_type, size, .. } => {
+                Some(format!("say it in `[map.{map}]`: {}", size.line(*map_type)))
+            }
+            Self::LicenseSaid { .. } => Some("leave `license` out: what the author says of an object holds".to_owned()),
+            Self::ValueSizeSaid { .. } => {
+                Some("leave `value_size` out: what the programs do with the values fits that size only".to_owned())
+            }
             Self::SlotTaken { by: Some(_), .. } => {
                 Some("two objects that share a map must fill different slots".to_owned())
             }
@@ -815,6 +874,10 @@ impl Kind {
                 "a struct in `.struct_ops.link` waits for its link; its programs can be loaded without the map"
                     .to_owned(),
             ),
+            Self::NoTemplate { map, defined_by: Some((object, symbol)) } if map.is_private() => {
+                let name = table_name(symbol);
+                Some(format!("say it: `[map.{name}]` with `from = \"{object}:{symbol}\"` and `inner = \"NAME\"`"))
+            }
             Self::NoTemplate { .. } => {
                 Some("say which map is the template of those inside: `inner = \"NAME\"`".to_owned())
             }
@@ -830,14 +893,16 @@ impl Kind {
             }
             Self::Stale { .. } => Some("nothing was done: run it again, and look at the new plan".to_owned()),
             Self::BtfRefused { errno: libc::EPERM, .. } => Some(PRIVILEGES.to_owned()),
-            Self::BtfRefused { log, .. } => last_line(log),
+            Self::BtfRefused { log, .. } => last_line(log).map(|line| format!("the kernel's log ends: {line}")),
             Self::ProgramRefused { errno: libc::EINVAL, program_type, flags, telling, .. }
                 if telling.tail.is_empty() =>
             {
                 program_type.may_lack(*flags)
             }
-            Self::ProgramRefused { telling, .. } => (!telling.tail.is_empty())
-                .then(|| format!("the log ends (all of it with -v):\n{}", telling.tail.join("\n"))),
+            Self::ProgramRefused { telling, .. } => (!telling.tail.is_empty()).then(|| {
+                let way_out = if telling.wants_gpl() { GPL_ONLY } else { "" };
+                format!("{way_out}the log ends (all of it with -v):\n{}", telling.tail.join("\n"))
+            }),
             Self::NoSuchPin { .. } | Self::NoSuchMapId { .. } => {
                 Some("bpfapply only reuses this map: whoever owns it must make it first".to_owned())
             }
@@ -925,6 +990,8 @@ impl Kind {
             | Self::NotBpffs { .. }
             | Self::SlotTaken { .. }
             | Self::NoSize { .. }
+            | Self::ValueSizeSaid { .. }
+            | Self::LicenseSaid { .. }
             | Self::UnknownSection { .. }
             | Self::WrongProgramType { .. }
             | Self::NoAttachType { .. }
@@ -1046,10 +1113,21 @@ impl fmt::Display for Kind {
                     "the prog array map.{map} has programs of two types: program.{one} is {is}, program.{other} is {other_is}"
                 )
             }
-            Self::NoSize { map, defined_by: Some((object, symbol)) } => {
-                write!(f, "`{symbol}` of object.{object} leaves open how many entries map.{map} has")
+            Self::NoSize { map, size, defined_by: Some((object, symbol)), .. } => {
+                let what = match size {
+                    Size::Entries => format!("how many entries map.{map} has"),
+                    Size::Value => format!("how large the values of map.{map} are"),
+                };
+                write!(f, "`{symbol}` of object.{object} leaves open {what}")
             }
-            Self::NoSize { map, defined_by: None } => write!(f, "map.{map} has no entries"),
+            Self::NoSize { map, size: Size::Entries, defined_by: None, .. } => write!(f, "map.{map} has no entries"),
+            Self::NoSize { map, size: Size::Value, defined_by: None, .. } => {
+                write!(f, "the values of map.{map} have no bytes")
+            }
+            Self::LicenseSaid { object, is } => write!(f, "object.{object} says already that its license is `{is}`"),
+            Self::ValueSizeSaid { map, defined_by: (object, symbol), size } => {
+                write!(f, "`{symbol}` of object.{object} says already that values of map.{map} have {size} bytes")
+            }
             Self::SlotTaken { map, slot, object, by: Some(by) } => {
                 write!(f, "object.{object} fills slot {slot} of map.{map}, which {by} has")
             }
@@ -1072,7 +1150,7 @@ impl fmt::Display for Kind {
                 f,
                 "map.{map} is of `.struct_ops`: the kernel registers it as soon as it is filled, which is not supported yet"
             ),
-            Self::NoTemplate { map } => write!(f, "map.{map} is a map of maps without a template"),
+            Self::NoTemplate { map, .. } => write!(f, "map.{map} is a map of maps without a template"),
             Self::ForeignTemplate { map } => write!(f, "map.{map} cannot be a template: it is not ours"),
             Self::Kernel { doing, errno, .. } => {
                 write!(f, "cannot {doing}: {}", std::io::Error::from_raw_os_error(*errno))

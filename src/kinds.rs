@@ -104,9 +104,17 @@ impl MapType {
             Self::TASK_STORAGE,
             Self::CGRP_STORAGE,
             Self::PERF_EVENT_ARRAY,
+            Self::CPUMAP,
             Self::STRUCT_OPS,
         ]
         .contains(&self)
+    }
+
+    /// Returns whether a definition of such a map must say how large its values are. The kernel knows it of the others,
+    /// or they have none.
+    pub fn wants_a_value_size(self) -> bool {
+        self.has_values()
+            && ![Self::PERF_EVENT_ARRAY, Self::ARRAY_OF_MAPS, Self::HASH_OF_MAPS, Self::STRUCT_OPS].contains(&self)
     }
 
     /// Returns whether such maps have keys; the kernel refuses a key size for those that have none.
@@ -220,6 +228,7 @@ kernel_enum!(
         NETKIT_PEER = 55,
         TRACE_KPROBE_SESSION = 56,
         TRACE_UPROBE_SESSION = 57,
+        TRACE_FSESSION = 58,
     }
 );
 

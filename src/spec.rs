@@ -64,6 +64,8 @@ pub fn flag_names(bits: u32) -> String {
 pub struct Host {
     /// Number of possible CPUs, as `/sys/devices/system/cpu/possible` counts them.
     pub possible_cpus: u32,
+    /// The most CPUs that the kernel was built for (`CONFIG_NR_CPUS`), as `/sys/devices/system/cpu/kernel_max` says it.
+    pub most_cpus: u32,
     /// Page size in bytes.
     pub page_size: u32,
 }
@@ -120,8 +122,10 @@ impl MapSpec {
 
     /// Returns the request that the kernel takes for this definition.
     ///
-    /// Measured on 6.18: a ring buffer must be a power of two of pages, a perf event array of no size
-    /// means one slot for each possible CPU, and a devmap refuses the `rdonly_prog` that it will report.
+    /// Measured on 6.18: a ring buffer must be a power of two of pages, and a devmap refuses the `rdonly_prog` that it
+    /// will report. What an object may leave out, as cilium/ebpf reads it (`fixupMagicFields`): arrays for CPUs then
+    /// have one entry for each possible CPU, and what holds descriptors has values of four bytes. A cpumap for more
+    /// CPUs than the kernel can have is cut to these, since it refuses the others.
     #[must_use]
     pub fn requested(&self, host: &Host) -> Self {
         let mut spec = self.clone();
@@ -129,7 +133,12 @@ impl MapSpec {
             MapType::RINGBUF | MapType::USER_RINGBUF => {
                 spec.max_entries = round_to_pages(spec.max_entries, host.page_size);
             }
-            MapType::PERF_EVENT_ARRAY if spec.max_entries == 0 => spec.max_entries = host.possible_cpus,
+            MapType::PERF_EVENT_ARRAY => {
+                spec.max_entries = or(spec.max_entries, host.possible_cpus);
+                (spec.key_size, spec.value_size) = (or(spec.key_size, 4), or(spec.value_size, 4));
+            }
+            MapType::CPUMAP => spec.max_entries = or(spec.max_entries, host.possible_cpus).min(host.most_cpus),
+            MapType::ARRAY_OF_MAPS | MapType::HASH_OF_MAPS => spec.value_size = or(spec.value_size, 4),
             MapType::DEVMAP | MapType::DEVMAP_HASH => spec.flags &= !flags::RDONLY_PROG,
             _ => {}
         }
@@ -170,6 +179,11 @@ impl MapSpec {
     pub fn is_map_of_maps(&self) -> bool {
         matches!(self.map_type, MapType::ARRAY_OF_MAPS | MapType::HASH_OF_MAPS)
     }
+}
+
+/// Returns the number, or another one where it is not said.
+fn or(number: u32, default: u32) -> u32 {
+    if number == 0 { default } else { number }
 }
 
 /// Rounds a ring buffer's size as `ringbuf_map_alloc` (kernel/bpf/ringbuf.c) wants it: a power of two of pages.
@@ -259,7 +273,7 @@ fn type_differences(left: Option<&MapTypes>, right: Option<&MapTypes>) -> Vec<Di
 mod tests {
     use super::*;
 
-    const HOST: Host = Host { possible_cpus: 2, page_size: 4096 };
+    const HOST: Host = Host { possible_cpus: 2, most_cpus: 64, page_size: 4096 };
 
     fn spec(map_type: MapType, max_entries: u32, flags: u32) -> MapSpec {
         MapSpec { flags, ..MapSpec::new(map_type, 4, 8, max_entries) }
@@ -279,11 +293,28 @@ mod tests {
             (spec(MapType::RINGBUF, u32::MAX, 0), u32::MAX, 0),
             (spec(MapType::PERF_EVENT_ARRAY, 0, 0), 2, 0),
             (spec(MapType::PERF_EVENT_ARRAY, 1024, 0), 1024, 0),
+            (spec(MapType::CPUMAP, 0, 0), 2, 0),
+            (spec(MapType::CPUMAP, 12, 0), 12, 0),
+            (spec(MapType::CPUMAP, 1024, 0), 64, 0),
         ];
         for (asked, max_entries, bits) in cases {
             let got = asked.reported(&HOST);
             assert_eq!((got.max_entries, got.flags), (max_entries, bits), "{asked:?}");
             assert_eq!(got.reported(&HOST), got, "the normal form is its own normal form");
+        }
+    }
+
+    #[test]
+    fn sizes_that_an_object_may_leave_out() {
+        let cases = [
+            (MapType::PERF_EVENT_ARRAY, (0, 0), (4, 4)),
+            (MapType::PERF_EVENT_ARRAY, (4, 8), (4, 8)),
+            (MapType::HASH_OF_MAPS, (16, 0), (16, 4)),
+            (MapType::HASH, (0, 0), (0, 0)),
+        ];
+        for (map_type, (key, value), want) in cases {
+            let got = MapSpec::new(map_type, key, value, 1).requested(&HOST);
+            assert_eq!((got.key_size, got.value_size), want, "{map_type}");
         }
     }
 

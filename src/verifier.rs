@@ -13,6 +13,14 @@ pub struct Telling {
     pub tail: Vec<String>,
 }
 
+impl Telling {
+    /// Returns whether the program was refused for its license: `cannot call GPL-restricted function from non-GPL
+    /// compatible program`, and the like for types (kernel/bpf/verifier.c).
+    pub fn wants_gpl(&self) -> bool {
+        self.reason.as_ref().is_some_and(|reason| reason.contains("non-GPL compatible program"))
+    }
+}
+
 /// How many lines of a log's end are shown.
 const TAIL: usize = 12;
 
@@ -76,6 +84,18 @@ old state: R0=scalar(smin=smin32=-4095,smax=smax32=-1) R10=fp0
 processed 7 insns (limit 1000000) max_states_per_insn 0 total_states 0 peak_states 0 mark_read 0
 ";
         assert_eq!(telling(log, &[]).reason.as_deref(), Some("infinite loop detected at insn 6"));
+    }
+
+    #[test]
+    fn a_missing_license_is_told() {
+        let cases = [
+            ("cannot call GPL-restricted function from non-GPL compatible program\n", true),
+            ("Cannot access kernel 'struct net_device' from non-GPL compatible program\n", true),
+            ("R0 !read_ok\n", false),
+        ];
+        for (log, wants) in cases {
+            assert_eq!(telling(log, &[]).wants_gpl(), wants, "{log}");
+        }
     }
 
     #[test]

@@ -169,6 +169,7 @@ fn every_key_arrives() {
     assert_eq!(target("stricter"), of_drop(None));
     let spare = &manifest.objects[&ObjectName::new("spare").unwrap()];
     assert_eq!(spare.btf.as_ref().unwrap().value, "vmlinux-5.4.btf");
+    assert_eq!(spare.license.as_ref().unwrap().value, "GPL");
     assert_eq!(drop.from.value.1, "xdp_drop");
     assert_eq!(drop.pin.as_ref().unwrap().value.as_str(), "/sys/fs/bpf/shared/drop");
 

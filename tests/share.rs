@@ -188,6 +188,44 @@ fn both_of_two_types_write_into_a_struct() {
     });
 }
 
+/// What objects leave open, the kernel knows of two maps, and the manifest says of the others.
+#[test]
+fn sizes_that_the_object_leaves_open() {
+    check(Case {
+        name: "sizes_that_the_object_leaves_open",
+        manifest: r#"
+            object.open    = { path = "objects/left_open.o" }
+            object.outer   = { path = "objects/no_template.o" }
+            map.stacks     = { from = "open:stacks", max_entries = 64, value_size = 1016 }
+            map.inner      = { type = "array", key_size = 4, value_size = 8, max_entries = 1 }
+            map.outer      = { from = "outer:outer", inner = "inner" }
+            program.spread = { from = "open:spread" }
+            program.sample = { from = "open:sample" }
+            program.look   = { from = "outer:look" }
+        "#,
+        uses: &[("spread", &["open:events", "open:cpus"]), ("sample", &["stacks"]), ("look", &["outer"])],
+        pins: &["/sys/fs/bpf/share/maps/stacks"],
+        ..Case::default()
+    });
+}
+
+/// Two programs of an object as aya makes them, which only loads with the license that the manifest adds.
+#[test]
+fn a_license_for_an_object_that_says_none() {
+    check(Case {
+        name: "a_license_for_an_object_that_says_none",
+        manifest: r#"
+            object.aya    = { path = "objects/aya_maps.o", license = "Dual MIT/GPL" }
+            program.count = { from = "aya:count" }
+            program.tell  = { from = "aya:tell" }
+        "#,
+        uses: &[("count", &["hits"]), ("tell", &["aya:.rodata"])],
+        pins: &["/sys/fs/bpf/share/maps/hits"],
+        runs: &[("count", 2), ("tell", 0xffff_ffff)],
+        ..Case::default()
+    });
+}
+
 #[test]
 fn pinned_by_name_is_shared_by_all_who_say_so() {
     check(Case {

@@ -8,7 +8,7 @@ use super::{
     Desired, DesiredLink, DesiredMap, DesiredProgram, Hook, MapDefinition, MapSource, MapUse, ObjectFile, SlotSource,
     Span,
 };
-use crate::diag::{Kind, Problem, Problems, similar};
+use crate::diag::{Kind, Problem, Problems, Size, similar};
 use crate::elf::{self, DataKind, Dialect, Pinning, ProgramKind, SlotTarget};
 use crate::insn::Code;
 use crate::kinds::{AttachType, MapType, ProgramType};
@@ -116,6 +116,7 @@ pub fn resolve(
         queue: VecDeque::new(),
     };
     resolver.assign_symbols();
+    resolver.licenses();
     resolver.set_variables();
     resolver.declared_maps();
     resolver.declared_programs();
@@ -291,7 +292,18 @@ impl Resolver<'_> {
                     let Some(index) = symbol.find(&self.object(object).maps) else { continue };
                     let defined = &self.object(object).maps[index];
                     let mut definition = self.definition(name, map, defined.spec.clone());
-                    definition.defined_by = Some((object.clone(), defined.symbol.clone()));
+                    let defined_by = (object.clone(), defined.symbol.clone());
+                    if let (Some(value_size), size) = (&map.value_size, &mut definition.spec.value_size) {
+                        match *size {
+                            0 => *size = value_size.value,
+                            size => {
+                                let kind =
+                                    Kind::ValueSizeSaid { map: name.clone(), defined_by: defined_by.clone(), size };
+                                self.problems.push(Problem::at(kind, value_size.span.clone(), "another size"));
+                            }
+                        }
+                    }
+                    definition.defined_by = Some(defined_by);
                     contents.push((name.clone(), object.clone(), index));
                     MapSource::Defined(definition)
                 }
@@ -697,8 +709,7 @@ impl Resolver<'_> {
             Ok(code) => code,
             Err(errors) => {
                 for error in errors {
-                    let kind = Kind::Object { path: self.files[object].path.clone(), error };
-                    self.problems.push(Problem::at(kind, span.clone(), "this program needs it"));
+                    self.refuse_object(object, error, &span);
                 }
                 return;
             }
@@ -723,7 +734,7 @@ impl Resolver<'_> {
             object: object.clone(),
             function: parsed.programs[index].function.clone(),
             kind,
-            license: parsed.license.clone().unwrap_or_default(),
+            license: self.license(object).to_owned(),
             kernel_version,
             attach_btf_id: place.type_id,
             attach_module: place.module,
@@ -736,6 +747,40 @@ impl Resolver<'_> {
             span,
         };
         self.programs.insert(name, program);
+    }
+
+    /// Reports what is wrong in an object: once, whatever number of programs needs it.
+    fn refuse_object(&mut self, object: &ObjectName, error: elf::Error, span: &Span) {
+        let path = &self.files[object].path;
+        let same = |problem: &&mut Problem| matches!(&*problem.kind, Kind::Object { path: known, error: other } if known == path && *other == error);
+        match self.problems.0.iter_mut().find(same) {
+            Some(problem) if problem.labels.iter().any(|label| label.span == *span) => {}
+            Some(problem) => *problem = problem.clone().and(span.clone(), "and this one"),
+            None => {
+                let kind = Kind::Object { path: path.clone(), error };
+                self.problems.push(Problem::at(kind, span.clone(), "this program needs it"));
+            }
+        }
+    }
+
+    /// Returns the license of an object: its own, or where it says none the manifest's.
+    fn license(&self, object: &ObjectName) -> &str {
+        let said = self.manifest.objects.get(object).and_then(|table| table.license.as_ref());
+        match &self.object(object).license {
+            Some(license) => license,
+            None => said.map_or("", |license| license.value),
+        }
+    }
+
+    /// Refuses a license in the manifest for an object that says another one.
+    fn licenses(&mut self) {
+        for (name, table) in &self.manifest.objects {
+            let (Some(said), Some(file)) = (&table.license, self.files.get(name)) else { continue };
+            if let Some(is) = file.object.license.as_ref().filter(|is| *is != said.value) {
+                let kind = Kind::LicenseSaid { object: name.clone(), is: is.clone() };
+                self.problems.push(Problem::at(kind, said.span.clone(), "another license"));
+            }
+        }
     }
 
     /// Gives declared maps of maps the template that the manifest names.
@@ -758,10 +803,6 @@ impl Resolver<'_> {
             };
             if template.is_some() {
                 definition.spec.inner = template;
-            }
-            if definition.spec.is_map_of_maps() && definition.spec.inner.is_none() {
-                let kind = Kind::NoTemplate { map: name.clone() };
-                self.problems.push(Problem::at(kind, map.span.clone(), "a map of maps"));
             }
         }
     }
@@ -797,8 +838,22 @@ impl Resolver<'_> {
     fn agree(&mut self) {
         for map in self.maps.values() {
             let MapSource::Defined(definition) = &map.source else { continue };
-            if definition.spec.max_entries == 0 && definition.spec.map_type.wants_a_size() {
-                let kind = Kind::NoSize { map: map.name.clone(), defined_by: definition.defined_by.clone() };
+            let spec = &definition.spec;
+            if spec.is_map_of_maps() && spec.inner.is_none() {
+                let kind = Kind::NoTemplate { map: map.name.clone(), defined_by: definition.defined_by.clone() };
+                self.problems.push(Problem::at(kind, map.span.clone(), "it needs a template"));
+            }
+            let open = [
+                (Size::Entries, spec.max_entries == 0 && spec.map_type.wants_a_size()),
+                (Size::Value, spec.value_size == 0 && spec.map_type.wants_a_value_size()),
+            ];
+            for (size, _) in open.into_iter().filter(|(_, open)| *open) {
+                let kind = Kind::NoSize {
+                    map: map.name.clone(),
+                    map_type: spec.map_type,
+                    size,
+                    defined_by: definition.defined_by.clone(),
+                };
                 self.problems.push(Problem::at(kind, map.span.clone(), "it needs a size"));
             }
         }

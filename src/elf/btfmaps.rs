@@ -77,6 +77,11 @@ struct Found {
 }
 
 impl Found {
+    fn is_ring_buffer(&self) -> bool {
+        let map_type = self.map_type.map(MapType);
+        matches!(map_type, Some(MapType::RINGBUF | MapType::USER_RINGBUF))
+    }
+
     fn spec(&self, btf: &Arc<Btf>) -> MapSpec {
         MapSpec {
             map_type: MapType(self.map_type.unwrap_or_default()),
@@ -128,6 +133,8 @@ fn read_member(btf: &Btf, member: &Member, inner: bool, found: &mut Found) -> Re
         "map_flags" => found.flags = integer(btf, member)?,
         "numa_node" => found.numa_node = Some(integer(btf, member)?),
         "map_extra" => found.map_extra = long(btf, member)?,
+        // What a ring buffer holds has no size of its own, and the kernel refuses any; aya says so the type of its records.
+        "key" | "value" | "key_size" | "value_size" if found.is_ring_buffer() => {}
         "key_size" => set_size(&mut found.key_size, integer(btf, member)?)?,
         "value_size" => set_size(&mut found.value_size, integer(btf, member)?)?,
         "key" => {
@@ -346,6 +353,11 @@ mod tests {
         check(&[hash(), Ty("key", U32), Uint("key_size", 8)], Err(conflict));
         let conflict = "field `value`: 4 bytes here, but 2 bytes in another field";
         check(&[hash(), Uint("value_size", 2), Ty("value", U32)], Err(conflict));
+        let ring = || Uint("type", 27);
+        check(&[ring(), Ty("value", U32), Uint("value_size", 0)], Ok((0, 0)));
+        check(&[ring(), Ty("value", U32)], Ok((0, 0)));
+        let conflict = "field `value_size`: 0 bytes here, but 4 bytes in another field";
+        check(&[hash(), Ty("value", U32), Uint("value_size", 0)], Err(conflict));
         check(&[hash(), Ty("value", 0)], Err("field `value`: `void` has no size"));
         check(&[hash(), Uint("colour", 1)], Err("field `colour`: no such attribute of a map"));
         check(&[hash(), Uint("pinning", 2)], Err("field `pinning`: 2 is no way of pinning: 0 is none, 1 is by name"));

@@ -102,7 +102,8 @@ impl<'a> File<'a> {
         if header.e_type(endian) != elf::ET_REL {
             return Err(Box::new(Error::new("the file is linked, not an object file").help("compile with `clang -c`")));
         }
-        if header.e_machine(endian) != elf::EM_BPF {
+        // LLVM had no number for BPF before 3.9.
+        if !matches!(header.e_machine(endian), elf::EM_BPF | elf::EM_NONE) {
             let what = format!("the file is for machine {}, not for BPF", header.e_machine(endian).0);
             return Err(Box::new(Error::new(what).help("compile with `clang -target bpf`")));
         }

@@ -6,7 +6,7 @@
 
 use super::file::{Class, File, Section, Symbol, SymbolKind};
 use super::{Dialect, Error, Map, Pinning, Program, Slot, SlotTarget, sections};
-use crate::btf::{Btf, Kind, Type, TypeId};
+use crate::btf::{Btf, Kind, Member, Type, TypeId};
 use crate::kinds::MapType;
 use crate::spec::{MapSpec, MapTypes, flags};
 use std::collections::{BTreeMap, HashMap};
@@ -41,10 +41,10 @@ enum Inner {
     Index(u32),
 }
 
-/// Tells whether a section holds legacy maps: `maps`, `maps/NAME`, and odd ones such as `lirc_mode2/maps`.
+/// Tells whether a section holds legacy maps: `maps`, `maps/NAME`, `maps_NAME`, and odd ones such as
+/// `lirc_mode2/maps`.
 pub(super) fn is_maps(section: &Section<'_>) -> bool {
-    let name = section.name;
-    section.class == Class::Data && (name == "maps" || name.starts_with("maps/") || name.ends_with("/maps"))
+    section.class == Class::Data && (section.name.starts_with("maps") || section.name.ends_with("/maps"))
 }
 
 /// Reads all legacy maps, by section and offset.
@@ -204,9 +204,33 @@ fn variable_types(btf: &Btf, section: &str) -> HashMap<String, TypeId> {
         .collect()
 }
 
+/// How deep a definition may be wrapped; aya's is three structs down.
+const MAX_WRAPS: usize = 8;
+
+/// Returns the members of the struct that defines a map.
+///
+/// Rust objects have it at the start of others: `HashMap { def: MapDef(UnsafeCell { value: bpf_map_def }), .. }`, where
+/// the rest has no size. None when the type is no struct.
+fn members_of_definition(btf: &Btf, ty: TypeId) -> Option<&[Member]> {
+    let Type::Struct { members: outermost, .. } = btf.resolved(ty) else { return None };
+    let mut members = outermost.as_slice();
+    for _ in 0..MAX_WRAPS {
+        if members.iter().any(|member| matches!(member.name.as_str(), "type" | "type_")) {
+            return Some(members);
+        }
+        let mut sized = members.iter().filter(|member| btf.size_of(member.ty) != Some(0));
+        let (Some(only), None) = (sized.next(), sized.next()) else { break };
+        match btf.resolved(only.ty) {
+            Type::Struct { members: inside, .. } if only.bit_offset == 0 => members = inside,
+            _ => break,
+        }
+    }
+    Some(outermost)
+}
+
 /// Reads a definition by the names of its members.
 fn read_named(btf: &Btf, ty: TypeId, raw: &Raw<'_>) -> Result<Reading, String> {
-    let Type::Struct { members, .. } = btf.resolved(ty) else {
+    let Some(members) = members_of_definition(btf, ty) else {
         return Err(format!("a map is defined by a struct, but this is `{}`", btf.type_name(ty)));
     };
     let elf = members.iter().any(|member| member.name == "size_key");
@@ -224,7 +248,7 @@ fn read_named(btf: &Btf, ty: TypeId, raw: &Raw<'_>) -> Result<Reading, String> {
         let size = btf.size_of(member.ty).unwrap_or_default() as usize;
         let value = raw.word(at).filter(|_| size == WORD);
         match (member.name.as_str(), value) {
-            ("type", Some(value)) => spec.map_type = MapType(value),
+            ("type" | "type_", Some(value)) => spec.map_type = MapType(value),
             ("key_size" | "size_key", Some(value)) => spec.key_size = value,
             ("value_size" | "size_value", Some(value)) => spec.value_size = value,
             ("max_entries" | "max_elem", Some(value)) => spec.max_entries = value,

@@ -21,6 +21,13 @@ const MAX_FUNCTIONS: usize = 256;
 /// How `__exception_cb` of `bpf_experimental.h` tags a program: this, and the name of a function.
 const EXCEPTION_CALLBACK: &str = "exception_callback:";
 
+/// What to do about a symbol that another object defines.
+const ELSEWHERE: &str = "link it with the object that defines it (`bpftool gen object`), or where the kernel defines \
+                         it declare it `extern ... __ksym`, and compile with `-g`";
+
+/// Where LLVM puts the targets of indirect jumps, since version 22.
+const JUMP_TABLES: &str = ".jumptables";
+
 /// A function by its section and first instruction.
 type Place = (usize, usize);
 
@@ -377,6 +384,12 @@ impl<'a, 'b> Linker<'a, 'b> {
             if name == data::ARENA {
                 return Err(format!("`{}` lies in an arena, and the object has not just one", reference.symbol));
             }
+            if name == JUMP_TABLES {
+                let symbol = &reference.symbol;
+                return Err(format!(
+                    "`{symbol}` is a table of jumps, not supported yet: compile with `-fno-jump-tables`"
+                ));
+            }
             let what =
                 format!("`{}` is in section `{name}`, which holds neither maps nor global variables", reference.symbol);
             return Err(what);
@@ -431,13 +444,26 @@ impl<'a, 'b> Linker<'a, 'b> {
         what: String,
     ) {
         let symbol = reference.map_or(&function.name, |reference| &reference.symbol);
+        let same = |error: &&mut Error| error.what == what && error.symbol.as_deref() == Some(symbol);
+        if let Some(known) = self.errors.iter_mut().find(same) {
+            known.more += 1;
+            return;
+        }
         let mut error = Error::new(what).section(&section.name).symbol(symbol).offset((insn * Insn::SIZE) as u64);
         let line = section.lines.range(..=insn).next_back().map(|(_, line)| line);
         error.source = line.and_then(|line| {
             let file = self.object.strings.get(line.file as usize)?;
             Some(format!("{file}:{}", line.line))
         });
+        if reference.is_some_and(|reference| self.is_elsewhere(reference)) {
+            error = error.help(ELSEWHERE);
+        }
         self.errors.push(error);
+    }
+
+    /// Returns whether a symbol is in another object, as far as this one says.
+    fn is_elsewhere(&self, reference: &Reference) -> bool {
+        reference.target == Target::Undefined && !self.object.image.externs.contains_key(&*reference.symbol)
     }
 
     /// The kernel wants a type for every function or for none, and a line where each function begins.

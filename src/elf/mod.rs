@@ -203,6 +203,8 @@ pub struct Error {
     pub offset: Option<u64>,
     /// `FILE:LINE` of the source, where line records tell it.
     pub source: Option<String>,
+    /// How many more places of the same program have the same.
+    pub more: usize,
     /// What is wrong, as a sentence without capital and full stop.
     pub what: String,
     /// What to do, where we know the way out.
@@ -224,7 +226,11 @@ impl fmt::Display for Error {
         if let Some(source) = &self.source {
             write!(f, ", {source}")?;
         }
-        Ok(())
+        match self.more {
+            0 => Ok(()),
+            1 => f.write_str(", and at one more place"),
+            more => write!(f, ", and at {more} more places"),
+        }
     }
 }
 

@@ -616,7 +616,7 @@ impl Kernel for Fake {
     }
 
     fn host(&self) -> io::Result<Host> {
-        Ok(Host { possible_cpus: CPUS, page_size: PAGE })
+        Ok(Host { possible_cpus: CPUS, most_cpus: CPUS, page_size: PAGE })
     }
 
     fn is_bpffs(&self, path: &PinPath) -> io::Result<bool> {

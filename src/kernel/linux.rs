@@ -81,7 +81,7 @@ impl Kernel for Linux {
     }
 
     fn host(&self) -> io::Result<Host> {
-        Ok(Host { possible_cpus: possible_cpus()?, page_size: sys::page_size()? })
+        Ok(Host { possible_cpus: possible_cpus()?, most_cpus: most_cpus()?, page_size: sys::page_size()? })
     }
 
     fn is_bpffs(&self, path: &PinPath) -> io::Result<bool> {
@@ -437,6 +437,13 @@ fn object_kind(fd: &OwnedFd) -> io::Result<ObjectKind> {
 fn possible_cpus() -> io::Result<u32> {
     let text = fs::read_to_string("/sys/devices/system/cpu/possible")?;
     count_cpus(text.trim()).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "unreadable list of CPUs"))
+}
+
+/// Returns the most CPUs that the kernel was built for; the file has the number of the last one.
+fn most_cpus() -> io::Result<u32> {
+    let text = fs::read_to_string("/sys/devices/system/cpu/kernel_max")?;
+    let last: u32 = text.trim().parse().map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+    Ok(last.saturating_add(1))
 }
 
 /// Counts the CPUs of a list such as `0-3,8`.

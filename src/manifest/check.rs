@@ -83,7 +83,8 @@ const APART: &[(&[&str], &[&str], &str)] = &[
         &["pin", "max_entries", "flags", "numa_node", "inner", "on_change"],
         "a map that somebody else made is used as it is: only its owner pins it and sizes it",
     ),
-    (&["from", "pinned", "id"], &["key_size", "value_size"], "the map's definition says its sizes already"),
+    (&["from"], &["key_size"], "the map's definition says its sizes already"),
+    (&["pinned", "id"], &["key_size", "value_size"], "the map's definition says its sizes already"),
 ];
 const ONE_SOURCE: &str = "a map comes from one place: keep one of the two";
 
@@ -93,7 +94,8 @@ impl Checker<'_> {
         let set = raw.set.0.map_or_else(BTreeMap::new, |set| variables(set.value));
         let btf = raw.btf.0.map(|btf| btf.map(|path| path.0));
         let path = raw.path.0?.map(|path| path.0);
-        Some(Object { span: raw.header.span, path, sha256: raw.sha256.0, edges, set, btf })
+        let license = raw.license.0.map(|license| license.map(|license| license.0));
+        Some(Object { span: raw.header.span, path, sha256: raw.sha256.0, edges, set, btf, license })
     }
 
     fn edges(&mut self, maps: Entries<String>) -> Vec<(At<SymbolRef>, At<MapName>)> {
@@ -117,6 +119,7 @@ impl Checker<'_> {
         self.check_map_keys(&raw);
         let inner = raw.inner.0.and_then(|inner| self.map_name(inner));
         let pin = raw.pin.0.and_then(|pin| self.pin(pin));
+        let mut value_size = raw.value_size.0;
         let source = match (raw.from.0, raw.pinned.0, raw.id.0, raw.r#type.0) {
             (Some(from), ..) => MapSource::From(self.symbol(from)?),
             (None, Some(pinned), ..) => MapSource::Pinned(pinned),
@@ -124,13 +127,14 @@ impl Checker<'_> {
             (None, None, None, Some(map_type)) => {
                 // One that is missing was reported, unless such maps have none.
                 let [key_size, value_size] =
-                    [raw.key_size.0, raw.value_size.0].map(|size| size.map_or(0, |at| at.value));
+                    [raw.key_size.0, value_size.take()].map(|size| size.map_or(0, |at| at.value));
                 MapSource::Inline { map_type, key_size, value_size }
             }
             (None, None, None, None) => return None,
         };
         let (max_entries, flags) = (raw.max_entries.0, raw.flags.0.map(|flags| flags.map(|flags| flags.0)));
-        Some(Map { span: raw.header.span, source, pin, max_entries, flags, numa_node: raw.numa_node.0, inner })
+        let (span, numa_node) = (raw.header.span, raw.numa_node.0);
+        Some(Map { span, source, pin, value_size, max_entries, flags, numa_node, inner })
     }
 
     /// Reports keys that do not go together, and keys that the others need.

@@ -93,6 +93,8 @@ pub struct Object {
     pub set: BTreeMap<String, (Span, At<Value>)>,
     /// Path of the file with the kernel's types for this object, relative to the manifest.
     pub btf: Option<At<String>>,
+    /// License of an object that says none.
+    pub license: Option<At<&'static str>>,
 }
 
 /// `[map.NAME]`
@@ -104,6 +106,8 @@ pub struct Map {
     pub source: MapSource,
     /// Its pin, where the manifest says one; never with a foreign source.
     pub pin: Option<At<PinPath>>,
+    /// Value size in bytes, for a definition in an object that leaves it open.
+    pub value_size: Option<At<u32>>,
     /// `max_entries` override of a definition.
     pub max_entries: Option<At<u32>>,
     /// `flags` override of a definition.

@@ -5,8 +5,8 @@
 
 use super::read::{Entries, Entry, Named, Read, Reader, Variables, table};
 use super::values::{
-    CgroupPath, Direction, Flags, FunctionPath, Interface, LoadFlags, ObjectPath, OnChange, PinText, ProgramText,
-    SymbolPath, TargetText, Version,
+    CgroupPath, Direction, Flags, FunctionPath, Interface, License, LoadFlags, ObjectPath, OnChange, PinText,
+    ProgramText, SymbolPath, TargetText, Version,
 };
 use crate::btf::value::Value;
 use crate::kinds::XdpMode;
@@ -66,6 +66,9 @@ table! {
         /// `.BTF`. CO-RE takes them instead of the running kernel's, for kernels that have none. Default: the running
         /// kernel's. Example: `"vmlinux-5.4.btf"`
         may btf: ObjectPath,
+        /// The license of an object that says none, as many made with aya do: without one the kernel refuses it the
+        /// functions that are for GPL programs only. Example: `"Dual MIT/GPL"`
+        may license: License,
     }
     later &["optional", "test"]
 }
@@ -98,7 +101,8 @@ table! {
         may r#type: MapType,
         /// Size of a key in bytes, together with `type`.
         may key_size: u32,
-        /// Size of a value in bytes (for per-CPU maps: for one CPU), together with `type`.
+        /// Size of a value in bytes (for per-CPU maps: for one CPU), together with `type`, or with `from` where the object
+        /// leaves it open: a stack trace map has 8 bytes for each frame, 1016 for the 127 of most kernels.
         may value_size: u32,
         /// Where it is pinned: below `pin_root`, or an absolute path below a bpffs. Default: `"maps/NAME"`
         may pin: PinText,

@@ -525,6 +525,25 @@ impl Choice for Direction {
     }
 }
 
+/// A license that the kernel takes for compatible with its own (`license_is_gpl_compatible`, include/linux/license.h).
+#[derive(Debug, Clone, Copy)]
+pub(super) struct License(pub &'static str);
+
+const LICENSES: [&str; 6] =
+    ["GPL", "GPL v2", "GPL and additional rights", "Dual BSD/GPL", "Dual MIT/GPL", "Dual MPL/GPL"];
+
+impl Choice for License {
+    const EXAMPLE: &'static str = "\"Dual MIT/GPL\"";
+
+    fn names() -> Vec<String> {
+        LICENSES.map(str::to_owned).to_vec()
+    }
+
+    fn from_name(name: &str) -> Option<Self> {
+        LICENSES.into_iter().find(|license| *license == name).map(Self)
+    }
+}
+
 impl Read for Value {
     const EXAMPLE: &'static str = "64";
 

@@ -181,7 +181,9 @@ impl fmt::Display for MapSpec {
         match self.map_type {
             MapType::RINGBUF | MapType::USER_RINGBUF => write!(f, ", {} B", self.max_entries)?,
             MapType::ARENA => write!(f, ", {}", count(self.max_entries, "page"))?,
-            MapType::PERF_EVENT_ARRAY if self.max_entries == 0 => f.write_str(", one entry for each CPU")?,
+            MapType::PERF_EVENT_ARRAY | MapType::CPUMAP if self.max_entries == 0 => {
+                f.write_str(", one entry for each CPU")?;
+            }
             _ => {
                 write!(f, ", {} B key, {} B value, ", self.key_size, self.value_size)?;
                 write!(f, "{}", count(self.max_entries, "entry"))?;

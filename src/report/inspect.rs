@@ -284,12 +284,18 @@ fn needs(object: &Object) -> Vec<Need> {
         key: "type",
         why: format!("section `{}` does not say it", program.section),
     });
-    let unsized_maps = object.maps.iter().filter(|map| map.spec.max_entries == 0 && map.spec.map_type.wants_a_size());
-    let sizes = unsized_maps.map(|map| Need {
-        table: "map",
-        symbol: map.symbol.clone(),
-        key: "max_entries",
-        why: "the object leaves it at 0".to_owned(),
+    let sizes = object.maps.iter().flat_map(|map| {
+        let MapSpec { map_type, max_entries, value_size, .. } = map.spec;
+        let open = [
+            ("max_entries", max_entries == 0 && map_type.wants_a_size()),
+            ("value_size", value_size == 0 && map_type.wants_a_value_size()),
+        ];
+        open.into_iter().filter(|(_, open)| *open).map(|(key, _)| Need {
+            table: "map",
+            symbol: map.symbol.clone(),
+            key,
+            why: "the object leaves it at 0".to_owned(),
+        })
     });
     let custom = object.maps.iter().filter_map(|map| match map.pinning {
         Pinning::Custom(number) => Some(Need {
@@ -510,7 +516,7 @@ mod tests {
         object.programs = vec![
             program("xdp_drop", "xdp", Some(xdp.clone())),
             Program { autoload: false, ..program("tail", "xdp", Some(xdp)) },
-            program("handler", "socket1", None),
+            program("handler", "ingress", None),
         ];
         object.btf = None;
         object
@@ -529,7 +535,7 @@ mod tests {
     fn sample() -> Inspection {
         let object = object();
         let error = Error {
-            section: Some("socket1".to_owned()),
+            section: Some("ingress".to_owned()),
             symbol: Some("helper".to_owned()),
             offset: Some(16),
             what: "a call of a function that is not there".to_owned(),
@@ -565,14 +571,14 @@ mod tests {
           xdp_drop  xdp      xdp      xdp          7      1            -
             flows
           tail      xdp      xdp      xdp          0      -            only by name
-          handler   socket1  unknown  -            -      -            -
+          handler   ingress  unknown  -            -      -            -
 
         cannot be used as they are
-          handler: a call of a function that is not there, in section `socket1`, symbol
+          handler: a call of a function that is not there, in section `ingress`, symbol
             `helper`, at byte 0x10
 
         a manifest has to say
-          `type` of the program from `handler`: section `socket1` does not say it
+          `type` of the program from `handler`: section `ingress` does not say it
           `max_entries` of the map from `flows`: the object leaves it at 0
         ");
         insta::assert_snapshot!(text(&sample(), Style { width: 200, ..Style::default() }), @r"
@@ -590,13 +596,13 @@ mod tests {
           PROGRAM   SECTION  TYPE     ATTACH TYPE  INSNS  SUBPROGRAMS  LOADED        MAPS
           xdp_drop  xdp      xdp      xdp          7      1            -             flows
           tail      xdp      xdp      xdp          0      -            only by name  -
-          handler   socket1  unknown  -            -      -            -             -
+          handler   ingress  unknown  -            -      -            -             -
 
         cannot be used as they are
-          handler: a call of a function that is not there, in section `socket1`, symbol `helper`, at byte 0x10
+          handler: a call of a function that is not there, in section `ingress`, symbol `helper`, at byte 0x10
 
         a manifest has to say
-          `type` of the program from `handler`: section `socket1` does not say it
+          `type` of the program from `handler`: section `ingress` does not say it
           `max_entries` of the map from `flows`: the object leaves it at 0
         ");
     }

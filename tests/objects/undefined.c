@@ -8,7 +8,7 @@ int missing(struct xdp_md *ctx);
 SEC("xdp")
 int lost(struct xdp_md *ctx)
 {
-	return missing(ctx);
+	return missing(ctx) + missing(ctx);
 }
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";
