@@ -1,7 +1,7 @@
 //! Times whole processes against a floor: the same system calls on ready bytes, without anything around them.
 //!
 //! ```text
-//! cargo bench --bench whole            # as root, with clang; every workload
+//! cargo bench --bench whole            # as root, with clang, bpftool and libbpf's headers; every workload
 //! cargo bench --bench whole -- many    # one of them
 //! ```
 //!
@@ -9,6 +9,7 @@
 //! network namespace with a new bpffs for each run. The ratio of the medians is what counts: both were measured in the
 //! same minute on the same machine.
 
+mod core;
 mod floor;
 mod many;
 mod process;
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
     let done = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["--floor", calls] => replay(calls, false),
         ["--floor-looks", calls] => replay(calls, true),
+        ["--record", manifest] => record(Path::new(manifest)),
         ref names => measure(names),
     };
     match done {
@@ -61,7 +63,9 @@ fn measure(names: &[&str]) -> Result<(), Box<dyn Error>> {
     unshare(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWNET)?;
     mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>)?;
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("whole");
-    for (name, make) in [("many", many::make as fn(&Path) -> io::Result<PathBuf>)] {
+    let workloads: [(&str, fn(&Path) -> Result<PathBuf, Box<dyn Error>>); 2] =
+        [("many", many::make), ("core", core::make)];
+    for (name, make) in workloads {
         if names.is_empty() || names.contains(&name) {
             workload(name, &make(&folder.join(name))?)?;
         }
@@ -71,25 +75,36 @@ fn measure(names: &[&str]) -> Result<(), Box<dyn Error>> {
 
 /// Measures the first apply, with one core and with all, and an apply that finds nothing to do.
 fn workload(name: &str, manifest: &Path) -> Result<(), Box<dyn Error>> {
-    let (calls, looks) = (manifest.with_extension("calls"), manifest.with_extension("looks"));
-    let plan = {
-        let _bpffs = Bpffs::new()?;
-        planned(manifest)?
-    };
-    fs::write(&calls, floor::record(&plan)?)?;
-    let pins = plan.steps.iter().filter_map(|step| pin_of(&step.action));
-    fs::write(&looks, floor::record_looks(pins))?;
-
+    let (calls, looks) = calls_of(manifest);
     let own = env::current_exe()?;
+    {
+        // In a process of its own: what this one has in memory, its children are said to have had.
+        let _bpffs = Bpffs::new()?;
+        process::Job::new(&own, ["--record".as_ref(), manifest.as_os_str()]).run()?;
+    }
     let tool = process::Job::new(env!("CARGO_BIN_EXE_bpfapply").as_ref(), [manifest.as_os_str()]);
     let floor = process::Job::new(&own, ["--floor".as_ref(), calls.as_os_str()]);
     let looking = process::Job::new(&own, ["--floor-looks".as_ref(), looks.as_os_str()]);
-    println!("{name}: {} steps, medians of {RUNS} runs in turn", plan.steps.len());
+    println!("{name}: medians of {RUNS} runs in turn");
     first_applies("first apply, one core", &tool.on_one_core(), &floor.on_one_core())?;
     first_applies("first apply, all cores", &tool, &floor.on_one_core())?;
     later_applies("nothing to do, one core", &tool.on_one_core(), &looking.on_one_core())?;
     later_applies("nothing to do, all cores", &tool, &looking.on_one_core())?;
     Ok(())
+}
+
+/// Returns the paths of the two files of calls that belong to a manifest.
+fn calls_of(manifest: &Path) -> (PathBuf, PathBuf) {
+    (manifest.with_extension("calls"), manifest.with_extension("looks"))
+}
+
+/// Writes down what the floor does for a manifest.
+fn record(manifest: &Path) -> Result<(), Box<dyn Error>> {
+    let plan = planned(manifest)?;
+    let (calls, looks) = calls_of(manifest);
+    fs::write(&calls, floor::record(&plan)?)?;
+    let pins = plan.steps.iter().filter_map(|step| pin_of(&step.action));
+    Ok(fs::write(&looks, floor::record_looks(pins))?)
 }
 
 fn pin_of(action: &plan::Action) -> Option<&PinPath> {

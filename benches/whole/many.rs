@@ -1,6 +1,7 @@
 //! The workload of many objects: 200 objects, 1,000 programs, 500 maps, of which each object uses one of its
 //! neighbour's.
 
+use std::error::Error;
 use std::fmt::Write as _;
 use std::fs;
 use std::io;
@@ -11,7 +12,7 @@ const OBJECTS: usize = 200;
 const PROGRAMS: [&str; 5] = ["on_xdp", "on_xdp_reverse", "on_ingress", "on_egress", "on_cgroup"];
 
 /// Compiles the objects into `folder` and writes a manifest for them; returns its path.
-pub fn make(folder: &Path) -> io::Result<PathBuf> {
+pub fn make(folder: &Path) -> Result<PathBuf, Box<dyn Error>> {
     fs::create_dir_all(folder)?;
     thread::scope(|scope| {
         let workers =
