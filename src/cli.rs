@@ -15,6 +15,7 @@ use crate::spec::Host;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, IsTerminal, Write};
+use std::mem::ManuallyDrop;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -318,8 +319,8 @@ fn dry_run_live<K: Kernel>(
     options: &ApplyOptions,
     console: &Console,
 ) -> Result<Exit, Problems> {
-    let (_, plan) = plan_live(kernel, loaded, options)?;
-    Ok(show_dry_run(&plan, loaded, options, console))
+    let planned = plan_live(kernel, loaded, options)?;
+    Ok(show_dry_run(&planned.1, loaded, options, console))
 }
 
 fn show_dry_run(plan: &Plan, loaded: &Loaded, options: &ApplyOptions, console: &Console) -> Exit {
@@ -336,19 +337,20 @@ fn apply_live<K: Kernel>(
     options: &ApplyOptions,
     console: &Console,
 ) -> Result<Exit, Problems> {
-    let (desired, plan) = plan_live(kernel, loaded, options)?;
+    let planned = plan_live(kernel, loaded, options)?;
+    let (desired, plan) = &*planned;
     let allowed: BTreeSet<Consent> = options.allow.iter().map(|allow| Consent::from(*allow)).collect();
     let missing: BTreeSet<Consent> = plan.needs().difference(&allowed).copied().collect();
     if !missing.is_empty() {
-        print_plan(&plan, Some(loaded), Purpose::Apply, console);
+        print_plan(plan, Some(loaded), Purpose::Apply, console);
         return Err(Problem::new(Kind::ConsentNeeded { needs: missing }).into());
     }
     let verify = |kernel: &K, made| {
-        let observed = observe::observe(kernel, &Wanted { made, ..Wanted::of(&desired) })?;
-        verified(&plan::plan(&desired, &observed, Mode::Live)?)
+        let observed = observe::observe(kernel, &Wanted { made, ..Wanted::of(desired) })?;
+        verified(&plan::plan(desired, &observed, Mode::Live)?)
     };
     let stamp = Stamp { manifest: absolute(&loaded.path), time: now() };
-    finish(kernel, &plan, Some(loaded), &stamp, console, verify)
+    finish(kernel, plan, Some(loaded), &stamp, console, verify)
 }
 
 /// Applies a plan, reads back what became of it, and says so.
@@ -396,10 +398,16 @@ fn verified(again: &Plan) -> Result<(), Problems> {
     }
 }
 
-fn plan_live<K: Kernel>(kernel: &K, loaded: &Loaded, options: &ApplyOptions) -> Result<(Desired, Plan), Problems> {
+/// Plans against the host. Nothing of it is given back: the process ends when the plan has been used, and freeing a
+/// large one piece by piece would take longer than what it is made from is worth.
+fn plan_live<K: Kernel>(
+    kernel: &K,
+    loaded: &Loaded,
+    options: &ApplyOptions,
+) -> Result<ManuallyDrop<(Desired, Plan)>, Problems> {
     let host = observe::host(kernel)?;
     let bpffs = observe::bpffs_of(kernel, &loaded.manifest.pin_root, &usual_bpffs())?;
-    let files = load::objects(&loaded.manifest, loaded.folder())?;
+    let files = ManuallyDrop::new(load::objects(&loaded.manifest, loaded.folder())?);
     let target = facts::target(kernel, &desired::needs(&loaded.manifest, &files))?;
     let desired = desired::resolve(&loaded.manifest, &files, &bpffs, &host, &target)?;
     let observed = observe::observe(kernel, &Wanted::of(&desired))?;
@@ -407,7 +415,7 @@ fn plan_live<K: Kernel>(kernel: &K, loaded: &Loaded, options: &ApplyOptions) -> 
     if let (true, Some(at)) = (options.no_mount, mounts(&plan)) {
         return Err(Problem::new(Kind::NotMounted { at: at.clone() }).into());
     }
-    Ok((desired, plan))
+    Ok(ManuallyDrop::new((desired, plan)))
 }
 
 fn mounts(plan: &Plan) -> Option<&PinPath> {

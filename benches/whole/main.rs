@@ -31,6 +31,9 @@ use std::{env, fs, io, thread};
 
 const BPFFS: &str = "/sys/fs/bpf";
 
+/// Makes a workload in a folder and returns the path of its manifest.
+type Make = fn(&Path) -> Result<PathBuf, Box<dyn Error>>;
+
 /// How often each of two commands runs.
 const RUNS: usize = 15;
 
@@ -63,9 +66,7 @@ fn measure(names: &[&str]) -> Result<(), Box<dyn Error>> {
     unshare(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWNET)?;
     mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>)?;
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("whole");
-    let workloads: [(&str, fn(&Path) -> Result<PathBuf, Box<dyn Error>>); 2] =
-        [("many", many::make), ("core", core::make)];
-    for (name, make) in workloads {
+    for (name, make) in [("many", many::make as Make), ("core", core::make)] {
         if names.is_empty() || names.contains(&name) {
             workload(name, &make(&folder.join(name))?)?;
         }
