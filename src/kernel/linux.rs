@@ -17,7 +17,7 @@ use std::io::{self, Read as _};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::OnceLock;
 
 /// `BPF_FS_MAGIC` of `linux/magic.h`.
 const BPF_FS: u32 = 0xcafe_4a11;
@@ -41,7 +41,8 @@ const INSNS_PER_THREAD: usize = 2048;
 /// The kernel that runs this process.
 #[derive(Debug, Default)]
 pub struct Linux {
-    memlock_raised: AtomicBool,
+    /// Whether lifting the limit of locked memory worked, once it was tried.
+    memlock_lifted: OnceLock<bool>,
 }
 
 impl Linux {
@@ -51,18 +52,17 @@ impl Linux {
     }
 
     /// Runs a command that counts against the limit of locked memory before 5.11, where `EPERM` may mean just that:
-    /// then lifts the limit, the first time, and runs it once more.
+    /// then lifts the limit, and runs it once more unless the limit was lifted before.
     fn with_memlock<T>(&self, mut run: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+        let lifted_before = self.memlock_lifted.get().is_some();
         let result = run();
         match &result {
-            Err(error) if error.raw_os_error() == Some(libc::EPERM) => {}
+            Err(error) if error.raw_os_error() == Some(libc::EPERM) && !lifted_before => {}
             _ => return result,
         }
-        if self.memlock_raised.swap(true, Ordering::Relaxed) {
-            return result;
-        }
-        // The first error says more than that of the limit.
-        if sys::raise_memlock().is_err() { result } else { run() }
+        // Another thread may be at it: its end is waited for. The first error says more than that of the limit.
+        let lifted = self.memlock_lifted.get_or_init(|| sys::raise_memlock().is_ok());
+        if *lifted { run() } else { result }
     }
 
     fn load(&self, request: &ProgramRequest<'_, Object>) -> Result<Object, LoadError> {

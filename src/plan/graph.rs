@@ -489,7 +489,8 @@ mod tests {
         let took = start.elapsed();
         assert_eq!((order.len(), graph.edges.len()), (100_000, 400_000));
         eprintln!("built and ordered in {took:?}");
-        assert!(took < Duration::from_secs(2), "{took:?}");
+        // A tenth of a second when optimised; looking at every pair would take hours, a busy machine takes seconds.
+        assert!(took < Duration::from_secs(20), "{took:?}");
     }
 
     #[test]
