@@ -16,6 +16,7 @@ pub mod sanitise;
 pub mod value;
 mod wire;
 
+use std::collections::HashMap;
 use std::fmt;
 
 pub use fields::Field;
@@ -301,6 +302,17 @@ impl Btf {
         self.types().find(|(_, ty)| ty.kind() == kind && ty.name() == Some(name)).map(|(id, _)| id)
     }
 
+    /// Returns the sections by their names; the first of several with one name.
+    pub fn datasecs(&self) -> HashMap<&str, TypeId> {
+        let mut sections = HashMap::new();
+        for (id, ty) in self.types() {
+            if let Type::Datasec { name, .. } = ty {
+                sections.entry(name.as_str()).or_insert(id);
+            }
+        }
+        sections
+    }
+
     /// Returns the size in bytes and the variables of the section `name`.
     pub fn datasec(&self, name: &str) -> Option<(u32, &[SectionVar])> {
         let id = self.find(Kind::Datasec, name)?;
@@ -455,19 +467,16 @@ impl Btf {
         if text.is_empty() { "void".to_owned() } else { text }
     }
 
-    /// Gives the section `name` its size and its global variables their offsets in bytes, and sorts by offset.
+    /// Gives a section its size and its global variables their offsets in bytes, and sorts by offset.
     ///
     /// Compilers leave the offset of a global variable to the ELF symbol, which `offsets` looks up; a static variable's is right
     /// already, and its name may stand for several. Extern variables without an answer stay as they are.
     ///
     /// # Errors
     /// When there is no such section, or a global variable has no offset. The model is then as it was.
-    pub fn fix_datasec(&mut self, name: &str, size: u32, offsets: &dyn Fn(&str) -> Option<u32>) -> Result<(), Error> {
-        let Some(id) = self.find(Kind::Datasec, name) else {
-            return Err(Error { place: Place::Type(0), what: format!("there is no section `{name}`") });
-        };
-        let Some(Type::Datasec { vars, .. }) = self.get(id) else {
-            return Ok(());
+    pub fn fix_datasec(&mut self, id: TypeId, size: u32, offsets: &dyn Fn(&str) -> Option<u32>) -> Result<(), Error> {
+        let Some(Type::Datasec { name, vars, .. }) = self.get(id) else {
+            return Err(Error { place: Place::Type(id), what: "this is no section".to_owned() });
         };
         let mut fixed = vars.clone();
         for var in &mut fixed {

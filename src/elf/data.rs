@@ -2,10 +2,10 @@
 
 use super::file::{Class, File, Section, SymbolKind};
 use super::{DataKind, Dialect, Error, Map, Pinning};
-use crate::btf::{Btf, Kind, Linkage, Type, TypeId};
+use crate::btf::{Btf, Linkage, Type, TypeId};
 use crate::kinds::MapType;
 use crate::spec::{MapSpec, MapTypes, flags};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 /// The most that the data sections of one object may hold, in bytes. `.bss` takes no bytes in the file, so
@@ -44,6 +44,7 @@ pub(super) fn kind(section: &Section<'_>) -> Option<DataKind> {
 /// Makes the maps of all data sections that are not empty, in the order of the file, with the sections' numbers.
 pub(super) fn maps(file: &File<'_>, btf: Option<&Arc<Btf>>, errors: &mut Vec<Error>) -> Vec<(usize, Map)> {
     let mut maps = Vec::new();
+    let described = btf.map(|btf| btf.datasecs()).unwrap_or_default();
     let mut total = 0u64;
     for (number, section) in file.sections.iter().enumerate() {
         let Some(kind) = kind(section) else { continue };
@@ -61,7 +62,7 @@ pub(super) fn maps(file: &File<'_>, btf: Option<&Arc<Btf>>, errors: &mut Vec<Err
             Class::Zeroes => vec![0; size as usize],
             Class::Code | Class::Data | Class::Other => section.data.to_vec(),
         };
-        let datasec = btf.and_then(|btf| Some((btf, btf.find(Kind::Datasec, section.name)?)));
+        let datasec = btf.and_then(|btf| Some((btf, *described.get(section.name)?)));
         let visible = datasec.is_some_and(|(btf, id)| has_visible_variable(btf, id));
         let spec = MapSpec {
             flags: match kind {
@@ -97,19 +98,12 @@ fn has_visible_variable(btf: &Btf, datasec: TypeId) -> bool {
 /// Gives each section of variables in the BTF its size and its variables their offsets, which compilers leave
 /// to the symbols (`btf_fixup_datasec` of libbpf).
 pub(super) fn fix_sections(btf: &mut Btf, file: &File<'_>, errors: &mut Vec<Error>) {
-    let mut names: HashSet<String> = btf
-        .types()
-        .filter_map(|(_, ty)| match ty {
-            Type::Datasec { name, .. } => Some(name.clone()),
-            _ => None,
-        })
-        .collect();
+    let mut described: HashMap<String, TypeId> =
+        btf.datasecs().into_iter().map(|(name, id)| (name.to_owned(), id)).collect();
     for (number, section) in file.sections.iter().enumerate() {
         // The first of that name, as in libbpf: a small file could have thousands, for one section of variables.
-        if !names.remove(section.name) {
-            continue;
-        }
-        let offsets: std::collections::HashMap<&str, u64> = file
+        let Some(id) = described.remove(section.name) else { continue };
+        let offsets: HashMap<&str, u64> = file
             .symbols_in(number)
             .filter(|symbol| symbol.kind != SymbolKind::Section)
             .map(|symbol| (symbol.name, symbol.value))
@@ -119,18 +113,18 @@ pub(super) fn fix_sections(btf: &mut Btf, file: &File<'_>, errors: &mut Vec<Erro
             continue;
         };
         let offset = |name: &str| offsets.get(name).and_then(|offset| u32::try_from(*offset).ok());
-        if let Err(error) = btf.fix_datasec(section.name, size, &offset) {
+        if let Err(error) = btf.fix_datasec(id, size, &offset) {
             errors.push(Error::new(error.to_string()).section(section.name));
         }
         let hidden: HashSet<&str> =
             file.symbols_in(number).filter(|symbol| symbol.hidden).map(|symbol| symbol.name).collect();
-        hide_variables(btf, section.name, &hidden);
+        hide_variables(btf, id, &hidden);
     }
 }
 
 /// Makes the variables of a section static that no other object may see (`btf_fixup_datasec` of libbpf).
-fn hide_variables(btf: &mut Btf, section: &str, hidden: &HashSet<&str>) {
-    let Some((_, vars)) = btf.datasec(section).filter(|_| !hidden.is_empty()) else { return };
+fn hide_variables(btf: &mut Btf, section: TypeId, hidden: &HashSet<&str>) {
+    let Some(Type::Datasec { vars, .. }) = btf.get(section).filter(|_| !hidden.is_empty()) else { return };
     let is_hidden = |id: &TypeId| matches!(btf.get(*id), Some(Type::Var { name, linkage: Linkage::Global, .. }) if hidden.contains(name.as_str()));
     let ids: Vec<TypeId> = vars.iter().map(|var| var.ty).filter(is_hidden).collect();
     for id in ids {

@@ -4,6 +4,7 @@ use super::Error;
 use object::elf::{self, FileHeader64};
 use object::read::elf::{FileHeader, SectionHeader, SectionTable, Sym};
 use object::{LittleEndian, SectionIndex, SymbolIndex};
+use std::collections::HashMap;
 
 /// The longest name that is read, in bytes. Names may share their bytes, so that without a limit a small file
 /// could hold gigabytes of them; the kernel takes 511 bytes (`KSYM_NAME_LEN`).
@@ -18,6 +19,8 @@ pub(super) struct File<'a> {
     pub sections: Vec<Section<'a>>,
     /// By number; the first is the empty one.
     pub symbols: Vec<Symbol<'a>>,
+    /// The numbers of the symbols that are defined in a section, by its number.
+    defined: HashMap<usize, Vec<usize>>,
 }
 
 /// A section of the file.
@@ -136,8 +139,14 @@ impl<'a> File<'a> {
                 };
                 read_symbol(symbol, index, name, place, &sections)
             })
-            .collect::<Result<_, _>>()?;
-        Ok(Self { sections, symbols })
+            .collect::<Result<Vec<Symbol<'_>>, _>>()?;
+        let mut defined: HashMap<usize, Vec<usize>> = HashMap::new();
+        for (number, symbol) in symbols.iter().enumerate() {
+            if let Place::Section(section) = symbol.place {
+                defined.entry(section).or_default().push(number);
+            }
+        }
+        Ok(Self { sections, symbols, defined })
     }
 
     /// Returns the first section of that name with its number.
@@ -161,7 +170,7 @@ impl<'a> File<'a> {
 
     /// Returns the symbols that are defined in a section, in the order of the file.
     pub fn symbols_in(&self, section: usize) -> impl Iterator<Item = &Symbol<'a>> {
-        self.symbols.iter().filter(move |symbol| symbol.place == Place::Section(section))
+        self.defined.get(&section).into_iter().flatten().map(|number| &self.symbols[*number])
     }
 }
 

@@ -3,10 +3,10 @@
 //! The order is libbpf's (`bpf_object__reloc_code`): depth first along the instructions, each subprogram behind all
 //! code so far on its first use. The kernel's tag of a program then is the same, whoever loads it.
 
-use super::code::{CodeSection, Function, Reference, Target};
+use super::code::{CodeSection, Function, Reference, Sections, Target};
 use super::core::{Applied, Relocator, apply};
 use super::{Error, Object, data, externs, target};
-use crate::btf::{Type, TypeId};
+use crate::btf::{Btf, Type, TypeId};
 use crate::insn::{
     CALL, Code, FuncRecord, Insn, LineRecord, ModuleId, PSEUDO_BTF_ID, PSEUDO_CALL, PSEUDO_FUNC, PSEUDO_KFUNC_CALL,
     Site, SiteKind, Unresolved, UsedModule,
@@ -30,6 +30,37 @@ const JUMP_TABLES: &str = ".jumptables";
 
 /// A function by its section and first instruction.
 type Place = (usize, usize);
+
+/// Finds the functions that the kernel calls when programs throw, by the types of the programs. A tag of the program's
+/// type names the function, and no instruction does.
+///
+/// With two tags there is none, as in libbpf (`bpf_prog_assign_exc_cb`): the verifier refuses such a program.
+pub(super) fn exception_callbacks(btf: &Btf, sections: &Sections) -> HashMap<TypeId, Result<Place, String>> {
+    let mut named: HashMap<TypeId, Vec<&str>> = HashMap::new();
+    for (_, ty) in btf.types() {
+        if let Type::DeclTag { name, ty: program, component: None, .. } = ty
+            && let Some(function) = name.strip_prefix(EXCEPTION_CALLBACK)
+        {
+            named.entry(*program).or_default().push(function);
+        }
+    }
+    if named.is_empty() {
+        return HashMap::new();
+    }
+    let mut places: HashMap<&str, Place> = HashMap::new();
+    for (number, section) in sections.list.iter().enumerate() {
+        let global = section.functions.iter().filter(|(_, function)| !function.local && !function.hidden);
+        for (start, function) in global {
+            places.entry(&function.name).or_insert((number, *start));
+        }
+    }
+    let callbacks = named.into_iter().filter_map(|(program, names)| {
+        let [name] = names[..] else { return None };
+        let missing = || format!("the exception callback `{name}` is no global function of this object");
+        Some((program, places.get(name).copied().ok_or_else(missing)))
+    });
+    callbacks.collect()
+}
 
 /// Links programs of one object for one target.
 pub struct Linking<'a> {
@@ -138,35 +169,17 @@ impl<'a, 'b> Linker<'a, 'b> {
     fn program(&mut self, entry: Place) {
         self.place(entry);
         let Some(section) = self.object.image.sections.list.get(entry.0) else { return };
-        match self.exception_callback(section, entry.1) {
-            Ok(None) => {}
-            Ok(Some(callback)) => {
-                self.place(callback);
+        match section.types.get(&entry.1).and_then(|program| self.object.image.exception_callbacks.get(program)) {
+            None => {}
+            Some(Ok(callback)) => {
+                self.place(*callback);
             }
-            Err(what) => {
+            Some(Err(what)) => {
+                let what = what.clone();
                 let name = section.functions.get(&entry.1).map_or("", |function| &function.name);
                 self.errors.push(Error::new(what).section(&section.name).symbol(name));
             }
         }
-    }
-
-    /// Finds the function that the kernel calls when the program throws. A tag of the program's type names it, and no
-    /// instruction does.
-    ///
-    /// With two tags there is none, as in libbpf (`bpf_prog_assign_exc_cb`): the verifier refuses such a program.
-    fn exception_callback(&self, section: &CodeSection, start: usize) -> Result<Option<Place>, String> {
-        let Some((btf, program)) = self.object.btf.as_deref().zip(section.types.get(&start)) else { return Ok(None) };
-        let mut names = btf.types().filter_map(|(_, ty)| {
-            let Type::DeclTag { name, ty: tagged, component: None, .. } = ty else { return None };
-            name.strip_prefix(EXCEPTION_CALLBACK).filter(|_| tagged == program)
-        });
-        let (Some(name), None) = (names.next(), names.next()) else { return Ok(None) };
-        let is_named = |function: &Function| !function.local && !function.hidden && *function.name == *name;
-        let found = self.object.image.sections.list.iter().enumerate().find_map(|(number, section)| {
-            let (start, _) = section.functions.iter().find(|(_, function)| is_named(function))?;
-            Some((number, *start))
-        });
-        found.map(Some).ok_or_else(|| format!("the exception callback `{name}` is no global function of this object"))
     }
 
     /// Appends a function and everything that it uses, and returns its first instruction.

@@ -70,6 +70,8 @@ struct Image {
     externs: HashMap<String, usize>,
     /// The structs of functions for the kernel, by their maps.
     struct_ops: BTreeMap<usize, struct_ops::Definition>,
+    /// The function that the kernel calls when a program throws, by the program's type.
+    exception_callbacks: HashMap<TypeId, Result<(usize, usize), String>>,
     /// The map of `.kconfig`.
     settings: Option<usize>,
     /// The names of all sections, for messages.
@@ -304,6 +306,8 @@ pub fn parse(bytes: &[u8]) -> Result<Object, Vec<Error>> {
     if !errors.is_empty() {
         return Err(errors);
     }
+    let callbacks = btf.as_ref().map(|btf| link::exception_callbacks(btf, &sections));
+    let exception_callbacks = callbacks.unwrap_or_default();
     Ok(Object {
         license,
         kernel_version,
@@ -312,6 +316,7 @@ pub fn parse(bytes: &[u8]) -> Result<Object, Vec<Error>> {
         btf,
         strings: strings.into(),
         image: Arc::new(Image {
+            exception_callbacks,
             sections,
             entries,
             definitions: maps.definitions,
