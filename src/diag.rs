@@ -116,6 +116,10 @@ const GPL_ONLY: &str = "the kernel has this for GPL programs only: the object sa
 /// What to do when the kernel says that somebody may not.
 pub const PRIVILEGES: &str = "run it as root, or with CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON";
 
+/// What to do when a process may not open more files.
+pub const OPEN_FILES: &str = "each map and program is held open until all are there: allow more open files \
+                              (`ulimit -Hn`, `LimitNOFILE=` of a systemd service)";
+
 /// Returns the name that a table of the manifest for this symbol could have.
 fn table_name(symbol: &str) -> &str {
     if MapName::new(symbol).is_ok() { symbol } else { "NAME" }
@@ -893,6 +897,9 @@ impl Kind {
             }
             Self::Stale { .. } => Some("nothing was done: run it again, and look at the new plan".to_owned()),
             Self::BtfRefused { errno: libc::EPERM, .. } => Some(PRIVILEGES.to_owned()),
+            Self::BtfRefused { errno: libc::EMFILE, .. } | Self::ProgramRefused { errno: libc::EMFILE, .. } => {
+                Some(OPEN_FILES.to_owned())
+            }
             Self::BtfRefused { log, .. } => last_line(log).map(|line| format!("the kernel's log ends: {line}")),
             Self::ProgramRefused { errno: libc::EINVAL, program_type, flags, telling, .. }
                 if telling.tail.is_empty() =>

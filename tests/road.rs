@@ -650,6 +650,27 @@ fn the_verifier_s_refusal_is_shown_and_leaves_nothing() {
 }
 
 #[test]
+fn more_maps_than_open_files_are_held_when_the_limit_can_be_lifted() {
+    road("more_maps_than_open_files_are_held_when_the_limit_can_be_lifted", |site| {
+        let map =
+            |number: u32| format!("[map.m{number}]\ntype = \"array\"\nkey_size = 4\nvalue_size = 4\nmax_entries = 1\n");
+        let maps: String = (0..80).map(map).collect();
+        let plan = site.manifest("plan.toml", &format!("version = 1\nname = \"many\"\n{maps}"));
+        let limited = |limit: &str| {
+            let script = format!("ulimit {limit} 64; exec \"$@\"");
+            end(Command::new("sh").args(["-c", &script, "sh", BPFAPPLY, &plan]))
+        };
+        let before = host();
+        let ran = limited("-n");
+        assert_eq!(ran.code, 1, "{ran:?}");
+        assert!(ran.err.contains("allow more open files") && ran.out.contains("host is as before"), "{ran:?}");
+        assert_eq!(host(), before);
+        let ran = limited("-Sn");
+        assert_eq!(ran.code, 0, "{ran:?}");
+    });
+}
+
+#[test]
 fn a_missing_bpffs_is_mounted_or_asked_for() {
     road("a_missing_bpffs_is_mounted_or_asked_for", |site| {
         let plan = site.manifest("plan.toml", &filter(1, "", ON_LO));

@@ -10,7 +10,7 @@ mod types;
 mod undo;
 
 use crate::desired::{DesiredLink, DesiredMap, Hook, MapSource};
-use crate::diag::{Kind, PRIVILEGES, Problem};
+use crate::diag::{Kind, OPEN_FILES, PRIVILEGES, Problem};
 use crate::elf::DataKind;
 use crate::kernel::{HookRequest, Kernel, MapInfo, MapRequest, ObjectKind};
 use crate::kinds::MapType;
@@ -463,6 +463,7 @@ fn kernel_problem(doing: String, error: &io::Error) -> Problem {
     let errno = error.raw_os_error().unwrap_or(0);
     let hint = match errno {
         libc::EPERM | libc::EACCES => Some(PRIVILEGES.to_owned()),
+        libc::EMFILE => Some(OPEN_FILES.to_owned()),
         libc::ENOMEM => Some("the kernel has no memory for it: look at `max_entries` and value sizes".to_owned()),
         libc::E2BIG => Some("it is larger than this kernel allows: look at `max_entries` and sizes".to_owned()),
         _ => None,

@@ -46,8 +46,11 @@ pub struct Linux {
 }
 
 impl Linux {
-    /// Makes one. Nothing is asked or changed yet.
+    /// Makes one. Nothing is asked yet; this process may then open as many files as it is allowed to, since an apply
+    /// holds every map and program open until all of them are there.
     pub fn new() -> Self {
+        // With the limit as it is, there may still be room enough.
+        let _ = sys::raise_open_files();
         Self::default()
     }
 

@@ -466,6 +466,31 @@ mod tests {
     }
 
     #[test]
+    fn what_was_made_is_only_looked_for() {
+        let mut kernel = Fake::new();
+        let [folder, there, gone] = ["/sys/fs/bpf/edge", "/sys/fs/bpf/edge/a", "/sys/fs/bpf/edge/b"].map(path);
+        kernel.make_directory(&folder).unwrap();
+        let map = kernel.create_map(&request(4, 0)).unwrap();
+        kernel.pin(&map, &there).unwrap();
+        // Not the id that the kernel would say, to tell what was asked from what was known.
+        let info = MapInfo { id: 999, ..kernel.map_info(&map).unwrap() };
+        let made = Pinned::Map(ObservedMap::new(info, None, None));
+        let wanted = Wanted {
+            bpffs: Some(path("/sys/fs/bpf")),
+            pins: BTreeSet::from([there.clone(), gone.clone()]),
+            directories: BTreeSet::from([folder]),
+            made: BTreeMap::from([(there.clone(), made.clone()), (gone, made)]),
+            ..Wanted::default()
+        };
+        let observed = observe(&kernel, &wanted).unwrap();
+        let ids = observed.pins.into_iter().map(|(pin, found)| match found {
+            Pinned::Map(found) => (pin, found.info.id),
+            other => panic!("{other:?}"),
+        });
+        assert_eq!(ids.collect::<Vec<_>>(), [(there, 999)]);
+    }
+
+    #[test]
     fn records_are_read_or_refused() {
         let good = Record { format: FORMAT, deployment: "edge".to_owned(), ..Record::default() };
         let rows = [

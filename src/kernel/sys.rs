@@ -743,6 +743,19 @@ pub fn raise_memlock() -> io::Result<()> {
     if ret != 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
+/// Lifts the limit of open files as far as this process may: shells and services often start with 1,024.
+pub fn raise_open_files() -> io::Result<()> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the limit lives until here.
+    if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    limit.rlim_cur = limit.rlim_max;
+    // SAFETY: the limit lives until here.
+    let ret = unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) };
+    if ret != 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
 /// Returns the size of a page in bytes.
 pub fn page_size() -> io::Result<u32> {
     // SAFETY: a number goes in and a number comes out.
