@@ -18,22 +18,25 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// The largest file that is read: the kernel takes no program of even a tenth of it.
-const LARGEST: usize = 256 << 20;
+const LARGEST: u64 = 256 << 20;
 
 /// How many objects make it worth while to start one more thread that reads them.
 const OBJECTS_PER_THREAD: usize = 8;
 
 /// Reads a whole regular file, or says why not.
 fn read(path: &Path) -> io::Result<Vec<u8>> {
-    let mut file = File::open(path)?;
+    let file = File::open(path)?;
     let kind = file.metadata()?;
     if !kind.is_file() {
         return Err(io::Error::other("not a regular file"));
     }
-    let len = usize::try_from(kind.len()).ok().filter(|len| *len <= LARGEST);
-    let mut bytes = vec![0; len.ok_or_else(|| io::Error::other("larger than 256 MiB"))?];
-    file.read_exact(&mut bytes)?;
-    Ok(bytes)
+    // Some file systems do not tell the length, and a file may grow meanwhile: it is only where to start.
+    let mut bytes = Vec::with_capacity(kind.len().min(LARGEST) as usize + 1);
+    file.take(LARGEST + 1).read_to_end(&mut bytes)?;
+    match bytes.len() as u64 > LARGEST {
+        true => Err(io::Error::other("larger than 256 MiB")),
+        false => Ok(bytes),
+    }
 }
 
 /// Reads a text file: a manifest or a file of variables.

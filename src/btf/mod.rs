@@ -353,24 +353,7 @@ impl Btf {
                     id = *element;
                 }
                 Type::Ptr { .. } => return count.checked_mul(POINTER_SIZE),
-                Type::Int { size, .. }
-                | Type::Float { size, .. }
-                | Type::Struct { size, .. }
-                | Type::Union { size, .. }
-                | Type::Enum { size, .. }
-                | Type::Enum64 { size, .. }
-                | Type::Datasec { size, .. } => return count.checked_mul(*size),
-                Type::Void
-                | Type::Fwd { .. }
-                | Type::Typedef { .. }
-                | Type::Volatile { .. }
-                | Type::Const { .. }
-                | Type::Restrict { .. }
-                | Type::Func { .. }
-                | Type::FuncProto { .. }
-                | Type::Var { .. }
-                | Type::DeclTag { .. }
-                | Type::TypeTag { .. } => return None,
+                ty => return count.checked_mul(ty.size()?),
             }
         }
         None
@@ -572,6 +555,32 @@ impl Type {
             Self::Float { .. } => Kind::Float,
             Self::DeclTag { .. } => Kind::DeclTag,
             Self::TypeTag { .. } => Kind::TypeTag,
+        }
+    }
+
+    /// Returns the size in bytes that the type itself says; [`Btf::size_of`] also knows pointers and arrays.
+    pub fn size(&self) -> Option<u32> {
+        match self {
+            Self::Int { size, .. }
+            | Self::Float { size, .. }
+            | Self::Struct { size, .. }
+            | Self::Union { size, .. }
+            | Self::Enum { size, .. }
+            | Self::Enum64 { size, .. }
+            | Self::Datasec { size, .. } => Some(*size),
+            Self::Void
+            | Self::Ptr { .. }
+            | Self::Array { .. }
+            | Self::Fwd { .. }
+            | Self::Typedef { .. }
+            | Self::Volatile { .. }
+            | Self::Const { .. }
+            | Self::Restrict { .. }
+            | Self::Func { .. }
+            | Self::FuncProto { .. }
+            | Self::Var { .. }
+            | Self::DeclTag { .. }
+            | Self::TypeTag { .. } => None,
         }
     }
 

@@ -1,7 +1,7 @@
 //! From a place in the object's types and the same place in the kernel's to the number that an instruction needs.
 
 use super::path::{LocalSpot, Place, Step};
-use super::{Answer, FieldQuestion, Known, Question, TypeQuestion, Types, ValueQuestion, size_word};
+use super::{Answer, FieldQuestion, Known, Question, TypeQuestion, Types, ValueQuestion};
 use crate::btf::kernel::KernelTypes;
 use crate::btf::{Btf, Encoding, EnumValue, Type, TypeId};
 
@@ -230,7 +230,7 @@ struct Load {
 
 /// Finds the smallest aligned word that holds a bit-field, not smaller than its declared type.
 fn bitfield_load<T: Types>(types: &T, ty: TypeId, bit_offset: u32, bits: u32) -> Result<Load, String> {
-    let mut size = size_word(&*types.resolved(ty)?).filter(|size| *size != 0).ok_or("a bit-field has no size")?;
+    let mut size = types.resolved(ty)?.size().filter(|size| *size != 0).ok_or("a bit-field has no size")?;
     loop {
         let byte = bit_offset / 8 / size * size;
         let end = u64::from(bit_offset) + u64::from(bits) - u64::from(byte) * 8;

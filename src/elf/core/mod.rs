@@ -160,37 +160,11 @@ pub(super) trait Types {
                     continue;
                 }
                 Type::Ptr { .. } => POINTER_SIZE,
-                ty => size_word(ty).ok_or_else(|| format!("the type {id} has no size"))?,
+                ty => ty.size().ok_or_else(|| format!("the type {id} has no size"))?,
             };
             return size.checked_mul(count).ok_or_else(|| format!("the array type {id} is too large"));
         }
         Err(format!("the array type {id} nests without end"))
-    }
-}
-
-/// Returns the size that a type itself says.
-fn size_word(ty: &Type) -> Option<u32> {
-    match ty {
-        Type::Int { size, .. }
-        | Type::Float { size, .. }
-        | Type::Struct { size, .. }
-        | Type::Union { size, .. }
-        | Type::Enum { size, .. }
-        | Type::Enum64 { size, .. }
-        | Type::Datasec { size, .. } => Some(*size),
-        Type::Void
-        | Type::Ptr { .. }
-        | Type::Array { .. }
-        | Type::Fwd { .. }
-        | Type::Typedef { .. }
-        | Type::Volatile { .. }
-        | Type::Const { .. }
-        | Type::Restrict { .. }
-        | Type::Func { .. }
-        | Type::FuncProto { .. }
-        | Type::Var { .. }
-        | Type::DeclTag { .. }
-        | Type::TypeTag { .. } => None,
     }
 }
 
