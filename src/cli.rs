@@ -4,16 +4,17 @@ use crate::apply::{self, Applied, Stamp};
 use crate::desired::{self, Desired};
 use crate::diag::{self, Exit, Kind, Problem, Problems, Source};
 use crate::elf;
-use crate::kernel::{Kernel, facts, linux::Linux, observe, shown};
+use crate::kernel::{Kernel, drift, facts, linux::Linux, observe, shown};
 use crate::load;
 use crate::manifest::{self, Manifest};
 use crate::names::{DeploymentName, PinPath};
-use crate::observed::{Observed, Pinned, Wanted};
+use crate::observed::{Observed, Wanted};
 use crate::plan::{self, Action, Consent, Mode, Plan};
+use crate::record::Record;
 use crate::report::{self, ManifestText, Style, text::Purpose};
 use crate::spec::Host;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::io::{self, IsTerminal, Write};
 use std::mem::ManuallyDrop;
 use std::path::{Path, PathBuf};
@@ -338,19 +339,15 @@ fn apply_live<K: Kernel>(
     console: &Console,
 ) -> Result<Exit, Problems> {
     let planned = plan_live(kernel, loaded, options)?;
-    let (desired, plan) = &*planned;
+    let plan = &planned.1;
     let allowed: BTreeSet<Consent> = options.allow.iter().map(|allow| Consent::from(*allow)).collect();
     let missing: BTreeSet<Consent> = plan.needs().difference(&allowed).copied().collect();
     if !missing.is_empty() {
         print_plan(plan, Some(loaded), Purpose::Apply, console);
         return Err(Problem::new(Kind::ConsentNeeded { needs: missing }).into());
     }
-    let verify = |kernel: &K, made| {
-        let observed = observe::observe(kernel, &Wanted { made, ..Wanted::of(desired) })?;
-        verified(&plan::plan(desired, &observed, Mode::Live)?)
-    };
-    let stamp = Stamp { manifest: absolute(&loaded.path), time: now() };
-    finish(kernel, plan, Some(loaded), &stamp, console, verify)
+    let stamp = Stamp { manifest: absolute(&loaded.path), time: now(), inputs: None };
+    finish(kernel, plan, Some(loaded), &stamp, console)
 }
 
 /// Applies a plan, reads back what became of it, and says so.
@@ -360,13 +357,12 @@ fn finish<K: Kernel>(
     loaded: Option<&Loaded>,
     stamp: &Stamp,
     console: &Console,
-    verify: impl FnOnce(&K, BTreeMap<PinPath, Pinned>) -> Result<(), Problems>,
 ) -> Result<Exit, Problems> {
     if plan.is_empty() {
         print_plan(plan, loaded, Purpose::Apply, console);
         return Ok(Exit::Success);
     }
-    let Applied { outcome, problem, made } = apply::apply(kernel, plan, stamp);
+    let Applied { outcome, problem, record } = apply::apply(kernel, plan, stamp);
     match console.output {
         Output::Text => console.print(&report::outcome::text(&outcome, console.out)),
         Output::Json => console.print(&report::outcome::json(&outcome)),
@@ -378,7 +374,7 @@ fn finish<K: Kernel>(
             Ok(if outcome.exit() == Exit::Broken { Exit::Broken } else { exit })
         }
         // Everything is done by now, so whatever reading it back meets, the host is not as before.
-        None => Ok(verify(kernel, made).map_or_else(
+        None => Ok(verify(kernel, &plan.pin_root, record.as_ref()).map_or_else(
             |problems| {
                 console.fail(&problems, loaded.map(|loaded| &loaded.source));
                 Exit::Broken
@@ -388,10 +384,13 @@ fn finish<K: Kernel>(
     }
 }
 
-/// A host that was just made to match has nothing left to do.
-fn verified(again: &Plan) -> Result<(), Problems> {
-    let left = again.steps.iter().filter(|step| step.action.marker() != plan::Marker::Reuse);
-    let differs: Vec<String> = left.map(|step| format!("{}: {}", step.action.address(), step.action)).collect();
+/// Reads back what is on the host: what the record says, or nothing of the deployment.
+fn verify<K: Kernel>(kernel: &K, pin_root: &PinPath, record: Option<&Record>) -> Result<(), Problems> {
+    let differs: Vec<String> = match record {
+        Some(record) => drift::drift(kernel, record)?.iter().map(ToString::to_string).collect(),
+        None if kernel.read_symlink(pin_root).is_ok() => vec![format!("{pin_root} is still there")],
+        None => Vec::new(),
+    };
     match differs.is_empty() {
         true => Ok(()),
         false => Err(Problem::new(Kind::Unverified { differs }).into()),
@@ -447,21 +446,21 @@ fn destroy_live<K: Kernel>(
     dry_run: bool,
     console: &Console,
 ) -> Result<Exit, Problems> {
-    let (record, observed) = recorded(kernel, pin_root)?;
-    let plan = plan::destroy(&record, &observed, pin_root)?;
+    let mut observed = observe::observe(kernel, &Wanted::recorded(pin_root))?;
+    let record = observed.record.take();
+    if record.is_none() && observed.leftovers.is_empty() {
+        return Err(Problem::new(Kind::NoDeployment { pin_root: pin_root.clone() }).into());
+    }
+    let plan = plan::destroy(record.as_ref(), &observed, pin_root)?;
     if dry_run {
         print_plan(&plan, None, Purpose::DryRun, console);
         return Ok(Exit::Success);
     }
-    let verify = |kernel: &K, _| match kernel.open_pin(&pin_root.join("record")) {
-        Ok(_) => Err(Problem::new(Kind::Unverified { differs: vec![format!("{pin_root} is still there")] }).into()),
-        Err(_) => Ok(()),
-    };
-    finish(kernel, &plan, None, &Stamp::default(), console, verify)
+    finish(kernel, &plan, None, &Stamp::default(), console)
 }
 
 /// Reads the record of a deployment, and everything that it names.
-fn recorded<K: Kernel>(kernel: &K, pin_root: &PinPath) -> Result<(crate::record::Record, Observed), Problems> {
+fn recorded<K: Kernel>(kernel: &K, pin_root: &PinPath) -> Result<(Record, Observed), Problems> {
     let mut observed = observe::observe(kernel, &Wanted::recorded(pin_root))?;
     match observed.record.take() {
         Some(record) => Ok((record, observed)),

@@ -937,6 +937,9 @@ impl Kind {
             Self::Record { why: RecordError::Newer(_), .. } => {
                 Some("use the version that wrote it, or a newer one".to_owned())
             }
+            Self::Record { why: RecordError::Older(_), .. } => {
+                Some("destroy the deployment with the version that made it, then apply".to_owned())
+            }
             Self::Record { why: RecordError::Unreadable(_), .. } => None,
             Self::ConsentNeeded { needs } => {
                 let names: Vec<_> = needs.iter().map(Consent::to_string).collect();
@@ -1205,6 +1208,9 @@ impl fmt::Display for Kind {
             Self::PinTaken { pin, by } => write!(f, "the pin `{pin}` is taken by {by}"),
             Self::Record { pin, why: RecordError::Unreadable(why) } => {
                 write!(f, "what is pinned at `{pin}` is no record: {why}")
+            }
+            Self::Record { pin, why: RecordError::Older(format) } => {
+                write!(f, "the record at `{pin}` has the old format {format}")
             }
             Self::Record { pin, why: RecordError::Newer(format) } => {
                 write!(f, "the record at `{pin}` has format {format}, which is newer than this version")

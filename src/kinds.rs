@@ -44,6 +44,15 @@ macro_rules! kernel_enum {
             }
         }
 
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = String::deserialize(deserializer)?;
+                let number = || text.split(' ').next().and_then(|number| number.parse().ok()).map(Self);
+                let unknown = || serde::de::Error::custom("an unknown constant of the kernel");
+                Self::from_name(&text).or_else(number).ok_or_else(unknown)
+            }
+        }
+
         impl serde::Serialize for $name {
             fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 serializer.collect_str(self)

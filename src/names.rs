@@ -234,9 +234,27 @@ impl PinPath {
         Self(format!("{self}/{name}"))
     }
 
-    /// Returns the passing name under which a pin is made before it is renamed over this one.
+    /// Returns the passing name under which something is made before it is renamed over this one.
+    ///
+    /// No name in a manifest has a `~`: what has one is ours, or the rest of a run that was killed.
     pub fn passing(&self) -> Self {
         Self(format!("{self}~"))
+    }
+
+    /// Returns the folder of a generation of the deployment whose pins are below this path.
+    pub fn generation(&self, number: u64) -> Self {
+        Self(format!("{self}~{number}"))
+    }
+
+    /// Returns the folder of the generation before the one that runs.
+    pub fn previous(&self) -> Self {
+        Self(format!("{self}~previous"))
+    }
+
+    /// Returns where this path is when what is below `from` is below `to`; `None` when it is not below `from`.
+    pub fn moved(&self, from: &Self, to: &Self) -> Option<Self> {
+        let rest = self.0.strip_prefix(&from.0)?;
+        (rest.is_empty() || rest.starts_with('/')).then(|| Self(format!("{to}{rest}")))
     }
 
     /// Reads `text` as the manifest writes a pin: absolute, or relative to this folder.
@@ -249,6 +267,9 @@ impl PinPath {
         }
         if let Some(part) = text.split('/').find(|part| part.contains('.')) {
             return Err(NameError::BadComponent(part.to_owned()));
+        }
+        if text.contains('~') {
+            return Err(NameError::BadCharacter('~'));
         }
         Self::new(&format!("{self}/{text}"))
     }

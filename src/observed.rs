@@ -5,6 +5,7 @@ use crate::kinds::{AttachType, MapType, ProgramType, XdpMode};
 use crate::names::{Digest, PinPath};
 use crate::record::Record;
 use crate::spec::{Host, MapSpec, MapTypes};
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
@@ -16,8 +17,12 @@ pub struct Observed {
     pub host: Host,
     /// False when the folder that should be a bpffs is not one, or does not exist.
     pub bpffs: bool,
-    /// Folders that exist, of those that were asked for, with the names in them.
-    pub directories: BTreeMap<PinPath, Vec<String>>,
+    /// What is at the folder of the deployment's pins.
+    pub root: Root,
+    /// Generations of the deployment that an interrupted run left, neither the one that runs nor the one before it.
+    pub leftovers: Vec<Leftover>,
+    /// Folders that exist, of those that were asked for, with what is in them.
+    pub directories: BTreeMap<PinPath, Vec<Entry>>,
     /// Pins that exist, of those that were asked for.
     pub pins: BTreeMap<PinPath, Pinned>,
     /// Maps that exist, of the ids that were asked for.
@@ -28,6 +33,50 @@ pub struct Observed {
     pub cgroups: BTreeMap<String, (std::path::PathBuf, u64)>,
     /// The deployment's record, where it has one.
     pub record: Option<Record>,
+}
+
+/// What is at the folder of a deployment's pins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Root {
+    /// Nothing.
+    Missing,
+    /// A symbolic link of ours to this folder, the generation that runs.
+    Generation(PinPath),
+    /// A folder that we did not make, or anything else.
+    Foreign,
+}
+
+/// A generation that an interrupted run left.
+#[derive(Debug, Clone)]
+pub struct Leftover {
+    /// Its folder.
+    pub path: PinPath,
+    /// Its links.
+    pub links: Vec<LinkInfo>,
+    /// Its record, if it got that far.
+    pub record: Option<Record>,
+}
+
+/// Something in a folder.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Entry {
+    /// Its name.
+    pub name: String,
+    /// Its inode. A pin has another one when it is made anew, and the same under each of its names.
+    pub inode: u64,
+    /// What it is.
+    pub kind: EntryKind,
+}
+
+/// What something in a folder is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum EntryKind {
+    /// A map, program or link: only opening tells which.
+    Pin,
+    /// A folder.
+    Folder,
+    /// A symbolic link.
+    Symlink,
 }
 
 /// What a pin stands for.
@@ -92,10 +141,8 @@ pub struct Wanted {
     pub interfaces: BTreeSet<String>,
     /// Cgroups by path: absolute, or relative to the cgroup2 mount.
     pub cgroups: BTreeSet<String>,
-    /// The pin of the record; whatever it names is looked for as well.
-    pub record: Option<PinPath>,
-    /// What this process pinned itself: only whether the pins are still there is asked again.
-    pub made: BTreeMap<PinPath, Pinned>,
+    /// The folder of the deployment's pins; whatever the record in it names is looked for as well.
+    pub pin_root: Option<PinPath>,
     /// Objects whose BTF the kernel may have. The same bytes are not read into types once more.
     pub objects: Vec<Arc<ObjectFacts>>,
 }
@@ -105,7 +152,7 @@ impl Wanted {
     pub fn of(desired: &Desired) -> Self {
         let mut wanted = Self {
             bpffs: Some(desired.bpffs.clone()),
-            record: Some(desired.pin_root.join("record")),
+            pin_root: Some(desired.pin_root.clone()),
             objects: desired.objects.values().cloned().collect(),
             ..Self::default()
         };
@@ -132,29 +179,26 @@ impl Wanted {
 
     /// Returns what is to be known of a deployment of which only the folder is.
     pub fn recorded(pin_root: &PinPath) -> Self {
-        Self { record: Some(pin_root.join("record")), ..Self::default() }
+        Self { pin_root: Some(pin_root.clone()), ..Self::default() }
     }
 
     /// Returns what a record names beyond what is wanted already, with the folders of its pins below `pin_root`.
     pub fn of_record(record: &Record, pin_root: &PinPath) -> Self {
-        let pins = record.maps.values().filter_map(|map| map.pin.as_ref());
-        let pins = pins.chain(record.programs.values().map(|program| &program.pin));
-        let pins = pins.chain(record.links.values().map(|link| &link.pin));
-        let pins = pins.filter_map(|pin| PinPath::new(pin).ok()).collect();
+        let pins = record.pins().map(|(pin, _)| pin).collect();
         let directories = record.directories.iter().filter_map(|path| PinPath::new(path).ok()).collect();
-        let map_ids = record.maps.values().filter(|map| map.pin.is_none()).map(|map| map.id).collect();
+        let map_ids = record.maps.values().filter_map(|map| map.id).collect();
         let mut wanted = Self { pins, directories, map_ids, ..Self::default() };
         wanted.add_folders(pin_root);
         wanted.directories.insert(pin_root.clone());
         wanted
     }
 
-    /// Adds the folders that hold the pins, from `top` (not included) downwards.
+    /// Adds the folders that hold the pins, with those that hold them, up to `top`.
     fn add_folders(&mut self, top: &PinPath) {
         for pin in &self.pins {
             let mut folder = pin.parent();
-            while let Some(path) = folder.filter(|path| path.is_below(top) && path != top) {
-                folder = path.parent();
+            while let Some(path) = folder {
+                folder = path.parent().filter(|parent| parent.is_below(top));
                 self.directories.insert(path);
             }
         }
@@ -167,6 +211,8 @@ impl Observed {
         Self {
             host,
             bpffs: true,
+            root: Root::Missing,
+            leftovers: Vec::new(),
             directories: BTreeMap::new(),
             pins: BTreeMap::new(),
             maps_by_id: BTreeMap::new(),
@@ -174,6 +220,13 @@ impl Observed {
             cgroups: BTreeMap::new(),
             record: None,
         }
+    }
+
+    /// Returns the inode of a pin.
+    pub fn inode(&self, pin: &PinPath) -> Option<u64> {
+        let entries = self.directories.get(&pin.parent()?)?;
+        let at = entries.binary_search_by(|entry| entry.name.as_str().cmp(pin.file_name())).ok()?;
+        Some(entries[at].inode)
     }
 }
 
@@ -224,7 +277,8 @@ pub struct LinkInfo {
 }
 
 /// Where a link is attached, as the kernel says it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum HookInfo {
     /// An XDP hook. The index is 0 when the interface is gone.
     Xdp {
@@ -247,6 +301,25 @@ pub enum HookInfo {
     },
     /// A kind of link that we do not make: its `enum bpf_link_type` number.
     Other(u32),
+}
+
+impl HookInfo {
+    /// Returns whether a link is still there: its interface or cgroup can go without it.
+    pub fn is_attached(&self) -> bool {
+        match self {
+            Self::Xdp { ifindex } | Self::Tcx { ifindex, .. } => *ifindex != 0,
+            Self::Cgroup { cgroup_id, .. } => *cgroup_id != 0,
+            Self::Other(_) => true,
+        }
+    }
+
+    /// Returns the interface that it is on.
+    pub fn ifindex(&self) -> Option<u32> {
+        match self {
+            Self::Xdp { ifindex } | Self::Tcx { ifindex, .. } => Some(*ifindex),
+            Self::Cgroup { .. } | Self::Other(_) => None,
+        }
+    }
 }
 
 impl fmt::Display for HookInfo {

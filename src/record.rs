@@ -3,12 +3,14 @@
 //! It is a hint for ownership and provenance; the truth is always read from the kernel.
 
 use crate::kinds::XdpMode;
-use crate::names::Digest;
+use crate::names::{Digest, PinPath};
+use crate::observed::HookInfo;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet};
 
-/// The format that this version writes. A newer one is refused, never guessed.
-pub const FORMAT: u32 = 1;
+/// The format that this version writes. Any other is refused, never guessed.
+pub const FORMAT: u32 = 2;
 
 /// Everything a deployment made.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +25,9 @@ pub struct Record {
     pub manifest: String,
     /// Seconds since 1970.
     pub time: u64,
+    /// Digest of everything that the plan was made from, but for the host's state: the same again has nothing to plan.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inputs: Option<Digest>,
     /// Objects by name.
     pub objects: BTreeMap<String, RecordedObject>,
     /// Maps by name.
@@ -49,8 +54,11 @@ pub struct RecordedObject {
 pub struct RecordedMap {
     /// Where it is pinned; `None` for somebody else's map that was named by its id.
     pub pin: Option<String>,
-    /// Its id when we last wrote the record.
-    pub id: u32,
+    /// Inode of the pin, which says which map it is for as long as the pin lives; 0 where there is no pin.
+    pub inode: u64,
+    /// Id of a map that was named by its id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<u32>,
     /// True when we created it; only then may we remove it.
     pub created: bool,
     /// Digest of the first contents of a data section.
@@ -63,8 +71,8 @@ pub struct RecordedMap {
 pub struct RecordedProgram {
     /// Where it is pinned.
     pub pin: String,
-    /// Its id.
-    pub id: u32,
+    /// Inode of the pin.
+    pub inode: u64,
 }
 
 /// A link that we made.
@@ -72,10 +80,17 @@ pub struct RecordedProgram {
 pub struct RecordedLink {
     /// Where it is pinned.
     pub pin: String,
-    /// Its id.
-    pub id: u32,
+    /// Inode of the pin.
+    pub inode: u64,
+    /// Id of the program that it runs.
+    pub program: u32,
     /// The hook in words, for messages when it is gone.
     pub hook: String,
+    /// The hook as the kernel says it.
+    pub at: HookInfo,
+    /// The interface as the manifest names it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interface: Option<String>,
     /// The mode asked for, which the kernel does not tell back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mode: Option<XdpMode>,
@@ -88,6 +103,8 @@ pub enum RecordError {
     Unreadable(String),
     /// A newer version wrote it, in this format.
     Newer(u32),
+    /// An older version wrote it, in this format.
+    Older(u32),
 }
 
 impl Record {
@@ -105,10 +122,26 @@ impl Record {
         let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
         let unreadable = |error: serde_json::Error| RecordError::Unreadable(error.to_string());
         let head: Head = serde_json::from_slice(&bytes[..end]).map_err(unreadable)?;
-        if head.format > FORMAT {
-            return Err(RecordError::Newer(head.format));
+        match head.format.cmp(&FORMAT) {
+            Ordering::Greater => Err(RecordError::Newer(head.format)),
+            Ordering::Less => Err(RecordError::Older(head.format)),
+            Ordering::Equal => serde_json::from_slice(&bytes[..end]).map_err(unreadable),
         }
-        serde_json::from_slice(&bytes[..end]).map_err(unreadable)
+    }
+
+    /// Returns every pin with its inode, somebody else's too.
+    pub fn pins(&self) -> impl Iterator<Item = (PinPath, u64)> {
+        let maps = self.maps.values().filter_map(|map| Some((map.pin.as_deref()?, map.inode)));
+        let programs = self.programs.values().map(|program| (program.pin.as_str(), program.inode));
+        let links = self.links.values().map(|link| (link.pin.as_str(), link.inode));
+        maps.chain(programs).chain(links).filter_map(|(pin, inode)| Some((PinPath::new(pin).ok()?, inode)))
+    }
+
+    /// Returns the pins of what we made, with their inodes.
+    pub fn own_pins(&self) -> impl Iterator<Item = (PinPath, u64)> {
+        let foreign = self.maps.values().filter(|map| !map.created).filter_map(|map| map.pin.as_deref());
+        let foreign: BTreeSet<&str> = foreign.collect();
+        self.pins().filter(move |(pin, _)| !foreign.contains(pin.as_str()))
     }
 }
 
@@ -123,7 +156,8 @@ mod tests {
             "a".to_owned(),
             RecordedMap {
                 pin: Some("/sys/fs/bpf/edge/maps/a".to_owned()),
-                id: 7,
+                inode: 7,
+                id: None,
                 created: true,
                 image: Some(Digest::of(b"x")),
             },
@@ -136,7 +170,8 @@ mod tests {
     #[test]
     fn a_record_that_is_not_ours_is_refused() {
         assert_eq!(Record::decode(br#"{"format":99,"later":true}"#), Err(RecordError::Newer(99)));
-        for bad in [&b""[..], b"\0\0\0", b"{}", b"[1]", b"\xff\xfe"] {
+        assert_eq!(Record::decode(br#"{"format":1}"#), Err(RecordError::Older(1)));
+        for bad in [&b""[..], b"\0\0\0", b"{}", b"[]", b"\xff\xfe"] {
             assert!(matches!(Record::decode(bad), Err(RecordError::Unreadable(_))), "{bad:?}");
         }
     }

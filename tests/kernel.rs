@@ -9,7 +9,8 @@ use bpfapply::kernel::fake::Fake;
 use bpfapply::kernel::linux::Linux;
 use bpfapply::kernel::observe::observe;
 use bpfapply::kernel::{
-    HookInfo, HookRequest, Interface, Kernel, LinkInfo, LoadError, MapRequest, ObjectKind, ProgramRequest, XdpMode,
+    EntryKind, HookInfo, HookRequest, Interface, Kernel, LinkInfo, LoadError, MapRequest, ObjectKind, ProgramRequest,
+    XdpMode,
 };
 use bpfapply::kinds::{AttachType, MapType, ProgramType};
 use bpfapply::names::{Digest, PinPath};
@@ -64,6 +65,8 @@ rules! {
     pins_have_the_errors_of_files,
     folders_have_the_errors_of_files,
     renames_replace,
+    hard_links_are_the_same_pin,
+    symlinks_switch_folders,
     xdp_has_one_link,
     tcx_has_many_links,
     cgroups_have_many_links,
@@ -84,7 +87,7 @@ fn the_fake_kernel_follows_every_rule() {
         fake.add_cgroup(&cgroup);
         let room = Room { bpffs: path("/sys/fs/bpf"), cgroup: Some(cgroup), version: (6, 18) };
         body(&mut fake, &room);
-        for pin in fake.list(&room.bpffs).unwrap().iter().map(|name| room.bpffs.join(name)) {
+        for pin in fake.list(&room.bpffs).unwrap().iter().map(|entry| room.bpffs.join(&entry.name)) {
             // Folders go nowhere: they hold no object.
             let _ = fake.unpin(&pin);
         }
@@ -345,7 +348,11 @@ fn eventually(mut done: impl FnMut() -> bool) {
 
 /// Lists a folder, without the `maps.debug` and `progs.debug` that some kernels put into a new bpffs (`CONFIG_BPF_PRELOAD`).
 fn pins<K: Kernel>(kernel: &K, folder: &PinPath) -> Vec<String> {
-    kernel.list(folder).unwrap().into_iter().filter(|name| !name.contains('.')).collect()
+    names(kernel, folder).into_iter().filter(|name| !name.contains('.')).collect()
+}
+
+fn names<K: Kernel>(kernel: &K, folder: &PinPath) -> Vec<String> {
+    kernel.list(folder).unwrap().into_iter().map(|entry| entry.name).collect()
 }
 
 fn loopback<K: Kernel>(kernel: &K) -> Interface {
@@ -823,9 +830,71 @@ fn renames_replace<K: Kernel>(kernel: &mut K, room: &Room) {
     kernel.make_directory(&other).unwrap();
     assert_eq!(errno(kernel.rename(&other, &folder)), libc::ENOTEMPTY);
     kernel.rename(&folder, &other).unwrap();
-    assert_eq!(kernel.list(&other).unwrap(), ["b"]);
+    assert_eq!(names(kernel, &other), ["b"]);
     assert_eq!(errno(kernel.rename(&other, &path("/sys/fs/bpf/a.b"))), libc::EPERM);
     kernel.unpin(&other.join("b")).unwrap();
+}
+
+fn hard_links_are_the_same_pin<K: Kernel>(kernel: &mut K, room: &Room) {
+    let map = map(kernel, MapType::ARRAY, (4, 4, 1), 0);
+    let [folder, pin, other] = ["folder", "pin", "other"].map(|name| room.bpffs.join(name));
+    kernel.make_directory(&folder).unwrap();
+    kernel.pin(&map, &pin).unwrap();
+    kernel.pin(&map, &other).unwrap();
+    let inside = folder.join("pin");
+    kernel.hard_link(&pin, &inside).unwrap();
+    let entry = |kernel: &K, pin: &PinPath| {
+        let entries = kernel.list(&pin.parent().unwrap()).unwrap();
+        entries.into_iter().find(|entry| entry.name == pin.file_name()).unwrap()
+    };
+    let first = entry(kernel, &pin);
+    assert_eq!(first.kind, EntryKind::Pin);
+    assert_eq!(entry(kernel, &folder).kind, EntryKind::Folder);
+    assert_eq!(entry(kernel, &inside).inode, first.inode, "one pin with two names");
+    assert_ne!(entry(kernel, &other).inode, first.inode, "another pin of the same map");
+    assert_eq!(errno(kernel.hard_link(&pin, &inside)), libc::EEXIST);
+    assert_eq!(errno(kernel.hard_link(&pin, &room.bpffs.join("none").join("x"))), libc::ENOENT);
+    assert_eq!(errno(kernel.hard_link(&room.bpffs.join("none"), &folder.join("x"))), libc::ENOENT);
+    assert_eq!(errno(kernel.hard_link(&folder, &folder.join("x"))), libc::EPERM);
+    kernel.unpin(&pin).unwrap();
+    drop(map);
+    assert_eq!(kernel.open_pin(&inside).unwrap().0, ObjectKind::Map, "the other name keeps the map");
+    kernel.rename(&inside, &pin).unwrap();
+    assert_eq!(entry(kernel, &pin).inode, first.inode, "a new name does not make it another pin");
+}
+
+fn symlinks_switch_folders<K: Kernel>(kernel: &mut K, room: &Room) {
+    let maps = [1, 2].map(|max| map(kernel, MapType::ARRAY, (4, 4, max), 0));
+    let [root, passing, first, second] = ["edge", "edge~", "edge~1", "edge~2"].map(|name| room.bpffs.join(name));
+    assert_eq!(errno(kernel.read_symlink(&root)), libc::ENOENT);
+    for (map, folder) in maps.iter().zip([&first, &second]) {
+        kernel.make_directory(folder).unwrap();
+        kernel.pin(map, &folder.join("map")).unwrap();
+    }
+    assert_eq!(errno(kernel.read_symlink(&first)), libc::EINVAL);
+    kernel.symlink("edge~1", &root).unwrap();
+    assert_eq!(errno(kernel.symlink("edge~2", &root)), libc::EEXIST);
+    assert_eq!(kernel.read_symlink(&root).unwrap(), "edge~1");
+    let found = |kernel: &K| {
+        let (_, map) = kernel.open_pin(&root.join("map")).unwrap();
+        (kernel.map_info(&map).unwrap().max_entries, names(kernel, &root))
+    };
+    assert_eq!(found(kernel), (1, vec!["map".to_owned()]));
+    kernel.symlink("edge~2", &passing).unwrap();
+    kernel.rename(&passing, &root).unwrap();
+    assert_eq!(found(kernel), (2, vec!["map".to_owned()]));
+    assert_eq!(errno(kernel.rename(&first, &root)), libc::ENOTDIR);
+    assert_eq!(errno(kernel.rename(&root, &first)), libc::EISDIR);
+    assert_eq!(errno(kernel.remove_directory(&root)), libc::ENOTDIR);
+    kernel.unpin(&root.join("map")).unwrap();
+    kernel.unpin(&root).unwrap();
+    assert_eq!(names(kernel, &second), [""; 0]);
+    // Nobody minds a symbolic link that leads nowhere.
+    kernel.symlink("edge~3", &root).unwrap();
+    assert_eq!(errno(kernel.open_pin(&root.join("map"))), libc::ENOENT);
+    assert_eq!(errno(kernel.list(&root)), libc::ENOENT);
+    kernel.unpin(&root).unwrap();
+    kernel.unpin(&first.join("map")).unwrap();
 }
 
 // Links.

@@ -1,28 +1,27 @@
 //! Does what a plan says: the one place that changes the kernel.
 //!
 //! Two passes over the same list. *Stage* makes maps and programs as mere descriptors: when something is refused
-//! there, closing them leaves the host untouched. *Commit* pins, attaches and takes away; each of its changes is
-//! noted with its way back, and a failure walks these back, newest first.
+//! there, closing them leaves the host untouched. *Commit* pins what is new into the next generation of the
+//! deployment's pins, attaches and updates links, and switches to that generation with the record; each of its changes
+//! is noted with its way back, and a failure walks these back, newest first. What goes away goes behind the switch.
 
+mod generation;
 pub mod outcome;
 mod stage;
 mod types;
 mod undo;
 
-use crate::desired::{DesiredLink, DesiredMap, Hook, MapSource};
+use crate::desired::{DesiredLink, Hook, MapSource};
 use crate::diag::{Kind, OPEN_FILES, PRIVILEGES, Problem};
-use crate::elf::DataKind;
-use crate::kernel::{HookRequest, Kernel, MapInfo, MapRequest, ObjectKind};
+use crate::kernel::{EntryKind, HookRequest, Kernel, MapRequest, ObjectKind, observe};
 use crate::kinds::MapType;
-use crate::names::{MapName, ObjectName, PinPath, ProgramName};
-use crate::observed::{ObservedMap, ObservedProgram, Pinned};
+use crate::names::{Digest, MapName, ObjectName, PinPath, ProgramName};
 use crate::plan::{Action, Marker, Plan, ResolvedHook};
 use crate::record::Record;
 use crate::spec::Host;
 use outcome::{Outcome, Status, StepOutcome};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::sync::Arc;
 use undo::Undo;
 
 /// What the record says of this run.
@@ -32,6 +31,8 @@ pub struct Stamp {
     pub manifest: String,
     /// Seconds since 1970.
     pub time: u64,
+    /// Digest of what the plan was made from.
+    pub inputs: Option<Digest>,
 }
 
 /// What a run did.
@@ -41,8 +42,8 @@ pub struct Applied {
     pub outcome: Outcome,
     /// What went wrong; there exactly when something failed.
     pub problem: Option<Problem>,
-    /// The maps and programs that were made, as the kernel describes them, by their pins.
-    pub made: BTreeMap<PinPath, Pinned>,
+    /// The record as it is now, which says what is to be found on the host; none after a destroy.
+    pub record: Option<Record>,
 }
 
 /// Applies a plan.
@@ -56,15 +57,21 @@ pub fn apply<K: Kernel>(kernel: &mut K, plan: &Plan, stamp: &Stamp) -> Applied {
         modules: BTreeMap::new(),
         maps: BTreeMap::new(),
         programs: BTreeMap::new(),
-        made: BTreeMap::new(),
+        folders: BTreeSet::new(),
+        outside: Vec::new(),
         undo: Vec::new(),
-        leaving: Vec::new(),
+        leaving: BTreeMap::new(),
+        switched: false,
+        record: None,
     };
     let mut steps: Vec<StepOutcome> =
         plan.steps.iter().map(|step| StepOutcome::of(&step.action, Status::NotReached)).collect();
     let problem = applier.run(&mut steps).err();
-    let made = std::mem::take(&mut applier.made);
-    Applied { outcome: Outcome { deployment: plan.deployment.clone(), steps }, problem, made }
+    let record = match applier.switched {
+        true => applier.record.take(),
+        false => plan.generations.record.as_deref().cloned(),
+    };
+    Applied { outcome: Outcome { deployment: plan.deployment.clone(), steps }, problem, record }
 }
 
 struct Applier<'a, K: Kernel> {
@@ -78,22 +85,37 @@ struct Applier<'a, K: Kernel> {
     modules: BTreeMap<u32, K::Fd>,
     maps: BTreeMap<MapName, K::Fd>,
     programs: BTreeMap<ProgramName, K::Fd>,
-    /// What was pinned of them, as the kernel describes it.
-    made: BTreeMap<PinPath, Pinned>,
+    /// The folders of the next generation; none before it was begun.
+    folders: BTreeSet<PinPath>,
+    /// Pins that get a name outside of the deployment's folder, and whether something of ours has it now.
+    outside: Vec<(PinPath, bool)>,
     /// What was changed, by the number of its step, and the way back.
     undo: Vec<(usize, Undo<K::Fd>)>,
-    /// Links that lost their pin and stay attached until everything else is done.
-    leaving: Vec<(usize, K::Fd)>,
+    /// Links that are detached behind the switch, by the number of the step.
+    leaving: BTreeMap<usize, K::Fd>,
+    /// Whether the next generation is the one that runs: then there is no way back.
+    switched: bool,
+    record: Option<Record>,
 }
 
 impl<K: Kernel> Applier<'_, K> {
     fn run(&mut self, steps: &mut [StepOutcome]) -> Result<(), Problem> {
         self.stage_all().map_err(|(number, problem)| fail(steps, number, problem))?;
+        let mut first = None;
         for (number, step) in self.plan.steps.iter().enumerate() {
-            if let Err(problem) = self.commit(number, &step.action) {
+            let done = match self.switched {
+                false => self.commit(number, &step.action),
+                true => self.take_away(number, &step.action),
+            };
+            if let Err(problem) = done {
                 let problem = fail(steps, number, problem);
-                self.undo_all(steps);
-                return Err(problem);
+                if !self.switched {
+                    self.undo_all(steps);
+                    return Err(problem);
+                }
+                // The other things that go do not depend on it.
+                first.get_or_insert(problem);
+                continue;
             }
             steps[number].status = match step.action.marker() {
                 Marker::Reuse => Status::Reused,
@@ -104,84 +126,62 @@ impl<K: Kernel> Applier<'_, K> {
                 | Marker::Remove => Status::Done,
             };
         }
-        self.detach_leaving(steps)
-    }
-
-    /// Detaches what was unpinned. Nothing can be undone from here on, and nothing but this is left to do.
-    fn detach_leaving(&mut self, steps: &mut [StepOutcome]) -> Result<(), Problem> {
-        let mut first = None;
-        for (number, link) in std::mem::take(&mut self.leaving) {
-            // Closing the last descriptor detaches as well, but only some time later.
-            if let Err(error) = self.kernel.detach_link(&link)
-                && error.raw_os_error() != Some(libc::ENOLINK)
-            {
-                let doing = format!("detach {}", steps[number].address);
-                let problem = kernel_problem(doing, &error);
-                steps[number].status = Status::CouldNotUndo(problem.kind.to_string());
-                first.get_or_insert(problem);
-            }
+        match first {
+            Some(problem) => Err(problem),
+            None if self.switched => self.retire(steps),
+            None => Ok(()),
         }
-        first.map_or(Ok(()), Err)
     }
 
     fn commit(&mut self, number: usize, action: &Action) -> Result<(), Problem> {
         match action {
+            Action::ClearLeftover { path, record } => {
+                let generations = &self.plan.generations;
+                let (root, current) = (&self.plan.pin_root, generations.current.as_ref());
+                generation::clear(self.kernel, root, path, record.as_deref(), current)
+                    .map_err(|error| refused(format!("clear `{path}`"), &error))?;
+            }
             Action::MountBpffs { at } => {
                 self.kernel.mount_bpffs(at).map_err(|error| refused(format!("mount a bpffs on `{at}`"), &error))?;
                 self.undo.push((number, Undo::Mounted(at.clone())));
             }
             Action::MakeDirectory { path } => {
-                self.kernel.make_directory(path).map_err(|error| match error.raw_os_error() {
-                    Some(libc::EEXIST) => stale(format!("`{path}` is there already")),
-                    _ => refused(format!("make the folder `{path}`"), &error),
-                })?;
+                self.make_directory(path)?;
                 self.undo.push((number, Undo::MadeDirectory(path.clone())));
             }
             Action::CreateMap { map, replaces } => {
                 let pin = map.pin().expect("only a map with a pin is created");
                 let fd = self.maps.remove(&map.name).expect("the map was staged");
-                let old = self.replaced(pin, ObjectKind::Map, *replaces)?;
-                self.put_pin(number, &fd, pin, ObjectKind::Map, old)?;
-                let info = self.kernel.map_info(&fd).map_err(|error| refused(format!("ask about `{pin}`"), &error))?;
-                self.made.insert(pin.clone(), Pinned::Map(made_map(map, info)));
+                self.put_pin(number, &fd, pin, ObjectKind::Map, *replaces)?;
                 self.maps.insert(map.name.clone(), fd);
             }
             Action::LoadProgram { program, replaces } => {
                 let fd = self.programs.remove(&program.name).expect("the program was staged");
-                let old = self.replaced(&program.pin, ObjectKind::Program, *replaces)?;
-                self.put_pin(number, &fd, &program.pin, ObjectKind::Program, old)?;
-                let info = self.kernel.program_info(&fd);
-                let info = info.map_err(|error| refused(format!("ask about `{}`", program.pin), &error))?;
-                let fingerprints = Arc::clone(&self.plan.objects[&program.object].fingerprints);
-                self.made.insert(program.pin.clone(), Pinned::Program(ObservedProgram { info, fingerprints }));
+                self.put_pin(number, &fd, &program.pin, ObjectKind::Program, *replaces)?;
                 self.programs.insert(program.name.clone(), fd);
             }
-            Action::Attach { link, hook } => self.attach(number, link, hook)?,
+            Action::Attach { link, hook } => self.attach(number, link, hook, None)?,
             Action::UpdateLink { link, id, old_program } => self.update_link(number, link, *id, *old_program)?,
-            Action::Reattach { link, id, hook, overlap: true } => self.move_link(number, link, *id, hook)?,
+            Action::Reattach { link, id, hook, overlap: true } => {
+                // The old link goes when everything else is done.
+                self.attach(number, link, hook, Some(*id))?;
+                let old = self.open_expected(&link.pin, ObjectKind::Link, *id)?;
+                self.leaving.insert(number, old);
+            }
             Action::Reattach { link, id, hook, overlap: false } => self.swap_link(number, link, *id, hook)?,
-            Action::Detach { pin, id, .. } => {
-                let fd = self.take_pin(number, pin, *id, ObjectKind::Link)?;
-                self.leaving.push((number, fd));
-            }
-            Action::RemoveProgram { pin, id, .. } => {
-                self.take_pin(number, pin, *id, ObjectKind::Program)?;
-            }
-            Action::RemoveMap { pin, id, .. } => {
-                self.take_pin(number, pin, *id, ObjectKind::Map)?;
-            }
             Action::RemoveDirectory { path } => {
-                self.kernel.remove_directory(path).map_err(|error| match error.raw_os_error() {
-                    Some(libc::ENOTEMPTY) => stale(format!("the folder `{path}` has something new in it")),
-                    Some(libc::ENOENT) => stale(format!("the folder `{path}` is gone")),
-                    _ => refused(format!("remove the folder `{path}`"), &error),
-                })?;
+                self.remove_directory(path)?;
                 self.undo.push((number, Undo::RemovedDirectory(path.clone())));
             }
-            Action::WriteRecord { pin, record, replaces } => self.write_record(number, pin, record, *replaces)?,
-            Action::RemoveRecord { pin } => {
-                let (_, fd) = self.open(pin)?;
-                self.unpin(number, pin, fd)?;
+            Action::WriteRecord { pin, record, .. } => self.write_record(number, pin, record)?,
+            Action::RemoveRecord { .. } => {
+                let root = &self.plan.pin_root;
+                self.same_generation()?;
+                self.kernel.unpin(root).map_err(|error| refused(format!("remove `{root}`"), &error))?;
+                self.switched = true;
+            }
+            Action::Detach { .. } | Action::RemoveProgram { .. } | Action::RemoveMap { .. } => {
+                unreachable!("things go away behind the switch")
             }
             // These were done when they were staged: nothing of them can be seen from outside.
             Action::ReuseMap { .. }
@@ -191,6 +191,81 @@ impl<K: Kernel> Applier<'_, K> {
             | Action::ReuseLink { .. } => {}
         }
         Ok(())
+    }
+
+    /// Does what comes behind the switch.
+    fn take_away(&mut self, number: usize, action: &Action) -> Result<(), Problem> {
+        match action {
+            Action::Detach { link, pin, .. } => {
+                let fd = self.leaving.remove(&number).expect("the link was staged");
+                generation::detach(self.kernel, &fd).map_err(|error| refused(format!("detach link.{link}"), &error))?;
+                self.unpin_outside(pin)
+            }
+            Action::RemoveProgram { pin, .. } | Action::RemoveMap { pin, .. } => self.unpin_outside(pin),
+            Action::RemoveDirectory { path } => self.remove_directory(path),
+            Action::ClearLeftover { .. }
+            | Action::MountBpffs { .. }
+            | Action::MakeDirectory { .. }
+            | Action::ReuseMap { .. }
+            | Action::CreateMap { .. }
+            | Action::FillMap { .. }
+            | Action::FillSlots { .. }
+            | Action::ReuseProgram { .. }
+            | Action::LoadProgram { .. }
+            | Action::ReuseLink { .. }
+            | Action::Attach { .. }
+            | Action::UpdateLink { .. }
+            | Action::Reattach { .. }
+            | Action::WriteRecord { .. }
+            | Action::RemoveRecord { .. } => unreachable!("the switch comes behind everything that is made"),
+        }
+    }
+
+    /// Detaches the links that moved, and makes the generation that ran until now the previous one, or nothing.
+    fn retire(&mut self, steps: &mut [StepOutcome]) -> Result<(), Problem> {
+        for (number, link) in std::mem::take(&mut self.leaving) {
+            // Closing the last descriptor detaches as well, but only some time later.
+            let detached = generation::detach(self.kernel, &link);
+            let problem = |error| refused(format!("detach the old {}", steps[number].address), &error);
+            detached.map_err(problem).map_err(|problem| fail(steps, number, problem))?;
+        }
+        let (root, generations) = (&self.plan.pin_root, &self.plan.generations);
+        let Some((old, record)) = generations.current.as_ref().zip(generations.record.as_ref()) else { return Ok(()) };
+        let done = match self.record.is_some() {
+            true => generation::retire(self.kernel, root, old, record),
+            false => generation::dissolve(self.kernel, root, old, record),
+        };
+        let is_switch = |step: &&mut StepOutcome| matches!(step.address, crate::names::Address::Record);
+        done.map_err(|error| {
+            let problem = refused(format!("take `{old}` away"), &error);
+            if let Some(step) = steps.iter_mut().find(is_switch) {
+                step.status = Status::Failed(problem.kind.to_string());
+            }
+            problem
+        })
+    }
+
+    fn make_directory(&mut self, path: &PinPath) -> Result<(), Problem> {
+        self.kernel.make_directory(path).map_err(|error| match error.raw_os_error() {
+            Some(libc::EEXIST) => stale(format!("`{path}` is there already")),
+            _ => refused(format!("make the folder `{path}`"), &error),
+        })
+    }
+
+    fn remove_directory(&mut self, path: &PinPath) -> Result<(), Problem> {
+        self.kernel.remove_directory(path).map_err(|error| match error.raw_os_error() {
+            Some(libc::ENOTEMPTY) => stale(format!("the folder `{path}` has something new in it")),
+            Some(libc::ENOENT) => stale(format!("the folder `{path}` is gone")),
+            _ => refused(format!("remove the folder `{path}`"), &error),
+        })
+    }
+
+    /// Takes the name away that a pin has outside of the deployment's folder; in there it goes with its generation.
+    fn unpin_outside(&mut self, pin: &PinPath) -> Result<(), Problem> {
+        match pin.is_below(&self.plan.pin_root) {
+            true => Ok(()),
+            false => self.kernel.unpin(pin).map_err(|error| refused(format!("remove the pin `{pin}`"), &error)),
+        }
     }
 
     /// Opens a pin that the plan saw.
@@ -216,56 +291,101 @@ impl<K: Kernel> Applier<'_, K> {
         Ok(fd)
     }
 
-    /// Opens what a new pin takes the place of.
-    fn replaced(&self, pin: &PinPath, kind: ObjectKind, id: Option<u32>) -> Result<Option<K::Fd>, Problem> {
-        id.map(|id| self.open_expected(pin, kind, id)).transpose()
+    /// Checks that the generation that the plan saw still runs.
+    fn same_generation(&self) -> Result<(), Problem> {
+        let root = &self.plan.pin_root;
+        let now = observe::existing(self.kernel.read_symlink(root)).map_err(|error| match error.raw_os_error() {
+            Some(libc::EINVAL) => stale(format!("`{root}` is there already")),
+            _ => refused(format!("look at `{root}`"), &error),
+        })?;
+        let expected = self.plan.generations.current.as_ref().map(PinPath::file_name);
+        match now.as_deref() == expected {
+            true => Ok(()),
+            false => Err(stale(format!("another generation of `{root}` runs now"))),
+        }
     }
 
-    /// Pins something new, in the place of `old` where there is one.
+    /// Begins the next generation with the pins that stay, once.
+    fn begin(&mut self, number: usize) -> Result<(), Problem> {
+        if !self.folders.is_empty() {
+            return Ok(());
+        }
+        let next = &self.plan.generations.next;
+        self.make_directory(next)?;
+        self.folders.insert(next.clone());
+        self.undo.push((number, Undo::Built(next.clone())));
+        let Some(current) = &self.plan.generations.current else { return Ok(()) };
+        let changed: BTreeSet<PinPath> = self.plan.changed_pins().map(|pin| self.place(pin, current)).collect();
+        let entries = observe::walk(self.kernel, current);
+        let entries = entries.map_err(|error| refused(format!("read the folder `{current}`"), &error))?;
+        for (path, entry) in entries.iter().filter(|(path, _)| !changed.contains(path)) {
+            if entry.kind == EntryKind::Folder {
+                continue;
+            }
+            let stays = path.moved(current, next).expect("it was found there");
+            self.make_folders(&stays)?;
+            self.kernel.hard_link(path, &stays).map_err(|error| refused(format!("keep the pin `{path}`"), &error))?;
+        }
+        Ok(())
+    }
+
+    /// Makes the folders of the next generation that a pin needs.
+    fn make_folders(&mut self, pin: &PinPath) -> Result<(), Problem> {
+        let missing: Vec<_> = std::iter::successors(pin.parent(), PinPath::parent)
+            .take_while(|folder| !self.folders.contains(folder))
+            .collect();
+        for folder in missing.into_iter().rev() {
+            self.make_directory(&folder)?;
+            self.folders.insert(folder);
+        }
+        Ok(())
+    }
+
+    /// Returns where a pin is in a generation.
+    fn place(&self, pin: &PinPath, generation: &PinPath) -> PinPath {
+        generation::place(pin, &self.plan.pin_root, generation)
+    }
+
+    /// Pins something new into the next generation, in the place of what has the pin in the one that runs.
     fn put_pin(
         &mut self,
         number: usize,
         fd: &K::Fd,
         pin: &PinPath,
         kind: ObjectKind,
-        old: Option<K::Fd>,
+        replaces: Option<u32>,
     ) -> Result<(), Problem> {
-        let Some(old) = old else {
-            self.kernel.pin(fd, pin).map_err(|error| match error.raw_os_error() {
-                Some(libc::EEXIST) => stale(format!("`{pin}` is there already")),
-                Some(libc::ENOENT) => stale(format!("the folder of `{pin}` is gone")),
-                _ => refused(format!("pin the {kind} at `{pin}`"), &error),
-            })?;
-            self.undo.push((number, Undo::Pinned(pin.clone())));
-            return Ok(());
-        };
-        let doing = || format!("replace the pin `{pin}`");
-        let passing = undo::pin_passing(self.kernel, fd, pin).map_err(|error| refused(doing(), &error))?;
-        self.undo.push((number, Undo::Pinned(passing.clone())));
-        self.kernel.rename(&passing, pin).map_err(|error| refused(doing(), &error))?;
-        self.undo.pop();
-        self.undo.push((number, Undo::Replaced { pin: pin.clone(), old }));
+        replaces.map(|id| self.open_expected(pin, kind, id)).transpose()?;
+        self.begin(number)?;
+        let place = self.place(pin, &self.plan.generations.next);
+        self.make_folders(&place)?;
+        self.kernel.pin(fd, &place).map_err(|error| match error.raw_os_error() {
+            Some(libc::EEXIST) => stale(format!("`{pin}` is there already")),
+            _ => refused(format!("pin the {kind} at `{pin}`"), &error),
+        })?;
+        if !pin.is_below(&self.plan.pin_root) {
+            self.outside.push((pin.clone(), replaces.is_some()));
+        }
         Ok(())
     }
 
-    /// Pins a new link. From here on the way back detaches it: closing it does so, too, but only some time later.
-    fn pin_link(&mut self, number: usize, link: K::Fd, pin: &PinPath, old: Option<K::Fd>) -> Result<(), Problem> {
-        let pinned = self.put_pin(number, &link, pin, ObjectKind::Link, old);
-        self.undo.push((number, Undo::Linked(link)));
-        pinned
-    }
-
-    /// Takes a pin away, and returns what was pinned.
-    fn take_pin(&mut self, number: usize, pin: &PinPath, id: u32, kind: ObjectKind) -> Result<K::Fd, Problem> {
-        let fd = self.open_expected(pin, kind, id)?;
-        let again = self.open_expected(pin, kind, id)?;
-        self.unpin(number, pin, again)?;
-        Ok(fd)
-    }
-
-    fn unpin(&mut self, number: usize, pin: &PinPath, fd: K::Fd) -> Result<(), Problem> {
-        self.kernel.unpin(pin).map_err(|error| refused(format!("remove the pin `{pin}`"), &error))?;
-        self.undo.push((number, Undo::Unpinned { pin: pin.clone(), fd }));
+    /// Gives the new pins their names outside of the deployment's folder.
+    fn put_outside(&mut self, number: usize) -> Result<(), Problem> {
+        for (pin, replaces) in std::mem::take(&mut self.outside) {
+            let (generations, current) = (&self.plan.generations, self.plan.generations.current.as_ref());
+            let place = self.place(&pin, &generations.next);
+            let doing = || format!("pin `{pin}`");
+            match replaces {
+                true => generation::replace(self.kernel, &place, &pin).map_err(|error| refused(doing(), &error))?,
+                false => self.kernel.hard_link(&place, &pin).map_err(|error| match error.raw_os_error() {
+                    Some(libc::EEXIST) => stale(format!("`{pin}` is there already")),
+                    Some(libc::ENOENT) => stale(format!("the folder of `{pin}` is gone")),
+                    _ => refused(doing(), &error),
+                })?,
+            }
+            let old = current.filter(|_| replaces).map(|current| self.place(&pin, current));
+            self.undo.push((number, Undo::Outside { pin, old }));
+        }
         Ok(())
     }
 
@@ -318,9 +438,19 @@ impl<K: Kernel> Applier<'_, K> {
         }
     }
 
-    fn attach(&mut self, number: usize, link: &DesiredLink, hook: &ResolvedHook) -> Result<(), Problem> {
+    /// Attaches and pins a new link. From here on the way back detaches it: closing it does so, too, but only some time
+    /// later.
+    fn attach(
+        &mut self,
+        number: usize,
+        link: &DesiredLink,
+        hook: &ResolvedHook,
+        replaces: Option<u32>,
+    ) -> Result<(), Problem> {
         let fd = self.create_link(link, hook)?;
-        self.pin_link(number, fd, &link.pin, None)
+        let pinned = self.put_pin(number, &fd, &link.pin, ObjectKind::Link, replaces);
+        self.undo.push((number, Undo::Linked(fd)));
+        pinned
     }
 
     fn update_link(&mut self, number: usize, link: &DesiredLink, id: u32, old: u32) -> Result<(), Problem> {
@@ -336,16 +466,6 @@ impl<K: Kernel> Applier<'_, K> {
         Ok(())
     }
 
-    /// Attaches at the new place, and lets the old link go when everything else is done.
-    fn move_link(&mut self, number: usize, link: &DesiredLink, id: u32, hook: &ResolvedHook) -> Result<(), Problem> {
-        let old = self.open_expected(&link.pin, ObjectKind::Link, id)?;
-        let leaving = self.open_expected(&link.pin, ObjectKind::Link, id)?;
-        let new = self.create_link(link, hook)?;
-        self.pin_link(number, new, &link.pin, Some(old))?;
-        self.leaving.push((number, leaving));
-        Ok(())
-    }
-
     /// Detaches, then attaches at the same hook: only one XDP program fits on an interface.
     fn swap_link(&mut self, number: usize, link: &DesiredLink, id: u32, hook: &ResolvedHook) -> Result<(), Problem> {
         let fd = self.open_expected(&link.pin, ObjectKind::Link, id)?;
@@ -355,8 +475,7 @@ impl<K: Kernel> Applier<'_, K> {
         let before = self.attached_before(link, info.program_id).map_err(|error| refused(doing(), &error))?;
         self.kernel.detach_link(&fd).map_err(|error| refused(doing(), &error))?;
         self.undo.push((number, Undo::Detached { pin: link.pin.clone(), program, before }));
-        let new = self.create_link(link, hook)?;
-        self.pin_link(number, new, &link.pin, Some(fd))
+        self.attach(number, link, hook, Some(id))
     }
 
     /// Returns the interface's index and the mode in which the program runs on it.
@@ -367,9 +486,10 @@ impl<K: Kernel> Applier<'_, K> {
             .and_then(|found| found.xdp.iter().find(|(_, id)| *id == program).map(|(mode, _)| (found.index, *mode))))
     }
 
-    /// Writes the record with the ids as they are now, into a map of its own.
-    fn write_record(&mut self, number: usize, pin: &PinPath, record: &Record, replaces: bool) -> Result<(), Problem> {
+    /// Writes the record into the next generation, and makes that the one that runs.
+    fn write_record(&mut self, number: usize, pin: &PinPath, record: &Record) -> Result<(), Problem> {
         let doing = || "write the record".to_owned();
+        self.begin(number)?;
         let record = self.finished(record).map_err(|error| refused(doing(), &error))?;
         let bytes = record.encode();
         let request = MapRequest {
@@ -388,35 +508,70 @@ impl<K: Kernel> Applier<'_, K> {
         };
         let map = self.kernel.create_map(&request).map_err(|error| refused(doing(), &error))?;
         self.kernel.update(&map, &0u32.to_ne_bytes(), &bytes).map_err(|error| refused(doing(), &error))?;
-        let old = if replaces { Some(self.open(pin)?.1) } else { None };
-        self.put_pin(number, &map, pin, ObjectKind::Map, old)
+        let place = self.place(pin, &self.plan.generations.next);
+        self.kernel.pin(&map, &place).map_err(|error| refused(doing(), &error))?;
+        self.put_outside(number)?;
+        self.switch()?;
+        self.switched = true;
+        self.record = Some(record);
+        Ok(())
     }
 
-    /// Fills in the ids of what this run made.
+    /// Makes the deployment's folder lead to the next generation, in one step.
+    fn switch(&mut self) -> Result<(), Problem> {
+        self.same_generation()?;
+        let (root, target) = (&self.plan.pin_root, self.plan.generations.next.file_name());
+        let refused = |error: io::Error| match error.raw_os_error() {
+            Some(libc::EEXIST) => stale(format!("`{root}` is there already")),
+            _ => refused(format!("let `{root}` lead to `{target}`"), &error),
+        };
+        if self.plan.generations.current.is_none() {
+            return self.kernel.symlink(target, root).map_err(refused);
+        }
+        let passing = root.passing();
+        if self.kernel.read_symlink(&passing).is_ok() {
+            self.kernel.unpin(&passing).map_err(refused)?;
+        }
+        self.kernel.symlink(target, &passing).map_err(refused)?;
+        self.kernel.rename(&passing, root).map_err(|error| {
+            // The error that matters is the first one.
+            let _ = self.kernel.unpin(&passing);
+            refused(error)
+        })
+    }
+
+    /// Fills in what only this run knows: the inodes of its pins, and the programs of its links.
     fn finished(&self, record: &Record) -> io::Result<Record> {
         let mut record = record.clone();
         record.manifest.clone_from(&self.stamp.manifest);
         record.time = self.stamp.time;
-        let made = |pin: &str| PinPath::new(pin).ok().and_then(|pin| self.made.get(&pin));
-        for map in record.maps.values_mut().filter(|map| map.id == 0) {
-            let Some(Pinned::Map(found)) = map.pin.as_deref().and_then(made) else { unreachable!("it was made") };
-            map.id = found.info.id;
-        }
-        for program in record.programs.values_mut().filter(|program| program.id == 0) {
-            let Some(Pinned::Program(found)) = made(&program.pin) else { unreachable!("it was made") };
-            program.id = found.info.id;
-        }
-        for link in record.links.values_mut().filter(|link| link.id == 0) {
-            let pin = PinPath::new(&link.pin).expect("a link's pin is a path");
-            let (_, fd) = self.kernel.open_pin(&pin)?;
-            link.id = self.kernel.link_info(&fd)?.id;
+        record.inputs = self.stamp.inputs;
+        let next = &self.plan.generations.next;
+        let entries = observe::walk(self.kernel, next)?;
+        let inodes: BTreeMap<PinPath, u64> = entries.into_iter().map(|(path, entry)| (path, entry.inode)).collect();
+        let fill = |pin: &str, inode: &mut u64| {
+            if *inode == 0
+                && let Ok(pin) = PinPath::new(pin)
+            {
+                *inode = inodes.get(&self.place(&pin, next)).copied().unwrap_or(0);
+            }
+        };
+        record.maps.values_mut().for_each(|map| fill(map.pin.as_deref().unwrap_or(""), &mut map.inode));
+        record.programs.values_mut().for_each(|program| fill(&program.pin, &mut program.inode));
+        record.links.values_mut().for_each(|link| fill(&link.pin, &mut link.inode));
+        for step in &self.plan.steps {
+            if let Action::Attach { link, .. } | Action::UpdateLink { link, .. } | Action::Reattach { link, .. } =
+                &step.action
+                && let Some(recorded) = record.links.get_mut(link.name.as_str())
+            {
+                recorded.program = self.kernel.program_info(&self.programs[&link.program])?.id;
+            }
         }
         Ok(record)
     }
 
     /// Walks back what was committed, newest first, and notes how that went.
     fn undo_all(&mut self, steps: &mut [StepOutcome]) {
-        self.leaving.clear();
         // What was only staged goes with its descriptors.
         for step in steps.iter_mut().filter(|step| step.status == Status::Done) {
             step.status = Status::Undone;
@@ -436,17 +591,6 @@ impl<K: Kernel> Applier<'_, K> {
             }
         }
     }
-}
-
-/// Describes a map that was just made of its definition.
-fn made_map(map: &DesiredMap, info: MapInfo) -> ObservedMap {
-    let MapSource::Defined(definition) = &map.source else { unreachable!("only a map that we define is made") };
-    let with_types = info.key_type_id != 0 || info.value_type_id != 0;
-    let frozen_value = match &definition.data {
-        Some((DataKind::Rodata, data)) => Some(data.to_vec()),
-        Some((DataKind::Data | DataKind::Bss, _)) | None => None,
-    };
-    ObservedMap::new(info, definition.spec.types.clone().filter(|_| with_types), frozen_value)
 }
 
 fn fail(steps: &mut [StepOutcome], number: usize, problem: Problem) -> Problem {

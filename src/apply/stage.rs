@@ -22,7 +22,7 @@ impl<K: Kernel> Applier<'_, K> {
         while let Some(step) = plan.steps.get(number) {
             let programs = independent_programs(&plan.steps[number..]);
             if programs.is_empty() {
-                self.stage(&step.action).map_err(|problem| (number, problem))?;
+                self.stage(number, &step.action).map_err(|problem| (number, problem))?;
                 number += 1;
             } else {
                 self.load_programs(&programs).map_err(|(at, problem)| (number + at, problem))?;
@@ -32,7 +32,7 @@ impl<K: Kernel> Applier<'_, K> {
         Ok(())
     }
 
-    fn stage(&mut self, action: &Action) -> Result<(), Problem> {
+    fn stage(&mut self, number: usize, action: &Action) -> Result<(), Problem> {
         match action {
             Action::ReuseMap { map, id, .. } => self.open_map(map, *id),
             Action::CreateMap { map, .. } => self.create_map(map),
@@ -45,14 +45,20 @@ impl<K: Kernel> Applier<'_, K> {
             }
             Action::LoadProgram { .. } => unreachable!("programs are loaded many at a time"),
             Action::ReuseLink { link, id } => self.open_expected(&link.pin, ObjectKind::Link, *id).map(drop),
-            Action::MountBpffs { .. }
+            // What goes away does so when there is no way back any more: it has to be what the plan saw.
+            Action::Detach { pin, id, .. } => {
+                let link = self.open_expected(pin, ObjectKind::Link, *id)?;
+                self.leaving.insert(number, link);
+                Ok(())
+            }
+            Action::RemoveProgram { pin, id, .. } => self.open_expected(pin, ObjectKind::Program, *id).map(drop),
+            Action::RemoveMap { pin, id, .. } => self.open_expected(pin, ObjectKind::Map, *id).map(drop),
+            Action::ClearLeftover { .. }
+            | Action::MountBpffs { .. }
             | Action::MakeDirectory { .. }
             | Action::Attach { .. }
             | Action::UpdateLink { .. }
             | Action::Reattach { .. }
-            | Action::Detach { .. }
-            | Action::RemoveProgram { .. }
-            | Action::RemoveMap { .. }
             | Action::RemoveDirectory { .. }
             | Action::WriteRecord { .. }
             | Action::RemoveRecord { .. } => Ok(()),

@@ -1,5 +1,6 @@
 //! The way back of each change that can be seen from outside.
 
+use super::generation;
 use crate::kernel::{HookRequest, Kernel, XdpMode};
 use crate::names::{PinPath, ProgramName};
 use std::collections::BTreeMap;
@@ -14,21 +15,14 @@ pub enum Undo<Fd> {
     MadeDirectory(PinPath),
     /// A folder was removed.
     RemovedDirectory(PinPath),
-    /// Something was pinned where nothing was.
-    Pinned(PinPath),
-    /// Something was pinned in the place of `old`.
-    Replaced {
+    /// A generation was begun.
+    Built(PinPath),
+    /// Something was pinned outside of the deployment's folder.
+    Outside {
         /// Where.
         pin: PinPath,
-        /// What was pinned there.
-        old: Fd,
-    },
-    /// A pin was taken away.
-    Unpinned {
-        /// Where.
-        pin: PinPath,
-        /// What was pinned there.
-        fd: Fd,
+        /// What was pinned there before, in the generation that runs.
+        old: Option<PinPath>,
     },
     /// A program was attached by this link.
     Linked(Fd),
@@ -59,9 +53,8 @@ impl<Fd> Undo<Fd> {
             Self::Mounted(at) => kernel.unmount_bpffs(&at),
             Self::MadeDirectory(path) => kernel.remove_directory(&path),
             Self::RemovedDirectory(path) => kernel.make_directory(&path),
-            Self::Pinned(pin) => kernel.unpin(&pin),
-            Self::Replaced { pin, old } => replace_pin(kernel, &old, &pin),
-            Self::Unpinned { pin, fd } => kernel.pin(&fd, &pin),
+            Self::Built(generation) => generation::remove(kernel, &generation),
+            Self::Outside { pin, old } => generation::restore(kernel, &pin, old.as_ref()),
             Self::Linked(link) => kernel.detach_link(&link),
             Self::Updated { link, program, old } => kernel.update_link(&link, &old, &programs[&program]),
             Self::Detached { pin, program, before: Some((ifindex, mode)) } => {
@@ -75,23 +68,10 @@ impl<Fd> Undo<Fd> {
 
 /// Pins something under a passing name and renames it over the pin: there is always one of the two.
 fn replace_pin<K: Kernel>(kernel: &mut K, fd: &K::Fd, pin: &PinPath) -> io::Result<()> {
-    let passing = pin_passing(kernel, fd, pin)?;
+    let passing = pin.passing();
+    kernel.pin(fd, &passing)?;
     kernel.rename(&passing, pin).inspect_err(|_| {
         // The error that matters is the first one.
         let _ = kernel.unpin(&passing);
     })
-}
-
-/// Pins something beside a pin, from where it can be renamed over it. Returns the passing name.
-pub fn pin_passing<K: Kernel>(kernel: &mut K, fd: &K::Fd, pin: &PinPath) -> io::Result<PinPath> {
-    // No name has a `~`, so what has this one is the rest of a run that was killed.
-    let passing = PinPath::passing(pin);
-    match kernel.pin(fd, &passing) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            kernel.unpin(&passing)?;
-            kernel.pin(fd, &passing)?;
-        }
-        other => other?,
-    }
-    Ok(passing)
 }

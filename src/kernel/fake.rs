@@ -7,8 +7,8 @@ mod maps;
 mod tree;
 
 use super::{
-    HookInfo, HookRequest, Interface, Kernel, LinkInfo, LoadError, MapInfo, MapRequest, ObjectKind, ProgramInfo,
-    ProgramRequest, Symbols, XdpMode,
+    Entry, EntryKind, HookInfo, HookRequest, Interface, Kernel, LinkInfo, LoadError, MapInfo, MapRequest, ObjectKind,
+    ProgramInfo, ProgramRequest, Symbols, XdpMode,
 };
 use crate::btf::kernel::Bytes;
 use crate::insn::{CALL, EXIT, Insn, PSEUDO_BTF_ID, PSEUDO_KFUNC_CALL};
@@ -629,7 +629,7 @@ impl Kernel for Fake {
         let mut state = self.change("mount_bpffs")?;
         match state.tree.get(at)? {
             Node::Folder => state.tree.mount(at.as_str()),
-            Node::Pin(_) => return refuse(libc::ENOTDIR),
+            Node::Pin(_) | Node::Symlink(_) => return refuse(libc::ENOTDIR),
         }
         Ok(())
     }
@@ -641,7 +641,7 @@ impl Kernel for Fake {
         }
     }
 
-    fn list(&self, directory: &PinPath) -> io::Result<Vec<String>> {
+    fn list(&self, directory: &PinPath) -> io::Result<Vec<Entry>> {
         self.state().tree.list(directory)
     }
 
@@ -658,6 +658,18 @@ impl Kernel for Fake {
         state.tree.remove_pin(path)?;
         state.collect();
         Ok(())
+    }
+
+    fn hard_link(&mut self, from: &PinPath, to: &PinPath) -> io::Result<()> {
+        self.change("hard_link")?.tree.hard_link(from, to)
+    }
+
+    fn symlink(&mut self, target: &str, at: &PinPath) -> io::Result<()> {
+        self.change("symlink")?.tree.add(at, Node::Symlink(target.to_owned()))
+    }
+
+    fn read_symlink(&self, at: &PinPath) -> io::Result<String> {
+        self.state().tree.read_symlink(at)
     }
 
     fn rename(&mut self, from: &PinPath, to: &PinPath) -> io::Result<()> {

@@ -2,8 +2,8 @@
 
 use super::sys::{self, Log, Object, SizedMap};
 use super::{
-    HookInfo, HookRequest, Interface, Kernel, LinkInfo, LoadError, MapInfo, MapRequest, ObjectKind, ProgramInfo,
-    ProgramRequest, Symbols, XdpMode, facts, netlink,
+    Entry, EntryKind, HookInfo, HookRequest, Interface, Kernel, LinkInfo, LoadError, MapInfo, MapRequest, ObjectKind,
+    ProgramInfo, ProgramRequest, Symbols, XdpMode, facts, netlink,
 };
 use crate::btf::kernel::Bytes;
 use crate::kinds::{AttachType, MapType, ProgramType};
@@ -15,7 +15,7 @@ use std::ffi::CString;
 use std::fs;
 use std::io::{self, Read as _};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, DirEntryExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -103,13 +103,21 @@ impl Kernel for Linux {
         fd.as_fd().as_raw_fd()
     }
 
-    fn list(&self, directory: &PinPath) -> io::Result<Vec<String>> {
-        // A name that is not UTF-8 is nobody's pin path, whatever stands for its bytes.
-        let mut names = fs::read_dir(directory.as_str())?
-            .map(|entry| entry.map(|entry| entry.file_name().to_string_lossy().into_owned()))
-            .collect::<io::Result<Vec<_>>>()?;
-        names.sort();
-        Ok(names)
+    fn list(&self, directory: &PinPath) -> io::Result<Vec<Entry>> {
+        // A name that is not UTF-8 is nobody's pin path, whatever stands for its bytes. The folder itself tells kind and
+        // inode: nothing is asked again for each name.
+        let entry = |entry: fs::DirEntry| {
+            let kind = match entry.file_type()? {
+                kind if kind.is_dir() => EntryKind::Folder,
+                kind if kind.is_symlink() => EntryKind::Symlink,
+                _ => EntryKind::Pin,
+            };
+            Ok(Entry { name: entry.file_name().to_string_lossy().into_owned(), inode: entry.ino(), kind })
+        };
+        let listed = fs::read_dir(directory.as_str())?.map(|found| found.and_then(entry));
+        let mut entries = listed.collect::<io::Result<Vec<_>>>()?;
+        entries.sort_unstable();
+        Ok(entries)
     }
 
     fn make_directory(&mut self, path: &PinPath) -> io::Result<()> {
@@ -122,6 +130,18 @@ impl Kernel for Linux {
 
     fn unpin(&mut self, path: &PinPath) -> io::Result<()> {
         fs::remove_file(path.as_str())
+    }
+
+    fn hard_link(&mut self, from: &PinPath, to: &PinPath) -> io::Result<()> {
+        fs::hard_link(from.as_str(), to.as_str())
+    }
+
+    fn symlink(&mut self, target: &str, at: &PinPath) -> io::Result<()> {
+        std::os::unix::fs::symlink(target, at.as_str())
+    }
+
+    fn read_symlink(&self, at: &PinPath) -> io::Result<String> {
+        Ok(fs::read_link(at.as_str())?.to_string_lossy().into_owned())
     }
 
     fn rename(&mut self, from: &PinPath, to: &PinPath) -> io::Result<()> {

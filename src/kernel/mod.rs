@@ -3,6 +3,7 @@
 //! Reading methods take `&self` and writing methods `&mut self`, so that a dry run, which only has `&impl Kernel`,
 //! cannot change anything.
 
+pub mod drift;
 pub mod facts;
 pub mod fake;
 pub mod linux;
@@ -16,7 +17,7 @@ use crate::insn::{FuncRecord, Insn, LineRecord};
 pub use crate::kinds::XdpMode;
 use crate::kinds::{AttachType, MapType, ProgramType};
 use crate::names::PinPath;
-pub use crate::observed::{HookInfo, Interface, LinkInfo, MapInfo, ProgramInfo};
+pub use crate::observed::{Entry, EntryKind, HookInfo, Interface, LinkInfo, MapInfo, ProgramInfo};
 use crate::spec::Host;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -144,15 +145,21 @@ pub trait Kernel {
     fn mount_bpffs(&mut self, at: &PinPath) -> io::Result<()>;
     /// Takes a mount away again.
     fn unmount_bpffs(&mut self, at: &PinPath) -> io::Result<()>;
-    /// Lists the names in a folder, sorted; `NotFound` when there is none, `NotADirectory` for a pin.
-    fn list(&self, directory: &PinPath) -> io::Result<Vec<String>>;
+    /// Lists what is in a folder, sorted by name; `NotFound` when there is none, `NotADirectory` for a pin.
+    fn list(&self, directory: &PinPath) -> io::Result<Vec<Entry>>;
     /// Makes one folder.
     fn make_directory(&mut self, path: &PinPath) -> io::Result<()>;
     /// Removes one empty folder.
     fn remove_directory(&mut self, path: &PinPath) -> io::Result<()>;
-    /// Removes a pin.
+    /// Removes a pin or a symbolic link.
     fn unpin(&mut self, path: &PinPath) -> io::Result<()>;
-    /// Renames a pin over another name, atomically.
+    /// Gives a pin one more name on the same bpffs; it keeps its inode.
+    fn hard_link(&mut self, from: &PinPath, to: &PinPath) -> io::Result<()>;
+    /// Makes a symbolic link to a name in the same folder.
+    fn symlink(&mut self, target: &str, at: &PinPath) -> io::Result<()>;
+    /// Returns where a symbolic link leads; `NotFound` when nothing is there, `EINVAL` for anything else.
+    fn read_symlink(&self, at: &PinPath) -> io::Result<String>;
+    /// Renames a pin or a symbolic link over another name, or a folder to a new one, atomically.
     fn rename(&mut self, from: &PinPath, to: &PinPath) -> io::Result<()>;
 
     /// Returns the number that stands for a descriptor in an instruction.

@@ -3,13 +3,13 @@
 //! What does not exist is absent from the answer; only what cannot be read is a problem. What it all means is for the
 //! plan to say.
 
-use super::{Interface, Kernel, MapInfo, ObjectKind};
+use super::{Entry, EntryKind, Interface, Kernel, MapInfo, ObjectKind};
 use crate::btf::{Btf, kernel::KernelTypes};
 use crate::desired::ObjectFacts;
 use crate::diag::{Kind, Problem, Problems};
 use crate::kinds::MapType;
 use crate::names::{Digest, PinPath};
-use crate::observed::{Fingerprints, Observed, ObservedMap, ObservedProgram, Pinned, Wanted};
+use crate::observed::{Fingerprints, Leftover, Observed, ObservedMap, ObservedProgram, Pinned, Root, Wanted};
 use crate::record::{Record, RecordError};
 use crate::spec::{Host, MapTypes, flags};
 use std::cell::{OnceCell, RefCell};
@@ -36,12 +36,20 @@ pub fn observe<K: Kernel>(kernel: &K, wanted: &Wanted) -> Result<Observed, Probl
     let bpffs = found.into_values().next().unwrap_or(false);
     // Without the bpffs, what is below its folder is of another file system, or not there.
     let visible = |path: &&PinPath| bpffs || !wanted.bpffs.as_ref().is_some_and(|bpffs| path.is_below(bpffs));
+    let pin_root = wanted.pin_root.as_ref().filter(visible);
+    let (root, leftovers) = match pin_root.map(|pin_root| reader.generations(pin_root)) {
+        Some(Ok(found)) => found,
+        Some(Err(problem)) => return Err(problem.into()),
+        None => (Root::Missing, Vec::new()),
+    };
     // What the record names is read as well, so the record comes first.
-    let records = all(&mut problems, wanted.record.iter().filter(visible), |path| reader.record(path));
-    let recorded = records.iter().next().map(|(pin, record)| {
-        let pin_root = pin.parent().unwrap_or_else(|| pin.clone());
-        Wanted::of_record(record, &pin_root)
+    let record = pin_root.map(|pin_root| reader.record(&pin_root.join("record")));
+    let record = record.transpose().unwrap_or_else(|problem| {
+        problems.push(problem);
+        None
     });
+    let record = record.flatten();
+    let recorded = record.as_ref().zip(pin_root).map(|(record, pin_root)| Wanted::of_record(record, pin_root));
     let recorded = recorded.unwrap_or_default();
     let directories: BTreeSet<_> = wanted.directories.union(&recorded.directories).collect();
     let pins: BTreeSet<_> = wanted.pins.union(&recorded.pins).filter(visible).collect();
@@ -52,15 +60,14 @@ pub fn observe<K: Kernel>(kernel: &K, wanted: &Wanted) -> Result<Observed, Probl
     let observed = Observed {
         host,
         bpffs,
-        pins: all(&mut problems, pins, |path| match wanted.made.get(path) {
-            Some(made) => Ok(Some(made.clone())),
-            None => reader.pinned(path),
-        }),
-        directories: directories.into_iter().filter_map(|(path, names)| Some((path.clone(), names?))).collect(),
+        root,
+        leftovers,
+        pins: all(&mut problems, pins, |path| reader.pinned(path)),
+        directories: directories.into_iter().filter_map(|(path, entries)| Some((path.clone(), entries?))).collect(),
         maps_by_id: all(&mut problems, map_ids, |id| reader.map_by_id(*id)),
         interfaces: all(&mut problems, &wanted.interfaces, |name| reader.interface(name)),
         cgroups: all(&mut problems, &wanted.cgroups, |path| reader.cgroup(path)),
-        record: records.into_values().next(),
+        record,
     };
     problems.or(observed)
 }
@@ -87,7 +94,7 @@ fn folders<'a, K: Kernel>(
     problems: &mut Problems,
     paths: BTreeSet<&'a PinPath>,
     reader: &Reader<'_, K>,
-) -> BTreeMap<&'a PinPath, Option<Vec<String>>> {
+) -> BTreeMap<&'a PinPath, Option<Vec<Entry>>> {
     let mut folders = BTreeMap::new();
     for path in paths {
         let names = match is_known_missing(&folders, path) {
@@ -103,10 +110,11 @@ fn folders<'a, K: Kernel>(
 }
 
 /// Returns whether the listed folder that would hold the path does not.
-fn is_known_missing(folders: &BTreeMap<&PinPath, Option<Vec<String>>>, path: &PinPath) -> bool {
+fn is_known_missing(folders: &BTreeMap<&PinPath, Option<Vec<Entry>>>, path: &PinPath) -> bool {
     let listed = path.parent().and_then(|parent| folders.get(&parent));
-    let holds = |names: &Vec<String>| names.binary_search_by(|name| name.as_str().cmp(path.file_name())).is_ok();
-    listed.is_some_and(|names| !names.as_ref().is_some_and(holds))
+    let holds =
+        |entries: &Vec<Entry>| entries.binary_search_by(|entry| entry.name.as_str().cmp(path.file_name())).is_ok();
+    listed.is_some_and(|entries| !entries.as_ref().is_some_and(holds))
 }
 
 /// Finds the bpffs that holds a deployment's pins: the topmost folder above them that is one, else the usual one.
@@ -150,12 +158,27 @@ pub(super) fn refused(doing: impl Into<String>, error: &io::Error, needs: &str) 
 }
 
 /// Makes `None` of "no such file", also where a part of the path is no folder.
-pub(super) fn existing<T>(result: io::Result<T>) -> io::Result<Option<T>> {
+pub(crate) fn existing<T>(result: io::Result<T>) -> io::Result<Option<T>> {
     match result {
         Ok(value) => Ok(Some(value)),
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// Returns everything below a folder, each folder before what is in it; nothing when the folder does not exist.
+pub fn walk<K: Kernel>(kernel: &K, folder: &PinPath) -> io::Result<Vec<(PinPath, Entry)>> {
+    let (mut found, mut todo) = (Vec::new(), vec![folder.clone()]);
+    while let Some(folder) = todo.pop() {
+        for entry in existing(kernel.list(&folder))?.unwrap_or_default() {
+            let path = folder.child(&entry.name);
+            if entry.kind == EntryKind::Folder {
+                todo.push(path.clone());
+            }
+            found.push((path, entry));
+        }
+    }
+    Ok(found)
 }
 
 /// The kernel, and the BTF that was read from it once.
@@ -204,7 +227,46 @@ impl<'a, K: Kernel> Reader<'a, K> {
         existing(self.kernel.is_bpffs(path)).map_err(|error| refused(format!("look at `{path}`"), &error, READ))
     }
 
-    fn directory(&self, path: &PinPath) -> Result<Option<Vec<String>>, Problem> {
+    /// Finds the generation that runs, and those that an interrupted run left beside it.
+    fn generations(&self, pin_root: &PinPath) -> Result<(Root, Vec<Leftover>), Problem> {
+        let refused = |error| refused(format!("look at `{pin_root}`"), &error, READ);
+        let Some(folder) = pin_root.parent() else { return Ok((Root::Foreign, Vec::new())) };
+        let root = match existing(self.kernel.read_symlink(pin_root)) {
+            Ok(Some(target)) => Root::Generation(folder.child(&target)),
+            Ok(None) => Root::Missing,
+            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => Root::Foreign,
+            Err(error) => return Err(refused(error)),
+        };
+        let mut leftovers = Vec::new();
+        for entry in existing(self.kernel.list(&folder)).map_err(refused)?.unwrap_or_default() {
+            let path = folder.child(&entry.name);
+            let is_other = entry.kind == EntryKind::Folder
+                && path.as_str().strip_prefix(pin_root.as_str()).is_some_and(|rest| rest.starts_with('~'))
+                && root != Root::Generation(path.clone())
+                // Without a generation that runs, the one before it is the rest of a destroy.
+                && (root == Root::Missing || path != pin_root.previous());
+            if is_other {
+                leftovers.push(self.leftover(path)?);
+            }
+        }
+        Ok((root, leftovers))
+    }
+
+    fn leftover(&self, path: PinPath) -> Result<Leftover, Problem> {
+        let entries = walk(self.kernel, &path);
+        let entries = entries.map_err(|error| refused(format!("read the folder `{path}`"), &error, READ))?;
+        let mut links = Vec::new();
+        for (path, _) in entries.into_iter().filter(|(_, entry)| entry.kind == EntryKind::Pin) {
+            if let Some(Pinned::Link(link)) = self.pinned(&path)? {
+                links.push(link);
+            }
+        }
+        // One that nobody can read says nothing; what is in the folder is ours by its name.
+        let record = self.record(&path.join("record")).unwrap_or_default();
+        Ok(Leftover { path, links, record })
+    }
+
+    fn directory(&self, path: &PinPath) -> Result<Option<Vec<Entry>>, Problem> {
         match self.kernel.list(path) {
             Err(error) if error.kind() == io::ErrorKind::NotADirectory && self.kernel.open_pin(path).is_ok() => {
                 Err(Problem::new(Kind::PinTaken { pin: path.clone(), by: "a pin where a folder has to be".to_owned() }))
@@ -408,7 +470,7 @@ mod tests {
     fn what_does_not_exist_is_absent() {
         let wanted = Wanted {
             bpffs: Some(path("/sys/fs/bpf")),
-            record: Some(path("/sys/fs/bpf/edge/record")),
+            pin_root: Some(path("/sys/fs/bpf/edge")),
             pins: BTreeSet::from([path("/sys/fs/bpf/edge/maps/a"), path("/nowhere/b")]),
             directories: BTreeSet::from([path("/sys/fs/bpf/edge"), path("/sys/fs")]),
             map_ids: BTreeSet::from([7]),
@@ -466,28 +528,28 @@ mod tests {
     }
 
     #[test]
-    fn what_was_made_is_only_looked_for() {
+    fn generations_are_told_apart() {
         let mut kernel = Fake::new();
-        let [folder, there, gone] = ["/sys/fs/bpf/edge", "/sys/fs/bpf/edge/a", "/sys/fs/bpf/edge/b"].map(path);
-        kernel.make_directory(&folder).unwrap();
-        let map = kernel.create_map(&request(4, 0)).unwrap();
-        kernel.pin(&map, &there).unwrap();
-        // Not the id that the kernel would say, to tell what was asked from what was known.
-        let info = MapInfo { id: 999, ..kernel.map_info(&map).unwrap() };
-        let made = Pinned::Map(ObservedMap::new(info, None, None));
-        let wanted = Wanted {
-            bpffs: Some(path("/sys/fs/bpf")),
-            pins: BTreeSet::from([there.clone(), gone.clone()]),
-            directories: BTreeSet::from([folder]),
-            made: BTreeMap::from([(there.clone(), made.clone()), (gone, made)]),
-            ..Wanted::default()
-        };
+        let root = path("/sys/fs/bpf/edge");
+        let program = load(&mut kernel, None);
+        let link = kernel.create_link(&program, &HookRequest::Xdp { ifindex: 1, mode: XdpMode::Generic }).unwrap();
+        for folder in ["edge~1", "edge~2", "edge~previous", "edger", "edger~1"] {
+            kernel.make_directory(&path(&format!("/sys/fs/bpf/{folder}"))).unwrap();
+        }
+        kernel.pin(&link, &root.generation(2).join("link")).unwrap();
+        let wanted = Wanted { pin_root: Some(root.clone()), ..Wanted::default() };
+        let left = |observed: &Observed| observed.leftovers.iter().map(|left| left.path.clone()).collect::<Vec<_>>();
         let observed = observe(&kernel, &wanted).unwrap();
-        let ids = observed.pins.into_iter().map(|(pin, found)| match found {
-            Pinned::Map(found) => (pin, found.info.id),
-            other => panic!("{other:?}"),
-        });
-        assert_eq!(ids.collect::<Vec<_>>(), [(there, 999)]);
+        assert_eq!(observed.root, Root::Missing);
+        assert_eq!(left(&observed), [root.generation(1), root.generation(2), root.previous()]);
+        kernel.symlink("edge~1", &root).unwrap();
+        let observed = observe(&kernel, &wanted).unwrap();
+        assert_eq!(observed.root, Root::Generation(root.generation(1)));
+        assert_eq!(left(&observed), [root.generation(2)]);
+        assert_eq!(observed.leftovers[0].links, [kernel.link_info(&link).unwrap()]);
+        kernel.unpin(&root).unwrap();
+        kernel.make_directory(&root).unwrap();
+        assert_eq!(observe(&kernel, &wanted).unwrap().root, Root::Foreign);
     }
 
     #[test]
@@ -499,12 +561,13 @@ mod tests {
             (b"nonsense".to_vec(), Err("is no record")),
         ];
         for (mut bytes, expected) in rows {
-            let (mut kernel, pin) = (Fake::new(), path("/sys/fs/bpf/record"));
+            let (mut kernel, root) = (Fake::new(), path("/sys/fs/bpf/edge"));
+            kernel.make_directory(&root).unwrap();
             bytes.resize(bytes.len() + 5, 0);
             let map = kernel.create_map(&request(bytes.len() as u32, 0)).unwrap();
             kernel.update(&map, &[0; 4], &bytes).unwrap();
-            kernel.pin(&map, &pin).unwrap();
-            let wanted = Wanted { record: Some(pin), ..Wanted::default() };
+            kernel.pin(&map, &root.join("record")).unwrap();
+            let wanted = Wanted { pin_root: Some(root), ..Wanted::default() };
             match expected {
                 Ok(name) => assert_eq!(observe(&kernel, &wanted).unwrap().record.unwrap().deployment, name),
                 Err(text) => assert!(problems(&kernel, &wanted)[0].contains(text), "{text}"),
@@ -516,20 +579,20 @@ mod tests {
     fn what_is_in_the_way_is_named() {
         let mut kernel = Fake::new();
         let program = load(&mut kernel, None);
-        let [folder, pin] = ["/sys/fs/bpf/folder", "/sys/fs/bpf/pin"].map(path);
+        let [folder, pin] = ["/sys/fs/bpf/folder", "/sys/fs/bpf/folder/record"].map(path);
         kernel.make_directory(&folder).unwrap();
         kernel.pin(&program, &pin).unwrap();
         let wanted = Wanted {
-            pins: BTreeSet::from([folder]),
-            directories: BTreeSet::from([pin.clone()]),
-            record: Some(pin),
+            pins: BTreeSet::from([folder.clone()]),
+            directories: BTreeSet::from([pin]),
+            pin_root: Some(folder),
             ..Wanted::default()
         };
         assert_eq!(
             problems(&kernel, &wanted),
             [
-                "what is pinned at `/sys/fs/bpf/pin` is no record: it is not an array map of one entry",
-                "the pin `/sys/fs/bpf/pin` is taken by a pin where a folder has to be",
+                "what is pinned at `/sys/fs/bpf/folder/record` is no record: it is not an array map of one entry",
+                "the pin `/sys/fs/bpf/folder/record` is taken by a pin where a folder has to be",
                 "the pin `/sys/fs/bpf/folder` is taken by a folder",
             ]
         );

@@ -22,7 +22,7 @@ pub fn shown<K: Kernel>(
         let found = match map.pin.as_deref().map(pinned) {
             Some(Some(Pinned::Map(found))) => Some(found),
             Some(Some(Pinned::Program(_) | Pinned::Link(_)) | None) => None,
-            None => observed.maps_by_id.get(&map.id),
+            None => map.id.and_then(|id| observed.maps_by_id.get(&id)),
         };
         ShownMap {
             name: name.clone(),

@@ -4,7 +4,7 @@
 //! new makes the prog arrays new that hold it, since a live prog array is never refilled, and the extensions of it.
 
 use super::graph::{self, Node};
-use super::{Action, Because, Consent, Mode, Plan, ResolvedHook, State, Step, Traffic};
+use super::{Action, Because, Consent, Generations, Mode, Plan, ResolvedHook, State, Step, Traffic};
 use crate::desired::{
     Desired, DesiredLink, DesiredMap, DesiredProgram, Hook, MapDefinition, MapSource, SlotSource, Span,
 };
@@ -12,7 +12,7 @@ use crate::diag::{Kind, Problem, Problems};
 use crate::elf::DataKind;
 use crate::kinds::XdpMode;
 use crate::names::{Address, Digest, LinkName, MapName, PinPath, ProgramName};
-use crate::observed::{HookInfo, LinkInfo, Observed, ObservedMap, ObservedProgram, Pinned};
+use crate::observed::{Entry, HookInfo, LinkInfo, Observed, ObservedMap, ObservedProgram, Pinned, Root};
 use crate::record::{Record, RecordedLink, RecordedMap, RecordedObject, RecordedProgram};
 use crate::spec::{Compare, Difference, differences};
 use std::collections::{BTreeMap, BTreeSet};
@@ -33,6 +33,7 @@ pub fn plan(desired: &Desired, observed: &Observed, mode: Mode) -> Result<Plan, 
         Problems::from(problem)
     })?;
     let mut planner = Planner::new(desired, observed, mode);
+    planner.decide_root();
     planner.decide_maps();
     planner.decide_programs();
     planner.spread();
@@ -40,16 +41,67 @@ pub fn plan(desired: &Desired, observed: &Observed, mode: Mode) -> Result<Plan, 
         planner.step(node);
     }
     planner.problems.or(())?;
-    let mut steps = planner.steps;
-    steps.extend(removals(desired, observed));
-    steps.extend(write_record(desired, observed, &steps));
+    let mut steps: Vec<Step> = leftovers(observed).collect();
+    steps.extend(planner.steps);
+    let removals = removals(desired, observed);
+    // What goes away does so behind the switch.
+    let record = write_record(desired, observed, steps.iter().chain(&removals));
+    steps.extend(record);
+    steps.extend(removals);
     Ok(Plan {
         deployment: desired.name.clone(),
         pin_root: desired.pin_root.clone(),
         mode,
+        generations: generations(observed, &desired.pin_root),
         objects: desired.objects.clone(),
         steps,
     })
+}
+
+/// Returns the folders between which an apply switches.
+fn generations(observed: &Observed, pin_root: &PinPath) -> Generations {
+    let current = current(observed).cloned();
+    let record = observed.record.clone().map(Box::new);
+    Generations { current, record, next: pin_root.generation(next_number(observed)) }
+}
+
+fn current(observed: &Observed) -> Option<&PinPath> {
+    match &observed.root {
+        Root::Generation(path) => Some(path),
+        Root::Missing | Root::Foreign => None,
+    }
+}
+
+/// Returns the number of the generation that runs.
+fn number(observed: &Observed) -> Option<u64> {
+    current(observed).map(|path| path.as_str().rsplit('~').next().and_then(|number| number.parse().ok()).unwrap_or(0))
+}
+
+fn next_number(observed: &Observed) -> u64 {
+    number(observed).map_or(1, |number| number.saturating_add(1))
+}
+
+/// Clears what interrupted runs left, before anything else: it may be on a hook that has room for one program.
+fn leftovers(observed: &Observed) -> impl Iterator<Item = Step> {
+    observed.leftovers.iter().map(|leftover| {
+        let detaches = leftover.links.iter().any(|link| !runs_now(observed, link));
+        Step {
+            action: Action::ClearLeftover {
+                path: leftover.path.clone(),
+                record: leftover.record.clone().map(Box::new),
+            },
+            because: Because::Interrupted,
+            span: None,
+            traffic: if detaches { Traffic::Stops } else { Traffic::None },
+            state: State::None,
+            needs: None,
+        }
+    })
+}
+
+/// Returns whether a link of an interrupted run is one of the generation that runs, too.
+fn runs_now(observed: &Observed, link: &LinkInfo) -> bool {
+    observed.pins.values().any(|pinned| matches!(pinned, Pinned::Link(found) if found.id == link.id))
 }
 
 /// What happens to a map or a program.
@@ -88,6 +140,23 @@ impl<'a> Planner<'a> {
             programs: BTreeMap::new(),
             steps: Vec::new(),
         }
+    }
+
+    /// The folder of the pins has to be ours: one of somebody else cannot be switched.
+    fn decide_root(&mut self) {
+        let (root, bpffs) = (&self.desired.pin_root, &self.desired.bpffs);
+        let listed = self.observed.directories.get(root);
+        let by = match self.observed.root {
+            _ if !self.desired.makes_something() => return,
+            _ if root == bpffs => "the bpffs itself: name a folder below it",
+            Root::Missing | Root::Generation(_) => return,
+            Root::Foreign if listed.is_some_and(Vec::is_empty) => {
+                let action = Action::RemoveDirectory { path: root.clone() };
+                return self.steps.push(removal(action, Because::PlanChanges));
+            }
+            Root::Foreign => "a folder that bpfapply did not make: name another one by `pin_root`",
+        };
+        self.problems.push(Problem::new(Kind::PinTaken { pin: root.clone(), by: by.to_owned() }));
     }
 
     fn decide_maps(&mut self) {
@@ -175,7 +244,7 @@ impl<'a> Planner<'a> {
         // we did not make. What only its object knows goes with the object, and so does a struct of functions, which
         // holds nothing else.
         let is_the_objects = map.name.is_private() || definition.operations.is_some();
-        if !is_the_objects || !self.is_ours(map, found) {
+        if !is_the_objects || !self.is_ours(map) {
             self.refuse_change(map, definition, found, differs);
             return None;
         }
@@ -189,7 +258,7 @@ impl<'a> Planner<'a> {
         found: &ObservedMap,
         mut differs: Vec<Difference>,
     ) {
-        let (id, ours) = (found.info.id, self.is_ours(map, found));
+        let (id, ours) = (found.info.id, self.is_ours(map));
         if differs.is_empty() {
             let (left, right) = ("of an earlier object".to_owned(), "of this object".to_owned());
             differs.push(Difference { field: "contents".to_owned(), left, right });
@@ -201,9 +270,10 @@ impl<'a> Planner<'a> {
     }
 
     /// Returns whether we made the map, as far as the record knows.
-    fn is_ours(&self, map: &DesiredMap, found: &ObservedMap) -> bool {
+    fn is_ours(&self, map: &DesiredMap) -> bool {
         let recorded = self.observed.record.as_ref().and_then(|record| record.maps.get(map.name.as_str()));
-        recorded.is_some_and(|recorded| recorded.created && recorded.id == found.info.id)
+        let inode = map.pin().and_then(|pin| self.observed.inode(pin));
+        recorded.is_some_and(|recorded| recorded.created && Some(recorded.inode) == inode)
     }
 
     /// Returns whether a data section, or a struct of functions, starts with other contents than the map that is there once did.
@@ -257,7 +327,7 @@ impl<'a> Planner<'a> {
         let fingerprint = found.fingerprints.get(program.name.as_str());
         let record = self.observed.record.as_ref();
         let recorded = record.and_then(|record| record.programs.get(program.name.as_str()));
-        if fingerprint.is_none() && recorded.is_none_or(|recorded| recorded.id != id) {
+        if fingerprint.is_none() && recorded.map(|recorded| recorded.inode) != self.observed.inode(&program.pin) {
             let by = format!("program id {id} `{}`, which is not ours", found.info.name);
             self.program_pin_taken(program, by);
             return None;
@@ -346,6 +416,8 @@ impl<'a> Planner<'a> {
         let action = match path == self.desired.bpffs {
             true if self.observed.bpffs => return,
             true => Action::MountBpffs { at: path },
+            // These are made with the generation.
+            false if path.is_below(&self.desired.pin_root) => return,
             false if self.observed.directories.contains_key(&path) => return,
             false => Action::MakeDirectory { path },
         };
@@ -357,13 +429,7 @@ impl<'a> Planner<'a> {
         let span = map.span.clone();
         match fate {
             Fate::Keep(id) => {
-                let ours = match &map.source {
-                    MapSource::Defined(definition) => match self.observed.pins.get(&definition.pin) {
-                        Some(Pinned::Map(found)) => self.is_ours(&map, found),
-                        Some(Pinned::Program(_) | Pinned::Link(_)) | None => false,
-                    },
-                    MapSource::Pinned(_) | MapSource::Id(_) => false,
-                };
+                let ours = matches!(map.source, MapSource::Defined(_)) && self.is_ours(&map);
                 let because = if ours { Because::Unchanged } else { Because::Foreign };
                 self.push(span, Action::ReuseMap { map, id, ours }, because, Traffic::None, State::Kept);
             }
@@ -443,7 +509,8 @@ impl<'a> Planner<'a> {
     fn owns_link(&self, link: &DesiredLink, found: &LinkInfo) -> bool {
         let record = self.observed.record.as_ref();
         let recorded = record.and_then(|record| record.links.get(link.name.as_str()));
-        recorded.is_some_and(|recorded| recorded.id == found.id) || runs_ours(self.observed, found)
+        let inode = self.observed.inode(&link.pin);
+        recorded.is_some_and(|recorded| Some(recorded.inode) == inode) || runs_ours(self.observed, found)
     }
 
     /// Finds the interface or cgroup; a missing one is a problem.
@@ -482,7 +549,7 @@ impl<'a> Planner<'a> {
         let mut ours = records.filter(|(_, recorded)| {
             let pin = PinPath::new(&recorded.pin).ok();
             let pinned = pin.and_then(|pin| self.observed.pins.get(&pin));
-            matches!(pinned, Some(Pinned::Link(found)) if found.id == recorded.id && found.program_id == id)
+            matches!(pinned, Some(Pinned::Link(found)) if found.program_id == id)
         });
         let ours = ours.find_map(|(name, _)| LinkName::new(name).ok());
         let kind = Kind::HookTaken { hook: link.hook.to_string(), by: format!("{mode} program id {id}"), ours };
@@ -494,7 +561,10 @@ impl<'a> Planner<'a> {
         match &link.hook {
             Hook::Xdp { interface, .. } => {
                 let found = self.observed.interfaces.get(interface)?;
-                found.xdp.iter().find(|(_, id)| Some(*id) != own).copied()
+                let left = self.observed.leftovers.iter().flat_map(|leftover| &leftover.links);
+                let left: BTreeSet<u32> =
+                    left.filter(|link| !runs_now(self.observed, link)).map(|link| link.program_id).collect();
+                found.xdp.iter().find(|(_, id)| Some(*id) != own && !left.contains(id)).copied()
             }
             Hook::Tc { .. } | Hook::Cgroup { .. } => None,
         }
@@ -503,7 +573,7 @@ impl<'a> Planner<'a> {
     /// Returns why a link that is there cannot stay where it is.
     fn hook_changed(&self, link: &DesiredLink, wanted: &ResolvedHook, found: &LinkInfo) -> Option<Because> {
         let same = match (&link.hook, wanted, &found.hook) {
-            (_, _, hook) if !is_attached(hook) => return Some(Because::HookGone),
+            (_, _, hook) if !hook.is_attached() => return Some(Because::HookGone),
             (Hook::Xdp { mode, .. }, ResolvedHook::Interface(Some(index)), HookInfo::Xdp { ifindex }) => {
                 if index == ifindex && !self.runs_in_mode(link, *mode, found.program_id) {
                     return Some(Because::HookChanged(format!("mode {mode} is wanted")));
@@ -549,7 +619,7 @@ impl<'a> Planner<'a> {
         }
         // Only one XDP program fits on an interface: on the same one, the old link must go first. To leave a hook is to
         // take its filter away, as pruning the link would.
-        let (traffic, needs) = match (here, is_attached(&found.hook)) {
+        let (traffic, needs) = match (here, found.hook.is_attached()) {
             (true, _) => (Traffic::GapUnfiltered, Some(Consent::Gap)),
             (false, true) => (Traffic::Moves, Some(Consent::Prune)),
             (false, false) => (Traffic::Starts, None),
@@ -557,15 +627,6 @@ impl<'a> Planner<'a> {
         let (span, id) = (link.span.clone(), found.id);
         let action = Action::Reattach { link, id, hook, overlap: !here };
         self.steps.push(Step { action, because, span: Some(span), traffic, state: State::None, needs });
-    }
-}
-
-/// Returns whether a link is still on a hook: its interface or cgroup can go without it.
-fn is_attached(hook: &HookInfo) -> bool {
-    match hook {
-        HookInfo::Xdp { ifindex } | HookInfo::Tcx { ifindex, .. } => *ifindex != 0,
-        HookInfo::Cgroup { cgroup_id, .. } => *cgroup_id != 0,
-        HookInfo::Other(_) => true,
     }
 }
 
@@ -615,31 +676,33 @@ fn removals(desired: &Desired, observed: &Observed) -> Vec<Step> {
     let mut steps = take_away(record, observed, &kept, Because::NotWanted);
     steps.iter_mut().for_each(|step| step.needs = Some(Consent::Prune));
     let gone: BTreeSet<PinPath> = steps.iter().filter_map(|step| step.action.removed_pin().cloned()).collect();
-    let mut needed = BTreeSet::new();
-    for pin in pins {
-        let mut folder = pin.parent();
-        while let Some(path) = folder.filter(|path| !needed.contains(path)) {
-            folder = path.parent();
-            needed.insert(path);
-        }
-    }
-    let ours = our_folders(record, observed, &desired.pin_root);
-    let folders = ours.filter(|(path, _)| !needed.contains(*path));
-    steps.extend(empty_folders(folders, &gone, Because::NotWanted));
+    let folders = made_folders(record, observed);
+    let needed = |path: &PinPath| pins.iter().any(|pin| pin.is_below(path));
+    steps.extend(empty_folders(folders.filter(|(path, _)| !needed(path)), &gone, Because::NotWanted));
     steps
 }
 
-/// Removes everything that the record shows as ours, last the record and the folders.
-pub fn destroy(record: &Record, observed: &Observed, pin_root: &PinPath) -> Result<Plan, Problems> {
-    let mut steps = take_away(record, observed, &BTreeSet::new(), Because::Destroy);
-    let record_pin = pin_root.join("record");
-    let mut gone: BTreeSet<PinPath> = steps.iter().filter_map(|step| step.action.removed_pin().cloned()).collect();
-    gone.insert(record_pin.clone());
-    steps.push(removal(Action::RemoveRecord { pin: record_pin }, Because::Destroy));
-    steps.extend(empty_folders(our_folders(record, observed, pin_root), &gone, Because::Destroy));
-    let name = crate::names::DeploymentName::new(&record.deployment);
-    let name = name.map_err(|why| Problem::new(Kind::BadName { text: record.deployment.clone(), why }))?;
-    Ok(Plan { deployment: name, pin_root: pin_root.clone(), mode: Mode::Live, objects: BTreeMap::new(), steps })
+/// Removes everything that the record shows as ours, and what interrupted runs left.
+///
+/// The record goes first, and with it every pin in the deployment's folder: from then on nothing is half there, and
+/// what an interruption leaves is cleared by the next run.
+pub fn destroy(record: Option<&Record>, observed: &Observed, pin_root: &PinPath) -> Result<Plan, Problems> {
+    let mut steps: Vec<Step> = leftovers(observed).collect();
+    if let Some(record) = record {
+        let record_pin = pin_root.join("record");
+        steps.push(removal(Action::RemoveRecord { pin: record_pin }, Because::Destroy));
+        steps.extend(take_away(record, observed, &BTreeSet::new(), Because::Destroy));
+        let gone: BTreeSet<PinPath> = steps.iter().filter_map(|step| step.action.removed_pin().cloned()).collect();
+        steps.extend(empty_folders(made_folders(record, observed), &gone, Because::Destroy));
+    }
+    let left = observed.leftovers.iter().find_map(|leftover| leftover.record.as_ref());
+    let name = record.or(left).map_or(pin_root.file_name(), |record| &record.deployment);
+    let bad_name = |why| Problem::new(Kind::BadName { text: name.to_owned(), why });
+    let deployment = crate::names::DeploymentName::new(name).map_err(bad_name)?;
+    let current = current(observed).cloned();
+    let next = pin_root.generation(next_number(observed));
+    let generations = Generations { current, record: record.cloned().map(Box::new), next };
+    Ok(Plan { deployment, pin_root: pin_root.clone(), mode: Mode::Live, generations, objects: BTreeMap::new(), steps })
 }
 
 fn removal(action: Action, because: Because) -> Step {
@@ -650,8 +713,8 @@ fn removal(action: Action, because: Because) -> Step {
 
 /// Lists removals of what the record has beyond `kept`: links first, then programs, then maps.
 ///
-/// A pin that is gone, or that holds another object than the one we made, is left alone. Where an apply failed, what it
-/// put back can have another id than the record says; then what it is tells whose it is.
+/// A pin that is gone, or that is another one than the one we made, is left alone, unless what it is tells that it is
+/// ours.
 fn take_away(record: &Record, observed: &Observed, kept: &BTreeSet<&str>, because: Because) -> Vec<Step> {
     let mut steps = Vec::new();
     let wanted = |pin: &str| match PinPath::new(pin) {
@@ -660,7 +723,7 @@ fn take_away(record: &Record, observed: &Observed, kept: &BTreeSet<&str>, becaus
     };
     for (name, link) in &record.links {
         if let (Some((pin, Pinned::Link(found))), Ok(name)) = (wanted(&link.pin), LinkName::new(name))
-            && (found.id == link.id || runs_ours(observed, found))
+            && (observed.inode(&pin) == Some(link.inode) || runs_ours(observed, found))
         {
             let action = Action::Detach { link: name, pin, id: found.id, hook: link.hook.clone() };
             steps.push(removal(action, because.clone()));
@@ -668,7 +731,7 @@ fn take_away(record: &Record, observed: &Observed, kept: &BTreeSet<&str>, becaus
     }
     for (name, program) in &record.programs {
         if let (Some((pin, Pinned::Program(found))), Some(name)) = (wanted(&program.pin), ProgramName::recorded(name))
-            && (found.info.id == program.id || found.fingerprints.contains_key(name.as_str()))
+            && (observed.inode(&pin) == Some(program.inode) || found.fingerprints.contains_key(name.as_str()))
         {
             let action = Action::RemoveProgram { program: name, pin, id: found.info.id };
             steps.push(removal(action, because.clone()));
@@ -677,27 +740,24 @@ fn take_away(record: &Record, observed: &Observed, kept: &BTreeSet<&str>, becaus
     for (name, map) in record.maps.iter().filter(|(_, map)| map.created) {
         let pinned = map.pin.as_deref().and_then(wanted);
         if let (Some((pin, Pinned::Map(found))), Some(name)) = (pinned, MapName::recorded(name))
-            && found.info.id == map.id
+            && observed.inode(&pin) == Some(map.inode)
         {
-            steps.push(removal(Action::RemoveMap { map: name, pin, id: map.id }, because.clone()));
+            let id = found.info.id;
+            steps.push(removal(Action::RemoveMap { map: name, pin, id }, because.clone()));
         }
     }
     steps
 }
 
-/// Returns the folders that are there and that we made, with the names in them.
-fn our_folders<'a>(
-    record: &Record,
-    observed: &'a Observed,
-    pin_root: &PinPath,
-) -> impl Iterator<Item = (&'a PinPath, &'a Vec<String>)> {
+/// Returns the folders outside of the deployment's own that are there and that we made, with what is in them.
+fn made_folders<'a>(record: &Record, observed: &'a Observed) -> impl Iterator<Item = (&'a PinPath, &'a Vec<Entry>)> {
     let made: BTreeSet<&str> = record.directories.iter().map(String::as_str).collect();
-    observed.directories.iter().filter(move |(path, _)| path.is_below(pin_root) || made.contains(path.as_str()))
+    observed.directories.iter().filter(move |(path, _)| made.contains(path.as_str()))
 }
 
 /// Lists the folders that are empty once the pins `gone` are, the inner ones first.
 fn empty_folders<'a>(
-    folders: impl Iterator<Item = (&'a PinPath, &'a Vec<String>)>,
+    folders: impl Iterator<Item = (&'a PinPath, &'a Vec<Entry>)>,
     gone: &BTreeSet<PinPath>,
     because: Because,
 ) -> Vec<Step> {
@@ -706,7 +766,7 @@ fn empty_folders<'a>(
     folders.sort_by_key(|(path, _)| std::cmp::Reverse(path.as_str().matches('/').count()));
     let mut steps = Vec::new();
     for (path, names) in folders {
-        if names.iter().all(|name| gone.contains(&path.child(name))) {
+        if names.iter().all(|entry| gone.contains(&path.child(&entry.name))) {
             gone.insert(path.clone());
             let action = Action::RemoveDirectory { path: path.clone() };
             steps.push(removal(action, because.clone()));
@@ -716,8 +776,16 @@ fn empty_folders<'a>(
 }
 
 /// Returns the step that writes the record when it has something new to say.
-fn write_record(desired: &Desired, observed: &Observed, steps: &[Step]) -> Option<Step> {
-    let changes = steps.iter().any(|step| step.action.marker() != super::Marker::Reuse);
+fn write_record<'a>(
+    desired: &Desired,
+    observed: &Observed,
+    steps: impl Iterator<Item = &'a Step> + Clone,
+) -> Option<Step> {
+    let is_change = |step: &Step| {
+        // To clear what was left changes nothing of what runs.
+        step.action.marker() != super::Marker::Reuse && !matches!(step.action, Action::ClearLeftover { .. })
+    };
+    let changes = steps.clone().any(is_change);
     let record = expected_record(desired, observed, steps);
     let before = observed.record.as_ref();
     if before.is_none() && !desired.makes_something() {
@@ -736,13 +804,15 @@ fn write_record(desired: &Desired, observed: &Observed, steps: &[Step]) -> Optio
     let action = Action::WriteRecord {
         pin: desired.pin_root.join("record"),
         record: Box::new(record),
-        replaces: before.is_some(),
+        generation: next_number(observed),
+        replaces: number(observed),
     };
     Some(Step { action, because, span: None, traffic: Traffic::None, state: State::None, needs: None })
 }
 
-/// Makes the record as it will be; ids of what is made are 0 until apply knows them.
-fn expected_record(desired: &Desired, observed: &Observed, steps: &[Step]) -> Record {
+/// Makes the record as it will be; inodes of what is made, and the programs of new links, are 0 until apply knows them.
+fn expected_record<'a>(desired: &Desired, observed: &Observed, steps: impl Iterator<Item = &'a Step>) -> Record {
+    let inode = |pin: &PinPath| observed.inode(pin).unwrap_or(0);
     let mut record = Record {
         format: crate::record::FORMAT,
         deployment: desired.name.to_string(),
@@ -761,11 +831,15 @@ fn expected_record(desired: &Desired, observed: &Observed, steps: &[Step]) -> Re
             }
             Action::ReuseMap { map, id, ours } => {
                 let recorded = match &map.source {
-                    MapSource::Defined(definition) => recorded_map(definition, *id, *ours),
-                    MapSource::Pinned(pin) => {
-                        RecordedMap { pin: Some(pin.to_string()), id: *id, created: false, image: None }
-                    }
-                    MapSource::Id(_) => RecordedMap { pin: None, id: *id, created: false, image: None },
+                    MapSource::Defined(definition) => recorded_map(definition, inode(&definition.pin), *ours),
+                    MapSource::Pinned(pin) => RecordedMap {
+                        pin: Some(pin.to_string()),
+                        inode: inode(pin),
+                        id: None,
+                        created: false,
+                        image: None,
+                    },
+                    MapSource::Id(_) => RecordedMap { pin: None, inode: 0, id: Some(*id), created: false, image: None },
                 };
                 record.maps.insert(map.name.to_string(), recorded);
             }
@@ -774,22 +848,29 @@ fn expected_record(desired: &Desired, observed: &Observed, steps: &[Step]) -> Re
                     record.maps.insert(map.name.to_string(), recorded_map(definition, 0, true));
                 }
             }
-            Action::ReuseProgram { program, id } => {
-                let recorded = RecordedProgram { pin: program.pin.to_string(), id: *id };
+            Action::ReuseProgram { program, .. } => {
+                let recorded = RecordedProgram { pin: program.pin.to_string(), inode: inode(&program.pin) };
                 record.programs.insert(program.name.to_string(), recorded);
             }
             Action::LoadProgram { program, .. } => {
-                let recorded = RecordedProgram { pin: program.pin.to_string(), id: 0 };
+                let recorded = RecordedProgram { pin: program.pin.to_string(), inode: 0 };
                 record.programs.insert(program.name.to_string(), recorded);
             }
-            Action::ReuseLink { link, id } | Action::UpdateLink { link, id, .. } => {
-                record.links.insert(link.name.to_string(), recorded_link(link, *id));
+            Action::ReuseLink { link, .. } | Action::UpdateLink { link, .. } => {
+                if let Some(Pinned::Link(found)) = observed.pins.get(&link.pin) {
+                    // An updated link runs a program that apply knows.
+                    let stays = matches!(step.action, Action::ReuseLink { .. });
+                    let program = if stays { found.program_id } else { 0 };
+                    let recorded = recorded_link(link, inode(&link.pin), found.hook.clone(), program);
+                    record.links.insert(link.name.to_string(), recorded);
+                }
             }
-            Action::Attach { link, .. } | Action::Reattach { link, .. } => {
-                record.links.insert(link.name.to_string(), recorded_link(link, 0));
+            Action::Attach { link, hook } | Action::Reattach { link, hook, .. } => {
+                record.links.insert(link.name.to_string(), recorded_link(link, 0, hook_info(&link.hook, hook), 0));
             }
             Action::RemoveDirectory { path } => record.directories.retain(|made| made != path.as_str()),
-            Action::MountBpffs { .. }
+            Action::ClearLeftover { .. }
+            | Action::MountBpffs { .. }
             | Action::MakeDirectory { .. }
             | Action::FillMap { .. }
             | Action::FillSlots { .. }
@@ -803,19 +884,33 @@ fn expected_record(desired: &Desired, observed: &Observed, steps: &[Step]) -> Re
     record
 }
 
-fn recorded_map(definition: &MapDefinition, id: u32, created: bool) -> RecordedMap {
+fn recorded_map(definition: &MapDefinition, inode: u64, created: bool) -> RecordedMap {
     let image = match (&definition.data, &definition.operations) {
         (Some((DataKind::Data, data)), _) => Some(Digest::of(data)),
         (None, Some(operations)) => Some(Digest::of(&operations.bytes)),
         (Some((DataKind::Rodata | DataKind::Bss, _)), _) | (None, None) => None,
     };
-    RecordedMap { pin: Some(definition.pin.to_string()), id, created, image }
+    RecordedMap { pin: Some(definition.pin.to_string()), inode, id: None, created, image }
 }
 
-fn recorded_link(link: &DesiredLink, id: u32) -> RecordedLink {
-    let mode = match &link.hook {
-        Hook::Xdp { mode, .. } => Some(*mode),
-        Hook::Tc { .. } | Hook::Cgroup { .. } => None,
+fn recorded_link(link: &DesiredLink, inode: u64, at: HookInfo, program: u32) -> RecordedLink {
+    let (mode, interface) = match &link.hook {
+        Hook::Xdp { mode, interface } => (Some(*mode), Some(interface.clone())),
+        Hook::Tc { interface, .. } => (None, Some(interface.clone())),
+        Hook::Cgroup { .. } => (None, None),
     };
-    RecordedLink { pin: link.pin.to_string(), id, hook: link.hook.to_string(), mode }
+    RecordedLink { pin: link.pin.to_string(), inode, program, hook: link.hook.to_string(), at, interface, mode }
+}
+
+/// Returns a hook as the kernel says it once a link is there; with 0 for what an offline plan does not know.
+fn hook_info(hook: &Hook, resolved: &ResolvedHook) -> HookInfo {
+    let (ifindex, cgroup_id) = match resolved {
+        ResolvedHook::Interface(index) => (index.unwrap_or(0), 0),
+        ResolvedHook::Cgroup(cgroup) => (0, cgroup.as_ref().map_or(0, |(_, id)| *id)),
+    };
+    match hook {
+        Hook::Xdp { .. } => HookInfo::Xdp { ifindex },
+        Hook::Tc { attach_type, .. } => HookInfo::Tcx { ifindex, attach_type: *attach_type },
+        Hook::Cgroup { attach_type, .. } => HookInfo::Cgroup { cgroup_id, attach_type: *attach_type },
+    }
 }

@@ -28,10 +28,23 @@ pub struct Plan {
     pub pin_root: PinPath,
     /// Which way it was made.
     pub mode: Mode,
+    /// The folders between which the apply switches.
+    pub generations: Generations,
     /// The objects that programs and maps come from.
     pub objects: BTreeMap<crate::names::ObjectName, Arc<ObjectFacts>>,
     /// What to do, first to last; reuse is listed, too.
     pub steps: Vec<Step>,
+}
+
+/// The generations of a deployment's pins (`apply::generation`).
+#[derive(Debug, Clone)]
+pub struct Generations {
+    /// The folder of the one that runs.
+    pub current: Option<PinPath>,
+    /// The record in it.
+    pub record: Option<Box<Record>>,
+    /// The folder of the next one.
+    pub next: PinPath,
 }
 
 /// Whether a plan knows the host.
@@ -64,6 +77,13 @@ pub struct Step {
 /// One thing to do. Things that stay as they are have an action as well: apply opens them.
 #[derive(Debug, Clone)]
 pub enum Action {
+    /// Detach and remove what an interrupted run left.
+    ClearLeftover {
+        /// The folder of its generation.
+        path: PinPath,
+        /// What its record says, if it got that far.
+        record: Option<Box<Record>>,
+    },
     /// Mount a bpffs.
     MountBpffs {
         /// Where.
@@ -182,16 +202,18 @@ pub enum Action {
         /// Which.
         path: PinPath,
     },
-    /// Write the record.
+    /// Write the record, and switch to the generation that it is part of.
     WriteRecord {
         /// Where it is pinned.
         pin: PinPath,
-        /// What it says; ids are filled in while applying.
+        /// What it says; inodes are filled in while applying.
         record: Box<Record>,
-        /// Whether a record is there now.
-        replaces: bool,
+        /// The number of the generation.
+        generation: u64,
+        /// The number of the generation that runs now, and stays for a rollback.
+        replaces: Option<u64>,
     },
-    /// Remove the record.
+    /// Remove the record, and with it every pin in the deployment's folder.
     RemoveRecord {
         /// Where it is pinned.
         pin: PinPath,
@@ -269,6 +291,8 @@ pub enum Because {
     PlanChanges,
     /// Something below needs it.
     NeededBelow,
+    /// A run was interrupted before it was done.
+    Interrupted,
 }
 
 /// What a step means for packets.
@@ -326,9 +350,10 @@ impl Action {
     /// Returns what the action is about.
     pub fn address(&self) -> Address {
         match self {
-            Self::MountBpffs { at: path } | Self::MakeDirectory { path } | Self::RemoveDirectory { path } => {
-                Address::Directory(path.clone())
-            }
+            Self::ClearLeftover { path, .. }
+            | Self::MountBpffs { at: path }
+            | Self::MakeDirectory { path }
+            | Self::RemoveDirectory { path } => Address::Directory(path.clone()),
             Self::ReuseMap { map, .. }
             | Self::CreateMap { map, .. }
             | Self::FillMap { map }
@@ -364,10 +389,11 @@ impl Action {
             Self::Reattach { overlap: true, .. } => Marker::CreateThenDestroy,
             Self::Reattach { overlap: false, .. } => Marker::DestroyThenCreate,
             Self::WriteRecord { replaces, .. } => match replaces {
-                true => Marker::Change,
-                false => Marker::Create,
+                Some(_) => Marker::Change,
+                None => Marker::Create,
             },
-            Self::Detach { .. }
+            Self::ClearLeftover { .. }
+            | Self::Detach { .. }
             | Self::RemoveProgram { .. }
             | Self::RemoveMap { .. }
             | Self::RemoveDirectory { .. }
@@ -384,7 +410,8 @@ impl Action {
             | Self::RemoveProgram { pin, .. }
             | Self::RemoveMap { pin, .. }
             | Self::RemoveRecord { pin } => Some(pin),
-            Self::MountBpffs { .. }
+            Self::ClearLeftover { .. }
+            | Self::MountBpffs { .. }
             | Self::MakeDirectory { .. }
             | Self::ReuseMap { .. }
             | Self::CreateMap { .. }
@@ -400,6 +427,33 @@ impl Action {
             | Self::WriteRecord { .. } => None,
         }
     }
+
+    /// Returns the pin that stands for something else afterwards, or for nothing.
+    pub fn changed_pin(&self) -> Option<&PinPath> {
+        match self {
+            Self::CreateMap { map, replaces: Some(_) } => map.pin(),
+            Self::LoadProgram { program, replaces: Some(_) } => Some(&program.pin),
+            Self::Reattach { link, .. } => Some(&link.pin),
+            Self::WriteRecord { pin, .. } => Some(pin),
+            Self::CreateMap { .. }
+            | Self::LoadProgram { .. }
+            | Self::Detach { .. }
+            | Self::RemoveProgram { .. }
+            | Self::RemoveMap { .. }
+            | Self::RemoveRecord { .. }
+            | Self::ClearLeftover { .. }
+            | Self::MountBpffs { .. }
+            | Self::MakeDirectory { .. }
+            | Self::ReuseMap { .. }
+            | Self::FillMap { .. }
+            | Self::FillSlots { .. }
+            | Self::ReuseProgram { .. }
+            | Self::ReuseLink { .. }
+            | Self::Attach { .. }
+            | Self::UpdateLink { .. }
+            | Self::RemoveDirectory { .. } => self.removed_pin(),
+        }
+    }
 }
 
 impl Plan {
@@ -407,6 +461,11 @@ impl Plan {
     pub fn unsettled_programs(&self) -> usize {
         let unsettled = |step: &&Step| matches!(&step.action, Action::LoadProgram { program, .. } if program.unsettled);
         self.steps.iter().filter(unsettled).count()
+    }
+
+    /// Returns the pins that stand for something else afterwards, or for nothing.
+    pub fn changed_pins(&self) -> impl Iterator<Item = &PinPath> {
+        self.steps.iter().filter_map(|step| step.action.changed_pin())
     }
 
     /// Returns whether applying changes nothing.

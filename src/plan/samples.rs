@@ -230,6 +230,11 @@ pub fn plan_of(mode: Mode, steps: Vec<Step>) -> Plan {
         deployment: DeploymentName::new("edge").unwrap(),
         pin_root: PinPath::new("/sys/fs/bpf/edge").unwrap(),
         mode,
+        generations: Generations {
+            current: None,
+            record: None,
+            next: PinPath::new("/sys/fs/bpf/edge").unwrap().generation(1),
+        },
         objects: BTreeMap::from([(object(), Arc::new(facts))]),
         steps,
     }
@@ -332,13 +337,26 @@ pub fn every_step() -> Plan {
         ),
         step(A::RemoveDirectory { path: pin("links") }, B::Destroy, T::None, S::None, None),
         step(
-            A::WriteRecord { pin: pin("record"), record: record.clone(), replaces: false },
+            A::WriteRecord { pin: pin("record"), record: record.clone(), generation: 1, replaces: None },
             B::Missing,
             T::None,
             S::None,
             None,
         ),
-        step(A::WriteRecord { pin: pin("record"), record, replaces: true }, B::PlanChanges, T::None, S::None, None),
+        step(
+            A::WriteRecord { pin: pin("record"), record, generation: 8, replaces: Some(7) },
+            B::PlanChanges,
+            T::None,
+            S::None,
+            None,
+        ),
+        step(
+            A::ClearLeftover { path: PinPath::new("/sys/fs/bpf/edge").unwrap().generation(9), record: None },
+            B::Interrupted,
+            T::Stops,
+            S::None,
+            None,
+        ),
         step(A::RemoveRecord { pin: pin("record") }, B::Destroy, T::None, S::None, None),
     ];
     plan_of(Mode::Live, steps)

@@ -18,6 +18,7 @@ impl Action {
     /// Returns the name of the action for programs: stable, in kebab case.
     pub fn name(&self) -> &'static str {
         match self {
+            Self::ClearLeftover { .. } => "clear-leftover",
             Self::MountBpffs { .. } => "mount-bpffs",
             Self::MakeDirectory { .. } => "make-directory",
             Self::ReuseMap { .. } => "reuse-map",
@@ -44,6 +45,7 @@ impl Action {
 impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::ClearLeftover { .. } => f.write_str("detach and remove all of"),
             Self::MountBpffs { .. } => f.write_str("mount a bpffs on"),
             Self::MakeDirectory { .. } => f.write_str("create"),
             Self::ReuseMap { map, id, ours } => reuse_map(f, map, *id, *ours),
@@ -69,9 +71,13 @@ impl fmt::Display for Action {
                 write!(f, "remove id {id}, unpin {pin}")
             }
             Self::RemoveDirectory { .. } => f.write_str("remove"),
-            Self::WriteRecord { pin, replaces: false, .. } => write!(f, "write to {pin}"),
-            Self::WriteRecord { pin, replaces: true, .. } => write!(f, "write anew to {pin}"),
-            Self::RemoveRecord { pin } => write!(f, "remove {pin}"),
+            Self::WriteRecord { pin, generation, replaces: None, .. } => {
+                write!(f, "write {pin}, generation {generation}")
+            }
+            Self::WriteRecord { pin, generation, replaces: Some(old), .. } => {
+                write!(f, "write {pin}, switch to generation {generation}, keep generation {old} for a rollback")
+            }
+            Self::RemoveRecord { pin } => write!(f, "remove {pin} and every generation"),
         }
     }
 }
@@ -286,6 +292,7 @@ impl Because {
             Self::Destroy => "destroy",
             Self::PlanChanges => "plan-changes",
             Self::NeededBelow => "needed-below",
+            Self::Interrupted => "interrupted",
         }
     }
 }
@@ -327,6 +334,7 @@ impl fmt::Display for Because {
             Self::Destroy => f.write_str("the whole deployment goes"),
             Self::PlanChanges => f.write_str("this plan changes the deployment"),
             Self::NeededBelow => f.write_str("something below needs it"),
+            Self::Interrupted => f.write_str("a run was interrupted before it was done"),
         }
     }
 }

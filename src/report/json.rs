@@ -136,9 +136,10 @@ struct Details<'a> {
 impl<'a> Details<'a> {
     fn of(action: &'a Action) -> Self {
         match action {
-            Action::MountBpffs { .. } | Action::MakeDirectory { .. } | Action::RemoveDirectory { .. } => {
-                Self::default()
-            }
+            Action::ClearLeftover { .. }
+            | Action::MountBpffs { .. }
+            | Action::MakeDirectory { .. }
+            | Action::RemoveDirectory { .. } => Self::default(),
             Action::ReuseMap { map, ours, .. } => Self { ours: Some(*ours), ..Self::of_map(map) },
             Action::CreateMap { map, .. } => Self::of_map(map),
             Action::FillMap { map } => {
@@ -332,7 +333,8 @@ impl<'a> BecauseJson<'a> {
             | Because::NotWanted
             | Because::Destroy
             | Because::PlanChanges
-            | Because::NeededBelow => (None, &[], None),
+            | Because::NeededBelow
+            | Because::Interrupted => (None, &[], None),
         };
         Self { kind: because.name(), words: because.words(mode), address, differences, id }
     }
@@ -379,7 +381,8 @@ impl<'a> Expects<'a> {
             }
             Action::Attach { link, hook } => Self { absent: Some(&link.pin), ..Self::of_hook(hook) },
             Action::Reattach { id, hook, .. } => Self { link_id: Some(*id), ..Self::of_hook(hook) },
-            Action::MountBpffs { .. }
+            Action::ClearLeftover { .. }
+            | Action::MountBpffs { .. }
             | Action::MakeDirectory { .. }
             | Action::FillMap { .. }
             | Action::FillSlots { .. }
@@ -409,7 +412,7 @@ mod tests {
         let value: serde_json::Value = serde_json::from_str(&text).unwrap();
         let actions: BTreeSet<_> =
             value["steps"].as_array().unwrap().iter().map(|step| step["action"].to_string()).collect();
-        assert_eq!(actions.len(), 18, "a step for every action");
+        assert_eq!(actions.len(), 19, "a step for every action");
         assert_eq!(value["format"], serde_json::json!({ "major": 1, "minor": 0 }));
         insta::assert_snapshot!(text);
     }

@@ -59,9 +59,10 @@ pub(super) const FOLDER: &str = "directory";
 /// Returns the folder that a step makes or removes, and what must be the same for two of them to share a line.
 fn folder(step: &Step) -> Option<(&PinPath, (&'static str, &Because))> {
     match &step.action {
-        Action::MountBpffs { at: path } | Action::MakeDirectory { path } | Action::RemoveDirectory { path } => {
-            Some((path, (step.action.name(), &step.because)))
-        }
+        Action::ClearLeftover { path, .. }
+        | Action::MountBpffs { at: path }
+        | Action::MakeDirectory { path }
+        | Action::RemoveDirectory { path } => Some((path, (step.action.name(), &step.because))),
         _ => None,
     }
 }
@@ -339,8 +340,8 @@ mod tests {
     fn the_sample_has_everything() {
         let steps = samples::every_step().steps;
         let distinct = |of: fn(&Step) -> String| steps.iter().map(of).collect::<BTreeSet<_>>().len();
-        assert_eq!(distinct(|step| step.action.name().to_owned()), 18);
-        assert_eq!(distinct(|step| step.because.name().to_owned()), 17);
+        assert_eq!(distinct(|step| step.action.name().to_owned()), 19);
+        assert_eq!(distinct(|step| step.because.name().to_owned()), 18);
         assert_eq!(distinct(|step| step.traffic.to_string()), 6);
         assert_eq!(distinct(|step| step.state.to_string()), 4);
         assert_eq!(steps.iter().filter_map(|step| step.needs).collect::<BTreeSet<_>>().len(), 4);

@@ -47,13 +47,13 @@ pub fn plan_in(folder: &Path, text: &str, fake: &Fake) -> Result<Plan, Problems>
 pub fn plan_destroy(name: &str, fake: &Fake) -> Result<Plan, Problems> {
     let pin_root = path("/sys/fs/bpf").join(name);
     let mut observed: Observed = observe::observe(fake, &Wanted::recorded(&pin_root))?;
-    let record = observed.record.take().expect("there is a record");
-    plan::destroy(&record, &observed, &pin_root)
+    let record = observed.record.take();
+    plan::destroy(record.as_ref(), &observed, &pin_root)
 }
 
 /// Applies a plan, whatever consent it needs.
 pub fn run(plan: &Plan, fake: &Fake) -> (Outcome, Option<Problem>) {
-    let applied = apply(&mut fake.clone(), plan, &Stamp { manifest: "plan.toml".to_owned(), time: 7 });
+    let applied = apply(&mut fake.clone(), plan, &Stamp { manifest: "plan.toml".to_owned(), time: 7, inputs: None });
     (applied.outcome, applied.problem)
 }
 

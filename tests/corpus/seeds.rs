@@ -1,6 +1,7 @@
 //! What fuzzing starts from: the objects and manifests of this repository, cut and joined as the targets want them.
 
 use bpfapply::names::Digest;
+use bpfapply::observed::HookInfo;
 use bpfapply::record::{FORMAT, Record, RecordedLink, RecordedMap, RecordedObject, RecordedProgram};
 use object::LittleEndian;
 use object::elf::FileHeader64;
@@ -95,9 +96,12 @@ pub fn record(_: &Files) -> Seeds {
         Record { deployment: "edge".to_owned(), time: 1, directories: vec!["/a".to_owned()], ..empty.clone() };
     let (pin, digest) = ("/sys/fs/bpf/edge/a".to_owned(), Digest::of(b""));
     full.objects.insert("o".to_owned(), RecordedObject { path: "a.o".to_owned(), sha256: digest });
-    full.maps.insert("m".to_owned(), RecordedMap { pin: Some(pin.clone()), id: 1, created: true, image: Some(digest) });
-    full.programs.insert("p".to_owned(), RecordedProgram { pin: pin.clone(), id: 2 });
-    full.links.insert("l".to_owned(), RecordedLink { pin, id: 3, hook: "xdp on lo".to_owned(), mode: None });
+    let map = RecordedMap { pin: Some(pin.clone()), inode: 1, id: Some(7), created: true, image: Some(digest) };
+    full.maps.insert("m".to_owned(), map);
+    full.programs.insert("p".to_owned(), RecordedProgram { pin: pin.clone(), inode: 2 });
+    let (at, interface) = (HookInfo::Xdp { ifindex: 1 }, Some("lo".to_owned()));
+    let link = RecordedLink { pin, inode: 3, program: 5, hook: "xdp of lo".to_owned(), at, interface, mode: None };
+    full.links.insert("l".to_owned(), link);
     vec![("empty".to_owned(), empty.encode()), ("full".to_owned(), full.encode())]
 }
 

@@ -1,24 +1,29 @@
-//! Folders, bpffs mounts and pins, with the errors of the file system.
+//! Folders, bpffs mounts, pins and symbolic links, with the errors of the file system.
 
-use super::{Object, errno, refuse};
+use super::{Entry, EntryKind, Object, errno, refuse};
 use crate::names::PinPath;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
+/// More symbolic links on one way than the kernel follows (`MAXSYMLINKS`).
+const TOO_MANY_SYMLINKS: usize = 40;
+
 /// What a path is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Node {
     /// A folder.
     Folder,
     /// A pin.
     Pin(Object),
+    /// A symbolic link to a name in the same folder.
+    Symlink(String),
 }
 
 impl Node {
     /// Returns what the node keeps alive.
     pub fn object(&self) -> Option<Object> {
         match self {
-            Self::Folder => None,
+            Self::Folder | Self::Symlink(_) => None,
             Self::Pin(object) => Some(*object),
         }
     }
@@ -27,14 +32,17 @@ impl Node {
 /// Everything below `/`.
 #[derive(Debug)]
 pub struct Tree {
-    nodes: BTreeMap<String, Node>,
+    /// With the inodes: hard links share theirs.
+    nodes: BTreeMap<String, (Node, u64)>,
     mounts: BTreeSet<String>,
+    last_inode: u64,
 }
 
 impl Default for Tree {
     fn default() -> Self {
         let folders = ["", "/sys", "/sys/fs", "/sys/fs/bpf"];
-        Self { nodes: folders.map(|path| (path.to_owned(), Node::Folder)).into(), mounts: BTreeSet::new() }
+        let nodes = folders.iter().zip(1..).map(|(path, inode)| ((*path).to_owned(), (Node::Folder, inode)));
+        Self { nodes: nodes.collect(), mounts: BTreeSet::new(), last_inode: folders.len() as u64 }
     }
 }
 
@@ -63,7 +71,7 @@ impl Tree {
 
     /// Returns everything by path.
     pub fn entries(&self) -> impl Iterator<Item = (&String, &Node)> {
-        self.nodes.iter()
+        self.nodes.iter().map(|(path, (node, _))| (path, node))
     }
 
     /// Tells whether the path, which need not exist, is on a bpffs.
@@ -77,60 +85,123 @@ impl Tree {
             .any(|mount| path.strip_prefix(mount).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
     }
 
-    /// Returns what is there. bpffs looks no name with a dot up (`bpf_lookup`, kernel/bpf/inode.c).
-    pub fn get(&self, path: &PinPath) -> io::Result<Node> {
-        let path = path.as_str();
+    /// Returns the path without symbolic links in its folders. bpffs looks no name with a dot up (`bpf_lookup`,
+    /// kernel/bpf/inode.c).
+    fn real(&self, path: &PinPath) -> io::Result<String> {
         let mut folder = String::new();
-        for part in path[1..].split('/') {
+        let mut parts = path.as_str()[1..].split('/').peekable();
+        while let Some(part) = parts.next() {
+            if part.contains('.') && self.on_bpffs(&folder) {
+                return refuse(libc::EPERM);
+            }
+            folder = format!("{folder}/{part}");
+            if parts.peek().is_none() {
+                break;
+            }
+            folder = self.followed(folder)?;
             match self.nodes.get(&folder) {
-                Some(Node::Folder) if part.contains('.') && self.on_bpffs(&folder) => return refuse(libc::EPERM),
-                Some(Node::Folder) => folder = format!("{folder}/{part}"),
-                Some(Node::Pin(_)) => return refuse(libc::ENOTDIR),
+                Some((Node::Folder, _)) => {}
+                Some(_) => return refuse(libc::ENOTDIR),
                 None => return refuse(libc::ENOENT),
             }
         }
-        self.nodes.get(path).copied().ok_or_else(|| errno(libc::ENOENT))
+        Ok(folder)
     }
 
-    /// Returns the names in a folder.
-    pub fn list(&self, path: &PinPath) -> io::Result<Vec<String>> {
-        match self.get(path)? {
-            Node::Pin(_) => refuse(libc::ENOTDIR),
+    /// Follows symbolic links from a path.
+    fn followed(&self, mut path: String) -> io::Result<String> {
+        for _ in 0..TOO_MANY_SYMLINKS {
+            match self.nodes.get(&path) {
+                Some((Node::Symlink(target), _)) => path = format!("{}/{target}", parent(&path)),
+                Some(_) | None => return Ok(path),
+            }
+        }
+        refuse(libc::ELOOP)
+    }
+
+    fn node(&self, path: &str) -> io::Result<(Node, u64)> {
+        self.nodes.get(path).cloned().ok_or_else(|| errno(libc::ENOENT))
+    }
+
+    /// Returns what is there, at the end of symbolic links.
+    pub fn get(&self, path: &PinPath) -> io::Result<Node> {
+        Ok(self.node(&self.followed(self.real(path)?)?)?.0)
+    }
+
+    /// Returns where a symbolic link leads.
+    pub fn read_symlink(&self, path: &PinPath) -> io::Result<String> {
+        match self.node(&self.real(path)?)?.0 {
+            Node::Symlink(target) => Ok(target),
+            Node::Folder | Node::Pin(_) => refuse(libc::EINVAL),
+        }
+    }
+
+    /// Returns what is in a folder.
+    pub fn list(&self, path: &PinPath) -> io::Result<Vec<Entry>> {
+        let folder = self.followed(self.real(path)?)?;
+        match self.node(&folder)?.0 {
+            Node::Pin(_) | Node::Symlink(_) => refuse(libc::ENOTDIR),
             Node::Folder => Ok(self
                 .nodes
-                .keys()
-                .filter(|name| !name.is_empty() && parent(name) == path.as_str())
-                .map(|name| name[path.as_str().len() + 1..].to_owned())
+                .iter()
+                .filter(|(name, _)| !name.is_empty() && parent(name) == folder)
+                .map(|(name, (node, inode))| Entry {
+                    name: name[folder.len() + 1..].to_owned(),
+                    inode: *inode,
+                    kind: match node {
+                        Node::Folder => EntryKind::Folder,
+                        Node::Pin(_) => EntryKind::Pin,
+                        Node::Symlink(_) => EntryKind::Symlink,
+                    },
+                })
                 .collect()),
         }
     }
 
     /// Adds what is not there, into a folder that is.
     pub fn add(&mut self, path: &PinPath, node: Node) -> io::Result<()> {
-        match self.get(path) {
-            Ok(_) => return refuse(libc::EEXIST),
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            Err(_) if !self.nodes.contains_key(parent(path.as_str())) => return refuse(libc::ENOENT),
-            Err(_) => {}
-        }
-        self.nodes.insert(path.as_str().to_owned(), node);
+        let inode = self.last_inode + 1;
+        self.insert(path, node, inode)?;
+        self.last_inode = inode;
         Ok(())
+    }
+
+    fn insert(&mut self, path: &PinPath, node: Node, inode: u64) -> io::Result<()> {
+        let path = self.real(path)?;
+        match self.nodes.contains_key(&path) {
+            true => refuse(libc::EEXIST),
+            false => {
+                self.nodes.insert(path, (node, inode));
+                Ok(())
+            }
+        }
     }
 
     /// Adds a pin; only a bpffs takes it.
     pub fn pin(&mut self, path: &PinPath, object: Object) -> io::Result<()> {
-        if !self.is_bpffs(path) && self.nodes.contains_key(parent(path.as_str())) {
+        if !self.is_bpffs(path) && self.real(path).is_ok() {
             return refuse(libc::EPERM);
         }
         self.add(path, Node::Pin(object))
     }
 
-    /// Removes a pin.
+    /// Gives a pin one more name.
+    pub fn hard_link(&mut self, from: &PinPath, to: &PinPath) -> io::Result<()> {
+        let (node, inode) = self.node(&self.real(from)?)?;
+        match node {
+            Node::Folder => refuse(libc::EPERM),
+            Node::Pin(_) | Node::Symlink(_) if self.is_bpffs(from) != self.is_bpffs(to) => refuse(libc::EXDEV),
+            Node::Pin(_) | Node::Symlink(_) => self.insert(to, node, inode),
+        }
+    }
+
+    /// Removes a pin or a symbolic link.
     pub fn remove_pin(&mut self, path: &PinPath) -> io::Result<()> {
-        match self.get(path)? {
+        let path = self.real(path)?;
+        match self.node(&path)?.0 {
             Node::Folder => refuse(libc::EISDIR),
-            Node::Pin(_) => {
-                self.nodes.remove(path.as_str());
+            Node::Pin(_) | Node::Symlink(_) => {
+                self.nodes.remove(&path);
                 Ok(())
             }
         }
@@ -138,42 +209,44 @@ impl Tree {
 
     /// Removes an empty folder.
     pub fn remove_folder(&mut self, path: &PinPath) -> io::Result<()> {
-        if self.mounts.contains(path.as_str()) {
+        let path = self.real(path)?;
+        if self.mounts.contains(&path) {
             return refuse(libc::EBUSY);
         }
-        if !self.list(path)?.is_empty() {
+        if self.node(&path)?.0 != Node::Folder {
+            return refuse(libc::ENOTDIR);
+        }
+        if self.nodes.keys().any(|name| !name.is_empty() && parent(name) == path) {
             return refuse(libc::ENOTEMPTY);
         }
-        self.nodes.remove(path.as_str());
+        self.nodes.remove(&path);
         Ok(())
     }
 
-    /// Moves a pin or a folder with all that is in it, over a pin or an empty folder.
+    /// Moves a pin, a symbolic link or a folder with all that is in it, over one of its kind or an empty folder.
     pub fn rename(&mut self, from: &PinPath, to: &PinPath) -> io::Result<()> {
-        let moved = self.get(from)?;
         if self.is_bpffs(from) != self.is_bpffs(to) {
             return refuse(libc::EXDEV);
         }
-        if from != to && to.is_below(from) {
+        let (source, target) = (self.real(from)?, self.real(to)?);
+        let moved = self.node(&source)?.0;
+        if source != target && target.starts_with(&format!("{source}/")) {
             return refuse(libc::EINVAL);
         }
-        match (moved, self.get(to)) {
-            (Node::Folder, Ok(Node::Pin(_))) => return refuse(libc::ENOTDIR),
-            (Node::Pin(_), Ok(Node::Folder)) => return refuse(libc::EISDIR),
-            (Node::Folder, Ok(Node::Folder)) if from == to => return Ok(()),
-            (Node::Folder, Ok(Node::Folder)) => self.remove_folder(to)?,
-            (Node::Pin(_), Ok(Node::Pin(_))) => {}
-            (_, Err(error)) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            (_, Err(_)) if !self.nodes.contains_key(parent(to.as_str())) => return refuse(libc::ENOENT),
-            (_, Err(_)) => {}
+        match (&moved, self.nodes.get(&target).map(|(node, _)| node)) {
+            _ if source == target => return Ok(()),
+            (Node::Folder, Some(Node::Pin(_) | Node::Symlink(_))) => return refuse(libc::ENOTDIR),
+            (Node::Pin(_) | Node::Symlink(_), Some(Node::Folder)) => return refuse(libc::EISDIR),
+            (Node::Folder, Some(Node::Folder)) => self.remove_folder(to)?,
+            (Node::Pin(_) | Node::Symlink(_), Some(Node::Pin(_) | Node::Symlink(_))) | (_, None) => {}
         }
         let below = |path: &str| {
-            path.strip_prefix(from.as_str()).filter(|rest| rest.is_empty() || rest.starts_with('/')).map(str::to_owned)
+            path.strip_prefix(&source).filter(|rest| rest.is_empty() || rest.starts_with('/')).map(str::to_owned)
         };
         let moving: Vec<_> = self.nodes.keys().filter_map(|path| Some((path.clone(), below(path)?))).collect();
         for (old, rest) in moving {
             if let Some(node) = self.nodes.remove(&old) {
-                self.nodes.insert(format!("{to}{rest}"), node);
+                self.nodes.insert(format!("{target}{rest}"), node);
             }
         }
         Ok(())

@@ -1,0 +1,143 @@
+//! Generations: the folders of a deployment's pins.
+//!
+//! `/sys/fs/bpf/edge` is a symbolic link to the generation that runs, `edge~7`. The next one is built beside it: what
+//! stays is hard-linked, what is new is pinned, and one rename of the symbolic link makes it the one that runs. So the
+//! pins are the old set or the new set, whenever a run ends, on every kernel (RENAME_EXCHANGE of bpffs came with 6.1).
+//! Then the links of the old one are dropped, and it stays as `edge~previous`, one deep, for a rollback.
+//!
+//! A pin outside the deployment's folder is a second name of one in the generation, below `~outside`: there one can tell
+//! whose it is, and has it again when the other name was lost.
+
+use crate::kernel::observe::{self, walk};
+use crate::kernel::{EntryKind, Kernel, ObjectKind};
+use crate::names::PinPath;
+use crate::record::Record;
+use std::collections::BTreeSet;
+use std::io;
+
+/// The folder in a generation with the pins whose usual place is outside of the deployment's folder.
+const OUTSIDE: &str = "~outside";
+
+/// Returns where a pin of the deployment is in one of its generations.
+pub fn place(pin: &PinPath, pin_root: &PinPath, generation: &PinPath) -> PinPath {
+    let outside = || pin.as_str()[1..].split('/').fold(generation.child(OUTSIDE), |path, part| path.join(part));
+    pin.moved(pin_root, generation).unwrap_or_else(outside)
+}
+
+/// Removes a folder with all pins in it. Links whose last pin this is are detached by the kernel some time later.
+pub fn remove<K: Kernel>(kernel: &mut K, folder: &PinPath) -> io::Result<()> {
+    remove_from(kernel, folder, |_| true)?;
+    gone(kernel.remove_directory(folder))
+}
+
+/// Removes pins from a folder, and the folders in it that are empty then. The record goes last: as long as it is there,
+/// it says what else is ours.
+fn remove_from<K: Kernel>(kernel: &mut K, folder: &PinPath, goes: impl Fn(&PinPath) -> bool) -> io::Result<()> {
+    let record = folder.join("record");
+    for (path, entry) in walk(kernel, folder)?.into_iter().rev().filter(|(path, _)| *path != record) {
+        match entry.kind {
+            EntryKind::Folder => match kernel.remove_directory(&path) {
+                Err(error) if error.raw_os_error() == Some(libc::ENOTEMPTY) => {}
+                result => gone(result)?,
+            },
+            EntryKind::Pin | EntryKind::Symlink if goes(&path) => gone(kernel.unpin(&path))?,
+            EntryKind::Pin | EntryKind::Symlink => {}
+        }
+    }
+    if goes(&record) { gone(kernel.unpin(&record)) } else { Ok(()) }
+}
+
+/// What is gone already need not be removed.
+fn gone(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        result => result,
+    }
+}
+
+/// Makes the generation that ran until now the previous one: only its programs, its maps and its record stay.
+pub fn retire<K: Kernel>(kernel: &mut K, pin_root: &PinPath, old: &PinPath, record: &Record) -> io::Result<()> {
+    let maps = record.maps.values().filter(|map| map.created).filter_map(|map| map.pin.as_deref());
+    let pins = maps.chain(record.programs.values().map(|program| program.pin.as_str()));
+    let mut kept: BTreeSet<PinPath> =
+        pins.filter_map(|pin| Some(place(&PinPath::new(pin).ok()?, pin_root, old))).collect();
+    kept.insert(old.join("record"));
+    remove_from(kernel, old, |path| !kept.contains(path))?;
+    remove(kernel, &pin_root.previous())?;
+    kernel.rename(old, &pin_root.previous())
+}
+
+/// Takes away the generation that ran, and the one before it. Where somebody else pinned something into the folder, the
+/// folder stays with that.
+pub fn dissolve<K: Kernel>(kernel: &mut K, pin_root: &PinPath, old: &PinPath, record: &Record) -> io::Result<()> {
+    remove(kernel, &pin_root.previous())?;
+    let mut own: BTreeSet<PinPath> = record.own_pins().map(|(pin, _)| place(&pin, pin_root, old)).collect();
+    own.insert(old.join("record"));
+    remove_from(kernel, old, |path| own.contains(path))?;
+    match kernel.remove_directory(old) {
+        Err(error) if error.raw_os_error() == Some(libc::ENOTEMPTY) => kernel.rename(old, pin_root),
+        result => result,
+    }
+}
+
+/// Clears what an interrupted run left: its links are detached, its pins go, also those outside of the folder, unless
+/// the generation that runs has them as well.
+pub fn clear<K: Kernel>(
+    kernel: &mut K,
+    pin_root: &PinPath,
+    leftover: &PinPath,
+    left: Option<&Record>,
+    current: Option<&PinPath>,
+) -> io::Result<()> {
+    let running = current.map(|current| walk(kernel, current)).transpose()?.unwrap_or_default();
+    let running: BTreeSet<u64> = running.into_iter().map(|(_, entry)| entry.inode).collect();
+    for (path, entry) in walk(kernel, leftover)? {
+        if entry.kind == EntryKind::Pin
+            && !running.contains(&entry.inode)
+            && let (ObjectKind::Link, link) = kernel.open_pin(&path)?
+        {
+            detach(kernel, &link)?;
+        }
+    }
+    for (pin, inode) in left.into_iter().flat_map(Record::own_pins) {
+        let is_there = inode_of(kernel, &pin)? == Some(inode);
+        if is_there && !pin.is_below(pin_root) && !running.contains(&inode) {
+            restore(kernel, &pin, current.map(|current| place(&pin, pin_root, current)).as_ref())?;
+        }
+    }
+    remove(kernel, leftover)
+}
+
+/// Detaches a link, if its hook has not gone without it.
+pub fn detach<K: Kernel>(kernel: &mut K, link: &K::Fd) -> io::Result<()> {
+    match kernel.detach_link(link) {
+        Err(error) if error.raw_os_error() == Some(libc::ENOLINK) => Ok(()),
+        result => result,
+    }
+}
+
+/// Puts a pin outside of the deployment's folder in the place of another one: `from`, if that is there, or nothing.
+pub fn restore<K: Kernel>(kernel: &mut K, pin: &PinPath, from: Option<&PinPath>) -> io::Result<()> {
+    match from {
+        Some(from) if inode_of(kernel, from)?.is_some() => replace(kernel, from, pin),
+        Some(_) | None => gone(kernel.unpin(pin)),
+    }
+}
+
+/// Gives a pin a second name, in the place of what has that name now.
+pub fn replace<K: Kernel>(kernel: &mut K, from: &PinPath, pin: &PinPath) -> io::Result<()> {
+    let passing = pin.passing();
+    gone(kernel.unpin(&passing))?;
+    kernel.hard_link(from, &passing)?;
+    kernel.rename(&passing, pin).inspect_err(|_| {
+        // The error that matters is the first one.
+        let _ = kernel.unpin(&passing);
+    })
+}
+
+/// Returns the inode of a pin, if there is one.
+fn inode_of<K: Kernel>(kernel: &K, pin: &PinPath) -> io::Result<Option<u64>> {
+    let Some(folder) = pin.parent() else { return Ok(None) };
+    let entries = observe::existing(kernel.list(&folder))?.unwrap_or_default();
+    Ok(entries.into_iter().find(|entry| entry.name == pin.file_name()).map(|entry| entry.inode))
+}
