@@ -7,14 +7,14 @@ use crate::elf;
 use crate::kernel::{Kernel, drift, facts, linux::Linux, observe, shown};
 use crate::load;
 use crate::manifest::{self, Manifest};
-use crate::names::{DeploymentName, PinPath};
+use crate::names::{DeploymentName, Digest, PinPath};
 use crate::observed::{Observed, Wanted};
 use crate::plan::{self, Action, Consent, Mode, Plan};
 use crate::record::Record;
 use crate::report::{self, ManifestText, Style, text::Purpose};
 use crate::spec::Host;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, IsTerminal, Write};
 use std::mem::ManuallyDrop;
 use std::path::{Path, PathBuf};
@@ -265,6 +265,7 @@ struct Loaded {
     path: PathBuf,
     text: String,
     source: Source,
+    vars: BTreeMap<String, String>,
     manifest: Manifest,
 }
 
@@ -285,7 +286,7 @@ fn load(path: &Path, variables: &Variables, console: &Console) -> Result<Loaded,
     let text = load::text(path).map_err(|problems| console.fail(&problems, None))?;
     let source = Source::new(&path.display().to_string(), &text);
     let manifest = manifest::parse(&text, &vars).map_err(|problems| console.fail(&problems, Some(&source)))?;
-    Ok(Loaded { path: path.to_owned(), text, source, manifest })
+    Ok(Loaded { path: path.to_owned(), text, source, vars, manifest })
 }
 
 fn run_apply(path: &Path, options: &ApplyOptions, console: &Console) -> Exit {
@@ -321,7 +322,7 @@ fn dry_run_live<K: Kernel>(
     console: &Console,
 ) -> Result<Exit, Problems> {
     let planned = plan_live(kernel, loaded, options)?;
-    Ok(show_dry_run(&planned.1, loaded, options, console))
+    Ok(show_dry_run(&planned.plan, loaded, options, console))
 }
 
 fn show_dry_run(plan: &Plan, loaded: &Loaded, options: &ApplyOptions, console: &Console) -> Exit {
@@ -338,15 +339,22 @@ fn apply_live<K: Kernel>(
     options: &ApplyOptions,
     console: &Console,
 ) -> Result<Exit, Problems> {
+    if console.output == Output::Text
+        && !console.verbose
+        && let Some(record) = unchanged(kernel, loaded)?
+    {
+        console.print(&report::text::unchanged(&record, loaded.manifest.name.as_str()));
+        return Ok(Exit::Success);
+    }
     let planned = plan_live(kernel, loaded, options)?;
-    let plan = &planned.1;
+    let plan = &planned.plan;
     let allowed: BTreeSet<Consent> = options.allow.iter().map(|allow| Consent::from(*allow)).collect();
     let missing: BTreeSet<Consent> = plan.needs().difference(&allowed).copied().collect();
     if !missing.is_empty() {
         print_plan(plan, Some(loaded), Purpose::Apply, console);
         return Err(Problem::new(Kind::ConsentNeeded { needs: missing }).into());
     }
-    let stamp = Stamp { manifest: absolute(&loaded.path), time: now(), inputs: None };
+    let stamp = Stamp { manifest: absolute(&loaded.path), time: now(), inputs: planned.inputs };
     finish(kernel, plan, Some(loaded), &stamp, console)
 }
 
@@ -362,7 +370,9 @@ fn finish<K: Kernel>(
         print_plan(plan, loaded, Purpose::Apply, console);
         return Ok(Exit::Success);
     }
-    let Applied { outcome, problem, record } = apply::apply(kernel, plan, stamp);
+    let Applied { outcome, problem, record, held } = apply::apply(kernel, plan, stamp);
+    // The process ends when it has said how it went.
+    let _held = ManuallyDrop::new(held);
     match console.output {
         Output::Text => console.print(&report::outcome::text(&outcome, console.out)),
         Output::Json => console.print(&report::outcome::json(&outcome)),
@@ -397,24 +407,49 @@ fn verify<K: Kernel>(kernel: &K, pin_root: &PinPath, record: Option<&Record>) ->
     }
 }
 
+/// Returns the record of the last apply when there is nothing to plan: it was made from the same manifest and objects,
+/// and the host is still what it made of them.
+fn unchanged<K: Kernel>(kernel: &K, loaded: &Loaded) -> Result<Option<Record>, Problems> {
+    let Some(record) = observe::settled_record(kernel, &loaded.manifest.pin_root)? else { return Ok(None) };
+    let Some(before) = record.inputs else { return Ok(None) };
+    let digests = load::digests(&loaded.manifest, loaded.folder());
+    let now = digests.map(|digests| load::inputs(&loaded.text, &loaded.vars, digests.into_iter()));
+    let is_same = now == Some(before) && drift::drift(kernel, &record)?.is_empty();
+    Ok(is_same.then_some(record))
+}
+
+/// A plan with what it was made from.
+struct Planned {
+    plan: Plan,
+    /// `None` when the answer hangs on more than files: modules come and go.
+    inputs: Option<Digest>,
+    /// The plan shares most of it.
+    _desired: Desired,
+}
+
 /// Plans against the host. Nothing of it is given back: the process ends when the plan has been used, and freeing a
 /// large one piece by piece would take longer than what it is made from is worth.
 fn plan_live<K: Kernel>(
     kernel: &K,
     loaded: &Loaded,
     options: &ApplyOptions,
-) -> Result<ManuallyDrop<(Desired, Plan)>, Problems> {
+) -> Result<ManuallyDrop<Planned>, Problems> {
     let host = observe::host(kernel)?;
     let bpffs = observe::bpffs_of(kernel, &loaded.manifest.pin_root, &usual_bpffs())?;
     let files = ManuallyDrop::new(load::objects(&loaded.manifest, loaded.folder())?);
-    let target = facts::target(kernel, &desired::needs(&loaded.manifest, &files))?;
+    let needs = desired::needs(&loaded.manifest, &files);
+    let target = facts::target(kernel, &needs)?;
+    let alone = needs.symbols.is_empty() && matches!(target.modules, elf::Modules::Unread);
+    let alone = alone && files.values().all(|file| file.types.is_none());
+    let digests = files.iter().map(|(name, file)| (name, file.sha256));
+    let inputs = alone.then(|| load::inputs(&loaded.text, &loaded.vars, digests));
     let desired = desired::resolve(&loaded.manifest, &files, &bpffs, &host, &target)?;
     let observed = observe::observe(kernel, &Wanted::of(&desired))?;
     let plan = plan::plan(&desired, &observed, Mode::Live)?;
     if let (true, Some(at)) = (options.no_mount, mounts(&plan)) {
         return Err(Problem::new(Kind::NotMounted { at: at.clone() }).into());
     }
-    Ok(ManuallyDrop::new((desired, plan)))
+    Ok(ManuallyDrop::new(Planned { plan, inputs, _desired: desired }))
 }
 
 fn mounts(plan: &Plan) -> Option<&PinPath> {

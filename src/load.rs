@@ -72,6 +72,35 @@ pub fn objects(manifest: &Manifest, folder: &Path) -> Result<BTreeMap<ObjectName
     problems.or(files)
 }
 
+/// Digests everything that a plan is made from, but for the host: the tool, the manifest with its variables, and the
+/// objects.
+pub fn inputs<'a>(
+    text: &str,
+    vars: &BTreeMap<String, String>,
+    objects: impl Iterator<Item = (&'a ObjectName, Digest)>,
+) -> Digest {
+    let mut all = format!("{} {}\n", env!("CARGO_PKG_VERSION"), Digest::of(text.as_bytes()));
+    // Writing to a string cannot fail.
+    for (name, value) in vars {
+        let _ = writeln!(all, "var {name} = {value:?}");
+    }
+    for (name, digest) in objects {
+        let _ = writeln!(all, "object {name} {digest}");
+    }
+    Digest::of(all.as_bytes())
+}
+
+/// Digests the objects of a manifest as they are now; `None` when one cannot be read, or needs more than its own bytes.
+pub fn digests<'a>(manifest: &'a Manifest, folder: &Path) -> Option<Vec<(&'a ObjectName, Digest)>> {
+    let tables: Vec<_> = manifest.objects.iter().collect();
+    let threads = tables.len() / OBJECTS_PER_THREAD;
+    let digests = parallel::map(&tables, threads, |(_, table)| match table.btf {
+        None => read(&folder.join(&table.path.value)).map(|bytes| Digest::of(&bytes)).map_err(drop),
+        Some(_) => Err(()),
+    });
+    Some(tables.into_iter().map(|(name, _)| name).zip(digests.ok()?).collect())
+}
+
 /// Reads one object of a manifest, and the types that go with it.
 fn object_file(table: &manifest::Object, folder: &Path) -> Result<ObjectFile, Problems> {
     let path = &table.path;

@@ -359,6 +359,83 @@ fn what_only_reads_changes_nothing() {
     });
 }
 
+/// Something that happens to a host after an apply, and what the next one then says.
+type Disturbance = (&'static str, fn(), &'static str);
+
+const DISTURBANCES: &[Disturbance] = &[
+    ("a map's pin goes", || unpin("maps/drops"), "+   done    map.drops"),
+    ("a program's pin goes", || unpin("programs/drop"), "+   done    program.drop"),
+    ("a link's pin goes", || unpin("links/uplink"), "+   done    link.uplink"),
+    (
+        "a link is detached",
+        || {
+            let (_, link) = Linux::new().open_pin(&path("/sys/fs/bpf/edge/links/uplink")).expect("it is pinned");
+            Linux::new().detach_link(&link).expect("it is attached");
+        },
+        "link.uplink",
+    ),
+    (
+        "a link runs another program",
+        || {
+            let mut kernel = Linux::new();
+            let open = |pin: &str| Linux::new().open_pin(&path(pin)).expect("it is pinned").1;
+            let (link, old) = (open("/sys/fs/bpf/edge/links/uplink"), open("/sys/fs/bpf/edge/programs/drop"));
+            kernel.update_link(&link, &open("/sys/fs/bpf/edge/programs/other"), &old).expect("it can be updated");
+        },
+        "~   done    link.uplink",
+    ),
+];
+
+fn unpin(pin: &str) {
+    Linux::new().unpin(&path(&format!("/sys/fs/bpf/edge/{pin}"))).expect("it is pinned");
+}
+
+#[test]
+fn a_host_that_changed_is_not_called_unchanged() {
+    road("a_host_that_changed_is_not_called_unchanged", |site| {
+        let before = host();
+        let other = "[object.other]\npath = \"OBJECTS/upgrade_1.o\"\n[program.other]\nfrom = \"other:drop\"\n";
+        let text = filter(1, "", &format!("{ON_LO}{other}"));
+        let plan = site.manifest("plan.toml", &text);
+        for (what, disturb, says) in DISTURBANCES {
+            check(&[&plan], 0, &[]);
+            check(&[&plan], 0, &["as the last apply made them"]);
+            disturb();
+            let ran = check(&[&plan, "--allow", "lose-state,prune,gap"], 0, &[says]);
+            assert!(!ran.out.contains("as the last apply made them"), "{what}: {ran:?}");
+            check(&[&plan], 0, &["as the last apply made them"]);
+            check(&[&plan, "--dry-run", "--check"], 0, &["nothing to do"]);
+        }
+        // The same host with another manifest, other variables or another object is not the same.
+        let with_var =
+            format!("{}[var]\nname = \"lo\"\n", text.replace("interface = \"lo\"", "interface = \"${name}\""));
+        site.manifest("plan.toml", &with_var);
+        let ran = check(&[&plan], 0, &["nothing to do"]);
+        assert!(!ran.out.contains("as the last apply made them"), "{ran:?}");
+        sh("ip link add veth0 type veth peer name veth1");
+        check(&[&plan, "--var", "name=veth0", "--allow", "prune"], 0, &["link.uplink"]);
+        check(&[&plan, "--var", "name=veth0"], 0, &["as the last apply made them"]);
+        sh("ip link del veth0; ip link add veth0 type veth peer name veth1");
+        check(&[&plan, "--var", "name=veth0"], 0, &["link.uplink"]);
+        check(&["destroy", "edge"], 0, &[]);
+        assert_eq!(host(), before);
+        // Who pins a map of ours anew has it from then on.
+        site.manifest("plan.toml", &text);
+        check(&[&plan], 0, &[]);
+        let pin = path("/sys/fs/bpf/edge/maps/drops");
+        let (_, map) = Linux::new().open_pin(&pin).expect("it is pinned");
+        unpin("maps/drops");
+        Linux::new().pin(&map, &pin).expect("it can be pinned");
+        check(&[&plan], 0, &["somebody else owns it"; 0]);
+        check(&[&plan, "--dry-run", "--check"], 0, &["and somebody else owns it"]);
+        check(&["destroy", "edge"], 0, &[]);
+        assert!(Linux::new().open_pin(&pin).is_ok());
+        unpin("maps/drops");
+        sh("rmdir /sys/fs/bpf/edge/maps /sys/fs/bpf/edge");
+        assert_eq!(host(), before);
+    });
+}
+
 #[test]
 fn without_rights_there_is_an_offline_plan_and_a_clear_refusal() {
     let name = "without_rights_there_is_an_offline_plan_and_a_clear_refusal";

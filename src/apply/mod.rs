@@ -37,17 +37,27 @@ pub struct Stamp {
 
 /// What a run did.
 #[derive(Debug)]
-pub struct Applied {
+pub struct Applied<Fd> {
     /// How each step went.
     pub outcome: Outcome,
     /// What went wrong; there exactly when something failed.
     pub problem: Option<Problem>,
     /// The record as it is now, which says what is to be found on the host; none after a destroy.
     pub record: Option<Record>,
+    /// What was opened and made.
+    pub held: Held<Fd>,
+}
+
+/// The descriptors of a run. Dropping them closes each, which the end of a process does faster.
+#[derive(Debug)]
+pub struct Held<Fd> {
+    _btfs: BTreeMap<ObjectName, types::Loaded<Fd>>,
+    _maps: BTreeMap<MapName, Fd>,
+    _programs: BTreeMap<ProgramName, Fd>,
 }
 
 /// Applies a plan.
-pub fn apply<K: Kernel>(kernel: &mut K, plan: &Plan, stamp: &Stamp) -> Applied {
+pub fn apply<K: Kernel>(kernel: &mut K, plan: &Plan, stamp: &Stamp) -> Applied<K::Fd> {
     let mut applier = Applier {
         kernel,
         plan,
@@ -71,7 +81,8 @@ pub fn apply<K: Kernel>(kernel: &mut K, plan: &Plan, stamp: &Stamp) -> Applied {
         true => applier.record.take(),
         false => plan.generations.record.as_deref().cloned(),
     };
-    Applied { outcome: Outcome { deployment: plan.deployment.clone(), steps }, problem, record }
+    let held = Held { _btfs: applier.btfs, _maps: applier.maps, _programs: applier.programs };
+    Applied { outcome: Outcome { deployment: plan.deployment.clone(), steps }, problem, record, held }
 }
 
 struct Applier<'a, K: Kernel> {

@@ -72,6 +72,15 @@ pub fn observe<K: Kernel>(kernel: &K, wanted: &Wanted) -> Result<Observed, Probl
     problems.or(observed)
 }
 
+/// Reads the record of a deployment, when the last apply was finished: nothing else of it is left beside it.
+pub fn settled_record<K: Kernel>(kernel: &K, pin_root: &PinPath) -> Result<Option<Record>, Problem> {
+    let reader = Reader { kernel, objects: HashMap::new(), types: RefCell::default() };
+    match reader.generations(pin_root)? {
+        (Root::Generation(_), left) if left.is_empty() => reader.record(&pin_root.join("record")),
+        _ => Ok(None),
+    }
+}
+
 /// Reads each of the names; what does not exist is left out, and what cannot be read is a problem.
 fn all<'a, N: Ord + Clone + 'a, T>(
     problems: &mut Problems,

@@ -786,24 +786,23 @@ fn write_record<'a>(
         step.action.marker() != super::Marker::Reuse && !matches!(step.action, Action::ClearLeftover { .. })
     };
     let changes = steps.clone().any(is_change);
-    let record = expected_record(desired, observed, steps);
+    let made = expected_record(desired, observed, steps);
     let before = observed.record.as_ref();
     if before.is_none() && !desired.makes_something() {
         return None;
     }
-    let same = before.is_some_and(|before| {
-        before.objects == record.objects
-            && before.maps.keys().eq(record.maps.keys())
-            && before.programs.keys().eq(record.programs.keys())
-            && before.links.keys().eq(record.links.keys())
-    });
+    let what = |record: &Record| {
+        let Record { objects, maps, programs, links, .. } = record;
+        (objects, maps, programs, links) == (&made.objects, &made.maps, &made.programs, &made.links)
+    };
+    let same = before.is_some_and(what);
     if !changes && same {
         return None;
     }
     let because = if before.is_some() { Because::PlanChanges } else { Because::Missing };
     let action = Action::WriteRecord {
         pin: desired.pin_root.join("record"),
-        record: Box::new(record),
+        record: Box::new(made),
         generation: next_number(observed),
         replaces: number(observed),
     };

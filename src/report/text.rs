@@ -6,6 +6,7 @@ use super::place::{Lines, ManifestText};
 use crate::names::PinPath;
 use crate::plan::words::count;
 use crate::plan::{Action, Because, Consent, Marker, Mode, Plan, State, Step, Traffic};
+use crate::record::Record;
 use std::collections::BTreeSet;
 
 /// What the plan is written for.
@@ -51,6 +52,16 @@ pub fn plan(plan: &Plan, options: &Options<'_>) -> String {
     }
     footer(&mut page, plan, options.purpose);
     page.finish()
+}
+
+/// Says that the host still is what the last apply made of the same manifest and objects.
+pub fn unchanged(record: &Record, deployment: &str) -> String {
+    let [maps, programs, links] =
+        [(record.maps.len(), "map"), (record.programs.len(), "program"), (record.links.len(), "link")]
+            .map(|(number, noun)| count(number as u64, noun));
+    format!(
+        "{deployment}: nothing to do: the host matches\n{maps}, {programs} and {links} are as the last apply made them\n"
+    )
 }
 
 /// What stands in the place of an address for folders: their paths are too long for the column.
