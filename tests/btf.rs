@@ -7,7 +7,7 @@ use std::process::Command;
 use bpfapply::btf::ext::BtfExt;
 use bpfapply::btf::layout::difference;
 use bpfapply::btf::value::{self, Value};
-use bpfapply::btf::{Btf, Encoding, EnumValue, Kind, Linkage, Member, Param, SectionVar, Type, TypeId};
+use bpfapply::btf::{Btf, Encoding, EnumValue, Kind, Linkage, Member, Name, Param, SectionVar, Type, TypeId};
 use object::{Object, ObjectSection};
 use proptest::prelude::*;
 
@@ -68,9 +68,11 @@ fn real_objects() {
         let ext = BtfExt::parse(&bytes, &btf).expect("valid BTF.ext");
         assert!(!ext.funcs.is_empty() && !ext.lines.is_empty(), "{}", path.display());
         let text = |offset| btf.text(offset).expect("the strings of all lines are there");
-        let lines: Vec<_> = ext.lines.values().flatten().flat_map(|line| [text(line.file), text(line.text)]).collect();
-        let encoded = btf.encode_with(&[], lines.iter().map(|line| &**line));
-        assert_eq!(Btf::parse(&encoded.bytes).as_ref(), Ok(&btf), "{}", path.display());
+        let again = Btf::parse(&btf.encode()).expect("our own BTF");
+        for line in ext.lines.values().flatten() {
+            assert_eq!(again.text(line.file), Some(text(line.file)), "{}", path.display());
+            assert_eq!(again.text(line.text), Some(text(line.text)), "{}", path.display());
+        }
     }
 }
 
@@ -228,10 +230,10 @@ fn sections_are_fixed_from_symbols() {
 fn linkage_of_functions() {
     let mut btf = Btf::default();
     let proto = btf.push(Type::FuncProto { ret: 0, params: vec![] });
-    let func = btf.push(Type::Func { name: "f".to_owned(), proto, linkage: Linkage::Global });
+    let func = btf.push(Type::Func { name: "f".into(), proto, linkage: Linkage::Global });
     assert!(btf.set_linkage(func, Linkage::Static) && !btf.set_linkage(proto, Linkage::Static));
     assert!(!btf.set_linkage(9, Linkage::Static));
-    assert_eq!(btf.get(func), Some(&Type::Func { name: "f".to_owned(), proto, linkage: Linkage::Static }));
+    assert_eq!(btf.get(func), Some(&Type::Func { name: "f".into(), proto, linkage: Linkage::Static }));
 }
 
 const PROGRAM: &str = r#"
@@ -260,9 +262,11 @@ fn ext_of_a_program() {
     assert_eq!((&*text(line.text), line.line), ("\treturn t->at[1].y;", 5));
     let relo = &ext.relos["xdp"][0];
     assert_eq!((btf.type_name(relo.ty).as_str(), &*text(relo.access), relo.kind), ("struct task", "0:1:1:1", 0));
-    let encoded = btf.encode_with(&[], [&*text(line.text)]);
-    let again = Btf::parse(&encoded.bytes).expect("valid");
-    assert_eq!(again.text(encoded.strings[0]), Some(text(line.text)));
+    let more = [Type::Typedef { name: "first".into(), ty: 1 }, Type::Typedef { name: "new".into(), ty: 1 }];
+    let again = Btf::parse(&btf.encode_with(&more)).expect("valid");
+    assert_eq!(again.text(line.text), btf.text(line.text));
+    let names = again.types().skip(btf.types().len()).map(|(_, ty)| ty.name()).collect::<Vec<_>>();
+    assert_eq!(names, [Some("first"), Some("new")]);
 }
 
 /// The three parts follow each other behind the header; each is a list of words.
@@ -362,14 +366,14 @@ fn layouts() {
 fn variables_of_one_name_agree_in_their_order() {
     let section = |offsets: [u32; 2]| {
         let mut btf = Btf::default();
-        let int = Type::Int { name: "int".to_owned(), size: 4, bits: 32, offset: 0, encoding: Encoding::Signed };
+        let int = Type::Int { name: "int".into(), size: 4, bits: 32, offset: 0, encoding: Encoding::Signed };
         let int = btf.push(int);
         let mut var = |offset| {
-            let ty = btf.push(Type::Var { name: "state".to_owned(), ty: int, linkage: Linkage::Static });
+            let ty = btf.push(Type::Var { name: "state".into(), ty: int, linkage: Linkage::Static });
             SectionVar { ty, offset, size: 4 }
         };
         let vars = offsets.map(&mut var).to_vec();
-        let id = btf.push(Type::Datasec { name: ".data".to_owned(), size: 12, vars });
+        let id = btf.push(Type::Datasec { name: ".data".into(), size: 12, vars });
         (btf, id)
     };
     let ((a, id), (b, _)) = (section([0, 4]), section([0, 8]));
@@ -381,8 +385,8 @@ fn variables_of_one_name_agree_in_their_order() {
 #[test]
 fn declared_types_agree_with_any() {
     let mut btf = Btf::default();
-    let fwd = btf.push(Type::Fwd { name: "s".to_owned(), is_union: false });
-    let full = btf.push(Type::Struct { name: "s".to_owned(), size: 4, members: vec![] });
+    let fwd = btf.push(Type::Fwd { name: "s".into(), is_union: false });
+    let full = btf.push(Type::Struct { name: "s".into(), size: 4, members: vec![] });
     assert_eq!(difference((&btf, fwd), (&btf, full)), None);
     assert_eq!(difference((&btf, full), (&btf, fwd)), None);
     assert!(difference((&btf, fwd), (&btf, 0)).is_some());
@@ -527,18 +531,17 @@ fn text_in_declared_order() {
 #[test]
 fn endless_types_end() {
     let union = |name: &str, ty: TypeId| {
-        let member = |n: usize| Member { name: format!("{name}{n}"), ty, bit_offset: 0, bitfield_size: 0 };
-        let name = name.to_owned();
-        Type::Union { name, size: 4, members: vec![member(0), member(1)] }
+        let member = |n: usize| Member { name: format!("{name}{n}").into(), ty, bit_offset: 0, bitfield_size: 0 };
+        Type::Union { name: name.into(), size: 4, members: vec![member(0), member(1)] }
     };
     for name in ["", "m"] {
         let mut btf = Btf::default();
         for next in 2..60 {
             btf.push(union(name, next));
         }
-        let last = btf.push(Type::Typedef { name: "t".to_owned(), ty: 1 });
-        let other = btf.push(Type::Typedef { name: "t".to_owned(), ty: last + 2 });
-        btf.push(Type::Typedef { name: "t".to_owned(), ty: other });
+        let last = btf.push(Type::Typedef { name: "t".into(), ty: 1 });
+        let other = btf.push(Type::Typedef { name: "t".into(), ty: last + 2 });
+        btf.push(Type::Typedef { name: "t".into(), ty: other });
         let array = btf.push(Type::Array { element: 1, index: 1, count: u32::MAX });
         let circle = btf.push(Type::Array { element: array + 1, index: 1, count: 1 });
         check_walks(&btf);
@@ -557,8 +560,8 @@ fn check_walks(btf: &Btf) {
     }
 }
 
-fn any_name() -> impl Strategy<Value = String> + Clone {
-    "[a-z_]{0,3}"
+fn any_name() -> impl Strategy<Value = Name> + Clone {
+    "[a-z_]{0,3}".prop_map(Name::from)
 }
 
 fn any_type(ids: std::ops::Range<TypeId>) -> impl Strategy<Value = Type> {
@@ -627,7 +630,7 @@ fn any_btf() -> impl Strategy<Value = Btf> {
         |types| {
             let mut btf = Btf::default();
             btf.push(Type::FuncProto { ret: 0, params: vec![] });
-            btf.push(Type::Var { name: "v".to_owned(), ty: 0, linkage: Linkage::Global });
+            btf.push(Type::Var { name: "v".into(), ty: 0, linkage: Linkage::Global });
             for ty in types {
                 btf.push(ty);
             }
@@ -658,7 +661,7 @@ fn any_tree() -> impl Strategy<Value = Tree> {
 fn push_tree(btf: &mut Btf, tree: &Tree) -> TypeId {
     match tree {
         Tree::Int(size, encoding) => {
-            let name = if *size == 1 { "char" } else { "int" }.to_owned();
+            let name = if *size == 1 { "char" } else { "int" }.into();
             btf.push(Type::Int { name, size: *size, bits: (size * 8) as u8, offset: 0, encoding: *encoding })
         }
         Tree::Array(element, count) => {
@@ -670,10 +673,10 @@ fn push_tree(btf: &mut Btf, tree: &Tree) -> TypeId {
             let mut members = Vec::new();
             for (n, tree) in trees.iter().enumerate() {
                 let ty = push_tree(btf, tree);
-                members.push(Member { name: format!("m{n}"), ty, bit_offset: size * 8, bitfield_size: 0 });
+                members.push(Member { name: format!("m{n}").into(), ty, bit_offset: size * 8, bitfield_size: 0 });
                 size += btf.size_of(ty).expect("all have one");
             }
-            btf.push(Type::Struct { name: "s".to_owned(), size, members })
+            btf.push(Type::Struct { name: "s".into(), size, members })
         }
     }
 }

@@ -103,7 +103,7 @@ fn sections<T>(
     }
     while !reader.is_empty() {
         let name = string(&mut reader, btf)?;
-        let name = btf.text(name).unwrap_or_default().into_owned();
+        let name = btf.text(name).unwrap_or_default().to_owned();
         let count = reader.u32()?;
         let section = sections.entry(name).or_default();
         for _ in 0..count {

@@ -204,9 +204,8 @@ fn refuse_overlaps(section: &str, found: &mut BTreeMap<usize, Function>, errors:
 }
 
 impl Sections {
-    /// Adds what `.BTF.ext` says to the types `btf`, and returns the file names and source lines, to which the records
-    /// of lines hold numbers.
-    pub fn annotate(&mut self, ext: BtfExt, btf: &Btf) -> Vec<String> {
+    /// Adds what `.BTF.ext` says to the types `btf`.
+    pub fn annotate(&mut self, ext: BtfExt, btf: &Btf) {
         let mut by_name: HashMap<String, &mut CodeSection> = HashMap::new();
         for section in &mut self.list {
             by_name.entry(section.name.clone()).or_insert(section);
@@ -217,13 +216,11 @@ impl Sections {
                 section.types = records.iter().map(|record| (index(record.offset), record.ty)).collect();
             }
         }
-        let mut strings = Numbers::default();
         for (name, records) in &ext.lines {
             if let Some(section) = by_name.get_mut(name) {
                 let line = |record: &LineInfo| {
-                    let insn = index(record.offset);
-                    let (file, text) = (strings.of(record.file), strings.of(record.text));
-                    let LineInfo { line, column, .. } = *record;
+                    let LineInfo { offset, file, text, line, column } = *record;
+                    let insn = index(offset);
                     (insn, LineRecord { insn: insn as u32, file, text, line, column })
                 };
                 section.lines = records.iter().map(line).collect();
@@ -236,10 +233,9 @@ impl Sections {
                 section.core = records.iter().map(|record| (index(record.offset), number(record))).collect();
             }
         }
-        let text = |offset: u32| btf.text(offset).unwrap_or_default().into_owned();
+        let text = |offset: u32| btf.text(offset).unwrap_or_default().to_owned();
         self.asked =
             asked.list.into_iter().map(|(ty, access, kind)| Asked { ty, access: text(access), kind }).collect();
-        strings.list.into_iter().map(text).collect()
     }
 
     /// Lists what can be loaded as a program, with the places: section in our list, first instruction.

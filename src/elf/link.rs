@@ -465,7 +465,7 @@ impl<'a, 'b> Linker<'a, 'b> {
         let mut error = Error::new(what).section(&section.name).symbol(symbol).offset((insn * Insn::SIZE) as u64);
         let line = section.lines.range(..=insn).next_back().map(|(_, line)| line);
         error.source = line.and_then(|line| {
-            let file = self.object.strings.get(line.file as usize)?;
+            let file = self.object.btf.as_ref()?.text(line.file)?;
             Some(format!("{file}:{}", line.line))
         });
         if reference.is_some_and(|reference| self.is_elsewhere(reference)) {
