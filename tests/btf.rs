@@ -141,9 +141,9 @@ fn headers() {
 #[rustfmt::skip]
 fn bad_types() {
     for (types, strings, error) in [
-        (&[0u32, 2 << 24][..], &b"\0"[..], "bad BTF at byte 32: 4 bytes are wanted, 0 are left"),
-        (&[1, 2 << 24, 0], b"\0", "bad BTF at byte 28: there is no string at 1"),
-        (&[1, 7 << 24, 0], b"\0\xff\0", "bad BTF at byte 28: the string at 1 is not UTF-8"),
+        (&[0u32, 2 << 24][..], &b"\0"[..], "bad BTF at byte 24: 12 bytes are wanted, 8 are left"),
+        (&[1, 2 << 24, 0], b"\0", "bad BTF at byte 36: there is no string at 1"),
+        (&[1, 7 << 24, 0], b"\0\xff\0", "bad BTF at byte 36: the string at 1 is not UTF-8"),
         (&[0, 2 << 24, 2], b"\0", "bad BTF type 1: it refers to type 2, the last one is 1"),
         (&[0, 20 << 24, 0], b"\0", "bad BTF at byte 24: kind 20 is not known"),
         (&[0, 2 << 24 | 1 << 16, 0], b"\0", "bad BTF at byte 24: the type has unknown bits in 0x2010000"),
@@ -152,7 +152,7 @@ fn bad_types() {
         (&[0, 15 << 24 | 1, 0, 0, 0, 0], b"\0", "bad BTF type 1: the section `` holds something that is not a variable"),
         (&[0, 1 << 24, 4, 33], b"\0", "bad BTF at byte 40: the integer `` has 33 bits at 0 of 4 bytes"),
         (&[0, 1 << 24, 4, 3 << 24 | 32], b"\0", "bad BTF at byte 40: the integer `` has the unknown encoding 3"),
-        (&[0, 4 << 24 | 0xffff, 0], b"\0", "bad BTF at byte 36: 4 bytes are wanted, 0 are left"),
+        (&[0, 4 << 24 | 0xffff, 0], b"\0", "bad BTF at byte 36: 12 bytes are wanted, 0 are left"),
     ] {
         check_parse(&assemble(&[], types, strings), Some(error));
     }
@@ -259,9 +259,9 @@ fn ext_of_a_program() {
     assert_eq!((names("xdp"), names("tc")), (vec![(0, Some("first"))], vec![(0, Some("second"))]));
     let text = |offset| btf.text(offset).unwrap_or_default();
     let line = ext.lines["xdp"].iter().find(|line| text(line.text).contains("t->at")).expect("a line");
-    assert_eq!((&*text(line.text), line.line), ("\treturn t->at[1].y;", 5));
+    assert_eq!((text(line.text), line.line), ("\treturn t->at[1].y;", 5));
     let relo = &ext.relos["xdp"][0];
-    assert_eq!((btf.type_name(relo.ty).as_str(), &*text(relo.access), relo.kind), ("struct task", "0:1:1:1", 0));
+    assert_eq!((btf.type_name(relo.ty).as_str(), text(relo.access), relo.kind), ("struct task", "0:1:1:1", 0));
     let more = [Type::Typedef { name: "first".into(), ty: 1 }, Type::Typedef { name: "new".into(), ty: 1 }];
     let again = Btf::parse(&btf.encode_with(&more)).expect("valid");
     assert_eq!(again.text(line.text), btf.text(line.text));
@@ -297,7 +297,7 @@ fn ext_records() {
         (&[4, 1, 1, 0], &[], &[], Err("bad BTF.ext at byte 36: records of 4 bytes, 8 or more are wanted")),
         (&[8, 1, 1, 0, 1], &[], &[], Err("bad BTF.ext at byte 52: type 1 is not a function")),
         (&[8, 1, 2, 0, 2], &[], &[], Err("bad BTF.ext at byte 52: 8 bytes are wanted, 0 are left")),
-        (&[8, 9, 1, 0, 2], &[], &[], Err("bad BTF.ext at byte 40: there is no string at 9")),
+        (&[8, 9, 1, 0, 2], &[], &[], Err("bad BTF.ext at byte 44: there is no string at 9")),
         (&[], &[12, 1, 1, 0, 0, 0], &[], Err("bad BTF.ext at byte 36: records of 12 bytes, 16 or more are wanted")),
         (&[], &[], &[16, 1, 1, 0, 3, 1, 0], Err("bad BTF.ext at byte 52: there is no type 3")),
     ] {

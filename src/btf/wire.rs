@@ -75,18 +75,30 @@ impl<'a> Reader<'a> {
         self.at >= self.end
     }
 
+    #[inline]
     pub(super) fn bytes(&mut self, count: usize) -> Result<&'a [u8], Error> {
         let end = self.at.checked_add(count).filter(|end| *end <= self.end);
-        let Some(bytes) = end.and_then(|end| self.data.get(self.at..end)) else {
-            return Err(self.error(format!("{count} bytes are wanted, {} are left", self.end - self.at)));
-        };
+        let Some(bytes) = end.and_then(|end| self.data.get(self.at..end)) else { return Err(self.short(count)) };
         self.at += count;
         Ok(bytes)
     }
 
     pub(super) fn u32(&mut self) -> Result<u32, Error> {
-        let bytes = self.bytes(4)?;
-        Ok(u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]))
+        let [word] = self.words()?;
+        Ok(word)
+    }
+
+    /// Reads as many words as the caller has names for.
+    #[inline]
+    pub(super) fn words<const N: usize>(&mut self) -> Result<[u32; N], Error> {
+        let (words, _) = self.bytes(4 * N)?.as_chunks();
+        let words: &[[u8; 4]; N] = words.first_chunk().ok_or_else(|| self.short(4 * N))?;
+        Ok(words.map(u32::from_le_bytes))
+    }
+
+    #[cold]
+    fn short(&self, count: usize) -> Error {
+        self.error(format!("{count} bytes are wanted, {} are left", self.end - self.at))
     }
 
     pub(super) fn error(&self, what: impl Into<String>) -> Error {
@@ -235,8 +247,11 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    fn name(self, reader: &mut Reader<'_>) -> Result<Name, Error> {
-        let offset = reader.u32()?;
+    /// Returns the name at `offset`, which the reader has just read.
+    fn name(self, reader: &Reader<'_>, offset: u32) -> Result<Name, Error> {
+        if offset == 0 {
+            return Ok(Name::default());
+        }
         let Some(bytes) = self.string(offset) else {
             return Err(reader.error(format!("there is no string at {offset}")));
         };
@@ -253,8 +268,8 @@ impl<'a> Decoder<'a> {
     /// Reads one type with everything that belongs to it. Ids in it are not checked.
     pub(super) fn read_type(self, reader: &mut Reader<'_>) -> Result<Type, Error> {
         let at = reader.at();
-        let name = self.name(reader)?;
-        let (info, word) = (reader.u32()?, reader.u32()?);
+        let [name, info, word] = reader.words()?;
+        let name = self.name(reader, name)?;
         let (vlen, kind, flag) = (info & 0xffff, (info >> 24) & 0x1f, info & KIND_FLAG != 0);
         let error = |what: String| Err(Error { place: Place::Byte(at), what });
         if info & UNUSED_INFO != 0 {
@@ -263,7 +278,10 @@ impl<'a> Decoder<'a> {
         Ok(match kind {
             number::INT => integer(reader, name, word)?,
             number::PTR => Type::Ptr { ty: word },
-            number::ARRAY => Type::Array { element: reader.u32()?, index: reader.u32()?, count: reader.u32()? },
+            number::ARRAY => {
+                let [element, index, count] = reader.words()?;
+                Type::Array { element, index, count }
+            }
             number::STRUCT => Type::Struct { name, size: word, members: self.members(reader, vlen, flag)? },
             number::UNION => Type::Union { name, size: word, members: self.members(reader, vlen, flag)? },
             number::ENUM => Type::Enum { name, size: word, signed: flag, values: self.values(reader, vlen, flag)? },
@@ -294,7 +312,8 @@ impl<'a> Decoder<'a> {
 
     fn members(self, reader: &mut Reader<'_>, vlen: u32, bitfields: bool) -> Result<Vec<Member>, Error> {
         records(reader, vlen, 12, |reader| {
-            let (name, ty, place) = (self.name(reader)?, reader.u32()?, reader.u32()?);
+            let [name, ty, place] = reader.words()?;
+            let name = self.name(reader, name)?;
             let (bit_offset, bitfield_size) =
                 if bitfields { (place & 0x00ff_ffff, (place >> 24) as u8) } else { (place, 0) };
             Ok(Member { name, ty, bit_offset, bitfield_size })
@@ -303,7 +322,8 @@ impl<'a> Decoder<'a> {
 
     fn values(self, reader: &mut Reader<'_>, vlen: u32, signed: bool) -> Result<Vec<EnumValue>, Error> {
         records(reader, vlen, 8, |reader| {
-            let (name, word) = (self.name(reader)?, reader.u32()?);
+            let [name, word] = reader.words()?;
+            let name = self.name(reader, name)?;
             let value = if signed { i128::from(word.cast_signed()) } else { i128::from(word) };
             Ok(EnumValue { name, value })
         })
@@ -311,7 +331,8 @@ impl<'a> Decoder<'a> {
 
     fn values64(self, reader: &mut Reader<'_>, vlen: u32, signed: bool) -> Result<Vec<EnumValue>, Error> {
         records(reader, vlen, 12, |reader| {
-            let (name, low, high) = (self.name(reader)?, reader.u32()?, reader.u32()?);
+            let [name, low, high] = reader.words()?;
+            let name = self.name(reader, name)?;
             let word = u64::from(high) << 32 | u64::from(low);
             let value = if signed { i128::from(word.cast_signed()) } else { i128::from(word) };
             Ok(EnumValue { name, value })
@@ -319,7 +340,10 @@ impl<'a> Decoder<'a> {
     }
 
     fn params(self, reader: &mut Reader<'_>, vlen: u32) -> Result<Vec<Param>, Error> {
-        records(reader, vlen, 8, |reader| Ok(Param { name: self.name(reader)?, ty: reader.u32()? }))
+        records(reader, vlen, 8, |reader| {
+            let [name, ty] = reader.words()?;
+            Ok(Param { name: self.name(reader, name)?, ty })
+        })
     }
 }
 
@@ -433,7 +457,10 @@ fn component(reader: &mut Reader<'_>) -> Result<Option<u32>, Error> {
 }
 
 fn section_vars(reader: &mut Reader<'_>, vlen: u32) -> Result<Vec<SectionVar>, Error> {
-    records(reader, vlen, 12, |reader| Ok(SectionVar { ty: reader.u32()?, offset: reader.u32()?, size: reader.u32()? }))
+    records(reader, vlen, 12, |reader| {
+        let [ty, offset, size] = reader.words()?;
+        Ok(SectionVar { ty, offset, size })
+    })
 }
 
 /// Calls `visit` with each id that the type holds.
@@ -496,7 +523,7 @@ struct Writer<'a> {
 impl<'a> Writer<'a> {
     /// Starts with a table of strings, of which the first is empty, and room for some types.
     fn new(table: &'a Arc<str>, types: usize) -> Self {
-        let mut bytes = Vec::with_capacity(HEADER + types * USUAL_TYPE + table.len());
+        let mut bytes = Vec::with_capacity(HEADER + types * USUAL_TYPE);
         bytes.resize(HEADER, 0);
         Self { bytes, table, added: String::new(), offsets: HashMap::new() }
     }
@@ -508,8 +535,10 @@ impl<'a> Writer<'a> {
         let words = [HEADER as u32, 0, types, types, strings].map(u32::to_le_bytes);
         self.bytes[..4].copy_from_slice(&[MAGIC[0], MAGIC[1], VERSION, 0]);
         self.bytes[4..HEADER].copy_from_slice(words.as_flattened());
-        self.bytes.extend(self.table.bytes());
-        self.bytes.extend(self.added.bytes());
+        self.bytes.reserve_exact(strings as usize);
+        self.bytes.extend_from_slice(self.table.as_bytes());
+        self.bytes.extend_from_slice(self.added.as_bytes());
+        self.bytes.shrink_to_fit();
         self.bytes
     }
 

@@ -352,7 +352,7 @@ fn read_section<T>(
 fn hide_functions(btf: &mut Btf, sections: &code::Sections) {
     for section in &sections.list {
         for (start, function) in &section.functions {
-            if let Some(id) = section.types.get(start).filter(|_| function.hidden) {
+            if let Some(id) = section.types.get(*start).filter(|_| function.hidden) {
                 btf.set_linkage(*id, Linkage::Static);
             }
         }
