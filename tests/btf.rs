@@ -299,7 +299,7 @@ fn ext_records() {
         (&[8, 1, 2, 0, 2], &[], &[], Err("bad BTF.ext at byte 52: 8 bytes are wanted, 0 are left")),
         (&[8, 9, 1, 0, 2], &[], &[], Err("bad BTF.ext at byte 44: there is no string at 9")),
         (&[], &[12, 1, 1, 0, 0, 0], &[], Err("bad BTF.ext at byte 36: records of 12 bytes, 16 or more are wanted")),
-        (&[], &[], &[16, 1, 1, 0, 3, 1, 0], Err("bad BTF.ext at byte 52: there is no type 3")),
+        (&[], &[], &[16, 1, 1, 0, 3, 1, 0], Err("bad BTF.ext at byte 60: there is no type 3")),
     ] {
         let count = |ext: BtfExt| {
             let funcs = ext.funcs.get("tc").map_or(0, Vec::len);
