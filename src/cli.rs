@@ -309,6 +309,7 @@ fn dry_run_offline(loaded: &Loaded, options: &ApplyOptions, console: &Console) -
     let bpffs = if pin_root.is_below(&usual) { usual } else { pin_root.parent().unwrap_or(usual) };
     let files = load::objects(&loaded.manifest, loaded.folder())?;
     let desired = desired::resolve(&loaded.manifest, &files, &bpffs, &NO_HOST, &elf::Target::offline())?;
+    drop(files);
     let plan = plan::plan(&desired, &Observed::nothing(NO_HOST), Mode::Offline)?;
     Ok(show_dry_run(&plan, loaded, options, console))
 }
@@ -398,8 +399,8 @@ fn verified(again: &Plan) -> Result<(), Problems> {
     }
 }
 
-/// Plans against the host. Nothing of it is given back: the process ends when the plan has been used, and freeing a
-/// large one piece by piece would take longer than what it is made from is worth.
+/// Plans against the host. The plan is never given back: the process ends when it has been used, and freeing a large one
+/// piece by piece would take longer than what it is made from is worth.
 fn plan_live<K: Kernel>(
     kernel: &K,
     loaded: &Loaded,
@@ -407,9 +408,11 @@ fn plan_live<K: Kernel>(
 ) -> Result<ManuallyDrop<(Desired, Plan)>, Problems> {
     let host = observe::host(kernel)?;
     let bpffs = observe::bpffs_of(kernel, &loaded.manifest.pin_root, &usual_bpffs())?;
-    let files = ManuallyDrop::new(load::objects(&loaded.manifest, loaded.folder())?);
+    let files = load::objects(&loaded.manifest, loaded.folder())?;
     let target = facts::target(kernel, &desired::needs(&loaded.manifest, &files))?;
     let desired = desired::resolve(&loaded.manifest, &files, &bpffs, &host, &target)?;
+    // All code is linked, and what comes is as large as what it was linked from.
+    drop(files);
     let observed = observe::observe(kernel, &Wanted::of(&desired))?;
     let plan = plan::plan(&desired, &observed, Mode::Live)?;
     if let (true, Some(at)) = (options.no_mount, mounts(&plan)) {

@@ -137,6 +137,19 @@ fn headers() {
     check_parse(&patched(20, 0), Some("bad BTF at byte 24: the string table does not start and end with a NUL byte"));
 }
 
+/// A line of source may be in any encoding; the strings behind it stay where they are.
+#[test]
+fn strings_that_are_not_text() {
+    let btf = Btf::parse(&assemble(&[], &[6, 7 << 24, 0], b"\0a\xffb\0\0name\0")).expect("valid");
+    check_parse(&assemble(&[], &[6, 7 << 24, 0], b"\0a\xffb\0\0name\0"), None);
+    for btf in [&btf, &Btf::parse(&btf.encode()).expect("our own BTF")] {
+        assert_eq!([1, 3, 6, 10, 11].map(|at| btf.text(at)), [Some("a?b"), Some("b"), Some("name"), Some(""), None]);
+        assert_eq!(btf.get(1).and_then(Type::name), Some("name"));
+    }
+    let accents = Btf::parse(&assemble(&[], &[], "\0é\0".as_bytes())).expect("valid");
+    assert_eq!([1, 2].map(|at| accents.text(at)), [Some("é"), Some("")]);
+}
+
 #[test]
 #[rustfmt::skip]
 fn bad_types() {

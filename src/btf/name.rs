@@ -108,3 +108,26 @@ impl fmt::Display for Name {
         fmt::Display::fmt(&**self, f)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_pieces_of_a_table() {
+        let table: Arc<str> = Arc::from("\0int\0é\0");
+        for (at, len, text, place) in [
+            (1, 3, "int", Some(1)),
+            (2, 2, "nt", Some(2)),
+            (5, 2, "é", Some(5)),
+            (1, 0, "", None),
+            (6, 1, "", None),
+            (1, 99, "", None),
+            (u32::MAX, usize::MAX, "", None),
+        ] {
+            let name = Name::within(&table, at, len);
+            assert_eq!((name.as_str(), name.place_in(&table)), (text, place));
+            assert_eq!((&name, Name::from(text).place_in(&table)), (&Name::from(text), None));
+        }
+    }
+}

@@ -306,7 +306,7 @@ impl<T> Places<T> {
     }
 
     pub fn get(&self, insn: usize) -> Option<&T> {
-        self.range(insn..insn + 1).next().map(|(_, value)| value)
+        self.range(insn..insn.saturating_add(1)).next().map(|(_, value)| value)
     }
 
     /// Returns the values of a range of instructions, with these.
@@ -332,5 +332,23 @@ impl<T: Copy + Eq + Hash> Numbers<T> {
             list.push(value);
             (list.len() - 1) as u32
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_in_order() {
+        let places: Places<char> =
+            [(7, 'a'), (3, 'b'), (7, 'c'), (5, 'd'), (1 << 32, 'e'), (7, 'f')].into_iter().collect();
+        let all = [(3, &'b'), (5, &'d'), (7, &'f')];
+        for (range, want) in [(0..9, &all[..]), (3..7, &all[..2]), (4..5, &[]), (7..8, &all[2..]), (9..usize::MAX, &[])]
+        {
+            assert_eq!(places.range(range.clone()).collect::<Vec<_>>(), want, "{range:?}");
+        }
+        assert_eq!((places.get(7), places.get(6), places.get(usize::MAX)), (Some(&'f'), None, None));
+        assert!(Places::<char>::default().is_empty());
     }
 }
