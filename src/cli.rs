@@ -411,7 +411,7 @@ fn plan_live<K: Kernel>(
     let files = load::objects(&loaded.manifest, loaded.folder())?;
     let target = facts::target(kernel, &desired::needs(&loaded.manifest, &files))?;
     let desired = desired::resolve(&loaded.manifest, &files, &bpffs, &host, &target)?;
-    // All code is linked, and what comes is as large as what it was linked from.
+    // Their code is linked: what comes next takes their room.
     drop(files);
     let observed = observe::observe(kernel, &Wanted::of(&desired))?;
     let plan = plan::plan(&desired, &observed, Mode::Live)?;

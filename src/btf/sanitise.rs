@@ -129,7 +129,7 @@ impl Btf {
         let is_function = |id: &TypeId| matches!(self.get(*id), Some(Type::Func { .. }));
         let ksyms = self.datasec(KSYMS).map_or(&[][..], |(_, vars)| vars);
         let functions: BTreeSet<TypeId> = ksyms.iter().map(|var| var.ty).filter(is_function).collect();
-        let is_ksym = |ty: &Type| matches!(ty, Type::Var { name, linkage: Linkage::Extern, .. } if !settings.contains_key(&**name));
+        let is_ksym = |ty: &Type| matches!(ty, Type::Var { name, linkage: Linkage::Extern, .. } if !settings.contains_key(name.as_str()));
         // Like libbpf (`add_dummy_ksym_var`), only with a use for it: the same object gives the same types.
         let int = match functions.is_empty() && !self.types.iter().any(is_ksym) {
             true => 0,
@@ -148,7 +148,7 @@ impl Btf {
             match ty {
                 Type::Var { name, ty, linkage } if *linkage == Linkage::Extern => {
                     *linkage = Linkage::Global;
-                    match settings.get(&**name) {
+                    match settings.get(name.as_str()) {
                         Some(offset) => drop(offsets.insert(id as TypeId, *offset)),
                         None => *ty = int,
                     }

@@ -511,8 +511,9 @@ impl Btf {
     }
 }
 
-/// Writes the header's place and the types; the strings that the table lacks wait for the end.
+/// Writes types; what names the table lacks goes behind it, and all strings behind the types.
 struct Writer<'a> {
+    /// Room for the header, and the types so far.
     bytes: Vec<u8>,
     table: &'a Arc<str>,
     added: String,
