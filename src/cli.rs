@@ -311,6 +311,7 @@ fn dry_run_offline(loaded: &Loaded, options: &ApplyOptions, console: &Console) -
     let bpffs = if pin_root.is_below(&usual) { usual } else { pin_root.parent().unwrap_or(usual) };
     let files = load::objects(&loaded.manifest, loaded.folder())?;
     let desired = desired::resolve(&loaded.manifest, &files, &bpffs, &NO_HOST, &elf::Target::offline())?;
+    drop(files);
     let plan = plan::plan(&desired, &Observed::nothing(NO_HOST), Mode::Offline)?;
     Ok(show_dry_run(&plan, loaded, options, console))
 }
@@ -427,8 +428,8 @@ struct Planned {
     _desired: Desired,
 }
 
-/// Plans against the host. Nothing of it is given back: the process ends when the plan has been used, and freeing a
-/// large one piece by piece would take longer than what it is made from is worth.
+/// Plans against the host. The plan is never given back: the process ends when it has been used, and freeing a large one
+/// piece by piece would take longer than what it is made from is worth.
 fn plan_live<K: Kernel>(
     kernel: &K,
     loaded: &Loaded,
@@ -436,7 +437,7 @@ fn plan_live<K: Kernel>(
 ) -> Result<ManuallyDrop<Planned>, Problems> {
     let host = observe::host(kernel)?;
     let bpffs = observe::bpffs_of(kernel, &loaded.manifest.pin_root, &usual_bpffs())?;
-    let files = ManuallyDrop::new(load::objects(&loaded.manifest, loaded.folder())?);
+    let files = load::objects(&loaded.manifest, loaded.folder())?;
     let needs = desired::needs(&loaded.manifest, &files);
     let target = facts::target(kernel, &needs)?;
     let alone = needs.symbols.is_empty() && matches!(target.modules, elf::Modules::Unread);
@@ -444,6 +445,8 @@ fn plan_live<K: Kernel>(
     let digests = files.iter().map(|(name, file)| (name, file.sha256));
     let inputs = alone.then(|| load::inputs(&loaded.text, &loaded.vars, digests));
     let desired = desired::resolve(&loaded.manifest, &files, &bpffs, &host, &target)?;
+    // Their code is linked: what comes next takes their room.
+    drop(files);
     let observed = observe::observe(kernel, &Wanted::of(&desired))?;
     let plan = plan::plan(&desired, &observed, Mode::Live)?;
     if let (true, Some(at)) = (options.no_mount, mounts(&plan)) {

@@ -121,8 +121,7 @@ pub struct FuncRecord {
 
 /// One `line_info` record of the kernel: from here on this source line.
 ///
-/// The strings are offsets in the BTF that is loaded; before that is encoded, indices in [`crate::elf::Object::strings`],
-/// which [`Code::point_lines`] replaces.
+/// The strings are offsets in the object's BTF ([`crate::btf::Btf::text`]).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LineRecord {
     /// Index of the instruction.
@@ -173,16 +172,6 @@ impl Code {
             }
         }
         seen
-    }
-
-    /// Gives the line records the offsets of their strings, of which they had the indices.
-    ///
-    /// # Panics
-    /// When there are fewer offsets than strings.
-    pub fn point_lines(&mut self, offsets: &[u32]) {
-        for line in &mut self.lines {
-            (line.file, line.text) = (offsets[line.file as usize], offsets[line.text as usize]);
-        }
     }
 
     /// Returns the instructions as the kernel takes them; `fd` gives the descriptor number of each map.

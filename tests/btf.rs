@@ -7,7 +7,7 @@ use std::process::Command;
 use bpfapply::btf::ext::BtfExt;
 use bpfapply::btf::layout::difference;
 use bpfapply::btf::value::{self, Value};
-use bpfapply::btf::{Btf, Encoding, EnumValue, Kind, Linkage, Member, Param, SectionVar, Type, TypeId};
+use bpfapply::btf::{Btf, Encoding, EnumValue, Kind, Linkage, Member, Name, Param, SectionVar, Type, TypeId};
 use object::{Object, ObjectSection};
 use proptest::prelude::*;
 
@@ -68,9 +68,11 @@ fn real_objects() {
         let ext = BtfExt::parse(&bytes, &btf).expect("valid BTF.ext");
         assert!(!ext.funcs.is_empty() && !ext.lines.is_empty(), "{}", path.display());
         let text = |offset| btf.text(offset).expect("the strings of all lines are there");
-        let lines: Vec<_> = ext.lines.values().flatten().flat_map(|line| [text(line.file), text(line.text)]).collect();
-        let encoded = btf.encode_with(&[], lines.iter().map(|line| &**line));
-        assert_eq!(Btf::parse(&encoded.bytes).as_ref(), Ok(&btf), "{}", path.display());
+        let again = Btf::parse(&btf.encode()).expect("our own BTF");
+        for line in ext.lines.values().flatten() {
+            assert_eq!(again.text(line.file), Some(text(line.file)), "{}", path.display());
+            assert_eq!(again.text(line.text), Some(text(line.text)), "{}", path.display());
+        }
     }
 }
 
@@ -135,13 +137,26 @@ fn headers() {
     check_parse(&patched(20, 0), Some("bad BTF at byte 24: the string table does not start and end with a NUL byte"));
 }
 
+/// A line of source may be in any encoding; the strings behind it stay where they are.
+#[test]
+fn strings_that_are_not_text() {
+    let btf = Btf::parse(&assemble(&[], &[6, 7 << 24, 0], b"\0a\xffb\0\0name\0")).expect("valid");
+    check_parse(&assemble(&[], &[6, 7 << 24, 0], b"\0a\xffb\0\0name\0"), None);
+    for btf in [&btf, &Btf::parse(&btf.encode()).expect("our own BTF")] {
+        assert_eq!([1, 3, 6, 10, 11].map(|at| btf.text(at)), [Some("a?b"), Some("b"), Some("name"), Some(""), None]);
+        assert_eq!(btf.get(1).and_then(Type::name), Some("name"));
+    }
+    let accents = Btf::parse(&assemble(&[], &[], "\0é\0".as_bytes())).expect("valid");
+    assert_eq!([1, 2].map(|at| accents.text(at)), [Some("é"), Some("")]);
+}
+
 #[test]
 #[rustfmt::skip]
 fn bad_types() {
     for (types, strings, error) in [
-        (&[0u32, 2 << 24][..], &b"\0"[..], "bad BTF at byte 32: 4 bytes are wanted, 0 are left"),
-        (&[1, 2 << 24, 0], b"\0", "bad BTF at byte 28: there is no string at 1"),
-        (&[1, 7 << 24, 0], b"\0\xff\0", "bad BTF at byte 28: the string at 1 is not UTF-8"),
+        (&[0u32, 2 << 24][..], &b"\0"[..], "bad BTF at byte 24: 12 bytes are wanted, 8 are left"),
+        (&[1, 2 << 24, 0], b"\0", "bad BTF at byte 36: there is no string at 1"),
+        (&[1, 7 << 24, 0], b"\0\xff\0", "bad BTF at byte 36: the string at 1 is not UTF-8"),
         (&[0, 2 << 24, 2], b"\0", "bad BTF type 1: it refers to type 2, the last one is 1"),
         (&[0, 20 << 24, 0], b"\0", "bad BTF at byte 24: kind 20 is not known"),
         (&[0, 2 << 24 | 1 << 16, 0], b"\0", "bad BTF at byte 24: the type has unknown bits in 0x2010000"),
@@ -150,7 +165,7 @@ fn bad_types() {
         (&[0, 15 << 24 | 1, 0, 0, 0, 0], b"\0", "bad BTF type 1: the section `` holds something that is not a variable"),
         (&[0, 1 << 24, 4, 33], b"\0", "bad BTF at byte 40: the integer `` has 33 bits at 0 of 4 bytes"),
         (&[0, 1 << 24, 4, 3 << 24 | 32], b"\0", "bad BTF at byte 40: the integer `` has the unknown encoding 3"),
-        (&[0, 4 << 24 | 0xffff, 0], b"\0", "bad BTF at byte 36: 4 bytes are wanted, 0 are left"),
+        (&[0, 4 << 24 | 0xffff, 0], b"\0", "bad BTF at byte 36: 12 bytes are wanted, 0 are left"),
     ] {
         check_parse(&assemble(&[], types, strings), Some(error));
     }
@@ -228,10 +243,10 @@ fn sections_are_fixed_from_symbols() {
 fn linkage_of_functions() {
     let mut btf = Btf::default();
     let proto = btf.push(Type::FuncProto { ret: 0, params: vec![] });
-    let func = btf.push(Type::Func { name: "f".to_owned(), proto, linkage: Linkage::Global });
+    let func = btf.push(Type::Func { name: "f".into(), proto, linkage: Linkage::Global });
     assert!(btf.set_linkage(func, Linkage::Static) && !btf.set_linkage(proto, Linkage::Static));
     assert!(!btf.set_linkage(9, Linkage::Static));
-    assert_eq!(btf.get(func), Some(&Type::Func { name: "f".to_owned(), proto, linkage: Linkage::Static }));
+    assert_eq!(btf.get(func), Some(&Type::Func { name: "f".into(), proto, linkage: Linkage::Static }));
 }
 
 const PROGRAM: &str = r#"
@@ -257,12 +272,14 @@ fn ext_of_a_program() {
     assert_eq!((names("xdp"), names("tc")), (vec![(0, Some("first"))], vec![(0, Some("second"))]));
     let text = |offset| btf.text(offset).unwrap_or_default();
     let line = ext.lines["xdp"].iter().find(|line| text(line.text).contains("t->at")).expect("a line");
-    assert_eq!((&*text(line.text), line.line), ("\treturn t->at[1].y;", 5));
+    assert_eq!((text(line.text), line.line), ("\treturn t->at[1].y;", 5));
     let relo = &ext.relos["xdp"][0];
-    assert_eq!((btf.type_name(relo.ty).as_str(), &*text(relo.access), relo.kind), ("struct task", "0:1:1:1", 0));
-    let encoded = btf.encode_with(&[], [&*text(line.text)]);
-    let again = Btf::parse(&encoded.bytes).expect("valid");
-    assert_eq!(again.text(encoded.strings[0]), Some(text(line.text)));
+    assert_eq!((btf.type_name(relo.ty).as_str(), text(relo.access), relo.kind), ("struct task", "0:1:1:1", 0));
+    let more = [Type::Typedef { name: "first".into(), ty: 1 }, Type::Typedef { name: "new".into(), ty: 1 }];
+    let again = Btf::parse(&btf.encode_with(&more)).expect("valid");
+    assert_eq!(again.text(line.text), btf.text(line.text));
+    let names = again.types().skip(btf.types().len()).map(|(_, ty)| ty.name()).collect::<Vec<_>>();
+    assert_eq!(names, [Some("first"), Some("new")]);
 }
 
 /// The three parts follow each other behind the header; each is a list of words.
@@ -293,9 +310,9 @@ fn ext_records() {
         (&[4, 1, 1, 0], &[], &[], Err("bad BTF.ext at byte 36: records of 4 bytes, 8 or more are wanted")),
         (&[8, 1, 1, 0, 1], &[], &[], Err("bad BTF.ext at byte 52: type 1 is not a function")),
         (&[8, 1, 2, 0, 2], &[], &[], Err("bad BTF.ext at byte 52: 8 bytes are wanted, 0 are left")),
-        (&[8, 9, 1, 0, 2], &[], &[], Err("bad BTF.ext at byte 40: there is no string at 9")),
+        (&[8, 9, 1, 0, 2], &[], &[], Err("bad BTF.ext at byte 44: there is no string at 9")),
         (&[], &[12, 1, 1, 0, 0, 0], &[], Err("bad BTF.ext at byte 36: records of 12 bytes, 16 or more are wanted")),
-        (&[], &[], &[16, 1, 1, 0, 3, 1, 0], Err("bad BTF.ext at byte 52: there is no type 3")),
+        (&[], &[], &[16, 1, 1, 0, 3, 1, 0], Err("bad BTF.ext at byte 60: there is no type 3")),
     ] {
         let count = |ext: BtfExt| {
             let funcs = ext.funcs.get("tc").map_or(0, Vec::len);
@@ -362,14 +379,14 @@ fn layouts() {
 fn variables_of_one_name_agree_in_their_order() {
     let section = |offsets: [u32; 2]| {
         let mut btf = Btf::default();
-        let int = Type::Int { name: "int".to_owned(), size: 4, bits: 32, offset: 0, encoding: Encoding::Signed };
+        let int = Type::Int { name: "int".into(), size: 4, bits: 32, offset: 0, encoding: Encoding::Signed };
         let int = btf.push(int);
         let mut var = |offset| {
-            let ty = btf.push(Type::Var { name: "state".to_owned(), ty: int, linkage: Linkage::Static });
+            let ty = btf.push(Type::Var { name: "state".into(), ty: int, linkage: Linkage::Static });
             SectionVar { ty, offset, size: 4 }
         };
         let vars = offsets.map(&mut var).to_vec();
-        let id = btf.push(Type::Datasec { name: ".data".to_owned(), size: 12, vars });
+        let id = btf.push(Type::Datasec { name: ".data".into(), size: 12, vars });
         (btf, id)
     };
     let ((a, id), (b, _)) = (section([0, 4]), section([0, 8]));
@@ -381,8 +398,8 @@ fn variables_of_one_name_agree_in_their_order() {
 #[test]
 fn declared_types_agree_with_any() {
     let mut btf = Btf::default();
-    let fwd = btf.push(Type::Fwd { name: "s".to_owned(), is_union: false });
-    let full = btf.push(Type::Struct { name: "s".to_owned(), size: 4, members: vec![] });
+    let fwd = btf.push(Type::Fwd { name: "s".into(), is_union: false });
+    let full = btf.push(Type::Struct { name: "s".into(), size: 4, members: vec![] });
     assert_eq!(difference((&btf, fwd), (&btf, full)), None);
     assert_eq!(difference((&btf, full), (&btf, fwd)), None);
     assert!(difference((&btf, fwd), (&btf, 0)).is_some());
@@ -527,18 +544,17 @@ fn text_in_declared_order() {
 #[test]
 fn endless_types_end() {
     let union = |name: &str, ty: TypeId| {
-        let member = |n: usize| Member { name: format!("{name}{n}"), ty, bit_offset: 0, bitfield_size: 0 };
-        let name = name.to_owned();
-        Type::Union { name, size: 4, members: vec![member(0), member(1)] }
+        let member = |n: usize| Member { name: format!("{name}{n}").into(), ty, bit_offset: 0, bitfield_size: 0 };
+        Type::Union { name: name.into(), size: 4, members: vec![member(0), member(1)] }
     };
     for name in ["", "m"] {
         let mut btf = Btf::default();
         for next in 2..60 {
             btf.push(union(name, next));
         }
-        let last = btf.push(Type::Typedef { name: "t".to_owned(), ty: 1 });
-        let other = btf.push(Type::Typedef { name: "t".to_owned(), ty: last + 2 });
-        btf.push(Type::Typedef { name: "t".to_owned(), ty: other });
+        let last = btf.push(Type::Typedef { name: "t".into(), ty: 1 });
+        let other = btf.push(Type::Typedef { name: "t".into(), ty: last + 2 });
+        btf.push(Type::Typedef { name: "t".into(), ty: other });
         let array = btf.push(Type::Array { element: 1, index: 1, count: u32::MAX });
         let circle = btf.push(Type::Array { element: array + 1, index: 1, count: 1 });
         check_walks(&btf);
@@ -557,8 +573,8 @@ fn check_walks(btf: &Btf) {
     }
 }
 
-fn any_name() -> impl Strategy<Value = String> + Clone {
-    "[a-z_]{0,3}"
+fn any_name() -> impl Strategy<Value = Name> + Clone {
+    "[a-z_]{0,3}".prop_map(Name::from)
 }
 
 fn any_type(ids: std::ops::Range<TypeId>) -> impl Strategy<Value = Type> {
@@ -627,7 +643,7 @@ fn any_btf() -> impl Strategy<Value = Btf> {
         |types| {
             let mut btf = Btf::default();
             btf.push(Type::FuncProto { ret: 0, params: vec![] });
-            btf.push(Type::Var { name: "v".to_owned(), ty: 0, linkage: Linkage::Global });
+            btf.push(Type::Var { name: "v".into(), ty: 0, linkage: Linkage::Global });
             for ty in types {
                 btf.push(ty);
             }
@@ -658,7 +674,7 @@ fn any_tree() -> impl Strategy<Value = Tree> {
 fn push_tree(btf: &mut Btf, tree: &Tree) -> TypeId {
     match tree {
         Tree::Int(size, encoding) => {
-            let name = if *size == 1 { "char" } else { "int" }.to_owned();
+            let name = if *size == 1 { "char" } else { "int" }.into();
             btf.push(Type::Int { name, size: *size, bits: (size * 8) as u8, offset: 0, encoding: *encoding })
         }
         Tree::Array(element, count) => {
@@ -670,10 +686,10 @@ fn push_tree(btf: &mut Btf, tree: &Tree) -> TypeId {
             let mut members = Vec::new();
             for (n, tree) in trees.iter().enumerate() {
                 let ty = push_tree(btf, tree);
-                members.push(Member { name: format!("m{n}"), ty, bit_offset: size * 8, bitfield_size: 0 });
+                members.push(Member { name: format!("m{n}").into(), ty, bit_offset: size * 8, bitfield_size: 0 });
                 size += btf.size_of(ty).expect("all have one");
             }
-            btf.push(Type::Struct { name: "s".to_owned(), size, members })
+            btf.push(Type::Struct { name: "s".into(), size, members })
         }
     }
 }

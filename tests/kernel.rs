@@ -642,10 +642,10 @@ fn broken_btf_is_refused<K: Kernel>(kernel: &mut K, _: &Room) {
 /// BTF of a number and a tagged function: `unsigned int` is type 1, the function type 3.
 fn tagged(tag: &str) -> Vec<u8> {
     let mut btf = Btf::default();
-    btf.push(Type::Int { name: "int".to_owned(), size: 4, bits: 32, offset: 0, encoding: Encoding::Unsigned });
+    btf.push(Type::Int { name: "int".into(), size: 4, bits: 32, offset: 0, encoding: Encoding::Unsigned });
     let proto = btf.push(Type::FuncProto { ret: 1, params: vec![] });
-    let ty = btf.push(Type::Func { name: "main".to_owned(), proto, linkage: Linkage::Global });
-    btf.push(Type::DeclTag { name: tag.to_owned(), ty, component: None, attribute: false });
+    let ty = btf.push(Type::Func { name: "main".into(), proto, linkage: Linkage::Global });
+    btf.push(Type::DeclTag { name: tag.into(), ty, component: None, attribute: false });
     btf.encode()
 }
 

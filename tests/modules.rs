@@ -33,7 +33,7 @@ impl Kernel {
         let mut btf = Btf::default();
         let number = |name: &str, size: u32, encoding| {
             let bits = u8::try_from(size * 8).expect("a small number");
-            Type::Int { name: name.to_owned(), size, bits, offset: 0, encoding }
+            Type::Int { name: name.into(), size, bits, offset: 0, encoding }
         };
         let int = btf.push(number("int", 4, Encoding::Signed));
         let long = btf.push(number("unsigned long", 8, Encoding::Unsigned));
@@ -43,21 +43,21 @@ impl Kernel {
     /// Adds a struct with one member of eight bytes at that byte, under the name.
     fn with_struct(mut self, name: &str, member: &str, byte: u32) -> Self {
         let ty = if member == "status" { self.long } else { self.int };
-        let member = Member { name: member.to_owned(), ty, bit_offset: byte * 8, bitfield_size: 0 };
-        self.btf.push(Type::Struct { name: name.to_owned(), size: byte + 8, members: vec![member] });
+        let member = Member { name: member.into(), ty, bit_offset: byte * 8, bitfield_size: 0 };
+        self.btf.push(Type::Struct { name: name.into(), size: byte + 8, members: vec![member] });
         self
     }
 
     fn pointer_to(&mut self, name: &str) -> TypeId {
-        let empty = Type::Struct { name: name.to_owned(), size: 0, members: Vec::new() };
+        let empty = Type::Struct { name: name.into(), size: 0, members: Vec::new() };
         let ty = self.btf.find(Kind::Struct, name).unwrap_or_else(|| self.btf.push(empty));
         self.btf.push(Type::Ptr { ty })
     }
 
     fn with_function(mut self, name: &str, ret: TypeId, params: &[TypeId]) -> Self {
-        let param = |ty: &TypeId| Param { name: String::new(), ty: *ty };
+        let param = |ty: &TypeId| Param { name: "".into(), ty: *ty };
         let proto = self.btf.push(Type::FuncProto { ret, params: params.iter().map(param).collect() });
-        self.btf.push(Type::Func { name: name.to_owned(), proto, linkage: Linkage::Static });
+        self.btf.push(Type::Func { name: name.into(), proto, linkage: Linkage::Static });
         self
     }
 
@@ -75,19 +75,18 @@ impl Kernel {
 /// Adds a struct of functions as TCP has it, and the value that holds one.
 fn with_operations(mut kernel: Kernel) -> Kernel {
     let btf = &mut kernel.btf;
-    let int = |name: &str| Type::Int { name: name.to_owned(), size: 1, bits: 8, offset: 0, encoding: Encoding::Signed };
+    let int = |name: &str| Type::Int { name: name.into(), size: 1, bits: 8, offset: 0, encoding: Encoding::Signed };
     let char = btf.push(int("char"));
     let text = btf.push(Type::Array { element: char, index: kernel.int, count: 16 });
     let proto = btf.push(Type::FuncProto { ret: kernel.int, params: Vec::new() });
     let function = btf.push(Type::Ptr { ty: proto });
-    let member =
-        |name: &str, ty, byte: u32| Member { name: name.to_owned(), ty, bit_offset: byte * 8, bitfield_size: 0 };
+    let member = |name: &str, ty, byte: u32| Member { name: name.into(), ty, bit_offset: byte * 8, bitfield_size: 0 };
     let functions = ["ssthresh", "cong_avoid", "undo_cwnd"].into_iter().zip([0, 8, 16]);
     let members = functions.map(|(name, byte)| member(name, function, byte)).chain([member("name", text, 24)]);
     let members = members.collect();
-    let name = "tcp_congestion_ops".to_owned();
+    let name = "tcp_congestion_ops".into();
     let ops = btf.push(Type::Struct { name, size: 40, members });
-    let name = "bpf_struct_ops_tcp_congestion_ops".to_owned();
+    let name = "bpf_struct_ops_tcp_congestion_ops".into();
     btf.push(Type::Struct { name, size: 104, members: vec![member("data", ops, 64)] });
     kernel
 }

@@ -218,13 +218,12 @@ fn programs_of_every_type_are_loaded() {
 /// The types of a kernel that never was, with far offsets.
 fn types() -> Vec<u8> {
     let mut btf = Btf::default();
-    let int = Type::Int { name: "int".to_owned(), size: 4, bits: 32, offset: 0, encoding: Encoding::Signed };
+    let int = Type::Int { name: "int".into(), size: 4, bits: 32, offset: 0, encoding: Encoding::Signed };
     let int = btf.push(int);
     let pointer = btf.push(Type::Ptr { ty: int + 2 });
-    let member =
-        |name: &str, ty, byte: u32| Member { name: name.to_owned(), ty, bit_offset: 8 * byte, bitfield_size: 0 };
+    let member = |name: &str, ty, byte: u32| Member { name: name.into(), ty, bit_offset: 8 * byte, bitfield_size: 0 };
     let members = vec![member("prio", int, 1000), member("real_parent", pointer, 2000), member("tgid", int, 3000)];
-    btf.push(Type::Struct { name: "task_struct".to_owned(), size: 4000, members });
+    btf.push(Type::Struct { name: "task_struct".into(), size: 4000, members });
     btf.encode()
 }
 

@@ -48,13 +48,13 @@ pub(super) fn load<K: Kernel>(kernel: &mut K, bytes: &[u8]) -> Result<Loaded<K::
     let Some(btf) = Btf::parse(bytes).ok().filter(|_| is_content) else { return Err(refusal) };
     let mut lacking = btf.features();
     lacking.retain(|feature| kernel.load_btf(&feature.probe().encode()).is_err());
-    if let Ok(fd) = kernel.load_btf(&btf.without(&lacking).encode_over()) {
+    if let Ok(fd) = kernel.load_btf(&btf.without(&lacking).encode()) {
         return Ok(Loaded { fd, refusal: None });
     }
     // A tag needs its kind, or stands as the name of an integer; no other feature is left in a skeleton.
     lacking.retain(|feature| matches!(feature, Feature::DeclTag | Feature::Attribute));
     let skeleton = btf.skeleton(|tag| tag.starts_with(TAG)).without(&lacking);
-    match kernel.load_btf(&skeleton.encode_over()) {
+    match kernel.load_btf(&skeleton.encode()) {
         Ok(fd) => Ok(Loaded { fd, refusal: Some(refusal) }),
         Err(_) => Err(refusal),
     }

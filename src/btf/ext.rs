@@ -102,10 +102,10 @@ fn sections<T>(
         return Err(reader.error(format!("records of {size} bytes, {least} or more are wanted")));
     }
     while !reader.is_empty() {
-        let name = string(&mut reader, btf)?;
-        let name = btf.text(name).unwrap_or_default().into_owned();
-        let count = reader.u32()?;
+        let [name, count] = reader.words()?;
+        let name = btf.text(string(&reader, btf, name)?).unwrap_or_default().to_owned();
         let section = sections.entry(name).or_default();
+        section.reserve((count as usize).min((reader.end() - reader.at()) / size));
         for _ in 0..count {
             let start = reader.at();
             reader.bytes(size)?;
@@ -116,7 +116,8 @@ fn sections<T>(
 }
 
 fn read_func(reader: &mut Reader<'_>, btf: &Btf) -> Result<FuncInfo, Error> {
-    let func = FuncInfo { offset: reader.u32()?, ty: reader.u32()? };
+    let [offset, ty] = reader.words()?;
+    let func = FuncInfo { offset, ty };
     match btf.get(func.ty) {
         Some(Type::Func { .. }) => Ok(func),
         _ => Err(reader.error(format!("type {} is not a function", func.ty))),
@@ -124,23 +125,21 @@ fn read_func(reader: &mut Reader<'_>, btf: &Btf) -> Result<FuncInfo, Error> {
 }
 
 fn read_line(reader: &mut Reader<'_>, btf: &Btf) -> Result<LineInfo, Error> {
-    let offset = reader.u32()?;
-    let (file, text) = (string(reader, btf)?, string(reader, btf)?);
-    let place = reader.u32()?;
+    let [offset, file, text, place] = reader.words()?;
+    let (file, text) = (string(reader, btf, file)?, string(reader, btf, text)?);
     Ok(LineInfo { offset, file, text, line: place >> COLUMN_BITS, column: place & MAX_COLUMN })
 }
 
 fn read_relocation(reader: &mut Reader<'_>, btf: &Btf) -> Result<Relocation, Error> {
-    let (offset, ty) = (reader.u32()?, reader.u32()?);
+    let [offset, ty, access, kind] = reader.words()?;
     if btf.get(ty).is_none() {
         return Err(reader.error(format!("there is no type {ty}")));
     }
-    Ok(Relocation { offset, ty, access: string(reader, btf)?, kind: reader.u32()? })
+    Ok(Relocation { offset, ty, access: string(reader, btf, access)?, kind })
 }
 
-/// Reads the offset of a string that is there.
-fn string(reader: &mut Reader<'_>, btf: &Btf) -> Result<u32, Error> {
-    let offset = reader.u32()?;
+/// Returns the offset of a string, which the reader has just read, when one is there.
+fn string(reader: &Reader<'_>, btf: &Btf, offset: u32) -> Result<u32, Error> {
     match btf.has_string(offset) {
         true => Ok(offset),
         false => Err(reader.error(format!("there is no string at {offset}"))),

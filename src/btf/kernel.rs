@@ -209,7 +209,7 @@ impl KernelTypes {
     }
 
     fn decoder(&self) -> Decoder<'_> {
-        Decoder { base: self.base.as_ref().map_or(&[], |base| base.strings()), own: self.strings() }
+        Decoder { base: self.base.as_ref().map_or(&[], |base| base.strings()), own: self.strings(), shared: None }
     }
 
     fn name(&self, offset: u32) -> &[u8] {
@@ -319,22 +319,22 @@ mod tests {
     use crate::btf::{Btf, Encoding, Linkage};
 
     fn int(name: &str) -> Type {
-        Type::Int { name: name.to_owned(), size: 4, bits: 32, offset: 0, encoding: Encoding::Signed }
+        Type::Int { name: name.into(), size: 4, bits: 32, offset: 0, encoding: Encoding::Signed }
     }
 
     fn structure(name: &str) -> Type {
-        Type::Struct { name: name.to_owned(), size: 0, members: Vec::new() }
+        Type::Struct { name: name.into(), size: 0, members: Vec::new() }
     }
 
     fn sample() -> Btf {
         let mut btf = Btf::default();
         btf.push(int("int"));
         btf.push(structure("task"));
-        btf.push(Type::Typedef { name: "task".to_owned(), ty: 4 });
+        btf.push(Type::Typedef { name: "task".into(), ty: 4 });
         btf.push(Type::Const { ty: 2 });
         btf.push(structure("task___old"));
         btf.push(Type::FuncProto { ret: 1, params: Vec::new() });
-        btf.push(Type::Func { name: "task_____x".to_owned(), proto: 6, linkage: Linkage::Static });
+        btf.push(Type::Func { name: "task_____x".into(), proto: 6, linkage: Linkage::Static });
         btf
     }
 
@@ -397,9 +397,9 @@ mod tests {
         bytes.extend(b"own\0");
         let module = KernelTypes::parse_module(Box::new(bytes.clone()), Arc::clone(&kernel)).unwrap();
         assert_eq!(module.count(), Ok(10));
-        let members = vec![crate::btf::Member { name: "task".to_owned(), ty: 1, bit_offset: 0, bitfield_size: 0 }];
-        assert_eq!(*module.get(8).unwrap(), Type::Struct { name: "own".to_owned(), size: 4, members });
-        assert_eq!(*module.get(9).unwrap(), Type::Typedef { name: "int".to_owned(), ty: 8 });
+        let members = vec![crate::btf::Member { name: "task".into(), ty: 1, bit_offset: 0, bitfield_size: 0 }];
+        assert_eq!(*module.get(8).unwrap(), Type::Struct { name: "own".into(), size: 4, members });
+        assert_eq!(*module.get(9).unwrap(), Type::Typedef { name: "int".into(), ty: 8 });
         assert_eq!(module.get(2), kernel.get(2));
         assert_eq!((module.resolve(9), module.resolve(4)), (Ok(8), Ok(2)));
         let named = |name| module.named(Kind::Struct, name);

@@ -12,15 +12,17 @@ pub mod ext;
 mod fields;
 pub mod kernel;
 pub mod layout;
+mod name;
 pub mod sanitise;
 pub mod value;
 mod wire;
 
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::Arc;
 
 pub use fields::Field;
-pub use wire::Encoded;
+pub use name::Name;
 
 /// The number of a type in its [`Btf`]; 0 is `void`.
 pub type TypeId = u32;
@@ -38,8 +40,8 @@ const MAX_NAME: usize = 1024;
 #[derive(Debug, Clone)]
 pub struct Btf {
     types: Vec<Type>,
-    /// The string section as it was parsed, for `.BTF.ext` to point into.
-    strings: Vec<u8>,
+    /// The string section as it was parsed, for names and `.BTF.ext` to point into. It starts with the empty string.
+    strings: Arc<str>,
 }
 
 /// One type, one variant for each kind of the format. An empty name means anonymous.
@@ -50,7 +52,7 @@ pub enum Type {
     Void,
     /// `size` in bytes; `bits` and `offset` differ from the whole only in bit-fields of old compilers.
     Int {
-        name: String,
+        name: Name,
         size: u32,
         bits: u8,
         offset: u8,
@@ -66,36 +68,36 @@ pub enum Type {
     },
     /// `size` in bytes.
     Struct {
-        name: String,
+        name: Name,
         size: u32,
         members: Vec<Member>,
     },
     /// `size` in bytes.
     Union {
-        name: String,
+        name: Name,
         size: u32,
         members: Vec<Member>,
     },
     /// Values of 32 bits, whatever the `size` in bytes. Compilers before clang 15 never say `signed`.
     Enum {
-        name: String,
+        name: Name,
         size: u32,
         signed: bool,
         values: Vec<EnumValue>,
     },
     /// Values of 64 bits.
     Enum64 {
-        name: String,
+        name: Name,
         size: u32,
         signed: bool,
         values: Vec<EnumValue>,
     },
     Fwd {
-        name: String,
+        name: Name,
         is_union: bool,
     },
     Typedef {
-        name: String,
+        name: Name,
         ty: TypeId,
     },
     Volatile {
@@ -108,7 +110,7 @@ pub enum Type {
         ty: TypeId,
     },
     Func {
-        name: String,
+        name: Name,
         proto: TypeId,
         linkage: Linkage,
     },
@@ -117,30 +119,30 @@ pub enum Type {
         params: Vec<Param>,
     },
     Var {
-        name: String,
+        name: Name,
         ty: TypeId,
         linkage: Linkage,
     },
     /// `size` in bytes; 0 until [`Btf::fix_datasec`] in what compilers write.
     Datasec {
-        name: String,
+        name: Name,
         size: u32,
         vars: Vec<SectionVar>,
     },
     Float {
-        name: String,
+        name: Name,
         size: u32,
     },
     /// `component` is a member or parameter of `ty`; none means `ty` itself.
     /// `attribute` says that `name` is a whole compiler attribute (kernel 6.14).
     DeclTag {
-        name: String,
+        name: Name,
         ty: TypeId,
         component: Option<u32>,
         attribute: bool,
     },
     TypeTag {
-        name: String,
+        name: Name,
         ty: TypeId,
         attribute: bool,
     },
@@ -186,7 +188,7 @@ pub enum Encoding {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {
     /// Empty for an anonymous struct or union.
-    pub name: String,
+    pub name: Name,
     /// Its type.
     pub ty: TypeId,
     /// From the start of the struct, in bits.
@@ -199,7 +201,7 @@ pub struct Member {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EnumValue {
     /// As C spells it.
-    pub name: String,
+    pub name: Name,
     /// Within 32 bits ([`Type::Enum`]) or 64 bits ([`Type::Enum64`]), signed or not.
     pub value: i128,
 }
@@ -208,7 +210,7 @@ pub struct EnumValue {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Param {
     /// Empty in prototypes of pointers.
-    pub name: String,
+    pub name: Name,
     /// Its type.
     pub ty: TypeId,
 }
@@ -276,7 +278,7 @@ impl Eq for Btf {}
 impl Default for Btf {
     /// Returns a model that has only `void`.
     fn default() -> Self {
-        Self { types: vec![Type::Void], strings: vec![0] }
+        Self { types: vec![Type::Void], strings: Arc::from("\0") }
     }
 }
 

@@ -4,9 +4,10 @@
 //! The rules are `bpf_object__collect_externs` and `bpf_object__sanitize_btf` of libbpf, and the checks of
 //! `kernel/bpf/btf.c`.
 
-use super::{Btf, Encoding, EnumValue, Linkage, Member, Param, SectionVar, Type, TypeId};
+use super::{Btf, Encoding, EnumValue, Linkage, Member, Name, Param, SectionVar, Type, TypeId};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// The section of the kernel's variables and functions.
 pub const KSYMS: &str = ".ksyms";
@@ -48,7 +49,9 @@ impl Feature {
             Self::Attribute => {
                 matches!(ty, Type::DeclTag { attribute: true, .. } | Type::TypeTag { attribute: true, .. })
             }
-            Self::SectionName => matches!(ty, Type::Datasec { name, .. } if *name != identifier(name, true)),
+            Self::SectionName => {
+                matches!(ty, Type::Datasec { name, .. } if matches!(identifier(name, true), Cow::Owned(_)))
+            }
         }
     }
 
@@ -56,7 +59,7 @@ impl Feature {
     pub fn probe(self) -> Btf {
         let mut btf = Btf::default();
         let int = btf.push(int());
-        let name = "probe".to_owned();
+        let name = Name::from("probe");
         match self {
             Self::Float => btf.push(Type::Float { name, size: 4 }),
             Self::DeclTag => {
@@ -68,7 +71,7 @@ impl Feature {
                 btf.push(Type::Ptr { ty })
             }
             Self::Enum64 => {
-                let values = vec![EnumValue { name: "PROBE".to_owned(), value: 1 << 32 }];
+                let values = vec![EnumValue { name: "PROBE".into(), value: 1 << 32 }];
                 btf.push(Type::Enum64 { name, size: 8, signed: false, values })
             }
             Self::Attribute => {
@@ -78,7 +81,7 @@ impl Feature {
             Self::SectionName => {
                 let ty = btf.push(Type::Var { name, ty: int, linkage: Linkage::Static });
                 let vars = vec![SectionVar { ty, offset: 0, size: 4 }];
-                btf.push(Type::Datasec { name: "?a/b".to_owned(), size: 4, vars })
+                btf.push(Type::Datasec { name: "?a/b".into(), size: 4, vars })
             }
         };
         btf
@@ -87,7 +90,7 @@ impl Feature {
 
 /// Returns C's `int`.
 fn int() -> Type {
-    Type::Int { name: "int".to_owned(), size: 4, bits: 32, offset: 0, encoding: Encoding::Signed }
+    Type::Int { name: "int".into(), size: 4, bits: 32, offset: 0, encoding: Encoding::Signed }
 }
 
 /// Makes a name that every kernel takes: letters, digits and `_`, and dots where they are allowed
@@ -117,7 +120,7 @@ impl Btf {
         }
         for ty in &mut self.types {
             if matches!(ty, Type::Datasec { size: 0, .. }) {
-                *ty = Type::Struct { name: String::new(), size: 0, members: Vec::new() };
+                *ty = Type::Struct { name: Name::default(), size: 0, members: Vec::new() };
             }
         }
     }
@@ -126,8 +129,7 @@ impl Btf {
         let is_function = |id: &TypeId| matches!(self.get(*id), Some(Type::Func { .. }));
         let ksyms = self.datasec(KSYMS).map_or(&[][..], |(_, vars)| vars);
         let functions: BTreeSet<TypeId> = ksyms.iter().map(|var| var.ty).filter(is_function).collect();
-        let is_ksym =
-            |ty: &Type| matches!(ty, Type::Var { name, linkage: Linkage::Extern, .. } if !settings.contains_key(name));
+        let is_ksym = |ty: &Type| matches!(ty, Type::Var { name, linkage: Linkage::Extern, .. } if !settings.contains_key(name.as_str()));
         // Like libbpf (`add_dummy_ksym_var`), only with a use for it: the same object gives the same types.
         let int = match functions.is_empty() && !self.types.iter().any(is_ksym) {
             true => 0,
@@ -138,7 +140,7 @@ impl Btf {
         };
         let stand_in = match functions.is_empty() {
             true => 0,
-            false => self.push(Type::Var { name: "dummy_ksym".to_owned(), ty: int, linkage: Linkage::Global }),
+            false => self.push(Type::Var { name: "dummy_ksym".into(), ty: int, linkage: Linkage::Global }),
         };
         let mut offsets: BTreeMap<TypeId, u32> = BTreeMap::new();
         let mut protos = Vec::new();
@@ -146,7 +148,7 @@ impl Btf {
             match ty {
                 Type::Var { name, ty, linkage } if *linkage == Linkage::Extern => {
                     *linkage = Linkage::Global;
-                    match settings.get(name) {
+                    match settings.get(name.as_str()) {
                         Some(offset) => drop(offsets.insert(id as TypeId, *offset)),
                         None => *ty = int,
                     }
@@ -190,7 +192,7 @@ impl Btf {
     fn name_parameters(&mut self, proto: TypeId) {
         if let Some(Type::FuncProto { params, .. }) = self.types.get_mut(proto as usize) {
             for param in params.iter_mut().filter(|param| param.ty != 0 && param.name.is_empty()) {
-                param.name = "dummy_ksym".to_owned();
+                param.name = "dummy_ksym".into();
             }
         }
     }
@@ -216,15 +218,15 @@ impl Btf {
     }
 
     /// Returns only the functions, without their parameters, and the tags on whole types that `keep` chooses. Every
-    /// other type is an integer, and the strings of [`Btf::encode_over`] are the same.
+    /// other type is an integer, and the strings keep their places.
     pub fn skeleton(&self, keep: impl Fn(&str) -> bool) -> Self {
-        let mut bones = Self { types: Vec::with_capacity(self.types.len() + 1), strings: self.strings.clone() };
+        let mut bones = Self { types: Vec::with_capacity(self.types.len() + 1), strings: Arc::clone(&self.strings) };
         let ret = self.types.len() as TypeId;
         for ty in &self.types {
             bones.push(match ty {
                 Type::Void => Type::Void,
                 Type::Func { name, proto, .. } => {
-                    Type::Func { name: identifier(name, false).into_owned(), proto: *proto, linkage: Linkage::Static }
+                    Type::Func { name: plain(name, false), proto: *proto, linkage: Linkage::Static }
                 }
                 Type::FuncProto { .. } => Type::FuncProto { ret, params: Vec::new() },
                 Type::DeclTag { name, component: None, .. } if keep(name) => ty.clone(),
@@ -254,7 +256,7 @@ impl Btf {
 
 /// Returns what stands for a type on a kernel that lacks the feature; it has the same size.
 fn replacement(ty: &Type, feature: Feature, placeholder: TypeId) -> Type {
-    let unnamed = String::new();
+    let unnamed = Name::default();
     match (feature, ty) {
         (Feature::Float, Type::Float { size, .. }) => Type::Struct { name: unnamed, size: *size, members: Vec::new() },
         // Only an integer may have any text as its name. One byte fits into whatever holds it.
@@ -281,7 +283,7 @@ fn replacement(ty: &Type, feature: Feature, placeholder: TypeId) -> Type {
             Type::DeclTag { name: name.clone(), ty: *ty, component: *component, attribute: false }
         }
         (Feature::SectionName, Type::Datasec { name, size, vars }) => {
-            Type::Datasec { name: identifier(name, true).into_owned(), size: *size, vars: vars.clone() }
+            Type::Datasec { name: plain(name, true), size: *size, vars: vars.clone() }
         }
         _ => ty.clone(),
     }
@@ -289,22 +291,22 @@ fn replacement(ty: &Type, feature: Feature, placeholder: TypeId) -> Type {
 
 /// Gives a type, its members and its parameters names that every kernel takes.
 fn rename(ty: &mut Type) {
-    let plain = |name: &mut String| *name = identifier(name, false).into_owned();
+    let rename = |name: &mut Name| *name = plain(name, false);
     match ty {
         Type::Struct { name, members, .. } | Type::Union { name, members, .. } => {
-            plain(name);
-            members.iter_mut().for_each(|Member { name, .. }| plain(name));
+            rename(name);
+            members.iter_mut().for_each(|Member { name, .. }| rename(name));
         }
         Type::Enum { name, values, .. } | Type::Enum64 { name, values, .. } => {
-            plain(name);
-            values.iter_mut().for_each(|EnumValue { name, .. }| plain(name));
+            rename(name);
+            values.iter_mut().for_each(|EnumValue { name, .. }| rename(name));
         }
-        Type::FuncProto { params, .. } => params.iter_mut().for_each(|Param { name, .. }| plain(name)),
+        Type::FuncProto { params, .. } => params.iter_mut().for_each(|Param { name, .. }| rename(name)),
         Type::Fwd { name, .. } | Type::Typedef { name, .. } | Type::Func { name, .. } | Type::Float { name, .. } => {
-            plain(name)
+            rename(name)
         }
         // A variable of a function is called `FUNCTION.NAME`.
-        Type::Var { name, .. } => *name = identifier(name, true).into_owned(),
+        Type::Var { name, .. } => *name = plain(name, true),
         // Sections have their own feature; integers and tags may have any text.
         Type::Datasec { .. }
         | Type::Int { .. }
@@ -319,28 +321,35 @@ fn rename(ty: &mut Type) {
     }
 }
 
+/// Returns a name that every kernel takes, the same where it is one.
+fn plain(name: &Name, dots: bool) -> Name {
+    match identifier(name, dots) {
+        Cow::Borrowed(_) => name.clone(),
+        Cow::Owned(text) => Name::from(text),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::btf::Kind;
-    use std::borrow::Cow;
 
     fn sample() -> Btf {
         let mut btf = Btf::default();
-        let float = btf.push(Type::Float { name: "float".to_owned(), size: 4 });
-        let params = vec![Param { name: String::new(), ty: float }];
+        let float = btf.push(Type::Float { name: "float".into(), size: 4 });
+        let params = vec![Param { name: Name::default(), ty: float }];
         let proto = btf.push(Type::FuncProto { ret: 0, params });
-        let func = btf.push(Type::Func { name: "kernel_fn".to_owned(), proto, linkage: Linkage::Extern });
-        let ksym = btf.push(Type::Var { name: "runqueues".to_owned(), ty: float, linkage: Linkage::Extern });
-        let hz = btf.push(Type::Var { name: "CONFIG_HZ".to_owned(), ty: float, linkage: Linkage::Extern });
+        let func = btf.push(Type::Func { name: "kernel_fn".into(), proto, linkage: Linkage::Extern });
+        let ksym = btf.push(Type::Var { name: "runqueues".into(), ty: float, linkage: Linkage::Extern });
+        let hz = btf.push(Type::Var { name: "CONFIG_HZ".into(), ty: float, linkage: Linkage::Extern });
         let section = |name: &str, ids: &[TypeId]| {
             let vars = ids.iter().map(|ty| SectionVar { ty: *ty, offset: 0, size: 4 }).collect();
-            Type::Datasec { name: name.to_owned(), size: 0, vars }
+            Type::Datasec { name: name.into(), size: 0, vars }
         };
         btf.push(section(KSYMS, &[func, ksym]));
         btf.push(section(KCONFIG, &[hz]));
         btf.push(section("?a/b", &[]));
-        btf.push(Type::DeclTag { name: "mine".to_owned(), ty: func, component: None, attribute: true });
+        btf.push(Type::DeclTag { name: "mine".into(), ty: func, component: None, attribute: true });
         btf
     }
 
@@ -361,8 +370,8 @@ mod tests {
     fn settings_alone_need_no_stand_in() {
         let mut btf = Btf::default();
         let long =
-            btf.push(Type::Int { name: "long".to_owned(), size: 8, bits: 64, offset: 0, encoding: Encoding::Signed });
-        btf.push(Type::Var { name: "CONFIG_HZ".to_owned(), ty: long, linkage: Linkage::Extern });
+            btf.push(Type::Int { name: "long".into(), size: 8, bits: 64, offset: 0, encoding: Encoding::Signed });
+        btf.push(Type::Var { name: "CONFIG_HZ".into(), ty: long, linkage: Linkage::Extern });
         let count = btf.types().count();
         btf.settle_externs(&BTreeMap::from([("CONFIG_HZ".to_owned(), 0)]), 8);
         assert_eq!(btf.types().count(), count);
@@ -394,10 +403,10 @@ mod tests {
     #[test]
     fn strings_keep_their_places() {
         let mut btf = Btf::parse(&sample().encode()).expect("our own bytes");
-        let before = (1..btf.strings.len() as u32).map(|at| btf.text(at).map(Cow::into_owned)).collect::<Vec<_>>();
-        btf.push(Type::Typedef { name: "new".to_owned(), ty: 1 });
-        let again = Btf::parse(&btf.encode_over()).expect("our own bytes");
-        let after = (1..btf.strings.len() as u32).map(|at| again.text(at).map(Cow::into_owned)).collect::<Vec<_>>();
-        assert_eq!((before, again), (after, btf));
+        let before = (1..btf.strings.len() as u32).map(|at| btf.text(at).map(str::to_owned)).collect::<Vec<_>>();
+        btf.push(Type::Typedef { name: "new".into(), ty: 1 });
+        let again = Btf::parse(&btf.encode()).expect("our own bytes");
+        let after = (1..btf.strings.len() as u32).map(|at| again.text(at).map(str::to_owned)).collect::<Vec<_>>();
+        assert_eq!((before, &again), (after, &btf));
     }
 }

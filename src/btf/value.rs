@@ -634,7 +634,7 @@ impl<'a> Show<'a> {
                 let (bits, width) = (self.bits(place, *size)?, place.width(*size));
                 let (_, mask) = Number::limits(width, Sign::Unsigned);
                 match values.iter().find(|value| value.value as u128 & mask == bits) {
-                    Some(value) => View::Scalar(Value::Text(value.name.clone())),
+                    Some(value) => View::Scalar(Value::Text(value.name.to_string())),
                     None => View::Scalar(integer(bits, width, Sign::of_enum(*signed))),
                 }
             }

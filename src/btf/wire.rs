@@ -2,12 +2,12 @@
 //!
 //! Sources: `include/uapi/linux/btf.h`, and what `kernel/bpf/btf.c` refuses.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::ffi::CStr;
 use std::ops::Range;
+use std::sync::Arc;
 
-use super::{Btf, Encoding, EnumValue, Error, Linkage, Member, Param, Place, SectionVar, Type, TypeId};
+use super::{Btf, Encoding, EnumValue, Error, Linkage, Member, Name, Param, Place, SectionVar, Type, TypeId};
 
 /// `0xeb9f`, as it stands in a little-endian file.
 const MAGIC: [u8; 2] = [0x9f, 0xeb];
@@ -15,9 +15,13 @@ const VERSION: u8 = 1;
 /// The header that every kernel accepts. Newer tools add `layout_off` and `layout_len`, which 6.18 refuses (E2BIG).
 const HEADER: usize = 24;
 const LAYOUT_HEADER: usize = 32;
+/// Every type begins with three words.
+const LEAST_TYPE: usize = 12;
+/// How long types are as a rule.
+const USUAL_TYPE: usize = 24;
 const MAX_VLEN: usize = 0xffff;
-/// The longest string that is copied, in bytes. Strings may share their bytes, so that without a limit a small file
-/// could hold gigabytes of them; the kernel takes names of 511 bytes (`KSYM_NAME_LEN`).
+/// The longest name, in bytes. Names may share their bytes, so that without a limit messages about a small file could
+/// hold gigabytes of them; the kernel takes 511 bytes (`KSYM_NAME_LEN`).
 pub(super) const MAX_STRING: usize = 1024;
 const KIND_FLAG: u32 = 1 << 31;
 const UNUSED_INFO: u32 = 0x60ff_0000;
@@ -71,18 +75,30 @@ impl<'a> Reader<'a> {
         self.at >= self.end
     }
 
+    #[inline]
     pub(super) fn bytes(&mut self, count: usize) -> Result<&'a [u8], Error> {
         let end = self.at.checked_add(count).filter(|end| *end <= self.end);
-        let Some(bytes) = end.and_then(|end| self.data.get(self.at..end)) else {
-            return Err(self.error(format!("{count} bytes are wanted, {} are left", self.end - self.at)));
-        };
+        let Some(bytes) = end.and_then(|end| self.data.get(self.at..end)) else { return Err(self.short(count)) };
         self.at += count;
         Ok(bytes)
     }
 
     pub(super) fn u32(&mut self) -> Result<u32, Error> {
-        let bytes = self.bytes(4)?;
-        Ok(u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]))
+        let [word] = self.words()?;
+        Ok(word)
+    }
+
+    /// Reads as many words as the caller has names for.
+    #[inline]
+    pub(super) fn words<const N: usize>(&mut self) -> Result<[u32; N], Error> {
+        let (words, _) = self.bytes(4 * N)?.as_chunks();
+        let words: &[[u8; 4]; N] = words.first_chunk().ok_or_else(|| self.short(4 * N))?;
+        Ok(words.map(u32::from_le_bytes))
+    }
+
+    #[cold]
+    fn short(&self, count: usize) -> Error {
+        self.error(format!("{count} bytes are wanted, {} are left", self.end - self.at))
     }
 
     pub(super) fn error(&self, what: impl Into<String>) -> Error {
@@ -152,22 +168,27 @@ impl Btf {
     pub fn parse(data: &[u8]) -> Result<Self, Error> {
         let (types, strings) = parts(data)?;
         let table = string_table(data, strings)?;
-        let mut btf = Self { types: vec![Type::Void], strings: table.to_vec() };
-        let decoder = Decoder { base: &[], own: table };
+        let mut btf = Self { types: Vec::with_capacity(1 + types.len() / LEAST_TYPE), strings: as_text(table) };
+        btf.push(Type::Void);
+        let strings = Arc::clone(&btf.strings);
+        let decoder = Decoder { base: &[], own: table, shared: Some(&strings) };
         let mut reader = Reader::new(data, types, Place::Byte);
         while !reader.is_empty() {
             let ty = decoder.read_type(&mut reader)?;
             btf.push(ty);
         }
+        btf.types.shrink_to_fit();
         btf.check_ids()?;
         Ok(btf)
     }
 
-    /// Returns the string at `offset` of the table this model was parsed with. A line of source may be in any encoding,
-    /// so what is not UTF-8 is replaced; a very long string is cut.
-    pub fn text(&self, offset: u32) -> Option<Cow<'_, str>> {
-        let bytes = string_at(&self.strings, offset)?;
-        Some(String::from_utf8_lossy(&bytes[..bytes.len().min(MAX_STRING)]))
+    /// Returns the string at `offset` of the table this model was parsed with; a very long one is cut. A line of source
+    /// may be in any encoding: bytes that are not UTF-8 are question marks.
+    pub fn text(&self, offset: u32) -> Option<&str> {
+        // Within a character only a damaged file points.
+        let start = self.has_string(offset).then(|| self.strings.ceil_char_boundary(offset as usize))?;
+        let text = self.strings[start..].split('\0').next()?;
+        Some(&text[..text.floor_char_boundary(MAX_STRING)])
     }
 
     /// Tells whether there is a string at `offset`: the table ends with a NUL byte.
@@ -213,6 +234,8 @@ pub(super) struct Decoder<'a> {
     pub base: &'a [u8],
     /// Their own strings.
     pub own: &'a [u8],
+    /// The same as text, when names shall be places in it and not copies.
+    pub shared: Option<&'a Arc<str>>,
 }
 
 impl<'a> Decoder<'a> {
@@ -224,23 +247,29 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    fn name(self, reader: &mut Reader<'_>) -> Result<String, Error> {
-        let offset = reader.u32()?;
+    /// Returns the name at `offset`, which the reader has just read.
+    fn name(self, reader: &Reader<'_>, offset: u32) -> Result<Name, Error> {
+        if offset == 0 {
+            return Ok(Name::default());
+        }
         let Some(bytes) = self.string(offset) else {
             return Err(reader.error(format!("there is no string at {offset}")));
         };
-        match std::str::from_utf8(bytes) {
-            Ok(text) if text.len() <= MAX_STRING => Ok(text.to_owned()),
-            Ok(text) => Err(reader.error(format!("a name of {} bytes is longer than {MAX_STRING}", text.len()))),
-            Err(_) => Err(reader.error(format!("the string at {offset} is not UTF-8"))),
+        match (std::str::from_utf8(bytes), self.shared) {
+            (Ok(text), _) if text.len() > MAX_STRING => {
+                Err(reader.error(format!("a name of {} bytes is longer than {MAX_STRING}", text.len())))
+            }
+            (Ok(text), Some(table)) => Ok(Name::within(table, offset, text.len())),
+            (Ok(text), None) => Ok(Name::from(text)),
+            (Err(_), _) => Err(reader.error(format!("the string at {offset} is not UTF-8"))),
         }
     }
 
     /// Reads one type with everything that belongs to it. Ids in it are not checked.
     pub(super) fn read_type(self, reader: &mut Reader<'_>) -> Result<Type, Error> {
         let at = reader.at();
-        let name = self.name(reader)?;
-        let (info, word) = (reader.u32()?, reader.u32()?);
+        let [name, info, word] = reader.words()?;
+        let name = self.name(reader, name)?;
         let (vlen, kind, flag) = (info & 0xffff, (info >> 24) & 0x1f, info & KIND_FLAG != 0);
         let error = |what: String| Err(Error { place: Place::Byte(at), what });
         if info & UNUSED_INFO != 0 {
@@ -249,7 +278,10 @@ impl<'a> Decoder<'a> {
         Ok(match kind {
             number::INT => integer(reader, name, word)?,
             number::PTR => Type::Ptr { ty: word },
-            number::ARRAY => Type::Array { element: reader.u32()?, index: reader.u32()?, count: reader.u32()? },
+            number::ARRAY => {
+                let [element, index, count] = reader.words()?;
+                Type::Array { element, index, count }
+            }
             number::STRUCT => Type::Struct { name, size: word, members: self.members(reader, vlen, flag)? },
             number::UNION => Type::Union { name, size: word, members: self.members(reader, vlen, flag)? },
             number::ENUM => Type::Enum { name, size: word, signed: flag, values: self.values(reader, vlen, flag)? },
@@ -279,40 +311,67 @@ impl<'a> Decoder<'a> {
     }
 
     fn members(self, reader: &mut Reader<'_>, vlen: u32, bitfields: bool) -> Result<Vec<Member>, Error> {
-        (0..vlen)
-            .map(|_| {
-                let (name, ty, place) = (self.name(reader)?, reader.u32()?, reader.u32()?);
-                let (bit_offset, bitfield_size) =
-                    if bitfields { (place & 0x00ff_ffff, (place >> 24) as u8) } else { (place, 0) };
-                Ok(Member { name, ty, bit_offset, bitfield_size })
-            })
-            .collect()
+        records(reader, vlen, 12, |reader| {
+            let [name, ty, place] = reader.words()?;
+            let name = self.name(reader, name)?;
+            let (bit_offset, bitfield_size) =
+                if bitfields { (place & 0x00ff_ffff, (place >> 24) as u8) } else { (place, 0) };
+            Ok(Member { name, ty, bit_offset, bitfield_size })
+        })
     }
 
     fn values(self, reader: &mut Reader<'_>, vlen: u32, signed: bool) -> Result<Vec<EnumValue>, Error> {
-        (0..vlen)
-            .map(|_| {
-                let (name, word) = (self.name(reader)?, reader.u32()?);
-                let value = if signed { i128::from(word.cast_signed()) } else { i128::from(word) };
-                Ok(EnumValue { name, value })
-            })
-            .collect()
+        records(reader, vlen, 8, |reader| {
+            let [name, word] = reader.words()?;
+            let name = self.name(reader, name)?;
+            let value = if signed { i128::from(word.cast_signed()) } else { i128::from(word) };
+            Ok(EnumValue { name, value })
+        })
     }
 
     fn values64(self, reader: &mut Reader<'_>, vlen: u32, signed: bool) -> Result<Vec<EnumValue>, Error> {
-        (0..vlen)
-            .map(|_| {
-                let (name, low, high) = (self.name(reader)?, reader.u32()?, reader.u32()?);
-                let word = u64::from(high) << 32 | u64::from(low);
-                let value = if signed { i128::from(word.cast_signed()) } else { i128::from(word) };
-                Ok(EnumValue { name, value })
-            })
-            .collect()
+        records(reader, vlen, 12, |reader| {
+            let [name, low, high] = reader.words()?;
+            let name = self.name(reader, name)?;
+            let word = u64::from(high) << 32 | u64::from(low);
+            let value = if signed { i128::from(word.cast_signed()) } else { i128::from(word) };
+            Ok(EnumValue { name, value })
+        })
     }
 
     fn params(self, reader: &mut Reader<'_>, vlen: u32) -> Result<Vec<Param>, Error> {
-        (0..vlen).map(|_| Ok(Param { name: self.name(reader)?, ty: reader.u32()? })).collect()
+        records(reader, vlen, 8, |reader| {
+            let [name, ty] = reader.words()?;
+            Ok(Param { name: self.name(reader, name)?, ty })
+        })
     }
+}
+
+/// Reads `count` records of `size` bytes each, and makes room for no more of them than there are bytes.
+fn records<T>(
+    reader: &mut Reader<'_>,
+    count: u32,
+    size: usize,
+    read: impl Fn(&mut Reader<'_>) -> Result<T, Error>,
+) -> Result<Vec<T>, Error> {
+    let mut list = Vec::with_capacity((count as usize).min((reader.end - reader.at) / size));
+    for _ in 0..count {
+        list.push(read(reader)?);
+    }
+    Ok(list)
+}
+
+/// Returns a table of strings as text of the same length, with a question mark for each byte that is not UTF-8.
+fn as_text(table: &[u8]) -> Arc<str> {
+    if let Ok(text) = std::str::from_utf8(table) {
+        return Arc::from(text);
+    }
+    let mut text = String::with_capacity(table.len());
+    for chunk in table.utf8_chunks() {
+        text.push_str(chunk.valid());
+        text.extend(chunk.invalid().iter().map(|_| '?'));
+    }
+    Arc::from(text)
 }
 
 /// Returns the bytes of the string at `offset` of a table.
@@ -361,7 +420,7 @@ pub(super) fn added_strings(data: &[u8], range: Range<usize>) -> Result<&[u8], E
     }
 }
 
-fn integer(reader: &mut Reader<'_>, name: String, size: u32) -> Result<Type, Error> {
+fn integer(reader: &mut Reader<'_>, name: Name, size: u32) -> Result<Type, Error> {
     let word = reader.u32()?;
     let encoding = match word >> 24 {
         0 => Encoding::Unsigned,
@@ -398,7 +457,10 @@ fn component(reader: &mut Reader<'_>) -> Result<Option<u32>, Error> {
 }
 
 fn section_vars(reader: &mut Reader<'_>, vlen: u32) -> Result<Vec<SectionVar>, Error> {
-    (0..vlen).map(|_| Ok(SectionVar { ty: reader.u32()?, offset: reader.u32()?, size: reader.u32()? })).collect()
+    records(reader, vlen, 12, |reader| {
+        let [ty, offset, size] = reader.words()?;
+        Ok(SectionVar { ty, offset, size })
+    })
 }
 
 /// Calls `visit` with each id that the type holds.
@@ -434,93 +496,76 @@ fn each_reference(ty: &Type, mut visit: impl FnMut(TypeId)) {
     }
 }
 
-/// BTF bytes, and where the strings lie in them.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Encoded {
-    /// What BPF_BTF_LOAD takes.
-    pub bytes: Vec<u8>,
-    /// The offset of each string that [`Btf::encode_with`] was given, in their order.
-    pub strings: Vec<u32>,
-}
-
 impl Btf {
-    /// Returns the bytes: a header of 24 bytes, the types in order, each string once. Equal models give equal bytes.
+    /// Returns the bytes: a header of 24 bytes, the types in order, and the strings. Those that the model was parsed with
+    /// keep their places, each other one follows once.
     pub fn encode(&self) -> Vec<u8> {
-        self.encode_with(&[], []).bytes
+        self.encode_with(&[])
     }
 
-    /// Encodes as [`Btf::encode`], behind all strings that the model was parsed with: offsets into them stay right.
-    pub fn encode_over(&self) -> Vec<u8> {
-        self.encode_behind(&self.strings, &[], []).bytes
-    }
-
-    /// Encodes as [`Btf::encode`], with more types behind the own ones, and more strings in the table: the file names
-    /// and lines that line records point to.
-    pub fn encode_with<'a>(&'a self, more: &'a [Type], strings: impl IntoIterator<Item = &'a str>) -> Encoded {
-        self.encode_behind(&[0], more, strings)
-    }
-
-    fn encode_behind<'a>(
-        &'a self,
-        table: &'a [u8],
-        more: &'a [Type],
-        strings: impl IntoIterator<Item = &'a str>,
-    ) -> Encoded {
-        let mut writer = Writer::new(table);
+    /// Encodes as [`Btf::encode`], with more types behind the own ones.
+    pub fn encode_with(&self, more: &[Type]) -> Vec<u8> {
+        let mut writer = Writer::new(&self.strings, self.types.len() + more.len());
         self.types.iter().skip(1).chain(more).for_each(|ty| writer.put_type(ty));
-        let strings = strings.into_iter().map(|text| writer.intern(text)).collect();
-        let (types, table) = (writer.types.len() as u32, writer.table.len() as u32);
-        let mut bytes = Vec::with_capacity(HEADER + writer.types.len() + writer.table.len());
-        bytes.extend(MAGIC);
-        bytes.extend([VERSION, 0]);
-        for word in [HEADER as u32, 0, types, types, table] {
-            bytes.extend(word.to_le_bytes());
-        }
-        bytes.extend(writer.types);
-        bytes.extend(writer.table);
-        Encoded { bytes, strings }
+        writer.finish()
     }
 }
 
+/// Writes types; what names the table lacks goes behind it, and all strings behind the types.
 struct Writer<'a> {
-    types: Vec<u8>,
-    table: Vec<u8>,
+    /// Room for the header, and the types so far.
+    bytes: Vec<u8>,
+    table: &'a Arc<str>,
+    added: String,
+    /// Where the added strings are, counted from the start of the table.
     offsets: HashMap<&'a str, u32>,
 }
 
 impl<'a> Writer<'a> {
-    /// Starts with a table of strings, of which the first is empty.
-    fn new(table: &'a [u8]) -> Self {
-        let mut offsets = HashMap::from([("", 0)]);
-        let mut at = 0;
-        for text in table.split(|byte| *byte == 0) {
-            if let Ok(text) = std::str::from_utf8(text) {
-                offsets.entry(text).or_insert(at as u32);
-            }
-            at += text.len() + 1;
-        }
-        Self { types: Vec::new(), table: table.to_vec(), offsets }
+    /// Starts with a table of strings, of which the first is empty, and room for some types.
+    fn new(table: &'a Arc<str>, types: usize) -> Self {
+        let mut bytes = Vec::with_capacity(HEADER + types * USUAL_TYPE);
+        bytes.resize(HEADER, 0);
+        Self { bytes, table, added: String::new(), offsets: HashMap::new() }
     }
 
-    fn intern(&mut self, text: &'a str) -> u32 {
-        // A NUL would end the string early in the table.
-        let text = text.split('\0').next().unwrap_or_default();
-        if let Some(offset) = self.offsets.get(text) {
-            return *offset;
+    /// Puts the strings behind the types, and the header before them.
+    fn finish(mut self) -> Vec<u8> {
+        let types = (self.bytes.len() - HEADER) as u32;
+        let strings = (self.table.len() + self.added.len()) as u32;
+        let words = [HEADER as u32, 0, types, types, strings].map(u32::to_le_bytes);
+        self.bytes[..4].copy_from_slice(&[MAGIC[0], MAGIC[1], VERSION, 0]);
+        self.bytes[4..HEADER].copy_from_slice(words.as_flattened());
+        self.bytes.reserve_exact(strings as usize);
+        self.bytes.extend_from_slice(self.table.as_bytes());
+        self.bytes.extend_from_slice(self.added.as_bytes());
+        self.bytes.shrink_to_fit();
+        self.bytes
+    }
+
+    fn intern(&mut self, name: &'a Name) -> u32 {
+        if let Some(offset) = name.place_in(self.table) {
+            return offset;
         }
-        let offset = self.table.len() as u32;
-        self.table.extend(text.bytes());
-        self.table.push(0);
-        self.offsets.insert(text, offset);
-        offset
+        // A NUL would end the string early in the table.
+        let text = name.split('\0').next().unwrap_or_default();
+        if text.is_empty() {
+            return 0;
+        }
+        *self.offsets.entry(text).or_insert_with(|| {
+            let offset = self.table.len() + self.added.len();
+            self.added.push_str(text);
+            self.added.push('\0');
+            offset as u32
+        })
     }
 
     fn words<const N: usize>(&mut self, words: [u32; N]) {
-        words.iter().for_each(|word| self.types.extend(word.to_le_bytes()));
+        self.bytes.extend(words.map(u32::to_le_bytes).as_flattened());
     }
 
-    fn head(&mut self, kind: u32, name: &'a str, flag: bool, vlen: usize, word: u32) {
-        let name = self.intern(name);
+    fn head(&mut self, kind: u32, name: Option<&'a Name>, flag: bool, vlen: usize, word: u32) {
+        let name = name.map_or(0, |name| self.intern(name));
         let flag = if flag { KIND_FLAG } else { 0 };
         self.words([name, flag | kind << 24 | vlen.min(MAX_VLEN) as u32, word]);
     }
@@ -528,70 +573,70 @@ impl<'a> Writer<'a> {
     fn put_type(&mut self, ty: &'a Type) {
         match ty {
             // Only type 0 is void, and it is not written; elsewhere it keeps the ids of the others as they are.
-            Type::Void => self.head(number::CONST, "", false, 0, 0),
+            Type::Void => self.head(number::CONST, None, false, 0, 0),
             Type::Int { name, size, bits, offset, encoding } => {
-                self.head(number::INT, name, false, 0, *size);
+                self.head(number::INT, Some(name), false, 0, *size);
                 self.words([encoding_number(*encoding) << 24 | u32::from(*offset) << 16 | u32::from(*bits)]);
             }
-            Type::Ptr { ty } => self.head(number::PTR, "", false, 0, *ty),
+            Type::Ptr { ty } => self.head(number::PTR, None, false, 0, *ty),
             Type::Array { element, index, count } => {
-                self.head(number::ARRAY, "", false, 0, 0);
+                self.head(number::ARRAY, None, false, 0, 0);
                 self.words([*element, *index, *count]);
             }
             Type::Struct { name, size, members } => self.put_members(number::STRUCT, name, *size, members),
             Type::Union { name, size, members } => self.put_members(number::UNION, name, *size, members),
             Type::Enum { name, size, signed, values } => {
-                self.head(number::ENUM, name, *signed, values.len(), *size);
+                self.head(number::ENUM, Some(name), *signed, values.len(), *size);
                 for value in values.iter().take(MAX_VLEN) {
                     let name = self.intern(&value.name);
                     self.words([name, value.value as u32]);
                 }
             }
             Type::Enum64 { name, size, signed, values } => {
-                self.head(number::ENUM64, name, *signed, values.len(), *size);
+                self.head(number::ENUM64, Some(name), *signed, values.len(), *size);
                 for value in values.iter().take(MAX_VLEN) {
                     let name = self.intern(&value.name);
                     self.words([name, value.value as u32, (value.value >> 32) as u32]);
                 }
             }
-            Type::Fwd { name, is_union } => self.head(number::FWD, name, *is_union, 0, 0),
-            Type::Typedef { name, ty } => self.head(number::TYPEDEF, name, false, 0, *ty),
-            Type::Volatile { ty } => self.head(number::VOLATILE, "", false, 0, *ty),
-            Type::Const { ty } => self.head(number::CONST, "", false, 0, *ty),
-            Type::Restrict { ty } => self.head(number::RESTRICT, "", false, 0, *ty),
+            Type::Fwd { name, is_union } => self.head(number::FWD, Some(name), *is_union, 0, 0),
+            Type::Typedef { name, ty } => self.head(number::TYPEDEF, Some(name), false, 0, *ty),
+            Type::Volatile { ty } => self.head(number::VOLATILE, None, false, 0, *ty),
+            Type::Const { ty } => self.head(number::CONST, None, false, 0, *ty),
+            Type::Restrict { ty } => self.head(number::RESTRICT, None, false, 0, *ty),
             Type::Func { name, proto, linkage } => {
-                self.head(number::FUNC, name, false, linkage_number(*linkage) as usize, *proto);
+                self.head(number::FUNC, Some(name), false, linkage_number(*linkage) as usize, *proto);
             }
             Type::FuncProto { ret, params } => {
-                self.head(number::FUNC_PROTO, "", false, params.len(), *ret);
+                self.head(number::FUNC_PROTO, None, false, params.len(), *ret);
                 for param in params.iter().take(MAX_VLEN) {
                     let name = self.intern(&param.name);
                     self.words([name, param.ty]);
                 }
             }
             Type::Var { name, ty, linkage } => {
-                self.head(number::VAR, name, false, 0, *ty);
+                self.head(number::VAR, Some(name), false, 0, *ty);
                 self.words([linkage_number(*linkage)]);
             }
             Type::Datasec { name, size, vars } => {
-                self.head(number::DATASEC, name, false, vars.len(), *size);
+                self.head(number::DATASEC, Some(name), false, vars.len(), *size);
                 for var in vars.iter().take(MAX_VLEN) {
                     self.words([var.ty, var.offset, var.size]);
                 }
             }
-            Type::Float { name, size } => self.head(number::FLOAT, name, false, 0, *size),
+            Type::Float { name, size } => self.head(number::FLOAT, Some(name), false, 0, *size),
             Type::DeclTag { name, ty, component, attribute } => {
-                self.head(number::DECL_TAG, name, *attribute, 0, *ty);
+                self.head(number::DECL_TAG, Some(name), *attribute, 0, *ty);
                 self.words([component.unwrap_or(u32::MAX)]);
             }
-            Type::TypeTag { name, ty, attribute } => self.head(number::TYPE_TAG, name, *attribute, 0, *ty),
+            Type::TypeTag { name, ty, attribute } => self.head(number::TYPE_TAG, Some(name), *attribute, 0, *ty),
         }
     }
 
     /// Writes the members with the flag for bit-fields only where one is: without it an offset has 32 bits instead of 24.
-    fn put_members(&mut self, kind: u32, name: &'a str, size: u32, members: &'a [Member]) {
+    fn put_members(&mut self, kind: u32, name: &'a Name, size: u32, members: &'a [Member]) {
         let bitfields = members.iter().any(|member| member.bitfield_size != 0);
-        self.head(kind, name, bitfields, members.len(), size);
+        self.head(kind, Some(name), bitfields, members.len(), size);
         for member in members.iter().take(MAX_VLEN) {
             let name = self.intern(&member.name);
             let place = if bitfields {

@@ -1,7 +1,7 @@
 //! What makes a program the same program: fingerprints, kernel names, and the BTF that carries them.
 
 use super::{DesiredMap, DesiredProgram, MapSource, ObjectFacts, ObjectFile};
-use crate::btf::{Btf, Encoded, Encoding, Linkage, Type, TypeId};
+use crate::btf::{Btf, Encoding, Linkage, Type, TypeId};
 use crate::elf::DataKind;
 use crate::insn::{self, Code, FuncRecord};
 use crate::names::{Digest, MapName, ObjectName, ProgramName};
@@ -49,18 +49,16 @@ pub fn seal(
         for program in &mut own {
             describe_functions(&mut types, &program.function, &mut program.code);
             program.fingerprint = fingerprint(program, maps);
-            let tag = format!("{TAG}{}:sha256={}", program.name, program.fingerprint);
+            let tag = format!("{TAG}{}:sha256={}", program.name, program.fingerprint).into();
             let main = program.code.funcs[0].type_id;
             types.push(Type::DeclTag { name: tag, ty: main, component: None, attribute: false });
         }
-        let Encoded { bytes: btf, strings } = types.encode(file.object.strings.iter().map(String::as_str));
-        own.iter_mut().for_each(|program| program.code.point_lines(&strings));
         let fingerprints = own.iter().map(|program| (program.name.to_string(), program.fingerprint)).collect();
         let facts = ObjectFacts {
             name: name.clone(),
             path: file.path.clone(),
             sha256: file.sha256,
-            btf,
+            btf: types.encode(),
             types: types.own,
             fingerprints: Arc::new(fingerprints),
         };
@@ -87,8 +85,8 @@ impl MoreTypes {
         id as TypeId
     }
 
-    fn encode<'s>(&'s self, strings: impl Iterator<Item = &'s str>) -> Encoded {
-        self.own.encode_with(&self.more, strings)
+    fn encode(&self) -> Vec<u8> {
+        self.own.encode_with(&self.more)
     }
 }
 
@@ -132,10 +130,10 @@ fn describe_functions(types: &mut MoreTypes, main: &str, code: &mut Code) {
     if !code.funcs.is_empty() {
         return;
     }
-    let int =
-        types.push(Type::Int { name: "int".to_owned(), size: 4, bits: 32, offset: 0, encoding: Encoding::Signed });
+    let int = types.push(Type::Int { name: "int".into(), size: 4, bits: 32, offset: 0, encoding: Encoding::Signed });
     let proto = types.push(Type::FuncProto { ret: int, params: Vec::new() });
-    let mut function = |name: String| -> TypeId { types.push(Type::Func { name, proto, linkage: Linkage::Static }) };
+    let mut function =
+        |name: String| -> TypeId { types.push(Type::Func { name: name.into(), proto, linkage: Linkage::Static }) };
     for start in function_starts(code) {
         let name = if start == 0 { identifier(main) } else { format!("sub_{start}") };
         code.funcs.push(FuncRecord { insn: start, type_id: function(name) });

@@ -36,7 +36,7 @@ fn variables(object: &Object) -> Vec<(String, Place)> {
         for var in vars {
             if let Some(Type::Var { name, ty, .. }) = btf.get(var.ty) {
                 let (offset, size) = (var.offset as usize, var.size as usize);
-                found.push((name.clone(), Place { map: index, offset, size, ty: *ty }));
+                found.push((name.to_string(), Place { map: index, offset, size, ty: *ty }));
             }
         }
     }

@@ -37,7 +37,7 @@ pub(super) fn read(btf: &Arc<Btf>, errors: &mut Vec<Error>) -> Vec<Definition> {
                 size: var.size.into(),
                 values: found.values,
                 map: Map {
-                    symbol: name.clone(),
+                    symbol: name.to_string(),
                     section: SECTION.to_owned(),
                     dialect: Dialect::Btf,
                     spec: found.spec(btf),
@@ -296,7 +296,7 @@ mod tests {
     #[track_caller]
     fn check(fields: &[Field], want: Result<(u32, u32), &str>) {
         let mut btf = Btf::default();
-        let name = "__u32".to_owned();
+        let name = "__u32".into();
         btf.push(Type::Int { name, size: 4, bits: 32, offset: 0, encoding: Encoding::Unsigned });
         let mut members = Vec::new();
         for field in fields {
@@ -306,10 +306,10 @@ mod tests {
             };
             let ty = btf.push(Type::Ptr { ty: target });
             let bit_offset = members.len() as u32 * 64;
-            members.push(Member { name: (*name).to_owned(), ty, bit_offset, bitfield_size: 0 });
+            members.push(Member { name: (*name).into(), ty, bit_offset, bitfield_size: 0 });
         }
         let size = members.len() as u32 * 8;
-        let definition = btf.push(Type::Struct { name: String::new(), size, members });
+        let definition = btf.push(Type::Struct { name: "".into(), size, members });
         let got = read_definition(&btf, definition).map(|found| {
             let spec = found.spec(&Arc::new(btf));
             (spec.key_size, spec.value_size)
@@ -321,17 +321,17 @@ mod tests {
     fn check_long(write: impl FnOnce(&mut Btf) -> TypeId, want: Result<u64, &str>) {
         let mut btf = Btf::default();
         let ty = write(&mut btf);
-        let member = Member { name: "map_extra".to_owned(), ty, bit_offset: 0, bitfield_size: 0 };
+        let member = Member { name: "map_extra".into(), ty, bit_offset: 0, bitfield_size: 0 };
         assert_eq!(long(&btf, &member), want.map_err(str::to_owned));
     }
 
     #[test]
     fn long_numbers() {
         let values = |numbers: &[i128]| -> Vec<EnumValue> {
-            numbers.iter().map(|value| EnumValue { name: format!("unique{value}"), value: *value }).collect()
+            numbers.iter().map(|value| EnumValue { name: format!("unique{value}").into(), value: *value }).collect()
         };
-        let word = |numbers| Type::Enum { name: String::new(), size: 4, signed: false, values: values(numbers) };
-        let long = |numbers| Type::Enum64 { name: String::new(), size: 8, signed: false, values: values(numbers) };
+        let word = |numbers| Type::Enum { name: "".into(), size: 4, signed: false, values: values(numbers) };
+        let long = |numbers| Type::Enum64 { name: "".into(), size: 8, signed: false, values: values(numbers) };
         check_long(|btf| btf.push(word(&[3])), Ok(3));
         check_long(|btf| btf.push(long(&[1 << 44])), Ok(1 << 44));
         check_long(|btf| btf.push(long(&[-1])), Ok(u64::MAX));

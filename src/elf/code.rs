@@ -11,6 +11,7 @@ use crate::btf::ext::{BtfExt, LineInfo, Relocation};
 use crate::insn::{Insn, LineRecord};
 use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Where subprograms stand, and programs only in objects without other code.
@@ -24,13 +25,13 @@ pub(super) struct CodeSection {
     /// By first instruction.
     pub functions: BTreeMap<usize, Function>,
     /// By the instruction that is to be relocated.
-    pub references: BTreeMap<usize, Reference>,
+    pub references: Places<Reference>,
     /// Function records by instruction.
-    pub types: BTreeMap<usize, TypeId>,
+    pub types: Places<TypeId>,
     /// Line records by instruction, with the instruction's number in the section.
-    pub lines: BTreeMap<usize, LineRecord>,
+    pub lines: Places<LineRecord>,
     /// CO-RE relocations by instruction: what they ask, as a number of [`Sections::asked`].
-    pub core: BTreeMap<usize, usize>,
+    pub core: Places<u32>,
 }
 
 /// A function of a section.
@@ -77,13 +78,7 @@ pub(super) struct Sections {
 
 /// Reads every executable section that is not empty.
 pub(super) fn read(file: &File<'_>, errors: &mut Vec<Error>) -> Sections {
-    let names: Vec<Arc<str>> = file.symbols.iter().map(|symbol| Arc::from(symbol.name)).collect();
-    let mut functions: HashMap<usize, Vec<(Arc<str>, &Symbol<'_>)>> = HashMap::new();
-    for (symbol, name) in file.symbols.iter().zip(&names) {
-        if let Place::Section(section) = symbol.place {
-            functions.entry(section).or_default().push((Arc::clone(name), symbol));
-        }
-    }
+    let mut names = vec![None; file.symbols.len()];
     let mut sections = Sections::default();
     for (number, section) in file.sections.iter().enumerate() {
         if section.class != Class::Code || section.data.is_empty() {
@@ -94,35 +89,34 @@ pub(super) fn read(file: &File<'_>, errors: &mut Vec<Error>) -> Sections {
             errors.push(Error::new("the code is not a whole number of 8-byte instructions").section(section.name));
             continue;
         }
-        let symbols = functions.remove(&number).unwrap_or_default();
-        let functions = read_functions(section.name, chunks.len(), symbols, errors);
-        let references = read_references(file, section, &names, errors);
+        let functions = read_functions(section.name, chunks.len(), file.symbols_in(number), errors);
+        let references = read_references(file, section, &mut names, errors);
         sections.by_number.insert(number, sections.list.len());
         sections.list.push(CodeSection {
             name: section.name.to_owned(),
             insns: chunks.iter().map(|chunk| Insn::decode(*chunk)).collect(),
             functions,
             references,
-            types: BTreeMap::new(),
-            lines: BTreeMap::new(),
-            core: BTreeMap::new(),
+            types: Places::default(),
+            lines: Places::default(),
+            core: Places::default(),
         });
     }
     sections
 }
 
-/// Finds what the relocations of a section name.
+/// Finds what the relocations of a section name. `names` has those of the file's symbols that were asked for before.
 fn read_references(
     file: &File<'_>,
     section: &Section<'_>,
-    names: &[Arc<str>],
+    names: &mut [Option<Arc<str>>],
     errors: &mut Vec<Error>,
-) -> BTreeMap<usize, Reference> {
+) -> Places<Reference> {
     let step = Insn::SIZE as u64;
-    let mut references = BTreeMap::new();
+    let mut references = Vec::with_capacity(section.relocations.len());
     for relocation in &section.relocations {
         let place = |what: String| Error::new(what).section(section.name).offset(relocation.offset);
-        let (Some(symbol), Some(name)) = (file.symbols.get(relocation.symbol), names.get(relocation.symbol)) else {
+        let (Some(symbol), Some(name)) = (file.symbols.get(relocation.symbol), names.get_mut(relocation.symbol)) else {
             errors.push(place(format!("a relocation names symbol {}, which the file lacks", relocation.symbol)));
             continue;
         };
@@ -135,18 +129,19 @@ fn read_references(
             Place::Undefined => Target::Undefined,
             Place::Nowhere => Target::Nowhere,
         };
+        let name = name.get_or_insert_with(|| Arc::from(symbol.name));
         let reference = Reference { symbol: Arc::clone(name), target, addend: relocation.addend };
-        references.insert((relocation.offset / step) as usize, reference);
+        references.push(((relocation.offset / step) as usize, reference));
     }
-    references
+    references.into_iter().collect()
 }
 
 /// Finds the functions of a section. One without a size reaches to the next, as old compilers leave it; code
 /// without any symbol is one function with the section's name.
-fn read_functions(
+fn read_functions<'s, 'a: 's>(
     section: &str,
     len: usize,
-    symbols: Vec<(Arc<str>, &Symbol<'_>)>,
+    symbols: impl Iterator<Item = &'s Symbol<'a>>,
     errors: &mut Vec<Error>,
 ) -> BTreeMap<usize, Function> {
     // Labels in the code are local and untyped, functions of old compilers global and untyped.
@@ -156,17 +151,17 @@ fn read_functions(
         SymbolKind::Object | SymbolKind::Section | SymbolKind::Other => false,
     };
     let mut found = BTreeMap::new();
-    for (name, symbol) in symbols.into_iter().filter(|(_, symbol)| is_function(symbol)) {
+    for symbol in symbols.filter(|symbol| is_function(symbol)) {
         let step = Insn::SIZE as u64;
         let bytes = len as u64 * step;
         let fits = symbol.value < bytes && symbol.size <= bytes - symbol.value;
         if !fits || symbol.value % step != 0 || symbol.size % step != 0 {
             let what = format!("the function has {} bytes, which its section does not hold", symbol.size);
-            errors.push(Error::new(what).section(section).symbol(&name).offset(symbol.value));
+            errors.push(Error::new(what).section(section).symbol(symbol.name).offset(symbol.value));
             continue;
         }
         let function = Function {
-            name,
+            name: Arc::from(symbol.name),
             len: (symbol.size / step) as usize,
             local: symbol.local,
             hidden: symbol.hidden && !symbol.local,
@@ -204,9 +199,8 @@ fn refuse_overlaps(section: &str, found: &mut BTreeMap<usize, Function>, errors:
 }
 
 impl Sections {
-    /// Adds what `.BTF.ext` says to the types `btf`, and returns the file names and source lines, to which the records
-    /// of lines hold numbers.
-    pub fn annotate(&mut self, ext: BtfExt, btf: &Btf) -> Vec<String> {
+    /// Adds what `.BTF.ext` says to the types `btf`.
+    pub fn annotate(&mut self, ext: BtfExt, btf: &Btf) {
         let mut by_name: HashMap<String, &mut CodeSection> = HashMap::new();
         for section in &mut self.list {
             by_name.entry(section.name.clone()).or_insert(section);
@@ -217,13 +211,11 @@ impl Sections {
                 section.types = records.iter().map(|record| (index(record.offset), record.ty)).collect();
             }
         }
-        let mut strings = Numbers::default();
         for (name, records) in &ext.lines {
             if let Some(section) = by_name.get_mut(name) {
                 let line = |record: &LineInfo| {
-                    let insn = index(record.offset);
-                    let (file, text) = (strings.of(record.file), strings.of(record.text));
-                    let LineInfo { line, column, .. } = *record;
+                    let LineInfo { offset, file, text, line, column } = *record;
+                    let insn = index(offset);
                     (insn, LineRecord { insn: insn as u32, file, text, line, column })
                 };
                 section.lines = records.iter().map(line).collect();
@@ -232,14 +224,13 @@ impl Sections {
         let mut asked = Numbers::default();
         for (name, records) in &ext.relos {
             if let Some(section) = by_name.get_mut(name) {
-                let mut number = |record: &Relocation| asked.of((record.ty, record.access, record.kind)) as usize;
+                let mut number = |record: &Relocation| asked.of((record.ty, record.access, record.kind));
                 section.core = records.iter().map(|record| (index(record.offset), number(record))).collect();
             }
         }
-        let text = |offset: u32| btf.text(offset).unwrap_or_default().into_owned();
+        let text = |offset: u32| btf.text(offset).unwrap_or_default().to_owned();
         self.asked =
             asked.list.into_iter().map(|(ty, access, kind)| Asked { ty, access: text(access), kind }).collect();
-        strings.list.into_iter().map(text).collect()
     }
 
     /// Lists what can be loaded as a program, with the places: section in our list, first instruction.
@@ -261,7 +252,7 @@ impl Sections {
                     kind: sections::kind(name),
                     autoload: name == section.name,
                     is_static: function.local,
-                    type_id: section.types.get(start).copied(),
+                    type_id: section.types.get(*start).copied(),
                 });
                 entries.push((number, *start));
             }
@@ -281,6 +272,52 @@ impl Sections {
     }
 }
 
+/// Values by the number of an instruction, in order.
+#[derive(Debug)]
+pub(super) struct Places<T>(Vec<(u32, T)>);
+
+impl<T> Default for Places<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<T> FromIterator<(usize, T)> for Places<T> {
+    /// Of several values for one instruction the last counts; for instructions beyond 32 bits there are none.
+    fn from_iter<I: IntoIterator<Item = (usize, T)>>(values: I) -> Self {
+        let place = |(insn, value)| Some((u32::try_from(insn).ok()?, value));
+        let mut list: Vec<_> = values.into_iter().filter_map(place).collect();
+        list.sort_by_key(|(insn, _)| *insn);
+        list.dedup_by(|later, earlier| {
+            let same = later.0 == earlier.0;
+            if same {
+                std::mem::swap(later, earlier);
+            }
+            same
+        });
+        list.shrink_to_fit();
+        Self(list)
+    }
+}
+
+impl<T> Places<T> {
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub fn get(&self, insn: usize) -> Option<&T> {
+        self.range(insn..insn.saturating_add(1)).next().map(|(_, value)| value)
+    }
+
+    /// Returns the values of a range of instructions, with these.
+    pub fn range(&self, insns: Range<usize>) -> impl DoubleEndedIterator<Item = (usize, &T)> + ExactSizeIterator {
+        let start = self.0.partition_point(|(insn, _)| (*insn as usize) < insns.start);
+        let rest = &self.0[start..];
+        let end = rest.partition_point(|(insn, _)| (*insn as usize) < insns.end);
+        rest[..end].iter().map(|(insn, value)| (*insn as usize, value))
+    }
+}
+
 /// Numbers of values, each value once.
 #[derive(Debug, Default)]
 struct Numbers<T> {
@@ -295,5 +332,23 @@ impl<T: Copy + Eq + Hash> Numbers<T> {
             list.push(value);
             (list.len() - 1) as u32
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_in_order() {
+        let places: Places<char> =
+            [(7, 'a'), (3, 'b'), (7, 'c'), (5, 'd'), (1 << 32, 'e'), (7, 'f')].into_iter().collect();
+        let all = [(3, &'b'), (5, &'d'), (7, &'f')];
+        for (range, want) in [(0..9, &all[..]), (3..7, &all[..2]), (4..5, &[]), (7..8, &all[2..]), (9..usize::MAX, &[])]
+        {
+            assert_eq!(places.range(range.clone()).collect::<Vec<_>>(), want, "{range:?}");
+        }
+        assert_eq!((places.get(7), places.get(6), places.get(usize::MAX)), (Some(&'f'), None, None));
+        assert!(Places::<char>::default().is_empty());
     }
 }

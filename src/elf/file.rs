@@ -4,7 +4,6 @@ use super::Error;
 use object::elf::{self, FileHeader64};
 use object::read::elf::{FileHeader, SectionHeader, SectionTable, Sym};
 use object::{LittleEndian, SectionIndex, SymbolIndex};
-use std::collections::HashMap;
 
 /// The longest name that is read, in bytes. Names may share their bytes, so that without a limit a small file
 /// could hold gigabytes of them; the kernel takes 511 bytes (`KSYM_NAME_LEN`).
@@ -19,8 +18,8 @@ pub(super) struct File<'a> {
     pub sections: Vec<Section<'a>>,
     /// By number; the first is the empty one.
     pub symbols: Vec<Symbol<'a>>,
-    /// The numbers of the symbols that are defined in a section, by its number.
-    defined: HashMap<usize, Vec<usize>>,
+    /// The sections that symbols are defined in, with the numbers of both, in order.
+    defined: Vec<(usize, usize)>,
 }
 
 /// A section of the file.
@@ -140,12 +139,12 @@ impl<'a> File<'a> {
                 read_symbol(symbol, index, name, place, &sections)
             })
             .collect::<Result<Vec<Symbol<'_>>, _>>()?;
-        let mut defined: HashMap<usize, Vec<usize>> = HashMap::new();
-        for (number, symbol) in symbols.iter().enumerate() {
-            if let Place::Section(section) = symbol.place {
-                defined.entry(section).or_default().push(number);
-            }
-        }
+        let place = |(number, symbol): (usize, &Symbol<'_>)| match symbol.place {
+            Place::Section(section) => Some((section, number)),
+            Place::Undefined | Place::Nowhere => None,
+        };
+        let mut defined: Vec<_> = symbols.iter().enumerate().filter_map(place).collect();
+        defined.sort_unstable();
         Ok(Self { sections, symbols, defined })
     }
 
@@ -170,7 +169,8 @@ impl<'a> File<'a> {
 
     /// Returns the symbols that are defined in a section, in the order of the file.
     pub fn symbols_in(&self, section: usize) -> impl Iterator<Item = &Symbol<'a>> {
-        self.defined.get(&section).into_iter().flatten().map(|number| &self.symbols[*number])
+        let first = self.defined.partition_point(|(of, _)| *of < section);
+        self.defined[first..].iter().take_while(move |(of, _)| *of == section).map(|(_, number)| &self.symbols[*number])
     }
 }
 

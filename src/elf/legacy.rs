@@ -194,11 +194,11 @@ fn read_section<'a, 'r>(
 }
 
 /// Returns the types of the variables in a section.
-fn variable_types(btf: &Btf, section: &str) -> HashMap<String, TypeId> {
+fn variable_types<'a>(btf: &'a Btf, section: &str) -> HashMap<&'a str, TypeId> {
     let vars = btf.datasec(section).map(|(_, vars)| vars).unwrap_or_default();
     vars.iter()
         .filter_map(|var| match btf.get(var.ty) {
-            Some(Type::Var { name, ty, .. }) => Some((name.clone(), *ty)),
+            Some(Type::Var { name, ty, .. }) => Some((name.as_str(), *ty)),
             _ => None,
         })
         .collect()

@@ -120,7 +120,7 @@ pub(super) fn uses(object: &Object, program: usize) -> Uses {
         let len = section.functions.get(start).map_or(0, |function| function.len);
         for (_, asked) in section.core.range(*start..start + len) {
             uses.core = true;
-            let asked = &image.sections.asked[*asked];
+            let asked = &image.sections.asked[*asked as usize];
             if asked.is_sought() {
                 uses.types.insert(asked.ty);
             }
@@ -169,7 +169,7 @@ impl<'a, 'b> Linker<'a, 'b> {
     fn program(&mut self, entry: Place) {
         self.place(entry);
         let Some(section) = self.object.image.sections.list.get(entry.0) else { return };
-        match section.types.get(&entry.1).and_then(|program| self.object.image.exception_callbacks.get(program)) {
+        match section.types.get(entry.1).and_then(|program| self.object.image.exception_callbacks.get(program)) {
             None => {}
             Some(Ok(callback)) => {
                 self.place(*callback);
@@ -207,8 +207,8 @@ impl<'a, 'b> Linker<'a, 'b> {
         let mut references = section.references.range(insn..end).peekable();
         while insn < end {
             // One for the second half of a 16-byte load is for nobody.
-            while references.next_if(|(place, _)| **place < insn).is_some() {}
-            let reference = references.next_if(|(place, _)| **place == insn).map(|(_, reference)| reference);
+            while references.next_if(|(place, _)| *place < insn).is_some() {}
+            let reference = references.next_if(|(place, _)| *place == insn).map(|(_, reference)| reference);
             self.relocate(section, place, function, insn, reference, at);
             insn += if section.insns[insn].is_ld_imm64() { 2 } else { 1 };
         }
@@ -217,14 +217,16 @@ impl<'a, 'b> Linker<'a, 'b> {
 
     /// Copies the records of a function to where it is placed.
     fn describe(&mut self, section: &CodeSection, start: usize, len: usize, at: usize) {
-        if let Some(ty) = section.types.get(&start) {
+        if let Some(ty) = section.types.get(start) {
             self.code.funcs.push(FuncRecord { insn: at as u32, type_id: *ty });
             self.described.types += 1;
         }
-        self.described.lines += usize::from(section.lines.contains_key(&start));
-        for (insn, line) in section.lines.range(start..start + len) {
+        self.described.lines += usize::from(section.lines.get(start).is_some());
+        let lines = section.lines.range(start..start + len);
+        self.code.lines.reserve(lines.len());
+        for (insn, line) in lines {
             // The kernel refuses a line in the middle of a 16-byte load, whose second half has no operation.
-            if section.insns[*insn].code != 0 {
+            if section.insns[insn].code != 0 {
                 self.code.lines.push(LineRecord { insn: (insn - start + at) as u32, ..*line });
             }
         }
@@ -235,23 +237,24 @@ impl<'a, 'b> Linker<'a, 'b> {
         let Some(relocator) = &mut self.core else { return };
         let mut wrong = Vec::new();
         for (insn, asked) in section.core.range(start..start + function.len) {
+            let asked = *asked as usize;
             let new = insn - start + at;
-            let applied = relocator.answer(*asked).and_then(|answer| {
+            let applied = relocator.answer(asked).and_then(|answer| {
                 let applied = apply(&mut self.code.insns[new..], answer);
-                applied.map_err(|what| format!("{}: {what}", relocator.describe(*asked)))
+                applied.map_err(|what| format!("{}: {what}", relocator.describe(asked)))
             });
             match applied {
                 Ok(Applied::Good) => {}
                 Ok(Applied::Missing) => {
-                    let what = format!("{} does not know {}", relocator.owner(), relocator.describe(*asked));
+                    let what = format!("{} does not know {}", relocator.owner(), relocator.describe(asked));
                     self.code.unresolved.push(Unresolved { insn: new, what });
                 }
                 Ok(Applied::WrongSize) => {
-                    let (place, owner) = (relocator.describe(*asked), relocator.owner());
+                    let (place, owner) = (relocator.describe(asked), relocator.owner());
                     let what = format!("what is at {place} has another size in {owner} than in the object");
                     self.code.unresolved.push(Unresolved { insn: new, what });
                 }
-                Err(what) => wrong.push((*insn, what)),
+                Err(what) => wrong.push((insn, what)),
             }
         }
         for (insn, what) in wrong {
@@ -463,9 +466,9 @@ impl<'a, 'b> Linker<'a, 'b> {
             return;
         }
         let mut error = Error::new(what).section(&section.name).symbol(symbol).offset((insn * Insn::SIZE) as u64);
-        let line = section.lines.range(..=insn).next_back().map(|(_, line)| line);
+        let line = section.lines.range(0..insn + 1).next_back().map(|(_, line)| line);
         error.source = line.and_then(|line| {
-            let file = self.object.strings.get(line.file as usize)?;
+            let file = self.object.btf.as_ref()?.text(line.file)?;
             Some(format!("{file}:{}", line.line))
         });
         if reference.is_some_and(|reference| self.is_elsewhere(reference)) {

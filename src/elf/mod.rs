@@ -47,12 +47,6 @@ pub struct Object {
     pub externs: Vec<Extern>,
     /// BTF, with its data sections' sizes and offsets filled in from the symbols, and without externs.
     pub btf: Option<Arc<Btf>>,
-    /// The file names and source lines that line records point to, each once.
-    ///
-    /// The `file` and `text` of [`Code::lines`] are indices here when [`Object::link`] makes them, since nobody
-    /// knows yet which types the BTF for the kernel will hold. Encode that with these strings
-    /// ([`Btf::encode_with`]), then let [`Code::point_lines`] turn the indices into offsets.
-    pub strings: Arc<[String]>,
     image: Arc<Image>,
 }
 
@@ -273,12 +267,11 @@ pub fn parse(bytes: &[u8]) -> Result<Object, Vec<Error>> {
     let file = File::parse(bytes).map_err(|error| vec![*error])?;
     let mut errors = Vec::new();
     let mut sections = code::read(&file, &mut errors);
-    let mut strings = Vec::new();
     let mut btf = read_section(&file, ".BTF", Btf::parse, &mut errors);
     if let Some(types) = &btf
         && let Some(ext) = read_section(&file, ".BTF.ext", |bytes| BtfExt::parse(bytes, types), &mut errors)
     {
-        strings = sections.annotate(ext, types);
+        sections.annotate(ext, types);
     }
     let mut externs = Vec::new();
     if let Some(btf) = &mut btf {
@@ -314,7 +307,6 @@ pub fn parse(bytes: &[u8]) -> Result<Object, Vec<Error>> {
         maps: maps.list,
         programs,
         btf,
-        strings: strings.into(),
         image: Arc::new(Image {
             exception_callbacks,
             sections,
@@ -360,7 +352,7 @@ fn read_section<T>(
 fn hide_functions(btf: &mut Btf, sections: &code::Sections) {
     for section in &sections.list {
         for (start, function) in &section.functions {
-            if let Some(id) = section.types.get(start).filter(|_| function.hidden) {
+            if let Some(id) = section.types.get(*start).filter(|_| function.hidden) {
                 btf.set_linkage(*id, Linkage::Static);
             }
         }
@@ -443,8 +435,8 @@ fn only_arena(maps: &[Map]) -> Option<usize> {
 impl Object {
     /// Makes the final instructions of a program: relocated, with its subprograms appended.
     ///
-    /// `program` is an index of [`Object::programs`]. The numbers in the result's line records are explained at
-    /// [`Object::strings`].
+    /// `program` is an index of [`Object::programs`]. The strings of the result's line records are those of
+    /// [`Object::btf`], whose bytes for the kernel keep them where they are ([`Btf::encode_with`]).
     ///
     /// # Errors
     /// When the program, or a function that it uses, refers to something that is neither in the object nor in the

@@ -85,7 +85,7 @@ pub(super) fn read(
                 ..MapSpec::new(MapType::STRUCT_OPS, 4, btf.size_of(*ty).unwrap_or(0), 1)
             };
             let map = Map {
-                symbol: symbol.clone(),
+                symbol: symbol.to_string(),
                 section: name.to_owned(),
                 dialect: Dialect::StructOps,
                 spec,

@@ -442,9 +442,9 @@ mod tests {
         let mut btf = Btf::default();
         let proto = btf.push(Type::FuncProto { ret: 0, params: vec![] });
         let linkage = crate::btf::Linkage::Global;
-        let func = btf.push(Type::Func { name: "main".to_owned(), proto, linkage });
+        let func = btf.push(Type::Func { name: "main".into(), proto, linkage });
         for tag in tags {
-            btf.push(Type::DeclTag { name: (*tag).to_owned(), ty: func, component: None, attribute: false });
+            btf.push(Type::DeclTag { name: (*tag).into(), ty: func, component: None, attribute: false });
         }
         btf.encode()
     }

@@ -177,7 +177,7 @@ fn inspect_map(object: &Object, index: usize, map: &Map, type_name: impl Fn(&Btf
         SlotTarget::Program(program) => object.programs.get(*program).map(|program| program.function.clone()),
     };
     let slots = map.slots.iter().filter_map(|slot| Some((slot.index, target(&slot.target)?)));
-    let member = |index: u32| members.get(index as usize).map(|member| member.name.clone());
+    let member = |index: u32| members.get(index as usize).map(|member| member.name.to_string());
     let functions: BTreeMap<_, _> =
         slots.clone().filter_map(|(index, function)| Some((member(index)?, function))).collect();
     InspectedMap {

@@ -58,13 +58,14 @@ pub fn core(input: &[u8]) {
 }
 
 fn link(object: &Object, kernel: &Kernel) {
-    let btf = object.btf.as_ref().map(|btf| btf.encode_with(&[], object.strings.iter().map(String::as_str)));
+    let btf = object.btf.as_ref().map(|btf| Btf::parse(&btf.encode()).expect("what we write can be read"));
     for program in 0..object.programs.len().min(MAX_PROGRAMS) {
         let _ = object.needs_kernel_types(program);
-        let Ok(mut code) = object.link(program, kernel) else { continue };
+        let Ok(code) = object.link(program, kernel) else { continue };
         assert_eq!(code.patched(|_| 7).len(), code.insns.len());
-        if let Some(btf) = &btf {
-            code.point_lines(&btf.strings); // which every line of a program has
+        for line in &code.lines {
+            let text = |offset| btf.as_ref().and_then(|btf| btf.text(offset));
+            assert!(text(line.file).is_some() && text(line.text).is_some(), "the strings of all lines are written");
         }
     }
 }

@@ -362,27 +362,27 @@ mod tests {
     const VALUE: u32 = 11;
 
     fn member(name: &str, ty: TypeId) -> Member {
-        Member { name: name.to_owned(), ty, bit_offset: 0, bitfield_size: 0 }
+        Member { name: name.into(), ty, bit_offset: 0, bitfield_size: 0 }
     }
 
     /// Adds a struct of four structs of four structs, and so on: few types, and 4^24 ways to the last one.
     fn push_nest(btf: &mut Btf, last: &str) -> TypeId {
-        let mut inner = btf.push(Type::Fwd { name: last.to_owned(), is_union: false });
+        let mut inner = btf.push(Type::Fwd { name: last.into(), is_union: false });
         for _ in 0..24 {
             let members = (0..4).map(|_| member("", inner)).collect();
-            inner = btf.push(Type::Struct { name: "nest".to_owned(), size: 0, members });
+            inner = btf.push(Type::Struct { name: "nest".into(), size: 0, members });
         }
         inner
     }
 
     fn push_enum(btf: &mut Btf, values: usize) -> TypeId {
-        let values = (0..values).map(|number| EnumValue { name: format!("value{number}"), value: 0 });
-        btf.push(Type::Enum { name: "many".to_owned(), size: 4, signed: false, values: values.collect() })
+        let values = (0..values).map(|number| EnumValue { name: format!("value{number}").into(), value: 0 });
+        btf.push(Type::Enum { name: "many".into(), size: 4, signed: false, values: values.collect() })
     }
 
     fn push_structs(btf: &mut Btf, count: usize, members: usize) -> TypeId {
         let members: Vec<_> = (0..members).map(|number| member(&format!("member{number}"), 0)).collect();
-        let mut push = || btf.push(Type::Struct { name: "many".to_owned(), size: 0, members: members.clone() });
+        let mut push = || btf.push(Type::Struct { name: "many".into(), size: 0, members: members.clone() });
         (0..count).map(|_| push()).last().expect("one at least")
     }
 
