@@ -39,10 +39,12 @@ fn default_root(name: &DeploymentName) -> PinPath {
     PinPath::new("/sys/fs/bpf").expect("this is an absolute path").join(name.as_str())
 }
 
-/// Lists the names of tables, also of those that are wrong.
+/// Lists the names of tables, also of those that are wrong, in order.
 fn names<T>(tables: &Field<Named<T>>) -> Vec<String> {
     let names = tables.0.iter().flat_map(|tables| &tables.value.0.0);
-    names.map(|(name, _)| name.value.clone()).collect()
+    let mut names: Vec<_> = names.map(|(name, _)| name.value.clone()).collect();
+    names.sort_unstable();
+    names
 }
 
 /// Checks each table of one kind.
@@ -59,7 +61,7 @@ fn tables<T, N: Ord, U>(
     checked.collect()
 }
 
-/// The names that the manifest declares.
+/// The names that the manifest declares, each list in order.
 struct Declared {
     objects: Vec<String>,
     maps: Vec<String>,
@@ -305,7 +307,7 @@ impl Checker<'_> {
 
 /// Reports a name that the manifest does not declare.
 fn reference(what: &'static str, name: &str, span: &Span, declared: &[String], problems: &mut Problems) -> Option<()> {
-    if declared.iter().any(|known| known == name) {
+    if declared.binary_search_by(|known| known.as_str().cmp(name)).is_ok() {
         return Some(());
     }
     let similar = similar(name.strip_prefix(&format!("{what}.")).unwrap_or(name), declared);
