@@ -141,6 +141,7 @@ pub fn resolve(
         assigned: BTreeMap::new(),
         data: BTreeMap::new(),
         maps: BTreeMap::new(),
+        behind: HashMap::new(),
         pins: HashMap::new(),
         programs: BTreeMap::new(),
         queue: VecDeque::new(),
@@ -188,6 +189,8 @@ struct Resolver<'a> {
     /// The first contents of data sections, with the manifest's variables set.
     data: BTreeMap<MapKey, Vec<u8>>,
     maps: BTreeMap<MapName, DesiredMap>,
+    /// The maps behind the symbols that somebody asked for.
+    behind: HashMap<MapKey, MapName>,
     /// The first map that has each pin.
     pins: HashMap<PinPath, MapName>,
     programs: BTreeMap<ProgramName, DesiredProgram>,
@@ -471,8 +474,19 @@ impl<'a> Resolver<'a> {
         }
     }
 
-    /// Returns the map behind a symbol: by the manifest, by the object's own pinning attribute, or a private one.
+    /// Returns the map behind a symbol. Every program of an object asks for the same ones.
     fn map_of(&mut self, object: &ObjectName, index: usize) -> MapName {
+        let key = (object.clone(), index);
+        if let Some(known) = self.behind.get(&key) {
+            return known.clone();
+        }
+        let name = self.find_map(object, index);
+        self.behind.insert(key, name.clone());
+        name
+    }
+
+    /// Finds the map behind a symbol: by the manifest, by the object's own pinning attribute, or a private one.
+    fn find_map(&mut self, object: &ObjectName, index: usize) -> MapName {
         if let Some((name, span)) = self.assigned.get(&(object.clone(), index)).cloned() {
             self.note_use(&name, object, index, span);
             return name;
