@@ -1,11 +1,16 @@
 //! The same work on many things at the same time.
 
+use std::hint::black_box;
 use std::num::NonZero;
 use std::sync::{LazyLock, Mutex, PoisonError};
 use std::thread;
 
 /// How many cores this process may use: to find out takes a dozen system calls.
 static CORES: LazyLock<usize> = LazyLock::new(|| thread::available_parallelism().map_or(1, NonZero::get));
+
+/// Bytes that a thread asks for, and gives back at once, before it works on an item. glibc lets the memory of all threads
+/// but the first grow page by page, each by a system call, and what was given back is used first.
+const ROOM: usize = 48 << 10;
 
 /// Works on each item, on at most `threads` of the cores that this process may use, and returns the results in order.
 ///
@@ -32,6 +37,7 @@ where
         loop {
             let taken = left().as_mut().and_then(Iterator::next);
             let Some((number, item)) = taken else { return done };
+            drop(black_box(Vec::<u8>::with_capacity(ROOM)));
             let result = work(item);
             if result.is_err() {
                 // Every item before this one has been taken by now, so the first failure is found.
