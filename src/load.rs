@@ -188,3 +188,26 @@ pub fn variables(files: &[std::path::PathBuf], given: &[String]) -> Result<BTree
     }
     Ok(all)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Files of `/proc` say that they are empty, and those of `/sys` that they fill a page.
+    #[test]
+    fn files_are_read_whatever_length_they_tell() {
+        let folder = tempfile::tempdir().expect("a folder");
+        for len in [0, 1, 100_000] {
+            let path = folder.path().join(len.to_string());
+            std::fs::write(&path, vec![7; len]).expect("a file");
+            assert_eq!(read(&path).expect("its bytes"), vec![7; len]);
+        }
+        for path in ["/proc/version", "/sys/kernel/mm/transparent_hugepage/enabled", "/proc/filesystems"] {
+            let path = Path::new(path);
+            if let Ok(bytes) = std::fs::read(path) {
+                assert_eq!(read(path).expect("its bytes"), bytes, "{}", path.display());
+            }
+        }
+        assert!(read(folder.path()).is_err());
+    }
+}
