@@ -3,6 +3,7 @@
 //! Here nothing knows of file descriptors but [`Code::patched`], which puts numbers that somebody else chose into place.
 
 use crate::names::Digest;
+use std::fmt::{self, Write as _};
 
 /// One BPF instruction: 8 bytes in the file and for the kernel (`struct bpf_insn`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -206,17 +207,19 @@ impl Code {
     /// Digests what the program does: each instruction, with the identity of its map at each site, and the modules.
     ///
     /// Unlike the kernel's tag this tells two maps, and two offsets in one map, apart.
-    pub fn digest(&self, identity: impl Fn(usize) -> String) -> Digest {
+    pub fn digest<I: fmt::Display>(&self, identity: impl Fn(usize) -> I) -> Digest {
         let mut bytes = Vec::with_capacity(self.insns.len() * Insn::SIZE);
         for insn in self.patched(|_| 0) {
             bytes.extend(insn.encode());
         }
+        let mut names = String::new();
         for site in &self.sites {
-            bytes.extend(format!("\n{}={}", site.insn, identity(site.map)).into_bytes());
+            let _ = write!(names, "\n{}={}", site.insn, identity(site.map));
         }
         for module in &self.modules {
-            bytes.extend(format!("\n{} {:?}={}", module.number, module.loads, module.id.name).into_bytes());
+            let _ = write!(names, "\n{} {:?}={}", module.number, module.loads, module.id.name);
         }
+        bytes.extend(names.into_bytes());
         Digest::of(&bytes)
     }
 }

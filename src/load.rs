@@ -19,9 +19,11 @@ use std::sync::Arc;
 
 /// The largest file that is read: the kernel takes no program of even a tenth of it.
 const LARGEST: u64 = 256 << 20;
+const TOO_LARGE: &str = "larger than 256 MiB";
 
-/// How many objects make it worth while to start one more thread that reads them.
-const OBJECTS_PER_THREAD: usize = 8;
+/// How many objects make it worth while to start one more thread that reads them. Starting one takes as long as reading
+/// a small object, and many are not small.
+const OBJECTS_PER_THREAD: usize = 2;
 
 /// Reads a whole regular file, or says why not.
 fn read(path: &Path) -> io::Result<Vec<u8>> {
@@ -30,13 +32,35 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
     if !kind.is_file() {
         return Err(io::Error::other("not a regular file"));
     }
-    // Some file systems do not tell the length, and a file may grow meanwhile: it is only where to start.
-    let mut bytes = Vec::with_capacity(kind.len().min(LARGEST) as usize + 1);
-    file.take(LARGEST + 1).read_to_end(&mut bytes)?;
+    let len = kind.len();
+    if len > LARGEST {
+        return Err(io::Error::other(TOO_LARGE));
+    }
+    let mut bytes = vec![0; len as usize];
+    let read = fill(&file, &mut bytes)?;
+    bytes.truncate(read);
+    // Some file systems do not tell the length: 0 says nothing. A length that was told and read is the whole file.
+    if len == 0 {
+        file.take(LARGEST + 1).read_to_end(&mut bytes)?;
+    }
     match bytes.len() as u64 > LARGEST {
-        true => Err(io::Error::other("larger than 256 MiB")),
+        true => Err(io::Error::other(TOO_LARGE)),
         false => Ok(bytes),
     }
+}
+
+/// Reads until the buffer is full or the file ends, and returns how many bytes that were.
+fn fill(mut file: &File, bytes: &mut [u8]) -> io::Result<usize> {
+    let mut read = 0;
+    while read < bytes.len() {
+        match file.read(&mut bytes[read..]) {
+            Ok(0) => break,
+            Ok(more) => read += more,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(read)
 }
 
 /// Reads a text file: a manifest or a file of variables.
@@ -192,4 +216,27 @@ pub fn variables(files: &[std::path::PathBuf], given: &[String]) -> Result<BTree
         };
     }
     Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Files of `/proc` say that they are empty, and those of `/sys` that they fill a page.
+    #[test]
+    fn files_are_read_whatever_length_they_tell() {
+        let folder = tempfile::tempdir().expect("a folder");
+        for len in [0, 1, 100_000] {
+            let path = folder.path().join(len.to_string());
+            std::fs::write(&path, vec![7; len]).expect("a file");
+            assert_eq!(read(&path).expect("its bytes"), vec![7; len]);
+        }
+        for path in ["/proc/version", "/sys/kernel/mm/transparent_hugepage/enabled", "/proc/filesystems"] {
+            let path = Path::new(path);
+            if let Ok(bytes) = std::fs::read(path) {
+                assert_eq!(read(path).expect("its bytes"), bytes, "{}", path.display());
+            }
+        }
+        assert!(read(folder.path()).is_err());
+    }
 }

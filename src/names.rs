@@ -1,10 +1,12 @@
 //! One type for each kind of name. A name is checked where it is made and trusted afterwards.
 //!
-//! What names mean (which map a name stands for, whether it exists) is not decided here.
+//! What names mean (which map a name stands for, whether it exists) is not decided here. A copy of a name shares its
+//! text: the same one is in the manifest, in what is desired, in every step of the plan.
 
 use serde::Serialize;
 use std::borrow::Borrow;
 use std::fmt;
+use std::sync::Arc;
 
 /// Why a text is not a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,14 +62,13 @@ fn check(text: &str) -> Result<(), NameError> {
 macro_rules! name {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-        #[serde(transparent)]
-        pub struct $name(String);
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(Arc<str>);
 
         impl $name {
             /// Checks the text as the manifest writes it: letters, digits, `_` and `-`, at most 64 bytes.
             pub fn new(text: &str) -> Result<Self, NameError> {
-                check(text).map(|()| Self(text.to_owned()))
+                check(text).map(|()| Self(text.into()))
             }
 
             /// Returns the name as text.
@@ -86,6 +87,12 @@ macro_rules! name {
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str(&self.0)
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&self.0)
             }
         }
     };
@@ -115,12 +122,12 @@ name!(
 impl MapName {
     /// Names a map that no `[map]` of the manifest names, for example `filter:.rodata`.
     pub fn private(object: &ObjectName, symbol: &str) -> Self {
-        Self(format!("{object}:{symbol}"))
+        Self(format!("{object}:{symbol}").into())
     }
 
     /// Reads a name back from a record; `None` when no map can be called so.
     pub fn recorded(text: &str) -> Option<Self> {
-        recorded(text).then(|| Self(text.to_owned()))
+        recorded(text).then(|| Self(text.into()))
     }
 
     /// Returns whether only an object knows the map, and no `[map]` of the manifest.
@@ -132,12 +139,12 @@ impl MapName {
 impl ProgramName {
     /// Names a program that no `[program]` of the manifest names, for example `filter:tail_0`.
     pub fn private(object: &ObjectName, function: &str) -> Self {
-        Self(format!("{object}:{function}"))
+        Self(format!("{object}:{function}").into())
     }
 
     /// Reads a name back from a record; `None` when no program can be called so.
     pub fn recorded(text: &str) -> Option<Self> {
-        recorded(text).then(|| Self(text.to_owned()))
+        recorded(text).then(|| Self(text.into()))
     }
 }
 
@@ -186,9 +193,8 @@ impl Serialize for Address {
 }
 
 /// An absolute path that may be a pin or a folder of pins. Whether it is below a bpffs is for the host to say.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(transparent)]
-pub struct PinPath(String);
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PinPath(Arc<str>);
 
 impl PinPath {
     /// Checks an absolute path: no empty parts, no `.` and no `..` (a trailing `/` is dropped).
@@ -211,12 +217,13 @@ impl PinPath {
                 return Err(NameError::BadCharacter(c));
             }
         }
-        Ok(Self(format!("/{rest}")))
+        Ok(Self(text[..=rest.len()].into()))
     }
 
     /// Returns this path with one more part; every byte that bpffs or a path refuses is written as `%xx`.
     pub fn join(&self, part: &str) -> Self {
-        let mut path = self.0.clone();
+        let mut path = String::with_capacity(self.0.len() + 1 + part.len());
+        path.push_str(&self.0);
         path.push('/');
         for c in part.chars() {
             match c {
@@ -226,35 +233,35 @@ impl PinPath {
                 _ => path.push(c),
             }
         }
-        Self(path)
+        Self(path.into())
     }
 
     /// Returns the path of an entry that is in this folder, by its name as the folder lists it.
     pub fn child(&self, name: &str) -> Self {
-        Self(format!("{self}/{name}"))
+        Self(format!("{self}/{name}").into())
     }
 
     /// Returns the passing name under which something is made before it is renamed over this one.
     ///
     /// No name in a manifest has a `~`: what has one is ours, or the rest of a run that was killed.
     pub fn passing(&self) -> Self {
-        Self(format!("{self}~"))
+        Self(format!("{self}~").into())
     }
 
     /// Returns the folder of a generation of the deployment whose pins are below this path.
     pub fn generation(&self, number: u64) -> Self {
-        Self(format!("{self}~{number}"))
+        Self(format!("{self}~{number}").into())
     }
 
     /// Returns the folder of the generation before the one that runs.
     pub fn previous(&self) -> Self {
-        Self(format!("{self}~previous"))
+        Self(format!("{self}~previous").into())
     }
 
     /// Returns where this path is when what is below `from` is below `to`; `None` when it is not below `from`.
     pub fn moved(&self, from: &Self, to: &Self) -> Option<Self> {
-        let rest = self.0.strip_prefix(&from.0)?;
-        (rest.is_empty() || rest.starts_with('/')).then(|| Self(format!("{to}{rest}")))
+        let rest = self.0.strip_prefix(&*from.0)?;
+        (rest.is_empty() || rest.starts_with('/')).then(|| Self(format!("{to}{rest}").into()))
     }
 
     /// Reads `text` as the manifest writes a pin: absolute, or relative to this folder.
@@ -278,7 +285,7 @@ impl PinPath {
     pub fn parent(&self) -> Option<Self> {
         match self.0.rfind('/') {
             Some(0) | None => None,
-            Some(at) => Some(Self(self.0[..at].to_owned())),
+            Some(at) => Some(Self(self.0[..at].into())),
         }
     }
 
@@ -289,7 +296,7 @@ impl PinPath {
 
     /// Returns whether this path is `folder` or lies below it.
     pub fn is_below(&self, folder: &Self) -> bool {
-        self.0.strip_prefix(&folder.0).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        self.0.strip_prefix(&*folder.0).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 
     /// Returns the path as text.
@@ -301,6 +308,12 @@ impl PinPath {
 impl fmt::Display for PinPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+impl Serialize for PinPath {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
     }
 }
 
@@ -330,10 +343,13 @@ impl Digest {
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let digit = |nibble: u8| char::from_digit(nibble.into(), 16).unwrap_or_default();
-        let mut text = String::with_capacity(2 * self.0.len());
-        text.extend(self.0.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 0xf)]));
-        f.write_str(&text)
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        // Every program's fingerprint is written twice while it is made: not digit by digit.
+        let mut text = [0; 64];
+        for (pair, byte) in text.as_chunks_mut::<2>().0.iter_mut().zip(self.0) {
+            *pair = [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 0xf)]];
+        }
+        f.write_str(std::str::from_utf8(&text).expect("digits are ASCII"))
     }
 }
 

@@ -1,35 +1,50 @@
 //! The same work on many things at the same time.
 
+use std::hint::black_box;
 use std::num::NonZero;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{LazyLock, Mutex, PoisonError};
 use std::thread;
+
+/// How many cores this process may use: to find out takes a dozen system calls.
+static CORES: LazyLock<usize> = LazyLock::new(|| thread::available_parallelism().map_or(1, NonZero::get));
+
+/// Bytes that a thread asks for, and gives back at once, before it works on an item. glibc lets the memory of all threads
+/// but the first grow page by page, each by a system call, and what was given back is used first.
+const ROOM: usize = 48 << 10;
 
 /// Works on each item, on at most `threads` of the cores that this process may use, and returns the results in order.
 ///
 /// # Errors
 /// The first failure by the order of the items, with its number; what comes behind it may not have been worked on.
-pub fn map<T: Sync, R: Send, E: Send>(
-    items: &[T],
+pub fn map<I, R: Send, E: Send>(
+    items: I,
     threads: usize,
-    work: impl Fn(&T) -> Result<R, E> + Sync,
-) -> Result<Vec<R>, (usize, E)> {
-    let next = AtomicUsize::new(0);
+    work: impl Fn(I::Item) -> Result<R, E> + Sync,
+) -> Result<Vec<R>, (usize, E)>
+where
+    I: IntoIterator<IntoIter: ExactSizeIterator + Send>,
+{
+    let items = items.into_iter();
+    let threads = match threads.min(items.len()) {
+        0 | 1 => 1,
+        wanted => wanted.min(*CORES),
+    };
+    // None once an item failed.
+    let left = Mutex::new(Some(items.enumerate()));
+    let left = || left.lock().unwrap_or_else(PoisonError::into_inner);
     let worker = || {
         let mut done = Vec::new();
         loop {
-            let number = next.fetch_add(1, Ordering::Relaxed);
-            let Some(item) = items.get(number) else { return done };
+            let taken = left().as_mut().and_then(Iterator::next);
+            let Some((number, item)) = taken else { return done };
+            drop(black_box(Vec::<u8>::with_capacity(ROOM)));
             let result = work(item);
             if result.is_err() {
                 // Every item before this one has been taken by now, so the first failure is found.
-                next.store(items.len(), Ordering::Relaxed);
+                *left() = None;
             }
             done.push((number, result));
         }
-    };
-    let threads = match threads.min(items.len()) {
-        0 | 1 => 1,
-        wanted => wanted.min(thread::available_parallelism().map_or(1, NonZero::get)),
     };
     let mut done = thread::scope(|scope| {
         let others: Vec<_> = (1..threads).map(|_| scope.spawn(worker)).collect();

@@ -114,7 +114,7 @@ fn questions<'a>(
     for name in structs {
         let Some(id) = types.find(Kind::Struct, name)? else { continue };
         let ty = types.get(id)?;
-        let Type::Struct { members, .. } = &*ty else { continue };
+        let Type::Struct { members, .. } = ty else { continue };
         writeln!(text, "\tADD(bpf_core_type_size(struct {name}));\n\tADD(bpf_core_type_exists(struct {name}));")?;
         asked += 2;
         // From all over the struct: finding the last member is more work than finding the first.

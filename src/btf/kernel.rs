@@ -6,10 +6,10 @@
 
 use super::wire::{self, Decoder, Reader, number};
 use super::{Error, Kind, MAX_DEPTH, Place, Type, TypeId};
-use std::collections::HashMap;
 use std::fmt;
+use std::iter;
 use std::ops::Range;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
 /// Bytes that somebody owns: a mapped file or a buffer.
 pub type Bytes = Box<dyn AsRef<[u8]> + Send + Sync>;
@@ -26,7 +26,32 @@ pub struct KernelTypes {
     symbols: OnceLock<Result<Names, Error>>,
     /// Of all other types: CO-RE asks for none but these.
     names: OnceLock<Result<Names, Error>>,
-    decoded: Mutex<HashMap<TypeId, Arc<Type>>>,
+    decoded: OnceLock<Decoded>,
+}
+
+/// The own types that somebody asked for, by number, in pages that are made when one of them is asked for: many threads
+/// link for one kernel, and none of them waits for another to find a type that is there.
+struct Decoded(Slots<Slots<Type>>);
+
+/// Values that are made when somebody asks for them.
+type Slots<T> = Box<[OnceLock<T>]>;
+
+impl Decoded {
+    const PAGE: usize = 32;
+
+    fn new(types: usize) -> Self {
+        Self(Self::empty(types.div_ceil(Self::PAGE)))
+    }
+
+    fn empty<T>(len: usize) -> Slots<T> {
+        iter::repeat_with(OnceLock::new).take(len).collect()
+    }
+
+    /// Returns the place of a type that is there.
+    fn place(&self, number: usize) -> &OnceLock<Type> {
+        let page = self.0[number / Self::PAGE].get_or_init(|| Self::empty(Self::PAGE));
+        &page[number % Self::PAGE]
+    }
 }
 
 /// Ids by the hash of their essential name: the first of each bucket, and for each own type the next one. 0 ends a
@@ -95,7 +120,7 @@ impl KernelTypes {
 
     fn new(base: Option<Arc<Self>>, bytes: Bytes, types: Range<usize>, strings: Range<usize>) -> Self {
         let (starts, symbols, names) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
-        Self { base, bytes, types, strings, starts, symbols, names, decoded: Mutex::default() }
+        Self { base, bytes, types, strings, starts, symbols, names, decoded: OnceLock::new() }
     }
 
     /// Returns how many types there are, with `void` and those that these build on.
@@ -119,25 +144,24 @@ impl KernelTypes {
     }
 
     /// Returns the type `id`, decoded. Ids that it holds may be wrong.
-    pub fn get(&self, id: TypeId) -> Result<Arc<Type>, Error> {
+    pub fn get(&self, id: TypeId) -> Result<&Type, Error> {
         if let Some(base) = self.base_of(id)? {
             return base.get(id);
         }
-        let mut decoded = self.decoded.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = decoded.get(&id) {
-            return Ok(Arc::clone(known));
+        let (start, starts, number) = (self.start(id)?, self.starts()?, id - self.first()?);
+        let decoded = self.decoded.get_or_init(|| Decoded::new(starts.len()));
+        let place = decoded.place(number as usize);
+        if let Some(known) = place.get() {
+            return Ok(known);
         }
         let ty = match id {
             0 => Type::Void,
             _ => {
-                let start = self.start(id)?;
                 let mut reader = Reader::new(self.bytes(), start..self.types.end, Place::Byte);
                 self.decoder().read_type(&mut reader)?
             }
         };
-        let ty = Arc::new(ty);
-        decoded.insert(id, Arc::clone(&ty));
-        Ok(ty)
+        Ok(place.get_or_init(|| ty))
     }
 
     /// Returns what stands behind typedefs, qualifiers and type tags.
@@ -365,7 +389,7 @@ mod tests {
         let types = types(btf.encode()).unwrap();
         assert_eq!(types.count(), Ok(8));
         for (id, ty) in btf.types() {
-            assert_eq!(types.get(id).as_deref(), Ok(ty), "{id}");
+            assert_eq!(types.get(id), Ok(ty), "{id}");
         }
         for (name, ids) in
             [("task", vec![2, 3, 5]), ("task___new", vec![2, 3, 5]), ("int", vec![1]), ("long", vec![]), ("", vec![])]

@@ -5,7 +5,10 @@ use crate::btf::{Btf, Encoding, Linkage, Type, TypeId};
 use crate::elf::DataKind;
 use crate::insn::{self, Code, FuncRecord};
 use crate::names::{Digest, MapName, ObjectName, ProgramName};
-use std::collections::{BTreeMap, BTreeSet};
+use crate::parallel;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::convert::Infallible;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -32,39 +35,58 @@ pub fn data_name(object: &str, section: &str) -> String {
     kernel_name(&format!("{object}{section}"))
 }
 
-/// Gives each program its fingerprint, and each object the BTF that tells it to whoever reads the program back.
+/// How many types make it worth while to start one more thread that writes them.
+const TYPES_PER_THREAD: usize = 1024;
+
+/// Programs that say what they are.
+type Sealed = BTreeMap<ProgramName, Arc<DesiredProgram>>;
+
+/// Gives each program its fingerprint, and each object the BTF that tells it to whoever reads the program back: one
+/// object after the other on each core.
 pub fn seal(
     files: &BTreeMap<ObjectName, ObjectFile>,
     maps: &BTreeMap<MapName, DesiredMap>,
-    mut programs: BTreeMap<ProgramName, DesiredProgram>,
-) -> (BTreeMap<ObjectName, Arc<ObjectFacts>>, BTreeMap<ProgramName, DesiredProgram>) {
-    let mut objects = BTreeMap::new();
-    let mut by_object: BTreeMap<ObjectName, Vec<&mut DesiredProgram>> = BTreeMap::new();
-    for program in programs.values_mut() {
+    programs: BTreeMap<ProgramName, DesiredProgram>,
+) -> (BTreeMap<ObjectName, Arc<ObjectFacts>>, Sealed) {
+    let mut by_object: HashMap<ObjectName, Vec<DesiredProgram>> = HashMap::new();
+    for program in programs.into_values() {
         by_object.entry(program.object.clone()).or_default().push(program);
     }
-    for (name, file) in files {
-        let mut own = by_object.remove(name).unwrap_or_default();
-        let mut types = MoreTypes::behind(file.object.btf.clone().unwrap_or_default());
-        for program in &mut own {
-            describe_functions(&mut types, &program.function, &mut program.code);
-            program.fingerprint = fingerprint(program, maps);
-            let tag = format!("{TAG}{}:sha256={}", program.name, program.fingerprint).into();
-            let main = program.code.funcs[0].type_id;
-            types.push(Type::DeclTag { name: tag, ty: main, component: None, attribute: false });
-        }
-        let fingerprints = own.iter().map(|program| (program.name.to_string(), program.fingerprint)).collect();
-        let facts = ObjectFacts {
-            name: name.clone(),
-            path: file.path.clone(),
-            sha256: file.sha256,
-            btf: types.encode(),
-            types: types.own,
-            fingerprints: Arc::new(fingerprints),
-        };
-        objects.insert(name.clone(), Arc::new(facts));
+    let of_file = |(name, file)| (name, file, by_object.remove(name).unwrap_or_default());
+    let objects: Vec<(&ObjectName, &ObjectFile, Vec<DesiredProgram>)> = files.iter().map(of_file).collect();
+    let types: usize = files.values().filter_map(|file| Some(file.object.btf.as_ref()?.types().len())).sum();
+    let sealed = parallel::map(objects, types / TYPES_PER_THREAD, |(name, file, programs)| {
+        Ok::<_, Infallible>(seal_object(name, file, programs, maps))
+    });
+    let (objects, programs): (Vec<_>, Vec<_>) = sealed.unwrap_or_else(|(_, never)| match never {}).into_iter().unzip();
+    (files.keys().cloned().zip(objects).collect(), programs.into_iter().flatten().collect())
+}
+
+fn seal_object(
+    name: &ObjectName,
+    file: &ObjectFile,
+    mut programs: Vec<DesiredProgram>,
+    maps: &BTreeMap<MapName, DesiredMap>,
+) -> (Arc<ObjectFacts>, Vec<(ProgramName, Arc<DesiredProgram>)>) {
+    let mut types = MoreTypes::behind(file.object.btf.clone().unwrap_or_default());
+    for program in &mut programs {
+        describe_functions(&mut types, &program.function, &mut program.code);
+        program.fingerprint = fingerprint(program, maps);
+        let tag = format!("{TAG}{}:sha256={}", program.name, program.fingerprint).into();
+        let main = program.code.funcs[0].type_id;
+        types.push(Type::DeclTag { name: tag, ty: main, component: None, attribute: false });
     }
-    (objects, programs)
+    let fingerprints = programs.iter().map(|program| (program.name.to_string(), program.fingerprint)).collect();
+    let facts = ObjectFacts {
+        name: name.clone(),
+        path: file.path.clone(),
+        sha256: file.sha256,
+        btf: types.encode(),
+        types: types.own,
+        fingerprints: Arc::new(fingerprints),
+    };
+    let sealed = programs.into_iter().map(|program| (program.name.clone(), Arc::new(program)));
+    (Arc::new(facts), sealed.collect())
 }
 
 /// An object's types, and those that come behind them for the kernel.
@@ -93,10 +115,10 @@ impl MoreTypes {
 /// Digests what makes a program unchanged: strict instructions, the identity of each map, constants, type,
 /// attach type, flags, license and version (DESIGN §6).
 fn fingerprint(program: &DesiredProgram, maps: &BTreeMap<MapName, DesiredMap>) -> Digest {
-    let identity = |index: usize| match maps[&program.maps[&index]].source {
-        MapSource::Defined(ref definition) => definition.pin.to_string(),
-        MapSource::Pinned(ref pin) => pin.to_string(),
-        MapSource::Id(id) => format!("id {id}"),
+    let identity = |index: usize| match &maps[&program.maps[&index]].source {
+        MapSource::Defined(definition) => Cow::Borrowed(definition.pin.as_str()),
+        MapSource::Pinned(pin) => Cow::Borrowed(pin.as_str()),
+        MapSource::Id(id) => Cow::Owned(format!("id {id}")),
     };
     let mut text = format!("code {}\n", program.code.digest(identity));
     let kind = &program.kind;

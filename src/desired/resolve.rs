@@ -14,44 +14,73 @@ use crate::insn::Code;
 use crate::kinds::{AttachType, MapType, ProgramType};
 use crate::manifest::{self, Attach, Manifest, SymbolRef};
 use crate::names::{Digest, MapName, ObjectName, PinPath, ProgramName};
+use crate::parallel;
 use crate::spec::{Compare, Host, differences, flags};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::convert::Infallible;
 use std::sync::Arc;
 
-/// Tells what must be known of the kernel: by the programs that the manifest names, those that tail calls may need, and
-/// the structs of functions.
+/// Tells what must be known of the kernel: by the programs that the manifest names, those that slots may hold, and the
+/// structs of functions.
 pub fn needs(manifest: &Manifest, files: &BTreeMap<ObjectName, ObjectFile>) -> elf::Needs {
-    let mut wanted: BTreeSet<(&ObjectName, usize)> = BTreeSet::new();
     let mut needs = elf::Needs::default();
     for program in manifest.programs.values() {
         let (name, function) = &program.from.value;
         let Some(ObjectFile { object, .. }) = files.get(name) else { continue };
-        let named = object.programs.iter().position(|known| known.function == *function);
-        let called = object.maps.iter().filter(|map| map.dialect != Dialect::StructOps).flat_map(programs_in);
-        wanted.extend(named.into_iter().chain(called).map(|index| (name, index)));
-        let of_section = named.and_then(|index| object.programs[index].kind.as_ref());
-        needs.extend(attach::needs(object, &said_kind(program, of_section)));
+        let named = object.programs.iter().find(|known| known.function == *function);
+        needs.extend(attach::needs(object, &said_kind(program, named.and_then(|known| known.kind.as_ref()))));
     }
-    for map in manifest.maps.values() {
-        let manifest::MapSource::From(from) = &map.source else { continue };
-        let (name, symbol) = &from.value;
-        let Some(ObjectFile { object, .. }) = files.get(name) else { continue };
-        let map = symbol.find(&object.maps).map(|index| &object.maps[index]);
-        if let Some(map) = map.filter(|map| map.dialect == Dialect::StructOps) {
+    for (_, object, map) in defining(manifest, files) {
+        if map.dialect == Dialect::StructOps {
             needs.extend(object.struct_ops_needs());
-            wanted.extend(programs_in(map).map(|index| (name, index)));
         }
     }
-    for (name, index) in wanted {
-        let object = &files[name].object;
-        needs.extend(beyond(&files[name], index));
-        if let Some(kind) = &object.programs[index].kind {
-            needs.extend(attach::needs(object, kind));
-            // A kprobe without a version of its own gets the kernel's.
-            needs.version |= kind.program_type == ProgramType::KPROBE;
+    for (name, programs) in wanted(manifest, files) {
+        let (file, object) = (&files[name], &files[name].object);
+        for index in programs {
+            needs.extend(beyond(file, index));
+            if let Some(kind) = &object.programs[index].kind {
+                needs.extend(attach::needs(object, kind));
+                // A kprobe without a version of its own gets the kernel's.
+                needs.version |= kind.program_type == ProgramType::KPROBE;
+            }
         }
     }
     needs
+}
+/// Lists the maps of objects that the manifest names as the definitions of its own.
+fn defining<'a>(
+    manifest: &'a Manifest,
+    files: &'a BTreeMap<ObjectName, ObjectFile>,
+) -> impl Iterator<Item = (&'a ObjectName, &'a elf::Object, &'a elf::Map)> {
+    manifest.maps.values().filter_map(|map| {
+        let manifest::MapSource::From(from) = &map.source else { return None };
+        let (name, symbol) = &from.value;
+        let object = &*files.get(name)?.object;
+        Some((name, object, &object.maps[symbol.find(&object.maps)?]))
+    })
+}
+
+/// Lists the programs that the manifest names, and those that slots may hold: the indices in each object.
+fn wanted<'a>(
+    manifest: &'a Manifest,
+    files: &'a BTreeMap<ObjectName, ObjectFile>,
+) -> BTreeMap<&'a ObjectName, BTreeSet<usize>> {
+    let mut wanted: BTreeMap<&ObjectName, BTreeSet<usize>> = BTreeMap::new();
+    for program in manifest.programs.values() {
+        let (name, function) = &program.from.value;
+        let Some(ObjectFile { object, .. }) = files.get(name) else { continue };
+        let called = || object.maps.iter().filter(|map| map.dialect != Dialect::StructOps).flat_map(programs_in);
+        let of_object = wanted.entry(name).or_insert_with(|| called().collect());
+        of_object.extend(object.programs.iter().position(|known| known.function == *function));
+    }
+    for (name, _, map) in defining(manifest, files) {
+        let mut held = programs_in(map).peekable();
+        if held.peek().is_some() {
+            wanted.entry(name).or_default().extend(held);
+        }
+    }
+    wanted
 }
 
 /// Returns what a program is for as far as the manifest and its section's name say it.
@@ -99,19 +128,21 @@ pub fn resolve(
 ) -> Result<Desired, Problems> {
     let own_targets = own_targets(files, target);
     let target_of = |name: &ObjectName| own_targets.get(name).unwrap_or(target);
-    let linkings = files.iter().map(|(name, file)| (name, file.object.linking(target_of(name)))).collect();
+    let linked = link_wanted(manifest, files, target_of);
     let mut resolver = Resolver {
         manifest,
         files,
         bpffs,
         host,
         target,
-        linkings,
+        own_targets: &own_targets,
+        linked,
         problems: Problems::default(),
         assigned: BTreeMap::new(),
         data: BTreeMap::new(),
         maps: BTreeMap::new(),
-        pins: BTreeMap::new(),
+        behind: HashMap::new(),
+        pins: HashMap::new(),
         programs: BTreeMap::new(),
         queue: VecDeque::new(),
     };
@@ -134,7 +165,7 @@ pub fn resolve(
         bpffs: bpffs.clone(),
         objects,
         maps: maps.into_iter().map(|(name, map)| (name, Arc::new(map))).collect(),
-        programs: programs.into_iter().map(|(name, program)| (name, Arc::new(program))).collect(),
+        programs,
         links,
     })
 }
@@ -148,19 +179,45 @@ struct Resolver<'a> {
     bpffs: &'a PinPath,
     host: &'a Host,
     target: &'a elf::Target,
-    /// Each object, ready to be linked for its target: the kernel, or types that the manifest gives it.
-    linkings: BTreeMap<&'a ObjectName, elf::Linking<'a>>,
+    /// The targets of objects that the manifest gives types.
+    own_targets: &'a BTreeMap<&'a ObjectName, elf::Target>,
+    /// The programs that are linked and not resolved yet.
+    linked: Linked,
     problems: Problems,
     /// What the manifest says a symbol is, and where it says so.
     assigned: BTreeMap<MapKey, (MapName, Span)>,
     /// The first contents of data sections, with the manifest's variables set.
     data: BTreeMap<MapKey, Vec<u8>>,
     maps: BTreeMap<MapName, DesiredMap>,
+    /// The maps behind the symbols that somebody asked for.
+    behind: HashMap<MapKey, MapName>,
     /// The first map that has each pin.
-    pins: BTreeMap<PinPath, MapName>,
+    pins: HashMap<PinPath, MapName>,
     programs: BTreeMap<ProgramName, DesiredProgram>,
     /// Programs that slots need and that are not resolved yet: object, index, the map that has the slot.
     queue: VecDeque<(ObjectName, usize, MapName)>,
+}
+
+/// Programs by object and index, linked or not to be.
+type Linked = HashMap<(ObjectName, usize), Result<Code, Vec<elf::Error>>>;
+
+/// How much code makes it worth while to start one more thread that links it, by [`elf::Object::weight`].
+const LINKED_PER_THREAD: usize = 8192;
+
+/// Links every program that is wanted, one object after the other on each core.
+fn link_wanted<'a>(
+    manifest: &Manifest,
+    files: &BTreeMap<ObjectName, ObjectFile>,
+    target_of: impl Fn(&ObjectName) -> &'a elf::Target + Sync,
+) -> Linked {
+    let wanted = wanted(manifest, files);
+    let weight: usize = wanted.keys().map(|name| files[*name].object.weight()).sum();
+    let linked = parallel::map(&wanted, weight / LINKED_PER_THREAD, |(name, programs)| {
+        let mut linking = files[*name].object.linking(target_of(name));
+        let linked = programs.iter().map(|index| (((*name).clone(), *index), linking.link(*index)));
+        Ok::<_, Infallible>(linked.collect::<Vec<_>>())
+    });
+    linked.unwrap_or_else(|(_, never)| match never {}).into_iter().flatten().collect()
 }
 
 /// Makes the targets of the objects that the manifest gives types.
@@ -172,12 +229,15 @@ fn own_targets<'a>(
     with_types.map(|(name, types)| (name, elf::Target { core: Some(types), ..target.clone() })).collect()
 }
 
-impl Resolver<'_> {
+impl<'a> Resolver<'a> {
+    /// Takes the code of a program. Only one that two tables of the manifest name has to be linked here.
     fn link(&mut self, object: &ObjectName, program: usize) -> Result<Code, Vec<elf::Error>> {
-        self.linkings.get_mut(object).expect("every object can be linked").link(program)
+        let linked = self.linked.remove(&(object.clone(), program));
+        let target = self.own_targets.get(object).unwrap_or(self.target);
+        linked.unwrap_or_else(|| self.object(object).link(program, target))
     }
 
-    fn object(&self, name: &ObjectName) -> &elf::Object {
+    fn object(&self, name: &ObjectName) -> &'a elf::Object {
         &self.files[name].object
     }
 
@@ -355,7 +415,7 @@ impl Resolver<'_> {
     /// Gives a struct of functions the kernel's layout, and its programs.
     fn take_operations(&mut self, name: &MapName, object: &ObjectName, index: usize) {
         let span = self.maps[name].span.clone();
-        let parsed = Arc::clone(&self.files[object].object);
+        let parsed = self.object(object);
         let operations = match parsed.operations(index, self.target) {
             Ok(operations) => operations,
             Err(errors) => {
@@ -414,8 +474,19 @@ impl Resolver<'_> {
         }
     }
 
-    /// Returns the map behind a symbol: by the manifest, by the object's own pinning attribute, or a private one.
+    /// Returns the map behind a symbol. Every program of an object asks for the same ones.
     fn map_of(&mut self, object: &ObjectName, index: usize) -> MapName {
+        let key = (object.clone(), index);
+        if let Some(known) = self.behind.get(&key) {
+            return known.clone();
+        }
+        let name = self.find_map(object, index);
+        self.behind.insert(key, name.clone());
+        name
+    }
+
+    /// Finds the map behind a symbol: by the manifest, by the object's own pinning attribute, or a private one.
+    fn find_map(&mut self, object: &ObjectName, index: usize) -> MapName {
         if let Some((name, span)) = self.assigned.get(&(object.clone(), index)).cloned() {
             self.note_use(&name, object, index, span);
             return name;
@@ -503,16 +574,16 @@ impl Resolver<'_> {
     /// Remembers that an object takes `name` for what its own definition says, unless that defines the map.
     fn note_use(&mut self, name: &MapName, object: &ObjectName, index: usize, span: Span) {
         let map = &self.object(object).maps[index];
-        let (symbol, spec) = (map.symbol.clone(), map.spec.clone());
         let Some(desired) = self.maps.get_mut(name) else { return };
         let defines = match &desired.source {
             MapSource::Defined(definition) => {
-                definition.defined_by.as_ref().is_some_and(|(owner, of)| owner == object && *of == symbol)
+                definition.defined_by.as_ref().is_some_and(|(owner, of)| owner == object && *of == map.symbol)
             }
             MapSource::Pinned(_) | MapSource::Id(_) => false,
         };
-        let known = desired.users.iter().any(|user| user.object == *object && user.symbol == symbol);
+        let known = desired.users.iter().any(|user| user.object == *object && user.symbol == map.symbol);
         if !defines && !known {
+            let (symbol, spec) = (map.symbol.clone(), map.spec.clone());
             desired.users.push(MapUse { object: object.clone(), symbol, spec, span: span.clone() });
             self.add_slots(name, object, index, &span);
         }
@@ -598,7 +669,7 @@ impl Resolver<'_> {
     /// A program in a slot of its own object's prog array has the type of the programs that call it by that array:
     /// sections named `ID/INDEX` say no type, and the kernel allows only one type in an array.
     fn slot_kind(&mut self, object: &ObjectName, index: usize) -> Option<ProgramKind> {
-        let parsed = Arc::clone(&self.files[object].object);
+        let parsed = self.object(object);
         let holds = |map: &elf::Map| map.slots.iter().any(|slot| slot.target == SlotTarget::Program(index));
         let arrays: Vec<usize> = (0..parsed.maps.len()).filter(|at| holds(&parsed.maps[*at])).collect();
         if arrays.is_empty() {
@@ -606,11 +677,24 @@ impl Resolver<'_> {
             return None;
         }
         let manifest = self.manifest;
-        let callers = manifest.programs.values().filter_map(|program| {
+        let callers = manifest.programs.iter().filter_map(|(name, program)| {
             let (from, function) = &program.from.value;
-            let at = parsed.programs.iter().position(|known| from == object && known.function == *function)?;
-            let code = self.link(object, at).ok()?;
-            code.maps().iter().any(|map| arrays.contains(map)).then_some(())?;
+            if from != object {
+                return None;
+            }
+            let at = parsed.programs.iter().position(|known| known.function == *function)?;
+            let calls = match self.programs.get(name) {
+                Some(resolved) => resolved.maps.keys().any(|map| arrays.contains(map)),
+                None => {
+                    let code = self.link(object, at);
+                    let calls = code.as_ref().is_ok_and(|code| code.maps().iter().any(|map| arrays.contains(map)));
+                    self.linked.insert((object.clone(), at), code);
+                    calls
+                }
+            };
+            if !calls {
+                return None;
+            }
             match &program.program_type {
                 Some(said) => Some(ProgramKind::of(said.value)),
                 None => parsed.programs[at].kind.clone(),
@@ -704,7 +788,7 @@ impl Resolver<'_> {
         Aim { kind, extends }: Aim,
         span: Span,
     ) {
-        let parsed = Arc::clone(&self.files[object].object);
+        let parsed = self.object(object);
         let code = match self.link(object, index) {
             Ok(code) => code,
             Err(errors) => {
@@ -714,7 +798,7 @@ impl Resolver<'_> {
                 return;
             }
         };
-        let place = match attach::place(&parsed, index, &kind, self.target) {
+        let place = match attach::place(parsed, index, &kind, self.target) {
             Ok(place) => place,
             Err(why) => {
                 self.not_loadable(&parsed.programs[index].function, why, span);
@@ -932,33 +1016,27 @@ impl Resolver<'_> {
     }
 
     fn unique_pins(&mut self) {
-        let mut pins: BTreeMap<&PinPath, (String, &Span)> = BTreeMap::new();
-        let maps = self.maps.values().filter_map(|map| Some((map.pin()?, format!("map.{}", map.name), &map.span)));
-        let programs =
-            self.programs.values().map(|program| (&program.pin, format!("program.{}", program.name), &program.span));
+        let mut pins: HashMap<&PinPath, (&str, &str, &Span)> = HashMap::new();
+        let maps = self.maps.values().filter_map(|map| Some((map.pin()?, ("map", map.name.as_str(), &map.span))));
+        let programs = self.programs.values();
+        let programs = programs.map(|program| (&program.pin, ("program", program.name.as_str(), &program.span)));
         let mut twice = Vec::new();
-        for (pin, name, span) in maps.chain(programs) {
-            match pins.get(pin) {
-                Some((first, place)) => {
-                    let kind = Kind::PinTakenTwice { pin: pin.clone() };
-                    let problem = Problem::at(kind, (*place).clone(), format!("{first} has it"));
-                    twice.push(problem.and(span.clone(), format!("{name} wants it, too")));
-                }
-                None => {
-                    pins.insert(pin, (name, span));
-                }
+        for (pin, wants) in maps.chain(programs) {
+            let (what, name, span) = *pins.entry(pin).or_insert(wants);
+            if (what, name) != (wants.0, wants.1) {
+                let kind = Kind::PinTakenTwice { pin: pin.clone() };
+                let problem = Problem::at(kind, span.clone(), format!("{what}.{name} has it"));
+                twice.push(problem.and(wants.2.clone(), format!("{}.{} wants it, too", wants.0, wants.1)));
             }
         }
+        let mut outside: Vec<_> = pins.into_iter().filter(|(pin, _)| !pin.is_below(self.bpffs)).collect();
+        outside.sort_unstable_by_key(|(pin, _)| *pin);
+        let outside = outside.into_iter().map(|(pin, (_, _, span))| {
+            let kind = Kind::NotBpffs { pin: pin.clone(), bpffs: self.bpffs.clone() };
+            Problem::at(kind, span.clone(), "its pin")
+        });
+        twice.extend(outside);
         self.problems.0.extend(twice);
-        let outside: Vec<_> = pins
-            .iter()
-            .filter(|(pin, _)| !pin.is_below(self.bpffs))
-            .map(|(pin, (_, span))| {
-                let kind = Kind::NotBpffs { pin: (*pin).clone(), bpffs: self.bpffs.clone() };
-                Problem::at(kind, (*span).clone(), "its pin")
-            })
-            .collect();
-        self.problems.0.extend(outside);
     }
 }
 

@@ -456,7 +456,7 @@ fn kernel_type<'a>(known: &Extern, btf: Option<&Btf>, target: &'a Target) -> Res
             }
         };
     };
-    let theirs = match &*found.types.get(found.id).map_err(unreadable)? {
+    let theirs = match found.types.get(found.id).map_err(unreadable)? {
         Type::Var { ty, .. } | Type::Func { proto: ty, .. } => *ty,
         _ => 0,
     };

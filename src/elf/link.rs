@@ -62,6 +62,18 @@ pub(super) fn exception_callbacks(btf: &Btf, sections: &Sections) -> HashMap<Typ
     callbacks.collect()
 }
 
+/// A relocation against a kernel's types takes as long as this many instructions.
+const CORE_WEIGHT: usize = 32;
+
+impl Object {
+    /// Estimates how long it takes to link all programs, in instructions that are copied.
+    pub fn weight(&self) -> usize {
+        let code = &self.image.sections;
+        let insns: usize = code.list.iter().map(|section| section.insns.len()).sum();
+        insns + CORE_WEIGHT * code.asked.len()
+    }
+}
+
 /// Links programs of one object for one target.
 pub struct Linking<'a> {
     object: &'a Object,

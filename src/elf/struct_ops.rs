@@ -179,7 +179,7 @@ struct Layout<'a> {
     name: &'a str,
     /// The struct.
     id: TypeId,
-    ty: Arc<Type>,
+    ty: &'a Type,
     value_type: TypeId,
     value_size: u32,
     /// The byte of the value at which the struct begins.
@@ -201,7 +201,7 @@ impl<'a> Layout<'a> {
         let id = of_kernel.map_or_else(|| types.find(Kind::Struct, name), |id| Ok(Some(id))).map_err(unreadable)?;
         let Some(id) = id else { return Err(format!("this kernel has no `struct {name}`")) };
         let ty = types.get(value_type).map_err(unreadable)?;
-        let Type::Struct { size, members, .. } = &*ty else {
+        let Type::Struct { size, members, .. } = ty else {
             return Err(format!("`{VALUE}{name}` of this kernel is no struct"));
         };
         let start = members.iter().find(|member| member.ty == id).map(|member| member.bit_offset / 8);
@@ -213,7 +213,7 @@ impl<'a> Layout<'a> {
     }
 
     fn member(&self, name: &str) -> Option<(u32, &Member)> {
-        let Type::Struct { members, .. } = &*self.ty else { return None };
+        let Type::Struct { members, .. } = self.ty else { return None };
         let number = members.iter().position(|member| member.name == name)?;
         // BTF counts members in 16 bits.
         Some((number as u32, &members[number]))
@@ -227,11 +227,11 @@ impl<'a> Layout<'a> {
     fn function(&self, local: &Member) -> Result<(u32, u32), String> {
         let name = &local.name;
         let (number, member) = self.member(name).ok_or_else(|| self.lacks(name))?;
-        let pointee = match &*Types::resolved(self.types, member.ty)? {
+        let pointee = match Types::resolved(self.types, member.ty)? {
             Type::Ptr { ty } => Some(Types::resolved(self.types, *ty)?),
             _ => None,
         };
-        match pointee.as_deref() {
+        match pointee {
             Some(Type::FuncProto { .. }) => Ok((number, self.start.saturating_add(member.bit_offset / 8))),
             Some(_) | None => Err(format!("`{name}` of this kernel's `struct {}` is no function", self.name)),
         }

@@ -202,7 +202,7 @@ impl Needs {
 pub(super) fn candidates(types: &KernelTypes, kind: Kind, name: &str) -> Result<Vec<TypeId>, btf::Error> {
     let mut found = Vec::new();
     for id in types.named(kind, name)? {
-        if same_kind(kind, Type::kind(&*types.get(id)?)) {
+        if same_kind(kind, Type::kind(types.get(id)?)) {
             found.push(id);
         }
     }

@@ -39,10 +39,12 @@ fn default_root(name: &DeploymentName) -> PinPath {
     PinPath::new("/sys/fs/bpf").expect("this is an absolute path").join(name.as_str())
 }
 
-/// Lists the names of tables, also of those that are wrong.
+/// Lists the names of tables, also of those that are wrong, in order.
 fn names<T>(tables: &Field<Named<T>>) -> Vec<String> {
     let names = tables.0.iter().flat_map(|tables| &tables.value.0.0);
-    names.map(|(name, _)| name.value.clone()).collect()
+    let mut names: Vec<_> = names.map(|(name, _)| name.value.clone()).collect();
+    names.sort_unstable();
+    names
 }
 
 /// Checks each table of one kind.
@@ -59,7 +61,7 @@ fn tables<T, N: Ord, U>(
     checked.collect()
 }
 
-/// The names that the manifest declares.
+/// The names that the manifest declares, each list in order.
 struct Declared {
     objects: Vec<String>,
     maps: Vec<String>,
@@ -139,7 +141,7 @@ impl Checker<'_> {
 
     /// Reports keys that do not go together, and keys that the others need.
     fn check_map_keys(&mut self, raw: &RawMap) {
-        let keys: BTreeMap<&str, Span> = [
+        let keys = [
             ("from", raw.from.span()),
             ("pinned", raw.pinned.span()),
             ("id", raw.id.span()),
@@ -152,14 +154,14 @@ impl Checker<'_> {
             ("numa_node", raw.numa_node.span()),
             ("inner", raw.inner.span()),
             ("on_change", raw.on_change.span()),
-        ]
-        .into_iter()
-        .filter_map(|(key, span)| Some((key, span?)))
-        .collect();
-        for (firsts, seconds, why) in APART {
+        ];
+        let place = |key: &str| keys.iter().find(|(known, _)| *known == key)?.1.as_ref();
+        // Most maps have one key, which nothing can contradict.
+        let several = keys.iter().filter(|(_, span)| span.is_some()).count() > 1;
+        for (firsts, seconds, why) in APART.iter().filter(|_| several) {
             let pairs = firsts.iter().flat_map(|first| seconds.iter().map(move |second| (*first, *second)));
             for (first, second) in pairs {
-                if let (Some(one), Some(other)) = (keys.get(first), keys.get(second)) {
+                if let (Some(one), Some(other)) = (place(first), place(second)) {
                     self.apart(&raw.header, (first, one), (second, other), why);
                 }
             }
@@ -167,7 +169,7 @@ impl Checker<'_> {
         if raw.header.unclear {
             return;
         }
-        let has = |key: &str| keys.contains_key(key);
+        let has = |key: &str| place(key).is_some();
         if has("type") {
             let map_type = raw.r#type.0.as_ref().map(|map_type| map_type.value);
             for (key, example, needed) in [
@@ -305,7 +307,7 @@ impl Checker<'_> {
 
 /// Reports a name that the manifest does not declare.
 fn reference(what: &'static str, name: &str, span: &Span, declared: &[String], problems: &mut Problems) -> Option<()> {
-    if declared.iter().any(|known| known == name) {
+    if declared.binary_search_by(|known| known.as_str().cmp(name)).is_ok() {
         return Some(());
     }
     let similar = similar(name.strip_prefix(&format!("{what}.")).unwrap_or(name), declared);

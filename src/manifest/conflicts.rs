@@ -1,6 +1,6 @@
 //! What tables that are right say against each other: pins, symbols and hooks that two of them want.
 
-use super::{Attach, Manifest, Map, MapSource, SymbolRef};
+use super::{At, Attach, Manifest, Map, MapSource, SymbolRef};
 use crate::desired::Span;
 use crate::diag::{Kind, Problem, Problems};
 use crate::names::{Address, MapName, ObjectName, PinPath};
@@ -33,48 +33,51 @@ impl Claim {
     }
 }
 
-/// Returns every pin that the manifest names or implies, with all that want it in the order of the text.
-fn claims(manifest: &Manifest) -> BTreeMap<PinPath, Vec<Claim>> {
-    let mut claims = BTreeMap::<PinPath, Vec<Claim>>::new();
-    let default = |folder: &str, name: &str| manifest.pin_root.join(folder).join(name);
-    let mut claim = |by: Address, pin: Option<(PinPath, Span)>, or: PinPath, header: &Span| {
+/// Returns every claim to a pin that the manifest names or implies: by pin, and those of one pin in the order of the text.
+fn claims(manifest: &Manifest) -> Vec<(PinPath, Claim)> {
+    let mut claims = Vec::new();
+    let mut claim = |by: Address, pin: Option<&At<PinPath>>, folder: &PinPath, name: &str, header: &Span| {
         let default = pin.is_none();
-        let (path, span) = pin.unwrap_or_else(|| (or, header.clone()));
-        claims.entry(path).or_default().push(Claim { by, span, default });
+        let (path, span) = match pin {
+            Some(pin) => (pin.value.clone(), pin.span.clone()),
+            None => (folder.join(name), header.clone()),
+        };
+        claims.push((path, Claim { by, span, default }));
     };
+    let folder = manifest.pin_root.join("maps");
     for (name, map) in &manifest.maps {
         match map.source {
             MapSource::From(_) | MapSource::Inline { .. } => {
-                let pin = map.pin.clone().map(|pin| (pin.value, pin.span));
-                claim(Address::Map(name.clone()), pin, default("maps", name.as_str()), &map.span);
+                claim(Address::Map(name.clone()), map.pin.as_ref(), &folder, name.as_str(), &map.span);
             }
             MapSource::Pinned(_) | MapSource::Id(_) => {}
         }
     }
+    let folder = manifest.pin_root.join("programs");
     for (name, program) in &manifest.programs {
-        let pin = program.pin.clone().map(|pin| (pin.value, pin.span));
-        claim(Address::Program(name.clone()), pin, default("programs", name.as_str()), &program.span);
+        claim(Address::Program(name.clone()), program.pin.as_ref(), &folder, name.as_str(), &program.span);
     }
+    let folder = manifest.pin_root.join("links");
     for (name, link) in &manifest.links {
-        claim(Address::Link(name.clone()), None, default("links", name.as_str()), &link.span);
+        claim(Address::Link(name.clone()), None, &folder, name.as_str(), &link.span);
     }
-    for claims in claims.values_mut() {
-        claims.sort_by_key(|claim| claim.span.start);
-    }
+    claims.sort_by(|(one, first), (other, second)| one.cmp(other).then(first.span.start.cmp(&second.span.start)));
     claims
 }
 
 fn check_pins(manifest: &Manifest, problems: &mut Problems) {
     let claims = claims(manifest);
-    for (pin, claimed) in &claims {
-        let [first, rest @ ..] = claimed.as_slice() else {
+    let mut behind = &claims[..];
+    for claimed in claims.chunk_by(|(one, _), (other, _)| one == other) {
+        behind = &behind[claimed.len()..];
+        let [(pin, first), rest @ ..] = claimed else {
             continue;
         };
-        for other in rest {
+        for (_, other) in rest {
             let problem = Problem::at(Kind::PinTakenTwice { pin: pin.clone() }, other.span.clone(), other.label());
             problems.push(problem.and(first.span.clone(), first.label()));
         }
-        if let Some((below, place)) = below(&claims, &manifest.pin_root, pin) {
+        if let Some((below, place)) = below(behind, &manifest.pin_root, pin) {
             let kind = Kind::PinIsFolder { pin: pin.clone(), below };
             let problem = Problem::at(kind, first.span.clone(), first.label());
             problems.push(match place {
@@ -87,7 +90,8 @@ fn check_pins(manifest: &Manifest, problems: &mut Problems) {
         let MapSource::Pinned(pinned) = &map.source else {
             continue;
         };
-        if let Some(owner) = claims.get(&pinned.value).and_then(|claimed| claimed.first()) {
+        let at = claims.partition_point(|(pin, _)| *pin < pinned.value);
+        if let Some((_, owner)) = claims.get(at).filter(|(pin, _)| *pin == pinned.value) {
             let kind = Kind::ForeignPinIsOurs { pin: pinned.value.clone(), ours: owner.by.to_string() };
             let problem = Problem::at(kind, pinned.span.clone(), "somebody else's pin");
             problems.push(problem.and(owner.span.clone(), owner.label()));
@@ -95,18 +99,16 @@ fn check_pins(manifest: &Manifest, problems: &mut Problems) {
     }
 }
 
-/// Returns something that must lie below a pin: the deployment's own folder, or the first pin of another.
-fn below<'a>(
-    claims: &'a BTreeMap<PinPath, Vec<Claim>>,
-    root: &PinPath,
-    pin: &PinPath,
-) -> Option<(PinPath, Option<&'a Claim>)> {
+/// Returns something that must lie below a pin: the deployment's own folder, or the first pin of another. Those that come
+/// behind the pin in order are `behind`.
+fn below<'a>(behind: &'a [(PinPath, Claim)], root: &PinPath, pin: &PinPath) -> Option<(PinPath, Option<&'a Claim>)> {
     if root.is_below(pin) {
         return Some((root.join("maps"), None));
     }
-    // `PIN/` comes right before everything below the pin.
-    let (inner, claimed) = claims.range(pin.join("")..).next().filter(|(inner, _)| inner.is_below(pin))?;
-    Some((inner.clone(), claimed.first()))
+    // Everything below comes before the first one that does not begin as the pin does.
+    let mut alike = behind.iter().take_while(|(inner, _)| inner.as_str().starts_with(pin.as_str()));
+    let (inner, claimed) = alike.find(|(inner, _)| inner.is_below(pin))?;
+    Some((inner.clone(), Some(claimed)))
 }
 
 /// A place that says which map a symbol is.
@@ -118,29 +120,30 @@ struct Said<'a> {
 }
 
 fn check_symbols(manifest: &Manifest, problems: &mut Problems) {
-    let mut said = BTreeMap::<(&ObjectName, &SymbolRef), Vec<Said<'_>>>::new();
+    let mut said = Vec::<((&ObjectName, &SymbolRef), Said<'_>)>::new();
     for (name, object) in &manifest.objects {
         for (symbol, map) in &object.edges {
             let edge = Said { map: &map.value, span: &symbol.span, defines: false };
-            said.entry((name, &symbol.value)).or_default().push(edge);
+            said.push(((name, &symbol.value), edge));
         }
     }
     for (name, map) in &manifest.maps {
         if let MapSource::From(from) = &map.source {
             let (object, symbol) = &from.value;
-            said.entry((object, symbol)).or_default().push(Said { map: name, span: &from.span, defines: true });
+            said.push(((object, symbol), Said { map: name, span: &from.span, defines: true }));
         }
     }
-    for ((object, symbol), mut places) in said {
-        if places.len() > 1 {
-            places.sort_by_key(|place| place.span.start);
+    said.sort_by(|(one, first), (other, second)| one.cmp(other).then(first.span.start.cmp(&second.span.start)));
+    for places in said.chunk_by(|(one, _), (other, _)| one == other) {
+        if let [((object, symbol), _), _, ..] = places {
+            let places: Vec<_> = places.iter().map(|(_, said)| said).collect();
             problems.push(symbol_problem(format!("{object}:{symbol}"), &places));
         }
     }
 }
 
 /// Makes the problem of a symbol with several places, the last of them first: that is the one to look at.
-fn symbol_problem(symbol: String, places: &[Said<'_>]) -> Problem {
+fn symbol_problem(symbol: String, places: &[&Said<'_>]) -> Problem {
     let kind = match places.iter().all(|place| place.defines) {
         true => Kind::DefinedTwice { symbol },
         false => {

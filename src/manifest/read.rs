@@ -234,7 +234,7 @@ impl<'i> Table<'i> {
 
 /// Returns the address of a key in a table.
 fn join(table: &str, key: &str) -> String {
-    if table.is_empty() { key.to_owned() } else { format!("{table}.{key}") }
+    if table.is_empty() { key.to_owned() } else { [table, ".", key].concat() }
 }
 
 /// A key's value, when it is there and right.

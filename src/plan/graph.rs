@@ -7,14 +7,16 @@ use crate::elf::DataKind;
 use crate::kinds::MapType;
 use crate::names::{LinkName, MapName, PinPath, ProgramName};
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
+use std::collections::{BTreeSet, BinaryHeap, HashMap, VecDeque};
 use std::fmt;
+use std::hash::Hash;
 
 /// Nodes, and which of them come before which.
 #[derive(Debug, Clone)]
 pub struct Graph<N> {
-    /// The number of each node: the position at which it was first named.
-    numbers: BTreeMap<N, usize>,
+    /// The number of each node: the position at which it was first named. Large graphs name nodes far more often than
+    /// they are ordered, so they are found by hash, and sorted once.
+    numbers: HashMap<N, usize>,
     /// Before and after, by number.
     edges: Vec<(usize, usize)>,
 }
@@ -37,11 +39,11 @@ impl<N: fmt::Debug + fmt::Display> std::error::Error for Cycle<N> {}
 
 impl<N> Default for Graph<N> {
     fn default() -> Self {
-        Self { numbers: BTreeMap::new(), edges: Vec::new() }
+        Self { numbers: HashMap::new(), edges: Vec::new() }
     }
 }
 
-impl<N: Ord + Clone> Graph<N> {
+impl<N: Ord + Hash + Clone> Graph<N> {
     /// Makes a graph of nothing.
     pub fn new() -> Self {
         Self::default()
@@ -96,13 +98,15 @@ impl<N: Ord + Clone> Graph<N> {
     }
 
     fn ranked(&self) -> Ranked<'_, N> {
-        let mut ranks = vec![0; self.numbers.len()];
-        for (rank, &number) in self.numbers.values().enumerate() {
-            ranks[number] = rank;
+        let mut nodes: Vec<_> = self.numbers.iter().collect();
+        nodes.sort_unstable();
+        let mut ranks = vec![0; nodes.len()];
+        for (rank, (_, number)) in nodes.iter().enumerate() {
+            ranks[**number] = rank;
         }
         let edges = || self.edges.iter().map(|&(before, after)| (ranks[before], ranks[after]));
         Ranked {
-            nodes: self.numbers.keys().collect(),
+            nodes: nodes.into_iter().map(|(node, _)| node).collect(),
             after: Neighbours::new(ranks.len(), edges()),
             before: Neighbours::new(ranks.len(), edges().map(|(before, after)| (after, before))),
         }
@@ -199,7 +203,7 @@ impl Neighbours {
 }
 
 /// A thing that must be ready at some moment. The order of the variants is the order of things that could go either way.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Node {
     /// A folder of pins, or the bpffs itself.
     Directory(PinPath),
@@ -378,6 +382,7 @@ mod tests {
     use super::*;
     use crate::plan::samples;
     use proptest::prelude::*;
+    use std::collections::BTreeMap;
     use std::time::{Duration, Instant};
 
     fn graph(nodes: &[u32], edges: &[(u32, u32)]) -> Graph<u32> {

@@ -3,6 +3,7 @@
 //! Text from files and from the kernel is made harmless here: nothing that a terminal obeys gets through.
 
 use crate::names::Address;
+use std::borrow::Cow;
 use std::fmt::{self, Write};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
@@ -107,7 +108,7 @@ impl Text {
 
     /// Returns the columns that the text takes.
     pub fn width(&self, style: &Style) -> usize {
-        self.runs.iter().map(|run| clean(&run.text, style).width()).sum()
+        self.runs.iter().map(|run| columns(&clean(&run.text, style))).sum()
     }
 
     /// Returns whether there is nothing in it.
@@ -115,19 +116,28 @@ impl Text {
         self.runs.iter().all(|run| run.text.is_empty())
     }
 
-    /// Returns the words, each with the number of spaces before it.
-    fn words(&self, style: &Style) -> Vec<Word> {
+    /// Returns the text of each run without anything harmful.
+    fn clean(&self, style: &Style) -> Vec<Cow<'_, str>> {
+        self.runs.iter().map(|run| clean(&run.text, style)).collect()
+    }
+
+    /// Returns the words of the runs, whose clean text is `clean`.
+    fn words<'a>(&self, clean: &'a [Cow<'_, str>]) -> Vec<Word<'a>> {
         let mut words = Vec::new();
         let mut spaces = 0;
-        for Run { paint, text, whole } in &self.runs {
-            let text = clean(text, style);
-            let parts: Vec<_> = if *whole { vec![&*text] } else { text.split(' ').collect() };
-            for (i, part) in parts.into_iter().enumerate() {
-                spaces += usize::from(i > 0);
+        for (Run { paint, whole, .. }, text) in self.runs.iter().zip(clean) {
+            let mut rest = Some(&**text);
+            while let Some(text) = rest {
+                let (part, behind) = match text.split_once(' ').filter(|_| !whole) {
+                    Some((part, behind)) => (part, Some(behind)),
+                    None => (text, None),
+                };
                 if !part.is_empty() {
-                    words.push(Word { paint: *paint, spaces, text: part.to_owned() });
+                    words.push(Word { paint: *paint, spaces, text: part, width: columns(part) });
                     spaces = 0;
                 }
+                spaces += usize::from(behind.is_some());
+                rest = behind;
             }
         }
         words
@@ -147,14 +157,20 @@ impl From<String> for Text {
 }
 
 #[derive(Debug)]
-struct Word {
+struct Word<'a> {
     paint: Paint,
+    /// How many spaces stand before it.
     spaces: usize,
-    text: String,
+    text: &'a str,
+    /// The columns that it takes.
+    width: usize,
 }
 
 /// Escapes what a terminal would obey, or not show, and under `ascii` everything that is not ASCII.
-fn clean(text: &str, style: &Style) -> String {
+fn clean<'a>(text: &'a str, style: &Style) -> Cow<'a, str> {
+    if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return text.into();
+    }
     let mut clean = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
@@ -163,7 +179,12 @@ fn clean(text: &str, style: &Style) -> String {
             _ => clean.extend(c.escape_debug()),
         }
     }
-    clean
+    clean.into()
+}
+
+/// Returns the columns that clean text takes.
+fn columns(text: &str) -> usize {
+    if text.is_ascii() { text.len() } else { text.width() }
 }
 
 /// Lines of text under way.
@@ -199,11 +220,13 @@ impl Page {
     /// Writes a text, and where it is too long goes on in the next line, `hang` columns to the right.
     pub fn line(&mut self, text: impl Into<Text>, hang: usize) {
         let width = self.style.width.max(hang + MIN_LINE);
-        let words = text.into().words(&self.style);
+        let text = text.into();
+        let clean = text.clean(&self.style);
+        let words = text.words(&clean);
         let mut last = Paint::Plain;
         for (i, word) in words.iter().enumerate() {
             let glued = words[i + 1..].iter().take_while(|next| next.spaces == 0);
-            let needed = word.spaces + word.text.width() + glued.map(|next| next.text.width()).sum::<usize>();
+            let needed = word.spaces + word.width + glued.map(|next| next.width).sum::<usize>();
             if self.column + needed > width && word.spaces > 0 && self.column > hang {
                 self.paint(&mut last, Paint::Plain);
                 self.new_line(hang);
@@ -221,19 +244,20 @@ impl Page {
     }
 
     /// Writes a word; one that no line can hold is broken behind a `/`, or anywhere.
-    fn word(&mut self, word: &Word, width: usize, hang: usize, last: &mut Paint) {
-        let mut rest = word.text.as_str();
-        while self.column + rest.width() > width {
+    fn word(&mut self, word: &Word<'_>, width: usize, hang: usize, last: &mut Paint) {
+        let (mut rest, mut needed) = (word.text, word.width);
+        while self.column + needed > width {
             // `MIN_LINE` makes sure that a new line takes at least one character.
             let (head, tail) = split(rest, width.saturating_sub(self.column));
             self.paint(last, word.paint);
-            self.push(head);
+            self.out.push_str(head);
             self.paint(last, Paint::Plain);
             self.new_line(hang);
-            rest = tail;
+            (rest, needed) = (tail, columns(tail));
         }
         self.paint(last, word.paint);
-        self.push(rest);
+        self.out.push_str(rest);
+        self.column += needed;
     }
 
     /// Writes a table below its headings, without the columns in which no row has anything. Columns that a line has
@@ -264,13 +288,14 @@ impl Page {
         self.line(line, start - last);
     }
 
-    fn push(&mut self, text: &str) {
-        self.out.push_str(text);
-        self.column += text.width();
-    }
-
     fn indent(&mut self, columns: usize) {
-        self.out.extend(std::iter::repeat_n(' ', columns));
+        const SPACES: &str = "                                                                ";
+        let mut left = columns;
+        while left > 0 {
+            let some = left.min(SPACES.len());
+            self.out.push_str(&SPACES[..some]);
+            left -= some;
+        }
         self.column += columns;
     }
 
@@ -309,7 +334,7 @@ pub fn address_width<'a>(addresses: impl Iterator<Item = &'a Address>, style: &S
     let widths = addresses.map(|address| match address {
         Address::Directory(_) => super::text::FOLDER.len(),
         Address::Object(_) | Address::Map(_) | Address::Program(_) | Address::Link(_) | Address::Record => {
-            address.to_string().width()
+            columns(&address.to_string())
         }
     });
     widths.filter(|&width| width <= style.width / 4).max().unwrap_or(0)

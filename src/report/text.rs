@@ -132,11 +132,13 @@ impl<'a> Writer<'a> {
         let head = Text::new(paint(marker), format!("{marker:<3} {address:<width$}", width = self.address_width));
         let what = Text::new(rest_paint(marker), format!("  {what}"));
         let details = self.details(step);
-        let one_line = head.clone().join(what.clone()).and(rest_paint(marker), "; ").join(details.clone());
-        if one_line.width(page.style()) <= self.options.style.width {
-            page.line(one_line, column);
+        let head = head.join(what);
+        let between = Text::new(rest_paint(marker), "; ");
+        let width: usize = [&head, &between, &details].iter().map(|part| part.width(page.style())).sum();
+        if width <= self.options.style.width {
+            page.line(head.join(between).join(details), column);
         } else {
-            page.line(head.join(what), column);
+            page.line(head, column);
             page.line(Text::from(" ".repeat(column)).join(details), column);
         }
     }

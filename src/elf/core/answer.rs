@@ -216,7 +216,7 @@ fn element<T: Types>(types: &T, bit_offset: u32, id: TypeId, question: FieldQues
 /// Returns how something of this type is loaded: an array by its elements.
 fn access<T: Types>(types: &T, id: TypeId) -> Result<Access, String> {
     let size = types.size_of(types.element(id)?)?;
-    Ok(Access { size, sort: Sort::of(&*types.resolved(id)?) })
+    Ok(Access { size, sort: Sort::of(types.resolved(id)?) })
 }
 
 /// The word to load for a field, and where in it the field is.
@@ -253,7 +253,7 @@ fn member<T: Types>(types: &T, ty: TypeId, question: FieldQuestion, load: Load) 
             Ok(Said { number: load.byte.into(), exact, access })
         }
         FieldQuestion::ByteSize => said(load.size, exact),
-        FieldQuestion::Signed => said(is_signed(&*types.resolved(ty)?).into(), true),
+        FieldQuestion::Signed => said(is_signed(types.resolved(ty)?).into(), true),
         // Wraps for what is larger than a word, as in libbpf: nobody shifts that.
         FieldQuestion::LeftShift => {
             let end = load.bit_offset.wrapping_add(load.bits).wrapping_sub(load.byte.wrapping_mul(8));

@@ -52,7 +52,7 @@ pub(super) fn find(
             };
             Ok(same.then_some(Spot::Whole(candidate)))
         }
-        LocalSpot::Value { value, .. } => match &*kernel.resolved(candidate)? {
+        LocalSpot::Value { value, .. } => match kernel.resolved(candidate)? {
             Type::Enum { values, .. } => Ok(search.value(values, &value.name)?.map(|found| Spot::value(found, false))),
             Type::Enum64 { values, .. } => Ok(search.value(values, &value.name)?.map(|found| Spot::value(found, true))),
             _ => Ok(None),
@@ -154,7 +154,7 @@ impl Search<'_> {
     /// Finds a member by name, also in members without name; `None` too when it has a type of another sort.
     fn member(&mut self, wanted: &Member, id: TypeId, depth: &mut usize) -> Result<Option<Found>, String> {
         let ty = self.kernel.resolved(id)?;
-        let (Type::Struct { members, .. } | Type::Union { members, .. }) = &*ty else { return Ok(None) };
+        let (Type::Struct { members, .. } | Type::Union { members, .. }) = ty else { return Ok(None) };
         let before = *depth;
         for (number, member) in members.iter().enumerate() {
             self.spend(1)?;
@@ -180,7 +180,7 @@ impl Search<'_> {
     fn fields_compatible(&mut self, mut local: TypeId, mut kernel: TypeId) -> Result<bool, String> {
         for _ in 0..=MAX_DEPTH {
             let (l, k) = (Types::resolved(self.local, local)?, self.kernel.resolved(kernel)?);
-            match (l, &*k) {
+            match (l, k) {
                 (Type::Struct { .. } | Type::Union { .. }, Type::Struct { .. } | Type::Union { .. }) => {
                     return Ok(true);
                 }
@@ -206,7 +206,7 @@ impl Search<'_> {
         for _ in 0..MAX_DEPTH {
             self.spend(1)?;
             let (l, k) = (Types::resolved(self.local, local)?, self.kernel.resolved(kernel)?);
-            match (l, &*k) {
+            match (l, k) {
                 (l, k) if !same_kind(l.kind(), k.kind()) => return Ok(false),
                 (Type::Void | Type::Struct { .. } | Type::Union { .. } | Type::Fwd { .. }, _)
                 | (Type::Enum { .. } | Type::Enum64 { .. }, _) => return Ok(true),
@@ -273,7 +273,7 @@ impl Search<'_> {
             if !same_name(l.name().unwrap_or_default(), k.name().unwrap_or_default()) {
                 return Ok(false);
             }
-            match (l, &*k) {
+            match (l, k) {
                 (Type::Void, Type::Void) => return Ok(true),
                 (Type::Fwd { is_union: l, .. }, Type::Fwd { is_union: k, .. }) => return Ok(l == k),
                 (Type::Fwd { is_union, .. }, Type::Struct { .. }) => return Ok(behind_pointer && !is_union),

@@ -18,9 +18,7 @@ use crate::btf::kernel::KernelTypes;
 use crate::btf::{Btf, Kind, Type, TypeId};
 pub(super) use patch::{Applied, apply};
 use std::collections::HashMap;
-use std::ops::Deref;
 use std::rc::Rc;
-use std::sync::Arc;
 
 /// How deep a path may go (`BPF_CORE_SPEC_MAX_LEN`).
 const MAX_STEPS: usize = 64;
@@ -123,17 +121,12 @@ pub(super) struct Known {
 
 /// Types, of an object or a kernel.
 pub(super) trait Types {
-    /// A type, borrowed or shared.
-    type Ref<'a>: Deref<Target = Type>
-    where
-        Self: 'a;
-
-    fn get(&self, id: TypeId) -> Result<Self::Ref<'_>, String>;
+    fn get(&self, id: TypeId) -> Result<&Type, String>;
 
     /// Returns what stands behind typedefs, qualifiers and type tags.
     fn resolve(&self, id: TypeId) -> Result<TypeId, String>;
 
-    fn resolved(&self, id: TypeId) -> Result<Self::Ref<'_>, String> {
+    fn resolved(&self, id: TypeId) -> Result<&Type, String> {
         self.get(self.resolve(id)?)
     }
 
@@ -141,7 +134,7 @@ pub(super) trait Types {
     fn element(&self, id: TypeId) -> Result<TypeId, String> {
         let mut id = self.resolve(id)?;
         for _ in 0..MAX_DEPTH {
-            match &*self.get(id)? {
+            match self.get(id)? {
                 Type::Array { element, .. } => id = self.resolve(*element)?,
                 _ => return Ok(id),
             }
@@ -153,7 +146,7 @@ pub(super) trait Types {
     fn size_of(&self, id: TypeId) -> Result<u32, String> {
         let (mut id, mut count) = (id, 1u32);
         for _ in 0..MAX_DEPTH {
-            let size = match &*self.resolved(id)? {
+            let size = match self.resolved(id)? {
                 Type::Array { element, count: elements, .. } => {
                     count = count.checked_mul(*elements).ok_or_else(|| format!("the array type {id} is too large"))?;
                     id = *element;
@@ -169,8 +162,6 @@ pub(super) trait Types {
 }
 
 impl Types for Btf {
-    type Ref<'a> = &'a Type;
-
     fn get(&self, id: TypeId) -> Result<&Type, String> {
         Btf::get(self, id).ok_or_else(|| format!("the object has no type {id}"))
     }
@@ -181,9 +172,7 @@ impl Types for Btf {
 }
 
 impl Types for KernelTypes {
-    type Ref<'a> = Arc<Type>;
-
-    fn get(&self, id: TypeId) -> Result<Arc<Type>, String> {
+    fn get(&self, id: TypeId) -> Result<&Type, String> {
         KernelTypes::get(self, id).map_err(in_kernel)
     }
 
@@ -356,6 +345,7 @@ impl<'a> Relocator<'a> {
 mod tests {
     use super::*;
     use crate::btf::{EnumValue, Member};
+    use std::sync::Arc;
 
     const MATCHES: u32 = 12;
     const OFFSET: u32 = 0;
