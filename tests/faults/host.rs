@@ -1,0 +1,214 @@
+//! What there is of the tested deployment on this host: pins, hooks, and what lives in the kernel, read without the tool.
+
+use crate::common;
+use bpfapply::kernel::linux::Linux;
+use bpfapply::kernel::{HookInfo, Kernel, ObjectKind};
+use bpfapply::names::PinPath;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
+use std::process::Command;
+use std::thread;
+use std::time::Duration;
+
+/// Where pins are.
+pub const BPFFS: &str = "/sys/fs/bpf";
+
+/// The interfaces of the room.
+pub const INTERFACES: [&str; 2] = ["veth0", "veth1"];
+
+/// A pin or a folder of pins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pin {
+    /// Another one means that the path was taken away and made again; 0 of folders, which mean no object.
+    inode: u64,
+    what: What,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum What {
+    Folder,
+    /// A map or program.
+    Object {
+        kind: ObjectKind,
+        id: u32,
+        name: String,
+    },
+    /// A link: its program by id, and the hook in words, without one when it is detached.
+    Link {
+        id: u32,
+        program: u32,
+        hook: String,
+    },
+}
+
+/// All of it. Two are equal when nothing was made, removed or made anew in between.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Host {
+    is_mounted: bool,
+    pins: BTreeMap<String, Pin>,
+    /// Names of living programs, maps and links by what they are and their id; only those that are of the deployment.
+    alive: BTreeMap<(&'static str, u64), String>,
+    /// The programs on the XDP hook of each interface, by mode.
+    xdp: BTreeMap<&'static str, Vec<(String, u32)>>,
+}
+
+impl Host {
+    /// Reads all of it. Programs and maps are of the deployment when their names start with `prefix`, links when their
+    /// programs are.
+    pub fn read(prefix: &str) -> Self {
+        let kernel = Linux::new();
+        let bpffs = PinPath::new(BPFFS).expect("a path");
+        let is_mounted = kernel.is_bpffs(&bpffs).expect("the folder is there");
+        let mut pins = BTreeMap::new();
+        if is_mounted {
+            walk(&kernel, &bpffs, &mut pins);
+        }
+        let mut alive = BTreeMap::new();
+        for (kind, line) in [("program", "prog show"), ("map", "map show")] {
+            for item in listed(line) {
+                let named = item["name"].as_str().filter(|name| name.starts_with(prefix));
+                if let (Some(name), Some(id)) = (named, item["id"].as_u64()) {
+                    alive.insert((kind, id), name.to_owned());
+                }
+            }
+        }
+        for item in listed("link show") {
+            if let (Some(id), Some(program)) = (item["id"].as_u64(), item["prog_id"].as_u64())
+                && let Some(name) = alive.get(&("program", program)).cloned()
+            {
+                alive.insert(("link", id), name);
+            }
+        }
+        let on = |interface: &'static str| {
+            let found = kernel.interface(interface).expect("interfaces can be asked about").expect("it is there");
+            (interface, found.xdp.iter().map(|(mode, id)| (format!("{mode:?}"), *id)).collect())
+        };
+        Self { is_mounted, pins, alive, xdp: INTERFACES.map(on).into() }
+    }
+
+    /// Returns whether nothing of the deployment is left, and nothing at all in the bpffs.
+    pub fn is_empty(&self) -> bool {
+        self.pins.is_empty() && self.alive.is_empty() && self.xdp.values().all(Vec::is_empty)
+    }
+
+    /// Writes it without what differs between two runs that do the same: ids and inodes.
+    pub fn shape(&self) -> Vec<String> {
+        let name = |id: u32| self.alive.get(&("program", u64::from(id))).map_or("another program", String::as_str);
+        let mut lines: Vec<_> = self
+            .pins
+            .iter()
+            .map(|(path, pin)| match &pin.what {
+                What::Folder => format!("{path}/"),
+                What::Object { kind, name, .. } => format!("{path} {kind} {name}"),
+                What::Link { program, hook, .. } => format!("{path} link of {} {hook}", name(*program)),
+            })
+            .chain(self.alive.iter().map(|((kind, _), name)| format!("a living {kind} {name}")))
+            .chain(self.xdp.iter().flat_map(|(interface, programs)| {
+                programs.iter().map(move |(mode, id)| format!("{mode} xdp of {interface}: {}", name(*id)))
+            }))
+            .collect();
+        lines.sort();
+        lines
+    }
+
+    /// Returns the paths at which something else is pinned, or attached by the link that is pinned there.
+    pub fn changed_paths<'a>(&'a self, other: &'a Self) -> Vec<&'a str> {
+        let what = |host: &'a Self, path: &str| host.pins.get(path).map(|pin| &pin.what);
+        let all: BTreeSet<&String> = self.pins.keys().chain(other.pins.keys()).collect();
+        all.into_iter().filter(|path| what(self, path) != what(other, path)).map(String::as_str).collect()
+    }
+
+    /// Returns whether both differ in nothing but the inodes of pins.
+    pub fn is_same_but_for_inodes(&self, other: &Self) -> bool {
+        let without = |host: &Self| {
+            let mut host = host.clone();
+            host.pins.values_mut().for_each(|pin| pin.inode = 0);
+            host
+        };
+        without(self) == without(other)
+    }
+
+    /// Writes what is only in one of the two.
+    pub fn differences(&self, other: &Self) -> String {
+        let (mine, theirs) = (self.lines(), other.lines());
+        let only = |these: &[String], those: &[String], sign: char| -> String {
+            these.iter().filter(|line| !those.contains(line)).map(|line| format!("\n      {sign} {line}")).collect()
+        };
+        only(&mine, &theirs, '-') + &only(&theirs, &mine, '+')
+    }
+
+    fn lines(&self) -> Vec<String> {
+        let mut lines: Vec<_> = self.pins.iter().map(|(path, pin)| format!("{path} {pin}")).collect();
+        lines.extend(self.alive.iter().map(|((kind, id), name)| format!("{kind} {id} {name} lives")));
+        lines.extend(self.xdp.iter().map(|(interface, programs)| format!("xdp of {interface}: {programs:?}")));
+        lines
+    }
+}
+
+impl fmt::Display for Pin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.what {
+            What::Folder => f.write_str("folder"),
+            What::Object { kind, id, name } => write!(f, "{kind} {id} {name}, inode {}", self.inode),
+            What::Link { id, program, hook } => {
+                write!(f, "link {id} of program {program} {hook}, inode {}", self.inode)
+            }
+        }
+    }
+}
+
+/// Asks bpftool for a list of everything on the host.
+fn listed(line: &str) -> Vec<Value> {
+    for _ in 0..200 {
+        if let Ok(output) = common::run(Command::new("bpftool").arg("-j").args(line.split(' '))) {
+            return serde_json::from_slice(&output.stdout).unwrap_or_default();
+        }
+        // It gives up when somebody else's link goes just then.
+        thread::sleep(Duration::from_millis(5));
+    }
+    panic!("bpftool {line} fails");
+}
+
+fn walk(kernel: &Linux, folder: &PinPath, pins: &mut BTreeMap<String, Pin>) {
+    for name in kernel.list(folder).expect("a folder can be listed") {
+        let path = folder.child(&name);
+        let metadata = fs::symlink_metadata(path.as_str()).expect("it is there");
+        let pin = match (metadata.is_dir(), kernel.open_pin(&path)) {
+            (true, _) => Pin { inode: 0, what: What::Folder },
+            (false, Ok((kind, fd))) => Pin { inode: metadata.ino(), what: what(kernel, kind, &fd) },
+            // The bpffs of some kernels has files of its own, which are no pins.
+            (false, Err(error)) if error.kind() == io::ErrorKind::NotFound => continue,
+            (false, Err(error)) => panic!("open {path}: {error}"),
+        };
+        pins.insert(path.to_string(), pin);
+        if metadata.is_dir() {
+            walk(kernel, &path, pins);
+        }
+    }
+}
+
+fn what(kernel: &Linux, kind: ObjectKind, fd: &<Linux as Kernel>::Fd) -> What {
+    match kind {
+        ObjectKind::Map => {
+            let info = kernel.map_info(fd).expect("a map has information");
+            What::Object { kind, id: info.id, name: info.name }
+        }
+        ObjectKind::Program => {
+            let info = kernel.program_info(fd).expect("a program has information");
+            What::Object { kind, id: info.id, name: info.name }
+        }
+        ObjectKind::Link => {
+            let info = kernel.link_info(fd).expect("a link has information");
+            let hook = match info.hook {
+                HookInfo::Xdp { ifindex: 0 } | HookInfo::Tcx { ifindex: 0, .. } => "detached".to_owned(),
+                HookInfo::Cgroup { cgroup_id: 0, .. } => "detached".to_owned(),
+                hook => format!("at {hook:?}"),
+            };
+            What::Link { id: info.id, program: info.program_id, hook }
+        }
+    }
+}
