@@ -9,6 +9,9 @@
 //! - What came of it is what comes of a run without any fault, with nothing else beside it.
 //! - `destroy` leaves nothing.
 //!
+//! Then somebody else changes something between plan and commit, which must end with exit code 75 and nothing done, and two
+//! appliers run at once, of which one waits for the other.
+//!
 //! `cargo test --test faults` takes a fixed sample; `FAULTS=all cargo test --test faults -- --nocapture` takes every case and
 //! writes how many there were. Needs root, strace, taskset and bpftool.
 
@@ -203,32 +206,45 @@ struct Scenario {
     name: &'static str,
     /// What makes the host as it is before.
     before: fn(&Site),
-    /// The run.
+    /// The run; `NAME` is the deployment's.
     arguments: &'static [&'static str],
+    /// What lives in the kernel after the run, at least, by kind.
+    living: &'static [(&'static str, usize)],
     /// Whether every call is worth a fault, or only those of other scenarios not.
     takes: fn(&Call) -> bool,
 }
 
+/// What an apply makes.
+const ALL: &[(&str, usize)] = &[("program", 4), ("map", 6), ("link", 4)];
+
+fn apply_first(site: &Site) {
+    site.succeed(&["first.toml"]).expect("nothing is wrong");
+}
+
 const SCENARIOS: &[Scenario] = &[
-    Scenario { name: "first apply", before: |_| (), arguments: &["first.toml"], takes: |_| true },
+    Scenario { name: "first apply", before: |_| (), arguments: &["first.toml"], living: ALL, takes: |_| true },
     Scenario {
         name: "first apply without a bpffs",
         before: |_| unmount_all(),
         arguments: &["first.toml"],
+        living: ALL,
         takes: |call| !["bpf", "mkdir", "mkdirat", "sendto"].contains(&call.name.as_str()),
     },
     Scenario {
         name: "upgrade",
-        before: |site| site.succeed(&["first.toml"]).expect("nothing is wrong"),
+        before: apply_first,
         arguments: &["second.toml", "--allow", "prune"],
+        living: ALL,
         takes: |_| true,
     },
+    Scenario { name: "destroy", before: apply_first, arguments: &["destroy", "NAME"], living: &[], takes: |_| true },
 ];
 
 /// A run with what comes of it without a fault.
 struct Clean<'a> {
     site: &'a Site,
     scenario: &'a Scenario,
+    arguments: Vec<&'a str>,
     calls: Vec<Call>,
     shape: Vec<String>,
 }
@@ -237,15 +253,18 @@ impl<'a> Clean<'a> {
     #[track_caller]
     fn run(site: &'a Site, scenario: &'a Scenario) -> Self {
         (scenario.before)(site);
-        let ran = strace::run(site.folder.path(), scenario.arguments, None);
+        let name = |word: &'a &'static str| if *word == "NAME" { site.name.as_str() } else { *word };
+        let arguments: Vec<&str> = scenario.arguments.iter().map(name).collect();
+        let ran = strace::run(site.folder.path(), &arguments, None);
         assert_eq!(ran.code, Some(0), "{}: {}", scenario.name, ran.said);
-        let shape = site.host().shape();
-        for (kind, least) in [("program", 4), ("map", 6), ("link", 4)] {
+        let shape = site.host_when(|host| host.is_empty() == scenario.living.is_empty()).shape();
+        for (kind, least) in scenario.living {
             let living = shape.iter().filter(|line| line.starts_with(&format!("a living {kind} "))).count();
-            assert!(living >= least, "{}: every {kind} is found: {shape:#?}", scenario.name);
+            assert!(living >= *least, "{}: every {kind} is found: {shape:#?}", scenario.name);
         }
+        assert!(shape.is_empty() == scenario.living.is_empty(), "{}: {shape:#?}", scenario.name);
         site.clear();
-        Self { site, scenario, calls: ran.calls(), shape }
+        Self { site, scenario, arguments, calls: ran.calls(), shape }
     }
 
     /// Lists each call with each fault.
@@ -277,7 +296,7 @@ enum Broken {
     HalfDone,
     /// It failed and says that the host is as before, and it is not.
     NotAsBefore,
-    /// The same, but for the inodes of pins, which were made anew.
+    /// The same, but only the inodes differ: pins were made anew, and lost what mode and owner they had.
     PinsMadeAnew,
     /// Exit code 3, and something that is different is not named, or nothing is different.
     Untruthful,
@@ -309,21 +328,29 @@ impl Case<'_> {
 
     /// Runs the case. Returns the exit code of the run with the fault, none when it was killed.
     fn run(&self) -> Result<Option<i32>, Breach> {
-        let Clean { site, scenario, shape, .. } = self.clean;
+        let Clean { site, scenario, arguments, .. } = self.clean;
         (scenario.before)(site);
         let before = site.host();
-        let ran = strace::run(site.folder.path(), scenario.arguments, Some((self.call, self.fault)));
+        let ran = strace::run(site.folder.path(), arguments, Some((self.call, self.fault)));
         self.check_end(&ran, &before)?;
-        let breach = |broken: Broken| move |what: String| (broken, what);
-        site.succeed(scenario.arguments).map_err(breach(Broken::NoWayOn))?;
-        let again: Vec<&str> = scenario.arguments.iter().copied().chain(["--dry-run", "--check"]).collect();
-        site.succeed(&again).map_err(breach(Broken::NotConverged))?;
-        let host = site.host_when(|host| host.shape() == *shape);
-        if host.shape() != *shape {
-            return Err((Broken::OtherShape, unlike(shape, &host.shape())));
+        if !scenario.living.is_empty() {
+            self.converge()?;
         }
         self.destroy()?;
         Ok(ran.code)
+    }
+
+    /// Runs the same again without a fault.
+    fn converge(&self) -> Result<(), Breach> {
+        let Clean { site, arguments, shape, .. } = self.clean;
+        site.succeed(arguments).map_err(|what| (Broken::NoWayOn, what))?;
+        let again: Vec<&str> = arguments.iter().copied().chain(["--dry-run", "--check"]).collect();
+        site.succeed(&again).map_err(|what| (Broken::NotConverged, what))?;
+        let host = site.host_when(|host| host.shape() == *shape);
+        match host.shape() == *shape {
+            true => Ok(()),
+            false => Err((Broken::OtherShape, unlike(shape, &host.shape()))),
+        }
     }
 
     /// Checks what the run says, and whether that is true.
@@ -357,13 +384,17 @@ impl Case<'_> {
         }
     }
 
+    /// Takes everything away.
     fn destroy(&self) -> Result<(), Breach> {
-        let site = self.clean.site;
-        site.succeed(&["destroy", &site.name]).map_err(|what| (Broken::NoWayBack, what))?;
+        let Clean { site, scenario, .. } = self.clean;
+        let ended = site.succeed(&["destroy", &site.name]);
         let host = site.host_when(Host::is_empty);
-        match host.is_empty() {
-            true => Ok(()),
-            false => Err((Broken::Leftover, Host::default().differences(&host))),
+        match (ended, host.is_empty()) {
+            (Ok(()), true) => Ok(()),
+            // The run itself was a `destroy`, and got there.
+            (Err(_), true) if scenario.living.is_empty() => Ok(()),
+            (Err(what), _) => Err((Broken::NoWayBack, what)),
+            (Ok(()), false) => Err((Broken::Leftover, Host::default().differences(&host))),
         }
     }
 }
@@ -488,6 +519,91 @@ fn a_fault_at_any_call_breaks_no_promise() {
         eprintln!("{} cases in all", all.len());
         tally.print();
         tally.check();
+    });
+}
+
+/// What somebody else does after the plan was made and before it is applied.
+struct Meanwhile {
+    what: &'static str,
+    before: fn(&Site),
+    arguments: &'static [&'static str],
+    /// As a shell script in the folder of the deployment's bpffs, where `NAME` has its pins.
+    happens: &'static str,
+}
+
+const MEANWHILE: &[Meanwhile] = &[
+    Meanwhile {
+        what: "an XDP hook is taken",
+        before: |_| (),
+        arguments: &["first.toml"],
+        happens: "bpftool prog load OBJECTS/stats_a.o foreign type xdp; \
+                  bpftool net attach xdpgeneric pinned foreign dev veth1",
+    },
+    Meanwhile {
+        what: "the folder of pins is made",
+        before: |_| (),
+        arguments: &["first.toml"],
+        happens: "mkdir NAME NAME/maps; \
+                  bpftool map create NAME/maps/NAME_seen type hash key 4 value 8 entries 16 name other",
+    },
+    Meanwhile {
+        what: "a link is taken away",
+        before: apply_first,
+        arguments: &["second.toml", "--allow", "prune"],
+        happens: "rm NAME/links/drop",
+    },
+    Meanwhile {
+        what: "a link is taken away that should be kept",
+        before: apply_first,
+        arguments: &["second.toml", "--allow", "prune"],
+        happens: "rm NAME/links/in",
+    },
+    Meanwhile {
+        what: "a program is pinned in the place of another one",
+        before: apply_first,
+        arguments: &["second.toml", "--allow", "prune"],
+        happens: "rm NAME/programs/in; bpftool prog pin pinned NAME/programs/out NAME/programs/in",
+    },
+    Meanwhile {
+        what: "a map is pinned in the place of another one",
+        before: apply_first,
+        arguments: &["second.toml", "--allow", "prune"],
+        happens: "rm NAME/maps/NAME_seen; \
+                  bpftool map create NAME/maps/NAME_seen type hash key 4 value 8 entries 16 name other",
+    },
+];
+
+#[test]
+fn a_host_that_changes_before_the_commit_is_left_alone() {
+    let name = "a_host_that_changes_before_the_commit_is_left_alone";
+    in_namespace_within(LIMIT, name, move |room| {
+        if let Some(lacking) = lacking(room) {
+            return common::skip(name, &format!("there is no {lacking}"));
+        }
+        let site = Site::new(room, 'h');
+        let mut broken = Vec::new();
+        for Meanwhile { what, before, arguments, happens } in MEANWHILE {
+            before(&site);
+            let clean = strace::run(site.folder.path(), arguments, None);
+            // When a program was given to the verifier, the plan has long been made, and nothing of it can be seen.
+            let (made, late) = clean.second("BPF_PROG_LOAD").expect("programs are loaded");
+            site.clear();
+            before(&site);
+            let objects = format!("{}/tests/objects", env!("CARGO_MANIFEST_DIR"));
+            let script = happens.replace("NAME", &site.name).replace("OBJECTS", &objects);
+            let mut changed = Host::default();
+            let ran = strace::run_late(site.folder.path(), arguments, (made, &late), || {
+                sh(&format!("cd {BPFFS}; {script}"));
+                changed = site.host().visible();
+            });
+            let after = site.host_when(|host| host.clone().visible() == changed).visible();
+            if ran.code != Some(75) || after != changed {
+                broken.push(format!("{what}: exit {:?}{}\n{}", ran.code, changed.differences(&after), ran.said));
+            }
+            let _ = common::run(Command::new("bpftool").args(["net", "detach", "xdpgeneric", "dev", "veth1"]));
+            site.clear();
+        }
+        assert!(broken.is_empty(), "{}", broken.join("\n\n"));
     });
 }
 

@@ -90,6 +90,11 @@ impl Host {
         Self { is_mounted, pins, alive, xdp: INTERFACES.map(on).into() }
     }
 
+    /// Returns what others see of it: what is only alive while a run is at work is left out.
+    pub fn visible(self) -> Self {
+        Self { alive: BTreeMap::new(), ..self }
+    }
+
     /// Returns whether nothing of the deployment is left, and nothing at all in the bpffs.
     pub fn is_empty(&self) -> bool {
         self.pins.is_empty() && self.alive.is_empty() && self.xdp.values().all(Vec::is_empty)

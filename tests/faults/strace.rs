@@ -6,7 +6,8 @@ use std::fmt;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// Longest time for one run.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -22,9 +23,11 @@ pub enum Fault {
     Error(&'static str),
     /// The process is killed.
     Kill,
+    /// It is made, but a second later.
+    Late,
 }
 
-/// Every fault.
+/// Every fault that a run has to cope with by itself.
 pub const FAULTS: [Fault; 6] = [
     Fault::Error("EPERM"),
     Fault::Error("ENOMEM"),
@@ -39,6 +42,7 @@ impl fmt::Display for Fault {
         match self {
             Self::Error(name) => f.write_str(name),
             Self::Kill => f.write_str("SIGKILL"),
+            Self::Late => f.write_str("late"),
         }
     }
 }
@@ -81,6 +85,7 @@ pub fn run(folder: &Path, arguments: &[&str], fault: Option<(&Call, Fault)>) -> 
         let what = match fault {
             Fault::Error(error) => format!("error={error}"),
             Fault::Kill => "signal=KILL".to_owned(),
+            Fault::Late => "delay_enter=1000000".to_owned(),
         };
         command.args(["-e", &format!("inject={name}:{what}:when={number}")]);
     }
@@ -96,7 +101,34 @@ pub fn run(folder: &Path, arguments: &[&str], fault: Option<(&Call, Fault)>) -> 
     }
 }
 
+/// Runs the tool, and does something else as soon as it has made as many calls and is about to make the given one.
+#[track_caller]
+pub fn run_late(folder: &Path, arguments: &[&str], (made, late): (usize, &Call), meanwhile: impl FnOnce()) -> Ran {
+    let trace = folder.join("trace");
+    // That of an earlier run.
+    let _ = fs::remove_file(&trace);
+    thread::scope(|scope| {
+        let running = scope.spawn(|| run(folder, arguments, Some((late, Fault::Late))));
+        let end = Instant::now() + LIMIT;
+        while fs::read_to_string(&trace).map_or(0, |text| text.lines().count()) < made {
+            assert!(Instant::now() < end && !running.is_finished(), "it makes {made} calls");
+            thread::sleep(Duration::from_millis(1));
+        }
+        meanwhile();
+        running.join().expect("it does not panic")
+    })
+}
+
 impl Ran {
+    /// Finds the second call that has the text in it. Returns how many calls were made before, and which one it is.
+    pub fn second(&self, text: &str) -> Option<(usize, Call)> {
+        let (before, line) = self.trace.lines().enumerate().filter(|(_, line)| line.contains(text)).nth(1)?;
+        let name = |line: &str| Some(line.split_once(' ')?.1.trim_start().split_once('(')?.0.to_owned());
+        let found = name(line)?;
+        let number = self.trace.lines().take(before + 1).filter(|line| name(line).as_ref() == Some(&found)).count();
+        Some((before, Call { name: found, number }))
+    }
+
     /// Lists the calls that were made, each as strace counts them: by thread and name.
     pub fn calls(&self) -> Vec<Call> {
         let mut counts: BTreeMap<(&str, &str), usize> = BTreeMap::new();
