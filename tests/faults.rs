@@ -1,205 +1,44 @@
-//! What a fault at any moment leaves of a host, on the running kernel and from outside: nothing here knows which calls the
-//! tool makes, or in which order.
+//! What a fault at any moment leaves of a host, on the running kernel and from outside: nothing here knows which calls
+//! the tool makes, or in which order.
 //!
-//! A run is made once for each of its system calls and each fault: the call fails with one of five errors, or the process
-//! is killed instead of making it. Then must be true:
-//! - A run that failed says so, and the host is exactly as before: the same ids, the same pins, the same programs on the
-//!   same hooks. Or it ends with exit code 3 and names everything that is different.
+//! A run is made once for each of its system calls and each fault: the call fails with one of five errors, or the
+//! process is killed instead of making it. Then must be true:
+//! - A run that failed says so, and the host is exactly as before: the same ids, the same pins, the same programs on
+//!   the same hooks. Or it ends with exit code 3 and names everything that is different.
 //! - The same run without a fault makes the host match, and finds nothing to do the second time.
 //! - What came of it is what comes of a run without any fault, with nothing else beside it.
 //! - `destroy` leaves nothing.
 //!
-//! Then somebody else changes something between plan and commit, which must end with exit code 75 and nothing done, and two
-//! appliers run at once, of which one waits for the other.
+//! Then somebody else changes something between plan and commit, which must end with exit code 75 and nothing done, and
+//! two appliers run at once, of which one waits for the other.
 //!
-//! `cargo test --test faults` takes a fixed sample; `FAULTS=all cargo test --test faults -- --nocapture` takes every case and
-//! writes how many there were. Needs root, strace, taskset and bpftool.
+//! `cargo test --test faults` takes a fixed sample; `FAULTS=all cargo test --test faults -- --nocapture` takes every
+//! case and writes how many there were. Needs root, strace, taskset and bpftool.
 
 mod common;
 #[path = "faults/host.rs"]
 mod host;
+#[path = "faults/site.rs"]
+mod site;
 #[path = "faults/strace.rs"]
 mod strace;
+#[path = "faults/tally.rs"]
+mod tally;
 
-use common::tool::bpfapply;
-use common::{Room, in_namespace_within};
-use host::{BPFFS, Host, INTERFACES};
+use common::in_namespace_within;
+use host::{BPFFS, Host, unlike};
+use site::{Site, lacking, sh, unmount_all};
 use std::collections::BTreeMap;
-use std::fs;
-use std::path::Path;
 use std::process::{Command, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use strace::{Call, FAULTS, Fault, Ran};
-use tempfile::TempDir;
+use tally::{Breach, Broken, Cause, Tally};
 
 /// Longest time for the whole of one test.
 const LIMIT: Duration = Duration::from_secs(3 * 60 * 60);
 
 /// How many cases a sample has.
 const SAMPLE: usize = 90;
-
-/// How long the kernel may take to free what nothing holds any more.
-const FREED: Duration = Duration::from_secs(2);
-
-/// Two objects, five maps besides a section of constants, five programs and five links. What the kernel has a name for
-/// starts with the name of the site.
-const FIRST: &str = r#"
-version = 1
-name = "NAME"
-[object.NAME]
-path = "filter_1.o"
-set = { NAME_step = 3 }
-[object.account]
-path = "account.o"
-maps = { NAME_seen = "NAME_seen" }
-[map.NAME_drops]
-from = "NAME:NAME_drops"
-[map.NAME_seen]
-from = "NAME:NAME_seen"
-[map.NAME_cpu]
-from = "NAME:NAME_cpu"
-[map.NAME_bytes]
-from = "account:NAME_bytes"
-[map.NAME_hosts]
-from = "account:NAME_hosts"
-[program.drop]
-from = "NAME:NAME_drop"
-[program.count]
-from = "NAME:NAME_count"
-[program.shape]
-from = "NAME:NAME_shape"
-[program.in]
-from = "account:NAME_in"
-[program.out]
-from = "account:NAME_out"
-[link.drop]
-program = "drop"
-xdp = { interface = "veth0", mode = "native" }
-[link.count]
-program = "count"
-xdp = { interface = "veth1", mode = "generic" }
-[link.shape]
-program = "shape"
-tc = { interface = "veth0", direction = "ingress" }
-[link.in]
-program = "in"
-cgroup = { path = "CGROUP/in" }
-[link.out]
-program = "out"
-cgroup = { path = "CGROUP/out" }
-"#;
-
-/// One object changed, a map came, a link moved, a program and its link went.
-const CHANGES: &[(&str, &str)] = &[
-    ("filter_1.o", "filter_2.o"),
-    ("[map.NAME_cpu]", "[map.NAME_fresh]\nfrom = \"NAME:NAME_fresh\"\n[map.NAME_cpu]"),
-    ("tc = { interface = \"veth0\"", "tc = { interface = \"veth1\""),
-    ("[program.out]\nfrom = \"account:NAME_out\"\n", ""),
-    ("[link.out]\nprogram = \"out\"\ncgroup = { path = \"CGROUP/out\" }\n", ""),
-];
-
-/// What a site has: objects and manifests of a name that nobody else uses, and two ends of a cable.
-struct Site {
-    folder: TempDir,
-    name: String,
-}
-
-impl Site {
-    /// Makes one; tests of one process have a letter each.
-    fn new(room: &Room, letter: char) -> Self {
-        let (name, folder) = (unique_name(letter), tempfile::tempdir().expect("a folder can be made"));
-        for object in ["filter_1.o", "filter_2.o", "account.o"] {
-            let bytes = fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/faults").join(object));
-            let bytes = with_name(bytes.expect("the object is there"), name.as_bytes());
-            fs::write(folder.path().join(object), bytes).expect("it can be written");
-        }
-        let cgroup = room.cgroup.as_ref().expect("the caller has looked");
-        for below in ["in", "out"] {
-            fs::create_dir(cgroup.join(below)).expect("a cgroup can be made");
-        }
-        let second = CHANGES.iter().fold(FIRST.to_owned(), |text, (from, to)| {
-            assert!(text.contains(from), "{from}");
-            text.replace(from, to)
-        });
-        for (manifest, text) in [("first.toml", FIRST), ("second.toml", &second)] {
-            let text = text.replace("NAME", &name).replace("CGROUP", &cgroup.display().to_string());
-            fs::write(folder.path().join(manifest), text).expect("it can be written");
-        }
-        let [one, other] = INTERFACES;
-        sh(&format!("ip link add {one} type veth peer name {other}; ip link set {one} up; ip link set {other} up"));
-        Self { folder, name }
-    }
-
-    fn host(&self) -> Host {
-        Host::read(&self.name)
-    }
-
-    /// Reads the host until it is as expected or nothing more can be waited for.
-    fn host_when(&self, expected: impl Fn(&Host) -> bool) -> Host {
-        let end = Instant::now() + FREED;
-        loop {
-            let host = self.host();
-            if expected(&host) || Instant::now() >= end {
-                return host;
-            }
-            thread::sleep(Duration::from_millis(5));
-        }
-    }
-
-    /// Runs the tool, which must succeed.
-    fn succeed(&self, arguments: &[&str]) -> Result<(), String> {
-        let said = bpfapply(self.folder.path(), arguments);
-        match said.code {
-            0 => Ok(()),
-            code => Err(format!("{arguments:?}: exit {code}: {}{}", said.stdout, said.stderr)),
-        }
-    }
-
-    /// Makes the host as it was before everything, whatever there is.
-    #[track_caller]
-    fn clear(&self) {
-        unmount_all();
-        sh(&format!("mount -t bpf bpf {BPFFS}"));
-        let host = self.host_when(Host::is_empty);
-        assert!(host.is_empty(), "the kernel frees what nothing holds: {host:?}");
-    }
-}
-
-/// Returns a name of six characters that no other process uses now.
-fn unique_name(letter: char) -> String {
-    let digits = |mut number: u32| {
-        let mut text = [b'0'; 5];
-        for digit in text.iter_mut().rev() {
-            *digit = b"0123456789abcdefghijklmnopqrstuvwxyz"[(number % 36) as usize];
-            number /= 36;
-        }
-        text.map(char::from)
-    };
-    [letter].into_iter().chain(digits(std::process::id())).collect()
-}
-
-/// Puts a name of the same length in the place of `f00000` in an object's tables of strings.
-fn with_name(mut bytes: Vec<u8>, name: &[u8]) -> Vec<u8> {
-    const PLACE: &[u8] = b"f00000";
-    let places: Vec<usize> = (0..bytes.len()).filter(|at| bytes[*at..].starts_with(PLACE)).collect();
-    assert!(places.len() > 5 && name.len() == PLACE.len());
-    for at in places {
-        bytes[at..at + PLACE.len()].copy_from_slice(name);
-    }
-    bytes
-}
-
-#[track_caller]
-fn sh(script: &str) {
-    if let Err(error) = common::run(Command::new("sh").args(["-ec", script])) {
-        panic!("{script}: {error}");
-    }
-}
-
-fn unmount_all() {
-    while common::run(Command::new("umount").arg(BPFFS)).is_ok() {}
-}
 
 /// A run that meets faults.
 struct Scenario {
@@ -289,41 +128,13 @@ fn sample<'a>(all: &'a [Case<'a>], wanted: usize) -> impl Iterator<Item = &'a Ca
     groups.flat_map(move |(number, group)| group.iter().skip(number * 7 % group.len().min(step)).step_by(step))
 }
 
-/// How a promise was broken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Broken {
-    /// It says that all is well, and the host is not as planned.
-    HalfDone,
-    /// It failed and says that the host is as before, and it is not.
-    NotAsBefore,
-    /// The same, but only the inodes differ: pins were made anew, and lost what mode and owner they had.
-    PinsMadeAnew,
-    /// Exit code 3, and something that is different is not named, or nothing is different.
-    Untruthful,
-    /// It ended in a way that is none of those that are promised.
-    ExitCode,
-    /// The same run without a fault fails.
-    NoWayOn,
-    /// It did not make the host match.
-    NotConverged,
-    /// It did, and something is there that is not there without a fault, or lacks.
-    OtherShape,
-    /// `destroy` fails.
-    NoWayBack,
-    /// `destroy` leaves something.
-    Leftover,
-}
-
-/// A broken promise, and what was seen.
-type Breach = (Broken, String);
-
 impl Case<'_> {
     fn group(&self) -> (&str, &str) {
         (self.clean.scenario.name, &self.call.name)
     }
 
-    fn what(&self) -> String {
-        format!("{}, {}, {}", self.clean.scenario.name, self.call, self.fault)
+    fn cause(&self) -> Cause {
+        Cause { scenario: self.clean.scenario.name, call: self.call.clone(), fault: self.fault }
     }
 
     /// Runs the case. Returns the exit code of the run with the fault, none when it was killed.
@@ -405,6 +216,7 @@ fn untruth(said: &str, before: &Host, now: &Host, after: &[String]) -> Option<St
         return Some(format!("the host is as before: {said}"));
     }
     let Some((_, list)) = said.split_once("NOT as before:") else {
+        // Only reading back failed.
         let is_all_done = said.contains("applied") && now.shape() == after;
         return (!is_all_done).then(|| format!("it has no list: {}\n{said}", before.differences(now)));
     };
@@ -420,88 +232,14 @@ fn is_named(text: &str, path: &str) -> bool {
         ["maps", name] => format!("map.{name}"),
         ["links", name] => format!("link.{name}"),
         ["objects", object, "maps", name] => format!("map.{object}:{}", name.replace("%2e", ".")),
-        [name] => (*name).to_owned(),
+        ["record"] => "record".to_owned(),
         _ => path.to_owned(),
     };
     text.contains(path) || text.contains(&address)
 }
 
-/// Writes what only one of two shapes has.
-fn unlike(expected: &[String], found: &[String]) -> String {
-    let only = |these: &[String], those: &[String], sign: char| -> String {
-        these.iter().filter(|line| !those.contains(line)).map(|line| format!("\n      {sign} {line}")).collect()
-    };
-    only(expected, found, '-') + &only(found, expected, '+')
-}
-
-/// What became of all cases.
-#[derive(Default)]
-struct Tally {
-    /// How runs ended by scenario, call and fault: how many cases, how many of them with a breach.
-    cases: BTreeMap<(&'static str, String, Fault), (usize, usize)>,
-    /// How many runs that kept all promises had which exit code.
-    codes: BTreeMap<Option<i32>, usize>,
-    breaches: BTreeMap<(&'static str, Broken), Vec<String>>,
-}
-
-impl Tally {
-    fn add(&mut self, case: &Case<'_>) {
-        let key = (case.clean.scenario.name, case.call.name.clone(), case.fault);
-        let (cases, broken) = self.cases.entry(key).or_default();
-        *cases += 1;
-        match case.run() {
-            Ok(code) => *self.codes.entry(code).or_default() += 1,
-            Err((kind, what)) => {
-                *broken += 1;
-                let all = self.breaches.entry((case.clean.scenario.name, kind)).or_default();
-                all.push(format!("{}: {what}", case.what()));
-            }
-        }
-        // Also after a breach the next case starts from nothing.
-        case.clean.site.clear();
-    }
-
-    fn print(&self) {
-        for ((scenario, call, fault), (cases, broken)) in &self.cases {
-            eprintln!("{scenario:<28} {call:<11} {:<8} {cases:>4} cases, {broken:>4} broken", fault.to_string());
-        }
-        for (code, count) in &self.codes {
-            let end = code.map_or("killed".to_owned(), |code| format!("exit {code}"));
-            eprintln!("{count:>5} good cases: {end}");
-        }
-        for ((scenario, kind), all) in &self.breaches {
-            eprintln!("{:>5} broken, {scenario}: {kind:?}", all.len());
-        }
-        let (cases, broken) = self.cases.values().fold((0, 0), |sum, (all, bad)| (sum.0 + all, sum.1 + bad));
-        eprintln!("{cases} cases, {broken} broken");
-    }
-
-    /// Panics when a promise was broken; shows the first cases of each kind.
-    #[track_caller]
-    fn check(&self) {
-        let examples: Vec<String> = self
-            .breaches
-            .iter()
-            .map(|((scenario, kind), all)| {
-                format!("{} times {kind:?} in {scenario}, such as\n{}", all.len(), all[..all.len().min(2)].join("\n"))
-            })
-            .collect();
-        assert!(examples.is_empty(), "{}", examples.join("\n\n"));
-    }
-}
-
 fn takes_all() -> bool {
     std::env::var("FAULTS").is_ok_and(|value| value == "all")
-}
-
-/// Returns what this host lacks for these tests.
-fn lacking(room: &Room) -> Option<&'static str> {
-    let has = |tool: &str| common::run(Command::new("sh").args(["-c", &format!("command -v {tool}")])).is_ok();
-    match ["strace", "taskset", "bpftool"].into_iter().find(|tool| !has(tool)) {
-        Some(tool) => Some(tool),
-        None if room.cgroup.is_none() => Some("cgroup2"),
-        None => None,
-    }
 }
 
 #[test]
@@ -515,7 +253,11 @@ fn a_fault_at_any_call_breaks_no_promise() {
         let cleans: Vec<_> = SCENARIOS.iter().map(|scenario| Clean::run(&site, scenario)).collect();
         let all: Vec<_> = cleans.iter().flat_map(Clean::cases).collect();
         let mut tally = Tally::default();
-        sample(&all, if takes_all() { all.len() } else { SAMPLE }).for_each(|case| tally.add(case));
+        for case in sample(&all, if takes_all() { all.len() } else { SAMPLE }) {
+            tally.add(&case.cause(), case.run());
+            // Also after a breach the next case starts from nothing.
+            site.clear();
+        }
         eprintln!("{} cases in all", all.len());
         tally.print();
         tally.check();

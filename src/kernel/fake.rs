@@ -660,6 +660,7 @@ impl Kernel for Fake {
     fn mount_bpffs(&mut self, at: &PinPath) -> io::Result<()> {
         let mut state = self.change("mount_bpffs")?;
         match state.tree.get(at)? {
+            // Nobody locks the new root: here is no process that could end to give it back.
             Node::Folder => state.tree.mount(at.as_str()),
             Node::Pin(_) => return refuse(libc::ENOTDIR),
         }

@@ -1,14 +1,14 @@
 //! The lock that keeps two of us apart: how long it is waited for, and who has it.
 //!
-//! It is one `flock` on the root folder of the deployment's bpffs, and so there is one for all deployments there and for
-//! the hooks that they share. There is no lock file that could be left behind, and nothing to unlock by force: the
+//! It is one `flock` on the root folder of the deployment's bpffs, and so there is one for all deployments there and
+//! for the hooks that they share. There is no lock file that could be left behind, and nothing to unlock by force: the
 //! kernel gives it back when its holder ends, however that comes.
 //!
 //! Where no bpffs is mounted yet, the lock is on the folder that one will be mounted on. From the mount on, the path
 //! means another folder, the root of the new bpffs, and whoever asks then must not get that one while the first run is
-//! still at work: so [`Kernel::mount_bpffs`] has the new root locked before anybody can see it. Those who waited for the
-//! covered folder meanwhile see, when they get it, that the path means another one now ([`Kernel::lock`]), and go on
-//! waiting for that.
+//! still at work: so [`Kernel::mount_bpffs`] has the new root locked before anybody can see it. Those who waited for
+//! the covered folder meanwhile see, when they get it, that the path means another one now ([`Kernel::lock`]), and go
+//! on waiting for that.
 
 use super::Kernel;
 use super::observe::refused;
@@ -22,8 +22,8 @@ const EVERY: Duration = Duration::from_millis(20);
 /// After what time somebody at a terminal wants to know what is waited for.
 const SILENCE: Duration = Duration::from_secs(1);
 
-/// Takes the lock of a folder; waits for whoever has it, but not longer than the limit. `waits` is called once when that
-/// needs longer than a second, with the holder if it can be found.
+/// Takes the lock of a folder; waits for whoever has it, but not longer than the limit. `waits` is called once when
+/// that needs longer than a second, with the holder if it can be found.
 ///
 /// # Errors
 /// [`Kind::Locked`] when the time is over, or the kernel's error.

@@ -1,4 +1,5 @@
-//! What there is of the tested deployment on this host: pins, hooks, and what lives in the kernel, read without the tool.
+//! What there is of the tested deployment on this host: pins, hooks, and what lives in the kernel; read without the
+//! tool.
 
 use crate::common;
 use bpfapply::kernel::linux::Linux;
@@ -139,11 +140,7 @@ impl Host {
 
     /// Writes what is only in one of the two.
     pub fn differences(&self, other: &Self) -> String {
-        let (mine, theirs) = (self.lines(), other.lines());
-        let only = |these: &[String], those: &[String], sign: char| -> String {
-            these.iter().filter(|line| !those.contains(line)).map(|line| format!("\n      {sign} {line}")).collect()
-        };
-        only(&mine, &theirs, '-') + &only(&theirs, &mine, '+')
+        unlike(&self.lines(), &other.lines())
     }
 
     fn lines(&self) -> Vec<String> {
@@ -152,6 +149,14 @@ impl Host {
         lines.extend(self.xdp.iter().map(|(interface, programs)| format!("xdp of {interface}: {programs:?}")));
         lines
     }
+}
+
+/// Writes the lines that only one of two lists has.
+pub fn unlike(expected: &[String], found: &[String]) -> String {
+    let only = |these: &[String], those: &[String], sign: char| -> String {
+        these.iter().filter(|line| !those.contains(line)).map(|line| format!("\n      {sign} {line}")).collect()
+    };
+    only(expected, found, '-') + &only(found, expected, '+')
 }
 
 impl fmt::Display for Pin {
