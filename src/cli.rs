@@ -4,7 +4,7 @@ use crate::apply::{self, Applied, Stamp};
 use crate::desired::{self, Desired};
 use crate::diag::{self, Exit, Kind, Problem, Problems, Source};
 use crate::elf;
-use crate::kernel::{Kernel, drift, facts, linux::Linux, observe, shown};
+use crate::kernel::{Kernel, drift, facts, linux::Linux, lock, observe, shown};
 use crate::load;
 use crate::manifest::{self, Manifest};
 use crate::names::{DeploymentName, Digest, PinPath};
@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, IsTerminal, Write};
 use std::mem::ManuallyDrop;
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Make this host's eBPF packet filters match a TOML manifest.
 #[derive(Debug, Parser)]
@@ -28,7 +28,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
     args_conflicts_with_subcommands = true,
     after_help = "Exit codes: 0 the host matches, 1 failed and the host is as before, 2 changes pending (--check), \
                   3 failed and the host is not as before, 4 consent needed, 64 usage, 65 bad manifest or object, \
-                  69 this kernel lacks it, 75 the host changed meanwhile (try again), 77 no permission."
+                  69 this kernel lacks it, 75 another run has the lock or the host changed meanwhile (try again), \
+                  77 no permission."
 )]
 struct Cli {
     #[command(subcommand)]
@@ -113,6 +114,26 @@ struct ApplyOptions {
     /// Do not mount a bpffs where there is none
     #[arg(long)]
     no_mount: bool,
+    #[command(flatten)]
+    locking: Locking,
+}
+
+#[derive(Debug, Args)]
+struct Locking {
+    /// How long to wait for another run on this bpffs to end; 0 does not wait. A dry run takes no lock
+    #[arg(long, default_value_t = 60, value_name = "SECONDS")]
+    lock_timeout: u64,
+}
+
+impl Locking {
+    /// Takes the lock of the bpffs that has, or will have, the pins. It is held until it is dropped.
+    fn take<K: Kernel>(&self, kernel: &K, pin_root: &PinPath) -> Result<K::Lock, Problem> {
+        let bpffs = observe::bpffs_of(kernel, pin_root, &usual_bpffs())?;
+        lock::take(kernel, &bpffs, Duration::from_secs(self.lock_timeout), |holder| {
+            let (holder, most) = (diag::named_holder(holder), self.lock_timeout);
+            eprintln!("waiting for the lock of `{bpffs}`, at most {most} s: it is held by {holder}");
+        })
+    }
 }
 
 #[derive(Debug, Args)]
@@ -161,6 +182,8 @@ struct Destroy {
     /// Only show the plan
     #[arg(long)]
     dry_run: bool,
+    #[command(flatten)]
+    locking: Locking,
 }
 
 #[derive(Debug, Args)]
@@ -347,6 +370,8 @@ fn apply_live<K: Kernel>(
         console.print(&report::text::unchanged(&record, loaded.manifest.name.as_str()));
         return Ok(Exit::Success);
     }
+    // From before anything is looked at until it was all read back.
+    let _lock = options.locking.take(kernel, &loaded.manifest.pin_root)?;
     let planned = plan_live(kernel, loaded, options)?;
     let plan = &planned.plan;
     let allowed: BTreeSet<Consent> = options.allow.iter().map(|allow| Consent::from(*allow)).collect();
@@ -473,7 +498,7 @@ fn print_plan(plan: &Plan, loaded: Option<&Loaded>, purpose: Purpose, console: &
 fn run_destroy(destroy: &Destroy, console: &Console) -> Exit {
     let mut kernel = Linux::new();
     let done = pin_root_of(&destroy.target, console).and_then(|pin_root| {
-        destroy_live(&mut kernel, &pin_root, destroy.dry_run, console).map_err(|problems| console.fail(&problems, None))
+        destroy_live(&mut kernel, &pin_root, destroy, console).map_err(|problems| console.fail(&problems, None))
     });
     done.unwrap_or_else(|exit| exit)
 }
@@ -481,16 +506,20 @@ fn run_destroy(destroy: &Destroy, console: &Console) -> Exit {
 fn destroy_live<K: Kernel>(
     kernel: &mut K,
     pin_root: &PinPath,
-    dry_run: bool,
+    options: &Destroy,
     console: &Console,
 ) -> Result<Exit, Problems> {
+    let _lock = match options.dry_run {
+        true => None,
+        false => Some(options.locking.take(kernel, pin_root)?),
+    };
     let mut observed = observe::observe(kernel, &Wanted::recorded(pin_root))?;
     let record = observed.record.take();
     if record.is_none() && observed.leftovers.is_empty() {
         return Err(Problem::new(Kind::NoDeployment { pin_root: pin_root.clone() }).into());
     }
     let plan = plan::destroy(record.as_ref(), &observed, pin_root)?;
-    if dry_run {
+    if options.dry_run {
         print_plan(&plan, None, Purpose::DryRun, console);
         return Ok(Exit::Success);
     }

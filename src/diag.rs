@@ -145,6 +145,39 @@ impl Size {
     }
 }
 
+/// A process that holds a lock.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LockHolder {
+    /// Its id, as this process sees it.
+    pub pid: u32,
+    /// For how many seconds it has been running; `None` when it ended meanwhile.
+    pub seconds: Option<u64>,
+    /// Its command line, or its name; empty when it ended meanwhile.
+    pub command: String,
+}
+
+impl fmt::Display for LockHolder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "pid {}", self.pid)?;
+        if let Some(seconds) = self.seconds {
+            write!(f, ", started {seconds} s ago")?;
+        }
+        match self.command.is_empty() {
+            true => f.write_str(", which ended meanwhile"),
+            // Anybody may give a command line that moves the cursor.
+            false => write!(f, ": `{}`", self.command.escape_debug()),
+        }
+    }
+}
+
+/// Names a lock's holder, or says that it cannot be named.
+pub fn named_holder(holder: Option<&LockHolder>) -> String {
+    holder.map_or_else(
+        || "a process that cannot be seen from here, as one of another container".to_owned(),
+        LockHolder::to_string,
+    )
+}
+
 /// Everything that can be wrong.
 #[derive(Debug, Clone)]
 pub enum Kind {
@@ -613,6 +646,15 @@ pub enum Kind {
         /// What changed.
         what: String,
     },
+    /// Somebody else has the lock.
+    Locked {
+        /// Root of the bpffs.
+        folder: PinPath,
+        /// Who has it, if that can be seen.
+        holder: Option<LockHolder>,
+        /// How many seconds it was waited for.
+        waited: u64,
+    },
     /// The kernel refused an object's BTF.
     BtfRefused {
         /// The object.
@@ -748,6 +790,7 @@ impl Kind {
             Self::Unverified { .. } => "host::unverified",
             Self::NoDeployment { .. } => "host::no_deployment",
             Self::Stale { .. } => "host::changed",
+            Self::Locked { .. } => "host::locked",
             Self::BtfRefused { .. } => "kernel::btf_refused",
             Self::ProgramRefused { .. } => "kernel::program_refused",
             Self::PinTaken { .. } => "host::pin_taken",
@@ -896,6 +939,10 @@ impl Kind {
                 Some("a deployment is named as in its manifest, or by the manifest's path".to_owned())
             }
             Self::Stale { .. } => Some("nothing was done: run it again, and look at the new plan".to_owned()),
+            Self::Locked { waited, .. } => Some(format!(
+                "nothing was done: run it again when that one has ended, or wait longer than {waited} s with \
+                 `--lock-timeout SECONDS`"
+            )),
             Self::BtfRefused { errno: libc::EPERM, .. } => Some(PRIVILEGES.to_owned()),
             Self::BtfRefused { errno: libc::EMFILE, .. } | Self::ProgramRefused { errno: libc::EMFILE, .. } => {
                 Some(OPEN_FILES.to_owned())
@@ -1014,7 +1061,7 @@ impl Kind {
             Self::Kernel { errno: libc::EPERM | libc::EACCES, .. } => Exit::Permission,
             Self::Cycle { .. } => Exit::Data,
             Self::Unverified { .. } => Exit::Broken,
-            Self::Stale { .. } => Exit::Retry,
+            Self::Stale { .. } | Self::Locked { .. } => Exit::Retry,
             Self::BtfRefused { errno: libc::EPERM, .. } => Exit::Permission,
             Self::BtfRefused { .. } => Exit::Failed,
             // The verifier says EACCES for a bad program; without a log, it is the caller who may not.
@@ -1191,6 +1238,9 @@ impl fmt::Display for Kind {
             }
             Self::NoDeployment { pin_root } => write!(f, "there is no deployment at `{pin_root}`"),
             Self::Stale { what } => write!(f, "the host changed since the plan was made: {what}"),
+            Self::Locked { folder, holder, .. } => {
+                write!(f, "the lock of `{folder}` is held by {}", named_holder(holder.as_ref()))
+            }
             Self::BtfRefused { object, errno, without, .. } => {
                 let why = std::io::Error::from_raw_os_error(*errno);
                 write!(f, "the kernel refuses the BTF of object.{object}: {why}")?;

@@ -170,7 +170,7 @@ fn the_objects_are_what_the_sources_compile_to() {
     let built = built.expect("the compiler runs");
     assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
     let mut compared = 0;
-    for folder in ["examples/quickstart", "examples/iproute2-legacy", "tests/objects"] {
+    for folder in ["examples/quickstart", "examples/iproute2-legacy", "tests/objects", "tests/faults"] {
         for entry in fs::read_dir(root().join(folder)).expect("it is there").flatten() {
             let path = entry.path();
             if path.extension().is_none_or(|extension| extension != "o") {

@@ -67,6 +67,7 @@ rules! {
     renames_replace,
     hard_links_are_the_same_pin,
     symlinks_switch_folders,
+    locks_keep_out_who_asks,
     xdp_has_one_link,
     tcx_has_many_links,
     cgroups_have_many_links,
@@ -812,6 +813,26 @@ fn folders_have_the_errors_of_files<K: Kernel>(kernel: &mut K, room: &Room) {
     kernel.mount_bpffs(&a).unwrap();
     assert_eq!(pins(kernel, &a), [""; 0]);
     assert_eq!(errno(kernel.remove_directory(&a)), libc::EBUSY);
+}
+
+fn locks_keep_out_who_asks<K: Kernel>(kernel: &mut K, room: &Room) {
+    let map = map(kernel, MapType::ARRAY, (4, 4, 1), 0);
+    let (a, pin) = (room.bpffs.join("a"), room.bpffs.join("pin"));
+    kernel.pin(&map, &pin).unwrap();
+    kernel.make_directory(&a).unwrap();
+    let lock = kernel.lock(&a).unwrap().expect("nobody has it");
+    assert!(kernel.lock(&a).unwrap().is_none());
+    assert!(kernel.lock_holder(&a).unwrap().is_some());
+    // Each folder has its own, and it keeps out only who asks.
+    assert!(kernel.lock_holder(&room.bpffs).unwrap().is_none());
+    assert!(kernel.lock(&room.bpffs).unwrap().is_some());
+    kernel.make_directory(&a.join("b")).unwrap();
+    kernel.remove_directory(&a.join("b")).unwrap();
+    drop(lock);
+    assert!(kernel.lock_holder(&a).unwrap().is_none());
+    assert!(kernel.lock(&a).unwrap().is_some());
+    assert_eq!(errno(kernel.lock(&a.join("b"))), libc::ENOENT);
+    assert_eq!(errno(kernel.lock(&pin)), libc::ENOTDIR);
 }
 
 fn renames_replace<K: Kernel>(kernel: &mut K, room: &Room) {

@@ -110,7 +110,7 @@ struct Applier<'a, K: Kernel> {
 }
 
 impl<K: Kernel> Applier<'_, K> {
-    fn run(&mut self, steps: &mut [StepOutcome]) -> Result<(), Problem> {
+    fn run(&mut self, steps: &mut Vec<StepOutcome>) -> Result<(), Problem> {
         self.stage_all().map_err(|(number, problem)| fail(steps, number, problem))?;
         let mut first = None;
         for (number, step) in self.plan.steps.iter().enumerate() {
@@ -118,15 +118,19 @@ impl<K: Kernel> Applier<'_, K> {
                 false => self.commit(number, &step.action),
                 true => self.take_away(number, &step.action),
             };
-            if let Err(problem) = done {
-                let problem = fail(steps, number, problem);
-                if !self.switched {
+            match done {
+                Ok(()) => {}
+                Err(problem) if self.switched => {
+                    // The other things that go do not depend on it.
+                    steps[number].status = Status::HalfDone(problem.kind.to_string());
+                    first.get_or_insert(problem);
+                    continue;
+                }
+                Err(problem) => {
+                    let problem = fail(steps, number, problem);
                     self.undo_all(steps);
                     return Err(problem);
                 }
-                // The other things that go do not depend on it.
-                first.get_or_insert(problem);
-                continue;
             }
             steps[number].status = match step.action.marker() {
                 Marker::Reuse => Status::Reused,
@@ -233,12 +237,14 @@ impl<K: Kernel> Applier<'_, K> {
     }
 
     /// Detaches the links that moved, and makes the generation that ran until now the previous one, or nothing.
-    fn retire(&mut self, steps: &mut [StepOutcome]) -> Result<(), Problem> {
+    fn retire(&mut self, steps: &mut Vec<StepOutcome>) -> Result<(), Problem> {
         for (number, link) in std::mem::take(&mut self.leaving) {
             // Closing the last descriptor detaches as well, but only some time later.
-            let detached = generation::detach(self.kernel, &link);
-            let problem = |error| refused(format!("detach the old {}", steps[number].address), &error);
-            detached.map_err(problem).map_err(|problem| fail(steps, number, problem))?;
+            generation::detach(self.kernel, &link).map_err(|error| {
+                let problem = refused(format!("detach the old {}", steps[number].address), &error);
+                steps[number].status = Status::HalfDone(problem.kind.to_string());
+                problem
+            })?;
         }
         let (root, generations) = (&self.plan.pin_root, &self.plan.generations);
         let Some((old, record)) = generations.current.as_ref().zip(generations.record.as_ref()) else { return Ok(()) };
@@ -246,12 +252,11 @@ impl<K: Kernel> Applier<'_, K> {
             true => generation::retire(self.kernel, root, old, record),
             false => generation::dissolve(self.kernel, root, old, record),
         };
-        let is_switch = |step: &&mut StepOutcome| matches!(step.address, crate::names::Address::Record);
         done.map_err(|error| {
+            // It is what the next run finds and finishes.
             let problem = refused(format!("take `{old}` away"), &error);
-            if let Some(step) = steps.iter_mut().find(is_switch) {
-                step.status = Status::Failed(problem.kind.to_string());
-            }
+            let action = Action::ClearLeftover { path: old.clone(), record: None };
+            steps.push(StepOutcome::of(&action, Status::HalfDone(problem.kind.to_string())));
             problem
         })
     }
@@ -327,17 +332,25 @@ impl<K: Kernel> Applier<'_, K> {
         self.undo.push((number, Undo::Built(next.clone())));
         let Some(current) = &self.plan.generations.current else { return Ok(()) };
         let changed: BTreeSet<PinPath> = self.plan.changed_pins().map(|pin| self.place(pin, current)).collect();
+        let mut kept: BTreeMap<PinPath, (PinPath, u64)> =
+            self.plan.kept_pins().map(|(pin, inode)| (self.place(&pin, current), (pin, inode))).collect();
         let entries = observe::walk(self.kernel, current);
         let entries = entries.map_err(|error| refused(format!("read the folder `{current}`"), &error))?;
         for (path, entry) in entries.iter().filter(|(path, _)| !changed.contains(path)) {
             if entry.kind == EntryKind::Folder {
                 continue;
             }
+            match kept.remove(path) {
+                Some((pin, inode)) if inode != entry.inode => {
+                    return Err(stale(format!("`{pin}` is another pin than when the plan was made")));
+                }
+                Some(_) | None => {}
+            }
             let stays = path.moved(current, next).expect("it was found there");
             self.make_folders(&stays)?;
             self.kernel.hard_link(path, &stays).map_err(|error| refused(format!("keep the pin `{path}`"), &error))?;
         }
-        Ok(())
+        kept.pop_first().map_or(Ok(()), |(_, (pin, _))| Err(stale(format!("`{pin}` is gone"))))
     }
 
     /// Makes the folders of the next generation that a pin needs.

@@ -17,6 +17,8 @@ pub enum Status {
     Undone,
     /// It was done, a later one failed, and taking it back failed for this reason.
     CouldNotUndo(String),
+    /// It was begun when there was no way back any more, and failed for this reason.
+    HalfDone(String),
     /// An earlier one failed.
     NotReached,
 }
@@ -30,6 +32,7 @@ impl Status {
             Self::Failed(_) => "failed",
             Self::Undone => "undone",
             Self::CouldNotUndo(_) => "could-not-undo",
+            Self::HalfDone(_) => "half-done",
             Self::NotReached => "not-reached",
         }
     }
@@ -37,7 +40,7 @@ impl Status {
     /// Returns why something failed.
     pub fn reason(&self) -> Option<&str> {
         match self {
-            Self::Failed(reason) | Self::CouldNotUndo(reason) => Some(reason),
+            Self::Failed(reason) | Self::CouldNotUndo(reason) | Self::HalfDone(reason) => Some(reason),
             Self::Done | Self::Reused | Self::Undone | Self::NotReached => None,
         }
     }
@@ -104,7 +107,9 @@ impl Outcome {
 
     /// Returns the steps whose change is still on the host.
     pub fn left(&self) -> impl Iterator<Item = &StepOutcome> {
-        self.steps.iter().filter(|step| matches!(step.status, Status::Done | Status::CouldNotUndo(_)))
+        self.steps
+            .iter()
+            .filter(|step| matches!(step.status, Status::Done | Status::CouldNotUndo(_) | Status::HalfDone(_)))
     }
 
     /// Returns the exit code that the outcome means.

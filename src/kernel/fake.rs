@@ -11,6 +11,7 @@ use super::{
     ProgramInfo, ProgramRequest, Symbols, XdpMode,
 };
 use crate::btf::kernel::Bytes;
+use crate::diag::LockHolder;
 use crate::insn::{CALL, EXIT, Insn, PSEUDO_BTF_ID, PSEUDO_KFUNC_CALL};
 use crate::kinds::{AttachType, MapType, ProgramType};
 use crate::names::{Digest, PinPath};
@@ -47,6 +48,19 @@ impl Drop for Fd {
         let mut state = self.state.borrow_mut();
         state.open.remove(&self.number);
         state.collect();
+    }
+}
+
+/// A lock on a folder.
+#[derive(Debug)]
+pub struct Lock {
+    state: Rc<RefCell<State>>,
+    folder: (String, bool),
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        self.state.borrow_mut().locks.remove(&self.folder);
     }
 }
 
@@ -125,6 +139,8 @@ struct State {
     devices: BTreeMap<String, Device>,
     cgroups: BTreeMap<PathBuf, u64>,
     refusals: BTreeMap<String, (i32, String)>,
+    /// Locked folders: their paths, and whether a bpffs was mounted on them.
+    locks: BTreeSet<(String, bool)>,
     calls: Vec<&'static str>,
     fail: Option<Failure>,
 }
@@ -606,6 +622,7 @@ impl Map {
 
 impl Kernel for Fake {
     type Fd = Fd;
+    type Lock = Lock;
 
     fn uptime(&self) -> u64 {
         0
@@ -625,9 +642,25 @@ impl Kernel for Fake {
         Ok(state.tree.is_bpffs(path))
     }
 
+    fn lock(&self, folder: &PinPath) -> io::Result<Option<Lock>> {
+        let mut state = self.state();
+        let Node::Folder = state.tree.get(folder)? else { return refuse(libc::ENOTDIR) };
+        let folder = (folder.as_str().to_owned(), state.tree.mounts().any(|mount| mount == folder.as_str()));
+        let is_free = state.locks.insert(folder.clone());
+        Ok(is_free.then(|| Lock { state: Rc::clone(&self.0), folder }))
+    }
+
+    fn lock_holder(&self, folder: &PinPath) -> io::Result<Option<LockHolder>> {
+        let state = self.state();
+        let is_held = state.locks.iter().any(|(held, _)| held == folder.as_str());
+        // Everybody is this process.
+        Ok(is_held.then(|| LockHolder { pid: 1, seconds: Some(0), command: "test".to_owned() }))
+    }
+
     fn mount_bpffs(&mut self, at: &PinPath) -> io::Result<()> {
         let mut state = self.change("mount_bpffs")?;
         match state.tree.get(at)? {
+            // Nobody locks the new root: here is no process that could end to give it back.
             Node::Folder => state.tree.mount(at.as_str()),
             Node::Pin(_) | Node::Symlink(_) => return refuse(libc::ENOTDIR),
         }

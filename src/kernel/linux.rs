@@ -3,14 +3,15 @@
 use super::sys::{self, Log, Object, SizedMap};
 use super::{
     Entry, EntryKind, HookInfo, HookRequest, Interface, Kernel, LinkInfo, LoadError, MapInfo, MapRequest, ObjectKind,
-    ProgramInfo, ProgramRequest, Symbols, XdpMode, facts, netlink,
+    ProgramInfo, ProgramRequest, Symbols, XdpMode, facts, lock, netlink,
 };
 use crate::btf::kernel::Bytes;
+use crate::diag::LockHolder;
 use crate::kinds::{AttachType, MapType, ProgramType};
 use crate::names::PinPath;
 use crate::parallel;
 use crate::spec::Host;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::CString;
 use std::fs;
 use std::io::{self, Read as _};
@@ -35,6 +36,9 @@ const FIRST_LOG: usize = 64 << 10;
 /// The last size of a log buffer, a quarter of what the kernel allows (`UINT_MAX >> 2`): more helps nobody.
 const LAST_LOG: usize = 256 << 20;
 
+/// The most characters of somebody's command line that are worth reading.
+const LONGEST_COMMAND: usize = 200;
+
 /// How many instructions make it worth while to start one more thread that loads programs.
 const INSNS_PER_THREAD: usize = 2048;
 
@@ -43,6 +47,8 @@ const INSNS_PER_THREAD: usize = 2048;
 pub struct Linux {
     /// Whether lifting the limit of locked memory worked, once it was tried.
     memlock_lifted: OnceLock<bool>,
+    /// The locked roots of what this process mounted.
+    mounted: BTreeMap<PinPath, fs::File>,
 }
 
 impl Linux {
@@ -78,6 +84,7 @@ impl Linux {
 
 impl Kernel for Linux {
     type Fd = Object;
+    type Lock = fs::File;
 
     fn uptime(&self) -> u64 {
         sys::boot_time()
@@ -91,11 +98,46 @@ impl Kernel for Linux {
         Ok(sys::file_system(&c_path(path)?)? == BPF_FS)
     }
 
+    fn lock(&self, folder: &PinPath) -> io::Result<Option<fs::File>> {
+        loop {
+            let file = fs::OpenOptions::new().read(true).custom_flags(libc::O_DIRECTORY).open(folder.as_str())?;
+            match file.try_lock() {
+                Ok(()) => {}
+                Err(fs::TryLockError::WouldBlock) => return Ok(None),
+                Err(fs::TryLockError::Error(error)) => return Err(error),
+            }
+            // A bpffs may have been mounted on the folder since it was opened.
+            let (locked, now) = (file.metadata()?, fs::metadata(folder.as_str())?);
+            if (locked.dev(), locked.ino()) == (now.dev(), now.ino()) {
+                return Ok(Some(file));
+            }
+        }
+    }
+
+    fn lock_holder(&self, folder: &PinPath) -> io::Result<Option<LockHolder>> {
+        let file = fs::metadata(folder.as_str())?;
+        let device = (libc::major(file.dev()), libc::minor(file.dev()));
+        let locks = fs::read_to_string("/proc/locks")?;
+        Ok(lock::holder(&locks, device, file.ino()).map(|pid| LockHolder {
+            pid,
+            seconds: running_for(pid),
+            command: command_line(pid),
+        }))
+    }
+
     fn mount_bpffs(&mut self, at: &PinPath) -> io::Result<()> {
-        sys::mount_bpffs(&c_path(at)?)
+        let mount = sys::new_bpffs()?;
+        // The mount itself is a mere path, which cannot be locked.
+        let root = fs::File::open(format!("/proc/self/fd/{}", mount.as_raw_fd()))?;
+        root.try_lock()?;
+        sys::move_mount(mount.as_fd(), &c_path(at)?)?;
+        self.mounted.insert(at.clone(), root);
+        Ok(())
     }
 
     fn unmount_bpffs(&mut self, at: &PinPath) -> io::Result<()> {
+        // A mount with an open file stays.
+        self.mounted.remove(at);
         sys::unmount(&c_path(at)?)
     }
 
@@ -437,6 +479,21 @@ fn found<T>(result: io::Result<()>, value: T) -> io::Result<Option<T>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// Returns for how many seconds a process has been running; `None` when it has ended.
+fn running_for(pid: u32) -> Option<u64> {
+    let start = lock::start_ticks(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)?;
+    Some((sys::boot_time() / 1_000_000_000).saturating_sub(start / sys::ticks_per_second()?))
+}
+
+/// Returns the command line of a process, or at least its name; empty when it has ended.
+fn command_line(pid: u32) -> String {
+    let of = |file: &str| fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
+    // The name ends with a line feed, each argument with a NUL.
+    let given = [of("cmdline"), of("comm")].into_iter().find(|text| !text.is_empty()).unwrap_or_default();
+    let words = String::from_utf8_lossy(&given).trim_end_matches(['\0', '\n']).replace('\0', " ");
+    words.chars().take(LONGEST_COMMAND).collect()
 }
 
 /// Returns the path with its NUL.

@@ -7,12 +7,14 @@ pub mod drift;
 pub mod facts;
 pub mod fake;
 pub mod linux;
+pub mod lock;
 mod netlink;
 pub mod observe;
 pub mod shown;
 mod sys;
 
 use crate::btf::kernel::Bytes;
+use crate::diag::LockHolder;
 use crate::insn::{FuncRecord, Insn, LineRecord};
 pub use crate::kinds::XdpMode;
 use crate::kinds::{AttachType, MapType, ProgramType};
@@ -133,6 +135,8 @@ pub type Symbols = BTreeMap<String, BTreeSet<u64>>;
 pub trait Kernel {
     /// An open map, program, link, BTF or cgroup, closed when dropped.
     type Fd: fmt::Debug;
+    /// A lock, given back when dropped.
+    type Lock: fmt::Debug;
 
     /// Nanoseconds since boot, as load times count them.
     fn uptime(&self) -> u64;
@@ -141,7 +145,12 @@ pub trait Kernel {
 
     /// Tells whether the folder is on a bpffs; `NotFound` when it does not exist.
     fn is_bpffs(&self, path: &PinPath) -> io::Result<bool>;
-    /// Mounts a bpffs on the folder.
+    /// Locks what the path of a folder means now against all others who do so (`flock`); `None` when somebody has it.
+    fn lock(&self, folder: &PinPath) -> io::Result<Option<Self::Lock>>;
+    /// Finds who has the lock of a folder; `None` when nobody has it whom this process can see.
+    fn lock_holder(&self, folder: &PinPath) -> io::Result<Option<LockHolder>>;
+    /// Mounts a bpffs on the folder. Its root is locked before anybody can see it, until this process ends or takes the
+    /// mount away.
     fn mount_bpffs(&mut self, at: &PinPath) -> io::Result<()>;
     /// Takes a mount away again.
     fn unmount_bpffs(&mut self, at: &PinPath) -> io::Result<()>;

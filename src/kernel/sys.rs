@@ -711,13 +711,42 @@ pub fn file_system(path: &CStr) -> io::Result<u32> {
     Ok(unsafe { buffer.assume_init() }.f_type as u32)
 }
 
-/// Mounts a bpffs, with the mode that systemd gives it: for root alone.
-pub fn mount_bpffs(at: &CStr) -> io::Result<()> {
-    let flags = libc::MS_NOSUID | libc::MS_NODEV | libc::MS_NOEXEC | libc::MS_RELATIME;
-    // SAFETY: every text ends with a NUL and lives until here.
-    let ret =
-        unsafe { libc::mount(c"bpf".as_ptr(), at.as_ptr(), c"bpf".as_ptr(), flags, c"mode=0700".as_ptr().cast()) };
+/// Makes a bpffs that is mounted nowhere yet (Linux 5.2), with the mode that systemd gives it: for root alone. Returns
+/// the mount; dropping it before it is moved anywhere takes it away.
+pub fn new_bpffs() -> io::Result<OwnedFd> {
+    // SAFETY: the text ends with a NUL and lives until here.
+    let context = owned(unsafe { libc::syscall(libc::SYS_fsopen, c"bpf".as_ptr(), libc::FSOPEN_CLOEXEC) })?;
+    for (key, value) in [(c"source", c"bpf"), (c"mode", c"0700")] {
+        configure(&context, libc::FSCONFIG_SET_STRING, Some((key, value)))?;
+    }
+    configure(&context, libc::FSCONFIG_CMD_CREATE, None)?;
+    let attributes =
+        libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV | libc::MOUNT_ATTR_NOEXEC | libc::MOUNT_ATTR_RELATIME;
+    // SAFETY: numbers go in, and the descriptor lives until here.
+    owned(unsafe { libc::syscall(libc::SYS_fsmount, context.as_raw_fd(), libc::FSMOUNT_CLOEXEC, attributes) })
+}
+
+/// Sets a parameter of a file system that is being made, or runs a command without one.
+fn configure(context: &OwnedFd, command: u32, parameter: Option<(&CStr, &CStr)>) -> io::Result<()> {
+    let (key, value) = parameter.map_or((ptr::null(), ptr::null()), |(key, value)| (key.as_ptr(), value.as_ptr()));
+    // SAFETY: both texts end with a NUL and live until here, or are none.
+    let ret = unsafe { libc::syscall(libc::SYS_fsconfig, context.as_raw_fd(), command, key, value, 0) };
     if ret != 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// Mounts on a folder what is mounted nowhere yet (Linux 5.2).
+pub fn move_mount(mount: BorrowedFd<'_>, at: &CStr) -> io::Result<()> {
+    let (from, flags) = (mount.as_raw_fd(), libc::MOVE_MOUNT_F_EMPTY_PATH);
+    // SAFETY: both texts end with a NUL and live until here.
+    let ret = unsafe { libc::syscall(libc::SYS_move_mount, from, c"".as_ptr(), libc::AT_FDCWD, at.as_ptr(), flags) };
+    if ret != 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// Takes the descriptor that a system call made.
+fn owned(ret: libc::c_long) -> io::Result<OwnedFd> {
+    let fd = i32::try_from(ret).ok().filter(|fd| *fd >= 0).ok_or_else(io::Error::last_os_error)?;
+    // SAFETY: the kernel just made it, for us alone.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
 /// Returns the nanoseconds since boot.
@@ -754,6 +783,12 @@ pub fn raise_open_files() -> io::Result<()> {
     // SAFETY: the limit lives until here.
     let ret = unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) };
     if ret != 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// Returns how many ticks per second the times in `/proc` count.
+pub fn ticks_per_second() -> Option<u64> {
+    // SAFETY: a number goes in and a number comes out.
+    u64::try_from(unsafe { libc::sysconf(libc::_SC_CLK_TCK) }).ok().filter(|ticks| *ticks > 0)
 }
 
 /// Returns the size of a page in bytes.

@@ -468,6 +468,15 @@ impl Plan {
         self.steps.iter().filter_map(|step| step.action.changed_pin())
     }
 
+    /// Returns the pins of ours that stay, with their inodes.
+    pub fn kept_pins(&self) -> impl Iterator<Item = (PinPath, u64)> {
+        let record = self
+            .steps
+            .iter()
+            .find_map(|step| if let Action::WriteRecord { record, .. } = &step.action { Some(record) } else { None });
+        record.into_iter().flat_map(|record| record.own_pins()).filter(|(_, inode)| *inode != 0)
+    }
+
     /// Returns whether applying changes nothing.
     pub fn is_empty(&self) -> bool {
         self.steps.iter().all(|step| step.action.marker() == Marker::Reuse)

@@ -55,6 +55,7 @@ fn word(status: &Status) -> &'static str {
         Status::Failed(_) => "FAILED",
         Status::Undone => "undone",
         Status::CouldNotUndo(_) => "COULD NOT UNDO",
+        Status::HalfDone(_) => "HALF DONE",
         Status::NotReached => "not reached",
     }
 }
@@ -64,7 +65,7 @@ fn status_paint(step: &StepOutcome) -> Paint {
         Status::Done => Paint::Plain,
         Status::Reused | Status::NotReached => Paint::Keep,
         Status::Undone => Paint::Change,
-        Status::Failed(_) | Status::CouldNotUndo(_) => Paint::Alarm,
+        Status::Failed(_) | Status::CouldNotUndo(_) | Status::HalfDone(_) => Paint::Alarm,
     }
 }
 

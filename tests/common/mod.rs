@@ -33,6 +33,11 @@ pub struct Room {
 
 /// Runs the body in a private room and panics when it does. Says why on stderr when this host cannot, and returns.
 pub fn in_namespace(name: &str, body: impl FnOnce(&Room) + Send + 'static) {
+    in_namespace_within(LIMIT, name, body);
+}
+
+/// The same with another limit than [`LIMIT`].
+pub fn in_namespace_within(limit: Duration, name: &str, body: impl FnOnce(&Room) + Send + 'static) {
     if !nix::unistd::geteuid().is_root() {
         return skip(name, "needs root");
     }
@@ -53,11 +58,11 @@ pub fn in_namespace(name: &str, body: impl FnOnce(&Room) + Send + 'static) {
             let _ = sender.send(result);
         })
         .expect("a thread can be started");
-    match receiver.recv_timeout(LIMIT) {
+    match receiver.recv_timeout(limit) {
         Ok(Ok(None)) => worker.join().expect("it has sent its result"),
         Ok(Ok(Some(reason))) => skip(name, &reason),
         Ok(Err(panic)) => panic::resume_unwind(panic),
-        Err(_) => panic!("{name} did not end within {LIMIT:?}"),
+        Err(_) => panic!("{name} did not end within {limit:?}"),
     }
 }
 

@@ -1,0 +1,185 @@
+//! Two of us at the same time, on the running kernel: one waits for the other, or says whom it would have to wait for.
+
+mod common;
+
+use bpfapply::kernel::Kernel as _;
+use bpfapply::kernel::linux::Linux;
+use bpfapply::names::PinPath;
+use common::tool::{Said, bpfapply, succeed};
+use std::fs::{self, File};
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+const BPFAPPLY: &str = env!("CARGO_BIN_EXE_bpfapply");
+
+/// Maps alone, which need no hook.
+const PLAN: &str = "version = 1\nname = \"edge\"\n[map.a]\ntype = \"array\"\nkey_size = 4\nvalue_size = 4\n\
+                    max_entries = 1\n[map.b]\ntype = \"hash\"\nkey_size = 4\nvalue_size = 8\nmax_entries = 16\n";
+
+/// The same folder of pins, and an object that can only be read when somebody writes it.
+const SLOW: &str = "version = 1\nname = \"edge\"\n[object.slow]\npath = \"slow.o\"\n";
+
+/// Makes a folder with the manifests `plan.toml` and `slow.toml`.
+fn manifests() -> TempDir {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    fs::write(folder.path().join("plan.toml"), PLAN).expect("it can be written");
+    fs::write(folder.path().join("slow.toml"), SLOW).expect("it can be written");
+    common::run(Command::new("mkfifo").arg(folder.path().join("slow.o"))).expect("a pipe can be made");
+    folder
+}
+
+fn root() -> PinPath {
+    PinPath::new("/sys/fs/bpf").expect("a path")
+}
+
+/// An apply that has the lock, and stays where it is until it is let go.
+struct Holder {
+    child: Child,
+    pipe: std::path::PathBuf,
+}
+
+impl Holder {
+    #[track_caller]
+    fn start(folder: &Path) -> Self {
+        let mut command = Command::new(BPFAPPLY);
+        // With more to say, it is planned also when nothing changed, which needs no lock.
+        command
+            .args(["slow.toml", "-v"])
+            .current_dir(folder)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        let holder = Self { child: command.spawn().expect("it starts"), pipe: folder.join("slow.o") };
+        wait_for_holder(holder.child.id());
+        holder
+    }
+
+    /// Lets it read what is no object, and fail.
+    fn let_go(mut self) {
+        drop(File::options().write(true).open(&self.pipe).expect("it is read"));
+        assert_eq!(self.child.wait().expect("it ends").code(), Some(65));
+    }
+}
+
+#[track_caller]
+fn wait_for_holder(pid: u32) {
+    eventually(|| Linux::new().lock_holder(&root()).expect("it can be asked").is_some_and(|holder| holder.pid == pid));
+}
+
+#[track_caller]
+fn eventually(mut done: impl FnMut() -> bool) {
+    let end = Instant::now() + Duration::from_secs(20);
+    while !done() {
+        assert!(Instant::now() < end, "it takes too long");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Expects exit code 75 at once, and each of the texts.
+#[track_caller]
+fn refused(said: &Said, says: &[&str]) {
+    assert_eq!(said.code, 75, "{said:?}");
+    for text in says {
+        assert!(said.stderr.contains(text), "it does not say {text:?}: {}", said.stderr);
+    }
+    assert!(!said.stderr.contains("waiting"), "{}", said.stderr);
+}
+
+#[test]
+fn who_does_not_wait_is_told_who_has_the_lock() {
+    common::in_namespace("who_does_not_wait_is_told_who_has_the_lock", |_| {
+        let folder = manifests();
+        succeed(folder.path(), &["plan.toml"]);
+        let holder = Holder::start(folder.path());
+        let pid = format!("pid {}, started", holder.child.id());
+        let says = ["the lock of `/sys/fs/bpf` is held by", &pid, "bpfapply slow.toml -v`", "--lock-timeout"];
+        for arguments in [&["plan.toml", "-v", "--lock-timeout", "0"][..], &["destroy", "edge", "--lock-timeout", "0"]]
+        {
+            refused(&bpfapply(folder.path(), arguments), &says);
+        }
+        // What only reads waits for nobody, and so does who finds nothing to do.
+        succeed(folder.path(), &["plan.toml", "--lock-timeout", "0"]);
+        succeed(folder.path(), &["plan.toml", "--dry-run"]);
+        succeed(folder.path(), &["destroy", "edge", "--dry-run"]);
+        succeed(folder.path(), &["show", "edge"]);
+        holder.let_go();
+        succeed(folder.path(), &["destroy", "edge", "--lock-timeout", "0"]);
+    });
+}
+
+#[test]
+fn who_waits_says_so_once_and_goes_on() {
+    common::in_namespace("who_waits_says_so_once_and_goes_on", |_| {
+        let folder = manifests();
+        let holder = Holder::start(folder.path());
+        let mut command = Command::new(BPFAPPLY);
+        command.arg("plan.toml").current_dir(folder.path()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut second = command.spawn().expect("it starts");
+        let mut lines = BufReader::new(second.stderr.take().expect("it is piped")).lines();
+        let first = lines.next().expect("it says something").expect("text");
+        let says =
+            format!("waiting for the lock of `/sys/fs/bpf`, at most 60 s: it is held by pid {}", holder.child.id());
+        assert!(first.starts_with(&says), "{first}");
+        assert!(second.try_wait().expect("it can be asked").is_none(), "it waits");
+        holder.let_go();
+        assert_eq!(second.wait().expect("it ends").code(), Some(0));
+        assert_eq!(lines.count(), 0, "it says nothing more");
+        assert!(succeed(folder.path(), &["plan.toml"]).contains("nothing to do"));
+        succeed(folder.path(), &["destroy", "edge"]);
+    });
+}
+
+#[test]
+fn a_lock_ends_with_its_holder() {
+    common::in_namespace("a_lock_ends_with_its_holder", |_| {
+        let folder = manifests();
+        let mut holder = Holder::start(folder.path());
+        holder.child.kill().expect("it runs");
+        holder.child.wait().expect("it ends");
+        succeed(folder.path(), &["plan.toml", "--lock-timeout", "0"]);
+        succeed(folder.path(), &["destroy", "edge", "--lock-timeout", "0"]);
+    });
+}
+
+/// Takes every bpffs at the usual place away.
+fn unmount_all() {
+    while common::run(Command::new("umount").arg("/sys/fs/bpf")).is_ok() {}
+}
+
+#[test]
+fn the_first_two_runs_of_a_host_share_one_bpffs() {
+    common::in_namespace("the_first_two_runs_of_a_host_share_one_bpffs", |_| {
+        let folder = manifests();
+        for _ in 0..20 {
+            unmount_all();
+            let start = || {
+                let mut command = Command::new(BPFAPPLY);
+                command.arg("plan.toml").current_dir(folder.path()).stdout(Stdio::null()).stderr(Stdio::null());
+                command.spawn().expect("it starts")
+            };
+            for mut child in [start(), start()] {
+                assert_eq!(child.wait().expect("it ends").code(), Some(0));
+            }
+            let mounts = fs::read_to_string("/proc/thread-self/mountinfo").expect("it can be read");
+            let ours = mounts.lines().filter(|line| line.split(' ').nth(4) == Some("/sys/fs/bpf"));
+            assert_eq!(ours.count(), 1, "{mounts}");
+            assert!(succeed(folder.path(), &["plan.toml"]).contains("nothing to do"));
+        }
+        // Nobody gets in between the mount and what the first run makes of it.
+        unmount_all();
+        let mut traced = Command::new("strace");
+        traced.args(["-f", "-qq", "-o", "/dev/null", "-e", "inject=move_mount:delay_exit=1500000"]);
+        traced.arg(BPFAPPLY).arg("plan.toml").current_dir(folder.path());
+        let Ok(mut first) = traced.stdout(Stdio::null()).spawn() else {
+            return common::skip("the rest", "there is no strace");
+        };
+        eventually(|| Linux::new().is_bpffs(&root()).expect("the folder is there"));
+        refused(&bpfapply(folder.path(), &["plan.toml", "--lock-timeout", "0"]), &["bpfapply plan.toml`"]);
+        assert_eq!(first.wait().expect("it ends").code(), Some(0));
+        assert!(succeed(folder.path(), &["plan.toml"]).contains("nothing to do"));
+    });
+}
