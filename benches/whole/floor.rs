@@ -8,7 +8,7 @@ use bpfapply::kernel::Kernel as _;
 use bpfapply::kernel::linux::Linux;
 use bpfapply::names::{MapName, ObjectName, PinPath};
 use bpfapply::plan::{Action, Plan};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 /// `enum bpf_cmd`
@@ -104,12 +104,16 @@ struct Recorder {
 pub fn record(plan: &Plan) -> io::Result<Vec<u8>> {
     let host = Linux::new().host()?;
     let mut recorder = Recorder::default();
+    let pins = plan.steps.iter().filter_map(|step| super::pin_of(&step.action));
+    let folders: BTreeSet<PinPath> = pins
+        .flat_map(|pin| std::iter::successors(pin.parent(), PinPath::parent))
+        .filter(|folder| folder.is_below(&plan.pin_root))
+        .collect();
+    for folder in folders {
+        recorder.push(&Call::new(MAKE_DIRECTORY, 0).blob(0, c_string(folder.as_str())));
+    }
     for step in &plan.steps {
         match &step.action {
-            Action::MakeDirectory { path } => {
-                let call = Call::new(MAKE_DIRECTORY, 0).blob(0, c_string(path.as_str()));
-                recorder.push(&call);
-            }
             Action::CreateMap { map, replaces: None } => {
                 let MapSource::Defined(definition) = &map.source else { panic!("map.{} is not ours", map.name) };
                 let made = recorder.map(plan, definition, &host);
