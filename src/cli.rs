@@ -46,6 +46,8 @@ enum Command {
     Apply(Apply),
     /// Take everything away that a deployment made
     Destroy(Destroy),
+    /// Return to the generation before the last apply, without its files
+    Rollback(Rollback),
     /// Show what a deployment has: ids, pins, links, fill of its maps
     Show(Target),
     /// Show what an object file has and needs
@@ -187,6 +189,20 @@ struct Destroy {
 }
 
 #[derive(Debug, Args)]
+struct Rollback {
+    #[command(flatten)]
+    target: Target,
+    /// Only show the plan
+    #[arg(long)]
+    dry_run: bool,
+    /// Consent to what a bare rollback does not do
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "WHAT")]
+    allow: Vec<Allow>,
+    #[command(flatten)]
+    locking: Locking,
+}
+
+#[derive(Debug, Args)]
 struct Target {
     /// The deployment: its name, its manifest, or the folder of its pins
     deployment: String,
@@ -208,6 +224,7 @@ pub fn main() -> Exit {
     match cli.command {
         Some(Command::Apply(apply)) => run_apply(&apply.manifest, &apply.options, &console),
         Some(Command::Destroy(destroy)) => run_destroy(&destroy, &console),
+        Some(Command::Rollback(rollback)) => run_rollback(&rollback, &console),
         Some(Command::Show(target)) => run_show(&target, &console),
         Some(Command::Inspect { object }) => run_inspect(&object, &console),
         None => match cli.apply.manifest {
@@ -374,14 +391,20 @@ fn apply_live<K: Kernel>(
     let _lock = options.locking.take(kernel, &loaded.manifest.pin_root)?;
     let planned = plan_live(kernel, loaded, options)?;
     let plan = &planned.plan;
-    let allowed: BTreeSet<Consent> = options.allow.iter().map(|allow| Consent::from(*allow)).collect();
-    let missing: BTreeSet<Consent> = plan.needs().difference(&allowed).copied().collect();
-    if !missing.is_empty() {
-        print_plan(plan, Some(loaded), Purpose::Apply, console);
-        return Err(Problem::new(Kind::ConsentNeeded { needs: missing }).into());
-    }
+    consented(plan, &options.allow, Some(loaded), console)?;
     let stamp = Stamp { manifest: absolute(&loaded.path), time: now(), inputs: planned.inputs };
     finish(kernel, plan, Some(loaded), &stamp, console)
+}
+
+/// Checks that everything is allowed that a plan needs consent for; else shows the plan.
+fn consented(plan: &Plan, allow: &[Allow], loaded: Option<&Loaded>, console: &Console) -> Result<(), Problems> {
+    let allowed: BTreeSet<Consent> = allow.iter().map(|allow| Consent::from(*allow)).collect();
+    let missing: BTreeSet<Consent> = plan.needs().difference(&allowed).copied().collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    print_plan(plan, loaded, Purpose::Apply, console);
+    Err(Problem::new(Kind::ConsentNeeded { needs: missing }).into())
 }
 
 /// Applies a plan, reads back what became of it, and says so.
@@ -524,6 +547,36 @@ fn destroy_live<K: Kernel>(
         return Ok(Exit::Success);
     }
     finish(kernel, &plan, None, &Stamp::default(), console)
+}
+
+fn run_rollback(rollback: &Rollback, console: &Console) -> Exit {
+    let mut kernel = Linux::new();
+    let done = pin_root_of(&rollback.target, console).and_then(|pin_root| {
+        rollback_live(&mut kernel, &pin_root, rollback, console).map_err(|problems| console.fail(&problems, None))
+    });
+    done.unwrap_or_else(|exit| exit)
+}
+
+fn rollback_live<K: Kernel>(
+    kernel: &mut K,
+    pin_root: &PinPath,
+    options: &Rollback,
+    console: &Console,
+) -> Result<Exit, Problems> {
+    let _lock = match options.dry_run {
+        true => None,
+        false => Some(options.locking.take(kernel, pin_root)?),
+    };
+    let before = observe::previous_record(kernel, pin_root)?;
+    let observed = observe::observe(kernel, &Wanted::before(&before, pin_root))?;
+    let plan = plan::rollback(&before, &observed, pin_root)?;
+    if options.dry_run {
+        print_plan(&plan, None, Purpose::DryRun, console);
+        return Ok(Exit::Success);
+    }
+    consented(&plan, &options.allow, None, console)?;
+    let stamp = Stamp { manifest: before.manifest, time: now(), inputs: before.inputs };
+    finish(kernel, &plan, None, &stamp, console)
 }
 
 /// Reads the record of a deployment, and everything that it names.

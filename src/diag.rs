@@ -698,6 +698,11 @@ pub enum Kind {
         /// The folder of its pins.
         pin_root: PinPath,
     },
+    /// The generation before is not there, or not whole.
+    NoWayBack {
+        /// What is missing.
+        lacks: PinPath,
+    },
     /// Something has the pin that is not what we want there.
     PinTaken {
         /// The pin.
@@ -789,6 +794,7 @@ impl Kind {
             Self::NotMounted { .. } => "host::not_mounted",
             Self::Unverified { .. } => "host::unverified",
             Self::NoDeployment { .. } => "host::no_deployment",
+            Self::NoWayBack { .. } => "host::no_way_back",
             Self::Stale { .. } => "host::changed",
             Self::Locked { .. } => "host::locked",
             Self::BtfRefused { .. } => "kernel::btf_refused",
@@ -935,6 +941,9 @@ impl Kind {
             Self::Unverified { .. } => {
                 Some("something else changes the same things: run it again with --dry-run".to_owned())
             }
+            Self::NoWayBack { .. } => {
+                Some("each apply that changes something keeps the generation before it, one deep".to_owned())
+            }
             Self::NoDeployment { .. } => {
                 Some("a deployment is named as in its manifest, or by the manifest's path".to_owned())
             }
@@ -1073,6 +1082,7 @@ impl Kind {
             | Self::PinTaken { .. }
             | Self::NotMounted { .. }
             | Self::NoDeployment { .. }
+            | Self::NoWayBack { .. }
             | Self::NoSuchPin { .. }
             | Self::NotAMap { .. }
             | Self::NoSuchMapId { .. }
@@ -1236,6 +1246,7 @@ impl fmt::Display for Kind {
             Self::Unverified { differs } => {
                 write!(f, "everything was applied, and still the host differs: {}", differs.join("; "))
             }
+            Self::NoWayBack { lacks } => write!(f, "there is no way back: `{lacks}` is not there"),
             Self::NoDeployment { pin_root } => write!(f, "there is no deployment at `{pin_root}`"),
             Self::Stale { what } => write!(f, "the host changed since the plan was made: {what}"),
             Self::Locked { folder, holder, .. } => {

@@ -264,6 +264,13 @@ impl PinPath {
         (rest.is_empty() || rest.starts_with('/')).then(|| Self(format!("{to}{rest}").into()))
     }
 
+    /// Returns where this pin of the deployment at `pin_root` is in one of its generations: a pin outside of the
+    /// deployment's folder is there below `~outside`.
+    pub fn in_generation(&self, pin_root: &Self, generation: &Self) -> Self {
+        let outside = || self.0[1..].split('/').fold(generation.child("~outside"), |path, part| path.join(part));
+        self.moved(pin_root, generation).unwrap_or_else(outside)
+    }
+
     /// Reads `text` as the manifest writes a pin: absolute, or relative to this folder.
     pub fn resolve(&self, text: &str) -> Result<Self, NameError> {
         if text.starts_with('/') {

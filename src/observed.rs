@@ -165,14 +165,7 @@ impl Wanted {
             MapSource::Defined(_) | MapSource::Pinned(_) => None,
         }));
         for link in desired.links.values() {
-            match &link.hook {
-                Hook::Xdp { interface, .. } | Hook::Tc { interface, .. } => {
-                    wanted.interfaces.insert(interface.clone());
-                }
-                Hook::Cgroup { path, .. } => {
-                    wanted.cgroups.insert(path.clone());
-                }
-            }
+            wanted.add_hook(&link.hook);
         }
         wanted
     }
@@ -191,6 +184,32 @@ impl Wanted {
         wanted.add_folders(pin_root);
         wanted.directories.insert(pin_root.clone());
         wanted
+    }
+
+    /// Returns what a way back to the generation before must know, whose record this is.
+    pub fn before(before: &Record, pin_root: &PinPath) -> Self {
+        let mut wanted = Self::recorded(pin_root);
+        let previous = pin_root.previous();
+        for (pin, _) in before.own_pins() {
+            wanted.pins.insert(pin.in_generation(pin_root, &previous));
+            wanted.pins.insert(pin);
+        }
+        wanted.add_folders(pin_root);
+        for link in before.links.values() {
+            wanted.add_hook(&link.hook);
+        }
+        wanted
+    }
+
+    fn add_hook(&mut self, hook: &Hook) {
+        match hook {
+            Hook::Xdp { interface, .. } | Hook::Tc { interface, .. } => {
+                self.interfaces.insert(interface.clone());
+            }
+            Hook::Cgroup { path, .. } => {
+                self.cgroups.insert(path.clone());
+            }
+        }
     }
 
     /// Adds the folders that hold the pins, with those that hold them, up to `top`.

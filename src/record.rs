@@ -2,7 +2,7 @@
 //!
 //! It is a hint for ownership and provenance; the truth is always read from the kernel.
 
-use crate::kinds::XdpMode;
+use crate::desired::Hook;
 use crate::names::{Digest, PinPath};
 use crate::observed::HookInfo;
 use serde::{Deserialize, Serialize};
@@ -82,18 +82,14 @@ pub struct RecordedLink {
     pub pin: String,
     /// Inode of the pin.
     pub inode: u64,
-    /// Id of the program that it runs.
-    pub program: u32,
-    /// The hook in words, for messages when it is gone.
-    pub hook: String,
+    /// The program that it runs.
+    pub program: String,
+    /// Id of that program.
+    pub program_id: u32,
+    /// The hook as the manifest says it.
+    pub hook: Hook,
     /// The hook as the kernel says it.
     pub at: HookInfo,
-    /// The interface as the manifest names it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub interface: Option<String>,
-    /// The mode asked for, which the kernel does not tell back.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub mode: Option<XdpMode>,
 }
 
 /// Why a record cannot be used.

@@ -12,7 +12,7 @@ use bpfapply::kernel::fake::Fake;
 use bpfapply::names::PinPath;
 use bpfapply::plan::{Action, Plan};
 use proptest::prelude::*;
-use stages::{good, make, path, plan, plan_destroy, run};
+use stages::{good, make, path, plan, plan_destroy, plan_rollback, run};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
@@ -96,6 +96,17 @@ struct Case {
     name: &'static str,
     before: &'static [fn(&Fake)],
     plan: fn(&Fake) -> Plan,
+    /// What makes the host as it has to be, wherever a fault stopped it.
+    again: fn(&Fake) -> Plan,
+}
+
+fn upgraded(fake: &Fake) {
+    make(FIRST, fake);
+    make(&second(), fake);
+}
+
+fn plan_back(fake: &Fake) -> Plan {
+    good(plan_rollback("edge", fake), "")
 }
 
 fn first(fake: &Fake) {
@@ -120,10 +131,11 @@ fn plan_end(fake: &Fake) -> Plan {
 }
 
 const CASES: &[Case] = &[
-    Case { name: "first apply", before: &[], plan: plan_first },
-    Case { name: "first apply without a bpffs", before: &[unmount], plan: plan_first },
-    Case { name: "upgrade", before: &[first], plan: plan_second },
-    Case { name: "destroy", before: &[first], plan: plan_end },
+    Case { name: "first apply", before: &[], plan: plan_first, again: plan_first },
+    Case { name: "first apply without a bpffs", before: &[unmount], plan: plan_first, again: plan_first },
+    Case { name: "upgrade", before: &[first], plan: plan_second, again: plan_second },
+    Case { name: "rollback", before: &[upgraded], plan: plan_back, again: plan_first },
+    Case { name: "destroy", before: &[first], plan: plan_end, again: plan_end },
 ];
 
 impl Case {
@@ -145,14 +157,14 @@ impl Case {
     /// Does it again without faults, and expects what would have come of it without the fault.
     fn converges(&self, fake: &Fake, what: &str) {
         fake.heal();
-        let (outcome, problem) = run(&(self.plan)(fake), fake);
+        let (outcome, problem) = run(&(self.again)(fake), fake);
         assert!(problem.is_none(), "{what}: {problem:?}");
         assert!(matches!(outcome.verdict(), Verdict::Applied | Verdict::Matches), "{what}");
         assert!(!fake.dump().contains("~ "), "{what}: no passing name stays:\n{}", fake.dump());
         if self.name == "destroy" {
             assert_eq!(fake.dump(), host().dump(), "{what}");
         } else {
-            assert!((self.plan)(fake).is_empty(), "{what}: nothing is left to do");
+            assert!((self.again)(fake).is_empty(), "{what}: nothing is left to do");
         }
     }
 }
@@ -264,6 +276,51 @@ fn an_upgrade_keeps_what_it_need_not_change() {
     let after = link().expect("a link");
     assert_eq!(after.id, before.1.id, "it is updated in place");
     assert_ne!(after.program_id, before.1.program_id);
+}
+
+#[test]
+fn a_rollback_returns_to_what_ran_before() {
+    let fake = host();
+    make(FIRST, &fake);
+    let ids = |fake: &Fake| {
+        let names = ["programs/drop", "programs/egress", "maps/scratch", "maps/stats", "links/first", "links/egress"];
+        names.map(|name| {
+            let (_, fd) = fake.open_pin(&path(&format!("/sys/fs/bpf/edge/{name}"))).ok()?;
+            let map = fake.map_info(&fd).map(|info| info.id);
+            map.or_else(|_| fake.program_info(&fd).map(|info| info.id))
+                .or_else(|_| fake.link_info(&fd).map(|info| info.id))
+                .ok()
+        })
+    };
+    let before = ids(&fake);
+    make(&second(), &fake);
+    let between = ids(&fake);
+    assert_ne!(between, before);
+    assert!(run(&plan_back(&fake), &fake).1.is_none());
+    let after = ids(&fake);
+    assert_eq!(after[..5], before[..5], "the same programs, maps and updated links are back");
+    assert!(after[5].is_some(), "a link that was gone is made anew");
+    assert!(plan_first(&fake).is_empty(), "the old manifest finds nothing to do");
+    assert!(run(&plan_back(&fake), &fake).1.is_none(), "a rollback can be taken back");
+    assert_eq!(ids(&fake)[..4], between[..4]);
+    assert!(plan_second(&fake).is_empty());
+    run(&plan_end(&fake), &fake);
+    assert_eq!(fake.dump(), host().dump());
+}
+
+#[test]
+fn without_a_generation_before_there_is_no_way_back() {
+    let fake = host();
+    make(FIRST, &fake);
+    let refused = |fake: &Fake, lacks: &str| {
+        let problems = plan_rollback("edge", fake).expect_err("there is no way back");
+        let text = problems.0[0].kind.to_string();
+        assert_eq!(text, format!("there is no way back: `/sys/fs/bpf/edge~previous/{lacks}` is not there"));
+    };
+    refused(&fake, "record");
+    make(&second(), &fake);
+    unpin(&fake, "/sys/fs/bpf/edge~previous/programs/drop");
+    refused(&fake, "programs/drop");
 }
 
 /// Something that happens between plan and apply.

@@ -15,15 +15,6 @@ use crate::record::Record;
 use std::collections::BTreeSet;
 use std::io;
 
-/// The folder in a generation with the pins whose usual place is outside of the deployment's folder.
-const OUTSIDE: &str = "~outside";
-
-/// Returns where a pin of the deployment is in one of its generations.
-pub fn place(pin: &PinPath, pin_root: &PinPath, generation: &PinPath) -> PinPath {
-    let outside = || pin.as_str()[1..].split('/').fold(generation.child(OUTSIDE), |path, part| path.join(part));
-    pin.moved(pin_root, generation).unwrap_or_else(outside)
-}
-
 /// Removes a folder with all pins in it. Links whose last pin this is are detached by the kernel some time later.
 pub fn remove<K: Kernel>(kernel: &mut K, folder: &PinPath) -> io::Result<()> {
     remove_from(kernel, folder, |_| true)?;
@@ -60,7 +51,7 @@ pub fn retire<K: Kernel>(kernel: &mut K, pin_root: &PinPath, old: &PinPath, reco
     let maps = record.maps.values().filter(|map| map.created).filter_map(|map| map.pin.as_deref());
     let pins = maps.chain(record.programs.values().map(|program| program.pin.as_str()));
     let mut kept: BTreeSet<PinPath> =
-        pins.filter_map(|pin| Some(place(&PinPath::new(pin).ok()?, pin_root, old))).collect();
+        pins.filter_map(|pin| Some(PinPath::new(pin).ok()?.in_generation(pin_root, old))).collect();
     kept.insert(old.join("record"));
     remove_from(kernel, old, |path| !kept.contains(path))?;
     remove(kernel, &pin_root.previous())?;
@@ -71,7 +62,7 @@ pub fn retire<K: Kernel>(kernel: &mut K, pin_root: &PinPath, old: &PinPath, reco
 /// folder stays with that.
 pub fn dissolve<K: Kernel>(kernel: &mut K, pin_root: &PinPath, old: &PinPath, record: &Record) -> io::Result<()> {
     remove(kernel, &pin_root.previous())?;
-    let mut own: BTreeSet<PinPath> = record.own_pins().map(|(pin, _)| place(&pin, pin_root, old)).collect();
+    let mut own: BTreeSet<PinPath> = record.own_pins().map(|(pin, _)| pin.in_generation(pin_root, old)).collect();
     own.insert(old.join("record"));
     remove_from(kernel, old, |path| own.contains(path))?;
     match kernel.remove_directory(old) {
@@ -102,7 +93,7 @@ pub fn clear<K: Kernel>(
     for (pin, inode) in left.into_iter().flat_map(Record::own_pins) {
         let is_there = inode_of(kernel, &pin)? == Some(inode);
         if is_there && !pin.is_below(pin_root) && !running.contains(&inode) {
-            restore(kernel, &pin, current.map(|current| place(&pin, pin_root, current)).as_ref())?;
+            restore(kernel, &pin, current.map(|current| pin.in_generation(pin_root, current)).as_ref())?;
         }
     }
     remove(kernel, leftover)

@@ -16,7 +16,7 @@ use crate::diag::{Kind, OPEN_FILES, PRIVILEGES, Problem};
 use crate::kernel::{EntryKind, HookRequest, Kernel, MapRequest, ObjectKind, observe};
 use crate::kinds::MapType;
 use crate::names::{Digest, MapName, ObjectName, PinPath, ProgramName};
-use crate::plan::{Action, Marker, Plan, ResolvedHook};
+use crate::plan::{Action, Marker, Plan, ResolvedHook, Restored};
 use crate::record::Record;
 use crate::spec::Host;
 use outcome::{Outcome, Status, StepOutcome};
@@ -175,6 +175,9 @@ impl<K: Kernel> Applier<'_, K> {
                 self.put_pin(number, &fd, &program.pin, ObjectKind::Program, *replaces)?;
                 self.programs.insert(program.name.clone(), fd);
             }
+            Action::RestoreMap { pin, restored, .. } | Action::RestoreProgram { pin, restored, .. } => {
+                self.restore(number, pin, *restored)?;
+            }
             Action::Attach { link, hook } => self.attach(number, link, hook, None)?,
             Action::UpdateLink { link, id, old_program } => self.update_link(number, link, *id, *old_program)?,
             Action::Reattach { link, id, hook, overlap: true } => {
@@ -227,6 +230,8 @@ impl<K: Kernel> Applier<'_, K> {
             | Action::FillSlots { .. }
             | Action::ReuseProgram { .. }
             | Action::LoadProgram { .. }
+            | Action::RestoreMap { .. }
+            | Action::RestoreProgram { .. }
             | Action::ReuseLink { .. }
             | Action::Attach { .. }
             | Action::UpdateLink { .. }
@@ -334,6 +339,7 @@ impl<K: Kernel> Applier<'_, K> {
         let changed: BTreeSet<PinPath> = self.plan.changed_pins().map(|pin| self.place(pin, current)).collect();
         let mut kept: BTreeMap<PinPath, (PinPath, u64)> =
             self.plan.kept_pins().map(|(pin, inode)| (self.place(&pin, current), (pin, inode))).collect();
+        kept.retain(|place, _| !changed.contains(place));
         let entries = observe::walk(self.kernel, current);
         let entries = entries.map_err(|error| refused(format!("read the folder `{current}`"), &error))?;
         for (path, entry) in entries.iter().filter(|(path, _)| !changed.contains(path)) {
@@ -367,7 +373,7 @@ impl<K: Kernel> Applier<'_, K> {
 
     /// Returns where a pin is in a generation.
     fn place(&self, pin: &PinPath, generation: &PinPath) -> PinPath {
-        generation::place(pin, &self.plan.pin_root, generation)
+        pin.in_generation(&self.plan.pin_root, generation)
     }
 
     /// Pins something new into the next generation, in the place of what has the pin in the one that runs.
@@ -389,6 +395,26 @@ impl<K: Kernel> Applier<'_, K> {
         })?;
         if !pin.is_below(&self.plan.pin_root) {
             self.outside.push((pin.clone(), replaces.is_some()));
+        }
+        Ok(())
+    }
+
+    /// Takes a pin over from the generation before.
+    fn restore(&mut self, number: usize, pin: &PinPath, restored: Restored) -> Result<(), Problem> {
+        if restored == Restored::Stays {
+            return Ok(());
+        }
+        self.begin(number)?;
+        let from = self.place(pin, &self.plan.pin_root.previous());
+        let to = self.place(pin, &self.plan.generations.next);
+        self.make_folders(&to)?;
+        self.kernel.hard_link(&from, &to).map_err(|error| match error.raw_os_error() {
+            Some(libc::EEXIST) => stale(format!("`{pin}` is there already")),
+            Some(libc::ENOENT) => stale(format!("`{from}` is gone")),
+            _ => refused(format!("take `{from}` over"), &error),
+        })?;
+        if !pin.is_below(&self.plan.pin_root) {
+            self.outside.push((pin.clone(), matches!(restored, Restored::Replaces(_))));
         }
         Ok(())
     }
@@ -588,7 +614,7 @@ impl<K: Kernel> Applier<'_, K> {
                 &step.action
                 && let Some(recorded) = record.links.get_mut(link.name.as_str())
             {
-                recorded.program = self.kernel.program_info(&self.programs[&link.program])?.id;
+                recorded.program_id = self.kernel.program_info(&self.programs[&link.program])?.id;
             }
         }
         Ok(record)

@@ -7,8 +7,8 @@ use crate::elf::{DataKind, Operations};
 use crate::insn::{Insn, ModuleId};
 use crate::kernel::{Kernel, LoadError, MapRequest, ObjectKind, ProgramRequest};
 use crate::kinds::{AttachType, MapType};
-use crate::names::ObjectName;
-use crate::plan::{Action, Step};
+use crate::names::{ObjectName, PinPath};
+use crate::plan::{Action, Restored, Step};
 use crate::spec::{Host, MapSpec, MapTypes};
 use crate::verifier::telling;
 use std::collections::BTreeMap;
@@ -44,6 +44,15 @@ impl<K: Kernel> Applier<'_, K> {
                 Ok(())
             }
             Action::LoadProgram { .. } => unreachable!("programs are loaded many at a time"),
+            Action::RestoreMap { pin, id, restored, .. } => {
+                self.open_expected(&self.restored_from(pin, *restored), ObjectKind::Map, *id).map(drop)
+            }
+            Action::RestoreProgram { program, pin, id, restored } => {
+                let from = self.restored_from(pin, *restored);
+                let fd = self.open_expected(&from, ObjectKind::Program, *id)?;
+                self.programs.insert(program.clone(), fd);
+                Ok(())
+            }
             Action::ReuseLink { link, id } => self.open_expected(&link.pin, ObjectKind::Link, *id).map(drop),
             // What goes away does so when there is no way back any more: it has to be what the plan saw.
             Action::Detach { pin, id, .. } => {
@@ -62,6 +71,14 @@ impl<K: Kernel> Applier<'_, K> {
             | Action::RemoveDirectory { .. }
             | Action::WriteRecord { .. }
             | Action::RemoveRecord { .. } => Ok(()),
+        }
+    }
+
+    /// Returns where a pin is that is taken over from the generation before.
+    fn restored_from(&self, pin: &PinPath, restored: Restored) -> PinPath {
+        match restored {
+            Restored::Stays => pin.clone(),
+            Restored::Returns | Restored::Replaces(_) => self.place(pin, &self.plan.pin_root.previous()),
         }
     }
 

@@ -16,6 +16,7 @@ use crate::kinds::XdpMode;
 use crate::names::{DeploymentName, Digest, LinkName, MapName, ObjectName, PinPath, ProgramName};
 use crate::observed::Fingerprints;
 use crate::spec::MapSpec;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
@@ -245,7 +246,8 @@ pub struct DesiredLink {
 }
 
 /// Where a link is attached, as the manifest says it.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Hook {
     /// XDP on an interface.
     Xdp {
@@ -268,4 +270,22 @@ pub enum Hook {
         /// Which of the cgroup's hooks.
         attach_type: AttachType,
     },
+}
+
+impl Hook {
+    /// Returns the interface by its name.
+    pub fn interface(&self) -> Option<&str> {
+        match self {
+            Self::Xdp { interface, .. } | Self::Tc { interface, .. } => Some(interface),
+            Self::Cgroup { .. } => None,
+        }
+    }
+
+    /// Returns the mode asked for, which the kernel does not tell back.
+    pub fn mode(&self) -> Option<XdpMode> {
+        match self {
+            Self::Xdp { mode, .. } => Some(*mode),
+            Self::Tc { .. } | Self::Cgroup { .. } => None,
+        }
+    }
 }

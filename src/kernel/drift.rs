@@ -117,18 +117,22 @@ impl<K: Kernel> Checker<'_, K> {
         let LinkInfo { program_id, hook, .. } = self.kernel.link_info(&fd).map_err(doing)?;
         if hook != link.at {
             let is_gone = !hook.is_attached();
-            return Ok(Some(if is_gone { Difference::Detached(link.hook.clone()) } else { Difference::Moved(hook) }));
+            return Ok(Some(if is_gone {
+                Difference::Detached(link.hook.to_string())
+            } else {
+                Difference::Moved(hook)
+            }));
         }
-        if program_id != link.program {
-            return Ok(Some(Difference::Runs(program_id, link.program)));
+        if program_id != link.program_id {
+            return Ok(Some(Difference::Runs(program_id, link.program_id)));
         }
-        let Some(name) = &link.interface else { return Ok(None) };
+        let Some(name) = link.hook.interface() else { return Ok(None) };
         let found = self.kernel.interface(name);
         let found = found.map_err(|error| refused(format!("look the interface `{name}` up"), &error, READ))?;
         let Some(found) = found.filter(|found| hook.ifindex() == Some(found.index)) else {
-            return Ok(Some(Difference::Interface(name.clone())));
+            return Ok(Some(Difference::Interface(name.to_owned())));
         };
-        let mode = link.mode.filter(|mode| *mode != XdpMode::Auto);
+        let mode = link.hook.mode().filter(|mode| *mode != XdpMode::Auto);
         let other = mode.filter(|mode| !found.xdp.contains(&(*mode, program_id)));
         Ok(other.map(Difference::Mode))
     }

@@ -81,6 +81,13 @@ pub fn settled_record<K: Kernel>(kernel: &K, pin_root: &PinPath) -> Result<Optio
     }
 }
 
+/// Reads the record of the generation before the one that runs.
+pub fn previous_record<K: Kernel>(kernel: &K, pin_root: &PinPath) -> Result<Record, Problem> {
+    let reader = Reader { kernel, objects: HashMap::new(), types: RefCell::default() };
+    let pin = pin_root.previous().join("record");
+    reader.record(&pin)?.ok_or_else(|| Problem::new(Kind::NoWayBack { lacks: pin }))
+}
+
 /// Reads each of the names; what does not exist is left out, and what cannot be read is a problem.
 fn all<'a, N: Ord + Clone + 'a, T>(
     problems: &mut Problems,

@@ -58,7 +58,7 @@ pub fn shown<K: Kernel>(
         Some(ShownLink {
             name: name.clone(),
             id: found.map(|info| info.id),
-            hook: link.hook.clone(),
+            hook: link.hook.to_string(),
             program_id: found.map(|info| info.program_id),
             pin: PinPath::new(&link.pin).ok()?,
         })

@@ -4,7 +4,7 @@
 //! new makes the prog arrays new that hold it, since a live prog array is never refilled, and the extensions of it.
 
 use super::graph::{self, Node};
-use super::{Action, Because, Consent, Generations, Mode, Plan, ResolvedHook, State, Step, Traffic};
+use super::{Action, Because, Consent, Generations, Mode, Plan, ResolvedHook, Restored, State, Step, Traffic};
 use crate::desired::{
     Desired, DesiredLink, DesiredMap, DesiredProgram, Hook, MapDefinition, MapSource, SlotSource, Span,
 };
@@ -389,6 +389,28 @@ impl<'a> Planner<'a> {
         }
     }
 
+    /// Tells what it changes to take a pin over from the generation before. Somebody else's pin there is a problem.
+    fn restored(&mut self, pin: &PinPath, inode: u64) -> Option<Restored> {
+        let now = self.observed.inode(pin);
+        if now == Some(inode) {
+            return Some(Restored::Stays);
+        }
+        let ours = self.observed.record.iter().flat_map(Record::own_pins);
+        let is_ours = ours.into_iter().any(|(own, inode)| own == *pin && Some(inode) == now);
+        let (id, by) = match self.observed.pins.get(pin) {
+            None => return Some(Restored::Returns),
+            Some(Pinned::Map(found)) => (found.info.id, "map"),
+            Some(Pinned::Program(found)) => (found.info.id, "program"),
+            Some(Pinned::Link(found)) => (found.id, "link"),
+        };
+        if !is_ours {
+            let by = format!("{by} id {id}, which is not ours");
+            self.problems.push(Problem::new(Kind::PinTaken { pin: pin.clone(), by }));
+            return None;
+        }
+        Some(Restored::Replaces(id))
+    }
+
     fn step(&mut self, node: Node) {
         match node {
             Node::Directory(path) => self.directory_step(path),
@@ -595,7 +617,7 @@ impl<'a> Planner<'a> {
         (!same).then(|| {
             let record = self.observed.record.as_ref();
             match record.and_then(|record| record.links.get(link.name.as_str())) {
-                Some(recorded) if recorded.hook == link.hook.to_string() => Because::HookGone,
+                Some(recorded) if recorded.hook.to_string() == link.hook.to_string() => Because::HookGone,
                 Some(recorded) => Because::HookChanged(format!("it is on {}", recorded.hook)),
                 None => Because::HookChanged(format!("it is on {}", found.hook)),
             }
@@ -705,6 +727,109 @@ pub fn destroy(record: Option<&Record>, observed: &Observed, pin_root: &PinPath)
     Ok(Plan { deployment, pin_root: pin_root.clone(), mode: Mode::Live, generations, objects: BTreeMap::new(), steps })
 }
 
+/// Returns to the generation before: its programs and maps are there, and its links are made anew where they are gone.
+///
+/// `observed` has what [`crate::observed::Wanted::before`] asks for.
+pub fn rollback(before: &Record, observed: &Observed, pin_root: &PinPath) -> Result<Plan, Problems> {
+    let (desired, mut problems) = (links_of(before, pin_root)?, Problems::default());
+    let mut planner = Planner::new(&desired, observed, Mode::Live);
+    let previous = pin_root.previous();
+    for (name, map) in before.maps.iter().filter(|(_, map)| map.created) {
+        let (Some(map_name), Some(pin)) = (MapName::recorded(name), map.pin.as_deref().and_then(as_pin)) else {
+            continue;
+        };
+        let place = pin.in_generation(pin_root, &previous);
+        let Some(Pinned::Map(found)) = observed.pins.get(&place).filter(|_| observed.inode(&place) == Some(map.inode))
+        else {
+            problems.push(Problem::new(Kind::NoWayBack { lacks: place }));
+            continue;
+        };
+        if let Some(restored) = planner.restored(&pin, map.inode) {
+            let action = Action::RestoreMap { map: map_name, pin, id: found.info.id, restored };
+            planner.steps.push(restoring(action, restored, State::Kept));
+        }
+    }
+    for (name, program) in &before.programs {
+        let (Some(program_name), Some(pin)) = (ProgramName::recorded(name), as_pin(&program.pin)) else { continue };
+        let place = pin.in_generation(pin_root, &previous);
+        let found = observed.pins.get(&place).filter(|_| observed.inode(&place) == Some(program.inode));
+        let Some(Pinned::Program(ObservedProgram { info, .. })) = found else {
+            problems.push(Problem::new(Kind::NoWayBack { lacks: place }));
+            continue;
+        };
+        if let Some(restored) = planner.restored(&pin, program.inode) {
+            planner.programs.insert(program_name.clone(), Fate::Keep(info.id));
+            let action = Action::RestoreProgram { program: program_name, pin, id: info.id, restored };
+            planner.steps.push(restoring(action, restored, State::None));
+        }
+    }
+    for link in desired.links.values() {
+        planner.link_step(Arc::clone(link));
+    }
+    problems.0.extend(planner.problems.0);
+    problems.or(())?;
+    let mut steps: Vec<Step> = leftovers(observed).collect();
+    steps.extend(planner.steps);
+    let kept = before.own_pins().map(|(pin, _)| pin.to_string()).collect::<BTreeSet<_>>();
+    let kept = kept.iter().map(String::as_str).collect();
+    let now = observed.record.as_ref();
+    let removals = now.map(|now| take_away(now, observed, &kept, Because::Rollback)).unwrap_or_default();
+    let mut record = before.clone();
+    steps.iter().for_each(|step| record_link(&mut record, &step.action, observed));
+    steps.push(Step {
+        action: Action::WriteRecord {
+            pin: pin_root.join("record"),
+            record: Box::new(record),
+            generation: next_number(observed),
+            replaces: number(observed),
+        },
+        because: Because::Rollback,
+        span: None,
+        traffic: Traffic::None,
+        state: State::None,
+        needs: None,
+    });
+    steps.extend(removals);
+    Ok(Plan {
+        deployment: desired.name.clone(),
+        pin_root: pin_root.clone(),
+        mode: Mode::Live,
+        generations: generations(observed, pin_root),
+        objects: BTreeMap::new(),
+        steps,
+    })
+}
+
+fn as_pin(text: &str) -> Option<PinPath> {
+    PinPath::new(text).ok()
+}
+
+fn restoring(action: Action, restored: Restored, kept: State) -> Step {
+    let because = if restored == Restored::Stays { Because::Unchanged } else { Because::Rollback };
+    Step { action, because, span: None, traffic: Traffic::None, state: kept, needs: None }
+}
+
+/// Returns the links of a record as if a manifest asked for them, and nothing else.
+fn links_of(record: &Record, pin_root: &PinPath) -> Result<Desired, Problems> {
+    let bad_name = |why| Problem::new(Kind::BadName { text: record.deployment.clone(), why });
+    let name = crate::names::DeploymentName::new(&record.deployment).map_err(bad_name)?;
+    let links = record.links.iter().filter_map(|(name, link)| {
+        let (name, pin, program) =
+            (LinkName::new(name).ok()?, as_pin(&link.pin)?, ProgramName::recorded(&link.program)?);
+        let link = DesiredLink { name: name.clone(), pin, program, hook: link.hook.clone(), span: 0..0 };
+        Some((name, Arc::new(link)))
+    });
+    Ok(Desired {
+        name,
+        pin_root: pin_root.clone(),
+        bpffs: pin_root.clone(),
+        objects: BTreeMap::new(),
+        maps: BTreeMap::new(),
+        programs: BTreeMap::new(),
+        links: links.collect(),
+    })
+}
+
 fn removal(action: Action, because: Because) -> Step {
     let traffic = if matches!(action, Action::Detach { .. }) { Traffic::Stops } else { Traffic::None };
     let state = if matches!(action, Action::RemoveMap { .. }) { State::Lost } else { State::None };
@@ -725,7 +850,7 @@ fn take_away(record: &Record, observed: &Observed, kept: &BTreeSet<&str>, becaus
         if let (Some((pin, Pinned::Link(found))), Ok(name)) = (wanted(&link.pin), LinkName::new(name))
             && (observed.inode(&pin) == Some(link.inode) || runs_ours(observed, found))
         {
-            let action = Action::Detach { link: name, pin, id: found.id, hook: link.hook.clone() };
+            let action = Action::Detach { link: name, pin, id: found.id, hook: link.hook.to_string() };
             steps.push(removal(action, because.clone()));
         }
     }
@@ -855,18 +980,10 @@ fn expected_record<'a>(desired: &Desired, observed: &Observed, steps: impl Itera
                 let recorded = RecordedProgram { pin: program.pin.to_string(), inode: 0 };
                 record.programs.insert(program.name.to_string(), recorded);
             }
-            Action::ReuseLink { link, .. } | Action::UpdateLink { link, .. } => {
-                if let Some(Pinned::Link(found)) = observed.pins.get(&link.pin) {
-                    // An updated link runs a program that apply knows.
-                    let stays = matches!(step.action, Action::ReuseLink { .. });
-                    let program = if stays { found.program_id } else { 0 };
-                    let recorded = recorded_link(link, inode(&link.pin), found.hook.clone(), program);
-                    record.links.insert(link.name.to_string(), recorded);
-                }
+            Action::ReuseLink { .. } | Action::UpdateLink { .. } | Action::Attach { .. } | Action::Reattach { .. } => {
+                record_link(&mut record, &step.action, observed)
             }
-            Action::Attach { link, hook } | Action::Reattach { link, hook, .. } => {
-                record.links.insert(link.name.to_string(), recorded_link(link, 0, hook_info(&link.hook, hook), 0));
-            }
+            Action::RestoreMap { .. } | Action::RestoreProgram { .. } => {}
             Action::RemoveDirectory { path } => record.directories.retain(|made| made != path.as_str()),
             Action::ClearLeftover { .. }
             | Action::MountBpffs { .. }
@@ -883,6 +1000,25 @@ fn expected_record<'a>(desired: &Desired, observed: &Observed, steps: impl Itera
     record
 }
 
+/// Records the link of a step; its inode and program are 0 where only apply knows them.
+fn record_link(record: &mut Record, action: &Action, observed: &Observed) {
+    let (link, recorded) = match action {
+        Action::ReuseLink { link, .. } | Action::UpdateLink { link, .. } => {
+            let Some(Pinned::Link(found)) = observed.pins.get(&link.pin) else { return };
+            let inode = observed.inode(&link.pin).unwrap_or(0);
+            // An updated link runs a program that apply knows.
+            let stays = matches!(action, Action::ReuseLink { .. });
+            let program = if stays { found.program_id } else { 0 };
+            (link, recorded_link(link, inode, found.hook.clone(), program))
+        }
+        Action::Attach { link, hook } | Action::Reattach { link, hook, .. } => {
+            (link, recorded_link(link, 0, hook_info(&link.hook, hook), 0))
+        }
+        _ => return,
+    };
+    record.links.insert(link.name.to_string(), recorded);
+}
+
 fn recorded_map(definition: &MapDefinition, inode: u64, created: bool) -> RecordedMap {
     let image = match (&definition.data, &definition.operations) {
         (Some((DataKind::Data, data)), _) => Some(Digest::of(data)),
@@ -892,13 +1028,9 @@ fn recorded_map(definition: &MapDefinition, inode: u64, created: bool) -> Record
     RecordedMap { pin: Some(definition.pin.to_string()), inode, id: None, created, image }
 }
 
-fn recorded_link(link: &DesiredLink, inode: u64, at: HookInfo, program: u32) -> RecordedLink {
-    let (mode, interface) = match &link.hook {
-        Hook::Xdp { mode, interface } => (Some(*mode), Some(interface.clone())),
-        Hook::Tc { interface, .. } => (None, Some(interface.clone())),
-        Hook::Cgroup { .. } => (None, None),
-    };
-    RecordedLink { pin: link.pin.to_string(), inode, program, hook: link.hook.to_string(), at, interface, mode }
+fn recorded_link(link: &DesiredLink, inode: u64, at: HookInfo, program_id: u32) -> RecordedLink {
+    let (pin, program) = (link.pin.to_string(), link.program.to_string());
+    RecordedLink { pin, inode, program, program_id, hook: link.hook.clone(), at }
 }
 
 /// Returns a hook as the kernel says it once a link is there; with 0 for what an offline plan does not know.

@@ -9,7 +9,7 @@ pub mod words;
 #[cfg(test)]
 pub(crate) mod samples;
 
-pub use decide::{destroy, plan};
+pub use decide::{destroy, plan, rollback};
 
 use crate::desired::{DesiredLink, DesiredMap, DesiredProgram, ObjectFacts, Span};
 use crate::names::{Address, DeploymentName, LinkName, MapName, PinPath, ProgramName};
@@ -134,6 +134,28 @@ pub enum Action {
         /// The id of our own program that has the pin now and loses it.
         replaces: Option<u32>,
     },
+    /// Take a map over from the generation before.
+    RestoreMap {
+        /// The map.
+        map: MapName,
+        /// Its pin.
+        pin: PinPath,
+        /// Its id.
+        id: u32,
+        /// What that changes.
+        restored: Restored,
+    },
+    /// Take a program over from the generation before.
+    RestoreProgram {
+        /// The program.
+        program: ProgramName,
+        /// Its pin.
+        pin: PinPath,
+        /// Its id.
+        id: u32,
+        /// What that changes.
+        restored: Restored,
+    },
     /// Keep a link.
     ReuseLink {
         /// The link.
@@ -220,6 +242,27 @@ pub enum Action {
     },
 }
 
+/// What it changes to take a pin over from the generation before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Restored {
+    /// Nothing: the generation that runs has the same.
+    Stays,
+    /// The pin is there again.
+    Returns,
+    /// It takes the place of the map or program with this id.
+    Replaces(u32),
+}
+
+impl Restored {
+    fn marker(self) -> Marker {
+        match self {
+            Self::Stays => Marker::Reuse,
+            Self::Returns => Marker::Create,
+            Self::Replaces(_) => Marker::CreateThenDestroy,
+        }
+    }
+}
+
 /// Where a link goes, with the host's numbers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ResolvedHook {
@@ -293,6 +336,8 @@ pub enum Because {
     NeededBelow,
     /// A run was interrupted before it was done.
     Interrupted,
+    /// The deployment goes back to the generation before.
+    Rollback,
 }
 
 /// What a step means for packets.
@@ -358,11 +403,13 @@ impl Action {
             | Self::CreateMap { map, .. }
             | Self::FillMap { map }
             | Self::FillSlots { map } => Address::Map(map.name.clone()),
-            Self::RemoveMap { map, .. } => Address::Map(map.clone()),
+            Self::RemoveMap { map, .. } | Self::RestoreMap { map, .. } => Address::Map(map.clone()),
             Self::ReuseProgram { program, .. } | Self::LoadProgram { program, .. } => {
                 Address::Program(program.name.clone())
             }
-            Self::RemoveProgram { program, .. } => Address::Program(program.clone()),
+            Self::RemoveProgram { program, .. } | Self::RestoreProgram { program, .. } => {
+                Address::Program(program.clone())
+            }
             Self::ReuseLink { link, .. }
             | Self::Attach { link, .. }
             | Self::UpdateLink { link, .. }
@@ -385,6 +432,7 @@ impl Action {
                 Some(_) => Marker::CreateThenDestroy,
                 None => Marker::Create,
             },
+            Self::RestoreMap { restored, .. } | Self::RestoreProgram { restored, .. } => restored.marker(),
             Self::UpdateLink { .. } => Marker::Change,
             Self::Reattach { overlap: true, .. } => Marker::CreateThenDestroy,
             Self::Reattach { overlap: false, .. } => Marker::DestroyThenCreate,
@@ -419,6 +467,8 @@ impl Action {
             | Self::FillSlots { .. }
             | Self::ReuseProgram { .. }
             | Self::LoadProgram { .. }
+            | Self::RestoreMap { .. }
+            | Self::RestoreProgram { .. }
             | Self::ReuseLink { .. }
             | Self::Attach { .. }
             | Self::UpdateLink { .. }
@@ -435,8 +485,12 @@ impl Action {
             Self::LoadProgram { program, replaces: Some(_) } => Some(&program.pin),
             Self::Reattach { link, .. } => Some(&link.pin),
             Self::WriteRecord { pin, .. } => Some(pin),
+            Self::RestoreMap { pin, restored: Restored::Returns | Restored::Replaces(_), .. }
+            | Self::RestoreProgram { pin, restored: Restored::Returns | Restored::Replaces(_), .. } => Some(pin),
             Self::CreateMap { .. }
             | Self::LoadProgram { .. }
+            | Self::RestoreMap { .. }
+            | Self::RestoreProgram { .. }
             | Self::Detach { .. }
             | Self::RemoveProgram { .. }
             | Self::RemoveMap { .. }

@@ -357,6 +357,32 @@ pub fn every_step() -> Plan {
             S::None,
             None,
         ),
+        step(
+            A::RestoreMap { map: map_name("zones"), pin: pin("maps/zones"), id: 41, restored: Restored::Stays },
+            B::Unchanged,
+            T::None,
+            S::Kept,
+            None,
+        ),
+        step(
+            A::RestoreMap { map: map_name("tenants"), pin: pin("maps/tenants"), id: 42, restored: Restored::Returns },
+            B::Rollback,
+            T::None,
+            S::Kept,
+            None,
+        ),
+        step(
+            A::RestoreProgram {
+                program: program_name("drop"),
+                pin: pin("programs/drop"),
+                id: 43,
+                restored: Restored::Replaces(44),
+            },
+            B::Rollback,
+            T::None,
+            S::None,
+            None,
+        ),
         step(A::RemoveRecord { pin: pin("record") }, B::Destroy, T::None, S::None, None),
     ];
     plan_of(Mode::Live, steps)

@@ -2,7 +2,7 @@
 //!
 //! One place for them, so that a plan, an outcome and a message say the same thing in the same words.
 
-use super::{Action, Because, Marker, Mode, ResolvedHook, State, Traffic};
+use super::{Action, Because, Marker, Mode, ResolvedHook, Restored, State, Traffic};
 use crate::desired::{DesiredLink, DesiredMap, DesiredProgram, Hook, MapDefinition, MapSource, SlotSource};
 use crate::elf::{DataKind, ProgramKind};
 use crate::kinds::MapType;
@@ -27,6 +27,8 @@ impl Action {
             Self::FillSlots { .. } => "fill-slots",
             Self::ReuseProgram { .. } => "reuse-program",
             Self::LoadProgram { .. } => "load-program",
+            Self::RestoreMap { .. } => "restore-map",
+            Self::RestoreProgram { .. } => "restore-program",
             Self::ReuseLink { .. } => "reuse-link",
             Self::Attach { .. } => "attach",
             Self::UpdateLink { .. } => "update-link",
@@ -54,6 +56,13 @@ impl fmt::Display for Action {
             Self::FillSlots { map } => fill_slots(f, map),
             Self::ReuseProgram { program, id } => write!(f, "reuse id {id}, {}", Subject(program)),
             Self::LoadProgram { program, replaces } => load_program(f, program, *replaces),
+            Self::RestoreMap { pin, id, restored, .. } | Self::RestoreProgram { pin, id, restored, .. } => {
+                match restored {
+                    Restored::Stays => write!(f, "keep id {id}"),
+                    Restored::Returns => write!(f, "return to id {id}, pin {pin}"),
+                    Restored::Replaces(now) => write!(f, "return to id {id}, pin {pin}, in place of id {now}"),
+                }
+            }
             Self::ReuseLink { link, id } => write!(f, "reuse id {id}, program.{} on {}", link.program, link.hook),
             Self::Attach { link, hook } => write!(f, "attach {}, pin {}", Attached(link, hook), link.pin),
             Self::UpdateLink { link, id, old_program } => {
@@ -293,6 +302,7 @@ impl Because {
             Self::PlanChanges => "plan-changes",
             Self::NeededBelow => "needed-below",
             Self::Interrupted => "interrupted",
+            Self::Rollback => "rollback",
         }
     }
 }
@@ -335,6 +345,7 @@ impl fmt::Display for Because {
             Self::PlanChanges => f.write_str("this plan changes the deployment"),
             Self::NeededBelow => f.write_str("something below needs it"),
             Self::Interrupted => f.write_str("a run was interrupted before it was done"),
+            Self::Rollback => f.write_str("the deployment goes back to the generation before"),
         }
     }
 }

@@ -163,6 +163,8 @@ impl<'a> Details<'a> {
             }
             Action::RemoveProgram { pin, .. }
             | Action::RemoveMap { pin, .. }
+            | Action::RestoreMap { pin, .. }
+            | Action::RestoreProgram { pin, .. }
             | Action::WriteRecord { pin, .. }
             | Action::RemoveRecord { pin } => Self { pin: Some(pin), ..Self::default() },
         }
@@ -334,7 +336,8 @@ impl<'a> BecauseJson<'a> {
             | Because::Destroy
             | Because::PlanChanges
             | Because::NeededBelow
-            | Because::Interrupted => (None, &[], None),
+            | Because::Interrupted
+            | Because::Rollback => (None, &[], None),
         };
         Self { kind: because.name(), words: because.words(mode), address, differences, id }
     }
@@ -361,14 +364,14 @@ struct Expects<'a> {
 impl<'a> Expects<'a> {
     fn of(action: &'a Action) -> Self {
         match action {
-            Action::ReuseMap { id, .. } | Action::RemoveMap { id, .. } => {
+            Action::ReuseMap { id, .. } | Action::RemoveMap { id, .. } | Action::RestoreMap { id, .. } => {
                 Self { map_id: (*id != 0).then_some(*id), ..Self::default() }
             }
             Action::CreateMap { map, replaces } => match replaces {
                 Some(_) => Self { map_id: *replaces, ..Self::default() },
                 None => Self { absent: definition(map).map(|definition| &definition.pin), ..Self::default() },
             },
-            Action::ReuseProgram { id, .. } | Action::RemoveProgram { id, .. } => {
+            Action::ReuseProgram { id, .. } | Action::RemoveProgram { id, .. } | Action::RestoreProgram { id, .. } => {
                 Self { program_id: Some(*id), ..Self::default() }
             }
             Action::LoadProgram { program, replaces } => match replaces {
@@ -412,7 +415,7 @@ mod tests {
         let value: serde_json::Value = serde_json::from_str(&text).unwrap();
         let actions: BTreeSet<_> =
             value["steps"].as_array().unwrap().iter().map(|step| step["action"].to_string()).collect();
-        assert_eq!(actions.len(), 19, "a step for every action");
+        assert_eq!(actions.len(), 21, "a step for every action");
         assert_eq!(value["format"], serde_json::json!({ "major": 1, "minor": 0 }));
         insta::assert_snapshot!(text);
     }

@@ -51,6 +51,14 @@ pub fn plan_destroy(name: &str, fake: &Fake) -> Result<Plan, Problems> {
     plan::destroy(record.as_ref(), &observed, &pin_root)
 }
 
+/// Plans as `rollback` does; `name` is the deployment's.
+pub fn plan_rollback(name: &str, fake: &Fake) -> Result<Plan, Problems> {
+    let pin_root = path("/sys/fs/bpf").join(name);
+    let before = observe::previous_record(fake, &pin_root)?;
+    let observed = observe::observe(fake, &Wanted::before(&before, &pin_root))?;
+    plan::rollback(&before, &observed, &pin_root)
+}
+
 /// Applies a plan, whatever consent it needs.
 pub fn run(plan: &Plan, fake: &Fake) -> (Outcome, Option<Problem>) {
     let applied = apply(&mut fake.clone(), plan, &Stamp { manifest: "plan.toml".to_owned(), time: 7, inputs: None });

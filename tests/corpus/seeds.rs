@@ -1,5 +1,7 @@
 //! What fuzzing starts from: the objects and manifests of this repository, cut and joined as the targets want them.
 
+use bpfapply::desired::Hook;
+use bpfapply::kinds::XdpMode;
 use bpfapply::names::Digest;
 use bpfapply::observed::HookInfo;
 use bpfapply::record::{FORMAT, Record, RecordedLink, RecordedMap, RecordedObject, RecordedProgram};
@@ -99,8 +101,9 @@ pub fn record(_: &Files) -> Seeds {
     let map = RecordedMap { pin: Some(pin.clone()), inode: 1, id: Some(7), created: true, image: Some(digest) };
     full.maps.insert("m".to_owned(), map);
     full.programs.insert("p".to_owned(), RecordedProgram { pin: pin.clone(), inode: 2 });
-    let (at, interface) = (HookInfo::Xdp { ifindex: 1 }, Some("lo".to_owned()));
-    let link = RecordedLink { pin, inode: 3, program: 5, hook: "xdp of lo".to_owned(), at, interface, mode: None };
+    let hook = Hook::Xdp { interface: "lo".to_owned(), mode: XdpMode::Auto };
+    let at = HookInfo::Xdp { ifindex: 1 };
+    let link = RecordedLink { pin, inode: 3, program: "p".to_owned(), program_id: 5, hook, at };
     full.links.insert("l".to_owned(), link);
     vec![("empty".to_owned(), empty.encode()), ("full".to_owned(), full.encode())]
 }
