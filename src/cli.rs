@@ -1,6 +1,7 @@
 //! Arguments, and the road from them to an exit code. What is decided on the way is decided elsewhere.
 
 use crate::apply::{self, Applied, Stamp};
+use crate::confirm::{self, Watchdog};
 use crate::desired::{self, Desired};
 use crate::diag::{self, Exit, Kind, Problem, Problems, Source};
 use crate::elf;
@@ -46,8 +47,16 @@ enum Command {
     Apply(Apply),
     /// Take everything away that a deployment made
     Destroy(Destroy),
+    /// Keep what an apply with --confirm made
+    Commit(Commit),
     /// Return to the generation before the last apply, without its files
     Rollback(Rollback),
+    /// What an apply with --confirm leaves behind to go back
+    #[command(hide = true)]
+    Watchdog {
+        /// The folder of the deployment's pins
+        pin_root: String,
+    },
     /// Show what a deployment has: ids, pins, links, fill of its maps
     Show(Target),
     /// Show what an object file has and needs
@@ -116,8 +125,28 @@ struct ApplyOptions {
     /// Do not mount a bpffs where there is none
     #[arg(long)]
     no_mount: bool,
+    /// Return to what ran before after this time (such as `120s` or `5m`), unless `bpfapply commit` says that all is well
+    #[arg(long, value_name = "TIME", value_parser = duration, conflicts_with = "dry_run")]
+    confirm: Option<Duration>,
     #[command(flatten)]
     locking: Locking,
+}
+
+/// Reads a time: a number of seconds, or one with `s`, `m` or `h` behind it.
+fn duration(text: &str) -> Result<Duration, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit = match &text[digits.len()..] {
+        "" | "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        _ => return Err("the units are s, m and h".to_owned()),
+    };
+    let number: u64 = digits.parse().map_err(|_| "it is a whole number, as in `120s` or `5m`".to_owned())?;
+    match number.checked_mul(unit) {
+        Some(0) => Err("that is no time to look".to_owned()),
+        Some(seconds) if seconds <= 7 * 24 * 3600 => Ok(Duration::from_secs(seconds)),
+        Some(_) | None => Err("that is longer than a week".to_owned()),
+    }
 }
 
 #[derive(Debug, Args)]
@@ -189,6 +218,14 @@ struct Destroy {
 }
 
 #[derive(Debug, Args)]
+struct Commit {
+    #[command(flatten)]
+    target: Target,
+    #[command(flatten)]
+    locking: Locking,
+}
+
+#[derive(Debug, Args)]
 struct Rollback {
     #[command(flatten)]
     target: Target,
@@ -224,6 +261,8 @@ pub fn main() -> Exit {
     match cli.command {
         Some(Command::Apply(apply)) => run_apply(&apply.manifest, &apply.options, &console),
         Some(Command::Destroy(destroy)) => run_destroy(&destroy, &console),
+        Some(Command::Commit(commit)) => run_commit(&commit, &console),
+        Some(Command::Watchdog { pin_root }) => run_watchdog(&pin_root, &console),
         Some(Command::Rollback(rollback)) => run_rollback(&rollback, &console),
         Some(Command::Show(target)) => run_show(&target, &console),
         Some(Command::Inspect { object }) => run_inspect(&object, &console),
@@ -389,11 +428,28 @@ fn apply_live<K: Kernel>(
     }
     // From before anything is looked at until it was all read back.
     let _lock = options.locking.take(kernel, &loaded.manifest.pin_root)?;
+    settle(kernel, &loaded.manifest.pin_root, console)?;
     let planned = plan_live(kernel, loaded, options)?;
     let plan = &planned.plan;
     consented(plan, &options.allow, Some(loaded), console)?;
-    let stamp = Stamp { manifest: absolute(&loaded.path), time: now(), inputs: planned.inputs };
-    finish(kernel, plan, Some(loaded), &stamp, console)
+    let mut stamp =
+        Stamp { manifest: absolute(&loaded.path), time: now(), inputs: planned.inputs, confirm_until: None };
+    let Some(time) = options.confirm.filter(|_| !plan.is_empty()) else {
+        return finish(kernel, plan, Some(loaded), &stamp, console);
+    };
+    let watched = |error: io::Error| Problem::new(Kind::Watchdog { why: error.to_string() });
+    let watchdog = Watchdog::start(&plan.pin_root).map_err(watched)?;
+    stamp.confirm_until = Some(confirm::seconds(kernel).saturating_add(time.as_secs()));
+    let exit = finish(kernel, plan, Some(loaded), &stamp, console)?;
+    if exit == Exit::Success {
+        if let Err(error) = watchdog.arm() {
+            go_back(kernel, &plan.pin_root, console)?;
+            return Err(watched(error).into());
+        }
+        let (name, seconds) = (&plan.deployment, time.as_secs());
+        eprintln!("{name}: returns to what ran before in {seconds} s, unless `bpfapply commit {name}` keeps it");
+    }
+    Ok(exit)
 }
 
 /// Checks that everything is allowed that a plan needs consent for; else shows the plan.
@@ -461,6 +517,9 @@ fn verify<K: Kernel>(kernel: &K, pin_root: &PinPath, record: Option<&Record>) ->
 fn unchanged<K: Kernel>(kernel: &K, loaded: &Loaded) -> Result<Option<Record>, Problems> {
     let Some(record) = observe::settled_record(kernel, &loaded.manifest.pin_root)? else { return Ok(None) };
     let Some(before) = record.inputs else { return Ok(None) };
+    if confirm::pending(kernel, &loaded.manifest.pin_root)?.is_some() {
+        return Ok(None);
+    }
     let digests = load::digests(&loaded.manifest, loaded.folder());
     let now = digests.map(|digests| load::inputs(&loaded.text, &loaded.vars, digests.into_iter()));
     let is_same = now == Some(before) && drift::drift(kernel, &record)?.is_empty();
@@ -549,6 +608,85 @@ fn destroy_live<K: Kernel>(
     finish(kernel, &plan, None, &Stamp::default(), console)
 }
 
+/// Sees to an apply that waits to be confirmed: while somebody watches it, nothing else is done; else it is taken back.
+fn settle<K: Kernel>(kernel: &mut K, pin_root: &PinPath, console: &Console) -> Result<(), Problems> {
+    let Some(pending) = confirm::pending(kernel, pin_root)? else { return Ok(()) };
+    let (pin_root, left) = (pin_root.clone(), pending.left(kernel));
+    if left > 0 && pending.is_watched(kernel, &pin_root) {
+        return Err(Problem::new(Kind::Unconfirmed { pin_root, left }).into());
+    }
+    match go_back(kernel, &pin_root, console)? {
+        Exit::Success => Err(Problem::new(Kind::NotConfirmed { pin_root }).into()),
+        // What went wrong was said.
+        _ => Err(Problem::new(Kind::Unconfirmed { pin_root, left }).into()),
+    }
+}
+
+/// Goes back to what ran before an apply that waits to be confirmed.
+fn go_back<K: Kernel>(kernel: &mut K, pin_root: &PinPath, console: &Console) -> Result<Exit, Problems> {
+    let (plan, stamp) = confirm::way_back(kernel, pin_root)?;
+    finish(kernel, &plan, None, &Stamp { time: now(), ..stamp }, console)
+}
+
+fn run_commit(commit: &Commit, console: &Console) -> Exit {
+    let mut kernel = Linux::new();
+    let done = pin_root_of(&commit.target, console).and_then(|pin_root| {
+        commit_live(&mut kernel, &pin_root, commit, console).map_err(|problems| console.fail(&problems, None))
+    });
+    done.unwrap_or_else(|exit| exit)
+}
+
+fn commit_live<K: Kernel>(
+    kernel: &mut K,
+    pin_root: &PinPath,
+    options: &Commit,
+    console: &Console,
+) -> Result<Exit, Problems> {
+    let _lock = options.locking.take(kernel, pin_root)?;
+    match confirm::pending(kernel, pin_root)? {
+        None => Err(Problem::new(Kind::NothingToConfirm { pin_root: pin_root.clone() }).into()),
+        Some(pending) if pending.left(kernel) == 0 => settle(kernel, pin_root, console).map(|()| Exit::Success),
+        Some(pending) => {
+            confirm::keep(kernel, pin_root)?;
+            console.print(&format!("{pin_root}: generation {} is kept", pending.generation));
+            Ok(Exit::Success)
+        }
+    }
+}
+
+/// Waits as the process that an apply with `--confirm` leaves behind, and goes back when nobody confirmed.
+fn run_watchdog(pin_root: &str, console: &Console) -> Exit {
+    let mut kernel = Linux::new();
+    let done = PinPath::new(pin_root)
+        .map_err(|why| bad_target(pin_root, why, console))
+        .and_then(|pin_root| watch(&mut kernel, &pin_root, console).map_err(|problems| console.fail(&problems, None)));
+    done.unwrap_or_else(|exit| exit)
+}
+
+fn watch<K: Kernel>(kernel: &mut K, pin_root: &PinPath, console: &Console) -> Result<Exit, Problems> {
+    let Some(pending) = confirm::watch(kernel, pin_root)? else { return Ok(Exit::Success) };
+    loop {
+        // Whoever has the lock ends some time, and nothing is more important.
+        let lock = Locking { lock_timeout: u64::MAX / 2 }.take(kernel, pin_root)?;
+        if confirm::pending(kernel, pin_root)? != Some(pending) {
+            return Ok(Exit::Success);
+        }
+        match go_back(kernel, pin_root, console) {
+            Ok(Exit::Success) => return Ok(Exit::Success),
+            Ok(_) => {}
+            Err(problems) => {
+                console.fail(&problems, None);
+            }
+        }
+        // What was in the way may go away.
+        drop(lock);
+        std::thread::sleep(WATCHDOG_RETRY);
+    }
+}
+
+/// After what time the watchdog tries again when going back failed.
+const WATCHDOG_RETRY: Duration = Duration::from_secs(5);
+
 fn run_rollback(rollback: &Rollback, console: &Console) -> Exit {
     let mut kernel = Linux::new();
     let done = pin_root_of(&rollback.target, console).and_then(|pin_root| {
@@ -575,7 +713,7 @@ fn rollback_live<K: Kernel>(
         return Ok(Exit::Success);
     }
     consented(&plan, &options.allow, None, console)?;
-    let stamp = Stamp { manifest: before.manifest, time: now(), inputs: before.inputs };
+    let stamp = Stamp { manifest: before.manifest, time: now(), inputs: before.inputs, confirm_until: None };
     finish(kernel, &plan, None, &stamp, console)
 }
 

@@ -698,6 +698,28 @@ pub enum Kind {
         /// The folder of its pins.
         pin_root: PinPath,
     },
+    /// The process that goes back when nobody confirms does not run.
+    Watchdog {
+        /// Why.
+        why: String,
+    },
+    /// An apply waits to be confirmed.
+    Unconfirmed {
+        /// The folder of its pins.
+        pin_root: PinPath,
+        /// For how many seconds it still waits.
+        left: u64,
+    },
+    /// An apply was not confirmed in time, and was taken back now.
+    NotConfirmed {
+        /// The folder of its pins.
+        pin_root: PinPath,
+    },
+    /// Nothing waits to be confirmed.
+    NothingToConfirm {
+        /// The folder of the pins.
+        pin_root: PinPath,
+    },
     /// The generation before is not there, or not whole.
     NoWayBack {
         /// What is missing.
@@ -795,6 +817,10 @@ impl Kind {
             Self::Unverified { .. } => "host::unverified",
             Self::NoDeployment { .. } => "host::no_deployment",
             Self::NoWayBack { .. } => "host::no_way_back",
+            Self::Watchdog { .. } => "host::watchdog",
+            Self::Unconfirmed { .. } => "host::unconfirmed",
+            Self::NotConfirmed { .. } => "host::not_confirmed",
+            Self::NothingToConfirm { .. } => "host::nothing_to_confirm",
             Self::Stale { .. } => "host::changed",
             Self::Locked { .. } => "host::locked",
             Self::BtfRefused { .. } => "kernel::btf_refused",
@@ -941,6 +967,16 @@ impl Kind {
             Self::Unverified { .. } => {
                 Some("something else changes the same things: run it again with --dry-run".to_owned())
             }
+            Self::Watchdog { .. } => Some("where an apply was done, the next run takes it back".to_owned()),
+            Self::Unconfirmed { pin_root, .. } => Some(format!(
+                "`bpfapply commit {pin_root}` keeps it, `bpfapply rollback {pin_root}` takes it back; or wait"
+            )),
+            Self::NotConfirmed { .. } => {
+                Some("nothing else was done: run it again, with `--confirm` where it may fail".to_owned())
+            }
+            Self::NothingToConfirm { .. } => Some(
+                "it was confirmed before, or its time was over and it was taken back: see `bpfapply show`".to_owned(),
+            ),
             Self::NoWayBack { .. } => {
                 Some("each apply that changes something keeps the generation before it, one deep".to_owned())
             }
@@ -1070,7 +1106,9 @@ impl Kind {
             Self::Kernel { errno: libc::EPERM | libc::EACCES, .. } => Exit::Permission,
             Self::Cycle { .. } => Exit::Data,
             Self::Unverified { .. } => Exit::Broken,
-            Self::Stale { .. } | Self::Locked { .. } => Exit::Retry,
+            Self::Stale { .. } | Self::Locked { .. } | Self::Unconfirmed { .. } | Self::NotConfirmed { .. } => {
+                Exit::Retry
+            }
             Self::BtfRefused { errno: libc::EPERM, .. } => Exit::Permission,
             Self::BtfRefused { .. } => Exit::Failed,
             // The verifier says EACCES for a bad program; without a log, it is the caller who may not.
@@ -1083,6 +1121,8 @@ impl Kind {
             | Self::NotMounted { .. }
             | Self::NoDeployment { .. }
             | Self::NoWayBack { .. }
+            | Self::NothingToConfirm { .. }
+            | Self::Watchdog { .. }
             | Self::NoSuchPin { .. }
             | Self::NotAMap { .. }
             | Self::NoSuchMapId { .. }
@@ -1246,6 +1286,14 @@ impl fmt::Display for Kind {
             Self::Unverified { differs } => {
                 write!(f, "everything was applied, and still the host differs: {}", differs.join("; "))
             }
+            Self::Watchdog { why } => write!(f, "the watchdog that returns to what ran before does not run: {why}"),
+            Self::Unconfirmed { pin_root, left } => {
+                write!(f, "the last apply of `{pin_root}` waits to be confirmed, {left} s more")
+            }
+            Self::NotConfirmed { pin_root } => {
+                write!(f, "the last apply of `{pin_root}` was not confirmed in time, and was taken back now")
+            }
+            Self::NothingToConfirm { pin_root } => write!(f, "nothing of `{pin_root}` waits to be confirmed"),
             Self::NoWayBack { lacks } => write!(f, "there is no way back: `{lacks}` is not there"),
             Self::NoDeployment { pin_root } => write!(f, "there is no deployment at `{pin_root}`"),
             Self::Stale { what } => write!(f, "the host changed since the plan was made: {what}"),

@@ -14,6 +14,7 @@
 pub mod apply;
 pub mod btf;
 pub mod cli;
+pub mod confirm;
 pub mod desired;
 pub mod diag;
 pub mod elf;

@@ -258,6 +258,11 @@ impl PinPath {
         Self(format!("{self}~previous").into())
     }
 
+    /// Returns the name beside the generations that says that one of them waits to be confirmed.
+    pub fn confirm(&self) -> Self {
+        Self(format!("{self}~confirm").into())
+    }
+
     /// Returns where this path is when what is below `from` is below `to`; `None` when it is not below `from`.
     pub fn moved(&self, from: &Self, to: &Self) -> Option<Self> {
         let rest = self.0.strip_prefix(&*from.0)?;

@@ -621,6 +621,87 @@ fn no_packet_passes_while_programs_are_replaced() {
     });
 }
 
+/// Returns whether packets pass the filter, once that is as expected or after a while.
+fn passes(flood: &Flood, expected: bool) -> bool {
+    let end = Instant::now() + Duration::from_secs(10);
+    loop {
+        flood.passed();
+        thread::sleep(Duration::from_millis(30));
+        let passes = flood.passed() > 0;
+        if passes == expected || Instant::now() > end {
+            return passes;
+        }
+    }
+}
+
+/// Returns the pid of the watchdog of `edge`: who has the lock of the generation that waits.
+fn watchdog() -> u32 {
+    let target = Linux::new().read_symlink(&path("/sys/fs/bpf/edge")).expect("it is there");
+    let holder = Linux::new().lock_holder(&path("/sys/fs/bpf").child(&target)).expect("it can be asked");
+    holder.expect("somebody watches").pid
+}
+
+fn has_ended(pid: u32) -> bool {
+    fs::read_to_string(format!("/proc/{pid}/stat")).map_or(true, |stat| stat.contains(") Z "))
+}
+
+#[test]
+fn what_nobody_confirms_goes_back() {
+    road("what_nobody_confirms_goes_back", |site| {
+        let flood = Flood::start();
+        let link = "[link.uplink]\nprogram = \"drop\"\nxdp = { interface = \"veth0\" }\n";
+        let (with, without) = (filter(1, "", link), filter(1, "", ""));
+        let plan = site.manifest("plan.toml", &with);
+        // A first apply goes back to nothing.
+        let before = host();
+        check(&[&plan, "--confirm", "1s"], 0, &["returns to what ran before in 1 s"]);
+        assert!(!passes(&flood, false), "the filter works");
+        assert!(passes(&flood, true), "it is gone again");
+        eventually(|| host() == before, || format!("{:?}", host()));
+        // Confirmed in time: it stays.
+        check(&[&plan, "--confirm", "3600"], 0, &[]);
+        let pid = watchdog();
+        check(&[&plan], 75, &["waits to be confirmed", "bpfapply commit"]);
+        check(&[&plan, "--dry-run"], 0, &[]);
+        check(&["commit", "edge"], 0, &["generation 1 is kept"]);
+        check(&["commit", "edge"], 1, &["nothing of `/sys/fs/bpf/edge` waits to be confirmed"]);
+        eventually(|| has_ended(pid), || "the watchdog does not end".to_owned());
+        assert!(!passes(&flood, false));
+        let kept = effect();
+        // Not confirmed: what ran before returns by itself, with its link.
+        site.manifest("plan.toml", &without);
+        check(&[&plan, "--allow", "prune", "--confirm", "1s"], 0, &[]);
+        assert!(passes(&flood, true), "the filter is gone");
+        assert!(!passes(&flood, false), "it is back");
+        site.manifest("plan.toml", &with);
+        check(&[&plan], 0, &["nothing to do"]);
+        // The watchdog is killed: the next run goes back, and does nothing else.
+        site.manifest("plan.toml", &without);
+        check(&[&plan, "--allow", "prune", "--confirm", "3600s"], 0, &[]);
+        assert!(passes(&flood, true));
+        sh(&format!("kill -KILL {}", watchdog()));
+        eventually(
+            || {
+                let target = Linux::new().read_symlink(&path("/sys/fs/bpf/edge")).expect("it is there");
+                Linux::new().lock_holder(&path("/sys/fs/bpf").child(&target)).expect("it can be asked").is_none()
+            },
+            || "it lives".to_owned(),
+        );
+        check(&[&plan, "--allow", "prune"], 75, &["was not confirmed in time, and was taken back now"]);
+        assert!(!passes(&flood, false), "the filter is back");
+        // Taken back by hand, while the watchdog watches.
+        check(&[&plan, "--allow", "prune", "--confirm", "3600s"], 0, &[]);
+        let pid = watchdog();
+        check(&["rollback", "edge"], 0, &["link.uplink"]);
+        eventually(|| has_ended(pid), || "the watchdog does not end".to_owned());
+        assert!(!passes(&flood, false));
+        let same = |lines: &[String]| lines.iter().filter(|line| !line.contains('~')).count();
+        assert_eq!(same(&effect()), same(&kept));
+        check(&["destroy", "edge"], 0, &[]);
+        assert_eq!(host(), before);
+    });
+}
+
 /// A change of the manifest, and the consent without which nothing of it is done.
 struct Change {
     what: &'static str,

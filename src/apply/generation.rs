@@ -62,6 +62,7 @@ pub fn retire<K: Kernel>(kernel: &mut K, pin_root: &PinPath, old: &PinPath, reco
 /// folder stays with that.
 pub fn dissolve<K: Kernel>(kernel: &mut K, pin_root: &PinPath, old: &PinPath, record: &Record) -> io::Result<()> {
     remove(kernel, &pin_root.previous())?;
+    gone(kernel.unpin(&pin_root.confirm()))?;
     let mut own: BTreeSet<PinPath> = record.own_pins().map(|(pin, _)| pin.in_generation(pin_root, old)).collect();
     own.insert(old.join("record"));
     remove_from(kernel, old, |path| own.contains(path))?;

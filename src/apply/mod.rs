@@ -11,6 +11,7 @@ mod stage;
 mod types;
 mod undo;
 
+use crate::confirm::Pending;
 use crate::desired::{DesiredLink, Hook, MapSource};
 use crate::diag::{Kind, OPEN_FILES, PRIVILEGES, Problem};
 use crate::kernel::{EntryKind, HookRequest, Kernel, MapRequest, ObjectKind, observe};
@@ -33,6 +34,8 @@ pub struct Stamp {
     pub time: u64,
     /// Digest of what the plan was made from.
     pub inputs: Option<Digest>,
+    /// The second since boot until which somebody has to confirm, or the generation before returns.
+    pub confirm_until: Option<u64>,
 }
 
 /// What a run did.
@@ -561,9 +564,24 @@ impl<K: Kernel> Applier<'_, K> {
         let place = self.place(pin, &self.plan.generations.next);
         self.kernel.pin(&map, &place).map_err(|error| refused(doing(), &error))?;
         self.put_outside(number)?;
+        self.put_confirm(number)?;
         self.switch()?;
         self.switched = true;
         self.record = Some(record);
+        Ok(())
+    }
+
+    /// Says beside the generations that the next one waits to be confirmed, or that none does.
+    fn put_confirm(&mut self, number: usize) -> Result<(), Problem> {
+        let path = self.plan.pin_root.confirm();
+        let doing = |error: io::Error| refused(format!("write `{path}`"), &error);
+        if self.kernel.read_symlink(&path).is_ok() {
+            self.kernel.unpin(&path).map_err(doing)?;
+        }
+        let Some(until) = self.stamp.confirm_until else { return Ok(()) };
+        let pending = Pending { generation: self.plan.generations.number, until };
+        self.kernel.symlink(&pending.to_string(), &path).map_err(doing)?;
+        self.undo.push((number, Undo::Confirming(path)));
         Ok(())
     }
 

@@ -17,6 +17,8 @@ pub enum Undo<Fd> {
     RemovedDirectory(PinPath),
     /// A generation was begun.
     Built(PinPath),
+    /// It was said that the next generation waits to be confirmed.
+    Confirming(PinPath),
     /// Something was pinned outside of the deployment's folder.
     Outside {
         /// Where.
@@ -54,6 +56,7 @@ impl<Fd> Undo<Fd> {
             Self::MadeDirectory(path) => kernel.remove_directory(&path),
             Self::RemovedDirectory(path) => kernel.make_directory(&path),
             Self::Built(generation) => generation::remove(kernel, &generation),
+            Self::Confirming(path) => kernel.unpin(&path),
             Self::Outside { pin, old } => generation::restore(kernel, &pin, old.as_ref()),
             Self::Linked(link) => kernel.detach_link(&link),
             Self::Updated { link, program, old } => kernel.update_link(&link, &old, &programs[&program]),

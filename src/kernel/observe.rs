@@ -24,7 +24,7 @@ const OPEN_PIN: &str = "opening a pin needs CAP_BPF and access to its folder: ru
 /// What finding something by its id needs.
 const BY_ID: &str = "finding BPF objects by id needs CAP_SYS_ADMIN: run it as root";
 /// What reading a folder or a file needs.
-pub(super) const READ: &str = "reading it needs access to its folder: run it as root";
+pub(crate) const READ: &str = "reading it needs access to its folder: run it as root";
 
 /// Reads everything that is wanted, and reports every problem together.
 pub fn observe<K: Kernel>(kernel: &K, wanted: &Wanted) -> Result<Observed, Problems> {
@@ -164,7 +164,7 @@ pub fn types<K: Kernel>(kernel: &K) -> Result<Option<Arc<KernelTypes>>, Problem>
 }
 
 /// Makes a problem of an error; `needs` is the help where a permission is missing.
-pub(super) fn refused(doing: impl Into<String>, error: &io::Error, needs: &str) -> Problem {
+pub(crate) fn refused(doing: impl Into<String>, error: &io::Error, needs: &str) -> Problem {
     let hint = match error.raw_os_error() {
         Some(libc::EPERM | libc::EACCES) => Some(needs.to_owned()),
         Some(_) => None,

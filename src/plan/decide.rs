@@ -62,7 +62,8 @@ pub fn plan(desired: &Desired, observed: &Observed, mode: Mode) -> Result<Plan, 
 fn generations(observed: &Observed, pin_root: &PinPath) -> Generations {
     let current = current(observed).cloned();
     let record = observed.record.clone().map(Box::new);
-    Generations { current, record, next: pin_root.generation(next_number(observed)) }
+    let number = next_number(observed);
+    Generations { current, record, next: pin_root.generation(number), number }
 }
 
 fn current(observed: &Observed) -> Option<&PinPath> {
@@ -722,8 +723,9 @@ pub fn destroy(record: Option<&Record>, observed: &Observed, pin_root: &PinPath)
     let bad_name = |why| Problem::new(Kind::BadName { text: name.to_owned(), why });
     let deployment = crate::names::DeploymentName::new(name).map_err(bad_name)?;
     let current = current(observed).cloned();
-    let next = pin_root.generation(next_number(observed));
-    let generations = Generations { current, record: record.cloned().map(Box::new), next };
+    let number = next_number(observed);
+    let next = pin_root.generation(number);
+    let generations = Generations { current, record: record.cloned().map(Box::new), next, number };
     Ok(Plan { deployment, pin_root: pin_root.clone(), mode: Mode::Live, generations, objects: BTreeMap::new(), steps })
 }
 

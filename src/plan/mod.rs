@@ -45,6 +45,8 @@ pub struct Generations {
     pub record: Option<Box<Record>>,
     /// The folder of the next one.
     pub next: PinPath,
+    /// The number of the next one.
+    pub number: u64,
 }
 
 /// Whether a plan knows the host.

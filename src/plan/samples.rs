@@ -234,6 +234,7 @@ pub fn plan_of(mode: Mode, steps: Vec<Step>) -> Plan {
             current: None,
             record: None,
             next: PinPath::new("/sys/fs/bpf/edge").unwrap().generation(1),
+            number: 1,
         },
         objects: BTreeMap::from([(object(), Arc::new(facts))]),
         steps,

@@ -61,7 +61,8 @@ pub fn plan_rollback(name: &str, fake: &Fake) -> Result<Plan, Problems> {
 
 /// Applies a plan, whatever consent it needs.
 pub fn run(plan: &Plan, fake: &Fake) -> (Outcome, Option<Problem>) {
-    let applied = apply(&mut fake.clone(), plan, &Stamp { manifest: "plan.toml".to_owned(), time: 7, inputs: None });
+    let applied =
+        apply(&mut fake.clone(), plan, &Stamp { manifest: "plan.toml".to_owned(), time: 7, ..Stamp::default() });
     (applied.outcome, applied.problem)
 }
 
