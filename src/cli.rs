@@ -1,13 +1,14 @@
 //! Arguments, and the road from them to an exit code. What is decided on the way is decided elsewhere.
 
 use crate::apply::{self, Applied, Stamp};
+use crate::checks;
 use crate::confirm::{self, Watchdog};
 use crate::desired::{self, Desired};
 use crate::diag::{self, Exit, Kind, Problem, Problems, Source};
 use crate::elf;
 use crate::kernel::{Kernel, drift, facts, linux::Linux, lock, observe, shown};
 use crate::load;
-use crate::manifest::{self, Manifest};
+use crate::manifest::{self, Check, Manifest};
 use crate::names::{DeploymentName, Digest, PinPath};
 use crate::observed::{Observed, Wanted};
 use crate::plan::{self, Action, Consent, Mode, Plan};
@@ -126,27 +127,10 @@ struct ApplyOptions {
     #[arg(long)]
     no_mount: bool,
     /// Return to what ran before after this time (such as `120s` or `5m`), unless `bpfapply commit` says that all is well
-    #[arg(long, value_name = "TIME", value_parser = duration, conflicts_with = "dry_run")]
+    #[arg(long, value_name = "TIME", value_parser = manifest::time, conflicts_with = "dry_run")]
     confirm: Option<Duration>,
     #[command(flatten)]
     locking: Locking,
-}
-
-/// Reads a time: a number of seconds, or one with `s`, `m` or `h` behind it.
-fn duration(text: &str) -> Result<Duration, String> {
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let unit = match &text[digits.len()..] {
-        "" | "s" => 1,
-        "m" => 60,
-        "h" => 3600,
-        _ => return Err("the units are s, m and h".to_owned()),
-    };
-    let number: u64 = digits.parse().map_err(|_| "it is a whole number, as in `120s` or `5m`".to_owned())?;
-    match number.checked_mul(unit) {
-        Some(0) => Err("that is no time to look".to_owned()),
-        Some(seconds) if seconds <= 7 * 24 * 3600 => Ok(Duration::from_secs(seconds)),
-        Some(_) | None => Err("that is longer than a week".to_owned()),
-    }
 }
 
 #[derive(Debug, Args)]
@@ -434,14 +418,20 @@ fn apply_live<K: Kernel>(
     consented(plan, &options.allow, Some(loaded), console)?;
     let mut stamp =
         Stamp { manifest: absolute(&loaded.path), time: now(), inputs: planned.inputs, confirm_until: None };
-    let Some(time) = options.confirm.filter(|_| !plan.is_empty()) else {
+    if plan.is_empty() {
         return finish(kernel, plan, Some(loaded), &stamp, console);
+    }
+    let health = Health::before(kernel, &loaded.manifest.checks, &planned.desired);
+    let Some(time) = options.confirm else {
+        let exit = finish(kernel, plan, Some(loaded), &stamp, console)?;
+        return if exit == Exit::Success { health.after(kernel, &plan.pin_root, console) } else { Ok(exit) };
     };
     let watched = |error: io::Error| Problem::new(Kind::Watchdog { why: error.to_string() });
     let watchdog = Watchdog::start(&plan.pin_root).map_err(watched)?;
     stamp.confirm_until = Some(confirm::seconds(kernel).saturating_add(time.as_secs()));
     let exit = finish(kernel, plan, Some(loaded), &stamp, console)?;
     if exit == Exit::Success {
+        health.after(kernel, &plan.pin_root, console)?;
         if let Err(error) = watchdog.arm() {
             go_back(kernel, &plan.pin_root, console)?;
             return Err(watched(error).into());
@@ -532,7 +522,7 @@ struct Planned {
     /// `None` when the answer hangs on more than files: modules come and go.
     inputs: Option<Digest>,
     /// The plan shares most of it.
-    _desired: Desired,
+    desired: Desired,
 }
 
 /// Plans against the host. The plan is never given back: the process ends when it has been used, and freeing a large one
@@ -559,7 +549,7 @@ fn plan_live<K: Kernel>(
     if let (true, Some(at)) = (options.no_mount, mounts(&plan)) {
         return Err(Problem::new(Kind::NotMounted { at: at.clone() }).into());
     }
-    Ok(ManuallyDrop::new(Planned { plan, inputs, _desired: desired }))
+    Ok(ManuallyDrop::new(Planned { plan, inputs, desired }))
 }
 
 fn mounts(plan: &Plan) -> Option<&PinPath> {
@@ -606,6 +596,41 @@ fn destroy_live<K: Kernel>(
         return Ok(Exit::Success);
     }
     finish(kernel, &plan, None, &Stamp::default(), console)
+}
+
+/// The health checks that passed before an apply.
+struct Health<'a> {
+    passed: Vec<&'a Check>,
+    desired: &'a Desired,
+}
+
+impl<'a> Health<'a> {
+    /// Runs every check; those that fail already decide nothing later.
+    fn before<K: Kernel>(kernel: &K, checks: &'a [Check], desired: &'a Desired) -> Self {
+        let mut health = Self { passed: Vec::new(), desired };
+        for check in checks {
+            match health.run(kernel, check) {
+                Ok(()) => health.passed.push(check),
+                Err(why) => eprintln!("the check `{}` fails already, and decides nothing: {why}", check.name),
+            }
+        }
+        health
+    }
+
+    fn run<K: Kernel>(&self, kernel: &K, check: &Check) -> Result<(), String> {
+        checks::run(check, kernel, |map| self.desired.maps.get(map).and_then(|map| map.pin().cloned()))
+    }
+
+    /// Runs those that passed once more. When one fails now, what ran before returns.
+    fn after<K: Kernel>(&self, kernel: &mut K, pin_root: &PinPath, console: &Console) -> Result<Exit, Problems> {
+        let failed = self.passed.iter().filter_map(|check| Some((check.name.clone(), self.run(kernel, check).err()?)));
+        let failed: Vec<_> = failed.collect();
+        if failed.is_empty() {
+            return Ok(Exit::Success);
+        }
+        let is_back = go_back(kernel, pin_root, console)? == Exit::Success;
+        Err(Problem::new(Kind::ChecksFailed { failed, is_back }).into())
+    }
 }
 
 /// Sees to an apply that waits to be confirmed: while somebody watches it, nothing else is done; else it is taken back.

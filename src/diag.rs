@@ -698,6 +698,20 @@ pub enum Kind {
         /// The folder of its pins.
         pin_root: PinPath,
     },
+    /// Health checks passed before an apply and not after it, so that it was taken back.
+    ChecksFailed {
+        /// Their names, and why they fail.
+        failed: Vec<(String, String)>,
+        /// Whether what ran before is back.
+        is_back: bool,
+    },
+    /// A text of the manifest is not what its key wants.
+    BadText {
+        /// The text.
+        text: String,
+        /// What is wrong with it.
+        why: String,
+    },
     /// The process that goes back when nobody confirms does not run.
     Watchdog {
         /// Why.
@@ -817,6 +831,8 @@ impl Kind {
             Self::Unverified { .. } => "host::unverified",
             Self::NoDeployment { .. } => "host::no_deployment",
             Self::NoWayBack { .. } => "host::no_way_back",
+            Self::ChecksFailed { .. } => "host::checks_failed",
+            Self::BadText { .. } => "manifest::bad_text",
             Self::Watchdog { .. } => "host::watchdog",
             Self::Unconfirmed { .. } => "host::unconfirmed",
             Self::NotConfirmed { .. } => "host::not_confirmed",
@@ -839,6 +855,7 @@ impl Kind {
             | Self::BadName { .. }
             | Self::BadPath { .. }
             | Self::BadInterface { .. }
+            | Self::BadText { .. }
             | Self::UnreadableFile { .. }
             | Self::Usage(_) => None,
             Self::VariableOutsideText { .. } => Some("variables fill strings only: write the value itself".to_owned()),
@@ -977,6 +994,10 @@ impl Kind {
             Self::NothingToConfirm { .. } => Some(
                 "it was confirmed before, or its time was over and it was taken back: see `bpfapply show`".to_owned(),
             ),
+            Self::ChecksFailed { is_back, .. } => Some(match is_back {
+                true => "the new generation stays on its way back: look at what the checks say".to_owned(),
+                false => "`bpfapply rollback` tries it again".to_owned(),
+            }),
             Self::NoWayBack { .. } => {
                 Some("each apply that changes something keeps the generation before it, one deep".to_owned())
             }
@@ -1065,6 +1086,7 @@ impl Kind {
             | Self::BadPath { .. }
             | Self::BadDigest { .. }
             | Self::BadInterface { .. }
+            | Self::BadText { .. }
             | Self::UnknownVariable { .. }
             | Self::UnclosedVariable
             | Self::PinTakenTwice { .. }
@@ -1105,7 +1127,8 @@ impl Kind {
             Self::UnknownOverride { .. } => Exit::Usage,
             Self::Kernel { errno: libc::EPERM | libc::EACCES, .. } => Exit::Permission,
             Self::Cycle { .. } => Exit::Data,
-            Self::Unverified { .. } => Exit::Broken,
+            Self::Unverified { .. } | Self::ChecksFailed { is_back: false, .. } => Exit::Broken,
+            Self::ChecksFailed { is_back: true, .. } => Exit::Failed,
             Self::Stale { .. } | Self::Locked { .. } | Self::Unconfirmed { .. } | Self::NotConfirmed { .. } => {
                 Exit::Retry
             }
@@ -1286,6 +1309,18 @@ impl fmt::Display for Kind {
             Self::Unverified { differs } => {
                 write!(f, "everything was applied, and still the host differs: {}", differs.join("; "))
             }
+            Self::ChecksFailed { failed, is_back } => {
+                f.write_str("what passed before the apply fails after it: ")?;
+                for (i, (name, why)) in failed.iter().enumerate() {
+                    write!(f, "{}{name} ({why})", if i == 0 { "" } else { "; " })?;
+                }
+                f.write_str(if *is_back {
+                    "; what ran before is back"
+                } else {
+                    "; what ran before could NOT be put back"
+                })
+            }
+            Self::BadText { text, why } => write!(f, "`{}` is not right here: {why}", text.escape_debug()),
             Self::Watchdog { why } => write!(f, "the watchdog that returns to what ran before does not run: {why}"),
             Self::Unconfirmed { pin_root, left } => {
                 write!(f, "the last apply of `{pin_root}` waits to be confirmed, {left} s more")

@@ -131,6 +131,11 @@ impl MapType {
         self.has_values() && ![Self::QUEUE, Self::STACK, Self::BLOOM_FILTER].contains(&self)
     }
 
+    /// Returns whether such maps have a value for each CPU.
+    pub fn is_per_cpu(self) -> bool {
+        [Self::PERCPU_HASH, Self::PERCPU_ARRAY, Self::LRU_PERCPU_HASH, Self::PERCPU_CGROUP_STORAGE].contains(&self)
+    }
+
     /// Returns whether such maps have values; the kernel refuses a value size for those that have none.
     pub fn has_values(self) -> bool {
         ![Self::RINGBUF, Self::USER_RINGBUF, Self::ARENA].contains(&self)

@@ -702,6 +702,39 @@ fn what_nobody_confirms_goes_back() {
     });
 }
 
+#[test]
+fn an_apply_that_breaks_a_check_is_taken_back() {
+    road("an_apply_that_breaks_a_check_is_taken_back", |site| {
+        // What is to be dropped on lo is to the benefit of nobody who asks himself.
+        let before = host();
+        let checks = "[[check]]\nname = \"self\"\nping = \"127.0.0.1\"\ntimeout = \"2s\"\n\
+                      [[check]]\nname = \"never\"\ncommand = [\"false\"]\ntimeout = \"1s\"\n";
+        let harmless = filter(1, "", &format!("{ON_LO}{checks}"));
+        let deadly = harmless.replace(ON_LO, &ON_LO.replace("\"lo\"", "\"lo\", mode = \"generic\""));
+        let plan = site.manifest("plan.toml", &harmless);
+        // The first filter drops everything on lo: the ping fails after it, and nothing stays.
+        let ran = check(&[&plan], 1, &["fails after it: self (no reply came)", "what ran before is back"]);
+        assert!(ran.err.contains("the check `never` fails already, and decides nothing"), "{ran:?}");
+        eventually(|| host() == before, || format!("{:?}", host()));
+        // Without the link it passes, with it the generation before returns.
+        let without = harmless.replace(ON_LO, "");
+        site.manifest("plan.toml", &without);
+        check(&[&plan], 0, &[]);
+        let kept = host();
+        site.manifest("plan.toml", &deadly);
+        check(&[&plan, "--confirm", "1h"], 1, &["what ran before is back"]);
+        sh("ping -q -c 1 127.0.0.1");
+        let pins = |lines: &[String]| -> Vec<String> {
+            lines.iter().filter(|line| !line.contains('~') && !line.contains("record")).cloned().collect()
+        };
+        assert_eq!(pins(&host()), pins(&kept));
+        site.manifest("plan.toml", &without);
+        check(&[&plan], 0, &["nothing to do"]);
+        check(&["destroy", "edge"], 0, &[]);
+        assert_eq!(host(), before);
+    });
+}
+
 /// A change of the manifest, and the consent without which nothing of it is done.
 struct Change {
     what: &'static str,

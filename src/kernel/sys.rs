@@ -209,14 +209,12 @@ pub struct Shape {
 impl Shape {
     /// Asks the kernel, whose answer never changes for one map.
     pub fn of(map: BorrowedFd<'_>, possible_cpus: u32) -> io::Result<Self> {
-        /// `PERCPU_HASH`, `PERCPU_ARRAY`, `LRU_PERCPU_HASH`, `PERCPU_CGROUP_STORAGE`.
-        const PER_CPU: [u32; 4] = [5, 6, 10, 21];
         /// `PROG_ARRAY`, `PERF_EVENT_ARRAY`, `CGROUP_ARRAY`, `ARRAY_OF_MAPS`, `HASH_OF_MAPS`.
         const DESCRIPTORS: [u32; 5] = [3, 4, 8, 12, 13];
         let info = map_info(map)?;
         // As `bpf_map_value_size` (kernel/bpf/syscall.c) has it.
         let value = match info.map_type {
-            map_type if PER_CPU.contains(&map_type) => {
+            map_type if crate::kinds::MapType(map_type).is_per_cpu() => {
                 (info.value_size as usize).next_multiple_of(8) * possible_cpus as usize
             }
             map_type if DESCRIPTORS.contains(&map_type) => size_of::<u32>(),

@@ -4,10 +4,10 @@
 //! A table that is wrong is left out and its problems noted, so that the rest is checked as well. What tables that
 //! are right say against each other is for `conflicts`.
 
-use super::raw::{RawCgroup, RawLink, RawManifest, RawMap, RawObject, RawProgram, RawTc, RawXdp};
+use super::raw::{RawCgroup, RawCheck, RawLink, RawManifest, RawMap, RawObject, RawProgram, RawTc, RawXdp};
 use super::read::{Entries, Field, Header, Named};
 use super::values::{Direction, PinText, SymbolPath, TargetText, symbol_ref};
-use super::{At, Attach, Link, Manifest, Map, MapSource, Object, Program, ProgramTarget, SymbolRef};
+use super::{At, Attach, Check, Link, Manifest, Map, MapSource, Object, Probe, Program, ProgramTarget, SymbolRef};
 use crate::btf::value::Value;
 use crate::desired::Span;
 use crate::diag::{Kind, Problem, Problems, similar};
@@ -15,6 +15,7 @@ use crate::kinds::XdpMode;
 use crate::kinds::{AttachType, MapType};
 use crate::names::{DeploymentName, LinkName, MapName, NameError, ObjectName, PinPath, ProgramName};
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// Makes the manifest as meant. It is complete only when there are no problems.
 pub(super) fn check(raw: RawManifest, problems: &mut Problems) -> Manifest {
@@ -26,7 +27,9 @@ pub(super) fn check(raw: RawManifest, problems: &mut Problems) -> Manifest {
     let maps = tables(raw.map, MapName::new, |raw| checker.map(raw));
     let programs = tables(raw.program, ProgramName::new, |raw| checker.program(raw));
     let links = tables(raw.link, LinkName::new, |raw| checker.link(raw));
-    Manifest { name, pin_root, objects, maps, programs, links }
+    let checks = raw.check.0.into_iter().flat_map(|checks| checks.value.0);
+    let checks = checks.filter_map(|raw| checker.check(raw?)).collect();
+    Manifest { name, pin_root, objects, maps, programs, links, checks }
 }
 
 /// Stands in for a name that is missing or wrong, which has been said.
@@ -88,6 +91,9 @@ const APART: &[(&[&str], &[&str], &str)] = &[
     (&["from"], &["key_size"], "the map's definition says its sizes already"),
     (&["pinned", "id"], &["key_size", "value_size"], "the map's definition says its sizes already"),
 ];
+/// How long a health check may take where the manifest does not say.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(10);
+
 const ONE_SOURCE: &str = "a map comes from one place: keep one of the two";
 
 impl Checker<'_> {
@@ -258,6 +264,37 @@ impl Checker<'_> {
         }
         let attach = attach(raw.xdp.0, raw.tc.0, raw.cgroup.0)?;
         Some(Link { span: raw.header.span, program: program?, attach })
+    }
+
+    fn check(&mut self, raw: RawCheck) -> Option<Check> {
+        let keys = [
+            ("tcp", raw.tcp.span()),
+            ("http", raw.http.span()),
+            ("ping", raw.ping.span()),
+            ("command", raw.command.span()),
+            ("counter", raw.counter.span()),
+        ];
+        let keys: Vec<_> = keys.into_iter().filter_map(|(key, span)| Some((key, span?))).collect();
+        match keys.as_slice() {
+            [] if !raw.header.unclear => self.missing(&raw.header, "tcp", "\"192.0.2.1:22\""),
+            [] | [_] => {}
+            [first, rest @ ..] => {
+                for other in rest {
+                    let why = "one check does one thing: make a second `[[check]]` for the other";
+                    self.apart(&raw.header, (first.0, &first.1), (other.0, &other.1), why);
+                }
+            }
+        }
+        let counter = raw.counter.0.and_then(|map| self.map_name(map));
+        let probe = None
+            .or(raw.tcp.0.map(|tcp| Probe::Tcp(tcp.value.0)))
+            .or(raw.http.0.map(|http| Probe::Http(http.value.0)))
+            .or(raw.ping.0.map(|ping| Probe::Ping(ping.value.0)))
+            .or(raw.command.0.map(|command| Probe::Command(command.value.0)))
+            .or(counter.map(|map| Probe::Counter(map.value)))?;
+        let name = raw.name.0.map_or_else(|| probe.to_string(), |name| name.value);
+        let timeout = raw.timeout.0.map_or(CHECK_TIMEOUT, |time| time.value.0);
+        Some(Check { name, probe, timeout })
     }
 
     fn symbol(&mut self, path: At<SymbolPath>) -> Option<At<(ObjectName, SymbolRef)>> {

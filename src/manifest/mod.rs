@@ -16,6 +16,10 @@ use crate::kinds::{AttachType, MapType, ProgramType};
 use crate::names::{DeploymentName, Digest, LinkName, MapName, ObjectName, PinPath, ProgramName};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::IpAddr;
+use std::time::Duration;
+
+pub use values::time;
 
 /// A value and its place in the text.
 #[derive(Debug, Clone, PartialEq)]
@@ -48,6 +52,46 @@ pub struct Manifest {
     pub programs: BTreeMap<ProgramName, Program>,
     /// Links.
     pub links: BTreeMap<LinkName, Link>,
+    /// Health checks, in their order.
+    pub checks: Vec<Check>,
+}
+
+/// `[[check]]`
+#[derive(Debug, Clone)]
+pub struct Check {
+    /// What messages call it.
+    pub name: String,
+    /// What it does.
+    pub probe: Probe,
+    /// How long it may take until it passes.
+    pub timeout: Duration,
+}
+
+/// What a health check does.
+#[derive(Debug, Clone)]
+pub enum Probe {
+    /// Connects to this host and port.
+    Tcp(String),
+    /// Asks this address and expects a status of 2xx.
+    Http(String),
+    /// Sends an ICMP echo request and expects the reply.
+    Ping(IpAddr),
+    /// Runs this program with these arguments and expects 0.
+    Command(Vec<String>),
+    /// Looks at this map until its contents change.
+    Counter(MapName),
+}
+
+impl fmt::Display for Probe {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => write!(f, "tcp {address}"),
+            Self::Http(url) => write!(f, "GET {url}"),
+            Self::Ping(address) => write!(f, "ping {address}"),
+            Self::Command(words) => write!(f, "{}", words.join(" ")),
+            Self::Counter(map) => write!(f, "map.{map} changes"),
+        }
+    }
 }
 
 /// A map symbol of an object: by name, or by index as `#0`.

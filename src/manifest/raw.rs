@@ -3,10 +3,10 @@
 //! The comments on fields are what an editor shows, so they speak to users. How a value is written is in `values`;
 //! nothing here looks at two keys.
 
-use super::read::{Entries, Entry, Named, Read, Reader, Variables, table};
+use super::read::{Entries, Entry, List, Named, Read, Reader, Variables, table};
 use super::values::{
-    CgroupPath, Direction, Flags, FunctionPath, Interface, License, LoadFlags, ObjectPath, OnChange, PinText,
-    ProgramText, SymbolPath, TargetText, Version,
+    Address, CgroupPath, Direction, Flags, FunctionPath, HostPort, Interface, License, LoadFlags, ObjectPath, OnChange,
+    PinText, ProgramText, SymbolPath, TargetText, Time, Url, Version, Words,
 };
 use crate::btf::value::Value;
 use crate::kinds::XdpMode;
@@ -42,8 +42,10 @@ table! {
         may program: Named<RawProgram>,
         /// Links: where programs are attached.
         may link: Named<RawLink>,
+        /// Health checks: those that pass before an apply have to pass after it, or it is taken back.
+        may check: List<RawCheck>,
     }
-    later &["allow", "check", "require_tests", "protect"]
+    later &["allow", "require_tests", "protect"]
 }
 
 table! {
@@ -206,6 +208,31 @@ table! {
         must path: CgroupPath,
     }
     later &["order", "optional", "attach", "attach_type"]
+}
+
+table! {
+    /// A health check. It has exactly one of `tcp`, `http`, `ping`, `command` and `counter`.
+    #[schemars(extend("oneOf" = [
+        { "required": ["tcp"] }, { "required": ["http"] }, { "required": ["ping"] }, { "required": ["command"] },
+        { "required": ["counter"] },
+    ]))]
+    RawCheck {
+        /// What messages call it. Default: what it does. Example: `"ssh"`
+        may name: String,
+        /// A host and a port that take a TCP connection. Example: `"192.0.2.1:22"`
+        may tcp: HostPort,
+        /// An address that answers with a status of 2xx. Example: `"http://192.0.2.1/health"`
+        may http: Url,
+        /// An address that answers a ping. Example: `"192.0.2.1"`
+        may ping: Address,
+        /// A program with its arguments that ends with 0; no shell reads it. Example: `["curl", "-fsS", "https://example.org"]`
+        may command: Words,
+        /// A map of this manifest whose contents change, as counters of traffic do. Example: `"flows"`
+        may counter: String,
+        /// How long it may take until it passes. Default: `"10s"`
+        may timeout: Time,
+    }
+    later &["status", "interval", "retries"]
 }
 
 /// Returns the JSON schema of the language. Draft 7 without references: TOML editors know no newer one, and show

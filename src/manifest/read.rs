@@ -383,6 +383,31 @@ impl<T: Read> Read for Named<T> {
     }
 }
 
+/// The tables of one kind in their order: `[[check]]`. None for one that was wrong.
+#[derive(Debug)]
+pub(super) struct List<T>(pub(super) Vec<Option<T>>);
+
+impl<T: Read> Read for List<T> {
+    const EXAMPLE: &'static str = "[{ }]";
+
+    fn read(entry: Entry<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+        let DeValue::Array(items) = entry.value else {
+            let wants = format!("tables of the form `[[{}]]`", entry.address);
+            return reader.wrong_type(&entry, &wants);
+        };
+        let tables = items.into_iter().map(|item| {
+            let (address, key, span) = (entry.address.clone(), item.span(), item.span());
+            T::read(Entry { address, key, value: item.into_inner(), span }, reader)
+        });
+        Some(Self(tables.collect()))
+    }
+
+    fn schema(generator: &mut SchemaGenerator) -> Schema {
+        let items = T::schema(generator);
+        json_schema!({ "type": "array", "items": items })
+    }
+}
+
 /// What `names::check` allows, for the schema.
 pub(super) const NAME_PATTERN: &str = "^[A-Za-z0-9_-]{1,64}$";
 

@@ -10,6 +10,8 @@ use crate::kinds::{AttachType, MapType, ProgramType, load_flags};
 use crate::names::{DeploymentName, Digest, PinPath};
 use crate::spec::flags;
 use schemars::{Schema, SchemaGenerator, json_schema};
+use std::net::IpAddr;
+use std::time::Duration;
 use toml::Spanned;
 use toml::de::DeValue;
 
@@ -282,6 +284,143 @@ impl Read for TargetText {
 
     fn schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({ "type": "string", "minLength": 1 })
+    }
+}
+
+/// Reads a time: a number of seconds, or one with `s`, `m` or `h` behind it.
+///
+/// # Errors
+/// What is wrong, as a sentence without capital and full stop.
+pub fn time(text: &str) -> Result<Duration, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit = match &text[digits.len()..] {
+        "" | "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        _ => return Err("the units of a time are s, m and h".to_owned()),
+    };
+    let number: u64 = digits.parse().map_err(|_| "a time is a whole number, as in `120s` or `5m`".to_owned())?;
+    match number.checked_mul(unit) {
+        Some(0) => Err("that is no time at all".to_owned()),
+        Some(seconds) if seconds <= 7 * 24 * 3600 => Ok(Duration::from_secs(seconds)),
+        Some(_) | None => Err("that is longer than a week".to_owned()),
+    }
+}
+
+/// A time.
+#[derive(Debug)]
+pub(super) struct Time(pub(super) Duration);
+
+impl Read for Time {
+    const EXAMPLE: &'static str = "\"10s\"";
+
+    fn read(entry: Entry<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+        let text = reader.text(entry)?;
+        match time(&text.value) {
+            Ok(time) => Some(Self(time)),
+            Err(why) => reader.report(Kind::BadText { text: text.value, why }, text.span, "this time"),
+        }
+    }
+
+    fn schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "pattern": "^[0-9]+[smh]?$|\\$\\{.+\\}" })
+    }
+}
+
+/// A host with a port.
+#[derive(Debug)]
+pub(super) struct HostPort(pub(super) String);
+
+impl Read for HostPort {
+    const EXAMPLE: &'static str = "\"192.0.2.1:22\"";
+
+    fn read(entry: Entry<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+        let text = reader.text(entry)?;
+        let port = text.value.rsplit_once(':').filter(|(host, _)| !host.is_empty());
+        match port.and_then(|(_, port)| port.parse::<u16>().ok()) {
+            Some(_) => Some(Self(text.value)),
+            None => {
+                let why = "it is a host and a port, as in `192.0.2.1:22` or `[2001:db8::1]:22`".to_owned();
+                reader.report(Kind::BadText { text: text.value, why }, text.span, "this address")
+            }
+        }
+    }
+
+    fn schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "pattern": "^.+:[0-9]+$|\\$\\{.+\\}" })
+    }
+}
+
+/// The address of something that speaks HTTP.
+#[derive(Debug)]
+pub(super) struct Url(pub(super) String);
+
+impl Read for Url {
+    const EXAMPLE: &'static str = "\"http://192.0.2.1/health\"";
+
+    fn read(entry: Entry<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+        let text = reader.text(entry)?;
+        if text.value.strip_prefix("http://").is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/')) {
+            return Some(Self(text.value));
+        }
+        let why = "it starts with `http://`; for TLS let a `command` such as curl ask".to_owned();
+        reader.report(Kind::BadText { text: text.value, why }, text.span, "this address")
+    }
+
+    fn schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "pattern": "^http://|\\$\\{.+\\}" })
+    }
+}
+
+/// An IP address.
+#[derive(Debug)]
+pub(super) struct Address(pub(super) IpAddr);
+
+impl Read for Address {
+    const EXAMPLE: &'static str = "\"192.0.2.1\"";
+
+    fn read(entry: Entry<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+        let text = reader.text(entry)?;
+        match text.value.parse() {
+            Ok(address) => Some(Self(address)),
+            Err(_) => {
+                let why = "it is no IPv4 or IPv6 address".to_owned();
+                reader.report(Kind::BadText { text: text.value, why }, text.span, "this address")
+            }
+        }
+    }
+
+    fn schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string" })
+    }
+}
+
+/// A program with its arguments.
+#[derive(Debug)]
+pub(super) struct Words(pub(super) Vec<String>);
+
+impl Read for Words {
+    const EXAMPLE: &'static str = "[\"/usr/local/bin/healthy\"]";
+
+    fn read(entry: Entry<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+        let DeValue::Array(items) = entry.value else {
+            return reader.wrong_type(&entry, "a list of a program and its arguments");
+        };
+        if items.is_empty() {
+            let why = "it names no program".to_owned();
+            return reader.report(Kind::BadText { text: "[]".to_owned(), why }, entry.span, "this list");
+        }
+        let words = items.into_iter().map(|item| {
+            let (address, key, span) = (entry.address.clone(), entry.key.clone(), item.span());
+            Some(reader.text(Entry { address, key, value: item.into_inner(), span })?.value)
+        });
+        // Every word is read, so that all problems are found.
+        let words: Vec<_> = words.collect();
+        words.into_iter().collect::<Option<_>>().map(Self)
+    }
+
+    fn schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "array", "minItems": 1, "items": { "type": "string" } })
     }
 }
 
