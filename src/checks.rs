@@ -150,8 +150,11 @@ fn counter<K: Kernel>(kernel: &K, pin: Option<&PinPath>, limit: Duration) -> Res
     Err("its contents did not change".to_owned())
 }
 
+/// A key and its value, if it still has one.
+type Entry = (Vec<u8>, Option<Vec<u8>>);
+
 /// Reads the first entries of a map.
-fn contents<K: Kernel>(kernel: &K, pin: &PinPath) -> io::Result<Vec<(Vec<u8>, Option<Vec<u8>>)>> {
+fn contents<K: Kernel>(kernel: &K, pin: &PinPath) -> io::Result<Vec<Entry>> {
     let (kind, map) = kernel.open_pin(pin)?;
     if kind != ObjectKind::Map {
         return Err(io::Error::other("it is no map"));
