@@ -143,6 +143,9 @@ pub struct Wanted {
     pub cgroups: BTreeSet<String>,
     /// The folder of the deployment's pins; whatever the record in it names is looked for as well.
     pub pin_root: Option<PinPath>,
+    /// Whether the types of maps and programs must be known, which are found by id. Else they are left out where that is
+    /// not allowed.
+    pub types: bool,
     /// Objects whose BTF the kernel may have. The same bytes are not read into types once more.
     pub objects: Vec<Arc<ObjectFacts>>,
 }
@@ -153,6 +156,7 @@ impl Wanted {
         let mut wanted = Self {
             bpffs: Some(desired.bpffs.clone()),
             pin_root: Some(desired.pin_root.clone()),
+            types: true,
             objects: desired.objects.values().cloned().collect(),
             ..Self::default()
         };

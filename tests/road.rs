@@ -359,6 +359,40 @@ fn what_only_reads_changes_nothing() {
     });
 }
 
+#[test]
+fn three_capabilities_are_enough_but_for_looking_at_types() {
+    let name = "three_capabilities_are_enough_but_for_looking_at_types";
+    road(name, move |site| {
+        if !has("setpriv") {
+            return common::skip(name, "there is no setpriv");
+        }
+        let before = host();
+        let plan = site.manifest("plan.toml", &filter(1, "", ON_LO));
+        let with_three = |arguments: &[&str]| {
+            let mut command = Command::new("setpriv");
+            let three = "-all,+bpf,+net_admin,+perfmon";
+            command.args([&format!("--bounding-set={three}"), &format!("--inh-caps={three}"), "--", BPFAPPLY]);
+            end(command.args(arguments))
+        };
+        let succeeds = |arguments: &[&str]| {
+            let ran = with_three(arguments);
+            assert_eq!(ran.code, 0, "{arguments:?}: {ran:?}");
+        };
+        succeeds(&[&plan]);
+        succeeds(&[&plan]);
+        succeeds(&["show", "edge"]);
+        // The kernel gives the types of what runs by id, and ids to nobody else.
+        site.manifest("plan.toml", &filter(2, "", ON_LO));
+        let applied = host();
+        let refused = with_three(&[&plan]);
+        assert_eq!(refused.code, 77, "{refused:?}");
+        assert!(refused.err.contains("needs CAP_SYS_ADMIN"), "{refused:?}");
+        assert_eq!(host(), applied);
+        succeeds(&["destroy", "edge"]);
+        assert_eq!(host(), before);
+    });
+}
+
 /// Something that happens to a host after an apply, and what the next one then says.
 type Disturbance = (&'static str, fn(), &'static str);
 

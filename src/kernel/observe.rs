@@ -30,7 +30,7 @@ pub(crate) const READ: &str = "reading it needs access to its folder: run it as 
 pub fn observe<K: Kernel>(kernel: &K, wanted: &Wanted) -> Result<Observed, Problems> {
     let host = host(kernel)?;
     let objects = wanted.objects.iter().map(|facts| (facts.btf.as_slice(), &**facts)).collect();
-    let reader = Reader { kernel, objects, types: RefCell::default() };
+    let reader = Reader { kernel, objects, needs_types: wanted.types, types: RefCell::default() };
     let mut problems = Problems::default();
     let found = all(&mut problems, &wanted.bpffs, |path| reader.bpffs(path));
     let bpffs = found.into_values().next().unwrap_or(false);
@@ -74,7 +74,7 @@ pub fn observe<K: Kernel>(kernel: &K, wanted: &Wanted) -> Result<Observed, Probl
 
 /// Reads the record of a deployment, when the last apply was finished: nothing else of it is left beside it.
 pub fn settled_record<K: Kernel>(kernel: &K, pin_root: &PinPath) -> Result<Option<Record>, Problem> {
-    let reader = Reader { kernel, objects: HashMap::new(), types: RefCell::default() };
+    let reader = Reader { kernel, objects: HashMap::new(), needs_types: false, types: RefCell::default() };
     match reader.generations(pin_root)? {
         (Root::Generation(_), left) if left.is_empty() => reader.record(&pin_root.join("record")),
         _ => Ok(None),
@@ -83,7 +83,7 @@ pub fn settled_record<K: Kernel>(kernel: &K, pin_root: &PinPath) -> Result<Optio
 
 /// Reads the record of the generation before the one that runs.
 pub fn previous_record<K: Kernel>(kernel: &K, pin_root: &PinPath) -> Result<Record, Problem> {
-    let reader = Reader { kernel, objects: HashMap::new(), types: RefCell::default() };
+    let reader = Reader { kernel, objects: HashMap::new(), needs_types: false, types: RefCell::default() };
     let pin = pin_root.previous().join("record");
     reader.record(&pin)?.ok_or_else(|| Problem::new(Kind::NoWayBack { lacks: pin }))
 }
@@ -202,6 +202,8 @@ struct Reader<'a, K> {
     kernel: &'a K,
     /// What is known already, by the bytes of its BTF.
     objects: HashMap<&'a [u8], &'a ObjectFacts>,
+    /// Whether it is a problem when they may not be read.
+    needs_types: bool,
     types: RefCell<BTreeMap<u32, Rc<Types<'a>>>>,
 }
 
@@ -340,7 +342,11 @@ impl<'a, K: Kernel> Reader<'a, K> {
         if let Some(known) = self.types.borrow().get(&id) {
             return Ok(Some(Rc::clone(known)));
         }
-        let Some(bytes) = existing(self.kernel.btf(id))? else { return Ok(None) };
+        let bytes = match existing(self.kernel.btf(id)) {
+            Err(error) if error.raw_os_error() == Some(libc::EPERM) && !self.needs_types => None,
+            bytes => bytes?,
+        };
+        let Some(bytes) = bytes else { return Ok(None) };
         let types = Rc::new(match self.objects.get(bytes.as_slice()) {
             Some(facts) => Types::Known(facts),
             None => Types::Other { bytes, btf: OnceCell::new(), fingerprints: OnceCell::new() },
