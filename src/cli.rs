@@ -405,7 +405,7 @@ fn apply_live<K: Kernel>(
 ) -> Result<Exit, Problems> {
     if console.output == Output::Text
         && !console.verbose
-        && let Some(record) = unchanged(kernel, loaded)?
+        && let Some(record) = unchanged(kernel, loaded)
     {
         console.print(&report::text::unchanged(&record, loaded.manifest.name.as_str()));
         return Ok(Exit::Success);
@@ -504,16 +504,16 @@ fn verify<K: Kernel>(kernel: &K, pin_root: &PinPath, record: Option<&Record>) ->
 
 /// Returns the record of the last apply when there is nothing to plan: it was made from the same manifest and objects,
 /// and the host is still what it made of them.
-fn unchanged<K: Kernel>(kernel: &K, loaded: &Loaded) -> Result<Option<Record>, Problems> {
-    let Some(record) = observe::settled_record(kernel, &loaded.manifest.pin_root)? else { return Ok(None) };
-    let Some(before) = record.inputs else { return Ok(None) };
-    if confirm::pending(kernel, &loaded.manifest.pin_root)?.is_some() {
-        return Ok(None);
-    }
-    let digests = load::digests(&loaded.manifest, loaded.folder());
-    let now = digests.map(|digests| load::inputs(&loaded.text, &loaded.vars, digests.into_iter()));
-    let is_same = now == Some(before) && drift::drift(kernel, &record)?.is_empty();
-    Ok(is_same.then_some(record))
+///
+/// It is read without the lock, maybe while another run is at work. Whatever that makes of it, it is not "unchanged".
+fn unchanged<K: Kernel>(kernel: &K, loaded: &Loaded) -> Option<Record> {
+    let pin_root = &loaded.manifest.pin_root;
+    let record = observe::settled_record(kernel, pin_root).ok()??;
+    let is_settled = record.inputs.is_some() && confirm::pending(kernel, pin_root).ok()?.is_none();
+    let digests = load::digests(&loaded.manifest, loaded.folder()).filter(|_| is_settled)?;
+    let now = load::inputs(&loaded.text, &loaded.vars, digests.into_iter());
+    let is_same = record.inputs == Some(now) && drift::drift(kernel, &record).ok()?.is_empty();
+    is_same.then_some(record)
 }
 
 /// A plan with what it was made from.

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// How long the kernel may take to free what nothing holds any more.
-const FREED: Duration = Duration::from_secs(2);
+const FREED: Duration = Duration::from_secs(15);
 
 /// Two objects, five maps besides a section of constants, five programs and five links. What the kernel has a name for
 /// starts with the name of the site.
