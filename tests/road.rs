@@ -766,6 +766,17 @@ fn an_apply_that_breaks_a_check_is_taken_back() {
         check(&[&plan], 0, &["nothing to do"]);
         check(&["destroy", "edge"], 0, &[]);
         assert_eq!(host(), before);
+        // A counter that moved has to go on moving: here the filter goes that counts.
+        let flood = Flood::start();
+        let link = "[link.uplink]\nprogram = \"drop\"\nxdp = { interface = \"veth0\" }\n";
+        let counts = "[[check]]\ncounter = \"drops\"\ntimeout = \"2s\"\n";
+        site.manifest("plan.toml", &filter(1, "", &format!("{link}{counts}")));
+        let ran = check(&[&plan], 0, &[]);
+        assert!(ran.err.contains("the check `map.drops changes` fails already"), "{ran:?}");
+        site.manifest("plan.toml", &filter(1, "", counts));
+        check(&[&plan, "--allow", "prune"], 1, &["map.drops changes (its contents did not change)", "is back"]);
+        assert!(!passes(&flood, false), "the filter is back");
+        check(&["destroy", "edge"], 0, &[]);
     });
 }
 
