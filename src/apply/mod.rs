@@ -13,7 +13,7 @@ mod undo;
 
 use crate::desired::{DesiredLink, Hook, MapSource};
 use crate::diag::{Kind, OPEN_FILES, PRIVILEGES, Problem};
-use crate::kernel::{EntryKind, HookRequest, Kernel, MapRequest, ObjectKind, observe};
+use crate::kernel::{EntryKind, HookRequest, Kernel, MapRequest, ObjectKind, drift, observe};
 use crate::kinds::MapType;
 use crate::names::{Digest, MapName, ObjectName, PinPath, ProgramName};
 use crate::plan::{Action, Marker, Plan, ResolvedHook, Restored};
@@ -616,6 +616,10 @@ impl<K: Kernel> Applier<'_, K> {
             {
                 recorded.program_id = self.kernel.program_info(&self.programs[&link.program])?.id;
             }
+        }
+        let own = drift::programs_of_links(self.plan.generations.record.as_deref().into_iter().chain([&record]));
+        for link in record.links.values_mut() {
+            link.ahead = drift::ahead(self.kernel, link, &own)?;
         }
         Ok(record)
     }

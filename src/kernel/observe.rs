@@ -182,6 +182,18 @@ pub(crate) fn existing<T>(result: io::Result<T>) -> io::Result<Option<T>> {
     }
 }
 
+/// Opens a cgroup, and tells its whole path and its id. The name is a path below the cgroup2 mount, as
+/// `/proc/PID/cgroup` writes it, or starts with the mount.
+pub(super) fn open_cgroup<K: Kernel>(kernel: &K, name: &str) -> io::Result<Option<(K::Fd, PathBuf, u64)>> {
+    let Some(mount) = kernel.cgroup_mount()? else { return Ok(None) };
+    let path = match Path::new(name).starts_with(&mount) {
+        true => PathBuf::from(name),
+        false => mount.join(name.trim_start_matches('/')),
+    };
+    let opened = existing(kernel.open_cgroup(&path))?;
+    Ok(opened.map(|(fd, id)| (fd, path, id)))
+}
+
 /// Returns everything below a folder, each folder before what is in it; nothing when the folder does not exist.
 pub fn walk<K: Kernel>(kernel: &K, folder: &PinPath) -> io::Result<Vec<(PinPath, Entry)>> {
     let (mut found, mut todo) = (Vec::new(), vec![folder.clone()]);
@@ -370,16 +382,10 @@ impl<'a, K: Kernel> Reader<'a, K> {
             .map_err(|error| refused(format!("look the interface `{name}` up"), &error, "rtnetlink refuses to answer"))
     }
 
-    /// Opens a cgroup. The path is below the cgroup2 mount, as `/proc/PID/cgroup` writes it, or starts with the mount.
     fn cgroup(&self, name: &str) -> Result<Option<(PathBuf, u64)>, Problem> {
-        let doing = |error| refused(format!("open the cgroup `{name}`"), &error, READ);
-        let Some(mount) = self.kernel.cgroup_mount().map_err(doing)? else { return Ok(None) };
-        let path = match Path::new(name).starts_with(&mount) {
-            true => PathBuf::from(name),
-            false => mount.join(name.trim_start_matches('/')),
-        };
-        let opened = existing(self.kernel.open_cgroup(&path)).map_err(doing)?;
-        Ok(opened.map(|(_, id)| (path, id)))
+        let opened = open_cgroup(self.kernel, name);
+        let opened = opened.map_err(|error| refused(format!("open the cgroup `{name}`"), &error, READ))?;
+        Ok(opened.map(|(_, path, id)| (path, id)))
     }
 
     fn record(&self, path: &PinPath) -> Result<Option<Record>, Problem> {

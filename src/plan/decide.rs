@@ -973,12 +973,11 @@ fn expected_record<'a>(desired: &Desired, observed: &Observed, steps: impl Itera
                 }
             }
             Action::ReuseProgram { program, .. } => {
-                let recorded = RecordedProgram { pin: program.pin.to_string(), inode: inode(&program.pin) };
+                let recorded = recorded_program(program, inode(&program.pin));
                 record.programs.insert(program.name.to_string(), recorded);
             }
             Action::LoadProgram { program, .. } => {
-                let recorded = RecordedProgram { pin: program.pin.to_string(), inode: 0 };
-                record.programs.insert(program.name.to_string(), recorded);
+                record.programs.insert(program.name.to_string(), recorded_program(program, 0));
             }
             Action::ReuseLink { .. } | Action::UpdateLink { .. } | Action::Attach { .. } | Action::Reattach { .. } => {
                 record_link(&mut record, &step.action, observed)
@@ -1009,7 +1008,11 @@ fn record_link(record: &mut Record, action: &Action, observed: &Observed) {
             // An updated link runs a program that apply knows.
             let stays = matches!(action, Action::ReuseLink { .. });
             let program = if stays { found.program_id } else { 0 };
-            (link, recorded_link(link, inode, found.hook.clone(), program))
+            let recorded = recorded_link(link, inode, found.hook.clone(), program);
+            // What is before it is read anew with each record, and is no reason for one.
+            let before = observed.record.as_ref().and_then(|record| record.links.get(link.name.as_str()));
+            let ahead = before.map(|before| before.ahead.clone()).unwrap_or_default();
+            (link, RecordedLink { ahead, ..recorded })
         }
         Action::Attach { link, hook } | Action::Reattach { link, hook, .. } => {
             (link, recorded_link(link, 0, hook_info(&link.hook, hook), 0))
@@ -1028,9 +1031,14 @@ fn recorded_map(definition: &MapDefinition, inode: u64, created: bool) -> Record
     RecordedMap { pin: Some(definition.pin.to_string()), inode, id: None, created, image }
 }
 
+fn recorded_program(program: &DesiredProgram, inode: u64) -> RecordedProgram {
+    let maps = program.uses().into_iter().map(ToString::to_string).collect();
+    RecordedProgram { pin: program.pin.to_string(), inode, maps }
+}
+
 fn recorded_link(link: &DesiredLink, inode: u64, at: HookInfo, program_id: u32) -> RecordedLink {
     let (pin, program) = (link.pin.to_string(), link.program.to_string());
-    RecordedLink { pin, inode, program, program_id, hook: link.hook.clone(), at }
+    RecordedLink { pin, inode, program, program_id, hook: link.hook.clone(), at, ahead: Vec::new() }
 }
 
 /// Returns a hook as the kernel says it once a link is there; with 0 for what an offline plan does not know.
