@@ -4,14 +4,14 @@ use crate::apply::{self, Applied, Stamp};
 use crate::desired::{self, Desired};
 use crate::diag::{self, Exit, Kind, Problem, Problems, Source};
 use crate::elf;
-use crate::kernel::{Kernel, drift, facts, linux::Linux, lock, observe, shown};
+use crate::kernel::{Kernel, drift, facts, linux::Linux, lock, observe, shown, status};
 use crate::load;
 use crate::manifest::{self, Manifest};
 use crate::names::{DeploymentName, Digest, PinPath};
 use crate::observed::{Observed, Wanted};
 use crate::plan::{self, Action, Consent, Mode, Plan};
 use crate::record::Record;
-use crate::report::{self, ManifestText, Style, text::Purpose};
+use crate::report::{self, ManifestText, Style, status::State, text::Purpose};
 use crate::spec::Host;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use std::collections::{BTreeMap, BTreeSet};
@@ -50,6 +50,8 @@ enum Command {
     Rollback(Rollback),
     /// Show what a deployment has: ids, pins, links, fill of its maps
     Show(Target),
+    /// Show whether deployments are still what the last apply made of them
+    Status(StatusOptions),
     /// Show what an object file has and needs
     Inspect {
         /// The object file
@@ -203,6 +205,17 @@ struct Rollback {
 }
 
 #[derive(Debug, Args)]
+struct StatusOptions {
+    /// The deployment: its name, its manifest, or the folder of its pins; all of this host unless given
+    deployment: Option<String>,
+    /// Exit with 2 unless everything is in sync
+    #[arg(long)]
+    check: bool,
+    #[command(flatten)]
+    variables: Variables,
+}
+
+#[derive(Debug, Args)]
 struct Target {
     /// The deployment: its name, its manifest, or the folder of its pins
     deployment: String,
@@ -226,6 +239,7 @@ pub fn main() -> Exit {
         Some(Command::Destroy(destroy)) => run_destroy(&destroy, &console),
         Some(Command::Rollback(rollback)) => run_rollback(&rollback, &console),
         Some(Command::Show(target)) => run_show(&target, &console),
+        Some(Command::Status(status)) => run_status(status, &console),
         Some(Command::Inspect { object }) => run_inspect(&object, &console),
         None => match cli.apply.manifest {
             Some(manifest) => run_apply(&manifest, &cli.apply.options, &console),
@@ -604,6 +618,30 @@ fn run_show(target: &Target, console: &Console) -> Exit {
             Exit::Success
         }
         Err(exit) => exit,
+    }
+}
+
+fn run_status(options: StatusOptions, console: &Console) -> Exit {
+    let (kernel, StatusOptions { deployment, check, variables }) = (Linux::new(), options);
+    let asked = match deployment {
+        Some(deployment) => match pin_root_of(&Target { deployment, variables }, console) {
+            Ok(pin_root) => Some(pin_root),
+            Err(exit) => return exit,
+        },
+        None => None,
+    };
+    let (found, problems) = match status::all(&kernel, asked.as_ref(), &usual_bpffs()) {
+        Ok(found) => found,
+        Err(problem) => return console.fail(&problem.into(), None),
+    };
+    match console.output {
+        Output::Text => console.print(&report::status::text(&found, now(), console.out)),
+        Output::Json => console.print(&report::status::json(&found)),
+    }
+    match problems.or(()) {
+        Err(problems) => console.fail(&problems, None),
+        Ok(()) if check && found.iter().any(|found| found.state != State::InSync) => Exit::Pending,
+        Ok(()) => Exit::Success,
     }
 }
 

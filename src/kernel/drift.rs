@@ -11,7 +11,6 @@ use crate::desired::Hook;
 use crate::diag::Problem;
 use crate::names::PinPath;
 use crate::record::{Record, RecordedLink, RecordedMap};
-use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::io;
@@ -48,35 +47,19 @@ pub enum Difference {
     Ahead(Vec<u32>),
 }
 
-/// The kinds of [`Difference`], for programs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-#[allow(missing_docs, reason = "they are those of `Difference`")]
-pub enum DifferenceKind {
-    Unpinned,
-    Replaced,
-    Detached,
-    Moved,
-    Runs,
-    Interface,
-    Mode,
-    Edge,
-    Ahead,
-}
-
 impl Difference {
-    /// Returns its kind.
-    pub fn kind(&self) -> DifferenceKind {
+    /// Returns its kind in one word, for programs.
+    pub fn kind(&self) -> &'static str {
         match self {
-            Self::Unpinned(_) => DifferenceKind::Unpinned,
-            Self::Replaced(_) => DifferenceKind::Replaced,
-            Self::Detached(_) => DifferenceKind::Detached,
-            Self::Moved(_) => DifferenceKind::Moved,
-            Self::Runs(..) => DifferenceKind::Runs,
-            Self::Interface(_) => DifferenceKind::Interface,
-            Self::Mode(_) => DifferenceKind::Mode,
-            Self::Edge(..) => DifferenceKind::Edge,
-            Self::Ahead(_) => DifferenceKind::Ahead,
+            Self::Unpinned(_) => "unpinned",
+            Self::Replaced(_) => "replaced",
+            Self::Detached(_) => "detached",
+            Self::Moved(_) => "moved",
+            Self::Runs(..) => "runs",
+            Self::Interface(_) => "interface",
+            Self::Mode(_) => "mode",
+            Self::Edge(..) => "edge",
+            Self::Ahead(_) => "ahead",
         }
     }
 }

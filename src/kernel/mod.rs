@@ -11,6 +11,7 @@ pub mod lock;
 mod netlink;
 pub mod observe;
 pub mod shown;
+pub mod status;
 mod sys;
 
 use crate::btf::kernel::Bytes;

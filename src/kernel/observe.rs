@@ -88,6 +88,24 @@ pub fn previous_record<K: Kernel>(kernel: &K, pin_root: &PinPath) -> Result<Reco
     reader.record(&pin)?.ok_or_else(|| Problem::new(Kind::NoWayBack { lacks: pin }))
 }
 
+/// What there is of a deployment, without what its record names.
+#[derive(Debug)]
+pub struct Rest {
+    /// What is at the folder of its pins.
+    pub root: Root,
+    /// What interrupted runs left.
+    pub leftovers: Vec<Leftover>,
+    /// Its record, or why it says nothing.
+    pub record: Result<Option<Record>, Problem>,
+}
+
+/// Reads what there is of a deployment, but for what its record names.
+pub fn rest<K: Kernel>(kernel: &K, pin_root: &PinPath) -> Result<Rest, Problem> {
+    let reader = Reader { kernel, objects: HashMap::new(), types: RefCell::default() };
+    let (root, leftovers) = reader.generations(pin_root)?;
+    Ok(Rest { root, leftovers, record: reader.record(&pin_root.join("record")) })
+}
+
 /// Reads each of the names; what does not exist is left out, and what cannot be read is a problem.
 fn all<'a, N: Ord + Clone + 'a, T>(
     problems: &mut Problems,
