@@ -8,7 +8,7 @@ use crate::kernel::{Kernel, drift, facts, linux::Linux, lock, observe, shown, st
 use crate::load;
 use crate::manifest::{self, Manifest};
 use crate::names::{DeploymentName, Digest, PinPath};
-use crate::observed::{Observed, Wanted};
+use crate::observed::{Observed, Root, Wanted};
 use crate::plan::{self, Action, Consent, Mode, Plan};
 use crate::record::Record;
 use crate::report::{self, ManifestText, Style, status::State, text::Purpose};
@@ -48,6 +48,8 @@ enum Command {
     Destroy(Destroy),
     /// Return to the generation before the last apply, without its files
     Rollback(Rollback),
+    /// Make a new record of a deployment that lost its own, from its pins; nothing else changes
+    Adopt(Adopt),
     /// Show what a deployment has: ids, pins, links, fill of its maps
     Show(Target),
     /// Show whether deployments are still what the last apply made of them
@@ -205,6 +207,17 @@ struct Rollback {
 }
 
 #[derive(Debug, Args)]
+struct Adopt {
+    #[command(flatten)]
+    target: Target,
+    /// Only show the plan
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    locking: Locking,
+}
+
+#[derive(Debug, Args)]
 struct StatusOptions {
     /// The deployment: its name, its manifest, or the folder of its pins; all of this host unless given
     deployment: Option<String>,
@@ -238,6 +251,7 @@ pub fn main() -> Exit {
         Some(Command::Apply(apply)) => run_apply(&apply.manifest, &apply.options, &console),
         Some(Command::Destroy(destroy)) => run_destroy(&destroy, &console),
         Some(Command::Rollback(rollback)) => run_rollback(&rollback, &console),
+        Some(Command::Adopt(adopt)) => run_adopt(&adopt, &console),
         Some(Command::Show(target)) => run_show(&target, &console),
         Some(Command::Status(status)) => run_status(status, &console),
         Some(Command::Inspect { object }) => run_inspect(&object, &console),
@@ -497,6 +511,17 @@ fn plan_live<K: Kernel>(
     loaded: &Loaded,
     options: &ApplyOptions,
 ) -> Result<ManuallyDrop<Planned>, Problems> {
+    let (desired, inputs) = desired_live(kernel, loaded)?;
+    let observed = observe::observe(kernel, &Wanted::of(&desired))?;
+    let plan = plan::plan(&desired, &observed, Mode::Live)?;
+    if let (true, Some(at)) = (options.no_mount, mounts(&plan)) {
+        return Err(Problem::new(Kind::NotMounted { at: at.clone() }).into());
+    }
+    Ok(ManuallyDrop::new(Planned { plan, inputs, _desired: desired }))
+}
+
+/// Resolves a manifest for this host; with the digest of what it was made from, unless that is more than files.
+fn desired_live<K: Kernel>(kernel: &K, loaded: &Loaded) -> Result<(Desired, Option<Digest>), Problems> {
     let host = observe::host(kernel)?;
     let bpffs = observe::bpffs_of(kernel, &loaded.manifest.pin_root, &usual_bpffs())?;
     let files = load::objects(&loaded.manifest, loaded.folder())?;
@@ -507,14 +532,8 @@ fn plan_live<K: Kernel>(
     let digests = files.iter().map(|(name, file)| (name, file.sha256));
     let inputs = alone.then(|| load::inputs(&loaded.text, &loaded.vars, digests));
     let desired = desired::resolve(&loaded.manifest, &files, &bpffs, &host, &target)?;
-    // Their code is linked: what comes next takes their room.
-    drop(files);
-    let observed = observe::observe(kernel, &Wanted::of(&desired))?;
-    let plan = plan::plan(&desired, &observed, Mode::Live)?;
-    if let (true, Some(at)) = (options.no_mount, mounts(&plan)) {
-        return Err(Problem::new(Kind::NotMounted { at: at.clone() }).into());
-    }
-    Ok(ManuallyDrop::new(Planned { plan, inputs, _desired: desired }))
+    // Their code is linked: what comes next takes the room of the files.
+    Ok((desired, inputs))
 }
 
 fn mounts(plan: &Plan) -> Option<&PinPath> {
@@ -552,7 +571,7 @@ fn destroy_live<K: Kernel>(
     };
     let mut observed = observe::observe(kernel, &Wanted::recorded(pin_root))?;
     let record = observed.record.take();
-    if record.is_none() && observed.leftovers.is_empty() {
+    if record.is_none() && observed.leftovers.is_empty() && !matches!(observed.root, Root::Generation(_)) {
         return Err(Problem::new(Kind::NoDeployment { pin_root: pin_root.clone() }).into());
     }
     let plan = plan::destroy(record.as_ref(), &observed, pin_root)?;
@@ -593,11 +612,66 @@ fn rollback_live<K: Kernel>(
     finish(kernel, &plan, None, &stamp, console)
 }
 
+fn run_adopt(adopt: &Adopt, console: &Console) -> Exit {
+    let (mut kernel, path) = (Linux::new(), Path::new(&adopt.target.deployment));
+    let loaded = match path.is_file().then(|| load(path, &adopt.target.variables, console)).transpose() {
+        Ok(loaded) => loaded,
+        Err(exit) => return exit,
+    };
+    let pin_root = match &loaded {
+        Some(loaded) => loaded.manifest.pin_root.clone(),
+        None => match pin_root_of(&adopt.target, console) {
+            Ok(pin_root) => pin_root,
+            Err(exit) => return exit,
+        },
+    };
+    adopt_live(&mut kernel, &pin_root, loaded.as_ref(), adopt, console)
+        .unwrap_or_else(|problems| console.fail(&problems, loaded.as_ref().map(|loaded| &loaded.source)))
+}
+
+fn adopt_live<K: Kernel>(
+    kernel: &mut K,
+    pin_root: &PinPath,
+    loaded: Option<&Loaded>,
+    options: &Adopt,
+    console: &Console,
+) -> Result<Exit, Problems> {
+    let _lock = match options.dry_run {
+        true => None,
+        false => Some(options.locking.take(kernel, pin_root)?),
+    };
+    let Some(lost) = status::lost_record(kernel, pin_root)? else {
+        match console.output {
+            Output::Text => {
+                console.print(&format!("{}: nothing to adopt: its record is there\n", pin_root.file_name()))
+            }
+            Output::Json => {
+                console.print(&report::status::json(&status::all(kernel, Some(pin_root), &usual_bpffs())?.0));
+            }
+        }
+        return Ok(Exit::Success);
+    };
+    // Without a manifest nobody knows what is to be recorded.
+    let loaded = loaded.ok_or(lost)?;
+    let (desired, _) = desired_live(kernel, loaded)?;
+    let observed = observe::observe(kernel, &Wanted { adopts: true, ..Wanted::of(&desired) })?;
+    let plan = plan::adopt(&desired, &observed)?;
+    if options.dry_run {
+        print_plan(&plan, Some(loaded), Purpose::DryRun, console);
+        return Ok(Exit::Success);
+    }
+    let stamp = Stamp { manifest: absolute(&loaded.path), time: now(), inputs: None };
+    finish(kernel, &plan, Some(loaded), &stamp, console)
+}
+
 /// Reads the record of a deployment, and everything that it names.
 fn recorded<K: Kernel>(kernel: &K, pin_root: &PinPath) -> Result<(Record, Observed), Problems> {
     let mut observed = observe::observe(kernel, &Wanted::recorded(pin_root))?;
     match observed.record.take() {
         Some(record) => Ok((record, observed)),
+        None if matches!(observed.root, Root::Generation(_)) => {
+            Err(Problem::new(Kind::RecordLost { pin: pin_root.join("record") }).into())
+        }
         None => Err(Problem::new(Kind::NoDeployment { pin_root: pin_root.clone() }).into()),
     }
 }

@@ -143,6 +143,8 @@ pub struct Wanted {
     pub cgroups: BTreeSet<String>,
     /// The folder of the deployment's pins; whatever the record in it names is looked for as well.
     pub pin_root: Option<PinPath>,
+    /// Whether a new record is to be made: then one that says nothing is as good as none.
+    pub adopts: bool,
     /// Objects whose BTF the kernel may have. The same bytes are not read into types once more.
     pub objects: Vec<Arc<ObjectFacts>>,
 }

@@ -252,10 +252,12 @@ impl<K: Kernel> Applier<'_, K> {
             })?;
         }
         let (root, generations) = (&self.plan.pin_root, &self.plan.generations);
-        let Some((old, record)) = generations.current.as_ref().zip(generations.record.as_ref()) else { return Ok(()) };
-        let done = match self.record.is_some() {
-            true => generation::retire(self.kernel, root, old, record),
-            false => generation::dissolve(self.kernel, root, old, record),
+        let Some(old) = &generations.current else { return Ok(()) };
+        let done = match &generations.record {
+            Some(record) if self.record.is_some() => generation::retire(self.kernel, root, old, record),
+            Some(record) => generation::dissolve(self.kernel, root, old, record),
+            // The next one has all of its pins: there is nothing in it to go back to.
+            None => generation::remove(self.kernel, old),
         };
         done.map_err(|error| {
             // It is what the next run finds and finishes.

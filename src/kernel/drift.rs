@@ -232,13 +232,12 @@ impl<K: Kernel> Checker<'_, K> {
             return Ok(Some(Difference::Replaced(pin)));
         }
         let LinkInfo { program_id, hook, .. } = self.kernel.link_info(&fd).map_err(doing)?;
+        // One that was adopted may have been on no hook already.
+        if !hook.is_attached() {
+            return Ok(Some(Difference::Detached(link.hook.to_string())));
+        }
         if hook != link.at {
-            let is_gone = !hook.is_attached();
-            return Ok(Some(if is_gone {
-                Difference::Detached(link.hook.to_string())
-            } else {
-                Difference::Moved(hook)
-            }));
+            return Ok(Some(Difference::Moved(hook)));
         }
         if program_id != link.program_id {
             return Ok(Some(Difference::Runs(program_id, link.program_id)));

@@ -45,13 +45,16 @@ pub fn observe<K: Kernel>(kernel: &K, wanted: &Wanted) -> Result<Observed, Probl
     // What the record names is read as well, so the record comes first.
     let record = pin_root.map(|pin_root| reader.record(&pin_root.join("record")));
     let record = record.transpose().unwrap_or_else(|problem| {
-        problems.push(problem);
+        if !wanted.adopts || is_kept(&problem) {
+            problems.push(problem);
+        }
         None
     });
     let record = record.flatten();
     let recorded = record.as_ref().zip(pin_root).map(|(record, pin_root)| Wanted::of_record(record, pin_root));
     let recorded = recorded.unwrap_or_default();
-    let directories: BTreeSet<_> = wanted.directories.union(&recorded.directories).collect();
+    let second = second_names(wanted, &root);
+    let directories: BTreeSet<_> = wanted.directories.union(&recorded.directories).chain(&second).collect();
     let pins: BTreeSet<_> = wanted.pins.union(&recorded.pins).filter(visible).collect();
     let map_ids: BTreeSet<_> = wanted.map_ids.union(&recorded.map_ids).collect();
     let directories = folders(&mut problems, directories, &reader);
@@ -70,6 +73,20 @@ pub fn observe<K: Kernel>(kernel: &K, wanted: &Wanted) -> Result<Observed, Probl
         record,
     };
     problems.or(observed)
+}
+
+/// Returns whether a record that cannot be read must stay: one of a newer version says more than we could, and one that
+/// nobody may read may say all.
+pub(super) fn is_kept(problem: &Problem) -> bool {
+    !matches!(*problem.kind, Kind::Record { why: RecordError::Unreadable(_) | RecordError::Older(_), .. })
+}
+
+/// Returns the folders with the second names of pins outside of the deployment's folder, which tell whose they are.
+fn second_names(wanted: &Wanted, root: &Root) -> BTreeSet<PinPath> {
+    let (true, Root::Generation(current), Some(pin_root)) = (wanted.adopts, root, &wanted.pin_root) else {
+        return BTreeSet::new();
+    };
+    wanted.pins.iter().filter_map(|pin| pin.in_generation(pin_root, current).parent()).collect()
 }
 
 /// Reads the record of a deployment, when the last apply was finished: nothing else of it is left beside it.

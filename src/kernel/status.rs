@@ -1,6 +1,6 @@
 //! Finds deployments on this host, and says how each of them fares. It reads, and waits for nobody.
 
-use super::observe::{READ, Rest, existing, refused, rest, walk};
+use super::observe::{READ, Rest, existing, is_kept, refused, rest, walk};
 use super::{EntryKind, Kernel, drift};
 use crate::diag::{Kind, Problem, Problems};
 use crate::names::PinPath;
@@ -94,6 +94,18 @@ pub fn status<K: Kernel>(kernel: &K, pin_root: &PinPath) -> Result<Option<Deploy
         leftovers: leftovers.into_iter().map(|leftover| leftover.path).collect(),
         problem: trouble.map(|problem| Trouble { words: problem.kind.to_string(), help: problem.kind.help() }),
     }))
+}
+
+/// Returns what is wrong with the record of a deployment of which a new one can be made; `None` when nothing is.
+pub fn lost_record<K: Kernel>(kernel: &K, pin_root: &PinPath) -> Result<Option<Problem>, Problem> {
+    let pin_root = pin_root.clone();
+    match rest(kernel, &pin_root)? {
+        Rest { root: Root::Missing | Root::Foreign, .. } => Err(Problem::new(Kind::NoDeployment { pin_root })),
+        Rest { record: Ok(Some(_)), .. } => Ok(None),
+        Rest { record: Ok(None), .. } => Ok(Some(Problem::new(Kind::RecordLost { pin: pin_root.join("record") }))),
+        Rest { record: Err(problem), .. } if is_kept(&problem) => Err(problem),
+        Rest { record: Err(problem), .. } => Ok(Some(problem)),
+    }
 }
 
 fn made(record: &Record) -> Made {

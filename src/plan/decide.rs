@@ -59,13 +59,13 @@ pub fn plan(desired: &Desired, observed: &Observed, mode: Mode) -> Result<Plan, 
 }
 
 /// Returns the folders between which an apply switches.
-fn generations(observed: &Observed, pin_root: &PinPath) -> Generations {
+pub(super) fn generations(observed: &Observed, pin_root: &PinPath) -> Generations {
     let current = current(observed).cloned();
     let record = observed.record.clone().map(Box::new);
     Generations { current, record, next: pin_root.generation(next_number(observed)) }
 }
 
-fn current(observed: &Observed) -> Option<&PinPath> {
+pub(super) fn current(observed: &Observed) -> Option<&PinPath> {
     match &observed.root {
         Root::Generation(path) => Some(path),
         Root::Missing | Root::Foreign => None,
@@ -82,7 +82,7 @@ fn next_number(observed: &Observed) -> u64 {
 }
 
 /// Clears what interrupted runs left, before anything else: it may be on a hook that has room for one program.
-fn leftovers(observed: &Observed) -> impl Iterator<Item = Step> {
+pub(super) fn leftovers(observed: &Observed) -> impl Iterator<Item = Step> {
     observed.leftovers.iter().map(|leftover| {
         let detaches = leftover.links.iter().any(|link| !runs_now(observed, link));
         Step {
@@ -147,6 +147,9 @@ impl<'a> Planner<'a> {
         let (root, bpffs) = (&self.desired.pin_root, &self.desired.bpffs);
         let listed = self.observed.directories.get(root);
         let by = match self.observed.root {
+            Root::Generation(_) if self.mode == Mode::Live && self.observed.record.is_none() => {
+                return self.problems.push(Problem::new(Kind::RecordLost { pin: root.join("record") }));
+            }
             _ if !self.desired.makes_something() => return,
             _ if root == bpffs => "the bpffs itself: name a folder below it",
             Root::Missing | Root::Generation(_) => return,
@@ -653,7 +656,7 @@ impl<'a> Planner<'a> {
 }
 
 /// Returns whether a link runs a program that is pinned and has a fingerprint of ours.
-fn runs_ours(observed: &Observed, link: &LinkInfo) -> bool {
+pub(super) fn runs_ours(observed: &Observed, link: &LinkInfo) -> bool {
     observed.pins.values().any(|pinned| match pinned {
         Pinned::Program(program) => program.info.id == link.program_id && !program.fingerprints.is_empty(),
         Pinned::Map(_) | Pinned::Link(_) => false,
@@ -710,8 +713,11 @@ fn removals(desired: &Desired, observed: &Observed) -> Vec<Step> {
 /// what an interruption leaves is cleared by the next run.
 pub fn destroy(record: Option<&Record>, observed: &Observed, pin_root: &PinPath) -> Result<Plan, Problems> {
     let mut steps: Vec<Step> = leftovers(observed).collect();
+    let record_pin = pin_root.join("record");
+    if record.is_none() && current(observed).is_some() {
+        return Err(Problem::new(Kind::RecordLost { pin: record_pin }).into());
+    }
     if let Some(record) = record {
-        let record_pin = pin_root.join("record");
         steps.push(removal(Action::RemoveRecord { pin: record_pin }, Because::Destroy));
         steps.extend(take_away(record, observed, &BTreeSet::new(), Because::Destroy));
         let gone: BTreeSet<PinPath> = steps.iter().filter_map(|step| step.action.removed_pin().cloned()).collect();
@@ -901,7 +907,7 @@ fn empty_folders<'a>(
 }
 
 /// Returns the step that writes the record when it has something new to say.
-fn write_record<'a>(
+pub(super) fn write_record<'a>(
     desired: &Desired,
     observed: &Observed,
     steps: impl Iterator<Item = &'a Step> + Clone,
@@ -929,7 +935,8 @@ fn write_record<'a>(
         pin: desired.pin_root.join("record"),
         record: Box::new(made),
         generation: next_number(observed),
-        replaces: number(observed),
+        // Without a record there is nothing to go back to.
+        replaces: before.and(number(observed)),
     };
     Some(Step { action, because, span: None, traffic: Traffic::None, state: State::None, needs: None })
 }
