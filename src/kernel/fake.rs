@@ -104,8 +104,8 @@ struct Program {
 #[derive(Debug)]
 struct Link {
     program: u32,
-    /// Its place among those on the same hook: lower ones meet packets first.
-    place: i64,
+    /// Its place among those on the same hook: lower ones meet packets first, and of the same ones the older.
+    place: i32,
     hook: Option<Hook>,
     /// What stays of the hook when it is gone.
     kind: HookInfo,
@@ -966,7 +966,7 @@ impl Kernel for Fake {
         let program = state.program_id(program)?;
         let (hook, kind) = state.hook(program, hook)?;
         let id = state.next_id(2);
-        state.links.insert(id, Link { program, place: i64::from(id), hook: Some(hook), kind });
+        state.links.insert(id, Link { program, place: 0, hook: Some(hook), kind });
         drop(state);
         Ok(self.open(Object::Link(id)))
     }
@@ -1009,10 +1009,10 @@ impl Kernel for Fake {
                 Object::Map(_) | Object::Program(_) | Object::Link(_) | Object::Btf(_) => return refuse(libc::EBADF),
             },
         };
-        let there = state.links.values().filter(|link| link.hook.is_some() && link.kind == wanted);
-        let mut there: Vec<_> = there.map(|link| (link.place, link.program)).collect();
+        let there = state.links.iter().filter(|(_, link)| link.hook.is_some() && link.kind == wanted);
+        let mut there: Vec<_> = there.map(|(id, link)| (link.place, *id, link.program)).collect();
         there.sort_unstable();
-        Ok(there.into_iter().map(|(_, program)| program).collect())
+        Ok(there.into_iter().map(|(.., program)| program).collect())
     }
 
     fn link_info(&self, link: &Fd) -> io::Result<LinkInfo> {
