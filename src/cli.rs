@@ -6,14 +6,14 @@ use crate::confirm::{self, Watchdog};
 use crate::desired::{self, Desired};
 use crate::diag::{self, Exit, Kind, Problem, Problems, Source};
 use crate::elf;
-use crate::kernel::{Kernel, drift, facts, linux::Linux, lock, observe, shown};
+use crate::kernel::{Kernel, drift, facts, linux::Linux, lock, observe, shown, status};
 use crate::load;
 use crate::manifest::{self, Check, Manifest};
 use crate::names::{DeploymentName, Digest, PinPath};
-use crate::observed::{Observed, Wanted};
+use crate::observed::{Observed, Root, Wanted};
 use crate::plan::{self, Action, Consent, Mode, Plan};
 use crate::record::Record;
-use crate::report::{self, ManifestText, Style, text::Purpose};
+use crate::report::{self, ManifestText, Style, status::State, text::Purpose};
 use crate::spec::Host;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use std::collections::{BTreeMap, BTreeSet};
@@ -58,8 +58,12 @@ enum Command {
         /// The folder of the deployment's pins
         pin_root: String,
     },
+    /// Make a new record of a deployment that lost its own, from its pins; nothing else changes
+    Adopt(Adopt),
     /// Show what a deployment has: ids, pins, links, fill of its maps
     Show(Target),
+    /// Show whether deployments are still what the last apply made of them
+    Status(StatusOptions),
     /// Show what an object file has and needs
     Inspect {
         /// The object file
@@ -224,6 +228,28 @@ struct Rollback {
 }
 
 #[derive(Debug, Args)]
+struct Adopt {
+    #[command(flatten)]
+    target: Target,
+    /// Only show the plan
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    locking: Locking,
+}
+
+#[derive(Debug, Args)]
+struct StatusOptions {
+    /// The deployment: its name, its manifest, or the folder of its pins; all of this host unless given
+    deployment: Option<String>,
+    /// Exit with 2 unless everything is in sync
+    #[arg(long)]
+    check: bool,
+    #[command(flatten)]
+    variables: Variables,
+}
+
+#[derive(Debug, Args)]
 struct Target {
     /// The deployment: its name, its manifest, or the folder of its pins
     deployment: String,
@@ -248,7 +274,9 @@ pub fn main() -> Exit {
         Some(Command::Commit(commit)) => run_commit(&commit, &console),
         Some(Command::Watchdog { pin_root }) => run_watchdog(&pin_root, &console),
         Some(Command::Rollback(rollback)) => run_rollback(&rollback, &console),
+        Some(Command::Adopt(adopt)) => run_adopt(&adopt, &console),
         Some(Command::Show(target)) => run_show(&target, &console),
+        Some(Command::Status(status)) => run_status(status, &console),
         Some(Command::Inspect { object }) => run_inspect(&object, &console),
         None => match cli.apply.manifest {
             Some(manifest) => run_apply(&manifest, &cli.apply.options, &console),
@@ -532,6 +560,17 @@ fn plan_live<K: Kernel>(
     loaded: &Loaded,
     options: &ApplyOptions,
 ) -> Result<ManuallyDrop<Planned>, Problems> {
+    let (desired, inputs) = desired_live(kernel, loaded)?;
+    let observed = observe::observe(kernel, &Wanted::of(&desired))?;
+    let plan = plan::plan(&desired, &observed, Mode::Live)?;
+    if let (true, Some(at)) = (options.no_mount, mounts(&plan)) {
+        return Err(Problem::new(Kind::NotMounted { at: at.clone() }).into());
+    }
+    Ok(ManuallyDrop::new(Planned { plan, inputs, desired }))
+}
+
+/// Resolves a manifest for this host; with the digest of what it was made from, unless that is more than files.
+fn desired_live<K: Kernel>(kernel: &K, loaded: &Loaded) -> Result<(Desired, Option<Digest>), Problems> {
     let host = observe::host(kernel)?;
     let bpffs = observe::bpffs_of(kernel, &loaded.manifest.pin_root, &usual_bpffs())?;
     let files = load::objects(&loaded.manifest, loaded.folder())?;
@@ -542,14 +581,8 @@ fn plan_live<K: Kernel>(
     let digests = files.iter().map(|(name, file)| (name, file.sha256));
     let inputs = alone.then(|| load::inputs(&loaded.text, &loaded.vars, digests));
     let desired = desired::resolve(&loaded.manifest, &files, &bpffs, &host, &target)?;
-    // Their code is linked: what comes next takes their room.
-    drop(files);
-    let observed = observe::observe(kernel, &Wanted::of(&desired))?;
-    let plan = plan::plan(&desired, &observed, Mode::Live)?;
-    if let (true, Some(at)) = (options.no_mount, mounts(&plan)) {
-        return Err(Problem::new(Kind::NotMounted { at: at.clone() }).into());
-    }
-    Ok(ManuallyDrop::new(Planned { plan, inputs, desired }))
+    // Their code is linked: what comes next takes the room of the files.
+    Ok((desired, inputs))
 }
 
 fn mounts(plan: &Plan) -> Option<&PinPath> {
@@ -587,7 +620,7 @@ fn destroy_live<K: Kernel>(
     };
     let mut observed = observe::observe(kernel, &Wanted::recorded(pin_root))?;
     let record = observed.record.take();
-    if record.is_none() && observed.leftovers.is_empty() {
+    if record.is_none() && observed.leftovers.is_empty() && !matches!(observed.root, Root::Generation(_)) {
         return Err(Problem::new(Kind::NoDeployment { pin_root: pin_root.clone() }).into());
     }
     let plan = plan::destroy(record.as_ref(), &observed, pin_root)?;
@@ -742,11 +775,66 @@ fn rollback_live<K: Kernel>(
     finish(kernel, &plan, None, &stamp, console)
 }
 
+fn run_adopt(adopt: &Adopt, console: &Console) -> Exit {
+    let (mut kernel, path) = (Linux::new(), Path::new(&adopt.target.deployment));
+    let loaded = match path.is_file().then(|| load(path, &adopt.target.variables, console)).transpose() {
+        Ok(loaded) => loaded,
+        Err(exit) => return exit,
+    };
+    let pin_root = match &loaded {
+        Some(loaded) => loaded.manifest.pin_root.clone(),
+        None => match pin_root_of(&adopt.target, console) {
+            Ok(pin_root) => pin_root,
+            Err(exit) => return exit,
+        },
+    };
+    adopt_live(&mut kernel, &pin_root, loaded.as_ref(), adopt, console)
+        .unwrap_or_else(|problems| console.fail(&problems, loaded.as_ref().map(|loaded| &loaded.source)))
+}
+
+fn adopt_live<K: Kernel>(
+    kernel: &mut K,
+    pin_root: &PinPath,
+    loaded: Option<&Loaded>,
+    options: &Adopt,
+    console: &Console,
+) -> Result<Exit, Problems> {
+    let _lock = match options.dry_run {
+        true => None,
+        false => Some(options.locking.take(kernel, pin_root)?),
+    };
+    let Some(lost) = status::lost_record(kernel, pin_root)? else {
+        match console.output {
+            Output::Text => {
+                console.print(&format!("{}: nothing to adopt: its record is there\n", pin_root.file_name()))
+            }
+            Output::Json => {
+                console.print(&report::status::json(&status::all(kernel, Some(pin_root), &usual_bpffs())?.0));
+            }
+        }
+        return Ok(Exit::Success);
+    };
+    // Without a manifest nobody knows what is to be recorded.
+    let loaded = loaded.ok_or(lost)?;
+    let (desired, _) = desired_live(kernel, loaded)?;
+    let observed = observe::observe(kernel, &Wanted { adopts: true, ..Wanted::of(&desired) })?;
+    let plan = plan::adopt(&desired, &observed)?;
+    if options.dry_run {
+        print_plan(&plan, Some(loaded), Purpose::DryRun, console);
+        return Ok(Exit::Success);
+    }
+    let stamp = Stamp { manifest: absolute(&loaded.path), time: now(), ..Stamp::default() };
+    finish(kernel, &plan, Some(loaded), &stamp, console)
+}
+
 /// Reads the record of a deployment, and everything that it names.
 fn recorded<K: Kernel>(kernel: &K, pin_root: &PinPath) -> Result<(Record, Observed), Problems> {
     let mut observed = observe::observe(kernel, &Wanted::recorded(pin_root))?;
     match observed.record.take() {
         Some(record) => Ok((record, observed)),
+        None if matches!(observed.root, Root::Generation(_)) => {
+            Err(Problem::new(Kind::RecordLost { pin: pin_root.join("record") }).into())
+        }
         None => Err(Problem::new(Kind::NoDeployment { pin_root: pin_root.clone() }).into()),
     }
 }
@@ -767,6 +855,30 @@ fn run_show(target: &Target, console: &Console) -> Exit {
             Exit::Success
         }
         Err(exit) => exit,
+    }
+}
+
+fn run_status(options: StatusOptions, console: &Console) -> Exit {
+    let (kernel, StatusOptions { deployment, check, variables }) = (Linux::new(), options);
+    let asked = match deployment {
+        Some(deployment) => match pin_root_of(&Target { deployment, variables }, console) {
+            Ok(pin_root) => Some(pin_root),
+            Err(exit) => return exit,
+        },
+        None => None,
+    };
+    let (found, problems) = match status::all(&kernel, asked.as_ref(), &usual_bpffs()) {
+        Ok(found) => found,
+        Err(problem) => return console.fail(&problem.into(), None),
+    };
+    match console.output {
+        Output::Text => console.print(&report::status::text(&found, now(), console.out)),
+        Output::Json => console.print(&report::status::json(&found)),
+    }
+    match problems.or(()) {
+        Err(problems) => console.fail(&problems, None),
+        Ok(()) if check && found.iter().any(|found| found.state != State::InSync) => Exit::Pending,
+        Ok(()) => Exit::Success,
     }
 }
 

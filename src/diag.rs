@@ -753,6 +753,11 @@ pub enum Kind {
         /// Why.
         why: RecordError,
     },
+    /// A generation runs, and its record is gone.
+    RecordLost {
+        /// Where it was pinned.
+        pin: PinPath,
+    },
     /// Consent is missing.
     ConsentNeeded {
         /// Which.
@@ -843,6 +848,7 @@ impl Kind {
             Self::ProgramRefused { .. } => "kernel::program_refused",
             Self::PinTaken { .. } => "host::pin_taken",
             Self::Record { .. } => "host::record",
+            Self::RecordLost { .. } => "host::record_lost",
             Self::ConsentNeeded { .. } => "plan::consent",
         }
     }
@@ -1053,7 +1059,9 @@ impl Kind {
             Self::Record { why: RecordError::Older(_), .. } => {
                 Some("destroy the deployment with the version that made it, then apply".to_owned())
             }
-            Self::Record { why: RecordError::Unreadable(_), .. } => None,
+            Self::Record { why: RecordError::Unreadable(_), .. } | Self::RecordLost { .. } => Some(
+                "the programs and maps run on: `bpfapply adopt MANIFEST` makes a new record from their pins".to_owned(),
+            ),
             Self::ConsentNeeded { needs } => {
                 let names: Vec<_> = needs.iter().map(Consent::to_string).collect();
                 Some(format!("run it again with `--allow {}`", names.join(",")))
@@ -1153,7 +1161,8 @@ impl Kind {
             | Self::NoInterface { .. }
             | Self::NoCgroup { .. }
             | Self::HookTaken { .. }
-            | Self::Record { .. } => Exit::Failed,
+            | Self::Record { .. }
+            | Self::RecordLost { .. } => Exit::Failed,
             Self::ConsentNeeded { .. } => Exit::Consent,
         }
     }
@@ -1359,6 +1368,7 @@ impl fmt::Display for Kind {
             Self::Record { pin, why: RecordError::Newer(format) } => {
                 write!(f, "the record at `{pin}` has format {format}, which is newer than this version")
             }
+            Self::RecordLost { pin } => write!(f, "the record at `{pin}` is gone"),
             Self::ConsentNeeded { needs } => {
                 let names: Vec<_> = needs.iter().map(Consent::to_string).collect();
                 write!(f, "this plan needs consent to: {}", names.join(", "))

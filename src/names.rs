@@ -253,6 +253,11 @@ impl PinPath {
         Self(format!("{self}~{number}").into())
     }
 
+    /// Returns the number of this folder when it is a generation of the deployment whose pins are below `pin_root`.
+    pub fn generation_number(&self, pin_root: &Self) -> Option<u64> {
+        self.0.strip_prefix(&*pin_root.0)?.strip_prefix('~')?.parse().ok()
+    }
+
     /// Returns the folder of the generation before the one that runs.
     pub fn previous(&self) -> Self {
         Self(format!("{self}~previous").into())

@@ -146,6 +146,8 @@ pub struct Wanted {
     /// Whether the types of maps and programs must be known, which are found by id. Else they are left out where that is
     /// not allowed.
     pub types: bool,
+    /// Whether a new record is to be made: then one that says nothing is as good as none.
+    pub adopts: bool,
     /// Objects whose BTF the kernel may have. The same bytes are not read into types once more.
     pub objects: Vec<Arc<ObjectFacts>>,
 }

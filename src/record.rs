@@ -73,6 +73,9 @@ pub struct RecordedProgram {
     pub pin: String,
     /// Inode of the pin.
     pub inode: u64,
+    /// The maps that it uses, by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub maps: Vec<String>,
 }
 
 /// A link that we made.
@@ -90,6 +93,9 @@ pub struct RecordedLink {
     pub hook: Hook,
     /// The hook as the kernel says it.
     pub at: HookInfo,
+    /// Ids of the programs of others that packets met before ours on the same hook.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ahead: Vec<u32>,
 }
 
 /// Why a record cannot be used.

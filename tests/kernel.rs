@@ -71,6 +71,7 @@ rules! {
     xdp_has_one_link,
     tcx_has_many_links,
     cgroups_have_many_links,
+    hooks_tell_their_programs_in_order,
     links_fit_their_programs,
     updates_expect_the_old_program,
     detached_links_stay_without_a_hook,
@@ -976,6 +977,36 @@ fn cgroups_have_many_links<K: Kernel>(kernel: &mut K, room: &Room) {
     assert_eq!(errno(kernel.create_link(&first, &not_a_cgroup)), libc::EBADF);
     assert_eq!(errno(kernel.open_cgroup(&folder.join("none"))), libc::ENOENT);
     assert!(folder.starts_with(kernel.cgroup_mount().unwrap().unwrap()));
+}
+
+fn hooks_tell_their_programs_in_order<K: Kernel>(kernel: &mut K, room: &Room) {
+    assert_eq!(errno(kernel.query(&xdp())), libc::EINVAL);
+    let cgroup = room.cgroup.as_ref().map(|folder| kernel.open_cgroup(folder).unwrap().0);
+    let attach_type = AttachType::CGROUP_INET_INGRESS;
+    let skb = cgroup.as_ref().map(|cgroup| (ProgramType::CGROUP_SKB, HookRequest::Cgroup { cgroup, attach_type }));
+    let tc = has_tcx(room, "tcx queries").then(|| (ProgramType::SCHED_CLS, tcx()));
+    for (program_type, hook) in tc.into_iter().chain(skb) {
+        assert_eq!(kernel.query(&hook).unwrap(), [0; 0], "{program_type}");
+        let (first, second) = two(kernel, program_type);
+        let (third, _) = two(kernel, program_type);
+        let ids = [&first, &second, &third].map(|program| kernel.program_info(program).unwrap().id);
+        let links = [&second, &first].map(|program| kernel.create_link(program, &hook).unwrap());
+        assert_eq!(kernel.query(&hook).unwrap(), [ids[1], ids[0]], "{program_type}: later ones are behind");
+        kernel.update_link(&links[0], &third, &second).unwrap();
+        assert_eq!(kernel.query(&hook).unwrap(), [ids[2], ids[0]], "{program_type}: a link keeps its place");
+        kernel.detach_link(&links[0]).unwrap();
+        assert_eq!(kernel.query(&hook).unwrap(), [ids[0]], "{program_type}");
+    }
+    if let Some(cgroup) = &cgroup {
+        let other = HookRequest::Cgroup { cgroup, attach_type: AttachType::CGROUP_INET_EGRESS };
+        assert_eq!(kernel.query(&other).unwrap(), [0; 0], "each hook has its own");
+        let (program, _) = two(kernel, ProgramType::XDP);
+        assert_eq!(errno(kernel.query(&HookRequest::Cgroup { cgroup: &program, attach_type })), libc::EBADF);
+    }
+    if has_tcx(room, "tcx queries") {
+        let nowhere = HookRequest::Tcx { ifindex: 4000, attach_type: AttachType::TCX_INGRESS };
+        assert_eq!(errno(kernel.query(&nowhere)), libc::ENODEV);
+    }
 }
 
 fn links_fit_their_programs<K: Kernel>(kernel: &mut K, room: &Room) {

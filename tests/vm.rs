@@ -65,7 +65,7 @@ const ROWS: &[Row] = &[
     row("pin_by_name", [Same; 3]),
     row("odd_types", [Loads; 3]),
     row("deep_types", [Loads; 3]),
-    row("new_types", [Same; 3]), // Float 5.13, tags 5.16 and 5.17
+    row("new_types", [Same; 3]),    // Float 5.13, tags 5.16 and 5.17
     row("newer/enum64", [Same; 3]), // 6.0
     row("no_btf", [Loads; 3]),
     row("map_def_20", [Loads; 3]),

@@ -14,7 +14,7 @@ mod undo;
 use crate::confirm::Pending;
 use crate::desired::{DesiredLink, Hook, MapSource};
 use crate::diag::{Kind, OPEN_FILES, PRIVILEGES, Problem};
-use crate::kernel::{EntryKind, HookRequest, Kernel, MapRequest, ObjectKind, observe};
+use crate::kernel::{EntryKind, HookRequest, Kernel, MapRequest, ObjectKind, drift, observe};
 use crate::kinds::MapType;
 use crate::names::{Digest, MapName, ObjectName, PinPath, ProgramName};
 use crate::plan::{Action, Marker, Plan, ResolvedHook, Restored};
@@ -255,10 +255,12 @@ impl<K: Kernel> Applier<'_, K> {
             })?;
         }
         let (root, generations) = (&self.plan.pin_root, &self.plan.generations);
-        let Some((old, record)) = generations.current.as_ref().zip(generations.record.as_ref()) else { return Ok(()) };
-        let done = match self.record.is_some() {
-            true => generation::retire(self.kernel, root, old, record),
-            false => generation::dissolve(self.kernel, root, old, record),
+        let Some(old) = &generations.current else { return Ok(()) };
+        let done = match &generations.record {
+            Some(record) if self.record.is_some() => generation::retire(self.kernel, root, old, record),
+            Some(record) => generation::dissolve(self.kernel, root, old, record),
+            // The next one has all of its pins: there is nothing in it to go back to.
+            None => generation::remove(self.kernel, old),
         };
         done.map_err(|error| {
             // It is what the next run finds and finishes.
@@ -634,6 +636,10 @@ impl<K: Kernel> Applier<'_, K> {
             {
                 recorded.program_id = self.kernel.program_info(&self.programs[&link.program])?.id;
             }
+        }
+        let own = drift::programs_of_links(self.plan.generations.record.as_deref().into_iter().chain([&record]));
+        for link in record.links.values_mut() {
+            link.ahead = drift::ahead(self.kernel, link, &own)?;
         }
         Ok(record)
     }

@@ -2,15 +2,18 @@
 //!
 //! A pin has the same inode for as long as it lives, and stands for one map, program or link (`bpf_mkobj_ops`,
 //! kernel/bpf/inode.c), whose maps never change. So a listed folder says of all pins in it whether they are ours, and
-//! only links, which change and detach, are opened.
+//! only links, which change and detach, are opened: that is [`drift`], which an apply asks before it plans. What
+//! [`deep_drift`] asks besides is of no use to an apply, which cannot put it right, but is worth a look.
 
-use super::observe::{READ, existing, refused};
-use super::{HookInfo, Kernel, LinkInfo, ObjectKind, XdpMode};
+use super::observe::{READ, existing, open_cgroup, refused};
+use super::{HookInfo, HookRequest, Kernel, LinkInfo, ObjectKind, XdpMode};
+use crate::desired::Hook;
 use crate::diag::Problem;
 use crate::names::PinPath;
-use crate::record::{Record, RecordedLink};
-use std::collections::HashMap;
+use crate::record::{Record, RecordedLink, RecordedMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
+use std::io;
 
 /// A difference between the host and the record.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,20 +41,51 @@ pub enum Difference {
     Interface(String),
     /// The program does not run in this mode.
     Mode(XdpMode),
+    /// The program does not use the map of this name, which has this id now.
+    Edge(String, u32),
+    /// These programs of others came before it on its hook.
+    Ahead(Vec<u32>),
+}
+
+impl Difference {
+    /// Returns its kind in one word, for programs.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Unpinned(_) => "unpinned",
+            Self::Replaced(_) => "replaced",
+            Self::Detached(_) => "detached",
+            Self::Moved(_) => "moved",
+            Self::Runs(..) => "runs",
+            Self::Interface(_) => "interface",
+            Self::Mode(_) => "mode",
+            Self::Edge(..) => "edge",
+            Self::Ahead(_) => "ahead",
+        }
+    }
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unpinned(pin) => write!(f, "its pin {pin} is gone"),
+            Self::Replaced(pin) => write!(f, "{pin} is not the pin that was made"),
+            Self::Detached(hook) => write!(f, "it was detached from {hook}"),
+            Self::Moved(hook) => write!(f, "it is on {hook}"),
+            Self::Runs(now, made) => write!(f, "it runs program id {now}, not {made}"),
+            Self::Interface(name) => write!(f, "the interface {name} is gone or another one"),
+            Self::Mode(mode) => write!(f, "it does not run in {mode} mode"),
+            Self::Edge(map, id) => write!(f, "it does not use map.{map}, which is map id {id} now"),
+            Self::Ahead(ids) => {
+                let ids: Vec<_> = ids.iter().map(u32::to_string).collect();
+                write!(f, "packets meet others before it that were not there: program id {}", ids.join(", "))
+            }
+        }
+    }
 }
 
 impl fmt::Display for Drift {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let address = &self.address;
-        match &self.what {
-            Difference::Unpinned(pin) => write!(f, "{address}: its pin {pin} is gone"),
-            Difference::Replaced(pin) => write!(f, "{address}: {pin} is not the pin that was made"),
-            Difference::Detached(hook) => write!(f, "{address}: it was detached from {hook}"),
-            Difference::Moved(hook) => write!(f, "{address}: it is on {hook}"),
-            Difference::Runs(now, made) => write!(f, "{address}: it runs program id {now}, not {made}"),
-            Difference::Interface(name) => write!(f, "{address}: the interface {name} is gone or another one"),
-            Difference::Mode(mode) => write!(f, "{address}: it does not run in {mode} mode"),
-        }
+        write!(f, "{}: {}", self.address, self.what)
     }
 }
 
@@ -76,6 +110,89 @@ pub fn drift<K: Kernel>(kernel: &K, record: &Record) -> Result<Vec<Drift>, Probl
         note("link", name, what);
     }
     Ok(found)
+}
+
+/// Returns the same, and behind it what only each program and each hook tells.
+pub fn deep_drift<K: Kernel>(kernel: &K, record: &Record) -> Result<Vec<Drift>, Problem> {
+    let mut found = drift(kernel, record)?;
+    found.extend(edges(kernel, record)?);
+    let own = programs_of_links([record]);
+    for (name, link) in &record.links {
+        let now = ahead(kernel, link, &own);
+        let mut now = now.map_err(|error| refused(format!("look at {}", link.hook), &error, READ))?;
+        // Others may replace their programs in place: those are not more than before.
+        if now.len() > link.ahead.len() {
+            now.retain(|id| !link.ahead.contains(id));
+            found.push(Drift { address: format!("link.{name}"), what: Difference::Ahead(now) });
+        }
+    }
+    Ok(found)
+}
+
+/// Returns the ids of the programs that links run, for [`ahead`].
+pub fn programs_of_links<'a>(records: impl IntoIterator<Item = &'a Record>) -> BTreeSet<u32> {
+    records.into_iter().flat_map(|record| record.links.values()).map(|link| link.program_id).collect()
+}
+
+/// Returns the programs, but for our `own`, that packets meet before that of a link on its hook; none when the link is
+/// not there, and none for XDP, where there is no room for others.
+pub fn ahead<K: Kernel>(kernel: &K, link: &RecordedLink, own: &BTreeSet<u32>) -> io::Result<Vec<u32>> {
+    let there = match &link.at {
+        HookInfo::Xdp { .. } | HookInfo::Other(_) => return Ok(Vec::new()),
+        HookInfo::Tcx { ifindex, attach_type } => {
+            match kernel.query(&HookRequest::Tcx { ifindex: *ifindex, attach_type: *attach_type }) {
+                Err(error) if error.raw_os_error() == Some(libc::ENODEV) => return Ok(Vec::new()),
+                there => there?,
+            }
+        }
+        HookInfo::Cgroup { cgroup_id, attach_type } => {
+            let Hook::Cgroup { path, .. } = &link.hook else { return Ok(Vec::new()) };
+            match open_cgroup(kernel, path)? {
+                Some((cgroup, _, id)) if id == *cgroup_id => {
+                    kernel.query(&HookRequest::Cgroup { cgroup: &cgroup, attach_type: *attach_type })?
+                }
+                Some(_) | None => return Ok(Vec::new()),
+            }
+        }
+    };
+    let place = there.iter().position(|id| *id == link.program_id).unwrap_or(0);
+    Ok(there.into_iter().take(place).filter(|id| !own.contains(id)).collect())
+}
+
+/// Returns the programs that do not use a map that is pinned where theirs was. What is not pinned is no edge's business.
+fn edges<K: Kernel>(kernel: &K, record: &Record) -> Result<Vec<Drift>, Problem> {
+    let mut found = Vec::new();
+    let mut ids: BTreeMap<&str, Option<u32>> = BTreeMap::new();
+    for (name, program) in record.programs.iter().filter(|(_, program)| !program.maps.is_empty()) {
+        let doing = |error| refused(format!("read the program at `{}`", program.pin), &error, READ);
+        let Some((ObjectKind::Program, fd)) = opened(kernel, &program.pin).map_err(doing)? else { continue };
+        let used = kernel.program_info(&fd).map_err(doing)?.map_ids;
+        for (name_of_map, map) in program.maps.iter().filter_map(|name| record.maps.get_key_value(name)) {
+            let doing = |error| refused(format!("read map.{name_of_map}"), &error, READ);
+            let id = match ids.get(&**name_of_map) {
+                Some(id) => *id,
+                None => *ids.entry(name_of_map).or_insert(map_id(kernel, map).map_err(doing)?),
+            };
+            if let Some(id) = id.filter(|id| !used.contains(id)) {
+                let what = Difference::Edge(name_of_map.clone(), id);
+                found.push(Drift { address: format!("program.{name}"), what });
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Returns the id of a map that is there.
+fn map_id<K: Kernel>(kernel: &K, map: &RecordedMap) -> io::Result<Option<u32>> {
+    let Some(pin) = &map.pin else { return Ok(map.id) };
+    match opened(kernel, pin)? {
+        Some((ObjectKind::Map, fd)) => kernel.map_info(&fd).map(|info| Some(info.id)),
+        Some((ObjectKind::Program | ObjectKind::Link, _)) | None => Ok(None),
+    }
+}
+
+fn opened<K: Kernel>(kernel: &K, pin: &str) -> io::Result<Option<(ObjectKind, K::Fd)>> {
+    PinPath::new(pin).map_or(Ok(None), |pin| existing(kernel.open_pin(&pin)))
 }
 
 struct Checker<'a, K> {
@@ -115,13 +232,12 @@ impl<K: Kernel> Checker<'_, K> {
             return Ok(Some(Difference::Replaced(pin)));
         }
         let LinkInfo { program_id, hook, .. } = self.kernel.link_info(&fd).map_err(doing)?;
+        // One that was adopted may have been on no hook already.
+        if !hook.is_attached() {
+            return Ok(Some(Difference::Detached(link.hook.to_string())));
+        }
         if hook != link.at {
-            let is_gone = !hook.is_attached();
-            return Ok(Some(if is_gone {
-                Difference::Detached(link.hook.to_string())
-            } else {
-                Difference::Moved(hook)
-            }));
+            return Ok(Some(Difference::Moved(hook)));
         }
         if program_id != link.program_id {
             return Ok(Some(Difference::Runs(program_id, link.program_id)));

@@ -104,6 +104,8 @@ struct Program {
 #[derive(Debug)]
 struct Link {
     program: u32,
+    /// Its place among those on the same hook: lower ones meet packets first, and of the same ones the older.
+    place: i32,
     hook: Option<Hook>,
     /// What stays of the hook when it is gone.
     kind: HookInfo,
@@ -208,6 +210,14 @@ impl Fake {
         let id = state.cgroups.values().max().unwrap_or(&0) + 1;
         state.cgroups.insert(path.into(), id);
         id
+    }
+
+    /// Puts a link before all others on its hook, as `BPF_F_BEFORE` does without a neighbour.
+    pub fn put_first(&self, link: &Fd) {
+        let mut state = self.state();
+        let first = state.links.values().map(|link| link.place).min().unwrap_or(0);
+        let Ok(id) = state.link_id(link) else { return };
+        state.links.entry(id).and_modify(|link| link.place = first - 1);
     }
 
     /// Gives the kernel BTF of its own.
@@ -956,7 +966,7 @@ impl Kernel for Fake {
         let program = state.program_id(program)?;
         let (hook, kind) = state.hook(program, hook)?;
         let id = state.next_id(2);
-        state.links.insert(id, Link { program, hook: Some(hook), kind });
+        state.links.insert(id, Link { program, place: 0, hook: Some(hook), kind });
         drop(state);
         Ok(self.open(Object::Link(id)))
     }
@@ -984,6 +994,25 @@ impl Kernel for Fake {
         let id = state.link_id(link)?;
         state.links.get_mut(&id).expect("an open link lives").hook = None;
         Ok(())
+    }
+
+    fn query(&self, hook: &HookRequest<'_, Fd>) -> io::Result<Vec<u32>> {
+        let state = self.state();
+        let wanted = match hook {
+            HookRequest::Xdp { .. } => return refuse(libc::EINVAL),
+            HookRequest::Tcx { ifindex, attach_type } => {
+                state.device(*ifindex).ok_or_else(|| errno(libc::ENODEV))?;
+                HookInfo::Tcx { ifindex: *ifindex, attach_type: *attach_type }
+            }
+            HookRequest::Cgroup { cgroup, attach_type } => match state.object(cgroup)? {
+                Object::Cgroup(cgroup_id) => HookInfo::Cgroup { cgroup_id, attach_type: *attach_type },
+                Object::Map(_) | Object::Program(_) | Object::Link(_) | Object::Btf(_) => return refuse(libc::EBADF),
+            },
+        };
+        let there = state.links.iter().filter(|(_, link)| link.hook.is_some() && link.kind == wanted);
+        let mut there: Vec<_> = there.map(|(id, link)| (link.place, *id, link.program)).collect();
+        there.sort_unstable();
+        Ok(there.into_iter().map(|(.., program)| program).collect())
     }
 
     fn link_info(&self, link: &Fd) -> io::Result<LinkInfo> {

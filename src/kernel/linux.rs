@@ -401,6 +401,19 @@ impl Kernel for Linux {
         sys::link_detach(link.as_fd())
     }
 
+    fn query(&self, hook: &HookRequest<'_, Object>) -> io::Result<Vec<u32>> {
+        let ids = match hook {
+            HookRequest::Xdp { .. } => return Err(io::Error::from_raw_os_error(libc::EINVAL)),
+            HookRequest::Tcx { ifindex, attach_type } => sys::query_interface(*ifindex, attach_type.0),
+            HookRequest::Cgroup { cgroup, attach_type } => sys::query_cgroup(cgroup.as_fd(), attach_type.0),
+        };
+        match ids {
+            // Linux 6.6 says so of an interface that never had a program (`tcx_prog_query`, kernel/bpf/tcx.c).
+            Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(Vec::new()),
+            ids => ids,
+        }
+    }
+
     fn link_info(&self, link: &Object) -> io::Result<LinkInfo> {
         let info = sys::link_info(link.as_fd())?;
         // The union of `struct bpf_link_info`, by `enum bpf_link_type`.

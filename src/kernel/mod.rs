@@ -11,6 +11,7 @@ pub mod lock;
 mod netlink;
 pub mod observe;
 pub mod shown;
+pub mod status;
 mod sys;
 
 use crate::btf::kernel::Bytes;
@@ -255,6 +256,9 @@ pub trait Kernel {
     fn update_link(&mut self, link: &Self::Fd, program: &Self::Fd, old: &Self::Fd) -> io::Result<()>;
     /// `BPF_LINK_DETACH`
     fn detach_link(&mut self, link: &Self::Fd) -> io::Result<()>;
+    /// Returns the ids of the programs on a tcx or cgroup hook, in the order in which packets meet them
+    /// (`BPF_PROG_QUERY`); `EINVAL` for XDP, of which [`Kernel::interface`] tells.
+    fn query(&self, hook: &HookRequest<'_, Self::Fd>) -> io::Result<Vec<u32>>;
     /// `BPF_OBJ_GET_INFO_BY_FD`
     fn link_info(&self, link: &Self::Fd) -> io::Result<LinkInfo>;
 }

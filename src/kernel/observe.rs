@@ -45,13 +45,16 @@ pub fn observe<K: Kernel>(kernel: &K, wanted: &Wanted) -> Result<Observed, Probl
     // What the record names is read as well, so the record comes first.
     let record = pin_root.map(|pin_root| reader.record(&pin_root.join("record")));
     let record = record.transpose().unwrap_or_else(|problem| {
-        problems.push(problem);
+        if !wanted.adopts || is_kept(&problem) {
+            problems.push(problem);
+        }
         None
     });
     let record = record.flatten();
     let recorded = record.as_ref().zip(pin_root).map(|(record, pin_root)| Wanted::of_record(record, pin_root));
     let recorded = recorded.unwrap_or_default();
-    let directories: BTreeSet<_> = wanted.directories.union(&recorded.directories).collect();
+    let second = second_names(wanted, &root);
+    let directories: BTreeSet<_> = wanted.directories.union(&recorded.directories).chain(&second).collect();
     let pins: BTreeSet<_> = wanted.pins.union(&recorded.pins).filter(visible).collect();
     let map_ids: BTreeSet<_> = wanted.map_ids.union(&recorded.map_ids).collect();
     let directories = folders(&mut problems, directories, &reader);
@@ -72,6 +75,20 @@ pub fn observe<K: Kernel>(kernel: &K, wanted: &Wanted) -> Result<Observed, Probl
     problems.or(observed)
 }
 
+/// Returns whether a record that cannot be read must stay: one of a newer version says more than we could, and one that
+/// nobody may read may say all.
+pub(super) fn is_kept(problem: &Problem) -> bool {
+    !matches!(*problem.kind, Kind::Record { why: RecordError::Unreadable(_) | RecordError::Older(_), .. })
+}
+
+/// Returns the folders with the second names of pins outside of the deployment's folder, which tell whose they are.
+fn second_names(wanted: &Wanted, root: &Root) -> BTreeSet<PinPath> {
+    let (true, Root::Generation(current), Some(pin_root)) = (wanted.adopts, root, &wanted.pin_root) else {
+        return BTreeSet::new();
+    };
+    wanted.pins.iter().filter_map(|pin| pin.in_generation(pin_root, current).parent()).collect()
+}
+
 /// Reads the record of a deployment, when the last apply was finished: nothing else of it is left beside it.
 pub fn settled_record<K: Kernel>(kernel: &K, pin_root: &PinPath) -> Result<Option<Record>, Problem> {
     let reader = Reader { kernel, objects: HashMap::new(), needs_types: false, types: RefCell::default() };
@@ -86,6 +103,24 @@ pub fn previous_record<K: Kernel>(kernel: &K, pin_root: &PinPath) -> Result<Reco
     let reader = Reader { kernel, objects: HashMap::new(), needs_types: false, types: RefCell::default() };
     let pin = pin_root.previous().join("record");
     reader.record(&pin)?.ok_or_else(|| Problem::new(Kind::NoWayBack { lacks: pin }))
+}
+
+/// What there is of a deployment, without what its record names.
+#[derive(Debug)]
+pub struct Rest {
+    /// What is at the folder of its pins.
+    pub root: Root,
+    /// What interrupted runs left.
+    pub leftovers: Vec<Leftover>,
+    /// Its record, or why it says nothing.
+    pub record: Result<Option<Record>, Problem>,
+}
+
+/// Reads what there is of a deployment, but for what its record names.
+pub fn rest<K: Kernel>(kernel: &K, pin_root: &PinPath) -> Result<Rest, Problem> {
+    let reader = Reader { kernel, objects: HashMap::new(), needs_types: false, types: RefCell::default() };
+    let (root, leftovers) = reader.generations(pin_root)?;
+    Ok(Rest { root, leftovers, record: reader.record(&pin_root.join("record")) })
 }
 
 /// Reads each of the names; what does not exist is left out, and what cannot be read is a problem.
@@ -180,6 +215,18 @@ pub(crate) fn existing<T>(result: io::Result<T>) -> io::Result<Option<T>> {
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// Opens a cgroup, and tells its whole path and its id. The name is a path below the cgroup2 mount, as
+/// `/proc/PID/cgroup` writes it, or starts with the mount.
+pub(super) fn open_cgroup<K: Kernel>(kernel: &K, name: &str) -> io::Result<Option<(K::Fd, PathBuf, u64)>> {
+    let Some(mount) = kernel.cgroup_mount()? else { return Ok(None) };
+    let path = match Path::new(name).starts_with(&mount) {
+        true => PathBuf::from(name),
+        false => mount.join(name.trim_start_matches('/')),
+    };
+    let opened = existing(kernel.open_cgroup(&path))?;
+    Ok(opened.map(|(fd, id)| (fd, path, id)))
 }
 
 /// Returns everything below a folder, each folder before what is in it; nothing when the folder does not exist.
@@ -376,16 +423,10 @@ impl<'a, K: Kernel> Reader<'a, K> {
             .map_err(|error| refused(format!("look the interface `{name}` up"), &error, "rtnetlink refuses to answer"))
     }
 
-    /// Opens a cgroup. The path is below the cgroup2 mount, as `/proc/PID/cgroup` writes it, or starts with the mount.
     fn cgroup(&self, name: &str) -> Result<Option<(PathBuf, u64)>, Problem> {
-        let doing = |error| refused(format!("open the cgroup `{name}`"), &error, READ);
-        let Some(mount) = self.kernel.cgroup_mount().map_err(doing)? else { return Ok(None) };
-        let path = match Path::new(name).starts_with(&mount) {
-            true => PathBuf::from(name),
-            false => mount.join(name.trim_start_matches('/')),
-        };
-        let opened = existing(self.kernel.open_cgroup(&path)).map_err(doing)?;
-        Ok(opened.map(|(_, id)| (path, id)))
+        let opened = open_cgroup(self.kernel, name);
+        let opened = opened.map_err(|error| refused(format!("open the cgroup `{name}`"), &error, READ))?;
+        Ok(opened.map(|(_, path, id)| (path, id)))
     }
 
     fn record(&self, path: &PinPath) -> Result<Option<Record>, Problem> {

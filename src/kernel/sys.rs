@@ -92,6 +92,20 @@ attr!(ObjGet, command 7, size 16 { pathname: u64, bpf_fd: u32, file_flags: u32, 
 attr!(ProgById, command 13, size 12 { id: u32, next_id: u32, open_flags: u32, });
 attr!(MapById, command 14, size 12 { id: u32, next_id: u32, open_flags: u32, });
 attr!(InfoByFd, command 15, size 16 { bpf_fd: u32, info_len: u32, info: u64, });
+// Whole: the kernel writes `revision` however short the structure is (`bpf_mprog_query`, kernel/bpf/mprog.c).
+attr!(ProgQuery, command 16, size 64 {
+    target: u32,
+    attach_type: u32,
+    query_flags: u32,
+    attach_flags: u32,
+    prog_ids: u64,
+    prog_cnt: u32,
+    pad: u32,
+    prog_attach_flags: u64,
+    link_ids: u64,
+    link_attach_flags: u64,
+    revision: u64,
+});
 attr!(BtfLoad, command 18, size 32 {
     btf: u64,
     btf_log_buf: u64,
@@ -680,6 +694,29 @@ pub fn link_interface(program: BorrowedFd<'_>, ifindex: u32, attach_type: u32, f
 /// `BPF_LINK_CREATE` on a cgroup.
 pub fn link_cgroup(program: BorrowedFd<'_>, cgroup: BorrowedFd<'_>, attach_type: u32) -> io::Result<OwnedFd> {
     link_create(program, number(cgroup), attach_type, 0)
+}
+
+/// `BPF_PROG_QUERY`; `target` is an interface's index or a descriptor's [`number`].
+fn prog_query(target: u32, attach_type: u32) -> io::Result<Vec<u32>> {
+    /// `BPF_MPROG_MAX` (linux/bpf_mprog.h) and `BPF_CGROUP_MAX_PROGS` (linux/bpf-cgroup-defs.h).
+    const MOST: usize = 64;
+    let mut ids = vec![0; MOST];
+    let (prog_ids, prog_cnt) = (address_mut(&mut ids), count(ids.len())?);
+    let mut attr = ProgQuery { target, attach_type, prog_ids, prog_cnt, ..ProgQuery::default() };
+    // SAFETY: `ids` has room for `prog_cnt` numbers.
+    unsafe { bpf(&mut attr) }?;
+    ids.truncate(attr.prog_cnt as usize);
+    Ok(ids)
+}
+
+/// `BPF_PROG_QUERY` of an interface.
+pub fn query_interface(ifindex: u32, attach_type: u32) -> io::Result<Vec<u32>> {
+    prog_query(ifindex, attach_type)
+}
+
+/// `BPF_PROG_QUERY` of a cgroup, without the programs of those above it.
+pub fn query_cgroup(cgroup: BorrowedFd<'_>, attach_type: u32) -> io::Result<Vec<u32>> {
+    prog_query(number(cgroup), attach_type)
 }
 
 /// `BPF_LINK_UPDATE` with `BPF_F_REPLACE`: `EPERM` when the link does not run `old`.

@@ -59,14 +59,14 @@ pub fn plan(desired: &Desired, observed: &Observed, mode: Mode) -> Result<Plan, 
 }
 
 /// Returns the folders between which an apply switches.
-fn generations(observed: &Observed, pin_root: &PinPath) -> Generations {
+pub(super) fn generations(observed: &Observed, pin_root: &PinPath) -> Generations {
     let current = current(observed).cloned();
     let record = observed.record.clone().map(Box::new);
     let number = next_number(observed);
     Generations { current, record, next: pin_root.generation(number), number }
 }
 
-fn current(observed: &Observed) -> Option<&PinPath> {
+pub(super) fn current(observed: &Observed) -> Option<&PinPath> {
     match &observed.root {
         Root::Generation(path) => Some(path),
         Root::Missing | Root::Foreign => None,
@@ -83,7 +83,7 @@ fn next_number(observed: &Observed) -> u64 {
 }
 
 /// Clears what interrupted runs left, before anything else: it may be on a hook that has room for one program.
-fn leftovers(observed: &Observed) -> impl Iterator<Item = Step> {
+pub(super) fn leftovers(observed: &Observed) -> impl Iterator<Item = Step> {
     observed.leftovers.iter().map(|leftover| {
         let detaches = leftover.links.iter().any(|link| !runs_now(observed, link));
         Step {
@@ -148,6 +148,9 @@ impl<'a> Planner<'a> {
         let (root, bpffs) = (&self.desired.pin_root, &self.desired.bpffs);
         let listed = self.observed.directories.get(root);
         let by = match self.observed.root {
+            Root::Generation(_) if self.mode == Mode::Live && self.observed.record.is_none() => {
+                return self.problems.push(Problem::new(Kind::RecordLost { pin: root.join("record") }));
+            }
             _ if !self.desired.makes_something() => return,
             _ if root == bpffs => "the bpffs itself: name a folder below it",
             Root::Missing | Root::Generation(_) => return,
@@ -654,7 +657,7 @@ impl<'a> Planner<'a> {
 }
 
 /// Returns whether a link runs a program that is pinned and has a fingerprint of ours.
-fn runs_ours(observed: &Observed, link: &LinkInfo) -> bool {
+pub(super) fn runs_ours(observed: &Observed, link: &LinkInfo) -> bool {
     observed.pins.values().any(|pinned| match pinned {
         Pinned::Program(program) => program.info.id == link.program_id && !program.fingerprints.is_empty(),
         Pinned::Map(_) | Pinned::Link(_) => false,
@@ -711,8 +714,11 @@ fn removals(desired: &Desired, observed: &Observed) -> Vec<Step> {
 /// what an interruption leaves is cleared by the next run.
 pub fn destroy(record: Option<&Record>, observed: &Observed, pin_root: &PinPath) -> Result<Plan, Problems> {
     let mut steps: Vec<Step> = leftovers(observed).collect();
+    let record_pin = pin_root.join("record");
+    if record.is_none() && current(observed).is_some() {
+        return Err(Problem::new(Kind::RecordLost { pin: record_pin }).into());
+    }
     if let Some(record) = record {
-        let record_pin = pin_root.join("record");
         steps.push(removal(Action::RemoveRecord { pin: record_pin }, Because::Destroy));
         steps.extend(take_away(record, observed, &BTreeSet::new(), Because::Destroy));
         let gone: BTreeSet<PinPath> = steps.iter().filter_map(|step| step.action.removed_pin().cloned()).collect();
@@ -903,7 +909,7 @@ fn empty_folders<'a>(
 }
 
 /// Returns the step that writes the record when it has something new to say.
-fn write_record<'a>(
+pub(super) fn write_record<'a>(
     desired: &Desired,
     observed: &Observed,
     steps: impl Iterator<Item = &'a Step> + Clone,
@@ -931,7 +937,8 @@ fn write_record<'a>(
         pin: desired.pin_root.join("record"),
         record: Box::new(made),
         generation: next_number(observed),
-        replaces: number(observed),
+        // Without a record there is nothing to go back to.
+        replaces: before.and(number(observed)),
     };
     Some(Step { action, because, span: None, traffic: Traffic::None, state: State::None, needs: None })
 }
@@ -975,12 +982,11 @@ fn expected_record<'a>(desired: &Desired, observed: &Observed, steps: impl Itera
                 }
             }
             Action::ReuseProgram { program, .. } => {
-                let recorded = RecordedProgram { pin: program.pin.to_string(), inode: inode(&program.pin) };
+                let recorded = recorded_program(program, inode(&program.pin));
                 record.programs.insert(program.name.to_string(), recorded);
             }
             Action::LoadProgram { program, .. } => {
-                let recorded = RecordedProgram { pin: program.pin.to_string(), inode: 0 };
-                record.programs.insert(program.name.to_string(), recorded);
+                record.programs.insert(program.name.to_string(), recorded_program(program, 0));
             }
             Action::ReuseLink { .. } | Action::UpdateLink { .. } | Action::Attach { .. } | Action::Reattach { .. } => {
                 record_link(&mut record, &step.action, observed)
@@ -1011,7 +1017,11 @@ fn record_link(record: &mut Record, action: &Action, observed: &Observed) {
             // An updated link runs a program that apply knows.
             let stays = matches!(action, Action::ReuseLink { .. });
             let program = if stays { found.program_id } else { 0 };
-            (link, recorded_link(link, inode, found.hook.clone(), program))
+            let recorded = recorded_link(link, inode, found.hook.clone(), program);
+            // What is before it is read anew with each record, and is no reason for one.
+            let before = observed.record.as_ref().and_then(|record| record.links.get(link.name.as_str()));
+            let ahead = before.map(|before| before.ahead.clone()).unwrap_or_default();
+            (link, RecordedLink { ahead, ..recorded })
         }
         Action::Attach { link, hook } | Action::Reattach { link, hook, .. } => {
             (link, recorded_link(link, 0, hook_info(&link.hook, hook), 0))
@@ -1030,9 +1040,14 @@ fn recorded_map(definition: &MapDefinition, inode: u64, created: bool) -> Record
     RecordedMap { pin: Some(definition.pin.to_string()), inode, id: None, created, image }
 }
 
+fn recorded_program(program: &DesiredProgram, inode: u64) -> RecordedProgram {
+    let maps = program.uses().into_iter().map(ToString::to_string).collect();
+    RecordedProgram { pin: program.pin.to_string(), inode, maps }
+}
+
 fn recorded_link(link: &DesiredLink, inode: u64, at: HookInfo, program_id: u32) -> RecordedLink {
     let (pin, program) = (link.pin.to_string(), link.program.to_string());
-    RecordedLink { pin, inode, program, program_id, hook: link.hook.clone(), at }
+    RecordedLink { pin, inode, program, program_id, hook: link.hook.clone(), at, ahead: Vec::new() }
 }
 
 /// Returns a hook as the kernel says it once a link is there; with 0 for what an offline plan does not know.

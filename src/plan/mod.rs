@@ -2,6 +2,7 @@
 //!
 //! Pure. Actions name things; file descriptors exist only while applying.
 
+mod adopt;
 mod decide;
 pub mod graph;
 pub mod words;
@@ -9,6 +10,7 @@ pub mod words;
 #[cfg(test)]
 pub(crate) mod samples;
 
+pub use adopt::adopt;
 pub use decide::{destroy, plan, rollback};
 
 use crate::desired::{DesiredLink, DesiredMap, DesiredProgram, ObjectFacts, Span};
@@ -340,6 +342,8 @@ pub enum Because {
     Interrupted,
     /// The deployment goes back to the generation before.
     Rollback,
+    /// It is at its pin, and everything about it says that it is ours.
+    Adopted,
 }
 
 /// What a step means for packets.

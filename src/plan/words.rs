@@ -303,6 +303,7 @@ impl Because {
             Self::NeededBelow => "needed-below",
             Self::Interrupted => "interrupted",
             Self::Rollback => "rollback",
+            Self::Adopted => "adopted",
         }
     }
 }
@@ -346,6 +347,7 @@ impl fmt::Display for Because {
             Self::NeededBelow => f.write_str("something below needs it"),
             Self::Interrupted => f.write_str("a run was interrupted before it was done"),
             Self::Rollback => f.write_str("the deployment goes back to the generation before"),
+            Self::Adopted => f.write_str("it is at its pin, and it is ours"),
         }
     }
 }

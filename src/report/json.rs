@@ -337,7 +337,8 @@ impl<'a> BecauseJson<'a> {
             | Because::PlanChanges
             | Because::NeededBelow
             | Because::Interrupted
-            | Because::Rollback => (None, &[], None),
+            | Because::Rollback
+            | Because::Adopted => (None, &[], None),
         };
         Self { kind: because.name(), words: because.words(mode), address, differences, id }
     }

@@ -9,6 +9,7 @@
 //! - [`outcome`]: what an apply did
 //! - [`inspect`]: an object file
 //! - [`show`]: what a deployment has
+//! - [`status`]: how deployments fare
 
 mod folders;
 pub mod inspect;
@@ -17,6 +18,7 @@ mod layout;
 pub mod outcome;
 mod place;
 pub mod show;
+pub mod status;
 pub mod text;
 
 pub use layout::Style;

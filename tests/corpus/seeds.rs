@@ -100,10 +100,10 @@ pub fn record(_: &Files) -> Seeds {
     full.objects.insert("o".to_owned(), RecordedObject { path: "a.o".to_owned(), sha256: digest });
     let map = RecordedMap { pin: Some(pin.clone()), inode: 1, id: Some(7), created: true, image: Some(digest) };
     full.maps.insert("m".to_owned(), map);
-    full.programs.insert("p".to_owned(), RecordedProgram { pin: pin.clone(), inode: 2 });
+    full.programs.insert("p".to_owned(), RecordedProgram { pin: pin.clone(), inode: 2, maps: vec!["m".to_owned()] });
     let hook = Hook::Xdp { interface: "lo".to_owned(), mode: XdpMode::Auto };
     let at = HookInfo::Xdp { ifindex: 1 };
-    let link = RecordedLink { pin, inode: 3, program: "p".to_owned(), program_id: 5, hook, at };
+    let link = RecordedLink { pin, inode: 3, program: "p".to_owned(), program_id: 5, hook, at, ahead: vec![4] };
     full.links.insert("l".to_owned(), link);
     vec![("empty".to_owned(), empty.encode()), ("full".to_owned(), full.encode())]
 }

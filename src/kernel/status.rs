@@ -1,0 +1,132 @@
+//! Finds deployments on this host, and says how each of them fares. It reads, and waits for nobody.
+
+use super::observe::{READ, Rest, existing, is_kept, refused, rest, walk};
+use super::{EntryKind, Kernel, drift};
+use crate::diag::{Kind, Problem, Problems};
+use crate::names::PinPath;
+use crate::observed::Root;
+use crate::record::Record;
+use crate::report::status::{Deployment, Drifted, Made, State, Trouble};
+use std::collections::BTreeSet;
+
+/// Says how a deployment fares, or unless one is asked for all of those below a bpffs. What keeps one from being read is
+/// no reason to be silent about others.
+pub fn all<K: Kernel>(
+    kernel: &K,
+    asked: Option<&PinPath>,
+    bpffs: &PinPath,
+) -> Result<(Vec<Deployment>, Problems), Problem> {
+    let pin_roots = match asked {
+        Some(pin_root) => BTreeSet::from([pin_root.clone()]),
+        None => deployments(kernel, bpffs)?,
+    };
+    let (mut found, mut problems) = (Vec::new(), Problems::default());
+    for pin_root in &pin_roots {
+        match status(kernel, pin_root) {
+            Ok(deployment) => found.extend(deployment),
+            Err(problem) => problems.push(problem),
+        }
+    }
+    match (asked, found.is_empty() && problems.0.is_empty()) {
+        (Some(pin_root), true) => Err(Problem::new(Kind::NoDeployment { pin_root: pin_root.clone() })),
+        (Some(_) | None, _) => Ok((found, problems)),
+    }
+}
+
+/// Returns the folders of the pins of every deployment below a bpffs: those with a generation that runs, and those of
+/// which only the rest of an interrupted run is there.
+pub fn deployments<K: Kernel>(kernel: &K, bpffs: &PinPath) -> Result<BTreeSet<PinPath>, Problem> {
+    let doing = |error| refused(format!("read the folder `{bpffs}`"), &error, READ);
+    let mut found = BTreeSet::new();
+    for (path, entry) in walk(kernel, bpffs).map_err(doing)? {
+        let pin_root = match entry.kind {
+            EntryKind::Pin => None,
+            EntryKind::Folder => generation_of(&path),
+            EntryKind::Symlink => {
+                let target = existing(kernel.read_symlink(&path)).map_err(doing)?;
+                let target = target.zip(path.parent()).map(|(target, folder)| folder.child(&target));
+                target.and_then(|target| target.generation_number(&path)).map(|_| path)
+            }
+        };
+        found.extend(pin_root);
+    }
+    Ok(found)
+}
+
+/// Returns the folder of the pins of which a folder is a generation, by its name, that no other folder of ours has.
+fn generation_of(folder: &PinPath) -> Option<PinPath> {
+    let (root, _) = folder.as_str().rsplit_once('~')?;
+    let root = PinPath::new(root).ok()?;
+    (*folder == root.previous() || folder.generation_number(&root).is_some()).then_some(root)
+}
+
+/// Says how a deployment fares; `None` when there is nothing of it.
+pub fn status<K: Kernel>(kernel: &K, pin_root: &PinPath) -> Result<Option<Deployment>, Problem> {
+    let Rest { root, leftovers, record } = rest(kernel, pin_root)?;
+    let current = match &root {
+        Root::Generation(folder) => Some(folder),
+        Root::Missing | Root::Foreign if leftovers.is_empty() => return Ok(None),
+        Root::Missing | Root::Foreign => None,
+    };
+    let (record, trouble) = match (current, record) {
+        (None, _) => (None, None),
+        (Some(_), Ok(Some(record))) => (Some(record), None),
+        (Some(_), Ok(None)) => (None, Some(Problem::new(Kind::RecordLost { pin: pin_root.join("record") }))),
+        (Some(_), Err(problem)) if matches!(*problem.kind, Kind::Record { .. }) => (None, Some(problem)),
+        (Some(_), Err(problem)) => return Err(problem),
+    };
+    let found = record.as_ref().map(|record| drift::deep_drift(kernel, record)).transpose()?.unwrap_or_default();
+    let left = leftovers.iter().find_map(|leftover| leftover.record.as_ref());
+    let name = record.as_ref().or(left).map_or(pin_root.file_name(), |record| &record.deployment);
+    Ok(Some(Deployment {
+        deployment: name.to_owned(),
+        pin_root: pin_root.clone(),
+        state: match (&trouble, found.is_empty(), leftovers.is_empty()) {
+            (Some(_), ..) => State::NoRecord,
+            (None, false, _) => State::Drifted,
+            (None, true, false) => State::LeftOver,
+            (None, true, true) => State::InSync,
+        },
+        generation: current.and_then(|folder| folder.generation_number(pin_root)),
+        made: record.as_ref().map(made),
+        previous: current.is_some() && has_previous(kernel, pin_root)?,
+        drift: found.into_iter().map(drifted).collect(),
+        leftovers: leftovers.into_iter().map(|leftover| leftover.path).collect(),
+        problem: trouble.map(|problem| Trouble { words: problem.kind.to_string(), help: problem.kind.help() }),
+    }))
+}
+
+/// Returns what is wrong with the record of a deployment of which a new one can be made; `None` when nothing is.
+pub fn lost_record<K: Kernel>(kernel: &K, pin_root: &PinPath) -> Result<Option<Problem>, Problem> {
+    let pin_root = pin_root.clone();
+    match rest(kernel, &pin_root)? {
+        Rest { root: Root::Missing | Root::Foreign, .. } => Err(Problem::new(Kind::NoDeployment { pin_root })),
+        Rest { record: Ok(Some(_)), .. } => Ok(None),
+        Rest { record: Ok(None), .. } => Ok(Some(Problem::new(Kind::RecordLost { pin: pin_root.join("record") }))),
+        Rest { record: Err(problem), .. } if is_kept(&problem) => Err(problem),
+        Rest { record: Err(problem), .. } => Ok(Some(problem)),
+    }
+}
+
+fn made(record: &Record) -> Made {
+    Made {
+        time: record.time,
+        manifest: record.manifest.clone(),
+        version: record.version.clone(),
+        maps: record.maps.len(),
+        programs: record.programs.len(),
+        links: record.links.len(),
+    }
+}
+
+fn drifted(drift: drift::Drift) -> Drifted {
+    Drifted { kind: drift.what.kind(), words: drift.what.to_string(), address: drift.address }
+}
+
+/// Returns whether there is a generation to go back to.
+fn has_previous<K: Kernel>(kernel: &K, pin_root: &PinPath) -> Result<bool, Problem> {
+    let previous = pin_root.previous();
+    let listed = existing(kernel.list(&previous));
+    let listed = listed.map_err(|error| refused(format!("read the folder `{previous}`"), &error, READ))?;
+    Ok(listed.is_some_and(|entries| entries.iter().any(|entry| entry.name == "record")))
+}

@@ -1,0 +1,245 @@
+//! How deployments fare on this host, for people and for programs.
+
+use super::json::{FORMAT, Format};
+use super::layout::{Page, Paint, Style, Text};
+use super::show::age;
+use crate::names::PinPath;
+use crate::plan::words::count;
+use serde::Serialize;
+
+/// How a deployment fares.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Deployment {
+    /// Its name.
+    pub deployment: String,
+    /// The folder of its pins.
+    pub pin_root: PinPath,
+    /// How it is as a whole: the worst of what is found.
+    pub state: State,
+    /// The number of the generation that runs; `None` when none does.
+    pub generation: Option<u64>,
+    /// What its record says; `None` when it says nothing.
+    pub made: Option<Made>,
+    /// Whether the generation before is there, for a rollback.
+    pub previous: bool,
+    /// What is different from the record.
+    pub drift: Vec<Drifted>,
+    /// What interrupted runs left.
+    pub leftovers: Vec<PinPath>,
+    /// Why the record says nothing, and the way out.
+    pub problem: Option<Trouble>,
+}
+
+/// How a deployment is as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum State {
+    /// It is what the last apply made.
+    InSync,
+    /// A run was interrupted, and what it left is there.
+    LeftOver,
+    /// Something is different from the record.
+    Drifted,
+    /// The record is gone or says nothing: only pins tell what is ours.
+    NoRecord,
+}
+
+/// What a record says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Made {
+    /// Seconds since 1970.
+    pub time: u64,
+    /// The manifest, as it was given then.
+    pub manifest: String,
+    /// The version that did it.
+    pub version: String,
+    /// Number of maps.
+    pub maps: usize,
+    /// Number of programs.
+    pub programs: usize,
+    /// Number of links.
+    pub links: usize,
+}
+
+/// One difference from the record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Drifted {
+    /// What it is about: `map.flows`.
+    pub address: String,
+    /// One word of a closed list.
+    pub kind: &'static str,
+    /// The same in words.
+    pub words: String,
+}
+
+/// What is wrong with a record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Trouble {
+    /// What.
+    pub words: String,
+    /// What to do.
+    pub help: Option<String>,
+}
+
+impl State {
+    fn words(self) -> Text {
+        match self {
+            Self::InSync => Text::from("in sync"),
+            Self::LeftOver => Text::new(Paint::Alarm, "left over"),
+            Self::Drifted => Text::new(Paint::Alarm, "drifted"),
+            Self::NoRecord => Text::new(Paint::Alarm, "no record"),
+        }
+    }
+}
+
+/// Writes how deployments fare; `now` is in seconds since 1970.
+pub fn text(deployments: &[Deployment], now: u64, style: Style) -> String {
+    let mut page = Page::new(style);
+    if deployments.is_empty() {
+        page.line("no deployments", 0);
+    }
+    for (number, deployment) in deployments.iter().enumerate() {
+        if number > 0 {
+            page.blank();
+        }
+        let head = Text::new(Paint::Heading, &deployment.deployment).and(Paint::Plain, ": ");
+        page.line(head.join(deployment.state.words()), 2);
+        details(&mut page, deployment, now);
+    }
+    page.finish()
+}
+
+fn details(page: &mut Page, deployment: &Deployment, now: u64) {
+    const HANG: usize = 4;
+    if let Some(made) = &deployment.made {
+        let has = [(made.maps, "map"), (made.programs, "program"), (made.links, "link")];
+        page.line(format!("  {}", has.map(|(number, noun)| count(number as u64, noun)).join(", ")), HANG);
+        let number = deployment.generation.map_or(String::new(), |number| format!("generation {number}, "));
+        let ago = age(now.saturating_sub(made.time).saturating_mul(1_000_000_000));
+        page.line(format!("  {number}made {ago} ago from {}", made.manifest), HANG);
+    }
+    if deployment.previous {
+        page.line("  the generation before is kept for a rollback", HANG);
+    }
+    for drifted in &deployment.drift {
+        page.line(
+            Text::new(Paint::Alarm, "!").and(Paint::Plain, format!(" {}: {}", drifted.address, drifted.words)),
+            HANG,
+        );
+    }
+    for leftover in &deployment.leftovers {
+        let words = format!(" {leftover}: left by a run that was interrupted; the next apply or destroy clears it");
+        page.line(Text::new(Paint::Alarm, "!").and(Paint::Plain, words), HANG);
+    }
+    if let Some(problem) = &deployment.problem {
+        page.line(Text::new(Paint::Alarm, "!").and(Paint::Plain, format!(" {}", problem.words)), HANG);
+        if let Some(help) = &problem.help {
+            page.line(format!("  help: {help}"), HANG);
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct StatusJson<'a> {
+    format: Format,
+    kind: &'static str,
+    deployments: &'a [Deployment],
+}
+
+/// Writes how deployments fare as JSON.
+pub fn json(deployments: &[Deployment]) -> String {
+    super::json::write(&StatusJson { format: FORMAT, kind: "status", deployments })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path(name: &str) -> PinPath {
+        PinPath::new("/sys/fs/bpf").unwrap().child(name)
+    }
+
+    fn deployment(name: &str, state: State) -> Deployment {
+        let manifest = format!("/etc/bpfapply/{name}.toml");
+        Deployment {
+            deployment: name.to_owned(),
+            pin_root: path(name),
+            state,
+            generation: Some(7),
+            made: Some(Made { time: 1000, manifest, version: "0.1.0".to_owned(), maps: 5, programs: 1, links: 0 }),
+            previous: false,
+            drift: Vec::new(),
+            leftovers: Vec::new(),
+            problem: None,
+        }
+    }
+
+    fn samples() -> [Deployment; 4] {
+        let drifted =
+            |address: &str, kind, words: &str| Drifted { address: address.to_owned(), kind, words: words.to_owned() };
+        let trouble = Trouble { words: "it is gone".to_owned(), help: Some("make a new one".to_owned()) };
+        [
+            Deployment { previous: true, ..deployment("core", State::InSync) },
+            Deployment {
+                drift: vec![
+                    drifted("map.flows", "unpinned", "its pin /sys/fs/bpf/edge/maps/flows is gone"),
+                    drifted("link.uplink", "detached", "it was detached from xdp of eth0"),
+                ],
+                leftovers: vec![path("edge~8")],
+                ..deployment("edge", State::Drifted)
+            },
+            Deployment { made: None, problem: Some(trouble), ..deployment("lost", State::NoRecord) },
+            Deployment {
+                made: None,
+                generation: None,
+                leftovers: vec![path("old~3"), path("old~previous")],
+                ..deployment("old", State::LeftOver)
+            },
+        ]
+    }
+
+    #[test]
+    fn every_state() {
+        insta::assert_snapshot!(text(&samples(), 1184, Style::default()), @r"
+        core: in sync
+          5 maps, 1 program, 0 links
+          generation 7, made 3 min 4 s ago from /etc/bpfapply/core.toml
+          the generation before is kept for a rollback
+
+        edge: drifted
+          5 maps, 1 program, 0 links
+          generation 7, made 3 min 4 s ago from /etc/bpfapply/edge.toml
+        ! map.flows: its pin /sys/fs/bpf/edge/maps/flows is gone
+        ! link.uplink: it was detached from xdp of eth0
+        ! /sys/fs/bpf/edge~8: left by a run that was interrupted; the next apply or
+            destroy clears it
+
+        lost: no record
+        ! it is gone
+          help: make a new one
+
+        old: left over
+        ! /sys/fs/bpf/old~3: left by a run that was interrupted; the next apply or
+            destroy clears it
+        ! /sys/fs/bpf/old~previous: left by a run that was interrupted; the next apply
+            or destroy clears it
+        ");
+        insta::assert_snapshot!(text(&[], 0, Style::default()), @"no deployments");
+    }
+
+    #[test]
+    fn json_has_a_version_and_everything() {
+        let value: serde_json::Value = serde_json::from_str(&json(&samples())).unwrap();
+        assert_eq!(value["format"], serde_json::json!({ "major": 1, "minor": 0 }));
+        assert_eq!(value["kind"], "status");
+        let states: Vec<_> = value["deployments"].as_array().unwrap().iter().map(|one| &one["state"]).collect();
+        assert_eq!(states, ["in-sync", "drifted", "no-record", "left-over"]);
+        let edge = &value["deployments"][1];
+        assert_eq!(edge["made"]["maps"], 5);
+        let drift = serde_json::json!({
+            "address": "link.uplink", "kind": "detached", "words": "it was detached from xdp of eth0",
+        });
+        assert_eq!((&edge["drift"][1], &edge["leftovers"][0]), (&drift, &"/sys/fs/bpf/edge~8".into()));
+        assert_eq!(value["deployments"][3]["generation"], serde_json::Value::Null);
+    }
+}
