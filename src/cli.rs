@@ -816,6 +816,9 @@ fn adopt_live<K: Kernel>(
     };
     // Without a manifest nobody knows what is to be recorded.
     let loaded = loaded.ok_or(lost)?;
+    if !options.dry_run {
+        settle(kernel, pin_root, console)?;
+    }
     let (desired, _) = desired_live(kernel, loaded)?;
     let observed = observe::observe(kernel, &Wanted { adopts: true, ..Wanted::of(&desired) })?;
     let plan = plan::adopt(&desired, &observed)?;

@@ -264,6 +264,20 @@ fn leftovers_and_bad_records_do_not_hide_the_others() {
     });
 }
 
+#[test]
+fn an_apply_that_waits_to_be_confirmed_is_not_in_sync() {
+    common::in_namespace("an_apply_that_waits_to_be_confirmed_is_not_in_sync", |room| {
+        let Some(folder) = site(room) else { return };
+        let folder = folder.path();
+        assert_eq!(bpfapply(folder, &["plan.toml", "--confirm", "60s"]).code, 0);
+        let value = check(folder, &[("edge", "unconfirmed")], &[]);
+        assert!(value["deployments"][0]["unconfirmed"].as_u64().is_some_and(|left| left <= 60), "{value}");
+        assert_eq!(bpfapply(folder, &["commit", "edge"]).code, 0);
+        check(folder, &[("edge", "in-sync")], &[]);
+        succeed(folder, &["destroy", "edge"]);
+    });
+}
+
 /// Expects a refusal that names the way out.
 #[track_caller]
 fn names_adopt(said: &Said) {

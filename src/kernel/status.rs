@@ -2,6 +2,7 @@
 
 use super::observe::{READ, Rest, existing, is_kept, refused, rest, walk};
 use super::{EntryKind, Kernel, drift};
+use crate::confirm;
 use crate::diag::{Kind, Problem, Problems};
 use crate::names::PinPath;
 use crate::observed::Root;
@@ -76,6 +77,7 @@ pub fn status<K: Kernel>(kernel: &K, pin_root: &PinPath) -> Result<Option<Deploy
         (Some(_), Err(problem)) => return Err(problem),
     };
     let found = record.as_ref().map(|record| drift::deep_drift(kernel, record)).transpose()?.unwrap_or_default();
+    let unconfirmed = confirm::pending(kernel, pin_root)?.map(|pending| pending.left(kernel));
     let left = leftovers.iter().find_map(|leftover| leftover.record.as_ref());
     let name = record.as_ref().or(left).map_or(pin_root.file_name(), |record| &record.deployment);
     Ok(Some(Deployment {
@@ -85,11 +87,13 @@ pub fn status<K: Kernel>(kernel: &K, pin_root: &PinPath) -> Result<Option<Deploy
             (Some(_), ..) => State::NoRecord,
             (None, false, _) => State::Drifted,
             (None, true, false) => State::LeftOver,
+            (None, true, true) if unconfirmed.is_some() => State::Unconfirmed,
             (None, true, true) => State::InSync,
         },
         generation: current.and_then(|folder| folder.generation_number(pin_root)),
         made: record.as_ref().map(made),
         previous: current.is_some() && has_previous(kernel, pin_root)?,
+        unconfirmed,
         drift: found.into_iter().map(drifted).collect(),
         leftovers: leftovers.into_iter().map(|leftover| leftover.path).collect(),
         problem: trouble.map(|problem| Trouble { words: problem.kind.to_string(), help: problem.kind.help() }),

@@ -22,6 +22,8 @@ pub struct Deployment {
     pub made: Option<Made>,
     /// Whether the generation before is there, for a rollback.
     pub previous: bool,
+    /// For how many seconds the generation that runs still waits to be confirmed; `None` when it does not wait.
+    pub unconfirmed: Option<u64>,
     /// What is different from the record.
     pub drift: Vec<Drifted>,
     /// What interrupted runs left.
@@ -36,6 +38,8 @@ pub struct Deployment {
 pub enum State {
     /// It is what the last apply made.
     InSync,
+    /// It is, and waits to be confirmed.
+    Unconfirmed,
     /// A run was interrupted, and what it left is there.
     LeftOver,
     /// Something is different from the record.
@@ -85,6 +89,7 @@ impl State {
     fn words(self) -> Text {
         match self {
             Self::InSync => Text::from("in sync"),
+            Self::Unconfirmed => Text::new(Paint::Alarm, "unconfirmed"),
             Self::LeftOver => Text::new(Paint::Alarm, "left over"),
             Self::Drifted => Text::new(Paint::Alarm, "drifted"),
             Self::NoRecord => Text::new(Paint::Alarm, "no record"),
@@ -120,6 +125,13 @@ fn details(page: &mut Page, deployment: &Deployment, now: u64) {
     }
     if deployment.previous {
         page.line("  the generation before is kept for a rollback", HANG);
+    }
+    if let Some(left) = deployment.unconfirmed {
+        let waits = match left {
+            0 => "waited in vain to be confirmed: the next run goes back".to_owned(),
+            left => format!("waits to be confirmed for {left} s: `bpfapply commit {}`", deployment.deployment),
+        };
+        page.line(Text::new(Paint::Alarm, "!").and(Paint::Plain, format!(" {waits}")), HANG);
     }
     for drifted in &deployment.drift {
         page.line(
@@ -168,13 +180,14 @@ mod tests {
             generation: Some(7),
             made: Some(Made { time: 1000, manifest, version: "0.1.0".to_owned(), maps: 5, programs: 1, links: 0 }),
             previous: false,
+            unconfirmed: None,
             drift: Vec::new(),
             leftovers: Vec::new(),
             problem: None,
         }
     }
 
-    fn samples() -> [Deployment; 4] {
+    fn samples() -> [Deployment; 5] {
         let drifted =
             |address: &str, kind, words: &str| Drifted { address: address.to_owned(), kind, words: words.to_owned() };
         let trouble = Trouble { words: "it is gone".to_owned(), help: Some("make a new one".to_owned()) };
@@ -195,6 +208,7 @@ mod tests {
                 leftovers: vec![path("old~3"), path("old~previous")],
                 ..deployment("old", State::LeftOver)
             },
+            Deployment { unconfirmed: Some(7), ..deployment("young", State::Unconfirmed) },
         ]
     }
 
@@ -223,6 +237,11 @@ mod tests {
             destroy clears it
         ! /sys/fs/bpf/old~previous: left by a run that was interrupted; the next apply
             or destroy clears it
+
+        young: unconfirmed
+          5 maps, 1 program, 0 links
+          generation 7, made 3 min 4 s ago from /etc/bpfapply/young.toml
+        ! waits to be confirmed for 7 s: `bpfapply commit young`
         ");
         insta::assert_snapshot!(text(&[], 0, Style::default()), @"no deployments");
     }
@@ -233,7 +252,7 @@ mod tests {
         assert_eq!(value["format"], serde_json::json!({ "major": 1, "minor": 0 }));
         assert_eq!(value["kind"], "status");
         let states: Vec<_> = value["deployments"].as_array().unwrap().iter().map(|one| &one["state"]).collect();
-        assert_eq!(states, ["in-sync", "drifted", "no-record", "left-over"]);
+        assert_eq!(states, ["in-sync", "drifted", "no-record", "left-over", "unconfirmed"]);
         let edge = &value["deployments"][1];
         assert_eq!(edge["made"]["maps"], 5);
         let drift = serde_json::json!({
