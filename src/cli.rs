@@ -375,10 +375,10 @@ fn apply_live<K: Kernel>(
     let planned = plan_live(kernel, loaded, options)?;
     let plan = &planned.plan;
     let allowed: BTreeSet<Consent> = options.allow.iter().map(|allow| Consent::from(*allow)).collect();
-    let missing: BTreeSet<Consent> = plan.needs().difference(&allowed).copied().collect();
-    if !missing.is_empty() {
+    let lacks = plan.lacks(&allowed);
+    if !lacks.is_empty() {
         print_plan(plan, Some(loaded), Purpose::Apply, console);
-        return Err(Problem::new(Kind::ConsentNeeded { needs: missing }).into());
+        return Err(Problem::new(Kind::ConsentNeeded { needs: lacks, sweep: plan.sweep }).into());
     }
     let stamp = Stamp { manifest: absolute(&loaded.path), time: now(), inputs: planned.inputs };
     finish(kernel, plan, Some(loaded), &stamp, console)

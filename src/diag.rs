@@ -5,9 +5,9 @@
 use crate::desired::Span;
 use crate::elf;
 use crate::kinds::{MapType, ProgramType};
-use crate::names::{Digest, LinkName, MapName, NameError, ObjectName, PinPath, ProgramName};
-use crate::plan::Consent;
-use crate::record::RecordError;
+use crate::names::{Address, Digest, LinkName, MapName, NameError, ObjectName, PinPath, ProgramName};
+use crate::plan::{Consent, Sweep};
+use crate::record::{RecordError, Since};
 use crate::spec::Difference;
 use crate::verifier::Telling;
 use miette::{LabeledSpan, NamedSource, Severity};
@@ -716,6 +716,17 @@ pub enum Kind {
     ConsentNeeded {
         /// Which.
         needs: BTreeSet<Consent>,
+        /// There when the manifest's own consent to removals does not count.
+        sweep: Option<Sweep>,
+    },
+    /// Something protected would be lost.
+    Protected {
+        /// The map, program or link.
+        address: Address,
+        /// Since when the record protects it; `None` when only the manifest does.
+        since: Option<Since>,
+        /// What would be done to it: "remove".
+        what: &'static str,
     },
 }
 
@@ -796,6 +807,7 @@ impl Kind {
             Self::PinTaken { .. } => "host::pin_taken",
             Self::Record { .. } => "host::record",
             Self::ConsentNeeded { .. } => "plan::consent",
+            Self::Protected { .. } => "plan::protected",
         }
     }
 
@@ -988,9 +1000,21 @@ impl Kind {
                 Some("destroy the deployment with the version that made it, then apply".to_owned())
             }
             Self::Record { why: RecordError::Unreadable(_), .. } => None,
-            Self::ConsentNeeded { needs } => {
+            Self::ConsentNeeded { needs, sweep } => {
                 let names: Vec<_> = needs.iter().map(Consent::to_string).collect();
-                Some(format!("run it again with `--allow {}`", names.join(",")))
+                let again = format!("run it again with `--allow {}`", names.join(","));
+                match sweep.is_some() && needs.contains(&Consent::Prune) {
+                    true => {
+                        Some(format!("if that is meant, {again}: for so much, `allow` in the manifest is not enough"))
+                    }
+                    false => Some(again),
+                }
+            }
+            Self::Protected { address, since: Some(_), .. } => Some(format!(
+                "to let it go, first apply once with `protect = false` in `[{address}]`, and no other change to it"
+            )),
+            Self::Protected { address, since: None, .. } => {
+                Some(format!("to let it go, say `protect = false` in `[{address}]`"))
             }
         }
     }
@@ -1080,6 +1104,7 @@ impl Kind {
             | Self::NoInterface { .. }
             | Self::NoCgroup { .. }
             | Self::HookTaken { .. }
+            | Self::Protected { .. }
             | Self::Record { .. } => Exit::Failed,
             Self::ConsentNeeded { .. } => Exit::Consent,
         }
@@ -1265,9 +1290,15 @@ impl fmt::Display for Kind {
             Self::Record { pin, why: RecordError::Newer(format) } => {
                 write!(f, "the record at `{pin}` has format {format}, which is newer than this version")
             }
-            Self::ConsentNeeded { needs } => {
+            Self::ConsentNeeded { needs, sweep } => {
                 let names: Vec<_> = needs.iter().map(Consent::to_string).collect();
-                write!(f, "this plan needs consent to: {}", names.join(", "))
+                write!(f, "this plan needs consent to: {}", names.join(", "))?;
+                sweep.iter().try_for_each(|sweep| write!(f, "; it removes {sweep}"))
+            }
+            Self::Protected { address, since, what } => {
+                write!(f, "{address} is protected")?;
+                since.iter().try_for_each(|since| write!(f, " since {since}"))?;
+                write!(f, ", and this plan would {what} it")
             }
         }
     }

@@ -14,7 +14,7 @@ use crate::diag::{Kind, Problem, Problems, similar};
 use crate::kinds::XdpMode;
 use crate::kinds::{AttachType, MapType};
 use crate::names::{DeploymentName, LinkName, MapName, NameError, ObjectName, PinPath, ProgramName};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Makes the manifest as meant. It is complete only when there are no problems.
 pub(super) fn check(raw: RawManifest, problems: &mut Problems) -> Manifest {
@@ -26,7 +26,8 @@ pub(super) fn check(raw: RawManifest, problems: &mut Problems) -> Manifest {
     let maps = tables(raw.map, MapName::new, |raw| checker.map(raw));
     let programs = tables(raw.program, ProgramName::new, |raw| checker.program(raw));
     let links = tables(raw.link, LinkName::new, |raw| checker.link(raw));
-    Manifest { name, pin_root, objects, maps, programs, links }
+    let allow = raw.allow.0.map_or_else(BTreeSet::new, |allow| allow.value.0);
+    Manifest { name, pin_root, allow, objects, maps, programs, links }
 }
 
 /// Stands in for a name that is missing or wrong, which has been said.
@@ -82,8 +83,8 @@ const APART: &[(&[&str], &[&str], &str)] = &[
     (&["id"], &["type"], ONE_SOURCE),
     (
         &["pinned", "id"],
-        &["pin", "max_entries", "flags", "numa_node", "inner", "on_change"],
-        "a map that somebody else made is used as it is: only its owner pins it and sizes it",
+        &["pin", "max_entries", "flags", "numa_node", "inner", "on_change", "protect"],
+        "a map that somebody else made is used as it is: only its owner pins it, sizes it and removes it",
     ),
     (&["from"], &["key_size"], "the map's definition says its sizes already"),
     (&["pinned", "id"], &["key_size", "value_size"], "the map's definition says its sizes already"),
@@ -136,7 +137,8 @@ impl Checker<'_> {
         };
         let (max_entries, flags) = (raw.max_entries.0, raw.flags.0.map(|flags| flags.map(|flags| flags.0)));
         let (span, numa_node) = (raw.header.span, raw.numa_node.0);
-        Some(Map { span, source, pin, value_size, max_entries, flags, numa_node, inner })
+        let protect = is_true(&raw.protect);
+        Some(Map { span, source, pin, value_size, max_entries, flags, numa_node, inner, protect })
     }
 
     /// Reports keys that do not go together, and keys that the others need.
@@ -154,6 +156,7 @@ impl Checker<'_> {
             ("numa_node", raw.numa_node.span()),
             ("inner", raw.inner.span()),
             ("on_change", raw.on_change.span()),
+            ("protect", raw.protect.span()),
         ];
         let place = |key: &str| keys.iter().find(|(known, _)| *known == key)?.1.as_ref();
         // Most maps have one key, which nothing can contradict.
@@ -222,6 +225,7 @@ impl Checker<'_> {
             attach_type: raw.attach_type.0,
             target,
             flags: raw.flags.0.map(|flags| flags.map(|flags| flags.0)),
+            protect: is_true(&raw.protect),
         })
     }
 
@@ -256,8 +260,9 @@ impl Checker<'_> {
                 }
             }
         }
+        let protect = is_true(&raw.protect);
         let attach = attach(raw.xdp.0, raw.tc.0, raw.cgroup.0)?;
-        Some(Link { span: raw.header.span, program: program?, attach })
+        Some(Link { span: raw.header.span, program: program?, attach, protect })
     }
 
     fn symbol(&mut self, path: At<SymbolPath>) -> Option<At<(ObjectName, SymbolRef)>> {
@@ -314,6 +319,11 @@ fn reference(what: &'static str, name: &str, span: &Span, declared: &[String], p
     let kind = Kind::UnknownName { what, name: name.to_owned(), similar };
     problems.push(Problem::at(kind, span.clone(), format!("no such {what}")));
     None
+}
+
+/// Returns the value of a switch that is off where nothing is said.
+fn is_true(field: &Field<bool>) -> bool {
+    field.0.as_ref().is_some_and(|at| at.value)
 }
 
 /// Takes the values of global variables.

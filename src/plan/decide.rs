@@ -4,6 +4,7 @@
 //! new makes the prog arrays new that hold it, since a live prog array is never refilled, and the extensions of it.
 
 use super::graph::{self, Node};
+use super::guard;
 use super::{Action, Because, Consent, Generations, Mode, Plan, ResolvedHook, State, Step, Traffic};
 use crate::desired::{
     Desired, DesiredLink, DesiredMap, DesiredProgram, Hook, MapDefinition, MapSource, SlotSource, Span,
@@ -48,12 +49,15 @@ pub fn plan(desired: &Desired, observed: &Observed, mode: Mode) -> Result<Plan, 
     let record = write_record(desired, observed, steps.iter().chain(&removals));
     steps.extend(record);
     steps.extend(removals);
+    guard::check(desired, observed, &steps)?;
     Ok(Plan {
         deployment: desired.name.clone(),
         pin_root: desired.pin_root.clone(),
         mode,
         generations: generations(observed, &desired.pin_root),
         objects: desired.objects.clone(),
+        allow: desired.policy.allow.clone(),
+        sweep: guard::sweep(desired, observed.record.as_ref(), &steps),
         steps,
     })
 }
@@ -699,10 +703,21 @@ pub fn destroy(record: Option<&Record>, observed: &Observed, pin_root: &PinPath)
     let name = record.or(left).map_or(pin_root.file_name(), |record| &record.deployment);
     let bad_name = |why| Problem::new(Kind::BadName { text: name.to_owned(), why });
     let deployment = crate::names::DeploymentName::new(name).map_err(bad_name)?;
+    guard::check_destroy(record, &steps)?;
     let current = current(observed).cloned();
     let next = pin_root.generation(next_number(observed));
     let generations = Generations { current, record: record.cloned().map(Box::new), next };
-    Ok(Plan { deployment, pin_root: pin_root.clone(), mode: Mode::Live, generations, objects: BTreeMap::new(), steps })
+    Ok(Plan {
+        deployment,
+        pin_root: pin_root.clone(),
+        mode: Mode::Live,
+        generations,
+        objects: BTreeMap::new(),
+        // It is the explicit command: nothing more needs to be said.
+        allow: BTreeSet::new(),
+        sweep: None,
+        steps,
+    })
 }
 
 fn removal(action: Action, because: Because) -> Step {
@@ -837,8 +852,11 @@ fn expected_record<'a>(desired: &Desired, observed: &Observed, steps: impl Itera
                         id: None,
                         created: false,
                         image: None,
+                        protect: None,
                     },
-                    MapSource::Id(_) => RecordedMap { pin: None, inode: 0, id: Some(*id), created: false, image: None },
+                    MapSource::Id(_) => {
+                        RecordedMap { pin: None, inode: 0, id: Some(*id), created: false, image: None, protect: None }
+                    }
                 };
                 record.maps.insert(map.name.to_string(), recorded);
             }
@@ -848,11 +866,12 @@ fn expected_record<'a>(desired: &Desired, observed: &Observed, steps: impl Itera
                 }
             }
             Action::ReuseProgram { program, .. } => {
-                let recorded = RecordedProgram { pin: program.pin.to_string(), inode: inode(&program.pin) };
+                let recorded =
+                    RecordedProgram { pin: program.pin.to_string(), inode: inode(&program.pin), protect: None };
                 record.programs.insert(program.name.to_string(), recorded);
             }
             Action::LoadProgram { program, .. } => {
-                let recorded = RecordedProgram { pin: program.pin.to_string(), inode: 0 };
+                let recorded = RecordedProgram { pin: program.pin.to_string(), inode: 0, protect: None };
                 record.programs.insert(program.name.to_string(), recorded);
             }
             Action::ReuseLink { link, .. } | Action::UpdateLink { link, .. } => {
@@ -880,6 +899,7 @@ fn expected_record<'a>(desired: &Desired, observed: &Observed, steps: impl Itera
             | Action::RemoveRecord { .. } => {}
         }
     }
+    guard::write(&mut record, &desired.policy.protect, observed.record.as_ref());
     record
 }
 
@@ -889,7 +909,7 @@ fn recorded_map(definition: &MapDefinition, inode: u64, created: bool) -> Record
         (None, Some(operations)) => Some(Digest::of(&operations.bytes)),
         (Some((DataKind::Rodata | DataKind::Bss, _)), _) | (None, None) => None,
     };
-    RecordedMap { pin: Some(definition.pin.to_string()), inode, id: None, created, image }
+    RecordedMap { pin: Some(definition.pin.to_string()), inode, id: None, created, image, protect: None }
 }
 
 fn recorded_link(link: &DesiredLink, inode: u64, at: HookInfo, program: u32) -> RecordedLink {
@@ -898,7 +918,8 @@ fn recorded_link(link: &DesiredLink, inode: u64, at: HookInfo, program: u32) -> 
         Hook::Tc { interface, .. } => (None, Some(interface.clone())),
         Hook::Cgroup { .. } => (None, None),
     };
-    RecordedLink { pin: link.pin.to_string(), inode, program, hook: link.hook.to_string(), at, interface, mode }
+    let (pin, hook) = (link.pin.to_string(), link.hook.to_string());
+    RecordedLink { pin, inode, program, hook, at, interface, mode, protect: None }
 }
 
 /// Returns a hook as the kernel says it once a link is there; with 0 for what an offline plan does not know.

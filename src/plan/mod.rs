@@ -4,6 +4,7 @@
 
 mod decide;
 pub mod graph;
+mod guard;
 pub mod words;
 
 #[cfg(test)]
@@ -16,7 +17,7 @@ use crate::names::{Address, DeploymentName, LinkName, MapName, PinPath, ProgramN
 use crate::record::Record;
 use crate::spec::Difference;
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Everything an apply does, in order.
@@ -32,6 +33,10 @@ pub struct Plan {
     pub generations: Generations,
     /// The objects that programs and maps come from.
     pub objects: BTreeMap<crate::names::ObjectName, Arc<ObjectFacts>>,
+    /// The consents that the manifest gives.
+    pub allow: BTreeSet<Consent>,
+    /// There when so much goes that the manifest's consent to that is not enough.
+    pub sweep: Option<Sweep>,
     /// What to do, first to last; reuse is listed, too.
     pub steps: Vec<Step>,
 }
@@ -45,6 +50,15 @@ pub struct Generations {
     pub record: Option<Box<Record>>,
     /// The folder of the next one.
     pub next: PinPath,
+}
+
+/// A removal of everything, or of more than half.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Sweep {
+    /// How many maps, programs and links go.
+    pub removed: usize,
+    /// How many the deployment owns.
+    pub owned: usize,
 }
 
 /// Whether a plan knows the host.
@@ -346,6 +360,11 @@ pub enum Consent {
     Takeover,
 }
 
+impl Consent {
+    /// Every consent there is.
+    pub const ALL: [Self; 4] = [Self::Gap, Self::LoseState, Self::Prune, Self::Takeover];
+}
+
 impl Action {
     /// Returns what the action is about.
     pub fn address(&self) -> Address {
@@ -483,7 +502,17 @@ impl Plan {
     }
 
     /// Returns the consents that the plan needs, each once.
-    pub fn needs(&self) -> std::collections::BTreeSet<Consent> {
+    pub fn needs(&self) -> BTreeSet<Consent> {
         self.steps.iter().filter_map(|step| step.needs).collect()
+    }
+
+    /// Returns whether the manifest gives a consent that the plan needs.
+    pub fn allows(&self, consent: Consent) -> bool {
+        self.allow.contains(&consent) && !(consent == Consent::Prune && self.sweep.is_some())
+    }
+
+    /// Returns the consents that neither the manifest nor who runs it gives.
+    pub fn lacks(&self, given: &BTreeSet<Consent>) -> BTreeSet<Consent> {
+        self.needs().into_iter().filter(|consent| !given.contains(consent) && !self.allows(*consent)).collect()
     }
 }

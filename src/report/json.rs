@@ -9,7 +9,7 @@ use crate::desired::{DesiredLink, DesiredMap, DesiredProgram, Hook, MapDefinitio
 use crate::kinds::XdpMode;
 use crate::kinds::{AttachType, MapType, ProgramType};
 use crate::names::{Address, Digest, MapName, ObjectName, PinPath, ProgramName};
-use crate::plan::{Action, Because, Consent, Marker, Mode, Plan, ResolvedHook, State, Step, Traffic};
+use crate::plan::{Action, Because, Consent, Marker, Mode, Plan, ResolvedHook, State, Step, Sweep, Traffic};
 use crate::spec::{Difference, MapSpec, flag_names};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,7 +24,7 @@ pub struct Format {
 }
 
 /// What this version writes.
-pub const FORMAT: Format = Format { major: 1, minor: 0 };
+pub const FORMAT: Format = Format { major: 1, minor: 1 };
 
 /// Writes a value with line breaks, and one at the end.
 pub(super) fn write(value: &impl Serialize) -> String {
@@ -47,6 +47,8 @@ pub fn plan(plan: &Plan, manifest: Option<ManifestText<'_>>) -> String {
         changes: !plan.is_empty(),
         counts: Counts::of(plan.steps.iter().map(|step| step.action.marker())),
         needs: plan.needs(),
+        allowed: &plan.allow,
+        sweep: plan.sweep,
         objects: plan.objects.iter().map(|(name, facts)| (name, object(facts))).collect(),
         steps: plan.steps.iter().map(|step| StepJson::of(step, plan.mode, lines.as_ref())).collect(),
     })
@@ -63,6 +65,9 @@ struct PlanJson<'a> {
     changes: bool,
     counts: Counts,
     needs: BTreeSet<Consent>,
+    /// What of it the manifest consents to; never to the removals of a sweep.
+    allowed: &'a BTreeSet<Consent>,
+    sweep: Option<Sweep>,
     objects: BTreeMap<&'a ObjectName, ObjectJson>,
     steps: Vec<StepJson<'a>>,
 }
@@ -413,7 +418,7 @@ mod tests {
         let actions: BTreeSet<_> =
             value["steps"].as_array().unwrap().iter().map(|step| step["action"].to_string()).collect();
         assert_eq!(actions.len(), 19, "a step for every action");
-        assert_eq!(value["format"], serde_json::json!({ "major": 1, "minor": 0 }));
+        assert_eq!(value["format"], serde_json::json!({ "major": 1, "minor": 1 }));
         insta::assert_snapshot!(text);
     }
 

@@ -2,7 +2,7 @@
 
 use bpfapply::names::Digest;
 use bpfapply::observed::HookInfo;
-use bpfapply::record::{FORMAT, Record, RecordedLink, RecordedMap, RecordedObject, RecordedProgram};
+use bpfapply::record::{FORMAT, Record, RecordedLink, RecordedMap, RecordedObject, RecordedProgram, Since};
 use object::LittleEndian;
 use object::elf::FileHeader64;
 use object::read::elf::FileHeader;
@@ -96,11 +96,14 @@ pub fn record(_: &Files) -> Seeds {
         Record { deployment: "edge".to_owned(), time: 1, directories: vec!["/a".to_owned()], ..empty.clone() };
     let (pin, digest) = ("/sys/fs/bpf/edge/a".to_owned(), Digest::of(b""));
     full.objects.insert("o".to_owned(), RecordedObject { path: "a.o".to_owned(), sha256: digest });
-    let map = RecordedMap { pin: Some(pin.clone()), inode: 1, id: Some(7), created: true, image: Some(digest) };
+    let protect = Some(Since(1));
+    let map =
+        RecordedMap { pin: Some(pin.clone()), inode: 1, id: Some(7), created: true, image: Some(digest), protect };
     full.maps.insert("m".to_owned(), map);
-    full.programs.insert("p".to_owned(), RecordedProgram { pin: pin.clone(), inode: 2 });
+    full.programs.insert("p".to_owned(), RecordedProgram { pin: pin.clone(), inode: 2, protect });
     let (at, interface) = (HookInfo::Xdp { ifindex: 1 }, Some("lo".to_owned()));
-    let link = RecordedLink { pin, inode: 3, program: 5, hook: "xdp of lo".to_owned(), at, interface, mode: None };
+    let hook = "xdp of lo".to_owned();
+    let link = RecordedLink { pin, inode: 3, program: 5, hook, at, interface, mode: None, protect };
     full.links.insert("l".to_owned(), link);
     vec![("empty".to_owned(), empty.encode()), ("full".to_owned(), full.encode())]
 }
