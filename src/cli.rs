@@ -1,13 +1,14 @@
 //! Arguments, and the road from them to an exit code. What is decided on the way is decided elsewhere.
 
 use crate::apply::{self, Applied, Stamp};
+use crate::consent;
 use crate::desired::{self, Desired};
 use crate::diag::{self, Exit, Kind, Problem, Problems, Source};
 use crate::elf;
 use crate::kernel::{Kernel, drift, facts, linux::Linux, lock, observe, shown};
 use crate::load;
 use crate::manifest::{self, Manifest};
-use crate::names::{DeploymentName, Digest, PinPath};
+use crate::names::{DeploymentName, Digest, PinPath, PlanId};
 use crate::observed::{Observed, Wanted};
 use crate::plan::{self, Action, Consent, Mode, Plan};
 use crate::record::Record;
@@ -111,6 +112,9 @@ struct ApplyOptions {
     /// Consent to what a bare apply does not do
     #[arg(long, value_enum, value_delimiter = ',', value_name = "WHAT")]
     allow: Vec<Allow>,
+    /// Apply only the plan with this id, as a dry run prints it; exit with 75 when the plan is another one now
+    #[arg(long, value_name = "ID")]
+    expect: Option<PlanId>,
     /// Do not mount a bpffs where there is none
     #[arg(long)]
     no_mount: bool,
@@ -336,7 +340,7 @@ fn dry_run_offline(loaded: &Loaded, options: &ApplyOptions, console: &Console) -
     let desired = desired::resolve(&loaded.manifest, &files, &bpffs, &NO_HOST, &elf::Target::offline())?;
     drop(files);
     let plan = plan::plan(&desired, &Observed::nothing(NO_HOST), Mode::Offline)?;
-    Ok(show_dry_run(&plan, loaded, options, console))
+    show_dry_run(&plan, loaded, options, console)
 }
 
 fn dry_run_live<K: Kernel>(
@@ -346,14 +350,50 @@ fn dry_run_live<K: Kernel>(
     console: &Console,
 ) -> Result<Exit, Problems> {
     let planned = plan_live(kernel, loaded, options)?;
-    Ok(show_dry_run(&planned.plan, loaded, options, console))
+    show_dry_run(&planned.plan, loaded, options, console)
 }
 
-fn show_dry_run(plan: &Plan, loaded: &Loaded, options: &ApplyOptions, console: &Console) -> Exit {
+fn show_dry_run(plan: &Plan, loaded: &Loaded, options: &ApplyOptions, console: &Console) -> Result<Exit, Problems> {
     print_plan(plan, Some(loaded), Purpose::DryRun, console);
-    match options.check && !plan.is_empty() {
+    other_plan(plan, options.expect)?;
+    if console.output == Output::Text && plan.mode == Mode::Live && !plan.is_empty() {
+        console.print(&format!("apply exactly this: {}", exactly(plan, loaded, options)));
+    }
+    Ok(match options.check && !plan.is_empty() {
         true => Exit::Pending,
         false => Exit::Success,
+    })
+}
+
+/// Refuses a plan that is not the expected one.
+fn other_plan(plan: &Plan, expected: Option<PlanId>) -> Result<(), Problem> {
+    match expected {
+        Some(expected) if expected != plan.id => Err(Problem::new(Kind::OtherPlan { expected, is: plan.id })),
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// Writes the command that applies a plan and no other.
+fn exactly(plan: &Plan, loaded: &Loaded, options: &ApplyOptions) -> String {
+    let mut words = vec!["bpfapply".to_owned(), loaded.path.display().to_string()];
+    for file in &options.variables.var_file {
+        words.extend(["--var-file".to_owned(), file.display().to_string()]);
+    }
+    words.extend(options.variables.vars.iter().flat_map(|pair| ["--var".to_owned(), pair.clone()]));
+    let lacks: Vec<String> = plan.lacks(&BTreeSet::new()).iter().map(Consent::to_string).collect();
+    if !lacks.is_empty() {
+        words.extend(["--allow".to_owned(), lacks.join(",")]);
+    }
+    words.extend(["--expect".to_owned(), plan.id.to_string()]);
+    words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
+}
+
+/// Quotes a word for a shell where it needs that.
+fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || "_-./,:=+@%".contains(c);
+    match !word.is_empty() && word.chars().all(is_plain) {
+        true => word.to_owned(),
+        false => format!("'{}'", word.replace('\'', r"'\''")),
     }
 }
 
@@ -365,23 +405,46 @@ fn apply_live<K: Kernel>(
 ) -> Result<Exit, Problems> {
     if console.output == Output::Text
         && !console.verbose
+        && options.expect.is_none()
         && let Some(record) = unchanged(kernel, loaded)?
     {
         console.print(&report::text::unchanged(&record, loaded.manifest.name.as_str()));
         return Ok(Exit::Success);
     }
     // From before anything is looked at until it was all read back.
-    let _lock = options.locking.take(kernel, &loaded.manifest.pin_root)?;
-    let planned = plan_live(kernel, loaded, options)?;
-    let plan = &planned.plan;
-    let allowed: BTreeSet<Consent> = options.allow.iter().map(|allow| Consent::from(*allow)).collect();
-    let lacks = plan.lacks(&allowed);
-    if !lacks.is_empty() {
-        print_plan(plan, Some(loaded), Purpose::Apply, console);
-        return Err(Problem::new(Kind::ConsentNeeded { needs: lacks, sweep: plan.sweep }).into());
+    let mut lock = options.locking.take(kernel, &loaded.manifest.pin_root)?;
+    let mut planned = expected_plan(kernel, loaded, options, options.expect, console)?;
+    let given: BTreeSet<Consent> = options.allow.iter().map(|allow| Consent::from(*allow)).collect();
+    let needs = planned.plan.lacks(&given);
+    if !needs.is_empty() {
+        print_plan(&planned.plan, Some(loaded), Purpose::Apply, console);
+        // Others need not wait while somebody thinks.
+        drop(lock);
+        if console.output != Output::Text || !consent::is_typed(&needs) {
+            return Err(Problem::new(Kind::ConsentNeeded { needs, sweep: planned.plan.sweep }).into());
+        }
+        lock = options.locking.take(kernel, &loaded.manifest.pin_root)?;
+        // What was consented to is this plan, and no other that the host may need by now.
+        planned = expected_plan(kernel, loaded, options, Some(planned.plan.id), console)?;
     }
+    let _lock = lock;
+    let plan = &planned.plan;
     let stamp = Stamp { manifest: absolute(&loaded.path), time: now(), inputs: planned.inputs };
     finish(kernel, plan, Some(loaded), &stamp, console)
+}
+
+/// Plans against the host, and shows a plan that is not the expected one.
+fn expected_plan<K: Kernel>(
+    kernel: &K,
+    loaded: &Loaded,
+    options: &ApplyOptions,
+    expected: Option<PlanId>,
+    console: &Console,
+) -> Result<ManuallyDrop<Planned>, Problems> {
+    let planned = plan_live(kernel, loaded, options)?;
+    other_plan(&planned.plan, expected)
+        .inspect_err(|_| print_plan(&planned.plan, Some(loaded), Purpose::Apply, console))?;
+    Ok(planned)
 }
 
 /// Applies a plan, reads back what became of it, and says so.

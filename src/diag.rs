@@ -5,7 +5,7 @@
 use crate::desired::Span;
 use crate::elf;
 use crate::kinds::{MapType, ProgramType};
-use crate::names::{Address, Digest, LinkName, MapName, NameError, ObjectName, PinPath, ProgramName};
+use crate::names::{Address, Digest, LinkName, MapName, NameError, ObjectName, PinPath, PlanId, ProgramName};
 use crate::plan::{Consent, Sweep};
 use crate::record::{RecordError, Since};
 use crate::spec::Difference;
@@ -719,6 +719,13 @@ pub enum Kind {
         /// There when the manifest's own consent to removals does not count.
         sweep: Option<Sweep>,
     },
+    /// The plan is not the one that was asked for.
+    OtherPlan {
+        /// What was asked for.
+        expected: PlanId,
+        /// What it is now.
+        is: PlanId,
+    },
     /// Something protected would be lost.
     Protected {
         /// The map, program or link.
@@ -807,6 +814,7 @@ impl Kind {
             Self::PinTaken { .. } => "host::pin_taken",
             Self::Record { .. } => "host::record",
             Self::ConsentNeeded { .. } => "plan::consent",
+            Self::OtherPlan { .. } => "plan::other",
             Self::Protected { .. } => "plan::protected",
         }
     }
@@ -1010,6 +1018,9 @@ impl Kind {
                     false => Some(again),
                 }
             }
+            Self::OtherPlan { .. } => {
+                Some("nothing was done: look at the plan above, and ask for it if it is meant".to_owned())
+            }
             Self::Protected { address, since: Some(_), .. } => Some(format!(
                 "to let it go, first apply once with `protect = false` in `[{address}]`, and no other change to it"
             )),
@@ -1085,7 +1096,7 @@ impl Kind {
             Self::Kernel { errno: libc::EPERM | libc::EACCES, .. } => Exit::Permission,
             Self::Cycle { .. } => Exit::Data,
             Self::Unverified { .. } => Exit::Broken,
-            Self::Stale { .. } | Self::Locked { .. } => Exit::Retry,
+            Self::Stale { .. } | Self::Locked { .. } | Self::OtherPlan { .. } => Exit::Retry,
             Self::BtfRefused { errno: libc::EPERM, .. } => Exit::Permission,
             Self::BtfRefused { .. } => Exit::Failed,
             // The verifier says EACCES for a bad program; without a log, it is the caller who may not.
@@ -1294,6 +1305,12 @@ impl fmt::Display for Kind {
                 let names: Vec<_> = needs.iter().map(Consent::to_string).collect();
                 write!(f, "this plan needs consent to: {}", names.join(", "))?;
                 sweep.iter().try_for_each(|sweep| write!(f, "; it removes {sweep}"))
+            }
+            Self::OtherPlan { expected, is } => {
+                write!(
+                    f,
+                    "this is not the plan {expected}: the host or what is wanted changed, and the plan is {is} now"
+                )
             }
             Self::Protected { address, since, what } => {
                 write!(f, "{address} is protected")?;

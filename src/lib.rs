@@ -14,6 +14,7 @@
 pub mod apply;
 pub mod btf;
 pub mod cli;
+mod consent;
 pub mod desired;
 pub mod diag;
 pub mod elf;

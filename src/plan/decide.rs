@@ -5,6 +5,7 @@
 
 use super::graph::{self, Node};
 use super::guard;
+use super::id::Subject;
 use super::{Action, Because, Consent, Generations, Mode, Plan, ResolvedHook, State, Step, Traffic};
 use crate::desired::{
     Desired, DesiredLink, DesiredMap, DesiredProgram, Hook, MapDefinition, MapSource, SlotSource, Span,
@@ -50,14 +51,19 @@ pub fn plan(desired: &Desired, observed: &Observed, mode: Mode) -> Result<Plan, 
     steps.extend(record);
     steps.extend(removals);
     guard::check(desired, observed, &steps)?;
+    let record = observed.record.as_ref();
+    let sweep = guard::sweep(desired, record, &steps);
+    let (deployment, pin_root) = (&desired.name, &desired.pin_root);
+    let subject = Subject { deployment, pin_root, desired: Some(desired), observed, record, steps: &steps, sweep };
     Ok(Plan {
+        id: subject.id(),
         deployment: desired.name.clone(),
         pin_root: desired.pin_root.clone(),
         mode,
         generations: generations(observed, &desired.pin_root),
         objects: desired.objects.clone(),
         allow: desired.policy.allow.clone(),
-        sweep: guard::sweep(desired, observed.record.as_ref(), &steps),
+        sweep,
         steps,
     })
 }
@@ -707,7 +713,10 @@ pub fn destroy(record: Option<&Record>, observed: &Observed, pin_root: &PinPath)
     let current = current(observed).cloned();
     let next = pin_root.generation(next_number(observed));
     let generations = Generations { current, record: record.cloned().map(Box::new), next };
+    let subject =
+        Subject { deployment: &deployment, pin_root, desired: None, observed, record, steps: &steps, sweep: None };
     Ok(Plan {
+        id: subject.id(),
         deployment,
         pin_root: pin_root.clone(),
         mode: Mode::Live,

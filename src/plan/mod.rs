@@ -5,6 +5,7 @@
 mod decide;
 pub mod graph;
 mod guard;
+mod id;
 pub mod words;
 
 #[cfg(test)]
@@ -13,7 +14,7 @@ pub(crate) mod samples;
 pub use decide::{destroy, plan};
 
 use crate::desired::{DesiredLink, DesiredMap, DesiredProgram, ObjectFacts, Span};
-use crate::names::{Address, DeploymentName, LinkName, MapName, PinPath, ProgramName};
+use crate::names::{Address, DeploymentName, LinkName, MapName, PinPath, PlanId, ProgramName};
 use crate::record::Record;
 use crate::spec::Difference;
 use serde::Serialize;
@@ -23,6 +24,8 @@ use std::sync::Arc;
 /// Everything an apply does, in order.
 #[derive(Debug, Clone)]
 pub struct Plan {
+    /// Which plan this is.
+    pub id: PlanId,
     /// The deployment.
     pub deployment: DeploymentName,
     /// The folder of its pins.
@@ -363,6 +366,16 @@ pub enum Consent {
 impl Consent {
     /// Every consent there is.
     pub const ALL: [Self; 4] = [Self::Gap, Self::LoseState, Self::Prune, Self::Takeover];
+
+    /// Says what is consented to.
+    pub fn risk(self) -> &'static str {
+        match self {
+            Self::Gap => "packets pass unfiltered for a moment",
+            Self::LoseState => "contents of maps are lost",
+            Self::Prune => "things go that the manifest does not name any more",
+            Self::Takeover => "somebody else's program loses its hook",
+        }
+    }
 }
 
 impl Action {

@@ -228,6 +228,7 @@ pub fn plan_of(mode: Mode, steps: Vec<Step>) -> Plan {
         fingerprints: Default::default(),
     };
     Plan {
+        id: PlanId::of(b"sample"),
         deployment: DeploymentName::new("edge").unwrap(),
         pin_root: PinPath::new("/sys/fs/bpf/edge").unwrap(),
         mode,

@@ -8,7 +8,7 @@ use super::text::Counts;
 use crate::desired::{DesiredLink, DesiredMap, DesiredProgram, Hook, MapDefinition, MapSource, ObjectFacts};
 use crate::kinds::XdpMode;
 use crate::kinds::{AttachType, MapType, ProgramType};
-use crate::names::{Address, Digest, MapName, ObjectName, PinPath, ProgramName};
+use crate::names::{Address, Digest, MapName, ObjectName, PinPath, PlanId, ProgramName};
 use crate::plan::{Action, Because, Consent, Marker, Mode, Plan, ResolvedHook, State, Step, Sweep, Traffic};
 use crate::spec::{Difference, MapSpec, flag_names};
 use serde::Serialize;
@@ -40,6 +40,7 @@ pub fn plan(plan: &Plan, manifest: Option<ManifestText<'_>>) -> String {
     write(&PlanJson {
         format: FORMAT,
         kind: "plan",
+        id: plan.id,
         deployment: plan.deployment.as_str(),
         pin_root: &plan.pin_root,
         manifest: manifest.map(|manifest| manifest.name),
@@ -58,6 +59,7 @@ pub fn plan(plan: &Plan, manifest: Option<ManifestText<'_>>) -> String {
 struct PlanJson<'a> {
     format: Format,
     kind: &'static str,
+    id: PlanId,
     deployment: &'a str,
     pin_root: &'a PinPath,
     manifest: Option<&'a str>,

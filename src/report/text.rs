@@ -232,12 +232,18 @@ fn footer(page: &mut Page, plan: &Plan, purpose: Purpose) {
     }
     if let Some(sweep) = &plan.sweep {
         let removes = format!("removes {sweep}");
-        page.line(Text::from("guard: ").and(Paint::Alarm, removes).and(Paint::Plain, ": the manifest alone does not allow it"), 7);
+        page.line(
+            Text::from("guard: ")
+                .and(Paint::Alarm, removes)
+                .and(Paint::Plain, ": the manifest alone does not allow it"),
+            7,
+        );
     }
     let lacks = plan.lacks(&BTreeSet::new());
     if !lacks.is_empty() {
         page.line(Text::from("consent: nothing is applied without ").and_whole(Paint::Alarm, allow_flag(&lacks)), 9);
     }
+    page.line(format!("plan id: {}", plan.id), 9);
 }
 
 fn marker(step: &Step) -> Marker {
@@ -396,6 +402,7 @@ mod tests {
         plan: 5 to create, 0 to change, 0 to remove, 0 reused
         risk: not known without the host
         verifier: NOT RUN, 1 program to load
+        plan id: af2bdbe1aa9b6ec1e2ade1d694f41fc7
         ");
     }
 
