@@ -719,6 +719,20 @@ pub enum Kind {
         /// There when the manifest's own consent to removals does not count.
         sweep: Option<Sweep>,
     },
+    /// A file is no saved plan.
+    NoSavedPlan {
+        /// Its path.
+        path: String,
+        /// Why not, as a sentence without capital and full stop.
+        why: String,
+    },
+    /// A file cannot be written.
+    UnwritableFile {
+        /// Its path.
+        path: String,
+        /// The error of the system.
+        why: String,
+    },
     /// The plan is not the one that was asked for.
     OtherPlan {
         /// What was asked for.
@@ -814,6 +828,8 @@ impl Kind {
             Self::PinTaken { .. } => "host::pin_taken",
             Self::Record { .. } => "host::record",
             Self::ConsentNeeded { .. } => "plan::consent",
+            Self::NoSavedPlan { .. } => "plan::not_saved",
+            Self::UnwritableFile { .. } => "plan::unwritable",
             Self::OtherPlan { .. } => "plan::other",
             Self::Protected { .. } => "plan::protected",
         }
@@ -1018,6 +1034,8 @@ impl Kind {
                     false => Some(again),
                 }
             }
+            Self::NoSavedPlan { .. } => Some("`bpfapply plan.toml --dry-run --out FILE` saves a plan".to_owned()),
+            Self::UnwritableFile { .. } => None,
             Self::OtherPlan { .. } => {
                 Some("nothing was done: look at the plan above, and ask for it if it is meant".to_owned())
             }
@@ -1091,6 +1109,7 @@ impl Kind {
             | Self::RegistersAtOnce { .. }
             | Self::ArenaTooSmall { .. }
             | Self::NoTemplate { .. }
+            | Self::NoSavedPlan { .. }
             | Self::ForeignTemplate { .. } => Exit::Data,
             Self::UnknownOverride { .. } => Exit::Usage,
             Self::Kernel { errno: libc::EPERM | libc::EACCES, .. } => Exit::Permission,
@@ -1116,6 +1135,7 @@ impl Kind {
             | Self::NoCgroup { .. }
             | Self::HookTaken { .. }
             | Self::Protected { .. }
+            | Self::UnwritableFile { .. }
             | Self::Record { .. } => Exit::Failed,
             Self::ConsentNeeded { .. } => Exit::Consent,
         }
@@ -1127,7 +1147,7 @@ impl fmt::Display for Kind {
         match self {
             Self::Syntax(what) | Self::Usage(what) => f.write_str(what),
             Self::OtherBytes { path, is } => {
-                write!(f, "`{path}` is not the file that the manifest wants: its sha256 is {is}")
+                write!(f, "`{path}` is not the file that is wanted: its sha256 is {is}")
             }
             Self::WrongType { key, wants } | Self::VariableOutsideText { key, wants } => {
                 write!(f, "`{key}` must be {wants}")
@@ -1306,6 +1326,8 @@ impl fmt::Display for Kind {
                 write!(f, "this plan needs consent to: {}", names.join(", "))?;
                 sweep.iter().try_for_each(|sweep| write!(f, "; it removes {sweep}"))
             }
+            Self::NoSavedPlan { path, why } => write!(f, "`{path}` is no saved plan: {why}"),
+            Self::UnwritableFile { path, why } => write!(f, "cannot write `{path}`: {why}"),
             Self::OtherPlan { expected, is } => {
                 write!(
                     f,

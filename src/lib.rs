@@ -29,5 +29,6 @@ mod parallel;
 pub mod plan;
 pub mod record;
 pub mod report;
+pub mod saved;
 pub mod spec;
 pub mod verifier;

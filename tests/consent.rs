@@ -495,7 +495,7 @@ fn only_the_expected_plan_is_applied() {
         write(folder, &smaller());
         let dry = tool::succeed(folder, &["plan.toml", "--dry-run"]);
         let id = printed_id(folder);
-        assert!(dry.ends_with(&format!("bpfapply plan.toml --allow prune --expect {id}\n")), "{dry}");
+        assert!(dry.ends_with(&format!("bpfapply plan.toml --expect {id} --allow prune\n")), "{dry}");
         let said = tool::bpfapply(folder, &["plan.toml", "--expect", &id]);
         assert_eq!(said.code, 4, "{said:?}");
         tool::succeed(folder, &["plan.toml", "--allow", "prune", "--expect", &id]);

@@ -3,6 +3,7 @@
 //! Pure. Actions name things; file descriptors exist only while applying.
 
 mod decide;
+mod expects;
 pub mod graph;
 mod guard;
 mod id;
@@ -12,6 +13,7 @@ pub mod words;
 pub(crate) mod samples;
 
 pub use decide::{destroy, plan};
+pub use expects::Expects;
 
 use crate::desired::{DesiredLink, DesiredMap, DesiredProgram, ObjectFacts, Span};
 use crate::names::{Address, DeploymentName, LinkName, MapName, PinPath, PlanId, ProgramName};

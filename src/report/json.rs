@@ -9,7 +9,7 @@ use crate::desired::{DesiredLink, DesiredMap, DesiredProgram, Hook, MapDefinitio
 use crate::kinds::XdpMode;
 use crate::kinds::{AttachType, MapType, ProgramType};
 use crate::names::{Address, Digest, MapName, ObjectName, PinPath, PlanId, ProgramName};
-use crate::plan::{Action, Because, Consent, Marker, Mode, Plan, ResolvedHook, State, Step, Sweep, Traffic};
+use crate::plan::{Action, Because, Consent, Expects, Marker, Mode, Plan, ResolvedHook, State, Step, Sweep, Traffic};
 use crate::spec::{Difference, MapSpec, flag_names};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -95,7 +95,7 @@ struct StepJson<'a> {
     verifier: Option<&'static str>,
     needs: Option<Consent>,
     /// What the host must be when the step is done; else the plan is stale.
-    expects: Expects<'a>,
+    expects: Expects,
     /// The place in the manifest.
     place: Option<Place>,
 }
@@ -344,66 +344,6 @@ impl<'a> BecauseJson<'a> {
             | Because::Interrupted => (None, &[], None),
         };
         Self { kind: because.name(), words: because.words(mode), address, differences, id }
-    }
-}
-
-/// The identities that a step relies on.
-#[derive(Debug, Default, PartialEq, Eq, Serialize)]
-struct Expects<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    map_id: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    program_id: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    link_id: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    ifindex: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cgroup_id: Option<u64>,
-    /// A pin where nothing may be yet.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    absent: Option<&'a PinPath>,
-}
-
-impl<'a> Expects<'a> {
-    fn of(action: &'a Action) -> Self {
-        match action {
-            Action::ReuseMap { id, .. } | Action::RemoveMap { id, .. } => {
-                Self { map_id: (*id != 0).then_some(*id), ..Self::default() }
-            }
-            Action::CreateMap { map, replaces } => match replaces {
-                Some(_) => Self { map_id: *replaces, ..Self::default() },
-                None => Self { absent: definition(map).map(|definition| &definition.pin), ..Self::default() },
-            },
-            Action::ReuseProgram { id, .. } | Action::RemoveProgram { id, .. } => {
-                Self { program_id: Some(*id), ..Self::default() }
-            }
-            Action::LoadProgram { program, replaces } => match replaces {
-                Some(_) => Self { program_id: *replaces, ..Self::default() },
-                None => Self { absent: Some(&program.pin), ..Self::default() },
-            },
-            Action::ReuseLink { id, .. } | Action::Detach { id, .. } => Self { link_id: Some(*id), ..Self::default() },
-            Action::UpdateLink { id, old_program, .. } => {
-                Self { link_id: Some(*id), program_id: Some(*old_program), ..Self::default() }
-            }
-            Action::Attach { link, hook } => Self { absent: Some(&link.pin), ..Self::of_hook(hook) },
-            Action::Reattach { id, hook, .. } => Self { link_id: Some(*id), ..Self::of_hook(hook) },
-            Action::ClearLeftover { .. }
-            | Action::MountBpffs { .. }
-            | Action::MakeDirectory { .. }
-            | Action::FillMap { .. }
-            | Action::FillSlots { .. }
-            | Action::RemoveDirectory { .. }
-            | Action::WriteRecord { .. }
-            | Action::RemoveRecord { .. } => Self::default(),
-        }
-    }
-
-    fn of_hook(hook: &ResolvedHook) -> Self {
-        match hook {
-            ResolvedHook::Interface(ifindex) => Self { ifindex: *ifindex, ..Self::default() },
-            ResolvedHook::Cgroup(found) => Self { cgroup_id: found.as_ref().map(|(_, id)| *id), ..Self::default() },
-        }
     }
 }
 

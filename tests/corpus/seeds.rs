@@ -1,8 +1,10 @@
 //! What fuzzing starts from: the objects and manifests of this repository, cut and joined as the targets want them.
 
-use bpfapply::names::Digest;
+use bpfapply::names::{Digest, PinPath, PlanId};
 use bpfapply::observed::HookInfo;
+use bpfapply::plan::Expects;
 use bpfapply::record::{FORMAT, Record, RecordedLink, RecordedMap, RecordedObject, RecordedProgram, Since};
+use bpfapply::saved::{self, SavedHost, SavedManifest, SavedPlan, SavedStep};
 use object::LittleEndian;
 use object::elf::FileHeader64;
 use object::read::elf::FileHeader;
@@ -106,6 +108,22 @@ pub fn record(_: &Files) -> Seeds {
     let link = RecordedLink { pin, inode: 3, program: 5, hook, at, interface, mode: None, protect };
     full.links.insert("l".to_owned(), link);
     vec![("empty".to_owned(), empty.encode()), ("full".to_owned(), full.encode())]
+}
+
+/// Saved plans: one of each manifest.
+pub fn saved(files: &Files) -> Seeds {
+    let (id, digest) = (PlanId::of(b""), Digest::of(b""));
+    let pin = PinPath::new("/sys/fs/bpf/edge/a").expect("a path");
+    let expects = Expects { map_id: Some(7), ifindex: Some(1), absent: Some(pin.clone()), ..Expects::default() };
+    let steps = vec![SavedStep { address: "map.a".to_owned(), expects }];
+    let host = SavedHost { boot: "a".to_owned(), steps, pins: [(pin, 12)].into() };
+    let plan = |(name, text): &(String, Vec<u8>)| {
+        let manifest = SavedManifest { path: name.clone(), text: String::from_utf8(text.clone()).ok()? };
+        let (variables, objects) = ([("v".to_owned(), "w".to_owned())].into(), [("o".to_owned(), digest)].into());
+        let plan = SavedPlan { format: saved::FORMAT, id, manifest, variables, objects, host: host.clone() };
+        Some((name.clone(), plan.encode().into_bytes()))
+    };
+    files.manifests.iter().filter_map(plan).collect()
 }
 
 fn each(files: &Files, make: impl Fn(&[u8]) -> Option<Vec<u8>>) -> Seeds {
