@@ -3,17 +3,19 @@
 use crate::apply::{self, Applied, Stamp};
 use crate::checks;
 use crate::confirm::{self, Watchdog};
+use crate::consent;
 use crate::desired::{self, Desired};
 use crate::diag::{self, Exit, Kind, Problem, Problems, Source};
 use crate::elf;
 use crate::kernel::{Kernel, drift, facts, linux::Linux, lock, observe, shown, status};
 use crate::load;
-use crate::manifest::{self, Check, Manifest};
-use crate::names::{DeploymentName, Digest, PinPath};
+use crate::manifest::{self, At, Check, Manifest};
+use crate::names::{DeploymentName, Digest, PinPath, PlanId};
 use crate::observed::{Observed, Root, Wanted};
 use crate::plan::{self, Action, Consent, Mode, Plan};
 use crate::record::Record;
 use crate::report::{self, ManifestText, Style, status::State, text::Purpose};
+use crate::saved::{self, SavedHost, SavedManifest, SavedPlan};
 use crate::spec::Host;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use std::collections::{BTreeMap, BTreeSet};
@@ -109,7 +111,8 @@ struct OptionalApply {
 #[derive(Debug, Args)]
 struct Apply {
     /// The manifest
-    manifest: PathBuf,
+    #[arg(required_unless_present = "saved")]
+    manifest: Option<PathBuf>,
     #[command(flatten)]
     options: ApplyOptions,
 }
@@ -127,6 +130,20 @@ struct ApplyOptions {
     /// Consent to what a bare apply does not do
     #[arg(long, value_enum, value_delimiter = ',', value_name = "WHAT")]
     allow: Vec<Allow>,
+    /// Apply only the plan with this id, as a dry run prints it; exit with 75 when the plan is another one now
+    #[arg(long, value_name = "ID")]
+    expect: Option<PlanId>,
+    /// With --dry-run: save the plan, to be applied on this host with --plan
+    #[arg(long, requires = "dry_run", value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Apply a saved plan and nothing else; exit with 75 when the host or the plan is another one by now
+    #[arg(
+        id = "saved",
+        long = "plan",
+        value_name = "FILE",
+        conflicts_with_all = ["manifest", "vars", "var_file", "expect", "out"]
+    )]
+    saved: Option<PathBuf>,
     /// Do not mount a bpffs where there is none
     #[arg(long)]
     no_mount: bool,
@@ -269,7 +286,7 @@ pub fn main() -> Exit {
     };
     let console = Console::new(&cli.global);
     match cli.command {
-        Some(Command::Apply(apply)) => run_apply(&apply.manifest, &apply.options, &console),
+        Some(Command::Apply(Apply { manifest, options })) => run_apply(manifest.as_deref(), &options, &console),
         Some(Command::Destroy(destroy)) => run_destroy(&destroy, &console),
         Some(Command::Commit(commit)) => run_commit(&commit, &console),
         Some(Command::Watchdog { pin_root }) => run_watchdog(&pin_root, &console),
@@ -278,13 +295,7 @@ pub fn main() -> Exit {
         Some(Command::Show(target)) => run_show(&target, &console),
         Some(Command::Status(status)) => run_status(status, &console),
         Some(Command::Inspect { object }) => run_inspect(&object, &console),
-        None => match cli.apply.manifest {
-            Some(manifest) => run_apply(&manifest, &cli.apply.options, &console),
-            None => {
-                eprintln!("{}", Cli::command().render_help());
-                Exit::Usage
-            }
-        },
+        None => run_apply(cli.apply.manifest.as_deref(), &cli.apply.options, &console),
     }
 }
 
@@ -358,6 +369,8 @@ struct Loaded {
     source: Source,
     vars: BTreeMap<String, String>,
     manifest: Manifest,
+    /// The saved plan that it comes from.
+    saved: Option<SavedPlan>,
 }
 
 impl Loaded {
@@ -375,13 +388,38 @@ fn load(path: &Path, variables: &Variables, console: &Console) -> Result<Loaded,
     let vars =
         load::variables(&variables.var_file, &variables.vars).map_err(|problems| console.fail(&problems, None))?;
     let text = load::text(path).map_err(|problems| console.fail(&problems, None))?;
-    let source = Source::new(&path.display().to_string(), &text);
-    let manifest = manifest::parse(&text, &vars).map_err(|problems| console.fail(&problems, Some(&source)))?;
-    Ok(Loaded { path: path.to_owned(), text, source, vars, manifest })
+    parse(path, text, vars, console)
 }
 
-fn run_apply(path: &Path, options: &ApplyOptions, console: &Console) -> Exit {
-    let loaded = match load(path, &options.variables, console) {
+fn parse(path: &Path, text: String, vars: BTreeMap<String, String>, console: &Console) -> Result<Loaded, Exit> {
+    let source = Source::new(&path.display().to_string(), &text);
+    let manifest = manifest::parse(&text, &vars).map_err(|problems| console.fail(&problems, Some(&source)))?;
+    Ok(Loaded { path: path.to_owned(), text, source, vars, manifest, saved: None })
+}
+
+/// Loads the manifest of a saved plan, whose objects must have the bytes that they had.
+fn load_saved(path: &Path, console: &Console) -> Result<Loaded, Exit> {
+    let saved = load::plan(path).map_err(|problems| console.fail(&problems, None))?;
+    let SavedManifest { path, text } = saved.manifest.clone();
+    let mut loaded = parse(Path::new(&path), text, saved.variables.clone(), console)?;
+    for (name, object) in &mut loaded.manifest.objects {
+        if let Some(digest) = saved.objects.get(name.as_str()) {
+            object.sha256.get_or_insert(At { value: *digest, span: object.path.span.clone() });
+        }
+    }
+    Ok(Loaded { saved: Some(saved), ..loaded })
+}
+
+fn run_apply(path: Option<&Path>, options: &ApplyOptions, console: &Console) -> Exit {
+    let loaded = match (path, &options.saved) {
+        (Some(path), _) => load(path, &options.variables, console),
+        (None, Some(saved)) => load_saved(saved, console),
+        (None, None) => {
+            eprintln!("{}", Cli::command().render_help());
+            return Exit::Usage;
+        }
+    };
+    let loaded = match loaded {
         Ok(loaded) => loaded,
         Err(exit) => return exit,
     };
@@ -397,6 +435,10 @@ fn run_apply(path: &Path, options: &ApplyOptions, console: &Console) -> Exit {
 const NO_HOST: Host = Host { possible_cpus: 1, most_cpus: u32::MAX, page_size: 4096 };
 
 fn dry_run_offline(loaded: &Loaded, options: &ApplyOptions, console: &Console) -> Result<Exit, Problems> {
+    if options.out.is_some() || options.saved.is_some() {
+        let what = "a saved plan is for one host: leave `=offline` out".to_owned();
+        return Err(Problem::new(Kind::Usage(what)).into());
+    }
     let pin_root = &loaded.manifest.pin_root;
     let usual = usual_bpffs();
     let bpffs = if pin_root.is_below(&usual) { usual } else { pin_root.parent().unwrap_or(usual) };
@@ -404,7 +446,7 @@ fn dry_run_offline(loaded: &Loaded, options: &ApplyOptions, console: &Console) -
     let desired = desired::resolve(&loaded.manifest, &files, &bpffs, &NO_HOST, &elf::Target::offline())?;
     drop(files);
     let plan = plan::plan(&desired, &Observed::nothing(NO_HOST), Mode::Offline)?;
-    Ok(show_dry_run(&plan, loaded, options, console))
+    show_dry_run(&plan, loaded, options, console)
 }
 
 fn dry_run_live<K: Kernel>(
@@ -414,14 +456,78 @@ fn dry_run_live<K: Kernel>(
     console: &Console,
 ) -> Result<Exit, Problems> {
     let planned = plan_live(kernel, loaded, options)?;
-    Ok(show_dry_run(&planned.plan, loaded, options, console))
+    show_dry_run(&planned.plan, loaded, options, console)
 }
 
-fn show_dry_run(plan: &Plan, loaded: &Loaded, options: &ApplyOptions, console: &Console) -> Exit {
+/// Makes of a plan what can be applied later.
+fn saved(plan: &Plan, loaded: &Loaded) -> Result<SavedPlan, Problems> {
+    Ok(SavedPlan {
+        format: saved::FORMAT,
+        id: plan.id,
+        manifest: SavedManifest { path: absolute(&loaded.path), text: loaded.text.clone() },
+        variables: loaded.vars.clone(),
+        objects: plan.objects.iter().map(|(name, facts)| (name.to_string(), facts.sha256)).collect(),
+        host: SavedHost::of(plan, load::boot()?),
+    })
+}
+
+fn show_dry_run(plan: &Plan, loaded: &Loaded, options: &ApplyOptions, console: &Console) -> Result<Exit, Problems> {
     print_plan(plan, Some(loaded), Purpose::DryRun, console);
-    match options.check && !plan.is_empty() {
+    other_plan(plan, loaded, options.expect)?;
+    if let Some(path) = &options.out {
+        load::store(&saved(plan, loaded)?, path)?;
+    }
+    if console.output == Output::Text && plan.mode == Mode::Live && !plan.is_empty() {
+        console.print(&format!("apply exactly this: {}", exactly(plan, loaded, options)));
+    }
+    Ok(match options.check && !plan.is_empty() {
         true => Exit::Pending,
         false => Exit::Success,
+    })
+}
+
+/// Refuses a plan that is not the expected one, or not about the same things as the saved one.
+fn other_plan(plan: &Plan, loaded: &Loaded, expected: Option<PlanId>) -> Result<(), Problems> {
+    let saved = loaded.saved.as_ref();
+    let mut expected = expected.into_iter().chain(saved.map(|saved| saved.id));
+    if let Some(expected) = expected.find(|expected| *expected != plan.id) {
+        return Err(Problem::new(Kind::OtherPlan { expected, is: plan.id }).into());
+    }
+    let Some(saved) = saved else { return Ok(()) };
+    match saved.host.difference(&SavedHost::of(plan, load::boot()?)) {
+        Some(what) => Err(Problem::new(Kind::Stale { what }).into()),
+        None => Ok(()),
+    }
+}
+
+/// Writes the command that applies a plan and no other.
+fn exactly(plan: &Plan, loaded: &Loaded, options: &ApplyOptions) -> String {
+    let mut words = vec!["bpfapply".to_owned()];
+    let saved = options.out.as_ref().or(options.saved.as_ref());
+    match saved {
+        // It has its variables and its id.
+        Some(file) => words.extend(["--plan".to_owned(), file.display().to_string()]),
+        None => {
+            words.push(loaded.path.display().to_string());
+            let files = options.variables.var_file.iter().map(|file| ("--var-file", file.display().to_string()));
+            let pairs = options.variables.vars.iter().map(|pair| ("--var", pair.clone()));
+            let id = ("--expect", plan.id.to_string());
+            words.extend(files.chain(pairs).chain([id]).flat_map(|(flag, value)| [flag.to_owned(), value]));
+        }
+    }
+    let lacks: Vec<String> = plan.lacks(&BTreeSet::new()).iter().map(Consent::to_string).collect();
+    if !lacks.is_empty() {
+        words.extend(["--allow".to_owned(), lacks.join(",")]);
+    }
+    words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
+}
+
+/// Quotes a word for a shell where it needs that.
+fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || "_-./,:=+@%".contains(c);
+    match !word.is_empty() && word.chars().all(is_plain) {
+        true => word.to_owned(),
+        false => format!("'{}'", word.replace('\'', r"'\''")),
     }
 }
 
@@ -433,17 +539,44 @@ fn apply_live<K: Kernel>(
 ) -> Result<Exit, Problems> {
     if console.output == Output::Text
         && !console.verbose
+        && options.expect.is_none()
+        && options.saved.is_none()
         && let Some(record) = unchanged(kernel, loaded)
     {
         console.print(&report::text::unchanged(&record, loaded.manifest.name.as_str()));
         return Ok(Exit::Success);
     }
     // From before anything is looked at until it was all read back.
-    let _lock = options.locking.take(kernel, &loaded.manifest.pin_root)?;
+    let mut lock = options.locking.take(kernel, &loaded.manifest.pin_root)?;
     settle(kernel, &loaded.manifest.pin_root, console)?;
-    let planned = plan_live(kernel, loaded, options)?;
+    let mut planned = expected_plan(kernel, loaded, options, options.expect, console)?;
+    let given: BTreeSet<Consent> = options.allow.iter().map(|allow| Consent::from(*allow)).collect();
+    let needs = planned.plan.lacks(&given);
+    if !needs.is_empty() {
+        print_plan(&planned.plan, Some(loaded), Purpose::Apply, console);
+        // Others need not wait while somebody thinks.
+        drop(lock);
+        if console.output != Output::Text || !consent::is_typed(&needs) {
+            return Err(Problem::new(Kind::ConsentNeeded { needs, sweep: planned.plan.sweep }).into());
+        }
+        lock = options.locking.take(kernel, &loaded.manifest.pin_root)?;
+        settle(kernel, &loaded.manifest.pin_root, console)?;
+        // What was consented to is this plan, and no other that the host may need by now.
+        planned = expected_plan(kernel, loaded, options, Some(planned.plan.id), console)?;
+    }
+    let _lock = lock;
+    apply_planned(kernel, loaded, options, &planned, console)
+}
+
+/// Applies a plan that everything is allowed for, and goes back when a health check says so, or nobody confirms.
+fn apply_planned<K: Kernel>(
+    kernel: &mut K,
+    loaded: &Loaded,
+    options: &ApplyOptions,
+    planned: &Planned,
+    console: &Console,
+) -> Result<Exit, Problems> {
     let plan = &planned.plan;
-    consented(plan, &options.allow, Some(loaded), console)?;
     let mut stamp =
         Stamp { manifest: absolute(&loaded.path), time: now(), inputs: planned.inputs, confirm_until: None };
     if plan.is_empty() {
@@ -471,14 +604,27 @@ fn apply_live<K: Kernel>(
 }
 
 /// Checks that everything is allowed that a plan needs consent for; else shows the plan.
-fn consented(plan: &Plan, allow: &[Allow], loaded: Option<&Loaded>, console: &Console) -> Result<(), Problems> {
-    let allowed: BTreeSet<Consent> = allow.iter().map(|allow| Consent::from(*allow)).collect();
-    let missing: BTreeSet<Consent> = plan.needs().difference(&allowed).copied().collect();
-    if missing.is_empty() {
+fn consented(plan: &Plan, allow: &[Allow], console: &Console) -> Result<(), Problems> {
+    let needs = plan.lacks(&allow.iter().map(|allow| Consent::from(*allow)).collect());
+    if needs.is_empty() {
         return Ok(());
     }
-    print_plan(plan, loaded, Purpose::Apply, console);
-    Err(Problem::new(Kind::ConsentNeeded { needs: missing }).into())
+    print_plan(plan, None, Purpose::Apply, console);
+    Err(Problem::new(Kind::ConsentNeeded { needs, sweep: plan.sweep }).into())
+}
+
+/// Plans against the host, and shows a plan that is not the expected one.
+fn expected_plan<K: Kernel>(
+    kernel: &K,
+    loaded: &Loaded,
+    options: &ApplyOptions,
+    expected: Option<PlanId>,
+    console: &Console,
+) -> Result<ManuallyDrop<Planned>, Problems> {
+    let planned = plan_live(kernel, loaded, options)?;
+    other_plan(&planned.plan, loaded, expected)
+        .inspect_err(|_| print_plan(&planned.plan, Some(loaded), Purpose::Apply, console))?;
+    Ok(planned)
 }
 
 /// Applies a plan, reads back what became of it, and says so.
@@ -770,7 +916,7 @@ fn rollback_live<K: Kernel>(
         print_plan(&plan, None, Purpose::DryRun, console);
         return Ok(Exit::Success);
     }
-    consented(&plan, &options.allow, None, console)?;
+    consented(&plan, &options.allow, console)?;
     let stamp = Stamp { manifest: before.manifest, time: now(), inputs: before.inputs, confirm_until: None };
     finish(kernel, &plan, None, &stamp, console)
 }

@@ -5,9 +5,9 @@
 use crate::desired::Span;
 use crate::elf;
 use crate::kinds::{MapType, ProgramType};
-use crate::names::{Digest, LinkName, MapName, NameError, ObjectName, PinPath, ProgramName};
-use crate::plan::Consent;
-use crate::record::RecordError;
+use crate::names::{Address, Digest, LinkName, MapName, NameError, ObjectName, PinPath, PlanId, ProgramName};
+use crate::plan::{Consent, Sweep};
+use crate::record::{RecordError, Since};
 use crate::spec::Difference;
 use crate::verifier::Telling;
 use miette::{LabeledSpan, NamedSource, Severity};
@@ -762,6 +762,38 @@ pub enum Kind {
     ConsentNeeded {
         /// Which.
         needs: BTreeSet<Consent>,
+        /// There when the manifest's own consent to removals does not count.
+        sweep: Option<Sweep>,
+    },
+    /// A file is no saved plan.
+    NoSavedPlan {
+        /// Its path.
+        path: String,
+        /// Why not, as a sentence without capital and full stop.
+        why: String,
+    },
+    /// A file cannot be written.
+    UnwritableFile {
+        /// Its path.
+        path: String,
+        /// The error of the system.
+        why: String,
+    },
+    /// The plan is not the one that was asked for.
+    OtherPlan {
+        /// What was asked for.
+        expected: PlanId,
+        /// What it is now.
+        is: PlanId,
+    },
+    /// Something protected would be lost.
+    Protected {
+        /// The map, program or link.
+        address: Address,
+        /// Since when the record protects it; `None` when only the manifest does.
+        since: Option<Since>,
+        /// What would be done to it: "remove".
+        what: &'static str,
     },
 }
 
@@ -850,6 +882,10 @@ impl Kind {
             Self::Record { .. } => "host::record",
             Self::RecordLost { .. } => "host::record_lost",
             Self::ConsentNeeded { .. } => "plan::consent",
+            Self::NoSavedPlan { .. } => "plan::not_saved",
+            Self::UnwritableFile { .. } => "plan::unwritable",
+            Self::OtherPlan { .. } => "plan::other",
+            Self::Protected { .. } => "plan::protected",
         }
     }
 
@@ -1062,9 +1098,26 @@ impl Kind {
             Self::Record { why: RecordError::Unreadable(_), .. } | Self::RecordLost { .. } => Some(
                 "the programs and maps run on: `bpfapply adopt MANIFEST` makes a new record from their pins".to_owned(),
             ),
-            Self::ConsentNeeded { needs } => {
+            Self::ConsentNeeded { needs, sweep } => {
                 let names: Vec<_> = needs.iter().map(Consent::to_string).collect();
-                Some(format!("run it again with `--allow {}`", names.join(",")))
+                let again = format!("run it again with `--allow {}`", names.join(","));
+                match sweep.is_some() && needs.contains(&Consent::Prune) {
+                    true => {
+                        Some(format!("if that is meant, {again}: for so much, `allow` in the manifest is not enough"))
+                    }
+                    false => Some(again),
+                }
+            }
+            Self::NoSavedPlan { .. } => Some("`bpfapply plan.toml --dry-run --out FILE` saves a plan".to_owned()),
+            Self::UnwritableFile { .. } => None,
+            Self::OtherPlan { .. } => {
+                Some("nothing was done: look at the plan above, and ask for it if it is meant".to_owned())
+            }
+            Self::Protected { address, since: Some(_), .. } => Some(format!(
+                "to let it go, first apply once with `protect = false` in `[{address}]`, and no other change to it"
+            )),
+            Self::Protected { address, since: None, .. } => {
+                Some(format!("to let it go, say `protect = false` in `[{address}]`"))
             }
         }
     }
@@ -1131,15 +1184,18 @@ impl Kind {
             | Self::RegistersAtOnce { .. }
             | Self::ArenaTooSmall { .. }
             | Self::NoTemplate { .. }
+            | Self::NoSavedPlan { .. }
             | Self::ForeignTemplate { .. } => Exit::Data,
             Self::UnknownOverride { .. } => Exit::Usage,
             Self::Kernel { errno: libc::EPERM | libc::EACCES, .. } => Exit::Permission,
             Self::Cycle { .. } => Exit::Data,
             Self::Unverified { .. } | Self::ChecksFailed { is_back: false, .. } => Exit::Broken,
             Self::ChecksFailed { is_back: true, .. } => Exit::Failed,
-            Self::Stale { .. } | Self::Locked { .. } | Self::Unconfirmed { .. } | Self::NotConfirmed { .. } => {
-                Exit::Retry
-            }
+            Self::Stale { .. }
+            | Self::Locked { .. }
+            | Self::Unconfirmed { .. }
+            | Self::NotConfirmed { .. }
+            | Self::OtherPlan { .. } => Exit::Retry,
             Self::BtfRefused { errno: libc::EPERM, .. } => Exit::Permission,
             Self::BtfRefused { .. } => Exit::Failed,
             // The verifier says EACCES for a bad program; without a log, it is the caller who may not.
@@ -1162,7 +1218,9 @@ impl Kind {
             | Self::NoCgroup { .. }
             | Self::HookTaken { .. }
             | Self::Record { .. }
-            | Self::RecordLost { .. } => Exit::Failed,
+            | Self::RecordLost { .. }
+            | Self::Protected { .. }
+            | Self::UnwritableFile { .. } => Exit::Failed,
             Self::ConsentNeeded { .. } => Exit::Consent,
         }
     }
@@ -1173,7 +1231,7 @@ impl fmt::Display for Kind {
         match self {
             Self::Syntax(what) | Self::Usage(what) => f.write_str(what),
             Self::OtherBytes { path, is } => {
-                write!(f, "`{path}` is not the file that the manifest wants: its sha256 is {is}")
+                write!(f, "`{path}` is not the file that is wanted: its sha256 is {is}")
             }
             Self::WrongType { key, wants } | Self::VariableOutsideText { key, wants } => {
                 write!(f, "`{key}` must be {wants}")
@@ -1369,9 +1427,23 @@ impl fmt::Display for Kind {
                 write!(f, "the record at `{pin}` has format {format}, which is newer than this version")
             }
             Self::RecordLost { pin } => write!(f, "the record at `{pin}` is gone"),
-            Self::ConsentNeeded { needs } => {
+            Self::ConsentNeeded { needs, sweep } => {
                 let names: Vec<_> = needs.iter().map(Consent::to_string).collect();
-                write!(f, "this plan needs consent to: {}", names.join(", "))
+                write!(f, "this plan needs consent to: {}", names.join(", "))?;
+                sweep.iter().try_for_each(|sweep| write!(f, "; it removes {sweep}"))
+            }
+            Self::NoSavedPlan { path, why } => write!(f, "`{path}` is no saved plan: {why}"),
+            Self::UnwritableFile { path, why } => write!(f, "cannot write `{path}`: {why}"),
+            Self::OtherPlan { expected, is } => {
+                write!(
+                    f,
+                    "this is not the plan {expected}: the host or what is wanted changed, and the plan is {is} now"
+                )
+            }
+            Self::Protected { address, since, what } => {
+                write!(f, "{address} is protected")?;
+                since.iter().try_for_each(|since| write!(f, " since {since}"))?;
+                write!(f, ", and this plan would {what} it")
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Reads the manifest, its variables and its objects from files: the only place that does.
+//! Reads the manifest, its variables and its objects from files, and keeps plans in files: the only place that does.
 //!
 //! Every file is opened once, and its digest is of the very bytes that everything else is made from.
 
@@ -9,11 +9,13 @@ use crate::elf::{self, TypesFile};
 use crate::manifest::{self, Manifest};
 use crate::names::{Digest, ObjectName};
 use crate::parallel;
+use crate::saved::SavedPlan;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::fmt::Write as _;
-use std::fs::File;
-use std::io::{self, Read};
+use std::fs::{self, File};
+use std::io::{self, Read, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -68,6 +70,38 @@ pub fn text(path: &Path) -> Result<String, Problems> {
     let unreadable = |why: String| Problem::new(Kind::UnreadableFile { path: path.display().to_string(), why });
     let bytes = read(path).map_err(|error| unreadable(error.to_string()))?;
     String::from_utf8(bytes).map_err(|_| unreadable("it is not UTF-8 text".to_owned()).into())
+}
+
+/// Reads a saved plan.
+pub fn plan(path: &Path) -> Result<SavedPlan, Problems> {
+    let no_plan = |why| Problem::new(Kind::NoSavedPlan { path: path.display().to_string(), why }).into();
+    SavedPlan::decode(&text(path)?).map_err(no_plan)
+}
+
+/// Writes a plan into a file that only its owner may read: whole, or not at all.
+pub fn store(plan: &SavedPlan, path: &Path) -> Result<(), Problem> {
+    let unwritable = |error: io::Error| {
+        Problem::new(Kind::UnwritableFile { path: path.display().to_string(), why: error.to_string() })
+    };
+    let name = path.file_name().ok_or_else(|| unwritable(io::ErrorKind::InvalidInput.into()))?;
+    let passing = path.with_file_name(format!(".{}.{}", name.to_string_lossy(), std::process::id()));
+    let written = write_new(&passing, plan.encode().as_bytes()).and_then(|()| fs::rename(&passing, path));
+    written.map_err(|error| {
+        // The error that matters is the first one.
+        let _ = fs::remove_file(&passing);
+        unwritable(error)
+    })
+}
+
+fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = File::options().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+/// Returns which boot of which host this is.
+pub fn boot() -> Result<String, Problems> {
+    text(Path::new("/proc/sys/kernel/random/boot_id")).map(|id| id.trim().to_owned())
 }
 
 /// Reads an object file.
@@ -134,7 +168,7 @@ fn object_file(table: &manifest::Object, folder: &Path) -> Result<ObjectFile, Pr
     let sha256 = Digest::of(&bytes);
     if let Some(wanted) = table.sha256.as_ref().filter(|wanted| wanted.value != sha256) {
         let kind = Kind::OtherBytes { path: path.value.clone(), is: sha256 };
-        return Err(Problem::at(kind, wanted.span.clone(), "the digest that the manifest wants").into());
+        return Err(Problem::at(kind, wanted.span.clone(), "another one is wanted here").into());
     }
     let types = table.btf.as_ref().map(|file| {
         types(&folder.join(&file.value), &file.value).map_err(|why| {

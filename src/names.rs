@@ -334,6 +334,12 @@ impl Serialize for PinPath {
     }
 }
 
+impl<'de> serde::Deserialize<'de> for PinPath {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::new(&String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+    }
+}
+
 /// A SHA-256 digest.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest([u8; 32]);
@@ -389,6 +395,49 @@ impl<'de> serde::Deserialize<'de> for Digest {
     }
 }
 
+/// Which plan: the same for each host in the same state, and for no other plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PlanId([u8; 16]);
+
+impl PlanId {
+    /// Digests what the plan is made from; half a digest is short enough to be read aloud.
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(*Digest::of(bytes).0.first_chunk().expect("a digest has 32 bytes"))
+    }
+
+    /// Reads 32 hexadecimal digits.
+    pub fn parse(text: &str) -> Option<Self> {
+        let is_hex = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        is_hex.then(|| u128::from_str_radix(text, 16).ok()).flatten().map(|number| Self(number.to_be_bytes()))
+    }
+}
+
+impl fmt::Display for PlanId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", u128::from_be_bytes(self.0))
+    }
+}
+
+impl std::str::FromStr for PlanId {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::parse(text).ok_or("a plan id is 32 hexadecimal digits, as a dry run prints it")
+    }
+}
+
+impl Serialize for PlanId {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for PlanId {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -416,6 +465,16 @@ mod tests {
         assert!(root.join("maps").is_below(&root));
         assert!(!PinPath::new("/sys/fs/bpf/edge2").unwrap().is_below(&root));
         assert_eq!(root.parent().unwrap().as_str(), "/sys/fs/bpf");
+    }
+
+    #[test]
+    fn plan_ids() {
+        let id = PlanId::of(b"");
+        assert_eq!(id.to_string(), "e3b0c44298fc1c149afbf4c8996fb924");
+        assert_eq!(id.to_string().parse(), Ok(id));
+        for bad in ["", "+3b0c44298fc1c149afbf4c8996fb924", &"e".repeat(33), &"é".repeat(16)] {
+            assert_eq!(PlanId::parse(bad), None, "{bad:?}");
+        }
     }
 
     #[test]

@@ -3,11 +3,12 @@
 //! It is a hint for ownership and provenance; the truth is always read from the kernel.
 
 use crate::desired::Hook;
-use crate::names::{Digest, PinPath};
+use crate::names::{Address, Digest, PinPath};
 use crate::observed::HookInfo;
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 /// The format that this version writes. Any other is refused, never guessed.
 pub const FORMAT: u32 = 2;
@@ -64,6 +65,9 @@ pub struct RecordedMap {
     /// Digest of the first contents of a data section.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<Digest>,
+    /// Since when it must never be removed or made anew; `None` when it may.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub protect: Option<Since>,
 }
 
 /// A program that we loaded.
@@ -76,6 +80,9 @@ pub struct RecordedProgram {
     /// The maps that it uses, by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub maps: Vec<String>,
+    /// Since when it must never be removed; `None` when it may.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub protect: Option<Since>,
 }
 
 /// A link that we made.
@@ -96,6 +103,35 @@ pub struct RecordedLink {
     /// Ids of the programs of others that packets met before ours on the same hook.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ahead: Vec<u32>,
+    /// Since when it must never be detached or moved; `None` when it may.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub protect: Option<Since>,
+}
+
+/// When something began: seconds since 1970, and 0 in a plan for the time of its apply.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Since(pub u64);
+
+/// As `2026-03-01 12:30:00 UTC`.
+impl fmt::Display for Since {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (days, second) = (self.0 / 86_400, self.0 % 86_400);
+        let (year, month, day) = date(days);
+        write!(f, "{year}-{month:02}-{day:02} {:02}:{:02}:{:02} UTC", second / 3600, second / 60 % 60, second % 60)
+    }
+}
+
+/// Returns year, month and day of so many days after 1970-01-01. Years are counted from March on, so that the day that
+/// leap years add is the last one; 400 of them have 146,097 days.
+fn date(days: u64) -> (u64, u64, u64) {
+    let days = days + 719_468;
+    let (era, day_of_era) = (days / 146_097, days % 146_097);
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let march_month = (5 * day_of_year + 2) / 153;
+    let month = if march_month < 10 { march_month + 3 } else { march_month - 9 };
+    (400 * era + year_of_era + u64::from(month <= 2), month, day_of_year - (153 * march_month + 2) / 5 + 1)
 }
 
 /// Why a record cannot be used.
@@ -131,6 +167,23 @@ impl Record {
         }
     }
 
+    /// Returns since when something is protected: a map, a program or a link.
+    pub fn protected(&self, address: &Address) -> Option<Since> {
+        match address {
+            Address::Map(name) => self.maps.get(name.as_str())?.protect,
+            Address::Program(name) => self.programs.get(name.as_str())?.protect,
+            Address::Link(name) => self.links.get(name.as_str())?.protect,
+            Address::Directory(_) | Address::Object(_) | Address::Record => None,
+        }
+    }
+
+    /// Returns every guard.
+    pub fn guards(&mut self) -> impl Iterator<Item = &mut Since> {
+        let maps = self.maps.values_mut().filter_map(|map| map.protect.as_mut());
+        let programs = self.programs.values_mut().filter_map(|program| program.protect.as_mut());
+        maps.chain(programs).chain(self.links.values_mut().filter_map(|link| link.protect.as_mut()))
+    }
+
     /// Returns every pin with its inode, somebody else's too.
     pub fn pins(&self) -> impl Iterator<Item = (PinPath, u64)> {
         let maps = self.maps.values().filter_map(|map| Some((map.pin.as_deref()?, map.inode)));
@@ -162,11 +215,27 @@ mod tests {
                 id: None,
                 created: true,
                 image: Some(Digest::of(b"x")),
+                protect: Some(Since(7)),
             },
         );
         let mut bytes = record.encode();
         bytes.extend([0; 9]);
         assert_eq!(Record::decode(&bytes), Ok(record));
+    }
+
+    #[test]
+    fn times_read_as_dates() {
+        for (time, text) in [
+            (0, "1970-01-01 00:00:00 UTC"),
+            (951_782_399, "2000-02-28 23:59:59 UTC"),
+            (951_868_799, "2000-02-29 23:59:59 UTC"),
+            (1_772_366_400, "2026-03-01 12:00:00 UTC"),
+            (4_107_542_400, "2100-03-01 00:00:00 UTC"),
+        ] {
+            assert_eq!(Since(time).to_string(), text);
+        }
+        // Whatever a record says, it is only shown.
+        let _ = Since(u64::MAX).to_string();
     }
 
     #[test]

@@ -5,13 +5,15 @@
 //! `UPDATE=1 cargo test --test manifest` writes the golden files and the schema anew: look at the difference.
 
 use bpfapply::btf::value::Value;
+use bpfapply::desired::Policy;
 use bpfapply::diag::{self, Exit, Kind, Problems, Source};
 use bpfapply::kernel::XdpMode;
 use bpfapply::kinds::{AttachType, MapType, ProgramType};
 use bpfapply::manifest::{self, Attach, Manifest, Map, MapSource, ProgramTarget, SymbolRef};
 use bpfapply::names::{LinkName, MapName, ObjectName, ProgramName};
+use bpfapply::plan::Consent;
 use proptest::prelude::*;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
@@ -112,6 +114,9 @@ fn the_schema_is_strict() {
     assert!(schema.is_valid(&as_json(GOOD)));
     let cases = [
         "naem = 1",
+        "allow = \"gap\"",
+        "allow = [\"gaps\"]",
+        "map.a = { from = \"a:b\", protect = \"yes\" }",
         "object.a.pth = \"a.o\"",
         "object.a = { path = \"a.o\", sha256 = \"12\" }",
         "object.\"a b\".path = \"a.o\"",
@@ -153,6 +158,9 @@ fn every_key_arrives() {
     assert_eq!((manifest.name.as_str(), manifest.pin_root.as_str()), ("edge", "/run/bpf/edge"));
     check_object(&manifest, &text);
     check_maps(&manifest);
+    assert_eq!(manifest.allow, BTreeSet::from([Consent::Gap, Consent::LoseState, Consent::Prune]));
+    let protected: Vec<_> = Policy::of(&manifest).protect.iter().map(ToString::to_string).collect();
+    assert_eq!(protected, ["map.blocklist", "program.drop", "link.uplink"]);
 
     let drop = &manifest.programs[&ProgramName::new("drop").unwrap()];
     assert_eq!(drop.program_type.as_ref().unwrap().value, ProgramType::XDP);

@@ -17,6 +17,7 @@ const PURE: &[&str] = &[
     "plan",
     "record.rs",
     "report",
+    "saved.rs",
     "spec.rs",
     "verifier.rs",
 ];

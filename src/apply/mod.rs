@@ -616,6 +616,7 @@ impl<K: Kernel> Applier<'_, K> {
         record.manifest.clone_from(&self.stamp.manifest);
         record.time = self.stamp.time;
         record.inputs = self.stamp.inputs;
+        record.guards().filter(|since| since.0 == 0).for_each(|since| since.0 = self.stamp.time);
         let next = &self.plan.generations.next;
         let entries = observe::walk(self.kernel, next)?;
         let inodes: BTreeMap<PinPath, u64> = entries.into_iter().map(|(path, entry)| (path, entry.inode)).collect();

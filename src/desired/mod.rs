@@ -13,8 +13,10 @@ use crate::elf::{self, DataKind, ProgramKind, TypesFile};
 use crate::insn::{Code, ModuleId};
 use crate::kinds::AttachType;
 use crate::kinds::XdpMode;
-use crate::names::{DeploymentName, Digest, LinkName, MapName, ObjectName, PinPath, ProgramName};
+use crate::manifest::Manifest;
+use crate::names::{Address, DeploymentName, Digest, LinkName, MapName, ObjectName, PinPath, ProgramName};
 use crate::observed::Fingerprints;
+use crate::plan::Consent;
 use crate::spec::MapSpec;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -41,6 +43,30 @@ pub struct Desired {
     pub programs: BTreeMap<ProgramName, Arc<DesiredProgram>>,
     /// Links.
     pub links: BTreeMap<LinkName, Arc<DesiredLink>>,
+    /// What may be done to what is there.
+    pub policy: Policy,
+}
+
+/// What the manifest says of what may be done to what is there.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Policy {
+    /// What an apply may do without being told so each time.
+    pub allow: BTreeSet<Consent>,
+    /// The maps, programs and links that must not go.
+    pub protect: BTreeSet<Address>,
+}
+
+impl Policy {
+    /// Takes it from the manifest.
+    pub fn of(manifest: &Manifest) -> Self {
+        let maps = manifest.maps.iter().filter(|(_, map)| map.protect).map(|(name, _)| Address::Map(name.clone()));
+        let programs = manifest.programs.iter().filter(|(_, program)| program.protect);
+        let links = manifest.links.iter().filter(|(_, link)| link.protect);
+        let protect = maps
+            .chain(programs.map(|(name, _)| Address::Program(name.clone())))
+            .chain(links.map(|(name, _)| Address::Link(name.clone())));
+        Self { allow: manifest.allow.clone(), protect: protect.collect() }
+    }
 }
 
 impl Desired {

@@ -5,8 +5,8 @@ use super::attach::{self, Aim};
 use super::identity;
 use super::variables;
 use super::{
-    Desired, DesiredLink, DesiredMap, DesiredProgram, Hook, MapDefinition, MapSource, MapUse, ObjectFile, SlotSource,
-    Span,
+    Desired, DesiredLink, DesiredMap, DesiredProgram, Hook, MapDefinition, MapSource, MapUse, ObjectFile, Policy,
+    SlotSource, Span,
 };
 use crate::diag::{Kind, Problem, Problems, Size, similar};
 use crate::elf::{self, DataKind, Dialect, Pinning, ProgramKind, SlotTarget};
@@ -167,6 +167,7 @@ pub fn resolve(
         maps: maps.into_iter().map(|(name, map)| (name, Arc::new(map))).collect(),
         programs,
         links,
+        policy: Policy::of(manifest),
     })
 }
 

@@ -14,7 +14,7 @@ use crate::diag::{Kind, Problem, Problems, similar};
 use crate::kinds::XdpMode;
 use crate::kinds::{AttachType, MapType};
 use crate::names::{DeploymentName, LinkName, MapName, NameError, ObjectName, PinPath, ProgramName};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// Makes the manifest as meant. It is complete only when there are no problems.
@@ -29,7 +29,8 @@ pub(super) fn check(raw: RawManifest, problems: &mut Problems) -> Manifest {
     let links = tables(raw.link, LinkName::new, |raw| checker.link(raw));
     let checks = raw.check.0.into_iter().flat_map(|checks| checks.value.0);
     let checks = checks.filter_map(|raw| checker.check(raw?)).collect();
-    Manifest { name, pin_root, objects, maps, programs, links, checks }
+    let allow = raw.allow.0.map_or_else(BTreeSet::new, |allow| allow.value.0);
+    Manifest { name, pin_root, allow, objects, maps, programs, links, checks }
 }
 
 /// Stands in for a name that is missing or wrong, which has been said.
@@ -85,8 +86,8 @@ const APART: &[(&[&str], &[&str], &str)] = &[
     (&["id"], &["type"], ONE_SOURCE),
     (
         &["pinned", "id"],
-        &["pin", "max_entries", "flags", "numa_node", "inner", "on_change"],
-        "a map that somebody else made is used as it is: only its owner pins it and sizes it",
+        &["pin", "max_entries", "flags", "numa_node", "inner", "on_change", "protect"],
+        "a map that somebody else made is used as it is: only its owner pins it, sizes it and removes it",
     ),
     (&["from"], &["key_size"], "the map's definition says its sizes already"),
     (&["pinned", "id"], &["key_size", "value_size"], "the map's definition says its sizes already"),
@@ -142,7 +143,8 @@ impl Checker<'_> {
         };
         let (max_entries, flags) = (raw.max_entries.0, raw.flags.0.map(|flags| flags.map(|flags| flags.0)));
         let (span, numa_node) = (raw.header.span, raw.numa_node.0);
-        Some(Map { span, source, pin, value_size, max_entries, flags, numa_node, inner })
+        let protect = is_true(&raw.protect);
+        Some(Map { span, source, pin, value_size, max_entries, flags, numa_node, inner, protect })
     }
 
     /// Reports keys that do not go together, and keys that the others need.
@@ -160,6 +162,7 @@ impl Checker<'_> {
             ("numa_node", raw.numa_node.span()),
             ("inner", raw.inner.span()),
             ("on_change", raw.on_change.span()),
+            ("protect", raw.protect.span()),
         ];
         let place = |key: &str| keys.iter().find(|(known, _)| *known == key)?.1.as_ref();
         // Most maps have one key, which nothing can contradict.
@@ -228,6 +231,7 @@ impl Checker<'_> {
             attach_type: raw.attach_type.0,
             target,
             flags: raw.flags.0.map(|flags| flags.map(|flags| flags.0)),
+            protect: is_true(&raw.protect),
         })
     }
 
@@ -262,8 +266,9 @@ impl Checker<'_> {
                 }
             }
         }
+        let protect = is_true(&raw.protect);
         let attach = attach(raw.xdp.0, raw.tc.0, raw.cgroup.0)?;
-        Some(Link { span: raw.header.span, program: program?, attach })
+        Some(Link { span: raw.header.span, program: program?, attach, protect })
     }
 
     fn check(&mut self, raw: RawCheck) -> Option<Check> {
@@ -351,6 +356,11 @@ fn reference(what: &'static str, name: &str, span: &Span, declared: &[String], p
     let kind = Kind::UnknownName { what, name: name.to_owned(), similar };
     problems.push(Problem::at(kind, span.clone(), format!("no such {what}")));
     None
+}
+
+/// Returns the value of a switch that is off where nothing is said.
+fn is_true(field: &Field<bool>) -> bool {
+    field.0.as_ref().is_some_and(|at| at.value)
 }
 
 /// Takes the values of global variables.

@@ -14,8 +14,9 @@ use crate::diag::{Kind, Problem, Problems};
 use crate::kinds::XdpMode;
 use crate::kinds::{AttachType, MapType, ProgramType};
 use crate::names::{DeploymentName, Digest, LinkName, MapName, ObjectName, PinPath, ProgramName};
+use crate::plan::Consent;
 use core::net::IpAddr;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
@@ -44,6 +45,8 @@ pub struct Manifest {
     pub name: DeploymentName,
     /// The folder of its pins; `/sys/fs/bpf/NAME` unless the manifest says otherwise.
     pub pin_root: PinPath,
+    /// What an apply may do without being told so each time.
+    pub allow: BTreeSet<Consent>,
     /// Objects.
     pub objects: BTreeMap<ObjectName, Object>,
     /// Maps.
@@ -160,6 +163,8 @@ pub struct Map {
     pub numa_node: Option<At<u32>>,
     /// The map that is the template of this map of maps.
     pub inner: Option<At<MapName>>,
+    /// Whether it must never be removed or made anew.
+    pub protect: bool,
 }
 
 /// Where a map comes from.
@@ -199,6 +204,8 @@ pub struct Program {
     pub target: Option<At<ProgramTarget>>,
     /// Flags for loading it, where the manifest says them.
     pub flags: Option<At<u32>>,
+    /// Whether it must never be removed.
+    pub protect: bool,
 }
 
 /// What a program is for, beyond its type.
@@ -224,6 +231,8 @@ pub struct Link {
     pub program: At<ProgramName>,
     /// Where it is attached, and the place that says so.
     pub attach: At<Attach>,
+    /// Whether it must never be detached or moved.
+    pub protect: bool,
 }
 
 /// Where a link is attached.

@@ -5,8 +5,8 @@
 
 use super::read::{Entries, Entry, List, Named, Read, Reader, Variables, table};
 use super::values::{
-    Address, CgroupPath, Direction, Flags, FunctionPath, HostPort, Interface, License, LoadFlags, ObjectPath, OnChange,
-    PinText, ProgramText, SymbolPath, TargetText, Time, Url, Version, Words,
+    Address, CgroupPath, Consents, Direction, Flags, FunctionPath, HostPort, Interface, License, LoadFlags, ObjectPath,
+    OnChange, PinText, ProgramText, SymbolPath, TargetText, Time, Url, Version, Words,
 };
 use crate::btf::value::Value;
 use crate::kinds::XdpMode;
@@ -32,6 +32,12 @@ table! {
         must name: DeploymentName,
         /// The folder in bpffs for the deployment's pins. Default: `/sys/fs/bpf/NAME`
         may pin_root: PinPath,
+        /// What an apply may do without being told so each time: `"gap"`, packets pass unfiltered for a moment;
+        /// `"lose-state"`, contents of maps are lost; `"prune"`, things go that the manifest does not name any more;
+        /// `"takeover"`, somebody else's program loses its hook. Default: none of them
+        ///
+        /// To remove everything, or more than half of a deployment, `--allow prune` is needed all the same.
+        may allow: Consents,
         /// Objects: the ELF files with programs and map definitions. The same file may appear twice, with other
         /// edges and variables: these are two instances.
         may object: Named<RawObject>,
@@ -45,7 +51,7 @@ table! {
         /// Health checks: those that pass before an apply have to pass after it, or it is taken back.
         may check: List<RawCheck>,
     }
-    later &["allow", "require_tests", "protect"]
+    later &["require_tests", "protect"]
 }
 
 table! {
@@ -120,9 +126,12 @@ table! {
         may inner: String,
         /// What to do when the pinned map no longer fits its definition. Default: `"fail"`, the only choice so far.
         may on_change: OnChange,
+        /// Whether the map must never be removed or made anew. The host remembers it: taking the table away does not
+        /// remove the guard, only an apply with `protect = false` does. Default: `false`
+        may protect: bool,
     }
     later &[
-        "entries", "entries_mode", "adopt", "protect", "sensitive", "key_format", "value_format", "mode", "owner",
+        "entries", "entries_mode", "adopt", "sensitive", "key_format", "value_format", "mode", "owner",
         "group", "optional",
     ]
 }
@@ -147,8 +156,11 @@ table! {
         /// Flags for loading the program: a list of names, or a number. Default: what the section name in the object
         /// says. Example: `["sleepable"]`
         may flags: LoadFlags,
+        /// Whether the program must never be removed; it may still be replaced by new code. The host remembers it: taking
+        /// the table away does not remove the guard, only an apply with `protect = false` does. Default: `false`
+        may protect: bool,
     }
-    later &["test", "tests", "protect", "mode", "owner", "group", "optional"]
+    later &["test", "tests", "mode", "owner", "group", "optional"]
 }
 
 table! {
@@ -169,9 +181,12 @@ table! {
         may tc: RawTc,
         /// Attach to a cgroup. Which of its hooks follows from the program. Example: `{ path = "system.slice" }`
         may cgroup: RawCgroup,
+        /// Whether the link must never be detached or moved; it may still get new code. The host remembers it: taking the
+        /// table away does not remove the guard, only an apply with `protect = false` does. Default: `false`
+        may protect: bool,
     }
     later &[
-        "pin", "optional", "protect", "takeover", "netfilter", "netkit", "sk_lookup", "flow_dissector", "sk_msg",
+        "pin", "optional", "takeover", "netfilter", "netkit", "sk_lookup", "flow_dissector", "sk_msg",
         "sk_skb", "sk_reuseport", "socket_filter", "lwt", "struct_ops", "tracepoint", "raw_tp", "tp_btf", "perf_event",
         "kprobe", "kretprobe", "kprobe_multi", "ksyscall", "uprobe", "uretprobe", "uprobe_multi", "usdt", "fentry", "fexit",
         "fmod_ret", "lsm", "lsm_cgroup", "iter", "freplace", "mode", "owner", "group", "netns",

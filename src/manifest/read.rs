@@ -486,6 +486,21 @@ impl Read for u32 {
     }
 }
 
+impl Read for bool {
+    const EXAMPLE: &'static str = "true";
+
+    fn read(entry: Entry<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+        match &entry.value {
+            DeValue::Boolean(value) => Some(*value),
+            _ => reader.wrong_type(&entry, "true or false"),
+        }
+    }
+
+    fn schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "boolean" })
+    }
+}
+
 /// A value of a fixed list.
 pub(super) trait Choice: Sized {
     /// A good value, as TOML.

@@ -8,9 +8,11 @@ use crate::diag::Kind;
 use crate::kinds::XdpMode;
 use crate::kinds::{AttachType, MapType, ProgramType, load_flags};
 use crate::names::{DeploymentName, Digest, PinPath};
+use crate::plan::Consent;
 use crate::spec::flags;
 use core::net::IpAddr;
 use schemars::{Schema, SchemaGenerator, json_schema};
+use std::collections::BTreeSet;
 use std::time::Duration;
 use toml::Spanned;
 use toml::de::DeValue;
@@ -466,6 +468,40 @@ fn interface_fault(name: &str) -> Option<&'static str> {
         Some("`/`, `:` and white space are not allowed")
     } else {
         None
+    }
+}
+
+/// A list of consents.
+#[derive(Debug)]
+pub(super) struct Consents(pub(super) BTreeSet<Consent>);
+
+impl Read for Consents {
+    const EXAMPLE: &'static str = "[\"gap\"]";
+
+    fn read(entry: Entry<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+        let DeValue::Array(items) = &entry.value else { return reader.wrong_type(&entry, "a list of names") };
+        let items = items.clone().into_iter().enumerate();
+        // Every item is read, so that each wrong one is said.
+        let consents: Vec<Option<Consent>> =
+            items.map(|(i, item)| Read::read(item_of(&entry.address, i, &entry.key, item), reader)).collect();
+        consents.into_iter().collect::<Option<_>>().map(Self)
+    }
+
+    fn schema(generator: &mut SchemaGenerator) -> Schema {
+        let consent = <Consent as Read>::schema(generator);
+        json_schema!({ "type": "array", "items": consent })
+    }
+}
+
+impl Choice for Consent {
+    const EXAMPLE: &'static str = "\"gap\"";
+
+    fn names() -> Vec<String> {
+        Self::ALL.iter().map(Self::to_string).collect()
+    }
+
+    fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|consent| consent.to_string() == name)
     }
 }
 

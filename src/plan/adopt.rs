@@ -5,8 +5,8 @@
 //! such a program, and a map unless the very program that is to use it uses another one. Nothing is made, changed or
 //! taken away: what is missing, or made from other objects, is for the next apply to put right.
 
-use super::decide::{current, generations, leftovers, runs_ours, write_record};
-use super::{Action, Because, Mode, Plan, State, Step, Traffic};
+use super::decide::{current, explicit, generations, leftovers, runs_ours, write_record};
+use super::{Action, Because, Plan, State, Step, Traffic};
 use crate::desired::{Desired, DesiredLink, DesiredMap, DesiredProgram, MapSource, Span};
 use crate::diag::{Kind, Problem, Problems};
 use crate::names::PinPath;
@@ -24,14 +24,8 @@ pub fn adopt(desired: &Desired, observed: &Observed) -> Result<Plan, Problems> {
     let mut steps = adopter.steps;
     let record = write_record(desired, observed, steps.iter());
     steps.extend(record);
-    Ok(Plan {
-        deployment: desired.name.clone(),
-        pin_root: desired.pin_root.clone(),
-        mode: Mode::Live,
-        generations: generations(observed, &desired.pin_root),
-        objects: desired.objects.clone(),
-        steps,
-    })
+    let (name, root) = (desired.name.clone(), &desired.pin_root);
+    Ok(explicit(name, root, observed, None, generations(observed, root), steps))
 }
 
 struct Adopter<'a> {

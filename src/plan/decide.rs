@@ -4,14 +4,16 @@
 //! new makes the prog arrays new that hold it, since a live prog array is never refilled, and the extensions of it.
 
 use super::graph::{self, Node};
+use super::guard;
+use super::id::Subject;
 use super::{Action, Because, Consent, Generations, Mode, Plan, ResolvedHook, Restored, State, Step, Traffic};
 use crate::desired::{
-    Desired, DesiredLink, DesiredMap, DesiredProgram, Hook, MapDefinition, MapSource, SlotSource, Span,
+    Desired, DesiredLink, DesiredMap, DesiredProgram, Hook, MapDefinition, MapSource, Policy, SlotSource, Span,
 };
 use crate::diag::{Kind, Problem, Problems};
 use crate::elf::DataKind;
 use crate::kinds::XdpMode;
-use crate::names::{Address, Digest, LinkName, MapName, PinPath, ProgramName};
+use crate::names::{Address, DeploymentName, Digest, LinkName, MapName, PinPath, ProgramName};
 use crate::observed::{Entry, HookInfo, LinkInfo, Observed, ObservedMap, ObservedProgram, Pinned, Root};
 use crate::record::{Record, RecordedLink, RecordedMap, RecordedObject, RecordedProgram};
 use crate::spec::{Compare, Difference, differences};
@@ -48,12 +50,20 @@ pub fn plan(desired: &Desired, observed: &Observed, mode: Mode) -> Result<Plan, 
     let record = write_record(desired, observed, steps.iter().chain(&removals));
     steps.extend(record);
     steps.extend(removals);
+    guard::check(desired, observed, &steps)?;
+    let record = observed.record.as_ref();
+    let sweep = guard::sweep(desired, record, &steps);
+    let (deployment, pin_root) = (&desired.name, &desired.pin_root);
+    let subject = Subject { deployment, pin_root, desired: Some(desired), observed, record, steps: &steps, sweep };
     Ok(Plan {
+        id: subject.id(),
         deployment: desired.name.clone(),
         pin_root: desired.pin_root.clone(),
         mode,
         generations: generations(observed, &desired.pin_root),
         objects: desired.objects.clone(),
+        allow: desired.policy.allow.clone(),
+        sweep,
         steps,
     })
 }
@@ -727,12 +737,37 @@ pub fn destroy(record: Option<&Record>, observed: &Observed, pin_root: &PinPath)
     let left = observed.leftovers.iter().find_map(|leftover| leftover.record.as_ref());
     let name = record.or(left).map_or(pin_root.file_name(), |record| &record.deployment);
     let bad_name = |why| Problem::new(Kind::BadName { text: name.to_owned(), why });
-    let deployment = crate::names::DeploymentName::new(name).map_err(bad_name)?;
+    let deployment = DeploymentName::new(name).map_err(bad_name)?;
+    guard::check_destroy(record, &steps)?;
     let current = current(observed).cloned();
     let number = next_number(observed);
     let next = pin_root.generation(number);
     let generations = Generations { current, record: record.cloned().map(Box::new), next, number };
-    Ok(Plan { deployment, pin_root: pin_root.clone(), mode: Mode::Live, generations, objects: BTreeMap::new(), steps })
+    Ok(explicit(deployment, pin_root, observed, record, generations, steps))
+}
+
+/// Makes the plan of an explicit command: nothing more needs to be said than what its steps need.
+pub(super) fn explicit(
+    deployment: DeploymentName,
+    pin_root: &PinPath,
+    observed: &Observed,
+    record: Option<&Record>,
+    generations: Generations,
+    steps: Vec<Step>,
+) -> Plan {
+    let subject =
+        Subject { deployment: &deployment, pin_root, desired: None, observed, record, steps: &steps, sweep: None };
+    Plan {
+        id: subject.id(),
+        deployment,
+        pin_root: pin_root.clone(),
+        mode: Mode::Live,
+        generations,
+        objects: BTreeMap::new(),
+        allow: BTreeSet::new(),
+        sweep: None,
+        steps,
+    }
 }
 
 /// Returns to the generation before: its programs and maps are there, and its links are made anew where they are gone.
@@ -798,14 +833,7 @@ pub fn rollback(before: &Record, observed: &Observed, pin_root: &PinPath) -> Res
         needs: None,
     });
     steps.extend(removals);
-    Ok(Plan {
-        deployment: desired.name.clone(),
-        pin_root: pin_root.clone(),
-        mode: Mode::Live,
-        generations: generations(observed, pin_root),
-        objects: BTreeMap::new(),
-        steps,
-    })
+    Ok(explicit(desired.name, pin_root, observed, now, generations(observed, pin_root), steps))
 }
 
 fn as_pin(text: &str) -> Option<PinPath> {
@@ -820,7 +848,7 @@ fn restoring(action: Action, restored: Restored, kept: State) -> Step {
 /// Returns the links of a record as if a manifest asked for them, and nothing else.
 fn links_of(record: &Record, pin_root: &PinPath) -> Result<Desired, Problems> {
     let bad_name = |why| Problem::new(Kind::BadName { text: record.deployment.clone(), why });
-    let name = crate::names::DeploymentName::new(&record.deployment).map_err(bad_name)?;
+    let name = DeploymentName::new(&record.deployment).map_err(bad_name)?;
     let links = record.links.iter().filter_map(|(name, link)| {
         let (name, pin, program) =
             (LinkName::new(name).ok()?, as_pin(&link.pin)?, ProgramName::recorded(&link.program)?);
@@ -835,6 +863,7 @@ fn links_of(record: &Record, pin_root: &PinPath) -> Result<Desired, Problems> {
         maps: BTreeMap::new(),
         programs: BTreeMap::new(),
         links: links.collect(),
+        policy: Policy::default(),
     })
 }
 
@@ -971,8 +1000,11 @@ fn expected_record<'a>(desired: &Desired, observed: &Observed, steps: impl Itera
                         id: None,
                         created: false,
                         image: None,
+                        protect: None,
                     },
-                    MapSource::Id(_) => RecordedMap { pin: None, inode: 0, id: Some(*id), created: false, image: None },
+                    MapSource::Id(_) => {
+                        RecordedMap { pin: None, inode: 0, id: Some(*id), created: false, image: None, protect: None }
+                    }
                 };
                 record.maps.insert(map.name.to_string(), recorded);
             }
@@ -1005,6 +1037,7 @@ fn expected_record<'a>(desired: &Desired, observed: &Observed, steps: impl Itera
             | Action::RemoveRecord { .. } => {}
         }
     }
+    guard::write(&mut record, &desired.policy.protect, observed.record.as_ref());
     record
 }
 
@@ -1037,17 +1070,17 @@ fn recorded_map(definition: &MapDefinition, inode: u64, created: bool) -> Record
         (None, Some(operations)) => Some(Digest::of(&operations.bytes)),
         (Some((DataKind::Rodata | DataKind::Bss, _)), _) | (None, None) => None,
     };
-    RecordedMap { pin: Some(definition.pin.to_string()), inode, id: None, created, image }
+    RecordedMap { pin: Some(definition.pin.to_string()), inode, id: None, created, image, protect: None }
 }
 
 fn recorded_program(program: &DesiredProgram, inode: u64) -> RecordedProgram {
     let maps = program.uses().into_iter().map(ToString::to_string).collect();
-    RecordedProgram { pin: program.pin.to_string(), inode, maps }
+    RecordedProgram { pin: program.pin.to_string(), inode, maps, protect: None }
 }
 
 fn recorded_link(link: &DesiredLink, inode: u64, at: HookInfo, program_id: u32) -> RecordedLink {
     let (pin, program) = (link.pin.to_string(), link.program.to_string());
-    RecordedLink { pin, inode, program, program_id, hook: link.hook.clone(), at, ahead: Vec::new() }
+    RecordedLink { pin, inode, program, program_id, hook: link.hook.clone(), at, ahead: Vec::new(), protect: None }
 }
 
 /// Returns a hook as the kernel says it once a link is there; with 0 for what an offline plan does not know.

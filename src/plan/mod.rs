@@ -4,7 +4,10 @@
 
 mod adopt;
 mod decide;
+mod expects;
 pub mod graph;
+mod guard;
+mod id;
 pub mod words;
 
 #[cfg(test)]
@@ -12,18 +15,21 @@ pub(crate) mod samples;
 
 pub use adopt::adopt;
 pub use decide::{destroy, plan, rollback};
+pub use expects::Expects;
 
 use crate::desired::{DesiredLink, DesiredMap, DesiredProgram, ObjectFacts, Span};
-use crate::names::{Address, DeploymentName, LinkName, MapName, PinPath, ProgramName};
+use crate::names::{Address, DeploymentName, LinkName, MapName, PinPath, PlanId, ProgramName};
 use crate::record::Record;
 use crate::spec::Difference;
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Everything an apply does, in order.
 #[derive(Debug, Clone)]
 pub struct Plan {
+    /// Which plan this is.
+    pub id: PlanId,
     /// The deployment.
     pub deployment: DeploymentName,
     /// The folder of its pins.
@@ -34,6 +40,10 @@ pub struct Plan {
     pub generations: Generations,
     /// The objects that programs and maps come from.
     pub objects: BTreeMap<crate::names::ObjectName, Arc<ObjectFacts>>,
+    /// The consents that the manifest gives.
+    pub allow: BTreeSet<Consent>,
+    /// There when so much goes that the manifest's consent to that is not enough.
+    pub sweep: Option<Sweep>,
     /// What to do, first to last; reuse is listed, too.
     pub steps: Vec<Step>,
 }
@@ -49,6 +59,15 @@ pub struct Generations {
     pub next: PinPath,
     /// The number of the next one.
     pub number: u64,
+}
+
+/// A removal of everything, or of more than half.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Sweep {
+    /// How many maps, programs and links go.
+    pub removed: usize,
+    /// How many the deployment owns.
+    pub owned: usize,
 }
 
 /// Whether a plan knows the host.
@@ -397,6 +416,21 @@ pub enum Consent {
     Takeover,
 }
 
+impl Consent {
+    /// Every consent there is.
+    pub const ALL: [Self; 4] = [Self::Gap, Self::LoseState, Self::Prune, Self::Takeover];
+
+    /// Says what is consented to.
+    pub fn risk(self) -> &'static str {
+        match self {
+            Self::Gap => "packets pass unfiltered for a moment",
+            Self::LoseState => "contents of maps are lost",
+            Self::Prune => "things go that the manifest does not name any more",
+            Self::Takeover => "somebody else's program loses its hook",
+        }
+    }
+}
+
 impl Action {
     /// Returns what the action is about.
     pub fn address(&self) -> Address {
@@ -543,7 +577,17 @@ impl Plan {
     }
 
     /// Returns the consents that the plan needs, each once.
-    pub fn needs(&self) -> std::collections::BTreeSet<Consent> {
+    pub fn needs(&self) -> BTreeSet<Consent> {
         self.steps.iter().filter_map(|step| step.needs).collect()
+    }
+
+    /// Returns whether the manifest gives a consent that the plan needs.
+    pub fn allows(&self, consent: Consent) -> bool {
+        self.allow.contains(&consent) && !(consent == Consent::Prune && self.sweep.is_some())
+    }
+
+    /// Returns the consents that neither the manifest nor who runs it gives.
+    pub fn lacks(&self, given: &BTreeSet<Consent>) -> BTreeSet<Consent> {
+        self.needs().into_iter().filter(|consent| !given.contains(consent) && !self.allows(*consent)).collect()
     }
 }

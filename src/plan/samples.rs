@@ -1,7 +1,7 @@
 //! Values for tests: a small deployment, and a plan that holds every action, reason and consequence once.
 
 use super::*;
-use crate::desired::{Desired, DesiredMap, Hook, MapDefinition, MapSource, SlotSource};
+use crate::desired::{Desired, DesiredMap, Hook, MapDefinition, MapSource, Policy, SlotSource};
 use crate::elf::{DataKind, ProgramKind};
 use crate::insn::{Code, Insn, LD_IMM64, Site, SiteKind};
 use crate::kinds::XdpMode;
@@ -202,6 +202,7 @@ pub fn desired() -> Desired {
         maps: maps.into_iter().chain([calls]).map(|map| (map.name.clone(), map)).collect(),
         programs: programs.into_iter().map(|program| (program.name.clone(), program)).collect(),
         links: links.into_iter().map(|link| (link.name.clone(), link)).collect(),
+        policy: Policy::default(),
     }
 }
 
@@ -227,6 +228,7 @@ pub fn plan_of(mode: Mode, steps: Vec<Step>) -> Plan {
         fingerprints: Default::default(),
     };
     Plan {
+        id: PlanId::of(b"sample"),
         deployment: DeploymentName::new("edge").unwrap(),
         pin_root: PinPath::new("/sys/fs/bpf/edge").unwrap(),
         mode,
@@ -237,6 +239,8 @@ pub fn plan_of(mode: Mode, steps: Vec<Step>) -> Plan {
             number: 1,
         },
         objects: BTreeMap::from([(object(), Arc::new(facts))]),
+        allow: BTreeSet::new(),
+        sweep: None,
         steps,
     }
 }

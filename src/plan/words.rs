@@ -2,7 +2,7 @@
 //!
 //! One place for them, so that a plan, an outcome and a message say the same thing in the same words.
 
-use super::{Action, Because, Marker, Mode, ResolvedHook, Restored, State, Traffic};
+use super::{Action, Because, Marker, Mode, ResolvedHook, Restored, State, Sweep, Traffic};
 use crate::desired::{DesiredLink, DesiredMap, DesiredProgram, Hook, MapDefinition, MapSource, SlotSource};
 use crate::elf::{DataKind, ProgramKind};
 use crate::kinds::MapType;
@@ -212,6 +212,14 @@ impl fmt::Display for MapSpec {
             write!(f, ", map_extra {:#x}", self.map_extra)?;
         }
         self.inner.iter().try_for_each(|inner| write!(f, ", of maps like ({inner})"))
+    }
+}
+
+/// As `5 of the 6 maps, programs and links of the deployment`.
+impl fmt::Display for Sweep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { removed, owned } = self;
+        write!(f, "{removed} of the {owned} maps, programs and links of the deployment")
     }
 }
 

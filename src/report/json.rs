@@ -8,8 +8,8 @@ use super::text::Counts;
 use crate::desired::{DesiredLink, DesiredMap, DesiredProgram, Hook, MapDefinition, MapSource, ObjectFacts};
 use crate::kinds::XdpMode;
 use crate::kinds::{AttachType, MapType, ProgramType};
-use crate::names::{Address, Digest, MapName, ObjectName, PinPath, ProgramName};
-use crate::plan::{Action, Because, Consent, Marker, Mode, Plan, ResolvedHook, State, Step, Traffic};
+use crate::names::{Address, Digest, MapName, ObjectName, PinPath, PlanId, ProgramName};
+use crate::plan::{Action, Because, Consent, Expects, Marker, Mode, Plan, ResolvedHook, State, Step, Sweep, Traffic};
 use crate::spec::{Difference, MapSpec, flag_names};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,7 +24,7 @@ pub struct Format {
 }
 
 /// What this version writes.
-pub const FORMAT: Format = Format { major: 1, minor: 0 };
+pub const FORMAT: Format = Format { major: 1, minor: 1 };
 
 /// Writes a value with line breaks, and one at the end.
 pub(super) fn write(value: &impl Serialize) -> String {
@@ -40,6 +40,7 @@ pub fn plan(plan: &Plan, manifest: Option<ManifestText<'_>>) -> String {
     write(&PlanJson {
         format: FORMAT,
         kind: "plan",
+        id: plan.id,
         deployment: plan.deployment.as_str(),
         pin_root: &plan.pin_root,
         manifest: manifest.map(|manifest| manifest.name),
@@ -47,6 +48,8 @@ pub fn plan(plan: &Plan, manifest: Option<ManifestText<'_>>) -> String {
         changes: !plan.is_empty(),
         counts: Counts::of(plan.steps.iter().map(|step| step.action.marker())),
         needs: plan.needs(),
+        allowed: &plan.allow,
+        sweep: plan.sweep,
         objects: plan.objects.iter().map(|(name, facts)| (name, object(facts))).collect(),
         steps: plan.steps.iter().map(|step| StepJson::of(step, plan.mode, lines.as_ref())).collect(),
     })
@@ -56,6 +59,7 @@ pub fn plan(plan: &Plan, manifest: Option<ManifestText<'_>>) -> String {
 struct PlanJson<'a> {
     format: Format,
     kind: &'static str,
+    id: PlanId,
     deployment: &'a str,
     pin_root: &'a PinPath,
     manifest: Option<&'a str>,
@@ -63,6 +67,9 @@ struct PlanJson<'a> {
     changes: bool,
     counts: Counts,
     needs: BTreeSet<Consent>,
+    /// What of it the manifest consents to; never to the removals of a sweep.
+    allowed: &'a BTreeSet<Consent>,
+    sweep: Option<Sweep>,
     objects: BTreeMap<&'a ObjectName, ObjectJson>,
     steps: Vec<StepJson<'a>>,
 }
@@ -88,7 +95,7 @@ struct StepJson<'a> {
     verifier: Option<&'static str>,
     needs: Option<Consent>,
     /// What the host must be when the step is done; else the plan is stale.
-    expects: Expects<'a>,
+    expects: Expects,
     /// The place in the manifest.
     place: Option<Place>,
 }
@@ -344,66 +351,6 @@ impl<'a> BecauseJson<'a> {
     }
 }
 
-/// The identities that a step relies on.
-#[derive(Debug, Default, PartialEq, Eq, Serialize)]
-struct Expects<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    map_id: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    program_id: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    link_id: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    ifindex: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cgroup_id: Option<u64>,
-    /// A pin where nothing may be yet.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    absent: Option<&'a PinPath>,
-}
-
-impl<'a> Expects<'a> {
-    fn of(action: &'a Action) -> Self {
-        match action {
-            Action::ReuseMap { id, .. } | Action::RemoveMap { id, .. } | Action::RestoreMap { id, .. } => {
-                Self { map_id: (*id != 0).then_some(*id), ..Self::default() }
-            }
-            Action::CreateMap { map, replaces } => match replaces {
-                Some(_) => Self { map_id: *replaces, ..Self::default() },
-                None => Self { absent: definition(map).map(|definition| &definition.pin), ..Self::default() },
-            },
-            Action::ReuseProgram { id, .. } | Action::RemoveProgram { id, .. } | Action::RestoreProgram { id, .. } => {
-                Self { program_id: Some(*id), ..Self::default() }
-            }
-            Action::LoadProgram { program, replaces } => match replaces {
-                Some(_) => Self { program_id: *replaces, ..Self::default() },
-                None => Self { absent: Some(&program.pin), ..Self::default() },
-            },
-            Action::ReuseLink { id, .. } | Action::Detach { id, .. } => Self { link_id: Some(*id), ..Self::default() },
-            Action::UpdateLink { id, old_program, .. } => {
-                Self { link_id: Some(*id), program_id: Some(*old_program), ..Self::default() }
-            }
-            Action::Attach { link, hook } => Self { absent: Some(&link.pin), ..Self::of_hook(hook) },
-            Action::Reattach { id, hook, .. } => Self { link_id: Some(*id), ..Self::of_hook(hook) },
-            Action::ClearLeftover { .. }
-            | Action::MountBpffs { .. }
-            | Action::MakeDirectory { .. }
-            | Action::FillMap { .. }
-            | Action::FillSlots { .. }
-            | Action::RemoveDirectory { .. }
-            | Action::WriteRecord { .. }
-            | Action::RemoveRecord { .. } => Self::default(),
-        }
-    }
-
-    fn of_hook(hook: &ResolvedHook) -> Self {
-        match hook {
-            ResolvedHook::Interface(ifindex) => Self { ifindex: *ifindex, ..Self::default() },
-            ResolvedHook::Cgroup(found) => Self { cgroup_id: found.as_ref().map(|(_, id)| *id), ..Self::default() },
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -417,7 +364,7 @@ mod tests {
         let actions: BTreeSet<_> =
             value["steps"].as_array().unwrap().iter().map(|step| step["action"].to_string()).collect();
         assert_eq!(actions.len(), 21, "a step for every action");
-        assert_eq!(value["format"], serde_json::json!({ "major": 1, "minor": 0 }));
+        assert_eq!(value["format"], serde_json::json!({ "major": 1, "minor": 1 }));
         insta::assert_snapshot!(text);
     }
 

@@ -241,7 +241,7 @@ mod tests {
         {
           "format": {
             "major": 1,
-            "minor": 0
+            "minor": 1
           },
           "kind": "outcome",
           "deployment": "edge",

@@ -108,18 +108,18 @@ fn header(page: &mut Page, plan: &Plan, options: &Options<'_>) {
 /// What all steps of a plan have in common.
 struct Writer<'a> {
     options: &'a Options<'a>,
-    mode: Mode,
+    plan: &'a Plan,
     lines: Option<(&'a str, Lines<'a>)>,
     /// Columns of the addresses, but for the longest ones.
     address_width: usize,
 }
 
 impl<'a> Writer<'a> {
-    fn new(plan: &Plan, options: &'a Options<'a>) -> Self {
+    fn new(plan: &'a Plan, options: &'a Options<'a>) -> Self {
         let addresses: Vec<_> = plan.steps.iter().map(|step| step.action.address()).collect();
         Self {
             options,
-            mode: plan.mode,
+            plan,
             lines: options.manifest.map(|manifest| (manifest.name, Lines::new(manifest.text))),
             address_width: address_width(addresses.iter(), &options.style),
         }
@@ -145,7 +145,7 @@ impl<'a> Writer<'a> {
 
     fn details(&self, step: &Step) -> Text {
         let plain = rest_paint(step.action.marker());
-        let mut text = Text::new(plain, format!("because {}", step.because.words(self.mode)));
+        let mut text = Text::new(plain, format!("because {}", step.because.words(self.plan.mode)));
         let mut add = |paint, part: String| {
             text = std::mem::take(&mut text).and(plain, "; ").and_whole(paint, part);
         };
@@ -158,8 +158,10 @@ impl<'a> Writer<'a> {
         if self.options.purpose == Purpose::DryRun && is_load(&step.action) {
             add(Paint::Alarm, "verifier: NOT RUN".to_owned());
         }
-        if let Some(consent) = step.needs {
-            add(Paint::Alarm, format!("needs --allow {consent}"));
+        match step.needs {
+            Some(consent) if self.plan.allows(consent) => add(plain, format!("{consent}: the manifest allows it")),
+            Some(consent) => add(Paint::Alarm, format!("needs --allow {consent}")),
+            None => {}
         }
         if let (Some(span), Some((name, lines))) = (&step.span, &self.lines) {
             add(plain, format!("{name}:{}", lines.place(span).line));
@@ -228,10 +230,20 @@ fn footer(page: &mut Page, plan: &Plan, purpose: Purpose) {
         let depend = if unsettled == 1 { "depends" } else { "depend" };
         page.line(Text::from(format!("kernel values: not known offline, {programs} {depend} on them")), 15);
     }
-    if !plan.needs().is_empty() {
-        let flag = allow_flag(&plan.needs());
-        page.line(Text::from("consent: nothing is applied without ").and_whole(Paint::Alarm, flag), 9);
+    if let Some(sweep) = &plan.sweep {
+        let removes = format!("removes {sweep}");
+        page.line(
+            Text::from("guard: ")
+                .and(Paint::Alarm, removes)
+                .and(Paint::Plain, ": the manifest alone does not allow it"),
+            7,
+        );
     }
+    let lacks = plan.lacks(&BTreeSet::new());
+    if !lacks.is_empty() {
+        page.line(Text::from("consent: nothing is applied without ").and_whole(Paint::Alarm, allow_flag(&lacks)), 9);
+    }
+    page.line(format!("plan id: {}", plan.id), 9);
 }
 
 fn marker(step: &Step) -> Marker {
@@ -390,6 +402,7 @@ mod tests {
         plan: 5 to create, 0 to change, 0 to remove, 0 reused
         risk: not known without the host
         verifier: NOT RUN, 1 program to load
+        plan id: af2bdbe1aa9b6ec1e2ade1d694f41fc7
         ");
     }
 

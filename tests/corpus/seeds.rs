@@ -2,9 +2,11 @@
 
 use bpfapply::desired::Hook;
 use bpfapply::kinds::XdpMode;
-use bpfapply::names::Digest;
+use bpfapply::names::{Digest, PinPath, PlanId};
 use bpfapply::observed::HookInfo;
-use bpfapply::record::{FORMAT, Record, RecordedLink, RecordedMap, RecordedObject, RecordedProgram};
+use bpfapply::plan::Expects;
+use bpfapply::record::{FORMAT, Record, RecordedLink, RecordedMap, RecordedObject, RecordedProgram, Since};
+use bpfapply::saved::{self, SavedHost, SavedManifest, SavedPlan, SavedStep};
 use object::LittleEndian;
 use object::elf::FileHeader64;
 use object::read::elf::FileHeader;
@@ -98,14 +100,34 @@ pub fn record(_: &Files) -> Seeds {
         Record { deployment: "edge".to_owned(), time: 1, directories: vec!["/a".to_owned()], ..empty.clone() };
     let (pin, digest) = ("/sys/fs/bpf/edge/a".to_owned(), Digest::of(b""));
     full.objects.insert("o".to_owned(), RecordedObject { path: "a.o".to_owned(), sha256: digest });
-    let map = RecordedMap { pin: Some(pin.clone()), inode: 1, id: Some(7), created: true, image: Some(digest) };
+    let protect = Some(Since(1));
+    let map =
+        RecordedMap { pin: Some(pin.clone()), inode: 1, id: Some(7), created: true, image: Some(digest), protect };
     full.maps.insert("m".to_owned(), map);
-    full.programs.insert("p".to_owned(), RecordedProgram { pin: pin.clone(), inode: 2, maps: vec!["m".to_owned()] });
+    full.programs
+        .insert("p".to_owned(), RecordedProgram { pin: pin.clone(), inode: 2, maps: vec!["m".to_owned()], protect });
     let hook = Hook::Xdp { interface: "lo".to_owned(), mode: XdpMode::Auto };
     let at = HookInfo::Xdp { ifindex: 1 };
-    let link = RecordedLink { pin, inode: 3, program: "p".to_owned(), program_id: 5, hook, at, ahead: vec![4] };
+    let link =
+        RecordedLink { pin, inode: 3, program: "p".to_owned(), program_id: 5, hook, at, ahead: vec![4], protect };
     full.links.insert("l".to_owned(), link);
     vec![("empty".to_owned(), empty.encode()), ("full".to_owned(), full.encode())]
+}
+
+/// Saved plans: one of each manifest.
+pub fn saved(files: &Files) -> Seeds {
+    let (id, digest) = (PlanId::of(b""), Digest::of(b""));
+    let pin = PinPath::new("/sys/fs/bpf/edge/a").expect("a path");
+    let expects = Expects { map_id: Some(7), ifindex: Some(1), absent: Some(pin.clone()), ..Expects::default() };
+    let steps = vec![SavedStep { address: "map.a".to_owned(), expects }];
+    let host = SavedHost { boot: "a".to_owned(), steps, pins: [(pin, 12)].into() };
+    let plan = |(name, text): &(String, Vec<u8>)| {
+        let manifest = SavedManifest { path: name.clone(), text: String::from_utf8(text.clone()).ok()? };
+        let (variables, objects) = ([("v".to_owned(), "w".to_owned())].into(), [("o".to_owned(), digest)].into());
+        let plan = SavedPlan { format: saved::FORMAT, id, manifest, variables, objects, host: host.clone() };
+        Some((name.clone(), plan.encode().into_bytes()))
+    };
+    files.manifests.iter().filter_map(plan).collect()
 }
 
 fn each(files: &Files, make: impl Fn(&[u8]) -> Option<Vec<u8>>) -> Seeds {

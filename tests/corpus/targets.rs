@@ -10,6 +10,7 @@ use bpfapply::diag::{self, Source};
 use bpfapply::elf::{self, Object, Target as Kernel};
 use bpfapply::manifest;
 use bpfapply::record::Record;
+use bpfapply::saved::SavedPlan;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -39,6 +40,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "manifest", run: manifest, seeds: seeds::manifest },
     Target { name: "object", run: object, seeds: seeds::object },
     Target { name: "record", run: record, seeds: seeds::record },
+    Target { name: "saved", run: saved, seeds: seeds::saved },
 ];
 
 /// An object file, linked without a kernel.
@@ -132,4 +134,13 @@ pub fn record(input: &[u8]) {
     if let Ok(record) = Record::decode(input) {
         assert_eq!(Record::decode(&record.encode()), Ok(record), "written and read again");
     }
+}
+
+/// A saved plan, with what applying it asks before the host is asked.
+pub fn saved(input: &[u8]) {
+    let Ok(text) = str::from_utf8(input) else { return };
+    let Ok(plan) = SavedPlan::decode(text) else { return };
+    assert_eq!(plan.host.difference(&plan.host), None);
+    let _ = manifest::parse(&plan.manifest.text, &plan.variables);
+    assert_eq!(SavedPlan::decode(&plan.encode()), Ok(plan), "written and read again");
 }

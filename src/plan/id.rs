@@ -1,0 +1,305 @@
+//! The plan id: a digest of what a plan was made from and of what it needs to be allowed.
+//!
+//! Hosts in the same state have the same id, so that one review holds for all of them: nothing in it counts, or belongs
+//! to one boot of one host (ids, inodes, indices, times, generations). What is on the host is written as the manifest
+//! writes it. Fingerprints are of final instructions, so that CO-RE objects have other ids on kernels with other types.
+
+use super::{Action, Consent, Step, Sweep, Traffic};
+use crate::desired::{Desired, DesiredLink, DesiredMap, DesiredProgram, Hook, MapSource};
+use crate::kinds::XdpMode;
+use crate::names::{Address, DeploymentName, Digest, LinkName, MapName, ObjectName, PinPath, PlanId, ProgramName};
+use crate::observed::{Fingerprints, LinkInfo, Observed, ObservedMap, ObservedProgram, Pinned};
+use crate::record::Record;
+use serde::Serialize;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+/// Rises when the same state gets another id.
+const FORMAT: u32 = 1;
+
+/// What an id is of.
+pub(super) struct Subject<'a> {
+    pub deployment: &'a DeploymentName,
+    pub pin_root: &'a PinPath,
+    /// `None` for the end of a deployment.
+    pub desired: Option<&'a Desired>,
+    pub observed: &'a Observed,
+    pub record: Option<&'a Record>,
+    pub steps: &'a [Step],
+    pub sweep: Option<Sweep>,
+}
+
+impl Subject<'_> {
+    /// Digests everything.
+    pub fn id(&self) -> PlanId {
+        let whole = Whole {
+            format: FORMAT,
+            deployment: self.deployment,
+            pin_root: self.pin_root,
+            wanted: self.desired.map(Wanted::of),
+            recorded: self.record.map(|record| Recorded::of(record, self.observed)),
+            found: self.found(),
+            left: self.steps.iter().filter_map(leftover).collect(),
+            needs: self.steps.iter().filter_map(|step| step.needs).collect(),
+            sweep: self.sweep,
+        };
+        let bytes = serde_json::to_vec(&whole).expect("names, numbers and digests are always JSON");
+        PlanId::of(&bytes)
+    }
+
+    /// Describes what has the pins that are ours or are to be.
+    fn found(&self) -> BTreeMap<&PinPath, Found<'_>> {
+        let foreign = self.desired.iter().flat_map(|desired| desired.maps.values());
+        let foreign = foreign.filter_map(|map| if let MapSource::Pinned(pin) = &map.source { Some(pin) } else { None });
+        let lent = self.record.iter().flat_map(|record| record.maps.values()).filter(|map| !map.created);
+        let lent = lent.filter_map(|map| PinPath::new(map.pin.as_deref()?).ok());
+        let foreign: BTreeSet<PinPath> = foreign.cloned().chain(lent).collect();
+        let fit = self.steps.iter();
+        let fit = fit.filter_map(|step| if let Action::ReuseMap { map, .. } = &step.action { map.pin() } else { None });
+        let describe = Describe::new(self.observed, self.record, fit.collect());
+        let ours = self.observed.pins.iter().filter(|(pin, _)| !foreign.contains(*pin));
+        ours.map(|(pin, pinned)| (pin, describe.pinned(pin, pinned))).collect()
+    }
+}
+
+/// Says what clearing a leftover means for packets, by which one may differ from another.
+fn leftover(step: &Step) -> Option<Traffic> {
+    matches!(step.action, Action::ClearLeftover { .. }).then_some(step.traffic)
+}
+
+#[derive(Serialize)]
+struct Whole<'a> {
+    format: u32,
+    deployment: &'a DeploymentName,
+    pin_root: &'a PinPath,
+    wanted: Option<Wanted<'a>>,
+    recorded: Option<Recorded<'a>>,
+    found: BTreeMap<&'a PinPath, Found<'a>>,
+    left: Vec<Traffic>,
+    needs: BTreeSet<Consent>,
+    sweep: Option<Sweep>,
+}
+
+/// What the manifest and its objects want.
+#[derive(Serialize)]
+struct Wanted<'a> {
+    objects: BTreeMap<&'a ObjectName, Digest>,
+    maps: BTreeMap<&'a MapName, WantedMap<'a>>,
+    programs: BTreeMap<&'a ProgramName, WantedProgram<'a>>,
+    links: BTreeMap<&'a LinkName, WantedLink<'a>>,
+    allow: &'a BTreeSet<Consent>,
+    protect: &'a BTreeSet<Address>,
+}
+
+impl<'a> Wanted<'a> {
+    fn of(desired: &'a Desired) -> Self {
+        Self {
+            objects: desired.objects.iter().map(|(name, facts)| (name, facts.sha256)).collect(),
+            maps: desired.maps.iter().map(|(name, map)| (name, WantedMap::of(map))).collect(),
+            programs: desired.programs.iter().map(|(name, program)| (name, WantedProgram::of(program))).collect(),
+            links: desired.links.iter().map(|(name, link)| (name, WantedLink::of(link))).collect(),
+            allow: &desired.policy.allow,
+            protect: &desired.policy.protect,
+        }
+    }
+}
+
+#[derive(Serialize)]
+enum WantedMap<'a> {
+    /// BTF is that of the object; what it is counts by the object's digest.
+    Defined {
+        pin: &'a PinPath,
+        spec: String,
+        by: Option<&'a (ObjectName, String)>,
+        data: Option<Digest>,
+        slots: BTreeMap<u32, Address>,
+    },
+    Pinned(&'a PinPath),
+    /// The manifest's own number.
+    Id(u32),
+}
+
+impl<'a> WantedMap<'a> {
+    fn of(map: &'a DesiredMap) -> Self {
+        match &map.source {
+            MapSource::Defined(definition) => {
+                let operations = definition.operations.as_ref().map(|operations| operations.bytes.as_slice());
+                let data = definition.data.as_ref().map(|(_, bytes)| &**bytes).or(operations);
+                Self::Defined {
+                    pin: &definition.pin,
+                    spec: definition.spec.to_string(),
+                    by: definition.defined_by.as_ref(),
+                    data: data.map(Digest::of),
+                    slots: definition.slots.iter().map(|(index, slot)| (*index, slot.address())).collect(),
+                }
+            }
+            MapSource::Pinned(pin) => Self::Pinned(pin),
+            MapSource::Id(id) => Self::Id(*id),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct WantedProgram<'a> {
+    pin: &'a PinPath,
+    fingerprint: Digest,
+}
+
+impl<'a> WantedProgram<'a> {
+    fn of(program: &'a DesiredProgram) -> Self {
+        Self { pin: &program.pin, fingerprint: program.fingerprint }
+    }
+}
+
+#[derive(Serialize)]
+struct WantedLink<'a> {
+    pin: &'a PinPath,
+    program: &'a ProgramName,
+    hook: String,
+    mode: Option<XdpMode>,
+}
+
+impl<'a> WantedLink<'a> {
+    fn of(link: &'a DesiredLink) -> Self {
+        let mode = match &link.hook {
+            Hook::Xdp { mode, .. } => Some(*mode),
+            Hook::Tc { .. } | Hook::Cgroup { .. } => None,
+        };
+        Self { pin: &link.pin, program: &link.program, hook: link.hook.to_string(), mode }
+    }
+}
+
+/// What the record says is ours, and which pins of it are still those that were made.
+#[derive(Serialize)]
+struct Recorded<'a> {
+    objects: BTreeMap<&'a str, Digest>,
+    maps: BTreeMap<&'a str, RecordedMap<'a>>,
+    programs: BTreeMap<&'a str, RecordedPin<'a>>,
+    links: BTreeMap<&'a str, RecordedPin<'a>>,
+    directories: &'a [String],
+}
+
+#[derive(Serialize)]
+struct RecordedMap<'a> {
+    pin: Option<RecordedPin<'a>>,
+    id: Option<u32>,
+    created: bool,
+    image: Option<Digest>,
+}
+
+#[derive(Serialize)]
+struct RecordedPin<'a> {
+    path: &'a str,
+    is_there: bool,
+    protect: bool,
+}
+
+impl<'a> Recorded<'a> {
+    fn of(record: &'a Record, observed: &Observed) -> Self {
+        let pin = |path: &'a str, inode: u64, protect: bool| {
+            let is_there = PinPath::new(path).is_ok_and(|path| observed.inode(&path) == Some(inode));
+            RecordedPin { path, is_there, protect }
+        };
+        let map = |map: &'a crate::record::RecordedMap| RecordedMap {
+            pin: map.pin.as_deref().map(|path| pin(path, map.inode, map.protect.is_some())),
+            id: map.id,
+            created: map.created,
+            image: map.image,
+        };
+        let programs = record.programs.iter();
+        let links = record.links.iter();
+        Self {
+            objects: record.objects.iter().map(|(name, object)| (name.as_str(), object.sha256)).collect(),
+            maps: record.maps.iter().map(|(name, recorded)| (name.as_str(), map(recorded))).collect(),
+            programs: programs
+                .map(|(name, it)| (name.as_str(), pin(&it.pin, it.inode, it.protect.is_some())))
+                .collect(),
+            links: links.map(|(name, it)| (name.as_str(), pin(&it.pin, it.inode, it.protect.is_some()))).collect(),
+            directories: &record.directories,
+        }
+    }
+}
+
+/// What has a pin.
+#[derive(Serialize)]
+enum Found<'a> {
+    /// A map that fits what is wanted has no words for it: some numbers of it depend on the host's CPUs.
+    Map {
+        spec: Option<String>,
+        constants: Option<Digest>,
+    },
+    Program {
+        fingerprints: &'a Fingerprints,
+        uses: BTreeSet<Option<Cow<'a, str>>>,
+    },
+    Link {
+        runs: Option<&'a str>,
+        at: Option<String>,
+        modes: Vec<XdpMode>,
+    },
+}
+
+/// Says what is on a host without its numbers.
+struct Describe<'a> {
+    observed: &'a Observed,
+    record: Option<&'a Record>,
+    /// The pins of maps that are kept.
+    fit: BTreeSet<&'a PinPath>,
+    /// Maps by id.
+    maps: HashMap<u32, Cow<'a, str>>,
+    /// Programs by id.
+    programs: HashMap<u32, &'a str>,
+}
+
+impl<'a> Describe<'a> {
+    fn new(observed: &'a Observed, record: Option<&'a Record>, fit: BTreeSet<&'a PinPath>) -> Self {
+        let mut maps: HashMap<u32, Cow<'a, str>> =
+            observed.maps_by_id.keys().map(|id| (*id, Cow::Owned(format!("id {id}")))).collect();
+        let mut programs = HashMap::new();
+        for (pin, pinned) in &observed.pins {
+            match pinned {
+                Pinned::Map(found) => drop(maps.insert(found.info.id, Cow::Borrowed(pin.as_str()))),
+                Pinned::Program(found) => drop(programs.insert(found.info.id, pin.as_str())),
+                Pinned::Link(_) => {}
+            }
+        }
+        Self { observed, record, fit, maps, programs }
+    }
+
+    fn pinned(&self, pin: &PinPath, pinned: &'a Pinned) -> Found<'a> {
+        match pinned {
+            Pinned::Map(found) => self.map(pin, found),
+            Pinned::Program(found) => self.program(found),
+            Pinned::Link(found) => self.link(pin, found),
+        }
+    }
+
+    fn map(&self, pin: &PinPath, found: &ObservedMap) -> Found<'a> {
+        let spec = (!self.fit.contains(pin)).then(|| found.spec.to_string());
+        Found::Map { spec, constants: found.frozen_value.as_deref().map(Digest::of) }
+    }
+
+    fn program(&self, found: &'a ObservedProgram) -> Found<'a> {
+        let uses = found.info.map_ids.iter().map(|id| self.maps.get(id).cloned());
+        Found::Program { fingerprints: &found.fingerprints, uses: uses.collect() }
+    }
+
+    fn link(&self, pin: &PinPath, found: &LinkInfo) -> Found<'a> {
+        let interfaces = self.observed.interfaces.values().filter(|it| found.hook.ifindex() == Some(it.index));
+        let modes = interfaces.flat_map(|it| &it.xdp).filter(|(_, id)| *id == found.program_id);
+        Found::Link {
+            runs: self.programs.get(&found.program_id).copied(),
+            at: self.hook(pin, found),
+            modes: modes.map(|(mode, _)| *mode).collect(),
+        }
+    }
+
+    /// Names the hook of a link as the manifest did that put it there; `None` for any other, and for none.
+    fn hook(&self, pin: &PinPath, found: &LinkInfo) -> Option<String> {
+        let links = self.record.into_iter().flat_map(|record| record.links.values());
+        let recorded = links.into_iter().find(|link| link.pin == pin.as_str() && link.at == found.hook)?;
+        let named = recorded.hook.interface().and_then(|name| self.observed.interfaces.get(name));
+        let is_same = named.is_none_or(|named| found.hook.ifindex() == Some(named.index));
+        (is_same && found.hook.is_attached()).then(|| recorded.hook.to_string())
+    }
+}
