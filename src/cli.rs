@@ -4,7 +4,7 @@ use crate::apply::{self, Applied, Stamp};
 use crate::desired::{self, Desired};
 use crate::diag::{self, Exit, Kind, Problem, Problems, Source};
 use crate::elf;
-use crate::kernel::{Kernel, drift, facts, linux::Linux, lock, observe, shown};
+use crate::kernel::{self, Kernel, drift, facts, linux::Linux, lock, observe, shown};
 use crate::load;
 use crate::manifest::{self, Manifest};
 use crate::names::{DeploymentName, Digest, PinPath};
@@ -196,6 +196,7 @@ struct Target {
 
 /// Runs the command line of this process.
 pub fn main() -> Exit {
+    kernel::one_heap();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {

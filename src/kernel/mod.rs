@@ -13,6 +13,8 @@ pub mod observe;
 pub mod shown;
 mod sys;
 
+pub use sys::one_heap;
+
 use crate::btf::kernel::Bytes;
 use crate::diag::LockHolder;
 use crate::insn::{FuncRecord, Insn, LineRecord};
