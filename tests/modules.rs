@@ -318,7 +318,8 @@ fn a_module_is_known_by_its_name() {
     };
     let text = written("modules", &["look", "entered"]);
     let fake = fake(&kernel, &[("nf_conntrack", module(&kernel))]);
-    let (outcome, problem) = run(&planned(&text, &fake), &fake);
+    let plan = planned(&text, &fake);
+    let (outcome, problem) = run(&plan, &fake);
     assert!(problem.is_none(), "{outcome:?}");
     fake.remove_module("nf_conntrack");
     fake.add_module("nf_conntrack", split(&kernel.btf, &module(&kernel).btf));

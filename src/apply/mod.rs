@@ -16,10 +16,11 @@ use crate::diag::{Kind, OPEN_FILES, PRIVILEGES, Problem};
 use crate::kernel::{EntryKind, HookRequest, Kernel, MapRequest, ObjectKind, observe};
 use crate::kinds::MapType;
 use crate::names::{Digest, MapName, ObjectName, PinPath, ProgramName};
-use crate::plan::{Action, Marker, Plan, ResolvedHook};
+use crate::plan::{Action, Marker, Plan, ResolvedHook, Step};
 use crate::record::Record;
 use crate::spec::Host;
 use outcome::{Outcome, Status, StepOutcome};
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use undo::Undo;
@@ -37,9 +38,9 @@ pub struct Stamp {
 
 /// What a run did.
 #[derive(Debug)]
-pub struct Applied<Fd> {
+pub struct Applied<'a, Fd> {
     /// How each step went.
-    pub outcome: Outcome,
+    pub outcome: Outcome<'a>,
     /// What went wrong; there exactly when something failed.
     pub problem: Option<Problem>,
     /// The record as it is now, which says what is to be found on the host; none after a destroy.
@@ -57,7 +58,7 @@ pub struct Held<Fd> {
 }
 
 /// Applies a plan.
-pub fn apply<K: Kernel>(kernel: &mut K, plan: &Plan, stamp: &Stamp) -> Applied<K::Fd> {
+pub fn apply<'a, K: Kernel>(kernel: &mut K, plan: &'a Plan, stamp: &Stamp) -> Applied<'a, K::Fd> {
     let mut applier = Applier {
         kernel,
         plan,
@@ -74,8 +75,8 @@ pub fn apply<K: Kernel>(kernel: &mut K, plan: &Plan, stamp: &Stamp) -> Applied<K
         switched: false,
         record: None,
     };
-    let mut steps: Vec<StepOutcome> =
-        plan.steps.iter().map(|step| StepOutcome::of(&step.action, Status::NotReached)).collect();
+    let not_reached = |step: &'a Step| StepOutcome { action: Cow::Borrowed(&step.action), status: Status::NotReached };
+    let mut steps: Vec<StepOutcome<'_>> = plan.steps.iter().map(not_reached).collect();
     let problem = applier.run(&mut steps).err();
     let record = match applier.switched {
         true => applier.record.take(),
@@ -110,7 +111,7 @@ struct Applier<'a, K: Kernel> {
 }
 
 impl<K: Kernel> Applier<'_, K> {
-    fn run(&mut self, steps: &mut Vec<StepOutcome>) -> Result<(), Problem> {
+    fn run(&mut self, steps: &mut Vec<StepOutcome<'_>>) -> Result<(), Problem> {
         self.stage_all().map_err(|(number, problem)| fail(steps, number, problem))?;
         let mut first = None;
         for (number, step) in self.plan.steps.iter().enumerate() {
@@ -237,11 +238,11 @@ impl<K: Kernel> Applier<'_, K> {
     }
 
     /// Detaches the links that moved, and makes the generation that ran until now the previous one, or nothing.
-    fn retire(&mut self, steps: &mut Vec<StepOutcome>) -> Result<(), Problem> {
+    fn retire(&mut self, steps: &mut Vec<StepOutcome<'_>>) -> Result<(), Problem> {
         for (number, link) in std::mem::take(&mut self.leaving) {
             // Closing the last descriptor detaches as well, but only some time later.
             generation::detach(self.kernel, &link).map_err(|error| {
-                let problem = refused(format!("detach the old {}", steps[number].address), &error);
+                let problem = refused(format!("detach the old {}", steps[number].action.address()), &error);
                 steps[number].status = Status::HalfDone(problem.kind.to_string());
                 problem
             })?;
@@ -255,8 +256,8 @@ impl<K: Kernel> Applier<'_, K> {
         done.map_err(|error| {
             // It is what the next run finds and finishes.
             let problem = refused(format!("take `{old}` away"), &error);
-            let action = Action::ClearLeftover { path: old.clone(), record: None };
-            steps.push(StepOutcome::of(&action, Status::HalfDone(problem.kind.to_string())));
+            let action = Cow::Owned(Action::ClearLeftover { path: old.clone(), record: None });
+            steps.push(StepOutcome { action, status: Status::HalfDone(problem.kind.to_string()) });
             problem
         })
     }
@@ -595,7 +596,7 @@ impl<K: Kernel> Applier<'_, K> {
     }
 
     /// Walks back what was committed, newest first, and notes how that went.
-    fn undo_all(&mut self, steps: &mut [StepOutcome]) {
+    fn undo_all(&mut self, steps: &mut [StepOutcome<'_>]) {
         // What was only staged goes with its descriptors.
         for step in steps.iter_mut().filter(|step| step.status == Status::Done) {
             step.status = Status::Undone;
@@ -617,7 +618,7 @@ impl<K: Kernel> Applier<'_, K> {
     }
 }
 
-fn fail(steps: &mut [StepOutcome], number: usize, problem: Problem) -> Problem {
+fn fail(steps: &mut [StepOutcome<'_>], number: usize, problem: Problem) -> Problem {
     steps[number].status = Status::Failed(problem.kind.to_string());
     problem
 }

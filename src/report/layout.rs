@@ -5,6 +5,7 @@
 use crate::names::Address;
 use std::borrow::Cow;
 use std::fmt::{self, Write};
+use std::ops::Range;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// How text is written.
@@ -116,31 +117,25 @@ impl Text {
         self.runs.iter().all(|run| run.text.is_empty())
     }
 
-    /// Returns the text of each run without anything harmful.
-    fn clean(&self, style: &Style) -> Vec<Cow<'_, str>> {
-        self.runs.iter().map(|run| clean(&run.text, style)).collect()
-    }
-
-    /// Returns the words of the runs, whose clean text is `clean`.
-    fn words<'a>(&self, clean: &'a [Cow<'_, str>]) -> Vec<Word<'a>> {
-        let mut words = Vec::new();
+    /// Writes the runs without anything harmful to `clean`, and their words to `words`.
+    fn words(&self, style: &Style, clean: &mut String, words: &mut Vec<Word>) {
         let mut spaces = 0;
-        for (Run { paint, whole, .. }, text) in self.runs.iter().zip(clean) {
-            let mut rest = Some(&**text);
-            while let Some(text) = rest {
-                let (part, behind) = match text.split_once(' ').filter(|_| !whole) {
-                    Some((part, behind)) => (part, Some(behind)),
-                    None => (text, None),
-                };
-                if !part.is_empty() {
-                    words.push(Word { paint: *paint, spaces, text: part, width: columns(part) });
+        for Run { paint, text, whole } in &self.runs {
+            let start = clean.len();
+            clean.push_str(&self::clean(text, style));
+            let run = &clean[start..];
+            let ends = run.bytes().enumerate().filter(|(_, byte)| *byte == b' ' && !whole).map(|(at, _)| at);
+            let mut begin = 0;
+            for end in ends.chain([run.len()]) {
+                if begin < end {
+                    let text = start + begin..start + end;
+                    words.push(Word { paint: *paint, spaces, width: columns(&run[begin..end]), text });
                     spaces = 0;
                 }
-                spaces += usize::from(behind.is_some());
-                rest = behind;
+                spaces += usize::from(end < run.len());
+                begin = end + 1;
             }
         }
-        words
     }
 }
 
@@ -157,11 +152,12 @@ impl From<String> for Text {
 }
 
 #[derive(Debug)]
-struct Word<'a> {
+struct Word {
     paint: Paint,
     /// How many spaces stand before it.
     spaces: usize,
-    text: &'a str,
+    /// Where it stands in the clean text.
+    text: Range<usize>,
     /// The columns that it takes.
     width: usize,
 }
@@ -194,12 +190,15 @@ pub struct Page {
     out: String,
     /// Columns written in the present line.
     column: usize,
+    /// Room for the text of one line after the other, and for its words.
+    clean: String,
+    words: Vec<Word>,
 }
 
 impl Page {
     /// Starts a page.
     pub fn new(style: Style) -> Self {
-        Self { style, out: String::new(), column: 0 }
+        Self { style, out: String::new(), column: 0, clean: String::new(), words: Vec::new() }
     }
 
     /// Returns the page as text.
@@ -220,9 +219,9 @@ impl Page {
     /// Writes a text, and where it is too long goes on in the next line, `hang` columns to the right.
     pub fn line(&mut self, text: impl Into<Text>, hang: usize) {
         let width = self.style.width.max(hang + MIN_LINE);
-        let text = text.into();
-        let clean = text.clean(&self.style);
-        let words = text.words(&clean);
+        let mut clean = std::mem::take(&mut self.clean);
+        let mut words = std::mem::take(&mut self.words);
+        text.into().words(&self.style, &mut clean, &mut words);
         let mut last = Paint::Plain;
         for (i, word) in words.iter().enumerate() {
             let glued = words[i + 1..].iter().take_while(|next| next.spaces == 0);
@@ -237,25 +236,29 @@ impl Page {
                 }
                 self.indent(word.spaces.min(width.saturating_sub(self.column)));
             }
-            self.word(word, width, hang, &mut last);
+            let text = (&clean[word.text.clone()], word.width);
+            self.word(text, word.paint, width, hang, &mut last);
         }
         self.paint(&mut last, Paint::Plain);
         self.new_line(0);
+        clean.clear();
+        words.clear();
+        (self.clean, self.words) = (clean, words);
     }
 
     /// Writes a word; one that no line can hold is broken behind a `/`, or anywhere.
-    fn word(&mut self, word: &Word<'_>, width: usize, hang: usize, last: &mut Paint) {
-        let (mut rest, mut needed) = (word.text, word.width);
+    fn word(&mut self, text: (&str, usize), paint: Paint, width: usize, hang: usize, last: &mut Paint) {
+        let (mut rest, mut needed) = text;
         while self.column + needed > width {
             // `MIN_LINE` makes sure that a new line takes at least one character.
             let (head, tail) = split(rest, width.saturating_sub(self.column));
-            self.paint(last, word.paint);
+            self.paint(last, paint);
             self.out.push_str(head);
             self.paint(last, Paint::Plain);
             self.new_line(hang);
             (rest, needed) = (tail, columns(tail));
         }
-        self.paint(last, word.paint);
+        self.paint(last, paint);
         self.out.push_str(rest);
         self.column += needed;
     }
@@ -334,7 +337,7 @@ pub fn address_width<'a>(addresses: impl Iterator<Item = &'a Address>, style: &S
     let widths = addresses.map(|address| match address {
         Address::Directory(_) => super::text::FOLDER.len(),
         Address::Object(_) | Address::Map(_) | Address::Program(_) | Address::Link(_) | Address::Record => {
-            columns(&address.to_string())
+            address.parts().map(columns).iter().sum()
         }
     });
     widths.filter(|&width| width <= style.width / 4).max().unwrap_or(0)
