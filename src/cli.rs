@@ -334,8 +334,7 @@ fn dry_run_offline(loaded: &Loaded, options: &ApplyOptions, console: &Console) -
     let usual = usual_bpffs();
     let bpffs = if pin_root.is_below(&usual) { usual } else { pin_root.parent().unwrap_or(usual) };
     let files = load::objects(&loaded.manifest, loaded.folder())?;
-    let desired = desired::resolve(&loaded.manifest, &files, &bpffs, &NO_HOST, &elf::Target::offline())?;
-    drop(files);
+    let desired = desired::resolve(&loaded.manifest, files, &bpffs, &NO_HOST, &elf::Target::offline())?;
     let plan = plan::plan(&desired, &Observed::nothing(NO_HOST), Mode::Offline)?;
     Ok(show_dry_run(&plan, loaded, options, console))
 }
@@ -470,9 +469,7 @@ fn plan_live<K: Kernel>(
     let alone = alone && files.values().all(|file| file.types.is_none());
     let digests = files.iter().map(|(name, file)| (name, file.sha256));
     let inputs = alone.then(|| load::inputs(&loaded.text, &loaded.vars, digests));
-    let desired = desired::resolve(&loaded.manifest, &files, &bpffs, &host, &target)?;
-    // Their code is linked: what comes next takes their room.
-    drop(files);
+    let desired = desired::resolve(&loaded.manifest, files, &bpffs, &host, &target)?;
     let observed = observe::observe(kernel, &Wanted::of(&desired))?;
     let plan = plan::plan(&desired, &observed, Mode::Live)?;
     if let (true, Some(at)) = (options.no_mount, mounts(&plan)) {

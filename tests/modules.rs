@@ -133,7 +133,7 @@ fn resolved(text: &str, fake: &Fake) -> Result<(Target, Desired), Problems> {
     let manifest = manifest::parse(text, &BTreeMap::new())?;
     let files = load::objects(&manifest, repository())?;
     let target = facts::target(fake, &desired::needs(&manifest, &files))?;
-    let desired = desired::resolve(&manifest, &files, &path("/sys/fs/bpf"), &observe::host(fake)?, &target)?;
+    let desired = desired::resolve(&manifest, files, &path("/sys/fs/bpf"), &observe::host(fake)?, &target)?;
     Ok((target, desired))
 }
 

@@ -21,7 +21,7 @@ use crate::record::Record;
 use crate::spec::Host;
 use outcome::{Outcome, Status, StepOutcome};
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use undo::Undo;
 
@@ -167,14 +167,18 @@ impl<K: Kernel> Applier<'_, K> {
             }
             Action::CreateMap { map, replaces } => {
                 let pin = map.pin().expect("only a map with a pin is created");
-                let fd = self.maps.remove(&map.name).expect("the map was staged");
-                self.put_pin(number, &fd, pin, ObjectKind::Map, *replaces)?;
-                self.maps.insert(map.name.clone(), fd);
+                let maps = std::mem::take(&mut self.maps);
+                let fd = maps.get(&map.name).expect("the map was staged");
+                let pinned = self.put_pin(number, fd, pin, ObjectKind::Map, *replaces);
+                self.maps = maps;
+                pinned?;
             }
             Action::LoadProgram { program, replaces } => {
-                let fd = self.programs.remove(&program.name).expect("the program was staged");
-                self.put_pin(number, &fd, &program.pin, ObjectKind::Program, *replaces)?;
-                self.programs.insert(program.name.clone(), fd);
+                let programs = std::mem::take(&mut self.programs);
+                let fd = programs.get(&program.name).expect("the program was staged");
+                let pinned = self.put_pin(number, fd, &program.pin, ObjectKind::Program, *replaces);
+                self.programs = programs;
+                pinned?;
             }
             Action::Attach { link, hook } => self.attach(number, link, hook, None)?,
             Action::UpdateLink { link, id, old_program } => self.update_link(number, link, *id, *old_program)?,
@@ -573,12 +577,19 @@ impl<K: Kernel> Applier<'_, K> {
         record.inputs = self.stamp.inputs;
         let next = &self.plan.generations.next;
         let entries = observe::walk(self.kernel, next)?;
-        let inodes: BTreeMap<PinPath, u64> = entries.into_iter().map(|(path, entry)| (path, entry.inode)).collect();
+        // By the path below the generation, which for nearly every pin is that below the deployment's folder.
+        let inodes: HashMap<&str, u64> =
+            entries.iter().map(|(path, entry)| (&path.as_str()[next.as_str().len()..], entry.inode)).collect();
+        let inode_of = |pin: &str| match pin.strip_prefix(self.plan.pin_root.as_str()) {
+            Some(below) if below.starts_with('/') => inodes.get(below).copied(),
+            Some(_) | None => {
+                let place = self.place(&PinPath::new(pin).ok()?, next);
+                inodes.get(&place.as_str()[next.as_str().len()..]).copied()
+            }
+        };
         let fill = |pin: &str, inode: &mut u64| {
-            if *inode == 0
-                && let Ok(pin) = PinPath::new(pin)
-            {
-                *inode = inodes.get(&self.place(&pin, next)).copied().unwrap_or(0);
+            if *inode == 0 {
+                *inode = inode_of(pin).unwrap_or(0);
             }
         };
         record.maps.values_mut().for_each(|map| fill(map.pin.as_deref().unwrap_or(""), &mut map.inode));

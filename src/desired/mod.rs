@@ -16,7 +16,7 @@ use crate::kinds::XdpMode;
 use crate::names::{DeploymentName, Digest, LinkName, MapName, ObjectName, PinPath, ProgramName};
 use crate::observed::Fingerprints;
 use crate::spec::MapSpec;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -215,8 +215,10 @@ pub struct DesiredProgram {
 impl DesiredProgram {
     /// Returns the names of the maps that the program uses, each once, sorted.
     pub fn uses(&self) -> Vec<&MapName> {
-        let names: BTreeSet<_> = self.maps.values().collect();
-        names.into_iter().collect()
+        let mut names: Vec<_> = self.maps.values().collect();
+        names.sort_unstable();
+        names.dedup();
+        names
     }
 }
 

@@ -29,8 +29,7 @@ pub(super) const READ: &str = "reading it needs access to its folder: run it as 
 /// Reads everything that is wanted, and reports every problem together.
 pub fn observe<K: Kernel>(kernel: &K, wanted: &Wanted) -> Result<Observed, Problems> {
     let host = host(kernel)?;
-    let objects = wanted.objects.iter().map(|facts| (facts.btf.as_slice(), &**facts)).collect();
-    let reader = Reader { kernel, objects, types: RefCell::default() };
+    let reader = Reader::new(kernel, &wanted.objects);
     let mut problems = Problems::default();
     let found = all(&mut problems, &wanted.bpffs, |path| reader.bpffs(path));
     let bpffs = found.into_values().next().unwrap_or(false);
@@ -74,7 +73,7 @@ pub fn observe<K: Kernel>(kernel: &K, wanted: &Wanted) -> Result<Observed, Probl
 
 /// Reads the record of a deployment, when the last apply was finished: nothing else of it is left beside it.
 pub fn settled_record<K: Kernel>(kernel: &K, pin_root: &PinPath) -> Result<Option<Record>, Problem> {
-    let reader = Reader { kernel, objects: HashMap::new(), types: RefCell::default() };
+    let reader = Reader::new(kernel, &[]);
     match reader.generations(pin_root)? {
         (Root::Generation(_), left) if left.is_empty() => reader.record(&pin_root.join("record")),
         _ => Ok(None),
@@ -193,8 +192,9 @@ pub fn walk<K: Kernel>(kernel: &K, folder: &PinPath) -> io::Result<Vec<(PinPath,
 /// The kernel, and the BTF that was read from it once.
 struct Reader<'a, K> {
     kernel: &'a K,
-    /// What is known already, by the bytes of its BTF.
-    objects: HashMap<&'a [u8], &'a ObjectFacts>,
+    objects: &'a [Arc<ObjectFacts>],
+    /// The objects by the bytes of their BTF, once there is some to be looked up.
+    known: OnceCell<HashMap<&'a [u8], &'a ObjectFacts>>,
     types: RefCell<BTreeMap<u32, Rc<Types<'a>>>>,
 }
 
@@ -232,6 +232,16 @@ impl Types<'_> {
 }
 
 impl<'a, K: Kernel> Reader<'a, K> {
+    fn new(kernel: &'a K, objects: &'a [Arc<ObjectFacts>]) -> Self {
+        Self { kernel, objects, known: OnceCell::new(), types: RefCell::default() }
+    }
+
+    /// Finds the object whose BTF these bytes are.
+    fn known(&self, btf: &[u8]) -> Option<&'a ObjectFacts> {
+        let by_bytes = || self.objects.iter().map(|facts| (facts.btf.as_slice(), &**facts)).collect();
+        self.known.get_or_init(by_bytes).get(btf).copied()
+    }
+
     fn bpffs(&self, path: &PinPath) -> Result<Option<bool>, Problem> {
         existing(self.kernel.is_bpffs(path)).map_err(|error| refused(format!("look at `{path}`"), &error, READ))
     }
@@ -334,7 +344,7 @@ impl<'a, K: Kernel> Reader<'a, K> {
             return Ok(Some(Rc::clone(known)));
         }
         let Some(bytes) = existing(self.kernel.btf(id))? else { return Ok(None) };
-        let types = Rc::new(match self.objects.get(bytes.as_slice()) {
+        let types = Rc::new(match self.known(&bytes) {
             Some(facts) => Types::Known(facts),
             None => Types::Other { bytes, btf: OnceCell::new(), fingerprints: OnceCell::new() },
         });

@@ -28,7 +28,7 @@ pub fn path(text: &str) -> PinPath {
 pub fn desired(text: &str, folder: &Path, fake: &Fake) -> Result<Desired, Problems> {
     let manifest = manifest::parse(text, &BTreeMap::new())?;
     let files = load::objects(&manifest, folder)?;
-    desired::resolve(&manifest, &files, &path("/sys/fs/bpf"), &observe::host(fake)?, &Target::offline())
+    desired::resolve(&manifest, files, &path("/sys/fs/bpf"), &observe::host(fake)?, &Target::offline())
 }
 
 /// Plans as `--dry-run` does; paths in the manifest are relative to the repository.
