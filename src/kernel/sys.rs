@@ -791,7 +791,7 @@ pub fn raise_open_files() -> io::Result<()> {
 /// nothing to set.
 pub fn one_heap() {
     #[cfg(target_env = "gnu")]
-    for (option, value) in [(libc::M_ARENA_MAX, 1), (libc::M_TOP_PAD, 1 << 20), (libc::M_TRIM_THRESHOLD, c_int::MAX)] {
+    for (option, value) in [(libc::M_ARENA_MAX, 1), (libc::M_TOP_PAD, 4 << 20), (libc::M_TRIM_THRESHOLD, c_int::MAX)] {
         // SAFETY: two numbers; a refusal changes nothing.
         unsafe { libc::mallopt(option, value) };
     }

@@ -69,13 +69,15 @@ impl Paint {
 /// Text in runs of one colour each.
 #[derive(Debug, Clone, Default)]
 pub struct Text {
+    text: String,
     runs: Vec<Run>,
 }
 
 #[derive(Debug, Clone)]
 struct Run {
     paint: Paint,
-    text: String,
+    /// Where it ends in the text; it begins where the one before it ends.
+    end: usize,
     /// Whether it stays on one line while a line can hold it.
     whole: bool,
 }
@@ -88,39 +90,53 @@ impl Text {
 
     /// Adds a run.
     #[must_use]
-    pub fn and(mut self, paint: Paint, text: impl fmt::Display) -> Self {
-        self.runs.push(Run { paint, text: text.to_string(), whole: false });
-        self
+    pub fn and(self, paint: Paint, text: impl fmt::Display) -> Self {
+        self.and_run(paint, text, false)
     }
 
     /// Adds a run that is not to be broken at its spaces.
     #[must_use]
-    pub fn and_whole(mut self, paint: Paint, text: impl fmt::Display) -> Self {
-        self.runs.push(Run { paint, text: text.to_string(), whole: true });
+    pub fn and_whole(self, paint: Paint, text: impl fmt::Display) -> Self {
+        self.and_run(paint, text, true)
+    }
+
+    fn and_run(mut self, paint: Paint, text: impl fmt::Display, whole: bool) -> Self {
+        write!(self.text, "{text}").expect("writing to a String never fails");
+        self.runs.push(Run { paint, end: self.text.len(), whole });
         self
     }
 
     /// Adds another text.
     #[must_use]
     pub fn join(mut self, other: Self) -> Self {
-        self.runs.extend(other.runs);
+        let start = self.text.len();
+        self.text.push_str(&other.text);
+        self.runs.extend(other.runs.into_iter().map(|run| Run { end: start + run.end, ..run }));
         self
+    }
+
+    /// Returns the runs with their texts.
+    fn runs(&self) -> impl Iterator<Item = (&Run, &str)> {
+        self.runs.iter().scan(0, |start, run| {
+            let text = &self.text[std::mem::replace(start, run.end)..run.end];
+            Some((run, text))
+        })
     }
 
     /// Returns the columns that the text takes.
     pub fn width(&self, style: &Style) -> usize {
-        self.runs.iter().map(|run| columns(&clean(&run.text, style))).sum()
+        self.runs().map(|(_, text)| columns(&clean(text, style))).sum()
     }
 
     /// Returns whether there is nothing in it.
     fn is_empty(&self) -> bool {
-        self.runs.iter().all(|run| run.text.is_empty())
+        self.text.is_empty()
     }
 
     /// Writes the runs without anything harmful to `clean`, and their words to `words`.
     fn words(&self, style: &Style, clean: &mut String, words: &mut Vec<Word>) {
         let mut spaces = 0;
-        for Run { paint, text, whole } in &self.runs {
+        for (Run { paint, whole, .. }, text) in self.runs() {
             let start = clean.len();
             clean.push_str(&self::clean(text, style));
             let run = &clean[start..];
