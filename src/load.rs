@@ -14,6 +14,7 @@ use std::convert::Infallible;
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -35,10 +36,14 @@ struct Buffer(Vec<u8>);
 impl Buffer {
     /// Reads a whole regular file, or says why not.
     fn read(&mut self, path: &Path) -> io::Result<&[u8]> {
-        let file = File::open(path)?;
+        // Nothing else than a regular file is waited for.
+        let file = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
         let first = FIRST_READ.max(self.0.len());
         self.0.resize(first, 0);
-        let read = read_some(&file, &mut self.0)?;
+        let read = read_some(&file, &mut self.0).or_else(|error| match file.metadata()?.is_file() {
+            true => Err(error),
+            false => Ok(0),
+        })?;
         // An object that is all there need not be asked how long it is, or what else it might be.
         if read < first && elf::ends_at(&self.0[..read]) == Some(read as u64) {
             return Ok(&self.0[..read]);
@@ -273,6 +278,12 @@ mod tests {
                 assert_eq!(read(path).expect("its bytes"), bytes, "{}", path.display());
             }
         }
-        assert!(read(folder.path()).is_err());
+        let pipe = folder.path().join("pipe");
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status().expect("mkfifo runs");
+        assert!(made.success());
+        for special in [folder.path(), &pipe, Path::new("/dev/zero")] {
+            let error = read(special).expect_err("it is no file");
+            assert_eq!(error.to_string(), "not a regular file", "{}", special.display());
+        }
     }
 }
