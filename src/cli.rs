@@ -7,7 +7,7 @@ use crate::consent;
 use crate::desired::{self, Desired};
 use crate::diag::{self, Exit, Kind, Problem, Problems, Source};
 use crate::elf;
-use crate::kernel::{Kernel, drift, facts, linux::Linux, lock, observe, shown, status};
+use crate::kernel::{self, Kernel, drift, facts, linux::Linux, lock, observe, shown, status};
 use crate::load;
 use crate::manifest::{self, At, Check, Manifest};
 use crate::names::{DeploymentName, Digest, PinPath, PlanId};
@@ -276,6 +276,7 @@ struct Target {
 
 /// Runs the command line of this process.
 pub fn main() -> Exit {
+    kernel::one_heap();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
@@ -443,8 +444,7 @@ fn dry_run_offline(loaded: &Loaded, options: &ApplyOptions, console: &Console) -
     let usual = usual_bpffs();
     let bpffs = if pin_root.is_below(&usual) { usual } else { pin_root.parent().unwrap_or(usual) };
     let files = load::objects(&loaded.manifest, loaded.folder())?;
-    let desired = desired::resolve(&loaded.manifest, &files, &bpffs, &NO_HOST, &elf::Target::offline())?;
-    drop(files);
+    let desired = desired::resolve(&loaded.manifest, files, &bpffs, &NO_HOST, &elf::Target::offline())?;
     let plan = plan::plan(&desired, &Observed::nothing(NO_HOST), Mode::Offline)?;
     show_dry_run(&plan, loaded, options, console)
 }
@@ -726,8 +726,7 @@ fn desired_live<K: Kernel>(kernel: &K, loaded: &Loaded) -> Result<(Desired, Opti
     let alone = alone && files.values().all(|file| file.types.is_none());
     let digests = files.iter().map(|(name, file)| (name, file.sha256));
     let inputs = alone.then(|| load::inputs(&loaded.text, &loaded.vars, digests));
-    let desired = desired::resolve(&loaded.manifest, &files, &bpffs, &host, &target)?;
-    // Their code is linked: what comes next takes the room of the files.
+    let desired = desired::resolve(&loaded.manifest, files, &bpffs, &host, &target)?;
     Ok((desired, inputs))
 }
 

@@ -27,42 +27,79 @@ const TOO_LARGE: &str = "larger than 256 MiB";
 /// a small object, and many are not small.
 const OBJECTS_PER_THREAD: usize = 2;
 
-/// Reads a whole regular file, or says why not.
-fn read(path: &Path) -> io::Result<Vec<u8>> {
-    let file = File::open(path)?;
-    let kind = file.metadata()?;
-    if !kind.is_file() {
-        return Err(io::Error::other("not a regular file"));
-    }
-    let len = kind.len();
-    if len > LARGEST {
-        return Err(io::Error::other(TOO_LARGE));
-    }
-    let mut bytes = vec![0; len as usize];
-    let read = fill(&file, &mut bytes)?;
-    bytes.truncate(read);
-    // Some file systems do not tell the length: 0 says nothing. A length that was told and read is the whole file.
-    if len == 0 {
-        file.take(LARGEST + 1).read_to_end(&mut bytes)?;
-    }
-    match bytes.len() as u64 > LARGEST {
-        true => Err(io::Error::other(TOO_LARGE)),
-        false => Ok(bytes),
+/// How much is read at first: most objects are smaller.
+const FIRST_READ: usize = 32 << 10;
+
+/// Room for the bytes of a file: who reads many of them has it once.
+#[derive(Default)]
+struct Buffer(Vec<u8>);
+
+impl Buffer {
+    /// Reads a whole regular file, or says why not.
+    fn read(&mut self, path: &Path) -> io::Result<&[u8]> {
+        // Nothing else than a regular file is waited for.
+        let file = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
+        let first = FIRST_READ.max(self.0.len());
+        self.0.resize(first, 0);
+        let read = read_some(&file, &mut self.0).or_else(|error| match file.metadata()?.is_file() {
+            true => Err(error),
+            false => Ok(0),
+        })?;
+        // An object that is all there need not be asked how long it is, or what else it might be.
+        if read < first && elf::ends_at(&self.0[..read]) == Some(read as u64) {
+            return Ok(&self.0[..read]);
+        }
+        let kind = file.metadata()?;
+        if !kind.is_file() {
+            return Err(io::Error::other("not a regular file"));
+        }
+        let len = kind.len();
+        if len > LARGEST {
+            return Err(io::Error::other(TOO_LARGE));
+        }
+        self.0.resize(first.max(len as usize), 0);
+        let mut read = read + fill(&file, &mut self.0[read..read.max(len as usize)])?;
+        // Some file systems do not tell the length: 0 says nothing. A length that was told and read is the whole file.
+        if len == 0 && read > 0 {
+            self.0.truncate(read);
+            file.take(LARGEST + 1 - read as u64).read_to_end(&mut self.0)?;
+            read = self.0.len();
+        }
+        match read as u64 > LARGEST {
+            true => Err(io::Error::other(TOO_LARGE)),
+            false => Ok(&self.0[..read]),
+        }
     }
 }
 
+/// Reads a whole regular file, or says why not.
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut buffer = Buffer::default();
+    let len = buffer.read(path)?.len();
+    buffer.0.truncate(len);
+    Ok(buffer.0)
+}
+
 /// Reads until the buffer is full or the file ends, and returns how many bytes that were.
-fn fill(mut file: &File, bytes: &mut [u8]) -> io::Result<usize> {
+fn fill(file: &File, bytes: &mut [u8]) -> io::Result<usize> {
     let mut read = 0;
     while read < bytes.len() {
-        match file.read(&mut bytes[read..]) {
-            Ok(0) => break,
-            Ok(more) => read += more,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
+        match read_some(file, &mut bytes[read..])? {
+            0 => break,
+            more => read += more,
         }
     }
     Ok(read)
+}
+
+/// Reads what there is, and returns how many bytes that were.
+fn read_some(mut file: &File, bytes: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match file.read(bytes) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            read => return read,
+        }
+    }
 }
 
 /// Reads a text file: a manifest or a file of variables.
@@ -117,7 +154,9 @@ pub fn object(path: &Path) -> Result<(Vec<u8>, elf::Object), Problems> {
 pub fn objects(manifest: &Manifest, folder: &Path) -> Result<BTreeMap<ObjectName, ObjectFile>, Problems> {
     let tables: Vec<_> = manifest.objects.iter().collect();
     let threads = tables.len() / OBJECTS_PER_THREAD;
-    let read = parallel::map(&tables, threads, |(_, table)| Ok::<_, Infallible>(object_file(table, folder)));
+    let read = parallel::map_with(&tables, threads, Buffer::default, |buffer, (_, table)| {
+        Ok::<_, Infallible>(object_file(table, folder, buffer))
+    });
     let read = read.unwrap_or_else(|(_, never)| match never {});
     let mut problems = Problems::default();
     let mut files = BTreeMap::new();
@@ -152,20 +191,21 @@ pub fn inputs<'a>(
 pub fn digests<'a>(manifest: &'a Manifest, folder: &Path) -> Option<Vec<(&'a ObjectName, Digest)>> {
     let tables: Vec<_> = manifest.objects.iter().collect();
     let threads = tables.len() / OBJECTS_PER_THREAD;
-    let digests = parallel::map(&tables, threads, |(_, table)| match table.btf {
-        None => read(&folder.join(&table.path.value)).map(|bytes| Digest::of(&bytes)).map_err(drop),
+    let digests = parallel::map_with(&tables, threads, Buffer::default, |buffer, (_, table)| match table.btf {
+        None => buffer.read(&folder.join(&table.path.value)).map(Digest::of).map_err(drop),
         Some(_) => Err(()),
     });
     Some(tables.into_iter().map(|(name, _)| name).zip(digests.ok()?).collect())
 }
 
 /// Reads one object of a manifest, and the types that go with it.
-fn object_file(table: &manifest::Object, folder: &Path) -> Result<ObjectFile, Problems> {
+fn object_file(table: &manifest::Object, folder: &Path, buffer: &mut Buffer) -> Result<ObjectFile, Problems> {
     let path = &table.path;
     let at = |kind: Kind| Problem::at(kind, path.span.clone(), "this file");
-    let bytes = read(&folder.join(&path.value))
+    let bytes = buffer
+        .read(&folder.join(&path.value))
         .map_err(|error| at(Kind::UnreadableFile { path: path.value.clone(), why: error.to_string() }))?;
-    let sha256 = Digest::of(&bytes);
+    let sha256 = Digest::of(bytes);
     if let Some(wanted) = table.sha256.as_ref().filter(|wanted| wanted.value != sha256) {
         let kind = Kind::OtherBytes { path: path.value.clone(), is: sha256 };
         return Err(Problem::at(kind, wanted.span.clone(), "another one is wanted here").into());
@@ -176,7 +216,7 @@ fn object_file(table: &manifest::Object, folder: &Path) -> Result<ObjectFile, Pr
             Problem::at(kind, file.span.clone(), "this file")
         })
     });
-    let (object, types) = match (elf::parse(&bytes), types.transpose()) {
+    let (object, types) = match (elf::parse(bytes), types.transpose()) {
         (Ok(object), Ok(types)) => (Arc::new(object), types),
         (Ok(_), Err(problem)) => return Err(problem.into()),
         (Err(errors), types) => {
@@ -186,7 +226,7 @@ fn object_file(table: &manifest::Object, folder: &Path) -> Result<ObjectFile, Pr
         }
     };
     let named_by_bytes = object.maps.iter().any(|map| map.pinning == elf::Pinning::ObjectNs);
-    let sha1 = named_by_bytes.then(|| sha1_hex(&bytes));
+    let sha1 = named_by_bytes.then(|| sha1_hex(bytes));
     Ok(ObjectFile { path: path.value.clone(), sha256, sha1, object, types })
 }
 
@@ -271,6 +311,12 @@ mod tests {
                 assert_eq!(read(path).expect("its bytes"), bytes, "{}", path.display());
             }
         }
-        assert!(read(folder.path()).is_err());
+        let pipe = folder.path().join("pipe");
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status().expect("mkfifo runs");
+        assert!(made.success());
+        for special in [folder.path(), &pipe, Path::new("/dev/zero")] {
+            let error = read(special).expect_err("it is no file");
+            assert_eq!(error.to_string(), "not a regular file", "{}", special.display());
+        }
     }
 }

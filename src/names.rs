@@ -5,7 +5,7 @@
 
 use serde::Serialize;
 use std::borrow::Borrow;
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::sync::Arc;
 
 /// Why a text is not a name.
@@ -173,16 +173,28 @@ pub enum Address {
     Record,
 }
 
+impl Address {
+    /// Returns what stands before the name, and the name.
+    pub fn parts(&self) -> [&str; 2] {
+        match self {
+            Self::Directory(path) => ["directory ", path.as_str()],
+            Self::Object(name) => ["object.", name.as_str()],
+            Self::Map(name) => ["map.", name.as_str()],
+            Self::Program(name) => ["program.", name.as_str()],
+            Self::Link(name) => ["link.", name.as_str()],
+            Self::Record => ["record", ""],
+        }
+    }
+}
+
+/// Takes a width, as `{:<20}`.
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Directory(path) => write!(f, "directory {path}"),
-            Self::Object(name) => write!(f, "object.{name}"),
-            Self::Map(name) => write!(f, "map.{name}"),
-            Self::Program(name) => write!(f, "program.{name}"),
-            Self::Link(name) => write!(f, "link.{name}"),
-            Self::Record => f.write_str("record"),
-        }
+        let [kind, name] = self.parts();
+        f.write_str(kind)?;
+        f.write_str(name)?;
+        let written = kind.len() + name.chars().count();
+        (written..f.width().unwrap_or(0)).try_for_each(|_| f.write_char(' '))
     }
 }
 

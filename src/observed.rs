@@ -224,7 +224,9 @@ impl Wanted {
             let mut folder = pin.parent();
             while let Some(path) = folder {
                 folder = path.parent().filter(|parent| parent.is_below(top));
-                self.directories.insert(path);
+                if !self.directories.insert(path) {
+                    break; // with everything above it
+                }
             }
         }
     }

@@ -1,16 +1,11 @@
 //! The same work on many things at the same time.
 
-use std::hint::black_box;
 use std::num::NonZero;
 use std::sync::{LazyLock, Mutex, PoisonError};
 use std::thread;
 
 /// How many cores this process may use: to find out takes a dozen system calls.
 static CORES: LazyLock<usize> = LazyLock::new(|| thread::available_parallelism().map_or(1, NonZero::get));
-
-/// Bytes that a thread asks for, and gives back at once, before it works on an item. glibc lets the memory of all threads
-/// but the first grow page by page, each by a system call, and what was given back is used first.
-const ROOM: usize = 48 << 10;
 
 /// Works on each item, on at most `threads` of the cores that this process may use, and returns the results in order.
 ///
@@ -20,6 +15,22 @@ pub fn map<I, R: Send, E: Send>(
     items: I,
     threads: usize,
     work: impl Fn(I::Item) -> Result<R, E> + Sync,
+) -> Result<Vec<R>, (usize, E)>
+where
+    I: IntoIterator<IntoIter: ExactSizeIterator + Send>,
+{
+    map_with(items, threads, || (), |(), item| work(item))
+}
+
+/// Does the same with something that each thread makes once, and takes from one item to the next.
+///
+/// # Errors
+/// As for [`map`].
+pub fn map_with<I, S, R: Send, E: Send>(
+    items: I,
+    threads: usize,
+    start: impl Fn() -> S + Sync,
+    work: impl Fn(&mut S, I::Item) -> Result<R, E> + Sync,
 ) -> Result<Vec<R>, (usize, E)>
 where
     I: IntoIterator<IntoIter: ExactSizeIterator + Send>,
@@ -34,11 +45,11 @@ where
     let left = || left.lock().unwrap_or_else(PoisonError::into_inner);
     let worker = || {
         let mut done = Vec::new();
+        let mut own = start();
         loop {
             let taken = left().as_mut().and_then(Iterator::next);
             let Some((number, item)) = taken else { return done };
-            drop(black_box(Vec::<u8>::with_capacity(ROOM)));
-            let result = work(item);
+            let result = work(&mut own, item);
             if result.is_err() {
                 // Every item before this one has been taken by now, so the first failure is found.
                 *left() = None;

@@ -149,7 +149,8 @@ impl Case {
     fn calls(&self) -> usize {
         let fake = self.host();
         let before = fake.calls().len();
-        let (outcome, problem) = run(&(self.plan)(&fake), &fake);
+        let plan = (self.plan)(&fake);
+        let (outcome, problem) = run(&plan, &fake);
         assert!(problem.is_none() && outcome.verdict() == Verdict::Applied, "{}", self.name);
         fake.calls().len() - before
     }
@@ -157,7 +158,8 @@ impl Case {
     /// Does it again without faults, and expects what would have come of it without the fault.
     fn converges(&self, fake: &Fake, what: &str) {
         fake.heal();
-        let (outcome, problem) = run(&(self.again)(fake), fake);
+        let plan = (self.again)(fake);
+        let (outcome, problem) = run(&plan, fake);
         assert!(problem.is_none(), "{what}: {problem:?}");
         assert!(matches!(outcome.verdict(), Verdict::Applied | Verdict::Matches), "{what}");
         assert!(!fake.dump().contains("~ "), "{what}: no passing name stays:\n{}", fake.dump());
@@ -480,7 +482,8 @@ fn a_refused_program_leaves_nothing() {
     let fake = host();
     fake.refuse_program("touch", libc::EACCES, "; zero_seen += 1; @ data.c:27\nR1 invalid\nprocessed 1 insns\n");
     let before = fake.dump();
-    let (outcome, problem) = run(&plan_first(&fake), &fake);
+    let plan = plan_first(&fake);
+    let (outcome, problem) = run(&plan, &fake);
     let text = problem.expect("it is refused").kind.to_string();
     assert_eq!(text, "the kernel refuses program.touch (xdp `touch`): R1 invalid, at `zero_seen += 1; @ data.c:27`");
     assert_eq!((outcome.verdict(), fake.dump()), (Verdict::FailedAsBefore, before));

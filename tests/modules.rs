@@ -133,7 +133,7 @@ fn resolved(text: &str, fake: &Fake) -> Result<(Target, Desired), Problems> {
     let manifest = manifest::parse(text, &BTreeMap::new())?;
     let files = load::objects(&manifest, repository())?;
     let target = facts::target(fake, &desired::needs(&manifest, &files))?;
-    let desired = desired::resolve(&manifest, &files, &path("/sys/fs/bpf"), &observe::host(fake)?, &target)?;
+    let desired = desired::resolve(&manifest, files, &path("/sys/fs/bpf"), &observe::host(fake)?, &target)?;
     Ok((target, desired))
 }
 
@@ -318,7 +318,8 @@ fn a_module_is_known_by_its_name() {
     };
     let text = written("modules", &["look", "entered"]);
     let fake = fake(&kernel, &[("nf_conntrack", module(&kernel))]);
-    let (outcome, problem) = run(&planned(&text, &fake), &fake);
+    let plan = planned(&text, &fake);
+    let (outcome, problem) = run(&plan, &fake);
     assert!(problem.is_none(), "{outcome:?}");
     fake.remove_module("nf_conntrack");
     fake.add_module("nf_conntrack", split(&kernel.btf, &module(&kernel).btf));

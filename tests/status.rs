@@ -375,7 +375,8 @@ fn adopting_may_fail_at_any_call() {
         fake.heal();
         // Whatever was left, the same again gets there.
         if state(&fake) == State::NoRecord {
-            let (outcome, problem) = run(&good(plan_adopt(&text(), &fake), ""), &fake);
+            let plan = good(plan_adopt(&text(), &fake), "");
+            let (outcome, problem) = run(&plan, &fake);
             assert!(problem.is_none(), "call {n}: {outcome:?}");
         }
         run(&good(planned(&text(), &fake), ""), &fake);

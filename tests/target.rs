@@ -245,7 +245,7 @@ fn offsets(folder: &Path, lines: &str) -> Result<Vec<i32>, String> {
     assert_eq!(needs == Needs::default(), lines.contains("btf"), "what the file says, nobody asks the kernel for");
     let target = facts::target(&fake, &needs).expect("the fake answers");
     let host = observe::host(&fake).expect("the fake answers");
-    let desired = desired::resolve(&manifest, &files, &stages::path("/sys/fs/bpf"), &host, &target);
+    let desired = desired::resolve(&manifest, files, &stages::path("/sys/fs/bpf"), &host, &target);
     let desired = desired.map_err(|problems| rendered(&problems, &text))?;
     let program = desired.programs.values().next().expect("it has one");
     Ok(program.code.insns.iter().filter(|insn| insn.code == MOVE && insn.dst == 1).map(|insn| insn.imm).collect())

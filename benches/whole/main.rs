@@ -127,7 +127,7 @@ fn planned(path: &Path) -> Result<Plan, Box<dyn Error>> {
     let files = load::objects(&manifest, path.parent().unwrap_or(Path::new(""))).map_err(failed)?;
     let target = facts::target(&kernel, &desired::needs(&manifest, &files)).map_err(failed)?;
     let bpffs = PinPath::new(BPFFS).expect("it is a path");
-    let desired = desired::resolve(&manifest, &files, &bpffs, &host, &target).map_err(failed)?;
+    let desired = desired::resolve(&manifest, files, &bpffs, &host, &target).map_err(failed)?;
     let observed: Observed = observe::observe(&kernel, &Wanted::of(&desired)).map_err(failed)?;
     Ok(plan::plan(&desired, &observed, Mode::Live).map_err(failed)?)
 }

@@ -17,11 +17,12 @@ use crate::diag::{Kind, OPEN_FILES, PRIVILEGES, Problem};
 use crate::kernel::{EntryKind, HookRequest, Kernel, MapRequest, ObjectKind, drift, observe};
 use crate::kinds::MapType;
 use crate::names::{Digest, MapName, ObjectName, PinPath, ProgramName};
-use crate::plan::{Action, Marker, Plan, ResolvedHook, Restored};
+use crate::plan::{Action, Marker, Plan, ResolvedHook, Restored, Step};
 use crate::record::Record;
 use crate::spec::Host;
 use outcome::{Outcome, Status, StepOutcome};
-use std::collections::{BTreeMap, BTreeSet};
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use undo::Undo;
 
@@ -40,9 +41,9 @@ pub struct Stamp {
 
 /// What a run did.
 #[derive(Debug)]
-pub struct Applied<Fd> {
+pub struct Applied<'a, Fd> {
     /// How each step went.
-    pub outcome: Outcome,
+    pub outcome: Outcome<'a>,
     /// What went wrong; there exactly when something failed.
     pub problem: Option<Problem>,
     /// The record as it is now, which says what is to be found on the host; none after a destroy.
@@ -60,7 +61,7 @@ pub struct Held<Fd> {
 }
 
 /// Applies a plan.
-pub fn apply<K: Kernel>(kernel: &mut K, plan: &Plan, stamp: &Stamp) -> Applied<K::Fd> {
+pub fn apply<'a, K: Kernel>(kernel: &mut K, plan: &'a Plan, stamp: &Stamp) -> Applied<'a, K::Fd> {
     let mut applier = Applier {
         kernel,
         plan,
@@ -77,8 +78,8 @@ pub fn apply<K: Kernel>(kernel: &mut K, plan: &Plan, stamp: &Stamp) -> Applied<K
         switched: false,
         record: None,
     };
-    let mut steps: Vec<StepOutcome> =
-        plan.steps.iter().map(|step| StepOutcome::of(&step.action, Status::NotReached)).collect();
+    let not_reached = |step: &'a Step| StepOutcome { action: Cow::Borrowed(&step.action), status: Status::NotReached };
+    let mut steps: Vec<StepOutcome<'_>> = plan.steps.iter().map(not_reached).collect();
     let problem = applier.run(&mut steps).err();
     let record = match applier.switched {
         true => applier.record.take(),
@@ -113,7 +114,7 @@ struct Applier<'a, K: Kernel> {
 }
 
 impl<K: Kernel> Applier<'_, K> {
-    fn run(&mut self, steps: &mut Vec<StepOutcome>) -> Result<(), Problem> {
+    fn run(&mut self, steps: &mut Vec<StepOutcome<'_>>) -> Result<(), Problem> {
         self.stage_all().map_err(|(number, problem)| fail(steps, number, problem))?;
         let mut first = None;
         for (number, step) in self.plan.steps.iter().enumerate() {
@@ -169,14 +170,18 @@ impl<K: Kernel> Applier<'_, K> {
             }
             Action::CreateMap { map, replaces } => {
                 let pin = map.pin().expect("only a map with a pin is created");
-                let fd = self.maps.remove(&map.name).expect("the map was staged");
-                self.put_pin(number, &fd, pin, ObjectKind::Map, *replaces)?;
-                self.maps.insert(map.name.clone(), fd);
+                let maps = std::mem::take(&mut self.maps);
+                let fd = maps.get(&map.name).expect("the map was staged");
+                let pinned = self.put_pin(number, fd, pin, ObjectKind::Map, *replaces);
+                self.maps = maps;
+                pinned?;
             }
             Action::LoadProgram { program, replaces } => {
-                let fd = self.programs.remove(&program.name).expect("the program was staged");
-                self.put_pin(number, &fd, &program.pin, ObjectKind::Program, *replaces)?;
-                self.programs.insert(program.name.clone(), fd);
+                let programs = std::mem::take(&mut self.programs);
+                let fd = programs.get(&program.name).expect("the program was staged");
+                let pinned = self.put_pin(number, fd, &program.pin, ObjectKind::Program, *replaces);
+                self.programs = programs;
+                pinned?;
             }
             Action::RestoreMap { pin, restored, .. } | Action::RestoreProgram { pin, restored, .. } => {
                 self.restore(number, pin, *restored)?;
@@ -245,11 +250,11 @@ impl<K: Kernel> Applier<'_, K> {
     }
 
     /// Detaches the links that moved, and makes the generation that ran until now the previous one, or nothing.
-    fn retire(&mut self, steps: &mut Vec<StepOutcome>) -> Result<(), Problem> {
+    fn retire(&mut self, steps: &mut Vec<StepOutcome<'_>>) -> Result<(), Problem> {
         for (number, link) in std::mem::take(&mut self.leaving) {
             // Closing the last descriptor detaches as well, but only some time later.
             generation::detach(self.kernel, &link).map_err(|error| {
-                let problem = refused(format!("detach the old {}", steps[number].address), &error);
+                let problem = refused(format!("detach the old {}", steps[number].action.address()), &error);
                 steps[number].status = Status::HalfDone(problem.kind.to_string());
                 problem
             })?;
@@ -265,8 +270,8 @@ impl<K: Kernel> Applier<'_, K> {
         done.map_err(|error| {
             // It is what the next run finds and finishes.
             let problem = refused(format!("take `{old}` away"), &error);
-            let action = Action::ClearLeftover { path: old.clone(), record: None };
-            steps.push(StepOutcome::of(&action, Status::HalfDone(problem.kind.to_string())));
+            let action = Cow::Owned(Action::ClearLeftover { path: old.clone(), record: None });
+            steps.push(StepOutcome { action, status: Status::HalfDone(problem.kind.to_string()) });
             problem
         })
     }
@@ -619,12 +624,19 @@ impl<K: Kernel> Applier<'_, K> {
         record.guards().filter(|since| since.0 == 0).for_each(|since| since.0 = self.stamp.time);
         let next = &self.plan.generations.next;
         let entries = observe::walk(self.kernel, next)?;
-        let inodes: BTreeMap<PinPath, u64> = entries.into_iter().map(|(path, entry)| (path, entry.inode)).collect();
+        // By the path below the generation, which for nearly every pin is that below the deployment's folder.
+        let inodes: HashMap<&str, u64> =
+            entries.iter().map(|(path, entry)| (&path.as_str()[next.as_str().len()..], entry.inode)).collect();
+        let inode_of = |pin: &str| match pin.strip_prefix(self.plan.pin_root.as_str()) {
+            Some(below) if below.starts_with('/') => inodes.get(below).copied(),
+            Some(_) | None => {
+                let place = self.place(&PinPath::new(pin).ok()?, next);
+                inodes.get(&place.as_str()[next.as_str().len()..]).copied()
+            }
+        };
         let fill = |pin: &str, inode: &mut u64| {
-            if *inode == 0
-                && let Ok(pin) = PinPath::new(pin)
-            {
-                *inode = inodes.get(&self.place(&pin, next)).copied().unwrap_or(0);
+            if *inode == 0 {
+                *inode = inode_of(pin).unwrap_or(0);
             }
         };
         record.maps.values_mut().for_each(|map| fill(map.pin.as_deref().unwrap_or(""), &mut map.inode));
@@ -646,7 +658,7 @@ impl<K: Kernel> Applier<'_, K> {
     }
 
     /// Walks back what was committed, newest first, and notes how that went.
-    fn undo_all(&mut self, steps: &mut [StepOutcome]) {
+    fn undo_all(&mut self, steps: &mut [StepOutcome<'_>]) {
         // What was only staged goes with its descriptors.
         for step in steps.iter_mut().filter(|step| step.status == Status::Done) {
             step.status = Status::Undone;
@@ -668,7 +680,7 @@ impl<K: Kernel> Applier<'_, K> {
     }
 }
 
-fn fail(steps: &mut [StepOutcome], number: usize, problem: Problem) -> Problem {
+fn fail(steps: &mut [StepOutcome<'_>], number: usize, problem: Problem) -> Problem {
     steps[number].status = Status::Failed(problem.kind.to_string());
     problem
 }

@@ -1,8 +1,9 @@
 //! What became of each step of a plan. Plain data; `report::outcome` writes it.
 
 use crate::diag::Exit;
-use crate::names::{Address, DeploymentName};
-use crate::plan::{Action, Marker};
+use crate::names::DeploymentName;
+use crate::plan::Action;
+use std::borrow::Cow;
 
 /// What became of one step.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,35 +48,21 @@ impl Status {
 }
 
 /// A step and what became of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StepOutcome {
-    /// The marker that the plan gave it.
-    pub marker: Marker,
-    /// What it is about.
-    pub address: Address,
-    /// The name of the action: [`Action::name`].
-    pub action: &'static str,
-    /// What the plan said would be done.
-    pub what: String,
+#[derive(Debug, Clone)]
+pub struct StepOutcome<'a> {
+    /// What was to be done.
+    pub action: Cow<'a, Action>,
     /// What became of it.
     pub status: Status,
 }
 
-impl StepOutcome {
-    /// Notes what became of an action.
-    pub fn of(action: &Action, status: Status) -> Self {
-        let (marker, address, what) = (action.marker(), action.address(), action.to_string());
-        Self { marker, address, action: action.name(), what, status }
-    }
-}
-
 /// What became of a plan.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Outcome {
+#[derive(Debug, Clone)]
+pub struct Outcome<'a> {
     /// The deployment.
     pub deployment: DeploymentName,
     /// One for each step of the plan, in its order.
-    pub steps: Vec<StepOutcome>,
+    pub steps: Vec<StepOutcome<'a>>,
 }
 
 /// The whole of it in one word.
@@ -92,7 +79,7 @@ pub enum Verdict {
     FailedNotAsBefore,
 }
 
-impl Outcome {
+impl<'a> Outcome<'a> {
     /// Returns the whole of it in one word.
     pub fn verdict(&self) -> Verdict {
         let any = |holds: fn(&Status) -> bool| self.steps.iter().any(|step| holds(&step.status));
@@ -106,7 +93,7 @@ impl Outcome {
     }
 
     /// Returns the steps whose change is still on the host.
-    pub fn left(&self) -> impl Iterator<Item = &StepOutcome> {
+    pub fn left(&self) -> impl Iterator<Item = &StepOutcome<'a>> {
         self.steps
             .iter()
             .filter(|step| matches!(step.status, Status::Done | Status::CouldNotUndo(_) | Status::HalfDone(_)))

@@ -124,11 +124,17 @@ impl Walk {
         let (Some(ls), Some(rs)) = (fields(left), fields(right)) else {
             return too_large(path);
         };
+        let path_of = |field: &Field<'_>| format!("{path}.{}", field.name);
+        if ls.len() == rs.len() && ls.iter().zip(&rs).all(|(l, r)| l.name == r.name) {
+            // As nearly always: there is nothing to look for.
+            let mut both = ls.iter().zip(&rs);
+            return both.find_map(|(l, r)| self.compare(left.field(l), right.field(r), &path_of(l), depth));
+        }
         let (ls, rs) = (named(&ls), named(&rs));
         let (left_names, right_names): (HashMap<_, _>, HashMap<_, _>) =
             (ls.iter().cloned().collect(), rs.iter().cloned().collect());
         for (name, field) in &ls {
-            let path = format!("{path}.{}", field.name);
+            let path = path_of(field);
             let here = left.field(field);
             let found = match right_names.get(name) {
                 Some(other) => self.compare(here, right.field(other), &path, depth),
@@ -144,7 +150,7 @@ impl Walk {
             }
         }
         let (_, extra) = rs.iter().find(|(name, _)| !left_names.contains_key(name))?;
-        let path = format!("{path}.{}", extra.name);
+        let path = path_of(extra);
         Some(Difference { path, left: left.stand_in(None), right: right.field(extra).describe() })
     }
 }

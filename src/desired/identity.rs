@@ -1,6 +1,6 @@
 //! What makes a program the same program: fingerprints, kernel names, and the BTF that carries them.
 
-use super::{DesiredMap, DesiredProgram, MapSource, ObjectFacts, ObjectFile};
+use super::{DesiredMap, DesiredProgram, MapSource, ObjectFacts};
 use crate::btf::{Btf, Encoding, Linkage, Type, TypeId};
 use crate::elf::DataKind;
 use crate::insn::{self, Code, FuncRecord};
@@ -38,38 +38,56 @@ pub fn data_name(object: &str, section: &str) -> String {
 /// How many types make it worth while to start one more thread that writes them.
 const TYPES_PER_THREAD: usize = 1024;
 
-/// Programs that say what they are.
-type Sealed = BTreeMap<ProgramName, Arc<DesiredProgram>>;
+/// Programs by name.
+pub type Programs = BTreeMap<ProgramName, Arc<DesiredProgram>>;
+
+/// What of an object file stays when its programs are linked.
+pub struct Origin {
+    /// Path as the manifest writes it.
+    pub path: String,
+    /// Digest of the file.
+    pub sha256: Digest,
+    /// Its types.
+    pub btf: Option<Arc<Btf>>,
+}
 
 /// Gives each program its fingerprint, and each object the BTF that tells it to whoever reads the program back: one
 /// object after the other on each core.
 pub fn seal(
-    files: &BTreeMap<ObjectName, ObjectFile>,
+    origins: BTreeMap<ObjectName, Origin>,
     maps: &BTreeMap<MapName, DesiredMap>,
-    programs: BTreeMap<ProgramName, DesiredProgram>,
-) -> (BTreeMap<ObjectName, Arc<ObjectFacts>>, Sealed) {
-    let mut by_object: HashMap<ObjectName, Vec<DesiredProgram>> = HashMap::new();
+    programs: Programs,
+) -> (BTreeMap<ObjectName, Arc<ObjectFacts>>, Programs) {
+    let mut by_object: HashMap<ObjectName, Vec<Arc<DesiredProgram>>> = HashMap::new();
     for program in programs.into_values() {
         by_object.entry(program.object.clone()).or_default().push(program);
     }
-    let of_file = |(name, file)| (name, file, by_object.remove(name).unwrap_or_default());
-    let objects: Vec<(&ObjectName, &ObjectFile, Vec<DesiredProgram>)> = files.iter().map(of_file).collect();
-    let types: usize = files.values().filter_map(|file| Some(file.object.btf.as_ref()?.types().len())).sum();
-    let sealed = parallel::map(objects, types / TYPES_PER_THREAD, |(name, file, programs)| {
-        Ok::<_, Infallible>(seal_object(name, file, programs, maps))
+    let types: usize = origins.values().filter_map(|origin| Some(origin.btf.as_ref()?.types().len())).sum();
+    let objects: Vec<(ObjectName, Origin, Vec<Arc<DesiredProgram>>)> = origins
+        .into_iter()
+        .map(|(name, origin)| {
+            let programs = by_object.remove(&name).unwrap_or_default();
+            (name, origin, programs)
+        })
+        .collect();
+    let sealed = parallel::map(objects, types / TYPES_PER_THREAD, |(name, origin, programs)| {
+        Ok::<_, Infallible>(seal_object(name, origin, programs, maps))
     });
     let (objects, programs): (Vec<_>, Vec<_>) = sealed.unwrap_or_else(|(_, never)| match never {}).into_iter().unzip();
-    (files.keys().cloned().zip(objects).collect(), programs.into_iter().flatten().collect())
+    let objects = objects.into_iter().map(|facts| (facts.name.clone(), facts));
+    let programs = programs.into_iter().flatten().map(|program| (program.name.clone(), program));
+    (objects.collect(), programs.collect())
 }
 
 fn seal_object(
-    name: &ObjectName,
-    file: &ObjectFile,
-    mut programs: Vec<DesiredProgram>,
+    name: ObjectName,
+    origin: Origin,
+    mut programs: Vec<Arc<DesiredProgram>>,
     maps: &BTreeMap<MapName, DesiredMap>,
-) -> (Arc<ObjectFacts>, Vec<(ProgramName, Arc<DesiredProgram>)>) {
-    let mut types = MoreTypes::behind(file.object.btf.clone().unwrap_or_default());
+) -> (Arc<ObjectFacts>, Vec<Arc<DesiredProgram>>) {
+    let mut types = MoreTypes::behind(origin.btf.unwrap_or_default());
     for program in &mut programs {
+        let program = Arc::get_mut(program).expect("nobody else has it before it is sealed");
         describe_functions(&mut types, &program.function, &mut program.code);
         program.fingerprint = fingerprint(program, maps);
         let tag = format!("{TAG}{}:sha256={}", program.name, program.fingerprint).into();
@@ -78,15 +96,14 @@ fn seal_object(
     }
     let fingerprints = programs.iter().map(|program| (program.name.to_string(), program.fingerprint)).collect();
     let facts = ObjectFacts {
-        name: name.clone(),
-        path: file.path.clone(),
-        sha256: file.sha256,
+        name,
+        path: origin.path,
+        sha256: origin.sha256,
         btf: types.encode(),
         types: types.own,
         fingerprints: Arc::new(fingerprints),
     };
-    let sealed = programs.into_iter().map(|program| (program.name.clone(), Arc::new(program)));
-    (Arc::new(facts), sealed.collect())
+    (Arc::new(facts), programs)
 }
 
 /// An object's types, and those that come behind them for the kernel.

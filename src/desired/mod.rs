@@ -242,8 +242,10 @@ pub struct DesiredProgram {
 impl DesiredProgram {
     /// Returns the names of the maps that the program uses, each once, sorted.
     pub fn uses(&self) -> Vec<&MapName> {
-        let names: BTreeSet<_> = self.maps.values().collect();
-        names.into_iter().collect()
+        let mut names: Vec<_> = self.maps.values().collect();
+        names.sort_unstable();
+        names.dedup();
+        names
     }
 }
 

@@ -117,15 +117,46 @@ fn programs_in(map: &elf::Map) -> impl Iterator<Item = usize> {
     })
 }
 
-/// Resolves a manifest. `files` has every object of the manifest; `bpffs` is the mount that holds the pin root;
+/// Resolves a manifest. `files` has every object of the manifest, whose code is given back as soon as it is linked;
+/// `bpffs` is the mount that holds the pin root;
 /// programs are linked for `target`.
 pub fn resolve(
+    manifest: &Manifest,
+    files: BTreeMap<ObjectName, ObjectFile>,
+    bpffs: &PinPath,
+    host: &Host,
+    target: &elf::Target,
+) -> Result<Desired, Problems> {
+    let (maps, programs, links) = resolved(manifest, &files, bpffs, host, target)?;
+    // What comes next takes the room of the parsed files.
+    let origin = |(name, file): (ObjectName, ObjectFile)| {
+        let ObjectFile { path, sha256, object, .. } = file;
+        (name, identity::Origin { path, sha256, btf: object.btf.clone() })
+    };
+    let origins = files.into_iter().map(origin).collect();
+    let (objects, programs) = identity::seal(origins, &maps, programs);
+    Ok(Desired {
+        name: manifest.name.clone(),
+        pin_root: manifest.pin_root.clone(),
+        bpffs: bpffs.clone(),
+        objects,
+        maps: maps.into_iter().map(|(name, map)| (name, Arc::new(map))).collect(),
+        programs,
+        links,
+        policy: Policy::of(manifest),
+    })
+}
+
+/// What a manifest means, but for the fingerprints of its programs.
+type Resolved = (BTreeMap<MapName, DesiredMap>, identity::Programs, BTreeMap<crate::names::LinkName, Arc<DesiredLink>>);
+
+fn resolved(
     manifest: &Manifest,
     files: &BTreeMap<ObjectName, ObjectFile>,
     bpffs: &PinPath,
     host: &Host,
     target: &elf::Target,
-) -> Result<Desired, Problems> {
+) -> Result<Resolved, Problems> {
     let own_targets = own_targets(files, target);
     let target_of = |name: &ObjectName| own_targets.get(name).unwrap_or(target);
     let linked = link_wanted(manifest, files, target_of);
@@ -156,19 +187,7 @@ pub fn resolve(
     resolver.inner_templates();
     let links = resolver.links();
     resolver.agree();
-    let (maps, programs, problems) = (resolver.maps, resolver.programs, resolver.problems);
-    problems.or(())?;
-    let (objects, programs) = identity::seal(files, &maps, programs);
-    Ok(Desired {
-        name: manifest.name.clone(),
-        pin_root: manifest.pin_root.clone(),
-        bpffs: bpffs.clone(),
-        objects,
-        maps: maps.into_iter().map(|(name, map)| (name, Arc::new(map))).collect(),
-        programs,
-        links,
-        policy: Policy::of(manifest),
-    })
+    resolver.problems.or((resolver.maps, resolver.programs, links))
 }
 
 /// A map symbol: the object and the index in its list of maps.
@@ -194,13 +213,13 @@ struct Resolver<'a> {
     behind: HashMap<MapKey, MapName>,
     /// The first map that has each pin.
     pins: HashMap<PinPath, MapName>,
-    programs: BTreeMap<ProgramName, DesiredProgram>,
+    programs: identity::Programs,
     /// Programs that slots need and that are not resolved yet: object, index, the map that has the slot.
     queue: VecDeque<(ObjectName, usize, MapName)>,
 }
 
-/// Programs by object and index, linked or not to be.
-type Linked = HashMap<(ObjectName, usize), Result<Code, Vec<elf::Error>>>;
+/// The programs of each object by index, linked or not to be.
+type Linked = BTreeMap<ObjectName, Vec<(usize, Result<Code, Vec<elf::Error>>)>>;
 
 /// How much code makes it worth while to start one more thread that links it, by [`elf::Object::weight`].
 const LINKED_PER_THREAD: usize = 8192;
@@ -215,10 +234,10 @@ fn link_wanted<'a>(
     let weight: usize = wanted.keys().map(|name| files[*name].object.weight()).sum();
     let linked = parallel::map(&wanted, weight / LINKED_PER_THREAD, |(name, programs)| {
         let mut linking = files[*name].object.linking(target_of(name));
-        let linked = programs.iter().map(|index| (((*name).clone(), *index), linking.link(*index)));
-        Ok::<_, Infallible>(linked.collect::<Vec<_>>())
+        let linked = programs.iter().map(|index| (*index, linking.link(*index)));
+        Ok::<_, Infallible>(((*name).clone(), linked.collect()))
     });
-    linked.unwrap_or_else(|(_, never)| match never {}).into_iter().flatten().collect()
+    linked.unwrap_or_else(|(_, never)| match never {}).into_iter().collect()
 }
 
 /// Makes the targets of the objects that the manifest gives types.
@@ -233,7 +252,10 @@ fn own_targets<'a>(
 impl<'a> Resolver<'a> {
     /// Takes the code of a program. Only one that two tables of the manifest name has to be linked here.
     fn link(&mut self, object: &ObjectName, program: usize) -> Result<Code, Vec<elf::Error>> {
-        let linked = self.linked.remove(&(object.clone(), program));
+        let linked = self.linked.get_mut(object).and_then(|linked| {
+            let at = linked.iter().position(|(index, _)| *index == program)?;
+            Some(linked.swap_remove(at).1)
+        });
         let target = self.own_targets.get(object).unwrap_or(self.target);
         linked.unwrap_or_else(|| self.object(object).link(program, target))
     }
@@ -689,7 +711,7 @@ impl<'a> Resolver<'a> {
                 None => {
                     let code = self.link(object, at);
                     let calls = code.as_ref().is_ok_and(|code| code.maps().iter().any(|map| arrays.contains(map)));
-                    self.linked.insert((object.clone(), at), code);
+                    self.linked.entry(object.clone()).or_default().push((at, code));
                     calls
                 }
             };
@@ -831,7 +853,7 @@ impl<'a> Resolver<'a> {
             fingerprint: Digest::of(b""),
             span,
         };
-        self.programs.insert(name, program);
+        self.programs.insert(name, Arc::new(program));
     }
 
     /// Reports what is wrong in an object: once, whatever number of programs needs it.

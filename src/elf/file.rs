@@ -92,6 +92,14 @@ pub(super) struct Relocation {
     pub addend: i64,
 }
 
+/// Returns where the table of sections ends, as the header of a little-endian 64-bit file says it.
+pub(super) fn end_of_sections(bytes: &[u8]) -> Option<u64> {
+    let endian = LittleEndian;
+    let header = FileHeader64::<LittleEndian>::parse(bytes).ok()?;
+    let table = u64::from(header.e_shnum(endian)) * u64::from(header.e_shentsize(endian));
+    header.e_shoff(endian).checked_add(table)
+}
+
 impl<'a> File<'a> {
     /// Reads a relocatable little-endian 64-bit file for BPF.
     ///

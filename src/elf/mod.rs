@@ -322,6 +322,11 @@ pub fn parse(bytes: &[u8]) -> Result<Object, Vec<Error>> {
     })
 }
 
+/// Returns the length of an ELF file that ends with its table of sections, as compilers write them.
+pub fn ends_at(bytes: &[u8]) -> Option<u64> {
+    file::end_of_sections(bytes)
+}
+
 /// Returns the BTF in an ELF file of any kind, such as a `vmlinux`.
 ///
 /// # Errors

@@ -47,6 +47,8 @@ const INSNS_PER_THREAD: usize = 2048;
 pub struct Linux {
     /// Whether lifting the limit of locked memory worked, once it was tried.
     memlock_lifted: OnceLock<bool>,
+    /// What decides the shape of maps, once somebody asked: it stays for as long as the kernel runs.
+    host: OnceLock<Host>,
     /// The locked roots of what this process mounted.
     mounted: BTreeMap<PinPath, fs::File>,
 }
@@ -91,7 +93,14 @@ impl Kernel for Linux {
     }
 
     fn host(&self) -> io::Result<Host> {
-        Ok(Host { possible_cpus: possible_cpus()?, most_cpus: most_cpus()?, page_size: sys::page_size()? })
+        match self.host.get() {
+            Some(host) => Ok(*host),
+            None => {
+                let host =
+                    Host { possible_cpus: possible_cpus()?, most_cpus: most_cpus()?, page_size: sys::page_size()? };
+                Ok(*self.host.get_or_init(|| host))
+            }
+        }
     }
 
     fn is_bpffs(&self, path: &PinPath) -> io::Result<bool> {

@@ -14,6 +14,8 @@ pub mod shown;
 pub mod status;
 mod sys;
 
+pub use sys::one_heap;
+
 use crate::btf::kernel::Bytes;
 use crate::diag::LockHolder;
 use crate::insn::{FuncRecord, Insn, LineRecord};

@@ -29,8 +29,7 @@ pub(crate) const READ: &str = "reading it needs access to its folder: run it as 
 /// Reads everything that is wanted, and reports every problem together.
 pub fn observe<K: Kernel>(kernel: &K, wanted: &Wanted) -> Result<Observed, Problems> {
     let host = host(kernel)?;
-    let objects = wanted.objects.iter().map(|facts| (facts.btf.as_slice(), &**facts)).collect();
-    let reader = Reader { kernel, objects, needs_types: wanted.types, types: RefCell::default() };
+    let reader = Reader::new(kernel, &wanted.objects, wanted.types);
     let mut problems = Problems::default();
     let found = all(&mut problems, &wanted.bpffs, |path| reader.bpffs(path));
     let bpffs = found.into_values().next().unwrap_or(false);
@@ -91,7 +90,7 @@ fn second_names(wanted: &Wanted, root: &Root) -> BTreeSet<PinPath> {
 
 /// Reads the record of a deployment, when the last apply was finished: nothing else of it is left beside it.
 pub fn settled_record<K: Kernel>(kernel: &K, pin_root: &PinPath) -> Result<Option<Record>, Problem> {
-    let reader = Reader { kernel, objects: HashMap::new(), needs_types: false, types: RefCell::default() };
+    let reader = Reader::new(kernel, &[], false);
     match reader.generations(pin_root)? {
         (Root::Generation(_), left) if left.is_empty() => reader.record(&pin_root.join("record")),
         _ => Ok(None),
@@ -100,7 +99,7 @@ pub fn settled_record<K: Kernel>(kernel: &K, pin_root: &PinPath) -> Result<Optio
 
 /// Reads the record of the generation before the one that runs.
 pub fn previous_record<K: Kernel>(kernel: &K, pin_root: &PinPath) -> Result<Record, Problem> {
-    let reader = Reader { kernel, objects: HashMap::new(), needs_types: false, types: RefCell::default() };
+    let reader = Reader::new(kernel, &[], false);
     let pin = pin_root.previous().join("record");
     reader.record(&pin)?.ok_or_else(|| Problem::new(Kind::NoWayBack { lacks: pin }))
 }
@@ -118,7 +117,7 @@ pub struct Rest {
 
 /// Reads what there is of a deployment, but for what its record names.
 pub fn rest<K: Kernel>(kernel: &K, pin_root: &PinPath) -> Result<Rest, Problem> {
-    let reader = Reader { kernel, objects: HashMap::new(), needs_types: false, types: RefCell::default() };
+    let reader = Reader::new(kernel, &[], false);
     let (root, leftovers) = reader.generations(pin_root)?;
     Ok(Rest { root, leftovers, record: reader.record(&pin_root.join("record")) })
 }
@@ -247,8 +246,9 @@ pub fn walk<K: Kernel>(kernel: &K, folder: &PinPath) -> io::Result<Vec<(PinPath,
 /// The kernel, and the BTF that was read from it once.
 struct Reader<'a, K> {
     kernel: &'a K,
-    /// What is known already, by the bytes of its BTF.
-    objects: HashMap<&'a [u8], &'a ObjectFacts>,
+    objects: &'a [Arc<ObjectFacts>],
+    /// The objects by the bytes of their BTF, once there is some to be looked up.
+    known: OnceCell<HashMap<&'a [u8], &'a ObjectFacts>>,
     /// Whether it is a problem when they may not be read.
     needs_types: bool,
     types: RefCell<BTreeMap<u32, Rc<Types<'a>>>>,
@@ -288,6 +288,16 @@ impl Types<'_> {
 }
 
 impl<'a, K: Kernel> Reader<'a, K> {
+    fn new(kernel: &'a K, objects: &'a [Arc<ObjectFacts>], needs_types: bool) -> Self {
+        Self { kernel, objects, known: OnceCell::new(), needs_types, types: RefCell::default() }
+    }
+
+    /// Finds the object whose BTF these bytes are.
+    fn known(&self, btf: &[u8]) -> Option<&'a ObjectFacts> {
+        let by_bytes = || self.objects.iter().map(|facts| (facts.btf.as_slice(), &**facts)).collect();
+        self.known.get_or_init(by_bytes).get(btf).copied()
+    }
+
     fn bpffs(&self, path: &PinPath) -> Result<Option<bool>, Problem> {
         existing(self.kernel.is_bpffs(path)).map_err(|error| refused(format!("look at `{path}`"), &error, READ))
     }
@@ -394,7 +404,7 @@ impl<'a, K: Kernel> Reader<'a, K> {
             bytes => bytes?,
         };
         let Some(bytes) = bytes else { return Ok(None) };
-        let types = Rc::new(match self.objects.get(bytes.as_slice()) {
+        let types = Rc::new(match self.known(&bytes) {
             Some(facts) => Types::Known(facts),
             None => Types::Other { bytes, btf: OnceCell::new(), fingerprints: OnceCell::new() },
         });

@@ -81,6 +81,9 @@ impl<'a> Reader<'a> {
 
     /// Replaces each `${name}` by the variable and each `$${` by `${`. What a variable holds is taken as it is.
     pub(super) fn expand(&mut self, text: &str, span: &Span) -> Option<String> {
+        if !text.contains('$') {
+            return Some(text.to_owned());
+        }
         let mut out = String::new();
         let mut rest = text;
         let mut complete = true;

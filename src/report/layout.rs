@@ -5,6 +5,7 @@
 use crate::names::Address;
 use std::borrow::Cow;
 use std::fmt::{self, Write};
+use std::ops::Range;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// How text is written.
@@ -68,13 +69,15 @@ impl Paint {
 /// Text in runs of one colour each.
 #[derive(Debug, Clone, Default)]
 pub struct Text {
+    text: String,
     runs: Vec<Run>,
 }
 
 #[derive(Debug, Clone)]
 struct Run {
     paint: Paint,
-    text: String,
+    /// Where it ends in the text; it begins where the one before it ends.
+    end: usize,
     /// Whether it stays on one line while a line can hold it.
     whole: bool,
 }
@@ -87,60 +90,68 @@ impl Text {
 
     /// Adds a run.
     #[must_use]
-    pub fn and(mut self, paint: Paint, text: impl fmt::Display) -> Self {
-        self.runs.push(Run { paint, text: text.to_string(), whole: false });
-        self
+    pub fn and(self, paint: Paint, text: impl fmt::Display) -> Self {
+        self.and_run(paint, text, false)
     }
 
     /// Adds a run that is not to be broken at its spaces.
     #[must_use]
-    pub fn and_whole(mut self, paint: Paint, text: impl fmt::Display) -> Self {
-        self.runs.push(Run { paint, text: text.to_string(), whole: true });
+    pub fn and_whole(self, paint: Paint, text: impl fmt::Display) -> Self {
+        self.and_run(paint, text, true)
+    }
+
+    fn and_run(mut self, paint: Paint, text: impl fmt::Display, whole: bool) -> Self {
+        write!(self.text, "{text}").expect("writing to a String never fails");
+        self.runs.push(Run { paint, end: self.text.len(), whole });
         self
     }
 
     /// Adds another text.
     #[must_use]
     pub fn join(mut self, other: Self) -> Self {
-        self.runs.extend(other.runs);
+        let start = self.text.len();
+        self.text.push_str(&other.text);
+        self.runs.extend(other.runs.into_iter().map(|run| Run { end: start + run.end, ..run }));
         self
+    }
+
+    /// Returns the runs with their texts.
+    fn runs(&self) -> impl Iterator<Item = (&Run, &str)> {
+        self.runs.iter().scan(0, |start, run| {
+            let text = &self.text[std::mem::replace(start, run.end)..run.end];
+            Some((run, text))
+        })
     }
 
     /// Returns the columns that the text takes.
     pub fn width(&self, style: &Style) -> usize {
-        self.runs.iter().map(|run| columns(&clean(&run.text, style))).sum()
+        self.runs().map(|(_, text)| columns(&clean(text, style))).sum()
     }
 
     /// Returns whether there is nothing in it.
     fn is_empty(&self) -> bool {
-        self.runs.iter().all(|run| run.text.is_empty())
+        self.text.is_empty()
     }
 
-    /// Returns the text of each run without anything harmful.
-    fn clean(&self, style: &Style) -> Vec<Cow<'_, str>> {
-        self.runs.iter().map(|run| clean(&run.text, style)).collect()
-    }
-
-    /// Returns the words of the runs, whose clean text is `clean`.
-    fn words<'a>(&self, clean: &'a [Cow<'_, str>]) -> Vec<Word<'a>> {
-        let mut words = Vec::new();
+    /// Writes the runs without anything harmful to `clean`, and their words to `words`.
+    fn words(&self, style: &Style, clean: &mut String, words: &mut Vec<Word>) {
         let mut spaces = 0;
-        for (Run { paint, whole, .. }, text) in self.runs.iter().zip(clean) {
-            let mut rest = Some(&**text);
-            while let Some(text) = rest {
-                let (part, behind) = match text.split_once(' ').filter(|_| !whole) {
-                    Some((part, behind)) => (part, Some(behind)),
-                    None => (text, None),
-                };
-                if !part.is_empty() {
-                    words.push(Word { paint: *paint, spaces, text: part, width: columns(part) });
+        for (Run { paint, whole, .. }, text) in self.runs() {
+            let start = clean.len();
+            clean.push_str(&self::clean(text, style));
+            let run = &clean[start..];
+            let ends = run.bytes().enumerate().filter(|(_, byte)| *byte == b' ' && !whole).map(|(at, _)| at);
+            let mut begin = 0;
+            for end in ends.chain([run.len()]) {
+                if begin < end {
+                    let text = start + begin..start + end;
+                    words.push(Word { paint: *paint, spaces, width: columns(&run[begin..end]), text });
                     spaces = 0;
                 }
-                spaces += usize::from(behind.is_some());
-                rest = behind;
+                spaces += usize::from(end < run.len());
+                begin = end + 1;
             }
         }
-        words
     }
 }
 
@@ -157,11 +168,12 @@ impl From<String> for Text {
 }
 
 #[derive(Debug)]
-struct Word<'a> {
+struct Word {
     paint: Paint,
     /// How many spaces stand before it.
     spaces: usize,
-    text: &'a str,
+    /// Where it stands in the clean text.
+    text: Range<usize>,
     /// The columns that it takes.
     width: usize,
 }
@@ -194,12 +206,15 @@ pub struct Page {
     out: String,
     /// Columns written in the present line.
     column: usize,
+    /// Room for the text of one line after the other, and for its words.
+    clean: String,
+    words: Vec<Word>,
 }
 
 impl Page {
     /// Starts a page.
     pub fn new(style: Style) -> Self {
-        Self { style, out: String::new(), column: 0 }
+        Self { style, out: String::new(), column: 0, clean: String::new(), words: Vec::new() }
     }
 
     /// Returns the page as text.
@@ -220,9 +235,9 @@ impl Page {
     /// Writes a text, and where it is too long goes on in the next line, `hang` columns to the right.
     pub fn line(&mut self, text: impl Into<Text>, hang: usize) {
         let width = self.style.width.max(hang + MIN_LINE);
-        let text = text.into();
-        let clean = text.clean(&self.style);
-        let words = text.words(&clean);
+        let mut clean = std::mem::take(&mut self.clean);
+        let mut words = std::mem::take(&mut self.words);
+        text.into().words(&self.style, &mut clean, &mut words);
         let mut last = Paint::Plain;
         for (i, word) in words.iter().enumerate() {
             let glued = words[i + 1..].iter().take_while(|next| next.spaces == 0);
@@ -237,25 +252,29 @@ impl Page {
                 }
                 self.indent(word.spaces.min(width.saturating_sub(self.column)));
             }
-            self.word(word, width, hang, &mut last);
+            let text = (&clean[word.text.clone()], word.width);
+            self.word(text, word.paint, width, hang, &mut last);
         }
         self.paint(&mut last, Paint::Plain);
         self.new_line(0);
+        clean.clear();
+        words.clear();
+        (self.clean, self.words) = (clean, words);
     }
 
     /// Writes a word; one that no line can hold is broken behind a `/`, or anywhere.
-    fn word(&mut self, word: &Word<'_>, width: usize, hang: usize, last: &mut Paint) {
-        let (mut rest, mut needed) = (word.text, word.width);
+    fn word(&mut self, text: (&str, usize), paint: Paint, width: usize, hang: usize, last: &mut Paint) {
+        let (mut rest, mut needed) = text;
         while self.column + needed > width {
             // `MIN_LINE` makes sure that a new line takes at least one character.
             let (head, tail) = split(rest, width.saturating_sub(self.column));
-            self.paint(last, word.paint);
+            self.paint(last, paint);
             self.out.push_str(head);
             self.paint(last, Paint::Plain);
             self.new_line(hang);
             (rest, needed) = (tail, columns(tail));
         }
-        self.paint(last, word.paint);
+        self.paint(last, paint);
         self.out.push_str(rest);
         self.column += needed;
     }
@@ -334,7 +353,7 @@ pub fn address_width<'a>(addresses: impl Iterator<Item = &'a Address>, style: &S
     let widths = addresses.map(|address| match address {
         Address::Directory(_) => super::text::FOLDER.len(),
         Address::Object(_) | Address::Map(_) | Address::Program(_) | Address::Link(_) | Address::Record => {
-            columns(&address.to_string())
+            address.parts().map(columns).iter().sum()
         }
     });
     widths.filter(|&width| width <= style.width / 4).max().unwrap_or(0)

@@ -6,21 +6,23 @@ use super::layout::{Page, Paint, Style, Text, address_width};
 use super::text::{Counts, FOLDER, paint};
 use crate::apply::outcome::{Outcome, Status, StepOutcome, Verdict};
 use crate::names::{Address, PinPath};
-use crate::plan::Marker;
+use crate::plan::{Action, Marker};
 use serde::Serialize;
+use std::fmt::Display;
 
 /// Writes what became of each step, and in the last line what that means for the host.
-pub fn text(outcome: &Outcome, style: Style) -> String {
+pub fn text(outcome: &Outcome<'_>, style: Style) -> String {
     let mut page = Page::new(style);
     let verdict = outcome.verdict();
     if verdict != Verdict::Matches {
         let status = outcome.steps.iter().map(|step| word(&step.status).len()).max().unwrap_or(0);
-        let address = address_width(outcome.steps.iter().map(|step| &step.address), &style);
+        let addresses: Vec<Address> = outcome.steps.iter().map(|step| step.action.address()).collect();
+        let address = address_width(addresses.iter(), &style);
         for item in folders::items(&outcome.steps, folder) {
             match item {
-                Item::One(step) => line(&mut page, step, &step.address.to_string(), &step.what, (status, address)),
+                Item::One(step) => line(&mut page, step, &step.action.address(), &step.action, (status, address)),
                 Item::Folders { first, words } => {
-                    line(&mut page, first, FOLDER, &format!("{} {words}", first.what), (status, address));
+                    line(&mut page, first, &FOLDER, &format_args!("{} {words}", first.action), (status, address));
                 }
             }
         }
@@ -31,21 +33,28 @@ pub fn text(outcome: &Outcome, style: Style) -> String {
 }
 
 /// Returns the folder that a step made or removed, and what must be the same for two of them to share a line.
-fn folder(step: &StepOutcome) -> Option<(&PinPath, (&'static str, &Status))> {
-    match &step.address {
-        Address::Directory(path) => Some((path, (step.action, &step.status))),
+fn folder<'a>(step: &'a StepOutcome<'_>) -> Option<(&'a PinPath, (&'static str, &'a Status))> {
+    match &*step.action {
+        Action::ClearLeftover { path, .. }
+        | Action::MountBpffs { at: path }
+        | Action::MakeDirectory { path }
+        | Action::RemoveDirectory { path } => Some((path, (step.action.name(), &step.status))),
         _ => None,
     }
 }
 
-fn line(page: &mut Page, step: &StepOutcome, address: &str, what: &str, widths: (usize, usize)) {
+fn line(page: &mut Page, step: &StepOutcome<'_>, address: &dyn Display, what: &dyn Display, widths: (usize, usize)) {
     let (status_width, address_width) = widths;
-    let line = Text::new(paint(step.marker), format!("{:<3} ", step.marker))
-        .and(status_paint(step), format!("{:<status_width$}", word(&step.status)))
-        .and(paint(step.marker), format!("  {address:<address_width$}"))
-        .and(Paint::Plain, format!("  {what}"));
-    let reason = step.status.reason().map_or(Text::default(), |reason| Text::new(Paint::Alarm, format!(": {reason}")));
-    page.line(line.join(reason), 4 + status_width + 2 + address_width + 2);
+    let marker = step.action.marker();
+    let line = Text::new(paint(marker), format_args!("{marker:<3} "))
+        .and(status_paint(&step.status), format_args!("{:<status_width$}", word(&step.status)))
+        .and(paint(marker), format_args!("  {address:<address_width$}"))
+        .and(Paint::Plain, format_args!("  {what}"));
+    let line = match step.status.reason() {
+        Some(reason) => line.and(Paint::Alarm, format_args!(": {reason}")),
+        None => line,
+    };
+    page.line(line, 4 + status_width + 2 + address_width + 2);
 }
 
 fn word(status: &Status) -> &'static str {
@@ -60,8 +69,8 @@ fn word(status: &Status) -> &'static str {
     }
 }
 
-fn status_paint(step: &StepOutcome) -> Paint {
-    match step.status {
+fn status_paint(status: &Status) -> Paint {
+    match status {
         Status::Done => Paint::Plain,
         Status::Reused | Status::NotReached => Paint::Keep,
         Status::Undone => Paint::Change,
@@ -69,17 +78,20 @@ fn status_paint(step: &StepOutcome) -> Paint {
     }
 }
 
-fn last_line(outcome: &Outcome, verdict: Verdict) -> Text {
+fn last_line(outcome: &Outcome<'_>, verdict: Verdict) -> Text {
     let name = Text::new(Paint::Heading, format!("{}: ", outcome.deployment));
     match verdict {
         Verdict::Matches => name.and(Paint::Create, "nothing to do: the host matches"),
         Verdict::Applied => {
-            let counts = Counts::of(outcome.steps.iter().map(|step| step.marker));
+            let counts = Counts::of(outcome.steps.iter().map(|step| step.action.marker()));
             name.and(Paint::Create, "applied: ").and(Paint::Plain, counts.done())
         }
         Verdict::FailedAsBefore => name.and(Paint::Alarm, "failed, the host is as before"),
         Verdict::FailedNotAsBefore => {
-            let left: Vec<_> = outcome.left().map(|step| format!("{} ({})", step.address, done(step.marker))).collect();
+            let left: Vec<_> = outcome
+                .left()
+                .map(|step| format!("{} ({})", step.action.address(), done(step.action.marker())))
+                .collect();
             name.and(Paint::Alarm, "failed, the host is NOT as before: ").and(Paint::Plain, left.join(", "))
         }
     }
@@ -109,20 +121,20 @@ struct OutcomeJson<'a> {
 #[derive(Serialize)]
 struct StepJson<'a> {
     marker: Marker,
-    address: &'a Address,
+    address: Address,
     action: &'static str,
-    what: &'a str,
+    what: String,
     status: &'static str,
     reason: Option<&'a str>,
 }
 
 /// Writes the outcome as JSON; `counts` is what the plan was to do.
-pub fn json(outcome: &Outcome) -> String {
+pub fn json(outcome: &Outcome<'_>) -> String {
     let steps = outcome.steps.iter().map(|step| StepJson {
-        marker: step.marker,
-        address: &step.address,
-        action: step.action,
-        what: &step.what,
+        marker: step.action.marker(),
+        address: step.action.address(),
+        action: step.action.name(),
+        what: step.action.to_string(),
         status: step.status.name(),
         reason: step.status.reason(),
     });
@@ -132,7 +144,7 @@ pub fn json(outcome: &Outcome) -> String {
         deployment: outcome.deployment.as_str(),
         verdict: outcome.verdict(),
         exit: outcome.exit() as u8,
-        counts: Counts::of(outcome.steps.iter().map(|step| step.marker)),
+        counts: Counts::of(outcome.steps.iter().map(|step| step.action.marker())),
         steps: steps.collect(),
     })
 }
@@ -142,12 +154,14 @@ mod tests {
     use super::*;
     use crate::diag::Exit;
     use crate::plan::samples;
+    use std::borrow::Cow;
 
-    fn outcome(statuses: &[Status]) -> Outcome {
+    fn outcome(statuses: &[Status]) -> Outcome<'static> {
         let plan = samples::offline();
         assert_eq!(plan.steps.len(), statuses.len());
-        let steps = plan.steps.iter().zip(statuses).map(|(step, status)| StepOutcome::of(&step.action, status.clone()));
-        Outcome { deployment: plan.deployment.clone(), steps: steps.collect() }
+        let steps = plan.steps.into_iter().zip(statuses);
+        let steps = steps.map(|(step, status)| StepOutcome { action: Cow::Owned(step.action), status: status.clone() });
+        Outcome { deployment: plan.deployment, steps: steps.collect() }
     }
 
     fn draw(statuses: &[Status]) -> String {
