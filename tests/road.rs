@@ -399,7 +399,16 @@ type Disturbance = (&'static str, fn(), &'static str);
 const DISTURBANCES: &[Disturbance] = &[
     ("a map's pin goes", || unpin("maps/drops"), "+   done    map.drops"),
     ("a program's pin goes", || unpin("programs/drop"), "+   done    program.drop"),
-    ("a link's pin goes", || unpin("links/uplink"), "+   done    link.uplink"),
+    (
+        "a link's pin goes",
+        || {
+            unpin("links/uplink");
+            // The kernel detaches it some time after its last pin.
+            let is_free = || Linux::new().interface("lo").is_ok_and(|lo| lo.is_some_and(|lo| lo.xdp.is_empty()));
+            eventually(is_free, || "the link stays".to_owned());
+        },
+        "+   done    link.uplink",
+    ),
     (
         "a link is detached",
         || {
