@@ -32,7 +32,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
     args_conflicts_with_subcommands = true,
     after_help = "Exit codes: 0 the host matches, 1 failed and the host is as before, 2 changes or drift (--check), \
                   3 failed and the host is not as before, 4 consent needed, 64 usage, 65 bad manifest or object, \
-                  69 this kernel lacks it, 75 another run has the lock or the host changed meanwhile (try again), \
+                  69 this kernel lacks it, 75 another run has the lock, or the host or the plan is another one by now, \
                   77 no permission."
 )]
 struct Cli {
