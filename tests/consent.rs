@@ -373,7 +373,7 @@ const DIFFERENCES: &[Difference] = &[
         },
         wants: same,
     },
-    Difference { what: "it is protected", happens: |fake| drop(make(&protected(SIX), fake)), wants: same },
+    Difference { what: "it is protected", happens: |fake| make(&protected(SIX), fake), wants: same },
     Difference { what: "it is to be protected", happens: |_| {}, wants: protected },
     Difference {
         what: "more is allowed",
