@@ -6,7 +6,7 @@ use bpfapply::kernel::Kernel as _;
 use bpfapply::kernel::linux::Linux;
 use bpfapply::names::PinPath;
 use common::tool::{Said, bpfapply, succeed};
-use std::fs::{self, File};
+use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -20,15 +20,18 @@ const BPFAPPLY: &str = env!("CARGO_BIN_EXE_bpfapply");
 const PLAN: &str = "version = 1\nname = \"edge\"\n[map.a]\ntype = \"array\"\nkey_size = 4\nvalue_size = 4\n\
                     max_entries = 1\n[map.b]\ntype = \"hash\"\nkey_size = 4\nvalue_size = 8\nmax_entries = 16\n";
 
-/// The same folder of pins, and an object that can only be read when somebody writes it.
-const SLOW: &str = "version = 1\nname = \"edge\"\n[object.slow]\npath = \"slow.o\"\n";
+/// The same folder of pins, a check that takes as long as there is a file, and then a map that the kernel refuses.
+const SLOW: &str = "version = 1\nname = \"edge\"\n[map.a]\ntype = \"array\"\nkey_size = 4\nvalue_size = 4\n\
+                    max_entries = 1\n[map.b]\ntype = \"hash\"\nkey_size = 4\nvalue_size = 8\nmax_entries = 16\n\
+                    [map.refused]\ntype = \"array\"\nkey_size = 8\nvalue_size = 4\nmax_entries = 1\n\
+                    [[check]]\ncommand = [\"sh\", \"-c\", \"while [ -e hold ]; do sleep 0.01; done\"]\ntimeout = \"2m\"\n";
 
 /// Makes a folder with the manifests `plan.toml` and `slow.toml`.
 fn manifests() -> TempDir {
     let folder = tempfile::tempdir().expect("a folder can be made");
     fs::write(folder.path().join("plan.toml"), PLAN).expect("it can be written");
     fs::write(folder.path().join("slow.toml"), SLOW).expect("it can be written");
-    common::run(Command::new("mkfifo").arg(folder.path().join("slow.o"))).expect("a pipe can be made");
+    fs::write(folder.path().join("hold"), "").expect("it can be written");
     folder
 }
 
@@ -39,29 +42,23 @@ fn root() -> PinPath {
 /// An apply that has the lock, and stays where it is until it is let go.
 struct Holder {
     child: Child,
-    pipe: std::path::PathBuf,
+    hold: std::path::PathBuf,
 }
 
 impl Holder {
     #[track_caller]
     fn start(folder: &Path) -> Self {
         let mut command = Command::new(BPFAPPLY);
-        // With more to say, it is planned also when nothing changed, which needs no lock.
-        command
-            .args(["slow.toml", "-v"])
-            .current_dir(folder)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
-        let holder = Self { child: command.spawn().expect("it starts"), pipe: folder.join("slow.o") };
+        command.arg("slow.toml").current_dir(folder).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let holder = Self { child: command.spawn().expect("it starts"), hold: folder.join("hold") };
         wait_for_holder(holder.child.id());
         holder
     }
 
-    /// Lets it read what is no object, and fail.
+    /// Lets it go on, and fail.
     fn let_go(mut self) {
-        drop(File::options().write(true).open(&self.pipe).expect("it is read"));
-        assert_eq!(self.child.wait().expect("it ends").code(), Some(65));
+        fs::remove_file(&self.hold).expect("it is there");
+        assert_eq!(self.child.wait().expect("it ends").code(), Some(1));
     }
 }
 
@@ -96,7 +93,7 @@ fn who_does_not_wait_is_told_who_has_the_lock() {
         succeed(folder.path(), &["plan.toml"]);
         let holder = Holder::start(folder.path());
         let pid = format!("pid {}, started", holder.child.id());
-        let says = ["the lock of `/sys/fs/bpf` is held by", &pid, "bpfapply slow.toml -v`", "--lock-timeout"];
+        let says = ["the lock of `/sys/fs/bpf` is held by", &pid, "bpfapply slow.toml`", "--lock-timeout"];
         for arguments in [&["plan.toml", "-v", "--lock-timeout", "0"][..], &["destroy", "edge", "--lock-timeout", "0"]]
         {
             refused(&bpfapply(folder.path(), arguments), &says);
