@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::time::{Duration, UNIX_EPOCH};
 
 /// The format that this version writes. Any other is refused, never guessed.
 pub const FORMAT: u32 = 2;
@@ -113,25 +114,14 @@ pub struct RecordedLink {
 #[serde(transparent)]
 pub struct Since(pub u64);
 
-/// As `2026-03-01 12:30:00 UTC`.
+/// As `2026-03-01T12:30:00Z`.
 impl fmt::Display for Since {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (days, second) = (self.0 / 86_400, self.0 % 86_400);
-        let (year, month, day) = date(days);
-        write!(f, "{year}-{month:02}-{day:02} {:02}:{:02}:{:02} UTC", second / 3600, second / 60 % 60, second % 60)
+        /// The end of the year 9999, behind which RFC 3339 has no times.
+        const LAST: u64 = 253_402_300_799;
+        let time = UNIX_EPOCH + Duration::from_secs(self.0.min(LAST));
+        write!(f, "{}", humantime::format_rfc3339_seconds(time))
     }
-}
-
-/// Returns year, month and day of so many days after 1970-01-01. Years are counted from March on, so that the day that
-/// leap years add is the last one; 400 of them have 146,097 days.
-fn date(days: u64) -> (u64, u64, u64) {
-    let days = days + 719_468;
-    let (era, day_of_era) = (days / 146_097, days % 146_097);
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let march_month = (5 * day_of_year + 2) / 153;
-    let month = if march_month < 10 { march_month + 3 } else { march_month - 9 };
-    (400 * era + year_of_era + u64::from(month <= 2), month, day_of_year - (153 * march_month + 2) / 5 + 1)
 }
 
 /// Why a record cannot be used.
@@ -226,11 +216,11 @@ mod tests {
     #[test]
     fn times_read_as_dates() {
         for (time, text) in [
-            (0, "1970-01-01 00:00:00 UTC"),
-            (951_782_399, "2000-02-28 23:59:59 UTC"),
-            (951_868_799, "2000-02-29 23:59:59 UTC"),
-            (1_772_366_400, "2026-03-01 12:00:00 UTC"),
-            (4_107_542_400, "2100-03-01 00:00:00 UTC"),
+            (0, "1970-01-01T00:00:00Z"),
+            (951_782_399, "2000-02-28T23:59:59Z"),
+            (951_868_799, "2000-02-29T23:59:59Z"),
+            (1_772_366_400, "2026-03-01T12:00:00Z"),
+            (4_107_542_400, "2100-03-01T00:00:00Z"),
         ] {
             assert_eq!(Since(time).to_string(), text);
         }

@@ -116,7 +116,7 @@ fn what_is_protected_stays() {
         let problems = planned.expect_err(what);
         assert_eq!(problems.exit(), Exit::Failed, "{what}");
         let mut said: Vec<_> = problems.0.iter().map(|problem| problem.kind.to_string()).collect();
-        let since = "is protected since 1970-01-01 00:00:07 UTC, and this plan would";
+        let since = "is protected since 1970-01-01T00:00:07Z, and this plan would";
         let mut expected: Vec<_> =
             losses.iter().map(|(address, loss)| format!("{address} {since} {loss} it")).collect();
         said.sort();
