@@ -288,10 +288,16 @@ pub fn main() -> Exit {
     let console = Console::new(&cli.global);
     match cli.command {
         Some(Command::Apply(Apply { manifest, options })) => run_apply(manifest.as_deref(), &options, &console),
-        Some(Command::Destroy(destroy)) => run_destroy(&destroy, &console),
-        Some(Command::Commit(commit)) => run_commit(&commit, &console),
+        Some(Command::Destroy(destroy)) => {
+            on_deployment(&destroy.target, &console, |kernel, root| destroy_live(kernel, root, &destroy, &console))
+        }
+        Some(Command::Commit(commit)) => {
+            on_deployment(&commit.target, &console, |kernel, root| commit_live(kernel, root, &commit, &console))
+        }
         Some(Command::Watchdog { pin_root }) => run_watchdog(&pin_root, &console),
-        Some(Command::Rollback(rollback)) => run_rollback(&rollback, &console),
+        Some(Command::Rollback(rollback)) => {
+            on_deployment(&rollback.target, &console, |kernel, root| rollback_live(kernel, root, &rollback, &console))
+        }
         Some(Command::Adopt(adopt)) => run_adopt(&adopt, &console),
         Some(Command::Show(target)) => run_show(&target, &console),
         Some(Command::Status(status)) => run_status(status, &console),
@@ -745,14 +751,6 @@ fn print_plan(plan: &Plan, loaded: Option<&Loaded>, purpose: Purpose, console: &
     }
 }
 
-fn run_destroy(destroy: &Destroy, console: &Console) -> Exit {
-    let mut kernel = Linux::new();
-    let done = pin_root_of(&destroy.target, console).and_then(|pin_root| {
-        destroy_live(&mut kernel, &pin_root, destroy, console).map_err(|problems| console.fail(&problems, None))
-    });
-    done.unwrap_or_else(|exit| exit)
-}
-
 fn destroy_live<K: Kernel>(
     kernel: &mut K,
     pin_root: &PinPath,
@@ -831,14 +829,6 @@ fn go_back<K: Kernel>(kernel: &mut K, pin_root: &PinPath, console: &Console) -> 
     finish(kernel, &plan, None, &Stamp { time: now(), ..stamp }, console)
 }
 
-fn run_commit(commit: &Commit, console: &Console) -> Exit {
-    let mut kernel = Linux::new();
-    let done = pin_root_of(&commit.target, console).and_then(|pin_root| {
-        commit_live(&mut kernel, &pin_root, commit, console).map_err(|problems| console.fail(&problems, None))
-    });
-    done.unwrap_or_else(|exit| exit)
-}
-
 fn commit_live<K: Kernel>(
     kernel: &mut K,
     pin_root: &PinPath,
@@ -889,14 +879,6 @@ fn watch<K: Kernel>(kernel: &mut K, pin_root: &PinPath, console: &Console) -> Re
 
 /// After what time the watchdog tries again when going back failed.
 const WATCHDOG_RETRY: Duration = Duration::from_secs(5);
-
-fn run_rollback(rollback: &Rollback, console: &Console) -> Exit {
-    let mut kernel = Linux::new();
-    let done = pin_root_of(&rollback.target, console).and_then(|pin_root| {
-        rollback_live(&mut kernel, &pin_root, rollback, console).map_err(|problems| console.fail(&problems, None))
-    });
-    done.unwrap_or_else(|exit| exit)
-}
 
 fn rollback_live<K: Kernel>(
     kernel: &mut K,
@@ -1028,6 +1010,17 @@ fn run_status(options: StatusOptions, console: &Console) -> Exit {
         Ok(()) if check && found.iter().any(|found| found.state != State::InSync) => Exit::Pending,
         Ok(()) => Exit::Success,
     }
+}
+
+/// Does something to a deployment by what the command line calls it.
+fn on_deployment(
+    target: &Target,
+    console: &Console,
+    run: impl FnOnce(&mut Linux, &PinPath) -> Result<Exit, Problems>,
+) -> Exit {
+    let done = pin_root_of(target, console)
+        .and_then(|pin_root| run(&mut Linux::new(), &pin_root).map_err(|problems| console.fail(&problems, None)));
+    done.unwrap_or_else(|exit| exit)
 }
 
 /// Finds the folder of pins that a deployment's name, its manifest or the folder itself stands for.
