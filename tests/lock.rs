@@ -62,6 +62,14 @@ impl Holder {
     }
 }
 
+impl Drop for Holder {
+    fn drop(&mut self) {
+        // A test that fails leaves none behind; one that ended already cannot be killed.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
 #[track_caller]
 fn wait_for_holder(pid: u32) {
     eventually(|| Linux::new().lock_holder(&root()).expect("it can be asked").is_some_and(|holder| holder.pid == pid));
