@@ -35,7 +35,8 @@ impl fmt::Display for Pending {
 }
 
 impl Pending {
-    fn parse(text: &str) -> Option<Self> {
+    /// Reads what [`fmt::Display`] writes.
+    pub fn parse(text: &str) -> Option<Self> {
         let (generation, until) = text.strip_prefix("generation=")?.split_once(",until=")?;
         Some(Self { generation: generation.parse().ok()?, until: until.parse().ok()? })
     }

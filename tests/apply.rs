@@ -5,6 +5,7 @@
 mod stages;
 
 use bpfapply::apply::outcome::{Status, Verdict};
+use bpfapply::apply::{Stamp, apply};
 use bpfapply::desired::MapSource;
 use bpfapply::diag::Exit;
 use bpfapply::kernel::Kernel;
@@ -236,6 +237,44 @@ fn what_cannot_be_taken_back_is_said() {
             }
             // A run that is killed leaves the same: nothing of it is taken back.
             case.converges(&fake, &what);
+        }
+    }
+}
+
+/// A map and a program with pins outside of the deployment's folder; another version is other code for both.
+fn outside(limit: u32) -> String {
+    format!(
+        "version = 1\nname = \"edge\"\n[object.data]\npath = \"tests/objects/data.o\"\nset = {{ ro_limit = {limit} }}\n\
+         [program.touch]\nfrom = \"data:touch\"\npin = \"/sys/fs/bpf/globals/touch\"\n\
+         [link.touch]\nprogram = \"touch\"\nxdp = {{ interface = \"eth0\" }}\n"
+    )
+}
+
+#[test]
+fn whatever_a_killed_run_left_goes_with_a_destroy() {
+    let rows: &[(&str, &[String], String)] = &[
+        ("first apply", &[], FIRST.to_owned()),
+        ("upgrade", &[FIRST.to_owned()], second()),
+        ("pins elsewhere", &[], outside(5)),
+        ("upgrade of pins elsewhere", &[outside(5)], outside(6)),
+    ];
+    for (name, before, text) in rows {
+        for n in 1.. {
+            let fake = host();
+            before.iter().for_each(|text| make(text, &fake));
+            let plan = good(stages::plan(text, &fake), text);
+            fake.fail_from(n, libc::EIO);
+            // What is said of a run that waits to be confirmed must go as well.
+            let stamp = Stamp { confirm_until: Some(1), ..Stamp::default() };
+            let is_done = apply(&mut fake.clone(), &plan, &stamp).problem.is_none();
+            fake.heal();
+            assert!(run(&plan_end(&fake), &fake).1.is_none(), "{name}, killed at call {n}");
+            // A folder elsewhere that a run made before it wrote its record is empty, and nobody knows whose it is.
+            let left = fake.dump().replace("/sys/fs/bpf/globals Folder\n", "");
+            assert_eq!(left, host().dump(), "{name}, killed at call {n}");
+            if is_done {
+                break;
+            }
         }
     }
 }

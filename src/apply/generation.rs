@@ -8,6 +8,7 @@
 //! A pin outside the deployment's folder is a second name of one in the generation, below `~outside`: there one can tell
 //! whose it is, and has it again when the other name was lost.
 
+use crate::confirm::Pending;
 use crate::kernel::observe::{self, walk};
 use crate::kernel::{EntryKind, Kernel, ObjectKind};
 use crate::names::PinPath;
@@ -27,15 +28,20 @@ fn remove_from<K: Kernel>(kernel: &mut K, folder: &PinPath, goes: impl Fn(&PinPa
     let record = folder.join("record");
     for (path, entry) in walk(kernel, folder)?.into_iter().rev().filter(|(path, _)| *path != record) {
         match entry.kind {
-            EntryKind::Folder => match kernel.remove_directory(&path) {
-                Err(error) if error.raw_os_error() == Some(libc::ENOTEMPTY) => {}
-                result => gone(result)?,
-            },
+            EntryKind::Folder => remove_empty(kernel, &path)?,
             EntryKind::Pin | EntryKind::Symlink if goes(&path) => gone(kernel.unpin(&path))?,
             EntryKind::Pin | EntryKind::Symlink => {}
         }
     }
     if goes(&record) { gone(kernel.unpin(&record)) } else { Ok(()) }
+}
+
+/// Removes a folder unless something is in it.
+fn remove_empty<K: Kernel>(kernel: &mut K, folder: &PinPath) -> io::Result<()> {
+    match kernel.remove_directory(folder) {
+        Err(error) if error.raw_os_error() == Some(libc::ENOTEMPTY) => Ok(()),
+        result => gone(result),
+    }
 }
 
 /// What is gone already need not be removed.
@@ -92,10 +98,29 @@ pub fn clear<K: Kernel>(
         }
     }
     for (pin, inode) in left.into_iter().flat_map(Record::own_pins) {
-        let is_there = inode_of(kernel, &pin)? == Some(inode);
-        if is_there && !pin.is_below(pin_root) && !running.contains(&inode) {
+        if pin.is_below(pin_root) || running.contains(&inode) {
+            continue;
+        }
+        if inode_of(kernel, &pin.passing())? == Some(inode) {
+            gone(kernel.unpin(&pin.passing()))?;
+        }
+        if inode_of(kernel, &pin)? == Some(inode) {
             restore(kernel, &pin, current.map(|current| pin.in_generation(pin_root, current)).as_ref())?;
         }
+    }
+    for folder in left.into_iter().flat_map(|left| left.directories.iter().rev()) {
+        if let Ok(folder) = PinPath::new(folder) {
+            remove_empty(kernel, &folder)?;
+        }
+    }
+    // What it said and did last before it would have switched.
+    let waits = observe::existing(kernel.read_symlink(&pin_root.confirm()))?;
+    let waits = waits.as_deref().and_then(Pending::parse).map(|pending| pin_root.generation(pending.generation));
+    if waits.as_ref() == Some(leftover) {
+        gone(kernel.unpin(&pin_root.confirm()))?;
+    }
+    if observe::existing(kernel.read_symlink(&pin_root.passing()))?.as_deref() == Some(leftover.file_name()) {
+        gone(kernel.unpin(&pin_root.passing()))?;
     }
     remove(kernel, leftover)
 }
@@ -111,16 +136,23 @@ pub fn detach<K: Kernel>(kernel: &mut K, link: &K::Fd) -> io::Result<()> {
 /// Puts a pin outside of the deployment's folder in the place of another one: `from`, if that is there, or nothing.
 pub fn restore<K: Kernel>(kernel: &mut K, pin: &PinPath, from: Option<&PinPath>) -> io::Result<()> {
     match from {
-        Some(from) if inode_of(kernel, from)?.is_some() => replace(kernel, from, pin),
+        Some(from) if inode_of(kernel, from)?.is_some() => {
+            replace(kernel, pin, |kernel, passing| kernel.hard_link(from, passing))
+        }
         Some(_) | None => gone(kernel.unpin(pin)),
     }
 }
 
-/// Gives a pin a second name, in the place of what has that name now.
-pub fn replace<K: Kernel>(kernel: &mut K, from: &PinPath, pin: &PinPath) -> io::Result<()> {
+/// Makes something under a passing name and renames it over what has the name now: there is always one of the two.
+pub fn replace<K: Kernel>(
+    kernel: &mut K,
+    pin: &PinPath,
+    make: impl FnOnce(&mut K, &PinPath) -> io::Result<()>,
+) -> io::Result<()> {
     let passing = pin.passing();
+    // The rest of a run that was killed.
     gone(kernel.unpin(&passing))?;
-    kernel.hard_link(from, &passing)?;
+    make(kernel, &passing)?;
     kernel.rename(&passing, pin).inspect_err(|_| {
         // The error that matters is the first one.
         let _ = kernel.unpin(&passing);

@@ -436,7 +436,8 @@ impl<K: Kernel> Applier<'_, K> {
             let place = self.place(&pin, &generations.next);
             let doing = || format!("pin `{pin}`");
             match replaces {
-                true => generation::replace(self.kernel, &place, &pin).map_err(|error| refused(doing(), &error))?,
+                true => generation::replace(self.kernel, &pin, |kernel, passing| kernel.hard_link(&place, passing))
+                    .map_err(|error| refused(doing(), &error))?,
                 false => self.kernel.hard_link(&place, &pin).map_err(|error| match error.raw_os_error() {
                     Some(libc::EEXIST) => stale(format!("`{pin}` is there already")),
                     Some(libc::ENOENT) => stale(format!("the folder of `{pin}` is gone")),
@@ -600,19 +601,11 @@ impl<K: Kernel> Applier<'_, K> {
             Some(libc::EEXIST) => stale(format!("`{root}` is there already")),
             _ => refused(format!("let `{root}` lead to `{target}`"), &error),
         };
-        if self.plan.generations.current.is_none() {
-            return self.kernel.symlink(target, root).map_err(refused);
-        }
-        let passing = root.passing();
-        if self.kernel.read_symlink(&passing).is_ok() {
-            self.kernel.unpin(&passing).map_err(refused)?;
-        }
-        self.kernel.symlink(target, &passing).map_err(refused)?;
-        self.kernel.rename(&passing, root).map_err(|error| {
-            // The error that matters is the first one.
-            let _ = self.kernel.unpin(&passing);
-            refused(error)
-        })
+        let switched = match self.plan.generations.current {
+            None => self.kernel.symlink(target, root),
+            Some(_) => generation::replace(self.kernel, root, |kernel, passing| kernel.symlink(target, passing)),
+        };
+        switched.map_err(refused)
     }
 
     /// Fills in what only this run knows: the inodes of its pins, and the programs of its links.

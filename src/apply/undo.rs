@@ -62,19 +62,9 @@ impl<Fd> Undo<Fd> {
             Self::Updated { link, program, old } => kernel.update_link(&link, &old, &programs[&program]),
             Self::Detached { pin, program, before: Some((ifindex, mode)) } => {
                 let link = kernel.create_link(&program, &HookRequest::Xdp { ifindex, mode })?;
-                replace_pin(kernel, &link, &pin)
+                generation::replace(kernel, &pin, |kernel, passing| kernel.pin(&link, passing))
             }
             Self::Detached { before: None, .. } => Ok(()),
         }
     }
-}
-
-/// Pins something under a passing name and renames it over the pin: there is always one of the two.
-fn replace_pin<K: Kernel>(kernel: &mut K, fd: &K::Fd, pin: &PinPath) -> io::Result<()> {
-    let passing = pin.passing();
-    kernel.pin(fd, &passing)?;
-    kernel.rename(&passing, pin).inspect_err(|_| {
-        // The error that matters is the first one.
-        let _ = kernel.unpin(&passing);
-    })
 }
