@@ -3,9 +3,11 @@
 use crate::kernel::{Kernel, ObjectKind};
 use crate::manifest::{Check, Probe};
 use crate::names::{MapName, PinPath};
+use crate::spec::user_value_size;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io::{self, Read as _};
 use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs as _};
+use std::ops::ControlFlow;
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -150,28 +152,21 @@ fn counter<K: Kernel>(kernel: &K, pin: Option<&PinPath>, limit: Duration) -> Res
     Err("its contents did not change".to_owned())
 }
 
-/// A key and its value, if it still has one.
-type Entry = (Vec<u8>, Option<Vec<u8>>);
-
-/// Reads the first entries of a map.
-fn contents<K: Kernel>(kernel: &K, pin: &PinPath) -> io::Result<Vec<Entry>> {
+/// Reads the first entries of a map: keys with their values.
+fn contents<K: Kernel>(kernel: &K, pin: &PinPath) -> io::Result<(Vec<u8>, Vec<u8>)> {
     let (kind, map) = kernel.open_pin(pin)?;
     if kind != ObjectKind::Map {
         return Err(io::Error::other("it is no map"));
     }
     let info = kernel.map_info(&map)?;
-    let length = match info.map_type.is_per_cpu() {
-        // The kernel copies whole words for each CPU (`bpf_map_value_size`).
-        true => info.value_size.next_multiple_of(8) as usize * kernel.host()?.possible_cpus as usize,
-        false => info.value_size as usize,
-    };
-    let (mut all, mut key) = (Vec::new(), None);
-    while all.len() < ENTRIES {
-        key = kernel.next_key(&map, key.as_deref(), info.key_size as usize)?;
-        let Some(key) = &key else { break };
-        all.push((key.clone(), kernel.lookup(&map, key, length)?));
-    }
-    Ok(all)
+    let sizes = (info.key_size as usize, user_value_size(info.map_type, info.value_size, &kernel.host()?));
+    let (mut keys, mut values) = (Vec::new(), Vec::new());
+    kernel.read_entries(&map, sizes, &mut |more_keys, more_values| {
+        keys.extend_from_slice(more_keys);
+        values.extend_from_slice(more_values);
+        if keys.len() < ENTRIES * sizes.0 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    })?;
+    Ok((keys, values))
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ mod consent;
 pub mod desired;
 pub mod diag;
 pub mod elf;
+pub mod entries;
 pub mod insn;
 pub mod kernel;
 pub mod kinds;

@@ -359,8 +359,15 @@ pub struct Digest([u8; 32]);
 impl Digest {
     /// Digests the bytes.
     pub fn of(bytes: &[u8]) -> Self {
+        Self::of_parts([bytes])
+    }
+
+    /// Digests the parts as if they were one.
+    pub fn of_parts<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Self {
         use sha2::Digest as _;
-        Self(sha2::Sha256::digest(bytes).into())
+        let mut state = sha2::Sha256::new();
+        parts.into_iter().for_each(|part| state.update(part));
+        Self(state.finalize().into())
     }
 
     /// Reads 64 hexadecimal digits.

@@ -175,10 +175,22 @@ impl MapSpec {
         u64::from(self.max_entries) * u64::from(host.page_size)
     }
 
+    /// Returns the bytes of a value as user space reads and writes it.
+    pub fn user_value_size(&self, host: &Host) -> usize {
+        user_value_size(self.map_type, self.value_size, host)
+    }
+
     /// Returns whether the map holds kernel references or nothing, so that user space cannot fill it with data.
     pub fn is_map_of_maps(&self) -> bool {
         matches!(self.map_type, MapType::ARRAY_OF_MAPS | MapType::HASH_OF_MAPS)
     }
+}
+
+/// Returns the bytes of a value as user space reads and writes it: a per-CPU map has one for each possible CPU, each in
+/// whole words of eight bytes (`bpf_map_value_size`, kernel/bpf/syscall.c).
+pub fn user_value_size(map_type: MapType, value_size: u32, host: &Host) -> usize {
+    let size = value_size as usize;
+    if map_type.is_per_cpu() { size.next_multiple_of(8) * host.possible_cpus as usize } else { size }
 }
 
 /// Returns the number, or another one where it is not said.

@@ -10,6 +10,7 @@ pub use resolve::{needs, resolve};
 
 use crate::btf::Btf;
 use crate::elf::{self, DataKind, ProgramKind, TypesFile};
+use crate::entries::Entries;
 use crate::insn::{Code, ModuleId};
 use crate::kinds::AttachType;
 use crate::kinds::XdpMode;
@@ -175,6 +176,33 @@ pub struct MapDefinition {
     pub operations: Option<Arc<elf::Operations>>,
     /// The contents of a map of maps or of programs; the functions of a struct by their bytes in its value.
     pub slots: BTreeMap<u32, SlotSource>,
+    /// The entries that the manifest gives it.
+    pub contents: Option<Box<Contents>>,
+}
+
+/// The entries that the manifest gives a map.
+#[derive(Debug, Clone)]
+pub struct Contents {
+    /// Which of the map's entries they stand for.
+    pub mode: EntriesMode,
+    /// What should be there, with values as user space writes them.
+    pub entries: Arc<Entries>,
+    /// True when no output may show keys and values.
+    pub sensitive: bool,
+    /// The manifest's `entries`.
+    pub span: Span,
+}
+
+/// Which entries of a map the manifest's stand for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EntriesMode {
+    /// All: others are removed, and those of an array are zero.
+    Exact,
+    /// Their own keys: others are nobody's business.
+    Merge,
+    /// The first ones: they are written when the map is made, and never again.
+    Seed,
 }
 
 impl MapDefinition {
@@ -188,6 +216,7 @@ impl MapDefinition {
             data: None,
             operations: None,
             slots: BTreeMap::new(),
+            contents: None,
         }
     }
 }

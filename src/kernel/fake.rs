@@ -604,6 +604,17 @@ impl Map {
         Ok(())
     }
 
+    fn delete(&mut self, key: &[u8]) -> io::Result<bool> {
+        match self.storage() {
+            Storage::Array => refuse(libc::EINVAL),
+            Storage::Hash | Storage::Lru => Ok(self.values.remove(key).is_some()),
+            // An array of maps or programs empties a slot that is empty already; a hash says that there is none.
+            Storage::Slots if self.index(key).is_none() => refuse(libc::E2BIG),
+            Storage::Slots | Storage::SlotsByKey => Ok(self.slots.remove(key).is_some()),
+            Storage::Other => refuse(ENOTSUPP),
+        }
+    }
+
     fn next_key(&self, key: Option<&[u8]>) -> io::Result<Option<Vec<u8>>> {
         let after = |keys: Vec<&Vec<u8>>| {
             let at = key.and_then(|key| keys.iter().position(|known| *known == key)).map_or(0, |at| at + 1);
@@ -831,6 +842,13 @@ impl Kernel for Fake {
         check_len(key.len(), map.info.key_size as usize)?;
         check_len(value.len(), value_len(&map.info))?;
         map.update(key, value)
+    }
+
+    fn delete(&mut self, map: &Fd, key: &[u8]) -> io::Result<bool> {
+        let mut state = self.change("delete")?;
+        let map = state.writable(map)?;
+        check_len(key.len(), map.info.key_size as usize)?;
+        map.delete(key)
     }
 
     fn update_slot(&mut self, map: &Fd, key: u32, target: &Fd) -> io::Result<()> {

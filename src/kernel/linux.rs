@@ -252,6 +252,10 @@ impl Kernel for Linux {
         sized(map)?.update(key, value)
     }
 
+    fn delete(&mut self, map: &Object, key: &[u8]) -> io::Result<bool> {
+        found(sized(map)?.delete(key), ()).map(|gone| gone.is_some())
+    }
+
     fn update_slot(&mut self, map: &Object, key: u32, target: &Object) -> io::Result<()> {
         sized(map)?.update(&key.to_ne_bytes(), &target.as_fd().as_raw_fd().to_ne_bytes())
     }

@@ -18,6 +18,7 @@ pub use sys::one_heap;
 
 use crate::btf::kernel::Bytes;
 use crate::diag::LockHolder;
+use crate::entries::Entries;
 use crate::insn::{FuncRecord, Insn, LineRecord};
 pub use crate::kinds::XdpMode;
 use crate::kinds::{AttachType, MapType, ProgramType};
@@ -27,6 +28,7 @@ use crate::spec::Host;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io;
+use std::ops::ControlFlow;
 use std::path::Path;
 
 /// What a pin, or a descriptor, stands for.
@@ -199,6 +201,38 @@ pub trait Kernel {
     fn next_key(&self, map: &Self::Fd, key: Option<&[u8]>, key_len: usize) -> io::Result<Option<Vec<u8>>>;
     /// `BPF_MAP_UPDATE_ELEM` with data.
     fn update(&mut self, map: &Self::Fd, key: &[u8], value: &[u8]) -> io::Result<()>;
+    /// `BPF_MAP_DELETE_ELEM`; false when the key is not there. `EINVAL` for arrays, whose entries always exist.
+    fn delete(&mut self, map: &Self::Fd, key: &[u8]) -> io::Result<bool>;
+    /// Reads the entries of a map in the kernel's order, many at a time where it can: `each` gets keys and as many values,
+    /// one behind the other, until it breaks. `sizes` are those of a key and of a value as user space reads it. A map
+    /// that changes meanwhile may show an entry twice or not at all.
+    fn read_entries(
+        &self,
+        map: &Self::Fd,
+        sizes: (usize, usize),
+        each: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
+    ) -> io::Result<()> {
+        let mut key = self.next_key(map, None, sizes.0)?;
+        while let Some(at) = key {
+            let value = self.lookup(map, &at, sizes.1)?;
+            if value.is_some_and(|value| each(&at, &value).is_break()) {
+                return Ok(());
+            }
+            key = self.next_key(map, Some(&at), sizes.0)?;
+        }
+        Ok(())
+    }
+    /// Writes entries, many at a time where the kernel can; with an error comes how many were written before it.
+    fn write_entries(&mut self, map: &Self::Fd, entries: &Entries) -> Result<(), (usize, io::Error)> {
+        let mut entries = entries.iter().enumerate();
+        entries.try_for_each(|(at, (key, value))| self.update(map, key, value).map_err(|error| (at, error)))
+    }
+    /// Removes the entries of these keys, many at a time where the kernel can, and does not mind those that are gone;
+    /// with an error comes how many were removed before it.
+    fn delete_entries(&mut self, map: &Self::Fd, entries: &Entries) -> Result<(), (usize, io::Error)> {
+        let mut entries = entries.iter().enumerate();
+        entries.try_for_each(|(at, (key, _))| self.delete(map, key).map(drop).map_err(|error| (at, error)))
+    }
     /// `BPF_MAP_UPDATE_ELEM` of a map of maps or of programs.
     fn update_slot(&mut self, map: &Self::Fd, key: u32, target: &Self::Fd) -> io::Result<()>;
     /// Maps an arena of `size` bytes into memory, at that address or for 0 where the kernel likes, writes its first bytes,

@@ -57,7 +57,7 @@ macro_rules! element {
         attr!($name, command $command, size 32 { map_fd: u32, pad: u32, key: u64, value: u64, flags: u64, });
     )*};
 }
-element!(MapLookup = 1, MapUpdate = 2, MapNextKey = 4);
+element!(MapLookup = 1, MapUpdate = 2, MapDelete = 3, MapNextKey = 4);
 
 attr!(ProgLoad, command 5, size 144 {
     prog_type: u32,
@@ -299,6 +299,14 @@ impl SizedMap<'_> {
         let mut attr =
             MapUpdate { map_fd: number(self.fd), key: address(key), value: address(value), ..MapUpdate::default() };
         // SAFETY: both slices are as long as the kernel reads.
+        unsafe { bpf(&mut attr) }.map(drop)
+    }
+
+    /// `BPF_MAP_DELETE_ELEM`; `EINVAL` for a wrong length.
+    pub fn delete(self, key: &[u8]) -> io::Result<()> {
+        self.shape.check(key.len(), self.shape.value)?;
+        let mut attr = MapDelete { map_fd: number(self.fd), key: address(key), ..MapDelete::default() };
+        // SAFETY: the slice is as long as the kernel reads.
         unsafe { bpf(&mut attr) }.map(drop)
     }
 

@@ -68,6 +68,7 @@ fn definition(pin: PinPath, spec: MapSpec) -> MapDefinition {
         data: None,
         operations: None,
         slots: BTreeMap::new(),
+        contents: None,
     }
 }
 

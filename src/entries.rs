@@ -1,0 +1,269 @@
+//! Entries of a map as bytes: many of them, sorted by key, and how two such sets differ.
+//!
+//! Keys and values lie in two flat buffers, as `BPF_MAP_UPDATE_BATCH` takes them, so that a million entries are two
+//! allocations.
+
+use crate::names::Digest;
+use std::cmp::Ordering;
+
+/// Entries of one map, each key once, in the order of the keys' bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entries {
+    key_size: usize,
+    value_size: usize,
+    keys: Vec<u8>,
+    values: Vec<u8>,
+}
+
+/// Two entries with the same key: the places of both in the order in which they were given, the earlier one first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Duplicate(pub usize, pub usize);
+
+impl Entries {
+    /// Makes an empty set for keys and values of these many bytes; a value is what user space reads and writes, for a
+    /// per-CPU map that of all CPUs ([`crate::spec::MapSpec::user_value_size`]).
+    pub fn new(key_size: usize, value_size: usize) -> Self {
+        Self { key_size, value_size, keys: Vec::new(), values: Vec::new() }
+    }
+
+    /// Makes a set of keys and values in any order, one behind the other; the error is the first key in their order
+    /// that is there twice.
+    ///
+    /// # Panics
+    /// When the buffers are not as many whole keys as values, or keys have no bytes.
+    pub fn of(key_size: usize, value_size: usize, keys: Vec<u8>, values: Vec<u8>) -> Result<Self, Duplicate> {
+        assert!(key_size > 0 && keys.len().is_multiple_of(key_size), "whole keys");
+        let count = keys.len() / key_size;
+        assert_eq!(values.len(), count * value_size, "one value for each key");
+        let given = Self { key_size, value_size, keys, values };
+        if (1..count).all(|at| given.key(at - 1) < given.key(at)) {
+            return Ok(given);
+        }
+        let mut order: Vec<usize> = (0..count).collect();
+        order.sort_by_key(|at| given.key(*at));
+        let twice = order.windows(2).filter(|pair| given.key(pair[0]) == given.key(pair[1]));
+        if let Some(pair) = twice.min_by_key(|pair| pair[1]) {
+            return Err(Duplicate(pair[0], pair[1]));
+        }
+        let mut sorted = Self::new(key_size, value_size);
+        sorted.reserve(count);
+        order.into_iter().for_each(|at| sorted.push(given.key(at), given.value(at)));
+        Ok(sorted)
+    }
+
+    fn reserve(&mut self, count: usize) {
+        self.keys.reserve_exact(count * self.key_size);
+        self.values.reserve_exact(count * self.value_size);
+    }
+
+    /// Puts an entry behind all others, whose keys are smaller.
+    fn push(&mut self, key: &[u8], value: &[u8]) {
+        self.keys.extend_from_slice(key);
+        self.values.extend_from_slice(value);
+    }
+
+    fn key(&self, at: usize) -> &[u8] {
+        &self.keys[at * self.key_size..][..self.key_size]
+    }
+
+    fn value(&self, at: usize) -> &[u8] {
+        &self.values[at * self.value_size..][..self.value_size]
+    }
+
+    /// Returns how many there are.
+    pub fn len(&self) -> usize {
+        self.keys.len() / self.key_size
+    }
+
+    /// Returns whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
+    /// Returns the bytes of a key.
+    pub fn key_size(&self) -> usize {
+        self.key_size
+    }
+
+    /// Returns the bytes of a value as user space has it.
+    pub fn value_size(&self) -> usize {
+        self.value_size
+    }
+
+    /// Returns all keys, one behind the other.
+    pub fn keys(&self) -> &[u8] {
+        &self.keys
+    }
+
+    /// Returns all values, one behind the other.
+    pub fn values(&self) -> &[u8] {
+        &self.values
+    }
+
+    /// Returns the value of a key.
+    pub fn get(&self, key: &[u8]) -> Option<&[u8]> {
+        let (mut from, mut to) = (0, self.len());
+        while from < to {
+            let middle = from + (to - from) / 2;
+            match self.key(middle).cmp(key) {
+                Ordering::Less => from = middle + 1,
+                Ordering::Equal => return Some(self.value(middle)),
+                Ordering::Greater => to = middle,
+            }
+        }
+        None
+    }
+
+    /// Returns keys with their values.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&[u8], &[u8])> {
+        (0..self.len()).map(|at| (self.key(at), self.value(at)))
+    }
+
+    /// Digests sizes, keys and values.
+    pub fn digest(&self) -> Digest {
+        let sizes = [self.key_size, self.value_size, self.len()].map(|size| (size as u64).to_le_bytes());
+        Digest::of_parts([sizes.as_flattened(), &self.keys, &self.values])
+    }
+
+    /// Returns the entries that this set has or changes beyond `other`, in `self`'s values, and those of `other` that
+    /// it does not have.
+    fn merge<'a>(&'a self, other: &'a Self, mut each: impl FnMut(Pair<'a>)) {
+        let (mut left, mut right) = (self.iter().peekable(), other.iter().peekable());
+        loop {
+            let order = match (left.peek(), right.peek()) {
+                (Some((a, _)), Some((b, _))) => a.cmp(b),
+                (Some(_), None) => Ordering::Less,
+                (None, Some(_)) => Ordering::Greater,
+                (None, None) => return,
+            };
+            let pair = match order {
+                Ordering::Less => (left.next(), None),
+                Ordering::Equal => (left.next(), right.next()),
+                Ordering::Greater => (None, right.next()),
+            };
+            each(pair);
+        }
+    }
+}
+
+/// The entries of two sets under one key.
+type Pair<'a> = (Option<(&'a [u8], &'a [u8])>, Option<(&'a [u8], &'a [u8])>);
+
+/// What has to be written and removed to come from one set of entries to another, and the way back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Changes {
+    /// Entries whose keys are new.
+    pub added: Entries,
+    /// Entries whose values are other ones: as they will be.
+    pub changed: Entries,
+    /// The same entries as they are.
+    pub before: Entries,
+    /// Entries that go, as they are.
+    pub removed: Entries,
+    /// How many entries are as they should be.
+    pub same: usize,
+}
+
+impl Changes {
+    /// Compares what a map holds with what it should hold. An entry that should not be there goes when `owned` says so
+    /// of its key.
+    pub fn between(live: &Entries, wanted: &Entries, owned: impl Fn(&[u8]) -> bool) -> Self {
+        let empty = || Entries::new(wanted.key_size, wanted.value_size);
+        let mut changes = Self { added: empty(), changed: empty(), before: empty(), removed: empty(), same: 0 };
+        live.merge(wanted, |pair| match pair {
+            (None, Some((key, value))) => changes.added.push(key, value),
+            (Some((_, old)), Some((_, new))) if old == new => changes.same += 1,
+            (Some((key, old)), Some((_, new))) => {
+                changes.before.push(key, old);
+                changes.changed.push(key, new);
+            }
+            (Some((key, value)), None) if owned(key) => changes.removed.push(key, value),
+            (Some(_), None) | (None, None) => {}
+        });
+        changes
+    }
+
+    /// Returns whether nothing has to be done.
+    pub fn is_empty(&self) -> bool {
+        self.added.is_empty() && self.changed.is_empty() && self.removed.is_empty()
+    }
+
+    /// Returns the way back.
+    #[must_use]
+    pub fn reversed(self) -> Self {
+        Self { added: self.removed, changed: self.before, before: self.changed, removed: self.added, same: self.same }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    /// Entries with keys and values of two bytes and one.
+    fn entries(pairs: &[(u16, u8)]) -> Result<Entries, Duplicate> {
+        let keys = pairs.iter().flat_map(|(key, _)| key.to_be_bytes()).collect();
+        Entries::of(2, 1, keys, pairs.iter().map(|(_, value)| *value).collect())
+    }
+
+    fn pairs(entries: &Entries) -> Vec<(u16, u8)> {
+        entries.iter().map(|(key, value)| (u16::from_be_bytes([key[0], key[1]]), value[0])).collect()
+    }
+
+    #[test]
+    fn keys_are_sorted_and_found() {
+        let set = entries(&[(3, 30), (1, 10), (2, 20)]).unwrap();
+        assert_eq!(pairs(&set), [(1, 10), (2, 20), (3, 30)]);
+        assert_eq!(
+            [0u16, 1, 2, 3, 4].map(|key| set.get(&key.to_be_bytes()).map(|value| value[0])),
+            [None, Some(10), Some(20), Some(30), None]
+        );
+        assert_eq!(entries(&[(1, 10), (2, 20), (3, 30)]).unwrap().digest(), set.digest());
+        assert_ne!(entries(&[(1, 10), (2, 20), (3, 31)]).unwrap().digest(), set.digest());
+    }
+
+    #[test]
+    fn the_first_key_that_is_there_twice_is_told() {
+        for (given, twice) in [
+            (&[(1, 0), (1, 0)][..], Duplicate(0, 1)),
+            (&[(9, 0), (1, 0), (9, 1), (1, 1)], Duplicate(0, 2)),
+            (&[(1, 0), (1, 1), (1, 2)], Duplicate(0, 1)),
+        ] {
+            assert_eq!(entries(given), Err(twice), "{given:?}");
+        }
+    }
+
+    #[test]
+    fn changes_are_told_apart() {
+        let live = entries(&[(1, 1), (2, 2), (3, 3), (9, 9)]).unwrap();
+        let wanted = entries(&[(0, 0), (2, 2), (3, 4)]).unwrap();
+        let changes = Changes::between(&live, &wanted, |key| key[1] != 9);
+        assert_eq!(pairs(&changes.added), [(0, 0)]);
+        assert_eq!((pairs(&changes.before), pairs(&changes.changed)), (vec![(3, 3)], vec![(3, 4)]));
+        assert_eq!(pairs(&changes.removed), [(1, 1)]);
+        assert_eq!(changes.same, 1);
+    }
+
+    proptest! {
+        #[test]
+        fn changes_lead_there_and_back(
+            live in prop::collection::btree_map(any::<u16>(), any::<u8>(), 0..40),
+            wanted in prop::collection::btree_map(any::<u16>(), any::<u8>(), 0..40),
+        ) {
+            let set = |map: &BTreeMap<u16, u8>| entries(&map.iter().map(|(k, v)| (*k, *v)).collect::<Vec<_>>()).unwrap();
+            let apply = |map: &BTreeMap<u16, u8>, changes: &Changes| {
+                let mut map = map.clone();
+                pairs(&changes.removed).iter().for_each(|(key, _)| assert!(map.remove(key).is_some()));
+                map.extend(pairs(&changes.added));
+                map.extend(pairs(&changes.changed));
+                map
+            };
+            let changes = Changes::between(&set(&live), &set(&wanted), |_| true);
+            let there = apply(&live, &changes);
+            prop_assert_eq!(&there, &wanted);
+            prop_assert!(Changes::between(&set(&there), &set(&wanted), |_| true).is_empty());
+            prop_assert_eq!(&apply(&there, &changes.reversed()), &live);
+        }
+    }
+}
