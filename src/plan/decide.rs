@@ -1059,7 +1059,23 @@ fn record_link(record: &mut Record, action: &Action, observed: &Observed) {
         Action::Attach { link, hook } | Action::Reattach { link, hook, .. } => {
             (link, recorded_link(link, 0, hook_info(&link.hook, hook), 0))
         }
-        _ => return,
+        Action::ClearLeftover { .. }
+        | Action::MountBpffs { .. }
+        | Action::MakeDirectory { .. }
+        | Action::ReuseMap { .. }
+        | Action::CreateMap { .. }
+        | Action::FillMap { .. }
+        | Action::FillSlots { .. }
+        | Action::ReuseProgram { .. }
+        | Action::LoadProgram { .. }
+        | Action::RestoreMap { .. }
+        | Action::RestoreProgram { .. }
+        | Action::Detach { .. }
+        | Action::RemoveProgram { .. }
+        | Action::RemoveMap { .. }
+        | Action::RemoveDirectory { .. }
+        | Action::WriteRecord { .. }
+        | Action::RemoveRecord { .. } => return,
     };
     record.links.insert(link.name.to_string(), recorded);
 }
