@@ -208,6 +208,9 @@ impl Serialize for Address {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PinPath(Arc<str>);
 
+/// The folder of a generation for the second names of pins outside of the deployment's folder.
+const OUTSIDE: &str = "~outside";
+
 impl PinPath {
     /// Checks an absolute path: no empty parts, no `.` and no `..` (a trailing `/` is dropped).
     pub fn new(text: &str) -> Result<Self, NameError> {
@@ -289,8 +292,13 @@ impl PinPath {
     /// Returns where this pin of the deployment at `pin_root` is in one of its generations: a pin outside of the
     /// deployment's folder is there below `~outside`.
     pub fn in_generation(&self, pin_root: &Self, generation: &Self) -> Self {
-        let outside = || self.0[1..].split('/').fold(generation.child("~outside"), |path, part| path.join(part));
+        let outside = || self.0[1..].split('/').fold(generation.child(OUTSIDE), |path, part| path.join(part));
         self.moved(pin_root, generation).unwrap_or_else(outside)
+    }
+
+    /// Returns whether this is the second name that a pin outside of the deployment's folder has in a generation.
+    pub fn is_outside(&self, generation: &Self) -> bool {
+        self.is_below(&generation.child(OUTSIDE))
     }
 
     /// Reads `text` as the manifest writes a pin: absolute, or relative to this folder.

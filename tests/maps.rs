@@ -4,8 +4,8 @@
 mod common;
 
 use bpfapply::kinds::MapType;
-use common::in_namespace;
-use common::tool::{bpfapply, ids, succeed};
+use common::tool::{bpfapply, bpftool, has_bpftool, ids, succeed};
+use common::{in_namespace, skip};
 use std::fs;
 use std::path::Path;
 use tempfile::TempDir;
@@ -153,5 +153,70 @@ fn every_type_is_found_again_and_what_differs_is_named() {
             fs::copy(from, folder.path().join(object)).expect("the object is there");
         }
         ROWS.iter().for_each(|row| check(row, &folder));
+    });
+}
+
+/// Somebody else's map, and what a manifest with `adopt` makes of it.
+#[test]
+fn a_map_that_is_taken_over_is_ours() {
+    in_namespace("a_map_that_is_taken_over_is_ours", |_| {
+        if !has_bpftool() {
+            return skip("a_map_that_is_taken_over_is_ours", "there is no bpftool");
+        }
+        let folder = tempfile::tempdir().expect("a folder can be made");
+        let pin = Path::new("/sys/fs/bpf/theirs");
+        let write = |lines: &str| {
+            let map = "type = \"hash\"\nkey_size = 4\nvalue_size = 8\npin = \"/sys/fs/bpf/theirs\"";
+            let text = format!("version = 1\nname = \"adopts\"\n[map.flows]\n{map}\n{lines}\n");
+            fs::write(folder.path().join("plan.toml"), text).expect("the folder is writable");
+        };
+        let apply = |arguments: &[&str]| succeed(folder.path(), &[&["plan.toml"], arguments].concat());
+        let make = || bpftool("map create /sys/fs/bpf/theirs type hash key 4 value 8 entries 16 name flows");
+        let id = || bpftool("map show pinned /sys/fs/bpf/theirs")["id"].as_u64().expect("an id");
+        make();
+        let theirs = id();
+
+        write("max_entries = 16");
+        apply(&[]);
+        succeed(folder.path(), &["destroy", "adopts"]);
+        assert_eq!(id(), theirs, "without `adopt` it is left alone");
+
+        write("max_entries = 32\nadopt = true");
+        let said = bpfapply(folder.path(), &["plan.toml"]);
+        assert_eq!(said.code, 1, "{}", said.stderr);
+        assert!(said.stderr.contains("max_entries is 16 there and 32 here"), "{}", said.stderr);
+        assert_eq!(id(), theirs, "what does not fit is not taken over");
+
+        write("max_entries = 16");
+        apply(&[]);
+        write("max_entries = 16\nadopt = true");
+        let plan = apply(&["--dry-run", "-v"]);
+        assert!(plan.contains("= ") && plan.contains("ours from now on"), "{plan}");
+        apply(&[]);
+        assert!(apply(&[]).contains("nothing to do"));
+        assert_eq!(id(), theirs);
+        succeed(folder.path(), &["rollback", "adopts"]);
+        succeed(folder.path(), &["destroy", "adopts"]);
+        assert_eq!(id(), theirs, "rolled back it is its owner's again");
+
+        apply(&[]);
+        write("max_entries = 16");
+        assert!(apply(&[]).contains("nothing to do"), "once it is ours it stays ours");
+        let twin = Path::new("/sys/fs/bpf/adopts/~outside/sys/fs/bpf/theirs");
+        assert!(twin.exists());
+        fs::write(
+            folder.path().join("plan.toml"),
+            "version = 1\nname = \"adopts\"\n[map.flows]\npinned = \"/sys/fs/bpf/theirs\"\n[map.own]\ntype = \"array\"\nkey_size = 4\nvalue_size = 8\nmax_entries = 1\n",
+        )
+        .expect("the folder is writable");
+        apply(&[]);
+        assert!(!twin.exists(), "given back it has no second name");
+        succeed(folder.path(), &["destroy", "adopts"]);
+        assert_eq!(id(), theirs, "given back it stays");
+
+        write("max_entries = 16\nadopt = true");
+        apply(&[]);
+        succeed(folder.path(), &["destroy", "adopts"]);
+        assert!(!pin.exists(), "taken over it goes with the deployment");
     });
 }

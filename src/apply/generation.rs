@@ -160,7 +160,7 @@ pub fn replace<K: Kernel>(
 }
 
 /// Returns the inode of a pin, if there is one.
-fn inode_of<K: Kernel>(kernel: &K, pin: &PinPath) -> io::Result<Option<u64>> {
+pub fn inode_of<K: Kernel>(kernel: &K, pin: &PinPath) -> io::Result<Option<u64>> {
     let Some(folder) = pin.parent() else { return Ok(None) };
     let entries = observe::existing(kernel.list(&folder))?.unwrap_or_default();
     Ok(entries.into_iter().find(|entry| entry.name == pin.file_name()).map(|entry| entry.inode))

@@ -341,28 +341,63 @@ impl<K: Kernel> Applier<'_, K> {
         self.make_directory(next)?;
         self.folders.insert(next.clone());
         self.undo.push((number, Undo::Built(next.clone())));
-        let Some(current) = &self.plan.generations.current else { return Ok(()) };
-        let changed: BTreeSet<PinPath> = self.plan.changed_pins().map(|pin| self.place(pin, current)).collect();
+        let changed: BTreeSet<&PinPath> = self.plan.changed_pins().collect();
+        let kept = self.plan.kept_pins().filter(|(pin, _)| !changed.contains(pin));
         let mut kept: BTreeMap<PinPath, (PinPath, u64)> =
-            self.plan.kept_pins().map(|(pin, inode)| (self.place(&pin, current), (pin, inode))).collect();
-        kept.retain(|place, _| !changed.contains(place));
+            kept.map(|(pin, inode)| (self.place(&pin, next), (pin, inode))).collect();
+        if let Some(current) = &self.plan.generations.current {
+            let changed: BTreeSet<PinPath> = changed.into_iter().map(|pin| self.place(pin, next)).collect();
+            self.keep_pins(current, &changed, &mut kept)?;
+        }
+        // What is left has only the name that somebody else gave it.
+        for (place, (pin, inode)) in kept {
+            self.adopt_pin(&pin, &place, inode)?;
+        }
+        Ok(())
+    }
+
+    /// Gives the pins of the generation that runs a name in the next one, and takes those of ours off the list.
+    fn keep_pins(
+        &mut self,
+        current: &PinPath,
+        changed: &BTreeSet<PinPath>,
+        kept: &mut BTreeMap<PinPath, (PinPath, u64)>,
+    ) -> Result<(), Problem> {
+        let next = &self.plan.generations.next;
         let entries = observe::walk(self.kernel, current);
         let entries = entries.map_err(|error| refused(format!("read the folder `{current}`"), &error))?;
-        for (path, entry) in entries.iter().filter(|(path, _)| !changed.contains(path)) {
-            if entry.kind == EntryKind::Folder {
-                continue;
-            }
-            match kept.remove(path) {
+        for (path, entry) in entries.iter().filter(|(_, entry)| entry.kind != EntryKind::Folder) {
+            let stays = path.moved(current, next).expect("it was found there");
+            match kept.remove(&stays) {
+                _ if changed.contains(&stays) => continue,
                 Some((pin, inode)) if inode != entry.inode => {
                     return Err(stale(format!("`{pin}` is another pin than when the plan was made")));
                 }
+                // The second name of a pin that is somebody else's from now on.
+                None if stays.is_outside(next) => continue,
                 Some(_) | None => {}
             }
-            let stays = path.moved(current, next).expect("it was found there");
             self.make_folders(&stays)?;
             self.kernel.hard_link(path, &stays).map_err(|error| refused(format!("keep the pin `{path}`"), &error))?;
         }
-        kept.pop_first().map_or(Ok(()), |(_, (pin, _))| Err(stale(format!("`{pin}` is gone"))))
+        Ok(())
+    }
+
+    /// Gives a pin that becomes ours a second name in the next generation.
+    fn adopt_pin(&mut self, pin: &PinPath, place: &PinPath, inode: u64) -> Result<(), Problem> {
+        if pin.is_below(&self.plan.pin_root) {
+            return Err(stale(format!("`{pin}` is gone")));
+        }
+        self.make_folders(place)?;
+        self.kernel.hard_link(pin, place).map_err(|error| match error.raw_os_error() {
+            Some(libc::ENOENT) => stale(format!("`{pin}` is gone")),
+            _ => refused(format!("keep the pin `{pin}`"), &error),
+        })?;
+        let found = generation::inode_of(self.kernel, place);
+        match found.map_err(|error| refused(format!("look at `{place}`"), &error))? {
+            Some(found) if found == inode => Ok(()),
+            Some(_) | None => Err(stale(format!("`{pin}` is another pin than when the plan was made"))),
+        }
     }
 
     /// Makes the folders of the next generation that a pin needs.

@@ -178,6 +178,8 @@ pub struct MapDefinition {
     pub slots: BTreeMap<u32, SlotSource>,
     /// The entries that the manifest gives it.
     pub contents: Option<Box<Contents>>,
+    /// Whether somebody else's map at the pin becomes ours when it fits.
+    pub adopt: bool,
 }
 
 /// The entries that the manifest gives a map.
@@ -217,6 +219,7 @@ impl MapDefinition {
             operations: None,
             slots: BTreeMap::new(),
             contents: None,
+            adopt: false,
         }
     }
 }

@@ -86,7 +86,7 @@ const APART: &[(&[&str], &[&str], &str)] = &[
     (&["id"], &["type"], ONE_SOURCE),
     (
         &["pinned", "id"],
-        &["pin", "max_entries", "flags", "numa_node", "inner", "on_change", "protect"],
+        &["pin", "max_entries", "flags", "numa_node", "inner", "on_change", "protect", "adopt"],
         "a map that somebody else made is used as it is: only its owner pins it, sizes it and removes it",
     ),
     (&["from"], &["key_size"], "the map's definition says its sizes already"),
@@ -143,8 +143,8 @@ impl Checker<'_> {
         };
         let (max_entries, flags) = (raw.max_entries.0, raw.flags.0.map(|flags| flags.map(|flags| flags.0)));
         let (span, numa_node) = (raw.header.span, raw.numa_node.0);
-        let protect = is_true(&raw.protect);
-        Some(Map { span, source, pin, value_size, max_entries, flags, numa_node, inner, protect })
+        let (protect, adopt) = (is_true(&raw.protect), is_true(&raw.adopt));
+        Some(Map { span, source, pin, value_size, max_entries, flags, numa_node, inner, protect, adopt })
     }
 
     /// Reports keys that do not go together, and keys that the others need.
@@ -163,6 +163,7 @@ impl Checker<'_> {
             ("inner", raw.inner.span()),
             ("on_change", raw.on_change.span()),
             ("protect", raw.protect.span()),
+            ("adopt", raw.adopt.span()),
         ];
         let place = |key: &str| keys.iter().find(|(known, _)| *known == key)?.1.as_ref();
         // Most maps have one key, which nothing can contradict.

@@ -165,6 +165,8 @@ pub struct Map {
     pub inner: Option<At<MapName>>,
     /// Whether it must never be removed or made anew.
     pub protect: bool,
+    /// Whether somebody else's map at its pin becomes ours.
+    pub adopt: bool,
 }
 
 /// Where a map comes from.

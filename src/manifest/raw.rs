@@ -129,9 +129,12 @@ table! {
         /// Whether the map must never be removed or made anew. The host remembers it: taking the table away does not
         /// remove the guard, only an apply with `protect = false` does. Default: `false`
         may protect: bool,
+        /// Whether a map that somebody else pinned there is taken over, when it fits: then it is this deployment's, which
+        /// also removes it. Without it such a map is used and left to its owner. Default: `false`
+        may adopt: bool,
     }
     later &[
-        "entries", "entries_mode", "adopt", "sensitive", "key_format", "value_format", "mode", "owner",
+        "entries", "entries_mode", "sensitive", "key_format", "value_format", "mode", "owner",
         "group", "optional",
     ]
 }

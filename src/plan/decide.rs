@@ -481,8 +481,11 @@ impl<'a> Planner<'a> {
         let span = map.span.clone();
         match fate {
             Fate::Keep(id) => {
-                let ours = matches!(map.source, MapSource::Defined(_)) && self.is_ours(&map);
-                let because = if ours { Because::Unchanged } else { Because::Foreign };
+                let (ours, because) = match &map.source {
+                    MapSource::Defined(_) if self.is_ours(&map) => (true, Because::Unchanged),
+                    MapSource::Defined(definition) if definition.adopt => (true, Because::TakenOver),
+                    MapSource::Defined(_) | MapSource::Pinned(_) | MapSource::Id(_) => (false, Because::Foreign),
+                };
                 self.push(span, Action::ReuseMap { map, id, ours }, because, Traffic::None, State::Kept);
             }
             Fate::New(replaces, because) => {
@@ -829,7 +832,9 @@ pub fn rollback(before: &Record, observed: &Observed, pin_root: &PinPath) -> Res
     problems.or(())?;
     let mut steps: Vec<Step> = leftovers(observed).collect();
     steps.extend(planner.steps);
-    let kept = before.own_pins().map(|(pin, _)| pin.to_string()).collect::<BTreeSet<_>>();
+    // A map that was adopted since is its owner's again.
+    let foreign = before.pins().filter(|(pin, inode)| observed.inode(pin) == Some(*inode));
+    let kept = before.own_pins().chain(foreign).map(|(pin, _)| pin.to_string()).collect::<BTreeSet<_>>();
     let kept = kept.iter().map(String::as_str).collect();
     let now = observed.record.as_ref();
     let removals = now.map(|now| take_away(now, observed, &kept, Because::Rollback)).unwrap_or_default();

@@ -363,6 +363,8 @@ pub enum Because {
     Rollback,
     /// It is at its pin, and everything about it says that it is ours.
     Adopted,
+    /// It was somebody else's, and the manifest takes it over.
+    TakenOver,
 }
 
 /// What a step means for packets.

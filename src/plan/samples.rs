@@ -69,6 +69,7 @@ fn definition(pin: PinPath, spec: MapSpec) -> MapDefinition {
         operations: None,
         slots: BTreeMap::new(),
         contents: None,
+        adopt: false,
     }
 }
 

@@ -345,7 +345,8 @@ impl<'a> BecauseJson<'a> {
             | Because::NeededBelow
             | Because::Interrupted
             | Because::Rollback
-            | Because::Adopted => (None, &[], None),
+            | Because::Adopted
+            | Because::TakenOver => (None, &[], None),
         };
         Self { kind: because.name(), words: because.words(mode), address, differences, id }
     }
