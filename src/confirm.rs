@@ -6,13 +6,10 @@
 //! lock on the generation's folder meanwhile, by which everybody sees that it lives. When it does not, the next run goes
 //! back in its place.
 
-use crate::apply::Stamp;
-use crate::diag::{Kind, Problem, Problems};
+use crate::diag::Problem;
 use crate::kernel::Kernel;
-use crate::kernel::observe::{self, READ, existing, refused};
+use crate::kernel::observe::{READ, existing, refused};
 use crate::names::PinPath;
-use crate::observed::Wanted;
-use crate::plan::{self, Plan};
 use std::fmt;
 use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::os::unix::process::CommandExt as _;
@@ -71,24 +68,6 @@ pub fn pending<K: Kernel>(kernel: &K, pin_root: &PinPath) -> Result<Option<Pendi
 pub fn keep<K: Kernel>(kernel: &mut K, pin_root: &PinPath) -> Result<(), Problem> {
     let path = pin_root.confirm();
     kernel.unpin(&path).map_err(|error| refused(format!("remove `{path}`"), &error, READ))
-}
-
-/// Plans the way back: to the generation before, or to nothing where there was none.
-pub fn way_back<K: Kernel>(kernel: &K, pin_root: &PinPath) -> Result<(Plan, Stamp), Problems> {
-    match observe::previous_record(kernel, pin_root) {
-        Ok(before) => {
-            let observed = observe::observe(kernel, &Wanted::before(&before, pin_root))?;
-            let plan = plan::rollback(&before, &observed, pin_root)?;
-            let stamp = Stamp { manifest: before.manifest, inputs: before.inputs, ..Stamp::default() };
-            Ok((plan, stamp))
-        }
-        Err(problem) if matches!(*problem.kind, Kind::NoWayBack { .. }) => {
-            let mut observed = observe::observe(kernel, &Wanted::recorded(pin_root))?;
-            let record = observed.record.take();
-            Ok((plan::destroy(record.as_ref(), &observed, pin_root)?, Stamp::default()))
-        }
-        Err(problem) => Err(problem.into()),
-    }
 }
 
 /// The process that goes back, from the outside.

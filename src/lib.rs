@@ -31,6 +31,7 @@ pub mod observed;
 mod parallel;
 pub mod plan;
 pub mod record;
+pub mod recorded;
 pub mod report;
 pub mod saved;
 pub mod spec;

@@ -3,8 +3,10 @@
 //! It is a hint for ownership and provenance; the truth is always read from the kernel.
 
 use crate::desired::Hook;
+use crate::kinds::MapType;
 use crate::names::{Address, Digest, PinPath};
 use crate::observed::HookInfo;
+use crate::spec::MapSpec;
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
@@ -52,7 +54,7 @@ pub struct RecordedObject {
 }
 
 /// A map that the deployment uses.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RecordedMap {
     /// Where it is pinned; `None` for somebody else's map that was named by its id.
     pub pin: Option<String>,
@@ -66,9 +68,39 @@ pub struct RecordedMap {
     /// Digest of the first contents of a data section.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<Digest>,
+    /// What the maps inside a map of maps were made to look like, which the kernel does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inner: Option<RecordedInner>,
     /// Since when it must never be removed or made anew; `None` when it may.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub protect: Option<Since>,
+}
+
+/// The template of a map of maps.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the kernel's own names")]
+pub struct RecordedInner {
+    #[serde(rename = "type")]
+    pub map_type: MapType,
+    pub key_size: u32,
+    pub value_size: u32,
+    pub max_entries: u32,
+    pub flags: u32,
+    pub map_extra: u64,
+}
+
+impl RecordedInner {
+    /// Takes it from a definition; its types are not kept.
+    pub fn of(spec: &MapSpec) -> Self {
+        let MapSpec { map_type, key_size, value_size, max_entries, flags, map_extra, .. } = *spec;
+        Self { map_type, key_size, value_size, max_entries, flags, map_extra }
+    }
+
+    /// Returns it as a definition, without types.
+    pub fn spec(&self) -> MapSpec {
+        let Self { map_type, key_size, value_size, max_entries, flags, map_extra } = *self;
+        MapSpec { flags, map_extra, ..MapSpec::new(map_type, key_size, value_size, max_entries) }
+    }
 }
 
 /// A program that we loaded.
@@ -205,6 +237,7 @@ mod tests {
                 id: None,
                 created: true,
                 image: Some(Digest::of(b"x")),
+                inner: Some(RecordedInner::of(&MapSpec::new(MapType::HASH, 4, 8, 16))),
                 protect: Some(Since(7)),
             },
         );

@@ -1,8 +1,6 @@
 //! What is not done unless somebody says so: consents, the guard rails above them, and protected things.
 
 mod common;
-#[path = "common/stages.rs"]
-mod stages;
 
 use bpfapply::diag::Exit;
 use bpfapply::kernel::fake::Fake;
@@ -10,8 +8,8 @@ use bpfapply::kernel::{Kernel as _, observe};
 use bpfapply::names::PlanId;
 use bpfapply::observed::Observed;
 use bpfapply::plan::{Consent, Mode, Sweep};
+use common::stages::{self, good, make, plan, plan_destroy, rendered, run};
 use common::tool;
-use stages::{good, make, plan, plan_destroy, rendered, run};
 use std::collections::BTreeSet;
 use std::io::{Read as _, Write as _};
 use std::path::Path;

@@ -17,7 +17,7 @@ use bpfapply::kinds::{AttachType, MapType, ProgramType};
 use bpfapply::names::{Digest, PinPath};
 use bpfapply::observed::{Pinned, Wanted};
 use bpfapply::spec::user_value_size;
-use common::Room;
+use common::{Room, requests};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::ops::ControlFlow;
@@ -304,20 +304,7 @@ fn path(text: &str) -> PinPath {
 }
 
 fn request<Fd>(name: &str, map_type: MapType, sizes: (u32, u32, u32), flags: u32) -> MapRequest<'_, Fd> {
-    MapRequest {
-        name,
-        map_type,
-        key_size: sizes.0,
-        value_size: sizes.1,
-        max_entries: sizes.2,
-        flags,
-        numa_node: 0,
-        map_extra: 0,
-        inner: None,
-        types: None,
-        kernel_type: 0,
-        module: None,
-    }
+    MapRequest { flags, ..requests::map(name, map_type, sizes) }
 }
 
 fn map<K: Kernel>(kernel: &mut K, map_type: MapType, sizes: (u32, u32, u32), flags: u32) -> K::Fd {
@@ -344,21 +331,8 @@ fn load_for<K: Kernel>(
     expected_attach_type: AttachType,
     insns: &[Insn],
 ) -> Result<K::Fd, LoadError> {
-    kernel.load_program(&ProgramRequest {
-        name: "rule",
-        program_type,
-        expected_attach_type,
-        flags: 0,
-        insns,
-        license: "GPL",
-        kernel_version: 0,
-        attach_btf_id: 0,
-        attach_to: None,
-        fd_array: &[],
-        btf: None,
-        funcs: &[],
-        lines: &[],
-    })
+    let request = requests::program("rule", program_type, insns);
+    kernel.load_program(&ProgramRequest { expected_attach_type, ..request })
 }
 
 /// Loads two programs of a type that let packets pass.
@@ -914,19 +888,10 @@ fn btf_comes_back_through_maps_and_programs<K: Kernel>(kernel: &mut K, room: &Ro
     let insns = uses(&[kernel.number(&map)]);
     let mut load = |funcs| {
         let request = ProgramRequest {
-            name: "rule",
-            program_type: ProgramType::XDP,
             expected_attach_type: AttachType::XDP,
-            flags: 0,
-            insns: &insns,
-            license: "GPL",
-            kernel_version: 0,
-            attach_btf_id: 0,
-            attach_to: None,
-            fd_array: &[],
             btf: Some(&btf),
             funcs,
-            lines: &[],
+            ..requests::program("rule", ProgramType::XDP, &insns)
         };
         kernel.load_program(&request).unwrap()
     };
@@ -971,19 +936,9 @@ fn functions_of_modules_need_their_btf<K: Kernel>(kernel: &mut K, room: &Room) {
     let number = kernel.number(&btf);
     let mut refused = |fd_array: &[i32], log: &str, code| {
         let request = ProgramRequest {
-            name: "rule",
-            program_type: ProgramType::XDP,
             expected_attach_type: AttachType::XDP,
-            flags: 0,
-            insns: &insns,
-            license: "GPL",
-            kernel_version: 0,
-            attach_btf_id: 0,
-            attach_to: None,
             fd_array,
-            btf: None,
-            funcs: &[],
-            lines: &[],
+            ..requests::program("rule", ProgramType::XDP, &insns)
         };
         let refusal = kernel.load_program(&request).unwrap_err();
         assert_eq!(refusal.error.raw_os_error(), Some(code), "{}", refusal.log);

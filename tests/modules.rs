@@ -3,8 +3,6 @@
 //! Pure, over the fake kernel, with BTF that is made here; `tests/vm.rs` does the same with modules of real kernels.
 
 mod common;
-#[path = "common/stages.rs"]
-mod stages;
 
 use bpfapply::btf::{Btf, Encoding, Kind, Linkage, Member, Param, Type, TypeId};
 use bpfapply::desired::{self, Desired, DesiredProgram, MapSource};
@@ -17,7 +15,7 @@ use bpfapply::observed::Wanted;
 use bpfapply::plan::{self, Mode, Plan};
 use bpfapply::spec::flags;
 use bpfapply::{load, manifest};
-use stages::{good, path, rendered, repository, run};
+use common::stages::{good, path, rendered, repository, run};
 use std::collections::BTreeMap;
 
 /// The types of a kernel with `int`, `unsigned long`, and the contexts of programs by name.

@@ -2,12 +2,11 @@
 //! where the host was not empty), and the text that `--dry-run` prints. `UPDATE=1 cargo test --test plans` writes the
 //! texts anew: read them, as the one who is called at night does.
 
-#[path = "common/stages.rs"]
-mod stages;
+mod common;
 
 use bpfapply::kernel::fake::Fake;
 use bpfapply::report::{ManifestText, Style, text};
-use stages::{good, plan_in, rendered, run};
+use common::stages::{self, good, plan_in, rendered, run};
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -6,10 +6,10 @@ mod common;
 
 use bpfapply::insn::{EXIT, Insn};
 use bpfapply::kernel::linux::Linux;
-use bpfapply::kernel::{Entry, Kernel, MapRequest, ObjectKind, ProgramRequest};
-use bpfapply::kinds::{AttachType, MapType, ProgramType};
+use bpfapply::kernel::{Entry, Kernel, ObjectKind};
+use bpfapply::kinds::{MapType, ProgramType};
 use bpfapply::names::PinPath;
-use common::Room;
+use common::{Room, requests};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Write as _;
@@ -184,35 +184,8 @@ impl Mark {
     fn new() -> Self {
         let mut kernel = Linux::new();
         let insns = [Insn { code: 0xb7, ..Insn::default() }, Insn { code: EXIT, ..Insn::default() }];
-        let program = kernel.load_program(&ProgramRequest {
-            name: "mark",
-            program_type: ProgramType::XDP,
-            expected_attach_type: AttachType(0),
-            flags: 0,
-            insns: &insns,
-            license: "GPL",
-            kernel_version: 0,
-            attach_btf_id: 0,
-            attach_to: None,
-            fd_array: &[],
-            btf: None,
-            funcs: &[],
-            lines: &[],
-        });
-        let map = kernel.create_map(&MapRequest {
-            name: "mark",
-            map_type: MapType::ARRAY,
-            key_size: 4,
-            value_size: 4,
-            max_entries: 1,
-            flags: 0,
-            numa_node: 0,
-            map_extra: 0,
-            inner: None,
-            types: None,
-            kernel_type: 0,
-            module: None,
-        });
+        let program = kernel.load_program(&requests::program("mark", ProgramType::XDP, &insns));
+        let map = kernel.create_map(&requests::map("mark", MapType::ARRAY, (4, 4, 1)));
         Self {
             program: kernel.program_info(&program.expect("a program")).expect("its info").id,
             map: kernel.map_info(&map.expect("a map")).expect("its info").id,

@@ -3,11 +3,9 @@
 //! `UPDATE=1 cargo test --test saved` writes the schema anew: look at the difference.
 
 mod common;
-#[path = "common/stages.rs"]
-mod stages;
 
 use bpfapply::saved::SavedPlan;
-use common::tool;
+use common::{stages, tool};
 use serde_json::{Value, json};
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;

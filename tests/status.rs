@@ -1,23 +1,21 @@
 //! What `status` and `adopt` promise: on the running kernel as users see it, and on the fake kernel call by call.
 
 mod common;
-#[path = "common/stages.rs"]
-mod stages;
 
 use bpfapply::diag::Problems;
 use bpfapply::kernel::fake::Fake;
 use bpfapply::kernel::linux::Linux;
 use bpfapply::kernel::status::status;
-use bpfapply::kernel::{HookRequest, Kernel, MapRequest, ProgramRequest};
+use bpfapply::kernel::{HookRequest, Kernel};
 use bpfapply::kinds::{AttachType, MapType, ProgramType};
 use bpfapply::names::PinPath;
 use bpfapply::observed::Wanted;
 use bpfapply::plan::{self, Action, Marker, Plan};
 use bpfapply::report::status::State;
-use common::Room;
+use common::stages::{desired, good, make, path, plan as planned, plan_destroy, repository, run};
 use common::tool::{Said, bpfapply, succeed};
+use common::{Room, requests};
 use serde_json::Value;
-use stages::{desired, good, make, path, plan as planned, plan_destroy, repository, run};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -443,42 +441,14 @@ fn only_what_is_evidently_ours_is_adopted() {
 
 /// Makes a map.
 fn map(fake: &mut Fake, value_size: u32) -> <Fake as Kernel>::Fd {
-    let request = MapRequest {
-        name: "theirs",
-        map_type: MapType::HASH,
-        key_size: 4,
-        value_size,
-        max_entries: 4,
-        flags: 0,
-        numa_node: 0,
-        map_extra: 0,
-        inner: None,
-        types: None,
-        kernel_type: 0,
-        module: None,
-    };
-    fake.create_map(&request).expect("it can be made")
+    fake.create_map(&requests::map("theirs", MapType::HASH, (4, value_size, 4))).expect("it can be made")
 }
 
 /// Loads a program that lets everything pass.
 fn foreign(fake: &mut Fake, program_type: ProgramType) -> <Fake as Kernel>::Fd {
     use bpfapply::insn::{EXIT, Insn};
-    let request = ProgramRequest {
-        name: "foreign",
-        program_type,
-        expected_attach_type: AttachType(0),
-        flags: 0,
-        insns: &[Insn { code: EXIT, ..Insn::default() }],
-        license: "GPL",
-        kernel_version: 0,
-        attach_btf_id: 0,
-        attach_to: None,
-        fd_array: &[],
-        btf: None,
-        funcs: &[],
-        lines: &[],
-    };
-    fake.load_program(&request).expect("it can be loaded")
+    let insns = [Insn { code: EXIT, ..Insn::default() }];
+    fake.load_program(&requests::program("foreign", program_type, &insns)).expect("it can be loaded")
 }
 
 #[test]

@@ -2,8 +2,6 @@
 //! without types of its own, and that a program of every type that is not attached yet is loaded all the same.
 
 mod common;
-#[path = "common/stages.rs"]
-mod stages;
 
 use bpfapply::btf::{Btf, Encoding, Member, Type};
 use bpfapply::elf::Needs;
@@ -11,9 +9,9 @@ use bpfapply::kernel::fake::Fake;
 use bpfapply::kernel::{facts, observe};
 use bpfapply::plan::{Action, Plan};
 use bpfapply::{desired, load, manifest};
+use common::stages::{self, good, make, plan, rendered, repository, run};
 use common::tool::bpfapply;
 use common::{in_namespace, skip};
-use stages::{good, make, plan, rendered, repository, run};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;

@@ -170,18 +170,14 @@ impl<K: Kernel> Applier<'_, K> {
             }
             Action::CreateMap { map, replaces } => {
                 let pin = map.pin().expect("only a map with a pin is created");
-                let maps = std::mem::take(&mut self.maps);
-                let fd = maps.get(&map.name).expect("the map was staged");
-                let pinned = self.put_pin(number, fd, pin, ObjectKind::Map, *replaces);
-                self.maps = maps;
-                pinned?;
+                let place = self.place_for_new(number, pin, ObjectKind::Map, *replaces)?;
+                let fd = self.maps.get(&map.name).expect("the map was staged");
+                put_pin(self.kernel, fd, ObjectKind::Map, pin, &place)?;
             }
             Action::LoadProgram { program, replaces } => {
-                let programs = std::mem::take(&mut self.programs);
-                let fd = programs.get(&program.name).expect("the program was staged");
-                let pinned = self.put_pin(number, fd, &program.pin, ObjectKind::Program, *replaces);
-                self.programs = programs;
-                pinned?;
+                let place = self.place_for_new(number, &program.pin, ObjectKind::Program, *replaces)?;
+                let fd = self.programs.get(&program.name).expect("the program was staged");
+                put_pin(self.kernel, fd, ObjectKind::Program, &program.pin, &place)?;
             }
             Action::RestoreMap { pin, restored, .. } | Action::RestoreProgram { pin, restored, .. } => {
                 self.restore(number, pin, *restored)?;
@@ -386,27 +382,27 @@ impl<K: Kernel> Applier<'_, K> {
         pin.in_generation(&self.plan.pin_root, generation)
     }
 
-    /// Pins something new into the next generation, in the place of what has the pin in the one that runs.
-    fn put_pin(
+    /// Makes room for something new, which takes the pin of what has it in the generation that runs.
+    fn place_for_new(
         &mut self,
         number: usize,
-        fd: &K::Fd,
         pin: &PinPath,
         kind: ObjectKind,
         replaces: Option<u32>,
-    ) -> Result<(), Problem> {
+    ) -> Result<PinPath, Problem> {
         replaces.map(|id| self.open_expected(pin, kind, id)).transpose()?;
+        self.place_for(number, pin, replaces.is_some())
+    }
+
+    /// Makes room for a pin in the next generation and returns its place there.
+    fn place_for(&mut self, number: usize, pin: &PinPath, replaces: bool) -> Result<PinPath, Problem> {
         self.begin(number)?;
         let place = self.place(pin, &self.plan.generations.next);
         self.make_folders(&place)?;
-        self.kernel.pin(fd, &place).map_err(|error| match error.raw_os_error() {
-            Some(libc::EEXIST) => stale(format!("`{pin}` is there already")),
-            _ => refused(format!("pin the {kind} at `{pin}`"), &error),
-        })?;
         if !pin.is_below(&self.plan.pin_root) {
-            self.outside.push((pin.clone(), replaces.is_some()));
+            self.outside.push((pin.clone(), replaces));
         }
-        Ok(())
+        Ok(place)
     }
 
     /// Takes a pin over from the generation before.
@@ -414,19 +410,13 @@ impl<K: Kernel> Applier<'_, K> {
         if restored == Restored::Stays {
             return Ok(());
         }
-        self.begin(number)?;
         let from = self.place(pin, &self.plan.pin_root.previous());
-        let to = self.place(pin, &self.plan.generations.next);
-        self.make_folders(&to)?;
+        let to = self.place_for(number, pin, matches!(restored, Restored::Replaces(_)))?;
         self.kernel.hard_link(&from, &to).map_err(|error| match error.raw_os_error() {
             Some(libc::EEXIST) => stale(format!("`{pin}` is there already")),
             Some(libc::ENOENT) => stale(format!("`{from}` is gone")),
             _ => refused(format!("take `{from}` over"), &error),
-        })?;
-        if !pin.is_below(&self.plan.pin_root) {
-            self.outside.push((pin.clone(), matches!(restored, Restored::Replaces(_))));
-        }
-        Ok(())
+        })
     }
 
     /// Gives the new pins their names outside of the deployment's folder.
@@ -509,7 +499,9 @@ impl<K: Kernel> Applier<'_, K> {
         replaces: Option<u32>,
     ) -> Result<(), Problem> {
         let fd = self.create_link(link, hook)?;
-        let pinned = self.put_pin(number, &fd, &link.pin, ObjectKind::Link, replaces);
+        let pinned = self
+            .place_for_new(number, &link.pin, ObjectKind::Link, replaces)
+            .and_then(|place| put_pin(self.kernel, &fd, ObjectKind::Link, &link.pin, &place));
         self.undo.push((number, Undo::Linked(fd)));
         pinned
     }
@@ -671,6 +663,20 @@ impl<K: Kernel> Applier<'_, K> {
             }
         }
     }
+}
+
+/// Pins something new at its place in the next generation; `pin` is the name that users know.
+fn put_pin<K: Kernel>(
+    kernel: &mut K,
+    fd: &K::Fd,
+    kind: ObjectKind,
+    pin: &PinPath,
+    place: &PinPath,
+) -> Result<(), Problem> {
+    kernel.pin(fd, place).map_err(|error| match error.raw_os_error() {
+        Some(libc::EEXIST) => stale(format!("`{pin}` is there already")),
+        _ => refused(format!("pin the {kind} at `{pin}`"), &error),
+    })
 }
 
 fn fail(steps: &mut [StepOutcome<'_>], number: usize, problem: Problem) -> Problem {

@@ -15,8 +15,9 @@ use crate::elf::DataKind;
 use crate::kinds::XdpMode;
 use crate::names::{Address, DeploymentName, Digest, LinkName, MapName, PinPath, ProgramName};
 use crate::observed::{Entry, HookInfo, LinkInfo, Observed, ObservedMap, ObservedProgram, Pinned, Root};
-use crate::record::{Record, RecordedLink, RecordedMap, RecordedObject, RecordedProgram};
-use crate::spec::{Compare, Difference, differences};
+use crate::record::{Record, RecordedInner, RecordedLink, RecordedMap, RecordedObject, RecordedProgram};
+use crate::spec::{Compare, Difference, MapSpec, differences};
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -248,7 +249,7 @@ impl<'a> Planner<'a> {
         }
         let found = self.observed_map(&definition.pin, map)?;
         let id = found.info.id;
-        let differs = differences(&found.spec, &definition.spec, Compare::Existing, &self.observed.host);
+        let differs = self.differences(map, definition, found);
         let because = match (differs.is_empty(), self.contents_changed(map, definition, found)) {
             (true, false) => return Some(Fate::Keep(id)),
             (true, true) => Because::ContentsChanged,
@@ -263,6 +264,17 @@ impl<'a> Planner<'a> {
             return None;
         }
         Some(Fate::New(Some(id), because))
+    }
+
+    /// Compares the map that is there with its definition. What the maps in it look like only our record knows.
+    fn differences(&self, map: &DesiredMap, definition: &MapDefinition, found: &ObservedMap) -> Vec<Difference> {
+        let recorded = self.recorded(map).filter(|_| self.is_ours(map));
+        let inner = recorded.and_then(|recorded| recorded.inner.as_ref()).map(|inner| Box::new(inner.spec()));
+        let existing = match inner {
+            None => Cow::Borrowed(&found.spec),
+            inner => Cow::Owned(MapSpec { inner, ..found.spec.clone() }),
+        };
+        differences(&existing, &definition.spec, Compare::Existing, &self.observed.host)
     }
 
     fn refuse_change(
@@ -283,16 +295,20 @@ impl<'a> Planner<'a> {
         }
     }
 
+    fn recorded(&self, map: &DesiredMap) -> Option<&'a RecordedMap> {
+        self.observed.record.as_ref()?.maps.get(map.name.as_str())
+    }
+
     /// Returns whether we made the map, as far as the record knows.
     fn is_ours(&self, map: &DesiredMap) -> bool {
-        let recorded = self.observed.record.as_ref().and_then(|record| record.maps.get(map.name.as_str()));
+        let recorded = self.recorded(map);
         let inode = map.pin().and_then(|pin| self.observed.inode(pin));
         recorded.is_some_and(|recorded| recorded.created && Some(recorded.inode) == inode)
     }
 
     /// Returns whether a data section, or a struct of functions, starts with other contents than the map that is there once did.
     fn contents_changed(&self, map: &DesiredMap, definition: &MapDefinition, found: &ObservedMap) -> bool {
-        let recorded = self.observed.record.as_ref().and_then(|record| record.maps.get(map.name.as_str()));
+        let recorded = self.recorded(map);
         let image_differs = |bytes: &[u8]| {
             let image = recorded.and_then(|recorded| recorded.image);
             image.is_some_and(|image| image != Digest::of(bytes))
@@ -993,18 +1009,15 @@ fn expected_record<'a>(desired: &Desired, observed: &Observed, steps: impl Itera
             }
             Action::ReuseMap { map, id, ours } => {
                 let recorded = match &map.source {
-                    MapSource::Defined(definition) => recorded_map(definition, inode(&definition.pin), *ours),
-                    MapSource::Pinned(pin) => RecordedMap {
-                        pin: Some(pin.to_string()),
-                        inode: inode(pin),
-                        id: None,
-                        created: false,
-                        image: None,
-                        protect: None,
-                    },
-                    MapSource::Id(_) => {
-                        RecordedMap { pin: None, inode: 0, id: Some(*id), created: false, image: None, protect: None }
+                    MapSource::Defined(definition) => {
+                        let before = observed.record.as_ref().and_then(|record| record.maps.get(map.name.as_str()));
+                        let inner = before.and_then(|before| before.inner.clone());
+                        RecordedMap { inner, ..recorded_map(definition, inode(&definition.pin), *ours) }
                     }
+                    MapSource::Pinned(pin) => {
+                        RecordedMap { pin: Some(pin.to_string()), inode: inode(pin), ..RecordedMap::default() }
+                    }
+                    MapSource::Id(_) => RecordedMap { id: Some(*id), ..RecordedMap::default() },
                 };
                 record.maps.insert(map.name.to_string(), recorded);
             }
@@ -1059,7 +1072,23 @@ fn record_link(record: &mut Record, action: &Action, observed: &Observed) {
         Action::Attach { link, hook } | Action::Reattach { link, hook, .. } => {
             (link, recorded_link(link, 0, hook_info(&link.hook, hook), 0))
         }
-        _ => return,
+        Action::ClearLeftover { .. }
+        | Action::MountBpffs { .. }
+        | Action::MakeDirectory { .. }
+        | Action::ReuseMap { .. }
+        | Action::CreateMap { .. }
+        | Action::FillMap { .. }
+        | Action::FillSlots { .. }
+        | Action::ReuseProgram { .. }
+        | Action::LoadProgram { .. }
+        | Action::RestoreMap { .. }
+        | Action::RestoreProgram { .. }
+        | Action::Detach { .. }
+        | Action::RemoveProgram { .. }
+        | Action::RemoveMap { .. }
+        | Action::RemoveDirectory { .. }
+        | Action::WriteRecord { .. }
+        | Action::RemoveRecord { .. } => return,
     };
     record.links.insert(link.name.to_string(), recorded);
 }
@@ -1070,7 +1099,8 @@ fn recorded_map(definition: &MapDefinition, inode: u64, created: bool) -> Record
         (None, Some(operations)) => Some(Digest::of(&operations.bytes)),
         (Some((DataKind::Rodata | DataKind::Bss, _)), _) | (None, None) => None,
     };
-    RecordedMap { pin: Some(definition.pin.to_string()), inode, id: None, created, image, protect: None }
+    let inner = definition.spec.inner.as_deref().map(RecordedInner::of);
+    RecordedMap { pin: Some(definition.pin.to_string()), inode, created, image, inner, ..RecordedMap::default() }
 }
 
 fn recorded_program(program: &DesiredProgram, inode: u64) -> RecordedProgram {

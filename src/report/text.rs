@@ -74,7 +74,23 @@ fn folder(step: &Step) -> Option<(&PinPath, (&'static str, &Because))> {
         | Action::MountBpffs { at: path }
         | Action::MakeDirectory { path }
         | Action::RemoveDirectory { path } => Some((path, (step.action.name(), &step.because))),
-        _ => None,
+        Action::ReuseMap { .. }
+        | Action::CreateMap { .. }
+        | Action::FillMap { .. }
+        | Action::FillSlots { .. }
+        | Action::ReuseProgram { .. }
+        | Action::LoadProgram { .. }
+        | Action::RestoreMap { .. }
+        | Action::RestoreProgram { .. }
+        | Action::ReuseLink { .. }
+        | Action::Attach { .. }
+        | Action::UpdateLink { .. }
+        | Action::Reattach { .. }
+        | Action::Detach { .. }
+        | Action::RemoveProgram { .. }
+        | Action::RemoveMap { .. }
+        | Action::WriteRecord { .. }
+        | Action::RemoveRecord { .. } => None,
     }
 }
 

@@ -1,5 +1,4 @@
 //! The road's stages over the fake kernel, for tests at the level of the library.
-#![allow(dead_code, reason = "each test binary uses its own part")]
 
 use bpfapply::apply::outcome::Outcome;
 use bpfapply::apply::{Stamp, apply};
@@ -9,9 +8,9 @@ use bpfapply::elf::Target;
 use bpfapply::kernel::fake::Fake;
 use bpfapply::kernel::observe;
 use bpfapply::names::PinPath;
-use bpfapply::observed::{Observed, Wanted};
+use bpfapply::observed::Wanted;
 use bpfapply::plan::{self, Mode, Plan};
-use bpfapply::{load, manifest};
+use bpfapply::{load, manifest, recorded};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -45,18 +44,12 @@ pub fn plan_in(folder: &Path, text: &str, fake: &Fake) -> Result<Plan, Problems>
 
 /// Plans as `destroy` does; `name` is the deployment's.
 pub fn plan_destroy(name: &str, fake: &Fake) -> Result<Plan, Problems> {
-    let pin_root = path("/sys/fs/bpf").join(name);
-    let mut observed: Observed = observe::observe(fake, &Wanted::recorded(&pin_root))?;
-    let record = observed.record.take();
-    plan::destroy(record.as_ref(), &observed, &pin_root)
+    recorded::destroy(fake, &path("/sys/fs/bpf").join(name))
 }
 
 /// Plans as `rollback` does; `name` is the deployment's.
 pub fn plan_rollback(name: &str, fake: &Fake) -> Result<Plan, Problems> {
-    let pin_root = path("/sys/fs/bpf").join(name);
-    let before = observe::previous_record(fake, &pin_root)?;
-    let observed = observe::observe(fake, &Wanted::before(&before, &pin_root))?;
-    plan::rollback(&before, &observed, &pin_root)
+    recorded::rollback(fake, &path("/sys/fs/bpf").join(name)).map(|(plan, _)| plan)
 }
 
 /// Applies a plan, whatever consent it needs.

@@ -1,0 +1,64 @@
+//! `adopt`: makes a new record of a deployment that lost its own.
+
+use super::arguments::Change;
+use super::confirm::settle;
+use super::console::{Console, Output};
+use super::finish::finish;
+use super::loaded::{self, Loaded};
+use super::planned::desired_live;
+use super::{now, usual_bpffs};
+use crate::apply::Stamp;
+use crate::diag::{Exit, Problems};
+use crate::kernel::{Kernel, linux::Linux, observe, status};
+use crate::names::PinPath;
+use crate::observed::Wanted;
+use crate::plan;
+use crate::report::{self, text::Purpose};
+use std::path::Path;
+
+/// Adopts a deployment, or shows what that would do.
+pub fn run(change: &Change, console: &Console) -> Result<Exit, Exit> {
+    let path = Path::new(&change.target.deployment);
+    let loaded = path.is_file().then(|| loaded::load(path, &change.target.variables, console)).transpose()?;
+    let pin_root = match &loaded {
+        Some(loaded) => loaded.manifest.pin_root.clone(),
+        None => change.target.pin_root(console)?,
+    };
+    adopt(&mut Linux::new(), &pin_root, loaded.as_ref(), change, console)
+        .map_err(|problems| console.fail(&problems, loaded.as_ref().map(|loaded| &loaded.source)))
+}
+
+fn adopt<K: Kernel>(
+    kernel: &mut K,
+    pin_root: &PinPath,
+    loaded: Option<&Loaded>,
+    change: &Change,
+    console: &Console,
+) -> Result<Exit, Problems> {
+    let _lock = change.locking.take_unless(change.dry_run, kernel, pin_root)?;
+    let Some(lost) = status::lost_record(kernel, pin_root)? else {
+        match console.output {
+            Output::Text => {
+                console.print(&format!("{}: nothing to adopt: its record is there\n", pin_root.file_name()))
+            }
+            Output::Json => {
+                console.print(&report::status::json(&status::all(kernel, Some(pin_root), &usual_bpffs())?.0));
+            }
+        }
+        return Ok(Exit::Success);
+    };
+    // Without a manifest nobody knows what is to be recorded.
+    let loaded = loaded.ok_or(lost)?;
+    if !change.dry_run {
+        settle(kernel, pin_root, console)?;
+    }
+    let (desired, _) = desired_live(kernel, loaded)?;
+    let observed = observe::observe(kernel, &Wanted { adopts: true, ..Wanted::of(&desired) })?;
+    let plan = plan::adopt(&desired, &observed)?;
+    if change.dry_run {
+        console.plan(&plan, Some(loaded), Purpose::DryRun);
+        return Ok(Exit::Success);
+    }
+    let stamp = Stamp { manifest: loaded.absolute_path(), time: now(), ..Stamp::default() };
+    finish(kernel, &plan, Some(loaded), &stamp, console)
+}

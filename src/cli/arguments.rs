@@ -1,0 +1,143 @@
+//! Arguments that several commands have, and what they stand for.
+
+use super::console::Console;
+use super::{loaded, usual_bpffs};
+use crate::diag::{self, Exit, Kind, Problem, Problems};
+use crate::kernel::{Kernel, linux::Linux, lock, observe};
+use crate::names::{DeploymentName, NameError, PinPath};
+use crate::plan::Consent;
+use clap::{Args, ValueEnum};
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How a deployment is called.
+#[derive(Debug, Args)]
+pub struct Target {
+    /// The deployment: its name, its manifest, or the folder of its pins
+    pub deployment: String,
+    #[command(flatten)]
+    pub variables: Variables,
+}
+
+impl Target {
+    /// Does something to the deployment by its folder of pins.
+    pub fn visit(
+        &self,
+        console: &Console,
+        run: impl FnOnce(&mut Linux, &PinPath) -> Result<Exit, Problems>,
+    ) -> Result<Exit, Exit> {
+        let pin_root = self.pin_root(console)?;
+        run(&mut Linux::new(), &pin_root).map_err(|problems| console.fail(&problems, None))
+    }
+
+    /// Finds the folder of pins that a deployment's name, its manifest or the folder itself stands for.
+    pub fn pin_root(&self, console: &Console) -> Result<PinPath, Exit> {
+        let text = self.deployment.as_str();
+        let path = Path::new(text);
+        if path.is_file() {
+            return loaded::load(path, &self.variables, console).map(|loaded| loaded.manifest.pin_root);
+        }
+        if text.starts_with('/') {
+            return parse_pin_root(text, console);
+        }
+        match DeploymentName::new(text) {
+            Ok(name) => Ok(usual_bpffs().join(name.as_str())),
+            Err(_) if text.contains(['/', '.']) => {
+                let kind = Kind::UnreadableFile { path: text.to_owned(), why: "there is no such file".to_owned() };
+                Err(console.fail(&Problem::new(kind).into(), None))
+            }
+            Err(why) => Err(bad_target(text, why, console)),
+        }
+    }
+}
+
+/// Reads the folder of a deployment's pins.
+pub fn parse_pin_root(text: &str, console: &Console) -> Result<PinPath, Exit> {
+    PinPath::new(text).map_err(|why| bad_target(text, why, console))
+}
+
+fn bad_target(text: &str, why: NameError, console: &Console) -> Exit {
+    console.fail(&Problem::new(Kind::BadName { text: text.to_owned(), why }).into(), None);
+    Exit::Usage
+}
+
+/// Variables of a manifest.
+#[derive(Debug, Args)]
+pub struct Variables {
+    /// Set a variable of `[var]`
+    #[arg(long = "var", value_name = "NAME=VALUE")]
+    pub vars: Vec<String>,
+    /// Set variables from a TOML file of `name = value`
+    #[arg(long, value_name = "FILE")]
+    pub var_file: Vec<PathBuf>,
+}
+
+/// Which deployment to change, and whether to.
+#[derive(Debug, Args)]
+pub struct Change {
+    #[command(flatten)]
+    pub target: Target,
+    /// Only show the plan
+    #[arg(long)]
+    pub dry_run: bool,
+    #[command(flatten)]
+    pub locking: Locking,
+}
+
+/// How the lock is taken.
+#[derive(Debug, Args)]
+pub struct Locking {
+    /// How long to wait for another run on this bpffs to end; 0 does not wait. A dry run takes no lock
+    #[arg(long, default_value_t = 60, value_name = "SECONDS")]
+    pub lock_timeout: u64,
+}
+
+impl Locking {
+    /// Takes the lock of the bpffs that has, or will have, the pins. It is held until it is dropped.
+    pub fn take<K: Kernel>(&self, kernel: &K, pin_root: &PinPath) -> Result<K::Lock, Problem> {
+        let bpffs = observe::bpffs_of(kernel, pin_root, &usual_bpffs())?;
+        lock::take(kernel, &bpffs, Duration::from_secs(self.lock_timeout), |holder| {
+            let (holder, most) = (diag::named_holder(holder), self.lock_timeout);
+            eprintln!("waiting for the lock of `{bpffs}`, at most {most} s: it is held by {holder}");
+        })
+    }
+
+    /// The same, but for a dry run, which takes no lock.
+    pub fn take_unless<K: Kernel>(
+        &self,
+        dry_run: bool,
+        kernel: &K,
+        pin_root: &PinPath,
+    ) -> Result<Option<K::Lock>, Problem> {
+        (!dry_run).then(|| self.take(kernel, pin_root)).transpose()
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Allow {
+    /// Packets pass unfiltered for a moment
+    Gap,
+    /// Contents of maps are lost
+    LoseState,
+    /// Things go that the manifest does not name any more
+    Prune,
+    /// Somebody else's program loses its hook
+    Takeover,
+}
+
+impl From<Allow> for Consent {
+    fn from(allow: Allow) -> Self {
+        match allow {
+            Allow::Gap => Self::Gap,
+            Allow::LoseState => Self::LoseState,
+            Allow::Prune => Self::Prune,
+            Allow::Takeover => Self::Takeover,
+        }
+    }
+}
+
+/// Returns what is allowed.
+pub fn consents(allow: &[Allow]) -> BTreeSet<Consent> {
+    allow.iter().map(|allow| Consent::from(*allow)).collect()
+}

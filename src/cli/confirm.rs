@@ -1,0 +1,91 @@
+//! Commit-confirm: `commit`, the watchdog, and what every change does first about an apply that still waits.
+
+use super::arguments::{Locking, Target, parse_pin_root};
+use super::console::Console;
+use super::finish::finish;
+use super::now;
+use crate::apply::Stamp;
+use crate::confirm;
+use crate::diag::{Exit, Kind, Problem, Problems};
+use crate::kernel::{Kernel, linux::Linux};
+use crate::names::PinPath;
+use crate::recorded;
+use clap::Args;
+use std::time::Duration;
+
+#[derive(Debug, Args)]
+pub struct Commit {
+    #[command(flatten)]
+    target: Target,
+    #[command(flatten)]
+    locking: Locking,
+}
+
+/// Keeps the generation that waits, while there is time.
+pub fn commit(options: &Commit, console: &Console) -> Result<Exit, Exit> {
+    options.target.visit(console, |kernel, pin_root| keep(kernel, pin_root, options, console))
+}
+
+fn keep<K: Kernel>(kernel: &mut K, pin_root: &PinPath, options: &Commit, console: &Console) -> Result<Exit, Problems> {
+    let _lock = options.locking.take(kernel, pin_root)?;
+    match confirm::pending(kernel, pin_root)? {
+        None => Err(Problem::new(Kind::NothingToConfirm { pin_root: pin_root.clone() }).into()),
+        Some(pending) if pending.left(kernel) == 0 => settle(kernel, pin_root, console).map(|()| Exit::Success),
+        Some(pending) => {
+            confirm::keep(kernel, pin_root)?;
+            console.print(&format!("{pin_root}: generation {} is kept", pending.generation));
+            Ok(Exit::Success)
+        }
+    }
+}
+
+/// Waits as the process that an apply with `--confirm` leaves behind, and goes back when nobody confirmed.
+pub fn watchdog(pin_root: &str, console: &Console) -> Result<Exit, Exit> {
+    let mut kernel = Linux::new();
+    let pin_root = parse_pin_root(pin_root, console)?;
+    watch(&mut kernel, &pin_root, console).map_err(|problems| console.fail(&problems, None))
+}
+
+/// After what time the watchdog tries again when going back failed.
+const WATCHDOG_RETRY: Duration = Duration::from_secs(5);
+
+fn watch<K: Kernel>(kernel: &mut K, pin_root: &PinPath, console: &Console) -> Result<Exit, Problems> {
+    let Some(pending) = confirm::watch(kernel, pin_root)? else { return Ok(Exit::Success) };
+    loop {
+        // Whoever has the lock ends some time, and nothing is more important.
+        let lock = Locking { lock_timeout: u64::MAX / 2 }.take(kernel, pin_root)?;
+        if confirm::pending(kernel, pin_root)? != Some(pending) {
+            return Ok(Exit::Success);
+        }
+        match go_back(kernel, pin_root, console) {
+            Ok(Exit::Success) => return Ok(Exit::Success),
+            Ok(_) => {}
+            Err(problems) => {
+                console.fail(&problems, None);
+            }
+        }
+        // What was in the way may go away.
+        drop(lock);
+        std::thread::sleep(WATCHDOG_RETRY);
+    }
+}
+
+/// Sees to an apply that waits to be confirmed: while somebody watches it, nothing else is done; else it is taken back.
+pub fn settle<K: Kernel>(kernel: &mut K, pin_root: &PinPath, console: &Console) -> Result<(), Problems> {
+    let Some(pending) = confirm::pending(kernel, pin_root)? else { return Ok(()) };
+    let (pin_root, left) = (pin_root.clone(), pending.left(kernel));
+    if left > 0 && pending.is_watched(kernel, &pin_root) {
+        return Err(Problem::new(Kind::Unconfirmed { pin_root, left }).into());
+    }
+    match go_back(kernel, &pin_root, console)? {
+        Exit::Success => Err(Problem::new(Kind::NotConfirmed { pin_root }).into()),
+        // What went wrong was said.
+        _ => Err(Problem::new(Kind::Unconfirmed { pin_root, left }).into()),
+    }
+}
+
+/// Goes back to what ran before an apply that waits to be confirmed.
+pub fn go_back<K: Kernel>(kernel: &mut K, pin_root: &PinPath, console: &Console) -> Result<Exit, Problems> {
+    let (plan, stamp) = recorded::way_back(kernel, pin_root)?;
+    finish(kernel, &plan, None, &Stamp { time: now(), ..stamp }, console)
+}

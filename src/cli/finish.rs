@@ -1,0 +1,58 @@
+//! The end of each change: does what the plan says, reads it back, and says how it went.
+
+use super::console::Console;
+use super::loaded::Loaded;
+use crate::apply::{self, Applied, Stamp};
+use crate::diag::{Exit, Kind, Problem, Problems};
+use crate::kernel::{Kernel, drift};
+use crate::names::PinPath;
+use crate::plan::Plan;
+use crate::record::Record;
+use crate::report::{self, text::Purpose};
+use std::mem::ManuallyDrop;
+
+/// Applies a plan, reads back what became of it, and says so.
+pub fn finish<K: Kernel>(
+    kernel: &mut K,
+    plan: &Plan,
+    loaded: Option<&Loaded>,
+    stamp: &Stamp,
+    console: &Console,
+) -> Result<Exit, Problems> {
+    if plan.is_empty() {
+        console.plan(plan, loaded, Purpose::Apply);
+        return Ok(Exit::Success);
+    }
+    let Applied { outcome, problem, record, held } = apply::apply(kernel, plan, stamp);
+    // The process ends when it has said how it went.
+    let _held = ManuallyDrop::new(held);
+    console.show(|style| report::outcome::text(&outcome, style), || report::outcome::json(&outcome));
+    match problem {
+        // The exit code is the outcome's where the host changed, else that of what went wrong.
+        Some(problem) => {
+            let exit = console.fail(&problem.into(), loaded.map(|loaded| &loaded.source));
+            Ok(if outcome.exit() == Exit::Broken { Exit::Broken } else { exit })
+        }
+        // Everything is done by now, so whatever reading it back meets, the host is not as before.
+        None => Ok(verify(kernel, &plan.pin_root, record.as_ref()).map_or_else(
+            |problems| {
+                console.fail(&problems, loaded.map(|loaded| &loaded.source));
+                Exit::Broken
+            },
+            |()| Exit::Success,
+        )),
+    }
+}
+
+/// Reads back what is on the host: what the record says, or nothing of the deployment.
+fn verify<K: Kernel>(kernel: &K, pin_root: &PinPath, record: Option<&Record>) -> Result<(), Problems> {
+    let differs: Vec<String> = match record {
+        Some(record) => drift::drift(kernel, record)?.iter().map(ToString::to_string).collect(),
+        None if kernel.read_symlink(pin_root).is_ok() => vec![format!("{pin_root} is still there")],
+        None => Vec::new(),
+    };
+    match differs.is_empty() {
+        true => Ok(()),
+        false => Err(Problem::new(Kind::Unverified { differs }).into()),
+    }
+}

@@ -1,0 +1,45 @@
+//! The health checks around an apply: one that passed before and fails afterwards brings back what ran before.
+
+use super::confirm::go_back;
+use super::console::Console;
+use crate::checks;
+use crate::desired::Desired;
+use crate::diag::{Exit, Kind, Problem, Problems};
+use crate::kernel::Kernel;
+use crate::manifest::Check;
+use crate::names::PinPath;
+
+/// The health checks that passed before an apply.
+pub struct Health<'a> {
+    passed: Vec<&'a Check>,
+    desired: &'a Desired,
+}
+
+impl<'a> Health<'a> {
+    /// Runs every check; those that fail already decide nothing later.
+    pub fn before<K: Kernel>(kernel: &K, checks: &'a [Check], desired: &'a Desired) -> Self {
+        let mut health = Self { passed: Vec::new(), desired };
+        for check in checks {
+            match health.run(kernel, check) {
+                Ok(()) => health.passed.push(check),
+                Err(why) => eprintln!("the check `{}` fails already, and decides nothing: {why}", check.name),
+            }
+        }
+        health
+    }
+
+    fn run<K: Kernel>(&self, kernel: &K, check: &Check) -> Result<(), String> {
+        checks::run(check, kernel, |map| self.desired.maps.get(map).and_then(|map| map.pin().cloned()))
+    }
+
+    /// Runs those that passed once more. When one fails now, what ran before returns.
+    pub fn after<K: Kernel>(&self, kernel: &mut K, pin_root: &PinPath, console: &Console) -> Result<Exit, Problems> {
+        let failed = self.passed.iter().filter_map(|check| Some((check.name.clone(), self.run(kernel, check).err()?)));
+        let failed: Vec<_> = failed.collect();
+        if failed.is_empty() {
+            return Ok(Exit::Success);
+        }
+        let is_back = go_back(kernel, pin_root, console)? == Exit::Success;
+        Err(Problem::new(Kind::ChecksFailed { failed, is_back }).into())
+    }
+}

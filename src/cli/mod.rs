@@ -1,0 +1,125 @@
+//! Arguments, and the road from them to an exit code. What is decided on the way is decided elsewhere.
+//!
+//! Here is the command line as a whole; each command has a room for its own arguments and its way through the stages.
+
+mod adopt;
+mod apply;
+mod arguments;
+mod confirm;
+mod console;
+mod destroy;
+mod dry_run;
+mod finish;
+mod health;
+mod inspect;
+mod loaded;
+mod planned;
+mod rollback;
+mod show;
+mod status;
+
+use crate::diag::Exit;
+use crate::kernel;
+use crate::names::PinPath;
+use arguments::{Change, Target};
+use clap::{CommandFactory, Parser, Subcommand};
+use console::{Console, Global};
+use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Make this host's eBPF packet filters match a TOML manifest.
+#[derive(Debug, Parser)]
+#[command(
+    name = "bpfapply",
+    version,
+    args_conflicts_with_subcommands = true,
+    after_help = "Exit codes: 0 the host matches, 1 failed and the host is as before, 2 changes or drift (--check), \
+                  3 failed and the host is not as before, 4 consent needed, 64 usage, 65 bad manifest or object, \
+                  69 this kernel lacks it, 75 another run has the lock, or the host or the plan is another one by now, \
+                  77 no permission."
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    apply: apply::Optional,
+    #[command(flatten)]
+    global: Global,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make the host match the manifest (the same as `bpfapply MANIFEST`)
+    Apply(apply::Apply),
+    /// Take everything away that a deployment made
+    Destroy(Change),
+    /// Keep what an apply with --confirm made
+    Commit(confirm::Commit),
+    /// Return to the generation before the last apply, without its files
+    Rollback(rollback::Rollback),
+    /// What an apply with --confirm leaves behind to go back
+    #[command(hide = true)]
+    Watchdog {
+        /// The folder of the deployment's pins
+        pin_root: String,
+    },
+    /// Make a new record of a deployment that lost its own, from its pins; nothing else changes
+    Adopt(Change),
+    /// Show what a deployment has: ids, pins, links, fill of its maps
+    Show(Target),
+    /// Show whether deployments are still what the last apply made of them
+    Status(status::Options),
+    /// Show what an object file has and needs
+    Inspect {
+        /// The object file
+        object: PathBuf,
+    },
+}
+
+/// Runs the command line of this process.
+pub fn main() -> Exit {
+    kernel::one_heap();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Nothing can be done about a closed terminal.
+            let _ = error.print();
+            return if error.use_stderr() { Exit::Usage } else { Exit::Success };
+        }
+    };
+    let (Ok(exit) | Err(exit)) = run(cli);
+    exit
+}
+
+/// Runs a command. The exit code of a failure is an error, which was said.
+fn run(cli: Cli) -> Result<Exit, Exit> {
+    let console = &Console::new(&cli.global);
+    match cli.command {
+        Some(Command::Apply(asked)) => apply::run(asked.manifest.as_deref(), &asked.options, console),
+        Some(Command::Destroy(asked)) => destroy::run(&asked, console),
+        Some(Command::Commit(asked)) => confirm::commit(&asked, console),
+        Some(Command::Rollback(asked)) => rollback::run(&asked, console),
+        Some(Command::Watchdog { pin_root }) => confirm::watchdog(&pin_root, console),
+        Some(Command::Adopt(asked)) => adopt::run(&asked, console),
+        Some(Command::Show(target)) => show::run(&target, console),
+        Some(Command::Status(asked)) => status::run(asked, console),
+        Some(Command::Inspect { object }) => inspect::run(&object, console),
+        None => apply::run(cli.apply.manifest.as_deref(), &cli.apply.options, console),
+    }
+}
+
+/// Says how the command line is written, where it asks for nothing.
+fn usage() -> Exit {
+    eprintln!("{}", Cli::command().render_help());
+    Exit::Usage
+}
+
+/// Where everybody mounts the bpffs.
+fn usual_bpffs() -> PinPath {
+    PinPath::new("/sys/fs/bpf").expect("it is a path")
+}
+
+/// Seconds since 1970.
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}

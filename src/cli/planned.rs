@@ -1,0 +1,68 @@
+//! Plans of a manifest for this host, and whether they are the expected ones.
+
+use super::loaded::Loaded;
+use super::usual_bpffs;
+use crate::desired::{self, Desired};
+use crate::diag::{Kind, Problem, Problems};
+use crate::elf;
+use crate::kernel::{Kernel, facts, observe};
+use crate::load;
+use crate::names::{Digest, PinPath, PlanId};
+use crate::observed::Wanted;
+use crate::plan::{self, Action, Mode, Plan};
+use crate::saved::SavedHost;
+use std::mem::ManuallyDrop;
+
+/// A plan with what it was made from.
+pub struct Planned {
+    pub plan: Plan,
+    /// `None` when the answer hangs on more than files: modules come and go.
+    pub inputs: Option<Digest>,
+    /// The plan shares most of it.
+    pub desired: Desired,
+}
+
+/// Plans against the host. The plan is never given back: the process ends when it has been used, and freeing a large one
+/// piece by piece would take longer than what it is made from is worth.
+pub fn plan_live<K: Kernel>(kernel: &K, loaded: &Loaded, no_mount: bool) -> Result<ManuallyDrop<Planned>, Problems> {
+    let (desired, inputs) = desired_live(kernel, loaded)?;
+    let observed = observe::observe(kernel, &Wanted::of(&desired))?;
+    let plan = plan::plan(&desired, &observed, Mode::Live)?;
+    if let (true, Some(at)) = (no_mount, mounts(&plan)) {
+        return Err(Problem::new(Kind::NotMounted { at: at.clone() }).into());
+    }
+    Ok(ManuallyDrop::new(Planned { plan, inputs, desired }))
+}
+
+/// Resolves a manifest for this host; with the digest of what it was made from, unless that is more than files.
+pub fn desired_live<K: Kernel>(kernel: &K, loaded: &Loaded) -> Result<(Desired, Option<Digest>), Problems> {
+    let host = observe::host(kernel)?;
+    let bpffs = observe::bpffs_of(kernel, &loaded.manifest.pin_root, &usual_bpffs())?;
+    let files = load::objects(&loaded.manifest, loaded.folder())?;
+    let needs = desired::needs(&loaded.manifest, &files);
+    let target = facts::target(kernel, &needs)?;
+    let alone = needs.symbols.is_empty() && matches!(target.modules, elf::Modules::Unread);
+    let alone = alone && files.values().all(|file| file.types.is_none());
+    let digests = files.iter().map(|(name, file)| (name, file.sha256));
+    let inputs = alone.then(|| load::inputs(&loaded.text, &loaded.vars, digests));
+    let desired = desired::resolve(&loaded.manifest, files, &bpffs, &host, &target)?;
+    Ok((desired, inputs))
+}
+
+fn mounts(plan: &Plan) -> Option<&PinPath> {
+    plan.steps.iter().find_map(|step| if let Action::MountBpffs { at } = &step.action { Some(at) } else { None })
+}
+
+/// Refuses a plan that is not the expected one, or not about the same things as the saved one.
+pub fn other_plan(plan: &Plan, loaded: &Loaded, expected: Option<PlanId>) -> Result<(), Problems> {
+    let saved = loaded.saved.as_ref();
+    let mut expected = expected.into_iter().chain(saved.map(|saved| saved.id));
+    if let Some(expected) = expected.find(|expected| *expected != plan.id) {
+        return Err(Problem::new(Kind::OtherPlan { expected, is: plan.id }).into());
+    }
+    let Some(saved) = saved else { return Ok(()) };
+    match saved.host.difference(&SavedHost::of(plan, load::boot()?)) {
+        Some(what) => Err(Problem::new(Kind::Stale { what }).into()),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,59 @@
+//! `rollback`: returns to the generation before the last apply, without its files.
+
+use super::arguments::{Allow, Locking, Target, consents};
+use super::console::Console;
+use super::finish::finish;
+use super::now;
+use crate::apply::Stamp;
+use crate::diag::{Exit, Kind, Problem, Problems};
+use crate::kernel::Kernel;
+use crate::names::PinPath;
+use crate::plan::Plan;
+use crate::recorded;
+use crate::report::text::Purpose;
+use clap::Args;
+
+#[derive(Debug, Args)]
+pub struct Rollback {
+    #[command(flatten)]
+    target: Target,
+    /// Only show the plan
+    #[arg(long)]
+    dry_run: bool,
+    /// Consent to what a bare rollback does not do
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "WHAT")]
+    allow: Vec<Allow>,
+    #[command(flatten)]
+    locking: Locking,
+}
+
+/// Rolls a deployment back, or shows what that would do.
+pub fn run(options: &Rollback, console: &Console) -> Result<Exit, Exit> {
+    options.target.visit(console, |kernel, pin_root| rollback(kernel, pin_root, options, console))
+}
+
+fn rollback<K: Kernel>(
+    kernel: &mut K,
+    pin_root: &PinPath,
+    options: &Rollback,
+    console: &Console,
+) -> Result<Exit, Problems> {
+    let _lock = options.locking.take_unless(options.dry_run, kernel, pin_root)?;
+    let (plan, stamp) = recorded::rollback(kernel, pin_root)?;
+    if options.dry_run {
+        console.plan(&plan, None, Purpose::DryRun);
+        return Ok(Exit::Success);
+    }
+    consented(&plan, &options.allow, console)?;
+    finish(kernel, &plan, None, &Stamp { time: now(), ..stamp }, console)
+}
+
+/// Checks that everything is allowed that a plan needs consent for; else shows the plan.
+fn consented(plan: &Plan, allow: &[Allow], console: &Console) -> Result<(), Problems> {
+    let needs = plan.lacks(&consents(allow));
+    if needs.is_empty() {
+        return Ok(());
+    }
+    console.plan(plan, None, Purpose::Apply);
+    Err(Problem::new(Kind::ConsentNeeded { needs, sweep: plan.sweep }).into())
+}

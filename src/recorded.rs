@@ -1,0 +1,42 @@
+//! Plans that need none of a deployment's files, only what is recorded on the host: to take it away, and to go back.
+
+use crate::apply::Stamp;
+use crate::diag::{Kind, Problem, Problems};
+use crate::kernel::{Kernel, observe};
+use crate::names::PinPath;
+use crate::observed::{Root, Wanted};
+use crate::plan::{self, Plan};
+use crate::record::Record;
+
+/// Plans to take a deployment away, with what interrupted runs left of it.
+pub fn destroy<K: Kernel>(kernel: &K, pin_root: &PinPath) -> Result<Plan, Problems> {
+    let mut observed = observe::observe(kernel, &Wanted::recorded(pin_root))?;
+    let record = observed.record.take();
+    if record.is_none() && observed.leftovers.is_empty() && !matches!(observed.root, Root::Generation(_)) {
+        return Err(Problem::new(Kind::NoDeployment { pin_root: pin_root.clone() }).into());
+    }
+    plan::destroy(record.as_ref(), &observed, pin_root)
+}
+
+/// Plans to return to the generation before. The stamp says what that one was made from; the time is the caller's.
+pub fn rollback<K: Kernel>(kernel: &K, pin_root: &PinPath) -> Result<(Plan, Stamp), Problems> {
+    return_to(observe::previous_record(kernel, pin_root)?, kernel, pin_root)
+}
+
+/// Plans to take the last apply back: to the generation before, or to nothing where there was none.
+pub fn way_back<K: Kernel>(kernel: &K, pin_root: &PinPath) -> Result<(Plan, Stamp), Problems> {
+    match observe::previous_record(kernel, pin_root) {
+        Ok(before) => return_to(before, kernel, pin_root),
+        Err(problem) if matches!(*problem.kind, Kind::NoWayBack { .. }) => {
+            Ok((destroy(kernel, pin_root)?, Stamp::default()))
+        }
+        Err(problem) => Err(problem.into()),
+    }
+}
+
+fn return_to<K: Kernel>(before: Record, kernel: &K, pin_root: &PinPath) -> Result<(Plan, Stamp), Problems> {
+    let observed = observe::observe(kernel, &Wanted::before(&before, pin_root))?;
+    let plan = plan::rollback(&before, &observed, pin_root)?;
+    let stamp = Stamp { manifest: before.manifest, inputs: before.inputs, ..Stamp::default() };
+    Ok((plan, stamp))
+}
