@@ -4,6 +4,7 @@
 mod common;
 
 use bpfapply::btf::{Btf, Encoding, Linkage, Type};
+use bpfapply::entries::Entries;
 use bpfapply::insn::{CALL, EXIT, FuncRecord, Insn, LD_IMM64, PSEUDO_KFUNC_CALL};
 use bpfapply::kernel::fake::Fake;
 use bpfapply::kernel::linux::Linux;
@@ -15,10 +16,13 @@ use bpfapply::kernel::{
 use bpfapply::kinds::{AttachType, MapType, ProgramType};
 use bpfapply::names::{Digest, PinPath};
 use bpfapply::observed::{Pinned, Wanted};
+use bpfapply::spec::user_value_size;
 use common::{Room, requests};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::ops::ControlFlow;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 const NO_PREALLOC: u32 = 1 << 0;
@@ -53,6 +57,11 @@ rules! {
     lengths_must_be_the_maps,
     frozen_maps_refuse_writes,
     access_flags_belong_to_the_descriptor,
+    many_entries_come_back,
+    many_entries_stop_where_the_map_is_full,
+    many_entries_must_fit_the_map,
+    many_entries_respect_access,
+    many_entries_of_slots_are_ids,
     inner_maps_fit_their_template,
     inner_templates_have_limits,
     prog_arrays_belong_to_one_type,
@@ -145,6 +154,52 @@ fn links_of_the_fake_kernel_lose_hooks_that_go() {
         fake.remove_interface("eth0");
         assert_eq!(fake.interface("eth0").unwrap(), None);
         assert_eq!(fake.link_info(&link).unwrap().hook, HookInfo::Xdp { ifindex: 0 });
+    }
+}
+
+/// What stays is read, and read once where the kernel's cursor allows, whatever else comes and goes meanwhile.
+#[test]
+fn a_map_that_changes_is_read_to_its_end() {
+    const STAY: u32 = 3_000;
+    for (map_type, flags, key, is_exact) in
+        [(MapType::HASH, 0, 4, true), (MapType::PERCPU_HASH, 0, 4, true), (MapType::LPM_TRIE, NO_PREALLOC, 8, false)]
+    {
+        common::in_namespace("a_map_that_changes", move |_| {
+            let mut kernel = Linux::new();
+            let map = map(&mut kernel, map_type, (key, 8, 2 * STAY), flags);
+            let all = entries(&kernel, &map, 2 * STAY, 1);
+            let coming = every(2, &all);
+            kernel.write_entries(&map, &all).unwrap();
+            kernel.delete_entries(&map, &coming).unwrap();
+            let stays = read(&kernel, &map);
+            assert_eq!(stays.len(), STAY as usize);
+            let is_over = AtomicBool::new(false);
+            std::thread::scope(|scope| {
+                scope.spawn(|| {
+                    let mut kernel = Linux::new();
+                    while !is_over.load(Ordering::Relaxed) {
+                        kernel.write_entries(&map, &coming).unwrap();
+                        kernel.delete_entries(&map, &coming).unwrap();
+                    }
+                });
+                let sizes = (all.key_size(), all.value_size());
+                for _ in 0..50 {
+                    let mut seen = BTreeMap::<Vec<u8>, u32>::new();
+                    let mut take = |keys: &[u8], _: &[u8]| {
+                        keys.chunks(sizes.0).for_each(|key| *seen.entry(key.to_vec()).or_default() += 1);
+                        ControlFlow::Continue(())
+                    };
+                    let read = kernel.read_entries(&map, sizes, &mut take);
+                    let right = |key: &[u8]| seen.get(key).is_some_and(|times| !is_exact || *times == 1);
+                    let (missing, _): (Vec<_>, Vec<_>) = stays.iter().partition(|(key, _)| !right(key));
+                    if read.is_err() || (is_exact && !missing.is_empty()) {
+                        is_over.store(true, Ordering::Relaxed);
+                        panic!("{map_type}: {read:?}, {} of {STAY} entries are not right", missing.len());
+                    }
+                }
+                is_over.store(true, Ordering::Relaxed);
+            });
+        });
     }
 }
 
@@ -453,6 +508,195 @@ fn access_flags_belong_to_the_descriptor<K: Kernel>(kernel: &mut K, room: &Room)
     let writer = map(kernel, MapType::HASH, (4, 4, 1), WRONLY);
     kernel.update(&writer, &[0; 4], &[1; 4]).unwrap();
     assert_eq!(errno(kernel.lookup(&writer, &[0; 4], 4)), libc::EPERM);
+}
+
+/// Makes `count` entries with different keys, which an LPM trie and an array take as well.
+fn entries<K: Kernel>(kernel: &K, map: &K::Fd, count: u32, seed: u8) -> Entries {
+    let info = kernel.map_info(map).unwrap();
+    let host = kernel.host().unwrap();
+    let (key_size, size) = (info.key_size as usize, info.value_size as usize);
+    let value_size = user_value_size(info.map_type, info.value_size, &host);
+    let key = |index: u32| match info.map_type {
+        MapType::LPM_TRIE => [32u32.to_ne_bytes(), index.to_be_bytes()].concat(),
+        _ => [&index.to_ne_bytes()[..], &vec![7; key_size - 4]].concat(),
+    };
+    let value = |index: u32| {
+        let mut value = vec![index as u8 ^ seed; value_size];
+        // What stands behind the value of a CPU up to a whole word is nobody's.
+        if value_size != size {
+            value.chunks_mut(size.next_multiple_of(8)).for_each(|chunk| chunk[size..].fill(0));
+        }
+        value
+    };
+    let (keys, values) = ((0..count).flat_map(key).collect(), (0..count).flat_map(value).collect());
+    Entries::of(key_size, value_size, keys, values).unwrap()
+}
+
+/// Reads a map, in which no entry is there twice.
+#[track_caller]
+fn read<K: Kernel>(kernel: &K, map: &K::Fd) -> Entries {
+    let info = kernel.map_info(map).unwrap();
+    let sizes = (info.key_size as usize, user_value_size(info.map_type, info.value_size, &kernel.host().unwrap()));
+    let (mut keys, mut values) = (Vec::new(), Vec::new());
+    let mut take = |some_keys: &[u8], some_values: &[u8]| {
+        assert!(!some_keys.is_empty());
+        keys.extend_from_slice(some_keys);
+        values.extend_from_slice(some_values);
+        ControlFlow::Continue(())
+    };
+    kernel.read_entries(map, sizes, &mut take).unwrap();
+    Entries::of(sizes.0, sizes.1, keys, values).unwrap()
+}
+
+/// Returns the entries whose number by key divides by `by`.
+fn every(by: usize, entries: &Entries) -> Entries {
+    let some = || entries.iter().step_by(by);
+    let keys = some().flat_map(|(key, _)| key.to_vec()).collect();
+    let values = some().flat_map(|(_, value)| value.to_vec()).collect();
+    Entries::of(entries.key_size(), entries.value_size(), keys, values).unwrap()
+}
+
+fn many_entries_come_back<K: Kernel>(kernel: &mut K, _: &Room) {
+    // Two values fill what is read at once, so that a bucket of two has no room.
+    const LARGE: u32 = 200_000;
+    let rows = [
+        (MapType::HASH, (4, 8, 20_000), 0, 20_000),
+        (MapType::HASH, (4, 1, 5), 0, 1),
+        (MapType::HASH, (5, 4096, 300), NO_PREALLOC, 300),
+        (MapType::HASH, (4, LARGE, 16), NO_PREALLOC, 16),
+        (MapType::HASH, (4, 8, 100), 0, 0),
+        (MapType::PERCPU_HASH, (4, 12, 9_000), 0, 9_000),
+        (MapType::PERCPU_HASH, (4, 1, 4), 0, 3),
+        (MapType::LRU_HASH, (16, 8, 10_000), 0, 60),
+        (MapType::LRU_PERCPU_HASH, (4, 5, 10_000), 0, 60),
+        (MapType::LPM_TRIE, (8, 8, 9_000), NO_PREALLOC, 9_000),
+        (MapType::LPM_TRIE, (8, 4096, 1), NO_PREALLOC, 1),
+        (MapType::LPM_TRIE, (8, 1, 3), NO_PREALLOC, 0),
+    ];
+    for (map_type, sizes, flags, count) in rows {
+        let map = map(kernel, map_type, sizes, flags);
+        let (first, second) = (entries(kernel, &map, count, 1), entries(kernel, &map, count, 2));
+        kernel.write_entries(&map, &first).unwrap();
+        assert!(read(kernel, &map) == first, "{map_type} {sizes:?}");
+        kernel.write_entries(&map, &second).unwrap();
+        assert!(read(kernel, &map) == second, "{map_type} {sizes:?}");
+        let (third, all) = (every(3, &second), second);
+        kernel.delete_entries(&map, &third).unwrap();
+        assert_eq!(read(kernel, &map).len(), all.len() - third.len(), "{map_type} {sizes:?}");
+        assert!(read(kernel, &map).iter().all(|(key, value)| all.get(key) == Some(value)));
+        // Those that are gone do not matter.
+        kernel.delete_entries(&map, &all).unwrap();
+        assert!(read(kernel, &map).is_empty(), "{map_type} {sizes:?}");
+    }
+    let arrays = [
+        (MapType::ARRAY, (4, 8, 9_000), 0),
+        (MapType::ARRAY, (4, 3, 9_000), MMAPABLE),
+        (MapType::ARRAY, (4, 4096, 70), MMAPABLE),
+        (MapType::ARRAY, (4, 1, 1), 0),
+        (MapType::PERCPU_ARRAY, (4, 9, 700), 0),
+    ];
+    for (map_type, sizes, flags) in arrays {
+        let map = map(kernel, map_type, sizes, flags);
+        assert!(read(kernel, &map).values().iter().all(|byte| *byte == 0));
+        let (all, few) = (entries(kernel, &map, sizes.2, 1), entries(kernel, &map, 1, 9));
+        kernel.write_entries(&map, &all).unwrap();
+        assert!(read(kernel, &map) == all, "{map_type} {sizes:?}");
+        kernel.write_entries(&map, &few).unwrap();
+        assert_eq!(read(kernel, &map).get(&[0; 4]), few.get(&[0; 4]), "{map_type} {sizes:?}");
+        let (done, error) = kernel.delete_entries(&map, &all).unwrap_err();
+        assert_eq!((done, error.raw_os_error()), (0, Some(libc::EINVAL)), "{map_type} {sizes:?}");
+    }
+}
+
+fn many_entries_stop_where_the_map_is_full<K: Kernel>(kernel: &mut K, room: &Room) {
+    let rows = [
+        (MapType::HASH, (4, 8, 1), 0, 2, libc::E2BIG),
+        (MapType::HASH, (4, 8, 90_000), 0, 120_000, libc::E2BIG),
+        (MapType::PERCPU_HASH, (4, 8, 100), 0, 300, libc::E2BIG),
+        (MapType::LPM_TRIE, (8, 4, 10_000), NO_PREALLOC, 10_001, libc::ENOSPC),
+        (MapType::ARRAY, (4, 8, 50), 0, 60, libc::E2BIG),
+        (MapType::ARRAY, (4, 8, 50), MMAPABLE, 60, libc::E2BIG),
+        (MapType::PERCPU_ARRAY, (4, 8, 50), 0, 60, libc::E2BIG),
+    ];
+    for (map_type, sizes, flags, count, code) in rows {
+        let map = map(kernel, map_type, sizes, flags);
+        // In the order of their bytes, where the indexes of an array stay in order below 256.
+        let all = entries(kernel, &map, count, 1);
+        let (done, error) = kernel.write_entries(&map, &all).unwrap_err();
+        assert_eq!((done, error.raw_os_error()), (sizes.2 as usize, Some(code)), "{map_type} {sizes:?}");
+        let held = read(kernel, &map);
+        assert_eq!(held.len(), done, "{map_type} {sizes:?}");
+        assert!(held.iter().all(|(key, value)| all.get(key) == Some(value)), "{map_type} {sizes:?}");
+    }
+    if room.version >= (6, 1) {
+        let map = map(kernel, MapType::LRU_HASH, (4, 8, 500), 0);
+        let all = entries(kernel, &map, 2_000, 1);
+        kernel.write_entries(&map, &all).unwrap();
+        assert!((1..=500).contains(&read(kernel, &map).len()), "a full map drops what is old");
+    }
+}
+
+fn many_entries_must_fit_the_map<K: Kernel>(kernel: &mut K, _: &Room) {
+    let map = map(kernel, MapType::HASH, (4, 8, 4), 0);
+    let nobody = &mut |_: &[u8], _: &[u8]| panic!("there is nothing to read");
+    for (key, value) in [(4, 7), (4, 16), (3, 8)] {
+        let wrong = Entries::of(key, value, vec![0; key], vec![0; value]).unwrap();
+        let (done, error) = kernel.write_entries(&map, &wrong).unwrap_err();
+        assert_eq!((done, error.raw_os_error()), (0, Some(libc::EINVAL)));
+        if key != 4 {
+            let (done, error) = kernel.delete_entries(&map, &wrong).unwrap_err();
+            assert_eq!((done, error.raw_os_error()), (0, Some(libc::EINVAL)));
+        }
+    }
+    kernel.read_entries(&map, (4, 8), nobody).unwrap();
+    assert_eq!(errno(kernel.read_entries(&map, (3, 8), nobody)), libc::EINVAL);
+    // A reader that has enough is not asked again.
+    kernel.write_entries(&map, &entries(kernel, &map, 4, 1)).unwrap();
+    let mut asked = 0;
+    let mut once = |_: &[u8], _: &[u8]| {
+        asked += 1;
+        ControlFlow::Break(())
+    };
+    kernel.read_entries(&map, (4, 8), &mut once).unwrap();
+    assert_eq!(asked, 1);
+}
+
+fn many_entries_respect_access<K: Kernel>(kernel: &mut K, _: &Room) {
+    let reader = map(kernel, MapType::HASH, (4, 4, 3), RDONLY);
+    let writer = map(kernel, MapType::HASH, (4, 4, 3), WRONLY);
+    let frozen = map(kernel, MapType::ARRAY, (4, 4, 3), MMAPABLE);
+    let all = entries(kernel, &frozen, 3, 1);
+    kernel.write_entries(&frozen, &all).unwrap();
+    kernel.freeze(&frozen).unwrap();
+    for refusing in [&reader, &frozen] {
+        let (done, error) = kernel.write_entries(refusing, &all).unwrap_err();
+        assert_eq!((done, error.raw_os_error()), (0, Some(libc::EPERM)));
+        let (done, error) = kernel.delete_entries(refusing, &all).unwrap_err();
+        assert_eq!((done, error.raw_os_error()), (0, Some(libc::EPERM)));
+    }
+    assert!(read(kernel, &frozen) == all && read(kernel, &reader).is_empty());
+    kernel.write_entries(&writer, &all).unwrap();
+    kernel.delete_entries(&writer, &all).unwrap();
+    let nobody = &mut |_: &[u8], _: &[u8]| panic!("nothing may be read");
+    assert_eq!(errno(kernel.read_entries(&writer, (4, 4), nobody)), libc::EPERM);
+}
+
+fn many_entries_of_slots_are_ids<K: Kernel>(kernel: &mut K, _: &Room) {
+    let (program, _) = two(kernel, ProgramType::XDP);
+    let inner = map(kernel, MapType::HASH, (4, 4, 1), 0);
+    let ids = (kernel.program_info(&program).unwrap().id, kernel.map_info(&inner).unwrap().id);
+    let of_maps = |map_type| MapRequest { inner: Some(&inner), ..request("rule", map_type, (4, 4, 4), 0) };
+    let maps = [
+        (map(kernel, MapType::PROG_ARRAY, (4, 4, 4), 0), &program, ids.0),
+        (kernel.create_map(&of_maps(MapType::ARRAY_OF_MAPS)).unwrap(), &inner, ids.1),
+        (kernel.create_map(&of_maps(MapType::HASH_OF_MAPS)).unwrap(), &inner, ids.1),
+    ];
+    for (outer, target, id) in maps {
+        assert!(read(kernel, &outer).is_empty());
+        kernel.update_slot(&outer, 2, target).unwrap();
+        let held = read(kernel, &outer);
+        assert_eq!((held.keys(), held.values()), (&2u32.to_ne_bytes()[..], &id.to_ne_bytes()[..]));
+    }
 }
 
 fn inner_maps_fit_their_template<K: Kernel>(kernel: &mut K, _: &Room) {

@@ -21,6 +21,7 @@ use std::cell::{RefCell, RefMut};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::io;
+use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use tree::{Node, Tree};
@@ -564,6 +565,16 @@ fn check_len(actual: usize, expected: usize) -> io::Result<()> {
     if actual == expected { Ok(()) } else { refuse(libc::EINVAL) }
 }
 
+/// Returns the key behind one; the first when that is none, or is not there.
+fn behind<T>(entries: &BTreeMap<Vec<u8>, T>, key: Option<&[u8]>) -> Option<Vec<u8>> {
+    match key.filter(|key| entries.contains_key(*key)) {
+        Some(key) => {
+            entries.range::<[u8], _>((Bound::Excluded(key), Bound::Unbounded)).next().map(|(key, _)| key.clone())
+        }
+        None => entries.keys().next().cloned(),
+    }
+}
+
 impl Map {
     fn storage(&self) -> Storage {
         maps::storage(self.info.map_type).expect("a map was created, so its type is known")
@@ -616,17 +627,13 @@ impl Map {
     }
 
     fn next_key(&self, key: Option<&[u8]>) -> io::Result<Option<Vec<u8>>> {
-        let after = |keys: Vec<&Vec<u8>>| {
-            let at = key.and_then(|key| keys.iter().position(|known| *known == key)).map_or(0, |at| at + 1);
-            keys.get(at).map(|key| (*key).clone())
-        };
         match self.storage() {
             Storage::Array | Storage::Slots => {
                 let next = key.and_then(|key| self.index(key)).map_or(0, |index| index + 1);
                 Ok((next < self.info.max_entries).then(|| next.to_ne_bytes().to_vec()))
             }
-            Storage::Hash | Storage::Lru => Ok(after(self.values.keys().collect())),
-            Storage::SlotsByKey => Ok(after(self.slots.keys().collect())),
+            Storage::Hash | Storage::Lru => Ok(behind(&self.values, key)),
+            Storage::SlotsByKey => Ok(behind(&self.slots, key)),
             Storage::Other => refuse(ENOTSUPP),
         }
     }

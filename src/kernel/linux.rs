@@ -1,5 +1,6 @@
 //! The running kernel: what a command needs around its system call. No decisions live here.
 
+use super::many::{self, Read, Wrote};
 use super::sys::{self, Log, Object, SizedMap};
 use super::{
     Entry, EntryKind, HookInfo, HookRequest, Interface, Kernel, LinkInfo, LoadError, MapInfo, MapRequest, ObjectKind,
@@ -7,6 +8,7 @@ use super::{
 };
 use crate::btf::kernel::Bytes;
 use crate::diag::LockHolder;
+use crate::entries::Entries;
 use crate::kinds::{AttachType, MapType, ProgramType};
 use crate::names::PinPath;
 use crate::parallel;
@@ -15,6 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::CString;
 use std::fs;
 use std::io::{self, Read as _};
+use std::ops::ControlFlow;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, DirEntryExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -254,6 +257,32 @@ impl Kernel for Linux {
 
     fn delete(&mut self, map: &Object, key: &[u8]) -> io::Result<bool> {
         found(sized(map)?.delete(key), ()).map(|gone| gone.is_some())
+    }
+
+    fn read_entries(
+        &self,
+        map: &Object,
+        sizes: (usize, usize),
+        each: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
+    ) -> io::Result<()> {
+        match many::read(sized(map)?, sizes, each)? {
+            Read::Whole => Ok(()),
+            Read::OneByOne(from) => many::read_each(self, map, sizes, from, each),
+        }
+    }
+
+    fn write_entries(&mut self, map: &Object, entries: &Entries) -> Result<(), (usize, io::Error)> {
+        match many::write(sized(map).map_err(|error| (0, error))?, entries)? {
+            Wrote::All => Ok(()),
+            Wrote::Nothing => many::write_each(self, map, entries),
+        }
+    }
+
+    fn delete_entries(&mut self, map: &Object, entries: &Entries) -> Result<(), (usize, io::Error)> {
+        match many::delete(sized(map).map_err(|error| (0, error))?, entries)? {
+            Wrote::All => Ok(()),
+            Wrote::Nothing => many::delete_each(self, map, entries),
+        }
     }
 
     fn update_slot(&mut self, map: &Object, key: u32, target: &Object) -> io::Result<()> {

@@ -8,6 +8,7 @@ pub mod facts;
 pub mod fake;
 pub mod linux;
 pub mod lock;
+mod many;
 mod netlink;
 pub mod observe;
 pub mod shown;
@@ -212,26 +213,17 @@ pub trait Kernel {
         sizes: (usize, usize),
         each: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
     ) -> io::Result<()> {
-        let mut key = self.next_key(map, None, sizes.0)?;
-        while let Some(at) = key {
-            let value = self.lookup(map, &at, sizes.1)?;
-            if value.is_some_and(|value| each(&at, &value).is_break()) {
-                return Ok(());
-            }
-            key = self.next_key(map, Some(&at), sizes.0)?;
-        }
-        Ok(())
+        many::read_each(self, map, sizes, None, each)
     }
-    /// Writes entries, many at a time where the kernel can; with an error comes how many were written before it.
+    /// Writes entries, many at a time where the kernel can; with an error comes how many of them were written. These are
+    /// the first ones, but for large hashes, which several threads write.
     fn write_entries(&mut self, map: &Self::Fd, entries: &Entries) -> Result<(), (usize, io::Error)> {
-        let mut entries = entries.iter().enumerate();
-        entries.try_for_each(|(at, (key, value))| self.update(map, key, value).map_err(|error| (at, error)))
+        many::write_each(self, map, entries)
     }
     /// Removes the entries of these keys, many at a time where the kernel can, and does not mind those that are gone;
-    /// with an error comes how many were removed before it.
+    /// with an error comes how many are gone now, as in [`Kernel::write_entries`].
     fn delete_entries(&mut self, map: &Self::Fd, entries: &Entries) -> Result<(), (usize, io::Error)> {
-        let mut entries = entries.iter().enumerate();
-        entries.try_for_each(|(at, (key, _))| self.delete(map, key).map(drop).map_err(|error| (at, error)))
+        many::delete_each(self, map, entries)
     }
     /// `BPF_MAP_UPDATE_ELEM` of a map of maps or of programs.
     fn update_slot(&mut self, map: &Self::Fd, key: u32, target: &Self::Fd) -> io::Result<()>;

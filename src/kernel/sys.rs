@@ -6,10 +6,12 @@
 
 use super::{MapRequest, ProgramRequest};
 use crate::insn::Insn;
+use crate::kinds::MapType;
 use std::ffi::{CStr, c_int, c_long};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::ptr;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Tells the command of an attribute structure.
 ///
@@ -117,6 +119,21 @@ attr!(BtfLoad, command 18, size 32 {
 attr!(BtfById, command 19, size 12 { id: u32, next_id: u32, open_flags: u32, });
 attr!(BtfNextId, command 23, size 8 { start_id: u32, next_id: u32, });
 attr!(MapFreeze, command 22, size 4 { map_fd: u32, });
+macro_rules! batch {
+    ($($name:ident = $command:literal),*) => {$(
+        attr!($name, command $command, size 56 {
+            in_batch: u64,
+            out_batch: u64,
+            keys: u64,
+            values: u64,
+            count: u32,
+            map_fd: u32,
+            elem_flags: u64,
+            flags: u64,
+        });
+    )*};
+}
+batch!(MapLookupBatch = 24, MapUpdateBatch = 26, MapDeleteBatch = 27);
 attr!(LinkCreate, command 28, size 16 { prog_fd: u32, target: u32, attach_type: u32, flags: u32, });
 attr!(LinkUpdate, command 29, size 16 { link_fd: u32, new_prog_fd: u32, flags: u32, old_prog_fd: u32, });
 attr!(LinkDetach, command 34, size 4 { link_fd: u32, });
@@ -213,11 +230,15 @@ pub fn map_create<F: AsFd>(request: &MapRequest<'_, F>) -> io::Result<OwnedFd> {
     unsafe { bpf_fd(&mut attr) }
 }
 
-/// How many bytes the kernel reads and writes for one key and one value of a map. It trusts addresses, not lengths.
+/// How many bytes the kernel reads and writes for one key and one value of a map, which it trusts us to have, and what
+/// else decides how its entries are reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shape {
+    map_type: MapType,
     key: usize,
     value: usize,
+    max_entries: u32,
+    flags: u32,
 }
 
 impl Shape {
@@ -228,13 +249,52 @@ impl Shape {
         let info = map_info(map)?;
         // As `bpf_map_value_size` (kernel/bpf/syscall.c) has it.
         let value = match info.map_type {
-            map_type if crate::kinds::MapType(map_type).is_per_cpu() => {
+            map_type if MapType(map_type).is_per_cpu() => {
                 (info.value_size as usize).next_multiple_of(8) * possible_cpus as usize
             }
             map_type if DESCRIPTORS.contains(&map_type) => size_of::<u32>(),
             _ => info.value_size as usize,
         };
-        Ok(Self { key: info.key_size as usize, value })
+        Ok(Self {
+            map_type: MapType(info.map_type),
+            key: info.key_size as usize,
+            value,
+            max_entries: info.max_entries,
+            flags: info.map_flags,
+        })
+    }
+
+    /// Returns the type of the map.
+    pub fn map_type(&self) -> MapType {
+        self.map_type
+    }
+
+    /// Returns the bytes of a key.
+    pub fn key(&self) -> usize {
+        self.key
+    }
+
+    /// Returns the bytes of a value as user space has it.
+    pub fn value(&self) -> usize {
+        self.value
+    }
+
+    /// Returns how many entries the map can have.
+    pub fn max_entries(&self) -> usize {
+        self.max_entries as usize
+    }
+
+    /// Returns how many bytes the cursor of a batch has: the whole key, or for a hash the number of a bucket.
+    pub fn cursor(&self) -> usize {
+        self.key.max(size_of::<u32>())
+    }
+
+    /// Returns how many whole keys there are; `EINVAL` unless there are as many values, and some.
+    fn count(self, keys: &[u8], values: Option<&[u8]>) -> io::Result<u32> {
+        let count = keys.len().checked_div(self.key).unwrap_or(0);
+        let whole = count > 0 && keys.len() == count * self.key;
+        let fits = values.is_none_or(|values| Some(values.len()) == count.checked_mul(self.value));
+        if whole && fits { self::count(count) } else { Err(io::Error::from_raw_os_error(libc::EINVAL)) }
     }
 
     /// Returns `EINVAL` unless key and value have the lengths that the kernel reads and writes.
@@ -283,7 +343,174 @@ impl Object {
     }
 }
 
+/// How a batch ended.
+#[derive(Debug)]
+pub enum Batch {
+    /// This many entries were worked on, without an error.
+    Done(usize),
+    /// This many were, and then came the error.
+    Ended(usize, io::Error),
+    /// None was tried.
+    Refused(io::Error),
+}
+
+impl Batch {
+    /// Tells the end of a batch of `asked` entries, of which the kernel says that it worked on `count`.
+    ///
+    /// But for `ENOENT` behind the last one that there is to read, an error cannot come behind the last entry. So a count
+    /// as it was given is one that the kernel never wrote: it knows no such command, or not for this type, or the
+    /// descriptor must not (`bpf_map_do_batch`, kernel/bpf/syscall.c).
+    fn of(ended: io::Result<c_long>, asked: u32, count: u32) -> Self {
+        match ended {
+            Ok(_) => Self::Done(count as usize),
+            Err(error) if count == asked && error.raw_os_error() != Some(libc::ENOENT) => Self::Refused(error),
+            Err(error) => Self::Ended(count as usize, error),
+        }
+    }
+}
+
+/// The values of an array in memory, one behind the other in whole words, as programs see them too.
+#[derive(Debug)]
+pub struct ArrayValues {
+    memory: Mapping,
+    value: usize,
+    len: usize,
+}
+
+impl ArrayValues {
+    /// Returns how many values there are.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Reads the value of an index, word by word; zeros for one that is not there, here as everywhere cut to the value.
+    pub fn read(&self, index: usize, value: &mut [u8]) {
+        for (word, bytes) in self.words(index).zip(value[..].chunks_mut(WORD)) {
+            let read = word.load(Ordering::Relaxed).to_ne_bytes();
+            bytes.copy_from_slice(&read[..bytes.len()]);
+        }
+    }
+
+    /// Writes the value of an index, word by word; the memory must have been mapped for that.
+    fn write(&mut self, index: usize, value: &[u8]) {
+        for (word, bytes) in self.words(index).zip(value.chunks(WORD)) {
+            let mut written = [0; WORD];
+            written[..bytes.len()].copy_from_slice(bytes);
+            word.store(u64::from_ne_bytes(written), Ordering::Relaxed);
+        }
+    }
+
+    /// Returns the words of a value; none for an index that is not there.
+    fn words(&self, index: usize) -> impl Iterator<Item = &AtomicU64> {
+        let words = self.value.div_ceil(WORD);
+        let there = if index < self.len { words } else { 0 };
+        let start = self.memory.start.as_ptr().cast::<u64>();
+        (0..there).map(move |word| {
+            // SAFETY: the mapping starts with a page, has `len` values of `words` words each, and lives as long as
+            // `self`. Everybody else who writes it does so word by word as well, or is no part of this program.
+            unsafe { AtomicU64::from_ptr(start.add(index * words + word)) }
+        })
+    }
+}
+
+/// Values of an array that may be written, too.
+#[derive(Debug)]
+pub struct WritableValues(ArrayValues);
+
+impl WritableValues {
+    /// Writes the value of an index; `E2BIG` when it is not there, as the kernel says it.
+    pub fn write(&mut self, index: usize, value: &[u8]) -> io::Result<()> {
+        match (index < self.0.len, value.len() == self.0.value) {
+            (true, true) => self.0.write(index, value),
+            (false, _) => return Err(io::Error::from_raw_os_error(libc::E2BIG)),
+            (true, false) => return Err(io::Error::from_raw_os_error(libc::EINVAL)),
+        }
+        Ok(())
+    }
+}
+
+/// Bytes of a word; the values of an array are rounded up to whole ones (`array_map_alloc`, kernel/bpf/arraymap.c).
+const WORD: usize = size_of::<u64>();
+
 impl SizedMap<'_> {
+    /// Returns the shape of the map.
+    pub fn shape(self) -> Shape {
+        self.shape
+    }
+
+    /// `BPF_MAP_LOOKUP_BATCH` behind the cursor `from`, or from the start, of as many entries as `keys` and `values`
+    /// have room for. It writes the next cursor to `next`. `EINVAL` for a wrong length.
+    pub fn lookup_batch(
+        self,
+        from: Option<&[u8]>,
+        next: &mut [u8],
+        keys: &mut [u8],
+        values: &mut [u8],
+    ) -> io::Result<Batch> {
+        let asked = self.shape.count(keys, Some(values))?;
+        if next.len() != self.shape.cursor() || from.is_some_and(|from| from.len() != self.shape.cursor()) {
+            return Err(io::Error::from_raw_os_error(libc::EINVAL));
+        }
+        let mut attr = MapLookupBatch {
+            in_batch: from.map_or(0, address),
+            out_batch: address_mut(next),
+            keys: address_mut(keys),
+            values: address_mut(values),
+            count: asked,
+            map_fd: number(self.fd),
+            ..MapLookupBatch::default()
+        };
+        // SAFETY: keys and values have room for `count` of them, and both cursors for a key or the number of a bucket.
+        let ended = unsafe { bpf(&mut attr) };
+        Ok(Batch::of(ended, asked, attr.count))
+    }
+
+    /// `BPF_MAP_UPDATE_BATCH` with no flags, entry by entry in their order; `EINVAL` for a wrong length.
+    pub fn update_batch(self, keys: &[u8], values: &[u8]) -> io::Result<Batch> {
+        let asked = self.shape.count(keys, Some(values))?;
+        let (keys, values, map_fd) = (address(keys), address(values), number(self.fd));
+        let mut attr = MapUpdateBatch { keys, values, count: asked, map_fd, ..MapUpdateBatch::default() };
+        // SAFETY: there are `count` keys and values.
+        let ended = unsafe { bpf(&mut attr) };
+        Ok(Batch::of(ended, asked, attr.count))
+    }
+
+    /// `BPF_MAP_DELETE_BATCH`, key by key in their order; it ends with `ENOENT` at one that is not there. `EINVAL` for a
+    /// wrong length.
+    pub fn delete_batch(self, keys: &[u8]) -> io::Result<Batch> {
+        let asked = self.shape.count(keys, None)?;
+        let mut attr =
+            MapDeleteBatch { keys: address(keys), count: asked, map_fd: number(self.fd), ..MapDeleteBatch::default() };
+        // SAFETY: there are `count` keys.
+        let ended = unsafe { bpf(&mut attr) };
+        Ok(Batch::of(ended, asked, attr.count))
+    }
+
+    /// Maps the values of an array with `BPF_F_MMAPABLE` for reading; `EINVAL` for any other map.
+    pub fn values(self) -> io::Result<ArrayValues> {
+        self.map_values(libc::PROT_READ)
+    }
+
+    /// The same for writing too. The map cannot be frozen until this is dropped.
+    pub fn writable_values(self) -> io::Result<WritableValues> {
+        self.map_values(libc::PROT_READ | libc::PROT_WRITE).map(WritableValues)
+    }
+
+    fn map_values(self, access: c_int) -> io::Result<ArrayValues> {
+        let (shape, invalid) = (self.shape, || io::Error::from_raw_os_error(libc::EINVAL));
+        if shape.map_type != MapType::ARRAY || shape.flags & crate::spec::flags::MMAPABLE == 0 {
+            return Err(invalid());
+        }
+        let len = shape.value.next_multiple_of(WORD).checked_mul(shape.max_entries()).ok_or_else(invalid)?;
+        // SAFETY: a new mapping, at an address that the kernel chooses.
+        let start = unsafe { libc::mmap(ptr::null_mut(), len, access, libc::MAP_SHARED, self.fd.as_raw_fd(), 0) };
+        if start == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        let memory = Mapping { start: ptr::NonNull::new(start).ok_or_else(invalid)?, len };
+        Ok(ArrayValues { memory, value: shape.value, len: shape.max_entries() })
+    }
+
     /// `BPF_MAP_LOOKUP_ELEM` into `value`; `EINVAL` for a wrong length.
     pub fn lookup(self, key: &[u8], value: &mut [u8]) -> io::Result<()> {
         self.shape.check(key.len(), value.len())?;
