@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT OR Apache-2.0
-# Compiles every C file of examples/, tests/objects/ and tests/faults/, the same bytes wherever the repository lies.
+# Compiles every C file of examples/, tests/objects/, tests/faults/ and tests/migrate/, the same bytes wherever the
+# repository lies.
 # usage: examples/build.sh [OUT]    OUT is where the tree of .o files goes; without it, beside the sources
 # Needs clang and llvm-strip (CLANG and LLVM_STRIP name others) and the headers of libbpf.
 set -eu
@@ -34,6 +35,7 @@ tests=tests/objects
 build tests/faults/account.c tests/faults/account.o -g
 for version in 1 2; do
 	build tests/faults/filter.c tests/faults/filter_$version.o -g -DVERSION=$version
+	build tests/migrate/flows.c tests/migrate/flows_$version.o -g -DVERSION=$version
 done
 for words in 5 7; do
 	build $tests/map_def.c $tests/map_def_$((4 * words)).o -g -DWORDS=$words

@@ -1073,10 +1073,12 @@ impl Kind {
                 "it is not ours, and is left alone: make the definition fit, or give the new map another pin"
                     .to_owned(),
             ),
-            Self::MapChanged { pin, .. } => Some(format!(
-                "its contents are not thrown away for a new definition: keep the definition, give the new map \
-                 another pin, or unpin the old one by hand (`rm {pin}`)"
-            )),
+            Self::MapChanged { .. } => Some(
+                "its contents are not thrown away for a new definition: keep the definition, give the new map another \
+                 pin, or say in its table what may be done:\n\
+                 `on_change = \"recreate\"` makes it anew without its entries"
+                    .to_owned(),
+            ),
             Self::NoInterface { .. } => Some("`ip link` lists the interfaces of this network namespace".to_owned()),
             Self::NoCgroup { .. } => {
                 Some("the path is below the cgroup2 mount; the cgroup must exist before".to_owned())

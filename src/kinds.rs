@@ -136,6 +136,18 @@ impl MapType {
         [Self::PERCPU_HASH, Self::PERCPU_ARRAY, Self::LRU_PERCPU_HASH, Self::PERCPU_CGROUP_STORAGE].contains(&self)
     }
 
+    /// Returns whether every index up to the size has an entry, for as long as the map is there.
+    pub fn is_array(self) -> bool {
+        [Self::ARRAY, Self::PERCPU_ARRAY].contains(&self)
+    }
+
+    /// Returns whether such maps hold data under keys, which user space can list and write.
+    pub fn has_entries(self) -> bool {
+        let keyed =
+            [Self::HASH, Self::LRU_HASH, Self::PERCPU_HASH, Self::LRU_PERCPU_HASH, Self::LPM_TRIE].contains(&self);
+        keyed || self.is_array()
+    }
+
     /// Returns whether such maps have values; the kernel refuses a value size for those that have none.
     pub fn has_values(self) -> bool {
         ![Self::RINGBUF, Self::USER_RINGBUF, Self::ARENA].contains(&self)

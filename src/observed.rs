@@ -1,6 +1,6 @@
 //! What is: plain data, read from the kernel and bpffs. How it is read is `kernel::observe`.
 
-use crate::desired::{Desired, Hook, MapSource, ObjectFacts};
+use crate::desired::{Desired, DesiredMap, Hook, MapSource, ObjectFacts, OnChange};
 use crate::kinds::{AttachType, MapType, ProgramType, XdpMode};
 use crate::names::{Digest, PinPath};
 use crate::record::Record;
@@ -99,6 +99,24 @@ pub struct ObservedMap {
     pub spec: MapSpec,
     /// The value of a read-only data section: a frozen array of one entry and at most 64 KiB, read-only for programs.
     pub frozen_value: Option<Vec<u8>>,
+    /// Its entries, where it no longer fits and may be made anew, as far as such a map has entries that can be read.
+    pub live: Option<Live>,
+}
+
+/// What was read of the entries of a map.
+#[derive(Debug, Clone)]
+pub enum Live {
+    /// How many there are; of an array, how many are not zero.
+    Counted(u64),
+}
+
+impl Live {
+    /// Returns how many there are.
+    pub fn count(&self) -> u64 {
+        match self {
+            Self::Counted(count) => *count,
+        }
+    }
 }
 
 impl ObservedMap {
@@ -110,7 +128,7 @@ impl ObservedMap {
             types,
             ..MapSpec::new(info.map_type, info.key_size, info.value_size, info.max_entries)
         };
-        Self { info, spec, frozen_value }
+        Self { info, spec, frozen_value, live: None }
     }
 }
 
@@ -148,6 +166,8 @@ pub struct Wanted {
     pub types: bool,
     /// Whether a new record is to be made: then one that says nothing is as good as none.
     pub adopts: bool,
+    /// Maps that may be made anew when they no longer fit, by their pins: then their entries count.
+    pub changing: BTreeMap<PinPath, Arc<DesiredMap>>,
     /// Objects whose BTF the kernel may have. The same bytes are not read into types once more.
     pub objects: Vec<Arc<ObjectFacts>>,
 }
@@ -163,6 +183,12 @@ impl Wanted {
             ..Self::default()
         };
         wanted.pins.extend(desired.maps.values().filter_map(|map| map.pin().cloned()));
+        wanted.changing.extend(desired.maps.values().filter_map(|map| match &map.source {
+            MapSource::Defined(definition) if definition.on_change != OnChange::Fail => {
+                Some((definition.pin.clone(), Arc::clone(map)))
+            }
+            MapSource::Defined(_) | MapSource::Pinned(_) | MapSource::Id(_) => None,
+        }));
         wanted.pins.extend(desired.programs.values().map(|program| program.pin.clone()));
         wanted.pins.extend(desired.links.values().map(|link| link.pin.clone()));
         wanted.add_folders(&desired.bpffs);

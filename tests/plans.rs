@@ -1,12 +1,13 @@
 //! Plans as people read them: each folder of `tests/plans` has a manifest, what was applied before it (`before.toml`,
-//! where the host was not empty), and the text that `--dry-run` prints. `UPDATE=1 cargo test --test plans` writes the
+//! where the host was not empty), what its maps hold then (`entries.txt`: the pin, the key, the value), and the text that `--dry-run` prints. `UPDATE=1 cargo test --test plans` writes the
 //! texts anew: read them, as the one who is called at night does.
 
 mod common;
 
+use bpfapply::kernel::Kernel;
 use bpfapply::kernel::fake::Fake;
 use bpfapply::report::{ManifestText, Style, text};
-use common::stages::{self, good, plan_in, rendered, run};
+use common::stages::{self, good, path, plan_in, rendered, run};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -26,6 +27,23 @@ fn host() -> Fake {
     fake
 }
 
+/// Writes the entries of a case: a pin below the deployment's folder, the key, and the value in as many pieces as it
+/// likes, in hexadecimal digits.
+fn write_entries(fake: &Fake, entries: &str) {
+    for line in entries.lines() {
+        let mut words = line.split(' ');
+        let pin = format!("/sys/fs/bpf/edge/{}", words.next().expect("a line has a pin"));
+        let key = bytes(words.next().expect("a line has a key"));
+        let (_, map) = fake.open_pin(&path(&pin)).expect("a map has the pin");
+        fake.clone().update(&map, &key, &bytes(&words.collect::<String>())).expect("the entry fits");
+    }
+}
+
+fn bytes(digits: &str) -> Vec<u8> {
+    let pairs = digits.as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).expect("digits"));
+    pairs.map(|pair| u8::from_str_radix(pair, 16).expect("hexadecimal digits")).collect()
+}
+
 /// Writes what `--dry-run` prints for the case, its problems included.
 fn draw(folder: &Path) -> String {
     let fake = host();
@@ -33,6 +51,9 @@ fn draw(folder: &Path) -> String {
         let plan = good(plan_in(folder, &before, &fake), &before);
         let (_, problem) = run(&plan, &fake);
         assert!(problem.is_none(), "{}: {problem:?}", folder.display());
+    }
+    if let Ok(entries) = fs::read_to_string(folder.join("entries.txt")) {
+        write_entries(&fake, &entries);
     }
     let manifest = fs::read_to_string(folder.join("plan.toml")).expect("a case has a manifest");
     let calls = fake.calls().len();

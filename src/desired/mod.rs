@@ -21,6 +21,7 @@ use crate::plan::Consent;
 use crate::spec::MapSpec;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -180,6 +181,33 @@ pub struct MapDefinition {
     pub contents: Option<Box<Contents>>,
     /// Whether somebody else's map at the pin becomes ours when it fits.
     pub adopt: bool,
+    /// What to do when the map that has the pin no longer fits.
+    pub on_change: OnChange,
+}
+
+/// What to do when a pinned map no longer fits its definition.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnChange {
+    /// Nothing: the manifest cannot be applied.
+    #[default]
+    Fail,
+    /// Make it anew; its entries go.
+    Recreate,
+}
+
+impl OnChange {
+    /// Every choice there is.
+    pub const ALL: [Self; 2] = [Self::Fail, Self::Recreate];
+}
+
+impl fmt::Display for OnChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Fail => "fail",
+            Self::Recreate => "recreate",
+        })
+    }
 }
 
 /// The entries that the manifest gives a map.
@@ -220,6 +248,7 @@ impl MapDefinition {
             slots: BTreeMap::new(),
             contents: None,
             adopt: false,
+            on_change: OnChange::Fail,
         }
     }
 }

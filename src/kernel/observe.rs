@@ -5,16 +5,17 @@
 
 use super::{Entry, EntryKind, Interface, Kernel, MapInfo, ObjectKind};
 use crate::btf::{Btf, kernel::KernelTypes};
-use crate::desired::ObjectFacts;
+use crate::desired::{MapDefinition, MapSource, ObjectFacts, OnChange};
 use crate::diag::{Kind, Problem, Problems};
 use crate::kinds::MapType;
 use crate::names::{Digest, PinPath};
-use crate::observed::{Fingerprints, Leftover, Observed, ObservedMap, ObservedProgram, Pinned, Root, Wanted};
+use crate::observed::{Fingerprints, Leftover, Live, Observed, ObservedMap, ObservedProgram, Pinned, Root, Wanted};
 use crate::record::{Record, RecordError};
-use crate::spec::{Host, MapTypes, flags};
+use crate::spec::{Compare, Host, MapSpec, MapTypes, differences, flags};
 use std::cell::{OnceCell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -59,12 +60,20 @@ pub fn observe<K: Kernel>(kernel: &K, wanted: &Wanted) -> Result<Observed, Probl
     let directories = folders(&mut problems, directories, &reader);
     // A listed folder says what is not there at the cost of nothing.
     let pins = pins.into_iter().filter(|pin| !is_known_missing(&directories, pin));
+    let mut pins = all(&mut problems, pins, |path| reader.pinned(path));
+    for (pin, map) in &wanted.changing {
+        if let (Some(Pinned::Map(found)), MapSource::Defined(definition)) = (pins.get_mut(pin), &map.source)
+            && let Err(problem) = reader.live(pin, definition, found, &host)
+        {
+            problems.push(problem);
+        }
+    }
     let observed = Observed {
         host,
         bpffs,
         root,
         leftovers,
-        pins: all(&mut problems, pins, |path| reader.pinned(path)),
+        pins,
         directories: directories.into_iter().filter_map(|(path, entries)| Some((path.clone(), entries?))).collect(),
         maps_by_id: all(&mut problems, map_ids, |id| reader.map_by_id(*id)),
         interfaces: all(&mut problems, &wanted.interfaces, |name| reader.interface(name)),
@@ -381,6 +390,42 @@ impl<'a, K: Kernel> Reader<'a, K> {
         let types = self.types(&info)?;
         let frozen_value = self.frozen_value(fd, &info)?;
         Ok(ObservedMap::new(info, types, frozen_value))
+    }
+
+    /// Reads the entries of a map that no longer fits, as far as it matters what becomes of them.
+    fn live(
+        &self,
+        pin: &PinPath,
+        definition: &MapDefinition,
+        found: &mut ObservedMap,
+        host: &Host,
+    ) -> Result<(), Problem> {
+        let differs = !differences(&found.spec, &definition.spec, Compare::Existing, host).is_empty();
+        if !differs || !found.info.map_type.has_entries() {
+            return Ok(());
+        }
+        // What has another id by now makes the plan stale when it is applied.
+        let Some((ObjectKind::Map, fd)) = self.open(pin)? else { return Ok(()) };
+        let live = match definition.on_change {
+            OnChange::Fail => return Ok(()),
+            OnChange::Recreate => self.counted(&fd, &found.spec, host).map(Live::Counted),
+        };
+        found.live = Some(live.map_err(|error| refused(format!("read the entries of `{pin}`"), &error, OPEN_PIN))?);
+        Ok(())
+    }
+
+    /// Counts the entries of a map; of an array those that are not zero.
+    fn counted(&self, map: &K::Fd, spec: &MapSpec, host: &Host) -> io::Result<u64> {
+        let (key, value) = (spec.key_size as usize, spec.user_value_size(host));
+        let mut count = 0;
+        self.kernel.read_entries(map, (key, value), &mut |keys, values| {
+            count += match spec.map_type.is_array() {
+                true => values.chunks(value).filter(|value| value.iter().any(|byte| *byte != 0)).count(),
+                false => keys.len() / key,
+            };
+            ControlFlow::Continue(())
+        })?;
+        Ok(count as u64)
     }
 
     fn types(&self, info: &MapInfo) -> io::Result<Option<MapTypes>> {

@@ -144,7 +144,8 @@ impl Checker<'_> {
         let (max_entries, flags) = (raw.max_entries.0, raw.flags.0.map(|flags| flags.map(|flags| flags.0)));
         let (span, numa_node) = (raw.header.span, raw.numa_node.0);
         let (protect, adopt) = (is_true(&raw.protect), is_true(&raw.adopt));
-        Some(Map { span, source, pin, value_size, max_entries, flags, numa_node, inner, protect, adopt })
+        let on_change = raw.on_change.0.map(|at| at.value).unwrap_or_default();
+        Some(Map { span, source, pin, value_size, max_entries, flags, numa_node, inner, on_change, protect, adopt })
     }
 
     /// Reports keys that do not go together, and keys that the others need.

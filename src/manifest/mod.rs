@@ -9,7 +9,7 @@ mod read;
 mod values;
 
 use crate::btf::value::Value;
-use crate::desired::Span;
+use crate::desired::{OnChange, Span};
 use crate::diag::{Kind, Problem, Problems};
 use crate::kinds::XdpMode;
 use crate::kinds::{AttachType, MapType, ProgramType};
@@ -163,6 +163,8 @@ pub struct Map {
     pub numa_node: Option<At<u32>>,
     /// The map that is the template of this map of maps.
     pub inner: Option<At<MapName>>,
+    /// What to do when the pinned map no longer fits.
+    pub on_change: OnChange,
     /// Whether it must never be removed or made anew.
     pub protect: bool,
     /// Whether somebody else's map at its pin becomes ours.

@@ -6,9 +6,10 @@
 use super::read::{Entries, Entry, List, Named, Read, Reader, Variables, table};
 use super::values::{
     Address, CgroupPath, Consents, Direction, Flags, FunctionPath, HostPort, Interface, License, LoadFlags, ObjectPath,
-    OnChange, PinText, ProgramText, SymbolPath, TargetText, Time, Url, Version, Words,
+    PinText, ProgramText, SymbolPath, TargetText, Time, Url, Version, Words,
 };
 use crate::btf::value::Value;
+use crate::desired::OnChange;
 use crate::kinds::XdpMode;
 use crate::kinds::{AttachType, MapType, ProgramType};
 use crate::names::{DeploymentName, Digest, PinPath};
@@ -124,7 +125,8 @@ table! {
         may numa_node: u32,
         /// For a map of maps: the map of this manifest that the maps inside have to look like.
         may inner: String,
-        /// What to do when the pinned map no longer fits its definition. Default: `"fail"`, the only choice so far.
+        /// What to do when the pinned map no longer fits its definition: `"fail"` changes nothing and says what differs;
+        /// `"recreate"` makes the map anew and loses its entries, which needs the consent `lose-state`. Default: `"fail"`
         may on_change: OnChange,
         /// Whether the map must never be removed or made anew. The host remembers it: taking the table away does not
         /// remove the guard, only an apply with `protect = false` does. Default: `false`

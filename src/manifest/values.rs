@@ -1,9 +1,9 @@
 //! How each kind of value is written: read from the text, with its problems, and as the schema says it.
 
 use super::SymbolRef;
-use super::read::{Choice, Entries, Entry, NAME_PATTERN, Read, Reader, bad_path, choose};
+use super::read::{Choice, Entries, Entry, NAME_PATTERN, Read, Reader, bad_path};
 use crate::btf::value::Value;
-use crate::desired::Span;
+use crate::desired::{OnChange, Span};
 use crate::diag::Kind;
 use crate::kinds::XdpMode;
 use crate::kinds::{AttachType, MapType, ProgramType, load_flags};
@@ -594,43 +594,15 @@ impl Choice for LoadFlag {
     }
 }
 
-/// What to do when a pinned map no longer fits.
-#[derive(Debug)]
-pub(super) struct OnChange;
-
-impl Read for OnChange {
-    const EXAMPLE: &'static str = "\"fail\"";
-
-    fn read(entry: Entry<'_>, reader: &mut Reader<'_>) -> Option<Self> {
-        let key = entry.address.clone();
-        let text = reader.text(entry)?;
-        match text.value.as_str() {
-            "fail" => Some(Self),
-            "recreate" | "migrate" => {
-                let what = format!("`on_change = \"{}\"`", text.value);
-                reader.report(Kind::NotYet { what }, text.span, "only `fail` so far")
-            }
-            _ => choose::<OnChangeSoFar>(&key, text, reader).map(|_| Self),
-        }
-    }
-
-    fn schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "enum": ["fail"] })
-    }
-}
-
-/// What `on_change` offers when a value is none that it knows.
-struct OnChangeSoFar;
-
-impl Choice for OnChangeSoFar {
-    const EXAMPLE: &'static str = "\"fail\"";
+impl Choice for OnChange {
+    const EXAMPLE: &'static str = "\"recreate\"";
 
     fn names() -> Vec<String> {
-        vec!["fail".to_owned()]
+        Self::ALL.iter().map(Self::to_string).collect()
     }
 
-    fn from_name(_: &str) -> Option<Self> {
-        None
+    fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|choice| choice.to_string() == name)
     }
 }
 

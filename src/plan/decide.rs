@@ -8,13 +8,14 @@ use super::guard;
 use super::id::Subject;
 use super::{Action, Because, Consent, Generations, Mode, Plan, ResolvedHook, Restored, State, Step, Traffic};
 use crate::desired::{
-    Desired, DesiredLink, DesiredMap, DesiredProgram, Hook, MapDefinition, MapSource, Policy, SlotSource, Span,
+    Desired, DesiredLink, DesiredMap, DesiredProgram, Hook, MapDefinition, MapSource, OnChange, Policy, SlotSource,
+    Span,
 };
 use crate::diag::{Kind, Problem, Problems};
 use crate::elf::DataKind;
 use crate::kinds::XdpMode;
 use crate::names::{Address, DeploymentName, Digest, LinkName, MapName, PinPath, ProgramName};
-use crate::observed::{Entry, HookInfo, LinkInfo, Observed, ObservedMap, ObservedProgram, Pinned, Root};
+use crate::observed::{Entry, HookInfo, LinkInfo, Live, Observed, ObservedMap, ObservedProgram, Pinned, Root};
 use crate::record::{Record, RecordedInner, RecordedLink, RecordedMap, RecordedObject, RecordedProgram};
 use crate::spec::{Compare, Difference, MapSpec, differences};
 use std::borrow::Cow;
@@ -258,8 +259,11 @@ impl<'a> Planner<'a> {
         // A map that has its own table stays what it is unless that table says otherwise; so does one that
         // we did not make. What only its object knows goes with the object, and so does a struct of functions, which
         // holds nothing else.
-        let is_the_objects = map.name.is_private() || definition.operations.is_some();
-        if !is_the_objects || !self.is_ours(map) {
+        let may_go = match definition.on_change {
+            OnChange::Fail => map.name.is_private() || definition.operations.is_some(),
+            OnChange::Recreate => true,
+        };
+        if !may_go || !self.is_ours(map) {
             self.refuse_change(map, definition, found, differs);
             return None;
         }
@@ -490,12 +494,20 @@ impl<'a> Planner<'a> {
             }
             Fate::New(replaces, because) => {
                 let (state, needs) = match replaces {
-                    Some(_) if holds_state(&map) => (State::Lost, Some(Consent::LoseState)),
+                    Some(_) if holds_state(&map) => (State::Lost(self.counted(&map)), Some(Consent::LoseState)),
                     Some(_) | None => (State::New, None),
                 };
                 let action = Action::CreateMap { map, replaces };
                 self.steps.push(Step { action, because, span: Some(span), traffic: Traffic::None, state, needs });
             }
+        }
+    }
+
+    /// Returns how many entries the map has that is there now, where they were counted.
+    fn counted(&self, map: &DesiredMap) -> Option<u64> {
+        match self.observed.pins.get(map.pin()?)? {
+            Pinned::Map(found) => found.live.as_ref().map(Live::count),
+            Pinned::Program(_) | Pinned::Link(_) => None,
         }
     }
 
@@ -890,7 +902,7 @@ fn links_of(record: &Record, pin_root: &PinPath) -> Result<Desired, Problems> {
 
 fn removal(action: Action, because: Because) -> Step {
     let traffic = if matches!(action, Action::Detach { .. }) { Traffic::Stops } else { Traffic::None };
-    let state = if matches!(action, Action::RemoveMap { .. }) { State::Lost } else { State::None };
+    let state = if matches!(action, Action::RemoveMap { .. }) { State::Lost(None) } else { State::None };
     Step { action, because, span: None, traffic, state, needs: None }
 }
 

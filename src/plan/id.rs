@@ -5,7 +5,7 @@
 //! writes it. Fingerprints are of final instructions, so that CO-RE objects have other ids on kernels with other types.
 
 use super::{Action, Consent, Step, Sweep, Traffic};
-use crate::desired::{Desired, DesiredLink, DesiredMap, DesiredProgram, Hook, MapSource};
+use crate::desired::{Desired, DesiredLink, DesiredMap, DesiredProgram, Hook, MapSource, OnChange};
 use crate::kinds::XdpMode;
 use crate::names::{Address, DeploymentName, Digest, LinkName, MapName, ObjectName, PinPath, PlanId, ProgramName};
 use crate::observed::{Fingerprints, LinkInfo, Observed, ObservedMap, ObservedProgram, Pinned};
@@ -113,6 +113,8 @@ enum WantedMap<'a> {
         by: Option<&'a (ObjectName, String)>,
         data: Option<Digest>,
         slots: BTreeMap<u32, Address>,
+        #[serde(skip_serializing_if = "is_fail")]
+        on_change: OnChange,
     },
     Pinned(&'a PinPath),
     /// The manifest's own number.
@@ -131,12 +133,18 @@ impl<'a> WantedMap<'a> {
                     by: definition.defined_by.as_ref(),
                     data: data.map(Digest::of),
                     slots: definition.slots.iter().map(|(index, slot)| (*index, slot.address())).collect(),
+                    on_change: definition.on_change,
                 }
             }
             MapSource::Pinned(pin) => Self::Pinned(pin),
             MapSource::Id(id) => Self::Id(*id),
         }
     }
+}
+
+/// Returns whether a map is as every map was before one could say so.
+fn is_fail(on_change: &OnChange) -> bool {
+    *on_change == OnChange::Fail
 }
 
 #[derive(Serialize)]

@@ -391,8 +391,7 @@ pub enum Traffic {
 }
 
 /// What a step means for the contents of maps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
     /// The step has nothing to do with contents.
     None,
@@ -400,8 +399,26 @@ pub enum State {
     Kept,
     /// The map starts empty, or with its first contents.
     New,
-    /// Contents go.
-    Lost,
+    /// Contents go: so many entries, where they were counted.
+    Lost(Option<u64>),
+}
+
+impl State {
+    /// Returns whether contents go.
+    pub fn is_loss(self) -> bool {
+        match self {
+            Self::Lost(_) => true,
+            Self::None | Self::Kept | Self::New => false,
+        }
+    }
+
+    /// Returns how many entries it is about, where they were counted.
+    pub fn entries(self) -> Option<u64> {
+        match self {
+            Self::Lost(entries) => entries,
+            Self::None | Self::Kept | Self::New => None,
+        }
+    }
 }
 
 /// What a bare apply does not do.

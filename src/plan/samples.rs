@@ -1,7 +1,7 @@
 //! Values for tests: a small deployment, and a plan that holds every action, reason and consequence once.
 
 use super::*;
-use crate::desired::{Desired, DesiredMap, Hook, MapDefinition, MapSource, Policy, SlotSource};
+use crate::desired::{Desired, DesiredMap, Hook, MapDefinition, MapSource, OnChange, Policy, SlotSource};
 use crate::elf::{DataKind, ProgramKind};
 use crate::insn::{Code, Insn, LD_IMM64, Site, SiteKind};
 use crate::kinds::XdpMode;
@@ -70,6 +70,7 @@ fn definition(pin: PinPath, spec: MapSpec) -> MapDefinition {
         slots: BTreeMap::new(),
         contents: None,
         adopt: false,
+        on_change: OnChange::Fail,
     }
 }
 
@@ -274,7 +275,13 @@ pub fn every_step() -> Plan {
         step(A::ReuseMap { map: deny(), id: 1336, ours: false }, B::Foreign, T::None, S::Kept, None),
         step(A::ReuseMap { map: lent(), id: 1337, ours: false }, B::Foreign, T::None, S::Kept, None),
         step(A::CreateMap { map: events(), replaces: None }, B::Missing, T::None, S::New, None),
-        step(A::CreateMap { map: zones(), replaces: Some(31) }, because_map, T::None, S::Lost, Some(C::LoseState)),
+        step(
+            A::CreateMap { map: zones(), replaces: Some(31) },
+            because_map,
+            T::None,
+            S::Lost(None),
+            Some(C::LoseState),
+        ),
         step(
             A::CreateMap { map: tenants(), replaces: Some(32) },
             B::SlotNew(Address::Map(map_name("zones"))),
@@ -339,7 +346,7 @@ pub fn every_step() -> Plan {
             A::RemoveMap { map: map_name("old"), pin: pin("maps/old"), id: 19 },
             B::Destroy,
             T::None,
-            S::Lost,
+            S::Lost(None),
             Some(C::Prune),
         ),
         step(A::RemoveDirectory { path: pin("links") }, B::Destroy, T::None, S::None, None),

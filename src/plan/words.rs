@@ -375,13 +375,24 @@ impl fmt::Display for Traffic {
     }
 }
 
-impl fmt::Display for State {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl State {
+    /// Returns the word for people; programs get it in lower case.
+    pub fn word(self) -> &'static str {
+        match self {
             Self::None => "none",
             Self::Kept => "kept",
             Self::New => "new",
-            Self::Lost => "LOST",
-        })
+            Self::Lost(_) => "LOST",
+        }
+    }
+}
+
+/// As `kept`, `LOST`, `7 entries LOST`.
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::None | Self::Kept | Self::New | Self::Lost(None) => f.write_str(self.word()),
+            Self::Lost(Some(entries)) => write!(f, "{} {}", count(*entries, "entry"), self.word()),
+        }
     }
 }

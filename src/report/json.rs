@@ -9,7 +9,7 @@ use crate::desired::{DesiredLink, DesiredMap, DesiredProgram, Hook, MapDefinitio
 use crate::kinds::XdpMode;
 use crate::kinds::{AttachType, MapType, ProgramType};
 use crate::names::{Address, Digest, MapName, ObjectName, PinPath, PlanId, ProgramName};
-use crate::plan::{Action, Because, Consent, Expects, Marker, Mode, Plan, ResolvedHook, State, Step, Sweep, Traffic};
+use crate::plan::{Action, Because, Consent, Expects, Marker, Mode, Plan, ResolvedHook, Step, Sweep, Traffic};
 use crate::spec::{Difference, MapSpec, flag_names};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,7 +24,7 @@ pub struct Format {
 }
 
 /// What this version writes.
-pub const FORMAT: Format = Format { major: 1, minor: 1 };
+pub const FORMAT: Format = Format { major: 1, minor: 2 };
 
 /// Writes a value with line breaks, and one at the end.
 pub(super) fn write(value: &impl Serialize) -> String {
@@ -90,7 +90,10 @@ struct StepJson<'a> {
     details: Details<'a>,
     because: BecauseJson<'a>,
     traffic: Traffic,
-    state: State,
+    state: String,
+    /// How many entries the state is about, where they were counted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    entries: Option<u64>,
     /// What the verifier said; only for actions that ask it.
     verifier: Option<&'static str>,
     needs: Option<Consent>,
@@ -110,7 +113,8 @@ impl<'a> StepJson<'a> {
             details: Details::of(&step.action),
             because: BecauseJson::of(&step.because, mode),
             traffic: step.traffic,
-            state: step.state,
+            state: step.state.word().to_lowercase(),
+            entries: step.state.entries(),
             verifier: matches!(step.action, Action::LoadProgram { .. }).then_some("not run"),
             needs: step.needs,
             expects: Expects::of(&step.action),
@@ -365,7 +369,7 @@ mod tests {
         let actions: BTreeSet<_> =
             value["steps"].as_array().unwrap().iter().map(|step| step["action"].to_string()).collect();
         assert_eq!(actions.len(), 21, "a step for every action");
-        assert_eq!(value["format"], serde_json::json!({ "major": 1, "minor": 1 }));
+        assert_eq!(value["format"], serde_json::json!({ "major": 1, "minor": 2 }));
         insta::assert_snapshot!(text);
     }
 

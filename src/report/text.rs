@@ -206,7 +206,7 @@ fn traffic_paint(traffic: Traffic, plain: Paint) -> Paint {
 fn state_paint(state: State, plain: Paint) -> Paint {
     match state {
         State::None | State::Kept | State::New => plain,
-        State::Lost => Paint::Alarm,
+        State::Lost(_) => Paint::Alarm,
     }
 }
 
@@ -276,7 +276,7 @@ fn risk(plan: &Plan) -> Text {
     let gaps = number(plan, |step| step.traffic == Traffic::GapUnfiltered);
     let stops = number(plan, |step| matches!(step.traffic, Traffic::Stops | Traffic::Moves));
     let starts = number(plan, |step| matches!(step.traffic, Traffic::Starts | Traffic::Moves));
-    let losses = number(plan, |step| step.state == State::Lost);
+    let losses = number(plan, |step| step.state.is_loss());
     let takeovers = number(plan, |step| step.needs == Some(Consent::Takeover));
     let risks = [
         (gaps, "traffic gap", "traffic gaps"),
