@@ -135,7 +135,7 @@ pub fn record(plan: &Plan) -> io::Result<Vec<u8>> {
                     .code
                     .lines
                     .iter()
-                    .flat_map(|line| [line.insn, line.file, line.text, (line.line << 10) | (line.column & 0x3ff)]);
+                    .flat_map(|line| [line.insn, line.file, line.text, line.place.0]);
                 let lines: Vec<u8> = lines.flat_map(u32::to_ne_bytes).collect();
                 let mut call = Call::new(command::PROG_LOAD, 144)
                     .u32(0, program.kind.program_type.0)

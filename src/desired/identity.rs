@@ -183,8 +183,8 @@ fn describe_functions(types: &mut MoreTypes, main: &str, code: &mut Code) {
 fn function_starts(code: &Code) -> BTreeSet<u32> {
     let mut starts = BTreeSet::from([0]);
     for (at, insn) in code.insns.iter().enumerate() {
-        let call = insn.code == insn::CALL && insn.src == insn::PSEUDO_CALL;
-        let callback = insn.is_ld_imm64() && insn.src == insn::PSEUDO_FUNC;
+        let call = insn.code == insn::CALL && insn.regs.src() == insn::PSEUDO_CALL;
+        let callback = insn.is_ld_imm64() && insn.regs.src() == insn::PSEUDO_FUNC;
         if (call || callback)
             && let Ok(start) = u32::try_from(at as i64 + 1 + i64::from(insn.imm))
         {
