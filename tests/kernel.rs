@@ -275,7 +275,8 @@ fn returns(value: i32) -> Vec<Insn> {
 
 /// A program that loads the address of each map and returns 2.
 fn uses(maps: &[i32]) -> Vec<Insn> {
-    let load = |fd: &i32| [Insn { code: LD_IMM64, regs: Registers::new(1, 1), imm: *fd, ..Insn::default() }, Insn::default()];
+    let load =
+        |fd: &i32| [Insn { code: LD_IMM64, regs: Registers::new(1, 1), imm: *fd, ..Insn::default() }, Insn::default()];
     maps.iter().flat_map(load).chain(returns(2)).collect()
 }
 
@@ -542,7 +543,10 @@ fn prog_arrays_belong_to_one_type<K: Kernel>(kernel: &mut K, _: &Room) {
 fn tail_call(slots: i32) -> Vec<Insn> {
     let mut insns = uses(&[slots]);
     insns[0].regs = Registers::new(2, 1);
-    let call = [Insn { code: 0xb7, regs: Registers::new(3, 0), ..Insn::default() }, Insn { code: CALL, imm: 12, ..Insn::default() }];
+    let call = [
+        Insn { code: 0xb7, regs: Registers::new(3, 0), ..Insn::default() },
+        Insn { code: CALL, imm: 12, ..Insn::default() },
+    ];
     insns.splice(2..2, call);
     insns
 }

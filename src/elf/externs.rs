@@ -373,7 +373,9 @@ pub(super) fn call<'a>(
         });
     };
     Ok(match kernel_type(known, btf, target)? {
-        Some((id, module)) => (Insn { regs: insn.regs.with_src(PSEUDO_KFUNC_CALL), off: 0, imm: id.cast_signed(), ..insn }, module),
+        Some((id, module)) => {
+            (Insn { regs: insn.regs.with_src(PSEUDO_KFUNC_CALL), off: 0, imm: id.cast_signed(), ..insn }, module)
+        }
         None => (Insn { regs: Registers::new(0, 0), off: 0, imm: POISON.saturating_add(index as i32), ..insn }, None),
     })
 }
