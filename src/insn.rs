@@ -5,19 +5,52 @@
 use crate::names::Digest;
 use std::fmt::{self, Write as _};
 
-/// One BPF instruction: 8 bytes in the file and for the kernel (`struct bpf_insn`).
+/// One BPF instruction, as the kernel has it in memory (`struct bpf_insn`).
+#[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Insn {
     /// Operation.
     pub code: u8,
-    /// Destination register.
-    pub dst: u8,
-    /// Source register, or the kind of a pseudo value.
-    pub src: u8,
+    /// What it works on.
+    pub regs: Registers,
     /// Jump offset or memory offset.
     pub off: i16,
     /// Immediate value.
     pub imm: i32,
+}
+
+/// The two registers of an instruction, of 4 bits each.
+#[repr(transparent)]
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+pub struct Registers(u8);
+
+impl Registers {
+    /// Joins both numbers, of which the lower 4 bits count.
+    pub const fn new(dst: u8, src: u8) -> Self {
+        Self((dst & 0xf) | (src << 4))
+    }
+
+    /// Returns the same with another source.
+    #[must_use]
+    pub const fn with_src(self, src: u8) -> Self {
+        Self::new(self.dst(), src)
+    }
+
+    /// Returns the destination register.
+    pub const fn dst(self) -> u8 {
+        self.0 & 0xf
+    }
+
+    /// Returns the source register, or the kind of a pseudo value.
+    pub const fn src(self) -> u8 {
+        self.0 >> 4
+    }
+}
+
+impl fmt::Debug for Registers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "r{} <- {}", self.dst(), self.src())
+    }
 }
 
 /// `BPF_LD | BPF_IMM | BPF_DW`: the first half of a 16-byte load.
@@ -26,17 +59,17 @@ pub const LD_IMM64: u8 = 0x18;
 pub const CALL: u8 = 0x85;
 /// `BPF_JMP | BPF_EXIT`
 pub const EXIT: u8 = 0x95;
-/// In `src` of an [`LD_IMM64`]: `imm` is a map's file descriptor.
+/// As source of an [`LD_IMM64`]: `imm` is a map's file descriptor.
 pub const PSEUDO_MAP_FD: u8 = 1;
-/// In `src` of an [`LD_IMM64`]: `imm` is a map's file descriptor, the second `imm` an offset in its value.
+/// As source of an [`LD_IMM64`]: `imm` is a map's file descriptor, the second `imm` an offset in its value.
 pub const PSEUDO_MAP_VALUE: u8 = 2;
-/// In `src` of an [`LD_IMM64`]: `imm` is a type of the kernel, whose address is wanted.
+/// As source of an [`LD_IMM64`]: `imm` is a type of the kernel, whose address is wanted.
 pub const PSEUDO_BTF_ID: u8 = 3;
-/// In `src` of an [`LD_IMM64`]: `imm` is the distance to a function, for callbacks.
+/// As source of an [`LD_IMM64`]: `imm` is the distance to a function, for callbacks.
 pub const PSEUDO_FUNC: u8 = 4;
-/// In `src` of a [`CALL`]: `imm` is the distance to a function.
+/// As source of a [`CALL`]: `imm` is the distance to a function.
 pub const PSEUDO_CALL: u8 = 1;
-/// In `src` of a [`CALL`]: `imm` is the type of a function of the kernel.
+/// As source of a [`CALL`]: `imm` is the type of a function of the kernel.
 pub const PSEUDO_KFUNC_CALL: u8 = 2;
 
 impl Insn {
@@ -48,8 +81,7 @@ impl Insn {
         let [code, regs, o0, o1, i0, i1, i2, i3] = bytes;
         Self {
             code,
-            dst: regs & 0xf,
-            src: regs >> 4,
+            regs: Registers(regs),
             off: i16::from_le_bytes([o0, o1]),
             imm: i32::from_le_bytes([i0, i1, i2, i3]),
         }
@@ -59,7 +91,7 @@ impl Insn {
     pub fn encode(self) -> [u8; Self::SIZE] {
         let [o0, o1] = self.off.to_le_bytes();
         let [i0, i1, i2, i3] = self.imm.to_le_bytes();
-        [self.code, (self.dst & 0xf) | (self.src << 4), o0, o1, i0, i1, i2, i3]
+        [self.code, self.regs.0, o0, o1, i0, i1, i2, i3]
     }
 
     /// Returns whether this is the first half of a 16-byte load.
@@ -111,7 +143,8 @@ pub struct UsedModule {
     pub loads: Vec<usize>,
 }
 
-/// One `func_info` record of the kernel: a function starts here.
+/// A function starts here (`struct bpf_func_info`).
+#[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FuncRecord {
     /// Index of the function's first instruction.
@@ -120,9 +153,10 @@ pub struct FuncRecord {
     pub type_id: u32,
 }
 
-/// One `line_info` record of the kernel: from here on this source line.
+/// From here on this source line (`struct bpf_line_info`).
 ///
 /// The strings are offsets in the object's BTF ([`crate::btf::Btf::text`]).
+#[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LineRecord {
     /// Index of the instruction.
@@ -131,10 +165,25 @@ pub struct LineRecord {
     pub file: u32,
     /// The source text.
     pub text: u32,
-    /// Line number, from 1.
-    pub line: u32,
-    /// Column number, from 1; 0 when unknown.
-    pub column: u32,
+    /// Line and column.
+    pub place: LinePlace,
+}
+
+/// A line and a column in one word, as compilers write them and the kernel takes them.
+#[repr(transparent)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LinePlace(pub u32);
+
+impl LinePlace {
+    /// Returns the line number, from 1: `BPF_LINE_INFO_LINE_NUM`.
+    pub fn line(self) -> u32 {
+        self.0 >> 10
+    }
+
+    /// Returns the column number, from 1; 0 when unknown: `BPF_LINE_INFO_LINE_COL`.
+    pub fn column(self) -> u32 {
+        self.0 & 0x3ff
+    }
 }
 
 /// An instruction that asks for something that the kernel does not have. The verifier refuses it, and would not say why.
@@ -180,11 +229,11 @@ impl Code {
         let mut insns = self.insns.clone();
         for site in &self.sites {
             let [first, second] = &mut insns[site.insn..site.insn + 2] else { unreachable!("a slice of two") };
-            first.imm = fd(site.map);
-            (first.src, second.imm) = match site.kind {
+            let (kind, offset) = match site.kind {
                 SiteKind::Map => (PSEUDO_MAP_FD, 0),
                 SiteKind::Value { offset } => (PSEUDO_MAP_VALUE, offset.cast_signed()),
             };
+            (first.regs, first.imm, second.imm) = (first.regs.with_src(kind), fd(site.map), offset);
         }
         insns
     }
@@ -232,7 +281,7 @@ mod tests {
     fn an_instruction_keeps_its_bytes() {
         let bytes = [0x18, 0x21, 0xfe, 0xff, 0x78, 0x56, 0x34, 0x92];
         let insn = Insn::decode(bytes);
-        assert_eq!((insn.dst, insn.src, insn.off), (1, 2, -2));
+        assert_eq!((insn.regs.dst(), insn.regs.src(), insn.off), (1, 2, -2));
         assert_eq!(insn.encode(), bytes);
     }
 
@@ -265,7 +314,7 @@ mod tests {
             ..Code::default()
         };
         let insns = code.patched(|_| 42);
-        assert_eq!((insns[0].src, insns[0].imm, insns[1].imm), (PSEUDO_MAP_VALUE, 42, 8));
+        assert_eq!((insns[0].regs.src(), insns[0].imm, insns[1].imm), (PSEUDO_MAP_VALUE, 42, 8));
         assert_eq!(code.maps(), [0]);
     }
 }

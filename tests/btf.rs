@@ -272,7 +272,7 @@ fn ext_of_a_program() {
     assert_eq!((names("xdp"), names("tc")), (vec![(0, Some("first"))], vec![(0, Some("second"))]));
     let text = |offset| btf.text(offset).unwrap_or_default();
     let line = ext.lines["xdp"].iter().find(|line| text(line.text).contains("t->at")).expect("a line");
-    assert_eq!((text(line.text), line.line), ("\treturn t->at[1].y;", 5));
+    assert_eq!((text(line.text), line.place.line()), ("\treturn t->at[1].y;", 5));
     let relo = &ext.relos["xdp"][0];
     assert_eq!((btf.type_name(relo.ty).as_str(), text(relo.access), relo.kind), ("struct task", "0:1:1:1", 0));
     let more = [Type::Typedef { name: "first".into(), ty: 1 }, Type::Typedef { name: "new".into(), ty: 1 }];

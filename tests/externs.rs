@@ -174,7 +174,8 @@ fn link(name: &str, function: &str) -> (bpfapply::insn::Code, Target) {
 #[test]
 fn a_call_of_nothing_is_poisoned_as_libbpf_does() {
     let (code, _) = link("ksyms_weak.o", "asks");
-    let calls: Vec<_> = code.insns.iter().filter(|insn| insn.code == CALL).map(|insn| (insn.src, insn.imm)).collect();
+    let calls: Vec<_> =
+        code.insns.iter().filter(|insn| insn.code == CALL).map(|insn| (insn.regs.src(), insn.imm)).collect();
     assert_eq!(calls, [(0, 2_002_000_001)]);
     assert_eq!(code.unresolved.len(), 1, "whoever reads the verifier's log is told");
 }
@@ -191,7 +192,8 @@ fn variables_are_loaded_by_type() {
     let types = target.types.expect("somebody asked for them");
     for name in ["bpf_prog_active", "runqueues"] {
         let id = types.find(btf::Kind::Var, name).expect("they can be read").expect("every kernel has it");
-        let loads = |insn: &&Insn| insn.is_ld_imm64() && insn.src == PSEUDO_BTF_ID && insn.imm == id.cast_signed();
+        let loads =
+            |insn: &&Insn| insn.is_ld_imm64() && insn.regs.src() == PSEUDO_BTF_ID && insn.imm == id.cast_signed();
         assert_eq!(code.insns.iter().filter(loads).count(), 1, "{name}");
     }
 }

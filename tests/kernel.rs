@@ -5,7 +5,7 @@ mod common;
 
 use bpfapply::btf::{Btf, Encoding, Linkage, Type};
 use bpfapply::entries::Entries;
-use bpfapply::insn::{CALL, EXIT, FuncRecord, Insn, LD_IMM64, PSEUDO_KFUNC_CALL};
+use bpfapply::insn::{CALL, EXIT, FuncRecord, Insn, LD_IMM64, PSEUDO_KFUNC_CALL, Registers};
 use bpfapply::kernel::fake::Fake;
 use bpfapply::kernel::linux::Linux;
 use bpfapply::kernel::observe::observe;
@@ -317,7 +317,8 @@ fn returns(value: i32) -> Vec<Insn> {
 
 /// A program that loads the address of each map and returns 2.
 fn uses(maps: &[i32]) -> Vec<Insn> {
-    let load = |fd: &i32| [Insn { code: LD_IMM64, dst: 1, src: 1, imm: *fd, ..Insn::default() }, Insn::default()];
+    let load =
+        |fd: &i32| [Insn { code: LD_IMM64, regs: Registers::new(1, 1), imm: *fd, ..Insn::default() }, Insn::default()];
     maps.iter().flat_map(load).chain(returns(2)).collect()
 }
 
@@ -759,8 +760,11 @@ fn prog_arrays_belong_to_one_type<K: Kernel>(kernel: &mut K, _: &Room) {
 /// `bpf_tail_call(ctx, slots, 0)`, then 2.
 fn tail_call(slots: i32) -> Vec<Insn> {
     let mut insns = uses(&[slots]);
-    insns[0].dst = 2;
-    let call = [Insn { code: 0xb7, dst: 3, ..Insn::default() }, Insn { code: CALL, imm: 12, ..Insn::default() }];
+    insns[0].regs = Registers::new(2, 1);
+    let call = [
+        Insn { code: 0xb7, regs: Registers::new(3, 0), ..Insn::default() },
+        Insn { code: CALL, imm: 12, ..Insn::default() },
+    ];
     insns.splice(2..2, call);
     insns
 }
@@ -839,7 +843,7 @@ fn programs_need_valid_maps<K: Kernel>(kernel: &mut K, _: &Room) {
     for (max, fine) in [(1, true), (2, false)] {
         let map = map(kernel, MapType::ARRAY, (4, 4, max), 0);
         let mut insns = uses(&[kernel.number(&map)]);
-        insns[0].src = 2;
+        insns[0].regs = Registers::new(1, 2);
         assert_eq!(load(kernel, ProgramType::XDP, &insns).is_ok(), fine, "{max}");
     }
 }
@@ -931,7 +935,7 @@ fn functions_of_modules_need_their_btf<K: Kernel>(kernel: &mut K, room: &Room) {
     assert_eq!(errno(kernel.next_btf(i32::MAX.cast_unsigned() - 1)), libc::ENOENT);
     assert_eq!(errno(kernel.btf_by_id(u32::MAX)), libc::ENOENT);
 
-    let call = Insn { code: CALL, src: PSEUDO_KFUNC_CALL, off: 1, imm: 1, ..Insn::default() };
+    let call = Insn { code: CALL, regs: Registers::new(0, PSEUDO_KFUNC_CALL), off: 1, imm: 1, ..Insn::default() };
     let insns = [&[call][..], &returns(2)].concat();
     let number = kernel.number(&btf);
     let mut refused = |fd_array: &[i32], log: &str, code| {

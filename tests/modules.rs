@@ -164,7 +164,7 @@ fn refused(fake: &Fake, object: &str, function: &str, words: &[&str]) {
 
 /// Returns the number of the module and of the type for each call of a function of the kernel.
 fn calls(code: &Code) -> Vec<(i16, i32)> {
-    let is_call = |insn: &&bpfapply::insn::Insn| insn.code == CALL && insn.src == PSEUDO_KFUNC_CALL;
+    let is_call = |insn: &&bpfapply::insn::Insn| insn.code == CALL && insn.regs.src() == PSEUDO_KFUNC_CALL;
     code.insns.iter().filter(is_call).map(|insn| (insn.off, insn.imm)).collect()
 }
 

@@ -246,7 +246,13 @@ fn offsets(folder: &Path, lines: &str) -> Result<Vec<i32>, String> {
     let desired = desired::resolve(&manifest, files, &stages::path("/sys/fs/bpf"), &host, &target);
     let desired = desired.map_err(|problems| rendered(&problems, &text))?;
     let program = desired.programs.values().next().expect("it has one");
-    Ok(program.code.insns.iter().filter(|insn| insn.code == MOVE && insn.dst == 1).map(|insn| insn.imm).collect())
+    Ok(program
+        .code
+        .insns
+        .iter()
+        .filter(|insn| insn.code == MOVE && insn.regs.dst() == 1)
+        .map(|insn| insn.imm)
+        .collect())
 }
 
 #[test]

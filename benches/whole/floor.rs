@@ -131,11 +131,7 @@ pub fn record(plan: &Plan) -> io::Result<Vec<u8>> {
                     .flat_map(|func| [func.insn, func.type_id])
                     .flat_map(u32::to_ne_bytes)
                     .collect();
-                let lines = program
-                    .code
-                    .lines
-                    .iter()
-                    .flat_map(|line| [line.insn, line.file, line.text, (line.line << 10) | (line.column & 0x3ff)]);
+                let lines = program.code.lines.iter().flat_map(|line| [line.insn, line.file, line.text, line.place.0]);
                 let lines: Vec<u8> = lines.flat_map(u32::to_ne_bytes).collect();
                 let mut call = Call::new(command::PROG_LOAD, 144)
                     .u32(0, program.kind.program_type.0)
@@ -193,7 +189,7 @@ impl Recorder {
         if let Some(made) = self.btfs.get(object) {
             return *made;
         }
-        let bytes = plan.objects[object].btf.clone();
+        let bytes = plan.objects[object].btf();
         let size = bytes.len() as u32;
         let made = self.push(&Call::new(command::BTF_LOAD, 32).blob(0, bytes).u32(16, size));
         self.btfs.insert(object.clone(), made);

@@ -177,7 +177,7 @@ impl<K: Kernel> Applier<'_, K> {
     /// Loads an object's BTF, once: all of it, or what this kernel takes of it.
     fn load_btf(&mut self, object: &ObjectName) -> Result<(), LoadError> {
         if !self.btfs.contains_key(object) {
-            let loaded = types::load(self.kernel, &self.plan.objects[object].btf)?;
+            let loaded = types::load(self.kernel, &self.plan.objects[object].btf())?;
             self.btfs.insert(object.clone(), loaded);
         }
         Ok(())

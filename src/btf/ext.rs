@@ -7,13 +7,11 @@ use std::ops::Range;
 
 use super::wire::{self, Reader};
 use super::{Btf, Error, Place, Type, TypeId};
+use crate::insn::LinePlace;
 
 /// A header that ends before the relocations, as clang 9 wrote it.
 const HEADER: usize = 24;
 const RELOCATIONS_HEADER: usize = 32;
-/// A line number and a column share one word.
-const COLUMN_BITS: u32 = 10;
-const MAX_COLUMN: u32 = (1 << COLUMN_BITS) - 1;
 
 /// What `.BTF.ext` says, by the name of the section that holds the instructions, in the order of the file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -44,10 +42,8 @@ pub struct LineInfo {
     pub file: u32,
     /// The text of the line; empty when unknown.
     pub text: u32,
-    /// From 1.
-    pub line: u32,
-    /// From 1; 0 when unknown.
-    pub column: u32,
+    /// Line and column.
+    pub place: LinePlace,
 }
 
 /// A place where the running kernel's types decide what the instruction says.
@@ -127,7 +123,7 @@ fn read_func(reader: &mut Reader<'_>, btf: &Btf) -> Result<FuncInfo, Error> {
 fn read_line(reader: &mut Reader<'_>, btf: &Btf) -> Result<LineInfo, Error> {
     let [offset, file, text, place] = reader.words()?;
     let (file, text) = (string(reader, btf, file)?, string(reader, btf, text)?);
-    Ok(LineInfo { offset, file, text, line: place >> COLUMN_BITS, column: place & MAX_COLUMN })
+    Ok(LineInfo { offset, file, text, place: LinePlace(place) })
 }
 
 fn read_relocation(reader: &mut Reader<'_>, btf: &Btf) -> Result<Relocation, Error> {

@@ -90,23 +90,38 @@ fn seal_object(
         let program = Arc::get_mut(program).expect("nobody else has it before it is sealed");
         describe_functions(&mut types, &program.function, &mut program.code);
         program.fingerprint = fingerprint(program, maps);
-        let tag = format!("{TAG}{}:sha256={}", program.name, program.fingerprint).into();
-        let main = program.code.funcs[0].type_id;
-        types.push(Type::DeclTag { name: tag, ty: main, component: None, attribute: false });
     }
+    let mains = programs.iter().map(|program| (program.name.to_string(), program.code.funcs[0].type_id)).collect();
     let fingerprints = programs.iter().map(|program| (program.name.to_string(), program.fingerprint)).collect();
     let facts = ObjectFacts {
         name,
         path: origin.path,
         sha256: origin.sha256,
-        btf: types.encode(),
         types: types.own,
+        described: types.more,
+        mains,
         fingerprints: Arc::new(fingerprints),
     };
     (Arc::new(facts), programs)
 }
 
-/// An object's types, and those that come behind them for the kernel.
+impl ObjectFacts {
+    /// Returns the BTF for the kernel: the types under their ids, and a tag with the fingerprint of each wanted program.
+    ///
+    /// It is as long as the types themselves, and wanted once if at all, so that nobody keeps it.
+    pub fn btf(&self) -> Vec<u8> {
+        let tag = |(program, main): (&String, &TypeId)| Type::DeclTag {
+            name: format!("{TAG}{program}:sha256={}", self.fingerprints[program]).into(),
+            ty: *main,
+            component: None,
+            attribute: false,
+        };
+        let more: Vec<Type> = self.described.iter().cloned().chain(self.mains.iter().map(tag)).collect();
+        self.types.encode_with(&more)
+    }
+}
+
+/// An object's types, and those that come behind them.
 struct MoreTypes {
     own: Arc<Btf>,
     more: Vec<Type>,
@@ -122,10 +137,6 @@ impl MoreTypes {
         let id = self.own.types().len() + self.more.len();
         self.more.push(ty);
         id as TypeId
-    }
-
-    fn encode(&self) -> Vec<u8> {
-        self.own.encode_with(&self.more)
     }
 }
 
@@ -183,8 +194,8 @@ fn describe_functions(types: &mut MoreTypes, main: &str, code: &mut Code) {
 fn function_starts(code: &Code) -> BTreeSet<u32> {
     let mut starts = BTreeSet::from([0]);
     for (at, insn) in code.insns.iter().enumerate() {
-        let call = insn.code == insn::CALL && insn.src == insn::PSEUDO_CALL;
-        let callback = insn.is_ld_imm64() && insn.src == insn::PSEUDO_FUNC;
+        let call = insn.code == insn::CALL && insn.regs.src() == insn::PSEUDO_CALL;
+        let callback = insn.is_ld_imm64() && insn.regs.src() == insn::PSEUDO_FUNC;
         if (call || callback)
             && let Ok(start) = u32::try_from(at as i64 + 1 + i64::from(insn.imm))
         {

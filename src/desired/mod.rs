@@ -8,7 +8,7 @@ mod variables;
 pub use identity::{TAG, kernel_name};
 pub use resolve::{needs, resolve};
 
-use crate::btf::Btf;
+use crate::btf::{Btf, Type, TypeId};
 use crate::elf::{self, DataKind, ProgramKind, TypesFile};
 use crate::entries::Entries;
 use crate::insn::{Code, ModuleId};
@@ -104,11 +104,13 @@ pub struct ObjectFacts {
     pub path: String,
     /// Digest of the file.
     pub sha256: Digest,
-    /// BTF as the kernel takes it, with a fingerprint for each wanted program.
-    pub btf: Vec<u8>,
-    /// The types that `btf` starts with, under the same ids.
+    /// Its types.
     pub types: Arc<Btf>,
-    /// The fingerprints that `btf` carries.
+    /// Types that go on where those end: of functions that have none.
+    pub described: Vec<Type>,
+    /// The types of the wanted programs' main functions, by the manifest's names of the programs.
+    pub mains: BTreeMap<String, TypeId>,
+    /// What makes each of these programs unchanged.
     pub fingerprints: Arc<Fingerprints>,
 }
 

@@ -214,9 +214,9 @@ impl Sections {
         for (name, records) in &ext.lines {
             if let Some(section) = by_name.get_mut(name) {
                 let line = |record: &LineInfo| {
-                    let LineInfo { offset, file, text, line, column } = *record;
+                    let LineInfo { offset, file, text, place } = *record;
                     let insn = index(offset);
-                    (insn, LineRecord { insn: insn as u32, file, text, line, column })
+                    (insn, LineRecord { insn: insn as u32, file, text, place })
                 };
                 section.lines = records.iter().map(line).collect();
             }

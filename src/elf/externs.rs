@@ -9,7 +9,7 @@ use super::{DataKind, Dialect, Map, Pinning, Target};
 use crate::btf::kernel::essential;
 use crate::btf::sanitise::{KCONFIG, KSYMS};
 use crate::btf::{Btf, Encoding, Kind, Linkage, Type, TypeId};
-use crate::insn::{Insn, ModuleId, PSEUDO_KFUNC_CALL};
+use crate::insn::{Insn, ModuleId, PSEUDO_KFUNC_CALL, Registers};
 use crate::kinds::MapType;
 use crate::spec::{MapSpec, MapTypes, flags};
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -373,8 +373,10 @@ pub(super) fn call<'a>(
         });
     };
     Ok(match kernel_type(known, btf, target)? {
-        Some((id, module)) => (Insn { src: PSEUDO_KFUNC_CALL, off: 0, imm: id.cast_signed(), ..insn }, module),
-        None => (Insn { dst: 0, src: 0, off: 0, imm: POISON.saturating_add(index as i32), ..insn }, None),
+        Some((id, module)) => {
+            (Insn { regs: insn.regs.with_src(PSEUDO_KFUNC_CALL), off: 0, imm: id.cast_signed(), ..insn }, module)
+        }
+        None => (Insn { regs: Registers::new(0, 0), off: 0, imm: POISON.saturating_add(index as i32), ..insn }, None),
     })
 }
 

@@ -295,11 +295,11 @@ impl<'a, 'b> Linker<'a, 'b> {
                 self.load(original, reference, new)
             }
             Some(reference) => Err(unnameable(reference)),
-            None if original.code == CALL && original.src == PSEUDO_CALL => {
+            None if original.code == CALL && original.regs.src() == PSEUDO_CALL => {
                 let target = insn as i64 + 1 + i64::from(original.imm);
                 self.local(place.0, target).map(Some)
             }
-            None if original.is_ld_imm64() && original.src == PSEUDO_FUNC => {
+            None if original.is_ld_imm64() && original.regs.src() == PSEUDO_FUNC => {
                 Err("the address of a function is loaded without saying which".to_owned())
             }
             None => return,
@@ -328,7 +328,7 @@ impl<'a, 'b> Linker<'a, 'b> {
                 call.off = self.module(module)?.number;
             }
             self.code.insns[new] = call;
-            if call.src != PSEUDO_KFUNC_CALL {
+            if call.regs.src() != PSEUDO_KFUNC_CALL {
                 let what = format!("the kernel's function `{}`", externs[index].name);
                 self.code.unresolved.push(Unresolved { insn: new, what });
             }
@@ -340,7 +340,7 @@ impl<'a, 'b> Linker<'a, 'b> {
         if !insn.is_ld_imm64() {
             return Err(unnameable(reference));
         }
-        (first.src, first.imm, second.imm) = (0, 0, 0);
+        (first.regs, first.imm, second.imm) = (first.regs.with_src(0), 0, 0);
         match externs::load(&externs[index], btf, self.target)? {
             externs::Loaded::Setting { offset } => {
                 let map = self.object.image.settings.ok_or("the object has no settings of the kernel")?;
@@ -350,7 +350,7 @@ impl<'a, 'b> Linker<'a, 'b> {
                 (first.imm, second.imm) = (number as i32, (number >> 32) as i32);
             }
             externs::Loaded::Type(id, module) => {
-                (first.src, first.imm) = (PSEUDO_BTF_ID, id.cast_signed());
+                (first.regs, first.imm) = (first.regs.with_src(PSEUDO_BTF_ID), id.cast_signed());
                 if let Some(module) = module {
                     self.module(module)?.loads.push(new);
                 }
@@ -377,7 +377,7 @@ impl<'a, 'b> Linker<'a, 'b> {
     /// for a static function; for a global one the distance is -1.
     fn called(&self, insn: Insn, reference: &Reference) -> Result<Place, String> {
         let value = self.code_value(reference)?;
-        if insn.src != PSEUDO_CALL {
+        if insn.regs.src() != PSEUDO_CALL {
             return Err(format!("`{}` is called as if it were a helper of the kernel", reference.symbol));
         }
         let bytes = value.1 + reference.addend + (i64::from(insn.imm) + 1) * Insn::SIZE as i64;
@@ -394,7 +394,8 @@ impl<'a, 'b> Linker<'a, 'b> {
             let value = self.code_value(reference)?;
             let bytes = value.1 + reference.addend + i64::from(insn.imm);
             let function = self.function(value.0, bytes, reference)?;
-            self.code.insns[new].src = PSEUDO_FUNC;
+            let regs = &mut self.code.insns[new].regs;
+            *regs = regs.with_src(PSEUDO_FUNC);
             return Ok(Some(function));
         }
         let byte = value.wrapping_add_signed(reference.addend).wrapping_add_signed(insn.imm.into());
@@ -423,7 +424,7 @@ impl<'a, 'b> Linker<'a, 'b> {
             return Err(what);
         };
         if let [first, second] = &mut self.code.insns[new..new + 2] {
-            (first.src, first.imm, second.imm) = (0, 0, 0);
+            (first.regs, first.imm, second.imm) = (first.regs.with_src(0), 0, 0);
         }
         self.code.sites.push(Site { insn: new, map, kind });
         Ok(None)
@@ -481,7 +482,7 @@ impl<'a, 'b> Linker<'a, 'b> {
         let line = section.lines.range(0..insn + 1).next_back().map(|(_, line)| line);
         error.source = line.and_then(|line| {
             let file = self.object.btf.as_ref()?.text(line.file)?;
-            Some(format!("{file}:{}", line.line))
+            Some(format!("{file}:{}", line.place.line()))
         });
         if reference.is_some_and(|reference| self.is_elsewhere(reference)) {
             error = error.help(ELSEWHERE);

@@ -441,12 +441,12 @@ impl State {
     /// Returns the maps that the instructions name, by first use; `EBADF` and `EINVAL` as the verifier has it.
     fn maps_of(&self, insns: &[Insn]) -> io::Result<Vec<u32>> {
         let mut ids = Vec::new();
-        for insn in insns.iter().filter(|insn| insn.is_ld_imm64() && matches!(insn.src, 1 | 2)) {
+        for insn in insns.iter().filter(|insn| insn.is_ld_imm64() && matches!(insn.regs.src(), 1 | 2)) {
             let open = self.open.get(&insn.imm).ok_or_else(|| errno(libc::EBADF))?;
             let Object::Map(id) = open.object else { return refuse(libc::EINVAL) };
             let info = &self.maps[&id].info;
             // Only an array of one entry has an address to give (`array_map_direct_value_addr`).
-            if insn.src == 2 && (info.map_type != MapType::ARRAY || info.max_entries != 1) {
+            if insn.regs.src() == 2 && (info.map_type != MapType::ARRAY || info.max_entries != 1) {
                 return refuse(libc::EINVAL);
             }
             if !ids.contains(&id) {
@@ -1122,7 +1122,7 @@ impl State {
     fn check_modules(&self, request: &ProgramRequest<'_, Fd>) -> Result<(), LoadError> {
         let refused = |code, log: &str| Err(LoadError { error: errno(code), log: log.to_owned() });
         for (at, insn) in request.insns.iter().enumerate() {
-            if insn.code == CALL && insn.src == PSEUDO_KFUNC_CALL && insn.off != 0 {
+            if insn.code == CALL && insn.regs.src() == PSEUDO_KFUNC_CALL && insn.off != 0 {
                 if request.fd_array.is_empty() {
                     return refused(libc::EPROTO, "kfunc offset > 0 without fd_array is invalid\n");
                 }
@@ -1131,7 +1131,7 @@ impl State {
                     return refused(libc::EINVAL, "BTF fd for kfunc is not a module BTF\n");
                 }
             }
-            if insn.is_ld_imm64() && insn.src == PSEUDO_BTF_ID {
+            if insn.is_ld_imm64() && insn.regs.src() == PSEUDO_BTF_ID {
                 let number = request.insns.get(at + 1).map_or(0, |second| second.imm);
                 if number != 0 && self.module(number).is_none() {
                     return refused(libc::EINVAL, "invalid module BTF object FD specified.\n");
@@ -1171,7 +1171,7 @@ fn tag(insns: &[Insn]) -> [u8; 8] {
     let mut bytes = Vec::new();
     let mut second = false;
     for insn in insns {
-        let first = insn.is_ld_imm64() && matches!(insn.src, 1 | 2);
+        let first = insn.is_ld_imm64() && matches!(insn.regs.src(), 1 | 2);
         let imm = if first || second { 0 } else { insn.imm };
         bytes.extend(Insn { imm, ..*insn }.encode());
         second = first;

@@ -257,7 +257,7 @@ struct Reader<'a, K> {
     kernel: &'a K,
     objects: &'a [Arc<ObjectFacts>],
     /// The objects by the bytes of their BTF, once there is some to be looked up.
-    known: OnceCell<HashMap<&'a [u8], &'a ObjectFacts>>,
+    known: OnceCell<HashMap<Vec<u8>, &'a ObjectFacts>>,
     /// Whether it is a problem when they may not be read.
     needs_types: bool,
     types: RefCell<BTreeMap<u32, Rc<Types<'a>>>>,
@@ -303,7 +303,7 @@ impl<'a, K: Kernel> Reader<'a, K> {
 
     /// Finds the object whose BTF these bytes are.
     fn known(&self, btf: &[u8]) -> Option<&'a ObjectFacts> {
-        let by_bytes = || self.objects.iter().map(|facts| (facts.btf.as_slice(), &**facts)).collect();
+        let by_bytes = || self.objects.iter().map(|facts| (facts.btf(), &**facts)).collect();
         self.known.get_or_init(by_bytes).get(btf).copied()
     }
 

@@ -5,7 +5,7 @@
 #![allow(unsafe_code)]
 
 use super::{MapRequest, ProgramRequest};
-use crate::insn::Insn;
+use crate::insn::{FuncRecord, Insn, LineRecord};
 use crate::kinds::MapType;
 use std::ffi::{CStr, c_int, c_long};
 use std::io;
@@ -575,42 +575,17 @@ impl Log<'_> {
     }
 }
 
-/// `struct bpf_func_info`
-#[repr(C)]
-struct FuncInfo {
-    insn_off: u32,
-    type_id: u32,
-}
-
-/// `struct bpf_line_info`
-#[repr(C)]
-struct LineInfo {
-    insn_off: u32,
-    file_name_off: u32,
-    line_off: u32,
-    line_col: u32,
-}
+// What of a program the kernel reads as it is: all fields are little-endian numbers without gaps.
+const _: () = assert!(size_of::<Insn>() == Insn::SIZE && cfg!(target_endian = "little"));
+const _: () = assert!(size_of::<FuncRecord>() == 8 && size_of::<LineRecord>() == 16);
 
 /// `BPF_PROG_LOAD`, tried again when a signal interrupted the verifier (`EAGAIN`), five times in all like libbpf.
 pub fn prog_load<F: AsFd>(request: &ProgramRequest<'_, F>, license: &CStr, log: &mut Log<'_>) -> io::Result<OwnedFd> {
-    let insns: Vec<[u8; Insn::SIZE]> = request.insns.iter().map(|insn| insn.encode()).collect();
-    let funcs: Vec<FuncInfo> =
-        request.funcs.iter().map(|func| FuncInfo { insn_off: func.insn, type_id: func.type_id }).collect();
-    let lines: Vec<LineInfo> = request
-        .lines
-        .iter()
-        .map(|line| LineInfo {
-            insn_off: line.insn,
-            file_name_off: line.file,
-            line_off: line.text,
-            // `BPF_LINE_INFO_LINE_NUM` is the upper 22 bits, `BPF_LINE_INFO_LINE_COL` the lower 10.
-            line_col: (line.line << 10) | (line.column & 0x3ff),
-        })
-        .collect();
+    let ProgramRequest { insns, funcs, lines, .. } = *request;
     let mut attr = ProgLoad {
         prog_type: request.program_type.0,
         insn_cnt: count(insns.len())?,
-        insns: address(&insns),
+        insns: address(insns),
         license: address(license.to_bytes_with_nul()),
         log_level: log.level(),
         log_size: count(log.buffer.len())?,
@@ -620,11 +595,11 @@ pub fn prog_load<F: AsFd>(request: &ProgramRequest<'_, F>, license: &CStr, log: 
         prog_name: object_name(request.name)?,
         expected_attach_type: request.expected_attach_type.0,
         prog_btf_fd: request.btf.map_or(0, number),
-        func_info_rec_size: if funcs.is_empty() { 0 } else { size_of::<FuncInfo>() as u32 },
-        func_info: address(&funcs),
+        func_info_rec_size: if funcs.is_empty() { 0 } else { size_of::<FuncRecord>() as u32 },
+        func_info: address(funcs),
         func_info_cnt: count(funcs.len())?,
-        line_info_rec_size: if lines.is_empty() { 0 } else { size_of::<LineInfo>() as u32 },
-        line_info: address(&lines),
+        line_info_rec_size: if lines.is_empty() { 0 } else { size_of::<LineRecord>() as u32 },
+        line_info: address(lines),
         line_info_cnt: count(lines.len())?,
         attach_btf_id: request.attach_btf_id,
         attach_prog_fd: request.attach_to.map_or(0, number),

@@ -226,8 +226,9 @@ pub fn plan_of(mode: Mode, steps: Vec<Step>) -> Plan {
         name: object(),
         path: "filter.bpf.o".to_owned(),
         sha256: Digest::of(b"filter"),
-        btf: Vec::new(),
         types: Default::default(),
+        described: Vec::new(),
+        mains: Default::default(),
         fingerprints: Default::default(),
     };
     Plan {

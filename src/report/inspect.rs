@@ -268,8 +268,8 @@ fn inspect_program(object: &Object, program: &Program, linked: Result<Code, Vec<
 /// Counts the functions behind the main one: everything that is called, or whose address is taken.
 fn subprograms(code: &Code) -> usize {
     let targets = code.insns.iter().enumerate().filter_map(|(at, insn)| {
-        let calls = insn.code == CALL && insn.src == PSEUDO_CALL;
-        let takes = insn.is_ld_imm64() && insn.src == PSEUDO_FUNC;
+        let calls = insn.code == CALL && insn.regs.src() == PSEUDO_CALL;
+        let takes = insn.is_ld_imm64() && insn.regs.src() == PSEUDO_FUNC;
         // The distance counts from the next instruction.
         (calls || takes).then(|| i64::try_from(at).unwrap_or(i64::MAX).saturating_add(1 + i64::from(insn.imm)))
     });
@@ -478,7 +478,7 @@ pub fn json(inspection: &Inspection) -> String {
 mod tests {
     use super::*;
     use crate::elf::{ProgramKind, Slot};
-    use crate::insn::{Insn, LD_IMM64, Site, SiteKind};
+    use crate::insn::{Insn, LD_IMM64, Registers, Site, SiteKind};
     use crate::kinds::MapType;
     use crate::spec::flags;
 
@@ -523,8 +523,8 @@ mod tests {
     }
 
     fn code() -> Code {
-        let call = |src, imm| Insn { code: CALL, src, imm, ..Insn::default() };
-        let load = |src, imm| Insn { code: LD_IMM64, src, imm, ..Insn::default() };
+        let call = |src, imm| Insn { code: CALL, regs: Registers::new(0, src), imm, ..Insn::default() };
+        let load = |src, imm| Insn { code: LD_IMM64, regs: Registers::new(0, src), imm, ..Insn::default() };
         // A helper's call, two calls of the function at 6, its address, and a map.
         let insns = vec![call(0, 6), call(PSEUDO_CALL, 4), call(PSEUDO_CALL, 3), load(PSEUDO_FUNC, 2), Insn::default()];
         let insns = [insns, vec![load(0, 0), Insn::default()]].concat();

@@ -91,7 +91,7 @@ fn insns(hex: &str) -> Vec<Insn> {
     let (chunks, _) = bytes.as_chunks::<{ Insn::SIZE }>();
     let without_descriptor = |chunk: &[u8; Insn::SIZE]| {
         let insn = Insn::decode(*chunk);
-        let is_map = insn.is_ld_imm64() && [PSEUDO_MAP_FD, PSEUDO_MAP_VALUE].contains(&insn.src);
+        let is_map = insn.is_ld_imm64() && [PSEUDO_MAP_FD, PSEUDO_MAP_VALUE].contains(&insn.regs.src());
         if is_map { Insn { imm: 0, ..insn } } else { insn }
     };
     chunks.iter().map(without_descriptor).collect()

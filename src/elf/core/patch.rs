@@ -1,12 +1,12 @@
 //! Puts the kernel's number into an instruction, or makes the instruction one that the verifier refuses.
 
 use super::{Answer, Known};
-use crate::insn::{CALL, Insn};
+use crate::insn::{CALL, Insn, Registers};
 
 /// `0xbad2310`, "bad relo": a call of this helper stands where the kernel has no answer. The verifier takes it away
 /// where nothing reaches it, and else complains of `invalid func unknown#195896080`, as for libbpf.
 const BAD_RELOCATION: i32 = 0x0bad_2310;
-const POISON: Insn = Insn { code: CALL, dst: 0, src: 0, off: 0, imm: BAD_RELOCATION };
+const POISON: Insn = Insn { code: CALL, regs: Registers::new(0, 0), off: 0, imm: BAD_RELOCATION };
 
 /// Classes of instructions: the low three bits of the operation.
 mod class {
@@ -87,8 +87,8 @@ fn poison(insns: &mut [Insn]) {
 
 fn load(insns: &mut [Insn], known: &Known) -> Result<(), String> {
     let [first, second, ..] = insns else { return Err(unfit()) };
-    let bare = |insn: &Insn| insn.src == 0 && insn.off == 0;
-    if !first.is_ld_imm64() || !bare(first) || !bare(second) || second.code != 0 || second.dst != 0 {
+    let bare = |insn: &Insn| insn.regs.src() == 0 && insn.off == 0;
+    if !first.is_ld_imm64() || !bare(first) || !bare(second) || second.code != 0 || second.regs.dst() != 0 {
         return Err(unfit());
     }
     known.check(u64::from(first.imm.cast_unsigned()) | u64::from(second.imm.cast_unsigned()) << 32)?;
