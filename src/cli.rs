@@ -7,7 +7,7 @@ use crate::consent;
 use crate::desired::{self, Desired};
 use crate::diag::{self, Exit, Kind, Problem, Problems, Source};
 use crate::elf;
-use crate::kernel::{self, Kernel, drift, facts, linux::Linux, lock, observe, shown, status};
+use crate::kernel::{self, Kernel, contents, drift, facts, linux::Linux, lock, observe, shown, status};
 use crate::load;
 use crate::manifest::{self, At, Check, Manifest};
 use crate::names::{DeploymentName, Digest, PinPath, PlanId};
@@ -659,7 +659,7 @@ fn finish<K: Kernel>(
             Ok(if outcome.exit() == Exit::Broken { Exit::Broken } else { exit })
         }
         // Everything is done by now, so whatever reading it back meets, the host is not as before.
-        None => Ok(verify(kernel, &plan.pin_root, record.as_ref()).map_or_else(
+        None => Ok(verify(kernel, plan, record.as_ref()).map_or_else(
             |problems| {
                 console.fail(&problems, loaded.map(|loaded| &loaded.source));
                 Exit::Broken
@@ -670,9 +670,13 @@ fn finish<K: Kernel>(
 }
 
 /// Reads back what is on the host: what the record says, or nothing of the deployment.
-fn verify<K: Kernel>(kernel: &K, pin_root: &PinPath, record: Option<&Record>) -> Result<(), Problems> {
+fn verify<K: Kernel>(kernel: &K, plan: &Plan, record: Option<&Record>) -> Result<(), Problems> {
+    let pin_root = &plan.pin_root;
     let differs: Vec<String> = match record {
-        Some(record) => drift::drift(kernel, record)?.iter().map(ToString::to_string).collect(),
+        Some(record) => {
+            let drift = drift::drift(kernel, record)?;
+            drift.iter().map(ToString::to_string).chain(apply::entries::unwritten(kernel, plan)?).collect()
+        }
         None if kernel.read_symlink(pin_root).is_ok() => vec![format!("{pin_root} is still there")],
         None => Vec::new(),
     };
@@ -693,7 +697,7 @@ fn unchanged<K: Kernel>(kernel: &K, loaded: &Loaded) -> Option<Record> {
     let digests = load::digests(&loaded.manifest, loaded.folder()).filter(|_| is_settled)?;
     let now = load::inputs(&loaded.text, &loaded.vars, digests.into_iter());
     let is_same = record.inputs == Some(now) && drift::drift(kernel, &record).ok()?.is_empty();
-    is_same.then_some(record)
+    (is_same && contents::drift(kernel, &record).ok()?.is_empty()).then_some(record)
 }
 
 /// A plan with what it was made from.
@@ -740,11 +744,15 @@ fn mounts(plan: &Plan) -> Option<&PinPath> {
     plan.steps.iter().find_map(|step| if let Action::MountBpffs { at } = &step.action { Some(at) } else { None })
 }
 
+/// How many of the entries of each map `--verbose` shows.
+const ENTRIES_SHOWN: usize = 5;
+
 fn print_plan(plan: &Plan, loaded: Option<&Loaded>, purpose: Purpose, console: &Console) {
     let manifest = loaded.map(Loaded::text);
     match console.output {
         Output::Text => {
-            let options = report::text::Options { style: console.out, purpose, manifest };
+            let entries = if console.verbose { ENTRIES_SHOWN } else { 0 };
+            let options = report::text::Options { style: console.out, purpose, manifest, entries };
             console.print(&report::text::plan(plan, &options));
         }
         Output::Json => console.print(&report::json::plan(plan, manifest)),

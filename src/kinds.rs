@@ -136,6 +136,16 @@ impl MapType {
         [Self::PERCPU_HASH, Self::PERCPU_ARRAY, Self::LRU_PERCPU_HASH, Self::PERCPU_CGROUP_STORAGE].contains(&self)
     }
 
+    /// Returns whether every index of such maps has data from the start: such entries are not added or removed.
+    pub fn is_array(self) -> bool {
+        [Self::ARRAY, Self::PERCPU_ARRAY].contains(&self)
+    }
+
+    /// Returns whether such maps refuse a new key when they are full. Others have every key, or drop an old one.
+    pub fn refuses_more(self) -> bool {
+        [Self::HASH, Self::PERCPU_HASH, Self::LPM_TRIE].contains(&self)
+    }
+
     /// Returns whether such maps have values; the kernel refuses a value size for those that have none.
     pub fn has_values(self) -> bool {
         ![Self::RINGBUF, Self::USER_RINGBUF, Self::ARENA].contains(&self)

@@ -3,19 +3,22 @@
 //! Two facts travel along the graph: a map that must be made anew makes its programs new, and a program that is
 //! new makes the prog arrays new that hold it, since a live prog array is never refilled, and the extensions of it.
 
+mod entries;
+
 use super::graph::{self, Node};
 use super::guard;
 use super::id::Subject;
 use super::{Action, Because, Consent, Generations, Mode, Plan, ResolvedHook, Restored, State, Step, Traffic};
 use crate::desired::{
-    Desired, DesiredLink, DesiredMap, DesiredProgram, Hook, MapDefinition, MapSource, Policy, SlotSource, Span,
+    Desired, DesiredLink, DesiredMap, DesiredProgram, EntriesMode, Hook, MapDefinition, MapSource, Policy, SlotSource,
+    Span,
 };
 use crate::diag::{Kind, Problem, Problems};
 use crate::elf::DataKind;
 use crate::kinds::XdpMode;
 use crate::names::{Address, DeploymentName, Digest, LinkName, MapName, PinPath, ProgramName};
 use crate::observed::{Entry, HookInfo, LinkInfo, Observed, ObservedMap, ObservedProgram, Pinned, Root};
-use crate::record::{Record, RecordedLink, RecordedMap, RecordedObject, RecordedProgram};
+use crate::record::{Record, RecordedEntries, RecordedLink, RecordedMap, RecordedObject, RecordedProgram};
 use crate::spec::{Compare, Difference, differences};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -39,6 +42,7 @@ pub fn plan(desired: &Desired, observed: &Observed, mode: Mode) -> Result<Plan, 
     planner.decide_maps();
     planner.decide_programs();
     planner.spread();
+    planner.check_entries();
     for node in order {
         planner.step(node);
     }
@@ -191,6 +195,15 @@ impl<'a> Planner<'a> {
             };
             if let Some(fate) = fate {
                 self.maps.insert(map.name.clone(), fate);
+            }
+        }
+    }
+
+    /// Checks the entries of maps whose fates are known.
+    fn check_entries(&mut self) {
+        for map in self.desired.maps.values() {
+            if let (MapSource::Defined(definition), Some(fate)) = (&map.source, self.maps.get(&map.name).cloned()) {
+                self.check_contents(map, definition, &fate);
             }
         }
     }
@@ -435,6 +448,7 @@ impl<'a> Planner<'a> {
             }
             Node::Fill(name) => self.contents_step(&name, |map| Action::FillMap { map }),
             Node::Slots(name) => self.contents_step(&name, |map| Action::FillSlots { map }),
+            Node::Entries(name) => self.entries_step(&name),
             Node::Program(name) => {
                 if let Some(fate) = self.programs.get(&name).cloned() {
                     self.program_step(Arc::clone(&self.desired.programs[&name]), fate);
@@ -466,8 +480,14 @@ impl<'a> Planner<'a> {
         match fate {
             Fate::Keep(id) => {
                 let ours = matches!(map.source, MapSource::Defined(_)) && self.is_ours(&map);
-                let because = if ours { Because::Unchanged } else { Because::Foreign };
-                self.push(span, Action::ReuseMap { map, id, ours }, because, Traffic::None, State::Kept);
+                let because = match (ours, self.lets_go(&map)) {
+                    (true, true) => Because::EntriesNotWanted,
+                    (true, false) => Because::Unchanged,
+                    (false, _) => Because::Foreign,
+                };
+                let action = Action::ReuseMap { map: Arc::clone(&map), id, ours };
+                self.push(span, action, because, Traffic::None, State::Kept);
+                self.release_step(&map, id);
             }
             Fate::New(replaces, because) => {
                 let (state, needs) = match replaces {
@@ -696,7 +716,9 @@ fn holds_state(map: &DesiredMap) -> bool {
 fn span_of(desired: &Desired, node: &Node) -> Option<Span> {
     match node {
         Node::Directory(_) => None,
-        Node::Map(name) | Node::Fill(name) | Node::Slots(name) => desired.maps.get(name).map(|map| map.span.clone()),
+        Node::Map(name) | Node::Fill(name) | Node::Slots(name) | Node::Entries(name) => {
+            desired.maps.get(name).map(|map| map.span.clone())
+        }
         Node::Program(name) => desired.programs.get(name).map(|program| program.span.clone()),
         Node::Link(name) => desired.links.get(name).map(|link| link.span.clone()),
     }
@@ -788,8 +810,9 @@ pub fn rollback(before: &Record, observed: &Observed, pin_root: &PinPath) -> Res
             continue;
         };
         if let Some(restored) = planner.restored(&pin, map.inode) {
-            let action = Action::RestoreMap { map: map_name, pin, id: found.info.id, restored };
+            let action = Action::RestoreMap { map: map_name.clone(), pin, id: found.info.id, restored };
             planner.steps.push(restoring(action, restored, State::Kept));
+            planner.entries_back(before, &map_name, &place, found.info.id, &found.spec);
         }
     }
     for (name, program) in &before.programs {
@@ -818,11 +841,13 @@ pub fn rollback(before: &Record, observed: &Observed, pin_root: &PinPath) -> Res
     let now = observed.record.as_ref();
     let removals = now.map(|now| take_away(now, observed, &kept, Because::Rollback)).unwrap_or_default();
     let mut record = before.clone();
+    let owned = entries::keep_anew(&mut record, observed, pin_root);
     steps.iter().for_each(|step| record_link(&mut record, &step.action, observed));
     steps.push(Step {
         action: Action::WriteRecord {
             pin: pin_root.join("record"),
             record: Box::new(record),
+            owned,
             generation: next_number(observed),
             replaces: number(observed),
         },
@@ -964,6 +989,7 @@ pub(super) fn write_record<'a>(
     let because = if before.is_some() { Because::PlanChanges } else { Because::Missing };
     let action = Action::WriteRecord {
         pin: desired.pin_root.join("record"),
+        owned: entries::to_keep(&made, &desired.maps),
         record: Box::new(made),
         generation: next_number(observed),
         // Without a record there is nothing to go back to.
@@ -993,24 +1019,36 @@ fn expected_record<'a>(desired: &Desired, observed: &Observed, steps: impl Itera
             }
             Action::ReuseMap { map, id, ours } => {
                 let recorded = match &map.source {
-                    MapSource::Defined(definition) => recorded_map(definition, inode(&definition.pin), *ours),
+                    MapSource::Defined(definition) => RecordedMap {
+                        entries: recorded_entries(map, desired, observed).filter(|_| *ours),
+                        ..recorded_map(definition, inode(&definition.pin), *ours)
+                    },
                     MapSource::Pinned(pin) => RecordedMap {
                         pin: Some(pin.to_string()),
                         inode: inode(pin),
                         id: None,
                         created: false,
                         image: None,
+                        entries: None,
                         protect: None,
                     },
-                    MapSource::Id(_) => {
-                        RecordedMap { pin: None, inode: 0, id: Some(*id), created: false, image: None, protect: None }
-                    }
+                    MapSource::Id(_) => RecordedMap {
+                        pin: None,
+                        inode: 0,
+                        id: Some(*id),
+                        created: false,
+                        image: None,
+                        entries: None,
+                        protect: None,
+                    },
                 };
                 record.maps.insert(map.name.to_string(), recorded);
             }
             Action::CreateMap { map, .. } => {
                 if let MapSource::Defined(definition) = &map.source {
-                    record.maps.insert(map.name.to_string(), recorded_map(definition, 0, true));
+                    let entries = recorded_entries(map, desired, observed);
+                    let recorded = RecordedMap { entries, ..recorded_map(definition, 0, true) };
+                    record.maps.insert(map.name.to_string(), recorded);
                 }
             }
             Action::ReuseProgram { program, .. } => {
@@ -1030,6 +1068,7 @@ fn expected_record<'a>(desired: &Desired, observed: &Observed, steps: impl Itera
             | Action::MakeDirectory { .. }
             | Action::FillMap { .. }
             | Action::FillSlots { .. }
+            | Action::WriteEntries { .. }
             | Action::Detach { .. }
             | Action::RemoveProgram { .. }
             | Action::RemoveMap { .. }
@@ -1070,7 +1109,15 @@ fn recorded_map(definition: &MapDefinition, inode: u64, created: bool) -> Record
         (None, Some(operations)) => Some(Digest::of(&operations.bytes)),
         (Some((DataKind::Rodata | DataKind::Bss, _)), _) | (None, None) => None,
     };
-    RecordedMap { pin: Some(definition.pin.to_string()), inode, id: None, created, image, protect: None }
+    let pin = Some(definition.pin.to_string());
+    RecordedMap { pin, inode, id: None, created, image, entries: None, protect: None }
+}
+
+/// Records the entries that stay ours once the map has them.
+fn recorded_entries(map: &DesiredMap, desired: &Desired, observed: &Observed) -> Option<RecordedEntries> {
+    let (_, contents) = map.contents()?;
+    let is_kept = contents.mode != EntriesMode::Seed;
+    is_kept.then(|| entries::recorded(&map.name, contents, &desired.pin_root, observed))
 }
 
 fn recorded_program(program: &DesiredProgram, inode: u64) -> RecordedProgram {

@@ -255,7 +255,7 @@ mod tests {
         {
           "format": {
             "major": 1,
-            "minor": 1
+            "minor": 2
           },
           "kind": "outcome",
           "deployment": "edge",

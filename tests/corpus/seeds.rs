@@ -1,11 +1,13 @@
 //! What fuzzing starts from: the objects and manifests of this repository, cut and joined as the targets want them.
 
-use bpfapply::desired::Hook;
+use bpfapply::desired::{EntriesMode, Hook};
 use bpfapply::kinds::XdpMode;
 use bpfapply::names::{Digest, PinPath, PlanId};
 use bpfapply::observed::HookInfo;
 use bpfapply::plan::Expects;
-use bpfapply::record::{FORMAT, Record, RecordedLink, RecordedMap, RecordedObject, RecordedProgram, Since};
+use bpfapply::record::{
+    FORMAT, Record, RecordedEntries, RecordedLink, RecordedMap, RecordedObject, RecordedProgram, Since,
+};
 use bpfapply::saved::{self, SavedHost, SavedManifest, SavedPlan, SavedStep};
 use object::LittleEndian;
 use object::elf::FileHeader64;
@@ -101,8 +103,17 @@ pub fn record(_: &Files) -> Seeds {
     let (pin, digest) = ("/sys/fs/bpf/edge/a".to_owned(), Digest::of(b""));
     full.objects.insert("o".to_owned(), RecordedObject { path: "a.o".to_owned(), sha256: digest });
     let protect = Some(Since(1));
-    let map =
-        RecordedMap { pin: Some(pin.clone()), inode: 1, id: Some(7), created: true, image: Some(digest), protect };
+    let entries =
+        RecordedEntries { mode: EntriesMode::Exact, sensitive: true, digest, pin: format!("{pin}~"), inode: 4 };
+    let map = RecordedMap {
+        pin: Some(pin.clone()),
+        inode: 1,
+        id: Some(7),
+        created: true,
+        image: Some(digest),
+        entries: Some(entries),
+        protect,
+    };
     full.maps.insert("m".to_owned(), map);
     full.programs
         .insert("p".to_owned(), RecordedProgram { pin: pin.clone(), inode: 2, maps: vec!["m".to_owned()], protect });

@@ -1,0 +1,570 @@
+//! Entries of maps, over the fake kernel: what a plan writes of them, whose they are, and that every one is back where a
+//! run that failed found it.
+
+#[path = "common/stages.rs"]
+mod stages;
+
+use bpfapply::apply::outcome::Verdict;
+use bpfapply::desired::{Contents, Desired, EntriesMode, MapSource};
+use bpfapply::diag::Problems;
+use bpfapply::entries::Entries;
+use bpfapply::kernel::fake::Fake;
+use bpfapply::kernel::{Kernel, contents, observe};
+use bpfapply::observed::Wanted;
+use bpfapply::plan::{self, Action, Mode, Plan};
+use bpfapply::report::{Style, text};
+use stages::{good, path, plan_destroy, plan_rollback, repository, run};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use EntriesMode::{Exact, Merge, Seed};
+
+/// A map of each kind, and a filter that reads one of them. `{upgrade}` is the version of the filter.
+const MANIFEST: &str = r#"
+version = 1
+name = "edge"
+[object.filter]
+path = "tests/objects/upgrade_{upgrade}.o"
+[map.hash]
+type = "hash"
+key_size = 4
+value_size = 8
+max_entries = 6
+[map.array]
+type = "array"
+key_size = 4
+value_size = 8
+max_entries = 4
+[map.cpus]
+type = "percpu_hash"
+key_size = 4
+value_size = 8
+max_entries = 6
+[map.trie]
+type = "lpm_trie"
+key_size = 8
+value_size = 8
+max_entries = 6
+flags = ["no_prealloc"]
+[program.drop]
+from = "filter:drop"
+[link.first]
+program = "drop"
+xdp = { interface = "eth0" }
+"#;
+
+/// The entries of one map: keys with what all bytes of their values are.
+type Pairs = &'static [(u32, u8)];
+/// What a manifest gives to maps.
+type Given = &'static [(&'static str, EntriesMode, Pairs)];
+
+fn host() -> Fake {
+    let fake = Fake::new();
+    fake.add_interface("eth0", true);
+    fake
+}
+
+/// Makes the entries that a map of the manifest takes.
+fn entries(map: &str, pairs: &[(u32, u8)], fake: &Fake) -> Entries {
+    let cpus = fake.host().expect("a host").possible_cpus as usize;
+    let (key_size, value_size) = match map {
+        "cpus" => (4, 8 * cpus),
+        "trie" => (8, 8),
+        _ => (4, 8),
+    };
+    let key = |key: u32| {
+        [&[32u32.to_ne_bytes()][..if key_size == 8 { 1 } else { 0 }].concat(), &key.to_ne_bytes()[..]].concat()
+    };
+    let keys = pairs.iter().flat_map(|(number, _)| key(*number)).collect();
+    let values = pairs.iter().flat_map(|(_, value)| vec![*value; value_size]).collect();
+    Entries::of(key_size, value_size, keys, values).expect("no key is there twice")
+}
+
+/// Gives maps the entries as if the manifest did.
+fn desired(upgrade: u32, given: Given, fake: &Fake) -> Desired {
+    let text = MANIFEST.replace("{upgrade}", &upgrade.to_string());
+    let mut desired = good(stages::desired(&text, repository(), fake), &text);
+    for (name, mode, pairs) in given {
+        let map = desired.maps.get_mut(*name).map(Arc::make_mut).expect("the manifest has the map");
+        let MapSource::Defined(definition) = &mut map.source else { panic!("the manifest defines it") };
+        let entries = Arc::new(entries(name, pairs, fake));
+        let span = map.span.clone();
+        definition.contents = Some(Box::new(Contents { mode: *mode, entries, sensitive: false, span }));
+    }
+    desired
+}
+
+fn try_plan(upgrade: u32, given: Given, fake: &Fake) -> Result<Plan, Problems> {
+    let desired = desired(upgrade, given, fake);
+    let observed = observe::observe(fake, &Wanted::of(&desired))?;
+    plan::plan(&desired, &observed, Mode::Live)
+}
+
+#[track_caller]
+fn plan_of(upgrade: u32, given: Given, fake: &Fake) -> Plan {
+    good(try_plan(upgrade, given, fake), MANIFEST)
+}
+
+#[track_caller]
+fn make(upgrade: u32, given: Given, fake: &Fake) {
+    let plan = plan_of(upgrade, given, fake);
+    let (_, problem) = run(&plan, fake);
+    assert!(problem.is_none(), "{problem:?}");
+}
+
+fn plan_back(fake: &Fake) -> Plan {
+    good(plan_rollback("edge", fake), "")
+}
+
+fn open(map: &str, fake: &Fake) -> <Fake as Kernel>::Fd {
+    fake.open_pin(&path(&format!("/sys/fs/bpf/edge/maps/{map}"))).expect("the map is pinned").1
+}
+
+/// Returns what a map holds, with keys as numbers; zeros of arrays are not told.
+fn held(map: &str, fake: &Fake) -> BTreeMap<u32, u8> {
+    let live = contents::live(fake, &open(map, fake), &fake.host().expect("a host")).expect("it can be read");
+    let number = |key: &[u8]| u32::from_ne_bytes(*key.last_chunk().expect("keys end with a number"));
+    let pairs = live.iter().map(|(key, value)| (number(key), value[0]));
+    pairs.filter(|(_, value)| map != "array" || *value != 0).collect()
+}
+
+/// Writes entries as somebody else does.
+fn write(map: &str, pairs: &[(u32, u8)], fake: &Fake) {
+    let entries = entries(map, pairs, fake);
+    fake.clone().write_entries(&open(map, fake), &entries).expect("there is room");
+}
+
+/// Returns what a plan says of entries: the map and the counts.
+fn lines(plan: &Plan) -> Vec<String> {
+    let steps = plan.steps.iter().filter(|step| matches!(step.action, Action::WriteEntries { .. }));
+    let line = |step: &plan::Step| {
+        let needs = step.needs.map(|needs| format!(" needs {needs}")).unwrap_or_default();
+        format!("{} {} {}{needs}", step.action.marker(), step.action.address(), step.action)
+    };
+    steps.map(line).collect()
+}
+
+/// What others write after the first apply.
+type Others = &'static [(&'static str, Pairs)];
+
+/// One change of the entries of a map.
+struct Row {
+    name: &'static str,
+    first: Given,
+    others: Others,
+    then: Given,
+    /// What the plan says.
+    plan: &'static [&'static str],
+    /// What is in the maps afterwards.
+    held: &'static [(&'static str, Pairs)],
+    /// What is in them after a rollback.
+    back: &'static [(&'static str, Pairs)],
+}
+
+const ROWS: &[Row] = &[
+    Row {
+        name: "exact takes what is not its own",
+        first: &[("hash", Exact, &[(1, 1), (2, 2), (3, 3)])],
+        others: &[("hash", &[(9, 9), (3, 4)])],
+        then: &[("hash", Exact, &[(1, 1), (2, 5), (3, 3), (4, 4)])],
+        plan: &["~ map.hash entries +1 ~2 -1 (1 the same)"],
+        held: &[("hash", &[(1, 1), (2, 5), (3, 3), (4, 4)])],
+        back: &[("hash", &[(1, 1), (2, 2), (3, 3)])],
+    },
+    Row {
+        name: "merge only takes its own back",
+        first: &[("hash", Merge, &[(1, 1), (2, 2)])],
+        others: &[("hash", &[(9, 9), (2, 7)])],
+        then: &[("hash", Merge, &[(1, 1), (3, 3)])],
+        plan: &["~ map.hash entries +1 ~0 -1 (1 the same)"],
+        held: &[("hash", &[(1, 1), (3, 3), (9, 9)])],
+        back: &[("hash", &[(1, 1), (2, 2), (9, 9)])],
+    },
+    Row {
+        name: "seed writes once",
+        first: &[("hash", Seed, &[(1, 1), (2, 2)])],
+        others: &[("hash", &[(2, 7)])],
+        then: &[("hash", Seed, &[(1, 5), (3, 3)])],
+        plan: &[],
+        held: &[("hash", &[(1, 1), (2, 7)])],
+        back: &[("hash", &[(1, 1), (2, 7)])],
+    },
+    Row {
+        name: "an array has zeros where nothing is wanted",
+        first: &[("array", Exact, &[(0, 1), (1, 2)])],
+        others: &[("array", &[(3, 9)])],
+        then: &[("array", Exact, &[(0, 1), (2, 2)])],
+        plan: &["~ map.array entries +0 ~3 -0 (1 the same)"],
+        held: &[("array", &[(0, 1), (2, 2)])],
+        back: &[("array", &[(0, 1), (1, 2)])],
+    },
+    Row {
+        name: "an array that is shared",
+        first: &[("array", Merge, &[(0, 1), (1, 2)])],
+        others: &[("array", &[(3, 9)])],
+        then: &[("array", Merge, &[(0, 1)])],
+        plan: &["~ map.array entries +0 ~1 -0 (1 the same)"],
+        held: &[("array", &[(0, 1), (3, 9)])],
+        back: &[("array", &[(0, 1), (1, 2), (3, 9)])],
+    },
+    Row {
+        name: "each CPU has the value",
+        first: &[("cpus", Exact, &[(1, 1)])],
+        others: &[],
+        then: &[("cpus", Exact, &[(1, 2), (2, 2)])],
+        plan: &["~ map.cpus entries +1 ~1 -0 (0 the same)"],
+        held: &[("cpus", &[(1, 2), (2, 2)])],
+        back: &[("cpus", &[(1, 1)])],
+    },
+    Row {
+        name: "a full map",
+        first: &[("trie", Exact, &[(1, 1), (2, 2), (3, 3), (4, 4), (5, 5), (6, 6)])],
+        others: &[],
+        then: &[("trie", Exact, &[(1, 1), (7, 7), (3, 3), (4, 4), (5, 5), (6, 6)])],
+        plan: &["~ map.trie entries +1 ~0 -1 (5 the same), first what goes: the map is full"],
+        held: &[("trie", &[(1, 1), (3, 3), (4, 4), (5, 5), (6, 6), (7, 7)])],
+        back: &[("trie", &[(1, 1), (2, 2), (3, 3), (4, 4), (5, 5), (6, 6)])],
+    },
+    Row {
+        name: "exact lets go",
+        first: &[("hash", Exact, &[(1, 1)])],
+        others: &[],
+        then: &[],
+        plan: &[],
+        held: &[("hash", &[(1, 1)])],
+        back: &[("hash", &[(1, 1)])],
+    },
+    Row {
+        name: "merge takes back",
+        first: &[("hash", Merge, &[(1, 1)])],
+        others: &[("hash", &[(9, 9)])],
+        then: &[],
+        plan: &["~ map.hash entries +0 ~0 -1 (0 the same)"],
+        held: &[("hash", &[(9, 9)])],
+        back: &[("hash", &[(1, 1), (9, 9)])],
+    },
+    Row {
+        name: "entries for a map that others filled",
+        first: &[],
+        others: &[("hash", &[(9, 9)])],
+        then: &[("hash", Merge, &[(1, 1)])],
+        plan: &["~ map.hash entries +1 ~0 -0 (0 the same)"],
+        held: &[("hash", &[(1, 1), (9, 9)])],
+        back: &[("hash", &[(9, 9)])],
+    },
+    Row {
+        name: "what others filled is not emptied by the way",
+        first: &[],
+        others: &[("hash", &[(9, 9)])],
+        then: &[("hash", Exact, &[(1, 1)])],
+        plan: &["~ map.hash entries +1 ~0 -1 (0 the same) needs lose-state"],
+        held: &[("hash", &[(1, 1)])],
+        // What others had is gone.
+        back: &[("hash", &[(1, 1)])],
+    },
+    Row {
+        name: "from merge to seed",
+        first: &[("hash", Merge, &[(1, 1)])],
+        others: &[],
+        then: &[("hash", Seed, &[(2, 2)])],
+        plan: &[],
+        held: &[("hash", &[(1, 1)])],
+        back: &[("hash", &[(1, 1)])],
+    },
+];
+
+#[test]
+fn entries_become_what_is_wanted() {
+    for row in ROWS {
+        let fake = host();
+        make(1, row.first, &fake);
+        row.others.iter().for_each(|(map, pairs)| write(map, pairs, &fake));
+        let plan = plan_of(1, row.then, &fake);
+        assert_eq!(lines(&plan), row.plan, "{}", row.name);
+        assert_eq!(plan_of(1, row.then, &fake).id, plan.id, "{}", row.name);
+        let (outcome, problem) = run(&plan, &fake);
+        assert!(problem.is_none(), "{}: {problem:?}", row.name);
+        let check = |maps: &[(&str, Pairs)]| {
+            for (map, pairs) in maps {
+                assert_eq!(held(map, &fake), pairs.iter().copied().collect(), "{}: {map}", row.name);
+            }
+        };
+        check(row.held);
+        assert!(plan_of(1, row.then, &fake).is_empty(), "{}: nothing is left to do", row.name);
+        if outcome.verdict() == Verdict::Applied {
+            let back = plan_back(&fake);
+            assert!(run(&back, &fake).1.is_none(), "{}", row.name);
+            check(row.back);
+        }
+    }
+}
+
+#[test]
+fn what_was_changed_by_others_is_drift() {
+    let given: Given = &[("hash", Exact, &[(1, 1), (2, 2)]), ("array", Merge, &[(1, 1), (2, 2)])];
+    let rows: &[(Others, &[&str])] = &[
+        (&[], &[]),
+        (&[("array", &[(3, 3)])], &[]),
+        (&[("hash", &[(1, 9)])], &["map.hash: owned entries changed: 1 of 2"]),
+        (
+            &[("hash", &[(1, 9), (3, 3)]), ("array", &[(1, 0), (2, 9)])],
+            &["map.array: owned entries changed: 2 of 2", "map.hash: owned entries changed: 1 of 2, and 1 more came"],
+        ),
+    ];
+    for (others, expected) in rows {
+        let fake = host();
+        make(1, given, &fake);
+        others.iter().for_each(|(map, pairs)| write(map, pairs, &fake));
+        let record =
+            observe::settled_record(&fake, &path("/sys/fs/bpf/edge")).expect("it can be read").expect("a record");
+        let drift = contents::drift(&fake, &record).expect("it can be read");
+        assert_eq!(drift.iter().map(ToString::to_string).collect::<Vec<_>>(), *expected);
+        make(1, given, &fake);
+        assert!(contents::drift(&fake, &record).expect("it can be read").is_empty());
+    }
+}
+
+#[test]
+fn what_does_not_fit_is_said_before_anything_is_done() {
+    let rows: &[(Given, Others, Given, &str)] = &[
+        (
+            &[],
+            &[],
+            &[("hash", Merge, &[(1, 1), (2, 2), (3, 3), (4, 4), (5, 5), (6, 6), (7, 7)])],
+            "map.hash has room for 6 entries, and 7 are to be in it",
+        ),
+        (
+            &[],
+            &[("trie", &[(1, 1), (2, 2), (3, 3), (4, 4), (5, 5)])],
+            &[("trie", Merge, &[(5, 5), (6, 6), (7, 7)])],
+            "map.trie has room for 6 entries: beside 4 of others there is none for 3",
+        ),
+    ];
+    for (first, others, then, expected) in rows {
+        let fake = host();
+        make(1, first, &fake);
+        others.iter().for_each(|(map, pairs)| write(map, pairs, &fake));
+        let problems = try_plan(1, then, &fake).expect_err("it does not fit");
+        assert_eq!(problems.0.iter().map(|problem| problem.kind.to_string()).collect::<Vec<_>>(), [*expected]);
+    }
+}
+
+#[test]
+fn a_map_of_somebody_else_gets_no_entries() {
+    let fake = host();
+    let mut kernel = fake.clone();
+    make(1, &[], &fake);
+    // Somebody puts another map in its place.
+    let map = open("hash", &fake);
+    let request = bpfapply::kernel::MapRequest {
+        name: "hash",
+        map_type: fake.map_info(&map).expect("a map").map_type,
+        key_size: 4,
+        value_size: 8,
+        max_entries: 6,
+        flags: 0,
+        numa_node: 0,
+        map_extra: 0,
+        inner: None,
+        types: None,
+        kernel_type: 0,
+        module: None,
+    };
+    let other = kernel.create_map(&request).expect("a map");
+    let pin = path("/sys/fs/bpf/edge/maps/hash");
+    kernel.unpin(&pin).expect("it is pinned");
+    kernel.pin(&other, &pin).expect("nothing is there");
+    let problems = try_plan(1, &[("hash", Exact, &[(1, 1)])], &fake).expect_err("it is not ours");
+    assert!(problems.0[0].kind.to_string().contains("is not ours, so that no entries"), "{problems:?}");
+    assert!(try_plan(1, &[("hash", Seed, &[(1, 1)])], &fake).is_ok());
+}
+
+#[test]
+fn a_plan_shows_entries_unless_they_are_secret() {
+    let fake = host();
+    make(1, &[("hash", Exact, &[(1, 1)])], &fake);
+    let plan = plan_of(1, &[("hash", Exact, &[(2, 2)])], &fake);
+    let style = Style { width: 100, ascii: true, color: false };
+    let options = text::Options { style, purpose: text::Purpose::DryRun, manifest: None, entries: 1 };
+    let text = text::plan(&plan, &options);
+    for line in [
+        "~   map.hash            entries +1 ~0 -1 (0 the same)\n",
+        "because its entries are not those of the manifest; state: kept\n",
+        "\n                        - hex:01000000 = hex:0101010101010101\n                        and 1 more\n",
+        "risk: none; no traffic gap, no contents lost\n",
+    ] {
+        assert!(text.contains(line), "{line:?} in\n{text}");
+    }
+    let json = bpfapply::report::json::plan(&plan, None);
+    assert!(json.contains("\"removed\": 1") && json.contains("hex:0101010101010101"), "{json}");
+    let mut secret = desired(1, &[("hash", Exact, &[(2, 2)])], &fake);
+    let map = secret.maps.get_mut("hash").map(Arc::make_mut).expect("the manifest has the map");
+    let MapSource::Defined(definition) = &mut map.source else { panic!("the manifest defines it") };
+    definition.contents.iter_mut().for_each(|contents| contents.sensitive = true);
+    let observed = good(observe::observe(&fake, &Wanted::of(&secret)), MANIFEST);
+    let plan = good(plan::plan(&secret, &observed, Mode::Live), MANIFEST);
+    let shown = [text::plan(&plan, &options), bpfapply::report::json::plan(&plan, None)].concat();
+    assert!(shown.contains("entries +1 ~0 -1") && !shown.contains("hex:"), "{shown}");
+}
+
+const FIRST: Given = &[
+    ("hash", Exact, &[(1, 1), (2, 2), (3, 3)]),
+    ("array", Exact, &[(0, 1), (1, 2)]),
+    ("cpus", Merge, &[(1, 1), (2, 2)]),
+    ("trie", Exact, &[(1, 1), (2, 2), (3, 3), (4, 4), (5, 5), (6, 6)]),
+];
+const SECOND: Given = &[
+    ("hash", Exact, &[(1, 1), (2, 5), (4, 4)]),
+    ("array", Exact, &[(1, 3), (2, 4)]),
+    ("cpus", Merge, &[(2, 3), (3, 3)]),
+    ("trie", Exact, &[(1, 1), (2, 3), (4, 4), (5, 5), (6, 6), (7, 7)]),
+];
+
+/// What is done to a host, after what was done before.
+struct Case {
+    name: &'static str,
+    before: fn(&Fake),
+    plan: fn(&Fake) -> Plan,
+    /// What makes the host as it has to be, wherever a fault stopped it.
+    again: fn(&Fake) -> Plan,
+}
+
+const CASES: &[Case] = &[
+    Case {
+        name: "first apply",
+        before: |_| {},
+        plan: |fake| plan_of(1, FIRST, fake),
+        again: |fake| plan_of(1, FIRST, fake),
+    },
+    Case {
+        name: "upgrade",
+        before: first,
+        plan: |fake| plan_of(2, SECOND, fake),
+        again: |fake| plan_of(2, SECOND, fake),
+    },
+    Case {
+        name: "rollback",
+        before: |fake| {
+            first(fake);
+            make(2, SECOND, fake);
+        },
+        plan: plan_back,
+        again: |fake| plan_of(1, FIRST, fake),
+    },
+    Case {
+        name: "destroy",
+        before: first,
+        plan: |fake| good(plan_destroy("edge", fake), ""),
+        again: |fake| good(plan_destroy("edge", fake), ""),
+    },
+];
+
+fn first(fake: &Fake) {
+    make(1, FIRST, fake);
+    write("cpus", &[(9, 9)], fake);
+}
+
+/// Writes the state in any order: a link that was detached comes back as a new one, under another number.
+fn state(fake: &Fake) -> Vec<String> {
+    let dump = fake.dump();
+    let mut lines: Vec<String> = dump.lines().map(str::to_owned).collect();
+    lines.sort();
+    lines
+}
+
+#[test]
+fn whatever_fails_is_undone_entry_for_entry() {
+    for case in CASES {
+        let calls = {
+            let fake = host();
+            (case.before)(&fake);
+            let before = fake.calls().len();
+            let plan = (case.plan)(&fake);
+            assert!(run(&plan, &fake).1.is_none(), "{}", case.name);
+            fake.calls().len() - before
+        };
+        for n in 1..=calls {
+            let what = format!("{}, call {n} fails", case.name);
+            let fake = host();
+            (case.before)(&fake);
+            let before = state(&fake);
+            let plan = (case.plan)(&fake);
+            fake.fail_nth(n, libc::ENOMEM);
+            let (outcome, problem) = run(&plan, &fake);
+            let call = *fake.calls().last().expect("there was a call");
+            match (problem, outcome.verdict()) {
+                (Some(_), Verdict::FailedAsBefore) => assert!(state(&fake) == before, "{what} ({call})"),
+                (Some(_), Verdict::FailedNotAsBefore) => {
+                    let goes = ["detach_link", "unpin", "remove_directory", "rename"];
+                    assert!(goes.contains(&call), "{what} ({call})");
+                }
+                // A map without types is as good.
+                (None, Verdict::Applied) => assert!(fake.calls().contains(&"create_map"), "{what}"),
+                (problem, verdict) => panic!("{what} ({call}): {verdict:?}, {problem:?}"),
+            }
+            converges(case, &fake, &what);
+        }
+    }
+}
+
+#[test]
+fn a_run_that_is_killed_is_finished_by_the_next() {
+    for case in CASES {
+        for n in 1.. {
+            let what = format!("{}, killed at call {n}", case.name);
+            let fake = host();
+            (case.before)(&fake);
+            let plan = (case.plan)(&fake);
+            fake.fail_from(n, libc::EIO);
+            let is_done = run(&plan, &fake).1.is_none();
+            converges(case, &fake, &what);
+            if is_done {
+                break;
+            }
+        }
+    }
+}
+
+fn converges(case: &Case, fake: &Fake, what: &str) {
+    fake.heal();
+    let plan = (case.again)(fake);
+    let (_, problem) = run(&plan, fake);
+    assert!(problem.is_none(), "{what}: {problem:?}");
+    if case.name == "destroy" {
+        assert_eq!(fake.dump(), host().dump(), "{what}");
+        return;
+    }
+    assert!((case.again)(fake).is_empty(), "{what}: nothing is left to do");
+    let given = if case.name == "upgrade" { SECOND } else { FIRST };
+    for (map, mode, pairs) in given {
+        let mut held = held(map, fake);
+        if *mode == Merge {
+            held.remove(&9);
+        }
+        assert_eq!(held, pairs.iter().copied().collect(), "{what}: {map}");
+    }
+}
+
+#[test]
+fn the_second_time_nothing_is_called_and_what_is_the_same_stays_kept() {
+    let fake = host();
+    make(1, FIRST, &fake);
+    let before = (fake.calls().len(), fake.dump());
+    let again = plan_of(1, FIRST, &fake);
+    assert!(again.is_empty());
+    run(&again, &fake);
+    assert_eq!((fake.calls().len(), fake.dump()), before);
+    let inode = |map: &str| {
+        let entries = fake.list(&path("/sys/fs/bpf/edge/~entries")).expect("entries are kept");
+        entries.into_iter().find(|entry| entry.name == map).map(|entry| entry.inode)
+    };
+    let kept = inode("hash");
+    // Other code, and the same entries: they stay kept as they are, and nothing is written.
+    make(2, FIRST, &fake);
+    assert!(kept.is_some() && inode("hash") == kept);
+    // Without the map that keeps them, the same is kept anew.
+    fake.clone().unpin(&path("/sys/fs/bpf/edge/~entries/hash")).expect("it is there");
+    make(2, FIRST, &fake);
+    assert!(inode("hash").is_some_and(|inode| Some(inode) != kept));
+    assert!(plan_of(2, FIRST, &fake).is_empty());
+}
