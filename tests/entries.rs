@@ -1,21 +1,27 @@
-//! Entries of maps, over the fake kernel: what a plan writes of them, whose they are, and that every one is back where a
-//! run that failed found it.
+//! Entries of maps: what a plan writes of them, whose they are, and that every one is back where a run that failed found
+//! it. What each mode means is tried on the fake kernel and on the running one.
 
+mod common;
 #[path = "common/stages.rs"]
 mod stages;
 
-use bpfapply::apply::outcome::Verdict;
+use bpfapply::apply::entries::unwritten;
+use bpfapply::apply::outcome::{Outcome, Status, StepOutcome, Verdict};
+use bpfapply::apply::{Stamp, apply};
 use bpfapply::desired::{Contents, Desired, EntriesMode, MapSource};
-use bpfapply::diag::Problems;
+use bpfapply::diag::{Problem, Problems};
 use bpfapply::entries::Entries;
 use bpfapply::kernel::fake::Fake;
-use bpfapply::kernel::{Kernel, contents, observe};
+use bpfapply::kernel::linux::Linux;
+use bpfapply::kernel::{HookRequest, Kernel, ObjectKind, XdpMode, contents, observe, status};
 use bpfapply::observed::Wanted;
+use bpfapply::plan::words::thousands;
 use bpfapply::plan::{self, Action, Mode, Plan};
 use bpfapply::report::{Style, text};
-use stages::{good, path, plan_destroy, plan_rollback, repository, run};
+use stages::{good, path, plan_destroy, plan_rollback, repository};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use EntriesMode::{Exact, Merge, Seed};
 
@@ -50,7 +56,7 @@ flags = ["no_prealloc"]
 from = "filter:drop"
 [link.first]
 program = "drop"
-xdp = { interface = "eth0" }
+xdp = { interface = "lo", mode = "generic" }
 "#;
 
 /// The entries of one map: keys with what all bytes of their values are.
@@ -58,15 +64,26 @@ type Pairs = &'static [(u32, u8)];
 /// What a manifest gives to maps.
 type Given = &'static [(&'static str, EntriesMode, Pairs)];
 
-fn host() -> Fake {
-    let fake = Fake::new();
-    fake.add_interface("eth0", true);
-    fake
+/// A kernel that several may use.
+trait Host: Kernel {
+    fn same(&self) -> Self;
+}
+
+impl Host for Fake {
+    fn same(&self) -> Self {
+        self.clone()
+    }
+}
+
+impl Host for Linux {
+    fn same(&self) -> Self {
+        Self::new()
+    }
 }
 
 /// Makes the entries that a map of the manifest takes.
-fn entries(map: &str, pairs: &[(u32, u8)], fake: &Fake) -> Entries {
-    let cpus = fake.host().expect("a host").possible_cpus as usize;
+fn entries(map: &str, pairs: &[(u32, u8)], host: &impl Host) -> Entries {
+    let cpus = host.host().expect("a host").possible_cpus as usize;
     let (key_size, value_size) = match map {
         "cpus" => (4, 8 * cpus),
         "trie" => (8, 8),
@@ -81,57 +98,69 @@ fn entries(map: &str, pairs: &[(u32, u8)], fake: &Fake) -> Entries {
 }
 
 /// Gives maps the entries as if the manifest did.
-fn desired(upgrade: u32, given: Given, fake: &Fake) -> Desired {
-    let text = MANIFEST.replace("{upgrade}", &upgrade.to_string());
-    let mut desired = good(stages::desired(&text, repository(), fake), &text);
-    for (name, mode, pairs) in given {
-        let map = desired.maps.get_mut(*name).map(Arc::make_mut).expect("the manifest has the map");
-        let MapSource::Defined(definition) = &mut map.source else { panic!("the manifest defines it") };
-        let entries = Arc::new(entries(name, pairs, fake));
-        let span = map.span.clone();
-        definition.contents = Some(Box::new(Contents { mode: *mode, entries, sensitive: false, span }));
-    }
+fn desired_of(text: &str, upgrade: u32, given: Given, host: &impl Host) -> Desired {
+    let text = text.replace("{upgrade}", &upgrade.to_string());
+    let mut desired = good(stages::desired(&text, repository(), host), &text);
+    given.iter().for_each(|(name, mode, pairs)| give(&mut desired, name, *mode, entries(name, pairs, host)));
     desired
 }
 
-fn try_plan(upgrade: u32, given: Given, fake: &Fake) -> Result<Plan, Problems> {
-    let desired = desired(upgrade, given, fake);
-    let observed = observe::observe(fake, &Wanted::of(&desired))?;
+fn give(desired: &mut Desired, name: &str, mode: EntriesMode, entries: Entries) {
+    let map = desired.maps.get_mut(name).map(Arc::make_mut).expect("the manifest has the map");
+    let MapSource::Defined(definition) = &mut map.source else { panic!("the manifest defines it") };
+    let (entries, span) = (Arc::new(entries), map.span.clone());
+    definition.contents = Some(Box::new(Contents { mode, entries, sensitive: false, span }));
+}
+
+fn planned(text: &str, upgrade: u32, given: Given, host: &impl Host) -> Plan {
+    let desired = desired_of(text, upgrade, given, host);
+    let observed = good(observe::observe(host, &Wanted::of(&desired)), text);
+    good(plan::plan(&desired, &observed, Mode::Live), text)
+}
+
+fn try_plan(upgrade: u32, given: Given, host: &impl Host) -> Result<Plan, Problems> {
+    let desired = desired_of(MANIFEST, upgrade, given, host);
+    let observed = observe::observe(host, &Wanted::of(&desired))?;
     plan::plan(&desired, &observed, Mode::Live)
 }
 
 #[track_caller]
-fn plan_of(upgrade: u32, given: Given, fake: &Fake) -> Plan {
-    good(try_plan(upgrade, given, fake), MANIFEST)
+fn plan_of(upgrade: u32, given: Given, host: &impl Host) -> Plan {
+    good(try_plan(upgrade, given, host), MANIFEST)
+}
+
+fn run<'a>(plan: &'a Plan, host: &impl Host) -> (Outcome<'a>, Option<Problem>) {
+    let applied = apply(&mut host.same(), plan, &Stamp { time: 7, ..Stamp::default() });
+    (applied.outcome, applied.problem)
 }
 
 #[track_caller]
-fn make(upgrade: u32, given: Given, fake: &Fake) {
-    let plan = plan_of(upgrade, given, fake);
-    let (_, problem) = run(&plan, fake);
+fn make(upgrade: u32, given: Given, host: &impl Host) {
+    let plan = plan_of(upgrade, given, host);
+    let (_, problem) = run(&plan, host);
     assert!(problem.is_none(), "{problem:?}");
 }
 
-fn plan_back(fake: &Fake) -> Plan {
-    good(plan_rollback("edge", fake), "")
+fn plan_back(host: &impl Host) -> Plan {
+    good(plan_rollback("edge", host), "")
 }
 
-fn open(map: &str, fake: &Fake) -> <Fake as Kernel>::Fd {
-    fake.open_pin(&path(&format!("/sys/fs/bpf/edge/maps/{map}"))).expect("the map is pinned").1
+fn open<H: Host>(map: &str, host: &H) -> H::Fd {
+    host.open_pin(&path(&format!("/sys/fs/bpf/edge/maps/{map}"))).expect("the map is pinned").1
 }
 
 /// Returns what a map holds, with keys as numbers; zeros of arrays are not told.
-fn held(map: &str, fake: &Fake) -> BTreeMap<u32, u8> {
-    let live = contents::live(fake, &open(map, fake), &fake.host().expect("a host")).expect("it can be read");
+fn held(map: &str, host: &impl Host) -> BTreeMap<u32, u8> {
+    let live = contents::live(host, &open(map, host), &host.host().expect("a host")).expect("it can be read");
     let number = |key: &[u8]| u32::from_ne_bytes(*key.last_chunk().expect("keys end with a number"));
     let pairs = live.iter().map(|(key, value)| (number(key), value[0]));
     pairs.filter(|(_, value)| map != "array" || *value != 0).collect()
 }
 
 /// Writes entries as somebody else does.
-fn write(map: &str, pairs: &[(u32, u8)], fake: &Fake) {
-    let entries = entries(map, pairs, fake);
-    fake.clone().write_entries(&open(map, fake), &entries).expect("there is room");
+fn write(map: &str, pairs: &[(u32, u8)], host: &impl Host) {
+    let entries = entries(map, pairs, host);
+    host.same().write_entries(&open(map, host), &entries).expect("there is room");
 }
 
 /// Returns what a plan says of entries: the map and the counts.
@@ -273,34 +302,50 @@ const ROWS: &[Row] = &[
     },
 ];
 
+#[track_caller]
+fn check(row: &Row, host: &impl Host) {
+    make(1, row.first, host);
+    row.others.iter().for_each(|(map, pairs)| write(map, pairs, host));
+    let plan = plan_of(1, row.then, host);
+    assert_eq!(lines(&plan), row.plan, "{}", row.name);
+    assert_eq!(plan_of(1, row.then, host).id, plan.id, "{}", row.name);
+    let (outcome, problem) = run(&plan, host);
+    assert!(problem.is_none(), "{}: {problem:?}", row.name);
+    assert_eq!(unwritten(host, &plan).expect("it can be read"), [""; 0], "{}", row.name);
+    let holds = |maps: &[(&str, Pairs)]| {
+        for (map, pairs) in maps {
+            assert_eq!(held(map, host), pairs.iter().copied().collect(), "{}: {map}", row.name);
+        }
+    };
+    holds(row.held);
+    assert!(plan_of(1, row.then, host).is_empty(), "{}: nothing is left to do", row.name);
+    if outcome.verdict() == Verdict::Applied {
+        let back = plan_back(host);
+        assert!(run(&back, host).1.is_none(), "{}", row.name);
+        holds(row.back);
+    }
+    run(&good(plan_destroy("edge", host), ""), host);
+}
+
 #[test]
 fn entries_become_what_is_wanted() {
-    for row in ROWS {
-        let fake = host();
-        make(1, row.first, &fake);
-        row.others.iter().for_each(|(map, pairs)| write(map, pairs, &fake));
-        let plan = plan_of(1, row.then, &fake);
-        assert_eq!(lines(&plan), row.plan, "{}", row.name);
-        assert_eq!(plan_of(1, row.then, &fake).id, plan.id, "{}", row.name);
-        let (outcome, problem) = run(&plan, &fake);
-        assert!(problem.is_none(), "{}: {problem:?}", row.name);
-        let check = |maps: &[(&str, Pairs)]| {
-            for (map, pairs) in maps {
-                assert_eq!(held(map, &fake), pairs.iter().copied().collect(), "{}: {map}", row.name);
-            }
-        };
-        check(row.held);
-        assert!(plan_of(1, row.then, &fake).is_empty(), "{}: nothing is left to do", row.name);
-        if outcome.verdict() == Verdict::Applied {
-            let back = plan_back(&fake);
-            assert!(run(&back, &fake).1.is_none(), "{}", row.name);
-            check(row.back);
-        }
-    }
+    ROWS.iter().for_each(|row| check(row, &Fake::new()));
+}
+
+#[test]
+fn entries_become_what_is_wanted_on_the_running_kernel() {
+    common::in_namespace("entries_become_what_is_wanted", |_| {
+        ROWS.iter().for_each(|row| check(row, &Linux::new()));
+    });
 }
 
 #[test]
 fn what_was_changed_by_others_is_drift() {
+    check_drift(&Fake::new());
+    common::in_namespace("what_was_changed_by_others_is_drift", |_| check_drift(&Linux::new()));
+}
+
+fn check_drift(host: &impl Host) {
     let given: Given = &[("hash", Exact, &[(1, 1), (2, 2)]), ("array", Merge, &[(1, 1), (2, 2)])];
     let rows: &[(Others, &[&str])] = &[
         (&[], &[]),
@@ -311,17 +356,95 @@ fn what_was_changed_by_others_is_drift() {
             &["map.array: owned entries changed: 2 of 2", "map.hash: owned entries changed: 1 of 2, and 1 more came"],
         ),
     ];
+    let pin_root = path("/sys/fs/bpf/edge");
     for (others, expected) in rows {
-        let fake = host();
-        make(1, given, &fake);
-        others.iter().for_each(|(map, pairs)| write(map, pairs, &fake));
-        let record =
-            observe::settled_record(&fake, &path("/sys/fs/bpf/edge")).expect("it can be read").expect("a record");
-        let drift = contents::drift(&fake, &record).expect("it can be read");
+        make(1, given, host);
+        others.iter().for_each(|(map, pairs)| write(map, pairs, host));
+        let record = observe::settled_record(host, &pin_root).expect("it can be read").expect("a record");
+        let drift = contents::drift(host, &record).expect("it can be read");
         assert_eq!(drift.iter().map(ToString::to_string).collect::<Vec<_>>(), *expected);
-        make(1, given, &fake);
-        assert!(contents::drift(&fake, &record).expect("it can be read").is_empty());
+        let status = status::status(host, &pin_root).expect("it can be read").expect("it is there");
+        assert_eq!(status.drift.len(), expected.len());
+        make(1, given, host);
+        assert!(contents::drift(host, &record).expect("it can be read").is_empty());
     }
+    run(&good(plan_destroy("edge", host), ""), host);
+}
+
+#[test]
+fn a_later_step_that_fails_leaves_entries_as_they_were() {
+    common::in_namespace("a_later_step_that_fails_leaves_entries_as_they_were", |_| {
+        let (host, mut kernel) = (Linux::new(), Linux::new());
+        let without = MANIFEST.split_once("[link.first]").expect("it has a link").0;
+        let plan = planned(without, 1, FIRST, &host);
+        assert!(run(&plan, &host).1.is_none());
+        write("cpus", &[(9, 9)], &host);
+        let all = || FIRST.iter().map(|(map, ..)| held(map, &host)).collect::<Vec<_>>();
+        let before = all();
+        let plan = planned(MANIFEST, 1, SECOND, &host);
+        // Somebody takes the hook between the plan and its apply.
+        let (kind, program) = host.open_pin(&path("/sys/fs/bpf/edge/programs/drop")).expect("it is pinned");
+        assert_eq!(kind, ObjectKind::Program);
+        let taken = kernel.create_link(&program, &HookRequest::Xdp { ifindex: 1, mode: XdpMode::Generic });
+        let taken = taken.expect("the hook is free");
+        let (outcome, problem) = run(&plan, &host);
+        assert!(problem.is_some() && outcome.verdict() == Verdict::FailedAsBefore, "{outcome:?}");
+        let undone = |step: &StepOutcome<'_>| matches!(*step.action, Action::WriteEntries { .. });
+        assert!(outcome.steps.iter().filter(|step| undone(step)).all(|step| step.status == Status::Undone));
+        assert_eq!(all(), before);
+        drop(taken);
+    });
+}
+
+/// Makes the CIDR blocks of a blocklist as the keys of a trie, and 1 for each.
+fn blocklist(count: u32) -> Entries {
+    // Not in their order, as nobody sorts such lists by the bytes of a prefix.
+    let key =
+        |number: u32| [24u32.to_ne_bytes(), (number.wrapping_mul(0x9e37) % (1 << 24) << 8).to_be_bytes()].concat();
+    let keys = (0..count).flat_map(key).collect();
+    Entries::of(8, 8, keys, 1u64.to_ne_bytes().repeat(count as usize)).expect("no block is there twice")
+}
+
+#[test]
+fn one_line_more_of_a_hundred_thousand_is_one_write() {
+    common::in_namespace("one_line_more_of_a_hundred_thousand_is_one_write", |_| {
+        let host = Linux::new();
+        check_large(&host, 100_000);
+    });
+}
+
+/// Applies so many blocks, the same again, and one more.
+fn check_large(host: &impl Host, count: u32) {
+    let text = MANIFEST.replace(
+        "key_size = 8\nvalue_size = 8\nmax_entries = 6",
+        "key_size = 8\nvalue_size = 8\nmax_entries = 2000000",
+    );
+    for (count, said, kept) in [
+        (count, vec![format!("+ map.trie entries +{}", thousands(count.into()))], false),
+        (count, vec![], true),
+        (count + 1, vec![format!("~ map.trie entries +1 ~0 -0 ({} the same)", thousands(count.into()))], false),
+    ] {
+        let mut desired = desired_of(&text, 1, &[], host);
+        give(&mut desired, "trie", Exact, blocklist(count));
+        let start = Instant::now();
+        let observed = good(observe::observe(host, &Wanted::of(&desired)), &text);
+        let plan = good(plan::plan(&desired, &observed, Mode::Live), &text);
+        let planned = start.elapsed();
+        assert_eq!(lines(&plan), said);
+        assert_eq!(plan.is_empty(), kept);
+        assert!(run(&plan, host).1.is_none());
+        eprintln!("{count} entries: planned in {planned:?}, all in {:?}", start.elapsed());
+        assert!(start.elapsed() < Duration::from_secs(60), "{:?}", start.elapsed());
+        let live = contents::live(host, &open("trie", host), &host.host().expect("a host")).expect("it can be read");
+        assert!(live == blocklist(count));
+    }
+}
+
+/// `cargo test --release --test entries -- --ignored --nocapture` tells how long a million takes.
+#[test]
+#[ignore = "takes long when it is not optimised"]
+fn a_million_entries_take_seconds() {
+    common::in_namespace("a_million_entries_take_seconds", |_| check_large(&Linux::new(), 1_000_000));
 }
 
 #[test]
@@ -341,7 +464,7 @@ fn what_does_not_fit_is_said_before_anything_is_done() {
         ),
     ];
     for (first, others, then, expected) in rows {
-        let fake = host();
+        let fake = Fake::new();
         make(1, first, &fake);
         others.iter().for_each(|(map, pairs)| write(map, pairs, &fake));
         let problems = try_plan(1, then, &fake).expect_err("it does not fit");
@@ -351,7 +474,7 @@ fn what_does_not_fit_is_said_before_anything_is_done() {
 
 #[test]
 fn a_map_of_somebody_else_gets_no_entries() {
-    let fake = host();
+    let fake = Fake::new();
     let mut kernel = fake.clone();
     make(1, &[], &fake);
     // Somebody puts another map in its place.
@@ -381,7 +504,7 @@ fn a_map_of_somebody_else_gets_no_entries() {
 
 #[test]
 fn a_plan_shows_entries_unless_they_are_secret() {
-    let fake = host();
+    let fake = Fake::new();
     make(1, &[("hash", Exact, &[(1, 1)])], &fake);
     let plan = plan_of(1, &[("hash", Exact, &[(2, 2)])], &fake);
     let style = Style { width: 100, ascii: true, color: false };
@@ -397,7 +520,7 @@ fn a_plan_shows_entries_unless_they_are_secret() {
     }
     let json = bpfapply::report::json::plan(&plan, None);
     assert!(json.contains("\"removed\": 1") && json.contains("hex:0101010101010101"), "{json}");
-    let mut secret = desired(1, &[("hash", Exact, &[(2, 2)])], &fake);
+    let mut secret = desired_of(MANIFEST, 1, &[("hash", Exact, &[(2, 2)])], &fake);
     let map = secret.maps.get_mut("hash").map(Arc::make_mut).expect("the manifest has the map");
     let MapSource::Defined(definition) = &mut map.source else { panic!("the manifest defines it") };
     definition.contents.iter_mut().for_each(|contents| contents.sensitive = true);
@@ -476,7 +599,7 @@ fn state(fake: &Fake) -> Vec<String> {
 fn whatever_fails_is_undone_entry_for_entry() {
     for case in CASES {
         let calls = {
-            let fake = host();
+            let fake = Fake::new();
             (case.before)(&fake);
             let before = fake.calls().len();
             let plan = (case.plan)(&fake);
@@ -485,7 +608,7 @@ fn whatever_fails_is_undone_entry_for_entry() {
         };
         for n in 1..=calls {
             let what = format!("{}, call {n} fails", case.name);
-            let fake = host();
+            let fake = Fake::new();
             (case.before)(&fake);
             let before = state(&fake);
             let plan = (case.plan)(&fake);
@@ -512,7 +635,7 @@ fn a_run_that_is_killed_is_finished_by_the_next() {
     for case in CASES {
         for n in 1.. {
             let what = format!("{}, killed at call {n}", case.name);
-            let fake = host();
+            let fake = Fake::new();
             (case.before)(&fake);
             let plan = (case.plan)(&fake);
             fake.fail_from(n, libc::EIO);
@@ -531,7 +654,7 @@ fn converges(case: &Case, fake: &Fake, what: &str) {
     let (_, problem) = run(&plan, fake);
     assert!(problem.is_none(), "{what}: {problem:?}");
     if case.name == "destroy" {
-        assert_eq!(fake.dump(), host().dump(), "{what}");
+        assert_eq!(fake.dump(), Fake::new().dump(), "{what}");
         return;
     }
     assert!((case.again)(fake).is_empty(), "{what}: nothing is left to do");
@@ -547,7 +670,7 @@ fn converges(case: &Case, fake: &Fake, what: &str) {
 
 #[test]
 fn the_second_time_nothing_is_called_and_what_is_the_same_stays_kept() {
-    let fake = host();
+    let fake = Fake::new();
     make(1, FIRST, &fake);
     let before = (fake.calls().len(), fake.dump());
     let again = plan_of(1, FIRST, &fake);

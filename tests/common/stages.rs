@@ -7,7 +7,7 @@ use bpfapply::desired::{self, Desired};
 use bpfapply::diag::{self, Problem, Problems};
 use bpfapply::elf::Target;
 use bpfapply::kernel::fake::Fake;
-use bpfapply::kernel::observe;
+use bpfapply::kernel::{Kernel, observe};
 use bpfapply::names::PinPath;
 use bpfapply::observed::{Observed, Wanted};
 use bpfapply::plan::{self, Mode, Plan};
@@ -25,10 +25,10 @@ pub fn path(text: &str) -> PinPath {
 }
 
 /// Reads a manifest that lies in a folder, and its objects.
-pub fn desired(text: &str, folder: &Path, fake: &Fake) -> Result<Desired, Problems> {
+pub fn desired(text: &str, folder: &Path, kernel: &impl Kernel) -> Result<Desired, Problems> {
     let manifest = manifest::parse(text, &BTreeMap::new())?;
     let files = load::objects(&manifest, folder)?;
-    desired::resolve(&manifest, files, &path("/sys/fs/bpf"), &observe::host(fake)?, &Target::offline())
+    desired::resolve(&manifest, files, &path("/sys/fs/bpf"), &observe::host(kernel)?, &Target::offline())
 }
 
 /// Plans as `--dry-run` does; paths in the manifest are relative to the repository.
@@ -44,18 +44,18 @@ pub fn plan_in(folder: &Path, text: &str, fake: &Fake) -> Result<Plan, Problems>
 }
 
 /// Plans as `destroy` does; `name` is the deployment's.
-pub fn plan_destroy(name: &str, fake: &Fake) -> Result<Plan, Problems> {
+pub fn plan_destroy(name: &str, kernel: &impl Kernel) -> Result<Plan, Problems> {
     let pin_root = path("/sys/fs/bpf").join(name);
-    let mut observed: Observed = observe::observe(fake, &Wanted::recorded(&pin_root))?;
+    let mut observed: Observed = observe::observe(kernel, &Wanted::recorded(&pin_root))?;
     let record = observed.record.take();
     plan::destroy(record.as_ref(), &observed, &pin_root)
 }
 
 /// Plans as `rollback` does; `name` is the deployment's.
-pub fn plan_rollback(name: &str, fake: &Fake) -> Result<Plan, Problems> {
+pub fn plan_rollback(name: &str, kernel: &impl Kernel) -> Result<Plan, Problems> {
     let pin_root = path("/sys/fs/bpf").join(name);
-    let before = observe::previous_record(fake, &pin_root)?;
-    let observed = observe::observe(fake, &Wanted::before(&before, &pin_root))?;
+    let before = observe::previous_record(kernel, &pin_root)?;
+    let observed = observe::observe(kernel, &Wanted::before(&before, &pin_root))?;
     plan::rollback(&before, &observed, &pin_root)
 }
 
