@@ -175,10 +175,10 @@ impl Wanted {
             ..Self::default()
         };
         wanted.pins.extend(desired.maps.values().filter_map(|map| map.pin().cloned()));
-        wanted.contents.extend(desired.maps.values().filter_map(|map| map.contents()).filter_map(|(pin, contents)| {
-            // Those of a map that is there are nobody's any more.
-            (contents.mode != EntriesMode::Seed).then(|| pin.clone())
-        }));
+        // Entries that were only to be the first ones are nobody's once the map is there.
+        let contents = desired.maps.values().filter_map(|map| map.contents());
+        let owned = contents.filter(|(_, contents)| contents.mode != EntriesMode::Seed);
+        wanted.contents.extend(owned.map(|(pin, _)| pin.clone()));
         wanted.pins.extend(desired.programs.values().map(|program| program.pin.clone()));
         wanted.pins.extend(desired.links.values().map(|link| link.pin.clone()));
         wanted.add_folders(&desired.bpffs);
