@@ -6,6 +6,7 @@ use crate::desired::Span;
 use crate::elf;
 use crate::kinds::{MapType, ProgramType};
 use crate::names::{Address, Digest, LinkName, MapName, NameError, ObjectName, PinPath, PlanId, ProgramName};
+use crate::plan::words::{count, thousands};
 use crate::plan::{Consent, Sweep};
 use crate::record::{RecordError, Since};
 use crate::spec::Difference;
@@ -622,6 +623,24 @@ pub enum Kind {
         /// What differs: left is the one that is there.
         difference: Difference,
     },
+    /// More entries than a map has room for.
+    TooManyEntries {
+        /// The map.
+        map: MapName,
+        /// How many the manifest gives it.
+        wanted: usize,
+        /// How many others have in it.
+        others: usize,
+        /// How many it can hold.
+        room: usize,
+    },
+    /// Entries for a map that we did not make.
+    EntriesOfOthers {
+        /// The map.
+        map: MapName,
+        /// Its pin.
+        pin: PinPath,
+    },
     /// An interface that the host does not have.
     NoInterface {
         /// Its name.
@@ -861,6 +880,8 @@ impl Kind {
             Self::NotAMap { .. } => "host::not_a_map",
             Self::NoSuchMapId { .. } => "host::no_such_map_id",
             Self::MapChanged { .. } => "plan::map_changed",
+            Self::TooManyEntries { .. } => "plan::too_many_entries",
+            Self::EntriesOfOthers { .. } => "plan::entries_of_others",
             Self::NoInterface { .. } => "host::no_interface",
             Self::NoCgroup { .. } => "host::no_cgroup",
             Self::HookTaken { .. } => "host::hook_taken",
@@ -1079,6 +1100,17 @@ impl Kind {
                  `on_change = \"recreate\"` makes it anew without its entries"
                     .to_owned(),
             ),
+            Self::TooManyEntries { others: 0, .. } => {
+                Some("give it fewer entries, or a larger `max_entries`, which makes another map of it".to_owned())
+            }
+            Self::TooManyEntries { .. } => Some(
+                "take some of the others out, or give the map a larger `max_entries`, which makes another map of it"
+                    .to_owned(),
+            ),
+            Self::EntriesOfOthers { .. } => Some(
+                "it was there before this deployment, and is left alone: give the map another pin, or no `entries`"
+                    .to_owned(),
+            ),
             Self::NoInterface { .. } => Some("`ip link` lists the interfaces of this network namespace".to_owned()),
             Self::NoCgroup { .. } => {
                 Some("the path is below the cgroup2 mount; the cgroup must exist before".to_owned())
@@ -1185,6 +1217,7 @@ impl Kind {
             | Self::NotLoadable { .. }
             | Self::RegistersAtOnce { .. }
             | Self::ArenaTooSmall { .. }
+            | Self::TooManyEntries { others: 0, .. }
             | Self::NoTemplate { .. }
             | Self::NoSavedPlan { .. }
             | Self::ForeignTemplate { .. } => Exit::Data,
@@ -1216,6 +1249,8 @@ impl Kind {
             | Self::NotAMap { .. }
             | Self::NoSuchMapId { .. }
             | Self::MapChanged { .. }
+            | Self::EntriesOfOthers { .. }
+            | Self::TooManyEntries { others: 1.., .. }
             | Self::NoInterface { .. }
             | Self::NoCgroup { .. }
             | Self::HookTaken { .. }
@@ -1371,6 +1406,22 @@ impl fmt::Display for Kind {
                 "map.{map} is pinned at `{pin}` (id {id}) and does not fit any more: {} is {} there and {} here",
                 difference.field, difference.left, difference.right
             ),
+            Self::TooManyEntries { map, wanted, others: 0, room } => write!(
+                f,
+                "map.{map} has room for {}, and {} are to be in it",
+                count(*room as u64, "entry"),
+                thousands(*wanted as u64)
+            ),
+            Self::TooManyEntries { map, wanted, others, room } => write!(
+                f,
+                "map.{map} has room for {}: beside {} of others there is none for {}",
+                count(*room as u64, "entry"),
+                thousands(*others as u64),
+                thousands(*wanted as u64)
+            ),
+            Self::EntriesOfOthers { map, pin } => {
+                write!(f, "the map at `{pin}` is not ours, so that no entries of map.{map} are written to it")
+            }
             Self::NoInterface { name } => write!(f, "there is no interface `{name}`"),
             Self::NoCgroup { path } => write!(f, "there is no cgroup `{path}`"),
             Self::HookTaken { hook, by, .. } => write!(f, "the hook {hook} has a program already: {by}"),

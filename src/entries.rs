@@ -119,6 +119,32 @@ impl Entries {
         (0..self.len()).map(|at| (self.key(at), self.value(at)))
     }
 
+    /// Returns the first ones, in the order of their keys.
+    #[must_use]
+    pub fn first(&self, count: usize) -> Self {
+        let count = count.min(self.len());
+        let (keys, values) = (&self.keys[..count * self.key_size], &self.values[..count * self.value_size]);
+        Self { keys: keys.to_vec(), values: values.to_vec(), ..Self::new(self.key_size, self.value_size) }
+    }
+
+    /// Returns the entries of both sets; where both have a key, with the other's value.
+    #[must_use]
+    pub fn with(&self, other: &Self) -> Self {
+        let mut both = Self::new(self.key_size, self.value_size);
+        both.reserve(self.len() + other.len());
+        self.merge(other, |pair| {
+            if let (_, Some((key, value))) | (Some((key, value)), None) = pair {
+                both.push(key, value);
+            }
+        });
+        both
+    }
+
+    /// Returns whether keys and values have the same sizes, without which two sets cannot be compared.
+    pub fn is_like(&self, other: &Self) -> bool {
+        (self.key_size, self.value_size) == (other.key_size, other.value_size)
+    }
+
     /// Digests sizes, keys and values.
     pub fn digest(&self) -> Digest {
         let sizes = [self.key_size, self.value_size, self.len()].map(|size| (size as u64).to_le_bytes());
@@ -164,7 +190,30 @@ pub struct Changes {
     pub same: usize,
 }
 
+/// How much of some changes was done, each kind in the order of the keys.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Done {
+    /// Entries that were added.
+    pub added: usize,
+    /// Entries that were changed.
+    pub changed: usize,
+    /// Entries that were removed.
+    pub removed: usize,
+}
+
+impl Done {
+    /// Returns how many entries that are.
+    pub fn count(self) -> usize {
+        self.added + self.changed + self.removed
+    }
+}
+
 impl Changes {
+    /// Makes those of a map that has nothing yet.
+    pub fn first(wanted: &Entries) -> Self {
+        Self::between(&Entries::new(wanted.key_size, wanted.value_size), wanted, |_| false)
+    }
+
     /// Compares what a map holds with what it should hold. An entry that should not be there goes when `owned` says so
     /// of its key.
     pub fn between(live: &Entries, wanted: &Entries, owned: impl Fn(&[u8]) -> bool) -> Self {
@@ -186,6 +235,44 @@ impl Changes {
     /// Returns whether nothing has to be done.
     pub fn is_empty(&self) -> bool {
         self.added.is_empty() && self.changed.is_empty() && self.removed.is_empty()
+    }
+
+    /// Makes those of a map whose entries always exist: what would go becomes zero instead, unless it is.
+    #[must_use]
+    pub fn zeroing(self) -> Self {
+        let mut gone = Entries::new(self.removed.key_size, self.removed.value_size);
+        let set = self.removed.iter().filter(|(_, value)| value.iter().any(|byte| *byte != 0));
+        set.for_each(|(key, value)| gone.push(key, value));
+        let zero = Entries { values: vec![0; gone.values.len()], ..gone.clone() };
+        Self {
+            changed: self.changed.with(&zero),
+            before: self.before.with(&gone),
+            removed: Entries::new(gone.key_size, gone.value_size),
+            ..self
+        }
+    }
+
+    /// Returns the part of them that was done.
+    #[must_use]
+    pub fn part(&self, done: Done) -> Self {
+        Self {
+            added: self.added.first(done.added),
+            changed: self.changed.first(done.changed),
+            before: self.before.first(done.changed),
+            removed: self.removed.first(done.removed),
+            same: self.same,
+        }
+    }
+
+    /// Returns how many there are of each.
+    pub fn all(&self) -> Done {
+        Done { added: self.added.len(), changed: self.changed.len(), removed: self.removed.len() }
+    }
+
+    /// Digests all of them, with what they replace.
+    pub fn digest(&self) -> Digest {
+        let parts = [&self.added, &self.changed, &self.before, &self.removed].map(|part| part.digest().to_string());
+        Digest::of(parts.concat().as_bytes())
     }
 
     /// Returns the way back.

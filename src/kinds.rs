@@ -148,6 +148,11 @@ impl MapType {
         keyed || self.is_array()
     }
 
+    /// Returns whether such maps refuse a new key when they are full. Others have every key, or drop an old one.
+    pub fn refuses_more(self) -> bool {
+        [Self::HASH, Self::PERCPU_HASH, Self::LPM_TRIE].contains(&self)
+    }
+
     /// Returns whether such maps have values; the kernel refuses a value size for those that have none.
     pub fn has_values(self) -> bool {
         ![Self::RINGBUF, Self::USER_RINGBUF, Self::ARENA].contains(&self)

@@ -28,6 +28,7 @@ pub mod load;
 pub mod manifest;
 pub mod names;
 pub mod observed;
+pub mod owned;
 mod parallel;
 pub mod plan;
 pub mod record;

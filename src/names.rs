@@ -283,6 +283,16 @@ impl PinPath {
         Self(format!("{self}~confirm").into())
     }
 
+    /// Returns where a deployment whose pins are below this path keeps the entries of a map that are its own.
+    pub fn owned_entries(&self, map: &MapName) -> Self {
+        self.kept_entries().join(map.as_str())
+    }
+
+    /// Returns the folder of all of those.
+    pub fn kept_entries(&self) -> Self {
+        self.child("~entries")
+    }
+
     /// Returns where this path is when what is below `from` is below `to`; `None` when it is not below `from`.
     pub fn moved(&self, from: &Self, to: &Self) -> Option<Self> {
         let rest = self.0.strip_prefix(&*from.0)?;

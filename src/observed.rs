@@ -1,6 +1,7 @@
 //! What is: plain data, read from the kernel and bpffs. How it is read is `kernel::observe`.
 
-use crate::desired::{Desired, DesiredMap, Hook, MapSource, ObjectFacts, OnChange};
+use crate::desired::{Desired, DesiredMap, EntriesMode, Hook, MapSource, ObjectFacts, OnChange};
+use crate::entries::Entries;
 use crate::kinds::{AttachType, MapType, ProgramType, XdpMode};
 use crate::names::{Digest, PinPath};
 use crate::record::Record;
@@ -33,6 +34,10 @@ pub struct Observed {
     pub cgroups: BTreeMap<String, (std::path::PathBuf, u64)>,
     /// The deployment's record, where it has one.
     pub record: Option<Record>,
+    /// The entries of maps that exist, of the pins that were asked for.
+    pub contents: BTreeMap<PinPath, Arc<Entries>>,
+    /// Entries that are kept as ours ([`crate::owned`]), by where they are kept.
+    pub kept: BTreeMap<PinPath, Arc<Entries>>,
 }
 
 /// What is at the folder of a deployment's pins.
@@ -168,6 +173,12 @@ pub struct Wanted {
     pub adopts: bool,
     /// Maps that may be made anew when they no longer fit, by their pins: then their entries count.
     pub changing: BTreeMap<PinPath, Arc<DesiredMap>>,
+    /// Maps of which the entries are read.
+    pub contents: BTreeSet<PinPath>,
+    /// Where entries are kept as ours.
+    pub kept: BTreeSet<PinPath>,
+    /// Whether the entries that the record says are ours are read as well.
+    pub entries: bool,
     /// Objects whose BTF the kernel may have. The same bytes are not read into types once more.
     pub objects: Vec<Arc<ObjectFacts>>,
 }
@@ -179,6 +190,7 @@ impl Wanted {
             bpffs: Some(desired.bpffs.clone()),
             pin_root: Some(desired.pin_root.clone()),
             types: true,
+            entries: true,
             objects: desired.objects.values().cloned().collect(),
             ..Self::default()
         };
@@ -189,6 +201,10 @@ impl Wanted {
             }
             MapSource::Defined(_) | MapSource::Pinned(_) | MapSource::Id(_) => None,
         }));
+        // Entries that were only to be the first ones are nobody's once the map is there.
+        let contents = desired.maps.values().filter_map(|map| map.contents());
+        let owned = contents.filter(|(_, contents)| contents.mode != EntriesMode::Seed);
+        wanted.contents.extend(owned.map(|(pin, _)| pin.clone()));
         wanted.pins.extend(desired.programs.values().map(|program| program.pin.clone()));
         wanted.pins.extend(desired.links.values().map(|link| link.pin.clone()));
         wanted.add_folders(&desired.bpffs);
@@ -218,13 +234,31 @@ impl Wanted {
         wanted
     }
 
+    /// Adds what a record knows of entries: where ours are kept, and the maps of which only some are ours, which go when
+    /// nobody wants them any more.
+    pub(crate) fn add_entries(&mut self, record: &Record) {
+        for map in record.maps.values() {
+            let (Some(entries), Some(pin)) = (&map.entries, &map.pin) else { continue };
+            self.kept.extend(PinPath::new(&entries.pin));
+            let shared = PinPath::new(pin).ok().filter(|_| entries.mode == EntriesMode::Merge);
+            self.contents.extend(shared);
+        }
+    }
+
     /// Returns what a way back to the generation before must know, whose record this is.
     pub fn before(before: &Record, pin_root: &PinPath) -> Self {
         let mut wanted = Self::recorded(pin_root);
         let previous = pin_root.previous();
+        wanted.entries = true;
         for (pin, _) in before.own_pins() {
             wanted.pins.insert(pin.in_generation(pin_root, &previous));
             wanted.pins.insert(pin);
+        }
+        for map in before.maps.values() {
+            let (Some(entries), Some(pin)) = (&map.entries, &map.pin) else { continue };
+            let place = |pin: &str| PinPath::new(pin).map(|pin| pin.in_generation(pin_root, &previous));
+            wanted.contents.extend(place(pin));
+            wanted.kept.extend(place(&entries.pin));
         }
         wanted.add_folders(pin_root);
         for link in before.links.values() {
@@ -272,6 +306,8 @@ impl Observed {
             interfaces: BTreeMap::new(),
             cgroups: BTreeMap::new(),
             record: None,
+            contents: BTreeMap::new(),
+            kept: BTreeMap::new(),
         }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! It is a hint for ownership and provenance; the truth is always read from the kernel.
 
-use crate::desired::Hook;
+use crate::desired::{EntriesMode, Hook};
 use crate::kinds::MapType;
 use crate::names::{Address, Digest, PinPath};
 use crate::observed::HookInfo;
@@ -14,7 +14,7 @@ use std::fmt;
 use std::time::{Duration, UNIX_EPOCH};
 
 /// The format that this version writes. Any other is refused, never guessed.
-pub const FORMAT: u32 = 2;
+pub const FORMAT: u32 = 3;
 
 /// Everything a deployment made.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,6 +71,9 @@ pub struct RecordedMap {
     /// What the maps inside a map of maps were made to look like, which the kernel does not tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inner: Option<RecordedInner>,
+    /// The entries of it that are ours.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entries: Option<RecordedEntries>,
     /// Since when it must never be removed or made anew; `None` when it may.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub protect: Option<Since>,
@@ -101,6 +104,26 @@ impl RecordedInner {
         let Self { map_type, key_size, value_size, max_entries, flags, map_extra } = *self;
         MapSpec { flags, map_extra, ..MapSpec::new(map_type, key_size, value_size, max_entries) }
     }
+}
+
+/// The entries of a map that are the manifest's.
+///
+/// They are kept in a map of their own beside the record ([`crate::owned`]): an entry that somebody else changed is known
+/// by them without the manifest, one that the manifest does not name any more is known as ours, and a rollback has what
+/// to write.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordedEntries {
+    /// Which entries of the map they stand for: never [`EntriesMode::Seed`], whose entries are nobody's once written.
+    pub mode: EntriesMode,
+    /// True when no output may show them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub sensitive: bool,
+    /// Digest of keys and values.
+    pub digest: Digest,
+    /// Where they are kept.
+    pub pin: String,
+    /// Inode of that pin.
+    pub inode: u64,
 }
 
 /// A program that we loaded.
@@ -206,9 +229,15 @@ impl Record {
         maps.chain(programs).chain(self.links.values_mut().filter_map(|link| link.protect.as_mut()))
     }
 
+    /// Returns the entries of maps that are ours, by the names of the maps.
+    pub fn entries(&self) -> impl Iterator<Item = (&str, &RecordedEntries)> {
+        self.maps.iter().filter_map(|(name, map)| Some((name.as_str(), map.entries.as_ref()?)))
+    }
+
     /// Returns every pin with its inode, somebody else's too.
     pub fn pins(&self) -> impl Iterator<Item = (PinPath, u64)> {
         let maps = self.maps.values().filter_map(|map| Some((map.pin.as_deref()?, map.inode)));
+        let maps = maps.chain(self.entries().map(|(_, entries)| (entries.pin.as_str(), entries.inode)));
         let programs = self.programs.values().map(|program| (program.pin.as_str(), program.inode));
         let links = self.links.values().map(|link| (link.pin.as_str(), link.inode));
         maps.chain(programs).chain(links).filter_map(|(pin, inode)| Some((PinPath::new(pin).ok()?, inode)))
@@ -238,6 +267,13 @@ mod tests {
                 created: true,
                 image: Some(Digest::of(b"x")),
                 inner: Some(RecordedInner::of(&MapSpec::new(MapType::HASH, 4, 8, 16))),
+                entries: Some(RecordedEntries {
+                    mode: EntriesMode::Merge,
+                    sensitive: true,
+                    digest: Digest::of(b"y"),
+                    pin: "/sys/fs/bpf/edge/~entries/a".to_owned(),
+                    inode: 8,
+                }),
                 protect: Some(Since(7)),
             },
         );

@@ -61,7 +61,7 @@ fn draw(folder: &Path) -> String {
         Ok(plan) => {
             let style = Style { width: 100, ascii: true, color: false };
             let manifest = Some(ManifestText { name: "plan.toml", text: &manifest });
-            text::plan(&plan, &text::Options { style, purpose: text::Purpose::DryRun, manifest })
+            text::plan(&plan, &text::Options { style, purpose: text::Purpose::DryRun, manifest, entries: 3 })
         }
         Err(problems) => rendered(&problems, &manifest),
     };

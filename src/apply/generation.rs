@@ -52,10 +52,12 @@ fn gone(result: io::Result<()>) -> io::Result<()> {
     }
 }
 
-/// Makes the generation that ran until now the previous one: only its programs, its maps and its record stay.
+/// Makes the generation that ran until now the previous one: only its programs, its maps,
+/// the entries that were ours and its record stay.
 pub fn retire<K: Kernel>(kernel: &mut K, pin_root: &PinPath, old: &PinPath, record: &Record) -> io::Result<()> {
     let maps = record.maps.values().filter(|map| map.created).filter_map(|map| map.pin.as_deref());
     let pins = maps.chain(record.programs.values().map(|program| program.pin.as_str()));
+    let pins = pins.chain(record.entries().map(|(_, entries)| entries.pin.as_str()));
     let mut kept: BTreeSet<PinPath> =
         pins.filter_map(|pin| Some(PinPath::new(pin).ok()?.in_generation(pin_root, old))).collect();
     kept.insert(old.join("record"));

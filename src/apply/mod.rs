@@ -5,6 +5,7 @@
 //! deployment's pins, attaches and updates links, and switches to that generation with the record; each of its changes
 //! is noted with its way back, and a failure walks these back, newest first. What goes away goes behind the switch.
 
+pub mod entries;
 mod generation;
 pub mod outcome;
 mod stage;
@@ -14,6 +15,7 @@ mod undo;
 use crate::confirm::Pending;
 use crate::desired::{DesiredLink, Hook, MapSource};
 use crate::diag::{Kind, OPEN_FILES, PRIVILEGES, Problem};
+use crate::entries::Entries;
 use crate::kernel::{EntryKind, HookRequest, Kernel, MapRequest, ObjectKind, drift, observe};
 use crate::kinds::MapType;
 use crate::names::{Digest, MapName, ObjectName, PinPath, ProgramName};
@@ -24,6 +26,7 @@ use outcome::{Outcome, Status, StepOutcome};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
+use std::sync::Arc;
 use undo::Undo;
 
 /// What the record says of this run.
@@ -182,6 +185,7 @@ impl<K: Kernel> Applier<'_, K> {
             Action::RestoreMap { pin, restored, .. } | Action::RestoreProgram { pin, restored, .. } => {
                 self.restore(number, pin, *restored)?;
             }
+            Action::WriteEntries { writes } if writes.id.is_some() => self.write_in_place(number, writes)?,
             Action::Attach { link, hook } => self.attach(number, link, hook, None)?,
             Action::UpdateLink { link, id, old_program } => self.update_link(number, link, *id, *old_program)?,
             Action::Reattach { link, id, hook, overlap: true } => {
@@ -195,7 +199,7 @@ impl<K: Kernel> Applier<'_, K> {
                 self.remove_directory(path)?;
                 self.undo.push((number, Undo::RemovedDirectory(path.clone())));
             }
-            Action::WriteRecord { pin, record, .. } => self.write_record(number, pin, record)?,
+            Action::WriteRecord { pin, record, owned, .. } => self.write_record(number, pin, record, owned)?,
             Action::RemoveRecord { .. } => {
                 let root = &self.plan.pin_root;
                 self.same_generation()?;
@@ -209,6 +213,7 @@ impl<K: Kernel> Applier<'_, K> {
             Action::ReuseMap { .. }
             | Action::FillMap { .. }
             | Action::FillSlots { .. }
+            | Action::WriteEntries { .. }
             | Action::ReuseProgram { .. }
             | Action::ReuseLink { .. } => {}
         }
@@ -232,6 +237,7 @@ impl<K: Kernel> Applier<'_, K> {
             | Action::CreateMap { .. }
             | Action::FillMap { .. }
             | Action::FillSlots { .. }
+            | Action::WriteEntries { .. }
             | Action::ReuseProgram { .. }
             | Action::LoadProgram { .. }
             | Action::RestoreMap { .. }
@@ -375,6 +381,8 @@ impl<K: Kernel> Applier<'_, K> {
                 }
                 // The second name of a pin that is somebody else's from now on.
                 None if stays.is_outside(next) => continue,
+                // Entries of ours that are other ones now are kept anew with the record.
+                None if stays.is_below(&next.kept_entries()) => continue,
                 Some(_) | None => {}
             }
             self.make_folders(&stays)?;
@@ -575,9 +583,18 @@ impl<K: Kernel> Applier<'_, K> {
     }
 
     /// Writes the record into the next generation, and makes that the one that runs.
-    fn write_record(&mut self, number: usize, pin: &PinPath, record: &Record) -> Result<(), Problem> {
+    fn write_record(
+        &mut self,
+        number: usize,
+        pin: &PinPath,
+        record: &Record,
+        owned: &BTreeMap<PinPath, Arc<Entries>>,
+    ) -> Result<(), Problem> {
         let doing = || "write the record".to_owned();
         self.begin(number)?;
+        for (pin, entries) in owned {
+            self.keep_entries(pin, entries)?;
+        }
         let record = self.finished(record).map_err(|error| refused(doing(), &error))?;
         let bytes = record.encode();
         let request = MapRequest {
@@ -659,7 +676,10 @@ impl<K: Kernel> Applier<'_, K> {
                 *inode = inode_of(pin).unwrap_or(0);
             }
         };
-        record.maps.values_mut().for_each(|map| fill(map.pin.as_deref().unwrap_or(""), &mut map.inode));
+        record.maps.values_mut().for_each(|map| {
+            fill(map.pin.as_deref().unwrap_or(""), &mut map.inode);
+            map.entries.iter_mut().for_each(|entries| fill(&entries.pin, &mut entries.inode));
+        });
         record.programs.values_mut().for_each(|program| fill(&program.pin, &mut program.inode));
         record.links.values_mut().for_each(|link| fill(&link.pin, &mut link.inode));
         for step in &self.plan.steps {
@@ -684,7 +704,7 @@ impl<K: Kernel> Applier<'_, K> {
             step.status = Status::Undone;
         }
         for (number, undo) in std::mem::take(&mut self.undo).into_iter().rev() {
-            let status = match undo.run(self.kernel, &self.programs) {
+            let status = match undo.run(self.kernel, &self.maps, &self.programs) {
                 Ok(()) => Status::Undone,
                 Err(error) => Status::CouldNotUndo(error.to_string()),
             };

@@ -38,14 +38,21 @@ impl<K: Kernel> Applier<'_, K> {
             Action::CreateMap { map, .. } => self.create_map(map),
             Action::FillMap { map } => self.fill_map(map),
             Action::FillSlots { map } => self.fill_slots(map),
+            Action::WriteEntries { writes } => match writes.id {
+                None => self.write_first(writes),
+                // In place, that is seen: the map was opened, and is the one that the plan saw.
+                Some(_) => Ok(()),
+            },
             Action::ReuseProgram { program, id } => {
                 let fd = self.open_expected(&program.pin, ObjectKind::Program, *id)?;
                 self.programs.insert(program.name.clone(), fd);
                 Ok(())
             }
             Action::LoadProgram { .. } => unreachable!("programs are loaded many at a time"),
-            Action::RestoreMap { pin, id, restored, .. } => {
-                self.open_expected(&self.restored_from(pin, *restored), ObjectKind::Map, *id).map(drop)
+            Action::RestoreMap { map, pin, id, restored } => {
+                let fd = self.open_expected(&self.restored_from(pin, *restored), ObjectKind::Map, *id)?;
+                self.maps.insert(map.clone(), fd);
+                Ok(())
             }
             Action::RestoreProgram { program, pin, id, restored } => {
                 let from = self.restored_from(pin, *restored);

@@ -1,8 +1,9 @@
 //! The way back of each change that can be seen from outside.
 
+use super::entries::Written;
 use super::generation;
 use crate::kernel::{HookRequest, Kernel, XdpMode};
-use crate::names::{PinPath, ProgramName};
+use crate::names::{MapName, PinPath, ProgramName};
 use std::collections::BTreeMap;
 use std::io;
 
@@ -26,6 +27,8 @@ pub enum Undo<Fd> {
         /// What was pinned there before, in the generation that runs.
         old: Option<PinPath>,
     },
+    /// Entries were written into a map.
+    Wrote(Written),
     /// A program was attached by this link.
     Linked(Fd),
     /// A link got another program.
@@ -50,7 +53,12 @@ pub enum Undo<Fd> {
 
 impl<Fd> Undo<Fd> {
     /// Takes the change back.
-    pub fn run<K: Kernel<Fd = Fd>>(self, kernel: &mut K, programs: &BTreeMap<ProgramName, Fd>) -> io::Result<()> {
+    pub fn run<K: Kernel<Fd = Fd>>(
+        self,
+        kernel: &mut K,
+        maps: &BTreeMap<MapName, Fd>,
+        programs: &BTreeMap<ProgramName, Fd>,
+    ) -> io::Result<()> {
         match self {
             Self::Mounted(at) => kernel.unmount_bpffs(&at),
             Self::MadeDirectory(path) => kernel.remove_directory(&path),
@@ -58,6 +66,10 @@ impl<Fd> Undo<Fd> {
             Self::Built(generation) => generation::remove(kernel, &generation),
             Self::Confirming(path) => kernel.unpin(&path),
             Self::Outside { pin, old } => generation::restore(kernel, &pin, old.as_ref()),
+            Self::Wrote(written) => {
+                let map = &maps[&written.map];
+                written.undo(kernel, map)
+            }
             Self::Linked(link) => kernel.detach_link(&link),
             Self::Updated { link, program, old } => kernel.update_link(&link, &old, &programs[&program]),
             Self::Detached { pin, program, before: Some((ifindex, mode)) } => {

@@ -12,7 +12,7 @@ use crate::apply::Stamp;
 use crate::confirm::{self, Watchdog};
 use crate::consent;
 use crate::diag::{Exit, Kind, Problem, Problems};
-use crate::kernel::{Kernel, drift, linux::Linux, observe};
+use crate::kernel::{Kernel, contents, drift, linux::Linux, observe};
 use crate::load;
 use crate::manifest;
 use crate::names::PlanId;
@@ -192,5 +192,5 @@ fn unchanged<K: Kernel>(kernel: &K, loaded: &Loaded) -> Option<Record> {
     let digests = load::digests(&loaded.manifest, loaded.folder()).filter(|_| is_settled)?;
     let now = load::inputs(&loaded.text, &loaded.vars, digests.into_iter());
     let is_same = record.inputs == Some(now) && drift::drift(kernel, &record).ok()?.is_empty();
-    is_same.then_some(record)
+    (is_same && contents::drift(kernel, &record).ok()?.is_empty()).then_some(record)
 }

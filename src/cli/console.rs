@@ -7,6 +7,9 @@ use crate::report::{self, Style, text::Purpose};
 use clap::{Args, ValueEnum};
 use std::io::{self, IsTerminal, Write};
 
+/// How many of the entries of each map `--verbose` shows.
+const ENTRIES_SHOWN: usize = 5;
+
 /// What every command takes.
 #[derive(Debug, Args)]
 pub struct Global {
@@ -70,7 +73,8 @@ impl Console {
     /// Writes a plan, with the lines of the manifest that it was made from.
     pub fn plan(&self, plan: &Plan, loaded: Option<&Loaded>, purpose: Purpose) {
         let manifest = loaded.map(Loaded::text);
-        let text = |style| report::text::plan(plan, &report::text::Options { style, purpose, manifest });
+        let entries = if self.verbose { ENTRIES_SHOWN } else { 0 };
+        let text = |style| report::text::plan(plan, &report::text::Options { style, purpose, manifest, entries });
         self.show(text, || report::json::plan(plan, manifest));
     }
 

@@ -5,7 +5,6 @@ use super::loaded::Loaded;
 use crate::apply::{self, Applied, Stamp};
 use crate::diag::{Exit, Kind, Problem, Problems};
 use crate::kernel::{Kernel, drift};
-use crate::names::PinPath;
 use crate::plan::Plan;
 use crate::record::Record;
 use crate::report::{self, text::Purpose};
@@ -34,7 +33,7 @@ pub fn finish<K: Kernel>(
             Ok(if outcome.exit() == Exit::Broken { Exit::Broken } else { exit })
         }
         // Everything is done by now, so whatever reading it back meets, the host is not as before.
-        None => Ok(verify(kernel, &plan.pin_root, record.as_ref()).map_or_else(
+        None => Ok(verify(kernel, plan, record.as_ref()).map_or_else(
             |problems| {
                 console.fail(&problems, loaded.map(|loaded| &loaded.source));
                 Exit::Broken
@@ -45,9 +44,13 @@ pub fn finish<K: Kernel>(
 }
 
 /// Reads back what is on the host: what the record says, or nothing of the deployment.
-fn verify<K: Kernel>(kernel: &K, pin_root: &PinPath, record: Option<&Record>) -> Result<(), Problems> {
+fn verify<K: Kernel>(kernel: &K, plan: &Plan, record: Option<&Record>) -> Result<(), Problems> {
+    let pin_root = &plan.pin_root;
     let differs: Vec<String> = match record {
-        Some(record) => drift::drift(kernel, record)?.iter().map(ToString::to_string).collect(),
+        Some(record) => {
+            let drift = drift::drift(kernel, record)?;
+            drift.iter().map(ToString::to_string).chain(apply::entries::unwritten(kernel, plan)?).collect()
+        }
         None if kernel.read_symlink(pin_root).is_ok() => vec![format!("{pin_root} is still there")],
         None => Vec::new(),
     };

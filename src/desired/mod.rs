@@ -128,6 +128,14 @@ pub struct DesiredMap {
 }
 
 impl DesiredMap {
+    /// Returns the entries that the manifest gives the map, with its pin.
+    pub fn contents(&self) -> Option<(&PinPath, &Contents)> {
+        match &self.source {
+            MapSource::Defined(definition) => Some((&definition.pin, definition.contents.as_deref()?)),
+            MapSource::Pinned(_) | MapSource::Id(_) => None,
+        }
+    }
+
     /// Returns the pin by which the map is found, if it is found by one.
     pub fn pin(&self) -> Option<&PinPath> {
         match &self.source {

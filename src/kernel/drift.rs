@@ -10,6 +10,7 @@ use super::{HookInfo, HookRequest, Kernel, LinkInfo, ObjectKind, XdpMode};
 use crate::desired::Hook;
 use crate::diag::Problem;
 use crate::names::PinPath;
+use crate::plan::words::thousands;
 use crate::record::{Record, RecordedLink, RecordedMap};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
@@ -45,6 +46,15 @@ pub enum Difference {
     Edge(String, u32),
     /// These programs of others came before it on its hook.
     Ahead(Vec<u32>),
+    /// Entries of the map that are ours are not as they were left.
+    Entries {
+        /// How many are other ones, or gone.
+        changed: usize,
+        /// How many more there are, where all are to be ours.
+        more: usize,
+        /// How many are ours.
+        all: usize,
+    },
 }
 
 impl Difference {
@@ -60,6 +70,7 @@ impl Difference {
             Self::Mode(_) => "mode",
             Self::Edge(..) => "edge",
             Self::Ahead(_) => "ahead",
+            Self::Entries { .. } => "entries",
         }
     }
 }
@@ -75,6 +86,11 @@ impl fmt::Display for Difference {
             Self::Interface(name) => write!(f, "the interface {name} is gone or another one"),
             Self::Mode(mode) => write!(f, "it does not run in {mode} mode"),
             Self::Edge(map, id) => write!(f, "it does not use map.{map}, which is map id {id} now"),
+            Self::Entries { changed, more, all } => {
+                let (changed, more, all) = (*changed as u64, *more as u64, *all as u64);
+                write!(f, "owned entries changed: {} of {}", thousands(changed), thousands(all))?;
+                if more == 0 { Ok(()) } else { write!(f, ", and {} more came", thousands(more)) }
+            }
             Self::Ahead(ids) => {
                 let ids: Vec<_> = ids.iter().map(u32::to_string).collect();
                 write!(f, "packets meet others before it that were not there: program id {}", ids.join(", "))
@@ -99,6 +115,9 @@ pub fn drift<K: Kernel>(kernel: &K, record: &Record) -> Result<Vec<Drift>, Probl
     for (name, map) in &record.maps {
         if let Some(pin) = &map.pin {
             note("map", name, checker.pin(pin, map.inode)?);
+        }
+        if let Some(entries) = &map.entries {
+            note("map", name, checker.pin(&entries.pin, entries.inode)?);
         }
     }
     for (name, program) in &record.programs {

@@ -611,7 +611,11 @@ impl Map {
             Storage::Slots | Storage::SlotsByKey => return refuse(libc::EBADF),
             Storage::Other => return refuse(ENOTSUPP),
         }
-        self.values.insert(key.to_vec(), value.to_vec());
+        match self.storage() {
+            // As it was when nobody had written it yet.
+            Storage::Array if value.iter().all(|byte| *byte == 0) => drop(self.values.remove(key)),
+            _ => drop(self.values.insert(key.to_vec(), value.to_vec())),
+        }
         Ok(())
     }
 

@@ -3,6 +3,7 @@
 //! Reading methods take `&self` and writing methods `&mut self`, so that a dry run, which only has `&impl Kernel`,
 //! cannot change anything.
 
+pub mod contents;
 pub mod drift;
 pub mod facts;
 pub mod fake;

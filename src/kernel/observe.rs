@@ -3,10 +3,11 @@
 //! What does not exist is absent from the answer; only what cannot be read is a problem. What it all means is for the
 //! plan to say.
 
-use super::{Entry, EntryKind, Interface, Kernel, MapInfo, ObjectKind};
+use super::{Entry, EntryKind, Interface, Kernel, MapInfo, ObjectKind, contents};
 use crate::btf::{Btf, kernel::KernelTypes};
 use crate::desired::{MapDefinition, MapSource, ObjectFacts, OnChange};
 use crate::diag::{Kind, Problem, Problems};
+use crate::entries::Entries;
 use crate::kinds::MapType;
 use crate::names::{Digest, PinPath};
 use crate::observed::{Fingerprints, Leftover, Live, Observed, ObservedMap, ObservedProgram, Pinned, Root, Wanted};
@@ -52,14 +53,20 @@ pub fn observe<K: Kernel>(kernel: &K, wanted: &Wanted) -> Result<Observed, Probl
     });
     let record = record.flatten();
     let recorded = record.as_ref().zip(pin_root).map(|(record, pin_root)| Wanted::of_record(record, pin_root));
-    let recorded = recorded.unwrap_or_default();
+    let mut recorded = recorded.unwrap_or_default();
+    if let (Some(record), true) = (&record, wanted.entries) {
+        recorded.add_entries(record);
+    }
     let second = second_names(wanted, &root);
     let directories: BTreeSet<_> = wanted.directories.union(&recorded.directories).chain(&second).collect();
     let pins: BTreeSet<_> = wanted.pins.union(&recorded.pins).filter(visible).collect();
     let map_ids: BTreeSet<_> = wanted.map_ids.union(&recorded.map_ids).collect();
     let directories = folders(&mut problems, directories, &reader);
     // A listed folder says what is not there at the cost of nothing.
-    let pins = pins.into_iter().filter(|pin| !is_known_missing(&directories, pin));
+    let missing = |pin: &&PinPath| is_known_missing(&directories, pin);
+    let pins = pins.into_iter().filter(|pin| !missing(pin));
+    let contents = wanted.contents.union(&recorded.contents).filter(|pin| visible(pin) && !missing(pin));
+    let kept = wanted.kept.union(&recorded.kept).filter(|pin| visible(pin) && !missing(pin));
     let mut pins = all(&mut problems, pins, |path| reader.pinned(path));
     for (pin, map) in &wanted.changing {
         if let (Some(Pinned::Map(found)), MapSource::Defined(definition)) = (pins.get_mut(pin), &map.source)
@@ -74,6 +81,8 @@ pub fn observe<K: Kernel>(kernel: &K, wanted: &Wanted) -> Result<Observed, Probl
         root,
         leftovers,
         pins,
+        contents: all(&mut problems, contents, |path| reader.contents(path, &host)),
+        kept: all(&mut problems, kept, |path| reader.kept(path)),
         directories: directories.into_iter().filter_map(|(path, entries)| Some((path.clone(), entries?))).collect(),
         maps_by_id: all(&mut problems, map_ids, |id| reader.map_by_id(*id)),
         interfaces: all(&mut problems, &wanted.interfaces, |name| reader.interface(name)),
@@ -377,6 +386,22 @@ impl<'a, K: Kernel> Reader<'a, K> {
             ObjectKind::Link => self.kernel.link_info(&fd).map(Pinned::Link),
         };
         pinned.map(Some).map_err(|error| refused(format!("read the {kind} at `{path}`"), &error, BY_ID))
+    }
+
+    /// Reads the entries of a map; `None` when something else has the pin, which the plan says.
+    fn contents(&self, path: &PinPath, host: &Host) -> Result<Option<Arc<Entries>>, Problem> {
+        let Some((ObjectKind::Map, map)) = self.open(path)? else { return Ok(None) };
+        let live = contents::live(self.kernel, &map, host);
+        let live = live.map_err(|error| refused(format!("read the entries at `{path}`"), &error, OPEN_PIN))?;
+        Ok(Some(Arc::new(live)))
+    }
+
+    /// Reads the entries that are kept as ours; `None` when they are no such.
+    fn kept(&self, path: &PinPath) -> Result<Option<Arc<Entries>>, Problem> {
+        let Some((ObjectKind::Map, map)) = self.open(path)? else { return Ok(None) };
+        let kept = contents::kept(self.kernel, &map);
+        let kept = kept.map_err(|error| refused(format!("read the entries at `{path}`"), &error, OPEN_PIN))?;
+        Ok(kept.map(Arc::new))
     }
 
     fn map_by_id(&self, id: u32) -> Result<Option<ObservedMap>, Problem> {

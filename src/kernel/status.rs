@@ -1,7 +1,7 @@
 //! Finds deployments on this host, and says how each of them fares. It reads, and waits for nobody.
 
 use super::observe::{READ, Rest, existing, is_kept, refused, rest, walk};
-use super::{EntryKind, Kernel, drift};
+use super::{EntryKind, Kernel, contents, drift};
 use crate::confirm;
 use crate::diag::{Kind, Problem, Problems};
 use crate::names::PinPath;
@@ -76,7 +76,10 @@ pub fn status<K: Kernel>(kernel: &K, pin_root: &PinPath) -> Result<Option<Deploy
         (Some(_), Err(problem)) if matches!(*problem.kind, Kind::Record { .. }) => (None, Some(problem)),
         (Some(_), Err(problem)) => return Err(problem),
     };
-    let found = record.as_ref().map(|record| drift::deep_drift(kernel, record)).transpose()?.unwrap_or_default();
+    let found = match &record {
+        Some(record) => [drift::deep_drift(kernel, record)?, contents::drift(kernel, record)?].concat(),
+        None => Vec::new(),
+    };
     let unconfirmed = confirm::pending(kernel, pin_root)?.map(|pending| pending.left(kernel));
     let left = leftovers.iter().find_map(|leftover| leftover.record.as_ref());
     let name = record.as_ref().or(left).map_or(pin_root.file_name(), |record| &record.deployment);

@@ -3,20 +3,24 @@
 //! Two facts travel along the graph: a map that must be made anew makes its programs new, and a program that is
 //! new makes the prog arrays new that hold it, since a live prog array is never refilled, and the extensions of it.
 
+mod entries;
+
 use super::graph::{self, Node};
 use super::guard;
 use super::id::Subject;
 use super::{Action, Because, Consent, Generations, Mode, Plan, ResolvedHook, Restored, State, Step, Traffic};
 use crate::desired::{
-    Desired, DesiredLink, DesiredMap, DesiredProgram, Hook, MapDefinition, MapSource, OnChange, Policy, SlotSource,
-    Span,
+    Desired, DesiredLink, DesiredMap, DesiredProgram, EntriesMode, Hook, MapDefinition, MapSource, OnChange, Policy,
+    SlotSource, Span,
 };
 use crate::diag::{Kind, Problem, Problems};
 use crate::elf::DataKind;
 use crate::kinds::XdpMode;
 use crate::names::{Address, DeploymentName, Digest, LinkName, MapName, PinPath, ProgramName};
 use crate::observed::{Entry, HookInfo, LinkInfo, Live, Observed, ObservedMap, ObservedProgram, Pinned, Root};
-use crate::record::{Record, RecordedInner, RecordedLink, RecordedMap, RecordedObject, RecordedProgram};
+use crate::record::{
+    Record, RecordedEntries, RecordedInner, RecordedLink, RecordedMap, RecordedObject, RecordedProgram,
+};
 use crate::spec::{Compare, Difference, MapSpec, differences};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -41,6 +45,7 @@ pub fn plan(desired: &Desired, observed: &Observed, mode: Mode) -> Result<Plan, 
     planner.decide_maps();
     planner.decide_programs();
     planner.spread();
+    planner.check_entries();
     for node in order {
         planner.step(node);
     }
@@ -193,6 +198,15 @@ impl<'a> Planner<'a> {
             };
             if let Some(fate) = fate {
                 self.maps.insert(map.name.clone(), fate);
+            }
+        }
+    }
+
+    /// Checks the entries of maps whose fates are known.
+    fn check_entries(&mut self) {
+        for map in self.desired.maps.values() {
+            if let (MapSource::Defined(definition), Some(fate)) = (&map.source, self.maps.get(&map.name).cloned()) {
+                self.check_contents(map, definition, &fate);
             }
         }
     }
@@ -455,6 +469,7 @@ impl<'a> Planner<'a> {
             }
             Node::Fill(name) => self.contents_step(&name, |map| Action::FillMap { map }),
             Node::Slots(name) => self.contents_step(&name, |map| Action::FillSlots { map }),
+            Node::Entries(name) => self.entries_step(&name),
             Node::Program(name) => {
                 if let Some(fate) = self.programs.get(&name).cloned() {
                     self.program_step(Arc::clone(&self.desired.programs[&name]), fate);
@@ -486,11 +501,16 @@ impl<'a> Planner<'a> {
         match fate {
             Fate::Keep(id) => {
                 let (ours, because) = match &map.source {
-                    MapSource::Defined(_) if self.is_ours(&map) => (true, Because::Unchanged),
+                    MapSource::Defined(_) if self.is_ours(&map) => match self.lets_go(&map) {
+                        true => (true, Because::EntriesNotWanted),
+                        false => (true, Because::Unchanged),
+                    },
                     MapSource::Defined(definition) if definition.adopt => (true, Because::TakenOver),
                     MapSource::Defined(_) | MapSource::Pinned(_) | MapSource::Id(_) => (false, Because::Foreign),
                 };
-                self.push(span, Action::ReuseMap { map, id, ours }, because, Traffic::None, State::Kept);
+                let action = Action::ReuseMap { map: Arc::clone(&map), id, ours };
+                self.push(span, action, because, Traffic::None, State::Kept);
+                self.release_step(&map, id);
             }
             Fate::New(replaces, because) => {
                 let (state, needs) = match replaces {
@@ -727,7 +747,9 @@ fn holds_state(map: &DesiredMap) -> bool {
 fn span_of(desired: &Desired, node: &Node) -> Option<Span> {
     match node {
         Node::Directory(_) => None,
-        Node::Map(name) | Node::Fill(name) | Node::Slots(name) => desired.maps.get(name).map(|map| map.span.clone()),
+        Node::Map(name) | Node::Fill(name) | Node::Slots(name) | Node::Entries(name) => {
+            desired.maps.get(name).map(|map| map.span.clone())
+        }
         Node::Program(name) => desired.programs.get(name).map(|program| program.span.clone()),
         Node::Link(name) => desired.links.get(name).map(|link| link.span.clone()),
     }
@@ -819,8 +841,9 @@ pub fn rollback(before: &Record, observed: &Observed, pin_root: &PinPath) -> Res
             continue;
         };
         if let Some(restored) = planner.restored(&pin, map.inode) {
-            let action = Action::RestoreMap { map: map_name, pin, id: found.info.id, restored };
+            let action = Action::RestoreMap { map: map_name.clone(), pin, id: found.info.id, restored };
             planner.steps.push(restoring(action, restored, State::Kept));
+            planner.entries_back(before, &map_name, &place, found.info.id, &found.spec);
         }
     }
     for (name, program) in &before.programs {
@@ -851,11 +874,13 @@ pub fn rollback(before: &Record, observed: &Observed, pin_root: &PinPath) -> Res
     let now = observed.record.as_ref();
     let removals = now.map(|now| take_away(now, observed, &kept, Because::Rollback)).unwrap_or_default();
     let mut record = before.clone();
+    let owned = entries::keep_anew(&mut record, observed, pin_root);
     steps.iter().for_each(|step| record_link(&mut record, &step.action, observed));
     steps.push(Step {
         action: Action::WriteRecord {
             pin: pin_root.join("record"),
             record: Box::new(record),
+            owned,
             generation: next_number(observed),
             replaces: number(observed),
         },
@@ -997,6 +1022,7 @@ pub(super) fn write_record<'a>(
     let because = if before.is_some() { Because::PlanChanges } else { Because::Missing };
     let action = Action::WriteRecord {
         pin: desired.pin_root.join("record"),
+        owned: entries::to_keep(&made, &desired.maps),
         record: Box::new(made),
         generation: next_number(observed),
         // Without a record there is nothing to go back to.
@@ -1029,7 +1055,8 @@ fn expected_record<'a>(desired: &Desired, observed: &Observed, steps: impl Itera
                     MapSource::Defined(definition) => {
                         let before = observed.record.as_ref().and_then(|record| record.maps.get(map.name.as_str()));
                         let inner = before.and_then(|before| before.inner.clone());
-                        RecordedMap { inner, ..recorded_map(definition, inode(&definition.pin), *ours) }
+                        let entries = recorded_entries(map, desired, observed).filter(|_| *ours);
+                        RecordedMap { inner, entries, ..recorded_map(definition, inode(&definition.pin), *ours) }
                     }
                     MapSource::Pinned(pin) => {
                         RecordedMap { pin: Some(pin.to_string()), inode: inode(pin), ..RecordedMap::default() }
@@ -1040,7 +1067,9 @@ fn expected_record<'a>(desired: &Desired, observed: &Observed, steps: impl Itera
             }
             Action::CreateMap { map, .. } => {
                 if let MapSource::Defined(definition) = &map.source {
-                    record.maps.insert(map.name.to_string(), recorded_map(definition, 0, true));
+                    let entries = recorded_entries(map, desired, observed);
+                    let recorded = RecordedMap { entries, ..recorded_map(definition, 0, true) };
+                    record.maps.insert(map.name.to_string(), recorded);
                 }
             }
             Action::ReuseProgram { program, .. } => {
@@ -1060,6 +1089,7 @@ fn expected_record<'a>(desired: &Desired, observed: &Observed, steps: impl Itera
             | Action::MakeDirectory { .. }
             | Action::FillMap { .. }
             | Action::FillSlots { .. }
+            | Action::WriteEntries { .. }
             | Action::Detach { .. }
             | Action::RemoveProgram { .. }
             | Action::RemoveMap { .. }
@@ -1096,6 +1126,7 @@ fn record_link(record: &mut Record, action: &Action, observed: &Observed) {
         | Action::CreateMap { .. }
         | Action::FillMap { .. }
         | Action::FillSlots { .. }
+        | Action::WriteEntries { .. }
         | Action::ReuseProgram { .. }
         | Action::LoadProgram { .. }
         | Action::RestoreMap { .. }
@@ -1118,6 +1149,13 @@ fn recorded_map(definition: &MapDefinition, inode: u64, created: bool) -> Record
     };
     let inner = definition.spec.inner.as_deref().map(RecordedInner::of);
     RecordedMap { pin: Some(definition.pin.to_string()), inode, created, image, inner, ..RecordedMap::default() }
+}
+
+/// Records the entries that stay ours once the map has them.
+fn recorded_entries(map: &DesiredMap, desired: &Desired, observed: &Observed) -> Option<RecordedEntries> {
+    let (_, contents) = map.contents()?;
+    let is_kept = contents.mode != EntriesMode::Seed;
+    is_kept.then(|| entries::recorded(&map.name, contents, &desired.pin_root, observed))
 }
 
 fn recorded_program(program: &DesiredProgram, inode: u64) -> RecordedProgram {

@@ -37,6 +37,7 @@ impl Expects {
             Action::ReuseMap { id, .. } | Action::RemoveMap { id, .. } | Action::RestoreMap { id, .. } => {
                 Self { map_id: (*id != 0).then_some(*id), ..Self::default() }
             }
+            Action::WriteEntries { writes } => Self { map_id: writes.id, ..Self::default() },
             Action::CreateMap { map, replaces } => match replaces {
                 Some(_) => Self { map_id: *replaces, ..Self::default() },
                 None => Self { absent: own_pin(map).cloned(), ..Self::default() },

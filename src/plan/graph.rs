@@ -215,6 +215,8 @@ pub enum Node {
     Program(ProgramName),
     /// The contents of a map of maps or of programs.
     Slots(MapName),
+    /// The entries that the manifest gives a map.
+    Entries(MapName),
     /// An attached program.
     Link(LinkName),
 }
@@ -227,6 +229,7 @@ impl fmt::Display for Node {
             Self::Fill(name) => write!(f, "contents of map.{name}"),
             Self::Program(name) => write!(f, "program.{name}"),
             Self::Slots(name) => write!(f, "slots of map.{name}"),
+            Self::Entries(name) => write!(f, "entries of map.{name}"),
             Self::Link(name) => write!(f, "link.{name}"),
         }
     }
@@ -235,7 +238,8 @@ impl fmt::Display for Node {
 /// Returns what of a deployment comes before what.
 ///
 /// A map has a [`Node::Fill`] when its first contents differ from what a new map holds, and a [`Node::Slots`] when it
-/// starts with maps or programs in it.
+/// starts with maps or programs in it. It has a [`Node::Entries`] when the manifest gives it entries: the filters that read
+/// them wait for them.
 pub fn of(desired: &Desired) -> Graph<Node> {
     let mut graph = Graph::new();
     for map in desired.maps.values() {
@@ -273,6 +277,9 @@ fn add_map(graph: &mut Graph<Node>, desired: &Desired, map: &DesiredMap) {
     add_folders(graph, desired, &definition.pin, &node);
     if is_filled(map) {
         graph.edge(node.clone(), Node::Fill(map.name.clone()));
+    }
+    if definition.contents.is_some() {
+        graph.edge(node.clone(), Node::Entries(map.name.clone()));
     }
     for target in definition.slots.values() {
         let slots = Node::Slots(map.name.clone());
@@ -355,6 +362,9 @@ fn contents_behind(desired: &Desired, program: &ProgramName) -> BTreeSet<Node> {
                 let Some(map) = desired.maps.get(name) else { continue };
                 if is_filled(map) {
                     contents.insert(Node::Fill(name.clone()));
+                }
+                if map.contents().is_some() {
+                    contents.insert(Node::Entries(name.clone()));
                 }
                 for target in slots(map) {
                     contents.insert(Node::Slots(name.clone()));

@@ -81,6 +81,7 @@ fn loss(step: &Step) -> Option<&'static str> {
         | Action::CreateMap { replaces: None, .. }
         | Action::FillMap { .. }
         | Action::FillSlots { .. }
+        | Action::WriteEntries { .. }
         | Action::ReuseProgram { .. }
         | Action::LoadProgram { .. }
         | Action::RestoreMap { .. }

@@ -5,7 +5,7 @@
 //! writes it. Fingerprints are of final instructions, so that CO-RE objects have other ids on kernels with other types.
 
 use super::{Action, Consent, Step, Sweep, Traffic};
-use crate::desired::{Desired, DesiredLink, DesiredMap, DesiredProgram, Hook, MapSource, OnChange};
+use crate::desired::{Desired, DesiredLink, DesiredMap, DesiredProgram, EntriesMode, Hook, MapSource, OnChange};
 use crate::kinds::XdpMode;
 use crate::names::{Address, DeploymentName, Digest, LinkName, MapName, ObjectName, PinPath, PlanId, ProgramName};
 use crate::observed::{Fingerprints, LinkInfo, Observed, ObservedMap, ObservedProgram, Pinned};
@@ -40,6 +40,7 @@ impl Subject<'_> {
             recorded: self.record.map(|record| Recorded::of(record, self.observed)),
             found: self.found(),
             left: self.steps.iter().filter_map(leftover).collect(),
+            written: self.steps.iter().filter_map(written).collect(),
             needs: self.steps.iter().filter_map(|step| step.needs).collect(),
             sweep: self.sweep,
         };
@@ -67,6 +68,14 @@ fn leftover(step: &Step) -> Option<Traffic> {
     matches!(step.action, Action::ClearLeftover { .. }).then_some(step.traffic)
 }
 
+/// Digests the entries that a step writes.
+fn written(step: &Step) -> Option<(&MapName, Digest)> {
+    match &step.action {
+        Action::WriteEntries { writes } => Some((&writes.map, writes.changes.digest())),
+        _ => None,
+    }
+}
+
 #[derive(Serialize)]
 struct Whole<'a> {
     format: u32,
@@ -76,6 +85,9 @@ struct Whole<'a> {
     recorded: Option<Recorded<'a>>,
     found: BTreeMap<&'a PinPath, Found<'a>>,
     left: Vec<Traffic>,
+    /// What of the entries of maps is not as it is wanted.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    written: BTreeMap<&'a MapName, Digest>,
     needs: BTreeSet<Consent>,
     sweep: Option<Sweep>,
 }
@@ -115,6 +127,8 @@ enum WantedMap<'a> {
         slots: BTreeMap<u32, Address>,
         #[serde(skip_serializing_if = "is_fail")]
         on_change: OnChange,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        entries: Option<(EntriesMode, bool, Digest)>,
     },
     Pinned(&'a PinPath),
     /// The manifest's own number.
@@ -134,6 +148,7 @@ impl<'a> WantedMap<'a> {
                     data: data.map(Digest::of),
                     slots: definition.slots.iter().map(|(index, slot)| (*index, slot.address())).collect(),
                     on_change: definition.on_change,
+                    entries: definition.contents.as_deref().map(|it| (it.mode, it.sensitive, it.entries.digest())),
                 }
             }
             MapSource::Pinned(pin) => Self::Pinned(pin),
@@ -193,6 +208,8 @@ struct RecordedMap<'a> {
     id: Option<u32>,
     created: bool,
     image: Option<Digest>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    entries: Option<(EntriesMode, bool, Digest)>,
 }
 
 #[derive(Serialize)]
@@ -213,6 +230,7 @@ impl<'a> Recorded<'a> {
             id: map.id,
             created: map.created,
             image: map.image,
+            entries: map.entries.as_ref().map(|it| (it.mode, it.sensitive, it.digest)),
         };
         let programs = record.programs.iter();
         let links = record.links.iter();

@@ -18,9 +18,10 @@ pub use decide::{destroy, plan, rollback};
 pub use expects::Expects;
 
 use crate::desired::{DesiredLink, DesiredMap, DesiredProgram, ObjectFacts, Span};
+use crate::entries::{Changes, Entries};
 use crate::names::{Address, DeploymentName, LinkName, MapName, PinPath, PlanId, ProgramName};
 use crate::record::Record;
-use crate::spec::Difference;
+use crate::spec::{Difference, MapSpec};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -143,6 +144,11 @@ pub enum Action {
         /// The map.
         map: Arc<DesiredMap>,
     },
+    /// Write entries into a map.
+    WriteEntries {
+        /// Which, and into which map.
+        writes: Box<Writes>,
+    },
     /// Keep a program that runs with the same fingerprint and the same maps.
     ReuseProgram {
         /// The program.
@@ -253,6 +259,8 @@ pub enum Action {
         pin: PinPath,
         /// What it says; inodes are filled in while applying.
         record: Box<Record>,
+        /// The entries that are kept anew beside it, with where; others stay kept as they are.
+        owned: BTreeMap<PinPath, Arc<Entries>>,
         /// The number of the generation.
         generation: u64,
         /// The number of the generation that runs now, and stays for a rollback.
@@ -263,6 +271,25 @@ pub enum Action {
         /// Where it is pinned.
         pin: PinPath,
     },
+}
+
+/// Entries that are written into a map.
+#[derive(Debug, Clone)]
+pub struct Writes {
+    /// The map.
+    pub map: MapName,
+    /// Its pin.
+    pub pin: PinPath,
+    /// Its id; `None` for a new one, which is written before anybody can see it.
+    pub id: Option<u32>,
+    /// What comes, changes and goes.
+    pub changes: Arc<Changes>,
+    /// Whether the map only has room for what comes once the rest is gone. Else nothing goes before all else is there.
+    pub removes_first: bool,
+    /// What the map is, and with which types.
+    pub spec: MapSpec,
+    /// True when no output may show keys and values.
+    pub sensitive: bool,
 }
 
 /// What it changes to take a pin over from the generation before.
@@ -337,6 +364,10 @@ pub enum Because {
     MapDiffers(Vec<Difference>),
     /// The first contents of a data section changed.
     ContentsChanged,
+    /// The entries of the map are not those of the manifest.
+    EntriesChanged,
+    /// The manifest gives the map no entries any more that it owns.
+    EntriesNotWanted,
     /// A slot's program or map is new.
     SlotNew(Address),
     /// The program whose function an extension replaces is new.
@@ -462,6 +493,7 @@ impl Action {
             | Self::CreateMap { map, .. }
             | Self::FillMap { map }
             | Self::FillSlots { map } => Address::Map(map.name.clone()),
+            Self::WriteEntries { writes } => Address::Map(writes.map.clone()),
             Self::RemoveMap { map, .. } | Self::RestoreMap { map, .. } => Address::Map(map.clone()),
             Self::ReuseProgram { program, .. } | Self::LoadProgram { program, .. } => {
                 Address::Program(program.name.clone())
@@ -492,6 +524,10 @@ impl Action {
                 None => Marker::Create,
             },
             Self::RestoreMap { restored, .. } | Self::RestoreProgram { restored, .. } => restored.marker(),
+            Self::WriteEntries { writes } => match writes.id {
+                Some(_) => Marker::Change,
+                None => Marker::Create,
+            },
             Self::UpdateLink { .. } => Marker::Change,
             Self::Reattach { overlap: true, .. } => Marker::CreateThenDestroy,
             Self::Reattach { overlap: false, .. } => Marker::DestroyThenCreate,
@@ -524,6 +560,7 @@ impl Action {
             | Self::CreateMap { .. }
             | Self::FillMap { .. }
             | Self::FillSlots { .. }
+            | Self::WriteEntries { .. }
             | Self::ReuseProgram { .. }
             | Self::LoadProgram { .. }
             | Self::RestoreMap { .. }
@@ -560,6 +597,7 @@ impl Action {
             | Self::ReuseMap { .. }
             | Self::FillMap { .. }
             | Self::FillSlots { .. }
+            | Self::WriteEntries { .. }
             | Self::ReuseProgram { .. }
             | Self::ReuseLink { .. }
             | Self::Attach { .. }

@@ -3,6 +3,7 @@
 use super::*;
 use crate::desired::{Desired, DesiredMap, Hook, MapDefinition, MapSource, OnChange, Policy, SlotSource};
 use crate::elf::{DataKind, ProgramKind};
+use crate::entries::{Changes, Entries};
 use crate::insn::{Code, Insn, LD_IMM64, Site, SiteKind};
 use crate::kinds::XdpMode;
 use crate::kinds::{AttachType, MapType, ProgramType};
@@ -184,6 +185,13 @@ fn services() -> Arc<DesiredLink> {
     link("services", "count", hook)
 }
 
+/// Changes of the entries of [`desired`]'s `flows`.
+pub fn writes(changes: Changes) -> Writes {
+    let spec = MapSpec::new(MapType::LRU_HASH, 4, 8, 1024);
+    let (map, pin, changes) = (map_name("flows"), pin("maps/flows"), Arc::new(changes));
+    Writes { map, pin, id: Some(27), changes, removes_first: false, spec, sensitive: false }
+}
+
 /// A deployment with a data section, a map in a map, and a tail call behind a link.
 pub fn desired() -> Desired {
     let maps = [flows(), rodata(), variables(), zeroes(), tenants(), zones(), deny()];
@@ -268,6 +276,17 @@ pub fn every_step() -> Plan {
     let old_link = LinkName::new("old").unwrap();
     let (drop_program, drop_new) = (program("drop", xdp(), &["flows", "filter:.rodata"]), program_name("drop"));
     let shape_hook = || ResolvedHook::Interface(Some(2));
+    let entries = |pairs: &[(u8, u8)]| {
+        let keys = pairs.iter().flat_map(|(key, _)| [0, 0, 0, *key]).collect();
+        let values = pairs.iter().flat_map(|(_, value)| [*value; 8]).collect();
+        Entries::of(4, 8, keys, values).expect("no key is there twice")
+    };
+    let live = entries(&[(1, 1), (2, 2), (3, 3), (4, 4)]);
+    let first_entries = Box::new(Writes { id: None, ..writes(Changes::first(&live)) });
+    let changes = Changes::between(&live, &entries(&[(2, 2), (3, 5), (7, 7), (8, 8)]), |_| true);
+    let other_entries = Box::new(Writes { removes_first: true, ..writes(changes) });
+    let changes = Changes::between(&live, &entries(&[]), |_| true);
+    let old_entries = Box::new(Writes { sensitive: true, ..writes(changes) });
     use {Action as A, Because as B, Consent as C, State as S, Traffic as T};
     let steps = vec![
         step(A::MountBpffs { at: bpffs }, B::NeededBelow, T::None, S::None, None),
@@ -294,6 +313,9 @@ pub fn every_step() -> Plan {
         step(A::FillMap { map: rodata() }, B::ContentsChanged, T::None, S::New, None),
         step(A::FillMap { map: variables() }, B::MapNew(map_name("filter:.data")), T::None, S::New, None),
         step(A::FillSlots { map: tenants() }, B::MapNew(map_name("tenants")), T::None, S::New, None),
+        step(A::WriteEntries { writes: first_entries }, B::Missing, T::None, S::New, None),
+        step(A::WriteEntries { writes: other_entries }, B::EntriesChanged, T::None, S::Lost(None), Some(C::LoseState)),
+        step(A::WriteEntries { writes: old_entries }, B::EntriesNotWanted, T::None, S::Kept, None),
         step(A::ReuseProgram { program: next, id: 40 }, B::Unchanged, T::None, S::None, None),
         step(
             A::LoadProgram { program: drop_program.clone(), replaces: Some(17) },
@@ -352,14 +374,20 @@ pub fn every_step() -> Plan {
         ),
         step(A::RemoveDirectory { path: pin("links") }, B::Destroy, T::None, S::None, None),
         step(
-            A::WriteRecord { pin: pin("record"), record: record.clone(), generation: 1, replaces: None },
+            A::WriteRecord {
+                pin: pin("record"),
+                record: record.clone(),
+                owned: BTreeMap::new(),
+                generation: 1,
+                replaces: None,
+            },
             B::Missing,
             T::None,
             S::None,
             None,
         ),
         step(
-            A::WriteRecord { pin: pin("record"), record, generation: 8, replaces: Some(7) },
+            A::WriteRecord { pin: pin("record"), record, owned: BTreeMap::new(), generation: 8, replaces: Some(7) },
             B::PlanChanges,
             T::None,
             S::None,

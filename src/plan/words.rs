@@ -2,9 +2,10 @@
 //!
 //! One place for them, so that a plan, an outcome and a message say the same thing in the same words.
 
-use super::{Action, Because, Marker, Mode, ResolvedHook, Restored, State, Sweep, Traffic};
+use super::{Action, Because, Marker, Mode, ResolvedHook, Restored, State, Sweep, Traffic, Writes};
 use crate::desired::{DesiredLink, DesiredMap, DesiredProgram, Hook, MapDefinition, MapSource, SlotSource};
 use crate::elf::{DataKind, ProgramKind};
+use crate::entries::Changes;
 use crate::kinds::MapType;
 use crate::kinds::XdpMode;
 use crate::names::Address;
@@ -25,6 +26,7 @@ impl Action {
             Self::CreateMap { .. } => "create-map",
             Self::FillMap { .. } => "fill-map",
             Self::FillSlots { .. } => "fill-slots",
+            Self::WriteEntries { .. } => "write-entries",
             Self::ReuseProgram { .. } => "reuse-program",
             Self::LoadProgram { .. } => "load-program",
             Self::RestoreMap { .. } => "restore-map",
@@ -54,6 +56,7 @@ impl fmt::Display for Action {
             Self::CreateMap { map, replaces } => create_map(f, map, *replaces),
             Self::FillMap { map } => fill_map(f, map),
             Self::FillSlots { map } => fill_slots(f, map),
+            Self::WriteEntries { writes } => write!(f, "{writes}"),
             Self::ReuseProgram { program, id } => write!(f, "reuse id {id}, {}", Subject(program)),
             Self::LoadProgram { program, replaces } => load_program(f, program, *replaces),
             Self::RestoreMap { pin, id, restored, .. } | Self::RestoreProgram { pin, id, restored, .. } => {
@@ -140,6 +143,20 @@ fn fill_slots(f: &mut fmt::Formatter<'_>, map: &DesiredMap) -> fmt::Result {
     match slots.len().saturating_sub(SLOTS_NAMED) {
         0 => Ok(()),
         more => write!(f, " and {more} more"),
+    }
+}
+
+/// As `entries +1 ~0 -0 (100,000 the same)`, and for a new map `entries +100,000`.
+impl fmt::Display for Writes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Changes { added, changed, removed, same, .. } = &*self.changes;
+        let [added, changed, removed, same] =
+            [added.len(), changed.len(), removed.len(), *same].map(|number| thousands(number as u64));
+        write!(f, "entries +{added}")?;
+        if self.id.is_some() {
+            write!(f, " ~{changed} -{removed} ({same} the same)")?;
+        }
+        if self.removes_first { f.write_str(", first what goes: the map is full") } else { Ok(()) }
     }
 }
 
@@ -232,6 +249,19 @@ pub fn count(number: impl Into<u64>, noun: &str) -> String {
     }
 }
 
+/// Writes a number so that its size is seen: `100,000`.
+pub fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (at, digit) in digits.char_indices() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
 /// The hook as the manifest says it: `xdp of lo`, `tcx_ingress of eth0`, `cgroup_inet_ingress of cgroup system.slice`.
 impl fmt::Display for Hook {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -299,6 +329,8 @@ impl Because {
             Self::MapOther(_) => "map-other",
             Self::MapDiffers(_) => "map-differs",
             Self::ContentsChanged => "contents-changed",
+            Self::EntriesChanged => "entries-changed",
+            Self::EntriesNotWanted => "entries-not-wanted",
             Self::SlotNew(_) => "slot-new",
             Self::TargetNew(_) => "target-new",
             Self::ProgramNew(_) => "program-new",
@@ -345,6 +377,8 @@ impl fmt::Display for Because {
                 f.write_str(")")
             }
             Self::ContentsChanged => f.write_str("its first contents changed"),
+            Self::EntriesChanged => f.write_str("its entries are not those of the manifest"),
+            Self::EntriesNotWanted => f.write_str("the manifest gives it no entries any more"),
             Self::SlotNew(address) => write!(f, "{address} in its slots is new"),
             Self::ProgramNew(program) | Self::TargetNew(program) => write!(f, "program.{program} is new"),
             Self::HookChanged(what) => write!(f, "its hook changed: {what}"),

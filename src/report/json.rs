@@ -3,13 +3,15 @@
 //! Fields come in the order of these types. A field is added with a new minor number; one that changes or goes
 //! makes a new major number.
 
+use super::entries::{Sampled, sample};
 use super::place::{Lines, ManifestText, Place};
 use super::text::Counts;
 use crate::desired::{DesiredLink, DesiredMap, DesiredProgram, Hook, MapDefinition, MapSource, ObjectFacts};
+use crate::entries::Done;
 use crate::kinds::XdpMode;
 use crate::kinds::{AttachType, MapType, ProgramType};
 use crate::names::{Address, Digest, MapName, ObjectName, PinPath, PlanId, ProgramName};
-use crate::plan::{Action, Because, Consent, Expects, Marker, Mode, Plan, ResolvedHook, Step, Sweep, Traffic};
+use crate::plan::{Action, Because, Consent, Expects, Marker, Mode, Plan, ResolvedHook, Step, Sweep, Traffic, Writes};
 use crate::spec::{Difference, MapSpec, flag_names};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -137,6 +139,8 @@ struct Details<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     slots: Option<BTreeMap<u32, Address>>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    entries: Option<EntriesJson>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     program: Option<ProgramJson<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     runs: Option<&'a ProgramName>,
@@ -162,6 +166,9 @@ impl<'a> Details<'a> {
                 let slots = definition(map).map(|definition| &definition.slots);
                 let slots = slots.map(|slots| slots.iter().map(|(index, slot)| (*index, slot.address())).collect());
                 Self { slots, ..Self::default() }
+            }
+            Action::WriteEntries { writes } => {
+                Self { pin: Some(&writes.pin), entries: Some(EntriesJson::of(writes)), ..Self::default() }
             }
             Action::ReuseProgram { program, .. } | Action::LoadProgram { program, .. } => {
                 Self { pin: Some(&program.pin), program: Some(ProgramJson::of(program)), ..Self::default() }
@@ -193,6 +200,39 @@ impl<'a> Details<'a> {
     fn of_link(link: &'a DesiredLink, resolved: Option<&'a ResolvedHook>) -> Self {
         let hook = HookJson::of(&link.hook, resolved);
         Self { pin: Some(&link.pin), runs: Some(&link.program), hook: Some(hook), ..Self::default() }
+    }
+}
+
+/// What is written into a map.
+#[derive(Serialize)]
+struct EntriesJson {
+    added: usize,
+    changed: usize,
+    removed: usize,
+    same: usize,
+    /// Whether what goes does so before all else is there, since the map is full.
+    removes_first: bool,
+    sensitive: bool,
+    /// Some of them, unless nobody may see them.
+    sample: Vec<Sampled>,
+}
+
+/// How many entries stand in a plan.
+const SAMPLED: usize = 10;
+
+impl EntriesJson {
+    fn of(writes: &Writes) -> Self {
+        let changes = &writes.changes;
+        let Done { added, changed, removed } = changes.all();
+        Self {
+            added,
+            changed,
+            removed,
+            same: changes.same,
+            removes_first: writes.removes_first,
+            sensitive: writes.sensitive,
+            sample: sample(writes, SAMPLED),
+        }
     }
 }
 
@@ -341,6 +381,8 @@ impl<'a> BecauseJson<'a> {
             | Because::Foreign
             | Because::CodeChanged
             | Because::ContentsChanged
+            | Because::EntriesChanged
+            | Because::EntriesNotWanted
             | Because::HookChanged(_)
             | Because::HookGone
             | Because::NotWanted
@@ -368,7 +410,7 @@ mod tests {
         let value: serde_json::Value = serde_json::from_str(&text).unwrap();
         let actions: BTreeSet<_> =
             value["steps"].as_array().unwrap().iter().map(|step| step["action"].to_string()).collect();
-        assert_eq!(actions.len(), 21, "a step for every action");
+        assert_eq!(actions.len(), 22, "a step for every action");
         assert_eq!(value["format"], serde_json::json!({ "major": 1, "minor": 2 }));
         insta::assert_snapshot!(text);
     }

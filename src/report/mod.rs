@@ -4,6 +4,7 @@
 //!
 //! - `layout`: lines, columns, colour and wrapping, shared by everything that people read
 //! - `folders`: one line for a tree of folders
+//! - [`entries`]: the first entries that are written into a map
 //! - `place`: lines and columns of the manifest
 //! - [`text`] and [`json`]: a plan
 //! - [`outcome`]: what an apply did
@@ -11,6 +12,7 @@
 //! - [`show`]: what a deployment has
 //! - [`status`]: how deployments fare
 
+pub mod entries;
 mod folders;
 pub mod inspect;
 pub mod json;

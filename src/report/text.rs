@@ -1,11 +1,12 @@
 //! A plan as people read it: the marker in column 0, then address, what, and what it means.
 
+use super::entries::{Sampled, sample};
 use super::folders::{self, Item};
 use super::layout::{Page, Paint, Style, Text, address_width};
 use super::place::{Lines, ManifestText};
 use crate::names::PinPath;
-use crate::plan::words::count;
-use crate::plan::{Action, Because, Consent, Marker, Mode, Plan, State, Step, Traffic};
+use crate::plan::words::{count, thousands};
+use crate::plan::{Action, Because, Consent, Marker, Mode, Plan, State, Step, Traffic, Writes};
 use crate::record::Record;
 use std::collections::BTreeSet;
 
@@ -27,6 +28,8 @@ pub struct Options<'a> {
     pub purpose: Purpose,
     /// The manifest, for naming its lines.
     pub manifest: Option<ManifestText<'a>>,
+    /// How many of the entries of each map are written.
+    pub entries: usize,
 }
 
 /// Columns before an address: the longest marker and a space.
@@ -78,6 +81,7 @@ fn folder(step: &Step) -> Option<(&PinPath, (&'static str, &Because))> {
         | Action::CreateMap { .. }
         | Action::FillMap { .. }
         | Action::FillSlots { .. }
+        | Action::WriteEntries { .. }
         | Action::ReuseProgram { .. }
         | Action::LoadProgram { .. }
         | Action::RestoreMap { .. }
@@ -156,6 +160,23 @@ impl<'a> Writer<'a> {
         } else {
             page.line(head, column);
             page.line(Text::from(" ".repeat(column)).join(details), column);
+        }
+        if let Action::WriteEntries { writes } = &step.action {
+            self.entries(page, writes, column);
+        }
+    }
+
+    /// Writes the first entries of a map, each on a line of its own.
+    fn entries(&self, page: &mut Page, writes: &Writes, column: usize) {
+        let sampled = sample(writes, self.options.entries);
+        let more = writes.changes.all().count() - sampled.len();
+        for Sampled { marker, key, value, before } in &sampled {
+            let before = before.iter().map(|before| format!("{before} -> ")).collect::<String>();
+            let line = Text::new(paint(*marker), format!("{}{marker} ", " ".repeat(column)));
+            page.line(line.and(Paint::Plain, format!("{key} = {before}{value}")), column + 2);
+        }
+        if !sampled.is_empty() && more > 0 {
+            page.line(format!("{}and {} more", " ".repeat(column), thousands(more as u64)), column);
         }
     }
 
@@ -357,7 +378,7 @@ mod tests {
 
     fn draw(plan: &Plan, width: usize) -> String {
         let style = Style { width, ascii: true, color: false };
-        let options = Options { style, purpose: Purpose::DryRun, manifest: Some(MANIFEST) };
+        let options = Options { style, purpose: Purpose::DryRun, manifest: Some(MANIFEST), entries: 3 };
         let text = super::plan(plan, &options);
         assert!(text.is_ascii());
         for line in text.lines() {
@@ -381,8 +402,8 @@ mod tests {
     fn the_sample_has_everything() {
         let steps = samples::every_step().steps;
         let distinct = |of: fn(&Step) -> String| steps.iter().map(of).collect::<BTreeSet<_>>().len();
-        assert_eq!(distinct(|step| step.action.name().to_owned()), 21);
-        assert_eq!(distinct(|step| step.because.name().to_owned()), 19);
+        assert_eq!(distinct(|step| step.action.name().to_owned()), 22);
+        assert_eq!(distinct(|step| step.because.name().to_owned()), 21);
         assert_eq!(distinct(|step| step.traffic.to_string()), 6);
         assert_eq!(distinct(|step| step.state.to_string()), 4);
         assert_eq!(steps.iter().filter_map(|step| step.needs).collect::<BTreeSet<_>>().len(), 4);
@@ -450,7 +471,7 @@ mod tests {
 
     #[test]
     fn an_apply_says_so_and_nothing_of_the_verifier() {
-        let options = Options { style: Style::default(), purpose: Purpose::Apply, manifest: None };
+        let options = Options { style: Style::default(), purpose: Purpose::Apply, manifest: None, entries: 0 };
         let text = super::plan(&samples::every_step(), &options);
         assert!(text.starts_with("edge: apply\n"), "{text}");
         assert!(!text.contains("verifier"), "{text}");
@@ -459,7 +480,7 @@ mod tests {
     #[test]
     fn colour_follows_the_marker() {
         let style = Style { color: true, ..Style::default() };
-        let options = Options { style, purpose: Purpose::DryRun, manifest: Some(MANIFEST) };
+        let options = Options { style, purpose: Purpose::DryRun, manifest: Some(MANIFEST), entries: 3 };
         let text = super::plan(&samples::every_step(), &options);
         for line in
             ["\x1b[32m+   map.events", "\x1b[35m+/- map.zones", "\x1b[33m~   link.uplink", "\x1b[31m-   map.old"]

@@ -6,7 +6,7 @@ use bpfapply::desired::{self, Desired};
 use bpfapply::diag::{self, Problem, Problems};
 use bpfapply::elf::Target;
 use bpfapply::kernel::fake::Fake;
-use bpfapply::kernel::observe;
+use bpfapply::kernel::{Kernel, observe};
 use bpfapply::names::PinPath;
 use bpfapply::observed::Wanted;
 use bpfapply::plan::{self, Mode, Plan};
@@ -24,10 +24,10 @@ pub fn path(text: &str) -> PinPath {
 }
 
 /// Reads a manifest that lies in a folder, and its objects.
-pub fn desired(text: &str, folder: &Path, fake: &Fake) -> Result<Desired, Problems> {
+pub fn desired(text: &str, folder: &Path, kernel: &impl Kernel) -> Result<Desired, Problems> {
     let manifest = manifest::parse(text, &BTreeMap::new())?;
     let files = load::objects(&manifest, folder)?;
-    desired::resolve(&manifest, files, &path("/sys/fs/bpf"), &observe::host(fake)?, &Target::offline())
+    desired::resolve(&manifest, files, &path("/sys/fs/bpf"), &observe::host(kernel)?, &Target::offline())
 }
 
 /// Plans as `--dry-run` does; paths in the manifest are relative to the repository.
@@ -43,13 +43,13 @@ pub fn plan_in(folder: &Path, text: &str, fake: &Fake) -> Result<Plan, Problems>
 }
 
 /// Plans as `destroy` does; `name` is the deployment's.
-pub fn plan_destroy(name: &str, fake: &Fake) -> Result<Plan, Problems> {
-    recorded::destroy(fake, &path("/sys/fs/bpf").join(name))
+pub fn plan_destroy(name: &str, kernel: &impl Kernel) -> Result<Plan, Problems> {
+    recorded::destroy(kernel, &path("/sys/fs/bpf").join(name))
 }
 
 /// Plans as `rollback` does; `name` is the deployment's.
-pub fn plan_rollback(name: &str, fake: &Fake) -> Result<Plan, Problems> {
-    recorded::rollback(fake, &path("/sys/fs/bpf").join(name)).map(|(plan, _)| plan)
+pub fn plan_rollback(name: &str, kernel: &impl Kernel) -> Result<Plan, Problems> {
+    recorded::rollback(kernel, &path("/sys/fs/bpf").join(name)).map(|(plan, _)| plan)
 }
 
 /// Applies a plan, whatever consent it needs.

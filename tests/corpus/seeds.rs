@@ -1,12 +1,12 @@
 //! What fuzzing starts from: the objects and manifests of this repository, cut and joined as the targets want them.
 
-use bpfapply::desired::Hook;
+use bpfapply::desired::{EntriesMode, Hook};
 use bpfapply::kinds::{MapType, XdpMode};
 use bpfapply::names::{Digest, PinPath, PlanId};
 use bpfapply::observed::HookInfo;
 use bpfapply::plan::Expects;
 use bpfapply::record::{
-    FORMAT, Record, RecordedInner, RecordedLink, RecordedMap, RecordedObject, RecordedProgram, Since,
+    FORMAT, Record, RecordedEntries, RecordedInner, RecordedLink, RecordedMap, RecordedObject, RecordedProgram, Since,
 };
 use bpfapply::saved::{self, SavedHost, SavedManifest, SavedPlan, SavedStep};
 use bpfapply::spec::MapSpec;
@@ -105,8 +105,10 @@ pub fn record(_: &Files) -> Seeds {
     full.objects.insert("o".to_owned(), RecordedObject { path: "a.o".to_owned(), sha256: digest });
     let protect = Some(Since(1));
     let inner = Some(RecordedInner::of(&MapSpec::new(MapType::HASH, 4, 8, 16)));
+    let (mode, sensitive) = (EntriesMode::Exact, true);
+    let entries = Some(RecordedEntries { mode, sensitive, digest, pin: format!("{pin}~"), inode: 4 });
     let (id, image) = (Some(7), Some(digest));
-    let map = RecordedMap { pin: Some(pin.clone()), inode: 1, id, created: true, image, inner, protect };
+    let map = RecordedMap { pin: Some(pin.clone()), inode: 1, id, created: true, image, inner, entries, protect };
     full.maps.insert("m".to_owned(), map);
     full.programs
         .insert("p".to_owned(), RecordedProgram { pin: pin.clone(), inode: 2, maps: vec!["m".to_owned()], protect });

@@ -1,0 +1,113 @@
+//! Reads the entries of maps: those that are there, those that are kept as ours, and how the two differ.
+
+use super::drift::{Difference, Drift};
+use super::observe::{READ, existing, refused};
+use super::{Kernel, ObjectKind};
+use crate::desired::EntriesMode;
+use crate::diag::Problem;
+use crate::entries::{Changes, Entries};
+use crate::kinds::MapType;
+use crate::names::PinPath;
+use crate::owned;
+use crate::record::{Record, RecordedEntries};
+use crate::spec::{Host, user_value_size};
+use std::io;
+use std::ops::ControlFlow;
+
+/// How often a map is read that changes meanwhile, until it shows each entry once.
+const TRIES: usize = 4;
+
+/// More bytes of entries than these are not read: they have to fit into memory more than once.
+const MOST_BYTES: usize = 4 << 30;
+
+/// Reads all entries of a map.
+pub fn live<K: Kernel>(kernel: &K, map: &K::Fd, host: &Host) -> io::Result<Entries> {
+    let info = kernel.map_info(map)?;
+    let sizes = (info.key_size as usize, user_value_size(info.map_type, info.value_size, host));
+    // A walk may start again when its key goes away (`htab_map_get_next_key`), for as long as keys go away.
+    let most = 2 * info.max_entries as usize + 1024;
+    for _ in 0..TRIES {
+        let (mut keys, mut values) = (Vec::new(), Vec::new());
+        kernel.read_entries(map, sizes, &mut |more_keys, more_values| {
+            keys.extend_from_slice(more_keys);
+            values.extend_from_slice(more_values);
+            let is_enough = keys.len() / sizes.0 > most || keys.len() + values.len() > MOST_BYTES;
+            if is_enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })?;
+        if keys.len() + values.len() > MOST_BYTES {
+            return Err(io::Error::other(
+                "it holds more than 4 GiB: give it no `entries`, or `entries_mode = \"seed\"`",
+            ));
+        }
+        if keys.len() / sizes.0 > most {
+            continue;
+        }
+        if let Ok(entries) = Entries::of(sizes.0, sizes.1, keys, values) {
+            return Ok(entries);
+        }
+    }
+    let why =
+        "its entries come and go faster than they can be read: give it no `entries`, or `entries_mode = \"seed\"`";
+    Err(io::Error::other(why))
+}
+
+/// Reads entries that are kept as ours; `None` when the map is another one.
+pub fn kept<K: Kernel>(kernel: &K, map: &K::Fd) -> io::Result<Option<Entries>> {
+    let info = kernel.map_info(map)?;
+    let chunk = info.value_size as usize;
+    if (info.map_type, info.key_size) != (MapType::ARRAY, 4) || chunk > owned::CHUNK {
+        return Ok(None);
+    }
+    let mut bytes = Vec::new();
+    kernel.read_entries(map, (4, chunk), &mut |_, chunks| {
+        bytes.extend_from_slice(chunks);
+        ControlFlow::Continue(())
+    })?;
+    Ok(owned::decode(&bytes))
+}
+
+/// Returns the maps whose owned entries are not as the last apply left them, by name. An entry that is in a map of
+/// which all entries are ours, and was not there, is one of them.
+pub fn drift<K: Kernel>(kernel: &K, record: &Record) -> Result<Vec<Drift>, Problem> {
+    let mut found = Vec::new();
+    for (name, map) in &record.maps {
+        let (Some(entries), Some(pin)) = (&map.entries, &map.pin) else { continue };
+        if let Some(what) = differs(kernel, pin, entries)? {
+            found.push(Drift { address: format!("map.{name}"), what });
+        }
+    }
+    Ok(found)
+}
+
+fn differs<K: Kernel>(kernel: &K, pin: &str, recorded: &RecordedEntries) -> Result<Option<Difference>, Problem> {
+    let doing = |pin: &str, error| refused(format!("read the entries at `{pin}`"), &error, READ);
+    // A pin that is gone is another kind of drift, which tells it.
+    let Some(map) = open_map(kernel, pin).map_err(|error| doing(pin, error))? else { return Ok(None) };
+    let Some(kept_at) = open_map(kernel, &recorded.pin).map_err(|error| doing(&recorded.pin, error))? else {
+        return Ok(None);
+    };
+    let kept = kept(kernel, &kept_at).map_err(|error| doing(&recorded.pin, error))?;
+    let host = kernel.host().map_err(|error| doing(pin, error))?;
+    let is_array = kernel.map_info(&map).map_err(|error| doing(pin, error))?.map_type.is_array();
+    let live = live(kernel, &map, &host).map_err(|error| doing(pin, error))?;
+    let Some(kept) = kept.filter(|kept| kept.is_like(&live) && kept.digest() == recorded.digest) else {
+        return Ok(PinPath::new(&recorded.pin).ok().map(Difference::Replaced));
+    };
+    let is_ours = recorded.mode == EntriesMode::Exact;
+    let changes = Changes::between(&live, &kept, |_| is_ours);
+    let all = kept.len();
+    let mut done = changes.all();
+    if is_array {
+        done.removed = changes.zeroing().changed.len() - done.changed;
+    }
+    let what = Difference::Entries { changed: done.added + done.changed, more: done.removed, all };
+    Ok((done.count() > 0).then_some(what))
+}
+
+fn open_map<K: Kernel>(kernel: &K, pin: &str) -> io::Result<Option<K::Fd>> {
+    let Ok(pin) = PinPath::new(pin) else { return Ok(None) };
+    Ok(match existing(kernel.open_pin(&pin))? {
+        Some((ObjectKind::Map, fd)) => Some(fd),
+        Some((ObjectKind::Program | ObjectKind::Link, _)) | None => None,
+    })
+}

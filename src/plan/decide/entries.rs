@@ -1,0 +1,282 @@
+//! Decides which entries of maps are written: those that the manifest names, as far as they are not there.
+//!
+//! What is ours of a map that others write as well, the record knows (`entries_mode = "merge"`): a key that we wrote and
+//! that the manifest does not name any more goes. All entries of a map are ours with `exact`, and with `seed` none, once
+//! the map is there. Where the manifest gives a map no entries any more, those that others may have are left alone:
+//! `merge` takes its own keys back, `exact` lets go of all, for it would empty the map.
+
+use super::{Fate, Planner};
+use crate::desired::{Contents, DesiredMap, EntriesMode, MapDefinition, MapSource};
+use crate::diag::{Kind, Problem};
+use crate::entries::{Changes, Entries};
+use crate::names::{MapName, PinPath};
+use crate::observed::Observed;
+use crate::plan::{Action, Because, Consent, State, Step, Traffic, Writes};
+use crate::record::{Record, RecordedEntries};
+use crate::spec::MapSpec;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Entries that the record says are ours.
+struct Owned<'a> {
+    mode: EntriesMode,
+    sensitive: bool,
+    entries: &'a Entries,
+}
+
+impl Owned<'_> {
+    fn has(&self, key: &[u8]) -> bool {
+        self.entries.get(key).is_some()
+    }
+}
+
+impl Planner<'_> {
+    /// Refuses entries that the map cannot hold, and those of a map that is somebody else's.
+    pub(super) fn check_contents(&mut self, map: &DesiredMap, definition: &MapDefinition, fate: &Fate) {
+        let Some(contents) = &definition.contents else { return };
+        let (wanted, room) = (contents.entries.len(), definition.spec.max_entries as usize);
+        if !definition.spec.map_type.is_array() && wanted > room {
+            let kind = Kind::TooManyEntries { map: map.name.clone(), wanted, others: 0, room };
+            return self.problems.push(Problem::at(kind, contents.span.clone(), "these"));
+        }
+        let is_others = matches!(fate, Fate::Keep(_)) && !self.is_ours(map) && contents.mode != EntriesMode::Seed;
+        if is_others {
+            let kind = Kind::EntriesOfOthers { map: map.name.clone(), pin: definition.pin.clone() };
+            self.problems.push(Problem::at(kind, contents.span.clone(), "these"));
+        }
+    }
+
+    /// Plans the entries of a map that the manifest gives some.
+    pub(super) fn entries_step(&mut self, name: &MapName) {
+        let map = Arc::clone(&self.desired.maps[name]);
+        let MapSource::Defined(definition) = &map.source else { return };
+        let Some(contents) = definition.contents.as_deref() else { return };
+        match self.maps.get(name).cloned() {
+            Some(Fate::New(_, because)) => {
+                if !contents.entries.is_empty() {
+                    let changes = Changes::first(&contents.entries);
+                    let writes = writes(&map.name, definition, contents.sensitive, changes, None);
+                    self.push_writes(&map, writes, because, (State::New, None));
+                }
+            }
+            Some(Fate::Keep(id)) if contents.mode != EntriesMode::Seed => {
+                self.update_entries(&map, definition, contents, id);
+            }
+            Some(Fate::Keep(_)) | None => {}
+        }
+    }
+
+    fn update_entries(&mut self, map: &DesiredMap, definition: &MapDefinition, contents: &Contents, id: u32) {
+        let Some(live) = self.observed.contents.get(&definition.pin) else { return };
+        let before = owned(self.observed, self.observed.record.as_ref(), &map.name, &same);
+        let is_exact = contents.mode == EntriesMode::Exact;
+        let goes = |key: &[u8]| is_exact || before.as_ref().is_some_and(|before| before.has(key));
+        let Some(changes) = changes(live, &contents.entries, goes) else { return };
+        let is_array = definition.spec.map_type.is_array();
+        let loss = match loses(&changes, before.as_ref(), is_array) {
+            true => (State::Lost(None), Some(Consent::LoseState)),
+            false => (State::Kept, None),
+        };
+        let changes = if is_array { changes.zeroing() } else { changes };
+        if !changes.is_empty() && self.has_room(map, definition, contents, live, &changes) {
+            let sensitive = contents.sensitive;
+            let writes = Writes { id: Some(id), ..writes(&map.name, definition, sensitive, changes, Some(live)) };
+            self.push_writes(map, writes, Because::EntriesChanged, loss);
+        }
+    }
+
+    /// Checks that what others have in a map leaves room for ours.
+    fn has_room(
+        &mut self,
+        map: &DesiredMap,
+        definition: &MapDefinition,
+        contents: &Contents,
+        live: &Entries,
+        changes: &Changes,
+    ) -> bool {
+        let (wanted, room) = (contents.entries.len(), definition.spec.max_entries as usize);
+        let after = live.len() + changes.added.len() - changes.removed.len();
+        let fits = !definition.spec.map_type.refuses_more() || after <= room;
+        // What does not even fit alone was said before.
+        if !fits && wanted <= room {
+            let kind = Kind::TooManyEntries { map: map.name.clone(), wanted, others: after - wanted, room };
+            self.problems.push(Problem::at(kind, contents.span.clone(), "these"));
+        }
+        fits
+    }
+
+    /// Returns whether the manifest gives a map no entries any more of which some were ours.
+    pub(super) fn lets_go(&self, map: &DesiredMap) -> bool {
+        let MapSource::Defined(definition) = &map.source else { return false };
+        let record = self.observed.record.as_ref();
+        let recorded = record.and_then(|record| record.maps.get(map.name.as_str()));
+        let keeps = definition.contents.as_deref().is_some_and(|contents| contents.mode != EntriesMode::Seed);
+        !keeps && recorded.is_some_and(|recorded| recorded.entries.is_some())
+    }
+
+    /// Takes the entries back that were ours in a map of which others have some, when the manifest gives it none any
+    /// more.
+    pub(super) fn release_step(&mut self, map: &DesiredMap, id: u32) {
+        let MapSource::Defined(definition) = &map.source else { return };
+        if definition.contents.is_some() || !self.is_ours(map) {
+            return;
+        }
+        let before = owned(self.observed, self.observed.record.as_ref(), &map.name, &same);
+        let Some(before) = before.filter(|before| before.mode == EntriesMode::Merge) else { return };
+        let Some(live) = self.observed.contents.get(&definition.pin) else { return };
+        let nothing = Entries::new(live.key_size(), live.value_size());
+        let Some(changes) = changes(live, &nothing, |key| before.has(key)) else { return };
+        let changes = if definition.spec.map_type.is_array() { changes.zeroing() } else { changes };
+        if !changes.is_empty() {
+            let writes =
+                Writes { id: Some(id), ..writes(&map.name, definition, before.sensitive, changes, Some(live)) };
+            self.push_writes(map, writes, Because::EntriesNotWanted, (State::Kept, None));
+        }
+    }
+
+    fn push_writes(&mut self, map: &DesiredMap, writes: Writes, because: Because, loss: (State, Option<Consent>)) {
+        let span = map.contents().map_or(map.span.clone(), |(_, contents)| contents.span.clone());
+        let (action, (state, needs)) = (Action::WriteEntries { writes: Box::new(writes) }, loss);
+        self.steps.push(Step { action, because, span: Some(span), traffic: Traffic::None, state, needs });
+    }
+
+    /// Plans how the entries of a map that were ours in the generation before come back: as they were, and without those
+    /// that became ours since. What others lost when all entries became ours is not known any more.
+    ///
+    /// `place` is where the map is pinned in the generation before, and `spec` what it is.
+    pub(super) fn entries_back(&mut self, before: &Record, name: &MapName, place: &PinPath, id: u32, spec: &MapSpec) {
+        let previous = |pin: &PinPath| pin.in_generation(&self.desired.pin_root, &self.desired.pin_root.previous());
+        let Some(pin) = before.maps.get(name.as_str()).and_then(|map| PinPath::new(map.pin.as_deref()?).ok()) else {
+            return;
+        };
+        let is_same = self.observed.inode(&pin).is_some() && self.observed.inode(&pin) == self.observed.inode(place);
+        let there = self.observed.contents.get(place);
+        let Some(live) = there.or_else(|| self.observed.contents.get(&pin).filter(|_| is_same)) else { return };
+        let then = owned(self.observed, Some(before), name, &previous);
+        let now = owned(self.observed, self.observed.record.as_ref(), name, &same).filter(|_| is_same);
+        let nothing = Entries::new(live.key_size(), live.value_size());
+        let wanted = then.as_ref().map_or(&nothing, |then| then.entries);
+        let goes = |key: &[u8]| match (&then, &now) {
+            (Some(then), _) if then.mode == EntriesMode::Exact => true,
+            (_, Some(now)) => {
+                now.mode == EntriesMode::Merge && now.has(key) || then.as_ref().is_some_and(|it| it.has(key))
+            }
+            (_, None) => false,
+        };
+        let Some(changes) = changes(live, wanted, goes) else { return };
+        let changes = if spec.map_type.is_array() { changes.zeroing() } else { changes };
+        if changes.is_empty() {
+            return;
+        }
+        let sensitive = [&then, &now].into_iter().flatten().any(|owned| owned.sensitive);
+        let removes_first = is_tight(spec, live, &changes);
+        let changes = Arc::new(changes);
+        let spec = spec.clone();
+        let writes = Writes { map: name.clone(), pin, id: Some(id), changes, removes_first, spec, sensitive };
+        let action = Action::WriteEntries { writes: Box::new(writes) };
+        let because = Because::Rollback;
+        let (traffic, state) = (Traffic::None, State::Kept);
+        self.steps.push(Step { action, because, span: None, traffic, state, needs: None });
+    }
+}
+
+fn same(pin: &PinPath) -> PinPath {
+    pin.clone()
+}
+
+/// Returns the entries of a map that a record says are ours; `place` tells where its pins are now.
+fn owned<'a>(
+    observed: &'a Observed,
+    record: Option<&'a Record>,
+    map: &MapName,
+    place: &dyn Fn(&PinPath) -> PinPath,
+) -> Option<Owned<'a>> {
+    let recorded = record?.maps.get(map.as_str())?.entries.as_ref()?;
+    let pin = place(&PinPath::new(&recorded.pin).ok()?);
+    let entries = observed.kept.get(&pin).filter(|_| observed.inode(&pin) == Some(recorded.inode))?;
+    let is_it = entries.digest() == recorded.digest;
+    is_it.then(|| Owned { mode: recorded.mode, sensitive: recorded.sensitive, entries })
+}
+
+/// Compares entries of the same sizes; others are not of one map.
+fn changes(live: &Entries, wanted: &Entries, goes: impl Fn(&[u8]) -> bool) -> Option<Changes> {
+    live.is_like(wanted).then(|| Changes::between(live, wanted, goes))
+}
+
+/// Returns whether entries go that were never ours: what a map held before all of it became the manifest's is not thrown
+/// away by the way.
+fn loses(changes: &Changes, before: Option<&Owned<'_>>, is_array: bool) -> bool {
+    let is_data = |value: &[u8]| !is_array || value.iter().any(|byte| *byte != 0);
+    let was_ours = |key: &[u8]| before.is_some_and(|before| before.mode == EntriesMode::Exact || before.has(key));
+    changes.removed.iter().any(|(key, value)| is_data(value) && !was_ours(key))
+}
+
+/// Returns whether a map has no room for what comes before what goes is gone.
+fn is_tight(spec: &MapSpec, live: &Entries, changes: &Changes) -> bool {
+    spec.map_type.refuses_more() && live.len() + changes.added.len() > spec.max_entries as usize
+}
+
+fn writes(
+    map: &MapName,
+    definition: &MapDefinition,
+    sensitive: bool,
+    changes: Changes,
+    live: Option<&Arc<Entries>>,
+) -> Writes {
+    let removes_first = live.is_some_and(|live| is_tight(&definition.spec, live, &changes));
+    Writes {
+        map: map.clone(),
+        pin: definition.pin.clone(),
+        id: None,
+        changes: Arc::new(changes),
+        removes_first,
+        spec: definition.spec.clone(),
+        sensitive,
+    }
+}
+
+/// Records the entries that the manifest gives a map. Those that are kept as they should be stay kept; the inode of
+/// others is 0 until apply knows it.
+pub(super) fn recorded(map: &MapName, contents: &Contents, pin_root: &PinPath, observed: &Observed) -> RecordedEntries {
+    let pin = pin_root.owned_entries(map);
+    let before = observed.record.as_ref().and_then(|record| record.maps.get(map.as_str())?.entries.as_ref());
+    let digest = contents.entries.digest();
+    let is_kept = |before: &&RecordedEntries| before.digest == digest && observed.inode(&pin) == Some(before.inode);
+    let inode = before.filter(is_kept).map_or(0, |before| before.inode);
+    RecordedEntries { mode: contents.mode, sensitive: contents.sensitive, digest, pin: pin.to_string(), inode }
+}
+
+/// Returns what has to be kept anew with a record that was made for `maps`.
+pub(super) fn to_keep(record: &Record, maps: &BTreeMap<MapName, Arc<DesiredMap>>) -> BTreeMap<PinPath, Arc<Entries>> {
+    let contents = maps.values().filter_map(|map| Some((map.name.as_str(), map.contents()?.1)));
+    let new = contents.filter_map(|(name, contents)| {
+        let recorded = record.maps.get(name)?.entries.as_ref().filter(|recorded| recorded.inode == 0)?;
+        Some((PinPath::new(&recorded.pin).ok()?, Arc::clone(&contents.entries)))
+    });
+    new.collect()
+}
+
+/// Makes a record of the generation before one of the next: its entries are kept anew. Returns them.
+pub(super) fn keep_anew(
+    record: &mut Record,
+    observed: &Observed,
+    pin_root: &PinPath,
+) -> BTreeMap<PinPath, Arc<Entries>> {
+    let mut anew = BTreeMap::new();
+    for map in record.maps.values_mut() {
+        let kept = map.entries.as_ref().and_then(|entries| {
+            let pin = PinPath::new(&entries.pin).ok()?;
+            let kept = observed.kept.get(&pin.in_generation(pin_root, &pin_root.previous()))?;
+            (kept.digest() == entries.digest).then(|| (pin, Arc::clone(kept)))
+        });
+        match (&mut map.entries, kept) {
+            (Some(entries), Some(kept)) => {
+                entries.inode = 0;
+                anew.extend([kept]);
+            }
+            // Without them, nobody knows which entries those are.
+            (entries, _) => *entries = None,
+        }
+    }
+    anew
+}
