@@ -766,7 +766,7 @@ fn destroy_live<K: Kernel>(
     if record.is_none() && observed.leftovers.is_empty() && !matches!(observed.root, Root::Generation(_)) {
         return Err(Problem::new(Kind::NoDeployment { pin_root: pin_root.clone() }).into());
     }
-    let plan = plan::destroy(record.as_ref(), &observed, pin_root)?;
+    let plan = plan::destroy(record.as_ref(), &observed, pin_root, plan::By::Hand)?;
     if options.dry_run {
         print_plan(&plan, None, Purpose::DryRun, console);
         return Ok(Exit::Success);
@@ -892,7 +892,7 @@ fn rollback_live<K: Kernel>(
     };
     let before = observe::previous_record(kernel, pin_root)?;
     let observed = observe::observe(kernel, &Wanted::before(&before, pin_root))?;
-    let plan = plan::rollback(&before, &observed, pin_root)?;
+    let plan = plan::rollback(&before, &observed, pin_root, plan::By::Hand)?;
     if options.dry_run {
         print_plan(&plan, None, Purpose::DryRun, console);
         return Ok(Exit::Success);

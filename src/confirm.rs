@@ -78,14 +78,14 @@ pub fn way_back<K: Kernel>(kernel: &K, pin_root: &PinPath) -> Result<(Plan, Stam
     match observe::previous_record(kernel, pin_root) {
         Ok(before) => {
             let observed = observe::observe(kernel, &Wanted::before(&before, pin_root))?;
-            let plan = plan::rollback(&before, &observed, pin_root)?;
+            let plan = plan::rollback(&before, &observed, pin_root, plan::By::Itself)?;
             let stamp = Stamp { manifest: before.manifest, inputs: before.inputs, ..Stamp::default() };
             Ok((plan, stamp))
         }
         Err(problem) if matches!(*problem.kind, Kind::NoWayBack { .. }) => {
             let mut observed = observe::observe(kernel, &Wanted::recorded(pin_root))?;
             let record = observed.record.take();
-            Ok((plan::destroy(record.as_ref(), &observed, pin_root)?, Stamp::default()))
+            Ok((plan::destroy(record.as_ref(), &observed, pin_root, plan::By::Itself)?, Stamp::default()))
         }
         Err(problem) => Err(problem.into()),
     }

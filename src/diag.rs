@@ -2,6 +2,7 @@
 //!
 //! One [`Kind`] for each thing that can be wrong. Text is lower case, without a full stop, names in backticks.
 
+use crate::access::AccountKind;
 use crate::desired::Span;
 use crate::elf;
 use crate::kinds::{MapType, ProgramType};
@@ -627,6 +628,20 @@ pub enum Kind {
         /// Its name.
         name: String,
     },
+    /// A symbolic link is where we would go through a folder.
+    SymlinkInTheWay {
+        /// What was to be done: "pin the map at ...".
+        doing: String,
+        /// Where it is.
+        path: PinPath,
+    },
+    /// A user or a group that the host does not have.
+    NoAccount {
+        /// Which of the two.
+        kind: AccountKind,
+        /// Its name.
+        name: String,
+    },
     /// A cgroup that the host does not have.
     NoCgroup {
         /// Its path.
@@ -862,6 +877,8 @@ impl Kind {
             Self::NoSuchMapId { .. } => "host::no_such_map_id",
             Self::MapChanged { .. } => "plan::map_changed",
             Self::NoInterface { .. } => "host::no_interface",
+            Self::SymlinkInTheWay { .. } => "host::symlink_in_the_way",
+            Self::NoAccount { .. } => "host::no_account",
             Self::NoCgroup { .. } => "host::no_cgroup",
             Self::HookTaken { .. } => "host::hook_taken",
             Self::NotMounted { .. } => "host::not_mounted",
@@ -1078,6 +1095,16 @@ impl Kind {
                  another pin, or unpin the old one by hand (`rm {pin}`)"
             )),
             Self::NoInterface { .. } => Some("`ip link` lists the interfaces of this network namespace".to_owned()),
+            Self::SymlinkInTheWay { path, .. } => Some(format!(
+                "whoever may write into its folder can lead pins elsewhere by it, so nothing is changed through it: \
+                 `ls -l {path}` says where it leads and whose it is, `rm {path}` takes it away"
+            )),
+            Self::NoAccount { kind: AccountKind::User, .. } => {
+                Some("`getent passwd` lists the users of this host; a number needs no name".to_owned())
+            }
+            Self::NoAccount { kind: AccountKind::Group, .. } => {
+                Some("`getent group` lists the groups of this host; a number needs no name".to_owned())
+            }
             Self::NoCgroup { .. } => {
                 Some("the path is below the cgroup2 mount; the cgroup must exist before".to_owned())
             }
@@ -1216,6 +1243,8 @@ impl Kind {
             | Self::MapChanged { .. }
             | Self::NoInterface { .. }
             | Self::NoCgroup { .. }
+            | Self::SymlinkInTheWay { .. }
+            | Self::NoAccount { .. }
             | Self::HookTaken { .. }
             | Self::Record { .. }
             | Self::RecordLost { .. }
@@ -1370,6 +1399,10 @@ impl fmt::Display for Kind {
                 difference.field, difference.left, difference.right
             ),
             Self::NoInterface { name } => write!(f, "there is no interface `{name}`"),
+            Self::SymlinkInTheWay { doing, path } => {
+                write!(f, "cannot {doing}: `{path}` is a symbolic link where a folder has to be")
+            }
+            Self::NoAccount { kind, name } => write!(f, "there is no {kind} `{name}`"),
             Self::NoCgroup { path } => write!(f, "there is no cgroup `{path}`"),
             Self::HookTaken { hook, by, .. } => write!(f, "the hook {hook} has a program already: {by}"),
             Self::NotMounted { at } => write!(f, "there is no bpffs at `{at}`"),

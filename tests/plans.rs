@@ -5,6 +5,7 @@
 #[path = "common/stages.rs"]
 mod stages;
 
+use bpfapply::access::AccountKind;
 use bpfapply::kernel::fake::Fake;
 use bpfapply::report::{ManifestText, Style, text};
 use stages::{good, plan_in, rendered, run};
@@ -24,6 +25,7 @@ fn host() -> Fake {
     fake.add_interface("eth0", true);
     fake.add_interface("eth1", true);
     fake.add_cgroup("/sys/fs/cgroup/system.slice");
+    fake.add_account(AccountKind::Group, "metrics", 998);
     fake
 }
 

@@ -357,7 +357,7 @@ fn state(fake: &Fake) -> State {
 fn lost() -> Fake {
     let fake = fake();
     make(&text(), &fake);
-    fake.clone().unpin(&root().join("record")).expect("it is there");
+    fake.clone().unpin(&fake.real(&root().join("record"))).expect("it is there");
     assert_eq!(state(&fake), State::NoRecord);
     fake
 }
@@ -428,15 +428,17 @@ fn only_what_is_evidently_ours_is_adopted() {
     // A map that somebody else pinned in the place of ours is not what our program uses.
     let (mut fake, pin) = (lost(), root().join("maps").join("traffic"));
     let theirs = map(&mut fake, 16);
-    fake.unpin(&pin).expect("it is there");
-    fake.pin(&theirs, &pin).expect("nothing is there");
+    let at = fake.real(&pin);
+    fake.unpin(&at).expect("it is there");
+    fake.pin(&theirs, &at).expect("nothing is there");
     let lines = adopted(&good(plan_adopt(&text(), &fake), ""));
     assert!(lines.contains(&"map.traffic foreign".to_owned()), "{lines:?}");
     // A pin outside that has no second name in our folder is not ours.
     let (mut fake, pin) = (lost(), path("/sys/fs/bpf/globals/outside"));
     let theirs = map(&mut fake, 4);
-    fake.unpin(&pin).expect("it is there");
-    fake.pin(&theirs, &pin).expect("nothing is there");
+    let at = fake.real(&pin);
+    fake.unpin(&at).expect("it is there");
+    fake.pin(&theirs, &at).expect("nothing is there");
     let lines = adopted(&good(plan_adopt(&text(), &fake), ""));
     assert!(lines.contains(&"map.outside foreign".to_owned()), "{lines:?}");
 }

@@ -1,6 +1,7 @@
 //! The way back of each change that can be seen from outside.
 
 use super::generation;
+use crate::access::Permissions;
 use crate::kernel::{HookRequest, Kernel, XdpMode};
 use crate::names::{PinPath, ProgramName};
 use std::collections::BTreeMap;
@@ -25,6 +26,20 @@ pub enum Undo<Fd> {
         pin: PinPath,
         /// What was pinned there before, in the generation that runs.
         old: Option<PinPath>,
+    },
+    /// A pin got another owner or group.
+    Owner {
+        /// The pin.
+        pin: PinPath,
+        /// What it had.
+        before: Permissions,
+    },
+    /// A pin got another mode.
+    Mode {
+        /// The pin.
+        pin: PinPath,
+        /// What it had.
+        before: Permissions,
     },
     /// A program was attached by this link.
     Linked(Fd),
@@ -58,6 +73,8 @@ impl<Fd> Undo<Fd> {
             Self::Built(generation) => generation::remove(kernel, &generation),
             Self::Confirming(path) => kernel.unpin(&path),
             Self::Outside { pin, old } => generation::restore(kernel, &pin, old.as_ref()),
+            Self::Owner { pin, before } => kernel.change_owner(&pin, before.owner, before.group),
+            Self::Mode { pin, before } => kernel.change_mode(&pin, before.mode),
             Self::Linked(link) => kernel.detach_link(&link),
             Self::Updated { link, program, old } => kernel.update_link(&link, &old, &programs[&program]),
             Self::Detached { pin, program, before: Some((ifindex, mode)) } => {

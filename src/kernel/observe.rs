@@ -4,6 +4,7 @@
 //! plan to say.
 
 use super::{Entry, EntryKind, Interface, Kernel, MapInfo, ObjectKind};
+use crate::access::{AccountKind, Permissions};
 use crate::btf::{Btf, kernel::KernelTypes};
 use crate::desired::ObjectFacts;
 use crate::diag::{Kind, Problem, Problems};
@@ -55,6 +56,7 @@ pub fn observe<K: Kernel>(kernel: &K, wanted: &Wanted) -> Result<Observed, Probl
     let second = second_names(wanted, &root);
     let directories: BTreeSet<_> = wanted.directories.union(&recorded.directories).chain(&second).collect();
     let pins: BTreeSet<_> = wanted.pins.union(&recorded.pins).filter(visible).collect();
+    let permissions: BTreeSet<_> = wanted.permissions.union(&recorded.permissions).filter(visible).collect();
     let map_ids: BTreeSet<_> = wanted.map_ids.union(&recorded.map_ids).collect();
     let directories = folders(&mut problems, directories, &reader);
     // A listed folder says what is not there at the cost of nothing.
@@ -65,6 +67,8 @@ pub fn observe<K: Kernel>(kernel: &K, wanted: &Wanted) -> Result<Observed, Probl
         root,
         leftovers,
         pins: all(&mut problems, pins, |path| reader.pinned(path)),
+        permissions: all(&mut problems, permissions, |path| reader.permissions(path)),
+        accounts: all(&mut problems, &wanted.accounts, |account| reader.account(account)),
         directories: directories.into_iter().filter_map(|(path, entries)| Some((path.clone(), entries?))).collect(),
         maps_by_id: all(&mut problems, map_ids, |id| reader.map_by_id(*id)),
         interfaces: all(&mut problems, &wanted.interfaces, |name| reader.interface(name)),
@@ -307,7 +311,10 @@ impl<'a, K: Kernel> Reader<'a, K> {
         let refused = |error| refused(format!("look at `{pin_root}`"), &error, READ);
         let Some(folder) = pin_root.parent() else { return Ok((Root::Foreign, Vec::new())) };
         let root = match existing(self.kernel.read_symlink(pin_root)) {
-            Ok(Some(target)) => Root::Generation(folder.child(&target)),
+            Ok(Some(target)) => match folder.child(&target) {
+                generation if generation.generation_number(pin_root).is_some() => Root::Generation(generation),
+                _ => Root::Foreign,
+            },
             Ok(None) => Root::Missing,
             Err(error) if error.raw_os_error() == Some(libc::EINVAL) => Root::Foreign,
             Err(error) => return Err(refused(error)),
@@ -315,6 +322,11 @@ impl<'a, K: Kernel> Reader<'a, K> {
         let mut leftovers = Vec::new();
         for entry in existing(self.kernel.list(&folder)).map_err(refused)?.unwrap_or_default() {
             let path = folder.child(&entry.name);
+            let is_ours = path == pin_root.previous() || path.generation_number(pin_root).is_some();
+            if entry.kind == EntryKind::Symlink && is_ours {
+                let doing = format!("take `{pin_root}` on");
+                return Err(Problem::new(Kind::SymlinkInTheWay { doing, path }));
+            }
             let is_other = entry.kind == EntryKind::Folder
                 && path.as_str().strip_prefix(pin_root.as_str()).is_some_and(|rest| rest.starts_with('~'))
                 && root != Root::Generation(path.clone())
@@ -368,6 +380,14 @@ impl<'a, K: Kernel> Reader<'a, K> {
             ObjectKind::Link => self.kernel.link_info(&fd).map(Pinned::Link),
         };
         pinned.map(Some).map_err(|error| refused(format!("read the {kind} at `{path}`"), &error, BY_ID))
+    }
+
+    fn permissions(&self, path: &PinPath) -> Result<Option<Permissions>, Problem> {
+        existing(self.kernel.permissions(path)).map_err(|error| refused(format!("look at `{path}`"), &error, READ))
+    }
+
+    fn account(&self, (kind, name): &(AccountKind, String)) -> Result<Option<u32>, Problem> {
+        self.kernel.account(*kind, name).map_err(|error| refused(format!("look the {kind} `{name}` up"), &error, READ))
     }
 
     fn map_by_id(&self, id: u32) -> Result<Option<ObservedMap>, Problem> {

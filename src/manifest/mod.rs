@@ -8,6 +8,7 @@ mod raw;
 mod read;
 mod values;
 
+use crate::access::Access;
 use crate::btf::value::Value;
 use crate::desired::Span;
 use crate::diag::{Kind, Problem, Problems};
@@ -165,6 +166,8 @@ pub struct Map {
     pub inner: Option<At<MapName>>,
     /// Whether it must never be removed or made anew.
     pub protect: bool,
+    /// Who may open its pin.
+    pub access: Access,
 }
 
 /// Where a map comes from.
@@ -206,6 +209,8 @@ pub struct Program {
     pub flags: Option<At<u32>>,
     /// Whether it must never be removed.
     pub protect: bool,
+    /// Who may open its pin.
+    pub access: Access,
 }
 
 /// What a program is for, beyond its type.
@@ -233,6 +238,8 @@ pub struct Link {
     pub attach: At<Attach>,
     /// Whether it must never be detached or moved.
     pub protect: bool,
+    /// Who may open its pin.
+    pub access: Access,
 }
 
 /// Where a link is attached.

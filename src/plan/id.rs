@@ -5,6 +5,7 @@
 //! writes it. Fingerprints are of final instructions, so that CO-RE objects have other ids on kernels with other types.
 
 use super::{Action, Consent, Step, Sweep, Traffic};
+use crate::access::Access;
 use crate::desired::{Desired, DesiredLink, DesiredMap, DesiredProgram, Hook, MapSource};
 use crate::kinds::XdpMode;
 use crate::names::{Address, DeploymentName, Digest, LinkName, MapName, ObjectName, PinPath, PlanId, ProgramName};
@@ -40,6 +41,7 @@ impl Subject<'_> {
             recorded: self.record.map(|record| Recorded::of(record, self.observed)),
             found: self.found(),
             left: self.steps.iter().filter_map(leftover).collect(),
+            access: self.steps.iter().filter_map(access).collect(),
             needs: self.steps.iter().filter_map(|step| step.needs).collect(),
             sweep: self.sweep,
         };
@@ -67,6 +69,12 @@ fn leftover(step: &Step) -> Option<Traffic> {
     matches!(step.action, Action::ClearLeftover { .. }).then_some(step.traffic)
 }
 
+/// Says what changes of who may open a pin.
+fn access(step: &Step) -> Option<(&Address, String)> {
+    let Action::SetAccess { of, now, access, .. } = &step.action else { return None };
+    Some((of, access.words(*now)))
+}
+
 #[derive(Serialize)]
 struct Whole<'a> {
     format: u32,
@@ -76,6 +84,8 @@ struct Whole<'a> {
     recorded: Option<Recorded<'a>>,
     found: BTreeMap<&'a PinPath, Found<'a>>,
     left: Vec<Traffic>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    access: BTreeMap<&'a Address, String>,
     needs: BTreeSet<Consent>,
     sweep: Option<Sweep>,
 }
@@ -89,6 +99,8 @@ struct Wanted<'a> {
     links: BTreeMap<&'a LinkName, WantedLink<'a>>,
     allow: &'a BTreeSet<Consent>,
     protect: &'a BTreeSet<Address>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    access: &'a BTreeMap<Address, Access>,
 }
 
 impl<'a> Wanted<'a> {
@@ -100,6 +112,7 @@ impl<'a> Wanted<'a> {
             links: desired.links.iter().map(|(name, link)| (name, WantedLink::of(link))).collect(),
             allow: &desired.policy.allow,
             protect: &desired.policy.protect,
+            access: &desired.policy.access,
         }
     }
 }

@@ -5,6 +5,7 @@
 
 use super::place::{Lines, ManifestText, Place};
 use super::text::Counts;
+use crate::access::{Access, Account, octal};
 use crate::desired::{DesiredLink, DesiredMap, DesiredProgram, Hook, MapDefinition, MapSource, ObjectFacts};
 use crate::kinds::XdpMode;
 use crate::kinds::{AttachType, MapType, ProgramType};
@@ -138,6 +139,26 @@ struct Details<'a> {
     runs: Option<&'a ProgramName>,
     #[serde(skip_serializing_if = "Option::is_none")]
     hook: Option<HookJson<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    access: Option<AccessJson<'a>>,
+}
+
+/// Who may open a pin, as far as that changes.
+#[derive(Serialize)]
+struct AccessJson<'a> {
+    /// In octal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mode: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    owner: Option<&'a Account>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    group: Option<&'a Account>,
+}
+
+impl<'a> AccessJson<'a> {
+    fn of(access: &'a Access) -> Self {
+        Self { mode: access.mode.map(octal), owner: access.owner.as_ref(), group: access.group.as_ref() }
+    }
 }
 
 impl<'a> Details<'a> {
@@ -167,6 +188,9 @@ impl<'a> Details<'a> {
             Action::Detach { pin, hook, .. } => {
                 let hook = HookJson { words: hook.clone(), ..HookJson::default() };
                 Self { pin: Some(pin), hook: Some(hook), ..Self::default() }
+            }
+            Action::SetAccess { pin, access, .. } => {
+                Self { pin: Some(pin), access: Some(AccessJson::of(access)), ..Self::default() }
             }
             Action::RemoveProgram { pin, .. }
             | Action::RemoveMap { pin, .. }
@@ -345,6 +369,7 @@ impl<'a> BecauseJson<'a> {
             | Because::NeededBelow
             | Because::Interrupted
             | Because::Rollback
+            | Because::AccessDiffers
             | Because::Adopted => (None, &[], None),
         };
         Self { kind: because.name(), words: because.words(mode), address, differences, id }

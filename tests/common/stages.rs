@@ -48,7 +48,7 @@ pub fn plan_destroy(name: &str, fake: &Fake) -> Result<Plan, Problems> {
     let pin_root = path("/sys/fs/bpf").join(name);
     let mut observed: Observed = observe::observe(fake, &Wanted::recorded(&pin_root))?;
     let record = observed.record.take();
-    plan::destroy(record.as_ref(), &observed, &pin_root)
+    plan::destroy(record.as_ref(), &observed, &pin_root, plan::By::Hand)
 }
 
 /// Plans as `rollback` does; `name` is the deployment's.
@@ -56,7 +56,7 @@ pub fn plan_rollback(name: &str, fake: &Fake) -> Result<Plan, Problems> {
     let pin_root = path("/sys/fs/bpf").join(name);
     let before = observe::previous_record(fake, &pin_root)?;
     let observed = observe::observe(fake, &Wanted::before(&before, &pin_root))?;
-    plan::rollback(&before, &observed, &pin_root)
+    plan::rollback(&before, &observed, &pin_root, plan::By::Hand)
 }
 
 /// Applies a plan, whatever consent it needs.

@@ -1,5 +1,6 @@
 //! What fuzzing starts from: the objects and manifests of this repository, cut and joined as the targets want them.
 
+use bpfapply::access::{Access, Account};
 use bpfapply::desired::Hook;
 use bpfapply::kinds::XdpMode;
 use bpfapply::names::{Digest, PinPath, PlanId};
@@ -101,15 +102,35 @@ pub fn record(_: &Files) -> Seeds {
     let (pin, digest) = ("/sys/fs/bpf/edge/a".to_owned(), Digest::of(b""));
     full.objects.insert("o".to_owned(), RecordedObject { path: "a.o".to_owned(), sha256: digest });
     let protect = Some(Since(1));
-    let map =
-        RecordedMap { pin: Some(pin.clone()), inode: 1, id: Some(7), created: true, image: Some(digest), protect };
+    let group = Some(Account::Name("metrics".to_owned()));
+    let access = Access { mode: Some(0o640), owner: Some(Account::Id(7)), group };
+    let map = RecordedMap {
+        pin: Some(pin.clone()),
+        inode: 1,
+        id: Some(7),
+        created: true,
+        image: Some(digest),
+        protect,
+        access: access.clone(),
+    };
     full.maps.insert("m".to_owned(), map);
-    full.programs
-        .insert("p".to_owned(), RecordedProgram { pin: pin.clone(), inode: 2, maps: vec!["m".to_owned()], protect });
+    full.programs.insert(
+        "p".to_owned(),
+        RecordedProgram { pin: pin.clone(), inode: 2, maps: vec!["m".to_owned()], protect, access: access.clone() },
+    );
     let hook = Hook::Xdp { interface: "lo".to_owned(), mode: XdpMode::Auto };
     let at = HookInfo::Xdp { ifindex: 1 };
-    let link =
-        RecordedLink { pin, inode: 3, program: "p".to_owned(), program_id: 5, hook, at, ahead: vec![4], protect };
+    let link = RecordedLink {
+        pin,
+        inode: 3,
+        program: "p".to_owned(),
+        program_id: 5,
+        hook,
+        at,
+        ahead: vec![4],
+        protect,
+        access,
+    };
     full.links.insert("l".to_owned(), link);
     vec![("empty".to_owned(), empty.encode()), ("full".to_owned(), full.encode())]
 }
