@@ -33,6 +33,7 @@ path = "ROOT/examples/quickstart/host.bpf.o"
 maps = { seen = "traffic" }
 [map.traffic]
 from = "xdp:traffic"
+mode = 0o640
 [map.outside]
 type = "hash"
 key_size = 4
@@ -108,6 +109,7 @@ fn check(folder: &Path, states: &[(&str, &str)], drift: &[&str]) -> Value {
 /// How somebody else changes the host, and what is different then.
 const DISTURBANCES: &[(&str, &[&str])] = &[
     ("rm /sys/fs/bpf/edge/programs/xdp", &["program.xdp unpinned"]),
+    ("chmod 0644 /sys/fs/bpf/edge/maps/traffic", &["map.traffic access"]),
     ("ip link del veth0; ip link add veth0 type veth peer name veth1", &["link.ingress detached", "link.xdp detached"]),
     ("bpftool link detach pinned /sys/fs/bpf/edge/links/egress", &["link.egress detached"]),
     ("rm /sys/fs/bpf/edge/links/ingress", &["link.ingress unpinned"]),
