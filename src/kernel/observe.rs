@@ -641,8 +641,20 @@ mod tests {
         assert_eq!(left(&observed), [root.generation(2)]);
         assert_eq!(observed.leftovers[0].links, [kernel.link_info(&link).unwrap()]);
         kernel.unpin(&root).unwrap();
+        // It leads where no generation of ours is.
+        kernel.symlink("edger~1", &root).unwrap();
+        assert_eq!(observe(&kernel, &wanted).unwrap().root, Root::Foreign);
+        kernel.unpin(&root).unwrap();
         kernel.make_directory(&root).unwrap();
         assert_eq!(observe(&kernel, &wanted).unwrap().root, Root::Foreign);
+        for planted in [root.generation(3), root.previous()] {
+            let _ = kernel.remove_directory(&planted);
+            kernel.symlink("edger", &planted).unwrap();
+            let said = problems(&kernel, &wanted);
+            let expected = format!("`{planted}` is a symbolic link where a folder has to be");
+            assert!(said[0].contains(&expected), "{said:?}");
+            kernel.unpin(&planted).unwrap();
+        }
     }
 
     #[test]

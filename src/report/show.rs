@@ -263,9 +263,9 @@ mod tests {
           deny   1337  lru_hash  4 B  8 B    65536          somebody else
 
         1 program
-          PROGRAM  ID  TYPE  TAG               LOADED
+          PROGRAM  ID  TYPE  TAG               LOADED       PROTECTED
             PIN
-          drop     17  xdp   3b185187f1855c4c  1 d 4 h ago
+          drop     17  xdp   3b185187f1855c4c  1 d 4 h ago  since 2026-03-01T12:00:00Z
             /sys/fs/bpf/edge/programs/drop
 
         1 link
@@ -281,8 +281,8 @@ mod tests {
           deny   1337  lru_hash  4 B  8 B    65536          somebody else    -
 
         1 program
-          PROGRAM  ID  TYPE  TAG               LOADED       PIN
-          drop     17  xdp   3b185187f1855c4c  1 d 4 h ago  /sys/fs/bpf/edge/programs/drop
+          PROGRAM  ID  TYPE  TAG               LOADED       PROTECTED                   PIN
+          drop     17  xdp   3b185187f1855c4c  1 d 4 h ago  since 2026-03-01T12:00:00Z  /sys/fs/bpf/edge/programs/drop
 
         1 link
           LINK    ID    HOOK       PIN
