@@ -2,6 +2,7 @@
 //!
 //! One [`Kind`] for each thing that can be wrong. Text is lower case, without a full stop, names in backticks.
 
+use crate::access::AccountKind;
 use crate::desired::Span;
 use crate::elf;
 use crate::kinds::{MapType, ProgramType};
@@ -646,6 +647,20 @@ pub enum Kind {
         /// Its name.
         name: String,
     },
+    /// A symbolic link is where we would go through a folder.
+    SymlinkInTheWay {
+        /// What was to be done: "pin the map at ...".
+        doing: String,
+        /// Where it is.
+        path: PinPath,
+    },
+    /// A user or a group that the host does not have.
+    NoAccount {
+        /// Which of the two.
+        kind: AccountKind,
+        /// Its name.
+        name: String,
+    },
     /// A cgroup that the host does not have.
     NoCgroup {
         /// Its path.
@@ -883,6 +898,8 @@ impl Kind {
             Self::TooManyEntries { .. } => "plan::too_many_entries",
             Self::EntriesOfOthers { .. } => "plan::entries_of_others",
             Self::NoInterface { .. } => "host::no_interface",
+            Self::SymlinkInTheWay { .. } => "host::symlink_in_the_way",
+            Self::NoAccount { .. } => "host::no_account",
             Self::NoCgroup { .. } => "host::no_cgroup",
             Self::HookTaken { .. } => "host::hook_taken",
             Self::NotMounted { .. } => "host::not_mounted",
@@ -1112,6 +1129,16 @@ impl Kind {
                     .to_owned(),
             ),
             Self::NoInterface { .. } => Some("`ip link` lists the interfaces of this network namespace".to_owned()),
+            Self::SymlinkInTheWay { path, .. } => Some(format!(
+                "whoever may write into its folder can lead pins elsewhere by it, so nothing is changed through it: \
+                 `ls -l {path}` says where it leads and whose it is, `rm {path}` takes it away"
+            )),
+            Self::NoAccount { kind: AccountKind::User, .. } => {
+                Some("`getent passwd` lists the users of this host; a number needs no name".to_owned())
+            }
+            Self::NoAccount { kind: AccountKind::Group, .. } => {
+                Some("`getent group` lists the groups of this host; a number needs no name".to_owned())
+            }
             Self::NoCgroup { .. } => {
                 Some("the path is below the cgroup2 mount; the cgroup must exist before".to_owned())
             }
@@ -1253,6 +1280,8 @@ impl Kind {
             | Self::TooManyEntries { others: 1.., .. }
             | Self::NoInterface { .. }
             | Self::NoCgroup { .. }
+            | Self::SymlinkInTheWay { .. }
+            | Self::NoAccount { .. }
             | Self::HookTaken { .. }
             | Self::Record { .. }
             | Self::RecordLost { .. }
@@ -1423,6 +1452,10 @@ impl fmt::Display for Kind {
                 write!(f, "the map at `{pin}` is not ours, so that no entries of map.{map} are written to it")
             }
             Self::NoInterface { name } => write!(f, "there is no interface `{name}`"),
+            Self::SymlinkInTheWay { doing, path } => {
+                write!(f, "cannot {doing}: `{path}` is a symbolic link where a folder has to be")
+            }
+            Self::NoAccount { kind, name } => write!(f, "there is no {kind} `{name}`"),
             Self::NoCgroup { path } => write!(f, "there is no cgroup `{path}`"),
             Self::HookTaken { hook, by, .. } => write!(f, "the hook {hook} has a program already: {by}"),
             Self::NotMounted { at } => write!(f, "there is no bpffs at `{at}`"),

@@ -11,6 +11,7 @@
 //!
 //! parse, resolve and plan are pure. `observe` only reads. `apply` is the one place that changes the kernel.
 
+pub mod access;
 pub mod apply;
 pub mod btf;
 pub mod checks;

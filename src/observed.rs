@@ -1,5 +1,6 @@
 //! What is: plain data, read from the kernel and bpffs. How it is read is `kernel::observe`.
 
+use crate::access::{Access, AccountKind, Permissions};
 use crate::desired::{Desired, DesiredMap, EntriesMode, Hook, MapSource, ObjectFacts, OnChange};
 use crate::entries::Entries;
 use crate::kinds::{AttachType, MapType, ProgramType, XdpMode};
@@ -26,6 +27,10 @@ pub struct Observed {
     pub directories: BTreeMap<PinPath, Vec<Entry>>,
     /// Pins that exist, of those that were asked for.
     pub pins: BTreeMap<PinPath, Pinned>,
+    /// Who may open the pins that exist, of those of which it was asked.
+    pub permissions: BTreeMap<PinPath, Permissions>,
+    /// The numbers of users and groups that exist, of those that were asked for.
+    pub accounts: BTreeMap<(AccountKind, String), u32>,
     /// Maps that exist, of the ids that were asked for.
     pub maps_by_id: BTreeMap<u32, ObservedMap>,
     /// Interfaces that exist, of those that were asked for.
@@ -156,6 +161,10 @@ pub struct Wanted {
     pub bpffs: Option<PinPath>,
     /// Pins.
     pub pins: BTreeSet<PinPath>,
+    /// Pins of which must be known who may open them.
+    pub permissions: BTreeSet<PinPath>,
+    /// Users and groups by name.
+    pub accounts: BTreeSet<(AccountKind, String)>,
     /// Folders.
     pub directories: BTreeSet<PinPath>,
     /// Maps by id.
@@ -207,6 +216,10 @@ impl Wanted {
         wanted.contents.extend(owned.map(|(pin, _)| pin.clone()));
         wanted.pins.extend(desired.programs.values().map(|program| program.pin.clone()));
         wanted.pins.extend(desired.links.values().map(|link| link.pin.clone()));
+        for (address, access) in &desired.policy.access {
+            wanted.permissions.extend(desired.pin(address).cloned());
+            wanted.add_accounts(access);
+        }
         wanted.add_folders(&desired.bpffs);
         wanted.map_ids.extend(desired.maps.values().filter_map(|map| match map.source {
             MapSource::Id(id) => Some(id),
@@ -228,7 +241,8 @@ impl Wanted {
         let pins = record.pins().map(|(pin, _)| pin).collect();
         let directories = record.directories.iter().filter_map(|path| PinPath::new(path).ok()).collect();
         let map_ids = record.maps.values().filter_map(|map| map.id).collect();
-        let mut wanted = Self { pins, directories, map_ids, ..Self::default() };
+        let permissions = record.accesses().filter_map(|(_, pin, _)| PinPath::new(pin).ok()).collect();
+        let mut wanted = Self { pins, permissions, directories, map_ids, ..Self::default() };
         wanted.add_folders(pin_root);
         wanted.directories.insert(pin_root.clone());
         wanted
@@ -260,11 +274,22 @@ impl Wanted {
             wanted.contents.extend(place(pin));
             wanted.kept.extend(place(&entries.pin));
         }
+        for (_, pin, access) in before.accesses() {
+            if let Ok(pin) = PinPath::new(pin) {
+                wanted.permissions.insert(pin.in_generation(pin_root, &previous));
+                wanted.permissions.insert(pin);
+            }
+            wanted.add_accounts(access);
+        }
         wanted.add_folders(pin_root);
         for link in before.links.values() {
             wanted.add_hook(&link.hook);
         }
         wanted
+    }
+
+    fn add_accounts(&mut self, access: &Access) {
+        self.accounts.extend(access.names().map(|(kind, name)| (kind, name.to_owned())));
     }
 
     fn add_hook(&mut self, hook: &Hook) {
@@ -302,6 +327,8 @@ impl Observed {
             leftovers: Vec::new(),
             directories: BTreeMap::new(),
             pins: BTreeMap::new(),
+            permissions: BTreeMap::new(),
+            accounts: BTreeMap::new(),
             maps_by_id: BTreeMap::new(),
             interfaces: BTreeMap::new(),
             cgroups: BTreeMap::new(),

@@ -2,9 +2,10 @@
 //!
 //! It is a hint for ownership and provenance; the truth is always read from the kernel.
 
+use crate::access::Access;
 use crate::desired::{EntriesMode, Hook};
 use crate::kinds::MapType;
-use crate::names::{Address, Digest, PinPath};
+use crate::names::{Address, Digest, LinkName, MapName, PinPath, ProgramName};
 use crate::observed::HookInfo;
 use crate::spec::MapSpec;
 use serde::{Deserialize, Serialize};
@@ -77,6 +78,9 @@ pub struct RecordedMap {
     /// Since when it must never be removed or made anew; `None` when it may.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub protect: Option<Since>,
+    /// Who may open the pin, as the manifest asked for it.
+    #[serde(default, skip_serializing_if = "Access::is_empty")]
+    pub access: Access,
 }
 
 /// The template of a map of maps.
@@ -139,6 +143,9 @@ pub struct RecordedProgram {
     /// Since when it must never be removed; `None` when it may.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub protect: Option<Since>,
+    /// Who may open the pin, as the manifest asked for it.
+    #[serde(default, skip_serializing_if = "Access::is_empty")]
+    pub access: Access,
 }
 
 /// A link that we made.
@@ -162,6 +169,9 @@ pub struct RecordedLink {
     /// Since when it must never be detached or moved; `None` when it may.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub protect: Option<Since>,
+    /// Who may open the pin, as the manifest asked for it.
+    #[serde(default, skip_serializing_if = "Access::is_empty")]
+    pub access: Access,
 }
 
 /// When something began: seconds since 1970, and 0 in a plan for the time of its apply.
@@ -222,6 +232,41 @@ impl Record {
         }
     }
 
+    /// Returns who may open the pin of a map, a program or a link; `None` for one that is not there.
+    pub fn access(&self, address: &Address) -> Option<&Access> {
+        match address {
+            Address::Map(name) => self.maps.get(name.as_str()).map(|map| &map.access),
+            Address::Program(name) => self.programs.get(name.as_str()).map(|program| &program.access),
+            Address::Link(name) => self.links.get(name.as_str()).map(|link| &link.access),
+            Address::Directory(_) | Address::Object(_) | Address::Record => None,
+        }
+    }
+
+    /// Returns the place of the same, to be written.
+    pub fn access_mut(&mut self, address: &Address) -> Option<&mut Access> {
+        match address {
+            Address::Map(name) => self.maps.get_mut(name.as_str()).map(|map| &mut map.access),
+            Address::Program(name) => self.programs.get_mut(name.as_str()).map(|program| &mut program.access),
+            Address::Link(name) => self.links.get_mut(name.as_str()).map(|link| &mut link.access),
+            Address::Directory(_) | Address::Object(_) | Address::Record => None,
+        }
+    }
+
+    /// Returns each map, program and link of which the manifest said who may open its pin, with that pin.
+    pub fn accesses(&self) -> impl Iterator<Item = (Address, &str, &Access)> {
+        let maps = self
+            .maps
+            .iter()
+            .filter_map(|(name, map)| Some((Address::Map(MapName::recorded(name)?), map.pin.as_deref()?, &map.access)));
+        let programs = self.programs.iter().filter_map(|(name, program)| {
+            Some((Address::Program(ProgramName::recorded(name)?), program.pin.as_str(), &program.access))
+        });
+        let links = self.links.iter().filter_map(|(name, link)| {
+            Some((Address::Link(LinkName::new(name).ok()?), link.pin.as_str(), &link.access))
+        });
+        maps.chain(programs).chain(links).filter(|(_, _, access)| !access.is_empty())
+    }
+
     /// Returns every guard.
     pub fn guards(&mut self) -> impl Iterator<Item = &mut Since> {
         let maps = self.maps.values_mut().filter_map(|map| map.protect.as_mut());
@@ -254,6 +299,7 @@ impl Record {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::access::Account;
 
     #[test]
     fn a_record_survives_its_map() {
@@ -275,6 +321,11 @@ mod tests {
                     inode: 8,
                 }),
                 protect: Some(Since(7)),
+                access: Access {
+                    mode: Some(0o640),
+                    owner: Some(Account::Id(7)),
+                    group: Some(Account::Name("g".to_owned())),
+                },
             },
         );
         let mut bytes = record.encode();

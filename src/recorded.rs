@@ -5,38 +5,42 @@ use crate::diag::{Kind, Problem, Problems};
 use crate::kernel::{Kernel, observe};
 use crate::names::PinPath;
 use crate::observed::{Root, Wanted};
-use crate::plan::{self, Plan};
+use crate::plan::{self, By, Plan};
 use crate::record::Record;
 
 /// Plans to take a deployment away, with what interrupted runs left of it.
 pub fn destroy<K: Kernel>(kernel: &K, pin_root: &PinPath) -> Result<Plan, Problems> {
+    end(kernel, pin_root, By::Hand)
+}
+
+fn end<K: Kernel>(kernel: &K, pin_root: &PinPath, by: By) -> Result<Plan, Problems> {
     let mut observed = observe::observe(kernel, &Wanted::recorded(pin_root))?;
     let record = observed.record.take();
     if record.is_none() && observed.leftovers.is_empty() && !matches!(observed.root, Root::Generation(_)) {
         return Err(Problem::new(Kind::NoDeployment { pin_root: pin_root.clone() }).into());
     }
-    plan::destroy(record.as_ref(), &observed, pin_root)
+    plan::destroy(record.as_ref(), &observed, pin_root, by)
 }
 
 /// Plans to return to the generation before. The stamp says what that one was made from; the time is the caller's.
 pub fn rollback<K: Kernel>(kernel: &K, pin_root: &PinPath) -> Result<(Plan, Stamp), Problems> {
-    return_to(observe::previous_record(kernel, pin_root)?, kernel, pin_root)
+    return_to(observe::previous_record(kernel, pin_root)?, kernel, pin_root, By::Hand)
 }
 
 /// Plans to take the last apply back: to the generation before, or to nothing where there was none.
 pub fn way_back<K: Kernel>(kernel: &K, pin_root: &PinPath) -> Result<(Plan, Stamp), Problems> {
     match observe::previous_record(kernel, pin_root) {
-        Ok(before) => return_to(before, kernel, pin_root),
+        Ok(before) => return_to(before, kernel, pin_root, By::Itself),
         Err(problem) if matches!(*problem.kind, Kind::NoWayBack { .. }) => {
-            Ok((destroy(kernel, pin_root)?, Stamp::default()))
+            Ok((end(kernel, pin_root, By::Itself)?, Stamp::default()))
         }
         Err(problem) => Err(problem.into()),
     }
 }
 
-fn return_to<K: Kernel>(before: Record, kernel: &K, pin_root: &PinPath) -> Result<(Plan, Stamp), Problems> {
+fn return_to<K: Kernel>(before: Record, kernel: &K, pin_root: &PinPath, by: By) -> Result<(Plan, Stamp), Problems> {
     let observed = observe::observe(kernel, &Wanted::before(&before, pin_root))?;
-    let plan = plan::rollback(&before, &observed, pin_root)?;
+    let plan = plan::rollback(&before, &observed, pin_root, by)?;
     let stamp = Stamp { manifest: before.manifest, inputs: before.inputs, ..Stamp::default() };
     Ok((plan, stamp))
 }

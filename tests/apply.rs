@@ -3,6 +3,7 @@
 
 mod common;
 
+use bpfapply::access::AccountKind;
 use bpfapply::apply::outcome::{Status, Verdict};
 use bpfapply::apply::{Stamp, apply};
 use bpfapply::desired::MapSource;
@@ -35,6 +36,8 @@ maps = { stats = "stats" }
 path = "examples/quickstart/host.bpf.o"
 [map.stats]
 from = "device:stats"
+mode = 0o640
+group = "metrics"
 [map.scratch]
 type = "hash"
 key_size = 4
@@ -42,6 +45,7 @@ value_size = 8
 max_entries = 16
 [program.drop]
 from = "filter:drop"
+mode = 0o660
 [program.touch]
 from = "data:touch"
 [program.entry]
@@ -55,6 +59,7 @@ from = "host:count_egress"
 [link.first]
 program = "drop"
 xdp = { interface = "eth0" }
+owner = 7
 [link.second]
 program = "entry"
 xdp = { interface = "eth1", mode = "native" }
@@ -73,6 +78,8 @@ fn second() -> String {
         ("upgrade_1", "upgrade_2"),
         ("data.o\"", "data.o\"\nset = { ro_limit = 5 }"),
         ("[map.scratch]", "[map.fresh]"),
+        ("mode = 0o640\ngroup = \"metrics\"", "mode = 0o644\nowner = 8"),
+        ("owner = 7\n", ""),
         ("mode = \"native\"", "mode = \"generic\""),
         ("tc = { interface = \"eth0\"", "tc = { interface = \"eth1\""),
         ("[program.egress]\nfrom = \"host:count_egress\"\n", ""),
@@ -88,6 +95,7 @@ fn host() -> Fake {
     fake.add_interface("eth0", true);
     fake.add_interface("eth1", true);
     fake.add_cgroup("/sys/fs/cgroup/system.slice");
+    fake.add_account(AccountKind::Group, "metrics", 998);
     fake
 }
 
@@ -324,6 +332,46 @@ fn an_upgrade_keeps_what_it_need_not_change() {
     assert_ne!(after.program_id, before.1.program_id);
 }
 
+/// Returns who may open the pins that stay, and those that do not.
+fn accesses(fake: &Fake) -> [[u32; 3]; 4] {
+    ["maps/stats", "programs/drop", "links/first", "programs/touch"].map(|pin| {
+        let found = fake.permissions(&path(&format!("/sys/fs/bpf/edge/{pin}"))).expect("it is pinned");
+        [found.mode, found.owner, found.group]
+    })
+}
+
+#[test]
+fn pins_are_for_those_that_the_manifest_says() {
+    let fake = host();
+    let first = [[0o640, 0, 998], [0o660, 0, 0], [0o600, 7, 0], [0o600, 0, 0]];
+    make(FIRST, &fake);
+    assert_eq!(accesses(&fake), first);
+    make(&second(), &fake);
+    let second_ones = [[0o644, 8, 0], [0o660, 0, 0], [0o600, 0, 0], [0o600, 0, 0]];
+    assert_eq!(accesses(&fake), second_ones, "what is not said any more goes back");
+    assert!(run(&plan_back(&fake), &fake).1.is_none());
+    assert_eq!(accesses(&fake), first, "a rollback takes it along");
+    // What nobody asked for is nobody's business; what was asked for comes back.
+    let change = |pin| fake.clone().change_mode(&fake.real(&path(pin)), 0o666).expect("it is there");
+    change("/sys/fs/bpf/edge/programs/touch");
+    assert!(plan_first(&fake).is_empty());
+    change("/sys/fs/bpf/edge/maps/stats");
+    make(FIRST, &fake);
+    assert_eq!(accesses(&fake)[0], first[0]);
+    assert_eq!(accesses(&fake)[3], [0o666, 0, 0]);
+}
+
+#[test]
+fn a_group_that_is_gone_is_no_reason_not_to_go_back() {
+    let fake = host();
+    make(FIRST, &fake);
+    make(&second(), &fake);
+    fake.remove_account(AccountKind::Group, "metrics");
+    assert!(plan(FIRST, &fake).is_err());
+    assert!(run(&plan_back(&fake), &fake).1.is_none());
+    assert_eq!(accesses(&fake)[0], [0o640, 0, 0]);
+}
+
 #[test]
 fn a_rollback_returns_to_what_ran_before() {
     let fake = host();
@@ -379,14 +427,15 @@ struct Meanwhile {
 }
 
 fn unpin(fake: &Fake, pin: &str) {
-    fake.clone().unpin(&path(pin)).expect("it is pinned");
+    fake.clone().unpin(&fake.real(&path(pin))).expect("it is pinned");
 }
 
 /// Pins what is at one pin in the place of what is at another one.
 fn put(fake: &Fake, from: &str, to: &str) {
     let (_, fd) = fake.open_pin(&path(from)).expect("it is pinned");
-    let _ = fake.clone().unpin(&path(to));
-    fake.clone().pin(&fd, &path(to)).expect("it can be pinned");
+    let to = fake.real(&path(to));
+    let _ = fake.clone().unpin(&to);
+    fake.clone().pin(&fd, &to).expect("it can be pinned");
 }
 
 const MEANWHILE: &[Meanwhile] = &[
@@ -515,7 +564,7 @@ fn what_others_pin_into_the_folder_stays() {
     let problem = stages::plan(FIRST, &fake).expect_err("the folder is somebody else's now");
     assert!(problem.0[0].kind.to_string().contains("a folder that bpfapply did not make"), "{}", problem.0[0].kind);
     for pin in [theirs, deeper.clone()] {
-        fake.clone().unpin(&pin).expect("it is there");
+        fake.clone().unpin(&fake.real(&pin)).expect("it is there");
     }
     fake.clone().remove_directory(&deeper.parent().expect("a folder")).expect("it is empty");
     make(FIRST, &fake);

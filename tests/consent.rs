@@ -8,7 +8,8 @@ use bpfapply::kernel::{Kernel as _, observe};
 use bpfapply::names::PlanId;
 use bpfapply::observed::Observed;
 use bpfapply::plan::{Consent, Mode, Sweep};
-use common::stages::{self, good, make, plan, plan_destroy, rendered, run};
+use bpfapply::recorded;
+use common::stages::{good, make, path, plan, plan_destroy, plan_rollback, rendered, run};
 use common::tool;
 use std::collections::BTreeSet;
 use std::io::{Read as _, Write as _};
@@ -37,6 +38,8 @@ const MAP: &str = "[map.drops]\nfrom = \"filter:drops\"\nprotect = true\n";
 const LINK: &str =
     "[link.uplink]\nprogram = \"drop\"\nxdp = { interface = \"eth0\", mode = \"native\" }\nprotect = true\n";
 const PROGRAM: &str = "[program.drop]\nfrom = \"filter:drop\"\nprotect = true\n";
+/// A map that no object defines.
+const FRESH: &str = "type = \"hash\"\nkey_size = 4\nvalue_size = 8\nmax_entries = 16\nprotect = true\n";
 const NOTHING: &str = "version = 1\nname = \"edge\"\n";
 
 fn host() -> Fake {
@@ -139,6 +142,59 @@ fn a_guard_is_lifted_by_an_apply_of_its_own() {
     make(&edited(GUARDED, &[("upgrade_1", "upgrade_2"), ("protect = true", "protect = false")]), &fake);
     make(NOTHING, &fake);
     assert!(!fake.dump().contains("link.uplink") && !fake.dump().contains("links/uplink"), "{}", fake.dump());
+}
+
+#[test]
+fn a_rollback_by_hand_keeps_what_is_protected() {
+    // What the apply added or changed, and what going back would do to it.
+    let rows: &[(&str, &str, &str, &[&str])] = &[
+        ("code changed", GUARDED, &edited(GUARDED, &[("upgrade_1", "upgrade_2")]), &[]),
+        ("a map came", GUARDED, &format!("{GUARDED}[map.fresh]\n{FRESH}"), &["map.fresh remove"]),
+        ("a link came", &edited(GUARDED, &[(LINK, "")]), GUARDED, &["link.uplink detach"]),
+        (
+            "a link and its program came",
+            &edited(GUARDED, &[(PROGRAM, ""), (LINK, "")]),
+            GUARDED,
+            &["program.drop remove", "link.uplink detach"],
+        ),
+    ];
+    for (what, before, after, losses) in rows {
+        let fake = host();
+        // The guard came with the apply that is to be taken back.
+        make(&before.replace("protect = true\n", ""), &fake);
+        make(after, &fake);
+        let planned = plan_rollback("edge", &fake);
+        let problems = planned.as_ref().err().map(|problems| &problems.0[..]).unwrap_or_default();
+        let said: Vec<_> = problems.iter().map(|problem| problem.kind.to_string()).collect();
+        assert_eq!(said.len(), losses.len(), "{what}: {said:?}");
+        for (address, loss) in losses.iter().filter_map(|loss| loss.split_once(' ')) {
+            let wanted = format!("{address} is protected since 1970-01-01T00:00:07Z, and this plan would {loss} it");
+            assert!(said.contains(&wanted), "{what}: {said:?}");
+        }
+        // Nobody asked for the way back of an apply that failed: nothing stops it.
+        let (back, _) = recorded::way_back(&fake, &path("/sys/fs/bpf/edge")).expect("nothing stops it");
+        assert!(run(&back, &fake).1.is_none(), "{what}");
+        assert!(plan_destroy("edge", &fake).is_ok(), "{what}: the guards went as they came");
+    }
+}
+
+#[test]
+fn a_first_apply_that_fails_goes_whatever_it_protects() {
+    let fake = host();
+    make(GUARDED, &fake);
+    assert!(plan_destroy("edge", &fake).is_err());
+    let (back, _) = recorded::way_back(&fake, &path("/sys/fs/bpf/edge")).expect("nothing stops it");
+    assert!(run(&back, &fake).1.is_none());
+    assert_eq!(fake.dump(), host().dump());
+}
+
+#[test]
+fn a_guard_outlives_a_rollback_by_hand() {
+    let fake = host();
+    make(&GUARDED.replace("protect = true\n", ""), &fake);
+    make(&edited(GUARDED, &[("upgrade_1", "upgrade_2")]), &fake);
+    assert!(run(&good(plan_rollback("edge", &fake), ""), &fake).1.is_none());
+    assert!(plan_destroy("edge", &fake).is_err());
 }
 
 #[test]
@@ -280,7 +336,8 @@ fn what_is_gone_already_does_not_hide_an_empty_manifest() {
     make(SIX, &fake);
     // Somebody removed all but one pin: what goes now is less than half, and all there is.
     for pin in ["maps/stats", "maps/scratch", "programs/on_device", "programs/on_stack", "links/device"] {
-        fake.clone().unpin(&stages::path("/sys/fs/bpf/edge").resolve(pin).expect("a pin")).expect("it is there");
+        let pin = path("/sys/fs/bpf/edge").resolve(pin).expect("a pin");
+        fake.clone().unpin(&fake.real(&pin)).expect("it is there");
     }
     let plan = good(plan(NOTHING, &fake), NOTHING);
     assert_eq!(plan.sweep, Some(Sweep { removed: 1, owned: 6 }));
@@ -347,7 +404,7 @@ const DIFFERENCES: &[Difference] = &[
     Difference { what: "nothing", happens: |_| {}, wants: same },
     Difference {
         what: "a pin is gone",
-        happens: |fake| fake.clone().unpin(&at("links/stack")).expect("it is there"),
+        happens: |fake| fake.clone().unpin(&fake.real(&at("links/stack"))).expect("it is there"),
         wants: same,
     },
     Difference {
@@ -360,7 +417,7 @@ const DIFFERENCES: &[Difference] = &[
     },
     Difference {
         what: "another pin is gone",
-        happens: |fake| fake.clone().unpin(&at("programs/on_device")).expect("it is there"),
+        happens: |fake| fake.clone().unpin(&fake.real(&at("programs/on_device"))).expect("it is there"),
         wants: same,
     },
     Difference {

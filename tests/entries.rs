@@ -16,7 +16,7 @@ use bpfapply::observed::Wanted;
 use bpfapply::plan::words::thousands;
 use bpfapply::plan::{self, Action, Mode, Plan};
 use bpfapply::report::{Style, text};
-use common::stages::{good, path, plan_destroy, plan_rollback, repository};
+use common::stages::{self, good, path, plan_destroy, plan_rollback, repository};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -3,6 +3,7 @@
 
 mod common;
 
+use bpfapply::access::AccountKind;
 use bpfapply::btf::{Btf, Encoding, Linkage, Type};
 use bpfapply::entries::Entries;
 use bpfapply::insn::{CALL, EXIT, FuncRecord, Insn, LD_IMM64, PSEUDO_KFUNC_CALL, Registers};
@@ -11,7 +12,7 @@ use bpfapply::kernel::linux::Linux;
 use bpfapply::kernel::observe::observe;
 use bpfapply::kernel::{
     EntryKind, HookInfo, HookRequest, Interface, Kernel, LinkInfo, LoadError, MapRequest, ObjectKind, ProgramRequest,
-    XdpMode,
+    SymlinkInTheWay, XdpMode,
 };
 use bpfapply::kinds::{AttachType, MapType, ProgramType};
 use bpfapply::names::{Digest, PinPath};
@@ -76,6 +77,9 @@ rules! {
     renames_replace,
     hard_links_are_the_same_pin,
     symlinks_switch_folders,
+    changes_go_through_no_symlink,
+    permissions_belong_to_the_pin,
+    accounts_have_numbers,
     locks_keep_out_who_asks,
     xdp_has_one_link,
     tcx_has_many_links,
@@ -1111,7 +1115,7 @@ fn symlinks_switch_folders<K: Kernel>(kernel: &mut K, room: &Room) {
     assert_eq!(errno(kernel.rename(&first, &root)), libc::ENOTDIR);
     assert_eq!(errno(kernel.rename(&root, &first)), libc::EISDIR);
     assert_eq!(errno(kernel.remove_directory(&root)), libc::ENOTDIR);
-    kernel.unpin(&root.join("map")).unwrap();
+    kernel.unpin(&second.join("map")).unwrap();
     kernel.unpin(&root).unwrap();
     assert_eq!(names(kernel, &second), [""; 0]);
     // Nobody minds a symbolic link that leads nowhere.
@@ -1120,6 +1124,79 @@ fn symlinks_switch_folders<K: Kernel>(kernel: &mut K, room: &Room) {
     assert_eq!(errno(kernel.list(&root)), libc::ENOENT);
     kernel.unpin(&root).unwrap();
     kernel.unpin(&first.join("map")).unwrap();
+}
+
+fn changes_go_through_no_symlink<K: Kernel>(kernel: &mut K, room: &Room) {
+    let map = map(kernel, MapType::ARRAY, (4, 4, 1), 0);
+    let [other, planted, pin] = ["other", "planted", "pin"].map(|name| room.bpffs.join(name));
+    let (there, through) = (other.join("map"), planted.join("map"));
+    kernel.make_directory(&other).unwrap();
+    kernel.make_directory(&other.join("folder")).unwrap();
+    kernel.pin(&map, &there).unwrap();
+    kernel.pin(&map, &pin).unwrap();
+    kernel.symlink("other", &planted).unwrap();
+    let before = [names(kernel, &other), names(kernel, &room.bpffs)];
+    assert!(kernel.open_pin(&through).is_ok(), "reading follows it");
+    let new = planted.join("new");
+    let refused = [
+        kernel.pin(&map, &new),
+        kernel.unpin(&through),
+        kernel.make_directory(&new),
+        kernel.remove_directory(&planted.join("folder")),
+        kernel.hard_link(&pin, &new),
+        kernel.hard_link(&through, &room.bpffs.join("new")),
+        kernel.symlink("map", &new),
+        kernel.rename(&pin, &through),
+        kernel.rename(&through, &room.bpffs.join("new")),
+        kernel.change_mode(&through, 0o644),
+        kernel.change_owner(&through, 1, 1),
+        kernel.pin(&map, &planted.join("folder").join("deeper")),
+    ];
+    for (number, refused) in refused.into_iter().enumerate() {
+        let error = refused.expect_err("there is a symbolic link in the way");
+        assert_eq!(SymlinkInTheWay::of(&error), Some(&planted), "change {number}: {error}");
+    }
+    assert_eq!([names(kernel, &other), names(kernel, &room.bpffs)], before);
+    // As the last name it is what is meant, and what it leads to is not.
+    assert_eq!(errno(kernel.change_mode(&planted, 0o644)), libc::EOPNOTSUPP);
+    kernel.unpin(&planted).unwrap();
+    // What was a folder a moment ago may not be one any more.
+    let moved = room.bpffs.join("moved");
+    kernel.rename(&other, &moved).unwrap();
+    kernel.symlink("moved", &other).unwrap();
+    let error = kernel.unpin(&there).expect_err("there is a symbolic link in the way");
+    assert_eq!(SymlinkInTheWay::of(&error), Some(&other));
+    kernel.unpin(&moved.join("map")).unwrap();
+    kernel.unpin(&other).unwrap();
+}
+
+fn permissions_belong_to_the_pin<K: Kernel>(kernel: &mut K, room: &Room) {
+    let map = map(kernel, MapType::ARRAY, (4, 4, 1), 0);
+    let [pin, linked, other] = ["pin", "linked", "other"].map(|name| room.bpffs.join(name));
+    let read = |kernel: &K, pin| {
+        let found = kernel.permissions(pin).unwrap();
+        (found.mode, found.owner, found.group)
+    };
+    assert_eq!(errno(kernel.permissions(&pin)), libc::ENOENT);
+    assert_eq!(errno(kernel.change_mode(&pin, 0o644)), libc::ENOENT);
+    assert_eq!(errno(kernel.change_owner(&pin, 1, 2)), libc::ENOENT);
+    kernel.pin(&map, &pin).unwrap();
+    kernel.pin(&map, &other).unwrap();
+    kernel.hard_link(&pin, &linked).unwrap();
+    assert_eq!(read(kernel, &pin), (0o600, 0, 0));
+    kernel.change_owner(&linked, 1, 2).unwrap();
+    kernel.change_mode(&pin, 0o640).unwrap();
+    assert_eq!([read(kernel, &pin), read(kernel, &linked)], [(0o640, 1, 2); 2], "it is one inode");
+    assert_eq!(read(kernel, &other), (0o600, 0, 0), "the map itself has none");
+    kernel.unpin(&linked).unwrap();
+    assert_eq!(read(kernel, &pin), (0o640, 1, 2));
+}
+
+fn accounts_have_numbers<K: Kernel>(kernel: &mut K, _: &Room) {
+    for kind in [AccountKind::User, AccountKind::Group] {
+        assert_eq!(kernel.account(kind, "root").unwrap(), Some(0));
+        assert_eq!(kernel.account(kind, "nobody-has-this-name").unwrap(), None);
+    }
 }
 
 // Links.

@@ -4,6 +4,7 @@
 
 mod common;
 
+use bpfapply::access::AccountKind;
 use bpfapply::kernel::Kernel;
 use bpfapply::kernel::fake::Fake;
 use bpfapply::report::{ManifestText, Style, text};
@@ -24,6 +25,7 @@ fn host() -> Fake {
     fake.add_interface("eth0", true);
     fake.add_interface("eth1", true);
     fake.add_cgroup("/sys/fs/cgroup/system.slice");
+    fake.add_account(AccountKind::Group, "metrics", 998);
     fake
 }
 

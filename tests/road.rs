@@ -403,7 +403,7 @@ const DISTURBANCES: &[Disturbance] = &[
 ];
 
 fn unpin(pin: &str) {
-    Linux::new().unpin(&path(&format!("/sys/fs/bpf/edge/{pin}"))).expect("it is pinned");
+    sh(&format!("rm /sys/fs/bpf/edge/{pin}"));
 }
 
 #[test]
@@ -441,7 +441,8 @@ fn a_host_that_changed_is_not_called_unchanged() {
         let pin = path("/sys/fs/bpf/edge/maps/drops");
         let (_, map) = Linux::new().open_pin(&pin).expect("it is pinned");
         unpin("maps/drops");
-        Linux::new().pin(&map, &pin).expect("it can be pinned");
+        let there = fs::canonicalize("/sys/fs/bpf/edge/maps").expect("it is there").join("drops");
+        Linux::new().pin(&map, &path(there.to_str().expect("UTF-8"))).expect("it can be pinned");
         check(&[&plan], 0, &["somebody else owns it"; 0]);
         check(&[&plan, "--dry-run", "--check"], 0, &["and somebody else owns it"]);
         check(&["destroy", "edge"], 0, &[]);
@@ -449,6 +450,96 @@ fn a_host_that_changed_is_not_called_unchanged() {
         unpin("maps/drops");
         sh("rmdir /sys/fs/bpf/edge/maps /sys/fs/bpf/edge");
         assert_eq!(host(), before);
+    });
+}
+
+/// Returns mode, owner and group of the pins of a [`filter`], as `stat` tells them.
+fn accesses() -> String {
+    sh("cd /sys/fs/bpf/edge; stat -c '%a %u %g' maps/drops programs/drop links/uplink").replace('\n', ", ")
+}
+
+#[test]
+fn pins_are_for_those_that_the_manifest_says() {
+    road("pins_are_for_those_that_the_manifest_says", |site| {
+        let (before, mark) = (host(), Mark::new());
+        let text = filter(1, "", ON_LO);
+        let shared = text
+            .replace("[map.drops]\n", "[map.drops]\nmode = 0o640\ngroup = \"daemon\"\n")
+            .replace("[program.drop]\n", "[program.drop]\nmode = \"0660\"\nowner = 12\n");
+        let plan = site.manifest("plan.toml", &shared);
+        let group = sh("getent group daemon | cut -d: -f3").trim().to_owned();
+        check(&[&plan, "--dry-run=offline"], 0, &["pin mode 0640, group daemon", "pin mode 0660, owner 12"]);
+        check(&[&plan], 0, &["pin mode 0640, group daemon"]);
+        let asked = format!("640 0 {group}, 660 12 0, 600 0 0, ");
+        assert_eq!(accesses(), asked);
+        check(&[&plan], 0, &["as the last apply made them"]);
+        check(&[&plan, "--dry-run", "--check"], 0, &["nothing to do"]);
+        // By hand: what was asked for is put right.
+        sh("chmod 0666 /sys/fs/bpf/edge/maps/drops");
+        check(&["status", "edge", "--check"], 2, &["map.drops", "its pin has mode 0666, not 0640"]);
+        check(&[&plan], 0, &["pin mode 0666 -> 0640"]);
+        assert_eq!(accesses(), asked);
+        // A kept pin changes in place, and what is not said any more goes back.
+        site.manifest("plan.toml", &shared.replace("0o640", "0o644").replace("mode = \"0660\"\nowner = 12\n", ""));
+        check(&[&plan], 0, &["pin mode 0640 -> 0644", "pin mode 0660 -> 0600, owner 12 -> 0"]);
+        assert_eq!(accesses(), format!("644 0 {group}, 600 0 0, 600 0 0, "));
+        check(&["rollback", "edge"], 0, &["pin mode 0644 -> 0640"]);
+        assert_eq!(accesses(), asked);
+        site.manifest("plan.toml", &text);
+        check(&[&plan], 0, &["pin mode 0640 -> 0600"]);
+        assert_eq!(accesses(), "600 0 0, 600 0 0, 600 0 0, ");
+        check(&[&plan], 0, &["as the last apply made them"]);
+        site.manifest("plan.toml", &shared.replace("daemon", "nobody-has-this-name"));
+        check(&[&plan], 1, &["there is no group `nobody-has-this-name`"]);
+        check(&["destroy", "edge"], 0, &[]);
+        assert_eq!(host(), before);
+        mark.nothing_left();
+    });
+}
+
+/// What somebody who may write into the deployment's folder plants there, in a world-writable folder of bpffs, and
+/// what is said of it.
+const PLANTED: &[(&str, &[&str])] = &[
+    ("ln -s victim edge~previous", &["`/sys/fs/bpf/shared/edge~previous` is a symbolic link where a folder has to be"]),
+    ("ln -s victim edge~2", &["`/sys/fs/bpf/shared/edge~2` is a symbolic link where a folder has to be"]),
+    ("mv edge old; ln -s victim edge", &["the pin `/sys/fs/bpf/shared/edge` is taken by"]),
+    ("ln -s victim pins", &["`/sys/fs/bpf/shared/pins` is a symbolic link where a folder has to be"]),
+];
+
+#[test]
+fn planted_symlinks_lead_nowhere() {
+    let name = "planted_symlinks_lead_nowhere";
+    road(name, move |site| {
+        if !has("bpftool") || !has("setpriv") {
+            return common::skip(name, "there is no bpftool or no setpriv");
+        }
+        let text = filter(1, "", ON_LO).replacen(
+            "name = \"edge\"",
+            "name = \"edge\"\npin_root = \"/sys/fs/bpf/shared/edge\"",
+            1,
+        );
+        let changed = text.replace("[map.drops]\n", "[map.drops]\nprotect = true\n").replace(
+            "[program.drop]\n",
+            "[map.new]\ntype = \"array\"\nkey_size = 4\nvalue_size = 4\nmax_entries = 1\n\
+             pin = \"/sys/fs/bpf/shared/pins/fresh\"\n[program.drop]\n",
+        );
+        for (script, says) in PLANTED {
+            sh("mkdir -m 0777 /sys/fs/bpf/shared; chmod 0755 /sys/fs/bpf; mkdir -m 0755 /sys/fs/bpf/shared/victim; \
+                bpftool map create /sys/fs/bpf/shared/victim/new type array key 4 value 4 entries 1 name victim; \
+                mkdir /sys/fs/bpf/shared/victim/maps");
+            let plan = site.manifest("plan.toml", &text);
+            check(&[&plan], 0, &[]);
+            sh(&format!("setpriv --reuid 65534 --regid 65534 --clear-groups sh -c 'cd /sys/fs/bpf/shared; {script}'"));
+            let before = host();
+            site.manifest("plan.toml", &changed);
+            check(&[&plan], 1, says);
+            assert_eq!(host(), before, "{script}");
+            sh(
+                "cd /sys/fs/bpf/shared; test -e victim/new; test ! -e old || { rm edge; mv old edge; }; find . -type l ! -name edge -delete",
+            );
+            check(&["destroy", "/sys/fs/bpf/shared/edge"], 0, &[]);
+            sh("rm -r /sys/fs/bpf/shared");
+        }
     });
 }
 

@@ -31,6 +31,7 @@ path = "ROOT/examples/quickstart/host.bpf.o"
 maps = { seen = "traffic" }
 [map.traffic]
 from = "xdp:traffic"
+mode = 0o640
 [map.outside]
 type = "hash"
 key_size = 4
@@ -106,6 +107,7 @@ fn check(folder: &Path, states: &[(&str, &str)], drift: &[&str]) -> Value {
 /// How somebody else changes the host, and what is different then.
 const DISTURBANCES: &[(&str, &[&str])] = &[
     ("rm /sys/fs/bpf/edge/programs/xdp", &["program.xdp unpinned"]),
+    ("chmod 0644 /sys/fs/bpf/edge/maps/traffic", &["map.traffic access"]),
     ("ip link del veth0; ip link add veth0 type veth peer name veth1", &["link.ingress detached", "link.xdp detached"]),
     ("bpftool link detach pinned /sys/fs/bpf/edge/links/egress", &["link.egress detached"]),
     ("rm /sys/fs/bpf/edge/links/ingress", &["link.ingress unpinned"]),
@@ -355,7 +357,7 @@ fn state(fake: &Fake) -> State {
 fn lost() -> Fake {
     let fake = fake();
     make(&text(), &fake);
-    fake.clone().unpin(&root().join("record")).expect("it is there");
+    fake.clone().unpin(&fake.real(&root().join("record"))).expect("it is there");
     assert_eq!(state(&fake), State::NoRecord);
     fake
 }
@@ -426,15 +428,17 @@ fn only_what_is_evidently_ours_is_adopted() {
     // A map that somebody else pinned in the place of ours is not what our program uses.
     let (mut fake, pin) = (lost(), root().join("maps").join("traffic"));
     let theirs = map(&mut fake, 16);
-    fake.unpin(&pin).expect("it is there");
-    fake.pin(&theirs, &pin).expect("nothing is there");
+    let at = fake.real(&pin);
+    fake.unpin(&at).expect("it is there");
+    fake.pin(&theirs, &at).expect("nothing is there");
     let lines = adopted(&good(plan_adopt(&text(), &fake), ""));
     assert!(lines.contains(&"map.traffic foreign".to_owned()), "{lines:?}");
     // A pin outside that has no second name in our folder is not ours.
     let (mut fake, pin) = (lost(), path("/sys/fs/bpf/globals/outside"));
     let theirs = map(&mut fake, 4);
-    fake.unpin(&pin).expect("it is there");
-    fake.pin(&theirs, &pin).expect("nothing is there");
+    let at = fake.real(&pin);
+    fake.unpin(&at).expect("it is there");
+    fake.pin(&theirs, &at).expect("nothing is there");
     let lines = adopted(&good(plan_adopt(&text(), &fake), ""));
     assert!(lines.contains(&"map.outside foreign".to_owned()), "{lines:?}");
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// Rooms that get everything they know as an argument.
 const PURE: &[&str] = &[
+    "access.rs",
     "btf",
     "desired",
     "diag.rs",

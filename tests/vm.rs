@@ -99,6 +99,10 @@ const ROWS: &[Row] = &[
     }),
     some("modules_named", &["of_kernel"], [Loads; 3]),
     some("modules_named", &["of_nobody"], [Refused(LACKS, "the module `no_such_module`"); 3]),
+    row("modules_variable", {
+        let refused = Refused(LACKS, "this kernel has no variable `nft_pcpu_tun_ctx`");
+        [refused, refused, Loads] // 6.2; its tag counts the descriptor of the module
+    }),
     row("struct_ops", {
         let refused = Refused(FAILED, "the flag `link` came with Linux 6.4");
         [refused, refused, Loads]
@@ -182,8 +186,8 @@ fn in_the_machine() {
     let release = fs::read_to_string("/proc/sys/kernel/osrelease").expect("every kernel tells it");
     let known = KERNELS.iter().position(|kernel| release.starts_with(&format!("{kernel}.")));
     let number = known.unwrap_or_else(|| panic!("nothing is known of Linux {release}"));
-    // A kernel without it refuses the rows that need it.
-    let _ = Command::new("modprobe").arg("nf_conntrack").status();
+    // A kernel without them refuses the rows that need them.
+    let _ = Command::new("modprobe").args(["-a", "nf_conntrack", "nf_tables"]).status();
     let (mut wrong, mut same) = (Vec::new(), 0);
     for row in ROWS {
         if !path(row.object).exists() {

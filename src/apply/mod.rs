@@ -12,11 +12,12 @@ mod stage;
 mod types;
 mod undo;
 
+use crate::access::{Access, Account, AccountKind, Permissions};
 use crate::confirm::Pending;
 use crate::desired::{DesiredLink, Hook, MapSource};
 use crate::diag::{Kind, OPEN_FILES, PRIVILEGES, Problem};
 use crate::entries::Entries;
-use crate::kernel::{EntryKind, HookRequest, Kernel, MapRequest, ObjectKind, drift, observe};
+use crate::kernel::{EntryKind, HookRequest, Kernel, MapRequest, ObjectKind, SymlinkInTheWay, drift, observe};
 use crate::kinds::MapType;
 use crate::names::{Digest, MapName, ObjectName, PinPath, ProgramName};
 use crate::plan::{Action, Marker, Plan, ResolvedHook, Restored, Step};
@@ -195,6 +196,7 @@ impl<K: Kernel> Applier<'_, K> {
                 self.leaving.insert(number, old);
             }
             Action::Reattach { link, id, hook, overlap: false } => self.swap_link(number, link, *id, hook)?,
+            Action::SetAccess { pin, now, access, .. } => self.set_access(number, pin, *now, access)?,
             Action::RemoveDirectory { path } => {
                 self.remove_directory(path)?;
                 self.undo.push((number, Undo::RemovedDirectory(path.clone())));
@@ -246,6 +248,7 @@ impl<K: Kernel> Applier<'_, K> {
             | Action::Attach { .. }
             | Action::UpdateLink { .. }
             | Action::Reattach { .. }
+            | Action::SetAccess { .. }
             | Action::WriteRecord { .. }
             | Action::RemoveRecord { .. } => unreachable!("the switch comes behind everything that is made"),
         }
@@ -462,6 +465,59 @@ impl<K: Kernel> Applier<'_, K> {
         })
     }
 
+    /// Changes who may open a pin of the next generation, and with it that pin in the one that runs when it stays: both
+    /// are one inode.
+    fn set_access(
+        &mut self,
+        number: usize,
+        pin: &PinPath,
+        expected: Option<Permissions>,
+        access: &Access,
+    ) -> Result<(), Problem> {
+        self.begin(number)?;
+        let place = self.place(pin, &self.plan.generations.next);
+        let doing = |what: &str| format!("{what} the pin `{pin}`");
+        let now = self.kernel.permissions(&place).map_err(|error| refused(doing("look at"), &error))?;
+        if expected.is_some_and(|expected| expected != now) {
+            return Err(stale(format!("others may open `{pin}` than when the plan was made")));
+        }
+        let wanted = self.permissions(access, now)?;
+        if (wanted.owner, wanted.group) != (now.owner, now.group) {
+            let changed = self.kernel.change_owner(&place, wanted.owner, wanted.group);
+            changed.map_err(|error| refused(doing("change the owner of"), &error))?;
+            self.undo.push((number, Undo::Owner { pin: place.clone(), before: now }));
+        }
+        if wanted.mode != now.mode {
+            let changed = self.kernel.change_mode(&place, wanted.mode);
+            changed.map_err(|error| refused(doing("change the mode of"), &error))?;
+            self.undo.push((number, Undo::Mode { pin: place.clone(), before: now }));
+        }
+        let now = self.kernel.permissions(&place).map_err(|error| refused(doing("read back"), &error))?;
+        match now == wanted {
+            true => Ok(()),
+            false => Err(stale(format!("somebody else changes who may open `{pin}`"))),
+        }
+    }
+
+    /// Returns what a pin has once it has what is asked for.
+    fn permissions(&self, access: &Access, now: Permissions) -> Result<Permissions, Problem> {
+        let number = |kind: AccountKind, account: &Account| match account {
+            Account::Id(id) => Ok(*id),
+            Account::Name(name) => {
+                let found = self.kernel.account(kind, name);
+                let found = found.map_err(|error| refused(format!("look the {kind} `{name}` up"), &error))?;
+                found.ok_or_else(|| stale(format!("the {kind} `{name}` is gone")))
+            }
+        };
+        let owner = access.owner.as_ref().map(|owner| number(AccountKind::User, owner)).transpose()?;
+        let group = access.group.as_ref().map(|group| number(AccountKind::Group, group)).transpose()?;
+        Ok(Permissions {
+            mode: access.mode.unwrap_or(now.mode),
+            owner: owner.unwrap_or(now.owner),
+            group: group.unwrap_or(now.group),
+        })
+    }
+
     /// Gives the new pins their names outside of the deployment's folder.
     fn put_outside(&mut self, number: usize) -> Result<(), Problem> {
         for (pin, replaces) in std::mem::take(&mut self.outside) {
@@ -570,7 +626,9 @@ impl<K: Kernel> Applier<'_, K> {
         let program = self.kernel.program_by_id(info.program_id).map_err(|error| refused(doing(), &error))?;
         let before = self.attached_before(link, info.program_id).map_err(|error| refused(doing(), &error))?;
         self.kernel.detach_link(&fd).map_err(|error| refused(doing(), &error))?;
-        self.undo.push((number, Undo::Detached { pin: link.pin.clone(), program, before }));
+        let current = self.plan.generations.current.as_ref();
+        let pin = current.map_or_else(|| link.pin.clone(), |current| self.place(&link.pin, current));
+        self.undo.push((number, Undo::Detached { pin, program, before }));
         self.attach(number, link, hook, Some(id))
     }
 
@@ -745,6 +803,9 @@ fn refused(doing: String, error: &io::Error) -> Problem {
 
 /// Makes a problem of a kernel's refusal.
 fn kernel_problem(doing: String, error: &io::Error) -> Problem {
+    if let Some(path) = SymlinkInTheWay::of(error) {
+        return Problem::new(Kind::SymlinkInTheWay { doing, path: path.clone() });
+    }
     let errno = error.raw_os_error().unwrap_or(0);
     let hint = match errno {
         libc::EPERM | libc::EACCES => Some(PRIVILEGES.to_owned()),

@@ -75,6 +75,7 @@ impl<K: Kernel> Applier<'_, K> {
             | Action::Attach { .. }
             | Action::UpdateLink { .. }
             | Action::Reattach { .. }
+            | Action::SetAccess { .. }
             | Action::RemoveDirectory { .. }
             | Action::WriteRecord { .. }
             | Action::RemoveRecord { .. } => Ok(()),

@@ -2,6 +2,7 @@
 
 use super::entries::Written;
 use super::generation;
+use crate::access::Permissions;
 use crate::kernel::{HookRequest, Kernel, XdpMode};
 use crate::names::{MapName, PinPath, ProgramName};
 use std::collections::BTreeMap;
@@ -29,6 +30,20 @@ pub enum Undo<Fd> {
     },
     /// Entries were written into a map.
     Wrote(Written),
+    /// A pin got another owner or group.
+    Owner {
+        /// The pin.
+        pin: PinPath,
+        /// What it had.
+        before: Permissions,
+    },
+    /// A pin got another mode.
+    Mode {
+        /// The pin.
+        pin: PinPath,
+        /// What it had.
+        before: Permissions,
+    },
     /// A program was attached by this link.
     Linked(Fd),
     /// A link got another program.
@@ -70,6 +85,8 @@ impl<Fd> Undo<Fd> {
                 let map = &maps[&written.map];
                 written.undo(kernel, map)
             }
+            Self::Owner { pin, before } => kernel.change_owner(&pin, before.owner, before.group),
+            Self::Mode { pin, before } => kernel.change_mode(&pin, before.mode),
             Self::Linked(link) => kernel.detach_link(&link),
             Self::Updated { link, program, old } => kernel.update_link(&link, &old, &programs[&program]),
             Self::Detached { pin, program, before: Some((ifindex, mode)) } => {

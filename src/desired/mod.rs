@@ -8,6 +8,7 @@ mod variables;
 pub use identity::{TAG, kernel_name};
 pub use resolve::{needs, resolve};
 
+use crate::access::Access;
 use crate::btf::{Btf, Type, TypeId};
 use crate::elf::{self, DataKind, ProgramKind, TypesFile};
 use crate::entries::Entries;
@@ -49,13 +50,15 @@ pub struct Desired {
     pub policy: Policy,
 }
 
-/// What the manifest says of what may be done to what is there.
+/// What the manifest says of what may be done, and by whom, to what is there.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Policy {
     /// What an apply may do without being told so each time.
     pub allow: BTreeSet<Consent>,
     /// The maps, programs and links that must not go.
     pub protect: BTreeSet<Address>,
+    /// Who may open the pins of maps, programs and links; only those of which something is said.
+    pub access: BTreeMap<Address, Access>,
 }
 
 impl Policy {
@@ -67,11 +70,27 @@ impl Policy {
         let protect = maps
             .chain(programs.map(|(name, _)| Address::Program(name.clone())))
             .chain(links.map(|(name, _)| Address::Link(name.clone())));
-        Self { allow: manifest.allow.clone(), protect: protect.collect() }
+        let maps = manifest.maps.iter().map(|(name, map)| (Address::Map(name.clone()), &map.access));
+        let programs = manifest.programs.iter();
+        let programs = programs.map(|(name, program)| (Address::Program(name.clone()), &program.access));
+        let links = manifest.links.iter().map(|(name, link)| (Address::Link(name.clone()), &link.access));
+        let access = maps.chain(programs).chain(links).filter(|(_, access)| !access.is_empty());
+        let access = access.map(|(address, access)| (address, access.clone())).collect();
+        Self { allow: manifest.allow.clone(), protect: protect.collect(), access }
     }
 }
 
 impl Desired {
+    /// Returns the pin of a map, a program or a link.
+    pub fn pin(&self, address: &Address) -> Option<&PinPath> {
+        match address {
+            Address::Map(name) => self.maps.get(name)?.pin(),
+            Address::Program(name) => self.programs.get(name).map(|program| &program.pin),
+            Address::Link(name) => self.links.get(name).map(|link| &link.pin),
+            Address::Directory(_) | Address::Object(_) | Address::Record => None,
+        }
+    }
+
     /// Returns whether anything is to be made, and so to be recorded: not when all that is named belongs to others.
     pub fn makes_something(&self) -> bool {
         let defined = |map: &Arc<DesiredMap>| matches!(map.source, MapSource::Defined(_));

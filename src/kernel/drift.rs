@@ -7,6 +7,7 @@
 
 use super::observe::{READ, existing, open_cgroup, refused};
 use super::{HookInfo, HookRequest, Kernel, LinkInfo, ObjectKind, XdpMode};
+use crate::access::Access;
 use crate::desired::Hook;
 use crate::diag::Problem;
 use crate::names::PinPath;
@@ -32,6 +33,8 @@ pub enum Difference {
     Unpinned(PinPath),
     /// The pin is another one.
     Replaced(PinPath),
+    /// Others may open the pin: what it has, and what was asked for.
+    Access(String),
     /// The link is on no hook any more; this is the one that it was on.
     Detached(String),
     /// The link is on this hook, and not on that of the record.
@@ -63,6 +66,7 @@ impl Difference {
         match self {
             Self::Unpinned(_) => "unpinned",
             Self::Replaced(_) => "replaced",
+            Self::Access(_) => "access",
             Self::Detached(_) => "detached",
             Self::Moved(_) => "moved",
             Self::Runs(..) => "runs",
@@ -80,6 +84,7 @@ impl fmt::Display for Difference {
         match self {
             Self::Unpinned(pin) => write!(f, "its pin {pin} is gone"),
             Self::Replaced(pin) => write!(f, "{pin} is not the pin that was made"),
+            Self::Access(what) => write!(f, "its pin has {what}"),
             Self::Detached(hook) => write!(f, "it was detached from {hook}"),
             Self::Moved(hook) => write!(f, "it is on {hook}"),
             Self::Runs(now, made) => write!(f, "it runs program id {now}, not {made}"),
@@ -114,17 +119,17 @@ pub fn drift<K: Kernel>(kernel: &K, record: &Record) -> Result<Vec<Drift>, Probl
     };
     for (name, map) in &record.maps {
         if let Some(pin) = &map.pin {
-            note("map", name, checker.pin(pin, map.inode)?);
+            note("map", name, checker.pin(pin, map.inode, &map.access)?);
         }
         if let Some(entries) = &map.entries {
-            note("map", name, checker.pin(&entries.pin, entries.inode)?);
+            note("map", name, checker.pin(&entries.pin, entries.inode, &Access::default())?);
         }
     }
     for (name, program) in &record.programs {
-        note("program", name, checker.pin(&program.pin, program.inode)?);
+        note("program", name, checker.pin(&program.pin, program.inode, &program.access)?);
     }
     for (name, link) in &record.links {
-        let what = checker.pin(&link.pin, link.inode)?;
+        let what = checker.pin(&link.pin, link.inode, &link.access)?;
         let what = if what.is_none() { checker.link(link)? } else { what };
         note("link", name, what);
     }
@@ -221,14 +226,29 @@ struct Checker<'a, K> {
 }
 
 impl<K: Kernel> Checker<'_, K> {
-    fn pin(&mut self, pin: &str, inode: u64) -> Result<Option<Difference>, Problem> {
+    fn pin(&mut self, pin: &str, inode: u64, access: &Access) -> Result<Option<Difference>, Problem> {
         let found = self.inode(pin)?;
         let path = || PinPath::new(pin).expect("it was listed by its folder");
         Ok(match found {
-            Some(found) if found == inode => None,
+            Some(found) if found == inode => self.access(&path(), access)?,
             Some(_) => Some(Difference::Replaced(path())),
             None => PinPath::new(pin).ok().map(Difference::Unpinned),
         })
+    }
+
+    /// Looks who may open a pin; not at all where nobody asked for anything.
+    fn access(&self, pin: &PinPath, asked: &Access) -> Result<Option<Difference>, Problem> {
+        if asked.is_empty() {
+            return Ok(None);
+        }
+        let doing = |error| refused(format!("look who may open `{pin}`"), &error, READ);
+        let mut numbers = BTreeMap::new();
+        for (kind, name) in asked.names() {
+            numbers.insert((kind, name), self.kernel.account(kind, name).map_err(doing)?);
+        }
+        let now = self.kernel.permissions(pin).map_err(doing)?;
+        let lacking = asked.lacking(now, |kind, name| numbers.get(&(kind, name)).copied().flatten());
+        Ok((!lacking.is_empty()).then(|| Difference::Access(lacking.difference(now))))
     }
 
     fn inode(&mut self, pin: &str) -> Result<Option<u64>, Problem> {

@@ -10,6 +10,7 @@ use super::{
     Entry, EntryKind, HookInfo, HookRequest, Interface, Kernel, LinkInfo, LoadError, MapInfo, MapRequest, ObjectKind,
     ProgramInfo, ProgramRequest, Symbols, XdpMode,
 };
+use crate::access::{AccountKind, Permissions};
 use crate::btf::kernel::Bytes;
 use crate::diag::LockHolder;
 use crate::insn::{CALL, EXIT, Insn, PSEUDO_BTF_ID, PSEUDO_KFUNC_CALL};
@@ -141,6 +142,7 @@ struct State {
     last_ids: [u32; 4],
     devices: BTreeMap<String, Device>,
     cgroups: BTreeMap<PathBuf, u64>,
+    accounts: BTreeMap<(AccountKind, String), u32>,
     refusals: BTreeMap<String, (i32, String)>,
     /// Locked folders: their paths, and whether a bpffs was mounted on them.
     locks: BTreeSet<(String, bool)>,
@@ -184,6 +186,9 @@ impl Fake {
         let mut state = State::default();
         state.devices.insert("lo".to_owned(), Device { index: 1, native: false });
         state.cgroups.insert(PathBuf::from("/sys/fs/cgroup"), 1);
+        for kind in [AccountKind::User, AccountKind::Group] {
+            state.accounts.insert((kind, "root".to_owned()), 0);
+        }
         Self(Rc::new(RefCell::new(state)))
     }
 
@@ -211,6 +216,21 @@ impl Fake {
         let id = state.cgroups.values().max().unwrap_or(&0) + 1;
         state.cgroups.insert(path.into(), id);
         id
+    }
+
+    /// Returns where a path leads: what others do through symbolic links they do there.
+    pub fn real(&self, path: &PinPath) -> PinPath {
+        self.state().tree.resolved(path).unwrap_or_else(|_| path.clone())
+    }
+
+    /// Adds a user or a group.
+    pub fn add_account(&self, kind: AccountKind, name: &str, number: u32) {
+        self.state().accounts.insert((kind, name.to_owned()), number);
+    }
+
+    /// Removes a user or a group. What they own stays theirs by number.
+    pub fn remove_account(&self, kind: AccountKind, name: &str) {
+        self.state().accounts.remove(&(kind, name.to_owned()));
     }
 
     /// Puts a link before all others on its hook, as `BPF_F_BEFORE` does without a neighbour.
@@ -288,6 +308,9 @@ impl Fake {
         }
         for (path, node) in state.tree.entries() {
             writeln!(out, "{path} {node:?}").expect("writing to a String never fails");
+        }
+        for (path, permissions) in state.tree.shared() {
+            writeln!(out, "{path} {permissions:?}").expect("writing to a String never fails");
         }
         for map in state.maps.values() {
             writeln!(out, "{map:?}").expect("writing to a String never fails");
@@ -735,6 +758,23 @@ impl Kernel for Fake {
 
     fn read_symlink(&self, at: &PinPath) -> io::Result<String> {
         self.state().tree.read_symlink(at)
+    }
+
+    fn permissions(&self, pin: &PinPath) -> io::Result<Permissions> {
+        self.state().tree.permissions(pin)
+    }
+
+    fn change_mode(&mut self, pin: &PinPath, mode: u32) -> io::Result<()> {
+        self.change("change_mode")?.tree.change(pin, |permissions| permissions.mode = mode)
+    }
+
+    fn change_owner(&mut self, pin: &PinPath, owner: u32, group: u32) -> io::Result<()> {
+        let mut state = self.change("change_owner")?;
+        state.tree.change(pin, |permissions| (permissions.owner, permissions.group) = (owner, group))
+    }
+
+    fn account(&self, kind: AccountKind, name: &str) -> io::Result<Option<u32>> {
+        Ok(self.state().accounts.get(&(kind, name.to_owned())).copied())
     }
 
     fn rename(&mut self, from: &PinPath, to: &PinPath) -> io::Result<()> {

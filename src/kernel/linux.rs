@@ -1,11 +1,13 @@
 //! The running kernel: what a command needs around its system call. No decisions live here.
 
 use super::many::{self, Read, Wrote};
+use super::places::{self, Places};
 use super::sys::{self, Log, Object, SizedMap};
 use super::{
     EachEntries, Entry, EntryKind, HookInfo, HookRequest, Interface, Kernel, LinkInfo, LoadError, MapInfo, MapRequest,
     ObjectKind, ProgramInfo, ProgramRequest, Symbols, XdpMode, facts, lock, netlink,
 };
+use crate::access::{AccountKind, Permissions};
 use crate::btf::kernel::Bytes;
 use crate::diag::LockHolder;
 use crate::entries::Entries;
@@ -18,12 +20,10 @@ use std::ffi::CString;
 use std::fs;
 use std::io::{self, Read as _};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::os::unix::fs::{DirBuilderExt, DirEntryExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, DirEntryExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-/// `BPF_FS_MAGIC` of `linux/magic.h`.
-const BPF_FS: u32 = 0xcafe_4a11;
 /// `CGROUP2_SUPER_MAGIC` of `linux/magic.h`.
 const CGROUP2_FS: u32 = 0x6367_7270;
 
@@ -51,6 +51,8 @@ pub struct Linux {
     memlock_lifted: OnceLock<bool>,
     /// What decides the shape of maps, once somebody asked: it stays for as long as the kernel runs.
     host: OnceLock<Host>,
+    /// Where pins are changed.
+    places: Places,
     /// The locked roots of what this process mounted.
     mounted: BTreeMap<PinPath, fs::File>,
 }
@@ -106,7 +108,7 @@ impl Kernel for Linux {
     }
 
     fn is_bpffs(&self, path: &PinPath) -> io::Result<bool> {
-        Ok(sys::file_system(&c_path(path)?)? == BPF_FS)
+        places::is_bpffs(path)
     }
 
     fn lock(&self, folder: &PinPath) -> io::Result<Option<fs::File>> {
@@ -142,12 +144,14 @@ impl Kernel for Linux {
         let root = fs::File::open(format!("/proc/self/fd/{}", mount.as_raw_fd()))?;
         root.try_lock()?;
         sys::move_mount(mount.as_fd(), &c_path(at)?)?;
+        self.places.close();
         self.mounted.insert(at.clone(), root);
         Ok(())
     }
 
     fn unmount_bpffs(&mut self, at: &PinPath) -> io::Result<()> {
         // A mount with an open file stays.
+        self.places.close();
         self.mounted.remove(at);
         sys::unmount(&c_path(at)?)
     }
@@ -174,31 +178,58 @@ impl Kernel for Linux {
     }
 
     fn make_directory(&mut self, path: &PinPath) -> io::Result<()> {
-        fs::DirBuilder::new().mode(0o700).create(path.as_str())
+        fs::DirBuilder::new().mode(0o700).create(self.places.place(path)?.path())
     }
 
     fn remove_directory(&mut self, path: &PinPath) -> io::Result<()> {
-        fs::remove_dir(path.as_str())
+        let place = self.places.place(path)?;
+        self.places.close();
+        fs::remove_dir(place.path())
     }
 
     fn unpin(&mut self, path: &PinPath) -> io::Result<()> {
-        fs::remove_file(path.as_str())
+        fs::remove_file(self.places.place(path)?.path())
     }
 
     fn hard_link(&mut self, from: &PinPath, to: &PinPath) -> io::Result<()> {
-        fs::hard_link(from.as_str(), to.as_str())
+        fs::hard_link(self.places.place(from)?.path(), self.places.place(to)?.path())
     }
 
     fn symlink(&mut self, target: &str, at: &PinPath) -> io::Result<()> {
-        std::os::unix::fs::symlink(target, at.as_str())
+        std::os::unix::fs::symlink(target, self.places.place(at)?.path())
     }
 
     fn read_symlink(&self, at: &PinPath) -> io::Result<String> {
         Ok(fs::read_link(at.as_str())?.to_string_lossy().into_owned())
     }
 
+    fn permissions(&self, pin: &PinPath) -> io::Result<Permissions> {
+        let found = fs::symlink_metadata(pin.as_str())?;
+        Ok(Permissions { mode: found.mode() & 0o777, owner: found.uid(), group: found.gid() })
+    }
+
+    fn change_mode(&mut self, pin: &PinPath, mode: u32) -> io::Result<()> {
+        // `chmod` itself follows symbolic links.
+        let opened = self.places.place(pin)?.open()?;
+        fs::set_permissions(places::through(&opened), fs::Permissions::from_mode(mode))
+    }
+
+    fn change_owner(&mut self, pin: &PinPath, owner: u32, group: u32) -> io::Result<()> {
+        std::os::unix::fs::lchown(self.places.place(pin)?.path(), Some(owner), Some(group))
+    }
+
+    fn account(&self, kind: AccountKind, name: &str) -> io::Result<Option<u32>> {
+        let name = CString::new(name)?;
+        match kind {
+            AccountKind::User => sys::user(&name),
+            AccountKind::Group => sys::group(&name),
+        }
+    }
+
     fn rename(&mut self, from: &PinPath, to: &PinPath) -> io::Result<()> {
-        fs::rename(from.as_str(), to.as_str())
+        let (from, to) = (self.places.place(from)?, self.places.place(to)?);
+        self.places.close();
+        fs::rename(from.path(), to.path())
     }
 
     fn open_pin(&self, path: &PinPath) -> io::Result<(ObjectKind, Object)> {
@@ -207,7 +238,7 @@ impl Kernel for Linux {
     }
 
     fn pin(&mut self, fd: &Object, path: &PinPath) -> io::Result<()> {
-        sys::obj_pin(fd.as_fd(), &c_path(path)?)
+        sys::obj_pin(fd.as_fd(), &CString::new(self.places.place(path)?.path())?)
     }
 
     fn create_map(&mut self, request: &MapRequest<'_, Object>) -> io::Result<Object> {

@@ -12,12 +12,14 @@ pub mod lock;
 mod many;
 mod netlink;
 pub mod observe;
+mod places;
 pub mod shown;
 pub mod status;
 mod sys;
 
 pub use sys::one_heap;
 
+use crate::access::{AccountKind, Permissions};
 use crate::btf::kernel::Bytes;
 use crate::diag::LockHolder;
 use crate::entries::Entries;
@@ -51,6 +53,31 @@ impl fmt::Display for ObjectKind {
             Self::Program => "program",
             Self::Link => "link",
         })
+    }
+}
+
+/// The error of a change on whose way is a symbolic link, in the place of a folder: somebody else may have put it there.
+#[derive(Debug)]
+pub struct SymlinkInTheWay(pub PinPath);
+
+impl fmt::Display for SymlinkInTheWay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` is a symbolic link where a folder has to be", self.0)
+    }
+}
+
+impl std::error::Error for SymlinkInTheWay {}
+
+impl From<SymlinkInTheWay> for io::Error {
+    fn from(error: SymlinkInTheWay) -> Self {
+        Self::other(error)
+    }
+}
+
+impl SymlinkInTheWay {
+    /// Returns where it is, when that is what an error says.
+    pub fn of(error: &io::Error) -> Option<&PinPath> {
+        error.get_ref()?.downcast_ref().map(|Self(path)| path)
     }
 }
 
@@ -141,7 +168,8 @@ pub type Symbols = BTreeMap<String, BTreeSet<u64>>;
 /// What is given keys and as many values, one behind the other, until it breaks.
 pub type EachEntries<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>;
 
-/// The commands that we use. Paths are taken as they are; errors are the kernel's.
+/// The commands that we use. Paths are taken as they are, but nothing is changed through a symbolic link in the place of a
+/// folder ([`SymlinkInTheWay`]); all other errors are the kernel's.
 pub trait Kernel {
     /// An open map, program, link, BTF or cgroup, closed when dropped.
     type Fd: fmt::Debug;
@@ -178,6 +206,14 @@ pub trait Kernel {
     fn symlink(&mut self, target: &str, at: &PinPath) -> io::Result<()>;
     /// Returns where a symbolic link leads; `NotFound` when nothing is there, `EINVAL` for anything else.
     fn read_symlink(&self, at: &PinPath) -> io::Result<String>;
+    /// Tells who may open a pin (`lstat`); a symbolic link in its place is not followed.
+    fn permissions(&self, pin: &PinPath) -> io::Result<Permissions>;
+    /// Gives a pin another mode (`chmod`).
+    fn change_mode(&mut self, pin: &PinPath, mode: u32) -> io::Result<()>;
+    /// Gives a pin to another user and group, by their numbers (`chown`).
+    fn change_owner(&mut self, pin: &PinPath, owner: u32, group: u32) -> io::Result<()>;
+    /// Finds the number of a user or a group by its name; `None` when the host has none of that name.
+    fn account(&self, kind: AccountKind, name: &str) -> io::Result<Option<u32>>;
     /// Renames a pin or a symbolic link over another name, or a folder to a new one, atomically.
     fn rename(&mut self, from: &PinPath, to: &PinPath) -> io::Result<()>;
 

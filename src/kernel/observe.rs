@@ -4,6 +4,7 @@
 //! plan to say.
 
 use super::{Entry, EntryKind, Interface, Kernel, MapInfo, ObjectKind, contents};
+use crate::access::{AccountKind, Permissions};
 use crate::btf::{Btf, kernel::KernelTypes};
 use crate::desired::{MapDefinition, MapSource, ObjectFacts, OnChange};
 use crate::diag::{Kind, Problem, Problems};
@@ -60,6 +61,7 @@ pub fn observe<K: Kernel>(kernel: &K, wanted: &Wanted) -> Result<Observed, Probl
     let second = second_names(wanted, &root);
     let directories: BTreeSet<_> = wanted.directories.union(&recorded.directories).chain(&second).collect();
     let pins: BTreeSet<_> = wanted.pins.union(&recorded.pins).filter(visible).collect();
+    let permissions: BTreeSet<_> = wanted.permissions.union(&recorded.permissions).filter(visible).collect();
     let map_ids: BTreeSet<_> = wanted.map_ids.union(&recorded.map_ids).collect();
     let directories = folders(&mut problems, directories, &reader);
     // A listed folder says what is not there at the cost of nothing.
@@ -83,6 +85,8 @@ pub fn observe<K: Kernel>(kernel: &K, wanted: &Wanted) -> Result<Observed, Probl
         pins,
         contents: all(&mut problems, contents, |path| reader.contents(path, &host)),
         kept: all(&mut problems, kept, |path| reader.kept(path)),
+        permissions: all(&mut problems, permissions, |path| reader.permissions(path)),
+        accounts: all(&mut problems, &wanted.accounts, |account| reader.account(account)),
         directories: directories.into_iter().filter_map(|(path, entries)| Some((path.clone(), entries?))).collect(),
         maps_by_id: all(&mut problems, map_ids, |id| reader.map_by_id(*id)),
         interfaces: all(&mut problems, &wanted.interfaces, |name| reader.interface(name)),
@@ -325,7 +329,10 @@ impl<'a, K: Kernel> Reader<'a, K> {
         let refused = |error| refused(format!("look at `{pin_root}`"), &error, READ);
         let Some(folder) = pin_root.parent() else { return Ok((Root::Foreign, Vec::new())) };
         let root = match existing(self.kernel.read_symlink(pin_root)) {
-            Ok(Some(target)) => Root::Generation(folder.child(&target)),
+            Ok(Some(target)) => match folder.child(&target) {
+                generation if generation.generation_number(pin_root).is_some() => Root::Generation(generation),
+                _ => Root::Foreign,
+            },
             Ok(None) => Root::Missing,
             Err(error) if error.raw_os_error() == Some(libc::EINVAL) => Root::Foreign,
             Err(error) => return Err(refused(error)),
@@ -333,6 +340,11 @@ impl<'a, K: Kernel> Reader<'a, K> {
         let mut leftovers = Vec::new();
         for entry in existing(self.kernel.list(&folder)).map_err(refused)?.unwrap_or_default() {
             let path = folder.child(&entry.name);
+            let is_ours = path == pin_root.previous() || path.generation_number(pin_root).is_some();
+            if entry.kind == EntryKind::Symlink && is_ours {
+                let doing = format!("take `{pin_root}` on");
+                return Err(Problem::new(Kind::SymlinkInTheWay { doing, path }));
+            }
             let is_other = entry.kind == EntryKind::Folder
                 && path.as_str().strip_prefix(pin_root.as_str()).is_some_and(|rest| rest.starts_with('~'))
                 && root != Root::Generation(path.clone())
@@ -402,6 +414,14 @@ impl<'a, K: Kernel> Reader<'a, K> {
         let kept = contents::kept(self.kernel, &map);
         let kept = kept.map_err(|error| refused(format!("read the entries at `{path}`"), &error, OPEN_PIN))?;
         Ok(kept.map(Arc::new))
+    }
+
+    fn permissions(&self, path: &PinPath) -> Result<Option<Permissions>, Problem> {
+        existing(self.kernel.permissions(path)).map_err(|error| refused(format!("look at `{path}`"), &error, READ))
+    }
+
+    fn account(&self, (kind, name): &(AccountKind, String)) -> Result<Option<u32>, Problem> {
+        self.kernel.account(*kind, name).map_err(|error| refused(format!("look the {kind} `{name}` up"), &error, READ))
     }
 
     fn map_by_id(&self, id: u32) -> Result<Option<ObservedMap>, Problem> {
@@ -691,8 +711,20 @@ mod tests {
         assert_eq!(left(&observed), [root.generation(2)]);
         assert_eq!(observed.leftovers[0].links, [kernel.link_info(&link).unwrap()]);
         kernel.unpin(&root).unwrap();
+        // It leads where no generation of ours is.
+        kernel.symlink("edger~1", &root).unwrap();
+        assert_eq!(observe(&kernel, &wanted).unwrap().root, Root::Foreign);
+        kernel.unpin(&root).unwrap();
         kernel.make_directory(&root).unwrap();
         assert_eq!(observe(&kernel, &wanted).unwrap().root, Root::Foreign);
+        for planted in [root.generation(3), root.previous()] {
+            let _ = kernel.remove_directory(&planted);
+            kernel.symlink("edger", &planted).unwrap();
+            let said = problems(&kernel, &wanted);
+            let expected = format!("`{planted}` is a symbolic link where a folder has to be");
+            assert!(said[0].contains(&expected), "{said:?}");
+            kernel.unpin(&planted).unwrap();
+        }
     }
 
     #[test]

@@ -34,6 +34,7 @@ pub fn shown<K: Kernel>(
             entries: found.and_then(|found| count(kernel, map.pin.as_deref(), found)),
             pin: map.pin.as_deref().and_then(|pin| PinPath::new(pin).ok()),
             ours: map.created,
+            protected: map.protect,
         }
     });
     let programs = record.programs.iter().filter_map(|(name, program)| {
@@ -48,6 +49,7 @@ pub fn shown<K: Kernel>(
             r#type: found.map_or(crate::kinds::ProgramType::UNSPEC, |info| info.program_type),
             pin: PinPath::new(&program.pin).ok()?,
             load_time: found.map_or(0, |info| info.load_time),
+            protected: program.protect,
         })
     });
     let links = record.links.iter().filter_map(|(name, link)| {
@@ -61,6 +63,7 @@ pub fn shown<K: Kernel>(
             hook: link.hook.to_string(),
             program_id: found.map(|info| info.program_id),
             pin: PinPath::new(&link.pin).ok()?,
+            protected: link.protect,
         })
     });
     Ok(Shown {

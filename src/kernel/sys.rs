@@ -9,6 +9,7 @@ use crate::insn::{FuncRecord, Insn, LineRecord};
 use crate::kinds::MapType;
 use std::ffi::{CStr, c_int, c_long};
 use std::io;
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::ptr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -947,7 +948,7 @@ pub fn link_detach(link: BorrowedFd<'_>) -> io::Result<()> {
 
 /// Returns the magic number of the file system that holds a path (`linux/magic.h`).
 pub fn file_system(path: &CStr) -> io::Result<u32> {
-    let mut buffer = std::mem::MaybeUninit::<libc::statfs>::uninit();
+    let mut buffer = MaybeUninit::<libc::statfs>::uninit();
     // SAFETY: the path ends with a NUL; the kernel fills the buffer when it returns 0.
     if unsafe { libc::statfs(path.as_ptr(), buffer.as_mut_ptr()) } != 0 {
         return Err(io::Error::last_os_error());
@@ -992,6 +993,45 @@ fn owned(ret: libc::c_long) -> io::Result<OwnedFd> {
     let fd = i32::try_from(ret).ok().filter(|fd| *fd >= 0).ok_or_else(io::Error::last_os_error)?;
     // SAFETY: the kernel just made it, for us alone.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Finds the number of a user by its name, wherever this host keeps its users.
+pub fn user(name: &CStr) -> io::Result<Option<u32>> {
+    find_account(|buffer| {
+        let (mut entry, mut found) = (MaybeUninit::<libc::passwd>::uninit(), ptr::null_mut());
+        let (start, len) = (buffer.as_mut_ptr().cast(), buffer.len());
+        // SAFETY: every pointer is valid for what the function writes, and `buffer` for `len` bytes.
+        let code = unsafe { libc::getpwnam_r(name.as_ptr(), entry.as_mut_ptr(), start, len, &raw mut found) };
+        // SAFETY: what was found is `entry`, which is written then.
+        (code, (!found.is_null()).then(|| unsafe { entry.assume_init() }.pw_uid))
+    })
+}
+
+/// Finds the number of a group by its name, wherever this host keeps its groups.
+pub fn group(name: &CStr) -> io::Result<Option<u32>> {
+    find_account(|buffer| {
+        let (mut entry, mut found) = (MaybeUninit::<libc::group>::uninit(), ptr::null_mut());
+        let (start, len) = (buffer.as_mut_ptr().cast(), buffer.len());
+        // SAFETY: every pointer is valid for what the function writes, and `buffer` for `len` bytes.
+        let code = unsafe { libc::getgrnam_r(name.as_ptr(), entry.as_mut_ptr(), start, len, &raw mut found) };
+        // SAFETY: what was found is `entry`, which is written then.
+        (code, (!found.is_null()).then(|| unsafe { entry.assume_init() }.gr_gid))
+    })
+}
+
+/// Asks with a buffer that grows until everything that is known of the account fits.
+fn find_account(ask: impl Fn(&mut [u8]) -> (c_int, Option<u32>)) -> io::Result<Option<u32>> {
+    /// More than any group has members.
+    const LARGEST: usize = 64 << 20;
+    let mut buffer = vec![0; 4096];
+    loop {
+        match ask(&mut buffer) {
+            (libc::ERANGE, _) if buffer.len() < LARGEST => buffer.resize(buffer.len() * 4, 0),
+            // Each of them is said of a name that nobody has (getpwnam(3)).
+            (0 | libc::ENOENT | libc::ESRCH, found) => return Ok(found),
+            (code, _) => return Err(io::Error::from_raw_os_error(code)),
+        }
+    }
 }
 
 /// Returns the nanoseconds since boot.

@@ -6,8 +6,9 @@
 
 use super::raw::{RawCgroup, RawCheck, RawLink, RawManifest, RawMap, RawObject, RawProgram, RawTc, RawXdp};
 use super::read::{Entries, Field, Header, Named};
-use super::values::{Direction, PinText, SymbolPath, TargetText, symbol_ref};
+use super::values::{AccountText, Direction, Mode, PinText, SymbolPath, TargetText, symbol_ref};
 use super::{At, Attach, Check, Link, Manifest, Map, MapSource, Object, Probe, Program, ProgramTarget, SymbolRef};
+use crate::access::Access;
 use crate::btf::value::Value;
 use crate::desired::Span;
 use crate::diag::{Kind, Problem, Problems, similar};
@@ -86,7 +87,19 @@ const APART: &[(&[&str], &[&str], &str)] = &[
     (&["id"], &["type"], ONE_SOURCE),
     (
         &["pinned", "id"],
-        &["pin", "max_entries", "flags", "numa_node", "inner", "on_change", "protect", "adopt"],
+        &[
+            "pin",
+            "max_entries",
+            "flags",
+            "numa_node",
+            "inner",
+            "on_change",
+            "protect",
+            "adopt",
+            "mode",
+            "owner",
+            "group",
+        ],
         "a map that somebody else made is used as it is: only its owner pins it, sizes it and removes it",
     ),
     (&["from"], &["key_size"], "the map's definition says its sizes already"),
@@ -144,8 +157,22 @@ impl Checker<'_> {
         let (max_entries, flags) = (raw.max_entries.0, raw.flags.0.map(|flags| flags.map(|flags| flags.0)));
         let (span, numa_node) = (raw.header.span, raw.numa_node.0);
         let (protect, adopt) = (is_true(&raw.protect), is_true(&raw.adopt));
+        let access = access(raw.mode, raw.owner, raw.group);
         let on_change = raw.on_change.0.map(|at| at.value).unwrap_or_default();
-        Some(Map { span, source, pin, value_size, max_entries, flags, numa_node, inner, on_change, protect, adopt })
+        Some(Map {
+            span,
+            source,
+            pin,
+            value_size,
+            max_entries,
+            flags,
+            numa_node,
+            inner,
+            on_change,
+            protect,
+            adopt,
+            access,
+        })
     }
 
     /// Reports keys that do not go together, and keys that the others need.
@@ -165,6 +192,9 @@ impl Checker<'_> {
             ("on_change", raw.on_change.span()),
             ("protect", raw.protect.span()),
             ("adopt", raw.adopt.span()),
+            ("mode", raw.mode.span()),
+            ("owner", raw.owner.span()),
+            ("group", raw.group.span()),
         ];
         let place = |key: &str| keys.iter().find(|(known, _)| *known == key)?.1.as_ref();
         // Most maps have one key, which nothing can contradict.
@@ -234,6 +264,7 @@ impl Checker<'_> {
             target,
             flags: raw.flags.0.map(|flags| flags.map(|flags| flags.0)),
             protect: is_true(&raw.protect),
+            access: access(raw.mode, raw.owner, raw.group),
         })
     }
 
@@ -269,8 +300,9 @@ impl Checker<'_> {
             }
         }
         let protect = is_true(&raw.protect);
+        let access = access(raw.mode, raw.owner, raw.group);
         let attach = attach(raw.xdp.0, raw.tc.0, raw.cgroup.0)?;
-        Some(Link { span: raw.header.span, program: program?, attach, protect })
+        Some(Link { span: raw.header.span, program: program?, attach, protect, access })
     }
 
     fn check(&mut self, raw: RawCheck) -> Option<Check> {
@@ -363,6 +395,12 @@ fn reference(what: &'static str, name: &str, span: &Span, declared: &[String], p
 /// Returns the value of a switch that is off where nothing is said.
 fn is_true(field: &Field<bool>) -> bool {
     field.0.as_ref().is_some_and(|at| at.value)
+}
+
+/// Takes what a table says of who may open its pin.
+fn access(mode: Field<Mode>, owner: Field<AccountText>, group: Field<AccountText>) -> Access {
+    let account = |field: Field<AccountText>| field.0.map(|at| at.value.0);
+    Access { mode: mode.0.map(|at| at.value.0), owner: account(owner), group: account(group) }
 }
 
 /// Takes the values of global variables.

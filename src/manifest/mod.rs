@@ -8,6 +8,7 @@ mod raw;
 mod read;
 mod values;
 
+use crate::access::Access;
 use crate::btf::value::Value;
 use crate::desired::{OnChange, Span};
 use crate::diag::{Kind, Problem, Problems};
@@ -169,6 +170,8 @@ pub struct Map {
     pub protect: bool,
     /// Whether somebody else's map at its pin becomes ours.
     pub adopt: bool,
+    /// Who may open its pin.
+    pub access: Access,
 }
 
 /// Where a map comes from.
@@ -210,6 +213,8 @@ pub struct Program {
     pub flags: Option<At<u32>>,
     /// Whether it must never be removed.
     pub protect: bool,
+    /// Who may open its pin.
+    pub access: Access,
 }
 
 /// What a program is for, beyond its type.
@@ -237,6 +242,8 @@ pub struct Link {
     pub attach: At<Attach>,
     /// Whether it must never be detached or moved.
     pub protect: bool,
+    /// Who may open its pin.
+    pub access: Access,
 }
 
 /// Where a link is attached.

@@ -5,8 +5,8 @@
 
 use super::read::{Entries, Entry, List, Named, Read, Reader, Variables, table};
 use super::values::{
-    Address, CgroupPath, Consents, Direction, Flags, FunctionPath, HostPort, Interface, License, LoadFlags, ObjectPath,
-    PinText, ProgramText, SymbolPath, TargetText, Time, Url, Version, Words,
+    AccountText, Address, CgroupPath, Consents, Direction, Flags, FunctionPath, HostPort, Interface, License,
+    LoadFlags, Mode, ObjectPath, PinText, ProgramText, SymbolPath, TargetText, Time, Url, Version, Words,
 };
 use crate::btf::value::Value;
 use crate::desired::OnChange;
@@ -134,10 +134,18 @@ table! {
         /// Whether a map that somebody else pinned there is taken over, when it fits: then it is this deployment's, which
         /// also removes it. Without it such a map is used and left to its owner. Default: `false`
         may adopt: bool,
+        /// Mode of the pin, in octal. Default: `0o600`, for its owner alone
+        ///
+        /// Reading a map needs `r`, all else needs `rw`; and whoever is not root has to be let into the pin's folder, which
+        /// those of the deployment do not: `pin` names another one. Example: `0o640`
+        may mode: Mode,
+        /// The user that owns the pin, by name or number. Default: root
+        may owner: AccountText,
+        /// The group that owns the pin, by name or number. Default: root. Example: `"metrics"`
+        may group: AccountText,
     }
     later &[
-        "entries", "entries_mode", "sensitive", "key_format", "value_format", "mode", "owner",
-        "group", "optional",
+        "entries", "entries_mode", "sensitive", "key_format", "value_format", "optional",
     ]
 }
 
@@ -164,8 +172,17 @@ table! {
         /// Whether the program must never be removed; it may still be replaced by new code. The host remembers it: taking
         /// the table away does not remove the guard, only an apply with `protect = false` does. Default: `false`
         may protect: bool,
+        /// Mode of the pin, in octal. Default: `0o600`, for its owner alone
+        ///
+        /// Reading a map needs `r`, all else needs `rw`; and whoever is not root has to be let into the pin's folder, which
+        /// those of the deployment do not: `pin` names another one. Example: `0o640`
+        may mode: Mode,
+        /// The user that owns the pin, by name or number. Default: root
+        may owner: AccountText,
+        /// The group that owns the pin, by name or number. Default: root. Example: `"metrics"`
+        may group: AccountText,
     }
-    later &["test", "tests", "mode", "owner", "group", "optional"]
+    later &["test", "tests", "optional"]
 }
 
 table! {
@@ -189,12 +206,21 @@ table! {
         /// Whether the link must never be detached or moved; it may still get new code. The host remembers it: taking the
         /// table away does not remove the guard, only an apply with `protect = false` does. Default: `false`
         may protect: bool,
+        /// Mode of the pin, in octal. Default: `0o600`, for its owner alone
+        ///
+        /// Reading a map needs `r`, all else needs `rw`; and whoever is not root has to be let into the pin's folder, which
+        /// those of the deployment do not: `pin` names another one. Example: `0o640`
+        may mode: Mode,
+        /// The user that owns the pin, by name or number. Default: root
+        may owner: AccountText,
+        /// The group that owns the pin, by name or number. Default: root. Example: `"metrics"`
+        may group: AccountText,
     }
     later &[
         "pin", "optional", "takeover", "netfilter", "netkit", "sk_lookup", "flow_dissector", "sk_msg",
         "sk_skb", "sk_reuseport", "socket_filter", "lwt", "struct_ops", "tracepoint", "raw_tp", "tp_btf", "perf_event",
         "kprobe", "kretprobe", "kprobe_multi", "ksyscall", "uprobe", "uretprobe", "uprobe_multi", "usdt", "fentry", "fexit",
-        "fmod_ret", "lsm", "lsm_cgroup", "iter", "freplace", "mode", "owner", "group", "netns",
+        "fmod_ret", "lsm", "lsm_cgroup", "iter", "freplace", "netns",
     ]
 }
 

@@ -2,6 +2,7 @@
 
 use super::SymbolRef;
 use super::read::{Choice, Entries, Entry, NAME_PATTERN, Read, Reader, bad_path};
+use crate::access::Account;
 use crate::btf::value::Value;
 use crate::desired::{OnChange, Span};
 use crate::diag::Kind;
@@ -80,10 +81,6 @@ impl Read for PinText {
     const EXAMPLE: &'static str = "\"maps/flows\"";
 
     fn read(entry: Entry<'_>, reader: &mut Reader<'_>) -> Option<Self> {
-        if entry.value.is_table() {
-            let what = "a pin with a mode, an owner or a group".to_owned();
-            return reader.report(Kind::NotYet { what }, entry.span, "write the path as a string");
-        }
         let text = reader.text(entry)?;
         match path_fault(&text.value) {
             None => Some(Self(text.value)),
@@ -93,6 +90,84 @@ impl Read for PinText {
 
     fn schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({ "type": "string", "minLength": 1 })
+    }
+}
+
+/// The mode of a pin: nine bits, in octal.
+#[derive(Debug)]
+pub(super) struct Mode(pub(super) u32);
+
+impl Mode {
+    /// Reads octal digits, with or without the `0o` of TOML.
+    fn parse(text: &str) -> Option<Self> {
+        let digits = text.strip_prefix("0o").unwrap_or(text);
+        let is_octal = digits.len() >= 3 && digits.bytes().all(|byte| matches!(byte, b'0'..=b'7'));
+        u32::from_str_radix(digits, 8).ok().filter(|mode| is_octal && *mode <= 0o777).map(Self)
+    }
+}
+
+impl Read for Mode {
+    const EXAMPLE: &'static str = "0o640";
+
+    fn read(entry: Entry<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+        let span = entry.span.clone();
+        let (text, mode) = match &entry.value {
+            // 640 is another number than 0o640, and nobody means that one.
+            DeValue::Integer(number) => {
+                let octal = Some(format!("{:0>3}", number.as_str())).filter(|_| number.radix() == 8);
+                (number.to_string(), octal.and_then(|digits| Self::parse(&digits)))
+            }
+            DeValue::String(_) => {
+                let text = reader.text(entry)?.value;
+                let mode = Self::parse(&text);
+                (text, mode)
+            }
+            DeValue::Float(_) | DeValue::Boolean(_) | DeValue::Datetime(_) | DeValue::Array(_) | DeValue::Table(_) => {
+                return reader.wrong_type(&entry, "a mode in octal");
+            }
+        };
+        mode.or_else(|| {
+            let kind = Kind::BadReference { text, form: "a mode in octal, at most 0o777", example: "mode = 0o640" };
+            reader.report(kind, span, "this mode")
+        })
+    }
+
+    fn schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "anyOf": [
+            { "type": "integer", "minimum": 0, "maximum": 0o777 },
+            { "type": "string", "pattern": "^(0o)?0?[0-7]{3}$|\\$\\{.+\\}" },
+        ] })
+    }
+}
+
+/// A user or a group.
+#[derive(Debug)]
+pub(super) struct AccountText(pub(super) Account);
+
+impl Read for AccountText {
+    const EXAMPLE: &'static str = "\"metrics\"";
+
+    fn read(entry: Entry<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+        if let DeValue::Integer(_) = &entry.value {
+            return u32::read(entry, reader).map(|id| Self(Account::Id(id)));
+        }
+        let text = reader.text(entry)?;
+        // As chown(1) reads it: what is a number is no name.
+        let account = text.value.parse().map_or_else(|_| Account::Name(text.value.clone()), Account::Id);
+        let is_name = |c: char| !c.is_whitespace() && !c.is_control() && !matches!(c, ':' | '/');
+        match !text.value.is_empty() && text.value.chars().all(is_name) {
+            true => Some(Self(account)),
+            false => {
+                let kind = Kind::BadReference { text: text.value, form: "a user or a group", example: "metrics" };
+                reader.report(kind, text.span, "this name")
+            }
+        }
+    }
+
+    fn schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "anyOf": [
+            { "type": "integer", "minimum": 0, "maximum": u32::MAX }, { "type": "string", "minLength": 1 },
+        ] })
     }
 }
 

@@ -6,9 +6,10 @@
 mod entries;
 
 use super::graph::{self, Node};
-use super::guard;
 use super::id::Subject;
-use super::{Action, Because, Consent, Generations, Mode, Plan, ResolvedHook, Restored, State, Step, Traffic};
+use super::{Action, Because, By, Consent, Generations, Mode, Plan, ResolvedHook, Restored, State, Step, Traffic};
+use super::{access, guard};
+use crate::access::Access;
 use crate::desired::{
     Desired, DesiredLink, DesiredMap, DesiredProgram, EntriesMode, Hook, MapDefinition, MapSource, OnChange, Policy,
     SlotSource, Span,
@@ -52,6 +53,7 @@ pub fn plan(desired: &Desired, observed: &Observed, mode: Mode) -> Result<Plan, 
     planner.problems.or(())?;
     let mut steps: Vec<Step> = leftovers(observed).collect();
     steps.extend(planner.steps);
+    steps.extend(access::steps(desired, observed, &steps, mode)?);
     let removals = removals(desired, observed);
     // What goes away does so behind the switch.
     let record = write_record(desired, observed, steps.iter().chain(&removals));
@@ -774,8 +776,8 @@ fn removals(desired: &Desired, observed: &Observed) -> Vec<Step> {
 /// Removes everything that the record shows as ours, and what interrupted runs left.
 ///
 /// The record goes first, and with it every pin in the deployment's folder: from then on nothing is half there, and
-/// what an interruption leaves is cleared by the next run.
-pub fn destroy(record: Option<&Record>, observed: &Observed, pin_root: &PinPath) -> Result<Plan, Problems> {
+/// what an interruption leaves is cleared by the next run. What is protected stops a destroy by hand.
+pub fn destroy(record: Option<&Record>, observed: &Observed, pin_root: &PinPath, by: By) -> Result<Plan, Problems> {
     let mut steps: Vec<Step> = leftovers(observed).collect();
     let record_pin = pin_root.join("record");
     if record.is_none() && current(observed).is_some() {
@@ -791,7 +793,10 @@ pub fn destroy(record: Option<&Record>, observed: &Observed, pin_root: &PinPath)
     let name = record.or(left).map_or(pin_root.file_name(), |record| &record.deployment);
     let bad_name = |why| Problem::new(Kind::BadName { text: name.to_owned(), why });
     let deployment = DeploymentName::new(name).map_err(bad_name)?;
-    guard::check_destroy(record, &steps)?;
+    match by {
+        By::Hand => guard::check_recorded(record, &steps)?,
+        By::Itself => {}
+    }
     let current = current(observed).cloned();
     let number = next_number(observed);
     let next = pin_root.generation(number);
@@ -825,8 +830,10 @@ pub(super) fn explicit(
 
 /// Returns to the generation before: its programs and maps are there, and its links are made anew where they are gone.
 ///
-/// `observed` has what [`crate::observed::Wanted::before`] asks for.
-pub fn rollback(before: &Record, observed: &Observed, pin_root: &PinPath) -> Result<Plan, Problems> {
+/// `observed` has what [`crate::observed::Wanted::before`] asks for. What is protected stops a rollback by hand, and none
+/// that nobody asked for: what ran before has to return then.
+pub fn rollback(before: &Record, observed: &Observed, pin_root: &PinPath, by: By) -> Result<Plan, Problems> {
+    let before = &access::with_known_names(before, observed);
     let (desired, mut problems) = (links_of(before, pin_root)?, Problems::default());
     let mut planner = Planner::new(&desired, observed, Mode::Live);
     let previous = pin_root.previous();
@@ -867,6 +874,7 @@ pub fn rollback(before: &Record, observed: &Observed, pin_root: &PinPath) -> Res
     problems.or(())?;
     let mut steps: Vec<Step> = leftovers(observed).collect();
     steps.extend(planner.steps);
+    steps.extend(access::steps(&desired, observed, &steps, Mode::Live)?);
     // A map that was adopted since is its owner's again.
     let foreign = before.pins().filter(|(pin, inode)| observed.inode(pin) == Some(*inode));
     let kept = before.own_pins().chain(foreign).map(|(pin, _)| pin.to_string()).collect::<BTreeSet<_>>();
@@ -876,6 +884,12 @@ pub fn rollback(before: &Record, observed: &Observed, pin_root: &PinPath) -> Res
     let mut record = before.clone();
     let owned = entries::keep_anew(&mut record, observed, pin_root);
     steps.iter().for_each(|step| record_link(&mut record, &step.action, observed));
+    // What a manifest said of the links is not on the host to be read.
+    access::keep(&mut record, before);
+    guard::keep(&mut record, before);
+    if let (By::Hand, Some(now)) = (by, now) {
+        guard::keep(&mut record, now);
+    }
     steps.push(Step {
         action: Action::WriteRecord {
             pin: pin_root.join("record"),
@@ -891,6 +905,10 @@ pub fn rollback(before: &Record, observed: &Observed, pin_root: &PinPath) -> Res
         needs: None,
     });
     steps.extend(removals);
+    match by {
+        By::Hand => guard::check_recorded(now, &steps)?,
+        By::Itself => {}
+    }
     Ok(explicit(desired.name, pin_root, observed, now, generations(observed, pin_root), steps))
 }
 
@@ -921,7 +939,10 @@ fn links_of(record: &Record, pin_root: &PinPath) -> Result<Desired, Problems> {
         maps: BTreeMap::new(),
         programs: BTreeMap::new(),
         links: links.collect(),
-        policy: Policy::default(),
+        policy: Policy {
+            access: record.accesses().map(|(of, _, access)| (of, access.clone())).collect(),
+            ..Policy::default()
+        },
     })
 }
 
@@ -1045,8 +1066,10 @@ fn expected_record<'a>(desired: &Desired, observed: &Observed, steps: impl Itera
         let recorded = RecordedObject { path: object.path.clone(), sha256: object.sha256 };
         record.objects.insert(name.to_string(), recorded);
     }
+    let mut set = BTreeSet::new();
     for step in steps {
         match &step.action {
+            Action::SetAccess { of, .. } => drop(set.insert(of)),
             Action::MakeDirectory { path } if !path.is_below(&desired.pin_root) => {
                 record.directories.push(path.to_string());
             }
@@ -1098,6 +1121,7 @@ fn expected_record<'a>(desired: &Desired, observed: &Observed, steps: impl Itera
         }
     }
     guard::write(&mut record, &desired.policy.protect, observed.record.as_ref());
+    access::write(&mut record, desired, observed, &set);
     record
 }
 
@@ -1126,6 +1150,7 @@ fn record_link(record: &mut Record, action: &Action, observed: &Observed) {
         | Action::CreateMap { .. }
         | Action::FillMap { .. }
         | Action::FillSlots { .. }
+        | Action::SetAccess { .. }
         | Action::WriteEntries { .. }
         | Action::ReuseProgram { .. }
         | Action::LoadProgram { .. }
@@ -1160,12 +1185,21 @@ fn recorded_entries(map: &DesiredMap, desired: &Desired, observed: &Observed) ->
 
 fn recorded_program(program: &DesiredProgram, inode: u64) -> RecordedProgram {
     let maps = program.uses().into_iter().map(ToString::to_string).collect();
-    RecordedProgram { pin: program.pin.to_string(), inode, maps, protect: None }
+    RecordedProgram { pin: program.pin.to_string(), inode, maps, protect: None, access: Access::default() }
 }
 
 fn recorded_link(link: &DesiredLink, inode: u64, at: HookInfo, program_id: u32) -> RecordedLink {
-    let (pin, program) = (link.pin.to_string(), link.program.to_string());
-    RecordedLink { pin, inode, program, program_id, hook: link.hook.clone(), at, ahead: Vec::new(), protect: None }
+    RecordedLink {
+        pin: link.pin.to_string(),
+        inode,
+        program: link.program.to_string(),
+        program_id,
+        hook: link.hook.clone(),
+        at,
+        ahead: Vec::new(),
+        protect: None,
+        access: Access::default(),
+    }
 }
 
 /// Returns a hook as the kernel says it once a link is there; with 0 for what an offline plan does not know.

@@ -60,6 +60,7 @@ impl Expects {
             | Action::MakeDirectory { .. }
             | Action::FillMap { .. }
             | Action::FillSlots { .. }
+            | Action::SetAccess { .. }
             | Action::RemoveDirectory { .. }
             | Action::WriteRecord { .. }
             | Action::RemoveRecord { .. } => Self::default(),

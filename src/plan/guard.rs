@@ -1,6 +1,6 @@
 //! What keeps a plan from taking too much away: protected things, and the removal of most of a deployment.
 
-use super::{Action, Step, Sweep, Traffic};
+use super::{Action, Restored, Step, Sweep, Traffic};
 use crate::desired::{Desired, Span};
 use crate::diag::{Kind, Problem, Problems};
 use crate::names::{Address, LinkName, MapName, PinPath, ProgramName};
@@ -53,15 +53,24 @@ pub(super) fn check(desired: &Desired, observed: &Observed, steps: &[Step]) -> R
     problems.or(())
 }
 
-/// Refuses to destroy what the record protects.
-pub(super) fn check_destroy(record: Option<&Record>, steps: &[Step]) -> Result<(), Problems> {
+/// Refuses a plan without a manifest that takes away what the record protects.
+pub(super) fn check_recorded(record: Option<&Record>, steps: &[Step]) -> Result<(), Problems> {
     let mut problems = Problems::default();
-    for address in steps.iter().map(|step| step.action.address()) {
-        if let Some(since) = record.and_then(|record| record.protected(&address)) {
-            problems.push(Problem::new(Kind::Protected { address, since: Some(since), what: "remove" }));
+    for (address, what) in steps.iter().filter_map(|step| Some((step.action.address(), loss(step)?))) {
+        if let since @ Some(_) = record.and_then(|record| record.protected(&address)) {
+            problems.push(Problem::new(Kind::Protected { address, since, what }));
         }
     }
     problems.or(())
+}
+
+/// Keeps the guards of what stays in a record that is older than they are.
+pub(super) fn keep(older: &mut Record, record: &Record) {
+    let maps = record.maps.keys().filter_map(|name| MapName::recorded(name)).map(Address::Map);
+    let programs = record.programs.keys().filter_map(|name| ProgramName::recorded(name)).map(Address::Program);
+    let links = record.links.keys().filter_map(|name| LinkName::new(name).ok()).map(Address::Link);
+    let guarded = maps.chain(programs).chain(links).filter(|address| record.protected(address).is_some());
+    write(older, &guarded.collect(), Some(record));
 }
 
 /// Says what a step takes from a protected thing; `None` when it may.
@@ -69,6 +78,7 @@ fn loss(step: &Step) -> Option<&'static str> {
     match &step.action {
         Action::CreateMap { replaces: Some(_), .. } => Some("make anew"),
         Action::RemoveMap { .. } | Action::RemoveProgram { .. } => Some("remove"),
+        Action::RestoreMap { restored: Restored::Replaces(_), .. } => Some("replace"),
         Action::Detach { .. } => Some("detach"),
         // A link whose hook is gone is nowhere: it may come back.
         Action::Reattach { .. } if step.traffic == Traffic::Starts => None,
@@ -84,11 +94,12 @@ fn loss(step: &Step) -> Option<&'static str> {
         | Action::WriteEntries { .. }
         | Action::ReuseProgram { .. }
         | Action::LoadProgram { .. }
-        | Action::RestoreMap { .. }
+        | Action::RestoreMap { restored: Restored::Stays | Restored::Returns, .. }
         | Action::RestoreProgram { .. }
         | Action::ReuseLink { .. }
         | Action::Attach { .. }
         | Action::UpdateLink { .. }
+        | Action::SetAccess { .. }
         | Action::RemoveDirectory { .. }
         | Action::WriteRecord { .. }
         | Action::RemoveRecord { .. } => None,

@@ -5,6 +5,7 @@
 //! writes it. Fingerprints are of final instructions, so that CO-RE objects have other ids on kernels with other types.
 
 use super::{Action, Consent, Step, Sweep, Traffic};
+use crate::access::Access;
 use crate::desired::{Desired, DesiredLink, DesiredMap, DesiredProgram, EntriesMode, Hook, MapSource, OnChange};
 use crate::kinds::XdpMode;
 use crate::names::{Address, DeploymentName, Digest, LinkName, MapName, ObjectName, PinPath, PlanId, ProgramName};
@@ -41,6 +42,7 @@ impl Subject<'_> {
             found: self.found(),
             left: self.steps.iter().filter_map(leftover).collect(),
             written: self.steps.iter().filter_map(written).collect(),
+            access: self.steps.iter().filter_map(access).collect(),
             needs: self.steps.iter().filter_map(|step| step.needs).collect(),
             sweep: self.sweep,
         };
@@ -76,6 +78,12 @@ fn written(step: &Step) -> Option<(&MapName, Digest)> {
     }
 }
 
+/// Says what changes of who may open a pin.
+fn access(step: &Step) -> Option<(&Address, String)> {
+    let Action::SetAccess { of, now, access, .. } = &step.action else { return None };
+    Some((of, access.words(*now)))
+}
+
 #[derive(Serialize)]
 struct Whole<'a> {
     format: u32,
@@ -88,6 +96,8 @@ struct Whole<'a> {
     /// What of the entries of maps is not as it is wanted.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     written: BTreeMap<&'a MapName, Digest>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    access: BTreeMap<&'a Address, String>,
     needs: BTreeSet<Consent>,
     sweep: Option<Sweep>,
 }
@@ -101,6 +111,8 @@ struct Wanted<'a> {
     links: BTreeMap<&'a LinkName, WantedLink<'a>>,
     allow: &'a BTreeSet<Consent>,
     protect: &'a BTreeSet<Address>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    access: &'a BTreeMap<Address, Access>,
 }
 
 impl<'a> Wanted<'a> {
@@ -112,6 +124,7 @@ impl<'a> Wanted<'a> {
             links: desired.links.iter().map(|(name, link)| (name, WantedLink::of(link))).collect(),
             allow: &desired.policy.allow,
             protect: &desired.policy.protect,
+            access: &desired.policy.access,
         }
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Pure. Actions name things; file descriptors exist only while applying.
 
+mod access;
 mod adopt;
 mod decide;
 mod expects;
@@ -17,6 +18,7 @@ pub use adopt::adopt;
 pub use decide::{destroy, plan, rollback};
 pub use expects::Expects;
 
+use crate::access::{Access, Permissions};
 use crate::desired::{DesiredLink, DesiredMap, DesiredProgram, ObjectFacts, Span};
 use crate::entries::{Changes, Entries};
 use crate::names::{Address, DeploymentName, LinkName, MapName, PinPath, PlanId, ProgramName};
@@ -47,6 +49,15 @@ pub struct Plan {
     pub sweep: Option<Sweep>,
     /// What to do, first to last; reuse is listed, too.
     pub steps: Vec<Step>,
+}
+
+/// Who asked for a plan without a manifest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum By {
+    /// Somebody.
+    Hand,
+    /// Nobody: a health check failed, or an apply was not confirmed.
+    Itself,
 }
 
 /// The generations of a deployment's pins (`apply::generation`).
@@ -219,6 +230,17 @@ pub enum Action {
         /// True when both fit at once, so that the new one is attached before the old one goes.
         overlap: bool,
     },
+    /// Let others open a pin, or nobody but root any more.
+    SetAccess {
+        /// The map, program or link.
+        of: Address,
+        /// Its pin.
+        pin: PinPath,
+        /// What the pin has now; `None` for one that is new.
+        now: Option<Permissions>,
+        /// What changes of it.
+        access: Access,
+    },
     /// Detach a link that nothing wants any more.
     Detach {
         /// The link.
@@ -384,6 +406,8 @@ pub enum Because {
     NotWanted,
     /// The whole deployment goes.
     Destroy,
+    /// Others may open the pin than those that the manifest says.
+    AccessDiffers,
     /// Something else in the plan changes.
     PlanChanges,
     /// Something below needs it.
@@ -506,6 +530,7 @@ impl Action {
             | Self::UpdateLink { link, .. }
             | Self::Reattach { link, .. } => Address::Link(link.name.clone()),
             Self::Detach { link, .. } => Address::Link(link.clone()),
+            Self::SetAccess { of, .. } => of.clone(),
             Self::WriteRecord { .. } | Self::RemoveRecord { .. } => Address::Record,
         }
     }
@@ -517,7 +542,8 @@ impl Action {
             | Self::MakeDirectory { .. }
             | Self::FillMap { .. }
             | Self::FillSlots { .. }
-            | Self::Attach { .. } => Marker::Create,
+            | Self::Attach { .. }
+            | Self::SetAccess { now: None, .. } => Marker::Create,
             Self::ReuseMap { .. } | Self::ReuseProgram { .. } | Self::ReuseLink { .. } => Marker::Reuse,
             Self::CreateMap { replaces, .. } | Self::LoadProgram { replaces, .. } => match replaces {
                 Some(_) => Marker::CreateThenDestroy,
@@ -528,7 +554,7 @@ impl Action {
                 Some(_) => Marker::Change,
                 None => Marker::Create,
             },
-            Self::UpdateLink { .. } => Marker::Change,
+            Self::UpdateLink { .. } | Self::SetAccess { now: Some(_), .. } => Marker::Change,
             Self::Reattach { overlap: true, .. } => Marker::CreateThenDestroy,
             Self::Reattach { overlap: false, .. } => Marker::DestroyThenCreate,
             Self::WriteRecord { replaces, .. } => match replaces {
@@ -569,6 +595,7 @@ impl Action {
             | Self::Attach { .. }
             | Self::UpdateLink { .. }
             | Self::Reattach { .. }
+            | Self::SetAccess { .. }
             | Self::RemoveDirectory { .. }
             | Self::WriteRecord { .. } => None,
         }
@@ -602,6 +629,7 @@ impl Action {
             | Self::ReuseLink { .. }
             | Self::Attach { .. }
             | Self::UpdateLink { .. }
+            | Self::SetAccess { .. }
             | Self::RemoveDirectory { .. } => self.removed_pin(),
         }
     }

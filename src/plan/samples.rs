@@ -1,6 +1,7 @@
 //! Values for tests: a small deployment, and a plan that holds every action, reason and consequence once.
 
 use super::*;
+use crate::access::Account;
 use crate::desired::{Desired, DesiredMap, Hook, MapDefinition, MapSource, OnChange, Policy, SlotSource};
 use crate::elf::{DataKind, ProgramKind};
 use crate::entries::{Changes, Entries};
@@ -228,6 +229,10 @@ fn step(action: Action, because: Because, traffic: Traffic, state: State, needs:
     Step { action, because, span, traffic, state, needs }
 }
 
+fn access() -> Access {
+    Access { mode: Some(0o640), owner: None, group: Some(Account::Name("metrics".to_owned())) }
+}
+
 /// A plan with these steps.
 pub fn plan_of(mode: Mode, steps: Vec<Step>) -> Plan {
     let facts = ObjectFacts {
@@ -350,6 +355,25 @@ pub fn every_step() -> Plan {
             T::Moves,
             S::None,
             Some(C::Prune),
+        ),
+        step(
+            A::SetAccess { of: Address::Map(map_name("events")), pin: pin("maps/events"), now: None, access: access() },
+            B::Missing,
+            T::None,
+            S::None,
+            None,
+        ),
+        step(
+            A::SetAccess {
+                of: Address::Map(map_name("flows")),
+                pin: pin("maps/flows"),
+                now: Some(Permissions { mode: 0o600, owner: 0, group: 0 }),
+                access: access(),
+            },
+            B::AccessDiffers,
+            T::None,
+            S::None,
+            None,
         ),
         step(
             A::Detach { link: old_link, pin: pin("links/old"), id: 52, hook: "xdp of eth1".to_owned() },

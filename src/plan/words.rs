@@ -35,6 +35,7 @@ impl Action {
             Self::Attach { .. } => "attach",
             Self::UpdateLink { .. } => "update-link",
             Self::Reattach { .. } => "reattach",
+            Self::SetAccess { .. } => "set-access",
             Self::Detach { .. } => "detach",
             Self::RemoveProgram { .. } => "remove-program",
             Self::RemoveMap { .. } => "remove-map",
@@ -78,6 +79,7 @@ impl fmt::Display for Action {
             Self::Reattach { link, id, hook, overlap: false } => {
                 write!(f, "detach id {id}, then attach {}", Attached(link, hook))
             }
+            Self::SetAccess { now, access, .. } => write!(f, "pin {}", access.words(*now)),
             Self::Detach { pin, id, hook, .. } => write!(f, "detach id {id} from {hook}, unpin {pin}"),
             Self::RemoveProgram { pin, id, .. } | Self::RemoveMap { pin, id, .. } => {
                 write!(f, "remove id {id}, unpin {pin}")
@@ -339,6 +341,7 @@ impl Because {
             Self::ProgramOther(_) => "program-other",
             Self::NotWanted => "not-wanted",
             Self::Destroy => "destroy",
+            Self::AccessDiffers => "access-differs",
             Self::PlanChanges => "plan-changes",
             Self::NeededBelow => "needed-below",
             Self::Interrupted => "interrupted",
@@ -386,6 +389,7 @@ impl fmt::Display for Because {
             Self::ProgramOther(id) => write!(f, "it runs program id {id}, not the pinned one"),
             Self::NotWanted => f.write_str("the manifest does not name it any more"),
             Self::Destroy => f.write_str("the whole deployment goes"),
+            Self::AccessDiffers => f.write_str("others may open its pin than the manifest says"),
             Self::PlanChanges => f.write_str("this plan changes the deployment"),
             Self::NeededBelow => f.write_str("something below needs it"),
             Self::Interrupted => f.write_str("a run was interrupted before it was done"),

@@ -6,6 +6,7 @@
 use super::entries::{Sampled, sample};
 use super::place::{Lines, ManifestText, Place};
 use super::text::Counts;
+use crate::access::{Access, Account, octal};
 use crate::desired::{DesiredLink, DesiredMap, DesiredProgram, Hook, MapDefinition, MapSource, ObjectFacts};
 use crate::entries::Done;
 use crate::kinds::XdpMode;
@@ -146,6 +147,26 @@ struct Details<'a> {
     runs: Option<&'a ProgramName>,
     #[serde(skip_serializing_if = "Option::is_none")]
     hook: Option<HookJson<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    access: Option<AccessJson<'a>>,
+}
+
+/// Who may open a pin, as far as that changes.
+#[derive(Serialize)]
+struct AccessJson<'a> {
+    /// In octal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mode: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    owner: Option<&'a Account>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    group: Option<&'a Account>,
+}
+
+impl<'a> AccessJson<'a> {
+    fn of(access: &'a Access) -> Self {
+        Self { mode: access.mode.map(octal), owner: access.owner.as_ref(), group: access.group.as_ref() }
+    }
 }
 
 impl<'a> Details<'a> {
@@ -178,6 +199,9 @@ impl<'a> Details<'a> {
             Action::Detach { pin, hook, .. } => {
                 let hook = HookJson { words: hook.clone(), ..HookJson::default() };
                 Self { pin: Some(pin), hook: Some(hook), ..Self::default() }
+            }
+            Action::SetAccess { pin, access, .. } => {
+                Self { pin: Some(pin), access: Some(AccessJson::of(access)), ..Self::default() }
             }
             Action::RemoveProgram { pin, .. }
             | Action::RemoveMap { pin, .. }
@@ -391,6 +415,7 @@ impl<'a> BecauseJson<'a> {
             | Because::NeededBelow
             | Because::Interrupted
             | Because::Rollback
+            | Because::AccessDiffers
             | Because::Adopted
             | Because::TakenOver => (None, &[], None),
         };
@@ -410,7 +435,7 @@ mod tests {
         let value: serde_json::Value = serde_json::from_str(&text).unwrap();
         let actions: BTreeSet<_> =
             value["steps"].as_array().unwrap().iter().map(|step| step["action"].to_string()).collect();
-        assert_eq!(actions.len(), 22, "a step for every action");
+        assert_eq!(actions.len(), 23, "a step for every action");
         assert_eq!(value["format"], serde_json::json!({ "major": 1, "minor": 2 }));
         insta::assert_snapshot!(text);
     }

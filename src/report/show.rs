@@ -5,6 +5,7 @@ use super::layout::{Page, Paint, Style, Table, Text};
 use crate::kinds::{MapType, ProgramType};
 use crate::names::{DeploymentName, PinPath};
 use crate::plan::words::count;
+use crate::record::Since;
 use serde::Serialize;
 
 /// What a deployment has.
@@ -47,6 +48,8 @@ pub struct ShownMap {
     pub pin: Option<PinPath>,
     /// True when we created it.
     pub ours: bool,
+    /// Since when it must not be removed or made anew; `None` when it may.
+    pub protected: Option<Since>,
 }
 
 /// A program.
@@ -64,6 +67,8 @@ pub struct ShownProgram {
     pub pin: PinPath,
     /// Nanoseconds since boot at which it was loaded.
     pub load_time: u64,
+    /// Since when it must not be removed; `None` when it may.
+    pub protected: Option<Since>,
 }
 
 /// A link.
@@ -79,6 +84,8 @@ pub struct ShownLink {
     pub program_id: Option<u32>,
     /// Its pin.
     pub pin: PinPath,
+    /// Since when it must not be detached or moved; `None` when it may.
+    pub protected: Option<Since>,
 }
 
 /// Writes what a deployment has, in tables.
@@ -102,7 +109,7 @@ fn section(page: &mut Page, noun: &str, table: &Table) {
 }
 
 fn maps(shown: &Shown) -> Table {
-    let mut table = Table::new(&["MAP", "ID", "TYPE", "KEY", "VALUE", "ENTRIES", "OWNER", "PIN"]);
+    let mut table = Table::new(&["MAP", "ID", "TYPE", "KEY", "VALUE", "ENTRIES", "OWNER", "PROTECTED", "PIN"]);
     for map in &shown.maps {
         table.row([
             map.name.as_str().into(),
@@ -112,6 +119,7 @@ fn maps(shown: &Shown) -> Table {
             known(map.id, &format_args!("{} B", map.value_size)),
             known(map.id, &fill(map)),
             Text::from(if map.ours { "this deployment" } else { "somebody else" }),
+            since(map.protected),
             map.pin.as_ref().map_or("", PinPath::as_str).into(),
         ]);
     }
@@ -119,7 +127,7 @@ fn maps(shown: &Shown) -> Table {
 }
 
 fn programs(shown: &Shown) -> Table {
-    let mut table = Table::new(&["PROGRAM", "ID", "TYPE", "TAG", "LOADED", "PIN"]);
+    let mut table = Table::new(&["PROGRAM", "ID", "TYPE", "TAG", "LOADED", "PROTECTED", "PIN"]);
     for program in &shown.programs {
         table.row([
             program.name.as_str().into(),
@@ -127,6 +135,7 @@ fn programs(shown: &Shown) -> Table {
             known(program.id, &program.r#type),
             program.tag.as_str().into(),
             known(program.id, &format_args!("{} ago", age(shown.now.saturating_sub(program.load_time)))),
+            since(program.protected),
             program.pin.as_str().into(),
         ]);
     }
@@ -134,13 +143,14 @@ fn programs(shown: &Shown) -> Table {
 }
 
 fn links(shown: &Shown) -> Table {
-    let mut table = Table::new(&["LINK", "ID", "HOOK", "PROGRAM ID", "PIN"]);
+    let mut table = Table::new(&["LINK", "ID", "HOOK", "PROGRAM ID", "PROTECTED", "PIN"]);
     for link in &shown.links {
         table.row([
             link.name.as_str().into(),
             id(link.id),
             link.hook.as_str().into(),
             Text::from(link.program_id.map_or(String::new(), |id| id.to_string())),
+            since(link.protected),
             link.pin.as_str().into(),
         ]);
     }
@@ -152,6 +162,10 @@ fn id(id: Option<u32>) -> Text {
         Some(id) => Text::new(Paint::Plain, id),
         None => Text::new(Paint::Alarm, "GONE"),
     }
+}
+
+fn since(protected: Option<Since>) -> Text {
+    protected.map_or(Text::from(""), |since| format!("since {since}").into())
 }
 
 /// Writes what is known of a thing that is there; nothing is known of one that is gone.
@@ -207,6 +221,7 @@ mod tests {
             entries,
             pin: ours.then(|| pin("maps")).map(|maps| maps.join(name)),
             ours,
+            protected: None,
         };
         let hour = 3_600_000_000_000;
         Shown {
@@ -222,6 +237,7 @@ mod tests {
                 r#type: ProgramType::XDP,
                 pin: pin("programs").join("drop"),
                 load_time: 2 * hour,
+                protected: Some(Since(1_772_366_400)),
             }],
             links: vec![ShownLink {
                 name: "uplink".to_owned(),
@@ -229,6 +245,7 @@ mod tests {
                 hook: "xdp of lo".to_owned(),
                 program_id: None,
                 pin: pin("links").join("uplink"),
+                protected: None,
             }],
         }
     }
@@ -246,9 +263,9 @@ mod tests {
           deny   1337  lru_hash  4 B  8 B    65536          somebody else
 
         1 program
-          PROGRAM  ID  TYPE  TAG               LOADED
+          PROGRAM  ID  TYPE  TAG               LOADED       PROTECTED
             PIN
-          drop     17  xdp   3b185187f1855c4c  1 d 4 h ago
+          drop     17  xdp   3b185187f1855c4c  1 d 4 h ago  since 2026-03-01T12:00:00Z
             /sys/fs/bpf/edge/programs/drop
 
         1 link
@@ -264,8 +281,8 @@ mod tests {
           deny   1337  lru_hash  4 B  8 B    65536          somebody else    -
 
         1 program
-          PROGRAM  ID  TYPE  TAG               LOADED       PIN
-          drop     17  xdp   3b185187f1855c4c  1 d 4 h ago  /sys/fs/bpf/edge/programs/drop
+          PROGRAM  ID  TYPE  TAG               LOADED       PROTECTED                   PIN
+          drop     17  xdp   3b185187f1855c4c  1 d 4 h ago  since 2026-03-01T12:00:00Z  /sys/fs/bpf/edge/programs/drop
 
         1 link
           LINK    ID    HOOK       PIN
@@ -298,6 +315,7 @@ mod tests {
         assert_eq!((&value["kind"], &value["deployment"]), (&"show".into(), &"edge".into()));
         assert_eq!(value["maps"][0]["entries"], 1200);
         assert_eq!(value["programs"][0]["type"], "xdp");
+        assert_eq!(value["programs"][0]["protected"], 1_772_366_400);
         assert_eq!(value["links"][0]["id"], serde_json::Value::Null);
     }
 }

@@ -81,6 +81,7 @@ fn folder(step: &Step) -> Option<(&PinPath, (&'static str, &Because))> {
         | Action::CreateMap { .. }
         | Action::FillMap { .. }
         | Action::FillSlots { .. }
+        | Action::SetAccess { .. }
         | Action::WriteEntries { .. }
         | Action::ReuseProgram { .. }
         | Action::LoadProgram { .. }
@@ -402,8 +403,8 @@ mod tests {
     fn the_sample_has_everything() {
         let steps = samples::every_step().steps;
         let distinct = |of: fn(&Step) -> String| steps.iter().map(of).collect::<BTreeSet<_>>().len();
-        assert_eq!(distinct(|step| step.action.name().to_owned()), 22);
-        assert_eq!(distinct(|step| step.because.name().to_owned()), 21);
+        assert_eq!(distinct(|step| step.action.name().to_owned()), 23);
+        assert_eq!(distinct(|step| step.because.name().to_owned()), 22);
         assert_eq!(distinct(|step| step.traffic.to_string()), 6);
         assert_eq!(distinct(|step| step.state.to_string()), 4);
         assert_eq!(steps.iter().filter_map(|step| step.needs).collect::<BTreeSet<_>>().len(), 4);

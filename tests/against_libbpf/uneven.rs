@@ -67,6 +67,7 @@ pub const TABLE: &[Uneven] = &[
     // This kernel has no modules, and takes no tracing programs.
     row("modules", "entered", Neither, FORBIDDEN),
     row("modules_named", "", Neither, NOT_THERE),
+    row("modules_variable", "look", Neither, REFUSED),
     row("static_map", "", WE, "unsupported map linkage static"),
     row("subprog_section", "", WE, "bad call relo against 'helper'"),
     row("subprog_static", "", WE, STATIC),

@@ -1,5 +1,6 @@
 //! What fuzzing starts from: the objects and manifests of this repository, cut and joined as the targets want them.
 
+use bpfapply::access::{Access, Account};
 use bpfapply::desired::{EntriesMode, Hook};
 use bpfapply::kinds::{MapType, XdpMode};
 use bpfapply::names::{Digest, PinPath, PlanId};
@@ -107,15 +108,37 @@ pub fn record(_: &Files) -> Seeds {
     let inner = Some(RecordedInner::of(&MapSpec::new(MapType::HASH, 4, 8, 16)));
     let (mode, sensitive) = (EntriesMode::Exact, true);
     let entries = Some(RecordedEntries { mode, sensitive, digest, pin: format!("{pin}~"), inode: 4 });
-    let (id, image) = (Some(7), Some(digest));
-    let map = RecordedMap { pin: Some(pin.clone()), inode: 1, id, created: true, image, inner, entries, protect };
+    let group = Some(Account::Name("metrics".to_owned()));
+    let access = Access { mode: Some(0o640), owner: Some(Account::Id(7)), group };
+    let map = RecordedMap {
+        pin: Some(pin.clone()),
+        inode: 1,
+        id: Some(7),
+        created: true,
+        image: Some(digest),
+        inner,
+        entries,
+        protect,
+        access: access.clone(),
+    };
     full.maps.insert("m".to_owned(), map);
-    full.programs
-        .insert("p".to_owned(), RecordedProgram { pin: pin.clone(), inode: 2, maps: vec!["m".to_owned()], protect });
+    full.programs.insert(
+        "p".to_owned(),
+        RecordedProgram { pin: pin.clone(), inode: 2, maps: vec!["m".to_owned()], protect, access: access.clone() },
+    );
     let hook = Hook::Xdp { interface: "lo".to_owned(), mode: XdpMode::Auto };
     let at = HookInfo::Xdp { ifindex: 1 };
-    let link =
-        RecordedLink { pin, inode: 3, program: "p".to_owned(), program_id: 5, hook, at, ahead: vec![4], protect };
+    let link = RecordedLink {
+        pin,
+        inode: 3,
+        program: "p".to_owned(),
+        program_id: 5,
+        hook,
+        at,
+        ahead: vec![4],
+        protect,
+        access,
+    };
     full.links.insert("l".to_owned(), link);
     vec![("empty".to_owned(), empty.encode()), ("full".to_owned(), full.encode())]
 }

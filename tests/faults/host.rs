@@ -26,6 +26,8 @@ pub const INTERFACES: [&str; 2] = ["veth0", "veth1"];
 pub struct Pin {
     /// Another one means that the path was taken away and made again; 0 of folders, which mean no object.
     inode: u64,
+    /// Mode, user and group; 0 of folders, which are for nobody.
+    access: [u32; 3],
     what: What,
 }
 
@@ -118,8 +120,10 @@ impl Host {
             .filter(|(path, _)| !is_generation(path))
             .map(|(path, pin)| match &pin.what {
                 What::Folder | What::Switch(_) => format!("{path}/"),
-                What::Object { kind, name, .. } => format!("{path} {kind} {name}"),
-                What::Link { program, hook, .. } => format!("{path} link of {} {hook}", name(*program)),
+                What::Object { kind, name, .. } => format!("{path} {kind} {name}, {}", pin.access()),
+                What::Link { program, hook, .. } => {
+                    format!("{path} link of {} {hook}, {}", name(*program), pin.access())
+                }
             })
             .chain(leftovers.map(|path| format!("{path} is left")))
             .chain(
@@ -164,10 +168,11 @@ impl Host {
     /// without saying, and how the generations of pins are called is nobody's business.
     pub fn changed_paths<'a>(&'a self, other: &'a Self) -> Vec<&'a str> {
         let what = |host: &'a Self, path: &str| host.pins.get(path).map(|pin| &pin.what);
+        let access = |host: &'a Self, path: &str| host.pins.get(path).map(|pin| pin.access);
         let all: BTreeSet<&String> = self.pins.keys().chain(other.pins.keys()).collect();
         let all = all.into_iter().filter(|path| !path.contains('~'));
         all.filter(|path| !matches!(what(self, path).or(what(other, path)), Some(What::Folder | What::Switch(_))))
-            .filter(|path| what(self, path) != what(other, path))
+            .filter(|path| (what(self, path), access(self, path)) != (what(other, path), access(other, path)))
             .map(String::as_str)
             .collect()
     }
@@ -203,14 +208,22 @@ pub fn unlike(expected: &[String], found: &[String]) -> String {
     only(expected, found, '-') + &only(found, expected, '+')
 }
 
+impl Pin {
+    /// Writes who may open it.
+    fn access(&self) -> String {
+        let [mode, owner, group] = self.access;
+        format!("mode {mode:04o} of {owner}:{group}")
+    }
+}
+
 impl fmt::Display for Pin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.what {
             What::Folder => f.write_str("folder"),
             What::Switch(target) => write!(f, "leads to {target}"),
-            What::Object { kind, id, name } => write!(f, "{kind} {id} {name}, inode {}", self.inode),
+            What::Object { kind, id, name } => write!(f, "{kind} {id} {name}, {}, inode {}", self.access(), self.inode),
             What::Link { id, program, hook } => {
-                write!(f, "link {id} of program {program} {hook}, inode {}", self.inode)
+                write!(f, "link {id} of program {program} {hook}, {}, inode {}", self.access(), self.inode)
             }
         }
     }
@@ -233,13 +246,17 @@ fn walk(kernel: &Linux, folder: &PinPath, pins: &mut BTreeMap<String, Pin>) {
         let path = folder.child(&name);
         let metadata = fs::symlink_metadata(path.as_str()).expect("it is there");
         if let Ok(target) = kernel.read_symlink(&path) {
-            pins.insert(path.to_string(), Pin { inode: 0, what: What::Switch(target) });
+            pins.insert(path.to_string(), Pin { inode: 0, access: [0; 3], what: What::Switch(target) });
             walk(kernel, &path, pins);
             continue;
         }
         let pin = match (metadata.is_dir(), kernel.open_pin(&path)) {
-            (true, _) => Pin { inode: 0, what: What::Folder },
-            (false, Ok((kind, fd))) => Pin { inode: metadata.ino(), what: what(kernel, kind, &fd) },
+            (true, _) => Pin { inode: 0, access: [0; 3], what: What::Folder },
+            (false, Ok((kind, fd))) => Pin {
+                inode: metadata.ino(),
+                access: [metadata.mode() & 0o7777, metadata.uid(), metadata.gid()],
+                what: what(kernel, kind, &fd),
+            },
             // The bpffs of some kernels has files of its own, which are no pins.
             (false, Err(error)) if error.kind() == io::ErrorKind::NotFound => continue,
             (false, Err(error)) => panic!("open {path}: {error}"),

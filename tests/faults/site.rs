@@ -28,6 +28,8 @@ maps = { NAME_seen = "NAME_seen" }
 from = "NAME:NAME_drops"
 [map.NAME_seen]
 from = "NAME:NAME_seen"
+mode = 0o640
+group = 1
 [map.NAME_cpu]
 from = "NAME:NAME_cpu"
 [map.NAME_bytes]
@@ -54,6 +56,7 @@ xdp = { interface = "veth1", mode = "generic" }
 program = "shape"
 tc = { interface = "veth0", direction = "ingress" }
 [link.in]
+mode = 0o660
 program = "in"
 cgroup = { path = "CGROUP/in" }
 [link.out]
@@ -61,9 +64,11 @@ program = "out"
 cgroup = { path = "CGROUP/out" }
 "#;
 
-/// One object changed, a map came, a link moved, a program and its link went.
+/// One object changed, other users may open a pin that stays, a map came, a link moved, a program and its link went.
 const CHANGES: &[(&str, &str)] = &[
     ("filter_1.o", "filter_2.o"),
+    ("mode = 0o640\ngroup = 1\n", "mode = 0o644\nowner = 2\n"),
+    ("mode = 0o660\n", ""),
     ("[map.NAME_cpu]", "[map.NAME_fresh]\nfrom = \"NAME:NAME_fresh\"\n[map.NAME_cpu]"),
     ("tc = { interface = \"veth0\"", "tc = { interface = \"veth1\""),
     ("[program.out]\nfrom = \"account:NAME_out\"\n", ""),

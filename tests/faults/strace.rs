@@ -14,6 +14,7 @@ const LIMIT: Duration = Duration::from_secs(60);
 
 /// Calls that change something, or without which nothing can be changed. The tool need not make all of them.
 const CALLS: &str = "bpf,rename,renameat,renameat2,mkdir,mkdirat,unlink,unlinkat,rmdir,link,linkat,symlink,symlinkat,\
+                     chmod,fchmod,fchmodat,chown,lchown,fchown,fchownat,\
                      mount,umount2,fsopen,fsconfig,fsmount,move_mount,flock,sendto,sendmsg";
 
 /// What is to happen to a call instead of being made.

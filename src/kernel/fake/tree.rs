@@ -1,12 +1,17 @@
 //! Folders, bpffs mounts, pins and symbolic links, with the errors of the file system.
 
+use super::super::SymlinkInTheWay;
 use super::{Entry, EntryKind, Object, errno, refuse};
+use crate::access::Permissions;
 use crate::names::PinPath;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 /// More symbolic links on one way than the kernel follows (`MAXSYMLINKS`).
 const TOO_MANY_SYMLINKS: usize = 40;
+
+/// What root's pins start with.
+const NEW_PINS: Permissions = Permissions { mode: 0o600, owner: 0, group: 0 };
 
 /// What a path is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +39,8 @@ impl Node {
 pub struct Tree {
     /// With the inodes: hard links share theirs.
     nodes: BTreeMap<String, (Node, u64)>,
+    /// Who may open a pin, by its inode; others are those of new pins.
+    permissions: BTreeMap<u64, Permissions>,
     mounts: BTreeSet<String>,
     last_inode: u64,
 }
@@ -42,7 +49,12 @@ impl Default for Tree {
     fn default() -> Self {
         let folders = ["", "/sys", "/sys/fs", "/sys/fs/bpf"];
         let nodes = folders.iter().zip(1..).map(|(path, inode)| ((*path).to_owned(), (Node::Folder, inode)));
-        Self { nodes: nodes.collect(), mounts: BTreeSet::new(), last_inode: folders.len() as u64 }
+        Self {
+            nodes: nodes.collect(),
+            permissions: BTreeMap::new(),
+            mounts: BTreeSet::new(),
+            last_inode: folders.len() as u64,
+        }
     }
 }
 
@@ -108,6 +120,21 @@ impl Tree {
         Ok(folder)
     }
 
+    /// Returns the path that it is without symbolic links in its folders.
+    pub fn resolved(&self, path: &PinPath) -> io::Result<PinPath> {
+        PinPath::new(&self.real(path)?).map_err(|_| errno(libc::EINVAL))
+    }
+
+    /// Returns the path for a change of it: with no symbolic link in the place of a folder.
+    fn place(&self, path: &PinPath) -> io::Result<String> {
+        let folders = std::iter::successors(path.parent(), PinPath::parent);
+        let symlinks = folders.filter(|folder| matches!(self.nodes.get(folder.as_str()), Some((Node::Symlink(_), _))));
+        match symlinks.last() {
+            Some(symlink) => Err(SymlinkInTheWay(symlink).into()),
+            None => self.real(path),
+        }
+    }
+
     /// Follows symbolic links from a path.
     fn followed(&self, mut path: String) -> io::Result<String> {
         for _ in 0..TOO_MANY_SYMLINKS {
@@ -167,7 +194,7 @@ impl Tree {
     }
 
     fn insert(&mut self, path: &PinPath, node: Node, inode: u64) -> io::Result<()> {
-        let path = self.real(path)?;
+        let path = self.place(path)?;
         match self.nodes.contains_key(&path) {
             true => refuse(libc::EEXIST),
             false => {
@@ -187,7 +214,7 @@ impl Tree {
 
     /// Gives a pin one more name.
     pub fn hard_link(&mut self, from: &PinPath, to: &PinPath) -> io::Result<()> {
-        let (node, inode) = self.node(&self.real(from)?)?;
+        let (node, inode) = self.node(&self.place(from)?)?;
         match node {
             Node::Folder => refuse(libc::EPERM),
             Node::Pin(_) | Node::Symlink(_) if self.is_bpffs(from) != self.is_bpffs(to) => refuse(libc::EXDEV),
@@ -197,7 +224,7 @@ impl Tree {
 
     /// Removes a pin or a symbolic link.
     pub fn remove_pin(&mut self, path: &PinPath) -> io::Result<()> {
-        let path = self.real(path)?;
+        let path = self.place(path)?;
         match self.node(&path)?.0 {
             Node::Folder => refuse(libc::EISDIR),
             Node::Pin(_) | Node::Symlink(_) => {
@@ -207,9 +234,32 @@ impl Tree {
         }
     }
 
+    /// Tells who may open a pin.
+    pub fn permissions(&self, path: &PinPath) -> io::Result<Permissions> {
+        let (_, inode) = self.node(&self.real(path)?)?;
+        Ok(self.permissions.get(&inode).copied().unwrap_or(NEW_PINS))
+    }
+
+    /// Changes who may open a pin, under all of its names.
+    pub fn change(&mut self, path: &PinPath, change: impl FnOnce(&mut Permissions)) -> io::Result<()> {
+        match self.node(&self.place(path)?)? {
+            (Node::Symlink(_), _) => refuse(libc::EOPNOTSUPP),
+            (Node::Folder | Node::Pin(_), inode) => {
+                change(self.permissions.entry(inode).or_insert(NEW_PINS));
+                Ok(())
+            }
+        }
+    }
+
+    /// Returns everything of which others may open it, by path.
+    pub fn shared(&self) -> impl Iterator<Item = (&String, &Permissions)> {
+        let shared = self.nodes.iter().filter_map(|(path, (_, inode))| Some((path, self.permissions.get(inode)?)));
+        shared.filter(|(_, permissions)| **permissions != NEW_PINS)
+    }
+
     /// Removes an empty folder.
     pub fn remove_folder(&mut self, path: &PinPath) -> io::Result<()> {
-        let path = self.real(path)?;
+        let path = self.place(path)?;
         if self.mounts.contains(&path) {
             return refuse(libc::EBUSY);
         }
@@ -228,7 +278,7 @@ impl Tree {
         if self.is_bpffs(from) != self.is_bpffs(to) {
             return refuse(libc::EXDEV);
         }
-        let (source, target) = (self.real(from)?, self.real(to)?);
+        let (source, target) = (self.place(from)?, self.place(to)?);
         let moved = self.node(&source)?.0;
         if source != target && target.starts_with(&format!("{source}/")) {
             return refuse(libc::EINVAL);
