@@ -449,7 +449,7 @@ fn dry_run_offline(loaded: &Loaded, options: &ApplyOptions, console: &Console) -
     let pin_root = &loaded.manifest.pin_root;
     let usual = usual_bpffs();
     let bpffs = if pin_root.is_below(&usual) { usual } else { pin_root.parent().unwrap_or(usual) };
-    let files = load::objects(&loaded.manifest, loaded.folder())?;
+    let files = load::files(&loaded.manifest, loaded.folder())?;
     let desired = desired::resolve(&loaded.manifest, files, &bpffs, &NO_HOST, &elf::Target::offline())?;
     let plan = plan::plan(&desired, &Observed::nothing(NO_HOST), Mode::Offline)?;
     show_dry_run(&plan, loaded, options, console)
@@ -695,7 +695,7 @@ fn unchanged<K: Kernel>(kernel: &K, loaded: &Loaded) -> Option<Record> {
     let record = observe::settled_record(kernel, pin_root).ok()??;
     let is_settled = record.inputs.is_some() && confirm::pending(kernel, pin_root).ok()?.is_none();
     let digests = load::digests(&loaded.manifest, loaded.folder()).filter(|_| is_settled)?;
-    let now = load::inputs(&loaded.text, &loaded.vars, digests.into_iter());
+    let now = load::inputs(&loaded.text, &loaded.vars, &digests);
     let is_same = record.inputs == Some(now) && drift::drift(kernel, &record).ok()?.is_empty();
     (is_same && contents::drift(kernel, &record).ok()?.is_empty()).then_some(record)
 }
@@ -729,13 +729,12 @@ fn plan_live<K: Kernel>(
 fn desired_live<K: Kernel>(kernel: &K, loaded: &Loaded) -> Result<(Desired, Option<Digest>), Problems> {
     let host = observe::host(kernel)?;
     let bpffs = observe::bpffs_of(kernel, &loaded.manifest.pin_root, &usual_bpffs())?;
-    let files = load::objects(&loaded.manifest, loaded.folder())?;
+    let files = load::files(&loaded.manifest, loaded.folder())?;
     let needs = desired::needs(&loaded.manifest, &files);
     let target = facts::target(kernel, &needs)?;
     let alone = needs.symbols.is_empty() && matches!(target.modules, elf::Modules::Unread);
-    let alone = alone && files.values().all(|file| file.types.is_none());
-    let digests = files.iter().map(|(name, file)| (name, file.sha256));
-    let inputs = alone.then(|| load::inputs(&loaded.text, &loaded.vars, digests));
+    let alone = alone && files.objects.values().all(|file| file.types.is_none());
+    let inputs = alone.then(|| load::inputs(&loaded.text, &loaded.vars, &load::Digests::of(&files)));
     let desired = desired::resolve(&loaded.manifest, files, &bpffs, &host, &target)?;
     Ok((desired, inputs))
 }

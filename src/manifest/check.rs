@@ -5,11 +5,14 @@
 //! are right say against each other is for `conflicts`.
 
 use super::raw::{RawCgroup, RawCheck, RawLink, RawManifest, RawMap, RawObject, RawProgram, RawTc, RawXdp};
-use super::read::{Entries, Field, Header, Named};
-use super::values::{Direction, PinText, SymbolPath, TargetText, symbol_ref};
-use super::{At, Attach, Check, Link, Manifest, Map, MapSource, Object, Probe, Program, ProgramTarget, SymbolRef};
+use super::read::{Entries, Field, Header, Named, Read as _};
+use super::values::{Direction, EntriesText, PinText, SymbolPath, TargetText, symbol_ref};
+use super::{
+    At, Attach, Check, EntriesSource, Link, Manifest, Map, MapEntries, MapSource, Object, Probe, Program,
+    ProgramTarget, SymbolRef,
+};
 use crate::btf::value::Value;
-use crate::desired::Span;
+use crate::desired::{EntriesMode, Span};
 use crate::diag::{Kind, Problem, Problems, similar};
 use crate::kinds::XdpMode;
 use crate::kinds::{AttachType, MapType};
@@ -89,6 +92,7 @@ const APART: &[(&[&str], &[&str], &str)] = &[
         &["pin", "max_entries", "flags", "numa_node", "inner", "on_change", "protect"],
         "a map that somebody else made is used as it is: only its owner pins it, sizes it and removes it",
     ),
+    (&["pinned", "id"], &["entries"], "a map that somebody else made is used as it is: only its owner fills it"),
     (&["from"], &["key_size"], "the map's definition says its sizes already"),
     (&["pinned", "id"], &["key_size", "value_size"], "the map's definition says its sizes already"),
 ];
@@ -143,8 +147,26 @@ impl Checker<'_> {
         };
         let (max_entries, flags) = (raw.max_entries.0, raw.flags.0.map(|flags| flags.map(|flags| flags.0)));
         let (span, numa_node) = (raw.header.span, raw.numa_node.0);
-        let protect = is_true(&raw.protect);
-        Some(Map { span, source, pin, value_size, max_entries, flags, numa_node, inner, protect })
+        let (protect, sensitive) = (is_true(&raw.protect), is_true(&raw.sensitive));
+        let [key_format, value_format] =
+            [raw.key_format.0, raw.value_format.0].map(|format| format.map(|format| format.map(|format| format.0)));
+        let mode = raw.entries_mode.0.map_or(EntriesMode::Exact, |mode| mode.value);
+        let entries = raw.entries.0.map(|entries| map_entries(entries, raw.entries_value.0, mode));
+        Some(Map {
+            span,
+            source,
+            pin,
+            value_size,
+            max_entries,
+            flags,
+            numa_node,
+            inner,
+            protect,
+            entries,
+            sensitive,
+            key_format,
+            value_format,
+        })
     }
 
     /// Reports keys that do not go together, and keys that the others need.
@@ -163,6 +185,9 @@ impl Checker<'_> {
             ("inner", raw.inner.span()),
             ("on_change", raw.on_change.span()),
             ("protect", raw.protect.span()),
+            ("entries", raw.entries.span()),
+            ("entries_value", raw.entries_value.span()),
+            ("entries_mode", raw.entries_mode.span()),
         ];
         let place = |key: &str| keys.iter().find(|(known, _)| *known == key)?.1.as_ref();
         // Most maps have one key, which nothing can contradict.
@@ -179,6 +204,9 @@ impl Checker<'_> {
             return;
         }
         let has = |key: &str| place(key).is_some();
+        if !has("entries") && (has("entries_value") || has("entries_mode")) {
+            self.missing(&raw.header, "entries", EntriesText::EXAMPLE);
+        }
         if has("type") {
             let map_type = raw.r#type.0.as_ref().map(|map_type| map_type.value);
             for (key, example, needed) in [
@@ -359,6 +387,14 @@ fn reference(what: &'static str, name: &str, span: &Span, declared: &[String], p
 }
 
 /// Returns the value of a switch that is off where nothing is said.
+fn map_entries(entries: At<EntriesText>, value: Option<At<Value>>, mode: EntriesMode) -> MapEntries {
+    let source = match entries.value {
+        EntriesText::File(path) => EntriesSource::File { path, sha256: None },
+        EntriesText::Given(given) => EntriesSource::Given(given),
+    };
+    MapEntries { span: entries.span, source, value, mode }
+}
+
 fn is_true(field: &Field<bool>) -> bool {
     field.0.as_ref().is_some_and(|at| at.value)
 }

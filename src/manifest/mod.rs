@@ -8,8 +8,8 @@ mod raw;
 mod read;
 mod values;
 
-use crate::btf::value::Value;
-use crate::desired::Span;
+use crate::btf::value::{Shape, Value};
+use crate::desired::{EntriesMode, Span};
 use crate::diag::{Kind, Problem, Problems};
 use crate::kinds::XdpMode;
 use crate::kinds::{AttachType, MapType, ProgramType};
@@ -18,6 +18,7 @@ use crate::plan::Consent;
 use core::net::IpAddr;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 pub use values::time;
@@ -165,6 +166,50 @@ pub struct Map {
     pub inner: Option<At<MapName>>,
     /// Whether it must never be removed or made anew.
     pub protect: bool,
+    /// What it holds.
+    pub entries: Option<MapEntries>,
+    /// Whether no output may show what it holds.
+    pub sensitive: bool,
+    /// How its keys are written, where the manifest says it.
+    pub key_format: Option<At<Arc<Shape>>>,
+    /// How its values are written, where the manifest says it.
+    pub value_format: Option<At<Arc<Shape>>>,
+}
+
+/// `entries` of a map.
+#[derive(Debug, Clone)]
+pub struct MapEntries {
+    /// The value of `entries`.
+    pub span: Span,
+    /// Where they are.
+    pub source: EntriesSource,
+    /// The value of those that say none.
+    pub value: Option<At<Value>>,
+    /// Which of the map's entries they stand for.
+    pub mode: EntriesMode,
+}
+
+/// Where entries are.
+#[derive(Debug, Clone)]
+pub enum EntriesSource {
+    /// In a file; its name tells of which kind.
+    File {
+        /// Path of the file, relative to the manifest.
+        path: String,
+        /// The digest that the file must have.
+        sha256: Option<Digest>,
+    },
+    /// In the manifest.
+    Given(Vec<GivenEntry>),
+}
+
+/// An entry with its places.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GivenEntry {
+    /// The key.
+    pub key: At<Value>,
+    /// The value, where it says one.
+    pub value: Option<At<Value>>,
 }
 
 /// Where a map comes from.
@@ -271,6 +316,15 @@ pub fn parse(text: &str, vars: &BTreeMap<String, String>) -> Result<Manifest, Pr
         conflicts::check(manifest, &mut problems);
     }
     problems.or(manifest).map(|manifest| manifest.expect("a manifest that was not read has a problem"))
+}
+
+/// Reads entries from a TOML file: a table of keys and values, or a list `entries` of `{ key, value }`.
+pub fn entry_file(text: &str) -> Result<Vec<GivenEntry>, Problems> {
+    let root = toml::de::DeTable::parse(text).map_err(|error| syntax(text, &error))?;
+    let no_variables = BTreeMap::new();
+    let mut reader = read::Reader::new(text, &no_variables);
+    let given = values::given_root(root, &mut reader);
+    reader.problems.or(given).map(Option::unwrap_or_default)
 }
 
 /// Makes a problem of what the TOML parser says.

@@ -7,7 +7,7 @@ use super::entries::{Sampled, sample};
 use super::place::{Lines, ManifestText, Place};
 use super::text::Counts;
 use crate::desired::{DesiredLink, DesiredMap, DesiredProgram, Hook, MapDefinition, MapSource, ObjectFacts};
-use crate::entries::Done;
+use crate::entries;
 use crate::kinds::XdpMode;
 use crate::kinds::{AttachType, MapType, ProgramType};
 use crate::names::{Address, Digest, MapName, ObjectName, PinPath, PlanId, ProgramName};
@@ -221,7 +221,7 @@ const SAMPLED: usize = 10;
 impl EntriesJson {
     fn of(writes: &Writes) -> Self {
         let changes = &writes.changes;
-        let Done { added, changed, removed } = changes.all();
+        let entries::Counts { added, changed, removed } = changes.counts();
         Self {
             added,
             changed,

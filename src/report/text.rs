@@ -152,7 +152,7 @@ impl<'a> Writer<'a> {
     /// Writes the first entries of a map, each on a line of its own.
     fn entries(&self, page: &mut Page, writes: &Writes, column: usize) {
         let sampled = sample(writes, self.options.entries);
-        let more = writes.changes.all().count() - sampled.len();
+        let more = writes.changes.counts().all() - sampled.len();
         for Sampled { marker, key, value, before } in &sampled {
             let before = before.iter().map(|before| format!("{before} -> ")).collect::<String>();
             let line = Text::new(paint(*marker), format!("{}{marker} ", " ".repeat(column)));
