@@ -3,9 +3,9 @@
 //! Fields come in the order of these types. A field is added with a new minor number; one that changes or goes
 //! makes a new major number.
 
-use super::entries::{Sampled, sample};
 use super::place::{Lines, ManifestText, Place};
 use super::text::Counts;
+use super::written::{Sampled, sample};
 use crate::desired::{DesiredLink, DesiredMap, DesiredProgram, Hook, MapDefinition, MapSource, ObjectFacts};
 use crate::entries;
 use crate::kinds::XdpMode;

@@ -1,9 +1,9 @@
 //! A plan as people read it: the marker in column 0, then address, what, and what it means.
 
-use super::entries::{Sampled, sample};
 use super::folders::{self, Item};
 use super::layout::{Page, Paint, Style, Text, address_width};
 use super::place::{Lines, ManifestText};
+use super::written::{Sampled, sample};
 use crate::names::PinPath;
 use crate::plan::words::{count, thousands};
 use crate::plan::{Action, Because, Consent, Marker, Mode, Plan, State, Step, Traffic, Writes};

@@ -400,7 +400,7 @@ fn a_later_step_that_fails_leaves_entries_as_they_were() {
 fn blocklist(count: u32) -> Entries {
     // Not in their order, as nobody sorts such lists by the bytes of a prefix.
     let key =
-        |number: u32| [24u32.to_ne_bytes(), (number.wrapping_mul(0x9e37) % (1 << 24) << 8).to_be_bytes()].concat();
+        |number: u32| [24u32.to_ne_bytes(), ((number.wrapping_mul(0x9e37) % (1 << 24)) << 8).to_be_bytes()].concat();
     let keys = (0..count).flat_map(key).collect();
     Entries::of(8, 8, keys, 1u64.to_ne_bytes().repeat(count as usize)).expect("no block is there twice")
 }
@@ -440,7 +440,7 @@ fn check_large(host: &impl Host, count: u32) {
     }
 }
 
-/// `cargo test --release --test entries -- --ignored --nocapture` tells how long a million takes.
+/// `cargo test --release --test contents -- --ignored --nocapture` tells how long a million takes.
 #[test]
 #[ignore = "takes long when it is not optimised"]
 fn a_million_entries_take_seconds() {
