@@ -6,6 +6,7 @@
 mod stages;
 
 use bpfapply::desired::{self, Contents, Desired, EntriesMode, MapSource, SlotSource};
+use bpfapply::diag::{self, Problems, Source};
 use bpfapply::elf::Target;
 use bpfapply::kernel::fake::Fake;
 use bpfapply::kernel::observe;
@@ -28,13 +29,18 @@ fn manifest(map: &str, lines: &str) -> String {
 }
 
 fn resolve(text: &str, folder: &Path) -> Result<Desired, String> {
-    let resolved = || {
-        let manifest = reader::parse(text, &BTreeMap::new())?;
-        let (files, host) = (load::files(&manifest, folder)?, observe::host(&Fake::new())?);
-        let target = Target { offline: false, ..Target::offline() };
-        desired::resolve(&manifest, files, &stages::path("/sys/fs/bpf"), &host, &target)
-    };
-    resolved().map_err(|problems| rendered(&problems, text))
+    try_resolve(text, folder).map_err(|problems| rendered(&problems, text))
+}
+
+fn problems_of(text: &str) -> Problems {
+    try_resolve(text, repository()).map(drop).expect_err("it is wrong")
+}
+
+fn try_resolve(text: &str, folder: &Path) -> Result<Desired, Problems> {
+    let manifest = reader::parse(text, &BTreeMap::new())?;
+    let (files, host) = (load::files(&manifest, folder)?, observe::host(&Fake::new())?);
+    let target = Target { offline: false, ..Target::offline() };
+    desired::resolve(&manifest, files, &stages::path("/sys/fs/bpf"), &host, &target)
 }
 
 fn contents_of(desired: &Desired) -> Contents {
@@ -353,5 +359,28 @@ fn a_million_lines() {
         let desired = resolve(&manifest, folder.path()).unwrap_or_else(|drawn| panic!("{drawn}"));
         println!("{map} {name}: {:?}", start.elapsed());
         assert_eq!(contents_of(&desired).entries.len(), 1_000_000);
+    }
+}
+
+/// Nothing of a sensitive map is drawn, wherever the problem is.
+#[test]
+fn secrets_are_not_drawn() {
+    for entries in [
+        "entries = { \"10.1.2.3/8\" = 77 }\nsensitive = true",
+        "sensitive = true\nentries = [{ key = \"10.1.2.3/8\", value = { x = 77 } }]",
+        "sensitive = true\n[map.m.entries]\n\"10.1.2.3/8\" = 77\n\"10.1.2.4/8\" = { y = 77 }",
+        "sensitive = true\nentries = [\"10.1.2.3/8\"]\nentries_value = 7777777777",
+        "sensitive = true\nentries = { \"10.1.2.3/8\" = 77 }\nmax_entries = x",
+    ] {
+        let text = manifest("nets4", entries);
+        let resolved = resolve(&text, repository()).map(drop);
+        assert!(resolved.is_err(), "{text}");
+        let shown = reader::redacted(&text);
+        assert_eq!((shown.len(), shown.lines().count()), (text.len(), text.lines().count()));
+        let problems = problems_of(&text);
+        let drawn = diag::render(&problems, Some(&Source::new("plan.toml", &shown)), false);
+        for secret in ["10.1.2", "77"] {
+            assert!(!drawn.contains(secret), "{text}\nshows {secret}:\n{drawn}");
+        }
     }
 }

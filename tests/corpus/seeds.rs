@@ -124,7 +124,8 @@ pub fn saved(files: &Files) -> Seeds {
     let plan = |(name, text): &(String, Vec<u8>)| {
         let manifest = SavedManifest { path: name.clone(), text: String::from_utf8(text.clone()).ok()? };
         let (variables, objects) = ([("v".to_owned(), "w".to_owned())].into(), [("o".to_owned(), digest)].into());
-        let plan = SavedPlan { format: saved::FORMAT, id, manifest, variables, objects, host: host.clone() };
+        let entries = [("m".to_owned(), digest)].into();
+        let plan = SavedPlan { format: saved::FORMAT, id, manifest, variables, objects, entries, host: host.clone() };
         Some((name.clone(), plan.encode().into_bytes()))
     };
     files.manifests.iter().filter_map(plan).collect()
