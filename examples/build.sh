@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT OR Apache-2.0
-# Compiles every C file of examples/, tests/objects/ and tests/faults/, the same bytes wherever the repository lies.
+# Compiles every C file of examples/, tests/entries/, tests/faults/ and tests/objects/, the same bytes wherever the repository lies.
 # usage: examples/build.sh [OUT]    OUT is where the tree of .o files goes; without it, beside the sources
 # Needs clang and llvm-strip (CLANG and LLVM_STRIP name others) and the headers of libbpf.
 set -eu
@@ -32,6 +32,7 @@ done
 
 tests=tests/objects
 build tests/faults/account.c tests/faults/account.o -g
+build tests/entries/maps.c tests/entries/maps.o -g
 for version in 1 2; do
 	build tests/faults/filter.c tests/faults/filter_$version.o -g -DVERSION=$version
 done

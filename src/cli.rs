@@ -9,7 +9,7 @@ use crate::diag::{self, Exit, Kind, Problem, Problems, Source};
 use crate::elf;
 use crate::kernel::{self, Kernel, contents, drift, facts, linux::Linux, lock, observe, shown, status};
 use crate::load;
-use crate::manifest::{self, At, Check, Manifest};
+use crate::manifest::{self, At, Check, EntriesSource, Manifest};
 use crate::names::{DeploymentName, Digest, PinPath, PlanId};
 use crate::observed::{Observed, Root, Wanted};
 use crate::plan::{self, Action, Consent, Mode, Plan};
@@ -399,7 +399,7 @@ fn load(path: &Path, variables: &Variables, console: &Console) -> Result<Loaded,
 }
 
 fn parse(path: &Path, text: String, vars: BTreeMap<String, String>, console: &Console) -> Result<Loaded, Exit> {
-    let source = Source::new(&path.display().to_string(), &text);
+    let source = Source::new(&path.display().to_string(), &manifest::redacted(&text));
     let manifest = manifest::parse(&text, &vars).map_err(|problems| console.fail(&problems, Some(&source)))?;
     Ok(Loaded { path: path.to_owned(), text, source, vars, manifest, saved: None })
 }
@@ -412,6 +412,11 @@ fn load_saved(path: &Path, console: &Console) -> Result<Loaded, Exit> {
     for (name, object) in &mut loaded.manifest.objects {
         if let Some(digest) = saved.objects.get(name.as_str()) {
             object.sha256.get_or_insert(At { value: *digest, span: object.path.span.clone() });
+        }
+    }
+    for (name, map) in &mut loaded.manifest.maps {
+        if let Some(EntriesSource::File { sha256, .. }) = map.entries.as_mut().map(|entries| &mut entries.source) {
+            *sha256 = saved.entries.get(name.as_str()).copied();
         }
     }
     Ok(Loaded { saved: Some(saved), ..loaded })
@@ -452,7 +457,7 @@ fn dry_run_offline(loaded: &Loaded, options: &ApplyOptions, console: &Console) -
     let files = load::files(&loaded.manifest, loaded.folder())?;
     let desired = desired::resolve(&loaded.manifest, files, &bpffs, &NO_HOST, &elf::Target::offline())?;
     let plan = plan::plan(&desired, &Observed::nothing(NO_HOST), Mode::Offline)?;
-    show_dry_run(&plan, loaded, options, console)
+    show_dry_run(&plan, BTreeMap::new(), loaded, options, console)
 }
 
 fn dry_run_live<K: Kernel>(
@@ -462,26 +467,33 @@ fn dry_run_live<K: Kernel>(
     console: &Console,
 ) -> Result<Exit, Problems> {
     let planned = plan_live(kernel, loaded, options)?;
-    show_dry_run(&planned.plan, loaded, options, console)
+    show_dry_run(&planned.plan, planned.entries.clone(), loaded, options, console)
 }
 
 /// Makes of a plan what can be applied later.
-fn saved(plan: &Plan, loaded: &Loaded) -> Result<SavedPlan, Problems> {
+fn saved(plan: &Plan, entries: BTreeMap<String, Digest>, loaded: &Loaded) -> Result<SavedPlan, Problems> {
     Ok(SavedPlan {
         format: saved::FORMAT,
         id: plan.id,
         manifest: SavedManifest { path: absolute(&loaded.path), text: loaded.text.clone() },
         variables: loaded.vars.clone(),
         objects: plan.objects.iter().map(|(name, facts)| (name.to_string(), facts.sha256)).collect(),
+        entries,
         host: SavedHost::of(plan, load::boot()?),
     })
 }
 
-fn show_dry_run(plan: &Plan, loaded: &Loaded, options: &ApplyOptions, console: &Console) -> Result<Exit, Problems> {
+fn show_dry_run(
+    plan: &Plan,
+    entries: BTreeMap<String, Digest>,
+    loaded: &Loaded,
+    options: &ApplyOptions,
+    console: &Console,
+) -> Result<Exit, Problems> {
     print_plan(plan, Some(loaded), Purpose::DryRun, console);
     other_plan(plan, loaded, options.expect)?;
     if let Some(path) = &options.out {
-        load::store(&saved(plan, loaded)?, path)?;
+        load::store(&saved(plan, entries, loaded)?, path)?;
     }
     if console.output == Output::Text && plan.mode == Mode::Live && !plan.is_empty() {
         console.print(&format!("apply exactly this: {}", exactly(plan, loaded, options)));
@@ -705,6 +717,8 @@ struct Planned {
     plan: Plan,
     /// `None` when the answer hangs on more than files: modules come and go.
     inputs: Option<Digest>,
+    /// The digests of files of entries, by their maps.
+    entries: BTreeMap<String, Digest>,
     /// The plan shares most of it.
     desired: Desired,
 }
@@ -716,17 +730,21 @@ fn plan_live<K: Kernel>(
     loaded: &Loaded,
     options: &ApplyOptions,
 ) -> Result<ManuallyDrop<Planned>, Problems> {
-    let (desired, inputs) = desired_live(kernel, loaded)?;
+    let (desired, inputs, entries) = desired_live(kernel, loaded)?;
     let observed = observe::observe(kernel, &Wanted::of(&desired))?;
     let plan = plan::plan(&desired, &observed, Mode::Live)?;
     if let (true, Some(at)) = (options.no_mount, mounts(&plan)) {
         return Err(Problem::new(Kind::NotMounted { at: at.clone() }).into());
     }
-    Ok(ManuallyDrop::new(Planned { plan, inputs, desired }))
+    Ok(ManuallyDrop::new(Planned { plan, inputs, entries, desired }))
 }
 
-/// Resolves a manifest for this host; with the digest of what it was made from, unless that is more than files.
-fn desired_live<K: Kernel>(kernel: &K, loaded: &Loaded) -> Result<(Desired, Option<Digest>), Problems> {
+/// Resolves a manifest for this host; with the digest of what it was made from, unless that is more than files, and those
+/// of its files of entries.
+fn desired_live<K: Kernel>(
+    kernel: &K,
+    loaded: &Loaded,
+) -> Result<(Desired, Option<Digest>, BTreeMap<String, Digest>), Problems> {
     let host = observe::host(kernel)?;
     let bpffs = observe::bpffs_of(kernel, &loaded.manifest.pin_root, &usual_bpffs())?;
     let files = load::files(&loaded.manifest, loaded.folder())?;
@@ -735,8 +753,9 @@ fn desired_live<K: Kernel>(kernel: &K, loaded: &Loaded) -> Result<(Desired, Opti
     let alone = needs.symbols.is_empty() && matches!(target.modules, elf::Modules::Unread);
     let alone = alone && files.objects.values().all(|file| file.types.is_none());
     let inputs = alone.then(|| load::inputs(&loaded.text, &loaded.vars, &load::Digests::of(&files)));
+    let entries = files.entries.iter().map(|(name, file)| (name.to_string(), file.sha256)).collect();
     let desired = desired::resolve(&loaded.manifest, files, &bpffs, &host, &target)?;
-    Ok((desired, inputs))
+    Ok((desired, inputs, entries))
 }
 
 fn mounts(plan: &Plan) -> Option<&PinPath> {
@@ -953,7 +972,7 @@ fn adopt_live<K: Kernel>(
     if !options.dry_run {
         settle(kernel, pin_root, console)?;
     }
-    let (desired, _) = desired_live(kernel, loaded)?;
+    let (desired, ..) = desired_live(kernel, loaded)?;
     let observed = observe::observe(kernel, &Wanted { adopts: true, ..Wanted::of(&desired) })?;
     let plan = plan::adopt(&desired, &observed)?;
     if options.dry_run {

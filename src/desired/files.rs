@@ -199,6 +199,18 @@ fn write_cells(
     Ok(())
 }
 
+/// Returns where the row starts that comes behind empty lines and comments.
+fn row_start(text: &str, at: usize) -> usize {
+    let mut rest = text.get(at..).unwrap_or_default();
+    loop {
+        rest = rest.trim_start_matches(['\r', '\n']);
+        match (rest.starts_with('#'), rest.find('\n')) {
+            (true, Some(end)) => rest = &rest[end..],
+            (true, None) | (false, _) => return text.len() - rest.len(),
+        }
+    }
+}
+
 /// One entry on each line: the fields of the key, then those of the value, or as the first line names them.
 fn csv(places: &mut Places<'_>, writer: &mut Writer) {
     let mut reader = csv::ReaderBuilder::new()
@@ -216,7 +228,7 @@ fn csv(places: &mut Places<'_>, writer: &mut Writer) {
             Ok(false) => return,
             Err(error) => return places.fault(0, error.to_string()),
         }
-        let at = skipped + record.position().map_or(0, |position| position.byte() as usize);
+        let at = row_start(places.text, skipped + record.position().map_or(0, |position| position.byte() as usize));
         let row = match &mut row {
             Some(row) => row,
             empty => match Row::named(&record, writer) {

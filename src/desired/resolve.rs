@@ -455,9 +455,9 @@ impl<'a> Resolver<'a> {
             MapType::PROG_ARRAY => ("program", "program.NAME", "\"program.drop\""),
             _ => ("map", "map.NAME", "\"map.inner\""),
         };
-        let bad = || Box::new(Kind::BadReference { text: value.to_string(), form, example });
-        let Value::Text(text) = value else { return Err(bad()) };
-        let (kind, name) = text.split_once('.').filter(|(kind, _)| *kind == what).ok_or_else(bad)?;
+        let bad = |text: String| Box::new(Kind::BadReference { text, form, example });
+        let Value::Text(text) = value else { return Err(bad(value.to_string())) };
+        let (kind, name) = text.split_once('.').filter(|(kind, _)| *kind == what).ok_or_else(|| bad(text.clone()))?;
         let unknown = |similar| Box::new(Kind::UnknownName { what, name: name.to_owned(), similar });
         if kind == "program" {
             let declared = &self.manifest.programs;

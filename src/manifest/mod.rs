@@ -327,6 +327,37 @@ pub fn entry_file(text: &str) -> Result<Vec<GivenEntry>, Problems> {
     reader.problems.or(given).map(Option::unwrap_or_default)
 }
 
+/// Returns the text with `*` instead of the entries of maps that are `sensitive`, byte for byte, for messages to show.
+pub fn redacted(text: &str) -> String {
+    // A text that is wrong somewhere may have secrets elsewhere.
+    let (root, _) = toml::de::DeTable::parse_recoverable(text);
+    let maps = root.get_ref().get("map").and_then(|maps| maps.get_ref().as_table());
+    let tables = maps.into_iter().flat_map(toml::de::DeTable::values).filter_map(|map| map.get_ref().as_table());
+    let mut secrets = Vec::new();
+    for table in tables.filter(|table| table.get("sensitive").is_some_and(|at| at.get_ref().as_bool() == Some(true))) {
+        ["entries", "entries_value"].iter().filter_map(|key| table.get(*key)).for_each(|at| secret(at, &mut secrets));
+    }
+    let mut shown = text.as_bytes().to_vec();
+    for byte in secrets.into_iter().filter_map(|span| text.get(span.clone()).map(|_| span)).flatten() {
+        if shown[byte] != b'\n' {
+            shown[byte] = b'*';
+        }
+    }
+    String::from_utf8(shown).unwrap_or_default()
+}
+
+/// Collects the places of keys and values: a table that has a header says the place of that alone.
+fn secret(value: &toml::Spanned<toml::de::DeValue<'_>>, found: &mut Vec<Span>) {
+    if let Some(table) = value.get_ref().as_table() {
+        for (key, value) in table {
+            found.push(key.span());
+            secret(value, found);
+        }
+    } else {
+        found.push(value.span());
+    }
+}
+
 /// Makes a problem of what the TOML parser says.
 fn syntax(text: &str, error: &toml::de::Error) -> Problems {
     let span = error.span().unwrap_or(text.len()..text.len());

@@ -8,8 +8,9 @@ use super::shape::{Kind, Order, Part, Shape, Shown};
 use std::sync::Arc;
 
 /// What the names of formats are, for messages.
-pub const NAMES: &str = "u8 u16 u32 u64 s8 s16 s32 s64 be16 be32 be64 ipv4 ipv6 mac bool char[N] bytes[N], and for LPM \
-                         tries ipv4/prefix and ipv6/prefix";
+const NAMES: &str = "u8 u16 u32 u64 s8 s16 s32 s64 be16 be32 be64 ipv4 ipv6 mac bool char[N] bytes[N], and for LPM \
+                     tries ipv4/prefix and ipv6/prefix";
+const FIELDS: &str = "u8 u16 u32 u64 s8 s16 s32 s64 be16 be32 be64 ipv4 ipv6 mac bool char[N] bytes[N]";
 
 /// The most bytes of a format: the kernel has no larger keys, and values of this size need BTF to be written at all.
 const MOST_BYTES: u32 = 1 << 20;
@@ -20,12 +21,12 @@ const MOST_BYTES: u32 = 1 << 20;
 /// What is wrong, as a sentence without capital and full stop.
 pub fn one(text: &str) -> Result<Arc<Shape>, String> {
     let (name, is_prefix) = text.strip_suffix("/prefix").map_or((text, false), |name| (name, true));
-    let shape = scalar(name).ok_or_else(|| format!("`{text}` is no format: there are {NAMES}"))?;
+    let shape = scalar(name).ok_or_else(|| format!("the formats are {NAMES}"))?;
     if !is_prefix {
         return Ok(Arc::new(shape));
     }
     if !matches!(name, "ipv4" | "ipv6") {
-        return Err(format!("`{text}` is no format: only `ipv4/prefix` and `ipv6/prefix` are prefixes"));
+        return Err("the formats of prefixes are ipv4/prefix and ipv6/prefix".to_owned());
     }
     Ok(prefix_of(text.to_owned(), shape))
 }
@@ -38,7 +39,7 @@ pub fn list<'a>(fields: impl IntoIterator<Item = &'a str>) -> Result<Arc<Shape>,
     let (mut parts, mut end): (Vec<Part>, u32) = (Vec::new(), 0);
     for text in fields {
         let (name, format) = text.split_once(':').map_or(("", text), |(name, format)| (name.trim(), format.trim()));
-        let shape = scalar(format).ok_or_else(|| format!("`{format}` is no format of a field: there are {NAMES}"))?;
+        let shape = scalar(format).ok_or_else(|| format!("`{format}` is none of the formats of fields, {FIELDS}"))?;
         if text.contains(':') && name.is_empty() {
             return Err(format!("`{text}` has no name before the colon"));
         }

@@ -62,6 +62,8 @@ pub enum Problem {
     Field { given: String, near: Option<String>, ty: String },
     /// No value of the enum has the name; `near` is one that looks like it.
     Name { given: String, near: Option<String>, ty: String },
+    /// The length of a prefix in bits, above the `most` that its address has.
+    PrefixLength { given: u32, most: u32 },
     /// An address with bits behind the end of its prefix; `right` has none.
     Prefix { given: String, right: String },
     /// Pointers, functions and `void` cannot be written by a manifest.
@@ -93,6 +95,9 @@ impl fmt::Display for Problem {
             }
             Self::Field { given, ty, .. } => write!(f, "`{ty}` has no field `{given}`"),
             Self::Name { given, ty, .. } => write!(f, "`{ty}` has no value `{given}`"),
+            Self::PrefixLength { given, most } => {
+                write!(f, "a prefix of {given} bits is given, and the address has {most}")
+            }
             Self::Prefix { given, right } => write!(f, "{given} has bits behind its prefix, which is {right}"),
             Self::NotData { ty } => write!(f, "a `{ty}` cannot be written"),
             Self::Space { needed: Some(needed), given, ty } => {
@@ -118,6 +123,7 @@ impl ValueError {
             | Problem::Range { .. }
             | Problem::Kind { .. }
             | Problem::Length { .. }
+            | Problem::PrefixLength { .. }
             | Problem::Prefix { .. }
             | Problem::NotData { .. }
             | Problem::Space { .. }
@@ -134,10 +140,12 @@ impl ValueError {
             Problem::Kind { wants, ty, .. } => Problem::Kind { given: "something else".to_owned(), wants, ty },
             Problem::Field { ty, .. } => Problem::Field { given: hide(), near: None, ty },
             Problem::Name { ty, .. } => Problem::Name { given: hide(), near: None, ty },
-            Problem::Prefix { .. } => Problem::Prefix { given: hide(), right: "not shown".to_owned() },
-            Problem::Length { .. } | Problem::NotData { .. } | Problem::Space { .. } | Problem::TooLarge { .. } => {
-                self.problem
-            }
+            Problem::Prefix { .. } => Problem::Prefix { given: hide(), right: "another one".to_owned() },
+            Problem::Length { .. }
+            | Problem::PrefixLength { .. }
+            | Problem::NotData { .. }
+            | Problem::Space { .. }
+            | Problem::TooLarge { .. } => self.problem,
         };
         Self { path: self.path, problem }
     }

@@ -3,7 +3,8 @@
 use super::address::{self, Address};
 use super::number::{Number, Sign, from_hex, write_bits};
 use super::shape::{Kind, Order, Part, Shape};
-use super::{HEX, Problem, Value, ValueError, nearest};
+use super::{HEX, Problem, Value, ValueError, nearest, to_hex};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Somewhere in the bytes.
@@ -254,10 +255,10 @@ impl Shape {
             None => most,
             Some(text) => Some(text).filter(digits).and_then(|text| text.parse().ok()).ok_or_else(wrong)?,
         };
-        self.check_length(length, most)?;
+        check_length(length, most)?;
         let right = address.masked(length);
         if right != address {
-            return Err(self.beyond(text.to_owned(), right.bytes(), length).into());
+            return Err(beyond(text.to_owned(), right.bytes(), length).into());
         }
         let room = self.room(place, 4 + address.bytes().len(), out)?;
         room[..4].copy_from_slice(&length.to_le_bytes());
@@ -274,27 +275,14 @@ impl Shape {
             return Err(Problem::NotData { ty: self.ty.clone() }.into());
         };
         let length = u32::from_le_bytes(*length);
-        self.check_length(length, data.len() as u32 * 8)?;
+        check_length(length, data.len() as u32 * 8)?;
         let mut right = data.to_vec();
         address::clear_behind(&mut right, length);
         if *data == right {
             return Ok(());
         }
-        let given = address::text(data).unwrap_or_else(|| super::to_hex(data));
-        Err(self.beyond(format!("{given}/{length}"), &right, length).into())
-    }
-
-    fn check_length(&self, length: u32, most: u32) -> Result<(), ValueError> {
-        if length <= most {
-            return Ok(());
-        }
-        let ty = format!("prefix lengths of {}", self.ty);
-        Err(Problem::Range { given: length.to_string(), least: "0".to_owned(), most: most.to_string(), ty }.into())
-    }
-
-    fn beyond(&self, given: String, right: &[u8], length: u32) -> Problem {
-        let right = address::text(right).unwrap_or_else(|| super::to_hex(right));
-        Problem::Prefix { given, right: format!("{right}/{length}") }
+        let given = address::text(data).unwrap_or_else(|| to_hex(data));
+        Err(beyond(format!("{given}/{length}"), &right, length).into())
     }
 
     /// Writes `{ be16 = 443 }`: a number whose byte order the manifest says.
@@ -302,7 +290,7 @@ impl Shape {
         &self,
         place: Place,
         sign: Sign,
-        table: &std::collections::BTreeMap<String, Value>,
+        table: &BTreeMap<String, Value>,
         value: &Value,
         out: &mut [u8],
     ) -> Result<(), ValueError> {
@@ -384,7 +372,7 @@ impl Shape {
         &self,
         place: Place,
         fields: &[Part],
-        table: &std::collections::BTreeMap<String, Value>,
+        table: &BTreeMap<String, Value>,
         out: &mut [u8],
     ) -> Result<(), ValueError> {
         for (name, value) in table {
@@ -449,4 +437,13 @@ impl Shape {
     fn byte_sign(&self) -> Sign {
         if matches!(self.kind, Kind::Bytes { is_text: true, .. }) { Sign::Either } else { Sign::Unsigned }
     }
+}
+
+fn check_length(given: u32, most: u32) -> Result<(), ValueError> {
+    if given <= most { Ok(()) } else { Err(Problem::PrefixLength { given, most }.into()) }
+}
+
+fn beyond(given: String, right: &[u8], length: u32) -> Problem {
+    let right = address::text(right).unwrap_or_else(|| to_hex(right));
+    Problem::Prefix { given, right: format!("{right}/{length}") }
 }

@@ -8,8 +8,8 @@ use crate::btf::{Btf, Encoding, EnumValue, MAX_DEPTH, POINTER_SIZE, Type, TypeId
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// How many fields are looked at; small types can nest into more than memory holds.
-const MAX_FIELDS: usize = 1 << 16;
+/// How many fields are looked at: more than those of any real type, and small types can nest into more than memory holds.
+const MAX_FIELDS: usize = 1 << 14;
 
 /// How the values of a type lie in bytes.
 #[derive(Debug, Clone)]

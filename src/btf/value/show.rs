@@ -46,7 +46,7 @@ enum View<'a> {
 impl<'a> Show<'a> {
     fn new(bytes: &'a [u8]) -> Self {
         // Every bit once as a member and once as a place, and members of unions a few times more.
-        let budget = bytes.len().saturating_mul(32).saturating_add(1 << 16);
+        let budget = bytes.len().saturating_mul(32).saturating_add(1 << 13);
         Self { bytes, budget }
     }
 
