@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT OR Apache-2.0
-# Compiles every C file of examples/, tests/objects/, tests/faults/ and tests/migrate/, the same bytes wherever the
-# repository lies.
+# Compiles every C file of examples/, tests/entries/, tests/faults/, tests/migrate/ and tests/objects/, the same bytes
+# wherever the repository lies.
 # usage: examples/build.sh [OUT]    OUT is where the tree of .o files goes; without it, beside the sources
 # Needs clang and llvm-strip (CLANG and LLVM_STRIP name others) and the headers of libbpf.
 set -eu
@@ -33,6 +33,7 @@ done
 
 tests=tests/objects
 build tests/faults/account.c tests/faults/account.o -g
+build tests/entries/maps.c tests/entries/maps.o -g
 for version in 1 2; do
 	build tests/faults/filter.c tests/faults/filter_$version.o -g -DVERSION=$version
 	build tests/migrate/flows.c tests/migrate/flows_$version.o -g -DVERSION=$version

@@ -180,6 +180,37 @@ pub fn named_holder(holder: Option<&LockHolder>) -> String {
     )
 }
 
+/// What is wrong in a file, the first few of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Faults {
+    /// Line and column, both from 1, and what is wrong there.
+    shown: Vec<(usize, usize, String)>,
+    more: usize,
+}
+
+impl Faults {
+    /// How many are shown: who mends so many sees the others then.
+    const MOST: usize = 10;
+
+    /// Adds one, unless there are enough.
+    pub fn push(&mut self, line: usize, column: usize, why: String) {
+        match self.is_full() {
+            false => self.shown.push((line, column, why)),
+            true => self.more += 1,
+        }
+    }
+
+    /// Returns whether any more are only counted.
+    pub fn is_full(&self) -> bool {
+        self.shown.len() >= Self::MOST
+    }
+
+    /// Returns whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.shown.is_empty()
+    }
+}
+
 /// Everything that can be wrong.
 #[derive(Debug, Clone)]
 pub enum Kind {
@@ -400,6 +431,60 @@ pub enum Kind {
     },
 
     // The manifest and the objects together.
+    /// A map cannot have entries from a manifest.
+    NoEntries {
+        /// The map.
+        map: MapName,
+        /// Its type.
+        map_type: MapType,
+        /// Why.
+        why: &'static str,
+    },
+    /// A key or value does not fit its map.
+    BadEntry {
+        /// The map.
+        map: MapName,
+        /// `key`, `value`, or `entry` for both.
+        part: &'static str,
+        /// What is wrong with it.
+        why: String,
+        /// What to do, where that is known.
+        help: Option<String>,
+    },
+    /// Entries of a file do not fit their map.
+    BadEntryFile {
+        /// The map.
+        map: MapName,
+        /// Path of the file.
+        path: String,
+        /// What is wrong in it.
+        faults: Faults,
+    },
+    /// Two entries have the same key.
+    EntryTwice {
+        /// The map.
+        map: MapName,
+    },
+    /// A map gets more entries than it has room for.
+    TooManyEntries {
+        /// The map.
+        map: MapName,
+        /// How many it gets.
+        given: usize,
+        /// How many it has room for.
+        room: usize,
+    },
+    /// A format has another size than the keys or values of its map.
+    FormatSize {
+        /// The map.
+        map: MapName,
+        /// `key` or `value`.
+        part: &'static str,
+        /// Bytes of the format.
+        format: u32,
+        /// Bytes of the map's keys or values.
+        size: u32,
+    },
     /// A symbol that is no map of its object.
     NoSuchMap {
         /// The object.
@@ -624,8 +709,8 @@ pub enum Kind {
         /// What differs: left is the one that is there.
         difference: Difference,
     },
-    /// More entries than a map has room for.
-    TooManyEntries {
+    /// More entries than a map has room for beside those of others.
+    NoRoom {
         /// The map.
         map: MapName,
         /// How many the manifest gives it.
@@ -867,6 +952,12 @@ impl Kind {
             Self::OtherBytes { .. } => "object::other_bytes",
             Self::UnreadableFile { .. } => "object::unreadable",
             Self::Object { .. } => "object::invalid",
+            Self::NoEntries { .. } => "entries::none",
+            Self::BadEntry { .. } => "entries::bad",
+            Self::BadEntryFile { .. } => "entries::bad_file",
+            Self::EntryTwice { .. } => "entries::twice",
+            Self::TooManyEntries { .. } => "entries::too_many",
+            Self::FormatSize { .. } => "entries::format_size",
             Self::NoSuchMap { .. } => "object::no_such_map",
             Self::NoSuchProgram { .. } => "object::no_such_program",
             Self::NoSuchVariable { .. } => "object::no_such_variable",
@@ -895,7 +986,7 @@ impl Kind {
             Self::NotAMap { .. } => "host::not_a_map",
             Self::NoSuchMapId { .. } => "host::no_such_map_id",
             Self::MapChanged { .. } => "plan::map_changed",
-            Self::TooManyEntries { .. } => "plan::too_many_entries",
+            Self::NoRoom { .. } => "plan::no_room",
             Self::EntriesOfOthers { .. } => "plan::entries_of_others",
             Self::NoInterface { .. } => "host::no_interface",
             Self::SymlinkInTheWay { .. } => "host::symlink_in_the_way",
@@ -1003,7 +1094,16 @@ impl Kind {
             | Self::NoSuchVariable { similar: Some(name), .. } => Some(did_you_mean(name)),
             Self::NoSuchMap { has, .. } => Some(listed("its maps are", has)),
             Self::NoSuchProgram { has, .. } => Some(listed("its functions are", has)),
-            Self::NoSuchVariable { .. } | Self::BadValue { .. } => None,
+            Self::NoSuchVariable { .. }
+            | Self::BadValue { .. }
+            | Self::NoEntries { .. }
+            | Self::BadEntryFile { .. }
+            | Self::EntryTwice { .. } => None,
+            Self::BadEntry { help, .. } => help.clone(),
+            Self::TooManyEntries { given, .. } => Some(format!("make room with `max_entries = {given}` or more")),
+            Self::FormatSize { .. } => {
+                Some("name every byte, those that are only padding as `\"bytes[N]\"`".to_owned())
+            }
             Self::EdgeToData { .. } => {
                 Some("global variables belong to their object; set them with `set = { ... }`".to_owned())
             }
@@ -1117,10 +1217,7 @@ impl Kind {
                  `on_change = \"recreate\"` makes it anew without its entries"
                     .to_owned(),
             ),
-            Self::TooManyEntries { others: 0, .. } => {
-                Some("give it fewer entries, or a larger `max_entries`, which makes another map of it".to_owned())
-            }
-            Self::TooManyEntries { .. } => Some(
+            Self::NoRoom { .. } => Some(
                 "take some of the others out, or give the map a larger `max_entries`, which makes another map of it"
                     .to_owned(),
             ),
@@ -1224,6 +1321,12 @@ impl Kind {
             | Self::UnreadableFile { .. }
             | Self::OtherBytes { .. }
             | Self::Object { .. }
+            | Self::NoEntries { .. }
+            | Self::BadEntry { .. }
+            | Self::BadEntryFile { .. }
+            | Self::EntryTwice { .. }
+            | Self::TooManyEntries { .. }
+            | Self::FormatSize { .. }
             | Self::NoSuchMap { .. }
             | Self::NoSuchProgram { .. }
             | Self::NoSuchVariable { .. }
@@ -1244,7 +1347,6 @@ impl Kind {
             | Self::NotLoadable { .. }
             | Self::RegistersAtOnce { .. }
             | Self::ArenaTooSmall { .. }
-            | Self::TooManyEntries { others: 0, .. }
             | Self::NoTemplate { .. }
             | Self::NoSavedPlan { .. }
             | Self::ForeignTemplate { .. } => Exit::Data,
@@ -1277,7 +1379,7 @@ impl Kind {
             | Self::NoSuchMapId { .. }
             | Self::MapChanged { .. }
             | Self::EntriesOfOthers { .. }
-            | Self::TooManyEntries { others: 1.., .. }
+            | Self::NoRoom { .. }
             | Self::NoInterface { .. }
             | Self::NoCgroup { .. }
             | Self::SymlinkInTheWay { .. }
@@ -1352,6 +1454,27 @@ impl fmt::Display for Kind {
             Self::NoSuchMap { object, symbol, .. } => write!(f, "object.{object} has no map `{symbol}`"),
             Self::NoSuchProgram { object, function, .. } => {
                 write!(f, "object.{object} has no program `{function}`")
+            }
+            Self::NoEntries { map, map_type, why } => {
+                write!(f, "map.{map} cannot have entries: it is a {map_type} map, and {why}")
+            }
+            Self::BadEntry { map, part, why, .. } => write!(f, "this {part} does not fit map.{map}: {why}"),
+            Self::BadEntryFile { map, path, faults } => {
+                write!(f, "`{path}` does not fit map.{map}:")?;
+                for (line, column, why) in &faults.shown {
+                    write!(f, "\n{path}:{line}:{column}: {why}")?;
+                }
+                if faults.more > 0 {
+                    write!(f, "\nand {} more", faults.more)?;
+                }
+                Ok(())
+            }
+            Self::EntryTwice { map } => write!(f, "two entries of map.{map} have the same key"),
+            Self::TooManyEntries { map, given, room } => {
+                write!(f, "map.{map} has room for {room} entries, and gets {given}")
+            }
+            Self::FormatSize { map, part, format, size } => {
+                write!(f, "`{part}_format` has {format} bytes, and a {part} of map.{map} has {size}")
             }
             Self::NoSuchVariable { object, variable, .. } => {
                 write!(f, "object.{object} has no global variable `{variable}`")
@@ -1435,13 +1558,7 @@ impl fmt::Display for Kind {
                 "map.{map} is pinned at `{pin}` (id {id}) and does not fit any more: {} is {} there and {} here",
                 difference.field, difference.left, difference.right
             ),
-            Self::TooManyEntries { map, wanted, others: 0, room } => write!(
-                f,
-                "map.{map} has room for {}, and {} are to be in it",
-                count(*room as u64, "entry"),
-                thousands(*wanted as u64)
-            ),
-            Self::TooManyEntries { map, wanted, others, room } => write!(
+            Self::NoRoom { map, wanted, others, room } => write!(
                 f,
                 "map.{map} has room for {}: beside {} of others there is none for {}",
                 count(*room as u64, "entry"),

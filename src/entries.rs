@@ -119,14 +119,6 @@ impl Entries {
         (0..self.len()).map(|at| (self.key(at), self.value(at)))
     }
 
-    /// Returns the first ones, in the order of their keys.
-    #[must_use]
-    pub fn first(&self, count: usize) -> Self {
-        let count = count.min(self.len());
-        let (keys, values) = (&self.keys[..count * self.key_size], &self.values[..count * self.value_size]);
-        Self { keys: keys.to_vec(), values: values.to_vec(), ..Self::new(self.key_size, self.value_size) }
-    }
-
     /// Returns the entries of both sets; where both have a key, with the other's value.
     #[must_use]
     pub fn with(&self, other: &Self) -> Self {
@@ -190,20 +182,20 @@ pub struct Changes {
     pub same: usize,
 }
 
-/// How much of some changes was done, each kind in the order of the keys.
+/// How many entries come, change and go.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Done {
-    /// Entries that were added.
+pub struct Counts {
+    /// Entries that come.
     pub added: usize,
-    /// Entries that were changed.
+    /// Entries that change.
     pub changed: usize,
-    /// Entries that were removed.
+    /// Entries that go.
     pub removed: usize,
 }
 
-impl Done {
+impl Counts {
     /// Returns how many entries that are.
-    pub fn count(self) -> usize {
+    pub fn all(self) -> usize {
         self.added + self.changed + self.removed
     }
 }
@@ -252,21 +244,27 @@ impl Changes {
         }
     }
 
-    /// Returns the part of them that was done.
+    /// Returns the part of them that was done, by what the map holds now.
     #[must_use]
-    pub fn part(&self, done: Done) -> Self {
-        Self {
-            added: self.added.first(done.added),
-            changed: self.changed.first(done.changed),
-            before: self.before.first(done.changed),
-            removed: self.removed.first(done.removed),
-            same: self.same,
+    pub fn done(&self, live: &Entries) -> Self {
+        let empty = || Entries::new(live.key_size, live.value_size);
+        let mut done = Self { added: empty(), changed: empty(), before: empty(), removed: empty(), same: self.same };
+        let is_there = |(key, value): &(&[u8], &[u8])| live.get(key) == Some(*value);
+        self.added.iter().filter(is_there).for_each(|(key, value)| done.added.push(key, value));
+        for ((key, value), (_, before)) in self.changed.iter().zip(self.before.iter()) {
+            if is_there(&(key, value)) {
+                done.changed.push(key, value);
+                done.before.push(key, before);
+            }
         }
+        let gone = self.removed.iter().filter(|(key, _)| live.get(key).is_none());
+        gone.for_each(|(key, value)| done.removed.push(key, value));
+        done
     }
 
     /// Returns how many there are of each.
-    pub fn all(&self) -> Done {
-        Done { added: self.added.len(), changed: self.changed.len(), removed: self.removed.len() }
+    pub fn counts(&self) -> Counts {
+        Counts { added: self.added.len(), changed: self.changed.len(), removed: self.removed.len() }
     }
 
     /// Digests all of them, with what they replace.
@@ -330,6 +328,31 @@ mod tests {
         assert_eq!((pairs(&changes.before), pairs(&changes.changed)), (vec![(3, 3)], vec![(3, 4)]));
         assert_eq!(pairs(&changes.removed), [(1, 1)]);
         assert_eq!(changes.same, 1);
+    }
+
+    #[test]
+    fn entries_of_arrays_become_zero() {
+        let live = entries(&[(1, 1), (2, 2), (3, 0), (4, 4)]).unwrap();
+        let changes = Changes::between(&live, &entries(&[(2, 5)]).unwrap(), |_| true).zeroing();
+        assert_eq!(pairs(&changes.changed), [(1, 0), (2, 5), (4, 0)]);
+        assert_eq!(pairs(&changes.before), [(1, 1), (2, 2), (4, 4)]);
+        assert_eq!(changes.counts(), Counts { added: 0, changed: 3, removed: 0 });
+        let back = changes.reversed();
+        assert_eq!(
+            (pairs(&back.changed), pairs(&back.before)),
+            (vec![(1, 1), (2, 2), (4, 4)], vec![(1, 0), (2, 5), (4, 0)])
+        );
+    }
+
+    #[test]
+    fn what_was_done_is_seen() {
+        let live = entries(&[(1, 1), (2, 2), (3, 3), (4, 4)]).unwrap();
+        let changes = Changes::between(&live, &entries(&[(1, 5), (2, 6), (8, 8), (9, 9)]).unwrap(), |_| true);
+        let now = entries(&[(1, 1), (2, 6), (4, 4), (9, 9)]).unwrap();
+        let done = changes.done(&now);
+        assert_eq!((pairs(&done.added), pairs(&done.removed)), (vec![(9, 9)], vec![(3, 3)]));
+        assert_eq!((pairs(&done.changed), pairs(&done.before)), (vec![(2, 6)], vec![(2, 2)]));
+        assert_eq!(changes.done(&live).counts(), Counts::default());
     }
 
     proptest! {

@@ -3,11 +3,11 @@
 //! Every file is opened once, and its digest is of the very bytes that everything else is made from.
 
 use crate::btf::kernel::KernelTypes;
-use crate::desired::ObjectFile;
+use crate::desired::{EntryFile, Files, ObjectFile};
 use crate::diag::{Kind, Problem, Problems};
 use crate::elf::{self, TypesFile};
-use crate::manifest::{self, Manifest};
-use crate::names::{Digest, ObjectName};
+use crate::manifest::{self, EntriesSource, Manifest};
+use crate::names::{Digest, MapName, ObjectName};
 use crate::parallel;
 use crate::saved::SavedPlan;
 use std::collections::BTreeMap;
@@ -150,8 +150,53 @@ pub fn object(path: &Path) -> Result<(Vec<u8>, elf::Object), Problems> {
     Ok((bytes, parsed))
 }
 
-/// Reads every object of a manifest; paths are relative to `folder`.
-pub fn objects(manifest: &Manifest, folder: &Path) -> Result<BTreeMap<ObjectName, ObjectFile>, Problems> {
+/// Reads every file that a manifest names; paths are relative to `folder`.
+pub fn files(manifest: &Manifest, folder: &Path) -> Result<Files, Problems> {
+    match (objects(manifest, folder), entries(manifest, folder)) {
+        (Ok(objects), Ok(entries)) => Ok(Files { objects, entries }),
+        (Err(mut problems), Err(others)) => {
+            problems.0.extend(others.0);
+            Err(problems)
+        }
+        (Err(problems), Ok(_)) | (Ok(_), Err(problems)) => Err(problems),
+    }
+}
+
+/// Lists the files of entries that a manifest names, by their maps.
+fn entry_files(manifest: &Manifest) -> impl Iterator<Item = (&MapName, &manifest::MapEntries, &str, Option<Digest>)> {
+    manifest.maps.iter().filter_map(|(name, map)| {
+        let entries = map.entries.as_ref()?;
+        match &entries.source {
+            EntriesSource::File { path, sha256 } => Some((name, entries, path.as_str(), *sha256)),
+            EntriesSource::Given(_) => None,
+        }
+    })
+}
+
+/// Reads every file of entries.
+fn entries(manifest: &Manifest, folder: &Path) -> Result<BTreeMap<MapName, EntryFile>, Problems> {
+    let mut problems = Problems::default();
+    let mut files = BTreeMap::new();
+    for (name, entries, path, wanted) in entry_files(manifest) {
+        let path = path.to_owned();
+        let read = match read(&folder.join(&path)) {
+            Ok(bytes) => Ok(EntryFile { path, sha256: Digest::of(&bytes), bytes }),
+            Err(error) => Err(Kind::UnreadableFile { path, why: error.to_string() }),
+        };
+        let right = read.and_then(|file| match wanted {
+            Some(wanted) if wanted != file.sha256 => Err(Kind::OtherBytes { path: file.path, is: file.sha256 }),
+            Some(_) | None => Ok(file),
+        });
+        match right {
+            Ok(file) => drop(files.insert(name.clone(), file)),
+            Err(kind) => problems.push(Problem::at(kind, entries.span.clone(), "this file")),
+        }
+    }
+    problems.or(files)
+}
+
+/// Reads every object of a manifest.
+fn objects(manifest: &Manifest, folder: &Path) -> Result<BTreeMap<ObjectName, ObjectFile>, Problems> {
     let tables: Vec<_> = manifest.objects.iter().collect();
     let threads = tables.len() / OBJECTS_PER_THREAD;
     let read = parallel::map_with(&tables, threads, Buffer::default, |buffer, (_, table)| {
@@ -169,33 +214,54 @@ pub fn objects(manifest: &Manifest, folder: &Path) -> Result<BTreeMap<ObjectName
     problems.or(files)
 }
 
+/// The files that a plan is made from, by the maps and objects that name them.
+pub struct Digests<'a> {
+    /// Objects.
+    pub objects: Vec<(&'a ObjectName, Digest)>,
+    /// Files of entries.
+    pub entries: Vec<(&'a MapName, Digest)>,
+}
+
+impl<'a> Digests<'a> {
+    /// Takes those of files that were read.
+    pub fn of(files: &'a Files) -> Self {
+        Self {
+            objects: files.objects.iter().map(|(name, file)| (name, file.sha256)).collect(),
+            entries: files.entries.iter().map(|(name, file)| (name, file.sha256)).collect(),
+        }
+    }
+}
+
 /// Digests everything that a plan is made from, but for the host: the tool, the manifest with its variables, and the
-/// objects.
-pub fn inputs<'a>(
-    text: &str,
-    vars: &BTreeMap<String, String>,
-    objects: impl Iterator<Item = (&'a ObjectName, Digest)>,
-) -> Digest {
+/// files that it names.
+pub fn inputs(text: &str, vars: &BTreeMap<String, String>, files: &Digests<'_>) -> Digest {
     let mut all = format!("{} {}\n", env!("CARGO_PKG_VERSION"), Digest::of(text.as_bytes()));
     // Writing to a string cannot fail.
     for (name, value) in vars {
         let _ = writeln!(all, "var {name} = {value:?}");
     }
-    for (name, digest) in objects {
+    for (name, digest) in &files.objects {
         let _ = writeln!(all, "object {name} {digest}");
+    }
+    for (name, digest) in &files.entries {
+        let _ = writeln!(all, "entries {name} {digest}");
     }
     Digest::of(all.as_bytes())
 }
 
-/// Digests the objects of a manifest as they are now; `None` when one cannot be read, or needs more than its own bytes.
-pub fn digests<'a>(manifest: &'a Manifest, folder: &Path) -> Option<Vec<(&'a ObjectName, Digest)>> {
+/// Digests the files of a manifest as they are now; `None` when one cannot be read, or needs more than its own bytes.
+pub fn digests<'a>(manifest: &'a Manifest, folder: &Path) -> Option<Digests<'a>> {
     let tables: Vec<_> = manifest.objects.iter().collect();
     let threads = tables.len() / OBJECTS_PER_THREAD;
     let digests = parallel::map_with(&tables, threads, Buffer::default, |buffer, (_, table)| match table.btf {
         None => buffer.read(&folder.join(&table.path.value)).map(Digest::of).map_err(drop),
         Some(_) => Err(()),
     });
-    Some(tables.into_iter().map(|(name, _)| name).zip(digests.ok()?).collect())
+    let objects = tables.into_iter().map(|(name, _)| name).zip(digests.ok()?).collect();
+    let mut buffer = Buffer::default();
+    let entries = entry_files(manifest)
+        .map(|(name, _, path, _)| Some((name, buffer.read(&folder.join(path)).map(Digest::of).ok()?)));
+    Some(Digests { objects, entries: entries.collect::<Option<_>>()? })
 }
 
 /// Reads one object of a manifest, and the types that go with it.

@@ -30,6 +30,10 @@ pub struct SavedPlan {
     /// SHA-256 digests of the objects, by their names in the manifest.
     #[schemars(with = "BTreeMap<String, Hex64>")]
     pub objects: BTreeMap<String, Digest>,
+    /// SHA-256 digests of the files of entries, by their maps in the manifest.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(with = "BTreeMap<String, Hex64>")]
+    pub entries: BTreeMap<String, Digest>,
     /// The host that it is for.
     pub host: SavedHost,
 }

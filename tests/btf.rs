@@ -490,8 +490,8 @@ fn values_that_do_not_fit() {
     for (given, error) in [
         (r#"{"src": 4294967296}"#, "`src`: 4294967296 is not in 0 to 4294967295, the range of `__u32`"),
         (r#"{"src": -1}"#, "`src`: -1 is not in 0 to 4294967295, the range of `__u32`"),
-        (r#"{"src": 1.5}"#, "`src`: 1.5 is given, `__u32` wants an integer"),
-        (r#"{"src": "ten"}"#, "`src`: \"ten\" is given, `__u32` wants an integer"),
+        (r#"{"src": 1.5}"#, "`src`: 1.5 is given, `__u32` wants an integer or an IPv4 address"),
+        (r#"{"src": "ten"}"#, "`src`: \"ten\" is given, `__u32` wants an integer or an IPv4 address"),
         (r#"{"low": 4}"#, "`low`: 4 is not in -4 to 3, the range of `int:3`"),
         (r#"{"prot": 1}"#, "`struct key` has no field `prot`; did you mean `port`?"),
         (r#"{"zzzzzz": 1}"#, "`struct key` has no field `zzzzzz`"),
@@ -500,7 +500,7 @@ fn values_that_do_not_fit() {
         (r#"{"name": "123456789"}"#, "`name`: 9 bytes of text are given, `char[8]` has 8"),
         (r#"{"mac": "hex:01"}"#, "`mac`: 1 bytes are given, `__u8[6]` has 6"),
         (r#"{"mac": "hex:0g"}"#, "`mac`: \"hex:0g\" is given, `__u8[6]` wants two hexadecimal digits for each byte after `hex:`"),
-        (r#"{"mac": "aabbcc"}"#, "`mac`: \"aabbcc\" is given, `__u8[6]` wants a list, or text that starts with `hex:`"),
+        (r#"{"mac": "aabbcc"}"#, "`mac`: \"aabbcc\" is given, `__u8[6]` wants a list, or text that starts with `hex:` or a MAC address"),
         (r#"{"parts": [1, 2, 3, 4, 5]}"#, "`parts`: 5 elements are given, `__u8[4]` has 4"),
         (r#"{"in": [{}, {"q": 256}]}"#, "`in[1].q`: 256 is not in 0 to 255, the range of `__u8`"),
         (r#"{"in": 3}"#, "`in`: 3 is given, `struct inner[2]` wants a list"),
@@ -652,10 +652,15 @@ fn any_btf() -> impl Strategy<Value = Btf> {
     )
 }
 
-/// A type of whole numbers without padding, added to `btf`.
+/// A type without padding, added to `btf`.
 #[derive(Debug, Clone)]
 enum Tree {
     Int(u32, Encoding),
+    /// A number in network order, of 2, 4 or 8 bytes.
+    Ordered(u32),
+    /// `struct in_addr` or `struct in6_addr`, by its size.
+    Address(u32),
+    Enum(u32),
     Array(Box<Tree>, u32),
     Struct(Vec<Tree>),
 }
@@ -663,7 +668,13 @@ enum Tree {
 fn any_tree() -> impl Strategy<Value = Tree> {
     let encoding = prop_oneof![Just(Encoding::Unsigned), Just(Encoding::Signed)];
     let int = (prop_oneof![Just(1u32), Just(2), Just(4), Just(8), Just(16)], encoding);
-    int.prop_map(|(size, encoding)| Tree::Int(size, encoding)).prop_recursive(4, 40, 5, |inner| {
+    let leaf = prop_oneof![
+        4 => int.prop_map(|(size, encoding)| Tree::Int(size, encoding)),
+        1 => prop_oneof![Just(2u32), Just(4), Just(8)].prop_map(Tree::Ordered),
+        1 => prop_oneof![Just(4u32), Just(16)].prop_map(Tree::Address),
+        1 => prop_oneof![Just(1u32), Just(4)].prop_map(Tree::Enum),
+    ];
+    leaf.prop_recursive(4, 40, 5, |inner| {
         prop_oneof![
             (inner.clone(), 0..5u32).prop_map(|(element, count)| Tree::Array(Box::new(element), count)),
             proptest::collection::vec(inner, 0..5).prop_map(Tree::Struct),
@@ -676,6 +687,23 @@ fn push_tree(btf: &mut Btf, tree: &Tree) -> TypeId {
         Tree::Int(size, encoding) => {
             let name = if *size == 1 { "char" } else { "int" }.into();
             btf.push(Type::Int { name, size: *size, bits: (size * 8) as u8, offset: 0, encoding: *encoding })
+        }
+        Tree::Ordered(size) => {
+            let ty = push_tree(btf, &Tree::Int(*size, Encoding::Unsigned));
+            btf.push(Type::Typedef { name: format!("__be{}", size * 8).into(), ty })
+        }
+        Tree::Address(size) => {
+            let byte =
+                btf.push(Type::Int { name: "u8".into(), size: 1, bits: 8, offset: 0, encoding: Encoding::Unsigned });
+            let ty = btf.push(Type::Array { element: byte, index: 0, count: *size });
+            let members = vec![Member { name: "bytes".into(), ty, bit_offset: 0, bitfield_size: 0 }];
+            let name = if *size == 4 { "in_addr" } else { "in6_addr" }.into();
+            btf.push(Type::Struct { name, size: *size, members })
+        }
+        Tree::Enum(size) => {
+            let values =
+                vec![EnumValue { name: "ONE".into(), value: 1 }, EnumValue { name: "MINUS".into(), value: -1 }];
+            btf.push(Type::Enum { name: "e".into(), size: *size, signed: true, values })
         }
         Tree::Array(element, count) => {
             let element = push_tree(btf, element);
@@ -738,5 +766,19 @@ proptest! {
         let mut again = vec![0; bytes.len()];
         value::encode(&btf, id, &value, &mut again).expect("it fits");
         prop_assert_eq!(again, bytes, "{}", value);
+    }
+
+    /// Prefixes are the keys of LPM tries, and any other bytes are shown by their fields.
+    #[test]
+    fn prefixes_survive_bytes(size in prop_oneof![Just(8u32), Just(20), Just(12)], bytes in proptest::collection::vec(any::<u8>(), 20), length in 0..130u32) {
+        let shape = value::format::prefix_of_size(size);
+        let mut bytes = bytes[..size as usize].to_vec();
+        bytes[..4].copy_from_slice(&length.to_le_bytes());
+        let value = shape.decode(&bytes).expect("it can be shown");
+        let mut again = vec![0; bytes.len()];
+        match shape.encode(&value, &mut again) {
+            Ok(()) => prop_assert_eq!(again, bytes, "{}", value),
+            Err(error) => prop_assert!(matches!(value, Value::Table(_)), "{value} is shown as an address: {error}"),
+        }
     }
 }

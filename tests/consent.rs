@@ -9,7 +9,7 @@ use bpfapply::names::PlanId;
 use bpfapply::observed::Observed;
 use bpfapply::plan::{Consent, Mode, Sweep};
 use bpfapply::recorded;
-use common::stages::{good, make, path, plan, plan_destroy, plan_rollback, rendered, run};
+use common::stages::{self, good, make, path, plan, plan_destroy, plan_rollback, rendered, run};
 use common::tool;
 use std::collections::BTreeSet;
 use std::io::{Read as _, Write as _};

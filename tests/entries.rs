@@ -1,695 +1,385 @@
-//! Entries of maps: what a plan writes of them, whose they are, and that every one is back where a run that failed found
-//! it. What each mode means is tried on the fake kernel and on the running one.
+//! From what people write to bytes: the entries of maps, in manifests and in files, and what is said of wrong ones.
+//!
+//! `tests/entries/maps.c` has the maps; each case is what the manifest says, and the exact bytes that come of it.
 
 mod common;
 
-use bpfapply::apply::entries::unwritten;
-use bpfapply::apply::outcome::{Outcome, Status, StepOutcome, Verdict};
-use bpfapply::apply::{Stamp, apply};
-use bpfapply::desired::{Contents, Desired, EntriesMode, MapSource};
-use bpfapply::diag::{Kind, Problem, Problems};
-use bpfapply::entries::Entries;
+use bpfapply::desired::{self, Contents, Desired, EntriesMode, MapSource, SlotSource};
+use bpfapply::diag::{self, Problems, Source};
+use bpfapply::elf::Target;
 use bpfapply::kernel::fake::Fake;
-use bpfapply::kernel::linux::Linux;
-use bpfapply::kernel::{HookRequest, Kernel, ObjectKind, XdpMode, contents, observe, status};
-use bpfapply::observed::Wanted;
-use bpfapply::plan::words::thousands;
-use bpfapply::plan::{self, Action, Mode, Plan};
-use bpfapply::report::{Style, text};
-use common::stages::{self, good, path, plan_destroy, plan_rollback, repository};
+use bpfapply::kernel::observe;
+use bpfapply::names::MapName;
+use bpfapply::{load, manifest as reader};
+use common::stages::{self, rendered, repository};
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::fs;
+use std::path::Path;
 
-use EntriesMode::{Exact, Merge, Seed};
+const OBJECT: &str = "tests/entries/maps.o";
 
-/// A map of each kind, and a filter that reads one of them. `{upgrade}` is the version of the filter.
-const MANIFEST: &str = r#"
-version = 1
-name = "edge"
-[object.filter]
-path = "tests/objects/upgrade_{upgrade}.o"
-[map.hash]
-type = "hash"
-key_size = 4
-value_size = 8
-max_entries = 6
-[map.array]
-type = "array"
-key_size = 4
-value_size = 8
-max_entries = 4
-[map.cpus]
-type = "percpu_hash"
-key_size = 4
-value_size = 8
-max_entries = 6
-[map.trie]
-type = "lpm_trie"
-key_size = 8
-value_size = 8
-max_entries = 6
-flags = ["no_prealloc"]
-[program.drop]
-from = "filter:drop"
-[link.first]
-program = "drop"
-xdp = { interface = "lo", mode = "generic" }
-"#;
-
-/// The entries of one map: keys with what all bytes of their values are.
-type Pairs = &'static [(u32, u8)];
-/// What a manifest gives to maps.
-type Given = &'static [(&'static str, EntriesMode, Pairs)];
-
-/// A kernel that several may use.
-trait Host: Kernel {
-    fn same(&self) -> Self;
+/// Returns a manifest with one map of the object, and files beside it.
+fn manifest(map: &str, lines: &str) -> String {
+    let object = repository().join(OBJECT);
+    format!(
+        "version = 1\nname = \"edge\"\n[object.maps]\npath = {object:?}\n[map.m]\nfrom = \"maps:{map}\"\n{lines}\n\
+         [program.filter]\nfrom = \"maps:filter\"\n"
+    )
 }
 
-impl Host for Fake {
-    fn same(&self) -> Self {
-        self.clone()
+fn resolve(text: &str, folder: &Path) -> Result<Desired, String> {
+    try_resolve(text, folder).map_err(|problems| rendered(&problems, text))
+}
+
+fn problems_of(text: &str) -> Problems {
+    try_resolve(text, repository()).map(drop).expect_err("it is wrong")
+}
+
+fn try_resolve(text: &str, folder: &Path) -> Result<Desired, Problems> {
+    let manifest = reader::parse(text, &BTreeMap::new())?;
+    let (files, host) = (load::files(&manifest, folder)?, observe::host(&Fake::new())?);
+    let target = Target { offline: false, ..Target::offline() };
+    desired::resolve(&manifest, files, &stages::path("/sys/fs/bpf"), &host, &target)
+}
+
+fn contents_of(desired: &Desired) -> Contents {
+    let map = &desired.maps[&MapName::new("m").expect("a name")];
+    let MapSource::Defined(definition) = &map.source else { panic!("it is ours") };
+    *definition.contents.clone().expect("it has contents")
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Returns each entry as `KEY=VALUE` in hexadecimal digits.
+fn entries_of(desired: &Desired) -> Vec<String> {
+    contents_of(desired).entries.iter().map(|(key, value)| format!("{}={}", hex(key), hex(value))).collect()
+}
+
+#[track_caller]
+fn check(map: &str, lines: &str, wanted: &[&str]) {
+    let desired = resolve(&manifest(map, lines), repository()).unwrap_or_else(|drawn| panic!("{lines}\n{drawn}"));
+    assert_eq!(entries_of(&desired), wanted, "{map}: {lines}");
+}
+
+#[test]
+#[rustfmt::skip]
+fn keys_and_values_as_people_write_them() {
+    for (map, lines, wanted) in [
+        ("nets4", r#"entries = { "10.0.0.0/8" = 1, "192.0.2.1" = "0x10" }"#, &["080000000a000000=01000000", "20000000c0000201=10000000"][..]),
+        ("nets4", r#"entries = { "0.0.0.0/0" = 1 }"#, &["0000000000000000=01000000"]),
+        ("nets4", r#"entries = [{ key = { prefixlen = 8, addr = "10.0.0.0" }, value = 1 }]"#, &["080000000a000000=01000000"]),
+        ("nets4", r#"entries = { "hex:080000000a000000" = "hex:00000001" }"#, &["080000000a000000=00000001"]),
+        ("nets6", r#"entries = { "2001:db8::/32" = 1 }"#, &["2000000020010db8000000000000000000000000=01000000"]),
+        ("nets6", r#"entries = ["::1"]
+entries_value = "0b101""#, &["8000000000000000000000000000000000000001=05000000"]),
+        ("tagged", r#"entries = [{ key = { prefixlen = 32, zone = 7, addr = [10, 1] }, value = 1 }]"#, &["2000000007000a0100000000=01000000"]),
+        ("hosts", r#"entries = { "10.1.2.3" = 1, 16909060 = 2, "0xff" = 3 }"#, &["04030201=02", "0a010203=01", "ff000000=03"]),
+        ("hosts", r#"entries = [{ key = { be32 = 0x0a010203 }, value = 255 }]"#, &["0a010203=ff"]),
+        ("ports", r#"entries = { 443 = "DROP", 80 = "LATER", 53 = 7 }"#, &["0035=07000000", "0050=ffffffff", "01bb=01000000"]),
+        ("macs", r#"entries = { "0a:1b:2c:3d:4e:5f" = true, "0A-1B-2C-3D-4E-60" = 0 }"#, &["0a1b2c3d4e5f=01", "0a1b2c3d4e60=00"]),
+        ("macs", r#"entries = [{ key = [1, 2, 3, 4, 5, 6], value = "false" }]"#, &["010203040506=00"]),
+        ("names", r#"entries = { "eth0" = -2 }"#, &["65746830000000000000000000000000=feffffff"]),
+        ("sixes", r#"entries = { "10.0.0.1" = 1, "::2" = 2 }"#, &["00000000000000000000000000000002=02", "0a000001000000000000000000000000=01"]),
+        ("flows", r#"entries = [{ key = { src = "10.0.0.1", dst = "10.0.0.2", port = 443, proto = 6 }, value = 1 }]"#, &["0a0000010a00000201bb0600=0100000000000000"]),
+        ("settings", r#"entries = { 1 = { verdict = "DROP", log = true, name = "ab", low = 3, high = 2, mac = "01:02:03:04:05:06", via = "10.0.0.1", ports = [80, { be16 = 443 }], seen = { packets = 1 }, cookie = 2, share = 0.5 } }"#,
+            &["01000000=\
+               01000000\
+               01\
+               61620000000000\
+               1300\
+               010203040506\
+               0a000001000000000000000000000000\
+               500001bb\
+               0100000000000000\
+               0000000000000002\
+               000000000000e03f"]),
+        ("counts", r#"entries = { 1 = 7 }"#, &["01000000=07000000000000000700000000000000"]),
+        ("counts", r#"entries = { 1 = [7, 8] }"#, &["01000000=07000000000000000800000000000000"]),
+        ("parts", r#"entries = { 1 = [7, 8] }"#, &["01000000=07000800000000000700080000000000"]),
+        ("parts", r#"entries = { 1 = [[7, 8], [9]] }"#, &["01000000=07000800000000000900000000000000"]),
+        ("hosts", r#"entries = { "10.0.0.1" = 1 }
+key_format = "be32"
+value_format = "bool""#, &["0a000001=01"]),
+        ("hosts", r#"entries = [{ key = { port = 443, flags = "0xff" }, value = 1 }]
+key_format = ["port: be16", "bytes[1]", "flags: u8"]"#, &["01bb00ff=01"]),
+    ] {
+        check(map, lines, wanted);
     }
 }
 
-impl Host for Linux {
-    fn same(&self) -> Self {
-        Self::new()
+/// What the faults of a manifest's entries read like, without where they are drawn.
+#[track_caller]
+fn check_fault(map: &str, lines: &str, wanted: &[&str]) {
+    let drawn = resolve(&manifest(map, lines), repository()).map(drop).expect_err(lines);
+    for wanted in wanted {
+        assert!(drawn.contains(wanted), "{map}: {lines}\nhas no `{wanted}`:\n{drawn}");
     }
 }
 
-/// Makes the entries that a map of the manifest takes.
-fn entries(map: &str, pairs: &[(u32, u8)], host: &impl Host) -> Entries {
-    let cpus = host.host().expect("a host").possible_cpus as usize;
-    let (key_size, value_size) = match map {
-        "cpus" => (4, 8 * cpus),
-        "trie" => (8, 8),
-        _ => (4, 8),
-    };
-    let key = |key: u32| {
-        [&[32u32.to_ne_bytes()][..if key_size == 8 { 1 } else { 0 }].concat(), &key.to_ne_bytes()[..]].concat()
-    };
-    let keys = pairs.iter().flat_map(|(number, _)| key(*number)).collect();
-    let values = pairs.iter().flat_map(|(_, value)| vec![*value; value_size]).collect();
-    Entries::of(key_size, value_size, keys, values).expect("no key is there twice")
+#[test]
+#[rustfmt::skip]
+fn what_does_not_fit_is_said() {
+    for (map, lines, wanted) in [
+        ("nets4", r#"entries = { "10.1.0.0/8" = 1 }"#, &["this key does not fit map.m: 10.1.0.0/8 has bits behind its prefix, which is 10.0.0.0/8"][..]),
+        ("nets4", r#"entries = [{ key = { prefixlen = 8, addr = "10.1.0.0" }, value = 1 }]"#, &["10.1.0.0/8 has bits behind its prefix, which is 10.0.0.0/8"]),
+        ("nets4", r#"entries = { "10.0.0.0/33" = 1 }"#, &["a prefix of 33 bits is given, and the address has 32"]),
+        ("nets4", r#"entries = { "::/0" = 1, "x/8" = 1 }"#, &["\"::/0\" is given, `struct prefix4` wants an IPv4 prefix, as in `10.0.0.0/8`", "\"x/8\" is given"]),
+        ("nets6", r#"entries = { "10.0.0.0/8" = 1 }"#, &["wants an IPv6 prefix, as in `2001:db8::/32`"]),
+        ("nets4", r#"entries = { "10.0.0.0/8" = 4294967296 }"#, &["this value does not fit map.m: 4294967296 is not in 0 to 4294967295, the range of `__u32`", "`-- this value"]),
+        ("nets4", r#"entries = { "10.0.0.0/8" = 1, "hex:080000000a000000" = 2 }"#, &["two entries of map.m have the same key", "here again", "this key"]),
+        ("nets4", r#"entries = ["10.0.0.0/8"]"#, &["it has no value, and the map no `entries_value` for such entries"]),
+        ("hosts", r#"entries = { 1 = 1, 2 = 1, 3 = 1, 4 = 1, 5 = 1 }"#, &["map.m has room for 4 entries, and gets 5", "`max_entries = 5`"]),
+        ("hosts", "entries = { 1 = 1 }\nkey_format = \"ipv6\"", &["`key_format` has 16 bytes, and a key of map.m has 4"]),
+        ("ports", r#"entries = { 70000 = 1, 1 = "DORP" }"#, &["70000 is not in 0 to 65535, the range of `__be16`", "`enum verdict` has no value `DORP`", "did you mean `DROP`?"]),
+        ("ports", r#"entries = [{ key = { be32 = 1 }, value = 1 }]"#, &["a number of 4 bytes is given, `__be16` wants one of 2"]),
+        ("settings", "entries = { 2 = {} }", &["2 is not in 0 to 1, the entries of the map"]),
+        ("settings", "entries = { 0 = { low = 8 } }", &["`low`: 8 is not in 0 to 7, the range of `unsigned int:3`"]),
+        ("settings", "entries = { 0 = { via = { v5 = 1 } } }", &["`via`: `union address` has no field `v5`", "did you mean `v4`?"]),
+        ("counts", "entries = { 1 = [1, 2, 3] }", &["a list of 3 values is given, and the host has 2 CPUs", "write one value for all CPUs"]),
+        ("parts", "entries = { 1 = [[1], [70000]] }", &["`[1][0]`: 70000 is not in"]),
+        ("names", r#"entries = { "a name that is too long" = 1 }"#, &["23 bytes of text are given, `char[16]` has 16"]),
+        ("nets4", "entries = \"none.csv\"", &["none.csv"]),
+    ] {
+        check_fault(map, lines, wanted);
+    }
 }
 
-/// Gives maps the entries as if the manifest did.
-fn desired_of(text: &str, upgrade: u32, given: Given, host: &impl Host) -> Desired {
-    let text = text.replace("{upgrade}", &upgrade.to_string());
-    let mut desired = good(stages::desired(&text, repository(), host), &text);
-    given.iter().for_each(|(name, mode, pairs)| give(&mut desired, name, *mode, entries(name, pairs, host)));
-    desired
-}
-
-fn give(desired: &mut Desired, name: &str, mode: EntriesMode, entries: Entries) {
-    let map = desired.maps.get_mut(name).map(Arc::make_mut).expect("the manifest has the map");
-    let MapSource::Defined(definition) = &mut map.source else { panic!("the manifest defines it") };
-    let (entries, span) = (Arc::new(entries), map.span.clone());
-    definition.contents = Some(Box::new(Contents { mode, entries, sensitive: false, span }));
-}
-
-fn planned(text: &str, upgrade: u32, given: Given, host: &impl Host) -> Plan {
-    let desired = desired_of(text, upgrade, given, host);
-    let observed = good(observe::observe(host, &Wanted::of(&desired)), text);
-    good(plan::plan(&desired, &observed, Mode::Live), text)
-}
-
-fn try_plan(upgrade: u32, given: Given, host: &impl Host) -> Result<Plan, Problems> {
-    let desired = desired_of(MANIFEST, upgrade, given, host);
-    let observed = observe::observe(host, &Wanted::of(&desired))?;
-    plan::plan(&desired, &observed, Mode::Live)
-}
-
+/// A file beside the manifest, and what the map holds then.
 #[track_caller]
-fn plan_of(upgrade: u32, given: Given, host: &impl Host) -> Plan {
-    good(try_plan(upgrade, given, host), MANIFEST)
+fn check_file(map: &str, name: &str, text: &str, lines: &str) -> Result<Vec<String>, String> {
+    let folder = tempfile::tempdir().expect("a folder");
+    fs::write(folder.path().join(name), text).expect("a file");
+    let manifest = manifest(map, &format!("entries = {name:?}\n{lines}"));
+    resolve(&manifest, folder.path()).map(|desired| entries_of(&desired))
 }
 
-fn run<'a>(plan: &'a Plan, host: &impl Host) -> (Outcome<'a>, Option<Problem>) {
-    let applied = apply(&mut host.same(), plan, &Stamp { time: 7, ..Stamp::default() });
-    (applied.outcome, applied.problem)
+#[test]
+#[rustfmt::skip]
+fn files_of_entries() {
+    let nets = ["080000000a000000=01000000", "20000000c0000201=02000000"];
+    let flows = ["0a0000010a00000201bb0600=0100000000000000", "0a0000010a00000201bb1100=0900000000000000"];
+    for (map, name, text, lines, wanted) in [
+        ("nets4", "a.toml", "\"10.0.0.0/8\" = 1\n\"192.0.2.1\" = 2\n", "", &nets[..]),
+        ("nets4", "a.toml", "[[entries]]\nkey = \"10.0.0.0/8\"\nvalue = 1\n[[entries]]\nkey = \"192.0.2.1\"\n", "entries_value = 2", &nets),
+        ("nets4", "a.json", "{ \"10.0.0.0/8\": 1, \"192.0.2.1\": \"0x2\" }", "", &nets),
+        ("nets4", "a.json", "[\"10.0.0.0/8\", { \"key\": \"\\u00319\\u0032.0.2.1\", \"value\": 2 }]", "entries_value = 1", &nets),
+        ("nets4", "a.json", "{ \"10.0.0.0/8\": null, \"192.0.2.1\": 2 }", "entries_value = 1", &nets),
+        ("nets4", "a.csv", "10.0.0.0/8,1\n192.0.2.1,2\n", "", &nets),
+        ("nets4", "a.csv", "\u{feff}# ours\r\n\r\nvalue, key\r\n1, 10.0.0.0/8\r\n\"0x2\",\"192.0.2.1\"", "", &nets),
+        ("nets4", "a.txt", "# ours\n\n10.0.0.0/8 # all\n\t192.0.2.1/32 \t 2\n", "entries_value = 1", &nets),
+        ("nets4", "a.list", "\u{feff}10.0.0.0/8,1\r\n192.0.2.1 , 2", "", &nets),
+        ("nets4", "a.list", "", "", &[]),
+        ("nets4", "a.csv", "", "", &[]),
+        ("nets4", "a.toml", "", "", &[]),
+        ("nets4", "a.json", "{}", "", &[]),
+        ("flows", "a.csv", "10.0.0.1,10.0.0.2,443,6,1\n10.0.0.1,10.0.0.2,443,17,9\n", "", &flows),
+        ("flows", "a.csv", "10.0.0.1,10.0.0.2,443,6\n10.0.0.1,10.0.0.2,443,17,9\n", "entries_value = 1", &flows),
+        ("flows", "a.csv", "value,key.proto,key.port,key.src,key.dst\n1,6,443,10.0.0.1,10.0.0.2\n9,17,443,10.0.0.1,10.0.0.2\n", "", &flows),
+        ("flows", "a.json", "[{ \"key\": { \"src\": \"10.0.0.1\", \"dst\": \"10.0.0.2\", \"port\": 443, \"proto\": 6 }, \"value\": 1 },
+            { \"key\": { \"src\": 167772161, \"dst\": \"10.0.0.2\", \"port\": \"443\", \"proto\": 17 }, \"value\": 9 }]", "", &flows),
+        ("counts", "a.csv", "1,7\n", "", &["01000000=07000000000000000700000000000000"]),
+        ("counts", "a.json", "{ \"1\": [7, 8] }", "", &["01000000=07000000000000000800000000000000"]),
+    ] {
+        let got = check_file(map, name, text, lines).unwrap_or_else(|drawn| panic!("{text}\n{drawn}"));
+        assert_eq!(got, wanted, "{name}: {text}");
+    }
 }
 
-#[track_caller]
-fn make(upgrade: u32, given: Given, host: &impl Host) {
-    let plan = plan_of(upgrade, given, host);
-    let (_, problem) = run(&plan, host);
-    assert!(problem.is_none(), "{problem:?}");
-}
-
-fn plan_back(host: &impl Host) -> Plan {
-    good(plan_rollback("edge", host), "")
-}
-
-fn open<H: Host>(map: &str, host: &H) -> H::Fd {
-    host.open_pin(&path(&format!("/sys/fs/bpf/edge/maps/{map}"))).expect("the map is pinned").1
-}
-
-/// Returns what a map holds, with keys as numbers; zeros of arrays are not told.
-fn held(map: &str, host: &impl Host) -> BTreeMap<u32, u8> {
-    let live = contents::live(host, &open(map, host), &host.host().expect("a host")).expect("it can be read");
-    let number = |key: &[u8]| u32::from_ne_bytes(*key.last_chunk().expect("keys end with a number"));
-    let pairs = live.iter().map(|(key, value)| (number(key), value[0]));
-    pairs.filter(|(_, value)| map != "array" || *value != 0).collect()
-}
-
-/// Writes entries as somebody else does.
-fn write(map: &str, pairs: &[(u32, u8)], host: &impl Host) {
-    let entries = entries(map, pairs, host);
-    host.same().write_entries(&open(map, host), &entries).expect("there is room");
-}
-
-/// Returns what a plan says of entries: the map and the counts.
-fn lines(plan: &Plan) -> Vec<String> {
-    let steps = plan.steps.iter().filter(|step| matches!(step.action, Action::WriteEntries { .. }));
-    let line = |step: &plan::Step| {
-        let needs = step.needs.map(|needs| format!(" needs {needs}")).unwrap_or_default();
-        format!("{} {} {}{needs}", step.action.marker(), step.action.address(), step.action)
-    };
-    steps.map(line).collect()
-}
-
-/// What others write after the first apply.
-type Others = &'static [(&'static str, Pairs)];
-
-/// One change of the entries of a map.
-struct Row {
-    name: &'static str,
-    first: Given,
-    others: Others,
-    then: Given,
-    /// What the plan says.
-    plan: &'static [&'static str],
-    /// What is in the maps afterwards.
-    held: &'static [(&'static str, Pairs)],
-    /// What is in them after a rollback.
-    back: &'static [(&'static str, Pairs)],
-}
-
-const ROWS: &[Row] = &[
-    Row {
-        name: "exact takes what is not its own",
-        first: &[("hash", Exact, &[(1, 1), (2, 2), (3, 3)])],
-        others: &[("hash", &[(9, 9), (3, 4)])],
-        then: &[("hash", Exact, &[(1, 1), (2, 5), (3, 3), (4, 4)])],
-        plan: &["~ map.hash entries +1 ~2 -1 (1 the same)"],
-        held: &[("hash", &[(1, 1), (2, 5), (3, 3), (4, 4)])],
-        back: &[("hash", &[(1, 1), (2, 2), (3, 3)])],
-    },
-    Row {
-        name: "merge only takes its own back",
-        first: &[("hash", Merge, &[(1, 1), (2, 2)])],
-        others: &[("hash", &[(9, 9), (2, 7)])],
-        then: &[("hash", Merge, &[(1, 1), (3, 3)])],
-        plan: &["~ map.hash entries +1 ~0 -1 (1 the same)"],
-        held: &[("hash", &[(1, 1), (3, 3), (9, 9)])],
-        back: &[("hash", &[(1, 1), (2, 2), (9, 9)])],
-    },
-    Row {
-        name: "seed writes once",
-        first: &[("hash", Seed, &[(1, 1), (2, 2)])],
-        others: &[("hash", &[(2, 7)])],
-        then: &[("hash", Seed, &[(1, 5), (3, 3)])],
-        plan: &[],
-        held: &[("hash", &[(1, 1), (2, 7)])],
-        back: &[("hash", &[(1, 1), (2, 7)])],
-    },
-    Row {
-        name: "an array has zeros where nothing is wanted",
-        first: &[("array", Exact, &[(0, 1), (1, 2)])],
-        others: &[("array", &[(3, 9)])],
-        then: &[("array", Exact, &[(0, 1), (2, 2)])],
-        plan: &["~ map.array entries +0 ~3 -0 (1 the same)"],
-        held: &[("array", &[(0, 1), (2, 2)])],
-        back: &[("array", &[(0, 1), (1, 2)])],
-    },
-    Row {
-        name: "an array that is shared",
-        first: &[("array", Merge, &[(0, 1), (1, 2)])],
-        others: &[("array", &[(3, 9)])],
-        then: &[("array", Merge, &[(0, 1)])],
-        plan: &["~ map.array entries +0 ~1 -0 (1 the same)"],
-        held: &[("array", &[(0, 1), (3, 9)])],
-        back: &[("array", &[(0, 1), (1, 2), (3, 9)])],
-    },
-    Row {
-        name: "each CPU has the value",
-        first: &[("cpus", Exact, &[(1, 1)])],
-        others: &[],
-        then: &[("cpus", Exact, &[(1, 2), (2, 2)])],
-        plan: &["~ map.cpus entries +1 ~1 -0 (0 the same)"],
-        held: &[("cpus", &[(1, 2), (2, 2)])],
-        back: &[("cpus", &[(1, 1)])],
-    },
-    Row {
-        name: "a full map",
-        first: &[("trie", Exact, &[(1, 1), (2, 2), (3, 3), (4, 4), (5, 5), (6, 6)])],
-        others: &[],
-        then: &[("trie", Exact, &[(1, 1), (7, 7), (3, 3), (4, 4), (5, 5), (6, 6)])],
-        plan: &["~ map.trie entries +1 ~0 -1 (5 the same), first what goes: the map is full"],
-        held: &[("trie", &[(1, 1), (3, 3), (4, 4), (5, 5), (6, 6), (7, 7)])],
-        back: &[("trie", &[(1, 1), (2, 2), (3, 3), (4, 4), (5, 5), (6, 6)])],
-    },
-    Row {
-        name: "exact lets go",
-        first: &[("hash", Exact, &[(1, 1)])],
-        others: &[],
-        then: &[],
-        plan: &[],
-        held: &[("hash", &[(1, 1)])],
-        back: &[("hash", &[(1, 1)])],
-    },
-    Row {
-        name: "merge takes back",
-        first: &[("hash", Merge, &[(1, 1)])],
-        others: &[("hash", &[(9, 9)])],
-        then: &[],
-        plan: &["~ map.hash entries +0 ~0 -1 (0 the same)"],
-        held: &[("hash", &[(9, 9)])],
-        back: &[("hash", &[(1, 1), (9, 9)])],
-    },
-    Row {
-        name: "entries for a map that others filled",
-        first: &[],
-        others: &[("hash", &[(9, 9)])],
-        then: &[("hash", Merge, &[(1, 1)])],
-        plan: &["~ map.hash entries +1 ~0 -0 (0 the same)"],
-        held: &[("hash", &[(1, 1), (9, 9)])],
-        back: &[("hash", &[(9, 9)])],
-    },
-    Row {
-        name: "what others filled is not emptied by the way",
-        first: &[],
-        others: &[("hash", &[(9, 9)])],
-        then: &[("hash", Exact, &[(1, 1)])],
-        plan: &["~ map.hash entries +1 ~0 -1 (0 the same) needs lose-state"],
-        held: &[("hash", &[(1, 1)])],
-        // What others had is gone.
-        back: &[("hash", &[(1, 1)])],
-    },
-    Row {
-        name: "from merge to seed",
-        first: &[("hash", Merge, &[(1, 1)])],
-        others: &[],
-        then: &[("hash", Seed, &[(2, 2)])],
-        plan: &[],
-        held: &[("hash", &[(1, 1)])],
-        back: &[("hash", &[(1, 1)])],
-    },
-];
-
-#[track_caller]
-fn check(row: &Row, host: &impl Host) {
-    make(1, row.first, host);
-    row.others.iter().for_each(|(map, pairs)| write(map, pairs, host));
-    let plan = plan_of(1, row.then, host);
-    assert_eq!(lines(&plan), row.plan, "{}", row.name);
-    assert_eq!(plan_of(1, row.then, host).id, plan.id, "{}", row.name);
-    let (outcome, problem) = run(&plan, host);
-    assert!(problem.is_none(), "{}: {problem:?}", row.name);
-    assert_eq!(unwritten(host, &plan).expect("it can be read"), [""; 0], "{}", row.name);
-    let holds = |maps: &[(&str, Pairs)]| {
-        for (map, pairs) in maps {
-            assert_eq!(held(map, host), pairs.iter().copied().collect(), "{}: {map}", row.name);
+#[test]
+#[rustfmt::skip]
+fn faults_of_files_come_together() {
+    let many = (0..20).map(|n| format!("10.0.0.{n}/8\n")).collect::<String>();
+    for (map, name, text, wanted) in [
+        ("nets4", "a.toml", "\"10.1.0.0/8\" = 1\n\"x\" = 2\n", &["`a.toml` does not fit map.m:", "a.toml:1:1: key: 10.1.0.0/8 has bits", "a.toml:2:1: key: \"x\" is given"][..]),
+        ("nets4", "a.toml", "\"10.0.0.0/8\" = \n", &["a.toml:1:"]),
+        ("nets4", "a.json", "{ \"10.0.0.0/8\": 1,\n  \"10.0.0.0/8\": 2 }", &["a.json:2:3: key: it is at 1:3 already"]),
+        ("nets4", "a.json", "{ \"10.0.0.0/8\": 1,\n ]", &["a.json:2:2: key must be a string"]),
+        ("nets4", "a.json", "[{ \"kex\": 1 },\n null, \"10.0.0.0/8\", { \"key\": \"10.0.0.0/9\", \"value\": [] }]",
+            &["a.json:1:2: entry: it is no `{ \"key\": ..., \"value\": ... }`", "a.json:2:2: entry: it has `null`", "a.json:2:8: entry: it has no value", "a.json:2:31: value: [] is given"]),
+        ("nets4", "a.json", "7", &["a.json:1:", "an object of keys and values"]),
+        ("nets4", "a.csv", "10.0.0.0/8,1\n10.0.0.1/8,1\n\n1.2.3.4,4294967296\n1.2.3.4,1,2\n", &["a.csv:2:1: key: 10.0.0.1/8 has bits", "a.csv:4:1: value: 4294967296 is not in", "a.csv:5:1: entry: 3 cells are given, it has 1 for the key and 1 for the value"]),
+        ("nets4", "a.csv", "10.0.0.0/8,1\n1.2.3.4,1\n10.0.0.0/8,1\n", &["a.csv:3:1: key: it is at 1:1 already"]),
+        ("flows", "a.csv", "key.src,key.prot\n", &["a.csv:1:1: `struct flow` has no field `prot`"]),
+        ("flows", "a.csv", "10.0.0.1,10.0.0.2,x,6,1\n", &["a.csv:1:1: key: `port`: \"x\" is given, `__be16` wants an integer"]),
+        ("nets4", "a.txt", &many, &["a.txt:2:1: key: 10.0.0.1/8", "a.txt:10:1", "and 10 more"]),
+    ] {
+        let drawn = check_file(map, name, text, "").expect_err(text);
+        for wanted in wanted {
+            assert!(drawn.contains(wanted), "{text}\nhas no `{wanted}`:\n{drawn}");
         }
-    };
-    holds(row.held);
-    assert!(plan_of(1, row.then, host).is_empty(), "{}: nothing is left to do", row.name);
-    if outcome.verdict() == Verdict::Applied {
-        let back = plan_back(host);
-        assert!(run(&back, host).1.is_none(), "{}", row.name);
-        holds(row.back);
+        let secret = check_file(map, name, text, "sensitive = true").expect_err(text);
+        assert!(secret.contains(&format!("{name}:")), "where it is may be said:\n{secret}");
+        for hidden in ["10.1.", "10.0.0.1", "4294967296 ", "\"x\"", "`x`"] {
+            assert!(!secret.contains(hidden), "{text}\nshows `{hidden}`:\n{secret}");
+        }
     }
-    run(&good(plan_destroy("edge", host), ""), host);
 }
 
-#[test]
-fn entries_become_what_is_wanted() {
-    ROWS.iter().for_each(|row| check(row, &Fake::new()));
-}
-
-#[test]
-fn entries_become_what_is_wanted_on_the_running_kernel() {
-    common::in_namespace("entries_become_what_is_wanted", |_| {
-        ROWS.iter().for_each(|row| check(row, &Linux::new()));
-    });
-}
-
-#[test]
-fn what_was_changed_by_others_is_drift() {
-    check_drift(&Fake::new());
-    common::in_namespace("what_was_changed_by_others_is_drift", |_| check_drift(&Linux::new()));
-}
-
-fn check_drift(host: &impl Host) {
-    let given: Given = &[("hash", Exact, &[(1, 1), (2, 2)]), ("array", Merge, &[(1, 1), (2, 2)])];
-    let rows: &[(Others, &[&str])] = &[
-        (&[], &[]),
-        (&[("array", &[(3, 3)])], &[]),
-        (&[("hash", &[(1, 9)])], &["map.hash: owned entries changed: 1 of 2"]),
-        (
-            &[("hash", &[(1, 9), (3, 3)]), ("array", &[(1, 0), (2, 9)])],
-            &["map.array: owned entries changed: 2 of 2", "map.hash: owned entries changed: 1 of 2, and 1 more came"],
-        ),
-    ];
-    let pin_root = path("/sys/fs/bpf/edge");
-    for (others, expected) in rows {
-        make(1, given, host);
-        others.iter().for_each(|(map, pairs)| write(map, pairs, host));
-        let record = observe::settled_record(host, &pin_root).expect("it can be read").expect("a record");
-        let drift = contents::drift(host, &record).expect("it can be read");
-        assert_eq!(drift.iter().map(ToString::to_string).collect::<Vec<_>>(), *expected);
-        let status = status::status(host, &pin_root).expect("it can be read").expect("it is there");
-        assert_eq!(status.drift.len(), expected.len());
-        make(1, given, host);
-        assert!(contents::drift(host, &record).expect("it can be read").is_empty());
+/// A map without types, and what its entries become.
+#[track_caller]
+fn check_plain(head: &str, lines: &str, wanted: Result<&[&str], &str>) {
+    let text = format!("version = 1\nname = \"edge\"\n[map.m]\n{head}\n{lines}\n");
+    match (resolve(&text, repository()), wanted) {
+        (Ok(desired), Ok(wanted)) => assert_eq!(entries_of(&desired), wanted, "{text}"),
+        (Err(drawn), Err(wanted)) => assert!(drawn.contains(wanted), "{text}\nhas no `{wanted}`:\n{drawn}"),
+        (Ok(_), Err(wanted)) => panic!("{text}: no error `{wanted}`"),
+        (Err(drawn), Ok(_)) => panic!("{text}\n{drawn}"),
     }
-    run(&good(plan_destroy("edge", host), ""), host);
 }
 
 #[test]
-fn a_later_step_that_fails_leaves_entries_as_they_were() {
-    common::in_namespace("a_later_step_that_fails_leaves_entries_as_they_were", |_| {
-        let (host, mut kernel) = (Linux::new(), Linux::new());
-        let without = MANIFEST.split_once("[link.first]").expect("it has a link").0;
-        let plan = planned(without, 1, FIRST, &host);
-        assert!(run(&plan, &host).1.is_none());
-        write("cpus", &[(9, 9)], &host);
-        let all = || FIRST.iter().map(|(map, ..)| held(map, &host)).collect::<Vec<_>>();
-        let before = all();
-        let plan = planned(MANIFEST, 1, SECOND, &host);
-        // Somebody takes the hook between the plan and its apply.
-        let (kind, program) = host.open_pin(&path("/sys/fs/bpf/edge/programs/drop")).expect("it is pinned");
-        assert_eq!(kind, ObjectKind::Program);
-        let taken = kernel.create_link(&program, &HookRequest::Xdp { ifindex: 1, mode: XdpMode::Generic });
-        let taken = taken.expect("the hook is free");
-        let (outcome, problem) = run(&plan, &host);
-        assert!(problem.is_some() && outcome.verdict() == Verdict::FailedAsBefore, "{outcome:?}");
-        let undone = |step: &StepOutcome<'_>| matches!(*step.action, Action::WriteEntries { .. });
-        assert!(outcome.steps.iter().filter(|step| undone(step)).all(|step| step.status == Status::Undone));
-        assert_eq!(all(), before);
-        drop(taken);
-    });
+#[rustfmt::skip]
+fn maps_without_types() {
+    let hash = "type = \"hash\"\nkey_size = 8\nvalue_size = 16\nmax_entries = 8";
+    let lpm = |key: u32| format!("type = \"lpm_trie\"\nkey_size = {key}\nvalue_size = 1\nmax_entries = 8\nflags = [\"no_prealloc\"]");
+    let of = |kind: &str| format!("type = \"{kind}\"\nkey_size = 4\nvalue_size = 4\nmax_entries = 8");
+    for (head, lines, wanted) in [
+        (hash, r#"entries = { 258 = "2001:db8::1" }"#, Ok(&["0201000000000000=20010db8000000000000000000000001"][..])),
+        (hash, r#"entries = { "0x102" = [1, 2] }"#, Ok(&["0201000000000000=01020000000000000000000000000000"])),
+        (hash, "entries = [{ key = { src = \"10.0.0.1\", port = 443, proto = 6 }, value = { name = \"web\", on = true, rate = -1 } }]\n\
+                key_format = [\"src: ipv4\", \"port: be16\", \"proto: u8\", \"bytes[1]\"]\n\
+                value_format = [\"name: char[4]\", \"on: bool\", \"bytes[3]\", \"rate: s64\"]",
+            Ok(&["0a00000101bb0600=7765620001000000ffffffffffffffff"])),
+        (hash, "entries = {}\nvalue_format = [\"name: char[4]\"]", Err("`value_format` has 4 bytes, and a value of map.m has 16")),
+        (&lpm(8), r#"entries = { "10.0.0.0/8" = 1 }"#, Ok(&["080000000a000000=01"])),
+        (&lpm(20), r#"entries = { "2001:db8::/32" = 1 }"#, Ok(&["2000000020010db8000000000000000000000000=01"])),
+        (&lpm(8), "entries = { \"10.0.0.0/8\" = 1 }\nkey_format = \"ipv4/prefix\"", Ok(&["080000000a000000=01"])),
+        (&lpm(20), "entries = { \"10.0.0.0/8\" = 1 }\nkey_format = \"ipv4/prefix\"", Err("`key_format` has 8 bytes, and a key of map.m has 20")),
+        (&lpm(8), "entries = [{ key = { len = 12, zone = 1, port = 0xf000 }, value = 1 }]\nkey_format = [\"len: u32\", \"zone: be16\", \"port: be16\"]", Err("has bits behind its prefix")),
+        (&lpm(8), "entries = [{ key = { len = 20, zone = 1, port = 0xf000 }, value = 1 }]\nkey_format = [\"len: u32\", \"zone: be16\", \"port: be16\"]", Ok(&["140000000001f000=01"])),
+        (&of("array"), "entries = { 8 = 1 }", Err("8 is not in 0 to 7, the entries of the map")),
+        (&of("devmap"), "entries = { 0 = \"eth1\" }", Err("entries of a `devmap` map (map.m) is not supported yet")),
+        (&of("sockmap"), "entries = { 0 = 1 }", Err("entries of a `sockmap` map (map.m) is not supported yet")),
+        (&of("perf_event_array"), "entries = { 0 = 1 }", Err("it passes events on, and holds nothing")),
+        ("type = \"queue\"\nvalue_size = 4\nmax_entries = 8", "entries = { 0 = 1 }", Err("map.m cannot have entries: it is a queue map, and it has no keys: what is put in comes out once")),
+        ("type = \"bloom_filter\"\nvalue_size = 4\nmax_entries = 8", "entries = { 0 = 1 }", Err("does not tell what it holds")),
+        ("type = \"ringbuf\"\nmax_entries = 4096", "entries = { 0 = 1 }", Err("it passes events on")),
+    ] {
+        check_plain(head, lines, wanted);
+    }
 }
 
-/// Makes the CIDR blocks of a blocklist as the keys of a trie, and 1 for each.
-fn blocklist(count: u32) -> Entries {
-    // Not in their order, as nobody sorts such lists by the bytes of a prefix.
-    let key =
-        |number: u32| [24u32.to_ne_bytes(), ((number.wrapping_mul(0x9e37) % (1 << 24)) << 8).to_be_bytes()].concat();
-    let keys = (0..count).flat_map(key).collect();
-    Entries::of(8, 8, keys, 1u64.to_ne_bytes().repeat(count as usize)).expect("no block is there twice")
-}
-
-#[test]
-fn one_line_more_of_a_hundred_thousand_is_one_write() {
-    common::in_namespace("one_line_more_of_a_hundred_thousand_is_one_write", |_| {
-        let host = Linux::new();
-        check_large(&host, 100_000);
-    });
-}
-
-/// Applies so many blocks, the same again, and one more.
-fn check_large(host: &impl Host, count: u32) {
-    let text = MANIFEST.replace(
-        "key_size = 8\nvalue_size = 8\nmax_entries = 6",
-        "key_size = 8\nvalue_size = 8\nmax_entries = 2000000",
+/// The slots of a map of programs or of maps, or what is said of them.
+#[track_caller]
+fn check_slots(head: &str, entries: &str, wanted: Result<&[(u32, &str)], &str>) {
+    let lines = format!(
+        "[map.slots]\n{head}\n[map.slots.entries]\n{entries}\n[program.other]\nfrom = \"maps:other\"\n\
+         [map.inner]\ntype = \"array\"\nkey_size = 4\nvalue_size = 4\nmax_entries = 1"
     );
-    for (count, said, kept) in [
-        (count, vec![format!("+ map.trie entries +{}", thousands(count.into()))], false),
-        (count, vec![], true),
-        (count + 1, vec![format!("~ map.trie entries +1 ~0 -0 ({} the same)", thousands(count.into()))], false),
+    let text = manifest("hosts", &lines);
+    let desired = match (resolve(&text, repository()), wanted) {
+        (Ok(desired), _) => desired,
+        (Err(drawn), Err(wanted)) => return assert!(drawn.contains(wanted), "{text}\nhas no `{wanted}`:\n{drawn}"),
+        (Err(drawn), Ok(_)) => panic!("{text}\n{drawn}"),
+    };
+    let MapSource::Defined(definition) = &desired.maps[&MapName::new("slots").expect("a name")].source else {
+        panic!("it is ours")
+    };
+    let shown = |slot: &SlotSource| match slot {
+        SlotSource::Map(map) => format!("map.{map}"),
+        SlotSource::Program(program) => format!("program.{program}"),
+    };
+    let slots: Vec<_> = definition.slots.iter().map(|(index, slot)| (*index, shown(slot))).collect();
+    let slots: Vec<_> = slots.iter().map(|(index, slot)| (*index, slot.as_str())).collect();
+    assert_eq!(Ok(&slots[..]), wanted, "{text}");
+}
+
+#[test]
+#[rustfmt::skip]
+fn slots() {
+    let progs = "type = \"prog_array\"\nkey_size = 4\nvalue_size = 4\nmax_entries = 4";
+    let array = "type = \"array_of_maps\"\nkey_size = 4\nvalue_size = 4\nmax_entries = 4\ninner = \"inner\"";
+    let hash = "type = \"hash_of_maps\"\nkey_size = 4\nvalue_size = 4\nmax_entries = 4\ninner = \"inner\"\nkey_format = \"ipv4\"";
+    let wide = "type = \"hash_of_maps\"\nkey_size = 8\nvalue_size = 4\nmax_entries = 4\ninner = \"inner\"";
+    for (head, entries, wanted) in [
+        (progs, "0 = \"program.other\"\n3 = \"program.filter\"", Ok(&[(0, "program.other"), (3, "program.filter")][..])),
+        (array, "2 = \"map.inner\"", Ok(&[(2, "map.inner")])),
+        (hash, "\"10.0.0.1\" = \"map.inner\"", Ok(&[(0x0100_000a, "map.inner")])),
+        (wide, "1 = \"map.inner\"", Err("entries by keys of other sizes than 4 bytes of the `hash_of_maps` map.slots is not supported yet")),
+        (progs, "4 = \"program.other\"", Err("4 is not in 0 to 3, the slots of the map")),
+        (progs, "0 = \"program.othr\"", Err("did you mean `other`?")),
+        (progs, "0 = \"map.inner\"", Err("`map.inner` is not program.NAME")),
+        (progs, "0 = 1", Err("`1` is not program.NAME")),
+        (progs, "0 = \"program.other\"\n0x0 = \"program.filter\"", Err("two entries of map.slots have the same key")),
     ] {
-        let mut desired = desired_of(&text, 1, &[], host);
-        give(&mut desired, "trie", Exact, blocklist(count));
-        let start = Instant::now();
-        let observed = good(observe::observe(host, &Wanted::of(&desired)), &text);
-        let plan = good(plan::plan(&desired, &observed, Mode::Live), &text);
-        let planned = start.elapsed();
-        assert_eq!(lines(&plan), said);
-        assert_eq!(plan.is_empty(), kept);
-        assert!(run(&plan, host).1.is_none());
-        eprintln!("{count} entries: planned in {planned:?}, all in {:?}", start.elapsed());
-        assert!(start.elapsed() < Duration::from_secs(60), "{:?}", start.elapsed());
-        let live = contents::live(host, &open("trie", host), &host.host().expect("a host")).expect("it can be read");
-        assert!(live == blocklist(count));
+        check_slots(head, entries, wanted);
     }
 }
 
-/// `cargo test --release --test entries -- --ignored --nocapture` tells how long a million takes.
 #[test]
-#[ignore = "takes long when it is not optimised"]
-fn a_million_entries_take_seconds() {
-    common::in_namespace("a_million_entries_take_seconds", |_| check_large(&Linux::new(), 1_000_000));
+fn modes_and_secrets_arrive() {
+    for (lines, mode, sensitive) in [
+        ("", EntriesMode::Exact, false),
+        ("entries_mode = \"merge\"", EntriesMode::Merge, false),
+        ("entries_mode = \"seed\"\nsensitive = true", EntriesMode::Seed, true),
+    ] {
+        let text = manifest("hosts", &format!("entries = {{ 1 = 1 }}\n{lines}"));
+        let contents = contents_of(&resolve(&text, repository()).expect("it is right"));
+        assert_eq!((contents.mode, contents.sensitive, &text[contents.span]), (mode, sensitive, "{ 1 = 1 }"));
+    }
 }
 
+/// Variables take what entries take.
 #[test]
-fn what_does_not_fit_is_said_before_anything_is_done() {
-    let rows: &[(Given, Others, Given, &str)] = &[
-        (
-            &[],
-            &[],
-            &[("hash", Merge, &[(1, 1), (2, 2), (3, 3), (4, 4), (5, 5), (6, 6), (7, 7)])],
-            "map.hash has room for 6 entries, and 7 are to be in it",
-        ),
-        (
-            &[],
-            &[("trie", &[(1, 1), (2, 2), (3, 3), (4, 4), (5, 5)])],
-            &[("trie", Merge, &[(5, 5), (6, 6), (7, 7)])],
-            "map.trie has room for 6 entries: beside 4 of others there is none for 3",
-        ),
+fn variables_are_written_alike() {
+    let text = manifest("hosts", "[object.maps.set]\nlimit = \"10.0.0.1\"\ngateway = \"2001:db8::1\"\nlisten = 443");
+    let desired = resolve(&text, repository()).unwrap_or_else(|drawn| panic!("{drawn}"));
+    let data = desired.maps.values().filter_map(|map| match &map.source {
+        MapSource::Defined(definition) => definition.data.as_ref().map(|(_, data)| hex(data)),
+        MapSource::Pinned(_) | MapSource::Id(_) => None,
+    });
+    let data = data.collect::<Vec<_>>().join(" ");
+    for wanted in ["0a000001", "20010db8000000000000000000000001", "01bb"] {
+        assert!(data.contains(wanted), "{wanted} in {data}");
+    }
+}
+
+/// How long a million lines take, for who wants to know: `cargo test --release --test entries -- --ignored --nocapture`.
+#[test]
+#[ignore = "it measures"]
+fn a_million_lines() {
+    let nets = |line: fn(u32) -> String| (0..1_000_000).map(line).collect::<String>();
+    let cases: [(&str, &str, fn(u32) -> String); 4] = [
+        ("nets4", "a.csv", |n| format!("{}/24,{n}\n", std::net::Ipv4Addr::from(n << 8))),
+        ("nets4", "a.txt", |n| format!("{}/24\n", std::net::Ipv4Addr::from(n << 8))),
+        ("flows", "a.csv", |n| format!("{},10.0.0.2,{},6,{n}\n", std::net::Ipv4Addr::from(n), n % 65536)),
+        ("nets4", "a.json", |n| {
+            let (start, end) = (if n == 0 { '{' } else { ',' }, if n == 999_999 { "}" } else { "" });
+            format!("{start}\n\"{}/24\": {n}{end}", std::net::Ipv4Addr::from(n << 8))
+        }),
     ];
-    for (first, others, then, expected) in rows {
-        let fake = Fake::new();
-        make(1, first, &fake);
-        others.iter().for_each(|(map, pairs)| write(map, pairs, &fake));
-        let problems = try_plan(1, then, &fake).expect_err("it does not fit");
-        assert_eq!(problems.0.iter().map(|problem| problem.kind.to_string()).collect::<Vec<_>>(), [*expected]);
+    for (map, name, line) in cases {
+        let folder = tempfile::tempdir().expect("a folder");
+        fs::write(folder.path().join(name), nets(line)).expect("a file");
+        let manifest = manifest(map, &format!("entries = {name:?}\nentries_value = 1"));
+        let start = std::time::Instant::now();
+        let desired = resolve(&manifest, folder.path()).unwrap_or_else(|drawn| panic!("{drawn}"));
+        println!("{map} {name}: {:?}", start.elapsed());
+        assert_eq!(contents_of(&desired).entries.len(), 1_000_000);
     }
 }
 
+/// Nothing of a sensitive map is drawn, wherever the problem is.
 #[test]
-fn a_map_of_somebody_else_gets_no_entries() {
-    let fake = Fake::new();
-    let mut kernel = fake.clone();
-    make(1, &[], &fake);
-    // Somebody puts another map in its place.
-    let map = open("hash", &fake);
-    let request = bpfapply::kernel::MapRequest {
-        name: "hash",
-        map_type: fake.map_info(&map).expect("a map").map_type,
-        key_size: 4,
-        value_size: 8,
-        max_entries: 6,
-        flags: 0,
-        numa_node: 0,
-        map_extra: 0,
-        inner: None,
-        types: None,
-        kernel_type: 0,
-        module: None,
-    };
-    let other = kernel.create_map(&request).expect("a map");
-    let pin = path("/sys/fs/bpf/edge/maps/hash");
-    kernel.unpin(&pin).expect("it is pinned");
-    kernel.pin(&other, &pin).expect("nothing is there");
-    let problems = try_plan(1, &[("hash", Exact, &[(1, 1)])], &fake).expect_err("it is not ours");
-    assert!(problems.0[0].kind.to_string().contains("is not ours, so that no entries"), "{problems:?}");
-    assert!(try_plan(1, &[("hash", Seed, &[(1, 1)])], &fake).is_ok());
-}
-
-#[test]
-fn a_plan_shows_entries_unless_they_are_secret() {
-    let fake = Fake::new();
-    make(1, &[("hash", Exact, &[(1, 1)])], &fake);
-    let plan = plan_of(1, &[("hash", Exact, &[(2, 2)])], &fake);
-    let style = Style { width: 100, ascii: true, color: false };
-    let options = text::Options { style, purpose: text::Purpose::DryRun, manifest: None, entries: 1 };
-    let text = text::plan(&plan, &options);
-    for line in [
-        "~   map.hash            entries +1 ~0 -1 (0 the same)\n",
-        "because its entries are not those of the manifest; state: kept\n",
-        "\n                        - hex:01000000 = hex:0101010101010101\n                        and 1 more\n",
-        "risk: none; no traffic gap, no contents lost\n",
+fn secrets_are_not_drawn() {
+    for entries in [
+        "entries = { \"10.1.2.3/8\" = 77 }\nsensitive = true",
+        "sensitive = true\nentries = [{ key = \"10.1.2.3/8\", value = { x = 77 } }]",
+        "sensitive = true\n[map.m.entries]\n\"10.1.2.3/8\" = 77\n\"10.1.2.4/8\" = { y = 77 }",
+        "sensitive = true\nentries = [\"10.1.2.3/8\"]\nentries_value = 7777777777",
+        "sensitive = true\nentries = { \"10.1.2.3/8\" = 77 }\nmax_entries = x",
     ] {
-        assert!(text.contains(line), "{line:?} in\n{text}");
-    }
-    let json = bpfapply::report::json::plan(&plan, None);
-    assert!(json.contains("\"removed\": 1") && json.contains("hex:0101010101010101"), "{json}");
-    let mut secret = desired_of(MANIFEST, 1, &[("hash", Exact, &[(2, 2)])], &fake);
-    let map = secret.maps.get_mut("hash").map(Arc::make_mut).expect("the manifest has the map");
-    let MapSource::Defined(definition) = &mut map.source else { panic!("the manifest defines it") };
-    definition.contents.iter_mut().for_each(|contents| contents.sensitive = true);
-    let observed = good(observe::observe(&fake, &Wanted::of(&secret)), MANIFEST);
-    let plan = good(plan::plan(&secret, &observed, Mode::Live), MANIFEST);
-    let shown = [text::plan(&plan, &options), bpfapply::report::json::plan(&plan, None)].concat();
-    assert!(shown.contains("entries +1 ~0 -1") && !shown.contains("hex:"), "{shown}");
-}
-
-const FIRST: Given = &[
-    ("hash", Exact, &[(1, 1), (2, 2), (3, 3)]),
-    ("array", Exact, &[(0, 1), (1, 2)]),
-    ("cpus", Merge, &[(1, 1), (2, 2)]),
-    ("trie", Exact, &[(1, 1), (2, 2), (3, 3), (4, 4), (5, 5), (6, 6)]),
-];
-const SECOND: Given = &[
-    ("hash", Exact, &[(1, 1), (2, 5), (4, 4)]),
-    ("array", Exact, &[(1, 3), (2, 4)]),
-    ("cpus", Merge, &[(2, 3), (3, 3)]),
-    ("trie", Exact, &[(1, 1), (2, 3), (4, 4), (5, 5), (6, 6), (7, 7)]),
-];
-
-/// What is done to a host, after what was done before.
-struct Case {
-    name: &'static str,
-    before: fn(&Fake),
-    plan: fn(&Fake) -> Plan,
-    /// What makes the host as it has to be, wherever a fault stopped it.
-    again: fn(&Fake) -> Plan,
-}
-
-const CASES: &[Case] = &[
-    Case {
-        name: "first apply",
-        before: |_| {},
-        plan: |fake| plan_of(1, FIRST, fake),
-        again: |fake| plan_of(1, FIRST, fake),
-    },
-    Case {
-        name: "upgrade",
-        before: first,
-        plan: |fake| plan_of(2, SECOND, fake),
-        again: |fake| plan_of(2, SECOND, fake),
-    },
-    Case {
-        name: "rollback",
-        before: |fake| {
-            first(fake);
-            make(2, SECOND, fake);
-        },
-        plan: plan_back,
-        again: |fake| plan_of(1, FIRST, fake),
-    },
-    Case {
-        name: "destroy",
-        before: first,
-        plan: |fake| good(plan_destroy("edge", fake), ""),
-        again: |_| unreachable!("what is left of it is not always enough to plan"),
-    },
-];
-
-fn first(fake: &Fake) {
-    make(1, FIRST, fake);
-    write("cpus", &[(9, 9)], fake);
-}
-
-/// Writes the state in any order: a link that was detached comes back as a new one, under another number.
-fn state(fake: &Fake) -> Vec<String> {
-    let dump = fake.dump();
-    let mut lines: Vec<String> = dump.lines().map(str::to_owned).collect();
-    lines.sort();
-    lines
-}
-
-#[test]
-fn whatever_fails_is_undone_entry_for_entry() {
-    for case in CASES {
-        let calls = {
-            let fake = Fake::new();
-            (case.before)(&fake);
-            let before = fake.calls().len();
-            let plan = (case.plan)(&fake);
-            assert!(run(&plan, &fake).1.is_none(), "{}", case.name);
-            fake.calls().len() - before
-        };
-        for n in 1..=calls {
-            let what = format!("{}, call {n} fails", case.name);
-            let fake = Fake::new();
-            (case.before)(&fake);
-            let before = state(&fake);
-            let plan = (case.plan)(&fake);
-            fake.fail_nth(n, libc::ENOMEM);
-            let (outcome, problem) = run(&plan, &fake);
-            let call = *fake.calls().last().expect("there was a call");
-            match (problem, outcome.verdict()) {
-                (Some(_), Verdict::FailedAsBefore) => assert!(state(&fake) == before, "{what} ({call})"),
-                (Some(_), Verdict::FailedNotAsBefore) => {
-                    let goes = ["detach_link", "unpin", "remove_directory", "rename"];
-                    assert!(goes.contains(&call), "{what} ({call})");
-                }
-                // A map without types is as good.
-                (None, Verdict::Applied) => assert!(fake.calls().contains(&"create_map"), "{what}"),
-                (problem, verdict) => panic!("{what} ({call}): {verdict:?}, {problem:?}"),
-            }
-            converges(case, &fake, &what);
+        let text = manifest("nets4", entries);
+        let resolved = resolve(&text, repository()).map(drop);
+        assert!(resolved.is_err(), "{text}");
+        let shown = reader::redacted(&text);
+        assert_eq!((shown.len(), shown.lines().count()), (text.len(), text.lines().count()));
+        let problems = problems_of(&text);
+        let drawn = diag::render(&problems, Some(&Source::new("plan.toml", &shown)), false);
+        for secret in ["10.1.2", "77"] {
+            assert!(!drawn.contains(secret), "{text}\nshows {secret}:\n{drawn}");
         }
     }
-}
-
-#[test]
-fn a_run_that_is_killed_is_finished_by_the_next() {
-    for case in CASES {
-        for n in 1.. {
-            let what = format!("{}, killed at call {n}", case.name);
-            let fake = Fake::new();
-            (case.before)(&fake);
-            let plan = (case.plan)(&fake);
-            fake.fail_from(n, libc::EIO);
-            let is_done = run(&plan, &fake).1.is_none();
-            converges(case, &fake, &what);
-            if is_done {
-                break;
-            }
-        }
-    }
-}
-
-fn converges(case: &Case, fake: &Fake, what: &str) {
-    fake.heal();
-    if case.name == "destroy" {
-        match plan_destroy("edge", fake) {
-            Ok(end) => assert!(run(&end, fake).1.is_none(), "{what}"),
-            Err(problems) => assert!(matches!(*problems.0[0].kind, Kind::NoDeployment { .. }), "{what}: {problems:?}"),
-        }
-        assert_eq!(fake.dump(), Fake::new().dump(), "{what}");
-        return;
-    }
-    let plan = (case.again)(fake);
-    let (_, problem) = run(&plan, fake);
-    assert!(problem.is_none(), "{what}: {problem:?}");
-    assert!((case.again)(fake).is_empty(), "{what}: nothing is left to do");
-    let given = if case.name == "upgrade" { SECOND } else { FIRST };
-    for (map, mode, pairs) in given {
-        let mut held = held(map, fake);
-        if *mode == Merge {
-            held.remove(&9);
-        }
-        assert_eq!(held, pairs.iter().copied().collect(), "{what}: {map}");
-    }
-}
-
-#[test]
-fn the_second_time_nothing_is_called_and_what_is_the_same_stays_kept() {
-    let fake = Fake::new();
-    make(1, FIRST, &fake);
-    let before = (fake.calls().len(), fake.dump());
-    let again = plan_of(1, FIRST, &fake);
-    assert!(again.is_empty());
-    run(&again, &fake);
-    assert_eq!((fake.calls().len(), fake.dump()), before);
-    let inode = |map: &str| {
-        let entries = fake.list(&path("/sys/fs/bpf/edge/~entries")).expect("entries are kept");
-        entries.into_iter().find(|entry| entry.name == map).map(|entry| entry.inode)
-    };
-    let kept = inode("hash");
-    // Other code, and the same entries: they stay kept as they are, and nothing is written.
-    make(2, FIRST, &fake);
-    assert!(kept.is_some() && inode("hash") == kept);
-    // Without the map that keeps them, the same is kept anew.
-    fake.clone().unpin(&path("/sys/fs/bpf/edge/~entries/hash")).expect("it is there");
-    make(2, FIRST, &fake);
-    assert!(inode("hash").is_some_and(|inode| Some(inode) != kept));
-    assert!(plan_of(2, FIRST, &fake).is_empty());
 }

@@ -129,7 +129,7 @@ fn written(object: &str, functions: &[&str]) -> String {
 /// Reads a manifest as an apply does, with what the kernel says.
 fn resolved(text: &str, fake: &Fake) -> Result<(Target, Desired), Problems> {
     let manifest = manifest::parse(text, &BTreeMap::new())?;
-    let files = load::objects(&manifest, repository())?;
+    let files = load::files(&manifest, repository())?;
     let target = facts::target(fake, &desired::needs(&manifest, &files))?;
     let desired = desired::resolve(&manifest, files, &path("/sys/fs/bpf"), &observe::host(fake)?, &target)?;
     Ok((target, desired))

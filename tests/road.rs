@@ -38,6 +38,8 @@ const OURS: &[&str] = &[
     "harmless",
     "counts",
     "bpfapply_record",
+    "bpfapply_owned",
+    "blocklist",
     ".rodata",
     ".bss",
 ];
@@ -540,6 +542,77 @@ fn planted_symlinks_lead_nowhere() {
             check(&["destroy", "/sys/fs/bpf/shared/edge"], 0, &[]);
             sh("rm -r /sys/fs/bpf/shared");
         }
+    });
+}
+
+/// A blocklist of CIDR blocks from a file.
+const BLOCKLIST: &str = r#"
+version = 1
+name = "edge"
+[map.blocklist]
+type = "lpm_trie"
+key_size = 8
+value_size = 4
+max_entries = 100000
+flags = ["no_prealloc"]
+key_format = "ipv4/prefix"
+entries = "blocklist.csv"
+"#;
+
+/// How many there are at first.
+const BLOCKS: u32 = 20_000;
+
+fn blocklist(count: u32) -> String {
+    let line = |block: u32| format!("10.{}.{}.0/24,{}\n", block >> 8, block & 0xff, 1 + block % 3);
+    (0..count).map(line).collect()
+}
+
+#[test]
+fn one_line_more_in_a_blocklist_is_one_write() {
+    let name = "one_line_more_in_a_blocklist_is_one_write";
+    road(name, move |site| {
+        let before = host();
+        let plan = site.manifest("plan.toml", BLOCKLIST);
+        site.manifest("blocklist.csv", &blocklist(BLOCKS));
+        check(&[&plan], 0, &["map.blocklist  entries +20,000\n"]);
+        check(&[&plan], 0, &["as the last apply made them"]);
+        check(&[&plan, "--dry-run", "--check"], 0, &["nothing to do"]);
+        site.manifest("blocklist.csv", &blocklist(BLOCKS + 1));
+        let line = "~   map.blocklist  entries +1 ~0 -0 (20,000 the same)\n";
+        check(&[&plan, "--dry-run", "--check"], 2, &[line, "no contents lost"]);
+        let sampled = check(&[&plan, "--dry-run", "-v"], 0, &[line, " + "]);
+        assert!(!sampled.out.contains(" more\n"), "{sampled:?}");
+        if has("strace") {
+            let (ran, calls) = traced(site, &[], &[&plan]);
+            assert_eq!(ran.code, 0, "{ran:?}");
+            // The entry, the record, and what keeps the 20,001 as ours.
+            let kept = (32 + (BLOCKS as usize + 1) * 12).div_ceil(32 << 10);
+            assert_eq!(calls.matches("BPF_MAP_UPDATE").count(), 2 + kept);
+            assert_eq!(calls.matches("BPF_MAP_DELETE").count(), 0);
+        } else {
+            check(&[&plan], 0, &[]);
+            common::skip(name, "there is no strace, by which calls are counted");
+        }
+        // Somebody changes one of ours, and takes one away.
+        let mut kernel = Linux::new();
+        let (_, map) = kernel.open_pin(&path("/sys/fs/bpf/edge/maps/blocklist")).expect("it is pinned");
+        let key = |block: u8| [&24u32.to_ne_bytes()[..], &[10, 0, block, 0]].concat();
+        kernel.update(&map, &key(7), &[9; 4]).expect("it can be written");
+        assert!(kernel.delete(&map, &key(8)).expect("it can be removed"));
+        let says = "map.blocklist: owned entries changed: 2 of 20,001";
+        check(&["status", "edge"], 0, &[says]);
+        check(&["status", "edge", "--check"], 2, &[says]);
+        check(&[&plan], 0, &["entries +1 ~1 -0 (19,999 the same)"]);
+        check(&["status", "edge", "--check"], 0, &["in sync"]);
+        check(&[&plan], 0, &["as the last apply made them"]);
+        // Fewer of them, and back.
+        site.manifest("blocklist.csv", &blocklist(3));
+        check(&[&plan], 0, &["entries +0 ~0 -19,998 (3 the same)"]);
+        check(&["rollback", "edge"], 0, &["entries +19,998 ~0 -0 (3 the same)"]);
+        check(&["status", "edge", "--check"], 0, &["in sync"]);
+        check(&["destroy", "edge"], 0, &[]);
+        drop(map);
+        assert_eq!(host(), before);
     });
 }
 

@@ -238,7 +238,7 @@ fn offsets(folder: &Path, lines: &str) -> Result<Vec<i32>, String> {
     const MOVE: u8 = 0xb7;
     let (fake, text) = (Fake::new(), core(lines));
     let manifest = manifest::parse(&text, &BTreeMap::new()).map_err(|problems| rendered(&problems, &text))?;
-    let files = load::objects(&manifest, folder).map_err(|problems| rendered(&problems, &text))?;
+    let files = load::files(&manifest, folder).map_err(|problems| rendered(&problems, &text))?;
     let needs = desired::needs(&manifest, &files);
     assert_eq!(needs == Needs::default(), lines.contains("btf"), "what the file says, nobody asks the kernel for");
     let target = facts::target(&fake, &needs).expect("the fake answers");

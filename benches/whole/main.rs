@@ -124,7 +124,7 @@ fn planned(path: &Path) -> Result<Plan, Box<dyn Error>> {
     }
     let manifest = manifest::parse(&fs::read_to_string(path)?, &BTreeMap::new()).map_err(failed)?;
     let host = observe::host(&kernel).map_err(failed)?;
-    let files = load::objects(&manifest, path.parent().unwrap_or(Path::new(""))).map_err(failed)?;
+    let files = load::files(&manifest, path.parent().unwrap_or(Path::new(""))).map_err(failed)?;
     let target = facts::target(&kernel, &desired::needs(&manifest, &files)).map_err(failed)?;
     let bpffs = PinPath::new(BPFFS).expect("it is a path");
     let desired = desired::resolve(&manifest, files, &bpffs, &host, &target).map_err(failed)?;

@@ -4,9 +4,9 @@
 //! Nothing goes before all else is there, unless the map has no room for both, so that what is in the map under an old
 //! and a new key is always there under one of them.
 
-use super::{Applier, refused};
+use super::{Applier, Undo, refused};
 use crate::diag::{Kind, Problem};
-use crate::entries::{Changes, Done, Entries};
+use crate::entries::{Changes, Counts, Entries};
 use crate::kernel::{Kernel, MapRequest, ObjectKind, contents, observe};
 use crate::kinds::MapType;
 use crate::names::{MapName, PinPath};
@@ -23,43 +23,34 @@ pub struct Written {
     /// The map.
     pub map: MapName,
     changes: Arc<Changes>,
-    done: Done,
     removes_first: bool,
 }
 
 impl Written {
     /// Puts back what was there.
     pub fn undo<K: Kernel>(self, kernel: &mut K, map: &K::Fd) -> io::Result<()> {
-        let back = self.changes.part(self.done).reversed();
+        let back = Arc::unwrap_or_clone(self.changes).reversed();
         write(kernel, map, &back, self.removes_first).map_err(|(_, error)| error)
     }
 }
 
-/// Makes changes in a map; with an error comes how much was done.
+/// Makes changes in a map; with an error comes how many of them were made, in whatever order.
 fn write<K: Kernel>(
     kernel: &mut K,
     map: &K::Fd,
     changes: &Changes,
     removes_first: bool,
-) -> Result<(), (Done, io::Error)> {
-    let mut done = Done::default();
+) -> Result<(), (usize, io::Error)> {
+    let Counts { added, changed, removed } = changes.counts();
+    let behind = |before: usize| move |(count, error): (usize, io::Error)| (before + count, error);
     if removes_first {
-        remove(kernel, map, changes, &mut done)?;
+        kernel.delete_entries(map, &changes.removed)?;
+        kernel.write_entries(map, &changes.changed).map_err(behind(removed))?;
+        return kernel.write_entries(map, &changes.added).map_err(behind(removed + changed));
     }
-    // A single call writes those that are there already first: they need no room.
-    let changed = kernel.write_entries(map, &changes.changed);
-    done.changed = changed.as_ref().map_or_else(|(count, _)| *count, |()| changes.changed.len());
-    changed.map_err(|(_, error)| (done, error))?;
-    let added = kernel.write_entries(map, &changes.added);
-    done.added = added.as_ref().map_or_else(|(count, _)| *count, |()| changes.added.len());
-    added.map_err(|(_, error)| (done, error))?;
-    if removes_first { Ok(()) } else { remove(kernel, map, changes, &mut done) }
-}
-
-fn remove<K: Kernel>(kernel: &mut K, map: &K::Fd, changes: &Changes, done: &mut Done) -> Result<(), (Done, io::Error)> {
-    let removed = kernel.delete_entries(map, &changes.removed);
-    done.removed = removed.as_ref().map_or_else(|(count, _)| *count, |()| changes.removed.len());
-    removed.map_err(|(_, error)| (*done, error))
+    kernel.write_entries(map, &changes.changed)?;
+    kernel.write_entries(map, &changes.added).map_err(behind(changed))?;
+    kernel.delete_entries(map, &changes.removed).map_err(behind(changed + added))
 }
 
 impl<K: Kernel> Applier<'_, K> {
@@ -67,18 +58,24 @@ impl<K: Kernel> Applier<'_, K> {
     pub(super) fn write_first(&mut self, writes: &Writes) -> Result<(), Problem> {
         let map = self.maps.get(&writes.map).expect("the map was staged before its entries");
         let written = write(self.kernel, map, &writes.changes, writes.removes_first);
-        written.map_err(|(done, error)| entries_refused(writes, done, &error))
+        written.map_err(|(count, error)| entries_refused(writes, count, &error))
     }
 
     /// Writes the entries of a map that is in use. The way back is noted even when only a part was written.
     pub(super) fn write_in_place(&mut self, number: usize, writes: &Writes) -> Result<(), Problem> {
         let map = self.maps.get(&writes.map).expect("the map was staged before its entries");
         let result = write(self.kernel, map, &writes.changes, writes.removes_first);
-        let done = result.as_ref().map_or_else(|(done, _)| *done, |()| writes.changes.all());
-        let (map, changes) = (writes.map.clone(), Arc::clone(&writes.changes));
-        let written = Written { map, changes, done, removes_first: writes.removes_first };
-        self.undo.push((number, super::Undo::Wrote(written)));
-        result.map_err(|(done, error)| entries_refused(writes, done, &error))
+        let changes = match &result {
+            Ok(()) => Arc::clone(&writes.changes),
+            // The map tells which they were. When it does not, all are taken back: that changes nothing of the others.
+            Err(_) => match self.kernel.host().and_then(|host| contents::live(self.kernel, map, &host)) {
+                Ok(live) => Arc::new(writes.changes.done(&live)),
+                Err(_) => Arc::clone(&writes.changes),
+            },
+        };
+        let written = Written { map: writes.map.clone(), changes, removes_first: writes.removes_first };
+        self.undo.push((number, Undo::Wrote(written)));
+        result.map_err(|(count, error)| entries_refused(writes, count, &error))
     }
 
     /// Keeps entries that are ours in the next generation.
@@ -110,8 +107,8 @@ impl<K: Kernel> Applier<'_, K> {
 }
 
 /// Says how far it came, and for a full map what that means.
-fn entries_refused(writes: &Writes, done: Done, error: &io::Error) -> Problem {
-    let [done, all] = [done, writes.changes.all()].map(|part| thousands(part.count() as u64));
+fn entries_refused(writes: &Writes, done: usize, error: &io::Error) -> Problem {
+    let [done, all] = [done, writes.changes.counts().all()].map(|count| thousands(count as u64));
     let mut problem = refused(format!("write the entries of map.{} ({done} of {all} written)", writes.map), error);
     if let Kind::Kernel { errno: libc::E2BIG | libc::ENOSPC, hint, .. } = &mut *problem.kind {
         *hint = Some("the map is full: give it a larger `max_entries`, or fewer entries".to_owned());
@@ -129,7 +126,7 @@ pub fn unwritten<K: Kernel>(kernel: &K, plan: &Plan) -> Result<Vec<String>, Prob
         let doing = |error: io::Error| refused(format!("read the entries of map.{}", writes.map), &error);
         let missing = missing(kernel, writes, &host).map_err(doing)?;
         if missing > 0 {
-            let (missing, all) = (thousands(missing as u64), thousands(writes.changes.all().count() as u64));
+            let (missing, all) = (thousands(missing as u64), thousands(writes.changes.counts().all() as u64));
             differs.push(format!("map.{}: {missing} of {all} entries are not as they were written", writes.map));
         }
     }
@@ -138,7 +135,7 @@ pub fn unwritten<K: Kernel>(kernel: &K, plan: &Plan) -> Result<Vec<String>, Prob
 
 /// Counts the entries that are not as they were written.
 fn missing<K: Kernel>(kernel: &K, writes: &Writes, host: &Host) -> io::Result<usize> {
-    let (ObjectKind::Map, map) = kernel.open_pin(&writes.pin)? else { return Ok(writes.changes.all().count()) };
+    let (ObjectKind::Map, map) = kernel.open_pin(&writes.pin)? else { return Ok(writes.changes.counts().all()) };
     let live = contents::live(kernel, &map, host)?;
     let Changes { added, changed, removed, .. } = &*writes.changes;
     let other = |entries: &Entries| entries.iter().filter(|(key, value)| live.get(key) != Some(*value)).count();

@@ -52,7 +52,7 @@ fn adopt<K: Kernel>(
     if !change.dry_run {
         settle(kernel, pin_root, console)?;
     }
-    let (desired, _) = desired_live(kernel, loaded)?;
+    let (desired, ..) = desired_live(kernel, loaded)?;
     let observed = observe::observe(kernel, &Wanted { adopts: true, ..Wanted::of(&desired) })?;
     let plan = plan::adopt(&desired, &observed)?;
     if change.dry_run {

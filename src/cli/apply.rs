@@ -190,7 +190,7 @@ fn unchanged<K: Kernel>(kernel: &K, loaded: &Loaded) -> Option<Record> {
     let record = observe::settled_record(kernel, pin_root).ok()??;
     let is_settled = record.inputs.is_some() && confirm::pending(kernel, pin_root).ok()?.is_none();
     let digests = load::digests(&loaded.manifest, loaded.folder()).filter(|_| is_settled)?;
-    let now = load::inputs(&loaded.text, &loaded.vars, digests.into_iter());
+    let now = load::inputs(&loaded.text, &loaded.vars, &digests);
     let is_same = record.inputs == Some(now) && drift::drift(kernel, &record).ok()?.is_empty();
     (is_same && contents::drift(kernel, &record).ok()?.is_empty()).then_some(record)
 }

@@ -10,12 +10,13 @@ use crate::diag::{Exit, Kind, Problem, Problems};
 use crate::elf;
 use crate::kernel::Kernel;
 use crate::load;
+use crate::names::Digest;
 use crate::observed::Observed;
 use crate::plan::{self, Consent, Mode, Plan};
 use crate::report::text::Purpose;
 use crate::saved::{self, SavedHost, SavedManifest, SavedPlan};
 use crate::spec::Host;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What an offline plan assumes of the host: one CPU, small pages, a bpffs where everybody mounts it.
 const NO_HOST: Host = Host { possible_cpus: 1, most_cpus: u32::MAX, page_size: 4096 };
@@ -29,23 +30,29 @@ pub fn offline(loaded: &Loaded, options: &Options, console: &Console) -> Result<
     let pin_root = &loaded.manifest.pin_root;
     let usual = usual_bpffs();
     let bpffs = if pin_root.is_below(&usual) { usual } else { pin_root.parent().unwrap_or(usual) };
-    let files = load::objects(&loaded.manifest, loaded.folder())?;
+    let files = load::files(&loaded.manifest, loaded.folder())?;
     let desired = desired::resolve(&loaded.manifest, files, &bpffs, &NO_HOST, &elf::Target::offline())?;
     let plan = plan::plan(&desired, &Observed::nothing(NO_HOST), Mode::Offline)?;
-    show(&plan, loaded, options, console)
+    show(&plan, BTreeMap::new(), loaded, options, console)
 }
 
 /// Plans for this host.
 pub fn live<K: Kernel>(kernel: &K, loaded: &Loaded, options: &Options, console: &Console) -> Result<Exit, Problems> {
     let planned = plan_live(kernel, loaded, options.no_mount)?;
-    show(&planned.plan, loaded, options, console)
+    show(&planned.plan, planned.entries.clone(), loaded, options, console)
 }
 
-fn show(plan: &Plan, loaded: &Loaded, options: &Options, console: &Console) -> Result<Exit, Problems> {
+fn show(
+    plan: &Plan,
+    entries: BTreeMap<String, Digest>,
+    loaded: &Loaded,
+    options: &Options,
+    console: &Console,
+) -> Result<Exit, Problems> {
     console.plan(plan, Some(loaded), Purpose::DryRun);
     other_plan(plan, loaded, options.expect)?;
     if let Some(path) = &options.out {
-        load::store(&saved(plan, loaded)?, path)?;
+        load::store(&saved(plan, entries, loaded)?, path)?;
     }
     if console.output == Output::Text && plan.mode == Mode::Live && !plan.is_empty() {
         console.print(&format!("apply exactly this: {}", exactly(plan, loaded, options)));
@@ -57,13 +64,14 @@ fn show(plan: &Plan, loaded: &Loaded, options: &Options, console: &Console) -> R
 }
 
 /// Makes of a plan what can be applied later.
-fn saved(plan: &Plan, loaded: &Loaded) -> Result<SavedPlan, Problems> {
+fn saved(plan: &Plan, entries: BTreeMap<String, Digest>, loaded: &Loaded) -> Result<SavedPlan, Problems> {
     Ok(SavedPlan {
         format: saved::FORMAT,
         id: plan.id,
         manifest: SavedManifest { path: loaded.absolute_path(), text: loaded.text.clone() },
         variables: loaded.vars.clone(),
         objects: plan.objects.iter().map(|(name, facts)| (name.to_string(), facts.sha256)).collect(),
+        entries,
         host: SavedHost::of(plan, load::boot()?),
     })
 }

@@ -4,7 +4,7 @@ use super::arguments::Variables;
 use super::console::Console;
 use crate::diag::{Exit, Source};
 use crate::load;
-use crate::manifest::{self, At, Manifest};
+use crate::manifest::{self, At, EntriesSource, Manifest};
 use crate::report::ManifestText;
 use crate::saved::{SavedManifest, SavedPlan};
 use std::collections::BTreeMap;
@@ -48,7 +48,7 @@ pub fn load(path: &Path, variables: &Variables, console: &Console) -> Result<Loa
 }
 
 fn parse(path: &Path, text: String, vars: BTreeMap<String, String>, console: &Console) -> Result<Loaded, Exit> {
-    let source = Source::new(&path.display().to_string(), &text);
+    let source = Source::new(&path.display().to_string(), &manifest::redacted(&text));
     let manifest = manifest::parse(&text, &vars).map_err(|problems| console.fail(&problems, Some(&source)))?;
     Ok(Loaded { path: path.to_owned(), text, source, vars, manifest, saved: None })
 }
@@ -61,6 +61,11 @@ pub fn load_saved(path: &Path, console: &Console) -> Result<Loaded, Exit> {
     for (name, object) in &mut loaded.manifest.objects {
         if let Some(digest) = saved.objects.get(name.as_str()) {
             object.sha256.get_or_insert(At { value: *digest, span: object.path.span.clone() });
+        }
+    }
+    for (name, map) in &mut loaded.manifest.maps {
+        if let Some(EntriesSource::File { sha256, .. }) = map.entries.as_mut().map(|entries| &mut entries.source) {
+            *sha256 = saved.entries.get(name.as_str()).copied();
         }
     }
     Ok(Loaded { saved: Some(saved), ..loaded })

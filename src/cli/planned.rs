@@ -11,6 +11,7 @@ use crate::names::{Digest, PinPath, PlanId};
 use crate::observed::Wanted;
 use crate::plan::{self, Action, Mode, Plan};
 use crate::saved::SavedHost;
+use std::collections::BTreeMap;
 use std::mem::ManuallyDrop;
 
 /// A plan with what it was made from.
@@ -18,6 +19,8 @@ pub struct Planned {
     pub plan: Plan,
     /// `None` when the answer hangs on more than files: modules come and go.
     pub inputs: Option<Digest>,
+    /// The digests of files of entries, by their maps.
+    pub entries: BTreeMap<String, Digest>,
     /// The plan shares most of it.
     pub desired: Desired,
 }
@@ -25,28 +28,32 @@ pub struct Planned {
 /// Plans against the host. The plan is never given back: the process ends when it has been used, and freeing a large one
 /// piece by piece would take longer than what it is made from is worth.
 pub fn plan_live<K: Kernel>(kernel: &K, loaded: &Loaded, no_mount: bool) -> Result<ManuallyDrop<Planned>, Problems> {
-    let (desired, inputs) = desired_live(kernel, loaded)?;
+    let (desired, inputs, entries) = desired_live(kernel, loaded)?;
     let observed = observe::observe(kernel, &Wanted::of(&desired))?;
     let plan = plan::plan(&desired, &observed, Mode::Live)?;
     if let (true, Some(at)) = (no_mount, mounts(&plan)) {
         return Err(Problem::new(Kind::NotMounted { at: at.clone() }).into());
     }
-    Ok(ManuallyDrop::new(Planned { plan, inputs, desired }))
+    Ok(ManuallyDrop::new(Planned { plan, inputs, entries, desired }))
 }
 
-/// Resolves a manifest for this host; with the digest of what it was made from, unless that is more than files.
-pub fn desired_live<K: Kernel>(kernel: &K, loaded: &Loaded) -> Result<(Desired, Option<Digest>), Problems> {
+/// Resolves a manifest for this host; with the digest of what it was made from, unless that is more than files, and those
+/// of its files of entries.
+pub fn desired_live<K: Kernel>(
+    kernel: &K,
+    loaded: &Loaded,
+) -> Result<(Desired, Option<Digest>, BTreeMap<String, Digest>), Problems> {
     let host = observe::host(kernel)?;
     let bpffs = observe::bpffs_of(kernel, &loaded.manifest.pin_root, &usual_bpffs())?;
-    let files = load::objects(&loaded.manifest, loaded.folder())?;
+    let files = load::files(&loaded.manifest, loaded.folder())?;
     let needs = desired::needs(&loaded.manifest, &files);
     let target = facts::target(kernel, &needs)?;
     let alone = needs.symbols.is_empty() && matches!(target.modules, elf::Modules::Unread);
-    let alone = alone && files.values().all(|file| file.types.is_none());
-    let digests = files.iter().map(|(name, file)| (name, file.sha256));
-    let inputs = alone.then(|| load::inputs(&loaded.text, &loaded.vars, digests));
+    let alone = alone && files.objects.values().all(|file| file.types.is_none());
+    let inputs = alone.then(|| load::inputs(&loaded.text, &loaded.vars, &load::Digests::of(&files)));
+    let entries = files.entries.iter().map(|(name, file)| (name.to_string(), file.sha256)).collect();
     let desired = desired::resolve(&loaded.manifest, files, &bpffs, &host, &target)?;
-    Ok((desired, inputs))
+    Ok((desired, inputs, entries))
 }
 
 fn mounts(plan: &Plan) -> Option<&PinPath> {

@@ -1,10 +1,13 @@
 //! What should be: the manifest and its objects, resolved. Plain data here; `resolve` makes it.
 
 mod attach;
+mod contents;
+mod files;
 mod identity;
 mod resolve;
 mod variables;
 
+pub use contents::EntryFile;
 pub use identity::{TAG, kernel_name};
 pub use resolve::{needs, resolve};
 
@@ -96,6 +99,15 @@ impl Desired {
         let defined = |map: &Arc<DesiredMap>| matches!(map.source, MapSource::Defined(_));
         !self.programs.is_empty() || !self.links.is_empty() || self.maps.values().any(defined)
     }
+}
+
+/// Everything that a manifest names and that was read.
+#[derive(Debug, Clone, Default)]
+pub struct Files {
+    /// The objects.
+    pub objects: BTreeMap<ObjectName, ObjectFile>,
+    /// The files of entries, by their maps.
+    pub entries: BTreeMap<MapName, EntryFile>,
 }
 
 /// An object file that was read and parsed.

@@ -2,12 +2,14 @@
 //! programs are needed, and whether everybody who shares a map agrees on it. Pure; all problems together.
 
 use super::attach::{self, Aim};
+use super::contents::{self, Takes};
 use super::identity;
 use super::variables;
 use super::{
-    Desired, DesiredLink, DesiredMap, DesiredProgram, Hook, MapDefinition, MapSource, MapUse, ObjectFile, Policy,
-    SlotSource, Span,
+    Desired, DesiredLink, DesiredMap, DesiredProgram, EntryFile, Files, Hook, MapDefinition, MapSource, MapUse,
+    ObjectFile, Policy, SlotSource, Span,
 };
+use crate::btf::value::Value;
 use crate::diag::{Kind, Problem, Problems, Size, similar};
 use crate::elf::{self, DataKind, Dialect, Pinning, ProgramKind, SlotTarget};
 use crate::insn::Code;
@@ -22,7 +24,7 @@ use std::sync::Arc;
 
 /// Tells what must be known of the kernel: by the programs that the manifest names, those that slots may hold, and the
 /// structs of functions.
-pub fn needs(manifest: &Manifest, files: &BTreeMap<ObjectName, ObjectFile>) -> elf::Needs {
+pub fn needs(manifest: &Manifest, Files { objects: files, .. }: &Files) -> elf::Needs {
     let mut needs = elf::Needs::default();
     for program in manifest.programs.values() {
         let (name, function) = &program.from.value;
@@ -117,12 +119,13 @@ fn programs_in(map: &elf::Map) -> impl Iterator<Item = usize> {
     })
 }
 
-/// Resolves a manifest. `files` has every object of the manifest, whose code is given back as soon as it is linked;
+/// Resolves a manifest. `files` has every object and every file of entries that the manifest names; the code of an object
+/// is given back as soon as it is linked;
 /// `bpffs` is the mount that holds the pin root;
 /// programs are linked for `target`.
 pub fn resolve(
     manifest: &Manifest,
-    files: BTreeMap<ObjectName, ObjectFile>,
+    files: Files,
     bpffs: &PinPath,
     host: &Host,
     target: &elf::Target,
@@ -133,7 +136,7 @@ pub fn resolve(
         let ObjectFile { path, sha256, object, .. } = file;
         (name, identity::Origin { path, sha256, btf: object.btf.clone() })
     };
-    let origins = files.into_iter().map(origin).collect();
+    let origins = files.objects.into_iter().map(origin).collect();
     let (objects, programs) = identity::seal(origins, &maps, programs);
     Ok(Desired {
         name: manifest.name.clone(),
@@ -152,7 +155,7 @@ type Resolved = (BTreeMap<MapName, DesiredMap>, identity::Programs, BTreeMap<cra
 
 fn resolved(
     manifest: &Manifest,
-    files: &BTreeMap<ObjectName, ObjectFile>,
+    Files { objects: files, entries }: &Files,
     bpffs: &PinPath,
     host: &Host,
     target: &elf::Target,
@@ -163,6 +166,7 @@ fn resolved(
     let mut resolver = Resolver {
         manifest,
         files,
+        entries,
         bpffs,
         host,
         target,
@@ -196,6 +200,7 @@ type MapKey = (ObjectName, usize);
 struct Resolver<'a> {
     manifest: &'a Manifest,
     files: &'a BTreeMap<ObjectName, ObjectFile>,
+    entries: &'a BTreeMap<MapName, EntryFile>,
     bpffs: &'a PinPath,
     host: &'a Host,
     target: &'a elf::Target,
@@ -395,6 +400,75 @@ impl<'a> Resolver<'a> {
         }
         for (name, object, index) in contents {
             self.take_contents(&name, &object, index);
+        }
+        for (name, map) in &self.manifest.maps {
+            if let Some(entries) = &map.entries {
+                self.take_entries(name, map, entries);
+            }
+        }
+    }
+
+    /// Gives a map the entries of the manifest.
+    fn take_entries(&mut self, name: &MapName, table: &manifest::Map, entries: &manifest::MapEntries) {
+        let Some(MapSource::Defined(definition)) = self.maps.get(name).map(|map| &map.source) else { return };
+        let (spec, map_type) = (&definition.spec, definition.spec.map_type);
+        let target = contents::Target { name, spec, table, host: self.host, offline: self.target.offline };
+        let at = |kind| vec![Problem::at(kind, entries.span.clone(), "these entries")];
+        let refuse = |why| at(Kind::NoEntries { map: name.clone(), map_type, why });
+        let made = match contents::takes(map_type) {
+            Takes::Data if definition.data.is_some() => {
+                Err(refuse("it holds the variables of an object, which `set` gives values"))
+            }
+            Takes::Data => target.contents(entries, self.entries.get(name)).map(|made| (Some(made), Vec::new())),
+            Takes::Slots => target.slots(entries).and_then(|slots| Ok((None, self.slot_sources(map_type, slots)?))),
+            Takes::NotYet => Err(at(Kind::NotYet { what: format!("entries of a `{map_type}` map (map.{name})") })),
+            Takes::Nothing(why) => Err(refuse(why)),
+        };
+        let (contents, slots) = match made {
+            Ok(made) => made,
+            Err(problems) => return self.problems.0.extend(problems),
+        };
+        if let Some(MapSource::Defined(definition)) = self.maps.get_mut(name).map(|map| &mut map.source) {
+            definition.contents = contents.map(Box::new);
+            definition.slots.extend(slots);
+        }
+    }
+
+    /// Finds the programs or maps that slots name.
+    fn slot_sources(
+        &self,
+        map_type: MapType,
+        slots: Vec<(u32, &manifest::At<Value>)>,
+    ) -> Result<Vec<(u32, SlotSource)>, Vec<Problem>> {
+        let (mut sources, mut problems) = (Vec::new(), Vec::new());
+        for (index, value) in slots {
+            match self.slot_source(map_type, &value.value) {
+                Ok(source) => sources.push((index, source)),
+                Err(kind) => problems.push(Problem::at(*kind, value.span.clone(), "this slot")),
+            }
+        }
+        if problems.is_empty() { Ok(sources) } else { Err(problems) }
+    }
+
+    fn slot_source(&self, map_type: MapType, value: &Value) -> Result<SlotSource, Box<Kind>> {
+        let (what, form, example) = match map_type {
+            MapType::PROG_ARRAY => ("program", "program.NAME", "\"program.drop\""),
+            _ => ("map", "map.NAME", "\"map.inner\""),
+        };
+        let bad = |text: String| Box::new(Kind::BadReference { text, form, example });
+        let Value::Text(text) = value else { return Err(bad(value.to_string())) };
+        let (kind, name) = text.split_once('.').filter(|(kind, _)| *kind == what).ok_or_else(|| bad(text.clone()))?;
+        let unknown = |similar| Box::new(Kind::UnknownName { what, name: name.to_owned(), similar });
+        if kind == "program" {
+            let declared = &self.manifest.programs;
+            let found = ProgramName::new(name).ok().filter(|name| declared.contains_key(name));
+            found
+                .map(SlotSource::Program)
+                .ok_or_else(|| unknown(similar(name, declared.keys().map(ProgramName::as_str))))
+        } else {
+            let declared = &self.manifest.maps;
+            let found = MapName::new(name).ok().filter(|name| declared.contains_key(name));
+            found.map(SlotSource::Map).ok_or_else(|| unknown(similar(name, declared.keys().map(MapName::as_str))))
         }
     }
 

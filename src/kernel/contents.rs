@@ -96,12 +96,12 @@ fn differs<K: Kernel>(kernel: &K, pin: &str, recorded: &RecordedEntries) -> Resu
     let is_ours = recorded.mode == EntriesMode::Exact;
     let changes = Changes::between(&live, &kept, |_| is_ours);
     let all = kept.len();
-    let mut done = changes.all();
+    let mut differ = changes.counts();
     if is_array {
-        done.removed = changes.zeroing().changed.len() - done.changed;
+        differ.removed = changes.zeroing().changed.len() - differ.changed;
     }
-    let what = Difference::Entries { changed: done.added + done.changed, more: done.removed, all };
-    Ok((done.count() > 0).then_some(what))
+    let what = Difference::Entries { changed: differ.added + differ.changed, more: differ.removed, all };
+    Ok((differ.all() > 0).then_some(what))
 }
 
 fn open_map<K: Kernel>(kernel: &K, pin: &str) -> io::Result<Option<K::Fd>> {

@@ -5,12 +5,15 @@
 //! are right say against each other is for `conflicts`.
 
 use super::raw::{RawCgroup, RawCheck, RawLink, RawManifest, RawMap, RawObject, RawProgram, RawTc, RawXdp};
-use super::read::{Entries, Field, Header, Named};
-use super::values::{AccountText, Direction, Mode, PinText, SymbolPath, TargetText, symbol_ref};
-use super::{At, Attach, Check, Link, Manifest, Map, MapSource, Object, Probe, Program, ProgramTarget, SymbolRef};
+use super::read::{Entries, Field, Header, Named, Read as _};
+use super::values::{AccountText, Direction, EntriesText, Mode, PinText, SymbolPath, TargetText, symbol_ref};
+use super::{
+    At, Attach, Check, EntriesSource, Link, Manifest, Map, MapEntries, MapSource, Object, Probe, Program,
+    ProgramTarget, SymbolRef,
+};
 use crate::access::Access;
 use crate::btf::value::Value;
-use crate::desired::Span;
+use crate::desired::{EntriesMode, Span};
 use crate::diag::{Kind, Problem, Problems, similar};
 use crate::kinds::XdpMode;
 use crate::kinds::{AttachType, MapType};
@@ -102,6 +105,7 @@ const APART: &[(&[&str], &[&str], &str)] = &[
         ],
         "a map that somebody else made is used as it is: only its owner pins it, sizes it and removes it",
     ),
+    (&["pinned", "id"], &["entries"], "a map that somebody else made is used as it is: only its owner fills it"),
     (&["from"], &["key_size"], "the map's definition says its sizes already"),
     (&["pinned", "id"], &["key_size", "value_size"], "the map's definition says its sizes already"),
 ];
@@ -156,9 +160,13 @@ impl Checker<'_> {
         };
         let (max_entries, flags) = (raw.max_entries.0, raw.flags.0.map(|flags| flags.map(|flags| flags.0)));
         let (span, numa_node) = (raw.header.span, raw.numa_node.0);
-        let (protect, adopt) = (is_true(&raw.protect), is_true(&raw.adopt));
+        let (protect, adopt, sensitive) = (is_true(&raw.protect), is_true(&raw.adopt), is_true(&raw.sensitive));
         let access = access(raw.mode, raw.owner, raw.group);
         let on_change = raw.on_change.0.map(|at| at.value).unwrap_or_default();
+        let [key_format, value_format] =
+            [raw.key_format.0, raw.value_format.0].map(|format| format.map(|format| format.map(|format| format.0)));
+        let mode = raw.entries_mode.0.map_or(EntriesMode::Exact, |mode| mode.value);
+        let entries = raw.entries.0.map(|entries| map_entries(entries, raw.entries_value.0, mode));
         Some(Map {
             span,
             source,
@@ -172,6 +180,10 @@ impl Checker<'_> {
             protect,
             adopt,
             access,
+            entries,
+            sensitive,
+            key_format,
+            value_format,
         })
     }
 
@@ -195,6 +207,9 @@ impl Checker<'_> {
             ("mode", raw.mode.span()),
             ("owner", raw.owner.span()),
             ("group", raw.group.span()),
+            ("entries", raw.entries.span()),
+            ("entries_value", raw.entries_value.span()),
+            ("entries_mode", raw.entries_mode.span()),
         ];
         let place = |key: &str| keys.iter().find(|(known, _)| *known == key)?.1.as_ref();
         // Most maps have one key, which nothing can contradict.
@@ -211,6 +226,9 @@ impl Checker<'_> {
             return;
         }
         let has = |key: &str| place(key).is_some();
+        if !has("entries") && (has("entries_value") || has("entries_mode")) {
+            self.missing(&raw.header, "entries", EntriesText::EXAMPLE);
+        }
         if has("type") {
             let map_type = raw.r#type.0.as_ref().map(|map_type| map_type.value);
             for (key, example, needed) in [
@@ -393,6 +411,14 @@ fn reference(what: &'static str, name: &str, span: &Span, declared: &[String], p
 }
 
 /// Returns the value of a switch that is off where nothing is said.
+fn map_entries(entries: At<EntriesText>, value: Option<At<Value>>, mode: EntriesMode) -> MapEntries {
+    let source = match entries.value {
+        EntriesText::File(path) => EntriesSource::File { path, sha256: None },
+        EntriesText::Given(given) => EntriesSource::Given(given),
+    };
+    MapEntries { span: entries.span, source, value, mode }
+}
+
 fn is_true(field: &Field<bool>) -> bool {
     field.0.as_ref().is_some_and(|at| at.value)
 }

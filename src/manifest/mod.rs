@@ -9,8 +9,8 @@ mod read;
 mod values;
 
 use crate::access::Access;
-use crate::btf::value::Value;
-use crate::desired::{OnChange, Span};
+use crate::btf::value::{Shape, Value};
+use crate::desired::{EntriesMode, OnChange, Span};
 use crate::diag::{Kind, Problem, Problems};
 use crate::kinds::XdpMode;
 use crate::kinds::{AttachType, MapType, ProgramType};
@@ -19,6 +19,7 @@ use crate::plan::Consent;
 use core::net::IpAddr;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 pub use values::time;
@@ -172,6 +173,50 @@ pub struct Map {
     pub adopt: bool,
     /// Who may open its pin.
     pub access: Access,
+    /// What it holds.
+    pub entries: Option<MapEntries>,
+    /// Whether no output may show what it holds.
+    pub sensitive: bool,
+    /// How its keys are written, where the manifest says it.
+    pub key_format: Option<At<Arc<Shape>>>,
+    /// How its values are written, where the manifest says it.
+    pub value_format: Option<At<Arc<Shape>>>,
+}
+
+/// `entries` of a map.
+#[derive(Debug, Clone)]
+pub struct MapEntries {
+    /// The value of `entries`.
+    pub span: Span,
+    /// Where they are.
+    pub source: EntriesSource,
+    /// The value of those that say none.
+    pub value: Option<At<Value>>,
+    /// Which of the map's entries they stand for.
+    pub mode: EntriesMode,
+}
+
+/// Where entries are.
+#[derive(Debug, Clone)]
+pub enum EntriesSource {
+    /// In a file; its name tells of which kind.
+    File {
+        /// Path of the file, relative to the manifest.
+        path: String,
+        /// The digest that the file must have.
+        sha256: Option<Digest>,
+    },
+    /// In the manifest.
+    Given(Vec<GivenEntry>),
+}
+
+/// An entry with its places.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GivenEntry {
+    /// The key.
+    pub key: At<Value>,
+    /// The value, where it says one.
+    pub value: Option<At<Value>>,
 }
 
 /// Where a map comes from.
@@ -282,6 +327,46 @@ pub fn parse(text: &str, vars: &BTreeMap<String, String>) -> Result<Manifest, Pr
         conflicts::check(manifest, &mut problems);
     }
     problems.or(manifest).map(|manifest| manifest.expect("a manifest that was not read has a problem"))
+}
+
+/// Reads entries from a TOML file: a table of keys and values, or a list `entries` of `{ key, value }`.
+pub fn entry_file(text: &str) -> Result<Vec<GivenEntry>, Problems> {
+    let root = toml::de::DeTable::parse(text).map_err(|error| syntax(text, &error))?;
+    let no_variables = BTreeMap::new();
+    let mut reader = read::Reader::new(text, &no_variables);
+    let given = values::given_root(root, &mut reader);
+    reader.problems.or(given).map(Option::unwrap_or_default)
+}
+
+/// Returns the text with `*` instead of the entries of maps that are `sensitive`, byte for byte, for messages to show.
+pub fn redacted(text: &str) -> String {
+    // A text that is wrong somewhere may have secrets elsewhere.
+    let (root, _) = toml::de::DeTable::parse_recoverable(text);
+    let maps = root.get_ref().get("map").and_then(|maps| maps.get_ref().as_table());
+    let tables = maps.into_iter().flat_map(toml::de::DeTable::values).filter_map(|map| map.get_ref().as_table());
+    let mut secrets = Vec::new();
+    for table in tables.filter(|table| table.get("sensitive").is_some_and(|at| at.get_ref().as_bool() == Some(true))) {
+        ["entries", "entries_value"].iter().filter_map(|key| table.get(*key)).for_each(|at| secret(at, &mut secrets));
+    }
+    let mut shown = text.as_bytes().to_vec();
+    for byte in secrets.into_iter().filter_map(|span| text.get(span.clone()).map(|_| span)).flatten() {
+        if shown[byte] != b'\n' {
+            shown[byte] = b'*';
+        }
+    }
+    String::from_utf8(shown).unwrap_or_default()
+}
+
+/// Collects the places of keys and values: a table that has a header says the place of that alone.
+fn secret(value: &toml::Spanned<toml::de::DeValue<'_>>, found: &mut Vec<Span>) {
+    if let Some(table) = value.get_ref().as_table() {
+        for (key, value) in table {
+            found.push(key.span());
+            secret(value, found);
+        }
+    } else {
+        found.push(value.span());
+    }
 }
 
 /// Makes a problem of what the TOML parser says.

@@ -5,11 +5,12 @@
 
 use super::read::{Entries, Entry, List, Named, Read, Reader, Variables, table};
 use super::values::{
-    AccountText, Address, CgroupPath, Consents, Direction, Flags, FunctionPath, HostPort, Interface, License,
-    LoadFlags, Mode, ObjectPath, PinText, ProgramText, SymbolPath, TargetText, Time, Url, Version, Words,
+    AccountText, Address, CgroupPath, Consents, Direction, EntriesText, Flags, FormatText, FunctionPath, HostPort,
+    Interface, License, LoadFlags, Mode, ObjectPath, PinText, ProgramText, SymbolPath, TargetText, Time, Url, Version,
+    Words,
 };
 use crate::btf::value::Value;
-use crate::desired::OnChange;
+use crate::desired::{EntriesMode, OnChange};
 use crate::kinds::XdpMode;
 use crate::kinds::{AttachType, MapType, ProgramType};
 use crate::names::{DeploymentName, Digest, PinPath};
@@ -143,10 +144,32 @@ table! {
         may owner: AccountText,
         /// The group that owns the pin, by name or number. Default: root. Example: `"metrics"`
         may group: AccountText,
+        /// What the map holds: keys with their values, a list of `{ key = ..., value = ... }` where a key is more than a
+        /// text can say, or the path of a file relative to the manifest: `.toml`, `.json`, `.csv`, or `.txt` and `.list`
+        /// with one key on each line. For maps of programs and of maps: slots, `{ 0 = "program.NAME" }`.
+        ///
+        /// Numbers, names of enums, IPv4 and IPv6 addresses, prefixes of them (`10.0.0.0/8`) as keys of LPM tries, MAC
+        /// addresses, `{ be16 = 443 }` for a number in network order, text for `char` arrays, tables of fields, lists
+        /// of elements, `"hex:00ff"` for any bytes. Example: `{ "10.0.0.0/8" = 1 }`, or `"blocklist.csv"`
+        may entries: EntriesText,
+        /// The value of entries that say none, as the lines of a plain list. Example: `1`
+        may entries_value: Value,
+        /// `exact`: the map holds these entries and no others. `merge`: it holds these, and others are left alone.
+        /// `seed`: they are written when the map is made, and never again. Default: `"exact"`
+        may entries_mode: EntriesMode,
+        /// Whether no output may show the entries. Default: `false`
+        may sensitive: bool,
+        /// How a key is written, for maps without types or to read it otherwise: a format, or a list of fields that lie
+        /// one behind the other.
+        ///
+        /// Formats: `u8` to `u64`, `s8` to `s64`, `be16` to `be64` (network order), `ipv4`, `ipv6`, `mac`, `bool`,
+        /// `char[N]`, `bytes[N]`; `ipv4/prefix` and `ipv6/prefix` for LPM tries. Bytes of a list that have no name are
+        /// zero. Example: `["src: ipv4", "port: be16", "proto: u8", "bytes[1]"]`
+        may key_format: FormatText,
+        /// How a value is written: as in `key_format`. Example: `"u64"`
+        may value_format: FormatText,
     }
-    later &[
-        "entries", "entries_mode", "sensitive", "key_format", "value_format", "optional",
-    ]
+    later &["optional"]
 }
 
 table! {

@@ -1,10 +1,10 @@
 //! How each kind of value is written: read from the text, with its problems, and as the schema says it.
 
-use super::SymbolRef;
-use super::read::{Choice, Entries, Entry, NAME_PATTERN, Read, Reader, bad_path};
+use super::read::{Choice, Entries, Entry, NAME_PATTERN, Read, Reader, Table, bad_path};
+use super::{At, GivenEntry, SymbolRef};
 use crate::access::Account;
-use crate::btf::value::Value;
-use crate::desired::{OnChange, Span};
+use crate::btf::value::{Shape, Value, format};
+use crate::desired::{EntriesMode, OnChange, Span};
 use crate::diag::Kind;
 use crate::kinds::XdpMode;
 use crate::kinds::{AttachType, MapType, ProgramType, load_flags};
@@ -14,9 +14,10 @@ use crate::spec::flags;
 use core::net::IpAddr;
 use schemars::{Schema, SchemaGenerator, json_schema};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 use toml::Spanned;
-use toml::de::DeValue;
+use toml::de::{DeTable, DeValue};
 
 /// The version of the language: 1 is all there is.
 #[derive(Debug)]
@@ -666,6 +667,158 @@ impl Choice for LoadFlag {
 
     fn from_name(name: &str) -> Option<Self> {
         load_flags::NAMES.iter().find(|(_, known)| *known == name).map(|(bit, _)| Self(*bit))
+    }
+}
+
+/// The entries of a map, as written.
+#[derive(Debug)]
+pub(super) enum EntriesText {
+    /// The path of a file that has them.
+    File(String),
+    /// The entries; those that were wrong are left out.
+    Given(Vec<GivenEntry>),
+}
+
+/// What the names of files with entries end with.
+pub(super) const FILE_KINDS: &[&str] = &["toml", "json", "csv", "txt", "list"];
+
+impl Read for EntriesText {
+    const EXAMPLE: &'static str = "{ \"10.0.0.0/8\" = 1 }";
+
+    fn read(entry: Entry<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+        match &entry.value {
+            DeValue::String(_) => {
+                let text = reader.text(entry)?;
+                let extension = text.value.rsplit_once('.').map_or("", |(_, extension)| extension);
+                let unknown = || format!("its name ends with none of .{}", FILE_KINDS.join(", ."));
+                let why = path_fault(&text.value).or((!FILE_KINDS.contains(&extension)).then(unknown));
+                match why {
+                    None => Some(Self::File(text.value)),
+                    Some(why) => reader.report(Kind::BadPath { path: text.value, why }, text.span, "this file"),
+                }
+            }
+            DeValue::Table(_) => given_table(entry, reader).map(Self::Given),
+            DeValue::Array(_) => given_list(entry, reader).map(Self::Given),
+            DeValue::Integer(_) | DeValue::Float(_) | DeValue::Boolean(_) | DeValue::Datetime(_) => {
+                reader.wrong_type(&entry, "a table of keys and values, a list, or the path of a file")
+            }
+        }
+    }
+
+    fn schema(generator: &mut SchemaGenerator) -> Schema {
+        let value = Value::schema(generator);
+        let key = serde_json::json!({ "not": { "type": "object" } });
+        json_schema!({ "anyOf": [
+            { "type": "string", "pattern": "\\.(toml|json|csv|txt|list)$|\\$\\{.+\\}" },
+            { "type": "object", "additionalProperties": value },
+            { "type": "array", "items": { "anyOf": [
+                key,
+                {
+                    "type": "object", "required": ["key"], "additionalProperties": false,
+                    "properties": { "key": value, "value": value },
+                },
+            ] } },
+        ] })
+    }
+}
+
+/// Reads a file of entries.
+pub(super) fn given_root(root: Spanned<DeTable<'_>>, reader: &mut Reader<'_>) -> Option<Vec<GivenEntry>> {
+    let span = root.span();
+    let mut table = root.into_inner();
+    let is_list = table.len() == 1 && table.get("entries").is_some_and(|entries| entries.get_ref().is_array());
+    let list = if is_list { table.remove_entry("entries") } else { None };
+    match list {
+        Some((key, list)) => {
+            let (address, key, span) = ("entries".to_owned(), key.span(), list.span());
+            given_list(Entry { address, key, value: list.into_inner(), span }, reader)
+        }
+        None => given_table(Entry { address: String::new(), key: 0..0, value: DeValue::Table(table), span }, reader),
+    }
+}
+
+/// Reads keys with their values.
+pub(super) fn given_table(entry: Entry<'_>, reader: &mut Reader<'_>) -> Option<Vec<GivenEntry>> {
+    let Entries(entries) = Entries::<Value>::read(entry, reader)?;
+    let given = entries.into_iter().map(|(key, value)| {
+        let key = At { value: Value::Text(key.value), span: key.span };
+        Some(GivenEntry { key, value: Some(value?) })
+    });
+    given.collect()
+}
+
+/// Reads a list of `{ key, value }` and of keys that are no tables.
+pub(super) fn given_list(entry: Entry<'_>, reader: &mut Reader<'_>) -> Option<Vec<GivenEntry>> {
+    let DeValue::Array(items) = entry.value else {
+        return reader.wrong_type(&entry, "a list of `{ key = ..., value = ... }`");
+    };
+    let given = items.into_iter().enumerate().map(|(index, item)| {
+        let span = item.span();
+        let item = item_of(&entry.address, index, &span, item);
+        if !item.value.is_table() {
+            let key = At { value: Value::read(item, reader)?, span };
+            return Some(GivenEntry { key, value: None });
+        }
+        let mut table = Table::open(item, reader)?;
+        let key = table.must::<Value>("key", reader);
+        let value = table.may::<Value>("value", reader);
+        let header = table.close(&["key", "value"], &[], reader);
+        Some(GivenEntry { key: key.0?, value: value.0 }).filter(|_| !header.unclear)
+    });
+    // Every entry is read, so that each wrong one is said.
+    let given: Vec<_> = given.collect();
+    given.into_iter().collect()
+}
+
+impl Choice for EntriesMode {
+    const EXAMPLE: &'static str = "\"exact\"";
+
+    fn names() -> Vec<String> {
+        ["exact", "merge", "seed"].map(str::to_owned).to_vec()
+    }
+
+    fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "exact" => Some(Self::Exact),
+            "merge" => Some(Self::Merge),
+            "seed" => Some(Self::Seed),
+            _ => None,
+        }
+    }
+}
+
+/// How a key or a value is written.
+#[derive(Debug)]
+pub(super) struct FormatText(pub(super) Arc<Shape>);
+
+impl Read for FormatText {
+    const EXAMPLE: &'static str = "\"ipv4\"";
+
+    fn read(entry: Entry<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+        let (span, shape, text) = match &entry.value {
+            DeValue::String(_) => {
+                let text = reader.text(entry)?;
+                (text.span, format::one(&text.value), text.value)
+            }
+            DeValue::Array(_) => {
+                let span = entry.span.clone();
+                let Words(fields) = Words::read(entry, reader)?;
+                (span, format::list(fields.iter().map(String::as_str)), fields.join(", "))
+            }
+            DeValue::Integer(_)
+            | DeValue::Float(_)
+            | DeValue::Boolean(_)
+            | DeValue::Datetime(_)
+            | DeValue::Table(_) => return reader.wrong_type(&entry, "the name of a format, or a list of fields"),
+        };
+        match shape {
+            Ok(shape) => Some(Self(shape)),
+            Err(why) => reader.report(Kind::BadText { text, why }, span, "this format"),
+        }
+    }
+
+    fn schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": ["string", "array"], "items": { "type": "string" }, "minLength": 1, "minItems": 1 })
     }
 }
 

@@ -3,12 +3,12 @@
 //! Fields come in the order of these types. A field is added with a new minor number; one that changes or goes
 //! makes a new major number.
 
-use super::entries::{Sampled, sample};
 use super::place::{Lines, ManifestText, Place};
 use super::text::Counts;
+use super::written::{Sampled, sample};
 use crate::access::{Access, Account, octal};
 use crate::desired::{DesiredLink, DesiredMap, DesiredProgram, Hook, MapDefinition, MapSource, ObjectFacts};
-use crate::entries::Done;
+use crate::entries;
 use crate::kinds::XdpMode;
 use crate::kinds::{AttachType, MapType, ProgramType};
 use crate::names::{Address, Digest, MapName, ObjectName, PinPath, PlanId, ProgramName};
@@ -247,7 +247,7 @@ const SAMPLED: usize = 10;
 impl EntriesJson {
     fn of(writes: &Writes) -> Self {
         let changes = &writes.changes;
-        let Done { added, changed, removed } = changes.all();
+        let entries::Counts { added, changed, removed } = changes.counts();
         Self {
             added,
             changed,

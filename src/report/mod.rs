@@ -4,15 +4,14 @@
 //!
 //! - `layout`: lines, columns, colour and wrapping, shared by everything that people read
 //! - `folders`: one line for a tree of folders
-//! - [`entries`]: the first entries that are written into a map
 //! - `place`: lines and columns of the manifest
+//! - `written`: the first entries that are written into a map
 //! - [`text`] and [`json`]: a plan
 //! - [`outcome`]: what an apply did
 //! - [`inspect`]: an object file
 //! - [`show`]: what a deployment has
 //! - [`status`]: how deployments fare
 
-pub mod entries;
 mod folders;
 pub mod inspect;
 pub mod json;
@@ -22,6 +21,7 @@ mod place;
 pub mod show;
 pub mod status;
 pub mod text;
+mod written;
 
 pub use layout::Style;
 pub use place::ManifestText;

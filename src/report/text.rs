@@ -1,9 +1,9 @@
 //! A plan as people read it: the marker in column 0, then address, what, and what it means.
 
-use super::entries::{Sampled, sample};
 use super::folders::{self, Item};
 use super::layout::{Page, Paint, Style, Text, address_width};
 use super::place::{Lines, ManifestText};
+use super::written::{Sampled, sample};
 use crate::names::PinPath;
 use crate::plan::words::{count, thousands};
 use crate::plan::{Action, Because, Consent, Marker, Mode, Plan, State, Step, Traffic, Writes};
@@ -170,7 +170,7 @@ impl<'a> Writer<'a> {
     /// Writes the first entries of a map, each on a line of its own.
     fn entries(&self, page: &mut Page, writes: &Writes, column: usize) {
         let sampled = sample(writes, self.options.entries);
-        let more = writes.changes.all().count() - sampled.len();
+        let more = writes.changes.counts().all() - sampled.len();
         for Sampled { marker, key, value, before } in &sampled {
             let before = before.iter().map(|before| format!("{before} -> ")).collect::<String>();
             let line = Text::new(paint(*marker), format!("{}{marker} ", " ".repeat(column)));

@@ -26,7 +26,7 @@ pub fn path(text: &str) -> PinPath {
 /// Reads a manifest that lies in a folder, and its objects.
 pub fn desired(text: &str, folder: &Path, kernel: &impl Kernel) -> Result<Desired, Problems> {
     let manifest = manifest::parse(text, &BTreeMap::new())?;
-    let files = load::objects(&manifest, folder)?;
+    let files = load::files(&manifest, folder)?;
     desired::resolve(&manifest, files, &path("/sys/fs/bpf"), &observe::host(kernel)?, &Target::offline())
 }
 

@@ -153,7 +153,8 @@ pub fn saved(files: &Files) -> Seeds {
     let plan = |(name, text): &(String, Vec<u8>)| {
         let manifest = SavedManifest { path: name.clone(), text: String::from_utf8(text.clone()).ok()? };
         let (variables, objects) = ([("v".to_owned(), "w".to_owned())].into(), [("o".to_owned(), digest)].into());
-        let plan = SavedPlan { format: saved::FORMAT, id, manifest, variables, objects, host: host.clone() };
+        let entries = [("m".to_owned(), digest)].into();
+        let plan = SavedPlan { format: saved::FORMAT, id, manifest, variables, objects, entries, host: host.clone() };
         Some((name.clone(), plan.encode().into_bytes()))
     };
     files.manifests.iter().filter_map(plan).collect()
@@ -171,4 +172,24 @@ fn section<'a>(object: &'a [u8], name: &str) -> Option<&'a [u8]> {
     let table = header.sections(endian, object).ok()?;
     let (_, section) = table.section_by_name(endian, name.as_bytes())?;
     object::read::elf::SectionHeader::data(section, endian, object).ok()
+}
+
+/// Files of entries, each for every map.
+pub fn entries(_: &Files) -> Seeds {
+    let files: &[(u8, &str)] = &[
+        (0, "\"10.0.0.0/8\" = 1\n1 = true\n"),
+        (
+            0,
+            "[[entries]]\nkey = { src = \"10.0.0.1\", name = \"a\", port = 443 }\nvalue = [\"01:02:03:04:05:06\", [1, 2]]\n",
+        ),
+        (1, "{ \"10.0.0.0/8\": 1, \"1\": [\"hex:010203040506\"], \"::1\": null }"),
+        (1, "[{ \"key\": { \"src\": \"10.0.0.1\", \"port\": { \"be16\": 443 } }, \"value\": 7 }, 3, \"\\u0031\"]"),
+        (2, "# ours\n10.0.0.0/8,1\n\"1\", \"0x2\"\n10.0.0.1,a,443,7\n"),
+        (2, "key.src,key.port,value\n10.0.0.1,443,0b1\n"),
+        (3, "10.0.0.0/8 1 # all\n\n::1\n0,01:02:03:04:05:06\n"),
+    ];
+    let each = files.iter().enumerate().flat_map(|(number, (kind, text))| {
+        (0..4).map(move |map| (format!("{number}-{map}"), [&[map, *kind][..], text.as_bytes()].concat()))
+    });
+    each.collect()
 }

@@ -6,11 +6,14 @@ use super::seeds::{self, Files, Seeds};
 use bpfapply::btf::ext::BtfExt;
 use bpfapply::btf::kernel::KernelTypes;
 use bpfapply::btf::{Btf, TypeId, layout, value};
+use bpfapply::desired::{self, EntryFile, Files as Inputs, MapSource};
 use bpfapply::diag::{self, Source};
 use bpfapply::elf::{self, Object, Target as Kernel};
 use bpfapply::manifest;
+use bpfapply::names::{Digest, MapName, PinPath};
 use bpfapply::record::Record;
 use bpfapply::saved::SavedPlan;
+use bpfapply::spec::Host;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -36,6 +39,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "btf", run: btf, seeds: seeds::btf },
     Target { name: "btf_ext", run: btf_ext, seeds: seeds::btf_ext },
     Target { name: "core", run: core, seeds: seeds::core },
+    Target { name: "entries", run: entries, seeds: seeds::entries },
     Target { name: "kernel_types", run: kernel_types, seeds: seeds::btf },
     Target { name: "manifest", run: manifest, seeds: seeds::manifest },
     Target { name: "object", run: object, seeds: seeds::object },
@@ -80,8 +84,9 @@ pub fn btf(input: &[u8]) {
     let last = btf.types().len() as TypeId - 1;
     for id in 0..=last.min(MAX_TYPES) {
         let _ = (btf.type_name(id), btf.fields(id), layout::difference((&btf, id), (&btf, last - id)));
-        if let Ok(text) = value::format(&btf, id, &DATA) {
-            let value = value::decode(&btf, id, &DATA);
+        let shape = value::Shape::of(&btf, id);
+        if let Ok(text) = shape.format(&DATA) {
+            let value = shape.decode(&DATA);
             assert!(value.is_ok(), "shown as {text}, decoded as {value:?}");
         }
     }
@@ -143,4 +148,38 @@ pub fn saved(input: &[u8]) {
     assert_eq!(plan.host.difference(&plan.host), None);
     let _ = manifest::parse(&plan.manifest.text, &plan.variables);
     assert_eq!(SavedPlan::decode(&plan.encode()), Ok(plan), "written and read again");
+}
+
+/// Tables of maps that entries are for.
+const MAPS: &[&str] = &[
+    "type = 'lpm_trie'\nkey_size = 8\nvalue_size = 4\nflags = ['no_prealloc']",
+    "type = 'hash'\nkey_size = 16\nvalue_size = 8\nkey_format = ['src: ipv4', 'name: char[8]', 'port: be16', 'bytes[2]']",
+    "type = 'percpu_array'\nkey_size = 4\nvalue_size = 6\nvalue_format = 'mac'\nentries_value = 'hex:010203040506'",
+    "type = 'hash'\nkey_size = 16\nvalue_size = 1\nvalue_format = 'bool'\nsensitive = true\nentries_value = true",
+];
+/// What tells files of entries apart.
+pub const FILES: &[&str] = &["toml", "json", "csv", "txt"];
+
+/// One byte for the map and one for the kind of file, and the file.
+pub fn entries(input: &[u8]) {
+    let [map, kind, file @ ..] = input else { return };
+    let (map, kind) = (MAPS[usize::from(*map) % MAPS.len()], FILES[usize::from(*kind) % FILES.len()]);
+    let path = format!("a.{kind}");
+    let text = format!("version = 1\nname = 'n'\n[map.m]\nmax_entries = 4096\n{map}\nentries = '{path}'\n");
+    let parsed = manifest::parse(&text, &BTreeMap::new()).expect("it is a manifest");
+    let name = MapName::new("m").expect("a name");
+    let file = EntryFile { path, sha256: Digest::of(file), bytes: file.to_vec() };
+    let files = Inputs { entries: [(name.clone(), file)].into(), ..Inputs::default() };
+    let host = Host { possible_cpus: 3, most_cpus: 64, page_size: 4096 };
+    let bpffs = PinPath::new("/sys/fs/bpf").expect("a path");
+    match desired::resolve(&parsed, files, &bpffs, &host, &Kernel::offline()) {
+        Err(problems) => assert!(!diag::render(&problems, Some(&Source::new("plan.toml", &text)), false).is_empty()),
+        Ok(desired) => {
+            let MapSource::Defined(definition) = &desired.maps[&name].source else { panic!("it is ours") };
+            let entries = &definition.contents.as_ref().expect("it has entries").entries;
+            let ordered = entries.keys().chunks(entries.key_size()).is_sorted_by(|one, other| one < other);
+            assert!(ordered, "each key is there once, in its order");
+            assert_eq!(entries.value_size(), definition.spec.user_value_size(&host));
+        }
+    }
 }

@@ -31,14 +31,9 @@ impl Owned<'_> {
 }
 
 impl Planner<'_> {
-    /// Refuses entries that the map cannot hold, and those of a map that is somebody else's.
+    /// Refuses entries for a map that is somebody else's.
     pub(super) fn check_contents(&mut self, map: &DesiredMap, definition: &MapDefinition, fate: &Fate) {
         let Some(contents) = &definition.contents else { return };
-        let (wanted, room) = (contents.entries.len(), definition.spec.max_entries as usize);
-        if !definition.spec.map_type.is_array() && wanted > room {
-            let kind = Kind::TooManyEntries { map: map.name.clone(), wanted, others: 0, room };
-            return self.problems.push(Problem::at(kind, contents.span.clone(), "these"));
-        }
         let is_others = matches!(fate, Fate::Keep(_)) && !self.is_ours(map) && contents.mode != EntriesMode::Seed;
         if is_others {
             let kind = Kind::EntriesOfOthers { map: map.name.clone(), pin: definition.pin.clone() };
@@ -97,9 +92,9 @@ impl Planner<'_> {
         let (wanted, room) = (contents.entries.len(), definition.spec.max_entries as usize);
         let after = live.len() + changes.added.len() - changes.removed.len();
         let fits = !definition.spec.map_type.refuses_more() || after <= room;
-        // What does not even fit alone was said before.
-        if !fits && wanted <= room {
-            let kind = Kind::TooManyEntries { map: map.name.clone(), wanted, others: after - wanted, room };
+        if !fits {
+            let others = after.saturating_sub(wanted);
+            let kind = Kind::NoRoom { map: map.name.clone(), wanted, others, room };
             self.problems.push(Problem::at(kind, contents.span.clone(), "these"));
         }
         fits

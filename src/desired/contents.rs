@@ -1,0 +1,438 @@
+//! The entries that the manifest gives a map, as bytes.
+//!
+//! Keys and values are written by the map's types, by the formats of the manifest, or by their mere sizes. Each of them is
+//! prepared once; a million entries then fill two buffers.
+
+use super::{Contents, EntriesMode, Span};
+use crate::btf::value::{Shape, Value, ValueError, format};
+use crate::diag::{Kind, Problem};
+use crate::entries::{Duplicate, Entries};
+use crate::kinds::MapType;
+use crate::manifest::{self, At, EntriesSource, GivenEntry};
+use crate::names::MapName;
+use crate::spec::{Host, MapSpec};
+use std::sync::Arc;
+
+/// What the entries of a map are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Takes {
+    /// Bytes, by key.
+    Data,
+    /// Programs or maps of the deployment, by number.
+    Slots,
+    /// What this version cannot put there yet.
+    NotYet,
+    /// Nothing, for this reason.
+    Nothing(&'static str),
+}
+
+/// Says what the manifest can put into maps of a type.
+pub(super) fn takes(map_type: MapType) -> Takes {
+    match map_type {
+        MapType::HASH
+        | MapType::ARRAY
+        | MapType::PERCPU_HASH
+        | MapType::PERCPU_ARRAY
+        | MapType::LRU_HASH
+        | MapType::LRU_PERCPU_HASH
+        | MapType::LPM_TRIE => Takes::Data,
+        MapType::PROG_ARRAY | MapType::ARRAY_OF_MAPS | MapType::HASH_OF_MAPS => Takes::Slots,
+        MapType::DEVMAP
+        | MapType::DEVMAP_HASH
+        | MapType::CPUMAP
+        | MapType::XSKMAP
+        | MapType::SOCKMAP
+        | MapType::SOCKHASH => Takes::NotYet,
+        MapType::QUEUE | MapType::STACK => Takes::Nothing("it has no keys: what is put in comes out once"),
+        MapType::BLOOM_FILTER => Takes::Nothing("it has no keys, and does not tell what it holds"),
+        MapType::RINGBUF | MapType::USER_RINGBUF | MapType::PERF_EVENT_ARRAY => {
+            Takes::Nothing("it passes events on, and holds nothing")
+        }
+        MapType::STACK_TRACE => Takes::Nothing("the kernel fills it with stacks"),
+        MapType::CGROUP_ARRAY | MapType::REUSEPORT_SOCKARRAY => {
+            Takes::Nothing("it holds open files, which only the process that opened them can put there")
+        }
+        MapType::STRUCT_OPS => Takes::Nothing("it holds functions, and its object says which"),
+        MapType::ARENA => Takes::Nothing("it is memory, and has no keys"),
+        MapType::CGROUP_STORAGE
+        | MapType::PERCPU_CGROUP_STORAGE
+        | MapType::SK_STORAGE
+        | MapType::INODE_STORAGE
+        | MapType::TASK_STORAGE
+        | MapType::CGRP_STORAGE => {
+            Takes::Nothing("its entries belong to sockets, files, tasks or cgroups, and come and go with them")
+        }
+        _ => Takes::Nothing("nothing is known of maps of its type"),
+    }
+}
+
+/// What must be known of a map to write its entries.
+pub(super) struct Target<'a> {
+    pub(super) name: &'a MapName,
+    pub(super) spec: &'a MapSpec,
+    pub(super) table: &'a manifest::Map,
+    pub(super) host: &'a Host,
+    /// True when nobody knows how many CPUs there will be.
+    pub(super) offline: bool,
+}
+
+/// A file of entries that was read.
+#[derive(Debug, Clone)]
+pub struct EntryFile {
+    /// Path as the manifest writes it.
+    pub path: String,
+    /// Digest of its bytes.
+    pub sha256: crate::names::Digest,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+}
+
+/// Why an entry cannot be written: which part of it, and what is wrong there.
+#[derive(Debug)]
+pub(super) struct Wrong {
+    pub(super) part: &'static str,
+    pub(super) why: String,
+    pub(super) help: Option<String>,
+}
+
+impl Wrong {
+    fn new(part: &'static str, error: ValueError, sensitive: bool) -> Self {
+        let error = if sensitive { error.hidden() } else { error };
+        Self { part, why: error.to_string(), help: error.help() }
+    }
+
+    pub(super) fn entry(why: &str) -> Self {
+        Self { part: "entry", why: why.to_owned(), help: None }
+    }
+}
+
+impl Target<'_> {
+    /// Returns how keys are written.
+    pub(super) fn key_shape(&self) -> Result<Arc<Shape>, Problem> {
+        let is_prefix = self.spec.map_type == MapType::LPM_TRIE;
+        let shape = self.shape("key", self.spec.key_size, self.table.key_format.as_ref(), is_prefix)?;
+        Ok(if is_prefix { Shape::prefix_of(shape) } else { shape })
+    }
+
+    fn value_shape(&self) -> Result<Arc<Shape>, Problem> {
+        self.shape("value", self.spec.value_size, self.table.value_format.as_ref(), false)
+    }
+
+    fn shape(
+        &self,
+        part: &'static str,
+        size: u32,
+        said: Option<&At<Arc<Shape>>>,
+        is_prefix: bool,
+    ) -> Result<Arc<Shape>, Problem> {
+        if let Some(said) = said {
+            let format = said.value.size().unwrap_or(0);
+            if format != size {
+                let kind = Kind::FormatSize { map: self.name.clone(), part, format, size };
+                return Err(Problem::at(kind, said.span.clone(), format!("{format} bytes")));
+            }
+            return Ok(said.value.clone());
+        }
+        let typed = self.spec.types.as_ref().and_then(|types| {
+            let id = if part == "key" { types.key } else { types.value };
+            (id != 0 && types.btf.size_of(id) == Some(size)).then(|| Shape::of(&types.btf, id))
+        });
+        Ok(typed.unwrap_or_else(|| if is_prefix { format::prefix_of_size(size) } else { Shape::of_size(size) }))
+    }
+}
+
+/// Entries that are being written.
+pub(super) struct Writer {
+    pub(super) key: Arc<Shape>,
+    pub(super) value: Arc<Shape>,
+    pub(super) sensitive: bool,
+    key_size: usize,
+    /// Of one CPU.
+    value_size: usize,
+    /// How many CPUs have a value of their own; none when there is one for all.
+    cpus: Option<usize>,
+    offline: bool,
+    /// How many there are, of a map whose keys are numbers from 0.
+    slots: Option<u32>,
+    /// The value of entries that say none.
+    default: Option<Vec<u8>>,
+    keys: Vec<u8>,
+    values: Vec<u8>,
+}
+
+impl Writer {
+    fn new(target: &Target<'_>) -> Result<Self, Problem> {
+        let spec = target.spec;
+        let is_array = matches!(spec.map_type, MapType::ARRAY | MapType::PERCPU_ARRAY);
+        let mut writer = Self {
+            key: target.key_shape()?,
+            value: target.value_shape()?,
+            sensitive: target.table.sensitive,
+            key_size: spec.key_size as usize,
+            value_size: spec.value_size as usize,
+            cpus: spec.map_type.is_per_cpu().then_some(target.host.possible_cpus as usize),
+            offline: target.offline,
+            slots: is_array.then_some(spec.max_entries),
+            default: None,
+            keys: Vec::new(),
+            values: Vec::new(),
+        };
+        if let Some(default) = target.table.entries.as_ref().and_then(|entries| entries.value.as_ref()) {
+            let mut bytes = vec![0; writer.user_value_size()];
+            if let Err(wrong) = writer.write_value(&default.value, &mut bytes) {
+                return Err(target.wrong(&wrong, default.span.clone(), "this value"));
+            }
+            writer.default = Some(bytes);
+        }
+        Ok(writer)
+    }
+
+    /// Returns the bytes of a value as user space writes it.
+    fn user_value_size(&self) -> usize {
+        self.cpus.map_or(self.value_size, |cpus| cpus * self.stride())
+    }
+
+    /// Returns how far apart the values of two CPUs are.
+    fn stride(&self) -> usize {
+        self.value_size.next_multiple_of(8)
+    }
+
+    /// Adds an entry whose parts `write` puts into zeros: the key and one value. It is left out when that fails.
+    pub(super) fn add(
+        &mut self,
+        key: impl FnOnce(&Self, &mut [u8]) -> Result<(), Wrong>,
+        value: Option<impl FnOnce(&Self, &mut [u8]) -> Result<(), Wrong>>,
+    ) -> Result<(), Wrong> {
+        let (mut keys, mut values) = (std::mem::take(&mut self.keys), std::mem::take(&mut self.values));
+        let (keys_before, values_before) = (keys.len(), values.len());
+        keys.resize(keys_before + self.key_size, 0);
+        let written = key(self, &mut keys[keys_before..]).and_then(|()| self.check_slot(&keys[keys_before..]));
+        let written = written.and_then(|()| match (value, &self.default) {
+            (Some(value), _) => {
+                values.resize(values_before + self.user_value_size(), 0);
+                value(self, &mut values[values_before..])
+            }
+            (None, Some(default)) => {
+                values.extend_from_slice(default);
+                Ok(())
+            }
+            (None, None) => Err(Wrong::entry("it has no value, and the map no `entries_value` for such entries")),
+        });
+        if written.is_err() {
+            keys.truncate(keys_before);
+            values.truncate(values_before);
+        }
+        (self.keys, self.values) = (keys, values);
+        written
+    }
+
+    fn check_slot(&self, key: &[u8]) -> Result<(), Wrong> {
+        let (Some(slots), Ok(key)) = (self.slots, <[u8; 4]>::try_from(key)) else { return Ok(()) };
+        match u32::from_le_bytes(key) {
+            index if index >= slots => {
+                let why = match (self.sensitive, slots) {
+                    (_, 0) => "the map has no room for any".to_owned(),
+                    (true, _) => format!("the map has the entries 0 to {}", slots - 1),
+                    (false, _) => format!("{index} is not in 0 to {}, the entries of the map", slots - 1),
+                };
+                Err(Wrong { part: "key", why, help: None })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Writes a key.
+    pub(super) fn write_key(&self, key: &Value, out: &mut [u8]) -> Result<(), Wrong> {
+        self.key.encode(key, out).map_err(|error| Wrong::new("key", error, self.sensitive))
+    }
+
+    /// Writes the text of a key.
+    pub(super) fn write_key_text(&self, key: &str, out: &mut [u8]) -> Result<(), Wrong> {
+        self.key.encode_text(key, out).map_err(|error| Wrong::new("key", error, self.sensitive))
+    }
+
+    /// Writes a value: where each CPU has its own, one for all, or a list of one for each.
+    pub(super) fn write_value(&self, value: &Value, out: &mut [u8]) -> Result<(), Wrong> {
+        let wrong = |error| Wrong::new("value", error, self.sensitive);
+        let each = match (self.cpus, value) {
+            (Some(_), Value::List(each)) if list_depth(value) > self.value.list_depth() => each,
+            (Some(_) | None, _) => {
+                self.value.encode(value, out).map_err(wrong)?;
+                self.repeat(out);
+                return Ok(());
+            }
+        };
+        let cpus = self.cpus.unwrap_or(1);
+        if each.len() != cpus && !self.offline {
+            let why = format!("a list of {} values is given, and the host has {cpus} CPUs", each.len());
+            return Err(Wrong { part: "value", why, help: Some("write one value for all CPUs".to_owned()) });
+        }
+        for (cpu, value) in each.iter().enumerate() {
+            // Offline, nobody knows how many there will be; what does not fit is wrong all the same.
+            let mut spare = vec![0; self.stride()];
+            let out = out.get_mut(cpu * self.stride()..).filter(|out| !out.is_empty()).unwrap_or(&mut spare);
+            self.value.encode(value, out).map_err(|error| wrong(error.below(&format!("[{cpu}]"))))?;
+        }
+        Ok(())
+    }
+
+    /// Writes the text of a value.
+    pub(super) fn write_value_text(&self, value: &str, out: &mut [u8]) -> Result<(), Wrong> {
+        self.value.encode_text(value, out).map_err(|error| Wrong::new("value", error, self.sensitive))?;
+        self.repeat(out);
+        Ok(())
+    }
+
+    /// Gives every CPU the value of the first.
+    pub(super) fn repeat(&self, out: &mut [u8]) {
+        if self.cpus.is_some() {
+            let (first, others) = out.split_at_mut(self.stride().min(out.len()));
+            others.chunks_mut(first.len().max(1)).for_each(|other| other.copy_from_slice(first));
+        }
+    }
+
+    /// Wraps what is wrong with a part of an entry.
+    pub(super) fn wrong(&self, part: &'static str, error: ValueError) -> Wrong {
+        Wrong::new(part, error, self.sensitive)
+    }
+
+    fn entries(&mut self) -> Result<Entries, Duplicate> {
+        let (keys, values) = (std::mem::take(&mut self.keys), std::mem::take(&mut self.values));
+        Entries::of(self.key_size, self.user_value_size(), keys, values)
+    }
+}
+
+/// Returns how deep lists nest in a value.
+fn list_depth(value: &Value) -> usize {
+    match value {
+        Value::List(list) => 1 + list.first().map_or(0, list_depth),
+        Value::Int(_) | Value::Float(_) | Value::Bool(_) | Value::Text(_) | Value::Table(_) => 0,
+    }
+}
+
+impl Target<'_> {
+    /// Makes the contents of a map of data.
+    pub(super) fn contents(
+        &self,
+        entries: &manifest::MapEntries,
+        file: Option<&EntryFile>,
+    ) -> Result<Contents, Vec<Problem>> {
+        if self.spec.key_size == 0 {
+            // The kernel refuses such a map in its own words.
+            return Ok(self.finished(entries, Entries::new(0, 0)));
+        }
+        let mut writer = Writer::new(self).map_err(|problem| vec![problem])?;
+        let written = match (&entries.source, file) {
+            (EntriesSource::Given(given), _) => self.given(given, &mut writer)?,
+            (EntriesSource::File { .. }, Some(file)) => self.of_file(entries, file, &mut writer)?,
+            // One that cannot be read was reported there.
+            (EntriesSource::File { .. }, None) => Entries::new(writer.key_size, writer.user_value_size()),
+        };
+        let (given, room) = (written.len(), self.spec.max_entries as usize);
+        if given > room && self.spec.map_type.wants_a_size() && room > 0 {
+            let kind = Kind::TooManyEntries { map: self.name.clone(), given, room };
+            return Err(vec![Problem::at(kind, entries.span.clone(), format!("{given} entries"))]);
+        }
+        Ok(self.finished(entries, written))
+    }
+
+    fn finished(&self, entries: &manifest::MapEntries, written: Entries) -> Contents {
+        Contents {
+            mode: entries.mode,
+            entries: Arc::new(written),
+            sensitive: self.table.sensitive,
+            span: entries.span.clone(),
+        }
+    }
+
+    fn given(&self, given: &[GivenEntry], writer: &mut Writer) -> Result<Entries, Vec<Problem>> {
+        let mut problems = Vec::new();
+        for entry in given {
+            let value = entry.value.as_ref();
+            let written = writer.add(
+                |writer, out| writer.write_key(&entry.key.value, out),
+                value.map(|value| |writer: &Writer, out: &mut [u8]| writer.write_value(&value.value, out)),
+            );
+            if let Err(wrong) = written {
+                let place = value.filter(|_| wrong.part == "value").unwrap_or(&entry.key);
+                problems.push(self.wrong(&wrong, place.span.clone(), &format!("this {}", wrong.part)));
+            }
+        }
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        writer.entries().map_err(|Duplicate(first, second)| {
+            let kind = Kind::EntryTwice { map: self.name.clone() };
+            let [first, second] = [first, second].map(|at| given[at].key.span.clone());
+            vec![Problem::at(kind, second, "here again").and(first, "this key")]
+        })
+    }
+
+    fn of_file(
+        &self,
+        entries: &manifest::MapEntries,
+        file: &EntryFile,
+        writer: &mut Writer,
+    ) -> Result<Entries, Vec<Problem>> {
+        let read = super::files::read(file, writer);
+        let written =
+            read.and_then(|places| writer.entries().map_err(|Duplicate(first, second)| places.twice(first, second)));
+        written.map_err(|faults| {
+            let kind = Kind::BadEntryFile { map: self.name.clone(), path: file.path.clone(), faults };
+            vec![Problem::at(kind, entries.span.clone(), "this file")]
+        })
+    }
+
+    fn wrong(&self, wrong: &Wrong, span: Span, label: &str) -> Problem {
+        let (why, help) = (wrong.why.clone(), wrong.help.clone());
+        Problem::at(Kind::BadEntry { map: self.name.clone(), part: wrong.part, why, help }, span, label)
+    }
+
+    /// Reads the entries of a map of programs or maps: the number of each slot, and what the manifest says of it.
+    pub(super) fn slots<'e>(
+        &self,
+        entries: &'e manifest::MapEntries,
+    ) -> Result<Vec<(u32, &'e At<Value>)>, Vec<Problem>> {
+        let refused = |what: &str| {
+            let kind = Kind::NotYet { what: format!("{what} of the `{}` map.{}", self.spec.map_type, self.name) };
+            Err(vec![Problem::at(kind, entries.span.clone(), "this map")])
+        };
+        let EntriesSource::Given(given) = &entries.source else { return refused("a file for the entries") };
+        match entries.mode {
+            EntriesMode::Exact => {}
+            EntriesMode::Merge | EntriesMode::Seed => return refused("another `entries_mode` than `exact`"),
+        }
+        if self.spec.key_size != 4 {
+            return refused("entries by keys of other sizes than 4 bytes");
+        }
+        let shape = self.key_shape().map_err(|problem| vec![problem])?;
+        let (mut slots, mut problems): (Vec<(u32, &At<Value>, &Span)>, Vec<Problem>) = Default::default();
+        for entry in given {
+            let mut key = [0; 4];
+            let written = shape.encode(&entry.key.value, &mut key).map_err(|error| Wrong::new("key", error, false));
+            let index = u32::from_le_bytes(key);
+            let is_outside = self.spec.map_type != MapType::HASH_OF_MAPS && index >= self.spec.max_entries;
+            let outside =
+                || format!("{index} is not in 0 to {}, the slots of the map", self.spec.max_entries.max(1) - 1);
+            let wrong = match (written, &entry.value) {
+                (Err(wrong), _) => wrong,
+                (Ok(()), _) if is_outside => Wrong { part: "key", why: outside(), help: None },
+                (Ok(()), None) => Wrong::entry("it has no value"),
+                (Ok(()), Some(value)) => {
+                    if let Some((_, _, first)) = slots.iter().find(|(known, ..)| *known == index) {
+                        let kind = Kind::EntryTwice { map: self.name.clone() };
+                        let twice = Problem::at(kind, entry.key.span.clone(), "here again");
+                        problems.push(twice.and((*first).clone(), "this key"));
+                    }
+                    slots.push((index, value, &entry.key.span));
+                    continue;
+                }
+            };
+            problems.push(self.wrong(&wrong, entry.key.span.clone(), "this key"));
+        }
+        match problems.is_empty() {
+            true => Ok(slots.into_iter().map(|(index, value, _)| (index, value)).collect()),
+            false => Err(problems),
+        }
+    }
+}
