@@ -726,7 +726,7 @@ fn plan_live<K: Kernel>(
     loaded: &Loaded,
     options: &ApplyOptions,
 ) -> Result<ManuallyDrop<Planned>, Problems> {
-    let (desired, inputs, entries) = desired_live(kernel, loaded)?;
+    let Resolved { desired, inputs, entries } = desired_live(kernel, loaded)?;
     let observed = observe::observe(kernel, &Wanted::of(&desired))?;
     let plan = plan::plan(&desired, &observed, Mode::Live)?;
     if let (true, Some(at)) = (options.no_mount, mounts(&plan)) {
@@ -735,12 +735,15 @@ fn plan_live<K: Kernel>(
     Ok(ManuallyDrop::new(Planned { plan, inputs, entries, desired }))
 }
 
-/// Resolves a manifest for this host; with the digest of what it was made from, unless that is more than files, and those
-/// of its files of entries.
-fn desired_live<K: Kernel>(
-    kernel: &K,
-    loaded: &Loaded,
-) -> Result<(Desired, Option<Digest>, BTreeMap<String, Digest>), Problems> {
+/// What a manifest means for this host, with the digests that [`Planned`] keeps.
+struct Resolved {
+    desired: Desired,
+    inputs: Option<Digest>,
+    entries: BTreeMap<String, Digest>,
+}
+
+/// Resolves a manifest for this host.
+fn desired_live<K: Kernel>(kernel: &K, loaded: &Loaded) -> Result<Resolved, Problems> {
     let host = observe::host(kernel)?;
     let bpffs = observe::bpffs_of(kernel, &loaded.manifest.pin_root, &usual_bpffs())?;
     let files = load::files(&loaded.manifest, loaded.folder())?;
@@ -751,7 +754,7 @@ fn desired_live<K: Kernel>(
     let inputs = alone.then(|| load::inputs(&loaded.text, &loaded.vars, &load::Digests::of(&files)));
     let entries = files.entries.iter().map(|(name, file)| (name.to_string(), file.sha256)).collect();
     let desired = desired::resolve(&loaded.manifest, files, &bpffs, &host, &target)?;
-    Ok((desired, inputs, entries))
+    Ok(Resolved { desired, inputs, entries })
 }
 
 fn mounts(plan: &Plan) -> Option<&PinPath> {
@@ -964,7 +967,7 @@ fn adopt_live<K: Kernel>(
     if !options.dry_run {
         settle(kernel, pin_root, console)?;
     }
-    let (desired, ..) = desired_live(kernel, loaded)?;
+    let Resolved { desired, .. } = desired_live(kernel, loaded)?;
     let observed = observe::observe(kernel, &Wanted { adopts: true, ..Wanted::of(&desired) })?;
     let plan = plan::adopt(&desired, &observed)?;
     if options.dry_run {
