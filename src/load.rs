@@ -178,19 +178,18 @@ fn entries(manifest: &Manifest, folder: &Path) -> Result<BTreeMap<MapName, Entry
     let mut problems = Problems::default();
     let mut files = BTreeMap::new();
     for (name, entries, path, wanted) in entry_files(manifest) {
-        let path = path.to_owned();
-        let read = match read(&folder.join(&path)) {
-            Ok(bytes) => Ok(EntryFile { path, sha256: Digest::of(&bytes), bytes }),
-            Err(error) => Err(Kind::UnreadableFile { path, why: error.to_string() }),
+        let kind = match read(&folder.join(path)) {
+            Err(error) => Kind::UnreadableFile { path: path.to_owned(), why: error.to_string() },
+            Ok(bytes) => {
+                let file = EntryFile { path: path.to_owned(), sha256: Digest::of(&bytes), bytes };
+                if wanted.is_none_or(|wanted| wanted == file.sha256) {
+                    files.insert(name.clone(), file);
+                    continue;
+                }
+                Kind::OtherBytes { path: file.path, is: file.sha256 }
+            }
         };
-        let right = read.and_then(|file| match wanted {
-            Some(wanted) if wanted != file.sha256 => Err(Kind::OtherBytes { path: file.path, is: file.sha256 }),
-            Some(_) | None => Ok(file),
-        });
-        match right {
-            Ok(file) => drop(files.insert(name.clone(), file)),
-            Err(kind) => problems.push(Problem::at(kind, entries.span.clone(), "this file")),
-        }
+        problems.push(Problem::at(kind, entries.span.clone(), "this file"));
     }
     problems.or(files)
 }

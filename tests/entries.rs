@@ -341,7 +341,8 @@ fn variables_are_written_alike() {
 #[ignore = "it measures"]
 fn a_million_lines() {
     let nets = |line: fn(u32) -> String| (0..1_000_000).map(line).collect::<String>();
-    let cases: [(&str, &str, fn(u32) -> String); 4] = [
+    type Line = fn(u32) -> String;
+    let cases: [(&str, &str, Line); 4] = [
         ("nets4", "a.csv", |n| format!("{}/24,{n}\n", std::net::Ipv4Addr::from(n << 8))),
         ("nets4", "a.txt", |n| format!("{}/24\n", std::net::Ipv4Addr::from(n << 8))),
         ("flows", "a.csv", |n| format!("{},10.0.0.2,{},6,{n}\n", std::net::Ipv4Addr::from(n), n % 65536)),

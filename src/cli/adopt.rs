@@ -5,7 +5,7 @@ use super::confirm::settle;
 use super::console::{Console, Output};
 use super::finish::finish;
 use super::loaded::{self, Loaded};
-use super::planned::desired_live;
+use super::planned::{Resolved, desired_live};
 use super::{now, usual_bpffs};
 use crate::apply::Stamp;
 use crate::diag::{Exit, Problems};
@@ -52,7 +52,7 @@ fn adopt<K: Kernel>(
     if !change.dry_run {
         settle(kernel, pin_root, console)?;
     }
-    let (desired, ..) = desired_live(kernel, loaded)?;
+    let Resolved { desired, .. } = desired_live(kernel, loaded)?;
     let observed = observe::observe(kernel, &Wanted { adopts: true, ..Wanted::of(&desired) })?;
     let plan = plan::adopt(&desired, &observed)?;
     if change.dry_run {

@@ -28,7 +28,7 @@ pub struct Planned {
 /// Plans against the host. The plan is never given back: the process ends when it has been used, and freeing a large one
 /// piece by piece would take longer than what it is made from is worth.
 pub fn plan_live<K: Kernel>(kernel: &K, loaded: &Loaded, no_mount: bool) -> Result<ManuallyDrop<Planned>, Problems> {
-    let (desired, inputs, entries) = desired_live(kernel, loaded)?;
+    let Resolved { desired, inputs, entries } = desired_live(kernel, loaded)?;
     let observed = observe::observe(kernel, &Wanted::of(&desired))?;
     let plan = plan::plan(&desired, &observed, Mode::Live)?;
     if let (true, Some(at)) = (no_mount, mounts(&plan)) {
@@ -37,12 +37,15 @@ pub fn plan_live<K: Kernel>(kernel: &K, loaded: &Loaded, no_mount: bool) -> Resu
     Ok(ManuallyDrop::new(Planned { plan, inputs, entries, desired }))
 }
 
-/// Resolves a manifest for this host; with the digest of what it was made from, unless that is more than files, and those
-/// of its files of entries.
-pub fn desired_live<K: Kernel>(
-    kernel: &K,
-    loaded: &Loaded,
-) -> Result<(Desired, Option<Digest>, BTreeMap<String, Digest>), Problems> {
+/// What a manifest means for this host, with the digests that [`Planned`] keeps.
+pub struct Resolved {
+    pub desired: Desired,
+    pub inputs: Option<Digest>,
+    pub entries: BTreeMap<String, Digest>,
+}
+
+/// Resolves a manifest for this host.
+pub fn desired_live<K: Kernel>(kernel: &K, loaded: &Loaded) -> Result<Resolved, Problems> {
     let host = observe::host(kernel)?;
     let bpffs = observe::bpffs_of(kernel, &loaded.manifest.pin_root, &usual_bpffs())?;
     let files = load::files(&loaded.manifest, loaded.folder())?;
@@ -53,7 +56,7 @@ pub fn desired_live<K: Kernel>(
     let inputs = alone.then(|| load::inputs(&loaded.text, &loaded.vars, &load::Digests::of(&files)));
     let entries = files.entries.iter().map(|(name, file)| (name.to_string(), file.sha256)).collect();
     let desired = desired::resolve(&loaded.manifest, files, &bpffs, &host, &target)?;
-    Ok((desired, inputs, entries))
+    Ok(Resolved { desired, inputs, entries })
 }
 
 fn mounts(plan: &Plan) -> Option<&PinPath> {

@@ -406,7 +406,8 @@ impl Target<'_> {
             return refused("entries by keys of other sizes than 4 bytes");
         }
         let shape = self.key_shape().map_err(|problem| vec![problem])?;
-        let (mut slots, mut problems): (Vec<(u32, &At<Value>, &Span)>, Vec<Problem>) = Default::default();
+        let mut slots: Vec<(u32, &At<Value>, &Span)> = Vec::new();
+        let mut problems = Vec::new();
         for entry in given {
             let mut key = [0; 4];
             let written = shape.encode(&entry.key.value, &mut key).map_err(|error| Wrong::new("key", error, false));

@@ -236,8 +236,8 @@ struct Builder<'a> {
 impl Builder<'_> {
     fn shape(&mut self, id: TypeId, depth: usize) -> Arc<Shape> {
         match (self.known.get(&id), depth.checked_sub(1)) {
-            (Some(Some(shape)), _) => return shape.clone(),
-            (Some(None), _) | (None, None) => return Arc::new(self.none(id, Kind::TooLarge)),
+            (Some(Some(shape)), _) => shape.clone(),
+            (Some(None), _) | (None, None) => Arc::new(self.none(id, Kind::TooLarge)),
             (None, Some(depth)) => {
                 self.known.insert(id, None);
                 let shape = Arc::new(self.build(id, depth));
