@@ -13,6 +13,7 @@
 
 pub mod apply;
 pub mod btf;
+pub mod cells;
 pub mod checks;
 pub mod cli;
 pub mod confirm;

@@ -71,6 +71,9 @@ pub struct RecordedMap {
     /// What the maps inside a map of maps were made to look like, which the kernel does not tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inner: Option<RecordedInner>,
+    /// Whether what it holds is secret, and is shown only to those who ask for it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub sensitive: bool,
     /// Since when it must never be removed or made anew; `None` when it may.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub protect: Option<Since>,
@@ -238,6 +241,7 @@ mod tests {
                 created: true,
                 image: Some(Digest::of(b"x")),
                 inner: Some(RecordedInner::of(&MapSpec::new(MapType::HASH, 4, 8, 16))),
+                sensitive: true,
                 protect: Some(Since(7)),
             },
         );

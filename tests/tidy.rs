@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 /// Rooms that get everything they know as an argument.
 const PURE: &[&str] = &[
     "btf",
+    "cells.rs",
     "desired",
     "diag.rs",
     "elf",
+    "entries.rs",
     "insn.rs",
     "kinds.rs",
     "manifest",

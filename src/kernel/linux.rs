@@ -406,6 +406,14 @@ impl Kernel for Linux {
         netlink::interface(name)
     }
 
+    fn interface_name(&self, index: u32) -> io::Result<Option<String>> {
+        match sys::interface_name(index) {
+            Ok(name) => Ok(Some(text(&name))),
+            Err(error) if error.raw_os_error() == Some(libc::ENXIO) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     fn cgroup_mount(&self) -> io::Result<Option<PathBuf>> {
         Ok(cgroup2_mount(&fs::read_to_string("/proc/thread-self/mountinfo")?))
     }

@@ -4,6 +4,7 @@
 //! cannot change anything.
 
 pub mod drift;
+pub mod entries;
 pub mod facts;
 pub mod fake;
 pub mod linux;
@@ -273,6 +274,8 @@ pub trait Kernel {
 
     /// Looks an interface up by its name or one of its other names; `None` when there is none.
     fn interface(&self, name: &str) -> io::Result<Option<Interface>>;
+    /// Returns the name of the interface with an index; `None` when there is none.
+    fn interface_name(&self, index: u32) -> io::Result<Option<String>>;
     /// Returns where the cgroup2 hierarchy is mounted; `None` when it is not.
     fn cgroup_mount(&self) -> io::Result<Option<std::path::PathBuf>>;
     /// Opens a cgroup folder and tells its id; `NotFound` when there is none, `EBADF` when it is in no cgroup2 hierarchy.

@@ -106,7 +106,8 @@ pub fn record(_: &Files) -> Seeds {
     let protect = Some(Since(1));
     let inner = Some(RecordedInner::of(&MapSpec::new(MapType::HASH, 4, 8, 16)));
     let (id, image) = (Some(7), Some(digest));
-    let map = RecordedMap { pin: Some(pin.clone()), inode: 1, id, created: true, image, inner, protect };
+    let map =
+        RecordedMap { pin: Some(pin.clone()), inode: 1, id, created: true, image, inner, sensitive: true, protect };
     full.maps.insert("m".to_owned(), map);
     full.programs
         .insert("p".to_owned(), RecordedProgram { pin: pin.clone(), inode: 2, maps: vec!["m".to_owned()], protect });
