@@ -340,3 +340,154 @@ fn rate_text(rates: &BTreeMap<String, f64>) -> String {
     };
     rates.iter().map(one).collect::<Vec<_>>().join(", ")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::observed::MapInfo;
+
+    struct Nobody;
+
+    impl Names for Nobody {
+        fn program(&self, _: u32) -> Option<String> {
+            None
+        }
+        fn map(&self, _: u32) -> Option<String> {
+            None
+        }
+        fn interface(&self, _: u32) -> Option<String> {
+            None
+        }
+    }
+
+    const TEXT: Options =
+        Options { style: Some(Style { width: 80, ascii: false, color: false }), limit: None, sum: false };
+    const JSON: Options = Options { style: None, limit: None, sum: false };
+
+    fn map(map_type: MapType, masked: bool) -> (Head, Layout) {
+        let head = Head { address: "map.m".to_owned(), id: 7, r#type: map_type, max_entries: 4, masked };
+        let info = MapInfo {
+            id: 7,
+            map_type,
+            key_size: 4,
+            value_size: 4,
+            max_entries: 4,
+            flags: 0,
+            map_extra: 0,
+            name: "m".to_owned(),
+            btf_id: 0,
+            key_type_id: 0,
+            value_type_id: 0,
+        };
+        let layout = Layout::new(&info, None);
+        (head, layout)
+    }
+
+    /// Writes entries whose keys and values count from `first`, in descending order; values are of `cpus` words.
+    fn listed(map_type: MapType, masked: bool, options: Options, numbers: std::ops::Range<u32>) -> String {
+        let (head, layout) = map(map_type, masked);
+        let mut listing = Listing::new(&head, &layout, &Nobody, options);
+        let mut out = listing.start();
+        let cpus = if map_type.is_per_cpu() { 2 } else { 1 };
+        for number in numbers.rev() {
+            let word = if cpus == 2 { [number, 0, number, 0].to_vec() } else { vec![number] };
+            let value: Vec<u8> = word.iter().flat_map(|word| word.to_le_bytes()).collect();
+            out.push_str(&listing.take(&number.to_le_bytes(), &value, (4, value.len())));
+        }
+        out + &listing.end()
+    }
+
+    #[test]
+    fn entries_are_sorted_and_aligned() {
+        insta::assert_snapshot!(listed(MapType::ARRAY, false, TEXT, 9..12), @r"
+        map.m: array, id 7, room for 4 entries
+          KEY  VALUE
+          9    hex:09000000
+          10   hex:0a000000
+          11   hex:0b000000
+        3 entries
+        ");
+        insta::assert_snapshot!(listed(MapType::HASH, false, TEXT, 0..0), @r"
+        map.m: hash, id 7, room for 4 entries
+        0 entries
+        ");
+    }
+
+    #[test]
+    fn what_is_left_out_is_said() {
+        insta::assert_snapshot!(listed(MapType::HASH, false, Options { limit: Some(1), ..TEXT }, 0..3), @r"
+        map.m: hash, id 7, room for 4 entries
+          KEY           VALUE
+          hex:02000000  hex:02000000
+        1 of 3 entries shown, 2 more (--limit 0 shows all)
+        ");
+        insta::assert_snapshot!(listed(MapType::HASH, true, TEXT, 0..3), @r"
+        map.m: hash, id 7, room for 4 entries
+        3 entries, not shown: the map is sensitive (--reveal shows them)
+        ");
+    }
+
+    #[test]
+    fn cpus_are_shown_or_added_up() {
+        insta::assert_snapshot!(listed(MapType::PERCPU_ARRAY, false, TEXT, 1..2), @r"
+        map.m: percpu_array, id 7, room for 4 entries
+          KEY  VALUE
+          1    cpu 0: hex:01000000
+               cpu 1: hex:01000000
+        1 entry
+        ");
+        insta::assert_snapshot!(listed(MapType::PERCPU_ARRAY, false, Options { sum: true, ..TEXT }, 1..2), @r"
+        map.m: percpu_array, id 7, room for 4 entries
+          KEY  VALUE OF ALL CPUS
+          1    2
+        1 entry
+        ");
+    }
+
+    #[test]
+    fn json_is_one_document_of_any_length() {
+        for (map_type, masked, entries, first) in [
+            (MapType::ARRAY, false, 2500, Some(serde_json::json!({ "key": 1500, "value": "hex:dc050000" }))),
+            (
+                MapType::PERCPU_ARRAY,
+                false,
+                1,
+                Some(serde_json::json!({ "key": 0, "values": ["hex:00000000", "hex:00000000"] })),
+            ),
+            (MapType::HASH, false, 0, None),
+            (MapType::HASH, true, 3, None),
+        ] {
+            let text = listed(map_type, masked, JSON, 0..entries);
+            let value: serde_json::Value =
+                serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
+            let shown = if masked { 0 } else { entries as usize };
+            assert_eq!((&value["count"], &value["shown"]), (&entries.into(), &shown.into()));
+            assert_eq!(value["entries"].as_array().map(Vec::len), Some(shown));
+            assert_eq!(value["entries"].get(0), first.as_ref());
+            assert_eq!((&value["kind"], &value["masked"]), (&"entries".into(), &masked.into()));
+        }
+    }
+
+    #[test]
+    fn the_fastest_come_first() {
+        let (head, layout) = map(MapType::HASH, false);
+        let set = |pairs: &[(u32, u32)]| {
+            let (keys, values): (Vec<_>, Vec<_>) =
+                pairs.iter().map(|(k, v)| (k.to_le_bytes(), v.to_le_bytes())).unzip();
+            Entries::of(4, 4, keys.concat(), values.concat()).unwrap()
+        };
+        let (before, now) = (set(&[(1, 10), (2, 10), (3, 10), (4, 10)]), set(&[(1, 11), (2, 110), (3, 10), (5, 30)]));
+        let text = rates(&head, &layout, (&before, &now), 2.0, &Options { limit: Some(2), ..TEXT });
+        insta::assert_snapshot!(text, @r"
+        map.m: 4 entries in 2.0 s, 2 changed, 1 new, 1 gone
+          KEY           VALUE         PER SECOND
+          hex:02000000  hex:6e000000  +50
+          hex:05000000  hex:1e000000  +15
+        1 more changed
+        ");
+        let json: serde_json::Value =
+            serde_json::from_str(&rates(&head, &layout, (&before, &now), 2.0, &JSON)).expect("one document");
+        assert_eq!(json["rows"][0]["per_second"], serde_json::json!({ "": 50.0 }));
+        assert_eq!((&json["changed"], &json["new"], &json["gone"]), (&2.into(), &1.into(), &1.into()));
+    }
+}
