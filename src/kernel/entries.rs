@@ -3,7 +3,7 @@
 use super::observe::{READ, refused};
 use super::shown::recorded;
 use super::status::deployments;
-use super::{Kernel, ObjectKind};
+use super::{Kernel, ObjectKind, TakeEntries};
 use crate::cells::{self, Layout, Names};
 use crate::diag::{self, Kind, Problem, Problems};
 use crate::entries::Entries;
@@ -102,11 +102,7 @@ fn open_recorded<K: Kernel>(kernel: &K, pin: Option<PinPath>, known: &RecordedMa
 
 impl<Fd> Readable<Fd> {
     /// Reads the entries in the kernel's order, until `each` has enough of keys and as many values.
-    pub fn read<K: Kernel<Fd = Fd>>(
-        &self,
-        kernel: &K,
-        each: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
-    ) -> Result<(), Problem> {
+    pub fn read<K: Kernel<Fd = Fd>>(&self, kernel: &K, each: TakeEntries<'_>) -> Result<(), Problem> {
         let doing = || format!("read the entries of {}", self.head.address);
         kernel.read_entries(&self.fd, self.sizes, each).map_err(|error| refused(doing(), &error, READ))
     }

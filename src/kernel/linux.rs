@@ -4,7 +4,7 @@ use super::many::{self, Read, Wrote};
 use super::sys::{self, Log, Object, SizedMap};
 use super::{
     Entry, EntryKind, HookInfo, HookRequest, Interface, Kernel, LinkInfo, LoadError, MapInfo, MapRequest, ObjectKind,
-    ProgramInfo, ProgramRequest, Symbols, XdpMode, facts, lock, netlink,
+    ProgramInfo, ProgramRequest, Symbols, TakeEntries, XdpMode, facts, lock, netlink,
 };
 use crate::btf::kernel::Bytes;
 use crate::diag::LockHolder;
@@ -17,7 +17,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::CString;
 use std::fs;
 use std::io::{self, Read as _};
-use std::ops::ControlFlow;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, DirEntryExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -259,12 +258,7 @@ impl Kernel for Linux {
         found(sized(map)?.delete(key), ()).map(|gone| gone.is_some())
     }
 
-    fn read_entries(
-        &self,
-        map: &Object,
-        sizes: (usize, usize),
-        each: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
-    ) -> io::Result<()> {
+    fn read_entries(&self, map: &Object, sizes: (usize, usize), each: TakeEntries<'_>) -> io::Result<()> {
         match many::read(sized(map)?, sizes, each)? {
             Read::Whole => Ok(()),
             Read::OneByOne(from) => many::read_each(self, map, sizes, from, each),

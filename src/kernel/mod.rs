@@ -138,6 +138,9 @@ pub enum HookRequest<'a, Fd> {
 /// Addresses of the kernel's symbols by name; local ones may share a name.
 pub type Symbols = BTreeMap<String, BTreeSet<u64>>;
 
+/// What takes keys and as many values, one behind the other, and breaks when it has enough.
+pub type TakeEntries<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>;
+
 /// The commands that we use. Paths are taken as they are; errors are the kernel's.
 pub trait Kernel {
     /// An open map, program, link, BTF or cgroup, closed when dropped.
@@ -208,12 +211,7 @@ pub trait Kernel {
     /// Reads the entries of a map in the kernel's order, many at a time where it can: `each` gets keys and as many values,
     /// one behind the other, until it breaks. `sizes` are those of a key and of a value as user space reads it. A map
     /// that changes meanwhile may show an entry twice or not at all.
-    fn read_entries(
-        &self,
-        map: &Self::Fd,
-        sizes: (usize, usize),
-        each: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
-    ) -> io::Result<()> {
+    fn read_entries(&self, map: &Self::Fd, sizes: (usize, usize), each: TakeEntries<'_>) -> io::Result<()> {
         many::read_each(self, map, sizes, None, each)
     }
     /// Writes entries, many at a time where the kernel can; with an error comes how many of them were written. These are
