@@ -684,6 +684,31 @@ pub enum Kind {
         /// The pin.
         pin: PinPath,
     },
+    /// No deployment that was asked for has a map.
+    NoMapOf {
+        /// Its name.
+        map: String,
+        /// The folder of the deployment's pins; `None` when every deployment was asked for.
+        pin_root: Option<PinPath>,
+        /// A name that may have been meant.
+        similar: Option<String>,
+    },
+    /// Several deployments have a map of a name.
+    ManyHaveMap {
+        /// The name.
+        map: String,
+        /// The folders of their pins.
+        pin_roots: Vec<PinPath>,
+    },
+    /// The entries of a map cannot be listed.
+    Unlistable {
+        /// Its name.
+        map: String,
+        /// Type.
+        map_type: MapType,
+        /// Why.
+        why: &'static str,
+    },
     /// What is at the pin of somebody else's map is no map.
     NotAMap {
         /// The pin.
@@ -983,6 +1008,9 @@ impl Kind {
             Self::Kernel { .. } => "kernel::refused",
             Self::Cycle { .. } => "plan::cycle",
             Self::NoSuchPin { .. } => "host::no_such_pin",
+            Self::NoMapOf { .. } => "host::no_map",
+            Self::ManyHaveMap { .. } => "host::many_maps",
+            Self::Unlistable { .. } => "host::unlistable",
             Self::NotAMap { .. } => "host::not_a_map",
             Self::NoSuchMapId { .. } => "host::no_such_map_id",
             Self::MapChanged { .. } => "plan::map_changed",
@@ -1206,6 +1234,10 @@ impl Kind {
             Self::NoSuchPin { .. } | Self::NoSuchMapId { .. } => {
                 Some("bpfapply only reuses this map: whoever owns it must make it first".to_owned())
             }
+            Self::NoMapOf { similar: Some(similar), .. } => Some(did_you_mean(&format!("map.{similar}"))),
+            Self::NoMapOf { .. } => Some("`bpfapply show NAME` lists the maps of a deployment".to_owned()),
+            Self::ManyHaveMap { map, .. } => Some(format!("name one of them, as in `bpfapply show NAME map.{map}`")),
+            Self::Unlistable { .. } => None,
             Self::NotAMap { .. } => None,
             Self::MapChanged { ours: false, .. } => Some(
                 "it is not ours, and is left alone: make the definition fit, or give the new map another pin"
@@ -1375,6 +1407,9 @@ impl Kind {
             | Self::NothingToConfirm { .. }
             | Self::Watchdog { .. }
             | Self::NoSuchPin { .. }
+            | Self::NoMapOf { .. }
+            | Self::ManyHaveMap { .. }
+            | Self::Unlistable { .. }
             | Self::NotAMap { .. }
             | Self::NoSuchMapId { .. }
             | Self::MapChanged { .. }
@@ -1544,6 +1579,19 @@ impl fmt::Display for Kind {
             Self::Cycle { circle } => {
                 write!(f, "these wait for each other: {}", circle.join(" -> "))?;
                 circle.first().map_or(Ok(()), |first| write!(f, " -> {first}"))
+            }
+            Self::NoMapOf { map, pin_root: Some(pin_root), .. } => {
+                write!(f, "the deployment at `{pin_root}` has no map.{}", map.escape_debug())
+            }
+            Self::NoMapOf { map, pin_root: None, .. } => {
+                write!(f, "no deployment on this host has a map.{}", map.escape_debug())
+            }
+            Self::ManyHaveMap { map, pin_roots } => {
+                let folders: Vec<_> = pin_roots.iter().map(|pin_root| format!("`{pin_root}`")).collect();
+                write!(f, "several deployments have a map.{map}: {}", folders.join(", "))
+            }
+            Self::Unlistable { map, map_type, why } => {
+                write!(f, "the entries of map.{map} cannot be listed: of {map_type} maps, {why}")
             }
             Self::NoSuchPin { pin } => write!(f, "no map is pinned at `{pin}`"),
             Self::NotAMap { pin, is } => write!(f, "what is pinned at `{pin}` is no map: it is {is}"),

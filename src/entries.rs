@@ -51,6 +51,27 @@ impl Entries {
         Ok(sorted)
     }
 
+    /// Makes a set of what was read from a map that others write meanwhile: of a key that was read more than once, what
+    /// came last counts.
+    ///
+    /// # Panics
+    /// As [`Entries::of`].
+    pub fn latest(key_size: usize, value_size: usize, keys: Vec<u8>, values: Vec<u8>) -> Self {
+        assert!(key_size > 0 && keys.len().is_multiple_of(key_size), "whole keys");
+        assert_eq!(values.len(), keys.len() / key_size * value_size, "one value for each key");
+        let given = Self { key_size, value_size, keys, values };
+        let mut order: Vec<usize> = (0..given.len()).collect();
+        order.sort_by_key(|at| given.key(*at));
+        let mut sorted = Self::new(key_size, value_size);
+        sorted.reserve(order.len());
+        for (place, &at) in order.iter().enumerate() {
+            if order.get(place + 1).is_none_or(|&next| given.key(next) != given.key(at)) {
+                sorted.push(given.key(at), given.value(at));
+            }
+        }
+        sorted
+    }
+
     fn reserve(&mut self, count: usize) {
         self.keys.reserve_exact(count * self.key_size);
         self.values.reserve_exact(count * self.value_size);
@@ -317,6 +338,13 @@ mod tests {
         ] {
             assert_eq!(entries(given), Err(twice), "{given:?}");
         }
+    }
+
+    #[test]
+    fn what_was_read_last_counts() {
+        let set = Entries::latest(1, 1, vec![3, 1, 3, 2, 1], vec![0, 1, 2, 3, 4]);
+        assert_eq!((set.keys(), set.values()), (&[1, 2, 3][..], &[4, 3, 2][..]));
+        assert!(Entries::latest(1, 1, vec![], vec![]).is_empty());
     }
 
     #[test]

@@ -14,6 +14,7 @@
 pub mod access;
 pub mod apply;
 pub mod btf;
+pub mod cells;
 pub mod checks;
 pub mod cli;
 pub mod confirm;

@@ -75,6 +75,9 @@ pub struct RecordedMap {
     /// The entries of it that are ours.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub entries: Option<RecordedEntries>,
+    /// Whether what it holds is secret, and is shown only to those who ask for it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub sensitive: bool,
     /// Since when it must never be removed or made anew; `None` when it may.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub protect: Option<Since>,
@@ -119,9 +122,6 @@ impl RecordedInner {
 pub struct RecordedEntries {
     /// Which entries of the map they stand for: never [`EntriesMode::Seed`], whose entries are nobody's once written.
     pub mode: EntriesMode,
-    /// True when no output may show them.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub sensitive: bool,
     /// Digest of keys and values.
     pub digest: Digest,
     /// Where they are kept.
@@ -315,11 +315,11 @@ mod tests {
                 inner: Some(RecordedInner::of(&MapSpec::new(MapType::HASH, 4, 8, 16))),
                 entries: Some(RecordedEntries {
                     mode: EntriesMode::Merge,
-                    sensitive: true,
                     digest: Digest::of(b"y"),
                     pin: "/sys/fs/bpf/edge/~entries/a".to_owned(),
                     inode: 8,
                 }),
+                sensitive: true,
                 protect: Some(Since(7)),
                 access: Access {
                     mode: Some(0o640),

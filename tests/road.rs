@@ -1288,3 +1288,37 @@ fn a_call_that_fails_leaves_the_host_as_it_was() {
         mark.nothing_left();
     });
 }
+
+#[test]
+fn maps_show_what_they_hold() {
+    road("maps_show_what_they_hold", |site| {
+        if site.cgroups.is_none() {
+            return common::skip("maps_show_what_they_hold", "there is no cgroup2");
+        }
+        let plan = quickstart();
+        check(&[&plan], 0, &["quickstart: applied"]);
+        sh("ping -q -i 0.02 -c 5 127.0.0.1");
+        for arguments in
+            [&["show", "map.traffic"][..], &["show", "quickstart", "map.traffic"], &["show", &plan, "map.traffic"]]
+        {
+            check(arguments, 0, &["map.traffic: hash, id ", "HOOK_XDP", "packets = ", " entries\n"]);
+        }
+        check(&["show", "map.traffic", "--limit", "1"], 0, &[" entries shown, "]);
+        let shown = check(&["show", "map.traffic", "--output", "json"], 0, &[]);
+        let document: serde_json::Value = serde_json::from_str(&shown.out).expect("one document");
+        let hook = document["entries"].as_array().expect("a list").iter().find(|entry| entry["key"] == "HOOK_XDP");
+        assert!(hook.is_some_and(|entry| entry["value"]["packets"].as_u64() >= Some(10)), "{}", shown.out);
+        let watched = check(&["show", "map.traffic", "--watch", "--count", "2"], 0, &["entries in 1."]);
+        assert_eq!(watched.out.matches("map.traffic: ").count(), 2, "{}", watched.out);
+        check(&["show", "quickstart", "map.xdp:.rodata"], 0, &["sample_rate = ", "1 entry"]);
+        check(
+            &["show", "map.trafic"],
+            1,
+            &["no deployment on this host has a map.trafic", "did you mean `map.traffic`?"],
+        );
+        check(&["show", "quickstart", "map.x"], 1, &["has no map.x"]);
+        check(&["show", "quickstart", "program.xdp"], 64, &["`program.xdp` is no map.NAME"]);
+        check(&["show", "quickstart", "--sum"], 64, &["are about the entries of a map.NAME"]);
+        check(&["destroy", "quickstart"], 0, &[]);
+    });
+}

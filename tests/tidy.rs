@@ -7,9 +7,11 @@ use std::path::{Path, PathBuf};
 const PURE: &[&str] = &[
     "access.rs",
     "btf",
+    "cells.rs",
     "desired",
     "diag.rs",
     "elf",
+    "entries.rs",
     "insn.rs",
     "kinds.rs",
     "manifest",

@@ -62,6 +62,11 @@ impl Console {
         }
     }
 
+    /// Returns how people are written to.
+    pub fn style(&self) -> Style {
+        self.out
+    }
+
     /// Writes what there is to say, in the format that was asked for.
     pub fn show(&self, text: impl FnOnce(Style) -> String, json: impl FnOnce() -> String) {
         self.print(&match self.output {

@@ -9,6 +9,7 @@ mod confirm;
 mod console;
 mod destroy;
 mod dry_run;
+mod entries;
 mod finish;
 mod health;
 mod inspect;
@@ -21,7 +22,7 @@ mod status;
 use crate::diag::Exit;
 use crate::kernel;
 use crate::names::PinPath;
-use arguments::{Change, Target};
+use arguments::Change;
 use clap::{CommandFactory, Parser, Subcommand};
 use console::{Console, Global};
 use std::path::PathBuf;
@@ -65,8 +66,8 @@ enum Command {
     },
     /// Make a new record of a deployment that lost its own, from its pins; nothing else changes
     Adopt(Change),
-    /// Show what a deployment has: ids, pins, links, fill of its maps
-    Show(Target),
+    /// Show what a deployment has: ids, pins, links, fill of its maps; or with map.NAME what that map holds
+    Show(show::Show),
     /// Show whether deployments are still what the last apply made of them
     Status(status::Options),
     /// Show what an object file has and needs
@@ -101,7 +102,7 @@ fn run(cli: Cli) -> Result<Exit, Exit> {
         Some(Command::Rollback(asked)) => rollback::run(&asked, console),
         Some(Command::Watchdog { pin_root }) => confirm::watchdog(&pin_root, console),
         Some(Command::Adopt(asked)) => adopt::run(&asked, console),
-        Some(Command::Show(target)) => show::run(&target, console),
+        Some(Command::Show(asked)) => show::run(&asked, console),
         Some(Command::Status(asked)) => status::run(asked, console),
         Some(Command::Inspect { object }) => inspect::run(&object, console),
         None => apply::run(cli.apply.manifest.as_deref(), &cli.apply.options, console),

@@ -1,32 +1,58 @@
-//! `show`: what a deployment has.
+//! `show`: what a deployment has, and what one of its maps holds.
 
 use super::arguments::Target;
 use super::console::Console;
-use crate::diag::{Exit, Kind, Problem, Problems};
-use crate::kernel::{Kernel, observe, shown};
-use crate::names::PinPath;
-use crate::observed::{Observed, Root, Wanted};
-use crate::record::Record;
+use super::{entries, usual_bpffs};
+use crate::diag::{Exit, Kind, Problem};
+use crate::kernel::linux::Linux;
+use crate::kernel::{self, shown};
 use crate::report;
+use clap::Args;
+use std::path::Path;
 
-/// Shows a deployment.
-pub fn run(target: &Target, console: &Console) -> Result<Exit, Exit> {
-    target.visit(console, |kernel, pin_root| {
-        let (record, observed) = recorded(kernel, pin_root)?;
-        let shown = shown::shown(kernel, pin_root, &record, &observed)?;
-        console.show(|style| report::show::text(&shown, style), || report::show::json(&shown));
-        Ok(Exit::Success)
-    })
+/// What is shown.
+#[derive(Debug, Args)]
+pub struct Show {
+    #[command(flatten)]
+    target: Target,
+    /// The entries of this map. Alone, without a deployment, of the one on this host that has such a map
+    #[arg(value_name = "map.NAME")]
+    map: Option<String>,
+    #[command(flatten)]
+    entries: entries::Options,
 }
 
-/// Reads the record of a deployment, and everything that it names.
-fn recorded<K: Kernel>(kernel: &K, pin_root: &PinPath) -> Result<(Record, Observed), Problems> {
-    let mut observed = observe::observe(kernel, &Wanted::recorded(pin_root))?;
-    match observed.record.take() {
-        Some(record) => Ok((record, observed)),
-        None if matches!(observed.root, Root::Generation(_)) => {
-            Err(Problem::new(Kind::RecordLost { pin: pin_root.join("record") }).into())
+/// Shows a deployment, or the entries of one of its maps.
+pub fn run(asked: &Show, console: &Console) -> Result<Exit, Exit> {
+    let deployment = asked.target.deployment.as_str();
+    let fail = |problem: Problem| console.fail(&problem.into(), None);
+    match (&asked.map, deployment.strip_prefix("map.")) {
+        (Some(address), _) => match address.strip_prefix("map.") {
+            Some(map) => asked.target.visit(console, |kernel, pin_root| {
+                let map = kernel::entries::open(kernel, pin_root, map, asked.entries.reveal)?;
+                entries::run(kernel, &map, &asked.entries, console)
+            }),
+            None => Err(fail(usage(format!("only the entries of maps are shown: `{address}` is no map.NAME")))),
+        },
+        (None, Some(map)) if !Path::new(deployment).is_file() => {
+            let kernel = Linux::new();
+            let shown = kernel::entries::find(&kernel, &usual_bpffs(), map)
+                .and_then(|pin_root| kernel::entries::open(&kernel, &pin_root, map, asked.entries.reveal))
+                .and_then(|map| entries::run(&kernel, &map, &asked.entries, console));
+            shown.map_err(|problems| console.fail(&problems, None))
         }
-        None => Err(Problem::new(Kind::NoDeployment { pin_root: pin_root.clone() }).into()),
+        (None, _) if asked.entries.is_given() => {
+            Err(fail(usage("--limit, --sum, --watch and --reveal are about the entries of a map.NAME".to_owned())))
+        }
+        (None, _) => asked.target.visit(console, |kernel, pin_root| {
+            let (record, observed) = shown::recorded(kernel, pin_root)?;
+            let shown = shown::shown(kernel, pin_root, &record, &observed)?;
+            console.show(|style| report::show::text(&shown, style), || report::show::json(&shown));
+            Ok(Exit::Success)
+        }),
     }
+}
+
+fn usage(what: String) -> Problem {
+    Problem::new(Kind::Usage(what))
 }

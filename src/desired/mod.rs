@@ -220,6 +220,8 @@ pub struct MapDefinition {
     pub slots: BTreeMap<u32, SlotSource>,
     /// The entries that the manifest gives it.
     pub contents: Option<Box<Contents>>,
+    /// Whether no output may show what it holds.
+    pub sensitive: bool,
     /// Whether somebody else's map at the pin becomes ours when it fits.
     pub adopt: bool,
     /// What to do when the map that has the pin no longer fits.
@@ -288,6 +290,7 @@ impl MapDefinition {
             operations: None,
             slots: BTreeMap::new(),
             contents: None,
+            sensitive: false,
             adopt: false,
             on_change: OnChange::Fail,
         }

@@ -488,8 +488,8 @@ impl<'a> Resolver<'a> {
             None => self.manifest.pin_root.join("maps").join(name.as_str()),
         };
         let kernel_name = identity::kernel_name(name.as_str());
-        let (adopt, on_change) = (map.adopt, map.on_change);
-        MapDefinition { kernel_name, adopt, on_change, ..MapDefinition::empty(pin, spec) }
+        let (sensitive, adopt, on_change) = (map.sensitive, map.adopt, map.on_change);
+        MapDefinition { kernel_name, sensitive, adopt, on_change, ..MapDefinition::empty(pin, spec) }
     }
 
     /// Gives a map that we define what its object says of the contents: data and slots.

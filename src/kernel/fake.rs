@@ -1021,6 +1021,11 @@ impl Kernel for Fake {
         Ok(Some(Interface { index: device.index, xdp }))
     }
 
+    fn interface_name(&self, index: u32) -> io::Result<Option<String>> {
+        let state = self.state();
+        Ok(state.devices.iter().find(|(_, device)| device.index == index).map(|(name, _)| name.clone()))
+    }
+
     fn cgroup_mount(&self) -> io::Result<Option<PathBuf>> {
         Ok(Some(PathBuf::from("/sys/fs/cgroup")))
     }

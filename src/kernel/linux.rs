@@ -4,8 +4,8 @@ use super::many::{self, Read, Wrote};
 use super::places::{self, Places};
 use super::sys::{self, Log, Object, SizedMap};
 use super::{
-    EachEntries, Entry, EntryKind, HookInfo, HookRequest, Interface, Kernel, LinkInfo, LoadError, MapInfo, MapRequest,
-    ObjectKind, ProgramInfo, ProgramRequest, Symbols, XdpMode, facts, lock, netlink,
+    Entry, EntryKind, HookInfo, HookRequest, Interface, Kernel, LinkInfo, LoadError, MapInfo, MapRequest, ObjectKind,
+    ProgramInfo, ProgramRequest, Symbols, TakeEntries, XdpMode, facts, lock, netlink,
 };
 use crate::access::{AccountKind, Permissions};
 use crate::btf::kernel::Bytes;
@@ -289,7 +289,7 @@ impl Kernel for Linux {
         found(sized(map)?.delete(key), ()).map(|gone| gone.is_some())
     }
 
-    fn read_entries(&self, map: &Object, sizes: (usize, usize), each: EachEntries<'_>) -> io::Result<()> {
+    fn read_entries(&self, map: &Object, sizes: (usize, usize), each: TakeEntries<'_>) -> io::Result<()> {
         match many::read(sized(map)?, sizes, each)? {
             Read::Whole => Ok(()),
             Read::OneByOne(from) => many::read_each(self, map, sizes, from, each),
@@ -429,6 +429,14 @@ impl Kernel for Linux {
 
     fn interface(&self, name: &str) -> io::Result<Option<Interface>> {
         netlink::interface(name)
+    }
+
+    fn interface_name(&self, index: u32) -> io::Result<Option<String>> {
+        match sys::interface_name(index) {
+            Ok(name) => Ok(Some(text(&name))),
+            Err(error) if error.raw_os_error() == Some(libc::ENXIO) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     fn cgroup_mount(&self) -> io::Result<Option<PathBuf>> {

@@ -4,7 +4,7 @@
 //! first one, and nothing is lost by having tried.
 
 use super::sys::{Batch, Shape, SizedMap};
-use super::{EachEntries, Kernel};
+use super::{Kernel, TakeEntries};
 use crate::entries::Entries;
 use crate::kinds::MapType;
 use crate::parallel;
@@ -59,7 +59,7 @@ fn invalid() -> io::Error {
 }
 
 /// Reads the entries of a map; `sizes` must be those of its keys and values.
-pub fn read(map: SizedMap<'_>, sizes: (usize, usize), each: EachEntries<'_>) -> io::Result<Read> {
+pub fn read(map: SizedMap<'_>, sizes: (usize, usize), each: TakeEntries<'_>) -> io::Result<Read> {
     let shape = map.shape();
     if sizes != (shape.key(), shape.value()) {
         return Err(invalid());
@@ -82,7 +82,7 @@ fn room(shape: Shape) -> usize {
     (READ_AT_ONCE / (shape.key() + shape.value())).clamp(1, shape.max_entries().max(1))
 }
 
-fn read_array(shape: Shape, read: impl Fn(usize, &mut [u8]), each: EachEntries<'_>) {
+fn read_array(shape: Shape, read: impl Fn(usize, &mut [u8]), each: TakeEntries<'_>) {
     let (room, len) = (room(shape), shape.max_entries());
     let (mut keys, mut values) = (Vec::new(), vec![0; room * shape.value()]);
     for start in (0..len).step_by(room) {
@@ -101,7 +101,7 @@ fn read_array(shape: Shape, read: impl Fn(usize, &mut [u8]), each: EachEntries<'
 /// Reads batch after batch. The cursor of a hash is the number of a bucket, which entries do not leave, so that each that
 /// stays is read once; that of other types is the last key (`__htab_map_lookup_and_delete_batch` and
 /// `generic_map_lookup_batch`).
-fn read_batches(map: SizedMap<'_>, each: EachEntries<'_>) -> io::Result<Read> {
+fn read_batches(map: SizedMap<'_>, each: TakeEntries<'_>) -> io::Result<Read> {
     let shape = map.shape();
     let (key, value, most) = (shape.key(), shape.value(), shape.max_entries());
     let mut room = room(shape);
@@ -145,7 +145,7 @@ pub fn read_each<K: Kernel + ?Sized>(
     map: &K::Fd,
     sizes: (usize, usize),
     from: Option<Vec<u8>>,
-    each: EachEntries<'_>,
+    each: TakeEntries<'_>,
 ) -> io::Result<()> {
     let mut key = kernel.next_key(map, from.as_deref(), sizes.0)?;
     let mut left = (kernel.map_info(map)?.max_entries as usize).saturating_mul(MOST_ROUNDS);

@@ -5,6 +5,7 @@
 
 pub mod contents;
 pub mod drift;
+pub mod entries;
 pub mod facts;
 pub mod fake;
 pub mod linux;
@@ -165,8 +166,8 @@ pub enum HookRequest<'a, Fd> {
 /// Addresses of the kernel's symbols by name; local ones may share a name.
 pub type Symbols = BTreeMap<String, BTreeSet<u64>>;
 
-/// What is given keys and as many values, one behind the other, until it breaks.
-pub type EachEntries<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>;
+/// What takes keys and as many values, one behind the other, and breaks when it has enough.
+pub type TakeEntries<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>;
 
 /// The commands that we use. Paths are taken as they are, but nothing is changed through a symbolic link in the place of a
 /// folder ([`SymlinkInTheWay`]); all other errors are the kernel's.
@@ -247,7 +248,7 @@ pub trait Kernel {
     /// Reads the entries of a map in the kernel's order, many at a time where it can: `each` gets keys and as many values,
     /// one behind the other, until it breaks. `sizes` are those of a key and of a value as user space reads it. A map
     /// that changes meanwhile may show an entry twice or not at all.
-    fn read_entries(&self, map: &Self::Fd, sizes: (usize, usize), each: EachEntries<'_>) -> io::Result<()> {
+    fn read_entries(&self, map: &Self::Fd, sizes: (usize, usize), each: TakeEntries<'_>) -> io::Result<()> {
         many::read_each(self, map, sizes, None, each)
     }
     /// Writes entries, many at a time where the kernel can; with an error comes how many of them were written. These are
@@ -308,6 +309,8 @@ pub trait Kernel {
 
     /// Looks an interface up by its name or one of its other names; `None` when there is none.
     fn interface(&self, name: &str) -> io::Result<Option<Interface>>;
+    /// Returns the name of the interface with an index; `None` when there is none.
+    fn interface_name(&self, index: u32) -> io::Result<Option<String>>;
     /// Returns where the cgroup2 hierarchy is mounted; `None` when it is not.
     fn cgroup_mount(&self) -> io::Result<Option<std::path::PathBuf>>;
     /// Opens a cgroup folder and tells its id; `NotFound` when there is none, `EBADF` when it is in no cgroup2 hierarchy.

@@ -1,12 +1,24 @@
 //! Reads what a deployment has, for `show`.
 
-use super::Kernel;
+use super::{Kernel, observe};
 use crate::diag::{Kind, Problem, Problems};
 use crate::kinds::MapType;
 use crate::names::{DeploymentName, PinPath};
-use crate::observed::{Observed, ObservedMap, Pinned};
+use crate::observed::{Observed, ObservedMap, Pinned, Root, Wanted};
 use crate::record::Record;
 use crate::report::show::{Shown, ShownLink, ShownMap, ShownProgram};
+
+/// Reads the record of a deployment, and everything that it names.
+pub fn recorded<K: Kernel>(kernel: &K, pin_root: &PinPath) -> Result<(Record, Observed), Problems> {
+    let mut observed = observe::observe(kernel, &Wanted::recorded(pin_root))?;
+    match observed.record.take() {
+        Some(record) => Ok((record, observed)),
+        None if matches!(observed.root, Root::Generation(_)) => {
+            Err(Problem::new(Kind::RecordLost { pin: pin_root.join("record") }).into())
+        }
+        None => Err(Problem::new(Kind::NoDeployment { pin_root: pin_root.clone() }).into()),
+    }
+}
 
 /// Looks at everything that the record names. What is gone is shown as gone.
 pub fn shown<K: Kernel>(

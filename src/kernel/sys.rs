@@ -946,6 +946,14 @@ pub fn link_detach(link: BorrowedFd<'_>) -> io::Result<()> {
     unsafe { bpf(&mut attr) }.map(drop)
 }
 
+/// Returns the name of an interface, with NULs behind it; `ENXIO` when there is none.
+pub fn interface_name(index: u32) -> io::Result<[u8; libc::IF_NAMESIZE]> {
+    let mut name = [0; libc::IF_NAMESIZE];
+    // SAFETY: the buffer has as many bytes as the longest name with its NUL.
+    let found = unsafe { libc::if_indextoname(index, name.as_mut_ptr().cast()) };
+    if found.is_null() { Err(io::Error::last_os_error()) } else { Ok(name) }
+}
+
 /// Returns the magic number of the file system that holds a path (`linux/magic.h`).
 pub fn file_system(path: &CStr) -> io::Result<u32> {
     let mut buffer = MaybeUninit::<libc::statfs>::uninit();

@@ -1173,7 +1173,8 @@ fn recorded_map(definition: &MapDefinition, inode: u64, created: bool) -> Record
         (Some((DataKind::Rodata | DataKind::Bss, _)), _) | (None, None) => None,
     };
     let inner = definition.spec.inner.as_deref().map(RecordedInner::of);
-    RecordedMap { pin: Some(definition.pin.to_string()), inode, created, image, inner, ..RecordedMap::default() }
+    let (pin, sensitive) = (Some(definition.pin.to_string()), definition.sensitive);
+    RecordedMap { pin, inode, created, image, inner, sensitive, ..RecordedMap::default() }
 }
 
 /// Records the entries that stay ours once the map has them.

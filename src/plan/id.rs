@@ -243,7 +243,7 @@ impl<'a> Recorded<'a> {
             id: map.id,
             created: map.created,
             image: map.image,
-            entries: map.entries.as_ref().map(|it| (it.mode, it.sensitive, it.digest)),
+            entries: map.entries.as_ref().map(|it| (it.mode, map.sensitive, it.digest)),
         };
         let programs = record.programs.iter();
         let links = record.links.iter();

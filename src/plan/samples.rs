@@ -71,6 +71,7 @@ fn definition(pin: PinPath, spec: MapSpec) -> MapDefinition {
         operations: None,
         slots: BTreeMap::new(),
         contents: None,
+        sensitive: false,
         adopt: false,
         on_change: OnChange::Fail,
     }

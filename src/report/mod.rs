@@ -10,8 +10,10 @@
 //! - [`outcome`]: what an apply did
 //! - [`inspect`]: an object file
 //! - [`show`]: what a deployment has
+//! - [`entries`]: what a map holds, and how fast it changes
 //! - [`status`]: how deployments fare
 
+pub mod entries;
 mod folders;
 pub mod inspect;
 pub mod json;

@@ -106,8 +106,7 @@ pub fn record(_: &Files) -> Seeds {
     full.objects.insert("o".to_owned(), RecordedObject { path: "a.o".to_owned(), sha256: digest });
     let protect = Some(Since(1));
     let inner = Some(RecordedInner::of(&MapSpec::new(MapType::HASH, 4, 8, 16)));
-    let (mode, sensitive) = (EntriesMode::Exact, true);
-    let entries = Some(RecordedEntries { mode, sensitive, digest, pin: format!("{pin}~"), inode: 4 });
+    let entries = RecordedEntries { mode: EntriesMode::Exact, digest, pin: format!("{pin}~"), inode: 4 };
     let group = Some(Account::Name("metrics".to_owned()));
     let access = Access { mode: Some(0o640), owner: Some(Account::Id(7)), group };
     let map = RecordedMap {
@@ -117,7 +116,8 @@ pub fn record(_: &Files) -> Seeds {
         created: true,
         image: Some(digest),
         inner,
-        entries,
+        entries: Some(entries),
+        sensitive: true,
         protect,
         access: access.clone(),
     };

@@ -186,11 +186,12 @@ fn owned<'a>(
     map: &MapName,
     place: &dyn Fn(&PinPath) -> PinPath,
 ) -> Option<Owned<'a>> {
-    let recorded = record?.maps.get(map.as_str())?.entries.as_ref()?;
+    let recorded_map = record?.maps.get(map.as_str())?;
+    let recorded = recorded_map.entries.as_ref()?;
     let pin = place(&PinPath::new(&recorded.pin).ok()?);
     let entries = observed.kept.get(&pin).filter(|_| observed.inode(&pin) == Some(recorded.inode))?;
     let is_it = entries.digest() == recorded.digest;
-    is_it.then(|| Owned { mode: recorded.mode, sensitive: recorded.sensitive, entries })
+    is_it.then(|| Owned { mode: recorded.mode, sensitive: recorded_map.sensitive, entries })
 }
 
 /// Compares entries of the same sizes; others are not of one map.
@@ -238,7 +239,7 @@ pub(super) fn recorded(map: &MapName, contents: &Contents, pin_root: &PinPath, o
     let digest = contents.entries.digest();
     let is_kept = |before: &&RecordedEntries| before.digest == digest && observed.inode(&pin) == Some(before.inode);
     let inode = before.filter(is_kept).map_or(0, |before| before.inode);
-    RecordedEntries { mode: contents.mode, sensitive: contents.sensitive, digest, pin: pin.to_string(), inode }
+    RecordedEntries { mode: contents.mode, digest, pin: pin.to_string(), inode }
 }
 
 /// Returns what has to be kept anew with a record that was made for `maps`.
