@@ -622,6 +622,15 @@ pub enum Kind {
         /// What differs: left is the one that is there.
         difference: Difference,
     },
+    /// The entries of a map that no longer fits cannot be copied.
+    NotMigratable {
+        /// The map.
+        map: MapName,
+        /// Its pin.
+        pin: PinPath,
+        /// Why, each as a sentence.
+        why: Vec<String>,
+    },
     /// An interface that the host does not have.
     NoInterface {
         /// Its name.
@@ -861,6 +870,7 @@ impl Kind {
             Self::NotAMap { .. } => "host::not_a_map",
             Self::NoSuchMapId { .. } => "host::no_such_map_id",
             Self::MapChanged { .. } => "plan::map_changed",
+            Self::NotMigratable { .. } => "plan::not_migratable",
             Self::NoInterface { .. } => "host::no_interface",
             Self::NoCgroup { .. } => "host::no_cgroup",
             Self::HookTaken { .. } => "host::hook_taken",
@@ -1076,7 +1086,13 @@ impl Kind {
             Self::MapChanged { .. } => Some(
                 "its contents are not thrown away for a new definition: keep the definition, give the new map another \
                  pin, or say in its table what may be done:\n\
-                 `on_change = \"recreate\"` makes it anew without its entries"
+                 `on_change = \"migrate\"` makes it anew and copies its entries, field by field; `\"recreate\"` makes it \
+                 anew and loses them, with `--allow lose-state`"
+                    .to_owned(),
+            ),
+            Self::NotMigratable { .. } => Some(
+                "give the new map another pin, or let its entries go: `on_change = \"recreate\"`, with \
+                 `--allow lose-state`"
                     .to_owned(),
             ),
             Self::NoInterface { .. } => Some("`ip link` lists the interfaces of this network namespace".to_owned()),
@@ -1216,6 +1232,7 @@ impl Kind {
             | Self::NotAMap { .. }
             | Self::NoSuchMapId { .. }
             | Self::MapChanged { .. }
+            | Self::NotMigratable { .. }
             | Self::NoInterface { .. }
             | Self::NoCgroup { .. }
             | Self::HookTaken { .. }
@@ -1371,6 +1388,9 @@ impl fmt::Display for Kind {
                 "map.{map} is pinned at `{pin}` (id {id}) and does not fit any more: {} is {} there and {} here",
                 difference.field, difference.left, difference.right
             ),
+            Self::NotMigratable { map, pin, why } => {
+                write!(f, "the entries at `{pin}` cannot be copied to map.{map}: {}", why.join("; "))
+            }
             Self::NoInterface { name } => write!(f, "there is no interface `{name}`"),
             Self::NoCgroup { path } => write!(f, "there is no cgroup `{path}`"),
             Self::HookTaken { hook, by, .. } => write!(f, "the hook {hook} has a program already: {by}"),

@@ -1,6 +1,7 @@
 //! What is: plain data, read from the kernel and bpffs. How it is read is `kernel::observe`.
 
 use crate::desired::{Desired, DesiredMap, Hook, MapSource, ObjectFacts, OnChange};
+use crate::entries::Entries;
 use crate::kinds::{AttachType, MapType, ProgramType, XdpMode};
 use crate::names::{Digest, PinPath};
 use crate::record::Record;
@@ -108,6 +109,8 @@ pub struct ObservedMap {
 pub enum Live {
     /// How many there are; of an array, how many are not zero.
     Counted(u64),
+    /// All of them.
+    Read(Arc<Entries>),
 }
 
 impl Live {
@@ -115,6 +118,7 @@ impl Live {
     pub fn count(&self) -> u64 {
         match self {
             Self::Counted(count) => *count,
+            Self::Read(entries) => entries.len() as u64,
         }
     }
 }

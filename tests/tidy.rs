@@ -12,6 +12,7 @@ const PURE: &[&str] = &[
     "insn.rs",
     "kinds.rs",
     "manifest",
+    "migrate.rs",
     "names.rs",
     "observed.rs",
     "plan",

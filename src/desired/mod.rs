@@ -192,11 +192,13 @@ pub enum OnChange {
     Fail,
     /// Make it anew; its entries go.
     Recreate,
+    /// Make it anew, and copy its entries.
+    Migrate,
 }
 
 impl OnChange {
     /// Every choice there is.
-    pub const ALL: [Self; 2] = [Self::Fail, Self::Recreate];
+    pub const ALL: [Self; 3] = [Self::Fail, Self::Recreate, Self::Migrate];
 }
 
 impl fmt::Display for OnChange {
@@ -204,6 +206,7 @@ impl fmt::Display for OnChange {
         f.write_str(match self {
             Self::Fail => "fail",
             Self::Recreate => "recreate",
+            Self::Migrate => "migrate",
         })
     }
 }

@@ -11,6 +11,7 @@ pub mod lock;
 mod netlink;
 pub mod observe;
 pub mod shown;
+pub mod snapshot;
 pub mod status;
 mod sys;
 
@@ -201,6 +202,10 @@ pub trait Kernel {
     fn next_key(&self, map: &Self::Fd, key: Option<&[u8]>, key_len: usize) -> io::Result<Option<Vec<u8>>>;
     /// `BPF_MAP_UPDATE_ELEM` with data.
     fn update(&mut self, map: &Self::Fd, key: &[u8], value: &[u8]) -> io::Result<()>;
+    /// `BPF_MAP_UPDATE_ELEM` with `BPF_NOEXIST`; false when the key is there.
+    fn add(&mut self, map: &Self::Fd, key: &[u8], value: &[u8]) -> io::Result<bool>;
+    /// Waits until every program that ran when it was called has ended.
+    fn settle(&self) -> io::Result<()>;
     /// `BPF_MAP_DELETE_ELEM`; false when the key is not there. `EINVAL` for arrays, whose entries always exist.
     fn delete(&mut self, map: &Self::Fd, key: &[u8]) -> io::Result<bool>;
     /// Reads the entries of a map in the kernel's order, many at a time where it can: `each` gets keys and as many values,

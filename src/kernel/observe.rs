@@ -3,6 +3,7 @@
 //! What does not exist is absent from the answer; only what cannot be read is a problem. What it all means is for the
 //! plan to say.
 
+use super::snapshot::snapshot;
 use super::{Entry, EntryKind, Interface, Kernel, MapInfo, ObjectKind};
 use crate::btf::{Btf, kernel::KernelTypes};
 use crate::desired::{MapDefinition, MapSource, ObjectFacts, OnChange};
@@ -409,6 +410,10 @@ impl<'a, K: Kernel> Reader<'a, K> {
         let live = match definition.on_change {
             OnChange::Fail => return Ok(()),
             OnChange::Recreate => self.counted(&fd, &found.spec, host).map(Live::Counted),
+            OnChange::Migrate => {
+                let sizes = (found.spec.key_size as usize, found.spec.user_value_size(host));
+                snapshot(self.kernel, &fd, sizes).map(|entries| Live::Read(Arc::new(entries)))
+            }
         };
         found.live = Some(live.map_err(|error| refused(format!("read the entries of `{pin}`"), &error, OPEN_PIN))?);
         Ok(())

@@ -295,9 +295,24 @@ impl SizedMap<'_> {
 
     /// `BPF_MAP_UPDATE_ELEM` with no flags; `EINVAL` for a wrong length.
     pub fn update(self, key: &[u8], value: &[u8]) -> io::Result<()> {
+        self.update_with(key, value, 0)
+    }
+
+    /// `BPF_MAP_UPDATE_ELEM` with `BPF_NOEXIST`; `EEXIST` when the key is there, `EINVAL` for a wrong length.
+    pub fn add(self, key: &[u8], value: &[u8]) -> io::Result<()> {
+        const BPF_NOEXIST: u64 = 1;
+        self.update_with(key, value, BPF_NOEXIST)
+    }
+
+    fn update_with(self, key: &[u8], value: &[u8], flags: u64) -> io::Result<()> {
         self.shape.check(key.len(), value.len())?;
-        let mut attr =
-            MapUpdate { map_fd: number(self.fd), key: address(key), value: address(value), ..MapUpdate::default() };
+        let mut attr = MapUpdate {
+            map_fd: number(self.fd),
+            key: address(key),
+            value: address(value),
+            flags,
+            ..MapUpdate::default()
+        };
         // SAFETY: both slices are as long as the kernel reads.
         unsafe { bpf(&mut attr) }.map(drop)
     }
@@ -323,6 +338,15 @@ impl SizedMap<'_> {
         // SAFETY: both slices are as long as the kernel reads and writes.
         unsafe { bpf(&mut attr) }.map(drop)
     }
+}
+
+/// `membarrier(2)` for all CPUs, which returns when every program that ran without sleeping has ended: it waits for RCU
+/// (`membarrier_cmd_global`, kernel/sched/membarrier.c). `EINVAL` on a kernel with `nohz_full`.
+pub fn wait_for_all_cpus() -> io::Result<()> {
+    const MEMBARRIER_CMD_GLOBAL: c_long = 1;
+    // SAFETY: there is no address in it.
+    let ret = unsafe { libc::syscall(libc::SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0 as c_long, 0 as c_long) };
+    if ret < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
 /// `BPF_MAP_FREEZE`

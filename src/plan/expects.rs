@@ -37,6 +37,7 @@ impl Expects {
             Action::ReuseMap { id, .. } | Action::RemoveMap { id, .. } | Action::RestoreMap { id, .. } => {
                 Self { map_id: (*id != 0).then_some(*id), ..Self::default() }
             }
+            Action::CopyEntries { from, .. } => Self { map_id: Some(*from), ..Self::default() },
             Action::CreateMap { map, replaces } => match replaces {
                 Some(_) => Self { map_id: *replaces, ..Self::default() },
                 None => Self { absent: own_pin(map).cloned(), ..Self::default() },
@@ -57,6 +58,7 @@ impl Expects {
             Action::ClearLeftover { .. }
             | Action::MountBpffs { .. }
             | Action::MakeDirectory { .. }
+            | Action::CatchUp { .. }
             | Action::FillMap { .. }
             | Action::FillSlots { .. }
             | Action::RemoveDirectory { .. }

@@ -42,6 +42,7 @@ impl Subject<'_> {
             left: self.steps.iter().filter_map(leftover).collect(),
             needs: self.steps.iter().filter_map(|step| step.needs).collect(),
             sweep: self.sweep,
+            copies: self.steps.iter().filter_map(copies).collect(),
         };
         let bytes = serde_json::to_vec(&whole).expect("names, numbers and digests are always JSON");
         PlanId::of(&bytes)
@@ -67,6 +68,11 @@ fn leftover(step: &Step) -> Option<Traffic> {
     matches!(step.action, Action::ClearLeftover { .. }).then_some(step.traffic)
 }
 
+/// Says how entries go over, field by field, but not how many.
+fn copies(step: &Step) -> Option<String> {
+    if let Action::CopyEntries { copying, .. } = &step.action { Some(copying.migration.to_string()) } else { None }
+}
+
 #[derive(Serialize)]
 struct Whole<'a> {
     format: u32,
@@ -78,6 +84,9 @@ struct Whole<'a> {
     left: Vec<Traffic>,
     needs: BTreeSet<Consent>,
     sweep: Option<Sweep>,
+    /// How entries go over into maps that are made anew.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    copies: Vec<String>,
 }
 
 /// What the manifest and its objects want.

@@ -8,6 +8,7 @@ mod expects;
 pub mod graph;
 mod guard;
 mod id;
+mod migrate;
 pub mod words;
 
 #[cfg(test)]
@@ -16,6 +17,7 @@ pub(crate) mod samples;
 pub use adopt::adopt;
 pub use decide::{destroy, plan, rollback};
 pub use expects::Expects;
+pub use migrate::Copying;
 
 use crate::desired::{DesiredLink, DesiredMap, DesiredProgram, ObjectFacts, Span};
 use crate::names::{Address, DeploymentName, LinkName, MapName, PinPath, PlanId, ProgramName};
@@ -132,6 +134,24 @@ pub enum Action {
         map: Arc<DesiredMap>,
         /// The id of our own map that has the pin now and loses it.
         replaces: Option<u32>,
+    },
+    /// Copy the entries of the map that loses its pin into the one that gets it.
+    CopyEntries {
+        /// The map.
+        map: Arc<DesiredMap>,
+        /// The id of the one that loses the pin.
+        from: u32,
+        /// How, and what comes of it.
+        copying: Arc<Copying>,
+    },
+    /// Make the changes of that map since then in the new one, too.
+    CatchUp {
+        /// The map.
+        map: Arc<DesiredMap>,
+        /// The id of the one that lost the pin.
+        from: u32,
+        /// How.
+        copying: Arc<Copying>,
     },
     /// Write the first contents of a data section; read-only ones are frozen.
     FillMap {
@@ -335,6 +355,8 @@ pub enum Because {
     MapOther(MapName),
     /// A map no longer fits its definition.
     MapDiffers(Vec<Difference>),
+    /// Programs still write to the map while its entries are copied.
+    MapInUse,
     /// The first contents of a data section changed.
     ContentsChanged,
     /// A slot's program or map is new.
@@ -397,6 +419,13 @@ pub enum State {
     Kept,
     /// The map starts empty, or with its first contents.
     New,
+    /// Entries go over into another map.
+    Copied {
+        /// So many.
+        entries: u64,
+        /// So many do not fit, and go.
+        lost: u64,
+    },
     /// Contents go: so many entries, where they were counted.
     Lost(Option<u64>),
 }
@@ -406,6 +435,7 @@ impl State {
     pub fn is_loss(self) -> bool {
         match self {
             Self::Lost(_) => true,
+            Self::Copied { lost, .. } => lost > 0,
             Self::None | Self::Kept | Self::New => false,
         }
     }
@@ -414,6 +444,7 @@ impl State {
     pub fn entries(self) -> Option<u64> {
         match self {
             Self::Lost(entries) => entries,
+            Self::Copied { entries, .. } => Some(entries),
             Self::None | Self::Kept | Self::New => None,
         }
     }
@@ -458,6 +489,8 @@ impl Action {
             | Self::RemoveDirectory { path } => Address::Directory(path.clone()),
             Self::ReuseMap { map, .. }
             | Self::CreateMap { map, .. }
+            | Self::CopyEntries { map, .. }
+            | Self::CatchUp { map, .. }
             | Self::FillMap { map }
             | Self::FillSlots { map } => Address::Map(map.name.clone()),
             Self::RemoveMap { map, .. } | Self::RestoreMap { map, .. } => Address::Map(map.clone()),
@@ -481,6 +514,7 @@ impl Action {
         match self {
             Self::MountBpffs { .. }
             | Self::MakeDirectory { .. }
+            | Self::CopyEntries { .. }
             | Self::FillMap { .. }
             | Self::FillSlots { .. }
             | Self::Attach { .. } => Marker::Create,
@@ -490,7 +524,7 @@ impl Action {
                 None => Marker::Create,
             },
             Self::RestoreMap { restored, .. } | Self::RestoreProgram { restored, .. } => restored.marker(),
-            Self::UpdateLink { .. } => Marker::Change,
+            Self::UpdateLink { .. } | Self::CatchUp { .. } => Marker::Change,
             Self::Reattach { overlap: true, .. } => Marker::CreateThenDestroy,
             Self::Reattach { overlap: false, .. } => Marker::DestroyThenCreate,
             Self::WriteRecord { replaces, .. } => match replaces {
@@ -520,6 +554,8 @@ impl Action {
             | Self::MakeDirectory { .. }
             | Self::ReuseMap { .. }
             | Self::CreateMap { .. }
+            | Self::CopyEntries { .. }
+            | Self::CatchUp { .. }
             | Self::FillMap { .. }
             | Self::FillSlots { .. }
             | Self::ReuseProgram { .. }
@@ -562,6 +598,8 @@ impl Action {
             | Self::ReuseLink { .. }
             | Self::Attach { .. }
             | Self::UpdateLink { .. }
+            | Self::CopyEntries { .. }
+            | Self::CatchUp { .. }
             | Self::RemoveDirectory { .. } => self.removed_pin(),
         }
     }

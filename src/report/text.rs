@@ -189,8 +189,8 @@ fn traffic_paint(traffic: Traffic, plain: Paint) -> Paint {
 
 fn state_paint(state: State, plain: Paint) -> Paint {
     match state {
-        State::None | State::Kept | State::New => plain,
-        State::Lost(_) => Paint::Alarm,
+        State::None | State::Kept | State::New | State::Copied { lost: 0, .. } => plain,
+        State::Lost(_) | State::Copied { .. } => Paint::Alarm,
     }
 }
 
@@ -365,10 +365,10 @@ mod tests {
     fn the_sample_has_everything() {
         let steps = samples::every_step().steps;
         let distinct = |of: fn(&Step) -> String| steps.iter().map(of).collect::<BTreeSet<_>>().len();
-        assert_eq!(distinct(|step| step.action.name().to_owned()), 21);
-        assert_eq!(distinct(|step| step.because.name().to_owned()), 19);
+        assert_eq!(distinct(|step| step.action.name().to_owned()), 23);
+        assert_eq!(distinct(|step| step.because.name().to_owned()), 20);
         assert_eq!(distinct(|step| step.traffic.to_string()), 6);
-        assert_eq!(distinct(|step| step.state.to_string()), 4);
+        assert_eq!(distinct(|step| step.state.to_string()), 5);
         assert_eq!(steps.iter().filter_map(|step| step.needs).collect::<BTreeSet<_>>().len(), 4);
         assert_eq!(distinct(|step| step.action.marker().to_string()), 6);
     }
