@@ -333,9 +333,9 @@ fn sentence(what: &str, refusal: &Refusal) -> String {
 /// What became of the entries of a map that got another one in its place.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Account {
-    /// How many were copied before the new programs ran.
+    /// How many were copied at first.
     pub copied: u64,
-    /// How many changes of the old map were made in the new one afterwards.
+    /// How many changes that the old map had since were made in the new one, too.
     pub caught_up: u64,
     /// How many changes of the old map were left out, since the new one's entry had changed as well.
     pub both: u64,

@@ -254,6 +254,19 @@ fn plans_of_maps_that_cannot_go_over_say_why() {
     }
 }
 
+#[test]
+fn programs_of_others_that_stay_with_the_old_map_are_named() {
+    let fake = with_flows();
+    assert!(!plan_2(&fake, MIGRATE).steps.iter().any(|step| step.action.to_string().contains("as these do")));
+    let other = "version = 1\nname = \"other\"\n[object.watch]\npath = \"tests/migrate/flows_1.o\"\n\
+                 maps = { flows = \"flows\" }\n[map.flows]\npinned = \"/sys/fs/bpf/edge/maps/flows\"\n\
+                 [program.watch]\nfrom = \"watch:count\"\n";
+    make(other, &fake);
+    let plan = plan_2(&fake, MIGRATE);
+    let words = plan.steps.last().expect("it has steps").action.to_string();
+    assert!(words.ends_with("as these do: id 2 `count`"), "{words}");
+}
+
 /// A folder with manifests on the running kernel.
 struct Site(tempfile::TempDir);
 
@@ -553,6 +566,8 @@ fn under_traffic(flows_there: u32) {
     thread::sleep(Duration::from_millis(100));
     assert_eq!(flood.passed(), 0, "of {sent} packets");
     assert!(sent > 1_000, "there was traffic: {sent}");
+    let again = site.apply(&flows(2, &room(2 * most), on_veth0), &[], 0);
+    assert!(again.contains("nothing to do"), "{again}");
     flood.end();
 
     let [copied, caught_up, both, misfits] = numbers(&said);
@@ -573,8 +588,6 @@ fn under_traffic(flows_there: u32) {
     assert_eq!(misfits, 0);
     assert!(copied >= u64::from(flows_there) && copied <= was.len() as u64, "{copied} of {}", was.len());
     assert!(caught_up > 0, "flows were seen while they were copied");
-    let said = site.apply(&flows(2, &room(2 * most), on_veth0), &[], 0);
-    assert!(said.contains("nothing to do"), "{said}");
 }
 
 #[test]

@@ -6,8 +6,8 @@ use crate::desired::DesiredMap;
 use crate::entries::{Changes, Entries};
 use crate::kernel::snapshot::snapshot;
 use crate::kernel::{Kernel, ObjectKind};
-use crate::migrate::{Account, Converted, Migration};
-use crate::plan::Copying;
+use crate::migrate::{Account, Converted, Migration, Misfits};
+use crate::plan::{Action, Copying};
 use std::io;
 
 /// What to do when not all changes came over.
@@ -40,8 +40,7 @@ impl<K: Kernel> Applier<'_, K> {
             Problem::at(kind, map.span.clone(), "defined here")
         })?;
         if misfits.count > 0 && planned.count == 0 {
-            // Nobody consented to that.
-            return Err(stale(format!("map id {from} has entries by now that do not fit map.{}{misfits}", map.name)));
+            return Err(not_consented(map, from, &misfits));
         }
         let new = &self.maps[&map.name];
         self.kernel.write_entries(new, &written).map_err(|(_, error)| refused(error))?;
@@ -58,6 +57,24 @@ impl<K: Kernel> Applier<'_, K> {
         Ok(())
     }
 
+    /// Copies once more what changed while everything was staged: the less is left for behind the switch, the fewer
+    /// entries can change on both sides. The error is that of the first map that refuses, with the number of its step.
+    pub(super) fn refresh_copies(&mut self) -> Result<(), (usize, Problem)> {
+        let plan = self.plan;
+        for (number, step) in plan.steps.iter().enumerate() {
+            let Action::CopyEntries { map, from, copying } = &step.action else { continue };
+            let copied = self.copies.get_mut(&map.name).expect("the entries were copied when they were staged");
+            let done = copied.catch_up(self.kernel, &self.maps[&map.name], &copying.migration);
+            let doing = || format!("copy the entries of map id {from} to map.{}", map.name);
+            done.map_err(|error| (number, kernel_problem(doing(), &error)))?;
+            let misfits = &copied.account.misfits;
+            if misfits.count > 0 && copying.misfits.count == 0 && !copying.migration.may_evict() {
+                return Err((number, not_consented(map, *from, misfits)));
+            }
+        }
+        Ok(())
+    }
+
     /// Makes the changes of the old map since it was copied in the new one, too, but for entries that changed there as
     /// well.
     pub(super) fn catch_up(
@@ -68,7 +85,8 @@ impl<K: Kernel> Applier<'_, K> {
         copying: &Copying,
     ) -> Result<(), Problem> {
         let mut copied = self.copies.remove(&map.name).expect("the entries were copied when they were staged");
-        let done = copied.catch_up(self.kernel, &self.maps[&map.name], &copying.migration);
+        let settled = self.kernel.settle();
+        let done = settled.and_then(|()| copied.catch_up(self.kernel, &self.maps[&map.name], &copying.migration));
         self.accounts.insert(number, copied.account);
         done.map_err(|error| {
             let doing = format!("write to map.{} what changed in map id {from} since it was copied", map.name);
@@ -81,17 +99,27 @@ impl<K: Kernel> Applier<'_, K> {
     }
 }
 
+/// Entries came meanwhile that do not fit, and nobody consented to that.
+fn not_consented(map: &DesiredMap, from: u32, misfits: &Misfits) -> Problem {
+    stale(format!("map id {from} has entries by now that do not fit map.{}{misfits}", map.name))
+}
+
 impl<Fd> Copied<Fd> {
+    /// Makes the changes of the old map since the last time in the new one, but for entries that changed there as well.
     fn catch_up<K: Kernel<Fd = Fd>>(&mut self, kernel: &mut K, new: &K::Fd, migration: &Migration) -> io::Result<()> {
-        kernel.settle()?;
         let now = snapshot(kernel, &self.old, migration.from_sizes())?;
-        let Changes { added, changed, removed, .. } = Changes::between(&self.before, &now, |_| true);
+        let changes = Changes::between(&self.before, &now, |_| true);
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let Changes { added, changed, removed, .. } = changes;
         for (key, value) in added.iter().chain(changed.iter()) {
             self.write(kernel, new, migration, (key, value))?;
         }
         for (key, value) in removed.iter() {
             self.remove(kernel, new, migration, (key, value))?;
         }
+        (self.before, self.written) = (now, snapshot(kernel, new, migration.to_sizes())?);
         Ok(())
     }
 

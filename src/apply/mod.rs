@@ -124,7 +124,8 @@ struct Applier<'a, K: Kernel> {
 
 impl<K: Kernel> Applier<'_, K> {
     fn run(&mut self, steps: &mut Vec<StepOutcome<'_>>) -> Result<(), Problem> {
-        self.stage_all().map_err(|(number, problem)| fail(steps, number, problem))?;
+        let staged = self.stage_all().and_then(|()| self.refresh_copies());
+        staged.map_err(|(number, problem)| fail(steps, number, problem))?;
         let (mut first, mut late) = (None, None);
         for (number, step) in self.plan.steps.iter().enumerate() {
             if let Action::CatchUp { map, from, copying } = &step.action {

@@ -348,7 +348,7 @@ impl<'a> Side<'a> {
 
 /// The end of a field, in bits from the start of its struct.
 fn end_of(side: Side<'_>, field: &Field<'_>) -> u64 {
-    let bits = field.bits.map_or_else(|| side.btf.size_of(field.ty).unwrap_or(0).saturating_mul(8), |bits| bits);
+    let bits = field.bits.unwrap_or_else(|| side.btf.size_of(field.ty).unwrap_or(0).saturating_mul(8));
     field.bit_offset.saturating_add(u64::from(bits))
 }
 

@@ -944,6 +944,10 @@ impl Kernel for Fake {
         self.state().btfs.get(&id).cloned().ok_or_else(|| errno(libc::ENOENT))
     }
 
+    fn next_program(&self, after: u32) -> io::Result<u32> {
+        self.state().programs.keys().copied().find(|id| *id > after).ok_or_else(|| errno(libc::ENOENT))
+    }
+
     fn next_btf(&self, after: u32) -> io::Result<u32> {
         self.state().btfs.keys().copied().find(|id| *id > after).ok_or_else(|| errno(libc::ENOENT))
     }

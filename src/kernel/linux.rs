@@ -300,6 +300,10 @@ impl Kernel for Linux {
         sys::next_btf(after)
     }
 
+    fn next_program(&self, after: u32) -> io::Result<u32> {
+        sys::next_program(after)
+    }
+
     fn btf_by_id(&self, id: u32) -> io::Result<Object> {
         sys::btf_by_id(id).map(Object::from)
     }

@@ -279,6 +279,8 @@ pub trait Kernel {
         let loaded = requests.iter().enumerate();
         loaded.map(|(number, request)| self.load_program(request).map_err(|refusal| (number, refusal))).collect()
     }
+    /// Returns the next id of a program, whoever's it is (`BPF_PROG_GET_NEXT_ID`); `NotFound` behind the last one.
+    fn next_program(&self, after: u32) -> io::Result<u32>;
     /// `BPF_PROG_GET_FD_BY_ID`; `NotFound` when there is none.
     fn program_by_id(&self, id: u32) -> io::Result<Self::Fd>;
     /// `BPF_OBJ_GET_INFO_BY_FD`

@@ -89,6 +89,7 @@ attr!(ProgLoad, command 5, size 144 {
 });
 attr!(ObjPin, command 6, size 16 { pathname: u64, bpf_fd: u32, file_flags: u32, });
 attr!(ObjGet, command 7, size 16 { pathname: u64, bpf_fd: u32, file_flags: u32, });
+attr!(ProgNextId, command 11, size 8 { start_id: u32, next_id: u32, });
 attr!(ProgById, command 13, size 12 { id: u32, next_id: u32, open_flags: u32, });
 attr!(MapById, command 14, size 12 { id: u32, next_id: u32, open_flags: u32, });
 attr!(InfoByFd, command 15, size 16 { bpf_fd: u32, info_len: u32, info: u64, });
@@ -492,6 +493,13 @@ pub fn btf_by_id(id: u32) -> io::Result<OwnedFd> {
 /// `BPF_BTF_GET_NEXT_ID`; `ENOENT` behind the last one.
 pub fn next_btf(after: u32) -> io::Result<u32> {
     let mut attr = BtfNextId { start_id: after, next_id: 0 };
+    // SAFETY: there is no address in it.
+    unsafe { bpf(&mut attr) }.map(|_| attr.next_id)
+}
+
+/// `BPF_PROG_GET_NEXT_ID`; `ENOENT` behind the last one.
+pub fn next_program(after: u32) -> io::Result<u32> {
+    let mut attr = ProgNextId { start_id: after, next_id: 0 };
     // SAFETY: there is no address in it.
     unsafe { bpf(&mut attr) }.map(|_| attr.next_id)
 }

@@ -15,6 +15,8 @@ pub struct Copying {
     pub fits: u64,
     /// What does not.
     pub misfits: Misfits,
+    /// Programs of others that go on with the old map, by id and name.
+    pub others: Vec<(u32, String)>,
 }
 
 impl Copying {
@@ -46,5 +48,5 @@ pub(super) fn copying(
     };
     let Converted { entries, misfits } =
         migration.convert(entries).map_err(|twice| refuse(vec![format!("two of its keys would be one: {twice}")]))?;
-    Ok(Copying { migration, fits: entries.len() as u64, misfits })
+    Ok(Copying { migration, fits: entries.len() as u64, misfits, others: found.others.clone() })
 }

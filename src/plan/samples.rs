@@ -128,7 +128,7 @@ fn copying() -> Arc<Copying> {
     for key in [[8, 0, 0, 0], [9, 0, 0, 0]] {
         migration.misfit(&mut misfits, &key, "the new map has no room for it");
     }
-    Arc::new(Copying { migration, fits: 7, misfits })
+    Arc::new(Copying { migration, fits: 7, misfits, others: vec![(99, "watch".to_owned())] })
 }
 
 fn events() -> Arc<DesiredMap> {

@@ -55,7 +55,7 @@ impl fmt::Display for Action {
             Self::ReuseMap { map, id, ours } => reuse_map(f, map, *id, *ours),
             Self::CreateMap { map, replaces } => create_map(f, map, *replaces),
             Self::CopyEntries { from, copying, .. } => copy_entries(f, *from, copying),
-            Self::CatchUp { from, .. } => catch_up(f, *from),
+            Self::CatchUp { from, copying, .. } => catch_up(f, *from, copying),
             Self::FillMap { map } => fill_map(f, map),
             Self::FillSlots { map } => fill_slots(f, map),
             Self::ReuseProgram { program, id } => write!(f, "reuse id {id}, {}", Subject(program)),
@@ -121,7 +121,7 @@ fn create_map(f: &mut fmt::Formatter<'_>, map: &DesiredMap, replaces: Option<u32
 }
 
 fn copy_entries(f: &mut fmt::Formatter<'_>, from: u32, copying: &Copying) -> fmt::Result {
-    let Copying { migration, fits, misfits } = copying;
+    let Copying { migration, fits, misfits, .. } = copying;
     write!(f, "copy {} of id {from}", count(*fits, "entry"))?;
     if misfits.count > 0 {
         let do_not = if misfits.count == 1 { "does not" } else { "do not" };
@@ -131,13 +131,17 @@ fn copy_entries(f: &mut fmt::Formatter<'_>, from: u32, copying: &Copying) -> fmt
 }
 
 /// Says what is done, and what nobody can promise.
-fn catch_up(f: &mut fmt::Formatter<'_>, from: u32) -> fmt::Result {
+fn catch_up(f: &mut fmt::Formatter<'_>, from: u32, copying: &Copying) -> fmt::Result {
     write!(
         f,
         "read id {from} again when none of our programs runs with it any more, and write what changed since it was \
          copied, but for entries that the new programs changed as well; not certain: what a program adds to an entry \
          between its reading and its writing; not seen: what programs of others write to id {from} later"
-    )
+    )?;
+    for (i, (id, name)) in copying.others.iter().enumerate() {
+        write!(f, "{}id {id} `{name}`", if i == 0 { ", as these do: " } else { ", " })?;
+    }
+    Ok(())
 }
 
 fn fill_map(f: &mut fmt::Formatter<'_>, map: &DesiredMap) -> fmt::Result {

@@ -215,11 +215,13 @@ struct CopyJson<'a> {
     misfits: u64,
     /// The first of them.
     named: &'a [String],
+    /// Ids of programs of others that go on with the old map.
+    others: Vec<u32>,
 }
 
 impl<'a> CopyJson<'a> {
     fn of(from: u32, copying: &'a Copying) -> Self {
-        let Copying { migration, misfits, .. } = copying;
+        let Copying { migration, misfits, others, .. } = copying;
         Self {
             from,
             kept: migration.fields(|fate| matches!(fate, Fate::Kept)),
@@ -228,6 +230,7 @@ impl<'a> CopyJson<'a> {
             dropped: migration.fields(|fate| matches!(fate, Fate::Dropped)),
             misfits: misfits.count,
             named: &misfits.named,
+            others: others.iter().map(|(id, _)| *id).collect(),
         }
     }
 }

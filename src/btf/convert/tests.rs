@@ -174,8 +174,8 @@ fn bit_fields() {
     let old = Struct(vec![("a", Unsigned(4), 3), ("b", Signed(4), 5), ("c", Unsigned(1), 0)]);
     let new = Struct(vec![("b", Signed(4), 9), ("a", Unsigned(4), 2), ("c", Unsigned(4), 5)]);
     // a = 3, b = -2, c = 17: b takes bits 0 to 8, a 9 and 10, c 11 to 15.
-    check(&old, &new, &[(&[0b11110_011, 17], Ok(&[0b1111_1110, 0b1000_1_11_1]))]);
-    check(&old, &new, &[(&[0b11110_111, 17], Err("a is 7, and from 0 to 3 fits"))]);
+    check(&old, &new, &[(&[0b1111_0011, 17], Ok(&[0b1111_1110, 0b1000_1111]))]);
+    check(&old, &new, &[(&[0b1111_0111, 17], Err("a is 7, and from 0 to 3 fits"))]);
 }
 
 #[test]
