@@ -752,6 +752,15 @@ pub enum Kind {
         /// Its pin.
         pin: PinPath,
     },
+    /// The entries of a map that no longer fits cannot be copied.
+    NotMigratable {
+        /// The map.
+        map: MapName,
+        /// Its pin.
+        pin: PinPath,
+        /// Why, each as a sentence.
+        why: Vec<String>,
+    },
     /// An interface that the host does not have.
     NoInterface {
         /// Its name.
@@ -1016,6 +1025,7 @@ impl Kind {
             Self::MapChanged { .. } => "plan::map_changed",
             Self::NoRoom { .. } => "plan::no_room",
             Self::EntriesOfOthers { .. } => "plan::entries_of_others",
+            Self::NotMigratable { .. } => "plan::not_migratable",
             Self::NoInterface { .. } => "host::no_interface",
             Self::SymlinkInTheWay { .. } => "host::symlink_in_the_way",
             Self::NoAccount { .. } => "host::no_account",
@@ -1246,7 +1256,13 @@ impl Kind {
             Self::MapChanged { .. } => Some(
                 "its contents are not thrown away for a new definition: keep the definition, give the new map another \
                  pin, or say in its table what may be done:\n\
-                 `on_change = \"recreate\"` makes it anew without its entries"
+                 `on_change = \"migrate\"` makes it anew and copies its entries, field by field; `\"recreate\"` makes it \
+                 anew and loses them, with `--allow lose-state`"
+                    .to_owned(),
+            ),
+            Self::NotMigratable { .. } => Some(
+                "give the new map another pin, or let its entries go: `on_change = \"recreate\"`, with \
+                 `--allow lose-state`"
                     .to_owned(),
             ),
             Self::NoRoom { .. } => Some(
@@ -1415,6 +1431,7 @@ impl Kind {
             | Self::MapChanged { .. }
             | Self::EntriesOfOthers { .. }
             | Self::NoRoom { .. }
+            | Self::NotMigratable { .. }
             | Self::NoInterface { .. }
             | Self::NoCgroup { .. }
             | Self::SymlinkInTheWay { .. }
@@ -1615,6 +1632,9 @@ impl fmt::Display for Kind {
             ),
             Self::EntriesOfOthers { map, pin } => {
                 write!(f, "the map at `{pin}` is not ours, so that no entries of map.{map} are written to it")
+            }
+            Self::NotMigratable { map, pin, why } => {
+                write!(f, "the entries at `{pin}` cannot be copied to map.{map}: {}", why.join("; "))
             }
             Self::NoInterface { name } => write!(f, "there is no interface `{name}`"),
             Self::SymlinkInTheWay { doing, path } => {

@@ -28,6 +28,7 @@ pub mod kernel;
 pub mod kinds;
 pub mod load;
 pub mod manifest;
+pub mod migrate;
 pub mod names;
 pub mod observed;
 pub mod owned;

@@ -111,6 +111,8 @@ pub struct ObservedMap {
     pub frozen_value: Option<Vec<u8>>,
     /// Its entries, where it no longer fits and may be made anew, as far as such a map has entries that can be read.
     pub live: Option<Live>,
+    /// Programs that run with it and are in no generation of the deployment, by id and name, where its entries go over.
+    pub others: Vec<(u32, String)>,
 }
 
 /// What was read of the entries of a map.
@@ -118,6 +120,8 @@ pub struct ObservedMap {
 pub enum Live {
     /// How many there are; of an array, how many are not zero.
     Counted(u64),
+    /// All of them.
+    Read(Arc<Entries>),
 }
 
 impl Live {
@@ -125,6 +129,7 @@ impl Live {
     pub fn count(&self) -> u64 {
         match self {
             Self::Counted(count) => *count,
+            Self::Read(entries) => entries.len() as u64,
         }
     }
 }
@@ -138,7 +143,7 @@ impl ObservedMap {
             types,
             ..MapSpec::new(info.map_type, info.key_size, info.value_size, info.max_entries)
         };
-        Self { info, spec, frozen_value, live: None }
+        Self { info, spec, frozen_value, live: None, others: Vec::new() }
     }
 }
 

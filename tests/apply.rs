@@ -134,6 +134,27 @@ fn plan_second(fake: &Fake) -> Plan {
     good(plan(&text, fake), &text)
 }
 
+/// A map of flows with a value of another layout in each version of the object.
+fn flows(version: u32) -> String {
+    format!(
+        "version = 1\nname = \"edge\"\n[object.filter]\npath = \"tests/migrate/flows_{version}.o\"\n\
+         [map.flows]\nfrom = \"filter:flows\"\non_change = \"migrate\"\n[program.count]\nfrom = \"filter:count\"\n\
+         [link.uplink]\nprogram = \"count\"\nxdp = {{ interface = \"eth0\" }}\n"
+    )
+}
+
+fn counted(fake: &Fake) {
+    make(&flows(1), fake);
+    let (_, map) = fake.open_pin(&path("/sys/fs/bpf/edge/maps/flows")).expect("the map is there");
+    for number in 1..=3u64 {
+        fake.clone().update(&map, &number.to_ne_bytes(), &[7; 24]).expect("it has room");
+    }
+}
+
+fn plan_migration(fake: &Fake) -> Plan {
+    good(plan(&flows(2), fake), &flows(2))
+}
+
 fn plan_end(fake: &Fake) -> Plan {
     good(plan_destroy("edge", fake), "")
 }
@@ -143,6 +164,7 @@ const CASES: &[Case] = &[
     Case { name: "first apply without a bpffs", before: &[unmount], plan: plan_first, again: plan_first },
     Case { name: "upgrade", before: &[first], plan: plan_second, again: plan_second },
     Case { name: "rollback", before: &[upgraded], plan: plan_back, again: plan_first },
+    Case { name: "migration", before: &[counted], plan: plan_migration, again: plan_migration },
     Case { name: "destroy", before: &[first], plan: plan_end, again: plan_end },
 ];
 

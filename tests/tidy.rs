@@ -15,6 +15,7 @@ const PURE: &[&str] = &[
     "insn.rs",
     "kinds.rs",
     "manifest",
+    "migrate.rs",
     "names.rs",
     "observed.rs",
     "plan",

@@ -7,6 +7,7 @@
 
 pub mod entries;
 mod generation;
+mod migrate;
 pub mod outcome;
 mod stage;
 mod types;
@@ -19,6 +20,7 @@ use crate::diag::{Kind, OPEN_FILES, PRIVILEGES, Problem};
 use crate::entries::Entries;
 use crate::kernel::{EntryKind, HookRequest, Kernel, MapRequest, ObjectKind, SymlinkInTheWay, drift, observe};
 use crate::kinds::MapType;
+use crate::migrate::Tally;
 use crate::names::{Digest, MapName, ObjectName, PinPath, ProgramName};
 use crate::plan::{Action, Marker, Plan, ResolvedHook, Restored, Step};
 use crate::record::Record;
@@ -75,6 +77,8 @@ pub fn apply<'a, K: Kernel>(kernel: &mut K, plan: &'a Plan, stamp: &Stamp) -> Ap
         modules: BTreeMap::new(),
         maps: BTreeMap::new(),
         programs: BTreeMap::new(),
+        copies: BTreeMap::new(),
+        tallies: BTreeMap::new(),
         folders: BTreeSet::new(),
         outside: Vec::new(),
         undo: Vec::new(),
@@ -82,7 +86,8 @@ pub fn apply<'a, K: Kernel>(kernel: &mut K, plan: &'a Plan, stamp: &Stamp) -> Ap
         switched: false,
         record: None,
     };
-    let not_reached = |step: &'a Step| StepOutcome { action: Cow::Borrowed(&step.action), status: Status::NotReached };
+    let not_reached =
+        |step: &'a Step| StepOutcome { action: Cow::Borrowed(&step.action), status: Status::NotReached, tally: None };
     let mut steps: Vec<StepOutcome<'_>> = plan.steps.iter().map(not_reached).collect();
     let problem = applier.run(&mut steps).err();
     let record = match applier.switched {
@@ -104,6 +109,10 @@ struct Applier<'a, K: Kernel> {
     modules: BTreeMap<u32, K::Fd>,
     maps: BTreeMap<MapName, K::Fd>,
     programs: BTreeMap<ProgramName, K::Fd>,
+    /// Entries that were copied into maps that are made anew.
+    copies: BTreeMap<MapName, migrate::Copied<K::Fd>>,
+    /// What became of them, by the number of the step.
+    tallies: BTreeMap<usize, Tally>,
     /// The folders of the next generation; none before it was begun.
     folders: BTreeSet<PinPath>,
     /// Pins that get a name outside of the deployment's folder, and whether something of ours has it now.
@@ -119,9 +128,24 @@ struct Applier<'a, K: Kernel> {
 
 impl<K: Kernel> Applier<'_, K> {
     fn run(&mut self, steps: &mut Vec<StepOutcome<'_>>) -> Result<(), Problem> {
-        self.stage_all().map_err(|(number, problem)| fail(steps, number, problem))?;
-        let mut first = None;
+        let staged = self.stage_all().and_then(|()| self.refresh_copies());
+        staged.map_err(|(number, problem)| fail(steps, number, problem))?;
+        let (mut first, mut late) = (None, None);
         for (number, step) in self.plan.steps.iter().enumerate() {
+            if let Action::CatchUp { map, from, copying } = &step.action {
+                // Links that moved may still run old programs.
+                let done = self.leave(steps).and_then(|()| self.catch_up(number, map, *from, copying));
+                steps[number].tally = self.tallies.remove(&number);
+                steps[number].status = match done {
+                    Ok(()) => Status::Done,
+                    Err(problem) => {
+                        let status = Status::HalfDone(problem.kind.to_string());
+                        late.get_or_insert(problem);
+                        status
+                    }
+                };
+                continue;
+            }
             let done = match self.switched {
                 false => self.commit(number, &step.action),
                 true => self.take_away(number, &step.action),
@@ -151,7 +175,8 @@ impl<K: Kernel> Applier<'_, K> {
         }
         match first {
             Some(problem) => Err(problem),
-            None if self.switched => self.retire(steps),
+            // The old map stays in the generation before, whatever was not copied of it.
+            None if self.switched => self.retire(steps).and(late.map_or(Ok(()), Err)),
             None => Ok(()),
         }
     }
@@ -208,11 +233,15 @@ impl<K: Kernel> Applier<'_, K> {
                 self.kernel.unpin(root).map_err(|error| refused(format!("remove `{root}`"), &error))?;
                 self.switched = true;
             }
-            Action::Detach { .. } | Action::RemoveProgram { .. } | Action::RemoveMap { .. } => {
+            Action::Detach { .. }
+            | Action::RemoveProgram { .. }
+            | Action::RemoveMap { .. }
+            | Action::CatchUp { .. } => {
                 unreachable!("things go away behind the switch")
             }
             // These were done when they were staged: nothing of them can be seen from outside.
             Action::ReuseMap { .. }
+            | Action::CopyEntries { .. }
             | Action::FillMap { .. }
             | Action::FillSlots { .. }
             | Action::WriteEntries { .. }
@@ -237,6 +266,8 @@ impl<K: Kernel> Applier<'_, K> {
             | Action::MakeDirectory { .. }
             | Action::ReuseMap { .. }
             | Action::CreateMap { .. }
+            | Action::CopyEntries { .. }
+            | Action::CatchUp { .. }
             | Action::FillMap { .. }
             | Action::FillSlots { .. }
             | Action::WriteEntries { .. }
@@ -254,8 +285,8 @@ impl<K: Kernel> Applier<'_, K> {
         }
     }
 
-    /// Detaches the links that moved, and makes the generation that ran until now the previous one, or nothing.
-    fn retire(&mut self, steps: &mut Vec<StepOutcome<'_>>) -> Result<(), Problem> {
+    /// Detaches the links that moved.
+    fn leave(&mut self, steps: &mut [StepOutcome<'_>]) -> Result<(), Problem> {
         for (number, link) in std::mem::take(&mut self.leaving) {
             // Closing the last descriptor detaches as well, but only some time later.
             generation::detach(self.kernel, &link).map_err(|error| {
@@ -264,6 +295,12 @@ impl<K: Kernel> Applier<'_, K> {
                 problem
             })?;
         }
+        Ok(())
+    }
+
+    /// Detaches the links that moved, and makes the generation that ran until now the previous one, or nothing.
+    fn retire(&mut self, steps: &mut Vec<StepOutcome<'_>>) -> Result<(), Problem> {
+        self.leave(steps)?;
         let (root, generations) = (&self.plan.pin_root, &self.plan.generations);
         let Some(old) = &generations.current else { return Ok(()) };
         let done = match &generations.record {
@@ -276,7 +313,8 @@ impl<K: Kernel> Applier<'_, K> {
             // It is what the next run finds and finishes.
             let problem = refused(format!("take `{old}` away"), &error);
             let action = Cow::Owned(Action::ClearLeftover { path: old.clone(), record: None });
-            steps.push(StepOutcome { action, status: Status::HalfDone(problem.kind.to_string()) });
+            let status = Status::HalfDone(problem.kind.to_string());
+            steps.push(StepOutcome { action, status, tally: None });
             problem
         })
     }

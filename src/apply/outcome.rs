@@ -1,6 +1,7 @@
 //! What became of each step of a plan. Plain data; `report::outcome` writes it.
 
 use crate::diag::Exit;
+use crate::migrate::Tally;
 use crate::names::DeploymentName;
 use crate::plan::Action;
 use std::borrow::Cow;
@@ -54,6 +55,8 @@ pub struct StepOutcome<'a> {
     pub action: Cow<'a, Action>,
     /// What became of it.
     pub status: Status,
+    /// What became of the entries, where that is what it was about.
+    pub tally: Option<Tally>,
 }
 
 /// What became of a plan.

@@ -36,6 +36,7 @@ impl<K: Kernel> Applier<'_, K> {
         match action {
             Action::ReuseMap { map, id, .. } => self.open_map(map, *id),
             Action::CreateMap { map, .. } => self.create_map(map),
+            Action::CopyEntries { map, from, copying } => self.copy_entries(map, *from, copying),
             Action::FillMap { map } => self.fill_map(map),
             Action::FillSlots { map } => self.fill_slots(map),
             Action::WriteEntries { writes } => match writes.id {
@@ -72,6 +73,7 @@ impl<K: Kernel> Applier<'_, K> {
             Action::ClearLeftover { .. }
             | Action::MountBpffs { .. }
             | Action::MakeDirectory { .. }
+            | Action::CatchUp { .. }
             | Action::Attach { .. }
             | Action::UpdateLink { .. }
             | Action::Reattach { .. }

@@ -237,11 +237,13 @@ pub enum OnChange {
     Fail,
     /// Make it anew; its entries go.
     Recreate,
+    /// Make it anew, and copy its entries.
+    Migrate,
 }
 
 impl OnChange {
     /// Every choice there is.
-    pub const ALL: [Self; 2] = [Self::Fail, Self::Recreate];
+    pub const ALL: [Self; 3] = [Self::Fail, Self::Recreate, Self::Migrate];
 }
 
 impl fmt::Display for OnChange {
@@ -249,6 +251,7 @@ impl fmt::Display for OnChange {
         f.write_str(match self {
             Self::Fail => "fail",
             Self::Recreate => "recreate",
+            Self::Migrate => "migrate",
         })
     }
 }
@@ -279,6 +282,11 @@ pub enum EntriesMode {
 }
 
 impl MapDefinition {
+    /// Returns whether the map holds what the manifest says and nothing else.
+    pub fn is_exact(&self) -> bool {
+        self.contents.as_deref().is_some_and(|contents| contents.mode == EntriesMode::Exact)
+    }
+
     /// Makes a definition without contents, which no object defines.
     pub fn empty(pin: PinPath, spec: MapSpec) -> Self {
         Self {

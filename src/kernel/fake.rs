@@ -20,7 +20,7 @@ use crate::spec::Host;
 use maps::{ENOTSUPP, Storage};
 use std::cell::{RefCell, RefMut};
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::io;
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
@@ -148,6 +148,17 @@ struct State {
     locks: BTreeSet<(String, bool)>,
     calls: Vec<&'static str>,
     fail: Option<Failure>,
+    /// What happens of itself right before a changing call, by its number.
+    events: BTreeMap<usize, Event>,
+}
+
+/// What others do to the host meanwhile.
+struct Event(Box<dyn FnOnce(&Fake)>);
+
+impl fmt::Debug for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an event")
+    }
 }
 
 /// Which changing calls fail, by their number from 1, and how.
@@ -287,6 +298,14 @@ impl Fake {
         state.fail = Some(Failure { first: state.calls.len() + n, last: usize::MAX, errno });
     }
 
+    /// Lets something happen right before the `n`th changing call from now on (1 is the next), as others would do it. What
+    /// it changes is no call of ours, and never fails.
+    pub fn before_nth(&self, n: usize, event: impl FnOnce(&Fake) + 'static) {
+        let mut state = self.state();
+        let number = state.calls.len() + n;
+        state.events.insert(number, Event(Box::new(event)));
+    }
+
     /// Lets no call fail any more.
     pub fn heal(&self) {
         self.state().fail = None;
@@ -338,6 +357,15 @@ impl Fake {
 
     /// Counts a changing call, and fails it when a test wants it to.
     fn change(&self, call: &'static str) -> io::Result<RefMut<'_, State>> {
+        let next = self.state().calls.len() + 1;
+        let event = self.state().events.remove(&next);
+        if let Some(Event(event)) = event {
+            let fail = self.state().fail.take();
+            event(self);
+            let mut state = self.state();
+            state.calls.truncate(next - 1);
+            state.fail = fail;
+        }
         let mut state = self.state();
         state.calls.push(call);
         match state.fail {
@@ -895,6 +923,19 @@ impl Kernel for Fake {
         map.update(key, value)
     }
 
+    fn add(&mut self, map: &Fd, key: &[u8], value: &[u8]) -> io::Result<bool> {
+        let mut state = self.change("add")?;
+        let map = state.writable(map)?;
+        check_len(key.len(), map.info.key_size as usize)?;
+        check_len(value.len(), value_len(&map.info))?;
+        let is_there = map.lookup(key)?.is_some();
+        if is_there { Ok(false) } else { map.update(key, value).map(|()| true) }
+    }
+
+    fn settle(&self) -> io::Result<()> {
+        Ok(())
+    }
+
     fn delete(&mut self, map: &Fd, key: &[u8]) -> io::Result<bool> {
         let mut state = self.change("delete")?;
         let map = state.writable(map)?;
@@ -952,6 +993,10 @@ impl Kernel for Fake {
 
     fn btf(&self, id: u32) -> io::Result<Vec<u8>> {
         self.state().btfs.get(&id).cloned().ok_or_else(|| errno(libc::ENOENT))
+    }
+
+    fn next_program(&self, after: u32) -> io::Result<u32> {
+        self.state().programs.keys().copied().find(|id| *id > after).ok_or_else(|| errno(libc::ENOENT))
     }
 
     fn next_btf(&self, after: u32) -> io::Result<u32> {

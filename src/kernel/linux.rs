@@ -285,6 +285,21 @@ impl Kernel for Linux {
         sized(map)?.update(key, value)
     }
 
+    fn add(&mut self, map: &Object, key: &[u8], value: &[u8]) -> io::Result<bool> {
+        match sized(map)?.add(key, value) {
+            Err(error) if error.raw_os_error() == Some(libc::EEXIST) => Ok(false),
+            result => result.map(|()| true),
+        }
+    }
+
+    fn settle(&self) -> io::Result<()> {
+        // Where that cannot be asked, much longer than a program that cannot sleep may run.
+        sys::wait_for_all_cpus().or_else(|_| {
+            std::thread::sleep(std::time::Duration::from_millis(200));
+            Ok(())
+        })
+    }
+
     fn delete(&mut self, map: &Object, key: &[u8]) -> io::Result<bool> {
         found(sized(map)?.delete(key), ()).map(|gone| gone.is_some())
     }
@@ -337,6 +352,10 @@ impl Kernel for Linux {
 
     fn next_btf(&self, after: u32) -> io::Result<u32> {
         sys::next_btf(after)
+    }
+
+    fn next_program(&self, after: u32) -> io::Result<u32> {
+        sys::next_program(after)
     }
 
     fn btf_by_id(&self, id: u32) -> io::Result<Object> {

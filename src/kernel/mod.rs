@@ -15,6 +15,7 @@ mod netlink;
 pub mod observe;
 mod places;
 pub mod shown;
+pub mod snapshot;
 pub mod status;
 mod sys;
 
@@ -243,6 +244,10 @@ pub trait Kernel {
     fn next_key(&self, map: &Self::Fd, key: Option<&[u8]>, key_len: usize) -> io::Result<Option<Vec<u8>>>;
     /// `BPF_MAP_UPDATE_ELEM` with data.
     fn update(&mut self, map: &Self::Fd, key: &[u8], value: &[u8]) -> io::Result<()>;
+    /// `BPF_MAP_UPDATE_ELEM` with `BPF_NOEXIST`; false when the key is there.
+    fn add(&mut self, map: &Self::Fd, key: &[u8], value: &[u8]) -> io::Result<bool>;
+    /// Waits until every program that ran when it was called has ended.
+    fn settle(&self) -> io::Result<()>;
     /// `BPF_MAP_DELETE_ELEM`; false when the key is not there. `EINVAL` for arrays, whose entries always exist.
     fn delete(&mut self, map: &Self::Fd, key: &[u8]) -> io::Result<bool>;
     /// Reads the entries of a map in the kernel's order, many at a time where it can: `each` gets keys and as many values,
@@ -302,6 +307,8 @@ pub trait Kernel {
         let loaded = requests.iter().enumerate();
         loaded.map(|(number, request)| self.load_program(request).map_err(|refusal| (number, refusal))).collect()
     }
+    /// Returns the next id of a program, whoever's it is (`BPF_PROG_GET_NEXT_ID`); `NotFound` behind the last one.
+    fn next_program(&self, after: u32) -> io::Result<u32>;
     /// `BPF_PROG_GET_FD_BY_ID`; `NotFound` when there is none.
     fn program_by_id(&self, id: u32) -> io::Result<Self::Fd>;
     /// `BPF_OBJ_GET_INFO_BY_FD`

@@ -3,6 +3,7 @@
 //! What does not exist is absent from the answer; only what cannot be read is a problem. What it all means is for the
 //! plan to say.
 
+use super::snapshot::snapshot;
 use super::{Entry, EntryKind, Interface, Kernel, MapInfo, ObjectKind, contents};
 use crate::access::{AccountKind, Permissions};
 use crate::btf::{Btf, kernel::KernelTypes};
@@ -71,8 +72,9 @@ pub fn observe<K: Kernel>(kernel: &K, wanted: &Wanted) -> Result<Observed, Probl
     let kept = wanted.kept.union(&recorded.kept).filter(|pin| visible(pin) && !missing(pin));
     let mut pins = all(&mut problems, pins, |path| reader.pinned(path));
     for (pin, map) in &wanted.changing {
-        if let (Some(Pinned::Map(found)), MapSource::Defined(definition)) = (pins.get_mut(pin), &map.source)
-            && let Err(problem) = reader.live(pin, definition, found, &host)
+        if let (Some(Pinned::Map(found)), MapSource::Defined(definition), Some(pin_root)) =
+            (pins.get_mut(pin), &map.source, pin_root)
+            && let Err(problem) = reader.live(pin, definition, found, &host, pin_root)
         {
             problems.push(problem);
         }
@@ -444,6 +446,7 @@ impl<'a, K: Kernel> Reader<'a, K> {
         definition: &MapDefinition,
         found: &mut ObservedMap,
         host: &Host,
+        pin_root: &PinPath,
     ) -> Result<(), Problem> {
         let differs = !differences(&found.spec, &definition.spec, Compare::Existing, host).is_empty();
         if !differs || !found.info.map_type.has_entries() {
@@ -454,9 +457,40 @@ impl<'a, K: Kernel> Reader<'a, K> {
         let live = match definition.on_change {
             OnChange::Fail => return Ok(()),
             OnChange::Recreate => self.counted(&fd, &found.spec, host).map(Live::Counted),
+            OnChange::Migrate => {
+                let sizes = (found.spec.key_size as usize, found.spec.user_value_size(host));
+                snapshot(self.kernel, &fd, sizes).map(|entries| Live::Read(Arc::new(entries)))
+            }
         };
+        if definition.on_change == OnChange::Migrate {
+            let others = self.others(found.info.id, pin_root);
+            found.others = others.map_err(|error| refused(format!("find who uses `{pin}`"), &error, BY_ID))?;
+        }
         found.live = Some(live.map_err(|error| refused(format!("read the entries of `{pin}`"), &error, OPEN_PIN))?);
         Ok(())
+    }
+
+    /// Lists the programs that run with a map and are pinned in no generation of the deployment.
+    fn others(&self, map: u32, pin_root: &PinPath) -> io::Result<Vec<(u32, String)>> {
+        let mut ours = BTreeSet::new();
+        for folder in [pin_root, &pin_root.previous()] {
+            for (path, _) in walk(self.kernel, folder)?.iter().filter(|(_, entry)| entry.kind == EntryKind::Pin) {
+                if let Some((ObjectKind::Program, fd)) = existing(self.kernel.open_pin(path))? {
+                    ours.insert(self.kernel.program_info(&fd)?.id);
+                }
+            }
+        }
+        let (mut others, mut id) = (Vec::new(), 0);
+        while let Some(next) = existing(self.kernel.next_program(id))? {
+            id = next;
+            // One that ends meanwhile does not matter any more.
+            let Some(fd) = existing(self.kernel.program_by_id(id))? else { continue };
+            let info = self.kernel.program_info(&fd)?;
+            if info.map_ids.contains(&map) && !ours.contains(&id) {
+                others.push((id, info.name));
+            }
+        }
+        Ok(others)
     }
 
     /// Counts the entries of a map; of an array those that are not zero.

@@ -92,6 +92,7 @@ attr!(ProgLoad, command 5, size 144 {
 });
 attr!(ObjPin, command 6, size 16 { pathname: u64, bpf_fd: u32, file_flags: u32, });
 attr!(ObjGet, command 7, size 16 { pathname: u64, bpf_fd: u32, file_flags: u32, });
+attr!(ProgNextId, command 11, size 8 { start_id: u32, next_id: u32, });
 attr!(ProgById, command 13, size 12 { id: u32, next_id: u32, open_flags: u32, });
 attr!(MapById, command 14, size 12 { id: u32, next_id: u32, open_flags: u32, });
 attr!(InfoByFd, command 15, size 16 { bpf_fd: u32, info_len: u32, info: u64, });
@@ -523,9 +524,24 @@ impl SizedMap<'_> {
 
     /// `BPF_MAP_UPDATE_ELEM` with no flags; `EINVAL` for a wrong length.
     pub fn update(self, key: &[u8], value: &[u8]) -> io::Result<()> {
+        self.update_with(key, value, 0)
+    }
+
+    /// `BPF_MAP_UPDATE_ELEM` with `BPF_NOEXIST`; `EEXIST` when the key is there, `EINVAL` for a wrong length.
+    pub fn add(self, key: &[u8], value: &[u8]) -> io::Result<()> {
+        const BPF_NOEXIST: u64 = 1;
+        self.update_with(key, value, BPF_NOEXIST)
+    }
+
+    fn update_with(self, key: &[u8], value: &[u8], flags: u64) -> io::Result<()> {
         self.shape.check(key.len(), value.len())?;
-        let mut attr =
-            MapUpdate { map_fd: number(self.fd), key: address(key), value: address(value), ..MapUpdate::default() };
+        let mut attr = MapUpdate {
+            map_fd: number(self.fd),
+            key: address(key),
+            value: address(value),
+            flags,
+            ..MapUpdate::default()
+        };
         // SAFETY: both slices are as long as the kernel reads.
         unsafe { bpf(&mut attr) }.map(drop)
     }
@@ -551,6 +567,15 @@ impl SizedMap<'_> {
         // SAFETY: both slices are as long as the kernel reads and writes.
         unsafe { bpf(&mut attr) }.map(drop)
     }
+}
+
+/// `membarrier(2)` for all CPUs, which returns when every program that ran without sleeping has ended: it waits for RCU
+/// (`membarrier_cmd_global`, kernel/sched/membarrier.c). `EINVAL` on a kernel with `nohz_full`.
+pub fn wait_for_all_cpus() -> io::Result<()> {
+    const MEMBARRIER_CMD_GLOBAL: c_long = 1;
+    // SAFETY: there is no address in it.
+    let ret = unsafe { libc::syscall(libc::SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0 as c_long, 0 as c_long) };
+    if ret < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
 /// `BPF_MAP_FREEZE`
@@ -671,6 +696,13 @@ pub fn btf_by_id(id: u32) -> io::Result<OwnedFd> {
 /// `BPF_BTF_GET_NEXT_ID`; `ENOENT` behind the last one.
 pub fn next_btf(after: u32) -> io::Result<u32> {
     let mut attr = BtfNextId { start_id: after, next_id: 0 };
+    // SAFETY: there is no address in it.
+    unsafe { bpf(&mut attr) }.map(|_| attr.next_id)
+}
+
+/// `BPF_PROG_GET_NEXT_ID`; `ENOENT` behind the last one.
+pub fn next_program(after: u32) -> io::Result<u32> {
+    let mut attr = ProgNextId { start_id: after, next_id: 0 };
     // SAFETY: there is no address in it.
     unsafe { bpf(&mut attr) }.map(|_| attr.next_id)
 }

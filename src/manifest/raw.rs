@@ -127,7 +127,8 @@ table! {
         /// For a map of maps: the map of this manifest that the maps inside have to look like.
         may inner: String,
         /// What to do when the pinned map no longer fits its definition: `"fail"` changes nothing and says what differs;
-        /// `"recreate"` makes the map anew and loses its entries, which needs the consent `lose-state`. Default: `"fail"`
+        /// `"recreate"` makes the map anew and loses its entries, which needs the consent `lose-state`; `"migrate"` makes
+        /// it anew and copies its entries, field by field. Default: `"fail"`
         may on_change: OnChange,
         /// Whether the map must never be removed or made anew. The host remembers it: taking the table away does not
         /// remove the guard, only an apply with `protect = false` does. Default: `false`

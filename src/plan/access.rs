@@ -170,6 +170,8 @@ fn pin_of(action: &Action) -> Option<(&PinPath, Fate<'_>)> {
         | Action::MakeDirectory { .. }
         | Action::FillMap { .. }
         | Action::FillSlots { .. }
+        | Action::CopyEntries { .. }
+        | Action::CatchUp { .. }
         | Action::WriteEntries { .. }
         | Action::SetAccess { .. }
         | Action::Detach { .. }

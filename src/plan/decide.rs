@@ -7,8 +7,10 @@ mod entries;
 
 use super::graph::{self, Node};
 use super::id::Subject;
-use super::{Action, Because, By, Consent, Generations, Mode, Plan, ResolvedHook, Restored, State, Step, Traffic};
-use super::{access, guard};
+use super::{
+    Action, Because, By, Consent, Copying, Generations, Mode, Plan, ResolvedHook, Restored, State, Step, Traffic,
+};
+use super::{access, guard, migrate};
 use crate::access::Access;
 use crate::desired::{
     Desired, DesiredLink, DesiredMap, DesiredProgram, EntriesMode, Hook, MapDefinition, MapSource, OnChange, Policy,
@@ -59,6 +61,8 @@ pub fn plan(desired: &Desired, observed: &Observed, mode: Mode) -> Result<Plan, 
     let record = write_record(desired, observed, steps.iter().chain(&removals));
     steps.extend(record);
     steps.extend(removals);
+    let late = catch_ups(&steps);
+    steps.extend(late);
     guard::check(desired, observed, &steps)?;
     let record = observed.record.as_ref();
     let sweep = guard::sweep(desired, record, &steps);
@@ -75,6 +79,17 @@ pub fn plan(desired: &Desired, observed: &Observed, mode: Mode) -> Result<Plan, 
         sweep,
         steps,
     })
+}
+
+/// Lists what is left to do for copied entries when no old program runs any more: after all else.
+fn catch_ups(steps: &[Step]) -> Vec<Step> {
+    let late = steps.iter().filter_map(|step| {
+        let Action::CopyEntries { map, from, copying } = &step.action else { return None };
+        let action = Action::CatchUp { map: Arc::clone(map), from: *from, copying: Arc::clone(copying) };
+        let (traffic, state) = (Traffic::None, State::None);
+        Some(Step { action, because: Because::MapInUse, span: step.span.clone(), traffic, state, needs: None })
+    });
+    late.collect()
 }
 
 /// Returns the folders between which an apply switches.
@@ -146,6 +161,8 @@ struct Planner<'a> {
     problems: Problems,
     maps: BTreeMap<MapName, Fate>,
     programs: BTreeMap<ProgramName, Fate>,
+    /// How entries go over into maps that are made anew.
+    copies: BTreeMap<MapName, Arc<Copying>>,
     steps: Vec<Step>,
 }
 
@@ -158,6 +175,7 @@ impl<'a> Planner<'a> {
             problems: Problems::default(),
             maps: BTreeMap::new(),
             programs: BTreeMap::new(),
+            copies: BTreeMap::new(),
             steps: Vec::new(),
         }
     }
@@ -277,11 +295,21 @@ impl<'a> Planner<'a> {
         // holds nothing else.
         let may_go = match definition.on_change {
             OnChange::Fail => map.name.is_private() || definition.operations.is_some(),
-            OnChange::Recreate => true,
+            OnChange::Recreate | OnChange::Migrate => true,
         };
         if !may_go || !self.is_ours(map) {
             self.refuse_change(map, definition, found, differs);
             return None;
+        }
+        // A map that holds what the manifest says has nothing to be copied.
+        if definition.on_change == OnChange::Migrate && !definition.is_exact() {
+            match migrate::copying(map, definition, found, &self.observed.host) {
+                Ok(copying) => drop(self.copies.insert(map.name.clone(), Arc::new(copying))),
+                Err(problem) => {
+                    self.problems.push(problem);
+                    return None;
+                }
+            }
         }
         Some(Fate::New(Some(id), because))
     }
@@ -514,15 +542,32 @@ impl<'a> Planner<'a> {
                 self.push(span, action, because, Traffic::None, State::Kept);
                 self.release_step(&map, id);
             }
+            Fate::New(Some(from), because) if self.copies.contains_key(&map.name) => self.migrate(map, from, because),
             Fate::New(replaces, because) => {
                 let (state, needs) = match replaces {
-                    Some(_) if holds_state(&map) => (State::Lost(self.counted(&map)), Some(Consent::LoseState)),
+                    Some(_) if holds_state(&map) && !self.was_exact(&map) => {
+                        (State::Lost(self.counted(&map)), Some(Consent::LoseState))
+                    }
                     Some(_) | None => (State::New, None),
                 };
                 let action = Action::CreateMap { map, replaces };
                 self.steps.push(Step { action, because, span: Some(span), traffic: Traffic::None, state, needs });
             }
         }
+    }
+
+    /// Makes a map anew and copies the entries; what changes meanwhile comes behind the switch.
+    fn migrate(&mut self, map: Arc<DesiredMap>, from: u32, because: Because) {
+        let copying = Arc::clone(&self.copies[&map.name]);
+        let span = map.span.clone();
+        let create = Action::CreateMap { map: Arc::clone(&map), replaces: Some(from) };
+        self.push(span.clone(), create, because, Traffic::None, State::New);
+        let because = Because::MapNew(map.name.clone());
+        let (entries, lost) = (copying.fits, copying.misfits.count);
+        let needs = copying.loses().then_some(Consent::LoseState);
+        let action = Action::CopyEntries { map, from, copying };
+        let (traffic, state) = (Traffic::None, State::Copied { entries, lost });
+        self.steps.push(Step { action, because, span: Some(span), traffic, state, needs });
     }
 
     /// Returns how many entries the map has that is there now, where they were counted.
@@ -746,6 +791,11 @@ fn holds_state(map: &DesiredMap) -> bool {
     }
 }
 
+/// Returns whether a map that is there can have entries that somebody misses when another map takes its place.
+fn holds_entries(found: &ObservedMap) -> bool {
+    found.info.map_type.has_entries() && found.frozen_value.is_none()
+}
+
 fn span_of(desired: &Desired, node: &Node) -> Option<Span> {
     match node {
         Node::Directory(_) => None,
@@ -849,7 +899,12 @@ pub fn rollback(before: &Record, observed: &Observed, pin_root: &PinPath, by: By
         };
         if let Some(restored) = planner.restored(&pin, map.inode) {
             let action = Action::RestoreMap { map: map_name.clone(), pin, id: found.info.id, restored };
-            planner.steps.push(restoring(action, restored, State::Kept));
+            let mut step = restoring(action, restored, State::Kept);
+            if matches!(restored, Restored::Replaces(_)) && holds_entries(found) {
+                // What was written since the switch is in the other map alone.
+                (step.state, step.needs) = (State::Lost(None), Some(Consent::LoseState));
+            }
+            planner.steps.push(step);
             planner.entries_back(before, &map_name, &place, found.info.id, &found.spec);
         }
     }
@@ -1110,6 +1165,8 @@ fn expected_record<'a>(desired: &Desired, observed: &Observed, steps: impl Itera
             Action::ClearLeftover { .. }
             | Action::MountBpffs { .. }
             | Action::MakeDirectory { .. }
+            | Action::CopyEntries { .. }
+            | Action::CatchUp { .. }
             | Action::FillMap { .. }
             | Action::FillSlots { .. }
             | Action::WriteEntries { .. }
@@ -1151,6 +1208,8 @@ fn record_link(record: &mut Record, action: &Action, observed: &Observed) {
         | Action::FillMap { .. }
         | Action::FillSlots { .. }
         | Action::SetAccess { .. }
+        | Action::CopyEntries { .. }
+        | Action::CatchUp { .. }
         | Action::WriteEntries { .. }
         | Action::ReuseProgram { .. }
         | Action::LoadProgram { .. }

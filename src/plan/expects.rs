@@ -38,6 +38,7 @@ impl Expects {
                 Self { map_id: (*id != 0).then_some(*id), ..Self::default() }
             }
             Action::WriteEntries { writes } => Self { map_id: writes.id, ..Self::default() },
+            Action::CopyEntries { from, .. } => Self { map_id: Some(*from), ..Self::default() },
             Action::CreateMap { map, replaces } => match replaces {
                 Some(_) => Self { map_id: *replaces, ..Self::default() },
                 None => Self { absent: own_pin(map).cloned(), ..Self::default() },
@@ -58,6 +59,7 @@ impl Expects {
             Action::ClearLeftover { .. }
             | Action::MountBpffs { .. }
             | Action::MakeDirectory { .. }
+            | Action::CatchUp { .. }
             | Action::FillMap { .. }
             | Action::FillSlots { .. }
             | Action::SetAccess { .. }

@@ -89,6 +89,8 @@ fn loss(step: &Step) -> Option<&'static str> {
         | Action::MakeDirectory { .. }
         | Action::ReuseMap { .. }
         | Action::CreateMap { replaces: None, .. }
+        | Action::CopyEntries { .. }
+        | Action::CatchUp { .. }
         | Action::FillMap { .. }
         | Action::FillSlots { .. }
         | Action::WriteEntries { .. }

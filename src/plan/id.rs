@@ -45,6 +45,7 @@ impl Subject<'_> {
             access: self.steps.iter().filter_map(access).collect(),
             needs: self.steps.iter().filter_map(|step| step.needs).collect(),
             sweep: self.sweep,
+            copies: self.steps.iter().filter_map(copies).collect(),
         };
         let bytes = serde_json::to_vec(&whole).expect("names, numbers and digests are always JSON");
         PlanId::of(&bytes)
@@ -84,6 +85,11 @@ fn access(step: &Step) -> Option<(&Address, String)> {
     Some((of, access.words(*now)))
 }
 
+/// Says how entries go over, field by field, but not how many.
+fn copies(step: &Step) -> Option<String> {
+    if let Action::CopyEntries { copying, .. } = &step.action { Some(copying.migration.to_string()) } else { None }
+}
+
 #[derive(Serialize)]
 struct Whole<'a> {
     format: u32,
@@ -100,6 +106,9 @@ struct Whole<'a> {
     access: BTreeMap<&'a Address, String>,
     needs: BTreeSet<Consent>,
     sweep: Option<Sweep>,
+    /// How entries go over into maps that are made anew.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    copies: Vec<String>,
 }
 
 /// What the manifest and its objects want.

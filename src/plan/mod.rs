@@ -9,6 +9,7 @@ mod expects;
 pub mod graph;
 mod guard;
 mod id;
+mod migrate;
 pub mod words;
 
 #[cfg(test)]
@@ -17,6 +18,7 @@ pub(crate) mod samples;
 pub use adopt::adopt;
 pub use decide::{destroy, plan, rollback};
 pub use expects::Expects;
+pub use migrate::Copying;
 
 use crate::access::{Access, Permissions};
 use crate::desired::{DesiredLink, DesiredMap, DesiredProgram, ObjectFacts, Span};
@@ -144,6 +146,24 @@ pub enum Action {
         map: Arc<DesiredMap>,
         /// The id of our own map that has the pin now and loses it.
         replaces: Option<u32>,
+    },
+    /// Copy the entries of the map that loses its pin into the one that gets it.
+    CopyEntries {
+        /// The map.
+        map: Arc<DesiredMap>,
+        /// The id of the one that loses the pin.
+        from: u32,
+        /// How, and what comes of it.
+        copying: Arc<Copying>,
+    },
+    /// Make the changes of that map since then in the new one, too.
+    CatchUp {
+        /// The map.
+        map: Arc<DesiredMap>,
+        /// The id of the one that lost the pin.
+        from: u32,
+        /// How.
+        copying: Arc<Copying>,
     },
     /// Write the first contents of a data section; read-only ones are frozen.
     FillMap {
@@ -384,6 +404,8 @@ pub enum Because {
     MapOther(MapName),
     /// A map no longer fits its definition.
     MapDiffers(Vec<Difference>),
+    /// Programs still write to the map while its entries are copied.
+    MapInUse,
     /// The first contents of a data section changed.
     ContentsChanged,
     /// The entries of the map are not those of the manifest.
@@ -454,6 +476,13 @@ pub enum State {
     Kept,
     /// The map starts empty, or with its first contents.
     New,
+    /// Entries go over into another map.
+    Copied {
+        /// So many.
+        entries: u64,
+        /// So many do not fit, and go.
+        lost: u64,
+    },
     /// Contents go: so many entries, where they were counted.
     Lost(Option<u64>),
 }
@@ -463,6 +492,7 @@ impl State {
     pub fn is_loss(self) -> bool {
         match self {
             Self::Lost(_) => true,
+            Self::Copied { lost, .. } => lost > 0,
             Self::None | Self::Kept | Self::New => false,
         }
     }
@@ -471,6 +501,7 @@ impl State {
     pub fn entries(self) -> Option<u64> {
         match self {
             Self::Lost(entries) => entries,
+            Self::Copied { entries, .. } => Some(entries),
             Self::None | Self::Kept | Self::New => None,
         }
     }
@@ -515,6 +546,8 @@ impl Action {
             | Self::RemoveDirectory { path } => Address::Directory(path.clone()),
             Self::ReuseMap { map, .. }
             | Self::CreateMap { map, .. }
+            | Self::CopyEntries { map, .. }
+            | Self::CatchUp { map, .. }
             | Self::FillMap { map }
             | Self::FillSlots { map } => Address::Map(map.name.clone()),
             Self::WriteEntries { writes } => Address::Map(writes.map.clone()),
@@ -540,6 +573,7 @@ impl Action {
         match self {
             Self::MountBpffs { .. }
             | Self::MakeDirectory { .. }
+            | Self::CopyEntries { .. }
             | Self::FillMap { .. }
             | Self::FillSlots { .. }
             | Self::Attach { .. }
@@ -554,7 +588,7 @@ impl Action {
                 Some(_) => Marker::Change,
                 None => Marker::Create,
             },
-            Self::UpdateLink { .. } | Self::SetAccess { now: Some(_), .. } => Marker::Change,
+            Self::UpdateLink { .. } | Self::CatchUp { .. } | Self::SetAccess { now: Some(_), .. } => Marker::Change,
             Self::Reattach { overlap: true, .. } => Marker::CreateThenDestroy,
             Self::Reattach { overlap: false, .. } => Marker::DestroyThenCreate,
             Self::WriteRecord { replaces, .. } => match replaces {
@@ -584,6 +618,8 @@ impl Action {
             | Self::MakeDirectory { .. }
             | Self::ReuseMap { .. }
             | Self::CreateMap { .. }
+            | Self::CopyEntries { .. }
+            | Self::CatchUp { .. }
             | Self::FillMap { .. }
             | Self::FillSlots { .. }
             | Self::WriteEntries { .. }
@@ -630,6 +666,8 @@ impl Action {
             | Self::Attach { .. }
             | Self::UpdateLink { .. }
             | Self::SetAccess { .. }
+            | Self::CopyEntries { .. }
+            | Self::CatchUp { .. }
             | Self::RemoveDirectory { .. } => self.removed_pin(),
         }
     }

@@ -123,6 +123,18 @@ fn zones() -> Arc<DesiredMap> {
     map("zones", definition(pin("maps/zones"), spec))
 }
 
+/// Seven entries go over, and two have no room.
+fn copying() -> Arc<Copying> {
+    let spec = |max_entries| MapSpec { flags: flags::NO_PREALLOC, ..MapSpec::new(MapType::HASH, 4, 8, max_entries) };
+    let host = crate::spec::Host { possible_cpus: 2, most_cpus: 64, page_size: 4096 };
+    let migration = crate::migrate::Migration::between(&spec(9), &spec(7), &host).expect("both are of one size");
+    let mut misfits = crate::migrate::Misfits::default();
+    for key in [[8, 0, 0, 0], [9, 0, 0, 0]] {
+        migration.misfit(&mut misfits, &key, "the new map has no room for it");
+    }
+    Arc::new(Copying { migration, fits: 7, misfits, others: vec![(99, "watch".to_owned())] })
+}
+
 fn events() -> Arc<DesiredMap> {
     map("events", definition(pin("maps/events"), MapSpec::new(MapType::RINGBUF, 0, 0, 262_144)))
 }
@@ -309,6 +321,13 @@ pub fn every_step() -> Plan {
             Some(C::LoseState),
         ),
         step(
+            A::CopyEntries { map: zones(), from: 31, copying: copying() },
+            B::MapNew(map_name("zones")),
+            T::None,
+            S::Copied { entries: 7, lost: 2 },
+            Some(C::LoseState),
+        ),
+        step(
             A::CreateMap { map: tenants(), replaces: Some(32) },
             B::SlotNew(Address::Map(map_name("zones"))),
             T::None,
@@ -452,6 +471,7 @@ pub fn every_step() -> Plan {
             None,
         ),
         step(A::RemoveRecord { pin: pin("record") }, B::Destroy, T::None, S::None, None),
+        step(A::CatchUp { map: zones(), from: 31, copying: copying() }, B::MapInUse, T::None, S::None, None),
     ];
     plan_of(Mode::Live, steps)
 }

@@ -2,7 +2,7 @@
 //!
 //! One place for them, so that a plan, an outcome and a message say the same thing in the same words.
 
-use super::{Action, Because, Marker, Mode, ResolvedHook, Restored, State, Sweep, Traffic, Writes};
+use super::{Action, Because, Copying, Marker, Mode, ResolvedHook, Restored, State, Sweep, Traffic, Writes};
 use crate::desired::{DesiredLink, DesiredMap, DesiredProgram, Hook, MapDefinition, MapSource, SlotSource};
 use crate::elf::{DataKind, ProgramKind};
 use crate::entries::Changes;
@@ -24,6 +24,8 @@ impl Action {
             Self::MakeDirectory { .. } => "make-directory",
             Self::ReuseMap { .. } => "reuse-map",
             Self::CreateMap { .. } => "create-map",
+            Self::CopyEntries { .. } => "copy-entries",
+            Self::CatchUp { .. } => "catch-up",
             Self::FillMap { .. } => "fill-map",
             Self::FillSlots { .. } => "fill-slots",
             Self::WriteEntries { .. } => "write-entries",
@@ -55,11 +57,16 @@ impl fmt::Display for Action {
             Self::MakeDirectory { .. } => f.write_str("create"),
             Self::ReuseMap { map, id, ours } => reuse_map(f, map, *id, *ours),
             Self::CreateMap { map, replaces } => create_map(f, map, *replaces),
+            Self::CopyEntries { from, copying, .. } => copy_entries(f, *from, copying),
+            Self::CatchUp { from, copying, .. } => catch_up(f, *from, copying),
             Self::FillMap { map } => fill_map(f, map),
             Self::FillSlots { map } => fill_slots(f, map),
             Self::WriteEntries { writes } => write!(f, "{writes}"),
             Self::ReuseProgram { program, id } => write!(f, "reuse id {id}, {}", Subject(program)),
             Self::LoadProgram { program, replaces } => load_program(f, program, *replaces),
+            Self::RestoreMap { pin, id, restored: Restored::Replaces(now), .. } => {
+                write!(f, "return to id {id} as it was at the switch, pin {pin}, in place of id {now}")
+            }
             Self::RestoreMap { pin, id, restored, .. } | Self::RestoreProgram { pin, id, restored, .. } => {
                 match restored {
                     Restored::Stays => write!(f, "keep id {id}"),
@@ -116,6 +123,30 @@ fn create_map(f: &mut fmt::Formatter<'_>, map: &DesiredMap, replaces: Option<u32
         MapSource::Pinned(_) | MapSource::Id(_) => {}
     }
     replaces.iter().try_for_each(|id| write!(f, ", in place of id {id}"))
+}
+
+fn copy_entries(f: &mut fmt::Formatter<'_>, from: u32, copying: &Copying) -> fmt::Result {
+    let Copying { migration, fits, misfits, .. } = copying;
+    write!(f, "copy {} of id {from}", count(*fits, "entry"))?;
+    if misfits.count > 0 {
+        let do_not = if misfits.count == 1 { "does not" } else { "do not" };
+        write!(f, ", {} {do_not} fit{misfits}", misfits.count)?;
+    }
+    write!(f, ", {migration}")
+}
+
+/// Says what is done, and what nobody can promise.
+fn catch_up(f: &mut fmt::Formatter<'_>, from: u32, copying: &Copying) -> fmt::Result {
+    write!(
+        f,
+        "read id {from} again when none of our programs runs with it any more, and write what changed since it was \
+         copied, but for entries that the new programs changed as well; not certain: what a program adds to an entry \
+         between its reading and its writing; not seen: what programs of others write to id {from} later"
+    )?;
+    for (i, (id, name)) in copying.others.iter().enumerate() {
+        write!(f, "{}id {id} `{name}`", if i == 0 { ", as these do: " } else { ", " })?;
+    }
+    Ok(())
 }
 
 fn fill_map(f: &mut fmt::Formatter<'_>, map: &DesiredMap) -> fmt::Result {
@@ -330,6 +361,7 @@ impl Because {
             Self::MapNew(_) => "map-new",
             Self::MapOther(_) => "map-other",
             Self::MapDiffers(_) => "map-differs",
+            Self::MapInUse => "map-in-use",
             Self::ContentsChanged => "contents-changed",
             Self::EntriesChanged => "entries-changed",
             Self::EntriesNotWanted => "entries-not-wanted",
@@ -379,6 +411,7 @@ impl fmt::Display for Because {
                 }
                 f.write_str(")")
             }
+            Self::MapInUse => f.write_str("it is in use while its entries are copied"),
             Self::ContentsChanged => f.write_str("its first contents changed"),
             Self::EntriesChanged => f.write_str("its entries are not those of the manifest"),
             Self::EntriesNotWanted => f.write_str("the manifest gives it no entries any more"),
@@ -420,6 +453,7 @@ impl State {
             Self::None => "none",
             Self::Kept => "kept",
             Self::New => "new",
+            Self::Copied { .. } => "copied",
             Self::Lost(_) => "LOST",
         }
     }
@@ -431,6 +465,10 @@ impl fmt::Display for State {
         match self {
             Self::None | Self::Kept | Self::New | Self::Lost(None) => f.write_str(self.word()),
             Self::Lost(Some(entries)) => write!(f, "{} {}", count(*entries, "entry"), self.word()),
+            Self::Copied { entries, lost: 0 } => write!(f, "{} {}", count(*entries, "entry"), self.word()),
+            Self::Copied { entries, lost } => {
+                write!(f, "{} {}, {lost} LOST", count(*entries, "entry"), self.word())
+            }
         }
     }
 }

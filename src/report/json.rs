@@ -7,12 +7,15 @@ use super::place::{Lines, ManifestText, Place};
 use super::text::Counts;
 use super::written::{Sampled, sample};
 use crate::access::{Access, Account, octal};
+use crate::btf::convert::Fate;
 use crate::desired::{DesiredLink, DesiredMap, DesiredProgram, Hook, MapDefinition, MapSource, ObjectFacts};
 use crate::entries;
 use crate::kinds::XdpMode;
 use crate::kinds::{AttachType, MapType, ProgramType};
 use crate::names::{Address, Digest, MapName, ObjectName, PinPath, PlanId, ProgramName};
-use crate::plan::{Action, Because, Consent, Expects, Marker, Mode, Plan, ResolvedHook, Step, Sweep, Traffic, Writes};
+use crate::plan::{
+    Action, Because, Consent, Copying, Expects, Marker, Mode, Plan, ResolvedHook, Step, Sweep, Traffic, Writes,
+};
 use crate::spec::{Difference, MapSpec, flag_names};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -136,6 +139,8 @@ struct Details<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     ours: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    copies: Option<CopyJson<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     bytes: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     slots: Option<BTreeMap<u32, Address>>,
@@ -178,6 +183,9 @@ impl<'a> Details<'a> {
             | Action::RemoveDirectory { .. } => Self::default(),
             Action::ReuseMap { map, ours, .. } => Self { ours: Some(*ours), ..Self::of_map(map) },
             Action::CreateMap { map, .. } => Self::of_map(map),
+            Action::CopyEntries { from, copying, .. } | Action::CatchUp { from, copying, .. } => {
+                Self { copies: Some(CopyJson::of(*from, copying)), ..Self::default() }
+            }
             Action::FillMap { map } => {
                 let definition = definition(map);
                 let bytes = definition.and_then(|definition| definition.data.as_ref()).map(|(_, bytes)| bytes.len());
@@ -256,6 +264,39 @@ impl EntriesJson {
             removes_first: writes.removes_first,
             sensitive: writes.sensitive,
             sample: sample(writes, SAMPLED),
+        }
+    }
+}
+
+/// How entries go over into another map.
+#[derive(Serialize)]
+struct CopyJson<'a> {
+    /// The id of the map that holds them.
+    from: u32,
+    kept: Vec<String>,
+    converted: Vec<String>,
+    new: Vec<String>,
+    dropped: Vec<String>,
+    /// How many entries did not fit when the plan was made.
+    misfits: u64,
+    /// The first of them.
+    named: &'a [String],
+    /// Ids of programs of others that go on with the old map.
+    others: Vec<u32>,
+}
+
+impl<'a> CopyJson<'a> {
+    fn of(from: u32, copying: &'a Copying) -> Self {
+        let Copying { migration, misfits, others, .. } = copying;
+        Self {
+            from,
+            kept: migration.fields(|fate| matches!(fate, Fate::Kept)),
+            converted: migration.fields(|fate| matches!(fate, Fate::Converted { .. })),
+            new: migration.fields(|fate| matches!(fate, Fate::New)),
+            dropped: migration.fields(|fate| matches!(fate, Fate::Dropped)),
+            misfits: misfits.count,
+            named: &misfits.named,
+            others: others.iter().map(|(id, _)| *id).collect(),
         }
     }
 }
@@ -404,6 +445,7 @@ impl<'a> BecauseJson<'a> {
             | Because::Unchanged
             | Because::Foreign
             | Because::CodeChanged
+            | Because::MapInUse
             | Because::ContentsChanged
             | Because::EntriesChanged
             | Because::EntriesNotWanted
@@ -435,7 +477,7 @@ mod tests {
         let value: serde_json::Value = serde_json::from_str(&text).unwrap();
         let actions: BTreeSet<_> =
             value["steps"].as_array().unwrap().iter().map(|step| step["action"].to_string()).collect();
-        assert_eq!(actions.len(), 23, "a step for every action");
+        assert_eq!(actions.len(), 25, "a step for every action");
         assert_eq!(value["format"], serde_json::json!({ "major": 1, "minor": 2 }));
         insta::assert_snapshot!(text);
     }

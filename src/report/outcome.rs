@@ -5,6 +5,7 @@ use super::json::Format;
 use super::layout::{Page, Paint, Style, Text, address_width};
 use super::text::{Counts, FOLDER, paint};
 use crate::apply::outcome::{Outcome, Status, StepOutcome, Verdict};
+use crate::migrate::Tally;
 use crate::names::{Address, PinPath};
 use crate::plan::{Action, Marker};
 use serde::Serialize;
@@ -20,7 +21,14 @@ pub fn text(outcome: &Outcome<'_>, style: Style) -> String {
         let address = address_width(addresses.iter(), &style);
         for item in folders::items(&outcome.steps, folder) {
             match item {
-                Item::One(step) => line(&mut page, step, &step.action.address(), &step.action, (status, address)),
+                Item::One(step) => {
+                    // What came of it says what was done, in numbers.
+                    let what: &dyn Display = match &step.tally {
+                        Some(tally) => tally,
+                        None => &step.action,
+                    };
+                    line(&mut page, step, &step.action.address(), what, (status, address));
+                }
                 Item::Folders { first, words } => {
                     line(&mut page, first, &FOLDER, &format_args!("{} {words}", first.action), (status, address));
                 }
@@ -126,6 +134,26 @@ struct StepJson<'a> {
     what: String,
     status: &'static str,
     reason: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tally: Option<TallyJson<'a>>,
+}
+
+/// What became of the entries of a map that got another one in its place.
+#[derive(Serialize)]
+struct TallyJson<'a> {
+    copied: u64,
+    caught_up: u64,
+    changed_on_both_sides: u64,
+    misfits: u64,
+    named: &'a [String],
+}
+
+impl<'a> TallyJson<'a> {
+    fn of(tally: &'a Tally) -> Self {
+        let Tally { copied, caught_up, both, misfits } = tally;
+        let named = if misfits.count == 0 { &[][..] } else { &misfits.named };
+        Self { copied: *copied, caught_up: *caught_up, changed_on_both_sides: *both, misfits: misfits.count, named }
+    }
 }
 
 /// Writes the outcome as JSON; `counts` is what the plan was to do.
@@ -137,6 +165,7 @@ pub fn json(outcome: &Outcome<'_>) -> String {
         what: step.action.to_string(),
         status: step.status.name(),
         reason: step.status.reason(),
+        tally: step.tally.as_ref().map(TallyJson::of),
     });
     super::json::write(&OutcomeJson {
         format: super::json::FORMAT,
@@ -160,7 +189,11 @@ mod tests {
         let plan = samples::offline();
         assert_eq!(plan.steps.len(), statuses.len());
         let steps = plan.steps.into_iter().zip(statuses);
-        let steps = steps.map(|(step, status)| StepOutcome { action: Cow::Owned(step.action), status: status.clone() });
+        let steps = steps.map(|(step, status)| StepOutcome {
+            action: Cow::Owned(step.action),
+            status: status.clone(),
+            tally: None,
+        });
         Outcome { deployment: plan.deployment, steps: steps.collect() }
     }
 

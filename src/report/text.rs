@@ -82,6 +82,8 @@ fn folder(step: &Step) -> Option<(&PinPath, (&'static str, &Because))> {
         | Action::FillMap { .. }
         | Action::FillSlots { .. }
         | Action::SetAccess { .. }
+        | Action::CopyEntries { .. }
+        | Action::CatchUp { .. }
         | Action::WriteEntries { .. }
         | Action::ReuseProgram { .. }
         | Action::LoadProgram { .. }
@@ -227,8 +229,8 @@ fn traffic_paint(traffic: Traffic, plain: Paint) -> Paint {
 
 fn state_paint(state: State, plain: Paint) -> Paint {
     match state {
-        State::None | State::Kept | State::New => plain,
-        State::Lost(_) => Paint::Alarm,
+        State::None | State::Kept | State::New | State::Copied { lost: 0, .. } => plain,
+        State::Lost(_) | State::Copied { .. } => Paint::Alarm,
     }
 }
 
@@ -403,10 +405,10 @@ mod tests {
     fn the_sample_has_everything() {
         let steps = samples::every_step().steps;
         let distinct = |of: fn(&Step) -> String| steps.iter().map(of).collect::<BTreeSet<_>>().len();
-        assert_eq!(distinct(|step| step.action.name().to_owned()), 23);
+        assert_eq!(distinct(|step| step.action.name().to_owned()), 25);
         assert_eq!(distinct(|step| step.because.name().to_owned()), 22);
         assert_eq!(distinct(|step| step.traffic.to_string()), 6);
-        assert_eq!(distinct(|step| step.state.to_string()), 4);
+        assert_eq!(distinct(|step| step.state.to_string()), 5);
         assert_eq!(steps.iter().filter_map(|step| step.needs).collect::<BTreeSet<_>>().len(), 4);
         assert_eq!(distinct(|step| step.action.marker().to_string()), 6);
     }

@@ -34,7 +34,8 @@ impl Planner<'_> {
     /// Refuses entries for a map that is somebody else's.
     pub(super) fn check_contents(&mut self, map: &DesiredMap, definition: &MapDefinition, fate: &Fate) {
         let Some(contents) = &definition.contents else { return };
-        let is_others = matches!(fate, Fate::Keep(_)) && !self.is_ours(map) && contents.mode != EntriesMode::Seed;
+        let is_ours = self.is_ours(map) || definition.adopt;
+        let is_others = matches!(fate, Fate::Keep(_)) && !is_ours && contents.mode != EntriesMode::Seed;
         if is_others {
             let kind = Kind::EntriesOfOthers { map: map.name.clone(), pin: definition.pin.clone() };
             self.problems.push(Problem::at(kind, contents.span.clone(), "these"));
@@ -47,7 +48,11 @@ impl Planner<'_> {
         let MapSource::Defined(definition) = &map.source else { return };
         let Some(contents) = definition.contents.as_deref() else { return };
         match self.maps.get(name).cloned() {
+            Some(Fate::New(..)) if self.copies.contains_key(name) && contents.mode == EntriesMode::Seed => {}
             Some(Fate::New(_, because)) => {
+                if self.copies.contains_key(name) {
+                    self.check_copied(&map, definition, contents);
+                }
                 if !contents.entries.is_empty() {
                     let changes = Changes::first(&contents.entries);
                     let writes = writes(&map.name, definition, contents.sensitive, changes, None);
@@ -58,6 +63,26 @@ impl Planner<'_> {
                 self.update_entries(&map, definition, contents, id);
             }
             Some(Fate::Keep(_)) | None => {}
+        }
+    }
+
+    /// Returns whether all that the map holds came from the manifest, and comes again.
+    pub(super) fn was_exact(&self, map: &DesiredMap) -> bool {
+        let is_exact = matches!(&map.source, MapSource::Defined(definition) if definition.is_exact());
+        let recorded = self.recorded(map).and_then(|recorded| recorded.entries.as_ref());
+        is_exact && recorded.is_some_and(|recorded| recorded.mode == EntriesMode::Exact)
+    }
+
+    /// Refuses to copy entries of ours that are to go: in the new map nobody would know whose they are.
+    fn check_copied(&mut self, map: &DesiredMap, definition: &MapDefinition, contents: &Contents) {
+        let before = owned(self.observed, self.observed.record.as_ref(), &map.name, &same);
+        let gone = before.iter().flat_map(|before| before.entries.iter());
+        if gone.filter(|(key, _)| contents.entries.get(key).is_none()).count() > 0 {
+            let why = vec![
+                "the manifest takes entries away at the same time: do that in an apply of its own, before".to_owned(),
+            ];
+            let kind = Kind::NotMigratable { map: map.name.clone(), pin: definition.pin.clone(), why };
+            self.problems.push(Problem::at(kind, contents.span.clone(), "these"));
         }
     }
 

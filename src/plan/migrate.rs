@@ -1,0 +1,52 @@
+//! What copying the entries of a map that no longer fits comes to.
+
+use crate::desired::{DesiredMap, MapDefinition};
+use crate::diag::{Kind, Problem};
+use crate::migrate::{Converted, Migration, Misfits};
+use crate::observed::{Live, ObservedMap};
+use crate::spec::Host;
+
+/// A copy of entries as it was when the plan was made: the map changes meanwhile.
+#[derive(Debug, Clone)]
+pub struct Copying {
+    /// How entries go over.
+    pub migration: Migration,
+    /// How many fit.
+    pub fits: u64,
+    /// What does not.
+    pub misfits: Misfits,
+    /// Programs of others that go on with the old map, by id and name.
+    pub others: Vec<(u32, String)>,
+}
+
+impl Copying {
+    /// Returns whether contents go: fields, or whole entries.
+    pub fn loses(&self) -> bool {
+        self.migration.drops() || self.misfits.count > 0
+    }
+}
+
+/// Plans how the entries of a map that is there go over into the one that takes its place.
+pub(super) fn copying(
+    map: &DesiredMap,
+    definition: &MapDefinition,
+    found: &ObservedMap,
+    host: &Host,
+) -> Result<Copying, Problem> {
+    let refuse = |why: Vec<String>| {
+        let kind = Kind::NotMigratable { map: map.name.clone(), pin: definition.pin.clone(), why };
+        Problem::at(kind, map.span.clone(), "defined here")
+    };
+    if definition.data.is_some() {
+        return Err(refuse(vec!["it holds the variables of an object, which start anew with it".to_owned()]));
+    }
+    let is_sensitive = definition.contents.as_ref().is_some_and(|contents| contents.sensitive);
+    let migration = Migration::between(&found.spec, &definition.spec, host).map_err(refuse)?.hiding(is_sensitive);
+    let Some(Live::Read(entries)) = &found.live else {
+        let what = format!("`{}` was replaced while it was read", definition.pin);
+        return Err(Problem::new(Kind::Stale { what }));
+    };
+    let Converted { entries, misfits } =
+        migration.convert(entries).map_err(|twice| refuse(vec![format!("two of its keys would be one: {twice}")]))?;
+    Ok(Copying { migration, fits: entries.len() as u64, misfits, others: found.others.clone() })
+}

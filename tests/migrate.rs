@@ -1,0 +1,601 @@
+//! Maps that are made anew and keep their entries: every tally over the fake kernel, where it can be told to the entry
+//! what changes meanwhile, and the road on the running kernel, under traffic.
+
+mod common;
+
+use bpfapply::apply::outcome::{Outcome, Status, Verdict};
+use bpfapply::diag::{Exit, Kind};
+use bpfapply::entries::Entries;
+use bpfapply::kernel::Kernel;
+use bpfapply::kernel::fake::Fake;
+use bpfapply::kernel::linux::Linux;
+use bpfapply::kernel::snapshot::snapshot;
+use bpfapply::migrate::Tally;
+use bpfapply::plan::{Action, Consent, Plan};
+use common::stages::{good, make, path, plan, plan_rollback, run};
+use common::tool;
+use common::{Room, in_namespace, in_namespace_within};
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::UdpSocket;
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+/// Bytes of a key of `flows`, and of its value in the two versions.
+const FLOW: usize = 8;
+const SEEN: [usize; 2] = [24, 32];
+
+/// The deployment of `tests/migrate` in a version, with lines for the table of the map `flows`.
+fn flows(version: usize, lines: &str, link: &str) -> String {
+    format!(
+        "version = 1\nname = \"edge\"\n[object.filter]\npath = \"tests/migrate/flows_{version}.o\"\n\
+         [map.flows]\nfrom = \"filter:flows\"\n{lines}\n\
+         [program.count]\nfrom = \"filter:count\"\n[link.uplink]\nprogram = \"count\"\n{link}\n"
+    )
+}
+
+const ON_ETH0: &str = "xdp = { interface = \"eth0\" }";
+const MIGRATE: &str = "on_change = \"migrate\"";
+
+fn key(number: u32) -> [u8; FLOW] {
+    (u64::from(number) << 32 | 0x0a).to_le_bytes()
+}
+
+/// A value of version 1: port, packets, bytes.
+fn seen_1(packets: u64) -> Vec<u8> {
+    [443u64, packets, 60 * packets].map(u64::to_le_bytes).concat()
+}
+
+/// A value of version 2 with what version 1 counted, and what version 2 counted itself.
+fn seen_2(packets: u64, since: u64) -> Vec<u8> {
+    [packets + since, 60 * packets, since, 443].map(u64::to_le_bytes).concat()
+}
+
+fn host() -> Fake {
+    let fake = Fake::new();
+    fake.add_interface("eth0", true);
+    fake
+}
+
+fn put(fake: &Fake, pin: &str, number: u32, value: &[u8]) {
+    let (_, map) = fake.open_pin(&path(pin)).expect("a map has the pin");
+    fake.clone().update(&map, &key(number), value).expect("the entry fits");
+}
+
+fn take(fake: &Fake, pin: &str, number: u32) {
+    let (_, map) = fake.open_pin(&path(pin)).expect("a map has the pin");
+    assert!(fake.clone().delete(&map, &key(number)).expect("the map can be changed"));
+}
+
+const OLD: &str = "/sys/fs/bpf/edge~1/maps/flows";
+const NEXT: &str = "/sys/fs/bpf/edge~2/maps/flows";
+const NOW: &str = "/sys/fs/bpf/edge/maps/flows";
+const BEFORE: &str = "/sys/fs/bpf/edge~previous/maps/flows";
+
+fn all<K: Kernel>(kernel: &K, pin: &str, value: usize) -> Entries {
+    let (_, map) = kernel.open_pin(&path(pin)).expect("a map has the pin");
+    snapshot(kernel, &map, (FLOW, value)).expect("it can be read")
+}
+
+/// Returns a host with version 1 and the flows 1 to 4.
+fn with_flows() -> Fake {
+    let fake = host();
+    make(&flows(1, "", ON_ETH0), &fake);
+    (1..=4).for_each(|number| put(&fake, NOW, number, &seen_1(number.into())));
+    fake
+}
+
+fn plan_2(fake: &Fake, lines: &str) -> Plan {
+    let text = flows(2, lines, ON_ETH0);
+    good(plan(&text, fake), &text)
+}
+
+fn tally(outcome: &Outcome<'_>) -> Tally {
+    let mut tallies = outcome.steps.iter().filter_map(|step| step.tally.clone());
+    tallies.next().expect("entries went over")
+}
+
+/// Returns the number of the changing call that switches to the next generation.
+fn switch() -> usize {
+    let fake = with_flows();
+    let before = fake.calls().len();
+    let plan = plan_2(&fake, MIGRATE);
+    assert!(run(&plan, &fake).1.is_none());
+    1 + fake.calls()[before..].iter().position(|call| *call == "rename").expect("there is a switch")
+}
+
+/// What happens between the copy and the switch: flow 1 counts on in the old map, 2 in both, 3 goes, 5 is new, and 6 is new
+/// in both.
+fn traffic(fake: &Fake) {
+    put(fake, OLD, 1, &seen_1(100));
+    put(fake, OLD, 2, &seen_1(200));
+    put(fake, NEXT, 2, &seen_2(2, 7));
+    take(fake, OLD, 3);
+    put(fake, OLD, 5, &seen_1(50));
+    put(fake, OLD, 6, &seen_1(60));
+    put(fake, NEXT, 6, &seen_2(0, 9));
+}
+
+#[test]
+fn what_changes_meanwhile_is_caught_up_or_said() {
+    let (fake, switch) = (with_flows(), switch());
+    fake.before_nth(switch, traffic);
+    let plan = plan_2(&fake, MIGRATE);
+    assert_eq!(plan.needs().len(), 0, "nothing is lost");
+    let (outcome, problem) = run(&plan, &fake);
+    assert!(problem.is_none(), "{problem:?}");
+    assert_eq!(tally(&outcome), Tally { copied: 4, caught_up: 3, both: 2, ..Tally::default() });
+    let wanted = [(1, (100, 0)), (2, (2, 7)), (4, (4, 0)), (5, (50, 0)), (6, (0, 9))];
+    let wanted: Vec<_> = wanted.map(|(number, (packets, since))| (key(number), seen_2(packets, since))).into();
+    let got = all(&fake, NOW, SEEN[1]);
+    assert_eq!(got.len(), wanted.len());
+    for (key, value) in wanted {
+        assert_eq!(got.get(&key), Some(&*value), "{key:?}");
+    }
+    assert_eq!(all(&fake, BEFORE, SEEN[0]).len(), 5, "the old map is as it was");
+    assert!(plan_2(&fake, MIGRATE).is_empty(), "there is nothing left to do");
+}
+
+#[test]
+fn a_second_pass_that_fails_says_so_and_keeps_the_old_map() {
+    let switch = switch();
+    // After the switch itself: two updates and a removal.
+    for n in 1..=3 {
+        let fake = with_flows();
+        fake.before_nth(switch, traffic);
+        let plan = plan_2(&fake, MIGRATE);
+        fake.fail_nth(switch + n, libc::EIO);
+        let (outcome, problem) = run(&plan, &fake);
+        let problem = problem.expect("it failed");
+        assert!(matches!(&*problem.kind, Kind::Kernel { errno: libc::EIO, hint: Some(_), .. }), "{problem:?}");
+        assert_eq!((outcome.verdict(), outcome.exit()), (Verdict::FailedNotAsBefore, Exit::Broken));
+        let half: Vec<_> = outcome.left().filter(|step| matches!(step.status, Status::HalfDone(_))).collect();
+        assert!(matches!(&*half[0].action, Action::CatchUp { .. }), "{half:?}");
+        assert_eq!((half.len(), tally(&outcome).copied), (1, 4));
+        fake.heal();
+        assert_eq!(all(&fake, BEFORE, SEEN[0]).len(), 5, "call {n}: what changed is in the old map");
+        assert!(plan_2(&fake, MIGRATE).is_empty(), "call {n}");
+    }
+}
+
+#[test]
+fn a_failure_before_the_switch_leaves_the_old_map_alone() {
+    for n in 1..=switch() {
+        let fake = with_flows();
+        let before = all(&fake, NOW, SEEN[0]);
+        let plan = plan_2(&fake, MIGRATE);
+        fake.fail_nth(n, libc::ENOSPC);
+        let (outcome, problem) = run(&plan, &fake);
+        fake.heal();
+        let call = fake.calls().last().copied();
+        match problem {
+            Some(_) => {
+                assert_eq!(outcome.verdict(), Verdict::FailedAsBefore, "call {n}, {call:?}");
+                assert_eq!(all(&fake, NOW, SEEN[0]), before, "call {n}, {call:?}");
+                assert!(run(&plan_2(&fake, MIGRATE), &fake).1.is_none(), "call {n}, {call:?}");
+            }
+            // A map without types is as good.
+            None => assert_eq!(outcome.verdict(), Verdict::Applied, "call {n}, {call:?}"),
+        }
+        assert_eq!(all(&fake, NOW, SEEN[1]).len(), 4, "call {n}, {call:?}");
+    }
+}
+
+#[test]
+fn what_does_not_fit_needs_consent_as_it_was_planned() {
+    let fake = with_flows();
+    let smaller = format!("{MIGRATE}\nmax_entries = 3");
+    let plan = plan_2(&fake, &smaller);
+    assert_eq!(plan.needs().into_iter().collect::<Vec<_>>(), [Consent::LoseState]);
+    let (outcome, problem) = run(&plan, &fake);
+    assert!(problem.is_none(), "{problem:?}");
+    let Tally { copied, misfits, .. } = tally(&outcome);
+    assert_eq!((copied, misfits.count), (3, 1));
+    assert_eq!(misfits.named, ["key { address = 10, number = 4 }: the new map has no room for it"]);
+
+    // What did fit when it was planned, and does not now.
+    let fake = with_flows();
+    let plan = plan_2(&fake, &format!("{MIGRATE}\nmax_entries = 4"));
+    assert_eq!(plan.needs().len(), 0);
+    put(&fake, NOW, 5, &seen_1(5));
+    let before = fake.dump();
+    let (outcome, problem) = run(&plan, &fake);
+    assert_eq!(problem.expect("it is stale").kind.exit(), Exit::Retry);
+    assert_eq!((outcome.verdict(), fake.dump()), (Verdict::FailedAsBefore, before));
+}
+
+#[test]
+fn a_rollback_returns_to_the_map_as_it_was() {
+    let fake = with_flows();
+    assert!(run(&plan_2(&fake, MIGRATE), &fake).1.is_none());
+    put(&fake, NOW, 9, &seen_2(0, 9));
+    let back = good(plan_rollback("edge", &fake), "");
+    assert_eq!(back.needs().into_iter().collect::<Vec<_>>(), [Consent::LoseState]);
+    assert!(run(&back, &fake).1.is_none());
+    assert_eq!(all(&fake, NOW, SEEN[0]).len(), 4);
+}
+
+#[test]
+fn plans_of_maps_that_cannot_go_over_say_why() {
+    let inline = |lines: &str| {
+        let table = "version = 1\nname = \"edge\"\n[map.flows]\nkey_size = 4\n";
+        format!("{table}{lines}\n{MIGRATE}\n")
+    };
+    let rows = [
+        (
+            "type = \"hash\"\nvalue_size = 8\nmax_entries = 4",
+            "type = \"hash\"\nvalue_size = 16\nmax_entries = 4",
+            "BTF",
+        ),
+        (
+            "type = \"hash\"\nvalue_size = 8\nmax_entries = 4",
+            "type = \"percpu_hash\"\nvalue_size = 8\nmax_entries = 4",
+            "CPU",
+        ),
+        (
+            "type = \"devmap\"\nvalue_size = 4\nmax_entries = 4",
+            "type = \"devmap\"\nvalue_size = 4\nmax_entries = 8",
+            "copied",
+        ),
+    ];
+    for (old, new, why) in rows {
+        let fake = host();
+        make(&inline(old), &fake);
+        let problems = plan(&inline(new), &fake).expect_err("it cannot be copied");
+        let kind = &problems.0[0].kind;
+        assert!(matches!(&**kind, Kind::NotMigratable { .. }) && kind.to_string().contains(why), "{kind}");
+    }
+}
+
+#[test]
+fn programs_of_others_that_stay_with_the_old_map_are_named() {
+    let fake = with_flows();
+    assert!(!plan_2(&fake, MIGRATE).steps.iter().any(|step| step.action.to_string().contains("as these do")));
+    let other = "version = 1\nname = \"other\"\n[object.watch]\npath = \"tests/migrate/flows_1.o\"\n\
+                 maps = { flows = \"flows\" }\n[map.flows]\npinned = \"/sys/fs/bpf/edge/maps/flows\"\n\
+                 [program.watch]\nfrom = \"watch:count\"\n";
+    make(other, &fake);
+    let plan = plan_2(&fake, MIGRATE);
+    let words = plan.steps.last().expect("it has steps").action.to_string();
+    assert!(words.ends_with("as these do: id 2 `count`"), "{words}");
+}
+
+/// A folder with manifests on the running kernel.
+struct Site(tempfile::TempDir);
+
+impl Site {
+    fn new() -> Self {
+        Self(tempfile::tempdir().expect("a folder can be made"))
+    }
+
+    /// Plans and applies a manifest, and expects the exit code.
+    #[track_caller]
+    fn apply(&self, text: &str, options: &[&str], code: i32) -> String {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/migrate");
+        let text = text.replace("tests/migrate", root.to_str().expect("UTF-8"));
+        fs::write(self.0.path().join("plan.toml"), text).expect("it can be written");
+        let said = tool::bpfapply(self.0.path(), &[&["plan.toml"], options].concat());
+        assert_eq!(said.code, code, "{}{}", said.stdout, said.stderr);
+        // Long lines are folded.
+        (said.stdout + &said.stderr).split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+}
+
+/// One map of `tests/migrate`, in two versions of it.
+struct Case {
+    name: &'static str,
+    symbol: &'static str,
+    /// The version of the object, and lines of the map's table.
+    old: (usize, &'static str),
+    new: (usize, &'static str),
+    /// Bytes of a key, and of a value for one CPU in both.
+    sizes: (usize, [usize; 2]),
+    per_cpu: bool,
+    /// Keys, and values as all CPUs have them.
+    entries: fn(u32) -> Vec<u8>,
+    wanted: fn(u32) -> Vec<u8>,
+    /// What a plan without consent exits with, and what the apply says.
+    code: i32,
+    says: &'static str,
+    left: usize,
+}
+
+const CASES: &[Case] = &[
+    Case {
+        name: "grow",
+        symbol: "flows",
+        old: (1, "max_entries = 16"),
+        new: (1, "max_entries = 64"),
+        sizes: (8, [24, 24]),
+        per_cpu: false,
+        entries: |number| seen_1(number.into()),
+        wanted: |number| seen_1(number.into()),
+        code: 0,
+        says: "10 copied, 0 caught up, 0 changed on both sides, 0 did not fit",
+        left: 10,
+    },
+    Case {
+        name: "shrink that fits",
+        symbol: "flows",
+        old: (1, "max_entries = 64"),
+        new: (1, "max_entries = 10"),
+        sizes: (8, [24, 24]),
+        per_cpu: false,
+        entries: |number| seen_1(number.into()),
+        wanted: |number| seen_1(number.into()),
+        code: 0,
+        says: "10 copied, 0 caught up, 0 changed on both sides, 0 did not fit",
+        left: 10,
+    },
+    Case {
+        name: "shrink that does not fit",
+        symbol: "flows",
+        old: (1, "max_entries = 64"),
+        new: (1, "max_entries = 4"),
+        sizes: (8, [24, 24]),
+        per_cpu: false,
+        entries: |number| seen_1(number.into()),
+        wanted: |number| seen_1(number.into()),
+        code: 4,
+        says: "4 copied, 0 caught up, 0 changed on both sides, 6 did not fit",
+        left: 4,
+    },
+    Case {
+        name: "a value with more fields in another order",
+        symbol: "flows",
+        old: (1, ""),
+        new: (2, ""),
+        sizes: (8, [24, 32]),
+        per_cpu: false,
+        entries: |number| seen_1(number.into()),
+        wanted: |number| seen_2(number.into(), 0),
+        code: 0,
+        says: "10 copied, 0 caught up, 0 changed on both sides, 0 did not fit",
+        left: 10,
+    },
+    Case {
+        name: "a field that goes",
+        symbol: "flows",
+        old: (2, ""),
+        new: (1, ""),
+        sizes: (8, [32, 24]),
+        per_cpu: false,
+        entries: |number| seen_2(number.into(), 0),
+        wanted: |number| seen_1(number.into()),
+        code: 4,
+        says: "10 copied, 0 caught up, 0 changed on both sides, 0 did not fit",
+        left: 10,
+    },
+    Case {
+        name: "hash to LRU",
+        symbol: "recent",
+        old: (1, ""),
+        new: (2, ""),
+        sizes: (4, [8, 8]),
+        per_cpu: false,
+        entries: |number| u64::from(number).to_le_bytes().to_vec(),
+        wanted: |number| u64::from(number).to_le_bytes().to_vec(),
+        code: 0,
+        says: "10 copied, 0 caught up, 0 changed on both sides, 0 did not fit",
+        left: 10,
+    },
+    Case {
+        name: "LRU to hash",
+        symbol: "recent",
+        old: (2, ""),
+        new: (1, ""),
+        sizes: (4, [8, 8]),
+        per_cpu: false,
+        entries: |number| u64::from(number).to_le_bytes().to_vec(),
+        wanted: |number| u64::from(number).to_le_bytes().to_vec(),
+        code: 0,
+        says: "10 copied, 0 caught up, 0 changed on both sides, 0 did not fit",
+        left: 10,
+    },
+    Case {
+        name: "values of each CPU",
+        symbol: "hosts",
+        old: (1, ""),
+        new: (2, ""),
+        sizes: (4, [8, 16]),
+        per_cpu: true,
+        entries: |cpu| u64::from(cpu).to_le_bytes().to_vec(),
+        wanted: |cpu| [0, u64::from(cpu)].map(u64::to_le_bytes).concat(),
+        code: 0,
+        says: "10 copied, 0 caught up, 0 changed on both sides, 0 did not fit",
+        left: 10,
+    },
+];
+
+/// Makes the deployment of a case: a map without programs.
+fn alone(case: &Case, (version, lines): (usize, &str)) -> String {
+    format!(
+        "version = 1\nname = \"edge\"\n[object.filter]\npath = \"tests/migrate/flows_{version}.o\"\n\
+         [map.it]\nfrom = \"filter:{}\"\n{MIGRATE}\n{lines}\n",
+        case.symbol
+    )
+}
+
+fn check(case: &Case) {
+    let (site, mut kernel) = (Site::new(), Linux::new());
+    site.apply(&alone(case, case.old), &[], 0);
+    let cpus = if case.per_cpu { kernel.host().expect("CPUs can be counted").possible_cpus } else { 1 };
+    let (key_size, [old_size, new_size]) = case.sizes;
+    let number_of = |number: u32| u64::from(number).to_le_bytes()[..key_size].to_vec();
+    let value_of = |of: fn(u32) -> Vec<u8>, number: u32| match case.per_cpu {
+        true => (0..cpus).flat_map(|cpu| of(100 * number + cpu)).collect(),
+        false => of(number),
+    };
+    let keys = (1..=10).flat_map(number_of).collect();
+    let values = (1..=10).flat_map(|number| value_of(case.entries, number)).collect();
+    let entries = Entries::of(key_size, old_size * cpus as usize, keys, values).expect("no key is there twice");
+    let pin = path("/sys/fs/bpf/edge/maps/it");
+    let (_, map) = kernel.open_pin(&pin).expect("the map is there");
+    kernel.write_entries(&map, &entries).expect("they fit");
+    let new = alone(case, case.new);
+    if case.code != 0 {
+        site.apply(&new, &[], case.code);
+        let same = snapshot(&kernel, &map, (key_size, old_size * cpus as usize)).expect("it can be read");
+        assert_eq!(same, entries, "{}: nothing is lost without consent", case.name);
+    }
+    let said = site.apply(&new, if case.code == 0 { &[] } else { &["--allow", "lose-state"] }, 0);
+    assert!(said.contains(case.says), "{}: {said}", case.name);
+    let (_, map) = kernel.open_pin(&pin).expect("the map is there");
+    let got = snapshot(&kernel, &map, (key_size, new_size * cpus as usize)).expect("it can be read");
+    assert_eq!(got.len(), case.left, "{}", case.name);
+    for (key, value) in got.iter() {
+        let number = u32::from_le_bytes(key[..4].try_into().expect("four bytes"));
+        assert_eq!(value, value_of(case.wanted, number), "{}, key {number}", case.name);
+    }
+    let said = site.apply(&new, &[], 0);
+    assert!(said.contains("nothing to do"), "{}: {said}", case.name);
+}
+
+#[test]
+fn every_change_of_a_map_on_the_running_kernel() {
+    for case in CASES {
+        in_namespace(case.name, move |_| check(case));
+    }
+}
+
+/// Sends packets of many flows from another network namespace, through a veth pair.
+struct Flood {
+    sent: Arc<AtomicU64>,
+    stop: Arc<AtomicBool>,
+    sender: Option<thread::JoinHandle<()>>,
+    receiver: UdpSocket,
+}
+
+#[track_caller]
+fn sh(script: &str) {
+    common::run(Command::new("sh").args(["-c", script])).unwrap_or_else(|error| panic!("{script}: {error}"));
+}
+
+impl Flood {
+    /// Starts it: flows are numbered from 1 up to `most`, and start again.
+    fn start(most: u32) -> Self {
+        let (ready, is_ready) = mpsc::channel();
+        let (go, may_go) = mpsc::channel();
+        let (sent, stop) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
+        let (count, stopped) = (Arc::clone(&sent), Arc::clone(&stop));
+        let sender = thread::spawn(move || {
+            nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET).expect("root may");
+            let task = fs::read_link("/proc/thread-self").expect("a thread has a number");
+            ready.send(task.file_name().map(|name| name.to_owned())).expect("somebody waits");
+            may_go.recv().expect("somebody says so");
+            sh("ip link set veth1 up && ip addr add 10.9.9.2/24 dev veth1");
+            // Without it the address would be asked for, which the filter drops.
+            sh("ip neigh replace 10.9.9.1 lladdr 02:00:00:00:00:01 dev veth1 nud permanent");
+            let socket = UdpSocket::bind("10.9.9.2:0").expect("an address");
+            for number in (1..=most).cycle().take_while(|_| !stopped.load(Ordering::Relaxed)) {
+                if socket.send_to(&number.to_le_bytes(), "10.9.9.1:4242").is_ok() {
+                    count.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+        });
+        let thread = is_ready.recv().expect("the sender starts").expect("a number");
+        sh("ip link add veth0 address 02:00:00:00:00:01 type veth peer name veth1");
+        sh(&format!("ip link set veth1 netns {}", thread.display()));
+        sh("ip link set veth0 up && ip addr add 10.9.9.1/24 dev veth0");
+        let receiver = UdpSocket::bind("10.9.9.1:4242").expect("an address");
+        receiver.set_nonblocking(true).expect("a socket can");
+        go.send(()).expect("the sender waits");
+        Self { sent, stop, sender: Some(sender), receiver }
+    }
+
+    /// Returns how many packets came through since the last time.
+    fn passed(&self) -> u64 {
+        let mut buffer = [0; 64];
+        (0..).take_while(|_| self.receiver.recv(&mut buffer).is_ok()).count() as u64
+    }
+
+    fn end(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        let _ = self.sender.take().map(thread::JoinHandle::join);
+    }
+}
+
+impl Drop for Flood {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// Reads the numbers of an outcome: copied, caught up, changed on both sides, not fitting.
+fn numbers(said: &str) -> [u64; 4] {
+    [" copied", " caught up", " changed on both", " did not fit"].map(|words| {
+        let end = said.find(words).unwrap_or_else(|| panic!("no {words}: {said}"));
+        let number = said[..end].rsplit(|c: char| !c.is_ascii_digit()).next();
+        number.and_then(|number| number.parse().ok()).unwrap_or_else(|| panic!("no number: {said}"))
+    })
+}
+
+/// Flows that are seen again and again: so many that not all of them come along in each moment.
+const BUSY: u32 = 150_000;
+
+/// Migrates a map with this many flows that nobody sends any more, and those that are busy.
+fn under_traffic(flows_there: u32) {
+    let (site, mut kernel) = (Site::new(), Linux::new());
+    let mut flood = Flood::start(BUSY);
+    let room = |entries: u32| format!("{MIGRATE}\nmax_entries = {entries}");
+    let on_veth0 = "xdp = { interface = \"veth0\", mode = \"native\" }";
+    let most = flows_there + BUSY + 1_000;
+    let first = flows(1, &room(most), on_veth0);
+    site.apply(&first, &[], 0);
+    thread::sleep(Duration::from_millis(100));
+    flood.passed();
+    let address = u32::from_ne_bytes([10, 9, 9, 2]);
+    let key = |number: u32| [address.to_le_bytes(), number.to_le_bytes()].concat();
+    let idle: Vec<u32> = (10 * BUSY..).take(flows_there as usize).collect();
+    let keys = idle.iter().flat_map(|number| key(*number)).collect();
+    let values = idle.iter().flat_map(|number| seen_1((*number).into())).collect();
+    let entries = Entries::of(FLOW, SEEN[0], keys, values).expect("no key is there twice");
+    let (_, old) = kernel.open_pin(&path(NOW)).expect("the map is there");
+    kernel.write_entries(&old, &entries).expect("they fit");
+
+    let before = flood.sent.load(Ordering::Relaxed);
+    let said = site.apply(&flows(2, &room(2 * most), on_veth0), &[], 0);
+    let sent = flood.sent.load(Ordering::Relaxed) - before;
+    thread::sleep(Duration::from_millis(100));
+    assert_eq!(flood.passed(), 0, "of {sent} packets");
+    assert!(sent > 1_000, "there was traffic: {sent}");
+    let again = site.apply(&flows(2, &room(2 * most), on_veth0), &[], 0);
+    assert!(again.contains("nothing to do"), "{again}");
+    flood.end();
+
+    let [copied, caught_up, both, misfits] = numbers(&said);
+    eprintln!("{copied} copied, {caught_up} caught up, {both} on both sides, {misfits} misfits, {sent} packets");
+    let was = snapshot(&kernel, &old, (FLOW, SEEN[0])).expect("it can be read");
+    let now = all(&kernel, NOW, SEEN[1]);
+    let word = |value: &[u8], at: usize| u64::from_le_bytes(value[8 * at..][..8].try_into().expect("eight bytes"));
+    let mut kept = BTreeMap::new();
+    for (key, value) in was.iter() {
+        let here = now.get(key).unwrap_or_else(|| panic!("{key:?} is not there"));
+        // What version 2 was given: all it has but for what it counted itself.
+        let given = word(here, 0) - word(here, 2);
+        kept.insert(key.to_vec(), given == word(value, 1));
+        assert!(given <= word(value, 1), "{key:?}: {given} of {}", word(value, 1));
+    }
+    let other = kept.values().filter(|kept| !**kept).count() as u64;
+    assert_eq!(other, both, "an entry that is not as in the old map was changed on both sides");
+    assert_eq!(misfits, 0);
+    assert!(copied >= u64::from(flows_there) && copied <= was.len() as u64, "{copied} of {}", was.len());
+    assert!(caught_up > 0, "flows were seen while they were copied");
+}
+
+#[test]
+fn no_flow_is_lost_under_traffic() {
+    in_namespace("no_flow_is_lost_under_traffic", |_: &Room| under_traffic(100_000));
+}
+
+#[test]
+#[ignore = "it takes a minute: cargo test --test migrate -- --ignored"]
+fn a_million_flows_go_over_under_traffic() {
+    let limit = Duration::from_secs(600);
+    in_namespace_within(limit, "a_million_flows_go_over_under_traffic", |_: &Room| under_traffic(1_000_000));
+}
