@@ -726,7 +726,7 @@ fn functions_of_modules_need_their_btf<K: Kernel>(kernel: &mut K, room: &Room) {
     assert_eq!(errno(kernel.next_btf(i32::MAX.cast_unsigned() - 1)), libc::ENOENT);
     assert_eq!(errno(kernel.btf_by_id(u32::MAX)), libc::ENOENT);
 
-    let call = Insn { code: CALL, regs: Registers::new(0, PSEUDO_KFUNC_CALL), off: 1, imm: 1, ..Insn::default() };
+    let call = Insn { code: CALL, regs: Registers::new(0, PSEUDO_KFUNC_CALL), off: 1, imm: 1 };
     let insns = [&[call][..], &returns(2)].concat();
     let number = kernel.number(&btf);
     let mut refused = |fd_array: &[i32], log: &str, code| {

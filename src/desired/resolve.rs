@@ -78,7 +78,9 @@ fn wanted(manifest: &Manifest, files: &BTreeMap<ObjectName, ObjectFile>) -> BTre
     // What is in a slot may lead to any other one of the object.
     for (name, object, map) in defining(manifest, files).filter(|(_, _, map)| !map.slots.is_empty()) {
         let of_object = wanted.entry(name.clone()).or_insert_with(|| called(object));
-        programs_in(map).for_each(|program| drop(of_object.entry(program).or_default()));
+        for program in programs_in(map) {
+            of_object.entry(program).or_default();
+        }
     }
     wanted
 }
@@ -737,7 +739,7 @@ impl<'a> Resolver<'a> {
             }
             let at = parsed.programs.iter().position(|known| known.function == *function)?;
             let calls = match self.programs.get(name) {
-                Some(resolved) => resolved.maps.keys().any(|map| arrays.contains(map)),
+                Some(resolved) => resolved.maps.iter().any(|(map, _)| arrays.contains(map)),
                 None => {
                     let code = self.linked(object, at).code.as_ref();
                     code.is_ok_and(|code| code.maps().iter().any(|map| arrays.contains(map)))
@@ -1052,7 +1054,7 @@ impl<'a> Resolver<'a> {
             let mut programs = self
                 .programs
                 .values()
-                .filter(|program| program.maps.values().any(|used| *used == map.name) || in_slot(&program.name));
+                .filter(|program| program.maps.iter().any(|(_, used)| *used == map.name) || in_slot(&program.name));
             let Some(one) = programs.next() else { continue };
             if let Some(other) = programs.find(|other| other.kind.program_type != one.kind.program_type) {
                 let kind = Kind::MixedProgArray {
