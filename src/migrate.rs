@@ -10,6 +10,9 @@ use std::fmt;
 /// Entries that did not fit and are named; others are counted.
 const NAMED: usize = 3;
 
+/// A key with its value.
+pub type Pair = (Vec<u8>, Vec<u8>);
+
 /// How the entries of one map become those of another.
 #[derive(Debug, Clone)]
 pub struct Migration {
@@ -221,7 +224,7 @@ impl Migration {
     ///
     /// # Errors
     /// Why it does not fit, as the end of a sentence.
-    pub fn convert_one(&self, key: &[u8], value: &[u8]) -> Result<Option<(Vec<u8>, Vec<u8>)>, String> {
+    pub fn convert_one(&self, key: &[u8], value: &[u8]) -> Result<Option<Pair>, String> {
         let (mut new_key, mut new_value) = (vec![0; self.to.key], vec![0; self.to.value]);
         self.key.convert(key, &mut new_key).map_err(|misfit| format!("of the key, {misfit}"))?;
         if self.is_array() && index(&new_key) >= self.to.max_entries {
@@ -284,7 +287,8 @@ impl fmt::Display for Migration {
         if self.key.is_same() && self.value.is_same() {
             return f.write_str("keys and values kept");
         }
-        let groups: [(&str, fn(&Fate) -> bool); 4] = [
+        type Is = fn(&Fate) -> bool;
+        let groups: [(&str, Is); 4] = [
             ("kept", |fate| matches!(fate, Fate::Kept)),
             ("converted", |fate| matches!(fate, Fate::Converted { .. })),
             ("new, zero", |fate| matches!(fate, Fate::New)),

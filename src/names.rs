@@ -253,7 +253,7 @@ impl PinPath {
 
     /// Returns the path of an entry that is in this folder, by its name as the folder lists it.
     pub fn child(&self, name: &str) -> Self {
-        Self(format!("{self}/{name}").into())
+        Self([self.as_str(), "/", name].concat().into())
     }
 
     /// Returns the passing name under which something is made before it is renamed over this one.
@@ -296,7 +296,7 @@ impl PinPath {
     /// Returns where this path is when what is below `from` is below `to`; `None` when it is not below `from`.
     pub fn moved(&self, from: &Self, to: &Self) -> Option<Self> {
         let rest = self.0.strip_prefix(&*from.0)?;
-        (rest.is_empty() || rest.starts_with('/')).then(|| Self(format!("{to}{rest}").into()))
+        (rest.is_empty() || rest.starts_with('/')).then(|| Self([to.as_str(), rest].concat().into()))
     }
 
     /// Returns where this pin of the deployment at `pin_root` is in one of its generations: a pin outside of the

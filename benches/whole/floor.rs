@@ -154,7 +154,7 @@ pub fn record(plan: &Plan) -> io::Result<Vec<u8>> {
                     .code
                     .sites
                     .iter()
-                    .map(|site| (site.insn as u32 * 8 + 4, recorder.maps[&program.maps[&site.map]]))
+                    .map(|site| (site.insn as u32 * 8 + 4, recorder.maps[program.map(site.map)]))
                     .collect();
                 let made = recorder.push(&call);
                 recorder.pin(made, &program.pin);

@@ -304,7 +304,7 @@ impl<K: Kernel> Applier<'_, K> {
                 _ => kernel_problem(format!("open the types of the module `{}`", module.name), &error),
             })?;
         }
-        let mut insns = program.code.patched(|index| self.kernel.number(&self.maps[&program.maps[&index]]));
+        let mut insns = program.code.patched(|index| self.kernel.number(&self.maps[program.map(index)]));
         let fd_array =
             program.code.name_modules(&mut insns, |module| self.kernel.number(&self.modules[&module.btf_id]));
         Ok(Ready {

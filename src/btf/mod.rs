@@ -24,6 +24,7 @@ use std::sync::Arc;
 
 pub use fields::Field;
 pub use name::Name;
+use name::Table;
 
 /// The number of a type in its [`Btf`]; 0 is `void`.
 pub type TypeId = u32;
@@ -42,7 +43,7 @@ const MAX_NAME: usize = 1024;
 pub struct Btf {
     types: Vec<Type>,
     /// The string section as it was parsed, for names and `.BTF.ext` to point into. It starts with the empty string.
-    strings: Arc<str>,
+    strings: Table,
 }
 
 /// One type, one variant for each kind of the format. An empty name means anonymous.
@@ -279,7 +280,7 @@ impl Eq for Btf {}
 impl Default for Btf {
     /// Returns a model that has only `void`.
     fn default() -> Self {
-        Self { types: vec![Type::Void], strings: Arc::from("\0") }
+        Self { types: vec![Type::Void], strings: Arc::new("\0".into()) }
     }
 }
 

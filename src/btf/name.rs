@@ -7,18 +7,21 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
+/// A table of strings. The pointer to it is a thin one: there is one in every name.
+pub(super) type Table = Arc<Box<str>>;
+
 /// A name as BTF has them; empty means anonymous. It is a `str` in all but its memory, and cheap to clone.
 #[derive(Clone, Default)]
 pub struct Name {
     /// None for the empty name.
-    table: Option<Arc<str>>,
+    table: Option<Table>,
     at: u32,
     len: u32,
 }
 
 impl Name {
     /// Takes `len` bytes at `at` of a table; the empty name when they are not there or cut a character.
-    pub(super) fn within(table: &Arc<str>, at: u32, len: usize) -> Self {
+    pub(super) fn within(table: &Table, at: u32, len: usize) -> Self {
         let start = at as usize;
         match (table.get(start..start.saturating_add(len)), u32::try_from(len)) {
             (Some(text), Ok(len)) if !text.is_empty() => Self { table: Some(Arc::clone(table)), at, len },
@@ -27,7 +30,7 @@ impl Name {
     }
 
     /// Returns where the name stands in that table; none when it is a piece of another one.
-    pub(super) fn place_in(&self, table: &Arc<str>) -> Option<u32> {
+    pub(super) fn place_in(&self, table: &Table) -> Option<u32> {
         self.table.as_ref().filter(|own| Arc::ptr_eq(own, table)).map(|_| self.at)
     }
 
@@ -61,7 +64,7 @@ impl AsRef<str> for Name {
 impl From<&str> for Name {
     /// Copies the text.
     fn from(text: &str) -> Self {
-        Self::within(&Arc::from(text), 0, text.len())
+        Self::within(&Arc::new(text.into()), 0, text.len())
     }
 }
 
@@ -115,7 +118,7 @@ mod tests {
 
     #[test]
     fn names_are_pieces_of_a_table() {
-        let table: Arc<str> = Arc::from("\0int\0é\0");
+        let table: Table = Arc::new("\0int\0é\0".into());
         for (at, len, text, place) in [
             (1, 3, "int", Some(1)),
             (2, 2, "nt", Some(2)),

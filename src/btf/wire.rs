@@ -7,7 +7,7 @@ use std::ffi::CStr;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::{Btf, Encoding, EnumValue, Error, Linkage, Member, Name, Param, Place, SectionVar, Type, TypeId};
+use super::{Btf, Encoding, EnumValue, Error, Linkage, Member, Name, Param, Place, SectionVar, Table, Type, TypeId};
 
 /// `0xeb9f`, as it stands in a little-endian file.
 const MAGIC: [u8; 2] = [0x9f, 0xeb];
@@ -235,7 +235,7 @@ pub(super) struct Decoder<'a> {
     /// Their own strings.
     pub own: &'a [u8],
     /// The same as text, when names shall be places in it and not copies.
-    pub shared: Option<&'a Arc<str>>,
+    pub shared: Option<&'a Table>,
 }
 
 impl<'a> Decoder<'a> {
@@ -362,16 +362,16 @@ fn records<T>(
 }
 
 /// Returns a table of strings as text of the same length, with a question mark for each byte that is not UTF-8.
-fn as_text(table: &[u8]) -> Arc<str> {
+fn as_text(table: &[u8]) -> Table {
     if let Ok(text) = std::str::from_utf8(table) {
-        return Arc::from(text);
+        return Arc::new(text.into());
     }
     let mut text = String::with_capacity(table.len());
     for chunk in table.utf8_chunks() {
         text.push_str(chunk.valid());
         text.extend(chunk.invalid().iter().map(|_| '?'));
     }
-    Arc::from(text)
+    Arc::new(text.into())
 }
 
 /// Returns the bytes of the string at `offset` of a table.
@@ -515,7 +515,7 @@ impl Btf {
 struct Writer<'a> {
     /// Room for the header, and the types so far.
     bytes: Vec<u8>,
-    table: &'a Arc<str>,
+    table: &'a Table,
     added: String,
     /// Where the added strings are, counted from the start of the table.
     offsets: HashMap<&'a str, u32>,
@@ -523,7 +523,7 @@ struct Writer<'a> {
 
 impl<'a> Writer<'a> {
     /// Starts with a table of strings, of which the first is empty, and room for some types.
-    fn new(table: &'a Arc<str>, types: usize) -> Self {
+    fn new(table: &'a Table, types: usize) -> Self {
         let mut bytes = Vec::with_capacity(HEADER + types * USUAL_TYPE);
         bytes.resize(HEADER, 0);
         Self { bytes, table, added: String::new(), offsets: HashMap::new() }

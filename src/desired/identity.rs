@@ -91,7 +91,7 @@ fn seal_object(
         describe_functions(&mut types, &program.function, &mut program.code);
         program.fingerprint = fingerprint(program, maps);
     }
-    let mains = programs.iter().map(|program| (program.name.to_string(), program.code.funcs[0].type_id)).collect();
+    let mains = programs.iter().map(|program| (program.name.clone(), program.code.funcs[0].type_id)).collect();
     let fingerprints = programs.iter().map(|program| (program.name.to_string(), program.fingerprint)).collect();
     let facts = ObjectFacts {
         name,
@@ -110,8 +110,8 @@ impl ObjectFacts {
     ///
     /// It is as long as the types themselves, and wanted once if at all, so that nobody keeps it.
     pub fn btf(&self) -> Vec<u8> {
-        let tag = |(program, main): (&String, &TypeId)| Type::DeclTag {
-            name: format!("{TAG}{program}:sha256={}", self.fingerprints[program]).into(),
+        let tag = |(program, main): &(ProgramName, TypeId)| Type::DeclTag {
+            name: format!("{TAG}{program}:sha256={}", self.fingerprints[program.as_str()]).into(),
             ty: *main,
             component: None,
             attribute: false,
@@ -143,7 +143,7 @@ impl MoreTypes {
 /// Digests what makes a program unchanged: strict instructions, the identity of each map, constants, type,
 /// attach type, flags, license and version (DESIGN §6).
 fn fingerprint(program: &DesiredProgram, maps: &BTreeMap<MapName, DesiredMap>) -> Digest {
-    let identity = |index: usize| match &maps[&program.maps[&index]].source {
+    let identity = |index: usize| match &maps[program.map(index)].source {
         MapSource::Defined(definition) => Cow::Borrowed(definition.pin.as_str()),
         MapSource::Pinned(pin) => Cow::Borrowed(pin.as_str()),
         MapSource::Id(id) => Cow::Owned(format!("id {id}")),

@@ -139,9 +139,9 @@ pub struct ObjectFacts {
     pub types: Arc<Btf>,
     /// Types that go on where those end: of functions that have none.
     pub described: Vec<Type>,
-    /// The types of the wanted programs' main functions, by the manifest's names of the programs.
-    pub mains: BTreeMap<String, TypeId>,
-    /// What makes each of these programs unchanged.
+    /// The wanted programs, with the types of their main functions.
+    pub mains: Vec<(ProgramName, TypeId)>,
+    /// What makes each of them unchanged.
     pub fingerprints: Arc<Fingerprints>,
 }
 
@@ -344,8 +344,8 @@ pub struct DesiredProgram {
     pub unsettled: bool,
     /// Final instructions but for the maps.
     pub code: Code,
-    /// The maps that the code's sites count, by [`crate::insn::Site::map`].
-    pub maps: BTreeMap<usize, MapName>,
+    /// The maps that the code uses, each once, with their numbers in its sites ([`crate::insn::Site::map`]).
+    pub maps: Vec<(usize, MapName)>,
     /// What makes it unchanged (DESIGN: instructions, map identities, constants, type, license).
     pub fingerprint: Digest,
     /// The table in the manifest.
@@ -353,9 +353,15 @@ pub struct DesiredProgram {
 }
 
 impl DesiredProgram {
+    /// Returns the map with that number in the code's sites.
+    pub fn map(&self, number: usize) -> &MapName {
+        let found = self.maps.iter().find(|(known, _)| *known == number);
+        &found.expect("the maps are those of the sites").1
+    }
+
     /// Returns the names of the maps that the program uses, each once, sorted.
     pub fn uses(&self) -> Vec<&MapName> {
-        let mut names: Vec<_> = self.maps.values().collect();
+        let mut names: Vec<_> = self.maps.iter().map(|(_, name)| name).collect();
         names.sort_unstable();
         names.dedup();
         names

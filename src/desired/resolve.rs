@@ -38,8 +38,8 @@ pub fn needs(manifest: &Manifest, Files { objects: files, .. }: &Files) -> elf::
         }
     }
     for (name, programs) in wanted(manifest, files) {
-        let (file, object) = (&files[name], &files[name].object);
-        for index in programs {
+        let (file, object) = (&files[&name], &files[&name].object);
+        for index in programs.into_keys() {
             needs.extend(beyond(file, index));
             if let Some(kind) = &object.programs[index].kind {
                 needs.extend(attach::needs(object, kind));
@@ -63,26 +63,34 @@ fn defining<'a>(
     })
 }
 
-/// Lists the programs that the manifest names, and those that slots may hold: the indices in each object.
-fn wanted<'a>(
-    manifest: &'a Manifest,
-    files: &'a BTreeMap<ObjectName, ObjectFile>,
-) -> BTreeMap<&'a ObjectName, BTreeSet<usize>> {
-    let mut wanted: BTreeMap<&ObjectName, BTreeSet<usize>> = BTreeMap::new();
+/// How many tables of the manifest name a program, by its index in its object.
+type Tables = BTreeMap<usize, usize>;
+
+/// Lists the programs that the manifest names, and those that slots may hold, for which no table has to be there.
+fn wanted(manifest: &Manifest, files: &BTreeMap<ObjectName, ObjectFile>) -> BTreeMap<ObjectName, Tables> {
+    let mut wanted: BTreeMap<ObjectName, Tables> = BTreeMap::new();
     for program in manifest.programs.values() {
         let (name, function) = &program.from.value;
         let Some(ObjectFile { object, .. }) = files.get(name) else { continue };
-        let called = || object.maps.iter().filter(|map| map.dialect != Dialect::StructOps).flat_map(programs_in);
-        let of_object = wanted.entry(name).or_insert_with(|| called().collect());
-        of_object.extend(object.programs.iter().position(|known| known.function == *function));
+        let of_object = wanted.entry(name.clone()).or_insert_with(|| called(object));
+        if let Some(index) = object.programs.iter().position(|known| known.function == *function) {
+            *of_object.entry(index).or_default() += 1;
+        }
     }
-    for (name, _, map) in defining(manifest, files) {
-        let mut held = programs_in(map).peekable();
-        if held.peek().is_some() {
-            wanted.entry(name).or_default().extend(held);
+    // What is in a slot may lead to any other one of the object.
+    for (name, object, map) in defining(manifest, files).filter(|(_, _, map)| !map.slots.is_empty()) {
+        let of_object = wanted.entry(name.clone()).or_insert_with(|| called(object));
+        for program in programs_in(map) {
+            of_object.entry(program).or_default();
         }
     }
     wanted
+}
+
+/// Lists what the slots of an object's maps hold, but for structs of functions, which only the manifest asks for.
+fn called(object: &elf::Object) -> Tables {
+    let maps = object.maps.iter().filter(|map| map.dialect != Dialect::StructOps);
+    maps.flat_map(programs_in).map(|program| (program, 0)).collect()
 }
 
 /// Returns what a program is for as far as the manifest and its section's name say it.
@@ -120,17 +128,15 @@ fn programs_in(map: &elf::Map) -> impl Iterator<Item = usize> {
 }
 
 /// Resolves a manifest. `files` has every object and every file of entries that the manifest names; the code of an object
-/// is given back as soon as it is linked;
-/// `bpffs` is the mount that holds the pin root;
-/// programs are linked for `target`.
+/// is given back as soon as it is linked. `bpffs` is the mount that holds the pin root; programs are linked for `target`.
 pub fn resolve(
     manifest: &Manifest,
-    files: Files,
+    mut files: Files,
     bpffs: &PinPath,
     host: &Host,
     target: &elf::Target,
 ) -> Result<Desired, Problems> {
-    let (maps, programs, links) = resolved(manifest, &files, bpffs, host, target)?;
+    let (maps, programs, links) = resolved(manifest, &mut files, bpffs, host, target)?;
     // What comes next takes the room of the parsed files.
     let origin = |(name, file): (ObjectName, ObjectFile)| {
         let ObjectFile { path, sha256, object, .. } = file;
@@ -155,7 +161,7 @@ type Resolved = (BTreeMap<MapName, DesiredMap>, identity::Programs, BTreeMap<cra
 
 fn resolved(
     manifest: &Manifest,
-    Files { objects: files, entries }: &Files,
+    Files { objects: files, entries }: &mut Files,
     bpffs: &PinPath,
     host: &Host,
     target: &elf::Target,
@@ -163,6 +169,7 @@ fn resolved(
     let own_targets = own_targets(files, target);
     let target_of = |name: &ObjectName| own_targets.get(name).unwrap_or(target);
     let linked = link_wanted(manifest, files, target_of);
+    let files = &*files;
     let mut resolver = Resolver {
         manifest,
         files,
@@ -170,7 +177,6 @@ fn resolved(
         bpffs,
         host,
         target,
-        own_targets: &own_targets,
         linked,
         problems: Problems::default(),
         assigned: BTreeMap::new(),
@@ -204,10 +210,7 @@ struct Resolver<'a> {
     bpffs: &'a PinPath,
     host: &'a Host,
     target: &'a elf::Target,
-    /// The targets of objects that the manifest gives types.
-    own_targets: &'a BTreeMap<&'a ObjectName, elf::Target>,
-    /// The programs that are linked and not resolved yet.
-    linked: Linked,
+    linked: BTreeMap<ObjectName, Vec<Linked>>,
     problems: Problems,
     /// What the manifest says a symbol is, and where it says so.
     assigned: BTreeMap<MapKey, (MapName, Span)>,
@@ -223,46 +226,73 @@ struct Resolver<'a> {
     queue: VecDeque<(ObjectName, usize, MapName)>,
 }
 
-/// The programs of each object by index, linked or not to be.
-type Linked = BTreeMap<ObjectName, Vec<(usize, Result<Code, Vec<elf::Error>>)>>;
+/// A program that is linked, or cannot be.
+struct Linked {
+    /// Its index in the object.
+    index: usize,
+    /// How many tables of the manifest have not taken it yet.
+    tables: usize,
+    /// Whether it depends on what nobody knows, since no kernel was asked.
+    unsettled: bool,
+    code: Result<Code, Vec<elf::Error>>,
+}
+
+impl Linked {
+    /// Takes the code; the last table that does so gets it as it is. What is wrong with it is told once to each.
+    fn take(&mut self) -> Result<Code, Vec<elf::Error>> {
+        if self.tables > 1 {
+            self.tables -= 1;
+            return self.code.clone();
+        }
+        std::mem::replace(&mut self.code, Err(Vec::new()))
+    }
+}
 
 /// How much code makes it worth while to start one more thread that links it, by [`elf::Object::weight`].
 const LINKED_PER_THREAD: usize = 8192;
 
-/// Links every program that is wanted, one object after the other on each core.
+/// Links every program that is wanted, one object after the other on each core, and gives back the code that they are
+/// made from: all objects of a manifest have twice as much of it as its programs.
 fn link_wanted<'a>(
     manifest: &Manifest,
-    files: &BTreeMap<ObjectName, ObjectFile>,
+    files: &mut BTreeMap<ObjectName, ObjectFile>,
     target_of: impl Fn(&ObjectName) -> &'a elf::Target + Sync,
-) -> Linked {
+) -> BTreeMap<ObjectName, Vec<Linked>> {
     let wanted = wanted(manifest, files);
-    let weight: usize = wanted.keys().map(|name| files[*name].object.weight()).sum();
-    let linked = parallel::map(&wanted, weight / LINKED_PER_THREAD, |(name, programs)| {
-        let mut linking = files[*name].object.linking(target_of(name));
-        let linked = programs.iter().map(|index| (*index, linking.link(*index)));
-        Ok::<_, Infallible>(((*name).clone(), linked.collect()))
+    let weight: usize = wanted.keys().map(|name| files[name].object.weight()).sum();
+    let linked = parallel::map(files, weight / LINKED_PER_THREAD, |(name, file)| {
+        let linked = wanted.get(name).map(|programs| link(file, programs, target_of(name)));
+        // Whoever else has the object may want to link it, too.
+        if let Some(object) = Arc::get_mut(&mut file.object) {
+            object.drop_code();
+        }
+        Ok::<_, Infallible>((name.clone(), linked.unwrap_or_default()))
     });
     linked.unwrap_or_else(|(_, never)| match never {}).into_iter().collect()
 }
 
+fn link(file: &ObjectFile, programs: &Tables, target: &elf::Target) -> Vec<Linked> {
+    let mut linking = file.object.linking(target);
+    let linked = programs.iter().map(|(index, tables)| Linked {
+        index: *index,
+        tables: *tables,
+        unsettled: target.offline && beyond(file, *index) != elf::Needs::default(),
+        code: linking.link(*index),
+    });
+    linked.collect()
+}
+
 /// Makes the targets of the objects that the manifest gives types.
-fn own_targets<'a>(
-    files: &'a BTreeMap<ObjectName, ObjectFile>,
-    target: &elf::Target,
-) -> BTreeMap<&'a ObjectName, elf::Target> {
-    let with_types = files.iter().filter_map(|(name, file)| Some((name, file.types.clone()?)));
+fn own_targets(files: &BTreeMap<ObjectName, ObjectFile>, target: &elf::Target) -> BTreeMap<ObjectName, elf::Target> {
+    let with_types = files.iter().filter_map(|(name, file)| Some((name.clone(), file.types.clone()?)));
     with_types.map(|(name, types)| (name, elf::Target { core: Some(types), ..target.clone() })).collect()
 }
 
 impl<'a> Resolver<'a> {
-    /// Takes the code of a program. Only one that two tables of the manifest name has to be linked here.
-    fn link(&mut self, object: &ObjectName, program: usize) -> Result<Code, Vec<elf::Error>> {
-        let linked = self.linked.get_mut(object).and_then(|linked| {
-            let at = linked.iter().position(|(index, _)| *index == program)?;
-            Some(linked.swap_remove(at).1)
-        });
-        let target = self.own_targets.get(object).unwrap_or(self.target);
-        linked.unwrap_or_else(|| self.object(object).link(program, target))
+    /// Finds what became of a program that is wanted.
+    fn linked(&mut self, object: &ObjectName, program: usize) -> &mut Linked {
+        let linked = self.linked.get_mut(object).and_then(|all| all.iter_mut().find(|it| it.index == program));
+        linked.expect("whatever a table or a slot names was linked")
     }
 
     fn object(&self, name: &ObjectName) -> &'a elf::Object {
@@ -782,12 +812,10 @@ impl<'a> Resolver<'a> {
             }
             let at = parsed.programs.iter().position(|known| known.function == *function)?;
             let calls = match self.programs.get(name) {
-                Some(resolved) => resolved.maps.keys().any(|map| arrays.contains(map)),
+                Some(resolved) => resolved.maps.iter().any(|(map, _)| arrays.contains(map)),
                 None => {
-                    let code = self.link(object, at);
-                    let calls = code.as_ref().is_ok_and(|code| code.maps().iter().any(|map| arrays.contains(map)));
-                    self.linked.entry(object.clone()).or_default().push((at, code));
-                    calls
+                    let code = self.linked(object, at).code.as_ref();
+                    code.is_ok_and(|code| code.maps().iter().any(|map| arrays.contains(map)))
                 }
             };
             if !calls {
@@ -887,7 +915,9 @@ impl<'a> Resolver<'a> {
         span: Span,
     ) {
         let parsed = self.object(object);
-        let code = match self.link(object, index) {
+        let linked = self.linked(object, index);
+        let unsettled = linked.unsettled;
+        let code = match linked.take() {
             Ok(code) => code,
             Err(errors) => {
                 for error in errors {
@@ -922,7 +952,7 @@ impl<'a> Resolver<'a> {
             attach_module: place.module,
             attach_member: place.member,
             extends,
-            unsettled: self.target.offline && beyond(&self.files[object], index) != elf::Needs::default(),
+            unsettled,
             code,
             maps,
             fingerprint: Digest::of(b""),
@@ -1097,7 +1127,7 @@ impl<'a> Resolver<'a> {
             let mut programs = self
                 .programs
                 .values()
-                .filter(|program| program.maps.values().any(|used| *used == map.name) || in_slot(&program.name));
+                .filter(|program| program.maps.iter().any(|(_, used)| *used == map.name) || in_slot(&program.name));
             let Some(one) = programs.next() else { continue };
             if let Some(other) = programs.find(|other| other.kind.program_type != one.kind.program_type) {
                 let kind = Kind::MixedProgArray {

@@ -12,6 +12,7 @@ use crate::insn::{
     Site, SiteKind, Unresolved, UsedModule,
 };
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 /// `BPF_COMPLEXITY_LIMIT_INSNS`: the most instructions that the kernel looks at.
 const MAX_INSNS: usize = 1_000_000;
@@ -71,6 +72,13 @@ impl Object {
         let code = &self.image.sections;
         let insns: usize = code.list.iter().map(|section| section.insns.len()).sum();
         insns + CORE_WEIGHT * code.asked.len()
+    }
+
+    /// Gives back what only linking needs. From then on there is no program to be linked.
+    pub fn drop_code(&mut self) {
+        if let Some(image) = Arc::get_mut(&mut self.image) {
+            (image.sections, image.entries) = (Sections::default(), Vec::new());
+        }
     }
 }
 

@@ -82,10 +82,14 @@ struct Run {
     whole: bool,
 }
 
+/// More bytes than most lines have before they are wrapped.
+const LINE: usize = 192;
+
 impl Text {
     /// Makes text of one run.
     pub fn new(paint: Paint, text: impl fmt::Display) -> Self {
-        Self::default().and(paint, text)
+        // Most texts are lines, which then do not grow bit by bit.
+        Self { text: String::with_capacity(LINE), runs: Vec::with_capacity(4) }.and(paint, text)
     }
 
     /// Adds a run.

@@ -98,8 +98,11 @@ fn convert(old: &T, new: &T, bytes: &[u8]) -> Result<Vec<u8>, String> {
     Ok(out)
 }
 
+/// Bytes, and what becomes of them.
+type Row<'a> = (&'a [u8], Result<&'a [u8], &'a str>);
+
 #[track_caller]
-fn check(old: &T, new: &T, rows: &[(&[u8], Result<&[u8], &str>)]) {
+fn check(old: &T, new: &T, rows: &[Row<'_>]) {
     for (bytes, wanted) in rows {
         let got = convert(old, new, bytes);
         let wanted = wanted.map(<[u8]>::to_vec).map_err(str::to_owned);
