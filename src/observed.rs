@@ -269,6 +269,7 @@ impl Wanted {
         let mut wanted = Self::recorded(pin_root);
         let previous = pin_root.previous();
         wanted.entries = true;
+        wanted.directories.extend(before.directories.iter().filter_map(|path| PinPath::new(path).ok()));
         for (pin, _) in before.own_pins() {
             wanted.pins.insert(pin.in_generation(pin_root, &previous));
             wanted.pins.insert(pin);

@@ -425,6 +425,22 @@ fn a_rollback_returns_to_what_ran_before() {
 }
 
 #[test]
+fn a_rollback_makes_folders_of_pins_elsewhere_and_takes_them_away() {
+    let fake = host();
+    let elsewhere = FIRST.replace("[map.scratch]", "[map.scratch]\npin = \"/sys/fs/bpf/shared/tables/scratch\"");
+    make(&elsewhere, &fake);
+    make(FIRST, &fake);
+    assert!(run(&plan_back(&fake), &fake).1.is_none());
+    assert!(fake.open_pin(&path("/sys/fs/bpf/shared/tables/scratch")).is_ok(), "its folders are made anew");
+    assert!(good(plan(&elsewhere, &fake), &elsewhere).is_empty());
+    assert!(run(&plan_back(&fake), &fake).1.is_none());
+    assert!(fake.open_pin(&path("/sys/fs/bpf/shared/tables/scratch")).is_err());
+    assert!(plan_first(&fake).is_empty());
+    run(&plan_end(&fake), &fake);
+    assert_eq!(fake.dump(), host().dump(), "no folder is left");
+}
+
+#[test]
 fn without_a_generation_before_there_is_no_way_back() {
     let fake = host();
     make(FIRST, &fake);

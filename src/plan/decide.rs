@@ -25,7 +25,7 @@ use crate::record::{
     Record, RecordedEntries, RecordedInner, RecordedLink, RecordedMap, RecordedObject, RecordedProgram,
 };
 use crate::spec::{Compare, Difference, MapSpec, differences};
-use std::borrow::Cow;
+use std::borrow::{Borrow, Cow};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -816,11 +816,33 @@ fn removals(desired: &Desired, observed: &Observed) -> Vec<Step> {
     let kept = pins.iter().map(|pin| pin.as_str()).collect();
     let mut steps = take_away(record, observed, &kept, Because::NotWanted);
     steps.iter_mut().for_each(|step| step.needs = Some(Consent::Prune));
-    let gone: BTreeSet<PinPath> = steps.iter().filter_map(|step| step.action.removed_pin().cloned()).collect();
-    let folders = made_folders(record, observed);
-    let needed = |path: &PinPath| pins.iter().any(|pin| pin.is_below(path));
-    steps.extend(empty_folders(folders.filter(|(path, _)| !needed(path)), &gone, Because::NotWanted));
+    steps.extend(folders_without_pins(record, observed, &pins, &steps, Because::NotWanted));
     steps
+}
+
+/// Lists the folders outside of the deployment's own that we made, and that are empty after `steps`: no pin of `pins` is
+/// in them.
+fn folders_without_pins<P: Borrow<PinPath>>(
+    record: &Record,
+    observed: &Observed,
+    pins: &[P],
+    steps: &[Step],
+    because: Because,
+) -> Vec<Step> {
+    let gone: BTreeSet<PinPath> = steps.iter().filter_map(|step| step.action.removed_pin().cloned()).collect();
+    let needed = |path: &PinPath| pins.iter().any(|pin| pin.borrow().is_below(path));
+    empty_folders(made_folders(record, observed).filter(|(path, _)| !needed(path)), &gone, because)
+}
+
+/// Lists the folders to make anew for pins outside of the deployment's own that come back: a later generation took them
+/// away when nothing was in them any more.
+fn lacking_folders(before: &Record, observed: &Observed, pins: &[PinPath]) -> Vec<Step> {
+    let made = before.directories.iter().filter_map(|path| as_pin(path));
+    let lacking = made
+        .filter(|path| pins.iter().any(|pin| pin.is_below(path)) && !observed.directories.contains_key(path))
+        .collect::<BTreeSet<_>>();
+    let make = |path| restoring(Action::MakeDirectory { path }, Restored::Returns, State::None);
+    lacking.into_iter().map(make).collect()
 }
 
 /// Removes everything that the record shows as ours, and what interrupted runs left.
@@ -928,6 +950,8 @@ pub fn rollback(before: &Record, observed: &Observed, pin_root: &PinPath, by: By
     problems.0.extend(planner.problems.0);
     problems.or(())?;
     let mut steps: Vec<Step> = leftovers(observed).collect();
+    let pins: Vec<PinPath> = before.own_pins().map(|(pin, _)| pin).collect();
+    steps.extend(lacking_folders(before, observed, &pins));
     steps.extend(planner.steps);
     steps.extend(access::steps(&desired, observed, &steps, Mode::Live)?);
     // A map that was adopted since is its owner's again.
@@ -935,8 +959,15 @@ pub fn rollback(before: &Record, observed: &Observed, pin_root: &PinPath, by: By
     let kept = before.own_pins().chain(foreign).map(|(pin, _)| pin.to_string()).collect::<BTreeSet<_>>();
     let kept = kept.iter().map(String::as_str).collect();
     let now = observed.record.as_ref();
-    let removals = now.map(|now| take_away(now, observed, &kept, Because::Rollback)).unwrap_or_default();
+    let removals = now.map(|now| {
+        let mut steps = take_away(now, observed, &kept, Because::Rollback);
+        steps.extend(folders_without_pins(now, observed, &pins, &steps, Because::Rollback));
+        steps
+    });
     let mut record = before.clone();
+    // A folder of the later generation that stays, because something of others is in it, is still one that we made.
+    let made = now.iter().flat_map(|now| &now.directories).filter(|path| !before.directories.contains(path));
+    record.directories.extend(made.cloned());
     let owned = entries::keep_anew(&mut record, observed, pin_root);
     steps.iter().for_each(|step| record_link(&mut record, &step.action, observed));
     // What a manifest said of the links is not on the host to be read.
@@ -959,7 +990,7 @@ pub fn rollback(before: &Record, observed: &Observed, pin_root: &PinPath, by: By
         state: State::None,
         needs: None,
     });
-    steps.extend(removals);
+    steps.extend(removals.unwrap_or_default());
     match by {
         By::Hand => guard::check_recorded(now, &steps)?,
         By::Itself => {}

@@ -301,11 +301,13 @@ fn risk(plan: &Plan) -> Text {
     let stops = number(plan, |step| matches!(step.traffic, Traffic::Stops | Traffic::Moves));
     let starts = number(plan, |step| matches!(step.traffic, Traffic::Starts | Traffic::Moves));
     let losses = number(plan, |step| step.state.is_loss());
+    let drops = number(plan, |step| step.needs == Some(Consent::LoseState) && !step.state.is_loss());
     let takeovers = number(plan, |step| step.needs == Some(Consent::Takeover));
     let risks = [
         (gaps, "traffic gap", "traffic gaps"),
         (stops, "hook loses its filter", "hooks lose their filters"),
         (losses, "map loses its contents", "maps lose their contents"),
+        (drops, "map loses fields of its entries", "maps lose fields of their entries"),
         (takeovers, "hook taken over", "hooks taken over"),
     ];
     let found = risks.into_iter().filter(|(number, ..)| *number > 0);
