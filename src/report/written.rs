@@ -104,14 +104,14 @@ mod tests {
         let texts = |writes: &Writes| -> Vec<String> {
             sample(writes, 1).into_iter().map(|entry| format!("{} = {}", entry.key, entry.value)).collect()
         };
-        assert_eq!(texts(&Writes { formats, ..writes() }), ["0.0.0.1 = 1"]);
+        assert_eq!(texts(&Writes { formats, ..writes() }), ["\"0.0.0.1\" = 1"]);
         let prefixes = Entries::of(8, 8, [8, 0, 0, 0, 10, 0, 0, 0].to_vec(), vec![0xff; 8]).expect("one entry");
         let spec = MapSpec::new(MapType::LPM_TRIE, 8, 8, 1);
         let trie = Writes { spec, ..samples::writes(Changes::first(&prefixes)) };
-        assert_eq!(texts(&trie), ["10.0.0.0/8 = hex:ffffffffffffffff"]);
+        assert_eq!(texts(&trie), ["\"10.0.0.0/8\" = hex:ffffffffffffffff"]);
         // Another size: the format is of another map.
         let formats = Formats { key: format("ipv4"), value: format("u64") };
-        assert_eq!(texts(&Writes { formats, ..trie }), ["10.0.0.0/8 = 18446744073709551615"]);
+        assert_eq!(texts(&Writes { formats, ..trie }), ["\"10.0.0.0/8\" = 18446744073709551615"]);
     }
 
     #[test]
