@@ -3,11 +3,11 @@
 //!
 //! Pure: names of programs, maps and interfaces come through [`Names`].
 
-use crate::btf::value::{self, Value};
-use crate::btf::{Btf, TypeId};
+use crate::btf::TypeId;
+use crate::btf::value::format::{Format, Formats, prefix_of_size};
+use crate::btf::value::{Shape, Value};
 use crate::kinds::MapType;
-use crate::observed::MapInfo;
-use crate::spec::MapTypes;
+use crate::spec::{MapSpec, MapTypes};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -23,34 +23,60 @@ pub trait Names {
     fn interface(&self, index: u32) -> Option<String>;
 }
 
+/// How the keys and values of a map lie in bytes; `None` for those of which nothing is known but their size.
+#[derive(Debug, Clone, Default)]
+pub struct Shapes {
+    /// Of its keys.
+    pub key: Option<Arc<Shape>>,
+    /// Of its values; for a per-CPU map, of the value of one CPU.
+    pub value: Option<Arc<Shape>>,
+}
+
+impl Shapes {
+    /// Finds those of a map: a format goes before its types, and the keys of LPM tries are prefixes, whose size tells
+    /// what of where nothing else does. Formats and types of other sizes say nothing.
+    pub fn of(spec: &MapSpec, formats: &Formats) -> Self {
+        let said = |format: &Option<Format>, size: u32| {
+            let shape = format.as_ref().map(Format::shape)?;
+            (shape.size() == Some(size)).then(|| Arc::clone(shape))
+        };
+        let typed = |id: fn(&MapTypes) -> TypeId, size: u32| {
+            let types = spec.types.as_ref().filter(|types| id(types) != 0)?;
+            (types.btf.size_of(id(types)) == Some(size)).then(|| Shape::of(&types.btf, id(types)))
+        };
+        let key = said(&formats.key, spec.key_size).or_else(|| typed(|types| types.key, spec.key_size));
+        let value = said(&formats.value, spec.value_size).or_else(|| typed(|types| types.value, spec.value_size));
+        let is_prefix = spec.map_type == MapType::LPM_TRIE;
+        Self {
+            key: match is_prefix {
+                true => Some(key.map_or_else(|| prefix_of_size(spec.key_size), Shape::prefix_of)),
+                false => key,
+            },
+            value,
+        }
+    }
+}
+
 /// How the keys and values of one map read.
 #[derive(Debug)]
 pub struct Layout {
     map_type: MapType,
-    key: Option<(Arc<Btf>, TypeId)>,
-    value: Option<(Arc<Btf>, TypeId)>,
+    shapes: Shapes,
     /// Bytes of a value, of one CPU.
     value_size: usize,
 }
 
 impl Layout {
-    /// Makes one for a map, with its types where the kernel has them.
-    pub fn new(info: &MapInfo, types: Option<&MapTypes>) -> Self {
-        let typed = |id: fn(&MapTypes) -> TypeId| {
-            types.filter(|types| id(types) != 0).map(|types| (Arc::clone(&types.btf), id(types)))
-        };
-        Self {
-            map_type: info.map_type,
-            key: typed(|types| types.key),
-            value: typed(|types| types.value),
-            value_size: info.value_size as usize,
-        }
+    /// Makes one for a map, with its types where the kernel has them, and the formats that a manifest gave it.
+    pub fn new(spec: &MapSpec, formats: &Formats) -> Self {
+        let shapes = Shapes::of(spec, formats);
+        Self { map_type: spec.map_type, shapes, value_size: spec.value_size as usize }
     }
 
     /// Reads a key.
     pub fn key<'a>(&'a self, bytes: &'a [u8]) -> Cell<'a> {
-        match (&self.key, number(bytes)) {
-            (Some((types, id)), _) => Cell::typed(types, *id, Cow::Borrowed(bytes)),
+        match (&self.shapes.key, number(bytes)) {
+            (Some(shape), _) => Cell::Typed(shape, Cow::Borrowed(bytes)),
             (None, Some(index)) if has_indexes(self.map_type) => Cell::Plain(Value::Int(index)),
             (None, _) => Cell::Bytes(bytes),
         }
@@ -61,7 +87,12 @@ impl Layout {
         if let Some(slot) = Slot::of(self.map_type, bytes) {
             return vec![slot.cell(names)];
         }
-        self.cpus(bytes).map(|bytes| self.value(bytes)).collect()
+        self.data(bytes).collect()
+    }
+
+    /// Reads what is below a key of a map of data: one value, or for a per-CPU map one for each CPU.
+    pub fn data<'a>(&'a self, bytes: &'a [u8]) -> impl Iterator<Item = Cell<'a>> {
+        self.cpus(bytes).map(|bytes| self.value(bytes))
     }
 
     /// Reads what is below a key as one value: numbers of all CPUs are added up, field by field. `None` where there is
@@ -72,13 +103,11 @@ impl Layout {
         }
         let values = self.cpus(bytes).map(|bytes| self.numbers(bytes)).collect::<Option<Vec<_>>>()?;
         let sum = sum(&values.iter().collect::<Vec<_>>());
-        let Some((types, id)) = &self.value else { return Some(Cell::Plain(sum)) };
+        let Some(shape) = &self.shapes.value else { return Some(Cell::Plain(sum)) };
         // With the type, fields come in their order; a sum may be too large for it.
         let mut whole = vec![0; self.value_size];
-        Some(match value::encode(types, *id, &sum, &mut whole) {
-            Ok(()) if value::decode(types, *id, &whole).as_ref() == Ok(&sum) => {
-                Cell::typed(types, *id, Cow::Owned(whole))
-            }
+        Some(match shape.encode(&sum, &mut whole) {
+            Ok(()) if shape.decode(&whole).as_ref() == Ok(&sum) => Cell::Typed(shape, Cow::Owned(whole)),
             Ok(()) | Err(_) => Cell::Plain(sum),
         })
     }
@@ -113,16 +142,16 @@ impl Layout {
     }
 
     fn value<'a>(&'a self, bytes: &'a [u8]) -> Cell<'a> {
-        match &self.value {
-            Some((types, id)) => Cell::typed(types, *id, Cow::Borrowed(bytes)),
+        match &self.shapes.value {
+            Some(shape) => Cell::Typed(shape, Cow::Borrowed(bytes)),
             None => Cell::Bytes(bytes),
         }
     }
 
     /// Returns a value in which numbers can be found: by its type, or else one number of as many bytes as one has.
     fn numbers(&self, bytes: &[u8]) -> Option<Value> {
-        match &self.value {
-            Some((types, id)) => value::decode(types, *id, bytes).ok(),
+        match &self.shapes.value {
+            Some(shape) => shape.decode(bytes).ok(),
             None => number(bytes).map(Value::Int),
         }
     }
@@ -180,7 +209,7 @@ pub fn unreadable(map_type: MapType) -> Option<&'static str> {
 #[derive(Debug, Clone)]
 pub enum Cell<'a> {
     /// Bytes of a type, which they were found to fit.
-    Typed(&'a Btf, TypeId, Cow<'a, [u8]>),
+    Typed(&'a Shape, Cow<'a, [u8]>),
     /// A value without a type.
     Plain(Value),
     /// What is in a slot: for people, and for programs.
@@ -189,15 +218,11 @@ pub enum Cell<'a> {
     Bytes(&'a [u8]),
 }
 
-impl<'a> Cell<'a> {
-    fn typed(types: &'a Btf, id: TypeId, bytes: Cow<'a, [u8]>) -> Self {
-        Self::Typed(types, id, bytes)
-    }
-
+impl Cell<'_> {
     /// Writes it for people.
     pub fn text(&self) -> String {
         match self {
-            Self::Typed(types, id, bytes) => value::format(types, *id, bytes).unwrap_or_else(|_| hex(bytes)),
+            Self::Typed(shape, bytes) => shape.format(bytes).unwrap_or_else(|_| hex(bytes)),
             Self::Plain(value) => value.to_string(),
             Self::Slot(text, _) => text.clone(),
             Self::Bytes(bytes) => hex(bytes),
@@ -207,9 +232,7 @@ impl<'a> Cell<'a> {
     /// Returns it for programs; bytes become text that starts with `hex:`, as a manifest writes them.
     pub fn value(&self) -> Value {
         match self {
-            Self::Typed(types, id, bytes) => {
-                value::decode(types, *id, bytes).unwrap_or_else(|_| Value::Text(hex(bytes)))
-            }
+            Self::Typed(shape, bytes) => shape.decode(bytes).unwrap_or_else(|_| Value::Text(hex(bytes))),
             Self::Plain(value) | Self::Slot(_, value) => value.clone(),
             Self::Bytes(bytes) => Value::Text(hex(bytes)),
         }
@@ -372,7 +395,7 @@ fn rise(path: &str, before: &Value, now: &Value, seconds: f64, found: &mut BTree
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::btf::{Encoding, Member, Type};
+    use crate::btf::{Btf, Encoding, Member, Type};
 
     struct Known;
 
@@ -399,7 +422,8 @@ mod tests {
         let member = |name: &str, ty, bit_offset| Member { name: name.into(), ty, bit_offset, bitfield_size: 0 };
         let members = vec![member("packets", wide, 0), member("last", narrow, 64)];
         let value = btf.push(Type::Struct { name: "traffic".into(), size: 16, members });
-        Layout { map_type, key: None, value: Some((Arc::new(btf), value)), value_size: 16 }
+        let value = Some(Shape::of(&btf, value));
+        Layout { map_type, shapes: Shapes { key: None, value }, value_size: 16 }
     }
 
     fn bytes(packets: u64, last: u32) -> Vec<u8> {
@@ -407,7 +431,7 @@ mod tests {
     }
 
     fn untyped(map_type: MapType, value_size: usize) -> Layout {
-        Layout { map_type, key: None, value: None, value_size }
+        Layout { map_type, shapes: Shapes::default(), value_size }
     }
 
     #[test]

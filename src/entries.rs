@@ -39,8 +39,7 @@ impl Entries {
         if (1..count).all(|at| given.key(at - 1) < given.key(at)) {
             return Ok(given);
         }
-        let mut order: Vec<usize> = (0..count).collect();
-        order.sort_by_key(|at| given.key(*at));
+        let order = given.order();
         let twice = order.windows(2).filter(|pair| given.key(pair[0]) == given.key(pair[1]));
         if let Some(pair) = twice.min_by_key(|pair| pair[1]) {
             return Err(Duplicate(pair[0], pair[1]));
@@ -60,8 +59,7 @@ impl Entries {
         assert!(key_size > 0 && keys.len().is_multiple_of(key_size), "whole keys");
         assert_eq!(values.len(), keys.len() / key_size * value_size, "one value for each key");
         let given = Self { key_size, value_size, keys, values };
-        let mut order: Vec<usize> = (0..given.len()).collect();
-        order.sort_by_key(|at| given.key(*at));
+        let order = given.order();
         let mut sorted = Self::new(key_size, value_size);
         sorted.reserve(order.len());
         for (place, &at) in order.iter().enumerate() {
@@ -70,6 +68,22 @@ impl Entries {
             }
         }
         sorted
+    }
+
+    /// Returns the places of the entries in the order of their keys, and of the same key in the order that they are in.
+    /// Most keys differ in their first bytes, which are compared as one number: that takes half the time.
+    fn order(&self) -> Vec<usize> {
+        let start = |key: &[u8]| {
+            let mut start = [0; 8];
+            let len = key.len().min(8);
+            start[..len].copy_from_slice(&key[..len]);
+            u64::from_be_bytes(start)
+        };
+        let mut order: Vec<(u64, usize)> = (0..self.len()).map(|at| (start(self.key(at)), at)).collect();
+        order.sort_unstable_by(|(one, at), (other, there)| {
+            one.cmp(other).then_with(|| self.key(*at).cmp(self.key(*there))).then(at.cmp(there))
+        });
+        order.into_iter().map(|(_, at)| at).collect()
     }
 
     fn reserve(&mut self, count: usize) {
@@ -327,6 +341,16 @@ mod tests {
         );
         assert_eq!(entries(&[(1, 10), (2, 20), (3, 30)]).unwrap().digest(), set.digest());
         assert_ne!(entries(&[(1, 10), (2, 20), (3, 31)]).unwrap().digest(), set.digest());
+    }
+
+    #[test]
+    fn long_keys_are_sorted_by_all_their_bytes() {
+        let key = |end: u8| [&[7; 11][..], &[end]].concat();
+        let set = Entries::of(12, 1, [key(2), vec![6; 12], key(1), vec![8; 12]].concat(), vec![0, 1, 2, 3]).unwrap();
+        assert_eq!(set.values(), [1, 2, 0, 3]);
+        let twice = [key(2), key(1), key(2)].concat();
+        assert_eq!(Entries::of(12, 1, twice.clone(), vec![0; 3]), Err(Duplicate(0, 2)));
+        assert_eq!(Entries::latest(12, 1, twice, vec![0, 1, 2]).values(), [1, 2]);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! It is a hint for ownership and provenance; the truth is always read from the kernel.
 
 use crate::access::Access;
+use crate::btf::value::format::Formats;
 use crate::desired::{EntriesMode, Hook};
 use crate::kinds::MapType;
 use crate::names::{Address, Digest, LinkName, MapName, PinPath, ProgramName};
@@ -78,6 +79,9 @@ pub struct RecordedMap {
     /// Whether what it holds is secret, and is shown only to those who ask for it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub sensitive: bool,
+    /// How its keys and values are written, where the manifest says it: the kernel does not tell.
+    #[serde(default, skip_serializing_if = "Formats::is_empty")]
+    pub formats: Formats,
     /// Since when it must never be removed or made anew; `None` when it may.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub protect: Option<Since>,
@@ -300,6 +304,7 @@ impl Record {
 mod tests {
     use super::*;
     use crate::access::Account;
+    use crate::btf::value::format::{Format, Written};
 
     #[test]
     fn a_record_survives_its_map() {
@@ -320,6 +325,10 @@ mod tests {
                     inode: 8,
                 }),
                 sensitive: true,
+                formats: Formats {
+                    key: Format::try_from(Written::One("ipv4".to_owned())).ok(),
+                    value: Format::try_from(Written::List(vec!["hits: u32".to_owned(), "bytes[4]".to_owned()])).ok(),
+                },
                 protect: Some(Since(7)),
                 access: Access {
                     mode: Some(0o640),

@@ -661,8 +661,19 @@ enum Tree {
     /// `struct in_addr` or `struct in6_addr`, by its size.
     Address(u32),
     Enum(u32),
+    /// A struct of 32 bits: fields of these many, as far as they fit, and one of the rest; all of an integer, or of an enum.
+    Bits(Vec<u32>, BitType),
     Array(Box<Tree>, u32),
     Struct(Vec<Tree>),
+    /// A union of trees, and of bytes as long as the longest.
+    Union(Vec<Tree>),
+}
+
+/// What bit-fields are of.
+#[derive(Debug, Clone, Copy)]
+enum BitType {
+    Int(Encoding),
+    Enum,
 }
 
 fn any_tree() -> impl Strategy<Value = Tree> {
@@ -673,13 +684,19 @@ fn any_tree() -> impl Strategy<Value = Tree> {
         1 => prop_oneof![Just(2u32), Just(4), Just(8)].prop_map(Tree::Ordered),
         1 => prop_oneof![Just(4u32), Just(16)].prop_map(Tree::Address),
         1 => prop_oneof![Just(1u32), Just(4)].prop_map(Tree::Enum),
+        1 => (proptest::collection::vec(1..18u32, 1..6), any_bit_type()).prop_map(|(bits, of)| Tree::Bits(bits, of)),
     ];
     leaf.prop_recursive(4, 40, 5, |inner| {
         prop_oneof![
             (inner.clone(), 0..5u32).prop_map(|(element, count)| Tree::Array(Box::new(element), count)),
-            proptest::collection::vec(inner, 0..5).prop_map(Tree::Struct),
+            proptest::collection::vec(inner.clone(), 0..5).prop_map(Tree::Struct),
+            proptest::collection::vec(inner, 0..4).prop_map(Tree::Union),
         ]
     })
+}
+
+fn any_bit_type() -> impl Strategy<Value = BitType> {
+    prop_oneof![Just(BitType::Int(Encoding::Unsigned)), Just(BitType::Int(Encoding::Signed)), Just(BitType::Enum)]
 }
 
 fn push_tree(btf: &mut Btf, tree: &Tree) -> TypeId {
@@ -718,6 +735,32 @@ fn push_tree(btf: &mut Btf, tree: &Tree) -> TypeId {
                 size += btf.size_of(ty).expect("all have one");
             }
             btf.push(Type::Struct { name: "s".into(), size, members })
+        }
+        Tree::Bits(widths, of) => {
+            let ty = match of {
+                BitType::Int(encoding) => push_tree(btf, &Tree::Int(4, *encoding)),
+                BitType::Enum => push_tree(btf, &Tree::Enum(4)),
+            };
+            let mut members = Vec::new();
+            let mut start = 0;
+            for width in widths.iter().copied().chain([32]) {
+                let bits = width.min(32 - start);
+                if bits > 0 {
+                    let name = format!("b{start}").into();
+                    members.push(Member { name, ty, bit_offset: start, bitfield_size: bits as u8 });
+                    start += bits;
+                }
+            }
+            btf.push(Type::Struct { name: "bits".into(), size: 4, members })
+        }
+        Tree::Union(trees) => {
+            let mut types: Vec<_> = trees.iter().map(|tree| push_tree(btf, tree)).collect();
+            let size = types.iter().map(|ty| btf.size_of(*ty).expect("all have one")).max().unwrap_or(0);
+            let byte = push_tree(btf, &Tree::Int(1, Encoding::Unsigned));
+            types.push(btf.push(Type::Array { element: byte, index: 0, count: size }));
+            let member = |(n, ty)| Member { name: format!("u{n}").into(), ty, bit_offset: 0, bitfield_size: 0 };
+            let members = types.into_iter().enumerate().map(member).collect();
+            btf.push(Type::Union { name: "u".into(), size, members })
         }
     }
 }

@@ -17,11 +17,15 @@ use bpfapply::plan::words::thousands;
 use bpfapply::plan::{self, Action, Mode, Plan};
 use bpfapply::report::{Style, text};
 use common::stages::{self, good, path, plan_destroy, plan_rollback, repository};
+use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use EntriesMode::{Exact, Merge, Seed};
+
+/// The maps of [`MANIFEST`], and how many entries each has room for.
+const MAPS: [(&str, usize); 4] = [("array", 4), ("cpus", 6), ("hash", 6), ("trie", 6)];
 
 /// A map of each kind, and a filter that reads one of them. `{upgrade}` is the version of the filter.
 const MANIFEST: &str = r#"
@@ -684,4 +688,157 @@ fn the_second_time_nothing_is_called_and_what_is_the_same_stays_kept() {
     make(2, FIRST, &fake);
     assert!(inode("hash").is_some_and(|inode| Some(inode) != kept));
     assert!(plan_of(2, FIRST, &fake).is_empty());
+}
+
+/// Entries of a map by key, each of whose values is one byte again and again.
+type Held = BTreeMap<u32, u8>;
+/// What a manifest says of one map; `None` for nothing.
+type Said = Option<(EntriesMode, Held)>;
+
+/// What happens to a deployment: a manifest is applied, with a version of the filter, or somebody else writes to a map,
+/// or removes what is there.
+#[derive(Debug, Clone)]
+enum Turn {
+    Apply(u32, Vec<Said>),
+    Write(usize, u32, Option<u8>),
+}
+
+fn any_turn() -> impl Strategy<Value = Turn> {
+    let mode = || prop_oneof![Just(Exact), Just(Merge), Just(Seed)];
+    // No more than there is room for, and zeros, of which arrays are full.
+    let said = |room: usize| {
+        let held = proptest::collection::btree_map(0..room as u32 + 2, 0..4u8, 0..=room);
+        proptest::option::weighted(0.8, (mode(), held))
+    };
+    let apply =
+        (1..3u32, MAPS.map(|(_, room)| said(room))).prop_map(|(version, said)| Turn::Apply(version, said.into()));
+    let write = (0..MAPS.len(), 0..8u32, proptest::option::weighted(0.8, 0..4u8));
+    prop_oneof![2 => apply, 3 => write.prop_map(|(map, key, value)| Turn::Write(map, key, value))]
+}
+
+/// What a map should hold, and which of its keys are ours.
+#[derive(Debug, Default)]
+struct Model {
+    is_array: bool,
+    room: usize,
+    is_there: bool,
+    held: Held,
+    owned: Option<(EntriesMode, Held)>,
+}
+
+impl Model {
+    fn of(name: &str, room: usize) -> Self {
+        Self { is_array: name == "array", room, ..Self::default() }
+    }
+
+    /// Returns what a manifest can say of it: an array has no entries behind its end.
+    fn sayable(&self, said: &Said) -> Said {
+        let in_range = |key: &u32| !self.is_array || (*key as usize) < self.room;
+        let (mode, held) = said.clone()?;
+        Some((mode, held.into_iter().filter(|(key, _)| in_range(key)).collect()))
+    }
+
+    /// Returns what it holds once a manifest that says this is applied; none when there is no room.
+    fn after(&self, said: &Said) -> Option<Held> {
+        let owned = self.owned.as_ref();
+        let without = |goes: &dyn Fn(u32) -> bool| -> Held {
+            self.held.iter().filter(|(key, _)| !goes(**key)).map(|(key, value)| (*key, *value)).collect()
+        };
+        let was_ours = |key: u32| owned.is_some_and(|(_, held)| held.contains_key(&key));
+        let mut after = match (said, owned) {
+            (Some((Seed, wanted)), _) if !self.is_there => wanted.clone(),
+            (Some((Exact, wanted)), _) => wanted.clone(),
+            (Some((Merge, wanted)), _) => {
+                let mut after = without(&was_ours);
+                after.extend(wanted);
+                after
+            }
+            (None, Some((Merge, _))) => without(&was_ours),
+            (Some((Seed, _)) | None, _) => self.held.clone(),
+        };
+        after.retain(|_, value| !self.is_array || *value != 0);
+        (self.is_array || after.len() <= self.room).then_some(after)
+    }
+}
+
+/// Says what a manifest does, to the model and to the host.
+fn apply_turn(host: &Fake, models: &mut [Model], version: u32, said: &[Said]) -> Result<(), TestCaseError> {
+    let said: Vec<Said> = models.iter().zip(said).map(|(model, said)| model.sayable(said)).collect();
+    let desired = || {
+        let mut desired = desired_of(MANIFEST, version, &[], host);
+        for ((name, _), said) in MAPS.iter().zip(&said) {
+            if let Some((mode, held)) = said {
+                let pairs: Vec<_> = held.iter().map(|(key, value)| (*key, *value)).collect();
+                give(&mut desired, name, *mode, entries(name, &pairs, host));
+            }
+        }
+        desired
+    };
+    let plan = || {
+        let desired = desired();
+        let observed = observe::observe(host, &Wanted::of(&desired))?;
+        plan::plan(&desired, &observed, Mode::Live)
+    };
+    let after: Option<Vec<Held>> = models.iter().zip(&said).map(|(model, said)| model.after(said)).collect();
+    let (planned, Some(after)) = (plan(), after) else {
+        let before = host.dump();
+        prop_assert!(plan().is_err(), "there is no room");
+        prop_assert_eq!(host.dump(), before);
+        return Ok(());
+    };
+    let planned = planned.map_err(|problems| TestCaseError::fail(format!("{problems:?}")))?;
+    let (_, problem) = run(&planned, host);
+    prop_assert!(problem.is_none(), "{:?}", problem);
+    prop_assert_eq!(unwritten(host, &planned).expect("it can be read"), [""; 0]);
+    for (((name, _), model), (said, after)) in MAPS.iter().zip(models).zip(said.iter().zip(after)) {
+        prop_assert_eq!(held(name, host), after.clone(), "{} after {:?}", name, said);
+        let owned = said.clone().filter(|(mode, _)| *mode != Seed);
+        *model = Model { held: after, owned, is_there: true, ..*model };
+    }
+    let again = plan().map_err(|problems| TestCaseError::fail(format!("{problems:?}")))?;
+    prop_assert!(again.is_empty(), "nothing is left to do: {:?}", lines(&again));
+    let record = observe::settled_record(host, &path("/sys/fs/bpf/edge")).expect("it can be read").expect("a record");
+    prop_assert!(contents::drift(host, &record).expect("it can be read").is_empty());
+    Ok(())
+}
+
+/// Writes as somebody else does, where there is something to write to.
+fn write_turn(host: &Fake, model: &mut Model, name: &str, key: u32, value: Option<u8>) {
+    let is_full = !model.held.contains_key(&key) && model.held.len() >= model.room;
+    let map = || open(name, host);
+    match value {
+        _ if !model.is_there || model.is_array && key as usize >= model.room => {}
+        Some(value) if model.is_array || !is_full => {
+            write(name, &[(key, value)], host);
+            model.held.insert(key, value);
+            model.held.retain(|_, value| !model.is_array || *value != 0);
+        }
+        None if !model.is_array => {
+            let bytes = entries(name, &[(key, 0)], host);
+            let was_there = host.same().delete(&map(), bytes.keys()).expect("the map can be changed");
+            assert_eq!(was_there, model.held.remove(&key).is_some());
+        }
+        Some(_) | None => {}
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_entries_become_what_is_wanted(turns in proptest::collection::vec(any_turn(), 1..12)) {
+        let host = Fake::new();
+        let empty = host.dump();
+        let mut models: Vec<Model> = MAPS.iter().map(|(name, room)| Model::of(name, *room)).collect();
+        for turn in &turns {
+            match turn {
+                Turn::Apply(version, said) => apply_turn(&host, &mut models, *version, said)?,
+                Turn::Write(map, key, value) => write_turn(&host, &mut models[*map], MAPS[*map].0, *key, *value),
+            }
+        }
+        if models[0].is_there {
+            run(&good(plan_destroy("edge", &host), ""), &host);
+        }
+        prop_assert_eq!(host.dump(), empty);
+    }
 }

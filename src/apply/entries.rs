@@ -133,12 +133,32 @@ pub fn unwritten<K: Kernel>(kernel: &K, plan: &Plan) -> Result<Vec<String>, Prob
     Ok(differs)
 }
 
-/// Counts the entries that are not as they were written.
+/// Counts the entries that are not as they were written. A few of them are asked for one by one, as long as that is less
+/// than to read all that the map holds.
 fn missing<K: Kernel>(kernel: &K, writes: &Writes, host: &Host) -> io::Result<usize> {
-    let (ObjectKind::Map, map) = kernel.open_pin(&writes.pin)? else { return Ok(writes.changes.counts().all()) };
+    let changes = &writes.changes;
+    let (ObjectKind::Map, map) = kernel.open_pin(&writes.pin)? else { return Ok(changes.counts().all()) };
+    if changes.counts().all() <= changes.same / LOOKUPS {
+        let size = changes.added.value_size();
+        return count_missing(changes, |key| kernel.lookup(&map, key, size));
+    }
     let live = contents::live(kernel, &map, host)?;
-    let Changes { added, changed, removed, .. } = &*writes.changes;
-    let other = |entries: &Entries| entries.iter().filter(|(key, value)| live.get(key) != Some(*value)).count();
-    let there = removed.iter().filter(|(key, _)| live.get(key).is_some()).count();
-    Ok(other(added) + other(changed) + there)
+    count_missing(changes, |key| Ok(live.get(key)))
+}
+
+/// How many entries are read in bulk in the time that one is looked up in.
+const LOOKUPS: usize = 4;
+
+fn count_missing<V: AsRef<[u8]>>(
+    changes: &Changes,
+    mut now: impl FnMut(&[u8]) -> io::Result<Option<V>>,
+) -> io::Result<usize> {
+    let mut missing = 0;
+    for (key, value) in changes.added.iter().chain(changes.changed.iter()) {
+        missing += usize::from(now(key)?.is_none_or(|now| now.as_ref() != value));
+    }
+    for (key, _) in changes.removed.iter() {
+        missing += usize::from(now(key)?.is_some());
+    }
+    Ok(missing)
 }

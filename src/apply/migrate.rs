@@ -64,7 +64,7 @@ impl<K: Kernel> Applier<'_, K> {
         for (number, step) in plan.steps.iter().enumerate() {
             let Action::CopyEntries { map, from, copying } = &step.action else { continue };
             let copied = self.copies.get_mut(&map.name).expect("the entries were copied when they were staged");
-            let done = copied.catch_up(self.kernel, &self.maps[&map.name], &copying.migration);
+            let done = copied.refresh(self.kernel, &self.maps[&map.name], &copying.migration);
             let doing = || format!("copy the entries of map id {from} to map.{}", map.name);
             done.map_err(|error| (number, kernel_problem(doing(), &error)))?;
             let misfits = &copied.tally.misfits;
@@ -119,7 +119,17 @@ impl<Fd> Copied<Fd> {
         for (key, value) in removed.iter() {
             self.remove(kernel, new, migration, (key, value))?;
         }
-        (self.before, self.written) = (now, snapshot(kernel, new, migration.to_sizes())?);
+        self.before = now;
+        Ok(())
+    }
+
+    /// The same, to be done once more: nobody uses the new map yet.
+    fn refresh<K: Kernel<Fd = Fd>>(&mut self, kernel: &mut K, new: &K::Fd, migration: &Migration) -> io::Result<()> {
+        let changes = self.tally.caught_up;
+        self.catch_up(kernel, new, migration)?;
+        if self.tally.caught_up != changes {
+            self.written = snapshot(kernel, new, migration.to_sizes())?;
+        }
         Ok(())
     }
 

@@ -4,7 +4,9 @@
 //! prepared once; a million entries then fill two buffers.
 
 use super::{Contents, EntriesMode, Span};
-use crate::btf::value::{Shape, Value, ValueError, format};
+use crate::btf::value::format::{Format, Formats};
+use crate::btf::value::{Shape, Value, ValueError};
+use crate::cells::Shapes;
 use crate::diag::{Kind, Problem};
 use crate::entries::{Duplicate, Entries};
 use crate::kinds::MapType;
@@ -109,35 +111,29 @@ impl Wrong {
 impl Target<'_> {
     /// Returns how keys are written.
     pub(super) fn key_shape(&self) -> Result<Arc<Shape>, Problem> {
-        let is_prefix = self.spec.map_type == MapType::LPM_TRIE;
-        let shape = self.shape("key", self.spec.key_size, self.table.key_format.as_ref(), is_prefix)?;
-        Ok(if is_prefix { Shape::prefix_of(shape) } else { shape })
+        self.check_format("key", self.spec.key_size, self.table.key_format.as_ref())?;
+        Ok(self.shapes().key.unwrap_or_else(|| Shape::of_size(self.spec.key_size)))
     }
 
     fn value_shape(&self) -> Result<Arc<Shape>, Problem> {
-        self.shape("value", self.spec.value_size, self.table.value_format.as_ref(), false)
+        self.check_format("value", self.spec.value_size, self.table.value_format.as_ref())?;
+        Ok(self.shapes().value.unwrap_or_else(|| Shape::of_size(self.spec.value_size)))
     }
 
-    fn shape(
-        &self,
-        part: &'static str,
-        size: u32,
-        said: Option<&At<Arc<Shape>>>,
-        is_prefix: bool,
-    ) -> Result<Arc<Shape>, Problem> {
-        if let Some(said) = said {
-            let format = said.value.size().unwrap_or(0);
-            if format != size {
-                let kind = Kind::FormatSize { map: self.name.clone(), part, format, size };
-                return Err(Problem::at(kind, said.span.clone(), format!("{format} bytes")));
-            }
-            return Ok(said.value.clone());
+    fn shapes(&self) -> Shapes {
+        let [key, value] = [&self.table.key_format, &self.table.value_format];
+        let said = |format: &Option<At<Format>>| format.as_ref().map(|format| format.value.clone());
+        Shapes::of(self.spec, &Formats { key: said(key), value: said(value) })
+    }
+
+    fn check_format(&self, part: &'static str, size: u32, said: Option<&At<Format>>) -> Result<(), Problem> {
+        let Some(said) = said else { return Ok(()) };
+        let format = said.value.shape().size().unwrap_or(0);
+        if format == size {
+            return Ok(());
         }
-        let typed = self.spec.types.as_ref().and_then(|types| {
-            let id = if part == "key" { types.key } else { types.value };
-            (id != 0 && types.btf.size_of(id) == Some(size)).then(|| Shape::of(&types.btf, id))
-        });
-        Ok(typed.unwrap_or_else(|| if is_prefix { format::prefix_of_size(size) } else { Shape::of_size(size) }))
+        let kind = Kind::FormatSize { map: self.name.clone(), part, format, size };
+        Err(Problem::at(kind, said.span.clone(), format!("{format} bytes")))
     }
 }
 

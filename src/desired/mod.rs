@@ -12,6 +12,7 @@ pub use identity::{TAG, kernel_name};
 pub use resolve::{needs, resolve};
 
 use crate::access::Access;
+use crate::btf::value::format::Formats;
 use crate::btf::{Btf, Type, TypeId};
 use crate::elf::{self, DataKind, ProgramKind, TypesFile};
 use crate::entries::Entries;
@@ -222,6 +223,8 @@ pub struct MapDefinition {
     pub contents: Option<Box<Contents>>,
     /// Whether no output may show what it holds.
     pub sensitive: bool,
+    /// How its keys and values are written.
+    pub formats: Formats,
     /// Whether somebody else's map at the pin becomes ours when it fits.
     pub adopt: bool,
     /// What to do when the map that has the pin no longer fits.
@@ -299,6 +302,7 @@ impl MapDefinition {
             slots: BTreeMap::new(),
             contents: None,
             sensitive: false,
+            formats: Formats::default(),
             adopt: false,
             on_change: OnChange::Fail,
         }

@@ -10,6 +10,7 @@ use super::{
     ObjectFile, Policy, SlotSource, Span,
 };
 use crate::btf::value::Value;
+use crate::btf::value::format::Formats;
 use crate::diag::{Kind, Problem, Problems, Size, similar};
 use crate::elf::{self, DataKind, Dialect, Pinning, ProgramKind, SlotTarget};
 use crate::insn::Code;
@@ -519,7 +520,9 @@ impl<'a> Resolver<'a> {
         };
         let kernel_name = identity::kernel_name(name.as_str());
         let (sensitive, adopt, on_change) = (map.sensitive, map.adopt, map.on_change);
-        MapDefinition { kernel_name, sensitive, adopt, on_change, ..MapDefinition::empty(pin, spec) }
+        let [key, value] = [&map.key_format, &map.value_format].map(|at| at.as_ref().map(|at| at.value.clone()));
+        let formats = Formats { key, value };
+        MapDefinition { kernel_name, sensitive, formats, adopt, on_change, ..MapDefinition::empty(pin, spec) }
     }
 
     /// Gives a map that we define what its object says of the contents: data and slots.

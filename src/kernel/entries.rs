@@ -11,7 +11,7 @@ use crate::names::PinPath;
 use crate::observed::{ObservedMap, Pinned};
 use crate::record::RecordedMap;
 use crate::report::entries::Head;
-use crate::spec::user_value_size;
+use crate::spec::{MapSpec, user_value_size};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -72,11 +72,12 @@ pub fn open<K: Kernel>(kernel: &K, pin_root: &PinPath, map: &str, reveal: bool) 
     }
     let host = kernel.host().map_err(|error| refused("count the CPUs", &error, READ))?;
     // A map of another id has come to the pin since it was observed.
-    let types = seen.filter(|seen: &&ObservedMap| seen.info == info).and_then(|seen| seen.spec.types.as_ref());
+    let types = seen.filter(|seen: &&ObservedMap| seen.info == info).and_then(|seen| seen.spec.types.clone());
+    let spec = MapSpec { types, ..MapSpec::new(info.map_type, info.key_size, info.value_size, info.max_entries) };
     Ok(Readable {
         fd,
         sizes: (info.key_size as usize, user_value_size(info.map_type, info.value_size, &host)),
-        layout: Layout::new(&info, types),
+        layout: Layout::new(&spec, &known.formats),
         head: Head {
             address: format!("map.{map}"),
             id: info.id,

@@ -9,7 +9,8 @@ mod read;
 mod values;
 
 use crate::access::Access;
-use crate::btf::value::{Shape, Value};
+use crate::btf::value::Value;
+use crate::btf::value::format::Format;
 use crate::desired::{EntriesMode, OnChange, Span};
 use crate::diag::{Kind, Problem, Problems};
 use crate::kinds::XdpMode;
@@ -19,7 +20,6 @@ use crate::plan::Consent;
 use core::net::IpAddr;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
 pub use values::time;
@@ -178,9 +178,9 @@ pub struct Map {
     /// Whether no output may show what it holds.
     pub sensitive: bool,
     /// How its keys are written, where the manifest says it.
-    pub key_format: Option<At<Arc<Shape>>>,
+    pub key_format: Option<At<Format>>,
     /// How its values are written, where the manifest says it.
-    pub value_format: Option<At<Arc<Shape>>>,
+    pub value_format: Option<At<Format>>,
 }
 
 /// `entries` of a map.

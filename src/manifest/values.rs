@@ -3,7 +3,8 @@
 use super::read::{Choice, Entries, Entry, NAME_PATTERN, Read, Reader, Table, bad_path};
 use super::{At, GivenEntry, SymbolRef};
 use crate::access::Account;
-use crate::btf::value::{Shape, Value, format};
+use crate::btf::value::Value;
+use crate::btf::value::format::{Format, Written};
 use crate::desired::{EntriesMode, OnChange, Span};
 use crate::diag::Kind;
 use crate::kinds::XdpMode;
@@ -14,7 +15,6 @@ use crate::spec::flags;
 use core::net::IpAddr;
 use schemars::{Schema, SchemaGenerator, json_schema};
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::time::Duration;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -789,21 +789,21 @@ impl Choice for EntriesMode {
 
 /// How a key or a value is written.
 #[derive(Debug)]
-pub(super) struct FormatText(pub(super) Arc<Shape>);
+pub(super) struct FormatText(pub(super) Format);
 
 impl Read for FormatText {
     const EXAMPLE: &'static str = "\"ipv4\"";
 
     fn read(entry: Entry<'_>, reader: &mut Reader<'_>) -> Option<Self> {
-        let (span, shape, text) = match &entry.value {
+        let (span, written) = match &entry.value {
             DeValue::String(_) => {
                 let text = reader.text(entry)?;
-                (text.span, format::one(&text.value), text.value)
+                (text.span, Written::One(text.value))
             }
             DeValue::Array(_) => {
                 let span = entry.span.clone();
                 let Words(fields) = Words::read(entry, reader)?;
-                (span, format::list(fields.iter().map(String::as_str)), fields.join(", "))
+                (span, Written::List(fields))
             }
             DeValue::Integer(_)
             | DeValue::Float(_)
@@ -811,8 +811,9 @@ impl Read for FormatText {
             | DeValue::Datetime(_)
             | DeValue::Table(_) => return reader.wrong_type(&entry, "the name of a format, or a list of fields"),
         };
-        match shape {
-            Ok(shape) => Some(Self(shape)),
+        let text = written.to_string();
+        match Format::try_from(written) {
+            Ok(format) => Some(Self(format)),
             Err(why) => reader.report(Kind::BadText { text, why }, span, "this format"),
         }
     }

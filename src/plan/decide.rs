@@ -1263,8 +1263,9 @@ fn recorded_map(definition: &MapDefinition, inode: u64, created: bool) -> Record
         (Some((DataKind::Rodata | DataKind::Bss, _)), _) | (None, None) => None,
     };
     let inner = definition.spec.inner.as_deref().map(RecordedInner::of);
-    let (pin, sensitive) = (Some(definition.pin.to_string()), definition.sensitive);
-    RecordedMap { pin, inode, created, image, inner, sensitive, ..RecordedMap::default() }
+    let (pin, sensitive, formats) =
+        (Some(definition.pin.to_string()), definition.sensitive, definition.formats.clone());
+    RecordedMap { pin, inode, created, image, inner, sensitive, formats, ..RecordedMap::default() }
 }
 
 /// Records the entries that stay ours once the map has them.

@@ -6,6 +6,7 @@
 
 use super::{Action, Consent, Step, Sweep, Traffic};
 use crate::access::Access;
+use crate::btf::value::format::Formats;
 use crate::desired::{Desired, DesiredLink, DesiredMap, DesiredProgram, EntriesMode, Hook, MapSource, OnChange};
 use crate::kinds::XdpMode;
 use crate::names::{Address, DeploymentName, Digest, LinkName, MapName, ObjectName, PinPath, PlanId, ProgramName};
@@ -149,6 +150,8 @@ enum WantedMap<'a> {
         slots: BTreeMap<u32, Address>,
         #[serde(skip_serializing_if = "is_fail")]
         on_change: OnChange,
+        #[serde(skip_serializing_if = "Formats::is_empty")]
+        formats: &'a Formats,
         #[serde(skip_serializing_if = "Option::is_none")]
         entries: Option<(EntriesMode, bool, Digest)>,
     },
@@ -170,6 +173,7 @@ impl<'a> WantedMap<'a> {
                     data: data.map(Digest::of),
                     slots: definition.slots.iter().map(|(index, slot)| (*index, slot.address())).collect(),
                     on_change: definition.on_change,
+                    formats: &definition.formats,
                     entries: definition.contents.as_deref().map(|it| (it.mode, it.sensitive, it.entries.digest())),
                 }
             }
@@ -230,6 +234,8 @@ struct RecordedMap<'a> {
     id: Option<u32>,
     created: bool,
     image: Option<Digest>,
+    #[serde(skip_serializing_if = "Formats::is_empty")]
+    formats: &'a Formats,
     #[serde(skip_serializing_if = "Option::is_none")]
     entries: Option<(EntriesMode, bool, Digest)>,
 }
@@ -252,6 +258,7 @@ impl<'a> Recorded<'a> {
             id: map.id,
             created: map.created,
             image: map.image,
+            formats: &map.formats,
             entries: map.entries.as_ref().map(|it| (it.mode, map.sensitive, it.digest)),
         };
         let programs = record.programs.iter();

@@ -21,6 +21,7 @@ pub use expects::Expects;
 pub use migrate::Copying;
 
 use crate::access::{Access, Permissions};
+use crate::btf::value::format::Formats;
 use crate::desired::{DesiredLink, DesiredMap, DesiredProgram, ObjectFacts, Span};
 use crate::entries::{Changes, Entries};
 use crate::names::{Address, DeploymentName, LinkName, MapName, PinPath, PlanId, ProgramName};
@@ -330,6 +331,8 @@ pub struct Writes {
     pub removes_first: bool,
     /// What the map is, and with which types.
     pub spec: MapSpec,
+    /// How its keys and values are written.
+    pub formats: Formats,
     /// True when no output may show keys and values.
     pub sensitive: bool,
 }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::access::Account;
+use crate::btf::value::format::Formats;
 use crate::desired::{Desired, DesiredMap, Hook, MapDefinition, MapSource, OnChange, Policy, SlotSource};
 use crate::elf::{DataKind, ProgramKind};
 use crate::entries::{Changes, Entries};
@@ -72,6 +73,7 @@ fn definition(pin: PinPath, spec: MapSpec) -> MapDefinition {
         slots: BTreeMap::new(),
         contents: None,
         sensitive: false,
+        formats: Formats::default(),
         adopt: false,
         on_change: OnChange::Fail,
     }
@@ -203,7 +205,16 @@ fn services() -> Arc<DesiredLink> {
 pub fn writes(changes: Changes) -> Writes {
     let spec = MapSpec::new(MapType::LRU_HASH, 4, 8, 1024);
     let (map, pin, changes) = (map_name("flows"), pin("maps/flows"), Arc::new(changes));
-    Writes { map, pin, id: Some(27), changes, removes_first: false, spec, sensitive: false }
+    Writes {
+        map,
+        pin,
+        id: Some(27),
+        changes,
+        removes_first: false,
+        spec,
+        formats: Formats::default(),
+        sensitive: false,
+    }
 }
 
 /// A deployment with a data section, a map in a map, and a tail call behind a link.

@@ -344,7 +344,8 @@ fn rate_text(rates: &BTreeMap<String, f64>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::observed::MapInfo;
+    use crate::btf::value::format::Formats;
+    use crate::spec::MapSpec;
 
     struct Nobody;
 
@@ -366,20 +367,7 @@ mod tests {
 
     fn map(map_type: MapType, masked: bool) -> (Head, Layout) {
         let head = Head { address: "map.m".to_owned(), id: 7, r#type: map_type, max_entries: 4, masked };
-        let info = MapInfo {
-            id: 7,
-            map_type,
-            key_size: 4,
-            value_size: 4,
-            max_entries: 4,
-            flags: 0,
-            map_extra: 0,
-            name: "m".to_owned(),
-            btf_id: 0,
-            key_type_id: 0,
-            value_type_id: 0,
-        };
-        let layout = Layout::new(&info, None);
+        let layout = Layout::new(&MapSpec::new(map_type, 4, 4, 4), &Formats::default());
         (head, layout)
     }
 

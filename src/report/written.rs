@@ -1,11 +1,9 @@
-//! The first of the entries that a plan writes, as people read them: by the types of keys and values, else as bytes.
+//! The first of the entries that a plan writes, as people read them: by formats and types, else as bytes.
 
-use crate::btf::value;
+use crate::cells::Layout;
 use crate::entries::Entries;
 use crate::plan::{Marker, Writes};
-use crate::spec::MapSpec;
 use serde::Serialize;
-use std::fmt::Write as _;
 
 /// An entry that is written.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -27,44 +25,28 @@ pub fn sample(writes: &Writes, most: usize) -> Vec<Sampled> {
     if writes.sensitive {
         return Vec::new();
     }
-    let changes = &writes.changes;
+    let (changes, layout) = (&writes.changes, Layout::new(&writes.spec, &writes.formats));
     let text = |entries: &Entries, marker| -> Vec<Sampled> {
         let first = entries.iter().take(most);
         let entry = |(key, value): (&[u8], &[u8])| Sampled {
             marker,
-            key: key_text(&writes.spec, key),
-            value: value_text(&writes.spec, value),
+            key: layout.key(key).text(),
+            value: value_text(&layout, value),
             before: None,
         };
         first.map(entry).collect()
     };
     let mut changed = text(&changes.changed, Marker::Change);
     for (sampled, (_, before)) in changed.iter_mut().zip(changes.before.iter()) {
-        sampled.before = Some(value_text(&writes.spec, before));
+        sampled.before = Some(value_text(&layout, before));
     }
     let removed = text(&changes.removed, Marker::Remove);
     removed.into_iter().chain(changed).chain(text(&changes.added, Marker::Create)).take(most).collect()
 }
 
-fn key_text(spec: &MapSpec, key: &[u8]) -> String {
-    let types = spec.types.as_ref().filter(|types| types.key != 0);
-    let typed = types.and_then(|types| value::format(&types.btf, types.key, key).ok());
-    typed.unwrap_or_else(|| hex(key))
-}
-
-/// Writes a value; that of a per-CPU map once where all CPUs have the same, else as a list.
-fn value_text(spec: &MapSpec, bytes: &[u8]) -> String {
-    let size = spec.value_size as usize;
-    let types = spec.types.as_ref().filter(|types| types.value != 0);
-    let one = |bytes: &[u8]| {
-        let bytes = &bytes[..size.min(bytes.len())];
-        let typed = types.and_then(|types| value::format(&types.btf, types.value, bytes).ok());
-        typed.unwrap_or_else(|| hex(bytes))
-    };
-    if !spec.map_type.is_per_cpu() || size == 0 {
-        return one(bytes);
-    }
-    let mut each = bytes.chunks(size.next_multiple_of(8)).map(one);
+/// Writes what is below a key: once where all CPUs have the same, else as a list.
+fn value_text(layout: &Layout, bytes: &[u8]) -> String {
+    let mut each = layout.data(bytes).map(|cell| cell.text());
     let first = each.next().unwrap_or_default();
     let rest: Vec<String> = each.collect();
     match rest.iter().all(|value| *value == first) {
@@ -73,18 +55,14 @@ fn value_text(spec: &MapSpec, bytes: &[u8]) -> String {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
-    let mut text = String::from("hex:");
-    bytes.iter().for_each(|byte| write!(text, "{byte:02x}").expect("writing to a String never fails"));
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::btf::value::format::{Format, Formats, Written};
     use crate::entries::Changes;
     use crate::kinds::MapType;
     use crate::plan::samples;
+    use crate::spec::MapSpec;
 
     fn entries(pairs: &[(u32, u64)]) -> Entries {
         let keys = pairs.iter().flat_map(|(key, _)| key.to_be_bytes()).collect();
@@ -120,15 +98,32 @@ mod tests {
     }
 
     #[test]
+    fn formats_say_how_entries_are_written() {
+        let format = |text: &str| Format::try_from(Written::One(text.to_owned())).ok();
+        let formats = Formats { key: format("ipv4"), value: format("be64") };
+        let texts = |writes: &Writes| -> Vec<String> {
+            sample(writes, 1).into_iter().map(|entry| format!("{} = {}", entry.key, entry.value)).collect()
+        };
+        assert_eq!(texts(&Writes { formats, ..writes() }), ["\"0.0.0.1\" = 1"]);
+        let prefixes = Entries::of(8, 8, [8, 0, 0, 0, 10, 0, 0, 0].to_vec(), vec![0xff; 8]).expect("one entry");
+        let spec = MapSpec::new(MapType::LPM_TRIE, 8, 8, 1);
+        let trie = Writes { spec, ..samples::writes(Changes::first(&prefixes)) };
+        assert_eq!(texts(&trie), ["\"10.0.0.0/8\" = hex:ffffffffffffffff"]);
+        // Another size: the format is of another map.
+        let formats = Formats { key: format("ipv4"), value: format("u64") };
+        assert_eq!(texts(&Writes { formats, ..trie }), ["\"10.0.0.0/8\" = 18446744073709551615"]);
+    }
+
+    #[test]
     fn values_of_cpus_are_told_apart() {
-        let spec = MapSpec::new(MapType::PERCPU_ARRAY, 4, 4, 1);
+        let layout = Layout::new(&MapSpec::new(MapType::PERCPU_ARRAY, 4, 4, 1), &Formats::default());
         let rows = [
             (&[1, 0, 0, 0, 9, 9, 9, 9, 1, 0, 0, 0, 0, 0, 0, 0][..], "hex:01000000"),
             (&[1, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0], "[hex:01000000, hex:02000000]"),
             (&[], ""),
         ];
         for (bytes, text) in rows {
-            assert_eq!(value_text(&spec, bytes), text);
+            assert_eq!(value_text(&layout, bytes), text);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What fuzzing starts from: the objects and manifests of this repository, cut and joined as the targets want them.
 
 use bpfapply::access::{Access, Account};
+use bpfapply::btf::value::format::{Format, Formats, Written};
 use bpfapply::desired::{EntriesMode, Hook};
 use bpfapply::kinds::{MapType, XdpMode};
 use bpfapply::names::{Digest, PinPath, PlanId};
@@ -118,6 +119,7 @@ pub fn record(_: &Files) -> Seeds {
         inner,
         entries: Some(entries),
         sensitive: true,
+        formats: Formats { key: Format::try_from(Written::One("ipv4".to_owned())).ok(), value: None },
         protect,
         access: access.clone(),
     };

@@ -5,6 +5,8 @@
 
 use super::number::Sign;
 use super::shape::{Kind, Order, Part, Shape, Shown};
+use serde::{Deserialize, Serialize};
+use std::fmt;
 use std::sync::Arc;
 
 /// What the names of formats are, for messages.
@@ -14,6 +16,86 @@ const FIELDS: &str = "u8 u16 u32 u64 s8 s16 s32 s64 be16 be32 be64 ipv4 ipv6 mac
 
 /// The most bytes of a format: the kernel has no larger keys, and values of this size need BTF to be written at all.
 const MOST_BYTES: u32 = 1 << 20;
+
+/// How the keys and values of a map are written, where a manifest says it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Formats {
+    /// Of its keys.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<Format>,
+    /// Of its values; for a per-CPU map, of the value of one CPU.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<Format>,
+}
+
+impl Formats {
+    /// Returns whether nothing is said.
+    pub fn is_empty(&self) -> bool {
+        self.key.is_none() && self.value.is_none()
+    }
+}
+
+/// A format, with the shape that it stands for.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(try_from = "Written", into = "Written")]
+pub struct Format {
+    written: Written,
+    shape: Arc<Shape>,
+}
+
+/// A format as a manifest writes it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Written {
+    /// A name.
+    One(String),
+    /// Fields, one behind the other.
+    List(Vec<String>),
+}
+
+impl Format {
+    /// Returns how its values lie in bytes.
+    pub fn shape(&self) -> &Arc<Shape> {
+        &self.shape
+    }
+}
+
+impl TryFrom<Written> for Format {
+    type Error = String;
+
+    /// The error says what is wrong, as a sentence without capital and full stop.
+    fn try_from(written: Written) -> Result<Self, String> {
+        let shape = match &written {
+            Written::One(name) => one(name),
+            Written::List(fields) => list(fields.iter().map(String::as_str)),
+        }?;
+        Ok(Self { written, shape })
+    }
+}
+
+impl From<Format> for Written {
+    fn from(format: Format) -> Self {
+        format.written
+    }
+}
+
+/// The shape comes from what is written.
+impl PartialEq for Format {
+    fn eq(&self, other: &Self) -> bool {
+        self.written == other.written
+    }
+}
+
+impl Eq for Format {}
+
+impl fmt::Display for Written {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::One(name) => f.write_str(name),
+            Self::List(fields) => f.write_str(&fields.join(", ")),
+        }
+    }
+}
 
 /// Prepares the values of one format.
 ///

@@ -128,7 +128,10 @@ impl<'a> Show<'a> {
             Kind::Enum { sign, values } => {
                 let (bits, width) = (self.bits(shape, place)?, place.width(size));
                 let (_, mask) = Number::limits(width, Sign::Unsigned);
-                match values.iter().find(|value| value.value as u128 & mask == bits) {
+                // In a bit-field, the bits of one value may be those of another one that fits.
+                let is_it =
+                    |value: i128| value as u128 & mask == bits && Number::new(value).outside(width, *sign).is_none();
+                match values.iter().find(|value| is_it(value.value)) {
                     Some(value) => View::Scalar(Value::Text(value.name.to_string())),
                     None => View::Scalar(integer(bits, width, *sign)),
                 }

@@ -166,9 +166,8 @@ impl Planner<'_> {
     /// `place` is where the map is pinned in the generation before, and `spec` what it is.
     pub(super) fn entries_back(&mut self, before: &Record, name: &MapName, place: &PinPath, id: u32, spec: &MapSpec) {
         let previous = |pin: &PinPath| pin.in_generation(&self.desired.pin_root, &self.desired.pin_root.previous());
-        let Some(pin) = before.maps.get(name.as_str()).and_then(|map| PinPath::new(map.pin.as_deref()?).ok()) else {
-            return;
-        };
+        let Some(recorded) = before.maps.get(name.as_str()) else { return };
+        let Some(pin) = recorded.pin.as_deref().and_then(|pin| PinPath::new(pin).ok()) else { return };
         let is_same = self.observed.inode(&pin).is_some() && self.observed.inode(&pin) == self.observed.inode(place);
         let there = self.observed.contents.get(place);
         let Some(live) = there.or_else(|| self.observed.contents.get(&pin).filter(|_| is_same)) else { return };
@@ -191,8 +190,8 @@ impl Planner<'_> {
         let sensitive = [&then, &now].into_iter().flatten().any(|owned| owned.sensitive);
         let removes_first = is_tight(spec, live, &changes);
         let changes = Arc::new(changes);
-        let spec = spec.clone();
-        let writes = Writes { map: name.clone(), pin, id: Some(id), changes, removes_first, spec, sensitive };
+        let (spec, formats) = (spec.clone(), recorded.formats.clone());
+        let writes = Writes { map: name.clone(), pin, id: Some(id), changes, removes_first, spec, formats, sensitive };
         let action = Action::WriteEntries { writes: Box::new(writes) };
         let because = Because::Rollback;
         let (traffic, state) = (Traffic::None, State::Kept);
@@ -252,6 +251,7 @@ fn writes(
         changes: Arc::new(changes),
         removes_first,
         spec: definition.spec.clone(),
+        formats: definition.formats.clone(),
         sensitive,
     }
 }
