@@ -69,6 +69,9 @@ pub struct RecordedMap {
     /// Digest of the first contents of a data section.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<Digest>,
+    /// Digest of what fills the slots of a map of programs, maps or cgroups.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slots: Option<Digest>,
     /// What the maps inside a map of maps were made to look like, which the kernel does not tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inner: Option<RecordedInner>,

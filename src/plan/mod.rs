@@ -10,6 +10,7 @@ pub mod graph;
 mod guard;
 mod id;
 mod migrate;
+pub mod references;
 pub mod words;
 
 #[cfg(test)]
@@ -21,7 +22,7 @@ pub use expects::Expects;
 pub use migrate::Copying;
 
 use crate::access::{Access, Permissions};
-use crate::desired::{DesiredLink, DesiredMap, DesiredProgram, ObjectFacts, Span};
+use crate::desired::{DesiredLink, DesiredMap, DesiredProgram, ObjectFacts, Span, Reference};
 use crate::entries::{Changes, Entries};
 use crate::names::{Address, DeploymentName, LinkName, MapName, PinPath, PlanId, ProgramName};
 use crate::record::Record;
@@ -330,6 +331,8 @@ pub struct Writes {
     pub removes_first: bool,
     /// What the map is, and with which types.
     pub spec: MapSpec,
+    /// What the manifest calls the entries of a devmap or a cpumap, by key.
+    pub references: BTreeMap<Vec<u8>, Reference>,
     /// True when no output may show keys and values.
     pub sensitive: bool,
 }

@@ -1,7 +1,10 @@
 //! The first of the entries that a plan writes, as people read them: by the types of keys and values, else as bytes.
 
 use crate::btf::value;
+use crate::desired::{Reference, Word};
 use crate::entries::Entries;
+use crate::kinds::MapType;
+use crate::plan::references::program_id;
 use crate::plan::{Marker, Writes};
 use crate::spec::MapSpec;
 use serde::Serialize;
@@ -32,8 +35,11 @@ pub fn sample(writes: &Writes, most: usize) -> Vec<Sampled> {
         let first = entries.iter().take(most);
         let entry = |(key, value): (&[u8], &[u8])| Sampled {
             marker,
-            key: key_text(&writes.spec, key),
-            value: value_text(&writes.spec, value),
+            key: key_text(writes, key),
+            value: match writes.references.get(key).filter(|_| marker != Marker::Remove) {
+                Some(reference) => reference_text(reference, value),
+                None => value_text(&writes.spec, value),
+            },
             before: None,
         };
         first.map(entry).collect()
@@ -46,14 +52,49 @@ pub fn sample(writes: &Writes, most: usize) -> Vec<Sampled> {
     removed.into_iter().chain(changed).chain(text(&changes.added, Marker::Create)).take(most).collect()
 }
 
-fn key_text(spec: &MapSpec, key: &[u8]) -> String {
-    let types = spec.types.as_ref().filter(|types| types.key != 0);
+fn key_text(writes: &Writes, key: &[u8]) -> String {
+    match (writes.references.get(key).map(|reference| &reference.key), key.try_into().map(u32::from_ne_bytes)) {
+        (Some(Word::Interface(name)), _) => return name.clone(),
+        (Some(Word::Number(number)), _) => return number.to_string(),
+        (None, Ok(number)) if is_reference(writes.spec.map_type) => return number.to_string(),
+        (None, _) => {}
+    }
+    let types = writes.spec.types.as_ref().filter(|types| types.key != 0);
     let typed = types.and_then(|types| value::format(&types.btf, types.key, key).ok());
     typed.unwrap_or_else(|| hex(key))
 }
 
+fn is_reference(map_type: MapType) -> bool {
+    [MapType::DEVMAP, MapType::DEVMAP_HASH, MapType::CPUMAP].contains(&map_type)
+}
+
+/// Writes what the manifest calls a value, and the index of the interface where it is known.
+fn reference_text(reference: &Reference, value: &[u8]) -> String {
+    let index = value.first_chunk().map_or(0, |word| u32::from_ne_bytes(*word));
+    match &reference.value {
+        Word::Interface(name) if index != 0 => {
+            let program = reference.program.as_ref().map_or_else(String::new, |program| format!(", program.{program}"));
+            format!("{name} (index {index}){program}")
+        }
+        Word::Interface(_) | Word::Number(_) => reference.to_string(),
+    }
+}
+
+/// Writes a number and a program as the kernel has them, of which the manifest has no word any more.
+fn foreign_reference(map_type: MapType, value: &[u8]) -> String {
+    let first = value.first_chunk().map_or(0, |word| u32::from_ne_bytes(*word));
+    let program = program_id(value).map_or_else(String::new, |id| format!(", program id {id}"));
+    match map_type {
+        MapType::CPUMAP => format!("queue of {first}{program}"),
+        _ => format!("interface index {first}{program}"),
+    }
+}
+
 /// Writes a value; that of a per-CPU map once where all CPUs have the same, else as a list.
 fn value_text(spec: &MapSpec, bytes: &[u8]) -> String {
+    if is_reference(spec.map_type) {
+        return foreign_reference(spec.map_type, bytes);
+    }
     let size = spec.value_size as usize;
     let types = spec.types.as_ref().filter(|types| types.value != 0);
     let one = |bytes: &[u8]| {
@@ -83,7 +124,6 @@ fn hex(bytes: &[u8]) -> String {
 mod tests {
     use super::*;
     use crate::entries::Changes;
-    use crate::kinds::MapType;
     use crate::plan::samples;
 
     fn entries(pairs: &[(u32, u64)]) -> Entries {

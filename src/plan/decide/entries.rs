@@ -192,7 +192,8 @@ impl Planner<'_> {
         let removes_first = is_tight(spec, live, &changes);
         let changes = Arc::new(changes);
         let spec = spec.clone();
-        let writes = Writes { map: name.clone(), pin, id: Some(id), changes, removes_first, spec, sensitive };
+        let references = BTreeMap::new();
+        let writes = Writes { map: name.clone(), pin, id: Some(id), changes, removes_first, spec, references, sensitive };
         let action = Action::WriteEntries { writes: Box::new(writes) };
         let because = Because::Rollback;
         let (traffic, state) = (Traffic::None, State::Kept);
@@ -252,6 +253,7 @@ fn writes(
         changes: Arc::new(changes),
         removes_first,
         spec: definition.spec.clone(),
+        references: definition.contents.as_ref().map(|it| it.references.by_key.clone()).unwrap_or_default(),
         sensitive,
     }
 }
