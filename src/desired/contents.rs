@@ -325,19 +325,29 @@ impl Target<'_> {
             // One that cannot be read was reported there.
             (EntriesSource::File { .. }, None) => Entries::new(writer.key_size, writer.user_value_size()),
         };
-        let (given, room) = (written.len(), self.spec.max_entries as usize);
-        if given > room && self.spec.map_type.wants_a_size() && room > 0 {
-            let kind = Kind::TooManyEntries { map: self.name.clone(), given, room };
-            return Err(vec![Problem::at(kind, entries.span.clone(), format!("{given} entries"))]);
-        }
+        self.check_room(entries, written.len())?;
         Ok(self.finished(entries, written))
     }
 
+    fn check_room(&self, entries: &manifest::MapEntries, given: usize) -> Result<(), Vec<Problem>> {
+        let room = self.spec.max_entries as usize;
+        if given <= room || !self.spec.map_type.wants_a_size() || room == 0 {
+            return Ok(());
+        }
+        let kind = Kind::TooManyEntries { map: self.name.clone(), given, room };
+        Err(vec![Problem::at(kind, entries.span.clone(), format!("{given} entries"))])
+    }
+
     /// Makes the contents of a map of references, whose bytes are for the host to say.
-    pub(super) fn referring(&self, entries: &manifest::MapEntries, given: Vec<Reference>) -> Contents {
+    pub(super) fn referring(
+        &self,
+        entries: &manifest::MapEntries,
+        given: Vec<Reference>,
+    ) -> Result<Contents, Vec<Problem>> {
+        self.check_room(entries, given.len())?;
         let none = Entries::new(self.spec.key_size as usize, self.spec.value_size as usize);
         let references = References { given, by_key: BTreeMap::new() };
-        Contents { references, ..self.finished(entries, none) }
+        Ok(Contents { references, ..self.finished(entries, none) })
     }
 
     fn finished(&self, entries: &manifest::MapEntries, written: Entries) -> Contents {

@@ -452,7 +452,7 @@ impl<'a> Resolver<'a> {
             Takes::Slots => target.slots(self.manifest, entries).map(|slots| (None, slots)),
             Takes::References => {
                 let given = target.references(self.manifest, entries);
-                given.map(|given| (Some(target.referring(entries, given)), Vec::new()))
+                given.and_then(|given| Ok((Some(target.referring(entries, given)?), Vec::new())))
             }
             Takes::Nothing(why) => Err(refuse(why)),
         };

@@ -32,6 +32,8 @@ use tree::{Node, Tree};
 const PAGE: u32 = 4096;
 /// Number of possible CPUs.
 const CPUS: u32 = 2;
+/// A jump that is always taken (`BPF_JMP | BPF_JA`), with which a program may end as well.
+const JUMP: u8 = 0x05;
 /// Most instructions of a program (`BPF_COMPLEXITY_LIMIT_INSNS`).
 const MAX_INSNS: usize = 1_000_000;
 
@@ -1186,7 +1188,7 @@ impl State {
         let map_ids = self
             .maps_of(request.insns)
             .map_err(|error| LoadError { error, log: "fd is not pointing to valid bpf_map\n".to_owned() })?;
-        if request.insns.last().is_none_or(|insn| insn.code != EXIT) {
+        if request.insns.last().is_none_or(|insn| insn.code != EXIT && insn.code != JUMP) {
             return refused(libc::EINVAL, "last insn is not an exit or jmp\n");
         }
         let btf_id = match request.btf.map(|fd| self.object(fd)).transpose().map_err(silent)? {
