@@ -72,6 +72,9 @@ pub struct RecordedMap {
     /// Digest of what fills the slots of a map of programs, maps or cgroups.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slots: Option<Digest>,
+    /// The cgroups in its slots: their ids by the paths that the manifest says.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub cgroups: BTreeMap<String, u64>,
     /// What the maps inside a map of maps were made to look like, which the kernel does not tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inner: Option<RecordedInner>,

@@ -107,7 +107,8 @@ fn give(desired: &mut Desired, name: &str, mode: EntriesMode, entries: Entries) 
     let map = desired.maps.get_mut(name).map(Arc::make_mut).expect("the manifest has the map");
     let MapSource::Defined(definition) = &mut map.source else { panic!("the manifest defines it") };
     let (entries, span) = (Arc::new(entries), map.span.clone());
-    definition.contents = Some(Box::new(Contents { mode, entries, references: References::default(), sensitive: false, span }));
+    definition.contents =
+        Some(Box::new(Contents { mode, entries, references: References::default(), sensitive: false, span }));
 }
 
 fn planned(text: &str, upgrade: u32, given: Given, host: &impl Host) -> Plan {

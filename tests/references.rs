@@ -73,8 +73,7 @@ fn held(map: &str, fake: &Fake) -> Vec<(u32, u32, String)> {
 /// Returns the lines of a plan about entries and slots.
 fn lines(text: &str, fake: &Fake) -> Vec<String> {
     let plan = good(plan(text, fake), text);
-    let is_about =
-        |action: &Action| matches!(action, Action::WriteEntries { .. } | Action::FillSlots { .. });
+    let is_about = |action: &Action| matches!(action, Action::WriteEntries { .. } | Action::FillSlots { .. });
     let steps = plan.steps.iter().filter(|step| is_about(&step.action));
     steps.map(|step| format!("{} {} {}", step.action.marker(), step.action.address(), step.action)).collect()
 }
@@ -178,7 +177,7 @@ fn offline_the_names_are_shown() {
     let plan = good(bpfapply::plan::plan(&desired, &observed, Mode::Offline), &text);
     let style = Style { width: 200, ascii: true, color: false };
     let drawn = text::plan(&plan, &text::Options { style, purpose: text::Purpose::DryRun, manifest: None, entries: 9 });
-    for line in ["+ 0 = eth6, program.leaving", "+ 2 = eth7", "+ 0 = queue of 192, program.steered"] {
+    for line in ["+ 0 = eth6, program.leaving (new)", "+ 2 = eth7", "+ 0 = queue of 192, program.steered (new)"] {
         assert!(drawn.contains(line), "{drawn}");
     }
 }
@@ -252,7 +251,10 @@ fn cgroups_are_named_by_their_paths() {
     fake.add_cgroup("/sys/fs/cgroup/other.slice");
     fake.remove_cgroup(Path::new("/sys/fs/cgroup/system.slice"));
     fake.add_cgroup("/sys/fs/cgroup/system.slice");
+    assert_eq!(drifts(&fake), ["map.groups: owned entries changed: 1 of 1"]);
     assert_eq!(lines(text, &fake), ["+ map.groups fill slots 1 = cgroup system.slice"]);
+    make(text, &fake);
+    assert_eq!(drifts(&fake), [""; 0]);
 }
 
 /// Makes two pairs of interfaces, `a0`-`a1` and `b0`-`b1`: what is sent on the first comes in on the second.

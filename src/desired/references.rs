@@ -3,8 +3,8 @@
 //! Some fill slots of a map that is made new when one of them changes ([`SlotSource`]). Others are entries that are
 //! written in place, of which the host alone knows the numbers ([`Reference`]).
 
-use super::{EntriesMode, Span};
 use super::contents::{Target, Wrong};
+use super::{EntriesMode, Span};
 use crate::btf::value::{Shape, Value};
 use crate::diag::{Kind, Problem, similar};
 use crate::kinds::MapType;
@@ -113,6 +113,16 @@ pub enum Word {
     Interface(String),
 }
 
+/// As the value of an entry.
+impl fmt::Display for Word {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number(queue) => write!(f, "queue of {queue}"),
+            Self::Interface(name) => f.write_str(name),
+        }
+    }
+}
+
 /// An entry of a devmap or a cpumap: where packets go, and the program that sees them there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reference {
@@ -139,10 +149,7 @@ impl Reference {
 /// As the manifest says it: `eth1`, `eth1, program.y`, `queue of 192`.
 impl fmt::Display for Reference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.value {
-            Word::Number(queue) => write!(f, "queue of {queue}")?,
-            Word::Interface(name) => f.write_str(name)?,
-        }
+        self.value.fmt(f)?;
         self.program.iter().try_for_each(|program| write!(f, ", program.{program}"))
     }
 }
@@ -337,12 +344,7 @@ fn is_interface(name: &str) -> bool {
 fn interface(value: &Value) -> Result<Word, Wrong> {
     match value {
         Value::Text(name) if !name.is_empty() => Ok(Word::Interface(name.clone())),
-        Value::Text(_)
-        | Value::Int(_)
-        | Value::Float(_)
-        | Value::Bool(_)
-        | Value::List(_)
-        | Value::Table(_) => {
+        Value::Text(_) | Value::Int(_) | Value::Float(_) | Value::Bool(_) | Value::List(_) | Value::Table(_) => {
             let why = format!("`{value}` is not the name of an interface");
             Err(Wrong { part: "value", why, help: Some("for example `0 = \"eth1\"`".to_owned()) })
         }
@@ -403,8 +405,6 @@ fn named<'v, 'd>(
     let (_, name) = text.split_once('.').filter(|(kind, _)| *kind == what).ok_or_else(|| bad(text.clone()))?;
     match declared.clone().any(|known| known == name) {
         true => Ok(name),
-        false => {
-            Err(Box::new(Kind::UnknownName { what, name: name.to_owned(), similar: similar(name, declared) }))
-        }
+        false => Err(Box::new(Kind::UnknownName { what, name: name.to_owned(), similar: similar(name, declared) })),
     }
 }

@@ -519,8 +519,9 @@ impl<'a> Resolver<'a> {
             }
         };
         let functions = operations.functions.iter();
-        let slots =
-            functions.map(|(byte, program)| (SlotKey::index(*byte), SlotSource::Program(self.program_of(object, *program, name))));
+        let slots = functions.map(|(byte, program)| {
+            (SlotKey::index(*byte), SlotSource::Program(self.program_of(object, *program, name)))
+        });
         let slots = slots.collect();
         let Some(MapSource::Defined(definition)) = self.maps.get_mut(name).map(|map| &mut map.source) else { return };
         definition.spec.value_size = u32::try_from(operations.bytes.len()).unwrap_or(u32::MAX);
@@ -1127,7 +1128,8 @@ impl<'a> Resolver<'a> {
                 };
                 let (map, program_name) = (map.name.clone(), program.name.clone());
                 let is = program.kind.to_string();
-                let kind = Kind::WrongForMap { map, map_type: definition.spec.map_type, program: program_name, is, section };
+                let kind =
+                    Kind::WrongForMap { map, map_type: definition.spec.map_type, program: program_name, is, section };
                 let problem = Problem::at(kind, reference.span.clone(), "this entry");
                 self.problems.push(problem.and(program.span.clone(), "the program"));
             }

@@ -395,9 +395,9 @@ impl<'a> Planner<'a> {
 
     /// Returns whether slots of ours are to hold something else than they were filled with, which only our record knows.
     fn slots_changed(&self, map: &DesiredMap, definition: &MapDefinition) -> bool {
-        let recorded = self.recorded(map).filter(|_| self.is_ours(map));
-        let (now, before) = (slots_image(definition, self.observed), recorded.and_then(|recorded| recorded.slots));
-        recorded.is_some() && before.is_some() && now != before
+        let Some(recorded) = self.recorded(map).filter(|_| self.is_ours(map)) else { return false };
+        let is_other = recorded.slots.is_some() && recorded.slots != slots_image(definition);
+        is_other || recorded.cgroups != cgroups_of(definition, self.observed)
     }
 
     fn decide_programs(&mut self) {
@@ -1164,7 +1164,11 @@ fn expected_record<'a>(desired: &Desired, observed: &Observed, steps: impl Itera
                         let before = observed.record.as_ref().and_then(|record| record.maps.get(map.name.as_str()));
                         let inner = before.and_then(|before| before.inner.clone());
                         let entries = recorded_entries(map, desired, observed).filter(|_| *ours);
-                        RecordedMap { inner, entries, ..recorded_map(definition, inode(&definition.pin), *ours, observed) }
+                        RecordedMap {
+                            inner,
+                            entries,
+                            ..recorded_map(definition, inode(&definition.pin), *ours, observed)
+                        }
                     }
                     MapSource::Pinned(pin) => {
                         RecordedMap { pin: Some(pin.to_string()), inode: inode(pin), ..RecordedMap::default() }
@@ -1255,8 +1259,8 @@ fn record_link(record: &mut Record, action: &Action, observed: &Observed) {
     record.links.insert(link.name.to_string(), recorded);
 }
 
-/// Digests what fills the slots of a map; `None` for a map that nobody fills.
-fn slots_image(definition: &MapDefinition, observed: &Observed) -> Option<Digest> {
+/// Digests what fills the slots of a map, by name; `None` for a map that nobody fills.
+fn slots_image(definition: &MapDefinition) -> Option<Digest> {
     if definition.slots.is_empty() || definition.operations.is_some() {
         return None;
     }
@@ -1264,15 +1268,18 @@ fn slots_image(definition: &MapDefinition, observed: &Observed) -> Option<Digest
     for (key, source) in &definition.slots {
         key.bytes().iter().for_each(|byte| write!(image, "{byte:02x}").expect("a String takes all"));
         write!(image, " = {source}").expect("a String takes all");
-        let cgroup = match source {
-            SlotSource::Cgroup(path) => observed.cgroups.get(path),
-            SlotSource::Map(_) | SlotSource::Program(_) => None,
-        };
-        // One of the same name may be another one.
-        cgroup.iter().for_each(|(_, id)| write!(image, " {id}").expect("a String takes all"));
         image.push('\n');
     }
     Some(Digest::of(image.as_bytes()))
+}
+
+/// Returns the ids of the cgroups in a map's slots: one of the same name may be another one.
+fn cgroups_of(definition: &MapDefinition, observed: &Observed) -> BTreeMap<String, u64> {
+    let cgroup = |source: &SlotSource| match source {
+        SlotSource::Cgroup(path) => observed.cgroups.get(path).map(|(_, id)| (path.clone(), *id)),
+        SlotSource::Map(_) | SlotSource::Program(_) => None,
+    };
+    definition.slots.values().filter_map(cgroup).collect()
 }
 
 fn recorded_map(definition: &MapDefinition, inode: u64, created: bool, observed: &Observed) -> RecordedMap {
@@ -1283,8 +1290,8 @@ fn recorded_map(definition: &MapDefinition, inode: u64, created: bool, observed:
     };
     let inner = definition.spec.inner.as_deref().map(RecordedInner::of);
     let (pin, sensitive) = (Some(definition.pin.to_string()), definition.sensitive);
-    let slots = slots_image(definition, observed);
-    RecordedMap { pin, inode, created, image, slots, inner, sensitive, ..RecordedMap::default() }
+    let (slots, cgroups) = (slots_image(definition), cgroups_of(definition, observed));
+    RecordedMap { pin, inode, created, image, slots, cgroups, inner, sensitive, ..RecordedMap::default() }
 }
 
 /// Records the entries that stay ours once the map has them.

@@ -7,8 +7,8 @@
 use super::{Action, Consent, Step, Sweep, Traffic};
 use crate::access::Access;
 use crate::desired::{
-    Contents, Desired, DesiredLink, DesiredMap, DesiredProgram, EntriesMode, Hook, MapSource, OnChange, Reference, SlotKey,
-    SlotSource, Word,
+    Contents, Desired, DesiredLink, DesiredMap, DesiredProgram, EntriesMode, Hook, MapSource, OnChange, Reference,
+    SlotKey, SlotSource, Word,
 };
 use crate::kinds::XdpMode;
 use crate::names::{Address, DeploymentName, Digest, LinkName, MapName, ObjectName, PinPath, PlanId, ProgramName};

@@ -22,7 +22,7 @@ pub use expects::Expects;
 pub use migrate::Copying;
 
 use crate::access::{Access, Permissions};
-use crate::desired::{DesiredLink, DesiredMap, DesiredProgram, ObjectFacts, Span, Reference};
+use crate::desired::{DesiredLink, DesiredMap, DesiredProgram, ObjectFacts, Reference, Span};
 use crate::entries::{Changes, Entries};
 use crate::names::{Address, DeploymentName, LinkName, MapName, PinPath, PlanId, ProgramName};
 use crate::record::Record;

@@ -203,7 +203,16 @@ fn services() -> Arc<DesiredLink> {
 pub fn writes(changes: Changes) -> Writes {
     let spec = MapSpec::new(MapType::LRU_HASH, 4, 8, 1024);
     let (map, pin, changes) = (map_name("flows"), pin("maps/flows"), Arc::new(changes));
-    Writes { map, pin, id: Some(27), changes, removes_first: false, spec, references: BTreeMap::new(), sensitive: false }
+    Writes {
+        map,
+        pin,
+        id: Some(27),
+        changes,
+        removes_first: false,
+        spec,
+        references: BTreeMap::new(),
+        sensitive: false,
+    }
 }
 
 /// A deployment with a data section, a map in a map, and a tail call behind a link.

@@ -8,7 +8,9 @@ use super::text::Counts;
 use super::written::{Sampled, sample};
 use crate::access::{Access, Account, octal};
 use crate::btf::convert::Fate;
-use crate::desired::{DesiredLink, DesiredMap, DesiredProgram, Hook, MapDefinition, MapSource, ObjectFacts, SlotKey, SlotSource};
+use crate::desired::{
+    DesiredLink, DesiredMap, DesiredProgram, Hook, MapDefinition, MapSource, ObjectFacts, SlotKey, SlotSource,
+};
 use crate::entries;
 use crate::kinds::XdpMode;
 use crate::kinds::{AttachType, MapType, ProgramType};

@@ -4,7 +4,7 @@ use crate::btf::value;
 use crate::desired::{Reference, Word};
 use crate::entries::Entries;
 use crate::kinds::MapType;
-use crate::plan::references::program_id;
+use crate::plan::references::{PENDING, program_id};
 use crate::plan::{Marker, Writes};
 use crate::spec::MapSpec;
 use serde::Serialize;
@@ -68,16 +68,18 @@ fn is_reference(map_type: MapType) -> bool {
     [MapType::DEVMAP, MapType::DEVMAP_HASH, MapType::CPUMAP].contains(&map_type)
 }
 
-/// Writes what the manifest calls a value, and the index of the interface where it is known.
+/// Writes what the manifest calls a value, the index of the interface where it is known, and whether the program is new.
 fn reference_text(reference: &Reference, value: &[u8]) -> String {
     let index = value.first_chunk().map_or(0, |word| u32::from_ne_bytes(*word));
-    match &reference.value {
-        Word::Interface(name) if index != 0 => {
-            let program = reference.program.as_ref().map_or_else(String::new, |program| format!(", program.{program}"));
-            format!("{name} (index {index}){program}")
-        }
-        Word::Interface(_) | Word::Number(_) => reference.to_string(),
+    let mut text = match &reference.value {
+        Word::Interface(name) if index != 0 => format!("{name} (index {index})"),
+        word @ (Word::Interface(_) | Word::Number(_)) => word.to_string(),
+    };
+    if let Some(program) = &reference.program {
+        let is_new = if program_id(value) == Some(PENDING) { " (new)" } else { "" };
+        write!(text, ", program.{program}{is_new}").expect("writing to a String never fails");
     }
+    text
 }
 
 /// Writes a number and a program as the kernel has them, of which the manifest has no word any more.

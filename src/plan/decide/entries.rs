@@ -193,7 +193,8 @@ impl Planner<'_> {
         let changes = Arc::new(changes);
         let spec = spec.clone();
         let references = BTreeMap::new();
-        let writes = Writes { map: name.clone(), pin, id: Some(id), changes, removes_first, spec, references, sensitive };
+        let writes =
+            Writes { map: name.clone(), pin, id: Some(id), changes, removes_first, spec, references, sensitive };
         let action = Action::WriteEntries { writes: Box::new(writes) };
         let because = Because::Rollback;
         let (traffic, state) = (Traffic::None, State::Kept);

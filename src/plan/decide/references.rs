@@ -34,12 +34,7 @@ impl<'a> Planner<'a> {
         Cow::Owned(desired)
     }
 
-    fn settled_contents(
-        &mut self,
-        map: &MapName,
-        definition: &MapDefinition,
-        contents: &Contents,
-    ) -> Option<Contents> {
+    fn settled_contents(&mut self, map: &MapName, definition: &MapDefinition, contents: &Contents) -> Option<Contents> {
         let (key_size, value_size) = (definition.spec.key_size as usize, definition.spec.value_size as usize);
         let given = &contents.references.given;
         let (mut keys, mut values, mut by_key) = (Vec::new(), Vec::new(), BTreeMap::new());
@@ -95,4 +90,3 @@ impl<'a> Planner<'a> {
         }
     }
 }
-
