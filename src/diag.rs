@@ -591,7 +591,7 @@ pub enum Kind {
         /// The map.
         map: MapName,
         /// The slot.
-        slot: u32,
+        slot: String,
         /// The object.
         object: ObjectName,
         /// What has the slot; `None` for a map that is somebody else's.
@@ -617,6 +617,19 @@ pub enum Kind {
         wants: String,
         /// The program's type.
         is: ProgramType,
+    },
+    /// A program in a devmap or a cpumap that was not made for one.
+    WrongForMap {
+        /// The map.
+        map: MapName,
+        /// Its type.
+        map_type: MapType,
+        /// The program.
+        program: ProgramName,
+        /// What the program is.
+        is: String,
+        /// The section that says what it has to be.
+        section: &'static str,
     },
     /// A cgroup program without a word of which hook it is for.
     NoAttachType {
@@ -1008,6 +1021,7 @@ impl Kind {
             Self::NotBpffs { .. } => "host::not_bpffs",
             Self::UnknownSection { .. } => "program::unknown_section",
             Self::WrongProgramType { .. } => "link::wrong_program_type",
+            Self::WrongForMap { .. } => "entries::wrong_program",
             Self::NoAttachType { .. } => "link::no_attach_type",
             Self::NotLoadable { .. } => "program::not_loadable",
             Self::RegistersAtOnce { .. } => "map::registers_at_once",
@@ -1179,6 +1193,10 @@ impl Kind {
             Self::UnknownSection { .. } => {
                 Some("say the program's type: `type = \"sched_cls\"`, `\"xdp\"` ...".to_owned())
             }
+            Self::WrongForMap { section, .. } => Some(format!(
+                "put it into the section `{section}` of its object, or say `attach_type = \"{}\"`",
+                section.replace('/', "_")
+            )),
             Self::WrongProgramType { .. } | Self::NotLoadable { .. } => None,
             Self::NoAttachType { .. } => {
                 Some("say it in the program's table: `attach_type = \"cgroup_inet_egress\"` ...".to_owned())
@@ -1391,6 +1409,7 @@ impl Kind {
             | Self::LicenseSaid { .. }
             | Self::UnknownSection { .. }
             | Self::WrongProgramType { .. }
+            | Self::WrongForMap { .. }
             | Self::NoAttachType { .. }
             | Self::NotLoadable { .. }
             | Self::RegistersAtOnce { .. }
@@ -1578,6 +1597,9 @@ impl fmt::Display for Kind {
             }
             Self::WrongProgramType { hook, wants, is } => {
                 write!(f, "a {hook} hook takes programs of type {wants}, and this one is {is}")
+            }
+            Self::WrongForMap { map, map_type, program, is, .. } => {
+                write!(f, "map.{map} is a {map_type} map, and program.{program}, {is}, cannot run there")
             }
             Self::NoAttachType { is } => {
                 write!(f, "nothing says for which of a cgroup's hooks this {is} program is")

@@ -150,7 +150,7 @@ impl MapType {
 
     /// Returns whether such maps refuse a new key when they are full. Others have every key, or drop an old one.
     pub fn refuses_more(self) -> bool {
-        [Self::HASH, Self::PERCPU_HASH, Self::LPM_TRIE].contains(&self)
+        [Self::HASH, Self::PERCPU_HASH, Self::LPM_TRIE, Self::DEVMAP_HASH].contains(&self)
     }
 
     /// Returns whether such maps have values; the kernel refuses a value size for those that have none.

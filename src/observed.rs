@@ -1,7 +1,7 @@
 //! What is: plain data, read from the kernel and bpffs. How it is read is `kernel::observe`.
 
 use crate::access::{Access, AccountKind, Permissions};
-use crate::desired::{Desired, DesiredMap, EntriesMode, Hook, MapSource, ObjectFacts, OnChange};
+use crate::desired::{Desired, DesiredMap, EntriesMode, Hook, MapSource, ObjectFacts, OnChange, SlotSource};
 use crate::entries::Entries;
 use crate::kinds::{AttachType, MapType, ProgramType, XdpMode};
 use crate::names::{Digest, PinPath};
@@ -233,7 +233,19 @@ impl Wanted {
         for link in desired.links.values() {
             wanted.add_hook(&link.hook);
         }
+        desired.maps.values().for_each(|map| wanted.add_references(map));
         wanted
+    }
+
+    /// Adds what the entries of a map name.
+    fn add_references(&mut self, map: &DesiredMap) {
+        let MapSource::Defined(definition) = &map.source else { return };
+        let references = definition.contents.iter().flat_map(|contents| &contents.references.given);
+        self.interfaces.extend(references.flat_map(|reference| reference.interfaces().map(str::to_owned)));
+        self.cgroups.extend(definition.slots.values().filter_map(|source| match source {
+            SlotSource::Cgroup(path) => Some(path.clone()),
+            SlotSource::Map(_) | SlotSource::Program(_) => None,
+        }));
     }
 
     /// Returns what is to be known of a deployment of which only the folder is.

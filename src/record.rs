@@ -70,6 +70,12 @@ pub struct RecordedMap {
     /// Digest of the first contents of a data section.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<Digest>,
+    /// Digest of what fills the slots of a map of programs, maps or cgroups.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slots: Option<Digest>,
+    /// The cgroups in its slots: their ids by the paths that the manifest says.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub cgroups: BTreeMap<String, u64>,
     /// What the maps inside a map of maps were made to look like, which the kernel does not tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inner: Option<RecordedInner>,
@@ -317,6 +323,8 @@ mod tests {
                 id: None,
                 created: true,
                 image: Some(Digest::of(b"x")),
+                slots: Some(Digest::of(b"z")),
+                cgroups: [("system.slice".to_owned(), 9)].into(),
                 inner: Some(RecordedInner::of(&MapSpec::new(MapType::HASH, 4, 8, 16))),
                 entries: Some(RecordedEntries {
                     mode: EntriesMode::Merge,

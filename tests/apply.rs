@@ -6,7 +6,7 @@ mod common;
 use bpfapply::access::AccountKind;
 use bpfapply::apply::outcome::{Status, Verdict};
 use bpfapply::apply::{Stamp, apply};
-use bpfapply::desired::MapSource;
+use bpfapply::desired::{MapSource, SlotSource};
 use bpfapply::diag::{Exit, Kind};
 use bpfapply::kernel::Kernel;
 use bpfapply::kernel::fake::Fake;
@@ -629,7 +629,11 @@ fn in_order(plan: &Plan) -> Result<(), TestCaseError> {
         let needs: Vec<String> = match &step.action {
             Action::LoadProgram { program, .. } => program.uses().iter().map(|map| format!("map.{map}")).collect(),
             Action::FillSlots { map } => match &map.source {
-                MapSource::Defined(definition) => definition.slots.values().map(|slot| slot.address().to_string()),
+                MapSource::Defined(definition) => definition.slots.values().filter_map(|slot| match slot {
+                    SlotSource::Map(map) => Some(format!("map.{map}")),
+                    SlotSource::Program(program) => Some(format!("program.{program}")),
+                    SlotSource::Cgroup(_) => None,
+                }),
                 MapSource::Pinned(_) | MapSource::Id(_) => unreachable!("only ours are filled"),
             }
             .collect(),

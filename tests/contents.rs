@@ -6,7 +6,7 @@ mod common;
 use bpfapply::apply::entries::unwritten;
 use bpfapply::apply::outcome::{Outcome, Status, StepOutcome, Verdict};
 use bpfapply::apply::{Stamp, apply};
-use bpfapply::desired::{Contents, Desired, EntriesMode, MapSource};
+use bpfapply::desired::{Contents, Desired, EntriesMode, MapSource, References};
 use bpfapply::diag::{Kind, Problem, Problems};
 use bpfapply::entries::Entries;
 use bpfapply::kernel::fake::Fake;
@@ -111,7 +111,8 @@ fn give(desired: &mut Desired, name: &str, mode: EntriesMode, entries: Entries) 
     let map = desired.maps.get_mut(name).map(Arc::make_mut).expect("the manifest has the map");
     let MapSource::Defined(definition) = &mut map.source else { panic!("the manifest defines it") };
     let (entries, span) = (Arc::new(entries), map.span.clone());
-    definition.contents = Some(Box::new(Contents { mode, entries, sensitive: false, span }));
+    definition.contents =
+        Some(Box::new(Contents { mode, entries, references: References::default(), sensitive: false, span }));
 }
 
 fn planned(text: &str, upgrade: u32, given: Given, host: &impl Host) -> Plan {

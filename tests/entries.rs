@@ -4,7 +4,7 @@
 
 mod common;
 
-use bpfapply::desired::{self, Contents, Desired, EntriesMode, MapSource, SlotSource};
+use bpfapply::desired::{self, Contents, Desired, EntriesMode, MapSource};
 use bpfapply::diag::{self, Problems, Source};
 use bpfapply::elf::Target;
 use bpfapply::kernel::fake::Fake;
@@ -250,9 +250,6 @@ fn maps_without_types() {
         (&lpm(8), "entries = [{ key = { len = 12, zone = 1, port = 0xf000 }, value = 1 }]\nkey_format = [\"len: u32\", \"zone: be16\", \"port: be16\"]", Err("has bits behind its prefix")),
         (&lpm(8), "entries = [{ key = { len = 20, zone = 1, port = 0xf000 }, value = 1 }]\nkey_format = [\"len: u32\", \"zone: be16\", \"port: be16\"]", Ok(&["140000000001f000=01"])),
         (&of("array"), "entries = { 8 = 1 }", Err("8 is not in 0 to 7, the entries of the map")),
-        (&of("devmap"), "entries = { 0 = \"eth1\" }", Err("entries of a `devmap` map (map.m) is not supported yet")),
-        (&of("sockmap"), "entries = { 0 = 1 }", Err("entries of a `sockmap` map (map.m) is not supported yet")),
-        (&of("perf_event_array"), "entries = { 0 = 1 }", Err("it passes events on, and holds nothing")),
         ("type = \"queue\"\nvalue_size = 4\nmax_entries = 8", "entries = { 0 = 1 }", Err("map.m cannot have entries: it is a queue map, and it has no keys: what is put in comes out once")),
         ("type = \"bloom_filter\"\nvalue_size = 4\nmax_entries = 8", "entries = { 0 = 1 }", Err("does not tell what it holds")),
         ("type = \"ringbuf\"\nmax_entries = 4096", "entries = { 0 = 1 }", Err("it passes events on")),
@@ -263,7 +260,7 @@ fn maps_without_types() {
 
 /// The slots of a map of programs or of maps, or what is said of them.
 #[track_caller]
-fn check_slots(head: &str, entries: &str, wanted: Result<&[(u32, &str)], &str>) {
+fn check_slots(head: &str, entries: &str, wanted: Result<&[(&str, &str)], &str>) {
     let lines = format!(
         "[map.slots]\n{head}\n[map.slots.entries]\n{entries}\n[program.other]\nfrom = \"maps:other\"\n\
          [map.inner]\ntype = \"array\"\nkey_size = 4\nvalue_size = 4\nmax_entries = 1"
@@ -277,12 +274,8 @@ fn check_slots(head: &str, entries: &str, wanted: Result<&[(u32, &str)], &str>) 
     let MapSource::Defined(definition) = &desired.maps[&MapName::new("slots").expect("a name")].source else {
         panic!("it is ours")
     };
-    let shown = |slot: &SlotSource| match slot {
-        SlotSource::Map(map) => format!("map.{map}"),
-        SlotSource::Program(program) => format!("program.{program}"),
-    };
-    let slots: Vec<_> = definition.slots.iter().map(|(index, slot)| (*index, shown(slot))).collect();
-    let slots: Vec<_> = slots.iter().map(|(index, slot)| (*index, slot.as_str())).collect();
+    let slots: Vec<_> = definition.slots.iter().map(|(key, slot)| (key.to_string(), slot.to_string())).collect();
+    let slots: Vec<_> = slots.iter().map(|(key, slot)| (key.as_str(), slot.as_str())).collect();
     assert_eq!(Ok(&slots[..]), wanted, "{text}");
 }
 
@@ -293,11 +286,15 @@ fn slots() {
     let array = "type = \"array_of_maps\"\nkey_size = 4\nvalue_size = 4\nmax_entries = 4\ninner = \"inner\"";
     let hash = "type = \"hash_of_maps\"\nkey_size = 4\nvalue_size = 4\nmax_entries = 4\ninner = \"inner\"\nkey_format = \"ipv4\"";
     let wide = "type = \"hash_of_maps\"\nkey_size = 8\nvalue_size = 4\nmax_entries = 4\ninner = \"inner\"";
+    let cgroups = "type = \"cgroup_array\"\nkey_size = 4\nvalue_size = 4\nmax_entries = 4";
     for (head, entries, wanted) in [
-        (progs, "0 = \"program.other\"\n3 = \"program.filter\"", Ok(&[(0, "program.other"), (3, "program.filter")][..])),
-        (array, "2 = \"map.inner\"", Ok(&[(2, "map.inner")])),
-        (hash, "\"10.0.0.1\" = \"map.inner\"", Ok(&[(0x0100_000a, "map.inner")])),
-        (wide, "1 = \"map.inner\"", Err("entries by keys of other sizes than 4 bytes of the `hash_of_maps` map.slots is not supported yet")),
+        (progs, "0 = \"program.other\"\n3 = \"program.filter\"", Ok(&[("0", "program.other"), ("3", "program.filter")][..])),
+        (array, "2 = \"map.inner\"", Ok(&[("2", "map.inner")])),
+        (hash, "\"10.0.0.1\" = \"map.inner\"", Ok(&[("10.0.0.1", "map.inner")])),
+        (wide, "1 = \"map.inner\"\n0x10 = \"map.inner\"", Ok(&[("1", "map.inner"), ("0x10", "map.inner")])),
+        (wide, "1 = \"map.inner\"\n0x1 = \"map.inner\"", Err("two entries of map.slots have the same key")),
+        (cgroups, "1 = \"system.slice\"", Ok(&[("1", "cgroup system.slice")])),
+        (cgroups, "1 = 5", Err("`5` is not the path of a cgroup")),
         (progs, "4 = \"program.other\"", Err("4 is not in 0 to 3, the slots of the map")),
         (progs, "0 = \"program.othr\"", Err("did you mean `other`?")),
         (progs, "0 = \"map.inner\"", Err("`map.inner` is not program.NAME")),
@@ -305,6 +302,61 @@ fn slots() {
         (progs, "0 = \"program.other\"\n0x0 = \"program.filter\"", Err("two entries of map.slots have the same key")),
     ] {
         check_slots(head, entries, wanted);
+    }
+}
+
+/// What is said of entries of a map that refers to interfaces, CPUs or what a process holds.
+#[track_caller]
+fn check_references(head: &str, entries: &str, wanted: Result<&[&str], &str>) {
+    let lines = format!("[map.slots]\n{head}\n[map.slots.entries]\n{entries}");
+    let text = manifest("hosts", &lines);
+    let desired = match (resolve(&text, repository()), wanted) {
+        (Ok(desired), _) => desired,
+        (Err(drawn), Err(wanted)) => return assert!(drawn.contains(wanted), "{text}\nhas no `{wanted}`:\n{drawn}"),
+        (Err(drawn), Ok(_)) => panic!("{text}\n{drawn}"),
+    };
+    let MapSource::Defined(definition) = &desired.maps[&MapName::new("slots").expect("a name")].source else {
+        panic!("it is ours")
+    };
+    let given = &definition.contents.as_ref().expect("it has some").references.given;
+    let given: Vec<_> = given.iter().map(|it| format!("{:?} = {it}", it.key)).collect();
+    let given: Vec<_> = given.iter().map(String::as_str).collect();
+    assert_eq!(Ok(&given[..]), wanted, "{text}");
+}
+
+#[test]
+#[rustfmt::skip]
+fn references() {
+    let head = |name: &str, value: u32, lines: &str| {
+        format!("type = \"{name}\"\nkey_size = 4\nvalue_size = {value}\nmax_entries = 2\n{lines}")
+    };
+    let (devmap, plain, hash) = (head("devmap", 8, ""), head("devmap", 4, ""), head("devmap_hash", 8, ""));
+    let cpumap = head("cpumap", 8, "");
+    for (head, entries, wanted) in [
+        (&devmap, "0 = \"eth1\"\n1 = { interface = \"eth2\" }", Ok(&["Number(0) = eth1", "Number(1) = eth2"][..])),
+        (&plain, "1 = \"eth1\"", Ok(&["Number(1) = eth1"])),
+        (&hash, "70000 = \"eth1\"\neth2 = \"eth2\"", Ok(&["Number(70000) = eth1", "Interface(\"eth2\") = eth2"])),
+        (&cpumap, "0 = 192\n1 = { queue = 64 }", Ok(&["Number(0) = queue of 192", "Number(1) = queue of 64"])),
+        (&devmap, "2 = \"eth1\"", Err("2 is not in 0 to 1, the slots of the map")),
+        (&devmap, "eth1 = \"eth1\"", Err("this key does not fit map.slots")),
+        (&hash, "1 = \"a\"\n2 = \"b\"\n3 = \"c\"", Err("make room with `max_entries = 3` or more")),
+        (&devmap, "0 = 3", Err("`3` is not the name of an interface")),
+        (&devmap, "0 = { program = \"program.filter\" }", Err("it has no `interface`")),
+        (&devmap, "0 = { interface = \"eth1\", queue = 2 }", Err("it has `interface` and `program`, and no `queue`")),
+        (&devmap, "0 = { interface = \"eth1\", program = \"program.no\" }", Err("there is no program `no`")),
+        (&devmap, "0 = { interface = \"eth1\", program = \"program.filter\" }", Err("put it into the section `xdp/devmap`")),
+        (&plain, "0 = { interface = \"eth1\", program = \"program.filter\" }", Err("declare its values as `struct bpf_devmap_val`")),
+        (&cpumap, "0 = 0", Err("`0` is not the length of a queue, 1 to 16384 packets")),
+        (&cpumap, "0 = { queue = 20000 }", Err("`20000` is not the length of a queue")),
+        (&cpumap, "0 = { queue = 9, program = \"program.filter\" }", Err("put it into the section `xdp/cpumap`")),
+        (&head("xskmap", 4, ""), "0 = 1", Err("only the process that has them open")),
+        (&head("sockmap", 4, ""), "0 = 1", Err("only the process that has them open")),
+        (&head("sockhash", 4, ""), "0 = 1", Err("only the process that has them open")),
+        (&head("reuseport_sockarray", 8, ""), "0 = 1", Err("only the process that has them open")),
+        (&head("perf_event_array", 4, ""), "0 = 1", Err("opens its pin and puts one there for each CPU")),
+        (&devmap, "0 = \"eth1\"\n0x0 = \"eth2\"", Err("two entries of map.slots have the same key")),
+    ] {
+        check_references(head, entries, wanted);
     }
 }
 

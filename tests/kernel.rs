@@ -698,7 +698,7 @@ fn many_entries_of_slots_are_ids<K: Kernel>(kernel: &mut K, _: &Room) {
     ];
     for (outer, target, id) in maps {
         assert!(read(kernel, &outer).is_empty());
-        kernel.update_slot(&outer, 2, target).unwrap();
+        kernel.update_slot(&outer, &2u32.to_ne_bytes(), target).unwrap();
         let held = read(kernel, &outer);
         assert_eq!((held.keys(), held.values()), (&2u32.to_ne_bytes()[..], &id.to_ne_bytes()[..]));
     }
@@ -721,7 +721,7 @@ fn inner_maps_fit_their_template<K: Kernel>(kernel: &mut K, _: &Room) {
             let asked = MapRequest { inner: Some(&template), ..request("rule", outer_type, (key, 4, 3), 0) };
             let outer = kernel.create_map(&asked).unwrap();
             let inner = map(kernel, right, right_sizes, right_flags);
-            let result = kernel.update_slot(&outer, 2, &inner).map_err(|error| error.raw_os_error());
+            let result = kernel.update_slot(&outer, &2u32.to_ne_bytes(), &inner).map_err(|error| error.raw_os_error());
             let expected = if fits { Ok(()) } else { Err(Some(libc::EINVAL)) };
             assert_eq!(
                 result, expected,
@@ -743,7 +743,7 @@ fn inner_templates_have_limits<K: Kernel>(kernel: &mut K, _: &Room) {
         let asked = MapRequest { inner: Some(inner), ..request("rule", MapType::ARRAY_OF_MAPS, (4, 4, 2), 0) };
         assert_eq!(errno(kernel.create_map(&asked)), code);
     }
-    assert_eq!(errno(kernel.update_slot(&outer, 2, &array)), libc::E2BIG);
+    assert_eq!(errno(kernel.update_slot(&outer, &2u32.to_ne_bytes(), &array)), libc::E2BIG);
 }
 
 fn prog_arrays_belong_to_one_type<K: Kernel>(kernel: &mut K, _: &Room) {
@@ -751,11 +751,11 @@ fn prog_arrays_belong_to_one_type<K: Kernel>(kernel: &mut K, _: &Room) {
     let (other, _) = two(kernel, ProgramType::SCHED_CLS);
     let slots = map(kernel, MapType::PROG_ARRAY, (4, 4, 2), 0);
     assert_eq!(kernel.lookup(&slots, &[0; 4], 4).unwrap(), None);
-    kernel.update_slot(&slots, 0, &first).unwrap();
+    kernel.update_slot(&slots, &0u32.to_ne_bytes(), &first).unwrap();
     let id = kernel.program_info(&first).unwrap().id;
     assert_eq!(kernel.lookup(&slots, &[0; 4], 4).unwrap(), Some(id.to_ne_bytes().to_vec()));
-    assert_eq!(errno(kernel.update_slot(&slots, 1, &other)), libc::EINVAL);
-    assert_eq!(errno(kernel.update_slot(&slots, 2, &first)), libc::E2BIG);
+    assert_eq!(errno(kernel.update_slot(&slots, &1u32.to_ne_bytes(), &other)), libc::EINVAL);
+    assert_eq!(errno(kernel.update_slot(&slots, &2u32.to_ne_bytes(), &first)), libc::E2BIG);
     let number = kernel.number(&slots);
     assert_eq!(load_errno(load(kernel, ProgramType::SCHED_CLS, &tail_call(number))), libc::EINVAL);
     load(kernel, ProgramType::XDP, &tail_call(number)).unwrap();
@@ -776,7 +776,7 @@ fn tail_call(slots: i32) -> Vec<Insn> {
 fn prog_arrays_without_a_holder_are_emptied<K: Kernel>(kernel: &mut K, _: &Room) {
     let (target, _) = two(kernel, ProgramType::XDP);
     let slots = map(kernel, MapType::PROG_ARRAY, (4, 4, 1), 0);
-    kernel.update_slot(&slots, 0, &target).unwrap();
+    kernel.update_slot(&slots, &0u32.to_ne_bytes(), &target).unwrap();
     let number = kernel.number(&slots);
     let caller = load(kernel, ProgramType::XDP, &tail_call(number)).unwrap();
     let id = kernel.map_info(&slots).unwrap().id;

@@ -9,10 +9,10 @@ use crate::diag::{Kind, Problem};
 use crate::entries::{Changes, Counts, Entries};
 use crate::kernel::{Kernel, MapRequest, ObjectKind, contents, observe};
 use crate::kinds::MapType;
-use crate::names::{MapName, PinPath};
+use crate::names::{MapName, PinPath, ProgramName};
 use crate::owned;
 use crate::plan::words::thousands;
-use crate::plan::{Action, Plan, Writes};
+use crate::plan::{Action, Plan, Writes, references};
 use crate::spec::Host;
 use std::io;
 use std::sync::Arc;
@@ -22,6 +22,7 @@ use std::sync::Arc;
 pub struct Written {
     /// The map.
     pub map: MapName,
+    map_type: MapType,
     changes: Arc<Changes>,
     removes_first: bool,
 }
@@ -30,14 +31,14 @@ impl Written {
     /// Puts back what was there.
     pub fn undo<K: Kernel>(self, kernel: &mut K, map: &K::Fd) -> io::Result<()> {
         let back = Arc::unwrap_or_clone(self.changes).reversed();
-        write(kernel, map, &back, self.removes_first).map_err(|(_, error)| error)
+        write(kernel, (map, self.map_type), &back, self.removes_first).map_err(|(_, error)| error)
     }
 }
 
 /// Makes changes in a map; with an error comes how many of them were made, in whatever order.
 fn write<K: Kernel>(
     kernel: &mut K,
-    map: &K::Fd,
+    (map, map_type): (&K::Fd, MapType),
     changes: &Changes,
     removes_first: bool,
 ) -> Result<(), (usize, io::Error)> {
@@ -45,35 +46,84 @@ fn write<K: Kernel>(
     let behind = |before: usize| move |(count, error): (usize, io::Error)| (before + count, error);
     if removes_first {
         kernel.delete_entries(map, &changes.removed)?;
-        kernel.write_entries(map, &changes.changed).map_err(behind(removed))?;
-        return kernel.write_entries(map, &changes.added).map_err(behind(removed + changed));
+        put(kernel, (map, map_type), &changes.changed).map_err(behind(removed))?;
+        return put(kernel, (map, map_type), &changes.added).map_err(behind(removed + changed));
     }
-    kernel.write_entries(map, &changes.changed)?;
-    kernel.write_entries(map, &changes.added).map_err(behind(changed))?;
+    put(kernel, (map, map_type), &changes.changed)?;
+    put(kernel, (map, map_type), &changes.added).map_err(behind(changed))?;
     kernel.delete_entries(map, &changes.removed).map_err(behind(changed + added))
 }
 
+/// Writes entries. Where values name programs, these are found by their ids: the kernel tells ids, and takes descriptors.
+fn put<K: Kernel>(
+    kernel: &mut K,
+    (map, map_type): (&K::Fd, MapType),
+    entries: &Entries,
+) -> Result<(), (usize, io::Error)> {
+    if !references::names_programs(map_type, entries.value_size()) {
+        return kernel.write_entries(map, entries);
+    }
+    for (at, (key, value)) in entries.iter().enumerate() {
+        put_reference(kernel, map, key, value).map_err(|error| (at, error))?;
+    }
+    Ok(())
+}
+
+fn put_reference<K: Kernel>(kernel: &mut K, map: &K::Fd, key: &[u8], value: &[u8]) -> io::Result<()> {
+    let program = references::program_id(value).map(|id| kernel.program_by_id(id)).transpose()?;
+    let number = program.as_ref().map_or(-1, |program| kernel.number(program));
+    kernel.update(map, key, &references::with_program(value, number))
+}
+
 impl<K: Kernel> Applier<'_, K> {
+    /// Returns what is to be written now that all programs are loaded.
+    fn changes(&self, writes: &Writes) -> io::Result<Arc<Changes>> {
+        if writes.references.is_empty() {
+            return Ok(Arc::clone(&writes.changes));
+        }
+        let id_of = |name: &ProgramName| self.program_id(name);
+        references::loaded_changes(&writes.changes, &writes.references, &id_of).map(Arc::new)
+    }
+
+    fn program_id(&self, name: &ProgramName) -> io::Result<u32> {
+        let program = self.programs.get(name).expect("a program is staged before the entries that name it");
+        self.kernel.program_info(program).map(|info| info.id)
+    }
+
+    /// Returns entries that are kept as ours as they are now that all programs are loaded.
+    pub(super) fn kept_now(&self, pin: &PinPath, entries: &Arc<Entries>) -> io::Result<Arc<Entries>> {
+        let written = self.plan.steps.iter().find_map(|step| match &step.action {
+            Action::WriteEntries { writes } if self.plan.pin_root.owned_entries(&writes.map) == *pin => Some(writes),
+            _ => None,
+        });
+        let Some(writes) = written else { return Ok(Arc::clone(entries)) };
+        let id_of = |name: &ProgramName| self.program_id(name);
+        references::loaded(entries, &writes.references, &id_of).map(Arc::new)
+    }
+
     /// Writes the entries of a map that nobody has seen yet.
     pub(super) fn write_first(&mut self, writes: &Writes) -> Result<(), Problem> {
-        let map = self.maps.get(&writes.map).expect("the map was staged before its entries");
-        let written = write(self.kernel, map, &writes.changes, writes.removes_first);
+        let written = self.changes(writes).map_err(|error| (0, error)).and_then(|changes| {
+            let map = self.maps.get(&writes.map).expect("the map was staged before its entries");
+            write(self.kernel, (map, writes.spec.map_type), &changes, writes.removes_first)
+        });
         written.map_err(|(count, error)| entries_refused(writes, count, &error))
     }
 
     /// Writes the entries of a map that is in use. The way back is noted even when only a part was written.
     pub(super) fn write_in_place(&mut self, number: usize, writes: &Writes) -> Result<(), Problem> {
-        let map = self.maps.get(&writes.map).expect("the map was staged before its entries");
-        let result = write(self.kernel, map, &writes.changes, writes.removes_first);
+        let all = self.changes(writes).map_err(|error| entries_refused(writes, 0, &error))?;
+        let (map, map_type) = (&self.maps[&writes.map], writes.spec.map_type);
+        let result = write(self.kernel, (map, map_type), &all, writes.removes_first);
         let changes = match &result {
-            Ok(()) => Arc::clone(&writes.changes),
+            Ok(()) => all,
             // The map tells which they were. When it does not, all are taken back: that changes nothing of the others.
             Err(_) => match self.kernel.host().and_then(|host| contents::live(self.kernel, map, &host)) {
-                Ok(live) => Arc::new(writes.changes.done(&live)),
-                Err(_) => Arc::clone(&writes.changes),
+                Ok(live) => Arc::new(all.done(&live)),
+                Err(_) => all,
             },
         };
-        let written = Written { map: writes.map.clone(), changes, removes_first: writes.removes_first };
+        let written = Written { map: writes.map.clone(), map_type, changes, removes_first: writes.removes_first };
         self.undo.push((number, Undo::Wrote(written)));
         result.map_err(|(count, error)| entries_refused(writes, count, &error))
     }
@@ -124,7 +174,7 @@ pub fn unwritten<K: Kernel>(kernel: &K, plan: &Plan) -> Result<Vec<String>, Prob
     for step in &plan.steps {
         let Action::WriteEntries { writes } = &step.action else { continue };
         let doing = |error: io::Error| refused(format!("read the entries of map.{}", writes.map), &error);
-        let missing = missing(kernel, writes, &host).map_err(doing)?;
+        let missing = missing(kernel, plan, writes, &host).map_err(doing)?;
         if missing > 0 {
             let (missing, all) = (thousands(missing as u64), thousands(writes.changes.counts().all() as u64));
             differs.push(format!("map.{}: {missing} of {all} entries are not as they were written", writes.map));
@@ -135,15 +185,17 @@ pub fn unwritten<K: Kernel>(kernel: &K, plan: &Plan) -> Result<Vec<String>, Prob
 
 /// Counts the entries that are not as they were written. A few of them are asked for one by one, as long as that is less
 /// than to read all that the map holds.
-fn missing<K: Kernel>(kernel: &K, writes: &Writes, host: &Host) -> io::Result<usize> {
-    let changes = &writes.changes;
-    let (ObjectKind::Map, map) = kernel.open_pin(&writes.pin)? else { return Ok(changes.counts().all()) };
-    if changes.counts().all() <= changes.same / LOOKUPS {
+fn missing<K: Kernel>(kernel: &K, plan: &Plan, writes: &Writes, host: &Host) -> io::Result<usize> {
+    let counts = writes.changes.counts();
+    let (ObjectKind::Map, map) = kernel.open_pin(&writes.pin)? else { return Ok(counts.all()) };
+    let id_of = |name: &ProgramName| loaded_id(kernel, plan, name);
+    let changes = references::loaded_changes(&writes.changes, &writes.references, &id_of)?;
+    if counts.all() <= changes.same / LOOKUPS {
         let size = changes.added.value_size();
-        return count_missing(changes, |key| kernel.lookup(&map, key, size));
+        return count_missing(&changes, |key| kernel.lookup(&map, key, size));
     }
     let live = contents::live(kernel, &map, host)?;
-    count_missing(changes, |key| Ok(live.get(key)))
+    count_missing(&changes, |key| Ok(live.get(key)))
 }
 
 /// How many entries are read in bulk in the time that one is looked up in.
@@ -161,4 +213,16 @@ fn count_missing<V: AsRef<[u8]>>(
         missing += usize::from(now(key)?.is_some());
     }
     Ok(missing)
+}
+
+/// Returns the id of a program that the plan loaded.
+fn loaded_id<K: Kernel>(kernel: &K, plan: &Plan, name: &ProgramName) -> io::Result<u32> {
+    let pin = plan.steps.iter().find_map(|step| match &step.action {
+        Action::LoadProgram { program, .. } if program.name == *name => Some(&program.pin),
+        _ => None,
+    });
+    match kernel.open_pin(pin.ok_or(io::ErrorKind::NotFound)?)? {
+        (ObjectKind::Program, program) => kernel.program_info(&program).map(|info| info.id),
+        (ObjectKind::Map | ObjectKind::Link, _) => Err(io::ErrorKind::NotFound.into()),
+    }
 }

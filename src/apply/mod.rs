@@ -688,10 +688,16 @@ impl<K: Kernel> Applier<'_, K> {
     ) -> Result<(), Problem> {
         let doing = || "write the record".to_owned();
         self.begin(number)?;
+        let mut record = record.clone();
         for (pin, entries) in owned {
-            self.keep_entries(pin, entries)?;
+            let now = self.kept_now(pin, entries).map_err(|error| refused(doing(), &error))?;
+            let mut maps = record.maps.values_mut().filter_map(|map| map.entries.as_mut());
+            if let Some(recorded) = maps.find(|recorded| recorded.pin == pin.as_str()).filter(|_| now != *entries) {
+                recorded.digest = now.digest();
+            }
+            self.keep_entries(pin, &now)?;
         }
-        let record = self.finished(record).map_err(|error| refused(doing(), &error))?;
+        let record = self.finished(&record).map_err(|error| refused(doing(), &error))?;
         let bytes = record.encode();
         let request = MapRequest {
             name: "bpfapply_record",

@@ -2,9 +2,10 @@
 
 use super::{Applier, Kind, Problem, found_by, kernel_problem, stale, types};
 use crate::btf::{self, Btf, Linkage, Type, TypeId};
-use crate::desired::{DesiredMap, DesiredProgram, Extends, MapDefinition, MapSource, SlotSource};
+use crate::desired::{DesiredMap, DesiredProgram, Extends, MapDefinition, MapSource, SlotKey, SlotSource};
 use crate::elf::{DataKind, Operations};
 use crate::insn::{Insn, ModuleId};
+use crate::kernel::observe::open_cgroup;
 use crate::kernel::{Kernel, LoadError, MapRequest, ObjectKind, ProgramRequest};
 use crate::kinds::{AttachType, MapType};
 use crate::names::{ObjectName, PinPath};
@@ -216,14 +217,20 @@ impl<K: Kernel> Applier<'_, K> {
         if let Some(first) = operations {
             return self.fill_operations(map, &first.bytes, slots);
         }
-        for (index, slot) in slots {
+        for (key, slot) in slots {
+            let doing = |error| kernel_problem(format!("fill slot {key} of map.{}", map.name), &error);
+            let cgroup;
             let target = match slot {
                 SlotSource::Map(name) => &self.maps[name],
                 SlotSource::Program(name) => &self.programs[name],
+                SlotSource::Cgroup(path) => {
+                    let opened = open_cgroup(self.kernel, path).map_err(doing)?;
+                    let Some((fd, ..)) = opened else { return Err(stale(format!("the cgroup `{path}` is gone"))) };
+                    cgroup = fd;
+                    &cgroup
+                }
             };
-            self.kernel
-                .update_slot(&self.maps[&map.name], *index, target)
-                .map_err(|error| kernel_problem(format!("fill slot {index} of map.{}", map.name), &error))?;
+            self.kernel.update_slot(&self.maps[&map.name], key.bytes(), target).map_err(doing)?;
         }
         Ok(())
     }
@@ -233,13 +240,14 @@ impl<K: Kernel> Applier<'_, K> {
         &mut self,
         map: &DesiredMap,
         first: &[u8],
-        functions: &BTreeMap<u32, SlotSource>,
+        functions: &BTreeMap<SlotKey, SlotSource>,
     ) -> Result<(), Problem> {
         let mut value = first.to_vec();
         for (byte, slot) in functions {
             let SlotSource::Program(program) = slot else { continue };
             let fd = i64::from(self.kernel.number(&self.programs[program]));
-            if let Some(place) = value.get_mut(*byte as usize..).and_then(|rest| rest.first_chunk_mut()) {
+            let byte = byte.number().map_or(usize::MAX, |byte| byte as usize);
+            if let Some(place) = value.get_mut(byte..).and_then(|rest| rest.first_chunk_mut()) {
                 *place = fd.to_ne_bytes();
             }
         }

@@ -3,7 +3,7 @@
 //! Keys and values are written by the map's types, by the formats of the manifest, or by their mere sizes. Each of them is
 //! prepared once; a million entries then fill two buffers.
 
-use super::{Contents, EntriesMode, Span};
+use super::{Contents, Reference, References, Span};
 use crate::btf::value::format::{Format, Formats};
 use crate::btf::value::{Shape, Value, ValueError};
 use crate::cells::Shapes;
@@ -13,6 +13,7 @@ use crate::kinds::MapType;
 use crate::manifest::{self, At, EntriesSource, GivenEntry};
 use crate::names::MapName;
 use crate::spec::{Host, MapSpec};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// What the entries of a map are.
@@ -20,10 +21,10 @@ use std::sync::Arc;
 pub(super) enum Takes {
     /// Bytes, by key.
     Data,
-    /// Programs or maps of the deployment, by number.
+    /// Programs or maps of the deployment, or cgroups: it is made new when one of them is another one.
     Slots,
-    /// What this version cannot put there yet.
-    NotYet,
+    /// Interfaces or queues, with programs that run there: written in place.
+    References,
     /// Nothing, for this reason.
     Nothing(&'static str),
 }
@@ -38,22 +39,18 @@ pub(super) fn takes(map_type: MapType) -> Takes {
         | MapType::LRU_HASH
         | MapType::LRU_PERCPU_HASH
         | MapType::LPM_TRIE => Takes::Data,
-        MapType::PROG_ARRAY | MapType::ARRAY_OF_MAPS | MapType::HASH_OF_MAPS => Takes::Slots,
-        MapType::DEVMAP
-        | MapType::DEVMAP_HASH
-        | MapType::CPUMAP
-        | MapType::XSKMAP
-        | MapType::SOCKMAP
-        | MapType::SOCKHASH => Takes::NotYet,
+        MapType::PROG_ARRAY | MapType::ARRAY_OF_MAPS | MapType::HASH_OF_MAPS | MapType::CGROUP_ARRAY => Takes::Slots,
+        MapType::DEVMAP | MapType::DEVMAP_HASH | MapType::CPUMAP => Takes::References,
+        MapType::XSKMAP | MapType::SOCKMAP | MapType::SOCKHASH | MapType::REUSEPORT_SOCKARRAY => {
+            Takes::Nothing("it holds sockets, which only the process that has them open can put there")
+        }
         MapType::QUEUE | MapType::STACK => Takes::Nothing("it has no keys: what is put in comes out once"),
         MapType::BLOOM_FILTER => Takes::Nothing("it has no keys, and does not tell what it holds"),
-        MapType::RINGBUF | MapType::USER_RINGBUF | MapType::PERF_EVENT_ARRAY => {
-            Takes::Nothing("it passes events on, and holds nothing")
-        }
+        MapType::RINGBUF | MapType::USER_RINGBUF => Takes::Nothing("it passes events on, and holds nothing"),
+        MapType::PERF_EVENT_ARRAY => Takes::Nothing(
+            "it holds the open events of the process that reads them, which opens its pin and puts one there for each CPU",
+        ),
         MapType::STACK_TRACE => Takes::Nothing("the kernel fills it with stacks"),
-        MapType::CGROUP_ARRAY | MapType::REUSEPORT_SOCKARRAY => {
-            Takes::Nothing("it holds open files, which only the process that opened them can put there")
-        }
         MapType::STRUCT_OPS => Takes::Nothing("it holds functions, and its object says which"),
         MapType::ARENA => Takes::Nothing("it is memory, and has no keys"),
         MapType::CGROUP_STORAGE
@@ -98,7 +95,7 @@ pub(super) struct Wrong {
 }
 
 impl Wrong {
-    fn new(part: &'static str, error: ValueError, sensitive: bool) -> Self {
+    pub(super) fn new(part: &'static str, error: ValueError, sensitive: bool) -> Self {
         let error = if sensitive { error.hidden() } else { error };
         Self { part, why: error.to_string(), help: error.help() }
     }
@@ -324,18 +321,36 @@ impl Target<'_> {
             // One that cannot be read was reported there.
             (EntriesSource::File { .. }, None) => Entries::new(writer.key_size, writer.user_value_size()),
         };
-        let (given, room) = (written.len(), self.spec.max_entries as usize);
-        if given > room && self.spec.map_type.wants_a_size() && room > 0 {
-            let kind = Kind::TooManyEntries { map: self.name.clone(), given, room };
-            return Err(vec![Problem::at(kind, entries.span.clone(), format!("{given} entries"))]);
-        }
+        self.check_room(entries, written.len())?;
         Ok(self.finished(entries, written))
+    }
+
+    fn check_room(&self, entries: &manifest::MapEntries, given: usize) -> Result<(), Vec<Problem>> {
+        let room = self.spec.max_entries as usize;
+        if given <= room || !self.spec.map_type.wants_a_size() || room == 0 {
+            return Ok(());
+        }
+        let kind = Kind::TooManyEntries { map: self.name.clone(), given, room };
+        Err(vec![Problem::at(kind, entries.span.clone(), format!("{given} entries"))])
+    }
+
+    /// Makes the contents of a map of references, whose bytes are for the host to say.
+    pub(super) fn referring(
+        &self,
+        entries: &manifest::MapEntries,
+        given: Vec<Reference>,
+    ) -> Result<Contents, Vec<Problem>> {
+        self.check_room(entries, given.len())?;
+        let none = Entries::new(self.spec.key_size as usize, self.spec.value_size as usize);
+        let references = References { given, by_key: BTreeMap::new() };
+        Ok(Contents { references, ..self.finished(entries, none) })
     }
 
     fn finished(&self, entries: &manifest::MapEntries, written: Entries) -> Contents {
         Contents {
             mode: entries.mode,
             entries: Arc::new(written),
+            references: References::default(),
             sensitive: self.table.sensitive,
             span: entries.span.clone(),
         }
@@ -379,57 +394,8 @@ impl Target<'_> {
         })
     }
 
-    fn wrong(&self, wrong: &Wrong, span: Span, label: &str) -> Problem {
+    pub(super) fn wrong(&self, wrong: &Wrong, span: Span, label: &str) -> Problem {
         let (why, help) = (wrong.why.clone(), wrong.help.clone());
         Problem::at(Kind::BadEntry { map: self.name.clone(), part: wrong.part, why, help }, span, label)
-    }
-
-    /// Reads the entries of a map of programs or maps: the number of each slot, and what the manifest says of it.
-    pub(super) fn slots<'e>(
-        &self,
-        entries: &'e manifest::MapEntries,
-    ) -> Result<Vec<(u32, &'e At<Value>)>, Vec<Problem>> {
-        let refused = |what: &str| {
-            let kind = Kind::NotYet { what: format!("{what} of the `{}` map.{}", self.spec.map_type, self.name) };
-            Err(vec![Problem::at(kind, entries.span.clone(), "this map")])
-        };
-        let EntriesSource::Given(given) = &entries.source else { return refused("a file for the entries") };
-        match entries.mode {
-            EntriesMode::Exact => {}
-            EntriesMode::Merge | EntriesMode::Seed => return refused("another `entries_mode` than `exact`"),
-        }
-        if self.spec.key_size != 4 {
-            return refused("entries by keys of other sizes than 4 bytes");
-        }
-        let shape = self.key_shape().map_err(|problem| vec![problem])?;
-        let mut slots: Vec<(u32, &At<Value>, &Span)> = Vec::new();
-        let mut problems = Vec::new();
-        for entry in given {
-            let mut key = [0; 4];
-            let written = shape.encode(&entry.key.value, &mut key).map_err(|error| Wrong::new("key", error, false));
-            let index = u32::from_le_bytes(key);
-            let is_outside = self.spec.map_type != MapType::HASH_OF_MAPS && index >= self.spec.max_entries;
-            let outside =
-                || format!("{index} is not in 0 to {}, the slots of the map", self.spec.max_entries.max(1) - 1);
-            let wrong = match (written, &entry.value) {
-                (Err(wrong), _) => wrong,
-                (Ok(()), _) if is_outside => Wrong { part: "key", why: outside(), help: None },
-                (Ok(()), None) => Wrong::entry("it has no value"),
-                (Ok(()), Some(value)) => {
-                    if let Some((_, _, first)) = slots.iter().find(|(known, ..)| *known == index) {
-                        let kind = Kind::EntryTwice { map: self.name.clone() };
-                        let twice = Problem::at(kind, entry.key.span.clone(), "here again");
-                        problems.push(twice.and((*first).clone(), "this key"));
-                    }
-                    slots.push((index, value, &entry.key.span));
-                    continue;
-                }
-            };
-            problems.push(self.wrong(&wrong, entry.key.span.clone(), "this key"));
-        }
-        match problems.is_empty() {
-            true => Ok(slots.into_iter().map(|(index, value, _)| (index, value)).collect()),
-            false => Err(problems),
-        }
     }
 }

@@ -4,11 +4,13 @@ mod attach;
 mod contents;
 mod files;
 mod identity;
+mod references;
 mod resolve;
 mod variables;
 
 pub use contents::EntryFile;
 pub use identity::{TAG, kernel_name};
+pub use references::{Reference, SlotKey, SlotSource, Word};
 pub use resolve::{needs, resolve};
 
 use crate::access::Access;
@@ -218,7 +220,7 @@ pub struct MapDefinition {
     /// The first value of a struct of functions, as the kernel lays it out.
     pub operations: Option<Arc<elf::Operations>>,
     /// The contents of a map of maps or of programs; the functions of a struct by their bytes in its value.
-    pub slots: BTreeMap<u32, SlotSource>,
+    pub slots: BTreeMap<SlotKey, SlotSource>,
     /// The entries that the manifest gives it.
     pub contents: Option<Box<Contents>>,
     /// Whether no output may show what it holds.
@@ -266,10 +268,21 @@ pub struct Contents {
     pub mode: EntriesMode,
     /// What should be there, with values as user space writes them.
     pub entries: Arc<Entries>,
+    /// Entries that name what has its numbers from the host.
+    pub references: References,
     /// True when no output may show keys and values.
     pub sensitive: bool,
     /// The manifest's `entries`.
     pub span: Span,
+}
+
+/// The entries of a devmap or a cpumap. A plan makes bytes of them, as the kernel tells them: with the ids of programs.
+#[derive(Debug, Clone, Default)]
+pub struct References {
+    /// As the manifest has them.
+    pub given: Vec<Reference>,
+    /// By the bytes of their keys, once the host has told these.
+    pub by_key: BTreeMap<Vec<u8>, Reference>,
 }
 
 /// Which entries of a map the manifest's stand for.
@@ -307,15 +320,6 @@ impl MapDefinition {
             on_change: OnChange::Fail,
         }
     }
-}
-
-/// What a slot holds.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SlotSource {
-    /// A map.
-    Map(MapName),
-    /// A program.
-    Program(ProgramName),
 }
 
 /// A program.

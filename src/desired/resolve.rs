@@ -7,9 +7,8 @@ use super::identity;
 use super::variables;
 use super::{
     Desired, DesiredLink, DesiredMap, DesiredProgram, EntryFile, Files, Hook, MapDefinition, MapSource, MapUse,
-    ObjectFile, Policy, SlotSource, Span,
+    ObjectFile, Policy, SlotKey, SlotSource, Span,
 };
-use crate::btf::value::Value;
 use crate::btf::value::format::Formats;
 use crate::diag::{Kind, Problem, Problems, Size, similar};
 use crate::elf::{self, DataKind, Dialect, Pinning, ProgramKind, SlotTarget};
@@ -451,8 +450,11 @@ impl<'a> Resolver<'a> {
                 Err(refuse("it holds the variables of an object, which `set` gives values"))
             }
             Takes::Data => target.contents(entries, self.entries.get(name)).map(|made| (Some(made), Vec::new())),
-            Takes::Slots => target.slots(entries).and_then(|slots| Ok((None, self.slot_sources(map_type, slots)?))),
-            Takes::NotYet => Err(at(Kind::NotYet { what: format!("entries of a `{map_type}` map (map.{name})") })),
+            Takes::Slots => target.slots(self.manifest, entries).map(|slots| (None, slots)),
+            Takes::References => {
+                let given = target.references(self.manifest, entries);
+                given.and_then(|given| Ok((Some(target.referring(entries, given)?), Vec::new())))
+            }
             Takes::Nothing(why) => Err(refuse(why)),
         };
         let (contents, slots) = match made {
@@ -462,44 +464,6 @@ impl<'a> Resolver<'a> {
         if let Some(MapSource::Defined(definition)) = self.maps.get_mut(name).map(|map| &mut map.source) {
             definition.contents = contents.map(Box::new);
             definition.slots.extend(slots);
-        }
-    }
-
-    /// Finds the programs or maps that slots name.
-    fn slot_sources(
-        &self,
-        map_type: MapType,
-        slots: Vec<(u32, &manifest::At<Value>)>,
-    ) -> Result<Vec<(u32, SlotSource)>, Vec<Problem>> {
-        let (mut sources, mut problems) = (Vec::new(), Vec::new());
-        for (index, value) in slots {
-            match self.slot_source(map_type, &value.value) {
-                Ok(source) => sources.push((index, source)),
-                Err(kind) => problems.push(Problem::at(*kind, value.span.clone(), "this slot")),
-            }
-        }
-        if problems.is_empty() { Ok(sources) } else { Err(problems) }
-    }
-
-    fn slot_source(&self, map_type: MapType, value: &Value) -> Result<SlotSource, Box<Kind>> {
-        let (what, form, example) = match map_type {
-            MapType::PROG_ARRAY => ("program", "program.NAME", "\"program.drop\""),
-            _ => ("map", "map.NAME", "\"map.inner\""),
-        };
-        let bad = |text: String| Box::new(Kind::BadReference { text, form, example });
-        let Value::Text(text) = value else { return Err(bad(value.to_string())) };
-        let (kind, name) = text.split_once('.').filter(|(kind, _)| *kind == what).ok_or_else(|| bad(text.clone()))?;
-        let unknown = |similar| Box::new(Kind::UnknownName { what, name: name.to_owned(), similar });
-        if kind == "program" {
-            let declared = &self.manifest.programs;
-            let found = ProgramName::new(name).ok().filter(|name| declared.contains_key(name));
-            found
-                .map(SlotSource::Program)
-                .ok_or_else(|| unknown(similar(name, declared.keys().map(ProgramName::as_str))))
-        } else {
-            let declared = &self.manifest.maps;
-            let found = MapName::new(name).ok().filter(|name| declared.contains_key(name));
-            found.map(SlotSource::Map).ok_or_else(|| unknown(similar(name, declared.keys().map(MapName::as_str))))
         }
     }
 
@@ -558,8 +522,9 @@ impl<'a> Resolver<'a> {
             }
         };
         let functions = operations.functions.iter();
-        let slots =
-            functions.map(|(byte, program)| (*byte, SlotSource::Program(self.program_of(object, *program, name))));
+        let slots = functions.map(|(byte, program)| {
+            (SlotKey::index(*byte), SlotSource::Program(self.program_of(object, *program, name)))
+        });
         let slots = slots.collect();
         let Some(MapSource::Defined(definition)) = self.maps.get_mut(name).map(|map| &mut map.source) else { return };
         definition.spec.value_size = u32::try_from(operations.bytes.len()).unwrap_or(u32::MAX);
@@ -574,13 +539,13 @@ impl<'a> Resolver<'a> {
     }
 
     /// Resolves what an object says of a map's slots.
-    fn slots_of(&mut self, name: &MapName, object: &ObjectName, index: usize) -> BTreeMap<u32, SlotSource> {
+    fn slots_of(&mut self, name: &MapName, object: &ObjectName, index: usize) -> BTreeMap<SlotKey, SlotSource> {
         let slots = self.object(object).maps[index].slots.clone();
         let source = |resolver: &mut Self, target: SlotTarget| match target {
             SlotTarget::Map(target) => SlotSource::Map(resolver.map_of(object, target)),
             SlotTarget::Program(target) => SlotSource::Program(resolver.program_of(object, target, name)),
         };
-        slots.into_iter().map(|slot| (slot.index, source(self, slot.target))).collect()
+        slots.into_iter().map(|slot| (SlotKey::index(slot.index), source(self, slot.target))).collect()
     }
 
     /// Adds the slots that a user of the map fills to those of its owner. Only one of them can fill a slot, and
@@ -595,10 +560,11 @@ impl<'a> Resolver<'a> {
                         continue;
                     }
                     Some(other) if *other == source => continue,
-                    Some(other) => Some(other.address().to_string()),
+                    Some(other) => Some(other.to_string()),
                 },
                 MapSource::Pinned(_) | MapSource::Id(_) => None,
             };
+            let slot = slot.to_string();
             let kind = Kind::SlotTaken { map: name.clone(), slot, object: object.clone(), by: taken };
             let problem = Problem::at(kind, span.clone(), "this object fills it").and(map.span.clone(), "the map");
             self.problems.push(problem);
@@ -1098,6 +1064,7 @@ impl<'a> Resolver<'a> {
         }
         self.room_in_arenas();
         self.one_type_in_prog_arrays();
+        self.programs_of_references();
         self.unique_pins();
     }
 
@@ -1142,6 +1109,32 @@ impl<'a> Resolver<'a> {
                     |program: &DesiredProgram| format!("program.{} is {}", program.name, program.kind.program_type);
                 let problem = Problem::at(kind, one.span.clone(), label(one)).and(other.span.clone(), label(other));
                 self.problems.push(problem);
+            }
+        }
+    }
+
+    /// Refuses programs in a devmap or a cpumap that were not made for it, as the kernel does with a mere `EINVAL`
+    /// (`__dev_map_alloc_node`, `__cpu_map_load_bpf_program`).
+    fn programs_of_references(&mut self) {
+        for map in self.maps.values() {
+            let (MapSource::Defined(definition), Some((_, contents))) = (&map.source, map.contents()) else { continue };
+            let (section, attach_type) = match definition.spec.map_type {
+                MapType::CPUMAP => ("xdp/cpumap", AttachType::XDP_CPUMAP),
+                _ => ("xdp/devmap", AttachType::XDP_DEVMAP),
+            };
+            for reference in &contents.references.given {
+                let program = reference.program.as_ref().and_then(|name| self.programs.get(name));
+                let Some(program) = program.filter(|program| {
+                    (program.kind.program_type, program.kind.attach_type) != (ProgramType::XDP, Some(attach_type))
+                }) else {
+                    continue;
+                };
+                let (map, program_name) = (map.name.clone(), program.name.clone());
+                let is = program.kind.to_string();
+                let kind =
+                    Kind::WrongForMap { map, map_type: definition.spec.map_type, program: program_name, is, section };
+                let problem = Problem::at(kind, reference.span.clone(), "this entry");
+                self.problems.push(problem.and(program.span.clone(), "the program"));
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Reads the entries of maps: those that are there, those that are kept as ours, and how the two differ.
 
 use super::drift::{Difference, Drift};
-use super::observe::{READ, existing, refused};
+use super::observe::{READ, existing, open_cgroup, refused};
 use super::{Kernel, ObjectKind};
 use crate::desired::EntriesMode;
 use crate::diag::Problem;
@@ -11,6 +11,7 @@ use crate::names::PinPath;
 use crate::owned;
 use crate::record::{Record, RecordedEntries};
 use crate::spec::{Host, user_value_size};
+use std::collections::BTreeMap;
 use std::io;
 use std::ops::ControlFlow;
 
@@ -71,12 +72,28 @@ pub fn kept<K: Kernel>(kernel: &K, map: &K::Fd) -> io::Result<Option<Entries>> {
 pub fn drift<K: Kernel>(kernel: &K, record: &Record) -> Result<Vec<Drift>, Problem> {
     let mut found = Vec::new();
     for (name, map) in &record.maps {
+        let other = other_cgroups(kernel, &map.cgroups)?;
+        if other > 0 {
+            let what = Difference::Entries { changed: other, more: 0, all: map.cgroups.len() };
+            found.push(Drift { address: format!("map.{name}"), what });
+        }
         let (Some(entries), Some(pin)) = (&map.entries, &map.pin) else { continue };
         if let Some(what) = differs(kernel, pin, entries)? {
             found.push(Drift { address: format!("map.{name}"), what });
         }
     }
     Ok(found)
+}
+
+/// Counts the cgroups that are gone, or other ones of the same name.
+fn other_cgroups<K: Kernel>(kernel: &K, cgroups: &BTreeMap<String, u64>) -> Result<usize, Problem> {
+    let mut other = 0;
+    for (path, id) in cgroups {
+        let found = open_cgroup(kernel, path);
+        let found = found.map_err(|error| refused(format!("open the cgroup `{path}`"), &error, READ))?;
+        other += usize::from(found.is_none_or(|(_, _, now)| now != *id));
+    }
+    Ok(other)
 }
 
 fn differs<K: Kernel>(kernel: &K, pin: &str, recorded: &RecordedEntries) -> Result<Option<Difference>, Problem> {

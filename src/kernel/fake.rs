@@ -4,6 +4,7 @@
 //! `tests/kernel.rs`. What it does not have (traffic, most of the verifier, sockets) it refuses.
 
 mod maps;
+mod references;
 mod tree;
 
 use super::{
@@ -31,6 +32,8 @@ use tree::{Node, Tree};
 const PAGE: u32 = 4096;
 /// Number of possible CPUs.
 const CPUS: u32 = 2;
+/// A jump that is always taken (`BPF_JMP | BPF_JA`), with which a program may end as well.
+const JUMP: u8 = 0x05;
 /// Most instructions of a program (`BPF_COMPLEXITY_LIMIT_INSNS`).
 const MAX_INSNS: usize = 1_000_000;
 
@@ -219,6 +222,8 @@ impl Fake {
             Hook::Xdp { ifindex, .. } | Hook::Tcx { ifindex } => ifindex == gone.index,
             Hook::Cgroup { .. } => false,
         });
+        state.maps.values_mut().for_each(|map| map.forget_interface(gone.index));
+        state.collect();
     }
 
     /// Adds a cgroup. Returns its id.
@@ -478,7 +483,8 @@ impl State {
         match object {
             Object::Map(id) => {
                 let map = &self.maps[&id];
-                map.slots.values().copied().chain(btf_object(map.info.btf_id)).collect()
+                let programs = map.programs().map(Object::Program);
+                map.slots.values().copied().chain(programs).chain(btf_object(map.info.btf_id)).collect()
             }
             Object::Program(id) => {
                 let info = &self.programs[&id].info;
@@ -641,7 +647,10 @@ impl Map {
         Ok(match self.storage() {
             Storage::Array if self.index(key).is_none() => None,
             Storage::Array => Some(self.values.get(key).cloned().unwrap_or_else(|| vec![0; value_len(&self.info)])),
-            Storage::Hash | Storage::Lru => self.values.get(key).cloned(),
+            Storage::Hash | Storage::Lru | Storage::References | Storage::ReferencesByKey => {
+                self.values.get(key).cloned()
+            }
+            Storage::Slots if self.info.map_type == MapType::CGROUP_ARRAY => return refuse(ENOTSUPP),
             Storage::Slots | Storage::SlotsByKey => match self.slots.get(key) {
                 Some(Object::Map(id) | Object::Program(id)) => Some(id.to_ne_bytes().to_vec()),
                 Some(Object::Link(_) | Object::Btf(_) | Object::Cgroup(_)) | None => None,
@@ -653,7 +662,9 @@ impl Map {
     fn update(&mut self, key: &[u8], value: &[u8]) -> io::Result<()> {
         let full = self.values.len() >= self.info.max_entries as usize && !self.values.contains_key(key);
         match self.storage() {
-            Storage::Array if self.index(key).is_none() => return refuse(libc::E2BIG),
+            Storage::Array | Storage::References if self.index(key).is_none() => return refuse(libc::E2BIG),
+            Storage::ReferencesByKey if full => return refuse(libc::E2BIG),
+            Storage::References | Storage::ReferencesByKey => {}
             Storage::Hash if full && self.info.map_type == MapType::LPM_TRIE => return refuse(libc::ENOSPC),
             Storage::Hash if full => return refuse(libc::E2BIG),
             Storage::Lru if full => drop(self.values.pop_first()),
@@ -673,7 +684,12 @@ impl Map {
     fn delete(&mut self, key: &[u8]) -> io::Result<bool> {
         match self.storage() {
             Storage::Array => refuse(libc::EINVAL),
-            Storage::Hash | Storage::Lru => Ok(self.values.remove(key).is_some()),
+            Storage::Hash | Storage::Lru | Storage::ReferencesByKey => Ok(self.values.remove(key).is_some()),
+            Storage::References if self.index(key).is_none() => refuse(libc::EINVAL),
+            Storage::References => {
+                self.values.remove(key);
+                Ok(true)
+            }
             // An array of maps or programs empties a slot that is empty already; a hash says that there is none.
             Storage::Slots if self.index(key).is_none() => refuse(libc::E2BIG),
             Storage::Slots | Storage::SlotsByKey => Ok(self.slots.remove(key).is_some()),
@@ -683,11 +699,11 @@ impl Map {
 
     fn next_key(&self, key: Option<&[u8]>) -> io::Result<Option<Vec<u8>>> {
         match self.storage() {
-            Storage::Array | Storage::Slots => {
+            Storage::Array | Storage::Slots | Storage::References => {
                 let next = key.and_then(|key| self.index(key)).map_or(0, |index| index + 1);
                 Ok((next < self.info.max_entries).then(|| next.to_ne_bytes().to_vec()))
             }
-            Storage::Hash | Storage::Lru => Ok(behind(&self.values, key)),
+            Storage::Hash | Storage::Lru | Storage::ReferencesByKey => Ok(behind(&self.values, key)),
             Storage::SlotsByKey => Ok(behind(&self.slots, key)),
             Storage::Other => refuse(ENOTSUPP),
         }
@@ -917,10 +933,13 @@ impl Kernel for Fake {
 
     fn update(&mut self, map: &Fd, key: &[u8], value: &[u8]) -> io::Result<()> {
         let mut state = self.change("update")?;
-        let map = state.writable(map)?;
-        check_len(key.len(), map.info.key_size as usize)?;
-        check_len(value.len(), value_len(&map.info))?;
-        map.update(key, value)
+        let info = state.writable(map)?.info.clone();
+        check_len(key.len(), info.key_size as usize)?;
+        check_len(value.len(), value_len(&info))?;
+        let value = state.referred(info.map_type, value)?;
+        state.writable(map)?.update(key, &value)?;
+        state.collect();
+        Ok(())
     }
 
     fn add(&mut self, map: &Fd, key: &[u8], value: &[u8]) -> io::Result<bool> {
@@ -943,17 +962,16 @@ impl Kernel for Fake {
         map.delete(key)
     }
 
-    fn update_slot(&mut self, map: &Fd, key: u32, target: &Fd) -> io::Result<()> {
+    fn update_slot(&mut self, map: &Fd, slot: &[u8], target: &Fd) -> io::Result<()> {
         let mut state = self.change("update_slot")?;
         let (id, target) = (state.map_id(map)?, state.object(target)?);
         state.writable(map)?;
         let map = &state.maps[&id];
-        check_len(4, map.info.key_size as usize)?;
-        let slot = key.to_ne_bytes();
+        check_len(slot.len(), map.info.key_size as usize)?;
         match (map.storage(), target) {
-            (Storage::Slots, _) if map.index(&slot).is_none() => return refuse(libc::E2BIG),
+            (Storage::Slots, _) if map.index(slot).is_none() => return refuse(libc::E2BIG),
             (Storage::SlotsByKey, _)
-                if map.slots.len() >= map.info.max_entries as usize && !map.slots.contains_key(&slot[..]) =>
+                if map.slots.len() >= map.info.max_entries as usize && !map.slots.contains_key(slot) =>
             {
                 return refuse(libc::E2BIG);
             }
@@ -961,6 +979,7 @@ impl Kernel for Fake {
                 let program_type = state.programs[&program].info.program_type;
                 state.own(id, program_type)?;
             }
+            (Storage::Slots, Object::Cgroup(_)) if map.info.map_type == MapType::CGROUP_ARRAY => {}
             (Storage::Slots | Storage::SlotsByKey, Object::Map(inner)) if map.takes(&state.maps[&inner].info) => {}
             _ => return refuse(libc::EINVAL),
         }
@@ -1169,7 +1188,7 @@ impl State {
         let map_ids = self
             .maps_of(request.insns)
             .map_err(|error| LoadError { error, log: "fd is not pointing to valid bpf_map\n".to_owned() })?;
-        if request.insns.last().is_none_or(|insn| insn.code != EXIT) {
+        if request.insns.last().is_none_or(|insn| insn.code != EXIT && insn.code != JUMP) {
             return refused(libc::EINVAL, "last insn is not an exit or jmp\n");
         }
         let btf_id = match request.btf.map(|fd| self.object(fd)).transpose().map_err(silent)? {

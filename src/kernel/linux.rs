@@ -325,8 +325,8 @@ impl Kernel for Linux {
         }
     }
 
-    fn update_slot(&mut self, map: &Object, key: u32, target: &Object) -> io::Result<()> {
-        sized(map)?.update(&key.to_ne_bytes(), &target.as_fd().as_raw_fd().to_ne_bytes())
+    fn update_slot(&mut self, map: &Object, key: &[u8], target: &Object) -> io::Result<()> {
+        sized(map)?.update(key, &target.as_fd().as_raw_fd().to_ne_bytes())
     }
 
     fn write_arena(&mut self, map: &Object, address: u64, size: u64, bytes: &[u8]) -> io::Result<()> {

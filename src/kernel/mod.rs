@@ -266,8 +266,8 @@ pub trait Kernel {
     fn delete_entries(&mut self, map: &Self::Fd, entries: &Entries) -> Result<(), (usize, io::Error)> {
         many::delete_each(self, map, entries)
     }
-    /// `BPF_MAP_UPDATE_ELEM` of a map of maps or of programs.
-    fn update_slot(&mut self, map: &Self::Fd, key: u32, target: &Self::Fd) -> io::Result<()>;
+    /// `BPF_MAP_UPDATE_ELEM` of a map of maps, programs or cgroups.
+    fn update_slot(&mut self, map: &Self::Fd, key: &[u8], target: &Self::Fd) -> io::Result<()>;
     /// Maps an arena of `size` bytes into memory, at that address or for 0 where the kernel likes, writes its first bytes,
     /// and lets it go; it keeps the address.
     fn write_arena(&mut self, map: &Self::Fd, address: u64, size: u64, bytes: &[u8]) -> io::Result<()>;

@@ -242,7 +242,7 @@ pub(crate) fn existing<T>(result: io::Result<T>) -> io::Result<Option<T>> {
 
 /// Opens a cgroup, and tells its whole path and its id. The name is a path below the cgroup2 mount, as
 /// `/proc/PID/cgroup` writes it, or starts with the mount.
-pub(super) fn open_cgroup<K: Kernel>(kernel: &K, name: &str) -> io::Result<Option<(K::Fd, PathBuf, u64)>> {
+pub(crate) fn open_cgroup<K: Kernel>(kernel: &K, name: &str) -> io::Result<Option<(K::Fd, PathBuf, u64)>> {
     let Some(mount) = kernel.cgroup_mount()? else { return Ok(None) };
     let path = match Path::new(name).starts_with(&mount) {
         true => PathBuf::from(name),

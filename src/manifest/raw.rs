@@ -147,7 +147,11 @@ table! {
         may group: AccountText,
         /// What the map holds: keys with their values, a list of `{ key = ..., value = ... }` where a key is more than a
         /// text can say, or the path of a file relative to the manifest: `.toml`, `.json`, `.csv`, or `.txt` and `.list`
-        /// with one key on each line. For maps of programs and of maps: slots, `{ 0 = "program.NAME" }`.
+        /// with one key on each line. For prog arrays, maps of maps and cgroup arrays: what is in them,
+        /// `{ 0 = "program.NAME" }`, `{ "10.0.0.1" = "map.NAME" }`, `{ 0 = "system.slice" }`; they are made new when that
+        /// changes. For devmaps and cpumaps: where packets go, `{ 0 = "eth1" }`, `{ 0 = 192 }` (the length of the queue),
+        /// with a program that runs there `{ 0 = { interface = "eth1", program = "program.NAME" } }`,
+        /// `{ 0 = { queue = 192, program = "program.NAME" } }`.
         ///
         /// Numbers, names of enums, IPv4 and IPv6 addresses, prefixes of them (`10.0.0.0/8`) as keys of LPM tries, MAC
         /// addresses, `{ be16 = 443 }` for a number in network order, text for `char` arrays, tables of fields, lists

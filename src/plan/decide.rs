@@ -4,6 +4,7 @@
 //! new makes the prog arrays new that hold it, since a live prog array is never refilled, and the extensions of it.
 
 mod entries;
+mod references;
 
 use super::graph::{self, Node};
 use super::id::Subject;
@@ -27,6 +28,7 @@ use crate::record::{
 use crate::spec::{Compare, Difference, MapSpec, differences};
 use std::borrow::{Borrow, Cow};
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 /// Plans how the host comes to match the manifest.
@@ -43,11 +45,15 @@ pub fn plan(desired: &Desired, observed: &Observed, mode: Mode) -> Result<Plan, 
         }
         Problems::from(problem)
     })?;
+    let settled;
     let mut planner = Planner::new(desired, observed, mode);
     planner.decide_root();
     planner.decide_maps();
     planner.decide_programs();
     planner.spread();
+    settled = planner.settled();
+    let desired = &*settled;
+    planner.desired = desired;
     planner.check_entries();
     for node in order {
         planner.step(node);
@@ -279,12 +285,16 @@ impl<'a> Planner<'a> {
 
     /// Decides on a map that we define.
     fn decide_map(&mut self, map: &DesiredMap, definition: &MapDefinition) -> Option<Fate> {
+        self.check_cgroups(map, definition);
         if !self.observed.pins.contains_key(&definition.pin) {
             return Some(Fate::New(None, Because::Missing));
         }
         let found = self.observed_map(&definition.pin, map)?;
         let id = found.info.id;
         let differs = self.differences(map, definition, found);
+        if differs.is_empty() && self.slots_changed(map, definition) {
+            return Some(Fate::New(Some(id), Because::ContentsChanged));
+        }
         let because = match (differs.is_empty(), self.contents_changed(map, definition, found)) {
             (true, false) => return Some(Fate::Keep(id)),
             (true, true) => Because::ContentsChanged,
@@ -312,6 +322,17 @@ impl<'a> Planner<'a> {
             }
         }
         Some(Fate::New(Some(id), because))
+    }
+
+    /// Refuses slots for cgroups that are not there.
+    fn check_cgroups(&mut self, map: &DesiredMap, definition: &MapDefinition) {
+        for source in definition.slots.values() {
+            let SlotSource::Cgroup(path) = source else { continue };
+            if self.mode == Mode::Live && !self.observed.cgroups.contains_key(path) {
+                let kind = Kind::NoCgroup { path: path.clone() };
+                self.problems.push(Problem::at(kind, map.span.clone(), "a slot of this map holds it"));
+            }
+        }
     }
 
     /// Compares the map that is there with its definition. What the maps in it look like only our record knows.
@@ -370,6 +391,13 @@ impl<'a> Planner<'a> {
             Some((DataKind::Rodata, data)) => found.frozen_value.as_deref() != Some(&**data),
             Some((DataKind::Data, data)) => image_differs(data),
         }
+    }
+
+    /// Returns whether slots of ours are to hold something else than they were filled with, which only our record knows.
+    fn slots_changed(&self, map: &DesiredMap, definition: &MapDefinition) -> bool {
+        let Some(recorded) = self.recorded(map).filter(|_| self.is_ours(map)) else { return false };
+        let is_other = recorded.slots.is_some() && recorded.slots != slots_image(definition);
+        is_other || recorded.cgroups != cgroups_of(definition, self.observed)
     }
 
     fn decide_programs(&mut self) {
@@ -464,6 +492,7 @@ impl<'a> Planner<'a> {
             SlotSource::Program(program) => {
                 self.programs.get(program)?.is_new().then(|| Address::Program(program.clone()))
             }
+            SlotSource::Cgroup(_) => None,
         }
     }
 
@@ -780,6 +809,7 @@ fn holds_state(map: &DesiredMap) -> bool {
             let constant = matches!(definition.data, Some((DataKind::Rodata, _)));
             let transient = [
                 MapType::PROG_ARRAY,
+                MapType::CGROUP_ARRAY,
                 MapType::PERF_EVENT_ARRAY,
                 MapType::RINGBUF,
                 MapType::USER_RINGBUF,
@@ -1165,7 +1195,11 @@ fn expected_record<'a>(desired: &Desired, observed: &Observed, steps: impl Itera
                         let before = observed.record.as_ref().and_then(|record| record.maps.get(map.name.as_str()));
                         let inner = before.and_then(|before| before.inner.clone());
                         let entries = recorded_entries(map, desired, observed).filter(|_| *ours);
-                        RecordedMap { inner, entries, ..recorded_map(definition, inode(&definition.pin), *ours) }
+                        RecordedMap {
+                            inner,
+                            entries,
+                            ..recorded_map(definition, inode(&definition.pin), *ours, observed)
+                        }
                     }
                     MapSource::Pinned(pin) => {
                         RecordedMap { pin: Some(pin.to_string()), inode: inode(pin), ..RecordedMap::default() }
@@ -1177,7 +1211,7 @@ fn expected_record<'a>(desired: &Desired, observed: &Observed, steps: impl Itera
             Action::CreateMap { map, .. } => {
                 if let MapSource::Defined(definition) = &map.source {
                     let entries = recorded_entries(map, desired, observed);
-                    let recorded = RecordedMap { entries, ..recorded_map(definition, 0, true) };
+                    let recorded = RecordedMap { entries, ..recorded_map(definition, 0, true, observed) };
                     record.maps.insert(map.name.to_string(), recorded);
                 }
             }
@@ -1256,7 +1290,30 @@ fn record_link(record: &mut Record, action: &Action, observed: &Observed) {
     record.links.insert(link.name.to_string(), recorded);
 }
 
-fn recorded_map(definition: &MapDefinition, inode: u64, created: bool) -> RecordedMap {
+/// Digests what fills the slots of a map, by name; `None` for a map that nobody fills.
+fn slots_image(definition: &MapDefinition) -> Option<Digest> {
+    if definition.slots.is_empty() || definition.operations.is_some() {
+        return None;
+    }
+    let mut image = String::new();
+    for (key, source) in &definition.slots {
+        key.bytes().iter().for_each(|byte| write!(image, "{byte:02x}").expect("a String takes all"));
+        write!(image, " = {source}").expect("a String takes all");
+        image.push('\n');
+    }
+    Some(Digest::of(image.as_bytes()))
+}
+
+/// Returns the ids of the cgroups in a map's slots: one of the same name may be another one.
+fn cgroups_of(definition: &MapDefinition, observed: &Observed) -> BTreeMap<String, u64> {
+    let cgroup = |source: &SlotSource| match source {
+        SlotSource::Cgroup(path) => observed.cgroups.get(path).map(|(_, id)| (path.clone(), *id)),
+        SlotSource::Map(_) | SlotSource::Program(_) => None,
+    };
+    definition.slots.values().filter_map(cgroup).collect()
+}
+
+fn recorded_map(definition: &MapDefinition, inode: u64, created: bool, observed: &Observed) -> RecordedMap {
     let image = match (&definition.data, &definition.operations) {
         (Some((DataKind::Data, data)), _) => Some(Digest::of(data)),
         (None, Some(operations)) => Some(Digest::of(&operations.bytes)),
@@ -1265,7 +1322,8 @@ fn recorded_map(definition: &MapDefinition, inode: u64, created: bool) -> Record
     let inner = definition.spec.inner.as_deref().map(RecordedInner::of);
     let (pin, sensitive, formats) =
         (Some(definition.pin.to_string()), definition.sensitive, definition.formats.clone());
-    RecordedMap { pin, inode, created, image, inner, sensitive, formats, ..RecordedMap::default() }
+    let (slots, cgroups) = (slots_image(definition), cgroups_of(definition, observed));
+    RecordedMap { pin, inode, created, image, slots, cgroups, inner, sensitive, formats, ..RecordedMap::default() }
 }
 
 /// Records the entries that stay ours once the map has them.

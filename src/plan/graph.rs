@@ -290,7 +290,11 @@ fn add_map(graph: &mut Graph<Node>, desired: &Desired, map: &DesiredMap) {
                 graph.edge(Node::Map(inner.clone()), slots);
             }
             SlotSource::Program(program) => graph.edge(Node::Program(program.clone()), slots),
+            SlotSource::Cgroup(_) => {}
         }
+    }
+    for program in referred(map) {
+        graph.edge(Node::Program(program.clone()), Node::Entries(map.name.clone()));
     }
 }
 
@@ -368,11 +372,13 @@ fn contents_behind(desired: &Desired, program: &ProgramName) -> BTreeSet<Node> {
                 }
                 for target in slots(map) {
                     contents.insert(Node::Slots(name.clone()));
-                    todo.push(match target {
-                        SlotSource::Map(inner) => Reached::Map(inner),
-                        SlotSource::Program(program) => Reached::Program(program),
+                    todo.extend(match target {
+                        SlotSource::Map(inner) => Some(Reached::Map(inner)),
+                        SlotSource::Program(program) => Some(Reached::Program(program)),
+                        SlotSource::Cgroup(_) => None,
                     });
                 }
+                todo.extend(referred(map).map(Reached::Program));
             }
         }
     }
@@ -385,6 +391,12 @@ fn slots(map: &DesiredMap) -> impl Iterator<Item = &SlotSource> {
         MapSource::Pinned(..) | MapSource::Id(..) => None,
     };
     definition.into_iter().flat_map(|definition| definition.slots.values())
+}
+
+/// Returns the programs that run for packets that a map sends elsewhere.
+fn referred(map: &DesiredMap) -> impl Iterator<Item = &ProgramName> {
+    let references = map.contents().into_iter().flat_map(|(_, contents)| &contents.references.given);
+    references.filter_map(|reference| reference.program.as_ref())
 }
 
 #[cfg(test)]

@@ -7,7 +7,10 @@
 use super::{Action, Consent, Step, Sweep, Traffic};
 use crate::access::Access;
 use crate::btf::value::format::Formats;
-use crate::desired::{Desired, DesiredLink, DesiredMap, DesiredProgram, EntriesMode, Hook, MapSource, OnChange};
+use crate::desired::{
+    Contents, Desired, DesiredLink, DesiredMap, DesiredProgram, EntriesMode, Hook, MapSource, OnChange, Reference,
+    SlotKey, SlotSource, Word,
+};
 use crate::kinds::XdpMode;
 use crate::names::{Address, DeploymentName, Digest, LinkName, MapName, ObjectName, PinPath, PlanId, ProgramName};
 use crate::observed::{Fingerprints, LinkInfo, Observed, ObservedMap, ObservedProgram, Pinned};
@@ -75,6 +78,10 @@ fn leftover(step: &Step) -> Option<Traffic> {
 /// Digests the entries that a step writes.
 fn written(step: &Step) -> Option<(&MapName, Digest)> {
     match &step.action {
+        // Indexes and ids are those of one host.
+        Action::WriteEntries { writes } if !writes.references.is_empty() => {
+            Some((&writes.map, Digest::of(writes.to_string().as_bytes())))
+        }
         Action::WriteEntries { writes } => Some((&writes.map, writes.changes.digest())),
         _ => None,
     }
@@ -147,17 +154,36 @@ enum WantedMap<'a> {
         spec: String,
         by: Option<&'a (ObjectName, String)>,
         data: Option<Digest>,
-        slots: BTreeMap<u32, Address>,
+        slots: &'a BTreeMap<SlotKey, SlotSource>,
         #[serde(skip_serializing_if = "is_fail")]
         on_change: OnChange,
         #[serde(skip_serializing_if = "Formats::is_empty")]
         formats: &'a Formats,
         #[serde(skip_serializing_if = "Option::is_none")]
         entries: Option<(EntriesMode, bool, Digest)>,
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        references: Vec<String>,
     },
     Pinned(&'a PinPath),
     /// The manifest's own number.
     Id(u32),
+}
+
+/// Digests the entries of a map, but for numbers that only one host has.
+fn entries_digest(contents: &Contents) -> Digest {
+    match contents.references.given.is_empty() {
+        true => contents.entries.digest(),
+        false => Digest::of(&[]),
+    }
+}
+
+/// Writes entries that name interfaces and programs as the manifest does.
+fn referring(contents: &Contents) -> Vec<String> {
+    let line = |reference: &Reference| match &reference.key {
+        Word::Number(number) => format!("{number} = {reference}"),
+        Word::Interface(name) => format!("{name} = {reference}"),
+    };
+    contents.references.given.iter().map(line).collect()
 }
 
 impl<'a> WantedMap<'a> {
@@ -171,10 +197,11 @@ impl<'a> WantedMap<'a> {
                     spec: definition.spec.to_string(),
                     by: definition.defined_by.as_ref(),
                     data: data.map(Digest::of),
-                    slots: definition.slots.iter().map(|(index, slot)| (*index, slot.address())).collect(),
+                    slots: &definition.slots,
                     on_change: definition.on_change,
                     formats: &definition.formats,
-                    entries: definition.contents.as_deref().map(|it| (it.mode, it.sensitive, it.entries.digest())),
+                    entries: definition.contents.as_deref().map(|it| (it.mode, it.sensitive, entries_digest(it))),
+                    references: definition.contents.as_deref().map(referring).unwrap_or_default(),
                 }
             }
             MapSource::Pinned(pin) => Self::Pinned(pin),

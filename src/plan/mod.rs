@@ -10,6 +10,7 @@ pub mod graph;
 mod guard;
 mod id;
 mod migrate;
+pub mod references;
 pub mod words;
 
 #[cfg(test)]
@@ -22,7 +23,7 @@ pub use migrate::Copying;
 
 use crate::access::{Access, Permissions};
 use crate::btf::value::format::Formats;
-use crate::desired::{DesiredLink, DesiredMap, DesiredProgram, ObjectFacts, Span};
+use crate::desired::{DesiredLink, DesiredMap, DesiredProgram, ObjectFacts, Reference, Span};
 use crate::entries::{Changes, Entries};
 use crate::names::{Address, DeploymentName, LinkName, MapName, PinPath, PlanId, ProgramName};
 use crate::record::Record;
@@ -333,6 +334,8 @@ pub struct Writes {
     pub spec: MapSpec,
     /// How its keys and values are written.
     pub formats: Formats,
+    /// What the manifest calls the entries of a devmap or a cpumap, by key.
+    pub references: BTreeMap<Vec<u8>, Reference>,
     /// True when no output may show keys and values.
     pub sensitive: bool,
 }

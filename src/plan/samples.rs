@@ -3,7 +3,7 @@
 use super::*;
 use crate::access::Account;
 use crate::btf::value::format::Formats;
-use crate::desired::{Desired, DesiredMap, Hook, MapDefinition, MapSource, OnChange, Policy, SlotSource};
+use crate::desired::{Desired, DesiredMap, Hook, MapDefinition, MapSource, OnChange, Policy, SlotKey, SlotSource};
 use crate::elf::{DataKind, ProgramKind};
 use crate::entries::{Changes, Entries};
 use crate::insn::{Code, Insn, LD_IMM64, Site, SiteKind};
@@ -109,14 +109,14 @@ fn zeroes() -> Arc<DesiredMap> {
 
 fn calls() -> Arc<DesiredMap> {
     let slots = ["drop", "count", "a", "b", "c", "d"].map(program_name).map(SlotSource::Program);
-    let slots = (0..).step_by(2).zip(slots).collect();
+    let slots = (0..).step_by(2).map(SlotKey::index).zip(slots).collect();
     map("calls", MapDefinition { slots, ..definition(pin("maps/calls"), MapSpec::new(MapType::PROG_ARRAY, 4, 4, 16)) })
 }
 
 fn tenants() -> Arc<DesiredMap> {
     let inner = Some(Box::new(MapSpec { flags: flags::NO_PREALLOC, ..MapSpec::new(MapType::HASH, 4, 8, 64) }));
     let spec = MapSpec { inner, ..MapSpec::new(MapType::ARRAY_OF_MAPS, 4, 4, 8) };
-    let slots = BTreeMap::from([(0, SlotSource::Map(map_name("zones")))]);
+    let slots = BTreeMap::from([(SlotKey::index(0), SlotSource::Map(map_name("zones")))]);
     map("tenants", MapDefinition { slots, ..definition(pin("maps/tenants"), spec) })
 }
 
@@ -213,6 +213,7 @@ pub fn writes(changes: Changes) -> Writes {
         removes_first: false,
         spec,
         formats: Formats::default(),
+        references: BTreeMap::new(),
         sensitive: false,
     }
 }
@@ -220,7 +221,7 @@ pub fn writes(changes: Changes) -> Writes {
 /// A deployment with a data section, a map in a map, and a tail call behind a link.
 pub fn desired() -> Desired {
     let maps = [flows(), rodata(), variables(), zeroes(), tenants(), zones(), deny()];
-    let slots = BTreeMap::from([(0, SlotSource::Program(program_name("next")))]);
+    let slots = BTreeMap::from([(SlotKey::index(0), SlotSource::Program(program_name("next")))]);
     let calls = map(
         "calls",
         MapDefinition { slots, ..definition(pin("maps/calls"), MapSpec::new(MapType::PROG_ARRAY, 4, 4, 16)) },

@@ -3,12 +3,11 @@
 //! One place for them, so that a plan, an outcome and a message say the same thing in the same words.
 
 use super::{Action, Because, Copying, Marker, Mode, ResolvedHook, Restored, State, Sweep, Traffic, Writes};
-use crate::desired::{DesiredLink, DesiredMap, DesiredProgram, Hook, MapDefinition, MapSource, SlotSource};
+use crate::desired::{DesiredLink, DesiredMap, DesiredProgram, Hook, MapDefinition, MapSource};
 use crate::elf::{DataKind, ProgramKind};
 use crate::entries::Changes;
 use crate::kinds::MapType;
 use crate::kinds::XdpMode;
-use crate::names::Address;
 use crate::spec::{Difference, MapSpec, flag_names};
 use std::fmt;
 
@@ -171,7 +170,7 @@ fn fill_slots(f: &mut fmt::Formatter<'_>, map: &DesiredMap) -> fmt::Result {
         None => f.write_str("fill slots")?,
     }
     for (i, (index, source)) in slots.iter().take(SLOTS_NAMED).enumerate() {
-        write!(f, "{} {index} = {}", if i == 0 { "" } else { "," }, source.address())?;
+        write!(f, "{} {index} = {source}", if i == 0 { "" } else { "," })?;
     }
     match slots.len().saturating_sub(SLOTS_NAMED) {
         0 => Ok(()),
@@ -205,16 +204,6 @@ fn load_program(f: &mut fmt::Formatter<'_>, program: &DesiredProgram, replaces: 
     }
     write!(f, ", pin {}", program.pin)?;
     replaces.iter().try_for_each(|id| write!(f, ", in place of id {id}"))
-}
-
-impl SlotSource {
-    /// Returns what the slot holds.
-    pub fn address(&self) -> Address {
-        match self {
-            Self::Map(name) => Address::Map(name.clone()),
-            Self::Program(name) => Address::Program(name.clone()),
-        }
-    }
 }
 
 /// A program as what it is made of: ``xdp `xdp_drop` of object.filter``.

@@ -8,7 +8,9 @@ use super::text::Counts;
 use super::written::{Sampled, sample};
 use crate::access::{Access, Account, octal};
 use crate::btf::convert::Fate;
-use crate::desired::{DesiredLink, DesiredMap, DesiredProgram, Hook, MapDefinition, MapSource, ObjectFacts};
+use crate::desired::{
+    DesiredLink, DesiredMap, DesiredProgram, Hook, MapDefinition, MapSource, ObjectFacts, SlotKey, SlotSource,
+};
 use crate::entries;
 use crate::kinds::XdpMode;
 use crate::kinds::{AttachType, MapType, ProgramType};
@@ -143,7 +145,7 @@ struct Details<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     bytes: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    slots: Option<BTreeMap<u32, Address>>,
+    slots: Option<&'a BTreeMap<SlotKey, SlotSource>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     entries: Option<EntriesJson>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -193,7 +195,6 @@ impl<'a> Details<'a> {
             }
             Action::FillSlots { map } => {
                 let slots = definition(map).map(|definition| &definition.slots);
-                let slots = slots.map(|slots| slots.iter().map(|(index, slot)| (*index, slot.address())).collect());
                 Self { slots, ..Self::default() }
             }
             Action::WriteEntries { writes } => {

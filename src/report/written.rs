@@ -1,9 +1,13 @@
 //! The first of the entries that a plan writes, as people read them: by formats and types, else as bytes.
 
 use crate::cells::Layout;
+use crate::desired::{Reference, Word};
 use crate::entries::Entries;
+use crate::kinds::MapType;
+use crate::plan::references::{PENDING, program_id};
 use crate::plan::{Marker, Writes};
 use serde::Serialize;
+use std::fmt::Write as _;
 
 /// An entry that is written.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -30,22 +34,65 @@ pub fn sample(writes: &Writes, most: usize) -> Vec<Sampled> {
         let first = entries.iter().take(most);
         let entry = |(key, value): (&[u8], &[u8])| Sampled {
             marker,
-            key: layout.key(key).text(),
-            value: value_text(&layout, value),
+            key: key_text(writes, &layout, key),
+            value: match writes.references.get(key).filter(|_| marker != Marker::Remove) {
+                Some(reference) => reference_text(reference, value),
+                None => value_text(writes, &layout, value),
+            },
             before: None,
         };
         first.map(entry).collect()
     };
     let mut changed = text(&changes.changed, Marker::Change);
     for (sampled, (_, before)) in changed.iter_mut().zip(changes.before.iter()) {
-        sampled.before = Some(value_text(&layout, before));
+        sampled.before = Some(value_text(writes, &layout, before));
     }
     let removed = text(&changes.removed, Marker::Remove);
     removed.into_iter().chain(changed).chain(text(&changes.added, Marker::Create)).take(most).collect()
 }
 
+fn key_text(writes: &Writes, layout: &Layout, key: &[u8]) -> String {
+    match (writes.references.get(key).map(|reference| &reference.key), key.try_into().map(u32::from_ne_bytes)) {
+        (Some(Word::Interface(name)), _) => name.clone(),
+        (Some(Word::Number(number)), _) => number.to_string(),
+        (None, Ok(number)) if is_reference(writes.spec.map_type) => number.to_string(),
+        (None, _) => layout.key(key).text(),
+    }
+}
+
+fn is_reference(map_type: MapType) -> bool {
+    [MapType::DEVMAP, MapType::DEVMAP_HASH, MapType::CPUMAP].contains(&map_type)
+}
+
+/// Writes what the manifest calls a value, the index of the interface where it is known, and whether the program is new.
+fn reference_text(reference: &Reference, value: &[u8]) -> String {
+    let index = value.first_chunk().map_or(0, |word| u32::from_ne_bytes(*word));
+    let mut text = match &reference.value {
+        Word::Interface(name) if index != 0 => format!("{name} (index {index})"),
+        word @ (Word::Interface(_) | Word::Number(_)) => word.to_string(),
+    };
+    if let Some(program) = &reference.program {
+        let is_new = if program_id(value) == Some(PENDING) { " (new)" } else { "" };
+        write!(text, ", program.{program}{is_new}").expect("writing to a String never fails");
+    }
+    text
+}
+
+/// Writes a number and a program as the kernel has them, of which the manifest has no word any more.
+fn foreign_reference(map_type: MapType, value: &[u8]) -> String {
+    let first = value.first_chunk().map_or(0, |word| u32::from_ne_bytes(*word));
+    let program = program_id(value).map_or_else(String::new, |id| format!(", program id {id}"));
+    match map_type {
+        MapType::CPUMAP => format!("queue of {first}{program}"),
+        _ => format!("interface index {first}{program}"),
+    }
+}
+
 /// Writes what is below a key: once where all CPUs have the same, else as a list.
-fn value_text(layout: &Layout, bytes: &[u8]) -> String {
+fn value_text(writes: &Writes, layout: &Layout, bytes: &[u8]) -> String {
+    if is_reference(writes.spec.map_type) {
+        return foreign_reference(writes.spec.map_type, bytes);
+    }
     let mut each = layout.data(bytes).map(|cell| cell.text());
     let first = each.next().unwrap_or_default();
     let rest: Vec<String> = each.collect();
@@ -60,7 +107,6 @@ mod tests {
     use super::*;
     use crate::btf::value::format::{Format, Formats, Written};
     use crate::entries::Changes;
-    use crate::kinds::MapType;
     use crate::plan::samples;
     use crate::spec::MapSpec;
 
@@ -116,14 +162,16 @@ mod tests {
 
     #[test]
     fn values_of_cpus_are_told_apart() {
-        let layout = Layout::new(&MapSpec::new(MapType::PERCPU_ARRAY, 4, 4, 1), &Formats::default());
+        let spec = MapSpec::new(MapType::PERCPU_ARRAY, 4, 4, 1);
+        let layout = Layout::new(&spec, &Formats::default());
+        let writes = Writes { spec: spec.clone(), ..writes() };
         let rows = [
             (&[1, 0, 0, 0, 9, 9, 9, 9, 1, 0, 0, 0, 0, 0, 0, 0][..], "hex:01000000"),
             (&[1, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0], "[hex:01000000, hex:02000000]"),
             (&[], ""),
         ];
         for (bytes, text) in rows {
-            assert_eq!(value_text(&layout, bytes), text);
+            assert_eq!(value_text(&writes, &layout, bytes), text);
         }
     }
 }

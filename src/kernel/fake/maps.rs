@@ -38,6 +38,10 @@ pub enum Storage {
     Slots,
     /// Descriptors by key.
     SlotsByKey,
+    /// Interfaces or queues by index, each with a program.
+    References,
+    /// The same by key.
+    ReferencesByKey,
     /// User space has other commands for it than this kernel has.
     Other,
 }
@@ -48,13 +52,12 @@ pub fn storage(map_type: MapType) -> Option<Storage> {
         MapType::ARRAY | MapType::PERCPU_ARRAY => Storage::Array,
         MapType::HASH | MapType::PERCPU_HASH | MapType::LPM_TRIE => Storage::Hash,
         MapType::LRU_HASH | MapType::LRU_PERCPU_HASH => Storage::Lru,
-        MapType::PROG_ARRAY | MapType::ARRAY_OF_MAPS => Storage::Slots,
+        MapType::PROG_ARRAY | MapType::ARRAY_OF_MAPS | MapType::CGROUP_ARRAY => Storage::Slots,
         MapType::HASH_OF_MAPS => Storage::SlotsByKey,
+        MapType::DEVMAP | MapType::CPUMAP => Storage::References,
+        MapType::DEVMAP_HASH => Storage::ReferencesByKey,
         MapType::PERF_EVENT_ARRAY
         | MapType::STACK_TRACE
-        | MapType::DEVMAP
-        | MapType::DEVMAP_HASH
-        | MapType::CPUMAP
         | MapType::XSKMAP
         | MapType::SOCKMAP
         | MapType::SOCKHASH
@@ -87,7 +90,7 @@ pub fn check<Fd>(request: &MapRequest<'_, Fd>) -> Result<(), i32> {
         MapType::HASH | MapType::PERCPU_HASH | MapType::LRU_HASH | MapType::LRU_PERCPU_HASH => request.hash(),
         MapType::HASH_OF_MAPS => request.allow(request.value == 4).and_then(|()| request.hash()),
         MapType::ARRAY | MapType::PERCPU_ARRAY => request.array(),
-        MapType::PROG_ARRAY | MapType::PERF_EVENT_ARRAY | MapType::ARRAY_OF_MAPS => {
+        MapType::PROG_ARRAY | MapType::PERF_EVENT_ARRAY | MapType::ARRAY_OF_MAPS | MapType::CGROUP_ARRAY => {
             request.allow(request.value == 4 && request.flags & (RDONLY_PROG | WRONLY_PROG) == 0)?;
             request.array()
         }

@@ -190,8 +190,10 @@ impl Planner<'_> {
         let sensitive = [&then, &now].into_iter().flatten().any(|owned| owned.sensitive);
         let removes_first = is_tight(spec, live, &changes);
         let changes = Arc::new(changes);
-        let (spec, formats) = (spec.clone(), recorded.formats.clone());
-        let writes = Writes { map: name.clone(), pin, id: Some(id), changes, removes_first, spec, formats, sensitive };
+        let (spec, formats, references) = (spec.clone(), recorded.formats.clone(), BTreeMap::new());
+        let id = Some(id);
+        let map = name.clone();
+        let writes = Writes { map, pin, id, changes, removes_first, spec, formats, references, sensitive };
         let action = Action::WriteEntries { writes: Box::new(writes) };
         let because = Because::Rollback;
         let (traffic, state) = (Traffic::None, State::Kept);
@@ -252,6 +254,7 @@ fn writes(
         removes_first,
         spec: definition.spec.clone(),
         formats: definition.formats.clone(),
+        references: definition.contents.as_ref().map(|it| it.references.by_key.clone()).unwrap_or_default(),
         sensitive,
     }
 }
