@@ -484,12 +484,22 @@ fn a_map_of_somebody_else_gets_no_entries() {
         module: None,
     };
     let other = kernel.create_map(&request).expect("a map");
-    let pin = path("/sys/fs/bpf/edge/maps/hash");
+    let pin = fake.real(&path("/sys/fs/bpf/edge/maps/hash"));
     kernel.unpin(&pin).expect("it is pinned");
     kernel.pin(&other, &pin).expect("nothing is there");
     let problems = try_plan(1, &[("hash", Exact, &[(1, 1)])], &fake).expect_err("it is not ours");
     assert!(problems.0[0].kind.to_string().contains("is not ours, so that no entries"), "{problems:?}");
     assert!(try_plan(1, &[("hash", Seed, &[(1, 1)])], &fake).is_ok());
+}
+
+#[test]
+fn a_lost_record_is_all_that_is_said_when_it_is_lost() {
+    let fake = Fake::new();
+    make(1, &[("hash", Exact, &[(1, 1)])], &fake);
+    fake.clone().unpin(&fake.real(&path("/sys/fs/bpf/edge/record"))).expect("it is pinned");
+    let problems = try_plan(1, &[("hash", Exact, &[(1, 1)])], &fake).expect_err("nobody knows what is ours");
+    let kinds: Vec<_> = problems.0.iter().map(|problem| problem.kind.to_string()).collect();
+    assert_eq!(kinds, ["the record at `/sys/fs/bpf/edge/record` is gone"]);
 }
 
 #[test]
@@ -680,7 +690,7 @@ fn the_second_time_nothing_is_called_and_what_is_the_same_stays_kept() {
     make(2, FIRST, &fake);
     assert!(kept.is_some() && inode("hash") == kept);
     // Without the map that keeps them, the same is kept anew.
-    fake.clone().unpin(&path("/sys/fs/bpf/edge/~entries/hash")).expect("it is there");
+    fake.clone().unpin(&fake.real(&path("/sys/fs/bpf/edge/~entries/hash"))).expect("it is there");
     make(2, FIRST, &fake);
     assert!(inode("hash").is_some_and(|inode| Some(inode) != kept));
     assert!(plan_of(2, FIRST, &fake).is_empty());
