@@ -1288,7 +1288,8 @@ impl Kind {
                     .to_owned(),
             ),
             Self::EntriesOfOthers { .. } => Some(
-                "it was there before this deployment, and is left alone: give the map another pin, or no `entries`"
+                "it was there before this deployment: take it over with `adopt = true`, or give the map another pin or no \
+                 `entries`"
                     .to_owned(),
             ),
             Self::NoInterface { .. } => Some("`ip link` lists the interfaces of this network namespace".to_owned()),

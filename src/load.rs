@@ -186,7 +186,8 @@ fn entries(manifest: &Manifest, folder: &Path) -> Result<BTreeMap<MapName, Entry
                     files.insert(name.clone(), file);
                     continue;
                 }
-                Kind::OtherBytes { path: file.path, is: file.sha256 }
+                // Only a saved plan wants certain bytes of it.
+                Kind::Stale { what: format!("`{path}` has other bytes") }
             }
         };
         problems.push(Problem::at(kind, entries.span.clone(), "this file"));

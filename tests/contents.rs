@@ -498,6 +498,16 @@ fn a_map_of_somebody_else_gets_no_entries() {
 }
 
 #[test]
+fn a_lost_record_is_all_that_is_said_when_it_is_lost() {
+    let fake = Fake::new();
+    make(1, &[("hash", Exact, &[(1, 1)])], &fake);
+    fake.clone().unpin(&fake.real(&path("/sys/fs/bpf/edge/record"))).expect("it is pinned");
+    let problems = try_plan(1, &[("hash", Exact, &[(1, 1)])], &fake).expect_err("nobody knows what is ours");
+    let kinds: Vec<_> = problems.0.iter().map(|problem| problem.kind.to_string()).collect();
+    assert_eq!(kinds, ["the record at `/sys/fs/bpf/edge/record` is gone"]);
+}
+
+#[test]
 fn a_plan_shows_entries_unless_they_are_secret() {
     let fake = Fake::new();
     make(1, &[("hash", Exact, &[(1, 1)])], &fake);

@@ -253,6 +253,35 @@ fn plans_of_maps_that_cannot_go_over_say_why() {
 }
 
 #[test]
+fn copied_entries_leave_room_for_those_of_the_manifest() {
+    let table = |lines: &str| {
+        format!(
+            "version = 1\nname = \"edge\"\n[map.ports]\ntype = \"hash\"\nkey_size = 4\nvalue_size = 4\n{MIGRATE}\n\
+             entries_mode = \"merge\"\n{lines}\n"
+        )
+    };
+    let first = table("max_entries = 8\nentries = { 1 = 1, 2 = 2, 3 = 3 }");
+    for (room, entries, refused) in [
+        (5, "{ 1 = 1, 2 = 2, 3 = 4, 5 = 5, 6 = 6 }", None),
+        (
+            4,
+            "{ 1 = 1, 2 = 2, 3 = 3, 4 = 4 }",
+            Some("map.ports has room for 4 entries: beside 1 of others there is none for 4"),
+        ),
+    ] {
+        let fake = host();
+        make(&first, &fake);
+        if refused.is_some() {
+            let (_, map) = fake.open_pin(&path("/sys/fs/bpf/edge/maps/ports")).expect("a map has the pin");
+            fake.clone().update(&map, &[9, 0, 0, 0], &[9; 4]).expect("the entry fits");
+        }
+        let next = table(&format!("max_entries = {room}\nentries = {entries}"));
+        let said = plan(&next, &fake).map(drop).map_err(|problems| problems.0[0].kind.to_string());
+        assert_eq!(said.err().as_deref(), refused, "{next}");
+    }
+}
+
+#[test]
 fn programs_of_others_that_stay_with_the_old_map_are_named() {
     let fake = with_flows();
     assert!(!plan_2(&fake, MIGRATE).steps.iter().any(|step| step.action.to_string().contains("as these do")));

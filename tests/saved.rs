@@ -218,3 +218,20 @@ fn a_saved_plan_is_of_one_state_of_one_host() {
         assert_eq!((said.code, said.stderr.contains("cannot write `no/file`")), (1, true), "{said:?}");
     });
 }
+
+#[test]
+fn a_saved_plan_is_of_the_bytes_of_its_entries() {
+    common::in_namespace("a_saved_plan_is_of_the_bytes_of_its_entries", |_| {
+        let folder = tempfile::tempdir().expect("a folder can be made");
+        let write = |file: &str, text: &str| fs::write(folder.path().join(file), text).expect("it can be written");
+        let map = "type = \"hash\"\nkey_size = 4\nvalue_size = 4\nmax_entries = 4\nentries = \"ports.txt\"\n";
+        write("plan.toml", &format!("version = 1\nname = \"edge\"\n[map.ports]\n{map}"));
+        write("ports.txt", "80 1\n");
+        tool::succeed(folder.path(), &["plan.toml", "--dry-run", "--out", "saved.json"]);
+        write("ports.txt", "80 1\n443 1\n");
+        let said = tool::bpfapply(folder.path(), &["--plan", "saved.json"]);
+        assert_eq!((said.code, said.stderr.contains("`ports.txt` has other bytes")), (75, true), "{said:?}");
+        write("ports.txt", "80 1\n");
+        tool::succeed(folder.path(), &["--plan", "saved.json"]);
+    });
+}

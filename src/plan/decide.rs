@@ -186,12 +186,18 @@ impl<'a> Planner<'a> {
         }
     }
 
+    /// Returns whether a generation runs of which nothing says what we made.
+    fn lacks_record(&self) -> bool {
+        let runs = matches!(self.observed.root, Root::Generation(_));
+        runs && self.mode == Mode::Live && self.observed.record.is_none()
+    }
+
     /// The folder of the pins has to be ours: one of somebody else cannot be switched.
     fn decide_root(&mut self) {
         let (root, bpffs) = (&self.desired.pin_root, &self.desired.bpffs);
         let listed = self.observed.directories.get(root);
         let by = match self.observed.root {
-            Root::Generation(_) if self.mode == Mode::Live && self.observed.record.is_none() => {
+            Root::Generation(_) if self.lacks_record() => {
                 return self.problems.push(Problem::new(Kind::RecordLost { pin: root.join("record") }));
             }
             _ if !self.desired.makes_something() => return,

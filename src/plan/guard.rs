@@ -76,7 +76,7 @@ pub(super) fn keep(older: &mut Record, record: &Record) {
 /// Says what a step takes from a protected thing; `None` when it may.
 fn loss(step: &Step) -> Option<&'static str> {
     match &step.action {
-        Action::CreateMap { replaces: Some(_), .. } => Some("make anew"),
+        Action::CreateMap { replaces: Some(_), .. } => Some("replace"),
         Action::RemoveMap { .. } | Action::RemoveProgram { .. } => Some("remove"),
         Action::RestoreMap { restored: Restored::Replaces(_), .. } => Some("replace"),
         Action::Detach { .. } => Some("detach"),

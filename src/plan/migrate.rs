@@ -1,7 +1,8 @@
 //! What copying the entries of a map that no longer fits comes to.
 
-use crate::desired::{DesiredMap, MapDefinition};
+use crate::desired::{DesiredMap, EntriesMode, MapDefinition};
 use crate::diag::{Kind, Problem};
+use crate::entries::Entries;
 use crate::migrate::{Converted, Migration, Misfits};
 use crate::observed::{Live, ObservedMap};
 use crate::spec::Host;
@@ -48,5 +49,19 @@ pub(super) fn copying(
     };
     let Converted { entries, misfits } =
         migration.convert(entries).map_err(|twice| refuse(vec![format!("two of its keys would be one: {twice}")]))?;
+    has_room(map, definition, &entries)?;
     Ok(Copying { migration, fits: entries.len() as u64, misfits, others: found.others.clone() })
+}
+
+/// Checks that what is copied leaves room for the entries that the manifest gives the map.
+fn has_room(map: &DesiredMap, definition: &MapDefinition, copied: &Entries) -> Result<(), Problem> {
+    let contents = definition.contents.as_deref().filter(|contents| contents.mode != EntriesMode::Seed);
+    let Some(contents) = contents.filter(|_| definition.spec.map_type.refuses_more()) else { return Ok(()) };
+    let (wanted, room) = (contents.entries.len(), definition.spec.max_entries as usize);
+    let others = copied.iter().filter(|(key, _)| contents.entries.get(key).is_none()).count();
+    if wanted + others <= room {
+        return Ok(());
+    }
+    let kind = Kind::NoRoom { map: map.name.clone(), wanted, others, room };
+    Err(Problem::at(kind, contents.span.clone(), "these"))
 }

@@ -31,9 +31,13 @@ impl Owned<'_> {
 }
 
 impl Planner<'_> {
-    /// Refuses entries for a map that is somebody else's.
+    /// Refuses entries for a map that is somebody else's. Without the record nobody knows whose it is, which is said
+    /// once.
     pub(super) fn check_contents(&mut self, map: &DesiredMap, definition: &MapDefinition, fate: &Fate) {
         let Some(contents) = &definition.contents else { return };
+        if self.lacks_record() {
+            return;
+        }
         let is_ours = self.is_ours(map) || definition.adopt;
         let is_others = matches!(fate, Fate::Keep(_)) && !is_ours && contents.mode != EntriesMode::Seed;
         if is_others {
