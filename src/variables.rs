@@ -3,6 +3,7 @@
 //! Pure. A variable, a field or a bit-field is the bits that its value takes, so that what lies beside them stays what
 //! programs made of it.
 
+use crate::names::Digest;
 use crate::spec::MapTypes;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
@@ -110,6 +111,12 @@ pub struct Change {
     pub after: Patch,
     /// Both in words.
     pub words: (String, String),
+}
+
+/// Digests what variables are set to; what they hold now does not count, as programs may write it.
+pub fn digest(changes: &[Change]) -> Digest {
+    let set: Vec<(&str, &Patch)> = changes.iter().map(|change| (change.name.as_str(), &change.after)).collect();
+    Digest::of(&serde_json::to_vec(&set).expect("names and numbers can always be written"))
 }
 
 /// Variables by name: some that were set, and some that are to be.

@@ -4,6 +4,7 @@
 //! new makes the prog arrays new that hold it, since a live prog array is never refilled, and the extensions of it.
 
 mod entries;
+mod variables;
 
 use super::graph::{self, Node};
 use super::id::Subject;
@@ -356,11 +357,8 @@ impl<'a> Planner<'a> {
 
     /// Returns whether a data section, or a struct of functions, starts with other contents than the map that is there once did.
     fn contents_changed(&self, map: &DesiredMap, definition: &MapDefinition, found: &ObservedMap) -> bool {
-        let recorded = self.recorded(map);
-        let image_differs = |bytes: &[u8]| {
-            let image = recorded.and_then(|recorded| recorded.image);
-            image.is_some_and(|image| image != Digest::of(bytes))
-        };
+        let image = self.recorded(map).and_then(|recorded| recorded.image);
+        let image_differs = |bytes: &[u8]| image.is_some_and(|image| image != Digest::of(bytes));
         if let Some(operations) = &definition.operations {
             return image_differs(&operations.bytes);
         }
@@ -368,6 +366,10 @@ impl<'a> Planner<'a> {
             None | Some((DataKind::Bss, _)) => false,
             // Read-only contents are what they are; a map that is not frozen was never finished.
             Some((DataKind::Rodata, data)) => found.frozen_value.as_deref() != Some(&**data),
+            // Variables are set while programs run: what counts is what the object starts with.
+            Some((DataKind::Data, data)) if definition.is_live() => {
+                image_differs(data) && definition.first_contents().is_some_and(|first| image_differs(&first))
+            }
             Some((DataKind::Data, data)) => image_differs(data),
         }
     }
@@ -541,6 +543,7 @@ impl<'a> Planner<'a> {
                 let action = Action::ReuseMap { map: Arc::clone(&map), id, ours };
                 self.push(span, action, because, Traffic::None, State::Kept);
                 self.release_step(&map, id);
+                self.variables_step(&map, id);
             }
             Fate::New(Some(from), because) if self.copies.contains_key(&map.name) => self.migrate(map, from, because),
             Fate::New(replaces, because) => {
@@ -906,6 +909,7 @@ pub fn rollback(before: &Record, observed: &Observed, pin_root: &PinPath, by: By
             }
             planner.steps.push(step);
             planner.entries_back(before, &map_name, &place, found.info.id, &found.spec);
+            planner.variables_back(before, &map_name, &place, found);
         }
     }
     for (name, program) in &before.programs {
@@ -1170,6 +1174,7 @@ fn expected_record<'a>(desired: &Desired, observed: &Observed, steps: impl Itera
             | Action::FillMap { .. }
             | Action::FillSlots { .. }
             | Action::WriteEntries { .. }
+            | Action::SetVariables { .. }
             | Action::Detach { .. }
             | Action::RemoveProgram { .. }
             | Action::RemoveMap { .. }
@@ -1211,6 +1216,7 @@ fn record_link(record: &mut Record, action: &Action, observed: &Observed) {
         | Action::CopyEntries { .. }
         | Action::CatchUp { .. }
         | Action::WriteEntries { .. }
+        | Action::SetVariables { .. }
         | Action::ReuseProgram { .. }
         | Action::LoadProgram { .. }
         | Action::RestoreMap { .. }
@@ -1227,13 +1233,17 @@ fn record_link(record: &mut Record, action: &Action, observed: &Observed) {
 
 fn recorded_map(definition: &MapDefinition, inode: u64, created: bool) -> RecordedMap {
     let image = match (&definition.data, &definition.operations) {
+        (Some((DataKind::Data, _)), _) if definition.is_live() => {
+            definition.first_contents().map(|first| Digest::of(&first))
+        }
         (Some((DataKind::Data, data)), _) => Some(Digest::of(data)),
         (None, Some(operations)) => Some(Digest::of(&operations.bytes)),
         (Some((DataKind::Rodata | DataKind::Bss, _)), _) | (None, None) => None,
     };
     let inner = definition.spec.inner.as_deref().map(RecordedInner::of);
     let (pin, sensitive) = (Some(definition.pin.to_string()), definition.sensitive);
-    RecordedMap { pin, inode, created, image, inner, sensitive, ..RecordedMap::default() }
+    let variables = if created && definition.is_live() { definition.variables.clone() } else { BTreeMap::new() };
+    RecordedMap { pin, inode, created, image, variables, inner, sensitive, ..RecordedMap::default() }
 }
 
 /// Records the entries that stay ours once the map has them.

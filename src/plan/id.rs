@@ -13,6 +13,7 @@ use crate::observed::{Fingerprints, LinkInfo, Observed, ObservedMap, ObservedPro
 use crate::record::Record;
 use serde::Serialize;
 use std::borrow::Cow;
+use crate::variables;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Rises when the same state gets another id.
@@ -71,10 +72,11 @@ fn leftover(step: &Step) -> Option<Traffic> {
     matches!(step.action, Action::ClearLeftover { .. }).then_some(step.traffic)
 }
 
-/// Digests the entries that a step writes.
+/// Digests the entries that a step writes, or the variables that it sets.
 fn written(step: &Step) -> Option<(&MapName, Digest)> {
     match &step.action {
         Action::WriteEntries { writes } => Some((&writes.map, writes.changes.digest())),
+        Action::SetVariables { sets } => Some((&sets.map, variables::digest(&sets.changes))),
         _ => None,
     }
 }

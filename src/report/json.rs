@@ -14,7 +14,8 @@ use crate::kinds::XdpMode;
 use crate::kinds::{AttachType, MapType, ProgramType};
 use crate::names::{Address, Digest, MapName, ObjectName, PinPath, PlanId, ProgramName};
 use crate::plan::{
-    Action, Because, Consent, Copying, Expects, Marker, Mode, Plan, ResolvedHook, Step, Sweep, Traffic, Writes,
+    Action, Because, Consent, Copying, Expects, Marker, Mode, Plan, ResolvedHook, Sets, Step, Sweep, Traffic,
+    Writes,
 };
 use crate::spec::{Difference, MapSpec, flag_names};
 use serde::Serialize;
@@ -147,6 +148,8 @@ struct Details<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     entries: Option<EntriesJson>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    variables: Option<VariablesJson<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     program: Option<ProgramJson<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     runs: Option<&'a ProgramName>,
@@ -199,6 +202,9 @@ impl<'a> Details<'a> {
             Action::WriteEntries { writes } => {
                 Self { pin: Some(&writes.pin), entries: Some(EntriesJson::of(writes)), ..Self::default() }
             }
+            Action::SetVariables { sets } => {
+                Self { pin: Some(&sets.pin), variables: Some(VariablesJson::of(sets)), ..Self::default() }
+            }
             Action::ReuseProgram { program, .. } | Action::LoadProgram { program, .. } => {
                 Self { pin: Some(&program.pin), program: Some(ProgramJson::of(program)), ..Self::default() }
             }
@@ -247,6 +253,36 @@ struct EntriesJson {
     sensitive: bool,
     /// Some of them, unless nobody may see them.
     sample: Vec<Sampled>,
+}
+
+/// Variables that get other values.
+#[derive(Serialize)]
+struct VariablesJson<'a> {
+    sensitive: bool,
+    /// Whether nothing else of the section is written.
+    alone: bool,
+    set: Vec<VariableJson<'a>>,
+}
+
+#[derive(Serialize)]
+struct VariableJson<'a> {
+    name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    before: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    after: Option<&'a str>,
+}
+
+impl<'a> VariablesJson<'a> {
+    fn of(sets: &'a Sets) -> Self {
+        let shown = |text: &'a String| (!sets.sensitive).then_some(text.as_str());
+        let set = sets.changes.iter().map(|change| VariableJson {
+            name: &change.name,
+            before: shown(&change.words.0),
+            after: shown(&change.words.1),
+        });
+        Self { sensitive: sets.sensitive, alone: sets.alone, set: set.collect() }
+    }
 }
 
 /// How many entries stand in a plan.
@@ -449,6 +485,7 @@ impl<'a> BecauseJson<'a> {
             | Because::ContentsChanged
             | Because::EntriesChanged
             | Because::EntriesNotWanted
+            | Because::VariablesDiffer
             | Because::HookChanged(_)
             | Because::HookGone
             | Because::NotWanted

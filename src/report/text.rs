@@ -85,6 +85,7 @@ fn folder(step: &Step) -> Option<(&PinPath, (&'static str, &Because))> {
         | Action::CopyEntries { .. }
         | Action::CatchUp { .. }
         | Action::WriteEntries { .. }
+        | Action::SetVariables { .. }
         | Action::ReuseProgram { .. }
         | Action::LoadProgram { .. }
         | Action::RestoreMap { .. }
