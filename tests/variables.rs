@@ -137,9 +137,9 @@ const ROWS: &[Row] = &[
         plan: &["~ map.filter:.data set verdict \"VERDICT_PASS\" -> \"VERDICT_DROP\""],
         held: (
             ".data",
-            r#"{ verdict = "VERDICT_DROP", runs = 55, config = { limit = 3, gateway = 0, low = 1, high = 2, name = "first", bucket = { burst = 10, rate = 20 } } }"#,
+            r#"{ verdict = "VERDICT_DROP", runs = 55, config = { limit = 3, gateway = "0.0.0.0", low = 1, high = 2, name = "first", bucket = { burst = 10, rate = 20 } } }"#,
         ),
-        back: r#"{ verdict = "VERDICT_PASS", runs = 55, config = { limit = 3, gateway = 0, low = 1, high = 2, name = "first", bucket = { burst = 10, rate = 20 } } }"#,
+        back: r#"{ verdict = "VERDICT_PASS", runs = 55, config = { limit = 3, gateway = "0.0.0.0", low = 1, high = 2, name = "first", bucket = { burst = 10, rate = 20 } } }"#,
     },
     Row {
         name: "fields, of which programs write the neighbours",
@@ -147,14 +147,14 @@ const ROWS: &[Row] = &[
         others: &[(".data", 24, &[77]), (".data", 16, &[0xff])],
         then: "\"config.limit\" = 7, config = { gateway = \"10.0.0.1\", low = 5, bucket = { rate = 9 } }",
         plan: &[
-            "~ map.filter:.data set config.bucket.rate 20 -> 9, config.gateway 0 -> 16777226, config.limit 4 -> 7, config.low 7 -> 5",
+            "~ map.filter:.data set config.bucket.rate 20 -> 9, config.gateway \"0.0.0.0\" -> \"10.0.0.1\", config.limit 4 -> 7, config.low 7 -> 5",
         ],
         held: (
             ".data",
-            r#"{ verdict = "VERDICT_PASS", runs = 100, config = { limit = 7, gateway = 16777226, low = 5, high = 31, name = "first", bucket = { burst = 77, rate = 9 } } }"#,
+            r#"{ verdict = "VERDICT_PASS", runs = 100, config = { limit = 7, gateway = "10.0.0.1", low = 5, high = 31, name = "first", bucket = { burst = 77, rate = 9 } } }"#,
         ),
         // What starts again does so with what the object says.
-        back: r#"{ verdict = "VERDICT_PASS", runs = 100, config = { limit = 4, gateway = 0, low = 1, high = 31, name = "first", bucket = { burst = 77, rate = 20 } } }"#,
+        back: r#"{ verdict = "VERDICT_PASS", runs = 100, config = { limit = 4, gateway = "0.0.0.0", low = 1, high = 31, name = "first", bucket = { burst = 77, rate = 20 } } }"#,
     },
     Row {
         name: "what is set no more starts again",
@@ -164,9 +164,9 @@ const ROWS: &[Row] = &[
         plan: &["~ map.filter:.data set config.name \"other\" -> \"first\", runs 9 -> 100"],
         held: (
             ".data",
-            r#"{ verdict = "VERDICT_PASS", runs = 100, config = { limit = 3, gateway = 0, low = 1, high = 2, name = "first", bucket = { burst = 10, rate = 8 } } }"#,
+            r#"{ verdict = "VERDICT_PASS", runs = 100, config = { limit = 3, gateway = "0.0.0.0", low = 1, high = 2, name = "first", bucket = { burst = 10, rate = 8 } } }"#,
         ),
-        back: r#"{ verdict = "VERDICT_PASS", runs = 9, config = { limit = 3, gateway = 0, low = 1, high = 2, name = "other", bucket = { burst = 10, rate = 8 } } }"#,
+        back: r#"{ verdict = "VERDICT_PASS", runs = 9, config = { limit = 3, gateway = "0.0.0.0", low = 1, high = 2, name = "other", bucket = { burst = 10, rate = 8 } } }"#,
     },
     Row {
         name: "elements and a flag of zeroes",
@@ -196,7 +196,7 @@ const ROWS: &[Row] = &[
         plan: &[],
         held: (
             ".data",
-            r#"{ verdict = "VERDICT_PASS", runs = 9, config = { limit = 1, gateway = 0, low = 1, high = 2, name = "first", bucket = { burst = 10, rate = 20 } } }"#,
+            r#"{ verdict = "VERDICT_PASS", runs = 9, config = { limit = 1, gateway = "0.0.0.0", low = 1, high = 2, name = "first", bucket = { burst = 10, rate = 20 } } }"#,
         ),
         back: "",
     },
@@ -409,11 +409,11 @@ fn each_instance_has_its_own() {
 fn what_cannot_be_set_says_why() {
     for (object, set, expected) in [
         ("variables/filter.o", "verdct = 1", "object.filter has no global variable `verdct`"),
-        ("variables/filter.o", "\"config.limt\" = 1", "`struct config` has no field `limt`"),
+        ("variables/filter.o", "\"config.limt\" = 1", "has no field `limt`"),
         ("variables/filter.o", "config = { limit = 1, bucket = { rat = 1 } }", "has no field `rat`"),
         ("variables/filter.o", "config = { limit = 1 }, \"config.limit\" = 2", "`config.limit` is set twice"),
         ("variables/filter.o", "config = { low = 9 }", "9 is not in 0 to 7"),
-        ("variables/filter.o", "verdict = \"VERDICT_PAS\"", "`enum verdict` has no value `VERDICT_PAS`"),
+        ("variables/filter.o", "verdict = \"VERDICT_PAS\"", "enum verdict` has no value `VERDICT_PAS`"),
         ("variables/filter.o", "runs = { be16 = 3 }", "a number of 2 bytes is given"),
         ("variables/same.o", "count = 1", "object.filter has 2 variables `count`: at .data+0, .data+4"),
         ("objects/kconfig.o", "CONFIG_HZ = 1", "`CONFIG_HZ` of object.filter gets its value from the kernel"),

@@ -33,6 +33,13 @@ pub enum NotFound {
 /// Finds a variable in the data sections, and which field of it is meant: `config.limit` is a field of `config`, unless
 /// a variable has that name, as those of a function have.
 pub fn locate<'n>(object: &Object, name: &'n str) -> Result<(Place, &'n str), NotFound> {
+    let is_kernels = |kind: &ExternKind| match kind {
+        ExternKind::Setting(_) | ExternKind::Address | ExternKind::Variable(_) => true,
+        ExternKind::Function(_) | ExternKind::Unknown(_) => false,
+    };
+    if object.externs.iter().any(|known| known.name == name && is_kernels(&known.kind)) {
+        return Err(NotFound::Kernels);
+    }
     let all = variables(object);
     let ends = std::iter::once(name.len()).chain(name.rmatch_indices('.').map(|(at, _)| at));
     for end in ends {
@@ -47,14 +54,7 @@ pub fn locate<'n>(object: &Object, name: &'n str) -> Result<(Place, &'n str), No
             (None, _) => {}
         }
     }
-    let is_kernels = |kind: &ExternKind| match kind {
-        ExternKind::Setting(_) | ExternKind::Address | ExternKind::Variable(_) => true,
-        ExternKind::Function(_) | ExternKind::Unknown(_) => false,
-    };
-    match object.externs.iter().any(|known| known.name == name && is_kernels(&known.kind)) {
-        true => Err(NotFound::Kernels),
-        false => Err(NotFound::Unknown(similar(name, all.iter().map(|(known, _)| known.as_str())))),
-    }
+    Err(NotFound::Unknown(similar(name, all.iter().map(|(known, _)| known.as_str()))))
 }
 
 /// Lists the variables of every data section that is a map, by section and offset.

@@ -118,7 +118,8 @@ impl Shape {
         let mut named = Vec::new();
         for (name, value) in table {
             let path = if column.path.is_empty() { name.clone() } else { format!("{}.{name}", column.path) };
-            named.extend(self.named(self.column(&path)?, value)?);
+            let field = self.column(&path).map_err(|error| column.below(error))?;
+            named.extend(self.named(field, value)?);
         }
         Ok(named)
     }
