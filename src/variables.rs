@@ -194,14 +194,19 @@ mod tests {
 
     #[test]
     fn variables_change_and_start_again() {
-        let variable = |offset, set: &[u8], first: &[u8]| Variable { set: patch(offset, set, &[]), first: first.to_vec() };
+        let variable =
+            |offset, set: &[u8], first: &[u8]| Variable { set: patch(offset, set, &[]), first: first.to_vec() };
         let (a, b) = (variable(0, &[5], &[1]), variable(2, &[9, 9], &[3, 4]));
         let shorter = variable(2, &[9], &[3]);
         let live = [5, 77, 9, 9];
         for (were, are, expected) in [
             (vec![("a", &a), ("b", &b)], vec![("a", &a), ("b", &b)], vec![]),
             (vec![("a", &a), ("b", &b)], vec![("b", &b)], vec![("a", "hex:05", "hex:01")]),
-            (vec![("a", &a), ("b", &b)], vec![("b", &shorter)], vec![("a", "hex:05", "hex:01"), ("b", "hex:0909", "hex:0904")]),
+            (
+                vec![("a", &a), ("b", &b)],
+                vec![("b", &shorter)],
+                vec![("a", "hex:05", "hex:01"), ("b", "hex:0909", "hex:0904")],
+            ),
             (vec![], vec![("a", &a)], vec![]),
         ] {
             let changes = changes(&live, &were, &are, None);

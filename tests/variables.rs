@@ -371,7 +371,8 @@ fn who_changes_what_is_set_is_drift() {
         write(section, at, &[99], &host);
         let root = path("/sys/fs/bpf/edge");
         let record = observe::settled_record(&host, &root).expect("it can be read").expect("a record");
-        let drift: Vec<_> = contents::drift(&host, &record).expect("it can be read").iter().map(ToString::to_string).collect();
+        let drift: Vec<_> =
+            contents::drift(&host, &record).expect("it can be read").iter().map(ToString::to_string).collect();
         assert_eq!(drift, expected);
         let status = status::status(&host, &root).expect("it can be read").expect("it is there");
         assert_eq!(status.drift.len(), expected.len());
@@ -419,7 +420,8 @@ fn what_cannot_be_set_says_why() {
         ("objects/kconfig.o", "CONFIG_HZ = 1", "`CONFIG_HZ` of object.filter gets its value from the kernel"),
     ] {
         let function = if object.contains("same") { "one" } else { "judge" };
-        let text = MANIFEST.replace("variables/filter.o", object).replace("judge\"\n[link", &format!("{function}\"\n[link"));
+        let text =
+            MANIFEST.replace("variables/filter.o", object).replace("judge\"\n[link", &format!("{function}\"\n[link"));
         let text = text.replace("SET", set);
         let problems = try_plan(&text, &fake()).expect_err(set);
         let said: Vec<_> = problems.0.iter().map(|problem| problem.kind.to_string()).collect();

@@ -51,5 +51,7 @@ pub(super) fn unset<K: Kernel>(kernel: &K, sets: &Sets) -> Result<Vec<String>, P
     };
     let section = section.map_err(|error| refused(format!("read the variables of map.{}", sets.map), &error))?;
     let others = sets.changes.iter().filter(|change| !change.after.is_in(&section));
-    Ok(others.map(|change| format!("map.{}: `{}` is not as it was set: who writes it, too?", sets.map, change.name)).collect())
+    Ok(others
+        .map(|change| format!("map.{}: `{}` is not as it was set: who writes it, too?", sets.map, change.name))
+        .collect())
 }

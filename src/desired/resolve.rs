@@ -411,7 +411,9 @@ impl<'a> Resolver<'a> {
         let btf = file.object.btf.as_ref().expect("a variable was found in BTF");
         // What it starts with, whatever was set of it before.
         let first = file.object.maps[place.map].data.as_deref().unwrap_or_default();
-        let bad = |why: String, help| Problem::at(Kind::BadValue { variable: variable.to_owned(), why, help }, value.span.clone(), "this value");
+        let bad = |why: String, help| {
+            Problem::at(Kind::BadValue { variable: variable.to_owned(), why, help }, value.span.clone(), "this value")
+        };
         match variables::set(btf, (&place, variable, field), &value.value, first) {
             Ok(set) => {
                 let data = self.data.get_mut(&key).expect("a variable's map has data");

@@ -48,7 +48,8 @@ pub fn locate<'n>(object: &Object, name: &'n str) -> Result<(Place, &'n str), No
             (Some((_, place)), None) => return Ok((place.clone(), name[end..].trim_start_matches('.'))),
             (Some(_), Some(_)) => {
                 let places = all.iter().filter(|(known, _)| *known == name[..end]);
-                let place = |(_, place): &(String, Place)| format!("{}+{}", object.maps[place.map].symbol, place.offset);
+                let place =
+                    |(_, place): &(String, Place)| format!("{}+{}", object.maps[place.map].symbol, place.offset);
                 return Err(NotFound::Several(places.map(place).collect()));
             }
             (None, _) => {}

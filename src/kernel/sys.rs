@@ -5,9 +5,9 @@
 #![allow(unsafe_code)]
 
 use super::{MapRequest, ProgramRequest};
-use crate::variables::Patch;
 use crate::insn::{FuncRecord, Insn, LineRecord};
 use crate::kinds::MapType;
+use crate::variables::Patch;
 use std::ffi::{CStr, c_int, c_long};
 use std::io;
 use std::mem::MaybeUninit;

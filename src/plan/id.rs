@@ -11,9 +11,9 @@ use crate::kinds::XdpMode;
 use crate::names::{Address, DeploymentName, Digest, LinkName, MapName, ObjectName, PinPath, PlanId, ProgramName};
 use crate::observed::{Fingerprints, LinkInfo, Observed, ObservedMap, ObservedProgram, Pinned};
 use crate::record::Record;
+use crate::variables;
 use serde::Serialize;
 use std::borrow::Cow;
-use crate::variables;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Rises when the same state gets another id.

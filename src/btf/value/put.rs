@@ -114,7 +114,9 @@ impl Shape {
         column: Column,
         value: &'v Value,
     ) -> Result<Vec<(Column, &'v Value)>, ValueError> {
-        let (Value::Table(table), Some(_)) = (value, column.shape.fields_of()) else { return Ok(vec![(column, value)]) };
+        let (Value::Table(table), Some(_)) = (value, column.shape.fields_of()) else {
+            return Ok(vec![(column, value)]);
+        };
         let mut named = Vec::new();
         for (name, value) in table {
             let path = if column.path.is_empty() { name.clone() } else { format!("{}.{name}", column.path) };
