@@ -38,7 +38,7 @@ use tally::{Breach, Broken, Cause, Tally};
 const LIMIT: Duration = Duration::from_secs(3 * 60 * 60);
 
 /// How many cases a sample has.
-const SAMPLE: usize = 90;
+const SAMPLE: usize = 75;
 
 /// A run that meets faults.
 struct Scenario {
