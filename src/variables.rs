@@ -45,7 +45,11 @@ impl Patch {
     /// Lists its bytes: where each is in the section, which of its bits count, and what they hold.
     pub fn bytes(&self) -> impl Iterator<Item = (usize, u8, u8)> {
         let mask = self.mask.iter().copied().chain(std::iter::repeat(u8::MAX));
-        self.value.iter().zip(mask).enumerate().map(|(at, (value, mask))| (self.offset + at, mask, value & mask))
+        self.value
+            .iter()
+            .zip(mask)
+            .enumerate()
+            .map(|(at, (value, mask))| (self.offset.saturating_add(at), mask, value & mask))
     }
 
     /// Writes it into a section; what is behind the end of that is left out.

@@ -115,6 +115,7 @@ pub fn record(_: &Files) -> Seeds {
         id: Some(7),
         created: true,
         image: Some(digest),
+        variables: std::collections::BTreeMap::new(),
         inner,
         entries: Some(entries),
         sensitive: true,
