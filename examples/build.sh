@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT OR Apache-2.0
-# Compiles every C file of examples/, tests/entries/, tests/faults/, tests/migrate/ and tests/objects/, the same bytes
-# wherever the repository lies.
+# Compiles every C file of examples/, tests/entries/, tests/faults/, tests/migrate/, tests/objects/ and
+# tests/variables/, the same bytes wherever the repository lies.
 # usage: examples/build.sh [OUT]    OUT is where the tree of .o files goes; without it, beside the sources
-# Needs clang and llvm-strip (CLANG and LLVM_STRIP name others) and the headers of libbpf.
+# Needs clang, llvm-strip and bpftool (CLANG, LLVM_STRIP and BPFTOOL name others) and the headers of libbpf.
 set -eu
 
 out=${1:-.}
@@ -53,3 +53,12 @@ build $tests/no_btf.c $tests/no_btf.o
 build $tests/pass.c $tests/pass_no_btf.o # `.maps` that nothing describes
 build $tests/undefined.c $tests/undefined_no_btf.o
 build $tests/pass.c $tests/pass_big_endian.o -g --target=bpfeb
+
+variables=tests/variables
+build $variables/filter.c $variables/filter.o -g
+build $variables/filter.c $variables/later.o -g -DLATER
+for name in one two; do
+	build $variables/same.c $variables/$name.o -g -DNAME=$name
+done
+"${BPFTOOL:-bpftool}" gen object "$out/$variables/same.o" "$out/$variables/one.o" "$out/$variables/two.o"
+rm "$out/$variables/one.o" "$out/$variables/two.o"

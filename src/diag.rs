@@ -529,6 +529,24 @@ pub enum Kind {
         variable: String,
         /// Why, with the path of the field and its range.
         why: String,
+        /// The way out.
+        help: Option<String>,
+    },
+    /// A name that several variables of an object have.
+    ManyVariables {
+        /// The object.
+        object: ObjectName,
+        /// The name.
+        variable: String,
+        /// Where they are, by section and offset.
+        places: Vec<String>,
+    },
+    /// A variable to which the kernel gives its value.
+    KernelVariable {
+        /// The object.
+        object: ObjectName,
+        /// The variable.
+        variable: String,
     },
     /// An edge at a data section.
     EdgeToData {
@@ -757,6 +775,15 @@ pub enum Kind {
         others: usize,
         /// How many it can hold.
         room: usize,
+    },
+    /// Variables in a map that is somebody else's, which has other values.
+    VariablesOfOthers {
+        /// The map.
+        map: MapName,
+        /// Its pin.
+        pin: PinPath,
+        /// The variables.
+        names: Vec<String>,
     },
     /// Entries for a map that we did not make.
     EntriesOfOthers {
@@ -1009,6 +1036,8 @@ impl Kind {
             Self::NoSuchProgram { .. } => "object::no_such_program",
             Self::NoSuchVariable { .. } => "object::no_such_variable",
             Self::BadValue { .. } => "object::bad_value",
+            Self::ManyVariables { .. } => "object::many_variables",
+            Self::KernelVariable { .. } => "object::kernel_variable",
             Self::EdgeToData { .. } => "share::edge_to_data",
             Self::UnknownPinning { .. } => "share::unknown_pinning",
             Self::SplitShare { .. } => "share::split",
@@ -1039,6 +1068,7 @@ impl Kind {
             Self::MapChanged { .. } => "plan::map_changed",
             Self::NoRoom { .. } => "plan::no_room",
             Self::EntriesOfOthers { .. } => "plan::entries_of_others",
+            Self::VariablesOfOthers { .. } => "plan::variables_of_others",
             Self::NotMigratable { .. } => "plan::not_migratable",
             Self::NoInterface { .. } => "host::no_interface",
             Self::SymlinkInTheWay { .. } => "host::symlink_in_the_way",
@@ -1146,12 +1176,17 @@ impl Kind {
             | Self::NoSuchVariable { similar: Some(name), .. } => Some(did_you_mean(name)),
             Self::NoSuchMap { has, .. } => Some(listed("its maps are", has)),
             Self::NoSuchProgram { has, .. } => Some(listed("its functions are", has)),
+            Self::ManyVariables { .. } => {
+                Some("static variables of objects that were linked into one: give one of them another name".to_owned())
+            }
+            Self::KernelVariable { .. } => {
+                Some("an extern: it is what the kernel or its configuration says, and no manifest".to_owned())
+            }
             Self::NoSuchVariable { .. }
-            | Self::BadValue { .. }
             | Self::NoEntries { .. }
             | Self::BadEntryFile { .. }
             | Self::EntryTwice { .. } => None,
-            Self::BadEntry { help, .. } => help.clone(),
+            Self::BadEntry { help, .. } | Self::BadValue { help, .. } => help.clone(),
             Self::TooManyEntries { given, .. } => Some(format!("make room with `max_entries = {given}` or more")),
             Self::FormatSize { .. } => {
                 Some("name every byte, those that are only padding as `\"bytes[N]\"`".to_owned())
@@ -1287,6 +1322,11 @@ impl Kind {
                 "take some of the others out, or give the map a larger `max_entries`, which makes another map of it"
                     .to_owned(),
             ),
+            Self::VariablesOfOthers { .. } => Some(
+                "it was there before this deployment, and is left alone: give the section's map another pin, set nothing \
+                 in it, or take it over with `adopt = true`"
+                    .to_owned(),
+            ),
             Self::EntriesOfOthers { .. } => Some(
                 "it was there before this deployment: take it over with `adopt = true`, or give the map another pin or no \
                  `entries`"
@@ -1398,6 +1438,8 @@ impl Kind {
             | Self::NoSuchProgram { .. }
             | Self::NoSuchVariable { .. }
             | Self::BadValue { .. }
+            | Self::ManyVariables { .. }
+            | Self::KernelVariable { .. }
             | Self::EdgeToData { .. }
             | Self::UnknownPinning { .. }
             | Self::SplitShare { .. }
@@ -1450,6 +1492,7 @@ impl Kind {
             | Self::NoSuchMapId { .. }
             | Self::MapChanged { .. }
             | Self::EntriesOfOthers { .. }
+            | Self::VariablesOfOthers { .. }
             | Self::NoRoom { .. }
             | Self::NotMigratable { .. }
             | Self::NoInterface { .. }
@@ -1551,7 +1594,13 @@ impl fmt::Display for Kind {
             Self::NoSuchVariable { object, variable, .. } => {
                 write!(f, "object.{object} has no global variable `{variable}`")
             }
-            Self::BadValue { variable, why } => write!(f, "`{variable}` cannot take this value: {why}"),
+            Self::ManyVariables { object, variable, places } => {
+                write!(f, "object.{object} has {} variables `{variable}`: at {}", places.len(), places.join(", "))
+            }
+            Self::KernelVariable { object, variable } => {
+                write!(f, "`{variable}` of object.{object} gets its value from the kernel")
+            }
+            Self::BadValue { variable, why, .. } => write!(f, "`{variable}` cannot take this value: {why}"),
             Self::EdgeToData { symbol } => write!(f, "`{symbol}` is a data section, not a map to share"),
             Self::UnknownPinning { object, symbol, number } => {
                 write!(f, "`{symbol}` of object.{object} asks for pinning {number}, which only its author knows")
@@ -1653,6 +1702,10 @@ impl fmt::Display for Kind {
                 thousands(*others as u64),
                 thousands(*wanted as u64)
             ),
+            Self::VariablesOfOthers { map, pin, names } => {
+                let names = names.join("`, `");
+                write!(f, "the map at `{pin}` is not ours, so that `{names}` of map.{map} cannot be set")
+            }
             Self::EntriesOfOthers { map, pin } => {
                 write!(f, "the map at `{pin}` is not ours, so that no entries of map.{map} are written to it")
             }

@@ -39,4 +39,5 @@ pub mod recorded;
 pub mod report;
 pub mod saved;
 pub mod spec;
+pub mod variables;
 pub mod verifier;

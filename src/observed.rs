@@ -219,6 +219,12 @@ impl Wanted {
         let contents = desired.maps.values().filter_map(|map| map.contents());
         let owned = contents.filter(|(_, contents)| contents.mode != EntriesMode::Seed);
         wanted.contents.extend(owned.map(|(pin, _)| pin.clone()));
+        wanted.contents.extend(desired.maps.values().filter_map(|map| match &map.source {
+            MapSource::Defined(definition) if definition.is_live() && !definition.variables.is_empty() => {
+                Some(definition.pin.clone())
+            }
+            MapSource::Defined(_) | MapSource::Pinned(_) | MapSource::Id(_) => None,
+        }));
         wanted.pins.extend(desired.programs.values().map(|program| program.pin.clone()));
         wanted.pins.extend(desired.links.values().map(|link| link.pin.clone()));
         for (address, access) in &desired.policy.access {
@@ -265,9 +271,11 @@ impl Wanted {
         wanted
     }
 
-    /// Adds what a record knows of entries: where ours are kept, and the maps of which only some are ours, which go when
+    /// Adds what a record knows of variables that were set, and of entries: where ours are kept, and the maps of which only some are ours, which go when
     /// nobody wants them any more.
     pub(crate) fn add_entries(&mut self, record: &Record) {
+        let sections = record.maps.values().filter(|map| !map.variables.is_empty());
+        self.contents.extend(sections.filter_map(|map| PinPath::new(map.pin.as_deref()?).ok()));
         for map in record.maps.values() {
             let (Some(entries), Some(pin)) = (&map.entries, &map.pin) else { continue };
             self.kept.extend(PinPath::new(&entries.pin));
@@ -286,9 +294,12 @@ impl Wanted {
             wanted.pins.insert(pin.in_generation(pin_root, &previous));
             wanted.pins.insert(pin);
         }
+        let place = |pin: &str| PinPath::new(pin).map(|pin| pin.in_generation(pin_root, &previous));
         for map in before.maps.values() {
+            if let (false, Some(pin)) = (map.variables.is_empty(), &map.pin) {
+                wanted.contents.extend(place(pin));
+            }
             let (Some(entries), Some(pin)) = (&map.entries, &map.pin) else { continue };
-            let place = |pin: &str| PinPath::new(pin).map(|pin| pin.in_generation(pin_root, &previous));
             wanted.contents.extend(place(pin));
             wanted.kept.extend(place(&entries.pin));
         }

@@ -9,6 +9,7 @@ use crate::kinds::MapType;
 use crate::names::{Address, Digest, LinkName, MapName, PinPath, ProgramName};
 use crate::observed::HookInfo;
 use crate::spec::MapSpec;
+use crate::variables::Variable;
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
@@ -67,7 +68,8 @@ pub struct RecordedMap {
     pub id: Option<u32>,
     /// True when we created it; only then may we remove it.
     pub created: bool,
-    /// Digest of the first contents of a data section.
+    /// Digest of what the object starts a data section with. Records that know no `variables` have it of the section with
+    /// the manifest's values, which is as good: such a section starts as it is now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<Digest>,
     /// Digest of what fills the slots of a map of programs, maps or cgroups.
@@ -76,6 +78,9 @@ pub struct RecordedMap {
     /// The cgroups in its slots: their ids by the paths that the manifest says.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub cgroups: BTreeMap<String, u64>,
+    /// The variables of a data section that the manifest sets, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub variables: BTreeMap<String, Variable>,
     /// What the maps inside a map of maps were made to look like, which the kernel does not tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inner: Option<RecordedInner>,
@@ -311,6 +316,7 @@ mod tests {
     use super::*;
     use crate::access::Account;
     use crate::btf::value::format::{Format, Written};
+    use crate::variables::Patch;
 
     #[test]
     fn a_record_survives_its_map() {
@@ -325,6 +331,10 @@ mod tests {
                 image: Some(Digest::of(b"x")),
                 slots: Some(Digest::of(b"z")),
                 cgroups: [("system.slice".to_owned(), 9)].into(),
+                variables: BTreeMap::from([(
+                    "config.limit".to_owned(),
+                    Variable { set: Patch { offset: 4, value: vec![7], mask: vec![15] }, first: vec![0] },
+                )]),
                 inner: Some(RecordedInner::of(&MapSpec::new(MapType::HASH, 4, 8, 16))),
                 entries: Some(RecordedEntries {
                     mode: EntriesMode::Merge,

@@ -13,7 +13,7 @@
 //! two appliers run at once, of which one waits for the other.
 //!
 //! `cargo test --test faults` takes a fixed sample; `FAULTS=all cargo test --test faults -- --nocapture` takes every
-//! case and writes how many there were. Needs root, strace, taskset and bpftool.
+//! case and writes how many there were, and a number in its place about so many. Needs root, strace, taskset and bpftool.
 
 mod common;
 #[path = "faults/host.rs"]
@@ -38,7 +38,7 @@ use tally::{Breach, Broken, Cause, Tally};
 const LIMIT: Duration = Duration::from_secs(3 * 60 * 60);
 
 /// How many cases a sample has.
-const SAMPLE: usize = 90;
+const SAMPLE: usize = 75;
 
 /// A run that meets faults.
 struct Scenario {
@@ -238,6 +238,12 @@ fn is_named(text: &str, path: &str) -> bool {
     text.contains(path) || text.contains(&address)
 }
 
+/// How many cases of all are taken.
+fn wanted(all: usize) -> usize {
+    let said = std::env::var("FAULTS").ok().and_then(|value| value.parse().ok());
+    if takes_all() { all } else { said.unwrap_or(SAMPLE).clamp(1, all) }
+}
+
 fn takes_all() -> bool {
     std::env::var("FAULTS").is_ok_and(|value| value == "all")
 }
@@ -253,7 +259,7 @@ fn a_fault_at_any_call_breaks_no_promise() {
         let cleans: Vec<_> = SCENARIOS.iter().map(|scenario| Clean::run(&site, scenario)).collect();
         let all: Vec<_> = cleans.iter().flat_map(Clean::cases).collect();
         let mut tally = Tally::default();
-        for case in sample(&all, if takes_all() { all.len() } else { SAMPLE }) {
+        for case in sample(&all, wanted(all.len())) {
             tally.add(&case.cause(), case.run());
             // Also after a breach the next case starts from nothing.
             site.clear();

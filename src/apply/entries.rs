@@ -4,7 +4,7 @@
 //! Nothing goes before all else is there, unless the map has no room for both, so that what is in the map under an old
 //! and a new key is always there under one of them.
 
-use super::{Applier, Undo, refused};
+use super::{Applier, Undo, refused, variables};
 use crate::diag::{Kind, Problem};
 use crate::entries::{Changes, Counts, Entries};
 use crate::kernel::{Kernel, MapRequest, ObjectKind, contents, observe};
@@ -166,12 +166,15 @@ fn entries_refused(writes: &Writes, done: usize, error: &io::Error) -> Problem {
     problem
 }
 
-/// Reads back what a plan wrote, and lists the maps that do not have it. Other entries may be written by programs
+/// Reads back what a plan wrote, and lists the maps and variables that do not have it. Other entries may be written by programs
 /// meanwhile, and are not looked at.
 pub fn unwritten<K: Kernel>(kernel: &K, plan: &Plan) -> Result<Vec<String>, Problem> {
     let mut differs = Vec::new();
     let host = observe::host(kernel)?;
     for step in &plan.steps {
+        if let Action::SetVariables { sets } = &step.action {
+            differs.extend(variables::unset(kernel, sets)?);
+        }
         let Action::WriteEntries { writes } = &step.action else { continue };
         let doing = |error: io::Error| refused(format!("read the entries of map.{}", writes.map), &error);
         let missing = missing(kernel, plan, writes, &host).map_err(doing)?;

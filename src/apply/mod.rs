@@ -12,6 +12,7 @@ pub mod outcome;
 mod stage;
 mod types;
 mod undo;
+mod variables;
 
 use crate::access::{Access, Account, AccountKind, Permissions};
 use crate::confirm::Pending;
@@ -212,6 +213,7 @@ impl<K: Kernel> Applier<'_, K> {
                 self.restore(number, pin, *restored)?;
             }
             Action::WriteEntries { writes } if writes.id.is_some() => self.write_in_place(number, writes)?,
+            Action::SetVariables { sets } => self.set_variables(number, sets)?,
             Action::Attach { link, hook } => self.attach(number, link, hook, None)?,
             Action::UpdateLink { link, id, old_program } => self.update_link(number, link, *id, *old_program)?,
             Action::Reattach { link, id, hook, overlap: true } => {
@@ -271,6 +273,7 @@ impl<K: Kernel> Applier<'_, K> {
             | Action::FillMap { .. }
             | Action::FillSlots { .. }
             | Action::WriteEntries { .. }
+            | Action::SetVariables { .. }
             | Action::ReuseProgram { .. }
             | Action::LoadProgram { .. }
             | Action::RestoreMap { .. }

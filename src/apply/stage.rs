@@ -79,6 +79,7 @@ impl<K: Kernel> Applier<'_, K> {
             | Action::UpdateLink { .. }
             | Action::Reattach { .. }
             | Action::SetAccess { .. }
+            | Action::SetVariables { .. }
             | Action::RemoveDirectory { .. }
             | Action::WriteRecord { .. }
             | Action::RemoveRecord { .. } => Ok(()),

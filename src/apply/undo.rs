@@ -1,10 +1,11 @@
 //! The way back of each change that can be seen from outside.
 
 use super::entries::Written;
-use super::generation;
+use super::{generation, variables};
 use crate::access::Permissions;
 use crate::kernel::{HookRequest, Kernel, XdpMode};
 use crate::names::{MapName, PinPath, ProgramName};
+use crate::variables::Patch;
 use std::collections::BTreeMap;
 use std::io;
 
@@ -30,6 +31,15 @@ pub enum Undo<Fd> {
     },
     /// Entries were written into a map.
     Wrote(Written),
+    /// A variable was set.
+    Set {
+        /// The map of its section.
+        map: MapName,
+        /// What it held.
+        before: Patch,
+        /// Whether nothing else is written.
+        alone: bool,
+    },
     /// A pin got another owner or group.
     Owner {
         /// The pin.
@@ -85,6 +95,7 @@ impl<Fd> Undo<Fd> {
                 let map = &maps[&written.map];
                 written.undo(kernel, map)
             }
+            Self::Set { map, before, alone } => variables::write(kernel, &maps[&map], &before, alone),
             Self::Owner { pin, before } => kernel.change_owner(&pin, before.owner, before.group),
             Self::Mode { pin, before } => kernel.change_mode(&pin, before.mode),
             Self::Linked(link) => kernel.detach_link(&link),

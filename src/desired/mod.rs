@@ -20,12 +20,13 @@ use crate::elf::{self, DataKind, ProgramKind, TypesFile};
 use crate::entries::Entries;
 use crate::insn::{Code, ModuleId};
 use crate::kinds::AttachType;
-use crate::kinds::XdpMode;
+use crate::kinds::{MapType, XdpMode};
 use crate::manifest::Manifest;
 use crate::names::{Address, DeploymentName, Digest, LinkName, MapName, ObjectName, PinPath, ProgramName};
 use crate::observed::Fingerprints;
 use crate::plan::Consent;
-use crate::spec::MapSpec;
+use crate::spec::{MapSpec, flags};
+use crate::variables::Variable;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -194,6 +195,7 @@ pub struct MapUse {
 }
 
 /// Where a map comes from.
+#[expect(clippy::large_enum_variant, reason = "nearly every map is one that we define")]
 #[derive(Debug, Clone)]
 pub enum MapSource {
     /// We create it when it is not there.
@@ -217,6 +219,8 @@ pub struct MapDefinition {
     pub defined_by: Option<(ObjectName, String)>,
     /// The contents of a data section, and its kind.
     pub data: Option<(DataKind, Arc<[u8]>)>,
+    /// The variables in it that the manifest sets, by name; their values are in `data`.
+    pub variables: BTreeMap<String, Variable>,
     /// The first value of a struct of functions, as the kernel lays it out.
     pub operations: Option<Arc<elf::Operations>>,
     /// The contents of a map of maps or of programs; the functions of a struct by their bytes in its value.
@@ -303,6 +307,20 @@ impl MapDefinition {
         self.contents.as_deref().is_some_and(|contents| contents.mode == EntriesMode::Exact)
     }
 
+    /// Returns whether variables can be set while programs run: those of a section that is neither read-only nor in an
+    /// arena.
+    pub fn is_live(&self) -> bool {
+        let is_writable = matches!(self.data, Some((DataKind::Data | DataKind::Bss, _)));
+        is_writable && self.spec.map_type == MapType::ARRAY && self.spec.flags & flags::RDONLY_PROG == 0
+    }
+
+    /// Returns what the object itself starts a data section with.
+    pub fn first_contents(&self) -> Option<Vec<u8>> {
+        let mut first = self.data.as_ref()?.1.to_vec();
+        self.variables.values().for_each(|variable| variable.first().write(&mut first));
+        Some(first)
+    }
+
     /// Makes a definition without contents, which no object defines.
     pub fn empty(pin: PinPath, spec: MapSpec) -> Self {
         Self {
@@ -311,6 +329,7 @@ impl MapDefinition {
             spec,
             defined_by: None,
             data: None,
+            variables: BTreeMap::new(),
             operations: None,
             slots: BTreeMap::new(),
             contents: None,

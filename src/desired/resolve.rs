@@ -4,11 +4,12 @@
 use super::attach::{self, Aim};
 use super::contents::{self, Takes};
 use super::identity;
-use super::variables;
+use super::variables::{self, NotFound};
 use super::{
     Desired, DesiredLink, DesiredMap, DesiredProgram, EntryFile, Files, Hook, MapDefinition, MapSource, MapUse,
     ObjectFile, Policy, SlotKey, SlotSource, Span,
 };
+use crate::btf::value::Value;
 use crate::btf::value::format::Formats;
 use crate::diag::{Kind, Problem, Problems, Size, similar};
 use crate::elf::{self, DataKind, Dialect, Pinning, ProgramKind, SlotTarget};
@@ -18,6 +19,7 @@ use crate::manifest::{self, Attach, Manifest, SymbolRef};
 use crate::names::{Digest, MapName, ObjectName, PinPath, ProgramName};
 use crate::parallel;
 use crate::spec::{Compare, Host, differences, flags};
+use crate::variables::Variable;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -181,6 +183,7 @@ fn resolved(
         problems: Problems::default(),
         assigned: BTreeMap::new(),
         data: BTreeMap::new(),
+        variables: BTreeMap::new(),
         maps: BTreeMap::new(),
         behind: HashMap::new(),
         pins: HashMap::new(),
@@ -216,6 +219,8 @@ struct Resolver<'a> {
     assigned: BTreeMap<MapKey, (MapName, Span)>,
     /// The first contents of data sections, with the manifest's variables set.
     data: BTreeMap<MapKey, Vec<u8>>,
+    /// The variables in each that the manifest sets.
+    variables: BTreeMap<MapKey, BTreeMap<String, Variable>>,
     maps: BTreeMap<MapName, DesiredMap>,
     /// The maps behind the symbols that somebody asked for.
     behind: HashMap<MapKey, MapName>,
@@ -374,21 +379,54 @@ impl<'a> Resolver<'a> {
                 self.data.insert((name.clone(), index), data);
             }
             for (variable, (span, value)) in &table.set {
-                match variables::locate(&file.object, variable) {
-                    Ok(place) => {
-                        let data = self.data.get_mut(&(name.clone(), place.map)).expect("a variable's map has data");
-                        let btf = file.object.btf.as_ref().expect("a variable was found in BTF");
-                        if let Err(error) = variables::set(btf, &place, &value.value, data) {
-                            let kind = Kind::BadValue { variable: variable.clone(), why: error.to_string() };
-                            self.problems.push(Problem::at(kind, value.span.clone(), "this value"));
-                        }
+                self.set_variable(name, file, variable, (span, value));
+            }
+        }
+    }
+
+    /// Puts one value into its variable, or into a field of it.
+    fn set_variable(
+        &mut self,
+        name: &ObjectName,
+        file: &ObjectFile,
+        variable: &str,
+        (span, value): (&Span, &manifest::At<Value>),
+    ) {
+        let (place, field) = match variables::locate(&file.object, variable) {
+            Ok(found) => found,
+            Err(why) => {
+                let (object, variable) = (name.clone(), variable.to_owned());
+                let (kind, label) = match why {
+                    NotFound::Unknown(similar) => {
+                        (Kind::NoSuchVariable { object, variable, similar }, "no variable has this name")
                     }
-                    Err(similar) => {
-                        let kind = Kind::NoSuchVariable { object: name.clone(), variable: variable.clone(), similar };
-                        self.problems.push(Problem::at(kind, span.clone(), "no variable has this name"));
+                    NotFound::Several(places) => {
+                        (Kind::ManyVariables { object, variable, places }, "several variables have this name")
+                    }
+                    NotFound::Kernels => (Kind::KernelVariable { object, variable }, "no variable of the object"),
+                };
+                return self.problems.push(Problem::at(kind, span.clone(), label));
+            }
+        };
+        let key = (name.clone(), place.map);
+        let btf = file.object.btf.as_ref().expect("a variable was found in BTF");
+        // What it starts with, whatever was set of it before.
+        let first = file.object.maps[place.map].data.as_deref().unwrap_or_default();
+        let bad = |why: String, help| {
+            Problem::at(Kind::BadValue { variable: variable.to_owned(), why, help }, value.span.clone(), "this value")
+        };
+        match variables::set(btf, (&place, variable, field), &value.value, first) {
+            Ok(set) => {
+                let data = self.data.get_mut(&key).expect("a variable's map has data");
+                let known = self.variables.entry(key).or_default();
+                for (path, variable) in set {
+                    variable.set.write(data);
+                    if known.insert(path.clone(), variable).is_some() {
+                        self.problems.push(bad(format!("`{path}` is set twice"), None));
                     }
                 }
             }
+            Err(error) => self.problems.push(bad(error.to_string(), error.help())),
         }
     }
 
@@ -504,6 +542,7 @@ impl<'a> Resolver<'a> {
         };
         if let Some(MapSource::Defined(definition)) = self.maps.get_mut(name).map(|map| &mut map.source) {
             (definition.data, definition.slots) = (data, slots);
+            definition.variables = self.variables.get(&(object.clone(), index)).cloned().unwrap_or_default();
         }
     }
 

@@ -1,9 +1,10 @@
 //! Finds global variables by name, and sets them by type.
 
-use crate::btf::value::{self, Value, ValueError};
+use crate::btf::value::{Shape, Value, ValueError};
 use crate::btf::{Btf, Type, TypeId};
 use crate::diag::similar;
-use crate::elf::Object;
+use crate::elf::{ExternKind, Object};
+use crate::variables::{Patch, Variable};
 
 /// Where a variable lies.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,13 +19,43 @@ pub struct Place {
     pub ty: TypeId,
 }
 
-/// Finds a variable in the data sections; else the name that is most like it.
-pub fn locate(object: &Object, name: &str) -> Result<Place, Option<String>> {
-    let all = variables(object);
-    match all.iter().find(|(known, _)| known == name) {
-        Some((_, place)) => Ok(place.clone()),
-        None => Err(similar(name, all.iter().map(|(known, _)| known.as_str()))),
+/// Why a name stands for no variable that can be set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NotFound {
+    /// There is none; the name that is most like it.
+    Unknown(Option<String>),
+    /// There are several, in these places of sections.
+    Several(Vec<String>),
+    /// The kernel gives it its value.
+    Kernels,
+}
+
+/// Finds a variable in the data sections, and which field of it is meant: `config.limit` is a field of `config`, unless
+/// a variable has that name, as those of a function have.
+pub fn locate<'n>(object: &Object, name: &'n str) -> Result<(Place, &'n str), NotFound> {
+    let is_kernels = |kind: &ExternKind| match kind {
+        ExternKind::Setting(_) | ExternKind::Address | ExternKind::Variable(_) => true,
+        ExternKind::Function(_) | ExternKind::Unknown(_) => false,
+    };
+    if object.externs.iter().any(|known| known.name == name && is_kernels(&known.kind)) {
+        return Err(NotFound::Kernels);
     }
+    let all = variables(object);
+    let ends = std::iter::once(name.len()).chain(name.rmatch_indices('.').map(|(at, _)| at));
+    for end in ends {
+        let mut named = all.iter().filter(|(known, _)| *known == name[..end]);
+        match (named.next(), named.next()) {
+            (Some((_, place)), None) => return Ok((place.clone(), name[end..].trim_start_matches('.'))),
+            (Some(_), Some(_)) => {
+                let places = all.iter().filter(|(known, _)| *known == name[..end]);
+                let place =
+                    |(_, place): &(String, Place)| format!("{}+{}", object.maps[place.map].symbol, place.offset);
+                return Err(NotFound::Several(places.map(place).collect()));
+            }
+            (None, _) => {}
+        }
+    }
+    Err(NotFound::Unknown(similar(name, all.iter().map(|(known, _)| known.as_str()))))
 }
 
 /// Lists the variables of every data section that is a map, by section and offset.
@@ -43,8 +74,28 @@ fn variables(object: &Object) -> Vec<(String, Place)> {
     found
 }
 
-/// Writes a value into the variable's bytes of its section.
-pub fn set(btf: &Btf, place: &Place, value: &Value, data: &mut [u8]) -> Result<(), ValueError> {
-    let end = place.offset.saturating_add(place.size).min(data.len());
-    value::encode(btf, place.ty, value, &mut data[place.offset.min(end)..end])
+/// Makes of a value what is set of the variable `name`: one for each field that it names. `field` is the one that the
+/// name itself says, or empty, and `section` what the section starts with.
+pub fn set(
+    btf: &Btf,
+    (place, name, field): (&Place, &str, &str),
+    value: &Value,
+    section: &[u8],
+) -> Result<Vec<(String, Variable)>, ValueError> {
+    let end = place.offset.saturating_add(place.size).min(section.len());
+    let size = end.saturating_sub(place.offset);
+    let shape = Shape::of(btf, place.ty);
+    let column = if field.is_empty() { shape.whole() } else { shape.column(field)? };
+    let mut all = Vec::new();
+    for (column, value) in shape.named(column, value)? {
+        let (mut zeros, mut ones) = (vec![0; size], vec![u8::MAX; size]);
+        column.put(value, &mut zeros)?;
+        column.put(value, &mut ones)?;
+        let set = Patch::written(place.offset, &zeros, &ones);
+        let first = set.taken(section).value;
+        let whole = name[..name.len() - field.len()].trim_end_matches('.');
+        let path = if column.path.is_empty() { whole.to_owned() } else { format!("{whole}.{}", column.path) };
+        all.push((path, Variable { set, first }));
+    }
+    Ok(all)
 }

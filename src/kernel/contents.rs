@@ -9,7 +9,7 @@ use crate::entries::{Changes, Entries};
 use crate::kinds::MapType;
 use crate::names::PinPath;
 use crate::owned;
-use crate::record::{Record, RecordedEntries};
+use crate::record::{Record, RecordedEntries, RecordedMap};
 use crate::spec::{Host, user_value_size};
 use std::collections::BTreeMap;
 use std::io;
@@ -67,7 +67,7 @@ pub fn kept<K: Kernel>(kernel: &K, map: &K::Fd) -> io::Result<Option<Entries>> {
     Ok(owned::decode(&bytes))
 }
 
-/// Returns the maps whose owned entries are not as the last apply left them, by name. An entry that is in a map of
+/// Returns the maps whose variables or owned entries are not as the last apply left them, by name. An entry that is in a map of
 /// which all entries are ours, and was not there, is one of them.
 pub fn drift<K: Kernel>(kernel: &K, record: &Record) -> Result<Vec<Drift>, Problem> {
     let mut found = Vec::new();
@@ -77,10 +77,11 @@ pub fn drift<K: Kernel>(kernel: &K, record: &Record) -> Result<Vec<Drift>, Probl
             let what = Difference::Entries { changed: other, more: 0, all: map.cgroups.len() };
             found.push(Drift { address: format!("map.{name}"), what });
         }
-        let (Some(entries), Some(pin)) = (&map.entries, &map.pin) else { continue };
-        if let Some(what) = differs(kernel, pin, entries)? {
-            found.push(Drift { address: format!("map.{name}"), what });
-        }
+        let Some(pin) = &map.pin else { continue };
+        let variables = variables(kernel, pin, map)?;
+        let entries = map.entries.as_ref().map(|entries| differs(kernel, pin, entries)).transpose()?.flatten();
+        let differences = variables.into_iter().chain(entries);
+        found.extend(differences.map(|what| Drift { address: format!("map.{name}"), what }));
     }
     Ok(found)
 }
@@ -94,6 +95,20 @@ fn other_cgroups<K: Kernel>(kernel: &K, cgroups: &BTreeMap<String, u64>) -> Resu
         other += usize::from(found.is_none_or(|(_, _, now)| now != *id));
     }
     Ok(other)
+}
+
+fn variables<K: Kernel>(kernel: &K, pin: &str, recorded: &RecordedMap) -> Result<Option<Difference>, Problem> {
+    if recorded.variables.is_empty() {
+        return Ok(None);
+    }
+    let doing = |error| refused(format!("read the variables at `{pin}`"), &error, READ);
+    // A pin that is gone is another kind of drift, which tells it.
+    let Some(map) = open_map(kernel, pin).map_err(doing)? else { return Ok(None) };
+    let size = kernel.map_info(&map).map_err(doing)?.value_size as usize;
+    let section = kernel.lookup(&map, &0u32.to_ne_bytes(), size).map_err(doing)?.unwrap_or_default();
+    let others = recorded.variables.iter().filter(|(_, variable)| !variable.set.is_in(&section));
+    let names: Vec<String> = others.map(|(name, _)| name.clone()).collect();
+    Ok((!names.is_empty()).then_some(Difference::Variables(names)))
 }
 
 fn differs<K: Kernel>(kernel: &K, pin: &str, recorded: &RecordedEntries) -> Result<Option<Difference>, Problem> {

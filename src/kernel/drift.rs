@@ -58,6 +58,8 @@ pub enum Difference {
         /// How many are ours.
         all: usize,
     },
+    /// These variables are not as they were set.
+    Variables(Vec<String>),
 }
 
 impl Difference {
@@ -75,6 +77,7 @@ impl Difference {
             Self::Edge(..) => "edge",
             Self::Ahead(_) => "ahead",
             Self::Entries { .. } => "entries",
+            Self::Variables(_) => "variables",
         }
     }
 }
@@ -96,6 +99,7 @@ impl fmt::Display for Difference {
                 write!(f, "owned entries changed: {} of {}", thousands(changed), thousands(all))?;
                 if more == 0 { Ok(()) } else { write!(f, ", and {} more came", thousands(more)) }
             }
+            Self::Variables(names) => write!(f, "not as they were set: {}", names.join(", ")),
             Self::Ahead(ids) => {
                 let ids: Vec<_> = ids.iter().map(u32::to_string).collect();
                 write!(f, "packets meet others before it that were not there: program id {}", ids.join(", "))

@@ -17,7 +17,8 @@ use crate::diag::LockHolder;
 use crate::insn::{CALL, EXIT, Insn, PSEUDO_BTF_ID, PSEUDO_KFUNC_CALL};
 use crate::kinds::{AttachType, MapType, ProgramType};
 use crate::names::{Digest, PinPath};
-use crate::spec::Host;
+use crate::spec::{Host, flags};
+use crate::variables::Patch;
 use maps::{ENOTSUPP, Storage};
 use std::cell::{RefCell, RefMut};
 use std::collections::{BTreeMap, BTreeSet};
@@ -940,6 +941,20 @@ impl Kernel for Fake {
         state.writable(map)?.update(key, &value)?;
         state.collect();
         Ok(())
+    }
+
+    fn write_part(&mut self, map: &Fd, part: &Patch) -> io::Result<()> {
+        let mut state = self.change("write_part")?;
+        let map = state.writable(map)?;
+        let is_mmapable = map.info.map_type == MapType::ARRAY && map.info.flags & flags::MMAPABLE != 0;
+        if !is_mmapable || part.range().end > map.info.value_size as usize {
+            return refuse(libc::EINVAL);
+        }
+        let mut value = map.lookup(&[0; 4])?.unwrap_or_default();
+        for (at, mask, bits) in part.bytes() {
+            value[at] = value[at] & !mask | bits;
+        }
+        map.update(&[0; 4], &value)
     }
 
     fn add(&mut self, map: &Fd, key: &[u8], value: &[u8]) -> io::Result<bool> {

@@ -15,6 +15,7 @@ use crate::kinds::{AttachType, MapType, ProgramType};
 use crate::names::PinPath;
 use crate::parallel;
 use crate::spec::Host;
+use crate::variables::Patch;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::CString;
 use std::fs;
@@ -323,6 +324,10 @@ impl Kernel for Linux {
             Wrote::All => Ok(()),
             Wrote::Nothing => many::delete_each(self, map, entries),
         }
+    }
+
+    fn write_part(&mut self, map: &Object, part: &Patch) -> io::Result<()> {
+        sized(map)?.writable_values()?.write_part(part)
     }
 
     fn update_slot(&mut self, map: &Object, key: &[u8], target: &Object) -> io::Result<()> {

@@ -31,6 +31,7 @@ use crate::kinds::{AttachType, MapType, ProgramType};
 use crate::names::PinPath;
 pub use crate::observed::{Entry, EntryKind, HookInfo, Interface, LinkInfo, MapInfo, ProgramInfo};
 use crate::spec::Host;
+use crate::variables::Patch;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io;
@@ -266,6 +267,9 @@ pub trait Kernel {
     fn delete_entries(&mut self, map: &Self::Fd, entries: &Entries) -> Result<(), (usize, io::Error)> {
         many::delete_each(self, map, entries)
     }
+    /// Writes some bits of the first value of an array through memory: atomically for each aligned word of eight bytes,
+    /// of which all others stay what programs make of them just then. `EINVAL` when the array is not mmapable.
+    fn write_part(&mut self, map: &Self::Fd, part: &Patch) -> io::Result<()>;
     /// `BPF_MAP_UPDATE_ELEM` of a map of maps, programs or cgroups.
     fn update_slot(&mut self, map: &Self::Fd, key: &[u8], target: &Self::Fd) -> io::Result<()>;
     /// Maps an arena of `size` bytes into memory, at that address or for 0 where the kernel likes, writes its first bytes,

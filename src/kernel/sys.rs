@@ -7,6 +7,7 @@
 use super::{MapRequest, ProgramRequest};
 use crate::insn::{FuncRecord, Insn, LineRecord};
 use crate::kinds::MapType;
+use crate::variables::Patch;
 use std::ffi::{CStr, c_int, c_long};
 use std::io;
 use std::mem::MaybeUninit;
@@ -426,6 +427,31 @@ impl WritableValues {
             (true, true) => self.0.write(index, value),
             (false, _) => return Err(io::Error::from_raw_os_error(libc::E2BIG)),
             (true, false) => return Err(io::Error::from_raw_os_error(libc::EINVAL)),
+        }
+        Ok(())
+    }
+}
+
+impl WritableValues {
+    /// Writes some bits of the first value, and nothing else of the words that they are in; `EINVAL` when they end behind
+    /// it.
+    pub fn write_part(&mut self, part: &Patch) -> io::Result<()> {
+        let range = part.range();
+        if range.end > self.0.value {
+            return Err(io::Error::from_raw_os_error(libc::EINVAL));
+        }
+        let (first, mut bytes) = (range.start / WORD, part.bytes().peekable());
+        for (index, word) in self.0.words(0).enumerate().skip(first) {
+            let (mut mask, mut value) = ([0; WORD], [0; WORD]);
+            while let Some((at, bits, holds)) = bytes.next_if(|(at, ..)| at / WORD == index) {
+                (mask[at % WORD], value[at % WORD]) = (bits, holds);
+            }
+            let (mask, value) = (u64::from_ne_bytes(mask), u64::from_ne_bytes(value));
+            word.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |now| Some(now & !mask | value))
+                .expect("there is always a next value");
+            if bytes.peek().is_none() {
+                break;
+            }
         }
         Ok(())
     }

@@ -173,6 +173,7 @@ fn pin_of(action: &Action) -> Option<(&PinPath, Fate<'_>)> {
         | Action::CopyEntries { .. }
         | Action::CatchUp { .. }
         | Action::WriteEntries { .. }
+        | Action::SetVariables { .. }
         | Action::SetAccess { .. }
         | Action::Detach { .. }
         | Action::RemoveProgram { .. }

@@ -5,6 +5,7 @@
 
 mod entries;
 mod references;
+mod variables;
 
 use super::graph::{self, Node};
 use super::id::Subject;
@@ -383,11 +384,8 @@ impl<'a> Planner<'a> {
 
     /// Returns whether a data section, or a struct of functions, starts with other contents than the map that is there once did.
     fn contents_changed(&self, map: &DesiredMap, definition: &MapDefinition, found: &ObservedMap) -> bool {
-        let recorded = self.recorded(map);
-        let image_differs = |bytes: &[u8]| {
-            let image = recorded.and_then(|recorded| recorded.image);
-            image.is_some_and(|image| image != Digest::of(bytes))
-        };
+        let image = self.recorded(map).and_then(|recorded| recorded.image);
+        let image_differs = |bytes: &[u8]| image.is_some_and(|image| image != Digest::of(bytes));
         if let Some(operations) = &definition.operations {
             return image_differs(&operations.bytes);
         }
@@ -395,6 +393,10 @@ impl<'a> Planner<'a> {
             None | Some((DataKind::Bss, _)) => false,
             // Read-only contents are what they are; a map that is not frozen was never finished.
             Some((DataKind::Rodata, data)) => found.frozen_value.as_deref() != Some(&**data),
+            // Variables are set while programs run: what counts is what the object starts with.
+            Some((DataKind::Data, data)) if definition.is_live() => {
+                image_differs(data) && definition.first_contents().is_some_and(|first| image_differs(&first))
+            }
             Some((DataKind::Data, data)) => image_differs(data),
         }
     }
@@ -576,6 +578,7 @@ impl<'a> Planner<'a> {
                 let action = Action::ReuseMap { map: Arc::clone(&map), id, ours };
                 self.push(span, action, because, Traffic::None, State::Kept);
                 self.release_step(&map, id);
+                self.variables_step(&map, id);
             }
             Fate::New(Some(from), because) if self.copies.contains_key(&map.name) => self.migrate(map, from, because),
             Fate::New(replaces, because) => {
@@ -964,6 +967,7 @@ pub fn rollback(before: &Record, observed: &Observed, pin_root: &PinPath, by: By
             }
             planner.steps.push(step);
             planner.entries_back(before, &map_name, &place, found.info.id, &found.spec);
+            planner.variables_back(before, &map_name, &place, found);
         }
     }
     for (name, program) in &before.programs {
@@ -1241,6 +1245,7 @@ fn expected_record<'a>(desired: &Desired, observed: &Observed, steps: impl Itera
             | Action::FillMap { .. }
             | Action::FillSlots { .. }
             | Action::WriteEntries { .. }
+            | Action::SetVariables { .. }
             | Action::Detach { .. }
             | Action::RemoveProgram { .. }
             | Action::RemoveMap { .. }
@@ -1282,6 +1287,7 @@ fn record_link(record: &mut Record, action: &Action, observed: &Observed) {
         | Action::CopyEntries { .. }
         | Action::CatchUp { .. }
         | Action::WriteEntries { .. }
+        | Action::SetVariables { .. }
         | Action::ReuseProgram { .. }
         | Action::LoadProgram { .. }
         | Action::RestoreMap { .. }
@@ -1321,6 +1327,9 @@ fn cgroups_of(definition: &MapDefinition, observed: &Observed) -> BTreeMap<Strin
 
 fn recorded_map(definition: &MapDefinition, inode: u64, created: bool, observed: &Observed) -> RecordedMap {
     let image = match (&definition.data, &definition.operations) {
+        (Some((DataKind::Data, _)), _) if definition.is_live() => {
+            definition.first_contents().map(|first| Digest::of(&first))
+        }
         (Some((DataKind::Data, data)), _) => Some(Digest::of(data)),
         (None, Some(operations)) => Some(Digest::of(&operations.bytes)),
         (Some((DataKind::Rodata | DataKind::Bss, _)), _) | (None, None) => None,
@@ -1329,7 +1338,20 @@ fn recorded_map(definition: &MapDefinition, inode: u64, created: bool, observed:
     let (pin, sensitive, formats) =
         (Some(definition.pin.to_string()), definition.sensitive, definition.formats.clone());
     let (slots, cgroups) = (slots_image(definition), cgroups_of(definition, observed));
-    RecordedMap { pin, inode, created, image, slots, cgroups, inner, sensitive, formats, ..RecordedMap::default() }
+    let variables = if created && definition.is_live() { definition.variables.clone() } else { BTreeMap::new() };
+    RecordedMap {
+        pin,
+        inode,
+        created,
+        image,
+        slots,
+        cgroups,
+        variables,
+        inner,
+        sensitive,
+        formats,
+        ..RecordedMap::default()
+    }
 }
 
 /// Records the entries that stay ours once the map has them.

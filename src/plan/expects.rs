@@ -37,6 +37,7 @@ impl Expects {
             Action::ReuseMap { id, .. } | Action::RemoveMap { id, .. } | Action::RestoreMap { id, .. } => {
                 Self { map_id: (*id != 0).then_some(*id), ..Self::default() }
             }
+            Action::SetVariables { sets } => Self { map_id: Some(sets.id), ..Self::default() },
             Action::WriteEntries { writes } => Self { map_id: writes.id, ..Self::default() },
             Action::CopyEntries { from, .. } => Self { map_id: Some(*from), ..Self::default() },
             Action::CreateMap { map, replaces } => match replaces {

@@ -94,6 +94,7 @@ fn loss(step: &Step) -> Option<&'static str> {
         | Action::FillMap { .. }
         | Action::FillSlots { .. }
         | Action::WriteEntries { .. }
+        | Action::SetVariables { .. }
         | Action::ReuseProgram { .. }
         | Action::LoadProgram { .. }
         | Action::RestoreMap { restored: Restored::Stays | Restored::Returns, .. }

@@ -15,6 +15,7 @@ use crate::kinds::XdpMode;
 use crate::names::{Address, DeploymentName, Digest, LinkName, MapName, ObjectName, PinPath, PlanId, ProgramName};
 use crate::observed::{Fingerprints, LinkInfo, Observed, ObservedMap, ObservedProgram, Pinned};
 use crate::record::Record;
+use crate::variables;
 use serde::Serialize;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -75,7 +76,7 @@ fn leftover(step: &Step) -> Option<Traffic> {
     matches!(step.action, Action::ClearLeftover { .. }).then_some(step.traffic)
 }
 
-/// Digests the entries that a step writes.
+/// Digests the entries that a step writes, or the variables that it sets.
 fn written(step: &Step) -> Option<(&MapName, Digest)> {
     match &step.action {
         // Indexes and ids are those of one host.
@@ -83,6 +84,7 @@ fn written(step: &Step) -> Option<(&MapName, Digest)> {
             Some((&writes.map, Digest::of(writes.to_string().as_bytes())))
         }
         Action::WriteEntries { writes } => Some((&writes.map, writes.changes.digest())),
+        Action::SetVariables { sets } => Some((&sets.map, variables::digest(&sets.changes))),
         _ => None,
     }
 }

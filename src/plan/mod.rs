@@ -28,6 +28,7 @@ use crate::entries::{Changes, Entries};
 use crate::names::{Address, DeploymentName, LinkName, MapName, PinPath, PlanId, ProgramName};
 use crate::record::Record;
 use crate::spec::{Difference, MapSpec};
+use crate::variables::Change;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -181,6 +182,11 @@ pub enum Action {
     WriteEntries {
         /// Which, and into which map.
         writes: Box<Writes>,
+    },
+    /// Give variables other values, in a data section that programs use.
+    SetVariables {
+        /// Which, and in which map.
+        sets: Box<Sets>,
     },
     /// Keep a program that runs with the same fingerprint and the same maps.
     ReuseProgram {
@@ -340,6 +346,24 @@ pub struct Writes {
     pub sensitive: bool,
 }
 
+/// Variables that get other values.
+#[derive(Debug, Clone)]
+pub struct Sets {
+    /// The map of their section.
+    pub map: MapName,
+    /// Its pin.
+    pub pin: PinPath,
+    /// Its id.
+    pub id: u32,
+    /// The variables, by name.
+    pub changes: Vec<Change>,
+    /// True when the section can be reached through memory, so that nothing but these is written. Else all of it is, and
+    /// what programs write to it just then is lost.
+    pub alone: bool,
+    /// True when no output may show what they hold.
+    pub sensitive: bool,
+}
+
 /// What it changes to take a pin over from the generation before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Restored {
@@ -418,6 +442,8 @@ pub enum Because {
     EntriesChanged,
     /// The manifest gives the map no entries any more that it owns.
     EntriesNotWanted,
+    /// Variables do not have the values that the manifest gives them.
+    VariablesDiffer,
     /// A slot's program or map is new.
     SlotNew(Address),
     /// The program whose function an extension replaces is new.
@@ -557,6 +583,7 @@ impl Action {
             | Self::FillMap { map }
             | Self::FillSlots { map } => Address::Map(map.name.clone()),
             Self::WriteEntries { writes } => Address::Map(writes.map.clone()),
+            Self::SetVariables { sets } => Address::Map(sets.map.clone()),
             Self::RemoveMap { map, .. } | Self::RestoreMap { map, .. } => Address::Map(map.clone()),
             Self::ReuseProgram { program, .. } | Self::LoadProgram { program, .. } => {
                 Address::Program(program.name.clone())
@@ -594,7 +621,10 @@ impl Action {
                 Some(_) => Marker::Change,
                 None => Marker::Create,
             },
-            Self::UpdateLink { .. } | Self::CatchUp { .. } | Self::SetAccess { now: Some(_), .. } => Marker::Change,
+            Self::UpdateLink { .. }
+            | Self::CatchUp { .. }
+            | Self::SetVariables { .. }
+            | Self::SetAccess { now: Some(_), .. } => Marker::Change,
             Self::Reattach { overlap: true, .. } => Marker::CreateThenDestroy,
             Self::Reattach { overlap: false, .. } => Marker::DestroyThenCreate,
             Self::WriteRecord { replaces, .. } => match replaces {
@@ -629,6 +659,7 @@ impl Action {
             | Self::FillMap { .. }
             | Self::FillSlots { .. }
             | Self::WriteEntries { .. }
+            | Self::SetVariables { .. }
             | Self::ReuseProgram { .. }
             | Self::LoadProgram { .. }
             | Self::RestoreMap { .. }
@@ -667,6 +698,7 @@ impl Action {
             | Self::FillMap { .. }
             | Self::FillSlots { .. }
             | Self::WriteEntries { .. }
+            | Self::SetVariables { .. }
             | Self::ReuseProgram { .. }
             | Self::ReuseLink { .. }
             | Self::Attach { .. }

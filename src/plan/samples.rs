@@ -12,6 +12,7 @@ use crate::kinds::{AttachType, MapType, ProgramType};
 use crate::names::{Digest, ObjectName};
 use crate::record::Record;
 use crate::spec::{MapSpec, flags};
+use crate::variables::Patch;
 
 /// The text that the spans of [`desired`] and [`plan`] point into.
 pub const MANIFEST: &str = "\
@@ -69,6 +70,7 @@ fn definition(pin: PinPath, spec: MapSpec) -> MapDefinition {
         spec,
         defined_by: Some((object(), "flows".to_owned())),
         data: None,
+        variables: BTreeMap::new(),
         operations: None,
         slots: BTreeMap::new(),
         contents: None,
@@ -82,6 +84,20 @@ fn definition(pin: PinPath, spec: MapSpec) -> MapDefinition {
 fn map(name: &str, definition: MapDefinition) -> Arc<DesiredMap> {
     let (name, source) = (map_name(name), MapSource::Defined(definition));
     Arc::new(DesiredMap { name, source, users: Vec::new(), span: span("[map.flows]") })
+}
+
+/// Two variables of `.data` that get other values.
+fn variables_set(alone: bool, sensitive: bool) -> Box<Sets> {
+    let patch = |offset, value: &[u8]| Patch { offset, value: value.to_vec(), mask: Vec::new() };
+    let change = |name: &str, offset, before: u8, after: u8| Change {
+        name: name.to_owned(),
+        before: patch(offset, &[before]),
+        after: patch(offset, &[after]),
+        words: (before.to_string(), after.to_string()),
+    };
+    let changes = vec![change("config.limit", 8, 3, 7), change("sample_rate", 0, 64, 128)];
+    let map = map_name("filter:.data");
+    Box::new(Sets { map, pin: pin("objects/filter/maps/%2edata"), id: 34, changes, alone, sensitive })
 }
 
 fn flows() -> Arc<DesiredMap> {
@@ -353,6 +369,8 @@ pub fn every_step() -> Plan {
         step(A::WriteEntries { writes: first_entries }, B::Missing, T::None, S::New, None),
         step(A::WriteEntries { writes: other_entries }, B::EntriesChanged, T::None, S::Lost(None), Some(C::LoseState)),
         step(A::WriteEntries { writes: old_entries }, B::EntriesNotWanted, T::None, S::Kept, None),
+        step(A::SetVariables { sets: variables_set(true, false) }, B::VariablesDiffer, T::None, S::Kept, None),
+        step(A::SetVariables { sets: variables_set(false, true) }, B::VariablesDiffer, T::None, S::Kept, None),
         step(A::ReuseProgram { program: next, id: 40 }, B::Unchanged, T::None, S::None, None),
         step(
             A::LoadProgram { program: drop_program.clone(), replaces: Some(17) },

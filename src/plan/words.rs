@@ -2,13 +2,14 @@
 //!
 //! One place for them, so that a plan, an outcome and a message say the same thing in the same words.
 
-use super::{Action, Because, Copying, Marker, Mode, ResolvedHook, Restored, State, Sweep, Traffic, Writes};
+use super::{Action, Because, Copying, Marker, Mode, ResolvedHook, Restored, Sets, State, Sweep, Traffic, Writes};
 use crate::desired::{DesiredLink, DesiredMap, DesiredProgram, Hook, MapDefinition, MapSource};
 use crate::elf::{DataKind, ProgramKind};
 use crate::entries::Changes;
 use crate::kinds::MapType;
 use crate::kinds::XdpMode;
 use crate::spec::{Difference, MapSpec, flag_names};
+use crate::variables::Change;
 use std::fmt;
 
 /// More slots than these are counted, not named.
@@ -28,6 +29,7 @@ impl Action {
             Self::FillMap { .. } => "fill-map",
             Self::FillSlots { .. } => "fill-slots",
             Self::WriteEntries { .. } => "write-entries",
+            Self::SetVariables { .. } => "set-variables",
             Self::ReuseProgram { .. } => "reuse-program",
             Self::LoadProgram { .. } => "load-program",
             Self::RestoreMap { .. } => "restore-map",
@@ -61,6 +63,7 @@ impl fmt::Display for Action {
             Self::FillMap { map } => fill_map(f, map),
             Self::FillSlots { map } => fill_slots(f, map),
             Self::WriteEntries { writes } => write!(f, "{writes}"),
+            Self::SetVariables { sets } => write!(f, "{sets}"),
             Self::ReuseProgram { program, id } => write!(f, "reuse id {id}, {}", Subject(program)),
             Self::LoadProgram { program, replaces } => load_program(f, program, *replaces),
             Self::RestoreMap { pin, id, restored: Restored::Replaces(now), .. } => {
@@ -189,6 +192,23 @@ impl fmt::Display for Writes {
             write!(f, " ~{changed} -{removed} ({same} the same)")?;
         }
         if self.removes_first { f.write_str(", first what goes: the map is full") } else { Ok(()) }
+    }
+}
+
+/// As `set sample_rate 64 -> 128, config.limit 3 -> 7`.
+impl fmt::Display for Sets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, Change { name, words: (before, after), .. }) in self.changes.iter().enumerate() {
+            write!(f, "{} {name}", if i == 0 { "set" } else { "," })?;
+            match self.sensitive {
+                true => f.write_str(" (sensitive)")?,
+                false => write!(f, " {before} -> {after}")?,
+            }
+        }
+        if self.alone {
+            return Ok(());
+        }
+        f.write_str(", with all of the section, which is not mmapable: what programs write to it just then is lost")
     }
 }
 
@@ -354,6 +374,7 @@ impl Because {
             Self::ContentsChanged => "contents-changed",
             Self::EntriesChanged => "entries-changed",
             Self::EntriesNotWanted => "entries-not-wanted",
+            Self::VariablesDiffer => "variables-differ",
             Self::SlotNew(_) => "slot-new",
             Self::TargetNew(_) => "target-new",
             Self::ProgramNew(_) => "program-new",
@@ -404,6 +425,7 @@ impl fmt::Display for Because {
             Self::ContentsChanged => f.write_str("its first contents changed"),
             Self::EntriesChanged => f.write_str("its entries are not those of the manifest"),
             Self::EntriesNotWanted => f.write_str("the manifest gives it no entries any more"),
+            Self::VariablesDiffer => f.write_str("its variables are not as the manifest sets them"),
             Self::SlotNew(address) => write!(f, "{address} in its slots is new"),
             Self::ProgramNew(program) | Self::TargetNew(program) => write!(f, "program.{program} is new"),
             Self::HookChanged(what) => write!(f, "its hook changed: {what}"),

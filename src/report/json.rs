@@ -16,7 +16,7 @@ use crate::kinds::XdpMode;
 use crate::kinds::{AttachType, MapType, ProgramType};
 use crate::names::{Address, Digest, MapName, ObjectName, PinPath, PlanId, ProgramName};
 use crate::plan::{
-    Action, Because, Consent, Copying, Expects, Marker, Mode, Plan, ResolvedHook, Step, Sweep, Traffic, Writes,
+    Action, Because, Consent, Copying, Expects, Marker, Mode, Plan, ResolvedHook, Sets, Step, Sweep, Traffic, Writes,
 };
 use crate::spec::{Difference, MapSpec, flag_names};
 use serde::Serialize;
@@ -149,6 +149,8 @@ struct Details<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     entries: Option<EntriesJson>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    variables: Option<VariablesJson<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     program: Option<ProgramJson<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     runs: Option<&'a ProgramName>,
@@ -200,6 +202,9 @@ impl<'a> Details<'a> {
             Action::WriteEntries { writes } => {
                 Self { pin: Some(&writes.pin), entries: Some(EntriesJson::of(writes)), ..Self::default() }
             }
+            Action::SetVariables { sets } => {
+                Self { pin: Some(&sets.pin), variables: Some(VariablesJson::of(sets)), ..Self::default() }
+            }
             Action::ReuseProgram { program, .. } | Action::LoadProgram { program, .. } => {
                 Self { pin: Some(&program.pin), program: Some(ProgramJson::of(program)), ..Self::default() }
             }
@@ -248,6 +253,36 @@ struct EntriesJson {
     sensitive: bool,
     /// Some of them, unless nobody may see them.
     sample: Vec<Sampled>,
+}
+
+/// Variables that get other values.
+#[derive(Serialize)]
+struct VariablesJson<'a> {
+    sensitive: bool,
+    /// Whether nothing else of the section is written.
+    alone: bool,
+    set: Vec<VariableJson<'a>>,
+}
+
+#[derive(Serialize)]
+struct VariableJson<'a> {
+    name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    before: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    after: Option<&'a str>,
+}
+
+impl<'a> VariablesJson<'a> {
+    fn of(sets: &'a Sets) -> Self {
+        let shown = |text: &'a String| (!sets.sensitive).then_some(text.as_str());
+        let set = sets.changes.iter().map(|change| VariableJson {
+            name: &change.name,
+            before: shown(&change.words.0),
+            after: shown(&change.words.1),
+        });
+        Self { sensitive: sets.sensitive, alone: sets.alone, set: set.collect() }
+    }
 }
 
 /// How many entries stand in a plan.
@@ -450,6 +485,7 @@ impl<'a> BecauseJson<'a> {
             | Because::ContentsChanged
             | Because::EntriesChanged
             | Because::EntriesNotWanted
+            | Because::VariablesDiffer
             | Because::HookChanged(_)
             | Because::HookGone
             | Because::NotWanted
@@ -478,7 +514,7 @@ mod tests {
         let value: serde_json::Value = serde_json::from_str(&text).unwrap();
         let actions: BTreeSet<_> =
             value["steps"].as_array().unwrap().iter().map(|step| step["action"].to_string()).collect();
-        assert_eq!(actions.len(), 25, "a step for every action");
+        assert_eq!(actions.len(), 26, "a step for every action");
         assert_eq!(value["format"], serde_json::json!({ "major": 1, "minor": 2 }));
         insta::assert_snapshot!(text);
     }

@@ -85,6 +85,7 @@ fn folder(step: &Step) -> Option<(&PinPath, (&'static str, &Because))> {
         | Action::CopyEntries { .. }
         | Action::CatchUp { .. }
         | Action::WriteEntries { .. }
+        | Action::SetVariables { .. }
         | Action::ReuseProgram { .. }
         | Action::LoadProgram { .. }
         | Action::RestoreMap { .. }
@@ -407,8 +408,8 @@ mod tests {
     fn the_sample_has_everything() {
         let steps = samples::every_step().steps;
         let distinct = |of: fn(&Step) -> String| steps.iter().map(of).collect::<BTreeSet<_>>().len();
-        assert_eq!(distinct(|step| step.action.name().to_owned()), 25);
-        assert_eq!(distinct(|step| step.because.name().to_owned()), 23);
+        assert_eq!(distinct(|step| step.action.name().to_owned()), 26);
+        assert_eq!(distinct(|step| step.because.name().to_owned()), 24);
         assert_eq!(distinct(|step| step.traffic.to_string()), 6);
         assert_eq!(distinct(|step| step.state.to_string()), 5);
         assert_eq!(steps.iter().filter_map(|step| step.needs).collect::<BTreeSet<_>>().len(), 4);

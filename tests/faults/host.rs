@@ -41,6 +41,8 @@ enum What {
         kind: ObjectKind,
         id: u32,
         name: String,
+        /// What a run may write into a map that stays, of which programs write nothing.
+        holds: Vec<u64>,
     },
     /// A link: its program by id, and the hook in words, without one when it is detached.
     Link {
@@ -120,7 +122,7 @@ impl Host {
             .filter(|(path, _)| !is_generation(path))
             .map(|(path, pin)| match &pin.what {
                 What::Folder | What::Switch(_) => format!("{path}/"),
-                What::Object { kind, name, .. } => format!("{path} {kind} {name}, {}", pin.access()),
+                What::Object { kind, name, holds, .. } => format!("{path} {kind} {name} {holds:?}, {}", pin.access()),
                 What::Link { program, hook, .. } => {
                     format!("{path} link of {} {hook}, {}", name(*program), pin.access())
                 }
@@ -221,7 +223,9 @@ impl fmt::Display for Pin {
         match &self.what {
             What::Folder => f.write_str("folder"),
             What::Switch(target) => write!(f, "leads to {target}"),
-            What::Object { kind, id, name } => write!(f, "{kind} {id} {name}, {}, inode {}", self.access(), self.inode),
+            What::Object { kind, id, name, holds } => {
+                write!(f, "{kind} {id} {name} {holds:?}, {}, inode {}", self.access(), self.inode)
+            }
             What::Link { id, program, hook } => {
                 write!(f, "link {id} of program {program} {hook}, {}, inode {}", self.access(), self.inode)
             }
@@ -268,15 +272,27 @@ fn walk(kernel: &Linux, folder: &PinPath, pins: &mut BTreeMap<String, Pin>) {
     }
 }
 
+/// Reads the variables of a section, or the entries of the manifests that are there.
+fn holds(kernel: &Linux, map: &<Linux as Kernel>::Fd, name: &str) -> Vec<u64> {
+    let keys = match name {
+        name if name.ends_with("_seen") => 100u32..103,
+        name if name.contains("data") && !name.contains("rodata") => 0..1,
+        _ => 0..0,
+    };
+    let values = keys.filter_map(|key| kernel.lookup(map, &key.to_ne_bytes(), 8).expect("it can be read"));
+    values.map(|value| u64::from_ne_bytes(value.try_into().expect("8 bytes"))).collect()
+}
+
 fn what(kernel: &Linux, kind: ObjectKind, fd: &<Linux as Kernel>::Fd) -> What {
     match kind {
         ObjectKind::Map => {
             let info = kernel.map_info(fd).expect("a map has information");
-            What::Object { kind, id: info.id, name: info.name }
+            let holds = holds(kernel, fd, &info.name);
+            What::Object { kind, id: info.id, name: info.name, holds }
         }
         ObjectKind::Program => {
             let info = kernel.program_info(fd).expect("a program has information");
-            What::Object { kind, id: info.id, name: info.name }
+            What::Object { kind, id: info.id, name: info.name, holds: Vec::new() }
         }
         ObjectKind::Link => {
             let info = kernel.link_info(fd).expect("a link has information");

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 /// How long the kernel may take to free what nothing holds any more.
 const FREED: Duration = Duration::from_secs(15);
 
-/// Two objects, five maps besides a section of constants, five programs and five links. What the kernel has a name for
+/// Two objects, five maps besides sections of constants and variables, five programs and five links. What the kernel has a name for
 /// starts with the name of the site.
 const FIRST: &str = r#"
 version = 1
@@ -30,6 +30,8 @@ from = "NAME:NAME_drops"
 from = "NAME:NAME_seen"
 mode = 0o640
 group = 1
+entries = { 100 = 1, 101 = 2 }
+entries_mode = "merge"
 [map.NAME_cpu]
 from = "NAME:NAME_cpu"
 [map.NAME_bytes]
@@ -64,10 +66,14 @@ program = "out"
 cgroup = { path = "CGROUP/out" }
 "#;
 
-/// One object changed, other users may open a pin that stays, a map came, a link moved, a program and its link went.
+/// One object changed, entries and variables of maps that stay have other values, a map is made anew with the entries of
+/// the old one, other users may open a pin that stays, a map came, a link moved, a program and its link went.
 const CHANGES: &[(&str, &str)] = &[
     ("filter_1.o", "filter_2.o"),
     ("mode = 0o640\ngroup = 1\n", "mode = 0o644\nowner = 2\n"),
+    ("{ 100 = 1, 101 = 2 }", "{ 100 = 3, 102 = 4 }"),
+    ("{ NAME_seen = \"NAME_seen\" }", "{ NAME_seen = \"NAME_seen\" }\nset = { NAME_weight = 5, NAME_pace = 6 }"),
+    ("account:NAME_hosts\"\n", "account:NAME_hosts\"\nmax_entries = 128\non_change = \"migrate\"\n"),
     ("mode = 0o660\n", ""),
     ("[map.NAME_cpu]", "[map.NAME_fresh]\nfrom = \"NAME:NAME_fresh\"\n[map.NAME_cpu]"),
     ("tc = { interface = \"veth0\"", "tc = { interface = \"veth1\""),

@@ -45,20 +45,29 @@ impl Place {
 pub struct Column {
     /// Fields from the outside in, as in `src.port`; empty for the whole.
     pub path: String,
-    shape: Arc<Shape>,
-    place: Place,
+    pub(super) shape: Arc<Shape>,
+    pub(super) place: Place,
 }
 
 impl Column {
+    /// Writes a value that has the kind of the column into a larger one, as [`Shape::encode`] does.
+    ///
+    /// # Errors
+    /// As [`Shape::encode`].
+    pub fn put(&self, value: &Value, out: &mut [u8]) -> Result<(), ValueError> {
+        self.shape.put(self.place, value, out).map_err(|error| self.below(error))
+    }
+
+    fn below(&self, error: ValueError) -> ValueError {
+        if self.path.is_empty() { error } else { error.below(&self.path) }
+    }
+
     /// Writes what a cell says into a value.
     ///
     /// # Errors
     /// When it does not fit.
     pub fn encode(&self, text: &str, out: &mut [u8]) -> Result<(), ValueError> {
-        self.shape.put_text(self.place, text, out).map_err(|error| match self.path.as_str() {
-            "" => error,
-            path => error.below(path),
-        })
+        self.shape.put_text(self.place, text, out).map_err(|error| self.below(error))
     }
 }
 
@@ -94,6 +103,27 @@ impl Shape {
                 .collect(),
             _ => vec![self.whole()],
         }
+    }
+
+    /// Lists what a value says: field by field where it names fields, each by its path below `column`.
+    ///
+    /// # Errors
+    /// When it names a field that is not there.
+    pub fn named<'v>(
+        self: &Arc<Self>,
+        column: Column,
+        value: &'v Value,
+    ) -> Result<Vec<(Column, &'v Value)>, ValueError> {
+        let (Value::Table(table), Some(_)) = (value, column.shape.fields_of()) else {
+            return Ok(vec![(column, value)]);
+        };
+        let mut named = Vec::new();
+        for (name, value) in table {
+            let path = if column.path.is_empty() { name.clone() } else { format!("{}.{name}", column.path) };
+            let field = self.column(&path).map_err(|error| column.below(error))?;
+            named.extend(self.named(field, value)?);
+        }
+        Ok(named)
     }
 
     /// Returns a value as one cell.

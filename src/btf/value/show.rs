@@ -2,7 +2,7 @@
 
 use super::address;
 use super::number::{Number, Sign, integer, read_bits};
-use super::put::Place;
+use super::put::{Column, Place};
 use super::shape::{Kind, Order, Part, Shape, Shown};
 use super::{HEX, Problem, Value, ValueError, to_hex};
 use crate::btf::MAX_DEPTH;
@@ -26,6 +26,18 @@ impl Shape {
         self.check_space(bytes.len())?;
         let mut text = String::new();
         Show::new(bytes).format(self, Place::START, MAX_DEPTH, &mut text)?;
+        Ok(text)
+    }
+}
+
+impl Column {
+    /// Returns what a value has in this column as text, as [`Shape::format`] does.
+    ///
+    /// # Errors
+    /// As [`Shape::decode`].
+    pub fn format(&self, bytes: &[u8]) -> Result<String, ValueError> {
+        let mut text = String::new();
+        Show::new(bytes).format(&self.shape, self.place, MAX_DEPTH, &mut text)?;
         Ok(text)
     }
 }

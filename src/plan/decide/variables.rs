@@ -1,0 +1,76 @@
+//! Decides which variables get other values while programs run: those of which the section does not hold what the
+//! manifest says, and those that it set before and says nothing of any more, which start again.
+//!
+//! What nobody sets is the programs' own, and stays.
+
+use super::Planner;
+use crate::desired::{DesiredMap, MapSource};
+use crate::diag::{Kind, Problem};
+use crate::names::{MapName, PinPath};
+use crate::observed::{Observed, ObservedMap};
+use crate::plan::{Action, Because, Sets, State, Step, Traffic};
+use crate::record::{Record, RecordedMap};
+use crate::spec::{MapSpec, flags};
+use crate::variables::{self, Change, Variables};
+
+impl Planner<'_> {
+    /// Plans the variables of a section that stays.
+    pub(super) fn variables_step(&mut self, map: &DesiredMap, id: u32) {
+        let MapSource::Defined(definition) = &map.source else { return };
+        let Some(section) = section(self.observed, &definition.pin).filter(|_| definition.is_live()) else { return };
+        let is_ours = self.is_ours(map);
+        let were = self.recorded(map).filter(|_| is_ours).map(variables_of).unwrap_or_default();
+        let are = definition.variables.iter().map(|(name, variable)| (name.as_str(), variable)).collect();
+        let changes = variables::changes(section, &were, &are, definition.spec.types.as_ref());
+        if changes.is_empty() {
+            return;
+        }
+        if !is_ours && !definition.adopt {
+            let names = changes.into_iter().map(|change| change.name).collect();
+            let kind = Kind::VariablesOfOthers { map: map.name.clone(), pin: definition.pin.clone(), names };
+            return self.problems.push(Problem::at(kind, map.span.clone(), "this map"));
+        }
+        let sets = sets((&map.name, &definition.pin, id), &definition.spec, changes, definition.sensitive);
+        let mut step = step(sets, Because::VariablesDiffer);
+        step.span = Some(map.span.clone());
+        self.steps.push(step);
+    }
+
+    /// Plans how variables get the values back that they had in the generation before; `place` is where the map is
+    /// pinned in it.
+    pub(super) fn variables_back(&mut self, before: &Record, name: &MapName, place: &PinPath, found: &ObservedMap) {
+        let Some(then) = before.maps.get(name.as_str()) else { return };
+        let Some(pin) = then.pin.as_deref().and_then(|pin| PinPath::new(pin).ok()) else { return };
+        let is_same = self.observed.inode(&pin).is_some() && self.observed.inode(&pin) == self.observed.inode(place);
+        let live = section(self.observed, place).or_else(|| section(self.observed, &pin).filter(|_| is_same));
+        let Some(live) = live else { return };
+        let now = self.observed.record.as_ref().and_then(|record| record.maps.get(name.as_str()));
+        let now = now.filter(|_| is_same);
+        let were = now.map(variables_of).unwrap_or_default();
+        let changes = variables::changes(live, &were, &variables_of(then), found.spec.types.as_ref());
+        if !changes.is_empty() {
+            let sensitive = then.sensitive || now.is_some_and(|now| now.sensitive);
+            let sets = sets((name, &pin, found.info.id), &found.spec, changes, sensitive);
+            self.steps.push(step(sets, Because::Rollback));
+        }
+    }
+}
+
+/// Returns what a data section holds.
+fn section<'a>(observed: &'a Observed, pin: &PinPath) -> Option<&'a [u8]> {
+    observed.contents.get(pin)?.get(&0u32.to_ne_bytes())
+}
+
+fn variables_of(recorded: &RecordedMap) -> Variables<'_> {
+    recorded.variables.iter().map(|(name, variable)| (name.as_str(), variable)).collect()
+}
+
+fn sets((map, pin, id): (&MapName, &PinPath, u32), spec: &MapSpec, changes: Vec<Change>, sensitive: bool) -> Sets {
+    let alone = spec.flags & flags::MMAPABLE != 0;
+    Sets { map: map.clone(), pin: pin.clone(), id, changes, alone, sensitive }
+}
+
+fn step(sets: Sets, because: Because) -> Step {
+    let action = Action::SetVariables { sets: Box::new(sets) };
+    Step { action, because, span: None, traffic: Traffic::None, state: State::Kept, needs: None }
+}
