@@ -3,7 +3,7 @@
 //! One [`Kind`] for each thing that can be wrong. Text is lower case, without a full stop, names in backticks.
 
 use crate::access::AccountKind;
-use crate::desired::Span;
+use crate::desired::{Netns, Span};
 use crate::elf;
 use crate::kinds::{MapType, ProgramType};
 use crate::names::{Address, Digest, LinkName, MapName, NameError, ObjectName, PinPath, PlanId, ProgramName};
@@ -383,6 +383,11 @@ pub enum Kind {
     XdpTwice {
         /// The interface.
         interface: String,
+    },
+    /// Two links want a hook with room for one.
+    HookTwice {
+        /// The hook.
+        hook: String,
     },
     /// A key that the language does not have.
     UnknownKey {
@@ -785,6 +790,11 @@ pub enum Kind {
         /// Its path.
         path: String,
     },
+    /// A network namespace that the host does not have.
+    NoNetns {
+        /// Which.
+        netns: Netns,
+    },
     /// Somebody else's program is on a hook that takes only one.
     HookTaken {
         /// The hook.
@@ -979,6 +989,7 @@ impl Kind {
             Self::SymbolTwice { .. } => "manifest::symbol_twice",
             Self::NestedInner { .. } => "manifest::nested_inner",
             Self::XdpTwice { .. } => "manifest::xdp_twice",
+            Self::HookTwice { .. } => "manifest::hook_twice",
             Self::UnknownKey { .. } => "manifest::unknown_key",
             Self::NotYet { .. } => "manifest::not_yet",
             Self::BadName { .. } => "manifest::bad_name",
@@ -1030,6 +1041,7 @@ impl Kind {
             Self::SymlinkInTheWay { .. } => "host::symlink_in_the_way",
             Self::NoAccount { .. } => "host::no_account",
             Self::NoCgroup { .. } => "host::no_cgroup",
+            Self::NoNetns { .. } => "host::no_netns",
             Self::HookTaken { .. } => "host::hook_taken",
             Self::NotMounted { .. } => "host::not_mounted",
             Self::Unverified { .. } => "host::unverified",
@@ -1124,6 +1136,7 @@ impl Kind {
                 "an interface runs one XDP program: keep one of the links\n(running several in a chain comes later)"
                     .to_owned(),
             ),
+            Self::HookTwice { .. } => Some("it has room for one program: keep one of the links".to_owned()),
             Self::OtherBytes { is, .. } => Some(format!("if the file is the right one, write `sha256 = \"{is}\"`")),
             Self::NotYet { .. } => Some("take it out, or wait for a version that has it".to_owned()),
             Self::Object { error, .. } => error.help.clone(),
@@ -1287,6 +1300,9 @@ impl Kind {
             Self::NoCgroup { .. } => {
                 Some("the path is below the cgroup2 mount; the cgroup must exist before".to_owned())
             }
+            Self::NoNetns { .. } => Some(
+                "`ip netns` lists those with a name; a path and the id of a process in it name others".to_owned(),
+            ),
             Self::HookTaken { ours: None, .. } => {
                 Some("it is not ours, and is left alone: detach it with the tool that attached it".to_owned())
             }
@@ -1363,6 +1379,7 @@ impl Kind {
             | Self::SymbolTwice { .. }
             | Self::NestedInner { .. }
             | Self::XdpTwice { .. }
+            | Self::HookTwice { .. }
             | Self::UnknownKey { .. }
             | Self::NotYet { .. }
             | Self::BadName { .. }
@@ -1434,6 +1451,7 @@ impl Kind {
             | Self::NotMigratable { .. }
             | Self::NoInterface { .. }
             | Self::NoCgroup { .. }
+            | Self::NoNetns { .. }
             | Self::SymlinkInTheWay { .. }
             | Self::NoAccount { .. }
             | Self::HookTaken { .. }
@@ -1498,6 +1516,7 @@ impl fmt::Display for Kind {
                 write!(f, "`map.{inner}` holds maps itself, and cannot be what `map.{outer}` holds")
             }
             Self::XdpTwice { interface } => write!(f, "two links want XDP on `{}`", interface.escape_debug()),
+            Self::HookTwice { hook } => write!(f, "two links want {}", hook.escape_debug()),
             Self::UnknownKey { key, .. } => write!(f, "unknown key `{key}`"),
             Self::NotYet { what } => write!(f, "{what} is not supported yet"),
             Self::BadName { text, why } => write!(f, "`{}` is not a name: {why}", text.escape_debug()),
@@ -1642,6 +1661,7 @@ impl fmt::Display for Kind {
             }
             Self::NoAccount { kind, name } => write!(f, "there is no {kind} `{name}`"),
             Self::NoCgroup { path } => write!(f, "there is no cgroup `{path}`"),
+            Self::NoNetns { netns } => write!(f, "there is no {netns}"),
             Self::HookTaken { hook, by, .. } => write!(f, "the hook {hook} has a program already: {by}"),
             Self::NotMounted { at } => write!(f, "there is no bpffs at `{at}`"),
             Self::Unverified { differs } => {

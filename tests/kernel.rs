@@ -84,6 +84,7 @@ rules! {
     xdp_has_one_link,
     tcx_has_many_links,
     cgroups_have_many_links,
+    network_namespaces_have_lookups_and_one_dissector,
     hooks_tell_their_programs_in_order,
     links_fit_their_programs,
     updates_expect_the_old_program,
@@ -1257,6 +1258,46 @@ fn cgroups_have_many_links<K: Kernel>(kernel: &mut K, room: &Room) {
     assert_eq!(errno(kernel.create_link(&first, &not_a_cgroup)), libc::EBADF);
     assert_eq!(errno(kernel.open_cgroup(&folder.join("none"))), libc::ENOENT);
     assert!(folder.starts_with(kernel.cgroup_mount().unwrap().unwrap()));
+}
+
+/// The file of the network namespace of the thread.
+const OWN_NETNS: &str = "/proc/thread-self/ns/net";
+
+fn network_namespaces_have_lookups_and_one_dissector<K: Kernel>(kernel: &mut K, _: &Room) {
+    let (netns, inode) = kernel.open_netns(OWN_NETNS.as_ref()).unwrap();
+    assert_eq!(errno(kernel.open_netns("/run/netns/no-such".as_ref())), libc::ENOENT);
+    for (program_type, attach_type, second) in [
+        (ProgramType::SK_LOOKUP, AttachType::SK_LOOKUP, Ok(())),
+        (ProgramType::FLOW_DISSECTOR, AttachType::FLOW_DISSECTOR, Err(Some(libc::E2BIG))),
+    ] {
+        let programs = [0; 3].map(|verdict| load_for(kernel, program_type, attach_type, &returns(verdict)).unwrap());
+        let [first, other, third] = &programs;
+        let ids = programs.each_ref().map(|program| kernel.program_info(program).unwrap().id);
+        let hook = HookRequest::Netns { netns: &netns, attach_type };
+        assert_eq!(kernel.query(&hook).unwrap(), [0; 0], "{program_type}");
+        let link = kernel.create_link(first, &hook).unwrap();
+        let info = kernel.link_info(&link).unwrap();
+        assert_eq!((info.program_id, &info.hook), (ids[0], &HookInfo::Netns { inode, attach_type }));
+        let beside = kernel.create_link(other, &hook);
+        assert_eq!(beside.as_ref().map(drop).map_err(io::Error::raw_os_error), second, "{program_type}");
+        let there = if beside.is_ok() { vec![ids[0], ids[1]] } else { vec![ids[0]] };
+        assert_eq!(kernel.query(&hook).unwrap(), there, "{program_type}: later ones are behind");
+
+        assert_eq!(errno(kernel.update_link(&link, third, other)), libc::EPERM, "{program_type}");
+        let (xdp, _) = two(kernel, ProgramType::XDP);
+        assert_eq!(errno(kernel.update_link(&link, &xdp, first)), libc::EINVAL, "{program_type}");
+        assert_eq!(errno(kernel.create_link(&xdp, &hook)), libc::EINVAL, "{program_type}");
+        let nowhere = HookRequest::Netns { netns: first, attach_type };
+        assert_eq!(errno(kernel.create_link(first, &nowhere)), libc::EINVAL, "{program_type}");
+        kernel.update_link(&link, third, first).unwrap();
+        assert_eq!(kernel.query(&hook).unwrap()[0], ids[2], "{program_type}: a link keeps its place");
+
+        kernel.detach_link(&link).unwrap();
+        let gone = HookInfo::Netns { inode: 0, attach_type };
+        assert_eq!(kernel.link_info(&link).unwrap(), LinkInfo { program_id: ids[2], hook: gone, ..info });
+        kernel.detach_link(&link).unwrap();
+        assert_eq!(errno(kernel.update_link(&link, first, third)), libc::ENOLINK, "{program_type}");
+    }
 }
 
 fn hooks_tell_their_programs_in_order<K: Kernel>(kernel: &mut K, room: &Room) {

@@ -5,7 +5,7 @@
 //! `UPDATE=1 cargo test --test manifest` writes the golden files and the schema anew: look at the difference.
 
 use bpfapply::btf::value::Value;
-use bpfapply::desired::Policy;
+use bpfapply::desired::{Netns, Policy};
 use bpfapply::diag::{self, Exit, Kind, Problems, Source};
 use bpfapply::kernel::XdpMode;
 use bpfapply::kinds::{AttachType, MapType, ProgramType};
@@ -187,6 +187,9 @@ fn every_key_arrives() {
     let shape = Attach::Tc { interface: "eth0".to_owned(), attach_type: AttachType::TCX_EGRESS };
     assert_eq!(attach("shape"), shape);
     assert_eq!(attach("services"), Attach::Cgroup { path: "system.slice/web-1.service".to_owned() });
+    let sockets = Attach::Netns { netns: Netns::named("1".to_owned()), attach_type: AttachType::SK_LOOKUP };
+    assert_eq!(attach("sockets"), sockets);
+    assert_eq!(attach("flows"), Attach::Netns { netns: Netns::OWN, attach_type: AttachType::FLOW_DISSECTOR });
 }
 
 fn check_object(manifest: &Manifest, text: &str) {

@@ -15,7 +15,7 @@ mod undo;
 
 use crate::access::{Access, Account, AccountKind, Permissions};
 use crate::confirm::Pending;
-use crate::desired::{DesiredLink, Hook, MapSource};
+use crate::desired::{DesiredLink, Hook, MapSource, Netns};
 use crate::diag::{Kind, OPEN_FILES, PRIVILEGES, Problem};
 use crate::entries::Entries;
 use crate::kernel::{EntryKind, HookRequest, Kernel, MapRequest, ObjectKind, SymlinkInTheWay, drift, observe};
@@ -603,13 +603,18 @@ impl<K: Kernel> Applier<'_, K> {
                 let request = HookRequest::Cgroup { cgroup: &cgroup, attach_type: *attach_type };
                 self.kernel.create_link(program, &request)
             }
-            (Hook::Xdp { .. } | Hook::Tc { .. } | Hook::Cgroup { .. }, _) => {
+            (Hook::Netns { netns, attach_type }, ResolvedHook::Netns(Some(inode))) => {
+                let netns = self.same_netns(netns, *inode)?;
+                let request = HookRequest::Netns { netns: &netns, attach_type: *attach_type };
+                self.kernel.create_link(program, &request)
+            }
+            (Hook::Xdp { .. } | Hook::Tc { .. } | Hook::Cgroup { .. } | Hook::Netns { .. }, _) => {
                 return Err(stale(format!("the plan of link.{} was made without the host", link.name)));
             }
         };
         created.map_err(|error| match (&link.hook, error.raw_os_error()) {
-            // One XDP program fits on an interface, and the plan saw none.
-            (Hook::Xdp { .. }, Some(libc::EBUSY | libc::EEXIST)) => {
+            // One XDP program fits on an interface, one flow dissector into a namespace, and the plan saw none.
+            (Hook::Xdp { .. }, Some(libc::EBUSY | libc::EEXIST)) | (Hook::Netns { .. }, Some(libc::E2BIG)) => {
                 stale(format!("another program came to {}", link.hook))
             }
             _ => attach_refused(doing(), &link.hook, &error),
@@ -623,6 +628,16 @@ impl<K: Kernel> Applier<'_, K> {
             Some(found) if found.index == index => Ok(()),
             Some(_) => Err(stale(format!("the interface `{name}` is another one now"))),
             None => Err(stale(format!("the interface `{name}` is gone"))),
+        }
+    }
+
+    /// Opens a network namespace, when it still is the one that the plan saw.
+    fn same_netns(&self, netns: &Netns, inode: u64) -> Result<K::Fd, Problem> {
+        let found = observe::open_netns(self.kernel, netns);
+        match found.map_err(|error| refused(format!("open {netns}"), &error))? {
+            Some((fd, found)) if found == inode => Ok(fd),
+            Some(_) => Err(stale(format!("{netns} is another one now"))),
+            None => Err(stale(format!("{netns} is gone"))),
         }
     }
 
@@ -855,16 +870,17 @@ fn kernel_problem(doing: String, error: &io::Error) -> Problem {
     Problem::new(Kind::Kernel { doing, errno, hint })
 }
 
+/// What `netns_bpf_attach_type` flow dissectors are refused for, beyond one in the same namespace
+/// (`netns_bpf_link_create` and `flow_dissector_bpf_prog_attach_check`, kernel/bpf/net_namespace.c).
+const DISSECTORS: &str =
+    "a flow dissector of the first network namespace is for all others, too, which can have none then";
+
 fn attach_refused(doing: String, hook: &Hook, error: &io::Error) -> Problem {
     let mut problem = kernel_problem(doing, error);
     if let Kind::Kernel { errno, hint, .. } = &mut *problem.kind {
-        let since = match hook {
-            Hook::Xdp { .. } => "XDP links came with Linux 5.9, and a driver must know the mode",
-            Hook::Tc { .. } => "tcx came with Linux 6.6",
-            Hook::Cgroup { .. } => "cgroup links came with Linux 5.7",
-        };
         match *errno {
-            libc::EINVAL | libc::EOPNOTSUPP => *hint = Some(since.to_owned()),
+            libc::EINVAL | libc::EOPNOTSUPP => *hint = Some(hook.may_lack().to_owned()),
+            libc::EEXIST if matches!(hook, Hook::Netns { .. }) => *hint = Some(DISSECTORS.to_owned()),
             libc::EBUSY | libc::EEXIST => *hint = Some("another program has the hook".to_owned()),
             _ => {}
         }

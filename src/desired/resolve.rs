@@ -1204,6 +1204,13 @@ fn hook(attach: &Attach, kind: &ProgramKind) -> Result<Hook, Box<Kind>> {
             };
             Ok(Hook::Cgroup { path: path.clone(), attach_type })
         }
+        Attach::Netns { netns, attach_type } => {
+            match *attach_type {
+                AttachType::SK_LOOKUP => wants(ProgramType::SK_LOOKUP, "sk_lookup")?,
+                _ => wants(ProgramType::FLOW_DISSECTOR, "flow_dissector")?,
+            }
+            Ok(Hook::Netns { netns: netns.clone(), attach_type: *attach_type })
+        }
     }
 }
 

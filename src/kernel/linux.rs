@@ -472,6 +472,20 @@ impl Kernel for Linux {
         Ok((OwnedFd::from(folder).into(), id))
     }
 
+    fn open_netns(&self, path: &Path) -> io::Result<(Object, u64)> {
+        let file = fs::OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
+        match sys::namespace_kind(file.as_fd()) {
+            Ok(libc::CLONE_NEWNET) => {}
+            Ok(_) => return Err(io::Error::from_raw_os_error(libc::EINVAL)),
+            Err(error) if error.raw_os_error() == Some(libc::ENOTTY) => {
+                return Err(io::Error::from_raw_os_error(libc::EINVAL));
+            }
+            Err(error) => return Err(error),
+        }
+        let inode = file.metadata()?.ino();
+        Ok((OwnedFd::from(file).into(), inode))
+    }
+
     fn create_link(&mut self, program: &Object, hook: &HookRequest<'_, Object>) -> io::Result<Object> {
         let fd = match hook {
             HookRequest::Xdp { ifindex, mode } => {
@@ -483,6 +497,7 @@ impl Kernel for Linux {
             HookRequest::Cgroup { cgroup, attach_type } => {
                 sys::link_cgroup(program.as_fd(), cgroup.as_fd(), attach_type.0)
             }
+            HookRequest::Netns { netns, attach_type } => sys::link_netns(program.as_fd(), netns.as_fd(), attach_type.0),
         };
         fd.map(Object::from)
     }
@@ -500,6 +515,7 @@ impl Kernel for Linux {
             HookRequest::Xdp { .. } => return Err(io::Error::from_raw_os_error(libc::EINVAL)),
             HookRequest::Tcx { ifindex, attach_type } => sys::query_interface(*ifindex, attach_type.0),
             HookRequest::Cgroup { cgroup, attach_type } => sys::query_cgroup(cgroup.as_fd(), attach_type.0),
+            HookRequest::Netns { netns, attach_type } => sys::query_netns(netns.as_fd(), attach_type.0),
         };
         match ids {
             // Linux 6.6 says so of an interface that never had a program (`tcx_prog_query`, kernel/bpf/tcx.c).
@@ -513,6 +529,7 @@ impl Kernel for Linux {
         // The union of `struct bpf_link_info`, by `enum bpf_link_type`.
         let hook = match info.link_type {
             3 => HookInfo::Cgroup { cgroup_id: wide(info.first, info.second), attach_type: AttachType(info.third) },
+            5 => HookInfo::Netns { inode: info.first.into(), attach_type: AttachType(info.second) },
             6 => HookInfo::Xdp { ifindex: info.first },
             11 => HookInfo::Tcx { ifindex: info.first, attach_type: AttachType(info.second) },
             other => HookInfo::Other(other),

@@ -939,6 +939,11 @@ pub fn link_cgroup(program: BorrowedFd<'_>, cgroup: BorrowedFd<'_>, attach_type:
     link_create(program, number(cgroup), attach_type, 0)
 }
 
+/// `BPF_LINK_CREATE` on a network namespace.
+pub fn link_netns(program: BorrowedFd<'_>, netns: BorrowedFd<'_>, attach_type: u32) -> io::Result<OwnedFd> {
+    link_create(program, number(netns), attach_type, 0)
+}
+
 /// `BPF_PROG_QUERY`; `target` is an interface's index or a descriptor's [`number`].
 fn prog_query(target: u32, attach_type: u32) -> io::Result<Vec<u32>> {
     /// `BPF_MPROG_MAX` (linux/bpf_mprog.h) and `BPF_CGROUP_MAX_PROGS` (linux/bpf-cgroup-defs.h).
@@ -960,6 +965,20 @@ pub fn query_interface(ifindex: u32, attach_type: u32) -> io::Result<Vec<u32>> {
 /// `BPF_PROG_QUERY` of a cgroup, without the programs of those above it.
 pub fn query_cgroup(cgroup: BorrowedFd<'_>, attach_type: u32) -> io::Result<Vec<u32>> {
     prog_query(number(cgroup), attach_type)
+}
+
+/// `BPF_PROG_QUERY` of a network namespace.
+pub fn query_netns(netns: BorrowedFd<'_>, attach_type: u32) -> io::Result<Vec<u32>> {
+    prog_query(number(netns), attach_type)
+}
+
+/// Returns the `CLONE_NEW*` flag that makes namespaces like this one; `ENOTTY` when it is none.
+pub fn namespace_kind(namespace: BorrowedFd<'_>) -> io::Result<i32> {
+    /// `linux/nsfs.h`
+    const NS_GET_NSTYPE: libc::Ioctl = 0xb703;
+    // SAFETY: this request takes no argument and writes nothing.
+    let kind = unsafe { libc::ioctl(namespace.as_raw_fd(), NS_GET_NSTYPE) };
+    if kind < 0 { Err(io::Error::last_os_error()) } else { Ok(kind) }
 }
 
 /// `BPF_LINK_UPDATE` with `BPF_F_REPLACE`: `EPERM` when the link does not run `old`.

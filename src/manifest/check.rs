@@ -4,7 +4,7 @@
 //! A table that is wrong is left out and its problems noted, so that the rest is checked as well. What tables that
 //! are right say against each other is for `conflicts`.
 
-use super::raw::{RawCgroup, RawCheck, RawLink, RawManifest, RawMap, RawObject, RawProgram, RawTc, RawXdp};
+use super::raw::{RawCgroup, RawCheck, RawLink, RawManifest, RawMap, RawNetns, RawObject, RawProgram, RawTc, RawXdp};
 use super::read::{Entries, Field, Header, Named, Read as _};
 use super::values::{AccountText, Direction, EntriesText, Mode, PinText, SymbolPath, TargetText, symbol_ref};
 use super::{
@@ -13,7 +13,7 @@ use super::{
 };
 use crate::access::Access;
 use crate::btf::value::Value;
-use crate::desired::{EntriesMode, Span};
+use crate::desired::{EntriesMode, Netns, Span};
 use crate::diag::{Kind, Problem, Problems, similar};
 use crate::kinds::XdpMode;
 use crate::kinds::{AttachType, MapType};
@@ -300,10 +300,14 @@ impl Checker<'_> {
 
     fn link(&mut self, raw: RawLink) -> Option<Link> {
         let program = raw.program.0.and_then(|program| self.program_name(program.map(|program| program.0)));
-        let hooks: Vec<_> = [("xdp", raw.xdp.span()), ("tc", raw.tc.span()), ("cgroup", raw.cgroup.span())]
-            .into_iter()
-            .filter_map(|(key, span)| Some((key, span?)))
-            .collect();
+        let hooks = [
+            ("xdp", raw.xdp.span()),
+            ("tc", raw.tc.span()),
+            ("cgroup", raw.cgroup.span()),
+            ("sk_lookup", raw.sk_lookup.span()),
+            ("flow_dissector", raw.flow_dissector.span()),
+        ];
+        let hooks: Vec<_> = hooks.into_iter().filter_map(|(key, span)| Some((key, span?))).collect();
         match hooks.as_slice() {
             [] if !raw.header.unclear => {
                 let kind = Kind::NoHook { link: raw.header.address.clone() };
@@ -319,7 +323,11 @@ impl Checker<'_> {
         }
         let protect = is_true(&raw.protect);
         let access = access(raw.mode, raw.owner, raw.group);
-        let attach = attach(raw.xdp.0, raw.tc.0, raw.cgroup.0)?;
+        let attach = (raw.xdp.0.map(xdp))
+            .or_else(|| raw.tc.0.map(tc))
+            .or_else(|| raw.cgroup.0.map(cgroup))
+            .or_else(|| raw.sk_lookup.0.map(|raw| Some(netns(raw, AttachType::SK_LOOKUP))))
+            .or_else(|| raw.flow_dissector.0.map(|raw| Some(netns(raw, AttachType::FLOW_DISSECTOR))))??;
         Some(Link { span: raw.header.span, program: program?, attach, protect, access })
     }
 
@@ -435,20 +443,25 @@ fn variables(set: Entries<Value>) -> BTreeMap<String, (Span, At<Value>)> {
     values.filter_map(|(key, value)| Some((key.value, (key.span, value?)))).collect()
 }
 
-/// Makes the one hook of a link; None when it has none that is right.
-fn attach(xdp: Option<At<RawXdp>>, tc: Option<At<RawTc>>, cgroup: Option<At<RawCgroup>>) -> Option<At<Attach>> {
-    if let Some(At { value: raw, .. }) = xdp {
-        let interface = raw.interface.0?;
-        let mode = raw.mode.0.map_or(XdpMode::Auto, |mode| mode.value);
-        return Some(interface.map(|interface| Attach::Xdp { interface: interface.0, mode }));
-    }
-    if let Some(At { value: raw, .. }) = tc {
-        let interface = raw.interface.0?;
-        let attach_type = match raw.direction.0?.value {
-            Direction::Ingress => AttachType::TCX_INGRESS,
-            Direction::Egress => AttachType::TCX_EGRESS,
-        };
-        return Some(interface.map(|interface| Attach::Tc { interface: interface.0, attach_type }));
-    }
-    Some(cgroup?.value.path.0?.map(|path| Attach::Cgroup { path: path.0 }))
+fn xdp(raw: At<RawXdp>) -> Option<At<Attach>> {
+    let mode = raw.value.mode.0.map_or(XdpMode::Auto, |mode| mode.value);
+    Some(raw.value.interface.0?.map(|interface| Attach::Xdp { interface: interface.0, mode }))
+}
+
+fn tc(raw: At<RawTc>) -> Option<At<Attach>> {
+    let interface = raw.value.interface.0?;
+    let attach_type = match raw.value.direction.0?.value {
+        Direction::Ingress => AttachType::TCX_INGRESS,
+        Direction::Egress => AttachType::TCX_EGRESS,
+    };
+    Some(interface.map(|interface| Attach::Tc { interface: interface.0, attach_type }))
+}
+
+fn cgroup(raw: At<RawCgroup>) -> Option<At<Attach>> {
+    Some(raw.value.path.0?.map(|path| Attach::Cgroup { path: path.0 }))
+}
+
+fn netns(raw: At<RawNetns>, attach_type: AttachType) -> At<Attach> {
+    let netns = raw.value.netns.0.map_or(Netns::OWN, |netns| Netns::named(netns.value.0));
+    At { value: Attach::Netns { netns, attach_type }, span: raw.span }
 }

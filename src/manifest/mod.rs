@@ -10,7 +10,7 @@ mod values;
 
 use crate::access::Access;
 use crate::btf::value::{Shape, Value};
-use crate::desired::{EntriesMode, OnChange, Span};
+use crate::desired::{EntriesMode, Netns, OnChange, Span};
 use crate::diag::{Kind, Problem, Problems};
 use crate::kinds::XdpMode;
 use crate::kinds::{AttachType, MapType, ProgramType};
@@ -312,6 +312,13 @@ pub enum Attach {
     Cgroup {
         /// Absolute, or relative to the cgroup2 mount.
         path: String,
+    },
+    /// `sk_lookup = { netns }` or `flow_dissector = { netns }`
+    Netns {
+        /// Which network namespace.
+        netns: Netns,
+        /// `sk_lookup` or `flow_dissector`.
+        attach_type: AttachType,
     },
 }
 

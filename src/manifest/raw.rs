@@ -6,8 +6,8 @@
 use super::read::{Entries, Entry, List, Named, Read, Reader, Variables, table};
 use super::values::{
     AccountText, Address, CgroupPath, Consents, Direction, EntriesText, Flags, FormatText, FunctionPath, HostPort,
-    Interface, License, LoadFlags, Mode, ObjectPath, PinText, ProgramText, SymbolPath, TargetText, Time, Url, Version,
-    Words,
+    Interface, License, LoadFlags, Mode, NetnsText, ObjectPath, PinText, ProgramText, SymbolPath, TargetText, Time,
+    Url, Version, Words,
 };
 use crate::btf::value::Value;
 use crate::desired::{EntriesMode, OnChange};
@@ -210,9 +210,10 @@ table! {
 }
 
 table! {
-    /// An attachment of a program. It has exactly one of `xdp`, `tc` and `cgroup`.
+    /// An attachment of a program. It has exactly one of `xdp`, `tc`, `cgroup`, `sk_lookup` and `flow_dissector`.
     #[schemars(extend("oneOf" = [
-        { "required": ["xdp"] }, { "required": ["tc"] }, { "required": ["cgroup"] },
+        { "required": ["xdp"] }, { "required": ["tc"] }, { "required": ["cgroup"] }, { "required": ["sk_lookup"] },
+        { "required": ["flow_dissector"] },
     ]))]
     RawLink {
         /// The program, by its name in this manifest. Example: `"drop"` for `[program.drop]`
@@ -227,6 +228,11 @@ table! {
         may tc: RawTc,
         /// Attach to a cgroup. Which of its hooks follows from the program. Example: `{ path = "system.slice" }`
         may cgroup: RawCgroup,
+        /// Attach to a network namespace, to choose the sockets that get new connections and datagrams. Example: `{}`
+        may sk_lookup: RawNetns,
+        /// Attach to a network namespace, to take packets apart in place of the kernel, as its hashes of flows need it.
+        /// There is room for one. Example: `{ netns = "blue" }`
+        may flow_dissector: RawNetns,
         /// Whether the link must never be detached or moved; it may still get new code. The host remembers it: taking the
         /// table away does not remove the guard, only an apply with `protect = false` does. Default: `false`
         may protect: bool,
@@ -241,7 +247,7 @@ table! {
         may group: AccountText,
     }
     later &[
-        "pin", "optional", "takeover", "netfilter", "netkit", "sk_lookup", "flow_dissector", "sk_msg",
+        "pin", "optional", "takeover", "netfilter", "netkit", "sk_msg",
         "sk_skb", "sk_reuseport", "socket_filter", "lwt", "struct_ops", "tracepoint", "raw_tp", "tp_btf", "perf_event",
         "kprobe", "kretprobe", "kprobe_multi", "ksyscall", "uprobe", "uretprobe", "uprobe_multi", "usdt", "fentry", "fexit",
         "fmod_ret", "lsm", "lsm_cgroup", "iter", "freplace", "netns",
@@ -278,6 +284,16 @@ table! {
         must path: CgroupPath,
     }
     later &["order", "optional", "attach", "attach_type"]
+}
+
+table! {
+    /// A hook of a network namespace.
+    RawNetns {
+        /// The network namespace: a name below `/run/netns`, a path, or the id of a process in it. Default: the one in which
+        /// bpfapply runs. Example: `"blue"`
+        may netns: NetnsText,
+    }
+    later &["order", "optional"]
 }
 
 table! {

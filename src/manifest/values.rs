@@ -214,6 +214,36 @@ impl Read for CgroupPath {
     }
 }
 
+/// What names a network namespace.
+#[derive(Debug)]
+pub(super) struct NetnsText(pub(super) String);
+
+impl Read for NetnsText {
+    const EXAMPLE: &'static str = "\"blue\"";
+
+    fn read(entry: Entry<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+        if let DeValue::Integer(_) = &entry.value {
+            return u32::read(entry, reader).map(|pid| Self(pid.to_string()));
+        }
+        let text = reader.text(entry)?;
+        let is_relative = text.value.contains('/') && !text.value.starts_with('/');
+        let why = path_fault(&text.value).or(match text.value.as_str() {
+            "." | ".." => Some("it is a folder".to_owned()),
+            _ => is_relative.then(|| "it is neither absolute nor a name below `/run/netns`".to_owned()),
+        });
+        match why {
+            None => Some(Self(text.value)),
+            Some(why) => reader.report(Kind::BadPath { path: text.value, why }, text.span, "this path"),
+        }
+    }
+
+    fn schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "anyOf": [
+            { "type": "integer", "minimum": 0, "maximum": u32::MAX }, { "type": "string", "minLength": 1 },
+        ] })
+    }
+}
+
 /// Says why a text cannot be the path of a file.
 fn path_fault(text: &str) -> Option<String> {
     if text.is_empty() {

@@ -8,7 +8,7 @@ use super::text::Counts;
 use super::written::{Sampled, sample};
 use crate::access::{Access, Account, octal};
 use crate::btf::convert::Fate;
-use crate::desired::{DesiredLink, DesiredMap, DesiredProgram, Hook, MapDefinition, MapSource, ObjectFacts};
+use crate::desired::{Anchor, DesiredLink, DesiredMap, DesiredProgram, Hook, MapDefinition, MapSource, ObjectFacts};
 use crate::entries;
 use crate::kinds::XdpMode;
 use crate::kinds::{AttachType, MapType, ProgramType};
@@ -388,6 +388,8 @@ struct HookJson<'a> {
     mode: Option<XdpMode>,
     #[serde(skip_serializing_if = "Option::is_none")]
     cgroup: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    netns: Option<&'a str>,
     /// The cgroup's path on the host.
     #[serde(skip_serializing_if = "Option::is_none")]
     path: Option<String>,
@@ -398,22 +400,13 @@ impl<'a> HookJson<'a> {
         let words = hook.to_string();
         let path = match resolved {
             Some(ResolvedHook::Cgroup(Some((path, _)))) => Some(path.to_string_lossy().into_owned()),
-            Some(ResolvedHook::Cgroup(None) | ResolvedHook::Interface(_)) | None => None,
+            Some(ResolvedHook::Cgroup(None) | ResolvedHook::Interface(_) | ResolvedHook::Netns(_)) | None => None,
         };
-        match hook {
-            Hook::Xdp { interface, mode } => Self {
-                words,
-                attach_type: Some(AttachType::XDP),
-                interface: Some(interface),
-                mode: Some(*mode),
-                ..Self::default()
-            },
-            Hook::Tc { interface, attach_type } => {
-                Self { words, attach_type: Some(*attach_type), interface: Some(interface), ..Self::default() }
-            }
-            Hook::Cgroup { path: cgroup, attach_type } => {
-                Self { words, attach_type: Some(*attach_type), cgroup: Some(cgroup), path, ..Self::default() }
-            }
+        let shown = Self { words, attach_type: Some(hook.attach_type()), mode: hook.mode(), path, ..Self::default() };
+        match hook.anchor() {
+            Anchor::Interface(interface) => Self { interface: Some(interface), ..shown },
+            Anchor::Cgroup(cgroup) => Self { cgroup: Some(cgroup), ..shown },
+            Anchor::Netns(netns) => Self { netns: netns.name(), ..shown },
         }
     }
 }
