@@ -790,6 +790,18 @@ pub enum Kind {
         /// Its path.
         path: String,
     },
+    /// The kernel has no programs of a type.
+    NoProgramType {
+        /// The type.
+        program_type: ProgramType,
+    },
+    /// The kernel has no links of a kind.
+    NoSuchLink {
+        /// The hook.
+        hook: String,
+        /// Since when there are some.
+        since: &'static str,
+    },
     /// A network namespace that the host does not have.
     NoNetns {
         /// Which.
@@ -1042,6 +1054,8 @@ impl Kind {
             Self::NoAccount { .. } => "host::no_account",
             Self::NoCgroup { .. } => "host::no_cgroup",
             Self::NoNetns { .. } => "host::no_netns",
+            Self::NoProgramType { .. } => "kernel::no_program_type",
+            Self::NoSuchLink { .. } => "kernel::no_such_link",
             Self::HookTaken { .. } => "host::hook_taken",
             Self::NotMounted { .. } => "host::not_mounted",
             Self::Unverified { .. } => "host::unverified",
@@ -1300,6 +1314,8 @@ impl Kind {
             Self::NoCgroup { .. } => {
                 Some("the path is below the cgroup2 mount; the cgroup must exist before".to_owned())
             }
+            Self::NoProgramType { program_type } => program_type.may_lack(0),
+            Self::NoSuchLink { since, .. } => Some((*since).to_owned()),
             Self::NoNetns { .. } => Some(
                 "`ip netns` lists those with a name; a path and the id of a process in it name others".to_owned(),
             ),
@@ -1425,6 +1441,7 @@ impl Kind {
             | Self::Unconfirmed { .. }
             | Self::NotConfirmed { .. }
             | Self::OtherPlan { .. } => Exit::Retry,
+            Self::NoProgramType { .. } | Self::NoSuchLink { .. } => Exit::Unavailable,
             Self::BtfRefused { errno: libc::EPERM, .. } => Exit::Permission,
             Self::BtfRefused { .. } => Exit::Failed,
             // The verifier says EACCES for a bad program; without a log, it is the caller who may not.
@@ -1662,6 +1679,8 @@ impl fmt::Display for Kind {
             Self::NoAccount { kind, name } => write!(f, "there is no {kind} `{name}`"),
             Self::NoCgroup { path } => write!(f, "there is no cgroup `{path}`"),
             Self::NoNetns { netns } => write!(f, "there is no {netns}"),
+            Self::NoProgramType { program_type } => write!(f, "this kernel has no programs of type `{program_type}`"),
+            Self::NoSuchLink { hook, .. } => write!(f, "this kernel attaches no program to {hook}"),
             Self::HookTaken { hook, by, .. } => write!(f, "the hook {hook} has a program already: {by}"),
             Self::NotMounted { at } => write!(f, "there is no bpffs at `{at}`"),
             Self::Unverified { differs } => {

@@ -3,7 +3,7 @@
 use crate::access::{Access, AccountKind, Permissions};
 use crate::desired::{Anchor, Desired, DesiredMap, EntriesMode, Hook, MapSource, Netns, ObjectFacts, OnChange};
 use crate::entries::Entries;
-use crate::kinds::{AttachType, MapType, ProgramType, XdpMode};
+use crate::kinds::{AttachType, MapType, Netfilter, ProgramType, XdpMode};
 use crate::names::{Digest, PinPath};
 use crate::record::Record;
 use crate::spec::{Host, MapSpec, MapTypes};
@@ -429,6 +429,8 @@ pub enum HookInfo {
         /// `sk_lookup` or `flow_dissector`.
         attach_type: AttachType,
     },
+    /// A hook of netfilter. The kernel does not tell of which network namespace, nor whether it was detached.
+    Netfilter(Netfilter),
     /// A kind of link that we do not make: its `enum bpf_link_type` number.
     Other(u32),
 }
@@ -440,7 +442,7 @@ impl HookInfo {
             Self::Xdp { ifindex } | Self::Tcx { ifindex, .. } => *ifindex != 0,
             Self::Cgroup { cgroup_id, .. } => *cgroup_id != 0,
             Self::Netns { inode, .. } => *inode != 0,
-            Self::Other(_) => true,
+            Self::Netfilter(_) | Self::Other(_) => true,
         }
     }
 
@@ -448,15 +450,15 @@ impl HookInfo {
     pub fn ifindex(&self) -> Option<u32> {
         match self {
             Self::Xdp { ifindex } | Self::Tcx { ifindex, .. } => Some(*ifindex),
-            Self::Cgroup { .. } | Self::Netns { .. } | Self::Other(_) => None,
+            Self::Cgroup { .. } | Self::Netns { .. } | Self::Netfilter(_) | Self::Other(_) => None,
         }
     }
 
-    /// Returns the inode of the network namespace whose hook it is.
+    /// Returns the inode of the network namespace whose hook it is, where the kernel tells it.
     pub fn netns(&self) -> Option<u64> {
         match self {
             Self::Netns { inode, .. } => Some(*inode),
-            Self::Xdp { .. } | Self::Tcx { .. } | Self::Cgroup { .. } | Self::Other(_) => None,
+            Self::Xdp { .. } | Self::Tcx { .. } | Self::Cgroup { .. } | Self::Netfilter(_) | Self::Other(_) => None,
         }
     }
 
@@ -464,7 +466,19 @@ impl HookInfo {
     pub fn has_room_beside(&self, other: &Self) -> bool {
         match self {
             Self::Xdp { .. } | Self::Netns { attach_type: AttachType::FLOW_DISSECTOR, .. } => self != other,
+            Self::Netfilter(wanted) => match other {
+                Self::Netfilter(there) => !wanted.sees_the_same(there) || wanted.priority != there.priority,
+                Self::Xdp { .. } | Self::Tcx { .. } | Self::Cgroup { .. } | Self::Netns { .. } | Self::Other(_) => true,
+            },
             Self::Tcx { .. } | Self::Cgroup { .. } | Self::Netns { .. } | Self::Other(_) => true,
+        }
+    }
+
+    /// Returns whether a link there meets every packet that one at `other` meets, earlier or later.
+    pub fn meets_what(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Netfilter(one), Self::Netfilter(other)) => one.sees_the_same(other),
+            (one, other) => one == other,
         }
     }
 }
@@ -476,6 +490,7 @@ impl fmt::Display for HookInfo {
             Self::Tcx { ifindex, attach_type } => write!(f, "{attach_type} of interface {ifindex}"),
             Self::Cgroup { cgroup_id, attach_type } => write!(f, "{attach_type} of cgroup {cgroup_id}"),
             Self::Netns { inode, attach_type } => write!(f, "{attach_type} of network namespace {inode}"),
+            Self::Netfilter(netfilter) => netfilter.fmt(f),
             Self::Other(number) => write!(f, "a link of type {number}"),
         }
     }

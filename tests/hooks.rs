@@ -8,12 +8,12 @@ mod common;
 use bpfapply::insn::{EXIT, Insn};
 use bpfapply::kernel::linux::Linux;
 use bpfapply::kernel::{HookRequest, Kernel as _, ProgramRequest};
-use bpfapply::kinds::{AttachType, ProgramType};
+use bpfapply::kinds::{AttachType, Family, Netfilter, Point, ProgramType};
 use bpfapply::names::PinPath;
 use common::tool::{Said, bpfapply, succeed};
-use common::{in_namespace, requests, run};
+use common::{in_namespace, requests, run, skip};
 use std::fs;
-use std::net::{TcpListener, TcpStream};
+use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::os::fd::AsRawFd as _;
 use std::path::Path;
 use std::process::Command;
@@ -225,5 +225,72 @@ fn a_network_namespace_must_be_there() {
         let pid = std::process::id();
         write(&folder, 1, "dissect", &format!("sk_lookup = {{ netns = {pid} }}"));
         assert!(refused(&folder, &["plan.toml", "--dry-run"], 65).contains("sk_lookup"));
+    });
+}
+
+/// Returns whether a datagram to ourselves arrives.
+fn arrives() -> bool {
+    let receiver = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+    receiver.set_read_timeout(Some(Duration::from_millis(200))).expect("it is a socket");
+    let to = receiver.local_addr().expect("it is bound");
+    let sender = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+    sender.send_to(b"x", to).expect("input drops it, not output");
+    receiver.recv(&mut [0; 8]).is_ok()
+}
+
+fn at_input<'a>(priority: i32) -> HookRequest<'a, Fd> {
+    HookRequest::Netfilter(Netfilter { family: Family::Ipv4, point: Point::Input, priority, defrag: false })
+}
+
+#[test]
+fn netfilter_drops_and_lets_pass() {
+    in_namespace("netfilter", |room| {
+        if room.version < (6, 4) {
+            return skip("netfilter", "this kernel has no such links");
+        }
+        let folder = folder();
+        let mut kernel = Linux::new();
+        let input =
+            |priority: i32| format!("netfilter = {{ family = \"ipv4\", hook = \"input\", priority = {priority} }}");
+        // Somebody else accepts, at a priority of its own.
+        let accept = load(&mut kernel, ProgramType::NETFILTER, AttachType::NETFILTER, 1);
+        let theirs = kernel.create_link(&accept, &at_input(10)).expect("it attaches");
+        let their_info = kernel.link_info(&theirs).expect("it is there");
+
+        write(&folder, 1, "filter", &input(10));
+        let before = arrives();
+        let said = refused(&folder, &["plan.toml"], 1);
+        assert!(said.contains("the hook netfilter input of ipv4 at priority 10 has a program already"), "{said}");
+        assert!(said.contains(&format!("program id {}", their_info.program_id)), "{said}");
+        assert!(before && arrives());
+
+        write(&folder, 1, "filter", &input(-128));
+        apply(&folder);
+        assert!(!arrives());
+        is_settled(&folder);
+
+        // Another priority: the new link is there before the old one goes.
+        write(&folder, 1, "filter", &input(-127));
+        let planned = succeed(folder.path(), &["plan.toml", "--dry-run"]);
+        assert!(planned.contains("+/-") && planned.contains("no gap"), "{planned}");
+        apply(&folder);
+        assert!(!arrives());
+        is_settled(&folder);
+
+        // Another program at the same priority: the kernel replaces none in place, and takes no second one.
+        write(&folder, 2, "filter", &input(-127));
+        let said = refused(&folder, &["plan.toml"], 4);
+        assert!(said.contains("-/+") && said.contains("GAP") && said.contains("--allow gap"), "{said}");
+        assert!(!arrives());
+        succeed(folder.path(), &["plan.toml", "--allow", "gap"]);
+        assert!(arrives());
+        is_settled(&folder);
+        assert!(refused(&folder, &["rollback", "/sys/fs/bpf/hooks"], 4).contains("--allow gap"));
+        succeed(folder.path(), &["rollback", "/sys/fs/bpf/hooks", "--allow", "gap"]);
+        assert!(!arrives());
+
+        succeed(folder.path(), &["destroy", "/sys/fs/bpf/hooks"]);
+        assert!(arrives());
+        assert_eq!(kernel.link_info(&theirs).expect("it is there"), their_info);
     });
 }

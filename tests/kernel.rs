@@ -14,7 +14,7 @@ use bpfapply::kernel::{
     EntryKind, HookInfo, HookRequest, Interface, Kernel, LinkInfo, LoadError, MapRequest, ObjectKind, ProgramRequest,
     SymlinkInTheWay, XdpMode,
 };
-use bpfapply::kinds::{AttachType, MapType, ProgramType};
+use bpfapply::kinds::{AttachType, Family, MapType, Netfilter, Point, ProgramType};
 use bpfapply::names::{Digest, PinPath};
 use bpfapply::observed::{Pinned, Wanted};
 use bpfapply::spec::user_value_size;
@@ -85,6 +85,7 @@ rules! {
     tcx_has_many_links,
     cgroups_have_many_links,
     network_namespaces_have_lookups_and_one_dissector,
+    netfilter_has_one_program_for_a_priority,
     hooks_tell_their_programs_in_order,
     links_fit_their_programs,
     updates_expect_the_old_program,
@@ -1298,6 +1299,47 @@ fn network_namespaces_have_lookups_and_one_dissector<K: Kernel>(kernel: &mut K, 
         kernel.detach_link(&link).unwrap();
         assert_eq!(errno(kernel.update_link(&link, first, third)), libc::ENOLINK, "{program_type}");
     }
+}
+
+fn netfilter_has_one_program_for_a_priority<K: Kernel>(kernel: &mut K, room: &Room) {
+    if room.version < (6, 4) {
+        return common::skip("netfilter_has_one_program_for_a_priority", "this kernel has no such links");
+    }
+    let load = |kernel: &mut K| load_for(kernel, ProgramType::NETFILTER, AttachType::NETFILTER, &returns(1)).unwrap();
+    let (first, second) = (load(kernel), load(kernel));
+    let wanted = Netfilter { family: Family::Ipv4, point: Point::Output, priority: -7, defrag: false };
+    let hook = HookRequest::Netfilter(wanted);
+    assert_eq!(errno(kernel.query(&hook)), libc::EINVAL);
+    let link = kernel.create_link(&first, &hook).unwrap();
+    let info = kernel.link_info(&link).unwrap();
+    let program_id = kernel.program_info(&first).unwrap().id;
+    assert_eq!((info.program_id, &info.hook), (program_id, &HookInfo::Netfilter(wanted)));
+    let next = kernel.next_link(info.id - 1).unwrap();
+    assert_eq!(kernel.link_info(&kernel.link_by_id(next).unwrap()).unwrap(), info);
+
+    assert_eq!(errno(kernel.create_link(&second, &hook)), libc::EBUSY);
+    for beside in [
+        Netfilter { priority: -6, ..wanted },
+        Netfilter { point: Point::Input, ..wanted },
+        Netfilter { family: Family::Ipv6, ..wanted },
+    ] {
+        let link = kernel.create_link(&second, &HookRequest::Netfilter(beside)).unwrap();
+        assert_eq!(kernel.link_info(&link).unwrap().hook, HookInfo::Netfilter(beside));
+    }
+    for (priority, defrag) in [(i32::MIN, false), (i32::MAX, false), (-400, true)] {
+        let refused = kernel.create_link(&second, &HookRequest::Netfilter(Netfilter { priority, defrag, ..wanted }));
+        assert_eq!(errno(refused), libc::ERANGE, "{priority}");
+    }
+    let (xdp, _) = two(kernel, ProgramType::XDP);
+    assert_eq!(errno(kernel.create_link(&xdp, &hook)), libc::EINVAL);
+    for (new, old) in [(&second, &first), (&first, &second)] {
+        assert_eq!(errno(kernel.update_link(&link, new, old)), libc::EOPNOTSUPP);
+    }
+    for _ in 0..2 {
+        kernel.detach_link(&link).unwrap();
+        assert_eq!(kernel.link_info(&link).unwrap(), info, "it does not say that it was detached");
+    }
+    kernel.create_link(&second, &hook).unwrap();
 }
 
 fn hooks_tell_their_programs_in_order<K: Kernel>(kernel: &mut K, room: &Room) {

@@ -18,8 +18,10 @@ use crate::confirm::Pending;
 use crate::desired::{DesiredLink, Hook, MapSource, Netns};
 use crate::diag::{Kind, OPEN_FILES, PRIVILEGES, Problem};
 use crate::entries::Entries;
-use crate::kernel::{EntryKind, HookRequest, Kernel, MapRequest, ObjectKind, SymlinkInTheWay, drift, observe};
-use crate::kinds::MapType;
+use crate::kernel::{
+    EntryKind, HookInfo, HookRequest, Kernel, LinkInfo, MapRequest, ObjectKind, SymlinkInTheWay, drift, observe,
+};
+use crate::kinds::{MapType, Netfilter};
 use crate::migrate::Tally;
 use crate::names::{Digest, MapName, ObjectName, PinPath, ProgramName};
 use crate::plan::{Action, Marker, Plan, ResolvedHook, Restored, Step};
@@ -30,7 +32,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::sync::Arc;
-use undo::Undo;
+use undo::{Before, Undo};
 
 /// What the record says of this run.
 #[derive(Debug, Clone, Default)]
@@ -608,7 +610,11 @@ impl<K: Kernel> Applier<'_, K> {
                 let request = HookRequest::Netns { netns: &netns, attach_type: *attach_type };
                 self.kernel.create_link(program, &request)
             }
-            (Hook::Xdp { .. } | Hook::Tc { .. } | Hook::Cgroup { .. } | Hook::Netns { .. }, _) => {
+            (Hook::Netfilter(netfilter), ResolvedHook::Netns(Some(inode))) => {
+                self.same_netns(&Netns::OWN, *inode)?;
+                self.kernel.create_link(program, &HookRequest::Netfilter(*netfilter))
+            }
+            (Hook::Xdp { .. } | Hook::Tc { .. } | Hook::Cgroup { .. } | Hook::Netns { .. } | Hook::Netfilter(_), _) => {
                 return Err(stale(format!("the plan of link.{} was made without the host", link.name)));
             }
         };
@@ -617,6 +623,7 @@ impl<K: Kernel> Applier<'_, K> {
             (Hook::Xdp { .. }, Some(libc::EBUSY | libc::EEXIST)) | (Hook::Netns { .. }, Some(libc::E2BIG)) => {
                 stale(format!("another program came to {}", link.hook))
             }
+            (Hook::Netfilter(netfilter), Some(libc::EBUSY)) => self.priority_taken(netfilter, link, &error),
             _ => attach_refused(doing(), &link.hook, &error),
         })
     }
@@ -629,6 +636,27 @@ impl<K: Kernel> Applier<'_, K> {
             Some(_) => Err(stale(format!("the interface `{name}` is another one now"))),
             None => Err(stale(format!("the interface `{name}` is gone"))),
         }
+    }
+
+    /// Names the programs with a priority of netfilter, of which one is in the way. The kernel does not tell in which network
+    /// namespace they are.
+    fn priority_taken(&self, wanted: &Netfilter, link: &DesiredLink, error: &io::Error) -> Problem {
+        let (mut by, mut id) = (Vec::new(), 0);
+        while let Ok(next) = self.kernel.next_link(id) {
+            id = next;
+            let info = self.kernel.link_by_id(id).and_then(|fd| self.kernel.link_info(&fd));
+            if let Ok(LinkInfo { hook: HookInfo::Netfilter(there), program_id, .. }) = info
+                && there.sees_the_same(wanted)
+                && there.priority == wanted.priority
+            {
+                by.push(format!("program id {program_id}"));
+            }
+        }
+        if by.is_empty() {
+            return attach_refused(format!("attach program.{} to {}", link.program, link.hook), &link.hook, error);
+        }
+        let kind = Kind::HookTaken { hook: link.hook.to_string(), by: by.join(" or "), ours: None };
+        Problem::at(kind, link.span.clone(), "this link wants it")
     }
 
     /// Opens a network namespace, when it still is the one that the plan saw.
@@ -671,13 +699,13 @@ impl<K: Kernel> Applier<'_, K> {
         Ok(())
     }
 
-    /// Detaches, then attaches at the same hook: only one XDP program fits on an interface.
+    /// Detaches, then attaches at the same hook, which has room for one.
     fn swap_link(&mut self, number: usize, link: &DesiredLink, id: u32, hook: &ResolvedHook) -> Result<(), Problem> {
         let fd = self.open_expected(&link.pin, ObjectKind::Link, id)?;
         let doing = || format!("detach link.{}", link.name);
         let info = self.kernel.link_info(&fd).map_err(|error| refused(doing(), &error))?;
         let program = self.kernel.program_by_id(info.program_id).map_err(|error| refused(doing(), &error))?;
-        let before = self.attached_before(link, info.program_id).map_err(|error| refused(doing(), &error))?;
+        let before = self.attached_before(link, &info).map_err(|error| refused(doing(), &error))?;
         self.kernel.detach_link(&fd).map_err(|error| refused(doing(), &error))?;
         let current = self.plan.generations.current.as_ref();
         let pin = current.map_or_else(|| link.pin.clone(), |current| self.place(&link.pin, current));
@@ -685,12 +713,15 @@ impl<K: Kernel> Applier<'_, K> {
         self.attach(number, link, hook, Some(id))
     }
 
-    /// Returns the interface's index and the mode in which the program runs on it.
-    fn attached_before(&self, link: &DesiredLink, program: u32) -> io::Result<Option<(u32, crate::kernel::XdpMode)>> {
+    /// Returns where a link is that makes room for another one.
+    fn attached_before(&self, link: &DesiredLink, info: &LinkInfo) -> io::Result<Option<Before>> {
+        if let HookInfo::Netfilter(hook) = info.hook {
+            return Ok(Some(Before::Netfilter(hook)));
+        }
         let Hook::Xdp { interface, .. } = &link.hook else { return Ok(None) };
-        let found = self.kernel.interface(interface)?;
-        Ok(found
-            .and_then(|found| found.xdp.iter().find(|(_, id)| *id == program).map(|(mode, _)| (found.index, *mode))))
+        let Some(found) = self.kernel.interface(interface)? else { return Ok(None) };
+        let ours = found.xdp.iter().find(|(_, id)| *id == info.program_id);
+        Ok(ours.map(|(mode, _)| Before::Xdp { ifindex: found.index, mode: *mode }))
     }
 
     /// Writes the record into the next generation, and makes that the one that runs.
@@ -876,6 +907,11 @@ const DISSECTORS: &str =
     "a flow dissector of the first network namespace is for all others, too, which can have none then";
 
 fn attach_refused(doing: String, hook: &Hook, error: &io::Error) -> Problem {
+    // The program is of the right type, and its place was found: nothing else is wrong with these links.
+    let is_unknown = matches!(error.raw_os_error(), Some(libc::EINVAL | libc::EOPNOTSUPP));
+    if is_unknown && matches!(hook, Hook::Netns { .. } | Hook::Netfilter(_)) {
+        return Problem::new(Kind::NoSuchLink { hook: hook.to_string(), since: hook.may_lack() });
+    }
     let mut problem = kernel_problem(doing, error);
     if let Kind::Kernel { errno, hint, .. } = &mut *problem.kind {
         match *errno {

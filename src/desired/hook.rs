@@ -1,7 +1,7 @@
 //! Where links are attached: each kind of hook, and what is the same for all links of a kind. A new kind of link is a
 //! variant of [`Hook`]; where it is, is one of a few [`Anchor`]s, by which it is looked up, planned and opened.
 
-use crate::kinds::{AttachType, XdpMode};
+use crate::kinds::{AttachType, Netfilter, XdpMode};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::PathBuf;
@@ -38,6 +38,8 @@ pub enum Hook {
         /// `sk_lookup` or `flow_dissector`.
         attach_type: AttachType,
     },
+    /// A hook of netfilter, of the network namespace in which the tool runs.
+    Netfilter(Netfilter),
 }
 
 /// What a hook is of, by its name.
@@ -58,6 +60,7 @@ impl Hook {
             Self::Xdp { interface, .. } | Self::Tc { interface, .. } => Anchor::Interface(interface),
             Self::Cgroup { path, .. } => Anchor::Cgroup(path),
             Self::Netns { netns, .. } => Anchor::Netns(netns),
+            Self::Netfilter(_) => Anchor::Netns(&OWN),
         }
     }
 
@@ -65,7 +68,15 @@ impl Hook {
     pub fn mode(&self) -> Option<XdpMode> {
         match self {
             Self::Xdp { mode, .. } => Some(*mode),
-            Self::Tc { .. } | Self::Cgroup { .. } | Self::Netns { .. } => None,
+            Self::Tc { .. } | Self::Cgroup { .. } | Self::Netns { .. } | Self::Netfilter(_) => None,
+        }
+    }
+
+    /// Returns the hook of netfilter that it is.
+    pub fn netfilter(&self) -> Option<Netfilter> {
+        match self {
+            Self::Netfilter(netfilter) => Some(*netfilter),
+            Self::Xdp { .. } | Self::Tc { .. } | Self::Cgroup { .. } | Self::Netns { .. } => None,
         }
     }
 
@@ -76,6 +87,15 @@ impl Hook {
             Self::Tc { attach_type, .. } | Self::Cgroup { attach_type, .. } | Self::Netns { attach_type, .. } => {
                 *attach_type
             }
+            Self::Netfilter(_) => AttachType::NETFILTER,
+        }
+    }
+
+    /// Returns whether the kernel replaces the program of such a link in place (`BPF_LINK_UPDATE`).
+    pub fn updates_in_place(&self) -> bool {
+        match self {
+            Self::Xdp { .. } | Self::Tc { .. } | Self::Cgroup { .. } | Self::Netns { .. } => true,
+            Self::Netfilter(_) => false,
         }
     }
 
@@ -87,6 +107,8 @@ impl Hook {
             Self::Cgroup { .. } => "cgroup links came with Linux 5.7",
             Self::Netns { attach_type: AttachType::SK_LOOKUP, .. } => "sk_lookup came with Linux 5.9",
             Self::Netns { .. } => "links of flow dissectors came with Linux 5.8",
+            Self::Netfilter(Netfilter { defrag: true, .. }) => "`defrag` of netfilter links came with Linux 6.6",
+            Self::Netfilter(_) => "netfilter links came with Linux 6.4",
         }
     }
 }
@@ -100,6 +122,7 @@ impl fmt::Display for Hook {
             Self::Tc { interface, attach_type } => write!(f, "{attach_type} of {interface}"),
             Self::Cgroup { path, attach_type } => write!(f, "{attach_type} of cgroup {path}"),
             Self::Netns { netns, attach_type } => write!(f, "{attach_type} of {netns}"),
+            Self::Netfilter(netfilter) => netfilter.fmt(f),
         }
     }
 }
@@ -108,6 +131,8 @@ impl fmt::Display for Hook {
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Netns(Option<String>);
+
+static OWN: Netns = Netns::OWN;
 
 impl Netns {
     /// The one in which the tool runs.

@@ -163,10 +163,10 @@ pub fn programs_of_links<'a>(records: impl IntoIterator<Item = &'a Record>) -> B
 }
 
 /// Returns the programs, but for our `own`, that packets meet before that of a link on its hook; none when the link is
-/// not there, and none for XDP, where there is no room for others.
+/// not there, none for XDP, where there is no room for others, and none for netfilter, whose priorities the manifest says.
 pub fn ahead<K: Kernel>(kernel: &K, link: &RecordedLink, own: &BTreeSet<u32>) -> io::Result<Vec<u32>> {
     let there = match &link.at {
-        HookInfo::Xdp { .. } | HookInfo::Other(_) => return Ok(Vec::new()),
+        HookInfo::Xdp { .. } | HookInfo::Netfilter(_) | HookInfo::Other(_) => return Ok(Vec::new()),
         HookInfo::Tcx { ifindex, attach_type } => {
             match kernel.query(&HookRequest::Tcx { ifindex: *ifindex, attach_type: *attach_type }) {
                 Err(error) if error.raw_os_error() == Some(libc::ENODEV) => return Ok(Vec::new()),
@@ -297,9 +297,10 @@ impl<K: Kernel> Checker<'_, K> {
         match link.hook.anchor() {
             Anchor::Interface(name) => self.on_interface(link, name, program_id),
             Anchor::Netns(netns) => {
+                let Some(inode) = hook.netns() else { return Ok(None) };
                 let doing = |error| refused(format!("open {netns}"), &error, READ);
                 let found = open_netns(self.kernel, netns).map_err(doing)?.map(|(_, inode)| inode);
-                Ok((found != hook.netns()).then(|| Difference::Netns(netns.to_string())))
+                Ok((found != Some(inode)).then(|| Difference::Netns(netns.to_string())))
             }
             Anchor::Cgroup(_) => Ok(None),
         }

@@ -14,7 +14,7 @@ use crate::access::{AccountKind, Permissions};
 use crate::btf::kernel::Bytes;
 use crate::diag::LockHolder;
 use crate::insn::{CALL, EXIT, Insn, PSEUDO_BTF_ID, PSEUDO_KFUNC_CALL};
-use crate::kinds::{AttachType, MapType, ProgramType};
+use crate::kinds::{AttachType, MapType, Netfilter, ProgramType};
 use crate::names::{Digest, PinPath};
 use crate::spec::Host;
 use maps::{ENOTSUPP, Storage};
@@ -116,10 +116,21 @@ struct Link {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Hook {
-    Xdp { ifindex: u32, mode: XdpMode },
-    Tcx { ifindex: u32 },
-    Cgroup { id: u64 },
-    Netns { inode: u64 },
+    Xdp {
+        ifindex: u32,
+        mode: XdpMode,
+    },
+    Tcx {
+        ifindex: u32,
+    },
+    Cgroup {
+        id: u64,
+    },
+    Netns {
+        inode: u64,
+    },
+    /// Its place is in [`Link::kind`], which stays when it is detached.
+    Netfilter,
 }
 
 #[derive(Debug)]
@@ -222,7 +233,7 @@ impl Fake {
         let Some(gone) = state.devices.remove(name) else { return };
         state.detach_where(|hook| match hook {
             Hook::Xdp { ifindex, .. } | Hook::Tcx { ifindex } => ifindex == gone.index,
-            Hook::Cgroup { .. } | Hook::Netns { .. } => false,
+            Hook::Cgroup { .. } | Hook::Netns { .. } | Hook::Netfilter => false,
         });
     }
 
@@ -575,6 +586,7 @@ impl State {
                 Ok((Hook::Cgroup { id }, HookInfo::Cgroup { cgroup_id: id, attach_type: *attach_type }))
             }
             HookRequest::Netns { netns, attach_type } => self.netns_hook(program, netns, *attach_type),
+            HookRequest::Netfilter(wanted) => self.netfilter_hook(program, *wanted),
         }
     }
 
@@ -593,6 +605,28 @@ impl State {
         }
     }
 
+    /// One BPF program has a priority (`nf_hook_entries_grow`); the outermost ones are taken (`bpf_nf_link_attach`).
+    fn netfilter_hook(&self, program: &Program, wanted: Netfilter) -> io::Result<(Hook, HookInfo)> {
+        if program.info.program_type != ProgramType::NETFILTER {
+            return refuse(libc::EINVAL);
+        }
+        if [i32::MIN, i32::MAX].contains(&wanted.priority) || wanted.defrag && wanted.priority <= -400 {
+            return refuse(libc::ERANGE);
+        }
+        let clashes = |there: &Netfilter| {
+            (there.family, there.point, there.priority) == (wanted.family, wanted.point, wanted.priority)
+        };
+        let taken = self.links.values().any(|link| match &link.kind {
+            HookInfo::Netfilter(there) => link.hook.is_some() && clashes(there),
+            HookInfo::Xdp { .. }
+            | HookInfo::Tcx { .. }
+            | HookInfo::Cgroup { .. }
+            | HookInfo::Netns { .. }
+            | HookInfo::Other(_) => false,
+        });
+        if taken { refuse(libc::EBUSY) } else { Ok((Hook::Netfilter, HookInfo::Netfilter(wanted))) }
+    }
+
     fn device(&self, ifindex: u32) -> Option<&Device> {
         self.devices.values().find(|device| device.index == ifindex)
     }
@@ -608,7 +642,8 @@ impl State {
         };
         let there = self.links.values().find_map(|link| match link.hook {
             Some(Hook::Xdp { ifindex, mode }) if ifindex == device.index => Some(mode),
-            Some(Hook::Xdp { .. } | Hook::Tcx { .. } | Hook::Cgroup { .. } | Hook::Netns { .. }) | None => None,
+            Some(Hook::Xdp { .. } | Hook::Tcx { .. } | Hook::Cgroup { .. } | Hook::Netns { .. } | Hook::Netfilter)
+            | None => None,
         });
         match there {
             None => Ok(mode),
@@ -1103,7 +1138,10 @@ impl Kernel for Fake {
             .values()
             .filter_map(|link| match link.hook {
                 Some(Hook::Xdp { ifindex, mode }) if ifindex == device.index => Some((mode, link.program)),
-                Some(Hook::Xdp { .. } | Hook::Tcx { .. } | Hook::Cgroup { .. } | Hook::Netns { .. }) | None => None,
+                Some(
+                    Hook::Xdp { .. } | Hook::Tcx { .. } | Hook::Cgroup { .. } | Hook::Netns { .. } | Hook::Netfilter,
+                )
+                | None => None,
             })
             .collect();
         xdp.sort();
@@ -1143,6 +1181,9 @@ impl Kernel for Fake {
         let mut state = self.change("update_link")?;
         let (id, new, old) = (state.link_id(link)?, state.program_id(program)?, state.program_id(old)?);
         let link = &state.links[&id];
+        if matches!(link.kind, HookInfo::Netfilter(_)) {
+            return refuse(libc::EOPNOTSUPP);
+        }
         if link.hook.is_none() {
             return refuse(libc::ENOLINK);
         }
@@ -1167,7 +1208,7 @@ impl Kernel for Fake {
     fn query(&self, hook: &HookRequest<'_, Fd>) -> io::Result<Vec<u32>> {
         let state = self.state();
         let wanted = match hook {
-            HookRequest::Xdp { .. } => return refuse(libc::EINVAL),
+            HookRequest::Xdp { .. } | HookRequest::Netfilter(_) => return refuse(libc::EINVAL),
             HookRequest::Tcx { ifindex, attach_type } => {
                 state.device(*ifindex).ok_or_else(|| errno(libc::ENODEV))?;
                 HookInfo::Tcx { ifindex: *ifindex, attach_type: *attach_type }
@@ -1191,6 +1232,15 @@ impl Kernel for Fake {
         Ok(there.into_iter().map(|(.., program)| program).collect())
     }
 
+    fn next_link(&self, after: u32) -> io::Result<u32> {
+        self.state().links.keys().copied().find(|id| *id > after).ok_or_else(|| errno(libc::ENOENT))
+    }
+
+    fn link_by_id(&self, id: u32) -> io::Result<Fd> {
+        let exists = self.state().links.contains_key(&id);
+        if exists { Ok(self.open(Object::Link(id))) } else { refuse(libc::ENOENT) }
+    }
+
     fn link_info(&self, link: &Fd) -> io::Result<LinkInfo> {
         let state = self.state();
         let id = state.link_id(link)?;
@@ -1203,6 +1253,7 @@ impl Kernel for Fake {
                 HookInfo::Cgroup { cgroup_id: 0, attach_type: *attach_type }
             }
             (HookInfo::Netns { attach_type, .. }, None) => HookInfo::Netns { inode: 0, attach_type: *attach_type },
+            (HookInfo::Netfilter(there), None) => HookInfo::Netfilter(*there),
             (HookInfo::Other(kind), None) => HookInfo::Other(*kind),
         };
         Ok(LinkInfo { id, program_id: link.program, hook })

@@ -11,7 +11,7 @@ use crate::access::{AccountKind, Permissions};
 use crate::btf::kernel::Bytes;
 use crate::diag::LockHolder;
 use crate::entries::Entries;
-use crate::kinds::{AttachType, MapType, ProgramType};
+use crate::kinds::{AttachType, MapType, Netfilter, ProgramType};
 use crate::names::PinPath;
 use crate::parallel;
 use crate::spec::Host;
@@ -498,6 +498,9 @@ impl Kernel for Linux {
                 sys::link_cgroup(program.as_fd(), cgroup.as_fd(), attach_type.0)
             }
             HookRequest::Netns { netns, attach_type } => sys::link_netns(program.as_fd(), netns.as_fd(), attach_type.0),
+            HookRequest::Netfilter(hook) => {
+                sys::link_netfilter(program.as_fd(), AttachType::NETFILTER.0, hook.numbers())
+            }
         };
         fd.map(Object::from)
     }
@@ -512,7 +515,9 @@ impl Kernel for Linux {
 
     fn query(&self, hook: &HookRequest<'_, Object>) -> io::Result<Vec<u32>> {
         let ids = match hook {
-            HookRequest::Xdp { .. } => return Err(io::Error::from_raw_os_error(libc::EINVAL)),
+            HookRequest::Xdp { .. } | HookRequest::Netfilter(_) => {
+                return Err(io::Error::from_raw_os_error(libc::EINVAL));
+            }
             HookRequest::Tcx { ifindex, attach_type } => sys::query_interface(*ifindex, attach_type.0),
             HookRequest::Cgroup { cgroup, attach_type } => sys::query_cgroup(cgroup.as_fd(), attach_type.0),
             HookRequest::Netns { netns, attach_type } => sys::query_netns(netns.as_fd(), attach_type.0),
@@ -524,6 +529,14 @@ impl Kernel for Linux {
         }
     }
 
+    fn next_link(&self, after: u32) -> io::Result<u32> {
+        sys::next_link(after)
+    }
+
+    fn link_by_id(&self, id: u32) -> io::Result<Object> {
+        sys::link_by_id(id).map(Object::from)
+    }
+
     fn link_info(&self, link: &Object) -> io::Result<LinkInfo> {
         let info = sys::link_info(link.as_fd())?;
         // The union of `struct bpf_link_info`, by `enum bpf_link_type`.
@@ -531,6 +544,8 @@ impl Kernel for Linux {
             3 => HookInfo::Cgroup { cgroup_id: wide(info.first, info.second), attach_type: AttachType(info.third) },
             5 => HookInfo::Netns { inode: info.first.into(), attach_type: AttachType(info.second) },
             6 => HookInfo::Xdp { ifindex: info.first },
+            10 => Netfilter::of_numbers([info.first, info.second, info.third, info.fourth])
+                .map_or(HookInfo::Other(info.link_type), HookInfo::Netfilter),
             11 => HookInfo::Tcx { ifindex: info.first, attach_type: AttachType(info.second) },
             other => HookInfo::Other(other),
         };

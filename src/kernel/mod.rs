@@ -27,7 +27,7 @@ use crate::diag::LockHolder;
 use crate::entries::Entries;
 use crate::insn::{FuncRecord, Insn, LineRecord};
 pub use crate::kinds::XdpMode;
-use crate::kinds::{AttachType, MapType, ProgramType};
+use crate::kinds::{AttachType, MapType, Netfilter, ProgramType};
 use crate::names::PinPath;
 pub use crate::observed::{Entry, EntryKind, HookInfo, Interface, LinkInfo, MapInfo, ProgramInfo};
 use crate::spec::Host;
@@ -169,6 +169,8 @@ pub enum HookRequest<'a, Fd> {
         /// `sk_lookup` or `flow_dissector`.
         attach_type: AttachType,
     },
+    /// A hook of netfilter of the network namespace of the calling thread.
+    Netfilter(Netfilter),
 }
 
 /// Addresses of the kernel's symbols by name; local ones may share a name.
@@ -335,13 +337,18 @@ pub trait Kernel {
 
     /// `BPF_LINK_CREATE`
     fn create_link(&mut self, program: &Self::Fd, hook: &HookRequest<'_, Self::Fd>) -> io::Result<Self::Fd>;
-    /// `BPF_LINK_UPDATE` with the old program expected.
+    /// `BPF_LINK_UPDATE` with the old program expected; `EOPNOTSUPP` for a link of netfilter.
     fn update_link(&mut self, link: &Self::Fd, program: &Self::Fd, old: &Self::Fd) -> io::Result<()>;
     /// `BPF_LINK_DETACH`
     fn detach_link(&mut self, link: &Self::Fd) -> io::Result<()>;
     /// Returns the ids of the programs on a hook, in the order in which packets meet them
-    /// (`BPF_PROG_QUERY`); `EINVAL` for XDP, of which [`Kernel::interface`] tells.
+    /// (`BPF_PROG_QUERY`); `EINVAL` for XDP, of which [`Kernel::interface`] tells, and for
+    /// netfilter.
     fn query(&self, hook: &HookRequest<'_, Self::Fd>) -> io::Result<Vec<u32>>;
+    /// Returns the next id of a link, whoever's it is (`BPF_LINK_GET_NEXT_ID`); `NotFound` behind the last one.
+    fn next_link(&self, after: u32) -> io::Result<u32>;
+    /// `BPF_LINK_GET_FD_BY_ID`; `NotFound` when there is none.
+    fn link_by_id(&self, id: u32) -> io::Result<Self::Fd>;
     /// `BPF_OBJ_GET_INFO_BY_FD`
     fn link_info(&self, link: &Self::Fd) -> io::Result<LinkInfo>;
 }

@@ -4,9 +4,11 @@
 //! A table that is wrong is left out and its problems noted, so that the rest is checked as well. What tables that
 //! are right say against each other is for `conflicts`.
 
-use super::raw::{RawCgroup, RawCheck, RawLink, RawManifest, RawMap, RawNetns, RawObject, RawProgram, RawTc, RawXdp};
+use super::raw::{
+    RawCgroup, RawCheck, RawLink, RawManifest, RawMap, RawNetfilter, RawNetns, RawObject, RawProgram, RawTc, RawXdp,
+};
 use super::read::{Entries, Field, Header, Named, Read as _};
-use super::values::{AccountText, Direction, EntriesText, Mode, PinText, SymbolPath, TargetText, symbol_ref};
+use super::values::{AccountText, Direction, EntriesText, Mode, PinText, Priority, SymbolPath, TargetText, symbol_ref};
 use super::{
     At, Attach, Check, EntriesSource, Link, Manifest, Map, MapEntries, MapSource, Object, Probe, Program,
     ProgramTarget, SymbolRef,
@@ -15,8 +17,7 @@ use crate::access::Access;
 use crate::btf::value::Value;
 use crate::desired::{EntriesMode, Netns, Span};
 use crate::diag::{Kind, Problem, Problems, similar};
-use crate::kinds::XdpMode;
-use crate::kinds::{AttachType, MapType};
+use crate::kinds::{AttachType, MapType, Netfilter, XdpMode};
 use crate::names::{DeploymentName, LinkName, MapName, NameError, ObjectName, PinPath, ProgramName};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -304,6 +305,7 @@ impl Checker<'_> {
             ("xdp", raw.xdp.span()),
             ("tc", raw.tc.span()),
             ("cgroup", raw.cgroup.span()),
+            ("netfilter", raw.netfilter.span()),
             ("sk_lookup", raw.sk_lookup.span()),
             ("flow_dissector", raw.flow_dissector.span()),
         ];
@@ -326,9 +328,25 @@ impl Checker<'_> {
         let attach = (raw.xdp.0.map(xdp))
             .or_else(|| raw.tc.0.map(tc))
             .or_else(|| raw.cgroup.0.map(cgroup))
+            .or_else(|| raw.netfilter.0.map(|raw| self.netfilter(raw)))
             .or_else(|| raw.sk_lookup.0.map(|raw| Some(netns(raw, AttachType::SK_LOOKUP))))
             .or_else(|| raw.flow_dissector.0.map(|raw| Some(netns(raw, AttachType::FLOW_DISSECTOR))))??;
         Some(Link { span: raw.header.span, program: program?, attach, protect, access })
+    }
+
+    fn netfilter(&mut self, raw: At<RawNetfilter>) -> Option<At<Attach>> {
+        let At { value: raw, span } = raw;
+        let (family, point) = (raw.family.0?.value, raw.hook.0?.value);
+        let At { value: Priority(priority), span: place } = raw.priority.0?;
+        let defrag = is_true(&raw.defrag);
+        if defrag && priority <= Netfilter::DEFRAG_PRIORITY {
+            let (key, value) = (format!("{}.priority", raw.header.address), priority.to_string());
+            let (min, max) = (i128::from(Netfilter::DEFRAG_PRIORITY) + 1, i128::from(i32::MAX) - 1);
+            let kind = Kind::OutOfRange { key, value, min, max };
+            self.problems.push(Problem::at(kind, place, "whole packets are behind -400"));
+            return None;
+        }
+        Some(At { value: Attach::Netfilter(Netfilter { family, point, priority, defrag }), span })
     }
 
     fn check(&mut self, raw: RawCheck) -> Option<Check> {

@@ -3,7 +3,7 @@
 use super::{At, Attach, Manifest, Map, MapSource, SymbolRef};
 use crate::desired::Span;
 use crate::diag::{Kind, Problem, Problems};
-use crate::kinds::AttachType;
+use crate::kinds::{AttachType, Netfilter};
 use crate::names::{Address, MapName, ObjectName, PinPath};
 use std::collections::BTreeMap;
 
@@ -195,6 +195,8 @@ fn check_hooks(manifest: &Manifest, problems: &mut Problems) {
             Attach::Netns { netns, attach_type: AttachType::FLOW_DISSECTOR } => {
                 (Only::Other, format!("{} of {netns}", AttachType::FLOW_DISSECTOR))
             }
+            // Fragments or not, the priority is the same.
+            Attach::Netfilter(hook) => (Only::Other, Netfilter { defrag: false, ..*hook }.to_string()),
             Attach::Tc { .. } | Attach::Cgroup { .. } | Attach::Netns { .. } => continue,
         };
         hooks.entry(hook).or_default().push((&link.attach.span, format!("`link.{name}`")));

@@ -13,7 +13,7 @@ use crate::btf::value::{Shape, Value};
 use crate::desired::{EntriesMode, Netns, OnChange, Span};
 use crate::diag::{Kind, Problem, Problems};
 use crate::kinds::XdpMode;
-use crate::kinds::{AttachType, MapType, ProgramType};
+use crate::kinds::{AttachType, MapType, Netfilter, ProgramType};
 use crate::names::{DeploymentName, Digest, LinkName, MapName, ObjectName, PinPath, ProgramName};
 use crate::plan::Consent;
 use core::net::IpAddr;
@@ -320,6 +320,8 @@ pub enum Attach {
         /// `sk_lookup` or `flow_dissector`.
         attach_type: AttachType,
     },
+    /// `netfilter = { family, hook, priority, defrag }`
+    Netfilter(Netfilter),
 }
 
 /// Reads a manifest. `vars` overrides the values of `[var]`.

@@ -6,8 +6,7 @@ use crate::access::Account;
 use crate::btf::value::{Shape, Value, format};
 use crate::desired::{EntriesMode, OnChange, Span};
 use crate::diag::Kind;
-use crate::kinds::XdpMode;
-use crate::kinds::{AttachType, MapType, ProgramType, load_flags};
+use crate::kinds::{AttachType, Family, MapType, Point, ProgramType, XdpMode, load_flags};
 use crate::names::{DeploymentName, Digest, PinPath};
 use crate::plan::Consent;
 use crate::spec::flags;
@@ -211,6 +210,33 @@ impl Read for CgroupPath {
 
     fn schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({ "type": "string", "minLength": 1 })
+    }
+}
+
+/// A priority of netfilter; the kernel keeps the two outermost ones for itself.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Priority(pub(super) i32);
+
+impl Read for Priority {
+    const EXAMPLE: &'static str = "-128";
+
+    fn read(entry: Entry<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+        const MIN: i32 = i32::MIN + 1;
+        const MAX: i32 = i32::MAX - 1;
+        let DeValue::Integer(number) = &entry.value else { return reader.wrong_type(&entry, "a whole number") };
+        let value = i32::from_str_radix(number.as_str(), number.radix()).ok();
+        match value.filter(|value| (MIN..=MAX).contains(value)) {
+            Some(value) => Some(Self(value)),
+            None => {
+                let (value, min, max) = (number.to_string(), MIN.into(), MAX.into());
+                let kind = Kind::OutOfRange { key: entry.address, value, min, max };
+                reader.report(kind, entry.span, "this number")
+            }
+        }
+    }
+
+    fn schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "integer", "minimum": i32::MIN + 1, "maximum": i32::MAX - 1 })
     }
 }
 
@@ -903,6 +929,28 @@ impl Choice for XdpMode {
             _ => None,
         }
     }
+}
+
+/// Choices that are a table of values with their names.
+macro_rules! table_choice {
+    ($($type:ident = $example:literal,)*) => {$(
+        impl Choice for $type {
+            const EXAMPLE: &'static str = $example;
+
+            fn names() -> Vec<String> {
+                $type::ALL.iter().map(|(_, name)| (*name).to_owned()).collect()
+            }
+
+            fn from_name(name: &str) -> Option<Self> {
+                $type::ALL.iter().find(|(_, known)| *known == name).map(|(value, _)| *value)
+            }
+        }
+    )*};
+}
+
+table_choice! {
+    Family = "\"ipv4\"",
+    Point = "\"input\"",
 }
 
 /// The direction of a tc hook, seen from the interface.

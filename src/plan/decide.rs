@@ -629,6 +629,9 @@ impl<'a> Planner<'a> {
             Fate::Keep(_) => Because::ProgramOther(old_program),
             Fate::New(..) => Because::ProgramNew(link.program.clone()),
         };
+        if !link.hook.updates_in_place() {
+            return self.reattach_step(link, hook, &found, because);
+        }
         let action = Action::UpdateLink { link, id, old_program };
         self.push(span, action, because, Traffic::NoGap, State::None);
     }
@@ -707,7 +710,8 @@ impl<'a> Planner<'a> {
                 let found = self.observed.namespaces.get(netns)?;
                 found.dissectors.iter().map(|id| (None, *id)).collect()
             }
-            Hook::Tc { .. } | Hook::Cgroup { .. } | Hook::Netns { .. } => return None,
+            // The kernel does not tell who has which priority of netfilter, but by refusing a link.
+            Hook::Tc { .. } | Hook::Cgroup { .. } | Hook::Netns { .. } | Hook::Netfilter(_) => return None,
         };
         let left = self.observed.leftovers.iter().flat_map(|leftover| &leftover.links);
         let left: BTreeSet<u32> =
@@ -740,7 +744,8 @@ impl<'a> Planner<'a> {
     }
 
     fn reattach_step(&mut self, link: Arc<DesiredLink>, hook: ResolvedHook, found: &LinkInfo, because: Because) {
-        let here = !hook_info(&link.hook, &hook).has_room_beside(&found.hook);
+        let there = hook_info(&link.hook, &hook);
+        let here = !there.has_room_beside(&found.hook);
         if let Some(there) = self.others(&link, here.then_some(found.program_id)) {
             return self.hook_taken(&link, there);
         }
@@ -748,6 +753,7 @@ impl<'a> Planner<'a> {
         // its filter away, as pruning the link would.
         let (traffic, needs) = match (here, found.hook.is_attached()) {
             (true, _) => (Traffic::GapUnfiltered, Some(Consent::Gap)),
+            (false, true) if there.meets_what(&found.hook) => (Traffic::NoGap, None),
             (false, true) => (Traffic::Moves, Some(Consent::Prune)),
             (false, false) => (Traffic::Starts, None),
         };
@@ -1267,5 +1273,6 @@ fn hook_info(hook: &Hook, resolved: &ResolvedHook) -> HookInfo {
         Hook::Tc { attach_type, .. } => HookInfo::Tcx { ifindex, attach_type: *attach_type },
         Hook::Cgroup { attach_type, .. } => HookInfo::Cgroup { cgroup_id, attach_type: *attach_type },
         Hook::Netns { attach_type, .. } => HookInfo::Netns { inode, attach_type: *attach_type },
+        Hook::Netfilter(netfilter) => HookInfo::Netfilter(*netfilter),
     }
 }

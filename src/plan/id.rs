@@ -349,7 +349,7 @@ impl<'a> Describe<'a> {
             }
             Anchor::Netns(netns) => {
                 let named = self.observed.namespaces.get(netns);
-                named.is_none_or(|named| found.hook.netns() == Some(named.inode))
+                named.zip(found.hook.netns()).is_none_or(|(named, inode)| inode == named.inode)
             }
             Anchor::Cgroup(_) => true,
         };

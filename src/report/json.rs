@@ -10,8 +10,7 @@ use crate::access::{Access, Account, octal};
 use crate::btf::convert::Fate;
 use crate::desired::{Anchor, DesiredLink, DesiredMap, DesiredProgram, Hook, MapDefinition, MapSource, ObjectFacts};
 use crate::entries;
-use crate::kinds::XdpMode;
-use crate::kinds::{AttachType, MapType, ProgramType};
+use crate::kinds::{AttachType, MapType, Netfilter, ProgramType, XdpMode};
 use crate::names::{Address, Digest, MapName, ObjectName, PinPath, PlanId, ProgramName};
 use crate::plan::{
     Action, Because, Consent, Copying, Expects, Marker, Mode, Plan, ResolvedHook, Step, Sweep, Traffic, Writes,
@@ -390,6 +389,8 @@ struct HookJson<'a> {
     cgroup: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     netns: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    netfilter: Option<Netfilter>,
     /// The cgroup's path on the host.
     #[serde(skip_serializing_if = "Option::is_none")]
     path: Option<String>,
@@ -406,7 +407,7 @@ impl<'a> HookJson<'a> {
         match hook.anchor() {
             Anchor::Interface(interface) => Self { interface: Some(interface), ..shown },
             Anchor::Cgroup(cgroup) => Self { cgroup: Some(cgroup), ..shown },
-            Anchor::Netns(netns) => Self { netns: netns.name(), ..shown },
+            Anchor::Netns(netns) => Self { netns: netns.name(), netfilter: hook.netfilter(), ..shown },
         }
     }
 }
