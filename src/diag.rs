@@ -3,7 +3,7 @@
 //! One [`Kind`] for each thing that can be wrong. Text is lower case, without a full stop, names in backticks.
 
 use crate::access::AccountKind;
-use crate::desired::Span;
+use crate::desired::{Netns, Span};
 use crate::elf;
 use crate::kinds::{MapType, ProgramType};
 use crate::names::{Address, Digest, LinkName, MapName, NameError, ObjectName, PinPath, PlanId, ProgramName};
@@ -383,6 +383,11 @@ pub enum Kind {
     XdpTwice {
         /// The interface.
         interface: String,
+    },
+    /// Two links want a hook with room for one.
+    HookTwice {
+        /// The hook.
+        hook: String,
     },
     /// A key that the language does not have.
     UnknownKey {
@@ -825,6 +830,23 @@ pub enum Kind {
         /// Its path.
         path: String,
     },
+    /// The kernel has no programs of a type.
+    NoProgramType {
+        /// The type.
+        program_type: ProgramType,
+    },
+    /// The kernel has no links of a kind.
+    NoSuchLink {
+        /// The hook.
+        hook: String,
+        /// Since when there are some.
+        since: &'static str,
+    },
+    /// A network namespace that the host does not have.
+    NoNetns {
+        /// Which.
+        netns: Netns,
+    },
     /// Somebody else's program is on a hook that takes only one.
     HookTaken {
         /// The hook.
@@ -1019,6 +1041,7 @@ impl Kind {
             Self::SymbolTwice { .. } => "manifest::symbol_twice",
             Self::NestedInner { .. } => "manifest::nested_inner",
             Self::XdpTwice { .. } => "manifest::xdp_twice",
+            Self::HookTwice { .. } => "manifest::hook_twice",
             Self::UnknownKey { .. } => "manifest::unknown_key",
             Self::NotYet { .. } => "manifest::not_yet",
             Self::BadName { .. } => "manifest::bad_name",
@@ -1074,6 +1097,9 @@ impl Kind {
             Self::SymlinkInTheWay { .. } => "host::symlink_in_the_way",
             Self::NoAccount { .. } => "host::no_account",
             Self::NoCgroup { .. } => "host::no_cgroup",
+            Self::NoNetns { .. } => "host::no_netns",
+            Self::NoProgramType { .. } => "kernel::no_program_type",
+            Self::NoSuchLink { .. } => "kernel::no_such_link",
             Self::HookTaken { .. } => "host::hook_taken",
             Self::NotMounted { .. } => "host::not_mounted",
             Self::Unverified { .. } => "host::unverified",
@@ -1168,6 +1194,7 @@ impl Kind {
                 "an interface runs one XDP program: keep one of the links\n(running several in a chain comes later)"
                     .to_owned(),
             ),
+            Self::HookTwice { .. } => Some("it has room for one program: keep one of the links".to_owned()),
             Self::OtherBytes { is, .. } => Some(format!("if the file is the right one, write `sha256 = \"{is}\"`")),
             Self::NotYet { .. } => Some("take it out, or wait for a version that has it".to_owned()),
             Self::Object { error, .. } => error.help.clone(),
@@ -1346,6 +1373,11 @@ impl Kind {
             Self::NoCgroup { .. } => {
                 Some("the path is below the cgroup2 mount; the cgroup must exist before".to_owned())
             }
+            Self::NoProgramType { program_type } => program_type.may_lack(0),
+            Self::NoSuchLink { since, .. } => Some((*since).to_owned()),
+            Self::NoNetns { .. } => Some(
+                "`ip netns` lists those with a name; a path and the id of a process in it name others".to_owned(),
+            ),
             Self::HookTaken { ours: None, .. } => {
                 Some("it is not ours, and is left alone: detach it with the tool that attached it".to_owned())
             }
@@ -1422,6 +1454,7 @@ impl Kind {
             | Self::SymbolTwice { .. }
             | Self::NestedInner { .. }
             | Self::XdpTwice { .. }
+            | Self::HookTwice { .. }
             | Self::UnknownKey { .. }
             | Self::NotYet { .. }
             | Self::BadName { .. }
@@ -1470,6 +1503,7 @@ impl Kind {
             | Self::Unconfirmed { .. }
             | Self::NotConfirmed { .. }
             | Self::OtherPlan { .. } => Exit::Retry,
+            Self::NoProgramType { .. } | Self::NoSuchLink { .. } => Exit::Unavailable,
             Self::BtfRefused { errno: libc::EPERM, .. } => Exit::Permission,
             Self::BtfRefused { .. } => Exit::Failed,
             // The verifier says EACCES for a bad program; without a log, it is the caller who may not.
@@ -1497,6 +1531,7 @@ impl Kind {
             | Self::NotMigratable { .. }
             | Self::NoInterface { .. }
             | Self::NoCgroup { .. }
+            | Self::NoNetns { .. }
             | Self::SymlinkInTheWay { .. }
             | Self::NoAccount { .. }
             | Self::HookTaken { .. }
@@ -1561,6 +1596,7 @@ impl fmt::Display for Kind {
                 write!(f, "`map.{inner}` holds maps itself, and cannot be what `map.{outer}` holds")
             }
             Self::XdpTwice { interface } => write!(f, "two links want XDP on `{}`", interface.escape_debug()),
+            Self::HookTwice { hook } => write!(f, "two links want {}", hook.escape_debug()),
             Self::UnknownKey { key, .. } => write!(f, "unknown key `{key}`"),
             Self::NotYet { what } => write!(f, "{what} is not supported yet"),
             Self::BadName { text, why } => write!(f, "`{}` is not a name: {why}", text.escape_debug()),
@@ -1718,6 +1754,9 @@ impl fmt::Display for Kind {
             }
             Self::NoAccount { kind, name } => write!(f, "there is no {kind} `{name}`"),
             Self::NoCgroup { path } => write!(f, "there is no cgroup `{path}`"),
+            Self::NoNetns { netns } => write!(f, "there is no {netns}"),
+            Self::NoProgramType { program_type } => write!(f, "this kernel has no programs of type `{program_type}`"),
+            Self::NoSuchLink { hook, .. } => write!(f, "this kernel attaches no program to {hook}"),
             Self::HookTaken { hook, by, .. } => write!(f, "the hook {hook} has a program already: {by}"),
             Self::NotMounted { at } => write!(f, "there is no bpffs at `{at}`"),
             Self::Unverified { differs } => {

@@ -311,6 +311,105 @@ pub enum XdpMode {
     Offload,
 }
 
+/// A hook of netfilter, as `link_create.netfilter` of `union bpf_attr` and `struct bpf_link_info` have it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+pub struct Netfilter {
+    /// Packets of which protocol.
+    pub family: Family,
+    /// Where on their way.
+    #[serde(rename = "hook")]
+    pub point: Point,
+    /// Lower ones come first; one BPF program has a priority.
+    pub priority: i32,
+    /// Whether fragments are put together before.
+    pub defrag: bool,
+}
+
+/// A protocol of netfilter: `NFPROTO_*` of `linux/netfilter.h`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Family {
+    /// IPv4.
+    Ipv4 = 2,
+    /// IPv6.
+    Ipv6 = 10,
+}
+
+/// A point of a packet's way: `NF_INET_*` of `linux/netfilter.h`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs, reason = "the kernel's own names")]
+pub enum Point {
+    Prerouting = 0,
+    Input = 1,
+    Forward = 2,
+    Output = 3,
+    Postrouting = 4,
+}
+
+impl Family {
+    /// Each with its name.
+    pub const ALL: [(Self, &str); 2] = [(Self::Ipv4, "ipv4"), (Self::Ipv6, "ipv6")];
+}
+
+impl Point {
+    /// Each with its name.
+    pub const ALL: [(Self, &str); 5] = [
+        (Self::Prerouting, "prerouting"),
+        (Self::Input, "input"),
+        (Self::Forward, "forward"),
+        (Self::Output, "output"),
+        (Self::Postrouting, "postrouting"),
+    ];
+}
+
+impl Netfilter {
+    /// `BPF_F_NETFILTER_IP_DEFRAG`
+    const IP_DEFRAG: u32 = 1 << 0;
+    /// `NF_IP_PRI_CONNTRACK_DEFRAG`: fragments are put together there, and whole packets met behind it.
+    pub const DEFRAG_PRIORITY: i32 = -400;
+
+    /// Returns it as the kernel counts: protocol, hook, priority, flags.
+    pub fn numbers(self) -> [u32; 4] {
+        let flags = if self.defrag { Self::IP_DEFRAG } else { 0 };
+        [self.family as u32, self.point as u32, self.priority.cast_unsigned(), flags]
+    }
+
+    /// Reads the kernel's numbers; `None` for any that we do not know.
+    pub fn of_numbers([family, point, priority, flags]: [u32; 4]) -> Option<Self> {
+        let (family, _) = Family::ALL.into_iter().find(|(known, _)| *known as u32 == family)?;
+        let (point, _) = Point::ALL.into_iter().find(|(known, _)| *known as u32 == point)?;
+        let known = flags & !Self::IP_DEFRAG == 0;
+        known.then_some(Self { family, point, priority: priority.cast_signed(), defrag: flags != 0 })
+    }
+
+    /// Returns whether both see the same packets at the same point.
+    pub fn sees_the_same(&self, other: &Self) -> bool {
+        (self.family, self.point) == (other.family, other.point)
+    }
+}
+
+/// As `netfilter input of ipv4 at priority -128`.
+impl fmt::Display for Netfilter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { family, point, priority, defrag } = self;
+        write!(f, "netfilter {point} of {family} at priority {priority}")?;
+        f.write_str(if *defrag { ", defragmented" } else { "" })
+    }
+}
+
+impl fmt::Display for Family {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Self::ALL.iter().filter(|(known, _)| known == self).try_for_each(|(_, name)| f.write_str(name))
+    }
+}
+
+impl fmt::Display for Point {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Self::ALL.iter().filter(|(known, _)| known == self).try_for_each(|(_, name)| f.write_str(name))
+    }
+}
+
 impl MapType {
     /// Tells what a kernel may lack that refuses such a map; none for a type that is in all kernels.
     pub fn may_lack(self, flags: u32) -> Option<String> {

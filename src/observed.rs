@@ -1,9 +1,11 @@
 //! What is: plain data, read from the kernel and bpffs. How it is read is `kernel::observe`.
 
 use crate::access::{Access, AccountKind, Permissions};
-use crate::desired::{Desired, DesiredMap, EntriesMode, Hook, MapSource, ObjectFacts, OnChange, SlotSource};
+use crate::desired::{
+    Anchor, Desired, DesiredMap, EntriesMode, Hook, MapSource, Netns, ObjectFacts, OnChange, SlotSource,
+};
 use crate::entries::Entries;
-use crate::kinds::{AttachType, MapType, ProgramType, XdpMode};
+use crate::kinds::{AttachType, MapType, Netfilter, ProgramType, XdpMode};
 use crate::names::{Digest, PinPath};
 use crate::record::Record;
 use crate::spec::{Host, MapSpec, MapTypes};
@@ -37,6 +39,8 @@ pub struct Observed {
     pub interfaces: BTreeMap<String, Interface>,
     /// Cgroups that exist, of the paths that were asked for, as the manifest writes them: absolute path and id.
     pub cgroups: BTreeMap<String, (std::path::PathBuf, u64)>,
+    /// Network namespaces that exist, of those that were asked for.
+    pub namespaces: BTreeMap<Netns, Namespace>,
     /// The deployment's record, where it has one.
     pub record: Option<Record>,
     /// The entries of maps that exist, of the pins that were asked for.
@@ -178,6 +182,8 @@ pub struct Wanted {
     pub interfaces: BTreeSet<String>,
     /// Cgroups by path: absolute, or relative to the cgroup2 mount.
     pub cgroups: BTreeSet<String>,
+    /// Network namespaces.
+    pub namespaces: BTreeSet<Netns>,
     /// The folder of the deployment's pins; whatever the record in it names is looked for as well.
     pub pin_root: Option<PinPath>,
     /// Whether the types of maps and programs must be known, which are found by id. Else they are left out where that is
@@ -322,13 +328,10 @@ impl Wanted {
     }
 
     fn add_hook(&mut self, hook: &Hook) {
-        match hook {
-            Hook::Xdp { interface, .. } | Hook::Tc { interface, .. } => {
-                self.interfaces.insert(interface.clone());
-            }
-            Hook::Cgroup { path, .. } => {
-                self.cgroups.insert(path.clone());
-            }
+        match hook.anchor() {
+            Anchor::Interface(name) => drop(self.interfaces.insert(name.to_owned())),
+            Anchor::Cgroup(path) => drop(self.cgroups.insert(path.to_owned())),
+            Anchor::Netns(netns) => drop(self.namespaces.insert(netns.clone())),
         }
     }
 
@@ -361,6 +364,7 @@ impl Observed {
             maps_by_id: BTreeMap::new(),
             interfaces: BTreeMap::new(),
             cgroups: BTreeMap::new(),
+            namespaces: BTreeMap::new(),
             record: None,
             contents: BTreeMap::new(),
             kept: BTreeMap::new(),
@@ -444,17 +448,27 @@ pub enum HookInfo {
         /// Which of the cgroup's hooks.
         attach_type: AttachType,
     },
+    /// A hook of a network namespace. The inode is 0 when the namespace is gone.
+    Netns {
+        /// The namespace's inode.
+        inode: u64,
+        /// `sk_lookup` or `flow_dissector`.
+        attach_type: AttachType,
+    },
+    /// A hook of netfilter. The kernel does not tell of which network namespace, nor whether it was detached.
+    Netfilter(Netfilter),
     /// A kind of link that we do not make: its `enum bpf_link_type` number.
     Other(u32),
 }
 
 impl HookInfo {
-    /// Returns whether a link is still there: its interface or cgroup can go without it.
+    /// Returns whether a link is still there: what it is attached to can go without it.
     pub fn is_attached(&self) -> bool {
         match self {
             Self::Xdp { ifindex } | Self::Tcx { ifindex, .. } => *ifindex != 0,
             Self::Cgroup { cgroup_id, .. } => *cgroup_id != 0,
-            Self::Other(_) => true,
+            Self::Netns { inode, .. } => *inode != 0,
+            Self::Netfilter(_) | Self::Other(_) => true,
         }
     }
 
@@ -462,7 +476,35 @@ impl HookInfo {
     pub fn ifindex(&self) -> Option<u32> {
         match self {
             Self::Xdp { ifindex } | Self::Tcx { ifindex, .. } => Some(*ifindex),
-            Self::Cgroup { .. } | Self::Other(_) => None,
+            Self::Cgroup { .. } | Self::Netns { .. } | Self::Netfilter(_) | Self::Other(_) => None,
+        }
+    }
+
+    /// Returns the inode of the network namespace whose hook it is, where the kernel tells it.
+    pub fn netns(&self) -> Option<u64> {
+        match self {
+            Self::Netns { inode, .. } => Some(*inode),
+            Self::Xdp { .. } | Self::Tcx { .. } | Self::Cgroup { .. } | Self::Netfilter(_) | Self::Other(_) => None,
+        }
+    }
+
+    /// Returns whether a link can be attached there while another one is at `other`.
+    pub fn has_room_beside(&self, other: &Self) -> bool {
+        match self {
+            Self::Xdp { .. } | Self::Netns { attach_type: AttachType::FLOW_DISSECTOR, .. } => self != other,
+            Self::Netfilter(wanted) => match other {
+                Self::Netfilter(there) => !wanted.sees_the_same(there) || wanted.priority != there.priority,
+                Self::Xdp { .. } | Self::Tcx { .. } | Self::Cgroup { .. } | Self::Netns { .. } | Self::Other(_) => true,
+            },
+            Self::Tcx { .. } | Self::Cgroup { .. } | Self::Netns { .. } | Self::Other(_) => true,
+        }
+    }
+
+    /// Returns whether a link there meets every packet that one at `other` meets, earlier or later.
+    pub fn meets_what(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Netfilter(one), Self::Netfilter(other)) => one.sees_the_same(other),
+            (one, other) => one == other,
         }
     }
 }
@@ -473,6 +515,8 @@ impl fmt::Display for HookInfo {
             Self::Xdp { ifindex } => write!(f, "xdp of interface {ifindex}"),
             Self::Tcx { ifindex, attach_type } => write!(f, "{attach_type} of interface {ifindex}"),
             Self::Cgroup { cgroup_id, attach_type } => write!(f, "{attach_type} of cgroup {cgroup_id}"),
+            Self::Netns { inode, attach_type } => write!(f, "{attach_type} of network namespace {inode}"),
+            Self::Netfilter(netfilter) => netfilter.fmt(f),
             Self::Other(number) => write!(f, "a link of type {number}"),
         }
     }
@@ -485,4 +529,13 @@ pub struct Interface {
     pub index: u32,
     /// The XDP programs on it: mode (never `Auto`) and program id.
     pub xdp: Vec<(XdpMode, u32)>,
+}
+
+/// A network namespace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Namespace {
+    /// Its inode, which says which one it is for as long as it lives.
+    pub inode: u64,
+    /// The ids of the programs that dissect flows in it: at most one.
+    pub dissectors: Vec<u32>,
 }

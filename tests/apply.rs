@@ -90,12 +90,41 @@ fn second() -> String {
     })
 }
 
+/// Links of network namespaces: the program of one is replaced in place, those of the others need room or move.
+fn namespaces(version: u32) -> String {
+    let (input, netns) = (if version == 1 { -5 } else { -6 }, if version == 1 { "{}" } else { "{ netns = \"blue\" }" });
+    let link = |name: &str, program: &str, hook: &str| format!("[link.{name}]\nprogram = \"{program}\"\n{hook}\n");
+    let netfilter = |point: &str, priority: i32| {
+        format!("netfilter = {{ family = \"ipv4\", hook = \"{point}\", priority = {priority} }}")
+    };
+    [
+        format!("version = 1\nname = \"edge\"\n[object.hooks]\npath = \"tests/hooks/hooks_{version}.o\"\n"),
+        "[program.filter]\nfrom = \"hooks:filter\"\n[program.dissect]\nfrom = \"hooks:dissect\"\n".to_owned(),
+        link("stays", "dissect", "flow_dissector = { netns = \"red\" }"),
+        link("moves", "dissect", &format!("flow_dissector = {netns}")),
+        link("swaps", "filter", &netfilter("output", -5)),
+        link("overlaps", "filter", &netfilter("input", input)),
+    ]
+    .concat()
+}
+
+fn in_namespaces(fake: &Fake) {
+    make(&namespaces(1), fake);
+}
+
+fn plan_namespaces(fake: &Fake) -> Plan {
+    let text = namespaces(2);
+    good(plan(&text, fake), &text)
+}
+
 fn host() -> Fake {
     let fake = Fake::new();
     fake.add_interface("eth0", true);
     fake.add_interface("eth1", true);
     fake.add_cgroup("/sys/fs/cgroup/system.slice");
     fake.add_account(AccountKind::Group, "metrics", 998);
+    fake.add_netns("/run/netns/red");
+    fake.add_netns("/run/netns/blue");
     fake
 }
 
@@ -165,6 +194,7 @@ const CASES: &[Case] = &[
     Case { name: "upgrade", before: &[first], plan: plan_second, again: plan_second },
     Case { name: "rollback", before: &[upgraded], plan: plan_back, again: plan_first },
     Case { name: "migration", before: &[counted], plan: plan_migration, again: plan_migration },
+    Case { name: "namespaces", before: &[in_namespaces], plan: plan_namespaces, again: plan_namespaces },
     Case { name: "destroy", before: &[first], plan: plan_end, again: plan_end },
 ];
 

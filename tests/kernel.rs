@@ -14,7 +14,7 @@ use bpfapply::kernel::{
     EntryKind, HookInfo, HookRequest, Interface, Kernel, LinkInfo, LoadError, MapRequest, ObjectKind, ProgramRequest,
     SymlinkInTheWay, XdpMode,
 };
-use bpfapply::kinds::{AttachType, MapType, ProgramType};
+use bpfapply::kinds::{AttachType, Family, MapType, Netfilter, Point, ProgramType};
 use bpfapply::names::{Digest, PinPath};
 use bpfapply::observed::{Pinned, Wanted};
 use bpfapply::spec::user_value_size;
@@ -84,6 +84,8 @@ rules! {
     xdp_has_one_link,
     tcx_has_many_links,
     cgroups_have_many_links,
+    network_namespaces_have_lookups_and_one_dissector,
+    netfilter_has_one_program_for_a_priority,
     hooks_tell_their_programs_in_order,
     links_fit_their_programs,
     updates_expect_the_old_program,
@@ -1257,6 +1259,87 @@ fn cgroups_have_many_links<K: Kernel>(kernel: &mut K, room: &Room) {
     assert_eq!(errno(kernel.create_link(&first, &not_a_cgroup)), libc::EBADF);
     assert_eq!(errno(kernel.open_cgroup(&folder.join("none"))), libc::ENOENT);
     assert!(folder.starts_with(kernel.cgroup_mount().unwrap().unwrap()));
+}
+
+/// The file of the network namespace of the thread.
+const OWN_NETNS: &str = "/proc/thread-self/ns/net";
+
+fn network_namespaces_have_lookups_and_one_dissector<K: Kernel>(kernel: &mut K, _: &Room) {
+    let (netns, inode) = kernel.open_netns(OWN_NETNS.as_ref()).unwrap();
+    assert_eq!(errno(kernel.open_netns("/run/netns/no-such".as_ref())), libc::ENOENT);
+    for (program_type, attach_type, second) in [
+        (ProgramType::SK_LOOKUP, AttachType::SK_LOOKUP, Ok(())),
+        (ProgramType::FLOW_DISSECTOR, AttachType::FLOW_DISSECTOR, Err(Some(libc::E2BIG))),
+    ] {
+        let programs = [0; 3].map(|verdict| load_for(kernel, program_type, attach_type, &returns(verdict)).unwrap());
+        let [first, other, third] = &programs;
+        let ids = programs.each_ref().map(|program| kernel.program_info(program).unwrap().id);
+        let hook = HookRequest::Netns { netns: &netns, attach_type };
+        assert_eq!(kernel.query(&hook).unwrap(), [0; 0], "{program_type}");
+        let link = kernel.create_link(first, &hook).unwrap();
+        let info = kernel.link_info(&link).unwrap();
+        assert_eq!((info.program_id, &info.hook), (ids[0], &HookInfo::Netns { inode, attach_type }));
+        let beside = kernel.create_link(other, &hook);
+        assert_eq!(beside.as_ref().map(drop).map_err(io::Error::raw_os_error), second, "{program_type}");
+        let there = if beside.is_ok() { vec![ids[0], ids[1]] } else { vec![ids[0]] };
+        assert_eq!(kernel.query(&hook).unwrap(), there, "{program_type}: later ones are behind");
+
+        assert_eq!(errno(kernel.update_link(&link, third, other)), libc::EPERM, "{program_type}");
+        let (xdp, _) = two(kernel, ProgramType::XDP);
+        assert_eq!(errno(kernel.update_link(&link, &xdp, first)), libc::EINVAL, "{program_type}");
+        assert_eq!(errno(kernel.create_link(&xdp, &hook)), libc::EINVAL, "{program_type}");
+        let nowhere = HookRequest::Netns { netns: first, attach_type };
+        assert_eq!(errno(kernel.create_link(first, &nowhere)), libc::EINVAL, "{program_type}");
+        kernel.update_link(&link, third, first).unwrap();
+        assert_eq!(kernel.query(&hook).unwrap()[0], ids[2], "{program_type}: a link keeps its place");
+
+        kernel.detach_link(&link).unwrap();
+        let gone = HookInfo::Netns { inode: 0, attach_type };
+        assert_eq!(kernel.link_info(&link).unwrap(), LinkInfo { program_id: ids[2], hook: gone, ..info });
+        kernel.detach_link(&link).unwrap();
+        assert_eq!(errno(kernel.update_link(&link, first, third)), libc::ENOLINK, "{program_type}");
+    }
+}
+
+fn netfilter_has_one_program_for_a_priority<K: Kernel>(kernel: &mut K, room: &Room) {
+    if room.version < (6, 4) {
+        return common::skip("netfilter_has_one_program_for_a_priority", "this kernel has no such links");
+    }
+    let load = |kernel: &mut K| load_for(kernel, ProgramType::NETFILTER, AttachType::NETFILTER, &returns(1)).unwrap();
+    let (first, second) = (load(kernel), load(kernel));
+    let wanted = Netfilter { family: Family::Ipv4, point: Point::Output, priority: -7, defrag: false };
+    let hook = HookRequest::Netfilter(wanted);
+    assert_eq!(errno(kernel.query(&hook)), libc::EINVAL);
+    let link = kernel.create_link(&first, &hook).unwrap();
+    let info = kernel.link_info(&link).unwrap();
+    let program_id = kernel.program_info(&first).unwrap().id;
+    assert_eq!((info.program_id, &info.hook), (program_id, &HookInfo::Netfilter(wanted)));
+    let next = kernel.next_link(info.id - 1).unwrap();
+    assert_eq!(kernel.link_info(&kernel.link_by_id(next).unwrap()).unwrap(), info);
+
+    assert_eq!(errno(kernel.create_link(&second, &hook)), libc::EBUSY);
+    for beside in [
+        Netfilter { priority: -6, ..wanted },
+        Netfilter { point: Point::Input, ..wanted },
+        Netfilter { family: Family::Ipv6, ..wanted },
+    ] {
+        let link = kernel.create_link(&second, &HookRequest::Netfilter(beside)).unwrap();
+        assert_eq!(kernel.link_info(&link).unwrap().hook, HookInfo::Netfilter(beside));
+    }
+    for (priority, defrag) in [(i32::MIN, false), (i32::MAX, false), (-400, true)] {
+        let refused = kernel.create_link(&second, &HookRequest::Netfilter(Netfilter { priority, defrag, ..wanted }));
+        assert_eq!(errno(refused), libc::ERANGE, "{priority}");
+    }
+    let (xdp, _) = two(kernel, ProgramType::XDP);
+    assert_eq!(errno(kernel.create_link(&xdp, &hook)), libc::EINVAL);
+    for (new, old) in [(&second, &first), (&first, &second)] {
+        assert_eq!(errno(kernel.update_link(&link, new, old)), libc::EOPNOTSUPP);
+    }
+    for _ in 0..2 {
+        kernel.detach_link(&link).unwrap();
+        assert_eq!(kernel.link_info(&link).unwrap(), info, "it does not say that it was detached");
+    }
+    kernel.create_link(&second, &hook).unwrap();
 }
 
 fn hooks_tell_their_programs_in_order<K: Kernel>(kernel: &mut K, room: &Room) {

@@ -5,10 +5,10 @@
 //! `UPDATE=1 cargo test --test manifest` writes the golden files and the schema anew: look at the difference.
 
 use bpfapply::btf::value::Value;
-use bpfapply::desired::Policy;
+use bpfapply::desired::{Netns, Policy};
 use bpfapply::diag::{self, Exit, Kind, Problems, Source};
 use bpfapply::kernel::XdpMode;
-use bpfapply::kinds::{AttachType, MapType, ProgramType};
+use bpfapply::kinds::{AttachType, Family, MapType, Netfilter, Point, ProgramType};
 use bpfapply::manifest::{self, Attach, Manifest, Map, MapSource, ProgramTarget, SymbolRef};
 use bpfapply::names::{LinkName, MapName, ObjectName, ProgramName};
 use bpfapply::plan::Consent;
@@ -142,6 +142,8 @@ fn the_schema_is_strict() {
         "link.a = { program = \"a\", tc = { interface = \"eth0\", direction = \"in\" } }",
         "link.a = { program = \"a\", xdp = { interface = \"eth0\" }, cgroup = { path = \"/\" } }",
         "link.a = { program = \"a\", netfilter = { } }",
+        "link.a = { program = \"a\", netfilter = { family = \"ipv4\", hook = \"in\", priority = 0 } }",
+        "link.a = { program = \"a\", netfilter = { family = \"ipv4\", hook = \"input\", priority = -2147483648 } }",
     ];
     for case in cases {
         let text = format!("{GOOD}{case}\n");
@@ -187,6 +189,11 @@ fn every_key_arrives() {
     let shape = Attach::Tc { interface: "eth0".to_owned(), attach_type: AttachType::TCX_EGRESS };
     assert_eq!(attach("shape"), shape);
     assert_eq!(attach("services"), Attach::Cgroup { path: "system.slice/web-1.service".to_owned() });
+    let sockets = Attach::Netns { netns: Netns::named("1".to_owned()), attach_type: AttachType::SK_LOOKUP };
+    assert_eq!(attach("sockets"), sockets);
+    let hosts = Netfilter { family: Family::Ipv6, point: Point::Postrouting, priority: -399, defrag: true };
+    assert_eq!(attach("hosts"), Attach::Netfilter(hosts));
+    assert_eq!(attach("flows"), Attach::Netns { netns: Netns::OWN, attach_type: AttachType::FLOW_DISSECTOR });
 }
 
 fn check_object(manifest: &Manifest, text: &str) {

@@ -77,7 +77,7 @@ const ROWS: &[Row] = &[
     row("callbacks", [Refused(FAILED, "doesn't match number of subprogs"), Same, Same]), // 5.13
     some("sections", &["xdp_frags"], [Refused(FAILED, "the flag `xdp_frags` came with Linux 5.18"), Loads, Loads]),
     some("sections_new", &["filter"], {
-        let refused = Refused(FAILED, "programs of type `netfilter` came with Linux 6.4");
+        let refused = Refused(LACKS, "programs of type `netfilter` came with Linux 6.4");
         [refused, refused, Loads]
     }),
     some("map_def_odd_section", &[], [Refused(FAILED, "programs of type `lirc_mode2` came with Linux 4.18"); 3]),

@@ -16,11 +16,13 @@ mod variables;
 
 use crate::access::{Access, Account, AccountKind, Permissions};
 use crate::confirm::Pending;
-use crate::desired::{DesiredLink, Hook, MapSource};
+use crate::desired::{DesiredLink, Hook, MapSource, Netns};
 use crate::diag::{Kind, OPEN_FILES, PRIVILEGES, Problem};
 use crate::entries::Entries;
-use crate::kernel::{EntryKind, HookRequest, Kernel, MapRequest, ObjectKind, SymlinkInTheWay, drift, observe};
-use crate::kinds::MapType;
+use crate::kernel::{
+    EntryKind, HookInfo, HookRequest, Kernel, LinkInfo, MapRequest, ObjectKind, SymlinkInTheWay, drift, observe,
+};
+use crate::kinds::{MapType, Netfilter};
 use crate::migrate::Tally;
 use crate::names::{Digest, MapName, ObjectName, PinPath, ProgramName};
 use crate::plan::{Action, Marker, Plan, ResolvedHook, Restored, Step};
@@ -31,7 +33,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::sync::Arc;
-use undo::Undo;
+use undo::{Before, Undo};
 
 /// What the record says of this run.
 #[derive(Debug, Clone, Default)]
@@ -606,15 +608,25 @@ impl<K: Kernel> Applier<'_, K> {
                 let request = HookRequest::Cgroup { cgroup: &cgroup, attach_type: *attach_type };
                 self.kernel.create_link(program, &request)
             }
-            (Hook::Xdp { .. } | Hook::Tc { .. } | Hook::Cgroup { .. }, _) => {
+            (Hook::Netns { netns, attach_type }, ResolvedHook::Netns(Some(inode))) => {
+                let netns = self.same_netns(netns, *inode)?;
+                let request = HookRequest::Netns { netns: &netns, attach_type: *attach_type };
+                self.kernel.create_link(program, &request)
+            }
+            (Hook::Netfilter(netfilter), ResolvedHook::Netns(Some(inode))) => {
+                self.same_netns(&Netns::OWN, *inode)?;
+                self.kernel.create_link(program, &HookRequest::Netfilter(*netfilter))
+            }
+            (Hook::Xdp { .. } | Hook::Tc { .. } | Hook::Cgroup { .. } | Hook::Netns { .. } | Hook::Netfilter(_), _) => {
                 return Err(stale(format!("the plan of link.{} was made without the host", link.name)));
             }
         };
         created.map_err(|error| match (&link.hook, error.raw_os_error()) {
-            // One XDP program fits on an interface, and the plan saw none.
-            (Hook::Xdp { .. }, Some(libc::EBUSY | libc::EEXIST)) => {
+            // One XDP program fits on an interface, one flow dissector into a namespace, and the plan saw none.
+            (Hook::Xdp { .. }, Some(libc::EBUSY | libc::EEXIST)) | (Hook::Netns { .. }, Some(libc::E2BIG)) => {
                 stale(format!("another program came to {}", link.hook))
             }
+            (Hook::Netfilter(netfilter), Some(libc::EBUSY)) => self.priority_taken(netfilter, link, &error),
             _ => attach_refused(doing(), &link.hook, &error),
         })
     }
@@ -626,6 +638,37 @@ impl<K: Kernel> Applier<'_, K> {
             Some(found) if found.index == index => Ok(()),
             Some(_) => Err(stale(format!("the interface `{name}` is another one now"))),
             None => Err(stale(format!("the interface `{name}` is gone"))),
+        }
+    }
+
+    /// Names the programs with a priority of netfilter, of which one is in the way. The kernel does not tell in which network
+    /// namespace they are.
+    fn priority_taken(&self, wanted: &Netfilter, link: &DesiredLink, error: &io::Error) -> Problem {
+        let (mut by, mut id) = (Vec::new(), 0);
+        while let Ok(next) = self.kernel.next_link(id) {
+            id = next;
+            let info = self.kernel.link_by_id(id).and_then(|fd| self.kernel.link_info(&fd));
+            if let Ok(LinkInfo { hook: HookInfo::Netfilter(there), program_id, .. }) = info
+                && there.sees_the_same(wanted)
+                && there.priority == wanted.priority
+            {
+                by.push(format!("program id {program_id}"));
+            }
+        }
+        if by.is_empty() {
+            return attach_refused(format!("attach program.{} to {}", link.program, link.hook), &link.hook, error);
+        }
+        let kind = Kind::HookTaken { hook: link.hook.to_string(), by: by.join(" or "), ours: None };
+        Problem::at(kind, link.span.clone(), "this link wants it")
+    }
+
+    /// Opens a network namespace, when it still is the one that the plan saw.
+    fn same_netns(&self, netns: &Netns, inode: u64) -> Result<K::Fd, Problem> {
+        let found = observe::open_netns(self.kernel, netns);
+        match found.map_err(|error| refused(format!("open {netns}"), &error))? {
+            Some((fd, found)) if found == inode => Ok(fd),
+            Some(_) => Err(stale(format!("{netns} is another one now"))),
+            None => Err(stale(format!("{netns} is gone"))),
         }
     }
 
@@ -659,13 +702,13 @@ impl<K: Kernel> Applier<'_, K> {
         Ok(())
     }
 
-    /// Detaches, then attaches at the same hook: only one XDP program fits on an interface.
+    /// Detaches, then attaches at the same hook, which has room for one.
     fn swap_link(&mut self, number: usize, link: &DesiredLink, id: u32, hook: &ResolvedHook) -> Result<(), Problem> {
         let fd = self.open_expected(&link.pin, ObjectKind::Link, id)?;
         let doing = || format!("detach link.{}", link.name);
         let info = self.kernel.link_info(&fd).map_err(|error| refused(doing(), &error))?;
         let program = self.kernel.program_by_id(info.program_id).map_err(|error| refused(doing(), &error))?;
-        let before = self.attached_before(link, info.program_id).map_err(|error| refused(doing(), &error))?;
+        let before = self.attached_before(link, &info).map_err(|error| refused(doing(), &error))?;
         self.kernel.detach_link(&fd).map_err(|error| refused(doing(), &error))?;
         let current = self.plan.generations.current.as_ref();
         let pin = current.map_or_else(|| link.pin.clone(), |current| self.place(&link.pin, current));
@@ -673,12 +716,15 @@ impl<K: Kernel> Applier<'_, K> {
         self.attach(number, link, hook, Some(id))
     }
 
-    /// Returns the interface's index and the mode in which the program runs on it.
-    fn attached_before(&self, link: &DesiredLink, program: u32) -> io::Result<Option<(u32, crate::kernel::XdpMode)>> {
+    /// Returns where a link is that makes room for another one.
+    fn attached_before(&self, link: &DesiredLink, info: &LinkInfo) -> io::Result<Option<Before>> {
+        if let HookInfo::Netfilter(hook) = info.hook {
+            return Ok(Some(Before::Netfilter(hook)));
+        }
         let Hook::Xdp { interface, .. } = &link.hook else { return Ok(None) };
-        let found = self.kernel.interface(interface)?;
-        Ok(found
-            .and_then(|found| found.xdp.iter().find(|(_, id)| *id == program).map(|(mode, _)| (found.index, *mode))))
+        let Some(found) = self.kernel.interface(interface)? else { return Ok(None) };
+        let ours = found.xdp.iter().find(|(_, id)| *id == info.program_id);
+        Ok(ours.map(|(mode, _)| Before::Xdp { ifindex: found.index, mode: *mode }))
     }
 
     /// Writes the record into the next generation, and makes that the one that runs.
@@ -864,16 +910,22 @@ fn kernel_problem(doing: String, error: &io::Error) -> Problem {
     Problem::new(Kind::Kernel { doing, errno, hint })
 }
 
+/// What `netns_bpf_attach_type` flow dissectors are refused for, beyond one in the same namespace
+/// (`netns_bpf_link_create` and `flow_dissector_bpf_prog_attach_check`, kernel/bpf/net_namespace.c).
+const DISSECTORS: &str =
+    "a flow dissector of the first network namespace is for all others, too, which can have none then";
+
 fn attach_refused(doing: String, hook: &Hook, error: &io::Error) -> Problem {
+    // The program is of the right type, and its place was found: nothing else is wrong with these links.
+    let is_unknown = matches!(error.raw_os_error(), Some(libc::EINVAL | libc::EOPNOTSUPP));
+    if is_unknown && matches!(hook, Hook::Netns { .. } | Hook::Netfilter(_)) {
+        return Problem::new(Kind::NoSuchLink { hook: hook.to_string(), since: hook.may_lack() });
+    }
     let mut problem = kernel_problem(doing, error);
     if let Kind::Kernel { errno, hint, .. } = &mut *problem.kind {
-        let since = match hook {
-            Hook::Xdp { .. } => "XDP links came with Linux 5.9, and a driver must know the mode",
-            Hook::Tc { .. } => "tcx came with Linux 6.6",
-            Hook::Cgroup { .. } => "cgroup links came with Linux 5.7",
-        };
         match *errno {
-            libc::EINVAL | libc::EOPNOTSUPP => *hint = Some(since.to_owned()),
+            libc::EINVAL | libc::EOPNOTSUPP => *hint = Some(hook.may_lack().to_owned()),
+            libc::EEXIST if matches!(hook, Hook::Netns { .. }) => *hint = Some(DISSECTORS.to_owned()),
             libc::EBUSY | libc::EEXIST => *hint = Some("another program has the hook".to_owned()),
             _ => {}
         }

@@ -4,16 +4,19 @@ use super::{Applier, Kind, Problem, found_by, kernel_problem, stale, types};
 use crate::btf::{self, Btf, Linkage, Type, TypeId};
 use crate::desired::{DesiredMap, DesiredProgram, Extends, MapDefinition, MapSource, SlotKey, SlotSource};
 use crate::elf::{DataKind, Operations};
-use crate::insn::{Insn, ModuleId};
+use crate::insn::{EXIT, Insn, ModuleId};
 use crate::kernel::observe::open_cgroup;
 use crate::kernel::{Kernel, LoadError, MapRequest, ObjectKind, ProgramRequest};
-use crate::kinds::{AttachType, MapType};
+use crate::kinds::{AttachType, MapType, ProgramType};
 use crate::names::{ObjectName, PinPath};
 use crate::plan::{Action, Restored, Step};
 use crate::spec::{Host, MapSpec, MapTypes};
 use crate::verifier::telling;
 use std::collections::BTreeMap;
 use std::io;
+
+/// `BPF_ALU64 | BPF_MOV | BPF_K`, here of register 0.
+const MOV_IMM: u8 = 0xb7;
 
 impl<K: Kernel> Applier<'_, K> {
     /// Stages every step; the error is that of the first step that fails, with its number.
@@ -297,6 +300,7 @@ impl<K: Kernel> Applier<'_, K> {
             let problem = match without_types {
                 // Without its types a program may lack just what they said.
                 Some(first) => types::problem(program, first, &refusal),
+                None if is_silent(&refusal) && lacks_type(self.kernel, program) => no_such_type(program),
                 None => program_refused(program, refusal),
             };
             (number, problem)
@@ -403,6 +407,50 @@ fn map_refused(doing: String, spec: &MapSpec, error: &io::Error) -> Problem {
         *hint = spec.map_type.may_lack(spec.flags);
     }
     problem
+}
+
+/// Returns whether a program was refused as one is whose type the kernel does not know: without a word of the verifier.
+fn is_silent(refusal: &LoadError) -> bool {
+    refusal.error.raw_os_error() == Some(libc::EINVAL) && refusal.log.is_empty()
+}
+
+/// Returns whether the kernel takes no program of a type that came late, not even one that only returns 1: those of all
+/// such types that need nothing beside them may.
+fn lacks_type<K: Kernel>(kernel: &mut K, program: &DesiredProgram) -> bool {
+    let kind = &program.kind;
+    let needs_nothing = [
+        ProgramType::SK_REUSEPORT,
+        ProgramType::FLOW_DISSECTOR,
+        ProgramType::CGROUP_SYSCTL,
+        ProgramType::CGROUP_SOCKOPT,
+        ProgramType::SK_LOOKUP,
+        ProgramType::NETFILTER,
+    ];
+    if !needs_nothing.contains(&kind.program_type) {
+        return false;
+    }
+    let insns = [Insn { code: MOV_IMM, imm: 1, ..Insn::default() }, Insn { code: EXIT, ..Insn::default() }];
+    let probe = kernel.load_program(&ProgramRequest {
+        name: "probe",
+        program_type: kind.program_type,
+        expected_attach_type: kind.attach_type.unwrap_or(AttachType(0)),
+        flags: 0,
+        insns: &insns,
+        license: "GPL",
+        kernel_version: 0,
+        attach_btf_id: 0,
+        attach_to: None,
+        fd_array: &[],
+        btf: None,
+        funcs: &[],
+        lines: &[],
+    });
+    probe.is_err_and(|refusal| is_silent(&refusal))
+}
+
+fn no_such_type(program: &DesiredProgram) -> Problem {
+    let kind = Kind::NoProgramType { program_type: program.kind.program_type };
+    Problem::at(kind, program.span.clone(), "this program has it")
 }
 
 /// Makes a problem of a refused program.

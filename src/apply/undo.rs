@@ -4,6 +4,7 @@ use super::entries::Written;
 use super::{generation, variables};
 use crate::access::Permissions;
 use crate::kernel::{HookRequest, Kernel, XdpMode};
+use crate::kinds::Netfilter;
 use crate::names::{MapName, PinPath, ProgramName};
 use crate::variables::Patch;
 use std::collections::BTreeMap;
@@ -65,15 +66,29 @@ pub enum Undo<Fd> {
         /// The program that it ran before.
         old: Fd,
     },
-    /// An XDP link was detached from its interface.
+    /// A link was detached from a hook with room for one.
     Detached {
         /// Where it is pinned.
         pin: PinPath,
         /// The program that it ran.
         program: Fd,
-        /// The interface and the mode, if it was attached to one.
-        before: Option<(u32, XdpMode)>,
+        /// Where it was attached, if it was.
+        before: Option<Before>,
     },
+}
+
+/// Where a link was attached that had to make room.
+#[derive(Debug, Clone, Copy)]
+pub enum Before {
+    /// XDP on an interface.
+    Xdp {
+        /// Its index.
+        ifindex: u32,
+        /// The mode.
+        mode: XdpMode,
+    },
+    /// Netfilter.
+    Netfilter(Netfilter),
 }
 
 impl<Fd> Undo<Fd> {
@@ -100,8 +115,12 @@ impl<Fd> Undo<Fd> {
             Self::Mode { pin, before } => kernel.change_mode(&pin, before.mode),
             Self::Linked(link) => kernel.detach_link(&link),
             Self::Updated { link, program, old } => kernel.update_link(&link, &old, &programs[&program]),
-            Self::Detached { pin, program, before: Some((ifindex, mode)) } => {
-                let link = kernel.create_link(&program, &HookRequest::Xdp { ifindex, mode })?;
+            Self::Detached { pin, program, before: Some(before) } => {
+                let request = match before {
+                    Before::Xdp { ifindex, mode } => HookRequest::Xdp { ifindex, mode },
+                    Before::Netfilter(hook) => HookRequest::Netfilter(hook),
+                };
+                let link = kernel.create_link(&program, &request)?;
                 generation::replace(kernel, &pin, |kernel, passing| kernel.pin(&link, passing))
             }
             Self::Detached { before: None, .. } => Ok(()),

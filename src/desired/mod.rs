@@ -3,12 +3,14 @@
 mod attach;
 mod contents;
 mod files;
+mod hook;
 mod identity;
 mod references;
 mod resolve;
 mod variables;
 
 pub use contents::EntryFile;
+pub use hook::{Anchor, Hook, Netns};
 pub use identity::{TAG, kernel_name};
 pub use references::{Reference, SlotKey, SlotSource, Word};
 pub use resolve::{needs, resolve};
@@ -19,8 +21,7 @@ use crate::btf::{Btf, Type, TypeId};
 use crate::elf::{self, DataKind, ProgramKind, TypesFile};
 use crate::entries::Entries;
 use crate::insn::{Code, ModuleId};
-use crate::kinds::AttachType;
-use crate::kinds::{MapType, XdpMode};
+use crate::kinds::MapType;
 use crate::manifest::Manifest;
 use crate::names::{Address, DeploymentName, Digest, LinkName, MapName, ObjectName, PinPath, ProgramName};
 use crate::observed::Fingerprints;
@@ -417,49 +418,4 @@ pub struct DesiredLink {
     pub hook: Hook,
     /// The table in the manifest.
     pub span: Span,
-}
-
-/// Where a link is attached, as the manifest says it.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Hook {
-    /// XDP on an interface.
-    Xdp {
-        /// Name of the interface.
-        interface: String,
-        /// Mode.
-        mode: XdpMode,
-    },
-    /// tcx on an interface.
-    Tc {
-        /// Name of the interface.
-        interface: String,
-        /// `tcx_ingress` or `tcx_egress`.
-        attach_type: AttachType,
-    },
-    /// A cgroup's hook.
-    Cgroup {
-        /// Absolute, or relative to the cgroup2 mount.
-        path: String,
-        /// Which of the cgroup's hooks.
-        attach_type: AttachType,
-    },
-}
-
-impl Hook {
-    /// Returns the interface by its name.
-    pub fn interface(&self) -> Option<&str> {
-        match self {
-            Self::Xdp { interface, .. } | Self::Tc { interface, .. } => Some(interface),
-            Self::Cgroup { .. } => None,
-        }
-    }
-
-    /// Returns the mode asked for, which the kernel does not tell back.
-    pub fn mode(&self) -> Option<XdpMode> {
-        match self {
-            Self::Xdp { mode, .. } => Some(*mode),
-            Self::Tc { .. } | Self::Cgroup { .. } => None,
-        }
-    }
 }

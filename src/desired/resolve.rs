@@ -1239,6 +1239,17 @@ fn hook(attach: &Attach, kind: &ProgramKind) -> Result<Hook, Box<Kind>> {
             };
             Ok(Hook::Cgroup { path: path.clone(), attach_type })
         }
+        Attach::Netfilter(netfilter) => {
+            wants(ProgramType::NETFILTER, "netfilter")?;
+            Ok(Hook::Netfilter(*netfilter))
+        }
+        Attach::Netns { netns, attach_type } => {
+            match *attach_type {
+                AttachType::SK_LOOKUP => wants(ProgramType::SK_LOOKUP, "sk_lookup")?,
+                _ => wants(ProgramType::FLOW_DISSECTOR, "flow_dissector")?,
+            }
+            Ok(Hook::Netns { netns: netns.clone(), attach_type: *attach_type })
+        }
     }
 }
 

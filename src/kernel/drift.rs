@@ -5,10 +5,10 @@
 //! only links, which change and detach, are opened: that is [`drift`], which an apply asks before it plans. What
 //! [`deep_drift`] asks besides is of no use to an apply, which cannot put it right, but is worth a look.
 
-use super::observe::{READ, existing, open_cgroup, refused};
+use super::observe::{READ, existing, open_cgroup, open_netns, refused};
 use super::{HookInfo, HookRequest, Kernel, LinkInfo, ObjectKind, XdpMode};
 use crate::access::Access;
-use crate::desired::Hook;
+use crate::desired::Anchor;
 use crate::diag::Problem;
 use crate::names::PinPath;
 use crate::plan::words::thousands;
@@ -43,6 +43,8 @@ pub enum Difference {
     Runs(u32, u32),
     /// The interface of this name is another one, or gone.
     Interface(String),
+    /// The network namespace of this name is another one, or gone.
+    Netns(String),
     /// The program does not run in this mode.
     Mode(XdpMode),
     /// The program does not use the map of this name, which has this id now.
@@ -73,6 +75,7 @@ impl Difference {
             Self::Moved(_) => "moved",
             Self::Runs(..) => "runs",
             Self::Interface(_) => "interface",
+            Self::Netns(_) => "netns",
             Self::Mode(_) => "mode",
             Self::Edge(..) => "edge",
             Self::Ahead(_) => "ahead",
@@ -92,6 +95,7 @@ impl fmt::Display for Difference {
             Self::Moved(hook) => write!(f, "it is on {hook}"),
             Self::Runs(now, made) => write!(f, "it runs program id {now}, not {made}"),
             Self::Interface(name) => write!(f, "the interface {name} is gone or another one"),
+            Self::Netns(name) => write!(f, "{name} is gone or another one"),
             Self::Mode(mode) => write!(f, "it does not run in {mode} mode"),
             Self::Edge(map, id) => write!(f, "it does not use map.{map}, which is map id {id} now"),
             Self::Entries { changed, more, all } => {
@@ -163,10 +167,10 @@ pub fn programs_of_links<'a>(records: impl IntoIterator<Item = &'a Record>) -> B
 }
 
 /// Returns the programs, but for our `own`, that packets meet before that of a link on its hook; none when the link is
-/// not there, and none for XDP, where there is no room for others.
+/// not there, none for XDP, where there is no room for others, and none for netfilter, whose priorities the manifest says.
 pub fn ahead<K: Kernel>(kernel: &K, link: &RecordedLink, own: &BTreeSet<u32>) -> io::Result<Vec<u32>> {
     let there = match &link.at {
-        HookInfo::Xdp { .. } | HookInfo::Other(_) => return Ok(Vec::new()),
+        HookInfo::Xdp { .. } | HookInfo::Netfilter(_) | HookInfo::Other(_) => return Ok(Vec::new()),
         HookInfo::Tcx { ifindex, attach_type } => {
             match kernel.query(&HookRequest::Tcx { ifindex: *ifindex, attach_type: *attach_type }) {
                 Err(error) if error.raw_os_error() == Some(libc::ENODEV) => return Ok(Vec::new()),
@@ -174,10 +178,19 @@ pub fn ahead<K: Kernel>(kernel: &K, link: &RecordedLink, own: &BTreeSet<u32>) ->
             }
         }
         HookInfo::Cgroup { cgroup_id, attach_type } => {
-            let Hook::Cgroup { path, .. } = &link.hook else { return Ok(Vec::new()) };
+            let Anchor::Cgroup(path) = link.hook.anchor() else { return Ok(Vec::new()) };
             match open_cgroup(kernel, path)? {
                 Some((cgroup, _, id)) if id == *cgroup_id => {
                     kernel.query(&HookRequest::Cgroup { cgroup: &cgroup, attach_type: *attach_type })?
+                }
+                Some(_) | None => return Ok(Vec::new()),
+            }
+        }
+        HookInfo::Netns { inode, attach_type } => {
+            let Anchor::Netns(netns) = link.hook.anchor() else { return Ok(Vec::new()) };
+            match open_netns(kernel, netns)? {
+                Some((netns, found)) if found == *inode => {
+                    kernel.query(&HookRequest::Netns { netns: &netns, attach_type: *attach_type })?
                 }
                 Some(_) | None => return Ok(Vec::new()),
             }
@@ -285,10 +298,23 @@ impl<K: Kernel> Checker<'_, K> {
         if program_id != link.program_id {
             return Ok(Some(Difference::Runs(program_id, link.program_id)));
         }
-        let Some(name) = link.hook.interface() else { return Ok(None) };
+        match link.hook.anchor() {
+            Anchor::Interface(name) => self.on_interface(link, name, program_id),
+            Anchor::Netns(netns) => {
+                let Some(inode) = hook.netns() else { return Ok(None) };
+                let doing = |error| refused(format!("open {netns}"), &error, READ);
+                let found = open_netns(self.kernel, netns).map_err(doing)?.map(|(_, inode)| inode);
+                Ok((found != Some(inode)).then(|| Difference::Netns(netns.to_string())))
+            }
+            Anchor::Cgroup(_) => Ok(None),
+        }
+    }
+
+    /// Looks whether the name still means the interface of a link, and whether the link runs in its mode.
+    fn on_interface(&self, link: &RecordedLink, name: &str, program_id: u32) -> Result<Option<Difference>, Problem> {
         let found = self.kernel.interface(name);
         let found = found.map_err(|error| refused(format!("look the interface `{name}` up"), &error, READ))?;
-        let Some(found) = found.filter(|found| hook.ifindex() == Some(found.index)) else {
+        let Some(found) = found.filter(|found| link.at.ifindex() == Some(found.index)) else {
             return Ok(Some(Difference::Interface(name.to_owned())));
         };
         let mode = link.hook.mode().filter(|mode| *mode != XdpMode::Auto);

@@ -15,7 +15,7 @@ use crate::access::{AccountKind, Permissions};
 use crate::btf::kernel::Bytes;
 use crate::diag::LockHolder;
 use crate::insn::{CALL, EXIT, Insn, PSEUDO_BTF_ID, PSEUDO_KFUNC_CALL};
-use crate::kinds::{AttachType, MapType, ProgramType};
+use crate::kinds::{AttachType, MapType, Netfilter, ProgramType};
 use crate::names::{Digest, PinPath};
 use crate::spec::{Host, flags};
 use crate::variables::Patch;
@@ -78,6 +78,7 @@ enum Object {
     Link(u32),
     Btf(u32),
     Cgroup(u64),
+    Netns(u64),
 }
 
 /// An open object and what may be done with it.
@@ -119,9 +120,21 @@ struct Link {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Hook {
-    Xdp { ifindex: u32, mode: XdpMode },
-    Tcx { ifindex: u32 },
-    Cgroup { id: u64 },
+    Xdp {
+        ifindex: u32,
+        mode: XdpMode,
+    },
+    Tcx {
+        ifindex: u32,
+    },
+    Cgroup {
+        id: u64,
+    },
+    Netns {
+        inode: u64,
+    },
+    /// Its place is in [`Link::kind`], which stays when it is detached.
+    Netfilter,
 }
 
 #[derive(Debug)]
@@ -146,6 +159,8 @@ struct State {
     last_ids: [u32; 4],
     devices: BTreeMap<String, Device>,
     cgroups: BTreeMap<PathBuf, u64>,
+    /// Inodes of network namespaces by their files.
+    namespaces: BTreeMap<PathBuf, u64>,
     accounts: BTreeMap<(AccountKind, String), u32>,
     refusals: BTreeMap<String, (i32, String)>,
     /// Locked folders: their paths, and whether a bpffs was mounted on them.
@@ -188,8 +203,8 @@ impl Default for Fake {
 }
 
 impl Fake {
-    /// Makes a kernel with a bpffs at `/sys/fs/bpf`, the interface `lo` (index 1, no driver mode) and a cgroup2 mount
-    /// at `/sys/fs/cgroup` with id 1.
+    /// Makes a kernel with a bpffs at `/sys/fs/bpf`, the interface `lo` (index 1, no driver mode), a cgroup2 mount at
+    /// `/sys/fs/cgroup` with id 1 and a network namespace in which we are.
     pub fn new() -> Self {
         let fake = Self::without_bpffs();
         fake.state().tree.mount("/sys/fs/bpf");
@@ -201,6 +216,7 @@ impl Fake {
         let mut state = State::default();
         state.devices.insert("lo".to_owned(), Device { index: 1, native: false });
         state.cgroups.insert(PathBuf::from("/sys/fs/cgroup"), 1);
+        state.namespaces.insert(PathBuf::from("/proc/thread-self/ns/net"), 4_026_531_840);
         for kind in [AccountKind::User, AccountKind::Group] {
             state.accounts.insert((kind, "root".to_owned()), 0);
         }
@@ -221,7 +237,7 @@ impl Fake {
         let Some(gone) = state.devices.remove(name) else { return };
         state.detach_where(|hook| match hook {
             Hook::Xdp { ifindex, .. } | Hook::Tcx { ifindex } => ifindex == gone.index,
-            Hook::Cgroup { .. } => false,
+            Hook::Cgroup { .. } | Hook::Netns { .. } | Hook::Netfilter => false,
         });
         state.maps.values_mut().for_each(|map| map.forget_interface(gone.index));
         state.collect();
@@ -233,6 +249,21 @@ impl Fake {
         let id = state.cgroups.values().max().unwrap_or(&0) + 1;
         state.cgroups.insert(path.into(), id);
         id
+    }
+
+    /// Adds a network namespace. Returns its inode.
+    pub fn add_netns(&self, path: impl Into<PathBuf>) -> u64 {
+        let mut state = self.state();
+        let inode = state.namespaces.values().max().unwrap_or(&0) + 1;
+        state.namespaces.insert(path.into(), inode);
+        inode
+    }
+
+    /// Removes a network namespace. Links on it stay, attached to nothing.
+    pub fn remove_netns(&self, path: &Path) {
+        let mut state = self.state();
+        let Some(gone) = state.namespaces.remove(path) else { return };
+        state.detach_where(|hook| hook == Hook::Netns { inode: gone });
     }
 
     /// Returns where a path leads: what others do through symbolic links they do there.
@@ -407,21 +438,27 @@ impl State {
     fn map_id(&self, fd: &Fd) -> io::Result<u32> {
         match self.object(fd)? {
             Object::Map(id) => Ok(id),
-            Object::Program(_) | Object::Link(_) | Object::Btf(_) | Object::Cgroup(_) => refuse(libc::EINVAL),
+            Object::Program(_) | Object::Link(_) | Object::Btf(_) | Object::Cgroup(_) | Object::Netns(_) => {
+                refuse(libc::EINVAL)
+            }
         }
     }
 
     fn program_id(&self, fd: &Fd) -> io::Result<u32> {
         match self.object(fd)? {
             Object::Program(id) => Ok(id),
-            Object::Map(_) | Object::Link(_) | Object::Btf(_) | Object::Cgroup(_) => refuse(libc::EINVAL),
+            Object::Map(_) | Object::Link(_) | Object::Btf(_) | Object::Cgroup(_) | Object::Netns(_) => {
+                refuse(libc::EINVAL)
+            }
         }
     }
 
     fn link_id(&self, fd: &Fd) -> io::Result<u32> {
         match self.object(fd)? {
             Object::Link(id) => Ok(id),
-            Object::Map(_) | Object::Program(_) | Object::Btf(_) | Object::Cgroup(_) => refuse(libc::EINVAL),
+            Object::Map(_) | Object::Program(_) | Object::Btf(_) | Object::Cgroup(_) | Object::Netns(_) => {
+                refuse(libc::EINVAL)
+            }
         }
     }
 
@@ -492,7 +529,7 @@ impl State {
                 info.map_ids.iter().map(|id| Object::Map(*id)).chain(btf_object(info.btf_id)).collect()
             }
             Object::Link(id) => vec![Object::Program(self.links[&id].program)],
-            Object::Btf(_) | Object::Cgroup(_) => Vec::new(),
+            Object::Btf(_) | Object::Cgroup(_) | Object::Netns(_) => Vec::new(),
         }
     }
 
@@ -555,7 +592,46 @@ impl State {
                 let Object::Cgroup(id) = self.object(cgroup)? else { return refuse(libc::EBADF) };
                 Ok((Hook::Cgroup { id }, HookInfo::Cgroup { cgroup_id: id, attach_type: *attach_type }))
             }
+            HookRequest::Netns { netns, attach_type } => self.netns_hook(program, netns, *attach_type),
+            HookRequest::Netfilter(wanted) => self.netfilter_hook(program, *wanted),
         }
+    }
+
+    /// A network namespace has many socket lookups and one flow dissector (`netns_bpf_max_progs`).
+    fn netns_hook(&self, program: &Program, netns: &Fd, attach_type: AttachType) -> io::Result<(Hook, HookInfo)> {
+        let most = match (program.info.program_type, attach_type) {
+            (ProgramType::SK_LOOKUP, AttachType::SK_LOOKUP) => 64,
+            (ProgramType::FLOW_DISSECTOR, AttachType::FLOW_DISSECTOR) => 1,
+            _ => return refuse(libc::EINVAL),
+        };
+        let Object::Netns(inode) = self.object(netns)? else { return refuse(libc::EINVAL) };
+        let at = HookInfo::Netns { inode, attach_type };
+        match self.links.values().filter(|link| link.hook.is_some() && link.kind == at).count() < most {
+            true => Ok((Hook::Netns { inode }, at)),
+            false => refuse(libc::E2BIG),
+        }
+    }
+
+    /// One BPF program has a priority (`nf_hook_entries_grow`); the outermost ones are taken (`bpf_nf_link_attach`).
+    fn netfilter_hook(&self, program: &Program, wanted: Netfilter) -> io::Result<(Hook, HookInfo)> {
+        if program.info.program_type != ProgramType::NETFILTER {
+            return refuse(libc::EINVAL);
+        }
+        if [i32::MIN, i32::MAX].contains(&wanted.priority) || wanted.defrag && wanted.priority <= -400 {
+            return refuse(libc::ERANGE);
+        }
+        let clashes = |there: &Netfilter| {
+            (there.family, there.point, there.priority) == (wanted.family, wanted.point, wanted.priority)
+        };
+        let taken = self.links.values().any(|link| match &link.kind {
+            HookInfo::Netfilter(there) => link.hook.is_some() && clashes(there),
+            HookInfo::Xdp { .. }
+            | HookInfo::Tcx { .. }
+            | HookInfo::Cgroup { .. }
+            | HookInfo::Netns { .. }
+            | HookInfo::Other(_) => false,
+        });
+        if taken { refuse(libc::EBUSY) } else { Ok((Hook::Netfilter, HookInfo::Netfilter(wanted))) }
     }
 
     fn device(&self, ifindex: u32) -> Option<&Device> {
@@ -573,7 +649,8 @@ impl State {
         };
         let there = self.links.values().find_map(|link| match link.hook {
             Some(Hook::Xdp { ifindex, mode }) if ifindex == device.index => Some(mode),
-            Some(Hook::Xdp { .. } | Hook::Tcx { .. } | Hook::Cgroup { .. }) | None => None,
+            Some(Hook::Xdp { .. } | Hook::Tcx { .. } | Hook::Cgroup { .. } | Hook::Netns { .. } | Hook::Netfilter)
+            | None => None,
         });
         match there {
             None => Ok(mode),
@@ -654,7 +731,7 @@ impl Map {
             Storage::Slots if self.info.map_type == MapType::CGROUP_ARRAY => return refuse(ENOTSUPP),
             Storage::Slots | Storage::SlotsByKey => match self.slots.get(key) {
                 Some(Object::Map(id) | Object::Program(id)) => Some(id.to_ne_bytes().to_vec()),
-                Some(Object::Link(_) | Object::Btf(_) | Object::Cgroup(_)) | None => None,
+                Some(Object::Link(_) | Object::Btf(_) | Object::Cgroup(_) | Object::Netns(_)) | None => None,
             },
             Storage::Other => return refuse(ENOTSUPP),
         })
@@ -836,7 +913,7 @@ impl Kernel for Fake {
             Object::Map(_) => ObjectKind::Map,
             Object::Program(_) => ObjectKind::Program,
             Object::Link(_) => ObjectKind::Link,
-            Object::Btf(_) | Object::Cgroup(_) => return refuse(libc::EINVAL),
+            Object::Btf(_) | Object::Cgroup(_) | Object::Netns(_) => return refuse(libc::EINVAL),
         };
         Ok((kind, self.open(object)))
     }
@@ -845,7 +922,7 @@ impl Kernel for Fake {
         let mut state = self.change("pin")?;
         match state.object(fd)? {
             object @ (Object::Map(_) | Object::Program(_) | Object::Link(_)) => state.tree.pin(path, object),
-            Object::Btf(_) | Object::Cgroup(_) => refuse(libc::EINVAL),
+            Object::Btf(_) | Object::Cgroup(_) | Object::Netns(_) => refuse(libc::EINVAL),
         }
     }
 
@@ -875,7 +952,7 @@ impl Kernel for Fake {
             Some((fd, key, value)) => match state.object(fd)? {
                 Object::Btf(_) if maps::refuses_btf(request.map_type) => return refuse(ENOTSUPP),
                 Object::Btf(id) => (id, key, value),
-                Object::Map(_) | Object::Program(_) | Object::Link(_) | Object::Cgroup(_) => {
+                Object::Map(_) | Object::Program(_) | Object::Link(_) | Object::Cgroup(_) | Object::Netns(_) => {
                     return refuse(libc::EINVAL);
                 }
             },
@@ -1046,7 +1123,9 @@ impl Kernel for Fake {
         let state = self.state();
         match state.object(btf)? {
             Object::Btf(id) => Ok(state.modules.get(&id).cloned()),
-            Object::Map(_) | Object::Program(_) | Object::Link(_) | Object::Cgroup(_) => refuse(libc::EINVAL),
+            Object::Map(_) | Object::Program(_) | Object::Link(_) | Object::Cgroup(_) | Object::Netns(_) => {
+                refuse(libc::EINVAL)
+            }
         }
     }
 
@@ -1093,7 +1172,10 @@ impl Kernel for Fake {
             .values()
             .filter_map(|link| match link.hook {
                 Some(Hook::Xdp { ifindex, mode }) if ifindex == device.index => Some((mode, link.program)),
-                Some(Hook::Xdp { .. } | Hook::Tcx { .. } | Hook::Cgroup { .. }) | None => None,
+                Some(
+                    Hook::Xdp { .. } | Hook::Tcx { .. } | Hook::Cgroup { .. } | Hook::Netns { .. } | Hook::Netfilter,
+                )
+                | None => None,
             })
             .collect();
         xdp.sort();
@@ -1114,6 +1196,11 @@ impl Kernel for Fake {
         Ok((self.open(Object::Cgroup(id)), id))
     }
 
+    fn open_netns(&self, path: &Path) -> io::Result<(Fd, u64)> {
+        let inode = *self.state().namespaces.get(path).ok_or_else(|| errno(libc::ENOENT))?;
+        Ok((self.open(Object::Netns(inode)), inode))
+    }
+
     fn create_link(&mut self, program: &Fd, hook: &HookRequest<'_, Fd>) -> io::Result<Fd> {
         let mut state = self.change("create_link")?;
         let program = state.program_id(program)?;
@@ -1128,6 +1215,9 @@ impl Kernel for Fake {
         let mut state = self.change("update_link")?;
         let (id, new, old) = (state.link_id(link)?, state.program_id(program)?, state.program_id(old)?);
         let link = &state.links[&id];
+        if matches!(link.kind, HookInfo::Netfilter(_)) {
+            return refuse(libc::EOPNOTSUPP);
+        }
         if link.hook.is_none() {
             return refuse(libc::ENOLINK);
         }
@@ -1152,20 +1242,37 @@ impl Kernel for Fake {
     fn query(&self, hook: &HookRequest<'_, Fd>) -> io::Result<Vec<u32>> {
         let state = self.state();
         let wanted = match hook {
-            HookRequest::Xdp { .. } => return refuse(libc::EINVAL),
+            HookRequest::Xdp { .. } | HookRequest::Netfilter(_) => return refuse(libc::EINVAL),
             HookRequest::Tcx { ifindex, attach_type } => {
                 state.device(*ifindex).ok_or_else(|| errno(libc::ENODEV))?;
                 HookInfo::Tcx { ifindex: *ifindex, attach_type: *attach_type }
             }
             HookRequest::Cgroup { cgroup, attach_type } => match state.object(cgroup)? {
                 Object::Cgroup(cgroup_id) => HookInfo::Cgroup { cgroup_id, attach_type: *attach_type },
-                Object::Map(_) | Object::Program(_) | Object::Link(_) | Object::Btf(_) => return refuse(libc::EBADF),
+                Object::Map(_) | Object::Program(_) | Object::Link(_) | Object::Btf(_) | Object::Netns(_) => {
+                    return refuse(libc::EBADF);
+                }
+            },
+            HookRequest::Netns { netns, attach_type } => match state.object(netns)? {
+                Object::Netns(inode) => HookInfo::Netns { inode, attach_type: *attach_type },
+                Object::Map(_) | Object::Program(_) | Object::Link(_) | Object::Btf(_) | Object::Cgroup(_) => {
+                    return refuse(libc::EINVAL);
+                }
             },
         };
         let there = state.links.iter().filter(|(_, link)| link.hook.is_some() && link.kind == wanted);
         let mut there: Vec<_> = there.map(|(id, link)| (link.place, *id, link.program)).collect();
         there.sort_unstable();
         Ok(there.into_iter().map(|(.., program)| program).collect())
+    }
+
+    fn next_link(&self, after: u32) -> io::Result<u32> {
+        self.state().links.keys().copied().find(|id| *id > after).ok_or_else(|| errno(libc::ENOENT))
+    }
+
+    fn link_by_id(&self, id: u32) -> io::Result<Fd> {
+        let exists = self.state().links.contains_key(&id);
+        if exists { Ok(self.open(Object::Link(id))) } else { refuse(libc::ENOENT) }
     }
 
     fn link_info(&self, link: &Fd) -> io::Result<LinkInfo> {
@@ -1179,6 +1286,8 @@ impl Kernel for Fake {
             (HookInfo::Cgroup { attach_type, .. }, None) => {
                 HookInfo::Cgroup { cgroup_id: 0, attach_type: *attach_type }
             }
+            (HookInfo::Netns { attach_type, .. }, None) => HookInfo::Netns { inode: 0, attach_type: *attach_type },
+            (HookInfo::Netfilter(there), None) => HookInfo::Netfilter(*there),
             (HookInfo::Other(kind), None) => HookInfo::Other(*kind),
         };
         Ok(LinkInfo { id, program_id: link.program, hook })
@@ -1211,7 +1320,7 @@ impl State {
             // `check_btf_info`: BTF that no record refers to is dropped.
             Some(Object::Btf(_)) if request.funcs.is_empty() && request.lines.is_empty() => 0,
             Some(Object::Btf(id)) => id,
-            Some(Object::Map(_) | Object::Program(_) | Object::Link(_) | Object::Cgroup(_)) => {
+            Some(Object::Map(_) | Object::Program(_) | Object::Link(_) | Object::Cgroup(_) | Object::Netns(_)) => {
                 return refused(libc::EINVAL, "");
             }
         };
@@ -1241,7 +1350,7 @@ impl State {
     fn module(&self, number: i32) -> Option<&str> {
         match self.open.get(&number)?.object {
             Object::Btf(id) => self.modules.get(&id).map(String::as_str),
-            Object::Map(_) | Object::Program(_) | Object::Link(_) | Object::Cgroup(_) => None,
+            Object::Map(_) | Object::Program(_) | Object::Link(_) | Object::Cgroup(_) | Object::Netns(_) => None,
         }
     }
 

@@ -11,7 +11,7 @@ use crate::access::{AccountKind, Permissions};
 use crate::btf::kernel::Bytes;
 use crate::diag::LockHolder;
 use crate::entries::Entries;
-use crate::kinds::{AttachType, MapType, ProgramType};
+use crate::kinds::{AttachType, MapType, Netfilter, ProgramType};
 use crate::names::PinPath;
 use crate::parallel;
 use crate::spec::Host;
@@ -477,6 +477,20 @@ impl Kernel for Linux {
         Ok((OwnedFd::from(folder).into(), id))
     }
 
+    fn open_netns(&self, path: &Path) -> io::Result<(Object, u64)> {
+        let file = fs::OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
+        match sys::namespace_kind(file.as_fd()) {
+            Ok(libc::CLONE_NEWNET) => {}
+            Ok(_) => return Err(io::Error::from_raw_os_error(libc::EINVAL)),
+            Err(error) if error.raw_os_error() == Some(libc::ENOTTY) => {
+                return Err(io::Error::from_raw_os_error(libc::EINVAL));
+            }
+            Err(error) => return Err(error),
+        }
+        let inode = file.metadata()?.ino();
+        Ok((OwnedFd::from(file).into(), inode))
+    }
+
     fn create_link(&mut self, program: &Object, hook: &HookRequest<'_, Object>) -> io::Result<Object> {
         let fd = match hook {
             HookRequest::Xdp { ifindex, mode } => {
@@ -487,6 +501,10 @@ impl Kernel for Linux {
             }
             HookRequest::Cgroup { cgroup, attach_type } => {
                 sys::link_cgroup(program.as_fd(), cgroup.as_fd(), attach_type.0)
+            }
+            HookRequest::Netns { netns, attach_type } => sys::link_netns(program.as_fd(), netns.as_fd(), attach_type.0),
+            HookRequest::Netfilter(hook) => {
+                sys::link_netfilter(program.as_fd(), AttachType::NETFILTER.0, hook.numbers())
             }
         };
         fd.map(Object::from)
@@ -502,9 +520,12 @@ impl Kernel for Linux {
 
     fn query(&self, hook: &HookRequest<'_, Object>) -> io::Result<Vec<u32>> {
         let ids = match hook {
-            HookRequest::Xdp { .. } => return Err(io::Error::from_raw_os_error(libc::EINVAL)),
+            HookRequest::Xdp { .. } | HookRequest::Netfilter(_) => {
+                return Err(io::Error::from_raw_os_error(libc::EINVAL));
+            }
             HookRequest::Tcx { ifindex, attach_type } => sys::query_interface(*ifindex, attach_type.0),
             HookRequest::Cgroup { cgroup, attach_type } => sys::query_cgroup(cgroup.as_fd(), attach_type.0),
+            HookRequest::Netns { netns, attach_type } => sys::query_netns(netns.as_fd(), attach_type.0),
         };
         match ids {
             // Linux 6.6 says so of an interface that never had a program (`tcx_prog_query`, kernel/bpf/tcx.c).
@@ -513,12 +534,23 @@ impl Kernel for Linux {
         }
     }
 
+    fn next_link(&self, after: u32) -> io::Result<u32> {
+        sys::next_link(after)
+    }
+
+    fn link_by_id(&self, id: u32) -> io::Result<Object> {
+        sys::link_by_id(id).map(Object::from)
+    }
+
     fn link_info(&self, link: &Object) -> io::Result<LinkInfo> {
         let info = sys::link_info(link.as_fd())?;
         // The union of `struct bpf_link_info`, by `enum bpf_link_type`.
         let hook = match info.link_type {
             3 => HookInfo::Cgroup { cgroup_id: wide(info.first, info.second), attach_type: AttachType(info.third) },
+            5 => HookInfo::Netns { inode: info.first.into(), attach_type: AttachType(info.second) },
             6 => HookInfo::Xdp { ifindex: info.first },
+            10 => Netfilter::of_numbers([info.first, info.second, info.third, info.fourth])
+                .map_or(HookInfo::Other(info.link_type), HookInfo::Netfilter),
             11 => HookInfo::Tcx { ifindex: info.first, attach_type: AttachType(info.second) },
             other => HookInfo::Other(other),
         };

@@ -27,7 +27,7 @@ use crate::diag::LockHolder;
 use crate::entries::Entries;
 use crate::insn::{FuncRecord, Insn, LineRecord};
 pub use crate::kinds::XdpMode;
-use crate::kinds::{AttachType, MapType, ProgramType};
+use crate::kinds::{AttachType, MapType, Netfilter, ProgramType};
 use crate::names::PinPath;
 pub use crate::observed::{Entry, EntryKind, HookInfo, Interface, LinkInfo, MapInfo, ProgramInfo};
 use crate::spec::Host;
@@ -163,6 +163,15 @@ pub enum HookRequest<'a, Fd> {
         /// Which of the cgroup's hooks.
         attach_type: AttachType,
     },
+    /// A hook of a network namespace, behind the programs that are there.
+    Netns {
+        /// The open namespace.
+        netns: &'a Fd,
+        /// `sk_lookup` or `flow_dissector`.
+        attach_type: AttachType,
+    },
+    /// A hook of netfilter of the network namespace of the calling thread.
+    Netfilter(Netfilter),
 }
 
 /// Addresses of the kernel's symbols by name; local ones may share a name.
@@ -174,7 +183,7 @@ pub type TakeEntries<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>;
 /// The commands that we use. Paths are taken as they are, but nothing is changed through a symbolic link in the place of a
 /// folder ([`SymlinkInTheWay`]); all other errors are the kernel's.
 pub trait Kernel {
-    /// An open map, program, link, BTF or cgroup, closed when dropped.
+    /// An open map, program, link, BTF, cgroup or network namespace, closed when dropped.
     type Fd: fmt::Debug;
     /// A lock, given back when dropped.
     type Lock: fmt::Debug;
@@ -326,16 +335,24 @@ pub trait Kernel {
     fn cgroup_mount(&self) -> io::Result<Option<std::path::PathBuf>>;
     /// Opens a cgroup folder and tells its id; `NotFound` when there is none, `EBADF` when it is in no cgroup2 hierarchy.
     fn open_cgroup(&self, path: &Path) -> io::Result<(Self::Fd, u64)>;
+    /// Opens the file of a network namespace and tells the namespace's inode; `NotFound` when there is none, `EINVAL` when
+    /// it is anything else.
+    fn open_netns(&self, path: &Path) -> io::Result<(Self::Fd, u64)>;
 
     /// `BPF_LINK_CREATE`
     fn create_link(&mut self, program: &Self::Fd, hook: &HookRequest<'_, Self::Fd>) -> io::Result<Self::Fd>;
-    /// `BPF_LINK_UPDATE` with the old program expected.
+    /// `BPF_LINK_UPDATE` with the old program expected; `EOPNOTSUPP` for a link of netfilter.
     fn update_link(&mut self, link: &Self::Fd, program: &Self::Fd, old: &Self::Fd) -> io::Result<()>;
     /// `BPF_LINK_DETACH`
     fn detach_link(&mut self, link: &Self::Fd) -> io::Result<()>;
-    /// Returns the ids of the programs on a tcx or cgroup hook, in the order in which packets meet them
-    /// (`BPF_PROG_QUERY`); `EINVAL` for XDP, of which [`Kernel::interface`] tells.
+    /// Returns the ids of the programs on a hook, in the order in which packets meet them
+    /// (`BPF_PROG_QUERY`); `EINVAL` for XDP, of which [`Kernel::interface`] tells, and for
+    /// netfilter.
     fn query(&self, hook: &HookRequest<'_, Self::Fd>) -> io::Result<Vec<u32>>;
+    /// Returns the next id of a link, whoever's it is (`BPF_LINK_GET_NEXT_ID`); `NotFound` behind the last one.
+    fn next_link(&self, after: u32) -> io::Result<u32>;
+    /// `BPF_LINK_GET_FD_BY_ID`; `NotFound` when there is none.
+    fn link_by_id(&self, id: u32) -> io::Result<Self::Fd>;
     /// `BPF_OBJ_GET_INFO_BY_FD`
     fn link_info(&self, link: &Self::Fd) -> io::Result<LinkInfo>;
 }

@@ -4,15 +4,17 @@
 //! plan to say.
 
 use super::snapshot::snapshot;
-use super::{Entry, EntryKind, Interface, Kernel, MapInfo, ObjectKind, contents};
+use super::{Entry, EntryKind, HookRequest, Interface, Kernel, MapInfo, ObjectKind, contents};
 use crate::access::{AccountKind, Permissions};
 use crate::btf::{Btf, kernel::KernelTypes};
-use crate::desired::{MapDefinition, MapSource, ObjectFacts, OnChange};
+use crate::desired::{MapDefinition, MapSource, Netns, ObjectFacts, OnChange};
 use crate::diag::{Kind, Problem, Problems};
 use crate::entries::Entries;
-use crate::kinds::MapType;
+use crate::kinds::{AttachType, MapType};
 use crate::names::{Digest, PinPath};
-use crate::observed::{Fingerprints, Leftover, Live, Observed, ObservedMap, ObservedProgram, Pinned, Root, Wanted};
+use crate::observed::{
+    Fingerprints, Leftover, Live, Namespace, Observed, ObservedMap, ObservedProgram, Pinned, Root, Wanted,
+};
 use crate::record::{Record, RecordError};
 use crate::spec::{Compare, Host, MapSpec, MapTypes, differences, flags};
 use std::cell::{OnceCell, RefCell};
@@ -27,6 +29,8 @@ use std::sync::Arc;
 const OPEN_PIN: &str = "opening a pin needs CAP_BPF and access to its folder: run it as root";
 /// What finding something by its id needs.
 const BY_ID: &str = "finding BPF objects by id needs CAP_SYS_ADMIN: run it as root";
+/// What asking for the programs on a hook needs.
+const QUERY: &str = "asking for the programs on a hook needs CAP_NET_ADMIN: run it as root";
 /// What reading a folder or a file needs.
 pub(crate) const READ: &str = "reading it needs access to its folder: run it as root";
 
@@ -93,6 +97,7 @@ pub fn observe<K: Kernel>(kernel: &K, wanted: &Wanted) -> Result<Observed, Probl
         maps_by_id: all(&mut problems, map_ids, |id| reader.map_by_id(*id)),
         interfaces: all(&mut problems, &wanted.interfaces, |name| reader.interface(name)),
         cgroups: all(&mut problems, &wanted.cgroups, |path| reader.cgroup(path)),
+        namespaces: all(&mut problems, &wanted.namespaces, |netns| reader.namespace(netns)),
         record,
     };
     problems.or(observed)
@@ -250,6 +255,11 @@ pub(crate) fn open_cgroup<K: Kernel>(kernel: &K, name: &str) -> io::Result<Optio
     };
     let opened = existing(kernel.open_cgroup(&path))?;
     Ok(opened.map(|(fd, id)| (fd, path, id)))
+}
+
+/// Opens a network namespace, and tells its inode; `None` when it is not there.
+pub(crate) fn open_netns<K: Kernel>(kernel: &K, netns: &Netns) -> io::Result<Option<(K::Fd, u64)>> {
+    existing(kernel.open_netns(&netns.path()))
 }
 
 /// Returns everything below a folder, each folder before what is in it; nothing when the folder does not exist.
@@ -561,6 +571,18 @@ impl<'a, K: Kernel> Reader<'a, K> {
         let opened = open_cgroup(self.kernel, name);
         let opened = opened.map_err(|error| refused(format!("open the cgroup `{name}`"), &error, READ))?;
         Ok(opened.map(|(_, path, id)| (path, id)))
+    }
+
+    fn namespace(&self, netns: &Netns) -> Result<Option<Namespace>, Problem> {
+        let doing = |error| refused(format!("open {netns}"), &error, READ);
+        let Some((fd, inode)) = open_netns(self.kernel, netns).map_err(doing)? else { return Ok(None) };
+        let there = self.kernel.query(&HookRequest::Netns { netns: &fd, attach_type: AttachType::FLOW_DISSECTOR });
+        let dissectors = match there {
+            // Kernels before 5.8 cannot be asked so, and then have no such links.
+            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => Vec::new(),
+            there => there.map_err(|error| refused(format!("look at the hooks of {netns}"), &error, QUERY))?,
+        };
+        Ok(Some(Namespace { inode, dissectors }))
     }
 
     fn record(&self, path: &PinPath) -> Result<Option<Record>, Problem> {

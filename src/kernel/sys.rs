@@ -138,6 +138,18 @@ macro_rules! batch {
 }
 batch!(MapLookupBatch = 24, MapUpdateBatch = 26, MapDeleteBatch = 27);
 attr!(LinkCreate, command 28, size 16 { prog_fd: u32, target: u32, attach_type: u32, flags: u32, });
+attr!(LinkCreateNetfilter, command 28, size 32 {
+    prog_fd: u32,
+    target: u32,
+    attach_type: u32,
+    flags: u32,
+    family: u32,
+    hook: u32,
+    priority: u32,
+    hook_flags: u32,
+});
+attr!(LinkById, command 30, size 12 { id: u32, next_id: u32, open_flags: u32, });
+attr!(LinkNextId, command 31, size 8 { start_id: u32, next_id: u32, });
 attr!(LinkUpdate, command 29, size 16 { link_fd: u32, new_prog_fd: u32, flags: u32, old_prog_fd: u32, });
 attr!(LinkDetach, command 34, size 4 { link_fd: u32, });
 
@@ -965,6 +977,41 @@ pub fn link_cgroup(program: BorrowedFd<'_>, cgroup: BorrowedFd<'_>, attach_type:
     link_create(program, number(cgroup), attach_type, 0)
 }
 
+/// `BPF_LINK_CREATE` on a network namespace.
+pub fn link_netns(program: BorrowedFd<'_>, netns: BorrowedFd<'_>, attach_type: u32) -> io::Result<OwnedFd> {
+    link_create(program, number(netns), attach_type, 0)
+}
+
+/// `BPF_LINK_CREATE` on netfilter: protocol, hook, priority, flags.
+pub fn link_netfilter(program: BorrowedFd<'_>, attach_type: u32, hook: [u32; 4]) -> io::Result<OwnedFd> {
+    let [family, hook, priority, hook_flags] = hook;
+    let mut attr = LinkCreateNetfilter {
+        prog_fd: number(program),
+        attach_type,
+        family,
+        hook,
+        priority,
+        hook_flags,
+        ..LinkCreateNetfilter::default()
+    };
+    // SAFETY: there is no address in it; the command returns a descriptor.
+    unsafe { bpf_fd(&mut attr) }
+}
+
+/// `BPF_LINK_GET_FD_BY_ID`
+pub fn link_by_id(id: u32) -> io::Result<OwnedFd> {
+    let mut attr = LinkById { id, ..LinkById::default() };
+    // SAFETY: there is no address in it; the command returns a descriptor.
+    unsafe { bpf_fd(&mut attr) }
+}
+
+/// `BPF_LINK_GET_NEXT_ID`
+pub fn next_link(after: u32) -> io::Result<u32> {
+    let mut attr = LinkNextId { start_id: after, next_id: 0 };
+    // SAFETY: there is no address in it.
+    unsafe { bpf(&mut attr) }.map(|_| attr.next_id)
+}
+
 /// `BPF_PROG_QUERY`; `target` is an interface's index or a descriptor's [`number`].
 fn prog_query(target: u32, attach_type: u32) -> io::Result<Vec<u32>> {
     /// `BPF_MPROG_MAX` (linux/bpf_mprog.h) and `BPF_CGROUP_MAX_PROGS` (linux/bpf-cgroup-defs.h).
@@ -986,6 +1033,20 @@ pub fn query_interface(ifindex: u32, attach_type: u32) -> io::Result<Vec<u32>> {
 /// `BPF_PROG_QUERY` of a cgroup, without the programs of those above it.
 pub fn query_cgroup(cgroup: BorrowedFd<'_>, attach_type: u32) -> io::Result<Vec<u32>> {
     prog_query(number(cgroup), attach_type)
+}
+
+/// `BPF_PROG_QUERY` of a network namespace.
+pub fn query_netns(netns: BorrowedFd<'_>, attach_type: u32) -> io::Result<Vec<u32>> {
+    prog_query(number(netns), attach_type)
+}
+
+/// Returns the `CLONE_NEW*` flag that makes namespaces like this one; `ENOTTY` when it is none.
+pub fn namespace_kind(namespace: BorrowedFd<'_>) -> io::Result<i32> {
+    /// `linux/nsfs.h`
+    const NS_GET_NSTYPE: libc::Ioctl = 0xb703;
+    // SAFETY: this request takes no argument and writes nothing.
+    let kind = unsafe { libc::ioctl(namespace.as_raw_fd(), NS_GET_NSTYPE) };
+    if kind < 0 { Err(io::Error::last_os_error()) } else { Ok(kind) }
 }
 
 /// `BPF_LINK_UPDATE` with `BPF_F_REPLACE`: `EPERM` when the link does not run `old`.

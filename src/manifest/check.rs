@@ -4,19 +4,20 @@
 //! A table that is wrong is left out and its problems noted, so that the rest is checked as well. What tables that
 //! are right say against each other is for `conflicts`.
 
-use super::raw::{RawCgroup, RawCheck, RawLink, RawManifest, RawMap, RawObject, RawProgram, RawTc, RawXdp};
+use super::raw::{
+    RawCgroup, RawCheck, RawLink, RawManifest, RawMap, RawNetfilter, RawNetns, RawObject, RawProgram, RawTc, RawXdp,
+};
 use super::read::{Entries, Field, Header, Named, Read as _};
-use super::values::{AccountText, Direction, EntriesText, Mode, PinText, SymbolPath, TargetText, symbol_ref};
+use super::values::{AccountText, Direction, EntriesText, Mode, PinText, Priority, SymbolPath, TargetText, symbol_ref};
 use super::{
     At, Attach, Check, EntriesSource, Link, Manifest, Map, MapEntries, MapSource, Object, Probe, Program,
     ProgramTarget, SymbolRef,
 };
 use crate::access::Access;
 use crate::btf::value::Value;
-use crate::desired::{EntriesMode, Span};
+use crate::desired::{EntriesMode, Netns, Span};
 use crate::diag::{Kind, Problem, Problems, similar};
-use crate::kinds::XdpMode;
-use crate::kinds::{AttachType, MapType};
+use crate::kinds::{AttachType, MapType, Netfilter, XdpMode};
 use crate::names::{DeploymentName, LinkName, MapName, NameError, ObjectName, PinPath, ProgramName};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -300,10 +301,15 @@ impl Checker<'_> {
 
     fn link(&mut self, raw: RawLink) -> Option<Link> {
         let program = raw.program.0.and_then(|program| self.program_name(program.map(|program| program.0)));
-        let hooks: Vec<_> = [("xdp", raw.xdp.span()), ("tc", raw.tc.span()), ("cgroup", raw.cgroup.span())]
-            .into_iter()
-            .filter_map(|(key, span)| Some((key, span?)))
-            .collect();
+        let hooks = [
+            ("xdp", raw.xdp.span()),
+            ("tc", raw.tc.span()),
+            ("cgroup", raw.cgroup.span()),
+            ("netfilter", raw.netfilter.span()),
+            ("sk_lookup", raw.sk_lookup.span()),
+            ("flow_dissector", raw.flow_dissector.span()),
+        ];
+        let hooks: Vec<_> = hooks.into_iter().filter_map(|(key, span)| Some((key, span?))).collect();
         match hooks.as_slice() {
             [] if !raw.header.unclear => {
                 let kind = Kind::NoHook { link: raw.header.address.clone() };
@@ -319,8 +325,28 @@ impl Checker<'_> {
         }
         let protect = is_true(&raw.protect);
         let access = access(raw.mode, raw.owner, raw.group);
-        let attach = attach(raw.xdp.0, raw.tc.0, raw.cgroup.0)?;
+        let attach = (raw.xdp.0.map(xdp))
+            .or_else(|| raw.tc.0.map(tc))
+            .or_else(|| raw.cgroup.0.map(cgroup))
+            .or_else(|| raw.netfilter.0.map(|raw| self.netfilter(raw)))
+            .or_else(|| raw.sk_lookup.0.map(|raw| Some(netns(raw, AttachType::SK_LOOKUP))))
+            .or_else(|| raw.flow_dissector.0.map(|raw| Some(netns(raw, AttachType::FLOW_DISSECTOR))))??;
         Some(Link { span: raw.header.span, program: program?, attach, protect, access })
+    }
+
+    fn netfilter(&mut self, raw: At<RawNetfilter>) -> Option<At<Attach>> {
+        let At { value: raw, span } = raw;
+        let (family, point) = (raw.family.0?.value, raw.hook.0?.value);
+        let At { value: Priority(priority), span: place } = raw.priority.0?;
+        let defrag = is_true(&raw.defrag);
+        if defrag && priority <= Netfilter::DEFRAG_PRIORITY {
+            let (key, value) = (format!("{}.priority", raw.header.address), priority.to_string());
+            let (min, max) = (i128::from(Netfilter::DEFRAG_PRIORITY) + 1, i128::from(i32::MAX) - 1);
+            let kind = Kind::OutOfRange { key, value, min, max };
+            self.problems.push(Problem::at(kind, place, "whole packets are behind -400"));
+            return None;
+        }
+        Some(At { value: Attach::Netfilter(Netfilter { family, point, priority, defrag }), span })
     }
 
     fn check(&mut self, raw: RawCheck) -> Option<Check> {
@@ -435,20 +461,25 @@ fn variables(set: Entries<Value>) -> BTreeMap<String, (Span, At<Value>)> {
     values.filter_map(|(key, value)| Some((key.value, (key.span, value?)))).collect()
 }
 
-/// Makes the one hook of a link; None when it has none that is right.
-fn attach(xdp: Option<At<RawXdp>>, tc: Option<At<RawTc>>, cgroup: Option<At<RawCgroup>>) -> Option<At<Attach>> {
-    if let Some(At { value: raw, .. }) = xdp {
-        let interface = raw.interface.0?;
-        let mode = raw.mode.0.map_or(XdpMode::Auto, |mode| mode.value);
-        return Some(interface.map(|interface| Attach::Xdp { interface: interface.0, mode }));
-    }
-    if let Some(At { value: raw, .. }) = tc {
-        let interface = raw.interface.0?;
-        let attach_type = match raw.direction.0?.value {
-            Direction::Ingress => AttachType::TCX_INGRESS,
-            Direction::Egress => AttachType::TCX_EGRESS,
-        };
-        return Some(interface.map(|interface| Attach::Tc { interface: interface.0, attach_type }));
-    }
-    Some(cgroup?.value.path.0?.map(|path| Attach::Cgroup { path: path.0 }))
+fn xdp(raw: At<RawXdp>) -> Option<At<Attach>> {
+    let mode = raw.value.mode.0.map_or(XdpMode::Auto, |mode| mode.value);
+    Some(raw.value.interface.0?.map(|interface| Attach::Xdp { interface: interface.0, mode }))
+}
+
+fn tc(raw: At<RawTc>) -> Option<At<Attach>> {
+    let interface = raw.value.interface.0?;
+    let attach_type = match raw.value.direction.0?.value {
+        Direction::Ingress => AttachType::TCX_INGRESS,
+        Direction::Egress => AttachType::TCX_EGRESS,
+    };
+    Some(interface.map(|interface| Attach::Tc { interface: interface.0, attach_type }))
+}
+
+fn cgroup(raw: At<RawCgroup>) -> Option<At<Attach>> {
+    Some(raw.value.path.0?.map(|path| Attach::Cgroup { path: path.0 }))
+}
+
+fn netns(raw: At<RawNetns>, attach_type: AttachType) -> At<Attach> {
+    let netns = raw.value.netns.0.map_or(Netns::OWN, |netns| Netns::named(netns.value.0));
+    At { value: Attach::Netns { netns, attach_type }, span: raw.span }
 }

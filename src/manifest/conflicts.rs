@@ -3,6 +3,7 @@
 use super::{At, Attach, Manifest, Map, MapSource, SymbolRef};
 use crate::desired::Span;
 use crate::diag::{Kind, Problem, Problems};
+use crate::kinds::{AttachType, Netfilter};
 use crate::names::{Address, MapName, ObjectName, PinPath};
 use std::collections::BTreeMap;
 
@@ -11,7 +12,7 @@ pub(super) fn check(manifest: &Manifest, problems: &mut Problems) {
     check_pins(manifest, problems);
     check_symbols(manifest, problems);
     check_inner(manifest, problems);
-    check_xdp(manifest, problems);
+    check_hooks(manifest, problems);
 }
 
 /// A pin that something of ours wants.
@@ -176,23 +177,40 @@ fn check_inner(manifest: &Manifest, problems: &mut Problems) {
     }
 }
 
-fn check_xdp(manifest: &Manifest, problems: &mut Problems) {
-    let mut hooks = BTreeMap::<&str, Vec<(&Span, String)>>::new();
+/// A hook with room for one program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Only {
+    /// XDP, by the name of the interface.
+    Xdp,
+    /// Any other, by its words.
+    Other,
+}
+
+/// Looks for hooks with room for one program that two links want.
+fn check_hooks(manifest: &Manifest, problems: &mut Problems) {
+    let mut hooks = BTreeMap::<(Only, String), Vec<(&Span, String)>>::new();
     for (name, link) in &manifest.links {
-        match &link.attach.value {
-            Attach::Xdp { interface, .. } => {
-                hooks.entry(interface).or_default().push((&link.attach.span, format!("`link.{name}`")));
+        let hook = match &link.attach.value {
+            Attach::Xdp { interface, .. } => (Only::Xdp, interface.clone()),
+            Attach::Netns { netns, attach_type: AttachType::FLOW_DISSECTOR } => {
+                (Only::Other, format!("{} of {netns}", AttachType::FLOW_DISSECTOR))
             }
-            Attach::Tc { .. } | Attach::Cgroup { .. } => {}
-        }
+            // Fragments or not, the priority is the same.
+            Attach::Netfilter(hook) => (Only::Other, Netfilter { defrag: false, ..*hook }.to_string()),
+            Attach::Tc { .. } | Attach::Cgroup { .. } | Attach::Netns { .. } => continue,
+        };
+        hooks.entry(hook).or_default().push((&link.attach.span, format!("`link.{name}`")));
     }
-    for (interface, mut links) in hooks {
+    for ((only, hook), mut links) in hooks {
         links.sort_by_key(|(span, _)| span.start);
         let [(first, address), rest @ ..] = links.as_slice() else {
             continue;
         };
         for (other, label) in rest {
-            let kind = Kind::XdpTwice { interface: interface.to_owned() };
+            let kind = match only {
+                Only::Xdp => Kind::XdpTwice { interface: hook.clone() },
+                Only::Other => Kind::HookTwice { hook: hook.clone() },
+            };
             problems.push(Problem::at(kind, (*other).clone(), label.clone()).and((*first).clone(), address.clone()));
         }
     }

@@ -11,10 +11,10 @@ mod values;
 use crate::access::Access;
 use crate::btf::value::Value;
 use crate::btf::value::format::Format;
-use crate::desired::{EntriesMode, OnChange, Span};
+use crate::desired::{EntriesMode, Netns, OnChange, Span};
 use crate::diag::{Kind, Problem, Problems};
 use crate::kinds::XdpMode;
-use crate::kinds::{AttachType, MapType, ProgramType};
+use crate::kinds::{AttachType, MapType, Netfilter, ProgramType};
 use crate::names::{DeploymentName, Digest, LinkName, MapName, ObjectName, PinPath, ProgramName};
 use crate::plan::Consent;
 use core::net::IpAddr;
@@ -313,6 +313,15 @@ pub enum Attach {
         /// Absolute, or relative to the cgroup2 mount.
         path: String,
     },
+    /// `sk_lookup = { netns }` or `flow_dissector = { netns }`
+    Netns {
+        /// Which network namespace.
+        netns: Netns,
+        /// `sk_lookup` or `flow_dissector`.
+        attach_type: AttachType,
+    },
+    /// `netfilter = { family, hook, priority, defrag }`
+    Netfilter(Netfilter),
 }
 
 /// Reads a manifest. `vars` overrides the values of `[var]`.

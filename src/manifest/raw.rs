@@ -6,13 +6,12 @@
 use super::read::{Entries, Entry, List, Named, Read, Reader, Variables, table};
 use super::values::{
     AccountText, Address, CgroupPath, Consents, Direction, EntriesText, Flags, FormatText, FunctionPath, HostPort,
-    Interface, License, LoadFlags, Mode, ObjectPath, PinText, ProgramText, SymbolPath, TargetText, Time, Url, Version,
-    Words,
+    Interface, License, LoadFlags, Mode, NetnsText, ObjectPath, PinText, Priority, ProgramText, SymbolPath, TargetText,
+    Time, Url, Version, Words,
 };
 use crate::btf::value::Value;
 use crate::desired::{EntriesMode, OnChange};
-use crate::kinds::XdpMode;
-use crate::kinds::{AttachType, MapType, ProgramType};
+use crate::kinds::{AttachType, Family, MapType, Point, ProgramType, XdpMode};
 use crate::names::{DeploymentName, Digest, PinPath};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -214,9 +213,11 @@ table! {
 }
 
 table! {
-    /// An attachment of a program. It has exactly one of `xdp`, `tc` and `cgroup`.
+    /// An attachment of a program. It has exactly one of `xdp`, `tc`, `cgroup`, `netfilter`, `sk_lookup` and
+    /// `flow_dissector`.
     #[schemars(extend("oneOf" = [
-        { "required": ["xdp"] }, { "required": ["tc"] }, { "required": ["cgroup"] },
+        { "required": ["xdp"] }, { "required": ["tc"] }, { "required": ["cgroup"] }, { "required": ["sk_lookup"] },
+        { "required": ["flow_dissector"] }, { "required": ["netfilter"] },
     ]))]
     RawLink {
         /// The program, by its name in this manifest. Example: `"drop"` for `[program.drop]`
@@ -231,6 +232,15 @@ table! {
         may tc: RawTc,
         /// Attach to a cgroup. Which of its hooks follows from the program. Example: `{ path = "system.slice" }`
         may cgroup: RawCgroup,
+        /// Attach to netfilter of the network namespace in which bpfapply runs, beside iptables and nftables.
+        ///
+        /// Example: `{ family = "ipv4", hook = "input", priority = -128 }`
+        may netfilter: RawNetfilter,
+        /// Attach to a network namespace, to choose the sockets that get new connections and datagrams. Example: `{}`
+        may sk_lookup: RawNetns,
+        /// Attach to a network namespace, to take packets apart in place of the kernel, as its hashes of flows need it.
+        /// There is room for one. Example: `{ netns = "blue" }`
+        may flow_dissector: RawNetns,
         /// Whether the link must never be detached or moved; it may still get new code. The host remembers it: taking the
         /// table away does not remove the guard, only an apply with `protect = false` does. Default: `false`
         may protect: bool,
@@ -245,7 +255,7 @@ table! {
         may group: AccountText,
     }
     later &[
-        "pin", "optional", "takeover", "netfilter", "netkit", "sk_lookup", "flow_dissector", "sk_msg",
+        "pin", "optional", "takeover", "netkit", "sk_msg",
         "sk_skb", "sk_reuseport", "socket_filter", "lwt", "struct_ops", "tracepoint", "raw_tp", "tp_btf", "perf_event",
         "kprobe", "kretprobe", "kprobe_multi", "ksyscall", "uprobe", "uretprobe", "uprobe_multi", "usdt", "fentry", "fexit",
         "fmod_ret", "lsm", "lsm_cgroup", "iter", "freplace", "netns",
@@ -282,6 +292,33 @@ table! {
         must path: CgroupPath,
     }
     later &["order", "optional", "attach", "attach_type"]
+}
+
+table! {
+    /// A hook of netfilter.
+    RawNetfilter {
+        /// The protocol of the packets.
+        must family: Family,
+        /// Where packets are met: `input` those for this host, `output` those from it, `forward` those for others,
+        /// `prerouting` and `postrouting` all that come and all that go.
+        must hook: Point,
+        /// When: lower priorities come first, and only one BPF program has one. 0 is that of filters, as of iptables;
+        /// connections are tracked at -200. Example: `-128`
+        must priority: Priority,
+        /// Whether fragments are put together before, for a priority above -400. Default: `false`
+        may defrag: bool,
+    }
+    later &["netns", "optional"]
+}
+
+table! {
+    /// A hook of a network namespace.
+    RawNetns {
+        /// The network namespace: a name below `/run/netns`, a path, or the id of a process in it. Default: the one in which
+        /// bpfapply runs. Example: `"blue"`
+        may netns: NetnsText,
+    }
+    later &["order", "optional"]
 }
 
 table! {

@@ -7,8 +7,7 @@ use crate::btf::value::Value;
 use crate::btf::value::format::{Format, Written};
 use crate::desired::{EntriesMode, OnChange, Span};
 use crate::diag::Kind;
-use crate::kinds::XdpMode;
-use crate::kinds::{AttachType, MapType, ProgramType, load_flags};
+use crate::kinds::{AttachType, Family, MapType, Point, ProgramType, XdpMode, load_flags};
 use crate::names::{DeploymentName, Digest, PinPath};
 use crate::plan::Consent;
 use crate::spec::flags;
@@ -211,6 +210,63 @@ impl Read for CgroupPath {
 
     fn schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({ "type": "string", "minLength": 1 })
+    }
+}
+
+/// A priority of netfilter; the kernel keeps the two outermost ones for itself.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Priority(pub(super) i32);
+
+impl Read for Priority {
+    const EXAMPLE: &'static str = "-128";
+
+    fn read(entry: Entry<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+        const MIN: i32 = i32::MIN + 1;
+        const MAX: i32 = i32::MAX - 1;
+        let DeValue::Integer(number) = &entry.value else { return reader.wrong_type(&entry, "a whole number") };
+        let value = i32::from_str_radix(number.as_str(), number.radix()).ok();
+        match value.filter(|value| (MIN..=MAX).contains(value)) {
+            Some(value) => Some(Self(value)),
+            None => {
+                let (value, min, max) = (number.to_string(), MIN.into(), MAX.into());
+                let kind = Kind::OutOfRange { key: entry.address, value, min, max };
+                reader.report(kind, entry.span, "this number")
+            }
+        }
+    }
+
+    fn schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "integer", "minimum": i32::MIN + 1, "maximum": i32::MAX - 1 })
+    }
+}
+
+/// What names a network namespace.
+#[derive(Debug)]
+pub(super) struct NetnsText(pub(super) String);
+
+impl Read for NetnsText {
+    const EXAMPLE: &'static str = "\"blue\"";
+
+    fn read(entry: Entry<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+        if let DeValue::Integer(_) = &entry.value {
+            return u32::read(entry, reader).map(|pid| Self(pid.to_string()));
+        }
+        let text = reader.text(entry)?;
+        let is_relative = text.value.contains('/') && !text.value.starts_with('/');
+        let why = path_fault(&text.value).or(match text.value.as_str() {
+            "." | ".." => Some("it is a folder".to_owned()),
+            _ => is_relative.then(|| "it is neither absolute nor a name below `/run/netns`".to_owned()),
+        });
+        match why {
+            None => Some(Self(text.value)),
+            Some(why) => reader.report(Kind::BadPath { path: text.value, why }, text.span, "this path"),
+        }
+    }
+
+    fn schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "anyOf": [
+            { "type": "integer", "minimum": 0, "maximum": u32::MAX }, { "type": "string", "minLength": 1 },
+        ] })
     }
 }
 
@@ -874,6 +930,28 @@ impl Choice for XdpMode {
             _ => None,
         }
     }
+}
+
+/// Choices that are a table of values with their names.
+macro_rules! table_choice {
+    ($($type:ident = $example:literal,)*) => {$(
+        impl Choice for $type {
+            const EXAMPLE: &'static str = $example;
+
+            fn names() -> Vec<String> {
+                $type::ALL.iter().map(|(_, name)| (*name).to_owned()).collect()
+            }
+
+            fn from_name(name: &str) -> Option<Self> {
+                $type::ALL.iter().find(|(_, known)| *known == name).map(|(value, _)| *value)
+            }
+        }
+    )*};
+}
+
+table_choice! {
+    Family = "\"ipv4\"",
+    Point = "\"input\"",
 }
 
 /// The direction of a tc hook, seen from the interface.

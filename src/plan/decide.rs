@@ -15,12 +15,12 @@ use super::{
 use super::{access, guard, migrate};
 use crate::access::Access;
 use crate::desired::{
-    Desired, DesiredLink, DesiredMap, DesiredProgram, EntriesMode, Hook, MapDefinition, MapSource, OnChange, Policy,
-    SlotSource, Span,
+    Anchor, Desired, DesiredLink, DesiredMap, DesiredProgram, EntriesMode, Hook, MapDefinition, MapSource, OnChange,
+    Policy, SlotSource, Span,
 };
 use crate::diag::{Kind, Problem, Problems};
 use crate::elf::DataKind;
-use crate::kinds::XdpMode;
+use crate::kinds::{AttachType, XdpMode};
 use crate::names::{Address, DeploymentName, Digest, LinkName, MapName, PinPath, ProgramName};
 use crate::observed::{Entry, HookInfo, LinkInfo, Live, Observed, ObservedMap, ObservedProgram, Pinned, Root};
 use crate::record::{
@@ -667,6 +667,9 @@ impl<'a> Planner<'a> {
             Fate::Keep(_) => Because::ProgramOther(old_program),
             Fate::New(..) => Because::ProgramNew(link.program.clone()),
         };
+        if !link.hook.updates_in_place() {
+            return self.reattach_step(link, hook, &found, because);
+        }
         let action = Action::UpdateLink { link, id, old_program };
         self.push(span, action, because, Traffic::NoGap, State::None);
     }
@@ -685,22 +688,27 @@ impl<'a> Planner<'a> {
         recorded.is_some_and(|recorded| Some(recorded.inode) == inode) || runs_ours(self.observed, found)
     }
 
-    /// Finds the interface or cgroup; a missing one is a problem.
+    /// Finds what the hook is of; a missing one is a problem.
     fn resolve_hook(&mut self, link: &DesiredLink) -> Option<ResolvedHook> {
         if self.mode == Mode::Offline {
-            return Some(match &link.hook {
-                Hook::Xdp { .. } | Hook::Tc { .. } => ResolvedHook::Interface(None),
-                Hook::Cgroup { .. } => ResolvedHook::Cgroup(None),
+            return Some(match link.hook.anchor() {
+                Anchor::Interface(_) => ResolvedHook::Interface(None),
+                Anchor::Cgroup(_) => ResolvedHook::Cgroup(None),
+                Anchor::Netns(_) => ResolvedHook::Netns(None),
             });
         }
-        let missing = match &link.hook {
-            Hook::Xdp { interface, .. } | Hook::Tc { interface, .. } => match self.observed.interfaces.get(interface) {
+        let missing = match link.hook.anchor() {
+            Anchor::Interface(name) => match self.observed.interfaces.get(name) {
                 Some(found) => return Some(ResolvedHook::Interface(Some(found.index))),
-                None => Kind::NoInterface { name: interface.clone() },
+                None => Kind::NoInterface { name: name.to_owned() },
             },
-            Hook::Cgroup { path, .. } => match self.observed.cgroups.get(path) {
+            Anchor::Cgroup(path) => match self.observed.cgroups.get(path) {
                 Some(found) => return Some(ResolvedHook::Cgroup(Some(found.clone()))),
-                None => Kind::NoCgroup { path: path.clone() },
+                None => Kind::NoCgroup { path: path.to_owned() },
+            },
+            Anchor::Netns(netns) => match self.observed.namespaces.get(netns) {
+                Some(found) => return Some(ResolvedHook::Netns(Some(found.inode))),
+                None => Kind::NoNetns { netns: netns.clone() },
             },
         };
         self.problems.push(Problem::at(missing, link.span.clone(), "this link goes there"));
@@ -708,7 +716,7 @@ impl<'a> Planner<'a> {
     }
 
     fn attach_step(&mut self, link: Arc<DesiredLink>, hook: ResolvedHook) {
-        if let Some(there) = self.foreign_xdp(&link, None) {
+        if let Some(there) = self.others(&link, None) {
             return self.hook_taken(&link, there);
         }
         let span = link.span.clone();
@@ -716,7 +724,7 @@ impl<'a> Planner<'a> {
     }
 
     /// Says who has the hook: somebody else, or a link of this deployment by another name.
-    fn hook_taken(&mut self, link: &DesiredLink, (mode, id): (XdpMode, u32)) {
+    fn hook_taken(&mut self, link: &DesiredLink, (mode, id): (Option<XdpMode>, u32)) {
         let records = self.observed.record.iter().flat_map(|record| &record.links);
         let mut ours = records.filter(|(_, recorded)| {
             let pin = PinPath::new(&recorded.pin).ok();
@@ -724,53 +732,45 @@ impl<'a> Planner<'a> {
             matches!(pinned, Some(Pinned::Link(found)) if found.program_id == id)
         });
         let ours = ours.find_map(|(name, _)| LinkName::new(name).ok());
-        let kind = Kind::HookTaken { hook: link.hook.to_string(), by: format!("{mode} program id {id}"), ours };
+        let mode = mode.map(|mode| format!("{mode} ")).unwrap_or_default();
+        let kind = Kind::HookTaken { hook: link.hook.to_string(), by: format!("{mode}program id {id}"), ours };
         self.problems.push(Problem::at(kind, link.span.clone(), "this link wants it"));
     }
 
-    /// Returns the XDP program that is on the link's interface, unless it is the one of `own`, the link's own.
-    fn foreign_xdp(&self, link: &DesiredLink, own: Option<u32>) -> Option<(XdpMode, u32)> {
-        match &link.hook {
+    /// Returns the program that is on a hook with room for one, unless it is `own`, the link's own.
+    fn others(&self, link: &DesiredLink, own: Option<u32>) -> Option<(Option<XdpMode>, u32)> {
+        let there: Vec<(Option<XdpMode>, u32)> = match &link.hook {
             Hook::Xdp { interface, .. } => {
                 let found = self.observed.interfaces.get(interface)?;
-                let left = self.observed.leftovers.iter().flat_map(|leftover| &leftover.links);
-                let left: BTreeSet<u32> =
-                    left.filter(|link| !runs_now(self.observed, link)).map(|link| link.program_id).collect();
-                found.xdp.iter().find(|(_, id)| Some(*id) != own && !left.contains(id)).copied()
+                found.xdp.iter().map(|(mode, id)| (Some(*mode), *id)).collect()
             }
-            Hook::Tc { .. } | Hook::Cgroup { .. } => None,
-        }
+            Hook::Netns { netns, attach_type: AttachType::FLOW_DISSECTOR } => {
+                let found = self.observed.namespaces.get(netns)?;
+                found.dissectors.iter().map(|id| (None, *id)).collect()
+            }
+            // The kernel does not tell who has which priority of netfilter, but by refusing a link.
+            Hook::Tc { .. } | Hook::Cgroup { .. } | Hook::Netns { .. } | Hook::Netfilter(_) => return None,
+        };
+        let left = self.observed.leftovers.iter().flat_map(|leftover| &leftover.links);
+        let left: BTreeSet<u32> =
+            left.filter(|link| !runs_now(self.observed, link)).map(|link| link.program_id).collect();
+        there.into_iter().find(|(_, id)| Some(*id) != own && !left.contains(id))
     }
 
     /// Returns why a link that is there cannot stay where it is.
     fn hook_changed(&self, link: &DesiredLink, wanted: &ResolvedHook, found: &LinkInfo) -> Option<Because> {
-        let same = match (&link.hook, wanted, &found.hook) {
-            (_, _, hook) if !hook.is_attached() => return Some(Because::HookGone),
-            (Hook::Xdp { mode, .. }, ResolvedHook::Interface(Some(index)), HookInfo::Xdp { ifindex }) => {
-                if index == ifindex && !self.runs_in_mode(link, *mode, found.program_id) {
-                    return Some(Because::HookChanged(format!("mode {mode} is wanted")));
-                }
-                index == ifindex
-            }
-            (
-                Hook::Tc { attach_type, .. },
-                ResolvedHook::Interface(Some(index)),
-                HookInfo::Tcx { ifindex, attach_type: at },
-            ) => index == ifindex && attach_type == at,
-            (
-                Hook::Cgroup { attach_type, .. },
-                ResolvedHook::Cgroup(Some((_, id))),
-                HookInfo::Cgroup { cgroup_id, attach_type: at },
-            ) => id == cgroup_id && attach_type == at,
-            _ => false,
-        };
-        (!same).then(|| {
-            let record = self.observed.record.as_ref();
-            match record.and_then(|record| record.links.get(link.name.as_str())) {
-                Some(recorded) if recorded.hook.to_string() == link.hook.to_string() => Because::HookGone,
-                Some(recorded) => Because::HookChanged(format!("it is on {}", recorded.hook)),
-                None => Because::HookChanged(format!("it is on {}", found.hook)),
-            }
+        if !found.hook.is_attached() {
+            return Some(Because::HookGone);
+        }
+        if found.hook == hook_info(&link.hook, wanted) {
+            let mode = link.hook.mode().filter(|mode| !self.runs_in_mode(link, *mode, found.program_id))?;
+            return Some(Because::HookChanged(format!("mode {mode} is wanted")));
+        }
+        let record = self.observed.record.as_ref();
+        Some(match record.and_then(|record| record.links.get(link.name.as_str())) {
+            Some(recorded) if recorded.hook.to_string() == link.hook.to_string() => Because::HookGone,
+            Some(recorded) => Because::HookChanged(format!("it is on {}", recorded.hook)),
+            None => Because::HookChanged(format!("it is on {}", found.hook)),
         })
     }
 
@@ -782,17 +782,16 @@ impl<'a> Planner<'a> {
     }
 
     fn reattach_step(&mut self, link: Arc<DesiredLink>, hook: ResolvedHook, found: &LinkInfo, because: Because) {
-        let here = match (&found.hook, &hook) {
-            (HookInfo::Xdp { ifindex }, ResolvedHook::Interface(index)) => Some(*ifindex) == *index,
-            _ => false,
-        };
-        if let Some(there) = self.foreign_xdp(&link, here.then_some(found.program_id)) {
+        let there = hook_info(&link.hook, &hook);
+        let here = !there.has_room_beside(&found.hook);
+        if let Some(there) = self.others(&link, here.then_some(found.program_id)) {
             return self.hook_taken(&link, there);
         }
-        // Only one XDP program fits on an interface: on the same one, the old link must go first. To leave a hook is to
-        // take its filter away, as pruning the link would.
+        // Where there is room for one, as for XDP on an interface, the old link must go first. To leave a hook is to take
+        // its filter away, as pruning the link would.
         let (traffic, needs) = match (here, found.hook.is_attached()) {
             (true, _) => (Traffic::GapUnfiltered, Some(Consent::Gap)),
+            (false, true) if there.meets_what(&found.hook) => (Traffic::NoGap, None),
             (false, true) => (Traffic::Moves, Some(Consent::Prune)),
             (false, false) => (Traffic::Starts, None),
         };
@@ -1382,13 +1381,16 @@ fn recorded_link(link: &DesiredLink, inode: u64, at: HookInfo, program_id: u32) 
 
 /// Returns a hook as the kernel says it once a link is there; with 0 for what an offline plan does not know.
 fn hook_info(hook: &Hook, resolved: &ResolvedHook) -> HookInfo {
-    let (ifindex, cgroup_id) = match resolved {
-        ResolvedHook::Interface(index) => (index.unwrap_or(0), 0),
-        ResolvedHook::Cgroup(cgroup) => (0, cgroup.as_ref().map_or(0, |(_, id)| *id)),
+    let (ifindex, cgroup_id, inode) = match resolved {
+        ResolvedHook::Interface(index) => (index.unwrap_or(0), 0, 0),
+        ResolvedHook::Cgroup(cgroup) => (0, cgroup.as_ref().map_or(0, |(_, id)| *id), 0),
+        ResolvedHook::Netns(inode) => (0, 0, inode.unwrap_or(0)),
     };
     match hook {
         Hook::Xdp { .. } => HookInfo::Xdp { ifindex },
         Hook::Tc { attach_type, .. } => HookInfo::Tcx { ifindex, attach_type: *attach_type },
         Hook::Cgroup { attach_type, .. } => HookInfo::Cgroup { cgroup_id, attach_type: *attach_type },
+        Hook::Netns { attach_type, .. } => HookInfo::Netns { inode, attach_type: *attach_type },
+        Hook::Netfilter(netfilter) => HookInfo::Netfilter(*netfilter),
     }
 }

@@ -24,6 +24,9 @@ pub struct Expects {
     /// The cgroup that the path stands for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cgroup_id: Option<u64>,
+    /// The inode of the network namespace that the name stands for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub netns: Option<u64>,
     /// A pin where nothing may be yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
@@ -74,6 +77,7 @@ impl Expects {
         match hook {
             ResolvedHook::Interface(ifindex) => Self { ifindex: *ifindex, ..Self::default() },
             ResolvedHook::Cgroup(found) => Self { cgroup_id: found.as_ref().map(|(_, id)| *id), ..Self::default() },
+            ResolvedHook::Netns(inode) => Self { netns: *inode, ..Self::default() },
         }
     }
 }

@@ -8,7 +8,7 @@ use super::{Action, Consent, Step, Sweep, Traffic};
 use crate::access::Access;
 use crate::btf::value::format::Formats;
 use crate::desired::{
-    Contents, Desired, DesiredLink, DesiredMap, DesiredProgram, EntriesMode, Hook, MapSource, OnChange, Reference,
+    Anchor, Contents, Desired, DesiredLink, DesiredMap, DesiredProgram, EntriesMode, MapSource, OnChange, Reference,
     SlotKey, SlotSource, Word,
 };
 use crate::kinds::XdpMode;
@@ -239,11 +239,7 @@ struct WantedLink<'a> {
 
 impl<'a> WantedLink<'a> {
     fn of(link: &'a DesiredLink) -> Self {
-        let mode = match &link.hook {
-            Hook::Xdp { mode, .. } => Some(*mode),
-            Hook::Tc { .. } | Hook::Cgroup { .. } => None,
-        };
-        Self { pin: &link.pin, program: &link.program, hook: link.hook.to_string(), mode }
+        Self { pin: &link.pin, program: &link.program, hook: link.hook.to_string(), mode: link.hook.mode() }
     }
 }
 
@@ -382,8 +378,17 @@ impl<'a> Describe<'a> {
     fn hook(&self, pin: &PinPath, found: &LinkInfo) -> Option<String> {
         let links = self.record.into_iter().flat_map(|record| record.links.values());
         let recorded = links.into_iter().find(|link| link.pin == pin.as_str() && link.at == found.hook)?;
-        let named = recorded.hook.interface().and_then(|name| self.observed.interfaces.get(name));
-        let is_same = named.is_none_or(|named| found.hook.ifindex() == Some(named.index));
+        let is_same = match recorded.hook.anchor() {
+            Anchor::Interface(name) => {
+                let named = self.observed.interfaces.get(name);
+                named.is_none_or(|named| found.hook.ifindex() == Some(named.index))
+            }
+            Anchor::Netns(netns) => {
+                let named = self.observed.namespaces.get(netns);
+                named.zip(found.hook.netns()).is_none_or(|(named, inode)| inode == named.inode)
+            }
+            Anchor::Cgroup(_) => true,
+        };
         (is_same && found.hook.is_attached()).then(|| recorded.hook.to_string())
     }
 }

@@ -392,6 +392,8 @@ pub enum ResolvedHook {
     Interface(Option<u32>),
     /// On a cgroup: absolute path and id; `None` in an offline plan.
     Cgroup(Option<(std::path::PathBuf, u64)>),
+    /// In a network namespace: its inode; `None` in an offline plan.
+    Netns(Option<u64>),
 }
 
 /// Column 0 of a plan.

@@ -3,7 +3,7 @@
 //! One place for them, so that a plan, an outcome and a message say the same thing in the same words.
 
 use super::{Action, Because, Copying, Marker, Mode, ResolvedHook, Restored, Sets, State, Sweep, Traffic, Writes};
-use crate::desired::{DesiredLink, DesiredMap, DesiredProgram, Hook, MapDefinition, MapSource};
+use crate::desired::{DesiredLink, DesiredMap, DesiredProgram, MapDefinition, MapSource};
 use crate::elf::{DataKind, ProgramKind};
 use crate::entries::Changes;
 use crate::kinds::MapType;
@@ -304,17 +304,6 @@ pub fn thousands(number: u64) -> String {
     text
 }
 
-/// The hook as the manifest says it: `xdp of lo`, `tcx_ingress of eth0`, `cgroup_inet_ingress of cgroup system.slice`.
-impl fmt::Display for Hook {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Xdp { interface, .. } => write!(f, "xdp of {interface}"),
-            Self::Tc { interface, attach_type } => write!(f, "{attach_type} of {interface}"),
-            Self::Cgroup { path, attach_type } => write!(f, "{attach_type} of cgroup {path}"),
-        }
-    }
-}
-
 /// A link with the host's numbers: `program.drop to xdp of lo (ifindex 1, generic)`.
 struct Attached<'a>(&'a DesiredLink, &'a ResolvedHook);
 
@@ -327,10 +316,12 @@ impl fmt::Display for Attached<'_> {
             ResolvedHook::Interface(None) => f.write_str("ifindex not known offline")?,
             ResolvedHook::Cgroup(Some((path, id))) => write!(f, "{}, id {id}", path.display())?,
             ResolvedHook::Cgroup(None) => f.write_str("id not known offline")?,
+            ResolvedHook::Netns(Some(inode)) => write!(f, "inode {inode}")?,
+            ResolvedHook::Netns(None) => f.write_str("inode not known offline")?,
         }
-        match &link.hook {
-            Hook::Xdp { mode, .. } => write!(f, ", {mode})"),
-            Hook::Tc { .. } | Hook::Cgroup { .. } => f.write_str(")"),
+        match link.hook.mode() {
+            Some(mode) => write!(f, ", {mode})"),
+            None => f.write_str(")"),
         }
     }
 }

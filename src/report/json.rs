@@ -9,11 +9,10 @@ use super::written::{Sampled, sample};
 use crate::access::{Access, Account, octal};
 use crate::btf::convert::Fate;
 use crate::desired::{
-    DesiredLink, DesiredMap, DesiredProgram, Hook, MapDefinition, MapSource, ObjectFacts, SlotKey, SlotSource,
+    Anchor, DesiredLink, DesiredMap, DesiredProgram, Hook, MapDefinition, MapSource, ObjectFacts, SlotKey, SlotSource,
 };
 use crate::entries;
-use crate::kinds::XdpMode;
-use crate::kinds::{AttachType, MapType, ProgramType};
+use crate::kinds::{AttachType, MapType, Netfilter, ProgramType, XdpMode};
 use crate::names::{Address, Digest, MapName, ObjectName, PinPath, PlanId, ProgramName};
 use crate::plan::{
     Action, Because, Consent, Copying, Expects, Marker, Mode, Plan, ResolvedHook, Sets, Step, Sweep, Traffic, Writes,
@@ -424,6 +423,10 @@ struct HookJson<'a> {
     mode: Option<XdpMode>,
     #[serde(skip_serializing_if = "Option::is_none")]
     cgroup: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    netns: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    netfilter: Option<Netfilter>,
     /// The cgroup's path on the host.
     #[serde(skip_serializing_if = "Option::is_none")]
     path: Option<String>,
@@ -434,22 +437,13 @@ impl<'a> HookJson<'a> {
         let words = hook.to_string();
         let path = match resolved {
             Some(ResolvedHook::Cgroup(Some((path, _)))) => Some(path.to_string_lossy().into_owned()),
-            Some(ResolvedHook::Cgroup(None) | ResolvedHook::Interface(_)) | None => None,
+            Some(ResolvedHook::Cgroup(None) | ResolvedHook::Interface(_) | ResolvedHook::Netns(_)) | None => None,
         };
-        match hook {
-            Hook::Xdp { interface, mode } => Self {
-                words,
-                attach_type: Some(AttachType::XDP),
-                interface: Some(interface),
-                mode: Some(*mode),
-                ..Self::default()
-            },
-            Hook::Tc { interface, attach_type } => {
-                Self { words, attach_type: Some(*attach_type), interface: Some(interface), ..Self::default() }
-            }
-            Hook::Cgroup { path: cgroup, attach_type } => {
-                Self { words, attach_type: Some(*attach_type), cgroup: Some(cgroup), path, ..Self::default() }
-            }
+        let shown = Self { words, attach_type: Some(hook.attach_type()), mode: hook.mode(), path, ..Self::default() };
+        match hook.anchor() {
+            Anchor::Interface(interface) => Self { interface: Some(interface), ..shown },
+            Anchor::Cgroup(cgroup) => Self { cgroup: Some(cgroup), ..shown },
+            Anchor::Netns(netns) => Self { netns: netns.name(), netfilter: hook.netfilter(), ..shown },
         }
     }
 }
