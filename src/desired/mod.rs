@@ -196,7 +196,7 @@ pub struct MapUse {
 }
 
 /// Where a map comes from.
-#[expect(clippy::large_enum_variant, reason = "nearly every map is one that we define")]
+#[expect(clippy::large_enum_variant, reason = "most maps are defined, and each is behind an `Arc`")]
 #[derive(Debug, Clone)]
 pub enum MapSource {
     /// We create it when it is not there.

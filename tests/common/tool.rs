@@ -8,7 +8,7 @@ use std::process::Command;
 use std::time::Duration;
 
 /// Longest time for one command.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(300);
 
 /// What a command said.
 #[derive(Debug)]
