@@ -318,6 +318,8 @@ mod tests {
                 id: None,
                 created: true,
                 image: Some(Digest::of(b"x")),
+                slots: Some(Digest::of(b"z")),
+                cgroups: [("system.slice".to_owned(), 9)].into(),
                 inner: Some(RecordedInner::of(&MapSpec::new(MapType::HASH, 4, 8, 16))),
                 entries: Some(RecordedEntries {
                     mode: EntriesMode::Merge,
