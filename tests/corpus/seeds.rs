@@ -120,6 +120,7 @@ pub fn record(_: &Files) -> Seeds {
         sensitive: true,
         protect,
         access: access.clone(),
+        ..RecordedMap::default()
     };
     full.maps.insert("m".to_owned(), map);
     full.programs.insert(
