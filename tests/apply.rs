@@ -613,7 +613,7 @@ fn in_order(plan: &Plan) -> Result<(), TestCaseError> {
         let needs: Vec<String> = match &step.action {
             Action::LoadProgram { program, .. } => program.uses().iter().map(|map| format!("map.{map}")).collect(),
             Action::FillSlots { map } => match &map.source {
-                MapSource::Defined(definition) => definition.slots.values().map(|slot| slot.address().to_string()),
+                MapSource::Defined(definition) => definition.slots.values().map(|slot| slot.to_string()),
                 MapSource::Pinned(_) | MapSource::Id(_) => unreachable!("only ours are filled"),
             }
             .collect(),
