@@ -78,6 +78,9 @@ fn lines(text: &str, fake: &Fake) -> Vec<String> {
     steps.map(|step| format!("{} {} {}", step.action.marker(), step.action.address(), step.action)).collect()
 }
 
+/// A version of the object, the entries, what the plan says, and what the map then holds.
+type Row = (u32, &'static str, &'static [&'static str], &'static [(u32, u32, &'static str)]);
+
 #[test]
 fn entries_follow_the_manifest_and_the_programs() {
     let fake = host();
@@ -85,7 +88,7 @@ fn entries_follow_the_manifest_and_the_programs() {
     assert_eq!(held("tx", &fake), [(0, 2, "leaving".to_owned())]);
     assert_eq!(held("cpus", &fake), [(0, 192, "steered".to_owned())]);
     assert!(good(plan(&manifest(1, WITH_PROGRAM), &fake), "").is_empty());
-    let rows: &[(u32, &str, &[&str], &[(u32, u32, &str)])] = &[
+    let rows: &[Row] = &[
         // A new program takes the place of the old one in place: its map stays, and with it the filter.
         (
             10,

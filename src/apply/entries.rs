@@ -92,9 +92,9 @@ impl<K: Kernel> Applier<'_, K> {
 
     /// Returns entries that are kept as ours as they are now that all programs are loaded.
     pub(super) fn kept_now(&self, pin: &PinPath, entries: &Arc<Entries>) -> io::Result<Arc<Entries>> {
-        let written = self.plan.steps.iter().find_map(|step| match &step.action {
-            Action::WriteEntries { writes } if self.plan.pin_root.owned_entries(&writes.map) == *pin => Some(writes),
-            _ => None,
+        let written = self.plan.steps.iter().find_map(|step| {
+            let Action::WriteEntries { writes } = &step.action else { return None };
+            (self.plan.pin_root.owned_entries(&writes.map) == *pin).then_some(writes)
         });
         let Some(writes) = written else { return Ok(Arc::clone(entries)) };
         let id_of = |name: &ProgramName| self.program_id(name);
@@ -220,9 +220,9 @@ fn count_missing<V: AsRef<[u8]>>(
 
 /// Returns the id of a program that the plan loaded.
 fn loaded_id<K: Kernel>(kernel: &K, plan: &Plan, name: &ProgramName) -> io::Result<u32> {
-    let pin = plan.steps.iter().find_map(|step| match &step.action {
-        Action::LoadProgram { program, .. } if program.name == *name => Some(&program.pin),
-        _ => None,
+    let pin = plan.steps.iter().find_map(|step| {
+        let Action::LoadProgram { program, .. } = &step.action else { return None };
+        (program.name == *name).then_some(&program.pin)
     });
     match kernel.open_pin(pin.ok_or(io::ErrorKind::NotFound)?)? {
         (ObjectKind::Program, program) => kernel.program_info(&program).map(|info| info.id),

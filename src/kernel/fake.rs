@@ -1011,10 +1011,14 @@ impl Kernel for Fake {
 
     fn update(&mut self, map: &Fd, key: &[u8], value: &[u8]) -> io::Result<()> {
         let mut state = self.change("update")?;
-        let info = state.writable(map)?.info.clone();
-        check_len(key.len(), info.key_size as usize)?;
-        check_len(value.len(), value_len(&info))?;
-        let value = state.referred(info.map_type, value)?;
+        let found = state.writable(map)?;
+        check_len(key.len(), found.info.key_size as usize)?;
+        check_len(value.len(), value_len(&found.info))?;
+        if !matches!(found.storage(), Storage::References | Storage::ReferencesByKey) {
+            return found.update(key, value);
+        }
+        let map_type = found.info.map_type;
+        let value = state.referred(map_type, value)?;
         state.writable(map)?.update(key, &value)?;
         state.collect();
         Ok(())

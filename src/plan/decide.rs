@@ -46,13 +46,12 @@ pub fn plan(desired: &Desired, observed: &Observed, mode: Mode) -> Result<Plan, 
         }
         Problems::from(problem)
     })?;
-    let settled;
     let mut planner = Planner::new(desired, observed, mode);
     planner.decide_root();
     planner.decide_maps();
     planner.decide_programs();
     planner.spread();
-    settled = planner.settled();
+    let settled = planner.settled();
     let desired = &*settled;
     planner.desired = desired;
     planner.check_entries();
