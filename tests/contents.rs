@@ -295,6 +295,15 @@ const ROWS: &[Row] = &[
         back: &[("hash", &[(1, 1)])],
     },
     Row {
+        name: "emptied at once",
+        first: &[("hash", Exact, &[(1, 1), (2, 2)])],
+        others: &[],
+        then: &[("hash", Exact, &[])],
+        plan: &["~ map.hash entries +0 ~0 -2 (0 the same) needs lose-state"],
+        held: &[("hash", &[])],
+        back: &[("hash", &[(1, 1), (2, 2)])],
+    },
+    Row {
         name: "from merge to seed",
         first: &[("hash", Merge, &[(1, 1)])],
         others: &[],

@@ -380,11 +380,12 @@ fn two_appliers_at_once_come_one_after_the_other() {
             let start = |manifest: &str| {
                 let mut command = Command::new(env!("CARGO_BIN_EXE_bpfapply"));
                 command.args([manifest, "--allow", "prune"]).current_dir(site.folder.path()).stdin(Stdio::null());
-                command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts")
+                command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it starts")
             };
-            for mut child in manifests.map(start) {
-                let code = child.wait().expect("it ends").code();
-                assert!(matches!(code, Some(0 | 75)), "round {round}: {code:?}");
+            for child in manifests.map(start) {
+                let ended = child.wait_with_output().expect("it ends");
+                let (code, said) = (ended.status.code(), String::from_utf8_lossy(&ended.stderr));
+                assert!(matches!(code, Some(0 | 75)), "round {round}: {code:?}: {said}");
                 *codes.entry(code).or_default() += 1;
             }
             let host = site.host_when(|host| shapes.contains(&host.shape()));

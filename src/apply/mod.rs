@@ -384,7 +384,8 @@ impl<K: Kernel> Applier<'_, K> {
         }
     }
 
-    /// Begins the next generation with the pins that stay, once.
+    /// Begins the next generation with the pins that stay, once. That looks whether they are still what the plan saw, so it
+    /// comes before anything is changed in place.
     fn begin(&mut self, number: usize) -> Result<(), Problem> {
         if !self.folders.is_empty() {
             return Ok(());

@@ -58,6 +58,7 @@ pub fn plan(desired: &Desired, observed: &Observed, mode: Mode) -> Result<Plan, 
     for node in order {
         planner.step(node);
     }
+    planner.set_variables();
     planner.problems.or(())?;
     let mut steps: Vec<Step> = leftovers(observed).collect();
     steps.extend(planner.steps);
@@ -170,6 +171,8 @@ struct Planner<'a> {
     /// How entries go over into maps that are made anew.
     copies: BTreeMap<MapName, Arc<Copying>>,
     steps: Vec<Step>,
+    /// What sets variables, until the steps before it are there.
+    variables: Vec<Step>,
 }
 
 impl<'a> Planner<'a> {
@@ -183,6 +186,7 @@ impl<'a> Planner<'a> {
             programs: BTreeMap::new(),
             copies: BTreeMap::new(),
             steps: Vec::new(),
+            variables: Vec::new(),
         }
     }
 
@@ -982,6 +986,7 @@ pub fn rollback(before: &Record, observed: &Observed, pin_root: &PinPath, by: By
             planner.steps.push(restoring(action, restored, State::None));
         }
     }
+    planner.set_variables();
     for link in desired.links.values() {
         planner.link_step(Arc::clone(link));
     }

@@ -125,7 +125,6 @@ pub fn record(_: &Files) -> Seeds {
         formats: Formats { key: Format::try_from(Written::One("ipv4".to_owned())).ok(), value: None },
         protect,
         access: access.clone(),
-        ..RecordedMap::default()
     };
     full.maps.insert("m".to_owned(), map);
     full.programs.insert(

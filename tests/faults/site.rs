@@ -38,6 +38,7 @@ from = "NAME:NAME_cpu"
 from = "account:NAME_bytes"
 [map.NAME_hosts]
 from = "account:NAME_hosts"
+on_change = "migrate"
 [program.drop]
 from = "NAME:NAME_drop"
 [program.count]
@@ -73,7 +74,7 @@ const CHANGES: &[(&str, &str)] = &[
     ("mode = 0o640\ngroup = 1\n", "mode = 0o644\nowner = 2\n"),
     ("{ 100 = 1, 101 = 2 }", "{ 100 = 3, 102 = 4 }"),
     ("{ NAME_seen = \"NAME_seen\" }", "{ NAME_seen = \"NAME_seen\" }\nset = { NAME_weight = 5, NAME_pace = 6 }"),
-    ("account:NAME_hosts\"\n", "account:NAME_hosts\"\nmax_entries = 128\non_change = \"migrate\"\n"),
+    ("account:NAME_hosts\"\n", "account:NAME_hosts\"\nmax_entries = 128\n"),
     ("mode = 0o660\n", ""),
     ("[map.NAME_cpu]", "[map.NAME_fresh]\nfrom = \"NAME:NAME_fresh\"\n[map.NAME_cpu]"),
     ("tc = { interface = \"veth0\"", "tc = { interface = \"veth1\""),

@@ -86,7 +86,7 @@ pub fn run(folder: &Path, arguments: &[&str], fault: Option<(&Call, Fault)>) -> 
         let what = match fault {
             Fault::Error(error) => format!("error={error}"),
             Fault::Kill => "signal=KILL".to_owned(),
-            Fault::Late => "delay_enter=1000000".to_owned(),
+            Fault::Late => "delay_enter=2000000".to_owned(),
         };
         command.args(["-e", &format!("inject={name}:{what}:when={number}")]);
     }

@@ -97,7 +97,7 @@ impl Planner<'_> {
         let goes = |key: &[u8]| is_exact || before.as_ref().is_some_and(|before| before.has(key));
         let Some(changes) = changes(live, &contents.entries, goes) else { return };
         let is_array = definition.spec.map_type.is_array();
-        let loss = match loses(&changes, before.as_ref(), is_array) {
+        let loss = match loses(&changes, before.as_ref(), is_array) || empties(&changes, contents, is_array) {
             true => (State::Lost(None), Some(Consent::LoseState)),
             false => (State::Kept, None),
         };
@@ -232,9 +232,18 @@ fn changes(live: &Entries, wanted: &Entries, goes: impl Fn(&[u8]) -> bool) -> Op
 /// Returns whether entries go that were never ours: what a map held before all of it became the manifest's is not thrown
 /// away by the way.
 fn loses(changes: &Changes, before: Option<&Owned<'_>>, is_array: bool) -> bool {
-    let is_data = |value: &[u8]| !is_array || value.iter().any(|byte| *byte != 0);
     let was_ours = |key: &[u8]| before.is_some_and(|before| before.mode == EntriesMode::Exact || before.has(key));
-    changes.removed.iter().any(|(key, value)| is_data(value) && !was_ours(key))
+    changes.removed.iter().any(|(key, value)| is_data(value, is_array) && !was_ours(key))
+}
+
+/// Returns whether nothing stays of what a map held: so does a file that somebody emptied by mistake.
+fn empties(changes: &Changes, contents: &Contents, is_array: bool) -> bool {
+    contents.entries.is_empty() && changes.removed.iter().any(|(_, value)| is_data(value, is_array))
+}
+
+/// Returns whether a value says something: every index of an array has one.
+fn is_data(value: &[u8], is_array: bool) -> bool {
+    !is_array || value.iter().any(|byte| *byte != 0)
 }
 
 /// Returns whether a map has no room for what comes before what goes is gone.

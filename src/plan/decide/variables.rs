@@ -6,7 +6,7 @@
 use super::Planner;
 use crate::desired::{DesiredMap, MapSource};
 use crate::diag::{Kind, Problem};
-use crate::names::{MapName, PinPath};
+use crate::names::{Address, MapName, PinPath};
 use crate::observed::{Observed, ObservedMap};
 use crate::plan::{Action, Because, Sets, State, Step, Traffic};
 use crate::record::{Record, RecordedMap};
@@ -14,6 +14,14 @@ use crate::spec::{MapSpec, flags};
 use crate::variables::{self, Change, Variables};
 
 impl Planner<'_> {
+    /// Puts the variables before the links: they are set when everything else is ready, and before a filter is live that
+    /// reads them.
+    pub(super) fn set_variables(&mut self) {
+        let is_link = |step: &Step| matches!(step.action.address(), Address::Link(_));
+        let at = self.steps.iter().position(is_link).unwrap_or(self.steps.len());
+        self.steps.splice(at..at, std::mem::take(&mut self.variables));
+    }
+
     /// Plans the variables of a section that stays.
     pub(super) fn variables_step(&mut self, map: &DesiredMap, id: u32) {
         let MapSource::Defined(definition) = &map.source else { return };
@@ -33,7 +41,7 @@ impl Planner<'_> {
         let sets = sets((&map.name, &definition.pin, id), &definition.spec, changes, definition.sensitive);
         let mut step = step(sets, Because::VariablesDiffer);
         step.span = Some(map.span.clone());
-        self.steps.push(step);
+        self.variables.push(step);
     }
 
     /// Plans how variables get the values back that they had in the generation before; `place` is where the map is
@@ -51,7 +59,7 @@ impl Planner<'_> {
         if !changes.is_empty() {
             let sensitive = then.sensitive || now.is_some_and(|now| now.sensitive);
             let sets = sets((name, &pin, found.info.id), &found.spec, changes, sensitive);
-            self.steps.push(step(sets, Because::Rollback));
+            self.variables.push(step(sets, Because::Rollback));
         }
     }
 }
