@@ -47,6 +47,8 @@ const fn some(object: &'static str, programs: &'static [&'static str], outcomes:
 
 /// `EX_DATAERR`: the kernel has not what the object names.
 const LACKS: i32 = 65;
+/// The exit code when it lacks a type of programs, which only loading one tells.
+const UNAVAILABLE: i32 = 69;
 /// The kernel refused.
 const FAILED: i32 = 1;
 
@@ -77,7 +79,7 @@ const ROWS: &[Row] = &[
     row("callbacks", [Refused(FAILED, "doesn't match number of subprogs"), Same, Same]), // 5.13
     some("sections", &["xdp_frags"], [Refused(FAILED, "the flag `xdp_frags` came with Linux 5.18"), Loads, Loads]),
     some("sections_new", &["filter"], {
-        let refused = Refused(LACKS, "programs of type `netfilter` came with Linux 6.4");
+        let refused = Refused(UNAVAILABLE, "programs of type `netfilter` came with Linux 6.4");
         [refused, refused, Loads]
     }),
     some("map_def_odd_section", &[], [Refused(FAILED, "programs of type `lirc_mode2` came with Linux 4.18"); 3]),

@@ -171,14 +171,13 @@ fn entries_refused(writes: &Writes, done: usize, error: &io::Error) -> Problem {
 /// meanwhile, and are not looked at.
 pub fn unwritten<K: Kernel>(kernel: &K, plan: &Plan) -> Result<Vec<String>, Problem> {
     let mut differs = Vec::new();
-    let host = observe::host(kernel)?;
     for step in &plan.steps {
         if let Action::SetVariables { sets } = &step.action {
             differs.extend(variables::unset(kernel, sets)?);
         }
         let Action::WriteEntries { writes } = &step.action else { continue };
         let doing = |error: io::Error| refused(format!("read the entries of map.{}", writes.map), &error);
-        let missing = missing(kernel, plan, writes, &host).map_err(doing)?;
+        let missing = missing(kernel, plan, writes, &observe::host(kernel)?).map_err(doing)?;
         if missing > 0 {
             let (missing, all) = (thousands(missing as u64), thousands(writes.changes.counts().all() as u64));
             differs.push(format!("map.{}: {missing} of {all} entries are not as they were written", writes.map));

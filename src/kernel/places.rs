@@ -73,13 +73,14 @@ impl Places {
             return Ok(Arc::clone(known));
         }
         let mut way: Vec<_> = std::iter::successors(Some(path.clone()), PinPath::parent).collect();
-        let mut reached: Option<Arc<fs::File>> = None;
+        let known = way.iter().position(|part| self.folders.contains_key(part));
+        let mut reached = known.map(|known| Arc::clone(&self.folders[&way[known]]));
+        way.truncate(known.unwrap_or(way.len()));
         while let Some(part) = way.pop() {
-            let next = match (self.folders.get(&part), reached) {
-                (Some(known), _) => Some(Arc::clone(known)),
-                (None, Some(folder)) => Some(Arc::new(inside(&folder, &part)?)),
-                (None, None) if is_bpffs(&part)? => Some(Arc::new(open(part.as_str(), libc::O_DIRECTORY)?)),
-                (None, None) => None,
+            let next = match reached {
+                Some(folder) => Some(Arc::new(inside(&folder, &part)?)),
+                None if is_bpffs(&part)? => Some(Arc::new(open(part.as_str(), libc::O_DIRECTORY)?)),
+                None => None,
             };
             reached = next;
             if let Some(folder) = &reached {
