@@ -483,20 +483,8 @@ fn a_map_of_somebody_else_gets_no_entries() {
     make(1, &[], &fake);
     // Somebody puts another map in its place.
     let map = open("hash", &fake);
-    let request = bpfapply::kernel::MapRequest {
-        name: "hash",
-        map_type: fake.map_info(&map).expect("a map").map_type,
-        key_size: 4,
-        value_size: 8,
-        max_entries: 6,
-        flags: 0,
-        numa_node: 0,
-        map_extra: 0,
-        inner: None,
-        types: None,
-        kernel_type: 0,
-        module: None,
-    };
+    let map_type = fake.map_info(&map).expect("a map").map_type;
+    let request = bpfapply::kernel::MapRequest::plain("hash", map_type, (4, 8, 6));
     let other = kernel.create_map(&request).expect("a map");
     let pin = fake.real(&path("/sys/fs/bpf/edge/maps/hash"));
     kernel.unpin(&pin).expect("it is pinned");

@@ -11,7 +11,7 @@ use bpfapply::kernel::{HookRequest, Kernel as _, ProgramRequest};
 use bpfapply::kinds::{AttachType, Family, Netfilter, Point, ProgramType};
 use bpfapply::names::PinPath;
 use common::tool::{Said, bpfapply, succeed};
-use common::{in_namespace, requests, run, skip};
+use common::{in_namespace, run, skip};
 use std::fs;
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::os::fd::AsRawFd as _;
@@ -75,7 +75,7 @@ type Fd = <Linux as bpfapply::kernel::Kernel>::Fd;
 /// Loads a program of somebody else that returns a number.
 fn load(kernel: &mut Linux, program_type: ProgramType, expected_attach_type: AttachType, number: i32) -> Fd {
     let insns = [Insn { code: 0xb7, imm: number, ..Insn::default() }, Insn { code: EXIT, ..Insn::default() }];
-    let request = requests::program("theirs", program_type, &insns);
+    let request = ProgramRequest::plain("theirs", program_type, &insns);
     kernel.load_program(&ProgramRequest { expected_attach_type, ..request }).expect("it loads")
 }
 

@@ -18,7 +18,7 @@ use bpfapply::kinds::{AttachType, Family, MapType, Netfilter, Point, ProgramType
 use bpfapply::names::{Digest, PinPath};
 use bpfapply::observed::{Pinned, Wanted};
 use bpfapply::spec::user_value_size;
-use common::{Room, requests};
+use common::Room;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::ops::ControlFlow;
@@ -283,20 +283,8 @@ fn the_fake_kernel_refuses_the_maps_that_the_running_kernel_refuses() {
     }
 
     fn answer<K: Kernel>(kernel: &mut K, asked: &MapRequest<'_, ()>) -> Result<(u32, u32), Option<i32>> {
-        let asked = MapRequest {
-            name: asked.name,
-            map_type: asked.map_type,
-            key_size: asked.key_size,
-            value_size: asked.value_size,
-            max_entries: asked.max_entries,
-            flags: asked.flags,
-            numa_node: 0,
-            map_extra: 0,
-            inner: None,
-            types: None,
-            kernel_type: 0,
-            module: None,
-        };
+        let sizes = (asked.key_size, asked.value_size, asked.max_entries);
+        let asked = MapRequest { flags: asked.flags, ..MapRequest::plain(asked.name, asked.map_type, sizes) };
         let map = kernel.create_map(&asked).map_err(|error| error.raw_os_error())?;
         let info = kernel.map_info(&map).unwrap();
         Ok((info.max_entries, info.flags))
@@ -310,7 +298,7 @@ fn path(text: &str) -> PinPath {
 }
 
 fn request<Fd>(name: &str, map_type: MapType, sizes: (u32, u32, u32), flags: u32) -> MapRequest<'_, Fd> {
-    MapRequest { flags, ..requests::map(name, map_type, sizes) }
+    MapRequest { flags, ..MapRequest::plain(name, map_type, sizes) }
 }
 
 fn map<K: Kernel>(kernel: &mut K, map_type: MapType, sizes: (u32, u32, u32), flags: u32) -> K::Fd {
@@ -338,7 +326,7 @@ fn load_for<K: Kernel>(
     expected_attach_type: AttachType,
     insns: &[Insn],
 ) -> Result<K::Fd, LoadError> {
-    let request = requests::program("rule", program_type, insns);
+    let request = ProgramRequest::plain("rule", program_type, insns);
     kernel.load_program(&ProgramRequest { expected_attach_type, ..request })
 }
 
@@ -901,7 +889,7 @@ fn btf_comes_back_through_maps_and_programs<K: Kernel>(kernel: &mut K, room: &Ro
             expected_attach_type: AttachType::XDP,
             btf: Some(&btf),
             funcs,
-            ..requests::program("rule", ProgramType::XDP, &insns)
+            ..ProgramRequest::plain("rule", ProgramType::XDP, &insns)
         };
         kernel.load_program(&request).unwrap()
     };
@@ -948,7 +936,7 @@ fn functions_of_modules_need_their_btf<K: Kernel>(kernel: &mut K, room: &Room) {
         let request = ProgramRequest {
             expected_attach_type: AttachType::XDP,
             fd_array,
-            ..requests::program("rule", ProgramType::XDP, &insns)
+            ..ProgramRequest::plain("rule", ProgramType::XDP, &insns)
         };
         let refusal = kernel.load_program(&request).unwrap_err();
         assert_eq!(refusal.error.raw_os_error(), Some(code), "{}", refusal.log);

@@ -6,10 +6,10 @@ mod common;
 
 use bpfapply::insn::{EXIT, Insn};
 use bpfapply::kernel::linux::Linux;
-use bpfapply::kernel::{Entry, Kernel, ObjectKind};
+use bpfapply::kernel::{Entry, Kernel, MapRequest, ObjectKind, ProgramRequest};
 use bpfapply::kinds::{MapType, ProgramType};
 use bpfapply::names::PinPath;
-use common::{Room, requests};
+use common::Room;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Write as _;
@@ -186,8 +186,8 @@ impl Mark {
     fn new() -> Self {
         let mut kernel = Linux::new();
         let insns = [Insn { code: 0xb7, ..Insn::default() }, Insn { code: EXIT, ..Insn::default() }];
-        let program = kernel.load_program(&requests::program("mark", ProgramType::XDP, &insns));
-        let map = kernel.create_map(&requests::map("mark", MapType::ARRAY, (4, 4, 1)));
+        let program = kernel.load_program(&ProgramRequest::plain("mark", ProgramType::XDP, &insns));
+        let map = kernel.create_map(&MapRequest::plain("mark", MapType::ARRAY, (4, 4, 1)));
         Self {
             program: kernel.program_info(&program.expect("a program")).expect("its info").id,
             map: kernel.map_info(&map.expect("a map")).expect("its info").id,

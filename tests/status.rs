@@ -6,15 +6,15 @@ use bpfapply::diag::Problems;
 use bpfapply::kernel::fake::Fake;
 use bpfapply::kernel::linux::Linux;
 use bpfapply::kernel::status::status;
-use bpfapply::kernel::{HookRequest, Kernel};
+use bpfapply::kernel::{HookRequest, Kernel, MapRequest, ProgramRequest};
 use bpfapply::kinds::{AttachType, MapType, ProgramType};
 use bpfapply::names::PinPath;
 use bpfapply::observed::Wanted;
 use bpfapply::plan::{self, Action, Marker, Plan};
 use bpfapply::report::status::State;
+use common::Room;
 use common::stages::{desired, good, make, path, plan as planned, plan_destroy, repository, run};
 use common::tool::{Said, bpfapply, succeed};
-use common::{Room, requests};
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
@@ -445,14 +445,14 @@ fn only_what_is_evidently_ours_is_adopted() {
 
 /// Makes a map.
 fn map(fake: &mut Fake, value_size: u32) -> <Fake as Kernel>::Fd {
-    fake.create_map(&requests::map("theirs", MapType::HASH, (4, value_size, 4))).expect("it can be made")
+    fake.create_map(&MapRequest::plain("theirs", MapType::HASH, (4, value_size, 4))).expect("it can be made")
 }
 
 /// Loads a program that lets everything pass.
 fn foreign(fake: &mut Fake, program_type: ProgramType) -> <Fake as Kernel>::Fd {
     use bpfapply::insn::{EXIT, Insn};
     let insns = [Insn { code: EXIT, ..Insn::default() }];
-    fake.load_program(&requests::program("foreign", program_type, &insns)).expect("it can be loaded")
+    fake.load_program(&ProgramRequest::plain("foreign", program_type, &insns)).expect("it can be loaded")
 }
 
 #[test]

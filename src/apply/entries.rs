@@ -7,7 +7,7 @@
 use super::{Applier, Undo, refused, variables};
 use crate::diag::{Kind, Problem};
 use crate::entries::{Changes, Counts, Entries};
-use crate::kernel::{Kernel, MapRequest, ObjectKind, contents, observe};
+use crate::kernel::{Kernel, ObjectKind, contents, observe};
 use crate::kinds::MapType;
 use crate::names::{MapName, PinPath, ProgramName};
 use crate::owned;
@@ -133,24 +133,7 @@ impl<K: Kernel> Applier<'_, K> {
     pub(super) fn keep_entries(&mut self, pin: &PinPath, entries: &Entries) -> Result<(), Problem> {
         let doing = |error: io::Error| refused(format!("keep the entries at `{pin}`"), &error);
         let (bytes, chunk) = owned::encode(entries);
-        let request = MapRequest {
-            name: "bpfapply_owned",
-            map_type: MapType::ARRAY,
-            key_size: 4,
-            value_size: chunk as u32,
-            max_entries: u32::try_from(bytes.len() / chunk).unwrap_or(u32::MAX),
-            flags: 0,
-            numa_node: 0,
-            map_extra: 0,
-            inner: None,
-            types: None,
-            kernel_type: 0,
-            module: None,
-        };
-        let map = self.kernel.create_map(&request).map_err(doing)?;
-        for (index, chunk) in (0u32..).zip(bytes.chunks(chunk)) {
-            self.kernel.update(&map, &index.to_ne_bytes(), chunk).map_err(doing)?;
-        }
+        let map = self.stored("bpfapply_owned", &bytes, chunk).map_err(doing)?;
         let place = self.place(pin, &self.plan.generations.next);
         self.make_folders(&place)?;
         self.kernel.pin(&map, &place).map_err(doing)

@@ -749,22 +749,7 @@ impl<K: Kernel> Applier<'_, K> {
         }
         let record = self.finished(&record).map_err(|error| refused(doing(), &error))?;
         let bytes = record.encode();
-        let request = MapRequest {
-            name: "bpfapply_record",
-            map_type: MapType::ARRAY,
-            key_size: 4,
-            value_size: u32::try_from(bytes.len()).unwrap_or(u32::MAX),
-            max_entries: 1,
-            flags: 0,
-            numa_node: 0,
-            map_extra: 0,
-            inner: None,
-            types: None,
-            kernel_type: 0,
-            module: None,
-        };
-        let map = self.kernel.create_map(&request).map_err(|error| refused(doing(), &error))?;
-        self.kernel.update(&map, &0u32.to_ne_bytes(), &bytes).map_err(|error| refused(doing(), &error))?;
+        let map = self.stored("bpfapply_record", &bytes, bytes.len()).map_err(|error| refused(doing(), &error))?;
         let place = self.place(pin, &self.plan.generations.next);
         self.kernel.pin(&map, &place).map_err(|error| refused(doing(), &error))?;
         self.put_outside(number)?;
@@ -773,6 +758,16 @@ impl<K: Kernel> Applier<'_, K> {
         self.switched = true;
         self.record = Some(record);
         Ok(())
+    }
+
+    /// Makes an array that holds the bytes, so many in each element.
+    fn stored(&mut self, name: &str, bytes: &[u8], chunk: usize) -> io::Result<K::Fd> {
+        let [size, count] = [chunk, bytes.len() / chunk].map(|number| u32::try_from(number).unwrap_or(u32::MAX));
+        let map = self.kernel.create_map(&MapRequest::plain(name, MapType::ARRAY, (4, size, count)))?;
+        for (index, chunk) in (0u32..).zip(bytes.chunks(chunk)) {
+            self.kernel.update(&map, &index.to_ne_bytes(), chunk)?;
+        }
+        Ok(map)
     }
 
     /// Says beside the generations that the next one waits to be confirmed, or that none does.

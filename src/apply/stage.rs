@@ -431,19 +431,8 @@ fn lacks_type<K: Kernel>(kernel: &mut K, program: &DesiredProgram) -> bool {
     }
     let insns = [Insn { code: MOV_IMM, imm: 1, ..Insn::default() }, Insn { code: EXIT, ..Insn::default() }];
     let probe = kernel.load_program(&ProgramRequest {
-        name: "probe",
-        program_type: kind.program_type,
         expected_attach_type: kind.attach_type.unwrap_or(AttachType(0)),
-        flags: 0,
-        insns: &insns,
-        license: "GPL",
-        kernel_version: 0,
-        attach_btf_id: 0,
-        attach_to: None,
-        fd_array: &[],
-        btf: None,
-        funcs: &[],
-        lines: &[],
+        ..ProgramRequest::plain("probe", kind.program_type, &insns)
     });
     probe.is_err_and(|refusal| is_silent(&refusal))
 }

@@ -130,6 +130,47 @@ pub struct ProgramRequest<'a, Fd> {
     pub lines: &'a [LineRecord],
 }
 
+impl<'a, Fd> MapRequest<'a, Fd> {
+    /// Asks for a map without flags and types; the sizes are those of a key and of a value, and the most entries.
+    pub fn plain(name: &'a str, map_type: MapType, (key_size, value_size, max_entries): (u32, u32, u32)) -> Self {
+        Self {
+            name,
+            map_type,
+            key_size,
+            value_size,
+            max_entries,
+            flags: 0,
+            numa_node: 0,
+            map_extra: 0,
+            inner: None,
+            types: None,
+            kernel_type: 0,
+            module: None,
+        }
+    }
+}
+
+impl<'a, Fd> ProgramRequest<'a, Fd> {
+    /// Asks for a program under the GPL, without BTF.
+    pub fn plain(name: &'a str, program_type: ProgramType, insns: &'a [Insn]) -> Self {
+        Self {
+            name,
+            program_type,
+            expected_attach_type: AttachType(0),
+            flags: 0,
+            insns,
+            license: "GPL",
+            kernel_version: 0,
+            attach_btf_id: 0,
+            attach_to: None,
+            fd_array: &[],
+            btf: None,
+            funcs: &[],
+            lines: &[],
+        }
+    }
+}
+
 /// The verifier's or the kernel's refusal of a program.
 #[derive(Debug)]
 pub struct LoadError {

@@ -631,20 +631,7 @@ mod tests {
     }
 
     fn request<Fd>(value_size: u32, flags: u32) -> MapRequest<'static, Fd> {
-        MapRequest {
-            name: "m",
-            map_type: MapType::ARRAY,
-            key_size: 4,
-            value_size,
-            max_entries: 1,
-            flags,
-            numa_node: 0,
-            map_extra: 0,
-            inner: None,
-            types: None,
-            kernel_type: 0,
-            module: None,
-        }
+        MapRequest { flags, ..MapRequest::plain("m", MapType::ARRAY, (4, value_size, 1)) }
     }
 
     /// Types with a function that carries tags, as an object has them once it is prepared for loading.
