@@ -111,8 +111,7 @@ fn give(desired: &mut Desired, name: &str, mode: EntriesMode, entries: Entries) 
     let map = desired.maps.get_mut(name).map(Arc::make_mut).expect("the manifest has the map");
     let MapSource::Defined(definition) = &mut map.source else { panic!("the manifest defines it") };
     let (entries, span) = (Arc::new(entries), map.span.clone());
-    definition.contents =
-        Some(Box::new(Contents { mode, entries, references: References::default(), sensitive: false, span }));
+    definition.contents = Some(Box::new(Contents { mode, entries, references: References::default(), span }));
 }
 
 fn planned(text: &str, upgrade: u32, given: Given, host: &impl Host) -> Plan {
@@ -525,7 +524,7 @@ fn a_plan_shows_entries_unless_they_are_secret() {
     let mut secret = desired_of(MANIFEST, 1, &[("hash", Exact, &[(2, 2)])], &fake);
     let map = secret.maps.get_mut("hash").map(Arc::make_mut).expect("the manifest has the map");
     let MapSource::Defined(definition) = &mut map.source else { panic!("the manifest defines it") };
-    definition.contents.iter_mut().for_each(|contents| contents.sensitive = true);
+    definition.sensitive = true;
     let observed = good(observe::observe(&fake, &Wanted::of(&secret)), MANIFEST);
     let plan = good(plan::plan(&secret, &observed, Mode::Live), MANIFEST);
     let shown = [text::plan(&plan, &options), bpfapply::report::json::plan(&plan, None)].concat();

@@ -4,7 +4,7 @@
 
 mod common;
 
-use bpfapply::desired::{self, Contents, Desired, EntriesMode, MapSource};
+use bpfapply::desired::{self, Contents, Desired, EntriesMode, MapDefinition, MapSource};
 use bpfapply::diag::{self, Problems, Source};
 use bpfapply::elf::Target;
 use bpfapply::kernel::fake::Fake;
@@ -42,10 +42,14 @@ fn try_resolve(text: &str, folder: &Path) -> Result<Desired, Problems> {
     desired::resolve(&manifest, files, &stages::path("/sys/fs/bpf"), &host, &target)
 }
 
-fn contents_of(desired: &Desired) -> Contents {
+fn definition_of(desired: &Desired) -> &MapDefinition {
     let map = &desired.maps[&MapName::new("m").expect("a name")];
     let MapSource::Defined(definition) = &map.source else { panic!("it is ours") };
-    *definition.contents.clone().expect("it has contents")
+    definition
+}
+
+fn contents_of(desired: &Desired) -> Contents {
+    *definition_of(desired).contents.clone().expect("it has contents")
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -368,8 +372,12 @@ fn modes_and_secrets_arrive() {
         ("entries_mode = \"seed\"\nsensitive = true", EntriesMode::Seed, true),
     ] {
         let text = manifest("hosts", &format!("entries = {{ 1 = 1 }}\n{lines}"));
-        let contents = contents_of(&resolve(&text, repository()).expect("it is right"));
-        assert_eq!((contents.mode, contents.sensitive, &text[contents.span]), (mode, sensitive, "{ 1 = 1 }"));
+        let desired = resolve(&text, repository()).expect("it is right");
+        let contents = contents_of(&desired);
+        assert_eq!(
+            (contents.mode, definition_of(&desired).sensitive, &text[contents.span]),
+            (mode, sensitive, "{ 1 = 1 }")
+        );
     }
 }
 

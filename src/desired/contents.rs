@@ -351,7 +351,6 @@ impl Target<'_> {
             mode: entries.mode,
             entries: Arc::new(written),
             references: References::default(),
-            sensitive: self.table.sensitive,
             span: entries.span.clone(),
         }
     }

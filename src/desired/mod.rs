@@ -275,8 +275,6 @@ pub struct Contents {
     pub entries: Arc<Entries>,
     /// Entries that name what has its numbers from the host.
     pub references: References,
-    /// True when no output may show keys and values.
-    pub sensitive: bool,
     /// The manifest's `entries`.
     pub span: Span,
 }

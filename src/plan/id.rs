@@ -202,7 +202,10 @@ impl<'a> WantedMap<'a> {
                     slots: &definition.slots,
                     on_change: definition.on_change,
                     formats: &definition.formats,
-                    entries: definition.contents.as_deref().map(|it| (it.mode, it.sensitive, entries_digest(it))),
+                    entries: definition
+                        .contents
+                        .as_deref()
+                        .map(|it| (it.mode, definition.sensitive, entries_digest(it))),
                     references: definition.contents.as_deref().map(referring).unwrap_or_default(),
                 }
             }

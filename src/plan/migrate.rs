@@ -41,7 +41,7 @@ pub(super) fn copying(
     if definition.data.is_some() {
         return Err(refuse(vec!["it holds the variables of an object, which start anew with it".to_owned()]));
     }
-    let is_sensitive = definition.contents.as_ref().is_some_and(|contents| contents.sensitive);
+    let is_sensitive = definition.sensitive;
     let migration = Migration::between(&found.spec, &definition.spec, host).map_err(refuse)?.hiding(is_sensitive);
     let Some(Live::Read(entries)) = &found.live else {
         let what = format!("`{}` was replaced while it was read", definition.pin);

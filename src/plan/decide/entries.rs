@@ -59,7 +59,7 @@ impl Planner<'_> {
                 }
                 if !contents.entries.is_empty() {
                     let changes = Changes::first(&contents.entries);
-                    let writes = writes(&map.name, definition, contents.sensitive, changes, None);
+                    let writes = writes(&map.name, definition, definition.sensitive, changes, None);
                     self.push_writes(&map, writes, because, (State::New, None));
                 }
             }
@@ -103,7 +103,7 @@ impl Planner<'_> {
         };
         let changes = if is_array { changes.zeroing() } else { changes };
         if !changes.is_empty() && self.has_room(map, definition, contents, live, &changes) {
-            let sensitive = contents.sensitive;
+            let sensitive = definition.sensitive;
             let writes = Writes { id: Some(id), ..writes(&map.name, definition, sensitive, changes, Some(live)) };
             self.push_writes(map, writes, Because::EntriesChanged, loss);
         }
