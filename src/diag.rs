@@ -4,7 +4,7 @@
 
 use crate::access::AccountKind;
 use crate::desired::{Netns, Span};
-use crate::elf;
+use crate::elf::{self, Blame};
 use crate::kinds::{MapType, ProgramType};
 use crate::names::{Address, Digest, LinkName, MapName, NameError, ObjectName, PinPath, PlanId, ProgramName};
 use crate::plan::words::{count, thousands};
@@ -663,8 +663,8 @@ pub enum Kind {
     NotLoadable {
         /// The program's function.
         function: String,
-        /// Why, as a sentence without capital and full stop.
-        why: String,
+        /// Why, and who is to blame.
+        refusal: elf::Refusal,
     },
     /// A struct of functions that the kernel takes as soon as it is filled.
     RegistersAtOnce {
@@ -1460,7 +1460,7 @@ impl Kind {
             | Self::BadName { .. }
             | Self::UnreadableFile { .. }
             | Self::OtherBytes { .. }
-            | Self::Object { .. }
+            | Self::Object { error: elf::Error { blame: Blame::Object, .. }, .. }
             | Self::NoEntries { .. }
             | Self::BadEntry { .. }
             | Self::BadEntryFile { .. }
@@ -1487,7 +1487,7 @@ impl Kind {
             | Self::WrongProgramType { .. }
             | Self::WrongForMap { .. }
             | Self::NoAttachType { .. }
-            | Self::NotLoadable { .. }
+            | Self::NotLoadable { refusal: elf::Refusal { blame: Blame::Object, .. }, .. }
             | Self::RegistersAtOnce { .. }
             | Self::ArenaTooSmall { .. }
             | Self::NoTemplate { .. }
@@ -1503,7 +1503,10 @@ impl Kind {
             | Self::Unconfirmed { .. }
             | Self::NotConfirmed { .. }
             | Self::OtherPlan { .. } => Exit::Retry,
-            Self::NoProgramType { .. } | Self::NoSuchLink { .. } => Exit::Unavailable,
+            Self::Object { error: elf::Error { blame: Blame::Kernel, .. }, .. }
+            | Self::NotLoadable { refusal: elf::Refusal { blame: Blame::Kernel, .. }, .. }
+            | Self::NoProgramType { .. }
+            | Self::NoSuchLink { .. } => Exit::Unavailable,
             Self::BtfRefused { errno: libc::EPERM, .. } => Exit::Permission,
             Self::BtfRefused { .. } => Exit::Failed,
             // The verifier says EACCES for a bad program; without a log, it is the caller who may not.
@@ -1690,7 +1693,7 @@ impl fmt::Display for Kind {
             Self::NoAttachType { is } => {
                 write!(f, "nothing says for which of a cgroup's hooks this {is} program is")
             }
-            Self::NotLoadable { function, why } => write!(f, "`{function}` cannot be loaded: {why}"),
+            Self::NotLoadable { function, refusal } => write!(f, "`{function}` cannot be loaded: {}", refusal.why),
             Self::ArenaTooSmall { map, needs } => write!(f, "map.{map} has too few pages for {needs} B of variables"),
             Self::RegistersAtOnce { map } => write!(
                 f,
