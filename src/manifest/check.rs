@@ -122,7 +122,7 @@ impl Checker<'_> {
         let btf = raw.btf.0.map(|btf| btf.map(|path| path.0));
         let path = raw.path.0?.map(|path| path.0);
         let license = raw.license.0.map(|license| license.map(|license| license.0));
-        Some(Object { span: raw.header.span, path, sha256: raw.sha256.0, edges, set, btf, license })
+        Some(Object { span: raw.header.span, path, sha256: raw.sha256.0, planned: None, edges, set, btf, license })
     }
 
     fn edges(&mut self, maps: Entries<String>) -> Vec<(At<SymbolRef>, At<MapName>)> {

@@ -136,6 +136,8 @@ pub struct Object {
     pub path: At<String>,
     /// The digest that the file must have.
     pub sha256: Option<At<Digest>>,
+    /// The digest that the file had when the plan was saved that this manifest is from.
+    pub planned: Option<Digest>,
     /// Edges: this symbol is that map.
     pub edges: Vec<(At<SymbolRef>, At<MapName>)>,
     /// Global variables by BTF name.
