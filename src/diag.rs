@@ -3,7 +3,7 @@
 //! One [`Kind`] for each thing that can be wrong. Text is lower case, without a full stop, names in backticks.
 
 use crate::access::AccountKind;
-use crate::desired::{Netns, Span};
+use crate::desired::{Netns, Span, Within};
 use crate::elf::{self, Blame};
 use crate::kinds::{MapType, ProgramType};
 use crate::names::{Address, Digest, LinkName, MapName, NameError, ObjectName, PinPath, PlanId, ProgramName};
@@ -810,6 +810,8 @@ pub enum Kind {
     NoInterface {
         /// Its name.
         name: String,
+        /// Where it was sought.
+        netns: Netns,
     },
     /// A symbolic link is where we would go through a folder.
     SymlinkInTheWay {
@@ -1359,7 +1361,10 @@ impl Kind {
                  `entries`"
                     .to_owned(),
             ),
-            Self::NoInterface { .. } => Some("`ip link` lists the interfaces of this network namespace".to_owned()),
+            Self::NoInterface { netns, .. } => Some(match netns.name() {
+                None => "`ip link` lists the interfaces of this network namespace".to_owned(),
+                Some(name) => format!("`ip -n {name} link` lists the interfaces there"),
+            }),
             Self::SymlinkInTheWay { path, .. } => Some(format!(
                 "whoever may write into its folder can lead pins elsewhere by it, so nothing is changed through it: \
                  `ls -l {path}` says where it leads and whose it is, `rm {path}` takes it away"
@@ -1751,7 +1756,7 @@ impl fmt::Display for Kind {
             Self::NotMigratable { map, pin, why } => {
                 write!(f, "the entries at `{pin}` cannot be copied to map.{map}: {}", why.join("; "))
             }
-            Self::NoInterface { name } => write!(f, "there is no interface `{name}`"),
+            Self::NoInterface { name, netns } => write!(f, "there is no interface `{name}`{}", Within(netns)),
             Self::SymlinkInTheWay { doing, path } => {
                 write!(f, "cannot {doing}: `{path}` is a symbolic link where a folder has to be")
             }

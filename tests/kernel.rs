@@ -1193,7 +1193,8 @@ fn accounts_have_numbers<K: Kernel>(kernel: &mut K, _: &Room) {
 
 fn xdp_has_one_link<K: Kernel>(kernel: &mut K, _: &Room) {
     let (first, second) = two(kernel, ProgramType::XDP);
-    assert_eq!(loopback(kernel), Interface { index: 1, xdp: vec![] });
+    let lo = loopback(kernel);
+    assert_eq!((lo.index, lo.xdp), (1, vec![]));
     let native = HookRequest::Xdp { ifindex: 1, mode: XdpMode::Native };
     assert_eq!(errno(kernel.create_link(&first, &native)), libc::EOPNOTSUPP, "lo has no driver mode");
     let auto = HookRequest::Xdp { ifindex: 1, mode: XdpMode::Auto };

@@ -184,15 +184,18 @@ fn every_key_arrives() {
     assert_eq!(drop.pin.as_ref().unwrap().value.as_str(), "/sys/fs/bpf/shared/drop");
 
     let attach = |name: &str| manifest.links[&LinkName::new(name).unwrap()].attach.value.clone();
-    assert_eq!(attach("uplink"), Attach::Xdp { interface: "eth0".to_owned(), mode: XdpMode::Native });
-    assert_eq!(attach("other"), Attach::Xdp { interface: "${x}".to_owned(), mode: XdpMode::Auto });
-    let shape = Attach::Tc { interface: "eth0".to_owned(), attach_type: AttachType::TCX_EGRESS };
+    assert_eq!(
+        attach("uplink"),
+        Attach::Xdp { interface: "eth0".to_owned(), netns: Netns::OWN, mode: XdpMode::Native }
+    );
+    assert_eq!(attach("other"), Attach::Xdp { interface: "${x}".to_owned(), netns: Netns::OWN, mode: XdpMode::Auto });
+    let shape = Attach::Tc { interface: "eth0".to_owned(), netns: Netns::OWN, attach_type: AttachType::TCX_EGRESS };
     assert_eq!(attach("shape"), shape);
     assert_eq!(attach("services"), Attach::Cgroup { path: "system.slice/web-1.service".to_owned() });
     let sockets = Attach::Netns { netns: Netns::named("1".to_owned()), attach_type: AttachType::SK_LOOKUP };
     assert_eq!(attach("sockets"), sockets);
     let hosts = Netfilter { family: Family::Ipv6, point: Point::Postrouting, priority: -399, defrag: true };
-    assert_eq!(attach("hosts"), Attach::Netfilter(hosts));
+    assert_eq!(attach("hosts"), Attach::Netfilter { hook: hosts, netns: Netns::OWN });
     assert_eq!(attach("flows"), Attach::Netns { netns: Netns::OWN, attach_type: AttachType::FLOW_DISSECTOR });
 }
 

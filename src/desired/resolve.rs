@@ -1217,13 +1217,17 @@ fn hook(attach: &Attach, kind: &ProgramKind) -> Result<Hook, Box<Kind>> {
         }
     };
     match attach {
-        Attach::Xdp { interface, mode } => {
+        Attach::Xdp { interface, netns, mode } => {
             wants(ProgramType::XDP, "xdp")?;
-            Ok(Hook::Xdp { interface: interface.clone(), mode: *mode })
+            Ok(Hook::Xdp { interface: interface.clone(), netns: netns.clone(), mode: *mode })
         }
-        Attach::Tc { interface, attach_type } => {
+        Attach::Tc { interface, netns, attach_type } => {
             wants(ProgramType::SCHED_CLS, "tc")?;
-            Ok(Hook::Tc { interface: interface.clone(), attach_type: *attach_type })
+            Ok(Hook::Tc { interface: interface.clone(), netns: netns.clone(), attach_type: *attach_type })
+        }
+        Attach::Netkit { interface, netns, attach_type } => {
+            wants(ProgramType::SCHED_CLS, "netkit")?;
+            Ok(Hook::Netkit { interface: interface.clone(), netns: netns.clone(), attach_type: *attach_type })
         }
         Attach::Cgroup { path } => {
             if !CGROUP_TYPES.contains(&kind.program_type) {
@@ -1239,9 +1243,9 @@ fn hook(attach: &Attach, kind: &ProgramKind) -> Result<Hook, Box<Kind>> {
             };
             Ok(Hook::Cgroup { path: path.clone(), attach_type })
         }
-        Attach::Netfilter(netfilter) => {
+        Attach::Netfilter { hook, netns } => {
             wants(ProgramType::NETFILTER, "netfilter")?;
-            Ok(Hook::Netfilter(*netfilter))
+            Ok(Hook::Netfilter { hook: *hook, netns: netns.clone() })
         }
         Attach::Netns { netns, attach_type } => {
             match *attach_type {

@@ -24,6 +24,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, DirEntryExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
+use std::thread;
 
 /// `CGROUP2_SUPER_MAGIC` of `linux/magic.h`.
 const CGROUP2_FS: u32 = 0x6367_7270;
@@ -452,7 +453,16 @@ impl Kernel for Linux {
     }
 
     fn interface(&self, name: &str) -> io::Result<Option<Interface>> {
-        netlink::interface(name)
+        netlink::interface(name, fs::metadata(OWN_NETNS)?.ino())
+    }
+
+    fn interface_in(&self, netns: &Object, name: &str) -> io::Result<Option<Interface>> {
+        let inode = inode(netns)?;
+        within(netns, || netlink::interface(name, inode))
+    }
+
+    fn interfaces_in(&self, netns: &Object) -> io::Result<Vec<String>> {
+        within(netns, netlink::interfaces)
     }
 
     fn interface_name(&self, index: u32) -> io::Result<Option<String>> {
@@ -492,22 +502,7 @@ impl Kernel for Linux {
     }
 
     fn create_link(&mut self, program: &Object, hook: &HookRequest<'_, Object>) -> io::Result<Object> {
-        let fd = match hook {
-            HookRequest::Xdp { ifindex, mode } => {
-                sys::link_interface(program.as_fd(), *ifindex, AttachType::XDP.0, xdp_flags(*mode))
-            }
-            HookRequest::Tcx { ifindex, attach_type } => {
-                sys::link_interface(program.as_fd(), *ifindex, attach_type.0, 0)
-            }
-            HookRequest::Cgroup { cgroup, attach_type } => {
-                sys::link_cgroup(program.as_fd(), cgroup.as_fd(), attach_type.0)
-            }
-            HookRequest::Netns { netns, attach_type } => sys::link_netns(program.as_fd(), netns.as_fd(), attach_type.0),
-            HookRequest::Netfilter(hook) => {
-                sys::link_netfilter(program.as_fd(), AttachType::NETFILTER.0, hook.numbers())
-            }
-        };
-        fd.map(Object::from)
+        create_link(program, hook).map(Object::from)
     }
 
     fn update_link(&mut self, link: &Object, program: &Object, old: &Object) -> io::Result<()> {
@@ -519,15 +514,7 @@ impl Kernel for Linux {
     }
 
     fn query(&self, hook: &HookRequest<'_, Object>) -> io::Result<Vec<u32>> {
-        let ids = match hook {
-            HookRequest::Xdp { .. } | HookRequest::Netfilter(_) => {
-                return Err(io::Error::from_raw_os_error(libc::EINVAL));
-            }
-            HookRequest::Tcx { ifindex, attach_type } => sys::query_interface(*ifindex, attach_type.0),
-            HookRequest::Cgroup { cgroup, attach_type } => sys::query_cgroup(cgroup.as_fd(), attach_type.0),
-            HookRequest::Netns { netns, attach_type } => sys::query_netns(netns.as_fd(), attach_type.0),
-        };
-        match ids {
+        match query(hook) {
             // Linux 6.6 says so of an interface that never had a program (`tcx_prog_query`, kernel/bpf/tcx.c).
             Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(Vec::new()),
             ids => ids,
@@ -552,9 +539,60 @@ impl Kernel for Linux {
             10 => Netfilter::of_numbers([info.first, info.second, info.third, info.fourth])
                 .map_or(HookInfo::Other(info.link_type), HookInfo::Netfilter),
             11 => HookInfo::Tcx { ifindex: info.first, attach_type: AttachType(info.second) },
+            13 => HookInfo::Netkit { ifindex: info.first, attach_type: AttachType(info.second) },
             other => HookInfo::Other(other),
         };
         Ok(LinkInfo { id: info.id, program_id: info.prog_id, hook })
+    }
+}
+
+/// The network namespace of the calling thread.
+const OWN_NETNS: &str = "/proc/thread-self/ns/net";
+
+fn inode(netns: &Object) -> io::Result<u64> {
+    Ok(fs::File::from(netns.as_fd().try_clone_to_owned()?).metadata()?.ino())
+}
+
+/// Does something in a network namespace: when it is not our own, on a thread of its own that ends with it, so that
+/// nothing else of this process is ever anywhere else.
+fn within<T: Send>(netns: &Object, work: impl FnOnce() -> io::Result<T> + Send) -> io::Result<T> {
+    if inode(netns)? == fs::metadata(OWN_NETNS)?.ino() {
+        return work();
+    }
+    let there = || {
+        sys::enter_netns(netns.as_fd())?;
+        work()
+    };
+    thread::scope(|scope| {
+        let thread = thread::Builder::new().spawn_scoped(scope, there)?;
+        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
+
+fn create_link(program: &Object, hook: &HookRequest<'_, Object>) -> io::Result<OwnedFd> {
+    match hook {
+        HookRequest::Xdp { ifindex, mode } => {
+            sys::link_interface(program.as_fd(), *ifindex, AttachType::XDP.0, xdp_flags(*mode))
+        }
+        HookRequest::Tcx { ifindex, attach_type } | HookRequest::Netkit { ifindex, attach_type } => {
+            sys::link_interface(program.as_fd(), *ifindex, attach_type.0, 0)
+        }
+        HookRequest::Cgroup { cgroup, attach_type } => sys::link_cgroup(program.as_fd(), cgroup.as_fd(), attach_type.0),
+        HookRequest::Netns { netns, attach_type } => sys::link_netns(program.as_fd(), netns.as_fd(), attach_type.0),
+        HookRequest::Netfilter(hook) => sys::link_netfilter(program.as_fd(), AttachType::NETFILTER.0, hook.numbers()),
+        HookRequest::Within { netns, hook } => within(netns, || create_link(program, hook)),
+    }
+}
+
+fn query(hook: &HookRequest<'_, Object>) -> io::Result<Vec<u32>> {
+    match hook {
+        HookRequest::Xdp { .. } | HookRequest::Netfilter(_) => Err(io::Error::from_raw_os_error(libc::EINVAL)),
+        HookRequest::Tcx { ifindex, attach_type } | HookRequest::Netkit { ifindex, attach_type } => {
+            sys::query_interface(*ifindex, attach_type.0)
+        }
+        HookRequest::Cgroup { cgroup, attach_type } => sys::query_cgroup(cgroup.as_fd(), attach_type.0),
+        HookRequest::Netns { netns, attach_type } => sys::query_netns(netns.as_fd(), attach_type.0),
+        HookRequest::Within { netns, hook } => within(netns, || query(hook)),
     }
 }
 

@@ -213,6 +213,20 @@ pub enum HookRequest<'a, Fd> {
     },
     /// A hook of netfilter of the network namespace of the calling thread.
     Netfilter(Netfilter),
+    /// A netkit hook, behind the programs that are there.
+    Netkit {
+        /// Index of the primary end, whichever end's hook it is.
+        ifindex: u32,
+        /// `netkit_primary` or `netkit_peer`.
+        attach_type: AttachType,
+    },
+    /// A hook of another network namespace than that of the calling thread, in which the indexes of interfaces count.
+    Within {
+        /// The open namespace.
+        netns: &'a Fd,
+        /// The hook there.
+        hook: &'a HookRequest<'a, Fd>,
+    },
 }
 
 /// Addresses of the kernel's symbols by name; local ones may share a name.
@@ -370,6 +384,10 @@ pub trait Kernel {
 
     /// Looks an interface up by its name or one of its other names; `None` when there is none.
     fn interface(&self, name: &str) -> io::Result<Option<Interface>>;
+    /// The same in an open network namespace.
+    fn interface_in(&self, netns: &Self::Fd, name: &str) -> io::Result<Option<Interface>>;
+    /// Lists the names of all interfaces of an open network namespace, sorted.
+    fn interfaces_in(&self, netns: &Self::Fd) -> io::Result<Vec<String>>;
     /// Returns the name of the interface with an index; `None` when there is none.
     fn interface_name(&self, index: u32) -> io::Result<Option<String>>;
     /// Returns where the cgroup2 hierarchy is mounted; `None` when it is not.

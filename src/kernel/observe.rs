@@ -7,7 +7,7 @@ use super::snapshot::snapshot;
 use super::{Entry, EntryKind, HookRequest, Interface, Kernel, MapInfo, ObjectKind, contents};
 use crate::access::{AccountKind, Permissions};
 use crate::btf::{Btf, kernel::KernelTypes};
-use crate::desired::{MapDefinition, MapSource, Netns, ObjectFacts, OnChange};
+use crate::desired::{MapDefinition, MapSource, Netns, ObjectFacts, OnChange, Within};
 use crate::diag::{Kind, Problem, Problems};
 use crate::entries::Entries;
 use crate::kinds::{AttachType, MapType};
@@ -31,6 +31,8 @@ const OPEN_PIN: &str = "opening a pin needs CAP_BPF and access to its folder: ru
 const BY_ID: &str = "finding BPF objects by id needs CAP_SYS_ADMIN: run it as root";
 /// What asking for the programs on a hook needs.
 const QUERY: &str = "asking for the programs on a hook needs CAP_NET_ADMIN: run it as root";
+/// What looking at interfaces needs, where somebody may not.
+pub(crate) const ENTER: &str = "going into a network namespace needs CAP_SYS_ADMIN: run it as root";
 /// What reading a folder or a file needs.
 pub(crate) const READ: &str = "reading it needs access to its folder: run it as root";
 
@@ -95,7 +97,7 @@ pub fn observe<K: Kernel>(kernel: &K, wanted: &Wanted) -> Result<Observed, Probl
         accounts: all(&mut problems, &wanted.accounts, |account| reader.account(account)),
         directories: directories.into_iter().filter_map(|(path, entries)| Some((path.clone(), entries?))).collect(),
         maps_by_id: all(&mut problems, map_ids, |id| reader.map_by_id(*id)),
-        interfaces: all(&mut problems, &wanted.interfaces, |name| reader.interface(name)),
+        interfaces: all(&mut problems, &wanted.interfaces, |(netns, name)| reader.interface(name, netns)),
         cgroups: all(&mut problems, &wanted.cgroups, |path| reader.cgroup(path)),
         namespaces: all(&mut problems, &wanted.namespaces, |netns| reader.namespace(netns)),
         record,
@@ -260,6 +262,17 @@ pub(crate) fn open_cgroup<K: Kernel>(kernel: &K, name: &str) -> io::Result<Optio
 /// Opens a network namespace, and tells its inode; `None` when it is not there.
 pub(crate) fn open_netns<K: Kernel>(kernel: &K, netns: &Netns) -> io::Result<Option<(K::Fd, u64)>> {
     existing(kernel.open_netns(&netns.path()))
+}
+
+/// Looks an interface of a network namespace up; `None` when one of them is not there.
+pub(crate) fn interface<K: Kernel>(kernel: &K, name: &str, netns: &Netns) -> io::Result<Option<Interface>> {
+    if netns.is_own() {
+        return kernel.interface(name);
+    }
+    match open_netns(kernel, netns)? {
+        Some((netns, _)) => kernel.interface_in(&netns, name),
+        None => Ok(None),
+    }
 }
 
 /// Returns everything below a folder, each folder before what is in it; nothing when the folder does not exist.
@@ -561,10 +574,9 @@ impl<'a, K: Kernel> Reader<'a, K> {
         Ok(ObservedProgram { info, fingerprints })
     }
 
-    fn interface(&self, name: &str) -> Result<Option<Interface>, Problem> {
-        self.kernel
-            .interface(name)
-            .map_err(|error| refused(format!("look the interface `{name}` up"), &error, "rtnetlink refuses to answer"))
+    fn interface(&self, name: &str, netns: &Netns) -> Result<Option<Interface>, Problem> {
+        let doing = || format!("look the interface `{name}`{} up", Within(netns));
+        interface(self.kernel, name, netns).map_err(|error| refused(doing(), &error, ENTER))
     }
 
     fn cgroup(&self, name: &str) -> Result<Option<(PathBuf, u64)>, Problem> {
@@ -680,7 +692,7 @@ mod tests {
             pins: BTreeSet::from([path("/sys/fs/bpf/edge/maps/a"), path("/nowhere/b")]),
             directories: BTreeSet::from([path("/sys/fs/bpf/edge"), path("/sys/fs")]),
             map_ids: BTreeSet::from([7]),
-            interfaces: BTreeSet::from(["eth0".to_owned(), "lo".to_owned()]),
+            interfaces: BTreeSet::from(["eth0", "lo"].map(|name| (Netns::OWN, name.to_owned()))),
             cgroups: BTreeSet::from(["system.slice".to_owned(), "/sys/fs/cgroup".to_owned()]),
             ..Wanted::default()
         };
@@ -689,7 +701,7 @@ mod tests {
             assert_eq!(observed.bpffs, bpffs);
             assert!(observed.pins.is_empty() && observed.maps_by_id.is_empty() && observed.record.is_none());
             assert_eq!(observed.directories.into_keys().collect::<Vec<_>>(), [path("/sys/fs")]);
-            assert_eq!(observed.interfaces.into_keys().collect::<Vec<_>>(), ["lo"]);
+            assert_eq!(observed.interfaces.into_keys().map(|(_, name)| name).collect::<Vec<_>>(), ["lo"]);
             assert_eq!(observed.cgroups, BTreeMap::from([("/sys/fs/cgroup".to_owned(), ("/sys/fs/cgroup".into(), 1))]));
             assert_eq!(kernel.calls(), [""; 0], "observing changes nothing");
         }

@@ -1,7 +1,7 @@
 //! What tables that are right say against each other: pins, symbols and hooks that two of them want.
 
 use super::{At, Attach, Manifest, Map, MapSource, SymbolRef};
-use crate::desired::Span;
+use crate::desired::{Netns, Span, Within};
 use crate::diag::{Kind, Problem, Problems};
 use crate::kinds::{AttachType, Netfilter};
 use crate::names::{Address, MapName, ObjectName, PinPath};
@@ -178,10 +178,10 @@ fn check_inner(manifest: &Manifest, problems: &mut Problems) {
 }
 
 /// A hook with room for one program.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Only {
-    /// XDP, by the name of the interface.
-    Xdp,
+    /// XDP, by the name of the interface in a network namespace.
+    Xdp(Netns),
     /// Any other, by its words.
     Other,
 }
@@ -191,13 +191,15 @@ fn check_hooks(manifest: &Manifest, problems: &mut Problems) {
     let mut hooks = BTreeMap::<(Only, String), Vec<(&Span, String)>>::new();
     for (name, link) in &manifest.links {
         let hook = match &link.attach.value {
-            Attach::Xdp { interface, .. } => (Only::Xdp, interface.clone()),
+            Attach::Xdp { interface, netns, .. } => (Only::Xdp(netns.clone()), interface.clone()),
             Attach::Netns { netns, attach_type: AttachType::FLOW_DISSECTOR } => {
                 (Only::Other, format!("{} of {netns}", AttachType::FLOW_DISSECTOR))
             }
             // Fragments or not, the priority is the same.
-            Attach::Netfilter(hook) => (Only::Other, Netfilter { defrag: false, ..*hook }.to_string()),
-            Attach::Tc { .. } | Attach::Cgroup { .. } | Attach::Netns { .. } => continue,
+            Attach::Netfilter { hook, netns } => {
+                (Only::Other, format!("{}{}", Netfilter { defrag: false, ..*hook }, Within(netns)))
+            }
+            Attach::Tc { .. } | Attach::Netkit { .. } | Attach::Cgroup { .. } | Attach::Netns { .. } => continue,
         };
         hooks.entry(hook).or_default().push((&link.attach.span, format!("`link.{name}`")));
     }
@@ -207,8 +209,8 @@ fn check_hooks(manifest: &Manifest, problems: &mut Problems) {
             continue;
         };
         for (other, label) in rest {
-            let kind = match only {
-                Only::Xdp => Kind::XdpTwice { interface: hook.clone() },
+            let kind = match &only {
+                Only::Xdp(netns) => Kind::XdpTwice { interface: format!("{hook}{}", Within(netns)) },
                 Only::Other => Kind::HookTwice { hook: hook.clone() },
             };
             problems.push(Problem::at(kind, (*other).clone(), label.clone()).and((*first).clone(), address.clone()));

@@ -296,18 +296,31 @@ pub struct Link {
 /// Where a link is attached.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Attach {
-    /// `xdp = { interface, mode }`
+    /// `xdp = { interface, netns, mode }`
     Xdp {
         /// Name of the interface.
         interface: String,
+        /// The network namespace that it is in.
+        netns: Netns,
         /// Mode.
         mode: XdpMode,
     },
-    /// `tc = { interface, direction }`
+    /// `tc = { interface, netns, direction }`
     Tc {
         /// Name of the interface.
         interface: String,
+        /// The network namespace that it is in.
+        netns: Netns,
         /// `tcx_ingress` or `tcx_egress`.
+        attach_type: AttachType,
+    },
+    /// `netkit = { interface, netns, peer }`
+    Netkit {
+        /// Name of the primary end.
+        interface: String,
+        /// The network namespace that it is in.
+        netns: Netns,
+        /// `netkit_primary` or `netkit_peer`.
         attach_type: AttachType,
     },
     /// `cgroup = { path }`: the hook is the program's attach type.
@@ -322,8 +335,13 @@ pub enum Attach {
         /// `sk_lookup` or `flow_dissector`.
         attach_type: AttachType,
     },
-    /// `netfilter = { family, hook, priority, defrag }`
-    Netfilter(Netfilter),
+    /// `netfilter = { family, hook, priority, defrag, netns }`
+    Netfilter {
+        /// Which one.
+        hook: Netfilter,
+        /// Of which network namespace.
+        netns: Netns,
+    },
 }
 
 /// Reads a manifest. `vars` overrides the values of `[var]`.

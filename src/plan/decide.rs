@@ -22,7 +22,7 @@ use crate::diag::{Kind, Problem, Problems};
 use crate::elf::DataKind;
 use crate::kinds::{AttachType, XdpMode};
 use crate::names::{Address, DeploymentName, Digest, LinkName, MapName, PinPath, ProgramName};
-use crate::observed::{Entry, HookInfo, LinkInfo, Live, Observed, ObservedMap, ObservedProgram, Pinned, Root};
+use crate::observed::{At, Entry, HookInfo, LinkInfo, Live, Observed, ObservedMap, ObservedProgram, Pinned, Root};
 use crate::record::{
     Record, RecordedEntries, RecordedInner, RecordedLink, RecordedMap, RecordedObject, RecordedProgram,
 };
@@ -695,15 +695,16 @@ impl<'a> Planner<'a> {
     fn resolve_hook(&mut self, link: &DesiredLink) -> Option<ResolvedHook> {
         if self.mode == Mode::Offline {
             return Some(match link.hook.anchor() {
-                Anchor::Interface(_) => ResolvedHook::Interface(None),
+                Anchor::Interface(..) => ResolvedHook::Interface(None),
                 Anchor::Cgroup(_) => ResolvedHook::Cgroup(None),
                 Anchor::Netns(_) => ResolvedHook::Netns(None),
             });
         }
         let missing = match link.hook.anchor() {
-            Anchor::Interface(name) => match self.observed.interfaces.get(name) {
-                Some(found) => return Some(ResolvedHook::Interface(Some(found.index))),
-                None => Kind::NoInterface { name: name.to_owned() },
+            Anchor::Interface(name, netns) => match self.observed.interface(name, netns) {
+                Some(found) => return Some(ResolvedHook::Interface(Some(found.place()))),
+                None if self.observed.lacks(netns) => Kind::NoNetns { netns: netns.clone() },
+                None => Kind::NoInterface { name: name.to_owned(), netns: netns.clone() },
             },
             Anchor::Cgroup(path) => match self.observed.cgroups.get(path) {
                 Some(found) => return Some(ResolvedHook::Cgroup(Some(found.clone()))),
@@ -743,8 +744,8 @@ impl<'a> Planner<'a> {
     /// Returns the program that is on a hook with room for one, unless it is `own`, the link's own.
     fn others(&self, link: &DesiredLink, own: Option<u32>) -> Option<(Option<XdpMode>, u32)> {
         let there: Vec<(Option<XdpMode>, u32)> = match &link.hook {
-            Hook::Xdp { interface, .. } => {
-                let found = self.observed.interfaces.get(interface)?;
+            Hook::Xdp { interface, netns, .. } => {
+                let found = self.observed.interface(interface, netns)?;
                 found.xdp.iter().map(|(mode, id)| (Some(*mode), *id)).collect()
             }
             Hook::Netns { netns, attach_type: AttachType::FLOW_DISSECTOR } => {
@@ -752,7 +753,13 @@ impl<'a> Planner<'a> {
                 found.dissectors.iter().map(|id| (None, *id)).collect()
             }
             // The kernel does not tell who has which priority of netfilter, but by refusing a link.
-            Hook::Tc { .. } | Hook::Cgroup { .. } | Hook::Netns { .. } | Hook::Netfilter(_) => return None,
+            Hook::Tc { .. }
+            | Hook::Netkit { .. }
+            | Hook::Cgroup { .. }
+            | Hook::Netns { .. }
+            | Hook::Netfilter { .. } => {
+                return None;
+            }
         };
         let left = self.observed.leftovers.iter().flat_map(|leftover| &leftover.links);
         let left: BTreeSet<u32> =
@@ -765,7 +772,7 @@ impl<'a> Planner<'a> {
         if !found.hook.is_attached() {
             return Some(Because::HookGone);
         }
-        if found.hook == hook_info(&link.hook, wanted) {
+        if self.where_it_is(link, found).is_same(&at(&link.hook, wanted)) {
             let mode = link.hook.mode().filter(|mode| !self.runs_in_mode(link, *mode, found.program_id))?;
             return Some(Because::HookChanged(format!("mode {mode} is wanted")));
         }
@@ -777,16 +784,32 @@ impl<'a> Planner<'a> {
         })
     }
 
+    /// Returns where a link is. The kernel tells an interface's index and not in which network namespace: that is what the
+    /// record says, unless the interface that has the index there does not know of the link's program.
+    fn where_it_is(&self, link: &DesiredLink, found: &LinkInfo) -> At {
+        let record = self.observed.record.as_ref();
+        let recorded = record.and_then(|record| record.links.get(link.name.as_str()));
+        let recorded = recorded.filter(|recorded| recorded.at == found.hook);
+        let netns = found.hook.netns().or(recorded.and_then(|recorded| recorded.netns));
+        let hook = found.hook.clone();
+        let (HookInfo::Xdp { ifindex }, Some(inode)) = (&hook, netns) else { return At { hook, netns } };
+        let mut interfaces = self.observed.interfaces.values();
+        let there = interfaces.find(|interface| interface.netns == inode && interface.index == *ifindex);
+        let went = there.is_some_and(|there| there.xdp.iter().all(|(_, id)| *id != found.program_id));
+        // No network namespace has this inode.
+        At { hook, netns: if went { Some(0) } else { netns } }
+    }
+
     /// Returns whether the program runs in the mode that is asked for; any mode is good for `auto`.
     fn runs_in_mode(&self, link: &DesiredLink, mode: XdpMode, program: u32) -> bool {
-        let Hook::Xdp { interface, .. } = &link.hook else { return true };
-        let Some(found) = self.observed.interfaces.get(interface) else { return true };
+        let Hook::Xdp { interface, netns, .. } = &link.hook else { return true };
+        let Some(found) = self.observed.interface(interface, netns) else { return true };
         mode == XdpMode::Auto || found.xdp.iter().any(|(at, id)| *at == mode && *id == program)
     }
 
     fn reattach_step(&mut self, link: Arc<DesiredLink>, hook: ResolvedHook, found: &LinkInfo, because: Because) {
-        let there = hook_info(&link.hook, &hook);
-        let here = !there.has_room_beside(&found.hook);
+        let (there, now) = (at(&link.hook, &hook), self.where_it_is(&link, found));
+        let here = !there.has_room_beside(&now);
         if let Some(there) = self.others(&link, here.then_some(found.program_id)) {
             return self.hook_taken(&link, there);
         }
@@ -794,7 +817,7 @@ impl<'a> Planner<'a> {
         // its filter away, as pruning the link would.
         let (traffic, needs) = match (here, found.hook.is_attached()) {
             (true, _) => (Traffic::GapUnfiltered, Some(Consent::Gap)),
-            (false, true) if there.meets_what(&found.hook) => (Traffic::NoGap, None),
+            (false, true) if there.meets_what(&now) => (Traffic::NoGap, None),
             (false, true) => (Traffic::Moves, Some(Consent::Prune)),
             (false, false) => (Traffic::Starts, None),
         };
@@ -1270,14 +1293,16 @@ fn record_link(record: &mut Record, action: &Action, observed: &Observed) {
             // An updated link runs a program that apply knows.
             let stays = matches!(action, Action::ReuseLink { .. });
             let program = if stays { found.program_id } else { 0 };
-            let recorded = recorded_link(link, inode, found.hook.clone(), program);
-            // What is before it is read anew with each record, and is no reason for one.
             let before = observed.record.as_ref().and_then(|record| record.links.get(link.name.as_str()));
+            // What stays is where it was; what nobody recorded is where the manifest says.
+            let netns = before.map_or_else(|| netns_of(&link.hook, observed), |before| before.netns);
+            let recorded = recorded_link(link, inode, At { hook: found.hook.clone(), netns }, program);
+            // What is before it is read anew with each record, and is no reason for one.
             let ahead = before.map(|before| before.ahead.clone()).unwrap_or_default();
             (link, RecordedLink { ahead, ..recorded })
         }
         Action::Attach { link, hook } | Action::Reattach { link, hook, .. } => {
-            (link, recorded_link(link, 0, hook_info(&link.hook, hook), 0))
+            (link, recorded_link(link, 0, at(&link.hook, hook), 0))
         }
         Action::ClearLeftover { .. }
         | Action::MountBpffs { .. }
@@ -1369,32 +1394,45 @@ fn recorded_program(program: &DesiredProgram, inode: u64) -> RecordedProgram {
     RecordedProgram { pin: program.pin.to_string(), inode, maps, protect: None, access: Access::default() }
 }
 
-fn recorded_link(link: &DesiredLink, inode: u64, at: HookInfo, program_id: u32) -> RecordedLink {
+/// Returns the inode of the network namespace that a hook is in.
+fn netns_of(hook: &Hook, observed: &Observed) -> Option<u64> {
+    match hook.anchor() {
+        Anchor::Interface(name, netns) => observed.interface(name, netns).map(|found| found.netns),
+        Anchor::Netns(netns) => observed.namespaces.get(netns).map(|found| found.inode),
+        Anchor::Cgroup(_) => None,
+    }
+}
+
+fn recorded_link(link: &DesiredLink, inode: u64, at: At, program_id: u32) -> RecordedLink {
     RecordedLink {
         pin: link.pin.to_string(),
         inode,
         program: link.program.to_string(),
         program_id,
         hook: link.hook.clone(),
-        at,
+        at: at.hook,
+        netns: at.netns,
         ahead: Vec::new(),
         protect: None,
         access: Access::default(),
     }
 }
 
-/// Returns a hook as the kernel says it once a link is there; with 0 for what an offline plan does not know.
-fn hook_info(hook: &Hook, resolved: &ResolvedHook) -> HookInfo {
-    let (ifindex, cgroup_id, inode) = match resolved {
-        ResolvedHook::Interface(index) => (index.unwrap_or(0), 0, 0),
-        ResolvedHook::Cgroup(cgroup) => (0, cgroup.as_ref().map_or(0, |(_, id)| *id), 0),
-        ResolvedHook::Netns(inode) => (0, 0, inode.unwrap_or(0)),
+/// Returns where a link will be once it is there; with 0 for what an offline plan does not know.
+fn at(hook: &Hook, resolved: &ResolvedHook) -> At {
+    let (place, cgroup_id, netns) = match resolved {
+        ResolvedHook::Interface(place) => (*place, 0, place.map(|place| place.netns)),
+        ResolvedHook::Cgroup(cgroup) => (None, cgroup.as_ref().map_or(0, |(_, id)| *id), None),
+        ResolvedHook::Netns(inode) => (None, 0, *inode),
     };
-    match hook {
+    let ifindex = place.and_then(|place| place.index_of(hook.attach_type())).unwrap_or(0);
+    let hook = match hook {
         Hook::Xdp { .. } => HookInfo::Xdp { ifindex },
         Hook::Tc { attach_type, .. } => HookInfo::Tcx { ifindex, attach_type: *attach_type },
+        Hook::Netkit { attach_type, .. } => HookInfo::Netkit { ifindex, attach_type: *attach_type },
         Hook::Cgroup { attach_type, .. } => HookInfo::Cgroup { cgroup_id, attach_type: *attach_type },
-        Hook::Netns { attach_type, .. } => HookInfo::Netns { inode, attach_type: *attach_type },
-        Hook::Netfilter(netfilter) => HookInfo::Netfilter(*netfilter),
-    }
+        Hook::Netns { attach_type, .. } => HookInfo::Netns { inode: netns.unwrap_or(0), attach_type: *attach_type },
+        Hook::Netfilter { hook, .. } => HookInfo::Netfilter(*hook),
+    };
+    At { hook, netns }
 }

@@ -3,7 +3,7 @@
 //! One place for them, so that a plan, an outcome and a message say the same thing in the same words.
 
 use super::{Action, Because, Copying, Marker, Mode, ResolvedHook, Restored, Sets, State, Sweep, Traffic, Writes};
-use crate::desired::{DesiredLink, DesiredMap, DesiredProgram, MapDefinition, MapSource};
+use crate::desired::{Anchor, DesiredLink, DesiredMap, DesiredProgram, MapDefinition, MapSource};
 use crate::elf::{DataKind, ProgramKind};
 use crate::entries::Changes;
 use crate::kinds::MapType;
@@ -312,7 +312,13 @@ impl fmt::Display for Attached<'_> {
         let Self(link, hook) = self;
         write!(f, "program.{} to {} (", link.program, link.hook)?;
         match hook {
-            ResolvedHook::Interface(Some(index)) => write!(f, "ifindex {index}")?,
+            ResolvedHook::Interface(Some(place)) => {
+                write!(f, "ifindex {}", place.ifindex)?;
+                // Which one ours is goes without saying.
+                if matches!(link.hook.anchor(), Anchor::Interface(_, netns) if !netns.is_own()) {
+                    write!(f, " there, inode {}", place.netns)?;
+                }
+            }
             ResolvedHook::Interface(None) => f.write_str("ifindex not known offline")?,
             ResolvedHook::Cgroup(Some((path, id))) => write!(f, "{}, id {id}", path.display())?,
             ResolvedHook::Cgroup(None) => f.write_str("id not known offline")?,
@@ -420,7 +426,7 @@ impl fmt::Display for Because {
             Self::SlotNew(address) => write!(f, "{address} in its slots is new"),
             Self::ProgramNew(program) | Self::TargetNew(program) => write!(f, "program.{program} is new"),
             Self::HookChanged(what) => write!(f, "its hook changed: {what}"),
-            Self::HookGone => f.write_str("its interface or cgroup went away"),
+            Self::HookGone => f.write_str("its interface, cgroup or network namespace went away"),
             Self::ProgramOther(id) => write!(f, "it runs program id {id}, not the pinned one"),
             Self::NotWanted => f.write_str("the manifest does not name it any more"),
             Self::Destroy => f.write_str("the whole deployment goes"),
