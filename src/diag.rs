@@ -842,6 +842,13 @@ pub enum Kind {
         /// Since when there are some.
         since: &'static str,
     },
+    /// A hook of a map of a type that has no such hooks.
+    WrongMapType {
+        /// The map's type.
+        is: MapType,
+        /// The hook.
+        hook: String,
+    },
     /// A network namespace that the host does not have.
     NoNetns {
         /// Which.
@@ -1075,6 +1082,7 @@ impl Kind {
             Self::WrongProgramType { .. } => "link::wrong_program_type",
             Self::WrongForMap { .. } => "entries::wrong_program",
             Self::NoAttachType { .. } => "link::no_attach_type",
+            Self::WrongMapType { .. } => "link::wrong_map_type",
             Self::NotLoadable { .. } => "program::not_loadable",
             Self::RegistersAtOnce { .. } => "map::registers_at_once",
             Self::ArenaTooSmall { .. } => "map::arena_too_small",
@@ -1260,6 +1268,10 @@ impl Kind {
                 section.replace('/', "_")
             )),
             Self::WrongProgramType { .. } | Self::NotLoadable { .. } => None,
+            Self::WrongMapType { .. } => Some("programs for sockets are attached to a `sockmap` or a `sockhash`".to_owned()),
+            Self::NoAttachType { is: ProgramType::SK_SKB } => {
+                Some("say it in the program's table: `attach_type = \"sk_skb_stream_verdict\"` ...".to_owned())
+            }
             Self::NoAttachType { .. } => {
                 Some("say it in the program's table: `attach_type = \"cgroup_inet_egress\"` ...".to_owned())
             }
@@ -1487,6 +1499,7 @@ impl Kind {
             | Self::WrongProgramType { .. }
             | Self::WrongForMap { .. }
             | Self::NoAttachType { .. }
+            | Self::WrongMapType { .. }
             | Self::NotLoadable { .. }
             | Self::RegistersAtOnce { .. }
             | Self::ArenaTooSmall { .. }
@@ -1686,6 +1699,10 @@ impl fmt::Display for Kind {
             }
             Self::WrongForMap { map, map_type, program, is, .. } => {
                 write!(f, "map.{map} is a {map_type} map, and program.{program}, {is}, cannot run there")
+            }
+            Self::WrongMapType { is, hook } => write!(f, "there is no {hook}, which is a {is} map"),
+            Self::NoAttachType { is: is @ ProgramType::SK_SKB } => {
+                write!(f, "nothing says for which of a map's hooks this {is} program is")
             }
             Self::NoAttachType { is } => {
                 write!(f, "nothing says for which of a cgroup's hooks this {is} program is")

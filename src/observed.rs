@@ -117,6 +117,8 @@ pub struct ObservedMap {
     pub live: Option<Live>,
     /// Programs that run with it and are in no generation of the deployment, by id and name, where its entries go over.
     pub others: Vec<(u32, String)>,
+    /// The programs that sockets get which are put into it, by what they are for: only a sockmap or sockhash has any.
+    pub verdicts: Vec<(AttachType, u32)>,
 }
 
 /// What was read of the entries of a map.
@@ -147,7 +149,7 @@ impl ObservedMap {
             types,
             ..MapSpec::new(info.map_type, info.key_size, info.value_size, info.max_entries)
         };
-        Self { info, spec, frozen_value, live: None, others: Vec::new() }
+        Self { info, spec, frozen_value, live: None, others: Vec::new(), verdicts: Vec::new() }
     }
 }
 
@@ -319,6 +321,12 @@ impl Wanted {
         wanted.add_folders(pin_root);
         for link in before.links.values() {
             wanted.add_hook(&link.hook);
+            if let Anchor::Map(name) = link.hook.anchor()
+                && let Some(map) = before.maps.get(name.as_str())
+            {
+                wanted.pins.extend(map.pin.as_deref().and_then(|pin| PinPath::new(pin).ok()));
+                wanted.map_ids.extend(map.id);
+            }
         }
         wanted
     }
@@ -332,6 +340,8 @@ impl Wanted {
             Anchor::Interface(name) => drop(self.interfaces.insert(name.to_owned())),
             Anchor::Cgroup(path) => drop(self.cgroups.insert(path.to_owned())),
             Anchor::Netns(netns) => drop(self.namespaces.insert(netns.clone())),
+            // A map is wanted by its pin, or by its id.
+            Anchor::Map(_) => {}
         }
     }
 
@@ -457,6 +467,13 @@ pub enum HookInfo {
     },
     /// A hook of netfilter. The kernel does not tell of which network namespace, nor whether it was detached.
     Netfilter(Netfilter),
+    /// A map of sockets. The id is 0 when the link was detached, and in a plan that makes the map.
+    Sockmap {
+        /// The map's id.
+        map_id: u32,
+        /// For which of its programs.
+        attach_type: AttachType,
+    },
     /// A kind of link that we do not make: its `enum bpf_link_type` number.
     Other(u32),
 }
@@ -468,6 +485,7 @@ impl HookInfo {
             Self::Xdp { ifindex } | Self::Tcx { ifindex, .. } => *ifindex != 0,
             Self::Cgroup { cgroup_id, .. } => *cgroup_id != 0,
             Self::Netns { inode, .. } => *inode != 0,
+            Self::Sockmap { map_id, .. } => *map_id != 0,
             Self::Netfilter(_) | Self::Other(_) => true,
         }
     }
@@ -476,7 +494,9 @@ impl HookInfo {
     pub fn ifindex(&self) -> Option<u32> {
         match self {
             Self::Xdp { ifindex } | Self::Tcx { ifindex, .. } => Some(*ifindex),
-            Self::Cgroup { .. } | Self::Netns { .. } | Self::Netfilter(_) | Self::Other(_) => None,
+            Self::Cgroup { .. } | Self::Netns { .. } | Self::Netfilter(_) | Self::Sockmap { .. } | Self::Other(_) => {
+                None
+            }
         }
     }
 
@@ -484,7 +504,12 @@ impl HookInfo {
     pub fn netns(&self) -> Option<u64> {
         match self {
             Self::Netns { inode, .. } => Some(*inode),
-            Self::Xdp { .. } | Self::Tcx { .. } | Self::Cgroup { .. } | Self::Netfilter(_) | Self::Other(_) => None,
+            Self::Xdp { .. }
+            | Self::Tcx { .. }
+            | Self::Cgroup { .. }
+            | Self::Netfilter(_)
+            | Self::Sockmap { .. }
+            | Self::Other(_) => None,
         }
     }
 
@@ -494,7 +519,23 @@ impl HookInfo {
             Self::Xdp { .. } | Self::Netns { attach_type: AttachType::FLOW_DISSECTOR, .. } => self != other,
             Self::Netfilter(wanted) => match other {
                 Self::Netfilter(there) => !wanted.sees_the_same(there) || wanted.priority != there.priority,
-                Self::Xdp { .. } | Self::Tcx { .. } | Self::Cgroup { .. } | Self::Netns { .. } | Self::Other(_) => true,
+                Self::Xdp { .. }
+                | Self::Tcx { .. }
+                | Self::Cgroup { .. }
+                | Self::Netns { .. }
+                | Self::Sockmap { .. }
+                | Self::Other(_) => true,
+            },
+            Self::Sockmap { map_id: wanted, attach_type } => match other {
+                Self::Sockmap { map_id, attach_type: there } => {
+                    *wanted == 0 || map_id != wanted || !attach_type.is_instead_of(*there)
+                }
+                Self::Xdp { .. }
+                | Self::Tcx { .. }
+                | Self::Cgroup { .. }
+                | Self::Netns { .. }
+                | Self::Netfilter(_)
+                | Self::Other(_) => true,
             },
             Self::Tcx { .. } | Self::Cgroup { .. } | Self::Netns { .. } | Self::Other(_) => true,
         }
@@ -517,6 +558,7 @@ impl fmt::Display for HookInfo {
             Self::Cgroup { cgroup_id, attach_type } => write!(f, "{attach_type} of cgroup {cgroup_id}"),
             Self::Netns { inode, attach_type } => write!(f, "{attach_type} of network namespace {inode}"),
             Self::Netfilter(netfilter) => netfilter.fmt(f),
+            Self::Sockmap { map_id, attach_type } => write!(f, "{attach_type} of map id {map_id}"),
             Self::Other(number) => write!(f, "a link of type {number}"),
         }
     }

@@ -16,7 +16,7 @@ mod variables;
 
 use crate::access::{Access, Account, AccountKind, Permissions};
 use crate::confirm::Pending;
-use crate::desired::{DesiredLink, Hook, MapSource, Netns};
+use crate::desired::{Anchor, DesiredLink, Hook, MapSource, Netns};
 use crate::diag::{Kind, OPEN_FILES, PRIVILEGES, Problem};
 use crate::entries::Entries;
 use crate::kernel::{
@@ -618,15 +618,31 @@ impl<K: Kernel> Applier<'_, K> {
                 self.same_netns(&Netns::OWN, *inode)?;
                 self.kernel.create_link(program, &HookRequest::Netfilter(*netfilter))
             }
-            (Hook::Xdp { .. } | Hook::Tc { .. } | Hook::Cgroup { .. } | Hook::Netns { .. } | Hook::Netfilter(_), _) => {
+            (Hook::Sockmap { map, attach_type }, ResolvedHook::Map(_)) => {
+                let request = HookRequest::Sockmap { map: &self.maps[map], attach_type: *attach_type };
+                // The kernel would put ours in the place of a program without a link.
+                if self.kernel.query(&request).is_ok_and(|there| !there.is_empty()) {
+                    return Err(stale(format!("another program came to {}", link.hook)));
+                }
+                self.kernel.create_link(program, &request)
+            }
+            (
+                Hook::Xdp { .. }
+                | Hook::Tc { .. }
+                | Hook::Cgroup { .. }
+                | Hook::Netns { .. }
+                | Hook::Netfilter(_)
+                | Hook::Sockmap { .. },
+                _,
+            ) => {
                 return Err(stale(format!("the plan of link.{} was made without the host", link.name)));
             }
         };
         created.map_err(|error| match (&link.hook, error.raw_os_error()) {
             // One XDP program fits on an interface, one flow dissector into a namespace, and the plan saw none.
-            (Hook::Xdp { .. }, Some(libc::EBUSY | libc::EEXIST)) | (Hook::Netns { .. }, Some(libc::E2BIG)) => {
-                stale(format!("another program came to {}", link.hook))
-            }
+            (Hook::Xdp { .. }, Some(libc::EBUSY | libc::EEXIST))
+            | (Hook::Netns { .. }, Some(libc::E2BIG))
+            | (Hook::Sockmap { .. }, Some(libc::EBUSY)) => stale(format!("another program came to {}", link.hook)),
             (Hook::Netfilter(netfilter), Some(libc::EBUSY)) => self.priority_taken(netfilter, link, &error),
             _ => attach_refused(doing(), &link.hook, &error),
         })
@@ -721,6 +737,9 @@ impl<K: Kernel> Applier<'_, K> {
     fn attached_before(&self, link: &DesiredLink, info: &LinkInfo) -> io::Result<Option<Before>> {
         if let HookInfo::Netfilter(hook) = info.hook {
             return Ok(Some(Before::Netfilter(hook)));
+        }
+        if let (HookInfo::Sockmap { attach_type, .. }, Anchor::Map(map)) = (&info.hook, link.hook.anchor()) {
+            return Ok(Some(Before::Sockmap { map: map.clone(), attach_type: *attach_type }));
         }
         let Hook::Xdp { interface, .. } = &link.hook else { return Ok(None) };
         let Some(found) = self.kernel.interface(interface)? else { return Ok(None) };
@@ -835,6 +854,9 @@ impl<K: Kernel> Applier<'_, K> {
                 && let Some(recorded) = record.links.get_mut(link.name.as_str())
             {
                 recorded.program_id = self.kernel.program_info(&self.programs[&link.program])?.id;
+                if let (HookInfo::Sockmap { map_id, .. }, Anchor::Map(map)) = (&mut recorded.at, link.hook.anchor()) {
+                    *map_id = self.kernel.map_info(&self.maps[map])?.id;
+                }
             }
         }
         let own = drift::programs_of_links(self.plan.generations.record.as_deref().into_iter().chain([&record]));
@@ -914,7 +936,7 @@ const DISSECTORS: &str =
 fn attach_refused(doing: String, hook: &Hook, error: &io::Error) -> Problem {
     // The program is of the right type, and its place was found: nothing else is wrong with these links.
     let is_unknown = matches!(error.raw_os_error(), Some(libc::EINVAL | libc::EOPNOTSUPP));
-    if is_unknown && matches!(hook, Hook::Netns { .. } | Hook::Netfilter(_)) {
+    if is_unknown && matches!(hook, Hook::Netns { .. } | Hook::Netfilter(_) | Hook::Sockmap { .. }) {
         return Problem::new(Kind::NoSuchLink { hook: hook.to_string(), since: hook.may_lack() });
     }
     let mut problem = kernel_problem(doing, error);

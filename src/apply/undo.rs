@@ -4,7 +4,7 @@ use super::entries::Written;
 use super::{generation, variables};
 use crate::access::Permissions;
 use crate::kernel::{HookRequest, Kernel, XdpMode};
-use crate::kinds::Netfilter;
+use crate::kinds::{AttachType, Netfilter};
 use crate::names::{MapName, PinPath, ProgramName};
 use crate::variables::Patch;
 use std::collections::BTreeMap;
@@ -78,7 +78,7 @@ pub enum Undo<Fd> {
 }
 
 /// Where a link was attached that had to make room.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub enum Before {
     /// XDP on an interface.
     Xdp {
@@ -89,6 +89,13 @@ pub enum Before {
     },
     /// Netfilter.
     Netfilter(Netfilter),
+    /// A map of sockets.
+    Sockmap {
+        /// The map.
+        map: MapName,
+        /// For which of its programs.
+        attach_type: AttachType,
+    },
 }
 
 impl<Fd> Undo<Fd> {
@@ -116,9 +123,12 @@ impl<Fd> Undo<Fd> {
             Self::Linked(link) => kernel.detach_link(&link),
             Self::Updated { link, program, old } => kernel.update_link(&link, &old, &programs[&program]),
             Self::Detached { pin, program, before: Some(before) } => {
-                let request = match before {
-                    Before::Xdp { ifindex, mode } => HookRequest::Xdp { ifindex, mode },
-                    Before::Netfilter(hook) => HookRequest::Netfilter(hook),
+                let request = match &before {
+                    Before::Xdp { ifindex, mode } => HookRequest::Xdp { ifindex: *ifindex, mode: *mode },
+                    Before::Netfilter(hook) => HookRequest::Netfilter(*hook),
+                    Before::Sockmap { map, attach_type } => {
+                        HookRequest::Sockmap { map: &maps[map], attach_type: *attach_type }
+                    }
                 };
                 let link = kernel.create_link(&program, &request)?;
                 generation::replace(kernel, &pin, |kernel, passing| kernel.pin(&link, passing))

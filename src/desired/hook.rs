@@ -1,7 +1,8 @@
 //! Where links are attached: each kind of hook, and what is the same for all links of a kind. A new kind of link is a
 //! variant of [`Hook`]; where it is, is one of a few [`Anchor`]s, by which it is looked up, planned and opened.
 
-use crate::kinds::{AttachType, Netfilter, XdpMode};
+use crate::kinds::{AttachType, MapType, Netfilter, XdpMode};
+use crate::names::MapName;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::PathBuf;
@@ -40,6 +41,13 @@ pub enum Hook {
     },
     /// A hook of netfilter, of the network namespace in which the tool runs.
     Netfilter(Netfilter),
+    /// A map of sockets: those that are put into it get the programs that it has then.
+    Sockmap {
+        /// The map.
+        map: MapName,
+        /// `sk_msg_verdict`, `sk_skb_stream_parser`, `sk_skb_stream_verdict` or `sk_skb_verdict`.
+        attach_type: AttachType,
+    },
 }
 
 /// What a hook is of, by its name.
@@ -51,6 +59,8 @@ pub enum Anchor<'a> {
     Cgroup(&'a str),
     /// A network namespace.
     Netns(&'a Netns),
+    /// A map.
+    Map(&'a MapName),
 }
 
 impl Hook {
@@ -61,6 +71,7 @@ impl Hook {
             Self::Cgroup { path, .. } => Anchor::Cgroup(path),
             Self::Netns { netns, .. } => Anchor::Netns(netns),
             Self::Netfilter(_) => Anchor::Netns(&OWN),
+            Self::Sockmap { map, .. } => Anchor::Map(map),
         }
     }
 
@@ -68,7 +79,9 @@ impl Hook {
     pub fn mode(&self) -> Option<XdpMode> {
         match self {
             Self::Xdp { mode, .. } => Some(*mode),
-            Self::Tc { .. } | Self::Cgroup { .. } | Self::Netns { .. } | Self::Netfilter(_) => None,
+            Self::Tc { .. } | Self::Cgroup { .. } | Self::Netns { .. } | Self::Netfilter(_) | Self::Sockmap { .. } => {
+                None
+            }
         }
     }
 
@@ -76,7 +89,9 @@ impl Hook {
     pub fn netfilter(&self) -> Option<Netfilter> {
         match self {
             Self::Netfilter(netfilter) => Some(*netfilter),
-            Self::Xdp { .. } | Self::Tc { .. } | Self::Cgroup { .. } | Self::Netns { .. } => None,
+            Self::Xdp { .. } | Self::Tc { .. } | Self::Cgroup { .. } | Self::Netns { .. } | Self::Sockmap { .. } => {
+                None
+            }
         }
     }
 
@@ -84,9 +99,10 @@ impl Hook {
     pub fn attach_type(&self) -> AttachType {
         match self {
             Self::Xdp { .. } => AttachType::XDP,
-            Self::Tc { attach_type, .. } | Self::Cgroup { attach_type, .. } | Self::Netns { attach_type, .. } => {
-                *attach_type
-            }
+            Self::Tc { attach_type, .. }
+            | Self::Cgroup { attach_type, .. }
+            | Self::Netns { attach_type, .. }
+            | Self::Sockmap { attach_type, .. } => *attach_type,
             Self::Netfilter(_) => AttachType::NETFILTER,
         }
     }
@@ -94,8 +110,27 @@ impl Hook {
     /// Returns whether the kernel replaces the program of such a link in place (`BPF_LINK_UPDATE`).
     pub fn updates_in_place(&self) -> bool {
         match self {
-            Self::Xdp { .. } | Self::Tc { .. } | Self::Cgroup { .. } | Self::Netns { .. } => true,
+            Self::Xdp { .. } | Self::Tc { .. } | Self::Cgroup { .. } | Self::Netns { .. } | Self::Sockmap { .. } => {
+                true
+            }
             Self::Netfilter(_) => false,
+        }
+    }
+
+    /// Returns whether its program is for the sockets that come to it from then on: those that are there keep what they
+    /// have (`sock_map_link`, net/core/sock_map.c).
+    pub fn is_for_new_sockets(&self) -> bool {
+        match self {
+            Self::Sockmap { .. } => true,
+            Self::Xdp { .. } | Self::Tc { .. } | Self::Cgroup { .. } | Self::Netns { .. } | Self::Netfilter(_) => false,
+        }
+    }
+
+    /// Returns whether a map of this type can be what it is of.
+    pub fn takes_map(&self, map_type: MapType) -> bool {
+        match self {
+            Self::Sockmap { .. } => matches!(map_type, MapType::SOCKMAP | MapType::SOCKHASH),
+            Self::Xdp { .. } | Self::Tc { .. } | Self::Cgroup { .. } | Self::Netns { .. } | Self::Netfilter(_) => false,
         }
     }
 
@@ -109,12 +144,13 @@ impl Hook {
             Self::Netns { .. } => "links of flow dissectors came with Linux 5.8",
             Self::Netfilter(Netfilter { defrag: true, .. }) => "`defrag` of netfilter links came with Linux 6.6",
             Self::Netfilter(_) => "netfilter links came with Linux 6.4",
+            Self::Sockmap { .. } => "links of sockmaps came with Linux 6.10",
         }
     }
 }
 
 /// The hook as the manifest says it: `xdp of lo`, `tcx_ingress of eth0`, `cgroup_inet_ingress of cgroup system.slice`,
-/// `sk_lookup of network namespace blue`.
+/// `sk_lookup of network namespace blue`, `sk_msg_verdict of map.socks`.
 impl fmt::Display for Hook {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -123,6 +159,7 @@ impl fmt::Display for Hook {
             Self::Cgroup { path, attach_type } => write!(f, "{attach_type} of cgroup {path}"),
             Self::Netns { netns, attach_type } => write!(f, "{attach_type} of {netns}"),
             Self::Netfilter(netfilter) => netfilter.fmt(f),
+            Self::Sockmap { map, attach_type } => write!(f, "{attach_type} of map.{map}"),
         }
     }
 }

@@ -135,6 +135,8 @@ enum Hook {
     },
     /// Its place is in [`Link::kind`], which stays when it is detached.
     Netfilter,
+    /// So is this one's.
+    Sockmap,
 }
 
 #[derive(Debug)]
@@ -237,7 +239,7 @@ impl Fake {
         let Some(gone) = state.devices.remove(name) else { return };
         state.detach_where(|hook| match hook {
             Hook::Xdp { ifindex, .. } | Hook::Tcx { ifindex } => ifindex == gone.index,
-            Hook::Cgroup { .. } | Hook::Netns { .. } | Hook::Netfilter => false,
+            Hook::Cgroup { .. } | Hook::Netns { .. } | Hook::Netfilter | Hook::Sockmap => false,
         });
         state.maps.values_mut().for_each(|map| map.forget_interface(gone.index));
         state.collect();
@@ -528,7 +530,14 @@ impl State {
                 let info = &self.programs[&id].info;
                 info.map_ids.iter().map(|id| Object::Map(*id)).chain(btf_object(info.btf_id)).collect()
             }
-            Object::Link(id) => vec![Object::Program(self.links[&id].program)],
+            Object::Link(id) => {
+                let link = &self.links[&id];
+                let map = match (&link.kind, link.hook) {
+                    (HookInfo::Sockmap { map_id, .. }, Some(_)) => Some(Object::Map(*map_id)),
+                    _ => None,
+                };
+                map.into_iter().chain([Object::Program(link.program)]).collect()
+            }
             Object::Btf(_) | Object::Cgroup(_) | Object::Netns(_) => Vec::new(),
         }
     }
@@ -594,6 +603,7 @@ impl State {
             }
             HookRequest::Netns { netns, attach_type } => self.netns_hook(program, netns, *attach_type),
             HookRequest::Netfilter(wanted) => self.netfilter_hook(program, *wanted),
+            HookRequest::Sockmap { map, attach_type } => self.sockmap_hook(program, map, *attach_type),
         }
     }
 
@@ -629,9 +639,50 @@ impl State {
             | HookInfo::Tcx { .. }
             | HookInfo::Cgroup { .. }
             | HookInfo::Netns { .. }
+            | HookInfo::Sockmap { .. }
             | HookInfo::Other(_) => false,
         });
         if taken { refuse(libc::EBUSY) } else { Ok((Hook::Netfilter, HookInfo::Netfilter(wanted))) }
+    }
+
+    /// A map of sockets has one program of each kind, and one of the two verdicts on data (`sock_map_prog_update`).
+    fn sockmap_hook(&self, program: &Program, map: &Fd, attach_type: AttachType) -> io::Result<(Hook, HookInfo)> {
+        let takes = match attach_type {
+            AttachType::SK_MSG_VERDICT => ProgramType::SK_MSG,
+            _ => ProgramType::SK_SKB,
+        };
+        let map_id = self.sockmap(map)?;
+        if program.info.program_type != takes || !AttachType::OF_SOCKMAPS.contains(&attach_type) {
+            return refuse(libc::EINVAL);
+        }
+        let wanted = HookInfo::Sockmap { map_id, attach_type };
+        let taken = self.links.values().any(|link| link.hook.is_some() && link.kind == wanted);
+        match taken || self.has_the_other_verdict(&wanted) {
+            true => refuse(libc::EBUSY),
+            false => Ok((Hook::Sockmap, wanted)),
+        }
+    }
+
+    /// Returns whether a map of sockets has a program for data already, which another kind of verdict would rule out
+    /// (`sock_map_prog_lookup`).
+    fn has_the_other_verdict(&self, wanted: &HookInfo) -> bool {
+        let HookInfo::Sockmap { map_id, attach_type } = wanted else { return false };
+        let other = match *attach_type {
+            AttachType::SK_SKB_VERDICT => AttachType::SK_SKB_STREAM_VERDICT,
+            AttachType::SK_SKB_STREAM_VERDICT => AttachType::SK_SKB_VERDICT,
+            _ => return false,
+        };
+        let other = HookInfo::Sockmap { map_id: *map_id, attach_type: other };
+        self.links.values().any(|link| link.hook.is_some() && link.kind == other)
+    }
+
+    /// Returns the id of a map of sockets.
+    fn sockmap(&self, map: &Fd) -> io::Result<u32> {
+        let id = self.map_id(map)?;
+        match self.maps[&id].info.map_type {
+            MapType::SOCKMAP | MapType::SOCKHASH => Ok(id),
+            _ => refuse(libc::EINVAL),
+        }
     }
 
     fn device(&self, ifindex: u32) -> Option<&Device> {
@@ -649,7 +700,14 @@ impl State {
         };
         let there = self.links.values().find_map(|link| match link.hook {
             Some(Hook::Xdp { ifindex, mode }) if ifindex == device.index => Some(mode),
-            Some(Hook::Xdp { .. } | Hook::Tcx { .. } | Hook::Cgroup { .. } | Hook::Netns { .. } | Hook::Netfilter)
+            Some(
+                Hook::Xdp { .. }
+                | Hook::Tcx { .. }
+                | Hook::Cgroup { .. }
+                | Hook::Netns { .. }
+                | Hook::Netfilter
+                | Hook::Sockmap,
+            )
             | None => None,
         });
         match there {
@@ -1177,7 +1235,12 @@ impl Kernel for Fake {
             .filter_map(|link| match link.hook {
                 Some(Hook::Xdp { ifindex, mode }) if ifindex == device.index => Some((mode, link.program)),
                 Some(
-                    Hook::Xdp { .. } | Hook::Tcx { .. } | Hook::Cgroup { .. } | Hook::Netns { .. } | Hook::Netfilter,
+                    Hook::Xdp { .. }
+                    | Hook::Tcx { .. }
+                    | Hook::Cgroup { .. }
+                    | Hook::Netns { .. }
+                    | Hook::Netfilter
+                    | Hook::Sockmap,
                 )
                 | None => None,
             })
@@ -1219,6 +1282,7 @@ impl Kernel for Fake {
         let mut state = self.change("update_link")?;
         let (id, new, old) = (state.link_id(link)?, state.program_id(program)?, state.program_id(old)?);
         let link = &state.links[&id];
+        let is_of_sockets = matches!(link.kind, HookInfo::Sockmap { .. });
         if matches!(link.kind, HookInfo::Netfilter(_)) {
             return refuse(libc::EOPNOTSUPP);
         }
@@ -1228,7 +1292,10 @@ impl Kernel for Fake {
         if link.program != old {
             return refuse(libc::EPERM);
         }
-        if state.programs[&new].info.program_type != state.programs[&old].info.program_type {
+        let [new_one, old_one] = [&state.programs[&new], &state.programs[&old]];
+        if new_one.info.program_type != old_one.info.program_type
+            || is_of_sockets && new_one.expected_attach_type != old_one.expected_attach_type
+        {
             return refuse(libc::EINVAL);
         }
         state.links.get_mut(&id).expect("it was there a moment ago").program = new;
@@ -1240,6 +1307,7 @@ impl Kernel for Fake {
         let mut state = self.change("detach_link")?;
         let id = state.link_id(link)?;
         state.links.get_mut(&id).expect("an open link lives").hook = None;
+        state.collect();
         Ok(())
     }
 
@@ -1263,7 +1331,13 @@ impl Kernel for Fake {
                     return refuse(libc::EINVAL);
                 }
             },
+            HookRequest::Sockmap { map, attach_type } => {
+                HookInfo::Sockmap { map_id: state.sockmap(map)?, attach_type: *attach_type }
+            }
         };
+        if state.has_the_other_verdict(&wanted) {
+            return refuse(libc::EBUSY);
+        }
         let there = state.links.iter().filter(|(_, link)| link.hook.is_some() && link.kind == wanted);
         let mut there: Vec<_> = there.map(|(id, link)| (link.place, *id, link.program)).collect();
         there.sort_unstable();
@@ -1292,6 +1366,7 @@ impl Kernel for Fake {
             }
             (HookInfo::Netns { attach_type, .. }, None) => HookInfo::Netns { inode: 0, attach_type: *attach_type },
             (HookInfo::Netfilter(there), None) => HookInfo::Netfilter(*there),
+            (HookInfo::Sockmap { attach_type, .. }, None) => HookInfo::Sockmap { map_id: 0, attach_type: *attach_type },
             (HookInfo::Other(kind), None) => HookInfo::Other(*kind),
         };
         Ok(LinkInfo { id, program_id: link.program, hook })

@@ -506,6 +506,7 @@ impl Kernel for Linux {
             HookRequest::Netfilter(hook) => {
                 sys::link_netfilter(program.as_fd(), AttachType::NETFILTER.0, hook.numbers())
             }
+            HookRequest::Sockmap { map, attach_type } => sys::link_map(program.as_fd(), map.as_fd(), attach_type.0),
         };
         fd.map(Object::from)
     }
@@ -526,6 +527,7 @@ impl Kernel for Linux {
             HookRequest::Tcx { ifindex, attach_type } => sys::query_interface(*ifindex, attach_type.0),
             HookRequest::Cgroup { cgroup, attach_type } => sys::query_cgroup(cgroup.as_fd(), attach_type.0),
             HookRequest::Netns { netns, attach_type } => sys::query_netns(netns.as_fd(), attach_type.0),
+            HookRequest::Sockmap { map, attach_type } => sys::query_map(map.as_fd(), attach_type.0),
         };
         match ids {
             // Linux 6.6 says so of an interface that never had a program (`tcx_prog_query`, kernel/bpf/tcx.c).
@@ -551,6 +553,7 @@ impl Kernel for Linux {
             6 => HookInfo::Xdp { ifindex: info.first },
             10 => Netfilter::of_numbers([info.first, info.second, info.third, info.fourth])
                 .map_or(HookInfo::Other(info.link_type), HookInfo::Netfilter),
+            14 => HookInfo::Sockmap { map_id: info.first, attach_type: AttachType(info.second) },
             11 => HookInfo::Tcx { ifindex: info.first, attach_type: AttachType(info.second) },
             other => HookInfo::Other(other),
         };

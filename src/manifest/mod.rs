@@ -322,6 +322,11 @@ pub enum Attach {
     },
     /// `netfilter = { family, hook, priority, defrag }`
     Netfilter(Netfilter),
+    /// `sockmap = { map }`: which of the map's programs it is follows from the program.
+    Sockmap {
+        /// The map.
+        map: MapName,
+    },
 }
 
 /// Reads a manifest. `vars` overrides the values of `[var]`.

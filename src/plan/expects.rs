@@ -78,6 +78,7 @@ impl Expects {
             ResolvedHook::Interface(ifindex) => Self { ifindex: *ifindex, ..Self::default() },
             ResolvedHook::Cgroup(found) => Self { cgroup_id: found.as_ref().map(|(_, id)| *id), ..Self::default() },
             ResolvedHook::Netns(inode) => Self { netns: *inode, ..Self::default() },
+            ResolvedHook::Map(id) => Self { map_id: id.filter(|id| *id != 0), ..Self::default() },
         }
     }
 }
