@@ -12,10 +12,11 @@ use bpfapply::kinds::{AttachType, MapType, ProgramType};
 use bpfapply::names::PinPath;
 use common::tool::{Said, bpfapply, bpftool, has_bpftool, succeed};
 use common::{in_namespace, skip};
+use nix::sys::socket::{SetSockOpt, setsockopt};
 use std::fs;
 use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
-use std::os::fd::AsRawFd;
+use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::os::fd::{AsFd, AsRawFd};
 use std::path::Path;
 use std::time::Duration;
 use tempfile::TempDir;
@@ -28,6 +29,9 @@ const SINCE: (u32, u32) = (6, 10);
 /// Messages, and data, in `seen`.
 const MESSAGES: u32 = 0;
 const DATA: u32 = 1;
+/// Datagrams to workers, and filtered ones, in `seen`.
+const DATAGRAMS: u32 = 2;
+const FILTERED: u32 = 3;
 
 /// Makes a folder for a manifest.
 fn folder() -> TempDir {
@@ -290,6 +294,116 @@ fn programs_of_others_stay_on_their_maps() {
         assert_eq!(kernel.query(&hook).expect("it can be asked"), [0; 0]);
         assert_eq!(kernel.link_info(&link).expect("it is there"), info);
         assert_eq!(kernel.open_pin(&pin("theirs")).expect("it stays").0, bpfapply::kernel::ObjectKind::Map);
+    });
+}
+
+/// The ways in which an application gives a program to a socket.
+mod options {
+    use nix::{setsockopt_impl, sockopt_impl};
+
+    sockopt_impl!(
+        /// For the sockets of one port.
+        AttachReusePort, SetOnly, libc::SOL_SOCKET, libc::SO_ATTACH_REUSEPORT_EBPF, i32
+    );
+    sockopt_impl!(
+        /// For what a socket receives.
+        AttachBpf, SetOnly, libc::SOL_SOCKET, libc::SO_ATTACH_BPF, i32
+    );
+}
+
+/// Opens the pin of a program as an application does, and gives it to a socket.
+fn give<O: SetSockOpt<Val = i32>>(socket: &impl AsFd, option: O, program: &str) {
+    let program = open(&format!("/sys/fs/bpf/sockets/programs/{program}"));
+    setsockopt(socket, option, &Linux::new().number(&program)).expect("the socket takes it");
+}
+
+/// Makes a socket that shares its port with others.
+fn worker(port: u16) -> UdpSocket {
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::DGRAM, None).expect("a socket");
+    socket.set_reuse_port(true).expect("it is not bound yet");
+    socket.set_read_timeout(Some(Duration::from_millis(500))).expect("it is a socket");
+    socket.bind(&std::net::SocketAddr::from(([127, 0, 0, 1], port)).into()).expect("the port is shared");
+    socket.into()
+}
+
+/// Sends datagrams from several ports to those that share one, and returns how many came to each.
+fn spread<const N: usize>(workers: &[UdpSocket; N]) -> [usize; N] {
+    const SENT: usize = 16;
+    let to = workers[0].local_addr().expect("it is bound");
+    for _ in 0..SENT {
+        let from = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+        from.send_to(b"abcdefgh", to).expect("somebody listens");
+    }
+    let mut got = [0; N];
+    for (got, worker) in got.iter_mut().zip(workers) {
+        worker.set_nonblocking(true).expect("it is a socket");
+        while worker.recv(&mut [0; 16]).is_ok() {
+            *got += 1;
+        }
+    }
+    assert_eq!(got.iter().sum::<usize>(), SENT, "none is lost");
+    got
+}
+
+#[test]
+fn applications_open_the_pins_of_their_programs() {
+    in_namespace("reuseport", |_| {
+        let folder = folder();
+        let tables = "[map.workers]\nfrom = \"o:workers\"\n[program.spread]\nfrom = \"o:spread\"\n\
+                      [program.cut]\nfrom = \"o:cut\"\n";
+        write(&folder, 1, tables);
+        apply(&folder);
+        is_settled(&folder);
+        let shown = succeed(folder.path(), &["show", "/sys/fs/bpf/sockets"]);
+        assert!(shown.contains("sk_reuseport") && shown.contains("socket_filter"), "{shown}");
+
+        let first = worker(0);
+        let port = first.local_addr().expect("it is bound").port();
+        let workers = [first, worker(port)];
+        assert!(spread(&workers)[0] > 0, "the kernel chooses by hash");
+        for (key, worker) in (0..).zip(&workers) {
+            put("/sys/fs/bpf/sockets/maps/workers", key, worker);
+        }
+        give(&workers[0], options::AttachReusePort, "spread");
+        assert_eq!(spread(&workers), [0, 16]);
+        assert_eq!(seen(DATAGRAMS), 16);
+        let receiver = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+        let cut = || {
+            let to = receiver.local_addr().expect("it is bound");
+            UdpSocket::bind("127.0.0.1:0").expect("a free port").send_to(b"abcdefgh", to).expect("somebody listens");
+            receiver.recv(&mut [0; 16]).expect("it comes, if not whole")
+        };
+        assert_eq!(cut(), 8);
+        give(&receiver, options::AttachBpf, "cut");
+        assert_eq!((cut(), seen(FILTERED)), (3, 1));
+
+        // What an application was given stays until it opens the pin again; the maps are the same.
+        write(&folder, 2, tables);
+        apply(&folder);
+        is_settled(&folder);
+        assert_eq!((spread(&workers), cut()), ([0, 16], 3));
+        give(&workers[0], options::AttachReusePort, "spread");
+        give(&receiver, options::AttachBpf, "cut");
+        assert_eq!((spread(&workers), cut()), ([16, 0], 5));
+        assert_eq!(seen(DATAGRAMS), 16_032);
+        succeed(folder.path(), &["destroy", "/sys/fs/bpf/sockets"]);
+        assert_eq!((spread(&workers), cut()), ([16, 0], 5), "a socket keeps its program");
+    });
+}
+
+#[test]
+fn programs_for_applications_have_no_links() {
+    in_namespace("no_links", |_| {
+        let folder = folder();
+        for (function, option) in [("spread", "SO_ATTACH_REUSEPORT_EBPF"), ("cut", "SO_ATTACH_BPF")] {
+            for hook in ["xdp = { interface = \"lo\" }", "cgroup = { path = \"/\" }", "sk_lookup = {}"] {
+                let tables = format!("[program.p]\nfrom = \"o:{function}\"\n[link.l]\nprogram = \"p\"\n{hook}\n");
+                write(&folder, 1, &tables);
+                let said = refused(&folder, &["plan.toml"], 65);
+                assert!(said.contains("is pinned for its user, and attached to nothing"), "{said}");
+                assert!(said.contains(option), "{said}");
+            }
+        }
     });
 }
 

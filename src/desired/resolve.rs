@@ -1251,6 +1251,9 @@ fn hook(attach: &Attach, kind: &ProgramKind) -> Result<Hook, Box<Kind>> {
             Err(Box::new(Kind::WrongProgramType { hook, wants, is: kind.program_type }))
         }
     };
+    if let Some((is, used)) = WITHOUT_LINKS.iter().find(|(program_type, _)| *program_type == kind.program_type) {
+        return Err(Box::new(Kind::WithoutLinks { is: *is, used }));
+    }
     match attach {
         Attach::Xdp { interface, mode } => {
             wants(ProgramType::XDP, "xdp")?;
@@ -1299,6 +1302,20 @@ fn hook(attach: &Attach, kind: &ProgramKind) -> Result<Hook, Box<Kind>> {
         }
     }
 }
+
+/// Program types of which there are no links, and who uses them.
+const WITHOUT_LINKS: &[(ProgramType, &str)] = &[
+    (
+        ProgramType::SOCKET_FILTER,
+        "its application opens its pin, and gives it to a socket: `setsockopt` of `SO_ATTACH_BPF`",
+    ),
+    (
+        ProgramType::SK_REUSEPORT,
+        "its application opens its pin, and gives it to a socket: `setsockopt` of `SO_ATTACH_REUSEPORT_EBPF`",
+    ),
+    (ProgramType::SCHED_ACT, "`tc ... action bpf object-pinned PIN` takes it from its pin"),
+    (ProgramType::SYSCALL, "whoever runs it (`BPF_PROG_RUN`) opens its pin"),
+];
 
 /// Program types that attach to a cgroup.
 const CGROUP_TYPES: &[ProgramType] = &[

@@ -259,7 +259,7 @@ table! {
     }
     later &[
         "pin", "optional", "takeover", "netkit",
-        "sk_msg", "sk_skb", "sk_reuseport", "socket_filter", "lwt", "struct_ops", "tracepoint", "raw_tp", "tp_btf", "perf_event",
+        "lwt", "struct_ops", "tracepoint", "raw_tp", "tp_btf", "perf_event",
         "kprobe", "kretprobe", "kprobe_multi", "ksyscall", "uprobe", "uretprobe", "uprobe_multi", "usdt", "fentry", "fexit",
         "fmod_ret", "lsm", "lsm_cgroup", "iter", "freplace", "netns",
     ]
