@@ -844,6 +844,20 @@ pub enum Kind {
         /// Since when there are some.
         since: &'static str,
     },
+    /// A link to a program that needs none.
+    WithoutLinks {
+        /// The program's type.
+        is: ProgramType,
+        /// Who uses it.
+        used: &'static str,
+    },
+    /// A hook of a map of a type that has no such hooks.
+    WrongMapType {
+        /// The map's type.
+        is: MapType,
+        /// The hook.
+        hook: String,
+    },
     /// A network namespace that the host does not have.
     NoNetns {
         /// Which.
@@ -1077,6 +1091,8 @@ impl Kind {
             Self::WrongProgramType { .. } => "link::wrong_program_type",
             Self::WrongForMap { .. } => "entries::wrong_program",
             Self::NoAttachType { .. } => "link::no_attach_type",
+            Self::WrongMapType { .. } => "link::wrong_map_type",
+            Self::WithoutLinks { .. } => "link::without_links",
             Self::NotLoadable { .. } => "program::not_loadable",
             Self::RegistersAtOnce { .. } => "map::registers_at_once",
             Self::ArenaTooSmall { .. } => "map::arena_too_small",
@@ -1262,6 +1278,11 @@ impl Kind {
                 section.replace('/', "_")
             )),
             Self::WrongProgramType { .. } | Self::NotLoadable { .. } => None,
+            Self::WithoutLinks { used, .. } => Some(format!("take the link away: {used}")),
+            Self::WrongMapType { .. } => Some("programs for sockets are attached to a `sockmap` or a `sockhash`".to_owned()),
+            Self::NoAttachType { is: ProgramType::SK_SKB } => {
+                Some("say it in the program's table: `attach_type = \"sk_skb_stream_verdict\"` ...".to_owned())
+            }
             Self::NoAttachType { .. } => {
                 Some("say it in the program's table: `attach_type = \"cgroup_inet_egress\"` ...".to_owned())
             }
@@ -1492,6 +1513,8 @@ impl Kind {
             | Self::WrongProgramType { .. }
             | Self::WrongForMap { .. }
             | Self::NoAttachType { .. }
+            | Self::WrongMapType { .. }
+            | Self::WithoutLinks { .. }
             | Self::NotLoadable { refusal: elf::Refusal { blame: Blame::Object, .. }, .. }
             | Self::RegistersAtOnce { .. }
             | Self::ArenaTooSmall { .. }
@@ -1694,6 +1717,13 @@ impl fmt::Display for Kind {
             }
             Self::WrongForMap { map, map_type, program, is, .. } => {
                 write!(f, "map.{map} is a {map_type} map, and program.{program}, {is}, cannot run there")
+            }
+            Self::WithoutLinks { is, .. } => {
+                write!(f, "a {is} program is pinned for its user, and attached to nothing")
+            }
+            Self::WrongMapType { is, hook } => write!(f, "there is no {hook}, which is a {is} map"),
+            Self::NoAttachType { is: is @ ProgramType::SK_SKB } => {
+                write!(f, "nothing says for which of a map's hooks this {is} program is")
             }
             Self::NoAttachType { is } => {
                 write!(f, "nothing says for which of a cgroup's hooks this {is} program is")

@@ -263,6 +263,19 @@ kernel_enum!(
     }
 );
 
+impl AttachType {
+    /// Those of the programs that a map of sockets has.
+    pub const OF_SOCKMAPS: [Self; 4] =
+        [Self::SK_MSG_VERDICT, Self::SK_SKB_STREAM_PARSER, Self::SK_SKB_STREAM_VERDICT, Self::SK_SKB_VERDICT];
+
+    /// Returns whether a map of sockets has a program of the one or of the other, but not both: it has one of each, and
+    /// one of the two verdicts on data (`sock_map_prog_lookup`, net/core/sock_map.c).
+    pub fn is_instead_of(self, other: Self) -> bool {
+        let verdicts = [Self::SK_SKB_STREAM_VERDICT, Self::SK_SKB_VERDICT];
+        self == other || verdicts.contains(&self) && verdicts.contains(&other)
+    }
+}
+
 /// `BPF_F_*` flags of `BPF_PROG_LOAD` (`linux/bpf.h`).
 pub mod load_flags {
     /// The program may sleep.

@@ -148,6 +148,13 @@ impl ProgramName {
     }
 }
 
+impl<'de> serde::Deserialize<'de> for MapName {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::recorded(&text).ok_or_else(|| serde::de::Error::custom("no map can be called so"))
+    }
+}
+
 /// Returns whether a text is a name, or a private one.
 fn recorded(text: &str) -> bool {
     match text.split_once(':') {

@@ -117,6 +117,8 @@ pub struct ObservedMap {
     pub live: Option<Live>,
     /// Programs that run with it and are in no generation of the deployment, by id and name, where its entries go over.
     pub others: Vec<(u32, String)>,
+    /// The programs that sockets get which are put into it, by what they are for: only a sockmap or sockhash has any.
+    pub verdicts: Vec<(AttachType, u32)>,
 }
 
 /// What was read of the entries of a map.
@@ -147,7 +149,7 @@ impl ObservedMap {
             types,
             ..MapSpec::new(info.map_type, info.key_size, info.value_size, info.max_entries)
         };
-        Self { info, spec, frozen_value, live: None, others: Vec::new() }
+        Self { info, spec, frozen_value, live: None, others: Vec::new(), verdicts: Vec::new() }
     }
 }
 
@@ -320,6 +322,12 @@ impl Wanted {
         wanted.add_folders(pin_root);
         for link in before.links.values() {
             wanted.add_hook(&link.hook);
+            if let Anchor::Map(name) = link.hook.anchor()
+                && let Some(map) = before.maps.get(name.as_str())
+            {
+                wanted.pins.extend(map.pin.as_deref().and_then(|pin| PinPath::new(pin).ok()));
+                wanted.map_ids.extend(map.id);
+            }
         }
         wanted
     }
@@ -337,6 +345,8 @@ impl Wanted {
             }
             Anchor::Cgroup(path) => drop(self.cgroups.insert(path.to_owned())),
             Anchor::Netns(netns) => drop(self.namespaces.insert(netns.clone())),
+            // A map is wanted by its pin, or by its id.
+            Anchor::Map(_) => {}
         }
     }
 
@@ -481,6 +491,13 @@ pub enum HookInfo {
     },
     /// A hook of netfilter. The kernel does not tell of which network namespace, nor whether it was detached.
     Netfilter(Netfilter),
+    /// A map of sockets. The id is 0 when the link was detached, and in a plan that makes the map.
+    Sockmap {
+        /// The map's id.
+        map_id: u32,
+        /// For which of its programs.
+        attach_type: AttachType,
+    },
     /// A kind of link that we do not make: its `enum bpf_link_type` number.
     Other(u32),
 }
@@ -492,6 +509,7 @@ impl HookInfo {
             Self::Xdp { ifindex } | Self::Tcx { ifindex, .. } | Self::Netkit { ifindex, .. } => *ifindex != 0,
             Self::Cgroup { cgroup_id, .. } => *cgroup_id != 0,
             Self::Netns { inode, .. } => *inode != 0,
+            Self::Sockmap { map_id, .. } => *map_id != 0,
             Self::Netfilter(_) | Self::Other(_) => true,
         }
     }
@@ -500,7 +518,9 @@ impl HookInfo {
     pub fn ifindex(&self) -> Option<u32> {
         match self {
             Self::Xdp { ifindex } | Self::Tcx { ifindex, .. } | Self::Netkit { ifindex, .. } => Some(*ifindex),
-            Self::Cgroup { .. } | Self::Netns { .. } | Self::Netfilter(_) | Self::Other(_) => None,
+            Self::Cgroup { .. } | Self::Netns { .. } | Self::Netfilter(_) | Self::Sockmap { .. } | Self::Other(_) => {
+                None
+            }
         }
     }
 
@@ -513,6 +533,7 @@ impl HookInfo {
             | Self::Netkit { .. }
             | Self::Cgroup { .. }
             | Self::Netfilter(_)
+            | Self::Sockmap { .. }
             | Self::Other(_) => None,
         }
     }
@@ -528,6 +549,19 @@ impl HookInfo {
                 | Self::Netkit { .. }
                 | Self::Cgroup { .. }
                 | Self::Netns { .. }
+                | Self::Sockmap { .. }
+                | Self::Other(_) => true,
+            },
+            Self::Sockmap { map_id: wanted, attach_type } => match other {
+                Self::Sockmap { map_id, attach_type: there } => {
+                    *wanted == 0 || map_id != wanted || !attach_type.is_instead_of(*there)
+                }
+                Self::Xdp { .. }
+                | Self::Tcx { .. }
+                | Self::Netkit { .. }
+                | Self::Cgroup { .. }
+                | Self::Netns { .. }
+                | Self::Netfilter(_)
                 | Self::Other(_) => true,
             },
             Self::Tcx { .. } | Self::Netkit { .. } | Self::Cgroup { .. } | Self::Netns { .. } | Self::Other(_) => true,
@@ -553,6 +587,7 @@ impl fmt::Display for HookInfo {
             Self::Cgroup { cgroup_id, attach_type } => write!(f, "{attach_type} of cgroup {cgroup_id}"),
             Self::Netns { inode, attach_type } => write!(f, "{attach_type} of network namespace {inode}"),
             Self::Netfilter(netfilter) => netfilter.fmt(f),
+            Self::Sockmap { map_id, attach_type } => write!(f, "{attach_type} of map id {map_id}"),
             Self::Other(number) => write!(f, "a link of type {number}"),
         }
     }

@@ -86,6 +86,7 @@ rules! {
     cgroups_have_many_links,
     network_namespaces_have_lookups_and_one_dissector,
     netfilter_has_one_program_for_a_priority,
+    maps_of_sockets_have_one_program_of_each_kind,
     hooks_tell_their_programs_in_order,
     links_fit_their_programs,
     updates_expect_the_old_program,
@@ -1329,6 +1330,53 @@ fn netfilter_has_one_program_for_a_priority<K: Kernel>(kernel: &mut K, room: &Ro
         assert_eq!(kernel.link_info(&link).unwrap(), info, "it does not say that it was detached");
     }
     kernel.create_link(&second, &hook).unwrap();
+}
+
+fn maps_of_sockets_have_one_program_of_each_kind<K: Kernel>(kernel: &mut K, room: &Room) {
+    if room.version < (6, 10) {
+        return common::skip("maps_of_sockets_have_one_program_of_each_kind", "this kernel has no such links");
+    }
+    let (message, stream, data) =
+        (AttachType::SK_MSG_VERDICT, AttachType::SK_SKB_STREAM_VERDICT, AttachType::SK_SKB_VERDICT);
+    for map_type in [MapType::SOCKMAP, MapType::SOCKHASH] {
+        let map = map(kernel, map_type, (4, 8, 2), 0);
+        let map_id = kernel.map_info(&map).unwrap().id;
+        let [first, second] = [0; 2].map(|_| load_for(kernel, ProgramType::SK_MSG, message, &returns(1)).unwrap());
+        let ids = [&first, &second].map(|program| kernel.program_info(program).unwrap().id);
+        let hook = HookRequest::Sockmap { map: &map, attach_type: message };
+        assert_eq!(kernel.query(&hook).unwrap(), [0; 0]);
+        let link = kernel.create_link(&first, &hook).unwrap();
+        let info = kernel.link_info(&link).unwrap();
+        assert_eq!((info.program_id, &info.hook), (ids[0], &HookInfo::Sockmap { map_id, attach_type: message }));
+        assert_eq!(kernel.query(&hook).unwrap(), [ids[0]]);
+        assert_eq!(errno(kernel.create_link(&second, &hook)), libc::EBUSY);
+
+        let [stream_one, data_one] =
+            [stream, data].map(|attach_type| load_for(kernel, ProgramType::SK_SKB, attach_type, &returns(1)).unwrap());
+        assert_eq!(errno(kernel.create_link(&stream_one, &hook)), libc::EINVAL);
+        let [stream_hook, data_hook] =
+            [stream, data].map(|attach_type| HookRequest::Sockmap { map: &map, attach_type });
+        let verdict = kernel.create_link(&stream_one, &stream_hook).unwrap();
+        assert_eq!(errno(kernel.create_link(&data_one, &data_hook)), libc::EBUSY, "one of the two verdicts");
+        assert_eq!(errno(kernel.query(&data_hook)), libc::EBUSY);
+        assert_eq!(errno(kernel.update_link(&verdict, &data_one, &stream_one)), libc::EINVAL);
+
+        assert_eq!(errno(kernel.update_link(&link, &second, &second)), libc::EPERM);
+        kernel.update_link(&link, &second, &first).unwrap();
+        assert_eq!(kernel.query(&hook).unwrap(), [ids[1]]);
+        let gone = HookInfo::Sockmap { map_id: 0, attach_type: message };
+        for _ in 0..2 {
+            kernel.detach_link(&link).unwrap();
+            assert_eq!(kernel.link_info(&link).unwrap(), LinkInfo { program_id: ids[1], hook: gone.clone(), ..info });
+        }
+        assert_eq!(kernel.query(&hook).unwrap(), [0; 0]);
+        assert_eq!(errno(kernel.update_link(&link, &first, &second)), libc::ENOLINK);
+        kernel.create_link(&first, &hook).unwrap();
+    }
+    let other = self::map(kernel, MapType::ARRAY, (4, 8, 2), 0);
+    let program = load_for(kernel, ProgramType::SK_MSG, message, &returns(1)).unwrap();
+    let hook = HookRequest::Sockmap { map: &other, attach_type: message };
+    assert_eq!(errno(kernel.create_link(&program, &hook)), libc::EINVAL);
 }
 
 fn hooks_tell_their_programs_in_order<K: Kernel>(kernel: &mut K, room: &Room) {

@@ -625,13 +625,22 @@ impl<K: Kernel> Applier<'_, K> {
                 let there = Some(there).filter(|_| !netns.is_own());
                 link_within(self.kernel, program, &HookRequest::Netfilter(*hook), there.as_ref())
             }
+            (Hook::Sockmap { map, attach_type }, ResolvedHook::Map(_)) => {
+                let request = HookRequest::Sockmap { map: &self.maps[map], attach_type: *attach_type };
+                // The kernel would put ours in the place of a program without a link.
+                if self.kernel.query(&request).is_ok_and(|there| !there.is_empty()) {
+                    return Err(stale(format!("another program came to {}", link.hook)));
+                }
+                self.kernel.create_link(program, &request)
+            }
             (
                 Hook::Xdp { .. }
                 | Hook::Tc { .. }
                 | Hook::Netkit { .. }
                 | Hook::Cgroup { .. }
                 | Hook::Netns { .. }
-                | Hook::Netfilter { .. },
+                | Hook::Netfilter { .. }
+                | Hook::Sockmap { .. },
                 _,
             ) => {
                 return Err(stale(format!("the plan of link.{} was made without the host", link.name)));
@@ -639,9 +648,9 @@ impl<K: Kernel> Applier<'_, K> {
         };
         created.map_err(|error| match (&link.hook, error.raw_os_error()) {
             // One XDP program fits on an interface, one flow dissector into a namespace, and the plan saw none.
-            (Hook::Xdp { .. }, Some(libc::EBUSY | libc::EEXIST)) | (Hook::Netns { .. }, Some(libc::E2BIG)) => {
-                stale(format!("another program came to {}", link.hook))
-            }
+            (Hook::Xdp { .. }, Some(libc::EBUSY | libc::EEXIST))
+            | (Hook::Netns { .. }, Some(libc::E2BIG))
+            | (Hook::Sockmap { .. }, Some(libc::EBUSY)) => stale(format!("another program came to {}", link.hook)),
             (Hook::Netfilter { hook, .. }, Some(libc::EBUSY)) => self.priority_taken(hook, link, &error),
             _ => attach_refused(doing(), &link.hook, &error),
         })
@@ -749,6 +758,10 @@ impl<K: Kernel> Applier<'_, K> {
         };
         if let (HookInfo::Netfilter(hook), Anchor::Netns(netns)) = (&info.hook, link.hook.anchor()) {
             return Ok(Some(Before { netns: within(netns)?, hook: BeforeHook::Netfilter(*hook) }));
+        }
+        if let (HookInfo::Sockmap { attach_type, .. }, Anchor::Map(map)) = (&info.hook, link.hook.anchor()) {
+            let hook = BeforeHook::Sockmap { map: map.clone(), attach_type: *attach_type };
+            return Ok(Some(Before { netns: None, hook }));
         }
         let Hook::Xdp { interface, netns, .. } = &link.hook else { return Ok(None) };
         let Some(found) = observe::interface(self.kernel, interface, netns)? else { return Ok(None) };
@@ -864,6 +877,9 @@ impl<K: Kernel> Applier<'_, K> {
                 && let Some(recorded) = record.links.get_mut(link.name.as_str())
             {
                 recorded.program_id = self.kernel.program_info(&self.programs[&link.program])?.id;
+                if let (HookInfo::Sockmap { map_id, .. }, Anchor::Map(map)) = (&mut recorded.at, link.hook.anchor()) {
+                    *map_id = self.kernel.map_info(&self.maps[map])?.id;
+                }
             }
         }
         let own = drift::programs_of_links(self.plan.generations.record.as_deref().into_iter().chain([&record]));
@@ -956,7 +972,9 @@ const DISSECTORS: &str =
 fn attach_refused(doing: String, hook: &Hook, error: &io::Error) -> Problem {
     // The program is of the right type, and its place was found: nothing else is wrong with these links.
     let is_unknown = matches!(error.raw_os_error(), Some(libc::EINVAL | libc::EOPNOTSUPP));
-    if is_unknown && matches!(hook, Hook::Netns { .. } | Hook::Netfilter { .. } | Hook::Netkit { .. }) {
+    let later =
+        matches!(hook, Hook::Netns { .. } | Hook::Netfilter { .. } | Hook::Netkit { .. } | Hook::Sockmap { .. });
+    if is_unknown && later {
         return Problem::new(Kind::NoSuchLink { hook: hook.to_string(), since: hook.may_lack() });
     }
     let mut problem = kernel_problem(doing, error);

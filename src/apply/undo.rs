@@ -4,7 +4,7 @@ use super::entries::Written;
 use super::{generation, link_within, variables};
 use crate::access::Permissions;
 use crate::kernel::{HookRequest, Kernel, XdpMode};
-use crate::kinds::Netfilter;
+use crate::kinds::{AttachType, Netfilter};
 use crate::names::{MapName, PinPath, ProgramName};
 use crate::variables::Patch;
 use std::collections::BTreeMap;
@@ -87,7 +87,7 @@ pub struct Before<Fd> {
 }
 
 /// A hook with room for one.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub enum BeforeHook {
     /// XDP on an interface.
     Xdp {
@@ -98,6 +98,13 @@ pub enum BeforeHook {
     },
     /// Netfilter.
     Netfilter(Netfilter),
+    /// A map of sockets.
+    Sockmap {
+        /// The map.
+        map: MapName,
+        /// For which of its programs.
+        attach_type: AttachType,
+    },
 }
 
 impl<Fd> Undo<Fd> {
@@ -125,9 +132,12 @@ impl<Fd> Undo<Fd> {
             Self::Linked(link) => kernel.detach_link(&link),
             Self::Updated { link, program, old } => kernel.update_link(&link, &old, &programs[&program]),
             Self::Detached { pin, program, before: Some(before) } => {
-                let request = match before.hook {
-                    BeforeHook::Xdp { ifindex, mode } => HookRequest::Xdp { ifindex, mode },
-                    BeforeHook::Netfilter(hook) => HookRequest::Netfilter(hook),
+                let request = match &before.hook {
+                    BeforeHook::Xdp { ifindex, mode } => HookRequest::Xdp { ifindex: *ifindex, mode: *mode },
+                    BeforeHook::Netfilter(hook) => HookRequest::Netfilter(*hook),
+                    BeforeHook::Sockmap { map, attach_type } => {
+                        HookRequest::Sockmap { map: &maps[map], attach_type: *attach_type }
+                    }
                 };
                 let link = link_within(kernel, &program, &request, before.netns.as_ref())?;
                 generation::replace(kernel, &pin, |kernel, passing| kernel.pin(&link, passing))

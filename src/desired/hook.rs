@@ -1,7 +1,8 @@
 //! Where links are attached: each kind of hook, and what is the same for all links of a kind. A new kind of link is a
 //! variant of [`Hook`]; where it is, is one of a few [`Anchor`]s, by which it is looked up, planned and opened.
 
-use crate::kinds::{AttachType, Netfilter, XdpMode};
+use crate::kinds::{AttachType, MapType, Netfilter, XdpMode};
+use crate::names::MapName;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::PathBuf;
@@ -62,6 +63,13 @@ pub enum Hook {
         #[serde(default, skip_serializing_if = "Netns::is_own")]
         netns: Netns,
     },
+    /// A map of sockets: those that are put into it get the programs that it has then.
+    Sockmap {
+        /// The map.
+        map: MapName,
+        /// `sk_msg_verdict`, `sk_skb_stream_parser`, `sk_skb_stream_verdict` or `sk_skb_verdict`.
+        attach_type: AttachType,
+    },
 }
 
 /// What a hook is of, by its name.
@@ -73,6 +81,8 @@ pub enum Anchor<'a> {
     Cgroup(&'a str),
     /// A network namespace.
     Netns(&'a Netns),
+    /// A map.
+    Map(&'a MapName),
 }
 
 impl Hook {
@@ -84,6 +94,7 @@ impl Hook {
             | Self::Netkit { interface, netns, .. } => Anchor::Interface(interface, netns),
             Self::Cgroup { path, .. } => Anchor::Cgroup(path),
             Self::Netns { netns, .. } | Self::Netfilter { netns, .. } => Anchor::Netns(netns),
+            Self::Sockmap { map, .. } => Anchor::Map(map),
         }
     }
 
@@ -95,7 +106,8 @@ impl Hook {
             | Self::Netkit { .. }
             | Self::Cgroup { .. }
             | Self::Netns { .. }
-            | Self::Netfilter { .. } => None,
+            | Self::Netfilter { .. }
+            | Self::Sockmap { .. } => None,
         }
     }
 
@@ -103,7 +115,12 @@ impl Hook {
     pub fn netfilter(&self) -> Option<Netfilter> {
         match self {
             Self::Netfilter { hook, .. } => Some(*hook),
-            Self::Xdp { .. } | Self::Tc { .. } | Self::Netkit { .. } | Self::Cgroup { .. } | Self::Netns { .. } => None,
+            Self::Xdp { .. }
+            | Self::Tc { .. }
+            | Self::Netkit { .. }
+            | Self::Cgroup { .. }
+            | Self::Netns { .. }
+            | Self::Sockmap { .. } => None,
         }
     }
 
@@ -114,7 +131,8 @@ impl Hook {
             Self::Tc { attach_type, .. }
             | Self::Netkit { attach_type, .. }
             | Self::Cgroup { attach_type, .. }
-            | Self::Netns { attach_type, .. } => *attach_type,
+            | Self::Netns { attach_type, .. }
+            | Self::Sockmap { attach_type, .. } => *attach_type,
             Self::Netfilter { .. } => AttachType::NETFILTER,
         }
     }
@@ -122,8 +140,40 @@ impl Hook {
     /// Returns whether the kernel replaces the program of such a link in place (`BPF_LINK_UPDATE`).
     pub fn updates_in_place(&self) -> bool {
         match self {
-            Self::Xdp { .. } | Self::Tc { .. } | Self::Netkit { .. } | Self::Cgroup { .. } | Self::Netns { .. } => true,
+            Self::Xdp { .. }
+            | Self::Tc { .. }
+            | Self::Netkit { .. }
+            | Self::Cgroup { .. }
+            | Self::Netns { .. }
+            | Self::Sockmap { .. } => true,
             Self::Netfilter { .. } => false,
+        }
+    }
+
+    /// Returns whether its program is for the sockets that come to it from then on: those that are there keep what they
+    /// have (`sock_map_link`, net/core/sock_map.c).
+    pub fn is_for_new_sockets(&self) -> bool {
+        match self {
+            Self::Sockmap { .. } => true,
+            Self::Xdp { .. }
+            | Self::Tc { .. }
+            | Self::Netkit { .. }
+            | Self::Cgroup { .. }
+            | Self::Netns { .. }
+            | Self::Netfilter { .. } => false,
+        }
+    }
+
+    /// Returns whether a map of this type can be what it is of.
+    pub fn takes_map(&self, map_type: MapType) -> bool {
+        match self {
+            Self::Sockmap { .. } => matches!(map_type, MapType::SOCKMAP | MapType::SOCKHASH),
+            Self::Xdp { .. }
+            | Self::Tc { .. }
+            | Self::Netkit { .. }
+            | Self::Cgroup { .. }
+            | Self::Netns { .. }
+            | Self::Netfilter { .. } => false,
         }
     }
 
@@ -140,13 +190,14 @@ impl Hook {
                 "`defrag` of netfilter links came with Linux 6.6"
             }
             Self::Netfilter { .. } => "netfilter links came with Linux 6.4",
+            Self::Sockmap { .. } => "links of sockmaps came with Linux 6.10",
         }
     }
 }
 
 /// The hook as the manifest says it: `xdp of lo`, `tcx_ingress of eth0`, `cgroup_inet_ingress of cgroup system.slice`,
-/// `sk_lookup of network namespace blue`; and behind it, where that is not ours, the namespace that an interface is in:
-/// `xdp of eth0 in network namespace blue`.
+/// `sk_lookup of network namespace blue`, `sk_msg_verdict of map.socks`; and behind it, where that is not ours, the
+/// namespace that an interface is in: `xdp of eth0 in network namespace blue`.
 impl fmt::Display for Hook {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -157,6 +208,7 @@ impl fmt::Display for Hook {
             Self::Cgroup { path, attach_type } => write!(f, "{attach_type} of cgroup {path}"),
             Self::Netns { netns, attach_type } => write!(f, "{attach_type} of {netns}"),
             Self::Netfilter { hook, netns } => write!(f, "{hook}{}", Within(netns)),
+            Self::Sockmap { map, attach_type } => write!(f, "{attach_type} of map.{map}"),
         }
     }
 }

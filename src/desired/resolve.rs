@@ -6,7 +6,7 @@ use super::contents::{self, Takes};
 use super::identity;
 use super::variables::{self, NotFound};
 use super::{
-    Desired, DesiredLink, DesiredMap, DesiredProgram, EntryFile, Files, Hook, MapDefinition, MapSource, MapUse,
+    Anchor, Desired, DesiredLink, DesiredMap, DesiredProgram, EntryFile, Files, Hook, MapDefinition, MapSource, MapUse,
     ObjectFile, Policy, SlotKey, SlotSource, Span,
 };
 use crate::btf::value::Value;
@@ -1041,6 +1041,7 @@ impl<'a> Resolver<'a> {
                     continue;
                 }
             };
+            self.map_of_hook(&hook, &link.attach.span);
             let pin = self.manifest.pin_root.join("links").join(name.as_str());
             let link = DesiredLink {
                 name: name.clone(),
@@ -1051,7 +1052,41 @@ impl<'a> Resolver<'a> {
             };
             links.insert(name.clone(), Arc::new(link));
         }
+        self.one_program_in_sockmaps(&links);
         links
+    }
+
+    /// Refuses a hook of a map of another type. What somebody else's map is, only the host knows.
+    fn map_of_hook(&mut self, hook: &Hook, span: &Span) {
+        let Anchor::Map(name) = hook.anchor() else { return };
+        let Some(map) = self.maps.get(name) else { return };
+        let MapSource::Defined(definition) = &map.source else { return };
+        let is = definition.spec.map_type;
+        if !hook.takes_map(is) {
+            let kind = Kind::WrongMapType { is, hook: hook.to_string() };
+            let problem = Problem::at(kind, span.clone(), "this hook").and(map.span.clone(), "this map");
+            self.problems.push(problem);
+        }
+    }
+
+    /// Refuses links to the same program of one map of sockets.
+    fn one_program_in_sockmaps(&mut self, links: &BTreeMap<crate::names::LinkName, Arc<DesiredLink>>) {
+        let hooks: Vec<_> = links
+            .values()
+            .filter_map(|link| {
+                let Hook::Sockmap { map, attach_type } = &link.hook else { return None };
+                Some((link, map, *attach_type))
+            })
+            .collect();
+        for (at, (link, map, attach_type)) in hooks.iter().enumerate() {
+            let mut before = hooks[..at].iter();
+            let first = before.find(|(_, other, there)| other == map && attach_type.is_instead_of(*there));
+            if let Some((first, ..)) = first {
+                let kind = Kind::HookTwice { hook: link.hook.to_string() };
+                let problem = Problem::at(kind, link.span.clone(), format!("`link.{}`", link.name));
+                self.problems.push(problem.and(first.span.clone(), format!("`link.{}`", first.name)));
+            }
+        }
     }
 
     /// Compares every user's definition with the owner's, and every pin with every other.
@@ -1216,6 +1251,9 @@ fn hook(attach: &Attach, kind: &ProgramKind) -> Result<Hook, Box<Kind>> {
             Err(Box::new(Kind::WrongProgramType { hook, wants, is: kind.program_type }))
         }
     };
+    if let Some((is, used)) = WITHOUT_LINKS.iter().find(|(program_type, _)| *program_type == kind.program_type) {
+        return Err(Box::new(Kind::WithoutLinks { is: *is, used }));
+    }
     match attach {
         Attach::Xdp { interface, netns, mode } => {
             wants(ProgramType::XDP, "xdp")?;
@@ -1247,6 +1285,18 @@ fn hook(attach: &Attach, kind: &ProgramKind) -> Result<Hook, Box<Kind>> {
             wants(ProgramType::NETFILTER, "netfilter")?;
             Ok(Hook::Netfilter { hook: *hook, netns: netns.clone() })
         }
+        Attach::Sockmap { map } => {
+            let attach_type = match (kind.program_type, kind.attach_type) {
+                (ProgramType::SK_MSG, _) => AttachType::SK_MSG_VERDICT,
+                (ProgramType::SK_SKB, Some(attach_type)) => attach_type,
+                (is @ ProgramType::SK_SKB, None) => return Err(Box::new(Kind::NoAttachType { is })),
+                (is, _) => {
+                    let wants = "sk_msg, sk_skb".to_owned();
+                    return Err(Box::new(Kind::WrongProgramType { hook: "sockmap", wants, is }));
+                }
+            };
+            Ok(Hook::Sockmap { map: map.clone(), attach_type })
+        }
         Attach::Netns { netns, attach_type } => {
             match *attach_type {
                 AttachType::SK_LOOKUP => wants(ProgramType::SK_LOOKUP, "sk_lookup")?,
@@ -1256,6 +1306,20 @@ fn hook(attach: &Attach, kind: &ProgramKind) -> Result<Hook, Box<Kind>> {
         }
     }
 }
+
+/// Program types of which there are no links, and who uses them.
+const WITHOUT_LINKS: &[(ProgramType, &str)] = &[
+    (
+        ProgramType::SOCKET_FILTER,
+        "its application opens its pin, and gives it to a socket: `setsockopt` of `SO_ATTACH_BPF`",
+    ),
+    (
+        ProgramType::SK_REUSEPORT,
+        "its application opens its pin, and gives it to a socket: `setsockopt` of `SO_ATTACH_REUSEPORT_EBPF`",
+    ),
+    (ProgramType::SCHED_ACT, "`tc ... action bpf object-pinned PIN` takes it from its pin"),
+    (ProgramType::SYSCALL, "whoever runs it (`BPF_PROG_RUN`) opens its pin"),
+];
 
 /// Program types that attach to a cgroup.
 const CGROUP_TYPES: &[ProgramType] = &[

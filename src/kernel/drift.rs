@@ -167,10 +167,13 @@ pub fn programs_of_links<'a>(records: impl IntoIterator<Item = &'a Record>) -> B
 }
 
 /// Returns the programs, but for our `own`, that packets meet before that of a link on its hook; none when the link is
-/// not there, none for XDP, where there is no room for others, and none for netfilter, whose priorities the manifest says.
+/// not there, none for XDP and maps of sockets, where there is no room for others, and none for netfilter, whose priorities
+/// the manifest says.
 pub fn ahead<K: Kernel>(kernel: &K, link: &RecordedLink, own: &BTreeSet<u32>) -> io::Result<Vec<u32>> {
     let there = match &link.at {
-        HookInfo::Xdp { .. } | HookInfo::Netfilter(_) | HookInfo::Other(_) => return Ok(Vec::new()),
+        HookInfo::Xdp { .. } | HookInfo::Netfilter(_) | HookInfo::Sockmap { .. } | HookInfo::Other(_) => {
+            return Ok(Vec::new());
+        }
         HookInfo::Tcx { ifindex, attach_type } => {
             on_interface(kernel, link, &HookRequest::Tcx { ifindex: *ifindex, attach_type: *attach_type })?
         }
@@ -324,7 +327,7 @@ impl<K: Kernel> Checker<'_, K> {
                 let found = open_netns(self.kernel, netns).map_err(doing)?.map(|(_, inode)| inode);
                 Ok((found != link.netns).then(|| Difference::Netns(netns.to_string())))
             }
-            Anchor::Cgroup(_) => Ok(None),
+            Anchor::Cgroup(_) | Anchor::Map(_) => Ok(None),
         }
     }
 

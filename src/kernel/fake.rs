@@ -137,6 +137,8 @@ enum Hook {
     Netfilter {
         inode: u64,
     },
+    /// So is this one's.
+    Sockmap,
 }
 
 /// An interface: the inode of its network namespace, and its index there.
@@ -147,7 +149,7 @@ impl Hook {
     fn device(self) -> Option<Site> {
         match self {
             Self::Xdp { device, .. } | Self::Tcx { device } => Some(device),
-            Self::Cgroup { .. } | Self::Netns { .. } | Self::Netfilter { .. } => None,
+            Self::Cgroup { .. } | Self::Netns { .. } | Self::Netfilter { .. } | Self::Sockmap => None,
         }
     }
 
@@ -156,7 +158,7 @@ impl Hook {
         match self {
             Self::Xdp { device, .. } | Self::Tcx { device } => Some(device.0),
             Self::Netns { inode } | Self::Netfilter { inode } => Some(inode),
-            Self::Cgroup { .. } => None,
+            Self::Cgroup { .. } | Self::Sockmap => None,
         }
     }
 }
@@ -572,7 +574,14 @@ impl State {
                 let info = &self.programs[&id].info;
                 info.map_ids.iter().map(|id| Object::Map(*id)).chain(btf_object(info.btf_id)).collect()
             }
-            Object::Link(id) => vec![Object::Program(self.links[&id].program)],
+            Object::Link(id) => {
+                let link = &self.links[&id];
+                let map = match (&link.kind, link.hook) {
+                    (HookInfo::Sockmap { map_id, .. }, Some(_)) => Some(Object::Map(*map_id)),
+                    _ => None,
+                };
+                map.into_iter().chain([Object::Program(link.program)]).collect()
+            }
             Object::Btf(_) | Object::Cgroup(_) | Object::Netns(_) => Vec::new(),
         }
     }
@@ -643,6 +652,7 @@ impl State {
             }
             HookRequest::Netns { netns, attach_type } => self.netns_hook(program, netns, *attach_type),
             HookRequest::Netfilter(wanted) => self.netfilter_hook(program, *wanted, here),
+            HookRequest::Sockmap { map, attach_type } => self.sockmap_hook(program, map, *attach_type),
         }
     }
 
@@ -679,9 +689,50 @@ impl State {
             | HookInfo::Netkit { .. }
             | HookInfo::Cgroup { .. }
             | HookInfo::Netns { .. }
+            | HookInfo::Sockmap { .. }
             | HookInfo::Other(_) => false,
         });
         if taken { refuse(libc::EBUSY) } else { Ok((Hook::Netfilter { inode }, HookInfo::Netfilter(wanted))) }
+    }
+
+    /// A map of sockets has one program of each kind, and one of the two verdicts on data (`sock_map_prog_update`).
+    fn sockmap_hook(&self, program: &Program, map: &Fd, attach_type: AttachType) -> io::Result<(Hook, HookInfo)> {
+        let takes = match attach_type {
+            AttachType::SK_MSG_VERDICT => ProgramType::SK_MSG,
+            _ => ProgramType::SK_SKB,
+        };
+        let map_id = self.sockmap(map)?;
+        if program.info.program_type != takes || !AttachType::OF_SOCKMAPS.contains(&attach_type) {
+            return refuse(libc::EINVAL);
+        }
+        let wanted = HookInfo::Sockmap { map_id, attach_type };
+        let taken = self.links.values().any(|link| link.hook.is_some() && link.kind == wanted);
+        match taken || self.has_the_other_verdict(&wanted) {
+            true => refuse(libc::EBUSY),
+            false => Ok((Hook::Sockmap, wanted)),
+        }
+    }
+
+    /// Returns whether a map of sockets has a program for data already, which another kind of verdict would rule out
+    /// (`sock_map_prog_lookup`).
+    fn has_the_other_verdict(&self, wanted: &HookInfo) -> bool {
+        let HookInfo::Sockmap { map_id, attach_type } = wanted else { return false };
+        let other = match *attach_type {
+            AttachType::SK_SKB_VERDICT => AttachType::SK_SKB_STREAM_VERDICT,
+            AttachType::SK_SKB_STREAM_VERDICT => AttachType::SK_SKB_VERDICT,
+            _ => return false,
+        };
+        let other = HookInfo::Sockmap { map_id: *map_id, attach_type: other };
+        self.links.values().any(|link| link.hook.is_some() && link.kind == other)
+    }
+
+    /// Returns the id of a map of sockets.
+    fn sockmap(&self, map: &Fd) -> io::Result<u32> {
+        let id = self.map_id(map)?;
+        match self.maps[&id].info.map_type {
+            MapType::SOCKMAP | MapType::SOCKHASH => Ok(id),
+            _ => refuse(libc::EINVAL),
+        }
     }
 
     fn device(&self, (netns, ifindex): Site) -> Option<&Device> {
@@ -1301,6 +1352,7 @@ impl Kernel for Fake {
         let mut state = self.change("update_link")?;
         let (id, new, old) = (state.link_id(link)?, state.program_id(program)?, state.program_id(old)?);
         let link = &state.links[&id];
+        let is_of_sockets = matches!(link.kind, HookInfo::Sockmap { .. });
         if matches!(link.kind, HookInfo::Netfilter(_)) {
             return refuse(libc::EOPNOTSUPP);
         }
@@ -1310,7 +1362,10 @@ impl Kernel for Fake {
         if link.program != old {
             return refuse(libc::EPERM);
         }
-        if state.programs[&new].info.program_type != state.programs[&old].info.program_type {
+        let [new_one, old_one] = [&state.programs[&new], &state.programs[&old]];
+        if new_one.info.program_type != old_one.info.program_type
+            || is_of_sockets && new_one.expected_attach_type != old_one.expected_attach_type
+        {
             return refuse(libc::EINVAL);
         }
         state.links.get_mut(&id).expect("it was there a moment ago").program = new;
@@ -1322,12 +1377,16 @@ impl Kernel for Fake {
         let mut state = self.change("detach_link")?;
         let id = state.link_id(link)?;
         state.links.get_mut(&id).expect("an open link lives").hook = None;
+        state.collect();
         Ok(())
     }
 
     fn query(&self, hook: &HookRequest<'_, Fd>) -> io::Result<Vec<u32>> {
         let state = self.state();
         let (hook, kind) = state.asked(hook, OWN_NETNS)?;
+        if state.has_the_other_verdict(&kind) {
+            return refuse(libc::EBUSY);
+        }
         let there = state.links.iter().filter(|(_, link)| link.hook == Some(hook) && link.kind == kind);
         let mut there: Vec<_> = there.map(|(id, link)| (link.place, *id, link.program)).collect();
         there.sort_unstable();
@@ -1357,6 +1416,7 @@ impl Kernel for Fake {
             }
             (HookInfo::Netns { attach_type, .. }, None) => HookInfo::Netns { inode: 0, attach_type: *attach_type },
             (HookInfo::Netfilter(there), None) => HookInfo::Netfilter(*there),
+            (HookInfo::Sockmap { attach_type, .. }, None) => HookInfo::Sockmap { map_id: 0, attach_type: *attach_type },
             (HookInfo::Other(kind), None) => HookInfo::Other(*kind),
         };
         Ok(LinkInfo { id, program_id: link.program, hook })
@@ -1384,6 +1444,10 @@ impl State {
             HookRequest::Netns { netns, attach_type } => {
                 let inode = self.netns(netns)?;
                 Ok((Hook::Netns { inode }, HookInfo::Netns { inode, attach_type: *attach_type }))
+            }
+            HookRequest::Sockmap { map, attach_type } => {
+                let kind = HookInfo::Sockmap { map_id: self.sockmap(map)?, attach_type: *attach_type };
+                Ok((Hook::Sockmap, kind))
             }
             HookRequest::Within { netns, hook } => self.asked(hook, self.netns(netns)?),
         }

@@ -538,6 +538,7 @@ impl Kernel for Linux {
             6 => HookInfo::Xdp { ifindex: info.first },
             10 => Netfilter::of_numbers([info.first, info.second, info.third, info.fourth])
                 .map_or(HookInfo::Other(info.link_type), HookInfo::Netfilter),
+            14 => HookInfo::Sockmap { map_id: info.first, attach_type: AttachType(info.second) },
             11 => HookInfo::Tcx { ifindex: info.first, attach_type: AttachType(info.second) },
             13 => HookInfo::Netkit { ifindex: info.first, attach_type: AttachType(info.second) },
             other => HookInfo::Other(other),
@@ -580,6 +581,7 @@ fn create_link(program: &Object, hook: &HookRequest<'_, Object>) -> io::Result<O
         HookRequest::Cgroup { cgroup, attach_type } => sys::link_cgroup(program.as_fd(), cgroup.as_fd(), attach_type.0),
         HookRequest::Netns { netns, attach_type } => sys::link_netns(program.as_fd(), netns.as_fd(), attach_type.0),
         HookRequest::Netfilter(hook) => sys::link_netfilter(program.as_fd(), AttachType::NETFILTER.0, hook.numbers()),
+        HookRequest::Sockmap { map, attach_type } => sys::link_map(program.as_fd(), map.as_fd(), attach_type.0),
         HookRequest::Within { netns, hook } => within(netns, || create_link(program, hook)),
     }
 }
@@ -592,6 +594,7 @@ fn query(hook: &HookRequest<'_, Object>) -> io::Result<Vec<u32>> {
         }
         HookRequest::Cgroup { cgroup, attach_type } => sys::query_cgroup(cgroup.as_fd(), attach_type.0),
         HookRequest::Netns { netns, attach_type } => sys::query_netns(netns.as_fd(), attach_type.0),
+        HookRequest::Sockmap { map, attach_type } => sys::query_map(map.as_fd(), attach_type.0),
         HookRequest::Within { netns, hook } => within(netns, || query(hook)),
     }
 }

@@ -227,6 +227,13 @@ pub enum HookRequest<'a, Fd> {
         /// The hook there.
         hook: &'a HookRequest<'a, Fd>,
     },
+    /// A map of sockets.
+    Sockmap {
+        /// The open map.
+        map: &'a Fd,
+        /// `sk_msg_verdict`, `sk_skb_stream_parser`, `sk_skb_stream_verdict` or `sk_skb_verdict`.
+        attach_type: AttachType,
+    },
 }
 
 /// Addresses of the kernel's symbols by name; local ones may share a name.

@@ -459,7 +459,26 @@ impl<'a, K: Kernel> Reader<'a, K> {
         let info = self.kernel.map_info(fd)?;
         let types = self.types(&info)?;
         let frozen_value = self.frozen_value(fd, &info)?;
-        Ok(ObservedMap::new(info, types, frozen_value))
+        let verdicts = self.verdicts(fd, &info)?;
+        Ok(ObservedMap { verdicts, ..ObservedMap::new(info, types, frozen_value) })
+    }
+
+    /// Returns the programs that a map gives to its sockets; none on kernels before 5.17, which do not tell.
+    fn verdicts(&self, fd: &K::Fd, info: &MapInfo) -> io::Result<Vec<(AttachType, u32)>> {
+        let mut found = Vec::new();
+        for attach_type in AttachType::OF_SOCKMAPS {
+            if !matches!(info.map_type, MapType::SOCKMAP | MapType::SOCKHASH) {
+                break;
+            }
+            match self.kernel.query(&HookRequest::Sockmap { map: fd, attach_type }) {
+                Ok(ids) => found.extend(ids.into_iter().map(|id| (attach_type, id))),
+                // Of the two verdicts the map has the other one.
+                Err(error) if error.raw_os_error() == Some(libc::EBUSY) => {}
+                Err(error) if matches!(error.raw_os_error(), Some(libc::EINVAL | libc::EPERM)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(found)
     }
 
     /// Reads the entries of a map that no longer fits, as far as it matters what becomes of them.

@@ -982,6 +982,11 @@ pub fn link_netns(program: BorrowedFd<'_>, netns: BorrowedFd<'_>, attach_type: u
     link_create(program, number(netns), attach_type, 0)
 }
 
+/// `BPF_LINK_CREATE` on a map of sockets.
+pub fn link_map(program: BorrowedFd<'_>, map: BorrowedFd<'_>, attach_type: u32) -> io::Result<OwnedFd> {
+    link_create(program, number(map), attach_type, 0)
+}
+
 /// `BPF_LINK_CREATE` on netfilter: protocol, hook, priority, flags.
 pub fn link_netfilter(program: BorrowedFd<'_>, attach_type: u32, hook: [u32; 4]) -> io::Result<OwnedFd> {
     let [family, hook, priority, hook_flags] = hook;
@@ -1038,6 +1043,11 @@ pub fn query_cgroup(cgroup: BorrowedFd<'_>, attach_type: u32) -> io::Result<Vec<
 /// `BPF_PROG_QUERY` of a network namespace.
 pub fn query_netns(netns: BorrowedFd<'_>, attach_type: u32) -> io::Result<Vec<u32>> {
     prog_query(number(netns), attach_type)
+}
+
+/// `BPF_PROG_QUERY` of a map of sockets.
+pub fn query_map(map: BorrowedFd<'_>, attach_type: u32) -> io::Result<Vec<u32>> {
+    prog_query(number(map), attach_type)
 }
 
 /// Returns the `CLONE_NEW*` flag that makes namespaces like this one; `ENOTTY` when it is none.

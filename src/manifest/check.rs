@@ -5,8 +5,8 @@
 //! are right say against each other is for `conflicts`.
 
 use super::raw::{
-    RawCgroup, RawCheck, RawLink, RawManifest, RawMap, RawNetfilter, RawNetkit, RawNetns, RawObject, RawProgram, RawTc,
-    RawXdp,
+    RawCgroup, RawCheck, RawLink, RawManifest, RawMap, RawNetfilter, RawNetkit, RawNetns, RawObject, RawProgram,
+    RawSockmap, RawTc, RawXdp,
 };
 use super::read::{Entries, Field, Header, Named, Read as _};
 use super::values::{
@@ -312,6 +312,7 @@ impl Checker<'_> {
             ("netfilter", raw.netfilter.span()),
             ("sk_lookup", raw.sk_lookup.span()),
             ("flow_dissector", raw.flow_dissector.span()),
+            ("sockmap", raw.sockmap.span()),
         ];
         let hooks: Vec<_> = hooks.into_iter().filter_map(|(key, span)| Some((key, span?))).collect();
         match hooks.as_slice() {
@@ -335,8 +336,14 @@ impl Checker<'_> {
             .or_else(|| raw.cgroup.0.map(cgroup))
             .or_else(|| raw.netfilter.0.map(|raw| self.netfilter(raw)))
             .or_else(|| raw.sk_lookup.0.map(|raw| Some(of_netns(raw, AttachType::SK_LOOKUP))))
-            .or_else(|| raw.flow_dissector.0.map(|raw| Some(of_netns(raw, AttachType::FLOW_DISSECTOR))))??;
+            .or_else(|| raw.flow_dissector.0.map(|raw| Some(of_netns(raw, AttachType::FLOW_DISSECTOR))))
+            .or_else(|| raw.sockmap.0.map(|raw| self.sockmap(raw)))??;
         Some(Link { span: raw.header.span, program: program?, attach, protect, access })
+    }
+
+    fn sockmap(&mut self, raw: At<RawSockmap>) -> Option<At<Attach>> {
+        let map = self.map_name(raw.value.map.0?)?;
+        Some(At { value: Attach::Sockmap { map: map.value }, span: raw.span })
     }
 
     fn netfilter(&mut self, raw: At<RawNetfilter>) -> Option<At<Attach>> {

@@ -199,7 +199,12 @@ fn check_hooks(manifest: &Manifest, problems: &mut Problems) {
             Attach::Netfilter { hook, netns } => {
                 (Only::Other, format!("{}{}", Netfilter { defrag: false, ..*hook }, Within(netns)))
             }
-            Attach::Tc { .. } | Attach::Netkit { .. } | Attach::Cgroup { .. } | Attach::Netns { .. } => continue,
+            // Which of a map's programs it is, only its program says.
+            Attach::Tc { .. }
+            | Attach::Netkit { .. }
+            | Attach::Cgroup { .. }
+            | Attach::Netns { .. }
+            | Attach::Sockmap { .. } => continue,
         };
         hooks.entry(hook).or_default().push((&link.attach.span, format!("`link.{name}`")));
     }

@@ -342,6 +342,11 @@ pub enum Attach {
         /// Of which network namespace.
         netns: Netns,
     },
+    /// `sockmap = { map }`: which of the map's programs it is follows from the program.
+    Sockmap {
+        /// The map.
+        map: MapName,
+    },
 }
 
 /// Reads a manifest. `vars` overrides the values of `[var]`.

@@ -214,10 +214,11 @@ table! {
 
 table! {
     /// An attachment of a program. It has exactly one of `xdp`, `tc`, `netkit`, `cgroup`, `netfilter`,
-    /// `sk_lookup` and `flow_dissector`.
+    /// `sk_lookup`, `flow_dissector` and `sockmap`.
     #[schemars(extend("oneOf" = [
         { "required": ["xdp"] }, { "required": ["tc"] }, { "required": ["cgroup"] }, { "required": ["sk_lookup"] },
         { "required": ["flow_dissector"] }, { "required": ["netfilter"] }, { "required": ["netkit"] },
+        { "required": ["sockmap"] },
     ]))]
     RawLink {
         /// The program, by its name in this manifest. Example: `"drop"` for `[program.drop]`
@@ -245,6 +246,9 @@ table! {
         /// Attach to a network namespace, to take packets apart in place of the kernel, as its hashes of flows need it.
         /// There is room for one. Example: `{ netns = "blue" }`
         may flow_dissector: RawNetns,
+        /// Attach to a map of sockets, for the messages (`sk_msg`) or the data (`sk_skb`) of the sockets that are put into it
+        /// from then on. Example: `{ map = "socks" }`
+        may sockmap: RawSockmap,
         /// Whether the link must never be detached or moved; it may still get new code. The host remembers it: taking the
         /// table away does not remove the guard, only an apply with `protect = false` does. Default: `false`
         may protect: bool,
@@ -259,8 +263,8 @@ table! {
         may group: AccountText,
     }
     later &[
-        "pin", "optional", "takeover", "sk_msg",
-        "sk_skb", "sk_reuseport", "socket_filter", "lwt", "struct_ops", "tracepoint", "raw_tp", "tp_btf", "perf_event",
+        "pin", "optional", "takeover",
+        "lwt", "struct_ops", "tracepoint", "raw_tp", "tp_btf", "perf_event",
         "kprobe", "kretprobe", "kprobe_multi", "ksyscall", "uprobe", "uretprobe", "uprobe_multi", "usdt", "fentry", "fexit",
         "fmod_ret", "lsm", "lsm_cgroup", "iter", "freplace",
     ]
@@ -346,6 +350,15 @@ table! {
         may netns: NetnsText,
     }
     later &["order", "optional"]
+}
+
+table! {
+    /// A hook of a map of sockets. Which of the map's programs it is follows from the program.
+    RawSockmap {
+        /// The `sockmap` or `sockhash`, by its name in this manifest. Example: `"socks"` for `[map.socks]`
+        must map: String,
+    }
+    later &["optional"]
 }
 
 table! {

@@ -673,8 +673,9 @@ impl<'a> Planner<'a> {
         if !link.hook.updates_in_place() {
             return self.reattach_step(link, hook, &found, because);
         }
+        let traffic = traffic(&link.hook, Traffic::NoGap);
         let action = Action::UpdateLink { link, id, old_program };
-        self.push(span, action, because, Traffic::NoGap, State::None);
+        self.push(span, action, because, traffic, State::None);
     }
 
     fn link_pin_taken(&mut self, link: &DesiredLink, by: String) {
@@ -698,6 +699,7 @@ impl<'a> Planner<'a> {
                 Anchor::Interface(..) => ResolvedHook::Interface(None),
                 Anchor::Cgroup(_) => ResolvedHook::Cgroup(None),
                 Anchor::Netns(_) => ResolvedHook::Netns(None),
+                Anchor::Map(map) => return self.resolve_map(link, map),
             });
         }
         let missing = match link.hook.anchor() {
@@ -714,17 +716,74 @@ impl<'a> Planner<'a> {
                 Some(found) => return Some(ResolvedHook::Netns(Some(found.inode))),
                 None => Kind::NoNetns { netns: netns.clone() },
             },
+            Anchor::Map(map) => return self.resolve_map(link, map),
         };
         self.problems.push(Problem::at(missing, link.span.clone(), "this link goes there"));
         None
+    }
+
+    /// Finds the map that a hook is of; one of another type is a problem, and one without a fate was one before.
+    fn resolve_map(&mut self, link: &DesiredLink, map: &MapName) -> Option<ResolvedHook> {
+        let Fate::Keep(id) = self.maps.get(map)? else { return Some(ResolvedHook::Map(None)) };
+        let id = *id;
+        if let Some(found) = self.map_of(id).filter(|found| !link.hook.takes_map(found.info.map_type)) {
+            let kind = Kind::WrongMapType { is: found.info.map_type, hook: link.hook.to_string() };
+            self.problems.push(Problem::at(kind, link.span.clone(), "this link"));
+            return None;
+        }
+        Some(ResolvedHook::Map(Some(id)))
+    }
+
+    /// Opens somebody else's maps that links of a record are of.
+    fn foreign_maps_of_links(&mut self, record: &Record) {
+        for link in self.desired.links.values() {
+            let Anchor::Map(name) = link.hook.anchor() else { continue };
+            let recorded = record.maps.get(name.as_str());
+            if recorded.is_some_and(|map| map.created) {
+                continue;
+            }
+            let pin = recorded.and_then(|map| map.pin.as_deref().and_then(as_pin));
+            let (source, found, lacks) = match (pin, recorded.and_then(|map| map.id)) {
+                (Some(pin), _) => {
+                    let found = match self.observed.pins.get(&pin) {
+                        Some(Pinned::Map(found)) => Some(found),
+                        Some(Pinned::Program(_) | Pinned::Link(_)) | None => None,
+                    };
+                    (MapSource::Pinned(pin.clone()), found, Kind::NoSuchPin { pin })
+                }
+                (None, Some(id)) => (MapSource::Id(id), self.observed.maps_by_id.get(&id), Kind::NoSuchMapId { id }),
+                (None, None) => {
+                    self.problems.push(Problem::new(Kind::NoWayBack { lacks: link.pin.clone() }));
+                    continue;
+                }
+            };
+            let Some(id) = found.map(|found| found.info.id) else {
+                self.problems.push(Problem::new(lacks));
+                continue;
+            };
+            if self.maps.insert(name.clone(), Fate::Keep(id)).is_none() {
+                let map = DesiredMap { name: name.clone(), source, users: Vec::new(), span: 0..0 };
+                let action = Action::ReuseMap { map: Arc::new(map), id, ours: false };
+                self.steps.push(Step { span: None, ..restoring(action, Restored::Stays, State::Kept) });
+            }
+        }
+    }
+
+    /// Finds a map that was observed, by its id.
+    fn map_of(&self, id: u32) -> Option<&'a ObservedMap> {
+        let pinned = self.observed.pins.values().filter_map(|pinned| match pinned {
+            Pinned::Map(found) => Some(found),
+            Pinned::Program(_) | Pinned::Link(_) => None,
+        });
+        pinned.chain(self.observed.maps_by_id.values()).find(|found| found.info.id == id)
     }
 
     fn attach_step(&mut self, link: Arc<DesiredLink>, hook: ResolvedHook) {
         if let Some(there) = self.others(&link, None) {
             return self.hook_taken(&link, there);
         }
-        let span = link.span.clone();
-        self.push(span, Action::Attach { link, hook }, Because::Missing, Traffic::Starts, State::None);
+        let (span, traffic) = (link.span.clone(), traffic(&link.hook, Traffic::Starts));
+        self.push(span, Action::Attach { link, hook }, Because::Missing, traffic, State::None);
     }
 
     /// Says who has the hook: somebody else, or a link of this deployment by another name.
@@ -757,8 +816,11 @@ impl<'a> Planner<'a> {
             | Hook::Netkit { .. }
             | Hook::Cgroup { .. }
             | Hook::Netns { .. }
-            | Hook::Netfilter { .. } => {
-                return None;
+            | Hook::Netfilter { .. } => return None,
+            Hook::Sockmap { map, attach_type } => {
+                let Fate::Keep(id) = self.maps.get(map)? else { return None };
+                let there = self.map_of(*id)?.verdicts.iter().filter(|(there, _)| attach_type.is_instead_of(*there));
+                there.map(|(_, id)| (None, *id)).collect()
             }
         };
         let left = self.observed.leftovers.iter().flat_map(|leftover| &leftover.links);
@@ -778,6 +840,9 @@ impl<'a> Planner<'a> {
         }
         let record = self.observed.record.as_ref();
         Some(match record.and_then(|record| record.links.get(link.name.as_str())) {
+            Some(recorded) if let (true, Anchor::Map(map)) = (recorded.hook == link.hook, link.hook.anchor()) => {
+                Because::MapNew(map.clone())
+            }
             Some(recorded) if recorded.hook.to_string() == link.hook.to_string() => Because::HookGone,
             Some(recorded) => Because::HookChanged(format!("it is on {}", recorded.hook)),
             None => Because::HookChanged(format!("it is on {}", found.hook)),
@@ -818,13 +883,20 @@ impl<'a> Planner<'a> {
         let (traffic, needs) = match (here, found.hook.is_attached()) {
             (true, _) => (Traffic::GapUnfiltered, Some(Consent::Gap)),
             (false, true) if there.meets_what(&now) => (Traffic::NoGap, None),
+            // The old map goes, and its sockets with it: that has a consent of its own.
+            (false, true) if matches!(because, Because::MapNew(_)) => (Traffic::NewSockets, None),
             (false, true) => (Traffic::Moves, Some(Consent::Prune)),
-            (false, false) => (Traffic::Starts, None),
+            (false, false) => (traffic(&link.hook, Traffic::Starts), None),
         };
         let (span, id) = (link.span.clone(), found.id);
         let action = Action::Reattach { link, id, hook, overlap: !here };
         self.steps.push(Step { action, because, span: Some(span), traffic, state: State::None, needs });
     }
+}
+
+/// Returns what a change of a hook's program means for packets, where the `usual` is not the whole truth.
+fn traffic(hook: &Hook, usual: Traffic) -> Traffic {
+    if hook.is_for_new_sockets() { Traffic::NewSockets } else { usual }
 }
 
 /// Returns whether a link runs a program that is pinned and has a fingerprint of ours.
@@ -984,6 +1056,7 @@ pub fn rollback(before: &Record, observed: &Observed, pin_root: &PinPath, by: By
             continue;
         };
         if let Some(restored) = planner.restored(&pin, map.inode) {
+            planner.maps.insert(map_name.clone(), Fate::Keep(found.info.id));
             let action = Action::RestoreMap { map: map_name.clone(), pin, id: found.info.id, restored };
             let mut step = restoring(action, restored, State::Kept);
             if matches!(restored, Restored::Replaces(_)) && holds_entries(found) {
@@ -1010,6 +1083,7 @@ pub fn rollback(before: &Record, observed: &Observed, pin_root: &PinPath, by: By
         }
     }
     planner.set_variables();
+    planner.foreign_maps_of_links(before);
     for link in desired.links.values() {
         planner.link_step(Arc::clone(link));
     }
@@ -1399,7 +1473,7 @@ fn netns_of(hook: &Hook, observed: &Observed) -> Option<u64> {
     match hook.anchor() {
         Anchor::Interface(name, netns) => observed.interface(name, netns).map(|found| found.netns),
         Anchor::Netns(netns) => observed.namespaces.get(netns).map(|found| found.inode),
-        Anchor::Cgroup(_) => None,
+        Anchor::Cgroup(_) | Anchor::Map(_) => None,
     }
 }
 
@@ -1420,10 +1494,11 @@ fn recorded_link(link: &DesiredLink, inode: u64, at: At, program_id: u32) -> Rec
 
 /// Returns where a link will be once it is there; with 0 for what an offline plan does not know.
 fn at(hook: &Hook, resolved: &ResolvedHook) -> At {
-    let (place, cgroup_id, netns) = match resolved {
-        ResolvedHook::Interface(place) => (*place, 0, place.map(|place| place.netns)),
-        ResolvedHook::Cgroup(cgroup) => (None, cgroup.as_ref().map_or(0, |(_, id)| *id), None),
-        ResolvedHook::Netns(inode) => (None, 0, *inode),
+    let (place, cgroup_id, netns, map_id) = match resolved {
+        ResolvedHook::Interface(place) => (*place, 0, place.map(|place| place.netns), 0),
+        ResolvedHook::Cgroup(cgroup) => (None, cgroup.as_ref().map_or(0, |(_, id)| *id), None, 0),
+        ResolvedHook::Netns(inode) => (None, 0, *inode, 0),
+        ResolvedHook::Map(id) => (None, 0, None, id.unwrap_or(0)),
     };
     let ifindex = place.and_then(|place| place.index_of(hook.attach_type())).unwrap_or(0);
     let hook = match hook {
@@ -1433,6 +1508,7 @@ fn at(hook: &Hook, resolved: &ResolvedHook) -> At {
         Hook::Cgroup { attach_type, .. } => HookInfo::Cgroup { cgroup_id, attach_type: *attach_type },
         Hook::Netns { attach_type, .. } => HookInfo::Netns { inode: netns.unwrap_or(0), attach_type: *attach_type },
         Hook::Netfilter { hook, .. } => HookInfo::Netfilter(*hook),
+        Hook::Sockmap { attach_type, .. } => HookInfo::Sockmap { map_id, attach_type: *attach_type },
     };
     At { hook, netns }
 }

@@ -81,6 +81,7 @@ impl Expects {
             }
             ResolvedHook::Cgroup(found) => Self { cgroup_id: found.as_ref().map(|(_, id)| *id), ..Self::default() },
             ResolvedHook::Netns(inode) => Self { netns: *inode, ..Self::default() },
+            ResolvedHook::Map(id) => Self { map_id: id.filter(|id| *id != 0), ..Self::default() },
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! [`Graph`] knows nothing of plans; [`of`] says what of a deployment must be ready before what (DESIGN §5).
 
-use crate::desired::{Desired, DesiredMap, DesiredProgram, MapSource, SlotSource};
+use crate::desired::{Anchor, Desired, DesiredMap, DesiredProgram, MapSource, SlotSource};
 use crate::elf::DataKind;
 use crate::kinds::MapType;
 use crate::names::{LinkName, MapName, PinPath, ProgramName};
@@ -256,6 +256,9 @@ pub fn of(desired: &Desired) -> Graph<Node> {
         graph.edge(Node::Program(link.program.clone()), node.clone());
         for contents in contents_behind(desired, &link.program) {
             graph.edge(contents, node.clone());
+        }
+        if let Anchor::Map(map) = link.hook.anchor() {
+            graph.edge(Node::Map(map.clone()), node);
         }
     }
     if desired.makes_something() {

@@ -397,7 +397,7 @@ impl<'a> Describe<'a> {
                 let named = self.observed.namespaces.get(netns);
                 named.zip(recorded.netns).is_none_or(|(named, inode)| inode == named.inode)
             }
-            Anchor::Cgroup(_) => true,
+            Anchor::Cgroup(_) | Anchor::Map(_) => true,
         };
         (is_same && found.hook.is_attached()).then(|| recorded.hook.to_string())
     }

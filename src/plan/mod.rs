@@ -395,6 +395,8 @@ pub enum ResolvedHook {
     Cgroup(Option<(std::path::PathBuf, u64)>),
     /// In a network namespace: its inode; `None` in an offline plan.
     Netns(Option<u64>),
+    /// On a map: its id, which is 0 for somebody else's in an offline plan; `None` for one that the plan makes.
+    Map(Option<u32>),
 }
 
 /// Column 0 of a plan.
@@ -497,6 +499,9 @@ pub enum Traffic {
     /// From here on packets do not see the program.
     #[serde(rename = "stops")]
     Stops,
+    /// Sockets that come from here on see the program; those that are there keep what they have.
+    #[serde(rename = "new sockets")]
+    NewSockets,
     /// For a moment packets pass unfiltered.
     #[serde(rename = "gap: unfiltered")]
     GapUnfiltered,

@@ -324,6 +324,9 @@ impl fmt::Display for Attached<'_> {
             ResolvedHook::Cgroup(None) => f.write_str("id not known offline")?,
             ResolvedHook::Netns(Some(inode)) => write!(f, "inode {inode}")?,
             ResolvedHook::Netns(None) => f.write_str("inode not known offline")?,
+            ResolvedHook::Map(Some(0)) => f.write_str("id not known offline")?,
+            ResolvedHook::Map(Some(id)) => write!(f, "map id {id}")?,
+            ResolvedHook::Map(None) => f.write_str("new map")?,
         }
         match link.hook.mode() {
             Some(mode) => write!(f, ", {mode})"),
@@ -446,6 +449,7 @@ impl fmt::Display for Traffic {
         f.write_str(match self {
             Self::None => "none",
             Self::NoGap => "no gap",
+            Self::NewSockets => "new sockets",
             Self::Starts => "starts",
             Self::Moves => "starts there, STOPS where it was",
             Self::Stops => "STOPS",

@@ -427,6 +427,8 @@ struct HookJson<'a> {
     netns: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     netfilter: Option<Netfilter>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    map: Option<&'a MapName>,
     /// The cgroup's path on the host.
     #[serde(skip_serializing_if = "Option::is_none")]
     path: Option<String>,
@@ -437,13 +439,17 @@ impl<'a> HookJson<'a> {
         let words = hook.to_string();
         let path = match resolved {
             Some(ResolvedHook::Cgroup(Some((path, _)))) => Some(path.to_string_lossy().into_owned()),
-            Some(ResolvedHook::Cgroup(None) | ResolvedHook::Interface(_) | ResolvedHook::Netns(_)) | None => None,
+            Some(
+                ResolvedHook::Cgroup(None) | ResolvedHook::Interface(_) | ResolvedHook::Netns(_) | ResolvedHook::Map(_),
+            )
+            | None => None,
         };
         let shown = Self { words, attach_type: Some(hook.attach_type()), mode: hook.mode(), path, ..Self::default() };
         match hook.anchor() {
             Anchor::Interface(interface, netns) => Self { interface: Some(interface), netns: netns.name(), ..shown },
             Anchor::Cgroup(cgroup) => Self { cgroup: Some(cgroup), ..shown },
             Anchor::Netns(netns) => Self { netns: netns.name(), netfilter: hook.netfilter(), ..shown },
+            Anchor::Map(map) => Self { map: Some(map), ..shown },
         }
     }
 }
