@@ -5,7 +5,7 @@
 use crate::access::AccountKind;
 use crate::desired::{Netns, Span};
 use crate::elf;
-use crate::kinds::{MapType, ProgramType};
+use crate::kinds::{AttachType, MapType, ProgramType};
 use crate::names::{Address, Digest, LinkName, MapName, NameError, ObjectName, PinPath, PlanId, ProgramName};
 use crate::plan::words::{count, thousands};
 use crate::plan::{Consent, Sweep};
@@ -641,6 +641,35 @@ pub enum Kind {
         /// The program's type.
         is: ProgramType,
     },
+    /// A program for another kind of event.
+    WrongEvent {
+        /// The link's table.
+        table: &'static str,
+        /// The program's type.
+        is: ProgramType,
+        /// The program's attach type.
+        attach_type: Option<AttachType>,
+        /// The table that takes it.
+        instead: Option<&'static str>,
+    },
+    /// A link to an event of which nothing says which one it is.
+    EventOpen {
+        /// The link's table.
+        table: &'static str,
+        /// What is not said.
+        what: &'static str,
+        /// What would say it.
+        example: &'static str,
+    },
+    /// An event that the host does not have.
+    NoEvent {
+        /// Which.
+        event: String,
+        /// What is not there.
+        why: String,
+        /// The way out.
+        hint: Option<&'static str>,
+    },
     /// A program in a devmap or a cpumap that was not made for one.
     WrongForMap {
         /// The map.
@@ -1074,6 +1103,9 @@ impl Kind {
             Self::UnknownSection { .. } => "program::unknown_section",
             Self::WrongProgramType { .. } => "link::wrong_program_type",
             Self::WrongForMap { .. } => "entries::wrong_program",
+            Self::WrongEvent { .. } => "link::wrong_event",
+            Self::EventOpen { .. } => "link::event_open",
+            Self::NoEvent { .. } => "host::no_event",
             Self::NoAttachType { .. } => "link::no_attach_type",
             Self::NotLoadable { .. } => "program::not_loadable",
             Self::RegistersAtOnce { .. } => "map::registers_at_once",
@@ -1260,6 +1292,12 @@ impl Kind {
                 section.replace('/', "_")
             )),
             Self::WrongProgramType { .. } | Self::NotLoadable { .. } => None,
+            Self::WrongEvent { instead, .. } => Some(match instead {
+                Some(table) => format!("attach it by `{table} = {{ ... }}`"),
+                None => "no event takes it".to_owned(),
+            }),
+            Self::EventOpen { example, .. } => Some(format!("say it: `{example}`")),
+            Self::NoEvent { hint, .. } => hint.map(str::to_owned),
             Self::NoAttachType { .. } => {
                 Some("say it in the program's table: `attach_type = \"cgroup_inet_egress\"` ...".to_owned())
             }
@@ -1486,6 +1524,8 @@ impl Kind {
             | Self::UnknownSection { .. }
             | Self::WrongProgramType { .. }
             | Self::WrongForMap { .. }
+            | Self::WrongEvent { .. }
+            | Self::EventOpen { .. }
             | Self::NoAttachType { .. }
             | Self::NotLoadable { .. }
             | Self::RegistersAtOnce { .. }
@@ -1532,6 +1572,7 @@ impl Kind {
             | Self::NoInterface { .. }
             | Self::NoCgroup { .. }
             | Self::NoNetns { .. }
+            | Self::NoEvent { .. }
             | Self::SymlinkInTheWay { .. }
             | Self::NoAccount { .. }
             | Self::HookTaken { .. }
@@ -1684,6 +1725,16 @@ impl fmt::Display for Kind {
             Self::WrongProgramType { hook, wants, is } => {
                 write!(f, "a {hook} hook takes programs of type {wants}, and this one is {is}")
             }
+            Self::WrongEvent { table, is, attach_type: Some(attach_type), .. } => {
+                write!(f, "`{table}` does not take this program, which is {is} for {attach_type}")
+            }
+            Self::WrongEvent { table, is, attach_type: None, .. } => {
+                write!(f, "`{table}` does not take this program, which is {is}")
+            }
+            Self::EventOpen { table, what, .. } => {
+                write!(f, "neither `{table}` nor the program's section says which {what} it is")
+            }
+            Self::NoEvent { event, why, .. } => write!(f, "there is no {event}: {why}"),
             Self::WrongForMap { map, map_type, program, is, .. } => {
                 write!(f, "map.{map} is a {map_type} map, and program.{program}, {is}, cannot run there")
             }

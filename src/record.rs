@@ -7,7 +7,7 @@ use crate::btf::value::format::Formats;
 use crate::desired::{EntriesMode, Hook};
 use crate::kinds::MapType;
 use crate::names::{Address, Digest, LinkName, MapName, PinPath, ProgramName};
-use crate::observed::HookInfo;
+use crate::observed::{FilePlace, HookInfo};
 use crate::spec::MapSpec;
 use crate::variables::Variable;
 use serde::{Deserialize, Serialize};
@@ -178,6 +178,9 @@ pub struct RecordedLink {
     pub hook: Hook,
     /// The hook as the kernel says it.
     pub at: HookInfo,
+    /// For a place in a file: which file, and where in it. The kernel tells neither.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<FilePlace>,
     /// Ids of the programs of others that packets met before ours on the same hook.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ahead: Vec<u32>,

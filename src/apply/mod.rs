@@ -6,6 +6,7 @@
 //! is noted with its way back, and a failure walks these back, newest first. What goes away goes behind the switch.
 
 pub mod entries;
+mod events;
 mod generation;
 mod migrate;
 pub mod outcome;
@@ -20,7 +21,7 @@ use crate::desired::{DesiredLink, Hook, MapSource, Netns};
 use crate::diag::{Kind, OPEN_FILES, PRIVILEGES, Problem};
 use crate::entries::Entries;
 use crate::kernel::{
-    EntryKind, HookInfo, HookRequest, Kernel, LinkInfo, MapRequest, ObjectKind, SymlinkInTheWay, drift, observe,
+    EntryKind, EventInfo, HookInfo, HookRequest, Kernel, LinkInfo, MapRequest, ObjectKind, SymlinkInTheWay, drift, observe,
 };
 use crate::kinds::{MapType, Netfilter};
 use crate::migrate::Tally;
@@ -585,6 +586,9 @@ impl<K: Kernel> Applier<'_, K> {
 
     /// Creates a link that is not pinned yet.
     fn create_link(&mut self, link: &DesiredLink, hook: &ResolvedHook) -> Result<K::Fd, Problem> {
+        if let (Hook::Trace(trace), ResolvedHook::Event(Some(place))) = (&link.hook, hook) {
+            return self.create_event_link(link, trace, *place);
+        }
         let program = self.programs.get(&link.program).expect("a link's program was staged before it");
         let doing = || format!("attach program.{} to {}", link.program, link.hook);
         let created = match (&link.hook, hook) {
@@ -618,7 +622,15 @@ impl<K: Kernel> Applier<'_, K> {
                 self.same_netns(&Netns::OWN, *inode)?;
                 self.kernel.create_link(program, &HookRequest::Netfilter(*netfilter))
             }
-            (Hook::Xdp { .. } | Hook::Tc { .. } | Hook::Cgroup { .. } | Hook::Netns { .. } | Hook::Netfilter(_), _) => {
+            (
+                Hook::Xdp { .. }
+                | Hook::Tc { .. }
+                | Hook::Cgroup { .. }
+                | Hook::Netns { .. }
+                | Hook::Netfilter(_)
+                | Hook::Trace(_),
+                _,
+            ) => {
                 return Err(stale(format!("the plan of link.{} was made without the host", link.name)));
             }
         };
@@ -686,7 +698,11 @@ impl<K: Kernel> Applier<'_, K> {
         let pinned = self
             .place_for_new(number, &link.pin, ObjectKind::Link, replaces)
             .and_then(|place| put_pin(self.kernel, &fd, ObjectKind::Link, &link.pin, &place));
-        self.undo.push((number, Undo::Linked(fd)));
+        self.undo.push((number, match link.hook.event() {
+            // The kernel detaches none of these: they go with their last pin and descriptor.
+            Some(_) => Undo::Event { link: fd, pin: self.place(&link.pin, &self.plan.generations.next) },
+            None => Undo::Linked(fd),
+        }));
         pinned
     }
 
@@ -710,9 +726,15 @@ impl<K: Kernel> Applier<'_, K> {
         let info = self.kernel.link_info(&fd).map_err(|error| refused(doing(), &error))?;
         let program = self.kernel.program_by_id(info.program_id).map_err(|error| refused(doing(), &error))?;
         let before = self.attached_before(link, &info).map_err(|error| refused(doing(), &error))?;
-        self.kernel.detach_link(&fd).map_err(|error| refused(doing(), &error))?;
         let current = self.plan.generations.current.as_ref();
         let pin = current.map_or_else(|| link.pin.clone(), |current| self.place(&link.pin, current));
+        match link.hook.event() {
+            Some(_) => {
+                self.kernel.unpin(&pin).map_err(|error| refused(doing(), &error))?;
+                drop(fd);
+            }
+            None => self.kernel.detach_link(&fd).map_err(|error| refused(doing(), &error))?,
+        }
         self.undo.push((number, Undo::Detached { pin, program, before }));
         self.attach(number, link, hook, Some(id))
     }
@@ -721,6 +743,18 @@ impl<K: Kernel> Applier<'_, K> {
     fn attached_before(&self, link: &DesiredLink, info: &LinkInfo) -> io::Result<Option<Before>> {
         if let HookInfo::Netfilter(hook) = info.hook {
             return Ok(Some(Before::Netfilter(hook)));
+        }
+        if let HookInfo::Event(EventInfo::Tracing { object, type_id, .. }) = info.hook {
+            let record = self.plan.generations.record.as_ref();
+            let recorded = record.and_then(|record| record.links.get(link.name.as_str()));
+            let cookie = match recorded.map(|recorded| &recorded.hook) {
+                Some(Hook::Trace(trace)) => trace.cookie,
+                Some(
+                    Hook::Xdp { .. } | Hook::Tc { .. } | Hook::Cgroup { .. } | Hook::Netns { .. } | Hook::Netfilter(_),
+                )
+                | None => None,
+            };
+            return Ok(Some(Before::Extension { target: object, function: type_id, cookie }));
         }
         let Hook::Xdp { interface, .. } = &link.hook else { return Ok(None) };
         let Some(found) = self.kernel.interface(interface)? else { return Ok(None) };
@@ -835,6 +869,11 @@ impl<K: Kernel> Applier<'_, K> {
                 && let Some(recorded) = record.links.get_mut(link.name.as_str())
             {
                 recorded.program_id = self.kernel.program_info(&self.programs[&link.program])?.id;
+                if link.hook.event().is_some() {
+                    // What the kernel says of it shows only now.
+                    let (_, fd) = self.kernel.open_pin(&self.place(&link.pin, next))?;
+                    recorded.at = self.kernel.link_info(&fd)?.hook;
+                }
             }
         }
         let own = drift::programs_of_links(self.plan.generations.record.as_deref().into_iter().chain([&record]));

@@ -1,9 +1,10 @@
 //! The way back of each change that can be seen from outside.
 
 use super::entries::Written;
+use super::events::patiently;
 use super::{generation, variables};
 use crate::access::Permissions;
-use crate::kernel::{HookRequest, Kernel, XdpMode};
+use crate::kernel::{EventInfo, HookRequest, Kernel, TraceRequest, XdpMode};
 use crate::kinds::Netfilter;
 use crate::names::{MapName, PinPath, ProgramName};
 use crate::variables::Patch;
@@ -57,6 +58,13 @@ pub enum Undo<Fd> {
     },
     /// A program was attached by this link.
     Linked(Fd),
+    /// A program was attached to an event by this link, which is pinned there.
+    Event {
+        /// The link.
+        link: Fd,
+        /// Its pin.
+        pin: PinPath,
+    },
     /// A link got another program.
     Updated {
         /// The link.
@@ -89,6 +97,15 @@ pub enum Before {
     },
     /// Netfilter.
     Netfilter(Netfilter),
+    /// A function of another program.
+    Extension {
+        /// Id of that program.
+        target: u32,
+        /// The function's type there.
+        function: u32,
+        /// The link's cookie.
+        cookie: Option<u64>,
+    },
 }
 
 impl<Fd> Undo<Fd> {
@@ -114,13 +131,24 @@ impl<Fd> Undo<Fd> {
             Self::Owner { pin, before } => kernel.change_owner(&pin, before.owner, before.group),
             Self::Mode { pin, before } => kernel.change_mode(&pin, before.mode),
             Self::Linked(link) => kernel.detach_link(&link),
+            Self::Event { link, pin } => {
+                drop(link);
+                generation::gone(kernel.unpin(&pin))
+            }
             Self::Updated { link, program, old } => kernel.update_link(&link, &old, &programs[&program]),
             Self::Detached { pin, program, before: Some(before) } => {
-                let request = match before {
-                    Before::Xdp { ifindex, mode } => HookRequest::Xdp { ifindex, mode },
-                    Before::Netfilter(hook) => HookRequest::Netfilter(hook),
+                let link = match before {
+                    Before::Xdp { ifindex, mode } => kernel.create_link(&program, &HookRequest::Xdp { ifindex, mode })?,
+                    Before::Netfilter(hook) => kernel.create_link(&program, &HookRequest::Netfilter(hook))?,
+                    Before::Extension { target, function, cookie } => {
+                        let (attach_type, target) = (EventInfo::EXTENSION, kernel.program_by_id(target)?);
+                        patiently(|| {
+                            let target = Some((&target, function));
+                            let request = TraceRequest::Tracing { attach_type, target, cookie };
+                            kernel.create_link(&program, &HookRequest::Trace(request))
+                        })?
+                    }
                 };
-                let link = kernel.create_link(&program, &request)?;
                 generation::replace(kernel, &pin, |kernel, passing| kernel.pin(&link, passing))
             }
             Self::Detached { before: None, .. } => Ok(()),

@@ -1,10 +1,14 @@
 //! Where links are attached: each kind of hook, and what is the same for all links of a kind. A new kind of link is a
 //! variant of [`Hook`]; where it is, is one of a few [`Anchor`]s, by which it is looked up, planned and opened.
 
+mod trace;
+
 use crate::kinds::{AttachType, Netfilter, XdpMode};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::PathBuf;
+
+pub use trace::{Counter, CounterSource, Event, Rate, Trace, Uprobe, of_system_call};
 
 /// Where a link is attached, as the manifest says it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -40,6 +44,8 @@ pub enum Hook {
     },
     /// A hook of netfilter, of the network namespace in which the tool runs.
     Netfilter(Netfilter),
+    /// An event.
+    Trace(Trace),
 }
 
 /// What a hook is of, by its name.
@@ -51,6 +57,8 @@ pub enum Anchor<'a> {
     Cgroup(&'a str),
     /// A network namespace.
     Netns(&'a Netns),
+    /// What happens anywhere.
+    Event(&'a Event),
 }
 
 impl Hook {
@@ -61,6 +69,7 @@ impl Hook {
             Self::Cgroup { path, .. } => Anchor::Cgroup(path),
             Self::Netns { netns, .. } => Anchor::Netns(netns),
             Self::Netfilter(_) => Anchor::Netns(&OWN),
+            Self::Trace(trace) => Anchor::Event(&trace.event),
         }
     }
 
@@ -68,7 +77,7 @@ impl Hook {
     pub fn mode(&self) -> Option<XdpMode> {
         match self {
             Self::Xdp { mode, .. } => Some(*mode),
-            Self::Tc { .. } | Self::Cgroup { .. } | Self::Netns { .. } | Self::Netfilter(_) => None,
+            Self::Tc { .. } | Self::Cgroup { .. } | Self::Netns { .. } | Self::Netfilter(_) | Self::Trace(_) => None,
         }
     }
 
@@ -76,18 +85,27 @@ impl Hook {
     pub fn netfilter(&self) -> Option<Netfilter> {
         match self {
             Self::Netfilter(netfilter) => Some(*netfilter),
-            Self::Xdp { .. } | Self::Tc { .. } | Self::Cgroup { .. } | Self::Netns { .. } => None,
+            Self::Xdp { .. } | Self::Tc { .. } | Self::Cgroup { .. } | Self::Netns { .. } | Self::Trace(_) => None,
         }
     }
 
-    /// Returns the attach type of its links.
-    pub fn attach_type(&self) -> AttachType {
+    /// Returns the event that it is.
+    pub fn event(&self) -> Option<&Event> {
         match self {
-            Self::Xdp { .. } => AttachType::XDP,
+            Self::Trace(trace) => Some(&trace.event),
+            Self::Xdp { .. } | Self::Tc { .. } | Self::Cgroup { .. } | Self::Netns { .. } | Self::Netfilter(_) => None,
+        }
+    }
+
+    /// Returns the attach type of its links; `None` where they have none.
+    pub fn attach_type(&self) -> Option<AttachType> {
+        match self {
+            Self::Xdp { .. } => Some(AttachType::XDP),
             Self::Tc { attach_type, .. } | Self::Cgroup { attach_type, .. } | Self::Netns { attach_type, .. } => {
-                *attach_type
+                Some(*attach_type)
             }
-            Self::Netfilter(_) => AttachType::NETFILTER,
+            Self::Netfilter(_) => Some(AttachType::NETFILTER),
+            Self::Trace(trace) => trace.event.attach_type(),
         }
     }
 
@@ -96,6 +114,7 @@ impl Hook {
         match self {
             Self::Xdp { .. } | Self::Tc { .. } | Self::Cgroup { .. } | Self::Netns { .. } => true,
             Self::Netfilter(_) => false,
+            Self::Trace(trace) => trace.event.updates_in_place(),
         }
     }
 
@@ -109,6 +128,7 @@ impl Hook {
             Self::Netns { .. } => "links of flow dissectors came with Linux 5.8",
             Self::Netfilter(Netfilter { defrag: true, .. }) => "`defrag` of netfilter links came with Linux 6.6",
             Self::Netfilter(_) => "netfilter links came with Linux 6.4",
+            Self::Trace(trace) => trace.may_lack(),
         }
     }
 }
@@ -123,6 +143,7 @@ impl fmt::Display for Hook {
             Self::Cgroup { path, attach_type } => write!(f, "{attach_type} of cgroup {path}"),
             Self::Netns { netns, attach_type } => write!(f, "{attach_type} of {netns}"),
             Self::Netfilter(netfilter) => netfilter.fmt(f),
+            Self::Trace(trace) => trace.fmt(f),
         }
     }
 }

@@ -3,6 +3,7 @@
 mod attach;
 mod contents;
 mod files;
+mod events;
 mod hook;
 mod identity;
 mod references;
@@ -10,7 +11,7 @@ mod resolve;
 mod variables;
 
 pub use contents::EntryFile;
-pub use hook::{Anchor, Hook, Netns};
+pub use hook::{Anchor, Counter, CounterSource, Event, Hook, Netns, Rate, Trace, Uprobe, of_system_call};
 pub use identity::{TAG, kernel_name};
 pub use references::{Reference, SlotKey, SlotSource, Word};
 pub use resolve::{needs, resolve};

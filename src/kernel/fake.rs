@@ -3,12 +3,13 @@
 //! It never calls the code that it tests: it would agree with our bugs. Each rule is proved against the running kernel by
 //! `tests/kernel.rs`. What it does not have (traffic, most of the verifier, sockets) it refuses.
 
+mod events;
 mod maps;
 mod references;
 mod tree;
 
 use super::{
-    Entry, EntryKind, HookInfo, HookRequest, Interface, Kernel, LinkInfo, LoadError, MapInfo, MapRequest, ObjectKind,
+    Entry, EntryKind, FilePlace, HookInfo, HookRequest, Interface, Kernel, LinkInfo, LoadError, MapInfo, MapRequest, ObjectKind,
     ProgramInfo, ProgramRequest, Symbols, XdpMode,
 };
 use crate::access::{AccountKind, Permissions};
@@ -135,6 +136,7 @@ enum Hook {
     },
     /// Its place is in [`Link::kind`], which stays when it is detached.
     Netfilter,
+    Event,
 }
 
 #[derive(Debug)]
@@ -161,6 +163,8 @@ struct State {
     cgroups: BTreeMap<PathBuf, u64>,
     /// Inodes of network namespaces by their files.
     namespaces: BTreeMap<PathBuf, u64>,
+    /// Ids of tracepoints by category and name.
+    tracepoints: BTreeMap<(String, String), u64>,
     accounts: BTreeMap<(AccountKind, String), u32>,
     refusals: BTreeMap<String, (i32, String)>,
     /// Locked folders: their paths, and whether a bpffs was mounted on them.
@@ -237,7 +241,7 @@ impl Fake {
         let Some(gone) = state.devices.remove(name) else { return };
         state.detach_where(|hook| match hook {
             Hook::Xdp { ifindex, .. } | Hook::Tcx { ifindex } => ifindex == gone.index,
-            Hook::Cgroup { .. } | Hook::Netns { .. } | Hook::Netfilter => false,
+            Hook::Cgroup { .. } | Hook::Netns { .. } | Hook::Netfilter | Hook::Event => false,
         });
         state.maps.values_mut().for_each(|map| map.forget_interface(gone.index));
         state.collect();
@@ -264,6 +268,14 @@ impl Fake {
         let mut state = self.state();
         let Some(gone) = state.namespaces.remove(path) else { return };
         state.detach_where(|hook| hook == Hook::Netns { inode: gone });
+    }
+
+    /// Adds a tracepoint. Returns its id.
+    pub fn add_tracepoint(&self, category: &str, name: &str) -> u64 {
+        let mut state = self.state();
+        let id = state.tracepoints.values().max().unwrap_or(&0) + 1;
+        state.tracepoints.insert((category.to_owned(), name.to_owned()), id);
+        id
     }
 
     /// Returns where a path leads: what others do through symbolic links they do there.
@@ -594,6 +606,7 @@ impl State {
             }
             HookRequest::Netns { netns, attach_type } => self.netns_hook(program, netns, *attach_type),
             HookRequest::Netfilter(wanted) => self.netfilter_hook(program, *wanted),
+            HookRequest::Trace(request) => self.event_hook(program, request),
         }
     }
 
@@ -629,6 +642,7 @@ impl State {
             | HookInfo::Tcx { .. }
             | HookInfo::Cgroup { .. }
             | HookInfo::Netns { .. }
+            | HookInfo::Event(_)
             | HookInfo::Other(_) => false,
         });
         if taken { refuse(libc::EBUSY) } else { Ok((Hook::Netfilter, HookInfo::Netfilter(wanted))) }
@@ -649,7 +663,14 @@ impl State {
         };
         let there = self.links.values().find_map(|link| match link.hook {
             Some(Hook::Xdp { ifindex, mode }) if ifindex == device.index => Some(mode),
-            Some(Hook::Xdp { .. } | Hook::Tcx { .. } | Hook::Cgroup { .. } | Hook::Netns { .. } | Hook::Netfilter)
+            Some(
+                Hook::Xdp { .. }
+                | Hook::Tcx { .. }
+                | Hook::Cgroup { .. }
+                | Hook::Netns { .. }
+                | Hook::Netfilter
+                | Hook::Event,
+            )
             | None => None,
         });
         match there {
@@ -1177,7 +1198,12 @@ impl Kernel for Fake {
             .filter_map(|link| match link.hook {
                 Some(Hook::Xdp { ifindex, mode }) if ifindex == device.index => Some((mode, link.program)),
                 Some(
-                    Hook::Xdp { .. } | Hook::Tcx { .. } | Hook::Cgroup { .. } | Hook::Netns { .. } | Hook::Netfilter,
+                    Hook::Xdp { .. }
+                    | Hook::Tcx { .. }
+                    | Hook::Cgroup { .. }
+                    | Hook::Netns { .. }
+                    | Hook::Netfilter
+                    | Hook::Event,
                 )
                 | None => None,
             })
@@ -1205,6 +1231,19 @@ impl Kernel for Fake {
         Ok((self.open(Object::Netns(inode)), inode))
     }
 
+    fn tracepoint(&self, category: &str, name: &str) -> io::Result<u64> {
+        let wanted = (category.to_owned(), name.to_owned());
+        self.state().tracepoints.get(&wanted).copied().ok_or_else(|| errno(libc::ENOENT))
+    }
+
+    fn place_in_file(&self, _: &str, _: Option<&str>) -> io::Result<FilePlace> {
+        refuse(libc::ENOENT)
+    }
+
+    fn security_modules(&self) -> io::Result<String> {
+        refuse(libc::ENOENT)
+    }
+
     fn create_link(&mut self, program: &Fd, hook: &HookRequest<'_, Fd>) -> io::Result<Fd> {
         let mut state = self.change("create_link")?;
         let program = state.program_id(program)?;
@@ -1221,6 +1260,9 @@ impl Kernel for Fake {
         let link = &state.links[&id];
         if matches!(link.kind, HookInfo::Netfilter(_)) {
             return refuse(libc::EOPNOTSUPP);
+        }
+        if events::is_fixed(&link.kind) {
+            return refuse(libc::EINVAL);
         }
         if link.hook.is_none() {
             return refuse(libc::ENOLINK);
@@ -1239,14 +1281,18 @@ impl Kernel for Fake {
     fn detach_link(&mut self, link: &Fd) -> io::Result<()> {
         let mut state = self.change("detach_link")?;
         let id = state.link_id(link)?;
-        state.links.get_mut(&id).expect("an open link lives").hook = None;
+        let link = state.links.get_mut(&id).expect("an open link lives");
+        if events::is_fixed(&link.kind) {
+            return refuse(libc::EOPNOTSUPP);
+        }
+        link.hook = None;
         Ok(())
     }
 
     fn query(&self, hook: &HookRequest<'_, Fd>) -> io::Result<Vec<u32>> {
         let state = self.state();
         let wanted = match hook {
-            HookRequest::Xdp { .. } | HookRequest::Netfilter(_) => return refuse(libc::EINVAL),
+            HookRequest::Xdp { .. } | HookRequest::Netfilter(_) | HookRequest::Trace(_) => return refuse(libc::EINVAL),
             HookRequest::Tcx { ifindex, attach_type } => {
                 state.device(*ifindex).ok_or_else(|| errno(libc::ENODEV))?;
                 HookInfo::Tcx { ifindex: *ifindex, attach_type: *attach_type }
@@ -1292,6 +1338,7 @@ impl Kernel for Fake {
             }
             (HookInfo::Netns { attach_type, .. }, None) => HookInfo::Netns { inode: 0, attach_type: *attach_type },
             (HookInfo::Netfilter(there), None) => HookInfo::Netfilter(*there),
+            (HookInfo::Event(there), None) => HookInfo::Event(there.clone()),
             (HookInfo::Other(kind), None) => HookInfo::Other(*kind),
         };
         Ok(LinkInfo { id, program_id: link.program, hook })

@@ -197,7 +197,8 @@ fn check_hooks(manifest: &Manifest, problems: &mut Problems) {
             }
             // Fragments or not, the priority is the same.
             Attach::Netfilter(hook) => (Only::Other, Netfilter { defrag: false, ..*hook }.to_string()),
-            Attach::Tc { .. } | Attach::Cgroup { .. } | Attach::Netns { .. } => continue,
+            // Which function an extension replaces, its program says.
+            Attach::Tc { .. } | Attach::Cgroup { .. } | Attach::Netns { .. } | Attach::Event(_) => continue,
         };
         hooks.entry(hook).or_default().push((&link.attach.span, format!("`link.{name}`")));
     }

@@ -15,14 +15,14 @@ use super::{
 use super::{access, guard, migrate};
 use crate::access::Access;
 use crate::desired::{
-    Anchor, Desired, DesiredLink, DesiredMap, DesiredProgram, EntriesMode, Hook, MapDefinition, MapSource, OnChange,
-    Policy, SlotSource, Span,
+    Anchor, Desired, DesiredLink, DesiredMap, DesiredProgram, EntriesMode, Event, Hook, MapDefinition, MapSource,
+    OnChange, Policy, SlotSource, Span, Trace,
 };
 use crate::diag::{Kind, Problem, Problems};
 use crate::elf::DataKind;
 use crate::kinds::{AttachType, XdpMode};
 use crate::names::{Address, DeploymentName, Digest, LinkName, MapName, PinPath, ProgramName};
-use crate::observed::{Entry, HookInfo, LinkInfo, Live, Observed, ObservedMap, ObservedProgram, Pinned, Root};
+use crate::observed::{Entry, EventInfo, EventLack, EventPlace, HookInfo, LinkInfo, Live, Observed, ObservedMap, ObservedProgram, Pinned, Root};
 use crate::record::{
     Record, RecordedEntries, RecordedInner, RecordedLink, RecordedMap, RecordedObject, RecordedProgram,
 };
@@ -698,6 +698,7 @@ impl<'a> Planner<'a> {
                 Anchor::Interface(_) => ResolvedHook::Interface(None),
                 Anchor::Cgroup(_) => ResolvedHook::Cgroup(None),
                 Anchor::Netns(_) => ResolvedHook::Netns(None),
+                Anchor::Event(_) => ResolvedHook::Event(None),
             });
         }
         let missing = match link.hook.anchor() {
@@ -712,6 +713,11 @@ impl<'a> Planner<'a> {
             Anchor::Netns(netns) => match self.observed.namespaces.get(netns) {
                 Some(found) => return Some(ResolvedHook::Netns(Some(found.inode))),
                 None => Kind::NoNetns { netns: netns.clone() },
+            },
+            Anchor::Event(event) => match self.observed.events.get(event) {
+                Some(Ok(place)) => return Some(ResolvedHook::Event(Some(*place))),
+                Some(Err(lack)) => no_event(event, *lack),
+                None => return Some(ResolvedHook::Event(Some(EventPlace::Kernel))),
             },
         };
         self.problems.push(Problem::at(missing, link.span.clone(), "this link goes there"));
@@ -752,7 +758,9 @@ impl<'a> Planner<'a> {
                 found.dissectors.iter().map(|id| (None, *id)).collect()
             }
             // The kernel does not tell who has which priority of netfilter, but by refusing a link.
-            Hook::Tc { .. } | Hook::Cgroup { .. } | Hook::Netns { .. } | Hook::Netfilter(_) => return None,
+            Hook::Tc { .. } | Hook::Cgroup { .. } | Hook::Netns { .. } | Hook::Netfilter(_) | Hook::Trace(_) => {
+                return None;
+            }
         };
         let left = self.observed.leftovers.iter().flat_map(|leftover| &leftover.links);
         let left: BTreeSet<u32> =
@@ -762,6 +770,9 @@ impl<'a> Planner<'a> {
 
     /// Returns why a link that is there cannot stay where it is.
     fn hook_changed(&self, link: &DesiredLink, wanted: &ResolvedHook, found: &LinkInfo) -> Option<Because> {
+        if let Hook::Trace(trace) = &link.hook {
+            return self.event_changed(link, trace, wanted, found);
+        }
         if !found.hook.is_attached() {
             return Some(Because::HookGone);
         }
@@ -777,6 +788,79 @@ impl<'a> Planner<'a> {
         })
     }
 
+    /// Returns why a link to an event cannot stay. The kernel tells little of it, so what was asked for counts, as long as
+    /// the link is the one that was made for it.
+    fn event_changed(
+        &self,
+        link: &DesiredLink,
+        trace: &Trace,
+        wanted: &ResolvedHook,
+        found: &LinkInfo,
+    ) -> Option<Because> {
+        let record = self.observed.record.as_ref();
+        let Some(recorded) = record.and_then(|record| record.links.get(link.name.as_str())) else {
+            let HookInfo::Event(event) = &found.hook else { return Some(other_event(&found.hook)) };
+            return (!event.can_be(&trace.event)).then(|| other_event(&found.hook));
+        };
+        if recorded.hook != link.hook {
+            return Some(other_event(&recorded.hook));
+        }
+        if recorded.at != found.hook {
+            return Some(other_event(&found.hook));
+        }
+        let file = match wanted {
+            ResolvedHook::Event(place) => place.and_then(|place| place.file()),
+            ResolvedHook::Interface(_) | ResolvedHook::Cgroup(_) | ResolvedHook::Netns(_) => None,
+        };
+        let other_target = match &trace.event {
+            Event::Extension { program, .. } => self.is_new_target(program, &found.hook),
+            Event::Tracepoint { .. }
+            | Event::RawTracepoint { .. }
+            | Event::Target { .. }
+            | Event::Counter(_)
+            | Event::Kprobe { .. }
+            | Event::KprobeMulti { .. }
+            | Event::Uprobe(_) => None,
+        };
+        let other_file = || Because::HookChanged("its path means another file now, or another place in it".to_owned());
+        other_target.or_else(|| (file != recorded.file).then(other_file))
+    }
+
+    /// Returns why an extension must go to another program than the one whose function it replaces.
+    fn is_new_target(&self, program: &str, found: &HookInfo) -> Option<Because> {
+        let (name, fate) = self.programs.iter().find(|(name, _)| name.as_str() == program)?;
+        match (fate, found) {
+            (Fate::Keep(id), HookInfo::Event(EventInfo::Tracing { object, .. })) if id == object => None,
+            (Fate::Keep(_) | Fate::New(..), _) => Some(Because::TargetNew(name.clone())),
+        }
+    }
+
+    /// Returns a hook as the kernel says it, as far as that tells whether there is room for another link.
+    fn hook_info(&self, hook: &Hook, resolved: &ResolvedHook) -> HookInfo {
+        let Some(Event::Extension { program, .. }) = hook.event() else { return hook_info(hook, resolved) };
+        let target = self.programs.iter().find(|(name, _)| name.as_str() == program);
+        let object = match target {
+            Some((_, Fate::Keep(id))) => *id,
+            // Nothing replaces a function of a program that is new.
+            Some((_, Fate::New(..))) | None => 0,
+        };
+        HookInfo::Event(EventInfo::Tracing { attach_type: EventInfo::EXTENSION, object, type_id: 0 })
+    }
+
+    /// Returns whether a link meets what it meets now, wherever it is attached anew.
+    fn meets_the_same(&self, link: &DesiredLink, there: &HookInfo, found: &LinkInfo) -> bool {
+        match &link.hook {
+            Hook::Trace(trace) => {
+                let record = self.observed.record.as_ref();
+                let recorded = record.and_then(|record| record.links.get(link.name.as_str()));
+                recorded.is_none_or(|recorded| recorded.hook.event() == Some(&trace.event))
+            }
+            Hook::Xdp { .. } | Hook::Tc { .. } | Hook::Cgroup { .. } | Hook::Netns { .. } | Hook::Netfilter(_) => {
+                there.meets_what(&found.hook)
+            }
+        }
+    }
+
     /// Returns whether the program runs in the mode that is asked for; any mode is good for `auto`.
     fn runs_in_mode(&self, link: &DesiredLink, mode: XdpMode, program: u32) -> bool {
         let Hook::Xdp { interface, .. } = &link.hook else { return true };
@@ -785,7 +869,7 @@ impl<'a> Planner<'a> {
     }
 
     fn reattach_step(&mut self, link: Arc<DesiredLink>, hook: ResolvedHook, found: &LinkInfo, because: Because) {
-        let there = hook_info(&link.hook, &hook);
+        let there = self.hook_info(&link.hook, &hook);
         let here = !there.has_room_beside(&found.hook);
         if let Some(there) = self.others(&link, here.then_some(found.program_id)) {
             return self.hook_taken(&link, there);
@@ -794,7 +878,12 @@ impl<'a> Planner<'a> {
         // its filter away, as pruning the link would.
         let (traffic, needs) = match (here, found.hook.is_attached()) {
             (true, _) => (Traffic::GapUnfiltered, Some(Consent::Gap)),
-            (false, true) if there.meets_what(&found.hook) => (Traffic::NoGap, None),
+            (false, true) if self.meets_the_same(&link, &there, found) => match &link.hook {
+                Hook::Trace(_) => (Traffic::BothRun, None),
+                Hook::Xdp { .. } | Hook::Tc { .. } | Hook::Cgroup { .. } | Hook::Netns { .. } | Hook::Netfilter(_) => {
+                    (Traffic::NoGap, None)
+                }
+            },
             (false, true) => (Traffic::Moves, Some(Consent::Prune)),
             (false, false) => (Traffic::Starts, None),
         };
@@ -1274,10 +1363,16 @@ fn record_link(record: &mut Record, action: &Action, observed: &Observed) {
             // What is before it is read anew with each record, and is no reason for one.
             let before = observed.record.as_ref().and_then(|record| record.links.get(link.name.as_str()));
             let ahead = before.map(|before| before.ahead.clone()).unwrap_or_default();
-            (link, RecordedLink { ahead, ..recorded })
+            let now = link.hook.event().and_then(|event| observed.events.get(event)?.ok()?.file());
+            let file = before.map_or(now, |before| before.file);
+            (link, RecordedLink { ahead, file, ..recorded })
         }
         Action::Attach { link, hook } | Action::Reattach { link, hook, .. } => {
-            (link, recorded_link(link, 0, hook_info(&link.hook, hook), 0))
+            let file = match hook {
+                ResolvedHook::Event(place) => place.and_then(|place| place.file()),
+                ResolvedHook::Interface(_) | ResolvedHook::Cgroup(_) | ResolvedHook::Netns(_) => None,
+            };
+            (link, RecordedLink { file, ..recorded_link(link, 0, hook_info(&link.hook, hook), 0) })
         }
         Action::ClearLeftover { .. }
         | Action::MountBpffs { .. }
@@ -1377,6 +1472,7 @@ fn recorded_link(link: &DesiredLink, inode: u64, at: HookInfo, program_id: u32) 
         program_id,
         hook: link.hook.clone(),
         at,
+        file: None,
         ahead: Vec::new(),
         protect: None,
         access: Access::default(),
@@ -1389,6 +1485,7 @@ fn hook_info(hook: &Hook, resolved: &ResolvedHook) -> HookInfo {
         ResolvedHook::Interface(index) => (index.unwrap_or(0), 0, 0),
         ResolvedHook::Cgroup(cgroup) => (0, cgroup.as_ref().map_or(0, |(_, id)| *id), 0),
         ResolvedHook::Netns(inode) => (0, 0, inode.unwrap_or(0)),
+        ResolvedHook::Event(_) => (0, 0, 0),
     };
     match hook {
         Hook::Xdp { .. } => HookInfo::Xdp { ifindex },
@@ -1396,5 +1493,22 @@ fn hook_info(hook: &Hook, resolved: &ResolvedHook) -> HookInfo {
         Hook::Cgroup { attach_type, .. } => HookInfo::Cgroup { cgroup_id, attach_type: *attach_type },
         Hook::Netns { attach_type, .. } => HookInfo::Netns { inode, attach_type: *attach_type },
         Hook::Netfilter(netfilter) => HookInfo::Netfilter(*netfilter),
+        // Only the link that is there says more: it is read when it was made.
+        Hook::Trace(_) => HookInfo::Event(EventInfo::Perf(None)),
+    }
+}
+
+fn other_event(on: &impl std::fmt::Display) -> Because {
+    Because::HookChanged(format!("it is on {on}"))
+}
+
+/// Says what of an event is not there.
+fn no_event(event: &Event, lack: EventLack) -> Kind {
+    let (event, why, hint) = (event.to_string(), lack.why().to_owned(), lack.hint());
+    match lack {
+        EventLack::Lsm => Kind::NoSuchLink { hook: event, since: hint.unwrap_or_default() },
+        EventLack::Tracepoint | EventLack::Tracefs | EventLack::File | EventLack::Format | EventLack::Symbol => {
+            Kind::NoEvent { event, why, hint }
+        }
     }
 }

@@ -27,6 +27,9 @@ pub struct Expects {
     /// The inode of the network namespace that the name stands for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub netns: Option<u64>,
+    /// The inode of the file that has the place of an event.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<u64>,
     /// A pin where nothing may be yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
@@ -78,6 +81,10 @@ impl Expects {
             ResolvedHook::Interface(ifindex) => Self { ifindex: *ifindex, ..Self::default() },
             ResolvedHook::Cgroup(found) => Self { cgroup_id: found.as_ref().map(|(_, id)| *id), ..Self::default() },
             ResolvedHook::Netns(inode) => Self { netns: *inode, ..Self::default() },
+            ResolvedHook::Event(place) => {
+                let file = place.and_then(|place| place.file()).map(|file| file.inode);
+                Self { file, ..Self::default() }
+            }
         }
     }
 }

@@ -26,6 +26,7 @@ use crate::btf::value::format::Formats;
 use crate::desired::{DesiredLink, DesiredMap, DesiredProgram, ObjectFacts, Reference, Span};
 use crate::entries::{Changes, Entries};
 use crate::names::{Address, DeploymentName, LinkName, MapName, PinPath, PlanId, ProgramName};
+use crate::observed::EventPlace;
 use crate::record::Record;
 use crate::spec::{Difference, MapSpec};
 use crate::variables::Change;
@@ -394,6 +395,8 @@ pub enum ResolvedHook {
     Cgroup(Option<(std::path::PathBuf, u64)>),
     /// In a network namespace: its inode; `None` in an offline plan.
     Netns(Option<u64>),
+    /// At an event; `None` in an offline plan.
+    Event(Option<EventPlace>),
 }
 
 /// Column 0 of a plan.
@@ -487,6 +490,9 @@ pub enum Traffic {
     /// Filtered before, filtered after, filtered in between.
     #[serde(rename = "no gap")]
     NoGap,
+    /// The old and the new program run both for a moment, and what happens then is seen twice.
+    #[serde(rename = "both run meanwhile")]
+    BothRun,
     /// From here on packets see the program.
     #[serde(rename = "starts")]
     Starts,

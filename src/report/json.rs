@@ -437,13 +437,21 @@ impl<'a> HookJson<'a> {
         let words = hook.to_string();
         let path = match resolved {
             Some(ResolvedHook::Cgroup(Some((path, _)))) => Some(path.to_string_lossy().into_owned()),
-            Some(ResolvedHook::Cgroup(None) | ResolvedHook::Interface(_) | ResolvedHook::Netns(_)) | None => None,
+            Some(
+                ResolvedHook::Cgroup(None)
+                | ResolvedHook::Interface(_)
+                | ResolvedHook::Netns(_)
+                | ResolvedHook::Event(_),
+            )
+            | None => None,
         };
-        let shown = Self { words, attach_type: Some(hook.attach_type()), mode: hook.mode(), path, ..Self::default() };
+        let shown = Self { words, attach_type: hook.attach_type(), mode: hook.mode(), path, ..Self::default() };
         match hook.anchor() {
             Anchor::Interface(interface) => Self { interface: Some(interface), ..shown },
             Anchor::Cgroup(cgroup) => Self { cgroup: Some(cgroup), ..shown },
             Anchor::Netns(netns) => Self { netns: netns.name(), netfilter: hook.netfilter(), ..shown },
+            // Its words say all of it.
+            Anchor::Event(_) => shown,
         }
     }
 }

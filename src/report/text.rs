@@ -223,7 +223,7 @@ fn rest_paint(marker: Marker) -> Paint {
 
 fn traffic_paint(traffic: Traffic, plain: Paint) -> Paint {
     match traffic {
-        Traffic::None | Traffic::NoGap | Traffic::Starts => plain,
+        Traffic::None | Traffic::NoGap | Traffic::BothRun | Traffic::Starts => plain,
         Traffic::Moves | Traffic::Stops | Traffic::GapUnfiltered => Paint::Alarm,
     }
 }
