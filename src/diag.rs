@@ -118,6 +118,9 @@ const GPL_ONLY: &str = "the kernel has this for GPL programs only: the object sa
 /// What to do when the kernel says that somebody may not.
 pub const PRIVILEGES: &str = "run it as root, or with CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON";
 
+/// Programs that change the kernel's code where they attach, which some kernels forbid everybody.
+const TRAMPOLINES: &[ProgramType] = &[ProgramType::TRACING, ProgramType::LSM, ProgramType::EXT];
+
 /// What to do when a process may not open more files.
 pub const OPEN_FILES: &str = "each map and program is held open until all are there: allow more open files \
                               (`ulimit -Hn`, `LimitNOFILE=` of a systemd service)";
@@ -1354,6 +1357,11 @@ impl Kind {
                 if telling.tail.is_empty() =>
             {
                 program_type.may_lack(*flags)
+            }
+            Self::ProgramRefused { errno: libc::EPERM, program_type, telling, .. }
+                if telling.tail.is_empty() && TRAMPOLINES.contains(program_type) =>
+            {
+                Some(format!("{PRIVILEGES}; to one that has them all, this kernel forbids such programs altogether"))
             }
             Self::ProgramRefused { telling, .. } => (!telling.tail.is_empty()).then(|| {
                 let way_out = if telling.wants_gpl() { GPL_ONLY } else { "" };

@@ -598,9 +598,10 @@ impl EventInfo {
             }
             (Self::Tracing { attach_type, .. }, Event::Target { attach_type: wanted, .. }) => attach_type == wanted,
             (Self::Tracing { attach_type, .. }, Event::Extension { .. }) => *attach_type == Self::EXTENSION,
-            (Self::Perf(told), Event::Tracepoint { .. } | Event::Counter(_) | Event::Kprobe { .. } | Event::Uprobe(_)) => {
-                told.as_ref().is_none_or(|told| told.can_be(event))
-            }
+            (
+                Self::Perf(told),
+                Event::Tracepoint { .. } | Event::Counter(_) | Event::Kprobe { .. } | Event::Uprobe(_),
+            ) => told.as_ref().is_none_or(|told| told.can_be(event)),
             (Self::KprobeMulti(told), Event::KprobeMulti { functions, returns }) => told.is_none_or(|told| {
                 told.returns == *returns && usize::try_from(told.count).is_ok_and(|count| count == functions.len())
             }),

@@ -85,9 +85,7 @@ fn create<K: Kernel>(
                 kernel.create_link(program, &HookRequest::Trace(request))
             });
         }
-        Event::KprobeMulti { functions, returns } => {
-            TraceRequest::KprobeMulti { functions, returns: *returns, cookie }
-        }
+        Event::KprobeMulti { functions, returns } => TraceRequest::KprobeMulti { functions, returns: *returns, cookie },
         Event::Tracepoint { .. } => {
             let EventPlace::Tracepoint(id) = place else { return Err(io::ErrorKind::InvalidInput.into()) };
             TraceRequest::Perf { event: EventRequest::Tracepoint { id }, cookie }
@@ -130,9 +128,10 @@ fn event_refused(doing: String, trace: &Trace, error: &io::Error) -> Problem {
         (Event::RawTracepoint { .. }, Some(libc::ENOENT)) => {
             gone("this kernel has no such tracepoint", Some("raw tracepoints have no category: `sched_switch`"))
         }
-        (Event::Kprobe { .. } | Event::KprobeMulti { .. }, Some(libc::ENOENT | libc::ESRCH)) => {
-            gone("this kernel has no such function", Some("those that can be probed are in `available_filter_functions` of tracefs"))
-        }
+        (Event::Kprobe { .. } | Event::KprobeMulti { .. }, Some(libc::ENOENT | libc::ESRCH)) => gone(
+            "this kernel has no such function",
+            Some("those that can be probed are in `available_filter_functions` of tracefs"),
+        ),
         (Event::Kprobe { .. } | Event::Uprobe(_), Some(libc::EILSEQ)) => gone("no instruction starts there", None),
         (Event::Counter(_) | Event::Uprobe(_), Some(libc::ESRCH)) => gone("there is no such process", None),
         (Event::Counter(_), Some(libc::ENODEV)) => gone("there is no such CPU", None),

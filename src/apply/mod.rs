@@ -21,7 +21,8 @@ use crate::desired::{DesiredLink, Hook, MapSource, Netns};
 use crate::diag::{Kind, OPEN_FILES, PRIVILEGES, Problem};
 use crate::entries::Entries;
 use crate::kernel::{
-    EntryKind, EventInfo, HookInfo, HookRequest, Kernel, LinkInfo, MapRequest, ObjectKind, SymlinkInTheWay, drift, observe,
+    EntryKind, EventInfo, HookInfo, HookRequest, Kernel, LinkInfo, MapRequest, ObjectKind, SymlinkInTheWay, drift,
+    observe,
 };
 use crate::kinds::{MapType, Netfilter};
 use crate::migrate::Tally;
@@ -698,11 +699,14 @@ impl<K: Kernel> Applier<'_, K> {
         let pinned = self
             .place_for_new(number, &link.pin, ObjectKind::Link, replaces)
             .and_then(|place| put_pin(self.kernel, &fd, ObjectKind::Link, &link.pin, &place));
-        self.undo.push((number, match link.hook.event() {
-            // The kernel detaches none of these: they go with their last pin and descriptor.
-            Some(_) => Undo::Event { link: fd, pin: self.place(&link.pin, &self.plan.generations.next) },
-            None => Undo::Linked(fd),
-        }));
+        self.undo.push((
+            number,
+            match link.hook.event() {
+                // The kernel detaches none of these: they go with their last pin and descriptor.
+                Some(_) => Undo::Event { link: fd, pin: self.place(&link.pin, &self.plan.generations.next) },
+                None => Undo::Linked(fd),
+            },
+        ));
         pinned
     }
 
@@ -736,7 +740,8 @@ impl<K: Kernel> Applier<'_, K> {
             None => self.kernel.detach_link(&fd).map_err(|error| refused(doing(), &error))?,
         }
         self.undo.push((number, Undo::Detached { pin, program, before }));
-        self.attach(number, link, hook, Some(id))
+        // One to an event has no pin any more that could be looked at once more.
+        self.attach(number, link, hook, link.hook.event().map_or(Some(id), |_| None))
     }
 
     /// Returns where a link is that makes room for another one.

@@ -138,7 +138,9 @@ impl<Fd> Undo<Fd> {
             Self::Updated { link, program, old } => kernel.update_link(&link, &old, &programs[&program]),
             Self::Detached { pin, program, before: Some(before) } => {
                 let link = match before {
-                    Before::Xdp { ifindex, mode } => kernel.create_link(&program, &HookRequest::Xdp { ifindex, mode })?,
+                    Before::Xdp { ifindex, mode } => {
+                        kernel.create_link(&program, &HookRequest::Xdp { ifindex, mode })?
+                    }
                     Before::Netfilter(hook) => kernel.create_link(&program, &HookRequest::Netfilter(hook))?,
                     Before::Extension { target, function, cookie } => {
                         let (attach_type, target) = (EventInfo::EXTENSION, kernel.program_by_id(target)?);

@@ -26,8 +26,7 @@ pub fn event(link: &EventLink, program: &DesiredProgram, section: &str) -> Resul
         }
         EventText::RawTracepoint(said) => {
             let name = said.clone().or_else(|| target.map(str::to_owned));
-            let name =
-                name.ok_or_else(|| open("tracepoint", "raw_tracepoint = { name = \"sched_process_exec\" }"))?;
+            let name = name.ok_or_else(|| open("tracepoint", "raw_tracepoint = { name = \"sched_process_exec\" }"))?;
             Event::RawTracepoint { name }
         }
         EventText::Tracing | EventText::Lsm | EventText::Iter => {
@@ -44,8 +43,7 @@ pub fn event(link: &EventLink, program: &DesiredProgram, section: &str) -> Resul
         EventText::Kprobe { function, offset, returns } => {
             let by_section = target.filter(|_| KPROBES.contains(&word)).and_then(|target| of_kernel(word, target));
             let said = function.clone().map(|function| (function, 0)).or(by_section);
-            let (function, behind) =
-                said.ok_or_else(|| open("function", "kprobe = { function = \"tcp_connect\" }"))?;
+            let (function, behind) = said.ok_or_else(|| open("function", "kprobe = { function = \"tcp_connect\" }"))?;
             let returns = returns.unwrap_or(word.starts_with("kret"));
             Event::Kprobe { function, offset: offset.unwrap_or(behind), returns }
         }
@@ -62,8 +60,8 @@ pub fn event(link: &EventLink, program: &DesiredProgram, section: &str) -> Resul
         }),
         EventText::Uprobe { binary: None, offset, pid, returns, .. } => {
             let place = target.filter(|_| UPROBES.contains(&word)).and_then(of_binary);
-            let (binary, symbol, behind) = place
-                .ok_or_else(|| open("file", "uprobe = { binary = \"/bin/bash\", symbol = \"readline\" }"))?;
+            let (binary, symbol, behind) =
+                place.ok_or_else(|| open("file", "uprobe = { binary = \"/bin/bash\", symbol = \"readline\" }"))?;
             let returns = returns.unwrap_or(word.starts_with("uret"));
             Event::Uprobe(Uprobe { binary, symbol, offset: offset.unwrap_or(behind), pid: *pid, returns })
         }
@@ -176,8 +174,9 @@ mod tests {
             ("bash:readline", None),
             ("/bin/bash", None),
         ] {
-            let wanted = wanted
-                .map(|(binary, symbol, offset): (&str, &str, u64)| (binary.to_owned(), Some(symbol.to_owned()), offset));
+            let wanted = wanted.map(|(binary, symbol, offset): (&str, &str, u64)| {
+                (binary.to_owned(), Some(symbol.to_owned()), offset)
+            });
             assert_eq!(of_binary(target), wanted, "{target}");
         }
     }

@@ -2,8 +2,8 @@
 
 mod attach;
 mod contents;
-mod files;
 mod events;
+mod files;
 mod hook;
 mod identity;
 mod references;

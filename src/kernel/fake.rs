@@ -9,8 +9,8 @@ mod references;
 mod tree;
 
 use super::{
-    Entry, EntryKind, FilePlace, HookInfo, HookRequest, Interface, Kernel, LinkInfo, LoadError, MapInfo, MapRequest, ObjectKind,
-    ProgramInfo, ProgramRequest, Symbols, XdpMode,
+    Entry, EntryKind, FilePlace, HookInfo, HookRequest, Interface, Kernel, LinkInfo, LoadError, MapInfo, MapRequest,
+    ObjectKind, ProgramInfo, ProgramRequest, Symbols, XdpMode,
 };
 use crate::access::{AccountKind, Permissions};
 use crate::btf::kernel::Bytes;
@@ -208,7 +208,7 @@ impl Default for Fake {
 
 impl Fake {
     /// Makes a kernel with a bpffs at `/sys/fs/bpf`, the interface `lo` (index 1, no driver mode), a cgroup2 mount at
-    /// `/sys/fs/cgroup` with id 1 and a network namespace in which we are.
+    /// `/sys/fs/cgroup` with id 1, a network namespace in which we are and the tracepoint `sched/sched_process_exec`.
     pub fn new() -> Self {
         let fake = Self::without_bpffs();
         fake.state().tree.mount("/sys/fs/bpf");
@@ -221,6 +221,7 @@ impl Fake {
         state.devices.insert("lo".to_owned(), Device { index: 1, native: false });
         state.cgroups.insert(PathBuf::from("/sys/fs/cgroup"), 1);
         state.namespaces.insert(PathBuf::from("/proc/thread-self/ns/net"), 4_026_531_840);
+        state.tracepoints.insert(("sched".to_owned(), "sched_process_exec".to_owned()), 1);
         for kind in [AccountKind::User, AccountKind::Group] {
             state.accounts.insert((kind, "root".to_owned()), 0);
         }
@@ -268,14 +269,6 @@ impl Fake {
         let mut state = self.state();
         let Some(gone) = state.namespaces.remove(path) else { return };
         state.detach_where(|hook| hook == Hook::Netns { inode: gone });
-    }
-
-    /// Adds a tracepoint. Returns its id.
-    pub fn add_tracepoint(&self, category: &str, name: &str) -> u64 {
-        let mut state = self.state();
-        let id = state.tracepoints.values().max().unwrap_or(&0) + 1;
-        state.tracepoints.insert((category.to_owned(), name.to_owned()), id);
-        id
     }
 
     /// Returns where a path leads: what others do through symbolic links they do there.

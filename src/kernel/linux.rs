@@ -4,8 +4,8 @@ use super::many::{self, Read, Wrote};
 use super::places::{self, Places};
 use super::sys::{self, Log, Object, SizedMap};
 use super::{
-    Entry, EntryKind, FilePlace, HookInfo, HookRequest, Interface, Kernel, LinkInfo, LoadError, MapInfo, MapRequest, ObjectKind,
-    ProgramInfo, ProgramRequest, Symbols, TakeEntries, TraceRequest, XdpMode, facts, lock, netlink, trace,
+    Entry, EntryKind, FilePlace, HookInfo, HookRequest, Interface, Kernel, LinkInfo, LoadError, MapInfo, MapRequest,
+    ObjectKind, ProgramInfo, ProgramRequest, Symbols, TakeEntries, TraceRequest, XdpMode, facts, lock, netlink, trace,
 };
 use crate::access::{AccountKind, Permissions};
 use crate::btf::kernel::Bytes;

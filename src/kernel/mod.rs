@@ -32,7 +32,9 @@ use crate::insn::{FuncRecord, Insn, LineRecord};
 pub use crate::kinds::XdpMode;
 use crate::kinds::{AttachType, MapType, Netfilter, ProgramType};
 use crate::names::PinPath;
-pub use crate::observed::{Entry, EntryKind, EventInfo, FilePlace, HookInfo, Interface, LinkInfo, MapInfo, ProgramInfo};
+pub use crate::observed::{
+    Entry, EntryKind, EventInfo, FilePlace, HookInfo, Interface, LinkInfo, MapInfo, ProgramInfo,
+};
 use crate::spec::Host;
 use crate::variables::Patch;
 use std::collections::{BTreeMap, BTreeSet};

@@ -2,11 +2,11 @@
 
 use super::sys;
 use crate::desired::{Counter, Rate};
-use crate::observed::{EventInfo, FilePlace, PerfInfo, ProbedFunctions};
 use crate::kinds::AttachType;
+use crate::observed::{EventInfo, FilePlace, PerfInfo, ProbedFunctions};
+use object::Endianness;
 use object::read::elf::{ElfFile64, FileHeader};
 use object::read::{Object as _, ObjectSegment as _, ObjectSymbol as _};
-use object::Endianness;
 use std::ffi::CString;
 use std::fs;
 use std::io;
@@ -145,12 +145,22 @@ pub(super) fn open(request: &EventRequest<'_>) -> io::Result<OwnedFd> {
         }
         EventRequest::Kprobe { function, offset, returns } => {
             let name = CString::new(*function)?;
-            let event = sys::Event { kind: source("kprobe")?, config: (*returns).into(), offset: *offset, ..sys::Event::default() };
+            let event = sys::Event {
+                kind: source("kprobe")?,
+                config: (*returns).into(),
+                offset: *offset,
+                ..sys::Event::default()
+            };
             sys::open_probe(event, &name, ANYWHERE)
         }
         EventRequest::Uprobe { binary, offset, pid, returns } => {
             let name = CString::new(*binary)?;
-            let event = sys::Event { kind: source("uprobe")?, config: (*returns).into(), offset: *offset, ..sys::Event::default() };
+            let event = sys::Event {
+                kind: source("uprobe")?,
+                config: (*returns).into(),
+                offset: *offset,
+                ..sys::Event::default()
+            };
             let place = pid.map_or(Ok(ANYWHERE), |pid| Ok::<_, io::Error>((signed(pid)?, -1)))?;
             sys::open_probe(event, &name, place)
         }

@@ -1,10 +1,8 @@
 //! Links to events: how their values are written, and what the keys of one of their tables say together.
 
 use super::check::Checker;
-use super::raw::{
-    RawKprobe, RawKprobeMulti, RawPerfEvent, RawRawTracepoint, RawTarget, RawTracepoint, RawUprobe,
-};
-use super::read::{Entry, Field, Reader, Read};
+use super::raw::{RawKprobe, RawKprobeMulti, RawPerfEvent, RawRawTracepoint, RawTarget, RawTracepoint, RawUprobe};
+use super::read::{Entry, Field, Read, Reader};
 use super::values::path_fault;
 use super::{At, Attach};
 use crate::desired::{Counter, CounterSource, Rate};
@@ -231,9 +229,7 @@ pub(super) struct Tables {
 impl Checker<'_> {
     /// Makes the event of a link, if it has one. None inside for a table that is wrong.
     pub(super) fn event(&mut self, tables: Tables) -> Option<Option<At<Attach>>> {
-        let target = |event: EventText| {
-            move |at: At<RawTarget>| Some(at.map(|raw| attach(event, raw.cookie)))
-        };
+        let target = |event: EventText| move |at: At<RawTarget>| Some(at.map(|raw| attach(event, raw.cookie)));
         (tables.tracepoint.0.map(tracepoint_of))
             .or_else(|| tables.raw_tracepoint.0.map(raw_tracepoint_of))
             .or_else(|| tables.tracing.0.map(target(EventText::Tracing)))
@@ -254,7 +250,9 @@ impl Checker<'_> {
                 self.apart(&raw.header, ("period", &period.span), ("frequency", &frequency.span), why);
                 None
             }
-            (Field(Some(period)), Field(None)) => self.not_zero(&raw.header.address, "period", period).map(Rate::Period),
+            (Field(Some(period)), Field(None)) => {
+                self.not_zero(&raw.header.address, "period", period).map(Rate::Period)
+            }
             (Field(None), Field(Some(frequency))) => {
                 self.not_zero(&raw.header.address, "frequency", frequency).map(Rate::Frequency)
             }
@@ -298,7 +296,10 @@ impl Checker<'_> {
         let allowed: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         let similar = similar(&name, &allowed);
         let kind = match allowed.is_empty() {
-            true => Kind::WrongType { key: format!("{table}.config"), wants: format!("a number where `type` is `{source}`") },
+            true => Kind::WrongType {
+                key: format!("{table}.config"),
+                wants: format!("a number where `type` is `{source}`"),
+            },
             false => Kind::UnknownValue { key: format!("{table}.config"), value: name, allowed, similar },
         };
         self.problems.push(Problem::at(kind, text.span, "this counter"));

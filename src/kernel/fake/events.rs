@@ -22,13 +22,12 @@ impl State {
                 true => EventInfo::RawTracepoint { name: (*name).to_owned() },
                 false => return refuse(libc::ENOENT),
             },
-            (
-                TraceRequest::Perf { event: EventRequest::Tracepoint { id }, .. },
-                ProgramType::TRACEPOINT,
-            ) => match self.tracepoints.iter().find(|(_, known)| *known == id) {
-                Some(((_, name), _)) => EventInfo::Perf(Some(PerfInfo::Tracepoint { name: name.clone() })),
-                None => return refuse(libc::ENOENT),
-            },
+            (TraceRequest::Perf { event: EventRequest::Tracepoint { id }, .. }, ProgramType::TRACEPOINT) => {
+                match self.tracepoints.iter().find(|(_, known)| *known == id) {
+                    Some(((_, name), _)) => EventInfo::Perf(Some(PerfInfo::Tracepoint { name: name.clone() })),
+                    None => return refuse(libc::EINVAL),
+                }
+            }
             (
                 TraceRequest::Perf {
                     event: EventRequest::Kprobe { .. } | EventRequest::Uprobe { .. } | EventRequest::Counter(_),
