@@ -5,7 +5,7 @@
 use crate::access::AccountKind;
 use crate::desired::{Netns, Span, Within};
 use crate::elf::{self, Blame};
-use crate::kinds::{MapType, ProgramType};
+use crate::kinds::{AttachType, MapType, ProgramType};
 use crate::names::{Address, Digest, LinkName, MapName, NameError, ObjectName, PinPath, PlanId, ProgramName};
 use crate::plan::words::{count, thousands};
 use crate::plan::{Consent, Sweep};
@@ -117,6 +117,9 @@ const GPL_ONLY: &str = "the kernel has this for GPL programs only: the object sa
 
 /// What to do when the kernel says that somebody may not.
 pub const PRIVILEGES: &str = "run it as root, or with CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON";
+
+/// Programs that change the kernel's code where they attach, which some kernels forbid everybody.
+const TRAMPOLINES: &[ProgramType] = &[ProgramType::TRACING, ProgramType::LSM, ProgramType::EXT];
 
 /// What to do when a process may not open more files.
 pub const OPEN_FILES: &str = "each map and program is held open until all are there: allow more open files \
@@ -641,6 +644,35 @@ pub enum Kind {
         /// The program's type.
         is: ProgramType,
     },
+    /// A program for another kind of event.
+    WrongEvent {
+        /// The link's table.
+        table: &'static str,
+        /// The program's type.
+        is: ProgramType,
+        /// The program's attach type.
+        attach_type: Option<AttachType>,
+        /// The table that takes it.
+        instead: Option<&'static str>,
+    },
+    /// A link to an event of which nothing says which one it is.
+    EventOpen {
+        /// The link's table.
+        table: &'static str,
+        /// What is not said.
+        what: &'static str,
+        /// What would say it.
+        example: &'static str,
+    },
+    /// An event that the host does not have.
+    NoEvent {
+        /// Which.
+        event: String,
+        /// What is not there.
+        why: String,
+        /// The way out.
+        hint: Option<&'static str>,
+    },
     /// A program in a devmap or a cpumap that was not made for one.
     WrongForMap {
         /// The map.
@@ -1090,6 +1122,9 @@ impl Kind {
             Self::UnknownSection { .. } => "program::unknown_section",
             Self::WrongProgramType { .. } => "link::wrong_program_type",
             Self::WrongForMap { .. } => "entries::wrong_program",
+            Self::WrongEvent { .. } => "link::wrong_event",
+            Self::EventOpen { .. } => "link::event_open",
+            Self::NoEvent { .. } => "host::no_event",
             Self::NoAttachType { .. } => "link::no_attach_type",
             Self::WrongMapType { .. } => "link::wrong_map_type",
             Self::WithoutLinks { .. } => "link::without_links",
@@ -1283,6 +1318,12 @@ impl Kind {
             Self::NoAttachType { is: ProgramType::SK_SKB } => {
                 Some("say it in the program's table: `attach_type = \"sk_skb_stream_verdict\"` ...".to_owned())
             }
+            Self::WrongEvent { instead, .. } => Some(match instead {
+                Some(table) => format!("attach it by `{table} = {{ ... }}`"),
+                None => "no event takes it".to_owned(),
+            }),
+            Self::EventOpen { example, .. } => Some(format!("say it: `{example}`")),
+            Self::NoEvent { hint, .. } => hint.map(str::to_owned),
             Self::NoAttachType { .. } => {
                 Some("say it in the program's table: `attach_type = \"cgroup_inet_egress\"` ...".to_owned())
             }
@@ -1339,6 +1380,11 @@ impl Kind {
                 if telling.tail.is_empty() =>
             {
                 program_type.may_lack(*flags)
+            }
+            Self::ProgramRefused { errno: libc::EPERM, program_type, telling, .. }
+                if telling.tail.is_empty() && TRAMPOLINES.contains(program_type) =>
+            {
+                Some(format!("{PRIVILEGES}; to one that has them all, this kernel forbids such programs altogether"))
             }
             Self::ProgramRefused { telling, .. } => (!telling.tail.is_empty()).then(|| {
                 let way_out = if telling.wants_gpl() { GPL_ONLY } else { "" };
@@ -1512,6 +1558,8 @@ impl Kind {
             | Self::UnknownSection { .. }
             | Self::WrongProgramType { .. }
             | Self::WrongForMap { .. }
+            | Self::WrongEvent { .. }
+            | Self::EventOpen { .. }
             | Self::NoAttachType { .. }
             | Self::WrongMapType { .. }
             | Self::WithoutLinks { .. }
@@ -1563,6 +1611,7 @@ impl Kind {
             | Self::NoInterface { .. }
             | Self::NoCgroup { .. }
             | Self::NoNetns { .. }
+            | Self::NoEvent { .. }
             | Self::SymlinkInTheWay { .. }
             | Self::NoAccount { .. }
             | Self::HookTaken { .. }
@@ -1715,6 +1764,16 @@ impl fmt::Display for Kind {
             Self::WrongProgramType { hook, wants, is } => {
                 write!(f, "a {hook} hook takes programs of type {wants}, and this one is {is}")
             }
+            Self::WrongEvent { table, is, attach_type: Some(attach_type), .. } => {
+                write!(f, "`{table}` does not take this program, which is {is} for {attach_type}")
+            }
+            Self::WrongEvent { table, is, attach_type: None, .. } => {
+                write!(f, "`{table}` does not take this program, which is {is}")
+            }
+            Self::EventOpen { table, what, .. } => {
+                write!(f, "neither `{table}` nor the program's section says which {what} it is")
+            }
+            Self::NoEvent { event, why, .. } => write!(f, "there is no {event}: {why}"),
             Self::WrongForMap { map, map_type, program, is, .. } => {
                 write!(f, "map.{map} is a {map_type} map, and program.{program}, {is}, cannot run there")
             }

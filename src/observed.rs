@@ -2,7 +2,7 @@
 
 use crate::access::{Access, AccountKind, Permissions};
 use crate::desired::{
-    Anchor, Desired, DesiredMap, EntriesMode, Hook, MapSource, Netns, ObjectFacts, OnChange, SlotSource,
+    Anchor, Desired, DesiredMap, EntriesMode, Event, Hook, MapSource, Netns, ObjectFacts, OnChange, SlotSource,
 };
 use crate::entries::Entries;
 use crate::kinds::{AttachType, MapType, Netfilter, ProgramType, XdpMode};
@@ -41,6 +41,8 @@ pub struct Observed {
     pub cgroups: BTreeMap<String, (std::path::PathBuf, u64)>,
     /// Network namespaces that exist, of those that were asked for.
     pub namespaces: BTreeMap<Netns, Namespace>,
+    /// The events that were asked for: where they are, or what is not there.
+    pub events: BTreeMap<Event, Result<EventPlace, EventLack>>,
     /// The deployment's record, where it has one.
     pub record: Option<Record>,
     /// The entries of maps that exist, of the pins that were asked for.
@@ -186,6 +188,8 @@ pub struct Wanted {
     pub cgroups: BTreeSet<String>,
     /// Network namespaces.
     pub namespaces: BTreeSet<Netns>,
+    /// Events.
+    pub events: BTreeSet<Event>,
     /// The folder of the deployment's pins; whatever the record in it names is looked for as well.
     pub pin_root: Option<PinPath>,
     /// Whether the types of maps and programs must be known, which are found by id. Else they are left out where that is
@@ -347,6 +351,7 @@ impl Wanted {
             Anchor::Netns(netns) => drop(self.namespaces.insert(netns.clone())),
             // A map is wanted by its pin, or by its id.
             Anchor::Map(_) => {}
+            Anchor::Event(event) => drop(self.events.insert(event.clone())),
         }
     }
 
@@ -380,6 +385,7 @@ impl Observed {
             interfaces: BTreeMap::new(),
             cgroups: BTreeMap::new(),
             namespaces: BTreeMap::new(),
+            events: BTreeMap::new(),
             record: None,
             contents: BTreeMap::new(),
             kept: BTreeMap::new(),
@@ -498,6 +504,8 @@ pub enum HookInfo {
         /// For which of its programs.
         attach_type: AttachType,
     },
+    /// An event.
+    Event(EventInfo),
     /// A kind of link that we do not make: its `enum bpf_link_type` number.
     Other(u32),
 }
@@ -510,7 +518,7 @@ impl HookInfo {
             Self::Cgroup { cgroup_id, .. } => *cgroup_id != 0,
             Self::Netns { inode, .. } => *inode != 0,
             Self::Sockmap { map_id, .. } => *map_id != 0,
-            Self::Netfilter(_) | Self::Other(_) => true,
+            Self::Netfilter(_) | Self::Event(_) | Self::Other(_) => true,
         }
     }
 
@@ -518,9 +526,12 @@ impl HookInfo {
     pub fn ifindex(&self) -> Option<u32> {
         match self {
             Self::Xdp { ifindex } | Self::Tcx { ifindex, .. } | Self::Netkit { ifindex, .. } => Some(*ifindex),
-            Self::Cgroup { .. } | Self::Netns { .. } | Self::Netfilter(_) | Self::Sockmap { .. } | Self::Other(_) => {
-                None
-            }
+            Self::Cgroup { .. }
+            | Self::Netns { .. }
+            | Self::Netfilter(_)
+            | Self::Sockmap { .. }
+            | Self::Event(_)
+            | Self::Other(_) => None,
         }
     }
 
@@ -534,6 +545,7 @@ impl HookInfo {
             | Self::Cgroup { .. }
             | Self::Netfilter(_)
             | Self::Sockmap { .. }
+            | Self::Event(_)
             | Self::Other(_) => None,
         }
     }
@@ -550,6 +562,7 @@ impl HookInfo {
                 | Self::Cgroup { .. }
                 | Self::Netns { .. }
                 | Self::Sockmap { .. }
+                | Self::Event(_)
                 | Self::Other(_) => true,
             },
             Self::Sockmap { map_id: wanted, attach_type } => match other {
@@ -562,8 +575,25 @@ impl HookInfo {
                 | Self::Cgroup { .. }
                 | Self::Netns { .. }
                 | Self::Netfilter(_)
+                | Self::Event(_)
                 | Self::Other(_) => true,
             },
+            // A function has room for one other in its place; which one it is shows only by its type.
+            Self::Event(EventInfo::Tracing { attach_type: EventInfo::EXTENSION, object, .. }) => match other {
+                Self::Event(EventInfo::Tracing { attach_type: EventInfo::EXTENSION, object: there, .. }) => {
+                    object != there
+                }
+                Self::Xdp { .. }
+                | Self::Tcx { .. }
+                | Self::Netkit { .. }
+                | Self::Cgroup { .. }
+                | Self::Netns { .. }
+                | Self::Netfilter(_)
+                | Self::Sockmap { .. }
+                | Self::Event(_)
+                | Self::Other(_) => true,
+            },
+            Self::Event(_) => true,
             Self::Tcx { .. } | Self::Netkit { .. } | Self::Cgroup { .. } | Self::Netns { .. } | Self::Other(_) => true,
         }
     }
@@ -588,6 +618,7 @@ impl fmt::Display for HookInfo {
             Self::Netns { inode, attach_type } => write!(f, "{attach_type} of network namespace {inode}"),
             Self::Netfilter(netfilter) => netfilter.fmt(f),
             Self::Sockmap { map_id, attach_type } => write!(f, "{attach_type} of map id {map_id}"),
+            Self::Event(event) => event.fmt(f),
             Self::Other(number) => write!(f, "a link of type {number}"),
         }
     }
@@ -636,9 +667,238 @@ pub struct Place {
 
 impl Place {
     /// Returns the index that the kernel tells of a link of this attach type there: a link of a peer is on the peer.
-    pub fn index_of(&self, attach_type: AttachType) -> Option<u32> {
-        if attach_type == AttachType::NETKIT_PEER { self.peer } else { Some(self.ifindex) }
+    pub fn index_of(&self, attach_type: Option<AttachType>) -> Option<u32> {
+        if attach_type == Some(AttachType::NETKIT_PEER) { self.peer } else { Some(self.ifindex) }
     }
+}
+
+/// An event as the kernel says it. Which process and how often it does not tell.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EventInfo {
+    /// A tracepoint with its raw arguments, as `tp_btf` programs get them as well.
+    RawTracepoint {
+        /// Its name.
+        name: String,
+    },
+    /// A function or security hook of the kernel or of another program.
+    Tracing {
+        /// What the program does there; [`Self::EXTENSION`] for one that takes its place.
+        attach_type: AttachType,
+        /// Id of the other program, or of the kernel's BTF.
+        object: u32,
+        /// Its type there.
+        type_id: u32,
+    },
+    /// An iterator.
+    Iter {
+        /// What it goes through.
+        target: String,
+    },
+    /// An event of `perf_event_open`; `None` where the kernel does not tell which, as before 6.6.
+    Perf(Option<PerfInfo>),
+    /// Many functions of the kernel; `None` where it does not tell how many, as before 6.6.
+    KprobeMulti(Option<ProbedFunctions>),
+}
+
+impl EventInfo {
+    /// The attach type of extensions, which have none.
+    pub const EXTENSION: AttachType = AttachType(0);
+
+    /// Returns whether a link may be one to this event, by what the kernel tells of it.
+    pub fn can_be(&self, event: &Event) -> bool {
+        match (self, event) {
+            (Self::RawTracepoint { name }, Event::RawTracepoint { name: wanted }) => name == wanted,
+            (Self::RawTracepoint { name }, Event::Target { attach_type: AttachType::TRACE_RAW_TP, name: wanted })
+            | (Self::Iter { target: name }, Event::Target { attach_type: AttachType::TRACE_ITER, name: wanted }) => {
+                wanted.rsplit(':').next() == Some(name)
+            }
+            (Self::Tracing { attach_type, .. }, Event::Target { attach_type: wanted, .. }) => attach_type == wanted,
+            (Self::Tracing { attach_type, .. }, Event::Extension { .. }) => *attach_type == Self::EXTENSION,
+            (
+                Self::Perf(told),
+                Event::Tracepoint { .. } | Event::Counter(_) | Event::Kprobe { .. } | Event::Uprobe(_),
+            ) => told.as_ref().is_none_or(|told| told.can_be(event)),
+            (Self::KprobeMulti(told), Event::KprobeMulti { functions, returns }) => told.is_none_or(|told| {
+                told.returns == *returns && usize::try_from(told.count).is_ok_and(|count| count == functions.len())
+            }),
+            (
+                Self::RawTracepoint { .. }
+                | Self::Tracing { .. }
+                | Self::Iter { .. }
+                | Self::Perf(_)
+                | Self::KprobeMulti(_),
+                _,
+            ) => false,
+        }
+    }
+}
+
+impl PerfInfo {
+    fn can_be(&self, event: &Event) -> bool {
+        match (self, event) {
+            (Self::Tracepoint { name }, Event::Tracepoint { name: wanted, .. }) => name == wanted,
+            (
+                Self::Kprobe { function, offset, returns },
+                Event::Kprobe { function: wanted, offset: behind, returns: at_end },
+            ) => (function, offset, returns) == (wanted, behind, at_end),
+            (Self::Uprobe { binary, returns, .. }, Event::Uprobe(wanted)) => {
+                *binary == wanted.binary && *returns == wanted.returns
+            }
+            (Self::Counter { source, config }, Event::Counter(wanted)) => {
+                (*source, *config) == (wanted.source.number(), wanted.config)
+            }
+            (Self::Tracepoint { .. } | Self::Kprobe { .. } | Self::Uprobe { .. } | Self::Counter { .. }, _) => false,
+        }
+    }
+}
+
+/// An event of `perf_event_open` as the kernel says it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PerfInfo {
+    /// A tracepoint.
+    Tracepoint {
+        /// Its name, without category.
+        name: String,
+    },
+    /// An instruction of the kernel.
+    Kprobe {
+        /// The function.
+        function: String,
+        /// Bytes behind its start.
+        offset: u64,
+        /// Whether it is met where it returns.
+        returns: bool,
+    },
+    /// An instruction in a file.
+    Uprobe {
+        /// Path of the file.
+        binary: String,
+        /// Bytes behind its start.
+        offset: u64,
+        /// Whether the function is met where it returns.
+        returns: bool,
+    },
+    /// A counter.
+    Counter {
+        /// `enum perf_type_id`
+        source: u32,
+        /// What is counted.
+        config: u64,
+    },
+}
+
+/// Functions of the kernel that one link probes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProbedFunctions {
+    /// How many.
+    pub count: u32,
+    /// Whether they are met where they return.
+    pub returns: bool,
+}
+
+impl fmt::Display for EventInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::RawTracepoint { name } => write!(f, "raw_tracepoint {name}"),
+            Self::Tracing { attach_type: Self::EXTENSION, object, type_id } => {
+                write!(f, "function {type_id} of program id {object}")
+            }
+            Self::Tracing { attach_type, object, type_id } => {
+                write!(f, "{attach_type} of type {type_id} of BTF id {object}")
+            }
+            Self::Iter { target } => write!(f, "iter {target}"),
+            Self::Perf(Some(PerfInfo::Tracepoint { name })) => write!(f, "tracepoint {name}"),
+            Self::Perf(Some(PerfInfo::Kprobe { function, offset, returns })) => {
+                write!(f, "{} {function}+{offset:#x}", if *returns { "kretprobe" } else { "kprobe" })
+            }
+            Self::Perf(Some(PerfInfo::Uprobe { binary, offset, returns })) => {
+                write!(f, "{} {binary}:{offset:#x}", if *returns { "uretprobe" } else { "uprobe" })
+            }
+            Self::Perf(Some(PerfInfo::Counter { source, config })) => {
+                write!(f, "perf_event type {source} config {config:#x}")
+            }
+            Self::Perf(None) => f.write_str("an event of perf_event_open"),
+            Self::KprobeMulti(Some(ProbedFunctions { count, .. })) => write!(f, "kprobe.multi of {count} functions"),
+            Self::KprobeMulti(None) => f.write_str("kprobe.multi"),
+        }
+    }
+}
+
+/// What the host says of an event before it is attached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EventPlace {
+    /// Nothing: attaching shows whether it is there.
+    Kernel,
+    /// The id of a tracepoint.
+    Tracepoint(u64),
+    /// A place in a file.
+    File(FilePlace),
+}
+
+impl EventPlace {
+    /// Returns the place in a file that it is.
+    pub fn file(&self) -> Option<FilePlace> {
+        match self {
+            Self::File(place) => Some(*place),
+            Self::Kernel | Self::Tracepoint(_) => None,
+        }
+    }
+}
+
+/// Why an event is not there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EventLack {
+    /// The kernel has no such tracepoint.
+    Tracepoint,
+    /// Tracefs is not mounted, where tracepoints have their ids.
+    Tracefs,
+    /// There is no such file.
+    File,
+    /// The file is none in which functions can be found.
+    Format,
+    /// The file has no such function.
+    Symbol,
+    /// The kernel asks no BPF programs: `bpf` is not among its security modules.
+    Lsm,
+}
+
+impl EventLack {
+    /// Says what is not there.
+    pub fn why(self) -> &'static str {
+        match self {
+            Self::Tracepoint => "this kernel has no such tracepoint",
+            Self::Tracefs => "tracefs is not mounted, which tells its id",
+            Self::File => "there is no such file",
+            Self::Format => "the file is no ELF file of this machine",
+            Self::Symbol => "the file has no such function",
+            Self::Lsm => "`bpf` is not among the security modules of this kernel",
+        }
+    }
+
+    /// Says what can be done.
+    pub fn hint(self) -> Option<&'static str> {
+        match self {
+            Self::Tracepoint => Some("those that are there are the folders below `/sys/kernel/tracing/events`"),
+            Self::Tracefs => Some("mount it: `mount -t tracefs tracefs /sys/kernel/tracing`"),
+            Self::Symbol => Some("a stripped file has the names of few functions: say the `offset` in the file"),
+            Self::Lsm => Some("its programs would never run: boot with `bpf` in `lsm=...`"),
+            Self::File | Self::Format => None,
+        }
+    }
+}
+
+/// A place in a file that processes run. Another file of the same path is another place: processes that run it do not meet
+/// the old one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FilePlace {
+    /// The file's device.
+    pub device: u64,
+    /// The file's inode.
+    pub inode: u64,
+    /// Where the function starts, in bytes.
+    pub offset: u64,
 }
 
 /// An interface as netlink tells it.

@@ -7,7 +7,7 @@ use crate::btf::value::format::Formats;
 use crate::desired::{EntriesMode, Hook};
 use crate::kinds::MapType;
 use crate::names::{Address, Digest, LinkName, MapName, PinPath, ProgramName};
-use crate::observed::{At, HookInfo, Place};
+use crate::observed::{At, FilePlace, HookInfo, Place};
 use crate::spec::MapSpec;
 use crate::variables::Variable;
 use serde::{Deserialize, Serialize};
@@ -181,6 +181,9 @@ pub struct RecordedLink {
     /// Inode of the network namespace that the hook is in, which of most links the kernel does not tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub netns: Option<u64>,
+    /// For a place in a file: which file, and where in it. The kernel tells neither.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<FilePlace>,
     /// Ids of the programs of others that packets met before ours on the same hook.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ahead: Vec<u32>,

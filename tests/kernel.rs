@@ -11,12 +11,12 @@ use bpfapply::kernel::fake::Fake;
 use bpfapply::kernel::linux::Linux;
 use bpfapply::kernel::observe::observe;
 use bpfapply::kernel::{
-    EntryKind, HookInfo, HookRequest, Interface, Kernel, LinkInfo, LoadError, MapRequest, ObjectKind, ProgramRequest,
-    SymlinkInTheWay, XdpMode,
+    EntryKind, EventInfo, EventRequest, HookInfo, HookRequest, Interface, Kernel, LinkInfo, LoadError, MapRequest,
+    ObjectKind, ProgramRequest, SymlinkInTheWay, TraceRequest, XdpMode,
 };
 use bpfapply::kinds::{AttachType, Family, MapType, Netfilter, Point, ProgramType};
 use bpfapply::names::{Digest, PinPath};
-use bpfapply::observed::{Pinned, Wanted};
+use bpfapply::observed::{PerfInfo, Pinned, Wanted};
 use bpfapply::spec::user_value_size;
 use common::Room;
 use std::collections::{BTreeMap, BTreeSet};
@@ -87,6 +87,7 @@ rules! {
     network_namespaces_have_lookups_and_one_dissector,
     netfilter_has_one_program_for_a_priority,
     maps_of_sockets_have_one_program_of_each_kind,
+    events_have_many_links_that_stay_as_they_are,
     hooks_tell_their_programs_in_order,
     links_fit_their_programs,
     updates_expect_the_old_program,
@@ -1377,6 +1378,53 @@ fn maps_of_sockets_have_one_program_of_each_kind<K: Kernel>(kernel: &mut K, room
     let program = load_for(kernel, ProgramType::SK_MSG, message, &returns(1)).unwrap();
     let hook = HookRequest::Sockmap { map: &other, attach_type: message };
     assert_eq!(errno(kernel.create_link(&program, &hook)), libc::EINVAL);
+}
+
+fn events_have_many_links_that_stay_as_they_are<K: Kernel>(kernel: &mut K, room: &Room) {
+    let id = kernel.tracepoint("sched", "sched_process_exec").unwrap();
+    for (category, name) in [("sched", "no_such_tracepoint"), ("nothing", "sched_process_exec")] {
+        assert_eq!(errno(kernel.tracepoint(category, name)), libc::ENOENT);
+    }
+    let raw = |name| HookRequest::Trace(TraceRequest::Raw { name: Some(name), cookie: None });
+    let perf = |id| HookRequest::Trace(TraceRequest::Perf { event: EventRequest::Tracepoint { id }, cookie: None });
+    let told = (room.version >= (6, 6)).then(|| PerfInfo::Tracepoint { name: "sched_process_exec".to_owned() });
+    let named = EventInfo::RawTracepoint { name: "sched_process_exec".to_owned() };
+    check_event(
+        kernel,
+        ProgramType::RAW_TRACEPOINT,
+        &raw("sched_process_exec"),
+        (&raw("no_such"), libc::ENOENT),
+        &named,
+    );
+    if room.version >= (5, 15) {
+        check_event(kernel, ProgramType::TRACEPOINT, &perf(id), (&perf(1 << 30), libc::EINVAL), &EventInfo::Perf(told));
+    }
+}
+
+/// Proves what links to an event have in common: many fit, none changes its program, and none is detached but by letting
+/// go of it.
+fn check_event<K: Kernel>(
+    kernel: &mut K,
+    program_type: ProgramType,
+    hook: &HookRequest<'_, K::Fd>,
+    (nothing, refusal): (&HookRequest<'_, K::Fd>, i32),
+    says: &EventInfo,
+) {
+    let (first, second) = two(kernel, program_type);
+    let first_id = kernel.program_info(&first).unwrap().id;
+    assert_eq!(errno(kernel.query(hook)), libc::EINVAL);
+    let link = kernel.create_link(&first, hook).unwrap();
+    let info = kernel.link_info(&link).unwrap();
+    assert_eq!((info.program_id, &info.hook), (first_id, &HookInfo::Event(says.clone())));
+    let beside = kernel.create_link(&second, hook).unwrap();
+    assert_eq!(kernel.link_info(&beside).unwrap().hook, info.hook);
+
+    assert_eq!(errno(kernel.update_link(&link, &second, &first)), libc::EINVAL, "{program_type}");
+    assert_eq!(errno(kernel.detach_link(&link)), libc::EOPNOTSUPP, "{program_type}");
+    assert_eq!(kernel.link_info(&link).unwrap(), info);
+    assert_eq!(errno(kernel.create_link(&first, nothing)), refusal, "{program_type}");
+    let (xdp, _) = two(kernel, ProgramType::XDP);
+    assert_eq!(errno(kernel.create_link(&xdp, hook)), libc::EINVAL, "{program_type}");
 }
 
 fn hooks_tell_their_programs_in_order<K: Kernel>(kernel: &mut K, room: &Room) {

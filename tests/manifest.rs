@@ -5,11 +5,11 @@
 //! `UPDATE=1 cargo test --test manifest` writes the golden files and the schema anew: look at the difference.
 
 use bpfapply::btf::value::Value;
-use bpfapply::desired::{Netns, Policy};
+use bpfapply::desired::{Counter, CounterSource, Netns, Policy, Rate};
 use bpfapply::diag::{self, Exit, Kind, Problems, Source};
 use bpfapply::kernel::XdpMode;
 use bpfapply::kinds::{AttachType, Family, MapType, Netfilter, Point, ProgramType};
-use bpfapply::manifest::{self, Attach, Manifest, Map, MapSource, ProgramTarget, SymbolRef};
+use bpfapply::manifest::{self, Attach, EventLink, EventText, Manifest, Map, MapSource, ProgramTarget, SymbolRef};
 use bpfapply::names::{LinkName, MapName, ObjectName, ProgramName};
 use bpfapply::plan::Consent;
 use proptest::prelude::*;
@@ -142,6 +142,11 @@ fn the_schema_is_strict() {
         "link.a = { program = \"a\", tc = { interface = \"eth0\", direction = \"in\" } }",
         "link.a = { program = \"a\", xdp = { interface = \"eth0\" }, cgroup = { path = \"/\" } }",
         "link.a = { program = \"a\", netfilter = { } }",
+        "link.a = { program = \"a\", tracepoint = { name = \"sched\" } }",
+        "link.a = { program = \"a\", tracing = { function = \"tcp_connect\" } }",
+        "link.a = { program = \"a\", perf_event = { type = \"software\", config = \"cpu-clock\", period = 1 } }",
+        "link.a = { program = \"a\", kprobe_multi = { functions = [] } }",
+        "link.a = { program = \"a\", uprobe = { binary = \"bash\", symbol = \"readline\" } }",
         "link.a = { program = \"a\", netfilter = { family = \"ipv4\", hook = \"in\", priority = 0 } }",
         "link.a = { program = \"a\", netfilter = { family = \"ipv4\", hook = \"input\", priority = -2147483648 } }",
         "link.a = { program = \"a\", sockmap = {} }",
@@ -198,6 +203,33 @@ fn every_key_arrives() {
     let hosts = Netfilter { family: Family::Ipv6, point: Point::Postrouting, priority: -399, defrag: true };
     assert_eq!(attach("hosts"), Attach::Netfilter { hook: hosts, netns: Netns::OWN });
     assert_eq!(attach("data"), Attach::Sockmap { map: MapName::new("blocklist").unwrap() });
+    let event = |event: EventText, cookie: Option<u64>| Attach::Event(EventLink { event, cookie });
+    let exec = ("sched".to_owned(), "sched_process_exec".to_owned());
+    assert_eq!(attach("arguments"), event(EventText::RawTracepoint(Some(exec.1.clone())), Some(2)));
+    assert_eq!(attach("starts"), event(EventText::Tracepoint(Some(exec)), Some(1)));
+    assert_eq!(attach("calls"), event(EventText::Tracing, Some(3)));
+    assert_eq!(attach("asks"), event(EventText::Lsm, None));
+    assert_eq!(attach("lists"), event(EventText::Iter, None));
+    assert_eq!(attach("replaces"), event(EventText::Extension, None));
+    let (source, rate) = (CounterSource::Software, Rate::Frequency(99));
+    let profile = Counter { source, config: 2, rate, cpu: Some(1), pid: Some(7) };
+    assert_eq!(attach("profile"), event(EventText::Counter(profile), Some(4)));
+    let (source, rate) = (CounterSource::Raw, Rate::Period(1_000_000));
+    let cycles = Counter { source, config: 0x3c, rate, cpu: None, pid: Some(7) };
+    assert_eq!(attach("cycles"), event(EventText::Counter(cycles), None));
+    let function = Some("tcp_connect".to_owned());
+    let connects = EventText::Kprobe { function, offset: Some(16), returns: Some(false) };
+    assert_eq!(attach("connects"), event(connects, Some(5)));
+    let functions = vec!["tcp_close".to_owned(), "tcp_connect".to_owned()];
+    assert_eq!(attach("both"), event(EventText::KprobeMulti { functions, returns: Some(true) }, Some(6)));
+    let reads = EventText::Uprobe {
+        binary: Some("/bin/bash".to_owned()),
+        symbol: Some("readline".to_owned()),
+        offset: Some(4),
+        pid: Some(8),
+        returns: Some(false),
+    };
+    assert_eq!(attach("reads"), event(reads, Some(u64::MAX)));
     assert_eq!(attach("flows"), Attach::Netns { netns: Netns::OWN, attach_type: AttachType::FLOW_DISSECTOR });
 }
 

@@ -45,7 +45,7 @@ fn remove_empty<K: Kernel>(kernel: &mut K, folder: &PinPath) -> io::Result<()> {
 }
 
 /// What is gone already need not be removed.
-fn gone(result: io::Result<()>) -> io::Result<()> {
+pub(super) fn gone(result: io::Result<()>) -> io::Result<()> {
     match result {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         result => result,
@@ -127,10 +127,11 @@ pub fn clear<K: Kernel>(
     remove(kernel, leftover)
 }
 
-/// Detaches a link, if its hook has not gone without it.
+/// Detaches a link, if its hook has not gone without it. One to an event goes with its last pin and descriptor, and not
+/// before (`EOPNOTSUPP`).
 pub fn detach<K: Kernel>(kernel: &mut K, link: &K::Fd) -> io::Result<()> {
     match kernel.detach_link(link) {
-        Err(error) if error.raw_os_error() == Some(libc::ENOLINK) => Ok(()),
+        Err(error) if matches!(error.raw_os_error(), Some(libc::ENOLINK | libc::EOPNOTSUPP)) => Ok(()),
         result => result,
     }
 }

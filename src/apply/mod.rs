@@ -6,6 +6,7 @@
 //! is noted with its way back, and a failure walks these back, newest first. What goes away goes behind the switch.
 
 pub mod entries;
+mod events;
 mod generation;
 mod migrate;
 pub mod outcome;
@@ -20,7 +21,8 @@ use crate::desired::{Anchor, DesiredLink, Hook, MapSource, Netns, Within};
 use crate::diag::{Kind, OPEN_FILES, PRIVILEGES, Problem};
 use crate::entries::Entries;
 use crate::kernel::{
-    EntryKind, HookInfo, HookRequest, Kernel, LinkInfo, MapRequest, ObjectKind, SymlinkInTheWay, drift, observe,
+    EntryKind, EventInfo, HookInfo, HookRequest, Kernel, LinkInfo, MapRequest, ObjectKind, SymlinkInTheWay, drift,
+    observe,
 };
 use crate::kinds::{MapType, Netfilter};
 use crate::migrate::Tally;
@@ -586,6 +588,9 @@ impl<K: Kernel> Applier<'_, K> {
 
     /// Creates a link that is not pinned yet.
     fn create_link(&mut self, link: &DesiredLink, hook: &ResolvedHook) -> Result<K::Fd, Problem> {
+        if let (Hook::Trace(trace), ResolvedHook::Event(Some(place))) = (&link.hook, hook) {
+            return self.create_event_link(link, trace, *place);
+        }
         let program = self.programs.get(&link.program).expect("a link's program was staged before it");
         let doing = || format!("attach program.{} to {}", link.program, link.hook);
         let created = match (&link.hook, hook) {
@@ -640,7 +645,8 @@ impl<K: Kernel> Applier<'_, K> {
                 | Hook::Cgroup { .. }
                 | Hook::Netns { .. }
                 | Hook::Netfilter { .. }
-                | Hook::Sockmap { .. },
+                | Hook::Sockmap { .. }
+                | Hook::Trace(_),
                 _,
             ) => {
                 return Err(stale(format!("the plan of link.{} was made without the host", link.name)));
@@ -719,7 +725,14 @@ impl<K: Kernel> Applier<'_, K> {
         let pinned = self
             .place_for_new(number, &link.pin, ObjectKind::Link, replaces)
             .and_then(|place| put_pin(self.kernel, &fd, ObjectKind::Link, &link.pin, &place));
-        self.undo.push((number, Undo::Linked(fd)));
+        self.undo.push((
+            number,
+            match link.hook.event() {
+                // The kernel detaches none of these: they go with their last pin and descriptor.
+                Some(_) => Undo::Event { link: fd, pin: self.place(&link.pin, &self.plan.generations.next) },
+                None => Undo::Linked(fd),
+            },
+        ));
         pinned
     }
 
@@ -743,11 +756,18 @@ impl<K: Kernel> Applier<'_, K> {
         let info = self.kernel.link_info(&fd).map_err(|error| refused(doing(), &error))?;
         let program = self.kernel.program_by_id(info.program_id).map_err(|error| refused(doing(), &error))?;
         let before = self.attached_before(link, &info).map_err(|error| refused(doing(), &error))?;
-        self.kernel.detach_link(&fd).map_err(|error| refused(doing(), &error))?;
         let current = self.plan.generations.current.as_ref();
         let pin = current.map_or_else(|| link.pin.clone(), |current| self.place(&link.pin, current));
+        match link.hook.event() {
+            Some(_) => {
+                self.kernel.unpin(&pin).map_err(|error| refused(doing(), &error))?;
+                drop(fd);
+            }
+            None => self.kernel.detach_link(&fd).map_err(|error| refused(doing(), &error))?,
+        }
         self.undo.push((number, Undo::Detached { pin, program, before }));
-        self.attach(number, link, hook, Some(id))
+        // One to an event has no pin any more that could be looked at once more.
+        self.attach(number, link, hook, link.hook.event().map_or(Some(id), |_| None))
     }
 
     /// Returns where a link is that makes room for another one.
@@ -761,6 +781,13 @@ impl<K: Kernel> Applier<'_, K> {
         }
         if let (HookInfo::Sockmap { attach_type, .. }, Anchor::Map(map)) = (&info.hook, link.hook.anchor()) {
             let hook = BeforeHook::Sockmap { map: map.clone(), attach_type: *attach_type };
+            return Ok(Some(Before { netns: None, hook }));
+        }
+        if let HookInfo::Event(EventInfo::Tracing { object, type_id, .. }) = info.hook {
+            let record = self.plan.generations.record.as_ref();
+            let recorded = record.and_then(|record| record.links.get(link.name.as_str()));
+            let cookie = recorded.and_then(|recorded| recorded.hook.trace()).and_then(|trace| trace.cookie);
+            let hook = BeforeHook::Extension { target: object, function: type_id, cookie };
             return Ok(Some(Before { netns: None, hook }));
         }
         let Hook::Xdp { interface, netns, .. } = &link.hook else { return Ok(None) };
@@ -879,6 +906,11 @@ impl<K: Kernel> Applier<'_, K> {
                 recorded.program_id = self.kernel.program_info(&self.programs[&link.program])?.id;
                 if let (HookInfo::Sockmap { map_id, .. }, Anchor::Map(map)) = (&mut recorded.at, link.hook.anchor()) {
                     *map_id = self.kernel.map_info(&self.maps[map])?.id;
+                }
+                if link.hook.event().is_some() {
+                    // What the kernel says of it shows only now.
+                    let (_, fd) = self.kernel.open_pin(&self.place(&link.pin, next))?;
+                    recorded.at = self.kernel.link_info(&fd)?.hook;
                 }
             }
         }

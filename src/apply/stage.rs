@@ -360,7 +360,7 @@ impl<K: Kernel> Applier<'_, K> {
 }
 
 /// Finds a function by its name; where several have it, the one that others may see: the kernel replaces no other.
-fn function_named(btf: &Btf, function: &str) -> Option<TypeId> {
+pub(super) fn function_named(btf: &Btf, function: &str) -> Option<TypeId> {
     let named = btf.types().filter(|(_, ty)| ty.kind() == btf::Kind::Func && ty.name() == Some(function));
     let global = |ty: &Type| matches!(ty, Type::Func { linkage: Linkage::Global, .. });
     named.max_by_key(|(_, ty)| global(ty)).map(|(id, _)| id)

@@ -1,9 +1,10 @@
 //! The way back of each change that can be seen from outside.
 
 use super::entries::Written;
+use super::events::patiently;
 use super::{generation, link_within, variables};
 use crate::access::Permissions;
-use crate::kernel::{HookRequest, Kernel, XdpMode};
+use crate::kernel::{EventInfo, HookRequest, Kernel, TraceRequest, XdpMode};
 use crate::kinds::{AttachType, Netfilter};
 use crate::names::{MapName, PinPath, ProgramName};
 use crate::variables::Patch;
@@ -57,6 +58,13 @@ pub enum Undo<Fd> {
     },
     /// A program was attached by this link.
     Linked(Fd),
+    /// A program was attached to an event by this link, which is pinned there.
+    Event {
+        /// The link.
+        link: Fd,
+        /// Its pin.
+        pin: PinPath,
+    },
     /// A link got another program.
     Updated {
         /// The link.
@@ -105,6 +113,15 @@ pub enum BeforeHook {
         /// For which of its programs.
         attach_type: AttachType,
     },
+    /// A function of another program.
+    Extension {
+        /// Id of that program.
+        target: u32,
+        /// The function's type there.
+        function: u32,
+        /// The link's cookie.
+        cookie: Option<u64>,
+    },
 }
 
 impl<Fd> Undo<Fd> {
@@ -130,16 +147,34 @@ impl<Fd> Undo<Fd> {
             Self::Owner { pin, before } => kernel.change_owner(&pin, before.owner, before.group),
             Self::Mode { pin, before } => kernel.change_mode(&pin, before.mode),
             Self::Linked(link) => kernel.detach_link(&link),
+            Self::Event { link, pin } => {
+                drop(link);
+                generation::gone(kernel.unpin(&pin))
+            }
             Self::Updated { link, program, old } => kernel.update_link(&link, &old, &programs[&program]),
             Self::Detached { pin, program, before: Some(before) } => {
-                let request = match &before.hook {
-                    BeforeHook::Xdp { ifindex, mode } => HookRequest::Xdp { ifindex: *ifindex, mode: *mode },
-                    BeforeHook::Netfilter(hook) => HookRequest::Netfilter(*hook),
+                let within = before.netns.as_ref();
+                let link = match &before.hook {
+                    BeforeHook::Xdp { ifindex, mode } => {
+                        let request = HookRequest::Xdp { ifindex: *ifindex, mode: *mode };
+                        link_within(kernel, &program, &request, within)?
+                    }
+                    BeforeHook::Netfilter(hook) => {
+                        link_within(kernel, &program, &HookRequest::Netfilter(*hook), within)?
+                    }
                     BeforeHook::Sockmap { map, attach_type } => {
-                        HookRequest::Sockmap { map: &maps[map], attach_type: *attach_type }
+                        let request = HookRequest::Sockmap { map: &maps[map], attach_type: *attach_type };
+                        kernel.create_link(&program, &request)?
+                    }
+                    BeforeHook::Extension { target, function, cookie } => {
+                        let target = kernel.program_by_id(*target)?;
+                        patiently(|| {
+                            let (attach_type, target) = (EventInfo::EXTENSION, Some((&target, *function)));
+                            let request = TraceRequest::Tracing { attach_type, target, cookie: *cookie };
+                            kernel.create_link(&program, &HookRequest::Trace(request))
+                        })?
                     }
                 };
-                let link = link_within(kernel, &program, &request, before.netns.as_ref())?;
                 generation::replace(kernel, &pin, |kernel, passing| kernel.pin(&link, passing))
             }
             Self::Detached { before: None, .. } => Ok(()),

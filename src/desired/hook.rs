@@ -1,11 +1,15 @@
 //! Where links are attached: each kind of hook, and what is the same for all links of a kind. A new kind of link is a
 //! variant of [`Hook`]; where it is, is one of a few [`Anchor`]s, by which it is looked up, planned and opened.
 
+mod trace;
+
 use crate::kinds::{AttachType, MapType, Netfilter, XdpMode};
 use crate::names::MapName;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::PathBuf;
+
+pub use trace::{Counter, CounterSource, Event, Rate, Trace, Uprobe, of_system_call};
 
 /// Where a link is attached, as the manifest says it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -70,6 +74,8 @@ pub enum Hook {
         /// `sk_msg_verdict`, `sk_skb_stream_parser`, `sk_skb_stream_verdict` or `sk_skb_verdict`.
         attach_type: AttachType,
     },
+    /// An event.
+    Trace(Trace),
 }
 
 /// What a hook is of, by its name.
@@ -83,6 +89,8 @@ pub enum Anchor<'a> {
     Netns(&'a Netns),
     /// A map.
     Map(&'a MapName),
+    /// What happens anywhere.
+    Event(&'a Event),
 }
 
 impl Hook {
@@ -95,6 +103,7 @@ impl Hook {
             Self::Cgroup { path, .. } => Anchor::Cgroup(path),
             Self::Netns { netns, .. } | Self::Netfilter { netns, .. } => Anchor::Netns(netns),
             Self::Sockmap { map, .. } => Anchor::Map(map),
+            Self::Trace(trace) => Anchor::Event(&trace.event),
         }
     }
 
@@ -107,7 +116,8 @@ impl Hook {
             | Self::Cgroup { .. }
             | Self::Netns { .. }
             | Self::Netfilter { .. }
-            | Self::Sockmap { .. } => None,
+            | Self::Sockmap { .. }
+            | Self::Trace(_) => None,
         }
     }
 
@@ -120,20 +130,41 @@ impl Hook {
             | Self::Netkit { .. }
             | Self::Cgroup { .. }
             | Self::Netns { .. }
+            | Self::Sockmap { .. }
+            | Self::Trace(_) => None,
+        }
+    }
+
+    /// Returns the event that it is, with how it is met.
+    pub fn trace(&self) -> Option<&Trace> {
+        match self {
+            Self::Trace(trace) => Some(trace),
+            Self::Xdp { .. }
+            | Self::Tc { .. }
+            | Self::Netkit { .. }
+            | Self::Cgroup { .. }
+            | Self::Netns { .. }
+            | Self::Netfilter { .. }
             | Self::Sockmap { .. } => None,
         }
     }
 
-    /// Returns the attach type of its links.
-    pub fn attach_type(&self) -> AttachType {
+    /// Returns the event that it is.
+    pub fn event(&self) -> Option<&Event> {
+        self.trace().map(|trace| &trace.event)
+    }
+
+    /// Returns the attach type of its links; `None` where they have none.
+    pub fn attach_type(&self) -> Option<AttachType> {
         match self {
-            Self::Xdp { .. } => AttachType::XDP,
+            Self::Xdp { .. } => Some(AttachType::XDP),
             Self::Tc { attach_type, .. }
             | Self::Netkit { attach_type, .. }
             | Self::Cgroup { attach_type, .. }
             | Self::Netns { attach_type, .. }
-            | Self::Sockmap { attach_type, .. } => *attach_type,
-            Self::Netfilter { .. } => AttachType::NETFILTER,
+            | Self::Sockmap { attach_type, .. } => Some(*attach_type),
+            Self::Netfilter { .. } => Some(AttachType::NETFILTER),
+            Self::Trace(trace) => trace.event.attach_type(),
         }
     }
 
@@ -147,6 +178,7 @@ impl Hook {
             | Self::Netns { .. }
             | Self::Sockmap { .. } => true,
             Self::Netfilter { .. } => false,
+            Self::Trace(trace) => trace.event.updates_in_place(),
         }
     }
 
@@ -160,7 +192,8 @@ impl Hook {
             | Self::Netkit { .. }
             | Self::Cgroup { .. }
             | Self::Netns { .. }
-            | Self::Netfilter { .. } => false,
+            | Self::Netfilter { .. }
+            | Self::Trace(_) => false,
         }
     }
 
@@ -173,7 +206,8 @@ impl Hook {
             | Self::Netkit { .. }
             | Self::Cgroup { .. }
             | Self::Netns { .. }
-            | Self::Netfilter { .. } => false,
+            | Self::Netfilter { .. }
+            | Self::Trace(_) => false,
         }
     }
 
@@ -191,6 +225,7 @@ impl Hook {
             }
             Self::Netfilter { .. } => "netfilter links came with Linux 6.4",
             Self::Sockmap { .. } => "links of sockmaps came with Linux 6.10",
+            Self::Trace(trace) => trace.may_lack(),
         }
     }
 }
@@ -209,6 +244,7 @@ impl fmt::Display for Hook {
             Self::Netns { netns, attach_type } => write!(f, "{attach_type} of {netns}"),
             Self::Netfilter { hook, netns } => write!(f, "{hook}{}", Within(netns)),
             Self::Sockmap { map, attach_type } => write!(f, "{attach_type} of map.{map}"),
+            Self::Trace(trace) => trace.fmt(f),
         }
     }
 }

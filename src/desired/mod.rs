@@ -2,6 +2,7 @@
 
 mod attach;
 mod contents;
+mod events;
 mod files;
 mod hook;
 mod identity;
@@ -11,7 +12,7 @@ mod variables;
 
 pub use contents::EntryFile;
 pub(crate) use hook::Within;
-pub use hook::{Anchor, Hook, Netns};
+pub use hook::{Anchor, Counter, CounterSource, Event, Hook, Netns, Rate, Trace, Uprobe, of_system_call};
 pub use identity::{TAG, kernel_name};
 pub use references::{Reference, SlotKey, SlotSource, Word};
 pub use resolve::{needs, resolve};

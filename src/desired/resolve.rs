@@ -3,6 +3,7 @@
 
 use super::attach::{self, Aim};
 use super::contents::{self, Takes};
+use super::events;
 use super::identity;
 use super::variables::{self, NotFound};
 use super::{
@@ -1027,12 +1028,19 @@ impl<'a> Resolver<'a> {
         }
     }
 
+    /// Returns the name of the section that a program stands in.
+    fn section(&self, program: &DesiredProgram) -> &str {
+        let object = self.files.get(&program.object).map(|file| &file.object);
+        let known = object.and_then(|object| object.programs.iter().find(|known| known.function == program.function));
+        known.map_or("", |known| &known.section)
+    }
+
     fn links(&mut self) -> BTreeMap<crate::names::LinkName, Arc<DesiredLink>> {
         let mut links = BTreeMap::new();
         for (name, link) in &self.manifest.links {
             // A program that could not be resolved was reported there.
             let Some(program) = self.programs.get(&link.program.value) else { continue };
-            let hook = match hook(&link.attach.value, &program.kind) {
+            let hook = match hook(&link.attach.value, program, self.section(program)) {
                 Ok(hook) => hook,
                 Err(kind) => {
                     let problem = Problem::at(*kind, link.attach.span.clone(), "this hook")
@@ -1243,7 +1251,8 @@ fn map_is_data(object: &elf::Object, index: usize) -> bool {
 }
 
 /// Checks that a program of this kind can be attached there, and makes the hook.
-fn hook(attach: &Attach, kind: &ProgramKind) -> Result<Hook, Box<Kind>> {
+fn hook(attach: &Attach, program: &DesiredProgram, section: &str) -> Result<Hook, Box<Kind>> {
+    let kind = &program.kind;
     let wants = |program_type: ProgramType, hook: &'static str| match kind.program_type == program_type {
         true => Ok(()),
         false => {
@@ -1297,6 +1306,7 @@ fn hook(attach: &Attach, kind: &ProgramKind) -> Result<Hook, Box<Kind>> {
             };
             Ok(Hook::Sockmap { map: map.clone(), attach_type })
         }
+        Attach::Event(link) => events::event(link, program, section).map(Hook::Trace),
         Attach::Netns { netns, attach_type } => {
             match *attach_type {
                 AttachType::SK_LOOKUP => wants(ProgramType::SK_LOOKUP, "sk_lookup")?,

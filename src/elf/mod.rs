@@ -21,6 +21,7 @@ pub use externs::{Extern, ExternKind, Setting, ValueKind};
 pub use link::Linking;
 pub use probe::{Probe, When, probe};
 pub use refusal::{Blame, Refusal};
+pub use sections::section_prefix;
 pub use struct_ops::{Operation, Operations};
 pub use target::{Found, Module, Modules, Needs, Target, TypesFile};
 

@@ -6,9 +6,9 @@
 //! [`deep_drift`] asks besides is of no use to an apply, which cannot put it right, but is worth a look.
 
 use super::observe::{self, ENTER, READ, existing, open_cgroup, open_netns, refused};
-use super::{HookInfo, HookRequest, Interface, Kernel, LinkInfo, ObjectKind, XdpMode};
+use super::{HookInfo, HookRequest, Interface, Kernel, LinkInfo, ObjectKind, XdpMode, events};
 use crate::access::Access;
-use crate::desired::{Anchor, Netns, Within};
+use crate::desired::{Anchor, Event, Netns, Within};
 use crate::diag::Problem;
 use crate::names::PinPath;
 use crate::plan::words::thousands;
@@ -45,6 +45,8 @@ pub enum Difference {
     Interface(String),
     /// The network namespace of this name is another one, or gone.
     Netns(String),
+    /// The path of this event means another file, or none.
+    File(String),
     /// The program does not run in this mode.
     Mode(XdpMode),
     /// The program does not use the map of this name, which has this id now.
@@ -75,6 +77,7 @@ impl Difference {
             Self::Moved(_) => "moved",
             Self::Runs(..) => "runs",
             Self::Interface(_) => "interface",
+            Self::File(_) => "file",
             Self::Netns(_) => "netns",
             Self::Mode(_) => "mode",
             Self::Edge(..) => "edge",
@@ -96,6 +99,7 @@ impl fmt::Display for Difference {
             Self::Runs(now, made) => write!(f, "it runs program id {now}, not {made}"),
             Self::Interface(name) => write!(f, "the interface {name} is gone or another one"),
             Self::Netns(name) => write!(f, "{name} is gone or another one"),
+            Self::File(event) => write!(f, "the file of {event} is gone, another one or a changed one"),
             Self::Mode(mode) => write!(f, "it does not run in {mode} mode"),
             Self::Edge(map, id) => write!(f, "it does not use map.{map}, which is map id {id} now"),
             Self::Entries { changed, more, all } => {
@@ -171,7 +175,11 @@ pub fn programs_of_links<'a>(records: impl IntoIterator<Item = &'a Record>) -> B
 /// the manifest says.
 pub fn ahead<K: Kernel>(kernel: &K, link: &RecordedLink, own: &BTreeSet<u32>) -> io::Result<Vec<u32>> {
     let there = match &link.at {
-        HookInfo::Xdp { .. } | HookInfo::Netfilter(_) | HookInfo::Sockmap { .. } | HookInfo::Other(_) => {
+        HookInfo::Xdp { .. }
+        | HookInfo::Netfilter(_)
+        | HookInfo::Sockmap { .. }
+        | HookInfo::Event(_)
+        | HookInfo::Other(_) => {
             return Ok(Vec::new());
         }
         HookInfo::Tcx { ifindex, attach_type } => {
@@ -328,7 +336,15 @@ impl<K: Kernel> Checker<'_, K> {
                 Ok((found != link.netns).then(|| Difference::Netns(netns.to_string())))
             }
             Anchor::Cgroup(_) | Anchor::Map(_) => Ok(None),
+            Anchor::Event(event) => self.at_event(link, event),
         }
+    }
+
+    /// Looks whether the path of an event still means the file of a link.
+    fn at_event(&self, link: &RecordedLink, event: &Event) -> Result<Option<Difference>, Problem> {
+        let Some(file) = link.file else { return Ok(None) };
+        let is_same = events::find(self.kernel, event)?.is_ok_and(|place| place.file() == Some(file));
+        Ok((!is_same).then(|| Difference::File(event.to_string())))
     }
 
     /// Looks whether the name still means the interface of a link, and whether the link runs in its mode.

@@ -3,13 +3,14 @@
 //! It never calls the code that it tests: it would agree with our bugs. Each rule is proved against the running kernel by
 //! `tests/kernel.rs`. What it does not have (traffic, most of the verifier, sockets) it refuses.
 
+mod events;
 mod maps;
 mod references;
 mod tree;
 
 use super::{
-    Entry, EntryKind, HookInfo, HookRequest, Interface, Kernel, LinkInfo, LoadError, MapInfo, MapRequest, ObjectKind,
-    ProgramInfo, ProgramRequest, Symbols, XdpMode,
+    Entry, EntryKind, FilePlace, HookInfo, HookRequest, Interface, Kernel, LinkInfo, LoadError, MapInfo, MapRequest,
+    ObjectKind, ProgramInfo, ProgramRequest, Symbols, XdpMode,
 };
 use crate::access::{AccountKind, Permissions};
 use crate::btf::kernel::Bytes;
@@ -139,6 +140,8 @@ enum Hook {
     },
     /// So is this one's.
     Sockmap,
+    /// So is this one's.
+    Event,
 }
 
 /// An interface: the inode of its network namespace, and its index there.
@@ -149,7 +152,7 @@ impl Hook {
     fn device(self) -> Option<Site> {
         match self {
             Self::Xdp { device, .. } | Self::Tcx { device } => Some(device),
-            Self::Cgroup { .. } | Self::Netns { .. } | Self::Netfilter { .. } | Self::Sockmap => None,
+            Self::Cgroup { .. } | Self::Netns { .. } | Self::Netfilter { .. } | Self::Sockmap | Self::Event => None,
         }
     }
 
@@ -158,7 +161,7 @@ impl Hook {
         match self {
             Self::Xdp { device, .. } | Self::Tcx { device } => Some(device.0),
             Self::Netns { inode } | Self::Netfilter { inode } => Some(inode),
-            Self::Cgroup { .. } | Self::Sockmap => None,
+            Self::Cgroup { .. } | Self::Sockmap | Self::Event => None,
         }
     }
 }
@@ -193,6 +196,8 @@ struct State {
     cgroups: BTreeMap<PathBuf, u64>,
     /// Inodes of network namespaces by their files.
     namespaces: BTreeMap<PathBuf, u64>,
+    /// Ids of tracepoints by category and name.
+    tracepoints: BTreeMap<(String, String), u64>,
     accounts: BTreeMap<(AccountKind, String), u32>,
     refusals: BTreeMap<String, (i32, String)>,
     /// Locked folders: their paths, and whether a bpffs was mounted on them.
@@ -236,7 +241,7 @@ impl Default for Fake {
 
 impl Fake {
     /// Makes a kernel with a bpffs at `/sys/fs/bpf`, the interface `lo` (index 1, no driver mode), a cgroup2 mount at
-    /// `/sys/fs/cgroup` with id 1 and a network namespace in which we are.
+    /// `/sys/fs/cgroup` with id 1, a network namespace in which we are and the tracepoint `sched/sched_process_exec`.
     pub fn new() -> Self {
         let fake = Self::without_bpffs();
         fake.state().tree.mount("/sys/fs/bpf");
@@ -249,6 +254,7 @@ impl Fake {
         state.add_device(OWN_NETNS, "lo", false);
         state.cgroups.insert(PathBuf::from("/sys/fs/cgroup"), 1);
         state.namespaces.insert(PathBuf::from("/proc/thread-self/ns/net"), OWN_NETNS);
+        state.tracepoints.insert(("sched".to_owned(), "sched_process_exec".to_owned()), 1);
         for kind in [AccountKind::User, AccountKind::Group] {
             state.accounts.insert((kind, "root".to_owned()), 0);
         }
@@ -653,6 +659,7 @@ impl State {
             HookRequest::Netns { netns, attach_type } => self.netns_hook(program, netns, *attach_type),
             HookRequest::Netfilter(wanted) => self.netfilter_hook(program, *wanted, here),
             HookRequest::Sockmap { map, attach_type } => self.sockmap_hook(program, map, *attach_type),
+            HookRequest::Trace(request) => self.event_hook(program, request),
         }
     }
 
@@ -690,6 +697,7 @@ impl State {
             | HookInfo::Cgroup { .. }
             | HookInfo::Netns { .. }
             | HookInfo::Sockmap { .. }
+            | HookInfo::Event(_)
             | HookInfo::Other(_) => false,
         });
         if taken { refuse(libc::EBUSY) } else { Ok((Hook::Netfilter { inode }, HookInfo::Netfilter(wanted))) }
@@ -1338,6 +1346,19 @@ impl Kernel for Fake {
         Ok((self.open(Object::Netns(inode)), inode))
     }
 
+    fn tracepoint(&self, category: &str, name: &str) -> io::Result<u64> {
+        let wanted = (category.to_owned(), name.to_owned());
+        self.state().tracepoints.get(&wanted).copied().ok_or_else(|| errno(libc::ENOENT))
+    }
+
+    fn place_in_file(&self, _: &str, _: Option<&str>) -> io::Result<FilePlace> {
+        refuse(libc::ENOENT)
+    }
+
+    fn security_modules(&self) -> io::Result<String> {
+        refuse(libc::ENOENT)
+    }
+
     fn create_link(&mut self, program: &Fd, hook: &HookRequest<'_, Fd>) -> io::Result<Fd> {
         let mut state = self.change("create_link")?;
         let program = state.program_id(program)?;
@@ -1355,6 +1376,9 @@ impl Kernel for Fake {
         let is_of_sockets = matches!(link.kind, HookInfo::Sockmap { .. });
         if matches!(link.kind, HookInfo::Netfilter(_)) {
             return refuse(libc::EOPNOTSUPP);
+        }
+        if events::is_fixed(&link.kind) {
+            return refuse(libc::EINVAL);
         }
         if link.hook.is_none() {
             return refuse(libc::ENOLINK);
@@ -1376,7 +1400,11 @@ impl Kernel for Fake {
     fn detach_link(&mut self, link: &Fd) -> io::Result<()> {
         let mut state = self.change("detach_link")?;
         let id = state.link_id(link)?;
-        state.links.get_mut(&id).expect("an open link lives").hook = None;
+        let link = state.links.get_mut(&id).expect("an open link lives");
+        if events::is_fixed(&link.kind) {
+            return refuse(libc::EOPNOTSUPP);
+        }
+        link.hook = None;
         state.collect();
         Ok(())
     }
@@ -1417,6 +1445,7 @@ impl Kernel for Fake {
             (HookInfo::Netns { attach_type, .. }, None) => HookInfo::Netns { inode: 0, attach_type: *attach_type },
             (HookInfo::Netfilter(there), None) => HookInfo::Netfilter(*there),
             (HookInfo::Sockmap { attach_type, .. }, None) => HookInfo::Sockmap { map_id: 0, attach_type: *attach_type },
+            (HookInfo::Event(there), None) => HookInfo::Event(there.clone()),
             (HookInfo::Other(kind), None) => HookInfo::Other(*kind),
         };
         Ok(LinkInfo { id, program_id: link.program, hook })
@@ -1427,7 +1456,10 @@ impl State {
     /// Returns the hook that a query is about.
     fn asked(&self, hook: &HookRequest<'_, Fd>, here: u64) -> io::Result<(Hook, HookInfo)> {
         match hook {
-            HookRequest::Xdp { .. } | HookRequest::Netfilter(_) | HookRequest::Netkit { .. } => refuse(libc::EINVAL),
+            HookRequest::Xdp { .. }
+            | HookRequest::Netfilter(_)
+            | HookRequest::Netkit { .. }
+            | HookRequest::Trace(_) => refuse(libc::EINVAL),
             HookRequest::Tcx { ifindex, attach_type } => {
                 let device = (here, *ifindex);
                 self.device(device).ok_or_else(|| errno(libc::ENODEV))?;

@@ -4,8 +4,8 @@ use super::many::{self, Read, Wrote};
 use super::places::{self, Places};
 use super::sys::{self, Log, Object, SizedMap};
 use super::{
-    Entry, EntryKind, HookInfo, HookRequest, Interface, Kernel, LinkInfo, LoadError, MapInfo, MapRequest, ObjectKind,
-    ProgramInfo, ProgramRequest, Symbols, TakeEntries, XdpMode, facts, lock, netlink,
+    Entry, EntryKind, FilePlace, HookInfo, HookRequest, Interface, Kernel, LinkInfo, LoadError, MapInfo, MapRequest,
+    ObjectKind, ProgramInfo, ProgramRequest, Symbols, TakeEntries, TraceRequest, XdpMode, facts, lock, netlink, trace,
 };
 use crate::access::{AccountKind, Permissions};
 use crate::btf::kernel::Bytes;
@@ -501,6 +501,18 @@ impl Kernel for Linux {
         Ok((OwnedFd::from(file).into(), inode))
     }
 
+    fn tracepoint(&self, category: &str, name: &str) -> io::Result<u64> {
+        trace::tracepoint(category, name)
+    }
+
+    fn place_in_file(&self, binary: &str, symbol: Option<&str>) -> io::Result<FilePlace> {
+        trace::place(binary, symbol)
+    }
+
+    fn security_modules(&self) -> io::Result<String> {
+        fs::read_to_string("/sys/kernel/security/lsm")
+    }
+
     fn create_link(&mut self, program: &Object, hook: &HookRequest<'_, Object>) -> io::Result<Object> {
         create_link(program, hook).map(Object::from)
     }
@@ -531,6 +543,9 @@ impl Kernel for Linux {
 
     fn link_info(&self, link: &Object) -> io::Result<LinkInfo> {
         let info = sys::link_info(link.as_fd())?;
+        if let Some(event) = trace::info(link.as_fd(), &info)? {
+            return Ok(LinkInfo { id: info.id, program_id: info.prog_id, hook: HookInfo::Event(event) });
+        }
         // The union of `struct bpf_link_info`, by `enum bpf_link_type`.
         let hook = match info.link_type {
             3 => HookInfo::Cgroup { cgroup_id: wide(info.first, info.second), attach_type: AttachType(info.third) },
@@ -582,13 +597,16 @@ fn create_link(program: &Object, hook: &HookRequest<'_, Object>) -> io::Result<O
         HookRequest::Netns { netns, attach_type } => sys::link_netns(program.as_fd(), netns.as_fd(), attach_type.0),
         HookRequest::Netfilter(hook) => sys::link_netfilter(program.as_fd(), AttachType::NETFILTER.0, hook.numbers()),
         HookRequest::Sockmap { map, attach_type } => sys::link_map(program.as_fd(), map.as_fd(), attach_type.0),
+        HookRequest::Trace(request) => link_event(program, request),
         HookRequest::Within { netns, hook } => within(netns, || create_link(program, hook)),
     }
 }
 
 fn query(hook: &HookRequest<'_, Object>) -> io::Result<Vec<u32>> {
     match hook {
-        HookRequest::Xdp { .. } | HookRequest::Netfilter(_) => Err(io::Error::from_raw_os_error(libc::EINVAL)),
+        HookRequest::Xdp { .. } | HookRequest::Netfilter(_) | HookRequest::Trace(_) => {
+            Err(io::Error::from_raw_os_error(libc::EINVAL))
+        }
         HookRequest::Tcx { ifindex, attach_type } | HookRequest::Netkit { ifindex, attach_type } => {
             sys::query_interface(*ifindex, attach_type.0)
         }
@@ -596,6 +614,29 @@ fn query(hook: &HookRequest<'_, Object>) -> io::Result<Vec<u32>> {
         HookRequest::Netns { netns, attach_type } => sys::query_netns(netns.as_fd(), attach_type.0),
         HookRequest::Sockmap { map, attach_type } => sys::query_map(map.as_fd(), attach_type.0),
         HookRequest::Within { netns, hook } => within(netns, || query(hook)),
+    }
+}
+
+fn link_event(program: &Object, request: &TraceRequest<'_, Object>) -> io::Result<OwnedFd> {
+    let program = program.as_fd();
+    match request {
+        TraceRequest::Raw { name, cookie } => {
+            let name = name.map(CString::new).transpose()?;
+            sys::raw_tracepoint(program, name.as_deref(), *cookie)
+        }
+        TraceRequest::Tracing { attach_type, target, cookie } => {
+            let target = target.map(|(target, function)| (target.as_fd(), function));
+            sys::link_tracing(program, attach_type.0, target, *cookie)
+        }
+        TraceRequest::Perf { event, cookie } => {
+            let event = trace::open(event)?;
+            sys::link_perf(program, event.as_fd(), AttachType::PERF_EVENT.0, cookie.unwrap_or(0))
+        }
+        TraceRequest::KprobeMulti { functions, returns, cookie } => {
+            let functions: Vec<_> =
+                functions.iter().map(|name| CString::new(name.as_str())).collect::<Result<_, _>>()?;
+            sys::link_functions(program, AttachType::TRACE_KPROBE_MULTI.0, &functions, *returns, *cookie)
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 pub mod contents;
 pub mod drift;
 pub mod entries;
+pub(crate) mod events;
 pub mod facts;
 pub mod fake;
 pub mod linux;
@@ -18,8 +19,10 @@ pub mod shown;
 pub mod snapshot;
 pub mod status;
 mod sys;
+mod trace;
 
 pub use sys::one_heap;
+pub use trace::{EventRequest, TraceRequest};
 
 use crate::access::{AccountKind, Permissions};
 use crate::btf::kernel::Bytes;
@@ -29,7 +32,9 @@ use crate::insn::{FuncRecord, Insn, LineRecord};
 pub use crate::kinds::XdpMode;
 use crate::kinds::{AttachType, MapType, Netfilter, ProgramType};
 use crate::names::PinPath;
-pub use crate::observed::{Entry, EntryKind, HookInfo, Interface, LinkInfo, MapInfo, ProgramInfo};
+pub use crate::observed::{
+    Entry, EntryKind, EventInfo, FilePlace, HookInfo, Interface, LinkInfo, MapInfo, ProgramInfo,
+};
 use crate::spec::Host;
 use crate::variables::Patch;
 use std::collections::{BTreeMap, BTreeSet};
@@ -234,6 +239,8 @@ pub enum HookRequest<'a, Fd> {
         /// `sk_msg_verdict`, `sk_skb_stream_parser`, `sk_skb_stream_verdict` or `sk_skb_verdict`.
         attach_type: AttachType,
     },
+    /// An event.
+    Trace(TraceRequest<'a, Fd>),
 }
 
 /// Addresses of the kernel's symbols by name; local ones may share a name.
@@ -405,7 +412,16 @@ pub trait Kernel {
     /// it is anything else.
     fn open_netns(&self, path: &Path) -> io::Result<(Self::Fd, u64)>;
 
-    /// `BPF_LINK_CREATE`
+    /// Reads the id of a tracepoint (tracefs); `NotFound` when there is none, `ENODEV` when tracefs is not mounted.
+    fn tracepoint(&self, category: &str, name: &str) -> io::Result<u64>;
+    /// Finds a file that processes run, and where a function of it starts; `NotFound` when there is no such file, `ENXIO`
+    /// when it has no such function, `ENOEXEC` when no functions can be found in it.
+    fn place_in_file(&self, binary: &str, symbol: Option<&str>) -> io::Result<FilePlace>;
+    /// Lists the security modules that the kernel asks, in their order (`/sys/kernel/security/lsm`); `NotFound` when
+    /// securityfs is not mounted.
+    fn security_modules(&self) -> io::Result<String>;
+
+    /// `BPF_LINK_CREATE`, `BPF_RAW_TRACEPOINT_OPEN`; `ENODEV` when the kernel has no such source of events.
     fn create_link(&mut self, program: &Self::Fd, hook: &HookRequest<'_, Self::Fd>) -> io::Result<Self::Fd>;
     /// `BPF_LINK_UPDATE` with the old program expected; `EOPNOTSUPP` for a link of netfilter.
     fn update_link(&mut self, link: &Self::Fd, program: &Self::Fd, old: &Self::Fd) -> io::Result<()>;
@@ -413,7 +429,7 @@ pub trait Kernel {
     fn detach_link(&mut self, link: &Self::Fd) -> io::Result<()>;
     /// Returns the ids of the programs on a hook, in the order in which packets meet them
     /// (`BPF_PROG_QUERY`); `EINVAL` for XDP, of which [`Kernel::interface`] tells, and for
-    /// netfilter.
+    /// netfilter and events.
     fn query(&self, hook: &HookRequest<'_, Self::Fd>) -> io::Result<Vec<u32>>;
     /// Returns the next id of a link, whoever's it is (`BPF_LINK_GET_NEXT_ID`); `NotFound` behind the last one.
     fn next_link(&self, after: u32) -> io::Result<u32>;

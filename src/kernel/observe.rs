@@ -4,7 +4,7 @@
 //! plan to say.
 
 use super::snapshot::snapshot;
-use super::{Entry, EntryKind, HookRequest, Interface, Kernel, MapInfo, ObjectKind, contents};
+use super::{Entry, EntryKind, HookRequest, Interface, Kernel, MapInfo, ObjectKind, contents, events};
 use crate::access::{AccountKind, Permissions};
 use crate::btf::{Btf, kernel::KernelTypes};
 use crate::desired::{MapDefinition, MapSource, Netns, ObjectFacts, OnChange, Within};
@@ -100,6 +100,7 @@ pub fn observe<K: Kernel>(kernel: &K, wanted: &Wanted) -> Result<Observed, Probl
         interfaces: all(&mut problems, &wanted.interfaces, |(netns, name)| reader.interface(name, netns)),
         cgroups: all(&mut problems, &wanted.cgroups, |path| reader.cgroup(path)),
         namespaces: all(&mut problems, &wanted.namespaces, |netns| reader.namespace(netns)),
+        events: all(&mut problems, &wanted.events, |event| events::find(kernel, event).map(Some)),
         record,
     };
     problems.or(observed)

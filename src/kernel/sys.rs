@@ -8,7 +8,7 @@ use super::{MapRequest, ProgramRequest};
 use crate::insn::{FuncRecord, Insn, LineRecord};
 use crate::kinds::MapType;
 use crate::variables::Patch;
-use std::ffi::{CStr, c_int, c_long};
+use std::ffi::{CStr, CString, c_int, c_long};
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
@@ -147,6 +147,35 @@ attr!(LinkCreateNetfilter, command 28, size 32 {
     hook: u32,
     priority: u32,
     hook_flags: u32,
+});
+attr!(RawTracepointOpen, command 17, size 16 { name: u64, prog_fd: u32, pad: u32, });
+attr!(RawTracepointOpenCookie, command 17, size 24 { name: u64, prog_fd: u32, pad: u32, cookie: u64, });
+attr!(LinkCreateTracing, command 28, size 32 {
+    prog_fd: u32,
+    target: u32,
+    attach_type: u32,
+    flags: u32,
+    target_btf_id: u32,
+    pad: u32,
+    cookie: u64,
+});
+attr!(LinkCreatePerf, command 28, size 24 {
+    prog_fd: u32,
+    target: u32,
+    attach_type: u32,
+    flags: u32,
+    cookie: u64,
+});
+attr!(LinkCreateKprobeMulti, command 28, size 48 {
+    prog_fd: u32,
+    target: u32,
+    attach_type: u32,
+    flags: u32,
+    probe_flags: u32,
+    count: u32,
+    symbols: u64,
+    addresses: u64,
+    cookies: u64,
 });
 attr!(LinkById, command 30, size 12 { id: u32, next_id: u32, open_flags: u32, });
 attr!(LinkNextId, command 31, size 8 { start_id: u32, next_id: u32, });
@@ -829,6 +858,26 @@ info!(
     }
 );
 
+info!(
+    /// `struct bpf_link_info` of a link that has a name: a raw tracepoint, an iterator.
+    NamedLinkInfo, size 32 { link_type: u32, id: u32, prog_id: u32, pad: u32, name: u64, name_len: u32, rest: u32, }
+);
+info!(
+    /// `struct bpf_link_info` of a link to an event of `perf_event_open`; kernels before 6.6 tell nothing of it.
+    PerfLinkInfo, size 64 {
+        link_type: u32,
+        id: u32,
+        prog_id: u32,
+        pad: u32,
+        kind: u32,
+        more: u32,
+        name: u64, // In one place with the configuration of a counter,
+        name_len: u32, // and this with its type.
+        offset: u32,
+        rest: [u64; 3],
+    }
+);
+
 /// `BPF_OBJ_GET_INFO_BY_FD`
 ///
 /// # Safety
@@ -855,6 +904,43 @@ pub fn link_info(link: BorrowedFd<'_>) -> io::Result<LinkInfo> {
     let mut info = LinkInfo::default();
     // SAFETY: there is no address in it.
     unsafe { obj_info(link, &mut info) }.map(|()| info)
+}
+
+/// The longest name that a link has: the path of a file (`PATH_MAX`).
+const LONGEST_NAME: usize = 4096;
+
+/// Asks for the name of what a raw tracepoint or an iterator is of.
+pub fn link_name(link: BorrowedFd<'_>) -> io::Result<String> {
+    let mut name = vec![0; LONGEST_NAME];
+    let mut info =
+        NamedLinkInfo { name: address_mut(&mut name), name_len: count(name.len())?, ..NamedLinkInfo::default() };
+    // SAFETY: the kernel writes at most `name_len` bytes to `name`.
+    unsafe { obj_info(link, &mut info) }?;
+    Ok(before_nul(&name))
+}
+
+/// Asks what a link to an event of `perf_event_open` is of, and for its name, if it has one.
+pub fn perf_info(link: BorrowedFd<'_>) -> io::Result<(PerfLinkInfo, String)> {
+    /// `BPF_PERF_EVENT_UPROBE` to `BPF_PERF_EVENT_TRACEPOINT`
+    const NAMED: std::ops::RangeInclusive<u32> = 1..=5;
+    let mut info = PerfLinkInfo::default();
+    // SAFETY: there is no address in it.
+    unsafe { obj_info(link, &mut info) }?;
+    if !NAMED.contains(&info.kind) {
+        return Ok((info, String::new()));
+    }
+    let mut name = vec![0; LONGEST_NAME];
+    let mut info =
+        PerfLinkInfo { name: address_mut(&mut name), name_len: count(name.len())?, ..PerfLinkInfo::default() };
+    // SAFETY: the kernel writes at most `name_len` bytes to `name`.
+    unsafe { obj_info(link, &mut info) }?;
+    Ok((info, before_nul(&name)))
+}
+
+/// Returns the text in a buffer up to the first NUL.
+fn before_nul(bytes: &[u8]) -> String {
+    let text = bytes.split(|byte| *byte == 0).next().unwrap_or_default();
+    String::from_utf8_lossy(text).into_owned()
 }
 
 /// Asks what a program is; as many ids of its maps are written as there is room for.
@@ -1001,6 +1087,134 @@ pub fn link_netfilter(program: BorrowedFd<'_>, attach_type: u32, hook: [u32; 4])
     };
     // SAFETY: there is no address in it; the command returns a descriptor.
     unsafe { bpf_fd(&mut attr) }
+}
+
+/// `BPF_RAW_TRACEPOINT_OPEN`; without a name it is what the program was loaded for.
+pub fn raw_tracepoint(program: BorrowedFd<'_>, name: Option<&CStr>, cookie: Option<u64>) -> io::Result<OwnedFd> {
+    let name = name.map_or(0, |name| address(name.to_bytes_with_nul()));
+    let prog_fd = number(program);
+    match cookie {
+        // SAFETY: `name` ends with a NUL, or is 0; the command returns a descriptor.
+        None => unsafe { bpf_fd(&mut RawTracepointOpen { name, prog_fd, pad: 0 }) },
+        // SAFETY: the same.
+        Some(cookie) => unsafe { bpf_fd(&mut RawTracepointOpenCookie { name, prog_fd, pad: 0, cookie }) },
+    }
+}
+
+/// `BPF_LINK_CREATE` of what the program was loaded for, or of a function of another program: that and its type.
+pub fn link_tracing(
+    program: BorrowedFd<'_>,
+    attach_type: u32,
+    target: Option<(BorrowedFd<'_>, u32)>,
+    cookie: Option<u64>,
+) -> io::Result<OwnedFd> {
+    let (target, target_btf_id) = target.map_or((0, 0), |(target, function)| (number(target), function));
+    let prog_fd = number(program);
+    let cookie = cookie.unwrap_or(0);
+    let mut attr =
+        LinkCreateTracing { prog_fd, target, attach_type, target_btf_id, cookie, ..LinkCreateTracing::default() };
+    // SAFETY: there is no address in it; the command returns a descriptor.
+    unsafe { bpf_fd(&mut attr) }
+}
+
+/// `BPF_LINK_CREATE` on an event of `perf_event_open`.
+pub fn link_perf(program: BorrowedFd<'_>, event: BorrowedFd<'_>, attach_type: u32, cookie: u64) -> io::Result<OwnedFd> {
+    let mut attr = LinkCreatePerf { prog_fd: number(program), target: number(event), attach_type, flags: 0, cookie };
+    // SAFETY: there is no address in it; the command returns a descriptor.
+    unsafe { bpf_fd(&mut attr) }
+}
+
+/// `BPF_LINK_CREATE` on many functions of the kernel; all get the same cookie.
+pub fn link_functions(
+    program: BorrowedFd<'_>,
+    attach_type: u32,
+    functions: &[CString],
+    returns: bool,
+    cookie: Option<u64>,
+) -> io::Result<OwnedFd> {
+    let symbols: Vec<u64> = functions.iter().map(|name| address(name.to_bytes_with_nul())).collect();
+    let cookies = cookie.map_or_else(Vec::new, |cookie| vec![cookie; functions.len()]);
+    let mut attr = LinkCreateKprobeMulti {
+        prog_fd: number(program),
+        attach_type,
+        probe_flags: returns.into(),
+        count: count(functions.len())?,
+        symbols: address(&symbols),
+        cookies: address(&cookies),
+        ..LinkCreateKprobeMulti::default()
+    };
+    // SAFETY: `symbols` has `count` addresses of names that end with a NUL, and `cookies` as many numbers or none; the
+    // command returns a descriptor.
+    unsafe { bpf_fd(&mut attr) }
+}
+
+/// `struct perf_event_attr` of `linux/perf_event.h` up to `config2` (`PERF_ATTR_SIZE_VER1`).
+#[repr(C)]
+#[derive(Debug, Default)]
+struct PerfEventAttr {
+    kind: u32,
+    size: u32,
+    config: u64,
+    sample: u64,
+    sample_type: u64,
+    read_format: u64,
+    flags: u64,
+    wakeup_events: u32,
+    bp_type: u32,
+    config1: u64,
+    config2: u64,
+}
+const _: () = assert!(size_of::<PerfEventAttr>() == 72);
+
+/// What `perf_event_open` is asked for.
+#[derive(Debug, Default)]
+pub struct Event {
+    /// The event source.
+    pub kind: u32,
+    /// What of it.
+    pub config: u64,
+    /// The period, or the frequency.
+    pub rate: u64,
+    /// Whether `rate` is the frequency.
+    pub by_frequency: bool,
+    /// Bytes behind the start of a function or file.
+    pub offset: u64,
+}
+
+/// `perf_event_open` of a process and a CPU; -1 for all of them. It runs from the start.
+pub fn open_event(event: Event, place: (i32, i32)) -> io::Result<OwnedFd> {
+    perf_event_open(event, 0, place)
+}
+
+/// `perf_event_open` of an instruction: `name` is the function or the file.
+pub fn open_probe(event: Event, name: &CStr, place: (i32, i32)) -> io::Result<OwnedFd> {
+    perf_event_open(event, address(name.to_bytes_with_nul()), place)
+}
+
+/// `perf_event_open`; `name` is 0 or the address of a text that ends with a NUL.
+fn perf_event_open(event: Event, name: u64, (pid, cpu): (i32, i32)) -> io::Result<OwnedFd> {
+    /// `PERF_FLAG_FD_CLOEXEC`
+    const CLOEXEC: c_long = 8;
+    /// The bit `freq` of the flags, which lie in one word of the machine.
+    const FREQUENCY: u64 = if cfg!(target_endian = "big") { 1 << (63 - 10) } else { 1 << 10 };
+    let attr = PerfEventAttr {
+        kind: event.kind,
+        size: size_of::<PerfEventAttr>() as u32,
+        config: event.config,
+        sample: event.rate,
+        flags: if event.by_frequency { FREQUENCY } else { 0 },
+        config1: name,
+        config2: event.offset,
+        ..PerfEventAttr::default()
+    };
+    // SAFETY: `attr` has the size that it says, and the kernel reads it and the text at `config1`, which ends with a NUL;
+    // -1 is no group.
+    let raw = unsafe { libc::syscall(libc::SYS_perf_event_open, ptr::from_ref(&attr), pid, cpu, -1, CLOEXEC) };
+    if raw < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the kernel just made this descriptor for us.
+    above_stdio(unsafe { OwnedFd::from_raw_fd(raw as c_int) })
 }
 
 /// `BPF_LINK_GET_FD_BY_ID`

@@ -4,6 +4,7 @@
 //! A table that is wrong is left out and its problems noted, so that the rest is checked as well. What tables that
 //! are right say against each other is for `conflicts`.
 
+use super::events;
 use super::raw::{
     RawCgroup, RawCheck, RawLink, RawManifest, RawMap, RawNetfilter, RawNetkit, RawNetns, RawObject, RawProgram,
     RawSockmap, RawTc, RawXdp,
@@ -81,10 +82,10 @@ struct Declared {
 }
 
 /// What checking a table needs.
-struct Checker<'a> {
+pub(super) struct Checker<'a> {
     declared: Declared,
     root: &'a PinPath,
-    problems: &'a mut Problems,
+    pub(super) problems: &'a mut Problems,
 }
 
 /// Keys of a map that cannot stand together: any of the first with any of the second, and why.
@@ -313,6 +314,16 @@ impl Checker<'_> {
             ("sk_lookup", raw.sk_lookup.span()),
             ("flow_dissector", raw.flow_dissector.span()),
             ("sockmap", raw.sockmap.span()),
+            ("tracepoint", raw.tracepoint.span()),
+            ("raw_tracepoint", raw.raw_tracepoint.span()),
+            ("tracing", raw.tracing.span()),
+            ("lsm", raw.lsm.span()),
+            ("iter", raw.iter.span()),
+            ("extension", raw.extension.span()),
+            ("perf_event", raw.perf_event.span()),
+            ("kprobe", raw.kprobe.span()),
+            ("kprobe_multi", raw.kprobe_multi.span()),
+            ("uprobe", raw.uprobe.span()),
         ];
         let hooks: Vec<_> = hooks.into_iter().filter_map(|(key, span)| Some((key, span?))).collect();
         match hooks.as_slice() {
@@ -337,7 +348,21 @@ impl Checker<'_> {
             .or_else(|| raw.netfilter.0.map(|raw| self.netfilter(raw)))
             .or_else(|| raw.sk_lookup.0.map(|raw| Some(of_netns(raw, AttachType::SK_LOOKUP))))
             .or_else(|| raw.flow_dissector.0.map(|raw| Some(of_netns(raw, AttachType::FLOW_DISSECTOR))))
-            .or_else(|| raw.sockmap.0.map(|raw| self.sockmap(raw)))??;
+            .or_else(|| raw.sockmap.0.map(|raw| self.sockmap(raw)))
+            .or_else(|| {
+                self.event(events::Tables {
+                    tracepoint: raw.tracepoint,
+                    raw_tracepoint: raw.raw_tracepoint,
+                    tracing: raw.tracing,
+                    lsm: raw.lsm,
+                    iter: raw.iter,
+                    extension: raw.extension,
+                    perf_event: raw.perf_event,
+                    kprobe: raw.kprobe,
+                    kprobe_multi: raw.kprobe_multi,
+                    uprobe: raw.uprobe,
+                })
+            })??;
         Some(Link { span: raw.header.span, program: program?, attach, protect, access })
     }
 
@@ -424,12 +449,12 @@ impl Checker<'_> {
         }
     }
 
-    fn missing(&mut self, header: &Header, key: &str, example: &'static str) {
+    pub(super) fn missing(&mut self, header: &Header, key: &str, example: &'static str) {
         let kind = Kind::MissingKey { table: header.address.clone(), key: key.to_owned(), example };
         self.problems.push(Problem::at(kind, header.span.clone(), format!("`{key}` is missing here")));
     }
 
-    fn apart(&mut self, header: &Header, one: (&str, &Span), other: (&str, &Span), why: &'static str) {
+    pub(super) fn apart(&mut self, header: &Header, one: (&str, &Span), other: (&str, &Span), why: &'static str) {
         let (first, second) = if one.1.start <= other.1.start { (one, other) } else { (other, one) };
         let table = header.address.clone();
         let kind = Kind::NotTogether { table, first: first.0.to_owned(), second: second.0.to_owned(), why };

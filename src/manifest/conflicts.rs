@@ -199,12 +199,13 @@ fn check_hooks(manifest: &Manifest, problems: &mut Problems) {
             Attach::Netfilter { hook, netns } => {
                 (Only::Other, format!("{}{}", Netfilter { defrag: false, ..*hook }, Within(netns)))
             }
-            // Which of a map's programs it is, only its program says.
+            // Which of a map's programs it is, and which function an extension replaces, only its program says.
             Attach::Tc { .. }
             | Attach::Netkit { .. }
             | Attach::Cgroup { .. }
             | Attach::Netns { .. }
-            | Attach::Sockmap { .. } => continue,
+            | Attach::Sockmap { .. }
+            | Attach::Event(_) => continue,
         };
         hooks.entry(hook).or_default().push((&link.attach.span, format!("`link.{name}`")));
     }

@@ -4,6 +4,7 @@
 
 mod check;
 mod conflicts;
+mod events;
 mod raw;
 mod read;
 mod values;
@@ -22,6 +23,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
+pub(crate) use events::tracepoint;
+pub use events::{EventLink, EventText};
 pub use values::time;
 
 /// A value and its place in the text.
@@ -347,6 +350,8 @@ pub enum Attach {
         /// The map.
         map: MapName,
     },
+    /// `tracepoint = { name }`, `kprobe = { function }` and the like.
+    Event(EventLink),
 }
 
 /// Reads a manifest. `vars` overrides the values of `[var]`.

@@ -3,6 +3,7 @@
 //! The comments on fields are what an editor shows, so they speak to users. How a value is written is in `values`;
 //! nothing here looks at two keys.
 
+use super::events::{BinaryPath, CounterText, SymbolList, SymbolText, TracepointText};
 use super::read::{Entries, Entry, List, Named, Read, Reader, Variables, table};
 use super::values::{
     AccountText, Address, CgroupPath, Consents, Direction, EntriesText, Flags, FormatText, FunctionPath, HostPort,
@@ -10,7 +11,7 @@ use super::values::{
     Time, Url, Version, Words,
 };
 use crate::btf::value::Value;
-use crate::desired::{EntriesMode, OnChange};
+use crate::desired::{CounterSource, EntriesMode, OnChange};
 use crate::kinds::{AttachType, Family, MapType, Point, ProgramType, XdpMode};
 use crate::names::{DeploymentName, Digest, PinPath};
 use toml::Spanned;
@@ -214,11 +215,15 @@ table! {
 
 table! {
     /// An attachment of a program. It has exactly one of `xdp`, `tc`, `netkit`, `cgroup`, `netfilter`,
-    /// `sk_lookup`, `flow_dissector` and `sockmap`.
+    /// `sk_lookup`, `flow_dissector`, `sockmap`, `tracepoint`, `raw_tracepoint`, `tracing`, `lsm`, `iter`, `extension`,
+    /// `perf_event`, `kprobe`, `kprobe_multi` and `uprobe`.
     #[schemars(extend("oneOf" = [
         { "required": ["xdp"] }, { "required": ["tc"] }, { "required": ["cgroup"] }, { "required": ["sk_lookup"] },
         { "required": ["flow_dissector"] }, { "required": ["netfilter"] }, { "required": ["netkit"] },
-        { "required": ["sockmap"] },
+        { "required": ["sockmap"] }, { "required": ["tracepoint"] },
+        { "required": ["raw_tracepoint"] }, { "required": ["tracing"] }, { "required": ["lsm"] }, { "required": ["iter"] },
+        { "required": ["extension"] }, { "required": ["perf_event"] }, { "required": ["kprobe"] },
+        { "required": ["kprobe_multi"] }, { "required": ["uprobe"] },
     ]))]
     RawLink {
         /// The program, by its name in this manifest. Example: `"drop"` for `[program.drop]`
@@ -249,6 +254,35 @@ table! {
         /// Attach to a map of sockets, for the messages (`sk_msg`) or the data (`sk_skb`) of the sockets that are put into it
         /// from then on. Example: `{ map = "socks" }`
         may sockmap: RawSockmap,
+        /// Run at a tracepoint of the kernel. Which one follows from the section name, or is said here. Example:
+        /// `{ name = "sched/sched_process_exec" }`
+        may tracepoint: RawTracepoint,
+        /// Run at a tracepoint of the kernel with its raw arguments. Which one follows from the section name, or is said
+        /// here. Example: `{ name = "sched_process_exec" }`
+        may raw_tracepoint: RawRawTracepoint,
+        /// Run where the program was made for: `tp_btf`, `fentry`, `fexit`, `fmod_ret`. Example: `{}`
+        may tracing: RawTarget,
+        /// Run at the security hook that the program was made for. Example: `{}`
+        may lsm: RawTarget,
+        /// Run when the link's pin is read, for each thing that the iterator of the program goes through. Example: `{}`
+        may iter: RawIter,
+        /// Run in place of the function of another program that this one replaces (`freplace`): `target` of the program
+        /// says which. Example: `{}`
+        may extension: RawTarget,
+        /// Run when a counter of the CPU or the kernel reached its period, as a profiler does.
+        ///
+        /// Example: `{ type = "software", config = "cpu-clock", frequency = 99, cpu = 0 }`
+        may perf_event: RawPerfEvent,
+        /// Run where the kernel reaches an instruction. Which function follows from the section name (`kprobe`, `kretprobe`,
+        /// `ksyscall`, `kretsyscall`), or is said here. Example: `{ function = "tcp_connect" }`
+        may kprobe: RawKprobe,
+        /// Run where the kernel reaches any of many functions, for sections `kprobe.multi` and `kretprobe.multi`.
+        ///
+        /// Example: `{ functions = ["tcp_connect", "tcp_close"] }`
+        may kprobe_multi: RawKprobeMulti,
+        /// Run where a process reaches an instruction. Which one follows from the section name (`uprobe`, `uretprobe`), or
+        /// is said here. Example: `{ binary = "/bin/bash", symbol = "readline" }`
+        may uprobe: RawUprobe,
         /// Whether the link must never be detached or moved; it may still get new code. The host remembers it: taking the
         /// table away does not remove the guard, only an apply with `protect = false` does. Default: `false`
         may protect: bool,
@@ -264,9 +298,7 @@ table! {
     }
     later &[
         "pin", "optional", "takeover",
-        "lwt", "struct_ops", "tracepoint", "raw_tp", "tp_btf", "perf_event",
-        "kprobe", "kretprobe", "kprobe_multi", "ksyscall", "uprobe", "uretprobe", "uprobe_multi", "usdt", "fentry", "fexit",
-        "fmod_ret", "lsm", "lsm_cgroup", "iter", "freplace",
+        "lwt", "struct_ops", "uprobe_multi", "usdt", "lsm_cgroup",
     ]
 }
 
@@ -357,6 +389,118 @@ table! {
     RawSockmap {
         /// The `sockmap` or `sockhash`, by its name in this manifest. Example: `"socks"` for `[map.socks]`
         must map: String,
+    }
+    later &["optional"]
+}
+
+table! {
+    /// A tracepoint.
+    RawTracepoint {
+        /// Its category and name, as in the folder `events` of tracefs. Default: what the section name in the object says.
+        /// Example: `"sched/sched_process_exec"`
+        may name: TracepointText,
+        /// A number that the program gets from `bpf_get_attach_cookie`.
+        may cookie: u64,
+    }
+    later &["optional", "pid"]
+}
+
+table! {
+    /// A tracepoint with its raw arguments.
+    RawRawTracepoint {
+        /// Its name, without a category. Default: what the section name in the object says. Example:
+        /// `"sched_process_exec"`
+        may name: SymbolText,
+        /// A number that the program gets from `bpf_get_attach_cookie`, from Linux 6.10 on.
+        may cookie: u64,
+    }
+    later &["optional"]
+}
+
+table! {
+    /// What the program itself is for.
+    RawTarget {
+        /// A number that the program gets from `bpf_get_attach_cookie`, from Linux 5.19 on.
+        may cookie: u64,
+    }
+    later &["optional"]
+}
+
+table! {
+    /// An iterator.
+    RawIter {}
+    later &["map", "cgroup", "order", "pid", "optional"]
+}
+
+table! {
+    /// A counter of the CPU or the kernel. It has one of `period` and `frequency`, and `cpu`, `pid` or both.
+    #[schemars(extend(
+        "oneOf" = [{ "required": ["period"] }, { "required": ["frequency"] }],
+        "anyOf" = [{ "required": ["cpu"] }, { "required": ["pid"] }],
+    ))]
+    RawPerfEvent {
+        /// Who counts: the CPU by the kernel's names (`hardware`), the kernel (`software`), or the CPU by its own numbers
+        /// (`raw`).
+        must r#type: CounterSource,
+        /// What is counted, by the name that `perf list` has for it, or by number. Example: `"cpu-clock"`
+        must config: CounterText,
+        /// The program runs each time that so many were counted. Example: `1000000`
+        may period: u64,
+        /// The program runs about so many times a second. Example: `99`
+        may frequency: u64,
+        /// The CPU on which is counted; for all of them make one link each. Default: any on which the process runs
+        may cpu: u32,
+        /// The process for which is counted. Default: all on the CPU
+        may pid: u32,
+        /// A number that the program gets from `bpf_get_attach_cookie`.
+        may cookie: u64,
+    }
+    later &["optional", "cgroup"]
+}
+
+table! {
+    /// An instruction of the kernel.
+    RawKprobe {
+        /// The function. Default: what the section name in the object says. Example: `"tcp_connect"`
+        may function: SymbolText,
+        /// Bytes behind the function's start. Default: 0
+        may offset: u64,
+        /// Whether the program runs where the function returns. Default: what the section name says (`kretprobe`)
+        may r#return: bool,
+        /// A number that the program gets from `bpf_get_attach_cookie`.
+        may cookie: u64,
+    }
+    later &["optional"]
+}
+
+table! {
+    /// Many functions of the kernel.
+    RawKprobeMulti {
+        /// The functions. Example: `["tcp_connect", "tcp_close"]`
+        must functions: SymbolList,
+        /// Whether the program runs where they return. Default: what the section name says (`kretprobe.multi`)
+        may r#return: bool,
+        /// A number that the program gets from `bpf_get_attach_cookie`.
+        may cookie: u64,
+    }
+    later &["optional", "pattern"]
+}
+
+table! {
+    /// An instruction of a program or library that processes run.
+    RawUprobe {
+        /// Absolute path of the file. Default: what the section name in the object says. Example: `"/bin/bash"`
+        may binary: BinaryPath,
+        /// The function. Default: what the section name says, unless `binary` is said here. Example: `"readline"`
+        may symbol: SymbolText,
+        /// Bytes behind the start of the function, or of the file where there is no `symbol`. Default: 0
+        may offset: u64,
+        /// The process that is watched. Default: all of them
+        may pid: u32,
+        /// Whether the program runs where the function returns. Default: what the section name says (`uretprobe`)
+        may r#return: bool,
+        /// A number that the program gets from `bpf_get_attach_cookie`.
+        may cookie: u64,
     }
     later &["optional"]
 }

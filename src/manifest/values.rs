@@ -5,7 +5,7 @@ use super::{At, GivenEntry, SymbolRef};
 use crate::access::Account;
 use crate::btf::value::Value;
 use crate::btf::value::format::{Format, Written};
-use crate::desired::{EntriesMode, OnChange, Span};
+use crate::desired::{CounterSource, EntriesMode, OnChange, Span};
 use crate::diag::Kind;
 use crate::kinds::{AttachType, Family, MapType, Point, ProgramType, XdpMode, load_flags};
 use crate::names::{DeploymentName, Digest, PinPath};
@@ -271,7 +271,7 @@ impl Read for NetnsText {
 }
 
 /// Says why a text cannot be the path of a file.
-fn path_fault(text: &str) -> Option<String> {
+pub(super) fn path_fault(text: &str) -> Option<String> {
     if text.is_empty() {
         return Some("it is empty".to_owned());
     }
@@ -952,6 +952,7 @@ macro_rules! table_choice {
 table_choice! {
     Family = "\"ipv4\"",
     Point = "\"input\"",
+    CounterSource = "\"software\"",
 }
 
 /// The direction of a tc hook, seen from the interface.

@@ -15,14 +15,17 @@ use super::{
 use super::{access, guard, migrate};
 use crate::access::Access;
 use crate::desired::{
-    Anchor, Desired, DesiredLink, DesiredMap, DesiredProgram, EntriesMode, Hook, MapDefinition, MapSource, OnChange,
-    Policy, SlotSource, Span,
+    Anchor, Desired, DesiredLink, DesiredMap, DesiredProgram, EntriesMode, Event, Hook, MapDefinition, MapSource,
+    OnChange, Policy, SlotSource, Span, Trace,
 };
 use crate::diag::{Kind, Problem, Problems};
 use crate::elf::DataKind;
 use crate::kinds::{AttachType, XdpMode};
 use crate::names::{Address, DeploymentName, Digest, LinkName, MapName, PinPath, ProgramName};
-use crate::observed::{At, Entry, HookInfo, LinkInfo, Live, Observed, ObservedMap, ObservedProgram, Pinned, Root};
+use crate::observed::{
+    At, Entry, EventInfo, EventLack, EventPlace, HookInfo, LinkInfo, Live, Observed, ObservedMap, ObservedProgram,
+    Pinned, Root,
+};
 use crate::record::{
     Record, RecordedEntries, RecordedInner, RecordedLink, RecordedMap, RecordedObject, RecordedProgram,
 };
@@ -699,6 +702,7 @@ impl<'a> Planner<'a> {
                 Anchor::Interface(..) => ResolvedHook::Interface(None),
                 Anchor::Cgroup(_) => ResolvedHook::Cgroup(None),
                 Anchor::Netns(_) => ResolvedHook::Netns(None),
+                Anchor::Event(_) => ResolvedHook::Event(None),
                 Anchor::Map(map) => return self.resolve_map(link, map),
             });
         }
@@ -717,6 +721,11 @@ impl<'a> Planner<'a> {
                 None => Kind::NoNetns { netns: netns.clone() },
             },
             Anchor::Map(map) => return self.resolve_map(link, map),
+            Anchor::Event(event) => match self.observed.events.get(event) {
+                Some(Ok(place)) => return Some(ResolvedHook::Event(Some(*place))),
+                Some(Err(lack)) => no_event(event, *lack),
+                None => return Some(ResolvedHook::Event(Some(EventPlace::Kernel))),
+            },
         };
         self.problems.push(Problem::at(missing, link.span.clone(), "this link goes there"));
         None
@@ -816,7 +825,8 @@ impl<'a> Planner<'a> {
             | Hook::Netkit { .. }
             | Hook::Cgroup { .. }
             | Hook::Netns { .. }
-            | Hook::Netfilter { .. } => return None,
+            | Hook::Netfilter { .. }
+            | Hook::Trace(_) => return None,
             Hook::Sockmap { map, attach_type } => {
                 let Fate::Keep(id) = self.maps.get(map)? else { return None };
                 let there = self.map_of(*id)?.verdicts.iter().filter(|(there, _)| attach_type.is_instead_of(*there));
@@ -831,6 +841,9 @@ impl<'a> Planner<'a> {
 
     /// Returns why a link that is there cannot stay where it is.
     fn hook_changed(&self, link: &DesiredLink, wanted: &ResolvedHook, found: &LinkInfo) -> Option<Because> {
+        if let Hook::Trace(trace) = &link.hook {
+            return self.event_changed(link, trace, wanted, found);
+        }
         if !found.hook.is_attached() {
             return Some(Because::HookGone);
         }
@@ -865,6 +878,76 @@ impl<'a> Planner<'a> {
         At { hook, netns: if went { Some(0) } else { netns } }
     }
 
+    /// Returns why a link to an event cannot stay. The kernel tells little of it, so what was asked for counts, as long as
+    /// the link is the one that was made for it.
+    fn event_changed(
+        &self,
+        link: &DesiredLink,
+        trace: &Trace,
+        wanted: &ResolvedHook,
+        found: &LinkInfo,
+    ) -> Option<Because> {
+        let record = self.observed.record.as_ref();
+        let Some(recorded) = record.and_then(|record| record.links.get(link.name.as_str())) else {
+            let HookInfo::Event(event) = &found.hook else { return Some(other_event(&found.hook)) };
+            return (!event.can_be(&trace.event)).then(|| other_event(&found.hook));
+        };
+        if recorded.hook != link.hook {
+            return Some(other_event(&recorded.hook));
+        }
+        if recorded.at != found.hook {
+            return Some(other_event(&found.hook));
+        }
+        let file = match wanted {
+            ResolvedHook::Event(place) => place.and_then(|place| place.file()),
+            ResolvedHook::Interface(_) | ResolvedHook::Cgroup(_) | ResolvedHook::Netns(_) | ResolvedHook::Map(_) => {
+                None
+            }
+        };
+        let other_target = match &trace.event {
+            Event::Extension { program, .. } => self.is_new_target(program, &found.hook),
+            Event::Tracepoint { .. }
+            | Event::RawTracepoint { .. }
+            | Event::Target { .. }
+            | Event::Counter(_)
+            | Event::Kprobe { .. }
+            | Event::KprobeMulti { .. }
+            | Event::Uprobe(_) => None,
+        };
+        let other_file = || Because::HookChanged("its path means another file now, or another place in it".to_owned());
+        other_target.or_else(|| (file != recorded.file).then(other_file))
+    }
+
+    /// Returns why an extension must go to another program than the one whose function it replaces.
+    fn is_new_target(&self, program: &str, found: &HookInfo) -> Option<Because> {
+        let (name, fate) = self.programs.iter().find(|(name, _)| name.as_str() == program)?;
+        match (fate, found) {
+            (Fate::Keep(id), HookInfo::Event(EventInfo::Tracing { object, .. })) if id == object => None,
+            (Fate::Keep(_) | Fate::New(..), _) => Some(Because::TargetNew(name.clone())),
+        }
+    }
+
+    /// Returns where a link will be, as far as that tells whether there is room for another one.
+    fn at(&self, hook: &Hook, resolved: &ResolvedHook) -> At {
+        let Some(Event::Extension { program, .. }) = hook.event() else { return at(hook, resolved) };
+        let target = self.programs.iter().find(|(name, _)| name.as_str() == program);
+        let object = match target {
+            Some((_, Fate::Keep(id))) => *id,
+            // Nothing replaces a function of a program that is new.
+            Some((_, Fate::New(..))) | None => 0,
+        };
+        let hook = HookInfo::Event(EventInfo::Tracing { attach_type: EventInfo::EXTENSION, object, type_id: 0 });
+        At { hook, netns: None }
+    }
+
+    /// Returns whether a link meets what it meets now, wherever it is attached anew.
+    fn meets_the_same(&self, link: &DesiredLink, there: &At, now: &At) -> bool {
+        let Some(event) = link.hook.event() else { return there.meets_what(now) };
+        let record = self.observed.record.as_ref();
+        let recorded = record.and_then(|record| record.links.get(link.name.as_str()));
+        recorded.is_none_or(|recorded| recorded.hook.event() == Some(event))
+    }
+
     /// Returns whether the program runs in the mode that is asked for; any mode is good for `auto`.
     fn runs_in_mode(&self, link: &DesiredLink, mode: XdpMode, program: u32) -> bool {
         let Hook::Xdp { interface, netns, .. } = &link.hook else { return true };
@@ -873,7 +956,7 @@ impl<'a> Planner<'a> {
     }
 
     fn reattach_step(&mut self, link: Arc<DesiredLink>, hook: ResolvedHook, found: &LinkInfo, because: Because) {
-        let (there, now) = (at(&link.hook, &hook), self.where_it_is(&link, found));
+        let (there, now) = (self.at(&link.hook, &hook), self.where_it_is(&link, found));
         let here = !there.has_room_beside(&now);
         if let Some(there) = self.others(&link, here.then_some(found.program_id)) {
             return self.hook_taken(&link, there);
@@ -882,7 +965,10 @@ impl<'a> Planner<'a> {
         // its filter away, as pruning the link would.
         let (traffic, needs) = match (here, found.hook.is_attached()) {
             (true, _) => (Traffic::GapUnfiltered, Some(Consent::Gap)),
-            (false, true) if there.meets_what(&now) => (Traffic::NoGap, None),
+            (false, true) if self.meets_the_same(&link, &there, &now) => match link.hook.event() {
+                Some(_) => (Traffic::BothRun, None),
+                None => (Traffic::NoGap, None),
+            },
             // The old map goes, and its sockets with it: that has a consent of its own.
             (false, true) if matches!(because, Because::MapNew(_)) => (Traffic::NewSockets, None),
             (false, true) => (Traffic::Moves, Some(Consent::Prune)),
@@ -1373,10 +1459,19 @@ fn record_link(record: &mut Record, action: &Action, observed: &Observed) {
             let recorded = recorded_link(link, inode, At { hook: found.hook.clone(), netns }, program);
             // What is before it is read anew with each record, and is no reason for one.
             let ahead = before.map(|before| before.ahead.clone()).unwrap_or_default();
-            (link, RecordedLink { ahead, ..recorded })
+            let now = link.hook.event().and_then(|event| observed.events.get(event)?.ok()?.file());
+            let file = before.map_or(now, |before| before.file);
+            (link, RecordedLink { ahead, file, ..recorded })
         }
         Action::Attach { link, hook } | Action::Reattach { link, hook, .. } => {
-            (link, recorded_link(link, 0, at(&link.hook, hook), 0))
+            let file = match hook {
+                ResolvedHook::Event(place) => place.and_then(|place| place.file()),
+                ResolvedHook::Interface(_)
+                | ResolvedHook::Cgroup(_)
+                | ResolvedHook::Netns(_)
+                | ResolvedHook::Map(_) => None,
+            };
+            (link, RecordedLink { file, ..recorded_link(link, 0, at(&link.hook, hook), 0) })
         }
         Action::ClearLeftover { .. }
         | Action::MountBpffs { .. }
@@ -1473,7 +1568,7 @@ fn netns_of(hook: &Hook, observed: &Observed) -> Option<u64> {
     match hook.anchor() {
         Anchor::Interface(name, netns) => observed.interface(name, netns).map(|found| found.netns),
         Anchor::Netns(netns) => observed.namespaces.get(netns).map(|found| found.inode),
-        Anchor::Cgroup(_) | Anchor::Map(_) => None,
+        Anchor::Cgroup(_) | Anchor::Map(_) | Anchor::Event(_) => None,
     }
 }
 
@@ -1486,6 +1581,7 @@ fn recorded_link(link: &DesiredLink, inode: u64, at: At, program_id: u32) -> Rec
         hook: link.hook.clone(),
         at: at.hook,
         netns: at.netns,
+        file: None,
         ahead: Vec::new(),
         protect: None,
         access: Access::default(),
@@ -1499,6 +1595,7 @@ fn at(hook: &Hook, resolved: &ResolvedHook) -> At {
         ResolvedHook::Cgroup(cgroup) => (None, cgroup.as_ref().map_or(0, |(_, id)| *id), None, 0),
         ResolvedHook::Netns(inode) => (None, 0, *inode, 0),
         ResolvedHook::Map(id) => (None, 0, None, id.unwrap_or(0)),
+        ResolvedHook::Event(_) => (None, 0, None, 0),
     };
     let ifindex = place.and_then(|place| place.index_of(hook.attach_type())).unwrap_or(0);
     let hook = match hook {
@@ -1509,6 +1606,23 @@ fn at(hook: &Hook, resolved: &ResolvedHook) -> At {
         Hook::Netns { attach_type, .. } => HookInfo::Netns { inode: netns.unwrap_or(0), attach_type: *attach_type },
         Hook::Netfilter { hook, .. } => HookInfo::Netfilter(*hook),
         Hook::Sockmap { attach_type, .. } => HookInfo::Sockmap { map_id, attach_type: *attach_type },
+        // Only the link that is there says more: it is read when it was made.
+        Hook::Trace(_) => HookInfo::Event(EventInfo::Perf(None)),
     };
     At { hook, netns }
+}
+
+fn other_event(on: &impl std::fmt::Display) -> Because {
+    Because::HookChanged(format!("it is on {on}"))
+}
+
+/// Says what of an event is not there.
+fn no_event(event: &Event, lack: EventLack) -> Kind {
+    let (event, why, hint) = (event.to_string(), lack.why().to_owned(), lack.hint());
+    match lack {
+        EventLack::Lsm => Kind::NoSuchLink { hook: event, since: hint.unwrap_or_default() },
+        EventLack::Tracepoint | EventLack::Tracefs | EventLack::File | EventLack::Format | EventLack::Symbol => {
+            Kind::NoEvent { event, why, hint }
+        }
+    }
 }

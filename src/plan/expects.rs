@@ -27,6 +27,9 @@ pub struct Expects {
     /// The inode of the network namespace that the name stands for, or that the interface is in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub netns: Option<u64>,
+    /// The inode of the file that has the place of an event.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<u64>,
     /// A pin where nothing may be yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
@@ -82,6 +85,10 @@ impl Expects {
             ResolvedHook::Cgroup(found) => Self { cgroup_id: found.as_ref().map(|(_, id)| *id), ..Self::default() },
             ResolvedHook::Netns(inode) => Self { netns: *inode, ..Self::default() },
             ResolvedHook::Map(id) => Self { map_id: id.filter(|id| *id != 0), ..Self::default() },
+            ResolvedHook::Event(place) => {
+                let file = place.and_then(|place| place.file()).map(|file| file.inode);
+                Self { file, ..Self::default() }
+            }
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! [`Graph`] knows nothing of plans; [`of`] says what of a deployment must be ready before what (DESIGN §5).
 
-use crate::desired::{Anchor, Desired, DesiredMap, DesiredProgram, MapSource, SlotSource};
+use crate::desired::{Anchor, Desired, DesiredMap, DesiredProgram, Event, MapSource, SlotSource};
 use crate::elf::DataKind;
 use crate::kinds::MapType;
 use crate::names::{LinkName, MapName, PinPath, ProgramName};
@@ -258,7 +258,12 @@ pub fn of(desired: &Desired) -> Graph<Node> {
             graph.edge(contents, node.clone());
         }
         if let Anchor::Map(map) = link.hook.anchor() {
-            graph.edge(Node::Map(map.clone()), node);
+            graph.edge(Node::Map(map.clone()), node.clone());
+        }
+        // A function is replaced before its program runs.
+        if let Some(Event::Extension { program, .. }) = link.hook.event() {
+            let runs = desired.links.values().filter(|other| other.program.as_str() == program);
+            runs.for_each(|other| graph.edge(node.clone(), Node::Link(other.name.clone())));
         }
     }
     if desired.makes_something() {

@@ -82,7 +82,7 @@ fn loss(step: &Step) -> Option<&'static str> {
         Action::Detach { .. } => Some("detach"),
         // A link whose hook is gone is nowhere: it may come back.
         // Nor does one stop that meets the same packets earlier or later from now on.
-        Action::Reattach { .. } if matches!(step.traffic, Traffic::Starts | Traffic::NoGap) => None,
+        Action::Reattach { .. } if matches!(step.traffic, Traffic::Starts | Traffic::NoGap | Traffic::BothRun) => None,
         Action::Reattach { overlap: false, .. } => Some("detach for a moment"),
         Action::Reattach { overlap: true, .. } => Some("move"),
         Action::ClearLeftover { .. }

@@ -398,6 +398,10 @@ impl<'a> Describe<'a> {
                 named.zip(recorded.netns).is_none_or(|(named, inode)| inode == named.inode)
             }
             Anchor::Cgroup(_) | Anchor::Map(_) => true,
+            Anchor::Event(event) => match self.observed.events.get(event) {
+                Some(Ok(place)) => place.file() == recorded.file,
+                Some(Err(_)) | None => true,
+            },
         };
         (is_same && found.hook.is_attached()).then(|| recorded.hook.to_string())
     }

@@ -26,7 +26,7 @@ use crate::btf::value::format::Formats;
 use crate::desired::{DesiredLink, DesiredMap, DesiredProgram, ObjectFacts, Reference, Span};
 use crate::entries::{Changes, Entries};
 use crate::names::{Address, DeploymentName, LinkName, MapName, PinPath, PlanId, ProgramName};
-use crate::observed::Place;
+use crate::observed::{EventPlace, Place};
 use crate::record::Record;
 use crate::spec::{Difference, MapSpec};
 use crate::variables::Change;
@@ -397,6 +397,8 @@ pub enum ResolvedHook {
     Netns(Option<u64>),
     /// On a map: its id, which is 0 for somebody else's in an offline plan; `None` for one that the plan makes.
     Map(Option<u32>),
+    /// At an event; `None` in an offline plan.
+    Event(Option<EventPlace>),
 }
 
 /// Column 0 of a plan.
@@ -490,6 +492,9 @@ pub enum Traffic {
     /// Filtered before, filtered after, filtered in between.
     #[serde(rename = "no gap")]
     NoGap,
+    /// The old and the new program run both for a moment, and what happens then is seen twice.
+    #[serde(rename = "both run meanwhile")]
+    BothRun,
     /// From here on packets see the program.
     #[serde(rename = "starts")]
     Starts,

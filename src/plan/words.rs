@@ -8,6 +8,7 @@ use crate::elf::{DataKind, ProgramKind};
 use crate::entries::Changes;
 use crate::kinds::MapType;
 use crate::kinds::XdpMode;
+use crate::observed::EventPlace;
 use crate::spec::{Difference, MapSpec, flag_names};
 use crate::variables::Change;
 use std::fmt;
@@ -310,7 +311,11 @@ struct Attached<'a>(&'a DesiredLink, &'a ResolvedHook);
 impl fmt::Display for Attached<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(link, hook) = self;
-        write!(f, "program.{} to {} (", link.program, link.hook)?;
+        write!(f, "program.{} to {}", link.program, link.hook)?;
+        if matches!(hook, ResolvedHook::Event(Some(EventPlace::Kernel) | None)) {
+            return Ok(());
+        }
+        f.write_str(" (")?;
         match hook {
             ResolvedHook::Interface(Some(place)) => {
                 write!(f, "ifindex {}", place.ifindex)?;
@@ -327,6 +332,11 @@ impl fmt::Display for Attached<'_> {
             ResolvedHook::Map(Some(0)) => f.write_str("id not known offline")?,
             ResolvedHook::Map(Some(id)) => write!(f, "map id {id}")?,
             ResolvedHook::Map(None) => f.write_str("new map")?,
+            ResolvedHook::Event(Some(EventPlace::File(place))) => {
+                write!(f, "inode {}, offset {:#x}", place.inode, place.offset)?;
+            }
+            ResolvedHook::Event(Some(EventPlace::Tracepoint(id))) => write!(f, "event id {id}")?,
+            ResolvedHook::Event(Some(EventPlace::Kernel) | None) => {}
         }
         match link.hook.mode() {
             Some(mode) => write!(f, ", {mode})"),
@@ -450,6 +460,7 @@ impl fmt::Display for Traffic {
             Self::None => "none",
             Self::NoGap => "no gap",
             Self::NewSockets => "new sockets",
+            Self::BothRun => "both run meanwhile",
             Self::Starts => "starts",
             Self::Moves => "starts there, STOPS where it was",
             Self::Stops => "STOPS",

@@ -440,16 +440,22 @@ impl<'a> HookJson<'a> {
         let path = match resolved {
             Some(ResolvedHook::Cgroup(Some((path, _)))) => Some(path.to_string_lossy().into_owned()),
             Some(
-                ResolvedHook::Cgroup(None) | ResolvedHook::Interface(_) | ResolvedHook::Netns(_) | ResolvedHook::Map(_),
+                ResolvedHook::Cgroup(None)
+                | ResolvedHook::Interface(_)
+                | ResolvedHook::Netns(_)
+                | ResolvedHook::Map(_)
+                | ResolvedHook::Event(_),
             )
             | None => None,
         };
-        let shown = Self { words, attach_type: Some(hook.attach_type()), mode: hook.mode(), path, ..Self::default() };
+        let shown = Self { words, attach_type: hook.attach_type(), mode: hook.mode(), path, ..Self::default() };
         match hook.anchor() {
             Anchor::Interface(interface, netns) => Self { interface: Some(interface), netns: netns.name(), ..shown },
             Anchor::Cgroup(cgroup) => Self { cgroup: Some(cgroup), ..shown },
             Anchor::Netns(netns) => Self { netns: netns.name(), netfilter: hook.netfilter(), ..shown },
             Anchor::Map(map) => Self { map: Some(map), ..shown },
+            // Its words say all of it.
+            Anchor::Event(_) => shown,
         }
     }
 }

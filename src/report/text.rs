@@ -223,7 +223,7 @@ fn rest_paint(marker: Marker) -> Paint {
 
 fn traffic_paint(traffic: Traffic, plain: Paint) -> Paint {
     match traffic {
-        Traffic::None | Traffic::NoGap | Traffic::Starts | Traffic::NewSockets => plain,
+        Traffic::None | Traffic::NoGap | Traffic::BothRun | Traffic::Starts | Traffic::NewSockets => plain,
         Traffic::Moves | Traffic::Stops | Traffic::GapUnfiltered => Paint::Alarm,
     }
 }

@@ -141,6 +141,7 @@ pub fn record(_: &Files) -> Seeds {
         hook,
         at,
         netns: Some(4_026_531_840),
+        file: None,
         ahead: vec![4],
         protect,
         access,
