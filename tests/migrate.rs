@@ -564,6 +564,205 @@ fn numbers(said: &str) -> [u64; 4] {
     })
 }
 
+/// One change of the map of `tests/migrate/traffic.c`, while packets are counted in it.
+struct Traffic {
+    name: &'static str,
+    /// The object, and the most entries of the map.
+    old: (&'static str, fn(u32) -> u32),
+    new: (&'static str, fn(u32) -> u32),
+    /// Bytes of a number in a key, and of one in a value.
+    layouts: [(usize, usize); 2],
+    per_cpu: bool,
+    /// Whether the new map has no room for all.
+    refused: bool,
+}
+
+/// Room for every flow that there can be.
+const ROOM: fn(u32) -> u32 = |flows| flows + 1_000;
+const MORE_ROOM: fn(u32) -> u32 = |flows| 2 * ROOM(flows);
+
+const TRAFFIC: &[Traffic] = &[
+    Traffic {
+        name: "grow under traffic",
+        old: ("hash", ROOM),
+        new: ("hash", MORE_ROOM),
+        layouts: [(4, 4), (4, 4)],
+        per_cpu: false,
+        refused: false,
+    },
+    Traffic {
+        name: "shrink under traffic",
+        old: ("hash", MORE_ROOM),
+        new: ("hash", ROOM),
+        layouts: [(4, 4), (4, 4)],
+        per_cpu: false,
+        refused: false,
+    },
+    Traffic {
+        name: "shrink too far under traffic",
+        old: ("hash", ROOM),
+        new: ("hash", |flows| flows / 8),
+        layouts: [(4, 4), (4, 4)],
+        per_cpu: false,
+        refused: true,
+    },
+    Traffic {
+        name: "hash to LRU under traffic",
+        old: ("hash", ROOM),
+        new: ("lru", MORE_ROOM),
+        layouts: [(4, 4), (4, 4)],
+        per_cpu: false,
+        refused: false,
+    },
+    Traffic {
+        name: "LRU to hash under traffic",
+        old: ("lru", MORE_ROOM),
+        new: ("hash", MORE_ROOM),
+        layouts: [(4, 4), (4, 4)],
+        per_cpu: false,
+        refused: false,
+    },
+    Traffic {
+        name: "wider key under traffic",
+        old: ("hash", ROOM),
+        new: ("wide_key", ROOM),
+        layouts: [(4, 4), (8, 4)],
+        per_cpu: false,
+        refused: false,
+    },
+    Traffic {
+        name: "wider value under traffic",
+        old: ("hash", ROOM),
+        new: ("wide_value", ROOM),
+        layouts: [(4, 4), (4, 8)],
+        per_cpu: false,
+        refused: false,
+    },
+    Traffic {
+        name: "more for each CPU under traffic",
+        old: ("cpus", ROOM),
+        new: ("cpus", MORE_ROOM),
+        layouts: [(4, 4), (4, 4)],
+        per_cpu: true,
+        refused: false,
+    },
+    Traffic {
+        name: "wider for each CPU under traffic",
+        old: ("cpus", ROOM),
+        new: ("wide_cpus", ROOM),
+        layouts: [(4, 4), (4, 8)],
+        per_cpu: true,
+        refused: false,
+    },
+];
+
+impl Traffic {
+    /// Returns the manifest with the old map, or the new one.
+    fn manifest(&self, is_new: bool, flows: u32) -> String {
+        let (object, room) = if is_new { self.new } else { self.old };
+        format!(
+            "version = 1\nname = \"edge\"\n[object.filter]\npath = \"tests/migrate/traffic_{object}.o\"\n\
+             set = {{ is_new = {} }}\n[map.flows]\nfrom = \"filter:flows\"\nmax_entries = {}\n{MIGRATE}\n\
+             [program.count]\nfrom = \"filter:count\"\n[link.uplink]\nprogram = \"count\"\n{ON_VETH0}\n",
+            u8::from(is_new),
+            room(flows),
+        )
+    }
+}
+
+const ON_VETH0: &str = "xdp = { interface = \"veth0\", mode = \"native\" }";
+
+/// What the programs counted of each flow, by its number: before and after, of each CPU.
+type Counts = BTreeMap<u64, Vec<(u64, u64)>>;
+
+/// Reads a map of `tests/migrate/traffic.c`.
+fn counts(kernel: &Linux, map: &<Linux as Kernel>::Fd, (key, value): (usize, usize), per_cpu: bool) -> Counts {
+    let cpus = if per_cpu { kernel.host().expect("CPUs can be counted").possible_cpus as usize } else { 1 };
+    let part = 2 * value;
+    let entries = snapshot(kernel, map, (2 * key, cpus * part)).expect("it can be read");
+    let pair = |bytes: &[u8]| (uint(&bytes[..value]), uint(&bytes[value..]));
+    entries.iter().map(|(it, values)| (uint(&it[..key]), values.chunks(part).map(pair).collect())).collect()
+}
+
+fn uint(bytes: &[u8]) -> u64 {
+    bytes.iter().rev().fold(0, |number, byte| number << 8 | u64::from(*byte))
+}
+
+/// Packets of flows that come again and again, and as many flows that nobody sends any more.
+const FEW: u32 = 10_000;
+
+fn check_under_traffic(case: &Traffic) {
+    let (site, mut kernel) = (Site::new(), Linux::new());
+    let mut flood = Flood::start(FEW);
+    site.apply(&case.manifest(false, 2 * FEW), &[], 0);
+    thread::sleep(Duration::from_millis(50));
+    flood.passed();
+    let (_, old) = kernel.open_pin(&path(NOW)).expect("the map is there");
+    let cpus = if case.per_cpu { kernel.host().expect("CPUs can be counted").possible_cpus } else { 1 };
+    let (key, value) = case.layouts[0];
+    let number = |number: u32, width: usize| u64::from(number).to_le_bytes()[..width].to_vec();
+    let idle = 10 * FEW..11 * FEW;
+    let keys = idle.clone().flat_map(|flow| [number(flow, key), number(7, key)].concat()).collect();
+    let values =
+        idle.flat_map(|flow| (0..cpus).flat_map(move |cpu| [number(flow + cpu, value), vec![0; value]].concat()));
+    let size = cpus as usize * 2 * value;
+    let entries = Entries::of(2 * key, size, keys, values.collect()).expect("no key is there twice");
+    kernel.write_entries(&old, &entries).expect("they fit");
+
+    let before = flood.sent.load(Ordering::Relaxed);
+    let new = case.manifest(true, 2 * FEW);
+    if case.refused {
+        let said = site.apply(&new, &[], 4);
+        assert!(said.contains("--allow lose-state"), "{}: {said}", case.name);
+    }
+    let said = site.apply(&new, if case.refused { &["--allow", "lose-state"] } else { &[] }, 0);
+    let sent = flood.sent.load(Ordering::Relaxed) - before;
+    thread::sleep(Duration::from_millis(50));
+    assert_eq!(flood.passed(), 0, "{}: of {sent} packets", case.name);
+    assert!(sent > 1_000, "{}: there was traffic: {sent}", case.name);
+    let again = site.apply(&new, &[], 0);
+    assert!(again.contains("nothing to do"), "{}: {again}", case.name);
+    flood.end();
+
+    let [copied, caught_up, both, misfits] = numbers(&said);
+    let (_, now) = kernel.open_pin(&path(NOW)).expect("the map is there");
+    let was = counts(&kernel, &old, case.layouts[0], case.per_cpu);
+    let now = counts(&kernel, &now, case.layouts[1], case.per_cpu);
+    eprintln!(
+        "{}: {} of {}; {copied} copied, {caught_up} caught up, {both} on both sides, {misfits} misfits, {sent} packets",
+        case.name,
+        now.len(),
+        was.len(),
+    );
+    let missing = was.keys().filter(|flow| !now.contains_key(flow)).count() as u64;
+    assert_eq!(missing, misfits, "{}: what is not there did not fit", case.name);
+    assert_eq!(misfits > 0, case.refused, "{}", case.name);
+    let mut others = 0;
+    for (flow, was) in &was {
+        assert!(was.iter().all(|(_, after)| *after == 0), "{}: flow {flow}: {was:?}", case.name);
+        let Some(now) = now.get(flow) else { continue };
+        assert!(was.iter().zip(now).all(|(was, now)| now.0 <= was.0), "{}: flow {flow}: {now:?}, {was:?}", case.name);
+        others += u64::from(was.iter().zip(now).any(|(was, now)| now.0 < was.0));
+    }
+    assert_eq!(others, both, "{}: an entry that is not as in the old map was changed on both sides", case.name);
+    assert!(copied + misfits <= was.len() as u64, "{}: {copied} of {}", case.name, was.len());
+    assert!(copied + misfits >= u64::from(FEW), "{}: {copied} of {}", case.name, was.len());
+    assert!(caught_up > 0, "{}: flows were seen while they were copied", case.name);
+}
+
+#[test]
+fn every_change_of_a_map_under_traffic() {
+    // As many at once as there are processors, so that there is traffic to each.
+    let at_once = thread::available_parallelism().map_or(1, usize::from);
+    for some in TRAFFIC.chunks(at_once) {
+        thread::scope(|scope| {
+            for case in some {
+                scope.spawn(move || in_namespace(case.name, move |_| check_under_traffic(case)));
+            }
+        });
+    }
+}
+
 /// Flows that are seen again and again: so many that not all of them come along in each moment.
 const BUSY: u32 = 150_000;
 
@@ -572,9 +771,8 @@ fn under_traffic(flows_there: u32) {
     let (site, mut kernel) = (Site::new(), Linux::new());
     let mut flood = Flood::start(BUSY);
     let room = |entries: u32| format!("{MIGRATE}\nmax_entries = {entries}");
-    let on_veth0 = "xdp = { interface = \"veth0\", mode = \"native\" }";
     let most = flows_there + BUSY + 1_000;
-    let first = flows(1, &room(most), on_veth0);
+    let first = flows(1, &room(most), ON_VETH0);
     site.apply(&first, &[], 0);
     thread::sleep(Duration::from_millis(100));
     flood.passed();
@@ -588,12 +786,12 @@ fn under_traffic(flows_there: u32) {
     kernel.write_entries(&old, &entries).expect("they fit");
 
     let before = flood.sent.load(Ordering::Relaxed);
-    let said = site.apply(&flows(2, &room(2 * most), on_veth0), &[], 0);
+    let said = site.apply(&flows(2, &room(2 * most), ON_VETH0), &[], 0);
     let sent = flood.sent.load(Ordering::Relaxed) - before;
     thread::sleep(Duration::from_millis(100));
     assert_eq!(flood.passed(), 0, "of {sent} packets");
     assert!(sent > 1_000, "there was traffic: {sent}");
-    let again = site.apply(&flows(2, &room(2 * most), on_veth0), &[], 0);
+    let again = site.apply(&flows(2, &room(2 * most), ON_VETH0), &[], 0);
     assert!(again.contains("nothing to do"), "{again}");
     flood.end();
 
