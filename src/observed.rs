@@ -47,6 +47,8 @@ pub struct Observed {
     pub contents: BTreeMap<PinPath, Arc<Entries>>,
     /// Entries that are kept as ours ([`crate::owned`]), by where they are kept.
     pub kept: BTreeMap<PinPath, Arc<Entries>>,
+    /// Copies that a killed run did not finish.
+    pub copies: Vec<UnfinishedCopy>,
 }
 
 /// What is at the folder of a deployment's pins.
@@ -69,6 +71,17 @@ pub struct Leftover {
     pub links: Vec<LinkInfo>,
     /// Its record, if it got that far.
     pub record: Option<Record>,
+}
+
+/// A map whose entries were copied into another one by a run that was killed before it looked what changed meanwhile.
+#[derive(Debug, Clone)]
+pub struct UnfinishedCopy {
+    /// Where it is kept what the map held then.
+    pub kept: PinPath,
+    /// Its id.
+    pub from: u32,
+    /// The map, if it still exists.
+    pub old: Option<ObservedMap>,
 }
 
 /// Something in a folder.
@@ -368,6 +381,7 @@ impl Observed {
             record: None,
             contents: BTreeMap::new(),
             kept: BTreeMap::new(),
+            copies: Vec::new(),
         }
     }
 

@@ -2,6 +2,9 @@
 //! what changes meanwhile, and the road on the running kernel, under traffic.
 
 mod common;
+#[allow(dead_code, reason = "only the calls behind the switch are worth a fault here")]
+#[path = "faults/strace.rs"]
+mod strace;
 
 use bpfapply::apply::outcome::{Outcome, Status, Verdict};
 use bpfapply::diag::{Exit, Kind};
@@ -25,6 +28,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
+use strace::{Call, Fault};
 
 /// Bytes of a key of `flows`, and of its value in the two versions.
 const FLOW: usize = 8;
@@ -305,13 +309,39 @@ impl Site {
     /// Plans and applies a manifest, and expects the exit code.
     #[track_caller]
     fn apply(&self, text: &str, options: &[&str], code: i32) -> String {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/migrate");
-        let text = text.replace("tests/migrate", root.to_str().expect("UTF-8"));
-        fs::write(self.0.path().join("plan.toml"), text).expect("it can be written");
+        self.write(text);
         let said = tool::bpfapply(self.0.path(), &[&["plan.toml"], options].concat());
         assert_eq!(said.code, code, "{}{}", said.stdout, said.stderr);
         // Long lines are folded.
         (said.stdout + &said.stderr).split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+}
+
+impl Site {
+    /// Writes the manifest.
+    fn write(&self, text: &str) {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/migrate");
+        let text = text.replace("tests/migrate", root.to_str().expect("UTF-8"));
+        fs::write(self.0.path().join("plan.toml"), text).expect("it can be written");
+    }
+
+    /// Plans or applies a manifest until it says so: the kernel frees maps some time later.
+    #[track_caller]
+    fn apply_when(&self, text: &str, options: &[&str], says: &str) -> String {
+        for _ in 0..100 {
+            let said = self.apply(text, options, 0);
+            if said.contains(says) {
+                return said;
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
+        panic!("it does not say {says}: {}", self.apply(text, options, 0));
+    }
+
+    /// Takes the deployment away.
+    #[track_caller]
+    fn clear(&self) {
+        tool::succeed(self.0.path(), &["destroy", "edge"]);
     }
 }
 
@@ -490,6 +520,128 @@ fn every_change_of_a_map_on_the_running_kernel() {
     for case in CASES {
         in_namespace(case.name, move |_| check(case));
     }
+}
+
+/// What is there when a run was killed behind the switch, and what the next one says of it.
+struct Killed {
+    name: &'static str,
+    /// What happens before the next run; `old` has the map that was copied.
+    happens: fn(&mut Linux, &<Linux as Kernel>::Fd),
+    plan: &'static str,
+    outcome: &'static str,
+    /// Flows with what version 1 counted of them, and version 2.
+    left: &'static [(u32, (u64, u64))],
+}
+
+const KILLED: &[Killed] = &[
+    Killed {
+        name: "the old map is there",
+        happens: |kernel, old| {
+            // What old programs did until they ended, and new ones since.
+            let (_, new) = kernel.open_pin(&path(NOW)).expect("the map is there");
+            kernel.update(old, &key(1), &seen_1(100)).expect("it fits");
+            kernel.update(old, &key(2), &seen_1(200)).expect("it fits");
+            kernel.update(&new, &key(2), &seen_2(2, 7)).expect("it fits");
+            assert!(kernel.delete(old, &key(3)).expect("it can be changed"));
+            kernel.update(old, &key(5), &seen_1(50)).expect("it fits");
+        },
+        plan: "between its copying and the switch, but for entries that changed here as well",
+        outcome: "0 copied, 3 caught up, 1 changed on both sides (the new one is kept), 0 did not fit",
+        left: &[(1, (100, 0)), (2, (2, 7)), (4, (4, 0)), (5, (50, 0))],
+    },
+    Killed {
+        name: "the old map is gone",
+        happens: |_, _| fs::remove_dir_all("/sys/fs/bpf/edge~1/maps").expect("it is there"),
+        plan: "nothing can be caught up: id",
+        outcome: "done map.flows nothing can be caught up: id",
+        left: &[(1, (1, 0)), (2, (2, 0)), (3, (3, 0)), (4, (4, 0))],
+    },
+];
+
+/// Applies version 1, and gives it the flows 1 to 4; returns their map.
+fn four_flows(site: &Site, kernel: &mut Linux) -> <Linux as Kernel>::Fd {
+    site.apply(&flows(1, "", ON_LO), &[], 0);
+    let (_, map) = kernel.open_pin(&path(NOW)).expect("the map is there");
+    for flow in 1..=4 {
+        kernel.update(&map, &key(flow), &seen_1(flow.into())).expect("it fits");
+    }
+    map
+}
+
+const ON_LO: &str = "xdp = { interface = \"lo\", mode = \"generic\" }";
+
+/// Returns the calls that come behind the switch.
+fn behind_the_switch(trace: &str) -> Vec<Call> {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    let (mut calls, mut is_behind) = (Vec::new(), false);
+    for line in trace.lines() {
+        let Some((name, arguments)) = line.split_once(' ').and_then(|(_, call)| call.trim_start().split_once('('))
+        else {
+            continue;
+        };
+        let number = counts.entry(name).or_default();
+        *number += 1;
+        if is_behind {
+            calls.push(Call { name: name.to_owned(), number: *number });
+        }
+        is_behind |= name.starts_with("rename") && arguments.contains("edge~\", ") && arguments.contains("edge\"");
+    }
+    calls
+}
+
+#[test]
+fn a_run_that_is_killed_behind_the_switch_is_finished_by_the_next_one() {
+    let name = "a_run_that_is_killed_behind_the_switch_is_finished_by_the_next_one";
+    in_namespace(name, |_| {
+        if common::run(Command::new("strace").arg("--version")).is_err() {
+            return common::skip(name, "there is no strace");
+        }
+        let (site, mut kernel) = (Site::new(), Linux::new());
+        let second = flows(2, MIGRATE, ON_LO);
+        drop(four_flows(&site, &mut kernel));
+        site.write(&second);
+        let ran = strace::run(site.0.path(), &["plan.toml"], None);
+        assert_eq!(ran.code, Some(0), "{}", ran.said);
+        let calls = behind_the_switch(&ran.trace);
+        assert!(calls.len() > 5, "{calls:?}: {}", ran.trace);
+        site.clear();
+        // The first of them is the first call of the pass, and from some call on the pass was made.
+        let first = calls.first().expect("there are some");
+        for Killed { name, happens, plan, outcome, left } in KILLED {
+            let old = four_flows(&site, &mut kernel);
+            site.write(&second);
+            let ran = strace::run(site.0.path(), &["plan.toml"], Some((first, Fault::Kill)));
+            assert_eq!(ran.code, None, "{name}: {}", ran.said);
+            happens(&mut kernel, &old);
+            // What nobody holds is gone.
+            let old = Some(old).filter(|_| Path::new("/sys/fs/bpf/edge~1/maps").exists());
+            let said = site.apply_when(&second, &["--dry-run"], plan);
+            assert!(said.contains("because a run was interrupted"), "{name}: {said}");
+            let said = site.apply(&second, &[], 0);
+            assert!(said.contains(outcome), "{name}: {said}");
+            let got = all(&kernel, NOW, SEEN[1]);
+            let wanted =
+                left.iter().flat_map(|(flow, (packets, since))| [key(*flow).to_vec(), seen_2(*packets, *since)]);
+            let found: Vec<Vec<u8>> = got.iter().flat_map(|(key, value)| [key.to_vec(), value.to_vec()]).collect();
+            assert_eq!(found, wanted.collect::<Vec<_>>(), "{name}");
+            assert!(site.apply(&second, &[], 0).contains("nothing to do"), "{name}");
+            let names = tool::below(Path::new("/sys/fs/bpf"));
+            assert!(names.iter().all(|name| !name.contains("~1") && !name.contains("~copied")), "{name}: {names:?}");
+            drop(old);
+            site.clear();
+        }
+        for call in &calls {
+            drop(four_flows(&site, &mut kernel));
+            site.write(&second);
+            let ran = strace::run(site.0.path(), &["plan.toml"], Some((call, Fault::Kill)));
+            site.apply(&second, &[], 0);
+            assert!(site.apply(&second, &[], 0).contains("nothing to do"), "{call}: {}", ran.said);
+            assert_eq!(all(&kernel, NOW, SEEN[1]).len(), 4, "{call}");
+            let names = tool::below(Path::new("/sys/fs/bpf"));
+            assert!(names.iter().all(|name| !name.contains("~1") && !name.contains("~copied")), "{call}: {names:?}");
+            site.clear();
+        }
+    });
 }
 
 /// Sends packets of many flows from another network namespace, through a veth pair.

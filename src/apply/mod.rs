@@ -81,6 +81,7 @@ pub fn apply<'a, K: Kernel>(kernel: &mut K, plan: &'a Plan, stamp: &Stamp) -> Ap
         maps: BTreeMap::new(),
         programs: BTreeMap::new(),
         copies: BTreeMap::new(),
+        unfinished: BTreeMap::new(),
         tallies: BTreeMap::new(),
         folders: BTreeSet::new(),
         outside: Vec::new(),
@@ -114,6 +115,8 @@ struct Applier<'a, K: Kernel> {
     programs: BTreeMap<ProgramName, K::Fd>,
     /// Entries that were copied into maps that are made anew.
     copies: BTreeMap<MapName, migrate::Copied<K::Fd>>,
+    /// The same of copies that a killed run did not finish, with the maps that got the entries.
+    unfinished: BTreeMap<MapName, (K::Fd, migrate::Copied<K::Fd>)>,
     /// What became of them, by the number of the step.
     tallies: BTreeMap<usize, Tally>,
     /// The folders of the next generation; none before it was begun.
@@ -167,6 +170,7 @@ impl<K: Kernel> Applier<'_, K> {
                     return Err(problem);
                 }
             }
+            steps[number].tally = self.tallies.remove(&number);
             steps[number].status = match step.action.marker() {
                 Marker::Reuse => Status::Reused,
                 Marker::Create
@@ -213,6 +217,9 @@ impl<K: Kernel> Applier<'_, K> {
             }
             Action::RestoreMap { pin, restored, .. } | Action::RestoreProgram { pin, restored, .. } => {
                 self.restore(number, pin, *restored)?;
+            }
+            Action::FinishCopy { map, from, kept, migration, .. } => {
+                self.finish_copy(number, map, *from, kept, migration.as_deref())?;
             }
             Action::WriteEntries { writes } if writes.id.is_some() => self.write_in_place(number, writes)?,
             Action::SetVariables { sets } => self.set_variables(number, sets)?,
@@ -272,6 +279,7 @@ impl<K: Kernel> Applier<'_, K> {
             | Action::CreateMap { .. }
             | Action::CopyEntries { .. }
             | Action::CatchUp { .. }
+            | Action::FinishCopy { .. }
             | Action::FillMap { .. }
             | Action::FillSlots { .. }
             | Action::WriteEntries { .. }
@@ -429,7 +437,7 @@ impl<K: Kernel> Applier<'_, K> {
                 // The second name of a pin that is somebody else's from now on.
                 None if stays.is_outside(next) => continue,
                 // Entries of ours that are other ones now are kept anew with the record.
-                None if stays.is_below(&next.kept_entries()) => continue,
+                None if stays.is_below(&next.kept_entries()) || stays.is_below(&next.kept_copies()) => continue,
                 Some(_) | None => {}
             }
             self.make_folders(&stays)?;
@@ -747,6 +755,7 @@ impl<K: Kernel> Applier<'_, K> {
             }
             self.keep_entries(pin, &now)?;
         }
+        self.keep_copied()?;
         let record = self.finished(&record).map_err(|error| refused(doing(), &error))?;
         let bytes = record.encode();
         let map = self.stored("bpfapply_record", &bytes, bytes.len()).map_err(|error| refused(doing(), &error))?;
@@ -846,8 +855,9 @@ impl<K: Kernel> Applier<'_, K> {
 
     /// Walks back what was committed, newest first, and notes how that went.
     fn undo_all(&mut self, steps: &mut [StepOutcome<'_>]) {
-        // What was only staged goes with its descriptors.
-        for step in steps.iter_mut().filter(|step| step.status == Status::Done) {
+        // What was only staged goes with its descriptors. What a killed run had left to do for a copy is done.
+        let is_kept = |step: &StepOutcome<'_>| matches!(&*step.action, Action::FinishCopy { .. });
+        for step in steps.iter_mut().filter(|step| step.status == Status::Done && !is_kept(step)) {
             step.status = Status::Undone;
         }
         for (number, undo) in std::mem::take(&mut self.undo).into_iter().rev() {

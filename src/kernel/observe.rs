@@ -13,7 +13,8 @@ use crate::entries::Entries;
 use crate::kinds::{AttachType, MapType};
 use crate::names::{Digest, PinPath};
 use crate::observed::{
-    Fingerprints, Leftover, Live, Namespace, Observed, ObservedMap, ObservedProgram, Pinned, Root, Wanted,
+    Fingerprints, Leftover, Live, Namespace, Observed, ObservedMap, ObservedProgram, Pinned, Root, UnfinishedCopy,
+    Wanted,
 };
 use crate::record::{Record, RecordError};
 use crate::spec::{Compare, Host, MapSpec, MapTypes, differences, flags};
@@ -83,6 +84,14 @@ pub fn observe<K: Kernel>(kernel: &K, wanted: &Wanted) -> Result<Observed, Probl
             problems.push(problem);
         }
     }
+    let copies = match &root {
+        Root::Generation(current) if wanted.entries => reader.copies(current),
+        Root::Generation(_) | Root::Missing | Root::Foreign => Ok(Vec::new()),
+    };
+    let copies = copies.unwrap_or_else(|problem| {
+        problems.push(problem);
+        Vec::new()
+    });
     let observed = Observed {
         host,
         bpffs,
@@ -91,6 +100,7 @@ pub fn observe<K: Kernel>(kernel: &K, wanted: &Wanted) -> Result<Observed, Probl
         pins,
         contents: all(&mut problems, contents, |path| reader.contents(path, &host)),
         kept: all(&mut problems, kept, |path| reader.kept(path)),
+        copies,
         permissions: all(&mut problems, permissions, |path| reader.permissions(path)),
         accounts: all(&mut problems, &wanted.accounts, |account| reader.account(account)),
         directories: directories.into_iter().filter_map(|(path, entries)| Some((path.clone(), entries?))).collect(),
@@ -426,6 +436,19 @@ impl<'a, K: Kernel> Reader<'a, K> {
         let kept = contents::kept(self.kernel, &map);
         let kept = kept.map_err(|error| refused(format!("read the entries at `{path}`"), &error, OPEN_PIN))?;
         Ok(kept.map(Arc::new))
+    }
+
+    /// Finds the copies of a generation that were not finished.
+    fn copies(&self, generation: &PinPath) -> Result<Vec<UnfinishedCopy>, Problem> {
+        let folder = generation.kept_copies();
+        let entries = existing(self.kernel.list(&folder));
+        let entries = entries.map_err(|error| refused(format!("read the folder `{folder}`"), &error, READ))?;
+        let copy = |entry: Entry| {
+            let from = entry.name.rsplit_once('~')?.1.parse().ok()?;
+            let old = self.map_by_id(from);
+            Some(old.map(|old| UnfinishedCopy { kept: folder.child(&entry.name), from, old }))
+        };
+        entries.into_iter().flatten().filter_map(copy).collect()
     }
 
     fn permissions(&self, path: &PinPath) -> Result<Option<Permissions>, Problem> {

@@ -172,6 +172,7 @@ fn pin_of(action: &Action) -> Option<(&PinPath, Fate<'_>)> {
         | Action::FillSlots { .. }
         | Action::CopyEntries { .. }
         | Action::CatchUp { .. }
+        | Action::FinishCopy { .. }
         | Action::WriteEntries { .. }
         | Action::SetVariables { .. }
         | Action::SetAccess { .. }

@@ -21,8 +21,11 @@ use crate::desired::{
 use crate::diag::{Kind, Problem, Problems};
 use crate::elf::DataKind;
 use crate::kinds::{AttachType, XdpMode};
+use crate::migrate::Migration;
 use crate::names::{Address, DeploymentName, Digest, LinkName, MapName, PinPath, ProgramName};
-use crate::observed::{Entry, HookInfo, LinkInfo, Live, Observed, ObservedMap, ObservedProgram, Pinned, Root};
+use crate::observed::{
+    Entry, HookInfo, LinkInfo, Live, Observed, ObservedMap, ObservedProgram, Pinned, Root, UnfinishedCopy,
+};
 use crate::record::{
     Record, RecordedEntries, RecordedInner, RecordedLink, RecordedMap, RecordedObject, RecordedProgram,
 };
@@ -59,8 +62,10 @@ pub fn plan(desired: &Desired, observed: &Observed, mode: Mode) -> Result<Plan, 
         planner.step(node);
     }
     planner.set_variables();
+    // The map that was copied goes with what the interrupted run left.
+    let mut steps: Vec<Step> = planner.unfinished_copies().collect();
     planner.problems.or(())?;
-    let mut steps: Vec<Step> = leftovers(observed).collect();
+    steps.extend(leftovers(observed));
     steps.extend(planner.steps);
     steps.extend(access::steps(desired, observed, &steps, mode)?);
     let removals = removals(desired, observed);
@@ -611,6 +616,32 @@ impl<'a> Planner<'a> {
         self.steps.push(Step { action, because, span: Some(span), traffic, state, needs });
     }
 
+    /// Lists what killed runs left to do for maps that they copied entries into.
+    fn unfinished_copies(&self) -> impl Iterator<Item = Step> {
+        let root = current(self.observed);
+        let maps = self.desired.maps.values().filter(|map| self.is_ours(map));
+        maps.flat_map(move |map| {
+            let of_map =
+                self.observed.copies.iter().filter(move |copy| {
+                    root.is_some_and(|root| root.copied_entries(&map.name, copy.from) == copy.kept)
+                });
+            of_map.filter_map(|copy| self.finish_copy(map, copy))
+        })
+    }
+
+    fn finish_copy(&self, map: &Arc<DesiredMap>, copy: &UnfinishedCopy) -> Option<Step> {
+        let Pinned::Map(now) = self.observed.pins.get(map.pin()?)? else { return None };
+        let is_hidden = self.recorded(map).is_some_and(|recorded| recorded.sensitive);
+        let migration = copy.old.as_ref().and_then(|old| {
+            let between = Migration::between(&old.spec, &now.spec, &self.observed.host).ok()?;
+            Some(Arc::new(between.hiding(is_hidden)))
+        });
+        let (map, span) = (Arc::clone(map), Some(map.span.clone()));
+        let action = Action::FinishCopy { map, id: now.info.id, from: copy.from, kept: copy.kept.clone(), migration };
+        let (because, traffic, state) = (Because::Interrupted, Traffic::None, State::None);
+        Some(Step { action, because, span, traffic, state, needs: None })
+    }
+
     /// Returns how many entries the map has that is there now, where they were counted.
     fn counted(&self, map: &DesiredMap) -> Option<u64> {
         match self.observed.pins.get(map.pin()?)? {
@@ -1153,7 +1184,8 @@ pub(super) fn write_record<'a>(
 ) -> Option<Step> {
     let is_change = |step: &Step| {
         // To clear what was left changes nothing of what runs.
-        step.action.marker() != super::Marker::Reuse && !matches!(step.action, Action::ClearLeftover { .. })
+        let is_rest = matches!(step.action, Action::ClearLeftover { .. } | Action::FinishCopy { .. });
+        step.action.marker() != super::Marker::Reuse && !is_rest
     };
     let changes = steps.clone().any(is_change);
     let made = expected_record(desired, observed, steps);
@@ -1245,6 +1277,7 @@ fn expected_record<'a>(desired: &Desired, observed: &Observed, steps: impl Itera
             | Action::MakeDirectory { .. }
             | Action::CopyEntries { .. }
             | Action::CatchUp { .. }
+            | Action::FinishCopy { .. }
             | Action::FillMap { .. }
             | Action::FillSlots { .. }
             | Action::WriteEntries { .. }
@@ -1289,6 +1322,7 @@ fn record_link(record: &mut Record, action: &Action, observed: &Observed) {
         | Action::SetAccess { .. }
         | Action::CopyEntries { .. }
         | Action::CatchUp { .. }
+        | Action::FinishCopy { .. }
         | Action::WriteEntries { .. }
         | Action::SetVariables { .. }
         | Action::ReuseProgram { .. }

@@ -25,6 +25,7 @@ use crate::access::{Access, Permissions};
 use crate::btf::value::format::Formats;
 use crate::desired::{DesiredLink, DesiredMap, DesiredProgram, ObjectFacts, Reference, Span};
 use crate::entries::{Changes, Entries};
+use crate::migrate::Migration;
 use crate::names::{Address, DeploymentName, LinkName, MapName, PinPath, PlanId, ProgramName};
 use crate::record::Record;
 use crate::spec::{Difference, MapSpec};
@@ -167,6 +168,19 @@ pub enum Action {
         from: u32,
         /// How.
         copying: Arc<Copying>,
+    },
+    /// Make the changes in a map that a killed run did not come to: those of the map that lost the pin since it was copied.
+    FinishCopy {
+        /// The map.
+        map: Arc<DesiredMap>,
+        /// Its id.
+        id: u32,
+        /// The id of the one that lost the pin.
+        from: u32,
+        /// Where it is kept what that one held when it was copied.
+        kept: PinPath,
+        /// How entries go over; `None` when that map is gone.
+        migration: Option<Arc<Migration>>,
     },
     /// Write the first contents of a data section; read-only ones are frozen.
     FillMap {
@@ -582,6 +596,7 @@ impl Action {
             | Self::CreateMap { map, .. }
             | Self::CopyEntries { map, .. }
             | Self::CatchUp { map, .. }
+            | Self::FinishCopy { map, .. }
             | Self::FillMap { map }
             | Self::FillSlots { map } => Address::Map(map.name.clone()),
             Self::WriteEntries { writes } => Address::Map(writes.map.clone()),
@@ -625,6 +640,7 @@ impl Action {
             },
             Self::UpdateLink { .. }
             | Self::CatchUp { .. }
+            | Self::FinishCopy { .. }
             | Self::SetVariables { .. }
             | Self::SetAccess { now: Some(_), .. } => Marker::Change,
             Self::Reattach { overlap: true, .. } => Marker::CreateThenDestroy,
@@ -658,6 +674,7 @@ impl Action {
             | Self::CreateMap { .. }
             | Self::CopyEntries { .. }
             | Self::CatchUp { .. }
+            | Self::FinishCopy { .. }
             | Self::FillMap { .. }
             | Self::FillSlots { .. }
             | Self::WriteEntries { .. }
@@ -708,6 +725,7 @@ impl Action {
             | Self::SetAccess { .. }
             | Self::CopyEntries { .. }
             | Self::CatchUp { .. }
+            | Self::FinishCopy { .. }
             | Self::RemoveDirectory { .. } => self.removed_pin(),
         }
     }

@@ -26,6 +26,7 @@ impl Action {
             Self::CreateMap { .. } => "create-map",
             Self::CopyEntries { .. } => "copy-entries",
             Self::CatchUp { .. } => "catch-up",
+            Self::FinishCopy { .. } => "finish-copy",
             Self::FillMap { .. } => "fill-map",
             Self::FillSlots { .. } => "fill-slots",
             Self::WriteEntries { .. } => "write-entries",
@@ -60,6 +61,7 @@ impl fmt::Display for Action {
             Self::CreateMap { map, replaces } => create_map(f, map, *replaces),
             Self::CopyEntries { from, copying, .. } => copy_entries(f, *from, copying),
             Self::CatchUp { from, copying, .. } => catch_up(f, *from, copying),
+            Self::FinishCopy { from, migration, .. } => finish_copy(f, *from, migration.is_some()),
             Self::FillMap { map } => fill_map(f, map),
             Self::FillSlots { map } => fill_slots(f, map),
             Self::WriteEntries { writes } => write!(f, "{writes}"),
@@ -149,6 +151,21 @@ fn catch_up(f: &mut fmt::Formatter<'_>, from: u32, copying: &Copying) -> fmt::Re
         write!(f, "{}id {id} `{name}`", if i == 0 { ", as these do: " } else { ", " })?;
     }
     Ok(())
+}
+
+/// Says what a killed run left to be done, or that it cannot be done any more.
+fn finish_copy(f: &mut fmt::Formatter<'_>, from: u32, is_there: bool) -> fmt::Result {
+    if !is_there {
+        return write!(
+            f,
+            "nothing can be caught up: id {from}, of which it is a copy, is gone, with what changed in it between its \
+             copying and the switch"
+        );
+    }
+    write!(
+        f,
+        "write what changed in id {from} between its copying and the switch, but for entries that changed here as well"
+    )
 }
 
 fn fill_map(f: &mut fmt::Formatter<'_>, map: &DesiredMap) -> fmt::Result {

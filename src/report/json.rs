@@ -183,6 +183,7 @@ impl<'a> Details<'a> {
             Action::ClearLeftover { .. }
             | Action::MountBpffs { .. }
             | Action::MakeDirectory { .. }
+            | Action::FinishCopy { .. }
             | Action::RemoveDirectory { .. } => Self::default(),
             Action::ReuseMap { map, ours, .. } => Self { ours: Some(*ours), ..Self::of_map(map) },
             Action::CreateMap { map, .. } => Self::of_map(map),

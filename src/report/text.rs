@@ -84,6 +84,7 @@ fn folder(step: &Step) -> Option<(&PinPath, (&'static str, &Because))> {
         | Action::SetAccess { .. }
         | Action::CopyEntries { .. }
         | Action::CatchUp { .. }
+        | Action::FinishCopy { .. }
         | Action::WriteEntries { .. }
         | Action::SetVariables { .. }
         | Action::ReuseProgram { .. }
