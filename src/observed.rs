@@ -210,6 +210,9 @@ pub struct Wanted {
     pub contents: BTreeSet<PinPath>,
     /// Where entries are kept as ours.
     pub kept: BTreeSet<PinPath>,
+    /// On the way back to the generation before, the pins of its maps with their inodes: the entries of other maps of ours
+    /// are counted, which go.
+    pub returning: Option<BTreeSet<(PinPath, u64)>>,
     /// Whether the entries that the record says are ours are read as well.
     pub entries: bool,
     /// Objects whose BTF the kernel may have. The same bytes are not read into types once more.
@@ -242,6 +245,10 @@ impl Wanted {
             MapSource::Defined(definition) if definition.is_live() && !definition.variables.is_empty() => {
                 Some(definition.pin.clone())
             }
+            MapSource::Defined(_) | MapSource::Pinned(_) | MapSource::Id(_) => None,
+        }));
+        wanted.contents.extend(desired.maps.values().filter_map(|map| match &map.source {
+            MapSource::Defined(definition) if definition.has_readable_slots() => Some(definition.pin.clone()),
             MapSource::Defined(_) | MapSource::Pinned(_) | MapSource::Id(_) => None,
         }));
         wanted.pins.extend(desired.programs.values().map(|program| program.pin.clone()));
@@ -297,8 +304,11 @@ impl Wanted {
         self.contents.extend(sections.filter_map(|map| PinPath::new(map.pin.as_deref()?).ok()));
         for map in record.maps.values() {
             let (Some(entries), Some(pin)) = (&map.entries, &map.pin) else { continue };
+            if entries.mode == EntriesMode::Seed {
+                continue;
+            }
             self.kept.extend(PinPath::new(&entries.pin));
-            let shared = PinPath::new(pin).ok().filter(|_| entries.mode == EntriesMode::Merge);
+            let shared = PinPath::new(pin).ok().filter(|_| !entries.mode.owns_all());
             self.contents.extend(shared);
         }
     }
@@ -308,6 +318,7 @@ impl Wanted {
         let mut wanted = Self::recorded(pin_root);
         let previous = pin_root.previous();
         wanted.entries = true;
+        wanted.returning = Some(before.own_pins().collect());
         wanted.directories.extend(before.directories.iter().filter_map(|path| PinPath::new(path).ok()));
         for (pin, _) in before.own_pins() {
             wanted.pins.insert(pin.in_generation(pin_root, &previous));

@@ -214,6 +214,54 @@ fn what_does_not_fit_needs_consent_as_it_was_planned() {
 }
 
 #[test]
+fn fields_of_no_entries_are_not_lost() {
+    let fake = host();
+    make(&flows(2, "", ON_ETH0), &fake);
+    let back = |fake: &Fake| {
+        let text = flows(1, MIGRATE, ON_ETH0);
+        good(plan(&text, fake), &text)
+    };
+    assert_eq!(back(&fake).needs().len(), 0, "there are none");
+    let stale = back(&fake);
+    put(&fake, NOW, 1, &seen_2(1, 1));
+    assert_eq!(back(&fake).needs().into_iter().collect::<Vec<_>>(), [Consent::LoseState]);
+    let (outcome, problem) = run(&stale, &fake);
+    assert_eq!(problem.expect("there is one by now").kind.exit(), Exit::Retry);
+    assert_eq!(outcome.verdict(), Verdict::FailedAsBefore);
+}
+
+#[test]
+fn what_a_sensitive_map_holds_is_nowhere_to_be_seen() {
+    in_namespace("what_a_sensitive_map_holds_is_nowhere_to_be_seen", |_| {
+        let (site, mut kernel) = (Site::new(), Linux::new());
+        let table = |room: u32| format!("sensitive = true\n{MIGRATE}\nmax_entries = {room}");
+        site.apply(&flows(1, &table(64), ON_LO), &[], 0);
+        let (_, map) = kernel.open_pin(&path(NOW)).expect("the map is there");
+        for flow in 0..10 {
+            let key = key(0x5ec2_e700 + flow);
+            kernel.update(&map, &key, &seen_1(0x5ec2_e7ab)).expect("it fits");
+        }
+        let second = flows(2, &table(4), ON_LO);
+        let mut said = site.apply(&second, &["--dry-run"], 0);
+        said += &site.apply(&second, &["--dry-run", "--output", "json"], 0);
+        said += &site.apply(&second, &[], 4);
+        said += &site.apply(&second, &["--allow", "lose-state", "--output", "json"], 0);
+        for arguments in
+            [&["show", "edge"][..], &["show", "edge", "map.flows"], &["show", "edge", "map.flows", "--output", "json"]]
+        {
+            said += &tool::succeed(site.0.path(), arguments);
+        }
+        site.apply(&flows(1, &table(64), ON_LO), &["--allow", "lose-state"], 0);
+        said += &site.apply(&flows(2, &table(2), ON_LO), &["--allow", "lose-state"], 0);
+        for secret in ["1589831", "5ec2e7", "e7c25e", "5EC2E7", "number ="] {
+            assert!(!said.contains(secret), "{secret} in {said}");
+        }
+        assert!(said.contains("did not fit"), "{said}");
+        site.clear();
+    });
+}
+
+#[test]
 fn a_rollback_returns_to_the_map_as_it_was() {
     let fake = with_flows();
     assert!(run(&plan_2(&fake, MIGRATE), &fake).1.is_none());
@@ -551,7 +599,7 @@ const KILLED: &[Killed] = &[
     },
     Killed {
         name: "the old map is gone",
-        happens: |_, _| fs::remove_dir_all("/sys/fs/bpf/edge~1/maps").expect("it is there"),
+        happens: |_, _| fs::remove_dir_all("/sys/fs/bpf/edge~1").expect("it is there"),
         plan: "nothing can be caught up: id",
         outcome: "done map.flows nothing can be caught up: id",
         left: &[(1, (1, 0)), (2, (2, 0)), (3, (3, 0)), (4, (4, 0))],
@@ -614,7 +662,7 @@ fn a_run_that_is_killed_behind_the_switch_is_finished_by_the_next_one() {
             assert_eq!(ran.code, None, "{name}: {}", ran.said);
             happens(&mut kernel, &old);
             // What nobody holds is gone.
-            let old = Some(old).filter(|_| Path::new("/sys/fs/bpf/edge~1/maps").exists());
+            let old = Some(old).filter(|_| Path::new("/sys/fs/bpf/edge~1").exists());
             let said = site.apply_when(&second, &["--dry-run"], plan);
             assert!(said.contains("because a run was interrupted"), "{name}: {said}");
             let said = site.apply(&second, &[], 0);

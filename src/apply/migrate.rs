@@ -30,7 +30,7 @@ pub(super) struct Copied<Fd> {
 impl<K: Kernel> Applier<'_, K> {
     /// Copies what the old map holds into the new one, which nobody uses yet.
     pub(super) fn copy_entries(&mut self, map: &DesiredMap, from: u32, copying: &Copying) -> Result<(), Problem> {
-        let Copying { migration, misfits: planned, .. } = copying;
+        let migration = &copying.migration;
         let pin = map.pin().expect("only a map with a pin is created");
         let doing = || format!("copy the entries of map id {from} to map.{}", map.name);
         let refused = |error: io::Error| kernel_problem(doing(), &error);
@@ -41,7 +41,7 @@ impl<K: Kernel> Applier<'_, K> {
             let kind = Kind::NotMigratable { map: map.name.clone(), pin: pin.clone(), why };
             Problem::at(kind, map.span.clone(), "defined here")
         })?;
-        if misfits.count > 0 && planned.count == 0 {
+        if copying.loses_more(before.len(), misfits.count) {
             return Err(not_consented(map, from, &misfits));
         }
         let new = &self.maps[&map.name];
@@ -70,7 +70,8 @@ impl<K: Kernel> Applier<'_, K> {
             let doing = || format!("copy the entries of map id {from} to map.{}", map.name);
             done.map_err(|error| (number, kernel_problem(doing(), &error)))?;
             let misfits = &copied.tally.misfits;
-            if misfits.count > 0 && copying.misfits.count == 0 && !copying.migration.may_evict() {
+            let misfit = if copying.migration.may_evict() { 0 } else { misfits.count };
+            if copying.loses_more(copied.before.len(), misfit) {
                 return Err((number, not_consented(map, *from, misfits)));
             }
         }

@@ -18,9 +18,10 @@ use crate::access::{Access, Account, AccountKind, Permissions};
 use crate::confirm::Pending;
 use crate::desired::{DesiredLink, Hook, MapSource, Netns};
 use crate::diag::{Kind, OPEN_FILES, PRIVILEGES, Problem};
-use crate::entries::Entries;
+use crate::entries::{Entries, slots_of};
 use crate::kernel::{
-    EntryKind, HookInfo, HookRequest, Kernel, LinkInfo, MapRequest, ObjectKind, SymlinkInTheWay, drift, observe,
+    EntryKind, HookInfo, HookRequest, Kernel, LinkInfo, MapRequest, ObjectKind, SymlinkInTheWay, contents, drift,
+    observe,
 };
 use crate::kinds::{MapType, Netfilter};
 use crate::migrate::Tally;
@@ -836,6 +837,7 @@ impl<K: Kernel> Applier<'_, K> {
             fill(map.pin.as_deref().unwrap_or(""), &mut map.inode);
             map.entries.iter_mut().for_each(|entries| fill(&entries.pin, &mut entries.inode));
         });
+        self.fill_slot_ids(&mut record)?;
         record.programs.values_mut().for_each(|program| fill(&program.pin, &mut program.inode));
         record.links.values_mut().for_each(|link| fill(&link.pin, &mut link.inode));
         for step in &self.plan.steps {
@@ -851,6 +853,19 @@ impl<K: Kernel> Applier<'_, K> {
             link.ahead = drift::ahead(self.kernel, link, &own)?;
         }
         Ok(record)
+    }
+
+    /// Notes what is in the slots that this run filled, where the kernel tells it.
+    fn fill_slot_ids(&self, record: &mut Record) -> io::Result<()> {
+        for step in &self.plan.steps {
+            let Action::FillSlots { map } = &step.action else { continue };
+            let MapSource::Defined(definition) = &map.source else { continue };
+            let recorded = record.maps.get_mut(map.name.as_str()).filter(|_| definition.has_readable_slots());
+            if let (Some(recorded), Some(host)) = (recorded, self.host) {
+                recorded.ids = slots_of(&contents::live(self.kernel, &self.maps[&map.name], &host)?);
+            }
+        }
+        Ok(())
     }
 
     /// Walks back what was committed, newest first, and notes how that went.

@@ -84,6 +84,17 @@ pub fn observe<K: Kernel>(kernel: &K, wanted: &Wanted) -> Result<Observed, Probl
             problems.push(problem);
         }
     }
+    let gone = wanted.returning.iter().flat_map(|stay| {
+        let own = record.iter().flat_map(Record::own_pins);
+        own.filter(|pin| !stay.contains(pin))
+    });
+    for (pin, _) in gone {
+        if let Some(Pinned::Map(found)) = pins.get_mut(&pin)
+            && let Err(problem) = reader.count(&pin, found, &host)
+        {
+            problems.push(problem);
+        }
+    }
     let copies = match &root {
         Root::Generation(current) if wanted.entries => reader.copies(current),
         Root::Generation(_) | Root::Missing | Root::Foreign => Ok(Vec::new()),
@@ -127,11 +138,14 @@ fn second_names(wanted: &Wanted, root: &Root) -> BTreeSet<PinPath> {
     wanted.pins.iter().filter_map(|pin| pin.in_generation(pin_root, current).parent()).collect()
 }
 
-/// Reads the record of a deployment, when the last apply was finished: nothing else of it is left beside it.
+/// Reads the record of a deployment, when the last apply was finished: nothing else of it is left beside it, and no copy
+/// of entries waits for what changed meanwhile.
 pub fn settled_record<K: Kernel>(kernel: &K, pin_root: &PinPath) -> Result<Option<Record>, Problem> {
     let reader = Reader::new(kernel, &[], false);
     match reader.generations(pin_root)? {
-        (Root::Generation(_), left) if left.is_empty() => reader.record(&pin_root.join("record")),
+        (Root::Generation(current), left) if left.is_empty() && reader.copies(&current)?.is_empty() => {
+            reader.record(&pin_root.join("record"))
+        }
         _ => Ok(None),
     }
 }
@@ -500,6 +514,18 @@ impl<'a, K: Kernel> Reader<'a, K> {
             found.others = others.map_err(|error| refused(format!("find who uses `{pin}`"), &error, BY_ID))?;
         }
         found.live = Some(live.map_err(|error| refused(format!("read the entries of `{pin}`"), &error, OPEN_PIN))?);
+        Ok(())
+    }
+
+    /// Counts the entries of a map that goes.
+    fn count(&self, pin: &PinPath, found: &mut ObservedMap, host: &Host) -> Result<(), Problem> {
+        if !found.info.map_type.has_entries() || found.frozen_value.is_some() {
+            return Ok(());
+        }
+        let Some((ObjectKind::Map, fd)) = self.open(pin)? else { return Ok(()) };
+        let counted = self.counted(&fd, &found.spec, host);
+        let counted = counted.map_err(|error| refused(format!("read the entries of `{pin}`"), &error, OPEN_PIN))?;
+        found.live = Some(Live::Counted(counted));
         Ok(())
     }
 

@@ -8,7 +8,7 @@ mod raw;
 mod read;
 mod values;
 
-use crate::access::Access;
+use crate::access::{Access, AccountKind};
 use crate::btf::value::Value;
 use crate::btf::value::format::Format;
 use crate::desired::{EntriesMode, Netns, OnChange, Span};
@@ -173,6 +173,8 @@ pub struct Map {
     pub adopt: bool,
     /// Who may open its pin.
     pub access: Access,
+    /// Where it names the owner and the group.
+    pub accounts: BTreeMap<AccountKind, Span>,
     /// What it holds.
     pub entries: Option<MapEntries>,
     /// Whether no output may show what it holds.
@@ -260,6 +262,8 @@ pub struct Program {
     pub protect: bool,
     /// Who may open its pin.
     pub access: Access,
+    /// Where it names the owner and the group.
+    pub accounts: BTreeMap<AccountKind, Span>,
 }
 
 /// What a program is for, beyond its type.
@@ -289,6 +293,8 @@ pub struct Link {
     pub protect: bool,
     /// Who may open its pin.
     pub access: Access,
+    /// Where it names the owner and the group.
+    pub accounts: BTreeMap<AccountKind, Span>,
 }
 
 /// Where a link is attached.

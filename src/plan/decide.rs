@@ -20,7 +20,8 @@ use crate::desired::{
 };
 use crate::diag::{Kind, Problem, Problems};
 use crate::elf::DataKind;
-use crate::kinds::{AttachType, XdpMode};
+use crate::entries::{slot_id, slots_of};
+use crate::kinds::{AttachType, MapType, XdpMode};
 use crate::migrate::Migration;
 use crate::names::{Address, DeploymentName, Digest, LinkName, MapName, PinPath, ProgramName};
 use crate::observed::{
@@ -310,6 +311,9 @@ impl<'a> Planner<'a> {
         if differs.is_empty() && self.slots_changed(map, definition) {
             return Some(Fate::New(Some(id), Because::ContentsChanged));
         }
+        if differs.is_empty() && self.slots_drifted(map, definition) {
+            return Some(Fate::New(Some(id), Because::SlotsDiffer));
+        }
         let because = match (differs.is_empty(), self.contents_changed(map, definition, found)) {
             (true, false) => return Some(Fate::Keep(id)),
             (true, true) => Because::ContentsChanged,
@@ -414,6 +418,13 @@ impl<'a> Planner<'a> {
         let Some(recorded) = self.recorded(map).filter(|_| self.is_ours(map)) else { return false };
         let is_other = recorded.slots.is_some() && recorded.slots != slots_image(definition);
         is_other || recorded.cgroups != cgroups_of(definition, self.observed)
+    }
+
+    /// Returns whether somebody else changed what is in the slots of a map of ours.
+    fn slots_drifted(&self, map: &DesiredMap, definition: &MapDefinition) -> bool {
+        let recorded = self.recorded(map).filter(|recorded| !recorded.ids.is_empty() && self.is_ours(map));
+        let live = self.observed.contents.get(&definition.pin);
+        recorded.zip(live).is_some_and(|(recorded, live)| slots_of(live) != recorded.ids)
     }
 
     fn decide_programs(&mut self) {
@@ -591,7 +602,7 @@ impl<'a> Planner<'a> {
             Fate::New(Some(from), because) if self.copies.contains_key(&map.name) => self.migrate(map, from, because),
             Fate::New(replaces, because) => {
                 let (state, needs) = match replaces {
-                    Some(_) if holds_state(&map) && !self.was_exact(&map) => {
+                    Some(_) if holds_state(&map) && !self.was_exact(&map) && !self.holds_pinned(&map) => {
                         (State::Lost(self.counted(&map)), Some(Consent::LoseState))
                     }
                     Some(_) | None => (State::New, None),
@@ -600,6 +611,25 @@ impl<'a> Planner<'a> {
                 self.steps.push(Step { action, because, span: Some(span), traffic: Traffic::None, state, needs });
             }
         }
+    }
+
+    /// Returns whether all that is in the slots of a map of maps has a pin of the deployment: what becomes of that is said
+    /// there, and nothing is lost here.
+    fn holds_pinned(&self, map: &DesiredMap) -> bool {
+        let MapSource::Defined(definition) = &map.source else { return false };
+        let is_of_maps = matches!(definition.spec.map_type, MapType::ARRAY_OF_MAPS | MapType::HASH_OF_MAPS);
+        let live = self.observed.contents.get(&definition.pin).filter(|_| is_of_maps);
+        let pinned = || {
+            let ids = self.observed.pins.values().filter_map(|pinned| match pinned {
+                Pinned::Map(found) => Some(found.info.id),
+                Pinned::Program(_) | Pinned::Link(_) => None,
+            });
+            ids.collect::<BTreeSet<u32>>()
+        };
+        live.is_some_and(|live| {
+            let pinned = pinned();
+            live.iter().all(|(_, id)| slot_id(id).is_some_and(|id| pinned.contains(&id)))
+        })
     }
 
     /// Makes a map anew and copies the entries; what changes meanwhile comes behind the switch.
@@ -845,28 +875,34 @@ pub(super) fn runs_ours(observed: &Observed, link: &LinkInfo) -> bool {
 
 /// Returns whether a map can hold contents that somebody misses when it is made anew.
 fn holds_state(map: &DesiredMap) -> bool {
-    use crate::kinds::MapType;
     match &map.source {
         MapSource::Defined(definition) => {
             let constant = matches!(definition.data, Some((DataKind::Rodata, _)));
-            let transient = [
-                MapType::PROG_ARRAY,
-                MapType::CGROUP_ARRAY,
-                MapType::PERF_EVENT_ARRAY,
-                MapType::RINGBUF,
-                MapType::USER_RINGBUF,
-                MapType::STRUCT_OPS,
-            ];
-            !constant && !transient.contains(&definition.spec.map_type)
+            !constant && !PASSING.contains(&definition.spec.map_type)
         }
         MapSource::Pinned(_) | MapSource::Id(_) => true,
     }
 }
 
-/// Returns whether a map that is there can have entries that somebody misses when another map takes its place.
-fn holds_entries(found: &ObservedMap) -> bool {
-    found.info.map_type.has_entries() && found.frozen_value.is_none()
+/// Says what is lost with a map that is there and was made by the generation that goes: nothing where it is constant or
+/// empty (`none` then), or holds what the manifest of that generation refers to.
+fn loss(found: &ObservedMap, none: State) -> (State, Option<Consent>) {
+    let count = found.live.as_ref().map(Live::count);
+    let map_type = found.info.map_type;
+    let is_nothing =
+        found.frozen_value.is_some() || count == Some(0) || PASSING.contains(&map_type) || map_type.refers();
+    if is_nothing { (none, None) } else { (State::Lost(count), Some(Consent::LoseState)) }
 }
+
+/// Maps that hold nothing that stays: what passes through them, or what a plan puts into them.
+const PASSING: [MapType; 6] = [
+    MapType::PROG_ARRAY,
+    MapType::CGROUP_ARRAY,
+    MapType::PERF_EVENT_ARRAY,
+    MapType::RINGBUF,
+    MapType::USER_RINGBUF,
+    MapType::STRUCT_OPS,
+];
 
 fn span_of(desired: &Desired, node: &Node) -> Option<Span> {
     match node {
@@ -992,11 +1028,12 @@ pub fn rollback(before: &Record, observed: &Observed, pin_root: &PinPath, by: By
             continue;
         };
         if let Some(restored) = planner.restored(&pin, map.inode) {
+            let now = observed.pins.get(&pin);
             let action = Action::RestoreMap { map: map_name.clone(), pin, id: found.info.id, restored };
             let mut step = restoring(action, restored, State::Kept);
-            if matches!(restored, Restored::Replaces(_)) && holds_entries(found) {
-                // What was written since the switch is in the other map alone.
-                (step.state, step.needs) = (State::Lost(None), Some(Consent::LoseState));
+            if let (Restored::Replaces(_), Some(Pinned::Map(now))) = (restored, now) {
+                // What was written since the switch is in that map alone.
+                (step.state, step.needs) = loss(now, State::Kept);
             }
             planner.steps.push(step);
             planner.entries_back(before, &map_name, &place, found.info.id, &found.spec);
@@ -1035,6 +1072,13 @@ pub fn rollback(before: &Record, observed: &Observed, pin_root: &PinPath, by: By
     let now = observed.record.as_ref();
     let removals = now.map(|now| {
         let mut steps = take_away(now, observed, &kept, Because::Rollback);
+        for step in &mut steps {
+            if let Action::RemoveMap { pin, .. } = &step.action
+                && let Some(Pinned::Map(found)) = observed.pins.get(pin)
+            {
+                (step.state, step.needs) = loss(found, State::None);
+            }
+        }
         steps.extend(folders_without_pins(now, observed, &pins, &steps, Because::Rollback));
         steps
     });
@@ -1239,9 +1283,14 @@ fn expected_record<'a>(desired: &Desired, observed: &Observed, steps: impl Itera
                     MapSource::Defined(definition) => {
                         let before = observed.record.as_ref().and_then(|record| record.maps.get(map.name.as_str()));
                         let inner = before.and_then(|before| before.inner.clone());
+                        let ids = before.map(|before| before.ids.clone()).unwrap_or_default();
+                        // What a map started with, that stays.
+                        let seeds = || before.and_then(|before| before.entries.clone().filter(is_seed));
                         let entries = recorded_entries(map, desired, observed).filter(|_| *ours);
+                        let entries = entries.filter(|entries| !is_seed(entries)).or_else(seeds);
                         RecordedMap {
                             inner,
+                            ids,
                             entries,
                             ..recorded_map(definition, inode(&definition.pin), *ours, observed)
                         }
@@ -1391,11 +1440,14 @@ fn recorded_map(definition: &MapDefinition, inode: u64, created: bool, observed:
     }
 }
 
-/// Records the entries that stay ours once the map has them.
+fn is_seed(entries: &RecordedEntries) -> bool {
+    entries.mode == EntriesMode::Seed
+}
+
+/// Records the entries that the manifest gives a map.
 fn recorded_entries(map: &DesiredMap, desired: &Desired, observed: &Observed) -> Option<RecordedEntries> {
     let (_, contents) = map.contents()?;
-    let is_kept = contents.mode != EntriesMode::Seed;
-    is_kept.then(|| entries::recorded(&map.name, contents, &desired.pin_root, observed))
+    Some(entries::recorded(&map.name, contents, &desired.pin_root, observed))
 }
 
 fn recorded_program(program: &DesiredProgram, inode: u64) -> RecordedProgram {

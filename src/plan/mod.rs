@@ -350,6 +350,8 @@ pub struct Writes {
     pub changes: Arc<Changes>,
     /// Whether the map only has room for what comes once the rest is gone. Else nothing goes before all else is there.
     pub removes_first: bool,
+    /// Whether programs may give the entries other values at once: only their keys are the manifest's.
+    pub keys_only: bool,
     /// What the map is, and with which types.
     pub spec: MapSpec,
     /// How its keys and values are written.
@@ -460,6 +462,8 @@ pub enum Because {
     EntriesNotWanted,
     /// Variables do not have the values that the manifest gives them.
     VariablesDiffer,
+    /// Somebody else changed its slots.
+    SlotsDiffer,
     /// A slot's program or map is new.
     SlotNew(Address),
     /// The program whose function an extension replaces is new.

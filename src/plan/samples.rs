@@ -235,6 +235,7 @@ pub fn writes(changes: Changes) -> Writes {
         id: Some(27),
         changes,
         removes_first: false,
+        keys_only: false,
         spec,
         formats: Formats::default(),
         references: BTreeMap::new(),

@@ -205,8 +205,10 @@ impl fmt::Display for Writes {
         let [added, changed, removed, same] =
             [added.len(), changed.len(), removed.len(), *same].map(|number| thousands(number as u64));
         write!(f, "entries +{added}")?;
-        if self.id.is_some() {
-            write!(f, " ~{changed} -{removed} ({same} the same)")?;
+        match (self.id, self.keys_only) {
+            (None, _) => {}
+            (Some(_), false) => write!(f, " ~{changed} -{removed} ({same} the same)")?,
+            (Some(_), true) => write!(f, " ~{changed} -{removed} ({same} there, with values of their own)")?,
         }
         if self.removes_first { f.write_str(", first what goes: the map is full") } else { Ok(()) }
     }
@@ -383,6 +385,7 @@ impl Because {
             Self::EntriesChanged => "entries-changed",
             Self::EntriesNotWanted => "entries-not-wanted",
             Self::VariablesDiffer => "variables-differ",
+            Self::SlotsDiffer => "slots-differ",
             Self::SlotNew(_) => "slot-new",
             Self::TargetNew(_) => "target-new",
             Self::ProgramNew(_) => "program-new",
@@ -434,6 +437,7 @@ impl fmt::Display for Because {
             Self::EntriesChanged => f.write_str("its entries are not those of the manifest"),
             Self::EntriesNotWanted => f.write_str("the manifest gives it no entries any more"),
             Self::VariablesDiffer => f.write_str("its variables are not as the manifest sets them"),
+            Self::SlotsDiffer => f.write_str("its slots do not hold what was put there"),
             Self::SlotNew(address) => write!(f, "{address} in its slots is new"),
             Self::ProgramNew(program) | Self::TargetNew(program) => write!(f, "program.{program} is new"),
             Self::HookChanged(what) => write!(f, "its hook changed: {what}"),

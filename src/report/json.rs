@@ -479,6 +479,7 @@ impl<'a> BecauseJson<'a> {
             | Because::MapInUse
             | Because::ContentsChanged
             | Because::EntriesChanged
+            | Because::SlotsDiffer
             | Because::EntriesNotWanted
             | Because::VariablesDiffer
             | Because::HookChanged(_)
