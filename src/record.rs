@@ -334,6 +334,7 @@ mod tests {
                 created: true,
                 image: Some(Digest::of(b"x")),
                 slots: Some(Digest::of(b"z")),
+                ids: [("00000000".to_owned(), 3)].into(),
                 cgroups: [("system.slice".to_owned(), 9)].into(),
                 variables: BTreeMap::from([(
                     "config.limit".to_owned(),

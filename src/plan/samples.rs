@@ -157,7 +157,7 @@ fn copying() -> Arc<Copying> {
 fn finish_copy(there: Option<u32>) -> Action {
     let from = there.unwrap_or(29);
     let migration = there.map(|_| Arc::new(copying().migration.clone()));
-    let kept = pin("").copied_entries(&map_name("zones"), from);
+    let kept = PinPath::new("/sys/fs/bpf/edge~7").unwrap().copied_entries(&map_name("zones"), from);
     Action::FinishCopy { map: zones(), id: 32, from, kept, migration }
 }
 

@@ -510,7 +510,7 @@ mod tests {
         let value: serde_json::Value = serde_json::from_str(&text).unwrap();
         let actions: BTreeSet<_> =
             value["steps"].as_array().unwrap().iter().map(|step| step["action"].to_string()).collect();
-        assert_eq!(actions.len(), 26, "a step for every action");
+        assert_eq!(actions.len(), 27, "a step for every action");
         assert_eq!(value["format"], serde_json::json!({ "major": 1, "minor": 2 }));
         insta::assert_snapshot!(text);
     }
