@@ -430,6 +430,20 @@ mod tests {
     }
 
     #[test]
+    fn what_is_said_twice_has_to_agree() {
+        for (given, wanted) in [
+            (&[(3, 30), (1, 10), (3, 30), (1, 10)][..], Ok(vec![(1, 10), (3, 30)])),
+            (&[(1, 10), (2, 20)], Ok(vec![(1, 10), (2, 20)])),
+            (&[(3, 30), (1, 10), (3, 30), (1, 11), (3, 31)], Err(Duplicate(1, 3))),
+            (&[], Ok(vec![])),
+        ] {
+            let keys = given.iter().flat_map(|(key, _): &(u16, u8)| key.to_be_bytes()).collect();
+            let made = Entries::agreeing(2, 1, keys, given.iter().map(|(_, value)| *value).collect());
+            assert_eq!(made.map(|made| pairs(&made)), wanted, "{given:?}");
+        }
+    }
+
+    #[test]
     fn what_was_read_last_counts() {
         let set = Entries::latest(1, 1, vec![3, 1, 3, 2, 1], vec![0, 1, 2, 3, 4]);
         assert_eq!((set.keys(), set.values()), (&[1, 2, 3][..], &[4, 3, 2][..]));
