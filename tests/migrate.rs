@@ -334,6 +334,32 @@ fn copied_entries_leave_room_for_those_of_the_manifest() {
 }
 
 #[test]
+fn values_of_declared_keys_go_over() {
+    let table = |mode: &str, lines: &str| {
+        format!(
+            "version = 1\nname = \"edge\"\n[map.ports]\ntype = \"hash\"\nkey_size = 4\nvalue_size = 4\n{MIGRATE}\n\
+             entries_mode = \"{mode}\"\n{lines}\n"
+        )
+    };
+    let pin = path("/sys/fs/bpf/edge/maps/ports");
+    for mode in ["exact-keys", "merge-keys"] {
+        let fake = host();
+        make(&table(mode, "max_entries = 8\nentries = { 1 = 1, 2 = 2 }"), &fake);
+        let (_, map) = fake.open_pin(&pin).expect("a map has the pin");
+        fake.clone().update(&map, &[1, 0, 0, 0], &[9; 4]).expect("the entry fits");
+        let next = table(mode, "max_entries = 16\nentries = { 1 = 1, 2 = 5, 3 = 3 }");
+        let plan_next = || good(plan(&next, &fake), &next);
+        assert_eq!(plan_next().needs().len(), 0, "{mode}");
+        assert!(run(&plan_next(), &fake).1.is_none(), "{mode}");
+        let (_, map) = fake.open_pin(&pin).expect("a map has the pin");
+        let values = [1u8, 2, 3].map(|key| fake.lookup(&map, &[key, 0, 0, 0], 4).expect("it can be read"));
+        let wanted = [vec![9; 4], vec![2, 0, 0, 0], vec![3, 0, 0, 0]].map(Some);
+        assert_eq!(values, wanted, "{mode}");
+        assert!(plan_next().is_empty(), "{mode}: nothing is left to do");
+    }
+}
+
+#[test]
 fn programs_of_others_that_stay_with_the_old_map_are_named() {
     let fake = with_flows();
     assert!(!plan_2(&fake, MIGRATE).steps.iter().any(|step| step.action.to_string().contains("as these do")));
