@@ -300,6 +300,17 @@ impl PinPath {
         self.child("~entries")
     }
 
+    /// Returns where a generation with this path keeps what a map held when its entries were copied, as long as it may have
+    /// changed since: `id` is that map's, and `map` gets the entries.
+    pub fn copied_entries(&self, map: &MapName, id: u32) -> Self {
+        Self(format!("{}~{id}", self.kept_copies().join(map.as_str())).into())
+    }
+
+    /// Returns the folder of all of those.
+    pub fn kept_copies(&self) -> Self {
+        self.child("~copied")
+    }
+
     /// Returns where this path is when what is below `from` is below `to`; `None` when it is not below `from`.
     pub fn moved(&self, from: &Self, to: &Self) -> Option<Self> {
         let rest = self.0.strip_prefix(&*from.0)?;

@@ -49,6 +49,8 @@ pub struct Observed {
     pub contents: BTreeMap<PinPath, Arc<Entries>>,
     /// Entries that are kept as ours ([`crate::owned`]), by where they are kept.
     pub kept: BTreeMap<PinPath, Arc<Entries>>,
+    /// Copies that a killed run did not finish.
+    pub copies: Vec<UnfinishedCopy>,
 }
 
 /// What is at the folder of a deployment's pins.
@@ -71,6 +73,17 @@ pub struct Leftover {
     pub links: Vec<LinkInfo>,
     /// Its record, if it got that far.
     pub record: Option<Record>,
+}
+
+/// A map whose entries were copied into another one by a run that was killed before it looked what changed meanwhile.
+#[derive(Debug, Clone)]
+pub struct UnfinishedCopy {
+    /// Where it is kept what the map held then.
+    pub kept: PinPath,
+    /// Its id.
+    pub from: u32,
+    /// The map, if it still exists.
+    pub old: Option<ObservedMap>,
 }
 
 /// Something in a folder.
@@ -203,6 +216,9 @@ pub struct Wanted {
     pub contents: BTreeSet<PinPath>,
     /// Where entries are kept as ours.
     pub kept: BTreeSet<PinPath>,
+    /// On the way back to the generation before, the pins of its maps with their inodes: the entries of other maps of ours
+    /// are counted, which go.
+    pub returning: Option<BTreeSet<(PinPath, u64)>>,
     /// Whether the entries that the record says are ours are read as well.
     pub entries: bool,
     /// Objects whose BTF the kernel may have. The same bytes are not read into types once more.
@@ -235,6 +251,10 @@ impl Wanted {
             MapSource::Defined(definition) if definition.is_live() && !definition.variables.is_empty() => {
                 Some(definition.pin.clone())
             }
+            MapSource::Defined(_) | MapSource::Pinned(_) | MapSource::Id(_) => None,
+        }));
+        wanted.contents.extend(desired.maps.values().filter_map(|map| match &map.source {
+            MapSource::Defined(definition) if definition.has_readable_slots() => Some(definition.pin.clone()),
             MapSource::Defined(_) | MapSource::Pinned(_) | MapSource::Id(_) => None,
         }));
         wanted.pins.extend(desired.programs.values().map(|program| program.pin.clone()));
@@ -291,8 +311,11 @@ impl Wanted {
         self.contents.extend(sections.filter_map(|map| PinPath::new(map.pin.as_deref()?).ok()));
         for map in record.maps.values() {
             let (Some(entries), Some(pin)) = (&map.entries, &map.pin) else { continue };
+            if entries.mode == EntriesMode::Seed {
+                continue;
+            }
             self.kept.extend(PinPath::new(&entries.pin));
-            let shared = PinPath::new(pin).ok().filter(|_| entries.mode == EntriesMode::Merge);
+            let shared = PinPath::new(pin).ok().filter(|_| !entries.mode.owns_all());
             self.contents.extend(shared);
         }
     }
@@ -302,6 +325,7 @@ impl Wanted {
         let mut wanted = Self::recorded(pin_root);
         let previous = pin_root.previous();
         wanted.entries = true;
+        wanted.returning = Some(before.own_pins().collect());
         wanted.directories.extend(before.directories.iter().filter_map(|path| PinPath::new(path).ok()));
         for (pin, _) in before.own_pins() {
             wanted.pins.insert(pin.in_generation(pin_root, &previous));
@@ -389,6 +413,7 @@ impl Observed {
             record: None,
             contents: BTreeMap::new(),
             kept: BTreeMap::new(),
+            copies: Vec::new(),
         }
     }
 

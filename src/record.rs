@@ -75,6 +75,9 @@ pub struct RecordedMap {
     /// Digest of what fills the slots of a map of programs, maps or cgroups.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slots: Option<Digest>,
+    /// The ids of what was put into the slots, by their keys in hexadecimal digits; none where the kernel does not tell them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub ids: BTreeMap<String, u32>,
     /// The cgroups in its slots: their ids by the paths that the manifest says.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub cgroups: BTreeMap<String, u64>,
@@ -135,7 +138,8 @@ impl RecordedInner {
 /// to write.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RecordedEntries {
-    /// Which entries of the map they stand for: never [`EntriesMode::Seed`], whose entries are nobody's once written.
+    /// Which entries of the map they stand for. Those of [`EntriesMode::Seed`] are nobody's once written, and only say what
+    /// was there before something became ours.
     pub mode: EntriesMode,
     /// Digest of keys and values.
     pub digest: Digest,
@@ -348,6 +352,7 @@ mod tests {
                 created: true,
                 image: Some(Digest::of(b"x")),
                 slots: Some(Digest::of(b"z")),
+                ids: [("00000000".to_owned(), 3)].into(),
                 cgroups: [("system.slice".to_owned(), 9)].into(),
                 variables: BTreeMap::from([(
                     "config.limit".to_owned(),

@@ -89,16 +89,7 @@ pub fn clear<K: Kernel>(
     left: Option<&Record>,
     current: Option<&PinPath>,
 ) -> io::Result<()> {
-    let running = current.map(|current| walk(kernel, current)).transpose()?.unwrap_or_default();
-    let running: BTreeSet<u64> = running.into_iter().map(|(_, entry)| entry.inode).collect();
-    for (path, entry) in walk(kernel, leftover)? {
-        if entry.kind == EntryKind::Pin
-            && !running.contains(&entry.inode)
-            && let (ObjectKind::Link, link) = kernel.open_pin(&path)?
-        {
-            detach(kernel, &link)?;
-        }
-    }
+    let running = detach_all(kernel, leftover, current)?;
     for (pin, inode) in left.into_iter().flat_map(Record::own_pins) {
         if pin.is_below(pin_root) || running.contains(&inode) {
             continue;
@@ -125,6 +116,28 @@ pub fn clear<K: Kernel>(
         gone(kernel.unpin(&pin_root.passing()))?;
     }
     remove(kernel, leftover)
+}
+
+/// Detaches the links of a folder that the generation that runs does not have as well, and returns the inodes of all that
+/// that has.
+pub fn detach_all<K: Kernel>(kernel: &mut K, folder: &PinPath, current: Option<&PinPath>) -> io::Result<BTreeSet<u64>> {
+    let running = current.map(|current| walk(kernel, current)).transpose()?.unwrap_or_default();
+    let running: BTreeSet<u64> = running.into_iter().map(|(_, entry)| entry.inode).collect();
+    for (path, entry) in walk(kernel, folder)? {
+        if entry.kind == EntryKind::Pin
+            && !running.contains(&entry.inode)
+            && let (ObjectKind::Link, link) = kernel.open_pin(&path)?
+        {
+            detach(kernel, &link)?;
+        }
+    }
+    Ok(running)
+}
+
+/// Removes a pin that a folder may have, and the folder if nothing else is in it.
+pub fn remove_pin<K: Kernel>(kernel: &mut K, pin: &PinPath) -> io::Result<()> {
+    gone(kernel.unpin(pin))?;
+    pin.parent().map_or(Ok(()), |folder| remove_empty(kernel, &folder))
 }
 
 /// Detaches a link, if its hook has not gone without it. One to an event goes with its last pin and descriptor, and not

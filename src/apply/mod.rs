@@ -19,10 +19,10 @@ use crate::access::{Access, Account, AccountKind, Permissions};
 use crate::confirm::Pending;
 use crate::desired::{Anchor, DesiredLink, Hook, MapSource, Netns, Within};
 use crate::diag::{Kind, OPEN_FILES, PRIVILEGES, Problem};
-use crate::entries::Entries;
+use crate::entries::{Entries, slots_of};
 use crate::kernel::{
-    EntryKind, EventInfo, HookInfo, HookRequest, Kernel, LinkInfo, MapRequest, ObjectKind, SymlinkInTheWay, drift,
-    observe,
+    EntryKind, EventInfo, HookInfo, HookRequest, Kernel, LinkInfo, MapRequest, ObjectKind, SymlinkInTheWay, contents,
+    drift, observe,
 };
 use crate::kinds::{MapType, Netfilter};
 use crate::migrate::Tally;
@@ -84,6 +84,7 @@ pub fn apply<'a, K: Kernel>(kernel: &mut K, plan: &'a Plan, stamp: &Stamp) -> Ap
         maps: BTreeMap::new(),
         programs: BTreeMap::new(),
         copies: BTreeMap::new(),
+        unfinished: BTreeMap::new(),
         tallies: BTreeMap::new(),
         folders: BTreeSet::new(),
         outside: Vec::new(),
@@ -117,6 +118,8 @@ struct Applier<'a, K: Kernel> {
     programs: BTreeMap<ProgramName, K::Fd>,
     /// Entries that were copied into maps that are made anew.
     copies: BTreeMap<MapName, migrate::Copied<K::Fd>>,
+    /// The same of copies that a killed run did not finish, with the maps that got the entries.
+    unfinished: BTreeMap<MapName, (K::Fd, migrate::Copied<K::Fd>)>,
     /// What became of them, by the number of the step.
     tallies: BTreeMap<usize, Tally>,
     /// The folders of the next generation; none before it was begun.
@@ -170,6 +173,7 @@ impl<K: Kernel> Applier<'_, K> {
                     return Err(problem);
                 }
             }
+            steps[number].tally = self.tallies.remove(&number);
             steps[number].status = match step.action.marker() {
                 Marker::Reuse => Status::Reused,
                 Marker::Create
@@ -216,6 +220,9 @@ impl<K: Kernel> Applier<'_, K> {
             }
             Action::RestoreMap { pin, restored, .. } | Action::RestoreProgram { pin, restored, .. } => {
                 self.restore(number, pin, *restored)?;
+            }
+            Action::FinishCopy { map, from, kept, migration, .. } => {
+                self.finish_copy(number, map, *from, kept, migration.as_deref())?;
             }
             Action::WriteEntries { writes } if writes.id.is_some() => self.write_in_place(number, writes)?,
             Action::SetVariables { sets } => self.set_variables(number, sets)?,
@@ -275,6 +282,7 @@ impl<K: Kernel> Applier<'_, K> {
             | Action::CreateMap { .. }
             | Action::CopyEntries { .. }
             | Action::CatchUp { .. }
+            | Action::FinishCopy { .. }
             | Action::FillMap { .. }
             | Action::FillSlots { .. }
             | Action::WriteEntries { .. }
@@ -432,7 +440,7 @@ impl<K: Kernel> Applier<'_, K> {
                 // The second name of a pin that is somebody else's from now on.
                 None if stays.is_outside(next) => continue,
                 // Entries of ours that are other ones now are kept anew with the record.
-                None if stays.is_below(&next.kept_entries()) => continue,
+                None if stays.is_below(&next.kept_entries()) || stays.is_below(&next.kept_copies()) => continue,
                 Some(_) | None => {}
             }
             self.make_folders(&stays)?;
@@ -816,6 +824,7 @@ impl<K: Kernel> Applier<'_, K> {
             }
             self.keep_entries(pin, &now)?;
         }
+        self.keep_copied()?;
         let record = self.finished(&record).map_err(|error| refused(doing(), &error))?;
         let bytes = record.encode();
         let map = self.stored("bpfapply_record", &bytes, bytes.len()).map_err(|error| refused(doing(), &error))?;
@@ -896,6 +905,7 @@ impl<K: Kernel> Applier<'_, K> {
             fill(map.pin.as_deref().unwrap_or(""), &mut map.inode);
             map.entries.iter_mut().for_each(|entries| fill(&entries.pin, &mut entries.inode));
         });
+        self.fill_slot_ids(&mut record)?;
         record.programs.values_mut().for_each(|program| fill(&program.pin, &mut program.inode));
         record.links.values_mut().for_each(|link| fill(&link.pin, &mut link.inode));
         for step in &self.plan.steps {
@@ -921,10 +931,24 @@ impl<K: Kernel> Applier<'_, K> {
         Ok(record)
     }
 
+    /// Notes what is in the slots that this run filled, where the kernel tells it.
+    fn fill_slot_ids(&self, record: &mut Record) -> io::Result<()> {
+        for step in &self.plan.steps {
+            let Action::FillSlots { map } = &step.action else { continue };
+            let MapSource::Defined(definition) = &map.source else { continue };
+            let recorded = record.maps.get_mut(map.name.as_str()).filter(|_| definition.has_readable_slots());
+            if let (Some(recorded), Some(host)) = (recorded, self.host) {
+                recorded.ids = slots_of(&contents::live(self.kernel, &self.maps[&map.name], &host)?);
+            }
+        }
+        Ok(())
+    }
+
     /// Walks back what was committed, newest first, and notes how that went.
     fn undo_all(&mut self, steps: &mut [StepOutcome<'_>]) {
-        // What was only staged goes with its descriptors.
-        for step in steps.iter_mut().filter(|step| step.status == Status::Done) {
+        // What was only staged goes with its descriptors. What a killed run had left to do for a copy is done.
+        let is_kept = |step: &StepOutcome<'_>| matches!(&*step.action, Action::FinishCopy { .. });
+        for step in steps.iter_mut().filter(|step| step.status == Status::Done && !is_kept(step)) {
             step.status = Status::Undone;
         }
         for (number, undo) in std::mem::take(&mut self.undo).into_iter().rev() {

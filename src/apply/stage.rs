@@ -41,6 +41,9 @@ impl<K: Kernel> Applier<'_, K> {
             Action::ReuseMap { map, id, .. } => self.open_map(map, *id),
             Action::CreateMap { map, .. } => self.create_map(map),
             Action::CopyEntries { map, from, copying } => self.copy_entries(map, *from, copying),
+            Action::FinishCopy { map, id, from, kept, migration: Some(migration) } => {
+                self.open_copied((map, *id), *from, kept, migration)
+            }
             Action::FillMap { map } => self.fill_map(map),
             Action::FillSlots { map } => self.fill_slots(map),
             Action::WriteEntries { writes } => match writes.id {
@@ -78,6 +81,7 @@ impl<K: Kernel> Applier<'_, K> {
             | Action::MountBpffs { .. }
             | Action::MakeDirectory { .. }
             | Action::CatchUp { .. }
+            | Action::FinishCopy { migration: None, .. }
             | Action::Attach { .. }
             | Action::UpdateLink { .. }
             | Action::Reattach { .. }

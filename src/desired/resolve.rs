@@ -485,6 +485,9 @@ impl<'a> Resolver<'a> {
         let at = |kind| vec![Problem::at(kind, entries.span.clone(), "these entries")];
         let refuse = |why| at(Kind::NoEntries { map: name.clone(), map_type, why });
         let made = match contents::takes(map_type) {
+            _ if spec.flags & flags::RDONLY != 0 => {
+                Err(refuse("its flag `rdonly` leaves it to programs to write to it, and to nobody else"))
+            }
             Takes::Data if definition.data.is_some() => {
                 Err(refuse("it holds the variables of an object, which `set` gives values"))
             }

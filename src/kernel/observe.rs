@@ -13,7 +13,8 @@ use crate::entries::Entries;
 use crate::kinds::{AttachType, MapType};
 use crate::names::{Digest, PinPath};
 use crate::observed::{
-    Fingerprints, Leftover, Live, Namespace, Observed, ObservedMap, ObservedProgram, Pinned, Root, Wanted,
+    Fingerprints, Leftover, Live, Namespace, Observed, ObservedMap, ObservedProgram, Pinned, Root, UnfinishedCopy,
+    Wanted,
 };
 use crate::record::{Record, RecordError};
 use crate::spec::{Compare, Host, MapSpec, MapTypes, differences, flags};
@@ -85,6 +86,25 @@ pub fn observe<K: Kernel>(kernel: &K, wanted: &Wanted) -> Result<Observed, Probl
             problems.push(problem);
         }
     }
+    let gone = wanted.returning.iter().flat_map(|stay| {
+        let own = record.iter().flat_map(Record::own_pins);
+        own.filter(|pin| !stay.contains(pin))
+    });
+    for (pin, _) in gone {
+        if let Some(Pinned::Map(found)) = pins.get_mut(&pin)
+            && let Err(problem) = reader.count(&pin, found, &host)
+        {
+            problems.push(problem);
+        }
+    }
+    let copies = match &root {
+        Root::Generation(current) if wanted.entries => reader.copies(current),
+        Root::Generation(_) | Root::Missing | Root::Foreign => Ok(Vec::new()),
+    };
+    let copies = copies.unwrap_or_else(|problem| {
+        problems.push(problem);
+        Vec::new()
+    });
     let observed = Observed {
         host,
         bpffs,
@@ -93,6 +113,7 @@ pub fn observe<K: Kernel>(kernel: &K, wanted: &Wanted) -> Result<Observed, Probl
         pins,
         contents: all(&mut problems, contents, |path| reader.contents(path, &host)),
         kept: all(&mut problems, kept, |path| reader.kept(path)),
+        copies,
         permissions: all(&mut problems, permissions, |path| reader.permissions(path)),
         accounts: all(&mut problems, &wanted.accounts, |account| reader.account(account)),
         directories: directories.into_iter().filter_map(|(path, entries)| Some((path.clone(), entries?))).collect(),
@@ -120,11 +141,14 @@ fn second_names(wanted: &Wanted, root: &Root) -> BTreeSet<PinPath> {
     wanted.pins.iter().filter_map(|pin| pin.in_generation(pin_root, current).parent()).collect()
 }
 
-/// Reads the record of a deployment, when the last apply was finished: nothing else of it is left beside it.
+/// Reads the record of a deployment, when the last apply was finished: nothing else of it is left beside it, and no copy
+/// of entries waits for what changed meanwhile.
 pub fn settled_record<K: Kernel>(kernel: &K, pin_root: &PinPath) -> Result<Option<Record>, Problem> {
     let reader = Reader::new(kernel, &[], false);
     match reader.generations(pin_root)? {
-        (Root::Generation(_), left) if left.is_empty() => reader.record(&pin_root.join("record")),
+        (Root::Generation(current), left) if left.is_empty() && reader.copies(&current)?.is_empty() => {
+            reader.record(&pin_root.join("record"))
+        }
         _ => Ok(None),
     }
 }
@@ -442,6 +466,19 @@ impl<'a, K: Kernel> Reader<'a, K> {
         Ok(kept.map(Arc::new))
     }
 
+    /// Finds the copies of a generation that were not finished.
+    fn copies(&self, generation: &PinPath) -> Result<Vec<UnfinishedCopy>, Problem> {
+        let folder = generation.kept_copies();
+        let entries = existing(self.kernel.list(&folder));
+        let entries = entries.map_err(|error| refused(format!("read the folder `{folder}`"), &error, READ))?;
+        let copy = |entry: Entry| {
+            let from = entry.name.rsplit_once('~')?.1.parse().ok()?;
+            let old = self.map_by_id(from);
+            Some(old.map(|old| UnfinishedCopy { kept: folder.child(&entry.name), from, old }))
+        };
+        entries.into_iter().flatten().filter_map(copy).collect()
+    }
+
     fn permissions(&self, path: &PinPath) -> Result<Option<Permissions>, Problem> {
         existing(self.kernel.permissions(path)).map_err(|error| refused(format!("look at `{path}`"), &error, READ))
     }
@@ -510,6 +547,18 @@ impl<'a, K: Kernel> Reader<'a, K> {
             found.others = others.map_err(|error| refused(format!("find who uses `{pin}`"), &error, BY_ID))?;
         }
         found.live = Some(live.map_err(|error| refused(format!("read the entries of `{pin}`"), &error, OPEN_PIN))?);
+        Ok(())
+    }
+
+    /// Counts the entries of a map that goes.
+    fn count(&self, pin: &PinPath, found: &mut ObservedMap, host: &Host) -> Result<(), Problem> {
+        if !found.info.map_type.has_entries() || found.frozen_value.is_some() {
+            return Ok(());
+        }
+        let Some((ObjectKind::Map, fd)) = self.open(pin)? else { return Ok(()) };
+        let counted = self.counted(&fd, &found.spec, host);
+        let counted = counted.map_err(|error| refused(format!("read the entries of `{pin}`"), &error, OPEN_PIN))?;
+        found.live = Some(Live::Counted(counted));
         Ok(())
     }
 

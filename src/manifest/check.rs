@@ -17,7 +17,7 @@ use super::{
     At, Attach, Check, EntriesSource, Link, Manifest, Map, MapEntries, MapSource, Object, Probe, Program,
     ProgramTarget, SymbolRef,
 };
-use crate::access::Access;
+use crate::access::{Access, AccountKind};
 use crate::btf::value::Value;
 use crate::desired::{EntriesMode, Netns, Span};
 use crate::diag::{Kind, Problem, Problems, similar};
@@ -166,6 +166,7 @@ impl Checker<'_> {
         let (max_entries, flags) = (raw.max_entries.0, raw.flags.0.map(|flags| flags.map(|flags| flags.0)));
         let (span, numa_node) = (raw.header.span, raw.numa_node.0);
         let (protect, adopt, sensitive) = (is_true(&raw.protect), is_true(&raw.adopt), is_true(&raw.sensitive));
+        let accounts = accounts(&raw.owner, &raw.group);
         let access = access(raw.mode, raw.owner, raw.group);
         let on_change = raw.on_change.0.map(|at| at.value).unwrap_or_default();
         let [key_format, value_format] =
@@ -185,6 +186,7 @@ impl Checker<'_> {
             protect,
             adopt,
             access,
+            accounts,
             entries,
             sensitive,
             key_format,
@@ -287,6 +289,7 @@ impl Checker<'_> {
             target,
             flags: raw.flags.0.map(|flags| flags.map(|flags| flags.0)),
             protect: is_true(&raw.protect),
+            accounts: accounts(&raw.owner, &raw.group),
             access: access(raw.mode, raw.owner, raw.group),
         })
     }
@@ -340,6 +343,7 @@ impl Checker<'_> {
             }
         }
         let protect = is_true(&raw.protect);
+        let accounts = accounts(&raw.owner, &raw.group);
         let access = access(raw.mode, raw.owner, raw.group);
         let attach = (raw.xdp.0.map(xdp))
             .or_else(|| raw.tc.0.map(tc))
@@ -363,7 +367,7 @@ impl Checker<'_> {
                     uprobe: raw.uprobe,
                 })
             })??;
-        Some(Link { span: raw.header.span, program: program?, attach, protect, access })
+        Some(Link { span: raw.header.span, program: program?, attach, protect, access, accounts })
     }
 
     fn sockmap(&mut self, raw: At<RawSockmap>) -> Option<At<Attach>> {
@@ -488,6 +492,12 @@ fn is_true(field: &Field<bool>) -> bool {
 }
 
 /// Takes what a table says of who may open its pin.
+/// Returns where a table names accounts.
+fn accounts(owner: &Field<AccountText>, group: &Field<AccountText>) -> BTreeMap<AccountKind, Span> {
+    let spans = [(AccountKind::User, owner.span()), (AccountKind::Group, group.span())];
+    spans.into_iter().filter_map(|(kind, span)| Some((kind, span?))).collect()
+}
+
 fn access(mode: Field<Mode>, owner: Field<AccountText>, group: Field<AccountText>) -> Access {
     let account = |field: Field<AccountText>| field.0.map(|at| at.value.0);
     Access { mode: mode.0.map(|at| at.value.0), owner: account(owner), group: account(group) }

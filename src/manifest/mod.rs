@@ -9,7 +9,7 @@ mod raw;
 mod read;
 mod values;
 
-use crate::access::Access;
+use crate::access::{Access, AccountKind};
 use crate::btf::value::Value;
 use crate::btf::value::format::Format;
 use crate::desired::{EntriesMode, Netns, OnChange, Span};
@@ -178,6 +178,8 @@ pub struct Map {
     pub adopt: bool,
     /// Who may open its pin.
     pub access: Access,
+    /// Where it names the owner and the group.
+    pub accounts: BTreeMap<AccountKind, Span>,
     /// What it holds.
     pub entries: Option<MapEntries>,
     /// Whether no output may show what it holds.
@@ -265,6 +267,8 @@ pub struct Program {
     pub protect: bool,
     /// Who may open its pin.
     pub access: Access,
+    /// Where it names the owner and the group.
+    pub accounts: BTreeMap<AccountKind, Span>,
 }
 
 /// What a program is for, beyond its type.
@@ -294,6 +298,8 @@ pub struct Link {
     pub protect: bool,
     /// Who may open its pin.
     pub access: Access,
+    /// Where it names the owner and the group.
+    pub accounts: BTreeMap<AccountKind, Span>,
 }
 
 /// Where a link is attached.

@@ -160,7 +160,8 @@ table! {
         /// The value of entries that say none, as the lines of a plain list. Example: `1`
         may entries_value: Value,
         /// `exact`: the map holds these entries and no others. `merge`: it holds these, and others are left alone.
-        /// `seed`: they are written when the map is made, and never again. Default: `"exact"`
+        /// `exact-keys` and `merge-keys` mean the same by their keys: a value is written with a key that is new, and is
+        /// the programs' from then on. `seed`: they are written when the map is made, and never again. Default: `"exact"`
         may entries_mode: EntriesMode,
         /// Whether no output may show the entries. Default: `false`
         may sensitive: bool,

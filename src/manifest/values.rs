@@ -830,16 +830,11 @@ impl Choice for EntriesMode {
     const EXAMPLE: &'static str = "\"exact\"";
 
     fn names() -> Vec<String> {
-        ["exact", "merge", "seed"].map(str::to_owned).to_vec()
+        Self::ALL.map(|mode| mode.to_string()).to_vec()
     }
 
     fn from_name(name: &str) -> Option<Self> {
-        match name {
-            "exact" => Some(Self::Exact),
-            "merge" => Some(Self::Merge),
-            "seed" => Some(Self::Seed),
-            _ => None,
-        }
+        Self::ALL.into_iter().find(|mode| mode.to_string() == name)
     }
 }
 

@@ -20,11 +20,13 @@ use crate::desired::{
 };
 use crate::diag::{Kind, Problem, Problems};
 use crate::elf::DataKind;
-use crate::kinds::{AttachType, XdpMode};
+use crate::entries::{slot_id, slots_of};
+use crate::kinds::{AttachType, MapType, XdpMode};
+use crate::migrate::Migration;
 use crate::names::{Address, DeploymentName, Digest, LinkName, MapName, PinPath, ProgramName};
 use crate::observed::{
     At, Entry, EventInfo, EventLack, EventPlace, HookInfo, LinkInfo, Live, Observed, ObservedMap, ObservedProgram,
-    Pinned, Root,
+    Pinned, Root, UnfinishedCopy,
 };
 use crate::record::{
     Record, RecordedEntries, RecordedInner, RecordedLink, RecordedMap, RecordedObject, RecordedProgram,
@@ -62,8 +64,10 @@ pub fn plan(desired: &Desired, observed: &Observed, mode: Mode) -> Result<Plan, 
         planner.step(node);
     }
     planner.set_variables();
+    // The map that was copied goes with what the interrupted run left.
+    let mut steps: Vec<Step> = planner.unfinished_copies().collect();
     planner.problems.or(())?;
-    let mut steps: Vec<Step> = leftovers(observed).collect();
+    steps.extend(leftovers(observed));
     steps.extend(planner.steps);
     steps.extend(access::steps(desired, observed, &steps, mode)?);
     let removals = removals(desired, observed);
@@ -308,6 +312,9 @@ impl<'a> Planner<'a> {
         if differs.is_empty() && self.slots_changed(map, definition) {
             return Some(Fate::New(Some(id), Because::ContentsChanged));
         }
+        if differs.is_empty() && self.slots_drifted(map, definition) {
+            return Some(Fate::New(Some(id), Because::SlotsDiffer));
+        }
         let because = match (differs.is_empty(), self.contents_changed(map, definition, found)) {
             (true, false) => return Some(Fate::Keep(id)),
             (true, true) => Because::ContentsChanged,
@@ -412,6 +419,13 @@ impl<'a> Planner<'a> {
         let Some(recorded) = self.recorded(map).filter(|_| self.is_ours(map)) else { return false };
         let is_other = recorded.slots.is_some() && recorded.slots != slots_image(definition);
         is_other || recorded.cgroups != cgroups_of(definition, self.observed)
+    }
+
+    /// Returns whether somebody else changed what is in the slots of a map of ours.
+    fn slots_drifted(&self, map: &DesiredMap, definition: &MapDefinition) -> bool {
+        let recorded = self.recorded(map).filter(|recorded| !recorded.ids.is_empty() && self.is_ours(map));
+        let live = self.observed.contents.get(&definition.pin);
+        recorded.zip(live).is_some_and(|(recorded, live)| slots_of(live) != recorded.ids)
     }
 
     fn decide_programs(&mut self) {
@@ -589,7 +603,7 @@ impl<'a> Planner<'a> {
             Fate::New(Some(from), because) if self.copies.contains_key(&map.name) => self.migrate(map, from, because),
             Fate::New(replaces, because) => {
                 let (state, needs) = match replaces {
-                    Some(_) if holds_state(&map) && !self.was_exact(&map) => {
+                    Some(_) if holds_state(&map) && !self.was_exact(&map) && !self.holds_pinned(&map) => {
                         (State::Lost(self.counted(&map)), Some(Consent::LoseState))
                     }
                     Some(_) | None => (State::New, None),
@@ -598,6 +612,25 @@ impl<'a> Planner<'a> {
                 self.steps.push(Step { action, because, span: Some(span), traffic: Traffic::None, state, needs });
             }
         }
+    }
+
+    /// Returns whether all that is in the slots of a map of maps has a pin of the deployment: what becomes of that is said
+    /// there, and nothing is lost here.
+    fn holds_pinned(&self, map: &DesiredMap) -> bool {
+        let MapSource::Defined(definition) = &map.source else { return false };
+        let is_of_maps = matches!(definition.spec.map_type, MapType::ARRAY_OF_MAPS | MapType::HASH_OF_MAPS);
+        let live = self.observed.contents.get(&definition.pin).filter(|_| is_of_maps);
+        let pinned = || {
+            let ids = self.observed.pins.values().filter_map(|pinned| match pinned {
+                Pinned::Map(found) => Some(found.info.id),
+                Pinned::Program(_) | Pinned::Link(_) => None,
+            });
+            ids.collect::<BTreeSet<u32>>()
+        };
+        live.is_some_and(|live| {
+            let pinned = pinned();
+            live.iter().all(|(_, id)| slot_id(id).is_some_and(|id| pinned.contains(&id)))
+        })
     }
 
     /// Makes a map anew and copies the entries; what changes meanwhile comes behind the switch.
@@ -612,6 +645,32 @@ impl<'a> Planner<'a> {
         let action = Action::CopyEntries { map, from, copying };
         let (traffic, state) = (Traffic::None, State::Copied { entries, lost });
         self.steps.push(Step { action, because, span: Some(span), traffic, state, needs });
+    }
+
+    /// Lists what killed runs left to do for maps that they copied entries into.
+    fn unfinished_copies(&self) -> impl Iterator<Item = Step> {
+        let root = current(self.observed);
+        let maps = self.desired.maps.values().filter(|map| self.is_ours(map));
+        maps.flat_map(move |map| {
+            let of_map =
+                self.observed.copies.iter().filter(move |copy| {
+                    root.is_some_and(|root| root.copied_entries(&map.name, copy.from) == copy.kept)
+                });
+            of_map.filter_map(|copy| self.finish_copy(map, copy))
+        })
+    }
+
+    fn finish_copy(&self, map: &Arc<DesiredMap>, copy: &UnfinishedCopy) -> Option<Step> {
+        let Pinned::Map(now) = self.observed.pins.get(map.pin()?)? else { return None };
+        let is_hidden = self.recorded(map).is_some_and(|recorded| recorded.sensitive);
+        let migration = copy.old.as_ref().and_then(|old| {
+            let between = Migration::between(&old.spec, &now.spec, &self.observed.host).ok()?;
+            Some(Arc::new(between.hiding(is_hidden)))
+        });
+        let (map, span) = (Arc::clone(map), Some(map.span.clone()));
+        let action = Action::FinishCopy { map, id: now.info.id, from: copy.from, kept: copy.kept.clone(), migration };
+        let (because, traffic, state) = (Because::Interrupted, Traffic::None, State::None);
+        Some(Step { action, because, span, traffic, state, needs: None })
     }
 
     /// Returns how many entries the map has that is there now, where they were counted.
@@ -995,28 +1054,34 @@ pub(super) fn runs_ours(observed: &Observed, link: &LinkInfo) -> bool {
 
 /// Returns whether a map can hold contents that somebody misses when it is made anew.
 fn holds_state(map: &DesiredMap) -> bool {
-    use crate::kinds::MapType;
     match &map.source {
         MapSource::Defined(definition) => {
             let constant = matches!(definition.data, Some((DataKind::Rodata, _)));
-            let transient = [
-                MapType::PROG_ARRAY,
-                MapType::CGROUP_ARRAY,
-                MapType::PERF_EVENT_ARRAY,
-                MapType::RINGBUF,
-                MapType::USER_RINGBUF,
-                MapType::STRUCT_OPS,
-            ];
-            !constant && !transient.contains(&definition.spec.map_type)
+            !constant && !PASSING.contains(&definition.spec.map_type)
         }
         MapSource::Pinned(_) | MapSource::Id(_) => true,
     }
 }
 
-/// Returns whether a map that is there can have entries that somebody misses when another map takes its place.
-fn holds_entries(found: &ObservedMap) -> bool {
-    found.info.map_type.has_entries() && found.frozen_value.is_none()
+/// Says what is lost with a map that is there and was made by the generation that goes: nothing where it is constant or
+/// empty (`none` then), or holds what the manifest of that generation refers to.
+fn loss(found: &ObservedMap, none: State) -> (State, Option<Consent>) {
+    let count = found.live.as_ref().map(Live::count);
+    let map_type = found.info.map_type;
+    let is_nothing =
+        found.frozen_value.is_some() || count == Some(0) || PASSING.contains(&map_type) || map_type.refers();
+    if is_nothing { (none, None) } else { (State::Lost(count), Some(Consent::LoseState)) }
 }
+
+/// Maps that hold nothing that stays: what passes through them, or what a plan puts into them.
+const PASSING: [MapType; 6] = [
+    MapType::PROG_ARRAY,
+    MapType::CGROUP_ARRAY,
+    MapType::PERF_EVENT_ARRAY,
+    MapType::RINGBUF,
+    MapType::USER_RINGBUF,
+    MapType::STRUCT_OPS,
+];
 
 fn span_of(desired: &Desired, node: &Node) -> Option<Span> {
     match node {
@@ -1143,11 +1208,12 @@ pub fn rollback(before: &Record, observed: &Observed, pin_root: &PinPath, by: By
         };
         if let Some(restored) = planner.restored(&pin, map.inode) {
             planner.maps.insert(map_name.clone(), Fate::Keep(found.info.id));
+            let now = observed.pins.get(&pin);
             let action = Action::RestoreMap { map: map_name.clone(), pin, id: found.info.id, restored };
             let mut step = restoring(action, restored, State::Kept);
-            if matches!(restored, Restored::Replaces(_)) && holds_entries(found) {
-                // What was written since the switch is in the other map alone.
-                (step.state, step.needs) = (State::Lost(None), Some(Consent::LoseState));
+            if let (Restored::Replaces(_), Some(Pinned::Map(now))) = (restored, now) {
+                // What was written since the switch is in that map alone.
+                (step.state, step.needs) = loss(now, State::Kept);
             }
             planner.steps.push(step);
             planner.entries_back(before, &map_name, &place, found.info.id, &found.spec);
@@ -1187,6 +1253,13 @@ pub fn rollback(before: &Record, observed: &Observed, pin_root: &PinPath, by: By
     let now = observed.record.as_ref();
     let removals = now.map(|now| {
         let mut steps = take_away(now, observed, &kept, Because::Rollback);
+        for step in &mut steps {
+            if let Action::RemoveMap { pin, .. } = &step.action
+                && let Some(Pinned::Map(found)) = observed.pins.get(pin)
+            {
+                (step.state, step.needs) = loss(found, State::None);
+            }
+        }
         steps.extend(folders_without_pins(now, observed, &pins, &steps, Because::Rollback));
         steps
     });
@@ -1336,7 +1409,8 @@ pub(super) fn write_record<'a>(
 ) -> Option<Step> {
     let is_change = |step: &Step| {
         // To clear what was left changes nothing of what runs.
-        step.action.marker() != super::Marker::Reuse && !matches!(step.action, Action::ClearLeftover { .. })
+        let is_rest = matches!(step.action, Action::ClearLeftover { .. } | Action::FinishCopy { .. });
+        step.action.marker() != super::Marker::Reuse && !is_rest
     };
     let changes = steps.clone().any(is_change);
     let made = expected_record(desired, observed, steps);
@@ -1390,9 +1464,14 @@ fn expected_record<'a>(desired: &Desired, observed: &Observed, steps: impl Itera
                     MapSource::Defined(definition) => {
                         let before = observed.record.as_ref().and_then(|record| record.maps.get(map.name.as_str()));
                         let inner = before.and_then(|before| before.inner.clone());
+                        let ids = before.map(|before| before.ids.clone()).unwrap_or_default();
+                        // What a map started with, that stays.
+                        let seeds = || before.and_then(|before| before.entries.clone().filter(is_seed));
                         let entries = recorded_entries(map, desired, observed).filter(|_| *ours);
+                        let entries = entries.filter(|entries| !is_seed(entries)).or_else(seeds);
                         RecordedMap {
                             inner,
+                            ids,
                             entries,
                             ..recorded_map(definition, inode(&definition.pin), *ours, observed)
                         }
@@ -1428,6 +1507,7 @@ fn expected_record<'a>(desired: &Desired, observed: &Observed, steps: impl Itera
             | Action::MakeDirectory { .. }
             | Action::CopyEntries { .. }
             | Action::CatchUp { .. }
+            | Action::FinishCopy { .. }
             | Action::FillMap { .. }
             | Action::FillSlots { .. }
             | Action::WriteEntries { .. }
@@ -1483,6 +1563,7 @@ fn record_link(record: &mut Record, action: &Action, observed: &Observed) {
         | Action::SetAccess { .. }
         | Action::CopyEntries { .. }
         | Action::CatchUp { .. }
+        | Action::FinishCopy { .. }
         | Action::WriteEntries { .. }
         | Action::SetVariables { .. }
         | Action::ReuseProgram { .. }
@@ -1551,11 +1632,14 @@ fn recorded_map(definition: &MapDefinition, inode: u64, created: bool, observed:
     }
 }
 
-/// Records the entries that stay ours once the map has them.
+fn is_seed(entries: &RecordedEntries) -> bool {
+    entries.mode == EntriesMode::Seed
+}
+
+/// Records the entries that the manifest gives a map.
 fn recorded_entries(map: &DesiredMap, desired: &Desired, observed: &Observed) -> Option<RecordedEntries> {
     let (_, contents) = map.contents()?;
-    let is_kept = contents.mode != EntriesMode::Seed;
-    is_kept.then(|| entries::recorded(&map.name, contents, &desired.pin_root, observed))
+    Some(entries::recorded(&map.name, contents, &desired.pin_root, observed))
 }
 
 fn recorded_program(program: &DesiredProgram, inode: u64) -> RecordedProgram {

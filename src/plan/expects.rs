@@ -67,6 +67,7 @@ impl Expects {
             | Action::MountBpffs { .. }
             | Action::MakeDirectory { .. }
             | Action::CatchUp { .. }
+            | Action::FinishCopy { .. }
             | Action::FillMap { .. }
             | Action::FillSlots { .. }
             | Action::SetAccess { .. }

@@ -92,6 +92,7 @@ fn loss(step: &Step) -> Option<&'static str> {
         | Action::CreateMap { replaces: None, .. }
         | Action::CopyEntries { .. }
         | Action::CatchUp { .. }
+        | Action::FinishCopy { .. }
         | Action::FillMap { .. }
         | Action::FillSlots { .. }
         | Action::WriteEntries { .. }

@@ -97,7 +97,11 @@ fn access(step: &Step) -> Option<(&Address, String)> {
 
 /// Says how entries go over, field by field, but not how many.
 fn copies(step: &Step) -> Option<String> {
-    if let Action::CopyEntries { copying, .. } = &step.action { Some(copying.migration.to_string()) } else { None }
+    match &step.action {
+        Action::CopyEntries { copying, .. } => Some(copying.migration.to_string()),
+        Action::FinishCopy { migration: Some(migration), .. } => Some(format!("the rest of {migration}")),
+        _ => None,
+    }
 }
 
 #[derive(Serialize)]

@@ -25,6 +25,7 @@ use crate::access::{Access, Permissions};
 use crate::btf::value::format::Formats;
 use crate::desired::{DesiredLink, DesiredMap, DesiredProgram, ObjectFacts, Reference, Span};
 use crate::entries::{Changes, Entries};
+use crate::migrate::Migration;
 use crate::names::{Address, DeploymentName, LinkName, MapName, PinPath, PlanId, ProgramName};
 use crate::observed::{EventPlace, Place};
 use crate::record::Record;
@@ -168,6 +169,19 @@ pub enum Action {
         from: u32,
         /// How.
         copying: Arc<Copying>,
+    },
+    /// Make the changes in a map that a killed run did not come to: those of the map that lost the pin since it was copied.
+    FinishCopy {
+        /// The map.
+        map: Arc<DesiredMap>,
+        /// Its id.
+        id: u32,
+        /// The id of the one that lost the pin.
+        from: u32,
+        /// Where it is kept what that one held when it was copied.
+        kept: PinPath,
+        /// How entries go over; `None` when that map is gone.
+        migration: Option<Arc<Migration>>,
     },
     /// Write the first contents of a data section; read-only ones are frozen.
     FillMap {
@@ -337,6 +351,8 @@ pub struct Writes {
     pub changes: Arc<Changes>,
     /// Whether the map only has room for what comes once the rest is gone. Else nothing goes before all else is there.
     pub removes_first: bool,
+    /// Whether programs may give the entries other values at once: only their keys are the manifest's.
+    pub keys_only: bool,
     /// What the map is, and with which types.
     pub spec: MapSpec,
     /// How its keys and values are written.
@@ -451,6 +467,8 @@ pub enum Because {
     EntriesNotWanted,
     /// Variables do not have the values that the manifest gives them.
     VariablesDiffer,
+    /// Somebody else changed its slots.
+    SlotsDiffer,
     /// A slot's program or map is new.
     SlotNew(Address),
     /// The program whose function an extension replaces is new.
@@ -593,6 +611,7 @@ impl Action {
             | Self::CreateMap { map, .. }
             | Self::CopyEntries { map, .. }
             | Self::CatchUp { map, .. }
+            | Self::FinishCopy { map, .. }
             | Self::FillMap { map }
             | Self::FillSlots { map } => Address::Map(map.name.clone()),
             Self::WriteEntries { writes } => Address::Map(writes.map.clone()),
@@ -636,6 +655,7 @@ impl Action {
             },
             Self::UpdateLink { .. }
             | Self::CatchUp { .. }
+            | Self::FinishCopy { .. }
             | Self::SetVariables { .. }
             | Self::SetAccess { now: Some(_), .. } => Marker::Change,
             Self::Reattach { overlap: true, .. } => Marker::CreateThenDestroy,
@@ -669,6 +689,7 @@ impl Action {
             | Self::CreateMap { .. }
             | Self::CopyEntries { .. }
             | Self::CatchUp { .. }
+            | Self::FinishCopy { .. }
             | Self::FillMap { .. }
             | Self::FillSlots { .. }
             | Self::WriteEntries { .. }
@@ -719,6 +740,7 @@ impl Action {
             | Self::SetAccess { .. }
             | Self::CopyEntries { .. }
             | Self::CatchUp { .. }
+            | Self::FinishCopy { .. }
             | Self::RemoveDirectory { .. } => self.removed_pin(),
         }
     }

@@ -156,6 +156,14 @@ fn copying() -> Arc<Copying> {
     Arc::new(Copying { migration, fits: 7, misfits, others: vec![(99, "watch".to_owned())] })
 }
 
+/// The rest of a copy, of the map with this id, if it is there.
+fn finish_copy(there: Option<u32>) -> Action {
+    let from = there.unwrap_or(29);
+    let migration = there.map(|_| Arc::new(copying().migration.clone()));
+    let kept = PinPath::new("/sys/fs/bpf/edge~7").unwrap().copied_entries(&map_name("zones"), from);
+    Action::FinishCopy { map: zones(), id: 32, from, kept, migration }
+}
+
 fn events() -> Arc<DesiredMap> {
     map("events", definition(pin("maps/events"), MapSpec::new(MapType::RINGBUF, 0, 0, 262_144)))
 }
@@ -234,6 +242,7 @@ pub fn writes(changes: Changes) -> Writes {
         id: Some(27),
         changes,
         removes_first: false,
+        keys_only: false,
         spec,
         formats: Formats::default(),
         references: BTreeMap::new(),
@@ -509,6 +518,8 @@ pub fn every_step() -> Plan {
         ),
         step(A::RemoveRecord { pin: pin("record") }, B::Destroy, T::None, S::None, None),
         step(A::CatchUp { map: zones(), from: 31, copying: copying() }, B::MapInUse, T::None, S::None, None),
+        step(finish_copy(Some(30)), B::Interrupted, T::None, S::None, None),
+        step(finish_copy(None), B::Interrupted, T::None, S::None, None),
     ];
     plan_of(Mode::Live, steps)
 }

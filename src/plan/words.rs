@@ -27,6 +27,7 @@ impl Action {
             Self::CreateMap { .. } => "create-map",
             Self::CopyEntries { .. } => "copy-entries",
             Self::CatchUp { .. } => "catch-up",
+            Self::FinishCopy { .. } => "finish-copy",
             Self::FillMap { .. } => "fill-map",
             Self::FillSlots { .. } => "fill-slots",
             Self::WriteEntries { .. } => "write-entries",
@@ -61,6 +62,7 @@ impl fmt::Display for Action {
             Self::CreateMap { map, replaces } => create_map(f, map, *replaces),
             Self::CopyEntries { from, copying, .. } => copy_entries(f, *from, copying),
             Self::CatchUp { from, copying, .. } => catch_up(f, *from, copying),
+            Self::FinishCopy { from, migration, .. } => finish_copy(f, *from, migration.is_some()),
             Self::FillMap { map } => fill_map(f, map),
             Self::FillSlots { map } => fill_slots(f, map),
             Self::WriteEntries { writes } => write!(f, "{writes}"),
@@ -152,6 +154,21 @@ fn catch_up(f: &mut fmt::Formatter<'_>, from: u32, copying: &Copying) -> fmt::Re
     Ok(())
 }
 
+/// Says what a killed run left to be done, or that it cannot be done any more.
+fn finish_copy(f: &mut fmt::Formatter<'_>, from: u32, is_there: bool) -> fmt::Result {
+    if !is_there {
+        return write!(
+            f,
+            "nothing can be caught up: id {from}, of which it is a copy, is gone, with what changed in it between its \
+             copying and the switch"
+        );
+    }
+    write!(
+        f,
+        "write what changed in id {from} between its copying and the switch, but for entries that changed here as well"
+    )
+}
+
 fn fill_map(f: &mut fmt::Formatter<'_>, map: &DesiredMap) -> fmt::Result {
     let data = match &map.source {
         MapSource::Defined(definition) => definition.data.as_ref(),
@@ -189,8 +206,10 @@ impl fmt::Display for Writes {
         let [added, changed, removed, same] =
             [added.len(), changed.len(), removed.len(), *same].map(|number| thousands(number as u64));
         write!(f, "entries +{added}")?;
-        if self.id.is_some() {
-            write!(f, " ~{changed} -{removed} ({same} the same)")?;
+        match (self.id, self.keys_only) {
+            (None, _) => {}
+            (Some(_), false) => write!(f, " ~{changed} -{removed} ({same} the same)")?,
+            (Some(_), true) => write!(f, " ~{changed} -{removed} ({same} there, with values of their own)")?,
         }
         if self.removes_first { f.write_str(", first what goes: the map is full") } else { Ok(()) }
     }
@@ -385,6 +404,7 @@ impl Because {
             Self::EntriesChanged => "entries-changed",
             Self::EntriesNotWanted => "entries-not-wanted",
             Self::VariablesDiffer => "variables-differ",
+            Self::SlotsDiffer => "slots-differ",
             Self::SlotNew(_) => "slot-new",
             Self::TargetNew(_) => "target-new",
             Self::ProgramNew(_) => "program-new",
@@ -436,6 +456,7 @@ impl fmt::Display for Because {
             Self::EntriesChanged => f.write_str("its entries are not those of the manifest"),
             Self::EntriesNotWanted => f.write_str("the manifest gives it no entries any more"),
             Self::VariablesDiffer => f.write_str("its variables are not as the manifest sets them"),
+            Self::SlotsDiffer => f.write_str("its slots do not hold what was put there"),
             Self::SlotNew(address) => write!(f, "{address} in its slots is new"),
             Self::ProgramNew(program) | Self::TargetNew(program) => write!(f, "program.{program} is new"),
             Self::HookChanged(what) => write!(f, "its hook changed: {what}"),

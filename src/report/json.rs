@@ -183,6 +183,7 @@ impl<'a> Details<'a> {
             Action::ClearLeftover { .. }
             | Action::MountBpffs { .. }
             | Action::MakeDirectory { .. }
+            | Action::FinishCopy { .. }
             | Action::RemoveDirectory { .. } => Self::default(),
             Action::ReuseMap { map, ours, .. } => Self { ours: Some(*ours), ..Self::of_map(map) },
             Action::CreateMap { map, .. } => Self::of_map(map),
@@ -490,6 +491,7 @@ impl<'a> BecauseJson<'a> {
             | Because::MapInUse
             | Because::ContentsChanged
             | Because::EntriesChanged
+            | Because::SlotsDiffer
             | Because::EntriesNotWanted
             | Because::VariablesDiffer
             | Because::HookChanged(_)
@@ -520,7 +522,7 @@ mod tests {
         let value: serde_json::Value = serde_json::from_str(&text).unwrap();
         let actions: BTreeSet<_> =
             value["steps"].as_array().unwrap().iter().map(|step| step["action"].to_string()).collect();
-        assert_eq!(actions.len(), 26, "a step for every action");
+        assert_eq!(actions.len(), 27, "a step for every action");
         assert_eq!(value["format"], serde_json::json!({ "major": 1, "minor": 2 }));
         insta::assert_snapshot!(text);
     }

@@ -84,6 +84,7 @@ fn folder(step: &Step) -> Option<(&PinPath, (&'static str, &Because))> {
         | Action::SetAccess { .. }
         | Action::CopyEntries { .. }
         | Action::CatchUp { .. }
+        | Action::FinishCopy { .. }
         | Action::WriteEntries { .. }
         | Action::SetVariables { .. }
         | Action::ReuseProgram { .. }
@@ -408,7 +409,7 @@ mod tests {
     fn the_sample_has_everything() {
         let steps = samples::every_step().steps;
         let distinct = |of: fn(&Step) -> String| steps.iter().map(of).collect::<BTreeSet<_>>().len();
-        assert_eq!(distinct(|step| step.action.name().to_owned()), 26);
+        assert_eq!(distinct(|step| step.action.name().to_owned()), 27);
         assert_eq!(distinct(|step| step.because.name().to_owned()), 24);
         assert_eq!(distinct(|step| step.traffic.to_string()), 6);
         assert_eq!(distinct(|step| step.state.to_string()), 5);

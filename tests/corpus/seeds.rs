@@ -118,6 +118,7 @@ pub fn record(_: &Files) -> Seeds {
         image: Some(digest),
         variables: std::collections::BTreeMap::new(),
         slots: Some(digest),
+        ids: [("00000000".to_owned(), 3)].into(),
         cgroups: [("system.slice".to_owned(), 9)].into(),
         inner,
         entries: Some(entries),
