@@ -474,6 +474,12 @@ pub enum HookInfo {
         /// For which of its programs.
         attach_type: AttachType,
     },
+    /// What the kernel calls a struct of functions for. The id is 0 when the link was detached, and in a plan that makes
+    /// the map.
+    StructOps {
+        /// The id of the map that holds the struct.
+        map_id: u32,
+    },
     /// A kind of link that we do not make: its `enum bpf_link_type` number.
     Other(u32),
 }
@@ -485,7 +491,7 @@ impl HookInfo {
             Self::Xdp { ifindex } | Self::Tcx { ifindex, .. } => *ifindex != 0,
             Self::Cgroup { cgroup_id, .. } => *cgroup_id != 0,
             Self::Netns { inode, .. } => *inode != 0,
-            Self::Sockmap { map_id, .. } => *map_id != 0,
+            Self::Sockmap { map_id, .. } | Self::StructOps { map_id } => *map_id != 0,
             Self::Netfilter(_) | Self::Other(_) => true,
         }
     }
@@ -494,9 +500,12 @@ impl HookInfo {
     pub fn ifindex(&self) -> Option<u32> {
         match self {
             Self::Xdp { ifindex } | Self::Tcx { ifindex, .. } => Some(*ifindex),
-            Self::Cgroup { .. } | Self::Netns { .. } | Self::Netfilter(_) | Self::Sockmap { .. } | Self::Other(_) => {
-                None
-            }
+            Self::Cgroup { .. }
+            | Self::Netns { .. }
+            | Self::Netfilter(_)
+            | Self::Sockmap { .. }
+            | Self::StructOps { .. }
+            | Self::Other(_) => None,
         }
     }
 
@@ -509,6 +518,20 @@ impl HookInfo {
             | Self::Cgroup { .. }
             | Self::Netfilter(_)
             | Self::Sockmap { .. }
+            | Self::StructOps { .. }
+            | Self::Other(_) => None,
+        }
+    }
+
+    /// Returns the id of the map that it is of.
+    pub fn map(&self) -> Option<u32> {
+        match self {
+            Self::Sockmap { map_id, .. } | Self::StructOps { map_id } => Some(*map_id),
+            Self::Xdp { .. }
+            | Self::Tcx { .. }
+            | Self::Cgroup { .. }
+            | Self::Netns { .. }
+            | Self::Netfilter(_)
             | Self::Other(_) => None,
         }
     }
@@ -524,6 +547,7 @@ impl HookInfo {
                 | Self::Cgroup { .. }
                 | Self::Netns { .. }
                 | Self::Sockmap { .. }
+                | Self::StructOps { .. }
                 | Self::Other(_) => true,
             },
             Self::Sockmap { map_id: wanted, attach_type } => match other {
@@ -535,9 +559,12 @@ impl HookInfo {
                 | Self::Cgroup { .. }
                 | Self::Netns { .. }
                 | Self::Netfilter(_)
+                | Self::StructOps { .. }
                 | Self::Other(_) => true,
             },
-            Self::Tcx { .. } | Self::Cgroup { .. } | Self::Netns { .. } | Self::Other(_) => true,
+            Self::Tcx { .. } | Self::Cgroup { .. } | Self::Netns { .. } | Self::StructOps { .. } | Self::Other(_) => {
+                true
+            }
         }
     }
 
@@ -559,6 +586,7 @@ impl fmt::Display for HookInfo {
             Self::Netns { inode, attach_type } => write!(f, "{attach_type} of network namespace {inode}"),
             Self::Netfilter(netfilter) => netfilter.fmt(f),
             Self::Sockmap { map_id, attach_type } => write!(f, "{attach_type} of map id {map_id}"),
+            Self::StructOps { map_id } => write!(f, "struct_ops of map id {map_id}"),
             Self::Other(number) => write!(f, "a link of type {number}"),
         }
     }

@@ -145,6 +145,7 @@ fn the_schema_is_strict() {
         "link.a = { program = \"a\", netfilter = { family = \"ipv4\", hook = \"in\", priority = 0 } }",
         "link.a = { program = \"a\", netfilter = { family = \"ipv4\", hook = \"input\", priority = -2147483648 } }",
         "link.a = { program = \"a\", sockmap = {} }",
+        "link.a = { xdp = { interface = \"eth0\" } }",
     ];
     for case in cases {
         let text = format!("{GOOD}{case}\n");
@@ -195,6 +196,7 @@ fn every_key_arrives() {
     let hosts = Netfilter { family: Family::Ipv6, point: Point::Postrouting, priority: -399, defrag: true };
     assert_eq!(attach("hosts"), Attach::Netfilter(hosts));
     assert_eq!(attach("data"), Attach::Sockmap { map: MapName::new("blocklist").unwrap() });
+    assert_eq!(attach("congestion"), Attach::StructOps { map: MapName::new("blocklist").unwrap() });
     assert_eq!(attach("flows"), Attach::Netns { netns: Netns::OWN, attach_type: AttachType::FLOW_DISSECTOR });
 }
 

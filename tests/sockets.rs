@@ -415,7 +415,7 @@ fn hooks_of_maps_fit_their_programs() {
         for (tables, says) in [
             (
                 workers + &linked("l", "message"),
-                "there is no sk_msg_verdict of map.socks, which is a reuseport_sockarray map",
+                "there is no sk_msg_verdict of map.socks, whose type is `reuseport_sockarray`",
             ),
             (
                 SOCKS.to_owned() + &linked("l", "unsaid"),

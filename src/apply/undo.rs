@@ -66,6 +66,15 @@ pub enum Undo<Fd> {
         /// The program that it ran before.
         old: Fd,
     },
+    /// A link got another struct of functions.
+    UpdatedStruct {
+        /// The link.
+        link: Fd,
+        /// The map of the struct that it has now.
+        map: MapName,
+        /// The map of the one that it had before.
+        old: Fd,
+    },
     /// A link was detached from a hook with room for one.
     Detached {
         /// Where it is pinned.
@@ -122,6 +131,7 @@ impl<Fd> Undo<Fd> {
             Self::Mode { pin, before } => kernel.change_mode(&pin, before.mode),
             Self::Linked(link) => kernel.detach_link(&link),
             Self::Updated { link, program, old } => kernel.update_link(&link, &old, &programs[&program]),
+            Self::UpdatedStruct { link, map, old } => kernel.update_link(&link, &old, &maps[&map]),
             Self::Detached { pin, program, before: Some(before) } => {
                 let request = match &before {
                     Before::Xdp { ifindex, mode } => HookRequest::Xdp { ifindex: *ifindex, mode: *mode },

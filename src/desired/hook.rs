@@ -48,6 +48,12 @@ pub enum Hook {
         /// `sk_msg_verdict`, `sk_skb_stream_parser`, `sk_skb_stream_verdict` or `sk_skb_verdict`.
         attach_type: AttachType,
     },
+    /// What the kernel calls a struct of functions for, such as a TCP congestion control: the map that holds it is
+    /// attached, and no program.
+    StructOps {
+        /// The map.
+        map: MapName,
+    },
 }
 
 /// What a hook is of, by its name.
@@ -71,7 +77,7 @@ impl Hook {
             Self::Cgroup { path, .. } => Anchor::Cgroup(path),
             Self::Netns { netns, .. } => Anchor::Netns(netns),
             Self::Netfilter(_) => Anchor::Netns(&OWN),
-            Self::Sockmap { map, .. } => Anchor::Map(map),
+            Self::Sockmap { map, .. } | Self::StructOps { map } => Anchor::Map(map),
         }
     }
 
@@ -79,9 +85,12 @@ impl Hook {
     pub fn mode(&self) -> Option<XdpMode> {
         match self {
             Self::Xdp { mode, .. } => Some(*mode),
-            Self::Tc { .. } | Self::Cgroup { .. } | Self::Netns { .. } | Self::Netfilter(_) | Self::Sockmap { .. } => {
-                None
-            }
+            Self::Tc { .. }
+            | Self::Cgroup { .. }
+            | Self::Netns { .. }
+            | Self::Netfilter(_)
+            | Self::Sockmap { .. }
+            | Self::StructOps { .. } => None,
         }
     }
 
@@ -89,9 +98,12 @@ impl Hook {
     pub fn netfilter(&self) -> Option<Netfilter> {
         match self {
             Self::Netfilter(netfilter) => Some(*netfilter),
-            Self::Xdp { .. } | Self::Tc { .. } | Self::Cgroup { .. } | Self::Netns { .. } | Self::Sockmap { .. } => {
-                None
-            }
+            Self::Xdp { .. }
+            | Self::Tc { .. }
+            | Self::Cgroup { .. }
+            | Self::Netns { .. }
+            | Self::Sockmap { .. }
+            | Self::StructOps { .. } => None,
         }
     }
 
@@ -104,15 +116,19 @@ impl Hook {
             | Self::Netns { attach_type, .. }
             | Self::Sockmap { attach_type, .. } => *attach_type,
             Self::Netfilter(_) => AttachType::NETFILTER,
+            Self::StructOps { .. } => AttachType::STRUCT_OPS,
         }
     }
 
     /// Returns whether the kernel replaces the program of such a link in place (`BPF_LINK_UPDATE`).
     pub fn updates_in_place(&self) -> bool {
         match self {
-            Self::Xdp { .. } | Self::Tc { .. } | Self::Cgroup { .. } | Self::Netns { .. } | Self::Sockmap { .. } => {
-                true
-            }
+            Self::Xdp { .. }
+            | Self::Tc { .. }
+            | Self::Cgroup { .. }
+            | Self::Netns { .. }
+            | Self::Sockmap { .. }
+            | Self::StructOps { .. } => true,
             Self::Netfilter(_) => false,
         }
     }
@@ -122,7 +138,12 @@ impl Hook {
     pub fn is_for_new_sockets(&self) -> bool {
         match self {
             Self::Sockmap { .. } => true,
-            Self::Xdp { .. } | Self::Tc { .. } | Self::Cgroup { .. } | Self::Netns { .. } | Self::Netfilter(_) => false,
+            Self::Xdp { .. }
+            | Self::Tc { .. }
+            | Self::Cgroup { .. }
+            | Self::Netns { .. }
+            | Self::Netfilter(_)
+            | Self::StructOps { .. } => false,
         }
     }
 
@@ -130,6 +151,7 @@ impl Hook {
     pub fn takes_map(&self, map_type: MapType) -> bool {
         match self {
             Self::Sockmap { .. } => matches!(map_type, MapType::SOCKMAP | MapType::SOCKHASH),
+            Self::StructOps { .. } => map_type == MapType::STRUCT_OPS,
             Self::Xdp { .. } | Self::Tc { .. } | Self::Cgroup { .. } | Self::Netns { .. } | Self::Netfilter(_) => false,
         }
     }
@@ -145,6 +167,7 @@ impl Hook {
             Self::Netfilter(Netfilter { defrag: true, .. }) => "`defrag` of netfilter links came with Linux 6.6",
             Self::Netfilter(_) => "netfilter links came with Linux 6.4",
             Self::Sockmap { .. } => "links of sockmaps came with Linux 6.10",
+            Self::StructOps { .. } => "links of structs of functions came with Linux 6.4",
         }
     }
 }
@@ -160,6 +183,7 @@ impl fmt::Display for Hook {
             Self::Netns { netns, attach_type } => write!(f, "{attach_type} of {netns}"),
             Self::Netfilter(netfilter) => netfilter.fmt(f),
             Self::Sockmap { map, attach_type } => write!(f, "{attach_type} of map.{map}"),
+            Self::StructOps { map } => write!(f, "struct_ops of map.{map}"),
         }
     }
 }

@@ -171,7 +171,11 @@ pub fn programs_of_links<'a>(records: impl IntoIterator<Item = &'a Record>) -> B
 /// the manifest says.
 pub fn ahead<K: Kernel>(kernel: &K, link: &RecordedLink, own: &BTreeSet<u32>) -> io::Result<Vec<u32>> {
     let there = match &link.at {
-        HookInfo::Xdp { .. } | HookInfo::Netfilter(_) | HookInfo::Sockmap { .. } | HookInfo::Other(_) => {
+        HookInfo::Xdp { .. }
+        | HookInfo::Netfilter(_)
+        | HookInfo::Sockmap { .. }
+        | HookInfo::StructOps { .. }
+        | HookInfo::Other(_) => {
             return Ok(Vec::new());
         }
         HookInfo::Tcx { ifindex, attach_type } => {

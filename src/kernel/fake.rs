@@ -532,10 +532,7 @@ impl State {
             }
             Object::Link(id) => {
                 let link = &self.links[&id];
-                let map = match (&link.kind, link.hook) {
-                    (HookInfo::Sockmap { map_id, .. }, Some(_)) => Some(Object::Map(*map_id)),
-                    _ => None,
-                };
+                let map = link.hook.and_then(|_| link.kind.map()).map(Object::Map);
                 map.into_iter().chain([Object::Program(link.program)]).collect()
             }
             Object::Btf(_) | Object::Cgroup(_) | Object::Netns(_) => Vec::new(),
@@ -603,6 +600,8 @@ impl State {
             }
             HookRequest::Netns { netns, attach_type } => self.netns_hook(program, netns, *attach_type),
             HookRequest::Netfilter(wanted) => self.netfilter_hook(program, *wanted),
+            // There is no struct to be had here; the kernel says so of a program in its place.
+            HookRequest::StructOps => refuse(libc::EINVAL),
             HookRequest::Sockmap { map, attach_type } => self.sockmap_hook(program, map, *attach_type),
         }
     }
@@ -640,6 +639,7 @@ impl State {
             | HookInfo::Cgroup { .. }
             | HookInfo::Netns { .. }
             | HookInfo::Sockmap { .. }
+            | HookInfo::StructOps { .. }
             | HookInfo::Other(_) => false,
         });
         if taken { refuse(libc::EBUSY) } else { Ok((Hook::Netfilter, HookInfo::Netfilter(wanted))) }
@@ -1314,7 +1314,9 @@ impl Kernel for Fake {
     fn query(&self, hook: &HookRequest<'_, Fd>) -> io::Result<Vec<u32>> {
         let state = self.state();
         let wanted = match hook {
-            HookRequest::Xdp { .. } | HookRequest::Netfilter(_) => return refuse(libc::EINVAL),
+            HookRequest::Xdp { .. } | HookRequest::Netfilter(_) | HookRequest::StructOps => {
+                return refuse(libc::EINVAL);
+            }
             HookRequest::Tcx { ifindex, attach_type } => {
                 state.device(*ifindex).ok_or_else(|| errno(libc::ENODEV))?;
                 HookInfo::Tcx { ifindex: *ifindex, attach_type: *attach_type }
@@ -1367,6 +1369,7 @@ impl Kernel for Fake {
             (HookInfo::Netns { attach_type, .. }, None) => HookInfo::Netns { inode: 0, attach_type: *attach_type },
             (HookInfo::Netfilter(there), None) => HookInfo::Netfilter(*there),
             (HookInfo::Sockmap { attach_type, .. }, None) => HookInfo::Sockmap { map_id: 0, attach_type: *attach_type },
+            (HookInfo::StructOps { .. }, None) => HookInfo::StructOps { map_id: 0 },
             (HookInfo::Other(kind), None) => HookInfo::Other(*kind),
         };
         Ok(LinkInfo { id, program_id: link.program, hook })

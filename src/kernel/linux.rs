@@ -506,6 +506,7 @@ impl Kernel for Linux {
             HookRequest::Netfilter(hook) => {
                 sys::link_netfilter(program.as_fd(), AttachType::NETFILTER.0, hook.numbers())
             }
+            HookRequest::StructOps => sys::link_struct(program.as_fd(), AttachType::STRUCT_OPS.0),
             HookRequest::Sockmap { map, attach_type } => sys::link_map(program.as_fd(), map.as_fd(), attach_type.0),
         };
         fd.map(Object::from)
@@ -521,7 +522,7 @@ impl Kernel for Linux {
 
     fn query(&self, hook: &HookRequest<'_, Object>) -> io::Result<Vec<u32>> {
         let ids = match hook {
-            HookRequest::Xdp { .. } | HookRequest::Netfilter(_) => {
+            HookRequest::Xdp { .. } | HookRequest::Netfilter(_) | HookRequest::StructOps => {
                 return Err(io::Error::from_raw_os_error(libc::EINVAL));
             }
             HookRequest::Tcx { ifindex, attach_type } => sys::query_interface(*ifindex, attach_type.0),
@@ -553,6 +554,7 @@ impl Kernel for Linux {
             6 => HookInfo::Xdp { ifindex: info.first },
             10 => Netfilter::of_numbers([info.first, info.second, info.third, info.fourth])
                 .map_or(HookInfo::Other(info.link_type), HookInfo::Netfilter),
+            9 => HookInfo::StructOps { map_id: info.first },
             14 => HookInfo::Sockmap { map_id: info.first, attach_type: AttachType(info.second) },
             11 => HookInfo::Tcx { ifindex: info.first, attach_type: AttachType(info.second) },
             other => HookInfo::Other(other),

@@ -220,6 +220,8 @@ pub enum HookRequest<'a, Fd> {
         /// `sk_msg_verdict`, `sk_skb_stream_parser`, `sk_skb_stream_verdict` or `sk_skb_verdict`.
         attach_type: AttachType,
     },
+    /// What the kernel calls a struct of functions for. In the place of the program is the map that holds the struct.
+    StructOps,
 }
 
 /// Addresses of the kernel's symbols by name; local ones may share a name.

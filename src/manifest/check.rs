@@ -6,10 +6,12 @@
 
 use super::raw::{
     RawCgroup, RawCheck, RawLink, RawManifest, RawMap, RawNetfilter, RawNetns, RawObject, RawProgram, RawSockmap,
-    RawTc, RawXdp,
+    RawStructOps, RawTc, RawXdp,
 };
 use super::read::{Entries, Field, Header, Named, Read as _};
-use super::values::{AccountText, Direction, EntriesText, Mode, PinText, Priority, SymbolPath, TargetText, symbol_ref};
+use super::values::{
+    AccountText, Direction, EntriesText, Mode, PinText, Priority, ProgramText, SymbolPath, TargetText, symbol_ref,
+};
 use super::{
     At, Attach, Check, EntriesSource, Link, Manifest, Map, MapEntries, MapSource, Object, Probe, Program,
     ProgramTarget, SymbolRef,
@@ -301,6 +303,15 @@ impl Checker<'_> {
     }
 
     fn link(&mut self, raw: RawLink) -> Option<Link> {
+        match (raw.program.span(), raw.struct_ops.span()) {
+            (None, None) if !raw.header.unclear => self.missing(&raw.header, "program", ProgramText::EXAMPLE),
+            (Some(program), Some(map)) => {
+                let why = "a struct of functions has its programs in its map";
+                self.apart(&raw.header, ("program", &program), ("struct_ops", &map), why);
+            }
+            (None, _) | (Some(_), None) => {}
+        }
+        let needs_program = raw.struct_ops.span().is_none();
         let program = raw.program.0.and_then(|program| self.program_name(program.map(|program| program.0)));
         let hooks = [
             ("xdp", raw.xdp.span()),
@@ -310,6 +321,7 @@ impl Checker<'_> {
             ("sk_lookup", raw.sk_lookup.span()),
             ("flow_dissector", raw.flow_dissector.span()),
             ("sockmap", raw.sockmap.span()),
+            ("struct_ops", raw.struct_ops.span()),
         ];
         let hooks: Vec<_> = hooks.into_iter().filter_map(|(key, span)| Some((key, span?))).collect();
         match hooks.as_slice() {
@@ -333,8 +345,17 @@ impl Checker<'_> {
             .or_else(|| raw.netfilter.0.map(|raw| self.netfilter(raw)))
             .or_else(|| raw.sk_lookup.0.map(|raw| Some(netns(raw, AttachType::SK_LOOKUP))))
             .or_else(|| raw.flow_dissector.0.map(|raw| Some(netns(raw, AttachType::FLOW_DISSECTOR))))
-            .or_else(|| raw.sockmap.0.map(|raw| self.sockmap(raw)))??;
-        Some(Link { span: raw.header.span, program: program?, attach, protect, access })
+            .or_else(|| raw.sockmap.0.map(|raw| self.sockmap(raw)))
+            .or_else(|| raw.struct_ops.0.map(|raw| self.struct_ops(raw)))??;
+        if needs_program && program.is_none() {
+            return None;
+        }
+        Some(Link { span: raw.header.span, program, attach, protect, access })
+    }
+
+    fn struct_ops(&mut self, raw: At<RawStructOps>) -> Option<At<Attach>> {
+        let map = self.map_name(raw.value.map.0?)?;
+        Some(At { value: Attach::StructOps { map: map.value }, span: raw.span })
     }
 
     fn sockmap(&mut self, raw: At<RawSockmap>) -> Option<At<Attach>> {

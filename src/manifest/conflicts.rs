@@ -197,6 +197,7 @@ fn check_hooks(manifest: &Manifest, problems: &mut Problems) {
             }
             // Fragments or not, the priority is the same.
             Attach::Netfilter(hook) => (Only::Other, Netfilter { defrag: false, ..*hook }.to_string()),
+            Attach::StructOps { map } => (Only::Other, format!("struct_ops of map.{map}")),
             // Which of a map's programs it is, only its program says.
             Attach::Tc { .. } | Attach::Cgroup { .. } | Attach::Netns { .. } | Attach::Sockmap { .. } => continue,
         };

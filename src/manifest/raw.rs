@@ -214,14 +214,16 @@ table! {
 
 table! {
     /// An attachment of a program. It has exactly one of `xdp`, `tc`, `cgroup`, `netfilter`, `sk_lookup`,
-    /// `flow_dissector` and `sockmap`.
+    /// `flow_dissector`, `sockmap` and
+    /// `struct_ops`; the last one needs no program.
     #[schemars(extend("oneOf" = [
         { "required": ["xdp"] }, { "required": ["tc"] }, { "required": ["cgroup"] }, { "required": ["sk_lookup"] },
         { "required": ["flow_dissector"] }, { "required": ["netfilter"] }, { "required": ["sockmap"] },
-    ]))]
+        { "required": ["struct_ops"] },
+    ], "anyOf" = [{ "required": ["program"] }, { "required": ["struct_ops"] }]))]
     RawLink {
         /// The program, by its name in this manifest. Example: `"drop"` for `[program.drop]`
-        must program: ProgramText,
+        may program: ProgramText,
         /// Attach to an interface by XDP: the first look at every packet that it receives.
         ///
         /// Example: `{ interface = "eth0", mode = "native" }`
@@ -244,6 +246,8 @@ table! {
         /// Attach to a map of sockets, for the messages (`sk_msg`) or the data (`sk_skb`) of the sockets that are put into it
         /// from then on. Example: `{ map = "socks" }`
         may sockmap: RawSockmap,
+        /// Give the kernel a struct of functions to call, such as a TCP congestion control. Example: `{ map = "cubic" }`
+        may struct_ops: RawStructOps,
         /// Whether the link must never be detached or moved; it may still get new code. The host remembers it: taking the
         /// table away does not remove the guard, only an apply with `protect = false` does. Default: `false`
         may protect: bool,
@@ -259,7 +263,7 @@ table! {
     }
     later &[
         "pin", "optional", "takeover", "netkit",
-        "lwt", "struct_ops", "tracepoint", "raw_tp", "tp_btf", "perf_event",
+        "lwt", "tracepoint", "raw_tp", "tp_btf", "perf_event",
         "kprobe", "kretprobe", "kprobe_multi", "ksyscall", "uprobe", "uretprobe", "uprobe_multi", "usdt", "fentry", "fexit",
         "fmod_ret", "lsm", "lsm_cgroup", "iter", "freplace", "netns",
     ]
@@ -328,6 +332,15 @@ table! {
     /// A hook of a map of sockets. Which of the map's programs it is follows from the program.
     RawSockmap {
         /// The `sockmap` or `sockhash`, by its name in this manifest. Example: `"socks"` for `[map.socks]`
+        must map: String,
+    }
+    later &["optional"]
+}
+
+table! {
+    /// A struct of functions for the kernel.
+    RawStructOps {
+        /// The map of a struct in `.struct_ops.link`, by its name in this manifest. Example: `"cubic"` for `[map.cubic]`
         must map: String,
     }
     later &["optional"]
