@@ -87,11 +87,15 @@ fn flows((from, to): &(TcpStream, TcpStream)) {
     sender.join().expect("it has sent all");
 }
 
+/// Opens a pin of the deployment.
+fn open(kernel: &Linux, pin: &str) -> <Linux as bpfapply::kernel::Kernel>::Fd {
+    kernel.open_pin(&PinPath::new(&format!("/sys/fs/bpf/cc/{pin}")).expect("a path")).expect("a pin").1
+}
+
 /// Returns what the programs counted.
 fn counted() -> u64 {
     let kernel = Linux::new();
-    let pin = PinPath::new("/sys/fs/bpf/cc/maps/connections").expect("a path");
-    let (_, map) = kernel.open_pin(&pin).expect("a pin");
+    let map = open(&kernel, "maps/connections");
     let value = kernel.lookup(&map, &[0; 4], 8).expect("it can be read").expect("an array has it");
     u64::from_ne_bytes(value.try_into().expect("8 bytes"))
 }
@@ -126,12 +130,27 @@ fn a_congestion_control_comes_changes_and_goes() {
         assert_eq!(counted(), 1002);
         apply(folder);
 
+        // Somebody else puts another struct in its place: that is seen, and put right.
+        write(folder, 2, &[("cc", "steady")], "[map.twin]\nfrom = \"o:twin\"\n");
+        apply(folder);
+        let mut kernel = Linux::new();
+        let [link, steady, twin] = ["links/cc", "maps/steady", "maps/twin"].map(|pin| open(&kernel, pin));
+        kernel.update_link(&link, &twin, &steady).expect("it has the same name");
+        let said = refused(folder, &["status", "/sys/fs/bpf/cc", "--check"], 2);
+        assert!(said.contains("it is on struct_ops of map id"), "{said}");
+        let planned = succeed(folder.path(), &["plan.toml", "--dry-run"]);
+        assert!(planned.contains("its hook changed: it has the struct of map id"), "{planned}");
+        apply(folder);
+        is_settled(folder);
+        connect(STEADY).expect("it is registered");
+        assert_eq!(counted(), 2002);
+
         // A later step fails: a name can be taken once. What was changed before is taken back.
         write(folder, 1, &[("cc", "steady"), ("dd", "twin")], "");
         let said = refused(folder, &["plan.toml"], 1);
         assert!(said.contains("cannot attach struct_ops of map.twin: File exists"), "{said}");
         connect(STEADY).expect("it is registered");
-        assert_eq!(counted(), 2002, "the version of before");
+        assert_eq!(counted(), 3002, "the version of before");
 
         // The kernel replaces it by one of the same name alone.
         write(folder, 2, &[("cc", "other")], "");
@@ -144,8 +163,7 @@ fn a_congestion_control_comes_changes_and_goes() {
         flows(&second);
 
         // Somebody takes it away: that is seen, and put right.
-        let mut kernel = Linux::new();
-        let (_, link) = kernel.open_pin(&PinPath::new("/sys/fs/bpf/cc/links/dd").expect("a path")).expect("a pin");
+        let link = open(&kernel, "links/dd");
         assert!(matches!(kernel.link_info(&link).expect("it is there").hook, HookInfo::StructOps { map_id: 1.. }));
         kernel.detach_link(&link).expect("it is there");
         assert!(connect(OTHER).is_err());

@@ -670,7 +670,10 @@ impl<'a> Planner<'a> {
             }
             (Fate::New(..), Some(program), _) => Because::ProgramNew(program.clone()),
             (Fate::New(..), None, Anchor::Map(map)) => Because::MapNew(map.clone()),
-            (Fate::Keep(_) | Fate::New(..), ..) => Because::ProgramOther(old),
+            (Fate::Keep(_), Some(_), _) => Because::ProgramOther(old),
+            (Fate::Keep(_) | Fate::New(..), None, _) => {
+                Because::HookChanged(format!("it has the struct of map id {old}"))
+            }
         };
         if !link.hook.updates_in_place() {
             return self.reattach_step(link, hook, &found, because);
