@@ -1314,7 +1314,11 @@ impl Kind {
             )),
             Self::WrongProgramType { .. } | Self::NotLoadable { .. } => None,
             Self::WithoutLinks { used, .. } => Some(format!("take the link away: {used}")),
-            Self::WrongMapType { .. } => Some("programs for sockets are attached to a `sockmap` or a `sockhash`".to_owned()),
+            Self::WrongMapType { .. } => Some(
+                "programs for sockets are attached to a `sockmap` or a `sockhash`, and only the map of a struct in\n\
+                 `.struct_ops.link` is attached itself"
+                    .to_owned(),
+            ),
             Self::NoAttachType { is: ProgramType::SK_SKB } => {
                 Some("say it in the program's table: `attach_type = \"sk_skb_stream_verdict\"` ...".to_owned())
             }
@@ -1329,7 +1333,8 @@ impl Kind {
             }
             Self::ArenaTooSmall { map, .. } => Some(format!("give `[map.{map}]` more pages: `max_entries = ...`")),
             Self::RegistersAtOnce { .. } => Some(
-                "a struct in `.struct_ops.link` waits for its link; its programs can be loaded without the map"
+                "with `flags = [\"link\"]` in its table it waits for a link, as a struct in `.struct_ops.link` does (Linux 6.4);\n\
+                 its programs can be loaded without the map"
                     .to_owned(),
             ),
             Self::NoTemplate { map, defined_by: Some((object, symbol)) } if map.is_private() => {
@@ -1780,7 +1785,7 @@ impl fmt::Display for Kind {
             Self::WithoutLinks { is, .. } => {
                 write!(f, "a {is} program is pinned for its user, and attached to nothing")
             }
-            Self::WrongMapType { is, hook } => write!(f, "there is no {hook}, which is a {is} map"),
+            Self::WrongMapType { is, hook } => write!(f, "there is no {hook}, whose type is `{is}`"),
             Self::NoAttachType { is: is @ ProgramType::SK_SKB } => {
                 write!(f, "nothing says for which of a map's hooks this {is} program is")
             }
@@ -1791,7 +1796,7 @@ impl fmt::Display for Kind {
             Self::ArenaTooSmall { map, needs } => write!(f, "map.{map} has too few pages for {needs} B of variables"),
             Self::RegistersAtOnce { map } => write!(
                 f,
-                "map.{map} is of `.struct_ops`: the kernel registers it as soon as it is filled, which is not supported yet"
+                "map.{map} is of `.struct_ops`: the kernel registers it as soon as it is filled, which no link could take back"
             ),
             Self::NoTemplate { map, .. } => write!(f, "map.{map} is a map of maps without a template"),
             Self::ForeignTemplate { map } => write!(f, "map.{map} cannot be a template: it is not ours"),

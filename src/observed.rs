@@ -531,6 +531,12 @@ pub enum HookInfo {
     },
     /// An event.
     Event(EventInfo),
+    /// What the kernel calls a struct of functions for. The id is 0 when the link was detached, and in a plan that makes
+    /// the map.
+    StructOps {
+        /// The id of the map that holds the struct.
+        map_id: u32,
+    },
     /// A kind of link that we do not make: its `enum bpf_link_type` number.
     Other(u32),
 }
@@ -542,7 +548,7 @@ impl HookInfo {
             Self::Xdp { ifindex } | Self::Tcx { ifindex, .. } | Self::Netkit { ifindex, .. } => *ifindex != 0,
             Self::Cgroup { cgroup_id, .. } => *cgroup_id != 0,
             Self::Netns { inode, .. } => *inode != 0,
-            Self::Sockmap { map_id, .. } => *map_id != 0,
+            Self::Sockmap { map_id, .. } | Self::StructOps { map_id } => *map_id != 0,
             Self::Netfilter(_) | Self::Event(_) | Self::Other(_) => true,
         }
     }
@@ -556,6 +562,7 @@ impl HookInfo {
             | Self::Netfilter(_)
             | Self::Sockmap { .. }
             | Self::Event(_)
+            | Self::StructOps { .. }
             | Self::Other(_) => None,
         }
     }
@@ -570,6 +577,22 @@ impl HookInfo {
             | Self::Cgroup { .. }
             | Self::Netfilter(_)
             | Self::Sockmap { .. }
+            | Self::Event(_)
+            | Self::StructOps { .. }
+            | Self::Other(_) => None,
+        }
+    }
+
+    /// Returns the id of the map that it is of.
+    pub fn map(&self) -> Option<u32> {
+        match self {
+            Self::Sockmap { map_id, .. } | Self::StructOps { map_id } => Some(*map_id),
+            Self::Xdp { .. }
+            | Self::Tcx { .. }
+            | Self::Netkit { .. }
+            | Self::Cgroup { .. }
+            | Self::Netns { .. }
+            | Self::Netfilter(_)
             | Self::Event(_)
             | Self::Other(_) => None,
         }
@@ -588,6 +611,7 @@ impl HookInfo {
                 | Self::Netns { .. }
                 | Self::Sockmap { .. }
                 | Self::Event(_)
+                | Self::StructOps { .. }
                 | Self::Other(_) => true,
             },
             Self::Sockmap { map_id: wanted, attach_type } => match other {
@@ -600,6 +624,7 @@ impl HookInfo {
                 | Self::Cgroup { .. }
                 | Self::Netns { .. }
                 | Self::Netfilter(_)
+                | Self::StructOps { .. }
                 | Self::Event(_)
                 | Self::Other(_) => true,
             },
@@ -615,11 +640,17 @@ impl HookInfo {
                 | Self::Netns { .. }
                 | Self::Netfilter(_)
                 | Self::Sockmap { .. }
+                | Self::StructOps { .. }
                 | Self::Event(_)
                 | Self::Other(_) => true,
             },
             Self::Event(_) => true,
-            Self::Tcx { .. } | Self::Netkit { .. } | Self::Cgroup { .. } | Self::Netns { .. } | Self::Other(_) => true,
+            Self::Tcx { .. }
+            | Self::Netkit { .. }
+            | Self::Cgroup { .. }
+            | Self::Netns { .. }
+            | Self::StructOps { .. }
+            | Self::Other(_) => true,
         }
     }
 
@@ -644,6 +675,7 @@ impl fmt::Display for HookInfo {
             Self::Netfilter(netfilter) => netfilter.fmt(f),
             Self::Sockmap { map_id, attach_type } => write!(f, "{attach_type} of map id {map_id}"),
             Self::Event(event) => event.fmt(f),
+            Self::StructOps { map_id } => write!(f, "struct_ops of map id {map_id}"),
             Self::Other(number) => write!(f, "a link of type {number}"),
         }
     }

@@ -174,9 +174,10 @@ pub struct RecordedLink {
     pub pin: String,
     /// Inode of the pin.
     pub inode: u64,
-    /// The program that it runs.
-    pub program: String,
-    /// Id of that program.
+    /// The program that it runs; none for a struct of functions, whose map is in the hook.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub program: Option<String>,
+    /// Id of that program; 0 for none.
     pub program_id: u32,
     /// The hook as the manifest says it.
     pub hook: Hook,

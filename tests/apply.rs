@@ -691,7 +691,7 @@ fn in_order(plan: &Plan) -> Result<(), TestCaseError> {
             .collect(),
             Action::Attach { link, .. } | Action::UpdateLink { link, .. } | Action::Reattach { link, .. } => {
                 linked = true;
-                vec![format!("program.{}", link.program)]
+                link.program.iter().map(|program| format!("program.{program}")).collect()
             }
             _ => Vec::new(),
         };

@@ -150,6 +150,7 @@ fn the_schema_is_strict() {
         "link.a = { program = \"a\", netfilter = { family = \"ipv4\", hook = \"in\", priority = 0 } }",
         "link.a = { program = \"a\", netfilter = { family = \"ipv4\", hook = \"input\", priority = -2147483648 } }",
         "link.a = { program = \"a\", sockmap = {} }",
+        "link.a = { xdp = { interface = \"eth0\" } }",
     ];
     for case in cases {
         let text = format!("{GOOD}{case}\n");
@@ -230,6 +231,7 @@ fn every_key_arrives() {
         returns: Some(false),
     };
     assert_eq!(attach("reads"), event(reads, Some(u64::MAX)));
+    assert_eq!(attach("congestion"), Attach::StructOps { map: MapName::new("blocklist").unwrap() });
     assert_eq!(attach("flows"), Attach::Netns { netns: Netns::OWN, attach_type: AttachType::FLOW_DISSECTOR });
 }
 

@@ -1,7 +1,7 @@
 //! Links to events: what they need beside a program, and what their refusals mean.
 
 use super::stage::function_named;
-use super::{Applier, Kind, Problem, kernel_problem, refused, stale};
+use super::{Applier, Kind, Problem, attached, attaching, kernel_problem, refused, stale};
 use crate::btf::{Btf, TypeId};
 use crate::desired::{DesiredLink, Event, Trace, Uprobe};
 use crate::kernel::{EventInfo, EventRequest, HookRequest, Kernel, TraceRequest, events};
@@ -37,9 +37,9 @@ impl<K: Kernel> Applier<'_, K> {
             | Event::Uprobe(_) => None,
         };
         let target = target.as_ref().map(|(name, function)| (&self.programs[name], *function));
-        let program = &self.programs[&link.program];
+        let program = attached(link, &self.maps, &self.programs);
         let created = create(self.kernel, program, trace, place, target);
-        created.map_err(|error| event_refused(format!("attach program.{} to {trace}", link.program), trace, &error))
+        created.map_err(|error| event_refused(attaching(link), trace, &error))
     }
 
     /// Finds a function of another program of the deployment, by the types that it was loaded with.

@@ -227,7 +227,7 @@ impl<K: Kernel> Applier<'_, K> {
             Action::WriteEntries { writes } if writes.id.is_some() => self.write_in_place(number, writes)?,
             Action::SetVariables { sets } => self.set_variables(number, sets)?,
             Action::Attach { link, hook } => self.attach(number, link, hook, None)?,
-            Action::UpdateLink { link, id, old_program } => self.update_link(number, link, *id, *old_program)?,
+            Action::UpdateLink { link, id, old } => self.update_link(number, link, *id, *old)?,
             Action::Reattach { link, id, hook, overlap: true } => {
                 // The old link goes when everything else is done.
                 self.attach(number, link, hook, Some(*id))?;
@@ -599,8 +599,8 @@ impl<K: Kernel> Applier<'_, K> {
         if let (Hook::Trace(trace), ResolvedHook::Event(Some(place))) = (&link.hook, hook) {
             return self.create_event_link(link, trace, *place);
         }
-        let program = self.programs.get(&link.program).expect("a link's program was staged before it");
-        let doing = || format!("attach program.{} to {}", link.program, link.hook);
+        let program = attached(link, &self.maps, &self.programs);
+        let doing = || attaching(link);
         let created = match (&link.hook, hook) {
             (Hook::Xdp { interface, netns, mode }, ResolvedHook::Interface(Some(place))) => {
                 let netns = self.same_interface(interface, netns, place)?;
@@ -646,6 +646,7 @@ impl<K: Kernel> Applier<'_, K> {
                 }
                 self.kernel.create_link(program, &request)
             }
+            (Hook::StructOps { .. }, ResolvedHook::Map(_)) => self.kernel.create_link(program, &HookRequest::StructOps),
             (
                 Hook::Xdp { .. }
                 | Hook::Tc { .. }
@@ -654,6 +655,7 @@ impl<K: Kernel> Applier<'_, K> {
                 | Hook::Netns { .. }
                 | Hook::Netfilter { .. }
                 | Hook::Sockmap { .. }
+                | Hook::StructOps { .. }
                 | Hook::Trace(_),
                 _,
             ) => {
@@ -704,7 +706,7 @@ impl<K: Kernel> Applier<'_, K> {
             }
         }
         if by.is_empty() {
-            return attach_refused(format!("attach program.{} to {}", link.program, link.hook), &link.hook, error);
+            return attach_refused(attaching(link), &link.hook, error);
         }
         let kind = Kind::HookTaken { hook: link.hook.to_string(), by: by.join(" or "), ours: None };
         Problem::at(kind, link.span.clone(), "this link wants it")
@@ -746,14 +748,31 @@ impl<K: Kernel> Applier<'_, K> {
 
     fn update_link(&mut self, number: usize, link: &DesiredLink, id: u32, old: u32) -> Result<(), Problem> {
         let fd = self.open_expected(&link.pin, ObjectKind::Link, id)?;
-        let doing = || format!("replace program id {old} of link.{}", link.name);
-        let old = self.kernel.program_by_id(old).map_err(|error| refused(doing(), &error))?;
-        let new = self.programs.get(&link.program).expect("a link's program was staged before it");
-        self.kernel.update_link(&fd, new, &old).map_err(|error| match error.raw_os_error() {
-            Some(libc::EPERM) => stale(format!("link.{} runs another program than when the plan was made", link.name)),
+        let what = if link.program.is_some() { "program" } else { "map" };
+        let doing = || format!("replace {what} id {old} of link.{}", link.name);
+        let opened = match link.program {
+            Some(_) => self.kernel.program_by_id(old),
+            None => self.kernel.map_by_id(old),
+        };
+        let old = opened.map_err(|error| refused(doing(), &error))?;
+        let new = attached(link, &self.maps, &self.programs);
+        self.kernel.update_link(&fd, new, &old).map_err(|error| match (&link.hook, error.raw_os_error()) {
+            (_, Some(libc::EPERM)) => {
+                stale(format!("link.{} runs another {what} than when the plan was made", link.name))
+            }
+            (Hook::StructOps { .. }, Some(libc::EINVAL | libc::EOPNOTSUPP)) => {
+                let (errno, hint) = (error.raw_os_error().unwrap_or(0), Some(STRUCTS.to_owned()));
+                Problem::at(Kind::Kernel { doing: doing(), errno, hint }, link.span.clone(), "this link")
+            }
             _ => refused(doing(), &error),
         })?;
-        self.undo.push((number, Undo::Updated { link: fd, program: link.program.clone(), old }));
+        self.undo.push(match (&link.program, link.hook.anchor()) {
+            (Some(program), _) => (number, Undo::Updated { link: fd, program: program.clone(), old }),
+            (None, Anchor::Map(map)) => (number, Undo::UpdatedStruct { link: fd, map: map.clone(), old }),
+            (None, Anchor::Interface(..) | Anchor::Cgroup(_) | Anchor::Netns(_) | Anchor::Event(_)) => {
+                unreachable!("only a map is attached without a program")
+            }
+        });
         Ok(())
     }
 
@@ -913,8 +932,12 @@ impl<K: Kernel> Applier<'_, K> {
                 &step.action
                 && let Some(recorded) = record.links.get_mut(link.name.as_str())
             {
-                recorded.program_id = self.kernel.program_info(&self.programs[&link.program])?.id;
-                if let (HookInfo::Sockmap { map_id, .. }, Anchor::Map(map)) = (&mut recorded.at, link.hook.anchor()) {
+                if let Some(program) = &link.program {
+                    recorded.program_id = self.kernel.program_info(&self.programs[program])?.id;
+                }
+                if let (HookInfo::Sockmap { map_id, .. } | HookInfo::StructOps { map_id }, Anchor::Map(map)) =
+                    (&mut recorded.at, link.hook.anchor())
+                {
                     *map_id = self.kernel.map_info(&self.maps[map])?.id;
                 }
                 if link.hook.event().is_some() {
@@ -1025,11 +1048,45 @@ fn kernel_problem(doing: String, error: &io::Error) -> Problem {
 const DISSECTORS: &str =
     "a flow dissector of the first network namespace is for all others, too, which can have none then";
 
+/// Why a struct of functions is not replaced in place: the kernel does so for few structs, and for a congestion control only
+/// by one of the same name (`tcp_update_congestion_control`, net/ipv4/tcp_cong.c).
+const STRUCTS: &str = "the kernel replaces few structs in place, and a congestion control only by one of the same name:\n\
+    give the new one a link of another name, or take this link away in an apply before this one";
+
+/// Returns what a link attaches: a program, or the map that holds a struct of functions.
+fn attached<'a, Fd>(
+    link: &DesiredLink,
+    maps: &'a BTreeMap<MapName, Fd>,
+    programs: &'a BTreeMap<ProgramName, Fd>,
+) -> &'a Fd {
+    match (&link.program, link.hook.anchor()) {
+        (Some(program), _) => &programs[program],
+        (None, Anchor::Map(map)) => &maps[map],
+        (None, Anchor::Interface(..) | Anchor::Cgroup(_) | Anchor::Netns(_) | Anchor::Event(_)) => {
+            unreachable!("only a map is attached without a program")
+        }
+    }
+}
+
+/// What is done when a link is made.
+fn attaching(link: &DesiredLink) -> String {
+    match &link.program {
+        Some(program) => format!("attach program.{program} to {}", link.hook),
+        None => format!("attach {}", link.hook),
+    }
+}
+
 fn attach_refused(doing: String, hook: &Hook, error: &io::Error) -> Problem {
     // The program is of the right type, and its place was found: nothing else is wrong with these links.
     let is_unknown = matches!(error.raw_os_error(), Some(libc::EINVAL | libc::EOPNOTSUPP));
-    let later =
-        matches!(hook, Hook::Netns { .. } | Hook::Netfilter { .. } | Hook::Netkit { .. } | Hook::Sockmap { .. });
+    let later = matches!(
+        hook,
+        Hook::Netns { .. }
+            | Hook::Netfilter { .. }
+            | Hook::Netkit { .. }
+            | Hook::Sockmap { .. }
+            | Hook::StructOps { .. }
+    );
     if is_unknown && later {
         return Problem::new(Kind::NoSuchLink { hook: hook.to_string(), since: hook.may_lack() });
     }

@@ -74,6 +74,15 @@ pub enum Undo<Fd> {
         /// The program that it ran before.
         old: Fd,
     },
+    /// A link got another struct of functions.
+    UpdatedStruct {
+        /// The link.
+        link: Fd,
+        /// The map of the struct that it has now.
+        map: MapName,
+        /// The map of the one that it had before.
+        old: Fd,
+    },
     /// A link was detached from a hook with room for one.
     Detached {
         /// Where it is pinned.
@@ -152,6 +161,7 @@ impl<Fd> Undo<Fd> {
                 generation::gone(kernel.unpin(&pin))
             }
             Self::Updated { link, program, old } => kernel.update_link(&link, &old, &programs[&program]),
+            Self::UpdatedStruct { link, map, old } => kernel.update_link(&link, &old, &maps[&map]),
             Self::Detached { pin, program, before: Some(before) } => {
                 let within = before.netns.as_ref();
                 let link = match &before.hook {

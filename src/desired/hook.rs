@@ -76,6 +76,12 @@ pub enum Hook {
     },
     /// An event.
     Trace(Trace),
+    /// What the kernel calls a struct of functions for, such as a TCP congestion control: the map that holds it is
+    /// attached, and no program.
+    StructOps {
+        /// The map.
+        map: MapName,
+    },
 }
 
 /// What a hook is of, by its name.
@@ -102,7 +108,7 @@ impl Hook {
             | Self::Netkit { interface, netns, .. } => Anchor::Interface(interface, netns),
             Self::Cgroup { path, .. } => Anchor::Cgroup(path),
             Self::Netns { netns, .. } | Self::Netfilter { netns, .. } => Anchor::Netns(netns),
-            Self::Sockmap { map, .. } => Anchor::Map(map),
+            Self::Sockmap { map, .. } | Self::StructOps { map } => Anchor::Map(map),
             Self::Trace(trace) => Anchor::Event(&trace.event),
         }
     }
@@ -117,6 +123,7 @@ impl Hook {
             | Self::Netns { .. }
             | Self::Netfilter { .. }
             | Self::Sockmap { .. }
+            | Self::StructOps { .. }
             | Self::Trace(_) => None,
         }
     }
@@ -131,6 +138,7 @@ impl Hook {
             | Self::Cgroup { .. }
             | Self::Netns { .. }
             | Self::Sockmap { .. }
+            | Self::StructOps { .. }
             | Self::Trace(_) => None,
         }
     }
@@ -145,7 +153,8 @@ impl Hook {
             | Self::Cgroup { .. }
             | Self::Netns { .. }
             | Self::Netfilter { .. }
-            | Self::Sockmap { .. } => None,
+            | Self::Sockmap { .. }
+            | Self::StructOps { .. } => None,
         }
     }
 
@@ -165,6 +174,7 @@ impl Hook {
             | Self::Sockmap { attach_type, .. } => Some(*attach_type),
             Self::Netfilter { .. } => Some(AttachType::NETFILTER),
             Self::Trace(trace) => trace.event.attach_type(),
+            Self::StructOps { .. } => Some(AttachType::STRUCT_OPS),
         }
     }
 
@@ -176,7 +186,8 @@ impl Hook {
             | Self::Netkit { .. }
             | Self::Cgroup { .. }
             | Self::Netns { .. }
-            | Self::Sockmap { .. } => true,
+            | Self::Sockmap { .. }
+            | Self::StructOps { .. } => true,
             Self::Netfilter { .. } => false,
             Self::Trace(trace) => trace.event.updates_in_place(),
         }
@@ -193,6 +204,7 @@ impl Hook {
             | Self::Cgroup { .. }
             | Self::Netns { .. }
             | Self::Netfilter { .. }
+            | Self::StructOps { .. }
             | Self::Trace(_) => false,
         }
     }
@@ -201,6 +213,7 @@ impl Hook {
     pub fn takes_map(&self, map_type: MapType) -> bool {
         match self {
             Self::Sockmap { .. } => matches!(map_type, MapType::SOCKMAP | MapType::SOCKHASH),
+            Self::StructOps { .. } => map_type == MapType::STRUCT_OPS,
             Self::Xdp { .. }
             | Self::Tc { .. }
             | Self::Netkit { .. }
@@ -226,6 +239,7 @@ impl Hook {
             Self::Netfilter { .. } => "netfilter links came with Linux 6.4",
             Self::Sockmap { .. } => "links of sockmaps came with Linux 6.10",
             Self::Trace(trace) => trace.may_lack(),
+            Self::StructOps { .. } => "links of structs of functions came with Linux 6.4",
         }
     }
 }
@@ -245,6 +259,7 @@ impl fmt::Display for Hook {
             Self::Netfilter { hook, netns } => write!(f, "{hook}{}", Within(netns)),
             Self::Sockmap { map, attach_type } => write!(f, "{attach_type} of map.{map}"),
             Self::Trace(trace) => trace.fmt(f),
+            Self::StructOps { map } => write!(f, "struct_ops of map.{map}"),
         }
     }
 }

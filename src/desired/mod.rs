@@ -470,8 +470,8 @@ pub struct DesiredLink {
     pub name: LinkName,
     /// Its pin.
     pub pin: PinPath,
-    /// The program that it runs.
-    pub program: ProgramName,
+    /// The program that it runs; none for a struct of functions, whose map is in the hook.
+    pub program: Option<ProgramName>,
     /// Where it is attached.
     pub hook: Hook,
     /// The table in the manifest.

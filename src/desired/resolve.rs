@@ -1042,22 +1042,13 @@ impl<'a> Resolver<'a> {
         let mut links = BTreeMap::new();
         for (name, link) in &self.manifest.links {
             // A program that could not be resolved was reported there.
-            let Some(program) = self.programs.get(&link.program.value) else { continue };
-            let hook = match hook(&link.attach.value, program, self.section(program)) {
-                Ok(hook) => hook,
-                Err(kind) => {
-                    let problem = Problem::at(*kind, link.attach.span.clone(), "this hook")
-                        .and(program.span.clone(), "this program");
-                    self.problems.push(problem);
-                    continue;
-                }
-            };
+            let Some(hook) = self.hook_of(link) else { continue };
             self.map_of_hook(&hook, &link.attach.span);
             let pin = self.manifest.pin_root.join("links").join(name.as_str());
             let link = DesiredLink {
                 name: name.clone(),
                 pin,
-                program: link.program.value.clone(),
+                program: link.program.as_ref().map(|program| program.value.clone()),
                 hook,
                 span: link.span.clone(),
             };
@@ -1065,6 +1056,24 @@ impl<'a> Resolver<'a> {
         }
         self.one_program_in_sockmaps(&links);
         links
+    }
+
+    /// Makes the hook of a link; `None` when it does not fit its program, or the program could not be resolved.
+    fn hook_of(&mut self, link: &manifest::Link) -> Option<Hook> {
+        let Some(program) = &link.program else {
+            let Attach::StructOps { map } = &link.attach.value else { return None };
+            return Some(Hook::StructOps { map: map.clone() });
+        };
+        // A program that could not be resolved was reported there.
+        let program = self.programs.get(&program.value)?;
+        match hook(&link.attach.value, program, self.section(program)) {
+            Ok(hook) => Some(hook),
+            Err(kind) => {
+                let problem = Problem::at(*kind, link.attach.span.clone(), "this hook");
+                self.problems.push(problem.and(program.span.clone(), "this program"));
+                None
+            }
+        }
     }
 
     /// Refuses a hook of a map of another type. What somebody else's map is, only the host knows.
@@ -1297,6 +1306,8 @@ fn hook(attach: &Attach, program: &DesiredProgram, section: &str) -> Result<Hook
             wants(ProgramType::NETFILTER, "netfilter")?;
             Ok(Hook::Netfilter { hook: *hook, netns: netns.clone() })
         }
+        // What the manifest says together with a program is refused there.
+        Attach::StructOps { map } => Ok(Hook::StructOps { map: map.clone() }),
         Attach::Sockmap { map } => {
             let attach_type = match (kind.program_type, kind.attach_type) {
                 (ProgramType::SK_MSG, _) => AttachType::SK_MSG_VERDICT,
@@ -1331,6 +1342,7 @@ const WITHOUT_LINKS: &[(ProgramType, &str)] = &[
         "its application opens its pin, and gives it to a socket: `setsockopt` of `SO_ATTACH_REUSEPORT_EBPF`",
     ),
     (ProgramType::SCHED_ACT, "`tc ... action bpf object-pinned PIN` takes it from its pin"),
+    (ProgramType::STRUCT_OPS, "the map of its struct is linked, without a program: `struct_ops = { map = ... }`"),
     (ProgramType::SYSCALL, "whoever runs it (`BPF_PROG_RUN`) opens its pin"),
 ];
 

@@ -179,6 +179,7 @@ pub fn ahead<K: Kernel>(kernel: &K, link: &RecordedLink, own: &BTreeSet<u32>) ->
         | HookInfo::Netfilter(_)
         | HookInfo::Sockmap { .. }
         | HookInfo::Event(_)
+        | HookInfo::StructOps { .. }
         | HookInfo::Other(_) => {
             return Ok(Vec::new());
         }

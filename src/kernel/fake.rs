@@ -582,10 +582,7 @@ impl State {
             }
             Object::Link(id) => {
                 let link = &self.links[&id];
-                let map = match (&link.kind, link.hook) {
-                    (HookInfo::Sockmap { map_id, .. }, Some(_)) => Some(Object::Map(*map_id)),
-                    _ => None,
-                };
+                let map = link.hook.and_then(|_| link.kind.map()).map(Object::Map);
                 map.into_iter().chain([Object::Program(link.program)]).collect()
             }
             Object::Btf(_) | Object::Cgroup(_) | Object::Netns(_) => Vec::new(),
@@ -658,6 +655,8 @@ impl State {
             }
             HookRequest::Netns { netns, attach_type } => self.netns_hook(program, netns, *attach_type),
             HookRequest::Netfilter(wanted) => self.netfilter_hook(program, *wanted, here),
+            // There is no struct to be had here; the kernel says so of a program in its place.
+            HookRequest::StructOps => refuse(libc::EINVAL),
             HookRequest::Sockmap { map, attach_type } => self.sockmap_hook(program, map, *attach_type),
             HookRequest::Trace(request) => self.event_hook(program, request),
         }
@@ -698,6 +697,7 @@ impl State {
             | HookInfo::Netns { .. }
             | HookInfo::Sockmap { .. }
             | HookInfo::Event(_)
+            | HookInfo::StructOps { .. }
             | HookInfo::Other(_) => false,
         });
         if taken { refuse(libc::EBUSY) } else { Ok((Hook::Netfilter { inode }, HookInfo::Netfilter(wanted))) }
@@ -1446,6 +1446,7 @@ impl Kernel for Fake {
             (HookInfo::Netfilter(there), None) => HookInfo::Netfilter(*there),
             (HookInfo::Sockmap { attach_type, .. }, None) => HookInfo::Sockmap { map_id: 0, attach_type: *attach_type },
             (HookInfo::Event(there), None) => HookInfo::Event(there.clone()),
+            (HookInfo::StructOps { .. }, None) => HookInfo::StructOps { map_id: 0 },
             (HookInfo::Other(kind), None) => HookInfo::Other(*kind),
         };
         Ok(LinkInfo { id, program_id: link.program, hook })
@@ -1459,6 +1460,7 @@ impl State {
             HookRequest::Xdp { .. }
             | HookRequest::Netfilter(_)
             | HookRequest::Netkit { .. }
+            | HookRequest::StructOps
             | HookRequest::Trace(_) => refuse(libc::EINVAL),
             HookRequest::Tcx { ifindex, attach_type } => {
                 let device = (here, *ifindex);

@@ -553,6 +553,7 @@ impl Kernel for Linux {
             6 => HookInfo::Xdp { ifindex: info.first },
             10 => Netfilter::of_numbers([info.first, info.second, info.third, info.fourth])
                 .map_or(HookInfo::Other(info.link_type), HookInfo::Netfilter),
+            9 => HookInfo::StructOps { map_id: info.first },
             14 => HookInfo::Sockmap { map_id: info.first, attach_type: AttachType(info.second) },
             11 => HookInfo::Tcx { ifindex: info.first, attach_type: AttachType(info.second) },
             13 => HookInfo::Netkit { ifindex: info.first, attach_type: AttachType(info.second) },
@@ -597,6 +598,7 @@ fn create_link(program: &Object, hook: &HookRequest<'_, Object>) -> io::Result<O
         HookRequest::Netns { netns, attach_type } => sys::link_netns(program.as_fd(), netns.as_fd(), attach_type.0),
         HookRequest::Netfilter(hook) => sys::link_netfilter(program.as_fd(), AttachType::NETFILTER.0, hook.numbers()),
         HookRequest::Sockmap { map, attach_type } => sys::link_map(program.as_fd(), map.as_fd(), attach_type.0),
+        HookRequest::StructOps => sys::link_struct(program.as_fd(), AttachType::STRUCT_OPS.0),
         HookRequest::Trace(request) => link_event(program, request),
         HookRequest::Within { netns, hook } => within(netns, || create_link(program, hook)),
     }
@@ -604,7 +606,7 @@ fn create_link(program: &Object, hook: &HookRequest<'_, Object>) -> io::Result<O
 
 fn query(hook: &HookRequest<'_, Object>) -> io::Result<Vec<u32>> {
     match hook {
-        HookRequest::Xdp { .. } | HookRequest::Netfilter(_) | HookRequest::Trace(_) => {
+        HookRequest::Xdp { .. } | HookRequest::Netfilter(_) | HookRequest::StructOps | HookRequest::Trace(_) => {
             Err(io::Error::from_raw_os_error(libc::EINVAL))
         }
         HookRequest::Tcx { ifindex, attach_type } | HookRequest::Netkit { ifindex, attach_type } => {

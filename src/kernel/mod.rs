@@ -241,6 +241,8 @@ pub enum HookRequest<'a, Fd> {
     },
     /// An event.
     Trace(TraceRequest<'a, Fd>),
+    /// What the kernel calls a struct of functions for. In the place of the program is the map that holds the struct.
+    StructOps,
 }
 
 /// Addresses of the kernel's symbols by name; local ones may share a name.

@@ -73,7 +73,7 @@ pub fn shown<K: Kernel>(
             name: name.clone(),
             id: found.map(|info| info.id),
             hook: link.hook.to_string(),
-            program_id: found.map(|info| info.program_id),
+            program_id: found.map(|info| info.program_id).filter(|id| *id != 0),
             pin: PinPath::new(&link.pin).ok()?,
             protected: link.protect,
         })

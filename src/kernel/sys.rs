@@ -1073,6 +1073,11 @@ pub fn link_map(program: BorrowedFd<'_>, map: BorrowedFd<'_>, attach_type: u32) 
     link_create(program, number(map), attach_type, 0)
 }
 
+/// `BPF_LINK_CREATE` of a map that holds a struct of functions, which stands in the place of a program.
+pub fn link_struct(map: BorrowedFd<'_>, attach_type: u32) -> io::Result<OwnedFd> {
+    link_create(map, 0, attach_type, 0)
+}
+
 /// `BPF_LINK_CREATE` on netfilter: protocol, hook, priority, flags.
 pub fn link_netfilter(program: BorrowedFd<'_>, attach_type: u32, hook: [u32; 4]) -> io::Result<OwnedFd> {
     let [family, hook, priority, hook_flags] = hook;
@@ -1280,7 +1285,8 @@ pub fn enter_netns(netns: BorrowedFd<'_>) -> io::Result<()> {
     if ret != 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
-/// `BPF_LINK_UPDATE` with `BPF_F_REPLACE`: `EPERM` when the link does not run `old`.
+/// `BPF_LINK_UPDATE` with `BPF_F_REPLACE`: `EPERM` when the link does not run `old`. For a struct of functions both are
+/// maps.
 pub fn link_update(link: BorrowedFd<'_>, program: BorrowedFd<'_>, old: BorrowedFd<'_>) -> io::Result<()> {
     const REPLACE: u32 = 1 << 2;
     let mut attr =

@@ -7,11 +7,12 @@
 use super::events;
 use super::raw::{
     RawCgroup, RawCheck, RawLink, RawManifest, RawMap, RawNetfilter, RawNetkit, RawNetns, RawObject, RawProgram,
-    RawSockmap, RawTc, RawXdp,
+    RawSockmap, RawStructOps, RawTc, RawXdp,
 };
 use super::read::{Entries, Field, Header, Named, Read as _};
 use super::values::{
-    AccountText, Direction, EntriesText, Mode, NetnsText, PinText, Priority, SymbolPath, TargetText, symbol_ref,
+    AccountText, Direction, EntriesText, Mode, NetnsText, PinText, Priority, ProgramText, SymbolPath, TargetText,
+    symbol_ref,
 };
 use super::{
     At, Attach, Check, EntriesSource, Link, Manifest, Map, MapEntries, MapSource, Object, Probe, Program,
@@ -307,6 +308,15 @@ impl Checker<'_> {
     }
 
     fn link(&mut self, raw: RawLink) -> Option<Link> {
+        match (raw.program.span(), raw.struct_ops.span()) {
+            (None, None) if !raw.header.unclear => self.missing(&raw.header, "program", ProgramText::EXAMPLE),
+            (Some(program), Some(map)) => {
+                let why = "a struct of functions has its programs in its map";
+                self.apart(&raw.header, ("program", &program), ("struct_ops", &map), why);
+            }
+            (None, _) | (Some(_), None) => {}
+        }
+        let needs_program = raw.struct_ops.span().is_none();
         let program = raw.program.0.and_then(|program| self.program_name(program.map(|program| program.0)));
         let hooks = [
             ("xdp", raw.xdp.span()),
@@ -327,6 +337,7 @@ impl Checker<'_> {
             ("kprobe", raw.kprobe.span()),
             ("kprobe_multi", raw.kprobe_multi.span()),
             ("uprobe", raw.uprobe.span()),
+            ("struct_ops", raw.struct_ops.span()),
         ];
         let hooks: Vec<_> = hooks.into_iter().filter_map(|(key, span)| Some((key, span?))).collect();
         match hooks.as_slice() {
@@ -353,6 +364,7 @@ impl Checker<'_> {
             .or_else(|| raw.sk_lookup.0.map(|raw| Some(of_netns(raw, AttachType::SK_LOOKUP))))
             .or_else(|| raw.flow_dissector.0.map(|raw| Some(of_netns(raw, AttachType::FLOW_DISSECTOR))))
             .or_else(|| raw.sockmap.0.map(|raw| self.sockmap(raw)))
+            .or_else(|| raw.struct_ops.0.map(|raw| self.struct_ops(raw)))
             .or_else(|| {
                 self.event(events::Tables {
                     tracepoint: raw.tracepoint,
@@ -367,7 +379,15 @@ impl Checker<'_> {
                     uprobe: raw.uprobe,
                 })
             })??;
-        Some(Link { span: raw.header.span, program: program?, attach, protect, access, accounts })
+        if needs_program && program.is_none() {
+            return None;
+        }
+        Some(Link { span: raw.header.span, program, attach, protect, access, accounts })
+    }
+
+    fn struct_ops(&mut self, raw: At<RawStructOps>) -> Option<At<Attach>> {
+        let map = self.map_name(raw.value.map.0?)?;
+        Some(At { value: Attach::StructOps { map: map.value }, span: raw.span })
     }
 
     fn sockmap(&mut self, raw: At<RawSockmap>) -> Option<At<Attach>> {

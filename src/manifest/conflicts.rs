@@ -199,6 +199,7 @@ fn check_hooks(manifest: &Manifest, problems: &mut Problems) {
             Attach::Netfilter { hook, netns } => {
                 (Only::Other, format!("{}{}", Netfilter { defrag: false, ..*hook }, Within(netns)))
             }
+            Attach::StructOps { map } => (Only::Other, format!("struct_ops of map.{map}")),
             // Which of a map's programs it is, and which function an extension replaces, only its program says.
             Attach::Tc { .. }
             | Attach::Netkit { .. }

@@ -290,8 +290,8 @@ pub enum ProgramTarget {
 pub struct Link {
     /// The name in the table header.
     pub span: Span,
-    /// The program.
-    pub program: At<ProgramName>,
+    /// The program; none for a struct of functions.
+    pub program: Option<At<ProgramName>>,
     /// Where it is attached, and the place that says so.
     pub attach: At<Attach>,
     /// Whether it must never be detached or moved.
@@ -350,6 +350,11 @@ pub enum Attach {
         hook: Netfilter,
         /// Of which network namespace.
         netns: Netns,
+    },
+    /// `struct_ops = { map }`: the map is attached, and no program.
+    StructOps {
+        /// The map.
+        map: MapName,
     },
     /// `sockmap = { map }`: which of the map's programs it is follows from the program.
     Sockmap {

@@ -217,7 +217,7 @@ table! {
 table! {
     /// An attachment of a program. It has exactly one of `xdp`, `tc`, `netkit`, `cgroup`, `netfilter`,
     /// `sk_lookup`, `flow_dissector`, `sockmap`, `tracepoint`, `raw_tracepoint`, `tracing`, `lsm`, `iter`, `extension`,
-    /// `perf_event`, `kprobe`, `kprobe_multi` and `uprobe`.
+    /// `perf_event`, `kprobe`, `kprobe_multi`, `uprobe` and `struct_ops`; the last one needs no program.
     #[schemars(extend("oneOf" = [
         { "required": ["xdp"] }, { "required": ["tc"] }, { "required": ["cgroup"] }, { "required": ["sk_lookup"] },
         { "required": ["flow_dissector"] }, { "required": ["netfilter"] }, { "required": ["netkit"] },
@@ -225,10 +225,11 @@ table! {
         { "required": ["raw_tracepoint"] }, { "required": ["tracing"] }, { "required": ["lsm"] }, { "required": ["iter"] },
         { "required": ["extension"] }, { "required": ["perf_event"] }, { "required": ["kprobe"] },
         { "required": ["kprobe_multi"] }, { "required": ["uprobe"] },
-    ]))]
+        { "required": ["struct_ops"] },
+    ], "anyOf" = [{ "required": ["program"] }, { "required": ["struct_ops"] }]))]
     RawLink {
         /// The program, by its name in this manifest. Example: `"drop"` for `[program.drop]`
-        must program: ProgramText,
+        may program: ProgramText,
         /// Attach to an interface by XDP: the first look at every packet that it receives.
         ///
         /// Example: `{ interface = "eth0", mode = "native" }`
@@ -284,6 +285,8 @@ table! {
         /// Run where a process reaches an instruction. Which one follows from the section name (`uprobe`, `uretprobe`), or
         /// is said here. Example: `{ binary = "/bin/bash", symbol = "readline" }`
         may uprobe: RawUprobe,
+        /// Give the kernel a struct of functions to call, such as a TCP congestion control. Example: `{ map = "cubic" }`
+        may struct_ops: RawStructOps,
         /// Whether the link must never be detached or moved; it may still get new code. The host remembers it: taking the
         /// table away does not remove the guard, only an apply with `protect = false` does. Default: `false`
         may protect: bool,
@@ -299,7 +302,7 @@ table! {
     }
     later &[
         "pin", "optional", "takeover",
-        "lwt", "struct_ops", "uprobe_multi", "usdt", "lsm_cgroup",
+        "lwt", "uprobe_multi", "usdt", "lsm_cgroup",
     ]
 }
 
@@ -502,6 +505,15 @@ table! {
         may r#return: bool,
         /// A number that the program gets from `bpf_get_attach_cookie`.
         may cookie: u64,
+    }
+    later &["optional"]
+}
+
+table! {
+    /// A struct of functions for the kernel.
+    RawStructOps {
+        /// The map of a struct in `.struct_ops.link`, by its name in this manifest. Example: `"cubic"` for `[map.cubic]`
+        must map: String,
     }
     later &["optional"]
 }

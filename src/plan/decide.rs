@@ -704,7 +704,7 @@ impl<'a> Planner<'a> {
 
     fn link_step(&mut self, link: Arc<DesiredLink>) {
         let Some(hook) = self.resolve_hook(&link) else { return };
-        let Some(fate) = self.programs.get(&link.program).cloned() else { return };
+        let Some(fate) = self.fate_of_attached(&link) else { return };
         let found = match self.observed.pins.get(&link.pin) {
             None => return self.attach_step(link, hook),
             Some(Pinned::Link(found)) => found.clone(),
@@ -723,21 +723,36 @@ impl<'a> Planner<'a> {
             return self.reattach_step(link, hook, &found, because);
         }
         let span = link.span.clone();
-        let (id, old_program) = (found.id, found.program_id);
-        let because = match fate {
-            Fate::Keep(program) if program == old_program => {
+        let old = if let HookInfo::StructOps { map_id } = found.hook { map_id } else { found.program_id };
+        let id = found.id;
+        let because = match (fate, &link.program, link.hook.anchor()) {
+            (Fate::Keep(new), ..) if new == old => {
                 let action = Action::ReuseLink { link, id };
                 return self.push(span, action, Because::Unchanged, Traffic::None, State::None);
             }
-            Fate::Keep(_) => Because::ProgramOther(old_program),
-            Fate::New(..) => Because::ProgramNew(link.program.clone()),
+            (Fate::New(..), Some(program), _) => Because::ProgramNew(program.clone()),
+            (Fate::New(..), None, Anchor::Map(map)) => Because::MapNew(map.clone()),
+            (Fate::Keep(_), Some(_), _) => Because::ProgramOther(old),
+            (Fate::Keep(_) | Fate::New(..), None, _) => {
+                Because::HookChanged(format!("it has the struct of map id {old}"))
+            }
         };
         if !link.hook.updates_in_place() {
             return self.reattach_step(link, hook, &found, because);
         }
         let traffic = traffic(&link.hook, Traffic::NoGap);
-        let action = Action::UpdateLink { link, id, old_program };
+        let action = Action::UpdateLink { link, id, old };
         self.push(span, action, because, traffic, State::None);
+    }
+
+    /// Returns what happens to what a link attaches: a program, or a map that holds a struct of functions.
+    fn fate_of_attached(&self, link: &DesiredLink) -> Option<Fate> {
+        let fate = match (&link.program, link.hook.anchor()) {
+            (Some(program), _) => self.programs.get(program),
+            (None, Anchor::Map(map)) => self.maps.get(map),
+            (None, Anchor::Interface(..) | Anchor::Cgroup(_) | Anchor::Netns(_) | Anchor::Event(_)) => None,
+        };
+        fate.cloned()
     }
 
     fn link_pin_taken(&mut self, link: &DesiredLink, by: String) {
@@ -885,6 +900,7 @@ impl<'a> Planner<'a> {
             | Hook::Cgroup { .. }
             | Hook::Netns { .. }
             | Hook::Netfilter { .. }
+            | Hook::StructOps { .. }
             | Hook::Trace(_) => return None,
             Hook::Sockmap { map, attach_type } => {
                 let Fate::Keep(id) = self.maps.get(map)? else { return None };
@@ -905,6 +921,10 @@ impl<'a> Planner<'a> {
         }
         if !found.hook.is_attached() {
             return Some(Because::HookGone);
+        }
+        if let (Hook::StructOps { .. }, HookInfo::StructOps { .. }) = (&link.hook, &found.hook) {
+            // Another struct takes its place.
+            return None;
         }
         if self.where_it_is(link, found).is_same(&at(&link.hook, wanted)) {
             let mode = link.hook.mode().filter(|mode| !self.runs_in_mode(link, *mode, found.program_id))?;
@@ -1311,8 +1331,11 @@ fn links_of(record: &Record, pin_root: &PinPath) -> Result<Desired, Problems> {
     let bad_name = |why| Problem::new(Kind::BadName { text: record.deployment.clone(), why });
     let name = DeploymentName::new(&record.deployment).map_err(bad_name)?;
     let links = record.links.iter().filter_map(|(name, link)| {
-        let (name, pin, program) =
-            (LinkName::new(name).ok()?, as_pin(&link.pin)?, ProgramName::recorded(&link.program)?);
+        let (name, pin) = (LinkName::new(name).ok()?, as_pin(&link.pin)?);
+        let program = match &link.program {
+            Some(program) => Some(ProgramName::recorded(program)?),
+            None => None,
+        };
         let link = DesiredLink { name: name.clone(), pin, program, hook: link.hook.clone(), span: 0..0 };
         Some((name, Arc::new(link)))
     });
@@ -1660,7 +1683,7 @@ fn recorded_link(link: &DesiredLink, inode: u64, at: At, program_id: u32) -> Rec
     RecordedLink {
         pin: link.pin.to_string(),
         inode,
-        program: link.program.to_string(),
+        program: link.program.as_ref().map(ToString::to_string),
         program_id,
         hook: link.hook.clone(),
         at: at.hook,
@@ -1690,6 +1713,7 @@ fn at(hook: &Hook, resolved: &ResolvedHook) -> At {
         Hook::Netns { attach_type, .. } => HookInfo::Netns { inode: netns.unwrap_or(0), attach_type: *attach_type },
         Hook::Netfilter { hook, .. } => HookInfo::Netfilter(*hook),
         Hook::Sockmap { attach_type, .. } => HookInfo::Sockmap { map_id, attach_type: *attach_type },
+        Hook::StructOps { .. } => HookInfo::StructOps { map_id },
         // Only the link that is there says more: it is read when it was made.
         Hook::Trace(_) => HookInfo::Event(EventInfo::Perf(None)),
     };

@@ -58,9 +58,10 @@ impl Expects {
                 None => Self { absent: Some(program.pin.clone()), ..Self::default() },
             },
             Action::ReuseLink { id, .. } | Action::Detach { id, .. } => Self { link_id: Some(*id), ..Self::default() },
-            Action::UpdateLink { id, old_program, .. } => {
-                Self { link_id: Some(*id), program_id: Some(*old_program), ..Self::default() }
-            }
+            Action::UpdateLink { link, id, old } => match link.program {
+                Some(_) => Self { link_id: Some(*id), program_id: Some(*old), ..Self::default() },
+                None => Self { link_id: Some(*id), map_id: Some(*old), ..Self::default() },
+            },
             Action::Attach { link, hook } => Self { absent: Some(link.pin.clone()), ..Self::of_hook(hook) },
             Action::Reattach { id, hook, .. } => Self { link_id: Some(*id), ..Self::of_hook(hook) },
             Action::ClearLeftover { .. }

@@ -239,14 +239,14 @@ impl<'a> WantedProgram<'a> {
 #[derive(Serialize)]
 struct WantedLink<'a> {
     pin: &'a PinPath,
-    program: &'a ProgramName,
+    program: Option<&'a ProgramName>,
     hook: String,
     mode: Option<XdpMode>,
 }
 
 impl<'a> WantedLink<'a> {
     fn of(link: &'a DesiredLink) -> Self {
-        Self { pin: &link.pin, program: &link.program, hook: link.hook.to_string(), mode: link.hook.mode() }
+        Self { pin: &link.pin, program: link.program.as_ref(), hook: link.hook.to_string(), mode: link.hook.mode() }
     }
 }
 

@@ -253,14 +253,14 @@ pub enum Action {
         /// Where, with the host's numbers.
         hook: ResolvedHook,
     },
-    /// Replace a link's program in place.
+    /// Replace a link's program, or struct of functions, in place.
     UpdateLink {
         /// The link.
         link: Arc<DesiredLink>,
         /// Its id.
         id: u32,
-        /// The id of the program that it must run now.
-        old_program: u32,
+        /// The id of what it must run now: a program, or the map of a struct of functions.
+        old: u32,
     },
     /// Attach a link anew, and detach the old one.
     Reattach {

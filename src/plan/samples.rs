@@ -211,7 +211,7 @@ fn xdp() -> ProgramKind {
 
 fn link(name: &str, program: &str, hook: Hook) -> Arc<DesiredLink> {
     let (name, program, pin) = (LinkName::new(name).unwrap(), program_name(program), pin("links").join(name));
-    Arc::new(DesiredLink { name, pin, program, hook, span: span("[link.uplink]") })
+    Arc::new(DesiredLink { name, pin, program: Some(program), hook, span: span("[link.uplink]") })
 }
 
 fn place(ifindex: u32) -> Place {
@@ -400,14 +400,8 @@ pub fn every_step() -> Plan {
         step(A::ReuseLink { link: shape(), id: 50 }, B::Unchanged, T::NoGap, S::None, None),
         step(A::Attach { link: services(), hook: cgroup }, B::HookGone, T::Starts, S::None, None),
         step(A::Attach { link: shape(), hook: shape_hook() }, B::Missing, T::Starts, S::None, Some(C::Takeover)),
-        step(
-            A::UpdateLink { link: uplink(), id: 51, old_program: 17 },
-            B::ProgramNew(drop_new),
-            T::NoGap,
-            S::None,
-            None,
-        ),
-        step(A::UpdateLink { link: uplink(), id: 51, old_program: 99 }, B::ProgramOther(99), T::NoGap, S::None, None),
+        step(A::UpdateLink { link: uplink(), id: 51, old: 17 }, B::ProgramNew(drop_new), T::NoGap, S::None, None),
+        step(A::UpdateLink { link: uplink(), id: 51, old: 99 }, B::ProgramOther(99), T::NoGap, S::None, None),
         step(
             A::Reattach { link: uplink(), id: 51, hook: ResolvedHook::Interface(Some(place(1))), overlap: false },
             B::HookChanged("mode native, wanted generic".to_owned()),

@@ -79,12 +79,17 @@ impl fmt::Display for Action {
                     Restored::Replaces(now) => write!(f, "return to id {id}, pin {pin}, in place of id {now}"),
                 }
             }
-            Self::ReuseLink { link, id } => write!(f, "reuse id {id}, program.{} on {}", link.program, link.hook),
+            Self::ReuseLink { link, id } => match &link.program {
+                Some(program) => write!(f, "reuse id {id}, program.{program} on {}", link.hook),
+                None => write!(f, "reuse id {id}, {}", link.hook),
+            },
             Self::Attach { link, hook } => write!(f, "attach {}, pin {}", Attached(link, hook), link.pin),
-            Self::UpdateLink { link, id, old_program } => {
-                write!(f, "replace program id {old_program} by program.{} in place, on ", link.program)?;
-                write!(f, "{}, link id {id}", link.hook)
-            }
+            Self::UpdateLink { link, id, old } => match &link.program {
+                Some(program) => {
+                    write!(f, "replace program id {old} by program.{program} in place, on {}, link id {id}", link.hook)
+                }
+                None => write!(f, "replace map id {old} by {} in place, link id {id}", link.hook),
+            },
             Self::Reattach { link, id, hook, overlap: true } => {
                 write!(f, "attach {}, then detach id {id}", Attached(link, hook))
             }
@@ -330,7 +335,8 @@ struct Attached<'a>(&'a DesiredLink, &'a ResolvedHook);
 impl fmt::Display for Attached<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(link, hook) = self;
-        write!(f, "program.{} to {}", link.program, link.hook)?;
+        link.program.iter().try_for_each(|program| write!(f, "program.{program} to "))?;
+        link.hook.fmt(f)?;
         if matches!(hook, ResolvedHook::Event(Some(EventPlace::Kernel) | None)) {
             return Ok(());
         }

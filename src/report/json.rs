@@ -237,7 +237,7 @@ impl<'a> Details<'a> {
 
     fn of_link(link: &'a DesiredLink, resolved: Option<&'a ResolvedHook>) -> Self {
         let hook = HookJson::of(&link.hook, resolved);
-        Self { pin: Some(&link.pin), runs: Some(&link.program), hook: Some(hook), ..Self::default() }
+        Self { pin: Some(&link.pin), runs: link.program.as_ref(), hook: Some(hook), ..Self::default() }
     }
 }
 

@@ -137,7 +137,7 @@ pub fn record(_: &Files) -> Seeds {
     let link = RecordedLink {
         pin,
         inode: 3,
-        program: "p".to_owned(),
+        program: Some("p".to_owned()),
         program_id: 5,
         hook,
         at,

@@ -55,6 +55,7 @@ pub(super) fn is_fixed(kind: &HookInfo) -> bool {
         | HookInfo::Netkit { .. }
         | HookInfo::Cgroup { .. }
         | HookInfo::Sockmap { .. }
+        | HookInfo::StructOps { .. }
         | HookInfo::Netns { .. }
         | HookInfo::Netfilter(_)
         | HookInfo::Other(_) => false,
