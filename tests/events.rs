@@ -6,7 +6,7 @@
 mod common;
 
 use bpfapply::kernel::linux::Linux;
-use bpfapply::kernel::{HookInfo, Kernel as _, LinkInfo, ObjectKind};
+use bpfapply::kernel::{EventInfo, HookInfo, Kernel as _, LinkInfo, ObjectKind};
 use bpfapply::names::PinPath;
 use common::tool::{Said, bpfapply, succeed};
 use common::{in_namespace, run, skip};
@@ -177,6 +177,9 @@ fn check(case: &Case) {
     succeed(folder.path(), &["events.toml"]);
     fires(case, "events", [true, false]);
     is_settled(&folder);
+    let shown = succeed(folder.path(), &["show", "events"]);
+    let untold = matches!(theirs.hook, HookInfo::Event(EventInfo::Perf(None) | EventInfo::KprobeMulti(None)));
+    assert_eq!(shown.contains("by the record"), untold, "{shown}");
 
     write(&folder, "events", 2, case);
     let planned = succeed(folder.path(), &["events.toml", "--dry-run"]);

@@ -336,12 +336,12 @@ impl fmt::Display for Behind {
 
 /// Returns how the kernel of this machine calls the function of a system call (`arch_specific_syscall_pfx` in libbpf).
 pub fn of_system_call(name: &str) -> Option<String> {
-    let prefix = match std::env::consts::ARCH {
-        "x86_64" => "x64",
-        "aarch64" => "arm64",
-        "s390x" => "s390x",
-        "riscv64" => "riscv",
-        _ => return None,
-    };
+    const PREFIXES: [(bool, &str); 4] = [
+        (cfg!(target_arch = "x86_64"), "x64"),
+        (cfg!(target_arch = "aarch64"), "arm64"),
+        (cfg!(target_arch = "s390x"), "s390x"),
+        (cfg!(target_arch = "riscv64"), "riscv"),
+    ];
+    let (_, prefix) = PREFIXES.into_iter().find(|(is_here, _)| *is_here)?;
     Some(format!("__{prefix}_sys_{name}"))
 }
