@@ -245,7 +245,9 @@ impl Trace {
             (Event::Target { attach_type: AttachType::LSM_MAC, .. }, None) => {
                 "`lsm` came with Linux 5.7, built with CONFIG_BPF_LSM"
             }
-            (Event::Target { attach_type: AttachType::TRACE_FSESSION, .. }, None) => "`fsession` came with Linux 7.0",
+            (Event::Target { attach_type: AttachType::TRACE_FSESSION, .. }, None) => {
+                "`fsession` is newer than Linux 6.18"
+            }
             (Event::Target { .. }, None) => "links of `tp_btf`, `fentry`, `fexit` and `fmod_ret` came with Linux 5.7",
             (Event::Extension { .. }, None) => "`freplace` to a named target came with Linux 5.10",
             (Event::Tracepoint { .. } | Event::Counter(_), _) => "links of perf events came with Linux 5.15",
