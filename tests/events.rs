@@ -6,7 +6,7 @@
 mod common;
 
 use bpfapply::kernel::linux::Linux;
-use bpfapply::kernel::{HookInfo, Kernel as _, LinkInfo, ObjectKind};
+use bpfapply::kernel::{EventInfo, HookInfo, Kernel as _, LinkInfo, ObjectKind};
 use bpfapply::names::PinPath;
 use common::tool::{Said, bpfapply, succeed};
 use common::{in_namespace, run, skip};
@@ -177,6 +177,9 @@ fn check(case: &Case) {
     succeed(folder.path(), &["events.toml"]);
     fires(case, "events", [true, false]);
     is_settled(&folder);
+    let shown = succeed(folder.path(), &["show", "events"]);
+    let untold = matches!(theirs.hook, HookInfo::Event(EventInfo::Perf(None) | EventInfo::KprobeMulti(None)));
+    assert_eq!(shown.contains("by the record"), untold, "{shown}");
 
     write(&folder, "events", 2, case);
     let planned = succeed(folder.path(), &["events.toml", "--dry-run"]);
@@ -220,17 +223,20 @@ fn last_lines(said: &Said) -> String {
 
 #[test]
 fn tracepoints() {
-    in_namespace("tracepoints", |_| {
+    in_namespace("tracepoints", |room| {
         check(&case("tracepoint", "tracepoint = {}", Place::Tracepoint, execute));
-        check(&Case {
-            by: 7,
-            ..case(
-                "with_cookie",
-                "tracepoint = { name = \"sched/sched_process_exec\", cookie = 7 }",
-                Place::Cookie,
-                execute,
-            )
-        });
+        // The helper came with it.
+        if room.version >= (5, 15) {
+            check(&Case {
+                by: 7,
+                ..case(
+                    "with_cookie",
+                    "tracepoint = { name = \"sched/sched_process_exec\", cookie = 7 }",
+                    Place::Cookie,
+                    execute,
+                )
+            });
+        }
         check(&case("raw", "raw_tracepoint = {}", Place::Raw, execute));
         check(&case("writable", "raw_tracepoint = { name = \"sched_process_exec\" }", Place::Raw, execute));
         check(&case("typed", "tracing = {}", Place::Typed, execute));
@@ -435,4 +441,27 @@ fn what_does_not_fit_is_refused() {
         let text = words.join(" ");
         says.iter().for_each(|says| assert!(text.contains(says), "{function}, {hook}: {says}: {text}"));
     }
+}
+
+/// What some machines forbid, other kernels do: functions, security hooks, probes and extensions.
+#[track_caller]
+fn check_in(kernel: &str) {
+    let add = |boot: &mut Command| {
+        boot.args(["--add", "tests/events", "--add", "ip", "--add", "/bin/true"]);
+    };
+    let tests = ["functions_of_the_kernel", "probes_of_the_kernel", "an_extension_follows_its_target"];
+    let arguments = [&tests[..], &["--nocapture", "--test-threads=1"]].concat();
+    let Some(said) = common::machine::run_in(kernel, add, &arguments) else { return };
+    assert!(said.contains("3 passed"), "Linux {kernel}: {said}");
+    said.lines().filter(|line| line.contains("skipped")).for_each(|line| eprintln!("Linux {kernel}: {line}"));
+}
+
+#[test]
+fn linux_6_1() {
+    check_in("6.1");
+}
+
+#[test]
+fn linux_6_12() {
+    check_in("6.12");
 }

@@ -13,7 +13,6 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 
 /// What a kernel makes of an object.
 #[derive(Debug, Clone, Copy)]
@@ -134,32 +133,17 @@ fn path(object: &str) -> PathBuf {
 /// Boots a kernel, and checks the whole table in it.
 #[track_caller]
 fn check(kernel: &str) {
-    let script = |arguments: &[&str]| {
-        let mut command = Command::new(folder().join("tests/vm/run"));
-        command.args(arguments).env("VM_SECONDS", "540");
-        command
+    let add = |boot: &mut Command| {
+        boot.arg("--add").arg(folder().join("tests/objects"));
+        if has_bpftool() {
+            boot.args(["--add", "bpftool"]);
+        }
+        for row in ROWS.iter().map(|row| path(row.object)).filter(|path| !path.starts_with(folder()) && path.exists()) {
+            boot.arg("--add").arg(row);
+        }
     };
-    let able = common::output(&mut script(&["check", kernel]), Duration::from_secs(10)).expect("the script is there");
-    if !able.status.success() {
-        return skip(kernel, String::from_utf8_lossy(&able.stderr).trim());
-    }
-    let me = std::env::current_exe().expect("a program knows where it is");
-    let mut boot = script(&["boot", kernel, "--add", env!("CARGO_BIN_EXE_bpfapply"), "--add"]);
-    boot.arg(folder().join("tests/objects"));
-    if has_bpftool() {
-        boot.args(["--add", "bpftool"]);
-    }
-    for row in ROWS.iter().map(|row| path(row.object)).filter(|path| !path.starts_with(folder()) && path.exists()) {
-        boot.arg("--add").arg(row);
-    }
-    boot.arg("--").arg(me).args(["--exact", "in_the_machine", "--ignored", "--nocapture"]);
-    let ran = common::output(&mut boot, Duration::from_secs(600)).expect("the script can be run");
-    let said = String::from_utf8_lossy(&[&ran.stdout[..], &ran.stderr[..]].concat()).into_owned();
-    // A machine that does not come up says nothing about us.
-    if ran.status.code() == Some(125) {
-        return skip(kernel, &said);
-    }
-    assert!(ran.status.success(), "Linux {kernel}: {said}");
+    let arguments = ["--exact", "in_the_machine", "--ignored", "--nocapture"];
+    let Some(said) = common::machine::run_in(kernel, add, &arguments) else { return };
     assert!(said.contains("1 passed"), "Linux {kernel}: {said}");
     let lines = said.lines().filter(|line| line.contains("programs of") || line.contains("skipped"));
     lines.for_each(|line| eprintln!("Linux {kernel}: {line}"));

@@ -1,11 +1,11 @@
 //! Reads what a deployment has, for `show`.
 
-use super::{Kernel, observe};
+use super::{EventInfo, HookInfo, Kernel, LinkInfo, observe};
 use crate::diag::{Kind, Problem, Problems};
 use crate::kinds::MapType;
 use crate::names::{DeploymentName, PinPath};
 use crate::observed::{Observed, ObservedMap, Pinned, Root, Wanted};
-use crate::record::Record;
+use crate::record::{Record, RecordedLink};
 use crate::report::show::{Shown, ShownLink, ShownMap, ShownProgram};
 
 /// Reads the record of a deployment, and everything that it names.
@@ -72,7 +72,7 @@ pub fn shown<K: Kernel>(
         Some(ShownLink {
             name: name.clone(),
             id: found.map(|info| info.id),
-            hook: link.hook.to_string(),
+            hook: hook_of(link, found),
             program_id: found.map(|info| info.program_id).filter(|id| *id != 0),
             pin: PinPath::new(&link.pin).ok()?,
             protected: link.protect,
@@ -87,6 +87,16 @@ pub fn shown<K: Kernel>(
         programs: programs.collect(),
         links: links.collect(),
     })
+}
+
+/// Names a link's hook, and says so where the record alone knows it.
+fn hook_of(link: &RecordedLink, found: Option<&LinkInfo>) -> String {
+    let untold =
+        |found: &LinkInfo| matches!(found.hook, HookInfo::Event(EventInfo::Perf(None) | EventInfo::KprobeMulti(None)));
+    match found.is_some_and(untold) {
+        true => format!("{} (by the record: this kernel does not tell)", link.hook),
+        false => link.hook.to_string(),
+    }
 }
 
 /// Counts the entries of a map of which some slots can be empty; nothing for arrays, where all are always there.

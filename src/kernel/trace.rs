@@ -190,7 +190,7 @@ pub(super) fn info(link: BorrowedFd<'_>, info: &sys::LinkInfo) -> io::Result<Opt
         7 => EventInfo::Perf(perf(link)?),
         // The kernel tells it from 6.6 on.
         8 => EventInfo::KprobeMulti(
-            (info.third != 0).then(|| ProbedFunctions { count: info.third, returns: info.fourth & 1 != 0 }),
+            (info.third != 0).then_some(ProbedFunctions { count: info.third, returns: info.fourth & 1 != 0 }),
         ),
         _ => return Ok(None),
     }))

@@ -4,7 +4,7 @@ use super::*;
 use crate::access::Account;
 use crate::btf::value::format::Formats;
 use crate::desired::{
-    Desired, DesiredMap, Hook, MapDefinition, MapSource, Netns, OnChange, Policy, SlotKey, SlotSource,
+    Desired, DesiredMap, Event, Hook, MapDefinition, MapSource, Netns, OnChange, Policy, SlotKey, SlotSource, Trace,
 };
 use crate::elf::{DataKind, ProgramKind};
 use crate::entries::{Changes, Entries};
@@ -232,6 +232,11 @@ fn services() -> Arc<DesiredLink> {
     link("services", "count", hook)
 }
 
+fn starts() -> Arc<DesiredLink> {
+    let event = Event::Tracepoint { category: "sched".to_owned(), name: "sched_process_exec".to_owned() };
+    link("starts", "trace", Hook::Trace(Trace { event, cookie: None }))
+}
+
 /// Changes of the entries of [`desired`]'s `flows`.
 pub fn writes(changes: Changes) -> Writes {
     let spec = MapSpec::new(MapType::LRU_HASH, 4, 8, 1024);
@@ -415,6 +420,18 @@ pub fn every_step() -> Plan {
             T::Moves,
             S::None,
             Some(C::Prune),
+        ),
+        step(
+            A::Reattach {
+                link: starts(),
+                id: 53,
+                hook: ResolvedHook::Event(Some(EventPlace::Tracepoint(314))),
+                overlap: true,
+            },
+            B::ProgramNew(program_name("trace")),
+            T::BothRun,
+            S::None,
+            None,
         ),
         step(
             A::SetAccess { of: Address::Map(map_name("events")), pin: pin("maps/events"), now: None, access: access() },

@@ -5,6 +5,7 @@
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
 pub mod flood;
+pub mod machine;
 pub mod stages;
 pub mod tool;
 

@@ -5,7 +5,7 @@ use bpfapply::btf::value::format::{Format, Formats, Written};
 use bpfapply::desired::{EntriesMode, Hook, Netns};
 use bpfapply::kinds::{MapType, XdpMode};
 use bpfapply::names::{Digest, PinPath, PlanId};
-use bpfapply::observed::HookInfo;
+use bpfapply::observed::{FilePlace, HookInfo};
 use bpfapply::plan::Expects;
 use bpfapply::record::{
     FORMAT, Record, RecordedEntries, RecordedInner, RecordedLink, RecordedMap, RecordedObject, RecordedProgram, Since,
@@ -142,7 +142,7 @@ pub fn record(_: &Files) -> Seeds {
         hook,
         at,
         netns: Some(4_026_531_840),
-        file: None,
+        file: Some(FilePlace { device: 1, inode: 6, offset: 7 }),
         ahead: vec![4],
         protect,
         access,

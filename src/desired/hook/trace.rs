@@ -245,7 +245,9 @@ impl Trace {
             (Event::Target { attach_type: AttachType::LSM_MAC, .. }, None) => {
                 "`lsm` came with Linux 5.7, built with CONFIG_BPF_LSM"
             }
-            (Event::Target { attach_type: AttachType::TRACE_FSESSION, .. }, None) => "`fsession` came with Linux 7.0",
+            (Event::Target { attach_type: AttachType::TRACE_FSESSION, .. }, None) => {
+                "`fsession` is newer than Linux 6.18"
+            }
             (Event::Target { .. }, None) => "links of `tp_btf`, `fentry`, `fexit` and `fmod_ret` came with Linux 5.7",
             (Event::Extension { .. }, None) => "`freplace` to a named target came with Linux 5.10",
             (Event::Tracepoint { .. } | Event::Counter(_), _) => "links of perf events came with Linux 5.15",
@@ -336,12 +338,12 @@ impl fmt::Display for Behind {
 
 /// Returns how the kernel of this machine calls the function of a system call (`arch_specific_syscall_pfx` in libbpf).
 pub fn of_system_call(name: &str) -> Option<String> {
-    let prefix = match std::env::consts::ARCH {
-        "x86_64" => "x64",
-        "aarch64" => "arm64",
-        "s390x" => "s390x",
-        "riscv64" => "riscv",
-        _ => return None,
-    };
+    const PREFIXES: [(bool, &str); 4] = [
+        (cfg!(target_arch = "x86_64"), "x64"),
+        (cfg!(target_arch = "aarch64"), "arm64"),
+        (cfg!(target_arch = "s390x"), "s390x"),
+        (cfg!(target_arch = "riscv64"), "riscv"),
+    ];
+    let (_, prefix) = PREFIXES.into_iter().find(|(is_here, _)| *is_here)?;
     Some(format!("__{prefix}_sys_{name}"))
 }
