@@ -813,6 +813,13 @@ pub enum Kind {
         /// Where it was sought.
         netns: Netns,
     },
+    /// A pattern of interfaces that matches none.
+    NoMatch {
+        /// The pattern.
+        pattern: String,
+        /// Where it was to match.
+        netns: Netns,
+    },
     /// A symbolic link is where we would go through a folder.
     SymlinkInTheWay {
         /// What was to be done: "pin the map at ...".
@@ -1096,6 +1103,7 @@ impl Kind {
             Self::VariablesOfOthers { .. } => "plan::variables_of_others",
             Self::NotMigratable { .. } => "plan::not_migratable",
             Self::NoInterface { .. } => "host::no_interface",
+            Self::NoMatch { .. } => "host::no_match",
             Self::SymlinkInTheWay { .. } => "host::symlink_in_the_way",
             Self::NoAccount { .. } => "host::no_account",
             Self::NoCgroup { .. } => "host::no_cgroup",
@@ -1361,6 +1369,7 @@ impl Kind {
                  `entries`"
                     .to_owned(),
             ),
+            Self::NoMatch { .. } => Some("`optional = true` in the table of the link allows that".to_owned()),
             Self::NoInterface { netns, .. } => Some(match netns.name() {
                 None => "`ip link` lists the interfaces of this network namespace".to_owned(),
                 Some(name) => format!("`ip -n {name} link` lists the interfaces there"),
@@ -1535,6 +1544,7 @@ impl Kind {
             | Self::NoRoom { .. }
             | Self::NotMigratable { .. }
             | Self::NoInterface { .. }
+            | Self::NoMatch { .. }
             | Self::NoCgroup { .. }
             | Self::NoNetns { .. }
             | Self::SymlinkInTheWay { .. }
@@ -1754,6 +1764,7 @@ impl fmt::Display for Kind {
                 write!(f, "the entries at `{pin}` cannot be copied to map.{map}: {}", why.join("; "))
             }
             Self::NoInterface { name, netns } => write!(f, "there is no interface `{name}`{}", Within(netns)),
+            Self::NoMatch { pattern, netns } => write!(f, "no interface matches `{pattern}`{}", Within(netns)),
             Self::SymlinkInTheWay { doing, path } => {
                 write!(f, "cannot {doing}: `{path}` is a symbolic link where a folder has to be")
             }

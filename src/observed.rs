@@ -381,6 +381,15 @@ impl Observed {
         !netns.is_own() && !self.namespaces.contains_key(netns)
     }
 
+    /// Returns whether what a hook is of is not there, of those that were asked for.
+    pub fn lacks_hook(&self, hook: &Hook) -> bool {
+        match hook.anchor() {
+            Anchor::Interface(name, netns) => self.interface(name, netns).is_none(),
+            Anchor::Cgroup(path) => !self.cgroups.contains_key(path),
+            Anchor::Netns(netns) => !self.namespaces.contains_key(netns),
+        }
+    }
+
     /// Returns an interface of a network namespace.
     pub fn interface(&self, name: &str, netns: &Netns) -> Option<&Interface> {
         self.interfaces.get(&(netns.clone(), name.to_owned()))

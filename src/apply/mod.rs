@@ -251,7 +251,8 @@ impl<K: Kernel> Applier<'_, K> {
             | Action::FillSlots { .. }
             | Action::WriteEntries { .. }
             | Action::ReuseProgram { .. }
-            | Action::ReuseLink { .. } => {}
+            | Action::ReuseLink { .. }
+            | Action::Skip { .. } => {}
         }
         Ok(())
     }
@@ -282,6 +283,7 @@ impl<K: Kernel> Applier<'_, K> {
             | Action::RestoreMap { .. }
             | Action::RestoreProgram { .. }
             | Action::ReuseLink { .. }
+            | Action::Skip { .. }
             | Action::Attach { .. }
             | Action::UpdateLink { .. }
             | Action::Reattach { .. }

@@ -78,6 +78,7 @@ impl<K: Kernel> Applier<'_, K> {
             | Action::MountBpffs { .. }
             | Action::MakeDirectory { .. }
             | Action::CatchUp { .. }
+            | Action::Skip { .. }
             | Action::Attach { .. }
             | Action::UpdateLink { .. }
             | Action::Reattach { .. }

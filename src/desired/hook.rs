@@ -87,6 +87,26 @@ impl Hook {
         }
     }
 
+    /// Returns the same hook of another interface.
+    pub fn on(&self, name: &str) -> Self {
+        let mut hook = self.clone();
+        match &mut hook {
+            Self::Xdp { interface, .. } | Self::Tc { interface, .. } | Self::Netkit { interface, .. } => {
+                name.clone_into(interface);
+            }
+            Self::Cgroup { .. } | Self::Netns { .. } | Self::Netfilter { .. } => {}
+        }
+        hook
+    }
+
+    /// Returns the network namespace that it is in.
+    pub fn netns(&self) -> &Netns {
+        match self.anchor() {
+            Anchor::Interface(_, netns) | Anchor::Netns(netns) => netns,
+            Anchor::Cgroup(_) => &OWN,
+        }
+    }
+
     /// Returns the mode asked for, which the kernel does not tell back.
     pub fn mode(&self) -> Option<XdpMode> {
         match self {
@@ -174,6 +194,8 @@ impl fmt::Display for Within<'_> {
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Netns(Option<String>);
+
+static OWN: Netns = Netns::OWN;
 
 impl Netns {
     /// The one in which the tool runs.

@@ -7,6 +7,7 @@ mod hook;
 mod identity;
 mod references;
 mod resolve;
+mod template;
 mod variables;
 
 pub use contents::EntryFile;
@@ -15,6 +16,7 @@ pub use hook::{Anchor, Hook, Netns};
 pub use identity::{TAG, kernel_name};
 pub use references::{Reference, SlotKey, SlotSource, Word};
 pub use resolve::{needs, resolve};
+pub use template::{Absent, DesiredTemplate, Site, Sites, Template, is_pattern, matches};
 
 use crate::access::Access;
 use crate::btf::value::format::Formats;
@@ -55,6 +57,10 @@ pub struct Desired {
     pub programs: BTreeMap<ProgramName, Arc<DesiredProgram>>,
     /// Links.
     pub links: BTreeMap<LinkName, Arc<DesiredLink>>,
+    /// Tables of links of which the host decides; once it has ([`Desired::settle`]), they are among `links` as well.
+    pub templates: BTreeMap<LinkName, DesiredTemplate>,
+    /// Links of them that the host has no place for, which is allowed.
+    pub absent: Vec<Absent>,
     /// What may be done to what is there.
     pub policy: Policy,
 }

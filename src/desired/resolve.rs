@@ -6,8 +6,8 @@ use super::contents::{self, Takes};
 use super::identity;
 use super::variables::{self, NotFound};
 use super::{
-    Desired, DesiredLink, DesiredMap, DesiredProgram, EntryFile, Files, Hook, MapDefinition, MapSource, MapUse,
-    ObjectFile, Policy, SlotKey, SlotSource, Span,
+    Desired, DesiredLink, DesiredMap, DesiredProgram, DesiredTemplate, EntryFile, Files, Hook, MapDefinition,
+    MapSource, MapUse, ObjectFile, Policy, SlotKey, SlotSource, Span, Template,
 };
 use crate::btf::value::Value;
 use crate::btf::value::format::Formats;
@@ -16,7 +16,7 @@ use crate::elf::{self, DataKind, Dialect, Pinning, ProgramKind, SlotTarget};
 use crate::insn::Code;
 use crate::kinds::{AttachType, MapType, ProgramType};
 use crate::manifest::{self, Attach, Manifest, SymbolRef};
-use crate::names::{Digest, MapName, ObjectName, PinPath, ProgramName};
+use crate::names::{Digest, LinkName, MapName, ObjectName, PinPath, ProgramName};
 use crate::parallel;
 use crate::spec::{Compare, Host, differences, flags};
 use crate::variables::Variable;
@@ -138,7 +138,7 @@ pub fn resolve(
     host: &Host,
     target: &elf::Target,
 ) -> Result<Desired, Problems> {
-    let (maps, programs, links) = resolved(manifest, &mut files, bpffs, host, target)?;
+    let (maps, programs, (links, templates)) = resolved(manifest, &mut files, bpffs, host, target)?;
     // What comes next takes the room of the parsed files.
     let origin = |(name, file): (ObjectName, ObjectFile)| {
         let ObjectFile { path, sha256, object, .. } = file;
@@ -154,12 +154,17 @@ pub fn resolve(
         maps: maps.into_iter().map(|(name, map)| (name, Arc::new(map))).collect(),
         programs,
         links,
+        templates,
+        absent: Vec::new(),
         policy: Policy::of(manifest),
     })
 }
 
 /// What a manifest means, but for the fingerprints of its programs.
-type Resolved = (BTreeMap<MapName, DesiredMap>, identity::Programs, BTreeMap<crate::names::LinkName, Arc<DesiredLink>>);
+type Resolved = (BTreeMap<MapName, DesiredMap>, identity::Programs, Links);
+
+/// Links, and tables of them of which the host decides.
+type Links = (BTreeMap<LinkName, Arc<DesiredLink>>, BTreeMap<LinkName, DesiredTemplate>);
 
 fn resolved(
     manifest: &Manifest,
@@ -1027,8 +1032,8 @@ impl<'a> Resolver<'a> {
         }
     }
 
-    fn links(&mut self) -> BTreeMap<crate::names::LinkName, Arc<DesiredLink>> {
-        let mut links = BTreeMap::new();
+    fn links(&mut self) -> Links {
+        let (mut links, mut templates) = (BTreeMap::new(), BTreeMap::new());
         for (name, link) in &self.manifest.links {
             // A program that could not be resolved was reported there.
             let Some(program) = self.programs.get(&link.program.value) else { continue };
@@ -1042,16 +1047,22 @@ impl<'a> Resolver<'a> {
                 }
             };
             let pin = self.manifest.pin_root.join("links").join(name.as_str());
-            let link = DesiredLink {
+            let (interfaces, optional) = (link.attach.value.interfaces().to_vec(), link.optional);
+            let desired = DesiredLink {
                 name: name.clone(),
                 pin,
                 program: link.program.value.clone(),
-                hook,
+                hook: hook.clone(),
                 span: link.span.clone(),
             };
-            links.insert(name.clone(), Arc::new(link));
+            if interfaces.is_empty() && !optional {
+                links.insert(name.clone(), Arc::new(desired));
+            } else {
+                let template = Template { hook, interfaces, optional };
+                templates.insert(name.clone(), DesiredTemplate { link: desired, template });
+            }
         }
-        links
+        (links, templates)
     }
 
     /// Compares every user's definition with the owner's, and every pin with every other.
@@ -1219,15 +1230,15 @@ fn hook(attach: &Attach, kind: &ProgramKind) -> Result<Hook, Box<Kind>> {
     match attach {
         Attach::Xdp { interface, netns, mode } => {
             wants(ProgramType::XDP, "xdp")?;
-            Ok(Hook::Xdp { interface: interface.clone(), netns: netns.clone(), mode: *mode })
+            Ok(Hook::Xdp { interface: interface.name(), netns: netns.clone(), mode: *mode })
         }
         Attach::Tc { interface, netns, attach_type } => {
             wants(ProgramType::SCHED_CLS, "tc")?;
-            Ok(Hook::Tc { interface: interface.clone(), netns: netns.clone(), attach_type: *attach_type })
+            Ok(Hook::Tc { interface: interface.name(), netns: netns.clone(), attach_type: *attach_type })
         }
         Attach::Netkit { interface, netns, attach_type } => {
             wants(ProgramType::SCHED_CLS, "netkit")?;
-            Ok(Hook::Netkit { interface: interface.clone(), netns: netns.clone(), attach_type: *attach_type })
+            Ok(Hook::Netkit { interface: interface.name(), netns: netns.clone(), attach_type: *attach_type })
         }
         Attach::Cgroup { path } => {
             if !CGROUP_TYPES.contains(&kind.program_type) {

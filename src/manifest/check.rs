@@ -327,7 +327,7 @@ impl Checker<'_> {
                 }
             }
         }
-        let protect = is_true(&raw.protect);
+        let (optional, protect) = (is_true(&raw.optional), is_true(&raw.protect));
         let access = access(raw.mode, raw.owner, raw.group);
         let attach = (raw.xdp.0.map(xdp))
             .or_else(|| raw.tc.0.map(tc))
@@ -336,7 +336,7 @@ impl Checker<'_> {
             .or_else(|| raw.netfilter.0.map(|raw| self.netfilter(raw)))
             .or_else(|| raw.sk_lookup.0.map(|raw| Some(of_netns(raw, AttachType::SK_LOOKUP))))
             .or_else(|| raw.flow_dissector.0.map(|raw| Some(of_netns(raw, AttachType::FLOW_DISSECTOR))))??;
-        Some(Link { span: raw.header.span, program: program?, attach, protect, access })
+        Some(Link { span: raw.header.span, program: program?, attach, optional, protect, access })
     }
 
     fn netfilter(&mut self, raw: At<RawNetfilter>) -> Option<At<Attach>> {

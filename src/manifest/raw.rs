@@ -245,6 +245,9 @@ table! {
         /// Attach to a network namespace, to take packets apart in place of the kernel, as its hashes of flows need it.
         /// There is room for one. Example: `{ netns = "blue" }`
         may flow_dissector: RawNetns,
+        /// Whether it is no mistake when the interface, cgroup or network namespace is not there, or a pattern matches none:
+        /// the link is left out then, and attached by the next apply once it is there. Default: `false`
+        may optional: bool,
         /// Whether the link must never be detached or moved; it may still get new code. The host remembers it: taking the
         /// table away does not remove the guard, only an apply with `protect = false` does. Default: `false`
         may protect: bool,
@@ -259,7 +262,7 @@ table! {
         may group: AccountText,
     }
     later &[
-        "pin", "optional", "takeover", "sk_msg",
+        "pin", "takeover", "sk_msg",
         "sk_skb", "sk_reuseport", "socket_filter", "lwt", "struct_ops", "tracepoint", "raw_tp", "tp_btf", "perf_event",
         "kprobe", "kretprobe", "kprobe_multi", "ksyscall", "uprobe", "uretprobe", "uprobe_multi", "usdt", "fentry", "fexit",
         "fmod_ret", "lsm", "lsm_cgroup", "iter", "freplace",
@@ -269,7 +272,8 @@ table! {
 table! {
     /// An XDP hook.
     RawXdp {
-        /// Name of the interface. Example: `"eth0"`
+        /// Name of the interface; or a list of names, or patterns of them (`*` and `?`), each match of which is a link of
+        /// its own: `link.uplink["eth0"]`. Examples: `"eth0"`, `["eth0", "eth1"]`, `"eth*"`
         must interface: Interface,
         /// The network namespace that the interface is in: a name below `/run/netns`, a path, or the id of a process in it.
         /// Default: the one in which bpfapply runs. Example: `"blue"`
@@ -278,13 +282,14 @@ table! {
         /// `offload`: in the network card. `auto`: the driver's where it has one, else generic. Default: `"auto"`
         may mode: XdpMode,
     }
-    later &["optional", "flags", "order"]
+    later &["flags", "order"]
 }
 
 table! {
     /// A tc hook.
     RawTc {
-        /// Name of the interface. Example: `"eth0"`
+        /// Name of the interface; or a list of names, or patterns of them (`*` and `?`), each match of which is a link of
+        /// its own: `link.uplink["eth0"]`. Examples: `"eth0"`, `["eth0", "eth1"]`, `"eth*"`
         must interface: Interface,
         /// The network namespace that the interface is in: a name below `/run/netns`, a path, or the id of a process in it.
         /// Default: the one in which bpfapply runs. Example: `"blue"`
@@ -292,7 +297,7 @@ table! {
         /// `ingress` for packets that the interface receives, `egress` for packets that it sends.
         must direction: Direction,
     }
-    later &["order", "priority", "handle", "protocol", "chain", "optional", "via"]
+    later &["order", "priority", "handle", "protocol", "chain", "via"]
 }
 
 table! {
@@ -306,7 +311,7 @@ table! {
         /// Whether packets are met that the peer sends, as of a container, and not those that go to it. Default: `false`
         may peer: bool,
     }
-    later &["order", "optional"]
+    later &["order"]
 }
 
 table! {
@@ -335,7 +340,7 @@ table! {
         /// bpfapply runs. Example: `"blue"`
         may netns: NetnsText,
     }
-    later &["optional"]
+    later &[]
 }
 
 table! {
@@ -345,7 +350,7 @@ table! {
         /// bpfapply runs. Example: `"blue"`
         may netns: NetnsText,
     }
-    later &["order", "optional"]
+    later &["order"]
 }
 
 table! {

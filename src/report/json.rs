@@ -209,6 +209,10 @@ impl<'a> Details<'a> {
             }
             Action::ReuseLink { link, .. } | Action::UpdateLink { link, .. } => Self::of_link(link, None),
             Action::Attach { link, hook } | Action::Reattach { link, hook, .. } => Self::of_link(link, Some(hook)),
+            Action::Skip { hook, .. } => {
+                let hook = HookJson { words: hook.clone(), ..HookJson::default() };
+                Self { hook: Some(hook), ..Self::default() }
+            }
             Action::Detach { pin, hook, .. } => {
                 let hook = HookJson { words: hook.clone(), ..HookJson::default() };
                 Self { pin: Some(pin), hook: Some(hook), ..Self::default() }
@@ -482,6 +486,7 @@ impl<'a> BecauseJson<'a> {
             | Because::VariablesDiffer
             | Because::HookChanged(_)
             | Because::HookGone
+            | Because::Optional
             | Because::NotWanted
             | Because::Destroy
             | Because::PlanChanges

@@ -91,6 +91,7 @@ fn folder(step: &Step) -> Option<(&PinPath, (&'static str, &Because))> {
         | Action::RestoreMap { .. }
         | Action::RestoreProgram { .. }
         | Action::ReuseLink { .. }
+        | Action::Skip { .. }
         | Action::Attach { .. }
         | Action::UpdateLink { .. }
         | Action::Reattach { .. }
