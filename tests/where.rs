@@ -11,7 +11,13 @@ use bpfapply::kernel::{HookRequest, Kernel as _, LinkInfo, ProgramRequest};
 use bpfapply::kinds::{AttachType, Family, Netfilter, Point, ProgramType, XdpMode};
 use common::tool::{Said, bpfapply, succeed};
 use common::{in_namespace, run, skip};
+use netlink_packet_core::{NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload};
+use netlink_packet_route::RouteNetlinkMessage;
+use netlink_packet_route::link::{InfoData, InfoKind, InfoNetkit, LinkAttribute, LinkInfo as Info, LinkMessage};
+use netlink_sys::protocols::NETLINK_ROUTE;
+use netlink_sys::{Socket, SocketAddr};
 use std::fs;
+use std::os::fd::AsRawFd as _;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -477,5 +483,98 @@ fn what_is_optional_may_be_missing() {
         succeed(folder.path(), &["destroy", ROOT]);
         assert!(blue());
         sh("ip netns del blue && ip netns del red");
+    });
+}
+
+/// Makes a netkit pair of `nk0` here and `d1` in blue, for which tools are too old; false when the kernel has none.
+fn add_netkit() -> bool {
+    let blue = fs::File::open("/run/netns/blue").expect("it is there");
+    let named = |name: &str| {
+        let mut link = LinkMessage::default();
+        link.attributes.push(LinkAttribute::IfName(name.to_owned()));
+        link
+    };
+    let mut peer = named("d1");
+    peer.attributes.push(LinkAttribute::NetNsFd(blue.as_raw_fd()));
+    let mut link = named("nk0");
+    let pair = InfoData::Netkit(vec![InfoNetkit::Peer(peer)]);
+    link.attributes.push(LinkAttribute::LinkInfo(vec![Info::Kind(InfoKind::Netkit), Info::Data(pair)]));
+    let mut message = NetlinkMessage::from(RouteNetlinkMessage::NewLink(link));
+    message.header.flags = NLM_F_REQUEST | NLM_F_CREATE | NLM_F_EXCL | NLM_F_ACK;
+    message.finalize();
+    let mut bytes = vec![0; message.buffer_len()];
+    message.serialize(&mut bytes);
+    let socket = Socket::new(NETLINK_ROUTE).expect("a socket can be made");
+    socket.connect(&SocketAddr::new(0, 0)).expect("the kernel is there");
+    socket.send(&bytes, 0).expect("it takes messages");
+    let (answer, _) = socket.recv_from_full().expect("it answers");
+    let answer = NetlinkMessage::<RouteNetlinkMessage>::deserialize(&answer).expect("it is an answer");
+    match answer.payload {
+        NetlinkPayload::Error(error) => match error.code {
+            None => true,
+            Some(code) if code.get() == -libc::EOPNOTSUPP => false,
+            Some(code) => panic!("a netkit pair is refused: {code}"),
+        },
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn netkit_meets_what_an_end_sends() {
+    in_namespace("netkit", |room| {
+        let folder = folder();
+        sh("mount -t tmpfs none /run && ip netns add blue");
+        let of = |interface: &str, more: &str| {
+            link("l", "second", &format!("netkit = {{ interface = \"{interface}\"{more} }}"))
+        };
+        write(&folder, 1, &of("lo", ""));
+        if room.version < (6, 7) || !add_netkit() {
+            let said = refused(&folder, &["plan.toml"], 69);
+            assert!(said.contains("netkit came with Linux 6.7"), "{said}");
+            return skip("netkit", "this kernel has none, and the tool says so");
+        }
+        let said = refused(&folder, &["plan.toml"], 1);
+        assert!(said.contains("`lo` is no netkit interface"), "{said}");
+        sh("ip addr add 10.9.1.1/24 dev nk0 && ip link set nk0 up && ip -n blue addr add 10.9.1.2/24 dev d1 && \
+            ip -n blue link set d1 up");
+        write(&folder, 1, &of("d1", ", netns = \"blue\""));
+        let said = refused(&folder, &["plan.toml"], 1);
+        assert!(said.contains("`d1` is the peer of a netkit pair"), "{said}");
+
+        for peer in ["", ", peer = true"] {
+            assert!(blue());
+            write(&folder, 1, &of("nk0", peer));
+            apply(&folder);
+            assert!(!blue());
+            is_settled(&folder);
+            write(&folder, 2, &of("nk0", peer));
+            let planned = dry_run(&folder);
+            assert!(planned.contains("in place") && planned.contains("no gap"), "{planned}");
+            apply(&folder);
+            assert!(blue());
+            is_settled(&folder);
+            succeed(folder.path(), &["rollback", ROOT]);
+            assert!(!blue());
+            succeed(folder.path(), &["destroy", ROOT]);
+        }
+        // Somebody else is on the hook as well, before and behind; and the pair goes.
+        let mut kernel = Linux::new();
+        let next = load(&mut kernel, ProgramType::SCHED_CLS, AttachType(0), -1);
+        let ifindex = kernel.interface("nk0").expect("it can be asked").expect("it is there").index;
+        let hook = HookRequest::Netkit { ifindex, attach_type: AttachType::NETKIT_PEER };
+        let theirs = kernel.create_link(&next, &hook).expect("it attaches");
+        write(&folder, 1, &of("nk0", ", peer = true"));
+        apply(&folder);
+        assert!(!blue());
+        assert_eq!(kernel.query(&hook).expect("it can be asked").len(), 2);
+        is_settled(&folder);
+        sh("ip link del nk0");
+        drifts(&folder, "was detached from netkit_peer of nk0");
+        drop(theirs);
+        assert!(add_netkit());
+        apply(&folder);
+        is_settled(&folder);
+        succeed(folder.path(), &["destroy", ROOT]);
+        sh("ip netns del blue");
     });
 }

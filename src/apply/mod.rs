@@ -961,6 +961,10 @@ fn attach_refused(doing: String, hook: &Hook, error: &io::Error) -> Problem {
     if is_unknown && matches!(hook, Hook::Netns { .. } | Hook::Netfilter { .. } | Hook::Netkit { .. }) {
         return Problem::new(Kind::NoSuchLink { hook: hook.to_string(), since: hook.may_lack() });
     }
+    // `netkit_dev_fetch` (drivers/net/netkit.c).
+    if let (Hook::Netkit { interface, .. }, Some(errno @ (libc::ENXIO | libc::EACCES))) = (hook, error.raw_os_error()) {
+        return Problem::new(Kind::NotPrimary { interface: interface.clone(), is_peer: errno == libc::EACCES });
+    }
     let mut problem = kernel_problem(doing, error);
     if let Kind::Kernel { errno, hint, .. } = &mut *problem.kind {
         match *errno {
