@@ -578,3 +578,31 @@ fn netkit_meets_what_an_end_sends() {
         sh("ip netns del blue");
     });
 }
+
+#[test]
+fn an_interface_that_moves_is_not_the_one_that_takes_its_place() {
+    in_namespace("where_moved", |_| {
+        let folder = folder();
+        sh("mount -t tmpfs none /run && ip netns add red");
+        sh(&veths(&["eth0"]));
+        write(&folder, 1, &link("l", "first", "xdp = { interface = \"eth0\", mode = \"generic\" }"));
+        apply(&folder);
+        let index = Linux::new().interface("eth0").expect("it can be asked").expect("it is there").index;
+
+        // It keeps its program and its index elsewhere, and another one has its name and index here.
+        sh("ip link set eth0 netns red");
+        drifts(&folder, "the interface eth0 is gone or another one");
+        assert!(refused(&folder, &["plan.toml"], 1).contains("there is no interface `eth0`"));
+        sh(&format!("ip link add eth0 index {index} type veth peer name other && ip link set eth0 up"));
+        drifts(&folder, "the interface eth0 is gone or another one");
+        assert!(!has_xdp("eth0"));
+        let said = refused(&folder, &["plan.toml"], 4);
+        assert!(said.contains("STOPS where it was") && said.contains("--allow prune"), "{said}");
+        succeed(folder.path(), &["plan.toml", "--allow", "prune"]);
+        assert!(has_xdp("eth0"));
+        is_settled(&folder);
+        succeed(folder.path(), &["destroy", ROOT]);
+        assert!(!has_xdp("eth0"));
+        sh("ip netns del red");
+    });
+}
