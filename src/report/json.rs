@@ -53,7 +53,7 @@ pub fn plan(plan: &Plan, manifest: Option<ManifestText<'_>>) -> String {
         manifest: manifest.map(|manifest| manifest.name),
         mode: plan.mode,
         changes: !plan.is_empty(),
-        counts: Counts::of(plan.steps.iter().map(|step| step.action.marker())),
+        counts: Counts::of(plan.steps.iter().map(|step| &step.action)),
         needs: plan.needs(),
         allowed: &plan.allow,
         sweep: plan.sweep,
