@@ -845,6 +845,20 @@ pub enum Kind {
         /// Where it was sought.
         netns: Netns,
     },
+    /// An interface that is not the primary end of a netkit pair.
+    NotPrimary {
+        /// Its name.
+        interface: String,
+        /// Whether it is the other end.
+        is_peer: bool,
+    },
+    /// A pattern of interfaces that matches none.
+    NoMatch {
+        /// The pattern.
+        pattern: String,
+        /// Where it was to match.
+        netns: Netns,
+    },
     /// A symbolic link is where we would go through a folder.
     SymlinkInTheWay {
         /// What was to be done: "pin the map at ...".
@@ -1147,6 +1161,8 @@ impl Kind {
             Self::VariablesOfOthers { .. } => "plan::variables_of_others",
             Self::NotMigratable { .. } => "plan::not_migratable",
             Self::NoInterface { .. } => "host::no_interface",
+            Self::NoMatch { .. } => "host::no_match",
+            Self::NotPrimary { .. } => "host::not_primary",
             Self::SymlinkInTheWay { .. } => "host::symlink_in_the_way",
             Self::NoAccount { .. } => "host::no_account",
             Self::NoCgroup { .. } => "host::no_cgroup",
@@ -1433,6 +1449,13 @@ impl Kind {
                  `entries`"
                     .to_owned(),
             ),
+            Self::NotPrimary { is_peer: true, .. } => {
+                Some("name the primary end and say `peer = true`: who has that end decides for both".to_owned())
+            }
+            Self::NotPrimary { is_peer: false, .. } => {
+                Some("`xdp` and `tc` are for any kind of interface".to_owned())
+            }
+            Self::NoMatch { .. } => Some("`optional = true` in the table of the link allows that".to_owned()),
             Self::NoInterface { netns, .. } => Some(match netns.name() {
                 None => "`ip link` lists the interfaces of this network namespace".to_owned(),
                 Some(name) => format!("`ip -n {name} link` lists the interfaces there"),
@@ -1614,6 +1637,8 @@ impl Kind {
             | Self::NoRoom { .. }
             | Self::NotMigratable { .. }
             | Self::NoInterface { .. }
+            | Self::NoMatch { .. }
+            | Self::NotPrimary { .. }
             | Self::NoCgroup { .. }
             | Self::NoNetns { .. }
             | Self::NoEvent { .. }
@@ -1851,6 +1876,9 @@ impl fmt::Display for Kind {
                 write!(f, "the entries at `{pin}` cannot be copied to map.{map}: {}", why.join("; "))
             }
             Self::NoInterface { name, netns } => write!(f, "there is no interface `{name}`{}", Within(netns)),
+            Self::NotPrimary { interface, is_peer: false } => write!(f, "`{interface}` is no netkit interface"),
+            Self::NotPrimary { interface, is_peer: true } => write!(f, "`{interface}` is the peer of a netkit pair"),
+            Self::NoMatch { pattern, netns } => write!(f, "no interface matches `{pattern}`{}", Within(netns)),
             Self::SymlinkInTheWay { doing, path } => {
                 write!(f, "cannot {doing}: `{path}` is a symbolic link where a folder has to be")
             }

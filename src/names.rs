@@ -136,6 +136,26 @@ impl MapName {
     }
 }
 
+impl LinkName {
+    /// Names the link that a table has on one of its interfaces: `uplink["eth0"]`.
+    pub fn at(&self, interface: &str) -> Self {
+        Self(format!("{self}[{interface:?}]").into())
+    }
+
+    /// Returns the name of the table that it is of.
+    pub fn table(&self) -> &str {
+        self.0.split('[').next().unwrap_or_default()
+    }
+
+    /// Reads a name back from a record; `None` when no link can be called so.
+    pub fn recorded(text: &str) -> Option<Self> {
+        let name = Self(text.into());
+        let rest = &text[name.table().len()..];
+        let is_name = rest.is_empty() || rest.len() > 4 && rest.starts_with("[\"") && rest.ends_with("\"]");
+        (check(name.table()).is_ok() && is_name).then_some(name)
+    }
+}
+
 impl ProgramName {
     /// Names a program that no `[program]` of the manifest names, for example `filter:tail_0`.
     pub fn private(object: &ObjectName, function: &str) -> Self {

@@ -422,6 +422,18 @@ impl Observed {
         !netns.is_own() && !self.namespaces.contains_key(netns)
     }
 
+    /// Returns whether what a hook is of is not there, of those that were asked for.
+    pub fn lacks_hook(&self, hook: &Hook) -> bool {
+        match hook.anchor() {
+            Anchor::Interface(name, netns) => self.interface(name, netns).is_none(),
+            Anchor::Cgroup(path) => !self.cgroups.contains_key(path),
+            Anchor::Netns(netns) => !self.namespaces.contains_key(netns),
+            Anchor::Event(event) => self.events.get(event).is_some_and(Result::is_err),
+            // It is in the manifest.
+            Anchor::Map(_) => false,
+        }
+    }
+
     /// Returns an interface of a network namespace.
     pub fn interface(&self, name: &str, netns: &Netns) -> Option<&Interface> {
         self.interfaces.get(&(netns.clone(), name.to_owned()))

@@ -4,7 +4,7 @@
 
 use crate::access::Access;
 use crate::btf::value::format::Formats;
-use crate::desired::{EntriesMode, Hook};
+use crate::desired::{EntriesMode, Hook, Template};
 use crate::kinds::MapType;
 use crate::names::{Address, Digest, LinkName, MapName, PinPath, ProgramName};
 use crate::observed::{At, FilePlace, HookInfo, Place};
@@ -43,6 +43,9 @@ pub struct Record {
     pub programs: BTreeMap<String, RecordedProgram>,
     /// Links by name.
     pub links: BTreeMap<String, RecordedLink>,
+    /// Tables of links of which the host decides, by name: what comes later is a change.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub templates: BTreeMap<String, Template>,
     /// Folders outside the deployment's own that we made, outermost first.
     pub directories: Vec<String>,
 }
@@ -300,7 +303,7 @@ impl Record {
             Some((Address::Program(ProgramName::recorded(name)?), program.pin.as_str(), &program.access))
         });
         let links = self.links.iter().filter_map(|(name, link)| {
-            Some((Address::Link(LinkName::new(name).ok()?), link.pin.as_str(), &link.access))
+            Some((Address::Link(LinkName::recorded(name)?), link.pin.as_str(), &link.access))
         });
         maps.chain(programs).chain(links).filter(|(_, _, access)| !access.is_empty())
     }

@@ -19,10 +19,12 @@ use bpfapply::names::{Digest, PinPath};
 use bpfapply::observed::{PerfInfo, Pinned, Wanted};
 use bpfapply::spec::user_value_size;
 use common::Room;
+use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, unshare};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::ops::ControlFlow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -88,6 +90,8 @@ rules! {
     netfilter_has_one_program_for_a_priority,
     maps_of_sockets_have_one_program_of_each_kind,
     events_have_many_links_that_stay_as_they_are,
+    hooks_are_of_their_network_namespace,
+    netkit_is_of_netkit_interfaces,
     hooks_tell_their_programs_in_order,
     links_fit_their_programs,
     updates_expect_the_old_program,
@@ -104,6 +108,7 @@ fn the_fake_kernel_follows_every_rule() {
         let mut fake = Fake::new();
         let cgroup = PathBuf::from("/sys/fs/cgroup/test");
         fake.add_cgroup(&cgroup);
+        fake.add_netns(ELSEWHERE);
         let room = Room { bpffs: path("/sys/fs/bpf"), cgroup: Some(cgroup), version: (6, 18) };
         body(&mut fake, &room);
         for pin in fake.list(&room.bpffs).unwrap().iter().map(|entry| room.bpffs.join(&entry.name)) {
@@ -117,7 +122,10 @@ fn the_fake_kernel_follows_every_rule() {
 #[test]
 fn the_running_kernel_follows_every_rule() {
     every_rule(|name, body: fn(&mut Linux, &Room)| {
-        common::in_namespace(name, move |room| body(&mut Linux::new(), room));
+        common::in_namespace(name, move |room| {
+            add_elsewhere();
+            body(&mut Linux::new(), room);
+        });
     });
 }
 
@@ -1425,6 +1433,85 @@ fn check_event<K: Kernel>(
     assert_eq!(errno(kernel.create_link(&first, nothing)), refusal, "{program_type}");
     let (xdp, _) = two(kernel, ProgramType::XDP);
     assert_eq!(errno(kernel.create_link(&xdp, hook)), libc::EINVAL, "{program_type}");
+}
+
+/// A second network namespace.
+const ELSEWHERE: &str = "/run/netns/elsewhere";
+
+/// Makes it on the running kernel, in a folder that only this room sees.
+fn add_elsewhere() {
+    const NONE: Option<&str> = None;
+    mount(Some("none"), "/run", Some("tmpfs"), MsFlags::empty(), NONE).unwrap();
+    std::fs::create_dir("/run/netns").unwrap();
+    std::fs::write(ELSEWHERE, []).unwrap();
+    let there = std::thread::spawn(|| {
+        unshare(CloneFlags::CLONE_NEWNET).unwrap();
+        mount(Some("/proc/thread-self/ns/net"), ELSEWHERE, NONE, MsFlags::MS_BIND, NONE).unwrap();
+    });
+    there.join().unwrap();
+}
+
+fn hooks_are_of_their_network_namespace<K: Kernel>(kernel: &mut K, room: &Room) {
+    if room.version < (6, 6) {
+        return common::skip("hooks_are_of_their_network_namespace", "this kernel has no tcx");
+    }
+    let (netns, inode) = kernel.open_netns(Path::new(ELSEWHERE)).unwrap();
+    let (own, own_inode) = kernel.open_netns(Path::new("/proc/thread-self/ns/net")).unwrap();
+    assert_ne!(inode, own_inode);
+    assert_eq!(kernel.interfaces_in(&netns).unwrap(), ["lo"]);
+    assert_eq!(kernel.interface_in(&netns, "nosuch0").unwrap(), None);
+    let found = kernel.interface_in(&netns, "lo").unwrap().unwrap();
+    let here = loopback(kernel);
+    assert_eq!((found.netns, found.index, found.xdp), (inode, 1, vec![]));
+    assert_eq!((here.netns, here.index, here.xdp), (own_inode, 1, vec![]));
+    assert_eq!(kernel.interface_in(&own, "lo").unwrap().unwrap().netns, own_inode);
+
+    // The same index, and both have room: neither the one nor the other is the one of this thread alone.
+    let (first, second) = two(kernel, ProgramType::XDP);
+    let links = [
+        kernel.create_link(&first, &xdp()).unwrap(),
+        kernel.create_link(&second, &HookRequest::Within { netns: &netns, hook: &xdp() }).unwrap(),
+    ];
+    let infos = links.each_ref().map(|link| kernel.link_info(link).unwrap());
+    assert_eq!(infos[0].hook, infos[1].hook, "the kernel does not tell of which namespace");
+    let ids = [&first, &second].map(|program| kernel.program_info(program).unwrap().id);
+    assert_eq!(loopback(kernel).xdp[0].1, ids[0]);
+    assert_eq!(kernel.interface_in(&netns, "lo").unwrap().unwrap().xdp[0].1, ids[1]);
+    let again = kernel.create_link(&first, &HookRequest::Within { netns: &netns, hook: &xdp() });
+    assert_eq!(errno(again), libc::EBUSY);
+    let nowhere = HookRequest::Xdp { ifindex: 4000, mode: XdpMode::Auto };
+    let refused = kernel.create_link(&first, &HookRequest::Within { netns: &netns, hook: &nowhere });
+    assert_eq!(errno(refused), libc::EINVAL);
+    // An update needs no namespace.
+    kernel.update_link(&links[1], &first, &second).unwrap();
+    assert_eq!(kernel.interface_in(&netns, "lo").unwrap().unwrap().xdp[0].1, ids[0]);
+
+    let (first, _) = two(kernel, ProgramType::SCHED_CLS);
+    let id = kernel.program_info(&first).unwrap().id;
+    let within = HookRequest::Within { netns: &netns, hook: &tcx() };
+    let link = kernel.create_link(&first, &within).unwrap();
+    assert_eq!((kernel.query(&tcx()).unwrap(), kernel.query(&within).unwrap()), (vec![], vec![id]));
+    drop(link);
+
+    let netfilter = load_for(kernel, ProgramType::NETFILTER, AttachType::NETFILTER, &returns(1)).unwrap();
+    let wanted = Netfilter { family: Family::Ipv4, point: Point::Forward, priority: 3, defrag: false };
+    let hook = HookRequest::Netfilter(wanted);
+    let _here = kernel.create_link(&netfilter, &hook).unwrap();
+    let within = HookRequest::Within { netns: &netns, hook: &hook };
+    let there = kernel.create_link(&netfilter, &within).unwrap();
+    assert_eq!(errno(kernel.create_link(&netfilter, &within)), libc::EBUSY);
+    assert_eq!(kernel.link_info(&there).unwrap().hook, HookInfo::Netfilter(wanted));
+    // Each went through a thread of its own: this one is where it was.
+    assert_eq!(kernel.open_netns(Path::new("/proc/thread-self/ns/net")).unwrap().1, own_inode);
+}
+
+fn netkit_is_of_netkit_interfaces<K: Kernel>(kernel: &mut K, room: &Room) {
+    let (program, _) = two(kernel, ProgramType::SCHED_CLS);
+    let hook = HookRequest::Netkit { ifindex: 1, attach_type: AttachType::NETKIT_PRIMARY };
+    let refused = errno(kernel.create_link(&program, &hook));
+    // A kernel that is built with it says what else the interface is not.
+    let expected = if room.version < (6, 7) { vec![libc::EINVAL] } else { vec![libc::EINVAL, libc::ENXIO] };
+    assert!(expected.contains(&refused), "{refused}");
 }
 
 fn hooks_tell_their_programs_in_order<K: Kernel>(kernel: &mut K, room: &Room) {

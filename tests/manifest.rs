@@ -9,7 +9,9 @@ use bpfapply::desired::{Counter, CounterSource, Netns, Policy, Rate};
 use bpfapply::diag::{self, Exit, Kind, Problems, Source};
 use bpfapply::kernel::XdpMode;
 use bpfapply::kinds::{AttachType, Family, MapType, Netfilter, Point, ProgramType};
-use bpfapply::manifest::{self, Attach, EventLink, EventText, Manifest, Map, MapSource, ProgramTarget, SymbolRef};
+use bpfapply::manifest::{
+    self, Attach, EventLink, EventText, Interfaces, Manifest, Map, MapSource, ProgramTarget, SymbolRef,
+};
 use bpfapply::names::{LinkName, MapName, ObjectName, ProgramName};
 use bpfapply::plan::Consent;
 use proptest::prelude::*;
@@ -135,8 +137,8 @@ fn the_schema_is_strict() {
         "program.a = { }",
         "program.a = { from = \"a:b\", type = \"xpd\" }",
         "link.a = { program = \"a\" }",
-        "link.a = { program = \"a\", xdp = { interface = \"eth*\" } }",
-        "link.a = { program = \"a\", xdp = { interface = [\"eth0\"] } }",
+        "link.a = { program = \"a\", xdp = { interface = [] } }",
+        "link.a = { program = \"a\", xdp = { interface = [\"a/b\"] } }",
         "link.a = { program = \"a\", xdp = { interface = \"eth0\", mode = \"fast\" } }",
         "link.a = { program = \"a\", tc = { interface = \"eth0\" } }",
         "link.a = { program = \"a\", tc = { interface = \"eth0\", direction = \"in\" } }",
@@ -193,10 +195,17 @@ fn every_key_arrives() {
     let attach = |name: &str| manifest.links[&LinkName::new(name).unwrap()].attach.value.clone();
     assert_eq!(
         attach("uplink"),
-        Attach::Xdp { interface: "eth0".to_owned(), netns: Netns::OWN, mode: XdpMode::Native }
+        Attach::Xdp { interface: Interfaces::One("eth0".to_owned()), netns: Netns::OWN, mode: XdpMode::Native }
     );
-    assert_eq!(attach("other"), Attach::Xdp { interface: "${x}".to_owned(), netns: Netns::OWN, mode: XdpMode::Auto });
-    let shape = Attach::Tc { interface: "eth0".to_owned(), netns: Netns::OWN, attach_type: AttachType::TCX_EGRESS };
+    assert_eq!(
+        attach("other"),
+        Attach::Xdp { interface: Interfaces::One("${x}".to_owned()), netns: Netns::OWN, mode: XdpMode::Auto }
+    );
+    let shape = Attach::Tc {
+        interface: Interfaces::One("eth0".to_owned()),
+        netns: Netns::OWN,
+        attach_type: AttachType::TCX_EGRESS,
+    };
     assert_eq!(attach("shape"), shape);
     assert_eq!(attach("services"), Attach::Cgroup { path: "system.slice/web-1.service".to_owned() });
     let sockets = Attach::Netns { netns: Netns::named("1".to_owned()), attach_type: AttachType::SK_LOOKUP };

@@ -11,7 +11,13 @@ use bpfapply::kernel::{HookRequest, Kernel as _, LinkInfo, ProgramRequest};
 use bpfapply::kinds::{AttachType, Family, Netfilter, Point, ProgramType, XdpMode};
 use common::tool::{Said, bpfapply, succeed};
 use common::{in_namespace, run, skip};
+use netlink_packet_core::{NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload};
+use netlink_packet_route::RouteNetlinkMessage;
+use netlink_packet_route::link::{InfoData, InfoKind, InfoNetkit, LinkAttribute, LinkInfo as Info, LinkMessage};
+use netlink_sys::protocols::NETLINK_ROUTE;
+use netlink_sys::{Socket, SocketAddr};
 use std::fs;
+use std::os::fd::AsRawFd as _;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -326,5 +332,277 @@ fn netfilter_in_another_network_namespace() {
         succeed(folder.path(), &["destroy", ROOT]);
         assert!(blue() && red());
         sh("ip netns del blue && ip netns del red");
+    });
+}
+
+/// Interfaces here, with an address each, whose other ends are in blue.
+fn veths(names: &[&str]) -> String {
+    let add = |name: &&str| format!("ip link add {name} type veth peer name p-{name} && ip link set {name} up");
+    names.iter().map(add).collect::<Vec<_>>().join(" && ")
+}
+
+/// Returns the names of the deployment's pins of links, as bpffs lists them.
+fn pins(table: &str) -> Vec<String> {
+    let entries = fs::read_dir(format!("{ROOT}/links/{table}")).expect("the folder is there");
+    let mut names: Vec<_> =
+        entries.map(|entry| entry.expect("it is listed").file_name().into_string().expect("text")).collect();
+    names.sort();
+    names
+}
+
+/// Returns whether an interface has an XDP program.
+fn has_xdp(name: &str) -> bool {
+    let found = Linux::new().interface(name).expect("it can be asked");
+    !found.expect("it is there").xdp.is_empty()
+}
+
+#[test]
+fn a_pattern_is_a_link_for_each_interface() {
+    in_namespace("where_pattern", |_| {
+        let folder = folder();
+        let many = |pattern: &str, more: &str| {
+            link("up", "first", &format!("{more}xdp = {{ interface = {pattern}, mode = \"generic\" }}"))
+        };
+        write(&folder, 1, &many("\"eth*\"", ""));
+        let said = refused(&folder, &["plan.toml"], 1);
+        assert!(said.contains("no interface matches `eth*`") && said.contains("optional = true"), "{said}");
+        let offline = succeed(folder.path(), &["plan.toml", "--dry-run=offline"]);
+        assert!(offline.contains("a link for each that matches, which is not known offline"), "{offline}");
+        write(&folder, 1, &many("\"eth*\"", "optional = true\n"));
+        let planned = dry_run(&folder);
+        assert!(planned.contains("absent, skipped: xdp of eth*; because it is optional"), "{planned}");
+        apply(&folder);
+        is_settled(&folder);
+
+        sh(&veths(&["eth0", "eth0.100", "veth7"]));
+        drifts(&folder, "link.up[\"eth0.100\"]: xdp of eth0.100 is there now");
+        write(&folder, 1, &many("\"eth*\"", ""));
+        let planned = dry_run(&folder);
+        assert!(planned.contains("link.up[\"eth0\"]") && planned.contains("link.up[\"eth0.100\"]"), "{planned}");
+        apply(&folder);
+        assert_eq!(pins("up"), ["eth0", "eth0%2e100"]);
+        assert!(has_xdp("eth0") && has_xdp("eth0.100") && !has_xdp("veth7"));
+        is_settled(&folder);
+
+        write(&folder, 2, &many("\"eth*\"", ""));
+        assert!(dry_run(&folder).matches("in place").count() >= 2);
+        apply(&folder);
+        is_settled(&folder);
+
+        // One that comes is a change, one that goes is no mistake.
+        sh(&format!("{} && ip link del eth0", veths(&["eth1"])));
+        drifts(&folder, "link.up[\"eth1\"]: xdp of eth1 is there now");
+        drifts(&folder, "link.up[\"eth0\"]: it was detached from xdp of eth0");
+        apply(&folder);
+        assert_eq!(pins("up"), ["eth0%2e100", "eth1"]);
+        assert!(has_xdp("eth1"));
+        is_settled(&folder);
+
+        // It returns as another one with another index; and the generation before knew it.
+        sh(&veths(&["eth0"]));
+        apply(&folder);
+        assert!(has_xdp("eth0"));
+        is_settled(&folder);
+        sh("ip link del eth1");
+        succeed(folder.path(), &["rollback", ROOT, "--allow", "prune"]);
+        assert_eq!(pins("up"), ["eth0%2e100"]);
+
+        // What an interface has of others is in the way, and all or nothing is done.
+        write(
+            &folder,
+            2,
+            &format!("{}{}", many("\"eth0*\"", ""), link("other", "first", "xdp = { interface = \"eth0\" }")),
+        );
+        let said = refused(&folder, &["plan.toml"], 65);
+        assert!(said.contains("two links want XDP on `eth0`") && said.contains("`link.other`"), "{said}");
+        sh("ip link property add dev eth0 altname wan");
+        write(
+            &folder,
+            2,
+            &format!("{}{}", many("\"eth0*\"", ""), link("other", "first", "xdp = { interface = \"wan\" }")),
+        );
+        assert!(refused(&folder, &["plan.toml"], 65).contains("two links want XDP on"));
+        write(&folder, 1, &many("[\"wan\", \"eth0.100\"]", ""));
+        apply(&folder);
+        assert_eq!(pins("up"), ["eth0%2e100", "wan"]);
+        is_settled(&folder);
+        succeed(folder.path(), &["destroy", ROOT]);
+        assert!(!has_xdp("eth0") && !has_xdp("eth0.100"));
+    });
+}
+
+#[test]
+fn what_is_optional_may_be_missing() {
+    in_namespace("where_optional", |room| {
+        let folder = folder();
+        let cgroup = room.cgroup.as_ref().map(|root| root.join("later"));
+        let mut links =
+            link("net", "first", "optional = true\nprotect = true\nxdp = { interface = \"d1\", netns = \"blue\" }");
+        if let Some(cgroup) = &cgroup {
+            let hook = format!("optional = true\ncgroup = {{ path = \"{}\" }}", cgroup.display());
+            links += &link("group", "fourth", &hook);
+        }
+        write(&folder, 1, &links);
+        apply(&folder);
+        is_settled(&folder);
+        assert!(
+            succeed(folder.path(), &["plan.toml", "--dry-run"])
+                .contains("absent, skipped: xdp of d1 in network namespace blue")
+        );
+
+        sh(TWO);
+        assert!(blue());
+        if let Some(cgroup) = &cgroup {
+            fs::create_dir(cgroup).expect("a cgroup can be made");
+        }
+        drifts(&folder, "link.net: xdp of d1 in network namespace blue is there now");
+        apply(&folder);
+        assert!(!blue() && red());
+        is_settled(&folder);
+
+        // It goes and comes as another one: the guard does not keep what is nowhere.
+        sh("ip netns del blue");
+        if let Some(cgroup) = &cgroup {
+            fs::remove_dir(cgroup).expect("nothing is in it");
+        }
+        drifts(&folder, "it was detached from");
+        apply(&folder);
+        is_settled(&folder);
+        sh(
+            "ip link del blue0 2>/dev/null; ip netns add blue && ip link add blue0 type veth peer name d1 netns blue && \
+            ip addr add 10.9.1.1/24 dev blue0 && ip link set blue0 up && ip -n blue addr add 10.9.1.2/24 dev d1 && \
+            ip -n blue link set d1 up",
+        );
+        assert!(blue());
+        apply(&folder);
+        assert!(!blue());
+        is_settled(&folder);
+        assert!(refused(&folder, &["destroy", ROOT], 1).contains("protected"));
+        write(&folder, 1, &links.replace("protect = true\n", ""));
+        apply(&folder);
+        succeed(folder.path(), &["destroy", ROOT]);
+        assert!(blue());
+        sh("ip netns del blue && ip netns del red");
+    });
+}
+
+/// Makes a netkit pair of `nk0` here and `d1` in blue, for which tools are too old; false when the kernel has none.
+fn add_netkit() -> bool {
+    let blue = fs::File::open("/run/netns/blue").expect("it is there");
+    let named = |name: &str| {
+        let mut link = LinkMessage::default();
+        link.attributes.push(LinkAttribute::IfName(name.to_owned()));
+        link
+    };
+    let mut peer = named("d1");
+    peer.attributes.push(LinkAttribute::NetNsFd(blue.as_raw_fd()));
+    let mut link = named("nk0");
+    let pair = InfoData::Netkit(vec![InfoNetkit::Peer(peer)]);
+    link.attributes.push(LinkAttribute::LinkInfo(vec![Info::Kind(InfoKind::Netkit), Info::Data(pair)]));
+    let mut message = NetlinkMessage::from(RouteNetlinkMessage::NewLink(link));
+    message.header.flags = NLM_F_REQUEST | NLM_F_CREATE | NLM_F_EXCL | NLM_F_ACK;
+    message.finalize();
+    let mut bytes = vec![0; message.buffer_len()];
+    message.serialize(&mut bytes);
+    let socket = Socket::new(NETLINK_ROUTE).expect("a socket can be made");
+    socket.connect(&SocketAddr::new(0, 0)).expect("the kernel is there");
+    socket.send(&bytes, 0).expect("it takes messages");
+    let (answer, _) = socket.recv_from_full().expect("it answers");
+    let answer = NetlinkMessage::<RouteNetlinkMessage>::deserialize(&answer).expect("it is an answer");
+    match answer.payload {
+        NetlinkPayload::Error(error) => match error.code {
+            None => true,
+            Some(code) if code.get() == -libc::EOPNOTSUPP => false,
+            Some(code) => panic!("a netkit pair is refused: {code}"),
+        },
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn netkit_meets_what_an_end_sends() {
+    in_namespace("netkit", |room| {
+        let folder = folder();
+        sh("mount -t tmpfs none /run && ip netns add blue");
+        let of = |interface: &str, more: &str| {
+            link("l", "second", &format!("netkit = {{ interface = \"{interface}\"{more} }}"))
+        };
+        write(&folder, 1, &of("lo", ""));
+        if room.version < (6, 7) || !add_netkit() {
+            let said = refused(&folder, &["plan.toml"], 69);
+            assert!(said.contains("netkit came with Linux 6.7"), "{said}");
+            return skip("netkit", "this kernel has none, and the tool says so");
+        }
+        let said = refused(&folder, &["plan.toml"], 1);
+        assert!(said.contains("`lo` is no netkit interface"), "{said}");
+        sh("ip addr add 10.9.1.1/24 dev nk0 && ip link set nk0 up && ip -n blue addr add 10.9.1.2/24 dev d1 && \
+            ip -n blue link set d1 up");
+        write(&folder, 1, &of("d1", ", netns = \"blue\""));
+        let said = refused(&folder, &["plan.toml"], 1);
+        assert!(said.contains("`d1` is the peer of a netkit pair"), "{said}");
+
+        for peer in ["", ", peer = true"] {
+            assert!(blue());
+            write(&folder, 1, &of("nk0", peer));
+            apply(&folder);
+            assert!(!blue());
+            is_settled(&folder);
+            write(&folder, 2, &of("nk0", peer));
+            let planned = dry_run(&folder);
+            assert!(planned.contains("in place") && planned.contains("no gap"), "{planned}");
+            apply(&folder);
+            assert!(blue());
+            is_settled(&folder);
+            succeed(folder.path(), &["rollback", ROOT]);
+            assert!(!blue());
+            succeed(folder.path(), &["destroy", ROOT]);
+        }
+        // Somebody else is on the hook as well, before and behind; and the pair goes.
+        let mut kernel = Linux::new();
+        let next = load(&mut kernel, ProgramType::SCHED_CLS, AttachType(0), -1);
+        let ifindex = kernel.interface("nk0").expect("it can be asked").expect("it is there").index;
+        let hook = HookRequest::Netkit { ifindex, attach_type: AttachType::NETKIT_PEER };
+        let theirs = kernel.create_link(&next, &hook).expect("it attaches");
+        write(&folder, 1, &of("nk0", ", peer = true"));
+        apply(&folder);
+        assert!(!blue());
+        assert_eq!(kernel.query(&hook).expect("it can be asked").len(), 2);
+        is_settled(&folder);
+        sh("ip link del nk0");
+        drifts(&folder, "was detached from netkit_peer of nk0");
+        drop(theirs);
+        assert!(add_netkit());
+        apply(&folder);
+        is_settled(&folder);
+        succeed(folder.path(), &["destroy", ROOT]);
+        sh("ip netns del blue");
+    });
+}
+
+#[test]
+fn an_interface_that_moves_is_not_the_one_that_takes_its_place() {
+    in_namespace("where_moved", |_| {
+        let folder = folder();
+        sh("mount -t tmpfs none /run && ip netns add red");
+        sh(&veths(&["eth0"]));
+        write(&folder, 1, &link("l", "first", "xdp = { interface = \"eth0\", mode = \"generic\" }"));
+        apply(&folder);
+        let index = Linux::new().interface("eth0").expect("it can be asked").expect("it is there").index;
+
+        // It keeps its program and its index elsewhere, and another one has its name and index here.
+        sh("ip link set eth0 netns red");
+        drifts(&folder, "the interface eth0 is gone or another one");
+        assert!(refused(&folder, &["plan.toml"], 1).contains("there is no interface `eth0`"));
+        sh(&format!("ip link add eth0 index {index} type veth peer name other && ip link set eth0 up"));
+        drifts(&folder, "the interface eth0 is gone or another one");
+        assert!(!has_xdp("eth0"));
+        let said = refused(&folder, &["plan.toml"], 4);
+        assert!(said.contains("STOPS where it was") && said.contains("--allow prune"), "{said}");
+        succeed(folder.path(), &["plan.toml", "--allow", "prune"]);
+        assert!(has_xdp("eth0"));
+        is_settled(&folder);
+        succeed(folder.path(), &["destroy", ROOT]);
+        assert!(!has_xdp("eth0"));
+        sh("ip netns del red");
     });
 }

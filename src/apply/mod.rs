@@ -260,7 +260,8 @@ impl<K: Kernel> Applier<'_, K> {
             | Action::FillSlots { .. }
             | Action::WriteEntries { .. }
             | Action::ReuseProgram { .. }
-            | Action::ReuseLink { .. } => {}
+            | Action::ReuseLink { .. }
+            | Action::Skip { .. } => {}
         }
         Ok(())
     }
@@ -292,6 +293,7 @@ impl<K: Kernel> Applier<'_, K> {
             | Action::RestoreMap { .. }
             | Action::RestoreProgram { .. }
             | Action::ReuseLink { .. }
+            | Action::Skip { .. }
             | Action::Attach { .. }
             | Action::UpdateLink { .. }
             | Action::Reattach { .. }
@@ -1089,6 +1091,10 @@ fn attach_refused(doing: String, hook: &Hook, error: &io::Error) -> Problem {
     );
     if is_unknown && later {
         return Problem::new(Kind::NoSuchLink { hook: hook.to_string(), since: hook.may_lack() });
+    }
+    // `netkit_dev_fetch` (drivers/net/netkit.c).
+    if let (Hook::Netkit { interface, .. }, Some(errno @ (libc::ENXIO | libc::EACCES))) = (hook, error.raw_os_error()) {
+        return Problem::new(Kind::NotPrimary { interface: interface.clone(), is_peer: errno == libc::EACCES });
     }
     let mut problem = kernel_problem(doing, error);
     if let Kind::Kernel { errno, hint, .. } = &mut *problem.kind {

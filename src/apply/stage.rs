@@ -82,6 +82,7 @@ impl<K: Kernel> Applier<'_, K> {
             | Action::MakeDirectory { .. }
             | Action::CatchUp { .. }
             | Action::FinishCopy { migration: None, .. }
+            | Action::Skip { .. }
             | Action::Attach { .. }
             | Action::UpdateLink { .. }
             | Action::Reattach { .. }

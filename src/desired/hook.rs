@@ -113,6 +113,31 @@ impl Hook {
         }
     }
 
+    /// Returns the same hook of another interface.
+    pub fn on(&self, name: &str) -> Self {
+        let mut hook = self.clone();
+        match &mut hook {
+            Self::Xdp { interface, .. } | Self::Tc { interface, .. } | Self::Netkit { interface, .. } => {
+                name.clone_into(interface);
+            }
+            Self::Cgroup { .. }
+            | Self::Netns { .. }
+            | Self::Netfilter { .. }
+            | Self::Sockmap { .. }
+            | Self::StructOps { .. }
+            | Self::Trace(_) => {}
+        }
+        hook
+    }
+
+    /// Returns the network namespace that it is in.
+    pub fn netns(&self) -> &Netns {
+        match self.anchor() {
+            Anchor::Interface(_, netns) | Anchor::Netns(netns) => netns,
+            Anchor::Cgroup(_) | Anchor::Map(_) | Anchor::Event(_) => &OWN,
+        }
+    }
+
     /// Returns the mode asked for, which the kernel does not tell back.
     pub fn mode(&self) -> Option<XdpMode> {
         match self {
@@ -277,6 +302,8 @@ impl fmt::Display for Within<'_> {
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Netns(Option<String>);
+
+static OWN: Netns = Netns::OWN;
 
 impl Netns {
     /// The one in which the tool runs.

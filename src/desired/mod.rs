@@ -8,6 +8,7 @@ mod hook;
 mod identity;
 mod references;
 mod resolve;
+mod template;
 mod variables;
 
 pub use contents::EntryFile;
@@ -16,6 +17,7 @@ pub use hook::{Anchor, Counter, CounterSource, Event, Hook, Netns, Rate, Trace, 
 pub use identity::{TAG, kernel_name};
 pub use references::{Reference, SlotKey, SlotSource, Word};
 pub use resolve::{needs, resolve};
+pub use template::{Absent, DesiredTemplate, Site, Sites, Template, is_pattern, matches};
 
 use crate::access::{Access, AccountKind};
 use crate::btf::value::format::Formats;
@@ -56,6 +58,10 @@ pub struct Desired {
     pub programs: BTreeMap<ProgramName, Arc<DesiredProgram>>,
     /// Links.
     pub links: BTreeMap<LinkName, Arc<DesiredLink>>,
+    /// Tables of links of which the host decides; once it has ([`Desired::settle`]), they are among `links` as well.
+    pub templates: BTreeMap<LinkName, DesiredTemplate>,
+    /// Links of them that the host has no place for, which is allowed.
+    pub absent: Vec<Absent>,
     /// What may be done to what is there.
     pub policy: Policy,
 }

@@ -7,8 +7,8 @@ use super::events;
 use super::identity;
 use super::variables::{self, NotFound};
 use super::{
-    Anchor, Desired, DesiredLink, DesiredMap, DesiredProgram, EntryFile, Files, Hook, MapDefinition, MapSource, MapUse,
-    ObjectFile, Policy, SlotKey, SlotSource, Span,
+    Anchor, Desired, DesiredLink, DesiredMap, DesiredProgram, DesiredTemplate, EntryFile, Files, Hook, MapDefinition,
+    MapSource, MapUse, ObjectFile, Policy, SlotKey, SlotSource, Span, Template,
 };
 use crate::btf::value::Value;
 use crate::btf::value::format::Formats;
@@ -17,7 +17,7 @@ use crate::elf::{self, DataKind, Dialect, Pinning, ProgramKind, Refusal, SlotTar
 use crate::insn::Code;
 use crate::kinds::{AttachType, MapType, ProgramType};
 use crate::manifest::{self, Attach, Manifest, SymbolRef};
-use crate::names::{Digest, MapName, ObjectName, PinPath, ProgramName};
+use crate::names::{Digest, LinkName, MapName, ObjectName, PinPath, ProgramName};
 use crate::parallel;
 use crate::spec::{Compare, Host, differences, flags};
 use crate::variables::Variable;
@@ -139,7 +139,7 @@ pub fn resolve(
     host: &Host,
     target: &elf::Target,
 ) -> Result<Desired, Problems> {
-    let (maps, programs, links) = resolved(manifest, &mut files, bpffs, host, target)?;
+    let (maps, programs, (links, templates)) = resolved(manifest, &mut files, bpffs, host, target)?;
     // What comes next takes the room of the parsed files.
     let origin = |(name, file): (ObjectName, ObjectFile)| {
         let ObjectFile { path, sha256, object, .. } = file;
@@ -155,12 +155,17 @@ pub fn resolve(
         maps: maps.into_iter().map(|(name, map)| (name, Arc::new(map))).collect(),
         programs,
         links,
+        templates,
+        absent: Vec::new(),
         policy: Policy::of(manifest),
     })
 }
 
 /// What a manifest means, but for the fingerprints of its programs.
-type Resolved = (BTreeMap<MapName, DesiredMap>, identity::Programs, BTreeMap<crate::names::LinkName, Arc<DesiredLink>>);
+type Resolved = (BTreeMap<MapName, DesiredMap>, identity::Programs, Links);
+
+/// Links, and tables of them of which the host decides.
+type Links = (BTreeMap<LinkName, Arc<DesiredLink>>, BTreeMap<LinkName, DesiredTemplate>);
 
 fn resolved(
     manifest: &Manifest,
@@ -1038,24 +1043,30 @@ impl<'a> Resolver<'a> {
         known.map_or("", |known| &known.section)
     }
 
-    fn links(&mut self) -> BTreeMap<crate::names::LinkName, Arc<DesiredLink>> {
-        let mut links = BTreeMap::new();
+    fn links(&mut self) -> Links {
+        let (mut links, mut templates) = (BTreeMap::new(), BTreeMap::new());
         for (name, link) in &self.manifest.links {
             // A program that could not be resolved was reported there.
             let Some(hook) = self.hook_of(link) else { continue };
             self.map_of_hook(&hook, &link.attach.span);
             let pin = self.manifest.pin_root.join("links").join(name.as_str());
-            let link = DesiredLink {
+            let (interfaces, optional) = (link.attach.value.interfaces().to_vec(), link.optional);
+            let desired = DesiredLink {
                 name: name.clone(),
                 pin,
                 program: link.program.as_ref().map(|program| program.value.clone()),
-                hook,
+                hook: hook.clone(),
                 span: link.span.clone(),
             };
-            links.insert(name.clone(), Arc::new(link));
+            if interfaces.is_empty() && !optional {
+                links.insert(name.clone(), Arc::new(desired));
+            } else {
+                let template = Template { hook, interfaces, optional };
+                templates.insert(name.clone(), DesiredTemplate { link: desired, template });
+            }
         }
         self.one_program_in_sockmaps(&links);
-        links
+        (links, templates)
     }
 
     /// Makes the hook of a link; `None` when it does not fit its program, or the program could not be resolved.
@@ -1278,15 +1289,15 @@ fn hook(attach: &Attach, program: &DesiredProgram, section: &str) -> Result<Hook
     match attach {
         Attach::Xdp { interface, netns, mode } => {
             wants(ProgramType::XDP, "xdp")?;
-            Ok(Hook::Xdp { interface: interface.clone(), netns: netns.clone(), mode: *mode })
+            Ok(Hook::Xdp { interface: interface.name(), netns: netns.clone(), mode: *mode })
         }
         Attach::Tc { interface, netns, attach_type } => {
             wants(ProgramType::SCHED_CLS, "tc")?;
-            Ok(Hook::Tc { interface: interface.clone(), netns: netns.clone(), attach_type: *attach_type })
+            Ok(Hook::Tc { interface: interface.name(), netns: netns.clone(), attach_type: *attach_type })
         }
         Attach::Netkit { interface, netns, attach_type } => {
             wants(ProgramType::SCHED_CLS, "netkit")?;
-            Ok(Hook::Netkit { interface: interface.clone(), netns: netns.clone(), attach_type: *attach_type })
+            Ok(Hook::Netkit { interface: interface.name(), netns: netns.clone(), attach_type: *attach_type })
         }
         Attach::Cgroup { path } => {
             if !CGROUP_TYPES.contains(&kind.program_type) {

@@ -6,7 +6,7 @@
 //! [`deep_drift`] asks besides is of no use to an apply, which cannot put it right, but is worth a look.
 
 use super::observe::{self, ENTER, READ, existing, open_cgroup, open_netns, refused};
-use super::{HookInfo, HookRequest, Interface, Kernel, LinkInfo, ObjectKind, XdpMode, events};
+use super::{HookInfo, HookRequest, Interface, Kernel, LinkInfo, ObjectKind, XdpMode, events, sites};
 use crate::access::Access;
 use crate::desired::{Anchor, Event, Netns, Within};
 use crate::diag::Problem;
@@ -43,6 +43,8 @@ pub enum Difference {
     Runs(u32, u32),
     /// The interface of this name is another one, or gone.
     Interface(String),
+    /// What a link is to be on is there, and the link is not.
+    Came(String),
     /// The network namespace of this name is another one, or gone.
     Netns(String),
     /// The path of this event means another file, or none.
@@ -78,6 +80,7 @@ impl Difference {
             Self::Runs(..) => "runs",
             Self::Interface(_) => "interface",
             Self::File(_) => "file",
+            Self::Came(_) => "came",
             Self::Netns(_) => "netns",
             Self::Mode(_) => "mode",
             Self::Edge(..) => "edge",
@@ -98,6 +101,7 @@ impl fmt::Display for Difference {
             Self::Moved(hook) => write!(f, "it is on {hook}"),
             Self::Runs(now, made) => write!(f, "it runs program id {now}, not {made}"),
             Self::Interface(name) => write!(f, "the interface {name} is gone or another one"),
+            Self::Came(hook) => write!(f, "{hook} is there now: the next apply attaches it"),
             Self::Netns(name) => write!(f, "{name} is gone or another one"),
             Self::File(event) => write!(f, "the file of {event} is gone, another one or a changed one"),
             Self::Mode(mode) => write!(f, "it does not run in {mode} mode"),
@@ -144,6 +148,9 @@ pub fn drift<K: Kernel>(kernel: &K, record: &Record) -> Result<Vec<Drift>, Probl
         let what = checker.pin(&link.pin, link.inode, &link.access)?;
         let what = if what.is_none() { checker.link(link)? } else { what };
         note("link", name, what);
+    }
+    for (name, hook) in sites::newcomers(kernel, record)? {
+        note("link", &name, Some(Difference::Came(hook.to_string())));
     }
     Ok(found)
 }

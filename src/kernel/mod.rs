@@ -16,6 +16,7 @@ mod netlink;
 pub mod observe;
 mod places;
 pub mod shown;
+pub mod sites;
 pub mod snapshot;
 pub mod status;
 mod sys;

@@ -353,7 +353,7 @@ impl Checker<'_> {
                 }
             }
         }
-        let protect = is_true(&raw.protect);
+        let (optional, protect) = (is_true(&raw.optional), is_true(&raw.protect));
         let accounts = accounts(&raw.owner, &raw.group);
         let access = access(raw.mode, raw.owner, raw.group);
         let attach = (raw.xdp.0.map(xdp))
@@ -382,7 +382,7 @@ impl Checker<'_> {
         if needs_program && program.is_none() {
             return None;
         }
-        Some(Link { span: raw.header.span, program, attach, protect, access, accounts })
+        Some(Link { span: raw.header.span, program, attach, optional, protect, access, accounts })
     }
 
     fn struct_ops(&mut self, raw: At<RawStructOps>) -> Option<At<Attach>> {

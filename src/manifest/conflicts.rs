@@ -1,7 +1,7 @@
 //! What tables that are right say against each other: pins, symbols and hooks that two of them want.
 
-use super::{At, Attach, Manifest, Map, MapSource, SymbolRef};
-use crate::desired::{Netns, Span, Within};
+use super::{At, Attach, Interfaces, Manifest, Map, MapSource, SymbolRef};
+use crate::desired::{Netns, Span, Within, is_pattern};
 use crate::diag::{Kind, Problem, Problems};
 use crate::kinds::{AttachType, Netfilter};
 use crate::names::{Address, MapName, ObjectName, PinPath};
@@ -189,9 +189,20 @@ enum Only {
 /// Looks for hooks with room for one program that two links want.
 fn check_hooks(manifest: &Manifest, problems: &mut Problems) {
     let mut hooks = BTreeMap::<(Only, String), Vec<(&Span, String)>>::new();
-    for (name, link) in &manifest.links {
+    for (link_name, link) in &manifest.links {
         let hook = match &link.attach.value {
-            Attach::Xdp { interface, netns, .. } => (Only::Xdp(netns.clone()), interface.clone()),
+            Attach::Xdp { interface, netns, .. } => {
+                let names = match interface {
+                    Interfaces::One(name) => std::slice::from_ref(name),
+                    Interfaces::Each(names) => names,
+                };
+                // What patterns match shows on the host.
+                for name in names.iter().filter(|name| !is_pattern(name)) {
+                    let hook = (Only::Xdp(netns.clone()), name.clone());
+                    hooks.entry(hook).or_default().push((&link.attach.span, format!("`link.{link_name}`")));
+                }
+                continue;
+            }
             Attach::Netns { netns, attach_type: AttachType::FLOW_DISSECTOR } => {
                 (Only::Other, format!("{} of {netns}", AttachType::FLOW_DISSECTOR))
             }
@@ -208,7 +219,7 @@ fn check_hooks(manifest: &Manifest, problems: &mut Problems) {
             | Attach::Sockmap { .. }
             | Attach::Event(_) => continue,
         };
-        hooks.entry(hook).or_default().push((&link.attach.span, format!("`link.{name}`")));
+        hooks.entry(hook).or_default().push((&link.attach.span, format!("`link.{link_name}`")));
     }
     for ((only, hook), mut links) in hooks {
         links.sort_by_key(|(span, _)| span.start);

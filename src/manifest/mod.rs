@@ -294,6 +294,8 @@ pub struct Link {
     pub program: Option<At<ProgramName>>,
     /// Where it is attached, and the place that says so.
     pub attach: At<Attach>,
+    /// Whether it is left out where what it is to be on is not there.
+    pub optional: bool,
     /// Whether it must never be detached or moved.
     pub protect: bool,
     /// Who may open its pin.
@@ -307,8 +309,8 @@ pub struct Link {
 pub enum Attach {
     /// `xdp = { interface, netns, mode }`
     Xdp {
-        /// Name of the interface.
-        interface: String,
+        /// Which interfaces.
+        interface: Interfaces,
         /// The network namespace that it is in.
         netns: Netns,
         /// Mode.
@@ -316,8 +318,8 @@ pub enum Attach {
     },
     /// `tc = { interface, netns, direction }`
     Tc {
-        /// Name of the interface.
-        interface: String,
+        /// Which interfaces.
+        interface: Interfaces,
         /// The network namespace that it is in.
         netns: Netns,
         /// `tcx_ingress` or `tcx_egress`.
@@ -325,8 +327,8 @@ pub enum Attach {
     },
     /// `netkit = { interface, netns, peer }`
     Netkit {
-        /// Name of the primary end.
-        interface: String,
+        /// Which interfaces, by their primary ends.
+        interface: Interfaces,
         /// The network namespace that it is in.
         netns: Netns,
         /// `netkit_primary` or `netkit_peer`.
@@ -363,6 +365,45 @@ pub enum Attach {
     },
     /// `tracepoint = { name }`, `kprobe = { function }` and the like.
     Event(EventLink),
+}
+
+impl Attach {
+    /// Returns the names and patterns of interfaces of which each has a link of its own.
+    pub fn interfaces(&self) -> &[String] {
+        match self {
+            Self::Xdp { interface, .. } | Self::Tc { interface, .. } | Self::Netkit { interface, .. } => {
+                match interface {
+                    Interfaces::One(_) => &[],
+                    Interfaces::Each(names) => names,
+                }
+            }
+            Self::Cgroup { .. }
+            | Self::Netns { .. }
+            | Self::Netfilter { .. }
+            | Self::Sockmap { .. }
+            | Self::StructOps { .. }
+            | Self::Event(_) => &[],
+        }
+    }
+}
+
+/// The interfaces of a link.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Interfaces {
+    /// The one of this name: the table is one link.
+    One(String),
+    /// One for each name, and for each that a pattern matches.
+    Each(Vec<String>),
+}
+
+impl Interfaces {
+    /// Returns the name of the one interface; nothing where the host decides which ones there are.
+    pub fn name(&self) -> String {
+        match self {
+            Self::One(name) => name.clone(),
+            Self::Each(_) => String::new(),
+        }
+    }
 }
 
 /// Reads a manifest. `vars` overrides the values of `[var]`.

@@ -287,6 +287,9 @@ table! {
         may uprobe: RawUprobe,
         /// Give the kernel a struct of functions to call, such as a TCP congestion control. Example: `{ map = "cubic" }`
         may struct_ops: RawStructOps,
+        /// Whether it is no mistake when the interface, cgroup or network namespace is not there, or a pattern matches none:
+        /// the link is left out then, and attached by the next apply once it is there. Default: `false`
+        may optional: bool,
         /// Whether the link must never be detached or moved; it may still get new code. The host remembers it: taking the
         /// table away does not remove the guard, only an apply with `protect = false` does. Default: `false`
         may protect: bool,
@@ -301,7 +304,7 @@ table! {
         may group: AccountText,
     }
     later &[
-        "pin", "optional", "takeover",
+        "pin", "takeover",
         "lwt", "uprobe_multi", "usdt", "lsm_cgroup",
     ]
 }
@@ -309,7 +312,8 @@ table! {
 table! {
     /// An XDP hook.
     RawXdp {
-        /// Name of the interface. Example: `"eth0"`
+        /// Name of the interface; or a list of names, or patterns of them (`*` and `?`), each match of which is a link of
+        /// its own: `link.uplink["eth0"]`. Examples: `"eth0"`, `["eth0", "eth1"]`, `"eth*"`
         must interface: Interface,
         /// The network namespace that the interface is in: a name below `/run/netns`, a path, or the id of a process in it.
         /// Default: the one in which bpfapply runs. Example: `"blue"`
@@ -318,13 +322,14 @@ table! {
         /// `offload`: in the network card. `auto`: the driver's where it has one, else generic. Default: `"auto"`
         may mode: XdpMode,
     }
-    later &["optional", "flags", "order"]
+    later &["flags", "order"]
 }
 
 table! {
     /// A tc hook.
     RawTc {
-        /// Name of the interface. Example: `"eth0"`
+        /// Name of the interface; or a list of names, or patterns of them (`*` and `?`), each match of which is a link of
+        /// its own: `link.uplink["eth0"]`. Examples: `"eth0"`, `["eth0", "eth1"]`, `"eth*"`
         must interface: Interface,
         /// The network namespace that the interface is in: a name below `/run/netns`, a path, or the id of a process in it.
         /// Default: the one in which bpfapply runs. Example: `"blue"`
@@ -332,7 +337,7 @@ table! {
         /// `ingress` for packets that the interface receives, `egress` for packets that it sends.
         must direction: Direction,
     }
-    later &["order", "priority", "handle", "protocol", "chain", "optional", "via"]
+    later &["order", "priority", "handle", "protocol", "chain", "via"]
 }
 
 table! {
@@ -346,7 +351,7 @@ table! {
         /// Whether packets are met that the peer sends, as of a container, and not those that go to it. Default: `false`
         may peer: bool,
     }
-    later &["order", "optional"]
+    later &["order"]
 }
 
 table! {
@@ -375,7 +380,7 @@ table! {
         /// bpfapply runs. Example: `"blue"`
         may netns: NetnsText,
     }
-    later &["optional"]
+    later &[]
 }
 
 table! {
@@ -385,7 +390,7 @@ table! {
         /// bpfapply runs. Example: `"blue"`
         may netns: NetnsText,
     }
-    later &["order", "optional"]
+    later &["order"]
 }
 
 table! {

@@ -1,11 +1,12 @@
 //! How each kind of value is written: read from the text, with its problems, and as the schema says it.
 
+use super::Interfaces;
 use super::read::{Choice, Entries, Entry, NAME_PATTERN, Read, Reader, Table, bad_path};
 use super::{At, GivenEntry, SymbolRef};
 use crate::access::Account;
 use crate::btf::value::Value;
 use crate::btf::value::format::{Format, Written};
-use crate::desired::{CounterSource, EntriesMode, OnChange, Span};
+use crate::desired::{CounterSource, EntriesMode, OnChange, Span, is_pattern};
 use crate::diag::Kind;
 use crate::kinds::{AttachType, Family, MapType, Point, ProgramType, XdpMode, load_flags};
 use crate::names::{DeploymentName, Digest, PinPath};
@@ -558,9 +559,9 @@ impl Read for Words {
     }
 }
 
-/// The name of one interface.
+/// The names of interfaces: one, or a list of them with patterns.
 #[derive(Debug)]
-pub(super) struct Interface(pub(super) String);
+pub(super) struct Interface(pub(super) Interfaces);
 
 /// Longest name in bytes: an altname has `ALTIFNAMSIZ` (128) with its NUL (`linux/if.h`).
 const MAX_INTERFACE: usize = 127;
@@ -569,22 +570,45 @@ impl Read for Interface {
     const EXAMPLE: &'static str = "\"eth0\"";
 
     fn read(entry: Entry<'_>, reader: &mut Reader<'_>) -> Option<Self> {
-        if entry.value.is_array() {
-            return reader.report(Kind::NotYet { what: "a list of interfaces".to_owned() }, entry.span, "this list");
+        let Entry { address, key, value, span } = entry;
+        let items = match value {
+            DeValue::Array(items) => items,
+            value => {
+                let name = interface(Entry { address, key, value, span }, reader)?;
+                return Some(Self(match is_pattern(&name) {
+                    true => Interfaces::Each(vec![name]),
+                    false => Interfaces::One(name),
+                }));
+            }
+        };
+        if items.is_empty() {
+            let why = "it names no interface".to_owned();
+            return reader.report(Kind::BadText { text: "[]".to_owned(), why }, span, "this list");
         }
-        let text = reader.text(entry)?;
-        if text.value.contains(['*', '?', '[']) {
-            let what = format!("the interface pattern `{}`", text.value.escape_debug());
-            return reader.report(Kind::NotYet { what }, text.span, "write one name");
-        }
-        match interface_fault(&text.value) {
-            None => Some(Self(text.value)),
-            Some(why) => reader.report(Kind::BadInterface { name: text.value, why }, text.span, "this name"),
-        }
+        let names = items.into_iter().map(|item| {
+            let (address, key, span) = (address.clone(), key.clone(), item.span());
+            interface(Entry { address, key, value: item.into_inner(), span }, reader)
+        });
+        // Every name is read, so that all problems are found.
+        let names: Vec<_> = names.collect();
+        names.into_iter().collect::<Option<_>>().map(|names| Self(Interfaces::Each(names)))
     }
 
     fn schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "pattern": "^[^*?\\[/:\\s]+$" })
+        const NAME: &str = "^[^/:\\s]+$";
+        json_schema!({ "anyOf": [
+            { "type": "string", "pattern": NAME },
+            { "type": "array", "minItems": 1, "items": { "type": "string", "pattern": NAME } },
+        ] })
+    }
+}
+
+/// Reads a name, or a pattern of names.
+fn interface(entry: Entry<'_>, reader: &mut Reader<'_>) -> Option<String> {
+    let text = reader.text(entry)?;
+    match interface_fault(&text.value) {
+        None => Some(text.value),
+        Some(why) => reader.report(Kind::BadInterface { name: text.value, why }, text.span, "this name"),
     }
 }
 

@@ -167,6 +167,7 @@ fn pin_of(action: &Action) -> Option<(&PinPath, Fate<'_>)> {
             Restored::Returns | Restored::Replaces(_) => Some((pin, Fate::Back)),
         },
         Action::ClearLeftover { .. }
+        | Action::Skip { .. }
         | Action::MountBpffs { .. }
         | Action::MakeDirectory { .. }
         | Action::FillMap { .. }

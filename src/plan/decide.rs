@@ -16,7 +16,7 @@ use super::{access, guard, migrate};
 use crate::access::Access;
 use crate::desired::{
     Anchor, Desired, DesiredLink, DesiredMap, DesiredProgram, EntriesMode, Event, Hook, MapDefinition, MapSource,
-    OnChange, Policy, SlotSource, Span, Trace,
+    OnChange, Policy, SlotSource, Span, Trace, Within,
 };
 use crate::diag::{Kind, Problem, Problems};
 use crate::elf::DataKind;
@@ -53,6 +53,7 @@ pub fn plan(desired: &Desired, observed: &Observed, mode: Mode) -> Result<Plan, 
     })?;
     let mut planner = Planner::new(desired, observed, mode);
     planner.decide_root();
+    planner.check_rooms();
     planner.decide_maps();
     planner.decide_programs();
     planner.spread();
@@ -63,6 +64,7 @@ pub fn plan(desired: &Desired, observed: &Observed, mode: Mode) -> Result<Plan, 
     for node in order {
         planner.step(node);
     }
+    planner.skip_absent();
     planner.set_variables();
     // The map that was copied goes with what the interrupted run left.
     let mut steps: Vec<Step> = planner.unfinished_copies().collect();
@@ -861,6 +863,47 @@ impl<'a> Planner<'a> {
         pinned.chain(self.observed.maps_by_id.values()).find(|found| found.info.id == id)
     }
 
+    /// Lists what is left out.
+    fn skip_absent(&mut self) {
+        for absent in &self.desired.absent {
+            let action = Action::Skip { link: absent.name.clone(), hook: absent.hook.to_string() };
+            self.push(absent.span.clone(), action, Because::Optional, Traffic::None, State::None);
+        }
+    }
+
+    /// Refuses links that want one hook with room for one, by whatever names they came to it.
+    fn check_rooms(&mut self) {
+        let mut rooms: Vec<(At, &DesiredLink)> = Vec::new();
+        for link in self.desired.links.values() {
+            let place = match link.hook.anchor() {
+                Anchor::Interface(name, netns) => {
+                    let found = self.observed.interface(name, netns);
+                    found.map(|found| ResolvedHook::Interface(Some(found.place())))
+                }
+                Anchor::Netns(netns) => {
+                    let found = self.observed.namespaces.get(netns);
+                    found.map(|found| ResolvedHook::Netns(Some(found.inode)))
+                }
+                // Maps of sockets are compared with their programs, and functions of programs by their types.
+                Anchor::Cgroup(_) | Anchor::Map(_) | Anchor::Event(_) => None,
+            };
+            let Some(at) = place.map(|place| at(&link.hook, &place)).filter(|at| !at.has_room_beside(at)) else {
+                continue;
+            };
+            if let Some((_, first)) = rooms.iter().find(|(there, _)| !at.has_room_beside(there)) {
+                let kind = match &link.hook {
+                    Hook::Xdp { interface, netns, .. } => {
+                        Kind::XdpTwice { interface: format!("{interface}{}", Within(netns)) }
+                    }
+                    hook => Kind::HookTwice { hook: hook.to_string() },
+                };
+                let problem = Problem::at(kind, link.span.clone(), format!("`link.{}`", link.name));
+                self.problems.push(problem.and(first.span.clone(), format!("`link.{}`", first.name)));
+            }
+            rooms.push((at, link));
+        }
+    }
+
     fn attach_step(&mut self, link: Arc<DesiredLink>, hook: ResolvedHook) {
         if let Some(there) = self.others(&link, None) {
             return self.hook_taken(&link, there);
@@ -877,7 +920,7 @@ impl<'a> Planner<'a> {
             let pinned = pin.and_then(|pin| self.observed.pins.get(&pin));
             matches!(pinned, Some(Pinned::Link(found)) if found.program_id == id)
         });
-        let ours = ours.find_map(|(name, _)| LinkName::new(name).ok());
+        let ours = ours.find_map(|(name, _)| LinkName::recorded(name));
         let mode = mode.map(|mode| format!("{mode} ")).unwrap_or_default();
         let kind = Kind::HookTaken { hook: link.hook.to_string(), by: format!("{mode}program id {id}"), ours };
         self.problems.push(Problem::at(kind, link.span.clone(), "this link wants it"));
@@ -1122,7 +1165,11 @@ fn removals(desired: &Desired, observed: &Observed) -> Vec<Step> {
     let pins: Vec<&PinPath> = pins.chain(desired.links.values().map(|link| &link.pin)).collect();
     let kept = pins.iter().map(|pin| pin.as_str()).collect();
     let mut steps = take_away(record, observed, &kept, Because::NotWanted);
-    steps.iter_mut().for_each(|step| step.needs = Some(Consent::Prune));
+    for step in &mut steps {
+        // Of a table that stays, a link that is on nothing any more went by itself.
+        let went = matches!(&step.action, Action::Detach { link, .. } if desired.templates.contains_key(link.table()));
+        step.needs = (!went || step.traffic != Traffic::None).then_some(Consent::Prune);
+    }
     steps.extend(folders_without_pins(record, observed, &pins, &steps, Because::NotWanted));
     steps
 }
@@ -1212,7 +1259,7 @@ pub(super) fn explicit(
 /// `observed` has what [`crate::observed::Wanted::before`] asks for. What is protected stops a rollback by hand, and none
 /// that nobody asked for: what ran before has to return then.
 pub fn rollback(before: &Record, observed: &Observed, pin_root: &PinPath, by: By) -> Result<Plan, Problems> {
-    let before = &access::with_known_names(before, observed);
+    let before = &with_known_hooks(access::with_known_names(before, observed), observed);
     let (desired, mut problems) = (links_of(before, pin_root)?, Problems::default());
     let mut planner = Planner::new(&desired, observed, Mode::Live);
     let previous = pin_root.previous();
@@ -1326,12 +1373,23 @@ fn restoring(action: Action, restored: Restored, kept: State) -> Step {
     Step { action, because, span: None, traffic: Traffic::None, state: kept, needs: None }
 }
 
+/// Leaves out the links of a record of which the host decides, and for which it has no place now.
+fn with_known_hooks(mut record: Record, observed: &Observed) -> Record {
+    let Record { links, templates, .. } = &mut record;
+    let may_lack = |name: &str| {
+        let template = LinkName::recorded(name).and_then(|name| templates.get(name.table()));
+        template.is_some_and(|template| template.optional || template.has_pattern())
+    };
+    links.retain(|name, link| !observed.lacks_hook(&link.hook) || !may_lack(name));
+    record
+}
+
 /// Returns the links of a record as if a manifest asked for them, and nothing else.
 fn links_of(record: &Record, pin_root: &PinPath) -> Result<Desired, Problems> {
     let bad_name = |why| Problem::new(Kind::BadName { text: record.deployment.clone(), why });
     let name = DeploymentName::new(&record.deployment).map_err(bad_name)?;
     let links = record.links.iter().filter_map(|(name, link)| {
-        let (name, pin) = (LinkName::new(name).ok()?, as_pin(&link.pin)?);
+        let (name, pin) = (LinkName::recorded(name)?, as_pin(&link.pin)?);
         let program = match &link.program {
             Some(program) => Some(ProgramName::recorded(program)?),
             None => None,
@@ -1347,6 +1405,8 @@ fn links_of(record: &Record, pin_root: &PinPath) -> Result<Desired, Problems> {
         maps: BTreeMap::new(),
         programs: BTreeMap::new(),
         links: links.collect(),
+        templates: BTreeMap::new(),
+        absent: Vec::new(),
         policy: Policy {
             access: record.accesses().map(|(of, _, access)| (of, access.clone())).collect(),
             ..Policy::default()
@@ -1371,11 +1431,15 @@ fn take_away(record: &Record, observed: &Observed, kept: &BTreeSet<&str>, becaus
         Ok(_) | Err(_) => None,
     };
     for (name, link) in &record.links {
-        if let (Some((pin, Pinned::Link(found))), Ok(name)) = (wanted(&link.pin), LinkName::new(name))
+        if let (Some((pin, Pinned::Link(found))), Some(name)) = (wanted(&link.pin), LinkName::recorded(name))
             && (observed.inode(&pin) == Some(link.inode) || runs_ours(observed, found))
         {
             let action = Action::Detach { link: name, pin, id: found.id, hook: link.hook.to_string() };
-            steps.push(removal(action, because.clone()));
+            let mut step = removal(action, because.clone());
+            if !found.hook.is_attached() {
+                step.traffic = Traffic::None;
+            }
+            steps.push(step);
         }
     }
     for (name, program) in &record.programs {
@@ -1442,8 +1506,9 @@ pub(super) fn write_record<'a>(
         return None;
     }
     let what = |record: &Record| {
-        let Record { objects, maps, programs, links, .. } = record;
-        (objects, maps, programs, links) == (&made.objects, &made.maps, &made.programs, &made.links)
+        let Record { objects, maps, programs, links, templates, .. } = record;
+        (objects, maps, programs) == (&made.objects, &made.maps, &made.programs)
+            && (links, templates) == (&made.links, &made.templates)
     };
     let same = before.is_some_and(what);
     if !changes && same {
@@ -1471,6 +1536,8 @@ fn expected_record<'a>(desired: &Desired, observed: &Observed, steps: impl Itera
         directories: observed.record.iter().flat_map(|record| record.directories.clone()).collect(),
         ..Record::default()
     };
+    let templates = desired.templates.iter().map(|(name, table)| (name.to_string(), table.template.clone()));
+    record.templates.extend(templates);
     for (name, object) in &desired.objects {
         let recorded = RecordedObject { path: object.path.clone(), sha256: object.sha256 };
         record.objects.insert(name.to_string(), recorded);
@@ -1523,7 +1590,7 @@ fn expected_record<'a>(desired: &Desired, observed: &Observed, steps: impl Itera
             Action::ReuseLink { .. } | Action::UpdateLink { .. } | Action::Attach { .. } | Action::Reattach { .. } => {
                 record_link(&mut record, &step.action, observed)
             }
-            Action::RestoreMap { .. } | Action::RestoreProgram { .. } => {}
+            Action::RestoreMap { .. } | Action::RestoreProgram { .. } | Action::Skip { .. } => {}
             Action::RemoveDirectory { path } => record.directories.retain(|made| made != path.as_str()),
             Action::ClearLeftover { .. }
             | Action::MountBpffs { .. }
@@ -1598,6 +1665,7 @@ fn record_link(record: &mut Record, action: &Action, observed: &Observed) {
         | Action::RemoveMap { .. }
         | Action::RemoveDirectory { .. }
         | Action::WriteRecord { .. }
+        | Action::Skip { .. }
         | Action::RemoveRecord { .. } => return,
     };
     record.links.insert(link.name.to_string(), recorded);

@@ -65,6 +65,7 @@ impl Expects {
             Action::Attach { link, hook } => Self { absent: Some(link.pin.clone()), ..Self::of_hook(hook) },
             Action::Reattach { id, hook, .. } => Self { link_id: Some(*id), ..Self::of_hook(hook) },
             Action::ClearLeftover { .. }
+            | Action::Skip { .. }
             | Action::MountBpffs { .. }
             | Action::MakeDirectory { .. }
             | Action::CatchUp { .. }

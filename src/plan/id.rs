@@ -132,6 +132,8 @@ struct Wanted<'a> {
     maps: BTreeMap<&'a MapName, WantedMap<'a>>,
     programs: BTreeMap<&'a ProgramName, WantedProgram<'a>>,
     links: BTreeMap<&'a LinkName, WantedLink<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    absent: Vec<&'a LinkName>,
     allow: &'a BTreeSet<Consent>,
     protect: &'a BTreeSet<Address>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -145,6 +147,7 @@ impl<'a> Wanted<'a> {
             maps: desired.maps.iter().map(|(name, map)| (name, WantedMap::of(map))).collect(),
             programs: desired.programs.iter().map(|(name, program)| (name, WantedProgram::of(program))).collect(),
             links: desired.links.iter().map(|(name, link)| (name, WantedLink::of(link))).collect(),
+            absent: desired.absent.iter().map(|absent| &absent.name).collect(),
             allow: &desired.policy.allow,
             protect: &desired.policy.protect,
             access: &desired.policy.access,

@@ -246,6 +246,13 @@ pub enum Action {
         /// Its id.
         id: u32,
     },
+    /// Leave a link out, as what it is to be on is not there and need not be.
+    Skip {
+        /// The link.
+        link: LinkName,
+        /// The hook in words.
+        hook: String,
+    },
     /// Attach a program and pin the link.
     Attach {
         /// The link.
@@ -479,6 +486,8 @@ pub enum Because {
     HookChanged(String),
     /// What the link was attached to went away.
     HookGone,
+    /// It may be missing, and what it is to be on is.
+    Optional,
     /// The link runs a program that is not the pinned one.
     ProgramOther(u32),
     /// The manifest does not name it any more.
@@ -627,7 +636,7 @@ impl Action {
             | Self::Attach { link, .. }
             | Self::UpdateLink { link, .. }
             | Self::Reattach { link, .. } => Address::Link(link.name.clone()),
-            Self::Detach { link, .. } => Address::Link(link.clone()),
+            Self::Detach { link, .. } | Self::Skip { link, .. } => Address::Link(link.clone()),
             Self::SetAccess { of, .. } => of.clone(),
             Self::WriteRecord { .. } | Self::RemoveRecord { .. } => Address::Record,
         }
@@ -643,7 +652,9 @@ impl Action {
             | Self::FillSlots { .. }
             | Self::Attach { .. }
             | Self::SetAccess { now: None, .. } => Marker::Create,
-            Self::ReuseMap { .. } | Self::ReuseProgram { .. } | Self::ReuseLink { .. } => Marker::Reuse,
+            Self::ReuseMap { .. } | Self::ReuseProgram { .. } | Self::ReuseLink { .. } | Self::Skip { .. } => {
+                Marker::Reuse
+            }
             Self::CreateMap { replaces, .. } | Self::LoadProgram { replaces, .. } => match replaces {
                 Some(_) => Marker::CreateThenDestroy,
                 None => Marker::Create,
@@ -699,6 +710,7 @@ impl Action {
             | Self::RestoreMap { .. }
             | Self::RestoreProgram { .. }
             | Self::ReuseLink { .. }
+            | Self::Skip { .. }
             | Self::Attach { .. }
             | Self::UpdateLink { .. }
             | Self::Reattach { .. }
@@ -735,6 +747,7 @@ impl Action {
             | Self::SetVariables { .. }
             | Self::ReuseProgram { .. }
             | Self::ReuseLink { .. }
+            | Self::Skip { .. }
             | Self::Attach { .. }
             | Self::UpdateLink { .. }
             | Self::SetAccess { .. }

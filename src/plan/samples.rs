@@ -276,6 +276,8 @@ pub fn desired() -> Desired {
         maps: maps.into_iter().chain([calls]).map(|map| (map.name.clone(), map)).collect(),
         programs: programs.into_iter().map(|program| (program.name.clone(), program)).collect(),
         links: links.into_iter().map(|link| (link.name.clone(), link)).collect(),
+        templates: BTreeMap::new(),
+        absent: Vec::new(),
         policy: Policy::default(),
     }
 }

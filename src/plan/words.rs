@@ -3,7 +3,7 @@
 //! One place for them, so that a plan, an outcome and a message say the same thing in the same words.
 
 use super::{Action, Because, Copying, Marker, Mode, ResolvedHook, Restored, Sets, State, Sweep, Traffic, Writes};
-use crate::desired::{Anchor, DesiredLink, DesiredMap, DesiredProgram, MapDefinition, MapSource};
+use crate::desired::{Anchor, DesiredLink, DesiredMap, DesiredProgram, MapDefinition, MapSource, is_pattern};
 use crate::elf::{DataKind, ProgramKind};
 use crate::entries::Changes;
 use crate::kinds::MapType;
@@ -37,6 +37,7 @@ impl Action {
             Self::RestoreMap { .. } => "restore-map",
             Self::RestoreProgram { .. } => "restore-program",
             Self::ReuseLink { .. } => "reuse-link",
+            Self::Skip { .. } => "skip-link",
             Self::Attach { .. } => "attach",
             Self::UpdateLink { .. } => "update-link",
             Self::Reattach { .. } => "reattach",
@@ -83,6 +84,7 @@ impl fmt::Display for Action {
                 Some(program) => write!(f, "reuse id {id}, program.{program} on {}", link.hook),
                 None => write!(f, "reuse id {id}, {}", link.hook),
             },
+            Self::Skip { hook, .. } => write!(f, "absent, skipped: {hook}"),
             Self::Attach { link, hook } => write!(f, "attach {}, pin {}", Attached(link, hook), link.pin),
             Self::UpdateLink { link, id, old } => match &link.program {
                 Some(program) => {
@@ -349,7 +351,14 @@ impl fmt::Display for Attached<'_> {
                     write!(f, " there, inode {}", place.netns)?;
                 }
             }
-            ResolvedHook::Interface(None) => f.write_str("ifindex not known offline")?,
+            ResolvedHook::Interface(None) => match link.hook.anchor() {
+                Anchor::Interface(pattern, _) if is_pattern(pattern) => {
+                    f.write_str("a link for each that matches, which is not known offline")?;
+                }
+                Anchor::Interface(..) | Anchor::Cgroup(_) | Anchor::Netns(_) | Anchor::Map(_) | Anchor::Event(_) => {
+                    f.write_str("ifindex not known offline")?;
+                }
+            },
             ResolvedHook::Cgroup(Some((path, id))) => write!(f, "{}, id {id}", path.display())?,
             ResolvedHook::Cgroup(None) => f.write_str("id not known offline")?,
             ResolvedHook::Netns(Some(inode)) => write!(f, "inode {inode}")?,
@@ -416,6 +425,7 @@ impl Because {
             Self::ProgramNew(_) => "program-new",
             Self::HookChanged(_) => "hook-changed",
             Self::HookGone => "hook-gone",
+            Self::Optional => "optional",
             Self::ProgramOther(_) => "program-other",
             Self::NotWanted => "not-wanted",
             Self::Destroy => "destroy",
@@ -466,6 +476,7 @@ impl fmt::Display for Because {
             Self::SlotNew(address) => write!(f, "{address} in its slots is new"),
             Self::ProgramNew(program) | Self::TargetNew(program) => write!(f, "program.{program} is new"),
             Self::HookChanged(what) => write!(f, "its hook changed: {what}"),
+            Self::Optional => f.write_str("it is optional"),
             Self::HookGone => f.write_str("its interface, cgroup or network namespace went away"),
             Self::ProgramOther(id) => write!(f, "it runs program id {id}, not the pinned one"),
             Self::NotWanted => f.write_str("the manifest does not name it any more"),

@@ -53,7 +53,7 @@ pub fn plan(plan: &Plan, manifest: Option<ManifestText<'_>>) -> String {
         manifest: manifest.map(|manifest| manifest.name),
         mode: plan.mode,
         changes: !plan.is_empty(),
-        counts: Counts::of(plan.steps.iter().map(|step| step.action.marker())),
+        counts: Counts::of(plan.steps.iter().map(|step| &step.action)),
         needs: plan.needs(),
         allowed: &plan.allow,
         sweep: plan.sweep,
@@ -210,6 +210,10 @@ impl<'a> Details<'a> {
             }
             Action::ReuseLink { link, .. } | Action::UpdateLink { link, .. } => Self::of_link(link, None),
             Action::Attach { link, hook } | Action::Reattach { link, hook, .. } => Self::of_link(link, Some(hook)),
+            Action::Skip { hook, .. } => {
+                let hook = HookJson { words: hook.clone(), ..HookJson::default() };
+                Self { hook: Some(hook), ..Self::default() }
+            }
             Action::Detach { pin, hook, .. } => {
                 let hook = HookJson { words: hook.clone(), ..HookJson::default() };
                 Self { pin: Some(pin), hook: Some(hook), ..Self::default() }
@@ -496,6 +500,7 @@ impl<'a> BecauseJson<'a> {
             | Because::VariablesDiffer
             | Because::HookChanged(_)
             | Because::HookGone
+            | Because::Optional
             | Because::NotWanted
             | Because::Destroy
             | Because::PlanChanges

@@ -92,6 +92,7 @@ fn folder(step: &Step) -> Option<(&PinPath, (&'static str, &Because))> {
         | Action::RestoreMap { .. }
         | Action::RestoreProgram { .. }
         | Action::ReuseLink { .. }
+        | Action::Skip { .. }
         | Action::Attach { .. }
         | Action::UpdateLink { .. }
         | Action::Reattach { .. }
@@ -249,7 +250,10 @@ fn number(plan: &Plan, holds: impl Fn(&Step) -> bool) -> u64 {
 }
 
 fn footer(page: &mut Page, plan: &Plan, purpose: Purpose) {
-    page.line(Text::new(Paint::Heading, format!("plan: {}", Counts::of(plan.steps.iter().map(marker)).to_do())), 6);
+    page.line(
+        Text::new(Paint::Heading, format!("plan: {}", Counts::of(plan.steps.iter().map(|step| &step.action)).to_do())),
+        6,
+    );
     if plan.is_empty() {
         let why = match plan.mode {
             Mode::Live => "the host matches",
@@ -286,10 +290,6 @@ fn footer(page: &mut Page, plan: &Plan, purpose: Purpose) {
         page.line(Text::from("consent: nothing is applied without ").and_whole(Paint::Alarm, allow_flag(&lacks)), 9);
     }
     page.line(format!("plan id: {}", plan.id), 9);
-}
-
-fn marker(step: &Step) -> Marker {
-    step.action.marker()
 }
 
 /// Writes the flag that gives these consents: `--allow gap,prune`.
@@ -343,11 +343,11 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// Counts markers.
-    pub fn of(markers: impl Iterator<Item = Marker>) -> Self {
+    /// Counts markers, but for what is left out.
+    pub fn of<'a>(actions: impl Iterator<Item = &'a Action>) -> Self {
         let mut counts = Self::default();
-        for marker in markers {
-            let count = match marker {
+        for action in actions.filter(|action| !matches!(action, Action::Skip { .. })) {
+            let count = match action.marker() {
                 Marker::Create => &mut counts.create,
                 Marker::Change => &mut counts.change,
                 Marker::DestroyThenCreate | Marker::CreateThenDestroy => &mut counts.replace,
