@@ -4,6 +4,7 @@ use crate::access::{Access, AccountKind, Permissions};
 use crate::desired::{
     Anchor, Desired, DesiredMap, EntriesMode, Hook, MapSource, Netns, ObjectFacts, OnChange, SlotSource,
 };
+use crate::direct::{Direct, Feature, Qdisc, Via};
 use crate::entries::Entries;
 use crate::kinds::{AttachType, MapType, Netfilter, ProgramType, XdpMode};
 use crate::names::{Digest, PinPath};
@@ -37,6 +38,10 @@ pub struct Observed {
     pub maps_by_id: BTreeMap<u32, ObservedMap>,
     /// Interfaces that exist, of those that were asked for.
     pub interfaces: BTreeMap<String, Interface>,
+    /// What this kernel lacks, of what was asked for.
+    pub lacks: BTreeSet<Feature>,
+    /// The qdiscs for filters that exist, of the interfaces that were asked for.
+    pub qdiscs: BTreeMap<String, Qdisc>,
     /// Cgroups that exist, of the paths that were asked for, as the manifest writes them: absolute path and id.
     pub cgroups: BTreeMap<String, (std::path::PathBuf, u64)>,
     /// Network namespaces that exist, of those that were asked for.
@@ -180,6 +185,10 @@ pub struct Wanted {
     pub map_ids: BTreeSet<u32>,
     /// Interfaces by name.
     pub interfaces: BTreeSet<String>,
+    /// What this kernel may lack.
+    pub features: BTreeSet<Feature>,
+    /// Interfaces whose filters of clsact matter, with the way that is asked for; where none is, they matter without tcx.
+    pub filters: BTreeSet<(String, Option<Via>)>,
     /// Cgroups by path: absolute, or relative to the cgroup2 mount.
     pub cgroups: BTreeSet<String>,
     /// Network namespaces.
@@ -328,6 +337,10 @@ impl Wanted {
     }
 
     fn add_hook(&mut self, hook: &Hook) {
+        self.features.extend(hook.needs().filter(|_| hook.via() != Some(Via::Direct)));
+        if let Hook::Tc { interface, via, .. } = hook {
+            self.filters.insert((interface.clone(), *via));
+        }
         match hook.anchor() {
             Anchor::Interface(name) => drop(self.interfaces.insert(name.to_owned())),
             Anchor::Cgroup(path) => drop(self.cgroups.insert(path.to_owned())),
@@ -363,6 +376,8 @@ impl Observed {
             accounts: BTreeMap::new(),
             maps_by_id: BTreeMap::new(),
             interfaces: BTreeMap::new(),
+            lacks: BTreeSet::new(),
+            qdiscs: BTreeMap::new(),
             cgroups: BTreeMap::new(),
             namespaces: BTreeMap::new(),
             record: None,
@@ -414,15 +429,17 @@ pub struct ProgramInfo {
     pub load_time: u64,
 }
 
-/// `struct bpf_link_info`: what is attached, and where.
+/// `struct bpf_link_info`: what is attached, and where; or the same of an attachment without a link.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LinkInfo {
-    /// Id of the link.
+    /// Id of the link; 0 for [`HookInfo::Direct`].
     pub id: u32,
-    /// Id of the program that it runs.
+    /// Id of the program that it runs, or that was attached without a link.
     pub program_id: u32,
     /// Where it is attached.
     pub hook: HookInfo,
+    /// Whether it still is: what it is attached to can go without it, and without a link others can detach it.
+    pub is_attached: bool,
 }
 
 /// Where a link is attached, as the kernel says it.
@@ -457,6 +474,8 @@ pub enum HookInfo {
     },
     /// A hook of netfilter. The kernel does not tell of which network namespace, nor whether it was detached.
     Netfilter(Netfilter),
+    /// Without a link.
+    Direct(Direct),
     /// A kind of link that we do not make: its `enum bpf_link_type` number.
     Other(u32),
 }
@@ -468,7 +487,7 @@ impl HookInfo {
             Self::Xdp { ifindex } | Self::Tcx { ifindex, .. } => *ifindex != 0,
             Self::Cgroup { cgroup_id, .. } => *cgroup_id != 0,
             Self::Netns { inode, .. } => *inode != 0,
-            Self::Netfilter(_) | Self::Other(_) => true,
+            Self::Netfilter(_) | Self::Direct(_) | Self::Other(_) => true,
         }
     }
 
@@ -476,6 +495,7 @@ impl HookInfo {
     pub fn ifindex(&self) -> Option<u32> {
         match self {
             Self::Xdp { ifindex } | Self::Tcx { ifindex, .. } => Some(*ifindex),
+            Self::Direct(direct) => direct.ifindex(),
             Self::Cgroup { .. } | Self::Netns { .. } | Self::Netfilter(_) | Self::Other(_) => None,
         }
     }
@@ -484,19 +504,58 @@ impl HookInfo {
     pub fn netns(&self) -> Option<u64> {
         match self {
             Self::Netns { inode, .. } => Some(*inode),
-            Self::Xdp { .. } | Self::Tcx { .. } | Self::Cgroup { .. } | Self::Netfilter(_) | Self::Other(_) => None,
+            Self::Xdp { .. }
+            | Self::Tcx { .. }
+            | Self::Cgroup { .. }
+            | Self::Netfilter(_)
+            | Self::Direct(_)
+            | Self::Other(_) => None,
         }
     }
 
     /// Returns whether a link can be attached there while another one is at `other`.
     pub fn has_room_beside(&self, other: &Self) -> bool {
         match self {
-            Self::Xdp { .. } | Self::Netns { attach_type: AttachType::FLOW_DISSECTOR, .. } => self != other,
+            Self::Xdp { .. } | Self::Direct(Direct::Xdp { .. }) => self.xdp() != other.xdp(),
+            Self::Direct(wanted) => !matches!(other, Self::Direct(there) if there.is_at(wanted)),
+            Self::Netns { attach_type: AttachType::FLOW_DISSECTOR, .. } => self != other,
             Self::Netfilter(wanted) => match other {
                 Self::Netfilter(there) => !wanted.sees_the_same(there) || wanted.priority != there.priority,
-                Self::Xdp { .. } | Self::Tcx { .. } | Self::Cgroup { .. } | Self::Netns { .. } | Self::Other(_) => true,
+                Self::Xdp { .. }
+                | Self::Tcx { .. }
+                | Self::Cgroup { .. }
+                | Self::Netns { .. }
+                | Self::Direct(_)
+                | Self::Other(_) => true,
             },
             Self::Tcx { .. } | Self::Cgroup { .. } | Self::Netns { .. } | Self::Other(_) => true,
+        }
+    }
+
+    /// Returns the interface whose only XDP hook it is.
+    fn xdp(&self) -> Option<u32> {
+        match self {
+            Self::Xdp { ifindex } | Self::Direct(Direct::Xdp { ifindex, .. }) => Some(*ifindex),
+            Self::Tcx { .. }
+            | Self::Cgroup { .. }
+            | Self::Netns { .. }
+            | Self::Netfilter(_)
+            | Self::Direct(_)
+            | Self::Other(_) => None,
+        }
+    }
+
+    /// Returns the same as a link has it, where both ways meet the same packets.
+    fn as_link(&self) -> Self {
+        match self {
+            // Packets are in other chains, and of other protocols, only where filters say so.
+            Self::Direct(Direct::Filter(filter)) if filter.meets_all() => {
+                Self::Tcx { ifindex: filter.ifindex, attach_type: filter.attach_type }
+            }
+            Self::Direct(Direct::Cgroup { cgroup_id, attach_type, .. }) => {
+                Self::Cgroup { cgroup_id: *cgroup_id, attach_type: *attach_type }
+            }
+            other => other.clone(),
         }
     }
 
@@ -504,7 +563,7 @@ impl HookInfo {
     pub fn meets_what(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Netfilter(one), Self::Netfilter(other)) => one.sees_the_same(other),
-            (one, other) => one == other,
+            (one, other) => one.as_link() == other.as_link(),
         }
     }
 }
@@ -517,6 +576,7 @@ impl fmt::Display for HookInfo {
             Self::Cgroup { cgroup_id, attach_type } => write!(f, "{attach_type} of cgroup {cgroup_id}"),
             Self::Netns { inode, attach_type } => write!(f, "{attach_type} of network namespace {inode}"),
             Self::Netfilter(netfilter) => netfilter.fmt(f),
+            Self::Direct(direct) => direct.fmt(f),
             Self::Other(number) => write!(f, "a link of type {number}"),
         }
     }

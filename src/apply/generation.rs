@@ -8,9 +8,10 @@
 //! A pin outside the deployment's folder is a second name of one in the generation, below `~outside`: there one can tell
 //! whose it is, and has it again when the other name was lost.
 
+use super::direct::{self, Attached};
 use crate::confirm::Pending;
 use crate::kernel::observe::{self, walk};
-use crate::kernel::{EntryKind, Kernel, ObjectKind};
+use crate::kernel::{Entry, EntryKind, Kernel, ObjectKind};
 use crate::names::PinPath;
 use crate::record::Record;
 use std::collections::BTreeSet;
@@ -90,13 +91,27 @@ pub fn clear<K: Kernel>(
     current: Option<&PinPath>,
 ) -> io::Result<()> {
     let running = current.map(|current| walk(kernel, current)).transpose()?.unwrap_or_default();
+    let is_mark = |entry: &&(PinPath, Entry)| entry.1.kind == EntryKind::Symlink;
+    let marks = running.iter().filter(is_mark).map(|(path, _)| observe::mark(kernel, path));
+    let marks: Vec<_> = marks.filter_map(io::Result::transpose).collect::<io::Result<_>>()?;
     let running: BTreeSet<u64> = running.into_iter().map(|(_, entry)| entry.inode).collect();
     for (path, entry) in walk(kernel, leftover)? {
-        if entry.kind == EntryKind::Pin
-            && !running.contains(&entry.inode)
-            && let (ObjectKind::Link, link) = kernel.open_pin(&path)?
-        {
-            detach(kernel, &link)?;
+        if running.contains(&entry.inode) {
+            continue;
+        }
+        match entry.kind {
+            EntryKind::Pin => {
+                if let (ObjectKind::Link, link) = kernel.open_pin(&path)? {
+                    detach(kernel, &Attached::Link(link))?;
+                }
+            }
+            EntryKind::Symlink => {
+                if let Some(mark) = observe::mark(kernel, &path)? {
+                    let before = marks.iter().find(|other| other.at.is_at(&mark.at)).map(|other| other.program_id);
+                    direct::take_back(kernel, &mark, before)?;
+                }
+            }
+            EntryKind::Folder => {}
         }
     }
     for (pin, inode) in left.into_iter().flat_map(Record::own_pins) {
@@ -127,8 +142,12 @@ pub fn clear<K: Kernel>(
     remove(kernel, leftover)
 }
 
-/// Detaches a link, if its hook has not gone without it.
-pub fn detach<K: Kernel>(kernel: &mut K, link: &K::Fd) -> io::Result<()> {
+/// Detaches what is attached, if its hook has not gone without it.
+pub fn detach<K: Kernel>(kernel: &mut K, attached: &Attached<K::Fd>) -> io::Result<()> {
+    let link = match attached {
+        Attached::Link(link) => link,
+        Attached::Direct(mark) => return direct::take_back(kernel, mark, None),
+    };
     match kernel.detach_link(link) {
         Err(error) if error.raw_os_error() == Some(libc::ENOLINK) => Ok(()),
         result => result,

@@ -1,8 +1,9 @@
 //! The way back of each change that can be seen from outside.
 
 use super::entries::Written;
-use super::{generation, variables};
+use super::{direct, generation, variables};
 use crate::access::Permissions;
+use crate::direct::Mark;
 use crate::kernel::{HookRequest, Kernel, XdpMode};
 use crate::kinds::Netfilter;
 use crate::names::{MapName, PinPath, ProgramName};
@@ -57,6 +58,20 @@ pub enum Undo<Fd> {
     },
     /// A program was attached by this link.
     Linked(Fd),
+    /// A program was to be attached without a link.
+    Marked {
+        /// What was to be attached where.
+        mark: Mark,
+        /// The id of the program that was there before, if one was.
+        before: Option<u32>,
+    },
+    /// A program was detached that had no link.
+    Unmarked {
+        /// What was attached where.
+        mark: Mark,
+        /// The program, when it was there.
+        program: Option<Fd>,
+    },
     /// A link got another program.
     Updated {
         /// The link.
@@ -114,6 +129,9 @@ impl<Fd> Undo<Fd> {
             Self::Owner { pin, before } => kernel.change_owner(&pin, before.owner, before.group),
             Self::Mode { pin, before } => kernel.change_mode(&pin, before.mode),
             Self::Linked(link) => kernel.detach_link(&link),
+            Self::Marked { mark, before } => direct::take_back(kernel, &mark, before),
+            Self::Unmarked { mark, program: Some(program) } => direct::put_back(kernel, &mark, &program),
+            Self::Unmarked { program: None, .. } => Ok(()),
             Self::Updated { link, program, old } => kernel.update_link(&link, &old, &programs[&program]),
             Self::Detached { pin, program, before: Some(before) } => {
                 let request = match before {

@@ -1,6 +1,7 @@
 //! Where links are attached: each kind of hook, and what is the same for all links of a kind. A new kind of link is a
 //! variant of [`Hook`]; where it is, is one of a few [`Anchor`]s, by which it is looked up, planned and opened.
 
+use crate::direct::{Feature, Via, Wish, clsact};
 use crate::kinds::{AttachType, Netfilter, XdpMode};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -16,13 +17,22 @@ pub enum Hook {
         interface: String,
         /// Mode.
         mode: XdpMode,
+        /// By a link or by netlink, when that is not to be chosen.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        via: Option<Via>,
     },
-    /// tcx on an interface.
+    /// tc on an interface.
     Tc {
         /// Name of the interface.
         interface: String,
         /// `tcx_ingress` or `tcx_egress`.
         attach_type: AttachType,
+        /// By tcx or by clsact, when that is not to be chosen.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        via: Option<Via>,
+        /// What a filter of clsact is to be.
+        #[serde(default, skip_serializing_if = "Wish::is_empty")]
+        wish: Wish,
     },
     /// A cgroup's hook.
     Cgroup {
@@ -30,6 +40,9 @@ pub enum Hook {
         path: String,
         /// Which of the cgroup's hooks.
         attach_type: AttachType,
+        /// By a link or without one, when that is not to be chosen.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        via: Option<Via>,
     },
     /// A network namespace's hook.
     Netns {
@@ -72,6 +85,34 @@ impl Hook {
         }
     }
 
+    /// Returns the way that is asked for; `None` where it is to be chosen, or where there is but one.
+    pub fn via(&self) -> Option<Via> {
+        match self {
+            Self::Xdp { via, .. } | Self::Tc { via, .. } | Self::Cgroup { via, .. } => *via,
+            Self::Netns { .. } | Self::Netfilter(_) => None,
+        }
+    }
+
+    /// Returns what a kernel must have for a link there, where there is a way without.
+    pub fn needs(&self) -> Option<Feature> {
+        match self {
+            Self::Xdp { .. } => Some(Feature::XdpLinks),
+            Self::Tc { .. } => Some(Feature::Tcx),
+            Self::Cgroup { .. } => Some(Feature::CgroupLinks),
+            Self::Netns { .. } | Self::Netfilter(_) => None,
+        }
+    }
+
+    /// Returns the same with the way that was chosen.
+    pub fn by(&self, chosen: Via) -> Self {
+        let mut hook = self.clone();
+        match &mut hook {
+            Self::Xdp { via, .. } | Self::Tc { via, .. } | Self::Cgroup { via, .. } => *via = Some(chosen),
+            Self::Netns { .. } | Self::Netfilter(_) => {}
+        }
+        hook
+    }
+
     /// Returns the hook of netfilter that it is.
     pub fn netfilter(&self) -> Option<Netfilter> {
         match self {
@@ -103,7 +144,13 @@ impl Hook {
     pub fn may_lack(&self) -> &'static str {
         match self {
             Self::Xdp { .. } => "XDP links came with Linux 5.9, and a driver must know the mode",
+            Self::Tc { via: Some(Via::Direct), .. } => {
+                "clsact came with Linux 4.5 (CONFIG_NET_SCH_INGRESS and CONFIG_NET_CLS_BPF, maybe as modules)"
+            }
             Self::Tc { .. } => "tcx came with Linux 6.6",
+            Self::Cgroup { via: Some(Via::Direct), .. } => {
+                "several programs of a cgroup came with Linux 4.15, each hook with a version of its own"
+            }
             Self::Cgroup { .. } => "cgroup links came with Linux 5.7",
             Self::Netns { attach_type: AttachType::SK_LOOKUP, .. } => "sk_lookup came with Linux 5.9",
             Self::Netns { .. } => "links of flow dissectors came with Linux 5.8",
@@ -119,8 +166,11 @@ impl fmt::Display for Hook {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Xdp { interface, .. } => write!(f, "xdp of {interface}"),
-            Self::Tc { interface, attach_type } => write!(f, "{attach_type} of {interface}"),
-            Self::Cgroup { path, attach_type } => write!(f, "{attach_type} of cgroup {path}"),
+            Self::Tc { interface, attach_type, via: Some(Via::Direct), .. } => {
+                write!(f, "{} of {interface}", clsact(*attach_type))
+            }
+            Self::Tc { interface, attach_type, .. } => write!(f, "{attach_type} of {interface}"),
+            Self::Cgroup { path, attach_type, .. } => write!(f, "{attach_type} of cgroup {path}"),
             Self::Netns { netns, attach_type } => write!(f, "{attach_type} of {netns}"),
             Self::Netfilter(netfilter) => netfilter.fmt(f),
         }

@@ -1217,15 +1217,15 @@ fn hook(attach: &Attach, kind: &ProgramKind) -> Result<Hook, Box<Kind>> {
         }
     };
     match attach {
-        Attach::Xdp { interface, mode } => {
+        Attach::Xdp { interface, mode, via } => {
             wants(ProgramType::XDP, "xdp")?;
-            Ok(Hook::Xdp { interface: interface.clone(), mode: *mode })
+            Ok(Hook::Xdp { interface: interface.clone(), mode: *mode, via: *via })
         }
-        Attach::Tc { interface, attach_type } => {
+        Attach::Tc { interface, attach_type, via, wish } => {
             wants(ProgramType::SCHED_CLS, "tc")?;
-            Ok(Hook::Tc { interface: interface.clone(), attach_type: *attach_type })
+            Ok(Hook::Tc { interface: interface.clone(), attach_type: *attach_type, via: *via, wish: *wish })
         }
-        Attach::Cgroup { path } => {
+        Attach::Cgroup { path, via } => {
             if !CGROUP_TYPES.contains(&kind.program_type) {
                 let wants = "cgroup_*, sock_ops".to_owned();
                 return Err(Box::new(Kind::WrongProgramType { hook: "cgroup", wants, is: kind.program_type }));
@@ -1237,7 +1237,7 @@ fn hook(attach: &Attach, kind: &ProgramKind) -> Result<Hook, Box<Kind>> {
                 (None, ProgramType::CGROUP_SYSCTL) => AttachType::CGROUP_SYSCTL,
                 (None, _) => return Err(Box::new(Kind::NoAttachType { is: kind.program_type })),
             };
-            Ok(Hook::Cgroup { path: path.clone(), attach_type })
+            Ok(Hook::Cgroup { path: path.clone(), attach_type, via: *via })
         }
         Attach::Netfilter(netfilter) => {
             wants(ProgramType::NETFILTER, "netfilter")?;

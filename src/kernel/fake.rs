@@ -3,17 +3,19 @@
 //! It never calls the code that it tests: it would agree with our bugs. Each rule is proved against the running kernel by
 //! `tests/kernel.rs`. What it does not have (traffic, most of the verifier, sockets) it refuses.
 
+mod direct;
 mod maps;
 mod references;
 mod tree;
 
 use super::{
-    Entry, EntryKind, HookInfo, HookRequest, Interface, Kernel, LinkInfo, LoadError, MapInfo, MapRequest, ObjectKind,
-    ProgramInfo, ProgramRequest, Symbols, XdpMode,
+    Entry, EntryKind, Excludes, HookInfo, HookRequest, Interface, Kernel, LinkInfo, LoadError, MapInfo, MapRequest,
+    ObjectKind, ProgramInfo, ProgramRequest, Symbols, XdpMode,
 };
 use crate::access::{AccountKind, Permissions};
 use crate::btf::kernel::Bytes;
 use crate::diag::LockHolder;
+use crate::direct::{Direct, Feature, Qdisc};
 use crate::insn::{CALL, EXIT, Insn, PSEUDO_BTF_ID, PSEUDO_KFUNC_CALL};
 use crate::kinds::{AttachType, MapType, Netfilter, ProgramType};
 use crate::names::{Digest, PinPath};
@@ -150,6 +152,8 @@ struct State {
     maps: BTreeMap<u32, Map>,
     programs: BTreeMap<u32, Program>,
     links: BTreeMap<u32, Link>,
+    direct: direct::Attachments,
+    lacks: BTreeSet<Feature>,
     btfs: BTreeMap<u32, Vec<u8>>,
     /// The kernel's own BTF.
     types: Option<Vec<u8>>,
@@ -239,6 +243,7 @@ impl Fake {
             Hook::Xdp { ifindex, .. } | Hook::Tcx { ifindex } => ifindex == gone.index,
             Hook::Cgroup { .. } | Hook::Netns { .. } | Hook::Netfilter => false,
         });
+        state.direct.forget_interface(gone.index);
         state.maps.values_mut().for_each(|map| map.forget_interface(gone.index));
         state.collect();
     }
@@ -315,6 +320,13 @@ impl Fake {
         let mut state = self.state();
         let Some(gone) = state.cgroups.remove(path) else { return };
         state.detach_where(|hook| hook == Hook::Cgroup { id: gone });
+        state.direct.forget_cgroup(gone);
+        state.collect();
+    }
+
+    /// Lets this kernel be one that lacks something.
+    pub fn lack(&self, feature: Feature) {
+        self.state().lacks.insert(feature);
     }
 
     /// Lets the verifier refuse every program of this kernel name.
@@ -376,6 +388,9 @@ impl Fake {
         }
         for (id, link) in &state.links {
             writeln!(out, "link {id} {link:?}").expect("writing to a String never fails");
+        }
+        for line in state.direct.lines() {
+            writeln!(out, "{line}").expect("writing to a String never fails");
         }
         writeln!(out, "btf {:?}", state.btfs.keys()).expect("writing to a String never fails");
         out
@@ -496,6 +511,7 @@ impl State {
             .map(|open| open.object)
             .chain(self.tree.entries().filter_map(|(_, node)| node.object()))
             .chain(self.modules.keys().map(|id| Object::Btf(*id)))
+            .chain(self.direct.programs().map(Object::Program))
             .collect();
         for (id, map) in &mut self.maps {
             // `prog_array_map_clear`: programs that run do not keep the slots, or a circle would never be freed.
@@ -573,11 +589,20 @@ impl State {
                     return refuse(libc::EINVAL);
                 }
                 let device = self.device(*ifindex).ok_or_else(|| errno(libc::EINVAL))?;
+                if self.lacks.contains(&Feature::XdpLinks) {
+                    return refuse(libc::EINVAL);
+                }
                 let mode = self.xdp_mode(device, *mode)?;
+                match self.direct.xdp(*ifindex).next() {
+                    Some((there, _)) if there == mode => return refuse(libc::EBUSY),
+                    Some(_) => return refuse(libc::EEXIST),
+                    None => {}
+                }
                 Ok((Hook::Xdp { ifindex: *ifindex, mode }, HookInfo::Xdp { ifindex: *ifindex }))
             }
             HookRequest::Tcx { ifindex, attach_type } => {
-                if !fits(ProgramType::SCHED_CLS)
+                if self.lacks.contains(&Feature::Tcx)
+                    || !fits(ProgramType::SCHED_CLS)
                     || !matches!(*attach_type, AttachType::TCX_INGRESS | AttachType::TCX_EGRESS)
                 {
                     return refuse(libc::EINVAL);
@@ -586,7 +611,7 @@ impl State {
                 Ok((Hook::Tcx { ifindex: *ifindex }, HookInfo::Tcx { ifindex: *ifindex, attach_type: *attach_type }))
             }
             HookRequest::Cgroup { cgroup, attach_type } => {
-                if !fits_cgroup(program, *attach_type) {
+                if self.lacks.contains(&Feature::CgroupLinks) || !fits_cgroup(program, *attach_type) {
                     return refuse(libc::EINVAL);
                 }
                 let Object::Cgroup(id) = self.object(cgroup)? else { return refuse(libc::EBADF) };
@@ -629,6 +654,7 @@ impl State {
             | HookInfo::Tcx { .. }
             | HookInfo::Cgroup { .. }
             | HookInfo::Netns { .. }
+            | HookInfo::Direct(_)
             | HookInfo::Other(_) => false,
         });
         if taken { refuse(libc::EBUSY) } else { Ok((Hook::Netfilter, HookInfo::Netfilter(wanted))) }
@@ -636,6 +662,28 @@ impl State {
 
     fn device(&self, ifindex: u32) -> Option<&Device> {
         self.devices.values().find(|device| device.index == ifindex)
+    }
+
+    /// Returns the XDP programs of an interface by mode.
+    fn xdp_of(&self, index: u32) -> Vec<(XdpMode, u32)> {
+        let links = self.links.values().filter_map(|link| match link.hook {
+            Some(Hook::Xdp { ifindex, mode }) if ifindex == index => Some((mode, link.program)),
+            Some(Hook::Xdp { .. } | Hook::Tcx { .. } | Hook::Cgroup { .. } | Hook::Netns { .. } | Hook::Netfilter)
+            | None => None,
+        });
+        let mut there: Vec<_> = links.chain(self.direct.xdp(index)).collect();
+        there.sort();
+        there
+    }
+
+    /// Returns the programs of a cgroup's hook in their order: those of links, and those without.
+    fn cgroup_programs(&self, cgroup_id: u64, attach_type: AttachType) -> Vec<u32> {
+        let at = HookInfo::Cgroup { cgroup_id, attach_type };
+        let there = self.links.iter().filter(|(_, link)| link.hook.is_some() && link.kind == at);
+        let mut there: Vec<_> = there.map(|(id, link)| (link.place, *id, link.program)).collect();
+        there.sort_unstable();
+        let links = there.into_iter().map(|(.., program)| program);
+        links.chain(self.direct.of_cgroup(cgroup_id, attach_type)).collect()
     }
 
     /// Decides the mode of a new XDP link; an interface has one link, and never two modes of software.
@@ -1171,19 +1219,7 @@ impl Kernel for Fake {
     fn interface(&self, name: &str) -> io::Result<Option<Interface>> {
         let state = self.state();
         let Some(device) = state.devices.get(name) else { return Ok(None) };
-        let mut xdp: Vec<_> = state
-            .links
-            .values()
-            .filter_map(|link| match link.hook {
-                Some(Hook::Xdp { ifindex, mode }) if ifindex == device.index => Some((mode, link.program)),
-                Some(
-                    Hook::Xdp { .. } | Hook::Tcx { .. } | Hook::Cgroup { .. } | Hook::Netns { .. } | Hook::Netfilter,
-                )
-                | None => None,
-            })
-            .collect();
-        xdp.sort();
-        Ok(Some(Interface { index: device.index, xdp }))
+        Ok(Some(Interface { index: device.index, xdp: state.xdp_of(device.index) }))
     }
 
     fn interface_name(&self, index: u32) -> io::Result<Option<String>> {
@@ -1203,6 +1239,49 @@ impl Kernel for Fake {
     fn open_netns(&self, path: &Path) -> io::Result<(Fd, u64)> {
         let inode = *self.state().namespaces.get(path).ok_or_else(|| errno(libc::ENOENT))?;
         Ok((self.open(Object::Netns(inode)), inode))
+    }
+
+    fn has(&self, feature: Feature) -> io::Result<bool> {
+        Ok(!self.state().lacks.contains(&feature))
+    }
+
+    fn qdisc(&self, ifindex: u32) -> io::Result<Option<Qdisc>> {
+        Ok(self.state().direct.qdisc(ifindex))
+    }
+
+    fn make_clsact(&mut self, ifindex: u32) -> io::Result<()> {
+        let mut state = self.change("make_clsact")?;
+        state.device(ifindex).ok_or_else(|| errno(libc::ENODEV))?;
+        state.direct.make_clsact(ifindex);
+        Ok(())
+    }
+
+    fn remove_clsact(&mut self, ifindex: u32) -> io::Result<()> {
+        let mut state = self.change("remove_clsact")?;
+        state.direct.remove_clsact(ifindex)?;
+        state.collect();
+        Ok(())
+    }
+
+    fn programs_at(&self, at: &Direct) -> io::Result<Vec<u32>> {
+        Ok(self.state().programs_at(at))
+    }
+
+    fn attach(&mut self, program: &Fd, at: &Direct, replaces: Option<&Fd>) -> io::Result<()> {
+        let mut state = self.change("attach")?;
+        let (program, old) = (state.program_id(program)?, replaces.map(|old| state.program_id(old)).transpose()?);
+        state.attach(program, at, old)
+    }
+
+    fn detach(&mut self, program: &Fd, at: &Direct) -> io::Result<()> {
+        let mut state = self.change("detach")?;
+        let program = state.program_id(program)?;
+        state.detach(program, at)
+    }
+
+    fn excludes(&self, _: &Fd, _: AttachType) -> io::Result<Excludes> {
+        // Nobody attaches programs to its cgroups without letting others be beside them.
+        Ok(Excludes::Nothing)
     }
 
     fn create_link(&mut self, program: &Fd, hook: &HookRequest<'_, Fd>) -> io::Result<Fd> {
@@ -1252,7 +1331,7 @@ impl Kernel for Fake {
                 HookInfo::Tcx { ifindex: *ifindex, attach_type: *attach_type }
             }
             HookRequest::Cgroup { cgroup, attach_type } => match state.object(cgroup)? {
-                Object::Cgroup(cgroup_id) => HookInfo::Cgroup { cgroup_id, attach_type: *attach_type },
+                Object::Cgroup(cgroup_id) => return Ok(state.cgroup_programs(cgroup_id, *attach_type)),
                 Object::Map(_) | Object::Program(_) | Object::Link(_) | Object::Btf(_) | Object::Netns(_) => {
                     return refuse(libc::EBADF);
                 }
@@ -1293,8 +1372,10 @@ impl Kernel for Fake {
             (HookInfo::Netns { attach_type, .. }, None) => HookInfo::Netns { inode: 0, attach_type: *attach_type },
             (HookInfo::Netfilter(there), None) => HookInfo::Netfilter(*there),
             (HookInfo::Other(kind), None) => HookInfo::Other(*kind),
+            (HookInfo::Direct(at), None) => HookInfo::Direct(at.clone()),
         };
-        Ok(LinkInfo { id, program_id: link.program, hook })
+        let is_attached = hook.is_attached();
+        Ok(LinkInfo { id, program_id: link.program, hook, is_attached })
     }
 }
 

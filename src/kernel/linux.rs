@@ -4,12 +4,13 @@ use super::many::{self, Read, Wrote};
 use super::places::{self, Places};
 use super::sys::{self, Log, Object, SizedMap};
 use super::{
-    Entry, EntryKind, HookInfo, HookRequest, Interface, Kernel, LinkInfo, LoadError, MapInfo, MapRequest, ObjectKind,
-    ProgramInfo, ProgramRequest, Symbols, TakeEntries, XdpMode, facts, lock, netlink,
+    Entry, EntryKind, Excludes, HookInfo, HookRequest, Interface, Kernel, LinkInfo, LoadError, MapInfo, MapRequest,
+    ObjectKind, ProgramInfo, ProgramRequest, Symbols, TakeEntries, XdpMode, facts, lock, netlink, traffic,
 };
 use crate::access::{AccountKind, Permissions};
 use crate::btf::kernel::Bytes;
 use crate::diag::LockHolder;
+use crate::direct::{Direct, Feature, Qdisc};
 use crate::entries::Entries;
 use crate::kinds::{AttachType, MapType, Netfilter, ProgramType};
 use crate::names::PinPath;
@@ -52,6 +53,8 @@ pub struct Linux {
     memlock_lifted: OnceLock<bool>,
     /// What decides the shape of maps, once somebody asked: it stays for as long as the kernel runs.
     host: OnceLock<Host>,
+    /// What it has, once somebody asked: tcx, links of XDP, links of cgroups.
+    features: [OnceLock<bool>; 3],
     /// Where pins are changed.
     places: Places,
     /// The locked roots of what this process mounted.
@@ -491,6 +494,88 @@ impl Kernel for Linux {
         Ok((OwnedFd::from(file).into(), inode))
     }
 
+    fn has(&self, feature: Feature) -> io::Result<bool> {
+        // A kernel that lacks it says so before anything else. With nothing to be found, one that has it says that.
+        let (known, asked) = match feature {
+            Feature::Tcx => (&self.features[0], sys::query_interface(0, AttachType::TCX_INGRESS.0).map(drop)),
+            // It came together with links of XDP, which cannot be asked for without a program.
+            Feature::XdpLinks => (&self.features[1], sys::query_nothing(AttachType::SK_LOOKUP.0)),
+            Feature::CgroupLinks => (&self.features[2], sys::next_link(0).map(drop)),
+        };
+        Ok(*known.get_or_init(|| !asked.is_err_and(|error| error.raw_os_error() == Some(libc::EINVAL))))
+    }
+
+    fn qdisc(&self, ifindex: u32) -> io::Result<Option<Qdisc>> {
+        traffic::qdisc(ifindex)
+    }
+
+    fn make_clsact(&mut self, ifindex: u32) -> io::Result<()> {
+        traffic::make_clsact(ifindex)
+    }
+
+    fn remove_clsact(&mut self, ifindex: u32) -> io::Result<()> {
+        traffic::remove_clsact(ifindex)
+    }
+
+    fn programs_at(&self, at: &Direct) -> io::Result<Vec<u32>> {
+        match at {
+            Direct::Filter(filter) => {
+                let filters = self.qdisc(filter.ifindex)?.unwrap_or_default().filters;
+                Ok(filters.iter().filter(|found| found.is_at(filter)).filter_map(|found| found.program_id).collect())
+            }
+            Direct::Xdp { ifindex, mode } => {
+                let Some(name) = self.interface_name(*ifindex)? else { return Ok(Vec::new()) };
+                let there = self.interface(&name)?.map(|found| found.xdp).unwrap_or_default();
+                let is_one = |at: XdpMode| at == *mode || *mode == XdpMode::Auto && at != XdpMode::Offload;
+                Ok(there.into_iter().filter(|(at, _)| is_one(*at)).map(|(_, id)| id).collect())
+            }
+            Direct::Cgroup { path, cgroup_id, attach_type } => match self.open_cgroup(path) {
+                Ok((cgroup, id)) if id == *cgroup_id => sys::query_cgroup(cgroup.as_fd(), attach_type.0),
+                Ok(_) => Ok(Vec::new()),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+                Err(error) => Err(error),
+            },
+        }
+    }
+
+    fn attach(&mut self, program: &Object, at: &Direct, replaces: Option<&Object>) -> io::Result<()> {
+        match at {
+            Direct::Filter(filter) => {
+                let name = self.program_info(program)?.name;
+                traffic::set_filter(filter, self.number(program), &name, replaces.is_some())
+            }
+            Direct::Xdp { ifindex, mode } => {
+                let (program, old) = (self.number(program), replaces.map(|old| self.number(old)));
+                traffic::set_xdp(*ifindex, xdp_flags(*mode), Some(program), old)
+            }
+            Direct::Cgroup { path, attach_type, .. } => {
+                let (cgroup, _) = self.open_cgroup(path)?;
+                sys::prog_attach(cgroup.as_fd(), program.as_fd(), attach_type.0, replaces.map(AsFd::as_fd))
+            }
+        }
+    }
+
+    fn detach(&mut self, program: &Object, at: &Direct) -> io::Result<()> {
+        match at {
+            Direct::Filter(filter) => traffic::remove_filter(filter),
+            Direct::Xdp { ifindex, mode } => {
+                traffic::set_xdp(*ifindex, xdp_flags(*mode), None, Some(self.number(program)))
+            }
+            Direct::Cgroup { path, attach_type, .. } => {
+                let (cgroup, _) = self.open_cgroup(path)?;
+                sys::prog_detach(cgroup.as_fd(), program.as_fd(), attach_type.0)
+            }
+        }
+    }
+
+    fn excludes(&self, cgroup: &Object, attach_type: AttachType) -> io::Result<Excludes> {
+        Ok(match sys::cgroup_flags(cgroup.as_fd(), attach_type.0)? {
+            (true, sys::ALLOW_OVERRIDE) => Excludes::Beside,
+            (true, 0) => Excludes::Below,
+            (..) => Excludes::Nothing,
+        })
+    }
+
     fn create_link(&mut self, program: &Object, hook: &HookRequest<'_, Object>) -> io::Result<Object> {
         let fd = match hook {
             HookRequest::Xdp { ifindex, mode } => {
@@ -554,7 +639,8 @@ impl Kernel for Linux {
             11 => HookInfo::Tcx { ifindex: info.first, attach_type: AttachType(info.second) },
             other => HookInfo::Other(other),
         };
-        Ok(LinkInfo { id: info.id, program_id: info.prog_id, hook })
+        let is_attached = hook.is_attached();
+        Ok(LinkInfo { id: info.id, program_id: info.prog_id, hook, is_attached })
     }
 }
 

@@ -4,11 +4,12 @@
 //! plan to say.
 
 use super::snapshot::snapshot;
-use super::{Entry, EntryKind, HookRequest, Interface, Kernel, MapInfo, ObjectKind, contents};
+use super::{Entry, EntryKind, HookInfo, HookRequest, Interface, Kernel, LinkInfo, MapInfo, ObjectKind, contents};
 use crate::access::{AccountKind, Permissions};
 use crate::btf::{Btf, kernel::KernelTypes};
 use crate::desired::{MapDefinition, MapSource, Netns, ObjectFacts, OnChange};
 use crate::diag::{Kind, Problem, Problems};
+use crate::direct::{Feature, Mark, Qdisc, Via};
 use crate::entries::Entries;
 use crate::kinds::{AttachType, MapType};
 use crate::names::{Digest, PinPath};
@@ -75,6 +76,12 @@ pub fn observe<K: Kernel>(kernel: &K, wanted: &Wanted) -> Result<Observed, Probl
     let contents = wanted.contents.union(&recorded.contents).filter(|pin| visible(pin) && !missing(pin));
     let kept = wanted.kept.union(&recorded.kept).filter(|pin| visible(pin) && !missing(pin));
     let mut pins = all(&mut problems, pins, |path| reader.pinned(path));
+    let interfaces = all(&mut problems, &wanted.interfaces, |name| reader.interface(name));
+    let lacks = all(&mut problems, &wanted.features, |feature| reader.lacks(*feature)).into_keys().collect();
+    let filters = filters_that_matter(wanted, &lacks);
+    let indices = interfaces.iter().filter(|(name, _)| filters.contains(*name));
+    let indices: BTreeMap<&String, u32> = indices.map(|(name, found)| (name, found.index)).collect();
+    let qdiscs = all(&mut problems, filters, |name| reader.qdisc(name, indices.get(name).copied()));
     for (pin, map) in &wanted.changing {
         if let (Some(Pinned::Map(found)), MapSource::Defined(definition), Some(pin_root)) =
             (pins.get_mut(pin), &map.source, pin_root)
@@ -95,12 +102,23 @@ pub fn observe<K: Kernel>(kernel: &K, wanted: &Wanted) -> Result<Observed, Probl
         accounts: all(&mut problems, &wanted.accounts, |account| reader.account(account)),
         directories: directories.into_iter().filter_map(|(path, entries)| Some((path.clone(), entries?))).collect(),
         maps_by_id: all(&mut problems, map_ids, |id| reader.map_by_id(*id)),
-        interfaces: all(&mut problems, &wanted.interfaces, |name| reader.interface(name)),
+        interfaces,
+        lacks,
+        qdiscs,
         cgroups: all(&mut problems, &wanted.cgroups, |path| reader.cgroup(path)),
         namespaces: all(&mut problems, &wanted.namespaces, |netns| reader.namespace(netns)),
         record,
     };
     problems.or(observed)
+}
+
+/// Returns the interfaces whose filters matter: those that get some, and without tcx those for which tcx was good enough.
+fn filters_that_matter<'a>(wanted: &'a Wanted, lacks: &BTreeSet<Feature>) -> BTreeSet<&'a String> {
+    let matter = wanted.filters.iter().filter(|(_, via)| match via {
+        Some(via) => *via == Via::Direct,
+        None => lacks.contains(&Feature::Tcx),
+    });
+    matter.map(|(name, _)| name).collect()
 }
 
 /// Returns whether a record that cannot be read must stay: one of a newer version says more than we could, and one that
@@ -257,6 +275,22 @@ pub(crate) fn open_cgroup<K: Kernel>(kernel: &K, name: &str) -> io::Result<Optio
     Ok(opened.map(|(fd, id)| (fd, path, id)))
 }
 
+/// Reads the mark of an attachment without a link; `None` when there is none.
+pub(crate) fn mark<K: Kernel>(kernel: &K, pin: &PinPath) -> io::Result<Option<Mark>> {
+    match existing(kernel.read_symlink(pin)) {
+        Ok(text) => Ok(text.as_deref().and_then(Mark::parse)),
+        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Reads an attachment without a link by its mark, and looks whether it is there.
+fn marked<K: Kernel>(kernel: &K, pin: &PinPath) -> io::Result<Option<LinkInfo>> {
+    let Some(Mark { program_id, at }) = mark(kernel, pin)? else { return Ok(None) };
+    let is_attached = kernel.programs_at(&at)?.contains(&program_id);
+    Ok(Some(LinkInfo { id: 0, program_id, hook: HookInfo::Direct(at), is_attached }))
+}
+
 /// Opens a network namespace, and tells its inode; `None` when it is not there.
 pub(crate) fn open_netns<K: Kernel>(kernel: &K, netns: &Netns) -> io::Result<Option<(K::Fd, u64)>> {
     existing(kernel.open_netns(&netns.path()))
@@ -373,7 +407,7 @@ impl<'a, K: Kernel> Reader<'a, K> {
         let entries = walk(self.kernel, &path);
         let entries = entries.map_err(|error| refused(format!("read the folder `{path}`"), &error, READ))?;
         let mut links = Vec::new();
-        for (path, _) in entries.into_iter().filter(|(_, entry)| entry.kind == EntryKind::Pin) {
+        for (path, _) in entries.into_iter().filter(|(_, entry)| entry.kind != EntryKind::Folder) {
             if let Some(Pinned::Link(link)) = self.pinned(&path)? {
                 links.push(link);
             }
@@ -403,7 +437,11 @@ impl<'a, K: Kernel> Reader<'a, K> {
     }
 
     fn pinned(&self, path: &PinPath) -> Result<Option<Pinned>, Problem> {
-        let Some((kind, fd)) = self.open(path)? else { return Ok(None) };
+        let Some((kind, fd)) = self.open(path)? else {
+            let marked = marked(self.kernel, path);
+            let marked = marked.map_err(|error| refused(format!("read what `{path}` stands for"), &error, READ))?;
+            return Ok(marked.map(Pinned::Link));
+        };
         let pinned = match kind {
             ObjectKind::Map => self.map(&fd).map(Pinned::Map),
             ObjectKind::Program => self.program(&fd).map(Pinned::Program),
@@ -565,6 +603,17 @@ impl<'a, K: Kernel> Reader<'a, K> {
         self.kernel
             .interface(name)
             .map_err(|error| refused(format!("look the interface `{name}` up"), &error, "rtnetlink refuses to answer"))
+    }
+
+    fn lacks(&self, feature: Feature) -> Result<Option<()>, Problem> {
+        let has = self.kernel.has(feature).map_err(|error| refused(format!("ask for {feature}"), &error, QUERY))?;
+        Ok((!has).then_some(()))
+    }
+
+    fn qdisc(&self, name: &str, ifindex: Option<u32>) -> Result<Option<Qdisc>, Problem> {
+        let Some(ifindex) = ifindex else { return Ok(None) };
+        let doing = |error| refused(format!("read the filters of the interface `{name}`"), &error, QUERY);
+        self.kernel.qdisc(ifindex).map_err(doing)
     }
 
     fn cgroup(&self, name: &str) -> Result<Option<(PathBuf, u64)>, Problem> {

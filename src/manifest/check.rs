@@ -8,7 +8,9 @@ use super::raw::{
     RawCgroup, RawCheck, RawLink, RawManifest, RawMap, RawNetfilter, RawNetns, RawObject, RawProgram, RawTc, RawXdp,
 };
 use super::read::{Entries, Field, Header, Named, Read as _};
-use super::values::{AccountText, Direction, EntriesText, Mode, PinText, Priority, SymbolPath, TargetText, symbol_ref};
+use super::values::{
+    AccountText, Direction, EntriesText, Mode, PinText, Priority, SymbolPath, TargetText, TcVia, symbol_ref,
+};
 use super::{
     At, Attach, Check, EntriesSource, Link, Manifest, Map, MapEntries, MapSource, Object, Probe, Program,
     ProgramTarget, SymbolRef,
@@ -17,6 +19,7 @@ use crate::access::Access;
 use crate::btf::value::Value;
 use crate::desired::{EntriesMode, Netns, Span};
 use crate::diag::{Kind, Problem, Problems, similar};
+use crate::direct::{Via, Wish};
 use crate::kinds::{AttachType, MapType, Netfilter, XdpMode};
 use crate::names::{DeploymentName, LinkName, MapName, NameError, ObjectName, PinPath, ProgramName};
 use std::collections::{BTreeMap, BTreeSet};
@@ -326,12 +329,41 @@ impl Checker<'_> {
         let protect = is_true(&raw.protect);
         let access = access(raw.mode, raw.owner, raw.group);
         let attach = (raw.xdp.0.map(xdp))
-            .or_else(|| raw.tc.0.map(tc))
+            .or_else(|| raw.tc.0.map(|raw| self.tc(raw)))
             .or_else(|| raw.cgroup.0.map(cgroup))
             .or_else(|| raw.netfilter.0.map(|raw| self.netfilter(raw)))
             .or_else(|| raw.sk_lookup.0.map(|raw| Some(netns(raw, AttachType::SK_LOOKUP))))
             .or_else(|| raw.flow_dissector.0.map(|raw| Some(netns(raw, AttachType::FLOW_DISSECTOR))))??;
         Some(Link { span: raw.header.span, program: program?, attach, protect, access })
+    }
+
+    fn tc(&mut self, raw: At<RawTc>) -> Option<At<Attach>> {
+        let raw = raw.value;
+        let of_filters = [
+            ("priority", raw.priority.span()),
+            ("handle", raw.handle.span()),
+            ("protocol", raw.protocol.span()),
+            ("chain", raw.chain.span()),
+        ];
+        if let Some(At { value: TcVia(Via::Link), .. }) = &raw.via.0 {
+            let span = raw.via.span().expect("it is said");
+            for (key, place) in of_filters {
+                let Some(place) = place else { continue };
+                self.apart(&raw.header, ("via", &span), (key, &place), "only filters of clsact have one");
+            }
+        }
+        let wish = Wish {
+            priority: raw.priority.0.map(|it| it.value.0),
+            handle: raw.handle.0.map(|it| it.value.0),
+            protocol: raw.protocol.0.map(|it| it.value.0),
+            chain: raw.chain.0.map(|it| it.value),
+        };
+        let via = raw.via.0.map(|via| via.value.0);
+        let attach_type = match raw.direction.0?.value {
+            Direction::Ingress => AttachType::TCX_INGRESS,
+            Direction::Egress => AttachType::TCX_EGRESS,
+        };
+        Some(raw.interface.0?.map(|interface| Attach::Tc { interface: interface.0, attach_type, via, wish }))
     }
 
     fn netfilter(&mut self, raw: At<RawNetfilter>) -> Option<At<Attach>> {
@@ -463,20 +495,13 @@ fn variables(set: Entries<Value>) -> BTreeMap<String, (Span, At<Value>)> {
 
 fn xdp(raw: At<RawXdp>) -> Option<At<Attach>> {
     let mode = raw.value.mode.0.map_or(XdpMode::Auto, |mode| mode.value);
-    Some(raw.value.interface.0?.map(|interface| Attach::Xdp { interface: interface.0, mode }))
-}
-
-fn tc(raw: At<RawTc>) -> Option<At<Attach>> {
-    let interface = raw.value.interface.0?;
-    let attach_type = match raw.value.direction.0?.value {
-        Direction::Ingress => AttachType::TCX_INGRESS,
-        Direction::Egress => AttachType::TCX_EGRESS,
-    };
-    Some(interface.map(|interface| Attach::Tc { interface: interface.0, attach_type }))
+    let via = raw.value.via.0.map(|via| via.value.0);
+    Some(raw.value.interface.0?.map(|interface| Attach::Xdp { interface: interface.0, mode, via }))
 }
 
 fn cgroup(raw: At<RawCgroup>) -> Option<At<Attach>> {
-    Some(raw.value.path.0?.map(|path| Attach::Cgroup { path: path.0 }))
+    let via = raw.value.via.0.map(|via| via.value.0);
+    Some(raw.value.path.0?.map(|path| Attach::Cgroup { path: path.0, via }))
 }
 
 fn netns(raw: At<RawNetns>, attach_type: AttachType) -> At<Attach> {

@@ -3,6 +3,7 @@
 use super::{At, Attach, Manifest, Map, MapSource, SymbolRef};
 use crate::desired::Span;
 use crate::diag::{Kind, Problem, Problems};
+use crate::direct::{Filter, Wish, clsact};
 use crate::kinds::{AttachType, Netfilter};
 use crate::names::{Address, MapName, ObjectName, PinPath};
 use std::collections::BTreeMap;
@@ -197,6 +198,12 @@ fn check_hooks(manifest: &Manifest, problems: &mut Problems) {
             }
             // Fragments or not, the priority is the same.
             Attach::Netfilter(hook) => (Only::Other, Netfilter { defrag: false, ..*hook }.to_string()),
+            Attach::Tc { interface, attach_type, wish: wish @ Wish { handle: Some(handle), .. }, .. } => {
+                let Filter { chain, priority, .. } = wish.filter(0, *attach_type, *handle, false);
+                let direction = clsact(*attach_type);
+                let place = format!("chain {chain}, priority {priority}, handle {handle}");
+                (Only::Other, format!("{direction} of {interface} at {place}"))
+            }
             Attach::Tc { .. } | Attach::Cgroup { .. } | Attach::Netns { .. } => continue,
         };
         hooks.entry(hook).or_default().push((&link.attach.span, format!("`link.{name}`")));

@@ -13,6 +13,7 @@ use crate::btf::value::Value;
 use crate::btf::value::format::Format;
 use crate::desired::{EntriesMode, Netns, OnChange, Span};
 use crate::diag::{Kind, Problem, Problems};
+use crate::direct::{Via, Wish};
 use crate::kinds::XdpMode;
 use crate::kinds::{AttachType, MapType, Netfilter, ProgramType};
 use crate::names::{DeploymentName, Digest, LinkName, MapName, ObjectName, PinPath, ProgramName};
@@ -294,24 +295,32 @@ pub struct Link {
 /// Where a link is attached.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Attach {
-    /// `xdp = { interface, mode }`
+    /// `xdp = { interface, mode, via }`
     Xdp {
         /// Name of the interface.
         interface: String,
         /// Mode.
         mode: XdpMode,
+        /// The way, when it is not to be chosen.
+        via: Option<Via>,
     },
-    /// `tc = { interface, direction }`
+    /// `tc = { interface, direction, via, priority, handle, protocol, chain }`
     Tc {
         /// Name of the interface.
         interface: String,
         /// `tcx_ingress` or `tcx_egress`.
         attach_type: AttachType,
+        /// The way, when it is not to be chosen.
+        via: Option<Via>,
+        /// What a filter of clsact is to be.
+        wish: Wish,
     },
-    /// `cgroup = { path }`: the hook is the program's attach type.
+    /// `cgroup = { path, via }`: the hook is the program's attach type.
     Cgroup {
         /// Absolute, or relative to the cgroup2 mount.
         path: String,
+        /// The way, when it is not to be chosen.
+        via: Option<Via>,
     },
     /// `sk_lookup = { netns }` or `flow_dissector = { netns }`
     Netns {

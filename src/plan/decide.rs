@@ -19,6 +19,7 @@ use crate::desired::{
     Policy, SlotSource, Span,
 };
 use crate::diag::{Kind, Problem, Problems};
+use crate::direct::{Direct, Filter, Via, Wish};
 use crate::elf::DataKind;
 use crate::kinds::{AttachType, XdpMode};
 use crate::names::{Address, DeploymentName, Digest, LinkName, MapName, PinPath, ProgramName};
@@ -143,7 +144,19 @@ pub(super) fn leftovers(observed: &Observed) -> impl Iterator<Item = Step> {
 
 /// Returns whether a link of an interrupted run is one of the generation that runs, too.
 fn runs_now(observed: &Observed, link: &LinkInfo) -> bool {
-    observed.pins.values().any(|pinned| matches!(pinned, Pinned::Link(found) if found.id == link.id))
+    let is_same = |found: &LinkInfo| match link.id {
+        0 => (&found.hook, found.program_id) == (&link.hook, link.program_id),
+        id => found.id == id,
+    };
+    observed.pins.values().any(|pinned| matches!(pinned, Pinned::Link(found) if is_same(found)))
+}
+
+/// Returns a link as it is once what interrupted runs left is cleared: what they replaced is put back then.
+fn once_cleared(observed: &Observed, found: &LinkInfo) -> LinkInfo {
+    let HookInfo::Direct(at) = &found.hook else { return found.clone() };
+    let mut left = observed.leftovers.iter().flat_map(|leftover| &leftover.links).filter(|link| link.is_attached);
+    let is_replaced = left.any(|link| matches!(&link.hook, HookInfo::Direct(other) if other.is_at(at)));
+    LinkInfo { is_attached: found.is_attached || is_replaced, ..found.clone() }
 }
 
 /// What happens to a map or a program.
@@ -173,6 +186,8 @@ struct Planner<'a> {
     steps: Vec<Step>,
     /// What sets variables, until the steps before it are there.
     variables: Vec<Step>,
+    /// The filters that links get.
+    filters: Vec<Filter>,
 }
 
 impl<'a> Planner<'a> {
@@ -187,6 +202,7 @@ impl<'a> Planner<'a> {
             copies: BTreeMap::new(),
             steps: Vec::new(),
             variables: Vec::new(),
+            filters: Vec::new(),
         }
     }
 
@@ -641,11 +657,11 @@ impl<'a> Planner<'a> {
     }
 
     fn link_step(&mut self, link: Arc<DesiredLink>) {
-        let Some(hook) = self.resolve_hook(&link) else { return };
+        let Some((link, hook)) = self.choose_way(link) else { return };
         let Some(fate) = self.programs.get(&link.program).cloned() else { return };
         let found = match self.observed.pins.get(&link.pin) {
             None => return self.attach_step(link, hook),
-            Some(Pinned::Link(found)) => found.clone(),
+            Some(Pinned::Link(found)) => once_cleared(self.observed, found),
             Some(Pinned::Map(ObservedMap { info, .. })) => {
                 return self.link_pin_taken(&link, format!("map id {}", info.id));
             }
@@ -656,6 +672,9 @@ impl<'a> Planner<'a> {
         if !self.owns_link(&link, &found) {
             let by = format!("link id {} of program id {}, which is not ours", found.id, found.program_id);
             return self.link_pin_taken(&link, by);
+        }
+        if let ResolvedHook::Direct(Direct::Filter(filter), _) = &hook {
+            self.filters.push(*filter);
         }
         if let Some(because) = self.hook_changed(&link, &hook, &found) {
             return self.reattach_step(link, hook, &found, because);
@@ -691,6 +710,89 @@ impl<'a> Planner<'a> {
         recorded.is_some_and(|recorded| Some(recorded.inode) == inode) || runs_ours(self.observed, found)
     }
 
+    /// Finds what the hook is of and decides on the way: by a link where the kernel has such links, unless the manifest
+    /// says it. Where the kernel lacks the way that the manifest says, that is a problem.
+    fn choose_way(&mut self, link: Arc<DesiredLink>) -> Option<(Arc<DesiredLink>, ResolvedHook)> {
+        let hook = self.resolve_hook(&link)?;
+        let lacks = link.hook.needs().filter(|feature| self.observed.lacks.contains(feature));
+        let why = match (link.hook.via(), lacks) {
+            (Some(Via::Direct), _) => None,
+            (None, Some(lacks)) => Some(lacks),
+            (Some(Via::Link), Some(_)) => {
+                let kind = Kind::NoSuchLink { hook: link.hook.to_string(), since: link.hook.may_lack() };
+                self.problems.push(Problem::at(kind, link.span.clone(), "this link goes there"));
+                return None;
+            }
+            (Some(Via::Link) | None, None) => return Some((link, hook)),
+        };
+        if self.mode == Mode::Offline {
+            return Some((link, hook));
+        }
+        let at = match (&link.hook, &hook) {
+            (Hook::Xdp { mode, .. }, ResolvedHook::Interface(Some(ifindex))) => {
+                Direct::Xdp { ifindex: *ifindex, mode: *mode }
+            }
+            (Hook::Tc { attach_type, wish, interface, .. }, ResolvedHook::Interface(Some(ifindex))) => {
+                Direct::Filter(self.choose_filter(&link, interface, (*ifindex, *attach_type), wish)?)
+            }
+            (Hook::Cgroup { attach_type, .. }, ResolvedHook::Cgroup(Some((path, id)))) => {
+                Direct::Cgroup { path: path.clone(), cgroup_id: *id, attach_type: *attach_type }
+            }
+            _ => return Some((link, hook)),
+        };
+        let chosen = DesiredLink { hook: link.hook.by(Via::Direct), ..DesiredLink::clone(&link) };
+        Some((Arc::new(chosen), ResolvedHook::Direct(at, why)))
+    }
+
+    /// Chooses the filter of a link: the one that it has, where that is still what is wanted, or else the first handle that
+    /// is free.
+    fn choose_filter(
+        &mut self,
+        link: &DesiredLink,
+        interface: &str,
+        (ifindex, attach_type): (u32, AttachType),
+        wish: &Wish,
+    ) -> Option<Filter> {
+        let qdisc = self.observed.qdiscs.get(interface);
+        if attach_type == AttachType::TCX_EGRESS && qdisc.is_some_and(|qdisc| !qdisc.has_egress) {
+            let by = "the qdisc `ingress`, which has no egress; `tc qdisc replace dev DEVICE clsact` keeps no filters";
+            let kind = Kind::HookTaken { hook: link.hook.by(Via::Direct).to_string(), by: by.to_owned(), ours: None };
+            self.problems.push(Problem::at(kind, link.span.clone(), "this link wants it"));
+            return None;
+        }
+        let marked = |pin: &PinPath| match self.observed.pins.get(pin) {
+            Some(Pinned::Link(LinkInfo { hook: HookInfo::Direct(Direct::Filter(filter)), .. })) => Some(*filter),
+            Some(_) | None => None,
+        };
+        let (own, links) = (marked(&link.pin), &self.desired.links);
+        let others: Vec<Filter> = links
+            .values()
+            .filter(|other| other.name != link.name)
+            .filter_map(|other| marked(&other.pin))
+            .chain(self.filters.iter().copied())
+            .collect();
+        let is_on = |filter: &Filter| filter.ifindex == ifindex && filter.owns_qdisc;
+        let owns_qdisc = qdisc.is_none() || others.iter().chain(&own).any(is_on);
+        let left = self.observed.leftovers.iter().flat_map(|leftover| &leftover.links).filter(|link| link.is_attached);
+        let is_free = |filter: &Filter| {
+            let there = qdisc.into_iter().flat_map(|qdisc| &qdisc.filters);
+            let is_left = left
+                .clone()
+                .any(|link| matches!(&link.hook, HookInfo::Direct(Direct::Filter(other)) if other.is_at(filter)));
+            !others.iter().any(|other| other.is_at(filter))
+                && (is_left || !there.into_iter().any(|other| other.is_at(filter)))
+        };
+        // A manifest that names its handle gets it, or hears who has it.
+        let own = own
+            .map(|own| wish.filter(ifindex, attach_type, own.handle, owns_qdisc))
+            .filter(|filter| own.is_some_and(|own| own.is_at(filter) && own.protocol == filter.protocol));
+        let mut free = (1..=u32::MAX).map(|handle| wish.filter(ifindex, attach_type, handle, owns_qdisc));
+        match wish.handle {
+            Some(handle) => Some(wish.filter(ifindex, attach_type, handle, owns_qdisc)),
+            None => own.or_else(|| free.find(is_free)),
+        }
+    }
+
     /// Finds what the hook is of; a missing one is a problem.
     fn resolve_hook(&mut self, link: &DesiredLink) -> Option<ResolvedHook> {
         if self.mode == Mode::Offline {
@@ -719,8 +821,11 @@ impl<'a> Planner<'a> {
     }
 
     fn attach_step(&mut self, link: Arc<DesiredLink>, hook: ResolvedHook) {
-        if let Some(there) = self.others(&link, None) {
+        if let Some(there) = self.others(&link, &hook, None) {
             return self.hook_taken(&link, there);
+        }
+        if let ResolvedHook::Direct(Direct::Filter(filter), _) = &hook {
+            self.filters.push(*filter);
         }
         let span = link.span.clone();
         self.push(span, Action::Attach { link, hook }, Because::Missing, Traffic::Starts, State::None);
@@ -741,7 +846,7 @@ impl<'a> Planner<'a> {
     }
 
     /// Returns the program that is on a hook with room for one, unless it is `own`, the link's own.
-    fn others(&self, link: &DesiredLink, own: Option<u32>) -> Option<(Option<XdpMode>, u32)> {
+    fn others(&self, link: &DesiredLink, hook: &ResolvedHook, own: Option<u32>) -> Option<(Option<XdpMode>, u32)> {
         let there: Vec<(Option<XdpMode>, u32)> = match &link.hook {
             Hook::Xdp { interface, .. } => {
                 let found = self.observed.interfaces.get(interface)?;
@@ -751,8 +856,15 @@ impl<'a> Planner<'a> {
                 let found = self.observed.namespaces.get(netns)?;
                 found.dissectors.iter().map(|id| (None, *id)).collect()
             }
+            Hook::Tc { interface, .. } => {
+                let ResolvedHook::Direct(Direct::Filter(filter), _) = hook else { return None };
+                let there = &self.observed.qdiscs.get(interface)?.filters;
+                let there = there.iter().filter(|found| found.is_at(filter) || found.excludes(filter));
+                // What is no program has no id.
+                there.map(|found| (None, found.program_id.unwrap_or(0))).collect()
+            }
             // The kernel does not tell who has which priority of netfilter, but by refusing a link.
-            Hook::Tc { .. } | Hook::Cgroup { .. } | Hook::Netns { .. } | Hook::Netfilter(_) => return None,
+            Hook::Cgroup { .. } | Hook::Netns { .. } | Hook::Netfilter(_) => return None,
         };
         let left = self.observed.leftovers.iter().flat_map(|leftover| &leftover.links);
         let left: BTreeSet<u32> =
@@ -762,10 +874,13 @@ impl<'a> Planner<'a> {
 
     /// Returns why a link that is there cannot stay where it is.
     fn hook_changed(&self, link: &DesiredLink, wanted: &ResolvedHook, found: &LinkInfo) -> Option<Because> {
-        if !found.hook.is_attached() {
+        if !found.is_attached {
             return Some(Because::HookGone);
         }
         if found.hook == hook_info(&link.hook, wanted) {
+            if found.id == 0 {
+                return None;
+            }
             let mode = link.hook.mode().filter(|mode| !self.runs_in_mode(link, *mode, found.program_id))?;
             return Some(Because::HookChanged(format!("mode {mode} is wanted")));
         }
@@ -787,16 +902,16 @@ impl<'a> Planner<'a> {
     fn reattach_step(&mut self, link: Arc<DesiredLink>, hook: ResolvedHook, found: &LinkInfo, because: Because) {
         let there = hook_info(&link.hook, &hook);
         let here = !there.has_room_beside(&found.hook);
-        if let Some(there) = self.others(&link, here.then_some(found.program_id)) {
+        if let Some(there) = self.others(&link, &hook, here.then_some(found.program_id)) {
             return self.hook_taken(&link, there);
         }
         // Where there is room for one, as for XDP on an interface, the old link must go first. To leave a hook is to take
         // its filter away, as pruning the link would.
-        let (traffic, needs) = match (here, found.hook.is_attached()) {
-            (true, _) => (Traffic::GapUnfiltered, Some(Consent::Gap)),
+        let (traffic, needs) = match (here, found.is_attached) {
+            (true, true) => (Traffic::GapUnfiltered, Some(Consent::Gap)),
             (false, true) if there.meets_what(&found.hook) => (Traffic::NoGap, None),
             (false, true) => (Traffic::Moves, Some(Consent::Prune)),
-            (false, false) => (Traffic::Starts, None),
+            (_, false) => (Traffic::Starts, None),
         };
         let (span, id) = (link.span.clone(), found.id);
         let action = Action::Reattach { link, id, hook, overlap: !here };
@@ -1266,9 +1381,9 @@ fn record_link(record: &mut Record, action: &Action, observed: &Observed) {
     let (link, recorded) = match action {
         Action::ReuseLink { link, .. } | Action::UpdateLink { link, .. } => {
             let Some(Pinned::Link(found)) = observed.pins.get(&link.pin) else { return };
-            let inode = observed.inode(&link.pin).unwrap_or(0);
-            // An updated link runs a program that apply knows.
+            // An updated link runs a program that apply knows; without a link, another program has another mark.
             let stays = matches!(action, Action::ReuseLink { .. });
+            let inode = observed.inode(&link.pin).filter(|_| stays || found.id != 0).unwrap_or(0);
             let program = if stays { found.program_id } else { 0 };
             let recorded = recorded_link(link, inode, found.hook.clone(), program);
             // What is before it is read anew with each record, and is no reason for one.
@@ -1386,6 +1501,7 @@ fn recorded_link(link: &DesiredLink, inode: u64, at: HookInfo, program_id: u32) 
 /// Returns a hook as the kernel says it once a link is there; with 0 for what an offline plan does not know.
 fn hook_info(hook: &Hook, resolved: &ResolvedHook) -> HookInfo {
     let (ifindex, cgroup_id, inode) = match resolved {
+        ResolvedHook::Direct(at, _) => return HookInfo::Direct(at.clone()),
         ResolvedHook::Interface(index) => (index.unwrap_or(0), 0, 0),
         ResolvedHook::Cgroup(cgroup) => (0, cgroup.as_ref().map_or(0, |(_, id)| *id), 0),
         ResolvedHook::Netns(inode) => (0, 0, inode.unwrap_or(0)),

@@ -2,6 +2,7 @@
 
 use super::{Action, ResolvedHook};
 use crate::desired::{DesiredMap, MapSource};
+use crate::direct::{Direct, Filter};
 use crate::names::PinPath;
 use serde::{Deserialize, Serialize};
 
@@ -54,12 +55,14 @@ impl Expects {
                 Some(_) => Self { program_id: *replaces, ..Self::default() },
                 None => Self { absent: Some(program.pin.clone()), ..Self::default() },
             },
-            Action::ReuseLink { id, .. } | Action::Detach { id, .. } => Self { link_id: Some(*id), ..Self::default() },
+            Action::ReuseLink { id, .. } | Action::Detach { id, .. } => {
+                Self { link_id: link_id(*id), ..Self::default() }
+            }
             Action::UpdateLink { id, old_program, .. } => {
-                Self { link_id: Some(*id), program_id: Some(*old_program), ..Self::default() }
+                Self { link_id: link_id(*id), program_id: Some(*old_program), ..Self::default() }
             }
             Action::Attach { link, hook } => Self { absent: Some(link.pin.clone()), ..Self::of_hook(hook) },
-            Action::Reattach { id, hook, .. } => Self { link_id: Some(*id), ..Self::of_hook(hook) },
+            Action::Reattach { id, hook, .. } => Self { link_id: link_id(*id), ..Self::of_hook(hook) },
             Action::ClearLeftover { .. }
             | Action::MountBpffs { .. }
             | Action::MakeDirectory { .. }
@@ -78,8 +81,19 @@ impl Expects {
             ResolvedHook::Interface(ifindex) => Self { ifindex: *ifindex, ..Self::default() },
             ResolvedHook::Cgroup(found) => Self { cgroup_id: found.as_ref().map(|(_, id)| *id), ..Self::default() },
             ResolvedHook::Netns(inode) => Self { netns: *inode, ..Self::default() },
+            ResolvedHook::Direct(at, _) => match at {
+                Direct::Filter(Filter { ifindex, .. }) | Direct::Xdp { ifindex, .. } => {
+                    Self { ifindex: Some(*ifindex), ..Self::default() }
+                }
+                Direct::Cgroup { cgroup_id, .. } => Self { cgroup_id: Some(*cgroup_id), ..Self::default() },
+            },
         }
     }
+}
+
+/// Returns the id of a link; without one there is none to expect.
+fn link_id(id: u32) -> Option<u32> {
+    (id != 0).then_some(id)
 }
 
 /// Returns the pin of a map that we create.

@@ -392,6 +392,6 @@ impl<'a> Describe<'a> {
             }
             Anchor::Cgroup(_) => true,
         };
-        (is_same && found.hook.is_attached()).then(|| recorded.hook.to_string())
+        (is_same && found.is_attached).then(|| recorded.hook.to_string())
     }
 }

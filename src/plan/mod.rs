@@ -24,6 +24,7 @@ pub use migrate::Copying;
 use crate::access::{Access, Permissions};
 use crate::btf::value::format::Formats;
 use crate::desired::{DesiredLink, DesiredMap, DesiredProgram, ObjectFacts, Reference, Span};
+use crate::direct::{Direct, Feature};
 use crate::entries::{Changes, Entries};
 use crate::names::{Address, DeploymentName, LinkName, MapName, PinPath, PlanId, ProgramName};
 use crate::record::Record;
@@ -394,6 +395,8 @@ pub enum ResolvedHook {
     Cgroup(Option<(std::path::PathBuf, u64)>),
     /// In a network namespace: its inode; `None` in an offline plan.
     Netns(Option<u64>),
+    /// Without a link, at this place; with what the kernel lacks for a link, when that is why.
+    Direct(Direct, Option<Feature>),
 }
 
 /// Column 0 of a plan.
@@ -681,7 +684,7 @@ impl Action {
         match self {
             Self::CreateMap { map, replaces: Some(_) } => map.pin(),
             Self::LoadProgram { program, replaces: Some(_) } => Some(&program.pin),
-            Self::Reattach { link, .. } => Some(&link.pin),
+            Self::Reattach { link, .. } | Self::UpdateLink { link, id: 0, .. } => Some(&link.pin),
             Self::WriteRecord { pin, .. } => Some(pin),
             Self::RestoreMap { pin, restored: Restored::Returns | Restored::Replaces(_), .. }
             | Self::RestoreProgram { pin, restored: Restored::Returns | Restored::Replaces(_), .. } => Some(pin),

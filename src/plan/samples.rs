@@ -4,6 +4,7 @@ use super::*;
 use crate::access::Account;
 use crate::btf::value::format::Formats;
 use crate::desired::{Desired, DesiredMap, Hook, MapDefinition, MapSource, OnChange, Policy, SlotKey, SlotSource};
+use crate::direct::Wish;
 use crate::elf::{DataKind, ProgramKind};
 use crate::entries::{Changes, Entries};
 use crate::insn::{Code, Insn, LD_IMM64, Site, SiteKind};
@@ -204,16 +205,18 @@ fn link(name: &str, program: &str, hook: Hook) -> Arc<DesiredLink> {
 }
 
 fn uplink() -> Arc<DesiredLink> {
-    link("uplink", "drop", Hook::Xdp { interface: "lo".to_owned(), mode: XdpMode::Generic })
+    link("uplink", "drop", Hook::Xdp { interface: "lo".to_owned(), mode: XdpMode::Generic, via: None })
 }
 
 fn shape() -> Arc<DesiredLink> {
-    let hook = Hook::Tc { interface: "eth0".to_owned(), attach_type: AttachType::TCX_INGRESS };
+    let (interface, attach_type) = ("eth0".to_owned(), AttachType::TCX_INGRESS);
+    let hook = Hook::Tc { interface, attach_type, via: None, wish: Wish::default() };
     link("shape", "count", hook)
 }
 
 fn services() -> Arc<DesiredLink> {
-    let hook = Hook::Cgroup { path: "system.slice".to_owned(), attach_type: AttachType::CGROUP_INET_INGRESS };
+    let (path, attach_type) = ("system.slice".to_owned(), AttachType::CGROUP_INET_INGRESS);
+    let hook = Hook::Cgroup { path, attach_type, via: None };
     link("services", "count", hook)
 }
 

@@ -4,6 +4,7 @@
 
 use super::{Action, Because, Copying, Marker, Mode, ResolvedHook, Restored, Sets, State, Sweep, Traffic, Writes};
 use crate::desired::{DesiredLink, DesiredMap, DesiredProgram, MapDefinition, MapSource};
+use crate::direct::{Direct, Feature, Filter};
 use crate::elf::{DataKind, ProgramKind};
 use crate::entries::Changes;
 use crate::kinds::MapType;
@@ -76,19 +77,22 @@ impl fmt::Display for Action {
                     Restored::Replaces(now) => write!(f, "return to id {id}, pin {pin}, in place of id {now}"),
                 }
             }
+            Self::ReuseLink { link, id: 0 } => write!(f, "reuse program.{} on {}", link.program, link.hook),
             Self::ReuseLink { link, id } => write!(f, "reuse id {id}, program.{} on {}", link.program, link.hook),
             Self::Attach { link, hook } => write!(f, "attach {}, pin {}", Attached(link, hook), link.pin),
             Self::UpdateLink { link, id, old_program } => {
                 write!(f, "replace program id {old_program} by program.{} in place, on ", link.program)?;
-                write!(f, "{}, link id {id}", link.hook)
+                write!(f, "{}", link.hook)?;
+                if *id == 0 { Ok(()) } else { write!(f, ", link id {id}") }
             }
             Self::Reattach { link, id, hook, overlap: true } => {
-                write!(f, "attach {}, then detach id {id}", Attached(link, hook))
+                write!(f, "attach {}, then detach {}", Attached(link, hook), LinkId(*id))
             }
             Self::Reattach { link, id, hook, overlap: false } => {
-                write!(f, "detach id {id}, then attach {}", Attached(link, hook))
+                write!(f, "detach {}, then attach {}", LinkId(*id), Attached(link, hook))
             }
             Self::SetAccess { now, access, .. } => write!(f, "pin {}", access.words(*now)),
+            Self::Detach { pin, id: 0, hook, .. } => write!(f, "detach from {hook}, remove {pin}"),
             Self::Detach { pin, id, hook, .. } => write!(f, "detach id {id} from {hook}, unpin {pin}"),
             Self::RemoveProgram { pin, id, .. } | Self::RemoveMap { pin, id, .. } => {
                 write!(f, "remove id {id}, unpin {pin}")
@@ -318,10 +322,44 @@ impl fmt::Display for Attached<'_> {
             ResolvedHook::Cgroup(None) => f.write_str("id not known offline")?,
             ResolvedHook::Netns(Some(inode)) => write!(f, "inode {inode}")?,
             ResolvedHook::Netns(None) => f.write_str("inode not known offline")?,
+            ResolvedHook::Direct(at, why) => return direct(f, at, *why),
         }
         match link.hook.mode() {
             Some(mode) => write!(f, ", {mode})"),
             None => f.write_str(")"),
+        }
+    }
+}
+
+/// Says where an attachment without a link is, beyond what its hook says, and why it has none.
+fn direct(f: &mut fmt::Formatter<'_>, at: &Direct, why: Option<Feature>) -> fmt::Result {
+    match at {
+        Direct::Filter(Filter { ifindex, chain, priority, handle, owns_qdisc, .. }) => {
+            write!(f, "ifindex {ifindex}, priority {priority}, handle {handle}")?;
+            if *chain != 0 {
+                write!(f, ", chain {chain}")?;
+            }
+            if *owns_qdisc {
+                f.write_str(", with the qdisc")?;
+            }
+        }
+        Direct::Xdp { ifindex, mode } => write!(f, "ifindex {ifindex}, {mode}, by netlink")?,
+        Direct::Cgroup { path, cgroup_id, .. } => write!(f, "{}, id {cgroup_id}, without a link", path.display())?,
+    }
+    match why {
+        Some(why) => write!(f, ", as this kernel has no {why}, which came with Linux {})", why.since()),
+        None => f.write_str(")"),
+    }
+}
+
+/// How a link is called in a sentence: by its id, where it has one.
+struct LinkId(u32);
+
+impl fmt::Display for LinkId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            0 => f.write_str("what was there"),
+            id => write!(f, "id {id}"),
         }
     }
 }

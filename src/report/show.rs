@@ -147,7 +147,11 @@ fn links(shown: &Shown) -> Table {
     for link in &shown.links {
         table.row([
             link.name.as_str().into(),
-            id(link.id),
+            match link.id {
+                // Without a link there is no id of one.
+                Some(0) => Text::from("-"),
+                other => id(other),
+            },
             link.hook.as_str().into(),
             Text::from(link.program_id.map_or(String::new(), |id| id.to_string())),
             since(link.protected),

@@ -1,0 +1,175 @@
+//! Attachments without a kernel link: filters of clsact, XDP by netlink, programs of cgroups beside others.
+
+use super::{State, errno, fits_cgroup, refuse};
+use crate::direct::{Direct, Filter, FilterInfo, Qdisc};
+use crate::kinds::{AttachType, ProgramType, XdpMode};
+use std::collections::BTreeMap;
+use std::io;
+
+/// What is attached without links.
+#[derive(Debug, Default)]
+pub struct Attachments {
+    /// The places with their programs, in the order in which they came.
+    there: Vec<(Direct, u32)>,
+    /// The qdiscs clsact and ingress by the index of their interface, and whether they have egress.
+    qdiscs: BTreeMap<u32, bool>,
+}
+
+impl Attachments {
+    /// Returns the programs, which attachments keep alive.
+    pub fn programs(&self) -> impl Iterator<Item = u32> + '_ {
+        self.there.iter().map(|(_, program)| *program)
+    }
+
+    /// Returns the XDP programs of an interface, with their modes.
+    pub fn xdp(&self, ifindex: u32) -> impl Iterator<Item = (XdpMode, u32)> + '_ {
+        self.there.iter().filter_map(move |(at, program)| match at {
+            Direct::Xdp { ifindex: at, mode } if *at == ifindex => Some((*mode, *program)),
+            Direct::Xdp { .. } | Direct::Filter(_) | Direct::Cgroup { .. } => None,
+        })
+    }
+
+    /// Returns the programs of a cgroup's hook.
+    pub fn of_cgroup(&self, id: u64, hook: AttachType) -> impl Iterator<Item = u32> + '_ {
+        self.there.iter().filter_map(move |(at, program)| match at {
+            Direct::Cgroup { cgroup_id, attach_type, .. } if (*cgroup_id, *attach_type) == (id, hook) => Some(*program),
+            Direct::Xdp { .. } | Direct::Filter(_) | Direct::Cgroup { .. } => None,
+        })
+    }
+
+    /// Forgets what is on an interface that goes.
+    pub fn forget_interface(&mut self, index: u32) {
+        self.there.retain(|(at, _)| at.ifindex() != Some(index));
+        self.qdiscs.remove(&index);
+    }
+
+    /// Forgets what is on a cgroup that goes.
+    pub fn forget_cgroup(&mut self, id: u64) {
+        self.there.retain(|(at, _)| !matches!(at, Direct::Cgroup { cgroup_id, .. } if *cgroup_id == id));
+    }
+
+    /// Writes a line for each.
+    pub fn lines(&self) -> Vec<String> {
+        let mut lines: Vec<_> = self.there.iter().map(|(at, program)| format!("program {program} at {at:?}")).collect();
+        lines.sort();
+        lines.extend(self.qdiscs.iter().map(|(ifindex, has_egress)| format!("qdisc of {ifindex}, {has_egress}")));
+        lines
+    }
+
+    /// Makes clsact, unless there is one; both exclude each other.
+    pub fn make_clsact(&mut self, ifindex: u32) {
+        self.qdiscs.entry(ifindex).or_insert(true);
+    }
+
+    /// Removes clsact with its filters.
+    pub fn remove_clsact(&mut self, ifindex: u32) -> io::Result<()> {
+        self.there.retain(|(at, _)| !matches!(at, Direct::Filter(filter) if filter.ifindex == ifindex));
+        self.qdiscs.remove(&ifindex).map(drop).ok_or_else(|| errno(libc::ENOENT))
+    }
+
+    /// Returns the filters of an interface.
+    pub fn qdisc(&self, ifindex: u32) -> Option<Qdisc> {
+        let has_egress = *self.qdiscs.get(&ifindex)?;
+        let filter = |(at, program): &(Direct, u32)| match at {
+            Direct::Filter(filter) if filter.ifindex == ifindex => Some(FilterInfo {
+                attach_type: filter.attach_type,
+                chain: filter.chain,
+                priority: filter.priority,
+                protocol: filter.protocol,
+                handle: filter.handle,
+                kind: "bpf".to_owned(),
+                program_id: Some(*program),
+            }),
+            Direct::Filter(_) | Direct::Xdp { .. } | Direct::Cgroup { .. } => None,
+        };
+        let mut filters: Vec<_> = self.there.iter().filter_map(filter).collect();
+        filters.sort_by_key(|it| (it.attach_type, it.chain, it.priority, it.handle));
+        Some(Qdisc { has_egress, filters })
+    }
+}
+
+impl State {
+    /// Attaches a program, or puts it in the place of another one.
+    pub fn attach(&mut self, program: u32, at: &Direct, replaces: Option<u32>) -> io::Result<()> {
+        let at = self.direct_place(program, at)?;
+        let there = self.direct.there.iter().position(|(other, program)| match at {
+            Direct::Cgroup { .. } => other.is_at(&at) && Some(*program) == replaces,
+            Direct::Filter(_) | Direct::Xdp { .. } => other.is_at(&at),
+        });
+        match (there, replaces) {
+            (None, None) => self.direct.there.push((at, program)),
+            (Some(place), Some(_)) if matches!(at, Direct::Filter(_)) => self.direct.there[place].1 = program,
+            (Some(place), Some(old)) if self.direct.there[place].1 == old => self.direct.there[place].1 = program,
+            (Some(_), None) if matches!(at, Direct::Xdp { .. }) => return refuse(libc::EBUSY),
+            (None, Some(_)) if !matches!(at, Direct::Xdp { .. }) => return refuse(libc::ENOENT),
+            (..) => return refuse(libc::EEXIST),
+        }
+        self.collect();
+        Ok(())
+    }
+
+    /// Detaches a program; a filter goes whatever it runs.
+    pub fn detach(&mut self, program: u32, at: &Direct) -> io::Result<()> {
+        let is_it = |(other, there): &(Direct, u32)| match at {
+            Direct::Filter(_) => other.is_at(at),
+            Direct::Xdp { .. } | Direct::Cgroup { .. } => other.is_at(at) && *there == program,
+        };
+        let Some(place) = self.direct.there.iter().position(is_it) else {
+            return refuse(if matches!(at, Direct::Xdp { .. }) { libc::EEXIST } else { libc::ENOENT });
+        };
+        self.direct.there.remove(place);
+        self.collect();
+        Ok(())
+    }
+
+    /// Returns the programs that are attached there.
+    pub fn programs_at(&self, at: &Direct) -> Vec<u32> {
+        match at {
+            Direct::Xdp { ifindex, mode } => {
+                let is_one = |found: XdpMode| found == *mode || *mode == XdpMode::Auto;
+                self.xdp_of(*ifindex).into_iter().filter(|(mode, _)| is_one(*mode)).map(|(_, id)| id).collect()
+            }
+            Direct::Cgroup { cgroup_id, attach_type, .. } => self.cgroup_programs(*cgroup_id, *attach_type),
+            Direct::Filter(_) => {
+                self.direct.there.iter().filter(|(other, _)| other.is_at(at)).map(|(_, program)| *program).collect()
+            }
+        }
+    }
+
+    /// Checks a program and where it is to go; the mode of XDP is then the one that it runs in.
+    fn direct_place(&self, program: u32, at: &Direct) -> io::Result<Direct> {
+        let program = &self.programs[&program];
+        match at {
+            Direct::Filter(filter) => self.filter_place(program.info.program_type, filter)?,
+            Direct::Xdp { ifindex, mode } => {
+                let device = self.device(*ifindex).ok_or_else(|| errno(libc::ENODEV))?;
+                if program.info.program_type != ProgramType::XDP {
+                    return refuse(libc::EINVAL);
+                }
+                let mode = self.xdp_mode(device, *mode)?;
+                let other = self.direct.xdp(*ifindex).any(|(there, _)| there != mode);
+                return if other { refuse(libc::EEXIST) } else { Ok(Direct::Xdp { ifindex: *ifindex, mode }) };
+            }
+            Direct::Cgroup { attach_type, .. } => {
+                if !fits_cgroup(program, *attach_type) {
+                    return refuse(libc::EINVAL);
+                }
+                let is_same = |(other, there): &(Direct, u32)| other.is_at(at) && *there == program.info.id;
+                if self.direct.there.iter().any(is_same) {
+                    return refuse(libc::EINVAL);
+                }
+            }
+        }
+        Ok(at.clone())
+    }
+
+    /// A filter needs the qdisc, and all of one priority are of one protocol (`tc_new_tfilter`).
+    fn filter_place(&self, program_type: ProgramType, filter: &Filter) -> io::Result<()> {
+        self.device(filter.ifindex).ok_or_else(|| errno(libc::ENODEV))?;
+        let Some(qdisc) = self.direct.qdisc(filter.ifindex) else { return refuse(libc::EINVAL) };
+        match program_type == ProgramType::SCHED_CLS && !qdisc.filters.iter().any(|there| there.excludes(filter)) {
+            true => Ok(()),
+            false => refuse(libc::EINVAL),
+        }
+    }
+}
