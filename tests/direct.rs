@@ -5,10 +5,13 @@
 
 mod common;
 
-use bpfapply::kernel::Kernel as _;
+use bpfapply::insn::{EXIT, Insn};
 use bpfapply::kernel::linux::Linux;
+use bpfapply::kernel::{Kernel as _, ProgramRequest};
+use bpfapply::kinds::{AttachType, ProgramType};
+use bpfapply::names::PinPath;
 use common::tool::{Said, bpfapply, succeed};
-use common::{in_namespace, run};
+use common::{in_namespace, run, skip};
 use std::fs;
 use std::net::UdpSocket;
 use std::path::Path;
@@ -21,9 +24,11 @@ use tempfile::TempDir;
 /// How often a program is replaced under a flood.
 const REPLACEMENTS: usize = 20;
 
-/// Two network namespaces with a veth between them; addresses of both are known, so that no frame waits for ARP.
-const WIRE: &str = "mount -t tmpfs none /run && ip netns add blue && \
-    ip link add d0 address 02:00:00:00:00:01 type veth peer name d1 address 02:00:00:00:00:02 netns blue && \
+/// Another network namespace.
+const BLUE: &str = "mount -t tmpfs none /run && ip netns add blue";
+
+/// A veth between both; addresses of both are known, so that no frame waits for ARP.
+const WIRE: &str = "ip link add d0 address 02:00:00:00:00:01 type veth peer name d1 address 02:00:00:00:00:02 netns blue && \
     ip addr add 10.9.9.1/24 dev d0 && ip link set d0 up && ip -n blue addr add 10.9.9.2/24 dev d1 && \
     ip -n blue link set d1 up && ip -n blue neigh add 10.9.9.1 lladdr 02:00:00:00:00:01 dev d1";
 
@@ -104,6 +109,30 @@ impl Site {
         assert_eq!(names.filter(|name| name.starts_with("direct")).collect::<Vec<_>>(), [""; 0]);
     }
 
+    /// Returns whether a datagram to a port arrives: over the wire, or from a process of the cgroup.
+    fn passes(&self, port: u16) -> bool {
+        match self.cgroup.as_str() {
+            "" => passes(port),
+            cgroup => {
+                let receiver = UdpSocket::bind(("127.0.0.1", port)).expect("a free port");
+                receiver.set_read_timeout(Some(Duration::from_millis(200))).expect("it is a socket");
+                // What the filter drops is an error for who sends it.
+                let send = format!("echo $$ > {cgroup}/cgroup.procs && echo x > /dev/udp/127.0.0.1/{port}");
+                let _ = run(Command::new("bash").args(["-c", &send]));
+                receiver.recv(&mut [0; 8]).is_ok()
+            }
+        }
+    }
+
+    /// Floods port 9 the same way while something is done; returns how many datagrams were sent, if that is known, and how
+    /// many came through.
+    fn flood(&self, body: impl FnOnce()) -> (u64, u64) {
+        match self.cgroup.as_str() {
+            "" => flood(body),
+            cgroup => flood_from(cgroup, body),
+        }
+    }
+
     /// Returns the mark of the link, by which what is attached is known.
     fn mark(&self) -> String {
         let target = fs::read_link("/sys/fs/bpf/direct/links/l").expect("it stands for the link");
@@ -115,6 +144,19 @@ impl Site {
 fn sh(script: &str) -> String {
     let said = run(Command::new("sh").args(["-c", script])).unwrap_or_else(|error| panic!("{script}: {error}"));
     String::from_utf8_lossy(&said.stdout).into_owned()
+}
+
+/// Where a program of somebody else is pinned, which lets all pass.
+const THEIRS: &str = "bpf direct-action object-pinned /sys/fs/bpf/theirs";
+
+/// Loads and pins a program of somebody else.
+fn pin_theirs(program_type: ProgramType, attach_type: AttachType, verdict: i32) {
+    let mut kernel = Linux::new();
+    let insns = [Insn { code: 0xb7, imm: verdict, ..Insn::default() }, Insn { code: EXIT, ..Insn::default() }];
+    let request = ProgramRequest::plain("theirs", program_type, &insns);
+    let program = kernel.load_program(&ProgramRequest { expected_attach_type: attach_type, ..request });
+    let pin = PinPath::new("/sys/fs/bpf/theirs").expect("a path");
+    kernel.pin(&program.expect("it loads"), &pin).expect("nothing is there");
 }
 
 /// A port of this side of the wire, and what sends to it from the other one.
@@ -181,51 +223,74 @@ fn flood(body: impl FnOnce()) -> (u64, u64) {
     (sent.into_inner(), leaked)
 }
 
+/// The same from a process in a cgroup, which counts what it sends in a file.
+fn flood_from(cgroup: &str, body: impl FnOnce()) -> (u64, u64) {
+    let receiver = UdpSocket::bind(("127.0.0.1", 9)).expect("a free port");
+    let counted = tempfile::NamedTempFile::new().expect("a file can be made");
+    let script = format!(
+        "echo $$ > {cgroup}/cgroup.procs; n=0; trap 'echo $n > {}; exit' TERM; \
+         while :; do echo x > /dev/udp/127.0.0.1/9; n=$((n + 1)); done 2> /dev/null",
+        counted.path().display()
+    );
+    let mut child = Command::new("bash").args(["-c", &script]).spawn().expect("there is a bash");
+    thread::sleep(Duration::from_millis(200));
+    body();
+    let pid = nix::unistd::Pid::from_raw(child.id().cast_signed());
+    run(Command::new("kill").args(["-TERM", &pid.to_string()])).expect("it runs");
+    child.wait().expect("it ends");
+    let sent = fs::read_to_string(counted.path()).expect("it was written");
+    receiver.set_nonblocking(true).expect("it is a socket");
+    let leaked = std::iter::from_fn(|| receiver.recv(&mut [0; 8]).ok()).count();
+    (sent.trim().parse().expect("a number"), leaked as u64)
+}
+
 /// Goes the whole way with one link: `detach` is what others do to it with their tools.
 fn goes_all_the_way(site: &Site, detach: &str) {
-    assert!(passes(9) && passes(11));
+    assert!(site.passes(9) && site.passes(11));
     let said = site.apply(1);
     assert!(said.contains("attach program.p"), "{said}");
-    assert!(!passes(9) && !passes(11) && passes(12));
+    assert!(!site.passes(9) && !site.passes(11) && site.passes(12));
     site.is_settled();
 
     // Another program, in place.
     site.write(2);
     let planned = site.succeed(&["plan.toml", "--dry-run"]);
     assert!(planned.contains("in place") && planned.contains("no gap"), "{planned}");
-    let (sent, leaked) = flood(|| {
+    let (sent, leaked) = site.flood(|| {
         for round in 0..REPLACEMENTS {
             site.apply(2 - round as u32 % 2);
         }
     });
     println!("{sent} datagrams sent, {leaked} leaked");
-    assert!(sent > 1000 && leaked == 0, "{leaked} of {sent}");
+    assert!(sent > 100 && leaked == 0, "{leaked} of {sent}");
     site.apply(2);
-    assert!(!passes(9) && passes(11) && !passes(12));
+    assert!(!site.passes(9) && site.passes(11) && !site.passes(12));
     site.is_settled();
     site.succeed(&["rollback", "direct"]);
-    assert!(!passes(11) && passes(12));
+    assert!(!site.passes(11) && site.passes(12));
 
     // Others take it away: that is seen, and put right.
     sh(detach);
-    assert!(passes(9));
+    assert!(site.passes(9));
     let said = site.refused(&["status", "direct", "--check"], 2);
     assert!(said.contains("link.l: it was detached from"), "{said}");
     site.apply(1);
-    assert!(!passes(9) && !passes(11));
+    assert!(!site.passes(9) && !site.passes(11));
     site.is_settled();
     site.destroy();
-    assert!(passes(9) && passes(11));
+    assert!(site.passes(9) && site.passes(11));
 }
 
 #[test]
 fn filters_of_clsact() {
     in_namespace("clsact", |_| {
+        sh(BLUE);
         sh(WIRE);
         // Somebody else's filters, before and behind ours.
         sh("tc qdisc add dev d0 clsact");
-        sh("tc filter add dev d0 ingress pref 5 protocol ip matchall action continue");
-        sh("tc filter add dev d0 egress pref 1000 protocol ip matchall action continue");
+        pin_theirs(ProgramType::SCHED_CLS, AttachType(0), -1);
+        sh(&format!("tc filter add dev d0 ingress pref 5 protocol ip {THEIRS}"));
+        sh(&format!("tc filter add dev d0 egress pref 1000 protocol ip {THEIRS}"));
         let theirs = || sh("tc filter show dev d0 ingress pref 5; tc filter show dev d0 egress; tc qdisc show dev d0");
         let before = theirs();
         let site = Site::new(CLSACT, None);
@@ -250,6 +315,7 @@ fn filters_of_clsact() {
 #[test]
 fn the_qdisc_goes_with_the_last_filter() {
     in_namespace("qdisc", |_| {
+        sh(BLUE);
         sh(WIRE);
         let qdiscs = || sh("tc qdisc show dev d0");
         let (before, site) = (qdiscs(), Site::new(CLSACT, None));
@@ -259,10 +325,11 @@ fn the_qdisc_goes_with_the_last_filter() {
         assert_eq!(qdiscs(), before);
         // Somebody else has a filter there by then: their filter and the qdisc stay.
         site.apply(1);
-        sh("tc filter add dev d0 egress matchall action continue");
+        pin_theirs(ProgramType::SCHED_CLS, AttachType(0), -1);
+        sh(&format!("tc filter add dev d0 egress {THEIRS}"));
         site.destroy();
         assert!(qdiscs().contains("clsact"));
-        assert!(sh("tc filter show dev d0 egress").contains("matchall"));
+        assert!(sh("tc filter show dev d0 egress").contains("theirs"));
         sh("tc qdisc del dev d0 clsact");
         // Others take the qdisc with everything in it.
         site.apply(1);
@@ -273,7 +340,6 @@ fn the_qdisc_goes_with_the_last_filter() {
         // The interface goes and returns: another one of the same name.
         sh("ip link del d0");
         assert!(site.refused(&["plan.toml"], 1).contains("there is no interface `d0`"));
-        sh("umount /run");
         sh(WIRE);
         site.apply(1);
         assert!(!passes(9));
@@ -286,6 +352,7 @@ fn the_qdisc_goes_with_the_last_filter() {
 #[test]
 fn filters_of_others_are_left_alone() {
     in_namespace("taken", |_| {
+        sh(BLUE);
         sh(WIRE);
         sh("tc qdisc add dev d0 clsact");
         let site = Site::new(CLSACT, None);
@@ -318,7 +385,8 @@ fn filters_of_others_are_left_alone() {
         }
         // A priority of another protocol has no room for ours.
         sh("tc filter del dev d0 ingress pref 1000");
-        sh("tc filter add dev d0 ingress pref 1000 protocol ip matchall action continue");
+        pin_theirs(ProgramType::SCHED_CLS, AttachType(0), -1);
+        sh(&format!("tc filter add dev d0 ingress pref 1000 protocol ip {THEIRS}"));
         assert!(site.refused(&["plan.toml"], 1).contains("has a program already"));
         assert_eq!(theirs().len(), 1);
     });
@@ -327,6 +395,7 @@ fn filters_of_others_are_left_alone() {
 #[test]
 fn the_way_to_tc_changes_without_a_gap() {
     in_namespace("way", |room| {
+        sh(BLUE);
         sh(WIRE);
         let ways = ["tc = { interface = \"d0\", direction = \"ingress\" }", CLSACT.hook];
         let site = |hook| Site::new(Way { hook, ..CLSACT }, None);
@@ -352,5 +421,120 @@ fn the_way_to_tc_changes_without_a_gap() {
         site(ways[0]).destroy();
         assert!(!sh("tc qdisc show dev d0").contains("clsact"));
         assert!(passes(9));
+    });
+}
+
+#[test]
+fn xdp_by_netlink() {
+    in_namespace("netlink", |_| {
+        sh(BLUE);
+        sh(WIRE);
+        let site = Site::new(NETLINK, None);
+        goes_all_the_way(&site, "ip link set dev d0 xdpgeneric off");
+        site.apply(1);
+        pin_theirs(ProgramType::XDP, AttachType(0), 2);
+        let (sent, leaked) = flood(|| {
+            for _ in 0..REPLACEMENTS {
+                sh("ip link set dev d0 xdpgeneric off && \
+                    ip link set dev d0 xdpgeneric pinned /sys/fs/bpf/direct/programs/p");
+            }
+        });
+        println!("control: {leaked} of {sent} leaked");
+        assert!(leaked > 0, "{leaked} of {sent}");
+        // Somebody else replaces ours: theirs stays, and a destroy leaves it alone as well.
+        sh("ip -force link set dev d0 xdpgeneric pinned /sys/fs/bpf/theirs");
+        let theirs = || Linux::new().interface("d0").expect("it can be asked").expect("it is there").xdp;
+        let there = theirs();
+        assert!(site.refused(&["status", "direct", "--check"], 2).contains("it runs program id"), "drift is seen");
+        assert!(site.refused(&["plan.toml"], 1).contains("the hook xdp of d0 has a program already"));
+        site.destroy();
+        assert_eq!(theirs(), there);
+        site.write(1);
+        for arguments in [&["plan.toml", "--dry-run"][..], &["plan.toml"]] {
+            assert!(site.refused(arguments, 1).contains("the hook xdp of d0 has a program already"));
+        }
+        assert_eq!(theirs(), there);
+        sh("ip link set dev d0 xdpgeneric off");
+    });
+}
+
+#[test]
+fn the_way_to_xdp_changes_with_consent() {
+    in_namespace("xdp_way", |_| {
+        sh(BLUE);
+        sh(WIRE);
+        let link = Way { hook: "xdp = { interface = \"d0\", mode = \"generic\" }", ..NETLINK };
+        let sites = [Site::new(link, None), Site::new(NETLINK, None)];
+        sites[0].apply(1);
+        for round in [1, 0] {
+            let site = &sites[round];
+            site.write(1);
+            let said = site.refused(&["plan.toml"], 4);
+            assert!(said.contains("-/+") && said.contains("--allow gap"), "{said}");
+            site.succeed(&["plan.toml", "--allow", "gap"]);
+            assert!(!passes(9));
+            site.is_settled();
+        }
+        sites[0].destroy();
+        assert!(passes(9));
+    });
+}
+
+#[test]
+fn programs_of_cgroups() {
+    in_namespace("attach", |room| {
+        let Some(cgroup) = &room.cgroup else { return skip("attach", "this host has no cgroup2") };
+        if run(Command::new("bash").args(["-c", "true"])).is_err() {
+            return skip("attach", "there is no bash");
+        }
+        let cgroup = cgroup.display().to_string();
+        let site = Site::new(ATTACH, Some(Path::new(&cgroup)));
+        // Somebody else's program in the same cgroup, which lets all pass.
+        pin_theirs(ProgramType::CGROUP_SKB, AttachType::CGROUP_INET_EGRESS, 1);
+        sh(&format!("bpftool cgroup attach {cgroup} cgroup_inet_egress pinned /sys/fs/bpf/theirs multi"));
+        let there = || sh(&format!("bpftool cgroup show {cgroup}"));
+        let before = there();
+        let detach = |pin: &str| format!("bpftool cgroup detach {cgroup} cgroup_inet_egress pinned {pin}");
+        goes_all_the_way(&site, &detach("/sys/fs/bpf/direct/programs/p"));
+        assert_eq!(there(), before);
+        site.apply(1);
+        let attach =
+            format!("bpftool cgroup attach {cgroup} cgroup_inet_egress pinned /sys/fs/bpf/direct/programs/p multi");
+        let (sent, leaked) = site.flood(|| {
+            for _ in 0..REPLACEMENTS {
+                sh(&format!("{} && {attach}", detach("/sys/fs/bpf/direct/programs/p")));
+            }
+        });
+        println!("control: {leaked} of {sent} leaked");
+        assert!(leaked > 0, "{leaked} of {sent}");
+
+        // To a link and back, without a gap.
+        let link = Site::new(Way { hook: "cgroup = { path = \"CGROUP\" }", ..ATTACH }, Some(Path::new(&cgroup)));
+        let (_, leaked) = site.flood(|| {
+            for site in [&link, &site, &link] {
+                let said = site.apply(1);
+                assert!(said.contains("+/-"), "{said}");
+                site.is_settled();
+            }
+        });
+        assert_eq!(leaked, 0);
+        link.destroy();
+        assert_eq!(there(), before);
+        sh(&detach("/sys/fs/bpf/theirs"));
+
+        // What is above may let nothing be below it.
+        let below = format!("{cgroup}/below");
+        fs::create_dir(&below).expect("a cgroup can be made");
+        sh(&format!("bpftool cgroup attach {cgroup} cgroup_inet_egress pinned /sys/fs/bpf/theirs"));
+        for hook in [ATTACH.hook, "cgroup = { path = \"CGROUP\" }"] {
+            let site = Site::new(Way { hook, ..ATTACH }, Some(Path::new(&below)));
+            site.write(1);
+            let said = site.refused(&["plan.toml"], 1);
+            assert!(
+                said.contains(&format!("the cgroup `{cgroup}` has a program that lets no other be below it")),
+                "{said}"
+            );
+        }
+        sh(&detach("/sys/fs/bpf/theirs"));
     });
 }

@@ -3,15 +3,17 @@
 //! The mark in the next generation comes first, then the attachment: whenever a run ends, what it attached is named by a
 //! mark in a folder of ours, and can be taken back.
 
+use super::undo::Undo;
 use super::{Applier, Problem, attach_refused, refused, stale};
-use crate::desired::DesiredLink;
+use crate::desired::{Anchor, DesiredLink, Hook};
+use crate::diag::Kind;
 use crate::direct::{Direct, Mark};
-use crate::kernel::observe::mark;
-use crate::kernel::{Kernel, ObjectKind};
+use crate::kernel::observe::{mark, open_cgroup};
+use crate::kernel::{Excludes, Kernel, ObjectKind};
+use crate::kinds::AttachType;
 use crate::names::PinPath;
 use std::io;
-
-use super::undo::Undo;
+use std::path::PathBuf;
 
 /// Something that is attached.
 #[derive(Debug)]
@@ -61,7 +63,7 @@ impl<K: Kernel> Applier<'_, K> {
             (Direct::Filter(filter), Some(libc::EINVAL)) if !filter.owns_qdisc => {
                 stale(format!("the qdisc of {} is gone", link.hook))
             }
-            _ => attach_refused(doing(), &link.hook, &error),
+            _ => self.attach_failed(doing(), link, &error),
         })
     }
 
@@ -103,10 +105,42 @@ impl<K: Kernel> Applier<'_, K> {
         Ok(())
     }
 
+    /// Makes a problem of a program that was not attached: where that is why, it says which cgroup lets it not be there.
+    pub(super) fn attach_failed(&self, doing: String, link: &DesiredLink, error: &io::Error) -> Problem {
+        let excluded = match (&link.hook, error.raw_os_error()) {
+            (Hook::Cgroup { path, attach_type, .. }, Some(libc::EPERM)) => self.excluded_by(path, *attach_type),
+            _ => None,
+        };
+        match excluded {
+            Some((cgroup, excludes)) => {
+                let below = excludes == Excludes::Below;
+                let kind = Kind::CgroupExcludes { hook: link.hook.to_string(), cgroup, below };
+                Problem::at(kind, link.span.clone(), "this link wants it")
+            }
+            None => attach_refused(doing, &link.hook, error),
+        }
+    }
+
+    /// Finds the cgroup, this one or one above it, whose program lets no other be there.
+    fn excluded_by(&self, name: &str, attach_type: AttachType) -> Option<(PathBuf, Excludes)> {
+        let (fd, path, _) = open_cgroup(self.kernel, name).ok()??;
+        match self.kernel.excludes(&fd, attach_type).ok()? {
+            Excludes::Nothing => {}
+            excludes @ (Excludes::Beside | Excludes::Below) => return Some((path, excludes)),
+        }
+        for above in path.ancestors().skip(1) {
+            let (fd, _) = self.kernel.open_cgroup(above).ok()?;
+            if self.kernel.excludes(&fd, attach_type).ok()? == Excludes::Below {
+                return Some((above.to_owned(), Excludes::Below));
+            }
+        }
+        None
+    }
+
     /// Checks that the name of what it is on still means that.
     fn check_place(&self, link: &DesiredLink, at: &Direct) -> Result<(), Problem> {
         match (at, link.hook.anchor()) {
-            (Direct::Filter(_) | Direct::Xdp { .. }, crate::desired::Anchor::Interface(name)) => {
+            (Direct::Filter(_) | Direct::Xdp { .. }, Anchor::Interface(name)) => {
                 self.same_interface(name, at.ifindex().unwrap_or(0))
             }
             (Direct::Cgroup { path, cgroup_id, .. }, _) => self.same_cgroup(path, *cgroup_id).map(drop),

@@ -633,7 +633,7 @@ impl<K: Kernel> Applier<'_, K> {
                 stale(format!("another program came to {}", link.hook))
             }
             (Hook::Netfilter(netfilter), Some(libc::EBUSY)) => self.priority_taken(netfilter, link, &error),
-            _ => attach_refused(doing(), &link.hook, &error),
+            _ => self.attach_failed(doing(), link, &error),
         })
     }
 

@@ -42,7 +42,7 @@ int first(struct xdp_md *ctx)
 	return drops_frame((void *)(long)ctx->data, (void *)(long)ctx->data_end) ? XDP_DROP : XDP_PASS;
 }
 
-SEC("cgroup_skb/ingress")
+SEC("cgroup_skb/egress")
 int services(struct __sk_buff *skb)
 {
 	return !drops((void *)(long)skb->data, (void *)(long)skb->data_end);
