@@ -230,7 +230,7 @@ impl Mark {
 pub struct Qdisc {
     /// Whether it is clsact, with both directions; else it is `ingress`.
     pub has_egress: bool,
-    /// The filters, in the order in which packets meet them.
+    /// The filters, in the order in which packets meet them: of one priority the newest first.
     pub filters: Vec<FilterInfo>,
 }
 

@@ -82,8 +82,9 @@ impl Attachments {
             }),
             Direct::Filter(_) | Direct::Xdp { .. } | Direct::Cgroup { .. } => None,
         };
-        let mut filters: Vec<_> = self.there.iter().filter_map(filter).collect();
-        filters.sort_by_key(|it| (it.attach_type, it.chain, it.priority, it.handle));
+        // Of one priority, the newest comes first (`cls_bpf_change`).
+        let mut filters: Vec<_> = self.there.iter().rev().filter_map(filter).collect();
+        filters.sort_by_key(|it| (it.attach_type, it.chain, it.priority));
         Some(Qdisc { has_egress, filters })
     }
 }
@@ -150,7 +151,10 @@ impl State {
                 let other = self.direct.xdp(*ifindex).any(|(there, _)| there != mode);
                 return if other { refuse(libc::EEXIST) } else { Ok(Direct::Xdp { ifindex: *ifindex, mode }) };
             }
-            Direct::Cgroup { attach_type, .. } => {
+            Direct::Cgroup { path, attach_type, .. } => {
+                if !self.cgroups.contains_key(path) {
+                    return refuse(libc::ENOENT);
+                }
                 if !fits_cgroup(program, *attach_type) {
                     return refuse(libc::EINVAL);
                 }
