@@ -3,8 +3,8 @@
 //! One [`Kind`] for each thing that can be wrong. Text is lower case, without a full stop, names in backticks.
 
 use crate::access::AccountKind;
-use crate::desired::{Netns, Span};
-use crate::elf;
+use crate::desired::{Netns, Span, Within};
+use crate::elf::{self, Blame};
 use crate::kinds::{MapType, ProgramType};
 use crate::names::{Address, Digest, LinkName, MapName, NameError, ObjectName, PinPath, PlanId, ProgramName};
 use crate::plan::words::{count, thousands};
@@ -663,8 +663,8 @@ pub enum Kind {
     NotLoadable {
         /// The program's function.
         function: String,
-        /// Why, as a sentence without capital and full stop.
-        why: String,
+        /// Why, and who is to blame.
+        refusal: elf::Refusal,
     },
     /// A struct of functions that the kernel takes as soon as it is filled.
     RegistersAtOnce {
@@ -810,6 +810,8 @@ pub enum Kind {
     NoInterface {
         /// Its name.
         name: String,
+        /// Where it was sought.
+        netns: Netns,
     },
     /// A symbolic link is where we would go through a folder.
     SymlinkInTheWay {
@@ -1369,7 +1371,10 @@ impl Kind {
                  `entries`"
                     .to_owned(),
             ),
-            Self::NoInterface { .. } => Some("`ip link` lists the interfaces of this network namespace".to_owned()),
+            Self::NoInterface { netns, .. } => Some(match netns.name() {
+                None => "`ip link` lists the interfaces of this network namespace".to_owned(),
+                Some(name) => format!("`ip -n {name} link` lists the interfaces there"),
+            }),
             Self::SymlinkInTheWay { path, .. } => Some(format!(
                 "whoever may write into its folder can lead pins elsewhere by it, so nothing is changed through it: \
                  `ls -l {path}` says where it leads and whose it is, `rm {path}` takes it away"
@@ -1475,7 +1480,7 @@ impl Kind {
             | Self::BadName { .. }
             | Self::UnreadableFile { .. }
             | Self::OtherBytes { .. }
-            | Self::Object { .. }
+            | Self::Object { error: elf::Error { blame: Blame::Object, .. }, .. }
             | Self::NoEntries { .. }
             | Self::BadEntry { .. }
             | Self::BadEntryFile { .. }
@@ -1502,7 +1507,7 @@ impl Kind {
             | Self::WrongProgramType { .. }
             | Self::WrongForMap { .. }
             | Self::NoAttachType { .. }
-            | Self::NotLoadable { .. }
+            | Self::NotLoadable { refusal: elf::Refusal { blame: Blame::Object, .. }, .. }
             | Self::RegistersAtOnce { .. }
             | Self::ArenaTooSmall { .. }
             | Self::NoTemplate { .. }
@@ -1518,7 +1523,10 @@ impl Kind {
             | Self::Unconfirmed { .. }
             | Self::NotConfirmed { .. }
             | Self::OtherPlan { .. } => Exit::Retry,
-            Self::NoProgramType { .. } | Self::NoSuchLink { .. } => Exit::Unavailable,
+            Self::Object { error: elf::Error { blame: Blame::Kernel, .. }, .. }
+            | Self::NotLoadable { refusal: elf::Refusal { blame: Blame::Kernel, .. }, .. }
+            | Self::NoProgramType { .. }
+            | Self::NoSuchLink { .. } => Exit::Unavailable,
             Self::BtfRefused { errno: libc::EPERM, .. } => Exit::Permission,
             Self::BtfRefused { .. } => Exit::Failed,
             // The verifier says EACCES for a bad program; without a log, it is the caller who may not.
@@ -1706,7 +1714,7 @@ impl fmt::Display for Kind {
             Self::NoAttachType { is } => {
                 write!(f, "nothing says for which of a cgroup's hooks this {is} program is")
             }
-            Self::NotLoadable { function, why } => write!(f, "`{function}` cannot be loaded: {why}"),
+            Self::NotLoadable { function, refusal } => write!(f, "`{function}` cannot be loaded: {}", refusal.why),
             Self::ArenaTooSmall { map, needs } => write!(f, "map.{map} has too few pages for {needs} B of variables"),
             Self::RegistersAtOnce { map } => write!(
                 f,
@@ -1764,7 +1772,7 @@ impl fmt::Display for Kind {
             Self::NotMigratable { map, pin, why } => {
                 write!(f, "the entries at `{pin}` cannot be copied to map.{map}: {}", why.join("; "))
             }
-            Self::NoInterface { name } => write!(f, "there is no interface `{name}`"),
+            Self::NoInterface { name, netns } => write!(f, "there is no interface `{name}`{}", Within(netns)),
             Self::SymlinkInTheWay { doing, path } => {
                 write!(f, "cannot {doing}: `{path}` is a symbolic link where a folder has to be")
             }

@@ -4,6 +4,7 @@
 //! stands for its pin is a [`Mark`]: a symbolic link in the generation whose text says what is attached where. It is put
 //! there before the program is attached and goes after it was detached, so that whatever an interrupted run left is known.
 
+use crate::desired::Netns;
 use crate::kinds::{AttachType, XdpMode};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -51,6 +52,18 @@ impl fmt::Display for Feature {
     }
 }
 
+/// An interface, by its index in a network namespace.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Device {
+    /// The network namespace, as the manifest names it.
+    #[serde(default, skip_serializing_if = "Netns::is_own")]
+    pub netns: Netns,
+    /// Its inode, which says whether the name still means the same one.
+    pub inode: u64,
+    /// The index.
+    pub ifindex: u32,
+}
+
 /// What a manifest says of a filter; the rest is chosen.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Wish {
@@ -81,9 +94,9 @@ impl Wish {
     }
 
     /// Returns the filter with this handle, and what is chosen for all else that is not said.
-    pub fn filter(&self, ifindex: u32, attach_type: AttachType, handle: u32, owns_qdisc: bool) -> Filter {
+    pub fn filter(&self, device: Device, attach_type: AttachType, handle: u32, owns_qdisc: bool) -> Filter {
         Filter {
-            ifindex,
+            device,
             attach_type,
             chain: self.chain.unwrap_or(0),
             priority: self.priority.unwrap_or(PRIORITY),
@@ -95,10 +108,10 @@ impl Wish {
 }
 
 /// A filter of the kind `bpf` (cls_bpf) with direct action, of the qdisc clsact.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Filter {
-    /// Index of the interface.
-    pub ifindex: u32,
+    /// The interface.
+    pub device: Device,
     /// The direction, as `tcx_ingress` or `tcx_egress`.
     pub attach_type: AttachType,
     /// The chain.
@@ -121,7 +134,7 @@ impl Filter {
 
     /// Returns whether both have one place, where the kernel has room for one.
     pub fn is_at(&self, other: &Self) -> bool {
-        let place = |it: &Self| (it.ifindex, it.attach_type, it.chain, it.priority, it.handle);
+        let place = |it: &Self| (it.device.inode, it.device.ifindex, it.attach_type, it.chain, it.priority, it.handle);
         place(self) == place(other)
     }
 }
@@ -134,8 +147,8 @@ pub enum Direct {
     Filter(Filter),
     /// XDP.
     Xdp {
-        /// Index of the interface.
-        ifindex: u32,
+        /// The interface.
+        device: Device,
         /// The mode that was asked for.
         mode: XdpMode,
     },
@@ -152,10 +165,9 @@ pub enum Direct {
 
 impl Direct {
     /// Returns the interface that it is on.
-    pub fn ifindex(&self) -> Option<u32> {
+    pub fn device(&self) -> Option<&Device> {
         match self {
-            Self::Filter(filter) => Some(filter.ifindex),
-            Self::Xdp { ifindex, .. } => Some(*ifindex),
+            Self::Filter(Filter { device, .. }) | Self::Xdp { device, .. } => Some(device),
             Self::Cgroup { .. } => None,
         }
     }
@@ -172,7 +184,9 @@ impl Direct {
     pub fn is_at(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Filter(one), Self::Filter(other)) => one.is_at(other),
-            (Self::Xdp { ifindex: one, .. }, Self::Xdp { ifindex: other, .. }) => one == other,
+            (Self::Xdp { device: one, .. }, Self::Xdp { device: other, .. }) => {
+                (one.inode, one.ifindex) == (other.inode, other.ifindex)
+            }
             (Self::Cgroup { .. }, Self::Cgroup { .. }) => self == other,
             (Self::Filter(_) | Self::Xdp { .. } | Self::Cgroup { .. }, _) => false,
         }
@@ -184,14 +198,24 @@ impl fmt::Display for Direct {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Filter(filter) => {
-                let Filter { ifindex, attach_type, chain, priority, handle, protocol, owns_qdisc: _ } = filter;
+                let Filter {
+                    device: Device { ifindex, .. },
+                    attach_type,
+                    chain,
+                    priority,
+                    handle,
+                    protocol,
+                    owns_qdisc: _,
+                } = filter;
                 write!(f, "{} of interface {ifindex}, priority {priority}, handle {handle}", clsact(*attach_type))?;
                 if *chain != 0 {
                     write!(f, ", chain {chain}")?;
                 }
                 if *protocol == ALL_PROTOCOLS { Ok(()) } else { write!(f, ", protocol {protocol:#06x}") }
             }
-            Self::Xdp { ifindex, mode } => write!(f, "xdp of interface {ifindex} by netlink, {mode}"),
+            Self::Xdp { device: Device { ifindex, .. }, mode } => {
+                write!(f, "xdp of interface {ifindex} by netlink, {mode}")
+            }
             Self::Cgroup { cgroup_id, attach_type, .. } => {
                 write!(f, "{attach_type} of cgroup {cgroup_id} without a link")
             }
@@ -270,13 +294,16 @@ mod tests {
 
     #[test]
     fn marks_survive_their_text() {
-        let filter = Wish::default().filter(2, AttachType::TCX_INGRESS, 7, true);
+        let device = || Device { netns: Netns::named("blue".to_owned()), inode: 7, ifindex: 2 };
+        let filter = Wish::default().filter(device(), AttachType::TCX_INGRESS, 7, true);
         let cgroup = |path: &str| Direct::Cgroup {
             path: path.into(),
             cgroup_id: u64::MAX,
             attach_type: AttachType::CGROUP_INET_INGRESS,
         };
-        for at in [Direct::Filter(filter), Direct::Xdp { ifindex: 2, mode: XdpMode::Generic }, cgroup("/sys/a \"b\"")] {
+        for at in
+            [Direct::Filter(filter), Direct::Xdp { device: device(), mode: XdpMode::Generic }, cgroup("/sys/a \"b\"")]
+        {
             let mark = Mark { program_id: 5, at };
             assert_eq!(Mark::parse(&mark.text()), Some(mark));
         }

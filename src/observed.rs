@@ -4,7 +4,7 @@ use crate::access::{Access, AccountKind, Permissions};
 use crate::desired::{
     Anchor, Desired, DesiredMap, EntriesMode, Hook, MapSource, Netns, ObjectFacts, OnChange, SlotSource,
 };
-use crate::direct::{Direct, Feature, Qdisc, Via};
+use crate::direct::{Direct, Feature, Filter, Qdisc, Via};
 use crate::entries::Entries;
 use crate::kinds::{AttachType, MapType, Netfilter, ProgramType, XdpMode};
 use crate::names::{Digest, PinPath};
@@ -36,12 +36,12 @@ pub struct Observed {
     pub accounts: BTreeMap<(AccountKind, String), u32>,
     /// Maps that exist, of the ids that were asked for.
     pub maps_by_id: BTreeMap<u32, ObservedMap>,
-    /// Interfaces that exist, of those that were asked for.
-    pub interfaces: BTreeMap<String, Interface>,
+    /// Interfaces that exist, of those that were asked for: by their network namespace and name.
+    pub interfaces: BTreeMap<(Netns, String), Interface>,
     /// What this kernel lacks, of what was asked for.
-    pub lacks: BTreeSet<Feature>,
+    pub missing: BTreeSet<Feature>,
     /// The qdiscs for filters that exist, of the interfaces that were asked for.
-    pub qdiscs: BTreeMap<String, Qdisc>,
+    pub qdiscs: BTreeMap<(Netns, String), Qdisc>,
     /// Cgroups that exist, of the paths that were asked for, as the manifest writes them: absolute path and id.
     pub cgroups: BTreeMap<String, (std::path::PathBuf, u64)>,
     /// Network namespaces that exist, of those that were asked for.
@@ -183,12 +183,12 @@ pub struct Wanted {
     pub directories: BTreeSet<PinPath>,
     /// Maps by id.
     pub map_ids: BTreeSet<u32>,
-    /// Interfaces by name.
-    pub interfaces: BTreeSet<String>,
+    /// Interfaces by their network namespace and name.
+    pub interfaces: BTreeSet<(Netns, String)>,
     /// What this kernel may lack.
     pub features: BTreeSet<Feature>,
     /// Interfaces whose filters of clsact matter, with the way that is asked for; where none is, they matter without tcx.
-    pub filters: BTreeSet<(String, Option<Via>)>,
+    pub filters: BTreeSet<((Netns, String), Option<Via>)>,
     /// Cgroups by path: absolute, or relative to the cgroup2 mount.
     pub cgroups: BTreeSet<String>,
     /// Network namespaces.
@@ -262,7 +262,8 @@ impl Wanted {
     fn add_references(&mut self, map: &DesiredMap) {
         let MapSource::Defined(definition) = &map.source else { return };
         let references = definition.contents.iter().flat_map(|contents| &contents.references.given);
-        self.interfaces.extend(references.flat_map(|reference| reference.interfaces().map(str::to_owned)));
+        let interfaces = references.flat_map(|reference| reference.interfaces());
+        self.interfaces.extend(interfaces.map(|name| (Netns::OWN, name.to_owned())));
         self.cgroups.extend(definition.slots.values().filter_map(|source| match source {
             SlotSource::Cgroup(path) => Some(path.clone()),
             SlotSource::Map(_) | SlotSource::Program(_) => None,
@@ -338,11 +339,15 @@ impl Wanted {
 
     fn add_hook(&mut self, hook: &Hook) {
         self.features.extend(hook.needs().filter(|_| hook.via() != Some(Via::Direct)));
-        if let Hook::Tc { interface, via, .. } = hook {
-            self.filters.insert((interface.clone(), *via));
+        if let Hook::Tc { interface, netns, via, .. } = hook {
+            self.filters.insert(((netns.clone(), interface.clone()), *via));
         }
         match hook.anchor() {
-            Anchor::Interface(name) => drop(self.interfaces.insert(name.to_owned())),
+            Anchor::Interface(name, netns) => {
+                self.interfaces.insert((netns.clone(), name.to_owned()));
+                // Then it can be said which of both is not there.
+                self.namespaces.extend((!netns.is_own()).then(|| netns.clone()));
+            }
             Anchor::Cgroup(path) => drop(self.cgroups.insert(path.to_owned())),
             Anchor::Netns(netns) => drop(self.namespaces.insert(netns.clone())),
         }
@@ -376,7 +381,7 @@ impl Observed {
             accounts: BTreeMap::new(),
             maps_by_id: BTreeMap::new(),
             interfaces: BTreeMap::new(),
-            lacks: BTreeSet::new(),
+            missing: BTreeSet::new(),
             qdiscs: BTreeMap::new(),
             cgroups: BTreeMap::new(),
             namespaces: BTreeMap::new(),
@@ -384,6 +389,16 @@ impl Observed {
             contents: BTreeMap::new(),
             kept: BTreeMap::new(),
         }
+    }
+
+    /// Returns whether a network namespace that interfaces were asked for in is not there.
+    pub fn lacks(&self, netns: &Netns) -> bool {
+        !netns.is_own() && !self.namespaces.contains_key(netns)
+    }
+
+    /// Returns an interface of a network namespace.
+    pub fn interface(&self, name: &str, netns: &Netns) -> Option<&Interface> {
+        self.interfaces.get(&(netns.clone(), name.to_owned()))
     }
 
     /// Returns the inode of a pin.
@@ -442,7 +457,9 @@ pub struct LinkInfo {
     pub is_attached: bool,
 }
 
-/// Where a link is attached, as the kernel says it.
+/// Where a link is attached, as the kernel says it. An interface has its index in the network namespace that it is in, of
+/// which the kernel does not tell which one that is: it does not say where a link is without that, for which there is
+/// [`At`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum HookInfo {
@@ -456,6 +473,13 @@ pub enum HookInfo {
         /// Index of the interface.
         ifindex: u32,
         /// `tcx_ingress` or `tcx_egress`.
+        attach_type: AttachType,
+    },
+    /// A netkit hook. The index is 0 when the interface is gone.
+    Netkit {
+        /// Index of the end that sends: of the peer, for the peer's hook.
+        ifindex: u32,
+        /// `netkit_primary` or `netkit_peer`.
         attach_type: AttachType,
     },
     /// A cgroup hook. The id is 0 when the cgroup is gone.
@@ -484,7 +508,7 @@ impl HookInfo {
     /// Returns whether a link is still there: what it is attached to can go without it.
     pub fn is_attached(&self) -> bool {
         match self {
-            Self::Xdp { ifindex } | Self::Tcx { ifindex, .. } => *ifindex != 0,
+            Self::Xdp { ifindex } | Self::Tcx { ifindex, .. } | Self::Netkit { ifindex, .. } => *ifindex != 0,
             Self::Cgroup { cgroup_id, .. } => *cgroup_id != 0,
             Self::Netns { inode, .. } => *inode != 0,
             Self::Netfilter(_) | Self::Direct(_) | Self::Other(_) => true,
@@ -494,8 +518,8 @@ impl HookInfo {
     /// Returns the interface that it is on.
     pub fn ifindex(&self) -> Option<u32> {
         match self {
-            Self::Xdp { ifindex } | Self::Tcx { ifindex, .. } => Some(*ifindex),
-            Self::Direct(direct) => direct.ifindex(),
+            Self::Xdp { ifindex } | Self::Tcx { ifindex, .. } | Self::Netkit { ifindex, .. } => Some(*ifindex),
+            Self::Direct(direct) => direct.device().map(|device| device.ifindex),
             Self::Cgroup { .. } | Self::Netns { .. } | Self::Netfilter(_) | Self::Other(_) => None,
         }
     }
@@ -504,16 +528,18 @@ impl HookInfo {
     pub fn netns(&self) -> Option<u64> {
         match self {
             Self::Netns { inode, .. } => Some(*inode),
+            Self::Direct(Direct::Filter(Filter { device, .. }) | Direct::Xdp { device, .. }) => Some(device.inode),
             Self::Xdp { .. }
             | Self::Tcx { .. }
+            | Self::Netkit { .. }
             | Self::Cgroup { .. }
             | Self::Netfilter(_)
-            | Self::Direct(_)
+            | Self::Direct(Direct::Cgroup { .. })
             | Self::Other(_) => None,
         }
     }
 
-    /// Returns whether a link can be attached there while another one is at `other`.
+    /// Returns whether a link can be attached there while another one is at `other` of the same network namespace.
     pub fn has_room_beside(&self, other: &Self) -> bool {
         match self {
             Self::Xdp { .. } | Self::Direct(Direct::Xdp { .. }) => self.xdp() != other.xdp(),
@@ -523,20 +549,23 @@ impl HookInfo {
                 Self::Netfilter(there) => !wanted.sees_the_same(there) || wanted.priority != there.priority,
                 Self::Xdp { .. }
                 | Self::Tcx { .. }
+                | Self::Netkit { .. }
                 | Self::Cgroup { .. }
                 | Self::Netns { .. }
                 | Self::Direct(_)
                 | Self::Other(_) => true,
             },
-            Self::Tcx { .. } | Self::Cgroup { .. } | Self::Netns { .. } | Self::Other(_) => true,
+            Self::Tcx { .. } | Self::Netkit { .. } | Self::Cgroup { .. } | Self::Netns { .. } | Self::Other(_) => true,
         }
     }
 
     /// Returns the interface whose only XDP hook it is.
     fn xdp(&self) -> Option<u32> {
         match self {
-            Self::Xdp { ifindex } | Self::Direct(Direct::Xdp { ifindex, .. }) => Some(*ifindex),
+            Self::Xdp { ifindex } => Some(*ifindex),
+            Self::Direct(Direct::Xdp { device, .. }) => Some(device.ifindex),
             Self::Tcx { .. }
+            | Self::Netkit { .. }
             | Self::Cgroup { .. }
             | Self::Netns { .. }
             | Self::Netfilter(_)
@@ -550,7 +579,7 @@ impl HookInfo {
         match self {
             // Packets are in other chains, and of other protocols, only where filters say so.
             Self::Direct(Direct::Filter(filter)) if filter.meets_all() => {
-                Self::Tcx { ifindex: filter.ifindex, attach_type: filter.attach_type }
+                Self::Tcx { ifindex: filter.device.ifindex, attach_type: filter.attach_type }
             }
             Self::Direct(Direct::Cgroup { cgroup_id, attach_type, .. }) => {
                 Self::Cgroup { cgroup_id: *cgroup_id, attach_type: *attach_type }
@@ -572,7 +601,9 @@ impl fmt::Display for HookInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Xdp { ifindex } => write!(f, "xdp of interface {ifindex}"),
-            Self::Tcx { ifindex, attach_type } => write!(f, "{attach_type} of interface {ifindex}"),
+            Self::Tcx { ifindex, attach_type } | Self::Netkit { ifindex, attach_type } => {
+                write!(f, "{attach_type} of interface {ifindex}")
+            }
             Self::Cgroup { cgroup_id, attach_type } => write!(f, "{attach_type} of cgroup {cgroup_id}"),
             Self::Netns { inode, attach_type } => write!(f, "{attach_type} of network namespace {inode}"),
             Self::Netfilter(netfilter) => netfilter.fmt(f),
@@ -582,13 +613,72 @@ impl fmt::Display for HookInfo {
     }
 }
 
+/// Where a link is, as far as that is known: two hooks alike in different network namespaces are different hooks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct At {
+    /// The hook, as the kernel says it.
+    pub hook: HookInfo,
+    /// Inode of the network namespace that it is in; `None` where it is in none, or nobody knows.
+    pub netns: Option<u64>,
+}
+
+impl At {
+    fn is_apart(&self, other: &Self) -> bool {
+        self.netns.zip(other.netns).is_some_and(|(one, other)| one != other)
+    }
+
+    /// Returns whether both are one hook.
+    pub fn is_same(&self, other: &Self) -> bool {
+        !self.is_apart(other) && self.hook == other.hook
+    }
+
+    /// Returns whether a link can be attached there while another one is at `other`.
+    pub fn has_room_beside(&self, other: &Self) -> bool {
+        self.is_apart(other) || self.hook.has_room_beside(&other.hook)
+    }
+
+    /// Returns whether a link there meets every packet that one at `other` meets, earlier or later.
+    pub fn meets_what(&self, other: &Self) -> bool {
+        !self.is_apart(other) && self.hook.meets_what(&other.hook)
+    }
+}
+
+/// Which interface a name stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// Inode of the network namespace that it is in.
+    pub netns: u64,
+    /// Its index there.
+    pub ifindex: u32,
+    /// Index of the other end of a pair, in the network namespace of that end.
+    pub peer: Option<u32>,
+}
+
+impl Place {
+    /// Returns the index that the kernel tells of a link of this attach type there: a link of a peer is on the peer.
+    pub fn index_of(&self, attach_type: AttachType) -> Option<u32> {
+        if attach_type == AttachType::NETKIT_PEER { self.peer } else { Some(self.ifindex) }
+    }
+}
+
 /// An interface as netlink tells it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Interface {
+    /// Inode of the network namespace that it is in.
+    pub netns: u64,
     /// Its index.
     pub index: u32,
+    /// Index of the interface that it is on, or of the other end of a pair, in the network namespace of that one.
+    pub peer: Option<u32>,
     /// The XDP programs on it: mode (never `Auto`) and program id.
     pub xdp: Vec<(XdpMode, u32)>,
+}
+
+impl Interface {
+    /// Returns which one it is.
+    pub fn place(&self) -> Place {
+        Place { netns: self.netns, ifindex: self.index, peer: self.peer }
+    }
 }
 
 /// A network namespace.

@@ -7,7 +7,7 @@ use crate::btf::value::format::Formats;
 use crate::desired::{EntriesMode, Hook};
 use crate::kinds::MapType;
 use crate::names::{Address, Digest, LinkName, MapName, PinPath, ProgramName};
-use crate::observed::HookInfo;
+use crate::observed::{At, HookInfo, Place};
 use crate::spec::MapSpec;
 use crate::variables::Variable;
 use serde::{Deserialize, Serialize};
@@ -178,6 +178,9 @@ pub struct RecordedLink {
     pub hook: Hook,
     /// The hook as the kernel says it.
     pub at: HookInfo,
+    /// Inode of the network namespace that the hook is in, which of most links the kernel does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub netns: Option<u64>,
     /// Ids of the programs of others that packets met before ours on the same hook.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ahead: Vec<u32>,
@@ -187,6 +190,18 @@ pub struct RecordedLink {
     /// Who may open the pin, as the manifest asked for it.
     #[serde(default, skip_serializing_if = "Access::is_empty")]
     pub access: Access,
+}
+
+impl RecordedLink {
+    /// Returns where it was made.
+    pub fn place(&self) -> At {
+        At { hook: self.at.clone(), netns: self.netns }
+    }
+
+    /// Returns whether it was made on this interface.
+    pub fn is_on(&self, place: &Place) -> bool {
+        self.netns == Some(place.netns) && self.at.ifindex() == place.index_of(self.hook.attach_type())
+    }
 }
 
 /// When something began: seconds since 1970, and 0 in a plan for the time of its apply.

@@ -5,6 +5,7 @@
 
 mod common;
 
+use bpfapply::direct::Device;
 use bpfapply::insn::{EXIT, Insn};
 use bpfapply::kernel::linux::Linux;
 use bpfapply::kernel::{Kernel as _, ProgramRequest};
@@ -24,8 +25,8 @@ use tempfile::TempDir;
 /// How often a program is replaced under a flood.
 const REPLACEMENTS: usize = 20;
 
-/// Another network namespace.
-const BLUE: &str = "mount -t tmpfs none /run && ip netns add blue";
+/// Another network namespace. Where no helper of the kernel loads modules, they have to be asked for.
+const BLUE: &str = "modprobe -aq veth sch_ingress cls_bpf; mount -t tmpfs none /run && ip netns add blue";
 
 /// A veth between both; addresses of both are known, so that no frame waits for ARP.
 const WIRE: &str = "ip link add d0 address 02:00:00:00:00:01 type veth peer name d1 address 02:00:00:00:00:02 netns blue && \
@@ -212,8 +213,8 @@ fn flood(body: impl FnOnce()) -> (u64, u64) {
         while sent.load(Ordering::Relaxed) < 100 {
             thread::yield_now();
         }
+        let _ends = OnDrop(&ends);
         body();
-        ends.store(true, Ordering::Relaxed);
     });
     flow.receiver.set_nonblocking(true).expect("it is a socket");
     let mut leaked = 0;
@@ -221,6 +222,15 @@ fn flood(body: impl FnOnce()) -> (u64, u64) {
         leaked += 1;
     }
     (sent.into_inner(), leaked)
+}
+
+/// Says so when it is dropped, also by a panic.
+struct OnDrop<'a>(&'a AtomicBool);
+
+impl Drop for OnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 /// The same from a process in a cgroup, which counts what it sends in a file.
@@ -367,7 +377,8 @@ fn filters_of_others_are_left_alone() {
         );
         site.is_settled();
         let ifindex = kernel.interface("d0").expect("it can be asked").expect("it is there").index;
-        let theirs = || kernel.qdisc(ifindex).expect("it can be asked").expect("it is there").filters;
+        let device = Device { ifindex, ..Device::default() };
+        let theirs = || kernel.qdisc(&device).expect("it can be asked").expect("it is there").filters;
         assert_eq!(theirs().len(), 2);
         site.destroy();
         assert_eq!(theirs().iter().map(|filter| filter.handle).collect::<Vec<_>>(), [2]);
@@ -536,5 +547,46 @@ fn programs_of_cgroups() {
             );
         }
         sh(&detach("/sys/fs/bpf/theirs"));
+    });
+}
+
+#[test]
+fn interfaces_of_other_network_namespaces() {
+    in_namespace("elsewhere", |_| {
+        sh(BLUE);
+        sh(WIRE);
+        let (tc, xdp) = ("tc filter show dev d1 ingress", "ip link show d1");
+        let ways = [
+            (
+                Way {
+                    hook: "tc = { interface = \"d1\", netns = \"blue\", direction = \"ingress\", via = \"clsact\" }",
+                    ..CLSACT
+                },
+                tc,
+            ),
+            (
+                Way {
+                    hook: "xdp = { interface = \"d1\", netns = \"blue\", mode = \"generic\", via = \"netlink\" }",
+                    ..NETLINK
+                },
+                xdp,
+            ),
+        ];
+        for (way, show) in ways {
+            let shown = || sh(&format!("ip netns exec blue {show}"));
+            let (site, before) = (Site::new(way, None), shown());
+            for version in [1, 2] {
+                site.apply(version);
+                assert_ne!(shown(), before);
+                site.is_settled();
+            }
+            site.destroy();
+            assert_eq!(shown(), before);
+        }
+        // What goes with its network namespace need not be taken away.
+        let site = Site::new(ways[0].0, None);
+        site.apply(1);
+        sh("ip netns del blue");
+        site.destroy();
     });
 }

@@ -5,7 +5,7 @@ mod common;
 
 use bpfapply::access::AccountKind;
 use bpfapply::btf::{Btf, Encoding, Linkage, Type};
-use bpfapply::direct::{Direct, Feature, Filter, Qdisc, Wish};
+use bpfapply::direct::{Device, Direct, Feature, Filter, Qdisc, Wish};
 use bpfapply::entries::Entries;
 use bpfapply::insn::{CALL, EXIT, FuncRecord, Insn, LD_IMM64, PSEUDO_KFUNC_CALL, Registers};
 use bpfapply::kernel::fake::Fake;
@@ -1198,7 +1198,8 @@ fn accounts_have_numbers<K: Kernel>(kernel: &mut K, _: &Room) {
 
 fn xdp_has_one_link<K: Kernel>(kernel: &mut K, _: &Room) {
     let (first, second) = two(kernel, ProgramType::XDP);
-    assert_eq!(loopback(kernel), Interface { index: 1, xdp: vec![] });
+    let lo = loopback(kernel);
+    assert_eq!((lo.index, lo.xdp), (1, vec![]));
     let native = HookRequest::Xdp { ifindex: 1, mode: XdpMode::Native };
     assert_eq!(errno(kernel.create_link(&first, &native)), libc::EOPNOTSUPP, "lo has no driver mode");
     let auto = HookRequest::Xdp { ifindex: 1, mode: XdpMode::Auto };
@@ -1338,35 +1339,41 @@ fn netfilter_has_one_program_for_a_priority<K: Kernel>(kernel: &mut K, room: &Ro
     kernel.create_link(&second, &hook).unwrap();
 }
 
+/// An interface of the network namespace in which we are, by its index: 1 is the loopback.
+fn own_device(ifindex: u32) -> Device {
+    Device { ifindex, ..Device::default() }
+}
+
 fn filters_have_places<K: Kernel>(kernel: &mut K, _: &Room) {
     let (first, second) = two(kernel, ProgramType::SCHED_CLS);
     let ids = [&first, &second].map(|program| kernel.program_info(program).unwrap().id);
-    let filter = Wish::default().filter(1, AttachType::TCX_INGRESS, 1, true);
-    let at = Direct::Filter(filter);
-    assert_eq!(kernel.qdisc(1).unwrap(), None);
+    let filter = Wish::default().filter(own_device(1), AttachType::TCX_INGRESS, 1, true);
+    let (one, none) = (own_device(1), own_device(4000));
+    let at = Direct::Filter(filter.clone());
+    assert_eq!(kernel.qdisc(&one).unwrap(), None);
     assert_eq!(kernel.programs_at(&at).unwrap(), [0; 0]);
     assert_eq!(errno(kernel.attach(&first, &at, None)), libc::EINVAL, "there is no qdisc");
-    assert_eq!(errno(kernel.remove_clsact(1)), libc::ENOENT);
-    assert_eq!(errno(kernel.make_clsact(4000)), libc::ENODEV);
+    assert_eq!(errno(kernel.remove_clsact(&one)), libc::ENOENT);
+    assert_eq!(errno(kernel.make_clsact(&none)), libc::ENODEV);
     for _ in 0..2 {
-        kernel.make_clsact(1).unwrap();
+        kernel.make_clsact(&one).unwrap();
     }
-    assert_eq!(kernel.qdisc(1).unwrap(), Some(Qdisc { has_egress: true, filters: Vec::new() }));
+    assert_eq!(kernel.qdisc(&one).unwrap(), Some(Qdisc { has_egress: true, filters: Vec::new() }));
     assert_eq!(errno(kernel.attach(&first, &at, Some(&second))), libc::ENOENT, "there is nothing to replace");
     assert_eq!(errno(kernel.detach(&first, &at)), libc::ENOENT);
     kernel.attach(&first, &at, None).unwrap();
     assert_eq!(errno(kernel.attach(&second, &at, None)), libc::EEXIST);
-    let later = Direct::Filter(Filter { handle: 2, ..filter });
-    let earlier = Direct::Filter(Filter { priority: 1, ..filter });
-    let egress = Direct::Filter(Filter { attach_type: AttachType::TCX_EGRESS, ..filter });
+    let later = Direct::Filter(Filter { handle: 2, ..filter.clone() });
+    let earlier = Direct::Filter(Filter { priority: 1, ..filter.clone() });
+    let egress = Direct::Filter(Filter { attach_type: AttachType::TCX_EGRESS, ..filter.clone() });
     for place in [&later, &earlier, &egress] {
         kernel.attach(&second, place, None).unwrap();
     }
-    let other = Direct::Filter(Filter { protocol: 0x800, handle: 3, ..filter });
+    let other = Direct::Filter(Filter { protocol: 0x800, handle: 3, ..filter.clone() });
     assert_eq!(errno(kernel.attach(&second, &other, None)), libc::EINVAL, "a priority has one protocol");
     let (xdp, _) = two(kernel, ProgramType::XDP);
-    assert_eq!(errno(kernel.attach(&xdp, &Direct::Filter(Filter { handle: 4, ..filter }), None)), libc::EINVAL);
-    let there = kernel.qdisc(1).unwrap().unwrap().filters;
+    assert_eq!(errno(kernel.attach(&xdp, &Direct::Filter(Filter { handle: 4, ..filter.clone() }), None)), libc::EINVAL);
+    let there = kernel.qdisc(&one).unwrap().unwrap().filters;
     let there: Vec<_> = there.iter().map(|it| (it.attach_type, it.priority, it.handle, it.program_id)).collect();
     let (inside, out) = (AttachType::TCX_INGRESS, AttachType::TCX_EGRESS);
     let expected = [
@@ -1385,8 +1392,8 @@ fn filters_have_places<K: Kernel>(kernel: &mut K, _: &Room) {
     // What is attached keeps its program.
     drop(second);
     assert_eq!(kernel.programs_at(&later).unwrap(), [ids[1]]);
-    kernel.remove_clsact(1).unwrap();
-    assert_eq!(kernel.qdisc(1).unwrap(), None);
+    kernel.remove_clsact(&one).unwrap();
+    assert_eq!(kernel.qdisc(&one).unwrap(), None);
     eventually(|| errno_or_zero(kernel.program_by_id(ids[1])) == libc::ENOENT);
 }
 
@@ -1398,8 +1405,12 @@ fn errno_or_zero<T>(result: io::Result<T>) -> i32 {
 fn xdp_without_a_link_expects_what_it_replaces<K: Kernel>(kernel: &mut K, _: &Room) {
     let (first, second) = two(kernel, ProgramType::XDP);
     let ids = [&first, &second].map(|program| kernel.program_info(program).unwrap().id);
-    let at = Direct::Xdp { ifindex: 1, mode: XdpMode::Generic };
-    assert_eq!(errno(kernel.attach(&first, &Direct::Xdp { ifindex: 4000, mode: XdpMode::Auto }, None)), libc::ENODEV);
+    let device = || own_device(1);
+    let at = Direct::Xdp { device: device(), mode: XdpMode::Generic };
+    assert_eq!(
+        errno(kernel.attach(&first, &Direct::Xdp { device: own_device(4000), mode: XdpMode::Auto }, None)),
+        libc::ENODEV
+    );
     assert_eq!(errno(kernel.attach(&first, &at, Some(&second))), libc::EEXIST);
     kernel.attach(&first, &at, None).unwrap();
     assert_eq!(loopback(kernel).xdp, [(XdpMode::Generic, ids[0])]);
@@ -1408,7 +1419,7 @@ fn xdp_without_a_link_expects_what_it_replaces<K: Kernel>(kernel: &mut K, _: &Ro
     assert_eq!(errno(kernel.attach(&second, &at, Some(&second))), libc::EEXIST);
     kernel.attach(&second, &at, Some(&first)).unwrap();
     for mode in [XdpMode::Generic, XdpMode::Auto] {
-        assert_eq!(kernel.programs_at(&Direct::Xdp { ifindex: 1, mode }).unwrap(), [ids[1]]);
+        assert_eq!(kernel.programs_at(&Direct::Xdp { device: device(), mode }).unwrap(), [ids[1]]);
     }
     assert_eq!(errno(kernel.detach(&first, &at)), libc::EEXIST);
     let (tc, _) = two(kernel, ProgramType::SCHED_CLS);

@@ -185,10 +185,15 @@ fn every_key_arrives() {
     assert_eq!(drop.pin.as_ref().unwrap().value.as_str(), "/sys/fs/bpf/shared/drop");
 
     let attach = |name: &str| manifest.links[&LinkName::new(name).unwrap()].attach.value.clone();
-    assert_eq!(attach("uplink"), Attach::Xdp { interface: "eth0".to_owned(), mode: XdpMode::Native, via: None });
-    assert_eq!(attach("other"), Attach::Xdp { interface: "${x}".to_owned(), mode: XdpMode::Auto, via: None });
+    let xdp = |interface: &str, mode| {
+        let (interface, netns) = (interface.to_owned(), Netns::OWN);
+        Attach::Xdp { interface, netns, mode, via: None }
+    };
+    assert_eq!(attach("uplink"), xdp("eth0", XdpMode::Native));
+    assert_eq!(attach("other"), xdp("${x}", XdpMode::Auto));
     let shape = Attach::Tc {
         interface: "eth0".to_owned(),
+        netns: Netns::OWN,
         attach_type: AttachType::TCX_EGRESS,
         via: Some(Via::Direct),
         wish: Wish { priority: Some(10), handle: Some(2), protocol: Some(0x800), chain: Some(0) },
@@ -201,7 +206,7 @@ fn every_key_arrives() {
     let sockets = Attach::Netns { netns: Netns::named("1".to_owned()), attach_type: AttachType::SK_LOOKUP };
     assert_eq!(attach("sockets"), sockets);
     let hosts = Netfilter { family: Family::Ipv6, point: Point::Postrouting, priority: -399, defrag: true };
-    assert_eq!(attach("hosts"), Attach::Netfilter(hosts));
+    assert_eq!(attach("hosts"), Attach::Netfilter { hook: hosts, netns: Netns::OWN });
     assert_eq!(attach("flows"), Attach::Netns { netns: Netns::OWN, attach_type: AttachType::FLOW_DISSECTOR });
 }
 

@@ -45,9 +45,7 @@ const fn some(object: &'static str, programs: &'static [&'static str], outcomes:
     Row { object, programs, outcomes }
 }
 
-/// `EX_DATAERR`: the kernel has not what the object names.
-const LACKS: i32 = 65;
-/// The exit code when it lacks a type of programs, which only loading one tells.
+/// The exit code when the kernel lacks what the object names, or a type of programs, which only loading one tells.
 const UNAVAILABLE: i32 = 69;
 /// The kernel refused.
 const FAILED: i32 = 1;
@@ -87,22 +85,22 @@ const ROWS: &[Row] = &[
     row("kconfig", [Same; 3]),
     some("ksyms", &["addresses"], [Loads; 3]),
     some("ksyms", &["functions"], {
-        let refused = Refused(LACKS, "this kernel has no function `bpf_cast_to_kern_ctx`");
+        let refused = Refused(UNAVAILABLE, "this kernel has no function `bpf_cast_to_kern_ctx`");
         [refused, refused, Loads] // 6.2
     }),
     some("extension", &["filter"], [Loads; 3]),
     some("probes", &["python", "anywhere", "shell", "allocated", "slept", "sleeps", "switched"], [Loads; 3]),
     row("modules", {
         // Modules have BTF since 5.11, the functions of conntrack came with 5.18.
-        [Refused(LACKS, "this kernel has no function `bpf_xdp_ct_lookup`"), Same, Same]
+        [Refused(UNAVAILABLE, "this kernel has no function `bpf_xdp_ct_lookup`"), Same, Same]
     }),
     some("modules_named", &["left"], {
-        [Refused(LACKS, "the module `nf_conntrack`, for whose function `nf_conntrack_in`"), Loads, Loads]
+        [Refused(UNAVAILABLE, "the module `nf_conntrack`, for whose function `nf_conntrack_in`"), Loads, Loads]
     }),
     some("modules_named", &["of_kernel"], [Loads; 3]),
-    some("modules_named", &["of_nobody"], [Refused(LACKS, "the module `no_such_module`"); 3]),
+    some("modules_named", &["of_nobody"], [Refused(UNAVAILABLE, "the module `no_such_module`"); 3]),
     row("modules_variable", {
-        let refused = Refused(LACKS, "this kernel has no variable `nft_pcpu_tun_ctx`");
+        let refused = Refused(UNAVAILABLE, "this kernel has no variable `nft_pcpu_tun_ctx`");
         [refused, refused, Loads] // 6.2; its tag counts the descriptor of the module
     }),
     row("struct_ops", {
@@ -110,11 +108,11 @@ const ROWS: &[Row] = &[
         [refused, refused, Loads]
     }),
     some("arena", &[], {
-        let refused = Refused(LACKS, "this kernel has no function `bpf_arena_alloc_pages`");
+        let refused = Refused(UNAVAILABLE, "this kernel has no function `bpf_arena_alloc_pages`");
         [refused, refused, Loads] // 6.9
     }),
     some("exceptions", &["throws"], {
-        let refused = Refused(LACKS, "this kernel has no function `bpf_throw`");
+        let refused = Refused(UNAVAILABLE, "this kernel has no function `bpf_throw`");
         [refused, refused, Loads] // 6.7
     }),
     row("bad_bounds", [Refused(FAILED, "R1 offset is outside of the packet"); 3]),

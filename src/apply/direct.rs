@@ -5,10 +5,10 @@
 
 use super::undo::Undo;
 use super::{Applier, Problem, attach_refused, refused, stale};
-use crate::desired::{Anchor, DesiredLink, Hook};
+use crate::desired::{Anchor, DesiredLink, Hook, Within};
 use crate::diag::Kind;
-use crate::direct::{Direct, Mark};
-use crate::kernel::observe::{mark, open_cgroup};
+use crate::direct::{Direct, Filter, Mark};
+use crate::kernel::observe::{interface, mark, open_cgroup};
 use crate::kernel::{Excludes, Kernel, ObjectKind};
 use crate::kinds::AttachType;
 use crate::names::PinPath;
@@ -52,7 +52,7 @@ impl<K: Kernel> Applier<'_, K> {
         if let Direct::Filter(filter) = at
             && filter.owns_qdisc
         {
-            let made = self.kernel.make_clsact(filter.ifindex);
+            let made = self.kernel.make_clsact(&filter.device);
             made.map_err(|error| attach_refused(format!("make the qdisc of {}", link.hook), &link.hook, &error))?;
         }
         let program = self.programs.get(&link.program).expect("a link's program was staged before it");
@@ -140,8 +140,13 @@ impl<K: Kernel> Applier<'_, K> {
     /// Checks that the name of what it is on still means that.
     fn check_place(&self, link: &DesiredLink, at: &Direct) -> Result<(), Problem> {
         match (at, link.hook.anchor()) {
-            (Direct::Filter(_) | Direct::Xdp { .. }, Anchor::Interface(name)) => {
-                self.same_interface(name, at.ifindex().unwrap_or(0))
+            (Direct::Filter(Filter { device, .. }) | Direct::Xdp { device, .. }, Anchor::Interface(name, netns)) => {
+                let doing = |error| refused(format!("look the interface `{name}`{} up", Within(netns)), &error);
+                match interface(self.kernel, name, netns).map_err(doing)? {
+                    Some(found) if (found.netns, found.index) == (device.inode, device.ifindex) => Ok(()),
+                    Some(_) => Err(stale(format!("the interface `{name}` is another one now"))),
+                    None => Err(stale(format!("the interface `{name}` is gone"))),
+                }
             }
             (Direct::Cgroup { path, cgroup_id, .. }, _) => self.same_cgroup(path, *cgroup_id).map(drop),
             (Direct::Filter(_) | Direct::Xdp { .. }, _) => Ok(()),
@@ -180,7 +185,7 @@ pub fn put_back<K: Kernel>(kernel: &mut K, mark: &Mark, program: &K::Fd) -> io::
     if let Direct::Filter(filter) = &mark.at
         && filter.owns_qdisc
     {
-        kernel.make_clsact(filter.ifindex)?;
+        kernel.make_clsact(&filter.device)?;
     }
     kernel.attach(program, &mark.at, None)
 }
@@ -191,9 +196,9 @@ fn leave_qdisc<K: Kernel>(kernel: &mut K, at: &Direct) -> io::Result<()> {
     if !filter.owns_qdisc {
         return Ok(());
     }
-    match kernel.qdisc(filter.ifindex)?.is_some_and(|qdisc| qdisc.filters.is_empty()) {
-        true => gone(kernel.remove_clsact(filter.ifindex)),
-        false => Ok(()),
+    match kernel.qdisc(&filter.device) {
+        Ok(Some(qdisc)) if qdisc.filters.is_empty() => gone(kernel.remove_clsact(&filter.device)),
+        there => gone(there.map(drop)),
     }
 }
 

@@ -17,7 +17,7 @@ mod variables;
 
 use crate::access::{Access, Account, AccountKind, Permissions};
 use crate::confirm::Pending;
-use crate::desired::{DesiredLink, Hook, MapSource, Netns};
+use crate::desired::{Anchor, DesiredLink, Hook, MapSource, Netns, Within};
 use crate::diag::{Kind, OPEN_FILES, PRIVILEGES, Problem};
 use crate::entries::Entries;
 use crate::kernel::{
@@ -26,6 +26,7 @@ use crate::kernel::{
 use crate::kinds::{MapType, Netfilter};
 use crate::migrate::Tally;
 use crate::names::{Digest, MapName, ObjectName, PinPath, ProgramName};
+use crate::observed::Place;
 use crate::plan::{Action, Marker, Plan, ResolvedHook, Restored, Step};
 use crate::record::Record;
 use crate::spec::Host;
@@ -36,7 +37,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use undo::{Before, Undo};
+use undo::{Before, BeforeHook, Undo};
 
 /// What the record says of this run.
 #[derive(Debug, Clone, Default)]
@@ -599,15 +600,20 @@ impl<K: Kernel> Applier<'_, K> {
         let program = self.programs.get(&link.program).expect("a link's program was staged before it");
         let doing = || format!("attach program.{} to {}", link.program, link.hook);
         let created = match (&link.hook, hook) {
-            (Hook::Xdp { interface, mode, .. }, ResolvedHook::Interface(Some(ifindex))) => {
-                self.same_interface(interface, *ifindex)?;
-                let request = HookRequest::Xdp { ifindex: *ifindex, mode: *mode };
-                self.kernel.create_link(program, &request)
+            (Hook::Xdp { interface, netns, mode, .. }, ResolvedHook::Interface(Some(place))) => {
+                let netns = self.same_interface(interface, netns, place)?;
+                let request = HookRequest::Xdp { ifindex: place.ifindex, mode: *mode };
+                link_within(self.kernel, program, &request, netns.as_ref())
             }
-            (Hook::Tc { interface, attach_type, .. }, ResolvedHook::Interface(Some(ifindex))) => {
-                self.same_interface(interface, *ifindex)?;
-                let request = HookRequest::Tcx { ifindex: *ifindex, attach_type: *attach_type };
-                self.kernel.create_link(program, &request)
+            (Hook::Tc { interface, netns, attach_type, .. }, ResolvedHook::Interface(Some(place))) => {
+                let netns = self.same_interface(interface, netns, place)?;
+                let request = HookRequest::Tcx { ifindex: place.ifindex, attach_type: *attach_type };
+                link_within(self.kernel, program, &request, netns.as_ref())
+            }
+            (Hook::Netkit { interface, netns, attach_type }, ResolvedHook::Interface(Some(place))) => {
+                let netns = self.same_interface(interface, netns, place)?;
+                let request = HookRequest::Netkit { ifindex: place.ifindex, attach_type: *attach_type };
+                link_within(self.kernel, program, &request, netns.as_ref())
             }
             (Hook::Cgroup { attach_type, .. }, ResolvedHook::Cgroup(Some((path, id)))) => {
                 let cgroup = self.same_cgroup(path, *id)?;
@@ -619,11 +625,20 @@ impl<K: Kernel> Applier<'_, K> {
                 let request = HookRequest::Netns { netns: &netns, attach_type: *attach_type };
                 self.kernel.create_link(program, &request)
             }
-            (Hook::Netfilter(netfilter), ResolvedHook::Netns(Some(inode))) => {
-                self.same_netns(&Netns::OWN, *inode)?;
-                self.kernel.create_link(program, &HookRequest::Netfilter(*netfilter))
+            (Hook::Netfilter { hook, netns }, ResolvedHook::Netns(Some(inode))) => {
+                let there = self.same_netns(netns, *inode)?;
+                let there = Some(there).filter(|_| !netns.is_own());
+                link_within(self.kernel, program, &HookRequest::Netfilter(*hook), there.as_ref())
             }
-            (Hook::Xdp { .. } | Hook::Tc { .. } | Hook::Cgroup { .. } | Hook::Netns { .. } | Hook::Netfilter(_), _) => {
+            (
+                Hook::Xdp { .. }
+                | Hook::Tc { .. }
+                | Hook::Netkit { .. }
+                | Hook::Cgroup { .. }
+                | Hook::Netns { .. }
+                | Hook::Netfilter { .. },
+                _,
+            ) => {
                 return Err(stale(format!("the plan of link.{} was made without the host", link.name)));
             }
         };
@@ -632,16 +647,25 @@ impl<K: Kernel> Applier<'_, K> {
             (Hook::Xdp { .. }, Some(libc::EBUSY | libc::EEXIST)) | (Hook::Netns { .. }, Some(libc::E2BIG)) => {
                 stale(format!("another program came to {}", link.hook))
             }
-            (Hook::Netfilter(netfilter), Some(libc::EBUSY)) => self.priority_taken(netfilter, link, &error),
+            (Hook::Netfilter { hook, .. }, Some(libc::EBUSY)) => self.priority_taken(hook, link, &error),
             _ => self.attach_failed(doing(), link, &error),
         })
     }
 
-    /// Checks that the name still means the interface that the plan saw.
-    fn same_interface(&self, name: &str, index: u32) -> Result<(), Problem> {
-        let found = self.kernel.interface(name);
-        match found.map_err(|error| refused(format!("look the interface `{name}` up"), &error))? {
-            Some(found) if found.index == index => Ok(()),
+    /// Checks that the name still means the interface that the plan saw, and opens its network namespace where it is
+    /// another one than ours.
+    fn same_interface(&self, name: &str, netns: &Netns, place: &Place) -> Result<Option<K::Fd>, Problem> {
+        let doing = |error| refused(format!("look the interface `{name}`{} up", Within(netns)), &error);
+        let there = match netns.is_own() {
+            true => None,
+            false => Some(self.same_netns(netns, place.netns)?),
+        };
+        let found = match &there {
+            Some(netns) => self.kernel.interface_in(netns, name),
+            None => self.kernel.interface(name),
+        };
+        match found.map_err(doing)? {
+            Some(found) if found.place() == *place => Ok(there),
             Some(_) => Err(stale(format!("the interface `{name}` is another one now"))),
             None => Err(stale(format!("the interface `{name}` is gone"))),
         }
@@ -748,14 +772,19 @@ impl<K: Kernel> Applier<'_, K> {
     }
 
     /// Returns where a link is that makes room for another one.
-    fn attached_before(&self, link: &DesiredLink, info: &LinkInfo) -> io::Result<Option<Before>> {
-        if let HookInfo::Netfilter(hook) = info.hook {
-            return Ok(Some(Before::Netfilter(hook)));
+    fn attached_before(&self, link: &DesiredLink, info: &LinkInfo) -> io::Result<Option<Before<K::Fd>>> {
+        let within = |netns: &Netns| match netns.is_own() {
+            true => Ok(None),
+            false => observe::open_netns(self.kernel, netns).map(|found| found.map(|(netns, _)| netns)),
+        };
+        if let (HookInfo::Netfilter(hook), Anchor::Netns(netns)) = (&info.hook, link.hook.anchor()) {
+            return Ok(Some(Before { netns: within(netns)?, hook: BeforeHook::Netfilter(*hook) }));
         }
-        let Hook::Xdp { interface, .. } = &link.hook else { return Ok(None) };
-        let Some(found) = self.kernel.interface(interface)? else { return Ok(None) };
-        let ours = found.xdp.iter().find(|(_, id)| *id == info.program_id);
-        Ok(ours.map(|(mode, _)| Before::Xdp { ifindex: found.index, mode: *mode }))
+        let Hook::Xdp { interface, netns, .. } = &link.hook else { return Ok(None) };
+        let Some(found) = observe::interface(self.kernel, interface, netns)? else { return Ok(None) };
+        let Some((mode, _)) = found.xdp.iter().find(|(_, id)| *id == info.program_id) else { return Ok(None) };
+        let hook = BeforeHook::Xdp { ifindex: found.index, mode: *mode };
+        Ok(Some(Before { netns: within(netns)?, hook }))
     }
 
     /// Writes the record into the next generation, and makes that the one that runs.
@@ -911,6 +940,19 @@ fn put_pin<K: Kernel>(
     })
 }
 
+/// Creates a link, in another network namespace where one is given.
+pub(super) fn link_within<K: Kernel>(
+    kernel: &mut K,
+    program: &K::Fd,
+    hook: &HookRequest<'_, K::Fd>,
+    netns: Option<&K::Fd>,
+) -> io::Result<K::Fd> {
+    match netns {
+        Some(netns) => kernel.create_link(program, &HookRequest::Within { netns, hook }),
+        None => kernel.create_link(program, hook),
+    }
+}
+
 fn fail(steps: &mut [StepOutcome<'_>], number: usize, problem: Problem) -> Problem {
     steps[number].status = Status::Failed(problem.kind.to_string());
     problem
@@ -944,7 +986,7 @@ const DISSECTORS: &str =
 fn attach_refused(doing: String, hook: &Hook, error: &io::Error) -> Problem {
     // The program is of the right type, and its place was found: nothing else is wrong with these links.
     let is_unknown = matches!(error.raw_os_error(), Some(libc::EINVAL | libc::EOPNOTSUPP));
-    if is_unknown && matches!(hook, Hook::Netns { .. } | Hook::Netfilter(_)) {
+    if is_unknown && matches!(hook, Hook::Netns { .. } | Hook::Netfilter { .. } | Hook::Netkit { .. }) {
         return Problem::new(Kind::NoSuchLink { hook: hook.to_string(), since: hook.may_lack() });
     }
     let mut problem = kernel_problem(doing, error);

@@ -353,7 +353,7 @@ impl<K: Kernel> Applier<'_, K> {
                 "program.{} was loaded without types that tell its function `{}`",
                 extends.program, extends.function
             );
-            let kind = Kind::NotLoadable { function: program.function.clone(), why };
+            let kind = Kind::NotLoadable { function: program.function.clone(), refusal: why.into() };
             Problem::at(kind, program.span.clone(), "this program")
         })
     }

@@ -1,7 +1,7 @@
 //! The way back of each change that can be seen from outside.
 
 use super::entries::Written;
-use super::{direct, generation, variables};
+use super::{direct, generation, link_within, variables};
 use crate::access::Permissions;
 use crate::direct::Mark;
 use crate::kernel::{HookRequest, Kernel, XdpMode};
@@ -88,13 +88,22 @@ pub enum Undo<Fd> {
         /// The program that it ran.
         program: Fd,
         /// Where it was attached, if it was.
-        before: Option<Before>,
+        before: Option<Before<Fd>>,
     },
 }
 
 /// Where a link was attached that had to make room.
+#[derive(Debug)]
+pub struct Before<Fd> {
+    /// Its network namespace, where that is not ours.
+    pub netns: Option<Fd>,
+    /// The hook there.
+    pub hook: BeforeHook,
+}
+
+/// A hook with room for one.
 #[derive(Debug, Clone, Copy)]
-pub enum Before {
+pub enum BeforeHook {
     /// XDP on an interface.
     Xdp {
         /// Its index.
@@ -134,11 +143,11 @@ impl<Fd> Undo<Fd> {
             Self::Unmarked { program: None, .. } => Ok(()),
             Self::Updated { link, program, old } => kernel.update_link(&link, &old, &programs[&program]),
             Self::Detached { pin, program, before: Some(before) } => {
-                let request = match before {
-                    Before::Xdp { ifindex, mode } => HookRequest::Xdp { ifindex, mode },
-                    Before::Netfilter(hook) => HookRequest::Netfilter(hook),
+                let request = match before.hook {
+                    BeforeHook::Xdp { ifindex, mode } => HookRequest::Xdp { ifindex, mode },
+                    BeforeHook::Netfilter(hook) => HookRequest::Netfilter(hook),
                 };
-                let link = kernel.create_link(&program, &request)?;
+                let link = link_within(kernel, &program, &request, before.netns.as_ref())?;
                 generation::replace(kernel, &pin, |kernel, passing| kernel.pin(&link, passing))
             }
             Self::Detached { before: None, .. } => Ok(()),

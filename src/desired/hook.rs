@@ -15,6 +15,9 @@ pub enum Hook {
     Xdp {
         /// Name of the interface.
         interface: String,
+        /// The network namespace that it is in.
+        #[serde(default, skip_serializing_if = "Netns::is_own")]
+        netns: Netns,
         /// Mode.
         mode: XdpMode,
         /// By a link or by netlink, when that is not to be chosen.
@@ -25,6 +28,9 @@ pub enum Hook {
     Tc {
         /// Name of the interface.
         interface: String,
+        /// The network namespace that it is in.
+        #[serde(default, skip_serializing_if = "Netns::is_own")]
+        netns: Netns,
         /// `tcx_ingress` or `tcx_egress`.
         attach_type: AttachType,
         /// By tcx or by clsact, when that is not to be chosen.
@@ -33,6 +39,16 @@ pub enum Hook {
         /// What a filter of clsact is to be.
         #[serde(default, skip_serializing_if = "Wish::is_empty")]
         wish: Wish,
+    },
+    /// netkit: what one end of a pair of interfaces sends.
+    Netkit {
+        /// Name of the primary end, by which both are known.
+        interface: String,
+        /// The network namespace that it is in.
+        #[serde(default, skip_serializing_if = "Netns::is_own")]
+        netns: Netns,
+        /// `netkit_primary` or `netkit_peer`.
+        attach_type: AttachType,
     },
     /// A cgroup's hook.
     Cgroup {
@@ -51,15 +67,21 @@ pub enum Hook {
         /// `sk_lookup` or `flow_dissector`.
         attach_type: AttachType,
     },
-    /// A hook of netfilter, of the network namespace in which the tool runs.
-    Netfilter(Netfilter),
+    /// A hook of netfilter.
+    Netfilter {
+        /// Which one.
+        hook: Netfilter,
+        /// Of which network namespace.
+        #[serde(default, skip_serializing_if = "Netns::is_own")]
+        netns: Netns,
+    },
 }
 
 /// What a hook is of, by its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Anchor<'a> {
-    /// An interface.
-    Interface(&'a str),
+    /// An interface of a network namespace.
+    Interface(&'a str, &'a Netns),
     /// A cgroup.
     Cgroup(&'a str),
     /// A network namespace.
@@ -70,10 +92,11 @@ impl Hook {
     /// Returns what it is of.
     pub fn anchor(&self) -> Anchor<'_> {
         match self {
-            Self::Xdp { interface, .. } | Self::Tc { interface, .. } => Anchor::Interface(interface),
+            Self::Xdp { interface, netns, .. }
+            | Self::Tc { interface, netns, .. }
+            | Self::Netkit { interface, netns, .. } => Anchor::Interface(interface, netns),
             Self::Cgroup { path, .. } => Anchor::Cgroup(path),
-            Self::Netns { netns, .. } => Anchor::Netns(netns),
-            Self::Netfilter(_) => Anchor::Netns(&OWN),
+            Self::Netns { netns, .. } | Self::Netfilter { netns, .. } => Anchor::Netns(netns),
         }
     }
 
@@ -81,7 +104,11 @@ impl Hook {
     pub fn mode(&self) -> Option<XdpMode> {
         match self {
             Self::Xdp { mode, .. } => Some(*mode),
-            Self::Tc { .. } | Self::Cgroup { .. } | Self::Netns { .. } | Self::Netfilter(_) => None,
+            Self::Tc { .. }
+            | Self::Netkit { .. }
+            | Self::Cgroup { .. }
+            | Self::Netns { .. }
+            | Self::Netfilter { .. } => None,
         }
     }
 
@@ -89,7 +116,7 @@ impl Hook {
     pub fn via(&self) -> Option<Via> {
         match self {
             Self::Xdp { via, .. } | Self::Tc { via, .. } | Self::Cgroup { via, .. } => *via,
-            Self::Netns { .. } | Self::Netfilter(_) => None,
+            Self::Netkit { .. } | Self::Netns { .. } | Self::Netfilter { .. } => None,
         }
     }
 
@@ -99,7 +126,7 @@ impl Hook {
             Self::Xdp { .. } => Some(Feature::XdpLinks),
             Self::Tc { .. } => Some(Feature::Tcx),
             Self::Cgroup { .. } => Some(Feature::CgroupLinks),
-            Self::Netns { .. } | Self::Netfilter(_) => None,
+            Self::Netkit { .. } | Self::Netns { .. } | Self::Netfilter { .. } => None,
         }
     }
 
@@ -108,7 +135,7 @@ impl Hook {
         let mut hook = self.clone();
         match &mut hook {
             Self::Xdp { via, .. } | Self::Tc { via, .. } | Self::Cgroup { via, .. } => *via = Some(chosen),
-            Self::Netns { .. } | Self::Netfilter(_) => {}
+            Self::Netkit { .. } | Self::Netns { .. } | Self::Netfilter { .. } => {}
         }
         hook
     }
@@ -116,8 +143,8 @@ impl Hook {
     /// Returns the hook of netfilter that it is.
     pub fn netfilter(&self) -> Option<Netfilter> {
         match self {
-            Self::Netfilter(netfilter) => Some(*netfilter),
-            Self::Xdp { .. } | Self::Tc { .. } | Self::Cgroup { .. } | Self::Netns { .. } => None,
+            Self::Netfilter { hook, .. } => Some(*hook),
+            Self::Xdp { .. } | Self::Tc { .. } | Self::Netkit { .. } | Self::Cgroup { .. } | Self::Netns { .. } => None,
         }
     }
 
@@ -125,18 +152,19 @@ impl Hook {
     pub fn attach_type(&self) -> AttachType {
         match self {
             Self::Xdp { .. } => AttachType::XDP,
-            Self::Tc { attach_type, .. } | Self::Cgroup { attach_type, .. } | Self::Netns { attach_type, .. } => {
-                *attach_type
-            }
-            Self::Netfilter(_) => AttachType::NETFILTER,
+            Self::Tc { attach_type, .. }
+            | Self::Netkit { attach_type, .. }
+            | Self::Cgroup { attach_type, .. }
+            | Self::Netns { attach_type, .. } => *attach_type,
+            Self::Netfilter { .. } => AttachType::NETFILTER,
         }
     }
 
     /// Returns whether the kernel replaces the program of such a link in place (`BPF_LINK_UPDATE`).
     pub fn updates_in_place(&self) -> bool {
         match self {
-            Self::Xdp { .. } | Self::Tc { .. } | Self::Cgroup { .. } | Self::Netns { .. } => true,
-            Self::Netfilter(_) => false,
+            Self::Xdp { .. } | Self::Tc { .. } | Self::Netkit { .. } | Self::Cgroup { .. } | Self::Netns { .. } => true,
+            Self::Netfilter { .. } => false,
         }
     }
 
@@ -151,29 +179,44 @@ impl Hook {
             Self::Cgroup { via: Some(Via::Direct), .. } => {
                 "several programs of a cgroup came with Linux 4.15, each hook with a version of its own"
             }
+            Self::Netkit { .. } => "netkit came with Linux 6.7, and is a part that a kernel may be built without",
             Self::Cgroup { .. } => "cgroup links came with Linux 5.7",
             Self::Netns { attach_type: AttachType::SK_LOOKUP, .. } => "sk_lookup came with Linux 5.9",
             Self::Netns { .. } => "links of flow dissectors came with Linux 5.8",
-            Self::Netfilter(Netfilter { defrag: true, .. }) => "`defrag` of netfilter links came with Linux 6.6",
-            Self::Netfilter(_) => "netfilter links came with Linux 6.4",
+            Self::Netfilter { hook: Netfilter { defrag: true, .. }, .. } => {
+                "`defrag` of netfilter links came with Linux 6.6"
+            }
+            Self::Netfilter { .. } => "netfilter links came with Linux 6.4",
         }
     }
 }
 
 /// The hook as the manifest says it: `xdp of lo`, `tcx_ingress of eth0`, `cgroup_inet_ingress of cgroup system.slice`,
-/// `sk_lookup of network namespace blue`.
+/// `sk_lookup of network namespace blue`; and behind it, where that is not ours, the namespace that an interface is in:
+/// `xdp of eth0 in network namespace blue`.
 impl fmt::Display for Hook {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Xdp { interface, .. } => write!(f, "xdp of {interface}"),
-            Self::Tc { interface, attach_type, via: Some(Via::Direct), .. } => {
-                write!(f, "{} of {interface}", clsact(*attach_type))
+            Self::Xdp { interface, netns, .. } => write!(f, "xdp of {interface}{}", Within(netns)),
+            Self::Tc { interface, netns, attach_type, via: Some(Via::Direct), .. } => {
+                write!(f, "{} of {interface}{}", clsact(*attach_type), Within(netns))
             }
-            Self::Tc { interface, attach_type, .. } => write!(f, "{attach_type} of {interface}"),
+            Self::Tc { interface, netns, attach_type, .. } | Self::Netkit { interface, netns, attach_type } => {
+                write!(f, "{attach_type} of {interface}{}", Within(netns))
+            }
             Self::Cgroup { path, attach_type, .. } => write!(f, "{attach_type} of cgroup {path}"),
             Self::Netns { netns, attach_type } => write!(f, "{attach_type} of {netns}"),
-            Self::Netfilter(netfilter) => netfilter.fmt(f),
+            Self::Netfilter { hook, netns } => write!(f, "{hook}{}", Within(netns)),
         }
+    }
+}
+
+/// ` in network namespace blue`, and nothing for the one in which the tool runs.
+pub(crate) struct Within<'a>(pub(crate) &'a Netns);
+
+impl fmt::Display for Within<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_own() { Ok(()) } else { write!(f, " in {}", self.0) }
     }
 }
 
@@ -182,8 +225,6 @@ impl fmt::Display for Hook {
 #[serde(transparent)]
 pub struct Netns(Option<String>);
 
-static OWN: Netns = Netns::OWN;
-
 impl Netns {
     /// The one in which the tool runs.
     pub const OWN: Self = Self(None);
@@ -191,6 +232,11 @@ impl Netns {
     /// Names one; whether it is there shows when it is opened.
     pub fn named(name: String) -> Self {
         Self(Some(name))
+    }
+
+    /// Returns whether it is the one in which the tool runs, whichever that is.
+    pub fn is_own(&self) -> bool {
+        self.0.is_none()
     }
 
     /// Returns its name; `None` for the one in which the tool runs.

@@ -10,6 +10,7 @@ mod resolve;
 mod variables;
 
 pub use contents::EntryFile;
+pub(crate) use hook::Within;
 pub use hook::{Anchor, Hook, Netns};
 pub use identity::{TAG, kernel_name};
 pub use references::{Reference, SlotKey, SlotSource, Word};

@@ -12,7 +12,7 @@ use super::{
 use crate::btf::value::Value;
 use crate::btf::value::format::Formats;
 use crate::diag::{Kind, Problem, Problems, Size, similar};
-use crate::elf::{self, DataKind, Dialect, Pinning, ProgramKind, SlotTarget};
+use crate::elf::{self, DataKind, Dialect, Pinning, ProgramKind, Refusal, SlotTarget};
 use crate::insn::Code;
 use crate::kinds::{AttachType, MapType, ProgramType};
 use crate::manifest::{self, Attach, Manifest, SymbolRef};
@@ -763,14 +763,14 @@ impl<'a> Resolver<'a> {
         match attach::aim(kind, said) {
             Ok(aim) => Some(aim),
             Err(why) => {
-                self.not_loadable(function, why, span);
+                self.not_loadable(function, why.into(), span);
                 None
             }
         }
     }
 
-    fn not_loadable(&mut self, function: &str, why: String, span: Span) {
-        let kind = Kind::NotLoadable { function: function.to_owned(), why };
+    fn not_loadable(&mut self, function: &str, refusal: Refusal, span: Span) {
+        let kind = Kind::NotLoadable { function: function.to_owned(), refusal };
         self.problems.push(Problem::at(kind, span, "this program"));
     }
 
@@ -886,7 +886,7 @@ impl<'a> Resolver<'a> {
             missing.push((program.function.clone(), why, span));
         }
         for (function, why, span) in missing {
-            self.not_loadable(&function, why, span);
+            self.not_loadable(&function, why.into(), span);
         }
     }
 
@@ -936,8 +936,8 @@ impl<'a> Resolver<'a> {
         };
         let place = match attach::place(parsed, index, &kind, self.target) {
             Ok(place) => place,
-            Err(why) => {
-                self.not_loadable(&parsed.programs[index].function, why, span);
+            Err(refusal) => {
+                self.not_loadable(&parsed.programs[index].function, refusal, span);
                 return;
             }
         };
@@ -1217,13 +1217,18 @@ fn hook(attach: &Attach, kind: &ProgramKind) -> Result<Hook, Box<Kind>> {
         }
     };
     match attach {
-        Attach::Xdp { interface, mode, via } => {
+        Attach::Xdp { interface, netns, mode, via } => {
             wants(ProgramType::XDP, "xdp")?;
-            Ok(Hook::Xdp { interface: interface.clone(), mode: *mode, via: *via })
+            Ok(Hook::Xdp { interface: interface.clone(), netns: netns.clone(), mode: *mode, via: *via })
         }
-        Attach::Tc { interface, attach_type, via, wish } => {
+        Attach::Tc { interface, netns, attach_type, via, wish } => {
             wants(ProgramType::SCHED_CLS, "tc")?;
-            Ok(Hook::Tc { interface: interface.clone(), attach_type: *attach_type, via: *via, wish: *wish })
+            let (interface, netns) = (interface.clone(), netns.clone());
+            Ok(Hook::Tc { interface, netns, attach_type: *attach_type, via: *via, wish: *wish })
+        }
+        Attach::Netkit { interface, netns, attach_type } => {
+            wants(ProgramType::SCHED_CLS, "netkit")?;
+            Ok(Hook::Netkit { interface: interface.clone(), netns: netns.clone(), attach_type: *attach_type })
         }
         Attach::Cgroup { path, via } => {
             if !CGROUP_TYPES.contains(&kind.program_type) {
@@ -1239,9 +1244,9 @@ fn hook(attach: &Attach, kind: &ProgramKind) -> Result<Hook, Box<Kind>> {
             };
             Ok(Hook::Cgroup { path: path.clone(), attach_type, via: *via })
         }
-        Attach::Netfilter(netfilter) => {
+        Attach::Netfilter { hook, netns } => {
             wants(ProgramType::NETFILTER, "netfilter")?;
-            Ok(Hook::Netfilter(*netfilter))
+            Ok(Hook::Netfilter { hook: *hook, netns: netns.clone() })
         }
         Attach::Netns { netns, attach_type } => {
             match *attach_type {

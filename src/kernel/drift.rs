@@ -5,10 +5,10 @@
 //! only links, which change and detach, are opened: that is [`drift`], which an apply asks before it plans. What
 //! [`deep_drift`] asks besides is of no use to an apply, which cannot put it right, but is worth a look.
 
-use super::observe::{READ, existing, open_cgroup, open_netns, refused};
-use super::{HookInfo, HookRequest, Kernel, LinkInfo, ObjectKind, XdpMode};
+use super::observe::{self, ENTER, READ, existing, open_cgroup, open_netns, refused};
+use super::{HookInfo, HookRequest, Interface, Kernel, LinkInfo, ObjectKind, XdpMode};
 use crate::access::Access;
-use crate::desired::Anchor;
+use crate::desired::{Anchor, Netns, Within};
 use crate::diag::Problem;
 use crate::names::PinPath;
 use crate::plan::words::thousands;
@@ -174,10 +174,14 @@ pub fn ahead<K: Kernel>(kernel: &K, link: &RecordedLink, own: &BTreeSet<u32>) ->
             return Ok(Vec::new());
         }
         HookInfo::Tcx { ifindex, attach_type } => {
-            match kernel.query(&HookRequest::Tcx { ifindex: *ifindex, attach_type: *attach_type }) {
-                Err(error) if error.raw_os_error() == Some(libc::ENODEV) => return Ok(Vec::new()),
-                there => there?,
-            }
+            on_interface(kernel, link, &HookRequest::Tcx { ifindex: *ifindex, attach_type: *attach_type })?
+        }
+        // Both ends are asked about by the index of the primary one.
+        HookInfo::Netkit { attach_type, .. } => {
+            let Anchor::Interface(name, netns) = link.hook.anchor() else { return Ok(Vec::new()) };
+            let found = observe::interface(kernel, name, netns)?.map(|found| found.place());
+            let Some(place) = found.filter(|place| link.is_on(place)) else { return Ok(Vec::new()) };
+            on_interface(kernel, link, &HookRequest::Netkit { ifindex: place.ifindex, attach_type: *attach_type })?
         }
         HookInfo::Cgroup { cgroup_id, attach_type } => {
             let Anchor::Cgroup(path) = link.hook.anchor() else { return Ok(Vec::new()) };
@@ -200,6 +204,21 @@ pub fn ahead<K: Kernel>(kernel: &K, link: &RecordedLink, own: &BTreeSet<u32>) ->
     };
     let place = there.iter().position(|id| *id == link.program_id).unwrap_or(0);
     Ok(there.into_iter().take(place).filter(|id| !own.contains(id)).collect())
+}
+
+/// Returns the programs on the hook of an interface, in the network namespace of a link; none when either is gone.
+fn on_interface<K: Kernel>(kernel: &K, link: &RecordedLink, hook: &HookRequest<'_, K::Fd>) -> io::Result<Vec<u32>> {
+    let Anchor::Interface(_, netns) = link.hook.anchor() else { return Ok(Vec::new()) };
+    let there = match open_netns(kernel, netns)? {
+        Some((_, inode)) if Some(inode) != link.netns => return Ok(Vec::new()),
+        None => return Ok(Vec::new()),
+        Some(_) if netns.is_own() => kernel.query(hook),
+        Some((netns, _)) => kernel.query(&HookRequest::Within { netns: &netns, hook }),
+    };
+    match there {
+        Err(error) if error.raw_os_error() == Some(libc::ENODEV) => Ok(Vec::new()),
+        there => there,
+    }
 }
 
 /// Returns the programs that do not use a map that is pinned where theirs was. What is not pinned is no edge's business.
@@ -288,7 +307,7 @@ impl<K: Kernel> Checker<'_, K> {
         if let HookInfo::Direct(at) = &link.at {
             let now = self.kernel.programs_at(at).map_err(doing)?;
             return match (now.contains(&link.program_id), now.first()) {
-                (true, _) => self.anchored(link, &link.at, link.program_id),
+                (true, _) => self.anchored(link, link.program_id),
                 (false, Some(now)) if at.has_room_for_one() => Ok(Some(Difference::Runs(*now, link.program_id))),
                 (false, _) => Ok(Some(Difference::Detached(link.hook.to_string()))),
             };
@@ -308,29 +327,38 @@ impl<K: Kernel> Checker<'_, K> {
         if program_id != link.program_id {
             return Ok(Some(Difference::Runs(program_id, link.program_id)));
         }
-        self.anchored(link, &hook, program_id)
+        self.anchored(link, program_id)
     }
 
     /// Looks whether the name of what a link is on still means that.
-    fn anchored(&self, link: &RecordedLink, hook: &HookInfo, program_id: u32) -> Result<Option<Difference>, Problem> {
+    fn anchored(&self, link: &RecordedLink, program_id: u32) -> Result<Option<Difference>, Problem> {
         match link.hook.anchor() {
-            Anchor::Interface(name) => self.on_interface(link, name, program_id),
+            Anchor::Interface(name, netns) => self.on_interface(link, name, netns, program_id),
             Anchor::Netns(netns) => {
-                let Some(inode) = hook.netns() else { return Ok(None) };
                 let doing = |error| refused(format!("open {netns}"), &error, READ);
                 let found = open_netns(self.kernel, netns).map_err(doing)?.map(|(_, inode)| inode);
-                Ok((found != Some(inode)).then(|| Difference::Netns(netns.to_string())))
+                Ok((found != link.netns).then(|| Difference::Netns(netns.to_string())))
             }
             Anchor::Cgroup(_) => Ok(None),
         }
     }
 
     /// Looks whether the name still means the interface of a link, and whether the link runs in its mode.
-    fn on_interface(&self, link: &RecordedLink, name: &str, program_id: u32) -> Result<Option<Difference>, Problem> {
-        let found = self.kernel.interface(name);
-        let found = found.map_err(|error| refused(format!("look the interface `{name}` up"), &error, READ))?;
-        let Some(found) = found.filter(|found| link.at.ifindex() == Some(found.index)) else {
-            return Ok(Some(Difference::Interface(name.to_owned())));
+    fn on_interface(
+        &self,
+        link: &RecordedLink,
+        name: &str,
+        netns: &Netns,
+        program_id: u32,
+    ) -> Result<Option<Difference>, Problem> {
+        let doing = || format!("look the interface `{name}`{} up", Within(netns));
+        let found = observe::interface(self.kernel, name, netns);
+        let found = found.map_err(|error| refused(doing(), &error, ENTER))?;
+        let is_xdp = matches!(link.at, HookInfo::Xdp { .. });
+        // One that went to another network namespace keeps its link, and maybe its index.
+        let is_there = |found: &Interface| !is_xdp || found.xdp.iter().any(|(_, id)| *id == program_id);
+        let Some(found) = found.filter(|found| link.is_on(&found.place()) && is_there(found)) else {
+            return Ok(Some(Difference::Interface(format!("{name}{}", Within(netns)))));
         };
         let mode = link.hook.mode().filter(|mode| *mode != XdpMode::Auto);
         let other = mode.filter(|mode| !found.xdp.contains(&(*mode, program_id)));

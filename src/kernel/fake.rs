@@ -15,7 +15,7 @@ use super::{
 use crate::access::{AccountKind, Permissions};
 use crate::btf::kernel::Bytes;
 use crate::diag::LockHolder;
-use crate::direct::{Direct, Feature, Qdisc};
+use crate::direct::{Device as At, Direct, Feature, Qdisc};
 use crate::insn::{CALL, EXIT, Insn, PSEUDO_BTF_ID, PSEUDO_KFUNC_CALL};
 use crate::kinds::{AttachType, MapType, Netfilter, ProgramType};
 use crate::names::{Digest, PinPath};
@@ -123,11 +123,11 @@ struct Link {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Hook {
     Xdp {
-        ifindex: u32,
+        device: Site,
         mode: XdpMode,
     },
     Tcx {
-        ifindex: u32,
+        device: Site,
     },
     Cgroup {
         id: u64,
@@ -136,14 +136,43 @@ enum Hook {
         inode: u64,
     },
     /// Its place is in [`Link::kind`], which stays when it is detached.
-    Netfilter,
+    Netfilter {
+        inode: u64,
+    },
+}
+
+/// An interface: the inode of its network namespace, and its index there.
+type Site = (u64, u32);
+
+impl Hook {
+    /// Returns the interface that it is on.
+    fn device(self) -> Option<Site> {
+        match self {
+            Self::Xdp { device, .. } | Self::Tcx { device } => Some(device),
+            Self::Cgroup { .. } | Self::Netns { .. } | Self::Netfilter { .. } => None,
+        }
+    }
+
+    /// Returns the network namespace that it is in.
+    fn netns(self) -> Option<u64> {
+        match self {
+            Self::Xdp { device, .. } | Self::Tcx { device } => Some(device.0),
+            Self::Netns { inode } | Self::Netfilter { inode } => Some(inode),
+            Self::Cgroup { .. } => None,
+        }
+    }
 }
 
 #[derive(Debug)]
 struct Device {
     index: u32,
     native: bool,
+    /// Names besides its own.
+    others: Vec<String>,
 }
+
+/// The inode of the network namespace in which we are.
+const OWN_NETNS: u64 = 4_026_531_840;
 
 #[derive(Debug, Default)]
 struct State {
@@ -161,7 +190,8 @@ struct State {
     modules: BTreeMap<u32, String>,
     /// The last id of maps, programs, links and BTF: ids only rise.
     last_ids: [u32; 4],
-    devices: BTreeMap<String, Device>,
+    /// Interfaces by the inode of their network namespace and their name.
+    devices: BTreeMap<(u64, String), Device>,
     cgroups: BTreeMap<PathBuf, u64>,
     /// Inodes of network namespaces by their files.
     namespaces: BTreeMap<PathBuf, u64>,
@@ -218,9 +248,9 @@ impl Fake {
     /// The same, with an empty folder at `/sys/fs/bpf`.
     pub fn without_bpffs() -> Self {
         let mut state = State::default();
-        state.devices.insert("lo".to_owned(), Device { index: 1, native: false });
+        state.add_device(OWN_NETNS, "lo", false);
         state.cgroups.insert(PathBuf::from("/sys/fs/cgroup"), 1);
-        state.namespaces.insert(PathBuf::from("/proc/thread-self/ns/net"), 4_026_531_840);
+        state.namespaces.insert(PathBuf::from("/proc/thread-self/ns/net"), OWN_NETNS);
         for kind in [AccountKind::User, AccountKind::Group] {
             state.accounts.insert((kind, "root".to_owned()), 0);
         }
@@ -229,22 +259,35 @@ impl Fake {
 
     /// Adds an interface; `native` tells whether its driver has XDP. Returns its index.
     pub fn add_interface(&self, name: &str, native: bool) -> u32 {
+        self.state().add_device(OWN_NETNS, name, native)
+    }
+
+    /// Adds an interface to the network namespace with this inode. Returns its index, which begins anew in each.
+    pub fn add_interface_in(&self, netns: u64, name: &str, native: bool) -> u32 {
+        self.state().add_device(netns, name, native)
+    }
+
+    /// Gives an interface one more name.
+    pub fn add_other_name(&self, name: &str, other: &str) {
         let mut state = self.state();
-        let index = state.devices.values().map(|device| device.index).max().unwrap_or(0) + 1;
-        state.devices.insert(name.to_owned(), Device { index, native });
-        index
+        let device = state.devices.get_mut(&(OWN_NETNS, name.to_owned()));
+        device.expect("the interface is there").others.push(other.to_owned());
     }
 
     /// Removes an interface. Links on it stay, attached to nothing.
     pub fn remove_interface(&self, name: &str) {
+        self.remove_interface_in(OWN_NETNS, name);
+    }
+
+    /// The same in the network namespace with this inode.
+    pub fn remove_interface_in(&self, netns: u64, name: &str) {
         let mut state = self.state();
-        let Some(gone) = state.devices.remove(name) else { return };
-        state.detach_where(|hook| match hook {
-            Hook::Xdp { ifindex, .. } | Hook::Tcx { ifindex } => ifindex == gone.index,
-            Hook::Cgroup { .. } | Hook::Netns { .. } | Hook::Netfilter => false,
-        });
-        state.direct.forget_interface(gone.index);
-        state.maps.values_mut().for_each(|map| map.forget_interface(gone.index));
+        let Some(gone) = state.devices.remove(&(netns, name.to_owned())) else { return };
+        state.detach_where(|hook| hook.device() == Some((netns, gone.index)));
+        if netns == OWN_NETNS {
+            state.maps.values_mut().for_each(|map| map.forget_interface(gone.index));
+        }
+        state.direct.forget_interface((netns, gone.index));
         state.collect();
     }
 
@@ -261,6 +304,7 @@ impl Fake {
         let mut state = self.state();
         let inode = state.namespaces.values().max().unwrap_or(&0) + 1;
         state.namespaces.insert(path.into(), inode);
+        state.add_device(inode, "lo", false);
         inode
     }
 
@@ -580,7 +624,8 @@ impl State {
     }
 
     /// Checks a hook for a program, as `link_create` (kernel/bpf/syscall.c) and what it calls do.
-    fn hook(&self, program: u32, hook: &HookRequest<'_, Fd>) -> io::Result<(Hook, HookInfo)> {
+    fn hook(&self, program: u32, hook: &HookRequest<'_, Fd>, here: u64) -> io::Result<(Hook, HookInfo)> {
+        let number = program;
         let program = &self.programs[&program];
         let fits = |program_type| program.info.program_type == program_type;
         match hook {
@@ -588,17 +633,17 @@ impl State {
                 if !fits(ProgramType::XDP) {
                     return refuse(libc::EINVAL);
                 }
-                let device = self.device(*ifindex).ok_or_else(|| errno(libc::EINVAL))?;
+                let device = (here, *ifindex);
                 if self.lacks.contains(&Feature::XdpLinks) {
                     return refuse(libc::EINVAL);
                 }
                 let mode = self.xdp_mode(device, *mode)?;
-                match self.direct.xdp(*ifindex).next() {
+                match self.direct.xdp(device).next() {
                     Some((there, _)) if there == mode => return refuse(libc::EBUSY),
                     Some(_) => return refuse(libc::EEXIST),
                     None => {}
                 }
-                Ok((Hook::Xdp { ifindex: *ifindex, mode }, HookInfo::Xdp { ifindex: *ifindex }))
+                Ok((Hook::Xdp { device, mode }, HookInfo::Xdp { ifindex: *ifindex }))
             }
             HookRequest::Tcx { ifindex, attach_type } => {
                 if self.lacks.contains(&Feature::Tcx)
@@ -607,9 +652,13 @@ impl State {
                 {
                     return refuse(libc::EINVAL);
                 }
-                self.device(*ifindex).ok_or_else(|| errno(libc::ENODEV))?;
-                Ok((Hook::Tcx { ifindex: *ifindex }, HookInfo::Tcx { ifindex: *ifindex, attach_type: *attach_type }))
+                let device = (here, *ifindex);
+                self.device(device).ok_or_else(|| errno(libc::ENODEV))?;
+                Ok((Hook::Tcx { device }, HookInfo::Tcx { ifindex: *ifindex, attach_type: *attach_type }))
             }
+            // As on the kernel that this one is like, which was built without netkit.
+            HookRequest::Netkit { .. } => refuse(libc::EINVAL),
+            HookRequest::Within { netns, hook } => self.hook(number, hook, self.netns(netns)?),
             HookRequest::Cgroup { cgroup, attach_type } => {
                 if self.lacks.contains(&Feature::CgroupLinks) || !fits_cgroup(program, *attach_type) {
                     return refuse(libc::EINVAL);
@@ -618,7 +667,7 @@ impl State {
                 Ok((Hook::Cgroup { id }, HookInfo::Cgroup { cgroup_id: id, attach_type: *attach_type }))
             }
             HookRequest::Netns { netns, attach_type } => self.netns_hook(program, netns, *attach_type),
-            HookRequest::Netfilter(wanted) => self.netfilter_hook(program, *wanted),
+            HookRequest::Netfilter(wanted) => self.netfilter_hook(program, *wanted, here),
         }
     }
 
@@ -629,7 +678,7 @@ impl State {
             (ProgramType::FLOW_DISSECTOR, AttachType::FLOW_DISSECTOR) => 1,
             _ => return refuse(libc::EINVAL),
         };
-        let Object::Netns(inode) = self.object(netns)? else { return refuse(libc::EINVAL) };
+        let inode = self.netns(netns)?;
         let at = HookInfo::Netns { inode, attach_type };
         match self.links.values().filter(|link| link.hook.is_some() && link.kind == at).count() < most {
             true => Ok((Hook::Netns { inode }, at)),
@@ -638,7 +687,7 @@ impl State {
     }
 
     /// One BPF program has a priority (`nf_hook_entries_grow`); the outermost ones are taken (`bpf_nf_link_attach`).
-    fn netfilter_hook(&self, program: &Program, wanted: Netfilter) -> io::Result<(Hook, HookInfo)> {
+    fn netfilter_hook(&self, program: &Program, wanted: Netfilter, inode: u64) -> io::Result<(Hook, HookInfo)> {
         if program.info.program_type != ProgramType::NETFILTER {
             return refuse(libc::EINVAL);
         }
@@ -649,29 +698,72 @@ impl State {
             (there.family, there.point, there.priority) == (wanted.family, wanted.point, wanted.priority)
         };
         let taken = self.links.values().any(|link| match &link.kind {
-            HookInfo::Netfilter(there) => link.hook.is_some() && clashes(there),
+            HookInfo::Netfilter(there) => link.hook.and_then(Hook::netns) == Some(inode) && clashes(there),
             HookInfo::Xdp { .. }
             | HookInfo::Tcx { .. }
+            | HookInfo::Netkit { .. }
             | HookInfo::Cgroup { .. }
             | HookInfo::Netns { .. }
             | HookInfo::Direct(_)
             | HookInfo::Other(_) => false,
         });
-        if taken { refuse(libc::EBUSY) } else { Ok((Hook::Netfilter, HookInfo::Netfilter(wanted))) }
+        if taken { refuse(libc::EBUSY) } else { Ok((Hook::Netfilter { inode }, HookInfo::Netfilter(wanted))) }
     }
 
-    fn device(&self, ifindex: u32) -> Option<&Device> {
-        self.devices.values().find(|device| device.index == ifindex)
+    fn device(&self, (netns, ifindex): Site) -> Option<&Device> {
+        let there = self.devices.iter().filter(|((inode, _), _)| *inode == netns);
+        there.map(|(_, device)| device).find(|device| device.index == ifindex)
+    }
+
+    fn add_device(&mut self, netns: u64, name: &str, native: bool) -> u32 {
+        let there = self.devices.iter().filter(|((inode, _), _)| *inode == netns);
+        let index = there.map(|(_, device)| device.index).max().unwrap_or(0) + 1;
+        self.devices.insert((netns, name.to_owned()), Device { index, native, others: Vec::new() });
+        index
+    }
+
+    /// Returns where an interface is; `ENODEV` when its network namespace is gone.
+    fn site(&self, device: &At) -> io::Result<Site> {
+        let own = device.netns.is_own().then_some(OWN_NETNS);
+        let found = own.or_else(|| self.namespaces.get(&device.netns.path()).copied().filter(|it| *it == device.inode));
+        found.map(|inode| (inode, device.ifindex)).ok_or_else(|| errno(libc::ENODEV))
+    }
+
+    /// Returns the inode of an open network namespace.
+    fn netns(&self, fd: &Fd) -> io::Result<u64> {
+        match self.object(fd)? {
+            Object::Netns(inode) => Ok(inode),
+            Object::Map(_) | Object::Program(_) | Object::Link(_) | Object::Btf(_) | Object::Cgroup(_) => {
+                refuse(libc::EINVAL)
+            }
+        }
+    }
+
+    fn interface(&self, netns: u64, name: &str) -> Option<Interface> {
+        let mut there = self.devices.iter().filter(|((inode, _), _)| *inode == netns);
+        let (_, device) = there.find(|((_, own), device)| own == name || device.others.iter().any(|it| it == name))?;
+        let mut xdp: Vec<_> = self
+            .links
+            .values()
+            .filter_map(|link| match link.hook {
+                Some(Hook::Xdp { device: at, mode }) if at == (netns, device.index) => Some((mode, link.program)),
+                Some(_) | None => None,
+            })
+            .collect();
+        xdp.sort();
+        Some(Interface { netns, index: device.index, peer: None, xdp })
     }
 
     /// Returns the XDP programs of an interface by mode.
-    fn xdp_of(&self, index: u32) -> Vec<(XdpMode, u32)> {
+    fn xdp_of(&self, site: Site) -> Vec<(XdpMode, u32)> {
         let links = self.links.values().filter_map(|link| match link.hook {
-            Some(Hook::Xdp { ifindex, mode }) if ifindex == index => Some((mode, link.program)),
-            Some(Hook::Xdp { .. } | Hook::Tcx { .. } | Hook::Cgroup { .. } | Hook::Netns { .. } | Hook::Netfilter)
+            Some(Hook::Xdp { device, mode }) if device == site => Some((mode, link.program)),
+            Some(
+                Hook::Xdp { .. } | Hook::Tcx { .. } | Hook::Cgroup { .. } | Hook::Netns { .. } | Hook::Netfilter { .. },
+            )
             | None => None,
         });
-        let mut there: Vec<_> = links.chain(self.direct.xdp(index)).collect();
+        let mut there: Vec<_> = links.chain(self.direct.xdp(site)).collect();
         there.sort();
         there
     }
@@ -687,7 +779,8 @@ impl State {
     }
 
     /// Decides the mode of a new XDP link; an interface has one link, and never two modes of software.
-    fn xdp_mode(&self, device: &Device, wanted: XdpMode) -> io::Result<XdpMode> {
+    fn xdp_mode(&self, site: Site, wanted: XdpMode) -> io::Result<XdpMode> {
+        let device = self.device(site).ok_or_else(|| errno(libc::EINVAL))?;
         let mode = match wanted {
             XdpMode::Auto if device.native => XdpMode::Native,
             XdpMode::Auto | XdpMode::Generic => XdpMode::Generic,
@@ -696,9 +789,8 @@ impl State {
             XdpMode::Offload => return refuse(libc::EINVAL),
         };
         let there = self.links.values().find_map(|link| match link.hook {
-            Some(Hook::Xdp { ifindex, mode }) if ifindex == device.index => Some(mode),
-            Some(Hook::Xdp { .. } | Hook::Tcx { .. } | Hook::Cgroup { .. } | Hook::Netns { .. } | Hook::Netfilter)
-            | None => None,
+            Some(Hook::Xdp { device, mode }) if device == site => Some(mode),
+            Some(_) | None => None,
         });
         match there {
             None => Ok(mode),
@@ -1217,14 +1309,25 @@ impl Kernel for Fake {
     }
 
     fn interface(&self, name: &str) -> io::Result<Option<Interface>> {
+        Ok(self.state().interface(OWN_NETNS, name))
+    }
+
+    fn interface_in(&self, netns: &Fd, name: &str) -> io::Result<Option<Interface>> {
         let state = self.state();
-        let Some(device) = state.devices.get(name) else { return Ok(None) };
-        Ok(Some(Interface { index: device.index, xdp: state.xdp_of(device.index) }))
+        Ok(state.interface(state.netns(netns)?, name))
+    }
+
+    fn interfaces_in(&self, netns: &Fd) -> io::Result<Vec<String>> {
+        let state = self.state();
+        let netns = state.netns(netns)?;
+        let there = state.devices.keys().filter(|(inode, _)| *inode == netns);
+        Ok(there.map(|(_, name)| name.clone()).collect())
     }
 
     fn interface_name(&self, index: u32) -> io::Result<Option<String>> {
         let state = self.state();
-        Ok(state.devices.iter().find(|(_, device)| device.index == index).map(|(name, _)| name.clone()))
+        let mut there = state.devices.iter().filter(|((inode, _), _)| *inode == OWN_NETNS);
+        Ok(there.find(|(_, device)| device.index == index).map(|((_, name), _)| name.clone()))
     }
 
     fn cgroup_mount(&self) -> io::Result<Option<PathBuf>> {
@@ -1245,20 +1348,23 @@ impl Kernel for Fake {
         Ok(!self.state().lacks.contains(&feature))
     }
 
-    fn qdisc(&self, ifindex: u32) -> io::Result<Option<Qdisc>> {
-        Ok(self.state().direct.qdisc(ifindex))
+    fn qdisc(&self, device: &At) -> io::Result<Option<Qdisc>> {
+        let state = self.state();
+        Ok(state.direct.qdisc(state.site(device)?))
     }
 
-    fn make_clsact(&mut self, ifindex: u32) -> io::Result<()> {
+    fn make_clsact(&mut self, device: &At) -> io::Result<()> {
         let mut state = self.change("make_clsact")?;
-        state.device(ifindex).ok_or_else(|| errno(libc::ENODEV))?;
-        state.direct.make_clsact(ifindex);
+        let site = state.site(device)?;
+        state.device(site).ok_or_else(|| errno(libc::ENODEV))?;
+        state.direct.make_clsact(site);
         Ok(())
     }
 
-    fn remove_clsact(&mut self, ifindex: u32) -> io::Result<()> {
+    fn remove_clsact(&mut self, device: &At) -> io::Result<()> {
         let mut state = self.change("remove_clsact")?;
-        state.direct.remove_clsact(ifindex)?;
+        let site = state.site(device)?;
+        state.direct.remove_clsact(site)?;
         state.collect();
         Ok(())
     }
@@ -1287,7 +1393,7 @@ impl Kernel for Fake {
     fn create_link(&mut self, program: &Fd, hook: &HookRequest<'_, Fd>) -> io::Result<Fd> {
         let mut state = self.change("create_link")?;
         let program = state.program_id(program)?;
-        let (hook, kind) = state.hook(program, hook)?;
+        let (hook, kind) = state.hook(program, hook, OWN_NETNS)?;
         let id = state.next_id(2);
         state.links.insert(id, Link { program, place: 0, hook: Some(hook), kind });
         drop(state);
@@ -1324,26 +1430,11 @@ impl Kernel for Fake {
 
     fn query(&self, hook: &HookRequest<'_, Fd>) -> io::Result<Vec<u32>> {
         let state = self.state();
-        let wanted = match hook {
-            HookRequest::Xdp { .. } | HookRequest::Netfilter(_) => return refuse(libc::EINVAL),
-            HookRequest::Tcx { ifindex, attach_type } => {
-                state.device(*ifindex).ok_or_else(|| errno(libc::ENODEV))?;
-                HookInfo::Tcx { ifindex: *ifindex, attach_type: *attach_type }
-            }
-            HookRequest::Cgroup { cgroup, attach_type } => match state.object(cgroup)? {
-                Object::Cgroup(cgroup_id) => return Ok(state.cgroup_programs(cgroup_id, *attach_type)),
-                Object::Map(_) | Object::Program(_) | Object::Link(_) | Object::Btf(_) | Object::Netns(_) => {
-                    return refuse(libc::EBADF);
-                }
-            },
-            HookRequest::Netns { netns, attach_type } => match state.object(netns)? {
-                Object::Netns(inode) => HookInfo::Netns { inode, attach_type: *attach_type },
-                Object::Map(_) | Object::Program(_) | Object::Link(_) | Object::Btf(_) | Object::Cgroup(_) => {
-                    return refuse(libc::EINVAL);
-                }
-            },
-        };
-        let there = state.links.iter().filter(|(_, link)| link.hook.is_some() && link.kind == wanted);
+        let (hook, kind) = state.asked(hook, OWN_NETNS)?;
+        if let HookInfo::Cgroup { cgroup_id, attach_type } = kind {
+            return Ok(state.cgroup_programs(cgroup_id, attach_type));
+        }
+        let there = state.links.iter().filter(|(_, link)| link.hook == Some(hook) && link.kind == kind);
         let mut there: Vec<_> = there.map(|(id, link)| (link.place, *id, link.program)).collect();
         there.sort_unstable();
         Ok(there.into_iter().map(|(.., program)| program).collect())
@@ -1366,6 +1457,7 @@ impl Kernel for Fake {
             (kind, Some(_)) => kind.clone(),
             (HookInfo::Xdp { .. }, None) => HookInfo::Xdp { ifindex: 0 },
             (HookInfo::Tcx { attach_type, .. }, None) => HookInfo::Tcx { ifindex: 0, attach_type: *attach_type },
+            (HookInfo::Netkit { attach_type, .. }, None) => HookInfo::Netkit { ifindex: 0, attach_type: *attach_type },
             (HookInfo::Cgroup { attach_type, .. }, None) => {
                 HookInfo::Cgroup { cgroup_id: 0, attach_type: *attach_type }
             }
@@ -1380,6 +1472,31 @@ impl Kernel for Fake {
 }
 
 impl State {
+    /// Returns the hook that a query is about.
+    fn asked(&self, hook: &HookRequest<'_, Fd>, here: u64) -> io::Result<(Hook, HookInfo)> {
+        match hook {
+            HookRequest::Xdp { .. } | HookRequest::Netfilter(_) | HookRequest::Netkit { .. } => refuse(libc::EINVAL),
+            HookRequest::Tcx { ifindex, attach_type } => {
+                let device = (here, *ifindex);
+                self.device(device).ok_or_else(|| errno(libc::ENODEV))?;
+                Ok((Hook::Tcx { device }, HookInfo::Tcx { ifindex: *ifindex, attach_type: *attach_type }))
+            }
+            HookRequest::Cgroup { cgroup, attach_type } => match self.object(cgroup)? {
+                Object::Cgroup(id) => {
+                    Ok((Hook::Cgroup { id }, HookInfo::Cgroup { cgroup_id: id, attach_type: *attach_type }))
+                }
+                Object::Map(_) | Object::Program(_) | Object::Link(_) | Object::Btf(_) | Object::Netns(_) => {
+                    refuse(libc::EBADF)
+                }
+            },
+            HookRequest::Netns { netns, attach_type } => {
+                let inode = self.netns(netns)?;
+                Ok((Hook::Netns { inode }, HookInfo::Netns { inode, attach_type: *attach_type }))
+            }
+            HookRequest::Within { netns, hook } => self.asked(hook, self.netns(netns)?),
+        }
+    }
+
     /// Checks a program and keeps it. Returns its id.
     fn load(&mut self, request: &ProgramRequest<'_, Fd>) -> Result<u32, LoadError> {
         let refused = |code, log: &str| Err(LoadError { error: errno(code), log: log.to_owned() });

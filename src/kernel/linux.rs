@@ -10,7 +10,7 @@ use super::{
 use crate::access::{AccountKind, Permissions};
 use crate::btf::kernel::Bytes;
 use crate::diag::LockHolder;
-use crate::direct::{Direct, Feature, Qdisc};
+use crate::direct::{Device, Direct, Feature, Qdisc};
 use crate::entries::Entries;
 use crate::kinds::{AttachType, MapType, Netfilter, ProgramType};
 use crate::names::PinPath;
@@ -25,6 +25,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, DirEntryExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
+use std::thread;
 
 /// `CGROUP2_SUPER_MAGIC` of `linux/magic.h`.
 const CGROUP2_FS: u32 = 0x6367_7270;
@@ -455,7 +456,16 @@ impl Kernel for Linux {
     }
 
     fn interface(&self, name: &str) -> io::Result<Option<Interface>> {
-        netlink::interface(name)
+        netlink::interface(name, fs::metadata(OWN_NETNS)?.ino())
+    }
+
+    fn interface_in(&self, netns: &Object, name: &str) -> io::Result<Option<Interface>> {
+        let inode = inode(netns)?;
+        within(netns, || netlink::interface(name, inode))
+    }
+
+    fn interfaces_in(&self, netns: &Object) -> io::Result<Vec<String>> {
+        within(netns, netlink::interfaces)
     }
 
     fn interface_name(&self, index: u32) -> io::Result<Option<String>> {
@@ -505,27 +515,30 @@ impl Kernel for Linux {
         Ok(*known.get_or_init(|| !asked.is_err_and(|error| error.raw_os_error() == Some(libc::EINVAL))))
     }
 
-    fn qdisc(&self, ifindex: u32) -> io::Result<Option<Qdisc>> {
-        traffic::qdisc(ifindex)
+    fn qdisc(&self, device: &Device) -> io::Result<Option<Qdisc>> {
+        beside(self, device, || traffic::qdisc(device.ifindex))
     }
 
-    fn make_clsact(&mut self, ifindex: u32) -> io::Result<()> {
-        traffic::make_clsact(ifindex)
+    fn make_clsact(&mut self, device: &Device) -> io::Result<()> {
+        beside(self, device, || traffic::make_clsact(device.ifindex))
     }
 
-    fn remove_clsact(&mut self, ifindex: u32) -> io::Result<()> {
-        traffic::remove_clsact(ifindex)
+    fn remove_clsact(&mut self, device: &Device) -> io::Result<()> {
+        beside(self, device, || traffic::remove_clsact(device.ifindex))
     }
 
     fn programs_at(&self, at: &Direct) -> io::Result<Vec<u32>> {
         match at {
             Direct::Filter(filter) => {
-                let filters = self.qdisc(filter.ifindex)?.unwrap_or_default().filters;
+                let filters = existing_device(self.qdisc(&filter.device))?.flatten().unwrap_or_default().filters;
                 Ok(filters.iter().filter(|found| found.is_at(filter)).filter_map(|found| found.program_id).collect())
             }
-            Direct::Xdp { ifindex, mode } => {
-                let Some(name) = self.interface_name(*ifindex)? else { return Ok(Vec::new()) };
-                let there = self.interface(&name)?.map(|found| found.xdp).unwrap_or_default();
+            Direct::Xdp { device, mode } => {
+                let found = beside(self, device, || {
+                    let Some(name) = self.interface_name(device.ifindex)? else { return Ok(None) };
+                    netlink::interface(&name, device.inode)
+                });
+                let there = existing_device(found)?.flatten().map(|found| found.xdp).unwrap_or_default();
                 let is_one = |at: XdpMode| at == *mode || *mode == XdpMode::Auto && at != XdpMode::Offload;
                 Ok(there.into_iter().filter(|(at, _)| is_one(*at)).map(|(_, id)| id).collect())
             }
@@ -542,11 +555,12 @@ impl Kernel for Linux {
         match at {
             Direct::Filter(filter) => {
                 let name = self.program_info(program)?.name;
-                traffic::set_filter(filter, self.number(program), &name, replaces.is_some())
+                let number = self.number(program);
+                beside(self, &filter.device, || traffic::set_filter(filter, number, &name, replaces.is_some()))
             }
-            Direct::Xdp { ifindex, mode } => {
+            Direct::Xdp { device, mode } => {
                 let (program, old) = (self.number(program), replaces.map(|old| self.number(old)));
-                traffic::set_xdp(*ifindex, xdp_flags(*mode), Some(program), old)
+                beside(self, device, || traffic::set_xdp(device.ifindex, xdp_flags(*mode), Some(program), old))
             }
             Direct::Cgroup { path, attach_type, .. } => {
                 let (cgroup, _) = self.open_cgroup(path)?;
@@ -557,9 +571,10 @@ impl Kernel for Linux {
 
     fn detach(&mut self, program: &Object, at: &Direct) -> io::Result<()> {
         match at {
-            Direct::Filter(filter) => traffic::remove_filter(filter),
-            Direct::Xdp { ifindex, mode } => {
-                traffic::set_xdp(*ifindex, xdp_flags(*mode), None, Some(self.number(program)))
+            Direct::Filter(filter) => beside(self, &filter.device, || traffic::remove_filter(filter)),
+            Direct::Xdp { device, mode } => {
+                let old = Some(self.number(program));
+                beside(self, device, || traffic::set_xdp(device.ifindex, xdp_flags(*mode), None, old))
             }
             Direct::Cgroup { path, attach_type, .. } => {
                 let (cgroup, _) = self.open_cgroup(path)?;
@@ -577,22 +592,7 @@ impl Kernel for Linux {
     }
 
     fn create_link(&mut self, program: &Object, hook: &HookRequest<'_, Object>) -> io::Result<Object> {
-        let fd = match hook {
-            HookRequest::Xdp { ifindex, mode } => {
-                sys::link_interface(program.as_fd(), *ifindex, AttachType::XDP.0, xdp_flags(*mode))
-            }
-            HookRequest::Tcx { ifindex, attach_type } => {
-                sys::link_interface(program.as_fd(), *ifindex, attach_type.0, 0)
-            }
-            HookRequest::Cgroup { cgroup, attach_type } => {
-                sys::link_cgroup(program.as_fd(), cgroup.as_fd(), attach_type.0)
-            }
-            HookRequest::Netns { netns, attach_type } => sys::link_netns(program.as_fd(), netns.as_fd(), attach_type.0),
-            HookRequest::Netfilter(hook) => {
-                sys::link_netfilter(program.as_fd(), AttachType::NETFILTER.0, hook.numbers())
-            }
-        };
-        fd.map(Object::from)
+        create_link(program, hook).map(Object::from)
     }
 
     fn update_link(&mut self, link: &Object, program: &Object, old: &Object) -> io::Result<()> {
@@ -604,15 +604,7 @@ impl Kernel for Linux {
     }
 
     fn query(&self, hook: &HookRequest<'_, Object>) -> io::Result<Vec<u32>> {
-        let ids = match hook {
-            HookRequest::Xdp { .. } | HookRequest::Netfilter(_) => {
-                return Err(io::Error::from_raw_os_error(libc::EINVAL));
-            }
-            HookRequest::Tcx { ifindex, attach_type } => sys::query_interface(*ifindex, attach_type.0),
-            HookRequest::Cgroup { cgroup, attach_type } => sys::query_cgroup(cgroup.as_fd(), attach_type.0),
-            HookRequest::Netns { netns, attach_type } => sys::query_netns(netns.as_fd(), attach_type.0),
-        };
-        match ids {
+        match query(hook) {
             // Linux 6.6 says so of an interface that never had a program (`tcx_prog_query`, kernel/bpf/tcx.c).
             Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(Vec::new()),
             ids => ids,
@@ -637,10 +629,81 @@ impl Kernel for Linux {
             10 => Netfilter::of_numbers([info.first, info.second, info.third, info.fourth])
                 .map_or(HookInfo::Other(info.link_type), HookInfo::Netfilter),
             11 => HookInfo::Tcx { ifindex: info.first, attach_type: AttachType(info.second) },
+            13 => HookInfo::Netkit { ifindex: info.first, attach_type: AttachType(info.second) },
             other => HookInfo::Other(other),
         };
         let is_attached = hook.is_attached();
         Ok(LinkInfo { id: info.id, program_id: info.prog_id, hook, is_attached })
+    }
+}
+
+/// The network namespace of the calling thread.
+const OWN_NETNS: &str = "/proc/thread-self/ns/net";
+
+fn inode(netns: &Object) -> io::Result<u64> {
+    Ok(fs::File::from(netns.as_fd().try_clone_to_owned()?).metadata()?.ino())
+}
+
+/// Does something in a network namespace: when it is not our own, on a thread of its own that ends with it, so that
+/// nothing else of this process is ever anywhere else.
+fn within<T: Send>(netns: &Object, work: impl FnOnce() -> io::Result<T> + Send) -> io::Result<T> {
+    if inode(netns)? == fs::metadata(OWN_NETNS)?.ino() {
+        return work();
+    }
+    let there = || {
+        sys::enter_netns(netns.as_fd())?;
+        work()
+    };
+    thread::scope(|scope| {
+        let thread = thread::Builder::new().spawn_scoped(scope, there)?;
+        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
+
+/// Does something in the network namespace of an interface; `ENODEV` when that is gone.
+fn beside<T: Send>(kernel: &Linux, device: &Device, work: impl FnOnce() -> io::Result<T> + Send) -> io::Result<T> {
+    if device.netns.is_own() {
+        return work();
+    }
+    match kernel.open_netns(&device.netns.path()) {
+        Ok((netns, inode)) if inode == device.inode => within(&netns, work),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        Ok(_) | Err(_) => Err(io::Error::from_raw_os_error(libc::ENODEV)),
+    }
+}
+
+/// Makes `None` of `ENODEV`.
+fn existing_device<T>(result: io::Result<T>) -> io::Result<Option<T>> {
+    match result {
+        Err(error) if error.raw_os_error() == Some(libc::ENODEV) => Ok(None),
+        result => result.map(Some),
+    }
+}
+
+fn create_link(program: &Object, hook: &HookRequest<'_, Object>) -> io::Result<OwnedFd> {
+    match hook {
+        HookRequest::Xdp { ifindex, mode } => {
+            sys::link_interface(program.as_fd(), *ifindex, AttachType::XDP.0, xdp_flags(*mode))
+        }
+        HookRequest::Tcx { ifindex, attach_type } | HookRequest::Netkit { ifindex, attach_type } => {
+            sys::link_interface(program.as_fd(), *ifindex, attach_type.0, 0)
+        }
+        HookRequest::Cgroup { cgroup, attach_type } => sys::link_cgroup(program.as_fd(), cgroup.as_fd(), attach_type.0),
+        HookRequest::Netns { netns, attach_type } => sys::link_netns(program.as_fd(), netns.as_fd(), attach_type.0),
+        HookRequest::Netfilter(hook) => sys::link_netfilter(program.as_fd(), AttachType::NETFILTER.0, hook.numbers()),
+        HookRequest::Within { netns, hook } => within(netns, || create_link(program, hook)),
+    }
+}
+
+fn query(hook: &HookRequest<'_, Object>) -> io::Result<Vec<u32>> {
+    match hook {
+        HookRequest::Xdp { .. } | HookRequest::Netfilter(_) => Err(io::Error::from_raw_os_error(libc::EINVAL)),
+        HookRequest::Tcx { ifindex, attach_type } | HookRequest::Netkit { ifindex, attach_type } => {
+            sys::query_interface(*ifindex, attach_type.0)
+        }
+        HookRequest::Cgroup { cgroup, attach_type } => sys::query_cgroup(cgroup.as_fd(), attach_type.0),
+        HookRequest::Netns { netns, attach_type } => sys::query_netns(netns.as_fd(), attach_type.0),
+        HookRequest::Within { netns, hook } => within(netns, || query(hook)),
     }
 }
 

@@ -25,7 +25,7 @@ pub use sys::one_heap;
 use crate::access::{AccountKind, Permissions};
 use crate::btf::kernel::Bytes;
 use crate::diag::LockHolder;
-use crate::direct::{Direct, Feature, Qdisc};
+use crate::direct::{Device, Direct, Feature, Qdisc};
 use crate::entries::Entries;
 use crate::insn::{FuncRecord, Insn, LineRecord};
 pub use crate::kinds::XdpMode;
@@ -215,6 +215,20 @@ pub enum HookRequest<'a, Fd> {
     },
     /// A hook of netfilter of the network namespace of the calling thread.
     Netfilter(Netfilter),
+    /// A netkit hook, behind the programs that are there.
+    Netkit {
+        /// Index of the primary end, whichever end's hook it is.
+        ifindex: u32,
+        /// `netkit_primary` or `netkit_peer`.
+        attach_type: AttachType,
+    },
+    /// A hook of another network namespace than that of the calling thread, in which the indexes of interfaces count.
+    Within {
+        /// The open namespace.
+        netns: &'a Fd,
+        /// The hook there.
+        hook: &'a HookRequest<'a, Fd>,
+    },
 }
 
 /// Which other programs those of a cgroup's hook keep away.
@@ -383,6 +397,10 @@ pub trait Kernel {
 
     /// Looks an interface up by its name or one of its other names; `None` when there is none.
     fn interface(&self, name: &str) -> io::Result<Option<Interface>>;
+    /// The same in an open network namespace.
+    fn interface_in(&self, netns: &Self::Fd, name: &str) -> io::Result<Option<Interface>>;
+    /// Lists the names of all interfaces of an open network namespace, sorted.
+    fn interfaces_in(&self, netns: &Self::Fd) -> io::Result<Vec<String>>;
     /// Returns the name of the interface with an index; `None` when there is none.
     fn interface_name(&self, index: u32) -> io::Result<Option<String>>;
     /// Returns where the cgroup2 hierarchy is mounted; `None` when it is not.
@@ -396,11 +414,11 @@ pub trait Kernel {
     /// Tells whether this kernel has something, by a question that changes nothing; it is asked once.
     fn has(&self, feature: Feature) -> io::Result<bool>;
     /// Reads the qdisc for filters of an interface, and its filters; `None` when it has none.
-    fn qdisc(&self, ifindex: u32) -> io::Result<Option<Qdisc>>;
+    fn qdisc(&self, device: &Device) -> io::Result<Option<Qdisc>>;
     /// Makes the qdisc clsact on an interface, unless there is one.
-    fn make_clsact(&mut self, ifindex: u32) -> io::Result<()>;
+    fn make_clsact(&mut self, device: &Device) -> io::Result<()>;
     /// Removes the qdisc clsact, with every filter in it.
-    fn remove_clsact(&mut self, ifindex: u32) -> io::Result<()>;
+    fn remove_clsact(&mut self, device: &Device) -> io::Result<()>;
     /// Returns the programs that are attached there: at most one, but for cgroups, where those of links are among them.
     /// None when what it is on is gone.
     fn programs_at(&self, at: &Direct) -> io::Result<Vec<u32>>;

@@ -7,9 +7,9 @@ use super::snapshot::snapshot;
 use super::{Entry, EntryKind, HookInfo, HookRequest, Interface, Kernel, LinkInfo, MapInfo, ObjectKind, contents};
 use crate::access::{AccountKind, Permissions};
 use crate::btf::{Btf, kernel::KernelTypes};
-use crate::desired::{MapDefinition, MapSource, Netns, ObjectFacts, OnChange};
+use crate::desired::{MapDefinition, MapSource, Netns, ObjectFacts, OnChange, Within};
 use crate::diag::{Kind, Problem, Problems};
-use crate::direct::{Feature, Mark, Qdisc, Via};
+use crate::direct::{Device, Feature, Mark, Qdisc, Via};
 use crate::entries::Entries;
 use crate::kinds::{AttachType, MapType};
 use crate::names::{Digest, PinPath};
@@ -32,6 +32,8 @@ const OPEN_PIN: &str = "opening a pin needs CAP_BPF and access to its folder: ru
 const BY_ID: &str = "finding BPF objects by id needs CAP_SYS_ADMIN: run it as root";
 /// What asking for the programs on a hook needs.
 const QUERY: &str = "asking for the programs on a hook needs CAP_NET_ADMIN: run it as root";
+/// What looking at interfaces needs, where somebody may not.
+pub(crate) const ENTER: &str = "going into a network namespace needs CAP_SYS_ADMIN: run it as root";
 /// What reading a folder or a file needs.
 pub(crate) const READ: &str = "reading it needs access to its folder: run it as root";
 
@@ -76,12 +78,10 @@ pub fn observe<K: Kernel>(kernel: &K, wanted: &Wanted) -> Result<Observed, Probl
     let contents = wanted.contents.union(&recorded.contents).filter(|pin| visible(pin) && !missing(pin));
     let kept = wanted.kept.union(&recorded.kept).filter(|pin| visible(pin) && !missing(pin));
     let mut pins = all(&mut problems, pins, |path| reader.pinned(path));
-    let interfaces = all(&mut problems, &wanted.interfaces, |name| reader.interface(name));
-    let lacks = all(&mut problems, &wanted.features, |feature| reader.lacks(*feature)).into_keys().collect();
-    let filters = filters_that_matter(wanted, &lacks);
-    let indices = interfaces.iter().filter(|(name, _)| filters.contains(*name));
-    let indices: BTreeMap<&String, u32> = indices.map(|(name, found)| (name, found.index)).collect();
-    let qdiscs = all(&mut problems, filters, |name| reader.qdisc(name, indices.get(name).copied()));
+    let interfaces = all(&mut problems, &wanted.interfaces, |(netns, name)| reader.interface(name, netns));
+    let missing = all(&mut problems, &wanted.features, |feature| reader.lacks(*feature)).into_keys().collect();
+    let filters = filters_that_matter(wanted, &missing);
+    let qdiscs = all(&mut problems, filters, |name| reader.qdisc(name, interfaces.get(name)));
     for (pin, map) in &wanted.changing {
         if let (Some(Pinned::Map(found)), MapSource::Defined(definition), Some(pin_root)) =
             (pins.get_mut(pin), &map.source, pin_root)
@@ -103,7 +103,7 @@ pub fn observe<K: Kernel>(kernel: &K, wanted: &Wanted) -> Result<Observed, Probl
         directories: directories.into_iter().filter_map(|(path, entries)| Some((path.clone(), entries?))).collect(),
         maps_by_id: all(&mut problems, map_ids, |id| reader.map_by_id(*id)),
         interfaces,
-        lacks,
+        missing,
         qdiscs,
         cgroups: all(&mut problems, &wanted.cgroups, |path| reader.cgroup(path)),
         namespaces: all(&mut problems, &wanted.namespaces, |netns| reader.namespace(netns)),
@@ -113,10 +113,10 @@ pub fn observe<K: Kernel>(kernel: &K, wanted: &Wanted) -> Result<Observed, Probl
 }
 
 /// Returns the interfaces whose filters matter: those that get some, and without tcx those for which tcx was good enough.
-fn filters_that_matter<'a>(wanted: &'a Wanted, lacks: &BTreeSet<Feature>) -> BTreeSet<&'a String> {
+fn filters_that_matter<'a>(wanted: &'a Wanted, missing: &BTreeSet<Feature>) -> BTreeSet<&'a (Netns, String)> {
     let matter = wanted.filters.iter().filter(|(_, via)| match via {
         Some(via) => *via == Via::Direct,
-        None => lacks.contains(&Feature::Tcx),
+        None => missing.contains(&Feature::Tcx),
     });
     matter.map(|(name, _)| name).collect()
 }
@@ -294,6 +294,17 @@ fn marked<K: Kernel>(kernel: &K, pin: &PinPath) -> io::Result<Option<LinkInfo>> 
 /// Opens a network namespace, and tells its inode; `None` when it is not there.
 pub(crate) fn open_netns<K: Kernel>(kernel: &K, netns: &Netns) -> io::Result<Option<(K::Fd, u64)>> {
     existing(kernel.open_netns(&netns.path()))
+}
+
+/// Looks an interface of a network namespace up; `None` when one of them is not there.
+pub(crate) fn interface<K: Kernel>(kernel: &K, name: &str, netns: &Netns) -> io::Result<Option<Interface>> {
+    if netns.is_own() {
+        return kernel.interface(name);
+    }
+    match open_netns(kernel, netns)? {
+        Some((netns, _)) => kernel.interface_in(&netns, name),
+        None => Ok(None),
+    }
 }
 
 /// Returns everything below a folder, each folder before what is in it; nothing when the folder does not exist.
@@ -599,10 +610,9 @@ impl<'a, K: Kernel> Reader<'a, K> {
         Ok(ObservedProgram { info, fingerprints })
     }
 
-    fn interface(&self, name: &str) -> Result<Option<Interface>, Problem> {
-        self.kernel
-            .interface(name)
-            .map_err(|error| refused(format!("look the interface `{name}` up"), &error, "rtnetlink refuses to answer"))
+    fn interface(&self, name: &str, netns: &Netns) -> Result<Option<Interface>, Problem> {
+        let doing = || format!("look the interface `{name}`{} up", Within(netns));
+        interface(self.kernel, name, netns).map_err(|error| refused(doing(), &error, ENTER))
     }
 
     fn lacks(&self, feature: Feature) -> Result<Option<()>, Problem> {
@@ -610,10 +620,11 @@ impl<'a, K: Kernel> Reader<'a, K> {
         Ok((!has).then_some(()))
     }
 
-    fn qdisc(&self, name: &str, ifindex: Option<u32>) -> Result<Option<Qdisc>, Problem> {
-        let Some(ifindex) = ifindex else { return Ok(None) };
+    fn qdisc(&self, (netns, name): &(Netns, String), found: Option<&Interface>) -> Result<Option<Qdisc>, Problem> {
+        let Some(found) = found else { return Ok(None) };
+        let device = Device { netns: netns.clone(), inode: found.netns, ifindex: found.index };
         let doing = |error| refused(format!("read the filters of the interface `{name}`"), &error, QUERY);
-        self.kernel.qdisc(ifindex).map_err(doing)
+        self.kernel.qdisc(&device).map_err(doing)
     }
 
     fn cgroup(&self, name: &str) -> Result<Option<(PathBuf, u64)>, Problem> {
@@ -729,7 +740,7 @@ mod tests {
             pins: BTreeSet::from([path("/sys/fs/bpf/edge/maps/a"), path("/nowhere/b")]),
             directories: BTreeSet::from([path("/sys/fs/bpf/edge"), path("/sys/fs")]),
             map_ids: BTreeSet::from([7]),
-            interfaces: BTreeSet::from(["eth0".to_owned(), "lo".to_owned()]),
+            interfaces: BTreeSet::from(["eth0", "lo"].map(|name| (Netns::OWN, name.to_owned()))),
             cgroups: BTreeSet::from(["system.slice".to_owned(), "/sys/fs/cgroup".to_owned()]),
             ..Wanted::default()
         };
@@ -738,7 +749,7 @@ mod tests {
             assert_eq!(observed.bpffs, bpffs);
             assert!(observed.pins.is_empty() && observed.maps_by_id.is_empty() && observed.record.is_none());
             assert_eq!(observed.directories.into_keys().collect::<Vec<_>>(), [path("/sys/fs")]);
-            assert_eq!(observed.interfaces.into_keys().collect::<Vec<_>>(), ["lo"]);
+            assert_eq!(observed.interfaces.into_keys().map(|(_, name)| name).collect::<Vec<_>>(), ["lo"]);
             assert_eq!(observed.cgroups, BTreeMap::from([("/sys/fs/cgroup".to_owned(), ("/sys/fs/cgroup".into(), 1))]));
             assert_eq!(kernel.calls(), [""; 0], "observing changes nothing");
         }

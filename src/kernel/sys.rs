@@ -1106,6 +1106,13 @@ pub fn namespace_kind(namespace: BorrowedFd<'_>) -> io::Result<i32> {
     if kind < 0 { Err(io::Error::last_os_error()) } else { Ok(kind) }
 }
 
+/// Lets the calling thread work in a network namespace, and none of the others of this process.
+pub fn enter_netns(netns: BorrowedFd<'_>) -> io::Result<()> {
+    // SAFETY: a descriptor and a number go in.
+    let ret = unsafe { libc::setns(netns.as_raw_fd(), libc::CLONE_NEWNET) };
+    if ret != 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
 /// `BPF_LINK_UPDATE` with `BPF_F_REPLACE`: `EPERM` when the link does not run `old`.
 pub fn link_update(link: BorrowedFd<'_>, program: BorrowedFd<'_>, old: BorrowedFd<'_>) -> io::Result<()> {
     const REPLACE: u32 = 1 << 2;

@@ -66,7 +66,7 @@ impl Tc {
     /// The head of messages about a filter: its priority, and its protocol in the order of the network.
     fn of(filter: &Filter) -> Self {
         let info = u32::from(filter.priority) << 16 | u32::from(filter.protocol.to_be());
-        Self { ifindex: filter.ifindex, handle: filter.handle, parent: parent(filter.attach_type), info }
+        Self { ifindex: filter.device.ifindex, handle: filter.handle, parent: parent(filter.attach_type), info }
     }
 
     fn bytes(self) -> Vec<u8> {

@@ -5,11 +5,12 @@
 //! are right say against each other is for `conflicts`.
 
 use super::raw::{
-    RawCgroup, RawCheck, RawLink, RawManifest, RawMap, RawNetfilter, RawNetns, RawObject, RawProgram, RawTc, RawXdp,
+    RawCgroup, RawCheck, RawLink, RawManifest, RawMap, RawNetfilter, RawNetkit, RawNetns, RawObject, RawProgram, RawTc,
+    RawXdp,
 };
 use super::read::{Entries, Field, Header, Named, Read as _};
 use super::values::{
-    AccountText, Direction, EntriesText, Mode, PinText, Priority, SymbolPath, TargetText, TcVia, symbol_ref,
+    AccountText, Direction, EntriesText, Mode, NetnsText, PinText, Priority, SymbolPath, TargetText, TcVia, symbol_ref,
 };
 use super::{
     At, Attach, Check, EntriesSource, Link, Manifest, Map, MapEntries, MapSource, Object, Probe, Program,
@@ -125,7 +126,7 @@ impl Checker<'_> {
         let btf = raw.btf.0.map(|btf| btf.map(|path| path.0));
         let path = raw.path.0?.map(|path| path.0);
         let license = raw.license.0.map(|license| license.map(|license| license.0));
-        Some(Object { span: raw.header.span, path, sha256: raw.sha256.0, edges, set, btf, license })
+        Some(Object { span: raw.header.span, path, sha256: raw.sha256.0, planned: None, edges, set, btf, license })
     }
 
     fn edges(&mut self, maps: Entries<String>) -> Vec<(At<SymbolRef>, At<MapName>)> {
@@ -308,6 +309,7 @@ impl Checker<'_> {
             ("xdp", raw.xdp.span()),
             ("tc", raw.tc.span()),
             ("cgroup", raw.cgroup.span()),
+            ("netkit", raw.netkit.span()),
             ("netfilter", raw.netfilter.span()),
             ("sk_lookup", raw.sk_lookup.span()),
             ("flow_dissector", raw.flow_dissector.span()),
@@ -330,10 +332,11 @@ impl Checker<'_> {
         let access = access(raw.mode, raw.owner, raw.group);
         let attach = (raw.xdp.0.map(xdp))
             .or_else(|| raw.tc.0.map(|raw| self.tc(raw)))
+            .or_else(|| raw.netkit.0.map(netkit))
             .or_else(|| raw.cgroup.0.map(cgroup))
             .or_else(|| raw.netfilter.0.map(|raw| self.netfilter(raw)))
-            .or_else(|| raw.sk_lookup.0.map(|raw| Some(netns(raw, AttachType::SK_LOOKUP))))
-            .or_else(|| raw.flow_dissector.0.map(|raw| Some(netns(raw, AttachType::FLOW_DISSECTOR))))??;
+            .or_else(|| raw.sk_lookup.0.map(|raw| Some(of_netns(raw, AttachType::SK_LOOKUP))))
+            .or_else(|| raw.flow_dissector.0.map(|raw| Some(of_netns(raw, AttachType::FLOW_DISSECTOR))))??;
         Some(Link { span: raw.header.span, program: program?, attach, protect, access })
     }
 
@@ -358,12 +361,12 @@ impl Checker<'_> {
             protocol: raw.protocol.0.map(|it| it.value.0),
             chain: raw.chain.0.map(|it| it.value),
         };
-        let via = raw.via.0.map(|via| via.value.0);
+        let (netns, via) = (netns(raw.netns), raw.via.0.map(|via| via.value.0));
         let attach_type = match raw.direction.0?.value {
             Direction::Ingress => AttachType::TCX_INGRESS,
             Direction::Egress => AttachType::TCX_EGRESS,
         };
-        Some(raw.interface.0?.map(|interface| Attach::Tc { interface: interface.0, attach_type, via, wish }))
+        Some(raw.interface.0?.map(|interface| Attach::Tc { interface: interface.0, netns, attach_type, via, wish }))
     }
 
     fn netfilter(&mut self, raw: At<RawNetfilter>) -> Option<At<Attach>> {
@@ -378,7 +381,8 @@ impl Checker<'_> {
             self.problems.push(Problem::at(kind, place, "whole packets are behind -400"));
             return None;
         }
-        Some(At { value: Attach::Netfilter(Netfilter { family, point, priority, defrag }), span })
+        let hook = Netfilter { family, point, priority, defrag };
+        Some(At { value: Attach::Netfilter { hook, netns: netns(raw.netns) }, span })
     }
 
     fn check(&mut self, raw: RawCheck) -> Option<Check> {
@@ -495,8 +499,14 @@ fn variables(set: Entries<Value>) -> BTreeMap<String, (Span, At<Value>)> {
 
 fn xdp(raw: At<RawXdp>) -> Option<At<Attach>> {
     let mode = raw.value.mode.0.map_or(XdpMode::Auto, |mode| mode.value);
-    let via = raw.value.via.0.map(|via| via.value.0);
-    Some(raw.value.interface.0?.map(|interface| Attach::Xdp { interface: interface.0, mode, via }))
+    let (netns, via) = (netns(raw.value.netns), raw.value.via.0.map(|via| via.value.0));
+    Some(raw.value.interface.0?.map(|interface| Attach::Xdp { interface: interface.0, netns, mode, via }))
+}
+
+fn netkit(raw: At<RawNetkit>) -> Option<At<Attach>> {
+    let attach_type = if is_true(&raw.value.peer) { AttachType::NETKIT_PEER } else { AttachType::NETKIT_PRIMARY };
+    let netns = netns(raw.value.netns);
+    Some(raw.value.interface.0?.map(|interface| Attach::Netkit { interface: interface.0, netns, attach_type }))
 }
 
 fn cgroup(raw: At<RawCgroup>) -> Option<At<Attach>> {
@@ -504,7 +514,10 @@ fn cgroup(raw: At<RawCgroup>) -> Option<At<Attach>> {
     Some(raw.value.path.0?.map(|path| Attach::Cgroup { path: path.0, via }))
 }
 
-fn netns(raw: At<RawNetns>, attach_type: AttachType) -> At<Attach> {
-    let netns = raw.value.netns.0.map_or(Netns::OWN, |netns| Netns::named(netns.value.0));
-    At { value: Attach::Netns { netns, attach_type }, span: raw.span }
+fn of_netns(raw: At<RawNetns>, attach_type: AttachType) -> At<Attach> {
+    At { value: Attach::Netns { netns: netns(raw.value.netns), attach_type }, span: raw.span }
+}
+
+fn netns(named: Field<NetnsText>) -> Netns {
+    named.0.map_or(Netns::OWN, |netns| Netns::named(netns.value.0))
 }

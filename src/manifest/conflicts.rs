@@ -1,9 +1,9 @@
 //! What tables that are right say against each other: pins, symbols and hooks that two of them want.
 
 use super::{At, Attach, Manifest, Map, MapSource, SymbolRef};
-use crate::desired::Span;
+use crate::desired::{Netns, Span, Within};
 use crate::diag::{Kind, Problem, Problems};
-use crate::direct::{Filter, Wish, clsact};
+use crate::direct::{Device, Filter, Wish, clsact};
 use crate::kinds::{AttachType, Netfilter};
 use crate::names::{Address, MapName, ObjectName, PinPath};
 use std::collections::BTreeMap;
@@ -179,10 +179,10 @@ fn check_inner(manifest: &Manifest, problems: &mut Problems) {
 }
 
 /// A hook with room for one program.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Only {
-    /// XDP, by the name of the interface.
-    Xdp,
+    /// XDP, by the name of the interface in a network namespace.
+    Xdp(Netns),
     /// Any other, by its words.
     Other,
 }
@@ -192,19 +192,20 @@ fn check_hooks(manifest: &Manifest, problems: &mut Problems) {
     let mut hooks = BTreeMap::<(Only, String), Vec<(&Span, String)>>::new();
     for (name, link) in &manifest.links {
         let hook = match &link.attach.value {
-            Attach::Xdp { interface, .. } => (Only::Xdp, interface.clone()),
+            Attach::Xdp { interface, netns, .. } => (Only::Xdp(netns.clone()), interface.clone()),
             Attach::Netns { netns, attach_type: AttachType::FLOW_DISSECTOR } => {
                 (Only::Other, format!("{} of {netns}", AttachType::FLOW_DISSECTOR))
             }
             // Fragments or not, the priority is the same.
-            Attach::Netfilter(hook) => (Only::Other, Netfilter { defrag: false, ..*hook }.to_string()),
-            Attach::Tc { interface, attach_type, wish: wish @ Wish { handle: Some(handle), .. }, .. } => {
-                let Filter { chain, priority, .. } = wish.filter(0, *attach_type, *handle, false);
-                let direction = clsact(*attach_type);
-                let place = format!("chain {chain}, priority {priority}, handle {handle}");
-                (Only::Other, format!("{direction} of {interface} at {place}"))
+            Attach::Netfilter { hook, netns } => {
+                (Only::Other, format!("{}{}", Netfilter { defrag: false, ..*hook }, Within(netns)))
             }
-            Attach::Tc { .. } | Attach::Cgroup { .. } | Attach::Netns { .. } => continue,
+            Attach::Tc { interface, netns, attach_type, wish: wish @ Wish { handle: Some(handle), .. }, .. } => {
+                let Filter { chain, priority, .. } = wish.filter(Device::default(), *attach_type, *handle, false);
+                let of = format!("{} of {interface}{}", clsact(*attach_type), Within(netns));
+                (Only::Other, format!("{of} at chain {chain}, priority {priority}, handle {handle}"))
+            }
+            Attach::Tc { .. } | Attach::Netkit { .. } | Attach::Cgroup { .. } | Attach::Netns { .. } => continue,
         };
         hooks.entry(hook).or_default().push((&link.attach.span, format!("`link.{name}`")));
     }
@@ -214,8 +215,8 @@ fn check_hooks(manifest: &Manifest, problems: &mut Problems) {
             continue;
         };
         for (other, label) in rest {
-            let kind = match only {
-                Only::Xdp => Kind::XdpTwice { interface: hook.clone() },
+            let kind = match &only {
+                Only::Xdp(netns) => Kind::XdpTwice { interface: format!("{hook}{}", Within(netns)) },
                 Only::Other => Kind::HookTwice { hook: hook.clone() },
             };
             problems.push(Problem::at(kind, (*other).clone(), label.clone()).and((*first).clone(), address.clone()));

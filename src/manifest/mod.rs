@@ -137,6 +137,8 @@ pub struct Object {
     pub path: At<String>,
     /// The digest that the file must have.
     pub sha256: Option<At<Digest>>,
+    /// The digest that the file had when the plan was saved that this manifest is from.
+    pub planned: Option<Digest>,
     /// Edges: this symbol is that map.
     pub edges: Vec<(At<SymbolRef>, At<MapName>)>,
     /// Global variables by BTF name.
@@ -295,25 +297,38 @@ pub struct Link {
 /// Where a link is attached.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Attach {
-    /// `xdp = { interface, mode, via }`
+    /// `xdp = { interface, netns, mode, via }`
     Xdp {
         /// Name of the interface.
         interface: String,
+        /// The network namespace that it is in.
+        netns: Netns,
         /// Mode.
         mode: XdpMode,
         /// The way, when it is not to be chosen.
         via: Option<Via>,
     },
-    /// `tc = { interface, direction, via, priority, handle, protocol, chain }`
+    /// `tc = { interface, netns, direction, via, priority, handle, protocol, chain }`
     Tc {
         /// Name of the interface.
         interface: String,
+        /// The network namespace that it is in.
+        netns: Netns,
         /// `tcx_ingress` or `tcx_egress`.
         attach_type: AttachType,
         /// The way, when it is not to be chosen.
         via: Option<Via>,
         /// What a filter of clsact is to be.
         wish: Wish,
+    },
+    /// `netkit = { interface, netns, peer }`
+    Netkit {
+        /// Name of the primary end.
+        interface: String,
+        /// The network namespace that it is in.
+        netns: Netns,
+        /// `netkit_primary` or `netkit_peer`.
+        attach_type: AttachType,
     },
     /// `cgroup = { path, via }`: the hook is the program's attach type.
     Cgroup {
@@ -329,8 +344,13 @@ pub enum Attach {
         /// `sk_lookup` or `flow_dissector`.
         attach_type: AttachType,
     },
-    /// `netfilter = { family, hook, priority, defrag }`
-    Netfilter(Netfilter),
+    /// `netfilter = { family, hook, priority, defrag, netns }`
+    Netfilter {
+        /// Which one.
+        hook: Netfilter,
+        /// Of which network namespace.
+        netns: Netns,
+    },
 }
 
 /// Reads a manifest. `vars` overrides the values of `[var]`.

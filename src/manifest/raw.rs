@@ -213,11 +213,11 @@ table! {
 }
 
 table! {
-    /// An attachment of a program. It has exactly one of `xdp`, `tc`, `cgroup`, `netfilter`, `sk_lookup` and
-    /// `flow_dissector`.
+    /// An attachment of a program. It has exactly one of `xdp`, `tc`, `netkit`, `cgroup`, `netfilter`,
+    /// `sk_lookup` and `flow_dissector`.
     #[schemars(extend("oneOf" = [
         { "required": ["xdp"] }, { "required": ["tc"] }, { "required": ["cgroup"] }, { "required": ["sk_lookup"] },
-        { "required": ["flow_dissector"] }, { "required": ["netfilter"] },
+        { "required": ["flow_dissector"] }, { "required": ["netfilter"] }, { "required": ["netkit"] },
     ]))]
     RawLink {
         /// The program, by its name in this manifest. Example: `"drop"` for `[program.drop]`
@@ -230,9 +230,13 @@ table! {
         ///
         /// Example: `{ interface = "eth0", direction = "ingress" }`
         may tc: RawTc,
+        /// Attach to a netkit pair: what one of its ends sends, at once where it leaves.
+        ///
+        /// Example: `{ interface = "nk0", peer = true }`
+        may netkit: RawNetkit,
         /// Attach to a cgroup. Which of its hooks follows from the program. Example: `{ path = "system.slice" }`
         may cgroup: RawCgroup,
-        /// Attach to netfilter of the network namespace in which bpfapply runs, beside iptables and nftables.
+        /// Attach to netfilter of a network namespace, beside iptables and nftables.
         ///
         /// Example: `{ family = "ipv4", hook = "input", priority = -128 }`
         may netfilter: RawNetfilter,
@@ -255,10 +259,10 @@ table! {
         may group: AccountText,
     }
     later &[
-        "pin", "optional", "takeover", "netkit", "sk_msg",
+        "pin", "optional", "takeover", "sk_msg",
         "sk_skb", "sk_reuseport", "socket_filter", "lwt", "struct_ops", "tracepoint", "raw_tp", "tp_btf", "perf_event",
         "kprobe", "kretprobe", "kprobe_multi", "ksyscall", "uprobe", "uretprobe", "uprobe_multi", "usdt", "fentry", "fexit",
-        "fmod_ret", "lsm", "lsm_cgroup", "iter", "freplace", "netns",
+        "fmod_ret", "lsm", "lsm_cgroup", "iter", "freplace",
     ]
 }
 
@@ -267,6 +271,9 @@ table! {
     RawXdp {
         /// Name of the interface. Example: `"eth0"`
         must interface: Interface,
+        /// The network namespace that the interface is in: a name below `/run/netns`, a path, or the id of a process in it.
+        /// Default: the one in which bpfapply runs. Example: `"blue"`
+        may netns: NetnsText,
         /// Where the program runs. `native`: in the driver. `generic`: in the network stack, for any interface.
         /// `offload`: in the network card. `auto`: the driver's where it has one, else generic. Default: `"auto"`
         may mode: XdpMode,
@@ -275,7 +282,7 @@ table! {
         /// A driver or a tool that knows no links may need `netlink`. The program is replaced in place by both.
         may via: XdpVia,
     }
-    later &["optional", "netns", "flags", "order"]
+    later &["optional", "flags", "order"]
 }
 
 table! {
@@ -283,6 +290,9 @@ table! {
     RawTc {
         /// Name of the interface. Example: `"eth0"`
         must interface: Interface,
+        /// The network namespace that the interface is in: a name below `/run/netns`, a path, or the id of a process in it.
+        /// Default: the one in which bpfapply runs. Example: `"blue"`
+        may netns: NetnsText,
         /// `ingress` for packets that the interface receives, `egress` for packets that it sends.
         must direction: Direction,
         /// The way: `tcx`, or a filter of the qdisc `clsact`. Default: `tcx` where the kernel has it (Linux 6.6)
@@ -297,7 +307,21 @@ table! {
         /// Of a filter of clsact: its chain. Packets begin with 0, and come to others by filters that say so. Default: `0`
         may chain: u32,
     }
-    later &["order", "optional", "netns"]
+    later &["order", "optional"]
+}
+
+table! {
+    /// A hook of a netkit pair.
+    RawNetkit {
+        /// Name of the primary end: the peer, which may be in another network namespace, is known by it. Example: `"nk0"`
+        must interface: Interface,
+        /// The network namespace that the interface is in: a name below `/run/netns`, a path, or the id of a process in it.
+        /// Default: the one in which bpfapply runs. Example: `"blue"`
+        may netns: NetnsText,
+        /// Whether packets are met that the peer sends, as of a container, and not those that go to it. Default: `false`
+        may peer: bool,
+    }
+    later &["order", "optional"]
 }
 
 table! {
@@ -324,8 +348,11 @@ table! {
         must priority: Priority,
         /// Whether fragments are put together before, for a priority above -400. Default: `false`
         may defrag: bool,
+        /// The network namespace: a name below `/run/netns`, a path, or the id of a process in it. Default: the one in which
+        /// bpfapply runs. Example: `"blue"`
+        may netns: NetnsText,
     }
-    later &["netns", "optional"]
+    later &["optional"]
 }
 
 table! {

@@ -6,7 +6,9 @@
 mod entries;
 mod references;
 mod variables;
+mod ways;
 
+use self::ways::once_cleared;
 use super::graph::{self, Node};
 use super::id::Subject;
 use super::{
@@ -19,11 +21,11 @@ use crate::desired::{
     Policy, SlotSource, Span,
 };
 use crate::diag::{Kind, Problem, Problems};
-use crate::direct::{Direct, Filter, Via, Wish};
+use crate::direct::{Direct, Filter};
 use crate::elf::DataKind;
 use crate::kinds::{AttachType, XdpMode};
 use crate::names::{Address, DeploymentName, Digest, LinkName, MapName, PinPath, ProgramName};
-use crate::observed::{Entry, HookInfo, LinkInfo, Live, Observed, ObservedMap, ObservedProgram, Pinned, Root};
+use crate::observed::{At, Entry, HookInfo, LinkInfo, Live, Observed, ObservedMap, ObservedProgram, Pinned, Root};
 use crate::record::{
     Record, RecordedEntries, RecordedInner, RecordedLink, RecordedMap, RecordedObject, RecordedProgram,
 };
@@ -149,14 +151,6 @@ fn runs_now(observed: &Observed, link: &LinkInfo) -> bool {
         id => found.id == id,
     };
     observed.pins.values().any(|pinned| matches!(pinned, Pinned::Link(found) if is_same(found)))
-}
-
-/// Returns a link as it is once what interrupted runs left is cleared: what they replaced is put back then.
-fn once_cleared(observed: &Observed, found: &LinkInfo) -> LinkInfo {
-    let HookInfo::Direct(at) = &found.hook else { return found.clone() };
-    let mut left = observed.leftovers.iter().flat_map(|leftover| &leftover.links).filter(|link| link.is_attached);
-    let is_replaced = left.any(|link| matches!(&link.hook, HookInfo::Direct(other) if other.is_at(at)));
-    LinkInfo { is_attached: found.is_attached || is_replaced, ..found.clone() }
 }
 
 /// What happens to a map or a program.
@@ -674,7 +668,7 @@ impl<'a> Planner<'a> {
             return self.link_pin_taken(&link, by);
         }
         if let ResolvedHook::Direct(Direct::Filter(filter), _) = &hook {
-            self.filters.push(*filter);
+            self.filters.push(filter.clone());
         }
         if let Some(because) = self.hook_changed(&link, &hook, &found) {
             return self.reattach_step(link, hook, &found, because);
@@ -710,102 +704,20 @@ impl<'a> Planner<'a> {
         recorded.is_some_and(|recorded| Some(recorded.inode) == inode) || runs_ours(self.observed, found)
     }
 
-    /// Finds what the hook is of and decides on the way: by a link where the kernel has such links, unless the manifest
-    /// says it. Where the kernel lacks the way that the manifest says, that is a problem.
-    fn choose_way(&mut self, link: Arc<DesiredLink>) -> Option<(Arc<DesiredLink>, ResolvedHook)> {
-        let hook = self.resolve_hook(&link)?;
-        let lacks = link.hook.needs().filter(|feature| self.observed.lacks.contains(feature));
-        let why = match (link.hook.via(), lacks) {
-            (Some(Via::Direct), _) => None,
-            (None, Some(lacks)) => Some(lacks),
-            (Some(Via::Link), Some(_)) => {
-                let kind = Kind::NoSuchLink { hook: link.hook.to_string(), since: link.hook.may_lack() };
-                self.problems.push(Problem::at(kind, link.span.clone(), "this link goes there"));
-                return None;
-            }
-            (Some(Via::Link) | None, None) => return Some((link, hook)),
-        };
-        if self.mode == Mode::Offline {
-            return Some((link, hook));
-        }
-        let at = match (&link.hook, &hook) {
-            (Hook::Xdp { mode, .. }, ResolvedHook::Interface(Some(ifindex))) => {
-                Direct::Xdp { ifindex: *ifindex, mode: *mode }
-            }
-            (Hook::Tc { attach_type, wish, interface, .. }, ResolvedHook::Interface(Some(ifindex))) => {
-                Direct::Filter(self.choose_filter(&link, interface, (*ifindex, *attach_type), wish)?)
-            }
-            (Hook::Cgroup { attach_type, .. }, ResolvedHook::Cgroup(Some((path, id)))) => {
-                Direct::Cgroup { path: path.clone(), cgroup_id: *id, attach_type: *attach_type }
-            }
-            _ => return Some((link, hook)),
-        };
-        let chosen = DesiredLink { hook: link.hook.by(Via::Direct), ..DesiredLink::clone(&link) };
-        Some((Arc::new(chosen), ResolvedHook::Direct(at, why)))
-    }
-
-    /// Chooses the filter of a link: the one that it has, where that is still what is wanted, or else the first handle that
-    /// is free.
-    fn choose_filter(
-        &mut self,
-        link: &DesiredLink,
-        interface: &str,
-        (ifindex, attach_type): (u32, AttachType),
-        wish: &Wish,
-    ) -> Option<Filter> {
-        let qdisc = self.observed.qdiscs.get(interface);
-        if attach_type == AttachType::TCX_EGRESS && qdisc.is_some_and(|qdisc| !qdisc.has_egress) {
-            let by = "the qdisc `ingress`, which has no egress; `tc qdisc replace dev DEVICE clsact` keeps no filters";
-            let kind = Kind::HookTaken { hook: link.hook.by(Via::Direct).to_string(), by: by.to_owned(), ours: None };
-            self.problems.push(Problem::at(kind, link.span.clone(), "this link wants it"));
-            return None;
-        }
-        let marked = |pin: &PinPath| match self.observed.pins.get(pin) {
-            Some(Pinned::Link(LinkInfo { hook: HookInfo::Direct(Direct::Filter(filter)), .. })) => Some(*filter),
-            Some(_) | None => None,
-        };
-        let (own, links) = (marked(&link.pin), &self.desired.links);
-        let others: Vec<Filter> = links
-            .values()
-            .filter(|other| other.name != link.name)
-            .filter_map(|other| marked(&other.pin))
-            .chain(self.filters.iter().copied())
-            .collect();
-        let is_on = |filter: &Filter| filter.ifindex == ifindex && filter.owns_qdisc;
-        let owns_qdisc = qdisc.is_none() || others.iter().chain(&own).any(is_on);
-        let left = self.observed.leftovers.iter().flat_map(|leftover| &leftover.links).filter(|link| link.is_attached);
-        let is_free = |filter: &Filter| {
-            let there = qdisc.into_iter().flat_map(|qdisc| &qdisc.filters);
-            let is_left = left
-                .clone()
-                .any(|link| matches!(&link.hook, HookInfo::Direct(Direct::Filter(other)) if other.is_at(filter)));
-            !others.iter().any(|other| other.is_at(filter))
-                && (is_left || !there.into_iter().any(|other| other.is_at(filter)))
-        };
-        // A manifest that names its handle gets it, or hears who has it.
-        let own = own
-            .map(|own| wish.filter(ifindex, attach_type, own.handle, owns_qdisc))
-            .filter(|filter| own.is_some_and(|own| own.is_at(filter) && own.protocol == filter.protocol));
-        let mut free = (1..=u32::MAX).map(|handle| wish.filter(ifindex, attach_type, handle, owns_qdisc));
-        match wish.handle {
-            Some(handle) => Some(wish.filter(ifindex, attach_type, handle, owns_qdisc)),
-            None => own.or_else(|| free.find(is_free)),
-        }
-    }
-
     /// Finds what the hook is of; a missing one is a problem.
     fn resolve_hook(&mut self, link: &DesiredLink) -> Option<ResolvedHook> {
         if self.mode == Mode::Offline {
             return Some(match link.hook.anchor() {
-                Anchor::Interface(_) => ResolvedHook::Interface(None),
+                Anchor::Interface(..) => ResolvedHook::Interface(None),
                 Anchor::Cgroup(_) => ResolvedHook::Cgroup(None),
                 Anchor::Netns(_) => ResolvedHook::Netns(None),
             });
         }
         let missing = match link.hook.anchor() {
-            Anchor::Interface(name) => match self.observed.interfaces.get(name) {
-                Some(found) => return Some(ResolvedHook::Interface(Some(found.index))),
-                None => Kind::NoInterface { name: name.to_owned() },
+            Anchor::Interface(name, netns) => match self.observed.interface(name, netns) {
+                Some(found) => return Some(ResolvedHook::Interface(Some(found.place()))),
+                None if self.observed.lacks(netns) => Kind::NoNetns { netns: netns.clone() },
+                None => Kind::NoInterface { name: name.to_owned(), netns: netns.clone() },
             },
             Anchor::Cgroup(path) => match self.observed.cgroups.get(path) {
                 Some(found) => return Some(ResolvedHook::Cgroup(Some(found.clone()))),
@@ -825,7 +737,7 @@ impl<'a> Planner<'a> {
             return self.hook_taken(&link, there);
         }
         if let ResolvedHook::Direct(Direct::Filter(filter), _) = &hook {
-            self.filters.push(*filter);
+            self.filters.push(filter.clone());
         }
         let span = link.span.clone();
         self.push(span, Action::Attach { link, hook }, Because::Missing, Traffic::Starts, State::None);
@@ -848,23 +760,23 @@ impl<'a> Planner<'a> {
     /// Returns the program that is on a hook with room for one, unless it is `own`, the link's own.
     fn others(&self, link: &DesiredLink, hook: &ResolvedHook, own: Option<u32>) -> Option<(Option<XdpMode>, u32)> {
         let there: Vec<(Option<XdpMode>, u32)> = match &link.hook {
-            Hook::Xdp { interface, .. } => {
-                let found = self.observed.interfaces.get(interface)?;
+            Hook::Xdp { interface, netns, .. } => {
+                let found = self.observed.interface(interface, netns)?;
                 found.xdp.iter().map(|(mode, id)| (Some(*mode), *id)).collect()
             }
             Hook::Netns { netns, attach_type: AttachType::FLOW_DISSECTOR } => {
                 let found = self.observed.namespaces.get(netns)?;
                 found.dissectors.iter().map(|id| (None, *id)).collect()
             }
-            Hook::Tc { interface, .. } => {
+            Hook::Tc { interface, netns, .. } => {
                 let ResolvedHook::Direct(Direct::Filter(filter), _) = hook else { return None };
-                let there = &self.observed.qdiscs.get(interface)?.filters;
+                let there = &self.observed.qdiscs.get(&(netns.clone(), interface.clone()))?.filters;
                 let there = there.iter().filter(|found| found.is_at(filter) || found.excludes(filter));
                 // What is no program has no id.
                 there.map(|found| (None, found.program_id.unwrap_or(0))).collect()
             }
             // The kernel does not tell who has which priority of netfilter, but by refusing a link.
-            Hook::Cgroup { .. } | Hook::Netns { .. } | Hook::Netfilter(_) => return None,
+            Hook::Netkit { .. } | Hook::Cgroup { .. } | Hook::Netns { .. } | Hook::Netfilter { .. } => return None,
         };
         let left = self.observed.leftovers.iter().flat_map(|leftover| &leftover.links);
         let left: BTreeSet<u32> =
@@ -877,7 +789,7 @@ impl<'a> Planner<'a> {
         if !found.is_attached {
             return Some(Because::HookGone);
         }
-        if found.hook == hook_info(&link.hook, wanted) {
+        if self.where_it_is(link, found).is_same(&at(&link.hook, wanted)) {
             if found.id == 0 {
                 return None;
             }
@@ -892,16 +804,32 @@ impl<'a> Planner<'a> {
         })
     }
 
+    /// Returns where a link is. The kernel tells an interface's index and not in which network namespace: that is what the
+    /// record says, unless the interface that has the index there does not know of the link's program.
+    fn where_it_is(&self, link: &DesiredLink, found: &LinkInfo) -> At {
+        let record = self.observed.record.as_ref();
+        let recorded = record.and_then(|record| record.links.get(link.name.as_str()));
+        let recorded = recorded.filter(|recorded| recorded.at == found.hook);
+        let netns = found.hook.netns().or(recorded.and_then(|recorded| recorded.netns));
+        let hook = found.hook.clone();
+        let (HookInfo::Xdp { ifindex }, Some(inode)) = (&hook, netns) else { return At { hook, netns } };
+        let mut interfaces = self.observed.interfaces.values();
+        let there = interfaces.find(|interface| interface.netns == inode && interface.index == *ifindex);
+        let went = there.is_some_and(|there| there.xdp.iter().all(|(_, id)| *id != found.program_id));
+        // No network namespace has this inode.
+        At { hook, netns: if went { Some(0) } else { netns } }
+    }
+
     /// Returns whether the program runs in the mode that is asked for; any mode is good for `auto`.
     fn runs_in_mode(&self, link: &DesiredLink, mode: XdpMode, program: u32) -> bool {
-        let Hook::Xdp { interface, .. } = &link.hook else { return true };
-        let Some(found) = self.observed.interfaces.get(interface) else { return true };
+        let Hook::Xdp { interface, netns, .. } = &link.hook else { return true };
+        let Some(found) = self.observed.interface(interface, netns) else { return true };
         mode == XdpMode::Auto || found.xdp.iter().any(|(at, id)| *at == mode && *id == program)
     }
 
     fn reattach_step(&mut self, link: Arc<DesiredLink>, hook: ResolvedHook, found: &LinkInfo, because: Because) {
-        let there = hook_info(&link.hook, &hook);
-        let here = !there.has_room_beside(&found.hook);
+        let (there, now) = (at(&link.hook, &hook), self.where_it_is(&link, found));
+        let here = !there.has_room_beside(&now);
         if let Some(there) = self.others(&link, &hook, here.then_some(found.program_id)) {
             return self.hook_taken(&link, there);
         }
@@ -909,7 +837,7 @@ impl<'a> Planner<'a> {
         // its filter away, as pruning the link would.
         let (traffic, needs) = match (here, found.is_attached) {
             (true, true) => (Traffic::GapUnfiltered, Some(Consent::Gap)),
-            (false, true) if there.meets_what(&found.hook) => (Traffic::NoGap, None),
+            (false, true) if there.meets_what(&now) => (Traffic::NoGap, None),
             (false, true) => (Traffic::Moves, Some(Consent::Prune)),
             (_, false) => (Traffic::Starts, None),
         };
@@ -1385,14 +1313,16 @@ fn record_link(record: &mut Record, action: &Action, observed: &Observed) {
             let stays = matches!(action, Action::ReuseLink { .. });
             let inode = observed.inode(&link.pin).filter(|_| stays || found.id != 0).unwrap_or(0);
             let program = if stays { found.program_id } else { 0 };
-            let recorded = recorded_link(link, inode, found.hook.clone(), program);
-            // What is before it is read anew with each record, and is no reason for one.
             let before = observed.record.as_ref().and_then(|record| record.links.get(link.name.as_str()));
+            // What stays is where it was; what nobody recorded is where the manifest says.
+            let netns = before.map_or_else(|| netns_of(&link.hook, observed), |before| before.netns);
+            let recorded = recorded_link(link, inode, At { hook: found.hook.clone(), netns }, program);
+            // What is before it is read anew with each record, and is no reason for one.
             let ahead = before.map(|before| before.ahead.clone()).unwrap_or_default();
             (link, RecordedLink { ahead, ..recorded })
         }
         Action::Attach { link, hook } | Action::Reattach { link, hook, .. } => {
-            (link, recorded_link(link, 0, hook_info(&link.hook, hook), 0))
+            (link, recorded_link(link, 0, at(&link.hook, hook), 0))
         }
         Action::ClearLeftover { .. }
         | Action::MountBpffs { .. }
@@ -1484,33 +1414,49 @@ fn recorded_program(program: &DesiredProgram, inode: u64) -> RecordedProgram {
     RecordedProgram { pin: program.pin.to_string(), inode, maps, protect: None, access: Access::default() }
 }
 
-fn recorded_link(link: &DesiredLink, inode: u64, at: HookInfo, program_id: u32) -> RecordedLink {
+/// Returns the inode of the network namespace that a hook is in.
+fn netns_of(hook: &Hook, observed: &Observed) -> Option<u64> {
+    match hook.anchor() {
+        Anchor::Interface(name, netns) => observed.interface(name, netns).map(|found| found.netns),
+        Anchor::Netns(netns) => observed.namespaces.get(netns).map(|found| found.inode),
+        Anchor::Cgroup(_) => None,
+    }
+}
+
+fn recorded_link(link: &DesiredLink, inode: u64, at: At, program_id: u32) -> RecordedLink {
     RecordedLink {
         pin: link.pin.to_string(),
         inode,
         program: link.program.to_string(),
         program_id,
         hook: link.hook.clone(),
-        at,
+        at: at.hook,
+        netns: at.netns,
         ahead: Vec::new(),
         protect: None,
         access: Access::default(),
     }
 }
 
-/// Returns a hook as the kernel says it once a link is there; with 0 for what an offline plan does not know.
-fn hook_info(hook: &Hook, resolved: &ResolvedHook) -> HookInfo {
-    let (ifindex, cgroup_id, inode) = match resolved {
-        ResolvedHook::Direct(at, _) => return HookInfo::Direct(at.clone()),
-        ResolvedHook::Interface(index) => (index.unwrap_or(0), 0, 0),
-        ResolvedHook::Cgroup(cgroup) => (0, cgroup.as_ref().map_or(0, |(_, id)| *id), 0),
-        ResolvedHook::Netns(inode) => (0, 0, inode.unwrap_or(0)),
+/// Returns where a link will be once it is there; with 0 for what an offline plan does not know.
+fn at(hook: &Hook, resolved: &ResolvedHook) -> At {
+    let (place, cgroup_id, netns) = match resolved {
+        ResolvedHook::Direct(at, _) => {
+            let hook = HookInfo::Direct(at.clone());
+            return At { netns: hook.netns(), hook };
+        }
+        ResolvedHook::Interface(place) => (*place, 0, place.map(|place| place.netns)),
+        ResolvedHook::Cgroup(cgroup) => (None, cgroup.as_ref().map_or(0, |(_, id)| *id), None),
+        ResolvedHook::Netns(inode) => (None, 0, *inode),
     };
-    match hook {
+    let ifindex = place.and_then(|place| place.index_of(hook.attach_type())).unwrap_or(0);
+    let hook = match hook {
         Hook::Xdp { .. } => HookInfo::Xdp { ifindex },
         Hook::Tc { attach_type, .. } => HookInfo::Tcx { ifindex, attach_type: *attach_type },
+        Hook::Netkit { attach_type, .. } => HookInfo::Netkit { ifindex, attach_type: *attach_type },
         Hook::Cgroup { attach_type, .. } => HookInfo::Cgroup { cgroup_id, attach_type: *attach_type },
-        Hook::Netns { attach_type, .. } => HookInfo::Netns { inode, attach_type: *attach_type },
-        Hook::Netfilter(netfilter) => HookInfo::Netfilter(*netfilter),
-    }
+        Hook::Netns { attach_type, .. } => HookInfo::Netns { inode: netns.unwrap_or(0), attach_type: *attach_type },
+        Hook::Netfilter { hook, .. } => HookInfo::Netfilter(*hook),
+    };
+    At { hook, netns }
 }

@@ -25,7 +25,7 @@ pub struct Expects {
     /// The cgroup that the path stands for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cgroup_id: Option<u64>,
-    /// The inode of the network namespace that the name stands for.
+    /// The inode of the network namespace that the name stands for, or that the interface is in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub netns: Option<u64>,
     /// A pin where nothing may be yet.
@@ -78,12 +78,15 @@ impl Expects {
 
     fn of_hook(hook: &ResolvedHook) -> Self {
         match hook {
-            ResolvedHook::Interface(ifindex) => Self { ifindex: *ifindex, ..Self::default() },
+            ResolvedHook::Interface(place) => {
+                let (ifindex, netns) = (place.map(|place| place.ifindex), place.map(|place| place.netns));
+                Self { ifindex, netns, ..Self::default() }
+            }
             ResolvedHook::Cgroup(found) => Self { cgroup_id: found.as_ref().map(|(_, id)| *id), ..Self::default() },
             ResolvedHook::Netns(inode) => Self { netns: *inode, ..Self::default() },
             ResolvedHook::Direct(at, _) => match at {
-                Direct::Filter(Filter { ifindex, .. }) | Direct::Xdp { ifindex, .. } => {
-                    Self { ifindex: Some(*ifindex), ..Self::default() }
+                Direct::Filter(Filter { device, .. }) | Direct::Xdp { device, .. } => {
+                    Self { ifindex: Some(device.ifindex), netns: Some(device.inode), ..Self::default() }
                 }
                 Direct::Cgroup { cgroup_id, .. } => Self { cgroup_id: Some(*cgroup_id), ..Self::default() },
             },

@@ -14,7 +14,7 @@ use crate::desired::{
 use crate::kinds::XdpMode;
 use crate::names::{Address, DeploymentName, Digest, LinkName, MapName, ObjectName, PinPath, PlanId, ProgramName};
 use crate::observed::{Fingerprints, LinkInfo, Observed, ObservedMap, ObservedProgram, Pinned};
-use crate::record::Record;
+use crate::record::{Record, RecordedLink};
 use crate::variables;
 use serde::Serialize;
 use std::borrow::Cow;
@@ -368,7 +368,10 @@ impl<'a> Describe<'a> {
     }
 
     fn link(&self, pin: &PinPath, found: &LinkInfo) -> Found<'a> {
-        let interfaces = self.observed.interfaces.values().filter(|it| found.hook.ifindex() == Some(it.index));
+        let recorded = self.recorded(pin, found);
+        let interfaces = self.observed.interfaces.values().filter(|it| {
+            found.hook.ifindex() == Some(it.index) && recorded.is_none_or(|link| link.netns == Some(it.netns))
+        });
         let modes = interfaces.flat_map(|it| &it.xdp).filter(|(_, id)| *id == found.program_id);
         Found::Link {
             runs: self.programs.get(&found.program_id).copied(),
@@ -377,18 +380,22 @@ impl<'a> Describe<'a> {
         }
     }
 
+    fn recorded(&self, pin: &PinPath, found: &LinkInfo) -> Option<&'a RecordedLink> {
+        let mut links = self.record.into_iter().flat_map(|record| record.links.values());
+        links.find(|link| link.pin == pin.as_str() && link.at == found.hook)
+    }
+
     /// Names the hook of a link as the manifest did that put it there; `None` for any other, and for none.
     fn hook(&self, pin: &PinPath, found: &LinkInfo) -> Option<String> {
-        let links = self.record.into_iter().flat_map(|record| record.links.values());
-        let recorded = links.into_iter().find(|link| link.pin == pin.as_str() && link.at == found.hook)?;
+        let recorded = self.recorded(pin, found)?;
         let is_same = match recorded.hook.anchor() {
-            Anchor::Interface(name) => {
-                let named = self.observed.interfaces.get(name);
-                named.is_none_or(|named| found.hook.ifindex() == Some(named.index))
+            Anchor::Interface(name, netns) => {
+                let named = self.observed.interface(name, netns);
+                named.is_none_or(|named| recorded.is_on(&named.place()))
             }
             Anchor::Netns(netns) => {
                 let named = self.observed.namespaces.get(netns);
-                named.zip(found.hook.netns()).is_none_or(|(named, inode)| inode == named.inode)
+                named.zip(recorded.netns).is_none_or(|(named, inode)| inode == named.inode)
             }
             Anchor::Cgroup(_) => true,
         };

@@ -27,6 +27,7 @@ use crate::desired::{DesiredLink, DesiredMap, DesiredProgram, ObjectFacts, Refer
 use crate::direct::{Direct, Feature};
 use crate::entries::{Changes, Entries};
 use crate::names::{Address, DeploymentName, LinkName, MapName, PinPath, PlanId, ProgramName};
+use crate::observed::Place;
 use crate::record::Record;
 use crate::spec::{Difference, MapSpec};
 use crate::variables::Change;
@@ -390,7 +391,7 @@ impl Restored {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ResolvedHook {
     /// On an interface; `None` in an offline plan.
-    Interface(Option<u32>),
+    Interface(Option<Place>),
     /// On a cgroup: absolute path and id; `None` in an offline plan.
     Cgroup(Option<(std::path::PathBuf, u64)>),
     /// In a network namespace: its inode; `None` in an offline plan.
@@ -457,7 +458,7 @@ pub enum Because {
     ProgramNew(ProgramName),
     /// The link's hook or mode is another one in the manifest.
     HookChanged(String),
-    /// The interface or cgroup of the link went away.
+    /// What the link was attached to went away.
     HookGone,
     /// The link runs a program that is not the pinned one.
     ProgramOther(u32),

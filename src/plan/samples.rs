@@ -3,7 +3,9 @@
 use super::*;
 use crate::access::Account;
 use crate::btf::value::format::Formats;
-use crate::desired::{Desired, DesiredMap, Hook, MapDefinition, MapSource, OnChange, Policy, SlotKey, SlotSource};
+use crate::desired::{
+    Desired, DesiredMap, Hook, MapDefinition, MapSource, Netns, OnChange, Policy, SlotKey, SlotSource,
+};
 use crate::direct::Wish;
 use crate::elf::{DataKind, ProgramKind};
 use crate::entries::{Changes, Entries};
@@ -11,6 +13,7 @@ use crate::insn::{Code, Insn, LD_IMM64, Site, SiteKind};
 use crate::kinds::XdpMode;
 use crate::kinds::{AttachType, MapType, ProgramType};
 use crate::names::{Digest, ObjectName};
+use crate::observed::Place;
 use crate::record::Record;
 use crate::spec::{MapSpec, flags};
 use crate::variables::Patch;
@@ -204,13 +207,18 @@ fn link(name: &str, program: &str, hook: Hook) -> Arc<DesiredLink> {
     Arc::new(DesiredLink { name, pin, program, hook, span: span("[link.uplink]") })
 }
 
+fn place(ifindex: u32) -> Place {
+    Place { netns: 4_026_531_840, ifindex, peer: None }
+}
+
 fn uplink() -> Arc<DesiredLink> {
-    link("uplink", "drop", Hook::Xdp { interface: "lo".to_owned(), mode: XdpMode::Generic, via: None })
+    let (interface, netns) = ("lo".to_owned(), Netns::OWN);
+    link("uplink", "drop", Hook::Xdp { interface, netns, mode: XdpMode::Generic, via: None })
 }
 
 fn shape() -> Arc<DesiredLink> {
-    let (interface, attach_type) = ("eth0".to_owned(), AttachType::TCX_INGRESS);
-    let hook = Hook::Tc { interface, attach_type, via: None, wish: Wish::default() };
+    let (interface, netns, attach_type) = ("eth0".to_owned(), Netns::OWN, AttachType::TCX_INGRESS);
+    let hook = Hook::Tc { interface, netns, attach_type, via: None, wish: Wish::default() };
     link("shape", "count", hook)
 }
 
@@ -324,7 +332,7 @@ pub fn every_step() -> Plan {
     let record = Box::new(Record::default());
     let old_link = LinkName::new("old").unwrap();
     let (drop_program, drop_new) = (program("drop", xdp(), &["flows", "filter:.rodata"]), program_name("drop"));
-    let shape_hook = || ResolvedHook::Interface(Some(2));
+    let shape_hook = || ResolvedHook::Interface(Some(place(2)));
     let entries = |pairs: &[(u8, u8)]| {
         let keys = pairs.iter().flat_map(|(key, _)| [0, 0, 0, *key]).collect();
         let values = pairs.iter().flat_map(|(_, value)| [*value; 8]).collect();
@@ -396,14 +404,14 @@ pub fn every_step() -> Plan {
         ),
         step(A::UpdateLink { link: uplink(), id: 51, old_program: 99 }, B::ProgramOther(99), T::NoGap, S::None, None),
         step(
-            A::Reattach { link: uplink(), id: 51, hook: ResolvedHook::Interface(Some(1)), overlap: false },
+            A::Reattach { link: uplink(), id: 51, hook: ResolvedHook::Interface(Some(place(1))), overlap: false },
             B::HookChanged("mode native, wanted generic".to_owned()),
             T::GapUnfiltered,
             S::None,
             Some(C::Gap),
         ),
         step(
-            A::Reattach { link: uplink(), id: 51, hook: ResolvedHook::Interface(Some(1)), overlap: true },
+            A::Reattach { link: uplink(), id: 51, hook: ResolvedHook::Interface(Some(place(1))), overlap: true },
             B::HookChanged("it is on xdp of eth1".to_owned()),
             T::Moves,
             S::None,

@@ -3,8 +3,8 @@
 //! One place for them, so that a plan, an outcome and a message say the same thing in the same words.
 
 use super::{Action, Because, Copying, Marker, Mode, ResolvedHook, Restored, Sets, State, Sweep, Traffic, Writes};
-use crate::desired::{DesiredLink, DesiredMap, DesiredProgram, MapDefinition, MapSource};
-use crate::direct::{Direct, Feature, Filter};
+use crate::desired::{Anchor, DesiredLink, DesiredMap, DesiredProgram, MapDefinition, MapSource};
+use crate::direct::{Device, Direct, Feature, Filter};
 use crate::elf::{DataKind, ProgramKind};
 use crate::entries::Changes;
 use crate::kinds::MapType;
@@ -316,7 +316,13 @@ impl fmt::Display for Attached<'_> {
         let Self(link, hook) = self;
         write!(f, "program.{} to {} (", link.program, link.hook)?;
         match hook {
-            ResolvedHook::Interface(Some(index)) => write!(f, "ifindex {index}")?,
+            ResolvedHook::Interface(Some(place)) => {
+                write!(f, "ifindex {}", place.ifindex)?;
+                // Which one ours is goes without saying.
+                if matches!(link.hook.anchor(), Anchor::Interface(_, netns) if !netns.is_own()) {
+                    write!(f, " there, inode {}", place.netns)?;
+                }
+            }
             ResolvedHook::Interface(None) => f.write_str("ifindex not known offline")?,
             ResolvedHook::Cgroup(Some((path, id))) => write!(f, "{}, id {id}", path.display())?,
             ResolvedHook::Cgroup(None) => f.write_str("id not known offline")?,
@@ -334,7 +340,7 @@ impl fmt::Display for Attached<'_> {
 /// Says where an attachment without a link is, beyond what its hook says, and why it has none.
 fn direct(f: &mut fmt::Formatter<'_>, at: &Direct, why: Option<Feature>) -> fmt::Result {
     match at {
-        Direct::Filter(Filter { ifindex, chain, priority, handle, owns_qdisc, .. }) => {
+        Direct::Filter(Filter { device: Device { ifindex, .. }, chain, priority, handle, owns_qdisc, .. }) => {
             write!(f, "ifindex {ifindex}, priority {priority}, handle {handle}")?;
             if *chain != 0 {
                 write!(f, ", chain {chain}")?;
@@ -343,7 +349,7 @@ fn direct(f: &mut fmt::Formatter<'_>, at: &Direct, why: Option<Feature>) -> fmt:
                 f.write_str(", with the qdisc")?;
             }
         }
-        Direct::Xdp { ifindex, mode } => write!(f, "ifindex {ifindex}, {mode}, by netlink")?,
+        Direct::Xdp { device: Device { ifindex, .. }, mode } => write!(f, "ifindex {ifindex}, {mode}, by netlink")?,
         Direct::Cgroup { path, cgroup_id, .. } => write!(f, "{}, id {cgroup_id}, without a link", path.display())?,
     }
     match why {
@@ -458,7 +464,7 @@ impl fmt::Display for Because {
             Self::SlotNew(address) => write!(f, "{address} in its slots is new"),
             Self::ProgramNew(program) | Self::TargetNew(program) => write!(f, "program.{program} is new"),
             Self::HookChanged(what) => write!(f, "its hook changed: {what}"),
-            Self::HookGone => f.write_str("its interface or cgroup went away"),
+            Self::HookGone => f.write_str("its interface, cgroup or network namespace went away"),
             Self::ProgramOther(id) => write!(f, "it runs program id {id}, not the pinned one"),
             Self::NotWanted => f.write_str("the manifest does not name it any more"),
             Self::Destroy => f.write_str("the whole deployment goes"),

@@ -449,7 +449,7 @@ impl<'a> HookJson<'a> {
         };
         let shown = Self { words, attach_type: Some(hook.attach_type()), mode: hook.mode(), path, ..Self::default() };
         match hook.anchor() {
-            Anchor::Interface(interface) => Self { interface: Some(interface), ..shown },
+            Anchor::Interface(interface, netns) => Self { interface: Some(interface), netns: netns.name(), ..shown },
             Anchor::Cgroup(cgroup) => Self { cgroup: Some(cgroup), ..shown },
             Anchor::Netns(netns) => Self { netns: netns.name(), netfilter: hook.netfilter(), ..shown },
         }

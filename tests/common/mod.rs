@@ -4,6 +4,7 @@
 //! works under `cargo test`, which runs tests as threads of one process, and under nextest.
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
+pub mod flood;
 pub mod stages;
 pub mod tool;
 

@@ -2,7 +2,7 @@
 
 use bpfapply::access::{Access, Account};
 use bpfapply::btf::value::format::{Format, Formats, Written};
-use bpfapply::desired::{EntriesMode, Hook};
+use bpfapply::desired::{EntriesMode, Hook, Netns};
 use bpfapply::kinds::{MapType, XdpMode};
 use bpfapply::names::{Digest, PinPath, PlanId};
 use bpfapply::observed::HookInfo;
@@ -131,7 +131,7 @@ pub fn record(_: &Files) -> Seeds {
         "p".to_owned(),
         RecordedProgram { pin: pin.clone(), inode: 2, maps: vec!["m".to_owned()], protect, access: access.clone() },
     );
-    let hook = Hook::Xdp { interface: "lo".to_owned(), mode: XdpMode::Auto, via: None };
+    let hook = Hook::Xdp { interface: "lo".to_owned(), netns: Netns::OWN, mode: XdpMode::Auto, via: None };
     let at = HookInfo::Xdp { ifindex: 1 };
     let link = RecordedLink {
         pin,
@@ -140,6 +140,7 @@ pub fn record(_: &Files) -> Seeds {
         program_id: 5,
         hook,
         at,
+        netns: Some(4_026_531_840),
         ahead: vec![4],
         protect,
         access,

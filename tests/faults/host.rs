@@ -2,7 +2,7 @@
 //! tool.
 
 use crate::common;
-use bpfapply::direct::{Direct, Mark};
+use bpfapply::direct::{Device, Direct, Mark};
 use bpfapply::kernel::linux::Linux;
 use bpfapply::kernel::{Entry, HookInfo, Kernel, ObjectKind};
 use bpfapply::kinds::AttachType;
@@ -285,7 +285,7 @@ fn direct(kernel: &Linux, cgroup: &Path) -> BTreeMap<String, Vec<u32>> {
     let mut found = BTreeMap::new();
     for interface in INTERFACES {
         let index = kernel.interface(interface).expect("interfaces can be asked about").expect("it is there").index;
-        if let Some(qdisc) = kernel.qdisc(index).expect("it can be asked") {
+        if let Some(qdisc) = kernel.qdisc(&Device { ifindex: index, ..Device::default() }).expect("it can be asked") {
             found.insert(format!("clsact of {interface}"), Vec::new());
             for filter in qdisc.filters {
                 let at = format!("{} {} {}", filter.attach_type, filter.priority, filter.handle);

@@ -1,7 +1,7 @@
 //! Attachments without a kernel link: filters of clsact, XDP by netlink, programs of cgroups beside others.
 
-use super::{State, errno, fits_cgroup, refuse};
-use crate::direct::{Direct, Filter, FilterInfo, Qdisc};
+use super::{OWN_NETNS, Site, State, errno, fits_cgroup, refuse};
+use crate::direct::{Device, Direct, Filter, FilterInfo, Qdisc};
 use crate::kinds::{AttachType, ProgramType, XdpMode};
 use std::collections::BTreeMap;
 use std::io;
@@ -11,8 +11,14 @@ use std::io;
 pub struct Attachments {
     /// The places with their programs, in the order in which they came.
     there: Vec<(Direct, u32)>,
-    /// The qdiscs clsact and ingress by the index of their interface, and whether they have egress.
-    qdiscs: BTreeMap<u32, bool>,
+    /// The qdiscs clsact and ingress by their interface, and whether they have egress.
+    qdiscs: BTreeMap<Site, bool>,
+}
+
+/// Returns whether it is that interface.
+fn is_on(device: &Device, (netns, ifindex): Site) -> bool {
+    let inode = if device.netns.is_own() { OWN_NETNS } else { device.inode };
+    (inode, device.ifindex) == (netns, ifindex)
 }
 
 impl Attachments {
@@ -22,9 +28,9 @@ impl Attachments {
     }
 
     /// Returns the XDP programs of an interface, with their modes.
-    pub fn xdp(&self, ifindex: u32) -> impl Iterator<Item = (XdpMode, u32)> + '_ {
+    pub fn xdp(&self, site: Site) -> impl Iterator<Item = (XdpMode, u32)> + '_ {
         self.there.iter().filter_map(move |(at, program)| match at {
-            Direct::Xdp { ifindex: at, mode } if *at == ifindex => Some((*mode, *program)),
+            Direct::Xdp { device, mode } if is_on(device, site) => Some((*mode, *program)),
             Direct::Xdp { .. } | Direct::Filter(_) | Direct::Cgroup { .. } => None,
         })
     }
@@ -38,9 +44,9 @@ impl Attachments {
     }
 
     /// Forgets what is on an interface that goes.
-    pub fn forget_interface(&mut self, index: u32) {
-        self.there.retain(|(at, _)| at.ifindex() != Some(index));
-        self.qdiscs.remove(&index);
+    pub fn forget_interface(&mut self, site: Site) {
+        self.there.retain(|(at, _)| !at.device().is_some_and(|device| is_on(device, site)));
+        self.qdiscs.remove(&site);
     }
 
     /// Forgets what is on a cgroup that goes.
@@ -52,26 +58,26 @@ impl Attachments {
     pub fn lines(&self) -> Vec<String> {
         let mut lines: Vec<_> = self.there.iter().map(|(at, program)| format!("program {program} at {at:?}")).collect();
         lines.sort();
-        lines.extend(self.qdiscs.iter().map(|(ifindex, has_egress)| format!("qdisc of {ifindex}, {has_egress}")));
+        lines.extend(self.qdiscs.iter().map(|(site, has_egress)| format!("qdisc of {site:?}, {has_egress}")));
         lines
     }
 
     /// Makes clsact, unless there is one; both exclude each other.
-    pub fn make_clsact(&mut self, ifindex: u32) {
-        self.qdiscs.entry(ifindex).or_insert(true);
+    pub fn make_clsact(&mut self, site: Site) {
+        self.qdiscs.entry(site).or_insert(true);
     }
 
     /// Removes clsact with its filters.
-    pub fn remove_clsact(&mut self, ifindex: u32) -> io::Result<()> {
-        self.there.retain(|(at, _)| !matches!(at, Direct::Filter(filter) if filter.ifindex == ifindex));
-        self.qdiscs.remove(&ifindex).map(drop).ok_or_else(|| errno(libc::ENOENT))
+    pub fn remove_clsact(&mut self, site: Site) -> io::Result<()> {
+        self.there.retain(|(at, _)| !matches!(at, Direct::Filter(filter) if is_on(&filter.device, site)));
+        self.qdiscs.remove(&site).map(drop).ok_or_else(|| errno(libc::ENOENT))
     }
 
     /// Returns the filters of an interface.
-    pub fn qdisc(&self, ifindex: u32) -> Option<Qdisc> {
-        let has_egress = *self.qdiscs.get(&ifindex)?;
+    pub fn qdisc(&self, site: Site) -> Option<Qdisc> {
+        let has_egress = *self.qdiscs.get(&site)?;
         let filter = |(at, program): &(Direct, u32)| match at {
-            Direct::Filter(filter) if filter.ifindex == ifindex => Some(FilterInfo {
+            Direct::Filter(filter) if is_on(&filter.device, site) => Some(FilterInfo {
                 attach_type: filter.attach_type,
                 chain: filter.chain,
                 priority: filter.priority,
@@ -126,9 +132,10 @@ impl State {
     /// Returns the programs that are attached there.
     pub fn programs_at(&self, at: &Direct) -> Vec<u32> {
         match at {
-            Direct::Xdp { ifindex, mode } => {
+            Direct::Xdp { device, mode } => {
+                let Ok(site) = self.site(device) else { return Vec::new() };
                 let is_one = |found: XdpMode| found == *mode || *mode == XdpMode::Auto;
-                self.xdp_of(*ifindex).into_iter().filter(|(mode, _)| is_one(*mode)).map(|(_, id)| id).collect()
+                self.xdp_of(site).into_iter().filter(|(mode, _)| is_one(*mode)).map(|(_, id)| id).collect()
             }
             Direct::Cgroup { cgroup_id, attach_type, .. } => self.cgroup_programs(*cgroup_id, *attach_type),
             Direct::Filter(_) => {
@@ -142,14 +149,15 @@ impl State {
         let program = &self.programs[&program];
         match at {
             Direct::Filter(filter) => self.filter_place(program.info.program_type, filter)?,
-            Direct::Xdp { ifindex, mode } => {
-                let device = self.device(*ifindex).ok_or_else(|| errno(libc::ENODEV))?;
+            Direct::Xdp { device, mode } => {
+                let site = self.site(device)?;
+                self.device(site).ok_or_else(|| errno(libc::ENODEV))?;
                 if program.info.program_type != ProgramType::XDP {
                     return refuse(libc::EINVAL);
                 }
-                let mode = self.xdp_mode(device, *mode)?;
-                let other = self.direct.xdp(*ifindex).any(|(there, _)| there != mode);
-                return if other { refuse(libc::EEXIST) } else { Ok(Direct::Xdp { ifindex: *ifindex, mode }) };
+                let mode = self.xdp_mode(site, *mode)?;
+                let other = self.direct.xdp(site).any(|(there, _)| there != mode);
+                return if other { refuse(libc::EEXIST) } else { Ok(Direct::Xdp { device: device.clone(), mode }) };
             }
             Direct::Cgroup { path, attach_type, .. } => {
                 if !self.cgroups.contains_key(path) {
@@ -169,8 +177,9 @@ impl State {
 
     /// A filter needs the qdisc, and all of one priority are of one protocol (`tc_new_tfilter`).
     fn filter_place(&self, program_type: ProgramType, filter: &Filter) -> io::Result<()> {
-        self.device(filter.ifindex).ok_or_else(|| errno(libc::ENODEV))?;
-        let Some(qdisc) = self.direct.qdisc(filter.ifindex) else { return refuse(libc::EINVAL) };
+        let site = self.site(&filter.device)?;
+        self.device(site).ok_or_else(|| errno(libc::ENODEV))?;
+        let Some(qdisc) = self.direct.qdisc(site) else { return refuse(libc::EINVAL) };
         match program_type == ProgramType::SCHED_CLS && !qdisc.filters.iter().any(|there| there.excludes(filter)) {
             true => Ok(()),
             false => refuse(libc::EINVAL),
