@@ -40,6 +40,8 @@ pub struct Observed {
     pub interfaces: BTreeMap<(Netns, String), Interface>,
     /// What this kernel lacks, of what was asked for.
     pub missing: BTreeSet<Feature>,
+    /// The XDP programs on these interfaces, whoever's they are, by id, as far as they may be asked about.
+    pub on_interfaces: BTreeMap<u32, Stranger>,
     /// The qdiscs for filters that exist, of the interfaces that were asked for.
     pub qdiscs: BTreeMap<(Netns, String), Qdisc>,
     /// Cgroups that exist, of the paths that were asked for, as the manifest writes them: absolute path and id.
@@ -382,6 +384,7 @@ impl Observed {
             maps_by_id: BTreeMap::new(),
             interfaces: BTreeMap::new(),
             missing: BTreeSet::new(),
+            on_interfaces: BTreeMap::new(),
             qdiscs: BTreeMap::new(),
             cgroups: BTreeMap::new(),
             namespaces: BTreeMap::new(),
@@ -678,6 +681,22 @@ impl Interface {
     /// Returns which one it is.
     pub fn place(&self) -> Place {
         Place { netns: self.netns, ifindex: self.index, peer: self.peer }
+    }
+}
+
+/// A program that may be somebody else's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stranger {
+    /// Its name, of at most 15 bytes.
+    pub name: String,
+    /// Nanoseconds since it was loaded.
+    pub age: u64,
+}
+
+impl Stranger {
+    /// Returns whether it is the program by which libxdp runs several ones on an interface.
+    pub fn is_dispatcher(&self) -> bool {
+        self.name == "xdp_dispatcher"
     }
 }
 

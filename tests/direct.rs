@@ -462,7 +462,9 @@ fn xdp_by_netlink() {
         assert_eq!(theirs(), there);
         site.write(1);
         for arguments in [&["plan.toml", "--dry-run"][..], &["plan.toml"]] {
-            assert!(site.refused(arguments, 1).contains("the hook xdp of d0 has a program already"));
+            let said = site.refused(arguments, 1);
+            assert!(said.contains("the hook xdp of d0 has a program already"), "{said}");
+            assert!(said.contains("`theirs`, loaded"), "{said}");
         }
         assert_eq!(theirs(), there);
         sh("ip link set dev d0 xdpgeneric off");

@@ -742,15 +742,7 @@ impl State {
     fn interface(&self, netns: u64, name: &str) -> Option<Interface> {
         let mut there = self.devices.iter().filter(|((inode, _), _)| *inode == netns);
         let (_, device) = there.find(|((_, own), device)| own == name || device.others.iter().any(|it| it == name))?;
-        let mut xdp: Vec<_> = self
-            .links
-            .values()
-            .filter_map(|link| match link.hook {
-                Some(Hook::Xdp { device: at, mode }) if at == (netns, device.index) => Some((mode, link.program)),
-                Some(_) | None => None,
-            })
-            .collect();
-        xdp.sort();
+        let xdp = self.xdp_of((netns, device.index));
         Some(Interface { netns, index: device.index, peer: None, xdp })
     }
 
@@ -758,10 +750,7 @@ impl State {
     fn xdp_of(&self, site: Site) -> Vec<(XdpMode, u32)> {
         let links = self.links.values().filter_map(|link| match link.hook {
             Some(Hook::Xdp { device, mode }) if device == site => Some((mode, link.program)),
-            Some(
-                Hook::Xdp { .. } | Hook::Tcx { .. } | Hook::Cgroup { .. } | Hook::Netns { .. } | Hook::Netfilter { .. },
-            )
-            | None => None,
+            Some(_) | None => None,
         });
         let mut there: Vec<_> = links.chain(self.direct.xdp(site)).collect();
         there.sort();

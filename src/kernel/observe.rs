@@ -14,7 +14,7 @@ use crate::entries::Entries;
 use crate::kinds::{AttachType, MapType};
 use crate::names::{Digest, PinPath};
 use crate::observed::{
-    Fingerprints, Leftover, Live, Namespace, Observed, ObservedMap, ObservedProgram, Pinned, Root, Wanted,
+    Fingerprints, Leftover, Live, Namespace, Observed, ObservedMap, ObservedProgram, Pinned, Root, Stranger, Wanted,
 };
 use crate::record::{Record, RecordError};
 use crate::spec::{Compare, Host, MapSpec, MapTypes, differences, flags};
@@ -102,6 +102,7 @@ pub fn observe<K: Kernel>(kernel: &K, wanted: &Wanted) -> Result<Observed, Probl
         accounts: all(&mut problems, &wanted.accounts, |account| reader.account(account)),
         directories: directories.into_iter().filter_map(|(path, entries)| Some((path.clone(), entries?))).collect(),
         maps_by_id: all(&mut problems, map_ids, |id| reader.map_by_id(*id)),
+        on_interfaces: reader.strangers(&interfaces),
         interfaces,
         missing,
         qdiscs,
@@ -613,6 +614,17 @@ impl<'a, K: Kernel> Reader<'a, K> {
     fn interface(&self, name: &str, netns: &Netns) -> Result<Option<Interface>, Problem> {
         let doing = || format!("look the interface `{name}`{} up", Within(netns));
         interface(self.kernel, name, netns).map_err(|error| refused(doing(), &error, ENTER))
+    }
+
+    /// Reads who is on interfaces. What may not be asked about, or is gone meanwhile, has only its id.
+    fn strangers(&self, interfaces: &BTreeMap<(Netns, String), Interface>) -> BTreeMap<u32, Stranger> {
+        let there = interfaces.values().flat_map(|found| &found.xdp).map(|(_, id)| *id).collect::<BTreeSet<_>>();
+        let stranger = |id| {
+            let info = self.kernel.program_by_id(id).and_then(|fd| self.kernel.program_info(&fd)).ok()?;
+            let age = self.kernel.uptime().saturating_sub(info.load_time);
+            Some((id, Stranger { name: info.name, age }))
+        };
+        there.into_iter().filter_map(stranger).collect()
     }
 
     fn lacks(&self, feature: Feature) -> Result<Option<()>, Problem> {

@@ -29,6 +29,7 @@ use crate::observed::{At, Entry, HookInfo, LinkInfo, Live, Observed, ObservedMap
 use crate::record::{
     Record, RecordedEntries, RecordedInner, RecordedLink, RecordedMap, RecordedObject, RecordedProgram,
 };
+use crate::report::show::age;
 use crate::spec::{Compare, Difference, MapSpec, differences};
 use std::borrow::{Borrow, Cow};
 use std::collections::{BTreeMap, BTreeSet};
@@ -753,7 +754,15 @@ impl<'a> Planner<'a> {
         });
         let ours = ours.find_map(|(name, _)| LinkName::new(name).ok());
         let mode = mode.map(|mode| format!("{mode} ")).unwrap_or_default();
-        let kind = Kind::HookTaken { hook: link.hook.to_string(), by: format!("{mode}program id {id}"), ours };
+        let who = self.observed.on_interfaces.get(&id).map(|stranger| {
+            let whose = if stranger.is_dispatcher() { ", the dispatcher of libxdp" } else { "" };
+            format!(" `{}`{whose}, loaded {} ago", stranger.name, age(stranger.age))
+        });
+        let by = match id {
+            0 => "a filter that is no program of BPF".to_owned(),
+            id => format!("{mode}program id {id}{}", who.unwrap_or_default()),
+        };
+        let kind = Kind::HookTaken { hook: link.hook.to_string(), by, ours };
         self.problems.push(Problem::at(kind, link.span.clone(), "this link wants it"));
     }
 
