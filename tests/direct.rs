@@ -410,14 +410,16 @@ fn the_way_to_tc_changes_without_a_gap() {
         sh(WIRE);
         let ways = ["tc = { interface = \"d0\", direction = \"ingress\" }", CLSACT.hook];
         let site = |hook| Site::new(Way { hook, ..CLSACT }, None);
-        let said = site(ways[0]).apply(1);
+        let first = site(ways[0]);
+        let said = first.apply(1);
         if room.version < (6, 6) {
             assert!(said.contains("as this kernel has no tcx, which came with Linux 6.6"), "{said}");
-            site(ways[0]).is_settled();
+            assert!(!passes(9));
+            first.is_settled();
             let forced = site("tc = { interface = \"d0\", direction = \"ingress\", via = \"tcx\" }");
             forced.write(1);
             assert!(forced.refused(&["plan.toml"], 69).contains("tcx came with Linux 6.6"));
-            return site(ways[0]).destroy();
+            return first.destroy();
         }
         assert!(said.contains("to tcx_ingress of d0"), "{said}");
         let (sent, leaked) = flood(|| {
