@@ -909,6 +909,15 @@ pub enum Kind {
         /// Which.
         netns: Netns,
     },
+    /// A program of a cgroup lets no other be where a link goes.
+    CgroupExcludes {
+        /// The hook that is wanted.
+        hook: String,
+        /// The cgroup.
+        cgroup: std::path::PathBuf,
+        /// Whether nothing may be below it, either.
+        below: bool,
+    },
     /// Somebody else's program is on a hook that takes only one.
     HookTaken {
         /// The hook.
@@ -1169,6 +1178,7 @@ impl Kind {
             Self::NoNetns { .. } => "host::no_netns",
             Self::NoProgramType { .. } => "kernel::no_program_type",
             Self::NoSuchLink { .. } => "kernel::no_such_link",
+            Self::CgroupExcludes { .. } => "host::cgroup_excludes",
             Self::HookTaken { .. } => "host::hook_taken",
             Self::NotMounted { .. } => "host::not_mounted",
             Self::Unverified { .. } => "host::unverified",
@@ -1478,6 +1488,11 @@ impl Kind {
             Self::NoNetns { .. } => Some(
                 "`ip netns` lists those with a name; a path and the id of a process in it name others".to_owned(),
             ),
+            Self::CgroupExcludes { .. } => Some(
+                "`bpftool cgroup tree` names it: whoever attached it has to do that with BPF_F_ALLOW_MULTI, as `multi` of\n\
+                 bpftool, or with a link"
+                    .to_owned(),
+            ),
             Self::HookTaken { ours: None, .. } => {
                 Some("it is not ours, and is left alone: detach it with the tool that attached it".to_owned())
             }
@@ -1644,6 +1659,7 @@ impl Kind {
             | Self::NoEvent { .. }
             | Self::SymlinkInTheWay { .. }
             | Self::NoAccount { .. }
+            | Self::CgroupExcludes { .. }
             | Self::HookTaken { .. }
             | Self::Record { .. }
             | Self::RecordLost { .. }
@@ -1887,6 +1903,14 @@ impl fmt::Display for Kind {
             Self::NoNetns { netns } => write!(f, "there is no {netns}"),
             Self::NoProgramType { program_type } => write!(f, "this kernel has no programs of type `{program_type}`"),
             Self::NoSuchLink { hook, .. } => write!(f, "this kernel attaches no program to {hook}"),
+            Self::CgroupExcludes { hook, cgroup, below } => {
+                let place = if *below { "be below it" } else { "be beside it" };
+                write!(
+                    f,
+                    "cannot attach to {hook}: the cgroup `{}` has a program that lets no other {place}",
+                    cgroup.display()
+                )
+            }
             Self::HookTaken { hook, by, .. } => write!(f, "the hook {hook} has a program already: {by}"),
             Self::NotMounted { at } => write!(f, "there is no bpffs at `{at}`"),
             Self::Unverified { differs } => {

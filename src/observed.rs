@@ -4,6 +4,7 @@ use crate::access::{Access, AccountKind, Permissions};
 use crate::desired::{
     Anchor, Desired, DesiredMap, EntriesMode, Event, Hook, MapSource, Netns, ObjectFacts, OnChange, SlotSource,
 };
+use crate::direct::{Direct, Feature, Filter, Qdisc, Via};
 use crate::entries::Entries;
 use crate::kinds::{AttachType, MapType, Netfilter, ProgramType, XdpMode};
 use crate::names::{Digest, PinPath};
@@ -37,6 +38,12 @@ pub struct Observed {
     pub maps_by_id: BTreeMap<u32, ObservedMap>,
     /// Interfaces that exist, of those that were asked for: by their network namespace and name.
     pub interfaces: BTreeMap<(Netns, String), Interface>,
+    /// What this kernel lacks, of what was asked for.
+    pub missing: BTreeSet<Feature>,
+    /// The XDP programs on these interfaces, whoever's they are, by id, as far as they may be asked about.
+    pub on_interfaces: BTreeMap<u32, Stranger>,
+    /// The qdiscs for filters that exist, of the interfaces that were asked for.
+    pub qdiscs: BTreeMap<(Netns, String), Qdisc>,
     /// Cgroups that exist, of the paths that were asked for, as the manifest writes them: absolute path and id.
     pub cgroups: BTreeMap<String, (std::path::PathBuf, u64)>,
     /// Network namespaces that exist, of those that were asked for.
@@ -197,6 +204,10 @@ pub struct Wanted {
     pub map_ids: BTreeSet<u32>,
     /// Interfaces by their network namespace and name.
     pub interfaces: BTreeSet<(Netns, String)>,
+    /// What this kernel may lack.
+    pub features: BTreeSet<Feature>,
+    /// Interfaces whose filters of clsact matter, with the way that is asked for; where none is, they matter without tcx.
+    pub filters: BTreeSet<((Netns, String), Option<Via>)>,
     /// Cgroups by path: absolute, or relative to the cgroup2 mount.
     pub cgroups: BTreeSet<String>,
     /// Network namespaces.
@@ -365,6 +376,10 @@ impl Wanted {
     }
 
     fn add_hook(&mut self, hook: &Hook) {
+        self.features.extend(hook.needs().filter(|_| hook.via() != Some(Via::Direct)));
+        if let Hook::Tc { interface, netns, via, .. } = hook {
+            self.filters.insert(((netns.clone(), interface.clone()), *via));
+        }
         match hook.anchor() {
             Anchor::Interface(name, netns) => {
                 self.interfaces.insert((netns.clone(), name.to_owned()));
@@ -407,6 +422,9 @@ impl Observed {
             accounts: BTreeMap::new(),
             maps_by_id: BTreeMap::new(),
             interfaces: BTreeMap::new(),
+            missing: BTreeSet::new(),
+            on_interfaces: BTreeMap::new(),
+            qdiscs: BTreeMap::new(),
             cgroups: BTreeMap::new(),
             namespaces: BTreeMap::new(),
             events: BTreeMap::new(),
@@ -482,15 +500,17 @@ pub struct ProgramInfo {
     pub load_time: u64,
 }
 
-/// `struct bpf_link_info`: what is attached, and where.
+/// `struct bpf_link_info`: what is attached, and where; or the same of an attachment without a link.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LinkInfo {
-    /// Id of the link.
+    /// Id of the link; 0 for [`HookInfo::Direct`].
     pub id: u32,
-    /// Id of the program that it runs.
+    /// Id of the program that it runs, or that was attached without a link.
     pub program_id: u32,
     /// Where it is attached.
     pub hook: HookInfo,
+    /// Whether it still is: what it is attached to can go without it, and without a link others can detach it.
+    pub is_attached: bool,
 }
 
 /// Where a link is attached, as the kernel says it. An interface has its index in the network namespace that it is in, of
@@ -549,6 +569,8 @@ pub enum HookInfo {
         /// The id of the map that holds the struct.
         map_id: u32,
     },
+    /// Without a link.
+    Direct(Direct),
     /// A kind of link that we do not make: its `enum bpf_link_type` number.
     Other(u32),
 }
@@ -561,7 +583,7 @@ impl HookInfo {
             Self::Cgroup { cgroup_id, .. } => *cgroup_id != 0,
             Self::Netns { inode, .. } => *inode != 0,
             Self::Sockmap { map_id, .. } | Self::StructOps { map_id } => *map_id != 0,
-            Self::Netfilter(_) | Self::Event(_) | Self::Other(_) => true,
+            Self::Netfilter(_) | Self::Event(_) | Self::Direct(_) | Self::Other(_) => true,
         }
     }
 
@@ -569,6 +591,7 @@ impl HookInfo {
     pub fn ifindex(&self) -> Option<u32> {
         match self {
             Self::Xdp { ifindex } | Self::Tcx { ifindex, .. } | Self::Netkit { ifindex, .. } => Some(*ifindex),
+            Self::Direct(direct) => direct.device().map(|device| device.ifindex),
             Self::Cgroup { .. }
             | Self::Netns { .. }
             | Self::Netfilter(_)
@@ -583,6 +606,7 @@ impl HookInfo {
     pub fn netns(&self) -> Option<u64> {
         match self {
             Self::Netns { inode, .. } => Some(*inode),
+            Self::Direct(Direct::Filter(Filter { device, .. }) | Direct::Xdp { device, .. }) => Some(device.inode),
             Self::Xdp { .. }
             | Self::Tcx { .. }
             | Self::Netkit { .. }
@@ -591,6 +615,7 @@ impl HookInfo {
             | Self::Sockmap { .. }
             | Self::Event(_)
             | Self::StructOps { .. }
+            | Self::Direct(Direct::Cgroup { .. })
             | Self::Other(_) => None,
         }
     }
@@ -606,6 +631,7 @@ impl HookInfo {
             | Self::Netns { .. }
             | Self::Netfilter(_)
             | Self::Event(_)
+            | Self::Direct(_)
             | Self::Other(_) => None,
         }
     }
@@ -613,7 +639,9 @@ impl HookInfo {
     /// Returns whether a link can be attached there while another one is at `other` of the same network namespace.
     pub fn has_room_beside(&self, other: &Self) -> bool {
         match self {
-            Self::Xdp { .. } | Self::Netns { attach_type: AttachType::FLOW_DISSECTOR, .. } => self != other,
+            Self::Xdp { .. } | Self::Direct(Direct::Xdp { .. }) => self.xdp() != other.xdp(),
+            Self::Direct(wanted) => !matches!(other, Self::Direct(there) if there.is_at(wanted)),
+            Self::Netns { attach_type: AttachType::FLOW_DISSECTOR, .. } => self != other,
             Self::Netfilter(wanted) => match other {
                 Self::Netfilter(there) => !wanted.sees_the_same(there) || wanted.priority != there.priority,
                 Self::Xdp { .. }
@@ -624,6 +652,7 @@ impl HookInfo {
                 | Self::Sockmap { .. }
                 | Self::Event(_)
                 | Self::StructOps { .. }
+                | Self::Direct(_)
                 | Self::Other(_) => true,
             },
             Self::Sockmap { map_id: wanted, attach_type } => match other {
@@ -638,6 +667,7 @@ impl HookInfo {
                 | Self::Netfilter(_)
                 | Self::StructOps { .. }
                 | Self::Event(_)
+                | Self::Direct(_)
                 | Self::Other(_) => true,
             },
             // A function has room for one other in its place; which one it is shows only by its type.
@@ -654,6 +684,7 @@ impl HookInfo {
                 | Self::Sockmap { .. }
                 | Self::StructOps { .. }
                 | Self::Event(_)
+                | Self::Direct(_)
                 | Self::Other(_) => true,
             },
             Self::Event(_) => true,
@@ -666,11 +697,43 @@ impl HookInfo {
         }
     }
 
+    /// Returns the interface whose only XDP hook it is.
+    fn xdp(&self) -> Option<u32> {
+        match self {
+            Self::Xdp { ifindex } => Some(*ifindex),
+            Self::Direct(Direct::Xdp { device, .. }) => Some(device.ifindex),
+            Self::Tcx { .. }
+            | Self::Netkit { .. }
+            | Self::Cgroup { .. }
+            | Self::Netns { .. }
+            | Self::Netfilter(_)
+            | Self::Sockmap { .. }
+            | Self::StructOps { .. }
+            | Self::Event(_)
+            | Self::Direct(_)
+            | Self::Other(_) => None,
+        }
+    }
+
+    /// Returns the same as a link has it, where both ways meet the same packets.
+    fn as_link(&self) -> Self {
+        match self {
+            // Packets are in other chains, and of other protocols, only where filters say so.
+            Self::Direct(Direct::Filter(filter)) if filter.meets_all() => {
+                Self::Tcx { ifindex: filter.device.ifindex, attach_type: filter.attach_type }
+            }
+            Self::Direct(Direct::Cgroup { cgroup_id, attach_type, .. }) => {
+                Self::Cgroup { cgroup_id: *cgroup_id, attach_type: *attach_type }
+            }
+            other => other.clone(),
+        }
+    }
+
     /// Returns whether a link there meets every packet that one at `other` meets, earlier or later.
     pub fn meets_what(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Netfilter(one), Self::Netfilter(other)) => one.sees_the_same(other),
-            (one, other) => one == other,
+            (one, other) => one.as_link() == other.as_link(),
         }
     }
 }
@@ -688,6 +751,7 @@ impl fmt::Display for HookInfo {
             Self::Sockmap { map_id, attach_type } => write!(f, "{attach_type} of map id {map_id}"),
             Self::Event(event) => event.fmt(f),
             Self::StructOps { map_id } => write!(f, "struct_ops of map id {map_id}"),
+            Self::Direct(direct) => direct.fmt(f),
             Self::Other(number) => write!(f, "a link of type {number}"),
         }
     }
@@ -987,6 +1051,22 @@ impl Interface {
     /// Returns which one it is.
     pub fn place(&self) -> Place {
         Place { netns: self.netns, ifindex: self.index, peer: self.peer }
+    }
+}
+
+/// A program that may be somebody else's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stranger {
+    /// Its name, of at most 15 bytes.
+    pub name: String,
+    /// Nanoseconds since it was loaded.
+    pub age: u64,
+}
+
+impl Stranger {
+    /// Returns whether it is the program by which libxdp runs several ones on an interface.
+    pub fn is_dispatcher(&self) -> bool {
+        self.name == "xdp_dispatcher"
     }
 }
 

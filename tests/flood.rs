@@ -116,6 +116,20 @@ fn tcx() {
 }
 
 #[test]
+fn clsact() {
+    let hook = "tc = { interface = \"veth0\", direction = \"ingress\", via = \"clsact\" }";
+    let row = Row { name: "clsact", function: "at_ingress", hook };
+    in_namespace("flood_clsact", move |room| check(&row, room));
+}
+
+#[test]
+fn xdp_by_netlink() {
+    let hook = "xdp = { interface = \"veth0\", mode = \"native\", via = \"netlink\" }";
+    let row = Row { name: "xdp by netlink", function: "at_driver", hook };
+    in_namespace("flood_netlink", move |room| check(&row, room));
+}
+
+#[test]
 fn cgroup() {
     let row = Row { name: "cgroup", function: "at_cgroup", hook: "cgroup = { path = \"CGROUP\" }" };
     in_namespace("flood_cgroup", move |room| match room.cgroup {

@@ -5,14 +5,15 @@ mod common;
 
 use bpfapply::access::AccountKind;
 use bpfapply::btf::{Btf, Encoding, Linkage, Type};
+use bpfapply::direct::{Device, Direct, Feature, Filter, Qdisc, Wish};
 use bpfapply::entries::Entries;
 use bpfapply::insn::{CALL, EXIT, FuncRecord, Insn, LD_IMM64, PSEUDO_KFUNC_CALL, Registers};
 use bpfapply::kernel::fake::Fake;
 use bpfapply::kernel::linux::Linux;
 use bpfapply::kernel::observe::observe;
 use bpfapply::kernel::{
-    EntryKind, EventInfo, EventRequest, HookInfo, HookRequest, Interface, Kernel, LinkInfo, LoadError, MapRequest,
-    ObjectKind, ProgramRequest, SymlinkInTheWay, TraceRequest, XdpMode,
+    EntryKind, EventInfo, EventRequest, Excludes, HookInfo, HookRequest, Interface, Kernel, LinkInfo, LoadError,
+    MapRequest, ObjectKind, ProgramRequest, SymlinkInTheWay, TraceRequest, XdpMode,
 };
 use bpfapply::kinds::{AttachType, Family, MapType, Netfilter, Point, ProgramType};
 use bpfapply::names::{Digest, PinPath};
@@ -92,6 +93,10 @@ rules! {
     events_have_many_links_that_stay_as_they_are,
     hooks_are_of_their_network_namespace,
     netkit_is_of_netkit_interfaces,
+    filters_have_places,
+    xdp_without_a_link_expects_what_it_replaces,
+    cgroups_have_programs_without_links,
+    features_came_with_their_versions,
     hooks_tell_their_programs_in_order,
     links_fit_their_programs,
     updates_expect_the_old_program,
@@ -1253,7 +1258,7 @@ fn cgroups_have_many_links<K: Kernel>(kernel: &mut K, room: &Room) {
         .map(|program| kernel.create_link(program, &HookRequest::Cgroup { cgroup: &cgroup, attach_type }).unwrap());
     let info = kernel.link_info(&links[1]).unwrap();
     let program_id = kernel.program_info(&second).unwrap().id;
-    assert_eq!(info, LinkInfo { id: info.id, program_id, hook: HookInfo::Cgroup { cgroup_id: id, attach_type } });
+    assert_eq!(info, LinkInfo { program_id, hook: HookInfo::Cgroup { cgroup_id: id, attach_type }, ..info.clone() });
     let not_a_cgroup = HookRequest::Cgroup { cgroup: &first, attach_type };
     assert_eq!(errno(kernel.create_link(&first, &not_a_cgroup)), libc::EBADF);
     assert_eq!(errno(kernel.open_cgroup(&folder.join("none"))), libc::ENOENT);
@@ -1294,7 +1299,10 @@ fn network_namespaces_have_lookups_and_one_dissector<K: Kernel>(kernel: &mut K, 
 
         kernel.detach_link(&link).unwrap();
         let gone = HookInfo::Netns { inode: 0, attach_type };
-        assert_eq!(kernel.link_info(&link).unwrap(), LinkInfo { program_id: ids[2], hook: gone, ..info });
+        assert_eq!(
+            kernel.link_info(&link).unwrap(),
+            LinkInfo { program_id: ids[2], hook: gone, is_attached: false, ..info }
+        );
         kernel.detach_link(&link).unwrap();
         assert_eq!(errno(kernel.update_link(&link, first, third)), libc::ENOLINK, "{program_type}");
     }
@@ -1514,6 +1522,136 @@ fn netkit_is_of_netkit_interfaces<K: Kernel>(kernel: &mut K, room: &Room) {
     assert!(expected.contains(&refused), "{refused}");
 }
 
+/// An interface of the network namespace in which we are, by its index: 1 is the loopback.
+fn own_device(ifindex: u32) -> Device {
+    Device { ifindex, ..Device::default() }
+}
+
+fn filters_have_places<K: Kernel>(kernel: &mut K, _: &Room) {
+    let (first, second) = two(kernel, ProgramType::SCHED_CLS);
+    let ids = [&first, &second].map(|program| kernel.program_info(program).unwrap().id);
+    let filter = Wish::default().filter(own_device(1), AttachType::TCX_INGRESS, 1, true);
+    let (one, none) = (own_device(1), own_device(4000));
+    let at = Direct::Filter(filter.clone());
+    assert_eq!(kernel.qdisc(&one).unwrap(), None);
+    assert_eq!(kernel.programs_at(&at).unwrap(), [0; 0]);
+    assert_eq!(errno(kernel.attach(&first, &at, None)), libc::EINVAL, "there is no qdisc");
+    assert_eq!(errno(kernel.remove_clsact(&one)), libc::ENOENT);
+    assert_eq!(errno(kernel.make_clsact(&none)), libc::ENODEV);
+    for _ in 0..2 {
+        kernel.make_clsact(&one).unwrap();
+    }
+    assert_eq!(kernel.qdisc(&one).unwrap(), Some(Qdisc { has_egress: true, filters: Vec::new() }));
+    assert_eq!(errno(kernel.attach(&first, &at, Some(&second))), libc::ENOENT, "there is nothing to replace");
+    assert_eq!(errno(kernel.detach(&first, &at)), libc::ENOENT);
+    kernel.attach(&first, &at, None).unwrap();
+    assert_eq!(errno(kernel.attach(&second, &at, None)), libc::EEXIST);
+    let later = Direct::Filter(Filter { handle: 2, ..filter.clone() });
+    let earlier = Direct::Filter(Filter { priority: 1, ..filter.clone() });
+    let egress = Direct::Filter(Filter { attach_type: AttachType::TCX_EGRESS, ..filter.clone() });
+    for place in [&later, &earlier, &egress] {
+        kernel.attach(&second, place, None).unwrap();
+    }
+    let other = Direct::Filter(Filter { protocol: 0x800, handle: 3, ..filter.clone() });
+    assert_eq!(errno(kernel.attach(&second, &other, None)), libc::EINVAL, "a priority has one protocol");
+    let (xdp, _) = two(kernel, ProgramType::XDP);
+    assert_eq!(errno(kernel.attach(&xdp, &Direct::Filter(Filter { handle: 4, ..filter.clone() }), None)), libc::EINVAL);
+    let there = kernel.qdisc(&one).unwrap().unwrap().filters;
+    let there: Vec<_> = there.iter().map(|it| (it.attach_type, it.priority, it.handle, it.program_id)).collect();
+    let (inside, out) = (AttachType::TCX_INGRESS, AttachType::TCX_EGRESS);
+    let expected = [
+        (inside, 1, 1, Some(ids[1])),
+        // Of one priority, the newest comes first.
+        (inside, filter.priority, 2, Some(ids[1])),
+        (inside, filter.priority, 1, Some(ids[0])),
+        (out, filter.priority, 1, Some(ids[1])),
+    ];
+    assert_eq!(there, expected);
+
+    kernel.attach(&second, &at, Some(&first)).unwrap();
+    assert_eq!(kernel.programs_at(&at).unwrap(), [ids[1]]);
+    kernel.detach(&second, &at).unwrap();
+    assert_eq!(kernel.programs_at(&at).unwrap(), [0; 0]);
+    // What is attached keeps its program.
+    drop(second);
+    assert_eq!(kernel.programs_at(&later).unwrap(), [ids[1]]);
+    kernel.remove_clsact(&one).unwrap();
+    assert_eq!(kernel.qdisc(&one).unwrap(), None);
+    eventually(|| errno_or_zero(kernel.program_by_id(ids[1])) == libc::ENOENT);
+}
+
+/// Returns the number of an error; 0 without one.
+fn errno_or_zero<T>(result: io::Result<T>) -> i32 {
+    result.err().and_then(|error| error.raw_os_error()).unwrap_or(0)
+}
+
+fn xdp_without_a_link_expects_what_it_replaces<K: Kernel>(kernel: &mut K, _: &Room) {
+    let (first, second) = two(kernel, ProgramType::XDP);
+    let ids = [&first, &second].map(|program| kernel.program_info(program).unwrap().id);
+    let device = || own_device(1);
+    let at = Direct::Xdp { device: device(), mode: XdpMode::Generic };
+    assert_eq!(
+        errno(kernel.attach(&first, &Direct::Xdp { device: own_device(4000), mode: XdpMode::Auto }, None)),
+        libc::ENODEV
+    );
+    assert_eq!(errno(kernel.attach(&first, &at, Some(&second))), libc::EEXIST);
+    kernel.attach(&first, &at, None).unwrap();
+    assert_eq!(loopback(kernel).xdp, [(XdpMode::Generic, ids[0])]);
+    assert_eq!(errno(kernel.attach(&second, &at, None)), libc::EBUSY);
+    assert_eq!(errno(kernel.create_link(&second, &xdp())), libc::EBUSY, "nor is there room for a link");
+    assert_eq!(errno(kernel.attach(&second, &at, Some(&second))), libc::EEXIST);
+    kernel.attach(&second, &at, Some(&first)).unwrap();
+    for mode in [XdpMode::Generic, XdpMode::Auto] {
+        assert_eq!(kernel.programs_at(&Direct::Xdp { device: device(), mode }).unwrap(), [ids[1]]);
+    }
+    assert_eq!(errno(kernel.detach(&first, &at)), libc::EEXIST);
+    let (tc, _) = two(kernel, ProgramType::SCHED_CLS);
+    assert_eq!(errno(kernel.attach(&tc, &at, Some(&second))), libc::EINVAL);
+    kernel.detach(&second, &at).unwrap();
+    assert_eq!(loopback(kernel).xdp, []);
+    let _link = kernel.create_link(&first, &xdp()).unwrap();
+    assert_eq!(errno(kernel.attach(&second, &at, None)), libc::EBUSY, "a link is there");
+}
+
+fn cgroups_have_programs_without_links<K: Kernel>(kernel: &mut K, room: &Room) {
+    let Some(folder) = &room.cgroup else { return common::skip("programs of cgroups", "no cgroup2") };
+    let (cgroup, cgroup_id) = kernel.open_cgroup(folder).unwrap();
+    let attach_type = AttachType::CGROUP_INET_EGRESS;
+    let (first, second) = two(kernel, ProgramType::CGROUP_SKB);
+    let (third, _) = two(kernel, ProgramType::CGROUP_SKB);
+    let ids = [&first, &second, &third].map(|program| kernel.program_info(program).unwrap().id);
+    let at = Direct::Cgroup { path: folder.clone(), cgroup_id, attach_type };
+    let gone = Direct::Cgroup { path: folder.join("none"), cgroup_id, attach_type };
+    assert_eq!(errno(kernel.attach(&first, &gone, None)), libc::ENOENT);
+    assert_eq!(kernel.programs_at(&gone).unwrap(), [0; 0]);
+    kernel.attach(&first, &at, None).unwrap();
+    assert_eq!(errno(kernel.attach(&first, &at, None)), libc::EINVAL, "once is enough");
+    kernel.attach(&second, &at, None).unwrap();
+    assert_eq!(kernel.programs_at(&at).unwrap(), [ids[0], ids[1]]);
+    assert_eq!(errno(kernel.attach(&third, &at, Some(&third))), libc::ENOENT);
+    kernel.attach(&third, &at, Some(&first)).unwrap();
+    assert_eq!(kernel.programs_at(&at).unwrap(), [ids[2], ids[1]], "in its place");
+    assert_eq!(kernel.excludes(&cgroup, attach_type).unwrap(), Excludes::Nothing);
+    assert_eq!(errno(kernel.detach(&first, &at)), libc::ENOENT);
+    // By a link, the same program is another attachment.
+    let link = kernel.create_link(&second, &HookRequest::Cgroup { cgroup: &cgroup, attach_type }).unwrap();
+    kernel.detach(&second, &at).unwrap();
+    assert_eq!(errno(kernel.detach(&second, &at)), libc::ENOENT);
+    kernel.detach(&third, &at).unwrap();
+    assert_eq!(kernel.programs_at(&at).unwrap(), [ids[1]]);
+    drop(link);
+    let (xdp, _) = two(kernel, ProgramType::XDP);
+    assert_eq!(errno(kernel.attach(&xdp, &at, None)), libc::EINVAL);
+}
+
+fn features_came_with_their_versions<K: Kernel>(kernel: &mut K, room: &Room) {
+    for feature in [Feature::Tcx, Feature::XdpLinks, Feature::CgroupLinks] {
+        let (major, minor) = feature.since().split_once('.').unwrap();
+        let since: (u32, u32) = (major.parse().unwrap(), minor.parse().unwrap());
+        assert_eq!(kernel.has(feature).unwrap(), room.version >= since, "{feature}");
+    }
+}
+
 fn hooks_tell_their_programs_in_order<K: Kernel>(kernel: &mut K, room: &Room) {
     assert_eq!(errno(kernel.query(&xdp())), libc::EINVAL);
     let cgroup = room.cgroup.as_ref().map(|folder| kernel.open_cgroup(folder).unwrap().0);
@@ -1595,7 +1733,11 @@ fn detached_links_stay_without_a_hook<K: Kernel>(kernel: &mut K, room: &Room) {
         let link = kernel.create_link(&first, &hook).unwrap();
         let before = kernel.link_info(&link).unwrap();
         kernel.detach_link(&link).unwrap();
-        assert_eq!(kernel.link_info(&link).unwrap(), LinkInfo { hook: gone, ..before }, "{program_type}");
+        assert_eq!(
+            kernel.link_info(&link).unwrap(),
+            LinkInfo { hook: gone, is_attached: false, ..before },
+            "{program_type}"
+        );
         kernel.detach_link(&link).unwrap();
         assert_eq!(errno(kernel.update_link(&link, &second, &first)), libc::ENOLINK, "{program_type}");
         kernel.create_link(&second, &hook).unwrap();

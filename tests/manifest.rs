@@ -7,6 +7,7 @@
 use bpfapply::btf::value::Value;
 use bpfapply::desired::{Counter, CounterSource, Netns, Policy, Rate};
 use bpfapply::diag::{self, Exit, Kind, Problems, Source};
+use bpfapply::direct::{Via, Wish};
 use bpfapply::kernel::XdpMode;
 use bpfapply::kinds::{AttachType, Family, MapType, Netfilter, Point, ProgramType};
 use bpfapply::manifest::{
@@ -193,21 +194,24 @@ fn every_key_arrives() {
     assert_eq!(drop.pin.as_ref().unwrap().value.as_str(), "/sys/fs/bpf/shared/drop");
 
     let attach = |name: &str| manifest.links[&LinkName::new(name).unwrap()].attach.value.clone();
-    assert_eq!(
-        attach("uplink"),
-        Attach::Xdp { interface: Interfaces::One("eth0".to_owned()), netns: Netns::OWN, mode: XdpMode::Native }
-    );
-    assert_eq!(
-        attach("other"),
-        Attach::Xdp { interface: Interfaces::One("${x}".to_owned()), netns: Netns::OWN, mode: XdpMode::Auto }
-    );
+    let xdp = |interface: &str, mode| {
+        let (interface, netns) = (Interfaces::One(interface.to_owned()), Netns::OWN);
+        Attach::Xdp { interface, netns, mode, via: None }
+    };
+    assert_eq!(attach("uplink"), xdp("eth0", XdpMode::Native));
+    assert_eq!(attach("other"), xdp("${x}", XdpMode::Auto));
     let shape = Attach::Tc {
         interface: Interfaces::One("eth0".to_owned()),
         netns: Netns::OWN,
         attach_type: AttachType::TCX_EGRESS,
+        via: Some(Via::Direct),
+        wish: Wish { priority: Some(10), handle: Some(2), protocol: Some(0x800), chain: Some(0) },
     };
     assert_eq!(attach("shape"), shape);
-    assert_eq!(attach("services"), Attach::Cgroup { path: "system.slice/web-1.service".to_owned() });
+    assert_eq!(
+        attach("services"),
+        Attach::Cgroup { path: "system.slice/web-1.service".to_owned(), via: Some(Via::Direct) }
+    );
     let sockets = Attach::Netns { netns: Netns::named("1".to_owned()), attach_type: AttachType::SK_LOOKUP };
     assert_eq!(attach("sockets"), sockets);
     let hosts = Netfilter { family: Family::Ipv6, point: Point::Postrouting, priority: -399, defrag: true };

@@ -134,7 +134,7 @@ fn path(object: &str) -> PathBuf {
 #[track_caller]
 fn check(kernel: &str) {
     let add = |boot: &mut Command| {
-        boot.arg("--add").arg(folder().join("tests/objects"));
+        boot.arg("--add").arg(folder().join("tests/objects")).arg("--add").arg(folder().join("tests/direct"));
         if has_bpftool() {
             boot.args(["--add", "bpftool"]);
         }
@@ -171,7 +171,8 @@ fn in_the_machine() {
     let known = KERNELS.iter().position(|kernel| release.starts_with(&format!("{kernel}.")));
     let number = known.unwrap_or_else(|| panic!("nothing is known of Linux {release}"));
     // A kernel without them refuses the rows that need them.
-    let _ = Command::new("modprobe").args(["-a", "nf_conntrack", "nf_tables"]).status();
+    let modules = ["-a", "nf_conntrack", "nf_tables", "sch_ingress", "cls_bpf"];
+    let _ = Command::new("modprobe").args(modules).status();
     let (mut wrong, mut same) = (Vec::new(), 0);
     for row in ROWS {
         if !path(row.object).exists() {
@@ -184,8 +185,39 @@ fn in_the_machine() {
         }
         clear();
     }
+    if let Err(why) = tc_without_a_word_of_how() {
+        wrong.push(format!("tc: {why}"));
+    }
     eprintln!("{same} programs of {} objects have the tags that libbpf gives them", ROWS.len());
     assert!(wrong.is_empty(), "{} of {} rows:\n{}", wrong.len(), ROWS.len(), wrong.join("\n"));
+}
+
+/// Attaches to tc by what this kernel has: clsact before 6.6, and tcx since.
+fn tc_without_a_word_of_how() -> Result<(), String> {
+    let folder = tempfile::tempdir().expect("a folder");
+    let object = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/direct/filter_1.o");
+    let text = format!(
+        "version = 1\nname = \"vm\"\n[object.o]\npath = {object:?}\n[program.p]\nfrom = \"o:filter\"\n\
+         [link.l]\nprogram = \"p\"\ntc = {{ interface = \"lo\", direction = \"ingress\" }}\n"
+    );
+    fs::write(folder.path().join("plan.toml"), text).expect("a file in a folder of ours");
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").expect("every kernel tells it");
+    let is_old = ["5.10.", "6.1."].iter().any(|old| release.starts_with(old));
+    let way = if is_old { "as this kernel has no tcx, which came with Linux 6.6" } else { "to tcx_ingress of lo" };
+    for (arguments, says) in [
+        (&["plan.toml"][..], way),
+        (&["plan.toml"], "nothing to do: the host matches"),
+        (&["destroy", "vm"], "3 removed"),
+    ] {
+        let said = bpfapply(folder.path(), arguments);
+        if said.code != 0 || !words(&said.stdout).contains(says) {
+            return Err(format!(
+                "{says:?} is wanted of {arguments:?}, exit {}: {}{}",
+                said.code, said.stdout, said.stderr
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// Unpins everything.

@@ -8,9 +8,10 @@
 //! A pin outside the deployment's folder is a second name of one in the generation, below `~outside`: there one can tell
 //! whose it is, and has it again when the other name was lost.
 
+use super::direct::{self, Attached};
 use crate::confirm::Pending;
 use crate::kernel::observe::{self, walk};
-use crate::kernel::{EntryKind, Kernel, ObjectKind};
+use crate::kernel::{Entry, EntryKind, Kernel, ObjectKind};
 use crate::names::PinPath;
 use crate::record::Record;
 use std::collections::BTreeSet;
@@ -118,17 +119,31 @@ pub fn clear<K: Kernel>(
     remove(kernel, leftover)
 }
 
-/// Detaches the links of a folder that the generation that runs does not have as well, and returns the inodes of all that
-/// that has.
+/// Detaches the links of a folder, and what is attached without one, that the generation that runs does not have as well,
+/// and returns the inodes of all that that has.
 pub fn detach_all<K: Kernel>(kernel: &mut K, folder: &PinPath, current: Option<&PinPath>) -> io::Result<BTreeSet<u64>> {
     let running = current.map(|current| walk(kernel, current)).transpose()?.unwrap_or_default();
+    let is_mark = |entry: &&(PinPath, Entry)| entry.1.kind == EntryKind::Symlink;
+    let marks = running.iter().filter(is_mark).map(|(path, _)| observe::mark(kernel, path));
+    let marks: Vec<_> = marks.filter_map(io::Result::transpose).collect::<io::Result<_>>()?;
     let running: BTreeSet<u64> = running.into_iter().map(|(_, entry)| entry.inode).collect();
     for (path, entry) in walk(kernel, folder)? {
-        if entry.kind == EntryKind::Pin
-            && !running.contains(&entry.inode)
-            && let (ObjectKind::Link, link) = kernel.open_pin(&path)?
-        {
-            detach(kernel, &link)?;
+        if running.contains(&entry.inode) {
+            continue;
+        }
+        match entry.kind {
+            EntryKind::Pin => {
+                if let (ObjectKind::Link, link) = kernel.open_pin(&path)? {
+                    detach(kernel, &Attached::Link(link))?;
+                }
+            }
+            EntryKind::Symlink => {
+                if let Some(mark) = observe::mark(kernel, &path)? {
+                    let before = marks.iter().find(|other| other.at.is_at(&mark.at)).map(|other| other.program_id);
+                    direct::take_back(kernel, &mark, before)?;
+                }
+            }
+            EntryKind::Folder => {}
         }
     }
     Ok(running)
@@ -140,9 +155,13 @@ pub fn remove_pin<K: Kernel>(kernel: &mut K, pin: &PinPath) -> io::Result<()> {
     pin.parent().map_or(Ok(()), |folder| remove_empty(kernel, &folder))
 }
 
-/// Detaches a link, if its hook has not gone without it. One to an event goes with its last pin and descriptor, and not
-/// before (`EOPNOTSUPP`).
-pub fn detach<K: Kernel>(kernel: &mut K, link: &K::Fd) -> io::Result<()> {
+/// Detaches what is attached, if its hook has not gone without it. A link to an event goes with its last pin and descriptor,
+/// and not before (`EOPNOTSUPP`).
+pub fn detach<K: Kernel>(kernel: &mut K, attached: &Attached<K::Fd>) -> io::Result<()> {
+    let link = match attached {
+        Attached::Link(link) => link,
+        Attached::Direct(mark) => return direct::take_back(kernel, mark, None),
+    };
     match kernel.detach_link(link) {
         Err(error) if matches!(error.raw_os_error(), Some(libc::ENOLINK | libc::EOPNOTSUPP)) => Ok(()),
         result => result,

@@ -5,6 +5,7 @@
 //! deployment's pins, attaches and updates links, and switches to that generation with the record; each of its changes
 //! is noted with its way back, and a failure walks these back, newest first. What goes away goes behind the switch.
 
+mod direct;
 pub mod entries;
 mod events;
 mod generation;
@@ -31,10 +32,12 @@ use crate::observed::Place;
 use crate::plan::{Action, Marker, Plan, ResolvedHook, Restored, Step};
 use crate::record::Record;
 use crate::spec::Host;
+use direct::Attached;
 use outcome::{Outcome, Status, StepOutcome};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use undo::{Before, BeforeHook, Undo};
 
@@ -129,7 +132,7 @@ struct Applier<'a, K: Kernel> {
     /// What was changed, by the number of its step, and the way back.
     undo: Vec<(usize, Undo<K::Fd>)>,
     /// Links that are detached behind the switch, by the number of the step.
-    leaving: BTreeMap<usize, K::Fd>,
+    leaving: BTreeMap<usize, Attached<K::Fd>>,
     /// Whether the next generation is the one that runs: then there is no way back.
     switched: bool,
     record: Option<Record>,
@@ -227,11 +230,12 @@ impl<K: Kernel> Applier<'_, K> {
             Action::WriteEntries { writes } if writes.id.is_some() => self.write_in_place(number, writes)?,
             Action::SetVariables { sets } => self.set_variables(number, sets)?,
             Action::Attach { link, hook } => self.attach(number, link, hook, None)?,
+            Action::UpdateLink { link, id: 0, old } => self.update_direct(number, link, *old)?,
             Action::UpdateLink { link, id, old } => self.update_link(number, link, *id, *old)?,
             Action::Reattach { link, id, hook, overlap: true } => {
                 // The old link goes when everything else is done.
                 self.attach(number, link, hook, Some(*id))?;
-                let old = self.open_expected(&link.pin, ObjectKind::Link, *id)?;
+                let old = self.open_attached(&link.pin, *id)?;
                 self.leaving.insert(number, old);
             }
             Action::Reattach { link, id, hook, overlap: false } => self.swap_link(number, link, *id, hook)?,
@@ -270,8 +274,9 @@ impl<K: Kernel> Applier<'_, K> {
     fn take_away(&mut self, number: usize, action: &Action) -> Result<(), Problem> {
         match action {
             Action::Detach { link, pin, .. } => {
-                let fd = self.leaving.remove(&number).expect("the link was staged");
-                generation::detach(self.kernel, &fd).map_err(|error| refused(format!("detach link.{link}"), &error))?;
+                let attached = self.leaving.remove(&number).expect("the link was staged");
+                generation::detach(self.kernel, &attached)
+                    .map_err(|error| refused(format!("detach link.{link}"), &error))?;
                 self.unpin_outside(pin)
             }
             Action::RemoveProgram { pin, .. } | Action::RemoveMap { pin, .. } => self.unpin_outside(pin),
@@ -497,6 +502,12 @@ impl<K: Kernel> Applier<'_, K> {
         self.place_for(number, pin, replaces.is_some())
     }
 
+    /// Makes room for a link, which takes the pin of what has it in the generation that runs: a link, or for 0 a mark.
+    fn place_for_link(&mut self, number: usize, pin: &PinPath, replaces: Option<u32>) -> Result<PinPath, Problem> {
+        replaces.map(|id| self.open_attached(pin, id)).transpose()?;
+        self.place_for(number, pin, replaces.is_some())
+    }
+
     /// Makes room for a pin in the next generation and returns its place there.
     fn place_for(&mut self, number: usize, pin: &PinPath, replaces: bool) -> Result<PinPath, Problem> {
         self.begin(number)?;
@@ -604,12 +615,12 @@ impl<K: Kernel> Applier<'_, K> {
         let program = attached(link, &self.maps, &self.programs);
         let doing = || attaching(link);
         let created = match (&link.hook, hook) {
-            (Hook::Xdp { interface, netns, mode }, ResolvedHook::Interface(Some(place))) => {
+            (Hook::Xdp { interface, netns, mode, .. }, ResolvedHook::Interface(Some(place))) => {
                 let netns = self.same_interface(interface, netns, place)?;
                 let request = HookRequest::Xdp { ifindex: place.ifindex, mode: *mode };
                 link_within(self.kernel, program, &request, netns.as_ref())
             }
-            (Hook::Tc { interface, netns, attach_type }, ResolvedHook::Interface(Some(place))) => {
+            (Hook::Tc { interface, netns, attach_type, .. }, ResolvedHook::Interface(Some(place))) => {
                 let netns = self.same_interface(interface, netns, place)?;
                 let request = HookRequest::Tcx { ifindex: place.ifindex, attach_type: *attach_type };
                 link_within(self.kernel, program, &request, netns.as_ref())
@@ -620,13 +631,7 @@ impl<K: Kernel> Applier<'_, K> {
                 link_within(self.kernel, program, &request, netns.as_ref())
             }
             (Hook::Cgroup { attach_type, .. }, ResolvedHook::Cgroup(Some((path, id)))) => {
-                let (cgroup, now) = self.kernel.open_cgroup(path).map_err(|error| match error.kind() {
-                    io::ErrorKind::NotFound => stale(format!("the cgroup `{}` is gone", path.display())),
-                    _ => refused(doing(), &error),
-                })?;
-                if now != *id {
-                    return Err(stale(format!("the cgroup `{}` is another one now", path.display())));
-                }
+                let cgroup = self.same_cgroup(path, *id)?;
                 let request = HookRequest::Cgroup { cgroup: &cgroup, attach_type: *attach_type };
                 self.kernel.create_link(program, &request)
             }
@@ -670,7 +675,7 @@ impl<K: Kernel> Applier<'_, K> {
             | (Hook::Netns { .. }, Some(libc::E2BIG))
             | (Hook::Sockmap { .. }, Some(libc::EBUSY)) => stale(format!("another program came to {}", link.hook)),
             (Hook::Netfilter { hook, .. }, Some(libc::EBUSY)) => self.priority_taken(hook, link, &error),
-            _ => attach_refused(doing(), &link.hook, &error),
+            _ => self.attach_failed(doing(), link, &error),
         })
     }
 
@@ -690,6 +695,16 @@ impl<K: Kernel> Applier<'_, K> {
             Some(found) if found.place() == *place => Ok(there),
             Some(_) => Err(stale(format!("the interface `{name}` is another one now"))),
             None => Err(stale(format!("the interface `{name}` is gone"))),
+        }
+    }
+
+    /// Opens a cgroup, when it still is the one that the plan saw.
+    fn same_cgroup(&self, path: &Path, id: u64) -> Result<K::Fd, Problem> {
+        let opened = observe::existing(self.kernel.open_cgroup(path));
+        match opened.map_err(|error| refused(format!("open the cgroup `{}`", path.display()), &error))? {
+            Some((fd, found)) if found == id => Ok(fd),
+            Some(_) => Err(stale(format!("the cgroup `{}` is another one now", path.display()))),
+            None => Err(stale(format!("the cgroup `{}` is gone", path.display()))),
         }
     }
 
@@ -733,9 +748,12 @@ impl<K: Kernel> Applier<'_, K> {
         hook: &ResolvedHook,
         replaces: Option<u32>,
     ) -> Result<(), Problem> {
+        if let ResolvedHook::Direct(at, _) = hook {
+            return self.attach_direct(number, link, at, replaces.is_some());
+        }
         let fd = self.create_link(link, hook)?;
         let pinned = self
-            .place_for_new(number, &link.pin, ObjectKind::Link, replaces)
+            .place_for_link(number, &link.pin, replaces)
             .and_then(|place| put_pin(self.kernel, &fd, ObjectKind::Link, &link.pin, &place));
         self.undo.push((
             number,
@@ -780,8 +798,20 @@ impl<K: Kernel> Applier<'_, K> {
 
     /// Detaches, then attaches at the same hook, which has room for one.
     fn swap_link(&mut self, number: usize, link: &DesiredLink, id: u32, hook: &ResolvedHook) -> Result<(), Problem> {
-        let fd = self.open_expected(&link.pin, ObjectKind::Link, id)?;
         let doing = || format!("detach link.{}", link.name);
+        let fd = match self.open_attached(&link.pin, id)? {
+            Attached::Link(fd) => fd,
+            Attached::Direct(mark) => {
+                // What is before it can be put back as long as somebody has it open.
+                let program = self.kernel.program_by_id(mark.program_id).ok();
+                let was_there = self.kernel.programs_at(&mark.at).map_err(|error| refused(doing(), &error))?;
+                let program = program.filter(|_| was_there.contains(&mark.program_id));
+                let detached = direct::take_back(self.kernel, &mark, None);
+                self.undo.push((number, Undo::Unmarked { mark, program }));
+                detached.map_err(|error| refused(doing(), &error))?;
+                return self.attach(number, link, hook, Some(id));
+            }
+        };
         let info = self.kernel.link_info(&fd).map_err(|error| refused(doing(), &error))?;
         let program = self.kernel.program_by_id(info.program_id).map_err(|error| refused(doing(), &error))?;
         let before = self.attached_before(link, &info).map_err(|error| refused(doing(), &error))?;

@@ -68,11 +68,11 @@ impl<K: Kernel> Applier<'_, K> {
                 self.programs.insert(program.clone(), fd);
                 Ok(())
             }
-            Action::ReuseLink { link, id } => self.open_expected(&link.pin, ObjectKind::Link, *id).map(drop),
+            Action::ReuseLink { link, id } => self.open_attached(&link.pin, *id).map(drop),
             // What goes away does so when there is no way back any more: it has to be what the plan saw.
             Action::Detach { pin, id, .. } => {
-                let link = self.open_expected(pin, ObjectKind::Link, *id)?;
-                self.leaving.insert(number, link);
+                let attached = self.open_attached(pin, *id)?;
+                self.leaving.insert(number, attached);
                 Ok(())
             }
             Action::RemoveProgram { pin, id, .. } => self.open_expected(pin, ObjectKind::Program, *id).map(drop),

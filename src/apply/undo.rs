@@ -2,8 +2,9 @@
 
 use super::entries::Written;
 use super::events::patiently;
-use super::{generation, link_within, variables};
+use super::{direct, generation, link_within, variables};
 use crate::access::Permissions;
+use crate::direct::Mark;
 use crate::kernel::{EventInfo, HookRequest, Kernel, TraceRequest, XdpMode};
 use crate::kinds::{AttachType, Netfilter};
 use crate::names::{MapName, PinPath, ProgramName};
@@ -64,6 +65,20 @@ pub enum Undo<Fd> {
         link: Fd,
         /// Its pin.
         pin: PinPath,
+    },
+    /// A program was to be attached without a link.
+    Marked {
+        /// What was to be attached where.
+        mark: Mark,
+        /// The id of the program that was there before, if one was.
+        before: Option<u32>,
+    },
+    /// A program was detached that had no link.
+    Unmarked {
+        /// What was attached where.
+        mark: Mark,
+        /// The program, when it was there.
+        program: Option<Fd>,
     },
     /// A link got another program.
     Updated {
@@ -160,6 +175,9 @@ impl<Fd> Undo<Fd> {
                 drop(link);
                 generation::gone(kernel.unpin(&pin))
             }
+            Self::Marked { mark, before } => direct::take_back(kernel, &mark, before),
+            Self::Unmarked { mark, program: Some(program) } => direct::put_back(kernel, &mark, &program),
+            Self::Unmarked { program: None, .. } => Ok(()),
             Self::Updated { link, program, old } => kernel.update_link(&link, &old, &programs[&program]),
             Self::UpdatedStruct { link, map, old } => kernel.update_link(&link, &old, &maps[&map]),
             Self::Detached { pin, program, before: Some(before) } => {

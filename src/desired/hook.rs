@@ -3,6 +3,7 @@
 
 mod trace;
 
+use crate::direct::{Feature, Via, Wish, clsact};
 use crate::kinds::{AttachType, MapType, Netfilter, XdpMode};
 use crate::names::MapName;
 use serde::{Deserialize, Serialize};
@@ -24,8 +25,11 @@ pub enum Hook {
         netns: Netns,
         /// Mode.
         mode: XdpMode,
+        /// By a link or by netlink, when that is not to be chosen.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        via: Option<Via>,
     },
-    /// tcx on an interface.
+    /// tc on an interface.
     Tc {
         /// Name of the interface.
         interface: String,
@@ -34,6 +38,12 @@ pub enum Hook {
         netns: Netns,
         /// `tcx_ingress` or `tcx_egress`.
         attach_type: AttachType,
+        /// By tcx or by clsact, when that is not to be chosen.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        via: Option<Via>,
+        /// What a filter of clsact is to be.
+        #[serde(default, skip_serializing_if = "Wish::is_empty")]
+        wish: Wish,
     },
     /// netkit: what one end of a pair of interfaces sends.
     Netkit {
@@ -51,6 +61,9 @@ pub enum Hook {
         path: String,
         /// Which of the cgroup's hooks.
         attach_type: AttachType,
+        /// By a link or without one, when that is not to be chosen.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        via: Option<Via>,
     },
     /// A network namespace's hook.
     Netns {
@@ -153,6 +166,49 @@ impl Hook {
         }
     }
 
+    /// Returns the way that is asked for; `None` where it is to be chosen, or where there is but one.
+    pub fn via(&self) -> Option<Via> {
+        match self {
+            Self::Xdp { via, .. } | Self::Tc { via, .. } | Self::Cgroup { via, .. } => *via,
+            Self::Netkit { .. }
+            | Self::Netns { .. }
+            | Self::Netfilter { .. }
+            | Self::Sockmap { .. }
+            | Self::StructOps { .. }
+            | Self::Trace(_) => None,
+        }
+    }
+
+    /// Returns what a kernel must have for a link there, where there is a way without.
+    pub fn needs(&self) -> Option<Feature> {
+        match self {
+            Self::Xdp { .. } => Some(Feature::XdpLinks),
+            Self::Tc { .. } => Some(Feature::Tcx),
+            Self::Cgroup { .. } => Some(Feature::CgroupLinks),
+            Self::Netkit { .. }
+            | Self::Netns { .. }
+            | Self::Netfilter { .. }
+            | Self::Sockmap { .. }
+            | Self::StructOps { .. }
+            | Self::Trace(_) => None,
+        }
+    }
+
+    /// Returns the same with the way that was chosen.
+    pub fn by(&self, chosen: Via) -> Self {
+        let mut hook = self.clone();
+        match &mut hook {
+            Self::Xdp { via, .. } | Self::Tc { via, .. } | Self::Cgroup { via, .. } => *via = Some(chosen),
+            Self::Netkit { .. }
+            | Self::Netns { .. }
+            | Self::Netfilter { .. }
+            | Self::Sockmap { .. }
+            | Self::StructOps { .. }
+            | Self::Trace(_) => {}
+        }
+        hook
+    }
+
     /// Returns the hook of netfilter that it is.
     pub fn netfilter(&self) -> Option<Netfilter> {
         match self {
@@ -253,7 +309,13 @@ impl Hook {
     pub fn may_lack(&self) -> &'static str {
         match self {
             Self::Xdp { .. } => "XDP links came with Linux 5.9, and a driver must know the mode",
+            Self::Tc { via: Some(Via::Direct), .. } => {
+                "clsact came with Linux 4.5 (CONFIG_NET_SCH_INGRESS and CONFIG_NET_CLS_BPF, maybe as modules)"
+            }
             Self::Tc { .. } => "tcx came with Linux 6.6",
+            Self::Cgroup { via: Some(Via::Direct), .. } => {
+                "several programs of a cgroup came with Linux 4.15, each hook with a version of its own"
+            }
             Self::Netkit { .. } => "netkit came with Linux 6.7, and is a part that a kernel may be built without",
             Self::Cgroup { .. } => "cgroup links came with Linux 5.7",
             Self::Netns { attach_type: AttachType::SK_LOOKUP, .. } => "sk_lookup came with Linux 5.9",
@@ -276,10 +338,13 @@ impl fmt::Display for Hook {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Xdp { interface, netns, .. } => write!(f, "xdp of {interface}{}", Within(netns)),
-            Self::Tc { interface, netns, attach_type } | Self::Netkit { interface, netns, attach_type } => {
+            Self::Tc { interface, netns, attach_type, via: Some(Via::Direct), .. } => {
+                write!(f, "{} of {interface}{}", clsact(*attach_type), Within(netns))
+            }
+            Self::Tc { interface, netns, attach_type, .. } | Self::Netkit { interface, netns, attach_type } => {
                 write!(f, "{attach_type} of {interface}{}", Within(netns))
             }
-            Self::Cgroup { path, attach_type } => write!(f, "{attach_type} of cgroup {path}"),
+            Self::Cgroup { path, attach_type, .. } => write!(f, "{attach_type} of cgroup {path}"),
             Self::Netns { netns, attach_type } => write!(f, "{attach_type} of {netns}"),
             Self::Netfilter { hook, netns } => write!(f, "{hook}{}", Within(netns)),
             Self::Sockmap { map, attach_type } => write!(f, "{attach_type} of map.{map}"),

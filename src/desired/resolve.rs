@@ -1287,19 +1287,20 @@ fn hook(attach: &Attach, program: &DesiredProgram, section: &str) -> Result<Hook
         return Err(Box::new(Kind::WithoutLinks { is: *is, used }));
     }
     match attach {
-        Attach::Xdp { interface, netns, mode } => {
+        Attach::Xdp { interface, netns, mode, via } => {
             wants(ProgramType::XDP, "xdp")?;
-            Ok(Hook::Xdp { interface: interface.name(), netns: netns.clone(), mode: *mode })
+            Ok(Hook::Xdp { interface: interface.name(), netns: netns.clone(), mode: *mode, via: *via })
         }
-        Attach::Tc { interface, netns, attach_type } => {
+        Attach::Tc { interface, netns, attach_type, via, wish } => {
             wants(ProgramType::SCHED_CLS, "tc")?;
-            Ok(Hook::Tc { interface: interface.name(), netns: netns.clone(), attach_type: *attach_type })
+            let (interface, netns) = (interface.name(), netns.clone());
+            Ok(Hook::Tc { interface, netns, attach_type: *attach_type, via: *via, wish: *wish })
         }
         Attach::Netkit { interface, netns, attach_type } => {
             wants(ProgramType::SCHED_CLS, "netkit")?;
             Ok(Hook::Netkit { interface: interface.name(), netns: netns.clone(), attach_type: *attach_type })
         }
-        Attach::Cgroup { path } => {
+        Attach::Cgroup { path, via } => {
             if !CGROUP_TYPES.contains(&kind.program_type) {
                 let wants = "cgroup_*, sock_ops".to_owned();
                 return Err(Box::new(Kind::WrongProgramType { hook: "cgroup", wants, is: kind.program_type }));
@@ -1311,7 +1312,7 @@ fn hook(attach: &Attach, program: &DesiredProgram, section: &str) -> Result<Hook
                 (None, ProgramType::CGROUP_SYSCTL) => AttachType::CGROUP_SYSCTL,
                 (None, _) => return Err(Box::new(Kind::NoAttachType { is: kind.program_type })),
             };
-            Ok(Hook::Cgroup { path: path.clone(), attach_type })
+            Ok(Hook::Cgroup { path: path.clone(), attach_type, via: *via })
         }
         Attach::Netfilter { hook, netns } => {
             wants(ProgramType::NETFILTER, "netfilter")?;

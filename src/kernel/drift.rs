@@ -187,6 +187,7 @@ pub fn ahead<K: Kernel>(kernel: &K, link: &RecordedLink, own: &BTreeSet<u32>) ->
         | HookInfo::Sockmap { .. }
         | HookInfo::Event(_)
         | HookInfo::StructOps { .. }
+        | HookInfo::Direct(_)
         | HookInfo::Other(_) => {
             return Ok(Vec::new());
         }
@@ -321,13 +322,21 @@ impl<K: Kernel> Checker<'_, K> {
     fn link(&self, link: &RecordedLink) -> Result<Option<Difference>, Problem> {
         let Ok(pin) = PinPath::new(&link.pin) else { return Ok(None) };
         let doing = |error| refused(format!("read the link at `{pin}`"), &error, READ);
+        if let HookInfo::Direct(at) = &link.at {
+            let now = self.kernel.programs_at(at).map_err(doing)?;
+            return match (now.contains(&link.program_id), now.first()) {
+                (true, _) => self.anchored(link, link.program_id),
+                (false, Some(now)) if at.has_room_for_one() => Ok(Some(Difference::Runs(*now, link.program_id))),
+                (false, _) => Ok(Some(Difference::Detached(link.hook.to_string()))),
+            };
+        }
         let (kind, fd) = self.kernel.open_pin(&pin).map_err(doing)?;
         if kind != ObjectKind::Link {
             return Ok(Some(Difference::Replaced(pin)));
         }
-        let LinkInfo { program_id, hook, .. } = self.kernel.link_info(&fd).map_err(doing)?;
+        let LinkInfo { program_id, hook, is_attached, .. } = self.kernel.link_info(&fd).map_err(doing)?;
         // One that was adopted may have been on no hook already.
-        if !hook.is_attached() {
+        if !is_attached {
             return Ok(Some(Difference::Detached(link.hook.to_string())));
         }
         if hook != link.at {
@@ -336,6 +345,11 @@ impl<K: Kernel> Checker<'_, K> {
         if program_id != link.program_id {
             return Ok(Some(Difference::Runs(program_id, link.program_id)));
         }
+        self.anchored(link, program_id)
+    }
+
+    /// Looks whether the name of what a link is on still means that.
+    fn anchored(&self, link: &RecordedLink, program_id: u32) -> Result<Option<Difference>, Problem> {
         match link.hook.anchor() {
             Anchor::Interface(name, netns) => self.on_interface(link, name, netns, program_id),
             Anchor::Netns(netns) => {

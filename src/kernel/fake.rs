@@ -3,18 +3,20 @@
 //! It never calls the code that it tests: it would agree with our bugs. Each rule is proved against the running kernel by
 //! `tests/kernel.rs`. What it does not have (traffic, most of the verifier, sockets) it refuses.
 
+mod direct;
 mod events;
 mod maps;
 mod references;
 mod tree;
 
 use super::{
-    Entry, EntryKind, FilePlace, HookInfo, HookRequest, Interface, Kernel, LinkInfo, LoadError, MapInfo, MapRequest,
-    ObjectKind, ProgramInfo, ProgramRequest, Symbols, XdpMode,
+    Entry, EntryKind, Excludes, FilePlace, HookInfo, HookRequest, Interface, Kernel, LinkInfo, LoadError, MapInfo,
+    MapRequest, ObjectKind, ProgramInfo, ProgramRequest, Symbols, XdpMode,
 };
 use crate::access::{AccountKind, Permissions};
 use crate::btf::kernel::Bytes;
 use crate::diag::LockHolder;
+use crate::direct::{Device as At, Direct, Feature, Qdisc};
 use crate::insn::{CALL, EXIT, Insn, PSEUDO_BTF_ID, PSEUDO_KFUNC_CALL};
 use crate::kinds::{AttachType, MapType, Netfilter, ProgramType};
 use crate::names::{Digest, PinPath};
@@ -184,6 +186,8 @@ struct State {
     maps: BTreeMap<u32, Map>,
     programs: BTreeMap<u32, Program>,
     links: BTreeMap<u32, Link>,
+    direct: direct::Attachments,
+    lacks: BTreeSet<Feature>,
     btfs: BTreeMap<u32, Vec<u8>>,
     /// The kernel's own BTF.
     types: Option<Vec<u8>>,
@@ -291,6 +295,7 @@ impl Fake {
         if netns == OWN_NETNS {
             state.maps.values_mut().for_each(|map| map.forget_interface(gone.index));
         }
+        state.direct.forget_interface((netns, gone.index));
         state.collect();
     }
 
@@ -367,6 +372,13 @@ impl Fake {
         let mut state = self.state();
         let Some(gone) = state.cgroups.remove(path) else { return };
         state.detach_where(|hook| hook == Hook::Cgroup { id: gone });
+        state.direct.forget_cgroup(gone);
+        state.collect();
+    }
+
+    /// Lets this kernel be one that lacks something.
+    pub fn lack(&self, feature: Feature) {
+        self.state().lacks.insert(feature);
     }
 
     /// Lets the verifier refuse every program of this kernel name.
@@ -428,6 +440,9 @@ impl Fake {
         }
         for (id, link) in &state.links {
             writeln!(out, "link {id} {link:?}").expect("writing to a String never fails");
+        }
+        for line in state.direct.lines() {
+            writeln!(out, "{line}").expect("writing to a String never fails");
         }
         writeln!(out, "btf {:?}", state.btfs.keys()).expect("writing to a String never fails");
         out
@@ -548,6 +563,7 @@ impl State {
             .map(|open| open.object)
             .chain(self.tree.entries().filter_map(|(_, node)| node.object()))
             .chain(self.modules.keys().map(|id| Object::Btf(*id)))
+            .chain(self.direct.programs().map(Object::Program))
             .collect();
         for (id, map) in &mut self.maps {
             // `prog_array_map_clear`: programs that run do not keep the slots, or a circle would never be freed.
@@ -630,11 +646,20 @@ impl State {
                     return refuse(libc::EINVAL);
                 }
                 let device = (here, *ifindex);
+                if self.lacks.contains(&Feature::XdpLinks) {
+                    return refuse(libc::EINVAL);
+                }
                 let mode = self.xdp_mode(device, *mode)?;
+                match self.direct.xdp(device).next() {
+                    Some((there, _)) if there == mode => return refuse(libc::EBUSY),
+                    Some(_) => return refuse(libc::EEXIST),
+                    None => {}
+                }
                 Ok((Hook::Xdp { device, mode }, HookInfo::Xdp { ifindex: *ifindex }))
             }
             HookRequest::Tcx { ifindex, attach_type } => {
-                if !fits(ProgramType::SCHED_CLS)
+                if self.lacks.contains(&Feature::Tcx)
+                    || !fits(ProgramType::SCHED_CLS)
                     || !matches!(*attach_type, AttachType::TCX_INGRESS | AttachType::TCX_EGRESS)
                 {
                     return refuse(libc::EINVAL);
@@ -647,7 +672,7 @@ impl State {
             HookRequest::Netkit { .. } => refuse(libc::EINVAL),
             HookRequest::Within { netns, hook } => self.hook(number, hook, self.netns(netns)?),
             HookRequest::Cgroup { cgroup, attach_type } => {
-                if !fits_cgroup(program, *attach_type) {
+                if self.lacks.contains(&Feature::CgroupLinks) || !fits_cgroup(program, *attach_type) {
                     return refuse(libc::EINVAL);
                 }
                 let Object::Cgroup(id) = self.object(cgroup)? else { return refuse(libc::EBADF) };
@@ -698,6 +723,7 @@ impl State {
             | HookInfo::Sockmap { .. }
             | HookInfo::Event(_)
             | HookInfo::StructOps { .. }
+            | HookInfo::Direct(_)
             | HookInfo::Other(_) => false,
         });
         if taken { refuse(libc::EBUSY) } else { Ok((Hook::Netfilter { inode }, HookInfo::Netfilter(wanted))) }
@@ -755,6 +781,13 @@ impl State {
         index
     }
 
+    /// Returns where an interface is; `ENODEV` when its network namespace is gone.
+    fn site(&self, device: &At) -> io::Result<Site> {
+        let own = device.netns.is_own().then_some(OWN_NETNS);
+        let found = own.or_else(|| self.namespaces.get(&device.netns.path()).copied().filter(|it| *it == device.inode));
+        found.map(|inode| (inode, device.ifindex)).ok_or_else(|| errno(libc::ENODEV))
+    }
+
     /// Returns the inode of an open network namespace.
     fn netns(&self, fd: &Fd) -> io::Result<u64> {
         match self.object(fd)? {
@@ -768,16 +801,29 @@ impl State {
     fn interface(&self, netns: u64, name: &str) -> Option<Interface> {
         let mut there = self.devices.iter().filter(|((inode, _), _)| *inode == netns);
         let (_, device) = there.find(|((_, own), device)| own == name || device.others.iter().any(|it| it == name))?;
-        let mut xdp: Vec<_> = self
-            .links
-            .values()
-            .filter_map(|link| match link.hook {
-                Some(Hook::Xdp { device: at, mode }) if at == (netns, device.index) => Some((mode, link.program)),
-                Some(_) | None => None,
-            })
-            .collect();
-        xdp.sort();
+        let xdp = self.xdp_of((netns, device.index));
         Some(Interface { netns, index: device.index, peer: None, xdp })
+    }
+
+    /// Returns the XDP programs of an interface by mode.
+    fn xdp_of(&self, site: Site) -> Vec<(XdpMode, u32)> {
+        let links = self.links.values().filter_map(|link| match link.hook {
+            Some(Hook::Xdp { device, mode }) if device == site => Some((mode, link.program)),
+            Some(_) | None => None,
+        });
+        let mut there: Vec<_> = links.chain(self.direct.xdp(site)).collect();
+        there.sort();
+        there
+    }
+
+    /// Returns the programs of a cgroup's hook in their order: those of links, and those without.
+    fn cgroup_programs(&self, cgroup_id: u64, attach_type: AttachType) -> Vec<u32> {
+        let at = HookInfo::Cgroup { cgroup_id, attach_type };
+        let there = self.links.iter().filter(|(_, link)| link.hook.is_some() && link.kind == at);
+        let mut there: Vec<_> = there.map(|(id, link)| (link.place, *id, link.program)).collect();
+        there.sort_unstable();
+        let links = there.into_iter().map(|(.., program)| program);
+        links.chain(self.direct.of_cgroup(cgroup_id, attach_type)).collect()
     }
 
     /// Decides the mode of a new XDP link; an interface has one link, and never two modes of software.
@@ -1359,6 +1405,52 @@ impl Kernel for Fake {
         refuse(libc::ENOENT)
     }
 
+    fn has(&self, feature: Feature) -> io::Result<bool> {
+        Ok(!self.state().lacks.contains(&feature))
+    }
+
+    fn qdisc(&self, device: &At) -> io::Result<Option<Qdisc>> {
+        let state = self.state();
+        Ok(state.direct.qdisc(state.site(device)?))
+    }
+
+    fn make_clsact(&mut self, device: &At) -> io::Result<()> {
+        let mut state = self.change("make_clsact")?;
+        let site = state.site(device)?;
+        state.device(site).ok_or_else(|| errno(libc::ENODEV))?;
+        state.direct.make_clsact(site);
+        Ok(())
+    }
+
+    fn remove_clsact(&mut self, device: &At) -> io::Result<()> {
+        let mut state = self.change("remove_clsact")?;
+        let site = state.site(device)?;
+        state.direct.remove_clsact(site)?;
+        state.collect();
+        Ok(())
+    }
+
+    fn programs_at(&self, at: &Direct) -> io::Result<Vec<u32>> {
+        Ok(self.state().programs_at(at))
+    }
+
+    fn attach(&mut self, program: &Fd, at: &Direct, replaces: Option<&Fd>) -> io::Result<()> {
+        let mut state = self.change("attach")?;
+        let (program, old) = (state.program_id(program)?, replaces.map(|old| state.program_id(old)).transpose()?);
+        state.attach(program, at, old)
+    }
+
+    fn detach(&mut self, program: &Fd, at: &Direct) -> io::Result<()> {
+        let mut state = self.change("detach")?;
+        let program = state.program_id(program)?;
+        state.detach(program, at)
+    }
+
+    fn excludes(&self, _: &Fd, _: AttachType) -> io::Result<Excludes> {
+        // Nobody attaches programs to its cgroups without letting others be beside them.
+        Ok(Excludes::Nothing)
+    }
+
     fn create_link(&mut self, program: &Fd, hook: &HookRequest<'_, Fd>) -> io::Result<Fd> {
         let mut state = self.change("create_link")?;
         let program = state.program_id(program)?;
@@ -1415,6 +1507,9 @@ impl Kernel for Fake {
         if state.has_the_other_verdict(&kind) {
             return refuse(libc::EBUSY);
         }
+        if let HookInfo::Cgroup { cgroup_id, attach_type } = kind {
+            return Ok(state.cgroup_programs(cgroup_id, attach_type));
+        }
         let there = state.links.iter().filter(|(_, link)| link.hook == Some(hook) && link.kind == kind);
         let mut there: Vec<_> = there.map(|(id, link)| (link.place, *id, link.program)).collect();
         there.sort_unstable();
@@ -1448,8 +1543,10 @@ impl Kernel for Fake {
             (HookInfo::Event(there), None) => HookInfo::Event(there.clone()),
             (HookInfo::StructOps { .. }, None) => HookInfo::StructOps { map_id: 0 },
             (HookInfo::Other(kind), None) => HookInfo::Other(*kind),
+            (HookInfo::Direct(at), None) => HookInfo::Direct(at.clone()),
         };
-        Ok(LinkInfo { id, program_id: link.program, hook })
+        let is_attached = hook.is_attached();
+        Ok(LinkInfo { id, program_id: link.program, hook, is_attached })
     }
 }
 

@@ -4,12 +4,14 @@ use super::many::{self, Read, Wrote};
 use super::places::{self, Places};
 use super::sys::{self, Log, Object, SizedMap};
 use super::{
-    Entry, EntryKind, FilePlace, HookInfo, HookRequest, Interface, Kernel, LinkInfo, LoadError, MapInfo, MapRequest,
-    ObjectKind, ProgramInfo, ProgramRequest, Symbols, TakeEntries, TraceRequest, XdpMode, facts, lock, netlink, trace,
+    Entry, EntryKind, Excludes, FilePlace, HookInfo, HookRequest, Interface, Kernel, LinkInfo, LoadError, MapInfo,
+    MapRequest, ObjectKind, ProgramInfo, ProgramRequest, Symbols, TakeEntries, TraceRequest, XdpMode, facts, lock,
+    netlink, trace, traffic,
 };
 use crate::access::{AccountKind, Permissions};
 use crate::btf::kernel::Bytes;
 use crate::diag::LockHolder;
+use crate::direct::{Device, Direct, Feature, Qdisc};
 use crate::entries::Entries;
 use crate::kinds::{AttachType, MapType, Netfilter, ProgramType};
 use crate::names::PinPath;
@@ -53,6 +55,8 @@ pub struct Linux {
     memlock_lifted: OnceLock<bool>,
     /// What decides the shape of maps, once somebody asked: it stays for as long as the kernel runs.
     host: OnceLock<Host>,
+    /// What it has, once somebody asked: tcx, links of XDP, links of cgroups.
+    features: [OnceLock<bool>; 3],
     /// Where pins are changed.
     places: Places,
     /// The locked roots of what this process mounted.
@@ -513,6 +517,93 @@ impl Kernel for Linux {
         fs::read_to_string("/sys/kernel/security/lsm")
     }
 
+    fn has(&self, feature: Feature) -> io::Result<bool> {
+        // A kernel that lacks it says so before anything else. With nothing to be found, one that has it says that.
+        let (known, asked) = match feature {
+            Feature::Tcx => (&self.features[0], sys::query_interface(0, AttachType::TCX_INGRESS.0).map(drop)),
+            // It came together with links of XDP, which cannot be asked for without a program.
+            Feature::XdpLinks => (&self.features[1], sys::query_nothing(AttachType::SK_LOOKUP.0)),
+            Feature::CgroupLinks => (&self.features[2], sys::next_link(0).map(drop)),
+        };
+        Ok(*known.get_or_init(|| !asked.is_err_and(|error| error.raw_os_error() == Some(libc::EINVAL))))
+    }
+
+    fn qdisc(&self, device: &Device) -> io::Result<Option<Qdisc>> {
+        beside(self, device, || traffic::qdisc(device.ifindex))
+    }
+
+    fn make_clsact(&mut self, device: &Device) -> io::Result<()> {
+        beside(self, device, || traffic::make_clsact(device.ifindex))
+    }
+
+    fn remove_clsact(&mut self, device: &Device) -> io::Result<()> {
+        beside(self, device, || traffic::remove_clsact(device.ifindex))
+    }
+
+    fn programs_at(&self, at: &Direct) -> io::Result<Vec<u32>> {
+        match at {
+            Direct::Filter(filter) => {
+                let filters = existing_device(self.qdisc(&filter.device))?.flatten().unwrap_or_default().filters;
+                Ok(filters.iter().filter(|found| found.is_at(filter)).filter_map(|found| found.program_id).collect())
+            }
+            Direct::Xdp { device, mode } => {
+                let found = beside(self, device, || {
+                    let Some(name) = self.interface_name(device.ifindex)? else { return Ok(None) };
+                    netlink::interface(&name, device.inode)
+                });
+                let there = existing_device(found)?.flatten().map(|found| found.xdp).unwrap_or_default();
+                let is_one = |at: XdpMode| at == *mode || *mode == XdpMode::Auto && at != XdpMode::Offload;
+                Ok(there.into_iter().filter(|(at, _)| is_one(*at)).map(|(_, id)| id).collect())
+            }
+            Direct::Cgroup { path, cgroup_id, attach_type } => match self.open_cgroup(path) {
+                Ok((cgroup, id)) if id == *cgroup_id => sys::query_cgroup(cgroup.as_fd(), attach_type.0),
+                Ok(_) => Ok(Vec::new()),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+                Err(error) => Err(error),
+            },
+        }
+    }
+
+    fn attach(&mut self, program: &Object, at: &Direct, replaces: Option<&Object>) -> io::Result<()> {
+        match at {
+            Direct::Filter(filter) => {
+                let name = self.program_info(program)?.name;
+                let number = self.number(program);
+                beside(self, &filter.device, || traffic::set_filter(filter, number, &name, replaces.is_some()))
+            }
+            Direct::Xdp { device, mode } => {
+                let (program, old) = (self.number(program), replaces.map(|old| self.number(old)));
+                beside(self, device, || traffic::set_xdp(device.ifindex, xdp_flags(*mode), Some(program), old))
+            }
+            Direct::Cgroup { path, attach_type, .. } => {
+                let (cgroup, _) = self.open_cgroup(path)?;
+                sys::prog_attach(cgroup.as_fd(), program.as_fd(), attach_type.0, replaces.map(AsFd::as_fd))
+            }
+        }
+    }
+
+    fn detach(&mut self, program: &Object, at: &Direct) -> io::Result<()> {
+        match at {
+            Direct::Filter(filter) => beside(self, &filter.device, || traffic::remove_filter(filter)),
+            Direct::Xdp { device, mode } => {
+                let old = Some(self.number(program));
+                beside(self, device, || traffic::set_xdp(device.ifindex, xdp_flags(*mode), None, old))
+            }
+            Direct::Cgroup { path, attach_type, .. } => {
+                let (cgroup, _) = self.open_cgroup(path)?;
+                sys::prog_detach(cgroup.as_fd(), program.as_fd(), attach_type.0)
+            }
+        }
+    }
+
+    fn excludes(&self, cgroup: &Object, attach_type: AttachType) -> io::Result<Excludes> {
+        Ok(match sys::cgroup_flags(cgroup.as_fd(), attach_type.0)? {
+            (true, sys::ALLOW_OVERRIDE) => Excludes::Beside,
+            (true, 0) => Excludes::Below,
+            (..) => Excludes::Nothing,
+        })
+    }
+
     fn create_link(&mut self, program: &Object, hook: &HookRequest<'_, Object>) -> io::Result<Object> {
         create_link(program, hook).map(Object::from)
     }
@@ -544,7 +635,8 @@ impl Kernel for Linux {
     fn link_info(&self, link: &Object) -> io::Result<LinkInfo> {
         let info = sys::link_info(link.as_fd())?;
         if let Some(event) = trace::info(link.as_fd(), &info)? {
-            return Ok(LinkInfo { id: info.id, program_id: info.prog_id, hook: HookInfo::Event(event) });
+            let hook = HookInfo::Event(event);
+            return Ok(LinkInfo { id: info.id, program_id: info.prog_id, hook, is_attached: true });
         }
         // The union of `struct bpf_link_info`, by `enum bpf_link_type`.
         let hook = match info.link_type {
@@ -559,7 +651,8 @@ impl Kernel for Linux {
             13 => HookInfo::Netkit { ifindex: info.first, attach_type: AttachType(info.second) },
             other => HookInfo::Other(other),
         };
-        Ok(LinkInfo { id: info.id, program_id: info.prog_id, hook })
+        let is_attached = hook.is_attached();
+        Ok(LinkInfo { id: info.id, program_id: info.prog_id, hook, is_attached })
     }
 }
 
@@ -584,6 +677,26 @@ fn within<T: Send>(netns: &Object, work: impl FnOnce() -> io::Result<T> + Send) 
         let thread = thread::Builder::new().spawn_scoped(scope, there)?;
         thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })
+}
+
+/// Does something in the network namespace of an interface; `ENODEV` when that is gone.
+fn beside<T: Send>(kernel: &Linux, device: &Device, work: impl FnOnce() -> io::Result<T> + Send) -> io::Result<T> {
+    if device.netns.is_own() {
+        return work();
+    }
+    match kernel.open_netns(&device.netns.path()) {
+        Ok((netns, inode)) if inode == device.inode => within(&netns, work),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        Ok(_) | Err(_) => Err(io::Error::from_raw_os_error(libc::ENODEV)),
+    }
+}
+
+/// Makes `None` of `ENODEV`.
+fn existing_device<T>(result: io::Result<T>) -> io::Result<Option<T>> {
+    match result {
+        Err(error) if error.raw_os_error() == Some(libc::ENODEV) => Ok(None),
+        result => result.map(Some),
+    }
 }
 
 fn create_link(program: &Object, hook: &HookRequest<'_, Object>) -> io::Result<OwnedFd> {

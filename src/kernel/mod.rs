@@ -21,6 +21,7 @@ pub mod snapshot;
 pub mod status;
 mod sys;
 mod trace;
+mod traffic;
 
 pub use sys::one_heap;
 pub use trace::{EventRequest, TraceRequest};
@@ -28,6 +29,7 @@ pub use trace::{EventRequest, TraceRequest};
 use crate::access::{AccountKind, Permissions};
 use crate::btf::kernel::Bytes;
 use crate::diag::LockHolder;
+use crate::direct::{Device, Direct, Feature, Qdisc};
 use crate::entries::Entries;
 use crate::insn::{FuncRecord, Insn, LineRecord};
 pub use crate::kinds::XdpMode;
@@ -246,6 +248,17 @@ pub enum HookRequest<'a, Fd> {
     StructOps,
 }
 
+/// Which other programs those of a cgroup's hook keep away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Excludes {
+    /// None.
+    Nothing,
+    /// Those of the same cgroup: it was attached with `BPF_F_ALLOW_OVERRIDE`.
+    Beside,
+    /// Those below it as well: it was attached with no flag.
+    Below,
+}
+
 /// Addresses of the kernel's symbols by name; local ones may share a name.
 pub type Symbols = BTreeMap<String, BTreeSet<u64>>;
 
@@ -423,6 +436,25 @@ pub trait Kernel {
     /// Lists the security modules that the kernel asks, in their order (`/sys/kernel/security/lsm`); `NotFound` when
     /// securityfs is not mounted.
     fn security_modules(&self) -> io::Result<String>;
+
+    /// Tells whether this kernel has something, by a question that changes nothing; it is asked once.
+    fn has(&self, feature: Feature) -> io::Result<bool>;
+    /// Reads the qdisc for filters of an interface, and its filters; `None` when it has none.
+    fn qdisc(&self, device: &Device) -> io::Result<Option<Qdisc>>;
+    /// Makes the qdisc clsact on an interface, unless there is one.
+    fn make_clsact(&mut self, device: &Device) -> io::Result<()>;
+    /// Removes the qdisc clsact, with every filter in it.
+    fn remove_clsact(&mut self, device: &Device) -> io::Result<()>;
+    /// Returns the programs that are attached there: at most one, but for cgroups, where those of links are among them.
+    /// None when what it is on is gone.
+    fn programs_at(&self, at: &Direct) -> io::Result<Vec<u32>>;
+    /// Attaches a program without a link, or puts it at once in the place of the one that has to be there. XDP is `EBUSY`
+    /// where there is another one already, and `EEXIST` where another one is to be replaced than is there.
+    fn attach(&mut self, program: &Self::Fd, at: &Direct, replaces: Option<&Self::Fd>) -> io::Result<()>;
+    /// Detaches a program that was attached without a link.
+    fn detach(&mut self, program: &Self::Fd, at: &Direct) -> io::Result<()>;
+    /// Returns whether the programs of a cgroup's own hook let no other program be beside them, or below them.
+    fn excludes(&self, cgroup: &Self::Fd, attach_type: AttachType) -> io::Result<Excludes>;
 
     /// `BPF_LINK_CREATE`, `BPF_RAW_TRACEPOINT_OPEN`; `ENODEV` when the kernel has no such source of events.
     fn create_link(&mut self, program: &Self::Fd, hook: &HookRequest<'_, Self::Fd>) -> io::Result<Self::Fd>;

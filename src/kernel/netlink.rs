@@ -198,7 +198,7 @@ fn programs(attribute: &NlaBuffer<&[u8]>) -> io::Result<Vec<(XdpMode, u32)>> {
     Ok(found)
 }
 
-fn unreadable(why: impl std::fmt::Display) -> io::Error {
+pub(super) fn unreadable(why: impl std::fmt::Display) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, format!("unreadable answer of rtnetlink: {why}"))
 }
 

@@ -4,17 +4,20 @@
 //! plan to say.
 
 use super::snapshot::snapshot;
-use super::{Entry, EntryKind, HookRequest, Interface, Kernel, MapInfo, ObjectKind, contents, events};
+use super::{
+    Entry, EntryKind, HookInfo, HookRequest, Interface, Kernel, LinkInfo, MapInfo, ObjectKind, contents, events,
+};
 use crate::access::{AccountKind, Permissions};
 use crate::btf::{Btf, kernel::KernelTypes};
 use crate::desired::{MapDefinition, MapSource, Netns, ObjectFacts, OnChange, Within};
 use crate::diag::{Kind, Problem, Problems};
+use crate::direct::{Device, Feature, Mark, Qdisc, Via};
 use crate::entries::Entries;
 use crate::kinds::{AttachType, MapType};
 use crate::names::{Digest, PinPath};
 use crate::observed::{
-    Fingerprints, Leftover, Live, Namespace, Observed, ObservedMap, ObservedProgram, Pinned, Root, UnfinishedCopy,
-    Wanted,
+    Fingerprints, Leftover, Live, Namespace, Observed, ObservedMap, ObservedProgram, Pinned, Root, Stranger,
+    UnfinishedCopy, Wanted,
 };
 use crate::record::{Record, RecordError};
 use crate::spec::{Compare, Host, MapSpec, MapTypes, differences, flags};
@@ -78,6 +81,10 @@ pub fn observe<K: Kernel>(kernel: &K, wanted: &Wanted) -> Result<Observed, Probl
     let contents = wanted.contents.union(&recorded.contents).filter(|pin| visible(pin) && !missing(pin));
     let kept = wanted.kept.union(&recorded.kept).filter(|pin| visible(pin) && !missing(pin));
     let mut pins = all(&mut problems, pins, |path| reader.pinned(path));
+    let interfaces = all(&mut problems, &wanted.interfaces, |(netns, name)| reader.interface(name, netns));
+    let missing = all(&mut problems, &wanted.features, |feature| reader.lacks(*feature)).into_keys().collect();
+    let filters = filters_that_matter(wanted, &missing);
+    let qdiscs = all(&mut problems, filters, |name| reader.qdisc(name, interfaces.get(name)));
     for (pin, map) in &wanted.changing {
         if let (Some(Pinned::Map(found)), MapSource::Defined(definition), Some(pin_root)) =
             (pins.get_mut(pin), &map.source, pin_root)
@@ -118,13 +125,25 @@ pub fn observe<K: Kernel>(kernel: &K, wanted: &Wanted) -> Result<Observed, Probl
         accounts: all(&mut problems, &wanted.accounts, |account| reader.account(account)),
         directories: directories.into_iter().filter_map(|(path, entries)| Some((path.clone(), entries?))).collect(),
         maps_by_id: all(&mut problems, map_ids, |id| reader.map_by_id(*id)),
-        interfaces: all(&mut problems, &wanted.interfaces, |(netns, name)| reader.interface(name, netns)),
+        on_interfaces: reader.strangers(&interfaces),
+        interfaces,
+        missing,
+        qdiscs,
         cgroups: all(&mut problems, &wanted.cgroups, |path| reader.cgroup(path)),
         namespaces: all(&mut problems, &wanted.namespaces, |netns| reader.namespace(netns)),
         events: all(&mut problems, &wanted.events, |event| events::find(kernel, event).map(Some)),
         record,
     };
     problems.or(observed)
+}
+
+/// Returns the interfaces whose filters matter: those that get some, and without tcx those for which tcx was good enough.
+fn filters_that_matter<'a>(wanted: &'a Wanted, missing: &BTreeSet<Feature>) -> BTreeSet<&'a (Netns, String)> {
+    let matter = wanted.filters.iter().filter(|(_, via)| match via {
+        Some(via) => *via == Via::Direct,
+        None => missing.contains(&Feature::Tcx),
+    });
+    matter.map(|(name, _)| name).collect()
 }
 
 /// Returns whether a record that cannot be read must stay: one of a newer version says more than we could, and one that
@@ -284,6 +303,22 @@ pub(crate) fn open_cgroup<K: Kernel>(kernel: &K, name: &str) -> io::Result<Optio
     Ok(opened.map(|(fd, id)| (fd, path, id)))
 }
 
+/// Reads the mark of an attachment without a link; `None` when there is none.
+pub(crate) fn mark<K: Kernel>(kernel: &K, pin: &PinPath) -> io::Result<Option<Mark>> {
+    match existing(kernel.read_symlink(pin)) {
+        Ok(text) => Ok(text.as_deref().and_then(Mark::parse)),
+        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Reads an attachment without a link by its mark, and looks whether it is there.
+fn marked<K: Kernel>(kernel: &K, pin: &PinPath) -> io::Result<Option<LinkInfo>> {
+    let Some(Mark { program_id, at }) = mark(kernel, pin)? else { return Ok(None) };
+    let is_attached = kernel.programs_at(&at)?.contains(&program_id);
+    Ok(Some(LinkInfo { id: 0, program_id, hook: HookInfo::Direct(at), is_attached }))
+}
+
 /// Opens a network namespace, and tells its inode; `None` when it is not there.
 pub(crate) fn open_netns<K: Kernel>(kernel: &K, netns: &Netns) -> io::Result<Option<(K::Fd, u64)>> {
     existing(kernel.open_netns(&netns.path()))
@@ -411,7 +446,7 @@ impl<'a, K: Kernel> Reader<'a, K> {
         let entries = walk(self.kernel, &path);
         let entries = entries.map_err(|error| refused(format!("read the folder `{path}`"), &error, READ))?;
         let mut links = Vec::new();
-        for (path, _) in entries.into_iter().filter(|(_, entry)| entry.kind == EntryKind::Pin) {
+        for (path, _) in entries.into_iter().filter(|(_, entry)| entry.kind != EntryKind::Folder) {
             if let Some(Pinned::Link(link)) = self.pinned(&path)? {
                 links.push(link);
             }
@@ -441,7 +476,11 @@ impl<'a, K: Kernel> Reader<'a, K> {
     }
 
     fn pinned(&self, path: &PinPath) -> Result<Option<Pinned>, Problem> {
-        let Some((kind, fd)) = self.open(path)? else { return Ok(None) };
+        let Some((kind, fd)) = self.open(path)? else {
+            let marked = marked(self.kernel, path);
+            let marked = marked.map_err(|error| refused(format!("read what `{path}` stands for"), &error, READ))?;
+            return Ok(marked.map(Pinned::Link));
+        };
         let pinned = match kind {
             ObjectKind::Map => self.map(&fd).map(Pinned::Map),
             ObjectKind::Program => self.program(&fd).map(Pinned::Program),
@@ -646,6 +685,29 @@ impl<'a, K: Kernel> Reader<'a, K> {
     fn interface(&self, name: &str, netns: &Netns) -> Result<Option<Interface>, Problem> {
         let doing = || format!("look the interface `{name}`{} up", Within(netns));
         interface(self.kernel, name, netns).map_err(|error| refused(doing(), &error, ENTER))
+    }
+
+    /// Reads who is on interfaces. What may not be asked about, or is gone meanwhile, has only its id.
+    fn strangers(&self, interfaces: &BTreeMap<(Netns, String), Interface>) -> BTreeMap<u32, Stranger> {
+        let there = interfaces.values().flat_map(|found| &found.xdp).map(|(_, id)| *id).collect::<BTreeSet<_>>();
+        let stranger = |id| {
+            let info = self.kernel.program_by_id(id).and_then(|fd| self.kernel.program_info(&fd)).ok()?;
+            let age = self.kernel.uptime().saturating_sub(info.load_time);
+            Some((id, Stranger { name: info.name, age }))
+        };
+        there.into_iter().filter_map(stranger).collect()
+    }
+
+    fn lacks(&self, feature: Feature) -> Result<Option<()>, Problem> {
+        let has = self.kernel.has(feature).map_err(|error| refused(format!("ask for {feature}"), &error, QUERY))?;
+        Ok((!has).then_some(()))
+    }
+
+    fn qdisc(&self, (netns, name): &(Netns, String), found: Option<&Interface>) -> Result<Option<Qdisc>, Problem> {
+        let Some(found) = found else { return Ok(None) };
+        let device = Device { netns: netns.clone(), inode: found.netns, ifindex: found.index };
+        let doing = |error| refused(format!("read the filters of the interface `{name}`"), &error, QUERY);
+        self.kernel.qdisc(&device).map_err(doing)
     }
 
     fn cgroup(&self, name: &str) -> Result<Option<(PathBuf, u64)>, Problem> {

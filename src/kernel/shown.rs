@@ -66,8 +66,8 @@ pub fn shown<K: Kernel>(
     });
     let links = record.links.iter().filter_map(|(name, link)| {
         let found = match pinned(&link.pin) {
-            Some(Pinned::Link(found)) => Some(found),
-            Some(Pinned::Map(_) | Pinned::Program(_)) | None => None,
+            Some(Pinned::Link(found)) if found.id != 0 || found.is_attached => Some(found),
+            Some(Pinned::Link(_) | Pinned::Map(_) | Pinned::Program(_)) | None => None,
         };
         Some(ShownLink {
             name: name.clone(),

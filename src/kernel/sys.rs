@@ -93,6 +93,18 @@ attr!(ProgLoad, command 5, size 144 {
 });
 attr!(ObjPin, command 6, size 16 { pathname: u64, bpf_fd: u32, file_flags: u32, });
 attr!(ObjGet, command 7, size 16 { pathname: u64, bpf_fd: u32, file_flags: u32, });
+macro_rules! attachment {
+    ($($name:ident = $command:literal),*) => {$(
+        attr!($name, command $command, size 20 {
+            target_fd: u32,
+            attach_bpf_fd: u32,
+            attach_type: u32,
+            attach_flags: u32,
+            replace_bpf_fd: u32,
+        });
+    )*};
+}
+attachment!(ProgAttach = 8, ProgDetach = 9);
 attr!(ProgNextId, command 11, size 8 { start_id: u32, next_id: u32, });
 attr!(ProgById, command 13, size 12 { id: u32, next_id: u32, open_flags: u32, });
 attr!(MapById, command 14, size 12 { id: u32, next_id: u32, open_flags: u32, });
@@ -1254,10 +1266,55 @@ pub fn query_interface(ifindex: u32, attach_type: u32) -> io::Result<Vec<u32>> {
     prog_query(ifindex, attach_type)
 }
 
+/// `BPF_PROG_QUERY` of no file: `EBADF` when the kernel knows the attach type as one of network namespaces.
+pub fn query_nothing(attach_type: u32) -> io::Result<()> {
+    prog_query(u32::MAX, attach_type).map(drop)
+}
+
 /// `BPF_PROG_QUERY` of a cgroup, without the programs of those above it.
 pub fn query_cgroup(cgroup: BorrowedFd<'_>, attach_type: u32) -> io::Result<Vec<u32>> {
     prog_query(number(cgroup), attach_type)
 }
+
+/// Returns whether programs are attached to a cgroup's hook, and the flags that they were attached with.
+pub fn cgroup_flags(cgroup: BorrowedFd<'_>, attach_type: u32) -> io::Result<(bool, u32)> {
+    let mut attr = ProgQuery { target: number(cgroup), attach_type, ..ProgQuery::default() };
+    // SAFETY: there is no address in it.
+    unsafe { bpf(&mut attr) }.map(|_| (attr.prog_cnt != 0, attr.attach_flags))
+}
+
+/// `BPF_PROG_ATTACH` to a cgroup beside others, or in the place of one of them (Linux 5.6).
+pub fn prog_attach(
+    cgroup: BorrowedFd<'_>,
+    program: BorrowedFd<'_>,
+    attach_type: u32,
+    replaces: Option<BorrowedFd<'_>>,
+) -> io::Result<()> {
+    const REPLACE: u32 = 1 << 2;
+    let mut attr = ProgAttach {
+        target_fd: number(cgroup),
+        attach_bpf_fd: number(program),
+        attach_type,
+        attach_flags: ALLOW_MULTI | replaces.map_or(0, |_| REPLACE),
+        replace_bpf_fd: replaces.map_or(0, number),
+    };
+    // SAFETY: there is no address in it.
+    unsafe { bpf(&mut attr) }.map(drop)
+}
+
+/// `BPF_PROG_DETACH` from a cgroup; `ENOENT` when the program is not attached there but by a link.
+pub fn prog_detach(cgroup: BorrowedFd<'_>, program: BorrowedFd<'_>, attach_type: u32) -> io::Result<()> {
+    let mut attr =
+        ProgDetach { target_fd: number(cgroup), attach_bpf_fd: number(program), attach_type, ..ProgDetach::default() };
+    // SAFETY: there is no address in it.
+    unsafe { bpf(&mut attr) }.map(drop)
+}
+
+/// `BPF_F_ALLOW_MULTI` of `linux/bpf.h`.
+pub const ALLOW_MULTI: u32 = 1 << 1;
+
+/// `BPF_F_ALLOW_OVERRIDE` of `linux/bpf.h`.
+pub const ALLOW_OVERRIDE: u32 = 1;
 
 /// `BPF_PROG_QUERY` of a network namespace.
 pub fn query_netns(netns: BorrowedFd<'_>, attach_type: u32) -> io::Result<Vec<u32>> {

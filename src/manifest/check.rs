@@ -12,7 +12,7 @@ use super::raw::{
 use super::read::{Entries, Field, Header, Named, Read as _};
 use super::values::{
     AccountText, Direction, EntriesText, Mode, NetnsText, PinText, Priority, ProgramText, SymbolPath, TargetText,
-    symbol_ref,
+    TcVia, symbol_ref,
 };
 use super::{
     At, Attach, Check, EntriesSource, Link, Manifest, Map, MapEntries, MapSource, Object, Probe, Program,
@@ -22,6 +22,7 @@ use crate::access::{Access, AccountKind};
 use crate::btf::value::Value;
 use crate::desired::{EntriesMode, Netns, Span};
 use crate::diag::{Kind, Problem, Problems, similar};
+use crate::direct::{Via, Wish};
 use crate::kinds::{AttachType, MapType, Netfilter, XdpMode};
 use crate::names::{DeploymentName, LinkName, MapName, NameError, ObjectName, PinPath, ProgramName};
 use std::collections::{BTreeMap, BTreeSet};
@@ -357,7 +358,7 @@ impl Checker<'_> {
         let accounts = accounts(&raw.owner, &raw.group);
         let access = access(raw.mode, raw.owner, raw.group);
         let attach = (raw.xdp.0.map(xdp))
-            .or_else(|| raw.tc.0.map(tc))
+            .or_else(|| raw.tc.0.map(|raw| self.tc(raw)))
             .or_else(|| raw.netkit.0.map(netkit))
             .or_else(|| raw.cgroup.0.map(cgroup))
             .or_else(|| raw.netfilter.0.map(|raw| self.netfilter(raw)))
@@ -393,6 +394,35 @@ impl Checker<'_> {
     fn sockmap(&mut self, raw: At<RawSockmap>) -> Option<At<Attach>> {
         let map = self.map_name(raw.value.map.0?)?;
         Some(At { value: Attach::Sockmap { map: map.value }, span: raw.span })
+    }
+
+    fn tc(&mut self, raw: At<RawTc>) -> Option<At<Attach>> {
+        let raw = raw.value;
+        let of_filters = [
+            ("priority", raw.priority.span()),
+            ("handle", raw.handle.span()),
+            ("protocol", raw.protocol.span()),
+            ("chain", raw.chain.span()),
+        ];
+        if let Some(At { value: TcVia(Via::Link), .. }) = &raw.via.0 {
+            let span = raw.via.span().expect("it is said");
+            for (key, place) in of_filters {
+                let Some(place) = place else { continue };
+                self.apart(&raw.header, ("via", &span), (key, &place), "only filters of clsact have one");
+            }
+        }
+        let wish = Wish {
+            priority: raw.priority.0.map(|it| it.value.0),
+            handle: raw.handle.0.map(|it| it.value.0),
+            protocol: raw.protocol.0.map(|it| it.value.0),
+            chain: raw.chain.0.map(|it| it.value),
+        };
+        let (netns, via) = (netns(raw.netns), raw.via.0.map(|via| via.value.0));
+        let attach_type = match raw.direction.0?.value {
+            Direction::Ingress => AttachType::TCX_INGRESS,
+            Direction::Egress => AttachType::TCX_EGRESS,
+        };
+        Some(raw.interface.0?.map(|interface| Attach::Tc { interface: interface.0, netns, attach_type, via, wish }))
     }
 
     fn netfilter(&mut self, raw: At<RawNetfilter>) -> Option<At<Attach>> {
@@ -531,18 +561,8 @@ fn variables(set: Entries<Value>) -> BTreeMap<String, (Span, At<Value>)> {
 
 fn xdp(raw: At<RawXdp>) -> Option<At<Attach>> {
     let mode = raw.value.mode.0.map_or(XdpMode::Auto, |mode| mode.value);
-    let netns = netns(raw.value.netns);
-    Some(raw.value.interface.0?.map(|interface| Attach::Xdp { interface: interface.0, netns, mode }))
-}
-
-fn tc(raw: At<RawTc>) -> Option<At<Attach>> {
-    let interface = raw.value.interface.0?;
-    let attach_type = match raw.value.direction.0?.value {
-        Direction::Ingress => AttachType::TCX_INGRESS,
-        Direction::Egress => AttachType::TCX_EGRESS,
-    };
-    let netns = netns(raw.value.netns);
-    Some(interface.map(|interface| Attach::Tc { interface: interface.0, netns, attach_type }))
+    let (netns, via) = (netns(raw.value.netns), raw.value.via.0.map(|via| via.value.0));
+    Some(raw.value.interface.0?.map(|interface| Attach::Xdp { interface: interface.0, netns, mode, via }))
 }
 
 fn netkit(raw: At<RawNetkit>) -> Option<At<Attach>> {
@@ -552,7 +572,8 @@ fn netkit(raw: At<RawNetkit>) -> Option<At<Attach>> {
 }
 
 fn cgroup(raw: At<RawCgroup>) -> Option<At<Attach>> {
-    Some(raw.value.path.0?.map(|path| Attach::Cgroup { path: path.0 }))
+    let via = raw.value.via.0.map(|via| via.value.0);
+    Some(raw.value.path.0?.map(|path| Attach::Cgroup { path: path.0, via }))
 }
 
 fn of_netns(raw: At<RawNetns>, attach_type: AttachType) -> At<Attach> {

@@ -1,8 +1,9 @@
 //! What tables that are right say against each other: pins, symbols and hooks that two of them want.
 
-use super::{At, Attach, Interfaces, Manifest, Map, MapSource, SymbolRef};
-use crate::desired::{Netns, Span, Within, is_pattern};
+use super::{At, Attach, Manifest, Map, MapSource, SymbolRef};
+use crate::desired::{Netns, Span, Within};
 use crate::diag::{Kind, Problem, Problems};
+use crate::direct::{Device, Filter, Wish, clsact};
 use crate::kinds::{AttachType, Netfilter};
 use crate::names::{Address, MapName, ObjectName, PinPath};
 use std::collections::BTreeMap;
@@ -192,12 +193,7 @@ fn check_hooks(manifest: &Manifest, problems: &mut Problems) {
     for (link_name, link) in &manifest.links {
         let hook = match &link.attach.value {
             Attach::Xdp { interface, netns, .. } => {
-                let names = match interface {
-                    Interfaces::One(name) => std::slice::from_ref(name),
-                    Interfaces::Each(names) => names,
-                };
-                // What patterns match shows on the host.
-                for name in names.iter().filter(|name| !is_pattern(name)) {
+                for name in interface.names() {
                     let hook = (Only::Xdp(netns.clone()), name.clone());
                     hooks.entry(hook).or_default().push((&link.attach.span, format!("`link.{link_name}`")));
                 }
@@ -209,6 +205,16 @@ fn check_hooks(manifest: &Manifest, problems: &mut Problems) {
             // Fragments or not, the priority is the same.
             Attach::Netfilter { hook, netns } => {
                 (Only::Other, format!("{}{}", Netfilter { defrag: false, ..*hook }, Within(netns)))
+            }
+            Attach::Tc { interface, netns, attach_type, wish: wish @ Wish { handle: Some(handle), .. }, .. } => {
+                let Filter { chain, priority, .. } = wish.filter(Device::default(), *attach_type, *handle, false);
+                for name in interface.names() {
+                    let of = format!("{} of {name}{}", clsact(*attach_type), Within(netns));
+                    let at = format!("{of} at chain {chain}, priority {priority}, handle {handle}");
+                    let link = (&link.attach.span, format!("`link.{link_name}`"));
+                    hooks.entry((Only::Other, at)).or_default().push(link);
+                }
+                continue;
             }
             Attach::StructOps { map } => (Only::Other, format!("struct_ops of map.{map}")),
             // Which of a map's programs it is, and which function an extension replaces, only its program says.

@@ -12,8 +12,9 @@ mod values;
 use crate::access::{Access, AccountKind};
 use crate::btf::value::Value;
 use crate::btf::value::format::Format;
-use crate::desired::{EntriesMode, Netns, OnChange, Span};
+use crate::desired::{EntriesMode, Netns, OnChange, Span, is_pattern};
 use crate::diag::{Kind, Problem, Problems};
+use crate::direct::{Via, Wish};
 use crate::kinds::XdpMode;
 use crate::kinds::{AttachType, MapType, Netfilter, ProgramType};
 use crate::names::{DeploymentName, Digest, LinkName, MapName, ObjectName, PinPath, ProgramName};
@@ -307,7 +308,7 @@ pub struct Link {
 /// Where a link is attached.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Attach {
-    /// `xdp = { interface, netns, mode }`
+    /// `xdp = { interface, netns, mode, via }`
     Xdp {
         /// Which interfaces.
         interface: Interfaces,
@@ -315,8 +316,10 @@ pub enum Attach {
         netns: Netns,
         /// Mode.
         mode: XdpMode,
+        /// The way, when it is not to be chosen.
+        via: Option<Via>,
     },
-    /// `tc = { interface, netns, direction }`
+    /// `tc = { interface, netns, direction, via, priority, handle, protocol, chain }`
     Tc {
         /// Which interfaces.
         interface: Interfaces,
@@ -324,6 +327,10 @@ pub enum Attach {
         netns: Netns,
         /// `tcx_ingress` or `tcx_egress`.
         attach_type: AttachType,
+        /// The way, when it is not to be chosen.
+        via: Option<Via>,
+        /// What a filter of clsact is to be.
+        wish: Wish,
     },
     /// `netkit = { interface, netns, peer }`
     Netkit {
@@ -334,10 +341,12 @@ pub enum Attach {
         /// `netkit_primary` or `netkit_peer`.
         attach_type: AttachType,
     },
-    /// `cgroup = { path }`: the hook is the program's attach type.
+    /// `cgroup = { path, via }`: the hook is the program's attach type.
     Cgroup {
         /// Absolute, or relative to the cgroup2 mount.
         path: String,
+        /// The way, when it is not to be chosen.
+        via: Option<Via>,
     },
     /// `sk_lookup = { netns }` or `flow_dissector = { netns }`
     Netns {
@@ -403,6 +412,15 @@ impl Interfaces {
             Self::One(name) => name.clone(),
             Self::Each(_) => String::new(),
         }
+    }
+
+    /// Lists the names; what patterns match shows on the host.
+    pub fn names(&self) -> impl Iterator<Item = &String> {
+        let names = match self {
+            Self::One(name) => std::slice::from_ref(name),
+            Self::Each(names) => names,
+        };
+        names.iter().filter(|name| !is_pattern(name))
     }
 }
 

@@ -6,9 +6,9 @@
 use super::events::{BinaryPath, CounterText, SymbolList, SymbolText, TracepointText};
 use super::read::{Entries, Entry, List, Named, Read, Reader, Variables, table};
 use super::values::{
-    AccountText, Address, CgroupPath, Consents, Direction, EntriesText, Flags, FormatText, FunctionPath, HostPort,
-    Interface, License, LoadFlags, Mode, NetnsText, ObjectPath, PinText, Priority, ProgramText, SymbolPath, TargetText,
-    Time, Url, Version, Words,
+    AccountText, Address, CgroupPath, CgroupVia, Consents, Direction, EntriesText, FilterPriority, Flags, FormatText,
+    FunctionPath, Handle, HostPort, Interface, License, LoadFlags, Mode, NetnsText, ObjectPath, PinText, Priority,
+    ProgramText, Protocol, SymbolPath, TargetText, TcVia, Time, Url, Version, Words, XdpVia,
 };
 use crate::btf::value::Value;
 use crate::desired::{CounterSource, EntriesMode, OnChange};
@@ -234,7 +234,7 @@ table! {
         ///
         /// Example: `{ interface = "eth0", mode = "native" }`
         may xdp: RawXdp,
-        /// Attach to an interface by tc (tcx): packets in one direction, after XDP.
+        /// Attach to an interface by tc (tcx or clsact): packets in one direction, after XDP.
         ///
         /// Example: `{ interface = "eth0", direction = "ingress" }`
         may tc: RawTc,
@@ -321,6 +321,10 @@ table! {
         /// Where the program runs. `native`: in the driver. `generic`: in the network stack, for any interface.
         /// `offload`: in the network card. `auto`: the driver's where it has one, else generic. Default: `"auto"`
         may mode: XdpMode,
+        /// The way: by a `link`, or by `netlink`, which has none. Default: `link` where the kernel has it (Linux 5.9)
+        ///
+        /// A driver or a tool that knows no links may need `netlink`. The program is replaced in place by both.
+        may via: XdpVia,
     }
     later &["flags", "order"]
 }
@@ -336,8 +340,19 @@ table! {
         may netns: NetnsText,
         /// `ingress` for packets that the interface receives, `egress` for packets that it sends.
         must direction: Direction,
+        /// The way: `tcx`, or a filter of the qdisc `clsact`. Default: `tcx` where the kernel has it (Linux 6.6)
+        may via: TcVia,
+        /// Of a filter of clsact: when. Lower priorities come first. Default: `1000`
+        may priority: FilterPriority,
+        /// Of a filter of clsact: its number among those of one priority. Default: the first that is free
+        may handle: Handle,
+        /// Of a filter of clsact: the protocol of the packets, as Ethernet counts them, or `all`. Default: `"all"`.
+        /// Example: `"ipv4"`
+        may protocol: Protocol,
+        /// Of a filter of clsact: its chain. Packets begin with 0, and come to others by filters that say so. Default: `0`
+        may chain: u32,
     }
-    later &["order", "priority", "handle", "protocol", "chain", "via"]
+    later &["order"]
 }
 
 table! {
@@ -359,6 +374,8 @@ table! {
     RawCgroup {
         /// Path of the cgroup, below the host's cgroup2 mount or absolute. Example: `"system.slice"`
         must path: CgroupPath,
+        /// The way: by a `link`, or `attach` without one, beside others. Default: `link` where the kernel has it (Linux 5.8)
+        may via: CgroupVia,
     }
     later &["order", "optional", "attach", "attach_type"]
 }

@@ -8,6 +8,7 @@ use crate::btf::value::Value;
 use crate::btf::value::format::{Format, Written};
 use crate::desired::{CounterSource, EntriesMode, OnChange, Span, is_pattern};
 use crate::diag::Kind;
+use crate::direct::Via;
 use crate::kinds::{AttachType, Family, MapType, Point, ProgramType, XdpMode, load_flags};
 use crate::names::{DeploymentName, Digest, PinPath};
 use crate::plan::Consent;
@@ -239,6 +240,43 @@ impl Read for Priority {
     fn schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({ "type": "integer", "minimum": i32::MIN + 1, "maximum": i32::MAX - 1 })
     }
+}
+
+/// Whole numbers from 1 to the last of their type.
+macro_rules! from_one {
+    ($($(#[$about:meta])* $type:ident($number:ty) = $example:literal,)*) => {$(
+        $(#[$about])*
+        #[derive(Debug, Clone, Copy)]
+        pub(super) struct $type(pub(super) $number);
+
+        impl Read for $type {
+            const EXAMPLE: &'static str = $example;
+
+            fn read(entry: Entry<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+                let DeValue::Integer(number) = &entry.value else { return reader.wrong_type(&entry, "a whole number") };
+                let value = <$number>::from_str_radix(number.as_str(), number.radix()).ok();
+                match value.filter(|value| *value != 0) {
+                    Some(value) => Some(Self(value)),
+                    None => {
+                        let (value, min, max) = (number.to_string(), 1, <$number>::MAX.into());
+                        let kind = Kind::OutOfRange { key: entry.address, value, min, max };
+                        reader.report(kind, entry.span, "this number")
+                    }
+                }
+            }
+
+            fn schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!({ "type": "integer", "minimum": 1, "maximum": <$number>::MAX })
+            }
+        }
+    )*};
+}
+
+from_one! {
+    /// The priority of a filter; the kernel chooses one for 0.
+    FilterPriority(u16) = "10",
+    /// The handle of a filter; the kernel chooses one for 0.
+    Handle(u32) = "1",
 }
 
 /// What names a network namespace.
@@ -972,6 +1010,60 @@ table_choice! {
     Family = "\"ipv4\"",
     Point = "\"input\"",
     CounterSource = "\"software\"",
+}
+
+/// The ways of a kind of hook, by their names there.
+macro_rules! ways {
+    ($($(#[$about:meta])* $type:ident = [$link:literal, $direct:literal],)*) => {$(
+        $(#[$about])*
+        #[derive(Debug, Clone, Copy)]
+        pub(super) struct $type(pub(super) Via);
+
+        impl Choice for $type {
+            const EXAMPLE: &'static str = concat!("\"", $direct, "\"");
+
+            fn names() -> Vec<String> {
+                [$link, $direct].map(str::to_owned).to_vec()
+            }
+
+            fn from_name(name: &str) -> Option<Self> {
+                match name {
+                    $link => Some(Self(Via::Link)),
+                    $direct => Some(Self(Via::Direct)),
+                    _ => None,
+                }
+            }
+        }
+    )*};
+}
+
+ways! {
+    /// The way to a tc hook.
+    TcVia = ["tcx", "clsact"],
+    /// The way to an XDP hook.
+    XdpVia = ["link", "netlink"],
+    /// The way to a cgroup's hook.
+    CgroupVia = ["link", "attach"],
+}
+
+/// Protocols that a filter may be for (`linux/if_ether.h`).
+const PROTOCOLS: &[(&str, u16)] =
+    &[("all", 0x0003), ("ipv4", 0x0800), ("arp", 0x0806), ("802.1q", 0x8100), ("ipv6", 0x86dd), ("802.1ad", 0x88a8)];
+
+/// The protocol of packets.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Protocol(pub(super) u16);
+
+impl Choice for Protocol {
+    const EXAMPLE: &'static str = "\"ipv4\"";
+
+    fn names() -> Vec<String> {
+        PROTOCOLS.iter().map(|(name, _)| (*name).to_owned()).collect()
+    }
+
+    fn from_name(name: &str) -> Option<Self> {
+        PROTOCOLS.iter().find(|(known, _)| *known == name).map(|(_, number)| Self(*number))
+    }
 }
 
 /// The direction of a tc hook, seen from the interface.

@@ -6,7 +6,9 @@
 mod entries;
 mod references;
 mod variables;
+mod ways;
 
+use self::ways::once_cleared;
 use super::graph::{self, Node};
 use super::id::Subject;
 use super::{
@@ -19,6 +21,7 @@ use crate::desired::{
     OnChange, Policy, SlotSource, Span, Trace, Within,
 };
 use crate::diag::{Kind, Problem, Problems};
+use crate::direct::{Direct, Filter};
 use crate::elf::DataKind;
 use crate::entries::{slot_id, slots_of};
 use crate::kinds::{AttachType, MapType, XdpMode};
@@ -31,6 +34,7 @@ use crate::observed::{
 use crate::record::{
     Record, RecordedEntries, RecordedInner, RecordedLink, RecordedMap, RecordedObject, RecordedProgram,
 };
+use crate::report::show::age;
 use crate::spec::{Compare, Difference, MapSpec, differences};
 use std::borrow::{Borrow, Cow};
 use std::collections::{BTreeMap, BTreeSet};
@@ -152,7 +156,11 @@ pub(super) fn leftovers(observed: &Observed) -> impl Iterator<Item = Step> {
 
 /// Returns whether a link of an interrupted run is one of the generation that runs, too.
 fn runs_now(observed: &Observed, link: &LinkInfo) -> bool {
-    observed.pins.values().any(|pinned| matches!(pinned, Pinned::Link(found) if found.id == link.id))
+    let is_same = |found: &LinkInfo| match link.id {
+        0 => (&found.hook, found.program_id) == (&link.hook, link.program_id),
+        id => found.id == id,
+    };
+    observed.pins.values().any(|pinned| matches!(pinned, Pinned::Link(found) if is_same(found)))
 }
 
 /// What happens to a map or a program.
@@ -182,6 +190,8 @@ struct Planner<'a> {
     steps: Vec<Step>,
     /// What sets variables, until the steps before it are there.
     variables: Vec<Step>,
+    /// The filters that links get.
+    filters: Vec<Filter>,
 }
 
 impl<'a> Planner<'a> {
@@ -196,6 +206,7 @@ impl<'a> Planner<'a> {
             copies: BTreeMap::new(),
             steps: Vec::new(),
             variables: Vec::new(),
+            filters: Vec::new(),
         }
     }
 
@@ -705,11 +716,11 @@ impl<'a> Planner<'a> {
     }
 
     fn link_step(&mut self, link: Arc<DesiredLink>) {
-        let Some(hook) = self.resolve_hook(&link) else { return };
+        let Some((link, hook)) = self.choose_way(link) else { return };
         let Some(fate) = self.fate_of_attached(&link) else { return };
         let found = match self.observed.pins.get(&link.pin) {
             None => return self.attach_step(link, hook),
-            Some(Pinned::Link(found)) => found.clone(),
+            Some(Pinned::Link(found)) => once_cleared(self.observed, found),
             Some(Pinned::Map(ObservedMap { info, .. })) => {
                 return self.link_pin_taken(&link, format!("map id {}", info.id));
             }
@@ -720,6 +731,9 @@ impl<'a> Planner<'a> {
         if !self.owns_link(&link, &found) {
             let by = format!("link id {} of program id {}, which is not ours", found.id, found.program_id);
             return self.link_pin_taken(&link, by);
+        }
+        if let ResolvedHook::Direct(Direct::Filter(filter), _) = &hook {
+            self.filters.push(filter.clone());
         }
         if let Some(because) = self.hook_changed(&link, &hook, &found) {
             return self.reattach_step(link, hook, &found, because);
@@ -905,8 +919,11 @@ impl<'a> Planner<'a> {
     }
 
     fn attach_step(&mut self, link: Arc<DesiredLink>, hook: ResolvedHook) {
-        if let Some(there) = self.others(&link, None) {
+        if let Some(there) = self.others(&link, &hook, None) {
             return self.hook_taken(&link, there);
+        }
+        if let ResolvedHook::Direct(Direct::Filter(filter), _) = &hook {
+            self.filters.push(filter.clone());
         }
         let (span, traffic) = (link.span.clone(), traffic(&link.hook, Traffic::Starts));
         self.push(span, Action::Attach { link, hook }, Because::Missing, traffic, State::None);
@@ -922,12 +939,20 @@ impl<'a> Planner<'a> {
         });
         let ours = ours.find_map(|(name, _)| LinkName::recorded(name));
         let mode = mode.map(|mode| format!("{mode} ")).unwrap_or_default();
-        let kind = Kind::HookTaken { hook: link.hook.to_string(), by: format!("{mode}program id {id}"), ours };
+        let who = self.observed.on_interfaces.get(&id).map(|stranger| {
+            let whose = if stranger.is_dispatcher() { ", the dispatcher of libxdp" } else { "" };
+            format!(" `{}`{whose}, loaded {} ago", stranger.name, age(stranger.age))
+        });
+        let by = match id {
+            0 => "a filter that is no program of BPF".to_owned(),
+            id => format!("{mode}program id {id}{}", who.unwrap_or_default()),
+        };
+        let kind = Kind::HookTaken { hook: link.hook.to_string(), by, ours };
         self.problems.push(Problem::at(kind, link.span.clone(), "this link wants it"));
     }
 
     /// Returns the program that is on a hook with room for one, unless it is `own`, the link's own.
-    fn others(&self, link: &DesiredLink, own: Option<u32>) -> Option<(Option<XdpMode>, u32)> {
+    fn others(&self, link: &DesiredLink, hook: &ResolvedHook, own: Option<u32>) -> Option<(Option<XdpMode>, u32)> {
         let there: Vec<(Option<XdpMode>, u32)> = match &link.hook {
             Hook::Xdp { interface, netns, .. } => {
                 let found = self.observed.interface(interface, netns)?;
@@ -937,9 +962,15 @@ impl<'a> Planner<'a> {
                 let found = self.observed.namespaces.get(netns)?;
                 found.dissectors.iter().map(|id| (None, *id)).collect()
             }
+            Hook::Tc { interface, netns, .. } => {
+                let ResolvedHook::Direct(Direct::Filter(filter), _) = hook else { return None };
+                let there = &self.observed.qdiscs.get(&(netns.clone(), interface.clone()))?.filters;
+                let there = there.iter().filter(|found| found.is_at(filter) || found.excludes(filter));
+                // What is no program has no id.
+                there.map(|found| (None, found.program_id.unwrap_or(0))).collect()
+            }
             // The kernel does not tell who has which priority of netfilter, but by refusing a link.
-            Hook::Tc { .. }
-            | Hook::Netkit { .. }
+            Hook::Netkit { .. }
             | Hook::Cgroup { .. }
             | Hook::Netns { .. }
             | Hook::Netfilter { .. }
@@ -962,7 +993,7 @@ impl<'a> Planner<'a> {
         if let Hook::Trace(trace) = &link.hook {
             return self.event_changed(link, trace, wanted, found);
         }
-        if !found.hook.is_attached() {
+        if !found.is_attached {
             return Some(Because::HookGone);
         }
         if let (Hook::StructOps { .. }, HookInfo::StructOps { .. }) = (&link.hook, &found.hook) {
@@ -970,6 +1001,9 @@ impl<'a> Planner<'a> {
             return None;
         }
         if self.where_it_is(link, found).is_same(&at(&link.hook, wanted)) {
+            if found.id == 0 {
+                return None;
+            }
             let mode = link.hook.mode().filter(|mode| !self.runs_in_mode(link, *mode, found.program_id))?;
             return Some(Because::HookChanged(format!("mode {mode} is wanted")));
         }
@@ -1020,12 +1054,7 @@ impl<'a> Planner<'a> {
         if recorded.at != found.hook {
             return Some(other_event(&found.hook));
         }
-        let file = match wanted {
-            ResolvedHook::Event(place) => place.and_then(|place| place.file()),
-            ResolvedHook::Interface(_) | ResolvedHook::Cgroup(_) | ResolvedHook::Netns(_) | ResolvedHook::Map(_) => {
-                None
-            }
-        };
+        let file = wanted.file();
         let other_target = match &trace.event {
             Event::Extension { program, .. } => self.is_new_target(program, &found.hook),
             Event::Tracepoint { .. }
@@ -1080,13 +1109,13 @@ impl<'a> Planner<'a> {
     fn reattach_step(&mut self, link: Arc<DesiredLink>, hook: ResolvedHook, found: &LinkInfo, because: Because) {
         let (there, now) = (self.at(&link.hook, &hook), self.where_it_is(&link, found));
         let here = !there.has_room_beside(&now);
-        if let Some(there) = self.others(&link, here.then_some(found.program_id)) {
+        if let Some(there) = self.others(&link, &hook, here.then_some(found.program_id)) {
             return self.hook_taken(&link, there);
         }
         // Where there is room for one, as for XDP on an interface, the old link must go first. To leave a hook is to take
         // its filter away, as pruning the link would.
-        let (traffic, needs) = match (here, found.hook.is_attached()) {
-            (true, _) => (Traffic::GapUnfiltered, Some(Consent::Gap)),
+        let (traffic, needs) = match (here, found.is_attached) {
+            (true, true) => (Traffic::GapUnfiltered, Some(Consent::Gap)),
             (false, true) if self.meets_the_same(&link, &there, &now) => match link.hook.event() {
                 Some(_) => (Traffic::BothRun, None),
                 None => (Traffic::NoGap, None),
@@ -1094,7 +1123,7 @@ impl<'a> Planner<'a> {
             // The old map goes, and its sockets with it: that has a consent of its own.
             (false, true) if matches!(because, Because::MapNew(_)) => (Traffic::NewSockets, None),
             (false, true) => (Traffic::Moves, Some(Consent::Prune)),
-            (false, false) => (traffic(&link.hook, Traffic::Starts), None),
+            (_, false) => (traffic(&link.hook, Traffic::Starts), None),
         };
         let (span, id) = (link.span.clone(), found.id);
         let action = Action::Reattach { link, id, hook, overlap: !here };
@@ -1436,7 +1465,7 @@ fn take_away(record: &Record, observed: &Observed, kept: &BTreeSet<&str>, becaus
         {
             let action = Action::Detach { link: name, pin, id: found.id, hook: link.hook.to_string() };
             let mut step = removal(action, because.clone());
-            if !found.hook.is_attached() {
+            if !found.is_attached {
                 step.traffic = Traffic::None;
             }
             steps.push(step);
@@ -1619,9 +1648,9 @@ fn record_link(record: &mut Record, action: &Action, observed: &Observed) {
     let (link, recorded) = match action {
         Action::ReuseLink { link, .. } | Action::UpdateLink { link, .. } => {
             let Some(Pinned::Link(found)) = observed.pins.get(&link.pin) else { return };
-            let inode = observed.inode(&link.pin).unwrap_or(0);
-            // An updated link runs a program that apply knows.
+            // An updated link runs a program that apply knows; without a link, another program has another mark.
             let stays = matches!(action, Action::ReuseLink { .. });
+            let inode = observed.inode(&link.pin).filter(|_| stays || found.id != 0).unwrap_or(0);
             let program = if stays { found.program_id } else { 0 };
             let before = observed.record.as_ref().and_then(|record| record.links.get(link.name.as_str()));
             // What stays is where it was; what nobody recorded is where the manifest says.
@@ -1634,14 +1663,7 @@ fn record_link(record: &mut Record, action: &Action, observed: &Observed) {
             (link, RecordedLink { ahead, file, ..recorded })
         }
         Action::Attach { link, hook } | Action::Reattach { link, hook, .. } => {
-            let file = match hook {
-                ResolvedHook::Event(place) => place.and_then(|place| place.file()),
-                ResolvedHook::Interface(_)
-                | ResolvedHook::Cgroup(_)
-                | ResolvedHook::Netns(_)
-                | ResolvedHook::Map(_) => None,
-            };
-            (link, RecordedLink { file, ..recorded_link(link, 0, at(&link.hook, hook), 0) })
+            (link, RecordedLink { file: hook.file(), ..recorded_link(link, 0, at(&link.hook, hook), 0) })
         }
         Action::ClearLeftover { .. }
         | Action::MountBpffs { .. }
@@ -1766,6 +1788,10 @@ fn recorded_link(link: &DesiredLink, inode: u64, at: At, program_id: u32) -> Rec
 /// Returns where a link will be once it is there; with 0 for what an offline plan does not know.
 fn at(hook: &Hook, resolved: &ResolvedHook) -> At {
     let (place, cgroup_id, netns, map_id) = match resolved {
+        ResolvedHook::Direct(at, _) => {
+            let hook = HookInfo::Direct(at.clone());
+            return At { netns: hook.netns(), hook };
+        }
         ResolvedHook::Interface(place) => (*place, 0, place.map(|place| place.netns), 0),
         ResolvedHook::Cgroup(cgroup) => (None, cgroup.as_ref().map_or(0, |(_, id)| *id), None, 0),
         ResolvedHook::Netns(inode) => (None, 0, *inode, 0),

@@ -2,6 +2,7 @@
 
 use super::{Action, ResolvedHook};
 use crate::desired::{DesiredMap, MapSource};
+use crate::direct::{Direct, Filter};
 use crate::names::PinPath;
 use serde::{Deserialize, Serialize};
 
@@ -57,13 +58,15 @@ impl Expects {
                 Some(_) => Self { program_id: *replaces, ..Self::default() },
                 None => Self { absent: Some(program.pin.clone()), ..Self::default() },
             },
-            Action::ReuseLink { id, .. } | Action::Detach { id, .. } => Self { link_id: Some(*id), ..Self::default() },
+            Action::ReuseLink { id, .. } | Action::Detach { id, .. } => {
+                Self { link_id: link_id(*id), ..Self::default() }
+            }
             Action::UpdateLink { link, id, old } => match link.program {
-                Some(_) => Self { link_id: Some(*id), program_id: Some(*old), ..Self::default() },
-                None => Self { link_id: Some(*id), map_id: Some(*old), ..Self::default() },
+                Some(_) => Self { link_id: link_id(*id), program_id: Some(*old), ..Self::default() },
+                None => Self { link_id: link_id(*id), map_id: Some(*old), ..Self::default() },
             },
             Action::Attach { link, hook } => Self { absent: Some(link.pin.clone()), ..Self::of_hook(hook) },
-            Action::Reattach { id, hook, .. } => Self { link_id: Some(*id), ..Self::of_hook(hook) },
+            Action::Reattach { id, hook, .. } => Self { link_id: link_id(*id), ..Self::of_hook(hook) },
             Action::ClearLeftover { .. }
             | Action::Skip { .. }
             | Action::MountBpffs { .. }
@@ -92,8 +95,19 @@ impl Expects {
                 let file = place.and_then(|place| place.file()).map(|file| file.inode);
                 Self { file, ..Self::default() }
             }
+            ResolvedHook::Direct(at, _) => match at {
+                Direct::Filter(Filter { device, .. }) | Direct::Xdp { device, .. } => {
+                    Self { ifindex: Some(device.ifindex), netns: Some(device.inode), ..Self::default() }
+                }
+                Direct::Cgroup { cgroup_id, .. } => Self { cgroup_id: Some(*cgroup_id), ..Self::default() },
+            },
         }
     }
+}
+
+/// Returns the id of a link; without one there is none to expect.
+fn link_id(id: u32) -> Option<u32> {
+    (id != 0).then_some(id)
 }
 
 /// Returns the pin of a map that we create.

@@ -129,7 +129,7 @@ fn nameless(record: &Record, desired: &Desired, observed: &Observed) -> Vec<Addr
     }
     for (name, link) in record.links.iter().filter(|(_, link)| link.protect.is_some()) {
         let pinned = PinPath::new(&link.pin).ok().and_then(|pin| observed.pins.get(&pin));
-        let is_gone = matches!(pinned, Some(Pinned::Link(found)) if !found.hook.is_attached());
+        let is_gone = matches!(pinned, Some(Pinned::Link(found)) if !found.is_attached);
         let table = LinkName::recorded(name).is_some_and(|name| desired.templates.contains_key(name.table()));
         let went = is_gone && table;
         if !desired.links.contains_key(name.as_str()) && is_there(&link.pin, link.inode) && !went {

@@ -410,6 +410,6 @@ impl<'a> Describe<'a> {
                 Some(Err(_)) | None => true,
             },
         };
-        (is_same && found.hook.is_attached()).then(|| recorded.hook.to_string())
+        (is_same && found.is_attached).then(|| recorded.hook.to_string())
     }
 }

@@ -24,10 +24,11 @@ pub use migrate::Copying;
 use crate::access::{Access, Permissions};
 use crate::btf::value::format::Formats;
 use crate::desired::{DesiredLink, DesiredMap, DesiredProgram, ObjectFacts, Reference, Span};
+use crate::direct::{Direct, Feature};
 use crate::entries::{Changes, Entries};
 use crate::migrate::Migration;
 use crate::names::{Address, DeploymentName, LinkName, MapName, PinPath, PlanId, ProgramName};
-use crate::observed::{EventPlace, Place};
+use crate::observed::{EventPlace, FilePlace, Place};
 use crate::record::Record;
 use crate::spec::{Difference, MapSpec};
 use crate::variables::Change;
@@ -422,6 +423,18 @@ pub enum ResolvedHook {
     Map(Option<u32>),
     /// At an event; `None` in an offline plan.
     Event(Option<EventPlace>),
+    /// Without a link, at this place; with what the kernel lacks for a link, when that is why.
+    Direct(Direct, Option<Feature>),
+}
+
+impl ResolvedHook {
+    /// Returns the place in a file that it is.
+    pub fn file(&self) -> Option<FilePlace> {
+        match self {
+            Self::Event(place) => place.and_then(|place| place.file()),
+            Self::Interface(_) | Self::Cgroup(_) | Self::Netns(_) | Self::Map(_) | Self::Direct(..) => None,
+        }
+    }
 }
 
 /// Column 0 of a plan.
@@ -725,7 +738,7 @@ impl Action {
         match self {
             Self::CreateMap { map, replaces: Some(_) } => map.pin(),
             Self::LoadProgram { program, replaces: Some(_) } => Some(&program.pin),
-            Self::Reattach { link, .. } => Some(&link.pin),
+            Self::Reattach { link, .. } | Self::UpdateLink { link, id: 0, .. } => Some(&link.pin),
             Self::WriteRecord { pin, .. } => Some(pin),
             Self::RestoreMap { pin, restored: Restored::Returns | Restored::Replaces(_), .. }
             | Self::RestoreProgram { pin, restored: Restored::Returns | Restored::Replaces(_), .. } => Some(pin),

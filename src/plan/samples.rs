@@ -6,6 +6,7 @@ use crate::btf::value::format::Formats;
 use crate::desired::{
     Desired, DesiredMap, Event, Hook, MapDefinition, MapSource, Netns, OnChange, Policy, SlotKey, SlotSource, Trace,
 };
+use crate::direct::Wish;
 use crate::elf::{DataKind, ProgramKind};
 use crate::entries::{Changes, Entries};
 use crate::insn::{Code, Insn, LD_IMM64, Site, SiteKind};
@@ -219,16 +220,19 @@ fn place(ifindex: u32) -> Place {
 }
 
 fn uplink() -> Arc<DesiredLink> {
-    link("uplink", "drop", Hook::Xdp { interface: "lo".to_owned(), netns: Netns::OWN, mode: XdpMode::Generic })
+    let (interface, netns) = ("lo".to_owned(), Netns::OWN);
+    link("uplink", "drop", Hook::Xdp { interface, netns, mode: XdpMode::Generic, via: None })
 }
 
 fn shape() -> Arc<DesiredLink> {
-    let hook = Hook::Tc { interface: "eth0".to_owned(), netns: Netns::OWN, attach_type: AttachType::TCX_INGRESS };
+    let (interface, netns, attach_type) = ("eth0".to_owned(), Netns::OWN, AttachType::TCX_INGRESS);
+    let hook = Hook::Tc { interface, netns, attach_type, via: None, wish: Wish::default() };
     link("shape", "count", hook)
 }
 
 fn services() -> Arc<DesiredLink> {
-    let hook = Hook::Cgroup { path: "system.slice".to_owned(), attach_type: AttachType::CGROUP_INET_INGRESS };
+    let (path, attach_type) = ("system.slice".to_owned(), AttachType::CGROUP_INET_INGRESS);
+    let hook = Hook::Cgroup { path, attach_type, via: None };
     link("services", "count", hook)
 }
 

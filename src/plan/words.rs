@@ -4,6 +4,7 @@
 
 use super::{Action, Because, Copying, Marker, Mode, ResolvedHook, Restored, Sets, State, Sweep, Traffic, Writes};
 use crate::desired::{Anchor, DesiredLink, DesiredMap, DesiredProgram, MapDefinition, MapSource, is_pattern};
+use crate::direct::{Device, Direct, Feature, Filter};
 use crate::elf::{DataKind, ProgramKind};
 use crate::entries::Changes;
 use crate::kinds::MapType;
@@ -80,25 +81,32 @@ impl fmt::Display for Action {
                     Restored::Replaces(now) => write!(f, "return to id {id}, pin {pin}, in place of id {now}"),
                 }
             }
-            Self::ReuseLink { link, id } => match &link.program {
-                Some(program) => write!(f, "reuse id {id}, program.{program} on {}", link.hook),
-                None => write!(f, "reuse id {id}, {}", link.hook),
-            },
+            Self::ReuseLink { link, id } => {
+                let id = Reused(*id);
+                match &link.program {
+                    Some(program) => write!(f, "reuse {id}program.{program} on {}", link.hook),
+                    None => write!(f, "reuse {id}{}", link.hook),
+                }
+            }
             Self::Skip { hook, .. } => write!(f, "absent, skipped: {hook}"),
             Self::Attach { link, hook } => write!(f, "attach {}, pin {}", Attached(link, hook), link.pin),
-            Self::UpdateLink { link, id, old } => match &link.program {
-                Some(program) => {
-                    write!(f, "replace program id {old} by program.{program} in place, on {}, link id {id}", link.hook)
+            Self::UpdateLink { link, id, old } => {
+                match &link.program {
+                    Some(program) => {
+                        write!(f, "replace program id {old} by program.{program} in place, on {}", link.hook)?;
+                    }
+                    None => write!(f, "replace map id {old} by {} in place", link.hook)?,
                 }
-                None => write!(f, "replace map id {old} by {} in place, link id {id}", link.hook),
-            },
+                if *id == 0 { Ok(()) } else { write!(f, ", link id {id}") }
+            }
             Self::Reattach { link, id, hook, overlap: true } => {
-                write!(f, "attach {}, then detach id {id}", Attached(link, hook))
+                write!(f, "attach {}, then detach {}", Attached(link, hook), LinkId(*id))
             }
             Self::Reattach { link, id, hook, overlap: false } => {
-                write!(f, "detach id {id}, then attach {}", Attached(link, hook))
+                write!(f, "detach {}, then attach {}", LinkId(*id), Attached(link, hook))
             }
             Self::SetAccess { now, access, .. } => write!(f, "pin {}", access.words(*now)),
+            Self::Detach { pin, id: 0, hook, .. } => write!(f, "detach from {hook}, remove {pin}"),
             Self::Detach { pin, id, hook, .. } => write!(f, "detach id {id} from {hook}, unpin {pin}"),
             Self::RemoveProgram { pin, id, .. } | Self::RemoveMap { pin, id, .. } => {
                 write!(f, "remove id {id}, unpin {pin}")
@@ -334,6 +342,15 @@ pub fn thousands(number: u64) -> String {
 /// A link with the host's numbers: `program.drop to xdp of lo (ifindex 1, generic)`.
 struct Attached<'a>(&'a DesiredLink, &'a ResolvedHook);
 
+/// The id of a link that stays; nothing for what has no link.
+struct Reused(u32);
+
+impl fmt::Display for Reused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0 == 0 { Ok(()) } else { write!(f, "id {}, ", self.0) }
+    }
+}
+
 impl fmt::Display for Attached<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(link, hook) = self;
@@ -371,10 +388,44 @@ impl fmt::Display for Attached<'_> {
             }
             ResolvedHook::Event(Some(EventPlace::Tracepoint(id))) => write!(f, "event id {id}")?,
             ResolvedHook::Event(Some(EventPlace::Kernel) | None) => {}
+            ResolvedHook::Direct(at, why) => return direct(f, at, *why),
         }
         match link.hook.mode() {
             Some(mode) => write!(f, ", {mode})"),
             None => f.write_str(")"),
+        }
+    }
+}
+
+/// Says where an attachment without a link is, beyond what its hook says, and why it has none.
+fn direct(f: &mut fmt::Formatter<'_>, at: &Direct, why: Option<Feature>) -> fmt::Result {
+    match at {
+        Direct::Filter(Filter { device: Device { ifindex, .. }, chain, priority, handle, owns_qdisc, .. }) => {
+            write!(f, "ifindex {ifindex}, priority {priority}, handle {handle}")?;
+            if *chain != 0 {
+                write!(f, ", chain {chain}")?;
+            }
+            if *owns_qdisc {
+                f.write_str(", with the qdisc")?;
+            }
+        }
+        Direct::Xdp { device: Device { ifindex, .. }, mode } => write!(f, "ifindex {ifindex}, {mode}, by netlink")?,
+        Direct::Cgroup { path, cgroup_id, .. } => write!(f, "{}, id {cgroup_id}, without a link", path.display())?,
+    }
+    match why {
+        Some(why) => write!(f, ", as this kernel has no {why}, which came with Linux {})", why.since()),
+        None => f.write_str(")"),
+    }
+}
+
+/// How a link is called in a sentence: by its id, where it has one.
+struct LinkId(u32);
+
+impl fmt::Display for LinkId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            0 => f.write_str("what was there"),
+            id => write!(f, "id {id}"),
         }
     }
 }

@@ -11,6 +11,7 @@ use crate::btf::convert::Fate;
 use crate::desired::{
     Anchor, DesiredLink, DesiredMap, DesiredProgram, Hook, MapDefinition, MapSource, ObjectFacts, SlotKey, SlotSource,
 };
+use crate::direct::Direct;
 use crate::entries;
 use crate::kinds::{AttachType, MapType, Netfilter, ProgramType, XdpMode};
 use crate::names::{Address, Digest, MapName, ObjectName, PinPath, PlanId, ProgramName};
@@ -444,12 +445,14 @@ impl<'a> HookJson<'a> {
         let words = hook.to_string();
         let path = match resolved {
             Some(ResolvedHook::Cgroup(Some((path, _)))) => Some(path.to_string_lossy().into_owned()),
+            Some(ResolvedHook::Direct(Direct::Cgroup { path, .. }, _)) => Some(path.to_string_lossy().into_owned()),
             Some(
                 ResolvedHook::Cgroup(None)
                 | ResolvedHook::Interface(_)
                 | ResolvedHook::Netns(_)
                 | ResolvedHook::Map(_)
-                | ResolvedHook::Event(_),
+                | ResolvedHook::Event(_)
+                | ResolvedHook::Direct(Direct::Filter(_) | Direct::Xdp { .. }, _),
             )
             | None => None,
         };

@@ -132,7 +132,7 @@ pub fn record(_: &Files) -> Seeds {
         "p".to_owned(),
         RecordedProgram { pin: pin.clone(), inode: 2, maps: vec!["m".to_owned()], protect, access: access.clone() },
     );
-    let hook = Hook::Xdp { interface: "lo".to_owned(), netns: Netns::OWN, mode: XdpMode::Auto };
+    let hook = Hook::Xdp { interface: "lo".to_owned(), netns: Netns::OWN, mode: XdpMode::Auto, via: None };
     let at = HookInfo::Xdp { ifindex: 1 };
     let link = RecordedLink {
         pin,

@@ -56,6 +56,7 @@ pub(super) fn is_fixed(kind: &HookInfo) -> bool {
         | HookInfo::Cgroup { .. }
         | HookInfo::Sockmap { .. }
         | HookInfo::StructOps { .. }
+        | HookInfo::Direct(_)
         | HookInfo::Netns { .. }
         | HookInfo::Netfilter(_)
         | HookInfo::Other(_) => false,
