@@ -15,8 +15,8 @@ use super::{
 use super::{access, guard, migrate};
 use crate::access::Access;
 use crate::desired::{
-    Anchor, Desired, DesiredLink, DesiredMap, DesiredProgram, EntriesMode, Hook, MapDefinition, MapSource, OnChange,
-    Policy, SlotSource, Span,
+    Anchor, Desired, DesiredLink, DesiredMap, DesiredProgram, EntriesMode, Hook, MapDefinition, MapSource, ObjectFacts,
+    OnChange, Policy, SlotSource, Span,
 };
 use crate::diag::{Kind, Problem, Problems};
 use crate::elf::DataKind;
@@ -55,13 +55,15 @@ pub fn plan(desired: &Desired, observed: &Observed, mode: Mode) -> Result<Plan, 
     let desired = &*settled;
     planner.desired = desired;
     planner.check_entries();
+    // A step for each, and the record: a long list that grows is copied each time.
+    planner.steps.reserve(order.len() + 1);
     for node in order {
         planner.step(node);
     }
     planner.set_variables();
     planner.problems.or(())?;
-    let mut steps: Vec<Step> = leftovers(observed).collect();
-    steps.extend(planner.steps);
+    let mut steps = planner.steps;
+    steps.splice(0..0, leftovers(observed));
     steps.extend(access::steps(desired, observed, &steps, mode)?);
     let removals = removals(desired, observed);
     // What goes away does so behind the switch.
@@ -1191,10 +1193,11 @@ fn expected_record<'a>(desired: &Desired, observed: &Observed, steps: impl Itera
         directories: observed.record.iter().flat_map(|record| record.directories.clone()).collect(),
         ..Record::default()
     };
-    for (name, object) in &desired.objects {
-        let recorded = RecordedObject { path: object.path.clone(), sha256: object.sha256 };
-        record.objects.insert(name.to_string(), recorded);
-    }
+    let recorded = |object: &ObjectFacts| RecordedObject { path: object.path.clone(), sha256: object.sha256 };
+    record.objects =
+        desired.objects.iter().map(|(name, object)| (name.as_str().to_owned(), recorded(object))).collect();
+    // Steps are nearly sorted by name: a map that is made at once is smaller, and sooner done, than one that grows.
+    let (mut maps, mut programs) = (Vec::new(), Vec::new());
     let mut set = BTreeSet::new();
     for step in steps {
         match &step.action {
@@ -1219,21 +1222,21 @@ fn expected_record<'a>(desired: &Desired, observed: &Observed, steps: impl Itera
                     }
                     MapSource::Id(_) => RecordedMap { id: Some(*id), ..RecordedMap::default() },
                 };
-                record.maps.insert(map.name.to_string(), recorded);
+                maps.push((map.name.as_str().to_owned(), recorded));
             }
             Action::CreateMap { map, .. } => {
                 if let MapSource::Defined(definition) = &map.source {
                     let entries = recorded_entries(map, desired, observed);
                     let recorded = RecordedMap { entries, ..recorded_map(definition, 0, true, observed) };
-                    record.maps.insert(map.name.to_string(), recorded);
+                    maps.push((map.name.as_str().to_owned(), recorded));
                 }
             }
             Action::ReuseProgram { program, .. } => {
                 let recorded = recorded_program(program, inode(&program.pin));
-                record.programs.insert(program.name.to_string(), recorded);
+                programs.push((program.name.as_str().to_owned(), recorded));
             }
             Action::LoadProgram { program, .. } => {
-                record.programs.insert(program.name.to_string(), recorded_program(program, 0));
+                programs.push((program.name.as_str().to_owned(), recorded_program(program, 0)));
             }
             Action::ReuseLink { .. } | Action::UpdateLink { .. } | Action::Attach { .. } | Action::Reattach { .. } => {
                 record_link(&mut record, &step.action, observed)
@@ -1256,6 +1259,7 @@ fn expected_record<'a>(desired: &Desired, observed: &Observed, steps: impl Itera
             | Action::RemoveRecord { .. } => {}
         }
     }
+    (record.maps, record.programs) = (maps.into_iter().collect(), programs.into_iter().collect());
     guard::write(&mut record, &desired.policy.protect, observed.record.as_ref());
     access::write(&mut record, desired, observed, &set);
     record
@@ -1339,7 +1343,7 @@ fn recorded_map(definition: &MapDefinition, inode: u64, created: bool, observed:
     };
     let inner = definition.spec.inner.as_deref().map(RecordedInner::of);
     let (pin, sensitive, formats) =
-        (Some(definition.pin.to_string()), definition.sensitive, definition.formats.clone());
+        (Some(definition.pin.as_str().to_owned()), definition.sensitive, definition.formats.clone());
     let (slots, cgroups) = (slots_image(definition), cgroups_of(definition, observed));
     let variables = if created && definition.is_live() { definition.variables.clone() } else { BTreeMap::new() };
     RecordedMap {
@@ -1365,8 +1369,8 @@ fn recorded_entries(map: &DesiredMap, desired: &Desired, observed: &Observed) ->
 }
 
 fn recorded_program(program: &DesiredProgram, inode: u64) -> RecordedProgram {
-    let maps = program.uses().into_iter().map(ToString::to_string).collect();
-    RecordedProgram { pin: program.pin.to_string(), inode, maps, protect: None, access: Access::default() }
+    let maps = program.uses().into_iter().map(|name| name.as_str().to_owned()).collect();
+    RecordedProgram { pin: program.pin.as_str().to_owned(), inode, maps, protect: None, access: Access::default() }
 }
 
 fn recorded_link(link: &DesiredLink, inode: u64, at: HookInfo, program_id: u32) -> RecordedLink {
