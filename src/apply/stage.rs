@@ -15,9 +15,6 @@ use crate::verifier::telling;
 use std::collections::BTreeMap;
 use std::io;
 
-/// So many programs are loaded at once, on all cores: each has a copy of its code with the descriptors of its maps.
-const LOADED_AT_ONCE: usize = 256;
-
 /// `BPF_ALU64 | BPF_MOV | BPF_K`, here of register 0.
 const MOV_IMM: u8 = 0xb7;
 
@@ -32,10 +29,8 @@ impl<K: Kernel> Applier<'_, K> {
                 self.stage(number, &step.action).map_err(|problem| (number, problem))?;
                 number += 1;
             } else {
-                for some in programs.chunks(LOADED_AT_ONCE) {
-                    self.load_programs(some).map_err(|(at, problem)| (number + at, problem))?;
-                    number += some.len();
-                }
+                self.load_programs(&programs).map_err(|(at, problem)| (number + at, problem))?;
+                number += programs.len();
             }
         }
         Ok(())
