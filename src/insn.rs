@@ -212,6 +212,9 @@ pub struct Code {
     pub unresolved: Vec<Unresolved>,
 }
 
+/// More bytes than most sites have to be digested.
+const SITE_TEXT: usize = 64;
+
 impl Code {
     /// Returns the indices of the maps used, each once, by first use.
     pub fn maps(&self) -> Vec<usize> {
@@ -257,19 +260,15 @@ impl Code {
     ///
     /// Unlike the kernel's tag this tells two maps, and two offsets in one map, apart.
     pub fn digest<I: fmt::Display>(&self, identity: impl Fn(usize) -> I) -> Digest {
-        let mut bytes = Vec::with_capacity(self.insns.len() * Insn::SIZE);
-        for insn in self.patched(|_| 0) {
-            bytes.extend(insn.encode());
-        }
-        let mut names = String::new();
+        let code: Vec<[u8; Insn::SIZE]> = self.patched(|_| 0).iter().map(|insn| insn.encode()).collect();
+        let mut names = String::with_capacity(self.sites.len() * SITE_TEXT);
         for site in &self.sites {
             let _ = write!(names, "\n{}={}", site.insn, identity(site.map));
         }
         for module in &self.modules {
             let _ = write!(names, "\n{} {:?}={}", module.number, module.loads, module.id.name);
         }
-        bytes.extend(names.into_bytes());
-        Digest::of(&bytes)
+        Digest::of_parts([code.as_flattened(), names.as_bytes()])
     }
 }
 

@@ -322,19 +322,36 @@ impl Record {
 
     /// Returns every pin with its inode, somebody else's too.
     pub fn pins(&self) -> impl Iterator<Item = (PinPath, u64)> {
-        let maps = self.maps.values().filter_map(|map| Some((map.pin.as_deref()?, map.inode)));
-        let maps = maps.chain(self.entries().map(|(_, entries)| (entries.pin.as_str(), entries.inode)));
-        let programs = self.programs.values().map(|program| (program.pin.as_str(), program.inode));
-        let links = self.links.values().map(|link| (link.pin.as_str(), link.inode));
-        maps.chain(programs).chain(links).filter_map(|(pin, inode)| Some((PinPath::new(pin).ok()?, inode)))
+        self.written_pins().filter_map(as_path)
     }
 
     /// Returns the pins of what we made, with their inodes.
     pub fn own_pins(&self) -> impl Iterator<Item = (PinPath, u64)> {
+        self.written_own_pins().filter_map(as_path)
+    }
+
+    /// Returns those of them that are there: what is only to be made has no inode.
+    pub fn made_pins(&self) -> impl Iterator<Item = (PinPath, u64)> {
+        self.written_own_pins().filter(|(_, inode)| *inode != 0).filter_map(as_path)
+    }
+
+    fn written_pins(&self) -> impl Iterator<Item = (&str, u64)> {
+        let maps = self.maps.values().filter_map(|map| Some((map.pin.as_deref()?, map.inode)));
+        let maps = maps.chain(self.entries().map(|(_, entries)| (entries.pin.as_str(), entries.inode)));
+        let programs = self.programs.values().map(|program| (program.pin.as_str(), program.inode));
+        let links = self.links.values().map(|link| (link.pin.as_str(), link.inode));
+        maps.chain(programs).chain(links)
+    }
+
+    fn written_own_pins(&self) -> impl Iterator<Item = (&str, u64)> {
         let foreign = self.maps.values().filter(|map| !map.created).filter_map(|map| map.pin.as_deref());
         let foreign: BTreeSet<&str> = foreign.collect();
-        self.pins().filter(move |(pin, _)| !foreign.contains(pin.as_str()))
+        self.written_pins().filter(move |(pin, _)| !foreign.contains(pin))
     }
+}
+
+fn as_path((pin, inode): (&str, u64)) -> Option<(PinPath, u64)> {
+    Some((PinPath::new(pin).ok()?, inode))
 }
 
 #[cfg(test)]

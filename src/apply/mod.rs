@@ -876,7 +876,7 @@ impl<K: Kernel> Applier<'_, K> {
             self.keep_entries(pin, &now)?;
         }
         self.keep_copied()?;
-        let record = self.finished(&record).map_err(|error| refused(doing(), &error))?;
+        let record = self.finished(record).map_err(|error| refused(doing(), &error))?;
         let bytes = record.encode();
         let map = self.stored("bpfapply_record", &bytes, bytes.len()).map_err(|error| refused(doing(), &error))?;
         let place = self.place(pin, &self.plan.generations.next);
@@ -929,8 +929,7 @@ impl<K: Kernel> Applier<'_, K> {
     }
 
     /// Fills in what only this run knows: the inodes of its pins, and the programs of its links.
-    fn finished(&self, record: &Record) -> io::Result<Record> {
-        let mut record = record.clone();
+    fn finished(&self, mut record: Record) -> io::Result<Record> {
         record.manifest.clone_from(&self.stamp.manifest);
         record.time = self.stamp.time;
         record.inputs = self.stamp.inputs;

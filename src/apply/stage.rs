@@ -310,7 +310,7 @@ impl<K: Kernel> Applier<'_, K> {
             };
             (number, problem)
         })?;
-        self.programs.extend(programs.iter().map(|program| program.name.clone()).zip(fds));
+        self.programs.append(&mut programs.iter().map(|program| program.name.clone()).zip(fds).collect());
         Ok(())
     }
 

@@ -25,7 +25,7 @@ pub fn run(change: &Change, console: &Console) -> Result<Exit, Exit> {
         None => change.target.pin_root(console)?,
     };
     adopt(&mut Linux::new(), &pin_root, loaded.as_ref(), change, console)
-        .map_err(|problems| console.fail(&problems, loaded.as_ref().map(|loaded| &loaded.source)))
+        .map_err(|problems| console.fail(&problems, loaded.as_ref().map(Loaded::source).as_ref()))
 }
 
 fn adopt<K: Kernel>(

@@ -98,7 +98,7 @@ pub fn run(path: Option<&Path>, options: &Options, console: &Console) -> Result<
         Some(DryRun::Live) => dry_run::live(&Linux::new(), &loaded, options, console),
         None => apply(&mut Linux::new(), &loaded, options, console),
     };
-    done.map_err(|problems| console.fail(&problems, Some(&loaded.source)))
+    done.map_err(|problems| console.fail(&problems, Some(&loaded.source())))
 }
 
 fn apply<K: Kernel>(kernel: &mut K, loaded: &Loaded, options: &Options, console: &Console) -> Result<Exit, Problems> {

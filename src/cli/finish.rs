@@ -29,13 +29,13 @@ pub fn finish<K: Kernel>(
     match problem {
         // The exit code is the outcome's where the host changed, else that of what went wrong.
         Some(problem) => {
-            let exit = console.fail(&problem.into(), loaded.map(|loaded| &loaded.source));
+            let exit = console.fail(&problem.into(), loaded.map(Loaded::source).as_ref());
             Ok(if outcome.exit() == Exit::Broken { Exit::Broken } else { exit })
         }
         // Everything is done by now, so whatever reading it back meets, the host is not as before.
         None => Ok(verify(kernel, plan, record.as_ref()).map_or_else(
             |problems| {
-                console.fail(&problems, loaded.map(|loaded| &loaded.source));
+                console.fail(&problems, loaded.map(Loaded::source).as_ref());
                 Exit::Broken
             },
             |()| Exit::Success,

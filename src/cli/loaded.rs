@@ -14,7 +14,6 @@ use std::path::{Path, PathBuf};
 pub struct Loaded {
     pub path: PathBuf,
     pub text: String,
-    pub source: Source,
     pub vars: BTreeMap<String, String>,
     pub manifest: Manifest,
     /// The saved plan that it comes from.
@@ -22,6 +21,11 @@ pub struct Loaded {
 }
 
 impl Loaded {
+    /// The text that problems point into. To find its secrets takes as long as to parse it, and most runs have no problem.
+    pub fn source(&self) -> Source {
+        source(&self.path, &self.text)
+    }
+
     /// The lines that a report quotes.
     pub fn text(&self) -> ManifestText<'_> {
         let name = self.path.file_name().and_then(|name| name.to_str()).unwrap_or("manifest");
@@ -48,9 +52,13 @@ pub fn load(path: &Path, variables: &Variables, console: &Console) -> Result<Loa
 }
 
 fn parse(path: &Path, text: String, vars: BTreeMap<String, String>, console: &Console) -> Result<Loaded, Exit> {
-    let source = Source::new(&path.display().to_string(), &manifest::redacted(&text));
-    let manifest = manifest::parse(&text, &vars).map_err(|problems| console.fail(&problems, Some(&source)))?;
-    Ok(Loaded { path: path.to_owned(), text, source, vars, manifest, saved: None })
+    let manifest =
+        manifest::parse(&text, &vars).map_err(|problems| console.fail(&problems, Some(&source(path, &text))))?;
+    Ok(Loaded { path: path.to_owned(), text, vars, manifest, saved: None })
+}
+
+fn source(path: &Path, text: &str) -> Source {
+    Source::new(&path.display().to_string(), &manifest::redacted(text))
 }
 
 /// Loads the manifest of a saved plan, whose objects must have the bytes that they had.

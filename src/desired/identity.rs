@@ -21,7 +21,9 @@ pub const TAG: &str = "bpfapply:v1:";
 /// Makes a name that the kernel takes: at most 15 bytes of letters, digits, `_` and `.` (`bpf_obj_name_cpy`).
 pub fn kernel_name(name: &str) -> String {
     let allowed = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '_' | '.') { c } else { '_' };
-    name.chars().map(allowed).take(KERNEL_NAME).collect()
+    let mut kernel = String::with_capacity(KERNEL_NAME);
+    kernel.extend(name.chars().map(allowed).take(KERNEL_NAME));
+    kernel
 }
 
 /// Names the map of a data section after its object, as libbpf does (`internal_map_name`), so that whoever looks maps
@@ -92,7 +94,7 @@ fn seal_object(
         program.fingerprint = fingerprint(program, maps);
     }
     let mains = programs.iter().map(|program| (program.name.clone(), program.code.funcs[0].type_id)).collect();
-    let fingerprints = programs.iter().map(|program| (program.name.to_string(), program.fingerprint)).collect();
+    let fingerprints = programs.iter().map(|program| (program.name.as_str().to_owned(), program.fingerprint)).collect();
     let facts = ObjectFacts {
         name,
         path: origin.path,
@@ -140,6 +142,9 @@ impl MoreTypes {
     }
 }
 
+/// More bytes than most programs have to be digested beside their code.
+const FINGERPRINT_TEXT: usize = 512;
+
 /// Digests what makes a program unchanged: strict instructions, the identity of each map, constants, type,
 /// attach type, flags, license and version (DESIGN §6).
 fn fingerprint(program: &DesiredProgram, maps: &BTreeMap<MapName, DesiredMap>) -> Digest {
@@ -148,7 +153,8 @@ fn fingerprint(program: &DesiredProgram, maps: &BTreeMap<MapName, DesiredMap>) -
         MapSource::Pinned(pin) => Cow::Borrowed(pin.as_str()),
         MapSource::Id(id) => Cow::Owned(format!("id {id}")),
     };
-    let mut text = format!("code {}\n", program.code.digest(identity));
+    let mut text = String::with_capacity(FINGERPRINT_TEXT);
+    let _ = writeln!(text, "code {}", program.code.digest(identity));
     let kind = &program.kind;
     let attach_type = kind.attach_type.map(|attach_type| attach_type.0);
     let _ = writeln!(text, "type {} attach {attach_type:?} flags {}", kind.program_type.0, kind.flags);

@@ -71,7 +71,7 @@ pub(super) enum Target {
 pub(super) struct Sections {
     pub list: Vec<CodeSection>,
     /// From the section's number in the file.
-    pub by_number: HashMap<usize, usize>,
+    pub by_number: BTreeMap<usize, usize>,
     /// What CO-RE relocations ask, each question once: most are asked many times.
     pub asked: Vec<Asked>,
 }

@@ -11,7 +11,7 @@ use crate::insn::{
     CALL, Code, FuncRecord, Insn, LineRecord, ModuleId, PSEUDO_BTF_ID, PSEUDO_CALL, PSEUDO_FUNC, PSEUDO_KFUNC_CALL,
     Site, SiteKind, Unresolved, UsedModule,
 };
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// `BPF_COMPLEXITY_LIMIT_INSNS`: the most instructions that the kernel looks at.
@@ -159,7 +159,7 @@ struct Linker<'a, 'b> {
     /// The externs so far.
     externs: BTreeSet<usize>,
     /// The functions so far, with their first instruction in `code`.
-    placed: HashMap<Place, usize>,
+    placed: BTreeMap<Place, usize>,
     described: Described,
     errors: Vec<Error>,
 }
@@ -179,7 +179,7 @@ impl<'a, 'b> Linker<'a, 'b> {
             core,
             code: Code::default(),
             externs: BTreeSet::new(),
-            placed: HashMap::new(),
+            placed: BTreeMap::new(),
             described: Described::default(),
             errors: Vec::new(),
         }

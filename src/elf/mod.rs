@@ -60,9 +60,9 @@ struct Image {
     /// For each program, its section in `sections` and its first instruction.
     entries: Vec<(usize, usize)>,
     /// The maps by where their definitions stand: section number in the file, byte.
-    definitions: HashMap<(usize, u64), usize>,
+    definitions: BTreeMap<(usize, u64), usize>,
     /// The maps of data sections, by section number in the file.
-    data: HashMap<usize, usize>,
+    data: BTreeMap<usize, usize>,
     /// The externs by symbol.
     externs: HashMap<String, usize>,
     /// The structs of functions for the kernel, by their maps.
@@ -379,8 +379,8 @@ fn text(bytes: &[u8]) -> String {
 /// All maps of an object, and where they stand.
 struct Maps {
     list: Vec<Map>,
-    definitions: HashMap<(usize, u64), usize>,
-    data: HashMap<usize, usize>,
+    definitions: BTreeMap<(usize, u64), usize>,
+    data: BTreeMap<usize, usize>,
     struct_ops: BTreeMap<usize, struct_ops::Definition>,
 }
 
@@ -393,7 +393,7 @@ impl Maps {
         errors: &mut Vec<Error>,
     ) -> Self {
         let mut maps =
-            Self { list: Vec::new(), definitions: HashMap::new(), data: HashMap::new(), struct_ops: BTreeMap::new() };
+            Self { list: Vec::new(), definitions: BTreeMap::new(), data: BTreeMap::new(), struct_ops: BTreeMap::new() };
         let numbers: BTreeMap<usize, usize> =
             sections.by_number.iter().map(|(number, section)| (*section, *number)).collect();
         let places = entries.iter().enumerate().filter_map(|(program, (section, start))| {

@@ -18,7 +18,7 @@ use super::{access, guard, migrate};
 use crate::access::Access;
 use crate::desired::{
     Anchor, Desired, DesiredLink, DesiredMap, DesiredProgram, EntriesMode, Event, Hook, MapDefinition, MapSource,
-    OnChange, Policy, SlotSource, Span, Trace, Within,
+    ObjectFacts, OnChange, Policy, SlotSource, Span, Trace, Within,
 };
 use crate::diag::{Kind, Problem, Problems};
 use crate::direct::{Direct, Filter};
@@ -65,16 +65,18 @@ pub fn plan(desired: &Desired, observed: &Observed, mode: Mode) -> Result<Plan, 
     let desired = &*settled;
     planner.desired = desired;
     planner.check_entries();
+    // A step for each, and the record: a long list that grows is copied each time.
+    planner.steps.reserve(order.len() + 1);
     for node in order {
         planner.step(node);
     }
     planner.skip_absent();
     planner.set_variables();
     // The map that was copied goes with what the interrupted run left.
-    let mut steps: Vec<Step> = planner.unfinished_copies().collect();
+    let first: Vec<Step> = planner.unfinished_copies().collect();
     planner.problems.or(())?;
-    steps.extend(leftovers(observed));
-    steps.extend(planner.steps);
+    let mut steps = planner.steps;
+    steps.splice(0..0, first.into_iter().chain(leftovers(observed)));
     steps.extend(access::steps(desired, observed, &steps, mode)?);
     let removals = removals(desired, observed);
     // What goes away does so behind the switch.
@@ -1567,10 +1569,11 @@ fn expected_record<'a>(desired: &Desired, observed: &Observed, steps: impl Itera
     };
     let templates = desired.templates.iter().map(|(name, table)| (name.to_string(), table.template.clone()));
     record.templates.extend(templates);
-    for (name, object) in &desired.objects {
-        let recorded = RecordedObject { path: object.path.clone(), sha256: object.sha256 };
-        record.objects.insert(name.to_string(), recorded);
-    }
+    let recorded = |object: &ObjectFacts| RecordedObject { path: object.path.clone(), sha256: object.sha256 };
+    record.objects =
+        desired.objects.iter().map(|(name, object)| (name.as_str().to_owned(), recorded(object))).collect();
+    // Steps are nearly sorted by name: a map that is made at once is smaller, and sooner done, than one that grows.
+    let (mut maps, mut programs) = (Vec::new(), Vec::new());
     let mut set = BTreeSet::new();
     for step in steps {
         match &step.action {
@@ -1600,21 +1603,21 @@ fn expected_record<'a>(desired: &Desired, observed: &Observed, steps: impl Itera
                     }
                     MapSource::Id(_) => RecordedMap { id: Some(*id), ..RecordedMap::default() },
                 };
-                record.maps.insert(map.name.to_string(), recorded);
+                maps.push((map.name.as_str().to_owned(), recorded));
             }
             Action::CreateMap { map, .. } => {
                 if let MapSource::Defined(definition) = &map.source {
                     let entries = recorded_entries(map, desired, observed);
                     let recorded = RecordedMap { entries, ..recorded_map(definition, 0, true, observed) };
-                    record.maps.insert(map.name.to_string(), recorded);
+                    maps.push((map.name.as_str().to_owned(), recorded));
                 }
             }
             Action::ReuseProgram { program, .. } => {
                 let recorded = recorded_program(program, inode(&program.pin));
-                record.programs.insert(program.name.to_string(), recorded);
+                programs.push((program.name.as_str().to_owned(), recorded));
             }
             Action::LoadProgram { program, .. } => {
-                record.programs.insert(program.name.to_string(), recorded_program(program, 0));
+                programs.push((program.name.as_str().to_owned(), recorded_program(program, 0)));
             }
             Action::ReuseLink { .. } | Action::UpdateLink { .. } | Action::Attach { .. } | Action::Reattach { .. } => {
                 record_link(&mut record, &step.action, observed)
@@ -1638,6 +1641,7 @@ fn expected_record<'a>(desired: &Desired, observed: &Observed, steps: impl Itera
             | Action::RemoveRecord { .. } => {}
         }
     }
+    (record.maps, record.programs) = (maps.into_iter().collect(), programs.into_iter().collect());
     guard::write(&mut record, &desired.policy.protect, observed.record.as_ref());
     access::write(&mut record, desired, observed, &set);
     record
@@ -1727,7 +1731,7 @@ fn recorded_map(definition: &MapDefinition, inode: u64, created: bool, observed:
     };
     let inner = definition.spec.inner.as_deref().map(RecordedInner::of);
     let (pin, sensitive, formats) =
-        (Some(definition.pin.to_string()), definition.sensitive, definition.formats.clone());
+        (Some(definition.pin.as_str().to_owned()), definition.sensitive, definition.formats.clone());
     let (slots, cgroups) = (slots_image(definition), cgroups_of(definition, observed));
     let variables = if created && definition.is_live() { definition.variables.clone() } else { BTreeMap::new() };
     RecordedMap {
@@ -1756,8 +1760,8 @@ fn recorded_entries(map: &DesiredMap, desired: &Desired, observed: &Observed) ->
 }
 
 fn recorded_program(program: &DesiredProgram, inode: u64) -> RecordedProgram {
-    let maps = program.uses().into_iter().map(ToString::to_string).collect();
-    RecordedProgram { pin: program.pin.to_string(), inode, maps, protect: None, access: Access::default() }
+    let maps = program.uses().into_iter().map(|name| name.as_str().to_owned()).collect();
+    RecordedProgram { pin: program.pin.as_str().to_owned(), inode, maps, protect: None, access: Access::default() }
 }
 
 /// Returns the inode of the network namespace that a hook is in.

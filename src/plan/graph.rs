@@ -49,6 +49,11 @@ impl<N: Ord + Hash + Clone> Graph<N> {
         Self::default()
     }
 
+    /// Makes a graph with room for so many nodes.
+    pub fn with_room(nodes: usize) -> Self {
+        Self { numbers: HashMap::with_capacity(nodes), edges: Vec::with_capacity(2 * nodes) }
+    }
+
     /// Adds a node; one that is there already stays.
     pub fn add(&mut self, node: N) {
         self.number(node);
@@ -241,7 +246,8 @@ impl fmt::Display for Node {
 /// starts with maps or programs in it. It has a [`Node::Entries`] when the manifest gives it entries: the filters that read
 /// them wait for them.
 pub fn of(desired: &Desired) -> Graph<Node> {
-    let mut graph = Graph::new();
+    // A map often has a second node, for what is in it.
+    let mut graph = Graph::with_room(2 * desired.maps.len() + desired.programs.len() + desired.links.len());
     for map in desired.maps.values() {
         add_map(&mut graph, desired, map);
     }

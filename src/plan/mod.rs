@@ -790,7 +790,7 @@ impl Plan {
             .steps
             .iter()
             .find_map(|step| if let Action::WriteRecord { record, .. } = &step.action { Some(record) } else { None });
-        record.into_iter().flat_map(|record| record.own_pins()).filter(|(_, inode)| *inode != 0)
+        record.into_iter().flat_map(|record| record.made_pins())
     }
 
     /// Returns whether applying changes nothing.
