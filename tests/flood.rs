@@ -129,11 +129,17 @@ fn xdp_by_netlink() {
     in_namespace("flood_netlink", move |room| check(&row, room));
 }
 
+/// One behind the other: each moves this process into its cgroup for a moment.
 #[test]
 fn cgroup() {
-    let row = Row { name: "cgroup", function: "at_cgroup", hook: "cgroup = { path = \"CGROUP\" }" };
-    in_namespace("flood_cgroup", move |room| match room.cgroup {
-        Some(_) => check(&row, room),
-        None => common::skip("flood_cgroup", "there is no cgroup2"),
-    });
+    for (name, hook) in [
+        ("flood_cgroup", "cgroup = { path = \"CGROUP\" }"),
+        ("flood_attach", "cgroup = { path = \"CGROUP\", via = \"attach\" }"),
+    ] {
+        let row = Row { name, function: "at_cgroup", hook };
+        in_namespace(name, move |room| match room.cgroup {
+            Some(_) => check(&row, room),
+            None => common::skip(name, "there is no cgroup2"),
+        });
+    }
 }
