@@ -15,17 +15,15 @@ use bpfapply::kernel::linux::Linux;
 use bpfapply::kernel::snapshot::snapshot;
 use bpfapply::migrate::Tally;
 use bpfapply::plan::{Action, Consent, Plan};
+use common::flood::Flood;
 use common::stages::{good, make, path, plan, plan_rollback, run};
 use common::tool;
 use common::{Room, in_namespace, in_namespace_within};
 use std::collections::BTreeMap;
 use std::fs;
-use std::net::UdpSocket;
 use std::path::Path;
 use std::process::Command;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 use strace::{Call, Fault};
@@ -718,69 +716,6 @@ fn a_run_that_is_killed_behind_the_switch_is_finished_by_the_next_one() {
     });
 }
 
-/// Sends packets of many flows from another network namespace, through a veth pair.
-struct Flood {
-    sent: Arc<AtomicU64>,
-    stop: Arc<AtomicBool>,
-    sender: Option<thread::JoinHandle<()>>,
-    receiver: UdpSocket,
-}
-
-#[track_caller]
-fn sh(script: &str) {
-    common::run(Command::new("sh").args(["-c", script])).unwrap_or_else(|error| panic!("{script}: {error}"));
-}
-
-impl Flood {
-    /// Starts it: flows are numbered from 1 up to `most`, and start again.
-    fn start(most: u32) -> Self {
-        let (ready, is_ready) = mpsc::channel();
-        let (go, may_go) = mpsc::channel();
-        let (sent, stop) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
-        let (count, stopped) = (Arc::clone(&sent), Arc::clone(&stop));
-        let sender = thread::spawn(move || {
-            nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET).expect("root may");
-            let task = fs::read_link("/proc/thread-self").expect("a thread has a number");
-            ready.send(task.file_name().map(|name| name.to_owned())).expect("somebody waits");
-            may_go.recv().expect("somebody says so");
-            sh("ip link set veth1 up && ip addr add 10.9.9.2/24 dev veth1");
-            // Without it the address would be asked for, which the filter drops.
-            sh("ip neigh replace 10.9.9.1 lladdr 02:00:00:00:00:01 dev veth1 nud permanent");
-            let socket = UdpSocket::bind("10.9.9.2:0").expect("an address");
-            for number in (1..=most).cycle().take_while(|_| !stopped.load(Ordering::Relaxed)) {
-                if socket.send_to(&number.to_le_bytes(), "10.9.9.1:4242").is_ok() {
-                    count.fetch_add(1, Ordering::Relaxed);
-                }
-            }
-        });
-        let thread = is_ready.recv().expect("the sender starts").expect("a number");
-        sh("ip link add veth0 address 02:00:00:00:00:01 type veth peer name veth1");
-        sh(&format!("ip link set veth1 netns {}", thread.display()));
-        sh("ip link set veth0 up && ip addr add 10.9.9.1/24 dev veth0");
-        let receiver = UdpSocket::bind("10.9.9.1:4242").expect("an address");
-        receiver.set_nonblocking(true).expect("a socket can");
-        go.send(()).expect("the sender waits");
-        Self { sent, stop, sender: Some(sender), receiver }
-    }
-
-    /// Returns how many packets came through since the last time.
-    fn passed(&self) -> u64 {
-        let mut buffer = [0; 64];
-        (0..).take_while(|_| self.receiver.recv(&mut buffer).is_ok()).count() as u64
-    }
-
-    fn end(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-        let _ = self.sender.take().map(thread::JoinHandle::join);
-    }
-}
-
-impl Drop for Flood {
-    fn drop(&mut self) {
-        self.end();
-    }
-}
-
 /// Reads the numbers of an outcome: copied, caught up, changed on both sides, not fitting.
 fn numbers(said: &str) -> [u64; 4] {
     [" copied", " caught up", " changed on both", " did not fit"].map(|words| {
@@ -935,14 +870,14 @@ fn check_under_traffic(case: &Traffic) {
     let entries = Entries::of(2 * key, size, keys, values.collect()).expect("no key is there twice");
     kernel.write_entries(&old, &entries).expect("they fit");
 
-    let before = flood.sent.load(Ordering::Relaxed);
+    let before = flood.sent();
     let new = case.manifest(true, 2 * FEW);
     if case.refused {
         let said = site.apply(&new, &[], 4);
         assert!(said.contains("--allow lose-state"), "{}: {said}", case.name);
     }
     let said = site.apply(&new, if case.refused { &["--allow", "lose-state"] } else { &[] }, 0);
-    let sent = flood.sent.load(Ordering::Relaxed) - before;
+    let sent = flood.sent() - before;
     thread::sleep(Duration::from_millis(50));
     assert_eq!(flood.passed(), 0, "{}: of {sent} packets", case.name);
     assert!(sent > 1_000, "{}: there was traffic: {sent}", case.name);
@@ -1019,9 +954,9 @@ fn under_traffic(flows_there: u32) {
     let (_, old) = kernel.open_pin(&path(NOW)).expect("the map is there");
     kernel.write_entries(&old, &entries).expect("they fit");
 
-    let before = flood.sent.load(Ordering::Relaxed);
+    let before = flood.sent();
     let said = site.apply(&flows(2, &room(2 * most), ON_VETH0), &[], 0);
-    let sent = flood.sent.load(Ordering::Relaxed) - before;
+    let sent = flood.sent() - before;
     thread::sleep(Duration::from_millis(100));
     assert_eq!(flood.passed(), 0, "of {sent} packets");
     assert!(sent > 1_000, "there was traffic: {sent}");
