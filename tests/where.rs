@@ -108,7 +108,7 @@ fn sh(script: &str) {
 
 /// Returns whether a ping is answered; `from` is what runs it elsewhere: `ip netns exec blue`.
 fn answers(from: &str, address: &str) -> bool {
-    let script = format!("{from} ping -q -c 1 -W 1 {address}");
+    let script = format!("{from} ping -q -c 2 -i 0.5 -W 1 {address}");
     Command::new("sh").args(["-c", &script]).output().is_ok_and(|output| output.status.success())
 }
 
@@ -465,7 +465,7 @@ fn what_is_optional_may_be_missing() {
         if let Some(cgroup) = &cgroup {
             fs::remove_dir(cgroup).expect("nothing is in it");
         }
-        drifts(&folder, "it was detached from");
+        drifts(&folder, "link.net: it was detached from");
         apply(&folder);
         is_settled(&folder);
         sh(
