@@ -1226,8 +1226,9 @@ fn hook(attach: &Attach, kind: &ProgramKind) -> Result<Hook, Box<Kind>> {
             Ok(Hook::Tc { interface: interface.clone(), attach_type: *attach_type })
         }
         Attach::Cgroup { path } => {
-            if !CGROUP_TYPES.contains(&kind.program_type) {
-                let wants = "cgroup_*, sock_ops".to_owned();
+            let is_lsm = (kind.program_type, kind.attach_type) == (ProgramType::LSM, Some(AttachType::LSM_CGROUP));
+            if !is_lsm && !CGROUP_TYPES.contains(&kind.program_type) {
+                let wants = "cgroup_*, sock_ops, lsm_cgroup".to_owned();
                 return Err(Box::new(Kind::WrongProgramType { hook: "cgroup", wants, is: kind.program_type }));
             }
             let attach_type = match (kind.attach_type, kind.program_type) {
