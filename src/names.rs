@@ -136,6 +136,12 @@ impl MapName {
     }
 }
 
+impl<'de> serde::Deserialize<'de> for LinkName {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::new(&String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+    }
+}
+
 impl ProgramName {
     /// Names a program that no `[program]` of the manifest names, for example `filter:tail_0`.
     pub fn private(object: &ObjectName, function: &str) -> Self {

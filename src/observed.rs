@@ -2,7 +2,8 @@
 
 use crate::access::{Access, AccountKind, Permissions};
 use crate::desired::{
-    Anchor, Desired, DesiredMap, EntriesMode, Hook, MapSource, Netns, ObjectFacts, OnChange, SlotSource,
+    Anchor, Desired, DesiredMap, EntriesMode, Hook, MapSource, Neighbour, Netns, ObjectFacts, OnChange, Order,
+    SlotSource,
 };
 use crate::entries::Entries;
 use crate::kinds::{AttachType, MapType, Netfilter, ProgramType, XdpMode};
@@ -41,6 +42,12 @@ pub struct Observed {
     pub cgroups: BTreeMap<String, (std::path::PathBuf, u64)>,
     /// Network namespaces that exist, of those that were asked for.
     pub namespaces: BTreeMap<Netns, Namespace>,
+    /// The programs on hooks that several share, of those that were asked for.
+    pub queues: BTreeMap<Hook, Queue>,
+    /// Who has the priorities of netfilter that were asked for, in whichever network namespace; links of ours, too.
+    pub priorities: BTreeMap<Netfilter, Vec<Occupant>>,
+    /// Programs of others, or links that run them, that exist, of the pins that were asked for.
+    pub beside: BTreeMap<PinPath, Occupant>,
     /// The deployment's record, where it has one.
     pub record: Option<Record>,
     /// The entries of maps that exist, of the pins that were asked for.
@@ -184,6 +191,12 @@ pub struct Wanted {
     pub cgroups: BTreeSet<String>,
     /// Network namespaces.
     pub namespaces: BTreeSet<Netns>,
+    /// Hooks that several programs share, and whether the links of all of them must be known.
+    pub queues: BTreeMap<Hook, bool>,
+    /// Priorities of netfilter that links want.
+    pub priorities: BTreeSet<Netfilter>,
+    /// Pins of others, of which the programs share a hook with ours.
+    pub beside: BTreeSet<PinPath>,
     /// The folder of the deployment's pins; whatever the record in it names is looked for as well.
     pub pin_root: Option<PinPath>,
     /// Whether the types of maps and programs must be known, which are found by id. Else they are left out where that is
@@ -243,7 +256,7 @@ impl Wanted {
             MapSource::Defined(_) | MapSource::Pinned(_) => None,
         }));
         for link in desired.links.values() {
-            wanted.add_hook(&link.hook);
+            wanted.add_hook(&link.hook, link.order.as_ref());
         }
         desired.maps.values().for_each(|map| wanted.add_references(map));
         wanted
@@ -318,7 +331,7 @@ impl Wanted {
         }
         wanted.add_folders(pin_root);
         for link in before.links.values() {
-            wanted.add_hook(&link.hook);
+            wanted.add_hook(&link.hook, link.order.as_ref());
         }
         wanted
     }
@@ -327,7 +340,15 @@ impl Wanted {
         self.accounts.extend(access.names().map(|(kind, name)| (kind, name.to_owned())));
     }
 
-    fn add_hook(&mut self, hook: &Hook) {
+    fn add_hook(&mut self, hook: &Hook, order: Option<&Order>) {
+        self.priorities.extend(hook.netfilter());
+        if hook.is_shared() {
+            let others = order.and_then(Order::other);
+            self.beside.extend(
+                others.and_then(|other| if let Neighbour::Pin(pin) = other { Some(pin.clone()) } else { None }),
+            );
+            *self.queues.entry(hook.clone()).or_default() |= others.is_some();
+        }
         match hook.anchor() {
             Anchor::Interface(name) => drop(self.interfaces.insert(name.to_owned())),
             Anchor::Cgroup(path) => drop(self.cgroups.insert(path.to_owned())),
@@ -365,6 +386,9 @@ impl Observed {
             interfaces: BTreeMap::new(),
             cgroups: BTreeMap::new(),
             namespaces: BTreeMap::new(),
+            queues: BTreeMap::new(),
+            priorities: BTreeMap::new(),
+            beside: BTreeMap::new(),
             record: None,
             contents: BTreeMap::new(),
             kept: BTreeMap::new(),
@@ -425,8 +449,36 @@ pub struct LinkInfo {
     pub hook: HookInfo,
 }
 
+/// The programs on a hook that several share, in the order in which packets meet them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Queue {
+    /// How often the hook changed, from 1 on; 0 where nobody counts.
+    pub revision: u64,
+    /// The programs.
+    pub there: Vec<Occupant>,
+}
+
+/// A program on a hook.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Occupant {
+    /// Its id.
+    pub program_id: u32,
+    /// The link that runs it, where it is known: not every program has one.
+    pub link_id: Option<u32>,
+    /// The name that the kernel has of it, where somebody asked: at most 15 bytes.
+    pub name: Option<String>,
+}
+
+/// As ``program id 7 `police` ``.
+impl fmt::Display for Occupant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "program id {}", self.program_id)?;
+        self.name.iter().filter(|name| !name.is_empty()).try_for_each(|name| write!(f, " `{name}`"))
+    }
+}
+
 /// Where a link is attached, as the kernel says it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum HookInfo {
     /// An XDP hook. The index is 0 when the interface is gone.

@@ -4,7 +4,7 @@
 
 use crate::access::Access;
 use crate::btf::value::format::Formats;
-use crate::desired::{EntriesMode, Hook};
+use crate::desired::{EntriesMode, Hook, Order};
 use crate::kinds::MapType;
 use crate::names::{Address, Digest, LinkName, MapName, PinPath, ProgramName};
 use crate::observed::HookInfo;
@@ -176,6 +176,9 @@ pub struct RecordedLink {
     pub program_id: u32,
     /// The hook as the manifest says it.
     pub hook: Hook,
+    /// Its place among those that share the hook, where the manifest says one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order: Option<Order>,
     /// The hook as the kernel says it.
     pub at: HookInfo,
     /// Ids of the programs of others that packets met before ours on the same hook.

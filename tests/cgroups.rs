@@ -243,6 +243,82 @@ fn each_hook_of_a_cgroup() {
     });
 }
 
+/// Mounts cgroup2 alone where a layout has it: whole, or beside the controllers of version 1.
+const LAYOUTS: &[(&str, &str)] = &[
+    ("/sys/fs/cgroup", "mount -t cgroup2 none /sys/fs/cgroup"),
+    (
+        "/sys/fs/cgroup/unified",
+        "mkdir /sys/fs/cgroup/cpu /sys/fs/cgroup/unified; mount -t cgroup2 none /sys/fs/cgroup/unified",
+    ),
+    ("/sys/fs/cgroup/a mount", "mkdir '/sys/fs/cgroup/a mount'; mount -t cgroup2 none '/sys/fs/cgroup/a mount'"),
+];
+
+fn sh(script: &str) {
+    run(Command::new("sh").args(["-ec", script])).unwrap_or_else(|error| panic!("{script}: {error}"));
+}
+
+#[test]
+fn cgroups_are_found_in_each_layout() {
+    in_namespace("layouts", |room| {
+        let Some(cgroup) = &room.cgroup else { return skip("layouts", "no cgroup2") };
+        let name = cgroup.file_name().and_then(|name| name.to_str()).expect("UTF-8").to_owned();
+        let mounted = cgroup.parent().expect("it is below the mount").display();
+        for (mount, make) in LAYOUTS {
+            // The one of the host goes, in this namespace.
+            sh(&format!(
+                "while umount {mounted} 2>/dev/null; do :; done; while umount -l /sys/fs/cgroup 2>/dev/null; do :; done; \
+                 mount -t tmpfs none /sys/fs/cgroup; {make}"
+            ));
+            let folder = folder();
+            for path in [name.clone(), format!("/{name}"), format!("{mount}/{name}")] {
+                write(&folder, 1, "egress", &path);
+                succeed(folder.path(), &["plan.toml"]);
+                let ran = counter();
+                let once = counted(&ran, || event("egress", &Path::new(mount).join(&name)));
+                assert!(once > 0, "{path} below {mount}");
+                is_settled(&folder);
+                succeed(folder.path(), &["destroy", "/sys/fs/bpf/groups"]);
+            }
+            sh(&format!("umount '{mount}'"));
+        }
+        let folder = folder();
+        write(&folder, 1, "egress", &name);
+        let said = bpfapply(folder.path(), &["plan.toml"]);
+        assert!(said.code == 1 && said.stderr.contains("there is no cgroup"), "{said:?}");
+        // What is left to be removed is below the mount of the host.
+        sh(&format!(
+            "umount -l /sys/fs/cgroup; mount -t tmpfs none /sys/fs/cgroup; mkdir -p '{mounted}'; mount -t cgroup2 none '{mounted}'"
+        ));
+    });
+}
+
+#[test]
+fn a_cgroup_that_returns_is_another_one() {
+    in_namespace("returns", |room| {
+        let Some(cgroup) = &room.cgroup else { return skip("returns", "no cgroup2") };
+        let (folder, below) = (folder(), cgroup.join("below"));
+        let path = below.to_str().expect("UTF-8");
+        fs::create_dir(&below).expect("a cgroup can be made");
+        write(&folder, 1, "connect4", path);
+        succeed(folder.path(), &["plan.toml"]);
+        is_settled(&folder);
+        for _ in 0..3 {
+            fs::remove_dir(&below).expect("it is empty");
+            let said = bpfapply(folder.path(), &["status", "/sys/fs/bpf/groups", "--check"]);
+            assert!(said.code == 2 && said.stdout.contains("link.l"), "{said:?}");
+            fs::create_dir(&below).expect("a cgroup can be made");
+            // At once, though the link may not be detached yet.
+            let said = bpfapply(folder.path(), &["status", "/sys/fs/bpf/groups", "--check"]);
+            assert!(said.code == 2 && said.stdout.contains("link.l"), "{said:?}");
+            succeed(folder.path(), &["plan.toml"]);
+            let ran = counter();
+            assert!(counted(&ran, || event("connect4", &below)) > 0);
+            is_settled(&folder);
+        }
+        succeed(folder.path(), &["destroy", "/sys/fs/bpf/groups"]);
+    });
+}
+
 /// A security hook of one cgroup, where the kernel lets such programs in at all.
 #[test]
 fn a_security_hook_of_a_cgroup() {

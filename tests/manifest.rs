@@ -5,12 +5,12 @@
 //! `UPDATE=1 cargo test --test manifest` writes the golden files and the schema anew: look at the difference.
 
 use bpfapply::btf::value::Value;
-use bpfapply::desired::{Netns, Policy};
+use bpfapply::desired::{Neighbour, Netns, Order, Policy};
 use bpfapply::diag::{self, Exit, Kind, Problems, Source};
 use bpfapply::kernel::XdpMode;
 use bpfapply::kinds::{AttachType, Family, MapType, Netfilter, Point, ProgramType};
 use bpfapply::manifest::{self, Attach, Manifest, Map, MapSource, ProgramTarget, SymbolRef};
-use bpfapply::names::{LinkName, MapName, ObjectName, ProgramName};
+use bpfapply::names::{LinkName, MapName, ObjectName, PinPath, ProgramName};
 use bpfapply::plan::Consent;
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -142,6 +142,10 @@ fn the_schema_is_strict() {
         "link.a = { program = \"a\", tc = { interface = \"eth0\", direction = \"in\" } }",
         "link.a = { program = \"a\", xdp = { interface = \"eth0\" }, cgroup = { path = \"/\" } }",
         "link.a = { program = \"a\", netfilter = { } }",
+        "link.a = { program = \"a\", cgroup = { path = \"/\", order = \"middle\" } }",
+        "link.a = { program = \"a\", cgroup = { path = \"/\", order = { } } }",
+        "link.a = { program = \"a\", cgroup = { path = \"/\", order = { before = 1, after = 2 } } }",
+        "link.a = { program = \"a\", cgroup = { path = \"/\", order = { behind = 1 } } }",
         "link.a = { program = \"a\", netfilter = { family = \"ipv4\", hook = \"in\", priority = 0 } }",
         "link.a = { program = \"a\", netfilter = { family = \"ipv4\", hook = \"input\", priority = -2147483648 } }",
     ];
@@ -193,6 +197,11 @@ fn every_key_arrives() {
     assert_eq!(attach("sockets"), sockets);
     let hosts = Netfilter { family: Family::Ipv6, point: Point::Postrouting, priority: -399, defrag: true };
     assert_eq!(attach("hosts"), Attach::Netfilter(hosts));
+    let order = |name: &str| manifest.links[&LinkName::new(name).unwrap()].order.clone();
+    assert_eq!(order("shape"), Some(Order::First));
+    assert_eq!(order("after"), Some(Order::After(Neighbour::Link(LinkName::new("shape").unwrap()))));
+    assert_eq!(order("services"), Some(Order::Before(Neighbour::Pin(PinPath::new("/sys/fs/bpf/1/theirs").unwrap()))));
+    assert_eq!(order("flows"), None);
     assert_eq!(attach("flows"), Attach::Netns { netns: Netns::OWN, attach_type: AttachType::FLOW_DISSECTOR });
 }
 

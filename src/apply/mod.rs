@@ -9,6 +9,7 @@ pub mod entries;
 mod generation;
 mod migrate;
 pub mod outcome;
+mod places;
 mod stage;
 mod types;
 mod undo;
@@ -24,8 +25,8 @@ use crate::kernel::{
 };
 use crate::kinds::{MapType, Netfilter};
 use crate::migrate::Tally;
-use crate::names::{Digest, MapName, ObjectName, PinPath, ProgramName};
-use crate::plan::{Action, Marker, Plan, ResolvedHook, Restored, Step};
+use crate::names::{Digest, LinkName, MapName, ObjectName, PinPath, ProgramName};
+use crate::plan::{Action, Marker, Plan, ResolvedHook, Restored, Spot, Step};
 use crate::record::Record;
 use crate::spec::Host;
 use outcome::{Outcome, Status, StepOutcome};
@@ -86,6 +87,9 @@ pub fn apply<'a, K: Kernel>(kernel: &mut K, plan: &'a Plan, stamp: &Stamp) -> Ap
         outside: Vec::new(),
         undo: Vec::new(),
         leaving: BTreeMap::new(),
+        changes: BTreeMap::new(),
+        linked: BTreeMap::new(),
+        doubles: BTreeMap::new(),
         switched: false,
         record: None,
     };
@@ -124,6 +128,12 @@ struct Applier<'a, K: Kernel> {
     undo: Vec<(usize, Undo<K::Fd>)>,
     /// Links that are detached behind the switch, by the number of the step.
     leaving: BTreeMap<usize, K::Fd>,
+    /// How often this run changed hooks that several programs share.
+    changes: BTreeMap<Hook, u64>,
+    /// The ids of the links that this run made.
+    linked: BTreeMap<LinkName, u32>,
+    /// Programs that were loaded once more, by the links that move.
+    doubles: BTreeMap<LinkName, K::Fd>,
     /// Whether the next generation is the one that runs: then there is no way back.
     switched: bool,
     record: Option<Record>,
@@ -131,7 +141,7 @@ struct Applier<'a, K: Kernel> {
 
 impl<K: Kernel> Applier<'_, K> {
     fn run(&mut self, steps: &mut Vec<StepOutcome<'_>>) -> Result<(), Problem> {
-        let staged = self.stage_all().and_then(|()| self.refresh_copies());
+        let staged = self.same_hooks().and_then(|()| self.stage_all()).and_then(|()| self.refresh_copies());
         staged.map_err(|(number, problem)| fail(steps, number, problem))?;
         let (mut first, mut late) = (None, None);
         for (number, step) in self.plan.steps.iter().enumerate() {
@@ -191,6 +201,7 @@ impl<K: Kernel> Applier<'_, K> {
                 let (root, current) = (&self.plan.pin_root, generations.current.as_ref());
                 generation::clear(self.kernel, root, path, record.as_deref(), current)
                     .map_err(|error| refused(format!("clear `{path}`"), &error))?;
+                self.recount()?;
             }
             Action::MountBpffs { at } => {
                 self.kernel.mount_bpffs(at).map_err(|error| refused(format!("mount a bpffs on `{at}`"), &error))?;
@@ -216,15 +227,18 @@ impl<K: Kernel> Applier<'_, K> {
             }
             Action::WriteEntries { writes } if writes.id.is_some() => self.write_in_place(number, writes)?,
             Action::SetVariables { sets } => self.set_variables(number, sets)?,
-            Action::Attach { link, hook } => self.attach(number, link, hook, None)?,
+            Action::Attach { link, hook, spot } => self.attach(number, link, (hook, spot), None)?,
             Action::UpdateLink { link, id, old_program } => self.update_link(number, link, *id, *old_program)?,
-            Action::Reattach { link, id, hook, overlap: true } => {
+            Action::Reattach { link, id, hook, spot, overlap: true } => {
                 // The old link goes when everything else is done.
-                self.attach(number, link, hook, Some(*id))?;
+                self.lend_double(number, link, *id)?;
+                self.attach(number, link, (hook, spot), Some(*id))?;
                 let old = self.open_expected(&link.pin, ObjectKind::Link, *id)?;
                 self.leaving.insert(number, old);
             }
-            Action::Reattach { link, id, hook, overlap: false } => self.swap_link(number, link, *id, hook)?,
+            Action::Reattach { link, id, hook, spot, overlap: false } => {
+                self.swap_link(number, link, *id, (hook, spot))?;
+            }
             Action::SetAccess { pin, now, access, .. } => self.set_access(number, pin, *now, access)?,
             Action::RemoveDirectory { path } => {
                 self.remove_directory(path)?;
@@ -584,7 +598,8 @@ impl<K: Kernel> Applier<'_, K> {
     }
 
     /// Creates a link that is not pinned yet.
-    fn create_link(&mut self, link: &DesiredLink, hook: &ResolvedHook) -> Result<K::Fd, Problem> {
+    fn create_link(&mut self, link: &DesiredLink, (hook, spot): (&ResolvedHook, &Spot)) -> Result<K::Fd, Problem> {
+        let place = self.place_on_hook(&link.hook, spot)?;
         let program = self.programs.get(&link.program).expect("a link's program was staged before it");
         let doing = || format!("attach program.{} to {}", link.program, link.hook);
         let created = match (&link.hook, hook) {
@@ -596,7 +611,7 @@ impl<K: Kernel> Applier<'_, K> {
             (Hook::Tc { interface, attach_type }, ResolvedHook::Interface(Some(ifindex))) => {
                 self.same_interface(interface, *ifindex)?;
                 let request = HookRequest::Tcx { ifindex: *ifindex, attach_type: *attach_type };
-                self.kernel.create_link(program, &request)
+                self.kernel.create_link_at(program, &request, place)
             }
             (Hook::Cgroup { attach_type, .. }, ResolvedHook::Cgroup(Some((path, id)))) => {
                 let (cgroup, now) = self.kernel.open_cgroup(path).map_err(|error| match error.kind() {
@@ -607,7 +622,7 @@ impl<K: Kernel> Applier<'_, K> {
                     return Err(stale(format!("the cgroup `{}` is another one now", path.display())));
                 }
                 let request = HookRequest::Cgroup { cgroup: &cgroup, attach_type: *attach_type };
-                self.kernel.create_link(program, &request)
+                self.kernel.create_link_at(program, &request, place)
             }
             (Hook::Netns { netns, attach_type }, ResolvedHook::Netns(Some(inode))) => {
                 let netns = self.same_netns(netns, *inode)?;
@@ -622,14 +637,19 @@ impl<K: Kernel> Applier<'_, K> {
                 return Err(stale(format!("the plan of link.{} was made without the host", link.name)));
             }
         };
-        created.map_err(|error| match (&link.hook, error.raw_os_error()) {
+        let fd = created.map_err(|error| match (&link.hook, error.raw_os_error()) {
+            (hook, Some(libc::ESTALE | libc::ENOENT)) if hook.is_shared() => {
+                self.hook_changed(hook, &error).unwrap_or_else(|| attach_refused(doing(), hook, &error))
+            }
             // One XDP program fits on an interface, one flow dissector into a namespace, and the plan saw none.
             (Hook::Xdp { .. }, Some(libc::EBUSY | libc::EEXIST)) | (Hook::Netns { .. }, Some(libc::E2BIG)) => {
                 stale(format!("another program came to {}", link.hook))
             }
             (Hook::Netfilter(netfilter), Some(libc::EBUSY)) => self.priority_taken(netfilter, link, &error),
             _ => attach_refused(doing(), &link.hook, &error),
-        })
+        })?;
+        self.changed(&link.hook);
+        Ok(fd)
     }
 
     /// Checks that the name still means the interface that the plan saw.
@@ -679,13 +699,16 @@ impl<K: Kernel> Applier<'_, K> {
         &mut self,
         number: usize,
         link: &DesiredLink,
-        hook: &ResolvedHook,
+        hook: (&ResolvedHook, &Spot),
         replaces: Option<u32>,
     ) -> Result<(), Problem> {
         let fd = self.create_link(link, hook)?;
         let pinned = self
             .place_for_new(number, &link.pin, ObjectKind::Link, replaces)
             .and_then(|place| put_pin(self.kernel, &fd, ObjectKind::Link, &link.pin, &place));
+        if let Ok(info) = self.kernel.link_info(&fd) {
+            self.linked.insert(link.name.clone(), info.id);
+        }
         self.undo.push((number, Undo::Linked(fd)));
         pinned
     }
@@ -700,11 +723,32 @@ impl<K: Kernel> Applier<'_, K> {
             _ => refused(doing(), &error),
         })?;
         self.undo.push((number, Undo::Updated { link: fd, program: link.program.clone(), old }));
+        self.changed(&link.hook);
+        Ok(())
+    }
+
+    /// Gives the old link of one that moves its program's double, so that the new one can have the program itself.
+    fn lend_double(&mut self, number: usize, link: &DesiredLink, id: u32) -> Result<(), Problem> {
+        let Some(double) = self.doubles.remove(&link.name) else { return Ok(()) };
+        let fd = self.open_expected(&link.pin, ObjectKind::Link, id)?;
+        let program = self.programs.get(&link.program).expect("a link's program was staged before it");
+        self.kernel.update_link(&fd, &double, program).map_err(|error| match error.raw_os_error() {
+            Some(libc::EPERM) => stale(format!("link.{} runs another program than when the plan was made", link.name)),
+            _ => refused(format!("move link.{}", link.name), &error),
+        })?;
+        self.undo.push((number, Undo::Lent { link: fd, program: link.program.clone(), double }));
+        self.changed(&link.hook);
         Ok(())
     }
 
     /// Detaches, then attaches at the same hook, which has room for one.
-    fn swap_link(&mut self, number: usize, link: &DesiredLink, id: u32, hook: &ResolvedHook) -> Result<(), Problem> {
+    fn swap_link(
+        &mut self,
+        number: usize,
+        link: &DesiredLink,
+        id: u32,
+        hook: (&ResolvedHook, &Spot),
+    ) -> Result<(), Problem> {
         let fd = self.open_expected(&link.pin, ObjectKind::Link, id)?;
         let doing = || format!("detach link.{}", link.name);
         let info = self.kernel.link_info(&fd).map_err(|error| refused(doing(), &error))?;

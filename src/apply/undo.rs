@@ -66,6 +66,15 @@ pub enum Undo<Fd> {
         /// The program that it ran before.
         old: Fd,
     },
+    /// A link that moves got its program once more.
+    Lent {
+        /// The link.
+        link: Fd,
+        /// The program that it ran before.
+        program: ProgramName,
+        /// The same, once more, which it runs now.
+        double: Fd,
+    },
     /// A link was detached from a hook with room for one.
     Detached {
         /// Where it is pinned.
@@ -115,6 +124,7 @@ impl<Fd> Undo<Fd> {
             Self::Mode { pin, before } => kernel.change_mode(&pin, before.mode),
             Self::Linked(link) => kernel.detach_link(&link),
             Self::Updated { link, program, old } => kernel.update_link(&link, &old, &programs[&program]),
+            Self::Lent { link, program, double } => kernel.update_link(&link, &programs[&program], &double),
             Self::Detached { pin, program, before: Some(before) } => {
                 let request = match before {
                     Before::Xdp { ifindex, mode } => HookRequest::Xdp { ifindex, mode },

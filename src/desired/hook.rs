@@ -99,6 +99,16 @@ impl Hook {
         }
     }
 
+    /// Returns whether several programs share it, and the kernel tells who they are.
+    pub fn is_shared(&self) -> bool {
+        match self {
+            Self::Tc { .. } => true,
+            // Such a hook is one of many, and the question for it another one.
+            Self::Cgroup { attach_type, .. } => *attach_type != AttachType::LSM_CGROUP,
+            Self::Xdp { .. } | Self::Netns { .. } | Self::Netfilter(_) => false,
+        }
+    }
+
     /// Tells what a kernel may lack that refuses such a link.
     pub fn may_lack(&self) -> &'static str {
         match self {

@@ -5,6 +5,7 @@ mod contents;
 mod files;
 mod hook;
 mod identity;
+mod order;
 mod references;
 mod resolve;
 mod variables;
@@ -12,6 +13,7 @@ mod variables;
 pub use contents::EntryFile;
 pub use hook::{Anchor, Hook, Netns};
 pub use identity::{TAG, kernel_name};
+pub use order::{Neighbour, Order, sequences};
 pub use references::{Reference, SlotKey, SlotSource, Word};
 pub use resolve::{needs, resolve};
 
@@ -414,6 +416,8 @@ pub struct DesiredLink {
     pub program: ProgramName,
     /// Where it is attached.
     pub hook: Hook,
+    /// Its place among those that share the hook, where the manifest says it.
+    pub order: Option<Order>,
     /// The table in the manifest.
     pub span: Span,
 }

@@ -1047,10 +1047,12 @@ impl<'a> Resolver<'a> {
                 pin,
                 program: link.program.value.clone(),
                 hook,
+                order: link.order.clone(),
                 span: link.span.clone(),
             };
             links.insert(name.clone(), Arc::new(link));
         }
+        super::order::check(&links, &mut self.problems);
         links
     }
 

@@ -4,12 +4,13 @@
 //! `tests/kernel.rs`. What it does not have (traffic, most of the verifier, sockets) it refuses.
 
 mod maps;
+mod queues;
 mod references;
 mod tree;
 
 use super::{
     Entry, EntryKind, HookInfo, HookRequest, Interface, Kernel, LinkInfo, LoadError, MapInfo, MapRequest, ObjectKind,
-    ProgramInfo, ProgramRequest, Symbols, XdpMode,
+    Occupant, Place, ProgramInfo, ProgramRequest, Queue, Symbols, XdpMode,
 };
 use crate::access::{AccountKind, Permissions};
 use crate::btf::kernel::Bytes;
@@ -150,6 +151,8 @@ struct State {
     maps: BTreeMap<u32, Map>,
     programs: BTreeMap<u32, Program>,
     links: BTreeMap<u32, Link>,
+    /// How often the hooks changed that count it.
+    revisions: BTreeMap<HookInfo, u64>,
     btfs: BTreeMap<u32, Vec<u8>>,
     /// The kernel's own BTF.
     types: Option<Vec<u8>>,
@@ -287,6 +290,7 @@ impl Fake {
         let first = state.links.values().map(|link| link.place).min().unwrap_or(0);
         let Ok(id) = state.link_id(link) else { return };
         state.links.entry(id).and_modify(|link| link.place = first - 1);
+        state.count_change(id);
     }
 
     /// Gives the kernel BTF of its own.
@@ -374,8 +378,10 @@ impl Fake {
         for program in state.programs.values() {
             writeln!(out, "{program:?}").expect("writing to a String never fails");
         }
-        for (id, link) in &state.links {
-            writeln!(out, "link {id} {link:?}").expect("writing to a String never fails");
+        for (id, Link { program, hook, kind, place: _ }) in &state.links {
+            let rank = state.rank(*id);
+            writeln!(out, "link {id} of program {program} at {hook:?} {kind:?}, {rank:?} there")
+                .expect("writing to a String never fails");
         }
         writeln!(out, "btf {:?}", state.btfs.keys()).expect("writing to a String never fails");
         out
@@ -484,6 +490,7 @@ impl State {
         for link in self.links.values_mut() {
             if link.hook.is_some_and(&gone) {
                 link.hook = None;
+                self.revisions.remove(&link.kind);
             }
         }
     }
@@ -512,7 +519,8 @@ impl State {
         }
         self.maps.retain(|id, _| reached.contains(&Object::Map(*id)));
         self.programs.retain(|id, _| reached.contains(&Object::Program(*id)));
-        self.links.retain(|id, _| reached.contains(&Object::Link(*id)));
+        let gone: Vec<u32> = self.links.keys().copied().filter(|id| !reached.contains(&Object::Link(*id))).collect();
+        gone.into_iter().for_each(|id| self.remove_link(id));
         self.btfs.retain(|id, _| reached.contains(&Object::Btf(*id)));
     }
 
@@ -1205,12 +1213,15 @@ impl Kernel for Fake {
         Ok((self.open(Object::Netns(inode)), inode))
     }
 
-    fn create_link(&mut self, program: &Fd, hook: &HookRequest<'_, Fd>) -> io::Result<Fd> {
+    fn create_link_at(&mut self, program: &Fd, hook: &HookRequest<'_, Fd>, place: Place) -> io::Result<Fd> {
         let mut state = self.change("create_link")?;
         let program = state.program_id(program)?;
         let (hook, kind) = state.hook(program, hook)?;
+        let index = state.index_for(program, &kind, place)?;
         let id = state.next_id(2);
         state.links.insert(id, Link { program, place: 0, hook: Some(hook), kind });
+        state.put_at(id, index);
+        state.count_change(id);
         drop(state);
         Ok(self.open(Object::Link(id)))
     }
@@ -1231,7 +1242,11 @@ impl Kernel for Fake {
         if state.programs[&new].info.program_type != state.programs[&old].info.program_type {
             return refuse(libc::EINVAL);
         }
+        if new != old && state.has_already(new, &state.links[&id].kind) {
+            return refuse(libc::EEXIST);
+        }
         state.links.get_mut(&id).expect("it was there a moment ago").program = new;
+        state.count_change(id);
         state.collect();
         Ok(())
     }
@@ -1239,11 +1254,12 @@ impl Kernel for Fake {
     fn detach_link(&mut self, link: &Fd) -> io::Result<()> {
         let mut state = self.change("detach_link")?;
         let id = state.link_id(link)?;
+        state.count_change(id);
         state.links.get_mut(&id).expect("an open link lives").hook = None;
         Ok(())
     }
 
-    fn query(&self, hook: &HookRequest<'_, Fd>) -> io::Result<Vec<u32>> {
+    fn queue(&self, hook: &HookRequest<'_, Fd>) -> io::Result<Queue> {
         let state = self.state();
         let wanted = match hook {
             HookRequest::Xdp { .. } | HookRequest::Netfilter(_) => return refuse(libc::EINVAL),
@@ -1264,10 +1280,7 @@ impl Kernel for Fake {
                 }
             },
         };
-        let there = state.links.iter().filter(|(_, link)| link.hook.is_some() && link.kind == wanted);
-        let mut there: Vec<_> = there.map(|(id, link)| (link.place, *id, link.program)).collect();
-        there.sort_unstable();
-        Ok(there.into_iter().map(|(.., program)| program).collect())
+        Ok(state.queue(&wanted))
     }
 
     fn next_link(&self, after: u32) -> io::Result<u32> {

@@ -4,8 +4,9 @@ use super::many::{self, Read, Wrote};
 use super::places::{self, Places};
 use super::sys::{self, Log, Object, SizedMap};
 use super::{
-    Entry, EntryKind, HookInfo, HookRequest, Interface, Kernel, LinkInfo, LoadError, MapInfo, MapRequest, ObjectKind,
-    ProgramInfo, ProgramRequest, Symbols, TakeEntries, XdpMode, facts, lock, netlink,
+    Beside, Entry, EntryKind, HookInfo, HookRequest, Interface, Kernel, LinkInfo, LoadError, MapInfo, MapRequest,
+    ObjectKind, Occupant, Place, Position, ProgramInfo, ProgramRequest, Queue, Symbols, TakeEntries, XdpMode, facts,
+    lock, netlink,
 };
 use crate::access::{AccountKind, Permissions};
 use crate::btf::kernel::Bytes;
@@ -491,16 +492,20 @@ impl Kernel for Linux {
         Ok((OwnedFd::from(file).into(), inode))
     }
 
-    fn create_link(&mut self, program: &Object, hook: &HookRequest<'_, Object>) -> io::Result<Object> {
+    fn create_link_at(&mut self, program: &Object, hook: &HookRequest<'_, Object>, place: Place) -> io::Result<Object> {
+        let is_shared = matches!(hook, HookRequest::Tcx { .. } | HookRequest::Cgroup { .. });
+        if place != Place::default() && !is_shared {
+            return Err(io::Error::from_raw_os_error(libc::EINVAL));
+        }
         let fd = match hook {
             HookRequest::Xdp { ifindex, mode } => {
                 sys::link_interface(program.as_fd(), *ifindex, AttachType::XDP.0, xdp_flags(*mode))
             }
             HookRequest::Tcx { ifindex, attach_type } => {
-                sys::link_interface(program.as_fd(), *ifindex, attach_type.0, 0)
+                sys::link_tcx(program.as_fd(), *ifindex, attach_type.0, order(place))
             }
             HookRequest::Cgroup { cgroup, attach_type } => {
-                sys::link_cgroup(program.as_fd(), cgroup.as_fd(), attach_type.0)
+                sys::link_cgroup(program.as_fd(), cgroup.as_fd(), attach_type.0, order(place))
             }
             HookRequest::Netns { netns, attach_type } => sys::link_netns(program.as_fd(), netns.as_fd(), attach_type.0),
             HookRequest::Netfilter(hook) => {
@@ -518,8 +523,8 @@ impl Kernel for Linux {
         sys::link_detach(link.as_fd())
     }
 
-    fn query(&self, hook: &HookRequest<'_, Object>) -> io::Result<Vec<u32>> {
-        let ids = match hook {
+    fn queue(&self, hook: &HookRequest<'_, Object>) -> io::Result<Queue> {
+        let found = match hook {
             HookRequest::Xdp { .. } | HookRequest::Netfilter(_) => {
                 return Err(io::Error::from_raw_os_error(libc::EINVAL));
             }
@@ -527,10 +532,17 @@ impl Kernel for Linux {
             HookRequest::Cgroup { cgroup, attach_type } => sys::query_cgroup(cgroup.as_fd(), attach_type.0),
             HookRequest::Netns { netns, attach_type } => sys::query_netns(netns.as_fd(), attach_type.0),
         };
-        match ids {
+        match found {
             // Linux 6.6 says so of an interface that never had a program (`tcx_prog_query`, kernel/bpf/tcx.c).
-            Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(Vec::new()),
-            ids => ids,
+            Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(Queue::default()),
+            Err(error) => Err(error),
+            Ok(sys::Queried { ids, revision }) => {
+                let occupant = |(program_id, link_id)| {
+                    let link_id = (link_id != 0).then_some(link_id);
+                    Occupant { program_id, link_id, name: None }
+                };
+                Ok(Queue { revision, there: ids.into_iter().map(occupant).collect() })
+            }
         }
     }
 
@@ -556,6 +568,27 @@ impl Kernel for Linux {
         };
         Ok(LinkInfo { id: info.id, program_id: info.prog_id, hook })
     }
+}
+
+/// Writes a place as the flags of `linux/bpf.h` have it.
+fn order(Place { position, revision }: Place) -> sys::Order {
+    const BEFORE: u32 = 1 << 3;
+    const AFTER: u32 = 1 << 4;
+    const ID: u32 = 1 << 5;
+    const LINK: u32 = 1 << 13;
+    let (flags, beside) = match position {
+        Position::Any => (0, None),
+        Position::First => (BEFORE, None),
+        Position::Last => (AFTER, None),
+        Position::Before(beside) => (BEFORE, Some(beside)),
+        Position::After(beside) => (AFTER, Some(beside)),
+    };
+    let (more, relative) = match beside {
+        None => (0, 0),
+        Some(Beside::Program(id)) => (ID, id),
+        Some(Beside::Link(id)) => (ID | LINK, id),
+    };
+    sys::Order { flags: flags | more, relative, revision }
 }
 
 /// Joins the two halves of a number, as they lie in memory.

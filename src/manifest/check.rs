@@ -8,14 +8,17 @@ use super::raw::{
     RawCgroup, RawCheck, RawLink, RawManifest, RawMap, RawNetfilter, RawNetns, RawObject, RawProgram, RawTc, RawXdp,
 };
 use super::read::{Entries, Field, Header, Named, Read as _};
-use super::values::{AccountText, Direction, EntriesText, Mode, PinText, Priority, SymbolPath, TargetText, symbol_ref};
+use super::values::{
+    AccountText, Direction, EntriesText, Mode, NeighbourText, OrderText, PinText, Priority, SymbolPath, TargetText,
+    symbol_ref,
+};
 use super::{
     At, Attach, Check, EntriesSource, Link, Manifest, Map, MapEntries, MapSource, Object, Probe, Program,
     ProgramTarget, SymbolRef,
 };
 use crate::access::Access;
 use crate::btf::value::Value;
-use crate::desired::{EntriesMode, Netns, Span};
+use crate::desired::{EntriesMode, Neighbour, Netns, Order, Span};
 use crate::diag::{Kind, Problem, Problems, similar};
 use crate::kinds::{AttachType, MapType, Netfilter, XdpMode};
 use crate::names::{DeploymentName, LinkName, MapName, NameError, ObjectName, PinPath, ProgramName};
@@ -26,7 +29,12 @@ use std::time::Duration;
 pub(super) fn check(raw: RawManifest, problems: &mut Problems) -> Manifest {
     let name = raw.name.0.map_or_else(unnamed, |name| name.value);
     let pin_root = raw.pin_root.0.map_or_else(|| default_root(&name), |root| root.value);
-    let declared = Declared { objects: names(&raw.object), maps: names(&raw.map), programs: names(&raw.program) };
+    let declared = Declared {
+        objects: names(&raw.object),
+        maps: names(&raw.map),
+        programs: names(&raw.program),
+        links: names(&raw.link),
+    };
     let mut checker = Checker { declared, root: &pin_root, problems };
     let objects = tables(raw.object, ObjectName::new, |raw| checker.object(raw));
     let maps = tables(raw.map, MapName::new, |raw| checker.map(raw));
@@ -75,6 +83,7 @@ struct Declared {
     objects: Vec<String>,
     maps: Vec<String>,
     programs: Vec<String>,
+    links: Vec<String>,
 }
 
 /// What checking a table needs.
@@ -299,7 +308,7 @@ impl Checker<'_> {
         Some(At { value, span })
     }
 
-    fn link(&mut self, raw: RawLink) -> Option<Link> {
+    fn link(&mut self, mut raw: RawLink) -> Option<Link> {
         let program = raw.program.0.and_then(|program| self.program_name(program.map(|program| program.0)));
         let hooks = [
             ("xdp", raw.xdp.span()),
@@ -325,13 +334,58 @@ impl Checker<'_> {
         }
         let protect = is_true(&raw.protect);
         let access = access(raw.mode, raw.owner, raw.group);
+        let of_tc = raw.tc.0.as_mut().and_then(|tc| tc.value.order.0.take());
+        let order = of_tc.or_else(|| raw.cgroup.0.as_mut().and_then(|cgroup| cgroup.value.order.0.take()));
+        let order = order.map(|order| self.order(order, &raw.header));
         let attach = (raw.xdp.0.map(xdp))
             .or_else(|| raw.tc.0.map(tc))
             .or_else(|| raw.cgroup.0.map(cgroup))
             .or_else(|| raw.netfilter.0.map(|raw| self.netfilter(raw)))
             .or_else(|| raw.sk_lookup.0.map(|raw| Some(netns(raw, AttachType::SK_LOOKUP))))
             .or_else(|| raw.flow_dissector.0.map(|raw| Some(netns(raw, AttachType::FLOW_DISSECTOR))))??;
-        Some(Link { span: raw.header.span, program: program?, attach, protect, access })
+        Some(Link { span: raw.header.span, program: program?, attach, order: order.flatten(), protect, access })
+    }
+
+    fn order(&mut self, order: At<OrderText>, link: &Header) -> Option<Order> {
+        let beside = match order.value {
+            OrderText::First => return Some(Order::First),
+            OrderText::Last => return Some(Order::Last),
+            OrderText::Beside(beside) => beside,
+        };
+        let (before, after) = (beside.before.0, beside.after.0);
+        match (before, after) {
+            (Some(before), None) => self.neighbour(before, link).map(Order::Before),
+            (None, Some(after)) => self.neighbour(after, link).map(Order::After),
+            (Some(before), Some(after)) => {
+                let why = "a link is beside one other";
+                self.apart(&beside.header, ("before", &before.span), ("after", &after.span), why);
+                None
+            }
+            (None, None) => {
+                if !beside.header.unclear {
+                    self.missing(&beside.header, "before", "\"link.other\"");
+                }
+                None
+            }
+        }
+    }
+
+    fn neighbour(&mut self, text: At<NeighbourText>, link: &Header) -> Option<Neighbour> {
+        let At { value, span } = text;
+        Some(match value {
+            NeighbourText::Id(id) => Neighbour::Id(id),
+            NeighbourText::Pin(pin) => Neighbour::Pin(pin),
+            NeighbourText::Name(name) => Neighbour::Name(name),
+            NeighbourText::Link(name) => {
+                reference("link", &name, &span, &self.declared.links, self.problems)?;
+                if link.address == format!("link.{name}") {
+                    let kind = Kind::BadText { text: format!("link.{name}"), why: "it is this link itself".to_owned() };
+                    self.problems.push(Problem::at(kind, span, "its neighbour"));
+                    return None;
+                }
+                Neighbour::Link(LinkName::new(&name).ok()?)
+            }
+        })
     }
 
     fn netfilter(&mut self, raw: At<RawNetfilter>) -> Option<At<Attach>> {

@@ -11,7 +11,7 @@ mod values;
 use crate::access::Access;
 use crate::btf::value::Value;
 use crate::btf::value::format::Format;
-use crate::desired::{EntriesMode, Netns, OnChange, Span};
+use crate::desired::{EntriesMode, Netns, OnChange, Order, Span};
 use crate::diag::{Kind, Problem, Problems};
 use crate::kinds::XdpMode;
 use crate::kinds::{AttachType, MapType, Netfilter, ProgramType};
@@ -285,6 +285,8 @@ pub struct Link {
     pub program: At<ProgramName>,
     /// Where it is attached, and the place that says so.
     pub attach: At<Attach>,
+    /// Its place among those that share the hook, where the manifest says one.
+    pub order: Option<Order>,
     /// Whether it must never be detached or moved.
     pub protect: bool,
     /// Who may open its pin.

@@ -6,8 +6,8 @@
 use super::read::{Entries, Entry, List, Named, Read, Reader, Variables, table};
 use super::values::{
     AccountText, Address, CgroupPath, Consents, Direction, EntriesText, Flags, FormatText, FunctionPath, HostPort,
-    Interface, License, LoadFlags, Mode, NetnsText, ObjectPath, PinText, Priority, ProgramText, SymbolPath, TargetText,
-    Time, Url, Version, Words,
+    Interface, License, LoadFlags, Mode, NeighbourText, NetnsText, ObjectPath, OrderText, PinText, Priority,
+    ProgramText, SymbolPath, TargetText, Time, Url, Version, Words,
 };
 use crate::btf::value::Value;
 use crate::desired::{EntriesMode, OnChange};
@@ -281,8 +281,11 @@ table! {
         must interface: Interface,
         /// `ingress` for packets that the interface receives, `egress` for packets that it sends.
         must direction: Direction,
+        /// When packets meet it, of the programs that share the hook: `first`, `last`, or beside another one. Only tcx has
+        /// places, and who comes later may take them. Default: behind those that are there. Example: `"first"`
+        may order: OrderText,
     }
-    later &["order", "priority", "handle", "protocol", "chain", "optional", "netns", "via"]
+    later &["priority", "handle", "protocol", "chain", "optional", "netns", "via"]
 }
 
 table! {
@@ -290,8 +293,23 @@ table! {
     RawCgroup {
         /// Path of the cgroup, below the host's cgroup2 mount or absolute. Example: `"system.slice"`
         must path: CgroupPath,
+        /// When it is asked, of the programs that share the hook: `first`, `last`, or beside another one. Cgroups have
+        /// places since Linux 6.17. Default: behind those that are there. Example: `{ before = "link.other" }`
+        may order: OrderText,
     }
-    later &["order", "optional", "attach", "attach_type"]
+    later &["optional", "attach", "attach_type"]
+}
+
+table! {
+    /// A place beside another program of the same hook. It has exactly one of `before` and `after`.
+    #[schemars(extend("oneOf" = [{ "required": ["before"] }, { "required": ["after"] }]))]
+    RawBeside {
+        /// Before it. A link of this manifest as `link.NAME`, or somebody else's program by its name, id or pin.
+        may before: NeighbourText,
+        /// Behind it, by the same names.
+        may after: NeighbourText,
+    }
+    later &[]
 }
 
 table! {

@@ -58,7 +58,7 @@ impl Expects {
             Action::UpdateLink { id, old_program, .. } => {
                 Self { link_id: Some(*id), program_id: Some(*old_program), ..Self::default() }
             }
-            Action::Attach { link, hook } => Self { absent: Some(link.pin.clone()), ..Self::of_hook(hook) },
+            Action::Attach { link, hook, .. } => Self { absent: Some(link.pin.clone()), ..Self::of_hook(hook) },
             Action::Reattach { id, hook, .. } => Self { link_id: Some(*id), ..Self::of_hook(hook) },
             Action::ClearLeftover { .. }
             | Action::MountBpffs { .. }

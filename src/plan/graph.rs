@@ -2,7 +2,7 @@
 //!
 //! [`Graph`] knows nothing of plans; [`of`] says what of a deployment must be ready before what (DESIGN §5).
 
-use crate::desired::{Desired, DesiredMap, DesiredProgram, MapSource, SlotSource};
+use crate::desired::{Desired, DesiredMap, DesiredProgram, MapSource, SlotSource, sequences};
 use crate::elf::DataKind;
 use crate::kinds::MapType;
 use crate::names::{LinkName, MapName, PinPath, ProgramName};
@@ -256,6 +256,12 @@ pub fn of(desired: &Desired) -> Graph<Node> {
         graph.edge(Node::Program(link.program.clone()), node.clone());
         for contents in contents_behind(desired, &link.program) {
             graph.edge(contents, node.clone());
+        }
+    }
+    // Links of one hook find their places one behind the other.
+    for names in sequences(&desired.links).into_values() {
+        for pair in names.windows(2) {
+            graph.edge(Node::Link(pair[0].clone()), Node::Link(pair[1].clone()));
         }
     }
     if desired.makes_something() {

@@ -10,6 +10,7 @@ pub mod graph;
 mod guard;
 mod id;
 mod migrate;
+mod places;
 pub mod references;
 pub mod words;
 
@@ -20,10 +21,12 @@ pub use adopt::adopt;
 pub use decide::{destroy, plan, rollback};
 pub use expects::Expects;
 pub use migrate::Copying;
+pub(crate) use places::is_other;
+pub use places::{Beside, Company, Shared, Spot};
 
 use crate::access::{Access, Permissions};
 use crate::btf::value::format::Formats;
-use crate::desired::{DesiredLink, DesiredMap, DesiredProgram, ObjectFacts, Reference, Span};
+use crate::desired::{DesiredLink, DesiredMap, DesiredProgram, Hook, ObjectFacts, Reference, Span};
 use crate::entries::{Changes, Entries};
 use crate::names::{Address, DeploymentName, LinkName, MapName, PinPath, PlanId, ProgramName};
 use crate::record::Record;
@@ -52,6 +55,8 @@ pub struct Plan {
     pub allow: BTreeSet<Consent>,
     /// There when so much goes that the manifest's consent to that is not enough.
     pub sweep: Option<Sweep>,
+    /// What is on the hooks that several programs share.
+    pub shared: Shared,
     /// What to do, first to last; reuse is listed, too.
     pub steps: Vec<Step>,
 }
@@ -237,6 +242,8 @@ pub enum Action {
         link: Arc<DesiredLink>,
         /// Where, with the host's numbers.
         hook: ResolvedHook,
+        /// Where among those that are there.
+        spot: Spot,
     },
     /// Replace a link's program in place.
     UpdateLink {
@@ -255,6 +262,8 @@ pub enum Action {
         id: u32,
         /// Where, with the host's numbers.
         hook: ResolvedHook,
+        /// Where among those that are there.
+        spot: Spot,
         /// True when both fit at once, so that the new one is attached before the old one goes.
         overlap: bool,
     },
@@ -456,6 +465,8 @@ pub enum Because {
     HookChanged(String),
     /// The interface or cgroup of the link went away.
     HookGone,
+    /// The link does not have this place among those on its hook.
+    OutOfPlace(String),
     /// The link runs a program that is not the pinned one.
     ProgramOther(u32),
     /// The manifest does not name it any more.
@@ -718,6 +729,16 @@ impl Plan {
     pub fn unsettled_programs(&self) -> usize {
         let unsettled = |step: &&Step| matches!(&step.action, Action::LoadProgram { program, .. } if program.unsettled);
         self.steps.iter().filter(unsettled).count()
+    }
+
+    /// Returns the hooks of links that are attached, or get another program.
+    pub fn changed_hooks(&self) -> impl Iterator<Item = &Hook> {
+        self.steps.iter().filter_map(|step| match &step.action {
+            Action::Attach { link, .. } | Action::UpdateLink { link, .. } | Action::Reattach { link, .. } => {
+                Some(&link.hook)
+            }
+            _ => None,
+        })
     }
 
     /// Returns the pins that stand for something else afterwards, or for nothing.

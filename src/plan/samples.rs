@@ -200,7 +200,7 @@ fn xdp() -> ProgramKind {
 
 fn link(name: &str, program: &str, hook: Hook) -> Arc<DesiredLink> {
     let (name, program, pin) = (LinkName::new(name).unwrap(), program_name(program), pin("links").join(name));
-    Arc::new(DesiredLink { name, pin, program, hook, span: span("[link.uplink]") })
+    Arc::new(DesiredLink { name, pin, program, hook, order: None, span: span("[link.uplink]") })
 }
 
 fn uplink() -> Arc<DesiredLink> {
@@ -299,6 +299,7 @@ pub fn plan_of(mode: Mode, steps: Vec<Step>) -> Plan {
         objects: BTreeMap::from([(object(), Arc::new(facts))]),
         allow: BTreeSet::new(),
         sweep: None,
+        shared: Shared::default(),
         steps,
     }
 }
@@ -393,14 +394,26 @@ pub fn every_step() -> Plan {
         ),
         step(A::UpdateLink { link: uplink(), id: 51, old_program: 99 }, B::ProgramOther(99), T::NoGap, S::None, None),
         step(
-            A::Reattach { link: uplink(), id: 51, hook: ResolvedHook::Interface(Some(1)), overlap: false },
+            A::Reattach {
+                link: uplink(),
+                id: 51,
+                hook: ResolvedHook::Interface(Some(1)),
+                spot: Spot::Any,
+                overlap: false,
+            },
             B::HookChanged("mode native, wanted generic".to_owned()),
             T::GapUnfiltered,
             S::None,
             Some(C::Gap),
         ),
         step(
-            A::Reattach { link: uplink(), id: 51, hook: ResolvedHook::Interface(Some(1)), overlap: true },
+            A::Reattach {
+                link: uplink(),
+                id: 51,
+                hook: ResolvedHook::Interface(Some(1)),
+                spot: Spot::Any,
+                overlap: true,
+            },
             B::HookChanged("it is on xdp of eth1".to_owned()),
             T::Moves,
             S::None,
@@ -515,8 +528,12 @@ pub fn offline() -> Plan {
         missing(Action::MakeDirectory { path: pin("maps") }, Traffic::None, State::None),
         missing(Action::CreateMap { map: flows(), replaces: None }, Traffic::None, State::New),
         missing(Action::LoadProgram { program: drop_program, replaces: None }, Traffic::None, State::None),
-        missing(Action::Attach { link: uplink(), hook: interface() }, Traffic::Starts, State::None),
-        missing(Action::Attach { link: services(), hook: ResolvedHook::Cgroup(None) }, Traffic::Starts, State::None),
+        missing(Action::Attach { link: uplink(), hook: interface(), spot: Spot::Any }, Traffic::Starts, State::None),
+        missing(
+            Action::Attach { link: services(), hook: ResolvedHook::Cgroup(None), spot: Spot::Any },
+            Traffic::Starts,
+            State::None,
+        ),
     ];
     plan_of(Mode::Offline, steps)
 }

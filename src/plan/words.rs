@@ -77,15 +77,15 @@ impl fmt::Display for Action {
                 }
             }
             Self::ReuseLink { link, id } => write!(f, "reuse id {id}, program.{} on {}", link.program, link.hook),
-            Self::Attach { link, hook } => write!(f, "attach {}, pin {}", Attached(link, hook), link.pin),
+            Self::Attach { link, hook, .. } => write!(f, "attach {}, pin {}", Attached(link, hook), link.pin),
             Self::UpdateLink { link, id, old_program } => {
                 write!(f, "replace program id {old_program} by program.{} in place, on ", link.program)?;
                 write!(f, "{}, link id {id}", link.hook)
             }
-            Self::Reattach { link, id, hook, overlap: true } => {
+            Self::Reattach { link, id, hook, overlap: true, .. } => {
                 write!(f, "attach {}, then detach id {id}", Attached(link, hook))
             }
-            Self::Reattach { link, id, hook, overlap: false } => {
+            Self::Reattach { link, id, hook, overlap: false, .. } => {
                 write!(f, "detach id {id}, then attach {}", Attached(link, hook))
             }
             Self::SetAccess { now, access, .. } => write!(f, "pin {}", access.words(*now)),
@@ -320,9 +320,10 @@ impl fmt::Display for Attached<'_> {
             ResolvedHook::Netns(None) => f.write_str("inode not known offline")?,
         }
         match link.hook.mode() {
-            Some(mode) => write!(f, ", {mode})"),
-            None => f.write_str(")"),
+            Some(mode) => write!(f, ", {mode})")?,
+            None => f.write_str(")")?,
         }
+        link.order.iter().try_for_each(|order| write!(f, ", {order}"))
     }
 }
 
@@ -370,6 +371,7 @@ impl Because {
             Self::TargetNew(_) => "target-new",
             Self::ProgramNew(_) => "program-new",
             Self::HookChanged(_) => "hook-changed",
+            Self::OutOfPlace(_) => "out-of-place",
             Self::HookGone => "hook-gone",
             Self::ProgramOther(_) => "program-other",
             Self::NotWanted => "not-wanted",
@@ -420,6 +422,7 @@ impl fmt::Display for Because {
             Self::SlotNew(address) => write!(f, "{address} in its slots is new"),
             Self::ProgramNew(program) | Self::TargetNew(program) => write!(f, "program.{program} is new"),
             Self::HookChanged(what) => write!(f, "its hook changed: {what}"),
+            Self::OutOfPlace(order) => write!(f, "it is not {order} any more"),
             Self::HookGone => f.write_str("its interface or cgroup went away"),
             Self::ProgramOther(id) => write!(f, "it runs program id {id}, not the pinned one"),
             Self::NotWanted => f.write_str("the manifest does not name it any more"),

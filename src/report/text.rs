@@ -4,9 +4,9 @@ use super::folders::{self, Item};
 use super::layout::{Page, Paint, Style, Text, address_width};
 use super::place::{Lines, ManifestText};
 use super::written::{Sampled, sample};
-use crate::names::PinPath;
+use crate::names::{Address, PinPath};
 use crate::plan::words::{count, thousands};
-use crate::plan::{Action, Because, Consent, Marker, Mode, Plan, State, Step, Traffic, Writes};
+use crate::plan::{Action, Because, Company, Consent, Marker, Mode, Plan, State, Step, Traffic, Writes};
 use crate::record::Record;
 use std::collections::BTreeSet;
 
@@ -196,6 +196,9 @@ impl<'a> Writer<'a> {
         if step.state != State::None {
             add(state_paint(step.state, plain), format!("state: {}", step.state));
         }
+        for around in company(self.plan, &step.action) {
+            add(plain, around);
+        }
         if self.options.purpose == Purpose::DryRun && is_load(&step.action) {
             add(Paint::Alarm, "verifier: NOT RUN".to_owned());
         }
@@ -209,6 +212,12 @@ impl<'a> Writer<'a> {
         }
         text
     }
+}
+
+/// Says which programs of others are around a link: `before it program id 7`.
+fn company(plan: &Plan, action: &Action) -> Vec<String> {
+    let Address::Link(name) = action.address() else { return Vec::new() };
+    plan.shared.company.get(&name).map(Company::words).unwrap_or_default()
 }
 
 /// What stays is written faintly; for all else the colour of the marker is enough.

@@ -134,6 +134,7 @@ pub fn record(_: &Files) -> Seeds {
     let hook = Hook::Xdp { interface: "lo".to_owned(), mode: XdpMode::Auto };
     let at = HookInfo::Xdp { ifindex: 1 };
     let link = RecordedLink {
+        order: None,
         pin,
         inode: 3,
         program: "p".to_owned(),

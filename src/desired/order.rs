@@ -1,0 +1,227 @@
+//! The place of a link among those that share its hook, as the manifest says it.
+
+use super::{DesiredLink, Hook};
+use crate::diag::{Kind, Problem, Problems};
+use crate::names::{LinkName, PinPath};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+/// Where a link has its place.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Order {
+    /// Before all others.
+    First,
+    /// Behind all others.
+    Last,
+    /// Somewhere before this one; a new link right before it.
+    Before(Neighbour),
+    /// Somewhere behind this one; a new link right behind it.
+    After(Neighbour),
+}
+
+/// What has a place on the hook, too.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Neighbour {
+    /// A link of the same deployment.
+    Link(LinkName),
+    /// Somebody else's program with this id.
+    Id(u32),
+    /// Somebody else's program or link that is pinned there.
+    Pin(PinPath),
+    /// Somebody else's program with this name, of which the kernel knows 15 bytes.
+    Name(String),
+}
+
+impl Order {
+    /// Returns beside what it is.
+    pub fn neighbour(&self) -> Option<&Neighbour> {
+        match self {
+            Self::First | Self::Last => None,
+            Self::Before(neighbour) | Self::After(neighbour) => Some(neighbour),
+        }
+    }
+
+    /// Returns the link of the same deployment that it is beside.
+    pub fn link(&self) -> Option<&LinkName> {
+        match self.neighbour()? {
+            Neighbour::Link(name) => Some(name),
+            Neighbour::Id(_) | Neighbour::Pin(_) | Neighbour::Name(_) => None,
+        }
+    }
+
+    /// Returns somebody else's program that it is beside.
+    pub fn other(&self) -> Option<&Neighbour> {
+        self.neighbour().filter(|_| self.link().is_none())
+    }
+
+    /// Returns whether the one at `at`, of so many, has its place. `beside` is where its neighbours are; one that is not
+    /// there is not in the way.
+    pub fn is_kept(&self, at: usize, all: usize, beside: &[usize]) -> bool {
+        match self {
+            Self::First => at == 0,
+            Self::Last => at + 1 == all,
+            Self::Before(_) => beside.iter().all(|other| at < *other),
+            Self::After(_) => beside.iter().all(|other| at > *other),
+        }
+    }
+}
+
+impl Neighbour {
+    /// Returns whether a name as the kernel keeps it is of this one.
+    pub fn is_named(&self, kept: &str) -> bool {
+        /// `BPF_OBJ_NAME_LEN`, but for its NUL.
+        const LONGEST: usize = 15;
+        match self {
+            Self::Name(name) => name.get(..LONGEST).unwrap_or(name) == kept,
+            Self::Link(_) | Self::Id(_) | Self::Pin(_) => false,
+        }
+    }
+}
+
+/// As `first`, `before link.other`.
+impl fmt::Display for Order {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::First => f.write_str("first"),
+            Self::Last => f.write_str("last"),
+            Self::Before(neighbour) => write!(f, "before {neighbour}"),
+            Self::After(neighbour) => write!(f, "after {neighbour}"),
+        }
+    }
+}
+
+impl fmt::Display for Neighbour {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Link(name) => write!(f, "link.{name}"),
+            Self::Id(id) => write!(f, "program id {id}"),
+            Self::Pin(pin) => write!(f, "the program at {pin}"),
+            Self::Name(name) => write!(f, "the program `{name}`"),
+        }
+    }
+}
+
+type Links = BTreeMap<LinkName, Arc<DesiredLink>>;
+
+/// Looks for places that no arrangement gives: beside a link of another hook, in a circle, twice the first one.
+pub(super) fn check(links: &Links, problems: &mut Problems) {
+    for (name, link) in links {
+        let Some(order) = &link.order else { continue };
+        for (other, why) in conflicts(links, link, order) {
+            let kind = Kind::BadOrder { link: name.clone(), order: order.to_string(), why };
+            let problem = Problem::at(kind, link.span.clone(), format!("`link.{name}`"));
+            problems.push(match other.filter(|other| other.name != *name) {
+                Some(other) => problem.and(other.span.clone(), format!("`link.{}`", other.name)),
+                None => problem,
+            });
+        }
+    }
+}
+
+/// Says why a link cannot have its place, and which other one is the reason.
+fn conflicts<'a>(links: &'a Links, link: &DesiredLink, order: &Order) -> Vec<(Option<&'a DesiredLink>, String)> {
+    let Some(other) = order.link() else {
+        // Of two that want the same end, the later one says so.
+        let same = |other: &&Arc<DesiredLink>| {
+            other.hook == link.hook && other.name < link.name && other.order.as_ref() == Some(order)
+        };
+        let is_end = matches!(order, Order::First | Order::Last);
+        let found = links.values().filter(same).filter(|_| is_end);
+        return found
+            .map(|other| (Some(&**other), format!("link.{} is to be {order} there, too", other.name)))
+            .collect();
+    };
+    // One that could not be resolved was reported there.
+    let Some(other) = links.get(other) else { return Vec::new() };
+    if other.hook != link.hook {
+        return vec![(Some(other), format!("link.{} is on {}, and it on {}", other.name, other.hook, link.hook))];
+    }
+    match (order, &other.order) {
+        (Order::Before(_), Some(end @ Order::First)) | (Order::After(_), Some(end @ Order::Last)) => {
+            return vec![(Some(other), format!("link.{} is to be {end}", other.name))];
+        }
+        _ => {}
+    }
+    let circle = circle(links, link);
+    // The smallest name on a circle says so.
+    match circle.iter().min() == Some(&&link.name) {
+        true => {
+            let names: Vec<_> = circle.iter().map(|name| format!("link.{name}")).collect();
+            vec![(Some(other), format!("each names the next one: {} -> link.{}", names.join(" -> "), link.name))]
+        }
+        false => Vec::new(),
+    }
+}
+
+/// Follows the neighbours of a link until it comes up again; nothing when it does not.
+fn circle<'a>(links: &'a Links, start: &'a DesiredLink) -> Vec<&'a LinkName> {
+    let mut names = vec![&start.name];
+    let mut link = start;
+    while let Some(next) = link.order.as_ref().and_then(Order::link).and_then(|next| links.get(next)) {
+        if next.name == start.name {
+            return names;
+        }
+        // A circle that it only leads to.
+        if names.contains(&&next.name) {
+            break;
+        }
+        names.push(&next.name);
+        link = next;
+    }
+    Vec::new()
+}
+
+/// Returns the links of each hook on which one has a place, in the order in which they find theirs: each behind the one
+/// that it is beside.
+pub fn sequences(links: &Links) -> BTreeMap<&Hook, Vec<&LinkName>> {
+    let mut found: BTreeMap<&Hook, Vec<&LinkName>> = BTreeMap::new();
+    for link in links.values().filter(|link| link.order.is_some()) {
+        found.entry(&link.hook).or_default();
+    }
+    for link in links.values() {
+        found.entry(&link.hook).and_modify(|names| names.push(&link.name));
+    }
+    let key = |name: &LinkName| {
+        let behind = |name: &LinkName| links.get(name)?.order.as_ref()?.link().cloned();
+        // As many steps as there are links are enough, even for a circle.
+        let steps = std::iter::successors(behind(name), |name| behind(name)).take(links.len()).count();
+        let has_place = links.get(name).is_some_and(|link| link.order.is_some());
+        (has_place, steps)
+    };
+    found.values_mut().for_each(|names| names.sort_by_cached_key(|name| (key(name), (*name).clone())));
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_kept_or_not() {
+        let beside = || Neighbour::Id(7);
+        for (order, at, others, kept) in [
+            (Order::First, 0, &[][..], true),
+            (Order::First, 1, &[], false),
+            (Order::Last, 3, &[], true),
+            (Order::Last, 2, &[], false),
+            (Order::Before(beside()), 1, &[2, 3], true),
+            (Order::Before(beside()), 1, &[0, 3], false),
+            (Order::After(beside()), 1, &[0], true),
+            (Order::After(beside()), 1, &[2], false),
+            (Order::After(beside()), 1, &[], true),
+        ] {
+            assert_eq!(order.is_kept(at, 4, others), kept, "{order} at {at} with {others:?}");
+        }
+    }
+
+    #[test]
+    fn names_are_cut_as_the_kernel_cuts_them() {
+        let long = Neighbour::Name("a_very_long_name_of_a_program".to_owned());
+        assert!(long.is_named("a_very_long_nam") && !long.is_named("a_very_long"));
+        assert!(Neighbour::Name("drop".to_owned()).is_named("drop") && !Neighbour::Id(7).is_named("7"));
+    }
+}
