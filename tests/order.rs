@@ -159,8 +159,13 @@ fn refused(folder: &TempDir, arguments: &[&str], code: i32, words: &[&str]) {
     let Said { code: is, stdout, stderr } = bpfapply(folder.path(), arguments);
     assert_eq!(is, code, "{stdout}{stderr}");
     for words in words {
-        assert!((stdout.clone() + &stderr).contains(words), "{words:?} in {stdout}{stderr}");
+        assert!(unwrapped(&(stdout.clone() + &stderr)).contains(words), "{words:?} in {stdout}{stderr}");
     }
+}
+
+/// Joins lines that were broken for their width.
+fn unwrapped(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 fn info(link: &Fd) -> LinkInfo {
@@ -192,7 +197,7 @@ fn check(hook: &Shared) {
 
     let links = [("a", ""), ("b", "\"first\""), ("c", "{ before = \"theirs2\" }")];
     write(&folder, hook, 1, &links);
-    let planned = succeed(folder.path(), &["plan.toml", "--dry-run"]);
+    let planned = unwrapped(&succeed(folder.path(), &["plan.toml", "--dry-run"]));
     assert!(planned.contains(", first") && planned.contains(", before the program `theirs2`"), "{planned}");
     let around = format!("before it program id {} `theirs1`", their_infos[0].program_id);
     assert!(planned.contains(&around), "{planned}");
@@ -200,7 +205,7 @@ fn check(hook: &Shared) {
     assert_eq!(hook.there(), names("b theirs1 c theirs2 a"));
     assert_eq!(met(hook, 3), [2, 3, 1]);
     is_settled(&folder);
-    let shown = succeed(folder.path(), &["show", "/sys/fs/bpf/order"]);
+    let shown = unwrapped(&succeed(folder.path(), &["show", "/sys/fs/bpf/order"]));
     assert!(shown.contains(", first; behind it program id"), "{shown}");
 
     // Somebody comes before it: that is drift, and is repaired without a gap.
@@ -222,7 +227,7 @@ fn check(hook: &Shared) {
     assert_eq!(met(hook, 3), [1, 3, 2]);
     is_settled(&folder);
     write(&folder, hook, 2, &moved);
-    let planned = succeed(folder.path(), &["plan.toml", "--dry-run"]);
+    let planned = unwrapped(&succeed(folder.path(), &["plan.toml", "--dry-run"]));
     assert!(planned.contains("in place"), "{planned}");
     succeed(folder.path(), &["plan.toml"]);
     assert_eq!(met(hook, 3), [11, 13, 12]);
@@ -233,7 +238,7 @@ fn check(hook: &Shared) {
     // A plan that was saved is for the hook as it was.
     succeed(folder.path(), &["plan.toml", "--dry-run", "--out", "saved"]);
     let passing = hook.attach("passing", Position::First);
-    refused(&folder, &["--plan", "saved"], 75, &["the programs on "]);
+    refused(&folder, &["--plan", "saved"], 75, &["the programs on"]);
     drop(passing);
 
     succeed(folder.path(), &["destroy", "/sys/fs/bpf/order"]);

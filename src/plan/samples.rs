@@ -383,8 +383,21 @@ pub fn every_step() -> Plan {
         step(A::LoadProgram { program: count, replaces: None }, B::MapOther(map_name("flows")), T::None, S::None, None),
         step(A::FillSlots { map: calls() }, B::SlotNew(Address::Program(drop_new.clone())), T::None, S::New, None),
         step(A::ReuseLink { link: shape(), id: 50 }, B::Unchanged, T::NoGap, S::None, None),
-        step(A::Attach { link: services(), hook: cgroup }, B::HookGone, T::Starts, S::None, None),
-        step(A::Attach { link: shape(), hook: shape_hook() }, B::Missing, T::Starts, S::None, Some(C::Takeover)),
+        step(A::Attach { link: services(), hook: cgroup, spot: Spot::Any }, B::HookGone, T::Starts, S::None, None),
+        step(
+            A::Attach { link: shape(), hook: shape_hook(), spot: Spot::Any },
+            B::Missing,
+            T::Starts,
+            S::None,
+            Some(C::Takeover),
+        ),
+        step(
+            A::Reattach { link: shape(), id: 53, hook: shape_hook(), spot: Spot::First, overlap: true },
+            B::OutOfPlace("first".to_owned()),
+            T::NoGap,
+            S::None,
+            None,
+        ),
         step(
             A::UpdateLink { link: uplink(), id: 51, old_program: 17 },
             B::ProgramNew(drop_new),
