@@ -882,8 +882,11 @@ impl<K: Kernel> Applier<'_, K> {
             }
         }
         let own = drift::programs_of_links(self.plan.generations.record.as_deref().into_iter().chain([&record]));
-        for link in record.links.values_mut() {
-            link.ahead = drift::ahead(self.kernel, link, &own)?;
+        for (name, link) in &mut record.links {
+            link.ahead = match self.ahead_of_moved(name) {
+                Some(ahead) => ahead,
+                None => drift::ahead(self.kernel, link, &own)?,
+            };
         }
         Ok(record)
     }

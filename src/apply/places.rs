@@ -100,6 +100,17 @@ impl<K: Kernel> Applier<'_, K> {
         }
     }
 
+    /// Returns the programs of others before a link that moved among them: while the old one is there, too, a cgroup does
+    /// not tell the one from the other, and the plan does.
+    pub(super) fn ahead_of_moved(&self, name: &str) -> Option<Vec<u32>> {
+        let mut moved = self.plan.steps.iter().filter_map(|step| match &step.action {
+            Action::Reattach { link, overlap: true, .. } => Some(&link.name),
+            _ => None,
+        });
+        let company = self.plan.shared.company.get(moved.find(|moved| moved.as_str() == name)?)?;
+        Some(company.before.iter().map(|other| other.program_id).collect())
+    }
+
     /// Loads a program once more, for the old link of one that moves: tcx takes a program only once, and the old link
     /// filters until the new one does.
     pub(super) fn stage_double(&mut self, link: &DesiredLink, id: u32, to: &ResolvedHook) -> Result<(), Problem> {

@@ -199,6 +199,8 @@ pub fn sequences(links: &Links) -> BTreeMap<&Hook, Vec<&LinkName>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kinds::AttachType;
+    use crate::names::ProgramName;
 
     #[test]
     fn places_are_kept_or_not() {
@@ -223,5 +225,80 @@ mod tests {
         let long = Neighbour::Name("a_very_long_name_of_a_program".to_owned());
         assert!(long.is_named("a_very_long_nam") && !long.is_named("a_very_long"));
         assert!(Neighbour::Name("drop".to_owned()).is_named("drop") && !Neighbour::Id(7).is_named("7"));
+    }
+
+    /// Links of these names, on a hook of an interface, each with its order.
+    fn links(rows: &[(&str, &str, Option<Order>)]) -> Links {
+        let link = |(name, interface, order): &(&str, &str, Option<Order>)| {
+            let hook = Hook::Tc { interface: (*interface).to_owned(), attach_type: AttachType::TCX_INGRESS };
+            let link = DesiredLink {
+                name: LinkName::new(name).unwrap(),
+                pin: PinPath::new("/sys/fs/bpf/edge/links").unwrap().join(name),
+                program: ProgramName::new("p").unwrap(),
+                hook,
+                order: order.clone(),
+                span: 0..0,
+            };
+            (link.name.clone(), Arc::new(link))
+        };
+        rows.iter().map(link).collect()
+    }
+
+    #[test]
+    fn places_that_nothing_gives_are_refused() {
+        let beside = |name: &str| Neighbour::Link(LinkName::new(name).unwrap());
+        let (before, after) =
+            (|name: &str| Some(Order::Before(beside(name))), |name: &str| Some(Order::After(beside(name))));
+        let cases: [(&[_], &[&str]); 7] = [
+            (&[("a", "lo", Some(Order::First)), ("b", "lo", Some(Order::Last)), ("c", "lo", before("b"))], &[]),
+            (&[("a", "lo", Some(Order::First)), ("b", "eth0", Some(Order::First))], &[]),
+            (
+                &[("a", "lo", Some(Order::First)), ("b", "lo", Some(Order::First))],
+                &["link.b cannot be first: link.a is to be first there, too"],
+            ),
+            (
+                &[("a", "lo", before("b")), ("b", "eth0", None)],
+                &["link.a cannot be before link.b: link.b is on tcx_ingress of eth0, and it on tcx_ingress of lo"],
+            ),
+            (
+                &[("a", "lo", Some(Order::First)), ("b", "lo", before("a")), ("c", "lo", after("a"))],
+                &["link.b cannot be before link.a: link.a is to be first"],
+            ),
+            (
+                &[
+                    ("a", "lo", before("b")),
+                    ("b", "lo", after("c")),
+                    ("c", "lo", before("a")),
+                    ("d", "lo", before("a")),
+                ],
+                &["link.a cannot be before link.b: each names the next one: link.a -> link.b -> link.c -> link.a"],
+            ),
+            (
+                &[("b", "lo", after("a")), ("a", "lo", before("b"))],
+                &["link.a cannot be before link.b: each names the next one: link.a -> link.b -> link.a"],
+            ),
+        ];
+        for (rows, expected) in cases {
+            let mut problems = Problems::default();
+            check(&links(rows), &mut problems);
+            let said: Vec<_> = problems.0.iter().map(|problem| problem.kind.to_string()).collect();
+            assert_eq!(said, expected);
+        }
+    }
+
+    #[test]
+    fn links_find_places_behind_those_that_they_name() {
+        let beside = |name: &str| Neighbour::Link(LinkName::new(name).unwrap());
+        let rows = [
+            ("a", "lo", Some(Order::Before(beside("b")))),
+            ("b", "lo", Some(Order::After(beside("d")))),
+            ("c", "lo", Some(Order::First)),
+            ("d", "lo", None),
+            ("e", "eth0", None),
+        ];
+        let links = links(&rows);
+        let found: Vec<Vec<&str>> =
+            sequences(&links).into_values().map(|names| names.into_iter().map(LinkName::as_str).collect()).collect();
+        assert_eq!(found, [["d", "c", "b", "a"]]);
     }
 }
