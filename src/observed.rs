@@ -191,8 +191,8 @@ pub struct Wanted {
     pub cgroups: BTreeSet<String>,
     /// Network namespaces.
     pub namespaces: BTreeSet<Netns>,
-    /// Hooks that several programs share, and whether the links of all of them must be known.
-    pub queues: BTreeMap<Hook, bool>,
+    /// Hooks that several programs share, and what must be known of them.
+    pub queues: BTreeMap<Hook, Asked>,
     /// Priorities of netfilter that links want.
     pub priorities: BTreeSet<Netfilter>,
     /// Pins of others, of which the programs share a hook with ours.
@@ -214,6 +214,15 @@ pub struct Wanted {
     pub entries: bool,
     /// Objects whose BTF the kernel may have. The same bytes are not read into types once more.
     pub objects: Vec<Arc<ObjectFacts>>,
+}
+
+/// What must be known of a hook that several programs share. Else it is left out where that is not allowed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Asked {
+    /// Who is before whom, since a link wants a place.
+    pub places: bool,
+    /// The links of all, since a link wants to be beside somebody else's.
+    pub links: bool,
 }
 
 impl Wanted {
@@ -347,7 +356,9 @@ impl Wanted {
             self.beside.extend(
                 others.and_then(|other| if let Neighbour::Pin(pin) = other { Some(pin.clone()) } else { None }),
             );
-            *self.queues.entry(hook.clone()).or_default() |= others.is_some();
+            let asked = self.queues.entry(hook.clone()).or_default();
+            asked.places |= order.is_some();
+            asked.links |= others.is_some();
         }
         match hook.anchor() {
             Anchor::Interface(name) => drop(self.interfaces.insert(name.to_owned())),

@@ -16,7 +16,7 @@ use crate::entries::Entries;
 use crate::kinds::{AttachType, MapType, Netfilter};
 use crate::names::{Digest, PinPath};
 use crate::observed::{
-    Fingerprints, Leftover, Live, Namespace, Observed, ObservedMap, ObservedProgram, Pinned, Root, Wanted,
+    Asked, Fingerprints, Leftover, Live, Namespace, Observed, ObservedMap, ObservedProgram, Pinned, Root, Wanted,
 };
 use crate::record::{Record, RecordError};
 use crate::spec::{Compare, Host, MapSpec, MapTypes, differences, flags};
@@ -675,9 +675,11 @@ impl<'a, K: Kernel> Reader<'a, K> {
     }
 
     /// Reads who is on a hook that several share; `None` for one that is not there, or that the kernel does not have.
-    fn queue(&self, hook: &Hook, with_links: bool) -> Result<Option<Queue>, Problem> {
-        let doing = |error| refused(format!("look at the programs on {hook}"), &error, QUERY);
-        queue(self.kernel, hook, with_links).map_err(doing)
+    fn queue(&self, hook: &Hook, asked: Asked) -> Result<Option<Queue>, Problem> {
+        match queue(self.kernel, hook, asked.links) {
+            Err(error) if error.raw_os_error() == Some(libc::EPERM) && !asked.places => Ok(None),
+            queue => queue.map_err(|error| refused(format!("look at the programs on {hook}"), &error, QUERY)),
+        }
     }
 
     fn beside(&self, pin: &PinPath) -> Result<Option<Occupant>, Problem> {
