@@ -38,6 +38,18 @@ for version in 1 2; do
 	build tests/faults/filter.c tests/faults/filter_$version.o -g -DVERSION=$version
 	build tests/migrate/flows.c tests/migrate/flows_$version.o -g -DVERSION=$version
 done
+# traffic NAME TYPE FLAG...
+traffic() {
+	name=$1 type=$2
+	shift 2
+	build tests/migrate/traffic.c "tests/migrate/traffic_$name.o" -g "-DTYPE=BPF_MAP_TYPE_$type" "$@"
+}
+traffic hash HASH
+traffic lru LRU_HASH
+traffic cpus PERCPU_HASH
+traffic wide_key HASH -DWIDE_KEY
+traffic wide_value HASH -DWIDE_VALUE
+traffic wide_cpus PERCPU_HASH -DWIDE_VALUE
 for words in 5 7; do
 	build $tests/map_def.c $tests/map_def_$((4 * words)).o -g -DWORDS=$words
 	build $tests/map_def.c $tests/map_def_$((4 * words))_no_btf.o -DWORDS=$words

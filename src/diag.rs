@@ -3,9 +3,9 @@
 //! One [`Kind`] for each thing that can be wrong. Text is lower case, without a full stop, names in backticks.
 
 use crate::access::AccountKind;
-use crate::desired::{Netns, Span};
-use crate::elf;
-use crate::kinds::{MapType, ProgramType};
+use crate::desired::{Netns, Span, Within};
+use crate::elf::{self, Blame};
+use crate::kinds::{AttachType, MapType, ProgramType};
 use crate::names::{Address, Digest, LinkName, MapName, NameError, ObjectName, PinPath, PlanId, ProgramName};
 use crate::plan::words::{count, thousands};
 use crate::plan::{Consent, Sweep};
@@ -117,6 +117,9 @@ const GPL_ONLY: &str = "the kernel has this for GPL programs only: the object sa
 
 /// What to do when the kernel says that somebody may not.
 pub const PRIVILEGES: &str = "run it as root, or with CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON";
+
+/// Programs that change the kernel's code where they attach, which some kernels forbid everybody.
+const TRAMPOLINES: &[ProgramType] = &[ProgramType::TRACING, ProgramType::LSM, ProgramType::EXT];
 
 /// What to do when a process may not open more files.
 pub const OPEN_FILES: &str = "each map and program is held open until all are there: allow more open files \
@@ -641,6 +644,35 @@ pub enum Kind {
         /// The program's type.
         is: ProgramType,
     },
+    /// A program for another kind of event.
+    WrongEvent {
+        /// The link's table.
+        table: &'static str,
+        /// The program's type.
+        is: ProgramType,
+        /// The program's attach type.
+        attach_type: Option<AttachType>,
+        /// The table that takes it.
+        instead: Option<&'static str>,
+    },
+    /// A link to an event of which nothing says which one it is.
+    EventOpen {
+        /// The link's table.
+        table: &'static str,
+        /// What is not said.
+        what: &'static str,
+        /// What would say it.
+        example: &'static str,
+    },
+    /// An event that the host does not have.
+    NoEvent {
+        /// Which.
+        event: String,
+        /// What is not there.
+        why: String,
+        /// The way out.
+        hint: Option<&'static str>,
+    },
     /// A program in a devmap or a cpumap that was not made for one.
     WrongForMap {
         /// The map.
@@ -663,8 +695,8 @@ pub enum Kind {
     NotLoadable {
         /// The program's function.
         function: String,
-        /// Why, as a sentence without capital and full stop.
-        why: String,
+        /// Why, and who is to blame.
+        refusal: elf::Refusal,
     },
     /// A struct of functions that the kernel takes as soon as it is filled.
     RegistersAtOnce {
@@ -810,6 +842,22 @@ pub enum Kind {
     NoInterface {
         /// Its name.
         name: String,
+        /// Where it was sought.
+        netns: Netns,
+    },
+    /// An interface that is not the primary end of a netkit pair.
+    NotPrimary {
+        /// Its name.
+        interface: String,
+        /// Whether it is the other end.
+        is_peer: bool,
+    },
+    /// A pattern of interfaces that matches none.
+    NoMatch {
+        /// The pattern.
+        pattern: String,
+        /// Where it was to match.
+        netns: Netns,
     },
     /// A symbolic link is where we would go through a folder.
     SymlinkInTheWay {
@@ -867,10 +915,33 @@ pub enum Kind {
         /// The hook.
         hook: String,
     },
+    /// A link to a program that needs none.
+    WithoutLinks {
+        /// The program's type.
+        is: ProgramType,
+        /// Who uses it.
+        used: &'static str,
+    },
+    /// A hook of a map of a type that has no such hooks.
+    WrongMapType {
+        /// The map's type.
+        is: MapType,
+        /// The hook.
+        hook: String,
+    },
     /// A network namespace that the host does not have.
     NoNetns {
         /// Which.
         netns: Netns,
+    },
+    /// A program of a cgroup lets no other be where a link goes.
+    CgroupExcludes {
+        /// The hook that is wanted.
+        hook: String,
+        /// The cgroup.
+        cgroup: std::path::PathBuf,
+        /// Whether nothing may be below it, either.
+        below: bool,
     },
     /// Somebody else's program is on a hook that takes only one.
     HookTaken {
@@ -1099,7 +1170,12 @@ impl Kind {
             Self::UnknownSection { .. } => "program::unknown_section",
             Self::WrongProgramType { .. } => "link::wrong_program_type",
             Self::WrongForMap { .. } => "entries::wrong_program",
+            Self::WrongEvent { .. } => "link::wrong_event",
+            Self::EventOpen { .. } => "link::event_open",
+            Self::NoEvent { .. } => "host::no_event",
             Self::NoAttachType { .. } => "link::no_attach_type",
+            Self::WrongMapType { .. } => "link::wrong_map_type",
+            Self::WithoutLinks { .. } => "link::without_links",
             Self::NotLoadable { .. } => "program::not_loadable",
             Self::RegistersAtOnce { .. } => "map::registers_at_once",
             Self::ArenaTooSmall { .. } => "map::arena_too_small",
@@ -1119,6 +1195,8 @@ impl Kind {
             Self::VariablesOfOthers { .. } => "plan::variables_of_others",
             Self::NotMigratable { .. } => "plan::not_migratable",
             Self::NoInterface { .. } => "host::no_interface",
+            Self::NoMatch { .. } => "host::no_match",
+            Self::NotPrimary { .. } => "host::not_primary",
             Self::SymlinkInTheWay { .. } => "host::symlink_in_the_way",
             Self::NoAccount { .. } => "host::no_account",
             Self::NoCgroup { .. } => "host::no_cgroup",
@@ -1128,6 +1206,7 @@ impl Kind {
             Self::NoNetns { .. } => "host::no_netns",
             Self::NoProgramType { .. } => "kernel::no_program_type",
             Self::NoSuchLink { .. } => "kernel::no_such_link",
+            Self::CgroupExcludes { .. } => "host::cgroup_excludes",
             Self::HookTaken { .. } => "host::hook_taken",
             Self::NotMounted { .. } => "host::not_mounted",
             Self::Unverified { .. } => "host::unverified",
@@ -1289,12 +1368,28 @@ impl Kind {
                 section.replace('/', "_")
             )),
             Self::WrongProgramType { .. } | Self::NotLoadable { .. } => None,
+            Self::WithoutLinks { used, .. } => Some(format!("take the link away: {used}")),
+            Self::WrongMapType { .. } => Some(
+                "programs for sockets are attached to a `sockmap` or a `sockhash`, and only the map of a struct in\n\
+                 `.struct_ops.link` is attached itself"
+                    .to_owned(),
+            ),
+            Self::NoAttachType { is: ProgramType::SK_SKB } => {
+                Some("say it in the program's table: `attach_type = \"sk_skb_stream_verdict\"` ...".to_owned())
+            }
+            Self::WrongEvent { instead, .. } => Some(match instead {
+                Some(table) => format!("attach it by `{table} = {{ ... }}`"),
+                None => "no event takes it".to_owned(),
+            }),
+            Self::EventOpen { example, .. } => Some(format!("say it: `{example}`")),
+            Self::NoEvent { hint, .. } => hint.map(str::to_owned),
             Self::NoAttachType { .. } => {
                 Some("say it in the program's table: `attach_type = \"cgroup_inet_egress\"` ...".to_owned())
             }
             Self::ArenaTooSmall { map, .. } => Some(format!("give `[map.{map}]` more pages: `max_entries = ...`")),
             Self::RegistersAtOnce { .. } => Some(
-                "a struct in `.struct_ops.link` waits for its link; its programs can be loaded without the map"
+                "with `flags = [\"link\"]` in its table it waits for a link, as a struct in `.struct_ops.link` does (Linux 6.4);\n\
+                 its programs can be loaded without the map"
                     .to_owned(),
             ),
             Self::NoTemplate { map, defined_by: Some((object, symbol)) } if map.is_private() => {
@@ -1346,6 +1441,11 @@ impl Kind {
             {
                 program_type.may_lack(*flags)
             }
+            Self::ProgramRefused { errno: libc::EPERM, program_type, telling, .. }
+                if telling.tail.is_empty() && TRAMPOLINES.contains(program_type) =>
+            {
+                Some(format!("{PRIVILEGES}; to one that has them all, this kernel forbids such programs altogether"))
+            }
             Self::ProgramRefused { telling, .. } => (!telling.tail.is_empty()).then(|| {
                 let way_out = if telling.wants_gpl() { GPL_ONLY } else { "" };
                 format!("{way_out}the log ends (all of it with -v):\n{}", telling.tail.join("\n"))
@@ -1388,7 +1488,17 @@ impl Kind {
                  `entries`"
                     .to_owned(),
             ),
-            Self::NoInterface { .. } => Some("`ip link` lists the interfaces of this network namespace".to_owned()),
+            Self::NotPrimary { is_peer: true, .. } => {
+                Some("name the primary end and say `peer = true`: who has that end decides for both".to_owned())
+            }
+            Self::NotPrimary { is_peer: false, .. } => {
+                Some("`xdp` and `tc` are for any kind of interface".to_owned())
+            }
+            Self::NoMatch { .. } => Some("`optional = true` in the table of the link allows that".to_owned()),
+            Self::NoInterface { netns, .. } => Some(match netns.name() {
+                None => "`ip link` lists the interfaces of this network namespace".to_owned(),
+                Some(name) => format!("`ip -n {name} link` lists the interfaces there"),
+            }),
             Self::SymlinkInTheWay { path, .. } => Some(format!(
                 "whoever may write into its folder can lead pins elsewhere by it, so nothing is changed through it: \
                  `ls -l {path}` says where it leads and whose it is, `rm {path}` takes it away"
@@ -1414,6 +1524,11 @@ impl Kind {
             ),
             Self::NoNetns { .. } => Some(
                 "`ip netns` lists those with a name; a path and the id of a process in it name others".to_owned(),
+            ),
+            Self::CgroupExcludes { .. } => Some(
+                "`bpftool cgroup tree` names it: whoever attached it has to do that with BPF_F_ALLOW_MULTI, as `multi` of\n\
+                 bpftool, or with a link"
+                    .to_owned(),
             ),
             Self::HookTaken { ours: None, .. } => {
                 Some("it is not ours, and is left alone: detach it with the tool that attached it".to_owned())
@@ -1498,7 +1613,7 @@ impl Kind {
             | Self::BadName { .. }
             | Self::UnreadableFile { .. }
             | Self::OtherBytes { .. }
-            | Self::Object { .. }
+            | Self::Object { error: elf::Error { blame: Blame::Object, .. }, .. }
             | Self::NoEntries { .. }
             | Self::BadEntry { .. }
             | Self::BadEntryFile { .. }
@@ -1524,8 +1639,12 @@ impl Kind {
             | Self::UnknownSection { .. }
             | Self::WrongProgramType { .. }
             | Self::WrongForMap { .. }
+            | Self::WrongEvent { .. }
+            | Self::EventOpen { .. }
             | Self::NoAttachType { .. }
-            | Self::NotLoadable { .. }
+            | Self::WrongMapType { .. }
+            | Self::WithoutLinks { .. }
+            | Self::NotLoadable { refusal: elf::Refusal { blame: Blame::Object, .. }, .. }
             | Self::RegistersAtOnce { .. }
             | Self::ArenaTooSmall { .. }
             | Self::NoTemplate { .. }
@@ -1541,7 +1660,11 @@ impl Kind {
             | Self::Unconfirmed { .. }
             | Self::NotConfirmed { .. }
             | Self::OtherPlan { .. } => Exit::Retry,
-            Self::NoProgramType { .. } | Self::NoSuchLink { .. } | Self::NoOrder { .. } => Exit::Unavailable,
+            Self::Object { error: elf::Error { blame: Blame::Kernel, .. }, .. }
+            | Self::NotLoadable { refusal: elf::Refusal { blame: Blame::Kernel, .. }, .. }
+            | Self::NoProgramType { .. }
+            | Self::NoSuchLink { .. }
+            | Self::NoOrder { .. } => Exit::Unavailable,
             Self::BtfRefused { errno: libc::EPERM, .. } => Exit::Permission,
             Self::BtfRefused { .. } => Exit::Failed,
             // The verifier says EACCES for a bad program; without a log, it is the caller who may not.
@@ -1568,11 +1691,15 @@ impl Kind {
             | Self::NoRoom { .. }
             | Self::NotMigratable { .. }
             | Self::NoInterface { .. }
+            | Self::NoMatch { .. }
+            | Self::NotPrimary { .. }
             | Self::NoCgroup { .. }
             | Self::NoNetns { .. }
             | Self::NoNeighbour { .. }
+            | Self::NoEvent { .. }
             | Self::SymlinkInTheWay { .. }
             | Self::NoAccount { .. }
+            | Self::CgroupExcludes { .. }
             | Self::HookTaken { .. }
             | Self::Record { .. }
             | Self::RecordLost { .. }
@@ -1723,17 +1850,34 @@ impl fmt::Display for Kind {
             Self::WrongProgramType { hook, wants, is } => {
                 write!(f, "a {hook} hook takes programs of type {wants}, and this one is {is}")
             }
+            Self::WrongEvent { table, is, attach_type: Some(attach_type), .. } => {
+                write!(f, "`{table}` does not take this program, which is {is} for {attach_type}")
+            }
+            Self::WrongEvent { table, is, attach_type: None, .. } => {
+                write!(f, "`{table}` does not take this program, which is {is}")
+            }
+            Self::EventOpen { table, what, .. } => {
+                write!(f, "neither `{table}` nor the program's section says which {what} it is")
+            }
+            Self::NoEvent { event, why, .. } => write!(f, "there is no {event}: {why}"),
             Self::WrongForMap { map, map_type, program, is, .. } => {
                 write!(f, "map.{map} is a {map_type} map, and program.{program}, {is}, cannot run there")
+            }
+            Self::WithoutLinks { is, .. } => {
+                write!(f, "a {is} program is pinned for its user, and attached to nothing")
+            }
+            Self::WrongMapType { is, hook } => write!(f, "there is no {hook}, whose type is `{is}`"),
+            Self::NoAttachType { is: is @ ProgramType::SK_SKB } => {
+                write!(f, "nothing says for which of a map's hooks this {is} program is")
             }
             Self::NoAttachType { is } => {
                 write!(f, "nothing says for which of a cgroup's hooks this {is} program is")
             }
-            Self::NotLoadable { function, why } => write!(f, "`{function}` cannot be loaded: {why}"),
+            Self::NotLoadable { function, refusal } => write!(f, "`{function}` cannot be loaded: {}", refusal.why),
             Self::ArenaTooSmall { map, needs } => write!(f, "map.{map} has too few pages for {needs} B of variables"),
             Self::RegistersAtOnce { map } => write!(
                 f,
-                "map.{map} is of `.struct_ops`: the kernel registers it as soon as it is filled, which is not supported yet"
+                "map.{map} is of `.struct_ops`: the kernel registers it as soon as it is filled, which no link could take back"
             ),
             Self::NoTemplate { map, .. } => write!(f, "map.{map} is a map of maps without a template"),
             Self::ForeignTemplate { map } => write!(f, "map.{map} cannot be a template: it is not ours"),
@@ -1787,7 +1931,10 @@ impl fmt::Display for Kind {
             Self::NotMigratable { map, pin, why } => {
                 write!(f, "the entries at `{pin}` cannot be copied to map.{map}: {}", why.join("; "))
             }
-            Self::NoInterface { name } => write!(f, "there is no interface `{name}`"),
+            Self::NoInterface { name, netns } => write!(f, "there is no interface `{name}`{}", Within(netns)),
+            Self::NotPrimary { interface, is_peer: false } => write!(f, "`{interface}` is no netkit interface"),
+            Self::NotPrimary { interface, is_peer: true } => write!(f, "`{interface}` is the peer of a netkit pair"),
+            Self::NoMatch { pattern, netns } => write!(f, "no interface matches `{pattern}`{}", Within(netns)),
             Self::SymlinkInTheWay { doing, path } => {
                 write!(f, "cannot {doing}: `{path}` is a symbolic link where a folder has to be")
             }
@@ -1804,6 +1951,14 @@ impl fmt::Display for Kind {
             Self::NoNetns { netns } => write!(f, "there is no {netns}"),
             Self::NoProgramType { program_type } => write!(f, "this kernel has no programs of type `{program_type}`"),
             Self::NoSuchLink { hook, .. } => write!(f, "this kernel attaches no program to {hook}"),
+            Self::CgroupExcludes { hook, cgroup, below } => {
+                let place = if *below { "be below it" } else { "be beside it" };
+                write!(
+                    f,
+                    "cannot attach to {hook}: the cgroup `{}` has a program that lets no other {place}",
+                    cgroup.display()
+                )
+            }
             Self::HookTaken { hook, by, .. } => write!(f, "the hook {hook} has a program already: {by}"),
             Self::NotMounted { at } => write!(f, "there is no bpffs at `{at}`"),
             Self::Unverified { differs } => {

@@ -5,6 +5,7 @@
 
 use crate::names::Digest;
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
 
 /// Entries of one map, each key once, in the order of the keys' bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,7 +37,7 @@ impl Entries {
         let count = keys.len() / key_size;
         assert_eq!(values.len(), count * value_size, "one value for each key");
         let given = Self { key_size, value_size, keys, values };
-        if (1..count).all(|at| given.key(at - 1) < given.key(at)) {
+        if given.is_sorted() {
             return Ok(given);
         }
         let order = given.order();
@@ -48,6 +49,41 @@ impl Entries {
         sorted.reserve(count);
         order.into_iter().for_each(|at| sorted.push(given.key(at), given.value(at)));
         Ok(sorted)
+    }
+
+    /// Makes a set of what may say the same more than once; the error is the first key in their order that is there with
+    /// two values.
+    ///
+    /// # Panics
+    /// As [`Entries::of`].
+    pub fn agreeing(key_size: usize, value_size: usize, keys: Vec<u8>, values: Vec<u8>) -> Result<Self, Duplicate> {
+        assert!(key_size > 0 && keys.len().is_multiple_of(key_size), "whole keys");
+        assert_eq!(values.len(), keys.len() / key_size * value_size, "one value for each key");
+        let given = Self { key_size, value_size, keys, values };
+        if given.is_sorted() {
+            return Ok(given);
+        }
+        let order = given.order();
+        let same = |one: usize, other: usize| given.key(one) == given.key(other);
+        let of_one_key = order.chunk_by(|one, other| same(*one, *other));
+        // The places of one key are in the order in which they were given.
+        let other = of_one_key.clone().filter_map(|places| {
+            let first = *places.first()?;
+            let other = places.iter().find(|place| given.value(**place) != given.value(first))?;
+            Some(Duplicate(first, *other))
+        });
+        if let Some(contradiction) = other.min_by_key(|Duplicate(_, second)| *second) {
+            return Err(contradiction);
+        }
+        let mut sorted = Self::new(key_size, value_size);
+        sorted.reserve(order.len());
+        of_one_key.filter_map(<[usize]>::first).for_each(|&at| sorted.push(given.key(at), given.value(at)));
+        Ok(sorted)
+    }
+
+    /// Returns whether every key is larger than the one before it.
+    fn is_sorted(&self) -> bool {
+        (1..self.len()).all(|at| self.key(at - 1) < self.key(at))
     }
 
     /// Makes a set of what was read from a map that others write meanwhile: of a key that was read more than once, what
@@ -202,6 +238,20 @@ impl Entries {
 /// The entries of two sets under one key.
 type Pair<'a> = (Option<(&'a [u8], &'a [u8])>, Option<(&'a [u8], &'a [u8])>);
 
+/// Returns the ids of what is in the slots of a map of programs or maps, by their keys in hexadecimal digits.
+pub fn slots_of(live: &Entries) -> BTreeMap<String, u32> {
+    let slot = |(key, id): (&[u8], &[u8])| {
+        let key = key.iter().map(|byte| format!("{byte:02x}")).collect();
+        Some((key, slot_id(id)?))
+    };
+    live.iter().filter_map(slot).collect()
+}
+
+/// Reads the value of a slot as the kernel tells it.
+pub fn slot_id(value: &[u8]) -> Option<u32> {
+    value.try_into().ok().map(u32::from_ne_bytes)
+}
+
 /// What has to be written and removed to come from one set of entries to another, and the way back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Changes {
@@ -264,6 +314,22 @@ impl Changes {
         self.added.is_empty() && self.changed.is_empty() && self.removed.is_empty()
     }
 
+    /// Leaves the values of keys that are there as they are, but for those that are to be written all the same: `anew`
+    /// tells by key and value.
+    #[must_use]
+    pub fn of_keys(self, anew: impl Fn(&[u8], &[u8]) -> bool) -> Self {
+        let empty = || Entries::new(self.changed.key_size, self.changed.value_size);
+        let (mut before, mut changed) = (empty(), empty());
+        for ((key, old), (_, new)) in
+            self.before.iter().zip(self.changed.iter()).filter(|((key, old), _)| anew(key, old))
+        {
+            before.push(key, old);
+            changed.push(key, new);
+        }
+        let same = self.same + self.changed.len() - changed.len();
+        Self { before, changed, same, ..self }
+    }
+
     /// Makes those of a map whose entries always exist: what would go becomes zero instead, unless it is.
     #[must_use]
     pub fn zeroing(self) -> Self {
@@ -319,7 +385,6 @@ impl Changes {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use std::collections::BTreeMap;
 
     /// Entries with keys and values of two bytes and one.
     fn entries(pairs: &[(u16, u8)]) -> Result<Entries, Duplicate> {
@@ -361,6 +426,20 @@ mod tests {
             (&[(1, 0), (1, 1), (1, 2)], Duplicate(0, 1)),
         ] {
             assert_eq!(entries(given), Err(twice), "{given:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_said_twice_has_to_agree() {
+        for (given, wanted) in [
+            (&[(3, 30), (1, 10), (3, 30), (1, 10)][..], Ok(vec![(1, 10), (3, 30)])),
+            (&[(1, 10), (2, 20)], Ok(vec![(1, 10), (2, 20)])),
+            (&[(3, 30), (1, 10), (3, 30), (1, 11), (3, 31)], Err(Duplicate(1, 3))),
+            (&[], Ok(vec![])),
+        ] {
+            let keys = given.iter().flat_map(|(key, _): &(u16, u8)| key.to_be_bytes()).collect();
+            let made = Entries::agreeing(2, 1, keys, given.iter().map(|(_, value)| *value).collect());
+            assert_eq!(made.map(|made| pairs(&made)), wanted, "{given:?}");
         }
     }
 

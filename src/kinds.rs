@@ -148,6 +148,14 @@ impl MapType {
         keyed || self.is_array()
     }
 
+    /// Returns whether such maps hold interfaces, CPUs, sockets or maps, which are there without them.
+    pub fn refers(self) -> bool {
+        let to_devices = [Self::DEVMAP, Self::DEVMAP_HASH, Self::CPUMAP];
+        let to_sockets = [Self::XSKMAP, Self::SOCKMAP, Self::SOCKHASH, Self::REUSEPORT_SOCKARRAY];
+        let to_maps = [Self::ARRAY_OF_MAPS, Self::HASH_OF_MAPS];
+        to_devices.contains(&self) || to_sockets.contains(&self) || to_maps.contains(&self)
+    }
+
     /// Returns whether such maps refuse a new key when they are full. Others have every key, or drop an old one.
     pub fn refuses_more(self) -> bool {
         [Self::HASH, Self::PERCPU_HASH, Self::LPM_TRIE, Self::DEVMAP_HASH].contains(&self)
@@ -262,6 +270,19 @@ kernel_enum!(
         TRACE_FSESSION = 58,
     }
 );
+
+impl AttachType {
+    /// Those of the programs that a map of sockets has.
+    pub const OF_SOCKMAPS: [Self; 4] =
+        [Self::SK_MSG_VERDICT, Self::SK_SKB_STREAM_PARSER, Self::SK_SKB_STREAM_VERDICT, Self::SK_SKB_VERDICT];
+
+    /// Returns whether a map of sockets has a program of the one or of the other, but not both: it has one of each, and
+    /// one of the two verdicts on data (`sock_map_prog_lookup`, net/core/sock_map.c).
+    pub fn is_instead_of(self, other: Self) -> bool {
+        let verdicts = [Self::SK_SKB_STREAM_VERDICT, Self::SK_SKB_VERDICT];
+        self == other || verdicts.contains(&self) && verdicts.contains(&other)
+    }
+}
 
 /// `BPF_F_*` flags of `BPF_PROG_LOAD` (`linux/bpf.h`).
 pub mod load_flags {

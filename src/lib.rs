@@ -21,6 +21,7 @@ pub mod confirm;
 mod consent;
 pub mod desired;
 pub mod diag;
+pub mod direct;
 pub mod elf;
 pub mod entries;
 pub mod insn;

@@ -187,12 +187,17 @@ fn entries(manifest: &Manifest, folder: &Path) -> Result<BTreeMap<MapName, Entry
                     continue;
                 }
                 // Only a saved plan wants certain bytes of it.
-                Kind::Stale { what: format!("`{path}` has other bytes") }
+                other_than_planned(path)
             }
         };
         problems.push(Problem::at(kind, entries.span.clone(), "this file"));
     }
     problems.or(files)
+}
+
+/// Says that a file is not what it was when the plan was saved.
+fn other_than_planned(path: &str) -> Kind {
+    Kind::Stale { what: format!("`{path}` has other bytes") }
 }
 
 /// Reads every object of a manifest.
@@ -275,6 +280,9 @@ fn object_file(table: &manifest::Object, folder: &Path, buffer: &mut Buffer) -> 
     if let Some(wanted) = table.sha256.as_ref().filter(|wanted| wanted.value != sha256) {
         let kind = Kind::OtherBytes { path: path.value.clone(), is: sha256 };
         return Err(Problem::at(kind, wanted.span.clone(), "another one is wanted here").into());
+    }
+    if table.planned.is_some_and(|planned| planned != sha256) {
+        return Err(at(other_than_planned(&path.value)).into());
     }
     let types = table.btf.as_ref().map(|file| {
         types(&folder.join(&file.value), &file.value).map_err(|why| {

@@ -136,9 +136,30 @@ impl MapName {
     }
 }
 
+impl LinkName {
+    /// Names the link that a table has on one of its interfaces: `uplink["eth0"]`.
+    pub fn at(&self, interface: &str) -> Self {
+        Self(format!("{self}[{interface:?}]").into())
+    }
+
+    /// Returns the name of the table that it is of.
+    pub fn table(&self) -> &str {
+        self.0.split('[').next().unwrap_or_default()
+    }
+
+    /// Reads a name back from a record; `None` when no link can be called so.
+    pub fn recorded(text: &str) -> Option<Self> {
+        let name = Self(text.into());
+        let rest = &text[name.table().len()..];
+        let is_name = rest.is_empty() || rest.len() > 4 && rest.starts_with("[\"") && rest.ends_with("\"]");
+        (check(name.table()).is_ok() && is_name).then_some(name)
+    }
+}
+
 impl<'de> serde::Deserialize<'de> for LinkName {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Self::new(&String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+        let text = String::deserialize(deserializer)?;
+        Self::recorded(&text).ok_or_else(|| serde::de::Error::custom(format!("`{text}` is no name of a link")))
     }
 }
 
@@ -151,6 +172,13 @@ impl ProgramName {
     /// Reads a name back from a record; `None` when no program can be called so.
     pub fn recorded(text: &str) -> Option<Self> {
         recorded(text).then(|| Self(text.into()))
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for MapName {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::recorded(&text).ok_or_else(|| serde::de::Error::custom("no map can be called so"))
     }
 }
 
@@ -297,6 +325,17 @@ impl PinPath {
     /// Returns the folder of all of those.
     pub fn kept_entries(&self) -> Self {
         self.child("~entries")
+    }
+
+    /// Returns where a generation with this path keeps what a map held when its entries were copied, as long as it may have
+    /// changed since: `id` is that map's, and `map` gets the entries.
+    pub fn copied_entries(&self, map: &MapName, id: u32) -> Self {
+        Self(format!("{}~{id}", self.kept_copies().join(map.as_str())).into())
+    }
+
+    /// Returns the folder of all of those.
+    pub fn kept_copies(&self) -> Self {
+        self.child("~copied")
     }
 
     /// Returns where this path is when what is below `from` is below `to`; `None` when it is not below `from`.

@@ -2,9 +2,10 @@
 
 use crate::access::{Access, AccountKind, Permissions};
 use crate::desired::{
-    Anchor, Desired, DesiredMap, EntriesMode, Hook, MapSource, Neighbour, Netns, ObjectFacts, OnChange, Order,
+    Anchor, Desired, DesiredMap, EntriesMode, Event, Hook, MapSource, Neighbour, Netns, ObjectFacts, OnChange, Order,
     SlotSource,
 };
+use crate::direct::{Direct, Feature, Filter, Qdisc, Via};
 use crate::entries::Entries;
 use crate::kinds::{AttachType, MapType, Netfilter, ProgramType, XdpMode};
 use crate::names::{Digest, PinPath};
@@ -36,8 +37,14 @@ pub struct Observed {
     pub accounts: BTreeMap<(AccountKind, String), u32>,
     /// Maps that exist, of the ids that were asked for.
     pub maps_by_id: BTreeMap<u32, ObservedMap>,
-    /// Interfaces that exist, of those that were asked for.
-    pub interfaces: BTreeMap<String, Interface>,
+    /// Interfaces that exist, of those that were asked for: by their network namespace and name.
+    pub interfaces: BTreeMap<(Netns, String), Interface>,
+    /// What this kernel lacks, of what was asked for.
+    pub missing: BTreeSet<Feature>,
+    /// The XDP programs on these interfaces, whoever's they are, by id, as far as they may be asked about.
+    pub on_interfaces: BTreeMap<u32, Stranger>,
+    /// The qdiscs for filters that exist, of the interfaces that were asked for.
+    pub qdiscs: BTreeMap<(Netns, String), Qdisc>,
     /// Cgroups that exist, of the paths that were asked for, as the manifest writes them: absolute path and id.
     pub cgroups: BTreeMap<String, (std::path::PathBuf, u64)>,
     /// Network namespaces that exist, of those that were asked for.
@@ -48,12 +55,16 @@ pub struct Observed {
     pub priorities: BTreeMap<Netfilter, Vec<Occupant>>,
     /// Programs of others, or links that run them, that exist, of the pins that were asked for.
     pub beside: BTreeMap<PinPath, Occupant>,
+    /// The events that were asked for: where they are, or what is not there.
+    pub events: BTreeMap<Event, Result<EventPlace, EventLack>>,
     /// The deployment's record, where it has one.
     pub record: Option<Record>,
     /// The entries of maps that exist, of the pins that were asked for.
     pub contents: BTreeMap<PinPath, Arc<Entries>>,
     /// Entries that are kept as ours ([`crate::owned`]), by where they are kept.
     pub kept: BTreeMap<PinPath, Arc<Entries>>,
+    /// Copies that a killed run did not finish.
+    pub copies: Vec<UnfinishedCopy>,
 }
 
 /// What is at the folder of a deployment's pins.
@@ -76,6 +87,17 @@ pub struct Leftover {
     pub links: Vec<LinkInfo>,
     /// Its record, if it got that far.
     pub record: Option<Record>,
+}
+
+/// A map whose entries were copied into another one by a run that was killed before it looked what changed meanwhile.
+#[derive(Debug, Clone)]
+pub struct UnfinishedCopy {
+    /// Where it is kept what the map held then.
+    pub kept: PinPath,
+    /// Its id.
+    pub from: u32,
+    /// The map, if it still exists.
+    pub old: Option<ObservedMap>,
 }
 
 /// Something in a folder.
@@ -124,6 +146,8 @@ pub struct ObservedMap {
     pub live: Option<Live>,
     /// Programs that run with it and are in no generation of the deployment, by id and name, where its entries go over.
     pub others: Vec<(u32, String)>,
+    /// The programs that sockets get which are put into it, by what they are for: only a sockmap or sockhash has any.
+    pub verdicts: Vec<(AttachType, u32)>,
 }
 
 /// What was read of the entries of a map.
@@ -154,7 +178,7 @@ impl ObservedMap {
             types,
             ..MapSpec::new(info.map_type, info.key_size, info.value_size, info.max_entries)
         };
-        Self { info, spec, frozen_value, live: None, others: Vec::new() }
+        Self { info, spec, frozen_value, live: None, others: Vec::new(), verdicts: Vec::new() }
     }
 }
 
@@ -185,8 +209,12 @@ pub struct Wanted {
     pub directories: BTreeSet<PinPath>,
     /// Maps by id.
     pub map_ids: BTreeSet<u32>,
-    /// Interfaces by name.
-    pub interfaces: BTreeSet<String>,
+    /// Interfaces by their network namespace and name.
+    pub interfaces: BTreeSet<(Netns, String)>,
+    /// What this kernel may lack.
+    pub features: BTreeSet<Feature>,
+    /// Interfaces whose filters of clsact matter, with the way that is asked for; where none is, they matter without tcx.
+    pub filters: BTreeSet<((Netns, String), Option<Via>)>,
     /// Cgroups by path: absolute, or relative to the cgroup2 mount.
     pub cgroups: BTreeSet<String>,
     /// Network namespaces.
@@ -197,6 +225,8 @@ pub struct Wanted {
     pub priorities: BTreeSet<Netfilter>,
     /// Pins of others, of which the programs share a hook with ours.
     pub beside: BTreeSet<PinPath>,
+    /// Events.
+    pub events: BTreeSet<Event>,
     /// The folder of the deployment's pins; whatever the record in it names is looked for as well.
     pub pin_root: Option<PinPath>,
     /// Whether the types of maps and programs must be known, which are found by id. Else they are left out where that is
@@ -210,6 +240,9 @@ pub struct Wanted {
     pub contents: BTreeSet<PinPath>,
     /// Where entries are kept as ours.
     pub kept: BTreeSet<PinPath>,
+    /// On the way back to the generation before, the pins of its maps with their inodes: the entries of other maps of ours
+    /// are counted, which go.
+    pub returning: Option<BTreeSet<(PinPath, u64)>>,
     /// Whether the entries that the record says are ours are read as well.
     pub entries: bool,
     /// Objects whose BTF the kernel may have. The same bytes are not read into types once more.
@@ -253,6 +286,10 @@ impl Wanted {
             }
             MapSource::Defined(_) | MapSource::Pinned(_) | MapSource::Id(_) => None,
         }));
+        wanted.contents.extend(desired.maps.values().filter_map(|map| match &map.source {
+            MapSource::Defined(definition) if definition.has_readable_slots() => Some(definition.pin.clone()),
+            MapSource::Defined(_) | MapSource::Pinned(_) | MapSource::Id(_) => None,
+        }));
         wanted.pins.extend(desired.programs.values().map(|program| program.pin.clone()));
         wanted.pins.extend(desired.links.values().map(|link| link.pin.clone()));
         for (address, access) in &desired.policy.access {
@@ -275,7 +312,8 @@ impl Wanted {
     fn add_references(&mut self, map: &DesiredMap) {
         let MapSource::Defined(definition) = &map.source else { return };
         let references = definition.contents.iter().flat_map(|contents| &contents.references.given);
-        self.interfaces.extend(references.flat_map(|reference| reference.interfaces().map(str::to_owned)));
+        let interfaces = references.flat_map(|reference| reference.interfaces());
+        self.interfaces.extend(interfaces.map(|name| (Netns::OWN, name.to_owned())));
         self.cgroups.extend(definition.slots.values().filter_map(|source| match source {
             SlotSource::Cgroup(path) => Some(path.clone()),
             SlotSource::Map(_) | SlotSource::Program(_) => None,
@@ -306,8 +344,11 @@ impl Wanted {
         self.contents.extend(sections.filter_map(|map| PinPath::new(map.pin.as_deref()?).ok()));
         for map in record.maps.values() {
             let (Some(entries), Some(pin)) = (&map.entries, &map.pin) else { continue };
+            if entries.mode == EntriesMode::Seed {
+                continue;
+            }
             self.kept.extend(PinPath::new(&entries.pin));
-            let shared = PinPath::new(pin).ok().filter(|_| entries.mode == EntriesMode::Merge);
+            let shared = PinPath::new(pin).ok().filter(|_| !entries.mode.owns_all());
             self.contents.extend(shared);
         }
     }
@@ -317,6 +358,7 @@ impl Wanted {
         let mut wanted = Self::recorded(pin_root);
         let previous = pin_root.previous();
         wanted.entries = true;
+        wanted.returning = Some(before.own_pins().collect());
         wanted.directories.extend(before.directories.iter().filter_map(|path| PinPath::new(path).ok()));
         for (pin, _) in before.own_pins() {
             wanted.pins.insert(pin.in_generation(pin_root, &previous));
@@ -341,6 +383,12 @@ impl Wanted {
         wanted.add_folders(pin_root);
         for link in before.links.values() {
             wanted.add_hook(&link.hook, link.order.as_ref());
+            if let Anchor::Map(name) = link.hook.anchor()
+                && let Some(map) = before.maps.get(name.as_str())
+            {
+                wanted.pins.extend(map.pin.as_deref().and_then(|pin| PinPath::new(pin).ok()));
+                wanted.map_ids.extend(map.id);
+            }
         }
         wanted
     }
@@ -351,19 +399,30 @@ impl Wanted {
 
     fn add_hook(&mut self, hook: &Hook, order: Option<&Order>) {
         self.priorities.extend(hook.netfilter());
-        if hook.is_shared() {
+        if let Some(shared) = hook.shared() {
             let others = order.and_then(Order::other);
             self.beside.extend(
                 others.and_then(|other| if let Neighbour::Pin(pin) = other { Some(pin.clone()) } else { None }),
             );
-            let asked = self.queues.entry(hook.clone()).or_default();
+            let asked = self.queues.entry(shared).or_default();
             asked.places |= order.is_some();
             asked.links |= others.is_some();
         }
+        self.features.extend(hook.needs().filter(|_| hook.via() != Some(Via::Direct)));
+        if let Hook::Tc { interface, netns, via, .. } = hook {
+            self.filters.insert(((netns.clone(), interface.clone()), *via));
+        }
         match hook.anchor() {
-            Anchor::Interface(name) => drop(self.interfaces.insert(name.to_owned())),
+            Anchor::Interface(name, netns) => {
+                self.interfaces.insert((netns.clone(), name.to_owned()));
+                // Then it can be said which of both is not there.
+                self.namespaces.extend((!netns.is_own()).then(|| netns.clone()));
+            }
             Anchor::Cgroup(path) => drop(self.cgroups.insert(path.to_owned())),
             Anchor::Netns(netns) => drop(self.namespaces.insert(netns.clone())),
+            // A map is wanted by its pin, or by its id.
+            Anchor::Map(_) => {}
+            Anchor::Event(event) => drop(self.events.insert(event.clone())),
         }
     }
 
@@ -395,15 +454,42 @@ impl Observed {
             accounts: BTreeMap::new(),
             maps_by_id: BTreeMap::new(),
             interfaces: BTreeMap::new(),
+            missing: BTreeSet::new(),
+            on_interfaces: BTreeMap::new(),
+            qdiscs: BTreeMap::new(),
             cgroups: BTreeMap::new(),
             namespaces: BTreeMap::new(),
             queues: BTreeMap::new(),
             priorities: BTreeMap::new(),
             beside: BTreeMap::new(),
+            events: BTreeMap::new(),
             record: None,
             contents: BTreeMap::new(),
             kept: BTreeMap::new(),
+            copies: Vec::new(),
         }
+    }
+
+    /// Returns whether a network namespace that interfaces were asked for in is not there.
+    pub fn lacks(&self, netns: &Netns) -> bool {
+        !netns.is_own() && !self.namespaces.contains_key(netns)
+    }
+
+    /// Returns whether what a hook is of is not there, of those that were asked for.
+    pub fn lacks_hook(&self, hook: &Hook) -> bool {
+        match hook.anchor() {
+            Anchor::Interface(name, netns) => self.interface(name, netns).is_none(),
+            Anchor::Cgroup(path) => !self.cgroups.contains_key(path),
+            Anchor::Netns(netns) => !self.namespaces.contains_key(netns),
+            Anchor::Event(event) => self.events.get(event).is_some_and(Result::is_err),
+            // It is in the manifest.
+            Anchor::Map(_) => false,
+        }
+    }
+
+    /// Returns an interface of a network namespace.
+    pub fn interface(&self, name: &str, netns: &Netns) -> Option<&Interface> {
+        self.interfaces.get(&(netns.clone(), name.to_owned()))
     }
 
     /// Returns the inode of a pin.
@@ -449,15 +535,17 @@ pub struct ProgramInfo {
     pub load_time: u64,
 }
 
-/// `struct bpf_link_info`: what is attached, and where.
+/// `struct bpf_link_info`: what is attached, and where; or the same of an attachment without a link.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LinkInfo {
-    /// Id of the link.
+    /// Id of the link; 0 for [`HookInfo::Direct`].
     pub id: u32,
-    /// Id of the program that it runs.
+    /// Id of the program that it runs, or that was attached without a link.
     pub program_id: u32,
     /// Where it is attached.
     pub hook: HookInfo,
+    /// Whether it still is: what it is attached to can go without it, and without a link others can detach it.
+    pub is_attached: bool,
 }
 
 /// The programs on a hook that several share, in the order in which packets meet them.
@@ -488,8 +576,10 @@ impl fmt::Display for Occupant {
     }
 }
 
-/// Where a link is attached, as the kernel says it.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+/// Where a link is attached, as the kernel says it. An interface has its index in the network namespace that it is in, of
+/// which the kernel does not tell which one that is: it does not say where a link is without that, for which there is
+/// [`At`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum HookInfo {
     /// An XDP hook. The index is 0 when the interface is gone.
@@ -502,6 +592,13 @@ pub enum HookInfo {
         /// Index of the interface.
         ifindex: u32,
         /// `tcx_ingress` or `tcx_egress`.
+        attach_type: AttachType,
+    },
+    /// A netkit hook. The index is 0 when the interface is gone.
+    Netkit {
+        /// Index of the end that sends: of the peer, for the peer's hook.
+        ifindex: u32,
+        /// `netkit_primary` or `netkit_peer`.
         attach_type: AttachType,
     },
     /// A cgroup hook. The id is 0 when the cgroup is gone.
@@ -520,6 +617,23 @@ pub enum HookInfo {
     },
     /// A hook of netfilter. The kernel does not tell of which network namespace, nor whether it was detached.
     Netfilter(Netfilter),
+    /// A map of sockets. The id is 0 when the link was detached, and in a plan that makes the map.
+    Sockmap {
+        /// The map's id.
+        map_id: u32,
+        /// For which of its programs.
+        attach_type: AttachType,
+    },
+    /// An event.
+    Event(EventInfo),
+    /// What the kernel calls a struct of functions for. The id is 0 when the link was detached, and in a plan that makes
+    /// the map.
+    StructOps {
+        /// The id of the map that holds the struct.
+        map_id: u32,
+    },
+    /// Without a link.
+    Direct(Direct),
     /// A kind of link that we do not make: its `enum bpf_link_type` number.
     Other(u32),
 }
@@ -528,18 +642,37 @@ impl HookInfo {
     /// Returns whether a link is still there: what it is attached to can go without it.
     pub fn is_attached(&self) -> bool {
         match self {
-            Self::Xdp { ifindex } | Self::Tcx { ifindex, .. } => *ifindex != 0,
+            Self::Xdp { ifindex } | Self::Tcx { ifindex, .. } | Self::Netkit { ifindex, .. } => *ifindex != 0,
             Self::Cgroup { cgroup_id, .. } => *cgroup_id != 0,
             Self::Netns { inode, .. } => *inode != 0,
-            Self::Netfilter(_) | Self::Other(_) => true,
+            Self::Sockmap { map_id, .. } | Self::StructOps { map_id } => *map_id != 0,
+            Self::Netfilter(_) | Self::Event(_) | Self::Direct(_) | Self::Other(_) => true,
+        }
+    }
+
+    /// Returns whether a program there is one of those on a hook that several share: with a link or without.
+    pub fn is_among(&self, shared: &Self) -> bool {
+        match (self, shared) {
+            (
+                Self::Direct(Direct::Cgroup { cgroup_id, attach_type, .. }),
+                Self::Cgroup { cgroup_id: id, attach_type: of },
+            ) => (cgroup_id, attach_type) == (id, of),
+            (it, shared) => it == shared,
         }
     }
 
     /// Returns the interface that it is on.
     pub fn ifindex(&self) -> Option<u32> {
         match self {
-            Self::Xdp { ifindex } | Self::Tcx { ifindex, .. } => Some(*ifindex),
-            Self::Cgroup { .. } | Self::Netns { .. } | Self::Netfilter(_) | Self::Other(_) => None,
+            Self::Xdp { ifindex } | Self::Tcx { ifindex, .. } | Self::Netkit { ifindex, .. } => Some(*ifindex),
+            Self::Direct(direct) => direct.device().map(|device| device.ifindex),
+            Self::Cgroup { .. }
+            | Self::Netns { .. }
+            | Self::Netfilter(_)
+            | Self::Sockmap { .. }
+            | Self::Event(_)
+            | Self::StructOps { .. }
+            | Self::Other(_) => None,
         }
     }
 
@@ -547,19 +680,126 @@ impl HookInfo {
     pub fn netns(&self) -> Option<u64> {
         match self {
             Self::Netns { inode, .. } => Some(*inode),
-            Self::Xdp { .. } | Self::Tcx { .. } | Self::Cgroup { .. } | Self::Netfilter(_) | Self::Other(_) => None,
+            Self::Direct(Direct::Filter(Filter { device, .. }) | Direct::Xdp { device, .. }) => Some(device.inode),
+            Self::Xdp { .. }
+            | Self::Tcx { .. }
+            | Self::Netkit { .. }
+            | Self::Cgroup { .. }
+            | Self::Netfilter(_)
+            | Self::Sockmap { .. }
+            | Self::Event(_)
+            | Self::StructOps { .. }
+            | Self::Direct(Direct::Cgroup { .. })
+            | Self::Other(_) => None,
         }
     }
 
-    /// Returns whether a link can be attached there while another one is at `other`.
+    /// Returns the id of the map that it is of.
+    pub fn map(&self) -> Option<u32> {
+        match self {
+            Self::Sockmap { map_id, .. } | Self::StructOps { map_id } => Some(*map_id),
+            Self::Xdp { .. }
+            | Self::Tcx { .. }
+            | Self::Netkit { .. }
+            | Self::Cgroup { .. }
+            | Self::Netns { .. }
+            | Self::Netfilter(_)
+            | Self::Event(_)
+            | Self::Direct(_)
+            | Self::Other(_) => None,
+        }
+    }
+
+    /// Returns whether a link can be attached there while another one is at `other` of the same network namespace.
     pub fn has_room_beside(&self, other: &Self) -> bool {
         match self {
-            Self::Xdp { .. } | Self::Netns { attach_type: AttachType::FLOW_DISSECTOR, .. } => self != other,
+            Self::Xdp { .. } | Self::Direct(Direct::Xdp { .. }) => self.xdp() != other.xdp(),
+            Self::Direct(wanted) => !matches!(other, Self::Direct(there) if there.is_at(wanted)),
+            Self::Netns { attach_type: AttachType::FLOW_DISSECTOR, .. } => self != other,
             Self::Netfilter(wanted) => match other {
                 Self::Netfilter(there) => !wanted.sees_the_same(there) || wanted.priority != there.priority,
-                Self::Xdp { .. } | Self::Tcx { .. } | Self::Cgroup { .. } | Self::Netns { .. } | Self::Other(_) => true,
+                Self::Xdp { .. }
+                | Self::Tcx { .. }
+                | Self::Netkit { .. }
+                | Self::Cgroup { .. }
+                | Self::Netns { .. }
+                | Self::Sockmap { .. }
+                | Self::Event(_)
+                | Self::StructOps { .. }
+                | Self::Direct(_)
+                | Self::Other(_) => true,
             },
-            Self::Tcx { .. } | Self::Cgroup { .. } | Self::Netns { .. } | Self::Other(_) => true,
+            Self::Sockmap { map_id: wanted, attach_type } => match other {
+                Self::Sockmap { map_id, attach_type: there } => {
+                    *wanted == 0 || map_id != wanted || !attach_type.is_instead_of(*there)
+                }
+                Self::Xdp { .. }
+                | Self::Tcx { .. }
+                | Self::Netkit { .. }
+                | Self::Cgroup { .. }
+                | Self::Netns { .. }
+                | Self::Netfilter(_)
+                | Self::StructOps { .. }
+                | Self::Event(_)
+                | Self::Direct(_)
+                | Self::Other(_) => true,
+            },
+            // A function has room for one other in its place; which one it is shows only by its type.
+            Self::Event(EventInfo::Tracing { attach_type: EventInfo::EXTENSION, object, .. }) => match other {
+                Self::Event(EventInfo::Tracing { attach_type: EventInfo::EXTENSION, object: there, .. }) => {
+                    object != there
+                }
+                Self::Xdp { .. }
+                | Self::Tcx { .. }
+                | Self::Netkit { .. }
+                | Self::Cgroup { .. }
+                | Self::Netns { .. }
+                | Self::Netfilter(_)
+                | Self::Sockmap { .. }
+                | Self::StructOps { .. }
+                | Self::Event(_)
+                | Self::Direct(_)
+                | Self::Other(_) => true,
+            },
+            Self::Event(_) => true,
+            Self::Tcx { .. }
+            | Self::Netkit { .. }
+            | Self::Cgroup { .. }
+            | Self::Netns { .. }
+            | Self::StructOps { .. }
+            | Self::Other(_) => true,
+        }
+    }
+
+    /// Returns the interface whose only XDP hook it is.
+    fn xdp(&self) -> Option<u32> {
+        match self {
+            Self::Xdp { ifindex } => Some(*ifindex),
+            Self::Direct(Direct::Xdp { device, .. }) => Some(device.ifindex),
+            Self::Tcx { .. }
+            | Self::Netkit { .. }
+            | Self::Cgroup { .. }
+            | Self::Netns { .. }
+            | Self::Netfilter(_)
+            | Self::Sockmap { .. }
+            | Self::StructOps { .. }
+            | Self::Event(_)
+            | Self::Direct(_)
+            | Self::Other(_) => None,
+        }
+    }
+
+    /// Returns the same as a link has it, where both ways meet the same packets.
+    fn as_link(&self) -> Self {
+        match self {
+            // Packets are in other chains, and of other protocols, only where filters say so.
+            Self::Direct(Direct::Filter(filter)) if filter.meets_all() => {
+                Self::Tcx { ifindex: filter.device.ifindex, attach_type: filter.attach_type }
+            }
+            Self::Direct(Direct::Cgroup { cgroup_id, attach_type, .. }) => {
+                Self::Cgroup { cgroup_id: *cgroup_id, attach_type: *attach_type }
+            }
+            other => other.clone(),
         }
     }
 
@@ -567,7 +807,7 @@ impl HookInfo {
     pub fn meets_what(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Netfilter(one), Self::Netfilter(other)) => one.sees_the_same(other),
-            (one, other) => one == other,
+            (one, other) => one.as_link() == other.as_link(),
         }
     }
 }
@@ -576,22 +816,332 @@ impl fmt::Display for HookInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Xdp { ifindex } => write!(f, "xdp of interface {ifindex}"),
-            Self::Tcx { ifindex, attach_type } => write!(f, "{attach_type} of interface {ifindex}"),
+            Self::Tcx { ifindex, attach_type } | Self::Netkit { ifindex, attach_type } => {
+                write!(f, "{attach_type} of interface {ifindex}")
+            }
             Self::Cgroup { cgroup_id, attach_type } => write!(f, "{attach_type} of cgroup {cgroup_id}"),
             Self::Netns { inode, attach_type } => write!(f, "{attach_type} of network namespace {inode}"),
             Self::Netfilter(netfilter) => netfilter.fmt(f),
+            Self::Sockmap { map_id, attach_type } => write!(f, "{attach_type} of map id {map_id}"),
+            Self::Event(event) => event.fmt(f),
+            Self::StructOps { map_id } => write!(f, "struct_ops of map id {map_id}"),
+            Self::Direct(direct) => direct.fmt(f),
             Self::Other(number) => write!(f, "a link of type {number}"),
         }
     }
 }
 
+/// Where a link is, as far as that is known: two hooks alike in different network namespaces are different hooks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct At {
+    /// The hook, as the kernel says it.
+    pub hook: HookInfo,
+    /// Inode of the network namespace that it is in; `None` where it is in none, or nobody knows.
+    pub netns: Option<u64>,
+}
+
+impl At {
+    fn is_apart(&self, other: &Self) -> bool {
+        self.netns.zip(other.netns).is_some_and(|(one, other)| one != other)
+    }
+
+    /// Returns whether both are one hook.
+    pub fn is_same(&self, other: &Self) -> bool {
+        !self.is_apart(other) && self.hook == other.hook
+    }
+
+    /// Returns whether a link can be attached there while another one is at `other`.
+    pub fn has_room_beside(&self, other: &Self) -> bool {
+        self.is_apart(other) || self.hook.has_room_beside(&other.hook)
+    }
+
+    /// Returns whether a link there meets every packet that one at `other` meets, earlier or later.
+    pub fn meets_what(&self, other: &Self) -> bool {
+        !self.is_apart(other) && self.hook.meets_what(&other.hook)
+    }
+}
+
+/// Which interface a name stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// Inode of the network namespace that it is in.
+    pub netns: u64,
+    /// Its index there.
+    pub ifindex: u32,
+    /// Index of the other end of a pair, in the network namespace of that end.
+    pub peer: Option<u32>,
+}
+
+impl Place {
+    /// Returns the index that the kernel tells of a link of this attach type there: a link of a peer is on the peer.
+    pub fn index_of(&self, attach_type: Option<AttachType>) -> Option<u32> {
+        if attach_type == Some(AttachType::NETKIT_PEER) { self.peer } else { Some(self.ifindex) }
+    }
+}
+
+/// An event as the kernel says it. Which process and how often it does not tell.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EventInfo {
+    /// A tracepoint with its raw arguments, as `tp_btf` programs get them as well.
+    RawTracepoint {
+        /// Its name.
+        name: String,
+    },
+    /// A function or security hook of the kernel or of another program.
+    Tracing {
+        /// What the program does there; [`Self::EXTENSION`] for one that takes its place.
+        attach_type: AttachType,
+        /// Id of the other program, or of the kernel's BTF.
+        object: u32,
+        /// Its type there.
+        type_id: u32,
+    },
+    /// An iterator.
+    Iter {
+        /// What it goes through.
+        target: String,
+    },
+    /// An event of `perf_event_open`; `None` where the kernel does not tell which, as before 6.6.
+    Perf(Option<PerfInfo>),
+    /// Many functions of the kernel; `None` where it does not tell how many, as before 6.6.
+    KprobeMulti(Option<ProbedFunctions>),
+}
+
+impl EventInfo {
+    /// The attach type of extensions, which have none.
+    pub const EXTENSION: AttachType = AttachType(0);
+
+    /// Returns whether a link may be one to this event, by what the kernel tells of it.
+    pub fn can_be(&self, event: &Event) -> bool {
+        match (self, event) {
+            (Self::RawTracepoint { name }, Event::RawTracepoint { name: wanted }) => name == wanted,
+            (Self::RawTracepoint { name }, Event::Target { attach_type: AttachType::TRACE_RAW_TP, name: wanted })
+            | (Self::Iter { target: name }, Event::Target { attach_type: AttachType::TRACE_ITER, name: wanted }) => {
+                wanted.rsplit(':').next() == Some(name)
+            }
+            (Self::Tracing { attach_type, .. }, Event::Target { attach_type: wanted, .. }) => attach_type == wanted,
+            (Self::Tracing { attach_type, .. }, Event::Extension { .. }) => *attach_type == Self::EXTENSION,
+            (
+                Self::Perf(told),
+                Event::Tracepoint { .. } | Event::Counter(_) | Event::Kprobe { .. } | Event::Uprobe(_),
+            ) => told.as_ref().is_none_or(|told| told.can_be(event)),
+            (Self::KprobeMulti(told), Event::KprobeMulti { functions, returns }) => told.is_none_or(|told| {
+                told.returns == *returns && usize::try_from(told.count).is_ok_and(|count| count == functions.len())
+            }),
+            (
+                Self::RawTracepoint { .. }
+                | Self::Tracing { .. }
+                | Self::Iter { .. }
+                | Self::Perf(_)
+                | Self::KprobeMulti(_),
+                _,
+            ) => false,
+        }
+    }
+}
+
+impl PerfInfo {
+    fn can_be(&self, event: &Event) -> bool {
+        match (self, event) {
+            (Self::Tracepoint { name }, Event::Tracepoint { name: wanted, .. }) => name == wanted,
+            (
+                Self::Kprobe { function, offset, returns },
+                Event::Kprobe { function: wanted, offset: behind, returns: at_end },
+            ) => (function, offset, returns) == (wanted, behind, at_end),
+            (Self::Uprobe { binary, returns, .. }, Event::Uprobe(wanted)) => {
+                *binary == wanted.binary && *returns == wanted.returns
+            }
+            (Self::Counter { source, config }, Event::Counter(wanted)) => {
+                (*source, *config) == (wanted.source.number(), wanted.config)
+            }
+            (Self::Tracepoint { .. } | Self::Kprobe { .. } | Self::Uprobe { .. } | Self::Counter { .. }, _) => false,
+        }
+    }
+}
+
+/// An event of `perf_event_open` as the kernel says it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PerfInfo {
+    /// A tracepoint.
+    Tracepoint {
+        /// Its name, without category.
+        name: String,
+    },
+    /// An instruction of the kernel.
+    Kprobe {
+        /// The function.
+        function: String,
+        /// Bytes behind its start.
+        offset: u64,
+        /// Whether it is met where it returns.
+        returns: bool,
+    },
+    /// An instruction in a file.
+    Uprobe {
+        /// Path of the file.
+        binary: String,
+        /// Bytes behind its start.
+        offset: u64,
+        /// Whether the function is met where it returns.
+        returns: bool,
+    },
+    /// A counter.
+    Counter {
+        /// `enum perf_type_id`
+        source: u32,
+        /// What is counted.
+        config: u64,
+    },
+}
+
+/// Functions of the kernel that one link probes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProbedFunctions {
+    /// How many.
+    pub count: u32,
+    /// Whether they are met where they return.
+    pub returns: bool,
+}
+
+impl fmt::Display for EventInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::RawTracepoint { name } => write!(f, "raw_tracepoint {name}"),
+            Self::Tracing { attach_type: Self::EXTENSION, object, type_id } => {
+                write!(f, "function {type_id} of program id {object}")
+            }
+            Self::Tracing { attach_type, object, type_id } => {
+                write!(f, "{attach_type} of type {type_id} of BTF id {object}")
+            }
+            Self::Iter { target } => write!(f, "iter {target}"),
+            Self::Perf(Some(PerfInfo::Tracepoint { name })) => write!(f, "tracepoint {name}"),
+            Self::Perf(Some(PerfInfo::Kprobe { function, offset, returns })) => {
+                write!(f, "{} {function}+{offset:#x}", if *returns { "kretprobe" } else { "kprobe" })
+            }
+            Self::Perf(Some(PerfInfo::Uprobe { binary, offset, returns })) => {
+                write!(f, "{} {binary}:{offset:#x}", if *returns { "uretprobe" } else { "uprobe" })
+            }
+            Self::Perf(Some(PerfInfo::Counter { source, config })) => {
+                write!(f, "perf_event type {source} config {config:#x}")
+            }
+            Self::Perf(None) => f.write_str("an event of perf_event_open"),
+            Self::KprobeMulti(Some(ProbedFunctions { count, .. })) => write!(f, "kprobe.multi of {count} functions"),
+            Self::KprobeMulti(None) => f.write_str("kprobe.multi"),
+        }
+    }
+}
+
+/// What the host says of an event before it is attached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EventPlace {
+    /// Nothing: attaching shows whether it is there.
+    Kernel,
+    /// The id of a tracepoint.
+    Tracepoint(u64),
+    /// A place in a file.
+    File(FilePlace),
+}
+
+impl EventPlace {
+    /// Returns the place in a file that it is.
+    pub fn file(&self) -> Option<FilePlace> {
+        match self {
+            Self::File(place) => Some(*place),
+            Self::Kernel | Self::Tracepoint(_) => None,
+        }
+    }
+}
+
+/// Why an event is not there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EventLack {
+    /// The kernel has no such tracepoint.
+    Tracepoint,
+    /// Tracefs is not mounted, where tracepoints have their ids.
+    Tracefs,
+    /// There is no such file.
+    File,
+    /// The file is none in which functions can be found.
+    Format,
+    /// The file has no such function.
+    Symbol,
+    /// The kernel asks no BPF programs: `bpf` is not among its security modules.
+    Lsm,
+}
+
+impl EventLack {
+    /// Says what is not there.
+    pub fn why(self) -> &'static str {
+        match self {
+            Self::Tracepoint => "this kernel has no such tracepoint",
+            Self::Tracefs => "tracefs is not mounted, which tells its id",
+            Self::File => "there is no such file",
+            Self::Format => "the file is no ELF file of this machine",
+            Self::Symbol => "the file has no such function",
+            Self::Lsm => "`bpf` is not among the security modules of this kernel",
+        }
+    }
+
+    /// Says what can be done.
+    pub fn hint(self) -> Option<&'static str> {
+        match self {
+            Self::Tracepoint => Some("those that are there are the folders below `/sys/kernel/tracing/events`"),
+            Self::Tracefs => Some("mount it: `mount -t tracefs tracefs /sys/kernel/tracing`"),
+            Self::Symbol => Some("a stripped file has the names of few functions: say the `offset` in the file"),
+            Self::Lsm => Some("its programs would never run: boot with `bpf` in `lsm=...`"),
+            Self::File | Self::Format => None,
+        }
+    }
+}
+
+/// A place in a file that processes run. Another file of the same path is another place: processes that run it do not meet
+/// the old one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FilePlace {
+    /// The file's device.
+    pub device: u64,
+    /// The file's inode.
+    pub inode: u64,
+    /// Where the function starts, in bytes.
+    pub offset: u64,
+}
+
 /// An interface as netlink tells it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Interface {
+    /// Inode of the network namespace that it is in.
+    pub netns: u64,
     /// Its index.
     pub index: u32,
+    /// Index of the interface that it is on, or of the other end of a pair, in the network namespace of that one.
+    pub peer: Option<u32>,
     /// The XDP programs on it: mode (never `Auto`) and program id.
     pub xdp: Vec<(XdpMode, u32)>,
+}
+
+impl Interface {
+    /// Returns which one it is.
+    pub fn place(&self) -> Place {
+        Place { netns: self.netns, ifindex: self.index, peer: self.peer }
+    }
+}
+
+/// A program that may be somebody else's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stranger {
+    /// Its name, of at most 15 bytes.
+    pub name: String,
+    /// Nanoseconds since it was loaded.
+    pub age: u64,
+}
+
+impl Stranger {
+    /// Returns whether it is the program by which libxdp runs several ones on an interface.
+    pub fn is_dispatcher(&self) -> bool {
+        self.name == "xdp_dispatcher"
+    }
 }
 
 /// A network namespace.

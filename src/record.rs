@@ -4,10 +4,10 @@
 
 use crate::access::Access;
 use crate::btf::value::format::Formats;
-use crate::desired::{EntriesMode, Hook, Order};
+use crate::desired::{EntriesMode, Hook, Order, Template};
 use crate::kinds::MapType;
 use crate::names::{Address, Digest, LinkName, MapName, PinPath, ProgramName};
-use crate::observed::HookInfo;
+use crate::observed::{At, FilePlace, HookInfo, Place};
 use crate::spec::MapSpec;
 use crate::variables::Variable;
 use serde::{Deserialize, Serialize};
@@ -43,6 +43,9 @@ pub struct Record {
     pub programs: BTreeMap<String, RecordedProgram>,
     /// Links by name.
     pub links: BTreeMap<String, RecordedLink>,
+    /// Tables of links of which the host decides, by name: what comes later is a change.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub templates: BTreeMap<String, Template>,
     /// Folders outside the deployment's own that we made, outermost first.
     pub directories: Vec<String>,
 }
@@ -75,6 +78,9 @@ pub struct RecordedMap {
     /// Digest of what fills the slots of a map of programs, maps or cgroups.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slots: Option<Digest>,
+    /// The ids of what was put into the slots, by their keys in hexadecimal digits; none where the kernel does not tell them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub ids: BTreeMap<String, u32>,
     /// The cgroups in its slots: their ids by the paths that the manifest says.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub cgroups: BTreeMap<String, u64>,
@@ -135,7 +141,8 @@ impl RecordedInner {
 /// to write.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RecordedEntries {
-    /// Which entries of the map they stand for: never [`EntriesMode::Seed`], whose entries are nobody's once written.
+    /// Which entries of the map they stand for. Those of [`EntriesMode::Seed`] are nobody's once written, and only say what
+    /// was there before something became ours.
     pub mode: EntriesMode,
     /// Digest of keys and values.
     pub digest: Digest,
@@ -170,9 +177,10 @@ pub struct RecordedLink {
     pub pin: String,
     /// Inode of the pin.
     pub inode: u64,
-    /// The program that it runs.
-    pub program: String,
-    /// Id of that program.
+    /// The program that it runs; none for a struct of functions, whose map is in the hook.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub program: Option<String>,
+    /// Id of that program; 0 for none.
     pub program_id: u32,
     /// The hook as the manifest says it.
     pub hook: Hook,
@@ -181,6 +189,12 @@ pub struct RecordedLink {
     pub order: Option<Order>,
     /// The hook as the kernel says it.
     pub at: HookInfo,
+    /// Inode of the network namespace that the hook is in, which of most links the kernel does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub netns: Option<u64>,
+    /// For a place in a file: which file, and where in it. The kernel tells neither.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<FilePlace>,
     /// Ids of the programs of others that packets met before ours on the same hook.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ahead: Vec<u32>,
@@ -190,6 +204,18 @@ pub struct RecordedLink {
     /// Who may open the pin, as the manifest asked for it.
     #[serde(default, skip_serializing_if = "Access::is_empty")]
     pub access: Access,
+}
+
+impl RecordedLink {
+    /// Returns where it was made.
+    pub fn place(&self) -> At {
+        At { hook: self.at.clone(), netns: self.netns }
+    }
+
+    /// Returns whether it was made on this interface.
+    pub fn is_on(&self, place: &Place) -> bool {
+        self.netns == Some(place.netns) && self.at.ifindex() == place.index_of(self.hook.attach_type())
+    }
 }
 
 /// When something began: seconds since 1970, and 0 in a plan for the time of its apply.
@@ -280,7 +306,7 @@ impl Record {
             Some((Address::Program(ProgramName::recorded(name)?), program.pin.as_str(), &program.access))
         });
         let links = self.links.iter().filter_map(|(name, link)| {
-            Some((Address::Link(LinkName::new(name).ok()?), link.pin.as_str(), &link.access))
+            Some((Address::Link(LinkName::recorded(name)?), link.pin.as_str(), &link.access))
         });
         maps.chain(programs).chain(links).filter(|(_, _, access)| !access.is_empty())
     }
@@ -333,6 +359,7 @@ mod tests {
                 created: true,
                 image: Some(Digest::of(b"x")),
                 slots: Some(Digest::of(b"z")),
+                ids: [("00000000".to_owned(), 3)].into(),
                 cgroups: [("system.slice".to_owned(), 9)].into(),
                 variables: BTreeMap::from([(
                     "config.limit".to_owned(),

@@ -120,7 +120,10 @@ impl SavedHost {
             .iter()
             .map(|step| SavedStep { address: step.action.address().to_string(), expects: Expects::of(&step.action) });
         let steps = steps.filter(|step| step.expects != Expects::default()).collect();
-        let changed = plan.changed_hooks().filter_map(|hook| Some((hook, plan.shared.seen.get(hook)?.revision)));
+        let changed = plan.changed_hooks().filter_map(|hook| {
+            let revision = plan.shared.seen.get(&hook)?.revision;
+            Some((hook, revision))
+        });
         let revisions =
             changed.filter(|(_, revision)| *revision != 0).map(|(hook, it)| (hook.to_string(), it)).collect();
         Self { boot, steps, pins: plan.kept_pins().collect(), revisions }

@@ -227,6 +227,27 @@ fn plan_end(fake: &Fake) -> Plan {
     good(plan_destroy("edge", fake), "")
 }
 
+/// Links to events: all are made anew for another program, before the old ones go, and one gets another cookie.
+fn events(version: u32) -> String {
+    let link = |name: &str, program: &str, hook: &str| format!("[link.{name}]\nprogram = \"{program}\"\n{hook}\n");
+    [
+        format!("version = 1\nname = \"edge\"\n[object.events]\npath = \"tests/events/events_{version}.o\"\n"),
+        "[program.tracepoint]\nfrom = \"events:tracepoint\"\n[program.raw]\nfrom = \"events:raw\"\n".to_owned(),
+        link("format", "tracepoint", &format!("tracepoint = {{ cookie = {version} }}")),
+        link("arguments", "raw", "raw_tracepoint = {}"),
+    ]
+    .concat()
+}
+
+fn at_events(fake: &Fake) {
+    make(&events(1), fake);
+}
+
+fn plan_events(fake: &Fake) -> Plan {
+    let text = events(2);
+    good(plan(&text, fake), &text)
+}
+
 const CASES: &[Case] = &[
     Case { name: "first apply", before: &[], plan: plan_first, again: plan_first },
     Case { name: "first apply without a bpffs", before: &[unmount], plan: plan_first, again: plan_first },
@@ -235,6 +256,7 @@ const CASES: &[Case] = &[
     Case { name: "migration", before: &[counted], plan: plan_migration, again: plan_migration },
     Case { name: "namespaces", before: &[in_namespaces], plan: plan_namespaces, again: plan_namespaces },
     Case { name: "places", before: &[in_places], plan: plan_places, again: plan_places },
+    Case { name: "events", before: &[at_events], plan: plan_events, again: plan_events },
     Case { name: "destroy", before: &[first], plan: plan_end, again: plan_end },
 ];
 
@@ -716,7 +738,7 @@ fn in_order(plan: &Plan) -> Result<(), TestCaseError> {
             .collect(),
             Action::Attach { link, .. } | Action::UpdateLink { link, .. } | Action::Reattach { link, .. } => {
                 linked = true;
-                vec![format!("program.{}", link.program)]
+                link.program.iter().map(|program| format!("program.{program}")).collect()
             }
             _ => Vec::new(),
         };

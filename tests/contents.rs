@@ -17,12 +17,13 @@ use bpfapply::plan::words::thousands;
 use bpfapply::plan::{self, Action, Mode, Plan};
 use bpfapply::report::{Style, text};
 use common::stages::{self, good, path, plan_destroy, plan_rollback, repository};
+use common::tool;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use EntriesMode::{Exact, Merge, Seed};
+use EntriesMode::{Exact, ExactKeys, Merge, MergeKeys, Seed};
 
 /// The maps of [`MANIFEST`], and how many entries each has room for.
 const MAPS: [(&str, usize); 4] = [("array", 4), ("cpus", 6), ("hash", 6), ("trie", 6)];
@@ -303,6 +304,61 @@ const ROWS: &[Row] = &[
         back: &[("hash", &[(1, 1), (2, 2)])],
     },
     Row {
+        name: "from seed to merge",
+        first: &[("hash", Seed, &[(1, 1), (2, 2), (4, 4)])],
+        others: &[("hash", &[(2, 7)])],
+        then: &[("hash", Merge, &[(1, 5), (2, 7), (3, 3)])],
+        plan: &["~ map.hash entries +1 ~1 -0 (1 the same)"],
+        held: &[("hash", &[(1, 5), (2, 7), (3, 3), (4, 4)])],
+        // What the first ones had become is not known any more.
+        back: &[("hash", &[(1, 1), (2, 2), (4, 4)])],
+    },
+    Row {
+        name: "the values of exact keys are others'",
+        first: &[("hash", ExactKeys, &[(1, 1), (2, 2)])],
+        others: &[("hash", &[(2, 7), (9, 9)])],
+        then: &[("hash", ExactKeys, &[(1, 5), (2, 2), (3, 3)])],
+        plan: &["~ map.hash entries +1 ~0 -1 (2 there, with values of their own)"],
+        held: &[("hash", &[(1, 1), (2, 7), (3, 3)])],
+        back: &[("hash", &[(1, 1), (2, 7)])],
+    },
+    Row {
+        name: "the values of merged keys are others'",
+        first: &[("cpus", MergeKeys, &[(1, 1), (2, 2)])],
+        others: &[("cpus", &[(2, 7), (9, 9)])],
+        then: &[("cpus", MergeKeys, &[(2, 5), (3, 3)])],
+        plan: &["~ map.cpus entries +1 ~0 -1 (1 there, with values of their own)"],
+        held: &[("cpus", &[(2, 7), (3, 3), (9, 9)])],
+        back: &[("cpus", &[(1, 1), (2, 7), (9, 9)])],
+    },
+    Row {
+        name: "an index of an array is new once",
+        first: &[("array", ExactKeys, &[(0, 1), (1, 2)])],
+        others: &[("array", &[(0, 0), (1, 9)])],
+        then: &[("array", ExactKeys, &[(0, 1), (1, 2), (2, 3)])],
+        plan: &["~ map.array entries +0 ~1 -0 (2 there, with values of their own)"],
+        held: &[("array", &[(1, 9), (2, 3)])],
+        back: &[("array", &[(1, 9)])],
+    },
+    Row {
+        name: "an index that others counted in is not new",
+        first: &[],
+        others: &[("array", &[(1, 9)])],
+        then: &[("array", MergeKeys, &[(0, 1), (1, 2)])],
+        plan: &["~ map.array entries +0 ~1 -0 (1 there, with values of their own)"],
+        held: &[("array", &[(0, 1), (1, 9)])],
+        back: &[("array", &[])],
+    },
+    Row {
+        name: "from exact to exact keys, and back",
+        first: &[("hash", Exact, &[(1, 1)])],
+        others: &[("hash", &[(1, 9)])],
+        then: &[("hash", ExactKeys, &[(1, 1)])],
+        plan: &[],
+        held: &[("hash", &[(1, 9)])],
+        back: &[("hash", &[(1, 1)])],
+    },
+    Row {
         name: "from merge to seed",
         first: &[("hash", Merge, &[(1, 1)])],
         others: &[],
@@ -357,10 +413,17 @@ fn what_was_changed_by_others_is_drift() {
 }
 
 fn check_drift(host: &impl Host) {
-    let given: Given = &[("hash", Exact, &[(1, 1), (2, 2)]), ("array", Merge, &[(1, 1), (2, 2)])];
+    let given: Given = &[
+        ("hash", Exact, &[(1, 1), (2, 2)]),
+        ("array", Merge, &[(1, 1), (2, 2)]),
+        ("cpus", ExactKeys, &[(1, 1)]),
+        ("trie", Seed, &[(1, 1)]),
+    ];
     let rows: &[(Others, &[&str])] = &[
         (&[], &[]),
         (&[("array", &[(3, 3)])], &[]),
+        (&[("cpus", &[(1, 9)]), ("trie", &[(1, 9), (2, 2)])], &[]),
+        (&[("cpus", &[(1, 8), (3, 3)])], &["map.cpus: owned entries changed: 0 of 1, and 1 more came"]),
         (&[("hash", &[(1, 9)])], &["map.hash: owned entries changed: 1 of 2"]),
         (
             &[("hash", &[(1, 9), (3, 3)]), ("array", &[(1, 0), (2, 9)])],
@@ -380,6 +443,91 @@ fn check_drift(host: &impl Host) {
         assert!(contents::drift(host, &record).expect("it can be read").is_empty());
     }
     run(&good(plan_destroy("edge", host), ""), host);
+}
+
+/// A program that counts in a map whose keys are declared.
+const COUNTED: &str = r#"
+version = 1
+name = "edge"
+[object.filter]
+path = "{folder}/tests/migrate/traffic_hash.o"
+[map.flows]
+from = "filter:flows"
+entries_mode = "{mode}"
+entries = [{entries}]
+[program.count]
+from = "filter:count"
+"#;
+
+#[test]
+fn counters_of_declared_keys_go_on() {
+    common::in_namespace("counters_of_declared_keys_go_on", |_| {
+        let folder = tempfile::tempdir().expect("a folder can be made");
+        let packet = folder.path().join("packet");
+        std::fs::write(&packet, [0; 64]).expect("it can be written");
+        let entry = |number: u32| format!("{{ key = {{ number = {number} }}, value = {{ before = 5 }} }}");
+        let apply = |mode: &str, numbers: &[u32]| {
+            let entries: Vec<_> = numbers.iter().map(|number| entry(*number)).collect();
+            let text = COUNTED.replace("{folder}", &repository().display().to_string());
+            let text = text.replace("{mode}", mode).replace("{entries}", &entries.join(", "));
+            std::fs::write(folder.path().join("plan.toml"), text).expect("it can be written");
+            tool::succeed(folder.path(), &["plan.toml"])
+        };
+        let mut wanted = 5;
+        for mode in ["exact-keys", "merge-keys"] {
+            apply(mode, &[0]);
+            let ids = tool::ids(folder.path(), "edge");
+            let before = || {
+                let live =
+                    contents::live(&Linux::new(), &open("flows", &Linux::new()), &Linux::new().host().expect("a host"));
+                live.expect("it can be read").iter().map(|(key, value)| (key[0], value[0])).collect::<Vec<_>>()
+            };
+            for _ in 0..3 {
+                tool::run_program(ids.programs["count"], &packet);
+                wanted += 1;
+            }
+            assert_eq!(before(), [(0, wanted)], "{mode}");
+            assert!(apply(mode, &[0]).contains("nothing to do"), "{mode}");
+            assert!(tool::succeed(folder.path(), &["status", "--check"]).contains("in sync"), "{mode}");
+            let said = apply(mode, &[0, 1]);
+            assert!(said.contains("entries +1 ~0 -0 (1 there, with values of their own)"), "{mode}: {said}");
+            assert_eq!(before(), [(0, wanted), (1, 5)], "{mode}");
+            assert!(apply(mode, &[0]).contains("entries +0 ~0 -1"), "{mode}");
+            assert_eq!(before(), [(0, wanted)], "{mode}");
+        }
+        tool::succeed(folder.path(), &["destroy", "edge"]);
+    });
+}
+
+/// A map that only the later generation has, with what is in it when the way back is planned.
+#[test]
+fn a_way_back_asks_before_state_is_lost() {
+    let extra = |kind: &str, sizes: &str| format!("{MANIFEST}[map.extra]\ntype = \"{kind}\"\n{sizes}\n");
+    let data = "key_size = 4\nvalue_size = 8\nmax_entries = 6";
+    let rows: &[(&str, &str, Pairs, bool)] = &[
+        ("hash", data, &[], false),
+        ("hash", data, &[(1, 1)], true),
+        ("array", data, &[], false),
+        ("array", data, &[(1, 1)], true),
+        ("array", data, &[(1, 0)], false),
+        ("ringbuf", "max_entries = 4096", &[], false),
+        // Nobody can count what is in it.
+        ("queue", "value_size = 8\nmax_entries = 6", &[], true),
+    ];
+    for (kind, sizes, pairs, asks) in rows {
+        let fake = Fake::new();
+        make(1, &[], &fake);
+        let plan = planned(&extra(kind, sizes), 1, &[], &fake);
+        assert!(run(&plan, &fake).1.is_none());
+        if !pairs.is_empty() {
+            write("extra", pairs, &fake);
+        }
+        let back = plan_back(&fake);
+        let needs: Vec<_> = back.needs().into_iter().collect();
+        assert_eq!(needs, if *asks { vec![plan::Consent::LoseState] } else { vec![] }, "{kind}: {pairs:?}");
+        assert!(run(&back, &fake).1.is_none());
+        assert!(fake.open_pin(&path("/sys/fs/bpf/edge/maps/extra")).is_err(), "{kind}");
+    }
 }
 
 #[test]
@@ -711,7 +859,7 @@ enum Turn {
 }
 
 fn any_turn() -> impl Strategy<Value = Turn> {
-    let mode = || prop_oneof![Just(Exact), Just(Merge), Just(Seed)];
+    let mode = || proptest::sample::select(&EntriesMode::ALL[..]);
     // No more than there is room for, and zeros, of which arrays are full.
     let said = |room: usize| {
         let held = proptest::collection::btree_map(0..room as u32 + 2, 0..4u8, 0..=room);
@@ -745,6 +893,17 @@ impl Model {
         Some((mode, held.into_iter().filter(|(key, _)| in_range(key)).collect()))
     }
 
+    /// Adds keys with the values that they have; new ones with those of the manifest.
+    fn with_keys(&self, mut after: Held, wanted: &Held) -> Held {
+        for (key, first) in wanted {
+            let was_ours = self.owned.as_ref().is_some_and(|(_, held)| held.contains_key(key));
+            let is_zero = self.is_array && self.is_there && was_ours;
+            let value = self.held.get(key).copied().or((!is_zero).then_some(*first));
+            after.extend(value.map(|value| (*key, value)));
+        }
+        after
+    }
+
     /// Returns what it holds once a manifest that says this is applied; none when there is no room.
     fn after(&self, said: &Said) -> Option<Held> {
         let owned = self.owned.as_ref();
@@ -760,7 +919,9 @@ impl Model {
                 after.extend(wanted);
                 after
             }
-            (None, Some((Merge, _))) => without(&was_ours),
+            (Some((ExactKeys, wanted)), _) => self.with_keys(Held::new(), wanted),
+            (Some((MergeKeys, wanted)), _) => self.with_keys(without(&was_ours), wanted),
+            (None, Some((Merge | MergeKeys, _))) => without(&was_ours),
             (Some((Seed, _)) | None, _) => self.held.clone(),
         };
         after.retain(|_, value| !self.is_array || *value != 0);

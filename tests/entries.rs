@@ -113,6 +113,21 @@ key_format = ["port: be16", "bytes[1]", "flags: u8"]"#, &["01bb00ff=01"]),
     }
 }
 
+#[test]
+fn every_fault_of_an_entry_is_said() {
+    let wrong = r#"entries = [{ key = { src = "x", dst = "10.0.0.2", port = 70000, proto = 6 }, value = -1 }]"#;
+    let faults = |lines: &str, map: &str| problems_of(&manifest(map, lines)).0.len();
+    assert_eq!(faults(wrong, "flows"), 3, "two fields of the key, and the value");
+    let drawn = resolve(&manifest("flows", wrong), repository()).map(drop).expect_err("it is wrong");
+    for said in ["`src`", "`port`", "-1"] {
+        assert!(drawn.contains(said), "{said} in {drawn}");
+    }
+    let nested =
+        r#"entries = { 1 = { verdict = "DRIP", low = 99, seen = { packets = -1 }, ports = [80, 70000], lag = 1 } }"#;
+    assert_eq!(faults(nested, "settings"), 5);
+    assert_eq!(faults("entries = { 1 = 1 }\nentries_value = { a = 1 }", "hosts"), 1);
+}
+
 /// What the faults of a manifest's entries read like, without where they are drawn.
 #[track_caller]
 fn check_fault(map: &str, lines: &str, wanted: &[&str]) {
@@ -178,6 +193,9 @@ fn files_of_entries() {
         ("nets4", "a.csv", "", "", &[]),
         ("nets4", "a.toml", "", "", &[]),
         ("nets4", "a.json", "{}", "", &[]),
+        // Lists that are put together say things twice.
+        ("nets4", "a.txt", "10.0.0.0/8\n1.2.3.4\n10.0.0.0/8 # again\n10.0.0.0/8 1\n", "entries_value = 1", &["080000000a000000=01000000", "2000000001020304=01000000"]),
+        ("nets4", "a.csv", "10.0.0.0/8,7\n10.0.0.0/8,7\n", "", &["080000000a000000=07000000"]),
         ("flows", "a.csv", "10.0.0.1,10.0.0.2,443,6,1\n10.0.0.1,10.0.0.2,443,17,9\n", "", &flows),
         ("flows", "a.csv", "10.0.0.1,10.0.0.2,443,6\n10.0.0.1,10.0.0.2,443,17,9\n", "entries_value = 1", &flows),
         ("flows", "a.csv", "value,key.proto,key.port,key.src,key.dst\n1,6,443,10.0.0.1,10.0.0.2\n9,17,443,10.0.0.1,10.0.0.2\n", "", &flows),
@@ -194,20 +212,20 @@ fn files_of_entries() {
 #[test]
 #[rustfmt::skip]
 fn faults_of_files_come_together() {
-    let many = (0..20).map(|n| format!("10.0.0.{n}/8\n")).collect::<String>();
+    let many = (0..20).map(|n| format!("10.0.0.{n}/8 1\n")).collect::<String>();
     for (map, name, text, wanted) in [
         ("nets4", "a.toml", "\"10.1.0.0/8\" = 1\n\"x\" = 2\n", &["`a.toml` does not fit map.m:", "a.toml:1:1: key: 10.1.0.0/8 has bits", "a.toml:2:1: key: \"x\" is given"][..]),
         ("nets4", "a.toml", "\"10.0.0.0/8\" = \n", &["a.toml:1:"]),
-        ("nets4", "a.json", "{ \"10.0.0.0/8\": 1,\n  \"10.0.0.0/8\": 2 }", &["a.json:2:3: key: it is at 1:3 already"]),
+        ("nets4", "a.json", "{ \"10.0.0.0/8\": 1,\n  \"10.0.0.0/8\": 2 }", &["a.json:2:3: key: it is at 1:3 already, with another value"]),
         ("nets4", "a.json", "{ \"10.0.0.0/8\": 1,\n ]", &["a.json:2:2: key must be a string"]),
         ("nets4", "a.json", "[{ \"kex\": 1 },\n null, \"10.0.0.0/8\", { \"key\": \"10.0.0.0/9\", \"value\": [] }]",
             &["a.json:1:2: entry: it is no `{ \"key\": ..., \"value\": ... }`", "a.json:2:2: entry: it has `null`", "a.json:2:8: entry: it has no value", "a.json:2:31: value: [] is given"]),
         ("nets4", "a.json", "7", &["a.json:1:", "an object of keys and values"]),
         ("nets4", "a.csv", "10.0.0.0/8,1\n10.0.0.1/8,1\n\n1.2.3.4,4294967296\n1.2.3.4,1,2\n", &["a.csv:2:1: key: 10.0.0.1/8 has bits", "a.csv:4:1: value: 4294967296 is not in", "a.csv:5:1: entry: 3 cells are given, it has 1 for the key and 1 for the value"]),
-        ("nets4", "a.csv", "10.0.0.0/8,1\n1.2.3.4,1\n10.0.0.0/8,1\n", &["a.csv:3:1: key: it is at 1:1 already"]),
+        ("nets4", "a.csv", "10.0.0.0/8,1\n1.2.3.4,1\n10.0.0.0/8,1\n10.0.0.0/8,2\n", &["a.csv:4:1: key: it is at 1:1 already, with another value"]),
         ("flows", "a.csv", "key.src,key.prot\n", &["a.csv:1:1: `struct flow` has no field `prot`"]),
         ("flows", "a.csv", "10.0.0.1,10.0.0.2,x,6,1\n", &["a.csv:1:1: key: `port`: \"x\" is given, `__be16` wants an integer"]),
-        ("nets4", "a.txt", &many, &["a.txt:2:1: key: 10.0.0.1/8", "a.txt:10:1", "and 10 more"]),
+        ("nets4", "a.txt", &many, &["a.txt:2:1: key: 10.0.0.1/8", "a.txt:10:1", "and 9 more"]),
     ] {
         let drawn = check_file(map, name, text, "").expect_err(text);
         for wanted in wanted {
@@ -257,6 +275,7 @@ fn maps_without_types() {
         ("type = \"queue\"\nvalue_size = 4\nmax_entries = 8", "entries = { 0 = 1 }", Err("map.m cannot have entries: it is a queue map, and it has no keys: what is put in comes out once")),
         ("type = \"bloom_filter\"\nvalue_size = 4\nmax_entries = 8", "entries = { 0 = 1 }", Err("does not tell what it holds")),
         ("type = \"ringbuf\"\nmax_entries = 4096", "entries = { 0 = 1 }", Err("it passes events on")),
+        (&format!("{hash}\nflags = [\"rdonly\"]"), "entries = { 0 = 1 }", Err("it is a hash map, and its flag `rdonly` leaves it to programs to write to it")),
     ] {
         check_plain(head, lines, wanted);
     }
@@ -369,6 +388,8 @@ fn modes_and_secrets_arrive() {
     for (lines, mode, sensitive) in [
         ("", EntriesMode::Exact, false),
         ("entries_mode = \"merge\"", EntriesMode::Merge, false),
+        ("entries_mode = \"exact-keys\"", EntriesMode::ExactKeys, false),
+        ("entries_mode = \"merge-keys\"", EntriesMode::MergeKeys, false),
         ("entries_mode = \"seed\"\nsensitive = true", EntriesMode::Seed, true),
     ] {
         let text = manifest("hosts", &format!("entries = {{ 1 = 1 }}\n{lines}"));

@@ -175,6 +175,12 @@ fn a_flow_dissector_takes_packets_apart() {
         }
         assert_eq!(programs_on(attach_type), there);
         drop((theirs, program));
+        // The kernel lets go of a link some time after the last who has it.
+        let end = Instant::now() + Duration::from_secs(10);
+        while !programs_on(attach_type).is_empty() {
+            assert!(Instant::now() < end, "it is still there");
+            std::thread::sleep(Duration::from_millis(20));
+        }
 
         apply(&folder);
         ping_from_blue();

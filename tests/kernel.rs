@@ -5,24 +5,28 @@ mod common;
 
 use bpfapply::access::AccountKind;
 use bpfapply::btf::{Btf, Encoding, Linkage, Type};
+use bpfapply::direct::{Device, Direct, Feature, Filter, Qdisc, Wish};
 use bpfapply::entries::Entries;
 use bpfapply::insn::{CALL, EXIT, FuncRecord, Insn, LD_IMM64, PSEUDO_KFUNC_CALL, Registers};
 use bpfapply::kernel::fake::Fake;
 use bpfapply::kernel::linux::Linux;
 use bpfapply::kernel::observe::observe;
 use bpfapply::kernel::{
-    Beside, EntryKind, HookInfo, HookRequest, Interface, Kernel, LinkInfo, LoadError, MapRequest, ObjectKind, Place,
-    Position, ProgramRequest, Queue, SymlinkInTheWay, XdpMode,
+    Beside, EntryKind, EventInfo, EventRequest, Excludes, HookInfo, HookPlace, HookRequest, Interface, Kernel,
+    LinkInfo, LoadError, MapRequest, ObjectKind, Position, ProgramRequest, Queue, SymlinkInTheWay, TraceRequest,
+    XdpMode,
 };
 use bpfapply::kinds::{AttachType, Family, MapType, Netfilter, Point, ProgramType};
 use bpfapply::names::{Digest, PinPath};
-use bpfapply::observed::{Pinned, Wanted};
+use bpfapply::observed::{PerfInfo, Pinned, Wanted};
 use bpfapply::spec::user_value_size;
 use common::Room;
+use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, unshare};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::ops::ControlFlow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -87,6 +91,14 @@ rules! {
     shared_hooks_have_places_and_revisions,
     network_namespaces_have_lookups_and_one_dissector,
     netfilter_has_one_program_for_a_priority,
+    maps_of_sockets_have_one_program_of_each_kind,
+    events_have_many_links_that_stay_as_they_are,
+    hooks_are_of_their_network_namespace,
+    netkit_is_of_netkit_interfaces,
+    filters_have_places,
+    xdp_without_a_link_expects_what_it_replaces,
+    cgroups_have_programs_without_links,
+    features_came_with_their_versions,
     hooks_tell_their_programs_in_order,
     links_fit_their_programs,
     updates_expect_the_old_program,
@@ -103,6 +115,7 @@ fn the_fake_kernel_follows_every_rule() {
         let mut fake = Fake::new();
         let cgroup = PathBuf::from("/sys/fs/cgroup/test");
         fake.add_cgroup(&cgroup);
+        fake.add_netns(ELSEWHERE);
         let room = Room { bpffs: path("/sys/fs/bpf"), cgroup: Some(cgroup), version: (6, 18) };
         body(&mut fake, &room);
         for pin in fake.list(&room.bpffs).unwrap().iter().map(|entry| room.bpffs.join(&entry.name)) {
@@ -116,7 +129,10 @@ fn the_fake_kernel_follows_every_rule() {
 #[test]
 fn the_running_kernel_follows_every_rule() {
     every_rule(|name, body: fn(&mut Linux, &Room)| {
-        common::in_namespace(name, move |room| body(&mut Linux::new(), room));
+        common::in_namespace(name, move |room| {
+            add_elsewhere();
+            body(&mut Linux::new(), room);
+        });
     });
 }
 
@@ -1194,7 +1210,8 @@ fn accounts_have_numbers<K: Kernel>(kernel: &mut K, _: &Room) {
 
 fn xdp_has_one_link<K: Kernel>(kernel: &mut K, _: &Room) {
     let (first, second) = two(kernel, ProgramType::XDP);
-    assert_eq!(loopback(kernel), Interface { index: 1, xdp: vec![] });
+    let lo = loopback(kernel);
+    assert_eq!((lo.index, lo.xdp), (1, vec![]));
     let native = HookRequest::Xdp { ifindex: 1, mode: XdpMode::Native };
     assert_eq!(errno(kernel.create_link(&first, &native)), libc::EOPNOTSUPP, "lo has no driver mode");
     let auto = HookRequest::Xdp { ifindex: 1, mode: XdpMode::Auto };
@@ -1243,7 +1260,7 @@ fn cgroups_have_many_links<K: Kernel>(kernel: &mut K, room: &Room) {
         .map(|program| kernel.create_link(program, &HookRequest::Cgroup { cgroup: &cgroup, attach_type }).unwrap());
     let info = kernel.link_info(&links[1]).unwrap();
     let program_id = kernel.program_info(&second).unwrap().id;
-    assert_eq!(info, LinkInfo { id: info.id, program_id, hook: HookInfo::Cgroup { cgroup_id: id, attach_type } });
+    assert_eq!(info, LinkInfo { program_id, hook: HookInfo::Cgroup { cgroup_id: id, attach_type }, ..info.clone() });
     let not_a_cgroup = HookRequest::Cgroup { cgroup: &first, attach_type };
     assert_eq!(errno(kernel.create_link(&first, &not_a_cgroup)), libc::EBADF);
     assert_eq!(errno(kernel.open_cgroup(&folder.join("none"))), libc::ENOENT);
@@ -1284,7 +1301,10 @@ fn network_namespaces_have_lookups_and_one_dissector<K: Kernel>(kernel: &mut K, 
 
         kernel.detach_link(&link).unwrap();
         let gone = HookInfo::Netns { inode: 0, attach_type };
-        assert_eq!(kernel.link_info(&link).unwrap(), LinkInfo { program_id: ids[2], hook: gone, ..info });
+        assert_eq!(
+            kernel.link_info(&link).unwrap(),
+            LinkInfo { program_id: ids[2], hook: gone, is_attached: false, ..info }
+        );
         kernel.detach_link(&link).unwrap();
         assert_eq!(errno(kernel.update_link(&link, first, third)), libc::ENOLINK, "{program_type}");
     }
@@ -1347,11 +1367,11 @@ fn shared_hooks_have_places_and_revisions<K: Kernel>(kernel: &mut K, room: &Room
         let mut put = |kernel: &mut K, at: usize, position: Position, order: &[usize]| {
             let now = revision(kernel);
             for wrong in [now + 1, now + 2] {
-                let place = Place { position, revision: wrong };
+                let place = HookPlace { position, revision: wrong };
                 let refused = kernel.create_link_at(&programs[at], &hook, place);
                 assert_eq!(errno(refused), libc::ESTALE, "{program_type}");
             }
-            let link = kernel.create_link_at(&programs[at], &hook, Place { position, revision: now }).unwrap();
+            let link = kernel.create_link_at(&programs[at], &hook, HookPlace { position, revision: now }).unwrap();
             assert_eq!(revision(kernel), now + 1, "{program_type}: one more for one change");
             let there: Vec<_> = order.iter().map(|at| ids[*at]).collect();
             assert_eq!(kernel.query(&hook).unwrap(), there, "{program_type} {position:?}");
@@ -1368,7 +1388,7 @@ fn shared_hooks_have_places_and_revisions<K: Kernel>(kernel: &mut K, room: &Room
         let links = links;
 
         let mut refused = |position: Position, with: i32| {
-            let place = Place { position, revision: 0 };
+            let place = HookPlace { position, revision: 0 };
             assert_eq!(errno(kernel.create_link_at(&programs[6], &hook, place)), with, "{program_type} {position:?}");
         };
         refused(Position::Before(Beside::Link(u32::MAX)), libc::ENOENT);
@@ -1401,16 +1421,319 @@ fn shared_hooks_have_places_and_revisions<K: Kernel>(kernel: &mut K, room: &Room
         kernel.detach_link(&links[5]).unwrap();
         assert_eq!(revision(kernel), now + 1, "{program_type}");
         if is_tcx {
-            let place = Place { position: Position::Before(Beside::Program(ids[2])), revision: 0 };
+            let place = HookPlace { position: Position::Before(Beside::Program(ids[2])), revision: 0 };
             let link = kernel.create_link_at(&programs[5], &hook, place).unwrap();
             assert_eq!(kernel.query(&hook).unwrap(), [1, 3, 6, 4, 5, 2].map(|at| ids[at]));
             drop(link);
         }
     }
     // Hooks with room for one, and those that others order, know no places.
-    let first = Place { position: Position::First, revision: 0 };
+    let first = HookPlace { position: Position::First, revision: 0 };
     let (program, _) = two(kernel, ProgramType::XDP);
     assert_eq!(errno(kernel.create_link_at(&program, &xdp(), first)), libc::EINVAL);
+}
+
+fn maps_of_sockets_have_one_program_of_each_kind<K: Kernel>(kernel: &mut K, room: &Room) {
+    if room.version < (6, 10) {
+        return common::skip("maps_of_sockets_have_one_program_of_each_kind", "this kernel has no such links");
+    }
+    let (message, stream, data) =
+        (AttachType::SK_MSG_VERDICT, AttachType::SK_SKB_STREAM_VERDICT, AttachType::SK_SKB_VERDICT);
+    for map_type in [MapType::SOCKMAP, MapType::SOCKHASH] {
+        let map = map(kernel, map_type, (4, 8, 2), 0);
+        let map_id = kernel.map_info(&map).unwrap().id;
+        let [first, second] = [0; 2].map(|_| load_for(kernel, ProgramType::SK_MSG, message, &returns(1)).unwrap());
+        let ids = [&first, &second].map(|program| kernel.program_info(program).unwrap().id);
+        let hook = HookRequest::Sockmap { map: &map, attach_type: message };
+        assert_eq!(kernel.query(&hook).unwrap(), [0; 0]);
+        let link = kernel.create_link(&first, &hook).unwrap();
+        let info = kernel.link_info(&link).unwrap();
+        assert_eq!((info.program_id, &info.hook), (ids[0], &HookInfo::Sockmap { map_id, attach_type: message }));
+        assert_eq!(kernel.query(&hook).unwrap(), [ids[0]]);
+        assert_eq!(errno(kernel.create_link(&second, &hook)), libc::EBUSY);
+
+        let [stream_one, data_one] =
+            [stream, data].map(|attach_type| load_for(kernel, ProgramType::SK_SKB, attach_type, &returns(1)).unwrap());
+        assert_eq!(errno(kernel.create_link(&stream_one, &hook)), libc::EINVAL);
+        let [stream_hook, data_hook] =
+            [stream, data].map(|attach_type| HookRequest::Sockmap { map: &map, attach_type });
+        let verdict = kernel.create_link(&stream_one, &stream_hook).unwrap();
+        assert_eq!(errno(kernel.create_link(&data_one, &data_hook)), libc::EBUSY, "one of the two verdicts");
+        assert_eq!(errno(kernel.query(&data_hook)), libc::EBUSY);
+        assert_eq!(errno(kernel.update_link(&verdict, &data_one, &stream_one)), libc::EINVAL);
+
+        assert_eq!(errno(kernel.update_link(&link, &second, &second)), libc::EPERM);
+        kernel.update_link(&link, &second, &first).unwrap();
+        assert_eq!(kernel.query(&hook).unwrap(), [ids[1]]);
+        let gone = HookInfo::Sockmap { map_id: 0, attach_type: message };
+        for _ in 0..2 {
+            kernel.detach_link(&link).unwrap();
+            assert_eq!(kernel.link_info(&link).unwrap(), LinkInfo { program_id: ids[1], hook: gone.clone(), ..info });
+        }
+        assert_eq!(kernel.query(&hook).unwrap(), [0; 0]);
+        assert_eq!(errno(kernel.update_link(&link, &first, &second)), libc::ENOLINK);
+        kernel.create_link(&first, &hook).unwrap();
+    }
+    let other = self::map(kernel, MapType::ARRAY, (4, 8, 2), 0);
+    let program = load_for(kernel, ProgramType::SK_MSG, message, &returns(1)).unwrap();
+    let hook = HookRequest::Sockmap { map: &other, attach_type: message };
+    assert_eq!(errno(kernel.create_link(&program, &hook)), libc::EINVAL);
+}
+
+fn events_have_many_links_that_stay_as_they_are<K: Kernel>(kernel: &mut K, room: &Room) {
+    let id = kernel.tracepoint("sched", "sched_process_exec").unwrap();
+    for (category, name) in [("sched", "no_such_tracepoint"), ("nothing", "sched_process_exec")] {
+        assert_eq!(errno(kernel.tracepoint(category, name)), libc::ENOENT);
+    }
+    let raw = |name| HookRequest::Trace(TraceRequest::Raw { name: Some(name), cookie: None });
+    let perf = |id| HookRequest::Trace(TraceRequest::Perf { event: EventRequest::Tracepoint { id }, cookie: None });
+    let told = (room.version >= (6, 6)).then(|| PerfInfo::Tracepoint { name: "sched_process_exec".to_owned() });
+    let named = EventInfo::RawTracepoint { name: "sched_process_exec".to_owned() };
+    check_event(
+        kernel,
+        ProgramType::RAW_TRACEPOINT,
+        &raw("sched_process_exec"),
+        (&raw("no_such"), libc::ENOENT),
+        &named,
+    );
+    if room.version >= (5, 15) {
+        check_event(kernel, ProgramType::TRACEPOINT, &perf(id), (&perf(1 << 30), libc::EINVAL), &EventInfo::Perf(told));
+    }
+}
+
+/// Proves what links to an event have in common: many fit, none changes its program, and none is detached but by letting
+/// go of it.
+fn check_event<K: Kernel>(
+    kernel: &mut K,
+    program_type: ProgramType,
+    hook: &HookRequest<'_, K::Fd>,
+    (nothing, refusal): (&HookRequest<'_, K::Fd>, i32),
+    says: &EventInfo,
+) {
+    let (first, second) = two(kernel, program_type);
+    let first_id = kernel.program_info(&first).unwrap().id;
+    assert_eq!(errno(kernel.query(hook)), libc::EINVAL);
+    let link = kernel.create_link(&first, hook).unwrap();
+    let info = kernel.link_info(&link).unwrap();
+    assert_eq!((info.program_id, &info.hook), (first_id, &HookInfo::Event(says.clone())));
+    let beside = kernel.create_link(&second, hook).unwrap();
+    assert_eq!(kernel.link_info(&beside).unwrap().hook, info.hook);
+
+    assert_eq!(errno(kernel.update_link(&link, &second, &first)), libc::EINVAL, "{program_type}");
+    assert_eq!(errno(kernel.detach_link(&link)), libc::EOPNOTSUPP, "{program_type}");
+    assert_eq!(kernel.link_info(&link).unwrap(), info);
+    assert_eq!(errno(kernel.create_link(&first, nothing)), refusal, "{program_type}");
+    let (xdp, _) = two(kernel, ProgramType::XDP);
+    assert_eq!(errno(kernel.create_link(&xdp, hook)), libc::EINVAL, "{program_type}");
+}
+
+/// A second network namespace.
+const ELSEWHERE: &str = "/run/netns/elsewhere";
+
+/// Makes it on the running kernel, in a folder that only this room sees.
+fn add_elsewhere() {
+    const NONE: Option<&str> = None;
+    mount(Some("none"), "/run", Some("tmpfs"), MsFlags::empty(), NONE).unwrap();
+    std::fs::create_dir("/run/netns").unwrap();
+    std::fs::write(ELSEWHERE, []).unwrap();
+    let there = std::thread::spawn(|| {
+        unshare(CloneFlags::CLONE_NEWNET).unwrap();
+        mount(Some("/proc/thread-self/ns/net"), ELSEWHERE, NONE, MsFlags::MS_BIND, NONE).unwrap();
+    });
+    there.join().unwrap();
+}
+
+fn hooks_are_of_their_network_namespace<K: Kernel>(kernel: &mut K, room: &Room) {
+    if room.version < (6, 6) {
+        return common::skip("hooks_are_of_their_network_namespace", "this kernel has no tcx");
+    }
+    let (netns, inode) = kernel.open_netns(Path::new(ELSEWHERE)).unwrap();
+    let (own, own_inode) = kernel.open_netns(Path::new("/proc/thread-self/ns/net")).unwrap();
+    assert_ne!(inode, own_inode);
+    assert_eq!(kernel.interfaces_in(&netns).unwrap(), ["lo"]);
+    assert_eq!(kernel.interface_in(&netns, "nosuch0").unwrap(), None);
+    let found = kernel.interface_in(&netns, "lo").unwrap().unwrap();
+    let here = loopback(kernel);
+    assert_eq!((found.netns, found.index, found.xdp), (inode, 1, vec![]));
+    assert_eq!((here.netns, here.index, here.xdp), (own_inode, 1, vec![]));
+    assert_eq!(kernel.interface_in(&own, "lo").unwrap().unwrap().netns, own_inode);
+
+    // The same index, and both have room: neither the one nor the other is the one of this thread alone.
+    let (first, second) = two(kernel, ProgramType::XDP);
+    let links = [
+        kernel.create_link(&first, &xdp()).unwrap(),
+        kernel.create_link(&second, &HookRequest::Within { netns: &netns, hook: &xdp() }).unwrap(),
+    ];
+    let infos = links.each_ref().map(|link| kernel.link_info(link).unwrap());
+    assert_eq!(infos[0].hook, infos[1].hook, "the kernel does not tell of which namespace");
+    let ids = [&first, &second].map(|program| kernel.program_info(program).unwrap().id);
+    assert_eq!(loopback(kernel).xdp[0].1, ids[0]);
+    assert_eq!(kernel.interface_in(&netns, "lo").unwrap().unwrap().xdp[0].1, ids[1]);
+    let again = kernel.create_link(&first, &HookRequest::Within { netns: &netns, hook: &xdp() });
+    assert_eq!(errno(again), libc::EBUSY);
+    let nowhere = HookRequest::Xdp { ifindex: 4000, mode: XdpMode::Auto };
+    let refused = kernel.create_link(&first, &HookRequest::Within { netns: &netns, hook: &nowhere });
+    assert_eq!(errno(refused), libc::EINVAL);
+    // An update needs no namespace.
+    kernel.update_link(&links[1], &first, &second).unwrap();
+    assert_eq!(kernel.interface_in(&netns, "lo").unwrap().unwrap().xdp[0].1, ids[0]);
+
+    let (first, _) = two(kernel, ProgramType::SCHED_CLS);
+    let id = kernel.program_info(&first).unwrap().id;
+    let within = HookRequest::Within { netns: &netns, hook: &tcx() };
+    let link = kernel.create_link(&first, &within).unwrap();
+    assert_eq!((kernel.query(&tcx()).unwrap(), kernel.query(&within).unwrap()), (vec![], vec![id]));
+    drop(link);
+
+    let netfilter = load_for(kernel, ProgramType::NETFILTER, AttachType::NETFILTER, &returns(1)).unwrap();
+    let wanted = Netfilter { family: Family::Ipv4, point: Point::Forward, priority: 3, defrag: false };
+    let hook = HookRequest::Netfilter(wanted);
+    let _here = kernel.create_link(&netfilter, &hook).unwrap();
+    let within = HookRequest::Within { netns: &netns, hook: &hook };
+    let there = kernel.create_link(&netfilter, &within).unwrap();
+    assert_eq!(errno(kernel.create_link(&netfilter, &within)), libc::EBUSY);
+    assert_eq!(kernel.link_info(&there).unwrap().hook, HookInfo::Netfilter(wanted));
+    // Each went through a thread of its own: this one is where it was.
+    assert_eq!(kernel.open_netns(Path::new("/proc/thread-self/ns/net")).unwrap().1, own_inode);
+}
+
+fn netkit_is_of_netkit_interfaces<K: Kernel>(kernel: &mut K, room: &Room) {
+    let (program, _) = two(kernel, ProgramType::SCHED_CLS);
+    let hook = HookRequest::Netkit { ifindex: 1, attach_type: AttachType::NETKIT_PRIMARY };
+    let refused = errno(kernel.create_link(&program, &hook));
+    // A kernel that is built with it says what else the interface is not.
+    let expected = if room.version < (6, 7) { vec![libc::EINVAL] } else { vec![libc::EINVAL, libc::ENXIO] };
+    assert!(expected.contains(&refused), "{refused}");
+}
+
+/// An interface of the network namespace in which we are, by its index: 1 is the loopback.
+fn own_device(ifindex: u32) -> Device {
+    Device { ifindex, ..Device::default() }
+}
+
+fn filters_have_places<K: Kernel>(kernel: &mut K, _: &Room) {
+    let (first, second) = two(kernel, ProgramType::SCHED_CLS);
+    let ids = [&first, &second].map(|program| kernel.program_info(program).unwrap().id);
+    let filter = Wish::default().filter(own_device(1), AttachType::TCX_INGRESS, 1, true);
+    let (one, none) = (own_device(1), own_device(4000));
+    let at = Direct::Filter(filter.clone());
+    assert_eq!(kernel.qdisc(&one).unwrap(), None);
+    assert_eq!(kernel.programs_at(&at).unwrap(), [0; 0]);
+    assert_eq!(errno(kernel.attach(&first, &at, None)), libc::EINVAL, "there is no qdisc");
+    assert_eq!(errno(kernel.remove_clsact(&one)), libc::ENOENT);
+    assert_eq!(errno(kernel.make_clsact(&none)), libc::ENODEV);
+    for _ in 0..2 {
+        kernel.make_clsact(&one).unwrap();
+    }
+    assert_eq!(kernel.qdisc(&one).unwrap(), Some(Qdisc { has_egress: true, filters: Vec::new() }));
+    assert_eq!(errno(kernel.attach(&first, &at, Some(&second))), libc::ENOENT, "there is nothing to replace");
+    assert_eq!(errno(kernel.detach(&first, &at)), libc::ENOENT);
+    kernel.attach(&first, &at, None).unwrap();
+    assert_eq!(errno(kernel.attach(&second, &at, None)), libc::EEXIST);
+    let later = Direct::Filter(Filter { handle: 2, ..filter.clone() });
+    let earlier = Direct::Filter(Filter { priority: 1, ..filter.clone() });
+    let egress = Direct::Filter(Filter { attach_type: AttachType::TCX_EGRESS, ..filter.clone() });
+    for place in [&later, &earlier, &egress] {
+        kernel.attach(&second, place, None).unwrap();
+    }
+    let other = Direct::Filter(Filter { protocol: 0x800, handle: 3, ..filter.clone() });
+    assert_eq!(errno(kernel.attach(&second, &other, None)), libc::EINVAL, "a priority has one protocol");
+    let (xdp, _) = two(kernel, ProgramType::XDP);
+    assert_eq!(errno(kernel.attach(&xdp, &Direct::Filter(Filter { handle: 4, ..filter.clone() }), None)), libc::EINVAL);
+    let there = kernel.qdisc(&one).unwrap().unwrap().filters;
+    let there: Vec<_> = there.iter().map(|it| (it.attach_type, it.priority, it.handle, it.program_id)).collect();
+    let (inside, out) = (AttachType::TCX_INGRESS, AttachType::TCX_EGRESS);
+    let expected = [
+        (inside, 1, 1, Some(ids[1])),
+        // Of one priority, the newest comes first.
+        (inside, filter.priority, 2, Some(ids[1])),
+        (inside, filter.priority, 1, Some(ids[0])),
+        (out, filter.priority, 1, Some(ids[1])),
+    ];
+    assert_eq!(there, expected);
+
+    kernel.attach(&second, &at, Some(&first)).unwrap();
+    assert_eq!(kernel.programs_at(&at).unwrap(), [ids[1]]);
+    kernel.detach(&second, &at).unwrap();
+    assert_eq!(kernel.programs_at(&at).unwrap(), [0; 0]);
+    // What is attached keeps its program.
+    drop(second);
+    assert_eq!(kernel.programs_at(&later).unwrap(), [ids[1]]);
+    kernel.remove_clsact(&one).unwrap();
+    assert_eq!(kernel.qdisc(&one).unwrap(), None);
+    eventually(|| errno_or_zero(kernel.program_by_id(ids[1])) == libc::ENOENT);
+}
+
+/// Returns the number of an error; 0 without one.
+fn errno_or_zero<T>(result: io::Result<T>) -> i32 {
+    result.err().and_then(|error| error.raw_os_error()).unwrap_or(0)
+}
+
+fn xdp_without_a_link_expects_what_it_replaces<K: Kernel>(kernel: &mut K, _: &Room) {
+    let (first, second) = two(kernel, ProgramType::XDP);
+    let ids = [&first, &second].map(|program| kernel.program_info(program).unwrap().id);
+    let device = || own_device(1);
+    let at = Direct::Xdp { device: device(), mode: XdpMode::Generic };
+    assert_eq!(
+        errno(kernel.attach(&first, &Direct::Xdp { device: own_device(4000), mode: XdpMode::Auto }, None)),
+        libc::ENODEV
+    );
+    assert_eq!(errno(kernel.attach(&first, &at, Some(&second))), libc::EEXIST);
+    kernel.attach(&first, &at, None).unwrap();
+    assert_eq!(loopback(kernel).xdp, [(XdpMode::Generic, ids[0])]);
+    assert_eq!(errno(kernel.attach(&second, &at, None)), libc::EBUSY);
+    assert_eq!(errno(kernel.create_link(&second, &xdp())), libc::EBUSY, "nor is there room for a link");
+    assert_eq!(errno(kernel.attach(&second, &at, Some(&second))), libc::EEXIST);
+    kernel.attach(&second, &at, Some(&first)).unwrap();
+    for mode in [XdpMode::Generic, XdpMode::Auto] {
+        assert_eq!(kernel.programs_at(&Direct::Xdp { device: device(), mode }).unwrap(), [ids[1]]);
+    }
+    assert_eq!(errno(kernel.detach(&first, &at)), libc::EEXIST);
+    let (tc, _) = two(kernel, ProgramType::SCHED_CLS);
+    assert_eq!(errno(kernel.attach(&tc, &at, Some(&second))), libc::EINVAL);
+    kernel.detach(&second, &at).unwrap();
+    assert_eq!(loopback(kernel).xdp, []);
+    let _link = kernel.create_link(&first, &xdp()).unwrap();
+    assert_eq!(errno(kernel.attach(&second, &at, None)), libc::EBUSY, "a link is there");
+}
+
+fn cgroups_have_programs_without_links<K: Kernel>(kernel: &mut K, room: &Room) {
+    let Some(folder) = &room.cgroup else { return common::skip("programs of cgroups", "no cgroup2") };
+    let (cgroup, cgroup_id) = kernel.open_cgroup(folder).unwrap();
+    let attach_type = AttachType::CGROUP_INET_EGRESS;
+    let (first, second) = two(kernel, ProgramType::CGROUP_SKB);
+    let (third, _) = two(kernel, ProgramType::CGROUP_SKB);
+    let ids = [&first, &second, &third].map(|program| kernel.program_info(program).unwrap().id);
+    let at = Direct::Cgroup { path: folder.clone(), cgroup_id, attach_type };
+    let gone = Direct::Cgroup { path: folder.join("none"), cgroup_id, attach_type };
+    assert_eq!(errno(kernel.attach(&first, &gone, None)), libc::ENOENT);
+    assert_eq!(kernel.programs_at(&gone).unwrap(), [0; 0]);
+    kernel.attach(&first, &at, None).unwrap();
+    assert_eq!(errno(kernel.attach(&first, &at, None)), libc::EINVAL, "once is enough");
+    kernel.attach(&second, &at, None).unwrap();
+    assert_eq!(kernel.programs_at(&at).unwrap(), [ids[0], ids[1]]);
+    assert_eq!(errno(kernel.attach(&third, &at, Some(&third))), libc::ENOENT);
+    kernel.attach(&third, &at, Some(&first)).unwrap();
+    assert_eq!(kernel.programs_at(&at).unwrap(), [ids[2], ids[1]], "in its place");
+    assert_eq!(kernel.excludes(&cgroup, attach_type).unwrap(), Excludes::Nothing);
+    assert_eq!(errno(kernel.detach(&first, &at)), libc::ENOENT);
+    // By a link, the same program is another attachment.
+    let link = kernel.create_link(&second, &HookRequest::Cgroup { cgroup: &cgroup, attach_type }).unwrap();
+    kernel.detach(&second, &at).unwrap();
+    assert_eq!(errno(kernel.detach(&second, &at)), libc::ENOENT);
+    kernel.detach(&third, &at).unwrap();
+    assert_eq!(kernel.programs_at(&at).unwrap(), [ids[1]]);
+    drop(link);
+    let (xdp, _) = two(kernel, ProgramType::XDP);
+    assert_eq!(errno(kernel.attach(&xdp, &at, None)), libc::EINVAL);
+}
+
+fn features_came_with_their_versions<K: Kernel>(kernel: &mut K, room: &Room) {
+    for feature in [Feature::Tcx, Feature::XdpLinks, Feature::CgroupLinks] {
+        let (major, minor) = feature.since().split_once('.').unwrap();
+        let since: (u32, u32) = (major.parse().unwrap(), minor.parse().unwrap());
+        assert_eq!(kernel.has(feature).unwrap(), room.version >= since, "{feature}");
+    }
 }
 
 fn hooks_tell_their_programs_in_order<K: Kernel>(kernel: &mut K, room: &Room) {
@@ -1494,7 +1817,11 @@ fn detached_links_stay_without_a_hook<K: Kernel>(kernel: &mut K, room: &Room) {
         let link = kernel.create_link(&first, &hook).unwrap();
         let before = kernel.link_info(&link).unwrap();
         kernel.detach_link(&link).unwrap();
-        assert_eq!(kernel.link_info(&link).unwrap(), LinkInfo { hook: gone, ..before }, "{program_type}");
+        assert_eq!(
+            kernel.link_info(&link).unwrap(),
+            LinkInfo { hook: gone, is_attached: false, ..before },
+            "{program_type}"
+        );
         kernel.detach_link(&link).unwrap();
         assert_eq!(errno(kernel.update_link(&link, &second, &first)), libc::ENOLINK, "{program_type}");
         kernel.create_link(&second, &hook).unwrap();

@@ -5,11 +5,14 @@
 //! `UPDATE=1 cargo test --test manifest` writes the golden files and the schema anew: look at the difference.
 
 use bpfapply::btf::value::Value;
-use bpfapply::desired::{Neighbour, Netns, Order, Policy};
+use bpfapply::desired::{Counter, CounterSource, Neighbour, Netns, Order, Policy, Rate};
 use bpfapply::diag::{self, Exit, Kind, Problems, Source};
+use bpfapply::direct::{Via, Wish};
 use bpfapply::kernel::XdpMode;
 use bpfapply::kinds::{AttachType, Family, MapType, Netfilter, Point, ProgramType};
-use bpfapply::manifest::{self, Attach, Manifest, Map, MapSource, ProgramTarget, SymbolRef};
+use bpfapply::manifest::{
+    self, Attach, EventLink, EventText, Interfaces, Manifest, Map, MapSource, ProgramTarget, SymbolRef,
+};
 use bpfapply::names::{LinkName, MapName, ObjectName, PinPath, ProgramName};
 use bpfapply::plan::Consent;
 use proptest::prelude::*;
@@ -135,8 +138,8 @@ fn the_schema_is_strict() {
         "program.a = { }",
         "program.a = { from = \"a:b\", type = \"xpd\" }",
         "link.a = { program = \"a\" }",
-        "link.a = { program = \"a\", xdp = { interface = \"eth*\" } }",
-        "link.a = { program = \"a\", xdp = { interface = [\"eth0\"] } }",
+        "link.a = { program = \"a\", xdp = { interface = [] } }",
+        "link.a = { program = \"a\", xdp = { interface = [\"a/b\"] } }",
         "link.a = { program = \"a\", xdp = { interface = \"eth0\", mode = \"fast\" } }",
         "link.a = { program = \"a\", tc = { interface = \"eth0\" } }",
         "link.a = { program = \"a\", tc = { interface = \"eth0\", direction = \"in\" } }",
@@ -146,8 +149,15 @@ fn the_schema_is_strict() {
         "link.a = { program = \"a\", cgroup = { path = \"/\", order = { } } }",
         "link.a = { program = \"a\", cgroup = { path = \"/\", order = { before = 1, after = 2 } } }",
         "link.a = { program = \"a\", cgroup = { path = \"/\", order = { behind = 1 } } }",
+        "link.a = { program = \"a\", tracepoint = { name = \"sched\" } }",
+        "link.a = { program = \"a\", tracing = { function = \"tcp_connect\" } }",
+        "link.a = { program = \"a\", perf_event = { type = \"software\", config = \"cpu-clock\", period = 1 } }",
+        "link.a = { program = \"a\", kprobe_multi = { functions = [] } }",
+        "link.a = { program = \"a\", uprobe = { binary = \"bash\", symbol = \"readline\" } }",
         "link.a = { program = \"a\", netfilter = { family = \"ipv4\", hook = \"in\", priority = 0 } }",
         "link.a = { program = \"a\", netfilter = { family = \"ipv4\", hook = \"input\", priority = -2147483648 } }",
+        "link.a = { program = \"a\", sockmap = {} }",
+        "link.a = { xdp = { interface = \"eth0\" } }",
     ];
     for case in cases {
         let text = format!("{GOOD}{case}\n");
@@ -188,19 +198,61 @@ fn every_key_arrives() {
     assert_eq!(drop.pin.as_ref().unwrap().value.as_str(), "/sys/fs/bpf/shared/drop");
 
     let attach = |name: &str| manifest.links[&LinkName::new(name).unwrap()].attach.value.clone();
-    assert_eq!(attach("uplink"), Attach::Xdp { interface: "eth0".to_owned(), mode: XdpMode::Native });
-    assert_eq!(attach("other"), Attach::Xdp { interface: "${x}".to_owned(), mode: XdpMode::Auto });
-    let shape = Attach::Tc { interface: "eth0".to_owned(), attach_type: AttachType::TCX_EGRESS };
+    let xdp = |interface: &str, mode| {
+        let (interface, netns) = (Interfaces::One(interface.to_owned()), Netns::OWN);
+        Attach::Xdp { interface, netns, mode, via: None }
+    };
+    assert_eq!(attach("uplink"), xdp("eth0", XdpMode::Native));
+    assert_eq!(attach("other"), xdp("${x}", XdpMode::Auto));
+    let shape = Attach::Tc {
+        interface: Interfaces::One("eth0".to_owned()),
+        netns: Netns::OWN,
+        attach_type: AttachType::TCX_EGRESS,
+        via: Some(Via::Direct),
+        wish: Wish { priority: Some(10), handle: Some(2), protocol: Some(0x800), chain: Some(0) },
+    };
     assert_eq!(attach("shape"), shape);
-    assert_eq!(attach("services"), Attach::Cgroup { path: "system.slice/web-1.service".to_owned() });
+    assert_eq!(
+        attach("services"),
+        Attach::Cgroup { path: "system.slice/web-1.service".to_owned(), via: Some(Via::Direct) }
+    );
     let sockets = Attach::Netns { netns: Netns::named("1".to_owned()), attach_type: AttachType::SK_LOOKUP };
     assert_eq!(attach("sockets"), sockets);
     let hosts = Netfilter { family: Family::Ipv6, point: Point::Postrouting, priority: -399, defrag: true };
-    assert_eq!(attach("hosts"), Attach::Netfilter(hosts));
+    assert_eq!(attach("hosts"), Attach::Netfilter { hook: hosts, netns: Netns::OWN });
+    assert_eq!(attach("data"), Attach::Sockmap { map: MapName::new("blocklist").unwrap() });
+    let event = |event: EventText, cookie: Option<u64>| Attach::Event(EventLink { event, cookie });
+    let exec = ("sched".to_owned(), "sched_process_exec".to_owned());
+    assert_eq!(attach("arguments"), event(EventText::RawTracepoint(Some(exec.1.clone())), Some(2)));
+    assert_eq!(attach("starts"), event(EventText::Tracepoint(Some(exec)), Some(1)));
+    assert_eq!(attach("calls"), event(EventText::Tracing, Some(3)));
+    assert_eq!(attach("asks"), event(EventText::Lsm, None));
+    assert_eq!(attach("lists"), event(EventText::Iter, None));
+    assert_eq!(attach("replaces"), event(EventText::Extension, None));
+    let (source, rate) = (CounterSource::Software, Rate::Frequency(99));
+    let profile = Counter { source, config: 2, rate, cpu: Some(1), pid: Some(7) };
+    assert_eq!(attach("profile"), event(EventText::Counter(profile), Some(4)));
+    let (source, rate) = (CounterSource::Raw, Rate::Period(1_000_000));
+    let cycles = Counter { source, config: 0x3c, rate, cpu: None, pid: Some(7) };
+    assert_eq!(attach("cycles"), event(EventText::Counter(cycles), None));
+    let function = Some("tcp_connect".to_owned());
+    let connects = EventText::Kprobe { function, offset: Some(16), returns: Some(false) };
+    assert_eq!(attach("connects"), event(connects, Some(5)));
+    let functions = vec!["tcp_close".to_owned(), "tcp_connect".to_owned()];
+    assert_eq!(attach("both"), event(EventText::KprobeMulti { functions, returns: Some(true) }, Some(6)));
+    let reads = EventText::Uprobe {
+        binary: Some("/bin/bash".to_owned()),
+        symbol: Some("readline".to_owned()),
+        offset: Some(4),
+        pid: Some(8),
+        returns: Some(false),
+    };
+    assert_eq!(attach("reads"), event(reads, Some(u64::MAX)));
+    assert_eq!(attach("congestion"), Attach::StructOps { map: MapName::new("blocklist").unwrap() });
     let order = |name: &str| manifest.links[&LinkName::new(name).unwrap()].order.clone();
-    assert_eq!(order("shape"), Some(Order::First));
-    assert_eq!(order("after"), Some(Order::After(Neighbour::Link(LinkName::new("shape").unwrap()))));
-    assert_eq!(order("services"), Some(Order::Before(Neighbour::Pin(PinPath::new("/sys/fs/bpf/1/theirs").unwrap()))));
+    assert_eq!(order("early"), Some(Order::First));
+    assert_eq!(order("after"), Some(Order::After(Neighbour::Link(LinkName::new("early").unwrap()))));
+    assert_eq!(order("beside"), Some(Order::Before(Neighbour::Pin(PinPath::new("/sys/fs/bpf/1/theirs").unwrap()))));
     assert_eq!(order("flows"), None);
     assert_eq!(attach("flows"), Attach::Netns { netns: Netns::OWN, attach_type: AttachType::FLOW_DISSECTOR });
 }

@@ -2,6 +2,9 @@
 //! what changes meanwhile, and the road on the running kernel, under traffic.
 
 mod common;
+#[allow(dead_code, reason = "only the calls behind the switch are worth a fault here")]
+#[path = "faults/strace.rs"]
+mod strace;
 
 use bpfapply::apply::outcome::{Outcome, Status, Verdict};
 use bpfapply::diag::{Exit, Kind};
@@ -25,6 +28,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
+use strace::{Call, Fault};
 
 /// Bytes of a key of `flows`, and of its value in the two versions.
 const FLOW: usize = 8;
@@ -210,6 +214,54 @@ fn what_does_not_fit_needs_consent_as_it_was_planned() {
 }
 
 #[test]
+fn fields_of_no_entries_are_not_lost() {
+    let fake = host();
+    make(&flows(2, "", ON_ETH0), &fake);
+    let back = |fake: &Fake| {
+        let text = flows(1, MIGRATE, ON_ETH0);
+        good(plan(&text, fake), &text)
+    };
+    assert_eq!(back(&fake).needs().len(), 0, "there are none");
+    let stale = back(&fake);
+    put(&fake, NOW, 1, &seen_2(1, 1));
+    assert_eq!(back(&fake).needs().into_iter().collect::<Vec<_>>(), [Consent::LoseState]);
+    let (outcome, problem) = run(&stale, &fake);
+    assert_eq!(problem.expect("there is one by now").kind.exit(), Exit::Retry);
+    assert_eq!(outcome.verdict(), Verdict::FailedAsBefore);
+}
+
+#[test]
+fn what_a_sensitive_map_holds_is_nowhere_to_be_seen() {
+    in_namespace("what_a_sensitive_map_holds_is_nowhere_to_be_seen", |_| {
+        let (site, mut kernel) = (Site::new(), Linux::new());
+        let table = |room: u32| format!("sensitive = true\n{MIGRATE}\nmax_entries = {room}");
+        site.apply(&flows(1, &table(64), ON_LO), &[], 0);
+        let (_, map) = kernel.open_pin(&path(NOW)).expect("the map is there");
+        for flow in 0..10 {
+            let key = key(0x5ec2_e700 + flow);
+            kernel.update(&map, &key, &seen_1(0x5ec2_e7ab)).expect("it fits");
+        }
+        let second = flows(2, &table(4), ON_LO);
+        let mut said = site.apply(&second, &["--dry-run"], 0);
+        said += &site.apply(&second, &["--dry-run", "--output", "json"], 0);
+        said += &site.apply(&second, &[], 4);
+        said += &site.apply(&second, &["--allow", "lose-state", "--output", "json"], 0);
+        for arguments in
+            [&["show", "edge"][..], &["show", "edge", "map.flows"], &["show", "edge", "map.flows", "--output", "json"]]
+        {
+            said += &tool::succeed(site.0.path(), arguments);
+        }
+        site.apply(&flows(1, &table(64), ON_LO), &["--allow", "lose-state"], 0);
+        said += &site.apply(&flows(2, &table(2), ON_LO), &["--allow", "lose-state"], 0);
+        for secret in ["1589831", "5ec2e7", "e7c25e", "5EC2E7", "number ="] {
+            assert!(!said.contains(secret), "{secret} in {said}");
+        }
+        assert!(said.contains("did not fit"), "{said}");
+        site.clear();
+    });
+}
+
+#[test]
 fn a_rollback_returns_to_the_map_as_it_was() {
     let fake = with_flows();
     assert!(run(&plan_2(&fake, MIGRATE), &fake).1.is_none());
@@ -282,6 +334,32 @@ fn copied_entries_leave_room_for_those_of_the_manifest() {
 }
 
 #[test]
+fn values_of_declared_keys_go_over() {
+    let table = |mode: &str, lines: &str| {
+        format!(
+            "version = 1\nname = \"edge\"\n[map.ports]\ntype = \"hash\"\nkey_size = 4\nvalue_size = 4\n{MIGRATE}\n\
+             entries_mode = \"{mode}\"\n{lines}\n"
+        )
+    };
+    let pin = path("/sys/fs/bpf/edge/maps/ports");
+    for mode in ["exact-keys", "merge-keys"] {
+        let fake = host();
+        make(&table(mode, "max_entries = 8\nentries = { 1 = 1, 2 = 2 }"), &fake);
+        let (_, map) = fake.open_pin(&pin).expect("a map has the pin");
+        fake.clone().update(&map, &[1, 0, 0, 0], &[9; 4]).expect("the entry fits");
+        let next = table(mode, "max_entries = 16\nentries = { 1 = 1, 2 = 5, 3 = 3 }");
+        let plan_next = || good(plan(&next, &fake), &next);
+        assert_eq!(plan_next().needs().len(), 0, "{mode}");
+        assert!(run(&plan_next(), &fake).1.is_none(), "{mode}");
+        let (_, map) = fake.open_pin(&pin).expect("a map has the pin");
+        let values = [1u8, 2, 3].map(|key| fake.lookup(&map, &[key, 0, 0, 0], 4).expect("it can be read"));
+        let wanted = [vec![9; 4], vec![2, 0, 0, 0], vec![3, 0, 0, 0]].map(Some);
+        assert_eq!(values, wanted, "{mode}");
+        assert!(plan_next().is_empty(), "{mode}: nothing is left to do");
+    }
+}
+
+#[test]
 fn programs_of_others_that_stay_with_the_old_map_are_named() {
     let fake = with_flows();
     assert!(!plan_2(&fake, MIGRATE).steps.iter().any(|step| step.action.to_string().contains("as these do")));
@@ -305,13 +383,39 @@ impl Site {
     /// Plans and applies a manifest, and expects the exit code.
     #[track_caller]
     fn apply(&self, text: &str, options: &[&str], code: i32) -> String {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/migrate");
-        let text = text.replace("tests/migrate", root.to_str().expect("UTF-8"));
-        fs::write(self.0.path().join("plan.toml"), text).expect("it can be written");
+        self.write(text);
         let said = tool::bpfapply(self.0.path(), &[&["plan.toml"], options].concat());
         assert_eq!(said.code, code, "{}{}", said.stdout, said.stderr);
         // Long lines are folded.
         (said.stdout + &said.stderr).split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+}
+
+impl Site {
+    /// Writes the manifest.
+    fn write(&self, text: &str) {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/migrate");
+        let text = text.replace("tests/migrate", root.to_str().expect("UTF-8"));
+        fs::write(self.0.path().join("plan.toml"), text).expect("it can be written");
+    }
+
+    /// Plans or applies a manifest until it says so: the kernel frees maps some time later.
+    #[track_caller]
+    fn apply_when(&self, text: &str, options: &[&str], says: &str) -> String {
+        for _ in 0..100 {
+            let said = self.apply(text, options, 0);
+            if said.contains(says) {
+                return said;
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
+        panic!("it does not say {says}: {}", self.apply(text, options, 0));
+    }
+
+    /// Takes the deployment away.
+    #[track_caller]
+    fn clear(&self) {
+        tool::succeed(self.0.path(), &["destroy", "edge"]);
     }
 }
 
@@ -492,6 +596,128 @@ fn every_change_of_a_map_on_the_running_kernel() {
     }
 }
 
+/// What is there when a run was killed behind the switch, and what the next one says of it.
+struct Killed {
+    name: &'static str,
+    /// What happens before the next run; `old` has the map that was copied.
+    happens: fn(&mut Linux, &<Linux as Kernel>::Fd),
+    plan: &'static str,
+    outcome: &'static str,
+    /// Flows with what version 1 counted of them, and version 2.
+    left: &'static [(u32, (u64, u64))],
+}
+
+const KILLED: &[Killed] = &[
+    Killed {
+        name: "the old map is there",
+        happens: |kernel, old| {
+            // What old programs did until they ended, and new ones since.
+            let (_, new) = kernel.open_pin(&path(NOW)).expect("the map is there");
+            kernel.update(old, &key(1), &seen_1(100)).expect("it fits");
+            kernel.update(old, &key(2), &seen_1(200)).expect("it fits");
+            kernel.update(&new, &key(2), &seen_2(2, 7)).expect("it fits");
+            assert!(kernel.delete(old, &key(3)).expect("it can be changed"));
+            kernel.update(old, &key(5), &seen_1(50)).expect("it fits");
+        },
+        plan: "between its copying and the switch, but for entries that changed here as well",
+        outcome: "0 copied, 3 caught up, 1 changed on both sides (the new one is kept), 0 did not fit",
+        left: &[(1, (100, 0)), (2, (2, 7)), (4, (4, 0)), (5, (50, 0))],
+    },
+    Killed {
+        name: "the old map is gone",
+        happens: |_, _| fs::remove_dir_all("/sys/fs/bpf/edge~1").expect("it is there"),
+        plan: "nothing can be caught up: id",
+        outcome: "done map.flows nothing can be caught up: id",
+        left: &[(1, (1, 0)), (2, (2, 0)), (3, (3, 0)), (4, (4, 0))],
+    },
+];
+
+/// Applies version 1, and gives it the flows 1 to 4; returns their map.
+fn four_flows(site: &Site, kernel: &mut Linux) -> <Linux as Kernel>::Fd {
+    site.apply(&flows(1, "", ON_LO), &[], 0);
+    let (_, map) = kernel.open_pin(&path(NOW)).expect("the map is there");
+    for flow in 1..=4 {
+        kernel.update(&map, &key(flow), &seen_1(flow.into())).expect("it fits");
+    }
+    map
+}
+
+const ON_LO: &str = "xdp = { interface = \"lo\", mode = \"generic\" }";
+
+/// Returns the calls that come behind the switch.
+fn behind_the_switch(trace: &str) -> Vec<Call> {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    let (mut calls, mut is_behind) = (Vec::new(), false);
+    for line in trace.lines() {
+        let Some((name, arguments)) = line.split_once(' ').and_then(|(_, call)| call.trim_start().split_once('('))
+        else {
+            continue;
+        };
+        let number = counts.entry(name).or_default();
+        *number += 1;
+        if is_behind {
+            calls.push(Call { name: name.to_owned(), number: *number });
+        }
+        is_behind |= name.starts_with("rename") && arguments.contains("edge~\", ") && arguments.contains("edge\"");
+    }
+    calls
+}
+
+#[test]
+fn a_run_that_is_killed_behind_the_switch_is_finished_by_the_next_one() {
+    let name = "a_run_that_is_killed_behind_the_switch_is_finished_by_the_next_one";
+    in_namespace(name, |_| {
+        if common::run(Command::new("strace").arg("--version")).is_err() {
+            return common::skip(name, "there is no strace");
+        }
+        let (site, mut kernel) = (Site::new(), Linux::new());
+        let second = flows(2, MIGRATE, ON_LO);
+        drop(four_flows(&site, &mut kernel));
+        site.write(&second);
+        let ran = strace::run(site.0.path(), &["plan.toml"], None);
+        assert_eq!(ran.code, Some(0), "{}", ran.said);
+        let calls = behind_the_switch(&ran.trace);
+        assert!(calls.len() > 5, "{calls:?}: {}", ran.trace);
+        site.clear();
+        // It ends the pass. How many calls of bpf there are before hangs on the programs of others, who are looked at.
+        let last = calls.iter().find(|call| call.name.starts_with("unlink")).expect("what was kept goes");
+        for Killed { name, happens, plan, outcome, left } in KILLED {
+            let old = four_flows(&site, &mut kernel);
+            site.write(&second);
+            let ran = strace::run(site.0.path(), &["plan.toml"], Some((last, Fault::Kill)));
+            assert_eq!(ran.code, None, "{name}: {}", ran.said);
+            happens(&mut kernel, &old);
+            // What nobody holds is gone.
+            let old = Some(old).filter(|_| Path::new("/sys/fs/bpf/edge~1").exists());
+            let said = site.apply_when(&second, &["--dry-run"], plan);
+            assert!(said.contains("because a run was interrupted"), "{name}: {said}");
+            let said = site.apply(&second, &[], 0);
+            assert!(said.contains(outcome), "{name}: {said}");
+            let got = all(&kernel, NOW, SEEN[1]);
+            let wanted =
+                left.iter().flat_map(|(flow, (packets, since))| [key(*flow).to_vec(), seen_2(*packets, *since)]);
+            let found: Vec<Vec<u8>> = got.iter().flat_map(|(key, value)| [key.to_vec(), value.to_vec()]).collect();
+            assert_eq!(found, wanted.collect::<Vec<_>>(), "{name}");
+            assert!(site.apply(&second, &[], 0).contains("nothing to do"), "{name}");
+            let names = tool::below(Path::new("/sys/fs/bpf"));
+            assert!(names.iter().all(|name| !name.contains("~1") && !name.contains("~copied/")), "{name}: {names:?}");
+            drop(old);
+            site.clear();
+        }
+        for call in &calls {
+            drop(four_flows(&site, &mut kernel));
+            site.write(&second);
+            let ran = strace::run(site.0.path(), &["plan.toml"], Some((call, Fault::Kill)));
+            site.apply(&second, &[], 0);
+            assert!(site.apply(&second, &[], 0).contains("nothing to do"), "{call}: {}", ran.said);
+            assert_eq!(all(&kernel, NOW, SEEN[1]).len(), 4, "{call}");
+            let names = tool::below(Path::new("/sys/fs/bpf"));
+            assert!(names.iter().all(|name| !name.contains("~1") && !name.contains("~copied/")), "{call}: {names:?}");
+            site.clear();
+        }
+    });
+}
+
 /// Sends packets of many flows from another network namespace, through a veth pair.
 struct Flood {
     sent: Arc<AtomicU64>,
@@ -564,6 +790,213 @@ fn numbers(said: &str) -> [u64; 4] {
     })
 }
 
+/// One change of the map of `tests/migrate/traffic.c`, while packets are counted in it.
+struct Traffic {
+    name: &'static str,
+    /// The object, and the most entries of the map.
+    old: (&'static str, fn(u32) -> u32),
+    new: (&'static str, fn(u32) -> u32),
+    /// Bytes of a number in a key, and of one in a value.
+    layouts: [(usize, usize); 2],
+    per_cpu: bool,
+    /// Whether the new map has no room for all.
+    refused: bool,
+}
+
+/// Room for every flow that there can be.
+const ROOM: fn(u32) -> u32 = |flows| flows + 1_000;
+const MORE_ROOM: fn(u32) -> u32 = |flows| 2 * ROOM(flows);
+
+const TRAFFIC: &[Traffic] = &[
+    Traffic {
+        name: "grow under traffic",
+        old: ("hash", ROOM),
+        new: ("hash", MORE_ROOM),
+        layouts: [(4, 4), (4, 4)],
+        per_cpu: false,
+        refused: false,
+    },
+    Traffic {
+        name: "shrink under traffic",
+        old: ("hash", MORE_ROOM),
+        new: ("hash", ROOM),
+        layouts: [(4, 4), (4, 4)],
+        per_cpu: false,
+        refused: false,
+    },
+    Traffic {
+        name: "shrink too far under traffic",
+        old: ("hash", ROOM),
+        new: ("hash", |flows| flows / 8),
+        layouts: [(4, 4), (4, 4)],
+        per_cpu: false,
+        refused: true,
+    },
+    Traffic {
+        name: "hash to LRU under traffic",
+        old: ("hash", ROOM),
+        new: ("lru", MORE_ROOM),
+        layouts: [(4, 4), (4, 4)],
+        per_cpu: false,
+        refused: false,
+    },
+    Traffic {
+        name: "LRU to hash under traffic",
+        old: ("lru", MORE_ROOM),
+        new: ("hash", MORE_ROOM),
+        layouts: [(4, 4), (4, 4)],
+        per_cpu: false,
+        refused: false,
+    },
+    Traffic {
+        name: "wider key under traffic",
+        old: ("hash", ROOM),
+        new: ("wide_key", ROOM),
+        layouts: [(4, 4), (8, 4)],
+        per_cpu: false,
+        refused: false,
+    },
+    Traffic {
+        name: "wider value under traffic",
+        old: ("hash", ROOM),
+        new: ("wide_value", ROOM),
+        layouts: [(4, 4), (4, 8)],
+        per_cpu: false,
+        refused: false,
+    },
+    Traffic {
+        name: "more for each CPU under traffic",
+        old: ("cpus", ROOM),
+        new: ("cpus", MORE_ROOM),
+        layouts: [(4, 4), (4, 4)],
+        per_cpu: true,
+        refused: false,
+    },
+    Traffic {
+        name: "wider for each CPU under traffic",
+        old: ("cpus", ROOM),
+        new: ("wide_cpus", ROOM),
+        layouts: [(4, 4), (4, 8)],
+        per_cpu: true,
+        refused: false,
+    },
+];
+
+impl Traffic {
+    /// Returns the manifest with the old map, or the new one.
+    fn manifest(&self, is_new: bool, flows: u32) -> String {
+        let (object, room) = if is_new { self.new } else { self.old };
+        format!(
+            "version = 1\nname = \"edge\"\n[object.filter]\npath = \"tests/migrate/traffic_{object}.o\"\n\
+             set = {{ is_new = {} }}\n[map.flows]\nfrom = \"filter:flows\"\nmax_entries = {}\n{MIGRATE}\n\
+             [program.count]\nfrom = \"filter:count\"\n[link.uplink]\nprogram = \"count\"\n{ON_VETH0}\n",
+            u8::from(is_new),
+            room(flows),
+        )
+    }
+}
+
+const ON_VETH0: &str = "xdp = { interface = \"veth0\", mode = \"native\" }";
+
+/// What the programs counted of each flow, by its number: before and after, of each CPU.
+type Counts = BTreeMap<u64, Vec<(u64, u64)>>;
+
+/// Reads a map of `tests/migrate/traffic.c`.
+fn counts(kernel: &Linux, map: &<Linux as Kernel>::Fd, (key, value): (usize, usize), per_cpu: bool) -> Counts {
+    let cpus = if per_cpu { kernel.host().expect("CPUs can be counted").possible_cpus as usize } else { 1 };
+    let part = 2 * value;
+    let entries = snapshot(kernel, map, (2 * key, cpus * part)).expect("it can be read");
+    let pair = |bytes: &[u8]| (uint(&bytes[..value]), uint(&bytes[value..]));
+    entries.iter().map(|(it, values)| (uint(&it[..key]), values.chunks(part).map(pair).collect())).collect()
+}
+
+fn uint(bytes: &[u8]) -> u64 {
+    bytes.iter().rev().fold(0, |number, byte| number << 8 | u64::from(*byte))
+}
+
+/// Packets of flows that come again and again, and as many flows that nobody sends any more.
+const FEW: u32 = 10_000;
+
+fn check_under_traffic(case: &Traffic) {
+    let (site, mut kernel) = (Site::new(), Linux::new());
+    let mut flood = Flood::start(FEW);
+    site.apply(&case.manifest(false, 2 * FEW), &[], 0);
+    thread::sleep(Duration::from_millis(50));
+    flood.passed();
+    let (_, old) = kernel.open_pin(&path(NOW)).expect("the map is there");
+    let cpus = if case.per_cpu { kernel.host().expect("CPUs can be counted").possible_cpus } else { 1 };
+    let (key, value) = case.layouts[0];
+    let number = |number: u32, width: usize| u64::from(number).to_le_bytes()[..width].to_vec();
+    let idle = 10 * FEW..11 * FEW;
+    let keys = idle.clone().flat_map(|flow| [number(flow, key), number(7, key)].concat()).collect();
+    let values =
+        idle.flat_map(|flow| (0..cpus).flat_map(move |cpu| [number(flow + cpu, value), vec![0; value]].concat()));
+    let size = cpus as usize * 2 * value;
+    let entries = Entries::of(2 * key, size, keys, values.collect()).expect("no key is there twice");
+    kernel.write_entries(&old, &entries).expect("they fit");
+
+    let before = flood.sent.load(Ordering::Relaxed);
+    let new = case.manifest(true, 2 * FEW);
+    if case.refused {
+        let said = site.apply(&new, &[], 4);
+        assert!(said.contains("--allow lose-state"), "{}: {said}", case.name);
+    }
+    let said = site.apply(&new, if case.refused { &["--allow", "lose-state"] } else { &[] }, 0);
+    let sent = flood.sent.load(Ordering::Relaxed) - before;
+    thread::sleep(Duration::from_millis(50));
+    assert_eq!(flood.passed(), 0, "{}: of {sent} packets", case.name);
+    assert!(sent > 1_000, "{}: there was traffic: {sent}", case.name);
+    let again = site.apply(&new, &[], 0);
+    assert!(again.contains("nothing to do"), "{}: {again}", case.name);
+    flood.end();
+
+    let [copied, caught_up, both, misfits] = numbers(&said);
+    let (_, now) = kernel.open_pin(&path(NOW)).expect("the map is there");
+    let was = counts(&kernel, &old, case.layouts[0], case.per_cpu);
+    let now = counts(&kernel, &now, case.layouts[1], case.per_cpu);
+    eprintln!(
+        "{}: {} of {}; {copied} copied, {caught_up} caught up, {both} on both sides, {misfits} misfits, {sent} packets",
+        case.name,
+        now.len(),
+        was.len(),
+    );
+    let missing = was.keys().filter(|flow| !now.contains_key(flow)).count() as u64;
+    assert_eq!(missing, misfits, "{}: what is not there did not fit", case.name);
+    assert_eq!(misfits > 0, case.refused, "{}", case.name);
+    let mut others = 0;
+    for (flow, was) in &was {
+        assert!(was.iter().all(|(_, after)| *after == 0), "{}: flow {flow}: {was:?}", case.name);
+        let Some(now) = now.get(flow) else { continue };
+        assert!(was.iter().zip(now).all(|(was, now)| now.0 <= was.0), "{}: flow {flow}: {now:?}, {was:?}", case.name);
+        others += u64::from(was.iter().zip(now).any(|(was, now)| now.0 < was.0));
+    }
+    assert_eq!(others, both, "{}: an entry that is not as in the old map was changed on both sides", case.name);
+    assert!(copied + misfits <= was.len() as u64, "{}: {copied} of {}", case.name, was.len());
+    assert!(copied + misfits >= u64::from(FEW), "{}: {copied} of {}", case.name, was.len());
+    SENT.fetch_add(sent, Ordering::Relaxed);
+    CAUGHT_UP.fetch_add(caught_up + both, Ordering::Relaxed);
+}
+
+/// Packets of all cases.
+static SENT: AtomicU64 = AtomicU64::new(0);
+/// Flows of all cases that were seen while they were copied. A busy machine may send none in one of them.
+static CAUGHT_UP: AtomicU64 = AtomicU64::new(0);
+
+#[test]
+fn every_change_of_a_map_under_traffic() {
+    // As many at once as there are processors, so that there is traffic to each.
+    let at_once = thread::available_parallelism().map_or(1, usize::from);
+    for some in TRAFFIC.chunks(at_once) {
+        thread::scope(|scope| {
+            for case in some {
+                scope.spawn(move || in_namespace(case.name, move |_| check_under_traffic(case)));
+            }
+        });
+    }
+    let is_skipped = SENT.load(Ordering::Relaxed) == 0;
+    assert!(is_skipped || CAUGHT_UP.load(Ordering::Relaxed) > 0, "flows were seen while they were copied");
+}
+
 /// Flows that are seen again and again: so many that not all of them come along in each moment.
 const BUSY: u32 = 150_000;
 
@@ -572,9 +1005,8 @@ fn under_traffic(flows_there: u32) {
     let (site, mut kernel) = (Site::new(), Linux::new());
     let mut flood = Flood::start(BUSY);
     let room = |entries: u32| format!("{MIGRATE}\nmax_entries = {entries}");
-    let on_veth0 = "xdp = { interface = \"veth0\", mode = \"native\" }";
     let most = flows_there + BUSY + 1_000;
-    let first = flows(1, &room(most), on_veth0);
+    let first = flows(1, &room(most), ON_VETH0);
     site.apply(&first, &[], 0);
     thread::sleep(Duration::from_millis(100));
     flood.passed();
@@ -588,12 +1020,12 @@ fn under_traffic(flows_there: u32) {
     kernel.write_entries(&old, &entries).expect("they fit");
 
     let before = flood.sent.load(Ordering::Relaxed);
-    let said = site.apply(&flows(2, &room(2 * most), on_veth0), &[], 0);
+    let said = site.apply(&flows(2, &room(2 * most), ON_VETH0), &[], 0);
     let sent = flood.sent.load(Ordering::Relaxed) - before;
     thread::sleep(Duration::from_millis(100));
     assert_eq!(flood.passed(), 0, "of {sent} packets");
     assert!(sent > 1_000, "there was traffic: {sent}");
-    let again = site.apply(&flows(2, &room(2 * most), on_veth0), &[], 0);
+    let again = site.apply(&flows(2, &room(2 * most), ON_VETH0), &[], 0);
     assert!(again.contains("nothing to do"), "{again}");
     flood.end();
 

@@ -7,7 +7,7 @@ mod common;
 
 use bpfapply::insn::{EXIT, Insn};
 use bpfapply::kernel::linux::Linux;
-use bpfapply::kernel::{HookRequest, Kernel as _, LinkInfo, Place, Position, ProgramRequest};
+use bpfapply::kernel::{HookPlace, HookRequest, Kernel as _, LinkInfo, Position, ProgramRequest};
 use bpfapply::kinds::{AttachType, ProgramType};
 use bpfapply::names::PinPath;
 use common::tool::{Said, bpfapply, succeed};
@@ -77,7 +77,7 @@ impl Shared {
         let request = ProgramRequest { expected_attach_type: attach_type, ..request };
         let mut kernel = Linux::new();
         let program = kernel.load_program(&request).expect("it loads");
-        let place = Place { position, revision: 0 };
+        let place = HookPlace { position, revision: 0 };
         self.with_request(&mut kernel, |kernel, hook| kernel.create_link_at(&program, hook, place))
             .expect("it attaches")
     }

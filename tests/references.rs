@@ -5,12 +5,13 @@ mod common;
 
 use bpfapply::apply::outcome::Verdict;
 use bpfapply::kernel::fake::Fake;
-use bpfapply::kernel::{Kernel, contents, status};
-use bpfapply::plan::{Action, Mode};
+use bpfapply::kernel::{Kernel, MapRequest, contents, status};
+use bpfapply::kinds::MapType;
+use bpfapply::plan::{Action, Consent, Mode};
 use bpfapply::report::{Style, text};
 use common::stages::{self, good, make, path, plan, plan_destroy, plan_rollback, repository, run};
-use common::tool::{bpfapply, ids, run_program, succeed, value_at};
-use common::{in_namespace, run as command};
+use common::tool::{bpfapply, bpftool, ids, run_program, succeed, value_at};
+use common::{in_namespace, run as command, skip};
 use std::fs;
 use std::net::UdpSocket;
 use std::path::Path;
@@ -189,7 +190,6 @@ fn offline_the_names_are_shown() {
 const SLOTS: &str = r#"
 version = 1
 name = "edge"
-allow = ["lose-state"]
 [object.redirect]
 path = "{folder}/tests/references/redirect_1.o"
 [map.calls]
@@ -235,8 +235,86 @@ fn a_slot_that_changes_makes_the_map_new() {
     assert_eq!(said, ["+ map.calls fill slots 0 = program.two"]);
     let said = lines(&slots("one", "b"), &fake);
     assert_eq!(said, ["+ map.tenants fill slots 10.0.0.1 = map.b, 10.0.0.2 = map.b"]);
+    // What is in the slots has pins of its own.
+    assert_eq!(good(plan(&slots("two", "b"), &fake), "").needs().len(), 0);
     make(&slots("two", "b"), &fake);
     assert!(good(plan(&slots("two", "b"), &fake), "").is_empty());
+}
+
+#[test]
+fn maps_that_only_a_slot_holds_are_not_lost_by_the_way() {
+    let fake = host();
+    make(&slots("one", "a"), &fake);
+    let (_, tenants) = fake.open_pin(&path("/sys/fs/bpf/edge/maps/tenants")).expect("it is pinned");
+    let request = MapRequest::plain("other", MapType::ARRAY, (4, 8, 1));
+    let other = fake.clone().create_map(&request).expect("it can be made");
+    fake.clone().update_slot(&tenants, &[10, 0, 0, 9], &other).expect("it fits");
+    drop(other);
+    assert_eq!(drifts(&fake), ["map.tenants: owned entries changed: 0 of 2, and 1 more came"]);
+    let plan = good(plan(&slots("one", "b"), &fake), "");
+    assert_eq!(plan.needs().into_iter().collect::<Vec<_>>(), [Consent::LoseState]);
+}
+
+/// Somebody else puts something into a slot, or takes it out.
+struct Intruder {
+    map: &'static str,
+    does: fn(&mut Fake, &<Fake as Kernel>::Fd),
+    drift: &'static str,
+    plan: &'static str,
+}
+
+const INTRUDERS: &[Intruder] = &[
+    Intruder {
+        map: "calls",
+        does: |fake, calls| {
+            let (_, two) = fake.open_pin(&path("/sys/fs/bpf/edge/programs/two")).expect("it is pinned");
+            fake.update_slot(calls, &[0; 4], &two).expect("it fits");
+        },
+        drift: "map.calls: owned entries changed: 1 of 1",
+        plan: "+ map.calls fill slots 0 = program.one",
+    },
+    Intruder {
+        map: "calls",
+        does: |fake, calls| {
+            let (_, two) = fake.open_pin(&path("/sys/fs/bpf/edge/programs/two")).expect("it is pinned");
+            fake.update_slot(calls, &[1, 0, 0, 0], &two).expect("it fits");
+        },
+        drift: "map.calls: owned entries changed: 0 of 1, and 1 more came",
+        plan: "+ map.calls fill slots 0 = program.one",
+    },
+    Intruder {
+        map: "tenants",
+        does: |fake, tenants| assert!(fake.delete(tenants, &[10, 0, 0, 1]).expect("it can be changed")),
+        drift: "map.tenants: owned entries changed: 1 of 2",
+        plan: "+ map.tenants fill slots 10.0.0.1 = map.a, 10.0.0.2 = map.b",
+    },
+    Intruder {
+        map: "tenants",
+        does: |fake, tenants| {
+            let (_, b) = fake.open_pin(&path("/sys/fs/bpf/edge/maps/b")).expect("it is pinned");
+            fake.update_slot(tenants, &[10, 0, 0, 1], &b).expect("it fits");
+        },
+        drift: "map.tenants: owned entries changed: 1 of 2",
+        plan: "+ map.tenants fill slots 10.0.0.1 = map.a, 10.0.0.2 = map.b",
+    },
+];
+
+#[test]
+fn slots_that_others_change_are_drift() {
+    for Intruder { map, does, drift, plan: said } in INTRUDERS {
+        let fake = host();
+        let text = slots("one", "a");
+        make(&text, &fake);
+        assert_eq!(drifts(&fake), [""; 0]);
+        let (_, fd) = fake.open_pin(&path(&format!("/sys/fs/bpf/edge/maps/{map}"))).expect("it is pinned");
+        does(&mut fake.clone(), &fd);
+        drop(fd);
+        assert_eq!(drifts(&fake), [*drift]);
+        assert_eq!(lines(&text, &fake), [*said]);
+        make(&text, &fake);
+        assert_eq!(drifts(&fake), [""; 0], "{drift}");
+        assert!(good(plan(&text, &fake), &text).is_empty(), "{drift}");
+    }
 }
 
 #[test]
@@ -373,6 +451,65 @@ fn slots_are_what_programs_find() {
             assert_eq!(run_program(ids.programs["tenant"], &packet(9)), drop);
             assert!(succeed(folder.path(), &["plan.toml"]).contains("nothing to do"));
         }
+        // Somebody else puts something into the slots.
+        for (map, line) in [
+            ("calls", "key 0 0 0 0 value pinned /sys/fs/bpf/edge/programs/one"),
+            ("tenants", "key 10 0 0 1 value pinned /sys/fs/bpf/edge/maps/a"),
+        ] {
+            bpftool(&format!("map update pinned /sys/fs/bpf/edge/maps/{map} {line}"));
+            let said = succeed(folder.path(), &["status"]);
+            assert!(said.contains(&format!("map.{map}")) && said.contains("owned entries changed: 1 of"), "{said}");
+            let said = succeed(folder.path(), &["plan.toml"]);
+            assert!(said.contains(&format!("map.{map}")), "{said}");
+            assert!(succeed(folder.path(), &["plan.toml"]).contains("nothing to do"));
+            assert!(succeed(folder.path(), &["status", "--check"]).contains("in sync"));
+        }
+        assert_eq!(run_program(ids(folder.path(), "edge").programs["pick"], &packet(9)), pass);
+        succeed(folder.path(), &["destroy", "edge"]);
+    });
+}
+
+#[test]
+fn programs_know_the_cgroups_of_the_manifest() {
+    in_namespace("programs_know_the_cgroups_of_the_manifest", |room| {
+        let Some(cgroup) = &room.cgroup else {
+            return skip("programs_know_the_cgroups_of_the_manifest", "there is no cgroup2");
+        };
+        let folder = TempDir::new().expect("a folder");
+        let own = cgroup.join("senders");
+        fs::create_dir(&own).expect("a cgroup can be made");
+        let text = format!(
+            "version = 1\nname = \"edge\"\n[object.groups]\npath = \"{}/tests/references/groups.o\"\n\
+             [map.seen]\nfrom = \"groups:seen\"\n[map.groups]\nfrom = \"groups:groups\"\n\
+             entries = {{ 1 = \"{}\" }}\n[program.leaving]\nfrom = \"groups:leaving\"\n\
+             [link.out]\nprogram = \"leaving\"\ntc = {{ interface = \"lo\", direction = \"egress\" }}\n",
+            repository().display(),
+            own.display()
+        );
+        fs::write(folder.path().join("plan.toml"), text).expect("it can be written");
+        let send = |cgroup: &Path| {
+            let join = format!("echo $$ > {}/cgroup.procs", cgroup.display());
+            let send = "for i in 1 2 3; do echo > /dev/udp/127.0.0.1/9; done";
+            command(Command::new("bash").args(["-ec", &format!("{join}; {send}")])).expect("it can send");
+        };
+        succeed(folder.path(), &["plan.toml"]);
+        let seen = ids(folder.path(), "edge").maps["seen"];
+        send(cgroup);
+        assert!(value_at(seen, 0) >= 3, "all of them left");
+        assert_eq!(value_at(seen, 1), 0, "they are of another cgroup");
+        send(&own);
+        assert_eq!(value_at(seen, 1), 3);
+        // Another one of the same name.
+        fs::remove_dir(&own).expect("nobody is in it any more");
+        fs::create_dir(cgroup.join("between")).expect("a cgroup can be made");
+        fs::create_dir(&own).expect("a cgroup can be made");
+        send(&own);
+        assert_eq!(value_at(seen, 1), 3, "the map holds the one that is gone");
+        assert!(succeed(folder.path(), &["status"]).contains("map.groups"), "drift is seen");
+        succeed(folder.path(), &["plan.toml"]);
+        send(&own);
+        assert_eq!(value_at(ids(folder.path(), "edge").maps["seen"], 1), 6);
+        assert!(succeed(folder.path(), &["plan.toml"]).contains("nothing to do"));
         succeed(folder.path(), &["destroy", "edge"]);
     });
 }

@@ -10,15 +10,14 @@ use bpfapply::kernel::{Entry, Kernel, MapRequest, ObjectKind, ProgramRequest};
 use bpfapply::kinds::{MapType, ProgramType};
 use bpfapply::names::PinPath;
 use common::Room;
+use common::flood::Flood;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Write as _;
-use std::net::UdpSocket;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -712,95 +711,6 @@ fn a_changed_object_replaces_its_program_in_place() {
     });
 }
 
-/// Floods an interface of this namespace from another one, through a veth pair.
-struct Flood {
-    sent: Arc<AtomicU64>,
-    stop: Arc<AtomicBool>,
-    sender: Option<thread::JoinHandle<()>>,
-    receiver: UdpSocket,
-}
-
-impl Flood {
-    fn start() -> Self {
-        let (ready, is_ready) = mpsc::channel();
-        let (go, may_go) = mpsc::channel();
-        let (sent, stop) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
-        let (count, stopped) = (Arc::clone(&sent), Arc::clone(&stop));
-        let sender = thread::spawn(move || {
-            nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET).expect("root may");
-            let task = fs::read_link("/proc/thread-self").expect("a thread has a number");
-            ready.send(task.file_name().map(|name| name.to_owned())).expect("somebody waits");
-            may_go.recv().expect("somebody says so");
-            sh("ip link set veth1 up && ip addr add 10.9.9.2/24 dev veth1");
-            // Without it the address would be asked for, which the filter drops.
-            sh("ip neigh replace 10.9.9.1 lladdr 02:00:00:00:00:01 dev veth1 nud permanent");
-            let socket = UdpSocket::bind("10.9.9.2:0").expect("an address");
-            while !stopped.load(Ordering::Relaxed) {
-                if socket.send_to(&[0; 64], "10.9.9.1:4242").is_ok() {
-                    count.fetch_add(1, Ordering::Relaxed);
-                }
-            }
-        });
-        let thread = is_ready.recv().expect("the sender starts").expect("a number");
-        sh("ip link add veth0 address 02:00:00:00:00:01 type veth peer name veth1");
-        sh(&format!("ip link set veth1 netns {}", thread.display()));
-        sh("ip link set veth0 up && ip addr add 10.9.9.1/24 dev veth0");
-        let receiver = UdpSocket::bind("10.9.9.1:4242").expect("an address");
-        receiver.set_nonblocking(true).expect("a socket can");
-        go.send(()).expect("the sender waits");
-        Self { sent, stop, sender: Some(sender), receiver }
-    }
-
-    fn sent(&self) -> u64 {
-        self.sent.load(Ordering::Relaxed)
-    }
-
-    /// Returns how many packets came through since the last time.
-    fn passed(&self) -> u64 {
-        let mut buffer = [0; 128];
-        (0..).take_while(|_| self.receiver.recv(&mut buffer).is_ok()).count() as u64
-    }
-}
-
-impl Drop for Flood {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-        let _ = self.sender.take().map(thread::JoinHandle::join);
-    }
-}
-
-#[test]
-fn no_packet_passes_while_programs_are_replaced() {
-    road("no_packet_passes_while_programs_are_replaced", |site| {
-        let flood = Flood::start();
-        eventually(|| flood.passed() > 0, || "packets do arrive without a filter".to_owned());
-        let link = |mode: &str| {
-            format!("[link.uplink]\nprogram = \"drop\"\nxdp = {{ interface = \"veth0\", mode = \"{mode}\" }}\n")
-        };
-        let plan = site.manifest("plan.toml", &filter(1, "", &link("native")));
-        check(&[&plan], 0, &[]);
-        thread::sleep(Duration::from_millis(50));
-        flood.passed();
-        let before = flood.sent();
-        for round in 0..50 {
-            site.manifest("plan.toml", &filter(1 + (round + 1) % 2, "", &link("native")));
-            check(&[&plan], 0, &["1 replaced"]);
-        }
-        let (passed, sent) = (flood.passed(), flood.sent() - before);
-        assert_eq!(passed, 0, "of {sent} packets");
-        assert!(sent > 10_000, "it is a flood: {sent}");
-        // The control: with a gap, packets do pass.
-        for round in 0..20 {
-            let mode = if round % 2 == 0 { "generic" } else { "native" };
-            site.manifest("plan.toml", &filter(1, "", &link(mode)));
-            check(&[&plan, "--allow", "gap"], 0, &[]);
-        }
-        let leaked = flood.passed();
-        eprintln!("50 replacements: 0 of {sent} packets passed; 20 detach and attach: at least {leaked}");
-        assert!(leaked > 0, "detach and attach leak");
-    });
-}
-
 /// Returns whether packets pass the filter, once that is as expected or after a while.
 fn passes(flood: &Flood, expected: bool) -> bool {
     let end = Instant::now() + Duration::from_secs(10);
@@ -828,7 +738,7 @@ fn has_ended(pid: u32) -> bool {
 #[test]
 fn what_nobody_confirms_goes_back() {
     road("what_nobody_confirms_goes_back", |site| {
-        let flood = Flood::start();
+        let flood = Flood::start(1);
         let link = "[link.uplink]\nprogram = \"drop\"\nxdp = { interface = \"veth0\" }\n";
         let (with, without) = (filter(1, "", link), filter(1, "", ""));
         let plan = site.manifest("plan.toml", &with);
@@ -913,7 +823,7 @@ fn an_apply_that_breaks_a_check_is_taken_back() {
         check(&["destroy", "edge"], 0, &[]);
         assert_eq!(host(), before);
         // A counter that moved has to go on moving: here the filter goes that counts.
-        let flood = Flood::start();
+        let flood = Flood::start(1);
         let link = "[link.uplink]\nprogram = \"drop\"\nxdp = { interface = \"veth0\" }\n";
         let counts = "[[check]]\ncounter = \"drops\"\ntimeout = \"2s\"\n";
         site.manifest("plan.toml", &filter(1, "", &format!("{link}{counts}")));

@@ -185,7 +185,7 @@ fn a_saved_plan_is_of_one_state_of_one_host() {
         let again = || tool::succeed(site.path(), &["plan.toml", "--var", "uplink=eth0"]);
         site.save();
         site.object(2);
-        site.apply(65, "`filter.o` is not the file that is wanted");
+        site.apply(75, "`filter.o` has other bytes");
         site.object(1);
         again();
         site.apply(75, "not the plan");

@@ -146,7 +146,7 @@ fn what_a_kernel_does_not_take() {
         "struct_ops_at_once.o",
         &["at_once"],
         &[],
-        &["registers it as soon as it is filled", "not supported yet"],
+        &["registers it as soon as it is filled", "`flags = [\"link\"]` in its table"],
     );
 }
 

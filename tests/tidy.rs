@@ -10,6 +10,7 @@ const PURE: &[&str] = &[
     "cells.rs",
     "desired",
     "diag.rs",
+    "direct.rs",
     "elf",
     "entries.rs",
     "insn.rs",

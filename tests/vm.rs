@@ -13,7 +13,6 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 
 /// What a kernel makes of an object.
 #[derive(Debug, Clone, Copy)]
@@ -45,9 +44,7 @@ const fn some(object: &'static str, programs: &'static [&'static str], outcomes:
     Row { object, programs, outcomes }
 }
 
-/// `EX_DATAERR`: the kernel has not what the object names.
-const LACKS: i32 = 65;
-/// The exit code when it lacks a type of programs, which only loading one tells.
+/// The exit code when the kernel lacks what the object names, or a type of programs, which only loading one tells.
 const UNAVAILABLE: i32 = 69;
 /// The kernel refused.
 const FAILED: i32 = 1;
@@ -87,22 +84,22 @@ const ROWS: &[Row] = &[
     row("kconfig", [Same; 3]),
     some("ksyms", &["addresses"], [Loads; 3]),
     some("ksyms", &["functions"], {
-        let refused = Refused(LACKS, "this kernel has no function `bpf_cast_to_kern_ctx`");
+        let refused = Refused(UNAVAILABLE, "this kernel has no function `bpf_cast_to_kern_ctx`");
         [refused, refused, Loads] // 6.2
     }),
     some("extension", &["filter"], [Loads; 3]),
     some("probes", &["python", "anywhere", "shell", "allocated", "slept", "sleeps", "switched"], [Loads; 3]),
     row("modules", {
         // Modules have BTF since 5.11, the functions of conntrack came with 5.18.
-        [Refused(LACKS, "this kernel has no function `bpf_xdp_ct_lookup`"), Same, Same]
+        [Refused(UNAVAILABLE, "this kernel has no function `bpf_xdp_ct_lookup`"), Same, Same]
     }),
     some("modules_named", &["left"], {
-        [Refused(LACKS, "the module `nf_conntrack`, for whose function `nf_conntrack_in`"), Loads, Loads]
+        [Refused(UNAVAILABLE, "the module `nf_conntrack`, for whose function `nf_conntrack_in`"), Loads, Loads]
     }),
     some("modules_named", &["of_kernel"], [Loads; 3]),
-    some("modules_named", &["of_nobody"], [Refused(LACKS, "the module `no_such_module`"); 3]),
+    some("modules_named", &["of_nobody"], [Refused(UNAVAILABLE, "the module `no_such_module`"); 3]),
     row("modules_variable", {
-        let refused = Refused(LACKS, "this kernel has no variable `nft_pcpu_tun_ctx`");
+        let refused = Refused(UNAVAILABLE, "this kernel has no variable `nft_pcpu_tun_ctx`");
         [refused, refused, Loads] // 6.2; its tag counts the descriptor of the module
     }),
     row("struct_ops", {
@@ -110,11 +107,11 @@ const ROWS: &[Row] = &[
         [refused, refused, Loads]
     }),
     some("arena", &[], {
-        let refused = Refused(LACKS, "this kernel has no function `bpf_arena_alloc_pages`");
+        let refused = Refused(UNAVAILABLE, "this kernel has no function `bpf_arena_alloc_pages`");
         [refused, refused, Loads] // 6.9
     }),
     some("exceptions", &["throws"], {
-        let refused = Refused(LACKS, "this kernel has no function `bpf_throw`");
+        let refused = Refused(UNAVAILABLE, "this kernel has no function `bpf_throw`");
         [refused, refused, Loads] // 6.7
     }),
     row("bad_bounds", [Refused(FAILED, "R1 offset is outside of the packet"); 3]),
@@ -136,32 +133,17 @@ fn path(object: &str) -> PathBuf {
 /// Boots a kernel, and checks the whole table in it.
 #[track_caller]
 fn check(kernel: &str) {
-    let script = |arguments: &[&str]| {
-        let mut command = Command::new(folder().join("tests/vm/run"));
-        command.args(arguments).env("VM_SECONDS", "540");
-        command
+    let add = |boot: &mut Command| {
+        boot.arg("--add").arg(folder().join("tests/objects")).arg("--add").arg(folder().join("tests/direct"));
+        if has_bpftool() {
+            boot.args(["--add", "bpftool"]);
+        }
+        for row in ROWS.iter().map(|row| path(row.object)).filter(|path| !path.starts_with(folder()) && path.exists()) {
+            boot.arg("--add").arg(row);
+        }
     };
-    let able = common::output(&mut script(&["check", kernel]), Duration::from_secs(10)).expect("the script is there");
-    if !able.status.success() {
-        return skip(kernel, String::from_utf8_lossy(&able.stderr).trim());
-    }
-    let me = std::env::current_exe().expect("a program knows where it is");
-    let mut boot = script(&["boot", kernel, "--add", env!("CARGO_BIN_EXE_bpfapply"), "--add"]);
-    boot.arg(folder().join("tests/objects"));
-    if has_bpftool() {
-        boot.args(["--add", "bpftool"]);
-    }
-    for row in ROWS.iter().map(|row| path(row.object)).filter(|path| !path.starts_with(folder()) && path.exists()) {
-        boot.arg("--add").arg(row);
-    }
-    boot.arg("--").arg(me).args(["--exact", "in_the_machine", "--ignored", "--nocapture"]);
-    let ran = common::output(&mut boot, Duration::from_secs(600)).expect("the script can be run");
-    let said = String::from_utf8_lossy(&[&ran.stdout[..], &ran.stderr[..]].concat()).into_owned();
-    // A machine that does not come up says nothing about us.
-    if ran.status.code() == Some(125) {
-        return skip(kernel, &said);
-    }
-    assert!(ran.status.success(), "Linux {kernel}: {said}");
+    let arguments = ["--exact", "in_the_machine", "--ignored", "--nocapture"];
+    let Some(said) = common::machine::run_in(kernel, add, &arguments) else { return };
     assert!(said.contains("1 passed"), "Linux {kernel}: {said}");
     let lines = said.lines().filter(|line| line.contains("programs of") || line.contains("skipped"));
     lines.for_each(|line| eprintln!("Linux {kernel}: {line}"));
@@ -189,7 +171,8 @@ fn in_the_machine() {
     let known = KERNELS.iter().position(|kernel| release.starts_with(&format!("{kernel}.")));
     let number = known.unwrap_or_else(|| panic!("nothing is known of Linux {release}"));
     // A kernel without them refuses the rows that need them.
-    let _ = Command::new("modprobe").args(["-a", "nf_conntrack", "nf_tables"]).status();
+    let modules = ["-a", "nf_conntrack", "nf_tables", "sch_ingress", "cls_bpf"];
+    let _ = Command::new("modprobe").args(modules).status();
     let (mut wrong, mut same) = (Vec::new(), 0);
     for row in ROWS {
         if !path(row.object).exists() {
@@ -202,8 +185,39 @@ fn in_the_machine() {
         }
         clear();
     }
+    if let Err(why) = tc_without_a_word_of_how() {
+        wrong.push(format!("tc: {why}"));
+    }
     eprintln!("{same} programs of {} objects have the tags that libbpf gives them", ROWS.len());
     assert!(wrong.is_empty(), "{} of {} rows:\n{}", wrong.len(), ROWS.len(), wrong.join("\n"));
+}
+
+/// Attaches to tc by what this kernel has: clsact before 6.6, and tcx since.
+fn tc_without_a_word_of_how() -> Result<(), String> {
+    let folder = tempfile::tempdir().expect("a folder");
+    let object = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/direct/filter_1.o");
+    let text = format!(
+        "version = 1\nname = \"vm\"\n[object.o]\npath = {object:?}\n[program.p]\nfrom = \"o:filter\"\n\
+         [link.l]\nprogram = \"p\"\ntc = {{ interface = \"lo\", direction = \"ingress\" }}\n"
+    );
+    fs::write(folder.path().join("plan.toml"), text).expect("a file in a folder of ours");
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").expect("every kernel tells it");
+    let is_old = ["5.10.", "6.1."].iter().any(|old| release.starts_with(old));
+    let way = if is_old { "as this kernel has no tcx, which came with Linux 6.6" } else { "to tcx_ingress of lo" };
+    for (arguments, says) in [
+        (&["plan.toml"][..], way),
+        (&["plan.toml"], "nothing to do: the host matches"),
+        (&["destroy", "vm"], "3 removed"),
+    ] {
+        let said = bpfapply(folder.path(), arguments);
+        if said.code != 0 || !words(&said.stdout).contains(says) {
+            return Err(format!(
+                "{says:?} is wanted of {arguments:?}, exit {}: {}{}",
+                said.code, said.stdout, said.stderr
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// Unpins everything.

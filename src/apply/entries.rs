@@ -178,10 +178,10 @@ fn missing<K: Kernel>(kernel: &K, plan: &Plan, writes: &Writes, host: &Host) -> 
     let changes = references::loaded_changes(&writes.changes, &writes.references, &id_of)?;
     if counts.all() <= changes.same / LOOKUPS {
         let size = changes.added.value_size();
-        return count_missing(&changes, |key| kernel.lookup(&map, key, size));
+        return count_missing(&changes, writes.keys_only, |key| kernel.lookup(&map, key, size));
     }
     let live = contents::live(kernel, &map, host)?;
-    count_missing(&changes, |key| Ok(live.get(key)))
+    count_missing(&changes, writes.keys_only, |key| Ok(live.get(key)))
 }
 
 /// How many entries are read in bulk in the time that one is looked up in.
@@ -189,11 +189,12 @@ const LOOKUPS: usize = 4;
 
 fn count_missing<V: AsRef<[u8]>>(
     changes: &Changes,
+    keys_only: bool,
     mut now: impl FnMut(&[u8]) -> io::Result<Option<V>>,
 ) -> io::Result<usize> {
     let mut missing = 0;
     for (key, value) in changes.added.iter().chain(changes.changed.iter()) {
-        missing += usize::from(now(key)?.is_none_or(|now| now.as_ref() != value));
+        missing += usize::from(now(key)?.is_none_or(|now| !keys_only && now.as_ref() != value));
     }
     for (key, _) in changes.removed.iter() {
         missing += usize::from(now(key)?.is_some());

@@ -8,9 +8,10 @@
 //! A pin outside the deployment's folder is a second name of one in the generation, below `~outside`: there one can tell
 //! whose it is, and has it again when the other name was lost.
 
+use super::direct::{self, Attached};
 use crate::confirm::Pending;
 use crate::kernel::observe::{self, walk};
-use crate::kernel::{EntryKind, Kernel, ObjectKind};
+use crate::kernel::{Entry, EntryKind, Kernel, ObjectKind};
 use crate::names::PinPath;
 use crate::record::Record;
 use std::collections::BTreeSet;
@@ -45,7 +46,7 @@ fn remove_empty<K: Kernel>(kernel: &mut K, folder: &PinPath) -> io::Result<()> {
 }
 
 /// What is gone already need not be removed.
-fn gone(result: io::Result<()>) -> io::Result<()> {
+pub(super) fn gone(result: io::Result<()>) -> io::Result<()> {
     match result {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         result => result,
@@ -89,16 +90,7 @@ pub fn clear<K: Kernel>(
     left: Option<&Record>,
     current: Option<&PinPath>,
 ) -> io::Result<()> {
-    let running = current.map(|current| walk(kernel, current)).transpose()?.unwrap_or_default();
-    let running: BTreeSet<u64> = running.into_iter().map(|(_, entry)| entry.inode).collect();
-    for (path, entry) in walk(kernel, leftover)? {
-        if entry.kind == EntryKind::Pin
-            && !running.contains(&entry.inode)
-            && let (ObjectKind::Link, link) = kernel.open_pin(&path)?
-        {
-            detach(kernel, &link)?;
-        }
-    }
+    let running = detach_all(kernel, leftover, current)?;
     for (pin, inode) in left.into_iter().flat_map(Record::own_pins) {
         if pin.is_below(pin_root) || running.contains(&inode) {
             continue;
@@ -127,10 +119,51 @@ pub fn clear<K: Kernel>(
     remove(kernel, leftover)
 }
 
-/// Detaches a link, if its hook has not gone without it.
-pub fn detach<K: Kernel>(kernel: &mut K, link: &K::Fd) -> io::Result<()> {
+/// Detaches the links of a folder, and what is attached without one, that the generation that runs does not have as well,
+/// and returns the inodes of all that that has.
+pub fn detach_all<K: Kernel>(kernel: &mut K, folder: &PinPath, current: Option<&PinPath>) -> io::Result<BTreeSet<u64>> {
+    let running = current.map(|current| walk(kernel, current)).transpose()?.unwrap_or_default();
+    let is_mark = |entry: &&(PinPath, Entry)| entry.1.kind == EntryKind::Symlink;
+    let marks = running.iter().filter(is_mark).map(|(path, _)| observe::mark(kernel, path));
+    let marks: Vec<_> = marks.filter_map(io::Result::transpose).collect::<io::Result<_>>()?;
+    let running: BTreeSet<u64> = running.into_iter().map(|(_, entry)| entry.inode).collect();
+    for (path, entry) in walk(kernel, folder)? {
+        if running.contains(&entry.inode) {
+            continue;
+        }
+        match entry.kind {
+            EntryKind::Pin => {
+                if let (ObjectKind::Link, link) = kernel.open_pin(&path)? {
+                    detach(kernel, &Attached::Link(link))?;
+                }
+            }
+            EntryKind::Symlink => {
+                if let Some(mark) = observe::mark(kernel, &path)? {
+                    let before = marks.iter().find(|other| other.at.is_at(&mark.at)).map(|other| other.program_id);
+                    direct::take_back(kernel, &mark, before)?;
+                }
+            }
+            EntryKind::Folder => {}
+        }
+    }
+    Ok(running)
+}
+
+/// Removes a pin that a folder may have, and the folder if nothing else is in it.
+pub fn remove_pin<K: Kernel>(kernel: &mut K, pin: &PinPath) -> io::Result<()> {
+    gone(kernel.unpin(pin))?;
+    pin.parent().map_or(Ok(()), |folder| remove_empty(kernel, &folder))
+}
+
+/// Detaches what is attached, if its hook has not gone without it. A link to an event goes with its last pin and descriptor,
+/// and not before (`EOPNOTSUPP`).
+pub fn detach<K: Kernel>(kernel: &mut K, attached: &Attached<K::Fd>) -> io::Result<()> {
+    let link = match attached {
+        Attached::Link(link) => link,
+        Attached::Direct(mark) => return direct::take_back(kernel, mark, None),
+    };
     match kernel.detach_link(link) {
-        Err(error) if error.raw_os_error() == Some(libc::ENOLINK) => Ok(()),
+        Err(error) if matches!(error.raw_os_error(), Some(libc::ENOLINK | libc::EOPNOTSUPP)) => Ok(()),
         result => result,
     }
 }

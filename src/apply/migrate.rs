@@ -1,12 +1,14 @@
 //! The entries of a map that gets another one in its place: copied before anything of it can be seen, and once more
 //! what changed since, when no old program runs any more. The old map is only read.
 
-use super::{Applier, Kind, Problem, kernel_problem, stale};
+use super::{Applier, Kind, Problem, generation, kernel_problem, stale};
 use crate::desired::DesiredMap;
 use crate::entries::{Changes, Entries};
 use crate::kernel::snapshot::snapshot;
-use crate::kernel::{Kernel, ObjectKind};
+use crate::kernel::{Kernel, ObjectKind, contents};
 use crate::migrate::{Converted, Migration, Misfits, Tally};
+use crate::names::PinPath;
+use crate::owned;
 use crate::plan::{Action, Copying};
 use std::io;
 
@@ -28,7 +30,7 @@ pub(super) struct Copied<Fd> {
 impl<K: Kernel> Applier<'_, K> {
     /// Copies what the old map holds into the new one, which nobody uses yet.
     pub(super) fn copy_entries(&mut self, map: &DesiredMap, from: u32, copying: &Copying) -> Result<(), Problem> {
-        let Copying { migration, misfits: planned, .. } = copying;
+        let migration = &copying.migration;
         let pin = map.pin().expect("only a map with a pin is created");
         let doing = || format!("copy the entries of map id {from} to map.{}", map.name);
         let refused = |error: io::Error| kernel_problem(doing(), &error);
@@ -39,7 +41,7 @@ impl<K: Kernel> Applier<'_, K> {
             let kind = Kind::NotMigratable { map: map.name.clone(), pin: pin.clone(), why };
             Problem::at(kind, map.span.clone(), "defined here")
         })?;
-        if misfits.count > 0 && planned.count == 0 {
+        if copying.loses_more(before.len(), misfits.count) {
             return Err(not_consented(map, from, &misfits));
         }
         let new = &self.maps[&map.name];
@@ -68,7 +70,8 @@ impl<K: Kernel> Applier<'_, K> {
             let doing = || format!("copy the entries of map id {from} to map.{}", map.name);
             done.map_err(|error| (number, kernel_problem(doing(), &error)))?;
             let misfits = &copied.tally.misfits;
-            if misfits.count > 0 && copying.misfits.count == 0 && !copying.migration.may_evict() {
+            let misfit = if copying.migration.may_evict() { 0 } else { misfits.count };
+            if copying.loses_more(copied.before.len(), misfit) {
                 return Err((number, not_consented(map, *from, misfits)));
             }
         }
@@ -88,15 +91,89 @@ impl<K: Kernel> Applier<'_, K> {
         let settled = self.kernel.settle();
         let done = settled.and_then(|()| copied.catch_up(self.kernel, &self.maps[&map.name], &copying.migration));
         self.tallies.insert(number, copied.tally);
-        done.map_err(|error| {
-            let doing = format!("write to map.{} what changed in map id {from} since it was copied", map.name);
-            let mut problem = kernel_problem(doing, &error);
+        let kept = self.plan.generations.next.copied_entries(&map.name, from);
+        // A pass that failed is said to have failed, and not made once more: nobody knows what it did.
+        let forgotten = generation::remove_pin(self.kernel, &kept);
+        done.and(forgotten).map_err(|error| {
+            let mut problem = kernel_problem(catching_up(map, from), &error);
             if let Kind::Kernel { hint, .. } = &mut *problem.kind {
                 *hint = Some(STILL_THERE.to_owned());
             }
             problem
         })
     }
+
+    /// Keeps in the next generation what the old maps held when they were copied: a run that comes after one that was killed
+    /// behind the switch then knows what changed since.
+    pub(super) fn keep_copied(&mut self) -> Result<(), Problem> {
+        let plan = self.plan;
+        for step in &plan.steps {
+            let Action::CopyEntries { map, from, .. } = &step.action else { continue };
+            let place = plan.generations.next.copied_entries(&map.name, *from);
+            let (bytes, chunk) = owned::encode(&self.copies[&map.name].before);
+            let doing = |error: io::Error| kernel_problem(format!("keep the entries at `{place}`"), &error);
+            let kept = self.stored("bpfapply_copied", &bytes, chunk).map_err(doing)?;
+            self.make_folders(&place)?;
+            self.kernel.pin(&kept, &place).map_err(doing)?;
+        }
+        Ok(())
+    }
+
+    /// Opens both maps of a copy that was not finished: the old one may go with what a killed run left.
+    pub(super) fn open_copied(
+        &mut self,
+        (map, id): (&DesiredMap, u32),
+        from: u32,
+        kept: &PinPath,
+        migration: &Migration,
+    ) -> Result<(), Problem> {
+        let refused = |error: io::Error| kernel_problem(catching_up(map, from), &error);
+        let pin = map.pin().expect("only a map with a pin is ours");
+        let new = self.open_expected(pin, ObjectKind::Map, id)?;
+        let old = self.kernel.map_by_id(from).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => stale(format!("map id {from} is gone")),
+            _ => refused(error),
+        })?;
+        let (ObjectKind::Map, before) = self.kernel.open_pin(kept).map_err(refused)? else {
+            return Err(stale(format!("`{kept}` is no map")));
+        };
+        let before = contents::kept(self.kernel, &before).map_err(refused)?;
+        let Some(before) = before.filter(|it| (it.key_size(), it.value_size()) == migration.from_sizes()) else {
+            return Err(stale(format!("`{kept}` has no entries of map id {from}")));
+        };
+        let written = migration.convert(&before).map_err(|_| stale(format!("`{kept}` is another one now")))?.entries;
+        let copied = Copied { old, before, written, tally: Tally::default() };
+        self.unfinished.insert(map.name.clone(), (new, copied));
+        Ok(())
+    }
+
+    /// Does what a killed run left to do for a copy. The programs of the generation that ran before end with their links.
+    pub(super) fn finish_copy(
+        &mut self,
+        number: usize,
+        map: &DesiredMap,
+        from: u32,
+        kept: &PinPath,
+        migration: Option<&Migration>,
+    ) -> Result<(), Problem> {
+        let refused = |error: io::Error| kernel_problem(catching_up(map, from), &error);
+        if let Some((migration, (new, mut copied))) = migration.zip(self.unfinished.remove(&map.name)) {
+            let plan = self.plan;
+            for step in &plan.steps {
+                let Action::ClearLeftover { path, .. } = &step.action else { continue };
+                generation::detach_all(self.kernel, path, plan.generations.current.as_ref()).map_err(refused)?;
+            }
+            self.kernel.settle().map_err(refused)?;
+            let done = copied.catch_up(self.kernel, &new, migration);
+            self.tallies.insert(number, copied.tally);
+            done.map_err(refused)?;
+        }
+        generation::remove_pin(self.kernel, kept).map_err(refused)
+    }
+}
+
+fn catching_up(map: &DesiredMap, from: u32) -> String {
+    format!("write to map.{} what changed in map id {from} since it was copied", map.name)
 }
 
 /// Entries came meanwhile that do not fit, and nobody consented to that.

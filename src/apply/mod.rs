@@ -5,7 +5,9 @@
 //! deployment's pins, attaches and updates links, and switches to that generation with the record; each of its changes
 //! is noted with its way back, and a failure walks these back, newest first. What goes away goes behind the switch.
 
+mod direct;
 pub mod entries;
+mod events;
 mod generation;
 mod migrate;
 pub mod outcome;
@@ -17,24 +19,28 @@ mod variables;
 
 use crate::access::{Access, Account, AccountKind, Permissions};
 use crate::confirm::Pending;
-use crate::desired::{DesiredLink, Hook, MapSource, Netns};
+use crate::desired::{Anchor, DesiredLink, Hook, MapSource, Netns, Within};
 use crate::diag::{Kind, OPEN_FILES, PRIVILEGES, Problem};
-use crate::entries::Entries;
+use crate::entries::{Entries, slots_of};
 use crate::kernel::{
-    EntryKind, HookInfo, HookRequest, Kernel, LinkInfo, MapRequest, ObjectKind, SymlinkInTheWay, drift, observe,
+    EntryKind, EventInfo, HookInfo, HookPlace, HookRequest, Kernel, LinkInfo, MapRequest, ObjectKind, SymlinkInTheWay,
+    contents, drift, observe,
 };
 use crate::kinds::{MapType, Netfilter};
 use crate::migrate::Tally;
 use crate::names::{Digest, LinkName, MapName, ObjectName, PinPath, ProgramName};
+use crate::observed::Place;
 use crate::plan::{Action, Marker, Plan, ResolvedHook, Restored, Spot, Step};
 use crate::record::Record;
 use crate::spec::Host;
+use direct::Attached;
 use outcome::{Outcome, Status, StepOutcome};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
-use undo::{Before, Undo};
+use undo::{Before, BeforeHook, Undo};
 
 /// What the record says of this run.
 #[derive(Debug, Clone, Default)]
@@ -82,6 +88,7 @@ pub fn apply<'a, K: Kernel>(kernel: &mut K, plan: &'a Plan, stamp: &Stamp) -> Ap
         maps: BTreeMap::new(),
         programs: BTreeMap::new(),
         copies: BTreeMap::new(),
+        unfinished: BTreeMap::new(),
         tallies: BTreeMap::new(),
         folders: BTreeSet::new(),
         outside: Vec::new(),
@@ -118,6 +125,8 @@ struct Applier<'a, K: Kernel> {
     programs: BTreeMap<ProgramName, K::Fd>,
     /// Entries that were copied into maps that are made anew.
     copies: BTreeMap<MapName, migrate::Copied<K::Fd>>,
+    /// The same of copies that a killed run did not finish, with the maps that got the entries.
+    unfinished: BTreeMap<MapName, (K::Fd, migrate::Copied<K::Fd>)>,
     /// What became of them, by the number of the step.
     tallies: BTreeMap<usize, Tally>,
     /// The folders of the next generation; none before it was begun.
@@ -127,7 +136,7 @@ struct Applier<'a, K: Kernel> {
     /// What was changed, by the number of its step, and the way back.
     undo: Vec<(usize, Undo<K::Fd>)>,
     /// Links that are detached behind the switch, by the number of the step.
-    leaving: BTreeMap<usize, K::Fd>,
+    leaving: BTreeMap<usize, Attached<K::Fd>>,
     /// How often this run changed hooks that several programs share.
     changes: BTreeMap<Hook, u64>,
     /// The ids of the links that this run made.
@@ -177,6 +186,7 @@ impl<K: Kernel> Applier<'_, K> {
                     return Err(problem);
                 }
             }
+            steps[number].tally = self.tallies.remove(&number);
             steps[number].status = match step.action.marker() {
                 Marker::Reuse => Status::Reused,
                 Marker::Create
@@ -225,15 +235,19 @@ impl<K: Kernel> Applier<'_, K> {
             Action::RestoreMap { pin, restored, .. } | Action::RestoreProgram { pin, restored, .. } => {
                 self.restore(number, pin, *restored)?;
             }
+            Action::FinishCopy { map, from, kept, migration, .. } => {
+                self.finish_copy(number, map, *from, kept, migration.as_deref())?;
+            }
             Action::WriteEntries { writes } if writes.id.is_some() => self.write_in_place(number, writes)?,
             Action::SetVariables { sets } => self.set_variables(number, sets)?,
             Action::Attach { link, hook, spot } => self.attach(number, link, (hook, spot), None)?,
-            Action::UpdateLink { link, id, old_program } => self.update_link(number, link, *id, *old_program)?,
+            Action::UpdateLink { link, id: 0, old } => self.update_direct(number, link, *old)?,
+            Action::UpdateLink { link, id, old } => self.update_link(number, link, *id, *old)?,
             Action::Reattach { link, id, hook, spot, overlap: true } => {
                 // The old link goes when everything else is done.
                 self.lend_double(number, link, *id)?;
                 self.attach(number, link, (hook, spot), Some(*id))?;
-                let old = self.open_expected(&link.pin, ObjectKind::Link, *id)?;
+                let old = self.open_attached(&link.pin, *id)?;
                 self.leaving.insert(number, old);
             }
             Action::Reattach { link, id, hook, spot, overlap: false } => {
@@ -264,7 +278,8 @@ impl<K: Kernel> Applier<'_, K> {
             | Action::FillSlots { .. }
             | Action::WriteEntries { .. }
             | Action::ReuseProgram { .. }
-            | Action::ReuseLink { .. } => {}
+            | Action::ReuseLink { .. }
+            | Action::Skip { .. } => {}
         }
         Ok(())
     }
@@ -273,8 +288,9 @@ impl<K: Kernel> Applier<'_, K> {
     fn take_away(&mut self, number: usize, action: &Action) -> Result<(), Problem> {
         match action {
             Action::Detach { link, pin, .. } => {
-                let fd = self.leaving.remove(&number).expect("the link was staged");
-                generation::detach(self.kernel, &fd).map_err(|error| refused(format!("detach link.{link}"), &error))?;
+                let attached = self.leaving.remove(&number).expect("the link was staged");
+                generation::detach(self.kernel, &attached)
+                    .map_err(|error| refused(format!("detach link.{link}"), &error))?;
                 self.unpin_outside(pin)
             }
             Action::RemoveProgram { pin, .. } | Action::RemoveMap { pin, .. } => self.unpin_outside(pin),
@@ -286,6 +302,7 @@ impl<K: Kernel> Applier<'_, K> {
             | Action::CreateMap { .. }
             | Action::CopyEntries { .. }
             | Action::CatchUp { .. }
+            | Action::FinishCopy { .. }
             | Action::FillMap { .. }
             | Action::FillSlots { .. }
             | Action::WriteEntries { .. }
@@ -295,6 +312,7 @@ impl<K: Kernel> Applier<'_, K> {
             | Action::RestoreMap { .. }
             | Action::RestoreProgram { .. }
             | Action::ReuseLink { .. }
+            | Action::Skip { .. }
             | Action::Attach { .. }
             | Action::UpdateLink { .. }
             | Action::Reattach { .. }
@@ -443,7 +461,7 @@ impl<K: Kernel> Applier<'_, K> {
                 // The second name of a pin that is somebody else's from now on.
                 None if stays.is_outside(next) => continue,
                 // Entries of ours that are other ones now are kept anew with the record.
-                None if stays.is_below(&next.kept_entries()) => continue,
+                None if stays.is_below(&next.kept_entries()) || stays.is_below(&next.kept_copies()) => continue,
                 Some(_) | None => {}
             }
             self.make_folders(&stays)?;
@@ -495,6 +513,12 @@ impl<K: Kernel> Applier<'_, K> {
         replaces: Option<u32>,
     ) -> Result<PinPath, Problem> {
         replaces.map(|id| self.open_expected(pin, kind, id)).transpose()?;
+        self.place_for(number, pin, replaces.is_some())
+    }
+
+    /// Makes room for a link, which takes the pin of what has it in the generation that runs: a link, or for 0 a mark.
+    fn place_for_link(&mut self, number: usize, pin: &PinPath, replaces: Option<u32>) -> Result<PinPath, Problem> {
+        replaces.map(|id| self.open_attached(pin, id)).transpose()?;
         self.place_for(number, pin, replaces.is_some())
     }
 
@@ -599,66 +623,108 @@ impl<K: Kernel> Applier<'_, K> {
 
     /// Creates a link that is not pinned yet.
     fn create_link(&mut self, link: &DesiredLink, (hook, spot): (&ResolvedHook, &Spot)) -> Result<K::Fd, Problem> {
-        let place = self.place_on_hook(&link.hook, spot)?;
-        let program = self.programs.get(&link.program).expect("a link's program was staged before it");
-        let doing = || format!("attach program.{} to {}", link.program, link.hook);
+        if let (Hook::Trace(trace), ResolvedHook::Event(Some(place))) = (&link.hook, hook) {
+            return self.create_event_link(link, trace, *place);
+        }
+        let position = self.place_on_hook(&link.hook, spot)?;
+        let program = attached(link, &self.maps, &self.programs);
+        let doing = || attaching(link);
         let created = match (&link.hook, hook) {
-            (Hook::Xdp { interface, mode }, ResolvedHook::Interface(Some(ifindex))) => {
-                self.same_interface(interface, *ifindex)?;
-                let request = HookRequest::Xdp { ifindex: *ifindex, mode: *mode };
-                self.kernel.create_link(program, &request)
+            (Hook::Xdp { interface, netns, mode, .. }, ResolvedHook::Interface(Some(place))) => {
+                let netns = self.same_interface(interface, netns, place)?;
+                let request = HookRequest::Xdp { ifindex: place.ifindex, mode: *mode };
+                link_within(self.kernel, program, &request, netns.as_ref())
             }
-            (Hook::Tc { interface, attach_type }, ResolvedHook::Interface(Some(ifindex))) => {
-                self.same_interface(interface, *ifindex)?;
-                let request = HookRequest::Tcx { ifindex: *ifindex, attach_type: *attach_type };
-                self.kernel.create_link_at(program, &request, place)
+            (Hook::Tc { interface, netns, attach_type, .. }, ResolvedHook::Interface(Some(place))) => {
+                let netns = self.same_interface(interface, netns, place)?;
+                let request = HookRequest::Tcx { ifindex: place.ifindex, attach_type: *attach_type };
+                link_within_at(self.kernel, program, &request, netns.as_ref(), position)
+            }
+            (Hook::Netkit { interface, netns, attach_type }, ResolvedHook::Interface(Some(place))) => {
+                let netns = self.same_interface(interface, netns, place)?;
+                let request = HookRequest::Netkit { ifindex: place.ifindex, attach_type: *attach_type };
+                link_within(self.kernel, program, &request, netns.as_ref())
             }
             (Hook::Cgroup { attach_type, .. }, ResolvedHook::Cgroup(Some((path, id)))) => {
-                let (cgroup, now) = self.kernel.open_cgroup(path).map_err(|error| match error.kind() {
-                    io::ErrorKind::NotFound => stale(format!("the cgroup `{}` is gone", path.display())),
-                    _ => refused(doing(), &error),
-                })?;
-                if now != *id {
-                    return Err(stale(format!("the cgroup `{}` is another one now", path.display())));
-                }
+                let cgroup = self.same_cgroup(path, *id)?;
                 let request = HookRequest::Cgroup { cgroup: &cgroup, attach_type: *attach_type };
-                self.kernel.create_link_at(program, &request, place)
+                self.kernel.create_link_at(program, &request, position)
             }
             (Hook::Netns { netns, attach_type }, ResolvedHook::Netns(Some(inode))) => {
                 let netns = self.same_netns(netns, *inode)?;
                 let request = HookRequest::Netns { netns: &netns, attach_type: *attach_type };
                 self.kernel.create_link(program, &request)
             }
-            (Hook::Netfilter(netfilter), ResolvedHook::Netns(Some(inode))) => {
-                self.same_netns(&Netns::OWN, *inode)?;
-                self.kernel.create_link(program, &HookRequest::Netfilter(*netfilter))
+            (Hook::Netfilter { hook, netns }, ResolvedHook::Netns(Some(inode))) => {
+                let there = self.same_netns(netns, *inode)?;
+                let there = Some(there).filter(|_| !netns.is_own());
+                link_within(self.kernel, program, &HookRequest::Netfilter(*hook), there.as_ref())
             }
-            (Hook::Xdp { .. } | Hook::Tc { .. } | Hook::Cgroup { .. } | Hook::Netns { .. } | Hook::Netfilter(_), _) => {
+            (Hook::Sockmap { map, attach_type }, ResolvedHook::Map(_)) => {
+                let request = HookRequest::Sockmap { map: &self.maps[map], attach_type: *attach_type };
+                // The kernel would put ours in the place of a program without a link.
+                if self.kernel.query(&request).is_ok_and(|there| !there.is_empty()) {
+                    return Err(stale(format!("another program came to {}", link.hook)));
+                }
+                self.kernel.create_link(program, &request)
+            }
+            (Hook::StructOps { .. }, ResolvedHook::Map(_)) => self.kernel.create_link(program, &HookRequest::StructOps),
+            (
+                Hook::Xdp { .. }
+                | Hook::Tc { .. }
+                | Hook::Netkit { .. }
+                | Hook::Cgroup { .. }
+                | Hook::Netns { .. }
+                | Hook::Netfilter { .. }
+                | Hook::Sockmap { .. }
+                | Hook::StructOps { .. }
+                | Hook::Trace(_),
+                _,
+            ) => {
                 return Err(stale(format!("the plan of link.{} was made without the host", link.name)));
             }
         };
         let fd = created.map_err(|error| match (&link.hook, error.raw_os_error()) {
             (hook, Some(libc::ESTALE | libc::ENOENT)) if hook.is_shared() => {
-                self.hook_changed(hook, &error).unwrap_or_else(|| attach_refused(doing(), hook, &error))
+                self.hook_changed(hook, &error).unwrap_or_else(|| self.attach_failed(doing(), link, &error))
             }
             // One XDP program fits on an interface, one flow dissector into a namespace, and the plan saw none.
-            (Hook::Xdp { .. }, Some(libc::EBUSY | libc::EEXIST)) | (Hook::Netns { .. }, Some(libc::E2BIG)) => {
-                stale(format!("another program came to {}", link.hook))
-            }
-            (Hook::Netfilter(netfilter), Some(libc::EBUSY)) => self.priority_taken(netfilter, link, &error),
-            _ => attach_refused(doing(), &link.hook, &error),
+            (Hook::Xdp { .. }, Some(libc::EBUSY | libc::EEXIST))
+            | (Hook::Netns { .. }, Some(libc::E2BIG))
+            | (Hook::Sockmap { .. }, Some(libc::EBUSY)) => stale(format!("another program came to {}", link.hook)),
+            (Hook::Netfilter { hook, .. }, Some(libc::EBUSY)) => self.priority_taken(hook, link, &error),
+            _ => self.attach_failed(doing(), link, &error),
         })?;
         self.changed(&link.hook);
         Ok(fd)
     }
 
-    /// Checks that the name still means the interface that the plan saw.
-    fn same_interface(&self, name: &str, index: u32) -> Result<(), Problem> {
-        let found = self.kernel.interface(name);
-        match found.map_err(|error| refused(format!("look the interface `{name}` up"), &error))? {
-            Some(found) if found.index == index => Ok(()),
+    /// Checks that the name still means the interface that the plan saw, and opens its network namespace where it is
+    /// another one than ours.
+    fn same_interface(&self, name: &str, netns: &Netns, place: &Place) -> Result<Option<K::Fd>, Problem> {
+        let doing = |error| refused(format!("look the interface `{name}`{} up", Within(netns)), &error);
+        let there = match netns.is_own() {
+            true => None,
+            false => Some(self.same_netns(netns, place.netns)?),
+        };
+        let found = match &there {
+            Some(netns) => self.kernel.interface_in(netns, name),
+            None => self.kernel.interface(name),
+        };
+        match found.map_err(doing)? {
+            Some(found) if found.place() == *place => Ok(there),
             Some(_) => Err(stale(format!("the interface `{name}` is another one now"))),
             None => Err(stale(format!("the interface `{name}` is gone"))),
+        }
+    }
+
+    /// Opens a cgroup, when it still is the one that the plan saw.
+    fn same_cgroup(&self, path: &Path, id: u64) -> Result<K::Fd, Problem> {
+        let opened = observe::existing(self.kernel.open_cgroup(path));
+        match opened.map_err(|error| refused(format!("open the cgroup `{}`", path.display()), &error))? {
+            Some((fd, found)) if found == id => Ok(fd),
+            Some(_) => Err(stale(format!("the cgroup `{}` is another one now", path.display()))),
+            None => Err(stale(format!("the cgroup `{}` is gone", path.display()))),
         }
     }
 
@@ -677,7 +743,7 @@ impl<K: Kernel> Applier<'_, K> {
             }
         }
         if by.is_empty() {
-            return attach_refused(format!("attach program.{} to {}", link.program, link.hook), &link.hook, error);
+            return attach_refused(attaching(link), &link.hook, error);
         }
         let kind = Kind::HookTaken { hook: link.hook.to_string(), by: by.join(" or "), ours: None };
         Problem::at(kind, link.span.clone(), "this link wants it")
@@ -702,41 +768,68 @@ impl<K: Kernel> Applier<'_, K> {
         hook: (&ResolvedHook, &Spot),
         replaces: Option<u32>,
     ) -> Result<(), Problem> {
+        if let (ResolvedHook::Direct(at, _), _) = hook {
+            return self.attach_direct(number, link, at, replaces.is_some());
+        }
         let fd = self.create_link(link, hook)?;
         let pinned = self
-            .place_for_new(number, &link.pin, ObjectKind::Link, replaces)
+            .place_for_link(number, &link.pin, replaces)
             .and_then(|place| put_pin(self.kernel, &fd, ObjectKind::Link, &link.pin, &place));
         if let Ok(info) = self.kernel.link_info(&fd) {
             self.linked.insert(link.name.clone(), info.id);
         }
-        self.undo.push((number, Undo::Linked(fd)));
+        self.undo.push((
+            number,
+            match link.hook.event() {
+                // The kernel detaches none of these: they go with their last pin and descriptor.
+                Some(_) => Undo::Event { link: fd, pin: self.place(&link.pin, &self.plan.generations.next) },
+                None => Undo::Linked(fd),
+            },
+        ));
         pinned
     }
 
     fn update_link(&mut self, number: usize, link: &DesiredLink, id: u32, old: u32) -> Result<(), Problem> {
         let fd = self.open_expected(&link.pin, ObjectKind::Link, id)?;
-        let doing = || format!("replace program id {old} of link.{}", link.name);
-        let old = self.kernel.program_by_id(old).map_err(|error| refused(doing(), &error))?;
-        let new = self.programs.get(&link.program).expect("a link's program was staged before it");
-        self.kernel.update_link(&fd, new, &old).map_err(|error| match error.raw_os_error() {
-            Some(libc::EPERM) => stale(format!("link.{} runs another program than when the plan was made", link.name)),
+        let what = if link.program.is_some() { "program" } else { "map" };
+        let doing = || format!("replace {what} id {old} of link.{}", link.name);
+        let opened = match link.program {
+            Some(_) => self.kernel.program_by_id(old),
+            None => self.kernel.map_by_id(old),
+        };
+        let old = opened.map_err(|error| refused(doing(), &error))?;
+        let new = attached(link, &self.maps, &self.programs);
+        self.kernel.update_link(&fd, new, &old).map_err(|error| match (&link.hook, error.raw_os_error()) {
+            (_, Some(libc::EPERM)) => {
+                stale(format!("link.{} runs another {what} than when the plan was made", link.name))
+            }
+            (Hook::StructOps { .. }, Some(libc::EINVAL | libc::EOPNOTSUPP)) => {
+                let (errno, hint) = (error.raw_os_error().unwrap_or(0), Some(STRUCTS.to_owned()));
+                Problem::at(Kind::Kernel { doing: doing(), errno, hint }, link.span.clone(), "this link")
+            }
             _ => refused(doing(), &error),
         })?;
-        self.undo.push((number, Undo::Updated { link: fd, program: link.program.clone(), old }));
+        self.undo.push(match (&link.program, link.hook.anchor()) {
+            (Some(program), _) => (number, Undo::Updated { link: fd, program: program.clone(), old }),
+            (None, Anchor::Map(map)) => (number, Undo::UpdatedStruct { link: fd, map: map.clone(), old }),
+            (None, Anchor::Interface(..) | Anchor::Cgroup(_) | Anchor::Netns(_) | Anchor::Event(_)) => {
+                unreachable!("only a map is attached without a program")
+            }
+        });
         self.changed(&link.hook);
         Ok(())
     }
 
     /// Gives the old link of one that moves its program's double, so that the new one can have the program itself.
     fn lend_double(&mut self, number: usize, link: &DesiredLink, id: u32) -> Result<(), Problem> {
-        let Some(double) = self.doubles.remove(&link.name) else { return Ok(()) };
+        let (Some(double), Some(name)) = (self.doubles.remove(&link.name), &link.program) else { return Ok(()) };
         let fd = self.open_expected(&link.pin, ObjectKind::Link, id)?;
-        let program = self.programs.get(&link.program).expect("a link's program was staged before it");
+        let program = attached(link, &self.maps, &self.programs);
         self.kernel.update_link(&fd, &double, program).map_err(|error| match error.raw_os_error() {
             Some(libc::EPERM) => stale(format!("link.{} runs another program than when the plan was made", link.name)),
             _ => refused(format!("move link.{}", link.name), &error),
         })?;
-        self.undo.push((number, Undo::Lent { link: fd, program: link.program.clone(), double }));
+        self.undo.push((number, Undo::Lent { link: fd, program: name.clone(), double }));
         self.changed(&link.hook);
         Ok(())
     }
@@ -749,27 +842,63 @@ impl<K: Kernel> Applier<'_, K> {
         id: u32,
         hook: (&ResolvedHook, &Spot),
     ) -> Result<(), Problem> {
-        let fd = self.open_expected(&link.pin, ObjectKind::Link, id)?;
         let doing = || format!("detach link.{}", link.name);
+        let fd = match self.open_attached(&link.pin, id)? {
+            Attached::Link(fd) => fd,
+            Attached::Direct(mark) => {
+                // What is before it can be put back as long as somebody has it open.
+                let program = self.kernel.program_by_id(mark.program_id).ok();
+                let was_there = self.kernel.programs_at(&mark.at).map_err(|error| refused(doing(), &error))?;
+                let program = program.filter(|_| was_there.contains(&mark.program_id));
+                let detached = direct::take_back(self.kernel, &mark, None);
+                self.undo.push((number, Undo::Unmarked { mark, program }));
+                detached.map_err(|error| refused(doing(), &error))?;
+                self.changed(&link.hook);
+                return self.attach(number, link, hook, Some(id));
+            }
+        };
         let info = self.kernel.link_info(&fd).map_err(|error| refused(doing(), &error))?;
         let program = self.kernel.program_by_id(info.program_id).map_err(|error| refused(doing(), &error))?;
         let before = self.attached_before(link, &info).map_err(|error| refused(doing(), &error))?;
-        self.kernel.detach_link(&fd).map_err(|error| refused(doing(), &error))?;
         let current = self.plan.generations.current.as_ref();
         let pin = current.map_or_else(|| link.pin.clone(), |current| self.place(&link.pin, current));
+        match link.hook.event() {
+            Some(_) => {
+                self.kernel.unpin(&pin).map_err(|error| refused(doing(), &error))?;
+                drop(fd);
+            }
+            None => self.kernel.detach_link(&fd).map_err(|error| refused(doing(), &error))?,
+        }
         self.undo.push((number, Undo::Detached { pin, program, before }));
-        self.attach(number, link, hook, Some(id))
+        // One to an event has no pin any more that could be looked at once more.
+        self.attach(number, link, hook, link.hook.event().map_or(Some(id), |_| None))
     }
 
     /// Returns where a link is that makes room for another one.
-    fn attached_before(&self, link: &DesiredLink, info: &LinkInfo) -> io::Result<Option<Before>> {
-        if let HookInfo::Netfilter(hook) = info.hook {
-            return Ok(Some(Before::Netfilter(hook)));
+    fn attached_before(&self, link: &DesiredLink, info: &LinkInfo) -> io::Result<Option<Before<K::Fd>>> {
+        let within = |netns: &Netns| match netns.is_own() {
+            true => Ok(None),
+            false => observe::open_netns(self.kernel, netns).map(|found| found.map(|(netns, _)| netns)),
+        };
+        if let (HookInfo::Netfilter(hook), Anchor::Netns(netns)) = (&info.hook, link.hook.anchor()) {
+            return Ok(Some(Before { netns: within(netns)?, hook: BeforeHook::Netfilter(*hook) }));
         }
-        let Hook::Xdp { interface, .. } = &link.hook else { return Ok(None) };
-        let Some(found) = self.kernel.interface(interface)? else { return Ok(None) };
-        let ours = found.xdp.iter().find(|(_, id)| *id == info.program_id);
-        Ok(ours.map(|(mode, _)| Before::Xdp { ifindex: found.index, mode: *mode }))
+        if let (HookInfo::Sockmap { attach_type, .. }, Anchor::Map(map)) = (&info.hook, link.hook.anchor()) {
+            let hook = BeforeHook::Sockmap { map: map.clone(), attach_type: *attach_type };
+            return Ok(Some(Before { netns: None, hook }));
+        }
+        if let HookInfo::Event(EventInfo::Tracing { object, type_id, .. }) = info.hook {
+            let record = self.plan.generations.record.as_ref();
+            let recorded = record.and_then(|record| record.links.get(link.name.as_str()));
+            let cookie = recorded.and_then(|recorded| recorded.hook.trace()).and_then(|trace| trace.cookie);
+            let hook = BeforeHook::Extension { target: object, function: type_id, cookie };
+            return Ok(Some(Before { netns: None, hook }));
+        }
+        let Hook::Xdp { interface, netns, .. } = &link.hook else { return Ok(None) };
+        let Some(found) = observe::interface(self.kernel, interface, netns)? else { return Ok(None) };
+        let Some((mode, _)) = found.xdp.iter().find(|(_, id)| *id == info.program_id) else { return Ok(None) };
+        let hook = BeforeHook::Xdp { ifindex: found.index, mode: *mode };
+        Ok(Some(Before { netns: within(netns)?, hook }))
     }
 
     /// Writes the record into the next generation, and makes that the one that runs.
@@ -791,6 +920,7 @@ impl<K: Kernel> Applier<'_, K> {
             }
             self.keep_entries(pin, &now)?;
         }
+        self.keep_copied()?;
         let record = self.finished(&record).map_err(|error| refused(doing(), &error))?;
         let bytes = record.encode();
         let map = self.stored("bpfapply_record", &bytes, bytes.len()).map_err(|error| refused(doing(), &error))?;
@@ -871,6 +1001,7 @@ impl<K: Kernel> Applier<'_, K> {
             fill(map.pin.as_deref().unwrap_or(""), &mut map.inode);
             map.entries.iter_mut().for_each(|entries| fill(&entries.pin, &mut entries.inode));
         });
+        self.fill_slot_ids(&mut record)?;
         record.programs.values_mut().for_each(|program| fill(&program.pin, &mut program.inode));
         record.links.values_mut().for_each(|link| fill(&link.pin, &mut link.inode));
         for step in &self.plan.steps {
@@ -878,7 +1009,19 @@ impl<K: Kernel> Applier<'_, K> {
                 &step.action
                 && let Some(recorded) = record.links.get_mut(link.name.as_str())
             {
-                recorded.program_id = self.kernel.program_info(&self.programs[&link.program])?.id;
+                if let Some(program) = &link.program {
+                    recorded.program_id = self.kernel.program_info(&self.programs[program])?.id;
+                }
+                if let (HookInfo::Sockmap { map_id, .. } | HookInfo::StructOps { map_id }, Anchor::Map(map)) =
+                    (&mut recorded.at, link.hook.anchor())
+                {
+                    *map_id = self.kernel.map_info(&self.maps[map])?.id;
+                }
+                if link.hook.event().is_some() {
+                    // What the kernel says of it shows only now.
+                    let (_, fd) = self.kernel.open_pin(&self.place(&link.pin, next))?;
+                    recorded.at = self.kernel.link_info(&fd)?.hook;
+                }
             }
         }
         let own = drift::programs_of_links(self.plan.generations.record.as_deref().into_iter().chain([&record]));
@@ -891,10 +1034,24 @@ impl<K: Kernel> Applier<'_, K> {
         Ok(record)
     }
 
+    /// Notes what is in the slots that this run filled, where the kernel tells it.
+    fn fill_slot_ids(&self, record: &mut Record) -> io::Result<()> {
+        for step in &self.plan.steps {
+            let Action::FillSlots { map } = &step.action else { continue };
+            let MapSource::Defined(definition) = &map.source else { continue };
+            let recorded = record.maps.get_mut(map.name.as_str()).filter(|_| definition.has_readable_slots());
+            if let (Some(recorded), Some(host)) = (recorded, self.host) {
+                recorded.ids = slots_of(&contents::live(self.kernel, &self.maps[&map.name], &host)?);
+            }
+        }
+        Ok(())
+    }
+
     /// Walks back what was committed, newest first, and notes how that went.
     fn undo_all(&mut self, steps: &mut [StepOutcome<'_>]) {
-        // What was only staged goes with its descriptors.
-        for step in steps.iter_mut().filter(|step| step.status == Status::Done) {
+        // What was only staged goes with its descriptors. What a killed run had left to do for a copy is done.
+        let is_kept = |step: &StepOutcome<'_>| matches!(&*step.action, Action::FinishCopy { .. });
+        for step in steps.iter_mut().filter(|step| step.status == Status::Done && !is_kept(step)) {
             step.status = Status::Undone;
         }
         for (number, undo) in std::mem::take(&mut self.undo).into_iter().rev() {
@@ -928,6 +1085,30 @@ fn put_pin<K: Kernel>(
     })
 }
 
+/// Creates a link, in another network namespace where one is given.
+pub(super) fn link_within<K: Kernel>(
+    kernel: &mut K,
+    program: &K::Fd,
+    hook: &HookRequest<'_, K::Fd>,
+    netns: Option<&K::Fd>,
+) -> io::Result<K::Fd> {
+    link_within_at(kernel, program, hook, netns, HookPlace::default())
+}
+
+/// The same at a place among those on the hook.
+fn link_within_at<K: Kernel>(
+    kernel: &mut K,
+    program: &K::Fd,
+    hook: &HookRequest<'_, K::Fd>,
+    netns: Option<&K::Fd>,
+    place: HookPlace,
+) -> io::Result<K::Fd> {
+    match netns {
+        Some(netns) => kernel.create_link_at(program, &HookRequest::Within { netns, hook }, place),
+        None => kernel.create_link_at(program, hook, place),
+    }
+}
+
 fn fail(steps: &mut [StepOutcome<'_>], number: usize, problem: Problem) -> Problem {
     steps[number].status = Status::Failed(problem.kind.to_string());
     problem
@@ -958,11 +1139,51 @@ fn kernel_problem(doing: String, error: &io::Error) -> Problem {
 const DISSECTORS: &str =
     "a flow dissector of the first network namespace is for all others, too, which can have none then";
 
+/// Why a struct of functions is not replaced in place: the kernel does so for few structs, and for a congestion control only
+/// by one of the same name (`tcp_update_congestion_control`, net/ipv4/tcp_cong.c).
+const STRUCTS: &str = "the kernel replaces few structs in place, and a congestion control only by one of the same name:\n\
+    give the new one a link of another name, or take this link away in an apply before this one";
+
+/// Returns what a link attaches: a program, or the map that holds a struct of functions.
+fn attached<'a, Fd>(
+    link: &DesiredLink,
+    maps: &'a BTreeMap<MapName, Fd>,
+    programs: &'a BTreeMap<ProgramName, Fd>,
+) -> &'a Fd {
+    match (&link.program, link.hook.anchor()) {
+        (Some(program), _) => &programs[program],
+        (None, Anchor::Map(map)) => &maps[map],
+        (None, Anchor::Interface(..) | Anchor::Cgroup(_) | Anchor::Netns(_) | Anchor::Event(_)) => {
+            unreachable!("only a map is attached without a program")
+        }
+    }
+}
+
+/// What is done when a link is made.
+fn attaching(link: &DesiredLink) -> String {
+    match &link.program {
+        Some(program) => format!("attach program.{program} to {}", link.hook),
+        None => format!("attach {}", link.hook),
+    }
+}
+
 fn attach_refused(doing: String, hook: &Hook, error: &io::Error) -> Problem {
     // The program is of the right type, and its place was found: nothing else is wrong with these links.
     let is_unknown = matches!(error.raw_os_error(), Some(libc::EINVAL | libc::EOPNOTSUPP));
-    if is_unknown && matches!(hook, Hook::Netns { .. } | Hook::Netfilter(_)) {
+    let later = matches!(
+        hook,
+        Hook::Netns { .. }
+            | Hook::Netfilter { .. }
+            | Hook::Netkit { .. }
+            | Hook::Sockmap { .. }
+            | Hook::StructOps { .. }
+    );
+    if is_unknown && later {
         return Problem::new(Kind::NoSuchLink { hook: hook.to_string(), since: hook.may_lack() });
+    }
+    // `netkit_dev_fetch` (drivers/net/netkit.c).
+    if let (Hook::Netkit { interface, .. }, Some(errno @ (libc::ENXIO | libc::EACCES))) = (hook, error.raw_os_error()) {
+        return Problem::new(Kind::NotPrimary { interface: interface.clone(), is_peer: errno == libc::EACCES });
     }
     let mut problem = kernel_problem(doing, error);
     if let Kind::Kernel { errno, hint, .. } = &mut *problem.kind {

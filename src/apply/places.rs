@@ -6,7 +6,7 @@
 use super::{Applier, Problem, kernel_problem, stale};
 use crate::desired::{DesiredLink, DesiredProgram, Hook};
 use crate::kernel::observe::queue;
-use crate::kernel::{self, HookInfo, Kernel, LinkInfo, ObjectKind, Place, Position};
+use crate::kernel::{self, HookInfo, HookPlace, Kernel, LinkInfo, ObjectKind, Position};
 use crate::observed::{Occupant, Queue};
 use crate::plan::{Action, Beside, ResolvedHook, Spot};
 use std::collections::BTreeSet;
@@ -16,8 +16,8 @@ use std::sync::Arc;
 impl<K: Kernel> Applier<'_, K> {
     /// Checks that the hooks that this run changes are those that the plan saw, before anything is done.
     pub(super) fn same_hooks(&self) -> Result<(), (usize, Problem)> {
-        let hooks: BTreeSet<&Hook> = self.plan.changed_hooks().collect();
-        hooks.into_iter().try_for_each(|hook| self.same_hook(hook)).map_err(|problem| (0, problem))
+        let hooks: BTreeSet<Hook> = self.plan.changed_hooks().collect();
+        hooks.iter().try_for_each(|hook| self.same_hook(hook)).map_err(|problem| (0, problem))
     }
 
     /// Checks that a hook is the one that the plan saw, but for what this run did to it.
@@ -38,13 +38,16 @@ impl<K: Kernel> Applier<'_, K> {
 
     /// Returns the revision that a hook must have now; 0 where it has none.
     fn revision(&self, hook: &Hook) -> u64 {
+        let Some(hook) = &hook.shared() else { return 0 };
         let seen = self.plan.shared.seen.get(hook).map_or(0, |seen| seen.revision);
         if seen == 0 { 0 } else { seen + self.changes.get(hook).copied().unwrap_or(0) }
     }
 
     /// Notes that this run changed a hook.
     pub(super) fn changed(&mut self, hook: &Hook) {
-        *self.changes.entry(hook.clone()).or_default() += 1;
+        if let Some(hook) = hook.shared() {
+            *self.changes.entry(hook).or_default() += 1;
+        }
     }
 
     /// Takes the hooks as they are now: what an interrupted run left was on them, and is gone.
@@ -58,7 +61,7 @@ impl<K: Kernel> Applier<'_, K> {
     }
 
     /// Tells the kernel's place of a new link.
-    pub(super) fn place_on_hook(&self, hook: &Hook, spot: &Spot) -> Result<Place, Problem> {
+    pub(super) fn place_on_hook(&self, hook: &Hook, spot: &Spot) -> Result<HookPlace, Problem> {
         let position = match spot {
             Spot::Any => Position::Any,
             Spot::First => Position::First,
@@ -66,7 +69,7 @@ impl<K: Kernel> Applier<'_, K> {
             Spot::Before(beside) => Position::Before(self.beside(beside)?),
             Spot::After(beside) => Position::After(self.beside(beside)?),
         };
-        Ok(Place { position, revision: self.revision(hook) })
+        Ok(HookPlace { position, revision: self.revision(hook) })
     }
 
     fn beside(&self, beside: &Beside) -> Result<kernel::Beside, Problem> {
@@ -88,6 +91,7 @@ impl<K: Kernel> Applier<'_, K> {
 
     /// Says what became of a hook that did not take a link at its place; `None` when it is as the plan saw it.
     pub(super) fn hook_changed(&self, hook: &Hook, error: &io::Error) -> Option<Problem> {
+        let hook = &hook.shared()?;
         let seen = self.plan.shared.seen.get(hook)?;
         match error.raw_os_error() {
             Some(libc::ESTALE | libc::ENOENT) => {}
@@ -114,10 +118,16 @@ impl<K: Kernel> Applier<'_, K> {
     /// Loads a program once more, for the old link of one that moves: tcx takes a program only once, and the old link
     /// filters until the new one does.
     pub(super) fn stage_double(&mut self, link: &DesiredLink, id: u32, to: &ResolvedHook) -> Result<(), Problem> {
-        let (Hook::Tc { attach_type, .. }, ResolvedHook::Interface(Some(ifindex))) = (&link.hook, to) else {
+        let (Hook::Tc { attach_type, .. }, ResolvedHook::Interface(Some(place))) = (&link.hook, to) else {
             return Ok(());
         };
-        let here = HookInfo::Tcx { ifindex: *ifindex, attach_type: *attach_type };
+        let record = self.plan.generations.record.as_ref();
+        let recorded = record.and_then(|record| record.links.get(link.name.as_str()));
+        // What had no link before takes no part in it.
+        if id == 0 || recorded.is_some_and(|recorded| recorded.netns.is_some_and(|netns| netns != place.netns)) {
+            return Ok(());
+        }
+        let here = HookInfo::Tcx { ifindex: place.ifindex, attach_type: *attach_type };
         let Some((program, program_id)) = self.standing(link) else { return Ok(()) };
         let fd = self.open_expected(&link.pin, ObjectKind::Link, id)?;
         let info = self.kernel.link_info(&fd);
@@ -138,7 +148,9 @@ impl<K: Kernel> Applier<'_, K> {
     /// Returns the program of a link when it stays as it is, with its id.
     fn standing(&self, link: &DesiredLink) -> Option<(Arc<DesiredProgram>, u32)> {
         self.plan.steps.iter().find_map(|step| match &step.action {
-            Action::ReuseProgram { program, id } if program.name == link.program => Some((Arc::clone(program), *id)),
+            Action::ReuseProgram { program, id } if Some(&program.name) == link.program.as_ref() => {
+                Some((Arc::clone(program), *id))
+            }
             _ => None,
         })
     }

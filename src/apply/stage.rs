@@ -41,6 +41,9 @@ impl<K: Kernel> Applier<'_, K> {
             Action::ReuseMap { map, id, .. } => self.open_map(map, *id),
             Action::CreateMap { map, .. } => self.create_map(map),
             Action::CopyEntries { map, from, copying } => self.copy_entries(map, *from, copying),
+            Action::FinishCopy { map, id, from, kept, migration: Some(migration) } => {
+                self.open_copied((map, *id), *from, kept, migration)
+            }
             Action::FillMap { map } => self.fill_map(map),
             Action::FillSlots { map } => self.fill_slots(map),
             Action::WriteEntries { writes } => match writes.id {
@@ -65,11 +68,11 @@ impl<K: Kernel> Applier<'_, K> {
                 self.programs.insert(program.clone(), fd);
                 Ok(())
             }
-            Action::ReuseLink { link, id } => self.open_expected(&link.pin, ObjectKind::Link, *id).map(drop),
+            Action::ReuseLink { link, id } => self.open_attached(&link.pin, *id).map(drop),
             // What goes away does so when there is no way back any more: it has to be what the plan saw.
             Action::Detach { pin, id, .. } => {
-                let link = self.open_expected(pin, ObjectKind::Link, *id)?;
-                self.leaving.insert(number, link);
+                let attached = self.open_attached(pin, *id)?;
+                self.leaving.insert(number, attached);
                 Ok(())
             }
             Action::RemoveProgram { pin, id, .. } => self.open_expected(pin, ObjectKind::Program, *id).map(drop),
@@ -79,6 +82,8 @@ impl<K: Kernel> Applier<'_, K> {
             | Action::MountBpffs { .. }
             | Action::MakeDirectory { .. }
             | Action::CatchUp { .. }
+            | Action::FinishCopy { migration: None, .. }
+            | Action::Skip { .. }
             | Action::Attach { .. }
             | Action::UpdateLink { .. }
             | Action::Reattach { .. }
@@ -354,14 +359,14 @@ impl<K: Kernel> Applier<'_, K> {
                 "program.{} was loaded without types that tell its function `{}`",
                 extends.program, extends.function
             );
-            let kind = Kind::NotLoadable { function: program.function.clone(), why };
+            let kind = Kind::NotLoadable { function: program.function.clone(), refusal: why.into() };
             Problem::at(kind, program.span.clone(), "this program")
         })
     }
 }
 
 /// Finds a function by its name; where several have it, the one that others may see: the kernel replaces no other.
-fn function_named(btf: &Btf, function: &str) -> Option<TypeId> {
+pub(super) fn function_named(btf: &Btf, function: &str) -> Option<TypeId> {
     let named = btf.types().filter(|(_, ty)| ty.kind() == btf::Kind::Func && ty.name() == Some(function));
     let global = |ty: &Type| matches!(ty, Type::Func { linkage: Linkage::Global, .. });
     named.max_by_key(|(_, ty)| global(ty)).map(|(id, _)| id)

@@ -1,10 +1,12 @@
 //! The way back of each change that can be seen from outside.
 
 use super::entries::Written;
-use super::{generation, variables};
+use super::events::patiently;
+use super::{direct, generation, link_within, variables};
 use crate::access::Permissions;
-use crate::kernel::{HookRequest, Kernel, XdpMode};
-use crate::kinds::Netfilter;
+use crate::direct::Mark;
+use crate::kernel::{EventInfo, HookRequest, Kernel, TraceRequest, XdpMode};
+use crate::kinds::{AttachType, Netfilter};
 use crate::names::{MapName, PinPath, ProgramName};
 use crate::variables::Patch;
 use std::collections::BTreeMap;
@@ -57,6 +59,27 @@ pub enum Undo<Fd> {
     },
     /// A program was attached by this link.
     Linked(Fd),
+    /// A program was attached to an event by this link, which is pinned there.
+    Event {
+        /// The link.
+        link: Fd,
+        /// Its pin.
+        pin: PinPath,
+    },
+    /// A program was to be attached without a link.
+    Marked {
+        /// What was to be attached where.
+        mark: Mark,
+        /// The id of the program that was there before, if one was.
+        before: Option<u32>,
+    },
+    /// A program was detached that had no link.
+    Unmarked {
+        /// What was attached where.
+        mark: Mark,
+        /// The program, when it was there.
+        program: Option<Fd>,
+    },
     /// A link got another program.
     Updated {
         /// The link.
@@ -75,6 +98,15 @@ pub enum Undo<Fd> {
         /// The same, once more, which it runs now.
         double: Fd,
     },
+    /// A link got another struct of functions.
+    UpdatedStruct {
+        /// The link.
+        link: Fd,
+        /// The map of the struct that it has now.
+        map: MapName,
+        /// The map of the one that it had before.
+        old: Fd,
+    },
     /// A link was detached from a hook with room for one.
     Detached {
         /// Where it is pinned.
@@ -82,13 +114,22 @@ pub enum Undo<Fd> {
         /// The program that it ran.
         program: Fd,
         /// Where it was attached, if it was.
-        before: Option<Before>,
+        before: Option<Before<Fd>>,
     },
 }
 
 /// Where a link was attached that had to make room.
-#[derive(Debug, Clone, Copy)]
-pub enum Before {
+#[derive(Debug)]
+pub struct Before<Fd> {
+    /// Its network namespace, where that is not ours.
+    pub netns: Option<Fd>,
+    /// The hook there.
+    pub hook: BeforeHook,
+}
+
+/// A hook with room for one.
+#[derive(Debug, Clone)]
+pub enum BeforeHook {
     /// XDP on an interface.
     Xdp {
         /// Its index.
@@ -98,6 +139,22 @@ pub enum Before {
     },
     /// Netfilter.
     Netfilter(Netfilter),
+    /// A map of sockets.
+    Sockmap {
+        /// The map.
+        map: MapName,
+        /// For which of its programs.
+        attach_type: AttachType,
+    },
+    /// A function of another program.
+    Extension {
+        /// Id of that program.
+        target: u32,
+        /// The function's type there.
+        function: u32,
+        /// The link's cookie.
+        cookie: Option<u64>,
+    },
 }
 
 impl<Fd> Undo<Fd> {
@@ -123,14 +180,39 @@ impl<Fd> Undo<Fd> {
             Self::Owner { pin, before } => kernel.change_owner(&pin, before.owner, before.group),
             Self::Mode { pin, before } => kernel.change_mode(&pin, before.mode),
             Self::Linked(link) => kernel.detach_link(&link),
+            Self::Event { link, pin } => {
+                drop(link);
+                generation::gone(kernel.unpin(&pin))
+            }
+            Self::Marked { mark, before } => direct::take_back(kernel, &mark, before),
+            Self::Unmarked { mark, program: Some(program) } => direct::put_back(kernel, &mark, &program),
+            Self::Unmarked { program: None, .. } => Ok(()),
             Self::Updated { link, program, old } => kernel.update_link(&link, &old, &programs[&program]),
             Self::Lent { link, program, double } => kernel.update_link(&link, &programs[&program], &double),
+            Self::UpdatedStruct { link, map, old } => kernel.update_link(&link, &old, &maps[&map]),
             Self::Detached { pin, program, before: Some(before) } => {
-                let request = match before {
-                    Before::Xdp { ifindex, mode } => HookRequest::Xdp { ifindex, mode },
-                    Before::Netfilter(hook) => HookRequest::Netfilter(hook),
+                let within = before.netns.as_ref();
+                let link = match &before.hook {
+                    BeforeHook::Xdp { ifindex, mode } => {
+                        let request = HookRequest::Xdp { ifindex: *ifindex, mode: *mode };
+                        link_within(kernel, &program, &request, within)?
+                    }
+                    BeforeHook::Netfilter(hook) => {
+                        link_within(kernel, &program, &HookRequest::Netfilter(*hook), within)?
+                    }
+                    BeforeHook::Sockmap { map, attach_type } => {
+                        let request = HookRequest::Sockmap { map: &maps[map], attach_type: *attach_type };
+                        kernel.create_link(&program, &request)?
+                    }
+                    BeforeHook::Extension { target, function, cookie } => {
+                        let target = kernel.program_by_id(*target)?;
+                        patiently(|| {
+                            let (attach_type, target) = (EventInfo::EXTENSION, Some((&target, *function)));
+                            let request = TraceRequest::Tracing { attach_type, target, cookie: *cookie };
+                            kernel.create_link(&program, &HookRequest::Trace(request))
+                        })?
+                    }
                 };
-                let link = kernel.create_link(&program, &request)?;
                 generation::replace(kernel, &pin, |kernel, passing| kernel.pin(&link, passing))
             }
             Self::Detached { before: None, .. } => Ok(()),

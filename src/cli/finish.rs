@@ -48,8 +48,10 @@ fn verify<K: Kernel>(kernel: &K, plan: &Plan, record: Option<&Record>) -> Result
     let pin_root = &plan.pin_root;
     let differs: Vec<String> = match record {
         Some(record) => {
+            // What comes meanwhile is for the next apply.
             let drift = drift::drift(kernel, record)?;
-            drift.iter().map(ToString::to_string).chain(apply::entries::unwritten(kernel, plan)?).collect()
+            let drift = drift.iter().filter(|drift| !matches!(drift.what, drift::Difference::Came(_)));
+            drift.map(ToString::to_string).chain(apply::entries::unwritten(kernel, plan)?).collect()
         }
         None if kernel.read_symlink(pin_root).is_ok() => vec![format!("{pin_root} is still there")],
         None => Vec::new(),

@@ -4,7 +4,7 @@ use super::arguments::Variables;
 use super::console::Console;
 use crate::diag::{Exit, Source};
 use crate::load;
-use crate::manifest::{self, At, EntriesSource, Manifest};
+use crate::manifest::{self, EntriesSource, Manifest};
 use crate::report::ManifestText;
 use crate::saved::{SavedManifest, SavedPlan};
 use std::collections::BTreeMap;
@@ -59,9 +59,7 @@ pub fn load_saved(path: &Path, console: &Console) -> Result<Loaded, Exit> {
     let SavedManifest { path, text } = saved.manifest.clone();
     let mut loaded = parse(Path::new(&path), text, saved.variables.clone(), console)?;
     for (name, object) in &mut loaded.manifest.objects {
-        if let Some(digest) = saved.objects.get(name.as_str()) {
-            object.sha256.get_or_insert(At { value: *digest, span: object.path.span.clone() });
-        }
+        object.planned = saved.objects.get(name.as_str()).copied();
     }
     for (name, map) in &mut loaded.manifest.maps {
         if let Some(EntriesSource::File { sha256, .. }) = map.entries.as_mut().map(|entries| &mut entries.source) {

@@ -5,7 +5,7 @@ use super::usual_bpffs;
 use crate::desired::{self, Desired};
 use crate::diag::{Kind, Problem, Problems};
 use crate::elf;
-use crate::kernel::{Kernel, facts, observe};
+use crate::kernel::{Kernel, facts, observe, sites};
 use crate::load;
 use crate::names::{Digest, PinPath, PlanId};
 use crate::observed::Wanted;
@@ -56,6 +56,8 @@ pub fn desired_live<K: Kernel>(kernel: &K, loaded: &Loaded) -> Result<Resolved, 
     let inputs = alone.then(|| load::inputs(&loaded.text, &loaded.vars, &load::Digests::of(&files)));
     let entries = files.entries.iter().map(|(name, file)| (name.to_string(), file.sha256)).collect();
     let desired = desired::resolve(&loaded.manifest, files, &bpffs, &host, &target)?;
+    let sites = sites::all(kernel, &desired)?;
+    let desired = desired.settle(&sites)?;
     Ok(Resolved { desired, inputs, entries })
 }
 

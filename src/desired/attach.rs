@@ -3,7 +3,7 @@
 
 use super::Extends;
 use crate::btf;
-use crate::elf::{self, Object, ProgramKind, Target};
+use crate::elf::{self, Object, ProgramKind, Refusal, Target};
 use crate::insn::ModuleId;
 use crate::kinds::{AttachType, ProgramType};
 use crate::manifest::ProgramTarget;
@@ -80,8 +80,8 @@ pub struct Place {
 /// Finds what in the kernel a program is for.
 ///
 /// # Errors
-/// Why there is nothing, as a sentence without capital and full stop.
-pub fn place(object: &Object, program: usize, kind: &ProgramKind, target: &Target) -> Result<Place, String> {
+/// Why there is nothing.
+pub fn place(object: &Object, program: usize, kind: &ProgramKind, target: &Target) -> Result<Place, Refusal> {
     if kind.program_type != ProgramType::STRUCT_OPS {
         return kernel_type(kind, target);
     }
@@ -153,28 +153,32 @@ pub fn needs(object: &Object, kind: &ProgramKind) -> elf::Needs {
 }
 
 /// Finds the type of the kernel that a program is for; none when it is for none, and without a kernel.
-fn kernel_type(kind: &ProgramKind, target: &Target) -> Result<Place, String> {
+fn kernel_type(kind: &ProgramKind, target: &Target) -> Result<Place, Refusal> {
     if !names_kernel_type(kind.program_type) || target.offline {
         return Ok(Place::default());
     }
     let Some(name) = &kind.target else {
-        return Err("its section does not say what it attaches to, as `fentry/FUNCTION` does; `target` can".to_owned());
+        return Err("its section does not say what it attaches to, as `fentry/FUNCTION` does; `target` can".into());
     };
     let wanted = Wanted::read(kind.attach_type, name);
     let (what, name) = (wanted.what, wanted.name);
     if target.types.is_none() {
-        return Err(format!("this kernel has no BTF, by which the {what} `{name}` could be found"));
+        let why = format!("this kernel has no BTF, by which the {what} `{name}` could be found");
+        return Err(Refusal::of_kernel(why));
     }
-    match (wanted.find(target), wanted.owner) {
-        (Ok(Some(found)), _) => Ok(Place { type_id: found.id, module: found.module.cloned(), ..Place::default() }),
-        (Ok(None), None) => Err(format!("this kernel has no {what} `{name}`{}", target.modules.note())),
-        (Ok(None), Some(KERNEL)) => Err(format!("this kernel itself has no {what} `{name}`")),
+    let lacks = match (wanted.find(target), wanted.owner) {
+        (Ok(Some(found)), _) => {
+            return Ok(Place { type_id: found.id, module: found.module.cloned(), ..Place::default() });
+        }
+        (Ok(None), None) => format!("this kernel has no {what} `{name}`{}", target.modules.note()),
+        (Ok(None), Some(KERNEL)) => format!("this kernel itself has no {what} `{name}`"),
         (Ok(None), Some(module)) if target.modules.known().iter().any(|known| known.id.name == module) => {
-            Err(format!("the module `{module}` has no {what} `{name}`"))
+            format!("the module `{module}` has no {what} `{name}`")
         }
         (Ok(None), Some(module)) => {
-            Err(format!("the module `{module}`, for whose {what} `{name}` it is, is not loaded or has no types"))
+            format!("the module `{module}`, for whose {what} `{name}` it is, is not loaded or has no types")
         }
-        (Err(error), _) => Err(format!("the types of the kernel cannot be read: {error}")),
-    }
+        (Err(error), _) => return Err(format!("the types of the kernel cannot be read: {error}").into()),
+    };
+    Err(Refusal::of_kernel(lacks))
 }

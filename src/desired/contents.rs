@@ -154,12 +154,12 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    fn new(target: &Target<'_>) -> Result<Self, Problem> {
+    fn new(target: &Target<'_>) -> Result<Self, Vec<Problem>> {
         let spec = target.spec;
         let is_array = matches!(spec.map_type, MapType::ARRAY | MapType::PERCPU_ARRAY);
         let mut writer = Self {
-            key: target.key_shape()?,
-            value: target.value_shape()?,
+            key: target.key_shape().map_err(|problem| vec![problem])?,
+            value: target.value_shape().map_err(|problem| vec![problem])?,
             sensitive: target.table.sensitive,
             key_size: spec.key_size as usize,
             value_size: spec.value_size as usize,
@@ -172,8 +172,9 @@ impl Writer {
         };
         if let Some(default) = target.table.entries.as_ref().and_then(|entries| entries.value.as_ref()) {
             let mut bytes = vec![0; writer.user_value_size()];
-            if let Err(wrong) = writer.write_value(&default.value, &mut bytes) {
-                return Err(target.wrong(&wrong, default.span.clone(), "this value"));
+            if let Err(wrongs) = writer.write_value(&default.value, &mut bytes) {
+                let wrong = |wrong| target.wrong(wrong, default.span.clone(), "this value");
+                return Err(wrongs.iter().map(wrong).collect());
             }
             writer.default = Some(bytes);
         }
@@ -190,17 +191,18 @@ impl Writer {
         self.value_size.next_multiple_of(8)
     }
 
-    /// Adds an entry whose parts `write` puts into zeros: the key and one value. It is left out when that fails.
+    /// Adds an entry whose parts are put into zeros: the key and one value. It is left out when anything of it is wrong.
     pub(super) fn add(
         &mut self,
-        key: impl FnOnce(&Self, &mut [u8]) -> Result<(), Wrong>,
-        value: Option<impl FnOnce(&Self, &mut [u8]) -> Result<(), Wrong>>,
-    ) -> Result<(), Wrong> {
+        key: impl FnOnce(&Self, &mut [u8]) -> Result<(), Vec<Wrong>>,
+        value: Option<impl FnOnce(&Self, &mut [u8]) -> Result<(), Vec<Wrong>>>,
+    ) -> Result<(), Vec<Wrong>> {
         let (mut keys, mut values) = (std::mem::take(&mut self.keys), std::mem::take(&mut self.values));
         let (keys_before, values_before) = (keys.len(), values.len());
         keys.resize(keys_before + self.key_size, 0);
-        let written = key(self, &mut keys[keys_before..]).and_then(|()| self.check_slot(&keys[keys_before..]));
-        let written = written.and_then(|()| match (value, &self.default) {
+        let of_key = key(self, &mut keys[keys_before..]);
+        let of_key = of_key.and_then(|()| self.check_slot(&keys[keys_before..]).map_err(|wrong| vec![wrong]));
+        let of_value = match (value, &self.default) {
             (Some(value), _) => {
                 values.resize(values_before + self.user_value_size(), 0);
                 value(self, &mut values[values_before..])
@@ -209,8 +211,16 @@ impl Writer {
                 values.extend_from_slice(default);
                 Ok(())
             }
-            (None, None) => Err(Wrong::entry("it has no value, and the map no `entries_value` for such entries")),
-        });
+            (None, None) => {
+                let why = "it has no value, and the map no `entries_value` for such entries";
+                Err(vec![Wrong::entry(why)])
+            }
+        };
+        let written = match (of_key, of_value) {
+            (Ok(()), of_value) => of_value,
+            (of_key, Ok(())) => of_key,
+            (Err(of_key), Err(of_value)) => Err([of_key, of_value].into_iter().flatten().collect()),
+        };
         if written.is_err() {
             keys.truncate(keys_before);
             values.truncate(values_before);
@@ -235,22 +245,22 @@ impl Writer {
     }
 
     /// Writes a key.
-    pub(super) fn write_key(&self, key: &Value, out: &mut [u8]) -> Result<(), Wrong> {
-        self.key.encode(key, out).map_err(|error| Wrong::new("key", error, self.sensitive))
+    pub(super) fn write_key(&self, key: &Value, out: &mut [u8]) -> Result<(), Vec<Wrong>> {
+        self.key.encode(key, out).map_err(|error| self.wrongs("key", (&self.key, key), error))
     }
 
     /// Writes the text of a key.
-    pub(super) fn write_key_text(&self, key: &str, out: &mut [u8]) -> Result<(), Wrong> {
-        self.key.encode_text(key, out).map_err(|error| Wrong::new("key", error, self.sensitive))
+    pub(super) fn write_key_text(&self, key: &str, out: &mut [u8]) -> Result<(), Vec<Wrong>> {
+        self.key.encode_text(key, out).map_err(|error| vec![self.wrong("key", error)])
     }
 
     /// Writes a value: where each CPU has its own, one for all, or a list of one for each.
-    pub(super) fn write_value(&self, value: &Value, out: &mut [u8]) -> Result<(), Wrong> {
-        let wrong = |error| Wrong::new("value", error, self.sensitive);
+    pub(super) fn write_value(&self, value: &Value, out: &mut [u8]) -> Result<(), Vec<Wrong>> {
+        let wrongs = |value, error| self.wrongs("value", (&self.value, value), error);
         let each = match (self.cpus, value) {
             (Some(_), Value::List(each)) if list_depth(value) > self.value.list_depth() => each,
             (Some(_) | None, _) => {
-                self.value.encode(value, out).map_err(wrong)?;
+                self.value.encode(value, out).map_err(|error| wrongs(value, error))?;
                 self.repeat(out);
                 return Ok(());
             }
@@ -258,20 +268,22 @@ impl Writer {
         let cpus = self.cpus.unwrap_or(1);
         if each.len() != cpus && !self.offline {
             let why = format!("a list of {} values is given, and the host has {cpus} CPUs", each.len());
-            return Err(Wrong { part: "value", why, help: Some("write one value for all CPUs".to_owned()) });
+            return Err(vec![Wrong { part: "value", why, help: Some("write one value for all CPUs".to_owned()) }]);
         }
         for (cpu, value) in each.iter().enumerate() {
             // Offline, nobody knows how many there will be; what does not fit is wrong all the same.
             let mut spare = vec![0; self.stride()];
             let out = out.get_mut(cpu * self.stride()..).filter(|out| !out.is_empty()).unwrap_or(&mut spare);
-            self.value.encode(value, out).map_err(|error| wrong(error.below(&format!("[{cpu}]"))))?;
+            self.value
+                .encode(value, out)
+                .map_err(|error| vec![self.wrong("value", error.below(&format!("[{cpu}]")))])?;
         }
         Ok(())
     }
 
     /// Writes the text of a value.
-    pub(super) fn write_value_text(&self, value: &str, out: &mut [u8]) -> Result<(), Wrong> {
-        self.value.encode_text(value, out).map_err(|error| Wrong::new("value", error, self.sensitive))?;
+    pub(super) fn write_value_text(&self, value: &str, out: &mut [u8]) -> Result<(), Vec<Wrong>> {
+        self.value.encode_text(value, out).map_err(|error| vec![self.wrong("value", error)])?;
         self.repeat(out);
         Ok(())
     }
@@ -284,9 +296,22 @@ impl Writer {
         }
     }
 
+    /// Lists all that is wrong with a part of an entry, of which the first thing is known.
+    fn wrongs(&self, part: &'static str, (shape, value): (&Shape, &Value), first: ValueError) -> Vec<Wrong> {
+        let faults = shape.faults(value);
+        let faults = if faults.is_empty() { vec![first] } else { faults };
+        faults.into_iter().map(|fault| self.wrong(part, fault)).collect()
+    }
+
     /// Wraps what is wrong with a part of an entry.
     pub(super) fn wrong(&self, part: &'static str, error: ValueError) -> Wrong {
         Wrong::new(part, error, self.sensitive)
+    }
+
+    /// Takes the entries of a file, which may be put together of several: one that is there twice says nothing new.
+    fn agreeing(&mut self) -> Result<Entries, Duplicate> {
+        let (keys, values) = (std::mem::take(&mut self.keys), std::mem::take(&mut self.values));
+        Entries::agreeing(self.key_size, self.user_value_size(), keys, values)
     }
 
     fn entries(&mut self) -> Result<Entries, Duplicate> {
@@ -314,7 +339,7 @@ impl Target<'_> {
             // The kernel refuses such a map in its own words.
             return Ok(self.finished(entries, Entries::new(0, 0)));
         }
-        let mut writer = Writer::new(self).map_err(|problem| vec![problem])?;
+        let mut writer = Writer::new(self)?;
         let written = match (&entries.source, file) {
             (EntriesSource::Given(given), _) => self.given(given, &mut writer)?,
             (EntriesSource::File { .. }, Some(file)) => self.of_file(entries, file, &mut writer)?,
@@ -363,7 +388,7 @@ impl Target<'_> {
                 |writer, out| writer.write_key(&entry.key.value, out),
                 value.map(|value| |writer: &Writer, out: &mut [u8]| writer.write_value(&value.value, out)),
             );
-            if let Err(wrong) = written {
+            for wrong in written.err().into_iter().flatten() {
                 let place = value.filter(|_| wrong.part == "value").unwrap_or(&entry.key);
                 problems.push(self.wrong(&wrong, place.span.clone(), &format!("this {}", wrong.part)));
             }
@@ -386,7 +411,7 @@ impl Target<'_> {
     ) -> Result<Entries, Vec<Problem>> {
         let read = super::files::read(file, writer);
         let written =
-            read.and_then(|places| writer.entries().map_err(|Duplicate(first, second)| places.twice(first, second)));
+            read.and_then(|places| writer.agreeing().map_err(|Duplicate(first, second)| places.twice(first, second)));
         written.map_err(|faults| {
             let kind = Kind::BadEntryFile { map: self.name.clone(), path: file.path.clone(), faults };
             vec![Problem::at(kind, entries.span.clone(), "this file")]

@@ -64,18 +64,18 @@ impl<'a> Places<'a> {
     }
 
     /// Notes where an entry is, or what is wrong with it.
-    fn note(&mut self, at: usize, written: Result<(), Wrong>) {
+    fn note(&mut self, at: usize, written: Result<(), Vec<Wrong>>) {
         match written {
             Ok(()) => self.starts.push(u32::try_from(at).unwrap_or(u32::MAX)),
-            Err(wrong) => self.wrong(at, &wrong),
+            Err(wrongs) => wrongs.iter().for_each(|wrong| self.wrong(at, wrong)),
         }
     }
 
-    /// Reports a key that is there twice.
+    /// Reports a key that is there with two values.
     pub(super) fn twice(mut self, first: usize, second: usize) -> Faults {
         let start = |at: usize| self.starts.get(at).map_or(0, |start| *start as usize);
         let ((line, column), second) = (self.line(start(first)), start(second));
-        self.fault(second, format!("key: it is at {line}:{column} already"));
+        self.fault(second, format!("key: it is at {line}:{column} already, with another value"));
         self.faults
     }
 }
@@ -191,12 +191,15 @@ fn write_cells(
     columns: &[(usize, Column)],
     record: &csv::StringRecord,
     out: &mut [u8],
-) -> Result<(), Wrong> {
+) -> Result<(), Vec<Wrong>> {
+    let mut wrongs = Vec::new();
     for (at, column) in columns {
         let cell = record.get(*at).unwrap_or_default();
-        column.encode(cell, out).map_err(|error| writer.wrong(part, error))?;
+        if let Err(error) = column.encode(cell, out) {
+            wrongs.push(writer.wrong(part, error));
+        }
     }
-    Ok(())
+    if wrongs.is_empty() { Ok(()) } else { Err(wrongs) }
 }
 
 /// Returns where the row starts that comes behind empty lines and comments.
@@ -300,12 +303,12 @@ impl Json<'_, '_> {
         let written = self.writer.add(
             |writer, out| match plain(key) {
                 Some(key) => writer.write_key_text(key, out),
-                None => writer.write_key(&value_of(key)?, out),
+                None => writer.write_key(&value_of(key).map_err(|wrong| vec![wrong])?, out),
             },
             value.map(|value| {
                 |writer: &Writer, out: &mut [u8]| match plain(value) {
                     Some(value) => writer.write_value_text(value, out),
-                    None => writer.write_value(&value_of(value)?, out),
+                    None => writer.write_value(&value_of(value).map_err(|wrong| vec![wrong])?, out),
                 }
             }),
         );

@@ -1,10 +1,16 @@
 //! Where links are attached: each kind of hook, and what is the same for all links of a kind. A new kind of link is a
 //! variant of [`Hook`]; where it is, is one of a few [`Anchor`]s, by which it is looked up, planned and opened.
 
-use crate::kinds::{AttachType, Netfilter, XdpMode};
+mod trace;
+
+use crate::direct::{Feature, Via, Wish, clsact};
+use crate::kinds::{AttachType, MapType, Netfilter, XdpMode};
+use crate::names::MapName;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::PathBuf;
+
+pub use trace::{Counter, CounterSource, Event, Rate, Trace, Uprobe, of_system_call};
 
 /// Where a link is attached, as the manifest says it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -14,14 +20,39 @@ pub enum Hook {
     Xdp {
         /// Name of the interface.
         interface: String,
+        /// The network namespace that it is in.
+        #[serde(default, skip_serializing_if = "Netns::is_own")]
+        netns: Netns,
         /// Mode.
         mode: XdpMode,
+        /// By a link or by netlink, when that is not to be chosen.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        via: Option<Via>,
     },
-    /// tcx on an interface.
+    /// tc on an interface.
     Tc {
         /// Name of the interface.
         interface: String,
+        /// The network namespace that it is in.
+        #[serde(default, skip_serializing_if = "Netns::is_own")]
+        netns: Netns,
         /// `tcx_ingress` or `tcx_egress`.
+        attach_type: AttachType,
+        /// By tcx or by clsact, when that is not to be chosen.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        via: Option<Via>,
+        /// What a filter of clsact is to be.
+        #[serde(default, skip_serializing_if = "Wish::is_empty")]
+        wish: Wish,
+    },
+    /// netkit: what one end of a pair of interfaces sends.
+    Netkit {
+        /// Name of the primary end, by which both are known.
+        interface: String,
+        /// The network namespace that it is in.
+        #[serde(default, skip_serializing_if = "Netns::is_own")]
+        netns: Netns,
+        /// `netkit_primary` or `netkit_peer`.
         attach_type: AttachType,
     },
     /// A cgroup's hook.
@@ -30,6 +61,9 @@ pub enum Hook {
         path: String,
         /// Which of the cgroup's hooks.
         attach_type: AttachType,
+        /// By a link or without one, when that is not to be chosen.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        via: Option<Via>,
     },
     /// A network namespace's hook.
     Netns {
@@ -38,29 +72,82 @@ pub enum Hook {
         /// `sk_lookup` or `flow_dissector`.
         attach_type: AttachType,
     },
-    /// A hook of netfilter, of the network namespace in which the tool runs.
-    Netfilter(Netfilter),
+    /// A hook of netfilter.
+    Netfilter {
+        /// Which one.
+        hook: Netfilter,
+        /// Of which network namespace.
+        #[serde(default, skip_serializing_if = "Netns::is_own")]
+        netns: Netns,
+    },
+    /// A map of sockets: those that are put into it get the programs that it has then.
+    Sockmap {
+        /// The map.
+        map: MapName,
+        /// `sk_msg_verdict`, `sk_skb_stream_parser`, `sk_skb_stream_verdict` or `sk_skb_verdict`.
+        attach_type: AttachType,
+    },
+    /// An event.
+    Trace(Trace),
+    /// What the kernel calls a struct of functions for, such as a TCP congestion control: the map that holds it is
+    /// attached, and no program.
+    StructOps {
+        /// The map.
+        map: MapName,
+    },
 }
 
 /// What a hook is of, by its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Anchor<'a> {
-    /// An interface.
-    Interface(&'a str),
+    /// An interface of a network namespace.
+    Interface(&'a str, &'a Netns),
     /// A cgroup.
     Cgroup(&'a str),
     /// A network namespace.
     Netns(&'a Netns),
+    /// A map.
+    Map(&'a MapName),
+    /// What happens anywhere.
+    Event(&'a Event),
 }
 
 impl Hook {
     /// Returns what it is of.
     pub fn anchor(&self) -> Anchor<'_> {
         match self {
-            Self::Xdp { interface, .. } | Self::Tc { interface, .. } => Anchor::Interface(interface),
+            Self::Xdp { interface, netns, .. }
+            | Self::Tc { interface, netns, .. }
+            | Self::Netkit { interface, netns, .. } => Anchor::Interface(interface, netns),
             Self::Cgroup { path, .. } => Anchor::Cgroup(path),
-            Self::Netns { netns, .. } => Anchor::Netns(netns),
-            Self::Netfilter(_) => Anchor::Netns(&OWN),
+            Self::Netns { netns, .. } | Self::Netfilter { netns, .. } => Anchor::Netns(netns),
+            Self::Sockmap { map, .. } | Self::StructOps { map } => Anchor::Map(map),
+            Self::Trace(trace) => Anchor::Event(&trace.event),
+        }
+    }
+
+    /// Returns the same hook of another interface.
+    pub fn on(&self, name: &str) -> Self {
+        let mut hook = self.clone();
+        match &mut hook {
+            Self::Xdp { interface, .. } | Self::Tc { interface, .. } | Self::Netkit { interface, .. } => {
+                name.clone_into(interface);
+            }
+            Self::Cgroup { .. }
+            | Self::Netns { .. }
+            | Self::Netfilter { .. }
+            | Self::Sockmap { .. }
+            | Self::StructOps { .. }
+            | Self::Trace(_) => {}
+        }
+        hook
+    }
+
+    /// Returns the network namespace that it is in.
+    pub fn netns(&self) -> &Netns {
+        match self.anchor() {
+            Anchor::Interface(_, netns) | Anchor::Netns(netns) => netns,
+            Anchor::Cgroup(_) | Anchor::Map(_) | Anchor::Event(_) => &OWN,
         }
     }
 
@@ -68,72 +155,248 @@ impl Hook {
     pub fn mode(&self) -> Option<XdpMode> {
         match self {
             Self::Xdp { mode, .. } => Some(*mode),
-            Self::Tc { .. } | Self::Cgroup { .. } | Self::Netns { .. } | Self::Netfilter(_) => None,
+            Self::Tc { .. }
+            | Self::Netkit { .. }
+            | Self::Cgroup { .. }
+            | Self::Netns { .. }
+            | Self::Netfilter { .. }
+            | Self::Sockmap { .. }
+            | Self::StructOps { .. }
+            | Self::Trace(_) => None,
         }
+    }
+
+    /// Returns the way that is asked for; `None` where it is to be chosen, or where there is but one.
+    pub fn via(&self) -> Option<Via> {
+        match self {
+            Self::Xdp { via, .. } | Self::Tc { via, .. } | Self::Cgroup { via, .. } => *via,
+            Self::Netkit { .. }
+            | Self::Netns { .. }
+            | Self::Netfilter { .. }
+            | Self::Sockmap { .. }
+            | Self::StructOps { .. }
+            | Self::Trace(_) => None,
+        }
+    }
+
+    /// Returns what a kernel must have for a link there, where there is a way without.
+    pub fn needs(&self) -> Option<Feature> {
+        match self {
+            Self::Xdp { .. } => Some(Feature::XdpLinks),
+            Self::Tc { .. } => Some(Feature::Tcx),
+            Self::Cgroup { .. } => Some(Feature::CgroupLinks),
+            Self::Netkit { .. }
+            | Self::Netns { .. }
+            | Self::Netfilter { .. }
+            | Self::Sockmap { .. }
+            | Self::StructOps { .. }
+            | Self::Trace(_) => None,
+        }
+    }
+
+    /// Returns the same with the way that was chosen.
+    pub fn by(&self, chosen: Via) -> Self {
+        let mut hook = self.clone();
+        match &mut hook {
+            Self::Xdp { via, .. } | Self::Tc { via, .. } | Self::Cgroup { via, .. } => *via = Some(chosen),
+            Self::Netkit { .. }
+            | Self::Netns { .. }
+            | Self::Netfilter { .. }
+            | Self::Sockmap { .. }
+            | Self::StructOps { .. }
+            | Self::Trace(_) => {}
+        }
+        hook
     }
 
     /// Returns the hook of netfilter that it is.
     pub fn netfilter(&self) -> Option<Netfilter> {
         match self {
-            Self::Netfilter(netfilter) => Some(*netfilter),
-            Self::Xdp { .. } | Self::Tc { .. } | Self::Cgroup { .. } | Self::Netns { .. } => None,
+            Self::Netfilter { hook, .. } => Some(*hook),
+            Self::Xdp { .. }
+            | Self::Tc { .. }
+            | Self::Netkit { .. }
+            | Self::Cgroup { .. }
+            | Self::Netns { .. }
+            | Self::Sockmap { .. }
+            | Self::StructOps { .. }
+            | Self::Trace(_) => None,
         }
     }
 
-    /// Returns the attach type of its links.
-    pub fn attach_type(&self) -> AttachType {
+    /// Returns the event that it is, with how it is met.
+    pub fn trace(&self) -> Option<&Trace> {
         match self {
-            Self::Xdp { .. } => AttachType::XDP,
-            Self::Tc { attach_type, .. } | Self::Cgroup { attach_type, .. } | Self::Netns { attach_type, .. } => {
-                *attach_type
-            }
-            Self::Netfilter(_) => AttachType::NETFILTER,
+            Self::Trace(trace) => Some(trace),
+            Self::Xdp { .. }
+            | Self::Tc { .. }
+            | Self::Netkit { .. }
+            | Self::Cgroup { .. }
+            | Self::Netns { .. }
+            | Self::Netfilter { .. }
+            | Self::Sockmap { .. }
+            | Self::StructOps { .. } => None,
+        }
+    }
+
+    /// Returns the event that it is.
+    pub fn event(&self) -> Option<&Event> {
+        self.trace().map(|trace| &trace.event)
+    }
+
+    /// Returns the attach type of its links; `None` where they have none.
+    pub fn attach_type(&self) -> Option<AttachType> {
+        match self {
+            Self::Xdp { .. } => Some(AttachType::XDP),
+            Self::Tc { attach_type, .. }
+            | Self::Netkit { attach_type, .. }
+            | Self::Cgroup { attach_type, .. }
+            | Self::Netns { attach_type, .. }
+            | Self::Sockmap { attach_type, .. } => Some(*attach_type),
+            Self::Netfilter { .. } => Some(AttachType::NETFILTER),
+            Self::Trace(trace) => trace.event.attach_type(),
+            Self::StructOps { .. } => Some(AttachType::STRUCT_OPS),
         }
     }
 
     /// Returns whether the kernel replaces the program of such a link in place (`BPF_LINK_UPDATE`).
     pub fn updates_in_place(&self) -> bool {
         match self {
-            Self::Xdp { .. } | Self::Tc { .. } | Self::Cgroup { .. } | Self::Netns { .. } => true,
-            Self::Netfilter(_) => false,
+            Self::Xdp { .. }
+            | Self::Tc { .. }
+            | Self::Netkit { .. }
+            | Self::Cgroup { .. }
+            | Self::Netns { .. }
+            | Self::Sockmap { .. }
+            | Self::StructOps { .. } => true,
+            Self::Netfilter { .. } => false,
+            Self::Trace(trace) => trace.event.updates_in_place(),
+        }
+    }
+
+    /// Returns whether its program is for the sockets that come to it from then on: those that are there keep what they
+    /// have (`sock_map_link`, net/core/sock_map.c).
+    pub fn is_for_new_sockets(&self) -> bool {
+        match self {
+            Self::Sockmap { .. } => true,
+            Self::Xdp { .. }
+            | Self::Tc { .. }
+            | Self::Netkit { .. }
+            | Self::Cgroup { .. }
+            | Self::Netns { .. }
+            | Self::Netfilter { .. }
+            | Self::StructOps { .. }
+            | Self::Trace(_) => false,
+        }
+    }
+
+    /// Returns whether a map of this type can be what it is of.
+    pub fn takes_map(&self, map_type: MapType) -> bool {
+        match self {
+            Self::Sockmap { .. } => matches!(map_type, MapType::SOCKMAP | MapType::SOCKHASH),
+            Self::StructOps { .. } => map_type == MapType::STRUCT_OPS,
+            Self::Xdp { .. }
+            | Self::Tc { .. }
+            | Self::Netkit { .. }
+            | Self::Cgroup { .. }
+            | Self::Netns { .. }
+            | Self::Netfilter { .. }
+            | Self::Trace(_) => false,
         }
     }
 
     /// Returns whether several programs share it, and the kernel tells who they are.
     pub fn is_shared(&self) -> bool {
         match self {
-            Self::Tc { .. } => true,
+            // Filters of clsact are elsewhere, each at a priority of its own.
+            Self::Tc { via, .. } => *via != Some(Via::Direct),
             // Such a hook is one of many, and the question for it another one.
             Self::Cgroup { attach_type, .. } => *attach_type != AttachType::LSM_CGROUP,
-            Self::Xdp { .. } | Self::Netns { .. } | Self::Netfilter(_) => false,
+            Self::Xdp { .. }
+            | Self::Netkit { .. }
+            | Self::Netns { .. }
+            | Self::Netfilter { .. }
+            | Self::Sockmap { .. }
+            | Self::StructOps { .. }
+            | Self::Trace(_) => false,
         }
+    }
+
+    /// Returns the hook that it shares with others, whichever way each of them is attached.
+    pub fn shared(&self) -> Option<Self> {
+        if !self.is_shared() {
+            return None;
+        }
+        let mut hook = self.clone();
+        match &mut hook {
+            Self::Tc { via, wish, .. } => (*via, *wish) = (None, Wish::default()),
+            Self::Cgroup { via, .. } => *via = None,
+            Self::Xdp { .. }
+            | Self::Netkit { .. }
+            | Self::Netns { .. }
+            | Self::Netfilter { .. }
+            | Self::Sockmap { .. }
+            | Self::StructOps { .. }
+            | Self::Trace(_) => {}
+        }
+        Some(hook)
     }
 
     /// Tells what a kernel may lack that refuses such a link.
     pub fn may_lack(&self) -> &'static str {
         match self {
             Self::Xdp { .. } => "XDP links came with Linux 5.9, and a driver must know the mode",
+            Self::Tc { via: Some(Via::Direct), .. } => {
+                "clsact came with Linux 4.5 (CONFIG_NET_SCH_INGRESS and CONFIG_NET_CLS_BPF, maybe as modules)"
+            }
             Self::Tc { .. } => "tcx came with Linux 6.6",
+            Self::Cgroup { via: Some(Via::Direct), .. } => {
+                "several programs of a cgroup came with Linux 4.15, each hook with a version of its own"
+            }
+            Self::Netkit { .. } => "netkit came with Linux 6.7, and is a part that a kernel may be built without",
             Self::Cgroup { .. } => "cgroup links came with Linux 5.7",
             Self::Netns { attach_type: AttachType::SK_LOOKUP, .. } => "sk_lookup came with Linux 5.9",
             Self::Netns { .. } => "links of flow dissectors came with Linux 5.8",
-            Self::Netfilter(Netfilter { defrag: true, .. }) => "`defrag` of netfilter links came with Linux 6.6",
-            Self::Netfilter(_) => "netfilter links came with Linux 6.4",
+            Self::Netfilter { hook: Netfilter { defrag: true, .. }, .. } => {
+                "`defrag` of netfilter links came with Linux 6.6"
+            }
+            Self::Netfilter { .. } => "netfilter links came with Linux 6.4",
+            Self::Sockmap { .. } => "links of sockmaps came with Linux 6.10",
+            Self::Trace(trace) => trace.may_lack(),
+            Self::StructOps { .. } => "links of structs of functions came with Linux 6.4",
         }
     }
 }
 
 /// The hook as the manifest says it: `xdp of lo`, `tcx_ingress of eth0`, `cgroup_inet_ingress of cgroup system.slice`,
-/// `sk_lookup of network namespace blue`.
+/// `sk_lookup of network namespace blue`, `sk_msg_verdict of map.socks`; and behind it, where that is not ours, the
+/// namespace that an interface is in: `xdp of eth0 in network namespace blue`.
 impl fmt::Display for Hook {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Xdp { interface, .. } => write!(f, "xdp of {interface}"),
-            Self::Tc { interface, attach_type } => write!(f, "{attach_type} of {interface}"),
-            Self::Cgroup { path, attach_type } => write!(f, "{attach_type} of cgroup {path}"),
+            Self::Xdp { interface, netns, .. } => write!(f, "xdp of {interface}{}", Within(netns)),
+            Self::Tc { interface, netns, attach_type, via: Some(Via::Direct), .. } => {
+                write!(f, "{} of {interface}{}", clsact(*attach_type), Within(netns))
+            }
+            Self::Tc { interface, netns, attach_type, .. } | Self::Netkit { interface, netns, attach_type } => {
+                write!(f, "{attach_type} of {interface}{}", Within(netns))
+            }
+            Self::Cgroup { path, attach_type, .. } => write!(f, "{attach_type} of cgroup {path}"),
             Self::Netns { netns, attach_type } => write!(f, "{attach_type} of {netns}"),
-            Self::Netfilter(netfilter) => netfilter.fmt(f),
+            Self::Netfilter { hook, netns } => write!(f, "{hook}{}", Within(netns)),
+            Self::Sockmap { map, attach_type } => write!(f, "{attach_type} of map.{map}"),
+            Self::Trace(trace) => trace.fmt(f),
+            Self::StructOps { map } => write!(f, "struct_ops of map.{map}"),
         }
+    }
+}
+
+/// ` in network namespace blue`, and nothing for the one in which the tool runs.
+pub(crate) struct Within<'a>(pub(crate) &'a Netns);
+
+impl fmt::Display for Within<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_own() { Ok(()) } else { write!(f, " in {}", self.0) }
     }
 }
 
@@ -151,6 +414,11 @@ impl Netns {
     /// Names one; whether it is there shows when it is opened.
     pub fn named(name: String) -> Self {
         Self(Some(name))
+    }
+
+    /// Returns whether it is the one in which the tool runs, whichever that is.
+    pub fn is_own(&self) -> bool {
+        self.0.is_none()
     }
 
     /// Returns its name; `None` for the one in which the tool runs.

@@ -2,22 +2,26 @@
 
 mod attach;
 mod contents;
+mod events;
 mod files;
 mod hook;
 mod identity;
 mod order;
 mod references;
 mod resolve;
+mod template;
 mod variables;
 
 pub use contents::EntryFile;
-pub use hook::{Anchor, Hook, Netns};
+pub(crate) use hook::Within;
+pub use hook::{Anchor, Counter, CounterSource, Event, Hook, Netns, Rate, Trace, Uprobe, of_system_call};
 pub use identity::{TAG, kernel_name};
 pub use order::{Neighbour, Order, sequences};
 pub use references::{Reference, SlotKey, SlotSource, Word};
 pub use resolve::{needs, resolve};
+pub use template::{Absent, DesiredTemplate, Site, Sites, Template, is_pattern, matches};
 
-use crate::access::Access;
+use crate::access::{Access, AccountKind};
 use crate::btf::value::format::Formats;
 use crate::btf::{Btf, Type, TypeId};
 use crate::elf::{self, DataKind, ProgramKind, TypesFile};
@@ -56,6 +60,10 @@ pub struct Desired {
     pub programs: BTreeMap<ProgramName, Arc<DesiredProgram>>,
     /// Links.
     pub links: BTreeMap<LinkName, Arc<DesiredLink>>,
+    /// Tables of links of which the host decides; once it has ([`Desired::settle`]), they are among `links` as well.
+    pub templates: BTreeMap<LinkName, DesiredTemplate>,
+    /// Links of them that the host has no place for, which is allowed.
+    pub absent: Vec<Absent>,
     /// What may be done to what is there.
     pub policy: Policy,
 }
@@ -69,6 +77,8 @@ pub struct Policy {
     pub protect: BTreeSet<Address>,
     /// Who may open the pins of maps, programs and links; only those of which something is said.
     pub access: BTreeMap<Address, Access>,
+    /// Where the manifest names owners and groups.
+    pub accounts: BTreeMap<(Address, AccountKind), Span>,
 }
 
 impl Policy {
@@ -86,8 +96,21 @@ impl Policy {
         let links = manifest.links.iter().map(|(name, link)| (Address::Link(name.clone()), &link.access));
         let access = maps.chain(programs).chain(links).filter(|(_, access)| !access.is_empty());
         let access = access.map(|(address, access)| (address, access.clone())).collect();
-        Self { allow: manifest.allow.clone(), protect: protect.collect(), access }
+        let accounts = accounts(manifest);
+        Self { allow: manifest.allow.clone(), protect: protect.collect(), access, accounts }
     }
+}
+
+fn accounts(manifest: &Manifest) -> BTreeMap<(Address, AccountKind), Span> {
+    let maps = manifest.maps.iter().map(|(name, map)| (Address::Map(name.clone()), &map.accounts));
+    let programs = manifest.programs.iter();
+    let programs = programs.map(|(name, program)| (Address::Program(name.clone()), &program.accounts));
+    let links = manifest.links.iter().map(|(name, link)| (Address::Link(name.clone()), &link.accounts));
+    let named = maps.chain(programs).chain(links);
+    let each = named.flat_map(|(address, accounts)| {
+        accounts.iter().map(move |(kind, span)| ((address.clone(), *kind), span.clone()))
+    });
+    each.collect()
 }
 
 impl Desired {
@@ -292,7 +315,7 @@ pub struct References {
 
 /// Which entries of a map the manifest's stand for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum EntriesMode {
     /// All: others are removed, and those of an array are zero.
     Exact,
@@ -300,12 +323,55 @@ pub enum EntriesMode {
     Merge,
     /// The first ones: they are written when the map is made, and never again.
     Seed,
+    /// As `Exact` by their keys: values are written with a key that is new, and are the programs' from then on.
+    ExactKeys,
+    /// As `Merge` by their keys, in the same way.
+    MergeKeys,
+}
+
+impl EntriesMode {
+    /// Every mode there is.
+    pub const ALL: [Self; 5] = [Self::Exact, Self::Merge, Self::Seed, Self::ExactKeys, Self::MergeKeys];
+
+    /// Returns whether every key of the map is the manifest's.
+    pub fn owns_all(self) -> bool {
+        match self {
+            Self::Exact | Self::ExactKeys => true,
+            Self::Merge | Self::MergeKeys | Self::Seed => false,
+        }
+    }
+
+    /// Returns whether the values of those keys are the manifest's as well.
+    pub fn owns_values(self) -> bool {
+        match self {
+            Self::Exact | Self::Merge => true,
+            Self::ExactKeys | Self::MergeKeys | Self::Seed => false,
+        }
+    }
+}
+
+impl fmt::Display for EntriesMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Exact => "exact",
+            Self::Merge => "merge",
+            Self::Seed => "seed",
+            Self::ExactKeys => "exact-keys",
+            Self::MergeKeys => "merge-keys",
+        })
+    }
 }
 
 impl MapDefinition {
     /// Returns whether the map holds what the manifest says and nothing else.
     pub fn is_exact(&self) -> bool {
         self.contents.as_deref().is_some_and(|contents| contents.mode == EntriesMode::Exact)
+    }
+
+    /// Returns whether something is put into its slots that the kernel tells again: not so of cgroups, nor of functions.
+    pub fn has_readable_slots(&self) -> bool {
+        let tells = [MapType::PROG_ARRAY, MapType::ARRAY_OF_MAPS, MapType::HASH_OF_MAPS];
+        !self.slots.is_empty() && tells.contains(&self.spec.map_type)
     }
 
     /// Returns whether variables can be set while programs run: those of a section that is neither read-only nor in an
@@ -412,8 +478,8 @@ pub struct DesiredLink {
     pub name: LinkName,
     /// Its pin.
     pub pin: PinPath,
-    /// The program that it runs.
-    pub program: ProgramName,
+    /// The program that it runs; none for a struct of functions, whose map is in the hook.
+    pub program: Option<ProgramName>,
     /// Where it is attached.
     pub hook: Hook,
     /// Its place among those that share the hook, where the manifest says it.

@@ -107,6 +107,24 @@ impl fmt::Display for Neighbour {
 
 type Links = BTreeMap<LinkName, Arc<DesiredLink>>;
 
+/// Lets what is beside the links of a table be beside the one of them on the same hook: `link.uplink["eth0"]` for
+/// `link.uplink`.
+pub(super) fn settle(links: &mut Links) {
+    let beside_tables = |links: &Links, link: &DesiredLink| {
+        let wanted = link.order.as_ref()?.link().filter(|name| !links.contains_key(*name))?;
+        let mut others = links.values().filter(|other| other.name.table() == wanted.as_str());
+        let other = others.find(|other| share(other, link))?.name.clone();
+        let order = match link.order.as_ref()? {
+            Order::Before(_) => Order::Before(Neighbour::Link(other)),
+            Order::After(_) => Order::After(Neighbour::Link(other)),
+            end @ (Order::First | Order::Last) => end.clone(),
+        };
+        Some(DesiredLink { order: Some(order), ..link.clone() })
+    };
+    let settled: Vec<_> = links.values().filter_map(|link| beside_tables(links, link)).collect();
+    links.extend(settled.into_iter().map(|link| (link.name.clone(), Arc::new(link))));
+}
+
 /// Looks for places that no arrangement gives: beside a link of another hook, in a circle, twice the first one.
 pub(super) fn check(links: &Links, problems: &mut Problems) {
     for (name, link) in links {
@@ -127,7 +145,7 @@ fn conflicts<'a>(links: &'a Links, link: &DesiredLink, order: &Order) -> Vec<(Op
     let Some(other) = order.link() else {
         // Of two that want the same end, the later one says so.
         let same = |other: &&Arc<DesiredLink>| {
-            other.hook == link.hook && other.name < link.name && other.order.as_ref() == Some(order)
+            share(other, link) && other.name < link.name && other.order.as_ref() == Some(order)
         };
         let is_end = matches!(order, Order::First | Order::Last);
         let found = links.values().filter(same).filter(|_| is_end);
@@ -137,7 +155,7 @@ fn conflicts<'a>(links: &'a Links, link: &DesiredLink, order: &Order) -> Vec<(Op
     };
     // One that could not be resolved was reported there.
     let Some(other) = links.get(other) else { return Vec::new() };
-    if other.hook != link.hook {
+    if !share(other, link) {
         return vec![(Some(other), format!("link.{} is on {}, and it on {}", other.name, other.hook, link.hook))];
     }
     match (order, &other.order) {
@@ -155,6 +173,11 @@ fn conflicts<'a>(links: &'a Links, link: &DesiredLink, order: &Order) -> Vec<(Op
         }
         false => Vec::new(),
     }
+}
+
+/// Returns whether two links share a hook, on which one has a place before the other.
+fn share(one: &DesiredLink, other: &DesiredLink) -> bool {
+    one.hook.shared().is_some_and(|hook| other.hook.shared() == Some(hook))
 }
 
 /// Follows the neighbours of a link until it comes up again; nothing when it does not.
@@ -177,13 +200,14 @@ fn circle<'a>(links: &'a Links, start: &'a DesiredLink) -> Vec<&'a LinkName> {
 
 /// Returns the links of each hook on which one has a place, in the order in which they find theirs: each behind the one
 /// that it is beside.
-pub fn sequences(links: &Links) -> BTreeMap<&Hook, Vec<&LinkName>> {
-    let mut found: BTreeMap<&Hook, Vec<&LinkName>> = BTreeMap::new();
+pub fn sequences(links: &Links) -> BTreeMap<Hook, Vec<&LinkName>> {
+    let mut found: BTreeMap<Hook, Vec<&LinkName>> = BTreeMap::new();
     for link in links.values().filter(|link| link.order.is_some()) {
-        found.entry(&link.hook).or_default();
+        found.extend(link.hook.shared().map(|hook| (hook, Vec::new())));
     }
     for link in links.values() {
-        found.entry(&link.hook).and_modify(|names| names.push(&link.name));
+        let names = link.hook.shared().and_then(|hook| found.get_mut(&hook));
+        names.into_iter().for_each(|names| names.push(&link.name));
     }
     let key = |name: &LinkName| {
         let behind = |name: &LinkName| links.get(name)?.order.as_ref()?.link().cloned();
@@ -199,6 +223,8 @@ pub fn sequences(links: &Links) -> BTreeMap<&Hook, Vec<&LinkName>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::desired::Netns;
+    use crate::direct::Wish;
     use crate::kinds::AttachType;
     use crate::names::ProgramName;
 
@@ -230,11 +256,12 @@ mod tests {
     /// Links of these names, on a hook of an interface, each with its order.
     fn links(rows: &[(&str, &str, Option<Order>)]) -> Links {
         let link = |(name, interface, order): &(&str, &str, Option<Order>)| {
-            let hook = Hook::Tc { interface: (*interface).to_owned(), attach_type: AttachType::TCX_INGRESS };
+            let (interface, attach_type) = ((*interface).to_owned(), AttachType::TCX_INGRESS);
+            let hook = Hook::Tc { interface, netns: Netns::OWN, attach_type, via: None, wish: Wish::default() };
             let link = DesiredLink {
                 name: LinkName::new(name).unwrap(),
                 pin: PinPath::new("/sys/fs/bpf/edge/links").unwrap().join(name),
-                program: ProgramName::new("p").unwrap(),
+                program: Some(ProgramName::new("p").unwrap()),
                 hook,
                 order: order.clone(),
                 span: 0..0,

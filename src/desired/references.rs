@@ -192,6 +192,10 @@ impl Target<'_> {
         entries: &manifest::MapEntries,
     ) -> Result<Vec<Reference>, Vec<Problem>> {
         let given = self.named(entries)?;
+        if !entries.mode.owns_values() && entries.mode != EntriesMode::Seed {
+            let why = "programs cannot change what it says, so `exact`, `merge` and `seed` are its modes";
+            return Err(vec![self.fault(Wrong::entry(why), entries.span.clone())]);
+        }
         let key = |entry: &GivenEntry| self.word_of_key(entry).map_err(|wrong| self.fault_at_key(wrong, entry));
         let words = self.each_once(given, &key, |word| match word {
             Word::Number(number) => (Some(*number), None),

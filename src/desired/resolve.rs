@@ -3,20 +3,21 @@
 
 use super::attach::{self, Aim};
 use super::contents::{self, Takes};
+use super::events;
 use super::identity;
 use super::variables::{self, NotFound};
 use super::{
-    Desired, DesiredLink, DesiredMap, DesiredProgram, EntryFile, Files, Hook, MapDefinition, MapSource, MapUse,
-    ObjectFile, Policy, SlotKey, SlotSource, Span,
+    Anchor, Desired, DesiredLink, DesiredMap, DesiredProgram, DesiredTemplate, EntryFile, Files, Hook, MapDefinition,
+    MapSource, MapUse, ObjectFile, Policy, SlotKey, SlotSource, Span, Template,
 };
 use crate::btf::value::Value;
 use crate::btf::value::format::Formats;
 use crate::diag::{Kind, Problem, Problems, Size, similar};
-use crate::elf::{self, DataKind, Dialect, Pinning, ProgramKind, SlotTarget};
+use crate::elf::{self, DataKind, Dialect, Pinning, ProgramKind, Refusal, SlotTarget};
 use crate::insn::Code;
 use crate::kinds::{AttachType, MapType, ProgramType};
 use crate::manifest::{self, Attach, Manifest, SymbolRef};
-use crate::names::{Digest, MapName, ObjectName, PinPath, ProgramName};
+use crate::names::{Digest, LinkName, MapName, ObjectName, PinPath, ProgramName};
 use crate::parallel;
 use crate::spec::{Compare, Host, differences, flags};
 use crate::variables::Variable;
@@ -138,7 +139,7 @@ pub fn resolve(
     host: &Host,
     target: &elf::Target,
 ) -> Result<Desired, Problems> {
-    let (maps, programs, links) = resolved(manifest, &mut files, bpffs, host, target)?;
+    let (maps, programs, (links, templates)) = resolved(manifest, &mut files, bpffs, host, target)?;
     // What comes next takes the room of the parsed files.
     let origin = |(name, file): (ObjectName, ObjectFile)| {
         let ObjectFile { path, sha256, object, .. } = file;
@@ -154,12 +155,17 @@ pub fn resolve(
         maps: maps.into_iter().map(|(name, map)| (name, Arc::new(map))).collect(),
         programs,
         links,
+        templates,
+        absent: Vec::new(),
         policy: Policy::of(manifest),
     })
 }
 
 /// What a manifest means, but for the fingerprints of its programs.
-type Resolved = (BTreeMap<MapName, DesiredMap>, identity::Programs, BTreeMap<crate::names::LinkName, Arc<DesiredLink>>);
+type Resolved = (BTreeMap<MapName, DesiredMap>, identity::Programs, Links);
+
+/// Links, and tables of them of which the host decides.
+type Links = (BTreeMap<LinkName, Arc<DesiredLink>>, BTreeMap<LinkName, DesiredTemplate>);
 
 fn resolved(
     manifest: &Manifest,
@@ -484,6 +490,9 @@ impl<'a> Resolver<'a> {
         let at = |kind| vec![Problem::at(kind, entries.span.clone(), "these entries")];
         let refuse = |why| at(Kind::NoEntries { map: name.clone(), map_type, why });
         let made = match contents::takes(map_type) {
+            _ if spec.flags & flags::RDONLY != 0 => {
+                Err(refuse("its flag `rdonly` leaves it to programs to write to it, and to nobody else"))
+            }
             Takes::Data if definition.data.is_some() => {
                 Err(refuse("it holds the variables of an object, which `set` gives values"))
             }
@@ -763,14 +772,14 @@ impl<'a> Resolver<'a> {
         match attach::aim(kind, said) {
             Ok(aim) => Some(aim),
             Err(why) => {
-                self.not_loadable(function, why, span);
+                self.not_loadable(function, why.into(), span);
                 None
             }
         }
     }
 
-    fn not_loadable(&mut self, function: &str, why: String, span: Span) {
-        let kind = Kind::NotLoadable { function: function.to_owned(), why };
+    fn not_loadable(&mut self, function: &str, refusal: Refusal, span: Span) {
+        let kind = Kind::NotLoadable { function: function.to_owned(), refusal };
         self.problems.push(Problem::at(kind, span, "this program"));
     }
 
@@ -886,7 +895,7 @@ impl<'a> Resolver<'a> {
             missing.push((program.function.clone(), why, span));
         }
         for (function, why, span) in missing {
-            self.not_loadable(&function, why, span);
+            self.not_loadable(&function, why.into(), span);
         }
     }
 
@@ -936,8 +945,8 @@ impl<'a> Resolver<'a> {
         };
         let place = match attach::place(parsed, index, &kind, self.target) {
             Ok(place) => place,
-            Err(why) => {
-                self.not_loadable(&parsed.programs[index].function, why, span);
+            Err(refusal) => {
+                self.not_loadable(&parsed.programs[index].function, refusal, span);
                 return;
             }
         };
@@ -1027,33 +1036,90 @@ impl<'a> Resolver<'a> {
         }
     }
 
-    fn links(&mut self) -> BTreeMap<crate::names::LinkName, Arc<DesiredLink>> {
-        let mut links = BTreeMap::new();
+    /// Returns the name of the section that a program stands in.
+    fn section(&self, program: &DesiredProgram) -> &str {
+        let object = self.files.get(&program.object).map(|file| &file.object);
+        let known = object.and_then(|object| object.programs.iter().find(|known| known.function == program.function));
+        known.map_or("", |known| &known.section)
+    }
+
+    fn links(&mut self) -> Links {
+        let (mut links, mut templates) = (BTreeMap::new(), BTreeMap::new());
         for (name, link) in &self.manifest.links {
             // A program that could not be resolved was reported there.
-            let Some(program) = self.programs.get(&link.program.value) else { continue };
-            let hook = match hook(&link.attach.value, &program.kind) {
-                Ok(hook) => hook,
-                Err(kind) => {
-                    let problem = Problem::at(*kind, link.attach.span.clone(), "this hook")
-                        .and(program.span.clone(), "this program");
-                    self.problems.push(problem);
-                    continue;
-                }
-            };
+            let Some(hook) = self.hook_of(link) else { continue };
+            self.map_of_hook(&hook, &link.attach.span);
             let pin = self.manifest.pin_root.join("links").join(name.as_str());
-            let link = DesiredLink {
+            let (interfaces, optional) = (link.attach.value.interfaces().to_vec(), link.optional);
+            let desired = DesiredLink {
                 name: name.clone(),
                 pin,
-                program: link.program.value.clone(),
-                hook,
+                program: link.program.as_ref().map(|program| program.value.clone()),
+                hook: hook.clone(),
                 order: link.order.clone(),
                 span: link.span.clone(),
             };
-            links.insert(name.clone(), Arc::new(link));
+            if interfaces.is_empty() && !optional {
+                links.insert(name.clone(), Arc::new(desired));
+            } else {
+                let template = Template { hook, interfaces, optional };
+                templates.insert(name.clone(), DesiredTemplate { link: desired, template });
+            }
         }
+        self.one_program_in_sockmaps(&links);
         super::order::check(&links, &mut self.problems);
-        links
+        (links, templates)
+    }
+
+    /// Makes the hook of a link; `None` when it does not fit its program, or the program could not be resolved.
+    fn hook_of(&mut self, link: &manifest::Link) -> Option<Hook> {
+        let Some(program) = &link.program else {
+            let Attach::StructOps { map } = &link.attach.value else { return None };
+            return Some(Hook::StructOps { map: map.clone() });
+        };
+        // A program that could not be resolved was reported there.
+        let program = self.programs.get(&program.value)?;
+        match hook(&link.attach.value, program, self.section(program)) {
+            Ok(hook) => Some(hook),
+            Err(kind) => {
+                let problem = Problem::at(*kind, link.attach.span.clone(), "this hook");
+                self.problems.push(problem.and(program.span.clone(), "this program"));
+                None
+            }
+        }
+    }
+
+    /// Refuses a hook of a map of another type. What somebody else's map is, only the host knows.
+    fn map_of_hook(&mut self, hook: &Hook, span: &Span) {
+        let Anchor::Map(name) = hook.anchor() else { return };
+        let Some(map) = self.maps.get(name) else { return };
+        let MapSource::Defined(definition) = &map.source else { return };
+        let is = definition.spec.map_type;
+        if !hook.takes_map(is) {
+            let kind = Kind::WrongMapType { is, hook: hook.to_string() };
+            let problem = Problem::at(kind, span.clone(), "this hook").and(map.span.clone(), "this map");
+            self.problems.push(problem);
+        }
+    }
+
+    /// Refuses links to the same program of one map of sockets.
+    fn one_program_in_sockmaps(&mut self, links: &BTreeMap<crate::names::LinkName, Arc<DesiredLink>>) {
+        let hooks: Vec<_> = links
+            .values()
+            .filter_map(|link| {
+                let Hook::Sockmap { map, attach_type } = &link.hook else { return None };
+                Some((link, map, *attach_type))
+            })
+            .collect();
+        for (at, (link, map, attach_type)) in hooks.iter().enumerate() {
+            let mut before = hooks[..at].iter();
+            let first = before.find(|(_, other, there)| other == map && attach_type.is_instead_of(*there));
+            if let Some((first, ..)) = first {
+                let kind = Kind::HookTwice { hook: link.hook.to_string() };
+                let problem = Problem::at(kind, link.span.clone(), format!("`link.{}`", link.name));
+                self.problems.push(problem.and(first.span.clone(), format!("`link.{}`", first.name)));
+            }
+        }
     }
 
     /// Compares every user's definition with the owner's, and every pin with every other.
@@ -1210,7 +1276,8 @@ fn map_is_data(object: &elf::Object, index: usize) -> bool {
 }
 
 /// Checks that a program of this kind can be attached there, and makes the hook.
-fn hook(attach: &Attach, kind: &ProgramKind) -> Result<Hook, Box<Kind>> {
+fn hook(attach: &Attach, program: &DesiredProgram, section: &str) -> Result<Hook, Box<Kind>> {
+    let kind = &program.kind;
     let wants = |program_type: ProgramType, hook: &'static str| match kind.program_type == program_type {
         true => Ok(()),
         false => {
@@ -1218,16 +1285,24 @@ fn hook(attach: &Attach, kind: &ProgramKind) -> Result<Hook, Box<Kind>> {
             Err(Box::new(Kind::WrongProgramType { hook, wants, is: kind.program_type }))
         }
     };
+    if let Some((is, used)) = WITHOUT_LINKS.iter().find(|(program_type, _)| *program_type == kind.program_type) {
+        return Err(Box::new(Kind::WithoutLinks { is: *is, used }));
+    }
     match attach {
-        Attach::Xdp { interface, mode } => {
+        Attach::Xdp { interface, netns, mode, via } => {
             wants(ProgramType::XDP, "xdp")?;
-            Ok(Hook::Xdp { interface: interface.clone(), mode: *mode })
+            Ok(Hook::Xdp { interface: interface.name(), netns: netns.clone(), mode: *mode, via: *via })
         }
-        Attach::Tc { interface, attach_type } => {
+        Attach::Tc { interface, netns, attach_type, via, wish } => {
             wants(ProgramType::SCHED_CLS, "tc")?;
-            Ok(Hook::Tc { interface: interface.clone(), attach_type: *attach_type })
+            let (interface, netns) = (interface.name(), netns.clone());
+            Ok(Hook::Tc { interface, netns, attach_type: *attach_type, via: *via, wish: *wish })
         }
-        Attach::Cgroup { path } => {
+        Attach::Netkit { interface, netns, attach_type } => {
+            wants(ProgramType::SCHED_CLS, "netkit")?;
+            Ok(Hook::Netkit { interface: interface.name(), netns: netns.clone(), attach_type: *attach_type })
+        }
+        Attach::Cgroup { path, via } => {
             let is_lsm = (kind.program_type, kind.attach_type) == (ProgramType::LSM, Some(AttachType::LSM_CGROUP));
             if !is_lsm && !CGROUP_TYPES.contains(&kind.program_type) {
                 let wants = "cgroup_*, sock_ops, lsm_cgroup".to_owned();
@@ -1240,12 +1315,27 @@ fn hook(attach: &Attach, kind: &ProgramKind) -> Result<Hook, Box<Kind>> {
                 (None, ProgramType::CGROUP_SYSCTL) => AttachType::CGROUP_SYSCTL,
                 (None, _) => return Err(Box::new(Kind::NoAttachType { is: kind.program_type })),
             };
-            Ok(Hook::Cgroup { path: path.clone(), attach_type })
+            Ok(Hook::Cgroup { path: path.clone(), attach_type, via: *via })
         }
-        Attach::Netfilter(netfilter) => {
+        Attach::Netfilter { hook, netns } => {
             wants(ProgramType::NETFILTER, "netfilter")?;
-            Ok(Hook::Netfilter(*netfilter))
+            Ok(Hook::Netfilter { hook: *hook, netns: netns.clone() })
         }
+        // What the manifest says together with a program is refused there.
+        Attach::StructOps { map } => Ok(Hook::StructOps { map: map.clone() }),
+        Attach::Sockmap { map } => {
+            let attach_type = match (kind.program_type, kind.attach_type) {
+                (ProgramType::SK_MSG, _) => AttachType::SK_MSG_VERDICT,
+                (ProgramType::SK_SKB, Some(attach_type)) => attach_type,
+                (is @ ProgramType::SK_SKB, None) => return Err(Box::new(Kind::NoAttachType { is })),
+                (is, _) => {
+                    let wants = "sk_msg, sk_skb".to_owned();
+                    return Err(Box::new(Kind::WrongProgramType { hook: "sockmap", wants, is }));
+                }
+            };
+            Ok(Hook::Sockmap { map: map.clone(), attach_type })
+        }
+        Attach::Event(link) => events::event(link, program, section).map(Hook::Trace),
         Attach::Netns { netns, attach_type } => {
             match *attach_type {
                 AttachType::SK_LOOKUP => wants(ProgramType::SK_LOOKUP, "sk_lookup")?,
@@ -1255,6 +1345,21 @@ fn hook(attach: &Attach, kind: &ProgramKind) -> Result<Hook, Box<Kind>> {
         }
     }
 }
+
+/// Program types of which there are no links, and who uses them.
+const WITHOUT_LINKS: &[(ProgramType, &str)] = &[
+    (
+        ProgramType::SOCKET_FILTER,
+        "its application opens its pin, and gives it to a socket: `setsockopt` of `SO_ATTACH_BPF`",
+    ),
+    (
+        ProgramType::SK_REUSEPORT,
+        "its application opens its pin, and gives it to a socket: `setsockopt` of `SO_ATTACH_REUSEPORT_EBPF`",
+    ),
+    (ProgramType::SCHED_ACT, "`tc ... action bpf object-pinned PIN` takes it from its pin"),
+    (ProgramType::STRUCT_OPS, "the map of its struct is linked, without a program: `struct_ops = { map = ... }`"),
+    (ProgramType::SYSCALL, "whoever runs it (`BPF_PROG_RUN`) opens its pin"),
+];
 
 /// Program types that attach to a cgroup.
 const CGROUP_TYPES: &[ProgramType] = &[

@@ -5,7 +5,7 @@
 
 use super::core::compatible;
 use super::file::{self, File, SymbolKind};
-use super::{DataKind, Dialect, Map, Pinning, Target};
+use super::{DataKind, Dialect, Map, Pinning, Refusal, Target};
 use crate::btf::kernel::essential;
 use crate::btf::sanitise::{KCONFIG, KSYMS};
 use crate::btf::{Btf, Encoding, Kind, Linkage, Type, TypeId};
@@ -332,7 +332,7 @@ pub(super) enum Loaded<'a> {
 ///
 /// # Errors
 /// When the kernel has it not and it is not weak, or has another type for it.
-pub(super) fn load<'a>(known: &Extern, btf: Option<&Btf>, target: &'a Target) -> Result<Loaded<'a>, String> {
+pub(super) fn load<'a>(known: &Extern, btf: Option<&Btf>, target: &'a Target) -> Result<Loaded<'a>, Refusal> {
     match &known.kind {
         ExternKind::Setting(setting) => {
             let offset = setting.offset;
@@ -340,7 +340,7 @@ pub(super) fn load<'a>(known: &Extern, btf: Option<&Btf>, target: &'a Target) ->
         }
         ExternKind::Address => address(known, target).map(Loaded::Number),
         ExternKind::Variable(_) | ExternKind::Function(_) => kernel_type(known, btf, target).map(loaded),
-        ExternKind::Unknown(what) => Err(what.clone()),
+        ExternKind::Unknown(what) => Err(what.clone().into()),
     }
 }
 
@@ -361,14 +361,14 @@ pub(super) fn call<'a>(
     known: &Extern,
     btf: Option<&Btf>,
     target: &'a Target,
-) -> Result<(Insn, Option<&'a ModuleId>), String> {
+) -> Result<(Insn, Option<&'a ModuleId>), Refusal> {
     /// libbpf's number for a call that must not be reached: the index of the extern is added.
     const POISON: i32 = 2_002_000_000;
     let ExternKind::Function(_) = known.kind else {
         return Err(match &known.kind {
-            ExternKind::Unknown(what) => what.clone(),
+            ExternKind::Unknown(what) => what.clone().into(),
             ExternKind::Setting(_) | ExternKind::Address | ExternKind::Variable(_) | ExternKind::Function(_) => {
-                format!("`{}` is called, and is no function", known.name)
+                format!("`{}` is called, and is no function", known.name).into()
             }
         });
     };
@@ -407,32 +407,37 @@ pub(super) fn wanted(known: &Extern) -> Option<(Kind, &str)> {
     }
 }
 
-fn check_setting(known: &Extern, setting: &Setting, target: &Target) -> Result<(), String> {
+fn check_setting(known: &Extern, setting: &Setting, target: &Target) -> Result<(), Refusal> {
     if target.offline || value(&known.name, setting, target)?.is_some() || known.weak {
         return Ok(());
     }
     let name = &known.name;
     Err(match (name.starts_with("CONFIG_"), &target.config) {
-        (true, None) => format!("the kernel's configuration, which `{name}` needs, cannot be read"),
-        (true, Some(_)) => format!("this kernel's configuration has no `{name}`, and it is not `__weak`"),
-        (false, _) => format!("`{name}` is no setting of a kernel"),
+        (true, None) => Refusal::of_kernel(format!("the kernel's configuration, which `{name}` needs, cannot be read")),
+        (true, Some(_)) => {
+            Refusal::of_kernel(format!("this kernel's configuration has no `{name}`, and it is not `__weak`"))
+        }
+        (false, _) => format!("`{name}` is no setting of a kernel").into(),
     })
 }
 
 /// Returns the address of a symbol; 0 for a weak one that the kernel has not.
-fn address(known: &Extern, target: &Target) -> Result<u64, String> {
+fn address(known: &Extern, target: &Target) -> Result<u64, Refusal> {
     let mut addresses = target.symbols.get(&known.name).into_iter().flatten();
     match (addresses.next(), addresses.next()) {
         (Some(address), None) => Ok(*address),
-        (Some(_), Some(_)) => Err(format!("this kernel has several symbols `{}`", known.name)),
+        (Some(_), Some(_)) => Err(Refusal::of_kernel(format!("this kernel has several symbols `{}`", known.name))),
         (None, _) if known.weak || target.offline => Ok(0),
-        (None, _) => Err(format!("this kernel has no symbol `{}`, and it is not `__weak`", known.name)),
+        (None, _) => {
+            let why = format!("this kernel has no symbol `{}`, and it is not `__weak`", known.name);
+            Err(Refusal::of_kernel(why))
+        }
     }
 }
 
 /// Finds a variable or function in the types of the kernel and its modules; none for a weak one that they have not, and
 /// offline 0. Both must have compatible types.
-fn kernel_type<'a>(known: &Extern, btf: Option<&Btf>, target: &'a Target) -> Result<Option<Place<'a>>, String> {
+fn kernel_type<'a>(known: &Extern, btf: Option<&Btf>, target: &'a Target) -> Result<Option<Place<'a>>, Refusal> {
     if target.offline {
         return Ok(Some((0, None)));
     }
@@ -445,7 +450,9 @@ fn kernel_type<'a>(known: &Extern, btf: Option<&Btf>, target: &'a Target) -> Res
     let (Some(_), Some(btf)) = (&target.types, btf) else {
         return match known.weak {
             true => Ok(None),
-            false => Err(format!("this kernel has no BTF, by which `{}` could be found", known.name)),
+            false => {
+                Err(Refusal::of_kernel(format!("this kernel has no BTF, by which `{}` could be found", known.name)))
+            }
         };
     };
     let unreadable = |error: crate::btf::Error| format!("the types of the kernel cannot be read: {error}");
@@ -454,7 +461,7 @@ fn kernel_type<'a>(known: &Extern, btf: Option<&Btf>, target: &'a Target) -> Res
             true => Ok(None),
             false => {
                 let note = target.modules.note();
-                Err(format!("this kernel has no {what} `{name}`, and it is not `__weak`{note}"))
+                Err(Refusal::of_kernel(format!("this kernel has no {what} `{name}`, and it is not `__weak`{note}")))
             }
         };
     };
@@ -467,7 +474,7 @@ fn kernel_type<'a>(known: &Extern, btf: Option<&Btf>, target: &'a Target) -> Res
         false if known.weak && kind == Kind::Func => Ok(None),
         false => {
             let ours = btf.type_name(local);
-            Err(format!("this kernel has another type for the {what} `{name}` than `{ours}`"))
+            Err(Refusal::of_kernel(format!("this kernel has another type for the {what} `{name}` than `{ours}`")))
         }
     }
 }

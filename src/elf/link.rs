@@ -5,7 +5,7 @@
 
 use super::code::{CodeSection, Function, Reference, Sections, Target};
 use super::core::{Applied, Relocator, apply};
-use super::{Error, Object, data, externs, target};
+use super::{Error, Object, Refusal, data, externs, target};
 use crate::btf::{Btf, Type, TypeId};
 use crate::insn::{
     CALL, Code, FuncRecord, Insn, LineRecord, ModuleId, PSEUDO_BTF_ID, PSEUDO_CALL, PSEUDO_FUNC, PSEUDO_KFUNC_CALL,
@@ -261,7 +261,7 @@ impl<'a, 'b> Linker<'a, 'b> {
             let new = insn - start + at;
             let applied = relocator.answer(asked).and_then(|answer| {
                 let applied = apply(&mut self.code.insns[new..], answer);
-                applied.map_err(|what| format!("{}: {what}", relocator.describe(asked)))
+                applied.map_err(|what| format!("{}: {what}", relocator.describe(asked)).into())
             });
             match applied {
                 Ok(Applied::Good) => {}
@@ -274,11 +274,11 @@ impl<'a, 'b> Linker<'a, 'b> {
                     let what = format!("what is at {place} has another size in {owner} than in the object");
                     self.code.unresolved.push(Unresolved { insn: new, what });
                 }
-                Err(what) => wrong.push((insn, what)),
+                Err(refusal) => wrong.push((insn, refusal)),
             }
         }
-        for (insn, what) in wrong {
-            self.fail(section, function, insn, what);
+        for (insn, refusal) in wrong {
+            self.fail(section, function, insn, refusal);
         }
     }
 
@@ -294,21 +294,23 @@ impl<'a, 'b> Linker<'a, 'b> {
     ) {
         let original = section.insns[insn];
         let new = insn - place.1 + at;
-        let outcome = match reference {
+        let outcome: Result<Option<Place>, Refusal> = match reference {
             Some(reference) if reference.target == Target::Undefined => {
                 self.resolve(original, reference, new).map(|()| None)
             }
-            Some(reference) if original.code == CALL => self.called(original, reference).map(Some),
-            Some(reference) if original.is_ld_imm64() && insn + 1 < place.1 + function.len => {
-                self.load(original, reference, new)
+            Some(reference) if original.code == CALL => {
+                self.called(original, reference).map(Some).map_err(Refusal::from)
             }
-            Some(reference) => Err(unnameable(reference)),
+            Some(reference) if original.is_ld_imm64() && insn + 1 < place.1 + function.len => {
+                self.load(original, reference, new).map_err(Refusal::from)
+            }
+            Some(reference) => Err(unnameable(reference).into()),
             None if original.code == CALL && original.regs.src() == PSEUDO_CALL => {
                 let target = insn as i64 + 1 + i64::from(original.imm);
-                self.local(place.0, target).map(Some)
+                self.local(place.0, target).map(Some).map_err(Refusal::from)
             }
             None if original.is_ld_imm64() && original.regs.src() == PSEUDO_FUNC => {
-                Err("the address of a function is loaded without saying which".to_owned())
+                Err("the address of a function is loaded without saying which".into())
             }
             None => return,
         };
@@ -319,15 +321,16 @@ impl<'a, 'b> Linker<'a, 'b> {
                 // Both are below MAX_INSNS.
                 self.code.insns[new].imm = (to as i64 - new as i64 - 1) as i32;
             }
-            Err(what) => self.fail_at(section, function, insn, reference, what),
+            Err(refusal) => self.fail_at(section, function, insn, reference, refusal),
         }
     }
 
     /// Puts what the kernel defines into the instruction `new`.
-    fn resolve(&mut self, insn: Insn, reference: &Reference, new: usize) -> Result<(), String> {
+    fn resolve(&mut self, insn: Insn, reference: &Reference, new: usize) -> Result<(), Refusal> {
         let (externs, btf) = (&self.object.externs, self.object.btf.as_deref());
         let Some(index) = self.object.image.externs.get(&*reference.symbol).copied() else {
-            return Err(format!("`{}` is not defined in this object, nor declared as `__ksym`", reference.symbol));
+            let why = format!("`{}` is not defined in this object, nor declared as `__ksym`", reference.symbol);
+            return Err(why.into());
         };
         self.externs.insert(index);
         if insn.code == CALL {
@@ -343,10 +346,10 @@ impl<'a, 'b> Linker<'a, 'b> {
             return Ok(());
         }
         let [first, second] = self.code.insns.get_mut(new..new + 2).ok_or_else(|| unnameable(reference))? else {
-            return Err(unnameable(reference));
+            return Err(unnameable(reference).into());
         };
         if !insn.is_ld_imm64() {
-            return Err(unnameable(reference));
+            return Err(unnameable(reference).into());
         }
         (first.regs, first.imm, second.imm) = (first.regs.with_src(0), 0, 0);
         match externs::load(&externs[index], btf, self.target)? {
@@ -468,8 +471,8 @@ impl<'a, 'b> Linker<'a, 'b> {
         }
     }
 
-    fn fail(&mut self, section: &CodeSection, function: &Function, insn: usize, what: String) {
-        self.fail_at(section, function, insn, None, what);
+    fn fail(&mut self, section: &CodeSection, function: &Function, insn: usize, refusal: Refusal) {
+        self.fail_at(section, function, insn, None, refusal);
     }
 
     fn fail_at(
@@ -478,15 +481,16 @@ impl<'a, 'b> Linker<'a, 'b> {
         function: &Function,
         insn: usize,
         reference: Option<&Reference>,
-        what: String,
+        refusal: impl Into<Refusal>,
     ) {
+        let refusal = refusal.into();
         let symbol = reference.map_or(&function.name, |reference| &reference.symbol);
-        let same = |error: &&mut Error| error.what == what && error.symbol.as_deref() == Some(symbol);
+        let same = |error: &&mut Error| error.what == refusal.why && error.symbol.as_deref() == Some(symbol);
         if let Some(known) = self.errors.iter_mut().find(same) {
             known.more += 1;
             return;
         }
-        let mut error = Error::new(what).section(&section.name).symbol(symbol).offset((insn * Insn::SIZE) as u64);
+        let mut error = Error::new(refusal).section(&section.name).symbol(symbol).offset((insn * Insn::SIZE) as u64);
         let line = section.lines.range(0..insn + 1).next_back().map(|(_, line)| line);
         error.source = line.and_then(|line| {
             let file = self.object.btf.as_ref()?.text(line.file)?;

@@ -12,6 +12,7 @@ mod file;
 mod legacy;
 mod link;
 mod probe;
+mod refusal;
 mod sections;
 mod struct_ops;
 mod target;
@@ -19,6 +20,8 @@ mod target;
 pub use externs::{Extern, ExternKind, Setting, ValueKind};
 pub use link::Linking;
 pub use probe::{Probe, When, probe};
+pub use refusal::{Blame, Refusal};
+pub use sections::section_prefix;
 pub use struct_ops::{Operation, Operations};
 pub use target::{Found, Module, Modules, Needs, Target, TypesFile};
 
@@ -205,6 +208,8 @@ pub struct Error {
     pub what: String,
     /// What to do, where we know the way out.
     pub help: Option<String>,
+    /// Whether it is wrong for every kernel.
+    pub blame: Blame,
 }
 
 impl fmt::Display for Error {
@@ -233,8 +238,9 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {}
 
 impl Error {
-    fn new(what: impl Into<String>) -> Self {
-        Self { what: what.into(), ..Self::default() }
+    fn new(refusal: impl Into<Refusal>) -> Self {
+        let Refusal { why, blame } = refusal.into();
+        Self { what: why, blame, ..Self::default() }
     }
 
     fn section(mut self, section: &str) -> Self {
@@ -493,7 +499,7 @@ impl Object {
     ///
     /// # Errors
     /// When no struct holds the program, or the kernel's struct has no such function, as a sentence.
-    pub fn operation(&self, program: usize, target: &Target) -> Result<Operation, String> {
+    pub fn operation(&self, program: usize, target: &Target) -> Result<Operation, Refusal> {
         struct_ops::operation(self, program, target)
     }
 

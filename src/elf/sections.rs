@@ -160,6 +160,17 @@ const TABLE: &[Row] = &[
 
 /// Returns what the section's name, without a leading `?`, says of its programs; none for a name of the author's own.
 pub(super) fn kind(section: &str) -> Option<ProgramKind> {
+    let (row, target) = row_of(section)?;
+    Some(ProgramKind { program_type: row.program, attach_type: row.attach, target, flags: row.flags })
+}
+
+/// Returns the prefix by which a section's name, without a leading `?`, says what is in it: `kretprobe`.
+pub fn section_prefix(section: &str) -> Option<&'static str> {
+    row_of(section).map(|(row, _)| row.prefix)
+}
+
+/// Returns the row for a section's name, and the target that the name has.
+fn row_of(section: &str) -> Option<(&'static Row, Option<String>)> {
     TABLE.iter().find_map(|row| {
         let rest = section.strip_prefix(row.prefix)?;
         let tail = rest.strip_prefix('/');
@@ -172,7 +183,7 @@ pub(super) fn kind(section: &str) -> Option<ProgramKind> {
             Tail::None | Tail::Name | Tail::Any => None,
             Tail::Target => tail.filter(|tail| !tail.is_empty()).map(str::to_owned),
         };
-        fits.then_some(ProgramKind { program_type: row.program, attach_type: row.attach, target, flags: row.flags })
+        fits.then_some((row, target))
     })
 }
 

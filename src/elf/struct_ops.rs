@@ -6,7 +6,7 @@
 
 use super::core::Types;
 use super::file::{File, Section};
-use super::{Dialect, Error, Map, Object, Pinning, Slot, SlotTarget, Target};
+use super::{Dialect, Error, Map, Object, Pinning, Refusal, Slot, SlotTarget, Target};
 use crate::btf::kernel::{KernelTypes, essential};
 use crate::btf::{Btf, Kind, Member, Type, TypeId};
 use crate::insn::ModuleId;
@@ -188,25 +188,27 @@ struct Layout<'a> {
 
 impl<'a> Layout<'a> {
     /// Finds the struct by the name that the object has for it, maybe with a version behind `___`.
-    fn find(target: &'a Target, name: &'a str) -> Result<Self, String> {
+    fn find(target: &'a Target, name: &'a str) -> Result<Self, Refusal> {
         let name = essential(name);
         let Some(kernel) = target.types.as_deref() else {
-            return Err(format!("this kernel has no BTF, by which `struct {name}` could be found"));
+            let why = format!("this kernel has no BTF, by which `struct {name}` could be found");
+            return Err(Refusal::of_kernel(why));
         };
         let Some(value) = target.find(Kind::Struct, &value_name(name)).map_err(unreadable)? else {
-            return Err(format!("this kernel takes no functions for `struct {name}`{}", target.modules.note()));
+            let why = format!("this kernel takes no functions for `struct {name}`{}", target.modules.note());
+            return Err(Refusal::of_kernel(why));
         };
         let (types, value_type) = (value.types, value.id);
         let of_kernel = kernel.find(Kind::Struct, name).map_err(unreadable)?;
         let id = of_kernel.map_or_else(|| types.find(Kind::Struct, name), |id| Ok(Some(id))).map_err(unreadable)?;
-        let Some(id) = id else { return Err(format!("this kernel has no `struct {name}`")) };
+        let Some(id) = id else { return Err(Refusal::of_kernel(format!("this kernel has no `struct {name}`"))) };
         let ty = types.get(value_type).map_err(unreadable)?;
         let Type::Struct { size, members, .. } = ty else {
-            return Err(format!("`{VALUE}{name}` of this kernel is no struct"));
+            return Err(format!("`{VALUE}{name}` of this kernel is no struct").into());
         };
         let start = members.iter().find(|member| member.ty == id).map(|member| member.bit_offset / 8);
         let Some(start) = start.filter(|_| *size <= MAX_BYTES) else {
-            return Err(format!("`struct {VALUE}{name}` of this kernel does not hold `struct {name}`"));
+            return Err(format!("`struct {VALUE}{name}` of this kernel does not hold `struct {name}`").into());
         };
         let ty = types.get(id).map_err(unreadable)?;
         Ok(Self { types, module: value.module, name, id, ty, value_type, value_size: *size, start })
@@ -219,12 +221,12 @@ impl<'a> Layout<'a> {
         Some((number as u32, &members[number]))
     }
 
-    fn lacks(&self, member: &str) -> String {
-        format!("`struct {}` of this kernel has no member `{member}`", self.name)
+    fn lacks(&self, member: &str) -> Refusal {
+        Refusal::of_kernel(format!("`struct {}` of this kernel has no member `{member}`", self.name))
     }
 
     /// Returns the number of the member that holds a function, and its byte in the value.
-    fn function(&self, local: &Member) -> Result<(u32, u32), String> {
+    fn function(&self, local: &Member) -> Result<(u32, u32), Refusal> {
         let name = &local.name;
         let (number, member) = self.member(name).ok_or_else(|| self.lacks(name))?;
         let pointee = match Types::resolved(self.types, member.ty)? {
@@ -233,29 +235,32 @@ impl<'a> Layout<'a> {
         };
         match pointee {
             Some(Type::FuncProto { .. }) => Ok((number, self.start.saturating_add(member.bit_offset / 8))),
-            Some(_) | None => Err(format!("`{name}` of this kernel's `struct {}` is no function", self.name)),
+            Some(_) | None => {
+                Err(Refusal::of_kernel(format!("`{name}` of this kernel's `struct {}` is no function", self.name)))
+            }
         }
     }
 
     /// Returns where the value has the data of a member; nowhere when the kernel lacks the member and it is zero.
-    fn data(&self, btf: &Btf, local: &Member, bytes: &[u8]) -> Result<Option<usize>, String> {
+    fn data(&self, btf: &Btf, local: &Member, bytes: &[u8]) -> Result<Option<usize>, Refusal> {
         let name = &local.name;
         let is_zero = bytes.iter().all(|byte| *byte == 0);
         let Some((_, member)) = self.member(name) else {
             return if is_zero { Ok(None) } else { Err(self.lacks(name)) };
         };
         if local.bitfield_size != 0 || member.bitfield_size != 0 {
-            return Err(format!("the bit-field `{name}` of `struct {}` is not supported", self.name));
+            return Err(format!("the bit-field `{name}` of `struct {}` is not supported", self.name).into());
         }
         let (ours, theirs) = (btf.resolved(local.ty).kind(), Types::resolved(self.types, member.ty)?.kind());
         let size = Types::size_of(self.types, member.ty)?;
         if ours != theirs || size as usize != bytes.len() {
             let what = btf.type_name(local.ty);
-            return Err(format!("`{name}` of this kernel's `struct {}` is no `{what}`", self.name));
+            let why = format!("`{name}` of this kernel's `struct {}` is no `{what}`", self.name);
+            return Err(Refusal::of_kernel(why));
         }
         match ours {
             Kind::Ptr if is_zero => Ok(None),
-            Kind::Ptr => Err(format!("the pointer `{name}` is neither null nor a program")),
+            Kind::Ptr => Err(format!("the pointer `{name}` is neither null nor a program").into()),
             _ => Ok(Some(self.start as usize + member.bit_offset as usize / 8)),
         }
     }
@@ -278,7 +283,7 @@ fn unreadable(error: crate::btf::Error) -> String {
 }
 
 /// Finds the member of the kernel's struct that a program is.
-pub(super) fn operation(object: &Object, program: usize, target: &Target) -> Result<Operation, String> {
+pub(super) fn operation(object: &Object, program: usize, target: &Target) -> Result<Operation, Refusal> {
     let mut answers = holders(object, program).map(|(btf, ty, member)| {
         let layout = Layout::find(target, btf.get(ty).and_then(Type::name).unwrap_or_default())?;
         let (number, _) = layout.function(member)?;
@@ -286,7 +291,7 @@ pub(super) fn operation(object: &Object, program: usize, target: &Target) -> Res
         Ok(Operation { type_id: layout.id, member: number, name, module: layout.module.cloned() })
     });
     let Some(first) = answers.next() else {
-        return Err(format!("no struct in `{SECTION}` or `{LINKED}` holds it"));
+        return Err(format!("no struct in `{SECTION}` or `{LINKED}` holds it").into());
     };
     // Of two versions of a struct this kernel may know one only.
     let mut known: Vec<Operation> = answers.filter_map(Result::ok).collect();
@@ -296,7 +301,9 @@ pub(super) fn operation(object: &Object, program: usize, target: &Target) -> Res
         (Ok(first), _) => first,
     };
     match known.into_iter().find(|other| *other != first) {
-        Some(other) => Err(format!("it is both `{}` and `{}`, and can only be one of them", first.name, other.name)),
+        Some(other) => {
+            Err(format!("it is both `{}` and `{}`, and can only be one of them", first.name, other.name).into())
+        }
         None => Ok(first),
     }
 }
@@ -322,7 +329,7 @@ pub(super) fn operations(object: &Object, map: usize, target: &Target) -> Result
     if !definition.problems.is_empty() {
         return Err(definition.problems.clone());
     }
-    let place = |what: String| Error::new(what).section(&map.section).symbol(&map.symbol);
+    let place = |refusal: Refusal| Error::new(refusal).section(&map.section).symbol(&map.symbol);
     let members = members(btf, definition.ty);
     let programs: BTreeMap<usize, usize> = (map.slots.iter())
         .filter_map(|slot| match slot.target {
@@ -355,7 +362,7 @@ pub(super) fn operations(object: &Object, map: usize, target: &Target) -> Result
 }
 
 /// Copies the data of one member to its place in the kernel's value.
-fn copy(btf: &Btf, member: &Member, from: &[u8], layout: &Layout<'_>, to: &mut [u8]) -> Result<(), String> {
+fn copy(btf: &Btf, member: &Member, from: &[u8], layout: &Layout<'_>, to: &mut [u8]) -> Result<(), Refusal> {
     let wrong = || format!("the member `{}` does not fit into its struct", member.name);
     let size = btf.size_of(member.ty).ok_or_else(wrong)? as usize;
     let start = member.bit_offset as usize / 8;

@@ -5,7 +5,7 @@ use super::observe::{READ, existing, open_cgroup, refused};
 use super::{Kernel, ObjectKind};
 use crate::desired::EntriesMode;
 use crate::diag::Problem;
-use crate::entries::{Changes, Entries};
+use crate::entries::{Changes, Entries, slots_of};
 use crate::kinds::MapType;
 use crate::names::PinPath;
 use crate::owned;
@@ -72,6 +72,9 @@ pub fn kept<K: Kernel>(kernel: &K, map: &K::Fd) -> io::Result<Option<Entries>> {
 pub fn drift<K: Kernel>(kernel: &K, record: &Record) -> Result<Vec<Drift>, Problem> {
     let mut found = Vec::new();
     for (name, map) in &record.maps {
+        if let Some(what) = slots(kernel, map)? {
+            found.push(Drift { address: format!("map.{name}"), what });
+        }
         let other = other_cgroups(kernel, &map.cgroups)?;
         if other > 0 {
             let what = Difference::Entries { changed: other, more: 0, all: map.cgroups.len() };
@@ -79,11 +82,26 @@ pub fn drift<K: Kernel>(kernel: &K, record: &Record) -> Result<Vec<Drift>, Probl
         }
         let Some(pin) = &map.pin else { continue };
         let variables = variables(kernel, pin, map)?;
-        let entries = map.entries.as_ref().map(|entries| differs(kernel, pin, entries)).transpose()?.flatten();
+        // What was only to be the first is nobody's.
+        let owned = map.entries.as_ref().filter(|entries| entries.mode != EntriesMode::Seed);
+        let entries = owned.map(|entries| differs(kernel, pin, entries)).transpose()?.flatten();
         let differences = variables.into_iter().chain(entries);
         found.extend(differences.map(|what| Drift { address: format!("map.{name}"), what }));
     }
     Ok(found)
+}
+
+/// Returns how the slots of a map differ from what was put there.
+fn slots<K: Kernel>(kernel: &K, recorded: &RecordedMap) -> Result<Option<Difference>, Problem> {
+    let Some(pin) = recorded.pin.as_ref().filter(|_| !recorded.ids.is_empty()) else { return Ok(None) };
+    let doing = |error| refused(format!("read the slots at `{pin}`"), &error, READ);
+    let Some(map) = open_map(kernel, pin).map_err(doing)? else { return Ok(None) };
+    let host = kernel.host().map_err(doing)?;
+    let now = slots_of(&live(kernel, &map, &host).map_err(doing)?);
+    let changed = recorded.ids.iter().filter(|(slot, id)| now.get(*slot) != Some(*id)).count();
+    let more = now.keys().filter(|slot| !recorded.ids.contains_key(*slot)).count();
+    let what = Difference::Entries { changed, more, all: recorded.ids.len() };
+    Ok((changed + more > 0).then_some(what))
 }
 
 /// Counts the cgroups that are gone, or other ones of the same name.
@@ -125,8 +143,8 @@ fn differs<K: Kernel>(kernel: &K, pin: &str, recorded: &RecordedEntries) -> Resu
     let Some(kept) = kept.filter(|kept| kept.is_like(&live) && kept.digest() == recorded.digest) else {
         return Ok(PinPath::new(&recorded.pin).ok().map(Difference::Replaced));
     };
-    let is_ours = recorded.mode == EntriesMode::Exact;
-    let changes = Changes::between(&live, &kept, |_| is_ours);
+    let changes = Changes::between(&live, &kept, |_| recorded.mode.owns_all());
+    let changes = if recorded.mode.owns_values() { changes } else { changes.of_keys(|_, _| false) };
     let all = kept.len();
     let mut differ = changes.counts();
     if is_array {

@@ -5,10 +5,10 @@
 //! only links, which change and detach, are opened: that is [`drift`], which an apply asks before it plans. What
 //! [`deep_drift`] asks besides is of no use to an apply, which cannot put it right, but is worth a look.
 
-use super::observe::{self, READ, existing, open_cgroup, open_netns, refused};
-use super::{HookInfo, HookRequest, Kernel, LinkInfo, ObjectKind, Queue, XdpMode};
+use super::observe::{self, ENTER, READ, existing, open_cgroup, open_netns, refused};
+use super::{HookInfo, HookRequest, Interface, Kernel, LinkInfo, ObjectKind, Queue, XdpMode, events, sites};
 use crate::access::Access;
-use crate::desired::{Anchor, Neighbour, Order};
+use crate::desired::{Anchor, Event, Neighbour, Netns, Order, Within};
 use crate::diag::Problem;
 use crate::names::PinPath;
 use crate::plan::is_other;
@@ -45,10 +45,14 @@ pub enum Difference {
     Runs(u32, u32),
     /// The interface of this name is another one, or gone.
     Interface(String),
+    /// What a link is to be on is there, and the link is not.
+    Came(String),
     /// The network namespace of this name is another one, or gone.
     Netns(String),
     /// The cgroup of this path is another one, or gone.
     Cgroup(String),
+    /// The path of this event means another file, or none.
+    File(String),
     /// The program does not run in this mode.
     Mode(XdpMode),
     /// The program does not use the map of this name, which has this id now.
@@ -81,6 +85,8 @@ impl Difference {
             Self::Moved(_) => "moved",
             Self::Runs(..) => "runs",
             Self::Interface(_) => "interface",
+            Self::File(_) => "file",
+            Self::Came(_) => "came",
             Self::Netns(_) => "netns",
             Self::Cgroup(_) => "cgroup",
             Self::Mode(_) => "mode",
@@ -103,8 +109,10 @@ impl fmt::Display for Difference {
             Self::Moved(hook) => write!(f, "it is on {hook}"),
             Self::Runs(now, made) => write!(f, "it runs program id {now}, not {made}"),
             Self::Interface(name) => write!(f, "the interface {name} is gone or another one"),
+            Self::Came(hook) => write!(f, "{hook} is there now: the next apply attaches it"),
             Self::Netns(name) => write!(f, "{name} is gone or another one"),
             Self::Cgroup(path) => write!(f, "the cgroup {path} is gone or another one"),
+            Self::File(event) => write!(f, "the file of {event} is gone, another one or a changed one"),
             Self::Mode(mode) => write!(f, "it does not run in {mode} mode"),
             Self::Edge(map, id) => write!(f, "it does not use map.{map}, which is map id {id} now"),
             Self::Entries { changed, more, all } => {
@@ -151,6 +159,9 @@ pub fn drift<K: Kernel>(kernel: &K, record: &Record) -> Result<Vec<Drift>, Probl
         let what = if what.is_none() { checker.link(link)? } else { what };
         note("link", name, what);
     }
+    for (name, hook) in sites::newcomers(kernel, record)? {
+        note("link", &name, Some(Difference::Came(hook.to_string())));
+    }
     Ok(found)
 }
 
@@ -178,15 +189,28 @@ pub fn programs_of_links<'a>(records: impl IntoIterator<Item = &'a Record>) -> B
 }
 
 /// Returns the programs, but for our `own`, that packets meet before that of a link on its hook; none when the link is
-/// not there, none for XDP, where there is no room for others, and none for netfilter, whose priorities the manifest says.
+/// not there, none for XDP and maps of sockets, where there is no room for others, and none for netfilter, whose priorities
+/// the manifest says.
 pub fn ahead<K: Kernel>(kernel: &K, link: &RecordedLink, own: &BTreeSet<u32>) -> io::Result<Vec<u32>> {
     let there = match &link.at {
-        HookInfo::Xdp { .. } | HookInfo::Netfilter(_) | HookInfo::Other(_) => return Ok(Vec::new()),
+        HookInfo::Xdp { .. }
+        | HookInfo::Netfilter(_)
+        | HookInfo::Sockmap { .. }
+        | HookInfo::Event(_)
+        | HookInfo::StructOps { .. }
+        | HookInfo::Direct(_)
+        | HookInfo::Other(_) => {
+            return Ok(Vec::new());
+        }
         HookInfo::Tcx { ifindex, attach_type } => {
-            match kernel.query(&HookRequest::Tcx { ifindex: *ifindex, attach_type: *attach_type }) {
-                Err(error) if error.raw_os_error() == Some(libc::ENODEV) => return Ok(Vec::new()),
-                there => there?,
-            }
+            on_interface(kernel, link, &HookRequest::Tcx { ifindex: *ifindex, attach_type: *attach_type })?
+        }
+        // Both ends are asked about by the index of the primary one.
+        HookInfo::Netkit { attach_type, .. } => {
+            let Anchor::Interface(name, netns) = link.hook.anchor() else { return Ok(Vec::new()) };
+            let found = observe::interface(kernel, name, netns)?.map(|found| found.place());
+            let Some(place) = found.filter(|place| link.is_on(place)) else { return Ok(Vec::new()) };
+            on_interface(kernel, link, &HookRequest::Netkit { ifindex: place.ifindex, attach_type: *attach_type })?
         }
         HookInfo::Cgroup { cgroup_id, attach_type } => {
             let Anchor::Cgroup(path) = link.hook.anchor() else { return Ok(Vec::new()) };
@@ -209,6 +233,21 @@ pub fn ahead<K: Kernel>(kernel: &K, link: &RecordedLink, own: &BTreeSet<u32>) ->
     };
     let place = there.iter().position(|id| *id == link.program_id).unwrap_or(0);
     Ok(there.into_iter().take(place).filter(|id| !own.contains(id)).collect())
+}
+
+/// Returns the programs on the hook of an interface, in the network namespace of a link; none when either is gone.
+fn on_interface<K: Kernel>(kernel: &K, link: &RecordedLink, hook: &HookRequest<'_, K::Fd>) -> io::Result<Vec<u32>> {
+    let Anchor::Interface(_, netns) = link.hook.anchor() else { return Ok(Vec::new()) };
+    let there = match open_netns(kernel, netns)? {
+        Some((_, inode)) if Some(inode) != link.netns => return Ok(Vec::new()),
+        None => return Ok(Vec::new()),
+        Some(_) if netns.is_own() => kernel.query(hook),
+        Some((netns, _)) => kernel.query(&HookRequest::Within { netns: &netns, hook }),
+    };
+    match there {
+        Err(error) if error.raw_os_error() == Some(libc::ENODEV) => Ok(Vec::new()),
+        there => there,
+    }
 }
 
 /// Returns the programs that do not use a map that is pinned where theirs was. What is not pinned is no edge's business.
@@ -298,13 +337,21 @@ impl<'a, K: Kernel> Checker<'a, K> {
     fn link(&self, link: &'a RecordedLink) -> Result<Option<Difference>, Problem> {
         let Ok(pin) = PinPath::new(&link.pin) else { return Ok(None) };
         let doing = |error| refused(format!("read the link at `{pin}`"), &error, READ);
+        if let HookInfo::Direct(at) = &link.at {
+            let now = self.kernel.programs_at(at).map_err(doing)?;
+            return match (now.contains(&link.program_id), now.first()) {
+                (true, _) => self.anchored(link, link.program_id),
+                (false, Some(now)) if at.has_room_for_one() => Ok(Some(Difference::Runs(*now, link.program_id))),
+                (false, _) => Ok(Some(Difference::Detached(link.hook.to_string()))),
+            };
+        }
         let (kind, fd) = self.kernel.open_pin(&pin).map_err(doing)?;
         if kind != ObjectKind::Link {
             return Ok(Some(Difference::Replaced(pin)));
         }
-        let LinkInfo { id, program_id, hook } = self.kernel.link_info(&fd).map_err(doing)?;
+        let LinkInfo { id, program_id, hook, is_attached } = self.kernel.link_info(&fd).map_err(doing)?;
         // One that was adopted may have been on no hook already.
-        if !hook.is_attached() {
+        if !is_attached {
             return Ok(Some(Difference::Detached(link.hook.to_string())));
         }
         if hook != link.at {
@@ -313,7 +360,7 @@ impl<'a, K: Kernel> Checker<'a, K> {
         if program_id != link.program_id {
             return Ok(Some(Difference::Runs(program_id, link.program_id)));
         }
-        let elsewhere = self.elsewhere(link, &hook, program_id)?;
+        let elsewhere = self.anchored(link, program_id)?;
         match (elsewhere, &link.order) {
             (None, Some(order)) => self.misplaced(link, order, id),
             (elsewhere, _) => Ok(elsewhere),
@@ -350,23 +397,17 @@ impl<'a, K: Kernel> Checker<'a, K> {
         Ok((!is_kept).then(|| Difference::Misplaced(order.to_string(), link.hook.to_string())))
     }
 
-    /// Looks whether what a hook is of still is what its name means.
-    fn elsewhere(
-        &self,
-        link: &'a RecordedLink,
-        hook: &HookInfo,
-        program_id: u32,
-    ) -> Result<Option<Difference>, Problem> {
+    /// Looks whether the name of what a link is on still means that.
+    fn anchored(&self, link: &'a RecordedLink, program_id: u32) -> Result<Option<Difference>, Problem> {
         match link.hook.anchor() {
-            Anchor::Interface(name) => self.on_interface(link, name, program_id),
+            Anchor::Interface(name, netns) => self.on_interface(link, name, netns, program_id),
             Anchor::Netns(netns) => {
-                let Some(inode) = hook.netns() else { return Ok(None) };
                 let doing = |error| refused(format!("open {netns}"), &error, READ);
                 let found = open_netns(self.kernel, netns).map_err(doing)?.map(|(_, inode)| inode);
-                Ok((found != Some(inode)).then(|| Difference::Netns(netns.to_string())))
+                Ok((found != link.netns).then(|| Difference::Netns(netns.to_string())))
             }
             Anchor::Cgroup(path) => {
-                let HookInfo::Cgroup { cgroup_id, .. } = hook else { return Ok(None) };
+                let HookInfo::Cgroup { cgroup_id, .. } = &link.at else { return Ok(None) };
                 let known = self.cgroups.borrow().get(path).copied();
                 let found = match known {
                     Some(found) => found,
@@ -379,15 +420,34 @@ impl<'a, K: Kernel> Checker<'a, K> {
                 };
                 Ok((found != Some(*cgroup_id)).then(|| Difference::Cgroup(path.to_owned())))
             }
+            Anchor::Map(_) => Ok(None),
+            Anchor::Event(event) => self.at_event(link, event),
         }
     }
 
+    /// Looks whether the path of an event still means the file of a link.
+    fn at_event(&self, link: &RecordedLink, event: &Event) -> Result<Option<Difference>, Problem> {
+        let Some(file) = link.file else { return Ok(None) };
+        let is_same = events::find(self.kernel, event)?.is_ok_and(|place| place.file() == Some(file));
+        Ok((!is_same).then(|| Difference::File(event.to_string())))
+    }
+
     /// Looks whether the name still means the interface of a link, and whether the link runs in its mode.
-    fn on_interface(&self, link: &RecordedLink, name: &str, program_id: u32) -> Result<Option<Difference>, Problem> {
-        let found = self.kernel.interface(name);
-        let found = found.map_err(|error| refused(format!("look the interface `{name}` up"), &error, READ))?;
-        let Some(found) = found.filter(|found| link.at.ifindex() == Some(found.index)) else {
-            return Ok(Some(Difference::Interface(name.to_owned())));
+    fn on_interface(
+        &self,
+        link: &RecordedLink,
+        name: &str,
+        netns: &Netns,
+        program_id: u32,
+    ) -> Result<Option<Difference>, Problem> {
+        let doing = || format!("look the interface `{name}`{} up", Within(netns));
+        let found = observe::interface(self.kernel, name, netns);
+        let found = found.map_err(|error| refused(doing(), &error, ENTER))?;
+        let is_xdp = matches!(link.at, HookInfo::Xdp { .. });
+        // One that went to another network namespace keeps its link, and maybe its index.
+        let is_there = |found: &Interface| !is_xdp || found.xdp.iter().any(|(_, id)| *id == program_id);
+        let Some(found) = found.filter(|found| link.is_on(&found.place()) && is_there(found)) else {
+            return Ok(Some(Difference::Interface(format!("{name}{}", Within(netns)))));
         };
         let mode = link.hook.mode().filter(|mode| *mode != XdpMode::Auto);
         let other = mode.filter(|mode| !found.xdp.contains(&(*mode, program_id)));

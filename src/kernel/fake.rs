@@ -3,18 +3,21 @@
 //! It never calls the code that it tests: it would agree with our bugs. Each rule is proved against the running kernel by
 //! `tests/kernel.rs`. What it does not have (traffic, most of the verifier, sockets) it refuses.
 
+mod direct;
+mod events;
 mod maps;
 mod queues;
 mod references;
 mod tree;
 
 use super::{
-    Entry, EntryKind, HookInfo, HookRequest, Interface, Kernel, LinkInfo, LoadError, MapInfo, MapRequest, ObjectKind,
-    Occupant, Place, ProgramInfo, ProgramRequest, Queue, Symbols, XdpMode,
+    Entry, EntryKind, Excludes, FilePlace, HookInfo, HookPlace, HookRequest, Interface, Kernel, LinkInfo, LoadError,
+    MapInfo, MapRequest, ObjectKind, Occupant, ProgramInfo, ProgramRequest, Queue, Symbols, XdpMode,
 };
 use crate::access::{AccountKind, Permissions};
 use crate::btf::kernel::Bytes;
 use crate::diag::LockHolder;
+use crate::direct::{Device as At, Direct, Feature, Qdisc};
 use crate::insn::{CALL, EXIT, Insn, PSEUDO_BTF_ID, PSEUDO_KFUNC_CALL};
 use crate::kinds::{AttachType, MapType, Netfilter, ProgramType};
 use crate::names::{Digest, PinPath};
@@ -122,11 +125,11 @@ struct Link {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Hook {
     Xdp {
-        ifindex: u32,
+        device: Site,
         mode: XdpMode,
     },
     Tcx {
-        ifindex: u32,
+        device: Site,
     },
     Cgroup {
         id: u64,
@@ -135,14 +138,47 @@ enum Hook {
         inode: u64,
     },
     /// Its place is in [`Link::kind`], which stays when it is detached.
-    Netfilter,
+    Netfilter {
+        inode: u64,
+    },
+    /// So is this one's.
+    Sockmap,
+    /// So is this one's.
+    Event,
+}
+
+/// An interface: the inode of its network namespace, and its index there.
+type Site = (u64, u32);
+
+impl Hook {
+    /// Returns the interface that it is on.
+    fn device(self) -> Option<Site> {
+        match self {
+            Self::Xdp { device, .. } | Self::Tcx { device } => Some(device),
+            Self::Cgroup { .. } | Self::Netns { .. } | Self::Netfilter { .. } | Self::Sockmap | Self::Event => None,
+        }
+    }
+
+    /// Returns the network namespace that it is in.
+    fn netns(self) -> Option<u64> {
+        match self {
+            Self::Xdp { device, .. } | Self::Tcx { device } => Some(device.0),
+            Self::Netns { inode } | Self::Netfilter { inode } => Some(inode),
+            Self::Cgroup { .. } | Self::Sockmap | Self::Event => None,
+        }
+    }
 }
 
 #[derive(Debug)]
 struct Device {
     index: u32,
     native: bool,
+    /// Names besides its own.
+    others: Vec<String>,
 }
+
+/// The inode of the network namespace in which we are.
+const OWN_NETNS: u64 = 4_026_531_840;
 
 #[derive(Debug, Default)]
 struct State {
@@ -152,7 +188,9 @@ struct State {
     programs: BTreeMap<u32, Program>,
     links: BTreeMap<u32, Link>,
     /// How often the hooks changed that count it.
-    revisions: BTreeMap<HookInfo, u64>,
+    revisions: BTreeMap<queues::Counted, u64>,
+    direct: direct::Attachments,
+    lacks: BTreeSet<Feature>,
     btfs: BTreeMap<u32, Vec<u8>>,
     /// The kernel's own BTF.
     types: Option<Vec<u8>>,
@@ -160,10 +198,13 @@ struct State {
     modules: BTreeMap<u32, String>,
     /// The last id of maps, programs, links and BTF: ids only rise.
     last_ids: [u32; 4],
-    devices: BTreeMap<String, Device>,
+    /// Interfaces by the inode of their network namespace and their name.
+    devices: BTreeMap<(u64, String), Device>,
     cgroups: BTreeMap<PathBuf, u64>,
     /// Inodes of network namespaces by their files.
     namespaces: BTreeMap<PathBuf, u64>,
+    /// Ids of tracepoints by category and name.
+    tracepoints: BTreeMap<(String, String), u64>,
     accounts: BTreeMap<(AccountKind, String), u32>,
     refusals: BTreeMap<String, (i32, String)>,
     /// Locked folders: their paths, and whether a bpffs was mounted on them.
@@ -207,7 +248,7 @@ impl Default for Fake {
 
 impl Fake {
     /// Makes a kernel with a bpffs at `/sys/fs/bpf`, the interface `lo` (index 1, no driver mode), a cgroup2 mount at
-    /// `/sys/fs/cgroup` with id 1 and a network namespace in which we are.
+    /// `/sys/fs/cgroup` with id 1, a network namespace in which we are and the tracepoint `sched/sched_process_exec`.
     pub fn new() -> Self {
         let fake = Self::without_bpffs();
         fake.state().tree.mount("/sys/fs/bpf");
@@ -217,9 +258,10 @@ impl Fake {
     /// The same, with an empty folder at `/sys/fs/bpf`.
     pub fn without_bpffs() -> Self {
         let mut state = State::default();
-        state.devices.insert("lo".to_owned(), Device { index: 1, native: false });
+        state.add_device(OWN_NETNS, "lo", false);
         state.cgroups.insert(PathBuf::from("/sys/fs/cgroup"), 1);
-        state.namespaces.insert(PathBuf::from("/proc/thread-self/ns/net"), 4_026_531_840);
+        state.namespaces.insert(PathBuf::from("/proc/thread-self/ns/net"), OWN_NETNS);
+        state.tracepoints.insert(("sched".to_owned(), "sched_process_exec".to_owned()), 1);
         for kind in [AccountKind::User, AccountKind::Group] {
             state.accounts.insert((kind, "root".to_owned()), 0);
         }
@@ -228,21 +270,36 @@ impl Fake {
 
     /// Adds an interface; `native` tells whether its driver has XDP. Returns its index.
     pub fn add_interface(&self, name: &str, native: bool) -> u32 {
+        self.state().add_device(OWN_NETNS, name, native)
+    }
+
+    /// Adds an interface to the network namespace with this inode. Returns its index, which begins anew in each.
+    pub fn add_interface_in(&self, netns: u64, name: &str, native: bool) -> u32 {
+        self.state().add_device(netns, name, native)
+    }
+
+    /// Gives an interface one more name.
+    pub fn add_other_name(&self, name: &str, other: &str) {
         let mut state = self.state();
-        let index = state.devices.values().map(|device| device.index).max().unwrap_or(0) + 1;
-        state.devices.insert(name.to_owned(), Device { index, native });
-        index
+        let device = state.devices.get_mut(&(OWN_NETNS, name.to_owned()));
+        device.expect("the interface is there").others.push(other.to_owned());
     }
 
     /// Removes an interface. Links on it stay, attached to nothing.
     pub fn remove_interface(&self, name: &str) {
+        self.remove_interface_in(OWN_NETNS, name);
+    }
+
+    /// The same in the network namespace with this inode.
+    pub fn remove_interface_in(&self, netns: u64, name: &str) {
         let mut state = self.state();
-        let Some(gone) = state.devices.remove(name) else { return };
-        state.detach_where(|hook| match hook {
-            Hook::Xdp { ifindex, .. } | Hook::Tcx { ifindex } => ifindex == gone.index,
-            Hook::Cgroup { .. } | Hook::Netns { .. } | Hook::Netfilter => false,
-        });
-        state.maps.values_mut().for_each(|map| map.forget_interface(gone.index));
+        let Some(gone) = state.devices.remove(&(netns, name.to_owned())) else { return };
+        state.detach_where(|hook| hook.device() == Some((netns, gone.index)));
+        state.forget_revisions(Hook::Tcx { device: (netns, gone.index) });
+        if netns == OWN_NETNS {
+            state.maps.values_mut().for_each(|map| map.forget_interface(gone.index));
+        }
+        state.direct.forget_interface((netns, gone.index));
         state.collect();
     }
 
@@ -259,6 +316,7 @@ impl Fake {
         let mut state = self.state();
         let inode = state.namespaces.values().max().unwrap_or(&0) + 1;
         state.namespaces.insert(path.into(), inode);
+        state.add_device(inode, "lo", false);
         inode
     }
 
@@ -319,6 +377,14 @@ impl Fake {
         let mut state = self.state();
         let Some(gone) = state.cgroups.remove(path) else { return };
         state.detach_where(|hook| hook == Hook::Cgroup { id: gone });
+        state.forget_revisions(Hook::Cgroup { id: gone });
+        state.direct.forget_cgroup(gone);
+        state.collect();
+    }
+
+    /// Lets this kernel be one that lacks something.
+    pub fn lack(&self, feature: Feature) {
+        self.state().lacks.insert(feature);
     }
 
     /// Lets the verifier refuse every program of this kernel name.
@@ -382,6 +448,9 @@ impl Fake {
             let rank = state.rank(*id);
             writeln!(out, "link {id} of program {program} at {hook:?} {kind:?}, {rank:?} there")
                 .expect("writing to a String never fails");
+        }
+        for line in state.direct.lines() {
+            writeln!(out, "{line}").expect("writing to a String never fails");
         }
         writeln!(out, "btf {:?}", state.btfs.keys()).expect("writing to a String never fails");
         out
@@ -490,7 +559,6 @@ impl State {
         for link in self.links.values_mut() {
             if link.hook.is_some_and(&gone) {
                 link.hook = None;
-                self.revisions.remove(&link.kind);
             }
         }
     }
@@ -503,6 +571,7 @@ impl State {
             .map(|open| open.object)
             .chain(self.tree.entries().filter_map(|(_, node)| node.object()))
             .chain(self.modules.keys().map(|id| Object::Btf(*id)))
+            .chain(self.direct.programs().map(Object::Program))
             .collect();
         for (id, map) in &mut self.maps {
             // `prog_array_map_clear`: programs that run do not keep the slots, or a circle would never be freed.
@@ -536,7 +605,11 @@ impl State {
                 let info = &self.programs[&id].info;
                 info.map_ids.iter().map(|id| Object::Map(*id)).chain(btf_object(info.btf_id)).collect()
             }
-            Object::Link(id) => vec![Object::Program(self.links[&id].program)],
+            Object::Link(id) => {
+                let link = &self.links[&id];
+                let map = link.hook.and_then(|_| link.kind.map()).map(Object::Map);
+                map.into_iter().chain([Object::Program(link.program)]).collect()
+            }
             Object::Btf(_) | Object::Cgroup(_) | Object::Netns(_) => Vec::new(),
         }
     }
@@ -572,7 +645,8 @@ impl State {
     }
 
     /// Checks a hook for a program, as `link_create` (kernel/bpf/syscall.c) and what it calls do.
-    fn hook(&self, program: u32, hook: &HookRequest<'_, Fd>) -> io::Result<(Hook, HookInfo)> {
+    fn hook(&self, program: u32, hook: &HookRequest<'_, Fd>, here: u64) -> io::Result<(Hook, HookInfo)> {
+        let number = program;
         let program = &self.programs[&program];
         let fits = |program_type| program.info.program_type == program_type;
         match hook {
@@ -580,28 +654,45 @@ impl State {
                 if !fits(ProgramType::XDP) {
                     return refuse(libc::EINVAL);
                 }
-                let device = self.device(*ifindex).ok_or_else(|| errno(libc::EINVAL))?;
+                let device = (here, *ifindex);
+                if self.lacks.contains(&Feature::XdpLinks) {
+                    return refuse(libc::EINVAL);
+                }
                 let mode = self.xdp_mode(device, *mode)?;
-                Ok((Hook::Xdp { ifindex: *ifindex, mode }, HookInfo::Xdp { ifindex: *ifindex }))
+                match self.direct.xdp(device).next() {
+                    Some((there, _)) if there == mode => return refuse(libc::EBUSY),
+                    Some(_) => return refuse(libc::EEXIST),
+                    None => {}
+                }
+                Ok((Hook::Xdp { device, mode }, HookInfo::Xdp { ifindex: *ifindex }))
             }
             HookRequest::Tcx { ifindex, attach_type } => {
-                if !fits(ProgramType::SCHED_CLS)
+                if self.lacks.contains(&Feature::Tcx)
+                    || !fits(ProgramType::SCHED_CLS)
                     || !matches!(*attach_type, AttachType::TCX_INGRESS | AttachType::TCX_EGRESS)
                 {
                     return refuse(libc::EINVAL);
                 }
-                self.device(*ifindex).ok_or_else(|| errno(libc::ENODEV))?;
-                Ok((Hook::Tcx { ifindex: *ifindex }, HookInfo::Tcx { ifindex: *ifindex, attach_type: *attach_type }))
+                let device = (here, *ifindex);
+                self.device(device).ok_or_else(|| errno(libc::ENODEV))?;
+                Ok((Hook::Tcx { device }, HookInfo::Tcx { ifindex: *ifindex, attach_type: *attach_type }))
             }
+            // As on the kernel that this one is like, which was built without netkit.
+            HookRequest::Netkit { .. } => refuse(libc::EINVAL),
+            HookRequest::Within { netns, hook } => self.hook(number, hook, self.netns(netns)?),
             HookRequest::Cgroup { cgroup, attach_type } => {
-                if !fits_cgroup(program, *attach_type) {
+                if self.lacks.contains(&Feature::CgroupLinks) || !fits_cgroup(program, *attach_type) {
                     return refuse(libc::EINVAL);
                 }
                 let Object::Cgroup(id) = self.object(cgroup)? else { return refuse(libc::EBADF) };
                 Ok((Hook::Cgroup { id }, HookInfo::Cgroup { cgroup_id: id, attach_type: *attach_type }))
             }
             HookRequest::Netns { netns, attach_type } => self.netns_hook(program, netns, *attach_type),
-            HookRequest::Netfilter(wanted) => self.netfilter_hook(program, *wanted),
+            HookRequest::Netfilter(wanted) => self.netfilter_hook(program, *wanted, here),
+            // There is no struct to be had here; the kernel says so of a program in its place.
+            HookRequest::StructOps => refuse(libc::EINVAL),
+            HookRequest::Sockmap { map, attach_type } => self.sockmap_hook(program, map, *attach_type),
+            HookRequest::Trace(request) => self.event_hook(program, request),
         }
     }
 
@@ -612,7 +703,7 @@ impl State {
             (ProgramType::FLOW_DISSECTOR, AttachType::FLOW_DISSECTOR) => 1,
             _ => return refuse(libc::EINVAL),
         };
-        let Object::Netns(inode) = self.object(netns)? else { return refuse(libc::EINVAL) };
+        let inode = self.netns(netns)?;
         let at = HookInfo::Netns { inode, attach_type };
         match self.links.values().filter(|link| link.hook.is_some() && link.kind == at).count() < most {
             true => Ok((Hook::Netns { inode }, at)),
@@ -621,7 +712,7 @@ impl State {
     }
 
     /// One BPF program has a priority (`nf_hook_entries_grow`); the outermost ones are taken (`bpf_nf_link_attach`).
-    fn netfilter_hook(&self, program: &Program, wanted: Netfilter) -> io::Result<(Hook, HookInfo)> {
+    fn netfilter_hook(&self, program: &Program, wanted: Netfilter, inode: u64) -> io::Result<(Hook, HookInfo)> {
         if program.info.program_type != ProgramType::NETFILTER {
             return refuse(libc::EINVAL);
         }
@@ -632,22 +723,111 @@ impl State {
             (there.family, there.point, there.priority) == (wanted.family, wanted.point, wanted.priority)
         };
         let taken = self.links.values().any(|link| match &link.kind {
-            HookInfo::Netfilter(there) => link.hook.is_some() && clashes(there),
+            HookInfo::Netfilter(there) => link.hook.and_then(Hook::netns) == Some(inode) && clashes(there),
             HookInfo::Xdp { .. }
             | HookInfo::Tcx { .. }
+            | HookInfo::Netkit { .. }
             | HookInfo::Cgroup { .. }
             | HookInfo::Netns { .. }
+            | HookInfo::Sockmap { .. }
+            | HookInfo::Event(_)
+            | HookInfo::StructOps { .. }
+            | HookInfo::Direct(_)
             | HookInfo::Other(_) => false,
         });
-        if taken { refuse(libc::EBUSY) } else { Ok((Hook::Netfilter, HookInfo::Netfilter(wanted))) }
+        if taken { refuse(libc::EBUSY) } else { Ok((Hook::Netfilter { inode }, HookInfo::Netfilter(wanted))) }
     }
 
-    fn device(&self, ifindex: u32) -> Option<&Device> {
-        self.devices.values().find(|device| device.index == ifindex)
+    /// A map of sockets has one program of each kind, and one of the two verdicts on data (`sock_map_prog_update`).
+    fn sockmap_hook(&self, program: &Program, map: &Fd, attach_type: AttachType) -> io::Result<(Hook, HookInfo)> {
+        let takes = match attach_type {
+            AttachType::SK_MSG_VERDICT => ProgramType::SK_MSG,
+            _ => ProgramType::SK_SKB,
+        };
+        let map_id = self.sockmap(map)?;
+        if program.info.program_type != takes || !AttachType::OF_SOCKMAPS.contains(&attach_type) {
+            return refuse(libc::EINVAL);
+        }
+        let wanted = HookInfo::Sockmap { map_id, attach_type };
+        let taken = self.links.values().any(|link| link.hook.is_some() && link.kind == wanted);
+        match taken || self.has_the_other_verdict(&wanted) {
+            true => refuse(libc::EBUSY),
+            false => Ok((Hook::Sockmap, wanted)),
+        }
+    }
+
+    /// Returns whether a map of sockets has a program for data already, which another kind of verdict would rule out
+    /// (`sock_map_prog_lookup`).
+    fn has_the_other_verdict(&self, wanted: &HookInfo) -> bool {
+        let HookInfo::Sockmap { map_id, attach_type } = wanted else { return false };
+        let other = match *attach_type {
+            AttachType::SK_SKB_VERDICT => AttachType::SK_SKB_STREAM_VERDICT,
+            AttachType::SK_SKB_STREAM_VERDICT => AttachType::SK_SKB_VERDICT,
+            _ => return false,
+        };
+        let other = HookInfo::Sockmap { map_id: *map_id, attach_type: other };
+        self.links.values().any(|link| link.hook.is_some() && link.kind == other)
+    }
+
+    /// Returns the id of a map of sockets.
+    fn sockmap(&self, map: &Fd) -> io::Result<u32> {
+        let id = self.map_id(map)?;
+        match self.maps[&id].info.map_type {
+            MapType::SOCKMAP | MapType::SOCKHASH => Ok(id),
+            _ => refuse(libc::EINVAL),
+        }
+    }
+
+    fn device(&self, (netns, ifindex): Site) -> Option<&Device> {
+        let there = self.devices.iter().filter(|((inode, _), _)| *inode == netns);
+        there.map(|(_, device)| device).find(|device| device.index == ifindex)
+    }
+
+    fn add_device(&mut self, netns: u64, name: &str, native: bool) -> u32 {
+        let there = self.devices.iter().filter(|((inode, _), _)| *inode == netns);
+        let index = there.map(|(_, device)| device.index).max().unwrap_or(0) + 1;
+        self.devices.insert((netns, name.to_owned()), Device { index, native, others: Vec::new() });
+        index
+    }
+
+    /// Returns where an interface is; `ENODEV` when its network namespace is gone.
+    fn site(&self, device: &At) -> io::Result<Site> {
+        let own = device.netns.is_own().then_some(OWN_NETNS);
+        let found = own.or_else(|| self.namespaces.get(&device.netns.path()).copied().filter(|it| *it == device.inode));
+        found.map(|inode| (inode, device.ifindex)).ok_or_else(|| errno(libc::ENODEV))
+    }
+
+    /// Returns the inode of an open network namespace.
+    fn netns(&self, fd: &Fd) -> io::Result<u64> {
+        match self.object(fd)? {
+            Object::Netns(inode) => Ok(inode),
+            Object::Map(_) | Object::Program(_) | Object::Link(_) | Object::Btf(_) | Object::Cgroup(_) => {
+                refuse(libc::EINVAL)
+            }
+        }
+    }
+
+    fn interface(&self, netns: u64, name: &str) -> Option<Interface> {
+        let mut there = self.devices.iter().filter(|((inode, _), _)| *inode == netns);
+        let (_, device) = there.find(|((_, own), device)| own == name || device.others.iter().any(|it| it == name))?;
+        let xdp = self.xdp_of((netns, device.index));
+        Some(Interface { netns, index: device.index, peer: None, xdp })
+    }
+
+    /// Returns the XDP programs of an interface by mode.
+    fn xdp_of(&self, site: Site) -> Vec<(XdpMode, u32)> {
+        let links = self.links.values().filter_map(|link| match link.hook {
+            Some(Hook::Xdp { device, mode }) if device == site => Some((mode, link.program)),
+            Some(_) | None => None,
+        });
+        let mut there: Vec<_> = links.chain(self.direct.xdp(site)).collect();
+        there.sort();
+        there
     }
 
     /// Decides the mode of a new XDP link; an interface has one link, and never two modes of software.
-    fn xdp_mode(&self, device: &Device, wanted: XdpMode) -> io::Result<XdpMode> {
+    fn xdp_mode(&self, site: Site, wanted: XdpMode) -> io::Result<XdpMode> {
+        let device = self.device(site).ok_or_else(|| errno(libc::EINVAL))?;
         let mode = match wanted {
             XdpMode::Auto if device.native => XdpMode::Native,
             XdpMode::Auto | XdpMode::Generic => XdpMode::Generic,
@@ -656,9 +836,8 @@ impl State {
             XdpMode::Offload => return refuse(libc::EINVAL),
         };
         let there = self.links.values().find_map(|link| match link.hook {
-            Some(Hook::Xdp { ifindex, mode }) if ifindex == device.index => Some(mode),
-            Some(Hook::Xdp { .. } | Hook::Tcx { .. } | Hook::Cgroup { .. } | Hook::Netns { .. } | Hook::Netfilter)
-            | None => None,
+            Some(Hook::Xdp { device, mode }) if device == site => Some(mode),
+            Some(_) | None => None,
         });
         match there {
             None => Ok(mode),
@@ -1177,26 +1356,25 @@ impl Kernel for Fake {
     }
 
     fn interface(&self, name: &str) -> io::Result<Option<Interface>> {
+        Ok(self.state().interface(OWN_NETNS, name))
+    }
+
+    fn interface_in(&self, netns: &Fd, name: &str) -> io::Result<Option<Interface>> {
         let state = self.state();
-        let Some(device) = state.devices.get(name) else { return Ok(None) };
-        let mut xdp: Vec<_> = state
-            .links
-            .values()
-            .filter_map(|link| match link.hook {
-                Some(Hook::Xdp { ifindex, mode }) if ifindex == device.index => Some((mode, link.program)),
-                Some(
-                    Hook::Xdp { .. } | Hook::Tcx { .. } | Hook::Cgroup { .. } | Hook::Netns { .. } | Hook::Netfilter,
-                )
-                | None => None,
-            })
-            .collect();
-        xdp.sort();
-        Ok(Some(Interface { index: device.index, xdp }))
+        Ok(state.interface(state.netns(netns)?, name))
+    }
+
+    fn interfaces_in(&self, netns: &Fd) -> io::Result<Vec<String>> {
+        let state = self.state();
+        let netns = state.netns(netns)?;
+        let there = state.devices.keys().filter(|(inode, _)| *inode == netns);
+        Ok(there.map(|(_, name)| name.clone()).collect())
     }
 
     fn interface_name(&self, index: u32) -> io::Result<Option<String>> {
         let state = self.state();
-        Ok(state.devices.iter().find(|(_, device)| device.index == index).map(|(name, _)| name.clone()))
+        let mut there = state.devices.iter().filter(|((inode, _), _)| *inode == OWN_NETNS);
+        Ok(there.find(|(_, device)| device.index == index).map(|((_, name), _)| name.clone()))
     }
 
     fn cgroup_mount(&self) -> io::Result<Option<PathBuf>> {
@@ -1213,11 +1391,70 @@ impl Kernel for Fake {
         Ok((self.open(Object::Netns(inode)), inode))
     }
 
-    fn create_link_at(&mut self, program: &Fd, hook: &HookRequest<'_, Fd>, place: Place) -> io::Result<Fd> {
+    fn tracepoint(&self, category: &str, name: &str) -> io::Result<u64> {
+        let wanted = (category.to_owned(), name.to_owned());
+        self.state().tracepoints.get(&wanted).copied().ok_or_else(|| errno(libc::ENOENT))
+    }
+
+    fn place_in_file(&self, _: &str, _: Option<&str>) -> io::Result<FilePlace> {
+        refuse(libc::ENOENT)
+    }
+
+    fn security_modules(&self) -> io::Result<String> {
+        refuse(libc::ENOENT)
+    }
+
+    fn has(&self, feature: Feature) -> io::Result<bool> {
+        Ok(!self.state().lacks.contains(&feature))
+    }
+
+    fn qdisc(&self, device: &At) -> io::Result<Option<Qdisc>> {
+        let state = self.state();
+        Ok(state.direct.qdisc(state.site(device)?))
+    }
+
+    fn make_clsact(&mut self, device: &At) -> io::Result<()> {
+        let mut state = self.change("make_clsact")?;
+        let site = state.site(device)?;
+        state.device(site).ok_or_else(|| errno(libc::ENODEV))?;
+        state.direct.make_clsact(site);
+        Ok(())
+    }
+
+    fn remove_clsact(&mut self, device: &At) -> io::Result<()> {
+        let mut state = self.change("remove_clsact")?;
+        let site = state.site(device)?;
+        state.direct.remove_clsact(site)?;
+        state.collect();
+        Ok(())
+    }
+
+    fn programs_at(&self, at: &Direct) -> io::Result<Vec<u32>> {
+        Ok(self.state().programs_at(at))
+    }
+
+    fn attach(&mut self, program: &Fd, at: &Direct, replaces: Option<&Fd>) -> io::Result<()> {
+        let mut state = self.change("attach")?;
+        let (program, old) = (state.program_id(program)?, replaces.map(|old| state.program_id(old)).transpose()?);
+        state.attach(program, at, old)
+    }
+
+    fn detach(&mut self, program: &Fd, at: &Direct) -> io::Result<()> {
+        let mut state = self.change("detach")?;
+        let program = state.program_id(program)?;
+        state.detach(program, at)
+    }
+
+    fn excludes(&self, _: &Fd, _: AttachType) -> io::Result<Excludes> {
+        // Nobody attaches programs to its cgroups without letting others be beside them.
+        Ok(Excludes::Nothing)
+    }
+
+    fn create_link_at(&mut self, program: &Fd, hook: &HookRequest<'_, Fd>, place: HookPlace) -> io::Result<Fd> {
         let mut state = self.change("create_link")?;
         let program = state.program_id(program)?;
-        let (hook, kind) = state.hook(program, hook)?;
-        let index = state.index_for(program, &kind, place)?;
+        let (hook, kind) = state.hook(program, hook, OWN_NETNS)?;
+        let index = state.index_for(program, (hook, &kind), place)?;
         let id = state.next_id(2);
         state.links.insert(id, Link { program, place: 0, hook: Some(hook), kind });
         state.put_at(id, index);
@@ -1230,8 +1467,12 @@ impl Kernel for Fake {
         let mut state = self.change("update_link")?;
         let (id, new, old) = (state.link_id(link)?, state.program_id(program)?, state.program_id(old)?);
         let link = &state.links[&id];
+        let is_of_sockets = matches!(link.kind, HookInfo::Sockmap { .. });
         if matches!(link.kind, HookInfo::Netfilter(_)) {
             return refuse(libc::EOPNOTSUPP);
+        }
+        if events::is_fixed(&link.kind) {
+            return refuse(libc::EINVAL);
         }
         if link.hook.is_none() {
             return refuse(libc::ENOLINK);
@@ -1239,10 +1480,14 @@ impl Kernel for Fake {
         if link.program != old {
             return refuse(libc::EPERM);
         }
-        if state.programs[&new].info.program_type != state.programs[&old].info.program_type {
+        let [new_one, old_one] = [&state.programs[&new], &state.programs[&old]];
+        if new_one.info.program_type != old_one.info.program_type
+            || is_of_sockets && new_one.expected_attach_type != old_one.expected_attach_type
+        {
             return refuse(libc::EINVAL);
         }
-        if new != old && state.has_already(new, &state.links[&id].kind) {
+        let Link { hook, kind, .. } = &state.links[&id];
+        if new != old && hook.is_some_and(|hook| state.has_already(new, hook, kind)) {
             return refuse(libc::EEXIST);
         }
         state.links.get_mut(&id).expect("it was there a moment ago").program = new;
@@ -1254,33 +1499,22 @@ impl Kernel for Fake {
     fn detach_link(&mut self, link: &Fd) -> io::Result<()> {
         let mut state = self.change("detach_link")?;
         let id = state.link_id(link)?;
+        if events::is_fixed(&state.links[&id].kind) {
+            return refuse(libc::EOPNOTSUPP);
+        }
         state.count_change(id);
-        state.links.get_mut(&id).expect("an open link lives").hook = None;
+        state.links.get_mut(&id).expect("it was there a moment ago").hook = None;
+        state.collect();
         Ok(())
     }
 
     fn queue(&self, hook: &HookRequest<'_, Fd>) -> io::Result<Queue> {
         let state = self.state();
-        let wanted = match hook {
-            HookRequest::Xdp { .. } | HookRequest::Netfilter(_) => return refuse(libc::EINVAL),
-            HookRequest::Tcx { ifindex, attach_type } => {
-                state.device(*ifindex).ok_or_else(|| errno(libc::ENODEV))?;
-                HookInfo::Tcx { ifindex: *ifindex, attach_type: *attach_type }
-            }
-            HookRequest::Cgroup { cgroup, attach_type } => match state.object(cgroup)? {
-                Object::Cgroup(cgroup_id) => HookInfo::Cgroup { cgroup_id, attach_type: *attach_type },
-                Object::Map(_) | Object::Program(_) | Object::Link(_) | Object::Btf(_) | Object::Netns(_) => {
-                    return refuse(libc::EBADF);
-                }
-            },
-            HookRequest::Netns { netns, attach_type } => match state.object(netns)? {
-                Object::Netns(inode) => HookInfo::Netns { inode, attach_type: *attach_type },
-                Object::Map(_) | Object::Program(_) | Object::Link(_) | Object::Btf(_) | Object::Cgroup(_) => {
-                    return refuse(libc::EINVAL);
-                }
-            },
-        };
-        Ok(state.queue(&wanted))
+        let (hook, kind) = state.asked(hook, OWN_NETNS)?;
+        if state.has_the_other_verdict(&kind) {
+            return refuse(libc::EBUSY);
+        }
+        state.queue(hook, &kind)
     }
 
     fn next_link(&self, after: u32) -> io::Result<u32> {
@@ -1300,18 +1534,57 @@ impl Kernel for Fake {
             (kind, Some(_)) => kind.clone(),
             (HookInfo::Xdp { .. }, None) => HookInfo::Xdp { ifindex: 0 },
             (HookInfo::Tcx { attach_type, .. }, None) => HookInfo::Tcx { ifindex: 0, attach_type: *attach_type },
+            (HookInfo::Netkit { attach_type, .. }, None) => HookInfo::Netkit { ifindex: 0, attach_type: *attach_type },
             (HookInfo::Cgroup { attach_type, .. }, None) => {
                 HookInfo::Cgroup { cgroup_id: 0, attach_type: *attach_type }
             }
             (HookInfo::Netns { attach_type, .. }, None) => HookInfo::Netns { inode: 0, attach_type: *attach_type },
             (HookInfo::Netfilter(there), None) => HookInfo::Netfilter(*there),
+            (HookInfo::Sockmap { attach_type, .. }, None) => HookInfo::Sockmap { map_id: 0, attach_type: *attach_type },
+            (HookInfo::Event(there), None) => HookInfo::Event(there.clone()),
+            (HookInfo::StructOps { .. }, None) => HookInfo::StructOps { map_id: 0 },
             (HookInfo::Other(kind), None) => HookInfo::Other(*kind),
+            (HookInfo::Direct(at), None) => HookInfo::Direct(at.clone()),
         };
-        Ok(LinkInfo { id, program_id: link.program, hook })
+        let is_attached = hook.is_attached();
+        Ok(LinkInfo { id, program_id: link.program, hook, is_attached })
     }
 }
 
 impl State {
+    /// Returns the hook that a query is about.
+    fn asked(&self, hook: &HookRequest<'_, Fd>, here: u64) -> io::Result<(Hook, HookInfo)> {
+        match hook {
+            HookRequest::Xdp { .. }
+            | HookRequest::Netfilter(_)
+            | HookRequest::Netkit { .. }
+            | HookRequest::StructOps
+            | HookRequest::Trace(_) => refuse(libc::EINVAL),
+            HookRequest::Tcx { ifindex, attach_type } => {
+                let device = (here, *ifindex);
+                self.device(device).ok_or_else(|| errno(libc::ENODEV))?;
+                Ok((Hook::Tcx { device }, HookInfo::Tcx { ifindex: *ifindex, attach_type: *attach_type }))
+            }
+            HookRequest::Cgroup { cgroup, attach_type } => match self.object(cgroup)? {
+                Object::Cgroup(id) => {
+                    Ok((Hook::Cgroup { id }, HookInfo::Cgroup { cgroup_id: id, attach_type: *attach_type }))
+                }
+                Object::Map(_) | Object::Program(_) | Object::Link(_) | Object::Btf(_) | Object::Netns(_) => {
+                    refuse(libc::EBADF)
+                }
+            },
+            HookRequest::Netns { netns, attach_type } => {
+                let inode = self.netns(netns)?;
+                Ok((Hook::Netns { inode }, HookInfo::Netns { inode, attach_type: *attach_type }))
+            }
+            HookRequest::Sockmap { map, attach_type } => {
+                let kind = HookInfo::Sockmap { map_id: self.sockmap(map)?, attach_type: *attach_type };
+                Ok((Hook::Sockmap, kind))
+            }
+            HookRequest::Within { netns, hook } => self.asked(hook, self.netns(netns)?),
+        }
+    }
+
     /// Checks a program and keeps it. Returns its id.
     fn load(&mut self, request: &ProgramRequest<'_, Fd>) -> Result<u32, LoadError> {
         let refused = |code, log: &str| Err(LoadError { error: errno(code), log: log.to_owned() });

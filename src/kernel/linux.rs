@@ -4,13 +4,14 @@ use super::many::{self, Read, Wrote};
 use super::places::{self, Places};
 use super::sys::{self, Log, Object, SizedMap};
 use super::{
-    Beside, Entry, EntryKind, HookInfo, HookRequest, Interface, Kernel, LinkInfo, LoadError, MapInfo, MapRequest,
-    ObjectKind, Occupant, Place, Position, ProgramInfo, ProgramRequest, Queue, Symbols, TakeEntries, XdpMode, facts,
-    lock, netlink,
+    Beside, Entry, EntryKind, Excludes, FilePlace, HookInfo, HookPlace, HookRequest, Interface, Kernel, LinkInfo,
+    LoadError, MapInfo, MapRequest, ObjectKind, Occupant, Position, ProgramInfo, ProgramRequest, Queue, Symbols,
+    TakeEntries, TraceRequest, XdpMode, facts, lock, netlink, trace, traffic,
 };
 use crate::access::{AccountKind, Permissions};
 use crate::btf::kernel::Bytes;
 use crate::diag::LockHolder;
+use crate::direct::{Device, Direct, Feature, Qdisc};
 use crate::entries::Entries;
 use crate::kinds::{AttachType, MapType, Netfilter, ProgramType};
 use crate::names::PinPath;
@@ -25,6 +26,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, DirEntryExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
+use std::thread;
 
 /// `CGROUP2_SUPER_MAGIC` of `linux/magic.h`.
 const CGROUP2_FS: u32 = 0x6367_7270;
@@ -53,6 +55,8 @@ pub struct Linux {
     memlock_lifted: OnceLock<bool>,
     /// What decides the shape of maps, once somebody asked: it stays for as long as the kernel runs.
     host: OnceLock<Host>,
+    /// What it has, once somebody asked: tcx, links of XDP, links of cgroups.
+    features: [OnceLock<bool>; 3],
     /// Where pins are changed.
     places: Places,
     /// The locked roots of what this process mounted.
@@ -453,7 +457,16 @@ impl Kernel for Linux {
     }
 
     fn interface(&self, name: &str) -> io::Result<Option<Interface>> {
-        netlink::interface(name)
+        netlink::interface(name, fs::metadata(OWN_NETNS)?.ino())
+    }
+
+    fn interface_in(&self, netns: &Object, name: &str) -> io::Result<Option<Interface>> {
+        let inode = inode(netns)?;
+        within(netns, || netlink::interface(name, inode))
+    }
+
+    fn interfaces_in(&self, netns: &Object) -> io::Result<Vec<String>> {
+        within(netns, netlink::interfaces)
     }
 
     fn interface_name(&self, index: u32) -> io::Result<Option<String>> {
@@ -492,27 +505,115 @@ impl Kernel for Linux {
         Ok((OwnedFd::from(file).into(), inode))
     }
 
-    fn create_link_at(&mut self, program: &Object, hook: &HookRequest<'_, Object>, place: Place) -> io::Result<Object> {
-        let is_shared = matches!(hook, HookRequest::Tcx { .. } | HookRequest::Cgroup { .. });
-        if place != Place::default() && !is_shared {
-            return Err(io::Error::from_raw_os_error(libc::EINVAL));
-        }
-        let fd = match hook {
-            HookRequest::Xdp { ifindex, mode } => {
-                sys::link_interface(program.as_fd(), *ifindex, AttachType::XDP.0, xdp_flags(*mode))
-            }
-            HookRequest::Tcx { ifindex, attach_type } => {
-                sys::link_tcx(program.as_fd(), *ifindex, attach_type.0, order(place))
-            }
-            HookRequest::Cgroup { cgroup, attach_type } => {
-                sys::link_cgroup(program.as_fd(), cgroup.as_fd(), attach_type.0, order(place))
-            }
-            HookRequest::Netns { netns, attach_type } => sys::link_netns(program.as_fd(), netns.as_fd(), attach_type.0),
-            HookRequest::Netfilter(hook) => {
-                sys::link_netfilter(program.as_fd(), AttachType::NETFILTER.0, hook.numbers())
-            }
+    fn tracepoint(&self, category: &str, name: &str) -> io::Result<u64> {
+        trace::tracepoint(category, name)
+    }
+
+    fn place_in_file(&self, binary: &str, symbol: Option<&str>) -> io::Result<FilePlace> {
+        trace::place(binary, symbol)
+    }
+
+    fn security_modules(&self) -> io::Result<String> {
+        fs::read_to_string("/sys/kernel/security/lsm")
+    }
+
+    fn has(&self, feature: Feature) -> io::Result<bool> {
+        // A kernel that lacks it says so before anything else. With nothing to be found, one that has it says that.
+        let (known, asked) = match feature {
+            Feature::Tcx => (&self.features[0], sys::query_interface(0, AttachType::TCX_INGRESS.0).map(drop)),
+            // It came together with links of XDP, which cannot be asked for without a program.
+            Feature::XdpLinks => (&self.features[1], sys::query_nothing(AttachType::SK_LOOKUP.0)),
+            Feature::CgroupLinks => (&self.features[2], sys::next_link(0).map(drop)),
         };
-        fd.map(Object::from)
+        Ok(*known.get_or_init(|| !asked.is_err_and(|error| error.raw_os_error() == Some(libc::EINVAL))))
+    }
+
+    fn qdisc(&self, device: &Device) -> io::Result<Option<Qdisc>> {
+        beside(self, device, || traffic::qdisc(device.ifindex))
+    }
+
+    fn make_clsact(&mut self, device: &Device) -> io::Result<()> {
+        beside(self, device, || traffic::make_clsact(device.ifindex))
+    }
+
+    fn remove_clsact(&mut self, device: &Device) -> io::Result<()> {
+        beside(self, device, || traffic::remove_clsact(device.ifindex))
+    }
+
+    fn programs_at(&self, at: &Direct) -> io::Result<Vec<u32>> {
+        match at {
+            Direct::Filter(filter) => {
+                let filters = existing_device(self.qdisc(&filter.device))?.flatten().unwrap_or_default().filters;
+                Ok(filters.iter().filter(|found| found.is_at(filter)).filter_map(|found| found.program_id).collect())
+            }
+            Direct::Xdp { device, mode } => {
+                let found = beside(self, device, || {
+                    let Some(name) = self.interface_name(device.ifindex)? else { return Ok(None) };
+                    netlink::interface(&name, device.inode)
+                });
+                let there = existing_device(found)?.flatten().map(|found| found.xdp).unwrap_or_default();
+                let is_one = |at: XdpMode| at == *mode || *mode == XdpMode::Auto && at != XdpMode::Offload;
+                Ok(there.into_iter().filter(|(at, _)| is_one(*at)).map(|(_, id)| id).collect())
+            }
+            Direct::Cgroup { path, cgroup_id, attach_type } => match self.open_cgroup(path) {
+                Ok((cgroup, id)) if id == *cgroup_id => {
+                    let found = sys::query_cgroup(cgroup.as_fd(), attach_type.0)?;
+                    Ok(found.ids.into_iter().map(|(program, _)| program).collect())
+                }
+                Ok(_) => Ok(Vec::new()),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+                Err(error) => Err(error),
+            },
+        }
+    }
+
+    fn attach(&mut self, program: &Object, at: &Direct, replaces: Option<&Object>) -> io::Result<()> {
+        match at {
+            Direct::Filter(filter) => {
+                let name = self.program_info(program)?.name;
+                let number = self.number(program);
+                beside(self, &filter.device, || traffic::set_filter(filter, number, &name, replaces.is_some()))
+            }
+            Direct::Xdp { device, mode } => {
+                let (program, old) = (self.number(program), replaces.map(|old| self.number(old)));
+                beside(self, device, || traffic::set_xdp(device.ifindex, xdp_flags(*mode), Some(program), old))
+            }
+            Direct::Cgroup { path, attach_type, .. } => {
+                let (cgroup, _) = self.open_cgroup(path)?;
+                sys::prog_attach(cgroup.as_fd(), program.as_fd(), attach_type.0, replaces.map(AsFd::as_fd))
+            }
+        }
+    }
+
+    fn detach(&mut self, program: &Object, at: &Direct) -> io::Result<()> {
+        match at {
+            Direct::Filter(filter) => beside(self, &filter.device, || traffic::remove_filter(filter)),
+            Direct::Xdp { device, mode } => {
+                let old = Some(self.number(program));
+                beside(self, device, || traffic::set_xdp(device.ifindex, xdp_flags(*mode), None, old))
+            }
+            Direct::Cgroup { path, attach_type, .. } => {
+                let (cgroup, _) = self.open_cgroup(path)?;
+                sys::prog_detach(cgroup.as_fd(), program.as_fd(), attach_type.0)
+            }
+        }
+    }
+
+    fn excludes(&self, cgroup: &Object, attach_type: AttachType) -> io::Result<Excludes> {
+        Ok(match sys::cgroup_flags(cgroup.as_fd(), attach_type.0)? {
+            (true, sys::ALLOW_OVERRIDE) => Excludes::Beside,
+            (true, 0) => Excludes::Below,
+            (..) => Excludes::Nothing,
+        })
+    }
+
+    fn create_link_at(
+        &mut self,
+        program: &Object,
+        hook: &HookRequest<'_, Object>,
+        place: HookPlace,
+    ) -> io::Result<Object> {
+        create_link(program, hook, place).map(Object::from)
     }
 
     fn update_link(&mut self, link: &Object, program: &Object, old: &Object) -> io::Result<()> {
@@ -524,15 +625,7 @@ impl Kernel for Linux {
     }
 
     fn queue(&self, hook: &HookRequest<'_, Object>) -> io::Result<Queue> {
-        let found = match hook {
-            HookRequest::Xdp { .. } | HookRequest::Netfilter(_) => {
-                return Err(io::Error::from_raw_os_error(libc::EINVAL));
-            }
-            HookRequest::Tcx { ifindex, attach_type } => sys::query_interface(*ifindex, attach_type.0),
-            HookRequest::Cgroup { cgroup, attach_type } => sys::query_cgroup(cgroup.as_fd(), attach_type.0),
-            HookRequest::Netns { netns, attach_type } => sys::query_netns(netns.as_fd(), attach_type.0),
-        };
-        match found {
+        match query(hook) {
             // Linux 6.6 says so of an interface that never had a program (`tcx_prog_query`, kernel/bpf/tcx.c).
             Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(Queue::default()),
             Err(error) => Err(error),
@@ -556,6 +649,10 @@ impl Kernel for Linux {
 
     fn link_info(&self, link: &Object) -> io::Result<LinkInfo> {
         let info = sys::link_info(link.as_fd())?;
+        if let Some(event) = trace::info(link.as_fd(), &info)? {
+            let hook = HookInfo::Event(event);
+            return Ok(LinkInfo { id: info.id, program_id: info.prog_id, hook, is_attached: true });
+        }
         // The union of `struct bpf_link_info`, by `enum bpf_link_type`.
         let hook = match info.link_type {
             3 => HookInfo::Cgroup { cgroup_id: wide(info.first, info.second), attach_type: AttachType(info.third) },
@@ -563,15 +660,141 @@ impl Kernel for Linux {
             6 => HookInfo::Xdp { ifindex: info.first },
             10 => Netfilter::of_numbers([info.first, info.second, info.third, info.fourth])
                 .map_or(HookInfo::Other(info.link_type), HookInfo::Netfilter),
+            9 => HookInfo::StructOps { map_id: info.first },
+            14 => HookInfo::Sockmap { map_id: info.first, attach_type: AttachType(info.second) },
             11 => HookInfo::Tcx { ifindex: info.first, attach_type: AttachType(info.second) },
+            13 => HookInfo::Netkit { ifindex: info.first, attach_type: AttachType(info.second) },
             other => HookInfo::Other(other),
         };
-        Ok(LinkInfo { id: info.id, program_id: info.prog_id, hook })
+        let is_attached = hook.is_attached();
+        Ok(LinkInfo { id: info.id, program_id: info.prog_id, hook, is_attached })
+    }
+}
+
+/// The network namespace of the calling thread.
+const OWN_NETNS: &str = "/proc/thread-self/ns/net";
+
+fn inode(netns: &Object) -> io::Result<u64> {
+    Ok(fs::File::from(netns.as_fd().try_clone_to_owned()?).metadata()?.ino())
+}
+
+/// Does something in a network namespace: when it is not our own, on a thread of its own that ends with it, so that
+/// nothing else of this process is ever anywhere else.
+fn within<T: Send>(netns: &Object, work: impl FnOnce() -> io::Result<T> + Send) -> io::Result<T> {
+    if inode(netns)? == fs::metadata(OWN_NETNS)?.ino() {
+        return work();
+    }
+    let there = || {
+        sys::enter_netns(netns.as_fd())?;
+        work()
+    };
+    thread::scope(|scope| {
+        let thread = thread::Builder::new().spawn_scoped(scope, there)?;
+        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
+
+/// Does something in the network namespace of an interface; `ENODEV` when that is gone.
+fn beside<T: Send>(kernel: &Linux, device: &Device, work: impl FnOnce() -> io::Result<T> + Send) -> io::Result<T> {
+    if device.netns.is_own() {
+        return work();
+    }
+    match kernel.open_netns(&device.netns.path()) {
+        Ok((netns, inode)) if inode == device.inode => within(&netns, work),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        Ok(_) | Err(_) => Err(io::Error::from_raw_os_error(libc::ENODEV)),
+    }
+}
+
+/// Makes `None` of `ENODEV`.
+fn existing_device<T>(result: io::Result<T>) -> io::Result<Option<T>> {
+    match result {
+        Err(error) if error.raw_os_error() == Some(libc::ENODEV) => Ok(None),
+        result => result.map(Some),
+    }
+}
+
+fn create_link(program: &Object, hook: &HookRequest<'_, Object>, place: HookPlace) -> io::Result<OwnedFd> {
+    if place != HookPlace::default() && !has_places(hook) {
+        return Err(io::Error::from_raw_os_error(libc::EINVAL));
+    }
+    match hook {
+        HookRequest::Xdp { ifindex, mode } => {
+            sys::link_interface(program.as_fd(), *ifindex, AttachType::XDP.0, xdp_flags(*mode))
+        }
+        HookRequest::Tcx { ifindex, attach_type } => {
+            sys::link_tcx(program.as_fd(), *ifindex, attach_type.0, order(place))
+        }
+        HookRequest::Netkit { ifindex, attach_type } => {
+            sys::link_interface(program.as_fd(), *ifindex, attach_type.0, 0)
+        }
+        HookRequest::Cgroup { cgroup, attach_type } => {
+            sys::link_cgroup(program.as_fd(), cgroup.as_fd(), attach_type.0, order(place))
+        }
+        HookRequest::Netns { netns, attach_type } => sys::link_netns(program.as_fd(), netns.as_fd(), attach_type.0),
+        HookRequest::Netfilter(hook) => sys::link_netfilter(program.as_fd(), AttachType::NETFILTER.0, hook.numbers()),
+        HookRequest::Sockmap { map, attach_type } => sys::link_map(program.as_fd(), map.as_fd(), attach_type.0),
+        HookRequest::StructOps => sys::link_struct(program.as_fd(), AttachType::STRUCT_OPS.0),
+        HookRequest::Trace(request) => link_event(program, request),
+        HookRequest::Within { netns, hook } => within(netns, || create_link(program, hook, place)),
+    }
+}
+
+/// Returns whether this tool puts links to places there.
+fn has_places(hook: &HookRequest<'_, Object>) -> bool {
+    match hook {
+        HookRequest::Tcx { .. } | HookRequest::Cgroup { .. } => true,
+        HookRequest::Within { hook, .. } => has_places(hook),
+        HookRequest::Xdp { .. }
+        | HookRequest::Netkit { .. }
+        | HookRequest::Netns { .. }
+        | HookRequest::Netfilter(_)
+        | HookRequest::Sockmap { .. }
+        | HookRequest::StructOps
+        | HookRequest::Trace(_) => false,
+    }
+}
+
+fn query(hook: &HookRequest<'_, Object>) -> io::Result<sys::Queried> {
+    match hook {
+        HookRequest::Xdp { .. } | HookRequest::Netfilter(_) | HookRequest::StructOps | HookRequest::Trace(_) => {
+            Err(io::Error::from_raw_os_error(libc::EINVAL))
+        }
+        HookRequest::Tcx { ifindex, attach_type } | HookRequest::Netkit { ifindex, attach_type } => {
+            sys::query_interface(*ifindex, attach_type.0)
+        }
+        HookRequest::Cgroup { cgroup, attach_type } => sys::query_cgroup(cgroup.as_fd(), attach_type.0),
+        HookRequest::Netns { netns, attach_type } => sys::query_netns(netns.as_fd(), attach_type.0),
+        HookRequest::Sockmap { map, attach_type } => sys::query_map(map.as_fd(), attach_type.0),
+        HookRequest::Within { netns, hook } => within(netns, || query(hook)),
+    }
+}
+
+fn link_event(program: &Object, request: &TraceRequest<'_, Object>) -> io::Result<OwnedFd> {
+    let program = program.as_fd();
+    match request {
+        TraceRequest::Raw { name, cookie } => {
+            let name = name.map(CString::new).transpose()?;
+            sys::raw_tracepoint(program, name.as_deref(), *cookie)
+        }
+        TraceRequest::Tracing { attach_type, target, cookie } => {
+            let target = target.map(|(target, function)| (target.as_fd(), function));
+            sys::link_tracing(program, attach_type.0, target, *cookie)
+        }
+        TraceRequest::Perf { event, cookie } => {
+            let event = trace::open(event)?;
+            sys::link_perf(program, event.as_fd(), AttachType::PERF_EVENT.0, cookie.unwrap_or(0))
+        }
+        TraceRequest::KprobeMulti { functions, returns, cookie } => {
+            let functions: Vec<_> =
+                functions.iter().map(|name| CString::new(name.as_str())).collect::<Result<_, _>>()?;
+            sys::link_functions(program, AttachType::TRACE_KPROBE_MULTI.0, &functions, *returns, *cookie)
+        }
     }
 }
 
 /// Writes a place as the flags of `linux/bpf.h` have it.
-fn order(Place { position, revision }: Place) -> sys::Order {
+fn order(HookPlace { position, revision }: HookPlace) -> sys::Order {
     const BEFORE: u32 = 1 << 3;
     const AFTER: u32 = 1 << 4;
     const ID: u32 = 1 << 5;

@@ -6,6 +6,7 @@
 pub mod contents;
 pub mod drift;
 pub mod entries;
+pub(crate) mod events;
 pub mod facts;
 pub mod fake;
 pub mod linux;
@@ -15,21 +16,28 @@ mod netlink;
 pub mod observe;
 mod places;
 pub mod shown;
+pub mod sites;
 pub mod snapshot;
 pub mod status;
 mod sys;
+mod trace;
+mod traffic;
 
 pub use sys::one_heap;
+pub use trace::{EventRequest, TraceRequest};
 
 use crate::access::{AccountKind, Permissions};
 use crate::btf::kernel::Bytes;
 use crate::diag::LockHolder;
+use crate::direct::{Device, Direct, Feature, Qdisc};
 use crate::entries::Entries;
 use crate::insn::{FuncRecord, Insn, LineRecord};
 pub use crate::kinds::XdpMode;
 use crate::kinds::{AttachType, MapType, Netfilter, ProgramType};
 use crate::names::PinPath;
-pub use crate::observed::{Entry, EntryKind, HookInfo, Interface, LinkInfo, MapInfo, Occupant, ProgramInfo, Queue};
+pub use crate::observed::{
+    Entry, EntryKind, EventInfo, FilePlace, HookInfo, Interface, LinkInfo, MapInfo, Occupant, ProgramInfo, Queue,
+};
 use crate::spec::Host;
 use crate::variables::Patch;
 use std::collections::{BTreeMap, BTreeSet};
@@ -213,11 +221,47 @@ pub enum HookRequest<'a, Fd> {
     },
     /// A hook of netfilter of the network namespace of the calling thread.
     Netfilter(Netfilter),
+    /// A netkit hook, behind the programs that are there.
+    Netkit {
+        /// Index of the primary end, whichever end's hook it is.
+        ifindex: u32,
+        /// `netkit_primary` or `netkit_peer`.
+        attach_type: AttachType,
+    },
+    /// A hook of another network namespace than that of the calling thread, in which the indexes of interfaces count.
+    Within {
+        /// The open namespace.
+        netns: &'a Fd,
+        /// The hook there.
+        hook: &'a HookRequest<'a, Fd>,
+    },
+    /// A map of sockets.
+    Sockmap {
+        /// The open map.
+        map: &'a Fd,
+        /// `sk_msg_verdict`, `sk_skb_stream_parser`, `sk_skb_stream_verdict` or `sk_skb_verdict`.
+        attach_type: AttachType,
+    },
+    /// An event.
+    Trace(TraceRequest<'a, Fd>),
+    /// What the kernel calls a struct of functions for. In the place of the program is the map that holds the struct.
+    StructOps,
+}
+
+/// Which other programs those of a cgroup's hook keep away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Excludes {
+    /// None.
+    Nothing,
+    /// Those of the same cgroup: it was attached with `BPF_F_ALLOW_OVERRIDE`.
+    Beside,
+    /// Those below it as well: it was attached with no flag.
+    Below,
 }
 
 /// Where a new link goes among those that share its hook, and what the hook has to be before.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Place {
+pub struct HookPlace {
     /// Where; only tcx and, since Linux 6.17, cgroups know anything but [`Position::Any`].
     pub position: Position,
     /// The revision that the hook must have; 0 for any. Ignored where hooks count none: in cgroups before Linux 6.17.
@@ -405,6 +449,10 @@ pub trait Kernel {
 
     /// Looks an interface up by its name or one of its other names; `None` when there is none.
     fn interface(&self, name: &str) -> io::Result<Option<Interface>>;
+    /// The same in an open network namespace.
+    fn interface_in(&self, netns: &Self::Fd, name: &str) -> io::Result<Option<Interface>>;
+    /// Lists the names of all interfaces of an open network namespace, sorted.
+    fn interfaces_in(&self, netns: &Self::Fd) -> io::Result<Vec<String>>;
     /// Returns the name of the interface with an index; `None` when there is none.
     fn interface_name(&self, index: u32) -> io::Result<Option<String>>;
     /// Returns where the cgroup2 hierarchy is mounted; `None` when it is not.
@@ -415,17 +463,46 @@ pub trait Kernel {
     /// it is anything else.
     fn open_netns(&self, path: &Path) -> io::Result<(Self::Fd, u64)>;
 
-    /// `BPF_LINK_CREATE`, behind the programs that are there.
+    /// Reads the id of a tracepoint (tracefs); `NotFound` when there is none, `ENODEV` when tracefs is not mounted.
+    fn tracepoint(&self, category: &str, name: &str) -> io::Result<u64>;
+    /// Finds a file that processes run, and where a function of it starts; `NotFound` when there is no such file, `ENXIO`
+    /// when it has no such function, `ENOEXEC` when no functions can be found in it.
+    fn place_in_file(&self, binary: &str, symbol: Option<&str>) -> io::Result<FilePlace>;
+    /// Lists the security modules that the kernel asks, in their order (`/sys/kernel/security/lsm`); `NotFound` when
+    /// securityfs is not mounted.
+    fn security_modules(&self) -> io::Result<String>;
+
+    /// Tells whether this kernel has something, by a question that changes nothing; it is asked once.
+    fn has(&self, feature: Feature) -> io::Result<bool>;
+    /// Reads the qdisc for filters of an interface, and its filters; `None` when it has none.
+    fn qdisc(&self, device: &Device) -> io::Result<Option<Qdisc>>;
+    /// Makes the qdisc clsact on an interface, unless there is one.
+    fn make_clsact(&mut self, device: &Device) -> io::Result<()>;
+    /// Removes the qdisc clsact, with every filter in it.
+    fn remove_clsact(&mut self, device: &Device) -> io::Result<()>;
+    /// Returns the programs that are attached there: at most one, but for cgroups, where those of links are among them.
+    /// None when what it is on is gone.
+    fn programs_at(&self, at: &Direct) -> io::Result<Vec<u32>>;
+    /// Attaches a program without a link, or puts it at once in the place of the one that has to be there. XDP is `EBUSY`
+    /// where there is another one already, and `EEXIST` where another one is to be replaced than is there.
+    fn attach(&mut self, program: &Self::Fd, at: &Direct, replaces: Option<&Self::Fd>) -> io::Result<()>;
+    /// Detaches a program that was attached without a link.
+    fn detach(&mut self, program: &Self::Fd, at: &Direct) -> io::Result<()>;
+    /// Returns whether the programs of a cgroup's own hook let no other program be beside them, or below them.
+    fn excludes(&self, cgroup: &Self::Fd, attach_type: AttachType) -> io::Result<Excludes>;
+
+    /// `BPF_LINK_CREATE`, `BPF_RAW_TRACEPOINT_OPEN`, behind the programs that are there; `ENODEV` when the kernel has no such
+    /// source of events.
     fn create_link(&mut self, program: &Self::Fd, hook: &HookRequest<'_, Self::Fd>) -> io::Result<Self::Fd> {
-        self.create_link_at(program, hook, Place::default())
+        self.create_link_at(program, hook, HookPlace::default())
     }
-    /// `BPF_LINK_CREATE` at a place among those on the hook: `ESTALE` when the hook has another revision, `NotFound` when
-    /// its neighbour is not there, and `EINVAL` where a hook knows no places.
+    /// The same at a place among those on the hook: `ESTALE` when the hook has another revision, `NotFound` when its
+    /// neighbour is not there, and `EINVAL` where a hook knows no places.
     fn create_link_at(
         &mut self,
         program: &Self::Fd,
         hook: &HookRequest<'_, Self::Fd>,
-        place: Place,
+        place: HookPlace,
     ) -> io::Result<Self::Fd>;
     /// `BPF_LINK_UPDATE` with the old program expected; `EOPNOTSUPP` for a link of netfilter.
     fn update_link(&mut self, link: &Self::Fd, program: &Self::Fd, old: &Self::Fd) -> io::Result<()>;
@@ -433,7 +510,7 @@ pub trait Kernel {
     fn detach_link(&mut self, link: &Self::Fd) -> io::Result<()>;
     /// Returns the ids of the programs on a hook, in the order in which packets meet them
     /// (`BPF_PROG_QUERY`); `EINVAL` for XDP, of which [`Kernel::interface`] tells, and for
-    /// netfilter.
+    /// netfilter and events.
     fn query(&self, hook: &HookRequest<'_, Self::Fd>) -> io::Result<Vec<u32>> {
         Ok(self.queue(hook)?.there.into_iter().map(|occupant| occupant.program_id).collect())
     }

@@ -6,17 +6,19 @@
 use super::snapshot::snapshot;
 use super::{
     Entry, EntryKind, HookInfo, HookRequest, Interface, Kernel, LinkInfo, MapInfo, ObjectKind, Occupant, Queue,
-    contents,
+    contents, events,
 };
 use crate::access::{AccountKind, Permissions};
 use crate::btf::{Btf, kernel::KernelTypes};
-use crate::desired::{Anchor, Hook, MapDefinition, MapSource, Netns, ObjectFacts, OnChange};
+use crate::desired::{Anchor, Hook, MapDefinition, MapSource, Netns, ObjectFacts, OnChange, Within};
 use crate::diag::{Kind, Problem, Problems};
+use crate::direct::{Device, Feature, Mark, Qdisc, Via};
 use crate::entries::Entries;
 use crate::kinds::{AttachType, MapType, Netfilter};
 use crate::names::{Digest, PinPath};
 use crate::observed::{
-    Asked, Fingerprints, Leftover, Live, Namespace, Observed, ObservedMap, ObservedProgram, Pinned, Root, Wanted,
+    Asked, Fingerprints, Leftover, Live, Namespace, Observed, ObservedMap, ObservedProgram, Pinned, Root, Stranger,
+    UnfinishedCopy, Wanted,
 };
 use crate::record::{Record, RecordError};
 use crate::spec::{Compare, Host, MapSpec, MapTypes, differences, flags};
@@ -34,6 +36,8 @@ const OPEN_PIN: &str = "opening a pin needs CAP_BPF and access to its folder: ru
 const BY_ID: &str = "finding BPF objects by id needs CAP_SYS_ADMIN: run it as root";
 /// What asking for the programs on a hook needs.
 const QUERY: &str = "asking for the programs on a hook needs CAP_NET_ADMIN: run it as root";
+/// What looking at interfaces needs, where somebody may not.
+pub(crate) const ENTER: &str = "going into a network namespace needs CAP_SYS_ADMIN: run it as root";
 /// What reading a folder or a file needs.
 pub(crate) const READ: &str = "reading it needs access to its folder: run it as root";
 
@@ -78,6 +82,10 @@ pub fn observe<K: Kernel>(kernel: &K, wanted: &Wanted) -> Result<Observed, Probl
     let contents = wanted.contents.union(&recorded.contents).filter(|pin| visible(pin) && !missing(pin));
     let kept = wanted.kept.union(&recorded.kept).filter(|pin| visible(pin) && !missing(pin));
     let mut pins = all(&mut problems, pins, |path| reader.pinned(path));
+    let interfaces = all(&mut problems, &wanted.interfaces, |(netns, name)| reader.interface(name, netns));
+    let missing = all(&mut problems, &wanted.features, |feature| reader.lacks(*feature)).into_keys().collect();
+    let filters = filters_that_matter(wanted, &missing);
+    let qdiscs = all(&mut problems, filters, |name| reader.qdisc(name, interfaces.get(name)));
     for (pin, map) in &wanted.changing {
         if let (Some(Pinned::Map(found)), MapSource::Defined(definition), Some(pin_root)) =
             (pins.get_mut(pin), &map.source, pin_root)
@@ -86,6 +94,25 @@ pub fn observe<K: Kernel>(kernel: &K, wanted: &Wanted) -> Result<Observed, Probl
             problems.push(problem);
         }
     }
+    let gone = wanted.returning.iter().flat_map(|stay| {
+        let own = record.iter().flat_map(Record::own_pins);
+        own.filter(|pin| !stay.contains(pin))
+    });
+    for (pin, _) in gone {
+        if let Some(Pinned::Map(found)) = pins.get_mut(&pin)
+            && let Err(problem) = reader.count(&pin, found, &host)
+        {
+            problems.push(problem);
+        }
+    }
+    let copies = match &root {
+        Root::Generation(current) if wanted.entries => reader.copies(current),
+        Root::Generation(_) | Root::Missing | Root::Foreign => Ok(Vec::new()),
+    };
+    let copies = copies.unwrap_or_else(|problem| {
+        problems.push(problem);
+        Vec::new()
+    });
     let observed = Observed {
         host,
         bpffs,
@@ -94,19 +121,33 @@ pub fn observe<K: Kernel>(kernel: &K, wanted: &Wanted) -> Result<Observed, Probl
         pins,
         contents: all(&mut problems, contents, |path| reader.contents(path, &host)),
         kept: all(&mut problems, kept, |path| reader.kept(path)),
+        copies,
         permissions: all(&mut problems, permissions, |path| reader.permissions(path)),
         accounts: all(&mut problems, &wanted.accounts, |account| reader.account(account)),
         directories: directories.into_iter().filter_map(|(path, entries)| Some((path.clone(), entries?))).collect(),
         maps_by_id: all(&mut problems, map_ids, |id| reader.map_by_id(*id)),
-        interfaces: all(&mut problems, &wanted.interfaces, |name| reader.interface(name)),
+        on_interfaces: reader.strangers(&interfaces),
+        interfaces,
+        missing,
+        qdiscs,
         cgroups: all(&mut problems, &wanted.cgroups, |path| reader.cgroup(path)),
         namespaces: all(&mut problems, &wanted.namespaces, |netns| reader.namespace(netns)),
         queues: all(&mut problems, wanted.queues.keys(), |hook| reader.queue(hook, wanted.queues[hook])),
         priorities: priorities(kernel, &wanted.priorities),
         beside: all(&mut problems, &wanted.beside, |pin| reader.beside(pin)),
+        events: all(&mut problems, &wanted.events, |event| events::find(kernel, event).map(Some)),
         record,
     };
     problems.or(observed)
+}
+
+/// Returns the interfaces whose filters matter: those that get some, and without tcx those for which tcx was good enough.
+fn filters_that_matter<'a>(wanted: &'a Wanted, missing: &BTreeSet<Feature>) -> BTreeSet<&'a (Netns, String)> {
+    let matter = wanted.filters.iter().filter(|(_, via)| match via {
+        Some(via) => *via == Via::Direct,
+        None => missing.contains(&Feature::Tcx),
+    });
+    matter.map(|(name, _)| name).collect()
 }
 
 /// Returns whether a record that cannot be read must stay: one of a newer version says more than we could, and one that
@@ -123,11 +164,14 @@ fn second_names(wanted: &Wanted, root: &Root) -> BTreeSet<PinPath> {
     wanted.pins.iter().filter_map(|pin| pin.in_generation(pin_root, current).parent()).collect()
 }
 
-/// Reads the record of a deployment, when the last apply was finished: nothing else of it is left beside it.
+/// Reads the record of a deployment, when the last apply was finished: nothing else of it is left beside it, and no copy
+/// of entries waits for what changed meanwhile.
 pub fn settled_record<K: Kernel>(kernel: &K, pin_root: &PinPath) -> Result<Option<Record>, Problem> {
     let reader = Reader::new(kernel, &[], false);
     match reader.generations(pin_root)? {
-        (Root::Generation(_), left) if left.is_empty() => reader.record(&pin_root.join("record")),
+        (Root::Generation(current), left) if left.is_empty() && reader.copies(&current)?.is_empty() => {
+            reader.record(&pin_root.join("record"))
+        }
         _ => Ok(None),
     }
 }
@@ -263,6 +307,22 @@ pub(crate) fn open_cgroup<K: Kernel>(kernel: &K, name: &str) -> io::Result<Optio
     Ok(opened.map(|(fd, id)| (fd, path, id)))
 }
 
+/// Reads the mark of an attachment without a link; `None` when there is none.
+pub(crate) fn mark<K: Kernel>(kernel: &K, pin: &PinPath) -> io::Result<Option<Mark>> {
+    match existing(kernel.read_symlink(pin)) {
+        Ok(text) => Ok(text.as_deref().and_then(Mark::parse)),
+        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Reads an attachment without a link by its mark, and looks whether it is there.
+fn marked<K: Kernel>(kernel: &K, pin: &PinPath) -> io::Result<Option<LinkInfo>> {
+    let Some(Mark { program_id, at }) = mark(kernel, pin)? else { return Ok(None) };
+    let is_attached = kernel.programs_at(&at)?.contains(&program_id);
+    Ok(Some(LinkInfo { id: 0, program_id, hook: HookInfo::Direct(at), is_attached }))
+}
+
 /// Opens a network namespace, and tells its inode; `None` when it is not there.
 pub(crate) fn open_netns<K: Kernel>(kernel: &K, netns: &Netns) -> io::Result<Option<(K::Fd, u64)>> {
     existing(kernel.open_netns(&netns.path()))
@@ -273,10 +333,17 @@ pub(crate) fn open_netns<K: Kernel>(kernel: &K, netns: &Netns) -> io::Result<Opt
 /// of the host are searched for them.
 pub(crate) fn queue<K: Kernel>(kernel: &K, hook: &Hook, with_links: bool) -> io::Result<Option<Queue>> {
     let (found, at) = match (hook, hook.anchor()) {
-        (Hook::Tc { attach_type, .. }, Anchor::Interface(name)) => {
-            let Some(Interface { index: ifindex, .. }) = kernel.interface(name)? else { return Ok(None) };
-            let at = HookInfo::Tcx { ifindex, attach_type: *attach_type };
-            (kernel.queue(&HookRequest::Tcx { ifindex, attach_type: *attach_type }), at)
+        (Hook::Tc { attach_type, .. }, Anchor::Interface(name, netns)) => {
+            let Some(Interface { index: ifindex, .. }) = interface(kernel, name, netns)? else { return Ok(None) };
+            let request = HookRequest::Tcx { ifindex, attach_type: *attach_type };
+            let found = match netns.is_own() {
+                true => kernel.queue(&request),
+                false => match open_netns(kernel, netns)? {
+                    Some((netns, _)) => kernel.queue(&HookRequest::Within { netns: &netns, hook: &request }),
+                    None => return Ok(None),
+                },
+            };
+            (found, HookInfo::Tcx { ifindex, attach_type: *attach_type })
         }
         (Hook::Cgroup { attach_type, .. }, Anchor::Cgroup(path)) => {
             let Some((cgroup, _, cgroup_id)) = open_cgroup(kernel, path)? else { return Ok(None) };
@@ -349,6 +416,17 @@ pub(crate) fn beside<K: Kernel>(kernel: &K, pin: &PinPath) -> io::Result<Option<
         }
         Some((ObjectKind::Map, _)) | None => None,
     })
+}
+
+/// Looks an interface of a network namespace up; `None` when one of them is not there.
+pub(crate) fn interface<K: Kernel>(kernel: &K, name: &str, netns: &Netns) -> io::Result<Option<Interface>> {
+    if netns.is_own() {
+        return kernel.interface(name);
+    }
+    match open_netns(kernel, netns)? {
+        Some((netns, _)) => kernel.interface_in(&netns, name),
+        None => Ok(None),
+    }
 }
 
 /// Returns everything below a folder, each folder before what is in it; nothing when the folder does not exist.
@@ -462,7 +540,7 @@ impl<'a, K: Kernel> Reader<'a, K> {
         let entries = walk(self.kernel, &path);
         let entries = entries.map_err(|error| refused(format!("read the folder `{path}`"), &error, READ))?;
         let mut links = Vec::new();
-        for (path, _) in entries.into_iter().filter(|(_, entry)| entry.kind == EntryKind::Pin) {
+        for (path, _) in entries.into_iter().filter(|(_, entry)| entry.kind != EntryKind::Folder) {
             if let Some(Pinned::Link(link)) = self.pinned(&path)? {
                 links.push(link);
             }
@@ -492,7 +570,11 @@ impl<'a, K: Kernel> Reader<'a, K> {
     }
 
     fn pinned(&self, path: &PinPath) -> Result<Option<Pinned>, Problem> {
-        let Some((kind, fd)) = self.open(path)? else { return Ok(None) };
+        let Some((kind, fd)) = self.open(path)? else {
+            let marked = marked(self.kernel, path);
+            let marked = marked.map_err(|error| refused(format!("read what `{path}` stands for"), &error, READ))?;
+            return Ok(marked.map(Pinned::Link));
+        };
         let pinned = match kind {
             ObjectKind::Map => self.map(&fd).map(Pinned::Map),
             ObjectKind::Program => self.program(&fd).map(Pinned::Program),
@@ -517,6 +599,19 @@ impl<'a, K: Kernel> Reader<'a, K> {
         Ok(kept.map(Arc::new))
     }
 
+    /// Finds the copies of a generation that were not finished.
+    fn copies(&self, generation: &PinPath) -> Result<Vec<UnfinishedCopy>, Problem> {
+        let folder = generation.kept_copies();
+        let entries = existing(self.kernel.list(&folder));
+        let entries = entries.map_err(|error| refused(format!("read the folder `{folder}`"), &error, READ))?;
+        let copy = |entry: Entry| {
+            let from = entry.name.rsplit_once('~')?.1.parse().ok()?;
+            let old = self.map_by_id(from);
+            Some(old.map(|old| UnfinishedCopy { kept: folder.child(&entry.name), from, old }))
+        };
+        entries.into_iter().flatten().filter_map(copy).collect()
+    }
+
     fn permissions(&self, path: &PinPath) -> Result<Option<Permissions>, Problem> {
         existing(self.kernel.permissions(path)).map_err(|error| refused(format!("look at `{path}`"), &error, READ))
     }
@@ -535,7 +630,26 @@ impl<'a, K: Kernel> Reader<'a, K> {
         let info = self.kernel.map_info(fd)?;
         let types = self.types(&info)?;
         let frozen_value = self.frozen_value(fd, &info)?;
-        Ok(ObservedMap::new(info, types, frozen_value))
+        let verdicts = self.verdicts(fd, &info)?;
+        Ok(ObservedMap { verdicts, ..ObservedMap::new(info, types, frozen_value) })
+    }
+
+    /// Returns the programs that a map gives to its sockets; none on kernels before 5.17, which do not tell.
+    fn verdicts(&self, fd: &K::Fd, info: &MapInfo) -> io::Result<Vec<(AttachType, u32)>> {
+        let mut found = Vec::new();
+        for attach_type in AttachType::OF_SOCKMAPS {
+            if !matches!(info.map_type, MapType::SOCKMAP | MapType::SOCKHASH) {
+                break;
+            }
+            match self.kernel.query(&HookRequest::Sockmap { map: fd, attach_type }) {
+                Ok(ids) => found.extend(ids.into_iter().map(|id| (attach_type, id))),
+                // Of the two verdicts the map has the other one.
+                Err(error) if error.raw_os_error() == Some(libc::EBUSY) => {}
+                Err(error) if matches!(error.raw_os_error(), Some(libc::EINVAL | libc::EPERM)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(found)
     }
 
     /// Reads the entries of a map that no longer fits, as far as it matters what becomes of them.
@@ -566,6 +680,18 @@ impl<'a, K: Kernel> Reader<'a, K> {
             found.others = others.map_err(|error| refused(format!("find who uses `{pin}`"), &error, BY_ID))?;
         }
         found.live = Some(live.map_err(|error| refused(format!("read the entries of `{pin}`"), &error, OPEN_PIN))?);
+        Ok(())
+    }
+
+    /// Counts the entries of a map that goes.
+    fn count(&self, pin: &PinPath, found: &mut ObservedMap, host: &Host) -> Result<(), Problem> {
+        if !found.info.map_type.has_entries() || found.frozen_value.is_some() {
+            return Ok(());
+        }
+        let Some((ObjectKind::Map, fd)) = self.open(pin)? else { return Ok(()) };
+        let counted = self.counted(&fd, &found.spec, host);
+        let counted = counted.map_err(|error| refused(format!("read the entries of `{pin}`"), &error, OPEN_PIN))?;
+        found.live = Some(Live::Counted(counted));
         Ok(())
     }
 
@@ -650,10 +776,32 @@ impl<'a, K: Kernel> Reader<'a, K> {
         Ok(ObservedProgram { info, fingerprints })
     }
 
-    fn interface(&self, name: &str) -> Result<Option<Interface>, Problem> {
-        self.kernel
-            .interface(name)
-            .map_err(|error| refused(format!("look the interface `{name}` up"), &error, "rtnetlink refuses to answer"))
+    fn interface(&self, name: &str, netns: &Netns) -> Result<Option<Interface>, Problem> {
+        let doing = || format!("look the interface `{name}`{} up", Within(netns));
+        interface(self.kernel, name, netns).map_err(|error| refused(doing(), &error, ENTER))
+    }
+
+    /// Reads who is on interfaces. What may not be asked about, or is gone meanwhile, has only its id.
+    fn strangers(&self, interfaces: &BTreeMap<(Netns, String), Interface>) -> BTreeMap<u32, Stranger> {
+        let there = interfaces.values().flat_map(|found| &found.xdp).map(|(_, id)| *id).collect::<BTreeSet<_>>();
+        let stranger = |id| {
+            let info = self.kernel.program_by_id(id).and_then(|fd| self.kernel.program_info(&fd)).ok()?;
+            let age = self.kernel.uptime().saturating_sub(info.load_time);
+            Some((id, Stranger { name: info.name, age }))
+        };
+        there.into_iter().filter_map(stranger).collect()
+    }
+
+    fn lacks(&self, feature: Feature) -> Result<Option<()>, Problem> {
+        let has = self.kernel.has(feature).map_err(|error| refused(format!("ask for {feature}"), &error, QUERY))?;
+        Ok((!has).then_some(()))
+    }
+
+    fn qdisc(&self, (netns, name): &(Netns, String), found: Option<&Interface>) -> Result<Option<Qdisc>, Problem> {
+        let Some(found) = found else { return Ok(None) };
+        let device = Device { netns: netns.clone(), inode: found.netns, ifindex: found.index };
+        let doing = |error| refused(format!("read the filters of the interface `{name}`"), &error, QUERY);
+        self.kernel.qdisc(&device).map_err(doing)
     }
 
     fn cgroup(&self, name: &str) -> Result<Option<(PathBuf, u64)>, Problem> {
@@ -781,7 +929,7 @@ mod tests {
             pins: BTreeSet::from([path("/sys/fs/bpf/edge/maps/a"), path("/nowhere/b")]),
             directories: BTreeSet::from([path("/sys/fs/bpf/edge"), path("/sys/fs")]),
             map_ids: BTreeSet::from([7]),
-            interfaces: BTreeSet::from(["eth0".to_owned(), "lo".to_owned()]),
+            interfaces: BTreeSet::from(["eth0", "lo"].map(|name| (Netns::OWN, name.to_owned()))),
             cgroups: BTreeSet::from(["system.slice".to_owned(), "/sys/fs/cgroup".to_owned()]),
             ..Wanted::default()
         };
@@ -790,7 +938,7 @@ mod tests {
             assert_eq!(observed.bpffs, bpffs);
             assert!(observed.pins.is_empty() && observed.maps_by_id.is_empty() && observed.record.is_none());
             assert_eq!(observed.directories.into_keys().collect::<Vec<_>>(), [path("/sys/fs")]);
-            assert_eq!(observed.interfaces.into_keys().collect::<Vec<_>>(), ["lo"]);
+            assert_eq!(observed.interfaces.into_keys().map(|(_, name)| name).collect::<Vec<_>>(), ["lo"]);
             assert_eq!(observed.cgroups, BTreeMap::from([("/sys/fs/cgroup".to_owned(), ("/sys/fs/cgroup".into(), 1))]));
             assert_eq!(kernel.calls(), [""; 0], "observing changes nothing");
         }

@@ -1,14 +1,14 @@
 //! Reads what a deployment has, for `show`.
 
 use super::drift::programs_of_links;
-use super::{Kernel, observe};
+use super::{EventInfo, HookInfo, Kernel, LinkInfo, observe};
 use crate::desired::Hook;
 use crate::diag::{Kind, Problem, Problems};
 use crate::kinds::MapType;
 use crate::names::{DeploymentName, PinPath};
-use crate::observed::{LinkInfo, Observed, ObservedMap, Occupant, Pinned, Queue, Root, Wanted};
+use crate::observed::{Observed, ObservedMap, Occupant, Pinned, Queue, Root, Wanted};
 use crate::plan::Company;
-use crate::record::Record;
+use crate::record::{Record, RecordedLink};
 use crate::report::show::{Shown, ShownLink, ShownMap, ShownProgram};
 use std::collections::BTreeSet;
 
@@ -71,16 +71,16 @@ pub fn shown<K: Kernel>(
     let own = programs_of_links([record]);
     let links = record.links.iter().filter_map(|(name, link)| {
         let found = match pinned(&link.pin) {
-            Some(Pinned::Link(found)) => Some(found),
-            Some(Pinned::Map(_) | Pinned::Program(_)) | None => None,
+            Some(Pinned::Link(found)) if found.id != 0 || found.is_attached => Some(found),
+            Some(Pinned::Link(_) | Pinned::Map(_) | Pinned::Program(_)) | None => None,
         };
         Some(ShownLink {
             name: name.clone(),
             id: found.map(|info| info.id),
-            hook: link.hook.to_string(),
+            hook: hook_of(link, found),
             order: link.order.as_ref().map(ToString::to_string),
             around: found.map(|found| around(kernel, &link.hook, found, &own)).unwrap_or_default(),
-            program_id: found.map(|info| info.program_id),
+            program_id: found.map(|info| info.program_id).filter(|id| *id != 0),
             pin: PinPath::new(&link.pin).ok()?,
             protected: link.protect,
         })
@@ -107,6 +107,16 @@ fn around<K: Kernel>(kernel: &K, hook: &Hook, link: &LinkInfo, own: &BTreeSet<u3
     let others =
         |places: &[Occupant]| places.iter().filter(|it| !own.contains(&it.program_id)).cloned().collect::<Vec<_>>();
     Company { before: others(&there[..at]), behind: others(&there[at + 1..]), same: Vec::new() }.words()
+}
+
+/// Names a link's hook, and says so where the record alone knows it.
+fn hook_of(link: &RecordedLink, found: Option<&LinkInfo>) -> String {
+    let untold =
+        |found: &LinkInfo| matches!(found.hook, HookInfo::Event(EventInfo::Perf(None) | EventInfo::KprobeMulti(None)));
+    match found.is_some_and(untold) {
+        true => format!("{} (by the record: this kernel does not tell)", link.hook),
+        false => link.hook.to_string(),
+    }
 }
 
 /// Counts the entries of a map of which some slots can be empty; nothing for arrays, where all are always there.

@@ -8,7 +8,7 @@ use super::{MapRequest, ProgramRequest};
 use crate::insn::{FuncRecord, Insn, LineRecord};
 use crate::kinds::MapType;
 use crate::variables::Patch;
-use std::ffi::{CStr, c_int, c_long};
+use std::ffi::{CStr, CString, c_int, c_long};
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
@@ -93,6 +93,18 @@ attr!(ProgLoad, command 5, size 144 {
 });
 attr!(ObjPin, command 6, size 16 { pathname: u64, bpf_fd: u32, file_flags: u32, });
 attr!(ObjGet, command 7, size 16 { pathname: u64, bpf_fd: u32, file_flags: u32, });
+macro_rules! attachment {
+    ($($name:ident = $command:literal),*) => {$(
+        attr!($name, command $command, size 20 {
+            target_fd: u32,
+            attach_bpf_fd: u32,
+            attach_type: u32,
+            attach_flags: u32,
+            replace_bpf_fd: u32,
+        });
+    )*};
+}
+attachment!(ProgAttach = 8, ProgDetach = 9);
 attr!(ProgNextId, command 11, size 8 { start_id: u32, next_id: u32, });
 attr!(ProgById, command 13, size 12 { id: u32, next_id: u32, open_flags: u32, });
 attr!(MapById, command 14, size 12 { id: u32, next_id: u32, open_flags: u32, });
@@ -156,6 +168,35 @@ attr!(LinkCreateNetfilter, command 28, size 32 {
     hook: u32,
     priority: u32,
     hook_flags: u32,
+});
+attr!(RawTracepointOpen, command 17, size 16 { name: u64, prog_fd: u32, pad: u32, });
+attr!(RawTracepointOpenCookie, command 17, size 24 { name: u64, prog_fd: u32, pad: u32, cookie: u64, });
+attr!(LinkCreateTracing, command 28, size 32 {
+    prog_fd: u32,
+    target: u32,
+    attach_type: u32,
+    flags: u32,
+    target_btf_id: u32,
+    pad: u32,
+    cookie: u64,
+});
+attr!(LinkCreatePerf, command 28, size 24 {
+    prog_fd: u32,
+    target: u32,
+    attach_type: u32,
+    flags: u32,
+    cookie: u64,
+});
+attr!(LinkCreateKprobeMulti, command 28, size 48 {
+    prog_fd: u32,
+    target: u32,
+    attach_type: u32,
+    flags: u32,
+    probe_flags: u32,
+    count: u32,
+    symbols: u64,
+    addresses: u64,
+    cookies: u64,
 });
 attr!(LinkById, command 30, size 12 { id: u32, next_id: u32, open_flags: u32, });
 attr!(LinkNextId, command 31, size 8 { start_id: u32, next_id: u32, });
@@ -838,6 +879,26 @@ info!(
     }
 );
 
+info!(
+    /// `struct bpf_link_info` of a link that has a name: a raw tracepoint, an iterator.
+    NamedLinkInfo, size 32 { link_type: u32, id: u32, prog_id: u32, pad: u32, name: u64, name_len: u32, rest: u32, }
+);
+info!(
+    /// `struct bpf_link_info` of a link to an event of `perf_event_open`; kernels before 6.6 tell nothing of it.
+    PerfLinkInfo, size 64 {
+        link_type: u32,
+        id: u32,
+        prog_id: u32,
+        pad: u32,
+        kind: u32,
+        more: u32,
+        name: u64, // In one place with the configuration of a counter,
+        name_len: u32, // and this with its type.
+        offset: u32,
+        rest: [u64; 3],
+    }
+);
+
 /// `BPF_OBJ_GET_INFO_BY_FD`
 ///
 /// # Safety
@@ -864,6 +925,43 @@ pub fn link_info(link: BorrowedFd<'_>) -> io::Result<LinkInfo> {
     let mut info = LinkInfo::default();
     // SAFETY: there is no address in it.
     unsafe { obj_info(link, &mut info) }.map(|()| info)
+}
+
+/// The longest name that a link has: the path of a file (`PATH_MAX`).
+const LONGEST_NAME: usize = 4096;
+
+/// Asks for the name of what a raw tracepoint or an iterator is of.
+pub fn link_name(link: BorrowedFd<'_>) -> io::Result<String> {
+    let mut name = vec![0; LONGEST_NAME];
+    let mut info =
+        NamedLinkInfo { name: address_mut(&mut name), name_len: count(name.len())?, ..NamedLinkInfo::default() };
+    // SAFETY: the kernel writes at most `name_len` bytes to `name`.
+    unsafe { obj_info(link, &mut info) }?;
+    Ok(before_nul(&name))
+}
+
+/// Asks what a link to an event of `perf_event_open` is of, and for its name, if it has one.
+pub fn perf_info(link: BorrowedFd<'_>) -> io::Result<(PerfLinkInfo, String)> {
+    /// `BPF_PERF_EVENT_UPROBE` to `BPF_PERF_EVENT_TRACEPOINT`
+    const NAMED: std::ops::RangeInclusive<u32> = 1..=5;
+    let mut info = PerfLinkInfo::default();
+    // SAFETY: there is no address in it.
+    unsafe { obj_info(link, &mut info) }?;
+    if !NAMED.contains(&info.kind) {
+        return Ok((info, String::new()));
+    }
+    let mut name = vec![0; LONGEST_NAME];
+    let mut info =
+        PerfLinkInfo { name: address_mut(&mut name), name_len: count(name.len())?, ..PerfLinkInfo::default() };
+    // SAFETY: the kernel writes at most `name_len` bytes to `name`.
+    unsafe { obj_info(link, &mut info) }?;
+    Ok((info, before_nul(&name)))
+}
+
+/// Returns the text in a buffer up to the first NUL.
+fn before_nul(bytes: &[u8]) -> String {
+    let text = bytes.split(|byte| *byte == 0).next().unwrap_or_default();
+    String::from_utf8_lossy(text).into_owned()
 }
 
 /// Asks what a program is; as many ids of its maps are written as there is room for.
@@ -1020,6 +1118,16 @@ pub fn link_netns(program: BorrowedFd<'_>, netns: BorrowedFd<'_>, attach_type: u
     link_create(program, number(netns), attach_type, 0)
 }
 
+/// `BPF_LINK_CREATE` on a map of sockets.
+pub fn link_map(program: BorrowedFd<'_>, map: BorrowedFd<'_>, attach_type: u32) -> io::Result<OwnedFd> {
+    link_create(program, number(map), attach_type, 0)
+}
+
+/// `BPF_LINK_CREATE` of a map that holds a struct of functions, which stands in the place of a program.
+pub fn link_struct(map: BorrowedFd<'_>, attach_type: u32) -> io::Result<OwnedFd> {
+    link_create(map, 0, attach_type, 0)
+}
+
 /// `BPF_LINK_CREATE` on netfilter: protocol, hook, priority, flags.
 pub fn link_netfilter(program: BorrowedFd<'_>, attach_type: u32, hook: [u32; 4]) -> io::Result<OwnedFd> {
     let [family, hook, priority, hook_flags] = hook;
@@ -1034,6 +1142,134 @@ pub fn link_netfilter(program: BorrowedFd<'_>, attach_type: u32, hook: [u32; 4])
     };
     // SAFETY: there is no address in it; the command returns a descriptor.
     unsafe { bpf_fd(&mut attr) }
+}
+
+/// `BPF_RAW_TRACEPOINT_OPEN`; without a name it is what the program was loaded for.
+pub fn raw_tracepoint(program: BorrowedFd<'_>, name: Option<&CStr>, cookie: Option<u64>) -> io::Result<OwnedFd> {
+    let name = name.map_or(0, |name| address(name.to_bytes_with_nul()));
+    let prog_fd = number(program);
+    match cookie {
+        // SAFETY: `name` ends with a NUL, or is 0; the command returns a descriptor.
+        None => unsafe { bpf_fd(&mut RawTracepointOpen { name, prog_fd, pad: 0 }) },
+        // SAFETY: the same.
+        Some(cookie) => unsafe { bpf_fd(&mut RawTracepointOpenCookie { name, prog_fd, pad: 0, cookie }) },
+    }
+}
+
+/// `BPF_LINK_CREATE` of what the program was loaded for, or of a function of another program: that and its type.
+pub fn link_tracing(
+    program: BorrowedFd<'_>,
+    attach_type: u32,
+    target: Option<(BorrowedFd<'_>, u32)>,
+    cookie: Option<u64>,
+) -> io::Result<OwnedFd> {
+    let (target, target_btf_id) = target.map_or((0, 0), |(target, function)| (number(target), function));
+    let prog_fd = number(program);
+    let cookie = cookie.unwrap_or(0);
+    let mut attr =
+        LinkCreateTracing { prog_fd, target, attach_type, target_btf_id, cookie, ..LinkCreateTracing::default() };
+    // SAFETY: there is no address in it; the command returns a descriptor.
+    unsafe { bpf_fd(&mut attr) }
+}
+
+/// `BPF_LINK_CREATE` on an event of `perf_event_open`.
+pub fn link_perf(program: BorrowedFd<'_>, event: BorrowedFd<'_>, attach_type: u32, cookie: u64) -> io::Result<OwnedFd> {
+    let mut attr = LinkCreatePerf { prog_fd: number(program), target: number(event), attach_type, flags: 0, cookie };
+    // SAFETY: there is no address in it; the command returns a descriptor.
+    unsafe { bpf_fd(&mut attr) }
+}
+
+/// `BPF_LINK_CREATE` on many functions of the kernel; all get the same cookie.
+pub fn link_functions(
+    program: BorrowedFd<'_>,
+    attach_type: u32,
+    functions: &[CString],
+    returns: bool,
+    cookie: Option<u64>,
+) -> io::Result<OwnedFd> {
+    let symbols: Vec<u64> = functions.iter().map(|name| address(name.to_bytes_with_nul())).collect();
+    let cookies = cookie.map_or_else(Vec::new, |cookie| vec![cookie; functions.len()]);
+    let mut attr = LinkCreateKprobeMulti {
+        prog_fd: number(program),
+        attach_type,
+        probe_flags: returns.into(),
+        count: count(functions.len())?,
+        symbols: address(&symbols),
+        cookies: address(&cookies),
+        ..LinkCreateKprobeMulti::default()
+    };
+    // SAFETY: `symbols` has `count` addresses of names that end with a NUL, and `cookies` as many numbers or none; the
+    // command returns a descriptor.
+    unsafe { bpf_fd(&mut attr) }
+}
+
+/// `struct perf_event_attr` of `linux/perf_event.h` up to `config2` (`PERF_ATTR_SIZE_VER1`).
+#[repr(C)]
+#[derive(Debug, Default)]
+struct PerfEventAttr {
+    kind: u32,
+    size: u32,
+    config: u64,
+    sample: u64,
+    sample_type: u64,
+    read_format: u64,
+    flags: u64,
+    wakeup_events: u32,
+    bp_type: u32,
+    config1: u64,
+    config2: u64,
+}
+const _: () = assert!(size_of::<PerfEventAttr>() == 72);
+
+/// What `perf_event_open` is asked for.
+#[derive(Debug, Default)]
+pub struct Event {
+    /// The event source.
+    pub kind: u32,
+    /// What of it.
+    pub config: u64,
+    /// The period, or the frequency.
+    pub rate: u64,
+    /// Whether `rate` is the frequency.
+    pub by_frequency: bool,
+    /// Bytes behind the start of a function or file.
+    pub offset: u64,
+}
+
+/// `perf_event_open` of a process and a CPU; -1 for all of them. It runs from the start.
+pub fn open_event(event: Event, place: (i32, i32)) -> io::Result<OwnedFd> {
+    perf_event_open(event, 0, place)
+}
+
+/// `perf_event_open` of an instruction: `name` is the function or the file.
+pub fn open_probe(event: Event, name: &CStr, place: (i32, i32)) -> io::Result<OwnedFd> {
+    perf_event_open(event, address(name.to_bytes_with_nul()), place)
+}
+
+/// `perf_event_open`; `name` is 0 or the address of a text that ends with a NUL.
+fn perf_event_open(event: Event, name: u64, (pid, cpu): (i32, i32)) -> io::Result<OwnedFd> {
+    /// `PERF_FLAG_FD_CLOEXEC`
+    const CLOEXEC: c_long = 8;
+    /// The bit `freq` of the flags, which lie in one word of the machine.
+    const FREQUENCY: u64 = if cfg!(target_endian = "big") { 1 << (63 - 10) } else { 1 << 10 };
+    let attr = PerfEventAttr {
+        kind: event.kind,
+        size: size_of::<PerfEventAttr>() as u32,
+        config: event.config,
+        sample: event.rate,
+        flags: if event.by_frequency { FREQUENCY } else { 0 },
+        config1: name,
+        config2: event.offset,
+        ..PerfEventAttr::default()
+    };
+    // SAFETY: `attr` has the size that it says, and the kernel reads it and the text at `config1`, which ends with a NUL;
+    // -1 is no group.
+    let raw = unsafe { libc::syscall(libc::SYS_perf_event_open, ptr::from_ref(&attr), pid, cpu, -1, CLOEXEC) };
+    if raw < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the kernel just made this descriptor for us.
+    above_stdio(unsafe { OwnedFd::from_raw_fd(raw as c_int) })
 }
 
 /// `BPF_LINK_GET_FD_BY_ID`
@@ -1083,15 +1319,65 @@ pub fn query_interface(ifindex: u32, attach_type: u32) -> io::Result<Queried> {
     prog_query(ifindex, attach_type, true)
 }
 
+/// `BPF_PROG_QUERY` of no file: `EBADF` when the kernel knows the attach type as one of network namespaces.
+pub fn query_nothing(attach_type: u32) -> io::Result<()> {
+    prog_query(u32::MAX, attach_type, false).map(drop)
+}
+
 /// `BPF_PROG_QUERY` of a cgroup, without the programs of those above it.
 pub fn query_cgroup(cgroup: BorrowedFd<'_>, attach_type: u32) -> io::Result<Queried> {
     // It does not tell links, and older kernels refuse the question.
     prog_query(number(cgroup), attach_type, false)
 }
 
+/// Returns whether programs are attached to a cgroup's hook, and the flags that they were attached with.
+pub fn cgroup_flags(cgroup: BorrowedFd<'_>, attach_type: u32) -> io::Result<(bool, u32)> {
+    let mut attr = ProgQuery { target: number(cgroup), attach_type, ..ProgQuery::default() };
+    // SAFETY: there is no address in it.
+    unsafe { bpf(&mut attr) }.map(|_| (attr.prog_cnt != 0, attr.attach_flags))
+}
+
+/// `BPF_PROG_ATTACH` to a cgroup beside others, or in the place of one of them (Linux 5.6).
+pub fn prog_attach(
+    cgroup: BorrowedFd<'_>,
+    program: BorrowedFd<'_>,
+    attach_type: u32,
+    replaces: Option<BorrowedFd<'_>>,
+) -> io::Result<()> {
+    const REPLACE: u32 = 1 << 2;
+    let mut attr = ProgAttach {
+        target_fd: number(cgroup),
+        attach_bpf_fd: number(program),
+        attach_type,
+        attach_flags: ALLOW_MULTI | replaces.map_or(0, |_| REPLACE),
+        replace_bpf_fd: replaces.map_or(0, number),
+    };
+    // SAFETY: there is no address in it.
+    unsafe { bpf(&mut attr) }.map(drop)
+}
+
+/// `BPF_PROG_DETACH` from a cgroup; `ENOENT` when the program is not attached there but by a link.
+pub fn prog_detach(cgroup: BorrowedFd<'_>, program: BorrowedFd<'_>, attach_type: u32) -> io::Result<()> {
+    let mut attr =
+        ProgDetach { target_fd: number(cgroup), attach_bpf_fd: number(program), attach_type, ..ProgDetach::default() };
+    // SAFETY: there is no address in it.
+    unsafe { bpf(&mut attr) }.map(drop)
+}
+
+/// `BPF_F_ALLOW_MULTI` of `linux/bpf.h`.
+pub const ALLOW_MULTI: u32 = 1 << 1;
+
+/// `BPF_F_ALLOW_OVERRIDE` of `linux/bpf.h`.
+pub const ALLOW_OVERRIDE: u32 = 1;
+
 /// `BPF_PROG_QUERY` of a network namespace.
 pub fn query_netns(netns: BorrowedFd<'_>, attach_type: u32) -> io::Result<Queried> {
     prog_query(number(netns), attach_type, false)
+}
+
+/// `BPF_PROG_QUERY` of a map of sockets.
+pub fn query_map(map: BorrowedFd<'_>, attach_type: u32) -> io::Result<Queried> {
+    prog_query(number(map), attach_type, false)
 }
 
 /// Returns the `CLONE_NEW*` flag that makes namespaces like this one; `ENOTTY` when it is none.
@@ -1103,7 +1389,15 @@ pub fn namespace_kind(namespace: BorrowedFd<'_>) -> io::Result<i32> {
     if kind < 0 { Err(io::Error::last_os_error()) } else { Ok(kind) }
 }
 
-/// `BPF_LINK_UPDATE` with `BPF_F_REPLACE`: `EPERM` when the link does not run `old`.
+/// Lets the calling thread work in a network namespace, and none of the others of this process.
+pub fn enter_netns(netns: BorrowedFd<'_>) -> io::Result<()> {
+    // SAFETY: a descriptor and a number go in.
+    let ret = unsafe { libc::setns(netns.as_raw_fd(), libc::CLONE_NEWNET) };
+    if ret != 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// `BPF_LINK_UPDATE` with `BPF_F_REPLACE`: `EPERM` when the link does not run `old`. For a struct of functions both are
+/// maps.
 pub fn link_update(link: BorrowedFd<'_>, program: BorrowedFd<'_>, old: BorrowedFd<'_>) -> io::Result<()> {
     const REPLACE: u32 = 1 << 2;
     let mut attr =

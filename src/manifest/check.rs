@@ -4,22 +4,25 @@
 //! A table that is wrong is left out and its problems noted, so that the rest is checked as well. What tables that
 //! are right say against each other is for `conflicts`.
 
+use super::events;
 use super::raw::{
-    RawCgroup, RawCheck, RawLink, RawManifest, RawMap, RawNetfilter, RawNetns, RawObject, RawProgram, RawTc, RawXdp,
+    RawCgroup, RawCheck, RawLink, RawManifest, RawMap, RawNetfilter, RawNetkit, RawNetns, RawObject, RawProgram,
+    RawSockmap, RawStructOps, RawTc, RawXdp,
 };
 use super::read::{Entries, Field, Header, Named, Read as _};
 use super::values::{
-    AccountText, Direction, EntriesText, Mode, NeighbourText, OrderText, PinText, Priority, SymbolPath, TargetText,
-    symbol_ref,
+    AccountText, Direction, EntriesText, Mode, NeighbourText, NetnsText, OrderText, PinText, Priority, ProgramText,
+    SymbolPath, TargetText, TcVia, symbol_ref,
 };
 use super::{
     At, Attach, Check, EntriesSource, Link, Manifest, Map, MapEntries, MapSource, Object, Probe, Program,
     ProgramTarget, SymbolRef,
 };
-use crate::access::Access;
+use crate::access::{Access, AccountKind};
 use crate::btf::value::Value;
 use crate::desired::{EntriesMode, Neighbour, Netns, Order, Span};
 use crate::diag::{Kind, Problem, Problems, similar};
+use crate::direct::{Via, Wish};
 use crate::kinds::{AttachType, MapType, Netfilter, XdpMode};
 use crate::names::{DeploymentName, LinkName, MapName, NameError, ObjectName, PinPath, ProgramName};
 use std::collections::{BTreeMap, BTreeSet};
@@ -87,10 +90,10 @@ struct Declared {
 }
 
 /// What checking a table needs.
-struct Checker<'a> {
+pub(super) struct Checker<'a> {
     declared: Declared,
     root: &'a PinPath,
-    problems: &'a mut Problems,
+    pub(super) problems: &'a mut Problems,
 }
 
 /// Keys of a map that cannot stand together: any of the first with any of the second, and why.
@@ -131,7 +134,7 @@ impl Checker<'_> {
         let btf = raw.btf.0.map(|btf| btf.map(|path| path.0));
         let path = raw.path.0?.map(|path| path.0);
         let license = raw.license.0.map(|license| license.map(|license| license.0));
-        Some(Object { span: raw.header.span, path, sha256: raw.sha256.0, edges, set, btf, license })
+        Some(Object { span: raw.header.span, path, sha256: raw.sha256.0, planned: None, edges, set, btf, license })
     }
 
     fn edges(&mut self, maps: Entries<String>) -> Vec<(At<SymbolRef>, At<MapName>)> {
@@ -171,6 +174,7 @@ impl Checker<'_> {
         let (max_entries, flags) = (raw.max_entries.0, raw.flags.0.map(|flags| flags.map(|flags| flags.0)));
         let (span, numa_node) = (raw.header.span, raw.numa_node.0);
         let (protect, adopt, sensitive) = (is_true(&raw.protect), is_true(&raw.adopt), is_true(&raw.sensitive));
+        let accounts = accounts(&raw.owner, &raw.group);
         let access = access(raw.mode, raw.owner, raw.group);
         let on_change = raw.on_change.0.map(|at| at.value).unwrap_or_default();
         let [key_format, value_format] =
@@ -190,6 +194,7 @@ impl Checker<'_> {
             protect,
             adopt,
             access,
+            accounts,
             entries,
             sensitive,
             key_format,
@@ -292,6 +297,7 @@ impl Checker<'_> {
             target,
             flags: raw.flags.0.map(|flags| flags.map(|flags| flags.0)),
             protect: is_true(&raw.protect),
+            accounts: accounts(&raw.owner, &raw.group),
             access: access(raw.mode, raw.owner, raw.group),
         })
     }
@@ -309,14 +315,37 @@ impl Checker<'_> {
     }
 
     fn link(&mut self, mut raw: RawLink) -> Option<Link> {
+        match (raw.program.span(), raw.struct_ops.span()) {
+            (None, None) if !raw.header.unclear => self.missing(&raw.header, "program", ProgramText::EXAMPLE),
+            (Some(program), Some(map)) => {
+                let why = "a struct of functions has its programs in its map";
+                self.apart(&raw.header, ("program", &program), ("struct_ops", &map), why);
+            }
+            (None, _) | (Some(_), None) => {}
+        }
+        let order = self.place(&mut raw);
+        let needs_program = raw.struct_ops.span().is_none();
         let program = raw.program.0.and_then(|program| self.program_name(program.map(|program| program.0)));
         let hooks = [
             ("xdp", raw.xdp.span()),
             ("tc", raw.tc.span()),
             ("cgroup", raw.cgroup.span()),
+            ("netkit", raw.netkit.span()),
             ("netfilter", raw.netfilter.span()),
             ("sk_lookup", raw.sk_lookup.span()),
             ("flow_dissector", raw.flow_dissector.span()),
+            ("sockmap", raw.sockmap.span()),
+            ("tracepoint", raw.tracepoint.span()),
+            ("raw_tracepoint", raw.raw_tracepoint.span()),
+            ("tracing", raw.tracing.span()),
+            ("lsm", raw.lsm.span()),
+            ("iter", raw.iter.span()),
+            ("extension", raw.extension.span()),
+            ("perf_event", raw.perf_event.span()),
+            ("kprobe", raw.kprobe.span()),
+            ("kprobe_multi", raw.kprobe_multi.span()),
+            ("uprobe", raw.uprobe.span()),
+            ("struct_ops", raw.struct_ops.span()),
         ];
         let hooks: Vec<_> = hooks.into_iter().filter_map(|(key, span)| Some((key, span?))).collect();
         match hooks.as_slice() {
@@ -332,18 +361,56 @@ impl Checker<'_> {
                 }
             }
         }
-        let protect = is_true(&raw.protect);
+        let (optional, protect) = (is_true(&raw.optional), is_true(&raw.protect));
+        let accounts = accounts(&raw.owner, &raw.group);
         let access = access(raw.mode, raw.owner, raw.group);
-        let of_tc = raw.tc.0.as_mut().and_then(|tc| tc.value.order.0.take());
-        let order = of_tc.or_else(|| raw.cgroup.0.as_mut().and_then(|cgroup| cgroup.value.order.0.take()));
-        let order = order.map(|order| self.order(order, &raw.header));
         let attach = (raw.xdp.0.map(xdp))
-            .or_else(|| raw.tc.0.map(tc))
+            .or_else(|| raw.tc.0.map(|raw| self.tc(raw)))
+            .or_else(|| raw.netkit.0.map(netkit))
             .or_else(|| raw.cgroup.0.map(cgroup))
             .or_else(|| raw.netfilter.0.map(|raw| self.netfilter(raw)))
-            .or_else(|| raw.sk_lookup.0.map(|raw| Some(netns(raw, AttachType::SK_LOOKUP))))
-            .or_else(|| raw.flow_dissector.0.map(|raw| Some(netns(raw, AttachType::FLOW_DISSECTOR))))??;
-        Some(Link { span: raw.header.span, program: program?, attach, order: order.flatten(), protect, access })
+            .or_else(|| raw.sk_lookup.0.map(|raw| Some(of_netns(raw, AttachType::SK_LOOKUP))))
+            .or_else(|| raw.flow_dissector.0.map(|raw| Some(of_netns(raw, AttachType::FLOW_DISSECTOR))))
+            .or_else(|| raw.sockmap.0.map(|raw| self.sockmap(raw)))
+            .or_else(|| raw.struct_ops.0.map(|raw| self.struct_ops(raw)))
+            .or_else(|| {
+                self.event(events::Tables {
+                    tracepoint: raw.tracepoint,
+                    raw_tracepoint: raw.raw_tracepoint,
+                    tracing: raw.tracing,
+                    lsm: raw.lsm,
+                    iter: raw.iter,
+                    extension: raw.extension,
+                    perf_event: raw.perf_event,
+                    kprobe: raw.kprobe,
+                    kprobe_multi: raw.kprobe_multi,
+                    uprobe: raw.uprobe,
+                })
+            })??;
+        if needs_program && program.is_none() {
+            return None;
+        }
+        Some(Link { span: raw.header.span, program, attach, order, optional, protect, access, accounts })
+    }
+
+    /// Takes the place that a link wants among those on its hook, which only kernel links have.
+    fn place(&mut self, raw: &mut RawLink) -> Option<Order> {
+        let tc = raw.tc.0.as_mut().map(|At { value: raw, .. }| {
+            let via = raw.via.0.as_ref().map(|via| (via.value.0, via.span.clone()));
+            (raw.order.0.take(), via, &raw.header)
+        });
+        let cgroup = raw.cgroup.0.as_mut().map(|At { value: raw, .. }| {
+            let via = raw.via.0.as_ref().map(|via| (via.value.0, via.span.clone()));
+            (raw.order.0.take(), via, &raw.header)
+        });
+        let (order, via, header) = tc.or(cgroup)?;
+        let order = order?;
+        if let Some((Via::Direct, span)) = via {
+            let why = "only links have places among those on their hook";
+            self.apart(header, ("via", &span), ("order", &order.span), why);
+            return None;
+        }
+        self.order(order, &raw.header)
     }
 
     fn order(&mut self, order: At<OrderText>, link: &Header) -> Option<Order> {
@@ -388,6 +455,45 @@ impl Checker<'_> {
         })
     }
 
+    fn struct_ops(&mut self, raw: At<RawStructOps>) -> Option<At<Attach>> {
+        let map = self.map_name(raw.value.map.0?)?;
+        Some(At { value: Attach::StructOps { map: map.value }, span: raw.span })
+    }
+
+    fn sockmap(&mut self, raw: At<RawSockmap>) -> Option<At<Attach>> {
+        let map = self.map_name(raw.value.map.0?)?;
+        Some(At { value: Attach::Sockmap { map: map.value }, span: raw.span })
+    }
+
+    fn tc(&mut self, raw: At<RawTc>) -> Option<At<Attach>> {
+        let raw = raw.value;
+        let of_filters = [
+            ("priority", raw.priority.span()),
+            ("handle", raw.handle.span()),
+            ("protocol", raw.protocol.span()),
+            ("chain", raw.chain.span()),
+        ];
+        if let Some(At { value: TcVia(Via::Link), .. }) = &raw.via.0 {
+            let span = raw.via.span().expect("it is said");
+            for (key, place) in of_filters {
+                let Some(place) = place else { continue };
+                self.apart(&raw.header, ("via", &span), (key, &place), "only filters of clsact have one");
+            }
+        }
+        let wish = Wish {
+            priority: raw.priority.0.map(|it| it.value.0),
+            handle: raw.handle.0.map(|it| it.value.0),
+            protocol: raw.protocol.0.map(|it| it.value.0),
+            chain: raw.chain.0.map(|it| it.value),
+        };
+        let (netns, via) = (netns(raw.netns), raw.via.0.map(|via| via.value.0));
+        let attach_type = match raw.direction.0?.value {
+            Direction::Ingress => AttachType::TCX_INGRESS,
+            Direction::Egress => AttachType::TCX_EGRESS,
+        };
+        Some(raw.interface.0?.map(|interface| Attach::Tc { interface: interface.0, netns, attach_type, via, wish }))
+    }
+
     fn netfilter(&mut self, raw: At<RawNetfilter>) -> Option<At<Attach>> {
         let At { value: raw, span } = raw;
         let (family, point) = (raw.family.0?.value, raw.hook.0?.value);
@@ -400,7 +506,8 @@ impl Checker<'_> {
             self.problems.push(Problem::at(kind, place, "whole packets are behind -400"));
             return None;
         }
-        Some(At { value: Attach::Netfilter(Netfilter { family, point, priority, defrag }), span })
+        let hook = Netfilter { family, point, priority, defrag };
+        Some(At { value: Attach::Netfilter { hook, netns: netns(raw.netns) }, span })
     }
 
     fn check(&mut self, raw: RawCheck) -> Option<Check> {
@@ -465,12 +572,12 @@ impl Checker<'_> {
         }
     }
 
-    fn missing(&mut self, header: &Header, key: &str, example: &'static str) {
+    pub(super) fn missing(&mut self, header: &Header, key: &str, example: &'static str) {
         let kind = Kind::MissingKey { table: header.address.clone(), key: key.to_owned(), example };
         self.problems.push(Problem::at(kind, header.span.clone(), format!("`{key}` is missing here")));
     }
 
-    fn apart(&mut self, header: &Header, one: (&str, &Span), other: (&str, &Span), why: &'static str) {
+    pub(super) fn apart(&mut self, header: &Header, one: (&str, &Span), other: (&str, &Span), why: &'static str) {
         let (first, second) = if one.1.start <= other.1.start { (one, other) } else { (other, one) };
         let table = header.address.clone();
         let kind = Kind::NotTogether { table, first: first.0.to_owned(), second: second.0.to_owned(), why };
@@ -504,6 +611,12 @@ fn is_true(field: &Field<bool>) -> bool {
 }
 
 /// Takes what a table says of who may open its pin.
+/// Returns where a table names accounts.
+fn accounts(owner: &Field<AccountText>, group: &Field<AccountText>) -> BTreeMap<AccountKind, Span> {
+    let spans = [(AccountKind::User, owner.span()), (AccountKind::Group, group.span())];
+    spans.into_iter().filter_map(|(kind, span)| Some((kind, span?))).collect()
+}
+
 fn access(mode: Field<Mode>, owner: Field<AccountText>, group: Field<AccountText>) -> Access {
     let account = |field: Field<AccountText>| field.0.map(|at| at.value.0);
     Access { mode: mode.0.map(|at| at.value.0), owner: account(owner), group: account(group) }
@@ -517,23 +630,25 @@ fn variables(set: Entries<Value>) -> BTreeMap<String, (Span, At<Value>)> {
 
 fn xdp(raw: At<RawXdp>) -> Option<At<Attach>> {
     let mode = raw.value.mode.0.map_or(XdpMode::Auto, |mode| mode.value);
-    Some(raw.value.interface.0?.map(|interface| Attach::Xdp { interface: interface.0, mode }))
+    let (netns, via) = (netns(raw.value.netns), raw.value.via.0.map(|via| via.value.0));
+    Some(raw.value.interface.0?.map(|interface| Attach::Xdp { interface: interface.0, netns, mode, via }))
 }
 
-fn tc(raw: At<RawTc>) -> Option<At<Attach>> {
-    let interface = raw.value.interface.0?;
-    let attach_type = match raw.value.direction.0?.value {
-        Direction::Ingress => AttachType::TCX_INGRESS,
-        Direction::Egress => AttachType::TCX_EGRESS,
-    };
-    Some(interface.map(|interface| Attach::Tc { interface: interface.0, attach_type }))
+fn netkit(raw: At<RawNetkit>) -> Option<At<Attach>> {
+    let attach_type = if is_true(&raw.value.peer) { AttachType::NETKIT_PEER } else { AttachType::NETKIT_PRIMARY };
+    let netns = netns(raw.value.netns);
+    Some(raw.value.interface.0?.map(|interface| Attach::Netkit { interface: interface.0, netns, attach_type }))
 }
 
 fn cgroup(raw: At<RawCgroup>) -> Option<At<Attach>> {
-    Some(raw.value.path.0?.map(|path| Attach::Cgroup { path: path.0 }))
+    let via = raw.value.via.0.map(|via| via.value.0);
+    Some(raw.value.path.0?.map(|path| Attach::Cgroup { path: path.0, via }))
 }
 
-fn netns(raw: At<RawNetns>, attach_type: AttachType) -> At<Attach> {
-    let netns = raw.value.netns.0.map_or(Netns::OWN, |netns| Netns::named(netns.value.0));
-    At { value: Attach::Netns { netns, attach_type }, span: raw.span }
+fn of_netns(raw: At<RawNetns>, attach_type: AttachType) -> At<Attach> {
+    At { value: Attach::Netns { netns: netns(raw.value.netns), attach_type }, span: raw.span }
+}
+
+fn netns(named: Field<NetnsText>) -> Netns {
+    named.0.map_or(Netns::OWN, |netns| Netns::named(netns.value.0))
 }

@@ -1,8 +1,9 @@
 //! What tables that are right say against each other: pins, symbols and hooks that two of them want.
 
 use super::{At, Attach, Manifest, Map, MapSource, SymbolRef};
-use crate::desired::Span;
+use crate::desired::{Netns, Span, Within};
 use crate::diag::{Kind, Problem, Problems};
+use crate::direct::{Device, Filter, Wish, clsact};
 use crate::kinds::{AttachType, Netfilter};
 use crate::names::{Address, MapName, ObjectName, PinPath};
 use std::collections::BTreeMap;
@@ -178,10 +179,10 @@ fn check_inner(manifest: &Manifest, problems: &mut Problems) {
 }
 
 /// A hook with room for one program.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Only {
-    /// XDP, by the name of the interface.
-    Xdp,
+    /// XDP, by the name of the interface in a network namespace.
+    Xdp(Netns),
     /// Any other, by its words.
     Other,
 }
@@ -189,17 +190,42 @@ enum Only {
 /// Looks for hooks with room for one program that two links want.
 fn check_hooks(manifest: &Manifest, problems: &mut Problems) {
     let mut hooks = BTreeMap::<(Only, String), Vec<(&Span, String)>>::new();
-    for (name, link) in &manifest.links {
+    for (link_name, link) in &manifest.links {
         let hook = match &link.attach.value {
-            Attach::Xdp { interface, .. } => (Only::Xdp, interface.clone()),
+            Attach::Xdp { interface, netns, .. } => {
+                for name in interface.names() {
+                    let hook = (Only::Xdp(netns.clone()), name.clone());
+                    hooks.entry(hook).or_default().push((&link.attach.span, format!("`link.{link_name}`")));
+                }
+                continue;
+            }
             Attach::Netns { netns, attach_type: AttachType::FLOW_DISSECTOR } => {
                 (Only::Other, format!("{} of {netns}", AttachType::FLOW_DISSECTOR))
             }
             // Fragments or not, the priority is the same.
-            Attach::Netfilter(hook) => (Only::Other, Netfilter { defrag: false, ..*hook }.to_string()),
-            Attach::Tc { .. } | Attach::Cgroup { .. } | Attach::Netns { .. } => continue,
+            Attach::Netfilter { hook, netns } => {
+                (Only::Other, format!("{}{}", Netfilter { defrag: false, ..*hook }, Within(netns)))
+            }
+            Attach::Tc { interface, netns, attach_type, wish: wish @ Wish { handle: Some(handle), .. }, .. } => {
+                let Filter { chain, priority, .. } = wish.filter(Device::default(), *attach_type, *handle, false);
+                for name in interface.names() {
+                    let of = format!("{} of {name}{}", clsact(*attach_type), Within(netns));
+                    let at = format!("{of} at chain {chain}, priority {priority}, handle {handle}");
+                    let link = (&link.attach.span, format!("`link.{link_name}`"));
+                    hooks.entry((Only::Other, at)).or_default().push(link);
+                }
+                continue;
+            }
+            Attach::StructOps { map } => (Only::Other, format!("struct_ops of map.{map}")),
+            // Which of a map's programs it is, and which function an extension replaces, only its program says.
+            Attach::Tc { .. }
+            | Attach::Netkit { .. }
+            | Attach::Cgroup { .. }
+            | Attach::Netns { .. }
+            | Attach::Sockmap { .. }
+            | Attach::Event(_) => continue,
         };
-        hooks.entry(hook).or_default().push((&link.attach.span, format!("`link.{name}`")));
+        hooks.entry(hook).or_default().push((&link.attach.span, format!("`link.{link_name}`")));
     }
     for ((only, hook), mut links) in hooks {
         links.sort_by_key(|(span, _)| span.start);
@@ -207,8 +233,8 @@ fn check_hooks(manifest: &Manifest, problems: &mut Problems) {
             continue;
         };
         for (other, label) in rest {
-            let kind = match only {
-                Only::Xdp => Kind::XdpTwice { interface: hook.clone() },
+            let kind = match &only {
+                Only::Xdp(netns) => Kind::XdpTwice { interface: format!("{hook}{}", Within(netns)) },
                 Only::Other => Kind::HookTwice { hook: hook.clone() },
             };
             problems.push(Problem::at(kind, (*other).clone(), label.clone()).and((*first).clone(), address.clone()));

@@ -4,15 +4,17 @@
 
 mod check;
 mod conflicts;
+mod events;
 mod raw;
 mod read;
 mod values;
 
-use crate::access::Access;
+use crate::access::{Access, AccountKind};
 use crate::btf::value::Value;
 use crate::btf::value::format::Format;
-use crate::desired::{EntriesMode, Netns, OnChange, Order, Span};
+use crate::desired::{EntriesMode, Netns, OnChange, Order, Span, is_pattern};
 use crate::diag::{Kind, Problem, Problems};
+use crate::direct::{Via, Wish};
 use crate::kinds::XdpMode;
 use crate::kinds::{AttachType, MapType, Netfilter, ProgramType};
 use crate::names::{DeploymentName, Digest, LinkName, MapName, ObjectName, PinPath, ProgramName};
@@ -22,6 +24,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
+pub(crate) use events::tracepoint;
+pub use events::{EventLink, EventText};
 pub use values::time;
 
 /// A value and its place in the text.
@@ -136,6 +140,8 @@ pub struct Object {
     pub path: At<String>,
     /// The digest that the file must have.
     pub sha256: Option<At<Digest>>,
+    /// The digest that the file had when the plan was saved that this manifest is from.
+    pub planned: Option<Digest>,
     /// Edges: this symbol is that map.
     pub edges: Vec<(At<SymbolRef>, At<MapName>)>,
     /// Global variables by BTF name.
@@ -173,6 +179,8 @@ pub struct Map {
     pub adopt: bool,
     /// Who may open its pin.
     pub access: Access,
+    /// Where it names the owner and the group.
+    pub accounts: BTreeMap<AccountKind, Span>,
     /// What it holds.
     pub entries: Option<MapEntries>,
     /// Whether no output may show what it holds.
@@ -260,6 +268,8 @@ pub struct Program {
     pub protect: bool,
     /// Who may open its pin.
     pub access: Access,
+    /// Where it names the owner and the group.
+    pub accounts: BTreeMap<AccountKind, Span>,
 }
 
 /// What a program is for, beyond its type.
@@ -281,39 +291,64 @@ pub enum ProgramTarget {
 pub struct Link {
     /// The name in the table header.
     pub span: Span,
-    /// The program.
-    pub program: At<ProgramName>,
+    /// The program; none for a struct of functions.
+    pub program: Option<At<ProgramName>>,
     /// Where it is attached, and the place that says so.
     pub attach: At<Attach>,
     /// Its place among those that share the hook, where the manifest says one.
     pub order: Option<Order>,
+    /// Whether it is left out where what it is to be on is not there.
+    pub optional: bool,
     /// Whether it must never be detached or moved.
     pub protect: bool,
     /// Who may open its pin.
     pub access: Access,
+    /// Where it names the owner and the group.
+    pub accounts: BTreeMap<AccountKind, Span>,
 }
 
 /// Where a link is attached.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Attach {
-    /// `xdp = { interface, mode }`
+    /// `xdp = { interface, netns, mode, via }`
     Xdp {
-        /// Name of the interface.
-        interface: String,
+        /// Which interfaces.
+        interface: Interfaces,
+        /// The network namespace that it is in.
+        netns: Netns,
         /// Mode.
         mode: XdpMode,
+        /// The way, when it is not to be chosen.
+        via: Option<Via>,
     },
-    /// `tc = { interface, direction }`
+    /// `tc = { interface, netns, direction, via, priority, handle, protocol, chain }`
     Tc {
-        /// Name of the interface.
-        interface: String,
+        /// Which interfaces.
+        interface: Interfaces,
+        /// The network namespace that it is in.
+        netns: Netns,
         /// `tcx_ingress` or `tcx_egress`.
         attach_type: AttachType,
+        /// The way, when it is not to be chosen.
+        via: Option<Via>,
+        /// What a filter of clsact is to be.
+        wish: Wish,
     },
-    /// `cgroup = { path }`: the hook is the program's attach type.
+    /// `netkit = { interface, netns, peer }`
+    Netkit {
+        /// Which interfaces, by their primary ends.
+        interface: Interfaces,
+        /// The network namespace that it is in.
+        netns: Netns,
+        /// `netkit_primary` or `netkit_peer`.
+        attach_type: AttachType,
+    },
+    /// `cgroup = { path, via }`: the hook is the program's attach type.
     Cgroup {
         /// Absolute, or relative to the cgroup2 mount.
         path: String,
+        /// The way, when it is not to be chosen.
+        via: Option<Via>,
     },
     /// `sk_lookup = { netns }` or `flow_dissector = { netns }`
     Netns {
@@ -322,8 +357,73 @@ pub enum Attach {
         /// `sk_lookup` or `flow_dissector`.
         attach_type: AttachType,
     },
-    /// `netfilter = { family, hook, priority, defrag }`
-    Netfilter(Netfilter),
+    /// `netfilter = { family, hook, priority, defrag, netns }`
+    Netfilter {
+        /// Which one.
+        hook: Netfilter,
+        /// Of which network namespace.
+        netns: Netns,
+    },
+    /// `struct_ops = { map }`: the map is attached, and no program.
+    StructOps {
+        /// The map.
+        map: MapName,
+    },
+    /// `sockmap = { map }`: which of the map's programs it is follows from the program.
+    Sockmap {
+        /// The map.
+        map: MapName,
+    },
+    /// `tracepoint = { name }`, `kprobe = { function }` and the like.
+    Event(EventLink),
+}
+
+impl Attach {
+    /// Returns the names and patterns of interfaces of which each has a link of its own.
+    pub fn interfaces(&self) -> &[String] {
+        match self {
+            Self::Xdp { interface, .. } | Self::Tc { interface, .. } | Self::Netkit { interface, .. } => {
+                match interface {
+                    Interfaces::One(_) => &[],
+                    Interfaces::Each(names) => names,
+                }
+            }
+            Self::Cgroup { .. }
+            | Self::Netns { .. }
+            | Self::Netfilter { .. }
+            | Self::Sockmap { .. }
+            | Self::StructOps { .. }
+            | Self::Event(_) => &[],
+        }
+    }
+}
+
+/// The interfaces of a link.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Interfaces {
+    /// The one of this name: the table is one link.
+    One(String),
+    /// One for each name, and for each that a pattern matches.
+    Each(Vec<String>),
+}
+
+impl Interfaces {
+    /// Returns the name of the one interface; nothing where the host decides which ones there are.
+    pub fn name(&self) -> String {
+        match self {
+            Self::One(name) => name.clone(),
+            Self::Each(_) => String::new(),
+        }
+    }
+
+    /// Lists the names; what patterns match shows on the host.
+    pub fn names(&self) -> impl Iterator<Item = &String> {
+        let names = match self {
+            Self::One(name) => std::slice::from_ref(name),
+            Self::Each(names) => names,
+        };
+        names.iter().filter(|name| !is_pattern(name))
+    }
 }
 
 /// Reads a manifest. `vars` overrides the values of `[var]`.

@@ -3,14 +3,16 @@
 //! The comments on fields are what an editor shows, so they speak to users. How a value is written is in `values`;
 //! nothing here looks at two keys.
 
+use super::events::{BinaryPath, CounterText, SymbolList, SymbolText, TracepointText};
 use super::read::{Entries, Entry, List, Named, Read, Reader, Variables, table};
 use super::values::{
-    AccountText, Address, CgroupPath, Consents, Direction, EntriesText, Flags, FormatText, FunctionPath, HostPort,
-    Interface, License, LoadFlags, Mode, NeighbourText, NetnsText, ObjectPath, OrderText, PinText, Priority,
-    ProgramText, SymbolPath, TargetText, Time, Url, Version, Words,
+    AccountText, Address, CgroupPath, CgroupVia, Consents, Direction, EntriesText, FilterPriority, Flags, FormatText,
+    FunctionPath, Handle, HostPort, Interface, License, LoadFlags, Mode, NeighbourText, NetnsText, ObjectPath,
+    OrderText, PinText, Priority, ProgramText, Protocol, SymbolPath, TargetText, TcVia, Time, Url, Version, Words,
+    XdpVia,
 };
 use crate::btf::value::Value;
-use crate::desired::{EntriesMode, OnChange};
+use crate::desired::{CounterSource, EntriesMode, OnChange};
 use crate::kinds::{AttachType, Family, MapType, Point, ProgramType, XdpMode};
 use crate::names::{DeploymentName, Digest, PinPath};
 use toml::Spanned;
@@ -159,7 +161,8 @@ table! {
         /// The value of entries that say none, as the lines of a plain list. Example: `1`
         may entries_value: Value,
         /// `exact`: the map holds these entries and no others. `merge`: it holds these, and others are left alone.
-        /// `seed`: they are written when the map is made, and never again. Default: `"exact"`
+        /// `exact-keys` and `merge-keys` mean the same by their keys: a value is written with a key that is new, and is
+        /// the programs' from then on. `seed`: they are written when the map is made, and never again. Default: `"exact"`
         may entries_mode: EntriesMode,
         /// Whether no output may show the entries. Default: `false`
         may sensitive: bool,
@@ -213,26 +216,36 @@ table! {
 }
 
 table! {
-    /// An attachment of a program. It has exactly one of `xdp`, `tc`, `cgroup`, `netfilter`, `sk_lookup` and
-    /// `flow_dissector`.
+    /// An attachment of a program. It has exactly one of `xdp`, `tc`, `netkit`, `cgroup`, `netfilter`,
+    /// `sk_lookup`, `flow_dissector`, `sockmap`, `tracepoint`, `raw_tracepoint`, `tracing`, `lsm`, `iter`, `extension`,
+    /// `perf_event`, `kprobe`, `kprobe_multi`, `uprobe` and `struct_ops`; the last one needs no program.
     #[schemars(extend("oneOf" = [
         { "required": ["xdp"] }, { "required": ["tc"] }, { "required": ["cgroup"] }, { "required": ["sk_lookup"] },
-        { "required": ["flow_dissector"] }, { "required": ["netfilter"] },
-    ]))]
+        { "required": ["flow_dissector"] }, { "required": ["netfilter"] }, { "required": ["netkit"] },
+        { "required": ["sockmap"] }, { "required": ["tracepoint"] },
+        { "required": ["raw_tracepoint"] }, { "required": ["tracing"] }, { "required": ["lsm"] }, { "required": ["iter"] },
+        { "required": ["extension"] }, { "required": ["perf_event"] }, { "required": ["kprobe"] },
+        { "required": ["kprobe_multi"] }, { "required": ["uprobe"] },
+        { "required": ["struct_ops"] },
+    ], "anyOf" = [{ "required": ["program"] }, { "required": ["struct_ops"] }]))]
     RawLink {
         /// The program, by its name in this manifest. Example: `"drop"` for `[program.drop]`
-        must program: ProgramText,
+        may program: ProgramText,
         /// Attach to an interface by XDP: the first look at every packet that it receives.
         ///
         /// Example: `{ interface = "eth0", mode = "native" }`
         may xdp: RawXdp,
-        /// Attach to an interface by tc (tcx): packets in one direction, after XDP.
+        /// Attach to an interface by tc (tcx or clsact): packets in one direction, after XDP.
         ///
         /// Example: `{ interface = "eth0", direction = "ingress" }`
         may tc: RawTc,
+        /// Attach to a netkit pair: what one of its ends sends, at once where it leaves.
+        ///
+        /// Example: `{ interface = "nk0", peer = true }`
+        may netkit: RawNetkit,
         /// Attach to a cgroup. Which of its hooks follows from the program. Example: `{ path = "system.slice" }`
         may cgroup: RawCgroup,
-        /// Attach to netfilter of the network namespace in which bpfapply runs, beside iptables and nftables.
+        /// Attach to netfilter of a network namespace, beside iptables and nftables.
         ///
         /// Example: `{ family = "ipv4", hook = "input", priority = -128 }`
         may netfilter: RawNetfilter,
@@ -241,6 +254,43 @@ table! {
         /// Attach to a network namespace, to take packets apart in place of the kernel, as its hashes of flows need it.
         /// There is room for one. Example: `{ netns = "blue" }`
         may flow_dissector: RawNetns,
+        /// Attach to a map of sockets, for the messages (`sk_msg`) or the data (`sk_skb`) of the sockets that are put into it
+        /// from then on. Example: `{ map = "socks" }`
+        may sockmap: RawSockmap,
+        /// Run at a tracepoint of the kernel. Which one follows from the section name, or is said here. Example:
+        /// `{ name = "sched/sched_process_exec" }`
+        may tracepoint: RawTracepoint,
+        /// Run at a tracepoint of the kernel with its raw arguments. Which one follows from the section name, or is said
+        /// here. Example: `{ name = "sched_process_exec" }`
+        may raw_tracepoint: RawRawTracepoint,
+        /// Run where the program was made for: `tp_btf`, `fentry`, `fexit`, `fmod_ret`. Example: `{}`
+        may tracing: RawTarget,
+        /// Run at the security hook that the program was made for. Example: `{}`
+        may lsm: RawTarget,
+        /// Run when the link's pin is read, for each thing that the iterator of the program goes through. Example: `{}`
+        may iter: RawIter,
+        /// Run in place of the function of another program that this one replaces (`freplace`): `target` of the program
+        /// says which. Example: `{}`
+        may extension: RawTarget,
+        /// Run when a counter of the CPU or the kernel reached its period, as a profiler does.
+        ///
+        /// Example: `{ type = "software", config = "cpu-clock", frequency = 99, cpu = 0 }`
+        may perf_event: RawPerfEvent,
+        /// Run where the kernel reaches an instruction. Which function follows from the section name (`kprobe`, `kretprobe`,
+        /// `ksyscall`, `kretsyscall`), or is said here. Example: `{ function = "tcp_connect" }`
+        may kprobe: RawKprobe,
+        /// Run where the kernel reaches any of many functions, for sections `kprobe.multi` and `kretprobe.multi`.
+        ///
+        /// Example: `{ functions = ["tcp_connect", "tcp_close"] }`
+        may kprobe_multi: RawKprobeMulti,
+        /// Run where a process reaches an instruction. Which one follows from the section name (`uprobe`, `uretprobe`), or
+        /// is said here. Example: `{ binary = "/bin/bash", symbol = "readline" }`
+        may uprobe: RawUprobe,
+        /// Give the kernel a struct of functions to call, such as a TCP congestion control. Example: `{ map = "cubic" }`
+        may struct_ops: RawStructOps,
+        /// Whether it is no mistake when the interface, cgroup or network namespace is not there, or a pattern matches none:
+        /// the link is left out then, and attached by the next apply once it is there. Default: `false`
+        may optional: bool,
         /// Whether the link must never be detached or moved; it may still get new code. The host remembers it: taking the
         /// table away does not remove the guard, only an apply with `protect = false` does. Default: `false`
         may protect: bool,
@@ -255,37 +305,72 @@ table! {
         may group: AccountText,
     }
     later &[
-        "pin", "optional", "takeover", "netkit", "sk_msg",
-        "sk_skb", "sk_reuseport", "socket_filter", "lwt", "struct_ops", "tracepoint", "raw_tp", "tp_btf", "perf_event",
-        "kprobe", "kretprobe", "kprobe_multi", "ksyscall", "uprobe", "uretprobe", "uprobe_multi", "usdt", "fentry", "fexit",
-        "fmod_ret", "lsm", "lsm_cgroup", "iter", "freplace", "netns",
+        "pin", "takeover",
+        "lwt", "uprobe_multi", "usdt", "lsm_cgroup",
     ]
 }
 
 table! {
     /// An XDP hook.
     RawXdp {
-        /// Name of the interface. Example: `"eth0"`
+        /// Name of the interface; or a list of names, or patterns of them (`*` and `?`), each match of which is a link of
+        /// its own: `link.uplink["eth0"]`. Examples: `"eth0"`, `["eth0", "eth1"]`, `"eth*"`
         must interface: Interface,
+        /// The network namespace that the interface is in: a name below `/run/netns`, a path, or the id of a process in it.
+        /// Default: the one in which bpfapply runs. Example: `"blue"`
+        may netns: NetnsText,
         /// Where the program runs. `native`: in the driver. `generic`: in the network stack, for any interface.
         /// `offload`: in the network card. `auto`: the driver's where it has one, else generic. Default: `"auto"`
         may mode: XdpMode,
+        /// The way: by a `link`, or by `netlink`, which has none. Default: `link` where the kernel has it (Linux 5.9)
+        ///
+        /// A driver or a tool that knows no links may need `netlink`. The program is replaced in place by both.
+        may via: XdpVia,
     }
-    later &["optional", "netns", "flags", "order"]
+    later &["flags", "order"]
 }
 
 table! {
     /// A tc hook.
     RawTc {
-        /// Name of the interface. Example: `"eth0"`
+        /// Name of the interface; or a list of names, or patterns of them (`*` and `?`), each match of which is a link of
+        /// its own: `link.uplink["eth0"]`. Examples: `"eth0"`, `["eth0", "eth1"]`, `"eth*"`
         must interface: Interface,
+        /// The network namespace that the interface is in: a name below `/run/netns`, a path, or the id of a process in it.
+        /// Default: the one in which bpfapply runs. Example: `"blue"`
+        may netns: NetnsText,
         /// `ingress` for packets that the interface receives, `egress` for packets that it sends.
         must direction: Direction,
+        /// The way: `tcx`, or a filter of the qdisc `clsact`. Default: `tcx` where the kernel has it (Linux 6.6)
+        may via: TcVia,
+        /// Of a filter of clsact: when. Lower priorities come first. Default: `1000`
+        may priority: FilterPriority,
+        /// Of a filter of clsact: its number among those of one priority. Default: the first that is free
+        may handle: Handle,
+        /// Of a filter of clsact: the protocol of the packets, as Ethernet counts them, or `all`. Default: `"all"`.
+        /// Example: `"ipv4"`
+        may protocol: Protocol,
+        /// Of a filter of clsact: its chain. Packets begin with 0, and come to others by filters that say so. Default: `0`
+        may chain: u32,
         /// When packets meet it, of the programs that share the hook: `first`, `last`, or beside another one. Only tcx has
         /// places, and who comes later may take them. Default: behind those that are there. Example: `"first"`
         may order: OrderText,
     }
-    later &["priority", "handle", "protocol", "chain", "optional", "netns", "via"]
+    later &[]
+}
+
+table! {
+    /// A hook of a netkit pair.
+    RawNetkit {
+        /// Name of the primary end: the peer, which may be in another network namespace, is known by it. Example: `"nk0"`
+        must interface: Interface,
+        /// The network namespace that the interface is in: a name below `/run/netns`, a path, or the id of a process in it.
+        /// Default: the one in which bpfapply runs. Example: `"blue"`
+        may netns: NetnsText,
+        /// Whether packets are met that the peer sends, as of a container, and not those that go to it. Default: `false`
+        may peer: bool,
+    }
+    later &["order"]
 }
 
 table! {
@@ -293,6 +378,8 @@ table! {
     RawCgroup {
         /// Path of the cgroup, below the host's cgroup2 mount or absolute. Example: `"system.slice"`
         must path: CgroupPath,
+        /// The way: by a `link`, or `attach` without one, beside others. Default: `link` where the kernel has it (Linux 5.8)
+        may via: CgroupVia,
         /// When it is asked, of the programs that share the hook: `first`, `last`, or beside another one. Cgroups have
         /// places since Linux 6.17. Default: behind those that are there. Example: `{ before = "link.other" }`
         may order: OrderText,
@@ -325,8 +412,11 @@ table! {
         must priority: Priority,
         /// Whether fragments are put together before, for a priority above -400. Default: `false`
         may defrag: bool,
+        /// The network namespace: a name below `/run/netns`, a path, or the id of a process in it. Default: the one in which
+        /// bpfapply runs. Example: `"blue"`
+        may netns: NetnsText,
     }
-    later &["netns", "optional"]
+    later &[]
 }
 
 table! {
@@ -336,7 +426,137 @@ table! {
         /// bpfapply runs. Example: `"blue"`
         may netns: NetnsText,
     }
-    later &["order", "optional"]
+    later &["order"]
+}
+
+table! {
+    /// A hook of a map of sockets. Which of the map's programs it is follows from the program.
+    RawSockmap {
+        /// The `sockmap` or `sockhash`, by its name in this manifest. Example: `"socks"` for `[map.socks]`
+        must map: String,
+    }
+    later &["optional"]
+}
+
+table! {
+    /// A tracepoint.
+    RawTracepoint {
+        /// Its category and name, as in the folder `events` of tracefs. Default: what the section name in the object says.
+        /// Example: `"sched/sched_process_exec"`
+        may name: TracepointText,
+        /// A number that the program gets from `bpf_get_attach_cookie`.
+        may cookie: u64,
+    }
+    later &["optional", "pid"]
+}
+
+table! {
+    /// A tracepoint with its raw arguments.
+    RawRawTracepoint {
+        /// Its name, without a category. Default: what the section name in the object says. Example:
+        /// `"sched_process_exec"`
+        may name: SymbolText,
+        /// A number that the program gets from `bpf_get_attach_cookie`, from Linux 6.10 on.
+        may cookie: u64,
+    }
+    later &["optional"]
+}
+
+table! {
+    /// What the program itself is for.
+    RawTarget {
+        /// A number that the program gets from `bpf_get_attach_cookie`, from Linux 5.19 on.
+        may cookie: u64,
+    }
+    later &["optional"]
+}
+
+table! {
+    /// An iterator.
+    RawIter {}
+    later &["map", "cgroup", "order", "pid", "optional"]
+}
+
+table! {
+    /// A counter of the CPU or the kernel. It has one of `period` and `frequency`, and `cpu`, `pid` or both.
+    #[schemars(extend(
+        "oneOf" = [{ "required": ["period"] }, { "required": ["frequency"] }],
+        "anyOf" = [{ "required": ["cpu"] }, { "required": ["pid"] }],
+    ))]
+    RawPerfEvent {
+        /// Who counts: the CPU by the kernel's names (`hardware`), the kernel (`software`), or the CPU by its own numbers
+        /// (`raw`).
+        must r#type: CounterSource,
+        /// What is counted, by the name that `perf list` has for it, or by number. Example: `"cpu-clock"`
+        must config: CounterText,
+        /// The program runs each time that so many were counted. Example: `1000000`
+        may period: u64,
+        /// The program runs about so many times a second. Example: `99`
+        may frequency: u64,
+        /// The CPU on which is counted; for all of them make one link each. Default: any on which the process runs
+        may cpu: u32,
+        /// The process for which is counted. Default: all on the CPU
+        may pid: u32,
+        /// A number that the program gets from `bpf_get_attach_cookie`.
+        may cookie: u64,
+    }
+    later &["optional", "cgroup"]
+}
+
+table! {
+    /// An instruction of the kernel.
+    RawKprobe {
+        /// The function. Default: what the section name in the object says. Example: `"tcp_connect"`
+        may function: SymbolText,
+        /// Bytes behind the function's start. Default: 0
+        may offset: u64,
+        /// Whether the program runs where the function returns. Default: what the section name says (`kretprobe`)
+        may r#return: bool,
+        /// A number that the program gets from `bpf_get_attach_cookie`.
+        may cookie: u64,
+    }
+    later &["optional"]
+}
+
+table! {
+    /// Many functions of the kernel.
+    RawKprobeMulti {
+        /// The functions. Example: `["tcp_connect", "tcp_close"]`
+        must functions: SymbolList,
+        /// Whether the program runs where they return. Default: what the section name says (`kretprobe.multi`)
+        may r#return: bool,
+        /// A number that the program gets from `bpf_get_attach_cookie`.
+        may cookie: u64,
+    }
+    later &["optional", "pattern"]
+}
+
+table! {
+    /// An instruction of a program or library that processes run.
+    RawUprobe {
+        /// Absolute path of the file. Default: what the section name in the object says. Example: `"/bin/bash"`
+        may binary: BinaryPath,
+        /// The function. Default: what the section name says, unless `binary` is said here. Example: `"readline"`
+        may symbol: SymbolText,
+        /// Bytes behind the start of the function, or of the file where there is no `symbol`. Default: 0
+        may offset: u64,
+        /// The process that is watched. Default: all of them
+        may pid: u32,
+        /// Whether the program runs where the function returns. Default: what the section name says (`uretprobe`)
+        may r#return: bool,
+        /// A number that the program gets from `bpf_get_attach_cookie`.
+        may cookie: u64,
+    }
+    later &["optional"]
+}
+
+table! {
+    /// A struct of functions for the kernel.
+    RawStructOps {
+        /// The map of a struct in `.struct_ops.link`, by its name in this manifest. Example: `"cubic"` for `[map.cubic]`
+        must map: String,
+    }
+    later &["optional"]
 }
 
 table! {

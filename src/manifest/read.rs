@@ -301,6 +301,7 @@ macro_rules! table {
                 entry: $crate::manifest::read::Entry<'_>,
                 reader: &mut $crate::manifest::read::Reader<'_>,
             ) -> Option<Self> {
+                #[allow(unused_mut, reason = "a table may have no keys")]
                 let mut table = $crate::manifest::read::Table::open(entry, reader)?;
                 const KNOWN: &[&str] = &[$(
                     $($crate::manifest::read::plain(stringify!($may)),)?
@@ -466,28 +467,34 @@ impl Read for String {
     }
 }
 
-impl Read for u32 {
-    const EXAMPLE: &'static str = "1024";
+/// Whole numbers that a type of Rust holds.
+macro_rules! numbers {
+    ($($type:ty),*) => {$(
+        impl Read for $type {
+            const EXAMPLE: &'static str = "1024";
 
-    fn read(entry: Entry<'_>, reader: &mut Reader<'_>) -> Option<Self> {
-        let DeValue::Integer(number) = &entry.value else {
-            return reader.wrong_type(&entry, "a whole number");
-        };
-        let value = i128::from_str_radix(number.as_str(), number.radix()).ok();
-        match value.and_then(|value| Self::try_from(value).ok()) {
-            Some(value) => Some(value),
-            None => {
-                let kind =
-                    Kind::OutOfRange { key: entry.address, value: number.to_string(), min: 0, max: Self::MAX.into() };
-                reader.report(kind, entry.span, "this number")
+            fn read(entry: Entry<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+                let DeValue::Integer(number) = &entry.value else {
+                    return reader.wrong_type(&entry, "a whole number");
+                };
+                let value = i128::from_str_radix(number.as_str(), number.radix()).ok();
+                match value.and_then(|value| Self::try_from(value).ok()) {
+                    Some(value) => Some(value),
+                    None => {
+                        let (value, max) = (number.to_string(), Self::MAX.into());
+                        let kind = Kind::OutOfRange { key: entry.address, value, min: 0, max };
+                        reader.report(kind, entry.span, "this number")
+                    }
+                }
+            }
+
+            fn schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!({ "type": "integer", "minimum": 0, "maximum": <$type>::MAX })
             }
         }
-    }
-
-    fn schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "integer", "minimum": 0, "maximum": u32::MAX })
-    }
+    )*};
 }
+numbers!(u32, u64);
 
 impl Read for bool {
     const EXAMPLE: &'static str = "true";

@@ -1,13 +1,15 @@
 //! How each kind of value is written: read from the text, with its problems, and as the schema says it.
 
+use super::Interfaces;
 use super::raw::RawBeside;
 use super::read::{Choice, Entries, Entry, NAME_PATTERN, Read, Reader, Table, bad_path};
 use super::{At, GivenEntry, SymbolRef};
 use crate::access::Account;
 use crate::btf::value::Value;
 use crate::btf::value::format::{Format, Written};
-use crate::desired::{EntriesMode, OnChange, Span};
+use crate::desired::{CounterSource, EntriesMode, OnChange, Span, is_pattern};
 use crate::diag::Kind;
+use crate::direct::Via;
 use crate::kinds::{AttachType, Family, MapType, Point, ProgramType, XdpMode, load_flags};
 use crate::names::{DeploymentName, Digest, PinPath};
 use crate::plan::Consent;
@@ -241,6 +243,43 @@ impl Read for Priority {
     }
 }
 
+/// Whole numbers from 1 to the last of their type.
+macro_rules! from_one {
+    ($($(#[$about:meta])* $type:ident($number:ty) = $example:literal,)*) => {$(
+        $(#[$about])*
+        #[derive(Debug, Clone, Copy)]
+        pub(super) struct $type(pub(super) $number);
+
+        impl Read for $type {
+            const EXAMPLE: &'static str = $example;
+
+            fn read(entry: Entry<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+                let DeValue::Integer(number) = &entry.value else { return reader.wrong_type(&entry, "a whole number") };
+                let value = <$number>::from_str_radix(number.as_str(), number.radix()).ok();
+                match value.filter(|value| *value != 0) {
+                    Some(value) => Some(Self(value)),
+                    None => {
+                        let (value, min, max) = (number.to_string(), 1, <$number>::MAX.into());
+                        let kind = Kind::OutOfRange { key: entry.address, value, min, max };
+                        reader.report(kind, entry.span, "this number")
+                    }
+                }
+            }
+
+            fn schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!({ "type": "integer", "minimum": 1, "maximum": <$number>::MAX })
+            }
+        }
+    )*};
+}
+
+from_one! {
+    /// The priority of a filter; the kernel chooses one for 0.
+    FilterPriority(u16) = "10",
+    /// The handle of a filter; the kernel chooses one for 0.
+    Handle(u32) = "1",
+}
+
 /// What names a network namespace.
 #[derive(Debug)]
 pub(super) struct NetnsText(pub(super) String);
@@ -368,7 +407,7 @@ impl Read for NeighbourText {
 }
 
 /// Says why a text cannot be the path of a file.
-fn path_fault(text: &str) -> Option<String> {
+pub(super) fn path_fault(text: &str) -> Option<String> {
     if text.is_empty() {
         return Some("it is empty".to_owned());
     }
@@ -655,9 +694,9 @@ impl Read for Words {
     }
 }
 
-/// The name of one interface.
+/// The names of interfaces: one, or a list of them with patterns.
 #[derive(Debug)]
-pub(super) struct Interface(pub(super) String);
+pub(super) struct Interface(pub(super) Interfaces);
 
 /// Longest name in bytes: an altname has `ALTIFNAMSIZ` (128) with its NUL (`linux/if.h`).
 const MAX_INTERFACE: usize = 127;
@@ -666,22 +705,45 @@ impl Read for Interface {
     const EXAMPLE: &'static str = "\"eth0\"";
 
     fn read(entry: Entry<'_>, reader: &mut Reader<'_>) -> Option<Self> {
-        if entry.value.is_array() {
-            return reader.report(Kind::NotYet { what: "a list of interfaces".to_owned() }, entry.span, "this list");
+        let Entry { address, key, value, span } = entry;
+        let items = match value {
+            DeValue::Array(items) => items,
+            value => {
+                let name = interface(Entry { address, key, value, span }, reader)?;
+                return Some(Self(match is_pattern(&name) {
+                    true => Interfaces::Each(vec![name]),
+                    false => Interfaces::One(name),
+                }));
+            }
+        };
+        if items.is_empty() {
+            let why = "it names no interface".to_owned();
+            return reader.report(Kind::BadText { text: "[]".to_owned(), why }, span, "this list");
         }
-        let text = reader.text(entry)?;
-        if text.value.contains(['*', '?', '[']) {
-            let what = format!("the interface pattern `{}`", text.value.escape_debug());
-            return reader.report(Kind::NotYet { what }, text.span, "write one name");
-        }
-        match interface_fault(&text.value) {
-            None => Some(Self(text.value)),
-            Some(why) => reader.report(Kind::BadInterface { name: text.value, why }, text.span, "this name"),
-        }
+        let names = items.into_iter().map(|item| {
+            let (address, key, span) = (address.clone(), key.clone(), item.span());
+            interface(Entry { address, key, value: item.into_inner(), span }, reader)
+        });
+        // Every name is read, so that all problems are found.
+        let names: Vec<_> = names.collect();
+        names.into_iter().collect::<Option<_>>().map(|names| Self(Interfaces::Each(names)))
     }
 
     fn schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "pattern": "^[^*?\\[/:\\s]+$" })
+        const NAME: &str = "^[^/:\\s]+$";
+        json_schema!({ "anyOf": [
+            { "type": "string", "pattern": NAME },
+            { "type": "array", "minItems": 1, "items": { "type": "string", "pattern": NAME } },
+        ] })
+    }
+}
+
+/// Reads a name, or a pattern of names.
+fn interface(entry: Entry<'_>, reader: &mut Reader<'_>) -> Option<String> {
+    let text = reader.text(entry)?;
+    match interface_fault(&text.value) {
+        None => Some(text.value),
+        Some(why) => reader.report(Kind::BadInterface { name: text.value, why }, text.span, "this name"),
     }
 }
 
@@ -927,16 +989,11 @@ impl Choice for EntriesMode {
     const EXAMPLE: &'static str = "\"exact\"";
 
     fn names() -> Vec<String> {
-        ["exact", "merge", "seed"].map(str::to_owned).to_vec()
+        Self::ALL.map(|mode| mode.to_string()).to_vec()
     }
 
     fn from_name(name: &str) -> Option<Self> {
-        match name {
-            "exact" => Some(Self::Exact),
-            "merge" => Some(Self::Merge),
-            "seed" => Some(Self::Seed),
-            _ => None,
-        }
+        Self::ALL.into_iter().find(|mode| mode.to_string() == name)
     }
 }
 
@@ -1049,6 +1106,61 @@ macro_rules! table_choice {
 table_choice! {
     Family = "\"ipv4\"",
     Point = "\"input\"",
+    CounterSource = "\"software\"",
+}
+
+/// The ways of a kind of hook, by their names there.
+macro_rules! ways {
+    ($($(#[$about:meta])* $type:ident = [$link:literal, $direct:literal],)*) => {$(
+        $(#[$about])*
+        #[derive(Debug, Clone, Copy)]
+        pub(super) struct $type(pub(super) Via);
+
+        impl Choice for $type {
+            const EXAMPLE: &'static str = concat!("\"", $direct, "\"");
+
+            fn names() -> Vec<String> {
+                [$link, $direct].map(str::to_owned).to_vec()
+            }
+
+            fn from_name(name: &str) -> Option<Self> {
+                match name {
+                    $link => Some(Self(Via::Link)),
+                    $direct => Some(Self(Via::Direct)),
+                    _ => None,
+                }
+            }
+        }
+    )*};
+}
+
+ways! {
+    /// The way to a tc hook.
+    TcVia = ["tcx", "clsact"],
+    /// The way to an XDP hook.
+    XdpVia = ["link", "netlink"],
+    /// The way to a cgroup's hook.
+    CgroupVia = ["link", "attach"],
+}
+
+/// Protocols that a filter may be for (`linux/if_ether.h`).
+const PROTOCOLS: &[(&str, u16)] =
+    &[("all", 0x0003), ("ipv4", 0x0800), ("arp", 0x0806), ("802.1q", 0x8100), ("ipv6", 0x86dd), ("802.1ad", 0x88a8)];
+
+/// The protocol of packets.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Protocol(pub(super) u16);
+
+impl Choice for Protocol {
+    const EXAMPLE: &'static str = "\"ipv4\"";
+
+    fn names() -> Vec<String> {
+        PROTOCOLS.iter().map(|(name, _)| (*name).to_owned()).collect()
+    }
+
+    fn from_name(name: &str) -> Option<Self> {
+        PROTOCOLS.iter().find(|(known, _)| *known == name).map(|(_, number)| Self(*number))
+    }
 }
 
 /// The direction of a tc hook, seen from the interface.

@@ -113,7 +113,8 @@ fn check_names(desired: &Desired, observed: &Observed, problems: &mut Problems) 
         for (kind, name) in access.names() {
             if !observed.accounts.contains_key(&(kind, name.to_owned())) {
                 let problem = Kind::NoAccount { kind, name: name.to_owned() };
-                let span = span_of(desired, address).unwrap_or_default();
+                let named = desired.policy.accounts.get(&(address.clone(), kind)).cloned();
+                let span = named.or_else(|| span_of(desired, address)).unwrap_or_default();
                 problems.push(Problem::at(problem, span, format!("the {kind} of this pin")));
             }
         }
@@ -166,12 +167,14 @@ fn pin_of(action: &Action) -> Option<(&PinPath, Fate<'_>)> {
             Restored::Returns | Restored::Replaces(_) => Some((pin, Fate::Back)),
         },
         Action::ClearLeftover { .. }
+        | Action::Skip { .. }
         | Action::MountBpffs { .. }
         | Action::MakeDirectory { .. }
         | Action::FillMap { .. }
         | Action::FillSlots { .. }
         | Action::CopyEntries { .. }
         | Action::CatchUp { .. }
+        | Action::FinishCopy { .. }
         | Action::WriteEntries { .. }
         | Action::SetVariables { .. }
         | Action::SetAccess { .. }

@@ -6,7 +6,9 @@
 mod entries;
 mod references;
 mod variables;
+mod ways;
 
+use self::ways::once_cleared;
 use super::graph::{self, Node};
 use super::id::Subject;
 use super::places::{Arrangement, Company, Owner, Shared, Spot};
@@ -16,19 +18,24 @@ use super::{
 use super::{access, guard, migrate};
 use crate::access::Access;
 use crate::desired::{
-    Anchor, Desired, DesiredLink, DesiredMap, DesiredProgram, EntriesMode, Hook, MapDefinition, MapSource, OnChange,
-    Policy, SlotSource, Span, sequences,
+    Anchor, Desired, DesiredLink, DesiredMap, DesiredProgram, EntriesMode, Event, Hook, MapDefinition, MapSource,
+    OnChange, Policy, SlotSource, Span, Trace, Within, sequences,
 };
 use crate::diag::{Kind, Problem, Problems};
+use crate::direct::{Direct, Filter, Via};
 use crate::elf::DataKind;
-use crate::kinds::{AttachType, XdpMode};
+use crate::entries::{slot_id, slots_of};
+use crate::kinds::{AttachType, MapType, XdpMode};
+use crate::migrate::Migration;
 use crate::names::{Address, DeploymentName, Digest, LinkName, MapName, PinPath, ProgramName};
 use crate::observed::{
-    Entry, HookInfo, LinkInfo, Live, Observed, ObservedMap, ObservedProgram, Occupant, Pinned, Root,
+    At, Entry, EventInfo, EventLack, EventPlace, HookInfo, LinkInfo, Live, Observed, ObservedMap, ObservedProgram,
+    Occupant, Pinned, Root, UnfinishedCopy,
 };
 use crate::record::{
     Record, RecordedEntries, RecordedInner, RecordedLink, RecordedMap, RecordedObject, RecordedProgram,
 };
+use crate::report::show::age;
 use crate::spec::{Compare, Difference, MapSpec, differences};
 use std::borrow::{Borrow, Cow};
 use std::collections::{BTreeMap, BTreeSet};
@@ -51,6 +58,7 @@ pub fn plan(desired: &Desired, observed: &Observed, mode: Mode) -> Result<Plan, 
     })?;
     let mut planner = Planner::new(desired, observed, mode);
     planner.decide_root();
+    planner.check_rooms();
     planner.decide_maps();
     planner.decide_programs();
     planner.spread();
@@ -61,10 +69,13 @@ pub fn plan(desired: &Desired, observed: &Observed, mode: Mode) -> Result<Plan, 
     for node in order {
         planner.step(node);
     }
+    planner.skip_absent();
     planner.set_variables();
     let shared = planner.shared();
+    // The map that was copied goes with what the interrupted run left.
+    let mut steps: Vec<Step> = planner.unfinished_copies().collect();
     planner.problems.or(())?;
-    let mut steps: Vec<Step> = leftovers(observed).collect();
+    steps.extend(leftovers(observed));
     steps.extend(planner.steps);
     steps.extend(access::steps(desired, observed, &steps, mode)?);
     let removals = removals(desired, observed);
@@ -148,7 +159,11 @@ pub(super) fn leftovers(observed: &Observed) -> impl Iterator<Item = Step> {
 
 /// Returns whether a link of an interrupted run is one of the generation that runs, too.
 fn runs_now(observed: &Observed, link: &LinkInfo) -> bool {
-    observed.pins.values().any(|pinned| matches!(pinned, Pinned::Link(found) if found.id == link.id))
+    let is_same = |found: &LinkInfo| match link.id {
+        0 => (&found.hook, found.program_id) == (&link.hook, link.program_id),
+        id => found.id == id,
+    };
+    observed.pins.values().any(|pinned| matches!(pinned, Pinned::Link(found) if is_same(found)))
 }
 
 /// What happens to a map or a program.
@@ -180,6 +195,8 @@ struct Planner<'a> {
     variables: Vec<Step>,
     /// Who is where on the hooks that several programs share, when the steps so far are done.
     arrangements: BTreeMap<Hook, Arrangement>,
+    /// The filters that links get.
+    filters: Vec<Filter>,
 }
 
 impl<'a> Planner<'a> {
@@ -195,6 +212,7 @@ impl<'a> Planner<'a> {
             steps: Vec::new(),
             variables: Vec::new(),
             arrangements: BTreeMap::new(),
+            filters: Vec::new(),
         }
     }
 
@@ -313,6 +331,9 @@ impl<'a> Planner<'a> {
         if differs.is_empty() && self.slots_changed(map, definition) {
             return Some(Fate::New(Some(id), Because::ContentsChanged));
         }
+        if differs.is_empty() && self.slots_drifted(map, definition) {
+            return Some(Fate::New(Some(id), Because::SlotsDiffer));
+        }
         let because = match (differs.is_empty(), self.contents_changed(map, definition, found)) {
             (true, false) => return Some(Fate::Keep(id)),
             (true, true) => Because::ContentsChanged,
@@ -417,6 +438,13 @@ impl<'a> Planner<'a> {
         let Some(recorded) = self.recorded(map).filter(|_| self.is_ours(map)) else { return false };
         let is_other = recorded.slots.is_some() && recorded.slots != slots_image(definition);
         is_other || recorded.cgroups != cgroups_of(definition, self.observed)
+    }
+
+    /// Returns whether somebody else changed what is in the slots of a map of ours.
+    fn slots_drifted(&self, map: &DesiredMap, definition: &MapDefinition) -> bool {
+        let recorded = self.recorded(map).filter(|recorded| !recorded.ids.is_empty() && self.is_ours(map));
+        let live = self.observed.contents.get(&definition.pin);
+        recorded.zip(live).is_some_and(|(recorded, live)| slots_of(live) != recorded.ids)
     }
 
     fn decide_programs(&mut self) {
@@ -594,7 +622,7 @@ impl<'a> Planner<'a> {
             Fate::New(Some(from), because) if self.copies.contains_key(&map.name) => self.migrate(map, from, because),
             Fate::New(replaces, because) => {
                 let (state, needs) = match replaces {
-                    Some(_) if holds_state(&map) && !self.was_exact(&map) => {
+                    Some(_) if holds_state(&map) && !self.was_exact(&map) && !self.holds_pinned(&map) => {
                         (State::Lost(self.counted(&map)), Some(Consent::LoseState))
                     }
                     Some(_) | None => (State::New, None),
@@ -603,6 +631,25 @@ impl<'a> Planner<'a> {
                 self.steps.push(Step { action, because, span: Some(span), traffic: Traffic::None, state, needs });
             }
         }
+    }
+
+    /// Returns whether all that is in the slots of a map of maps has a pin of the deployment: what becomes of that is said
+    /// there, and nothing is lost here.
+    fn holds_pinned(&self, map: &DesiredMap) -> bool {
+        let MapSource::Defined(definition) = &map.source else { return false };
+        let is_of_maps = matches!(definition.spec.map_type, MapType::ARRAY_OF_MAPS | MapType::HASH_OF_MAPS);
+        let live = self.observed.contents.get(&definition.pin).filter(|_| is_of_maps);
+        let pinned = || {
+            let ids = self.observed.pins.values().filter_map(|pinned| match pinned {
+                Pinned::Map(found) => Some(found.info.id),
+                Pinned::Program(_) | Pinned::Link(_) => None,
+            });
+            ids.collect::<BTreeSet<u32>>()
+        };
+        live.is_some_and(|live| {
+            let pinned = pinned();
+            live.iter().all(|(_, id)| slot_id(id).is_some_and(|id| pinned.contains(&id)))
+        })
     }
 
     /// Makes a map anew and copies the entries; what changes meanwhile comes behind the switch.
@@ -617,6 +664,32 @@ impl<'a> Planner<'a> {
         let action = Action::CopyEntries { map, from, copying };
         let (traffic, state) = (Traffic::None, State::Copied { entries, lost });
         self.steps.push(Step { action, because, span: Some(span), traffic, state, needs });
+    }
+
+    /// Lists what killed runs left to do for maps that they copied entries into.
+    fn unfinished_copies(&self) -> impl Iterator<Item = Step> {
+        let root = current(self.observed);
+        let maps = self.desired.maps.values().filter(|map| self.is_ours(map));
+        maps.flat_map(move |map| {
+            let of_map =
+                self.observed.copies.iter().filter(move |copy| {
+                    root.is_some_and(|root| root.copied_entries(&map.name, copy.from) == copy.kept)
+                });
+            of_map.filter_map(|copy| self.finish_copy(map, copy))
+        })
+    }
+
+    fn finish_copy(&self, map: &Arc<DesiredMap>, copy: &UnfinishedCopy) -> Option<Step> {
+        let Pinned::Map(now) = self.observed.pins.get(map.pin()?)? else { return None };
+        let is_hidden = self.recorded(map).is_some_and(|recorded| recorded.sensitive);
+        let migration = copy.old.as_ref().and_then(|old| {
+            let between = Migration::between(&old.spec, &now.spec, &self.observed.host).ok()?;
+            Some(Arc::new(between.hiding(is_hidden)))
+        });
+        let (map, span) = (Arc::clone(map), Some(map.span.clone()));
+        let action = Action::FinishCopy { map, id: now.info.id, from: copy.from, kept: copy.kept.clone(), migration };
+        let (because, traffic, state) = (Because::Interrupted, Traffic::None, State::None);
+        Some(Step { action, because, span, traffic, state, needs: None })
     }
 
     /// Returns how many entries the map has that is there now, where they were counted.
@@ -649,11 +722,11 @@ impl<'a> Planner<'a> {
     }
 
     fn link_step(&mut self, link: Arc<DesiredLink>) {
-        let Some(hook) = self.resolve_hook(&link) else { return };
-        let Some(fate) = self.programs.get(&link.program).cloned() else { return };
+        let Some((link, hook)) = self.choose_way(link) else { return };
+        let Some(fate) = self.fate_of_attached(&link) else { return };
         let found = match self.observed.pins.get(&link.pin) {
             None => return self.attach_step(link, hook),
-            Some(Pinned::Link(found)) => found.clone(),
+            Some(Pinned::Link(found)) => once_cleared(self.observed, found),
             Some(Pinned::Map(ObservedMap { info, .. })) => {
                 return self.link_pin_taken(&link, format!("map id {}", info.id));
             }
@@ -665,6 +738,9 @@ impl<'a> Planner<'a> {
             let by = format!("link id {} of program id {}, which is not ours", found.id, found.program_id);
             return self.link_pin_taken(&link, by);
         }
+        if let ResolvedHook::Direct(Direct::Filter(filter), _) = &hook {
+            self.filters.push(filter.clone());
+        }
         if let Some(because) = self.hook_changed(&link, &hook, &found) {
             return self.reattach_step(link, hook, &found, because);
         }
@@ -672,20 +748,36 @@ impl<'a> Planner<'a> {
             return self.reattach_step(link, hook, &found, because);
         }
         let span = link.span.clone();
-        let (id, old_program) = (found.id, found.program_id);
-        let because = match fate {
-            Fate::Keep(program) if program == old_program => {
+        let old = if let HookInfo::StructOps { map_id } = found.hook { map_id } else { found.program_id };
+        let id = found.id;
+        let because = match (fate, &link.program, link.hook.anchor()) {
+            (Fate::Keep(new), ..) if new == old => {
                 let action = Action::ReuseLink { link, id };
                 return self.push(span, action, Because::Unchanged, Traffic::None, State::None);
             }
-            Fate::Keep(_) => Because::ProgramOther(old_program),
-            Fate::New(..) => Because::ProgramNew(link.program.clone()),
+            (Fate::New(..), Some(program), _) => Because::ProgramNew(program.clone()),
+            (Fate::New(..), None, Anchor::Map(map)) => Because::MapNew(map.clone()),
+            (Fate::Keep(_), Some(_), _) => Because::ProgramOther(old),
+            (Fate::Keep(_) | Fate::New(..), None, _) => {
+                Because::HookChanged(format!("it has the struct of map id {old}"))
+            }
         };
         if !link.hook.updates_in_place() {
             return self.reattach_step(link, hook, &found, because);
         }
-        let action = Action::UpdateLink { link, id, old_program };
-        self.push(span, action, because, Traffic::NoGap, State::None);
+        let traffic = traffic(&link.hook, Traffic::NoGap);
+        let action = Action::UpdateLink { link, id, old };
+        self.push(span, action, because, traffic, State::None);
+    }
+
+    /// Returns what happens to what a link attaches: a program, or a map that holds a struct of functions.
+    fn fate_of_attached(&self, link: &DesiredLink) -> Option<Fate> {
+        let fate = match (&link.program, link.hook.anchor()) {
+            (Some(program), _) => self.programs.get(program),
+            (None, Anchor::Map(map)) => self.maps.get(map),
+            (None, Anchor::Interface(..) | Anchor::Cgroup(_) | Anchor::Netns(_) | Anchor::Event(_)) => None,
+        };
+        fate.cloned()
     }
 
     fn link_pin_taken(&mut self, link: &DesiredLink, by: String) {
@@ -706,15 +798,18 @@ impl<'a> Planner<'a> {
     fn resolve_hook(&mut self, link: &DesiredLink) -> Option<ResolvedHook> {
         if self.mode == Mode::Offline {
             return Some(match link.hook.anchor() {
-                Anchor::Interface(_) => ResolvedHook::Interface(None),
+                Anchor::Interface(..) => ResolvedHook::Interface(None),
                 Anchor::Cgroup(_) => ResolvedHook::Cgroup(None),
                 Anchor::Netns(_) => ResolvedHook::Netns(None),
+                Anchor::Event(_) => ResolvedHook::Event(None),
+                Anchor::Map(map) => return self.resolve_map(link, map),
             });
         }
         let missing = match link.hook.anchor() {
-            Anchor::Interface(name) => match self.observed.interfaces.get(name) {
-                Some(found) => return Some(ResolvedHook::Interface(Some(found.index))),
-                None => Kind::NoInterface { name: name.to_owned() },
+            Anchor::Interface(name, netns) => match self.observed.interface(name, netns) {
+                Some(found) => return Some(ResolvedHook::Interface(Some(found.place()))),
+                None if self.observed.lacks(netns) => Kind::NoNetns { netns: netns.clone() },
+                None => Kind::NoInterface { name: name.to_owned(), netns: netns.clone() },
             },
             Anchor::Cgroup(path) => match self.observed.cgroups.get(path) {
                 Some(found) => return Some(ResolvedHook::Cgroup(Some(found.clone()))),
@@ -724,22 +819,129 @@ impl<'a> Planner<'a> {
                 Some(found) => return Some(ResolvedHook::Netns(Some(found.inode))),
                 None => Kind::NoNetns { netns: netns.clone() },
             },
+            Anchor::Map(map) => return self.resolve_map(link, map),
+            Anchor::Event(event) => match self.observed.events.get(event) {
+                Some(Ok(place)) => return Some(ResolvedHook::Event(Some(*place))),
+                Some(Err(lack)) => no_event(event, *lack),
+                None => return Some(ResolvedHook::Event(Some(EventPlace::Kernel))),
+            },
         };
         self.problems.push(Problem::at(missing, link.span.clone(), "this link goes there"));
         None
     }
 
+    /// Finds the map that a hook is of; one of another type is a problem, and one without a fate was one before.
+    fn resolve_map(&mut self, link: &DesiredLink, map: &MapName) -> Option<ResolvedHook> {
+        let Fate::Keep(id) = self.maps.get(map)? else { return Some(ResolvedHook::Map(None)) };
+        let id = *id;
+        if let Some(found) = self.map_of(id).filter(|found| !link.hook.takes_map(found.info.map_type)) {
+            let kind = Kind::WrongMapType { is: found.info.map_type, hook: link.hook.to_string() };
+            self.problems.push(Problem::at(kind, link.span.clone(), "this link"));
+            return None;
+        }
+        Some(ResolvedHook::Map(Some(id)))
+    }
+
+    /// Opens somebody else's maps that links of a record are of.
+    fn foreign_maps_of_links(&mut self, record: &Record) {
+        for link in self.desired.links.values() {
+            let Anchor::Map(name) = link.hook.anchor() else { continue };
+            let recorded = record.maps.get(name.as_str());
+            if recorded.is_some_and(|map| map.created) {
+                continue;
+            }
+            let pin = recorded.and_then(|map| map.pin.as_deref().and_then(as_pin));
+            let (source, found, lacks) = match (pin, recorded.and_then(|map| map.id)) {
+                (Some(pin), _) => {
+                    let found = match self.observed.pins.get(&pin) {
+                        Some(Pinned::Map(found)) => Some(found),
+                        Some(Pinned::Program(_) | Pinned::Link(_)) | None => None,
+                    };
+                    (MapSource::Pinned(pin.clone()), found, Kind::NoSuchPin { pin })
+                }
+                (None, Some(id)) => (MapSource::Id(id), self.observed.maps_by_id.get(&id), Kind::NoSuchMapId { id }),
+                (None, None) => {
+                    self.problems.push(Problem::new(Kind::NoWayBack { lacks: link.pin.clone() }));
+                    continue;
+                }
+            };
+            let Some(id) = found.map(|found| found.info.id) else {
+                self.problems.push(Problem::new(lacks));
+                continue;
+            };
+            if self.maps.insert(name.clone(), Fate::Keep(id)).is_none() {
+                let map = DesiredMap { name: name.clone(), source, users: Vec::new(), span: 0..0 };
+                let action = Action::ReuseMap { map: Arc::new(map), id, ours: false };
+                self.steps.push(Step { span: None, ..restoring(action, Restored::Stays, State::Kept) });
+            }
+        }
+    }
+
+    /// Finds a map that was observed, by its id.
+    fn map_of(&self, id: u32) -> Option<&'a ObservedMap> {
+        let pinned = self.observed.pins.values().filter_map(|pinned| match pinned {
+            Pinned::Map(found) => Some(found),
+            Pinned::Program(_) | Pinned::Link(_) => None,
+        });
+        pinned.chain(self.observed.maps_by_id.values()).find(|found| found.info.id == id)
+    }
+
+    /// Lists what is left out.
+    fn skip_absent(&mut self) {
+        for absent in &self.desired.absent {
+            let action = Action::Skip { link: absent.name.clone(), hook: absent.hook.to_string() };
+            self.push(absent.span.clone(), action, Because::Optional, Traffic::None, State::None);
+        }
+    }
+
+    /// Refuses links that want one hook with room for one, by whatever names they came to it.
+    fn check_rooms(&mut self) {
+        let mut rooms: Vec<(At, &DesiredLink)> = Vec::new();
+        for link in self.desired.links.values() {
+            let place = match link.hook.anchor() {
+                Anchor::Interface(name, netns) => {
+                    let found = self.observed.interface(name, netns);
+                    found.map(|found| ResolvedHook::Interface(Some(found.place())))
+                }
+                Anchor::Netns(netns) => {
+                    let found = self.observed.namespaces.get(netns);
+                    found.map(|found| ResolvedHook::Netns(Some(found.inode)))
+                }
+                // Maps of sockets are compared with their programs, and functions of programs by their types.
+                Anchor::Cgroup(_) | Anchor::Map(_) | Anchor::Event(_) => None,
+            };
+            let Some(at) = place.map(|place| at(&link.hook, &place)).filter(|at| !at.has_room_beside(at)) else {
+                continue;
+            };
+            if let Some((_, first)) = rooms.iter().find(|(there, _)| !at.has_room_beside(there)) {
+                let kind = match &link.hook {
+                    Hook::Xdp { interface, netns, .. } => {
+                        Kind::XdpTwice { interface: format!("{interface}{}", Within(netns)) }
+                    }
+                    hook => Kind::HookTwice { hook: hook.to_string() },
+                };
+                let problem = Problem::at(kind, link.span.clone(), format!("`link.{}`", link.name));
+                self.problems.push(problem.and(first.span.clone(), format!("`link.{}`", first.name)));
+            }
+            rooms.push((at, link));
+        }
+    }
+
     fn attach_step(&mut self, link: Arc<DesiredLink>, hook: ResolvedHook) {
-        if let Some(there) = self.others(&link, None) {
+        if let Some(there) = self.others(&link, &hook, None) {
             return self.hook_taken(&link, there);
         }
+        if let ResolvedHook::Direct(Direct::Filter(filter), _) = &hook {
+            self.filters.push(filter.clone());
+        }
         let Some(spot) = self.spot(&link) else { return };
-        let span = link.span.clone();
-        self.push(span, Action::Attach { link, hook, spot }, Because::Missing, Traffic::Starts, State::None);
+        let (span, traffic) = (link.span.clone(), traffic(&link.hook, Traffic::Starts));
+        self.push(span, Action::Attach { link, hook, spot }, Because::Missing, traffic, State::None);
     }
 
     /// Returns who is where on a hook that several programs share; `None` for any other, and where nobody was asked.
     fn arrangement(&mut self, hook: &Hook) -> Option<&mut Arrangement> {
+        let hook = &hook.shared()?;
         let queue = self.observed.queues.get(hook)?;
         if !self.arrangements.contains_key(hook) {
             let mut ours = self.links_on(hook);
@@ -762,24 +964,30 @@ impl<'a> Planner<'a> {
             Pinned::Map(_) | Pinned::Program(_) => None,
         });
         let found = pinned.map(|(pin, link)| {
-            let wanted = self.desired.links.values().find(|wanted| wanted.pin == *pin && wanted.hook == *hook);
-            let owner = wanted.map(|wanted| Owner::Link(wanted.name.clone(), wanted.order.clone()));
+            let mut wanted = self.desired.links.values();
+            let wanted = wanted.find(|wanted| wanted.pin == *pin && wanted.hook.shared().as_ref() == Some(hook));
+            let owner = wanted.map(|wanted| match link.id {
+                0 => Owner::Direct(wanted.name.clone()),
+                _ => Owner::Link(wanted.name.clone(), wanted.order.clone()),
+            });
             (link, owner.unwrap_or(Owner::Leaving))
         });
         let left = self.observed.leftovers.iter().flat_map(|leftover| &leftover.links);
         let left = left.filter(|link| !runs_now(self.observed, link)).map(|link| (link, Owner::Leaving));
-        let at = self.host_hook(hook);
-        found.chain(left).filter(|(link, _)| Some(&link.hook) == at.as_ref()).collect()
+        let Some(at) = self.host_hook(hook) else { return Vec::new() };
+        found.chain(left).filter(|(link, _)| link.hook.is_among(&at)).collect()
     }
 
     /// Returns a hook that several programs share as the kernel calls it.
     fn host_hook(&self, hook: &Hook) -> Option<HookInfo> {
         let resolved = match hook.anchor() {
-            Anchor::Interface(name) => ResolvedHook::Interface(Some(self.observed.interfaces.get(name)?.index)),
+            Anchor::Interface(name, netns) => {
+                ResolvedHook::Interface(Some(self.observed.interface(name, netns)?.place()))
+            }
             Anchor::Cgroup(path) => ResolvedHook::Cgroup(Some(self.observed.cgroups.get(path)?.clone())),
-            Anchor::Netns(_) => return None,
+            Anchor::Netns(_) | Anchor::Map(_) | Anchor::Event(_) => return None,
         };
-        Some(hook_info(hook, &resolved))
+        Some(at(hook, &resolved).hook)
     }
 
     /// Returns why a link cannot stay where it is among those on its hook.
@@ -787,8 +995,8 @@ impl<'a> Planner<'a> {
         let order = link.order.as_ref()?;
         // What goes back has its programs, but not what they were loaded from, and tcx takes a program once.
         let stays = matches!(fate, Fate::Keep(id) if *id == found.program_id);
-        let is_stuck =
-            stays && matches!(link.hook, Hook::Tc { .. }) && !self.desired.programs.contains_key(&link.program);
+        let is_known = link.program.as_ref().is_some_and(|program| self.desired.programs.contains_key(program));
+        let is_stuck = stays && matches!(link.hook, Hook::Tc { .. }) && !is_known;
         let pins = &self.observed.beside;
         let is_kept = self.arrangement(&link.hook)?.is_kept(&link.name, order, pins) && !self.may_be_left(link, found);
         (!is_kept && !is_stuck).then(|| Because::OutOfPlace(order.to_string()))
@@ -797,7 +1005,7 @@ impl<'a> Planner<'a> {
     /// Returns whether what seems to be a link may be one that an interrupted run left: it runs the same program, and a
     /// cgroup does not tell one link from another.
     fn may_be_left(&self, link: &DesiredLink, found: &LinkInfo) -> bool {
-        let queue = self.observed.queues.get(&link.hook);
+        let queue = link.hook.shared().and_then(|hook| self.observed.queues.get(&hook));
         let unknown = queue.iter().flat_map(|queue| &queue.there).filter(|occupant| occupant.link_id.is_none());
         let same = unknown.filter(|occupant| occupant.program_id == found.program_id).count();
         same > 1 && !self.observed.leftovers.is_empty()
@@ -805,7 +1013,8 @@ impl<'a> Planner<'a> {
 
     /// Finds where among those on its hook a new link goes; a place that is not to be had is a problem.
     fn spot(&mut self, link: &DesiredLink) -> Option<Spot> {
-        let has_places = self.observed.queues.get(&link.hook).is_some_and(|queue| queue.revision != 0);
+        let queue = link.hook.shared().and_then(|hook| self.observed.queues.get(&hook));
+        let has_places = queue.is_some_and(|queue| queue.revision != 0);
         if link.order.is_some() && !has_places && self.mode == Mode::Live {
             let kind = Kind::NoOrder { hook: link.hook.to_string() };
             self.problems.push(Problem::at(kind, link.span.clone(), "this link wants one"));
@@ -813,6 +1022,10 @@ impl<'a> Planner<'a> {
         }
         let pins = &self.observed.beside;
         let Some(arrangement) = self.arrangement(&link.hook) else { return Some(Spot::Any) };
+        if link.hook.via() == Some(Via::Direct) {
+            arrangement.add(&link.name);
+            return Some(Spot::Any);
+        }
         let order = link.order.as_ref();
         let found = match arrangement.put(&link.name, order, pins) {
             // Without an order a kernel that has no places is asked for none.
@@ -861,25 +1074,50 @@ impl<'a> Planner<'a> {
             let pinned = pin.and_then(|pin| self.observed.pins.get(&pin));
             matches!(pinned, Some(Pinned::Link(found)) if found.program_id == id)
         });
-        let ours = ours.find_map(|(name, _)| LinkName::new(name).ok());
+        let ours = ours.find_map(|(name, _)| LinkName::recorded(name));
         let mode = mode.map(|mode| format!("{mode} ")).unwrap_or_default();
-        let kind = Kind::HookTaken { hook: link.hook.to_string(), by: format!("{mode}program id {id}"), ours };
+        let who = self.observed.on_interfaces.get(&id).map(|stranger| {
+            let whose = if stranger.is_dispatcher() { ", the dispatcher of libxdp" } else { "" };
+            format!(" `{}`{whose}, loaded {} ago", stranger.name, age(stranger.age))
+        });
+        let by = match id {
+            0 => "a filter that is no program of BPF".to_owned(),
+            id => format!("{mode}program id {id}{}", who.unwrap_or_default()),
+        };
+        let kind = Kind::HookTaken { hook: link.hook.to_string(), by, ours };
         self.problems.push(Problem::at(kind, link.span.clone(), "this link wants it"));
     }
 
     /// Returns the program that is on a hook with room for one, unless it is `own`, the link's own.
-    fn others(&self, link: &DesiredLink, own: Option<u32>) -> Option<(Option<XdpMode>, u32)> {
+    fn others(&self, link: &DesiredLink, hook: &ResolvedHook, own: Option<u32>) -> Option<(Option<XdpMode>, u32)> {
         let there: Vec<(Option<XdpMode>, u32)> = match &link.hook {
-            Hook::Xdp { interface, .. } => {
-                let found = self.observed.interfaces.get(interface)?;
+            Hook::Xdp { interface, netns, .. } => {
+                let found = self.observed.interface(interface, netns)?;
                 found.xdp.iter().map(|(mode, id)| (Some(*mode), *id)).collect()
             }
             Hook::Netns { netns, attach_type: AttachType::FLOW_DISSECTOR } => {
                 let found = self.observed.namespaces.get(netns)?;
                 found.dissectors.iter().map(|id| (None, *id)).collect()
             }
+            Hook::Tc { interface, netns, .. } => {
+                let ResolvedHook::Direct(Direct::Filter(filter), _) = hook else { return None };
+                let there = &self.observed.qdiscs.get(&(netns.clone(), interface.clone()))?.filters;
+                let there = there.iter().filter(|found| found.is_at(filter) || found.excludes(filter));
+                // What is no program has no id.
+                there.map(|found| (None, found.program_id.unwrap_or(0))).collect()
+            }
             // The kernel does not tell who has which priority of netfilter here, but by refusing a link.
-            Hook::Tc { .. } | Hook::Cgroup { .. } | Hook::Netns { .. } | Hook::Netfilter(_) => return None,
+            Hook::Netkit { .. }
+            | Hook::Cgroup { .. }
+            | Hook::Netns { .. }
+            | Hook::Netfilter { .. }
+            | Hook::StructOps { .. }
+            | Hook::Trace(_) => return None,
+            Hook::Sockmap { map, attach_type } => {
+                let Fate::Keep(id) = self.maps.get(map)? else { return None };
+                let there = self.map_of(*id)?.verdicts.iter().filter(|(there, _)| attach_type.is_instead_of(*there));
+                there.map(|(_, id)| (None, *id)).collect()
+            }
         };
         let left = self.observed.leftovers.iter().flat_map(|leftover| &leftover.links);
         let left: BTreeSet<u32> =
@@ -889,51 +1127,155 @@ impl<'a> Planner<'a> {
 
     /// Returns why a link that is there cannot stay where it is.
     fn hook_changed(&self, link: &DesiredLink, wanted: &ResolvedHook, found: &LinkInfo) -> Option<Because> {
-        if !found.hook.is_attached() {
+        if let Hook::Trace(trace) = &link.hook {
+            return self.event_changed(link, trace, wanted, found);
+        }
+        if !found.is_attached {
             return Some(Because::HookGone);
         }
-        if found.hook == hook_info(&link.hook, wanted) {
+        if let (Hook::StructOps { .. }, HookInfo::StructOps { .. }) = (&link.hook, &found.hook) {
+            // Another struct takes its place.
+            return None;
+        }
+        if self.where_it_is(link, found).is_same(&at(&link.hook, wanted)) {
+            if found.id == 0 {
+                return None;
+            }
             let mode = link.hook.mode().filter(|mode| !self.runs_in_mode(link, *mode, found.program_id))?;
             return Some(Because::HookChanged(format!("mode {mode} is wanted")));
         }
         let record = self.observed.record.as_ref();
         Some(match record.and_then(|record| record.links.get(link.name.as_str())) {
+            Some(recorded) if let (true, Anchor::Map(map)) = (recorded.hook == link.hook, link.hook.anchor()) => {
+                Because::MapNew(map.clone())
+            }
             Some(recorded) if recorded.hook.to_string() == link.hook.to_string() => Because::HookGone,
             Some(recorded) => Because::HookChanged(format!("it is on {}", recorded.hook)),
             None => Because::HookChanged(format!("it is on {}", found.hook)),
         })
     }
 
+    /// Returns where a link is. The kernel tells an interface's index and not in which network namespace: that is what the
+    /// record says, unless the interface that has the index there does not know of the link's program.
+    fn where_it_is(&self, link: &DesiredLink, found: &LinkInfo) -> At {
+        let record = self.observed.record.as_ref();
+        let recorded = record.and_then(|record| record.links.get(link.name.as_str()));
+        let recorded = recorded.filter(|recorded| recorded.at == found.hook);
+        let netns = found.hook.netns().or(recorded.and_then(|recorded| recorded.netns));
+        let hook = found.hook.clone();
+        let (HookInfo::Xdp { ifindex }, Some(inode)) = (&hook, netns) else { return At { hook, netns } };
+        let mut interfaces = self.observed.interfaces.values();
+        let there = interfaces.find(|interface| interface.netns == inode && interface.index == *ifindex);
+        let went = there.is_some_and(|there| there.xdp.iter().all(|(_, id)| *id != found.program_id));
+        // No network namespace has this inode.
+        At { hook, netns: if went { Some(0) } else { netns } }
+    }
+
+    /// Returns why a link to an event cannot stay. The kernel tells little of it, so what was asked for counts, as long as
+    /// the link is the one that was made for it.
+    fn event_changed(
+        &self,
+        link: &DesiredLink,
+        trace: &Trace,
+        wanted: &ResolvedHook,
+        found: &LinkInfo,
+    ) -> Option<Because> {
+        let record = self.observed.record.as_ref();
+        let Some(recorded) = record.and_then(|record| record.links.get(link.name.as_str())) else {
+            let HookInfo::Event(event) = &found.hook else { return Some(other_event(&found.hook)) };
+            return (!event.can_be(&trace.event)).then(|| other_event(&found.hook));
+        };
+        if recorded.hook != link.hook {
+            return Some(other_event(&recorded.hook));
+        }
+        if recorded.at != found.hook {
+            return Some(other_event(&found.hook));
+        }
+        let file = wanted.file();
+        let other_target = match &trace.event {
+            Event::Extension { program, .. } => self.is_new_target(program, &found.hook),
+            Event::Tracepoint { .. }
+            | Event::RawTracepoint { .. }
+            | Event::Target { .. }
+            | Event::Counter(_)
+            | Event::Kprobe { .. }
+            | Event::KprobeMulti { .. }
+            | Event::Uprobe(_) => None,
+        };
+        let other_file = || Because::HookChanged("its path means another file now, or another place in it".to_owned());
+        other_target.or_else(|| (file != recorded.file).then(other_file))
+    }
+
+    /// Returns why an extension must go to another program than the one whose function it replaces.
+    fn is_new_target(&self, program: &str, found: &HookInfo) -> Option<Because> {
+        let (name, fate) = self.programs.iter().find(|(name, _)| name.as_str() == program)?;
+        match (fate, found) {
+            (Fate::Keep(id), HookInfo::Event(EventInfo::Tracing { object, .. })) if id == object => None,
+            (Fate::Keep(_) | Fate::New(..), _) => Some(Because::TargetNew(name.clone())),
+        }
+    }
+
+    /// Returns where a link will be, as far as that tells whether there is room for another one.
+    fn at(&self, hook: &Hook, resolved: &ResolvedHook) -> At {
+        let Some(Event::Extension { program, .. }) = hook.event() else { return at(hook, resolved) };
+        let target = self.programs.iter().find(|(name, _)| name.as_str() == program);
+        let object = match target {
+            Some((_, Fate::Keep(id))) => *id,
+            // Nothing replaces a function of a program that is new.
+            Some((_, Fate::New(..))) | None => 0,
+        };
+        let hook = HookInfo::Event(EventInfo::Tracing { attach_type: EventInfo::EXTENSION, object, type_id: 0 });
+        At { hook, netns: None }
+    }
+
+    /// Returns whether a link meets what it meets now, wherever it is attached anew.
+    fn meets_the_same(&self, link: &DesiredLink, there: &At, now: &At) -> bool {
+        let Some(event) = link.hook.event() else { return there.meets_what(now) };
+        let record = self.observed.record.as_ref();
+        let recorded = record.and_then(|record| record.links.get(link.name.as_str()));
+        recorded.is_none_or(|recorded| recorded.hook.event() == Some(event))
+    }
+
     /// Returns whether the program runs in the mode that is asked for; any mode is good for `auto`.
     fn runs_in_mode(&self, link: &DesiredLink, mode: XdpMode, program: u32) -> bool {
-        let Hook::Xdp { interface, .. } = &link.hook else { return true };
-        let Some(found) = self.observed.interfaces.get(interface) else { return true };
+        let Hook::Xdp { interface, netns, .. } = &link.hook else { return true };
+        let Some(found) = self.observed.interface(interface, netns) else { return true };
         mode == XdpMode::Auto || found.xdp.iter().any(|(at, id)| *at == mode && *id == program)
     }
 
     fn reattach_step(&mut self, link: Arc<DesiredLink>, hook: ResolvedHook, found: &LinkInfo, because: Because) {
-        let there = hook_info(&link.hook, &hook);
-        let here = !there.has_room_beside(&found.hook);
-        if let Some(there) = self.others(&link, here.then_some(found.program_id)) {
+        let (there, now) = (self.at(&link.hook, &hook), self.where_it_is(&link, found));
+        let here = !there.has_room_beside(&now);
+        if let Some(there) = self.others(&link, &hook, here.then_some(found.program_id)) {
             return self.hook_taken(&link, there);
         }
         // Where there is room for one, as for XDP on an interface, the old link must go first. To leave a hook is to take
         // its filter away, as pruning the link would.
-        let (traffic, needs) = match (here, found.hook.is_attached()) {
-            (true, _) => (Traffic::GapUnfiltered, Some(Consent::Gap)),
-            (false, true) if there.meets_what(&found.hook) => (Traffic::NoGap, None),
+        let (traffic, needs) = match (here, found.is_attached) {
+            (true, true) => (Traffic::GapUnfiltered, Some(Consent::Gap)),
+            (false, true) if self.meets_the_same(&link, &there, &now) => match link.hook.event() {
+                Some(_) => (Traffic::BothRun, None),
+                None => (Traffic::NoGap, None),
+            },
             // A cgroup that is gone had no process any more, even where its links are not detached yet.
             (false, true) if because == Because::HookGone && matches!(link.hook, Hook::Cgroup { .. }) => {
                 (Traffic::Starts, None)
             }
+            // The old map goes, and its sockets with it: that has a consent of its own.
+            (false, true) if matches!(because, Because::MapNew(_)) => (Traffic::NewSockets, None),
             (false, true) => (Traffic::Moves, Some(Consent::Prune)),
-            (false, false) => (Traffic::Starts, None),
+            (_, false) => (traffic(&link.hook, Traffic::Starts), None),
         };
         let Some(spot) = self.spot(&link) else { return };
         let (span, id) = (link.span.clone(), found.id);
         let action = Action::Reattach { link, id, hook, spot, overlap: !here };
         self.steps.push(Step { action, because, span: Some(span), traffic, state: State::None, needs });
     }
+}
+
+/// Returns what a change of a hook's program means for packets, where the `usual` is not the whole truth.
+fn traffic(hook: &Hook, usual: Traffic) -> Traffic {
+    if hook.is_for_new_sockets() { Traffic::NewSockets } else { usual }
 }
 
 fn link_id(pinned: &Pinned) -> Option<u32> {
@@ -953,28 +1295,34 @@ pub(super) fn runs_ours(observed: &Observed, link: &LinkInfo) -> bool {
 
 /// Returns whether a map can hold contents that somebody misses when it is made anew.
 fn holds_state(map: &DesiredMap) -> bool {
-    use crate::kinds::MapType;
     match &map.source {
         MapSource::Defined(definition) => {
             let constant = matches!(definition.data, Some((DataKind::Rodata, _)));
-            let transient = [
-                MapType::PROG_ARRAY,
-                MapType::CGROUP_ARRAY,
-                MapType::PERF_EVENT_ARRAY,
-                MapType::RINGBUF,
-                MapType::USER_RINGBUF,
-                MapType::STRUCT_OPS,
-            ];
-            !constant && !transient.contains(&definition.spec.map_type)
+            !constant && !PASSING.contains(&definition.spec.map_type)
         }
         MapSource::Pinned(_) | MapSource::Id(_) => true,
     }
 }
 
-/// Returns whether a map that is there can have entries that somebody misses when another map takes its place.
-fn holds_entries(found: &ObservedMap) -> bool {
-    found.info.map_type.has_entries() && found.frozen_value.is_none()
+/// Says what is lost with a map that is there and was made by the generation that goes: nothing where it is constant or
+/// empty (`none` then), or holds what the manifest of that generation refers to.
+fn loss(found: &ObservedMap, none: State) -> (State, Option<Consent>) {
+    let count = found.live.as_ref().map(Live::count);
+    let map_type = found.info.map_type;
+    let is_nothing =
+        found.frozen_value.is_some() || count == Some(0) || PASSING.contains(&map_type) || map_type.refers();
+    if is_nothing { (none, None) } else { (State::Lost(count), Some(Consent::LoseState)) }
 }
+
+/// Maps that hold nothing that stays: what passes through them, or what a plan puts into them.
+const PASSING: [MapType; 6] = [
+    MapType::PROG_ARRAY,
+    MapType::CGROUP_ARRAY,
+    MapType::PERF_EVENT_ARRAY,
+    MapType::RINGBUF,
+    MapType::USER_RINGBUF,
+    MapType::STRUCT_OPS,
+];
 
 fn span_of(desired: &Desired, node: &Node) -> Option<Span> {
     match node {
@@ -995,7 +1343,11 @@ fn removals(desired: &Desired, observed: &Observed) -> Vec<Step> {
     let pins: Vec<&PinPath> = pins.chain(desired.links.values().map(|link| &link.pin)).collect();
     let kept = pins.iter().map(|pin| pin.as_str()).collect();
     let mut steps = take_away(record, observed, &kept, Because::NotWanted);
-    steps.iter_mut().for_each(|step| step.needs = Some(Consent::Prune));
+    for step in &mut steps {
+        // Of a table that stays, a link that is on nothing any more went by itself.
+        let went = matches!(&step.action, Action::Detach { link, .. } if desired.templates.contains_key(link.table()));
+        step.needs = (!went || step.traffic != Traffic::None).then_some(Consent::Prune);
+    }
     steps.extend(folders_without_pins(record, observed, &pins, &steps, Because::NotWanted));
     steps
 }
@@ -1086,7 +1438,7 @@ pub(super) fn explicit(
 /// `observed` has what [`crate::observed::Wanted::before`] asks for. What is protected stops a rollback by hand, and none
 /// that nobody asked for: what ran before has to return then.
 pub fn rollback(before: &Record, observed: &Observed, pin_root: &PinPath, by: By) -> Result<Plan, Problems> {
-    let before = &access::with_known_names(before, observed);
+    let before = &with_known_hooks(access::with_known_names(before, observed), observed);
     let (desired, mut problems) = (links_of(before, pin_root)?, Problems::default());
     let mut planner = Planner::new(&desired, observed, Mode::Live);
     let previous = pin_root.previous();
@@ -1101,11 +1453,13 @@ pub fn rollback(before: &Record, observed: &Observed, pin_root: &PinPath, by: By
             continue;
         };
         if let Some(restored) = planner.restored(&pin, map.inode) {
+            planner.maps.insert(map_name.clone(), Fate::Keep(found.info.id));
+            let now = observed.pins.get(&pin);
             let action = Action::RestoreMap { map: map_name.clone(), pin, id: found.info.id, restored };
             let mut step = restoring(action, restored, State::Kept);
-            if matches!(restored, Restored::Replaces(_)) && holds_entries(found) {
-                // What was written since the switch is in the other map alone.
-                (step.state, step.needs) = (State::Lost(None), Some(Consent::LoseState));
+            if let (Restored::Replaces(_), Some(Pinned::Map(now))) = (restored, now) {
+                // What was written since the switch is in that map alone.
+                (step.state, step.needs) = loss(now, State::Kept);
             }
             planner.steps.push(step);
             planner.entries_back(before, &map_name, &place, found.info.id, &found.spec);
@@ -1127,9 +1481,11 @@ pub fn rollback(before: &Record, observed: &Observed, pin_root: &PinPath, by: By
         }
     }
     planner.set_variables();
+    planner.foreign_maps_of_links(before);
     // Those without a place first, and of the others each behind the one that it is beside.
     let sequences = sequences(&desired.links);
-    let free = desired.links.values().filter(|link| !sequences.contains_key(&link.hook)).map(|link| &link.name);
+    let placed: BTreeSet<&LinkName> = sequences.values().flatten().copied().collect();
+    let free = desired.links.keys().filter(|name| !placed.contains(name));
     for name in free.chain(sequences.values().flatten().copied()) {
         planner.link_step(Arc::clone(&desired.links[name]));
     }
@@ -1148,6 +1504,13 @@ pub fn rollback(before: &Record, observed: &Observed, pin_root: &PinPath, by: By
     let now = observed.record.as_ref();
     let removals = now.map(|now| {
         let mut steps = take_away(now, observed, &kept, Because::Rollback);
+        for step in &mut steps {
+            if let Action::RemoveMap { pin, .. } = &step.action
+                && let Some(Pinned::Map(found)) = observed.pins.get(pin)
+            {
+                (step.state, step.needs) = loss(found, State::None);
+            }
+        }
         steps.extend(folders_without_pins(now, observed, &pins, &steps, Because::Rollback));
         steps
     });
@@ -1195,13 +1558,27 @@ fn restoring(action: Action, restored: Restored, kept: State) -> Step {
     Step { action, because, span: None, traffic: Traffic::None, state: kept, needs: None }
 }
 
+/// Leaves out the links of a record of which the host decides, and for which it has no place now.
+fn with_known_hooks(mut record: Record, observed: &Observed) -> Record {
+    let Record { links, templates, .. } = &mut record;
+    let may_lack = |name: &str| {
+        let template = LinkName::recorded(name).and_then(|name| templates.get(name.table()));
+        template.is_some_and(|template| template.optional || template.has_pattern())
+    };
+    links.retain(|name, link| !observed.lacks_hook(&link.hook) || !may_lack(name));
+    record
+}
+
 /// Returns the links of a record as if a manifest asked for them, and nothing else.
 fn links_of(record: &Record, pin_root: &PinPath) -> Result<Desired, Problems> {
     let bad_name = |why| Problem::new(Kind::BadName { text: record.deployment.clone(), why });
     let name = DeploymentName::new(&record.deployment).map_err(bad_name)?;
     let links = record.links.iter().filter_map(|(name, link)| {
-        let (name, pin, program) =
-            (LinkName::new(name).ok()?, as_pin(&link.pin)?, ProgramName::recorded(&link.program)?);
+        let (name, pin) = (LinkName::recorded(name)?, as_pin(&link.pin)?);
+        let program = match &link.program {
+            Some(program) => Some(ProgramName::recorded(program)?),
+            None => None,
+        };
         let (hook, order) = (link.hook.clone(), link.order.clone());
         let link = DesiredLink { name: name.clone(), pin, program, hook, order, span: 0..0 };
         Some((name, Arc::new(link)))
@@ -1214,6 +1591,8 @@ fn links_of(record: &Record, pin_root: &PinPath) -> Result<Desired, Problems> {
         maps: BTreeMap::new(),
         programs: BTreeMap::new(),
         links: links.collect(),
+        templates: BTreeMap::new(),
+        absent: Vec::new(),
         policy: Policy {
             access: record.accesses().map(|(of, _, access)| (of, access.clone())).collect(),
             ..Policy::default()
@@ -1238,11 +1617,15 @@ fn take_away(record: &Record, observed: &Observed, kept: &BTreeSet<&str>, becaus
         Ok(_) | Err(_) => None,
     };
     for (name, link) in &record.links {
-        if let (Some((pin, Pinned::Link(found))), Ok(name)) = (wanted(&link.pin), LinkName::new(name))
+        if let (Some((pin, Pinned::Link(found))), Some(name)) = (wanted(&link.pin), LinkName::recorded(name))
             && (observed.inode(&pin) == Some(link.inode) || runs_ours(observed, found))
         {
             let action = Action::Detach { link: name, pin, id: found.id, hook: link.hook.to_string() };
-            steps.push(removal(action, because.clone()));
+            let mut step = removal(action, because.clone());
+            if !found.is_attached {
+                step.traffic = Traffic::None;
+            }
+            steps.push(step);
         }
     }
     for (name, program) in &record.programs {
@@ -1299,7 +1682,8 @@ pub(super) fn write_record<'a>(
 ) -> Option<Step> {
     let is_change = |step: &Step| {
         // To clear what was left changes nothing of what runs.
-        step.action.marker() != super::Marker::Reuse && !matches!(step.action, Action::ClearLeftover { .. })
+        let is_rest = matches!(step.action, Action::ClearLeftover { .. } | Action::FinishCopy { .. });
+        step.action.marker() != super::Marker::Reuse && !is_rest
     };
     let changes = steps.clone().any(is_change);
     let made = expected_record(desired, observed, steps);
@@ -1308,8 +1692,9 @@ pub(super) fn write_record<'a>(
         return None;
     }
     let what = |record: &Record| {
-        let Record { objects, maps, programs, links, .. } = record;
-        (objects, maps, programs, links) == (&made.objects, &made.maps, &made.programs, &made.links)
+        let Record { objects, maps, programs, links, templates, .. } = record;
+        (objects, maps, programs) == (&made.objects, &made.maps, &made.programs)
+            && (links, templates) == (&made.links, &made.templates)
     };
     let same = before.is_some_and(what);
     if !changes && same {
@@ -1337,6 +1722,8 @@ fn expected_record<'a>(desired: &Desired, observed: &Observed, steps: impl Itera
         directories: observed.record.iter().flat_map(|record| record.directories.clone()).collect(),
         ..Record::default()
     };
+    let templates = desired.templates.iter().map(|(name, table)| (name.to_string(), table.template.clone()));
+    record.templates.extend(templates);
     for (name, object) in &desired.objects {
         let recorded = RecordedObject { path: object.path.clone(), sha256: object.sha256 };
         record.objects.insert(name.to_string(), recorded);
@@ -1353,9 +1740,14 @@ fn expected_record<'a>(desired: &Desired, observed: &Observed, steps: impl Itera
                     MapSource::Defined(definition) => {
                         let before = observed.record.as_ref().and_then(|record| record.maps.get(map.name.as_str()));
                         let inner = before.and_then(|before| before.inner.clone());
+                        let ids = before.map(|before| before.ids.clone()).unwrap_or_default();
+                        // What a map started with, that stays.
+                        let seeds = || before.and_then(|before| before.entries.clone().filter(is_seed));
                         let entries = recorded_entries(map, desired, observed).filter(|_| *ours);
+                        let entries = entries.filter(|entries| !is_seed(entries)).or_else(seeds);
                         RecordedMap {
                             inner,
+                            ids,
                             entries,
                             ..recorded_map(definition, inode(&definition.pin), *ours, observed)
                         }
@@ -1384,13 +1776,14 @@ fn expected_record<'a>(desired: &Desired, observed: &Observed, steps: impl Itera
             Action::ReuseLink { .. } | Action::UpdateLink { .. } | Action::Attach { .. } | Action::Reattach { .. } => {
                 record_link(&mut record, &step.action, observed)
             }
-            Action::RestoreMap { .. } | Action::RestoreProgram { .. } => {}
+            Action::RestoreMap { .. } | Action::RestoreProgram { .. } | Action::Skip { .. } => {}
             Action::RemoveDirectory { path } => record.directories.retain(|made| made != path.as_str()),
             Action::ClearLeftover { .. }
             | Action::MountBpffs { .. }
             | Action::MakeDirectory { .. }
             | Action::CopyEntries { .. }
             | Action::CatchUp { .. }
+            | Action::FinishCopy { .. }
             | Action::FillMap { .. }
             | Action::FillSlots { .. }
             | Action::WriteEntries { .. }
@@ -1412,18 +1805,22 @@ fn record_link(record: &mut Record, action: &Action, observed: &Observed) {
     let (link, recorded) = match action {
         Action::ReuseLink { link, .. } | Action::UpdateLink { link, .. } => {
             let Some(Pinned::Link(found)) = observed.pins.get(&link.pin) else { return };
-            let inode = observed.inode(&link.pin).unwrap_or(0);
-            // An updated link runs a program that apply knows.
+            // An updated link runs a program that apply knows; without a link, another program has another mark.
             let stays = matches!(action, Action::ReuseLink { .. });
+            let inode = observed.inode(&link.pin).filter(|_| stays || found.id != 0).unwrap_or(0);
             let program = if stays { found.program_id } else { 0 };
-            let recorded = recorded_link(link, inode, found.hook.clone(), program);
-            // What is before it is read anew with each record, and is no reason for one.
             let before = observed.record.as_ref().and_then(|record| record.links.get(link.name.as_str()));
+            // What stays is where it was; what nobody recorded is where the manifest says.
+            let netns = before.map_or_else(|| netns_of(&link.hook, observed), |before| before.netns);
+            let recorded = recorded_link(link, inode, At { hook: found.hook.clone(), netns }, program);
+            // What is before it is read anew with each record, and is no reason for one.
             let ahead = before.map(|before| before.ahead.clone()).unwrap_or_default();
-            (link, RecordedLink { ahead, ..recorded })
+            let now = link.hook.event().and_then(|event| observed.events.get(event)?.ok()?.file());
+            let file = before.map_or(now, |before| before.file);
+            (link, RecordedLink { ahead, file, ..recorded })
         }
         Action::Attach { link, hook, .. } | Action::Reattach { link, hook, .. } => {
-            (link, recorded_link(link, 0, hook_info(&link.hook, hook), 0))
+            (link, RecordedLink { file: hook.file(), ..recorded_link(link, 0, at(&link.hook, hook), 0) })
         }
         Action::ClearLeftover { .. }
         | Action::MountBpffs { .. }
@@ -1435,6 +1832,7 @@ fn record_link(record: &mut Record, action: &Action, observed: &Observed) {
         | Action::SetAccess { .. }
         | Action::CopyEntries { .. }
         | Action::CatchUp { .. }
+        | Action::FinishCopy { .. }
         | Action::WriteEntries { .. }
         | Action::SetVariables { .. }
         | Action::ReuseProgram { .. }
@@ -1446,6 +1844,7 @@ fn record_link(record: &mut Record, action: &Action, observed: &Observed) {
         | Action::RemoveMap { .. }
         | Action::RemoveDirectory { .. }
         | Action::WriteRecord { .. }
+        | Action::Skip { .. }
         | Action::RemoveRecord { .. } => return,
     };
     record.links.insert(link.name.to_string(), recorded);
@@ -1503,11 +1902,14 @@ fn recorded_map(definition: &MapDefinition, inode: u64, created: bool, observed:
     }
 }
 
-/// Records the entries that stay ours once the map has them.
+fn is_seed(entries: &RecordedEntries) -> bool {
+    entries.mode == EntriesMode::Seed
+}
+
+/// Records the entries that the manifest gives a map.
 fn recorded_entries(map: &DesiredMap, desired: &Desired, observed: &Observed) -> Option<RecordedEntries> {
     let (_, contents) = map.contents()?;
-    let is_kept = contents.mode != EntriesMode::Seed;
-    is_kept.then(|| entries::recorded(&map.name, contents, &desired.pin_root, observed))
+    Some(entries::recorded(&map.name, contents, &desired.pin_root, observed))
 }
 
 fn recorded_program(program: &DesiredProgram, inode: u64) -> RecordedProgram {
@@ -1515,33 +1917,72 @@ fn recorded_program(program: &DesiredProgram, inode: u64) -> RecordedProgram {
     RecordedProgram { pin: program.pin.to_string(), inode, maps, protect: None, access: Access::default() }
 }
 
-fn recorded_link(link: &DesiredLink, inode: u64, at: HookInfo, program_id: u32) -> RecordedLink {
+/// Returns the inode of the network namespace that a hook is in.
+fn netns_of(hook: &Hook, observed: &Observed) -> Option<u64> {
+    match hook.anchor() {
+        Anchor::Interface(name, netns) => observed.interface(name, netns).map(|found| found.netns),
+        Anchor::Netns(netns) => observed.namespaces.get(netns).map(|found| found.inode),
+        Anchor::Cgroup(_) | Anchor::Map(_) | Anchor::Event(_) => None,
+    }
+}
+
+fn recorded_link(link: &DesiredLink, inode: u64, at: At, program_id: u32) -> RecordedLink {
     RecordedLink {
         pin: link.pin.to_string(),
         inode,
-        program: link.program.to_string(),
+        program: link.program.as_ref().map(ToString::to_string),
         program_id,
         hook: link.hook.clone(),
         order: link.order.clone(),
-        at,
+        at: at.hook,
+        netns: at.netns,
+        file: None,
         ahead: Vec::new(),
         protect: None,
         access: Access::default(),
     }
 }
 
-/// Returns a hook as the kernel says it once a link is there; with 0 for what an offline plan does not know.
-fn hook_info(hook: &Hook, resolved: &ResolvedHook) -> HookInfo {
-    let (ifindex, cgroup_id, inode) = match resolved {
-        ResolvedHook::Interface(index) => (index.unwrap_or(0), 0, 0),
-        ResolvedHook::Cgroup(cgroup) => (0, cgroup.as_ref().map_or(0, |(_, id)| *id), 0),
-        ResolvedHook::Netns(inode) => (0, 0, inode.unwrap_or(0)),
+/// Returns where a link will be once it is there; with 0 for what an offline plan does not know.
+fn at(hook: &Hook, resolved: &ResolvedHook) -> At {
+    let (place, cgroup_id, netns, map_id) = match resolved {
+        ResolvedHook::Direct(at, _) => {
+            let hook = HookInfo::Direct(at.clone());
+            return At { netns: hook.netns(), hook };
+        }
+        ResolvedHook::Interface(place) => (*place, 0, place.map(|place| place.netns), 0),
+        ResolvedHook::Cgroup(cgroup) => (None, cgroup.as_ref().map_or(0, |(_, id)| *id), None, 0),
+        ResolvedHook::Netns(inode) => (None, 0, *inode, 0),
+        ResolvedHook::Map(id) => (None, 0, None, id.unwrap_or(0)),
+        ResolvedHook::Event(_) => (None, 0, None, 0),
     };
-    match hook {
+    let ifindex = place.and_then(|place| place.index_of(hook.attach_type())).unwrap_or(0);
+    let hook = match hook {
         Hook::Xdp { .. } => HookInfo::Xdp { ifindex },
         Hook::Tc { attach_type, .. } => HookInfo::Tcx { ifindex, attach_type: *attach_type },
+        Hook::Netkit { attach_type, .. } => HookInfo::Netkit { ifindex, attach_type: *attach_type },
         Hook::Cgroup { attach_type, .. } => HookInfo::Cgroup { cgroup_id, attach_type: *attach_type },
-        Hook::Netns { attach_type, .. } => HookInfo::Netns { inode, attach_type: *attach_type },
-        Hook::Netfilter(netfilter) => HookInfo::Netfilter(*netfilter),
+        Hook::Netns { attach_type, .. } => HookInfo::Netns { inode: netns.unwrap_or(0), attach_type: *attach_type },
+        Hook::Netfilter { hook, .. } => HookInfo::Netfilter(*hook),
+        Hook::Sockmap { attach_type, .. } => HookInfo::Sockmap { map_id, attach_type: *attach_type },
+        Hook::StructOps { .. } => HookInfo::StructOps { map_id },
+        // Only the link that is there says more: it is read when it was made.
+        Hook::Trace(_) => HookInfo::Event(EventInfo::Perf(None)),
+    };
+    At { hook, netns }
+}
+
+fn other_event(on: &impl std::fmt::Display) -> Because {
+    Because::HookChanged(format!("it is on {on}"))
+}
+
+/// Says what of an event is not there.
+fn no_event(event: &Event, lack: EventLack) -> Kind {
+    let (event, why, hint) = (event.to_string(), lack.why().to_owned(), lack.hint());
+    match lack {
+        EventLack::Lsm => Kind::NoSuchLink { hook: event, since: hint.unwrap_or_default() },
+        EventLack::Tracepoint | EventLack::Tracefs | EventLack::File | EventLack::Format | EventLack::Symbol => {
+            Kind::NoEvent { event, why, hint }
+        }
     }
 }

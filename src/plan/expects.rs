@@ -2,6 +2,7 @@
 
 use super::{Action, ResolvedHook};
 use crate::desired::{DesiredMap, MapSource};
+use crate::direct::{Direct, Filter};
 use crate::names::PinPath;
 use serde::{Deserialize, Serialize};
 
@@ -24,9 +25,12 @@ pub struct Expects {
     /// The cgroup that the path stands for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cgroup_id: Option<u64>,
-    /// The inode of the network namespace that the name stands for.
+    /// The inode of the network namespace that the name stands for, or that the interface is in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub netns: Option<u64>,
+    /// The inode of the file that has the place of an event.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<u64>,
     /// A pin where nothing may be yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
@@ -54,16 +58,21 @@ impl Expects {
                 Some(_) => Self { program_id: *replaces, ..Self::default() },
                 None => Self { absent: Some(program.pin.clone()), ..Self::default() },
             },
-            Action::ReuseLink { id, .. } | Action::Detach { id, .. } => Self { link_id: Some(*id), ..Self::default() },
-            Action::UpdateLink { id, old_program, .. } => {
-                Self { link_id: Some(*id), program_id: Some(*old_program), ..Self::default() }
+            Action::ReuseLink { id, .. } | Action::Detach { id, .. } => {
+                Self { link_id: link_id(*id), ..Self::default() }
             }
+            Action::UpdateLink { link, id, old } => match link.program {
+                Some(_) => Self { link_id: link_id(*id), program_id: Some(*old), ..Self::default() },
+                None => Self { link_id: link_id(*id), map_id: Some(*old), ..Self::default() },
+            },
             Action::Attach { link, hook, .. } => Self { absent: Some(link.pin.clone()), ..Self::of_hook(hook) },
-            Action::Reattach { id, hook, .. } => Self { link_id: Some(*id), ..Self::of_hook(hook) },
+            Action::Reattach { id, hook, .. } => Self { link_id: link_id(*id), ..Self::of_hook(hook) },
             Action::ClearLeftover { .. }
+            | Action::Skip { .. }
             | Action::MountBpffs { .. }
             | Action::MakeDirectory { .. }
             | Action::CatchUp { .. }
+            | Action::FinishCopy { .. }
             | Action::FillMap { .. }
             | Action::FillSlots { .. }
             | Action::SetAccess { .. }
@@ -75,11 +84,30 @@ impl Expects {
 
     fn of_hook(hook: &ResolvedHook) -> Self {
         match hook {
-            ResolvedHook::Interface(ifindex) => Self { ifindex: *ifindex, ..Self::default() },
+            ResolvedHook::Interface(place) => {
+                let (ifindex, netns) = (place.map(|place| place.ifindex), place.map(|place| place.netns));
+                Self { ifindex, netns, ..Self::default() }
+            }
             ResolvedHook::Cgroup(found) => Self { cgroup_id: found.as_ref().map(|(_, id)| *id), ..Self::default() },
             ResolvedHook::Netns(inode) => Self { netns: *inode, ..Self::default() },
+            ResolvedHook::Map(id) => Self { map_id: id.filter(|id| *id != 0), ..Self::default() },
+            ResolvedHook::Event(place) => {
+                let file = place.and_then(|place| place.file()).map(|file| file.inode);
+                Self { file, ..Self::default() }
+            }
+            ResolvedHook::Direct(at, _) => match at {
+                Direct::Filter(Filter { device, .. }) | Direct::Xdp { device, .. } => {
+                    Self { ifindex: Some(device.ifindex), netns: Some(device.inode), ..Self::default() }
+                }
+                Direct::Cgroup { cgroup_id, .. } => Self { cgroup_id: Some(*cgroup_id), ..Self::default() },
+            },
         }
     }
+}
+
+/// Returns the id of a link; without one there is none to expect.
+fn link_id(id: u32) -> Option<u32> {
+    (id != 0).then_some(id)
 }
 
 /// Returns the pin of a map that we create.

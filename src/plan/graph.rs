@@ -2,7 +2,7 @@
 //!
 //! [`Graph`] knows nothing of plans; [`of`] says what of a deployment must be ready before what (DESIGN §5).
 
-use crate::desired::{Desired, DesiredMap, DesiredProgram, MapSource, SlotSource, sequences};
+use crate::desired::{Anchor, Desired, DesiredMap, DesiredProgram, Event, Hook, MapSource, SlotSource, sequences};
 use crate::elf::DataKind;
 use crate::kinds::MapType;
 use crate::names::{LinkName, MapName, PinPath, ProgramName};
@@ -253,9 +253,25 @@ pub fn of(desired: &Desired) -> Graph<Node> {
     for link in desired.links.values() {
         let node = Node::Link(link.name.clone());
         add_folders(&mut graph, desired, &link.pin, &node);
-        graph.edge(Node::Program(link.program.clone()), node.clone());
-        for contents in contents_behind(desired, &link.program) {
-            graph.edge(contents, node.clone());
+        if let Some(program) = &link.program {
+            graph.edge(Node::Program(program.clone()), node.clone());
+            for contents in contents_behind(desired, program) {
+                graph.edge(contents, node.clone());
+            }
+        }
+        if let Anchor::Map(map) = link.hook.anchor() {
+            graph.edge(Node::Map(map.clone()), node.clone());
+        }
+        if let Hook::StructOps { map } = &link.hook {
+            add_functions(&mut graph, desired, map, &node);
+        }
+        // A function is replaced before its program runs.
+        if let Some(Event::Extension { program, .. }) = link.hook.event() {
+            let runs = desired
+                .links
+                .values()
+                .filter(|other| other.program.as_ref().is_some_and(|other| other.as_str() == program));
+            runs.for_each(|other| graph.edge(node.clone(), Node::Link(other.name.clone())));
         }
     }
     // Links of one hook find their places one behind the other.
@@ -301,6 +317,18 @@ fn add_map(graph: &mut Graph<Node>, desired: &Desired, map: &DesiredMap) {
     }
     for program in referred(map) {
         graph.edge(Node::Program(program.clone()), Node::Entries(map.name.clone()));
+    }
+}
+
+/// Puts the functions of a struct before its link, with what is behind them.
+fn add_functions(graph: &mut Graph<Node>, desired: &Desired, map: &MapName, link: &Node) {
+    let Some(MapSource::Defined(definition)) = desired.maps.get(map).map(|map| &map.source) else { return };
+    for slot in definition.slots.values() {
+        graph.edge(Node::Slots(map.clone()), link.clone());
+        let SlotSource::Program(program) = slot else { continue };
+        for contents in contents_behind(desired, program) {
+            graph.edge(contents, link.clone());
+        }
     }
 }
 

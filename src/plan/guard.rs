@@ -4,7 +4,7 @@ use super::{Action, Restored, Step, Sweep, Traffic};
 use crate::desired::{Desired, Span};
 use crate::diag::{Kind, Problem, Problems};
 use crate::names::{Address, LinkName, MapName, PinPath, ProgramName};
-use crate::observed::Observed;
+use crate::observed::{Observed, Pinned};
 use crate::record::Record;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -68,7 +68,7 @@ pub(super) fn check_recorded(record: Option<&Record>, steps: &[Step]) -> Result<
 pub(super) fn keep(older: &mut Record, record: &Record) {
     let maps = record.maps.keys().filter_map(|name| MapName::recorded(name)).map(Address::Map);
     let programs = record.programs.keys().filter_map(|name| ProgramName::recorded(name)).map(Address::Program);
-    let links = record.links.keys().filter_map(|name| LinkName::new(name).ok()).map(Address::Link);
+    let links = record.links.keys().filter_map(|name| LinkName::recorded(name)).map(Address::Link);
     let guarded = maps.chain(programs).chain(links).filter(|address| record.protected(address).is_some());
     write(older, &guarded.collect(), Some(record));
 }
@@ -79,10 +79,11 @@ fn loss(step: &Step) -> Option<&'static str> {
         Action::CreateMap { replaces: Some(_), .. } => Some("replace"),
         Action::RemoveMap { .. } | Action::RemoveProgram { .. } => Some("remove"),
         Action::RestoreMap { restored: Restored::Replaces(_), .. } => Some("replace"),
+        Action::Detach { .. } if step.traffic == Traffic::None => None,
         Action::Detach { .. } => Some("detach"),
         // A link whose hook is gone is nowhere: it may come back.
         // Nor does one stop that meets the same packets earlier or later from now on.
-        Action::Reattach { .. } if matches!(step.traffic, Traffic::Starts | Traffic::NoGap) => None,
+        Action::Reattach { .. } if matches!(step.traffic, Traffic::Starts | Traffic::NoGap | Traffic::BothRun) => None,
         Action::Reattach { overlap: false, .. } => Some("detach for a moment"),
         Action::Reattach { overlap: true, .. } => Some("move"),
         Action::ClearLeftover { .. }
@@ -92,6 +93,7 @@ fn loss(step: &Step) -> Option<&'static str> {
         | Action::CreateMap { replaces: None, .. }
         | Action::CopyEntries { .. }
         | Action::CatchUp { .. }
+        | Action::FinishCopy { .. }
         | Action::FillMap { .. }
         | Action::FillSlots { .. }
         | Action::WriteEntries { .. }
@@ -101,6 +103,7 @@ fn loss(step: &Step) -> Option<&'static str> {
         | Action::RestoreMap { restored: Restored::Stays | Restored::Returns, .. }
         | Action::RestoreProgram { .. }
         | Action::ReuseLink { .. }
+        | Action::Skip { .. }
         | Action::Attach { .. }
         | Action::UpdateLink { .. }
         | Action::SetAccess { .. }
@@ -125,8 +128,12 @@ fn nameless(record: &Record, desired: &Desired, observed: &Observed) -> Vec<Addr
         }
     }
     for (name, link) in record.links.iter().filter(|(_, link)| link.protect.is_some()) {
-        if !desired.links.contains_key(name.as_str()) && is_there(&link.pin, link.inode) {
-            found.extend(LinkName::new(name).ok().map(Address::Link));
+        let pinned = PinPath::new(&link.pin).ok().and_then(|pin| observed.pins.get(&pin));
+        let is_gone = matches!(pinned, Some(Pinned::Link(found)) if !found.is_attached);
+        let table = LinkName::recorded(name).is_some_and(|name| desired.templates.contains_key(name.table()));
+        let went = is_gone && table;
+        if !desired.links.contains_key(name.as_str()) && is_there(&link.pin, link.inode) && !went {
+            found.extend(LinkName::recorded(name).map(Address::Link));
         }
     }
     found

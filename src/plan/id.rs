@@ -14,7 +14,7 @@ use crate::desired::{
 use crate::kinds::XdpMode;
 use crate::names::{Address, DeploymentName, Digest, LinkName, MapName, ObjectName, PinPath, PlanId, ProgramName};
 use crate::observed::{Fingerprints, LinkInfo, Observed, ObservedMap, ObservedProgram, Pinned};
-use crate::record::Record;
+use crate::record::{Record, RecordedLink};
 use crate::variables;
 use serde::Serialize;
 use std::borrow::Cow;
@@ -103,7 +103,11 @@ fn misplaced(step: &Step) -> Option<Address> {
 
 /// Says how entries go over, field by field, but not how many.
 fn copies(step: &Step) -> Option<String> {
-    if let Action::CopyEntries { copying, .. } = &step.action { Some(copying.migration.to_string()) } else { None }
+    match &step.action {
+        Action::CopyEntries { copying, .. } => Some(copying.migration.to_string()),
+        Action::FinishCopy { migration: Some(migration), .. } => Some(format!("the rest of {migration}")),
+        _ => None,
+    }
 }
 
 #[derive(Serialize)]
@@ -137,6 +141,8 @@ struct Wanted<'a> {
     maps: BTreeMap<&'a MapName, WantedMap<'a>>,
     programs: BTreeMap<&'a ProgramName, WantedProgram<'a>>,
     links: BTreeMap<&'a LinkName, WantedLink<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    absent: Vec<&'a LinkName>,
     allow: &'a BTreeSet<Consent>,
     protect: &'a BTreeSet<Address>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -150,6 +156,7 @@ impl<'a> Wanted<'a> {
             maps: desired.maps.iter().map(|(name, map)| (name, WantedMap::of(map))).collect(),
             programs: desired.programs.iter().map(|(name, program)| (name, WantedProgram::of(program))).collect(),
             links: desired.links.iter().map(|(name, link)| (name, WantedLink::of(link))).collect(),
+            absent: desired.absent.iter().map(|absent| &absent.name).collect(),
             allow: &desired.policy.allow,
             protect: &desired.policy.protect,
             access: &desired.policy.access,
@@ -244,7 +251,7 @@ impl<'a> WantedProgram<'a> {
 #[derive(Serialize)]
 struct WantedLink<'a> {
     pin: &'a PinPath,
-    program: &'a ProgramName,
+    program: Option<&'a ProgramName>,
     hook: String,
     mode: Option<XdpMode>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -254,7 +261,7 @@ struct WantedLink<'a> {
 impl<'a> WantedLink<'a> {
     fn of(link: &'a DesiredLink) -> Self {
         let (hook, mode, order) = (link.hook.to_string(), link.hook.mode(), link.order.as_ref());
-        Self { pin: &link.pin, program: &link.program, hook, mode, order }
+        Self { pin: &link.pin, program: link.program.as_ref(), hook, mode, order }
     }
 }
 
@@ -380,7 +387,10 @@ impl<'a> Describe<'a> {
     }
 
     fn link(&self, pin: &PinPath, found: &LinkInfo) -> Found<'a> {
-        let interfaces = self.observed.interfaces.values().filter(|it| found.hook.ifindex() == Some(it.index));
+        let recorded = self.recorded(pin, found);
+        let interfaces = self.observed.interfaces.values().filter(|it| {
+            found.hook.ifindex() == Some(it.index) && recorded.is_none_or(|link| link.netns == Some(it.netns))
+        });
         let modes = interfaces.flat_map(|it| &it.xdp).filter(|(_, id)| *id == found.program_id);
         Found::Link {
             runs: self.programs.get(&found.program_id).copied(),
@@ -389,21 +399,29 @@ impl<'a> Describe<'a> {
         }
     }
 
+    fn recorded(&self, pin: &PinPath, found: &LinkInfo) -> Option<&'a RecordedLink> {
+        let mut links = self.record.into_iter().flat_map(|record| record.links.values());
+        links.find(|link| link.pin == pin.as_str() && link.at == found.hook)
+    }
+
     /// Names the hook of a link as the manifest did that put it there; `None` for any other, and for none.
     fn hook(&self, pin: &PinPath, found: &LinkInfo) -> Option<String> {
-        let links = self.record.into_iter().flat_map(|record| record.links.values());
-        let recorded = links.into_iter().find(|link| link.pin == pin.as_str() && link.at == found.hook)?;
+        let recorded = self.recorded(pin, found)?;
         let is_same = match recorded.hook.anchor() {
-            Anchor::Interface(name) => {
-                let named = self.observed.interfaces.get(name);
-                named.is_none_or(|named| found.hook.ifindex() == Some(named.index))
+            Anchor::Interface(name, netns) => {
+                let named = self.observed.interface(name, netns);
+                named.is_none_or(|named| recorded.is_on(&named.place()))
             }
             Anchor::Netns(netns) => {
                 let named = self.observed.namespaces.get(netns);
-                named.zip(found.hook.netns()).is_none_or(|(named, inode)| inode == named.inode)
+                named.zip(recorded.netns).is_none_or(|(named, inode)| inode == named.inode)
             }
-            Anchor::Cgroup(_) => true,
+            Anchor::Cgroup(_) | Anchor::Map(_) => true,
+            Anchor::Event(event) => match self.observed.events.get(event) {
+                Some(Ok(place)) => place.file() == recorded.file,
+                Some(Err(_)) | None => true,
+            },
         };
-        (is_same && found.hook.is_attached()).then(|| recorded.hook.to_string())
+        (is_same && found.is_attached).then(|| recorded.hook.to_string())
     }
 }

@@ -23,7 +23,18 @@ pub struct Copying {
 impl Copying {
     /// Returns whether contents go: fields, or whole entries.
     pub fn loses(&self) -> bool {
-        self.migration.drops() || self.misfits.count > 0
+        self.drops_fields() || self.misfits.count > 0
+    }
+
+    /// Returns whether fields of entries go.
+    fn drops_fields(&self) -> bool {
+        self.fits > 0 && self.migration.drops()
+    }
+
+    /// Returns whether entries that came since would lose what nobody has consented to lose.
+    pub fn loses_more(&self, entries: usize, misfits: u64) -> bool {
+        let drops = entries > 0 && self.migration.drops() && !self.drops_fields();
+        drops || misfits > 0 && self.misfits.count == 0
     }
 }
 

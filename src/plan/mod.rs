@@ -27,8 +27,11 @@ pub use places::{Beside, Company, Shared, Spot};
 use crate::access::{Access, Permissions};
 use crate::btf::value::format::Formats;
 use crate::desired::{DesiredLink, DesiredMap, DesiredProgram, Hook, ObjectFacts, Reference, Span};
+use crate::direct::{Direct, Feature};
 use crate::entries::{Changes, Entries};
+use crate::migrate::Migration;
 use crate::names::{Address, DeploymentName, LinkName, MapName, PinPath, PlanId, ProgramName};
+use crate::observed::{EventPlace, FilePlace, Place};
 use crate::record::Record;
 use crate::spec::{Difference, MapSpec};
 use crate::variables::Change;
@@ -173,6 +176,19 @@ pub enum Action {
         /// How.
         copying: Arc<Copying>,
     },
+    /// Make the changes in a map that a killed run did not come to: those of the map that lost the pin since it was copied.
+    FinishCopy {
+        /// The map.
+        map: Arc<DesiredMap>,
+        /// Its id.
+        id: u32,
+        /// The id of the one that lost the pin.
+        from: u32,
+        /// Where it is kept what that one held when it was copied.
+        kept: PinPath,
+        /// How entries go over; `None` when that map is gone.
+        migration: Option<Arc<Migration>>,
+    },
     /// Write the first contents of a data section; read-only ones are frozen.
     FillMap {
         /// The map.
@@ -236,6 +252,13 @@ pub enum Action {
         /// Its id.
         id: u32,
     },
+    /// Leave a link out, as what it is to be on is not there and need not be.
+    Skip {
+        /// The link.
+        link: LinkName,
+        /// The hook in words.
+        hook: String,
+    },
     /// Attach a program and pin the link.
     Attach {
         /// The link.
@@ -245,14 +268,14 @@ pub enum Action {
         /// Where among those that are there.
         spot: Spot,
     },
-    /// Replace a link's program in place.
+    /// Replace a link's program, or struct of functions, in place.
     UpdateLink {
         /// The link.
         link: Arc<DesiredLink>,
         /// Its id.
         id: u32,
-        /// The id of the program that it must run now.
-        old_program: u32,
+        /// The id of what it must run now: a program, or the map of a struct of functions.
+        old: u32,
     },
     /// Attach a link anew, and detach the old one.
     Reattach {
@@ -345,6 +368,8 @@ pub struct Writes {
     pub changes: Arc<Changes>,
     /// Whether the map only has room for what comes once the rest is gone. Else nothing goes before all else is there.
     pub removes_first: bool,
+    /// Whether programs may give the entries other values at once: only their keys are the manifest's.
+    pub keys_only: bool,
     /// What the map is, and with which types.
     pub spec: MapSpec,
     /// How its keys and values are written.
@@ -398,11 +423,27 @@ impl Restored {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ResolvedHook {
     /// On an interface; `None` in an offline plan.
-    Interface(Option<u32>),
+    Interface(Option<Place>),
     /// On a cgroup: absolute path and id; `None` in an offline plan.
     Cgroup(Option<(std::path::PathBuf, u64)>),
     /// In a network namespace: its inode; `None` in an offline plan.
     Netns(Option<u64>),
+    /// On a map: its id, which is 0 for somebody else's in an offline plan; `None` for one that the plan makes.
+    Map(Option<u32>),
+    /// At an event; `None` in an offline plan.
+    Event(Option<EventPlace>),
+    /// Without a link, at this place; with what the kernel lacks for a link, when that is why.
+    Direct(Direct, Option<Feature>),
+}
+
+impl ResolvedHook {
+    /// Returns the place in a file that it is.
+    pub fn file(&self) -> Option<FilePlace> {
+        match self {
+            Self::Event(place) => place.and_then(|place| place.file()),
+            Self::Interface(_) | Self::Cgroup(_) | Self::Netns(_) | Self::Map(_) | Self::Direct(..) => None,
+        }
+    }
 }
 
 /// Column 0 of a plan.
@@ -455,6 +496,8 @@ pub enum Because {
     EntriesNotWanted,
     /// Variables do not have the values that the manifest gives them.
     VariablesDiffer,
+    /// Somebody else changed its slots.
+    SlotsDiffer,
     /// A slot's program or map is new.
     SlotNew(Address),
     /// The program whose function an extension replaces is new.
@@ -463,10 +506,12 @@ pub enum Because {
     ProgramNew(ProgramName),
     /// The link's hook or mode is another one in the manifest.
     HookChanged(String),
-    /// The interface or cgroup of the link went away.
+    /// What the link was attached to went away.
     HookGone,
     /// The link does not have this place among those on its hook.
     OutOfPlace(String),
+    /// It may be missing, and what it is to be on is.
+    Optional,
     /// The link runs a program that is not the pinned one.
     ProgramOther(u32),
     /// The manifest does not name it any more.
@@ -498,6 +543,9 @@ pub enum Traffic {
     /// Filtered before, filtered after, filtered in between.
     #[serde(rename = "no gap")]
     NoGap,
+    /// The old and the new program run both for a moment, and what happens then is seen twice.
+    #[serde(rename = "both run meanwhile")]
+    BothRun,
     /// From here on packets see the program.
     #[serde(rename = "starts")]
     Starts,
@@ -507,6 +555,9 @@ pub enum Traffic {
     /// From here on packets do not see the program.
     #[serde(rename = "stops")]
     Stops,
+    /// Sockets that come from here on see the program; those that are there keep what they have.
+    #[serde(rename = "new sockets")]
+    NewSockets,
     /// For a moment packets pass unfiltered.
     #[serde(rename = "gap: unfiltered")]
     GapUnfiltered,
@@ -593,6 +644,7 @@ impl Action {
             | Self::CreateMap { map, .. }
             | Self::CopyEntries { map, .. }
             | Self::CatchUp { map, .. }
+            | Self::FinishCopy { map, .. }
             | Self::FillMap { map }
             | Self::FillSlots { map } => Address::Map(map.name.clone()),
             Self::WriteEntries { writes } => Address::Map(writes.map.clone()),
@@ -608,7 +660,7 @@ impl Action {
             | Self::Attach { link, .. }
             | Self::UpdateLink { link, .. }
             | Self::Reattach { link, .. } => Address::Link(link.name.clone()),
-            Self::Detach { link, .. } => Address::Link(link.clone()),
+            Self::Detach { link, .. } | Self::Skip { link, .. } => Address::Link(link.clone()),
             Self::SetAccess { of, .. } => of.clone(),
             Self::WriteRecord { .. } | Self::RemoveRecord { .. } => Address::Record,
         }
@@ -624,7 +676,9 @@ impl Action {
             | Self::FillSlots { .. }
             | Self::Attach { .. }
             | Self::SetAccess { now: None, .. } => Marker::Create,
-            Self::ReuseMap { .. } | Self::ReuseProgram { .. } | Self::ReuseLink { .. } => Marker::Reuse,
+            Self::ReuseMap { .. } | Self::ReuseProgram { .. } | Self::ReuseLink { .. } | Self::Skip { .. } => {
+                Marker::Reuse
+            }
             Self::CreateMap { replaces, .. } | Self::LoadProgram { replaces, .. } => match replaces {
                 Some(_) => Marker::CreateThenDestroy,
                 None => Marker::Create,
@@ -636,6 +690,7 @@ impl Action {
             },
             Self::UpdateLink { .. }
             | Self::CatchUp { .. }
+            | Self::FinishCopy { .. }
             | Self::SetVariables { .. }
             | Self::SetAccess { now: Some(_), .. } => Marker::Change,
             Self::Reattach { overlap: true, .. } => Marker::CreateThenDestroy,
@@ -669,6 +724,7 @@ impl Action {
             | Self::CreateMap { .. }
             | Self::CopyEntries { .. }
             | Self::CatchUp { .. }
+            | Self::FinishCopy { .. }
             | Self::FillMap { .. }
             | Self::FillSlots { .. }
             | Self::WriteEntries { .. }
@@ -678,6 +734,7 @@ impl Action {
             | Self::RestoreMap { .. }
             | Self::RestoreProgram { .. }
             | Self::ReuseLink { .. }
+            | Self::Skip { .. }
             | Self::Attach { .. }
             | Self::UpdateLink { .. }
             | Self::Reattach { .. }
@@ -692,7 +749,7 @@ impl Action {
         match self {
             Self::CreateMap { map, replaces: Some(_) } => map.pin(),
             Self::LoadProgram { program, replaces: Some(_) } => Some(&program.pin),
-            Self::Reattach { link, .. } => Some(&link.pin),
+            Self::Reattach { link, .. } | Self::UpdateLink { link, id: 0, .. } => Some(&link.pin),
             Self::WriteRecord { pin, .. } => Some(pin),
             Self::RestoreMap { pin, restored: Restored::Returns | Restored::Replaces(_), .. }
             | Self::RestoreProgram { pin, restored: Restored::Returns | Restored::Replaces(_), .. } => Some(pin),
@@ -714,11 +771,13 @@ impl Action {
             | Self::SetVariables { .. }
             | Self::ReuseProgram { .. }
             | Self::ReuseLink { .. }
+            | Self::Skip { .. }
             | Self::Attach { .. }
             | Self::UpdateLink { .. }
             | Self::SetAccess { .. }
             | Self::CopyEntries { .. }
             | Self::CatchUp { .. }
+            | Self::FinishCopy { .. }
             | Self::RemoveDirectory { .. } => self.removed_pin(),
         }
     }
@@ -731,11 +790,11 @@ impl Plan {
         self.steps.iter().filter(unsettled).count()
     }
 
-    /// Returns the hooks of links that are attached, or get another program.
-    pub fn changed_hooks(&self) -> impl Iterator<Item = &Hook> {
+    /// Returns the hooks that several programs share, of links that are attached, or get another program.
+    pub fn changed_hooks(&self) -> impl Iterator<Item = Hook> {
         self.steps.iter().filter_map(|step| match &step.action {
             Action::Attach { link, .. } | Action::UpdateLink { link, .. } | Action::Reattach { link, .. } => {
-                Some(&link.hook)
+                link.hook.shared()
             }
             _ => None,
         })

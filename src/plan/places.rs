@@ -72,6 +72,8 @@ impl Company {
 enum Who {
     /// A link of ours that is wanted there.
     Ours(LinkName, Option<Order>),
+    /// One of ours without a kernel link, beside which nothing can be put.
+    Direct(LinkName),
     /// A link of ours that goes.
     Leaving,
     /// Somebody else.
@@ -91,6 +93,8 @@ pub(super) struct Arrangement {
 pub(super) enum Owner {
     /// This link of it, with the place that it wants.
     Link(LinkName, Option<Order>),
+    /// This one of it, without a kernel link.
+    Direct(LinkName),
     /// A link that goes.
     Leaving,
     /// Somebody else's.
@@ -102,6 +106,7 @@ impl Arrangement {
     pub(super) fn of(hook: &Hook, queue: &Queue, mut owner: impl FnMut(&Occupant) -> Owner) -> Self {
         let place = |occupant: &Occupant| match owner(occupant) {
             Owner::Link(name, order) => Who::Ours(name, order),
+            Owner::Direct(name) => Who::Direct(name),
             Owner::Leaving => Who::Leaving,
             Owner::Nobody => Who::Other(occupant.clone()),
         };
@@ -129,9 +134,7 @@ impl Arrangement {
         order: Option<&Order>,
         pins: &BTreeMap<PinPath, Occupant>,
     ) -> Result<Spot, Vec<Occupant>> {
-        for who in self.places.iter_mut().filter(|who| is_link(who, name)) {
-            *who = Who::Leaving;
-        }
+        self.leave(name);
         let (index, spot) = match order {
             None => self.behind_all(),
             Some(Order::First) => (0, Spot::First),
@@ -141,6 +144,18 @@ impl Arrangement {
         };
         self.places.insert(index, Who::Ours(name.clone(), order.cloned()));
         Ok(spot)
+    }
+
+    /// Puts one without a kernel link behind all: it has no place of its own.
+    pub(super) fn add(&mut self, name: &LinkName) {
+        self.leave(name);
+        self.places.push(Who::Direct(name.clone()));
+    }
+
+    fn leave(&mut self, name: &LinkName) {
+        for who in self.places.iter_mut().filter(|who| is_link(who, name)) {
+            *who = Who::Leaving;
+        }
     }
 
     /// Returns who is around a link.
@@ -189,7 +204,7 @@ impl Arrangement {
         match &self.places[at] {
             Who::Ours(name, _) => Some(Beside::Ours(name.clone())),
             Who::Other(other) if self.beside_programs || other.link_id.is_some() => Some(Beside::Other(other.clone())),
-            Who::Other(_) | Who::Leaving => None,
+            Who::Other(_) | Who::Direct(_) | Who::Leaving => None,
         }
     }
 
@@ -208,14 +223,14 @@ impl Arrangement {
 }
 
 fn is_link(who: &Who, name: &LinkName) -> bool {
-    matches!(who, Who::Ours(found, _) if found == name)
+    matches!(who, Who::Ours(found, _) | Who::Direct(found) if found == name)
 }
 
 fn is_neighbour(who: &Who, wanted: &Neighbour, pins: &BTreeMap<PinPath, Occupant>) -> bool {
     match (who, wanted) {
         (who, Neighbour::Link(name)) => is_link(who, name),
         (Who::Other(other), wanted) => is_other(other, wanted, pins),
-        (Who::Ours(..) | Who::Leaving, _) => false,
+        (Who::Ours(..) | Who::Direct(_) | Who::Leaving, _) => false,
     }
 }
 
@@ -235,6 +250,8 @@ pub(crate) fn is_other(other: &Occupant, wanted: &Neighbour, pins: &BTreeMap<Pin
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::desired::Netns;
+    use crate::direct::Wish;
     use crate::kinds::AttachType;
 
     fn name(text: &str) -> LinkName {
@@ -260,8 +277,9 @@ mod tests {
 
     #[test]
     fn links_find_their_places() {
-        let tc = Hook::Tc { interface: "lo".to_owned(), attach_type: AttachType::TCX_INGRESS };
-        let cgroup = Hook::Cgroup { path: "a".to_owned(), attach_type: AttachType::CGROUP_INET_EGRESS };
+        let (interface, netns, wish) = ("lo".to_owned(), Netns::OWN, Wish::default());
+        let tc = Hook::Tc { interface, netns, attach_type: AttachType::TCX_INGRESS, via: None, wish };
+        let cgroup = Hook::Cgroup { path: "a".to_owned(), attach_type: AttachType::CGROUP_INET_EGRESS, via: None };
         let (before, after) = (|it| Some(Order::Before(it)), |it| Some(Order::After(it)));
         let (id, link) = (Neighbour::Id, |text: &str| Neighbour::Link(name(text)));
         let named = |text: &str| Neighbour::Name(text.to_owned());

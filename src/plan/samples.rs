@@ -3,13 +3,17 @@
 use super::*;
 use crate::access::Account;
 use crate::btf::value::format::Formats;
-use crate::desired::{Desired, DesiredMap, Hook, MapDefinition, MapSource, OnChange, Policy, SlotKey, SlotSource};
+use crate::desired::{
+    Desired, DesiredMap, Event, Hook, MapDefinition, MapSource, Netns, OnChange, Policy, SlotKey, SlotSource, Trace,
+};
+use crate::direct::Wish;
 use crate::elf::{DataKind, ProgramKind};
 use crate::entries::{Changes, Entries};
 use crate::insn::{Code, Insn, LD_IMM64, Site, SiteKind};
 use crate::kinds::XdpMode;
 use crate::kinds::{AttachType, MapType, ProgramType};
 use crate::names::{Digest, ObjectName};
+use crate::observed::Place;
 use crate::record::Record;
 use crate::spec::{MapSpec, flags};
 use crate::variables::Patch;
@@ -153,6 +157,14 @@ fn copying() -> Arc<Copying> {
     Arc::new(Copying { migration, fits: 7, misfits, others: vec![(99, "watch".to_owned())] })
 }
 
+/// The rest of a copy, of the map with this id, if it is there.
+fn finish_copy(there: Option<u32>) -> Action {
+    let from = there.unwrap_or(29);
+    let migration = there.map(|_| Arc::new(copying().migration.clone()));
+    let kept = PinPath::new("/sys/fs/bpf/edge~7").unwrap().copied_entries(&map_name("zones"), from);
+    Action::FinishCopy { map: zones(), id: 32, from, kept, migration }
+}
+
 fn events() -> Arc<DesiredMap> {
     map("events", definition(pin("maps/events"), MapSpec::new(MapType::RINGBUF, 0, 0, 262_144)))
 }
@@ -200,21 +212,33 @@ fn xdp() -> ProgramKind {
 
 fn link(name: &str, program: &str, hook: Hook) -> Arc<DesiredLink> {
     let (name, program, pin) = (LinkName::new(name).unwrap(), program_name(program), pin("links").join(name));
-    Arc::new(DesiredLink { name, pin, program, hook, order: None, span: span("[link.uplink]") })
+    Arc::new(DesiredLink { name, pin, program: Some(program), hook, order: None, span: span("[link.uplink]") })
+}
+
+fn place(ifindex: u32) -> Place {
+    Place { netns: 4_026_531_840, ifindex, peer: None }
 }
 
 fn uplink() -> Arc<DesiredLink> {
-    link("uplink", "drop", Hook::Xdp { interface: "lo".to_owned(), mode: XdpMode::Generic })
+    let (interface, netns) = ("lo".to_owned(), Netns::OWN);
+    link("uplink", "drop", Hook::Xdp { interface, netns, mode: XdpMode::Generic, via: None })
 }
 
 fn shape() -> Arc<DesiredLink> {
-    let hook = Hook::Tc { interface: "eth0".to_owned(), attach_type: AttachType::TCX_INGRESS };
+    let (interface, netns, attach_type) = ("eth0".to_owned(), Netns::OWN, AttachType::TCX_INGRESS);
+    let hook = Hook::Tc { interface, netns, attach_type, via: None, wish: Wish::default() };
     link("shape", "count", hook)
 }
 
 fn services() -> Arc<DesiredLink> {
-    let hook = Hook::Cgroup { path: "system.slice".to_owned(), attach_type: AttachType::CGROUP_INET_INGRESS };
+    let (path, attach_type) = ("system.slice".to_owned(), AttachType::CGROUP_INET_INGRESS);
+    let hook = Hook::Cgroup { path, attach_type, via: None };
     link("services", "count", hook)
+}
+
+fn starts() -> Arc<DesiredLink> {
+    let event = Event::Tracepoint { category: "sched".to_owned(), name: "sched_process_exec".to_owned() };
+    link("starts", "trace", Hook::Trace(Trace { event, cookie: None }))
 }
 
 /// Changes of the entries of [`desired`]'s `flows`.
@@ -227,6 +251,7 @@ pub fn writes(changes: Changes) -> Writes {
         id: Some(27),
         changes,
         removes_first: false,
+        keys_only: false,
         spec,
         formats: Formats::default(),
         references: BTreeMap::new(),
@@ -255,6 +280,8 @@ pub fn desired() -> Desired {
         maps: maps.into_iter().chain([calls]).map(|map| (map.name.clone(), map)).collect(),
         programs: programs.into_iter().map(|program| (program.name.clone(), program)).collect(),
         links: links.into_iter().map(|link| (link.name.clone(), link)).collect(),
+        templates: BTreeMap::new(),
+        absent: Vec::new(),
         policy: Policy::default(),
     }
 }
@@ -322,7 +349,7 @@ pub fn every_step() -> Plan {
     let record = Box::new(Record::default());
     let old_link = LinkName::new("old").unwrap();
     let (drop_program, drop_new) = (program("drop", xdp(), &["flows", "filter:.rodata"]), program_name("drop"));
-    let shape_hook = || ResolvedHook::Interface(Some(2));
+    let shape_hook = || ResolvedHook::Interface(Some(place(2)));
     let entries = |pairs: &[(u8, u8)]| {
         let keys = pairs.iter().flat_map(|(key, _)| [0, 0, 0, *key]).collect();
         let values = pairs.iter().flat_map(|(_, value)| [*value; 8]).collect();
@@ -398,19 +425,13 @@ pub fn every_step() -> Plan {
             S::None,
             None,
         ),
-        step(
-            A::UpdateLink { link: uplink(), id: 51, old_program: 17 },
-            B::ProgramNew(drop_new),
-            T::NoGap,
-            S::None,
-            None,
-        ),
-        step(A::UpdateLink { link: uplink(), id: 51, old_program: 99 }, B::ProgramOther(99), T::NoGap, S::None, None),
+        step(A::UpdateLink { link: uplink(), id: 51, old: 17 }, B::ProgramNew(drop_new), T::NoGap, S::None, None),
+        step(A::UpdateLink { link: uplink(), id: 51, old: 99 }, B::ProgramOther(99), T::NoGap, S::None, None),
         step(
             A::Reattach {
                 link: uplink(),
                 id: 51,
-                hook: ResolvedHook::Interface(Some(1)),
+                hook: ResolvedHook::Interface(Some(place(1))),
                 spot: Spot::Any,
                 overlap: false,
             },
@@ -423,7 +444,7 @@ pub fn every_step() -> Plan {
             A::Reattach {
                 link: uplink(),
                 id: 51,
-                hook: ResolvedHook::Interface(Some(1)),
+                hook: ResolvedHook::Interface(Some(place(1))),
                 spot: Spot::Any,
                 overlap: true,
             },
@@ -431,6 +452,19 @@ pub fn every_step() -> Plan {
             T::Moves,
             S::None,
             Some(C::Prune),
+        ),
+        step(
+            A::Reattach {
+                link: starts(),
+                id: 53,
+                hook: ResolvedHook::Event(Some(EventPlace::Tracepoint(314))),
+                spot: Spot::Any,
+                overlap: true,
+            },
+            B::ProgramNew(program_name("trace")),
+            T::BothRun,
+            S::None,
+            None,
         ),
         step(
             A::SetAccess { of: Address::Map(map_name("events")), pin: pin("maps/events"), now: None, access: access() },
@@ -528,6 +562,8 @@ pub fn every_step() -> Plan {
         ),
         step(A::RemoveRecord { pin: pin("record") }, B::Destroy, T::None, S::None, None),
         step(A::CatchUp { map: zones(), from: 31, copying: copying() }, B::MapInUse, T::None, S::None, None),
+        step(finish_copy(Some(30)), B::Interrupted, T::None, S::None, None),
+        step(finish_copy(None), B::Interrupted, T::None, S::None, None),
     ];
     plan_of(Mode::Live, steps)
 }

@@ -3,11 +3,13 @@
 //! One place for them, so that a plan, an outcome and a message say the same thing in the same words.
 
 use super::{Action, Because, Copying, Marker, Mode, ResolvedHook, Restored, Sets, State, Sweep, Traffic, Writes};
-use crate::desired::{DesiredLink, DesiredMap, DesiredProgram, MapDefinition, MapSource};
+use crate::desired::{Anchor, DesiredLink, DesiredMap, DesiredProgram, MapDefinition, MapSource, is_pattern};
+use crate::direct::{Device, Direct, Feature, Filter};
 use crate::elf::{DataKind, ProgramKind};
 use crate::entries::Changes;
 use crate::kinds::MapType;
 use crate::kinds::XdpMode;
+use crate::observed::EventPlace;
 use crate::spec::{Difference, MapSpec, flag_names};
 use crate::variables::Change;
 use std::fmt;
@@ -26,6 +28,7 @@ impl Action {
             Self::CreateMap { .. } => "create-map",
             Self::CopyEntries { .. } => "copy-entries",
             Self::CatchUp { .. } => "catch-up",
+            Self::FinishCopy { .. } => "finish-copy",
             Self::FillMap { .. } => "fill-map",
             Self::FillSlots { .. } => "fill-slots",
             Self::WriteEntries { .. } => "write-entries",
@@ -35,6 +38,7 @@ impl Action {
             Self::RestoreMap { .. } => "restore-map",
             Self::RestoreProgram { .. } => "restore-program",
             Self::ReuseLink { .. } => "reuse-link",
+            Self::Skip { .. } => "skip-link",
             Self::Attach { .. } => "attach",
             Self::UpdateLink { .. } => "update-link",
             Self::Reattach { .. } => "reattach",
@@ -60,6 +64,7 @@ impl fmt::Display for Action {
             Self::CreateMap { map, replaces } => create_map(f, map, *replaces),
             Self::CopyEntries { from, copying, .. } => copy_entries(f, *from, copying),
             Self::CatchUp { from, copying, .. } => catch_up(f, *from, copying),
+            Self::FinishCopy { from, migration, .. } => finish_copy(f, *from, migration.is_some()),
             Self::FillMap { map } => fill_map(f, map),
             Self::FillSlots { map } => fill_slots(f, map),
             Self::WriteEntries { writes } => write!(f, "{writes}"),
@@ -76,19 +81,32 @@ impl fmt::Display for Action {
                     Restored::Replaces(now) => write!(f, "return to id {id}, pin {pin}, in place of id {now}"),
                 }
             }
-            Self::ReuseLink { link, id } => write!(f, "reuse id {id}, program.{} on {}", link.program, link.hook),
+            Self::ReuseLink { link, id } => {
+                let id = Reused(*id);
+                match &link.program {
+                    Some(program) => write!(f, "reuse {id}program.{program} on {}", link.hook),
+                    None => write!(f, "reuse {id}{}", link.hook),
+                }
+            }
+            Self::Skip { hook, .. } => write!(f, "absent, skipped: {hook}"),
             Self::Attach { link, hook, .. } => write!(f, "attach {}, pin {}", Attached(link, hook), link.pin),
-            Self::UpdateLink { link, id, old_program } => {
-                write!(f, "replace program id {old_program} by program.{} in place, on ", link.program)?;
-                write!(f, "{}, link id {id}", link.hook)
+            Self::UpdateLink { link, id, old } => {
+                match &link.program {
+                    Some(program) => {
+                        write!(f, "replace program id {old} by program.{program} in place, on {}", link.hook)?;
+                    }
+                    None => write!(f, "replace map id {old} by {} in place", link.hook)?,
+                }
+                if *id == 0 { Ok(()) } else { write!(f, ", link id {id}") }
             }
             Self::Reattach { link, id, hook, overlap: true, .. } => {
-                write!(f, "attach {}, then detach id {id}", Attached(link, hook))
+                write!(f, "attach {}, then detach {}", Attached(link, hook), LinkId(*id))
             }
             Self::Reattach { link, id, hook, overlap: false, .. } => {
-                write!(f, "detach id {id}, then attach {}", Attached(link, hook))
+                write!(f, "detach {}, then attach {}", LinkId(*id), Attached(link, hook))
             }
             Self::SetAccess { now, access, .. } => write!(f, "pin {}", access.words(*now)),
+            Self::Detach { pin, id: 0, hook, .. } => write!(f, "detach from {hook}, remove {pin}"),
             Self::Detach { pin, id, hook, .. } => write!(f, "detach id {id} from {hook}, unpin {pin}"),
             Self::RemoveProgram { pin, id, .. } | Self::RemoveMap { pin, id, .. } => {
                 write!(f, "remove id {id}, unpin {pin}")
@@ -151,6 +169,21 @@ fn catch_up(f: &mut fmt::Formatter<'_>, from: u32, copying: &Copying) -> fmt::Re
     Ok(())
 }
 
+/// Says what a killed run left to be done, or that it cannot be done any more.
+fn finish_copy(f: &mut fmt::Formatter<'_>, from: u32, is_there: bool) -> fmt::Result {
+    if !is_there {
+        return write!(
+            f,
+            "nothing can be caught up: id {from}, of which it is a copy, is gone, with what changed in it between its \
+             copying and the switch"
+        );
+    }
+    write!(
+        f,
+        "write what changed in id {from} between its copying and the switch, but for entries that changed here as well"
+    )
+}
+
 fn fill_map(f: &mut fmt::Formatter<'_>, map: &DesiredMap) -> fmt::Result {
     let data = match &map.source {
         MapSource::Defined(definition) => definition.data.as_ref(),
@@ -188,8 +221,10 @@ impl fmt::Display for Writes {
         let [added, changed, removed, same] =
             [added.len(), changed.len(), removed.len(), *same].map(|number| thousands(number as u64));
         write!(f, "entries +{added}")?;
-        if self.id.is_some() {
-            write!(f, " ~{changed} -{removed} ({same} the same)")?;
+        match (self.id, self.keys_only) {
+            (None, _) => {}
+            (Some(_), false) => write!(f, " ~{changed} -{removed} ({same} the same)")?,
+            (Some(_), true) => write!(f, " ~{changed} -{removed} ({same} there, with values of their own)")?,
         }
         if self.removes_first { f.write_str(", first what goes: the map is full") } else { Ok(()) }
     }
@@ -307,23 +342,92 @@ pub fn thousands(number: u64) -> String {
 /// A link with the host's numbers: `program.drop to xdp of lo (ifindex 1, generic)`.
 struct Attached<'a>(&'a DesiredLink, &'a ResolvedHook);
 
+/// The id of a link that stays; nothing for what has no link.
+struct Reused(u32);
+
+impl fmt::Display for Reused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0 == 0 { Ok(()) } else { write!(f, "id {}, ", self.0) }
+    }
+}
+
 impl fmt::Display for Attached<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(link, hook) = self;
-        write!(f, "program.{} to {} (", link.program, link.hook)?;
+        link.program.iter().try_for_each(|program| write!(f, "program.{program} to "))?;
+        link.hook.fmt(f)?;
+        if matches!(hook, ResolvedHook::Event(Some(EventPlace::Kernel) | None)) {
+            return Ok(());
+        }
+        f.write_str(" (")?;
         match hook {
-            ResolvedHook::Interface(Some(index)) => write!(f, "ifindex {index}")?,
-            ResolvedHook::Interface(None) => f.write_str("ifindex not known offline")?,
+            ResolvedHook::Interface(Some(place)) => {
+                write!(f, "ifindex {}", place.ifindex)?;
+                // Which one ours is goes without saying.
+                if matches!(link.hook.anchor(), Anchor::Interface(_, netns) if !netns.is_own()) {
+                    write!(f, " there, inode {}", place.netns)?;
+                }
+            }
+            ResolvedHook::Interface(None) => match link.hook.anchor() {
+                Anchor::Interface(pattern, _) if is_pattern(pattern) => {
+                    f.write_str("a link for each that matches, which is not known offline")?;
+                }
+                Anchor::Interface(..) | Anchor::Cgroup(_) | Anchor::Netns(_) | Anchor::Map(_) | Anchor::Event(_) => {
+                    f.write_str("ifindex not known offline")?;
+                }
+            },
             ResolvedHook::Cgroup(Some((path, id))) => write!(f, "{}, id {id}", path.display())?,
             ResolvedHook::Cgroup(None) => f.write_str("id not known offline")?,
             ResolvedHook::Netns(Some(inode)) => write!(f, "inode {inode}")?,
             ResolvedHook::Netns(None) => f.write_str("inode not known offline")?,
+            ResolvedHook::Map(Some(0)) => f.write_str("id not known offline")?,
+            ResolvedHook::Map(Some(id)) => write!(f, "map id {id}")?,
+            ResolvedHook::Map(None) => f.write_str("new map")?,
+            ResolvedHook::Event(Some(EventPlace::File(place))) => {
+                write!(f, "inode {}, offset {:#x}", place.inode, place.offset)?;
+            }
+            ResolvedHook::Event(Some(EventPlace::Tracepoint(id))) => write!(f, "event id {id}")?,
+            ResolvedHook::Event(Some(EventPlace::Kernel) | None) => {}
+            ResolvedHook::Direct(at, why) => return direct(f, at, *why),
         }
         match link.hook.mode() {
             Some(mode) => write!(f, ", {mode})")?,
             None => f.write_str(")")?,
         }
         link.order.iter().try_for_each(|order| write!(f, ", {order}"))
+    }
+}
+
+/// Says where an attachment without a link is, beyond what its hook says, and why it has none.
+fn direct(f: &mut fmt::Formatter<'_>, at: &Direct, why: Option<Feature>) -> fmt::Result {
+    match at {
+        Direct::Filter(Filter { device: Device { ifindex, .. }, chain, priority, handle, owns_qdisc, .. }) => {
+            write!(f, "ifindex {ifindex}, priority {priority}, handle {handle}")?;
+            if *chain != 0 {
+                write!(f, ", chain {chain}")?;
+            }
+            if *owns_qdisc {
+                f.write_str(", with the qdisc")?;
+            }
+        }
+        Direct::Xdp { device: Device { ifindex, .. }, mode } => write!(f, "ifindex {ifindex}, {mode}, by netlink")?,
+        Direct::Cgroup { path, cgroup_id, .. } => write!(f, "{}, id {cgroup_id}, without a link", path.display())?,
+    }
+    match why {
+        Some(why) => write!(f, ", as this kernel has no {why}, which came with Linux {})", why.since()),
+        None => f.write_str(")"),
+    }
+}
+
+/// How a link is called in a sentence: by its id, where it has one.
+struct LinkId(u32);
+
+impl fmt::Display for LinkId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            0 => f.write_str("what was there"),
+            id => write!(f, "id {id}"),
+        }
     }
 }
 
@@ -367,12 +471,14 @@ impl Because {
             Self::EntriesChanged => "entries-changed",
             Self::EntriesNotWanted => "entries-not-wanted",
             Self::VariablesDiffer => "variables-differ",
+            Self::SlotsDiffer => "slots-differ",
             Self::SlotNew(_) => "slot-new",
             Self::TargetNew(_) => "target-new",
             Self::ProgramNew(_) => "program-new",
             Self::HookChanged(_) => "hook-changed",
             Self::OutOfPlace(_) => "out-of-place",
             Self::HookGone => "hook-gone",
+            Self::Optional => "optional",
             Self::ProgramOther(_) => "program-other",
             Self::NotWanted => "not-wanted",
             Self::Destroy => "destroy",
@@ -419,11 +525,13 @@ impl fmt::Display for Because {
             Self::EntriesChanged => f.write_str("its entries are not those of the manifest"),
             Self::EntriesNotWanted => f.write_str("the manifest gives it no entries any more"),
             Self::VariablesDiffer => f.write_str("its variables are not as the manifest sets them"),
+            Self::SlotsDiffer => f.write_str("its slots do not hold what was put there"),
             Self::SlotNew(address) => write!(f, "{address} in its slots is new"),
             Self::ProgramNew(program) | Self::TargetNew(program) => write!(f, "program.{program} is new"),
             Self::HookChanged(what) => write!(f, "its hook changed: {what}"),
             Self::OutOfPlace(order) => write!(f, "it is not {order} any more"),
-            Self::HookGone => f.write_str("its interface or cgroup went away"),
+            Self::Optional => f.write_str("it is optional"),
+            Self::HookGone => f.write_str("its interface, cgroup or network namespace went away"),
             Self::ProgramOther(id) => write!(f, "it runs program id {id}, not the pinned one"),
             Self::NotWanted => f.write_str("the manifest does not name it any more"),
             Self::Destroy => f.write_str("the whole deployment goes"),
@@ -443,6 +551,8 @@ impl fmt::Display for Traffic {
         f.write_str(match self {
             Self::None => "none",
             Self::NoGap => "no gap",
+            Self::NewSockets => "new sockets",
+            Self::BothRun => "both run meanwhile",
             Self::Starts => "starts",
             Self::Moves => "starts there, STOPS where it was",
             Self::Stops => "STOPS",

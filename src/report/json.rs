@@ -11,6 +11,7 @@ use crate::btf::convert::Fate;
 use crate::desired::{
     Anchor, DesiredLink, DesiredMap, DesiredProgram, Hook, MapDefinition, MapSource, ObjectFacts, SlotKey, SlotSource,
 };
+use crate::direct::Direct;
 use crate::entries;
 use crate::kinds::{AttachType, MapType, Netfilter, ProgramType, XdpMode};
 use crate::names::{Address, Digest, LinkName, MapName, ObjectName, PinPath, PlanId, ProgramName};
@@ -53,7 +54,7 @@ pub fn plan(plan: &Plan, manifest: Option<ManifestText<'_>>) -> String {
         manifest: manifest.map(|manifest| manifest.name),
         mode: plan.mode,
         changes: !plan.is_empty(),
-        counts: Counts::of(plan.steps.iter().map(|step| step.action.marker())),
+        counts: Counts::of(plan.steps.iter().map(|step| &step.action)),
         needs: plan.needs(),
         allowed: &plan.allow,
         sweep: plan.sweep,
@@ -193,6 +194,7 @@ impl<'a> Details<'a> {
             Action::ClearLeftover { .. }
             | Action::MountBpffs { .. }
             | Action::MakeDirectory { .. }
+            | Action::FinishCopy { .. }
             | Action::RemoveDirectory { .. } => Self::default(),
             Action::ReuseMap { map, ours, .. } => Self { ours: Some(*ours), ..Self::of_map(map) },
             Action::CreateMap { map, .. } => Self::of_map(map),
@@ -219,6 +221,10 @@ impl<'a> Details<'a> {
             }
             Action::ReuseLink { link, .. } | Action::UpdateLink { link, .. } => Self::of_link(link, None),
             Action::Attach { link, hook, .. } | Action::Reattach { link, hook, .. } => Self::of_link(link, Some(hook)),
+            Action::Skip { hook, .. } => {
+                let hook = HookJson { words: hook.clone(), ..HookJson::default() };
+                Self { hook: Some(hook), ..Self::default() }
+            }
             Action::Detach { pin, hook, .. } => {
                 let hook = HookJson { words: hook.clone(), ..HookJson::default() };
                 Self { pin: Some(pin), hook: Some(hook), ..Self::default() }
@@ -247,7 +253,7 @@ impl<'a> Details<'a> {
     fn of_link(link: &'a DesiredLink, resolved: Option<&'a ResolvedHook>) -> Self {
         let order = link.order.as_ref().map(ToString::to_string);
         let hook = HookJson { order, ..HookJson::of(&link.hook, resolved) };
-        Self { pin: Some(&link.pin), runs: Some(&link.program), hook: Some(hook), ..Self::default() }
+        Self { pin: Some(&link.pin), runs: link.program.as_ref(), hook: Some(hook), ..Self::default() }
     }
 }
 
@@ -441,6 +447,8 @@ struct HookJson<'a> {
     netns: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     netfilter: Option<Netfilter>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    map: Option<&'a MapName>,
     /// The cgroup's path on the host.
     #[serde(skip_serializing_if = "Option::is_none")]
     path: Option<String>,
@@ -451,13 +459,25 @@ impl<'a> HookJson<'a> {
         let words = hook.to_string();
         let path = match resolved {
             Some(ResolvedHook::Cgroup(Some((path, _)))) => Some(path.to_string_lossy().into_owned()),
-            Some(ResolvedHook::Cgroup(None) | ResolvedHook::Interface(_) | ResolvedHook::Netns(_)) | None => None,
+            Some(ResolvedHook::Direct(Direct::Cgroup { path, .. }, _)) => Some(path.to_string_lossy().into_owned()),
+            Some(
+                ResolvedHook::Cgroup(None)
+                | ResolvedHook::Interface(_)
+                | ResolvedHook::Netns(_)
+                | ResolvedHook::Map(_)
+                | ResolvedHook::Event(_)
+                | ResolvedHook::Direct(Direct::Filter(_) | Direct::Xdp { .. }, _),
+            )
+            | None => None,
         };
-        let shown = Self { words, attach_type: Some(hook.attach_type()), mode: hook.mode(), path, ..Self::default() };
+        let shown = Self { words, attach_type: hook.attach_type(), mode: hook.mode(), path, ..Self::default() };
         match hook.anchor() {
-            Anchor::Interface(interface) => Self { interface: Some(interface), ..shown },
+            Anchor::Interface(interface, netns) => Self { interface: Some(interface), netns: netns.name(), ..shown },
             Anchor::Cgroup(cgroup) => Self { cgroup: Some(cgroup), ..shown },
             Anchor::Netns(netns) => Self { netns: netns.name(), netfilter: hook.netfilter(), ..shown },
+            Anchor::Map(map) => Self { map: Some(map), ..shown },
+            // Its words say all of it.
+            Anchor::Event(_) => shown,
         }
     }
 }
@@ -492,11 +512,13 @@ impl<'a> BecauseJson<'a> {
             | Because::MapInUse
             | Because::ContentsChanged
             | Because::EntriesChanged
+            | Because::SlotsDiffer
             | Because::EntriesNotWanted
             | Because::VariablesDiffer
             | Because::HookChanged(_)
             | Because::OutOfPlace(_)
             | Because::HookGone
+            | Because::Optional
             | Because::NotWanted
             | Because::Destroy
             | Because::PlanChanges
@@ -523,7 +545,7 @@ mod tests {
         let value: serde_json::Value = serde_json::from_str(&text).unwrap();
         let actions: BTreeSet<_> =
             value["steps"].as_array().unwrap().iter().map(|step| step["action"].to_string()).collect();
-        assert_eq!(actions.len(), 26, "a step for every action");
+        assert_eq!(actions.len(), 27, "a step for every action");
         assert_eq!(value["format"], serde_json::json!({ "major": 1, "minor": 2 }));
         insta::assert_snapshot!(text);
     }

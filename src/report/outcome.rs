@@ -16,7 +16,7 @@ pub fn text(outcome: &Outcome<'_>, style: Style) -> String {
     let mut page = Page::new(style);
     let verdict = outcome.verdict();
     if verdict != Verdict::Matches {
-        let status = outcome.steps.iter().map(|step| word(&step.status).len()).max().unwrap_or(0);
+        let status = outcome.steps.iter().map(|step| word(step).len()).max().unwrap_or(0);
         let addresses: Vec<Address> = outcome.steps.iter().map(|step| step.action.address()).collect();
         let address = address_width(addresses.iter(), &style);
         for item in folders::items(&outcome.steps, folder) {
@@ -55,7 +55,7 @@ fn line(page: &mut Page, step: &StepOutcome<'_>, address: &dyn Display, what: &d
     let (status_width, address_width) = widths;
     let marker = step.action.marker();
     let line = Text::new(paint(marker), format_args!("{marker:<3} "))
-        .and(status_paint(&step.status), format_args!("{:<status_width$}", word(&step.status)))
+        .and(status_paint(&step.status), format_args!("{:<status_width$}", word(step)))
         .and(paint(marker), format_args!("  {address:<address_width$}"))
         .and(Paint::Plain, format_args!("  {what}"));
     let line = match step.status.reason() {
@@ -65,8 +65,9 @@ fn line(page: &mut Page, step: &StepOutcome<'_>, address: &dyn Display, what: &d
     page.line(line, 4 + status_width + 2 + address_width + 2);
 }
 
-fn word(status: &Status) -> &'static str {
-    match status {
+fn word(step: &StepOutcome<'_>) -> &'static str {
+    match &step.status {
+        Status::Reused if matches!(*step.action, Action::Skip { .. }) => "skipped",
         Status::Done => "done",
         Status::Reused => "reused",
         Status::Failed(_) => "FAILED",
@@ -91,7 +92,7 @@ fn last_line(outcome: &Outcome<'_>, verdict: Verdict) -> Text {
     match verdict {
         Verdict::Matches => name.and(Paint::Create, "nothing to do: the host matches"),
         Verdict::Applied => {
-            let counts = Counts::of(outcome.steps.iter().map(|step| step.action.marker()));
+            let counts = Counts::of(outcome.steps.iter().map(|step| &*step.action));
             name.and(Paint::Create, "applied: ").and(Paint::Plain, counts.done())
         }
         Verdict::FailedAsBefore => name.and(Paint::Alarm, "failed, the host is as before"),
@@ -173,7 +174,7 @@ pub fn json(outcome: &Outcome<'_>) -> String {
         deployment: outcome.deployment.as_str(),
         verdict: outcome.verdict(),
         exit: outcome.exit() as u8,
-        counts: Counts::of(outcome.steps.iter().map(|step| step.action.marker())),
+        counts: Counts::of(outcome.steps.iter().map(|step| &*step.action)),
         steps: steps.collect(),
     })
 }

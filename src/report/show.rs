@@ -153,7 +153,11 @@ fn links(shown: &Shown) -> Table {
     for link in &shown.links {
         table.row([
             link.name.as_str().into(),
-            id(link.id),
+            match link.id {
+                // Without a link there is no id of one.
+                Some(0) => Text::from("-"),
+                other => id(other),
+            },
             hook(link),
             Text::from(link.program_id.map_or(String::new(), |id| id.to_string())),
             since(link.protected),
@@ -194,7 +198,7 @@ fn fill(map: &ShownMap) -> String {
 }
 
 /// Writes a time span in the two units that matter: `3 d 4 h`, `12 min 3 s`, `5 s`.
-pub(super) fn age(nanoseconds: u64) -> String {
+pub(crate) fn age(nanoseconds: u64) -> String {
     let seconds = nanoseconds / 1_000_000_000;
     let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86400);
     match (days, hours, minutes) {

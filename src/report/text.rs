@@ -84,6 +84,7 @@ fn folder(step: &Step) -> Option<(&PinPath, (&'static str, &Because))> {
         | Action::SetAccess { .. }
         | Action::CopyEntries { .. }
         | Action::CatchUp { .. }
+        | Action::FinishCopy { .. }
         | Action::WriteEntries { .. }
         | Action::SetVariables { .. }
         | Action::ReuseProgram { .. }
@@ -91,6 +92,7 @@ fn folder(step: &Step) -> Option<(&PinPath, (&'static str, &Because))> {
         | Action::RestoreMap { .. }
         | Action::RestoreProgram { .. }
         | Action::ReuseLink { .. }
+        | Action::Skip { .. }
         | Action::Attach { .. }
         | Action::UpdateLink { .. }
         | Action::Reattach { .. }
@@ -232,7 +234,7 @@ fn rest_paint(marker: Marker) -> Paint {
 
 fn traffic_paint(traffic: Traffic, plain: Paint) -> Paint {
     match traffic {
-        Traffic::None | Traffic::NoGap | Traffic::Starts => plain,
+        Traffic::None | Traffic::NoGap | Traffic::BothRun | Traffic::Starts | Traffic::NewSockets => plain,
         Traffic::Moves | Traffic::Stops | Traffic::GapUnfiltered => Paint::Alarm,
     }
 }
@@ -257,7 +259,10 @@ fn number(plan: &Plan, holds: impl Fn(&Step) -> bool) -> u64 {
 }
 
 fn footer(page: &mut Page, plan: &Plan, purpose: Purpose) {
-    page.line(Text::new(Paint::Heading, format!("plan: {}", Counts::of(plan.steps.iter().map(marker)).to_do())), 6);
+    page.line(
+        Text::new(Paint::Heading, format!("plan: {}", Counts::of(plan.steps.iter().map(|step| &step.action)).to_do())),
+        6,
+    );
     if plan.is_empty() {
         let why = match plan.mode {
             Mode::Live => "the host matches",
@@ -294,10 +299,6 @@ fn footer(page: &mut Page, plan: &Plan, purpose: Purpose) {
         page.line(Text::from("consent: nothing is applied without ").and_whole(Paint::Alarm, allow_flag(&lacks)), 9);
     }
     page.line(format!("plan id: {}", plan.id), 9);
-}
-
-fn marker(step: &Step) -> Marker {
-    step.action.marker()
 }
 
 /// Writes the flag that gives these consents: `--allow gap,prune`.
@@ -351,11 +352,11 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// Counts markers.
-    pub fn of(markers: impl Iterator<Item = Marker>) -> Self {
+    /// Counts markers, but for what is left out.
+    pub fn of<'a>(actions: impl Iterator<Item = &'a Action>) -> Self {
         let mut counts = Self::default();
-        for marker in markers {
-            let count = match marker {
+        for action in actions.filter(|action| !matches!(action, Action::Skip { .. })) {
+            let count = match action.marker() {
                 Marker::Create => &mut counts.create,
                 Marker::Change => &mut counts.change,
                 Marker::DestroyThenCreate | Marker::CreateThenDestroy => &mut counts.replace,
@@ -417,9 +418,9 @@ mod tests {
     fn the_sample_has_everything() {
         let steps = samples::every_step().steps;
         let distinct = |of: fn(&Step) -> String| steps.iter().map(of).collect::<BTreeSet<_>>().len();
-        assert_eq!(distinct(|step| step.action.name().to_owned()), 26);
+        assert_eq!(distinct(|step| step.action.name().to_owned()), 27);
         assert_eq!(distinct(|step| step.because.name().to_owned()), 25);
-        assert_eq!(distinct(|step| step.traffic.to_string()), 6);
+        assert_eq!(distinct(|step| step.traffic.to_string()), 7);
         assert_eq!(distinct(|step| step.state.to_string()), 5);
         assert_eq!(steps.iter().filter_map(|step| step.needs).collect::<BTreeSet<_>>().len(), 4);
         assert_eq!(distinct(|step| step.action.marker().to_string()), 6);

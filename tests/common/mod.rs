@@ -4,6 +4,8 @@
 //! works under `cargo test`, which runs tests as threads of one process, and under nextest.
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
+pub mod flood;
+pub mod machine;
 pub mod stages;
 pub mod tool;
 
@@ -82,6 +84,8 @@ fn enter(name: &str) -> Result<Room, String> {
     unshare(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWNET).map_err(lacking("unshare"))?;
     mount(NONE, "/", NONE, MsFlags::MS_REC | MsFlags::MS_PRIVATE, NONE).map_err(lacking("make mounts private"))?;
     mount(Some("bpf"), "/sys/fs/bpf", Some("bpf"), MsFlags::empty(), NONE).map_err(lacking("mount bpffs"))?;
+    // A kernel without it has no tracepoints, which the tests of those see.
+    let _ = mount(Some("tracefs"), "/sys/kernel/tracing", Some("tracefs"), MsFlags::empty(), NONE);
     if let Err(error) = run(Command::new("ip").args(["link", "set", "lo", "up"])) {
         return Err(format!("ip link set lo up: {error}"));
     }

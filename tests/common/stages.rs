@@ -6,7 +6,7 @@ use bpfapply::desired::{self, Desired};
 use bpfapply::diag::{self, Problem, Problems};
 use bpfapply::elf::Target;
 use bpfapply::kernel::fake::Fake;
-use bpfapply::kernel::{Kernel, observe};
+use bpfapply::kernel::{Kernel, observe, sites};
 use bpfapply::names::PinPath;
 use bpfapply::observed::Wanted;
 use bpfapply::plan::{self, Mode, Plan};
@@ -27,7 +27,10 @@ pub fn path(text: &str) -> PinPath {
 pub fn desired(text: &str, folder: &Path, kernel: &impl Kernel) -> Result<Desired, Problems> {
     let manifest = manifest::parse(text, &BTreeMap::new())?;
     let files = load::files(&manifest, folder)?;
-    desired::resolve(&manifest, files, &path("/sys/fs/bpf"), &observe::host(kernel)?, &Target::offline())
+    let desired =
+        desired::resolve(&manifest, files, &path("/sys/fs/bpf"), &observe::host(kernel)?, &Target::offline())?;
+    let sites = sites::all(kernel, &desired)?;
+    desired.settle(&sites)
 }
 
 /// Plans as `--dry-run` does; paths in the manifest are relative to the repository.

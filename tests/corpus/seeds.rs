@@ -2,10 +2,10 @@
 
 use bpfapply::access::{Access, Account};
 use bpfapply::btf::value::format::{Format, Formats, Written};
-use bpfapply::desired::{EntriesMode, Hook};
+use bpfapply::desired::{EntriesMode, Hook, Netns};
 use bpfapply::kinds::{MapType, XdpMode};
 use bpfapply::names::{Digest, PinPath, PlanId};
-use bpfapply::observed::HookInfo;
+use bpfapply::observed::{FilePlace, HookInfo};
 use bpfapply::plan::Expects;
 use bpfapply::record::{
     FORMAT, Record, RecordedEntries, RecordedInner, RecordedLink, RecordedMap, RecordedObject, RecordedProgram, Since,
@@ -118,6 +118,7 @@ pub fn record(_: &Files) -> Seeds {
         image: Some(digest),
         variables: std::collections::BTreeMap::new(),
         slots: Some(digest),
+        ids: [("00000000".to_owned(), 3)].into(),
         cgroups: [("system.slice".to_owned(), 9)].into(),
         inner,
         entries: Some(entries),
@@ -131,16 +132,18 @@ pub fn record(_: &Files) -> Seeds {
         "p".to_owned(),
         RecordedProgram { pin: pin.clone(), inode: 2, maps: vec!["m".to_owned()], protect, access: access.clone() },
     );
-    let hook = Hook::Xdp { interface: "lo".to_owned(), mode: XdpMode::Auto };
+    let hook = Hook::Xdp { interface: "lo".to_owned(), netns: Netns::OWN, mode: XdpMode::Auto, via: None };
     let at = HookInfo::Xdp { ifindex: 1 };
     let link = RecordedLink {
         order: None,
         pin,
         inode: 3,
-        program: "p".to_owned(),
+        program: Some("p".to_owned()),
         program_id: 5,
         hook,
         at,
+        netns: Some(4_026_531_840),
+        file: Some(FilePlace { device: 1, inode: 6, offset: 7 }),
         ahead: vec![4],
         protect,
         access,

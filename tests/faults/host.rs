@@ -2,8 +2,10 @@
 //! tool.
 
 use crate::common;
+use bpfapply::direct::{Device, Direct, Mark};
 use bpfapply::kernel::linux::Linux;
 use bpfapply::kernel::{Entry, HookInfo, Kernel, ObjectKind};
+use bpfapply::kinds::AttachType;
 use bpfapply::names::PinPath;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,6 +13,7 @@ use std::fmt;
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
 use std::process::Command;
 use std::thread;
 use std::time::Duration;
@@ -36,6 +39,11 @@ enum What {
     Folder,
     /// A symbolic link to the folder of this name.
     Switch(String),
+    /// An attachment without a link: its program by id, and where it is.
+    Mark {
+        program: u32,
+        at: String,
+    },
     /// A map or program.
     Object {
         kind: ObjectKind,
@@ -61,12 +69,14 @@ pub struct Host {
     alive: BTreeMap<(&'static str, u64), String>,
     /// The programs on the XDP hook of each interface, by mode.
     xdp: BTreeMap<&'static str, Vec<(String, u32)>>,
+    /// The programs that need no link, by the words for their hook; qdiscs are there without.
+    direct: BTreeMap<String, Vec<u32>>,
 }
 
 impl Host {
     /// Reads all of it. Programs and maps are of the deployment when their names start with `prefix`, links when their
     /// programs are.
-    pub fn read(prefix: &str) -> Self {
+    pub fn read(prefix: &str, cgroup: &Path) -> Self {
         let kernel = Linux::new();
         let bpffs = PinPath::new(BPFFS).expect("a path");
         let is_mounted = kernel.is_bpffs(&bpffs).expect("the folder is there");
@@ -94,7 +104,8 @@ impl Host {
             let found = kernel.interface(interface).expect("interfaces can be asked about").expect("it is there");
             (interface, found.xdp.iter().map(|(mode, id)| (format!("{mode:?}"), *id)).collect())
         };
-        Self { is_mounted, pins, alive, xdp: INTERFACES.map(on).into() }
+        let direct = direct(&kernel, cgroup);
+        Self { is_mounted, pins, alive, xdp: INTERFACES.map(on).into(), direct }
     }
 
     /// Returns what others see of it: what is only alive while a run is at work is left out.
@@ -104,7 +115,7 @@ impl Host {
 
     /// Returns whether nothing of the deployment is left, and nothing at all in the bpffs.
     pub fn is_empty(&self) -> bool {
-        self.pins.is_empty() && self.alive.is_empty() && self.xdp.values().all(Vec::is_empty)
+        self.pins.is_empty() && self.alive.is_empty() && self.xdp.values().all(Vec::is_empty) && self.direct.is_empty()
     }
 
     /// Writes it without what differs between two runs that do the same: ids and inodes.
@@ -122,6 +133,7 @@ impl Host {
             .filter(|(path, _)| !is_generation(path))
             .map(|(path, pin)| match &pin.what {
                 What::Folder | What::Switch(_) => format!("{path}/"),
+                What::Mark { program, at } => format!("{path} stands for {} {at}", name(*program)),
                 What::Object { kind, name, holds, .. } => format!("{path} {kind} {name} {holds:?}, {}", pin.access()),
                 What::Link { program, hook, .. } => {
                     format!("{path} link of {} {hook}, {}", name(*program), pin.access())
@@ -137,6 +149,11 @@ impl Host {
             .chain(self.xdp.iter().flat_map(|(interface, programs)| {
                 programs.iter().map(move |(mode, id)| format!("{mode} xdp of {interface}: {}", name(*id)))
             }))
+            .chain(
+                self.direct.iter().map(|(at, programs)| {
+                    format!("{at}: {:?}", programs.iter().map(|id| name(*id)).collect::<Vec<_>>())
+                }),
+            )
             .collect();
         lines.sort();
         lines
@@ -149,7 +166,7 @@ impl Host {
         };
         let target = self.pins.values().find_map(|pin| match &pin.what {
             What::Switch(target) => Some(target.as_str()),
-            What::Folder | What::Object { .. } | What::Link { .. } => None,
+            What::Folder | What::Mark { .. } | What::Object { .. } | What::Link { .. } => None,
         });
         let now = target.and_then(|target| find(&|path, _| path.ends_with(target) && path.matches('/').count() == 4));
         let before = find(&|path, _| path.ends_with("~previous"));
@@ -162,7 +179,7 @@ impl Host {
         below.filter_map(|(_, pin)| match &pin.what {
             What::Object { kind: ObjectKind::Map, id, .. } => Some(("map", u64::from(*id))),
             What::Object { id, .. } => Some(("program", u64::from(*id))),
-            What::Folder | What::Switch(_) | What::Link { .. } => None,
+            What::Folder | What::Switch(_) | What::Mark { .. } | What::Link { .. } => None,
         })
     }
 
@@ -198,6 +215,7 @@ impl Host {
         let mut lines: Vec<_> = self.pins.iter().map(|(path, pin)| format!("{path} {pin}")).collect();
         lines.extend(self.alive.iter().map(|((kind, id), name)| format!("{kind} {id} {name} lives")));
         lines.extend(self.xdp.iter().map(|(interface, programs)| format!("xdp of {interface}: {programs:?}")));
+        lines.extend(self.direct.iter().map(|(at, programs)| format!("{at}: {programs:?}")));
         lines
     }
 }
@@ -223,6 +241,7 @@ impl fmt::Display for Pin {
         match &self.what {
             What::Folder => f.write_str("folder"),
             What::Switch(target) => write!(f, "leads to {target}"),
+            What::Mark { program, at } => write!(f, "stands for {program} {at}, inode {}", self.inode),
             What::Object { kind, id, name, holds } => {
                 write!(f, "{kind} {id} {name} {holds:?}, {}, inode {}", self.access(), self.inode)
             }
@@ -245,10 +264,51 @@ fn listed(line: &str) -> Vec<Value> {
     panic!("bpftool {line} fails");
 }
 
+/// Returns the hook of a cgroup that has a program without a link.
+fn hook_of(kernel: &Linux, cgroup: &Path) -> Option<Direct> {
+    let (_, cgroup_id) = kernel.open_cgroup(cgroup).ok()?;
+    Some(Direct::Cgroup { path: cgroup.to_owned(), cgroup_id, attach_type: AttachType::CGROUP_INET_INGRESS })
+}
+
+/// Detaches what needs no link from a cgroup.
+pub fn detach_all(cgroup: &Path) {
+    let mut kernel = Linux::new();
+    let Some(at) = hook_of(&kernel, cgroup) else { return };
+    for id in kernel.programs_at(&at).expect("it can be asked") {
+        if let Ok(program) = kernel.program_by_id(id) {
+            kernel.detach(&program, &at).expect("it is there");
+        }
+    }
+}
+
+fn direct(kernel: &Linux, cgroup: &Path) -> BTreeMap<String, Vec<u32>> {
+    let mut found = BTreeMap::new();
+    for interface in INTERFACES {
+        let index = kernel.interface(interface).expect("interfaces can be asked about").expect("it is there").index;
+        if let Some(qdisc) = kernel.qdisc(&Device { ifindex: index, ..Device::default() }).expect("it can be asked") {
+            found.insert(format!("clsact of {interface}"), Vec::new());
+            for filter in qdisc.filters {
+                let at = format!("{} {} {}", filter.attach_type, filter.priority, filter.handle);
+                found.insert(format!("{at} of {interface}"), filter.program_id.into_iter().collect());
+            }
+        }
+    }
+    let there = hook_of(kernel, cgroup).map(|at| kernel.programs_at(&at).expect("it can be asked"));
+    if let Some(programs) = there.filter(|programs| !programs.is_empty()) {
+        found.insert("the cgroup".to_owned(), programs);
+    }
+    found
+}
+
 fn walk(kernel: &Linux, folder: &PinPath, pins: &mut BTreeMap<String, Pin>) {
     for Entry { name, .. } in kernel.list(folder).expect("a folder can be listed") {
         let path = folder.child(&name);
         let metadata = fs::symlink_metadata(path.as_str()).expect("it is there");
+        if let Some(Mark { program_id, at }) = kernel.read_symlink(&path).ok().as_deref().and_then(Mark::parse) {
+            let what = What::Mark { program: program_id, at: at.to_string() };
+            pins.insert(path.to_string(), Pin { inode: metadata.ino(), access: [0; 3], what });
+            continue;
+        }
         if let Ok(target) = kernel.read_symlink(&path) {
             pins.insert(path.to_string(), Pin { inode: 0, access: [0; 3], what: What::Switch(target) });
             walk(kernel, &path, pins);

@@ -2,9 +2,9 @@
 
 use crate::common::tool::bpfapply;
 use crate::common::{self, Room};
-use crate::host::{BPFFS, Host, INTERFACES};
+use crate::host::{BPFFS, Host, INTERFACES, detach_all};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -13,7 +13,8 @@ use tempfile::TempDir;
 /// How long the kernel may take to free what nothing holds any more.
 const FREED: Duration = Duration::from_secs(15);
 
-/// Two objects, five maps besides sections of constants and variables, five programs and five links. What the kernel has a name for
+/// Two objects, five maps besides sections of constants and variables, five programs, four links, and three attachments
+/// without one: XDP by netlink, a filter of clsact, a program of a cgroup. What the kernel has a name for
 /// starts with the name of the site.
 const FIRST: &str = r#"
 version = 1
@@ -54,7 +55,13 @@ program = "drop"
 xdp = { interface = "veth0", mode = "native" }
 [link.count]
 program = "count"
-xdp = { interface = "veth1", mode = "generic" }
+xdp = { interface = "veth1", mode = "generic", via = "netlink" }
+[link.filter]
+program = "shape"
+tc = { interface = "veth1", direction = "egress", via = "clsact" }
+[link.beside]
+program = "in"
+cgroup = { path = "CGROUP/out", via = "attach" }
 [link.shape]
 program = "shape"
 tc = { interface = "veth0", direction = "ingress" }
@@ -88,6 +95,8 @@ pub struct Site {
     pub folder: TempDir,
     /// The deployment's.
     pub name: String,
+    /// The cgroup that has a program without a link.
+    pub beside: PathBuf,
 }
 
 impl Site {
@@ -113,11 +122,11 @@ impl Site {
         }
         let [one, other] = INTERFACES;
         sh(&format!("ip link add {one} type veth peer name {other}; ip link set {one} up; ip link set {other} up"));
-        Self { folder, name }
+        Self { folder, name, beside: cgroup.join("out") }
     }
 
     pub fn host(&self) -> Host {
-        Host::read(&self.name)
+        Host::read(&self.name, &self.beside)
     }
 
     /// Reads the host until it is as expected or nothing more can be waited for.
@@ -146,6 +155,11 @@ impl Site {
     pub fn clear(&self) {
         unmount_all();
         sh(&format!("mount -t bpf bpf {BPFFS}"));
+        // These outlive pins.
+        for script in ["tc qdisc del dev veth1 clsact", "ip link set dev veth1 xdpgeneric off"] {
+            let _ = common::run(Command::new("sh").args(["-c", script]));
+        }
+        detach_all(&self.beside);
         let host = self.host_when(Host::is_empty);
         assert!(host.is_empty(), "the kernel frees what nothing holds: {host:?}");
     }

@@ -81,6 +81,42 @@ impl Shape {
         self.put(Place::START, value, out)
     }
 
+    /// Lists what is wrong with a value that [`Shape::encode`] refuses: of a table or a list every field and element that
+    /// does not fit. What is only wrong as a whole is not in it.
+    pub fn faults(&self, value: &Value) -> Vec<ValueError> {
+        match (&self.kind, value) {
+            (Kind::Fields { fields, .. }, Value::Table(table)) => {
+                let faults = table.iter().flat_map(|(name, value)| {
+                    let found = fields.iter().find(|field| field.name == *name && !name.is_empty());
+                    let faults = match found {
+                        // The width of a bit-field is that of its part.
+                        Some(Part { bits: Some(_), .. }) | None => {
+                            let alone = BTreeMap::from([(name.clone(), value.clone())]);
+                            return self.encode_anew(&Value::Table(alone)).err().into_iter().collect::<Vec<_>>();
+                        }
+                        Some(field) => field.shape.faults(value),
+                    };
+                    faults.into_iter().map(|fault| fault.below(name)).collect()
+                });
+                faults.collect()
+            }
+            (Kind::List { element, .. }, Value::List(list)) => {
+                let faults = list.iter().enumerate().flat_map(|(index, value)| {
+                    let faults = element.faults(value).into_iter();
+                    faults.map(move |fault| fault.below(&format!("[{index}]")))
+                });
+                faults.collect()
+            }
+            (Kind::Prefix { key, .. }, Value::Table(_)) => key.faults(value),
+            _ => self.encode_anew(value).err().into_iter().collect(),
+        }
+    }
+
+    /// Writes a value into bytes of its own.
+    fn encode_anew(&self, value: &Value) -> Result<(), ValueError> {
+        self.encode(value, &mut vec![0; self.size.unwrap_or(0) as usize])
+    }
+
     /// Writes what a text stands for, as [`Shape::encode`] does.
     ///
     /// # Errors

@@ -13,6 +13,7 @@ mod path;
 use matching::Budget;
 pub(super) use matching::{compatible, same_kind};
 
+use super::Refusal;
 use super::target::{Target, candidates};
 use crate::btf::kernel::KernelTypes;
 use crate::btf::{Btf, Kind, Type, TypeId};
@@ -223,9 +224,9 @@ pub(super) struct Relocator<'a> {
     /// for the ones after it, as in libbpf, since a kernel may have two types of one name.
     left: HashMap<TypeId, Rc<[Candidate<'a>]>>,
     /// The answers that all programs get, by question.
-    known: HashMap<usize, Result<Answer, String>>,
+    known: HashMap<usize, Result<Answer, Refusal>>,
     /// The answers in this program where there are several candidates.
-    known_here: HashMap<usize, Result<Answer, String>>,
+    known_here: HashMap<usize, Result<Answer, Refusal>>,
     budget: Budget,
 }
 
@@ -253,19 +254,22 @@ impl<'a> Relocator<'a> {
     ///
     /// # Errors
     /// When the relocation makes no sense, two types of the target answer differently, or it has no types.
-    pub(super) fn answer(&mut self, asked: usize) -> Result<Answer, String> {
+    pub(super) fn answer(&mut self, asked: usize) -> Result<Answer, Refusal> {
         if let Some(known) = self.known.get(&asked).or_else(|| self.known_here.get(&asked)) {
             return known.clone();
         }
         let relocation = &self.asked[asked];
-        let answer = self.resolve(relocation).map_err(|what| format!("{}: {what}", self.describe(asked)));
+        let answer = self.resolve(relocation).map_err(|refusal| {
+            let why = format!("{}: {}", self.describe(asked), refusal.why);
+            Refusal { why, ..refusal }
+        });
         let several = self.candidates.get(&relocation.ty).is_some_and(|candidates| candidates.len() > 1);
         let known = if several { &mut self.known_here } else { &mut self.known };
         known.insert(asked, answer.clone());
         answer
     }
 
-    fn resolve(&mut self, asked: &Asked) -> Result<Answer, String> {
+    fn resolve(&mut self, asked: &Asked) -> Result<Answer, Refusal> {
         let question =
             Question::of(asked.kind).ok_or_else(|| format!("a CO-RE relocation of the unknown kind {}", asked.kind))?;
         let place = path::Place::read(self.local, asked.ty, &asked.access, question)?;
@@ -273,7 +277,9 @@ impl<'a> Relocator<'a> {
             return Ok(Answer::Known(Known::unchecked(asked.ty.into())));
         }
         let kernel = self.target.core_types();
-        let kernel = kernel.ok_or("this kernel has no BTF, by which the program has to be adapted to it")?;
+        let no_types =
+            || Refusal::of_kernel("this kernel has no BTF, by which the program has to be adapted to it".to_owned());
+        let kernel = kernel.ok_or_else(no_types)?;
         let candidates = self.candidates(asked.ty, kernel)?;
         let mut found: Option<(answer::Spot, Answer)> = None;
         let mut matched = Vec::new();
@@ -285,13 +291,13 @@ impl<'a> Relocator<'a> {
                 None => found = Some((spot, answer)),
                 Some((first, same)) if first.bit_offset() == spot.bit_offset() && same.agrees(&answer) => {}
                 Some(_) => {
-                    return Err(format!("{} has several such types, and they differ here", self.owner()));
+                    return Err(format!("{} has several such types, and they differ here", self.owner()).into());
                 }
             }
             matched.push((*types, *candidate));
         }
         match found {
-            None => answer::answer(self.local, &place, question, None),
+            None => Ok(answer::answer(self.local, &place, question, None)?),
             Some((_, answer)) => {
                 if matched.len() < candidates.len() {
                     self.left.insert(asked.ty, matched.into());
@@ -391,7 +397,7 @@ mod tests {
         let got = match last {
             Ok(Answer::Known(known)) => known.new.to_string(),
             Ok(Answer::Unknown) => "unknown".to_owned(),
-            Err(what) => what,
+            Err(refusal) => refusal.why,
         };
         assert_eq!(got, expected);
         // Tests are not optimised: a few million steps.

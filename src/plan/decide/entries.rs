@@ -2,7 +2,8 @@
 //!
 //! What is ours of a map that others write as well, the record knows (`entries_mode = "merge"`): a key that we wrote and
 //! that the manifest does not name any more goes. All entries of a map are ours with `exact`, and with `seed` none, once
-//! the map is there. Where the manifest gives a map no entries any more, those that others may have are left alone:
+//! the map is there. `exact-keys` and `merge-keys` mean keys by this, and write a value only with a key that is new.
+//! Where the manifest gives a map no entries any more, those that others may have are left alone:
 //! `merge` takes its own keys back, `exact` lets go of all, for it would empty the map.
 
 use super::{Fate, Planner};
@@ -10,7 +11,7 @@ use crate::desired::{Contents, DesiredMap, EntriesMode, MapDefinition, MapSource
 use crate::diag::{Kind, Problem};
 use crate::entries::{Changes, Entries};
 use crate::names::{MapName, PinPath};
-use crate::observed::Observed;
+use crate::observed::{Live, Observed, ObservedMap, Pinned};
 use crate::plan::{Action, Because, Consent, State, Step, Traffic, Writes};
 use crate::record::{Record, RecordedEntries};
 use crate::spec::MapSpec;
@@ -57,8 +58,8 @@ impl Planner<'_> {
                 if self.copies.contains_key(name) {
                     self.check_copied(&map, definition, contents);
                 }
-                if !contents.entries.is_empty() {
-                    let changes = Changes::first(&contents.entries);
+                let changes = self.first_changes(&map, contents);
+                if !changes.is_empty() {
                     let writes = writes(&map.name, definition, definition.sensitive, changes, None);
                     self.push_writes(&map, writes, because, (State::New, None));
                 }
@@ -67,6 +68,25 @@ impl Planner<'_> {
                 self.update_entries(&map, definition, contents, id);
             }
             Some(Fate::Keep(_)) | None => {}
+        }
+    }
+
+    /// Returns what is written into a new map: all entries, or where their values are the programs', those that are not
+    /// copied.
+    fn first_changes(&self, map: &DesiredMap, contents: &Contents) -> Changes {
+        let copied = || {
+            let copying = self.copies.get(&map.name).filter(|_| !contents.mode.owns_values())?;
+            let Pinned::Map(ObservedMap { live: Some(Live::Read(live)), .. }) = self.observed.pins.get(map.pin()?)?
+            else {
+                return None;
+            };
+            copying.migration.convert(live).ok().map(|converted| converted.entries)
+        };
+        match copied() {
+            Some(copied) if copied.is_like(&contents.entries) => {
+                Changes::between(&copied, &contents.entries, |_| false).of_keys(|_, _| false)
+            }
+            Some(_) | None => Changes::first(&contents.entries),
         }
     }
 
@@ -93,10 +113,16 @@ impl Planner<'_> {
     fn update_entries(&mut self, map: &DesiredMap, definition: &MapDefinition, contents: &Contents, id: u32) {
         let Some(live) = self.observed.contents.get(&definition.pin) else { return };
         let before = owned(self.observed, self.observed.record.as_ref(), &map.name, &same);
-        let is_exact = contents.mode == EntriesMode::Exact;
-        let goes = |key: &[u8]| is_exact || before.as_ref().is_some_and(|before| before.has(key));
+        let goes = |key: &[u8]| contents.mode.owns_all() || before.as_ref().is_some_and(|before| before.has(key));
         let Some(changes) = changes(live, &contents.entries, goes) else { return };
         let is_array = definition.spec.map_type.is_array();
+        let changes = match contents.mode.owns_values() {
+            true => changes,
+            // Every index of an array has a value: it is new when it was not ours and says nothing.
+            false => changes.of_keys(|key, value| {
+                is_array && !is_data(value, is_array) && !before.as_ref().is_some_and(|before| before.has(key))
+            }),
+        };
         let loss = match loses(&changes, before.as_ref(), is_array) || empties(&changes, contents, is_array) {
             true => (State::Lost(None), Some(Consent::LoseState)),
             false => (State::Kept, None),
@@ -133,9 +159,9 @@ impl Planner<'_> {
     pub(super) fn lets_go(&self, map: &DesiredMap) -> bool {
         let MapSource::Defined(definition) = &map.source else { return false };
         let record = self.observed.record.as_ref();
-        let recorded = record.and_then(|record| record.maps.get(map.name.as_str()));
+        let recorded = record.and_then(|record| record.maps.get(map.name.as_str())?.entries.as_ref());
         let keeps = definition.contents.as_deref().is_some_and(|contents| contents.mode != EntriesMode::Seed);
-        !keeps && recorded.is_some_and(|recorded| recorded.entries.is_some())
+        !keeps && recorded.is_some_and(|recorded| recorded.mode != EntriesMode::Seed)
     }
 
     /// Takes the entries back that were ours in a map of which others have some, when the manifest gives it none any
@@ -146,7 +172,7 @@ impl Planner<'_> {
             return;
         }
         let before = owned(self.observed, self.observed.record.as_ref(), &map.name, &same);
-        let Some(before) = before.filter(|before| before.mode == EntriesMode::Merge) else { return };
+        let Some(before) = before.filter(|before| !before.mode.owns_all()) else { return };
         let Some(live) = self.observed.contents.get(&definition.pin) else { return };
         let nothing = Entries::new(live.key_size(), live.value_size());
         let Some(changes) = changes(live, &nothing, |key| before.has(key)) else { return };
@@ -177,16 +203,22 @@ impl Planner<'_> {
         let Some(live) = there.or_else(|| self.observed.contents.get(&pin).filter(|_| is_same)) else { return };
         let then = owned(self.observed, Some(before), name, &previous);
         let now = owned(self.observed, self.observed.record.as_ref(), name, &same).filter(|_| is_same);
+        let seeds = seeds(self.observed, before, name, &previous);
+        let seeded = seeds.zip(now.as_ref()).map(|(seeds, now)| overwritten(seeds, now.entries, live));
         let nothing = Entries::new(live.key_size(), live.value_size());
-        let wanted = then.as_ref().map_or(&nothing, |then| then.entries);
+        let wanted = then.as_ref().map(|then| then.entries).or(seeded.as_ref()).unwrap_or(&nothing);
+        let is_seed = |key: &[u8]| seeds.is_some_and(|seeds| seeds.get(key).is_some());
         let goes = |key: &[u8]| match (&then, &now) {
-            (Some(then), _) if then.mode == EntriesMode::Exact => true,
+            (Some(then), _) if then.mode.owns_all() => true,
             (_, Some(now)) => {
-                now.mode == EntriesMode::Merge && now.has(key) || then.as_ref().is_some_and(|it| it.has(key))
+                let came_since = !now.mode.owns_all() && now.has(key) && !is_seed(key);
+                came_since || then.as_ref().is_some_and(|it| it.has(key))
             }
             (_, None) => false,
         };
         let Some(changes) = changes(live, wanted, goes) else { return };
+        let keeps_values = then.as_ref().is_some_and(|then| !then.mode.owns_values());
+        let changes = if keeps_values { changes.of_keys(|_, _| false) } else { changes };
         let changes = if spec.map_type.is_array() { changes.zeroing() } else { changes };
         if changes.is_empty() {
             return;
@@ -197,7 +229,18 @@ impl Planner<'_> {
         let (spec, formats, references) = (spec.clone(), recorded.formats.clone(), BTreeMap::new());
         let id = Some(id);
         let map = name.clone();
-        let writes = Writes { map, pin, id, changes, removes_first, spec, formats, references, sensitive };
+        let writes = Writes {
+            map,
+            pin,
+            id,
+            changes,
+            removes_first,
+            keys_only: keeps_values,
+            spec,
+            formats,
+            references,
+            sensitive,
+        };
         let action = Action::WriteEntries { writes: Box::new(writes) };
         let because = Because::Rollback;
         let (traffic, state) = (Traffic::None, State::Kept);
@@ -217,11 +260,42 @@ fn owned<'a>(
     place: &dyn Fn(&PinPath) -> PinPath,
 ) -> Option<Owned<'a>> {
     let recorded_map = record?.maps.get(map.as_str())?;
-    let recorded = recorded_map.entries.as_ref()?;
+    let recorded = recorded_map.entries.as_ref().filter(|recorded| recorded.mode != EntriesMode::Seed)?;
+    let entries = kept(observed, recorded, place)?;
+    Some(Owned { mode: recorded.mode, sensitive: recorded_map.sensitive, entries })
+}
+
+/// Returns the entries that a map started with, which are nobody's.
+fn seeds<'a>(
+    observed: &'a Observed,
+    record: &Record,
+    map: &MapName,
+    place: &dyn Fn(&PinPath) -> PinPath,
+) -> Option<&'a Entries> {
+    let recorded = record.maps.get(map.as_str())?.entries.as_ref()?;
+    kept(observed, recorded, place).filter(|_| recorded.mode == EntriesMode::Seed)
+}
+
+/// Returns entries that are kept beside a record.
+fn kept<'a>(
+    observed: &'a Observed,
+    recorded: &RecordedEntries,
+    place: &dyn Fn(&PinPath) -> PinPath,
+) -> Option<&'a Entries> {
     let pin = place(&PinPath::new(&recorded.pin).ok()?);
     let entries = observed.kept.get(&pin).filter(|_| observed.inode(&pin) == Some(recorded.inode))?;
-    let is_it = entries.digest() == recorded.digest;
-    is_it.then(|| Owned { mode: recorded.mode, sensitive: recorded_map.sensitive, entries })
+    (entries.digest() == recorded.digest).then_some(entries)
+}
+
+/// Returns those of the first entries of a map that have the value which they got when they became ours: what they had
+/// just before that nobody knows any more.
+fn overwritten(seeds: &Entries, ours: &Entries, live: &Entries) -> Entries {
+    let (mut keys, mut values) = (Vec::new(), Vec::new());
+    for (key, value) in seeds.iter().filter(|(key, _)| ours.get(key).is_some() && ours.get(key) == live.get(key)) {
+        keys.extend_from_slice(key);
+        values.extend_from_slice(value);
+    }
+    Entries::latest(seeds.key_size(), seeds.value_size(), keys, values)
 }
 
 /// Compares entries of the same sizes; others are not of one map.
@@ -232,7 +306,7 @@ fn changes(live: &Entries, wanted: &Entries, goes: impl Fn(&[u8]) -> bool) -> Op
 /// Returns whether entries go that were never ours: what a map held before all of it became the manifest's is not thrown
 /// away by the way.
 fn loses(changes: &Changes, before: Option<&Owned<'_>>, is_array: bool) -> bool {
-    let was_ours = |key: &[u8]| before.is_some_and(|before| before.mode == EntriesMode::Exact || before.has(key));
+    let was_ours = |key: &[u8]| before.is_some_and(|before| before.mode.owns_all() || before.has(key));
     changes.removed.iter().any(|(key, value)| is_data(value, is_array) && !was_ours(key))
 }
 
@@ -265,6 +339,7 @@ fn writes(
         id: None,
         changes: Arc::new(changes),
         removes_first,
+        keys_only: definition.contents.as_ref().is_some_and(|contents| !contents.mode.owns_values()),
         spec: definition.spec.clone(),
         formats: definition.formats.clone(),
         references: definition.contents.as_ref().map(|it| it.references.by_key.clone()).unwrap_or_default(),

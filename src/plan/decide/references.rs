@@ -4,7 +4,7 @@
 //! A program that is yet to be loaded has no id; until apply knows it, [`PENDING`] stands for it.
 
 use super::{Fate, Planner};
-use crate::desired::{Contents, Desired, DesiredMap, MapDefinition, MapSource, References, Span, Word};
+use crate::desired::{Contents, Desired, DesiredMap, MapDefinition, MapSource, Netns, References, Span, Word};
 use crate::diag::{Kind, Problem};
 use crate::entries::{Duplicate, Entries};
 use crate::names::{MapName, ProgramName};
@@ -72,11 +72,11 @@ impl<'a> Planner<'a> {
             Word::Number(number) => return Some(*number),
             Word::Interface(name) => name,
         };
-        match self.observed.interfaces.get(name) {
+        match self.observed.interface(name, &Netns::OWN) {
             Some(found) => Some(found.index),
             None if self.mode == Mode::Offline => Some(offline),
             None => {
-                let kind = Kind::NoInterface { name: name.clone() };
+                let kind = Kind::NoInterface { name: name.clone(), netns: Netns::OWN };
                 self.problems.push(Problem::at(kind, span.clone(), "this entry names it"));
                 None
             }
