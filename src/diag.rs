@@ -890,6 +890,31 @@ pub enum Kind {
         /// Since when there are some.
         since: &'static str,
     },
+    /// A link cannot have the place that it wants.
+    BadOrder {
+        /// The link.
+        link: LinkName,
+        /// The place.
+        order: String,
+        /// Why not.
+        why: String,
+    },
+    /// Somebody else's program, which a link wants to be beside, is not on the hook, or more than one is it.
+    NoNeighbour {
+        /// The place.
+        order: String,
+        /// The hook.
+        hook: String,
+        /// The programs on it that match.
+        found: Vec<String>,
+        /// All programs on it.
+        there: Vec<String>,
+    },
+    /// The running kernel has no places on such hooks.
+    NoOrder {
+        /// The hook.
+        hook: String,
+    },
     /// A link to a program that needs none.
     WithoutLinks {
         /// The program's type.
@@ -1175,6 +1200,9 @@ impl Kind {
             Self::SymlinkInTheWay { .. } => "host::symlink_in_the_way",
             Self::NoAccount { .. } => "host::no_account",
             Self::NoCgroup { .. } => "host::no_cgroup",
+            Self::BadOrder { .. } => "manifest::bad_order",
+            Self::NoNeighbour { .. } => "host::no_neighbour",
+            Self::NoOrder { .. } => "kernel::no_order",
             Self::NoNetns { .. } => "host::no_netns",
             Self::NoProgramType { .. } => "kernel::no_program_type",
             Self::NoSuchLink { .. } => "kernel::no_such_link",
@@ -1214,6 +1242,7 @@ impl Kind {
             | Self::BadPath { .. }
             | Self::BadInterface { .. }
             | Self::BadText { .. }
+            | Self::BadOrder { .. }
             | Self::UnreadableFile { .. }
             | Self::Usage(_) => None,
             Self::VariableOutsideText { .. } => Some("variables fill strings only: write the value itself".to_owned()),
@@ -1485,6 +1514,14 @@ impl Kind {
             }
             Self::NoProgramType { program_type } => program_type.may_lack(0),
             Self::NoSuchLink { since, .. } => Some((*since).to_owned()),
+            Self::NoNeighbour { there, .. } if there.is_empty() => Some("no program is on it".to_owned()),
+            Self::NoNeighbour { found, .. } if !found.is_empty() => Some("name it by its id or its pin".to_owned()),
+            Self::NoNeighbour { there, .. } => Some(format!("on it are {}", there.join(", "))),
+            Self::NoOrder { .. } => Some(
+                "links of cgroups have places since Linux 6.17, those of tcx since 6.6: without `order` a link is behind \
+                 those that are there"
+                    .to_owned(),
+            ),
             Self::NoNetns { .. } => Some(
                 "`ip netns` lists those with a name; a path and the id of a process in it name others".to_owned(),
             ),
@@ -1570,6 +1607,7 @@ impl Kind {
             | Self::NestedInner { .. }
             | Self::XdpTwice { .. }
             | Self::HookTwice { .. }
+            | Self::BadOrder { .. }
             | Self::UnknownKey { .. }
             | Self::NotYet { .. }
             | Self::BadName { .. }
@@ -1625,7 +1663,8 @@ impl Kind {
             Self::Object { error: elf::Error { blame: Blame::Kernel, .. }, .. }
             | Self::NotLoadable { refusal: elf::Refusal { blame: Blame::Kernel, .. }, .. }
             | Self::NoProgramType { .. }
-            | Self::NoSuchLink { .. } => Exit::Unavailable,
+            | Self::NoSuchLink { .. }
+            | Self::NoOrder { .. } => Exit::Unavailable,
             Self::BtfRefused { errno: libc::EPERM, .. } => Exit::Permission,
             Self::BtfRefused { .. } => Exit::Failed,
             // The verifier says EACCES for a bad program; without a log, it is the caller who may not.
@@ -1656,6 +1695,7 @@ impl Kind {
             | Self::NotPrimary { .. }
             | Self::NoCgroup { .. }
             | Self::NoNetns { .. }
+            | Self::NoNeighbour { .. }
             | Self::NoEvent { .. }
             | Self::SymlinkInTheWay { .. }
             | Self::NoAccount { .. }
@@ -1900,6 +1940,14 @@ impl fmt::Display for Kind {
             }
             Self::NoAccount { kind, name } => write!(f, "there is no {kind} `{name}`"),
             Self::NoCgroup { path } => write!(f, "there is no cgroup `{path}`"),
+            Self::BadOrder { link, order, why } => write!(f, "link.{link} cannot be {order}: {why}"),
+            Self::NoNeighbour { order, hook, found, .. } if found.is_empty() => {
+                write!(f, "nothing can be {order}: it is not on {hook}")
+            }
+            Self::NoNeighbour { order, hook, found, .. } => {
+                write!(f, "`{order}` on {hook} means more than one: {}", found.join(", "))
+            }
+            Self::NoOrder { hook } => write!(f, "this kernel has no places among the programs of {hook}"),
             Self::NoNetns { netns } => write!(f, "there is no {netns}"),
             Self::NoProgramType { program_type } => write!(f, "this kernel has no programs of type `{program_type}`"),
             Self::NoSuchLink { hook, .. } => write!(f, "this kernel attaches no program to {hook}"),

@@ -156,6 +156,13 @@ impl LinkName {
     }
 }
 
+impl<'de> serde::Deserialize<'de> for LinkName {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::recorded(&text).ok_or_else(|| serde::de::Error::custom(format!("`{text}` is no name of a link")))
+    }
+}
+
 impl ProgramName {
     /// Names a program that no `[program]` of the manifest names, for example `filter:tail_0`.
     pub fn private(object: &ObjectName, function: &str) -> Self {

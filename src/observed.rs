@@ -2,7 +2,8 @@
 
 use crate::access::{Access, AccountKind, Permissions};
 use crate::desired::{
-    Anchor, Desired, DesiredMap, EntriesMode, Event, Hook, MapSource, Netns, ObjectFacts, OnChange, SlotSource,
+    Anchor, Desired, DesiredMap, EntriesMode, Event, Hook, MapSource, Neighbour, Netns, ObjectFacts, OnChange, Order,
+    SlotSource,
 };
 use crate::direct::{Direct, Feature, Filter, Qdisc, Via};
 use crate::entries::Entries;
@@ -48,6 +49,12 @@ pub struct Observed {
     pub cgroups: BTreeMap<String, (std::path::PathBuf, u64)>,
     /// Network namespaces that exist, of those that were asked for.
     pub namespaces: BTreeMap<Netns, Namespace>,
+    /// The programs on hooks that several share, of those that were asked for.
+    pub queues: BTreeMap<Hook, Queue>,
+    /// Who has the priorities of netfilter that were asked for, in whichever network namespace; links of ours, too.
+    pub priorities: BTreeMap<Netfilter, Vec<Occupant>>,
+    /// Programs of others, or links that run them, that exist, of the pins that were asked for.
+    pub beside: BTreeMap<PinPath, Occupant>,
     /// The events that were asked for: where they are, or what is not there.
     pub events: BTreeMap<Event, Result<EventPlace, EventLack>>,
     /// The deployment's record, where it has one.
@@ -212,6 +219,12 @@ pub struct Wanted {
     pub cgroups: BTreeSet<String>,
     /// Network namespaces.
     pub namespaces: BTreeSet<Netns>,
+    /// Hooks that several programs share, and what must be known of them.
+    pub queues: BTreeMap<Hook, Asked>,
+    /// Priorities of netfilter that links want.
+    pub priorities: BTreeSet<Netfilter>,
+    /// Pins of others, of which the programs share a hook with ours.
+    pub beside: BTreeSet<PinPath>,
     /// Events.
     pub events: BTreeSet<Event>,
     /// The folder of the deployment's pins; whatever the record in it names is looked for as well.
@@ -234,6 +247,15 @@ pub struct Wanted {
     pub entries: bool,
     /// Objects whose BTF the kernel may have. The same bytes are not read into types once more.
     pub objects: Vec<Arc<ObjectFacts>>,
+}
+
+/// What must be known of a hook that several programs share. Else it is left out where that is not allowed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Asked {
+    /// Who is before whom, since a link wants a place.
+    pub places: bool,
+    /// The links of all, since a link wants to be beside somebody else's.
+    pub links: bool,
 }
 
 impl Wanted {
@@ -280,7 +302,7 @@ impl Wanted {
             MapSource::Defined(_) | MapSource::Pinned(_) => None,
         }));
         for link in desired.links.values() {
-            wanted.add_hook(&link.hook);
+            wanted.add_hook(&link.hook, link.order.as_ref());
         }
         desired.maps.values().for_each(|map| wanted.add_references(map));
         wanted
@@ -360,7 +382,7 @@ impl Wanted {
         }
         wanted.add_folders(pin_root);
         for link in before.links.values() {
-            wanted.add_hook(&link.hook);
+            wanted.add_hook(&link.hook, link.order.as_ref());
             if let Anchor::Map(name) = link.hook.anchor()
                 && let Some(map) = before.maps.get(name.as_str())
             {
@@ -375,7 +397,17 @@ impl Wanted {
         self.accounts.extend(access.names().map(|(kind, name)| (kind, name.to_owned())));
     }
 
-    fn add_hook(&mut self, hook: &Hook) {
+    fn add_hook(&mut self, hook: &Hook, order: Option<&Order>) {
+        self.priorities.extend(hook.netfilter());
+        if let Some(shared) = hook.shared() {
+            let others = order.and_then(Order::other);
+            self.beside.extend(
+                others.and_then(|other| if let Neighbour::Pin(pin) = other { Some(pin.clone()) } else { None }),
+            );
+            let asked = self.queues.entry(shared).or_default();
+            asked.places |= order.is_some();
+            asked.links |= others.is_some();
+        }
         self.features.extend(hook.needs().filter(|_| hook.via() != Some(Via::Direct)));
         if let Hook::Tc { interface, netns, via, .. } = hook {
             self.filters.insert(((netns.clone(), interface.clone()), *via));
@@ -427,6 +459,9 @@ impl Observed {
             qdiscs: BTreeMap::new(),
             cgroups: BTreeMap::new(),
             namespaces: BTreeMap::new(),
+            queues: BTreeMap::new(),
+            priorities: BTreeMap::new(),
+            beside: BTreeMap::new(),
             events: BTreeMap::new(),
             record: None,
             contents: BTreeMap::new(),
@@ -513,6 +548,34 @@ pub struct LinkInfo {
     pub is_attached: bool,
 }
 
+/// The programs on a hook that several share, in the order in which packets meet them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Queue {
+    /// How often the hook changed, from 1 on; 0 where nobody counts.
+    pub revision: u64,
+    /// The programs.
+    pub there: Vec<Occupant>,
+}
+
+/// A program on a hook.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Occupant {
+    /// Its id.
+    pub program_id: u32,
+    /// The link that runs it, where it is known: not every program has one.
+    pub link_id: Option<u32>,
+    /// The name that the kernel has of it, where somebody asked: at most 15 bytes.
+    pub name: Option<String>,
+}
+
+/// As ``program id 7 `police` ``.
+impl fmt::Display for Occupant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "program id {}", self.program_id)?;
+        self.name.iter().filter(|name| !name.is_empty()).try_for_each(|name| write!(f, " `{name}`"))
+    }
+}
+
 /// Where a link is attached, as the kernel says it. An interface has its index in the network namespace that it is in, of
 /// which the kernel does not tell which one that is: it does not say where a link is without that, for which there is
 /// [`At`].
@@ -584,6 +647,17 @@ impl HookInfo {
             Self::Netns { inode, .. } => *inode != 0,
             Self::Sockmap { map_id, .. } | Self::StructOps { map_id } => *map_id != 0,
             Self::Netfilter(_) | Self::Event(_) | Self::Direct(_) | Self::Other(_) => true,
+        }
+    }
+
+    /// Returns whether a program there is one of those on a hook that several share: with a link or without.
+    pub fn is_among(&self, shared: &Self) -> bool {
+        match (self, shared) {
+            (
+                Self::Direct(Direct::Cgroup { cgroup_id, attach_type, .. }),
+                Self::Cgroup { cgroup_id: id, attach_type: of },
+            ) => (cgroup_id, attach_type) == (id, of),
+            (it, shared) => it == shared,
         }
     }
 

@@ -4,7 +4,7 @@
 
 use crate::access::Access;
 use crate::btf::value::format::Formats;
-use crate::desired::{EntriesMode, Hook, Template};
+use crate::desired::{EntriesMode, Hook, Order, Template};
 use crate::kinds::MapType;
 use crate::names::{Address, Digest, LinkName, MapName, PinPath, ProgramName};
 use crate::observed::{At, FilePlace, HookInfo, Place};
@@ -184,6 +184,9 @@ pub struct RecordedLink {
     pub program_id: u32,
     /// The hook as the manifest says it.
     pub hook: Hook,
+    /// Its place among those that share the hook, where the manifest says one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order: Option<Order>,
     /// The hook as the kernel says it.
     pub at: HookInfo,
     /// Inode of the network namespace that the hook is in, which of most links the kernel does not tell.

@@ -59,6 +59,9 @@ pub struct SavedHost {
     /// The inodes of the pins that stay.
     #[schemars(with = "BTreeMap<String, u64>")]
     pub pins: BTreeMap<PinPath, u64>,
+    /// How often the hooks had changed that the plan changes and several programs share.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub revisions: BTreeMap<String, u64>,
 }
 
 /// What one step relies on.
@@ -117,7 +120,13 @@ impl SavedHost {
             .iter()
             .map(|step| SavedStep { address: step.action.address().to_string(), expects: Expects::of(&step.action) });
         let steps = steps.filter(|step| step.expects != Expects::default()).collect();
-        Self { boot, steps, pins: plan.kept_pins().collect() }
+        let changed = plan.changed_hooks().filter_map(|hook| {
+            let revision = plan.shared.seen.get(&hook)?.revision;
+            Some((hook, revision))
+        });
+        let revisions =
+            changed.filter(|(_, revision)| *revision != 0).map(|(hook, it)| (hook.to_string(), it)).collect();
+        Self { boot, steps, pins: plan.kept_pins().collect(), revisions }
     }
 
     /// Says what is different now; `None` for the same host.
@@ -127,7 +136,9 @@ impl SavedHost {
         }
         let steps = self.steps.iter().filter(|step| !now.steps.contains(step)).map(|step| step.address.clone());
         let pins = self.pins.iter().filter(|(pin, inode)| now.pins.get(*pin) != Some(*inode));
-        let mut differs: Vec<String> = steps.chain(pins.map(|(pin, _)| format!("`{pin}`"))).collect();
+        let hooks = self.revisions.iter().filter(|(hook, revision)| now.revisions.get(*hook) != Some(*revision));
+        let hooks = hooks.map(|(hook, _)| format!("the programs on {hook}"));
+        let mut differs: Vec<String> = steps.chain(pins.map(|(pin, _)| format!("`{pin}`"))).chain(hooks).collect();
         differs.dedup();
         match differs.is_empty() && self != now {
             true => Some("there is more than there was".to_owned()),

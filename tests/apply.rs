@@ -8,8 +8,10 @@ use bpfapply::apply::outcome::{Status, Verdict};
 use bpfapply::apply::{Stamp, apply};
 use bpfapply::desired::{MapSource, SlotSource};
 use bpfapply::diag::{Exit, Kind};
-use bpfapply::kernel::Kernel;
+use bpfapply::insn::{EXIT, Insn};
 use bpfapply::kernel::fake::Fake;
+use bpfapply::kernel::{HookRequest, Kernel, ProgramRequest};
+use bpfapply::kinds::{AttachType, ProgramType};
 use bpfapply::names::PinPath;
 use bpfapply::plan::{Action, Plan};
 use common::stages::{self, good, make, path, plan, plan_destroy, plan_rollback, run};
@@ -117,6 +119,43 @@ fn plan_namespaces(fake: &Fake) -> Plan {
     good(plan(&text, fake), &text)
 }
 
+/// Links that change places on a hook of tcx and on one of a cgroup, without any change of code.
+fn places(version: u32) -> String {
+    let order = |first: &str, second: &str| if version == 1 { first.to_owned() } else { second.to_owned() };
+    let link = |name: &str, program: &str, hook: &str| format!("[link.{name}]\nprogram = \"{program}\"\n{hook}\n");
+    let tc = |order: String| format!("tc = {{ interface = \"lo\", direction = \"ingress\"{order} }}");
+    let cgroup = |order: String| format!("cgroup = {{ path = \"system.slice\"{order} }}");
+    let programs = ["tc_a", "tc_b", "cg_a", "cg_b"].map(|name| format!("[program.{name}]\nfrom = \"order:{name}\"\n"));
+    [
+        "version = 1\nname = \"edge\"\n[object.order]\npath = \"tests/order/order_1.o\"\n".to_owned(),
+        programs.concat(),
+        link("free", "tc_a", &tc(String::new())),
+        link("moves", "tc_b", &tc(order(", order = \"last\"", ", order = \"first\""))),
+        link("here", "cg_a", &cgroup(order("", ", order = { after = \"link.there\" }"))),
+        link("there", "cg_b", &cgroup(order("", ", order = \"first\""))),
+    ]
+    .concat()
+}
+
+fn in_places(fake: &Fake) {
+    make(&places(1), fake);
+}
+
+fn plan_places(fake: &Fake) -> Plan {
+    let text = places(2);
+    good(plan(&text, fake), &text)
+}
+
+/// Somebody else comes to the hook of `link.moves`, and goes again.
+fn passes(fake: &Fake) {
+    let mut kernel = fake.clone();
+    let insns = [Insn { code: EXIT, ..Insn::default() }];
+    let program =
+        kernel.load_program(&ProgramRequest::plain("passing", ProgramType::SCHED_CLS, &insns)).expect("it loads");
+    let hook = HookRequest::Tcx { ifindex: 1, attach_type: AttachType::TCX_INGRESS };
+    drop(kernel.create_link(&program, &hook).expect("there is room"));
+}
+
 fn host() -> Fake {
     let fake = Fake::new();
     fake.add_interface("eth0", true);
@@ -216,6 +255,7 @@ const CASES: &[Case] = &[
     Case { name: "rollback", before: &[upgraded], plan: plan_back, again: plan_first },
     Case { name: "migration", before: &[counted], plan: plan_migration, again: plan_migration },
     Case { name: "namespaces", before: &[in_namespaces], plan: plan_namespaces, again: plan_namespaces },
+    Case { name: "places", before: &[in_places], plan: plan_places, again: plan_places },
     Case { name: "events", before: &[at_events], plan: plan_events, again: plan_events },
     Case { name: "destroy", before: &[first], plan: plan_end, again: plan_end },
 ];
@@ -535,6 +575,13 @@ const MEANWHILE: &[Meanwhile] = &[
         plan: plan_first,
         happens: |fake| fake.clone().make_directory(&path("/sys/fs/bpf/edge")).expect("a folder"),
         says: "`/sys/fs/bpf/edge` is there already",
+    },
+    Meanwhile {
+        what: "somebody else was on a hook",
+        before: &[in_places],
+        plan: plan_places,
+        happens: passes,
+        says: "tcx_ingress of lo is not as when the plan was made: it was changed 2 times",
     },
     Meanwhile {
         what: "an interface went",

@@ -244,6 +244,38 @@ fn arrives() -> bool {
     receiver.recv(&mut [0; 8]).is_ok()
 }
 
+#[test]
+fn a_lost_record_is_made_anew_from_links() {
+    in_namespace("adopted", |room| {
+        let folder = folder();
+        let netfilter = "netfilter = { family = \"ipv4\", hook = \"input\", priority = -128 }";
+        let hooks = [("steer", "sk_lookup = {}"), ("dissect", "flow_dissector = {}"), ("filter", netfilter)];
+        for (function, hook) in hooks {
+            if function == "filter" && room.version < (6, 4) {
+                skip("adopted", "this kernel has no netfilter links");
+                continue;
+            }
+            write(&folder, 1, function, hook);
+            apply(&folder);
+            let ids = common::tool::ids(folder.path(), "/sys/fs/bpf/hooks");
+            sh("rm /sys/fs/bpf/hooks/record");
+            refused(&folder, &["plan.toml"], 1);
+            succeed(folder.path(), &["adopt", "plan.toml"]);
+            assert_eq!(common::tool::ids(folder.path(), "/sys/fs/bpf/hooks"), ids, "{function}");
+            is_settled(&folder);
+            // What was adopted is changed and taken away as what was made.
+            write(&folder, 2, function, hook);
+            succeed(folder.path(), &["plan.toml", "--allow", "gap"]);
+            is_settled(&folder);
+            succeed(folder.path(), &["rollback", "/sys/fs/bpf/hooks", "--allow", "gap"]);
+            succeed(folder.path(), &["destroy", "/sys/fs/bpf/hooks"]);
+            assert_eq!(programs_on(AttachType::SK_LOOKUP), [0; 0]);
+            assert_eq!(programs_on(AttachType::FLOW_DISSECTOR), [0; 0]);
+            assert!(arrives());
+        }
+    });
+}
+
 fn at_input<'a>(priority: i32) -> HookRequest<'a, Fd> {
     HookRequest::Netfilter(Netfilter { family: Family::Ipv4, point: Point::Input, priority, defrag: false })
 }
@@ -265,6 +297,9 @@ fn netfilter_drops_and_lets_pass() {
 
         write(&folder, 1, "filter", &input(10));
         let before = arrives();
+        let planned = succeed(folder.path(), &["plan.toml", "--dry-run"]);
+        let same = format!("at the same priority as it program id {} `theirs`", their_info.program_id);
+        assert!(planned.contains(&same), "{planned}");
         let said = refused(&folder, &["plan.toml"], 1);
         assert!(said.contains("the hook netfilter input of ipv4 at priority 10 has a program already"), "{said}");
         assert!(said.contains(&format!("program id {}", their_info.program_id)), "{said}");

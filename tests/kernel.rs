@@ -12,8 +12,9 @@ use bpfapply::kernel::fake::Fake;
 use bpfapply::kernel::linux::Linux;
 use bpfapply::kernel::observe::observe;
 use bpfapply::kernel::{
-    EntryKind, EventInfo, EventRequest, Excludes, HookInfo, HookRequest, Interface, Kernel, LinkInfo, LoadError,
-    MapRequest, ObjectKind, ProgramRequest, SymlinkInTheWay, TraceRequest, XdpMode,
+    Beside, EntryKind, EventInfo, EventRequest, Excludes, HookInfo, HookPlace, HookRequest, Interface, Kernel,
+    LinkInfo, LoadError, MapRequest, ObjectKind, Position, ProgramRequest, Queue, SymlinkInTheWay, TraceRequest,
+    XdpMode,
 };
 use bpfapply::kinds::{AttachType, Family, MapType, Netfilter, Point, ProgramType};
 use bpfapply::names::{Digest, PinPath};
@@ -87,6 +88,7 @@ rules! {
     xdp_has_one_link,
     tcx_has_many_links,
     cgroups_have_many_links,
+    shared_hooks_have_places_and_revisions,
     network_namespaces_have_lookups_and_one_dissector,
     netfilter_has_one_program_for_a_priority,
     maps_of_sockets_have_one_program_of_each_kind,
@@ -1347,6 +1349,88 @@ fn netfilter_has_one_program_for_a_priority<K: Kernel>(kernel: &mut K, room: &Ro
         assert_eq!(kernel.link_info(&link).unwrap(), info, "it does not say that it was detached");
     }
     kernel.create_link(&second, &hook).unwrap();
+}
+
+fn shared_hooks_have_places_and_revisions<K: Kernel>(kernel: &mut K, room: &Room) {
+    let cgroup = room.cgroup.as_ref().map(|folder| kernel.open_cgroup(folder).unwrap().0);
+    let attach_type = AttachType::CGROUP_INET_EGRESS;
+    let skb = cgroup.as_ref().map(|cgroup| (ProgramType::CGROUP_SKB, HookRequest::Cgroup { cgroup, attach_type }));
+    let skb = skb.filter(|_| room.version >= (6, 17));
+    let tc = has_tcx(room, "places").then(|| (ProgramType::SCHED_CLS, tcx()));
+    for (program_type, hook) in tc.into_iter().chain(skb) {
+        let is_tcx = program_type == ProgramType::SCHED_CLS;
+        let programs: Vec<_> = (0..7).map(|_| two(kernel, program_type).0).collect();
+        let ids: Vec<_> = programs.iter().map(|program| kernel.program_info(program).unwrap().id).collect();
+        assert_eq!(kernel.queue(&hook).unwrap(), Queue { revision: 1, there: Vec::new() }, "{program_type}");
+        let revision = |kernel: &K| kernel.queue(&hook).unwrap().revision;
+        let mut links = Vec::new();
+        let mut put = |kernel: &mut K, at: usize, position: Position, order: &[usize]| {
+            let now = revision(kernel);
+            for wrong in [now + 1, now + 2] {
+                let place = HookPlace { position, revision: wrong };
+                let refused = kernel.create_link_at(&programs[at], &hook, place);
+                assert_eq!(errno(refused), libc::ESTALE, "{program_type}");
+            }
+            let link = kernel.create_link_at(&programs[at], &hook, HookPlace { position, revision: now }).unwrap();
+            assert_eq!(revision(kernel), now + 1, "{program_type}: one more for one change");
+            let there: Vec<_> = order.iter().map(|at| ids[*at]).collect();
+            assert_eq!(kernel.query(&hook).unwrap(), there, "{program_type} {position:?}");
+            let id = kernel.link_info(&link).unwrap().id;
+            links.push(link);
+            Beside::Link(id)
+        };
+        let zero = put(kernel, 0, Position::Any, &[0]);
+        put(kernel, 1, Position::First, &[1, 0]);
+        let two = put(kernel, 2, Position::Last, &[1, 0, 2]);
+        put(kernel, 3, Position::Before(zero), &[1, 3, 0, 2]);
+        put(kernel, 4, Position::After(zero), &[1, 3, 0, 4, 2]);
+        put(kernel, 5, Position::After(two), &[1, 3, 0, 4, 2, 5]);
+        let links = links;
+
+        let mut refused = |position: Position, with: i32| {
+            let place = HookPlace { position, revision: 0 };
+            assert_eq!(errno(kernel.create_link_at(&programs[6], &hook, place)), with, "{program_type} {position:?}");
+        };
+        refused(Position::Before(Beside::Link(u32::MAX)), libc::ENOENT);
+        // In a cgroup a link is only beside links.
+        let no_program = if is_tcx { libc::ENOENT } else { libc::EINVAL };
+        refused(Position::Before(Beside::Program(u32::MAX)), no_program);
+        refused(Position::After(Beside::Program(ids[6])), no_program);
+        if !is_tcx {
+            refused(Position::After(Beside::Program(ids[0])), libc::EINVAL);
+        }
+        let now = revision(kernel);
+        let told: Vec<_> = kernel.queue(&hook).unwrap().there.into_iter().map(|it| it.link_id).collect();
+        let known = |at: usize| Some(kernel.link_info(&links[at]).unwrap().id);
+        let known = [1, 3, 0, 4, 2, 5].map(known);
+        assert_eq!(told, if is_tcx { known } else { [None; 6] }, "{program_type}");
+
+        // tcx has a program once, cgroups as often as it has links.
+        let again = kernel.create_link(&programs[0], &hook);
+        match is_tcx {
+            true => assert_eq!(errno(again), libc::EEXIST),
+            false => drop(again.unwrap()),
+        }
+        let now = if is_tcx { now } else { now + 2 };
+        assert_eq!(revision(kernel), now, "{program_type}: a link that goes is a change");
+        kernel.update_link(&links[0], &programs[6], &programs[0]).unwrap();
+        assert_eq!(revision(kernel), now + 1, "{program_type}: so is another program");
+        let doubled = kernel.update_link(&links[0], &programs[1], &programs[6]);
+        assert_eq!(doubled.is_err(), is_tcx, "{program_type}");
+        let now = revision(kernel);
+        kernel.detach_link(&links[5]).unwrap();
+        assert_eq!(revision(kernel), now + 1, "{program_type}");
+        if is_tcx {
+            let place = HookPlace { position: Position::Before(Beside::Program(ids[2])), revision: 0 };
+            let link = kernel.create_link_at(&programs[5], &hook, place).unwrap();
+            assert_eq!(kernel.query(&hook).unwrap(), [1, 3, 6, 4, 5, 2].map(|at| ids[at]));
+            drop(link);
+        }
+    }
+    // Hooks with room for one, and those that others order, know no places.
+    let first = HookPlace { position: Position::First, revision: 0 };
+    let (program, _) = two(kernel, ProgramType::XDP);
+    assert_eq!(errno(kernel.create_link_at(&program, &xdp(), first)), libc::EINVAL);
 }
 
 fn maps_of_sockets_have_one_program_of_each_kind<K: Kernel>(kernel: &mut K, room: &Room) {

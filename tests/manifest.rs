@@ -5,7 +5,7 @@
 //! `UPDATE=1 cargo test --test manifest` writes the golden files and the schema anew: look at the difference.
 
 use bpfapply::btf::value::Value;
-use bpfapply::desired::{Counter, CounterSource, Netns, Policy, Rate};
+use bpfapply::desired::{Counter, CounterSource, Neighbour, Netns, Order, Policy, Rate};
 use bpfapply::diag::{self, Exit, Kind, Problems, Source};
 use bpfapply::direct::{Via, Wish};
 use bpfapply::kernel::XdpMode;
@@ -13,7 +13,7 @@ use bpfapply::kinds::{AttachType, Family, MapType, Netfilter, Point, ProgramType
 use bpfapply::manifest::{
     self, Attach, EventLink, EventText, Interfaces, Manifest, Map, MapSource, ProgramTarget, SymbolRef,
 };
-use bpfapply::names::{LinkName, MapName, ObjectName, ProgramName};
+use bpfapply::names::{LinkName, MapName, ObjectName, PinPath, ProgramName};
 use bpfapply::plan::Consent;
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -145,6 +145,10 @@ fn the_schema_is_strict() {
         "link.a = { program = \"a\", tc = { interface = \"eth0\", direction = \"in\" } }",
         "link.a = { program = \"a\", xdp = { interface = \"eth0\" }, cgroup = { path = \"/\" } }",
         "link.a = { program = \"a\", netfilter = { } }",
+        "link.a = { program = \"a\", cgroup = { path = \"/\", order = \"middle\" } }",
+        "link.a = { program = \"a\", cgroup = { path = \"/\", order = { } } }",
+        "link.a = { program = \"a\", cgroup = { path = \"/\", order = { before = 1, after = 2 } } }",
+        "link.a = { program = \"a\", cgroup = { path = \"/\", order = { behind = 1 } } }",
         "link.a = { program = \"a\", tracepoint = { name = \"sched\" } }",
         "link.a = { program = \"a\", tracing = { function = \"tcp_connect\" } }",
         "link.a = { program = \"a\", perf_event = { type = \"software\", config = \"cpu-clock\", period = 1 } }",
@@ -245,6 +249,11 @@ fn every_key_arrives() {
     };
     assert_eq!(attach("reads"), event(reads, Some(u64::MAX)));
     assert_eq!(attach("congestion"), Attach::StructOps { map: MapName::new("blocklist").unwrap() });
+    let order = |name: &str| manifest.links[&LinkName::new(name).unwrap()].order.clone();
+    assert_eq!(order("early"), Some(Order::First));
+    assert_eq!(order("after"), Some(Order::After(Neighbour::Link(LinkName::new("early").unwrap()))));
+    assert_eq!(order("beside"), Some(Order::Before(Neighbour::Pin(PinPath::new("/sys/fs/bpf/1/theirs").unwrap()))));
+    assert_eq!(order("flows"), None);
     assert_eq!(attach("flows"), Attach::Netns { netns: Netns::OWN, attach_type: AttachType::FLOW_DISSECTOR });
 }
 

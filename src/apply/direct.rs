@@ -64,7 +64,9 @@ impl<K: Kernel> Applier<'_, K> {
                 stale(format!("the qdisc of {} is gone", link.hook))
             }
             _ => self.attach_failed(doing(), link, &error),
-        })
+        })?;
+        self.changed(&link.hook);
+        Ok(())
     }
 
     /// Lets another program run in the place of the one that is there.
@@ -83,7 +85,9 @@ impl<K: Kernel> Applier<'_, K> {
         self.kernel.attach(program, &at, Some(&old_program)).map_err(|error| match error.raw_os_error() {
             Some(libc::EEXIST | libc::ENOENT) => another(),
             _ => refused(doing(), &error),
-        })
+        })?;
+        self.changed(&link.hook);
+        Ok(())
     }
 
     /// Says in the next generation what is about to be attached; from here on the way back takes it away.

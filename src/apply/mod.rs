@@ -11,6 +11,7 @@ mod events;
 mod generation;
 mod migrate;
 pub mod outcome;
+mod places;
 mod stage;
 mod types;
 mod undo;
@@ -22,14 +23,14 @@ use crate::desired::{Anchor, DesiredLink, Hook, MapSource, Netns, Within};
 use crate::diag::{Kind, OPEN_FILES, PRIVILEGES, Problem};
 use crate::entries::{Entries, slots_of};
 use crate::kernel::{
-    EntryKind, EventInfo, HookInfo, HookRequest, Kernel, LinkInfo, MapRequest, ObjectKind, SymlinkInTheWay, contents,
-    drift, observe,
+    EntryKind, EventInfo, HookInfo, HookPlace, HookRequest, Kernel, LinkInfo, MapRequest, ObjectKind, SymlinkInTheWay,
+    contents, drift, observe,
 };
 use crate::kinds::{MapType, Netfilter};
 use crate::migrate::Tally;
-use crate::names::{Digest, MapName, ObjectName, PinPath, ProgramName};
+use crate::names::{Digest, LinkName, MapName, ObjectName, PinPath, ProgramName};
 use crate::observed::Place;
-use crate::plan::{Action, Marker, Plan, ResolvedHook, Restored, Step};
+use crate::plan::{Action, Marker, Plan, ResolvedHook, Restored, Spot, Step};
 use crate::record::Record;
 use crate::spec::Host;
 use direct::Attached;
@@ -93,6 +94,9 @@ pub fn apply<'a, K: Kernel>(kernel: &mut K, plan: &'a Plan, stamp: &Stamp) -> Ap
         outside: Vec::new(),
         undo: Vec::new(),
         leaving: BTreeMap::new(),
+        changes: BTreeMap::new(),
+        linked: BTreeMap::new(),
+        doubles: BTreeMap::new(),
         switched: false,
         record: None,
     };
@@ -133,6 +137,12 @@ struct Applier<'a, K: Kernel> {
     undo: Vec<(usize, Undo<K::Fd>)>,
     /// Links that are detached behind the switch, by the number of the step.
     leaving: BTreeMap<usize, Attached<K::Fd>>,
+    /// How often this run changed hooks that several programs share.
+    changes: BTreeMap<Hook, u64>,
+    /// The ids of the links that this run made.
+    linked: BTreeMap<LinkName, u32>,
+    /// Programs that were loaded once more, by the links that move.
+    doubles: BTreeMap<LinkName, K::Fd>,
     /// Whether the next generation is the one that runs: then there is no way back.
     switched: bool,
     record: Option<Record>,
@@ -140,7 +150,7 @@ struct Applier<'a, K: Kernel> {
 
 impl<K: Kernel> Applier<'_, K> {
     fn run(&mut self, steps: &mut Vec<StepOutcome<'_>>) -> Result<(), Problem> {
-        let staged = self.stage_all().and_then(|()| self.refresh_copies());
+        let staged = self.same_hooks().and_then(|()| self.stage_all()).and_then(|()| self.refresh_copies());
         staged.map_err(|(number, problem)| fail(steps, number, problem))?;
         let (mut first, mut late) = (None, None);
         for (number, step) in self.plan.steps.iter().enumerate() {
@@ -201,6 +211,7 @@ impl<K: Kernel> Applier<'_, K> {
                 let (root, current) = (&self.plan.pin_root, generations.current.as_ref());
                 generation::clear(self.kernel, root, path, record.as_deref(), current)
                     .map_err(|error| refused(format!("clear `{path}`"), &error))?;
+                self.recount()?;
             }
             Action::MountBpffs { at } => {
                 self.kernel.mount_bpffs(at).map_err(|error| refused(format!("mount a bpffs on `{at}`"), &error))?;
@@ -229,16 +240,19 @@ impl<K: Kernel> Applier<'_, K> {
             }
             Action::WriteEntries { writes } if writes.id.is_some() => self.write_in_place(number, writes)?,
             Action::SetVariables { sets } => self.set_variables(number, sets)?,
-            Action::Attach { link, hook } => self.attach(number, link, hook, None)?,
+            Action::Attach { link, hook, spot } => self.attach(number, link, (hook, spot), None)?,
             Action::UpdateLink { link, id: 0, old } => self.update_direct(number, link, *old)?,
             Action::UpdateLink { link, id, old } => self.update_link(number, link, *id, *old)?,
-            Action::Reattach { link, id, hook, overlap: true } => {
+            Action::Reattach { link, id, hook, spot, overlap: true } => {
                 // The old link goes when everything else is done.
-                self.attach(number, link, hook, Some(*id))?;
+                self.lend_double(number, link, *id)?;
+                self.attach(number, link, (hook, spot), Some(*id))?;
                 let old = self.open_attached(&link.pin, *id)?;
                 self.leaving.insert(number, old);
             }
-            Action::Reattach { link, id, hook, overlap: false } => self.swap_link(number, link, *id, hook)?,
+            Action::Reattach { link, id, hook, spot, overlap: false } => {
+                self.swap_link(number, link, *id, (hook, spot))?;
+            }
             Action::SetAccess { pin, now, access, .. } => self.set_access(number, pin, *now, access)?,
             Action::RemoveDirectory { path } => {
                 self.remove_directory(path)?;
@@ -608,10 +622,11 @@ impl<K: Kernel> Applier<'_, K> {
     }
 
     /// Creates a link that is not pinned yet.
-    fn create_link(&mut self, link: &DesiredLink, hook: &ResolvedHook) -> Result<K::Fd, Problem> {
+    fn create_link(&mut self, link: &DesiredLink, (hook, spot): (&ResolvedHook, &Spot)) -> Result<K::Fd, Problem> {
         if let (Hook::Trace(trace), ResolvedHook::Event(Some(place))) = (&link.hook, hook) {
             return self.create_event_link(link, trace, *place);
         }
+        let position = self.place_on_hook(&link.hook, spot)?;
         let program = attached(link, &self.maps, &self.programs);
         let doing = || attaching(link);
         let created = match (&link.hook, hook) {
@@ -623,7 +638,7 @@ impl<K: Kernel> Applier<'_, K> {
             (Hook::Tc { interface, netns, attach_type, .. }, ResolvedHook::Interface(Some(place))) => {
                 let netns = self.same_interface(interface, netns, place)?;
                 let request = HookRequest::Tcx { ifindex: place.ifindex, attach_type: *attach_type };
-                link_within(self.kernel, program, &request, netns.as_ref())
+                link_within_at(self.kernel, program, &request, netns.as_ref(), position)
             }
             (Hook::Netkit { interface, netns, attach_type }, ResolvedHook::Interface(Some(place))) => {
                 let netns = self.same_interface(interface, netns, place)?;
@@ -633,7 +648,7 @@ impl<K: Kernel> Applier<'_, K> {
             (Hook::Cgroup { attach_type, .. }, ResolvedHook::Cgroup(Some((path, id)))) => {
                 let cgroup = self.same_cgroup(path, *id)?;
                 let request = HookRequest::Cgroup { cgroup: &cgroup, attach_type: *attach_type };
-                self.kernel.create_link(program, &request)
+                self.kernel.create_link_at(program, &request, position)
             }
             (Hook::Netns { netns, attach_type }, ResolvedHook::Netns(Some(inode))) => {
                 let netns = self.same_netns(netns, *inode)?;
@@ -669,14 +684,19 @@ impl<K: Kernel> Applier<'_, K> {
                 return Err(stale(format!("the plan of link.{} was made without the host", link.name)));
             }
         };
-        created.map_err(|error| match (&link.hook, error.raw_os_error()) {
+        let fd = created.map_err(|error| match (&link.hook, error.raw_os_error()) {
+            (hook, Some(libc::ESTALE | libc::ENOENT)) if hook.is_shared() => {
+                self.hook_changed(hook, &error).unwrap_or_else(|| self.attach_failed(doing(), link, &error))
+            }
             // One XDP program fits on an interface, one flow dissector into a namespace, and the plan saw none.
             (Hook::Xdp { .. }, Some(libc::EBUSY | libc::EEXIST))
             | (Hook::Netns { .. }, Some(libc::E2BIG))
             | (Hook::Sockmap { .. }, Some(libc::EBUSY)) => stale(format!("another program came to {}", link.hook)),
             (Hook::Netfilter { hook, .. }, Some(libc::EBUSY)) => self.priority_taken(hook, link, &error),
             _ => self.attach_failed(doing(), link, &error),
-        })
+        })?;
+        self.changed(&link.hook);
+        Ok(fd)
     }
 
     /// Checks that the name still means the interface that the plan saw, and opens its network namespace where it is
@@ -745,16 +765,19 @@ impl<K: Kernel> Applier<'_, K> {
         &mut self,
         number: usize,
         link: &DesiredLink,
-        hook: &ResolvedHook,
+        hook: (&ResolvedHook, &Spot),
         replaces: Option<u32>,
     ) -> Result<(), Problem> {
-        if let ResolvedHook::Direct(at, _) = hook {
+        if let (ResolvedHook::Direct(at, _), _) = hook {
             return self.attach_direct(number, link, at, replaces.is_some());
         }
         let fd = self.create_link(link, hook)?;
         let pinned = self
             .place_for_link(number, &link.pin, replaces)
             .and_then(|place| put_pin(self.kernel, &fd, ObjectKind::Link, &link.pin, &place));
+        if let Ok(info) = self.kernel.link_info(&fd) {
+            self.linked.insert(link.name.clone(), info.id);
+        }
         self.undo.push((
             number,
             match link.hook.event() {
@@ -793,11 +816,32 @@ impl<K: Kernel> Applier<'_, K> {
                 unreachable!("only a map is attached without a program")
             }
         });
+        self.changed(&link.hook);
+        Ok(())
+    }
+
+    /// Gives the old link of one that moves its program's double, so that the new one can have the program itself.
+    fn lend_double(&mut self, number: usize, link: &DesiredLink, id: u32) -> Result<(), Problem> {
+        let (Some(double), Some(name)) = (self.doubles.remove(&link.name), &link.program) else { return Ok(()) };
+        let fd = self.open_expected(&link.pin, ObjectKind::Link, id)?;
+        let program = attached(link, &self.maps, &self.programs);
+        self.kernel.update_link(&fd, &double, program).map_err(|error| match error.raw_os_error() {
+            Some(libc::EPERM) => stale(format!("link.{} runs another program than when the plan was made", link.name)),
+            _ => refused(format!("move link.{}", link.name), &error),
+        })?;
+        self.undo.push((number, Undo::Lent { link: fd, program: name.clone(), double }));
+        self.changed(&link.hook);
         Ok(())
     }
 
     /// Detaches, then attaches at the same hook, which has room for one.
-    fn swap_link(&mut self, number: usize, link: &DesiredLink, id: u32, hook: &ResolvedHook) -> Result<(), Problem> {
+    fn swap_link(
+        &mut self,
+        number: usize,
+        link: &DesiredLink,
+        id: u32,
+        hook: (&ResolvedHook, &Spot),
+    ) -> Result<(), Problem> {
         let doing = || format!("detach link.{}", link.name);
         let fd = match self.open_attached(&link.pin, id)? {
             Attached::Link(fd) => fd,
@@ -809,6 +853,7 @@ impl<K: Kernel> Applier<'_, K> {
                 let detached = direct::take_back(self.kernel, &mark, None);
                 self.undo.push((number, Undo::Unmarked { mark, program }));
                 detached.map_err(|error| refused(doing(), &error))?;
+                self.changed(&link.hook);
                 return self.attach(number, link, hook, Some(id));
             }
         };
@@ -979,8 +1024,11 @@ impl<K: Kernel> Applier<'_, K> {
             }
         }
         let own = drift::programs_of_links(self.plan.generations.record.as_deref().into_iter().chain([&record]));
-        for link in record.links.values_mut() {
-            link.ahead = drift::ahead(self.kernel, link, &own)?;
+        for (name, link) in &mut record.links {
+            link.ahead = match self.ahead_of_moved(name) {
+                Some(ahead) => ahead,
+                None => drift::ahead(self.kernel, link, &own)?,
+            };
         }
         Ok(record)
     }
@@ -1043,9 +1091,20 @@ pub(super) fn link_within<K: Kernel>(
     hook: &HookRequest<'_, K::Fd>,
     netns: Option<&K::Fd>,
 ) -> io::Result<K::Fd> {
+    link_within_at(kernel, program, hook, netns, HookPlace::default())
+}
+
+/// The same at a place among those on the hook.
+fn link_within_at<K: Kernel>(
+    kernel: &mut K,
+    program: &K::Fd,
+    hook: &HookRequest<'_, K::Fd>,
+    netns: Option<&K::Fd>,
+    place: HookPlace,
+) -> io::Result<K::Fd> {
     match netns {
-        Some(netns) => kernel.create_link(program, &HookRequest::Within { netns, hook }),
-        None => kernel.create_link(program, hook),
+        Some(netns) => kernel.create_link_at(program, &HookRequest::Within { netns, hook }, place),
+        None => kernel.create_link_at(program, hook, place),
     }
 }
 

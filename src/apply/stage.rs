@@ -77,6 +77,7 @@ impl<K: Kernel> Applier<'_, K> {
             }
             Action::RemoveProgram { pin, id, .. } => self.open_expected(pin, ObjectKind::Program, *id).map(drop),
             Action::RemoveMap { pin, id, .. } => self.open_expected(pin, ObjectKind::Map, *id).map(drop),
+            Action::Reattach { link, id, hook, overlap: true, .. } => self.stage_double(link, *id, hook),
             Action::ClearLeftover { .. }
             | Action::MountBpffs { .. }
             | Action::MakeDirectory { .. }
@@ -267,7 +268,7 @@ impl<K: Kernel> Applier<'_, K> {
     }
 
     /// Loads programs of which none needs another; the error is that of the first that is refused, with its number.
-    fn load_programs(&mut self, programs: &[&DesiredProgram]) -> Result<(), (usize, Problem)> {
+    pub(super) fn load_programs(&mut self, programs: &[&DesiredProgram]) -> Result<(), (usize, Problem)> {
         for (number, program) in programs.iter().enumerate() {
             self.load_btf(&program.object).map_err(|refusal| (number, btf_refused(program, refusal)))?;
         }

@@ -89,6 +89,15 @@ pub enum Undo<Fd> {
         /// The program that it ran before.
         old: Fd,
     },
+    /// A link that moves got its program once more.
+    Lent {
+        /// The link.
+        link: Fd,
+        /// The program that it ran before.
+        program: ProgramName,
+        /// The same, once more, which it runs now.
+        double: Fd,
+    },
     /// A link got another struct of functions.
     UpdatedStruct {
         /// The link.
@@ -179,6 +188,7 @@ impl<Fd> Undo<Fd> {
             Self::Unmarked { mark, program: Some(program) } => direct::put_back(kernel, &mark, &program),
             Self::Unmarked { program: None, .. } => Ok(()),
             Self::Updated { link, program, old } => kernel.update_link(&link, &old, &programs[&program]),
+            Self::Lent { link, program, double } => kernel.update_link(&link, &programs[&program], &double),
             Self::UpdatedStruct { link, map, old } => kernel.update_link(&link, &old, &maps[&map]),
             Self::Detached { pin, program, before: Some(before) } => {
                 let within = before.netns.as_ref();

@@ -305,6 +305,43 @@ impl Hook {
         }
     }
 
+    /// Returns whether several programs share it, and the kernel tells who they are.
+    pub fn is_shared(&self) -> bool {
+        match self {
+            // Filters of clsact are elsewhere, each at a priority of its own.
+            Self::Tc { via, .. } => *via != Some(Via::Direct),
+            // Such a hook is one of many, and the question for it another one.
+            Self::Cgroup { attach_type, .. } => *attach_type != AttachType::LSM_CGROUP,
+            Self::Xdp { .. }
+            | Self::Netkit { .. }
+            | Self::Netns { .. }
+            | Self::Netfilter { .. }
+            | Self::Sockmap { .. }
+            | Self::StructOps { .. }
+            | Self::Trace(_) => false,
+        }
+    }
+
+    /// Returns the hook that it shares with others, whichever way each of them is attached.
+    pub fn shared(&self) -> Option<Self> {
+        if !self.is_shared() {
+            return None;
+        }
+        let mut hook = self.clone();
+        match &mut hook {
+            Self::Tc { via, wish, .. } => (*via, *wish) = (None, Wish::default()),
+            Self::Cgroup { via, .. } => *via = None,
+            Self::Xdp { .. }
+            | Self::Netkit { .. }
+            | Self::Netns { .. }
+            | Self::Netfilter { .. }
+            | Self::Sockmap { .. }
+            | Self::StructOps { .. }
+            | Self::Trace(_) => {}
+        }
+        Some(hook)
+    }
+
     /// Tells what a kernel may lack that refuses such a link.
     pub fn may_lack(&self) -> &'static str {
         match self {

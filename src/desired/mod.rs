@@ -6,6 +6,7 @@ mod events;
 mod files;
 mod hook;
 mod identity;
+mod order;
 mod references;
 mod resolve;
 mod template;
@@ -15,6 +16,7 @@ pub use contents::EntryFile;
 pub(crate) use hook::Within;
 pub use hook::{Anchor, Counter, CounterSource, Event, Hook, Netns, Rate, Trace, Uprobe, of_system_call};
 pub use identity::{TAG, kernel_name};
+pub use order::{Neighbour, Order, sequences};
 pub use references::{Reference, SlotKey, SlotSource, Word};
 pub use resolve::{needs, resolve};
 pub use template::{Absent, DesiredTemplate, Site, Sites, Template, is_pattern, matches};
@@ -480,6 +482,8 @@ pub struct DesiredLink {
     pub program: Option<ProgramName>,
     /// Where it is attached.
     pub hook: Hook,
+    /// Its place among those that share the hook, where the manifest says it.
+    pub order: Option<Order>,
     /// The table in the manifest.
     pub span: Span,
 }

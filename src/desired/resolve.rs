@@ -1056,6 +1056,7 @@ impl<'a> Resolver<'a> {
                 pin,
                 program: link.program.as_ref().map(|program| program.value.clone()),
                 hook: hook.clone(),
+                order: link.order.clone(),
                 span: link.span.clone(),
             };
             if interfaces.is_empty() && !optional {
@@ -1066,6 +1067,7 @@ impl<'a> Resolver<'a> {
             }
         }
         self.one_program_in_sockmaps(&links);
+        super::order::check(&links, &mut self.problems);
         (links, templates)
     }
 
@@ -1301,8 +1303,9 @@ fn hook(attach: &Attach, program: &DesiredProgram, section: &str) -> Result<Hook
             Ok(Hook::Netkit { interface: interface.name(), netns: netns.clone(), attach_type: *attach_type })
         }
         Attach::Cgroup { path, via } => {
-            if !CGROUP_TYPES.contains(&kind.program_type) {
-                let wants = "cgroup_*, sock_ops".to_owned();
+            let is_lsm = (kind.program_type, kind.attach_type) == (ProgramType::LSM, Some(AttachType::LSM_CGROUP));
+            if !is_lsm && !CGROUP_TYPES.contains(&kind.program_type) {
+                let wants = "cgroup_*, sock_ops, lsm_cgroup".to_owned();
                 return Err(Box::new(Kind::WrongProgramType { hook: "cgroup", wants, is: kind.program_type }));
             }
             let attach_type = match (kind.attach_type, kind.program_type) {

@@ -3,7 +3,7 @@
 //!
 //! What the host has is looked up elsewhere and comes as [`Sites`]. From [`Desired::settle`] on, each link is one link.
 
-use super::{Desired, DesiredLink, Hook};
+use super::{Desired, DesiredLink, Hook, order};
 use crate::access::Access;
 use crate::diag::{Kind, Problem, Problems};
 use crate::names::{Address, LinkName};
@@ -146,6 +146,10 @@ impl Desired {
                 }
             }
             self.policy.spread(&table.link.name, &self.links);
+        }
+        if !templates.is_empty() {
+            order::settle(&mut self.links);
+            order::check(&self.links, &mut problems);
         }
         self.templates = templates;
         problems.or(self)

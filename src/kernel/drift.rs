@@ -6,13 +6,15 @@
 //! [`deep_drift`] asks besides is of no use to an apply, which cannot put it right, but is worth a look.
 
 use super::observe::{self, ENTER, READ, existing, open_cgroup, open_netns, refused};
-use super::{HookInfo, HookRequest, Interface, Kernel, LinkInfo, ObjectKind, XdpMode, events, sites};
+use super::{HookInfo, HookRequest, Interface, Kernel, LinkInfo, ObjectKind, Queue, XdpMode, events, sites};
 use crate::access::Access;
-use crate::desired::{Anchor, Event, Netns, Within};
+use crate::desired::{Anchor, Event, Neighbour, Netns, Order, Within};
 use crate::diag::Problem;
 use crate::names::PinPath;
+use crate::plan::is_other;
 use crate::plan::words::thousands;
 use crate::record::{Record, RecordedLink, RecordedMap};
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::io;
@@ -47,6 +49,8 @@ pub enum Difference {
     Came(String),
     /// The network namespace of this name is another one, or gone.
     Netns(String),
+    /// The cgroup of this path is another one, or gone.
+    Cgroup(String),
     /// The path of this event means another file, or none.
     File(String),
     /// The program does not run in this mode.
@@ -55,6 +59,8 @@ pub enum Difference {
     Edge(String, u32),
     /// These programs of others came before it on its hook.
     Ahead(Vec<u32>),
+    /// The link does not have its place among those on its hook: which place, and the hook.
+    Misplaced(String, String),
     /// Entries of the map that are ours are not as they were left.
     Entries {
         /// How many are other ones, or gone.
@@ -82,9 +88,11 @@ impl Difference {
             Self::File(_) => "file",
             Self::Came(_) => "came",
             Self::Netns(_) => "netns",
+            Self::Cgroup(_) => "cgroup",
             Self::Mode(_) => "mode",
             Self::Edge(..) => "edge",
             Self::Ahead(_) => "ahead",
+            Self::Misplaced(..) => "order",
             Self::Entries { .. } => "entries",
             Self::Variables(_) => "variables",
         }
@@ -103,6 +111,7 @@ impl fmt::Display for Difference {
             Self::Interface(name) => write!(f, "the interface {name} is gone or another one"),
             Self::Came(hook) => write!(f, "{hook} is there now: the next apply attaches it"),
             Self::Netns(name) => write!(f, "{name} is gone or another one"),
+            Self::Cgroup(path) => write!(f, "the cgroup {path} is gone or another one"),
             Self::File(event) => write!(f, "the file of {event} is gone, another one or a changed one"),
             Self::Mode(mode) => write!(f, "it does not run in {mode} mode"),
             Self::Edge(map, id) => write!(f, "it does not use map.{map}, which is map id {id} now"),
@@ -112,6 +121,7 @@ impl fmt::Display for Difference {
                 if more == 0 { Ok(()) } else { write!(f, ", and {} more came", thousands(more)) }
             }
             Self::Variables(names) => write!(f, "not as they were set: {}", names.join(", ")),
+            Self::Misplaced(order, hook) => write!(f, "it is not {order} any more on {hook}"),
             Self::Ahead(ids) => {
                 let ids: Vec<_> = ids.iter().map(u32::to_string).collect();
                 write!(f, "packets meet others before it that were not there: program id {}", ids.join(", "))
@@ -128,7 +138,7 @@ impl fmt::Display for Drift {
 
 /// Returns the differences, by address: maps, programs, links.
 pub fn drift<K: Kernel>(kernel: &K, record: &Record) -> Result<Vec<Drift>, Problem> {
-    let mut checker = Checker { kernel, folders: HashMap::new() };
+    let mut checker = Checker { kernel, links: &record.links, cgroups: RefCell::default(), folders: HashMap::new() };
     let mut found = Vec::new();
     let mut note = |kind: &str, name: &str, what: Option<Difference>| {
         found.extend(what.map(|what| Drift { address: format!("{kind}.{name}"), what }));
@@ -160,7 +170,8 @@ pub fn deep_drift<K: Kernel>(kernel: &K, record: &Record) -> Result<Vec<Drift>, 
     let mut found = drift(kernel, record)?;
     found.extend(edges(kernel, record)?);
     let own = programs_of_links([record]);
-    for (name, link) in &record.links {
+    // A link that is to be the first one was looked at.
+    for (name, link) in record.links.iter().filter(|(_, link)| link.order != Some(Order::First)) {
         let now = ahead(kernel, link, &own);
         let mut now = now.map_err(|error| refused(format!("look at {}", link.hook), &error, READ))?;
         // Others may replace their programs in place: those are not more than before.
@@ -204,7 +215,7 @@ pub fn ahead<K: Kernel>(kernel: &K, link: &RecordedLink, own: &BTreeSet<u32>) ->
         HookInfo::Cgroup { cgroup_id, attach_type } => {
             let Anchor::Cgroup(path) = link.hook.anchor() else { return Ok(Vec::new()) };
             match open_cgroup(kernel, path)? {
-                Some((cgroup, _, id)) if id == *cgroup_id => {
+                Some((cgroup, _, id)) if id == *cgroup_id && link.hook.is_shared() => {
                     kernel.query(&HookRequest::Cgroup { cgroup: &cgroup, attach_type: *attach_type })?
                 }
                 Some(_) | None => return Ok(Vec::new()),
@@ -277,11 +288,15 @@ fn opened<K: Kernel>(kernel: &K, pin: &str) -> io::Result<Option<(ObjectKind, K:
 
 struct Checker<'a, K> {
     kernel: &'a K,
+    /// All links of the record.
+    links: &'a BTreeMap<String, RecordedLink>,
+    /// The ids of cgroups by path, as far as they were looked for.
+    cgroups: RefCell<BTreeMap<&'a str, Option<u64>>>,
     /// The inodes in a folder by name.
     folders: HashMap<String, HashMap<String, u64>>,
 }
 
-impl<K: Kernel> Checker<'_, K> {
+impl<'a, K: Kernel> Checker<'a, K> {
     fn pin(&mut self, pin: &str, inode: u64, access: &Access) -> Result<Option<Difference>, Problem> {
         let found = self.inode(pin)?;
         let path = || PinPath::new(pin).expect("it was listed by its folder");
@@ -317,7 +332,7 @@ impl<K: Kernel> Checker<'_, K> {
         Ok(self.folders.entry(folder.to_owned()).or_insert(inodes.collect()).get(name).copied())
     }
 
-    fn link(&self, link: &RecordedLink) -> Result<Option<Difference>, Problem> {
+    fn link(&self, link: &'a RecordedLink) -> Result<Option<Difference>, Problem> {
         let Ok(pin) = PinPath::new(&link.pin) else { return Ok(None) };
         let doing = |error| refused(format!("read the link at `{pin}`"), &error, READ);
         if let HookInfo::Direct(at) = &link.at {
@@ -332,7 +347,7 @@ impl<K: Kernel> Checker<'_, K> {
         if kind != ObjectKind::Link {
             return Ok(Some(Difference::Replaced(pin)));
         }
-        let LinkInfo { program_id, hook, is_attached, .. } = self.kernel.link_info(&fd).map_err(doing)?;
+        let LinkInfo { id, program_id, hook, is_attached } = self.kernel.link_info(&fd).map_err(doing)?;
         // One that was adopted may have been on no hook already.
         if !is_attached {
             return Ok(Some(Difference::Detached(link.hook.to_string())));
@@ -343,11 +358,45 @@ impl<K: Kernel> Checker<'_, K> {
         if program_id != link.program_id {
             return Ok(Some(Difference::Runs(program_id, link.program_id)));
         }
-        self.anchored(link, program_id)
+        let elsewhere = self.anchored(link, program_id)?;
+        match (elsewhere, &link.order) {
+            (None, Some(order)) => self.misplaced(link, order, id),
+            (elsewhere, _) => Ok(elsewhere),
+        }
+    }
+
+    /// Looks whether a link that has its place on a hook has it still.
+    fn misplaced(&self, link: &RecordedLink, order: &Order, id: u32) -> Result<Option<Difference>, Problem> {
+        let doing = |error| refused(format!("look at the programs on {}", link.hook), &error, READ);
+        let Some(Queue { there, .. }) = observe::queue(self.kernel, &link.hook, false).map_err(doing)? else {
+            return Ok(None);
+        };
+        let place = |id: u32, program_id: u32| {
+            there.iter().position(|it| it.link_id.map_or(it.program_id == program_id, |link| link == id))
+        };
+        let Some(at) = place(id, link.program_id) else { return Ok(None) };
+        let beside = match order.neighbour() {
+            None => Vec::new(),
+            Some(Neighbour::Link(name)) => {
+                let other = self.links.get(name.as_str());
+                let pin = other.and_then(|other| PinPath::new(&other.pin).ok());
+                let other = pin.map_or(Ok(None), |pin| observe::beside(self.kernel, &pin)).map_err(doing)?;
+                other.and_then(|it| place(it.link_id.unwrap_or(0), it.program_id)).into_iter().collect()
+            }
+            Some(wanted) => {
+                let mut pins = BTreeMap::new();
+                if let Neighbour::Pin(pin) = wanted {
+                    pins.extend(observe::beside(self.kernel, pin).map_err(doing)?.map(|it| (pin.clone(), it)));
+                }
+                (0..there.len()).filter(|other| *other != at && is_other(&there[*other], wanted, &pins)).collect()
+            }
+        };
+        let is_kept = order.is_kept(at, there.len(), &beside);
+        Ok((!is_kept).then(|| Difference::Misplaced(order.to_string(), link.hook.to_string())))
     }
 
     /// Looks whether the name of what a link is on still means that.
-    fn anchored(&self, link: &RecordedLink, program_id: u32) -> Result<Option<Difference>, Problem> {
+    fn anchored(&self, link: &'a RecordedLink, program_id: u32) -> Result<Option<Difference>, Problem> {
         match link.hook.anchor() {
             Anchor::Interface(name, netns) => self.on_interface(link, name, netns, program_id),
             Anchor::Netns(netns) => {
@@ -355,7 +404,21 @@ impl<K: Kernel> Checker<'_, K> {
                 let found = open_netns(self.kernel, netns).map_err(doing)?.map(|(_, inode)| inode);
                 Ok((found != link.netns).then(|| Difference::Netns(netns.to_string())))
             }
-            Anchor::Cgroup(_) | Anchor::Map(_) => Ok(None),
+            Anchor::Cgroup(path) => {
+                let HookInfo::Cgroup { cgroup_id, .. } = &link.at else { return Ok(None) };
+                let known = self.cgroups.borrow().get(path).copied();
+                let found = match known {
+                    Some(found) => found,
+                    None => {
+                        let opened = open_cgroup(self.kernel, path);
+                        let opened =
+                            opened.map_err(|error| refused(format!("open the cgroup `{path}`"), &error, READ))?;
+                        *self.cgroups.borrow_mut().entry(path).or_insert(opened.map(|(_, _, id)| id))
+                    }
+                };
+                Ok((found != Some(*cgroup_id)).then(|| Difference::Cgroup(path.to_owned())))
+            }
+            Anchor::Map(_) => Ok(None),
             Anchor::Event(event) => self.at_event(link, event),
         }
     }

@@ -6,12 +6,13 @@
 mod direct;
 mod events;
 mod maps;
+mod queues;
 mod references;
 mod tree;
 
 use super::{
-    Entry, EntryKind, Excludes, FilePlace, HookInfo, HookRequest, Interface, Kernel, LinkInfo, LoadError, MapInfo,
-    MapRequest, ObjectKind, ProgramInfo, ProgramRequest, Symbols, XdpMode,
+    Entry, EntryKind, Excludes, FilePlace, HookInfo, HookPlace, HookRequest, Interface, Kernel, LinkInfo, LoadError,
+    MapInfo, MapRequest, ObjectKind, Occupant, ProgramInfo, ProgramRequest, Queue, Symbols, XdpMode,
 };
 use crate::access::{AccountKind, Permissions};
 use crate::btf::kernel::Bytes;
@@ -186,6 +187,8 @@ struct State {
     maps: BTreeMap<u32, Map>,
     programs: BTreeMap<u32, Program>,
     links: BTreeMap<u32, Link>,
+    /// How often the hooks changed that count it.
+    revisions: BTreeMap<queues::Counted, u64>,
     direct: direct::Attachments,
     lacks: BTreeSet<Feature>,
     btfs: BTreeMap<u32, Vec<u8>>,
@@ -292,6 +295,7 @@ impl Fake {
         let mut state = self.state();
         let Some(gone) = state.devices.remove(&(netns, name.to_owned())) else { return };
         state.detach_where(|hook| hook.device() == Some((netns, gone.index)));
+        state.forget_revisions(Hook::Tcx { device: (netns, gone.index) });
         if netns == OWN_NETNS {
             state.maps.values_mut().for_each(|map| map.forget_interface(gone.index));
         }
@@ -344,6 +348,7 @@ impl Fake {
         let first = state.links.values().map(|link| link.place).min().unwrap_or(0);
         let Ok(id) = state.link_id(link) else { return };
         state.links.entry(id).and_modify(|link| link.place = first - 1);
+        state.count_change(id);
     }
 
     /// Gives the kernel BTF of its own.
@@ -372,6 +377,7 @@ impl Fake {
         let mut state = self.state();
         let Some(gone) = state.cgroups.remove(path) else { return };
         state.detach_where(|hook| hook == Hook::Cgroup { id: gone });
+        state.forget_revisions(Hook::Cgroup { id: gone });
         state.direct.forget_cgroup(gone);
         state.collect();
     }
@@ -438,8 +444,10 @@ impl Fake {
         for program in state.programs.values() {
             writeln!(out, "{program:?}").expect("writing to a String never fails");
         }
-        for (id, link) in &state.links {
-            writeln!(out, "link {id} {link:?}").expect("writing to a String never fails");
+        for (id, Link { program, hook, kind, place: _ }) in &state.links {
+            let rank = state.rank(*id);
+            writeln!(out, "link {id} of program {program} at {hook:?} {kind:?}, {rank:?} there")
+                .expect("writing to a String never fails");
         }
         for line in state.direct.lines() {
             writeln!(out, "{line}").expect("writing to a String never fails");
@@ -580,7 +588,8 @@ impl State {
         }
         self.maps.retain(|id, _| reached.contains(&Object::Map(*id)));
         self.programs.retain(|id, _| reached.contains(&Object::Program(*id)));
-        self.links.retain(|id, _| reached.contains(&Object::Link(*id)));
+        let gone: Vec<u32> = self.links.keys().copied().filter(|id| !reached.contains(&Object::Link(*id))).collect();
+        gone.into_iter().for_each(|id| self.remove_link(id));
         self.btfs.retain(|id, _| reached.contains(&Object::Btf(*id)));
     }
 
@@ -814,16 +823,6 @@ impl State {
         let mut there: Vec<_> = links.chain(self.direct.xdp(site)).collect();
         there.sort();
         there
-    }
-
-    /// Returns the programs of a cgroup's hook in their order: those of links, and those without.
-    fn cgroup_programs(&self, cgroup_id: u64, attach_type: AttachType) -> Vec<u32> {
-        let at = HookInfo::Cgroup { cgroup_id, attach_type };
-        let there = self.links.iter().filter(|(_, link)| link.hook.is_some() && link.kind == at);
-        let mut there: Vec<_> = there.map(|(id, link)| (link.place, *id, link.program)).collect();
-        there.sort_unstable();
-        let links = there.into_iter().map(|(.., program)| program);
-        links.chain(self.direct.of_cgroup(cgroup_id, attach_type)).collect()
     }
 
     /// Decides the mode of a new XDP link; an interface has one link, and never two modes of software.
@@ -1451,12 +1450,15 @@ impl Kernel for Fake {
         Ok(Excludes::Nothing)
     }
 
-    fn create_link(&mut self, program: &Fd, hook: &HookRequest<'_, Fd>) -> io::Result<Fd> {
+    fn create_link_at(&mut self, program: &Fd, hook: &HookRequest<'_, Fd>, place: HookPlace) -> io::Result<Fd> {
         let mut state = self.change("create_link")?;
         let program = state.program_id(program)?;
         let (hook, kind) = state.hook(program, hook, OWN_NETNS)?;
+        let index = state.index_for(program, (hook, &kind), place)?;
         let id = state.next_id(2);
         state.links.insert(id, Link { program, place: 0, hook: Some(hook), kind });
+        state.put_at(id, index);
+        state.count_change(id);
         drop(state);
         Ok(self.open(Object::Link(id)))
     }
@@ -1484,7 +1486,12 @@ impl Kernel for Fake {
         {
             return refuse(libc::EINVAL);
         }
+        let Link { hook, kind, .. } = &state.links[&id];
+        if new != old && hook.is_some_and(|hook| state.has_already(new, hook, kind)) {
+            return refuse(libc::EEXIST);
+        }
         state.links.get_mut(&id).expect("it was there a moment ago").program = new;
+        state.count_change(id);
         state.collect();
         Ok(())
     }
@@ -1492,28 +1499,22 @@ impl Kernel for Fake {
     fn detach_link(&mut self, link: &Fd) -> io::Result<()> {
         let mut state = self.change("detach_link")?;
         let id = state.link_id(link)?;
-        let link = state.links.get_mut(&id).expect("an open link lives");
-        if events::is_fixed(&link.kind) {
+        if events::is_fixed(&state.links[&id].kind) {
             return refuse(libc::EOPNOTSUPP);
         }
-        link.hook = None;
+        state.count_change(id);
+        state.links.get_mut(&id).expect("it was there a moment ago").hook = None;
         state.collect();
         Ok(())
     }
 
-    fn query(&self, hook: &HookRequest<'_, Fd>) -> io::Result<Vec<u32>> {
+    fn queue(&self, hook: &HookRequest<'_, Fd>) -> io::Result<Queue> {
         let state = self.state();
         let (hook, kind) = state.asked(hook, OWN_NETNS)?;
         if state.has_the_other_verdict(&kind) {
             return refuse(libc::EBUSY);
         }
-        if let HookInfo::Cgroup { cgroup_id, attach_type } = kind {
-            return Ok(state.cgroup_programs(cgroup_id, attach_type));
-        }
-        let there = state.links.iter().filter(|(_, link)| link.hook == Some(hook) && link.kind == kind);
-        let mut there: Vec<_> = there.map(|(id, link)| (link.place, *id, link.program)).collect();
-        there.sort_unstable();
-        Ok(there.into_iter().map(|(.., program)| program).collect())
+        state.queue(hook, &kind)
     }
 
     fn next_link(&self, after: u32) -> io::Result<u32> {

@@ -4,9 +4,9 @@ use super::many::{self, Read, Wrote};
 use super::places::{self, Places};
 use super::sys::{self, Log, Object, SizedMap};
 use super::{
-    Entry, EntryKind, Excludes, FilePlace, HookInfo, HookRequest, Interface, Kernel, LinkInfo, LoadError, MapInfo,
-    MapRequest, ObjectKind, ProgramInfo, ProgramRequest, Symbols, TakeEntries, TraceRequest, XdpMode, facts, lock,
-    netlink, trace, traffic,
+    Beside, Entry, EntryKind, Excludes, FilePlace, HookInfo, HookPlace, HookRequest, Interface, Kernel, LinkInfo,
+    LoadError, MapInfo, MapRequest, ObjectKind, Occupant, Position, ProgramInfo, ProgramRequest, Queue, Symbols,
+    TakeEntries, TraceRequest, XdpMode, facts, lock, netlink, trace, traffic,
 };
 use crate::access::{AccountKind, Permissions};
 use crate::btf::kernel::Bytes;
@@ -556,7 +556,10 @@ impl Kernel for Linux {
                 Ok(there.into_iter().filter(|(at, _)| is_one(*at)).map(|(_, id)| id).collect())
             }
             Direct::Cgroup { path, cgroup_id, attach_type } => match self.open_cgroup(path) {
-                Ok((cgroup, id)) if id == *cgroup_id => sys::query_cgroup(cgroup.as_fd(), attach_type.0),
+                Ok((cgroup, id)) if id == *cgroup_id => {
+                    let found = sys::query_cgroup(cgroup.as_fd(), attach_type.0)?;
+                    Ok(found.ids.into_iter().map(|(program, _)| program).collect())
+                }
                 Ok(_) => Ok(Vec::new()),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
                 Err(error) => Err(error),
@@ -604,8 +607,13 @@ impl Kernel for Linux {
         })
     }
 
-    fn create_link(&mut self, program: &Object, hook: &HookRequest<'_, Object>) -> io::Result<Object> {
-        create_link(program, hook).map(Object::from)
+    fn create_link_at(
+        &mut self,
+        program: &Object,
+        hook: &HookRequest<'_, Object>,
+        place: HookPlace,
+    ) -> io::Result<Object> {
+        create_link(program, hook, place).map(Object::from)
     }
 
     fn update_link(&mut self, link: &Object, program: &Object, old: &Object) -> io::Result<()> {
@@ -616,11 +624,18 @@ impl Kernel for Linux {
         sys::link_detach(link.as_fd())
     }
 
-    fn query(&self, hook: &HookRequest<'_, Object>) -> io::Result<Vec<u32>> {
+    fn queue(&self, hook: &HookRequest<'_, Object>) -> io::Result<Queue> {
         match query(hook) {
             // Linux 6.6 says so of an interface that never had a program (`tcx_prog_query`, kernel/bpf/tcx.c).
-            Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(Vec::new()),
-            ids => ids,
+            Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(Queue::default()),
+            Err(error) => Err(error),
+            Ok(sys::Queried { ids, revision }) => {
+                let occupant = |(program_id, link_id)| {
+                    let link_id = (link_id != 0).then_some(link_id);
+                    Occupant { program_id, link_id, name: None }
+                };
+                Ok(Queue { revision, there: ids.into_iter().map(occupant).collect() })
+            }
         }
     }
 
@@ -699,25 +714,48 @@ fn existing_device<T>(result: io::Result<T>) -> io::Result<Option<T>> {
     }
 }
 
-fn create_link(program: &Object, hook: &HookRequest<'_, Object>) -> io::Result<OwnedFd> {
+fn create_link(program: &Object, hook: &HookRequest<'_, Object>, place: HookPlace) -> io::Result<OwnedFd> {
+    if place != HookPlace::default() && !has_places(hook) {
+        return Err(io::Error::from_raw_os_error(libc::EINVAL));
+    }
     match hook {
         HookRequest::Xdp { ifindex, mode } => {
             sys::link_interface(program.as_fd(), *ifindex, AttachType::XDP.0, xdp_flags(*mode))
         }
-        HookRequest::Tcx { ifindex, attach_type } | HookRequest::Netkit { ifindex, attach_type } => {
+        HookRequest::Tcx { ifindex, attach_type } => {
+            sys::link_tcx(program.as_fd(), *ifindex, attach_type.0, order(place))
+        }
+        HookRequest::Netkit { ifindex, attach_type } => {
             sys::link_interface(program.as_fd(), *ifindex, attach_type.0, 0)
         }
-        HookRequest::Cgroup { cgroup, attach_type } => sys::link_cgroup(program.as_fd(), cgroup.as_fd(), attach_type.0),
+        HookRequest::Cgroup { cgroup, attach_type } => {
+            sys::link_cgroup(program.as_fd(), cgroup.as_fd(), attach_type.0, order(place))
+        }
         HookRequest::Netns { netns, attach_type } => sys::link_netns(program.as_fd(), netns.as_fd(), attach_type.0),
         HookRequest::Netfilter(hook) => sys::link_netfilter(program.as_fd(), AttachType::NETFILTER.0, hook.numbers()),
         HookRequest::Sockmap { map, attach_type } => sys::link_map(program.as_fd(), map.as_fd(), attach_type.0),
         HookRequest::StructOps => sys::link_struct(program.as_fd(), AttachType::STRUCT_OPS.0),
         HookRequest::Trace(request) => link_event(program, request),
-        HookRequest::Within { netns, hook } => within(netns, || create_link(program, hook)),
+        HookRequest::Within { netns, hook } => within(netns, || create_link(program, hook, place)),
     }
 }
 
-fn query(hook: &HookRequest<'_, Object>) -> io::Result<Vec<u32>> {
+/// Returns whether this tool puts links to places there.
+fn has_places(hook: &HookRequest<'_, Object>) -> bool {
+    match hook {
+        HookRequest::Tcx { .. } | HookRequest::Cgroup { .. } => true,
+        HookRequest::Within { hook, .. } => has_places(hook),
+        HookRequest::Xdp { .. }
+        | HookRequest::Netkit { .. }
+        | HookRequest::Netns { .. }
+        | HookRequest::Netfilter(_)
+        | HookRequest::Sockmap { .. }
+        | HookRequest::StructOps
+        | HookRequest::Trace(_) => false,
+    }
+}
+
+fn query(hook: &HookRequest<'_, Object>) -> io::Result<sys::Queried> {
     match hook {
         HookRequest::Xdp { .. } | HookRequest::Netfilter(_) | HookRequest::StructOps | HookRequest::Trace(_) => {
             Err(io::Error::from_raw_os_error(libc::EINVAL))
@@ -753,6 +791,27 @@ fn link_event(program: &Object, request: &TraceRequest<'_, Object>) -> io::Resul
             sys::link_functions(program, AttachType::TRACE_KPROBE_MULTI.0, &functions, *returns, *cookie)
         }
     }
+}
+
+/// Writes a place as the flags of `linux/bpf.h` have it.
+fn order(HookPlace { position, revision }: HookPlace) -> sys::Order {
+    const BEFORE: u32 = 1 << 3;
+    const AFTER: u32 = 1 << 4;
+    const ID: u32 = 1 << 5;
+    const LINK: u32 = 1 << 13;
+    let (flags, beside) = match position {
+        Position::Any => (0, None),
+        Position::First => (BEFORE, None),
+        Position::Last => (AFTER, None),
+        Position::Before(beside) => (BEFORE, Some(beside)),
+        Position::After(beside) => (AFTER, Some(beside)),
+    };
+    let (more, relative) = match beside {
+        None => (0, 0),
+        Some(Beside::Program(id)) => (ID, id),
+        Some(Beside::Link(id)) => (ID | LINK, id),
+    };
+    sys::Order { flags: flags | more, relative, revision }
 }
 
 /// Joins the two halves of a number, as they lie in memory.

@@ -36,7 +36,7 @@ pub use crate::kinds::XdpMode;
 use crate::kinds::{AttachType, MapType, Netfilter, ProgramType};
 use crate::names::PinPath;
 pub use crate::observed::{
-    Entry, EntryKind, EventInfo, FilePlace, HookInfo, Interface, LinkInfo, MapInfo, ProgramInfo,
+    Entry, EntryKind, EventInfo, FilePlace, HookInfo, Interface, LinkInfo, MapInfo, Occupant, ProgramInfo, Queue,
 };
 use crate::spec::Host;
 use crate::variables::Patch;
@@ -259,6 +259,41 @@ pub enum Excludes {
     Below,
 }
 
+/// Where a new link goes among those that share its hook, and what the hook has to be before.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct HookPlace {
+    /// Where; only tcx and, since Linux 6.17, cgroups know anything but [`Position::Any`].
+    pub position: Position,
+    /// The revision that the hook must have; 0 for any. Ignored where hooks count none: in cgroups before Linux 6.17.
+    pub revision: u64,
+}
+
+/// A position among the programs of a hook.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Position {
+    /// Behind all others, as far as nobody asks for more.
+    #[default]
+    Any,
+    /// Before all others.
+    First,
+    /// Behind all others.
+    Last,
+    /// Right before this one.
+    Before(Beside),
+    /// Right behind this one.
+    After(Beside),
+}
+
+/// Another one on the same hook.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Beside {
+    /// The link of this id.
+    Link(u32),
+    /// The program of this id. Cgroups do not know it: there a link is only beside links (`get_prog_list`,
+    /// kernel/bpf/cgroup.c).
+    Program(u32),
+}
+
 /// Addresses of the kernel's symbols by name; local ones may share a name.
 pub type Symbols = BTreeMap<String, BTreeSet<u64>>;
 
@@ -456,8 +491,19 @@ pub trait Kernel {
     /// Returns whether the programs of a cgroup's own hook let no other program be beside them, or below them.
     fn excludes(&self, cgroup: &Self::Fd, attach_type: AttachType) -> io::Result<Excludes>;
 
-    /// `BPF_LINK_CREATE`, `BPF_RAW_TRACEPOINT_OPEN`; `ENODEV` when the kernel has no such source of events.
-    fn create_link(&mut self, program: &Self::Fd, hook: &HookRequest<'_, Self::Fd>) -> io::Result<Self::Fd>;
+    /// `BPF_LINK_CREATE`, `BPF_RAW_TRACEPOINT_OPEN`, behind the programs that are there; `ENODEV` when the kernel has no such
+    /// source of events.
+    fn create_link(&mut self, program: &Self::Fd, hook: &HookRequest<'_, Self::Fd>) -> io::Result<Self::Fd> {
+        self.create_link_at(program, hook, HookPlace::default())
+    }
+    /// The same at a place among those on the hook: `ESTALE` when the hook has another revision, `NotFound` when its
+    /// neighbour is not there, and `EINVAL` where a hook knows no places.
+    fn create_link_at(
+        &mut self,
+        program: &Self::Fd,
+        hook: &HookRequest<'_, Self::Fd>,
+        place: HookPlace,
+    ) -> io::Result<Self::Fd>;
     /// `BPF_LINK_UPDATE` with the old program expected; `EOPNOTSUPP` for a link of netfilter.
     fn update_link(&mut self, link: &Self::Fd, program: &Self::Fd, old: &Self::Fd) -> io::Result<()>;
     /// `BPF_LINK_DETACH`
@@ -465,7 +511,12 @@ pub trait Kernel {
     /// Returns the ids of the programs on a hook, in the order in which packets meet them
     /// (`BPF_PROG_QUERY`); `EINVAL` for XDP, of which [`Kernel::interface`] tells, and for
     /// netfilter and events.
-    fn query(&self, hook: &HookRequest<'_, Self::Fd>) -> io::Result<Vec<u32>>;
+    fn query(&self, hook: &HookRequest<'_, Self::Fd>) -> io::Result<Vec<u32>> {
+        Ok(self.queue(hook)?.there.into_iter().map(|occupant| occupant.program_id).collect())
+    }
+    /// Returns the same with the links, where the hook tells them, and the hook's revision: a number that each change of
+    /// it raises by one, from 1 on; 0 where it has none.
+    fn queue(&self, hook: &HookRequest<'_, Self::Fd>) -> io::Result<Queue>;
     /// Returns the next id of a link, whoever's it is (`BPF_LINK_GET_NEXT_ID`); `NotFound` behind the last one.
     fn next_link(&self, after: u32) -> io::Result<u32>;
     /// `BPF_LINK_GET_FD_BY_ID`; `NotFound` when there is none.

@@ -5,18 +5,19 @@
 
 use super::snapshot::snapshot;
 use super::{
-    Entry, EntryKind, HookInfo, HookRequest, Interface, Kernel, LinkInfo, MapInfo, ObjectKind, contents, events,
+    Entry, EntryKind, HookInfo, HookRequest, Interface, Kernel, LinkInfo, MapInfo, ObjectKind, Occupant, Queue,
+    contents, events,
 };
 use crate::access::{AccountKind, Permissions};
 use crate::btf::{Btf, kernel::KernelTypes};
-use crate::desired::{MapDefinition, MapSource, Netns, ObjectFacts, OnChange, Within};
+use crate::desired::{Anchor, Hook, MapDefinition, MapSource, Netns, ObjectFacts, OnChange, Within};
 use crate::diag::{Kind, Problem, Problems};
 use crate::direct::{Device, Feature, Mark, Qdisc, Via};
 use crate::entries::Entries;
-use crate::kinds::{AttachType, MapType};
+use crate::kinds::{AttachType, MapType, Netfilter};
 use crate::names::{Digest, PinPath};
 use crate::observed::{
-    Fingerprints, Leftover, Live, Namespace, Observed, ObservedMap, ObservedProgram, Pinned, Root, Stranger,
+    Asked, Fingerprints, Leftover, Live, Namespace, Observed, ObservedMap, ObservedProgram, Pinned, Root, Stranger,
     UnfinishedCopy, Wanted,
 };
 use crate::record::{Record, RecordError};
@@ -131,6 +132,9 @@ pub fn observe<K: Kernel>(kernel: &K, wanted: &Wanted) -> Result<Observed, Probl
         qdiscs,
         cgroups: all(&mut problems, &wanted.cgroups, |path| reader.cgroup(path)),
         namespaces: all(&mut problems, &wanted.namespaces, |netns| reader.namespace(netns)),
+        queues: all(&mut problems, wanted.queues.keys(), |hook| reader.queue(hook, wanted.queues[hook])),
+        priorities: priorities(kernel, &wanted.priorities),
+        beside: all(&mut problems, &wanted.beside, |pin| reader.beside(pin)),
         events: all(&mut problems, &wanted.events, |event| events::find(kernel, event).map(Some)),
         record,
     };
@@ -322,6 +326,96 @@ fn marked<K: Kernel>(kernel: &K, pin: &PinPath) -> io::Result<Option<LinkInfo>> 
 /// Opens a network namespace, and tells its inode; `None` when it is not there.
 pub(crate) fn open_netns<K: Kernel>(kernel: &K, netns: &Netns) -> io::Result<Option<(K::Fd, u64)>> {
     existing(kernel.open_netns(&netns.path()))
+}
+
+/// Reads who is on a hook that several share, with the names of the programs, as far as they may be found by id; `None`
+/// for a hook that is not there, or that the kernel does not have. A cgroup does not tell links: with `with_links`, those
+/// of the host are searched for them.
+pub(crate) fn queue<K: Kernel>(kernel: &K, hook: &Hook, with_links: bool) -> io::Result<Option<Queue>> {
+    let (found, at) = match (hook, hook.anchor()) {
+        (Hook::Tc { attach_type, .. }, Anchor::Interface(name, netns)) => {
+            let Some(Interface { index: ifindex, .. }) = interface(kernel, name, netns)? else { return Ok(None) };
+            let request = HookRequest::Tcx { ifindex, attach_type: *attach_type };
+            let found = match netns.is_own() {
+                true => kernel.queue(&request),
+                false => match open_netns(kernel, netns)? {
+                    Some((netns, _)) => kernel.queue(&HookRequest::Within { netns: &netns, hook: &request }),
+                    None => return Ok(None),
+                },
+            };
+            (found, HookInfo::Tcx { ifindex, attach_type: *attach_type })
+        }
+        (Hook::Cgroup { attach_type, .. }, Anchor::Cgroup(path)) => {
+            let Some((cgroup, _, cgroup_id)) = open_cgroup(kernel, path)? else { return Ok(None) };
+            let at = HookInfo::Cgroup { cgroup_id, attach_type: *attach_type };
+            (kernel.queue(&HookRequest::Cgroup { cgroup: &cgroup, attach_type: *attach_type }), at)
+        }
+        _ => return Ok(None),
+    };
+    let mut queue = match found {
+        // A kernel without such hooks; or the interface went just now.
+        Err(error) if matches!(error.raw_os_error(), Some(libc::EINVAL | libc::ENODEV)) => return Ok(None),
+        found => found?,
+    };
+    if with_links && queue.there.iter().any(|occupant| occupant.link_id.is_none()) {
+        let mut links = links_on(kernel, &at)?;
+        for occupant in queue.there.iter_mut().filter(|occupant| occupant.link_id.is_none()) {
+            let found = links.iter().position(|link| link.program_id == occupant.program_id);
+            occupant.link_id = found.map(|found| links.remove(found).id);
+        }
+    }
+    for occupant in &mut queue.there {
+        let info = kernel.program_by_id(occupant.program_id).and_then(|program| kernel.program_info(&program));
+        occupant.name = info.ok().map(|info| info.name);
+    }
+    Ok(Some(queue))
+}
+
+/// Finds who has priorities of netfilter; nobody where links may not be found by id, since a plan does without.
+fn priorities<K: Kernel>(kernel: &K, wanted: &BTreeSet<Netfilter>) -> BTreeMap<Netfilter, Vec<Occupant>> {
+    let links = if wanted.is_empty() { Vec::new() } else { links_where(kernel, |_| true).unwrap_or_default() };
+    let has = |link: &LinkInfo, wanted: &Netfilter| match &link.hook {
+        HookInfo::Netfilter(there) => there.sees_the_same(wanted) && there.priority == wanted.priority,
+        _ => false,
+    };
+    let occupant = |link: &LinkInfo| {
+        let info = kernel.program_by_id(link.program_id).and_then(|program| kernel.program_info(&program));
+        let name = info.ok().map(|info| info.name);
+        Occupant { program_id: link.program_id, link_id: Some(link.id), name }
+    };
+    let of = |wanted: &Netfilter| links.iter().filter(|link| has(link, wanted)).map(occupant).collect();
+    wanted.iter().map(|wanted| (*wanted, of(wanted))).collect()
+}
+
+/// Walks all links of the host for those on a hook, by id.
+fn links_on<K: Kernel>(kernel: &K, at: &HookInfo) -> io::Result<Vec<LinkInfo>> {
+    links_where(kernel, |link| link.hook == *at)
+}
+
+fn links_where<K: Kernel>(kernel: &K, holds: impl Fn(&LinkInfo) -> bool) -> io::Result<Vec<LinkInfo>> {
+    let (mut found, mut id) = (Vec::new(), 0);
+    while let Some(next) = existing(kernel.next_link(id))? {
+        id = next;
+        // It may be gone by now.
+        let Some(link) = existing(kernel.link_by_id(id))? else { continue };
+        found.push(kernel.link_info(&link)?);
+    }
+    found.retain(holds);
+    Ok(found)
+}
+
+/// Opens a pin of somebody else's program, or of a link that runs it.
+pub(crate) fn beside<K: Kernel>(kernel: &K, pin: &PinPath) -> io::Result<Option<Occupant>> {
+    Ok(match existing(kernel.open_pin(pin))? {
+        Some((ObjectKind::Program, fd)) => {
+            Some(Occupant { program_id: kernel.program_info(&fd)?.id, link_id: None, name: None })
+        }
+        Some((ObjectKind::Link, fd)) => {
+            let LinkInfo { id, program_id, .. } = kernel.link_info(&fd)?;
+            Some(Occupant { program_id, link_id: Some(id), name: None })
+        }
+        Some((ObjectKind::Map, _)) | None => None,
+    })
 }
 
 /// Looks an interface of a network namespace up; `None` when one of them is not there.
@@ -726,6 +820,18 @@ impl<'a, K: Kernel> Reader<'a, K> {
             there => there.map_err(|error| refused(format!("look at the hooks of {netns}"), &error, QUERY))?,
         };
         Ok(Some(Namespace { inode, dissectors }))
+    }
+
+    /// Reads who is on a hook that several share; `None` for one that is not there, or that the kernel does not have.
+    fn queue(&self, hook: &Hook, asked: Asked) -> Result<Option<Queue>, Problem> {
+        match queue(self.kernel, hook, asked.links) {
+            Err(error) if error.raw_os_error() == Some(libc::EPERM) && !asked.places => Ok(None),
+            queue => queue.map_err(|error| refused(format!("look at the programs on {hook}"), &error, QUERY)),
+        }
+    }
+
+    fn beside(&self, pin: &PinPath) -> Result<Option<Occupant>, Problem> {
+        beside(self.kernel, pin).map_err(|error| refused(format!("open the pin `{pin}`"), &error, OPEN_PIN))
     }
 
     fn record(&self, path: &PinPath) -> Result<Option<Record>, Problem> {

@@ -1,12 +1,16 @@
 //! Reads what a deployment has, for `show`.
 
+use super::drift::programs_of_links;
 use super::{EventInfo, HookInfo, Kernel, LinkInfo, observe};
+use crate::desired::Hook;
 use crate::diag::{Kind, Problem, Problems};
 use crate::kinds::MapType;
 use crate::names::{DeploymentName, PinPath};
-use crate::observed::{Observed, ObservedMap, Pinned, Root, Wanted};
+use crate::observed::{Observed, ObservedMap, Occupant, Pinned, Queue, Root, Wanted};
+use crate::plan::Company;
 use crate::record::{Record, RecordedLink};
 use crate::report::show::{Shown, ShownLink, ShownMap, ShownProgram};
+use std::collections::BTreeSet;
 
 /// Reads the record of a deployment, and everything that it names.
 pub fn recorded<K: Kernel>(kernel: &K, pin_root: &PinPath) -> Result<(Record, Observed), Problems> {
@@ -64,6 +68,7 @@ pub fn shown<K: Kernel>(
             protected: program.protect,
         })
     });
+    let own = programs_of_links([record]);
     let links = record.links.iter().filter_map(|(name, link)| {
         let found = match pinned(&link.pin) {
             Some(Pinned::Link(found)) if found.id != 0 || found.is_attached => Some(found),
@@ -73,6 +78,8 @@ pub fn shown<K: Kernel>(
             name: name.clone(),
             id: found.map(|info| info.id),
             hook: hook_of(link, found),
+            order: link.order.as_ref().map(ToString::to_string),
+            around: found.map(|found| around(kernel, &link.hook, found, &own)).unwrap_or_default(),
             program_id: found.map(|info| info.program_id).filter(|id| *id != 0),
             pin: PinPath::new(&link.pin).ok()?,
             protected: link.protect,
@@ -87,6 +94,19 @@ pub fn shown<K: Kernel>(
         programs: programs.collect(),
         links: links.collect(),
     })
+}
+
+/// Says which programs of others are around a link; nothing where the hook may not be asked.
+fn around<K: Kernel>(kernel: &K, hook: &Hook, link: &LinkInfo, own: &BTreeSet<u32>) -> Vec<String> {
+    if !hook.is_shared() {
+        return Vec::new();
+    }
+    let Ok(Some(Queue { there, .. })) = observe::queue(kernel, hook, false) else { return Vec::new() };
+    let is_it = |it: &Occupant| it.link_id.map_or(it.program_id == link.program_id, |id| id == link.id);
+    let Some(at) = there.iter().position(is_it) else { return Vec::new() };
+    let others =
+        |places: &[Occupant]| places.iter().filter(|it| !own.contains(&it.program_id)).cloned().collect::<Vec<_>>();
+    Company { before: others(&there[..at]), behind: others(&there[at + 1..]), same: Vec::new() }.words()
 }
 
 /// Names a link's hook, and says so where the record alone knows it.

@@ -150,6 +150,15 @@ macro_rules! batch {
 }
 batch!(MapLookupBatch = 24, MapUpdateBatch = 26, MapDeleteBatch = 27);
 attr!(LinkCreate, command 28, size 16 { prog_fd: u32, target: u32, attach_type: u32, flags: u32, });
+attr!(LinkCreateOrdered, command 28, size 32 {
+    prog_fd: u32,
+    target: u32,
+    attach_type: u32,
+    flags: u32,
+    relative: u32,
+    pad: u32,
+    expected_revision: u64,
+});
 attr!(LinkCreateNetfilter, command 28, size 32 {
     prog_fd: u32,
     target: u32,
@@ -1065,14 +1074,43 @@ fn link_create(program: BorrowedFd<'_>, target: u32, attach_type: u32, flags: u3
     unsafe { bpf_fd(&mut attr) }
 }
 
+/// A place among the programs of a hook, in numbers: the flags, the id that they are about, and the revision.
+#[derive(Debug, Clone, Copy)]
+pub struct Order {
+    /// `BPF_F_BEFORE`, `BPF_F_AFTER`, `BPF_F_ID`, `BPF_F_LINK`.
+    pub flags: u32,
+    /// Id of a program or a link.
+    pub relative: u32,
+    /// The revision that the hook must have, or 0.
+    pub revision: u64,
+}
+
+fn link_ordered(program: BorrowedFd<'_>, target: u32, attach_type: u32, order: Order) -> io::Result<OwnedFd> {
+    let Order { flags, relative, revision } = order;
+    let (prog_fd, expected_revision) = (number(program), revision);
+    let mut attr = LinkCreateOrdered { prog_fd, target, attach_type, flags, relative, pad: 0, expected_revision };
+    // SAFETY: there is no address in it; the command returns a descriptor.
+    unsafe { bpf_fd(&mut attr) }
+}
+
+/// `BPF_LINK_CREATE` of tcx on an interface.
+pub fn link_tcx(program: BorrowedFd<'_>, ifindex: u32, attach_type: u32, order: Order) -> io::Result<OwnedFd> {
+    link_ordered(program, ifindex, attach_type, order)
+}
+
 /// `BPF_LINK_CREATE` on an interface.
 pub fn link_interface(program: BorrowedFd<'_>, ifindex: u32, attach_type: u32, flags: u32) -> io::Result<OwnedFd> {
     link_create(program, ifindex, attach_type, flags)
 }
 
 /// `BPF_LINK_CREATE` on a cgroup.
-pub fn link_cgroup(program: BorrowedFd<'_>, cgroup: BorrowedFd<'_>, attach_type: u32) -> io::Result<OwnedFd> {
-    link_create(program, number(cgroup), attach_type, 0)
+pub fn link_cgroup(
+    program: BorrowedFd<'_>,
+    cgroup: BorrowedFd<'_>,
+    attach_type: u32,
+    order: Order,
+) -> io::Result<OwnedFd> {
+    link_ordered(program, number(cgroup), attach_type, order)
 }
 
 /// `BPF_LINK_CREATE` on a network namespace.
@@ -1248,32 +1286,48 @@ pub fn next_link(after: u32) -> io::Result<u32> {
     unsafe { bpf(&mut attr) }.map(|_| attr.next_id)
 }
 
+/// What `BPF_PROG_QUERY` tells.
+#[derive(Debug)]
+pub struct Queried {
+    /// The programs, and the links that run them where it was asked for; 0 for a program without one.
+    pub ids: Vec<(u32, u32)>,
+    /// The revision of the hook; 0 where the kernel does not write it.
+    pub revision: u64,
+}
+
 /// `BPF_PROG_QUERY`; `target` is an interface's index or a descriptor's [`number`].
-fn prog_query(target: u32, attach_type: u32) -> io::Result<Vec<u32>> {
+fn prog_query(target: u32, attach_type: u32, links: bool) -> io::Result<Queried> {
     /// `BPF_MPROG_MAX` (linux/bpf_mprog.h) and `BPF_CGROUP_MAX_PROGS` (linux/bpf-cgroup-defs.h).
     const MOST: usize = 64;
-    let mut ids = vec![0; MOST];
-    let (prog_ids, prog_cnt) = (address_mut(&mut ids), count(ids.len())?);
-    let mut attr = ProgQuery { target, attach_type, prog_ids, prog_cnt, ..ProgQuery::default() };
-    // SAFETY: `ids` has room for `prog_cnt` numbers.
+    let (mut ids, mut link_ids) = (vec![0; MOST], vec![0; MOST]);
+    let mut attr = ProgQuery {
+        target,
+        attach_type,
+        prog_ids: address_mut(&mut ids),
+        prog_cnt: count(ids.len())?,
+        link_ids: if links { address_mut(&mut link_ids) } else { 0 },
+        ..ProgQuery::default()
+    };
+    // SAFETY: `ids` and `link_ids` have room for `prog_cnt` numbers each.
     unsafe { bpf(&mut attr) }?;
-    ids.truncate(attr.prog_cnt as usize);
-    Ok(ids)
+    let ids = ids.into_iter().zip(link_ids).take(attr.prog_cnt as usize);
+    Ok(Queried { ids: ids.collect(), revision: attr.revision })
 }
 
 /// `BPF_PROG_QUERY` of an interface.
-pub fn query_interface(ifindex: u32, attach_type: u32) -> io::Result<Vec<u32>> {
-    prog_query(ifindex, attach_type)
+pub fn query_interface(ifindex: u32, attach_type: u32) -> io::Result<Queried> {
+    prog_query(ifindex, attach_type, true)
 }
 
 /// `BPF_PROG_QUERY` of no file: `EBADF` when the kernel knows the attach type as one of network namespaces.
 pub fn query_nothing(attach_type: u32) -> io::Result<()> {
-    prog_query(u32::MAX, attach_type).map(drop)
+    prog_query(u32::MAX, attach_type, false).map(drop)
 }
 
 /// `BPF_PROG_QUERY` of a cgroup, without the programs of those above it.
-pub fn query_cgroup(cgroup: BorrowedFd<'_>, attach_type: u32) -> io::Result<Vec<u32>> {
-    prog_query(number(cgroup), attach_type)
+pub fn query_cgroup(cgroup: BorrowedFd<'_>, attach_type: u32) -> io::Result<Queried> {
+    // It does not tell links, and older kernels refuse the question.
+    prog_query(number(cgroup), attach_type, false)
 }
 
 /// Returns whether programs are attached to a cgroup's hook, and the flags that they were attached with.
@@ -1317,13 +1371,13 @@ pub const ALLOW_MULTI: u32 = 1 << 1;
 pub const ALLOW_OVERRIDE: u32 = 1;
 
 /// `BPF_PROG_QUERY` of a network namespace.
-pub fn query_netns(netns: BorrowedFd<'_>, attach_type: u32) -> io::Result<Vec<u32>> {
-    prog_query(number(netns), attach_type)
+pub fn query_netns(netns: BorrowedFd<'_>, attach_type: u32) -> io::Result<Queried> {
+    prog_query(number(netns), attach_type, false)
 }
 
 /// `BPF_PROG_QUERY` of a map of sockets.
-pub fn query_map(map: BorrowedFd<'_>, attach_type: u32) -> io::Result<Vec<u32>> {
-    prog_query(number(map), attach_type)
+pub fn query_map(map: BorrowedFd<'_>, attach_type: u32) -> io::Result<Queried> {
+    prog_query(number(map), attach_type, false)
 }
 
 /// Returns the `CLONE_NEW*` flag that makes namespaces like this one; `ENOTTY` when it is none.

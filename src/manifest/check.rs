@@ -11,8 +11,8 @@ use super::raw::{
 };
 use super::read::{Entries, Field, Header, Named, Read as _};
 use super::values::{
-    AccountText, Direction, EntriesText, Mode, NetnsText, PinText, Priority, ProgramText, SymbolPath, TargetText,
-    TcVia, symbol_ref,
+    AccountText, Direction, EntriesText, Mode, NeighbourText, NetnsText, OrderText, PinText, Priority, ProgramText,
+    SymbolPath, TargetText, TcVia, symbol_ref,
 };
 use super::{
     At, Attach, Check, EntriesSource, Link, Manifest, Map, MapEntries, MapSource, Object, Probe, Program,
@@ -20,7 +20,7 @@ use super::{
 };
 use crate::access::{Access, AccountKind};
 use crate::btf::value::Value;
-use crate::desired::{EntriesMode, Netns, Span};
+use crate::desired::{EntriesMode, Neighbour, Netns, Order, Span};
 use crate::diag::{Kind, Problem, Problems, similar};
 use crate::direct::{Via, Wish};
 use crate::kinds::{AttachType, MapType, Netfilter, XdpMode};
@@ -32,7 +32,12 @@ use std::time::Duration;
 pub(super) fn check(raw: RawManifest, problems: &mut Problems) -> Manifest {
     let name = raw.name.0.map_or_else(unnamed, |name| name.value);
     let pin_root = raw.pin_root.0.map_or_else(|| default_root(&name), |root| root.value);
-    let declared = Declared { objects: names(&raw.object), maps: names(&raw.map), programs: names(&raw.program) };
+    let declared = Declared {
+        objects: names(&raw.object),
+        maps: names(&raw.map),
+        programs: names(&raw.program),
+        links: names(&raw.link),
+    };
     let mut checker = Checker { declared, root: &pin_root, problems };
     let objects = tables(raw.object, ObjectName::new, |raw| checker.object(raw));
     let maps = tables(raw.map, MapName::new, |raw| checker.map(raw));
@@ -81,6 +86,7 @@ struct Declared {
     objects: Vec<String>,
     maps: Vec<String>,
     programs: Vec<String>,
+    links: Vec<String>,
 }
 
 /// What checking a table needs.
@@ -308,7 +314,7 @@ impl Checker<'_> {
         Some(At { value, span })
     }
 
-    fn link(&mut self, raw: RawLink) -> Option<Link> {
+    fn link(&mut self, mut raw: RawLink) -> Option<Link> {
         match (raw.program.span(), raw.struct_ops.span()) {
             (None, None) if !raw.header.unclear => self.missing(&raw.header, "program", ProgramText::EXAMPLE),
             (Some(program), Some(map)) => {
@@ -317,6 +323,7 @@ impl Checker<'_> {
             }
             (None, _) | (Some(_), None) => {}
         }
+        let order = self.place(&mut raw);
         let needs_program = raw.struct_ops.span().is_none();
         let program = raw.program.0.and_then(|program| self.program_name(program.map(|program| program.0)));
         let hooks = [
@@ -383,7 +390,69 @@ impl Checker<'_> {
         if needs_program && program.is_none() {
             return None;
         }
-        Some(Link { span: raw.header.span, program, attach, optional, protect, access, accounts })
+        Some(Link { span: raw.header.span, program, attach, order, optional, protect, access, accounts })
+    }
+
+    /// Takes the place that a link wants among those on its hook, which only kernel links have.
+    fn place(&mut self, raw: &mut RawLink) -> Option<Order> {
+        let tc = raw.tc.0.as_mut().map(|At { value: raw, .. }| {
+            let via = raw.via.0.as_ref().map(|via| (via.value.0, via.span.clone()));
+            (raw.order.0.take(), via, &raw.header)
+        });
+        let cgroup = raw.cgroup.0.as_mut().map(|At { value: raw, .. }| {
+            let via = raw.via.0.as_ref().map(|via| (via.value.0, via.span.clone()));
+            (raw.order.0.take(), via, &raw.header)
+        });
+        let (order, via, header) = tc.or(cgroup)?;
+        let order = order?;
+        if let Some((Via::Direct, span)) = via {
+            let why = "only links have places among those on their hook";
+            self.apart(header, ("via", &span), ("order", &order.span), why);
+            return None;
+        }
+        self.order(order, &raw.header)
+    }
+
+    fn order(&mut self, order: At<OrderText>, link: &Header) -> Option<Order> {
+        let beside = match order.value {
+            OrderText::First => return Some(Order::First),
+            OrderText::Last => return Some(Order::Last),
+            OrderText::Beside(beside) => beside,
+        };
+        let (before, after) = (beside.before.0, beside.after.0);
+        match (before, after) {
+            (Some(before), None) => self.neighbour(before, link).map(Order::Before),
+            (None, Some(after)) => self.neighbour(after, link).map(Order::After),
+            (Some(before), Some(after)) => {
+                let why = "a link is beside one other";
+                self.apart(&beside.header, ("before", &before.span), ("after", &after.span), why);
+                None
+            }
+            (None, None) => {
+                if !beside.header.unclear {
+                    self.missing(&beside.header, "before", "\"link.other\"");
+                }
+                None
+            }
+        }
+    }
+
+    fn neighbour(&mut self, text: At<NeighbourText>, link: &Header) -> Option<Neighbour> {
+        let At { value, span } = text;
+        Some(match value {
+            NeighbourText::Id(id) => Neighbour::Id(id),
+            NeighbourText::Pin(pin) => Neighbour::Pin(pin),
+            NeighbourText::Name(name) => Neighbour::Name(name),
+            NeighbourText::Link(name) => {
+                reference("link", &name, &span, &self.declared.links, self.problems)?;
+                if link.address == format!("link.{name}") {
+                    let kind = Kind::BadText { text: format!("link.{name}"), why: "it is this link itself".to_owned() };
+                    self.problems.push(Problem::at(kind, span, "its neighbour"));
+                    return None;
+                }
+                Neighbour::Link(LinkName::new(&name).ok()?)
+            }
+        })
     }
 
     fn struct_ops(&mut self, raw: At<RawStructOps>) -> Option<At<Attach>> {

@@ -12,7 +12,7 @@ mod values;
 use crate::access::{Access, AccountKind};
 use crate::btf::value::Value;
 use crate::btf::value::format::Format;
-use crate::desired::{EntriesMode, Netns, OnChange, Span, is_pattern};
+use crate::desired::{EntriesMode, Netns, OnChange, Order, Span, is_pattern};
 use crate::diag::{Kind, Problem, Problems};
 use crate::direct::{Via, Wish};
 use crate::kinds::XdpMode;
@@ -295,6 +295,8 @@ pub struct Link {
     pub program: Option<At<ProgramName>>,
     /// Where it is attached, and the place that says so.
     pub attach: At<Attach>,
+    /// Its place among those that share the hook, where the manifest says one.
+    pub order: Option<Order>,
     /// Whether it is left out where what it is to be on is not there.
     pub optional: bool,
     /// Whether it must never be detached or moved.

@@ -7,8 +7,9 @@ use super::events::{BinaryPath, CounterText, SymbolList, SymbolText, TracepointT
 use super::read::{Entries, Entry, List, Named, Read, Reader, Variables, table};
 use super::values::{
     AccountText, Address, CgroupPath, CgroupVia, Consents, Direction, EntriesText, FilterPriority, Flags, FormatText,
-    FunctionPath, Handle, HostPort, Interface, License, LoadFlags, Mode, NetnsText, ObjectPath, PinText, Priority,
-    ProgramText, Protocol, SymbolPath, TargetText, TcVia, Time, Url, Version, Words, XdpVia,
+    FunctionPath, Handle, HostPort, Interface, License, LoadFlags, Mode, NeighbourText, NetnsText, ObjectPath,
+    OrderText, PinText, Priority, ProgramText, Protocol, SymbolPath, TargetText, TcVia, Time, Url, Version, Words,
+    XdpVia,
 };
 use crate::btf::value::Value;
 use crate::desired::{CounterSource, EntriesMode, OnChange};
@@ -351,8 +352,11 @@ table! {
         may protocol: Protocol,
         /// Of a filter of clsact: its chain. Packets begin with 0, and come to others by filters that say so. Default: `0`
         may chain: u32,
+        /// When packets meet it, of the programs that share the hook: `first`, `last`, or beside another one. Only tcx has
+        /// places, and who comes later may take them. Default: behind those that are there. Example: `"first"`
+        may order: OrderText,
     }
-    later &["order"]
+    later &[]
 }
 
 table! {
@@ -376,8 +380,23 @@ table! {
         must path: CgroupPath,
         /// The way: by a `link`, or `attach` without one, beside others. Default: `link` where the kernel has it (Linux 5.8)
         may via: CgroupVia,
+        /// When it is asked, of the programs that share the hook: `first`, `last`, or beside another one. Cgroups have
+        /// places since Linux 6.17. Default: behind those that are there. Example: `{ before = "link.other" }`
+        may order: OrderText,
     }
-    later &["order", "optional", "attach", "attach_type"]
+    later &["optional", "attach", "attach_type"]
+}
+
+table! {
+    /// A place beside another program of the same hook. It has exactly one of `before` and `after`.
+    #[schemars(extend("oneOf" = [{ "required": ["before"] }, { "required": ["after"] }]))]
+    RawBeside {
+        /// Before it. A link of this manifest as `link.NAME`, or somebody else's program by its name, id or pin.
+        may before: NeighbourText,
+        /// Behind it, by the same names.
+        may after: NeighbourText,
+    }
+    later &[]
 }
 
 table! {

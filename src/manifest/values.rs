@@ -1,6 +1,7 @@
 //! How each kind of value is written: read from the text, with its problems, and as the schema says it.
 
 use super::Interfaces;
+use super::raw::RawBeside;
 use super::read::{Choice, Entries, Entry, NAME_PATTERN, Read, Reader, Table, bad_path};
 use super::{At, GivenEntry, SymbolRef};
 use crate::access::Account;
@@ -299,6 +300,102 @@ impl Read for NetnsText {
         match why {
             None => Some(Self(text.value)),
             Some(why) => reader.report(Kind::BadPath { path: text.value, why }, text.span, "this path"),
+        }
+    }
+
+    fn schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "anyOf": [
+            { "type": "integer", "minimum": 0, "maximum": u32::MAX }, { "type": "string", "minLength": 1 },
+        ] })
+    }
+}
+
+/// A place among those that share a hook.
+#[derive(Debug)]
+pub(super) enum OrderText {
+    First,
+    Last,
+    Beside(Box<RawBeside>),
+}
+
+impl Read for OrderText {
+    const EXAMPLE: &'static str = "{ before = \"link.other\" }";
+
+    fn read(entry: Entry<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+        if let DeValue::Table(_) = &entry.value {
+            return RawBeside::read(entry, reader).map(|beside| Self::Beside(Box::new(beside)));
+        }
+        End::read(entry, reader).map(|end| match end {
+            End::First => Self::First,
+            End::Last => Self::Last,
+        })
+    }
+
+    fn schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "anyOf": [End::schema(generator), RawBeside::schema(generator)] })
+    }
+}
+
+/// One end of the programs on a hook.
+#[derive(Debug, Clone, Copy)]
+enum End {
+    First,
+    Last,
+}
+
+impl Choice for End {
+    const EXAMPLE: &'static str = "\"first\"";
+
+    fn names() -> Vec<String> {
+        vec!["first".to_owned(), "last".to_owned()]
+    }
+
+    fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "first" => Some(Self::First),
+            "last" => Some(Self::Last),
+            _ => None,
+        }
+    }
+}
+
+/// What names another program on the same hook.
+#[derive(Debug)]
+pub(super) enum NeighbourText {
+    /// The link of this name, without `link.`.
+    Link(String),
+    Id(u32),
+    Pin(PinPath),
+    Name(String),
+}
+
+impl Read for NeighbourText {
+    const EXAMPLE: &'static str = "\"link.other\"";
+
+    fn read(entry: Entry<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+        if let DeValue::Integer(_) = &entry.value {
+            return u32::read(entry, reader).map(Self::Id);
+        }
+        let text = reader.text(entry)?;
+        if let Some(name) = text.value.strip_prefix("link.") {
+            return Some(Self::Link(name.to_owned()));
+        }
+        if text.value.starts_with('/') {
+            return match PinPath::new(&text.value) {
+                Ok(pin) => Some(Self::Pin(pin)),
+                Err(why) => bad_path(text, &why, reader),
+            };
+        }
+        if let Ok(id) = text.value.parse() {
+            return Some(Self::Id(id));
+        }
+        let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        match !text.value.is_empty() && text.value.chars().all(is_name) {
+            true => Some(Self::Name(text.value)),
+            false => {
+                let why = "it is no `link.NAME`, and no name, id or pin of a program".to_owned();
+                reader.report(Kind::BadText { text: text.value, why }, text.span, "its neighbour")
+            }
         }
     }
 

@@ -11,6 +11,7 @@ mod ways;
 use self::ways::once_cleared;
 use super::graph::{self, Node};
 use super::id::Subject;
+use super::places::{Arrangement, Company, Owner, Shared, Spot};
 use super::{
     Action, Because, By, Consent, Copying, Generations, Mode, Plan, ResolvedHook, Restored, State, Step, Traffic,
 };
@@ -18,10 +19,10 @@ use super::{access, guard, migrate};
 use crate::access::Access;
 use crate::desired::{
     Anchor, Desired, DesiredLink, DesiredMap, DesiredProgram, EntriesMode, Event, Hook, MapDefinition, MapSource,
-    ObjectFacts, OnChange, Policy, SlotSource, Span, Trace, Within,
+    ObjectFacts, OnChange, Policy, SlotSource, Span, Trace, Within, sequences,
 };
 use crate::diag::{Kind, Problem, Problems};
-use crate::direct::{Direct, Filter};
+use crate::direct::{Direct, Filter, Via};
 use crate::elf::DataKind;
 use crate::entries::{slot_id, slots_of};
 use crate::kinds::{AttachType, MapType, XdpMode};
@@ -29,7 +30,7 @@ use crate::migrate::Migration;
 use crate::names::{Address, DeploymentName, Digest, LinkName, MapName, PinPath, ProgramName};
 use crate::observed::{
     At, Entry, EventInfo, EventLack, EventPlace, HookInfo, LinkInfo, Live, Observed, ObservedMap, ObservedProgram,
-    Pinned, Root, UnfinishedCopy,
+    Occupant, Pinned, Root, UnfinishedCopy,
 };
 use crate::record::{
     Record, RecordedEntries, RecordedInner, RecordedLink, RecordedMap, RecordedObject, RecordedProgram,
@@ -72,6 +73,7 @@ pub fn plan(desired: &Desired, observed: &Observed, mode: Mode) -> Result<Plan, 
     }
     planner.skip_absent();
     planner.set_variables();
+    let shared = planner.shared();
     // The map that was copied goes with what the interrupted run left.
     let first: Vec<Step> = planner.unfinished_copies().collect();
     planner.problems.or(())?;
@@ -99,6 +101,7 @@ pub fn plan(desired: &Desired, observed: &Observed, mode: Mode) -> Result<Plan, 
         objects: desired.objects.clone(),
         allow: desired.policy.allow.clone(),
         sweep,
+        shared,
         steps,
     })
 }
@@ -192,6 +195,8 @@ struct Planner<'a> {
     steps: Vec<Step>,
     /// What sets variables, until the steps before it are there.
     variables: Vec<Step>,
+    /// Who is where on the hooks that several programs share, when the steps so far are done.
+    arrangements: BTreeMap<Hook, Arrangement>,
     /// The filters that links get.
     filters: Vec<Filter>,
 }
@@ -208,6 +213,7 @@ impl<'a> Planner<'a> {
             copies: BTreeMap::new(),
             steps: Vec::new(),
             variables: Vec::new(),
+            arrangements: BTreeMap::new(),
             filters: Vec::new(),
         }
     }
@@ -740,6 +746,9 @@ impl<'a> Planner<'a> {
         if let Some(because) = self.hook_changed(&link, &hook, &found) {
             return self.reattach_step(link, hook, &found, because);
         }
+        if let Some(because) = self.out_of_place(&link, &found, &fate) {
+            return self.reattach_step(link, hook, &found, because);
+        }
         let span = link.span.clone();
         let old = if let HookInfo::StructOps { map_id } = found.hook { map_id } else { found.program_id };
         let id = found.id;
@@ -927,8 +936,136 @@ impl<'a> Planner<'a> {
         if let ResolvedHook::Direct(Direct::Filter(filter), _) = &hook {
             self.filters.push(filter.clone());
         }
+        let Some(spot) = self.spot(&link) else { return };
         let (span, traffic) = (link.span.clone(), traffic(&link.hook, Traffic::Starts));
-        self.push(span, Action::Attach { link, hook }, Because::Missing, traffic, State::None);
+        self.push(span, Action::Attach { link, hook, spot }, Because::Missing, traffic, State::None);
+    }
+
+    /// Returns who is where on a hook that several programs share; `None` for any other, and where nobody was asked.
+    fn arrangement(&mut self, hook: &Hook) -> Option<&mut Arrangement> {
+        let hook = &hook.shared()?;
+        let queue = self.observed.queues.get(hook)?;
+        if !self.arrangements.contains_key(hook) {
+            let mut ours = self.links_on(hook);
+            let arrangement = Arrangement::of(hook, queue, |occupant| {
+                let is_it = |(link, _): &(&LinkInfo, Owner)| match occupant.link_id {
+                    Some(id) => link.id == id,
+                    None => link.program_id == occupant.program_id,
+                };
+                ours.iter().position(is_it).map_or(Owner::Nobody, |at| ours.remove(at).1)
+            });
+            self.arrangements.insert(hook.clone(), arrangement);
+        }
+        self.arrangements.get_mut(hook)
+    }
+
+    /// Returns the links of ours on a hook, with what they are for.
+    fn links_on(&self, hook: &Hook) -> Vec<(&'a LinkInfo, Owner)> {
+        let pinned = self.observed.pins.iter().filter_map(|(pin, pinned)| match pinned {
+            Pinned::Link(link) => Some((pin, link)),
+            Pinned::Map(_) | Pinned::Program(_) => None,
+        });
+        let found = pinned.map(|(pin, link)| {
+            let mut wanted = self.desired.links.values();
+            let wanted = wanted.find(|wanted| wanted.pin == *pin && wanted.hook.shared().as_ref() == Some(hook));
+            let owner = wanted.map(|wanted| match link.id {
+                0 => Owner::Direct(wanted.name.clone()),
+                _ => Owner::Link(wanted.name.clone(), wanted.order.clone()),
+            });
+            (link, owner.unwrap_or(Owner::Leaving))
+        });
+        let left = self.observed.leftovers.iter().flat_map(|leftover| &leftover.links);
+        let left = left.filter(|link| !runs_now(self.observed, link)).map(|link| (link, Owner::Leaving));
+        let Some(at) = self.host_hook(hook) else { return Vec::new() };
+        found.chain(left).filter(|(link, _)| link.hook.is_among(&at)).collect()
+    }
+
+    /// Returns a hook that several programs share as the kernel calls it.
+    fn host_hook(&self, hook: &Hook) -> Option<HookInfo> {
+        let resolved = match hook.anchor() {
+            Anchor::Interface(name, netns) => {
+                ResolvedHook::Interface(Some(self.observed.interface(name, netns)?.place()))
+            }
+            Anchor::Cgroup(path) => ResolvedHook::Cgroup(Some(self.observed.cgroups.get(path)?.clone())),
+            Anchor::Netns(_) | Anchor::Map(_) | Anchor::Event(_) => return None,
+        };
+        Some(at(hook, &resolved).hook)
+    }
+
+    /// Returns why a link cannot stay where it is among those on its hook.
+    fn out_of_place(&mut self, link: &DesiredLink, found: &LinkInfo, fate: &Fate) -> Option<Because> {
+        let order = link.order.as_ref()?;
+        // What goes back has its programs, but not what they were loaded from, and tcx takes a program once.
+        let stays = matches!(fate, Fate::Keep(id) if *id == found.program_id);
+        let is_known = link.program.as_ref().is_some_and(|program| self.desired.programs.contains_key(program));
+        let is_stuck = stays && matches!(link.hook, Hook::Tc { .. }) && !is_known;
+        let pins = &self.observed.beside;
+        let is_kept = self.arrangement(&link.hook)?.is_kept(&link.name, order, pins) && !self.may_be_left(link, found);
+        (!is_kept && !is_stuck).then(|| Because::OutOfPlace(order.to_string()))
+    }
+
+    /// Returns whether what seems to be a link may be one that an interrupted run left: it runs the same program, and a
+    /// cgroup does not tell one link from another.
+    fn may_be_left(&self, link: &DesiredLink, found: &LinkInfo) -> bool {
+        let queue = link.hook.shared().and_then(|hook| self.observed.queues.get(&hook));
+        let unknown = queue.iter().flat_map(|queue| &queue.there).filter(|occupant| occupant.link_id.is_none());
+        let same = unknown.filter(|occupant| occupant.program_id == found.program_id).count();
+        same > 1 && !self.observed.leftovers.is_empty()
+    }
+
+    /// Finds where among those on its hook a new link goes; a place that is not to be had is a problem.
+    fn spot(&mut self, link: &DesiredLink) -> Option<Spot> {
+        let queue = link.hook.shared().and_then(|hook| self.observed.queues.get(&hook));
+        let has_places = queue.is_some_and(|queue| queue.revision != 0);
+        if link.order.is_some() && !has_places && self.mode == Mode::Live {
+            let kind = Kind::NoOrder { hook: link.hook.to_string() };
+            self.problems.push(Problem::at(kind, link.span.clone(), "this link wants one"));
+            return None;
+        }
+        let pins = &self.observed.beside;
+        let Some(arrangement) = self.arrangement(&link.hook) else { return Some(Spot::Any) };
+        if link.hook.via() == Some(Via::Direct) {
+            arrangement.add(&link.name);
+            return Some(Spot::Any);
+        }
+        let order = link.order.as_ref();
+        let found = match arrangement.put(&link.name, order, pins) {
+            // Without an order a kernel that has no places is asked for none.
+            Ok(spot) => return Some(if has_places { spot } else { Spot::Any }),
+            Err(found) => found,
+        };
+        let words = |there: Vec<&Occupant>| there.into_iter().map(Occupant::to_string).collect();
+        let there = words(arrangement.others().collect());
+        let (order, hook) = (order.map(ToString::to_string).unwrap_or_default(), link.hook.to_string());
+        let kind = Kind::NoNeighbour { order, hook, found: words(found.iter().collect()), there };
+        self.problems.push(Problem::at(kind, link.span.clone(), "this link wants to be beside it"));
+        None
+    }
+
+    /// Returns who has the priority of netfilter that a new link wants. Where ours is there, there is nobody else.
+    fn same_priority(&self, link: &DesiredLink) -> Option<Company> {
+        let wanted = link.hook.netfilter()?;
+        let ours: BTreeSet<u32> = self.observed.pins.values().filter_map(link_id).collect();
+        let left = self.observed.leftovers.iter().flat_map(|leftover| &leftover.links).map(|link| link.id);
+        let ours: BTreeSet<u32> = left.chain(ours).collect();
+        let there = self.observed.priorities.get(&wanted)?;
+        let of_ours = |occupant: &Occupant| occupant.link_id.is_some_and(|id| ours.contains(&id));
+        if there.iter().any(of_ours) || there.is_empty() {
+            return None;
+        }
+        Some(Company { same: there.clone(), ..Company::default() })
+    }
+
+    /// Takes what the steps make of hooks that several programs share.
+    fn shared(&mut self) -> Shared {
+        let links: Vec<_> = self.desired.links.values().cloned().collect();
+        let mut company = BTreeMap::new();
+        for link in links {
+            let around = self.arrangement(&link.hook).and_then(|arrangement| arrangement.company(&link.name));
+            let around = around.or_else(|| self.same_priority(&link));
+            company.extend(around.map(|around| (link.name.clone(), around)));
+        }
+        Shared { seen: self.observed.queues.clone(), company }
     }
 
     /// Says who has the hook: somebody else, or a link of this deployment by another name.
@@ -971,7 +1108,7 @@ impl<'a> Planner<'a> {
                 // What is no program has no id.
                 there.map(|found| (None, found.program_id.unwrap_or(0))).collect()
             }
-            // The kernel does not tell who has which priority of netfilter, but by refusing a link.
+            // The kernel does not tell who has which priority of netfilter here, but by refusing a link.
             Hook::Netkit { .. }
             | Hook::Cgroup { .. }
             | Hook::Netns { .. }
@@ -1122,13 +1259,18 @@ impl<'a> Planner<'a> {
                 Some(_) => (Traffic::BothRun, None),
                 None => (Traffic::NoGap, None),
             },
+            // A cgroup that is gone had no process any more, even where its links are not detached yet.
+            (false, true) if because == Because::HookGone && matches!(link.hook, Hook::Cgroup { .. }) => {
+                (Traffic::Starts, None)
+            }
             // The old map goes, and its sockets with it: that has a consent of its own.
             (false, true) if matches!(because, Because::MapNew(_)) => (Traffic::NewSockets, None),
             (false, true) => (Traffic::Moves, Some(Consent::Prune)),
             (_, false) => (traffic(&link.hook, Traffic::Starts), None),
         };
+        let Some(spot) = self.spot(&link) else { return };
         let (span, id) = (link.span.clone(), found.id);
-        let action = Action::Reattach { link, id, hook, overlap: !here };
+        let action = Action::Reattach { link, id, hook, spot, overlap: !here };
         self.steps.push(Step { action, because, span: Some(span), traffic, state: State::None, needs });
     }
 }
@@ -1136,6 +1278,13 @@ impl<'a> Planner<'a> {
 /// Returns what a change of a hook's program means for packets, where the `usual` is not the whole truth.
 fn traffic(hook: &Hook, usual: Traffic) -> Traffic {
     if hook.is_for_new_sockets() { Traffic::NewSockets } else { usual }
+}
+
+fn link_id(pinned: &Pinned) -> Option<u32> {
+    match pinned {
+        Pinned::Link(link) => Some(link.id),
+        Pinned::Map(_) | Pinned::Program(_) => None,
+    }
 }
 
 /// Returns whether a link runs a program that is pinned and has a fingerprint of ours.
@@ -1281,6 +1430,7 @@ pub(super) fn explicit(
         objects: BTreeMap::new(),
         allow: BTreeSet::new(),
         sweep: None,
+        shared: Shared::default(),
         steps,
     }
 }
@@ -1334,9 +1484,14 @@ pub fn rollback(before: &Record, observed: &Observed, pin_root: &PinPath, by: By
     }
     planner.set_variables();
     planner.foreign_maps_of_links(before);
-    for link in desired.links.values() {
-        planner.link_step(Arc::clone(link));
+    // Those without a place first, and of the others each behind the one that it is beside.
+    let sequences = sequences(&desired.links);
+    let placed: BTreeSet<&LinkName> = sequences.values().flatten().copied().collect();
+    let free = desired.links.keys().filter(|name| !placed.contains(name));
+    for name in free.chain(sequences.values().flatten().copied()) {
+        planner.link_step(Arc::clone(&desired.links[name]));
     }
+    let shared = planner.shared();
     problems.0.extend(planner.problems.0);
     problems.or(())?;
     let mut steps: Vec<Step> = leftovers(observed).collect();
@@ -1392,7 +1547,8 @@ pub fn rollback(before: &Record, observed: &Observed, pin_root: &PinPath, by: By
         By::Hand => guard::check_recorded(now, &steps)?,
         By::Itself => {}
     }
-    Ok(explicit(desired.name, pin_root, observed, now, generations(observed, pin_root), steps))
+    let plan = explicit(desired.name, pin_root, observed, now, generations(observed, pin_root), steps);
+    Ok(Plan { shared, ..plan })
 }
 
 fn as_pin(text: &str) -> Option<PinPath> {
@@ -1425,7 +1581,8 @@ fn links_of(record: &Record, pin_root: &PinPath) -> Result<Desired, Problems> {
             Some(program) => Some(ProgramName::recorded(program)?),
             None => None,
         };
-        let link = DesiredLink { name: name.clone(), pin, program, hook: link.hook.clone(), span: 0..0 };
+        let (hook, order) = (link.hook.clone(), link.order.clone());
+        let link = DesiredLink { name: name.clone(), pin, program, hook, order, span: 0..0 };
         Some((name, Arc::new(link)))
     });
     Ok(Desired {
@@ -1666,7 +1823,7 @@ fn record_link(record: &mut Record, action: &Action, observed: &Observed) {
             let file = before.map_or(now, |before| before.file);
             (link, RecordedLink { ahead, file, ..recorded })
         }
-        Action::Attach { link, hook } | Action::Reattach { link, hook, .. } => {
+        Action::Attach { link, hook, .. } | Action::Reattach { link, hook, .. } => {
             (link, RecordedLink { file: hook.file(), ..recorded_link(link, 0, at(&link.hook, hook), 0) })
         }
         Action::ClearLeftover { .. }
@@ -1780,6 +1937,7 @@ fn recorded_link(link: &DesiredLink, inode: u64, at: At, program_id: u32) -> Rec
         program: link.program.as_ref().map(ToString::to_string),
         program_id,
         hook: link.hook.clone(),
+        order: link.order.clone(),
         at: at.hook,
         netns: at.netns,
         file: None,

@@ -2,7 +2,7 @@
 //!
 //! [`Graph`] knows nothing of plans; [`of`] says what of a deployment must be ready before what (DESIGN §5).
 
-use crate::desired::{Anchor, Desired, DesiredMap, DesiredProgram, Event, Hook, MapSource, SlotSource};
+use crate::desired::{Anchor, Desired, DesiredMap, DesiredProgram, Event, Hook, MapSource, SlotSource, sequences};
 use crate::elf::DataKind;
 use crate::kinds::MapType;
 use crate::names::{LinkName, MapName, PinPath, ProgramName};
@@ -278,6 +278,12 @@ pub fn of(desired: &Desired) -> Graph<Node> {
                 .values()
                 .filter(|other| other.program.as_ref().is_some_and(|other| other.as_str() == program));
             runs.for_each(|other| graph.edge(node.clone(), Node::Link(other.name.clone())));
+        }
+    }
+    // Links of one hook find their places one behind the other.
+    for names in sequences(&desired.links).into_values() {
+        for pair in names.windows(2) {
+            graph.edge(Node::Link(pair[0].clone()), Node::Link(pair[1].clone()));
         }
     }
     if desired.makes_something() {

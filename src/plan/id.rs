@@ -4,12 +4,12 @@
 //! to one boot of one host (ids, inodes, indices, times, generations). What is on the host is written as the manifest
 //! writes it. Fingerprints are of final instructions, so that CO-RE objects have other ids on kernels with other types.
 
-use super::{Action, Consent, Step, Sweep, Traffic};
+use super::{Action, Because, Consent, Step, Sweep, Traffic};
 use crate::access::Access;
 use crate::btf::value::format::Formats;
 use crate::desired::{
-    Anchor, Contents, Desired, DesiredLink, DesiredMap, DesiredProgram, EntriesMode, MapSource, OnChange, Reference,
-    SlotKey, SlotSource, Word,
+    Anchor, Contents, Desired, DesiredLink, DesiredMap, DesiredProgram, EntriesMode, MapSource, OnChange, Order,
+    Reference, SlotKey, SlotSource, Word,
 };
 use crate::kinds::XdpMode;
 use crate::names::{Address, DeploymentName, Digest, LinkName, MapName, ObjectName, PinPath, PlanId, ProgramName};
@@ -51,6 +51,7 @@ impl Subject<'_> {
             needs: self.steps.iter().filter_map(|step| step.needs).collect(),
             sweep: self.sweep,
             copies: self.steps.iter().filter_map(copies).collect(),
+            misplaced: self.steps.iter().filter_map(misplaced).collect(),
         };
         let bytes = serde_json::to_vec(&whole).expect("names, numbers and digests are always JSON");
         PlanId::of(&bytes)
@@ -95,6 +96,11 @@ fn access(step: &Step) -> Option<(&Address, String)> {
     Some((of, access.words(*now)))
 }
 
+/// Names a link that does not have its place.
+fn misplaced(step: &Step) -> Option<Address> {
+    matches!(step.because, Because::OutOfPlace(_)).then(|| step.action.address())
+}
+
 /// Says how entries go over, field by field, but not how many.
 fn copies(step: &Step) -> Option<String> {
     match &step.action {
@@ -123,6 +129,9 @@ struct Whole<'a> {
     /// How entries go over into maps that are made anew.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     copies: Vec<String>,
+    /// Links that do not have their places among those on their hooks.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    misplaced: Vec<Address>,
 }
 
 /// What the manifest and its objects want.
@@ -245,11 +254,14 @@ struct WantedLink<'a> {
     program: Option<&'a ProgramName>,
     hook: String,
     mode: Option<XdpMode>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    order: Option<&'a Order>,
 }
 
 impl<'a> WantedLink<'a> {
     fn of(link: &'a DesiredLink) -> Self {
-        Self { pin: &link.pin, program: link.program.as_ref(), hook: link.hook.to_string(), mode: link.hook.mode() }
+        let (hook, mode, order) = (link.hook.to_string(), link.hook.mode(), link.order.as_ref());
+        Self { pin: &link.pin, program: link.program.as_ref(), hook, mode, order }
     }
 }
 

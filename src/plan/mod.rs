@@ -10,6 +10,7 @@ pub mod graph;
 mod guard;
 mod id;
 mod migrate;
+mod places;
 pub mod references;
 pub mod words;
 
@@ -20,10 +21,12 @@ pub use adopt::adopt;
 pub use decide::{destroy, plan, rollback};
 pub use expects::Expects;
 pub use migrate::Copying;
+pub(crate) use places::is_other;
+pub use places::{Beside, Company, Shared, Spot};
 
 use crate::access::{Access, Permissions};
 use crate::btf::value::format::Formats;
-use crate::desired::{DesiredLink, DesiredMap, DesiredProgram, ObjectFacts, Reference, Span};
+use crate::desired::{DesiredLink, DesiredMap, DesiredProgram, Hook, ObjectFacts, Reference, Span};
 use crate::direct::{Direct, Feature};
 use crate::entries::{Changes, Entries};
 use crate::migrate::Migration;
@@ -55,6 +58,8 @@ pub struct Plan {
     pub allow: BTreeSet<Consent>,
     /// There when so much goes that the manifest's consent to that is not enough.
     pub sweep: Option<Sweep>,
+    /// What is on the hooks that several programs share.
+    pub shared: Shared,
     /// What to do, first to last; reuse is listed, too.
     pub steps: Vec<Step>,
 }
@@ -260,6 +265,8 @@ pub enum Action {
         link: Arc<DesiredLink>,
         /// Where, with the host's numbers.
         hook: ResolvedHook,
+        /// Where among those that are there.
+        spot: Spot,
     },
     /// Replace a link's program, or struct of functions, in place.
     UpdateLink {
@@ -278,6 +285,8 @@ pub enum Action {
         id: u32,
         /// Where, with the host's numbers.
         hook: ResolvedHook,
+        /// Where among those that are there.
+        spot: Spot,
         /// True when both fit at once, so that the new one is attached before the old one goes.
         overlap: bool,
     },
@@ -499,6 +508,8 @@ pub enum Because {
     HookChanged(String),
     /// What the link was attached to went away.
     HookGone,
+    /// The link does not have this place among those on its hook.
+    OutOfPlace(String),
     /// It may be missing, and what it is to be on is.
     Optional,
     /// The link runs a program that is not the pinned one.
@@ -777,6 +788,16 @@ impl Plan {
     pub fn unsettled_programs(&self) -> usize {
         let unsettled = |step: &&Step| matches!(&step.action, Action::LoadProgram { program, .. } if program.unsettled);
         self.steps.iter().filter(unsettled).count()
+    }
+
+    /// Returns the hooks that several programs share, of links that are attached, or get another program.
+    pub fn changed_hooks(&self) -> impl Iterator<Item = Hook> {
+        self.steps.iter().filter_map(|step| match &step.action {
+            Action::Attach { link, .. } | Action::UpdateLink { link, .. } | Action::Reattach { link, .. } => {
+                link.hook.shared()
+            }
+            _ => None,
+        })
     }
 
     /// Returns the pins that stand for something else afterwards, or for nothing.

@@ -212,7 +212,7 @@ fn xdp() -> ProgramKind {
 
 fn link(name: &str, program: &str, hook: Hook) -> Arc<DesiredLink> {
     let (name, program, pin) = (LinkName::new(name).unwrap(), program_name(program), pin("links").join(name));
-    Arc::new(DesiredLink { name, pin, program: Some(program), hook, span: span("[link.uplink]") })
+    Arc::new(DesiredLink { name, pin, program: Some(program), hook, order: None, span: span("[link.uplink]") })
 }
 
 fn place(ifindex: u32) -> Place {
@@ -326,6 +326,7 @@ pub fn plan_of(mode: Mode, steps: Vec<Step>) -> Plan {
         objects: BTreeMap::from([(object(), Arc::new(facts))]),
         allow: BTreeSet::new(),
         sweep: None,
+        shared: Shared::default(),
         steps,
     }
 }
@@ -409,19 +410,44 @@ pub fn every_step() -> Plan {
         step(A::LoadProgram { program: count, replaces: None }, B::MapOther(map_name("flows")), T::None, S::None, None),
         step(A::FillSlots { map: calls() }, B::SlotNew(Address::Program(drop_new.clone())), T::None, S::New, None),
         step(A::ReuseLink { link: shape(), id: 50 }, B::Unchanged, T::NoGap, S::None, None),
-        step(A::Attach { link: services(), hook: cgroup }, B::HookGone, T::Starts, S::None, None),
-        step(A::Attach { link: shape(), hook: shape_hook() }, B::Missing, T::Starts, S::None, Some(C::Takeover)),
+        step(A::Attach { link: services(), hook: cgroup, spot: Spot::Any }, B::HookGone, T::Starts, S::None, None),
+        step(
+            A::Attach { link: shape(), hook: shape_hook(), spot: Spot::Any },
+            B::Missing,
+            T::Starts,
+            S::None,
+            Some(C::Takeover),
+        ),
+        step(
+            A::Reattach { link: shape(), id: 53, hook: shape_hook(), spot: Spot::First, overlap: true },
+            B::OutOfPlace("first".to_owned()),
+            T::NoGap,
+            S::None,
+            None,
+        ),
         step(A::UpdateLink { link: uplink(), id: 51, old: 17 }, B::ProgramNew(drop_new), T::NoGap, S::None, None),
         step(A::UpdateLink { link: uplink(), id: 51, old: 99 }, B::ProgramOther(99), T::NoGap, S::None, None),
         step(
-            A::Reattach { link: uplink(), id: 51, hook: ResolvedHook::Interface(Some(place(1))), overlap: false },
+            A::Reattach {
+                link: uplink(),
+                id: 51,
+                hook: ResolvedHook::Interface(Some(place(1))),
+                spot: Spot::Any,
+                overlap: false,
+            },
             B::HookChanged("mode native, wanted generic".to_owned()),
             T::GapUnfiltered,
             S::None,
             Some(C::Gap),
         ),
         step(
-            A::Reattach { link: uplink(), id: 51, hook: ResolvedHook::Interface(Some(place(1))), overlap: true },
+            A::Reattach {
+                link: uplink(),
+                id: 51,
+                hook: ResolvedHook::Interface(Some(place(1))),
+                spot: Spot::Any,
+                overlap: true,
+            },
             B::HookChanged("it is on xdp of eth1".to_owned()),
             T::Moves,
             S::None,
@@ -432,6 +458,7 @@ pub fn every_step() -> Plan {
                 link: starts(),
                 id: 53,
                 hook: ResolvedHook::Event(Some(EventPlace::Tracepoint(314))),
+                spot: Spot::Any,
                 overlap: true,
             },
             B::ProgramNew(program_name("trace")),
@@ -550,8 +577,12 @@ pub fn offline() -> Plan {
         missing(Action::MakeDirectory { path: pin("maps") }, Traffic::None, State::None),
         missing(Action::CreateMap { map: flows(), replaces: None }, Traffic::None, State::New),
         missing(Action::LoadProgram { program: drop_program, replaces: None }, Traffic::None, State::None),
-        missing(Action::Attach { link: uplink(), hook: interface() }, Traffic::Starts, State::None),
-        missing(Action::Attach { link: services(), hook: ResolvedHook::Cgroup(None) }, Traffic::Starts, State::None),
+        missing(Action::Attach { link: uplink(), hook: interface(), spot: Spot::Any }, Traffic::Starts, State::None),
+        missing(
+            Action::Attach { link: services(), hook: ResolvedHook::Cgroup(None), spot: Spot::Any },
+            Traffic::Starts,
+            State::None,
+        ),
     ];
     plan_of(Mode::Offline, steps)
 }

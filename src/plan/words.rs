@@ -89,7 +89,7 @@ impl fmt::Display for Action {
                 }
             }
             Self::Skip { hook, .. } => write!(f, "absent, skipped: {hook}"),
-            Self::Attach { link, hook } => write!(f, "attach {}, pin {}", Attached(link, hook), link.pin),
+            Self::Attach { link, hook, .. } => write!(f, "attach {}, pin {}", Attached(link, hook), link.pin),
             Self::UpdateLink { link, id, old } => {
                 match &link.program {
                     Some(program) => {
@@ -99,10 +99,10 @@ impl fmt::Display for Action {
                 }
                 if *id == 0 { Ok(()) } else { write!(f, ", link id {id}") }
             }
-            Self::Reattach { link, id, hook, overlap: true } => {
+            Self::Reattach { link, id, hook, overlap: true, .. } => {
                 write!(f, "attach {}, then detach {}", Attached(link, hook), LinkId(*id))
             }
-            Self::Reattach { link, id, hook, overlap: false } => {
+            Self::Reattach { link, id, hook, overlap: false, .. } => {
                 write!(f, "detach {}, then attach {}", LinkId(*id), Attached(link, hook))
             }
             Self::SetAccess { now, access, .. } => write!(f, "pin {}", access.words(*now)),
@@ -391,9 +391,10 @@ impl fmt::Display for Attached<'_> {
             ResolvedHook::Direct(at, why) => return direct(f, at, *why),
         }
         match link.hook.mode() {
-            Some(mode) => write!(f, ", {mode})"),
-            None => f.write_str(")"),
+            Some(mode) => write!(f, ", {mode})")?,
+            None => f.write_str(")")?,
         }
+        link.order.iter().try_for_each(|order| write!(f, ", {order}"))
     }
 }
 
@@ -475,6 +476,7 @@ impl Because {
             Self::TargetNew(_) => "target-new",
             Self::ProgramNew(_) => "program-new",
             Self::HookChanged(_) => "hook-changed",
+            Self::OutOfPlace(_) => "out-of-place",
             Self::HookGone => "hook-gone",
             Self::Optional => "optional",
             Self::ProgramOther(_) => "program-other",
@@ -527,6 +529,7 @@ impl fmt::Display for Because {
             Self::SlotNew(address) => write!(f, "{address} in its slots is new"),
             Self::ProgramNew(program) | Self::TargetNew(program) => write!(f, "program.{program} is new"),
             Self::HookChanged(what) => write!(f, "its hook changed: {what}"),
+            Self::OutOfPlace(order) => write!(f, "it is not {order} any more"),
             Self::Optional => f.write_str("it is optional"),
             Self::HookGone => f.write_str("its interface, cgroup or network namespace went away"),
             Self::ProgramOther(id) => write!(f, "it runs program id {id}, not the pinned one"),

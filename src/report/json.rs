@@ -14,7 +14,7 @@ use crate::desired::{
 use crate::direct::Direct;
 use crate::entries;
 use crate::kinds::{AttachType, MapType, Netfilter, ProgramType, XdpMode};
-use crate::names::{Address, Digest, MapName, ObjectName, PinPath, PlanId, ProgramName};
+use crate::names::{Address, Digest, LinkName, MapName, ObjectName, PinPath, PlanId, ProgramName};
 use crate::plan::{
     Action, Because, Consent, Copying, Expects, Marker, Mode, Plan, ResolvedHook, Sets, Step, Sweep, Traffic, Writes,
 };
@@ -59,6 +59,13 @@ pub fn plan(plan: &Plan, manifest: Option<ManifestText<'_>>) -> String {
         allowed: &plan.allow,
         sweep: plan.sweep,
         objects: plan.objects.iter().map(|(name, facts)| (name, object(facts))).collect(),
+        around: plan
+            .shared
+            .company
+            .iter()
+            .map(|(link, company)| (link, company.words()))
+            .filter(|(_, words)| !words.is_empty())
+            .collect(),
         steps: plan.steps.iter().map(|step| StepJson::of(step, plan.mode, lines.as_ref())).collect(),
     })
 }
@@ -79,6 +86,9 @@ struct PlanJson<'a> {
     allowed: &'a BTreeSet<Consent>,
     sweep: Option<Sweep>,
     objects: BTreeMap<&'a ObjectName, ObjectJson>,
+    /// The programs of others around links on hooks that several share.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    around: BTreeMap<&'a LinkName, Vec<String>>,
     steps: Vec<StepJson<'a>>,
 }
 
@@ -210,7 +220,7 @@ impl<'a> Details<'a> {
                 Self { pin: Some(&program.pin), program: Some(ProgramJson::of(program)), ..Self::default() }
             }
             Action::ReuseLink { link, .. } | Action::UpdateLink { link, .. } => Self::of_link(link, None),
-            Action::Attach { link, hook } | Action::Reattach { link, hook, .. } => Self::of_link(link, Some(hook)),
+            Action::Attach { link, hook, .. } | Action::Reattach { link, hook, .. } => Self::of_link(link, Some(hook)),
             Action::Skip { hook, .. } => {
                 let hook = HookJson { words: hook.clone(), ..HookJson::default() };
                 Self { hook: Some(hook), ..Self::default() }
@@ -241,7 +251,8 @@ impl<'a> Details<'a> {
     }
 
     fn of_link(link: &'a DesiredLink, resolved: Option<&'a ResolvedHook>) -> Self {
-        let hook = HookJson::of(&link.hook, resolved);
+        let order = link.order.as_ref().map(ToString::to_string);
+        let hook = HookJson { order, ..HookJson::of(&link.hook, resolved) };
         Self { pin: Some(&link.pin), runs: link.program.as_ref(), hook: Some(hook), ..Self::default() }
     }
 }
@@ -427,6 +438,9 @@ struct HookJson<'a> {
     interface: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     mode: Option<XdpMode>,
+    /// The place among those that share it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    order: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     cgroup: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -502,6 +516,7 @@ impl<'a> BecauseJson<'a> {
             | Because::EntriesNotWanted
             | Because::VariablesDiffer
             | Because::HookChanged(_)
+            | Because::OutOfPlace(_)
             | Because::HookGone
             | Because::Optional
             | Because::NotWanted

@@ -80,6 +80,12 @@ pub struct ShownLink {
     pub id: Option<u32>,
     /// The hook in words.
     pub hook: String,
+    /// Its place among those that share the hook, where the manifest says one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub order: Option<String>,
+    /// The programs of others around it on the hook: `before it program id 7`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub around: Vec<String>,
     /// The id of the program that it runs.
     pub program_id: Option<u32>,
     /// Its pin.
@@ -152,13 +158,20 @@ fn links(shown: &Shown) -> Table {
                 Some(0) => Text::from("-"),
                 other => id(other),
             },
-            link.hook.as_str().into(),
+            hook(link),
             Text::from(link.program_id.map_or(String::new(), |id| id.to_string())),
             since(link.protected),
             link.pin.as_str().into(),
         ]);
     }
     table
+}
+
+/// Writes a hook, with the link's place and the programs of others there.
+fn hook(link: &ShownLink) -> Text {
+    let order = link.order.iter().map(|order| format!(", {order}"));
+    let around = link.around.iter().map(|around| format!("; {around}"));
+    Text::from(std::iter::once(link.hook.clone()).chain(order).chain(around).collect::<String>())
 }
 
 fn id(id: Option<u32>) -> Text {
@@ -244,6 +257,8 @@ mod tests {
                 protected: Some(Since(1_772_366_400)),
             }],
             links: vec![ShownLink {
+                order: None,
+                around: Vec::new(),
                 name: "uplink".to_owned(),
                 id: None,
                 hook: "xdp of lo".to_owned(),

@@ -4,9 +4,9 @@ use super::folders::{self, Item};
 use super::layout::{Page, Paint, Style, Text, address_width};
 use super::place::{Lines, ManifestText};
 use super::written::{Sampled, sample};
-use crate::names::PinPath;
+use crate::names::{Address, PinPath};
 use crate::plan::words::{count, thousands};
-use crate::plan::{Action, Because, Consent, Marker, Mode, Plan, State, Step, Traffic, Writes};
+use crate::plan::{Action, Because, Company, Consent, Marker, Mode, Plan, State, Step, Traffic, Writes};
 use crate::record::Record;
 use std::collections::BTreeSet;
 
@@ -198,6 +198,9 @@ impl<'a> Writer<'a> {
         if step.state != State::None {
             add(state_paint(step.state, plain), format!("state: {}", step.state));
         }
+        for around in company(self.plan, &step.action) {
+            add(plain, around);
+        }
         if self.options.purpose == Purpose::DryRun && is_load(&step.action) {
             add(Paint::Alarm, "verifier: NOT RUN".to_owned());
         }
@@ -211,6 +214,12 @@ impl<'a> Writer<'a> {
         }
         text
     }
+}
+
+/// Says which programs of others are around a link: `before it program id 7`.
+fn company(plan: &Plan, action: &Action) -> Vec<String> {
+    let Address::Link(name) = action.address() else { return Vec::new() };
+    plan.shared.company.get(&name).map(Company::words).unwrap_or_default()
 }
 
 /// What stays is written faintly; for all else the colour of the marker is enough.
@@ -410,7 +419,7 @@ mod tests {
         let steps = samples::every_step().steps;
         let distinct = |of: fn(&Step) -> String| steps.iter().map(of).collect::<BTreeSet<_>>().len();
         assert_eq!(distinct(|step| step.action.name().to_owned()), 27);
-        assert_eq!(distinct(|step| step.because.name().to_owned()), 24);
+        assert_eq!(distinct(|step| step.because.name().to_owned()), 25);
         assert_eq!(distinct(|step| step.traffic.to_string()), 7);
         assert_eq!(distinct(|step| step.state.to_string()), 5);
         assert_eq!(steps.iter().filter_map(|step| step.needs).collect::<BTreeSet<_>>().len(), 4);

@@ -135,6 +135,7 @@ pub fn record(_: &Files) -> Seeds {
     let hook = Hook::Xdp { interface: "lo".to_owned(), netns: Netns::OWN, mode: XdpMode::Auto, via: None };
     let at = HookInfo::Xdp { ifindex: 1 };
     let link = RecordedLink {
+        order: None,
         pin,
         inode: 3,
         program: Some("p".to_owned()),
@@ -157,7 +158,12 @@ pub fn saved(files: &Files) -> Seeds {
     let pin = PinPath::new("/sys/fs/bpf/edge/a").expect("a path");
     let expects = Expects { map_id: Some(7), ifindex: Some(1), absent: Some(pin.clone()), ..Expects::default() };
     let steps = vec![SavedStep { address: "map.a".to_owned(), expects }];
-    let host = SavedHost { boot: "a".to_owned(), steps, pins: [(pin, 12)].into() };
+    let host = SavedHost {
+        boot: "a".to_owned(),
+        steps,
+        pins: [(pin, 12)].into(),
+        revisions: [("tcx_ingress of lo".to_owned(), 3)].into(),
+    };
     let plan = |(name, text): &(String, Vec<u8>)| {
         let manifest = SavedManifest { path: name.clone(), text: String::from_utf8(text.clone()).ok()? };
         let (variables, objects) = ([("v".to_owned(), "w".to_owned())].into(), [("o".to_owned(), digest)].into());

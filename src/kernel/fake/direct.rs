@@ -104,13 +104,14 @@ impl State {
             Direct::Filter(_) | Direct::Xdp { .. } => other.is_at(&at),
         });
         match (there, replaces) {
-            (None, None) => self.direct.there.push((at, program)),
+            (None, None) => self.direct.there.push((at.clone(), program)),
             (Some(place), Some(_)) if matches!(at, Direct::Filter(_)) => self.direct.there[place].1 = program,
             (Some(place), Some(old)) if self.direct.there[place].1 == old => self.direct.there[place].1 = program,
             (Some(_), None) if matches!(at, Direct::Xdp { .. }) => return refuse(libc::EBUSY),
             (None, Some(_)) if !matches!(at, Direct::Xdp { .. }) => return refuse(libc::ENOENT),
             (..) => return refuse(libc::EEXIST),
         }
+        self.count_direct(&at);
         self.collect();
         Ok(())
     }
@@ -125,6 +126,7 @@ impl State {
             return refuse(if matches!(at, Direct::Xdp { .. }) { libc::EEXIST } else { libc::ENOENT });
         };
         self.direct.there.remove(place);
+        self.count_direct(at);
         self.collect();
         Ok(())
     }

@@ -26,6 +26,11 @@ impl Planner<'_> {
         let missing = link.hook.needs().filter(|feature| self.observed.missing.contains(feature));
         let why = match (link.hook.via(), missing) {
             (Some(Via::Direct), _) => None,
+            (None, Some(_)) if link.order.is_some() && self.mode != Mode::Offline => {
+                let kind = Kind::NoOrder { hook: link.hook.to_string() };
+                self.problems.push(Problem::at(kind, link.span.clone(), "this link wants one"));
+                return None;
+            }
             (None, Some(missing)) => Some(missing),
             (Some(Via::Link), Some(_)) => {
                 let kind = Kind::NoSuchLink { hook: link.hook.to_string(), since: link.hook.may_lack() };
