@@ -149,7 +149,7 @@ fn ping_from_blue() {
 
 const BLUE: &str = "mount -t tmpfs none /run && ip netns add blue && ip link add d0 type veth peer name d1 netns blue && \
     ip addr add 10.9.9.1/24 dev d0 && ip link set d0 up && ip -n blue addr add 10.9.9.2/24 dev d1 && \
-    ip -n blue link set d1 up && ip rule add ipproto udp dport 9 lookup main";
+    ip -n blue link set d1 up && ip rule add ipproto 17 dport 9 lookup main";
 
 #[test]
 fn a_flow_dissector_takes_packets_apart() {
