@@ -251,13 +251,17 @@ fn at_input<'a>(priority: i32) -> HookRequest<'a, Fd> {
 #[test]
 fn netfilter_drops_and_lets_pass() {
     in_namespace("netfilter", |room| {
-        if room.version < (6, 4) {
-            return skip("netfilter", "this kernel has no such links");
-        }
         let folder = folder();
         let mut kernel = Linux::new();
         let input =
             |priority: i32| format!("netfilter = {{ family = \"ipv4\", hook = \"input\", priority = {priority} }}");
+        if room.version < (6, 4) {
+            write(&folder, 1, "filter", &input(10));
+            let said = refused(&folder, &["plan.toml"], 69);
+            assert!(said.contains("programs of type `netfilter` came with Linux 6.4"), "{said}");
+            assert!(!Path::new("/sys/fs/bpf/hooks").exists(), "nothing stays");
+            return skip("netfilter", "this kernel has no such links, and the tool says so");
+        }
         // Somebody else accepts, at a priority of its own.
         let accept = load(&mut kernel, ProgramType::NETFILTER, AttachType::NETFILTER, 1);
         let theirs = kernel.create_link(&accept, &at_input(10)).expect("it attaches");
