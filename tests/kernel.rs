@@ -1384,8 +1384,7 @@ fn maps_of_sockets_have_one_program_of_each_kind<K: Kernel>(kernel: &mut K, room
         let gone = HookInfo::Sockmap { map_id: 0, attach_type: message };
         for _ in 0..2 {
             kernel.detach_link(&link).unwrap();
-            let hook = gone.clone();
-            let detached = LinkInfo { program_id: ids[1], hook, is_attached: false, ..info };
+            let detached = LinkInfo { program_id: ids[1], hook: gone.clone(), is_attached: false, ..info };
             assert_eq!(kernel.link_info(&link).unwrap(), detached);
         }
         assert_eq!(kernel.query(&hook).unwrap(), [0; 0]);

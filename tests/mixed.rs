@@ -175,7 +175,6 @@ fn check(room: &Room, cgroup: &Path) {
     write(folder, cgroup, 1, 7002);
     succeed(folder, &["plan.toml"]);
     is_settled(folder);
-    // Interfaces see more: after some seconds the kernel asks again who has an address.
     assert_eq!(seen()[3], 0, "nobody connected");
     passes(cgroup, 7001, true);
     passes(cgroup, 7002, false);
