@@ -16,6 +16,7 @@ use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use tempfile::TempDir;
 
+const LINKS_SINCE: (u32, u32) = (6, 4);
 /// Detaching such links came with this version, after the links themselves.
 const SINCE: (u32, u32) = (6, 11);
 const STEADY: &[u8] = b"cc_steady";
@@ -24,10 +25,18 @@ const OTHER: &[u8] = b"cc_other";
 /// Structs are registered for the whole host, so one test does all that needs them.
 fn in_room(name: &'static str, body: impl FnOnce(&TempDir) + Send + 'static) {
     in_namespace(name, move |room: &Room| {
-        if room.version < SINCE {
-            return skip(name, "this kernel has no such links");
+        let folder = tempfile::tempdir().expect("a folder can be made");
+        if room.version < LINKS_SINCE {
+            write(&folder, 1, &[("cc", "steady")], "");
+            let said = refused(&folder, &["plan.toml"], 69);
+            assert!(said.contains("links of structs of functions came with Linux 6.4"), "{said}");
+            assert!(!Path::new("/sys/fs/bpf/cc").exists(), "nothing stays");
+            return skip(name, "this kernel has no such links, and the tool says so");
         }
-        body(&tempfile::tempdir().expect("a folder can be made"));
+        if room.version < SINCE {
+            return skip(name, "this kernel does not detach such links");
+        }
+        body(&folder);
     });
 }
 

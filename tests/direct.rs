@@ -12,7 +12,7 @@ use bpfapply::kernel::{Kernel as _, ProgramRequest};
 use bpfapply::kinds::{AttachType, ProgramType};
 use bpfapply::names::PinPath;
 use common::tool::{Said, bpfapply, succeed};
-use common::{in_namespace, run, skip};
+use common::{in_namespace, rounds, run, skip};
 use std::fs;
 use std::net::UdpSocket;
 use std::path::Path;
@@ -23,7 +23,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 /// How often a program is replaced under a flood.
-const REPLACEMENTS: usize = 20;
+const REPLACEMENTS: u32 = 20;
 
 /// Another network namespace. Where no helper of the kernel loads modules, they have to be asked for.
 const BLUE: &str = "modprobe -aq veth sch_ingress cls_bpf; mount -t tmpfs none /run && ip netns add blue";
@@ -267,8 +267,8 @@ fn goes_all_the_way(site: &Site, detach: &str) {
     let planned = site.succeed(&["plan.toml", "--dry-run"]);
     assert!(planned.contains("in place") && planned.contains("no gap"), "{planned}");
     let (sent, leaked) = site.flood(|| {
-        for round in 0..REPLACEMENTS {
-            site.apply(2 - round as u32 % 2);
+        for round in 0..rounds(REPLACEMENTS) {
+            site.apply(2 - round % 2);
         }
     });
     println!("{sent} datagrams sent, {leaked} leaked");
@@ -309,7 +309,7 @@ fn filters_of_clsact() {
         // The control: to take a filter away and to make it again lets frames through.
         site.apply(1);
         let (sent, leaked) = flood(|| {
-            for _ in 0..REPLACEMENTS {
+            for _ in 0..rounds(REPLACEMENTS) {
                 sh("tc filter del dev d0 ingress pref 1000 && \
                     tc filter add dev d0 ingress pref 1000 handle 1 bpf direct-action object-pinned /sys/fs/bpf/direct/programs/p");
             }
@@ -447,7 +447,7 @@ fn xdp_by_netlink() {
         site.apply(1);
         pin_theirs(ProgramType::XDP, AttachType(0), 2);
         let (sent, leaked) = flood(|| {
-            for _ in 0..REPLACEMENTS {
+            for _ in 0..rounds(REPLACEMENTS) {
                 sh("ip link set dev d0 xdpgeneric off && \
                     ip link set dev d0 xdpgeneric pinned /sys/fs/bpf/direct/programs/p");
             }
@@ -516,7 +516,7 @@ fn programs_of_cgroups() {
         let attach =
             format!("bpftool cgroup attach {cgroup} cgroup_inet_egress pinned /sys/fs/bpf/direct/programs/p multi");
         let (sent, leaked) = site.flood(|| {
-            for _ in 0..REPLACEMENTS {
+            for _ in 0..rounds(REPLACEMENTS) {
                 sh(&format!("{} && {attach}", detach("/sys/fs/bpf/direct/programs/p")));
             }
         });

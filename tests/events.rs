@@ -442,26 +442,3 @@ fn what_does_not_fit_is_refused() {
         says.iter().for_each(|says| assert!(text.contains(says), "{function}, {hook}: {says}: {text}"));
     }
 }
-
-/// What some machines forbid, other kernels do: functions, security hooks, probes and extensions.
-#[track_caller]
-fn check_in(kernel: &str) {
-    let add = |boot: &mut Command| {
-        boot.args(["--add", "tests/events", "--add", "ip", "--add", "/bin/true"]);
-    };
-    let tests = ["functions_of_the_kernel", "probes_of_the_kernel", "an_extension_follows_its_target"];
-    let arguments = [&tests[..], &["--nocapture", "--test-threads=1"]].concat();
-    let Some(said) = common::machine::run_in(kernel, add, &arguments) else { return };
-    assert!(said.contains("3 passed"), "Linux {kernel}: {said}");
-    said.lines().filter(|line| line.contains("skipped")).for_each(|line| eprintln!("Linux {kernel}: {line}"));
-}
-
-#[test]
-fn linux_6_1() {
-    check_in("6.1");
-}
-
-#[test]
-fn linux_6_12() {
-    check_in("6.12");
-}

@@ -149,7 +149,7 @@ fn ping_from_blue() {
 
 const BLUE: &str = "mount -t tmpfs none /run && ip netns add blue && ip link add d0 type veth peer name d1 netns blue && \
     ip addr add 10.9.9.1/24 dev d0 && ip link set d0 up && ip -n blue addr add 10.9.9.2/24 dev d1 && \
-    ip -n blue link set d1 up && ip rule add ipproto udp dport 9 lookup main";
+    ip -n blue link set d1 up && ip rule add ipproto 17 dport 9 lookup main";
 
 #[test]
 fn a_flow_dissector_takes_packets_apart() {
@@ -283,13 +283,17 @@ fn at_input<'a>(priority: i32) -> HookRequest<'a, Fd> {
 #[test]
 fn netfilter_drops_and_lets_pass() {
     in_namespace("netfilter", |room| {
-        if room.version < (6, 4) {
-            return skip("netfilter", "this kernel has no such links");
-        }
         let folder = folder();
         let mut kernel = Linux::new();
         let input =
             |priority: i32| format!("netfilter = {{ family = \"ipv4\", hook = \"input\", priority = {priority} }}");
+        if room.version < (6, 4) {
+            write(&folder, 1, "filter", &input(10));
+            let said = refused(&folder, &["plan.toml"], 69);
+            assert!(said.contains("programs of type `netfilter` came with Linux 6.4"), "{said}");
+            assert!(!Path::new("/sys/fs/bpf/hooks").exists(), "nothing stays");
+            return skip("netfilter", "this kernel has no such links, and the tool says so");
+        }
         // Somebody else accepts, at a priority of its own.
         let accept = load(&mut kernel, ProgramType::NETFILTER, AttachType::NETFILTER, 1);
         let theirs = kernel.create_link(&accept, &at_input(10)).expect("it attaches");

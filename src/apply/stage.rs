@@ -2,7 +2,7 @@
 
 use super::{Applier, Kind, Problem, found_by, kernel_problem, stale, types};
 use crate::btf::{self, Btf, Linkage, Type, TypeId};
-use crate::desired::{DesiredMap, DesiredProgram, Extends, MapDefinition, MapSource, SlotKey, SlotSource};
+use crate::desired::{DesiredMap, DesiredProgram, Extends, Hook, MapDefinition, MapSource, SlotKey, SlotSource};
 use crate::elf::{DataKind, Operations};
 use crate::insn::{EXIT, Insn, ModuleId};
 use crate::kernel::observe::open_cgroup;
@@ -10,7 +10,7 @@ use crate::kernel::{Kernel, LoadError, MapRequest, ObjectKind, ProgramRequest};
 use crate::kinds::{AttachType, MapType, ProgramType};
 use crate::names::{ObjectName, PinPath};
 use crate::plan::{Action, Restored, Step};
-use crate::spec::{Host, MapSpec, MapTypes};
+use crate::spec::{Host, MapSpec, MapTypes, flags};
 use crate::verifier::telling;
 use std::collections::BTreeMap;
 use std::io;
@@ -129,9 +129,9 @@ impl<K: Kernel> Applier<'_, K> {
         };
         let doing = || format!("create map.{}", map.name);
         let host = self.host().map_err(|error| kernel_problem(doing(), &error))?;
-        let fd = self
-            .create(definition, &host)
-            .map_err(|error| map_refused(doing(), &definition.spec, &error).and(map.span.clone(), "defined here"))?;
+        let fd = self.create(definition, &host).map_err(|error| {
+            map_refused(doing(), map, &definition.spec, &error).and(map.span.clone(), "defined here")
+        })?;
         self.maps.insert(map.name.clone(), fd);
         Ok(())
     }
@@ -407,7 +407,13 @@ fn btf_refused(program: &DesiredProgram, refusal: LoadError) -> Problem {
 }
 
 /// Makes a problem of a refused map.
-fn map_refused(doing: String, spec: &MapSpec, error: &io::Error) -> Problem {
+fn map_refused(doing: String, map: &DesiredMap, spec: &MapSpec, error: &io::Error) -> Problem {
+    // What else a kernel refuses by this number is from its own BTF: the sizes of the struct.
+    let is_linked = spec.map_type == MapType::STRUCT_OPS && spec.flags & flags::LINK != 0;
+    if is_linked && error.raw_os_error() == Some(libc::EINVAL) {
+        let hook = Hook::StructOps { map: map.name.clone() };
+        return Problem::new(Kind::NoSuchLink { hook: hook.to_string(), since: hook.may_lack() });
+    }
     let mut problem = kernel_problem(doing, error);
     if let Kind::Kernel { errno: libc::EINVAL, hint, .. } = &mut *problem.kind {
         *hint = spec.map_type.may_lack(spec.flags);

@@ -5,7 +5,6 @@
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
 pub mod flood;
-pub mod machine;
 pub mod stages;
 pub mod tool;
 
@@ -20,8 +19,18 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 use std::{fs, io, panic, thread};
 
-/// Longest time for one test. Emulated machines need ten times as much as real ones.
+/// Longest time for one test on a real machine.
 pub const LIMIT: Duration = Duration::from_secs(120);
+
+/// Returns whether this is a machine that `tests/vm/run` emulates, which needs ten times as long as a real one.
+pub fn is_emulated() -> bool {
+    std::env::var_os("EMULATED").is_some()
+}
+
+/// Returns how often a test does again what it usually does so often.
+pub fn rounds(usually: u32) -> u32 {
+    if is_emulated() { usually / 5 } else { usually }
+}
 
 /// What a test has for itself.
 #[derive(Debug)]
@@ -61,7 +70,7 @@ pub fn in_namespace_within(limit: Duration, name: &str, body: impl FnOnce(&Room)
             let _ = sender.send(result);
         })
         .expect("a thread can be started");
-    match receiver.recv_timeout(limit) {
+    match receiver.recv_timeout(if is_emulated() { 10 * limit } else { limit }) {
         Ok(Ok(None)) => worker.join().expect("it has sent its result"),
         Ok(Ok(Some(reason))) => skip(name, &reason),
         Ok(Err(panic)) => panic::resume_unwind(panic),
