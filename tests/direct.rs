@@ -571,6 +571,7 @@ fn what_was_taken_over_comes_back_when_an_apply_fails() {
         manifest("plan.toml", text + &last);
         // The kernel refuses the second link when the first one has the hook.
         let said = site.refused(&["plan.toml", "--allow", "takeover"], 1);
+        assert!(said.contains("undone       link.l") && said.contains("the host is as before"), "{said}");
         assert!(said.contains("forward") && said.contains("pinned at `/sys/fs/bpf/other"), "{said}");
         assert_eq!(xdp(), there);
         assert!(!passes(12), "theirs drops all");
