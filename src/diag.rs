@@ -949,8 +949,14 @@ pub enum Kind {
         hook: String,
         /// Who has it.
         by: String,
+        /// Id of that program; 0 when it is none, or one of several.
+        program_id: u32,
+        /// Where it is pinned.
+        pin: Option<PinPath>,
         /// The link of the same deployment that put it there, if one did.
         ours: Option<LinkName>,
+        /// What can be done about it, beyond the usual.
+        way_out: Option<String>,
     },
     /// The host is not as the plan saw it.
     Stale {
@@ -1530,9 +1536,10 @@ impl Kind {
                  bpftool, or with a link"
                     .to_owned(),
             ),
-            Self::HookTaken { ours: None, .. } => {
-                Some("it is not ours, and is left alone: detach it with the tool that attached it".to_owned())
-            }
+            Self::HookTaken { ours: None, way_out, .. } => Some(match way_out {
+                Some(way_out) => format!("it is not ours, and is left alone: {way_out}"),
+                None => "it is not ours, and is left alone: detach it with the tool that attached it".to_owned(),
+            }),
             Self::HookTaken { ours: Some(link), .. } => Some(format!(
                 "it is of link.{link}, and one apply does not hand a hook from one link to another:\n\
                  keep the name link.{link} for this hook, or take that link away in an apply before this one"
@@ -1959,7 +1966,10 @@ impl fmt::Display for Kind {
                     cgroup.display()
                 )
             }
-            Self::HookTaken { hook, by, .. } => write!(f, "the hook {hook} has a program already: {by}"),
+            Self::HookTaken { hook, by, pin, .. } => {
+                write!(f, "the hook {hook} has a program already: {by}")?;
+                pin.as_ref().map_or(Ok(()), |pin| write!(f, ", pinned at `{pin}`"))
+            }
             Self::NotMounted { at } => write!(f, "there is no bpffs at `{at}`"),
             Self::Unverified { differs } => {
                 write!(f, "everything was applied, and still the host differs: {}", differs.join("; "))

@@ -271,6 +271,8 @@ pub struct FilterInfo {
     pub kind: String,
     /// The program of one of the kind `bpf`.
     pub program_id: Option<u32>,
+    /// Whether what that returns is what happens to the packet, as for ours.
+    pub direct_action: bool,
 }
 
 impl FilterInfo {
@@ -285,6 +287,11 @@ impl FilterInfo {
         let Self { attach_type, chain, priority, .. } = self;
         (*attach_type, *chain, *priority) == (filter.attach_type, filter.chain, filter.priority)
             && (self.kind != "bpf" || self.protocol != filter.protocol)
+    }
+
+    /// Returns whether ours can take its place at once, and it could take that place again.
+    pub fn can_be_replaced_by(&self, filter: &Filter) -> bool {
+        self.is_at(filter) && !self.excludes(filter) && self.direct_action && self.program_id.is_some()
     }
 }
 

@@ -10,6 +10,7 @@ use crate::entries::Entries;
 use crate::kinds::{AttachType, MapType, Netfilter, ProgramType, XdpMode};
 use crate::names::{Digest, PinPath};
 use crate::record::Record;
+use crate::report::show::age;
 use crate::spec::{Host, MapSpec, MapTypes};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -41,8 +42,9 @@ pub struct Observed {
     pub interfaces: BTreeMap<(Netns, String), Interface>,
     /// What this kernel lacks, of what was asked for.
     pub missing: BTreeSet<Feature>,
-    /// The XDP programs on these interfaces, whoever's they are, by id, as far as they may be asked about.
-    pub on_interfaces: BTreeMap<u32, Stranger>,
+    /// The programs on hooks with room for one, by id: those that are not known to be ours, as far as they may be asked
+    /// about.
+    pub strangers: BTreeMap<u32, Stranger>,
     /// The qdiscs for filters that exist, of the interfaces that were asked for.
     pub qdiscs: BTreeMap<(Netns, String), Qdisc>,
     /// Cgroups that exist, of the paths that were asked for, as the manifest writes them: absolute path and id.
@@ -455,7 +457,7 @@ impl Observed {
             maps_by_id: BTreeMap::new(),
             interfaces: BTreeMap::new(),
             missing: BTreeSet::new(),
-            on_interfaces: BTreeMap::new(),
+            strangers: BTreeMap::new(),
             qdiscs: BTreeMap::new(),
             cgroups: BTreeMap::new(),
             namespaces: BTreeMap::new(),
@@ -1135,13 +1137,23 @@ pub struct Stranger {
     pub name: String,
     /// Nanoseconds since it was loaded.
     pub age: u64,
+    /// Id of the link of XDP that runs it, where one does.
+    pub link: Option<u32>,
 }
 
-impl Stranger {
-    /// Returns whether it is the program by which libxdp runs several ones on an interface.
-    pub fn is_dispatcher(&self) -> bool {
-        self.name == "xdp_dispatcher"
+impl fmt::Display for Stranger {
+    /// As ` `drop`, loaded 3 min ago`, behind its id.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, age: since, link } = self;
+        let whose = if is_dispatcher(name) { ", the dispatcher of libxdp" } else { "" };
+        write!(f, " `{name}`{whose}, loaded {} ago", age(*since))?;
+        link.map_or(Ok(()), |id| write!(f, ", by link id {id}"))
     }
+}
+
+/// Returns whether a program is the one by which libxdp runs several ones on an interface.
+pub fn is_dispatcher(name: &str) -> bool {
+    name == "xdp_dispatcher"
 }
 
 /// A network namespace.

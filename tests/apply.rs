@@ -8,10 +8,11 @@ use bpfapply::apply::outcome::{Status, Verdict};
 use bpfapply::apply::{Stamp, apply};
 use bpfapply::desired::{MapSource, SlotSource};
 use bpfapply::diag::{Exit, Kind};
+use bpfapply::direct::{Device, Direct, Wish};
 use bpfapply::insn::{EXIT, Insn};
 use bpfapply::kernel::fake::Fake;
 use bpfapply::kernel::{HookRequest, Kernel, ProgramRequest};
-use bpfapply::kinds::{AttachType, ProgramType};
+use bpfapply::kinds::{AttachType, ProgramType, XdpMode};
 use bpfapply::names::PinPath;
 use bpfapply::plan::{Action, Plan};
 use common::stages::{self, good, make, path, plan, plan_destroy, plan_rollback, run};
@@ -248,6 +249,61 @@ fn plan_events(fake: &Fake) -> Plan {
     good(plan(&text, fake), &text)
 }
 
+/// Links whose hooks somebody else has.
+const TAKEN: &str = r#"
+version = 1
+name = "edge"
+[object.filter]
+path = "tests/direct/filter_1.o"
+[program.first]
+from = "filter:first"
+[program.filter]
+from = "filter:filter"
+[link.first]
+program = "first"
+xdp = { interface = "eth0" }
+[link.filter]
+program = "filter"
+tc = { interface = "eth1", direction = "ingress", via = "clsact", priority = 5, handle = 7 }
+"#;
+
+/// Attaches programs of somebody else, which nothing else keeps.
+fn taken(fake: &Fake) {
+    attach_theirs(fake, ProgramType::XDP, &xdp_of("eth0", fake));
+    let device = device_of("eth1", fake);
+    fake.clone().make_clsact(&device).expect("a qdisc");
+    let wish = Wish { priority: Some(5), handle: Some(7), ..Wish::default() };
+    let filter = wish.filter(device, AttachType::TCX_INGRESS, 7, false);
+    attach_theirs(fake, ProgramType::SCHED_CLS, &Direct::Filter(filter));
+}
+
+fn attach_theirs(fake: &Fake, program_type: ProgramType, at: &Direct) {
+    let insns = [Insn { code: 0xb7, imm: 2, ..Insn::default() }, Insn { code: EXIT, ..Insn::default() }];
+    let program = fake.clone().load_program(&ProgramRequest::plain("theirs", program_type, &insns)).expect("it loads");
+    fake.clone().attach(&program, at, None).expect("nothing is there");
+}
+
+/// Detaches the program of somebody else from XDP.
+fn detach_theirs(fake: &Fake) {
+    let at = xdp_of("eth0", fake);
+    let there = fake.programs_at(&at).expect("it can be asked");
+    let program = fake.program_by_id(there[0]).expect("it is there");
+    fake.clone().detach(&program, &at).expect("it can go");
+}
+
+fn device_of(name: &str, fake: &Fake) -> Device {
+    let found = fake.interface(name).expect("it can be asked").expect("it is there");
+    Device { inode: found.netns, ifindex: found.index, ..Device::default() }
+}
+
+fn xdp_of(name: &str, fake: &Fake) -> Direct {
+    Direct::Xdp { device: device_of(name, fake), mode: XdpMode::Generic }
+}
+
+fn plan_taken(fake: &Fake) -> Plan {
+    good(plan(TAKEN, fake), TAKEN)
+}
+
 const CASES: &[Case] = &[
     Case { name: "first apply", before: &[], plan: plan_first, again: plan_first },
     Case { name: "first apply without a bpffs", before: &[unmount], plan: plan_first, again: plan_first },
@@ -257,6 +313,7 @@ const CASES: &[Case] = &[
     Case { name: "namespaces", before: &[in_namespaces], plan: plan_namespaces, again: plan_namespaces },
     Case { name: "places", before: &[in_places], plan: plan_places, again: plan_places },
     Case { name: "events", before: &[at_events], plan: plan_events, again: plan_events },
+    Case { name: "takeover", before: &[taken], plan: plan_taken, again: plan_taken },
     Case { name: "destroy", before: &[first], plan: plan_end, again: plan_end },
 ];
 
@@ -652,6 +709,23 @@ const MEANWHILE: &[Meanwhile] = &[
         plan: plan_second,
         happens: |fake| put(fake, "/sys/fs/bpf/edge/maps/stats", "/sys/fs/bpf/edge/maps/fresh"),
         says: "`/sys/fs/bpf/edge/maps/fresh` is there already",
+    },
+    Meanwhile {
+        what: "a program went whose hook was to be taken over",
+        before: &[taken],
+        plan: plan_taken,
+        happens: detach_theirs,
+        says: "is not on xdp of eth0 any more",
+    },
+    Meanwhile {
+        what: "another program came to a hook that was to be taken over",
+        before: &[taken],
+        plan: plan_taken,
+        happens: |fake| {
+            detach_theirs(fake);
+            attach_theirs(fake, ProgramType::XDP, &xdp_of("eth0", fake));
+        },
+        says: "is not on xdp of eth0 any more",
     },
     Meanwhile {
         what: "a link was destroyed",

@@ -8,8 +8,8 @@ mod common;
 use bpfapply::direct::Device;
 use bpfapply::insn::{EXIT, Insn};
 use bpfapply::kernel::linux::Linux;
-use bpfapply::kernel::{Kernel as _, ProgramRequest};
-use bpfapply::kinds::{AttachType, ProgramType};
+use bpfapply::kernel::{HookRequest, Kernel as _, ProgramRequest};
+use bpfapply::kinds::{AttachType, ProgramType, XdpMode};
 use bpfapply::names::PinPath;
 use common::tool::{Said, bpfapply, succeed};
 use common::{in_namespace, rounds, run, skip};
@@ -152,9 +152,13 @@ const THEIRS: &str = "bpf direct-action object-pinned /sys/fs/bpf/theirs";
 
 /// Loads and pins a program of somebody else.
 fn pin_theirs(program_type: ProgramType, attach_type: AttachType, verdict: i32) {
+    pin_named("theirs", program_type, attach_type, verdict);
+}
+
+fn pin_named(name: &str, program_type: ProgramType, attach_type: AttachType, verdict: i32) {
     let mut kernel = Linux::new();
     let insns = [Insn { code: 0xb7, imm: verdict, ..Insn::default() }, Insn { code: EXIT, ..Insn::default() }];
-    let request = ProgramRequest::plain("theirs", program_type, &insns);
+    let request = ProgramRequest::plain(name, program_type, &insns);
     let program = kernel.load_program(&ProgramRequest { expected_attach_type: attach_type, ..request });
     let pin = PinPath::new("/sys/fs/bpf/theirs").expect("a path");
     kernel.pin(&program.expect("it loads"), &pin).expect("nothing is there");
@@ -390,15 +394,23 @@ fn filters_of_others_are_left_alone() {
         };
         let site = Site::new(named, None);
         site.write(1);
-        for arguments in [&["plan.toml", "--dry-run"][..], &["plan.toml"]] {
-            let said = site.refused(arguments, 1);
-            assert!(said.contains("the hook clsact ingress of d0 has a program already"), "{said}");
-        }
+        let before = theirs();
+        let said = site.refused(&["plan.toml"], 4);
+        assert!(said.contains("--allow takeover") && said.contains("in the place of program id"), "{said}");
+        assert_eq!(theirs(), before);
+        // With consent it is replaced at once, and does not come back.
+        site.succeed(&["plan.toml", "--allow", "takeover"]);
+        assert_ne!(theirs()[0].program_id, before[0].program_id);
+        assert!(!passes(9) && !passes(11) && passes(12));
+        site.is_settled();
+        site.destroy();
+        assert_eq!(theirs(), []);
         // A priority of another protocol has no room for ours.
-        sh("tc filter del dev d0 ingress pref 1000");
         pin_theirs(ProgramType::SCHED_CLS, AttachType(0), -1);
         sh(&format!("tc filter add dev d0 ingress pref 1000 protocol ip {THEIRS}"));
-        assert!(site.refused(&["plan.toml"], 1).contains("has a program already"));
+        let said = site.refused(&["plan.toml", "--allow", "takeover"], 1);
+        assert!(said.contains("has a program already") && said.contains("give ours a `priority`"), "{said}");
+        assert!(said.contains("`theirs`, loaded") && said.contains("pinned at `/sys/fs/bpf/theirs`"), "{said}");
         assert_eq!(theirs().len(), 1);
     });
 }
@@ -459,17 +471,21 @@ fn xdp_by_netlink() {
         let theirs = || Linux::new().interface("d0").expect("it can be asked").expect("it is there").xdp;
         let there = theirs();
         assert!(site.refused(&["status", "direct", "--check"], 2).contains("it runs program id"), "drift is seen");
-        assert!(site.refused(&["plan.toml"], 1).contains("the hook xdp of d0 has a program already"));
+        assert!(site.refused(&["plan.toml"], 4).contains("in the place of program id"));
         site.destroy();
         assert_eq!(theirs(), there);
+        // Ours takes the place again, with consent.
         site.write(1);
-        for arguments in [&["plan.toml", "--dry-run"][..], &["plan.toml"]] {
-            let said = site.refused(arguments, 1);
-            assert!(said.contains("the hook xdp of d0 has a program already"), "{said}");
-            assert!(said.contains("`theirs`, loaded"), "{said}");
-        }
+        let said = site.refused(&["plan.toml"], 4);
+        assert!(said.contains("`theirs`, which does not come back") && said.contains("--allow takeover"), "{said}");
         assert_eq!(theirs(), there);
-        sh("ip link set dev d0 xdpgeneric off");
+        site.succeed(&["plan.toml", "--allow", "takeover"]);
+        sh("ip -force link set dev d0 xdpgeneric pinned /sys/fs/bpf/theirs");
+        site.succeed(&["plan.toml", "--allow", "takeover"]);
+        assert!(!passes(9));
+        site.is_settled();
+        site.destroy();
+        assert_eq!(theirs(), []);
     });
 }
 
@@ -478,7 +494,7 @@ fn the_way_to_xdp_changes_with_consent() {
     in_namespace("xdp_way", |_| {
         sh(BLUE);
         sh(WIRE);
-        let link = Way { hook: "xdp = { interface = \"d0\", mode = \"generic\" }", ..NETLINK };
+        let link = Way { hook: "xdp = { interface = \"d0\", mode = \"generic\", via = \"link\" }", ..NETLINK };
         let sites = [Site::new(link, None), Site::new(NETLINK, None)];
         sites[0].apply(1);
         for round in [1, 0] {
@@ -492,6 +508,113 @@ fn the_way_to_xdp_changes_with_consent() {
         }
         sites[0].destroy();
         assert!(passes(9));
+    });
+}
+
+/// The hook of a link, which takes any mode.
+const ANY: Way = Way { program: "first", hook: "xdp = { interface = \"d0\" }" };
+
+/// `XDP_DROP`.
+const DROP: i32 = 1;
+
+#[test]
+fn xdp_is_taken_over_without_a_gap() {
+    in_namespace("takeover", |_| {
+        sh(BLUE);
+        sh(WIRE);
+        let xdp = || Linux::new().interface("d0").expect("it can be asked").expect("it is there").xdp;
+        pin_theirs(ProgramType::XDP, AttachType(0), DROP);
+        // Nothing but the hook keeps it then.
+        sh("ip link set dev d0 xdpgeneric pinned /sys/fs/bpf/theirs && rm /sys/fs/bpf/theirs");
+        let (there, site) = (xdp(), Site::new(ANY, None));
+        site.write(1);
+        let planned = site.succeed(&["plan.toml", "--dry-run"]);
+        assert!(planned.contains("no gap") && planned.contains("--allow takeover"), "{planned}");
+        assert!(planned.contains("generic, by netlink, in the place of program id"), "{planned}");
+        site.refused(&["plan.toml", "--allow", "gap,prune"], 4);
+        assert_eq!(xdp(), there);
+        let (sent, leaked) = flood(|| drop(site.succeed(&["plan.toml", "--allow", "takeover"])));
+        println!("takeover: {leaked} of {sent} leaked");
+        assert!(sent > 100 && leaked == 0, "{leaked} of {sent}");
+        assert!(!passes(9) && !passes(11) && passes(12));
+        site.is_settled();
+        site.apply(2);
+        assert!(passes(11) && !passes(12));
+        site.is_settled();
+        site.destroy();
+        assert_eq!(xdp(), []);
+    });
+}
+
+#[test]
+fn what_was_taken_over_comes_back_when_an_apply_fails() {
+    in_namespace("untaken", |room| {
+        if room.version < (6, 4) {
+            return skip("untaken", "netfilter links came with Linux 6.4");
+        }
+        sh(BLUE);
+        sh(WIRE);
+        let netfilter = "netfilter = { family = \"ipv4\", hook = \"forward\", priority = -5 }";
+        let objects = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+        let hooks = format!("[object.h]\npath = \"{}/hooks/hooks_1.o\"\n", objects.display());
+        let last = format!("{hooks}[program.h]\nfrom = \"h:filter\"\n[link.z]\nprogram = \"h\"\n{netfilter}\n");
+        let site = Site::new(ANY, None);
+        let manifest = |name: &str, text: String| fs::write(site.folder.path().join(name), text).expect("it is ours");
+        manifest("other.toml", format!("version = 1\nname = \"other\"\n{last}"));
+        site.succeed(&["other.toml"]);
+        pin_theirs(ProgramType::XDP, AttachType(0), DROP);
+        sh("ip link set dev d0 xdpgeneric pinned /sys/fs/bpf/theirs && rm /sys/fs/bpf/theirs");
+        let xdp = || Linux::new().interface("d0").expect("it can be asked").expect("it is there").xdp;
+        let there = xdp();
+        site.write(1);
+        let text = fs::read_to_string(site.folder.path().join("plan.toml")).expect("it was written");
+        manifest("plan.toml", text + &last);
+        // The kernel refuses the second link when the first one has the hook.
+        let said = site.refused(&["plan.toml", "--allow", "takeover"], 1);
+        assert!(said.contains("undone       link.l") && said.contains("the host is as before"), "{said}");
+        assert!(said.contains("forward") && said.contains("pinned at `/sys/fs/bpf/other"), "{said}");
+        assert_eq!(xdp(), there);
+        assert!(!passes(12), "theirs drops all");
+        site.succeed(&["destroy", "other"]);
+        site.succeed(&["plan.toml", "--allow", "takeover"]);
+        assert!(!passes(9) && passes(12));
+        site.destroy();
+    });
+}
+
+#[test]
+fn what_cannot_be_taken_over_is_said() {
+    in_namespace("untakeable", |_| {
+        sh(BLUE);
+        sh(WIRE);
+        let xdp = || Linux::new().interface("d0").expect("it can be asked").expect("it is there");
+        pin_named("xdp_dispatcher", ProgramType::XDP, AttachType(0), 2);
+        sh("ip link set dev d0 xdpgeneric pinned /sys/fs/bpf/theirs");
+        let (there, ifindex) = (xdp().xdp, xdp().index);
+        let refused = |hook: &'static str, words: &[&str]| {
+            let site = Site::new(Way { hook, ..ANY }, None);
+            site.write(1);
+            let said = site.refused(&["plan.toml", "--allow", "takeover"], 1);
+            let usual = ["the hook xdp of d0 has a program already", "ago", "pinned at `/sys/fs/bpf/theirs`"];
+            for word in usual.iter().chain(words) {
+                assert!(said.contains(word), "{word}: {said}");
+            }
+        };
+        let libxdp = ["`xdp_dispatcher`, the dispatcher of libxdp", "xdp-loader unload d0"];
+        refused("xdp = { interface = \"d0\", mode = \"native\" }", &[&libxdp[..], &["mode = \"generic\""]].concat());
+        refused("xdp = { interface = \"d0\", via = \"link\" }", &[&libxdp[..], &["leave `via` out"]].concat());
+        assert_eq!(xdp().xdp, there);
+        // Nothing takes the place of a link.
+        sh("ip link set dev d0 xdpgeneric off");
+        let mut kernel = Linux::new();
+        let (_, program) = kernel.open_pin(&PinPath::new("/sys/fs/bpf/theirs").expect("a path")).expect("it is pinned");
+        let link = kernel.create_link(&program, &HookRequest::Xdp { ifindex, mode: XdpMode::Generic });
+        let Ok(link) = link else { return skip("untakeable", "this kernel has no links of XDP") };
+        let id = kernel.link_info(&link).expect("it can be asked").id;
+        let words = [&format!("by link id {id}")[..], &format!("bpftool link detach id {id}")];
+        refused("xdp = { interface = \"d0\" }", &words);
+        refused("xdp = { interface = \"d0\", via = \"netlink\" }", &words);
+        assert_eq!(xdp().xdp, there);
     });
 }
 

@@ -8,7 +8,7 @@ use super::{Applier, Problem, attach_refused, attached, attaching, refused, stal
 use crate::desired::{Anchor, DesiredLink, Hook, Within};
 use crate::diag::Kind;
 use crate::direct::{Direct, Filter, Mark};
-use crate::kernel::observe::{interface, mark, open_cgroup};
+use crate::kernel::observe::{self, interface, mark, open_cgroup};
 use crate::kernel::{Excludes, Kernel, ObjectKind};
 use crate::kinds::AttachType;
 use crate::names::PinPath;
@@ -38,17 +38,19 @@ impl<K: Kernel> Applier<'_, K> {
         found.ok_or_else(|| stale(format!("`{pin}` is gone")))
     }
 
-    /// Attaches a program without a link.
+    /// Attaches a program without a link. `replaces` is whether it has the pin of something of ours, and whose place it takes.
     pub(super) fn attach_direct(
         &mut self,
         number: usize,
         link: &DesiredLink,
         at: &Direct,
-        replaces: bool,
+        (replaces, taken): (bool, Option<u32>),
     ) -> Result<(), Problem> {
         self.check_place(link, at)?;
         let doing = || attaching(link);
-        self.put_mark(number, link, at, replaces, None)?;
+        let theirs = taken.map(|id| self.still_there(link, at, id)).transpose()?;
+        let kept = taken.map(|id| self.still_there(link, at, id).map(|fd| (id, fd))).transpose()?;
+        self.put_mark(number, link, at, replaces, kept)?;
         if let Direct::Filter(filter) = at
             && filter.owns_qdisc
         {
@@ -56,8 +58,8 @@ impl<K: Kernel> Applier<'_, K> {
             made.map_err(|error| attach_refused(format!("make the qdisc of {}", link.hook), &link.hook, &error))?;
         }
         let program = attached(link, &self.maps, &self.programs);
-        self.kernel.attach(program, at, None).map_err(|error| match (at, error.raw_os_error()) {
-            (Direct::Filter(_) | Direct::Xdp { .. }, Some(libc::EBUSY | libc::EEXIST)) => {
+        self.kernel.attach(program, at, theirs.as_ref()).map_err(|error| match (at, error.raw_os_error()) {
+            (Direct::Filter(_) | Direct::Xdp { .. }, Some(libc::EBUSY | libc::EEXIST | libc::ENOENT)) => {
                 stale(format!("another program came to {}", link.hook))
             }
             (Direct::Filter(filter), Some(libc::EINVAL)) if !filter.owns_qdisc => {
@@ -67,6 +69,16 @@ impl<K: Kernel> Applier<'_, K> {
         })?;
         self.changed(&link.hook);
         Ok(())
+    }
+
+    /// Opens the program whose place is to be taken, when it is still there.
+    fn still_there(&self, link: &DesiredLink, at: &Direct, id: u32) -> Result<K::Fd, Problem> {
+        let doing = |error| refused(format!("look at {}", link.hook), &error);
+        let there = self.kernel.programs_at(at).map_err(doing)?;
+        let program = observe::existing(self.kernel.program_by_id(id)).map_err(doing)?;
+        program
+            .filter(|_| there.contains(&id))
+            .ok_or_else(|| stale(format!("program id {id} is not on {} any more", link.hook)))
     }
 
     /// Lets another program run in the place of the one that is there.
@@ -80,7 +92,8 @@ impl<K: Kernel> Applier<'_, K> {
             return Err(another());
         }
         let old_program = self.kernel.program_by_id(old).map_err(|error| refused(doing(), &error))?;
-        self.put_mark(number, link, &at, true, Some(old))?;
+        let kept = self.kernel.program_by_id(old).map_err(|error| refused(doing(), &error))?;
+        self.put_mark(number, link, &at, true, Some((old, kept)))?;
         let program = attached(link, &self.maps, &self.programs);
         self.kernel.attach(program, &at, Some(&old_program)).map_err(|error| match error.raw_os_error() {
             Some(libc::EEXIST | libc::ENOENT) => another(),
@@ -97,7 +110,7 @@ impl<K: Kernel> Applier<'_, K> {
         link: &DesiredLink,
         at: &Direct,
         replaces: bool,
-        before: Option<u32>,
+        before: Option<(u32, K::Fd)>,
     ) -> Result<(), Problem> {
         let place = self.place_for(number, &link.pin, replaces)?;
         let program = attached(link, &self.maps, &self.programs);

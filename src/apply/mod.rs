@@ -24,12 +24,12 @@ use crate::diag::{Kind, OPEN_FILES, PRIVILEGES, Problem};
 use crate::entries::{Entries, slots_of};
 use crate::kernel::{
     EntryKind, EventInfo, HookInfo, HookPlace, HookRequest, Kernel, LinkInfo, MapRequest, ObjectKind, SymlinkInTheWay,
-    contents, drift, observe,
+    contents, drift, observe, strangers,
 };
 use crate::kinds::{MapType, Netfilter};
 use crate::migrate::Tally;
 use crate::names::{Digest, LinkName, MapName, ObjectName, PinPath, ProgramName};
-use crate::observed::Place;
+use crate::observed::{Place, Stranger};
 use crate::plan::{Action, Marker, Plan, ResolvedHook, Restored, Spot, Step};
 use crate::record::Record;
 use crate::spec::Host;
@@ -731,7 +731,7 @@ impl<K: Kernel> Applier<'_, K> {
     /// Names the programs with a priority of netfilter, of which one is in the way. The kernel does not tell in which network
     /// namespace they are.
     fn priority_taken(&self, wanted: &Netfilter, link: &DesiredLink, error: &io::Error) -> Problem {
-        let (mut by, mut id) = (Vec::new(), 0);
+        let (mut by, mut id, mut programs) = (Vec::new(), 0, Vec::new());
         while let Ok(next) = self.kernel.next_link(id) {
             id = next;
             let info = self.kernel.link_by_id(id).and_then(|fd| self.kernel.link_info(&fd));
@@ -739,13 +739,20 @@ impl<K: Kernel> Applier<'_, K> {
                 && there.sees_the_same(wanted)
                 && there.priority == wanted.priority
             {
-                by.push(format!("program id {program_id}"));
+                let who = strangers::stranger(self.kernel, program_id);
+                let who = who.map(|stranger| Stranger { link: Some(id), ..stranger }.to_string());
+                by.push(format!("program id {program_id}{}", who.unwrap_or_default()));
+                programs.push(program_id);
             }
         }
         if by.is_empty() {
             return attach_refused(attaching(link), &link.hook, error);
         }
-        let kind = Kind::HookTaken { hook: link.hook.to_string(), by: by.join(" or "), ours: None };
+        let (hook, by) = (link.hook.to_string(), by.join(" or "));
+        let program_id = if let [only] = *programs { only } else { 0 };
+        let bpffs = self.plan.pin_root.parent();
+        let pin = bpffs.and_then(|bpffs| strangers::pin_of(self.kernel, &bpffs, program_id).unwrap_or_default());
+        let kind = Kind::HookTaken { hook, by, program_id, pin, ours: None, way_out: None };
         Problem::at(kind, link.span.clone(), "this link wants it")
     }
 
@@ -769,7 +776,8 @@ impl<K: Kernel> Applier<'_, K> {
         replaces: Option<u32>,
     ) -> Result<(), Problem> {
         if let (ResolvedHook::Direct(at, _), _) = hook {
-            return self.attach_direct(number, link, at, replaces.is_some());
+            let taken = hook.0.taken().map(|taken| taken.id);
+            return self.attach_direct(number, link, at, (replaces.is_some(), taken));
         }
         let fd = self.create_link(link, hook)?;
         let pinned = self

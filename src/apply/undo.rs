@@ -70,8 +70,8 @@ pub enum Undo<Fd> {
     Marked {
         /// What was to be attached where.
         mark: Mark,
-        /// The id of the program that was there before, if one was.
-        before: Option<u32>,
+        /// The program that was there before, if one was: its id, and what keeps it from going.
+        before: Option<(u32, Fd)>,
     },
     /// A program was detached that had no link.
     Unmarked {
@@ -184,7 +184,7 @@ impl<Fd> Undo<Fd> {
                 drop(link);
                 generation::gone(kernel.unpin(&pin))
             }
-            Self::Marked { mark, before } => direct::take_back(kernel, &mark, before),
+            Self::Marked { mark, before } => direct::take_back(kernel, &mark, before.as_ref().map(|(id, _)| *id)),
             Self::Unmarked { mark, program: Some(program) } => direct::put_back(kernel, &mark, &program),
             Self::Unmarked { program: None, .. } => Ok(()),
             Self::Updated { link, program, old } => kernel.update_link(&link, &old, &programs[&program]),

@@ -5,7 +5,7 @@ use super::usual_bpffs;
 use crate::desired::{self, Desired};
 use crate::diag::{Kind, Problem, Problems};
 use crate::elf;
-use crate::kernel::{Kernel, facts, observe, sites};
+use crate::kernel::{Kernel, facts, observe, sites, strangers};
 use crate::load;
 use crate::names::{Digest, PinPath, PlanId};
 use crate::observed::Wanted;
@@ -30,7 +30,8 @@ pub struct Planned {
 pub fn plan_live<K: Kernel>(kernel: &K, loaded: &Loaded, no_mount: bool) -> Result<ManuallyDrop<Planned>, Problems> {
     let Resolved { desired, inputs, entries } = desired_live(kernel, loaded)?;
     let observed = observe::observe(kernel, &Wanted::of(&desired))?;
-    let plan = plan::plan(&desired, &observed, Mode::Live)?;
+    let plan = plan::plan(&desired, &observed, Mode::Live);
+    let plan = plan.map_err(|problems| strangers::with_pins(kernel, &desired.bpffs, problems))?;
     if let (true, Some(at)) = (no_mount, mounts(&plan)) {
         return Err(Problem::new(Kind::NotMounted { at: at.clone() }).into());
     }

@@ -19,6 +19,7 @@ pub mod shown;
 pub mod sites;
 pub mod snapshot;
 pub mod status;
+pub mod strangers;
 mod sys;
 mod trace;
 mod traffic;

@@ -4,6 +4,7 @@
 //! plan to say.
 
 use super::snapshot::snapshot;
+use super::strangers::strangers;
 use super::{
     Entry, EntryKind, HookInfo, HookRequest, Interface, Kernel, LinkInfo, MapInfo, ObjectKind, Occupant, Queue,
     contents, events,
@@ -17,7 +18,7 @@ use crate::entries::Entries;
 use crate::kinds::{AttachType, MapType, Netfilter};
 use crate::names::{Digest, PinPath};
 use crate::observed::{
-    Asked, Fingerprints, Leftover, Live, Namespace, Observed, ObservedMap, ObservedProgram, Pinned, Root, Stranger,
+    Asked, Fingerprints, Leftover, Live, Namespace, Observed, ObservedMap, ObservedProgram, Pinned, Root,
     UnfinishedCopy, Wanted,
 };
 use crate::record::{Record, RecordError};
@@ -113,12 +114,12 @@ pub fn observe<K: Kernel>(kernel: &K, wanted: &Wanted) -> Result<Observed, Probl
         problems.push(problem);
         Vec::new()
     });
+    let namespaces = all(&mut problems, &wanted.namespaces, |netns| reader.namespace(netns));
     let observed = Observed {
         host,
         bpffs,
         root,
         leftovers,
-        pins,
         contents: all(&mut problems, contents, |path| reader.contents(path, &host)),
         kept: all(&mut problems, kept, |path| reader.kept(path)),
         copies,
@@ -126,12 +127,13 @@ pub fn observe<K: Kernel>(kernel: &K, wanted: &Wanted) -> Result<Observed, Probl
         accounts: all(&mut problems, &wanted.accounts, |account| reader.account(account)),
         directories: directories.into_iter().filter_map(|(path, entries)| Some((path.clone(), entries?))).collect(),
         maps_by_id: all(&mut problems, map_ids, |id| reader.map_by_id(*id)),
-        on_interfaces: reader.strangers(&interfaces),
+        strangers: strangers(kernel, &not_ours(&pins, &interfaces, &qdiscs, &namespaces)),
+        pins,
         interfaces,
         missing,
         qdiscs,
         cgroups: all(&mut problems, &wanted.cgroups, |path| reader.cgroup(path)),
-        namespaces: all(&mut problems, &wanted.namespaces, |netns| reader.namespace(netns)),
+        namespaces,
         queues: all(&mut problems, wanted.queues.keys(), |hook| reader.queue(hook, wanted.queues[hook])),
         priorities: priorities(kernel, &wanted.priorities),
         beside: all(&mut problems, &wanted.beside, |pin| reader.beside(pin)),
@@ -148,6 +150,26 @@ fn filters_that_matter<'a>(wanted: &'a Wanted, missing: &BTreeSet<Feature>) -> B
         None => missing.contains(&Feature::Tcx),
     });
     matter.map(|(name, _)| name).collect()
+}
+
+/// Lists the programs on hooks with room for one that no link of ours put there.
+fn not_ours(
+    pins: &BTreeMap<PinPath, Pinned>,
+    interfaces: &BTreeMap<(Netns, String), Interface>,
+    qdiscs: &BTreeMap<(Netns, String), Qdisc>,
+    namespaces: &BTreeMap<Netns, Namespace>,
+) -> BTreeSet<u32> {
+    let xdp = interfaces.values().flat_map(|found| &found.xdp).map(|(_, id)| *id);
+    let filters = qdiscs.values().flat_map(|qdisc| &qdisc.filters).filter_map(|filter| filter.program_id);
+    let dissectors = namespaces.values().flat_map(|found| &found.dissectors).copied();
+    let verdicts = pins.values().flat_map(|pinned| match pinned {
+        Pinned::Map(found) => &found.verdicts[..],
+        Pinned::Program(_) | Pinned::Link(_) => &[],
+    });
+    let there: BTreeSet<u32> = xdp.chain(filters).chain(dissectors).chain(verdicts.map(|(_, id)| *id)).collect();
+    let ours = |pinned: &Pinned| if let Pinned::Link(link) = pinned { Some(link.program_id) } else { None };
+    let ours: BTreeSet<u32> = pins.values().filter_map(ours).collect();
+    &there - &ours
 }
 
 /// Returns whether a record that cannot be read must stay: one of a newer version says more than we could, and one that
@@ -779,17 +801,6 @@ impl<'a, K: Kernel> Reader<'a, K> {
     fn interface(&self, name: &str, netns: &Netns) -> Result<Option<Interface>, Problem> {
         let doing = || format!("look the interface `{name}`{} up", Within(netns));
         interface(self.kernel, name, netns).map_err(|error| refused(doing(), &error, ENTER))
-    }
-
-    /// Reads who is on interfaces. What may not be asked about, or is gone meanwhile, has only its id.
-    fn strangers(&self, interfaces: &BTreeMap<(Netns, String), Interface>) -> BTreeMap<u32, Stranger> {
-        let there = interfaces.values().flat_map(|found| &found.xdp).map(|(_, id)| *id).collect::<BTreeSet<_>>();
-        let stranger = |id| {
-            let info = self.kernel.program_by_id(id).and_then(|fd| self.kernel.program_info(&fd)).ok()?;
-            let age = self.kernel.uptime().saturating_sub(info.load_time);
-            Some((id, Stranger { name: info.name, age }))
-        };
-        there.into_iter().filter_map(stranger).collect()
     }
 
     fn lacks(&self, feature: Feature) -> Result<Option<()>, Problem> {

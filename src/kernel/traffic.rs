@@ -162,18 +162,22 @@ fn filter(payload: &[u8], attach_type: AttachType) -> io::Result<Option<FilterIn
         return Ok(None);
     }
     let protocol = u16::from_be((head.info & 0xffff) as u16);
-    let (mut chain, mut program_id) = (0, None);
+    let (mut chain, mut program_id, mut direct_action) = (0, None, false);
     let kind = kind(attributes)?;
     for attribute in NlasIterator::new(attributes) {
         let attribute = attribute.map_err(unreadable)?;
         match attribute.kind() {
             TCA_CHAIN => chain = word(attribute.value()),
-            TCA_OPTIONS if kind == "bpf" => program_id = option(&attribute, TCA_BPF_ID)?,
+            TCA_OPTIONS if kind == "bpf" => {
+                program_id = option(&attribute, TCA_BPF_ID)?;
+                let flags = option(&attribute, TCA_BPF_FLAGS)?.unwrap_or(0);
+                direct_action = flags & TCA_BPF_FLAG_ACT_DIRECT != 0;
+            }
             _ => {}
         }
     }
     let (priority, handle) = ((head.info >> 16) as u16, head.handle);
-    Ok(Some(FilterInfo { attach_type, chain, priority, protocol, handle, kind, program_id }))
+    Ok(Some(FilterInfo { attach_type, chain, priority, protocol, handle, kind, program_id, direct_action }))
 }
 
 fn option(options: &NlaBuffer<&[u8]>, wanted: u16) -> io::Result<Option<u32>> {

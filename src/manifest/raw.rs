@@ -324,7 +324,8 @@ table! {
         may mode: XdpMode,
         /// The way: by a `link`, or by `netlink`, which has none. Default: `link` where the kernel has it (Linux 5.9)
         ///
-        /// A driver or a tool that knows no links may need `netlink`. The program is replaced in place by both.
+        /// A driver or a tool that knows no links may need `netlink`. The program is replaced in place by both. What is
+        /// attached by netlink stays so unless this says `link`: there is no way to one without a gap.
         may via: XdpVia,
     }
     later &["flags", "order"]

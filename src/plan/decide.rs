@@ -5,9 +5,11 @@
 
 mod entries;
 mod references;
+mod takeover;
 mod variables;
 mod ways;
 
+use self::takeover::Holder;
 use self::ways::once_cleared;
 use super::graph::{self, Node};
 use super::id::Subject;
@@ -35,7 +37,6 @@ use crate::observed::{
 use crate::record::{
     Record, RecordedEntries, RecordedInner, RecordedLink, RecordedMap, RecordedObject, RecordedProgram,
 };
-use crate::report::show::age;
 use crate::spec::{Compare, Difference, MapSpec, differences};
 use std::borrow::{Borrow, Cow};
 use std::collections::{BTreeMap, BTreeSet};
@@ -199,6 +200,8 @@ struct Planner<'a> {
     arrangements: BTreeMap<Hook, Arrangement>,
     /// The filters that links get.
     filters: Vec<Filter>,
+    /// Whether somebody can be asked who loses a hook.
+    may_take_over: bool,
 }
 
 impl<'a> Planner<'a> {
@@ -215,6 +218,7 @@ impl<'a> Planner<'a> {
             variables: Vec::new(),
             arrangements: BTreeMap::new(),
             filters: Vec::new(),
+            may_take_over: true,
         }
     }
 
@@ -930,15 +934,24 @@ impl<'a> Planner<'a> {
     }
 
     fn attach_step(&mut self, link: Arc<DesiredLink>, hook: ResolvedHook) {
-        if let Some(there) = self.others(&link, &hook, None) {
-            return self.hook_taken(&link, there);
-        }
+        let (link, hook) = match self.others(&link, &hook, None) {
+            Some(there) => match self.take_over(link, hook, there) {
+                Some(chosen) => chosen,
+                None => return,
+            },
+            None => (link, hook),
+        };
         if let ResolvedHook::Direct(Direct::Filter(filter), _) = &hook {
             self.filters.push(filter.clone());
         }
         let Some(spot) = self.spot(&link) else { return };
-        let (span, traffic) = (link.span.clone(), traffic(&link.hook, Traffic::Starts));
-        self.push(span, Action::Attach { link, hook, spot }, Because::Missing, traffic, State::None);
+        let (traffic, needs) = match hook.taken() {
+            Some(_) => (Traffic::NoGap, Some(Consent::Takeover)),
+            None => (traffic(&link.hook, Traffic::Starts), None),
+        };
+        let span = Some(link.span.clone());
+        let action = Action::Attach { link, hook, spot };
+        self.steps.push(Step { action, because: Because::Missing, span, traffic, state: State::None, needs });
     }
 
     /// Returns who is where on a hook that several programs share; `None` for any other, and where nobody was asked.
@@ -1068,31 +1081,9 @@ impl<'a> Planner<'a> {
         Shared { seen: self.observed.queues.clone(), company }
     }
 
-    /// Says who has the hook: somebody else, or a link of this deployment by another name.
-    fn hook_taken(&mut self, link: &DesiredLink, (mode, id): (Option<XdpMode>, u32)) {
-        let records = self.observed.record.iter().flat_map(|record| &record.links);
-        let mut ours = records.filter(|(_, recorded)| {
-            let pin = PinPath::new(&recorded.pin).ok();
-            let pinned = pin.and_then(|pin| self.observed.pins.get(&pin));
-            matches!(pinned, Some(Pinned::Link(found)) if found.program_id == id)
-        });
-        let ours = ours.find_map(|(name, _)| LinkName::recorded(name));
-        let mode = mode.map(|mode| format!("{mode} ")).unwrap_or_default();
-        let who = self.observed.on_interfaces.get(&id).map(|stranger| {
-            let whose = if stranger.is_dispatcher() { ", the dispatcher of libxdp" } else { "" };
-            format!(" `{}`{whose}, loaded {} ago", stranger.name, age(stranger.age))
-        });
-        let by = match id {
-            0 => "a filter that is no program of BPF".to_owned(),
-            id => format!("{mode}program id {id}{}", who.unwrap_or_default()),
-        };
-        let kind = Kind::HookTaken { hook: link.hook.to_string(), by, ours };
-        self.problems.push(Problem::at(kind, link.span.clone(), "this link wants it"));
-    }
-
     /// Returns the program that is on a hook with room for one, unless it is `own`, the link's own.
-    fn others(&self, link: &DesiredLink, hook: &ResolvedHook, own: Option<u32>) -> Option<(Option<XdpMode>, u32)> {
-        let there: Vec<(Option<XdpMode>, u32)> = match &link.hook {
+    fn others(&self, link: &DesiredLink, hook: &ResolvedHook, own: Option<u32>) -> Option<Holder> {
+        let there: Vec<Holder> = match &link.hook {
             Hook::Xdp { interface, netns, .. } => {
                 let found = self.observed.interface(interface, netns)?;
                 found.xdp.iter().map(|(mode, id)| (Some(*mode), *id)).collect()
@@ -1248,12 +1239,19 @@ impl<'a> Planner<'a> {
     fn reattach_step(&mut self, link: Arc<DesiredLink>, hook: ResolvedHook, found: &LinkInfo, because: Because) {
         let (there, now) = (self.at(&link.hook, &hook), self.where_it_is(&link, found));
         let here = !there.has_room_beside(&now);
-        if let Some(there) = self.others(&link, &hook, here.then_some(found.program_id)) {
-            return self.hook_taken(&link, there);
-        }
+        let (link, hook) = match self.others(&link, &hook, here.then_some(found.program_id)) {
+            // What it has elsewhere would go.
+            Some(there) if found.is_attached => return self.hook_taken(&link, there, None),
+            Some(there) => match self.take_over(link, hook, there) {
+                Some(chosen) => chosen,
+                None => return,
+            },
+            None => (link, hook),
+        };
         // Where there is room for one, as for XDP on an interface, the old link must go first. To leave a hook is to take
         // its filter away, as pruning the link would.
         let (traffic, needs) = match (here, found.is_attached) {
+            (_, false) if hook.taken().is_some() => (Traffic::NoGap, Some(Consent::Takeover)),
             (true, true) => (Traffic::GapUnfiltered, Some(Consent::Gap)),
             (false, true) if self.meets_the_same(&link, &there, &now) => match link.hook.event() {
                 Some(_) => (Traffic::BothRun, None),
@@ -1443,6 +1441,7 @@ pub fn rollback(before: &Record, observed: &Observed, pin_root: &PinPath, by: By
     let before = &with_known_hooks(access::with_known_names(before, observed), observed);
     let (desired, mut problems) = (links_of(before, pin_root)?, Problems::default());
     let mut planner = Planner::new(&desired, observed, Mode::Live);
+    planner.may_take_over = by == By::Hand;
     let previous = pin_root.previous();
     for (name, map) in before.maps.iter().filter(|(_, map)| map.created) {
         let (Some(map_name), Some(pin)) = (MapName::recorded(name), map.pin.as_deref().and_then(as_pin)) else {

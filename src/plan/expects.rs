@@ -97,7 +97,9 @@ impl Expects {
             }
             ResolvedHook::Direct(at, _) => match at {
                 Direct::Filter(Filter { device, .. }) | Direct::Xdp { device, .. } => {
-                    Self { ifindex: Some(device.ifindex), netns: Some(device.inode), ..Self::default() }
+                    let program_id = hook.taken().map(|taken| taken.id);
+                    let (ifindex, netns) = (Some(device.ifindex), Some(device.inode));
+                    Self { ifindex, netns, program_id, ..Self::default() }
                 }
                 Direct::Cgroup { cgroup_id, .. } => Self { cgroup_id: Some(*cgroup_id), ..Self::default() },
             },

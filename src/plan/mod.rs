@@ -432,8 +432,26 @@ pub enum ResolvedHook {
     Map(Option<u32>),
     /// At an event; `None` in an offline plan.
     Event(Option<EventPlace>),
-    /// Without a link, at this place; with what the kernel lacks for a link, when that is why.
-    Direct(Direct, Option<Feature>),
+    /// Without a link, at this place; with the reason, unless the manifest says so.
+    Direct(Direct, Option<WithoutLink>),
+}
+
+/// Why a program is attached without a link, beyond that the manifest says so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WithoutLink {
+    /// The kernel lacks this for a link.
+    Lacks(Feature),
+    /// It takes the place of somebody else's program at once, which a link cannot.
+    TakesOver(Taken),
+}
+
+/// Somebody else's program that loses its hook.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Taken {
+    /// Its id.
+    pub id: u32,
+    /// Its name, of at most 15 bytes.
+    pub name: String,
 }
 
 impl ResolvedHook {
@@ -442,6 +460,19 @@ impl ResolvedHook {
         match self {
             Self::Event(place) => place.and_then(|place| place.file()),
             Self::Interface(_) | Self::Cgroup(_) | Self::Netns(_) | Self::Map(_) | Self::Direct(..) => None,
+        }
+    }
+
+    /// Returns whose place it takes.
+    pub fn taken(&self) -> Option<&Taken> {
+        match self {
+            Self::Direct(_, Some(WithoutLink::TakesOver(taken))) => Some(taken),
+            Self::Direct(_, Some(WithoutLink::Lacks(_)) | None)
+            | Self::Interface(_)
+            | Self::Cgroup(_)
+            | Self::Netns(_)
+            | Self::Map(_)
+            | Self::Event(_) => None,
         }
     }
 }

@@ -2,14 +2,17 @@
 //!
 //! One place for them, so that a plan, an outcome and a message say the same thing in the same words.
 
-use super::{Action, Because, Copying, Marker, Mode, ResolvedHook, Restored, Sets, State, Sweep, Traffic, Writes};
+use super::{
+    Action, Because, Copying, Marker, Mode, ResolvedHook, Restored, Sets, State, Sweep, Taken, Traffic, WithoutLink,
+    Writes,
+};
 use crate::desired::{Anchor, DesiredLink, DesiredMap, DesiredProgram, MapDefinition, MapSource, is_pattern};
-use crate::direct::{Device, Direct, Feature, Filter};
+use crate::direct::{Device, Direct, Filter};
 use crate::elf::{DataKind, ProgramKind};
 use crate::entries::Changes;
 use crate::kinds::MapType;
 use crate::kinds::XdpMode;
-use crate::observed::EventPlace;
+use crate::observed::{EventPlace, is_dispatcher};
 use crate::spec::{Difference, MapSpec, flag_names};
 use crate::variables::Change;
 use std::fmt;
@@ -388,7 +391,7 @@ impl fmt::Display for Attached<'_> {
             }
             ResolvedHook::Event(Some(EventPlace::Tracepoint(id))) => write!(f, "event id {id}")?,
             ResolvedHook::Event(Some(EventPlace::Kernel) | None) => {}
-            ResolvedHook::Direct(at, why) => return direct(f, at, *why),
+            ResolvedHook::Direct(at, why) => return direct(f, at, why.as_ref()),
         }
         match link.hook.mode() {
             Some(mode) => write!(f, ", {mode})")?,
@@ -399,7 +402,7 @@ impl fmt::Display for Attached<'_> {
 }
 
 /// Says where an attachment without a link is, beyond what its hook says, and why it has none.
-fn direct(f: &mut fmt::Formatter<'_>, at: &Direct, why: Option<Feature>) -> fmt::Result {
+fn direct(f: &mut fmt::Formatter<'_>, at: &Direct, why: Option<&WithoutLink>) -> fmt::Result {
     match at {
         Direct::Filter(Filter { device: Device { ifindex, .. }, chain, priority, handle, owns_qdisc, .. }) => {
             write!(f, "ifindex {ifindex}, priority {priority}, handle {handle}")?;
@@ -414,8 +417,22 @@ fn direct(f: &mut fmt::Formatter<'_>, at: &Direct, why: Option<Feature>) -> fmt:
         Direct::Cgroup { path, cgroup_id, .. } => write!(f, "{}, id {cgroup_id}, without a link", path.display())?,
     }
     match why {
-        Some(why) => write!(f, ", as this kernel has no {why}, which came with Linux {})", why.since()),
+        Some(WithoutLink::Lacks(feature)) => {
+            write!(f, ", as this kernel has no {feature}, which came with Linux {})", feature.since())
+        }
+        Some(WithoutLink::TakesOver(taken)) => {
+            write!(f, ", in the place of {taken}, which does not come back when ours goes)")
+        }
         None => f.write_str(")"),
+    }
+}
+
+/// As `program id 7 `drop``.
+impl fmt::Display for Taken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { id, name } = self;
+        let with = if is_dispatcher(name) { " with all programs that this dispatcher of libxdp runs" } else { "" };
+        write!(f, "program id {id} `{name}`{with}")
     }
 }
 

@@ -85,6 +85,7 @@ impl Attachments {
                 handle: filter.handle,
                 kind: "bpf".to_owned(),
                 program_id: Some(*program),
+                direct_action: true,
             }),
             Direct::Filter(_) | Direct::Xdp { .. } | Direct::Cgroup { .. } => None,
         };

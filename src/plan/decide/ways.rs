@@ -4,10 +4,10 @@ use super::Planner;
 use crate::desired::{DesiredLink, Hook, Netns};
 use crate::diag::{Kind, Problem};
 use crate::direct::{Device, Direct, Filter, Qdisc, Via, Wish};
-use crate::kinds::AttachType;
+use crate::kinds::{AttachType, XdpMode};
 use crate::names::PinPath;
 use crate::observed::{HookInfo, LinkInfo, Observed, Pinned, Place};
-use crate::plan::{Mode, ResolvedHook};
+use crate::plan::{Mode, ResolvedHook, WithoutLink};
 use std::sync::Arc;
 
 /// Where a filter goes.
@@ -31,7 +31,9 @@ impl Planner<'_> {
                 self.problems.push(Problem::at(kind, link.span.clone(), "this link wants one"));
                 return None;
             }
-            (None, Some(missing)) => Some(missing),
+            (None, Some(missing)) => Some(WithoutLink::Lacks(missing)),
+            // To a link there is no way without a gap.
+            (None, None) if self.is_by_netlink(&link) => None,
             (Some(Via::Link), Some(_)) => {
                 let kind = Kind::NoSuchLink { hook: link.hook.to_string(), since: link.hook.may_lack() };
                 self.problems.push(Problem::at(kind, link.span.clone(), "this link goes there"));
@@ -44,7 +46,9 @@ impl Planner<'_> {
         }
         let at = match (&link.hook, &hook) {
             (Hook::Xdp { mode, netns, .. }, ResolvedHook::Interface(Some(place))) => {
-                Direct::Xdp { device: device(netns, place), mode: *mode }
+                let device = device(netns, place);
+                let mode = self.mode_of_own(&link, &device).filter(|_| *mode == XdpMode::Auto).unwrap_or(*mode);
+                Direct::Xdp { device, mode }
             }
             (Hook::Tc { attach_type, wish, interface, netns, .. }, ResolvedHook::Interface(Some(place))) => {
                 let qdisc = self.observed.qdiscs.get(&(netns.clone(), interface.clone()));
@@ -61,13 +65,32 @@ impl Planner<'_> {
         Some((Arc::new(chosen), ResolvedHook::Direct(at, why)))
     }
 
+    /// Returns whether a link of XDP is attached by netlink.
+    fn is_by_netlink(&self, link: &DesiredLink) -> bool {
+        matches!(link.hook, Hook::Xdp { .. }) && self.own_xdp(link).is_some()
+    }
+
+    /// Returns the mode that was said when a program was attached there by netlink: a takeover says one for `auto`.
+    fn mode_of_own(&self, link: &DesiredLink, device: &Device) -> Option<XdpMode> {
+        self.own_xdp(link).filter(|(there, _)| there == device).map(|(_, mode)| mode)
+    }
+
+    /// Returns where a program is attached by netlink, as long as it is there.
+    fn own_xdp(&self, link: &DesiredLink) -> Option<(Device, XdpMode)> {
+        let Pinned::Link(found) = self.observed.pins.get(&link.pin)? else { return None };
+        let found = once_cleared(self.observed, found);
+        let HookInfo::Direct(Direct::Xdp { device, mode }) = found.hook else { return None };
+        found.is_attached.then_some((device, mode))
+    }
+
     /// Chooses the filter of a link: the one that it has, where that is still what is wanted, or else the first handle that
     /// is free. A manifest that names its handle gets it, or hears who has it.
     fn choose_filter(&mut self, link: &DesiredLink, target: &Target<'_>) -> Option<Filter> {
         let Target { device, attach_type, wish, qdisc } = target;
         if *attach_type == AttachType::TCX_EGRESS && qdisc.is_some_and(|qdisc| !qdisc.has_egress) {
             let by = "the qdisc `ingress`, which has no egress, and excludes clsact".to_owned();
-            let kind = Kind::HookTaken { hook: link.hook.by(Via::Direct).to_string(), by, ours: None };
+            let hook = link.hook.by(Via::Direct).to_string();
+            let kind = Kind::HookTaken { hook, by, program_id: 0, pin: None, ours: None, way_out: None };
             self.problems.push(Problem::at(kind, link.span.clone(), "this link wants it"));
             return None;
         }
@@ -106,7 +129,7 @@ impl Planner<'_> {
     }
 }
 
-fn device(netns: &Netns, place: &Place) -> Device {
+pub(super) fn device(netns: &Netns, place: &Place) -> Device {
     Device { netns: netns.clone(), inode: place.netns, ifindex: place.ifindex }
 }
 
