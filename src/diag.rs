@@ -918,6 +918,13 @@ pub enum Kind {
         /// Whether nothing may be below it, either.
         below: bool,
     },
+    /// A route that is not ours has the place of one that a link wants.
+    RouteTaken {
+        /// The destinations.
+        to: String,
+        /// What the kernel says of the route that is there.
+        by: String,
+    },
     /// Somebody else's program is on a hook that takes only one.
     HookTaken {
         /// The hook.
@@ -1180,6 +1187,7 @@ impl Kind {
             Self::NoSuchLink { .. } => "kernel::no_such_link",
             Self::CgroupExcludes { .. } => "host::cgroup_excludes",
             Self::HookTaken { .. } => "host::hook_taken",
+            Self::RouteTaken { .. } => "host::route_taken",
             Self::NotMounted { .. } => "host::not_mounted",
             Self::Unverified { .. } => "host::unverified",
             Self::NoDeployment { .. } => "host::no_deployment",
@@ -1493,6 +1501,9 @@ impl Kind {
                  bpftool, or with a link"
                     .to_owned(),
             ),
+            Self::RouteTaken { .. } => {
+                Some("it is not ours, and is left alone: take another `metric` or `table`, or remove it first".to_owned())
+            }
             Self::HookTaken { ours: None, .. } => {
                 Some("it is not ours, and is left alone: detach it with the tool that attached it".to_owned())
             }
@@ -1661,6 +1672,7 @@ impl Kind {
             | Self::NoAccount { .. }
             | Self::CgroupExcludes { .. }
             | Self::HookTaken { .. }
+            | Self::RouteTaken { .. }
             | Self::Record { .. }
             | Self::RecordLost { .. }
             | Self::Protected { .. }
@@ -1911,6 +1923,7 @@ impl fmt::Display for Kind {
                     cgroup.display()
                 )
             }
+            Self::RouteTaken { to, by } => write!(f, "there is a route to {to} already: {by}"),
             Self::HookTaken { hook, by, .. } => write!(f, "the hook {hook} has a program already: {by}"),
             Self::NotMounted { at } => write!(f, "there is no bpffs at `{at}`"),
             Self::Unverified { differs } => {

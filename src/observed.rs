@@ -9,6 +9,7 @@ use crate::entries::Entries;
 use crate::kinds::{AttachType, MapType, Netfilter, ProgramType, XdpMode};
 use crate::names::{Digest, PinPath};
 use crate::record::Record;
+use crate::route::{Route, RouteInfo, RoutePlace};
 use crate::spec::{Host, MapSpec, MapTypes};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -44,6 +45,8 @@ pub struct Observed {
     pub on_interfaces: BTreeMap<u32, Stranger>,
     /// The qdiscs for filters that exist, of the interfaces that were asked for.
     pub qdiscs: BTreeMap<(Netns, String), Qdisc>,
+    /// The routes that exist at the places that were asked for.
+    pub routes: BTreeMap<(Netns, RoutePlace), Vec<RouteInfo>>,
     /// Cgroups that exist, of the paths that were asked for, as the manifest writes them: absolute path and id.
     pub cgroups: BTreeMap<String, (std::path::PathBuf, u64)>,
     /// Network namespaces that exist, of those that were asked for.
@@ -208,6 +211,8 @@ pub struct Wanted {
     pub features: BTreeSet<Feature>,
     /// Interfaces whose filters of clsact matter, with the way that is asked for; where none is, they matter without tcx.
     pub filters: BTreeSet<((Netns, String), Option<Via>)>,
+    /// Places of routes, with the interface that each leads to.
+    pub routes: BTreeMap<(Netns, RoutePlace), String>,
     /// Cgroups by path: absolute, or relative to the cgroup2 mount.
     pub cgroups: BTreeSet<String>,
     /// Network namespaces.
@@ -380,6 +385,9 @@ impl Wanted {
         if let Hook::Tc { interface, netns, via, .. } = hook {
             self.filters.insert(((netns.clone(), interface.clone()), *via));
         }
+        if let Hook::Lwt { interface, netns, route, .. } = hook {
+            self.routes.insert((netns.clone(), route.place), interface.clone());
+        }
         match hook.anchor() {
             Anchor::Interface(name, netns) => {
                 self.interfaces.insert((netns.clone(), name.to_owned()));
@@ -425,6 +433,7 @@ impl Observed {
             missing: BTreeSet::new(),
             on_interfaces: BTreeMap::new(),
             qdiscs: BTreeMap::new(),
+            routes: BTreeMap::new(),
             cgroups: BTreeMap::new(),
             namespaces: BTreeMap::new(),
             events: BTreeMap::new(),
@@ -606,7 +615,11 @@ impl HookInfo {
     pub fn netns(&self) -> Option<u64> {
         match self {
             Self::Netns { inode, .. } => Some(*inode),
-            Self::Direct(Direct::Filter(Filter { device, .. }) | Direct::Xdp { device, .. }) => Some(device.inode),
+            Self::Direct(
+                Direct::Filter(Filter { device, .. })
+                | Direct::Xdp { device, .. }
+                | Direct::Route(Route { device, .. }),
+            ) => Some(device.inode),
             Self::Xdp { .. }
             | Self::Tcx { .. }
             | Self::Netkit { .. }

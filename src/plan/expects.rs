@@ -4,6 +4,7 @@ use super::{Action, ResolvedHook};
 use crate::desired::{DesiredMap, MapSource};
 use crate::direct::{Direct, Filter};
 use crate::names::PinPath;
+use crate::route::Route;
 use serde::{Deserialize, Serialize};
 
 /// What the host must be when a step is done; else the plan is stale.
@@ -96,7 +97,9 @@ impl Expects {
                 Self { file, ..Self::default() }
             }
             ResolvedHook::Direct(at, _) => match at {
-                Direct::Filter(Filter { device, .. }) | Direct::Xdp { device, .. } => {
+                Direct::Filter(Filter { device, .. })
+                | Direct::Xdp { device, .. }
+                | Direct::Route(Route { device, .. }) => {
                     Self { ifindex: Some(device.ifindex), netns: Some(device.inode), ..Self::default() }
                 }
                 Direct::Cgroup { cgroup_id, .. } => Self { cgroup_id: Some(*cgroup_id), ..Self::default() },
