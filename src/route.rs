@@ -149,7 +149,8 @@ pub struct RouteWish {
     /// The router, where there is one on the way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gateway: Option<IpAddr>,
-    /// How many bytes the program may put before each packet; 0 when that is not said. Only for [`Lwt::Xmit`].
+    /// How many bytes the program may put before each packet; 0 when that is not said. Only for [`Lwt::Xmit`], and never told
+    /// back by the kernel (`bpf_fill_encap_info`, net/core/lwt_bpf.c).
     #[serde(default, skip_serializing_if = "is_zero")]
     pub headroom: u8,
 }

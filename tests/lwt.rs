@@ -18,7 +18,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 /// How often a program is replaced under a flood.
-const REPLACEMENTS: usize = 20;
+const REPLACEMENTS: usize = 8;
 
 /// Packets come from one network namespace and go through this one to another. There they are for addresses behind it,
 /// to which somebody else has a route for the case that ours is not there.
@@ -316,8 +316,6 @@ fn another_way_of_the_same_route_has_a_gap() {
         let said = site.refused(&["plan.toml"], 4);
         assert!(said.contains("-/+") && said.contains("--allow gap"), "{said}");
         site.succeed(&["plan.toml", "--allow", "gap"]);
-        let shown = sh("ip route show 10.9.0.0/24 proto static");
-        assert!(shown.contains(" 20 "), "{shown}");
         assert_eq!(site.open(), [false, false, true]);
         site.is_settled();
         site.succeed(&["destroy", "lwt"]);
