@@ -86,7 +86,7 @@ impl FromStr for Subnet {
         let (address, length) = text.split_once('/').ok_or("it has no length, as `/24` is")?;
         let address = address.parse().map_err(|_| "before `/` is no IPv4 or IPv6 address")?;
         let length = length.parse().map_err(|_| "behind `/` is no length")?;
-        Self::new(address, length).ok_or("the length is greater than the address, or leaves bits of it behind")
+        Self::new(address, length).ok_or("the address has fewer bits than the length, or some beyond it")
     }
 }
 
