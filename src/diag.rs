@@ -943,6 +943,13 @@ pub enum Kind {
         /// Whether nothing may be below it, either.
         below: bool,
     },
+    /// A route that is not ours has the place of one that a link wants.
+    RouteTaken {
+        /// The destinations.
+        to: String,
+        /// What the kernel says of the route that is there.
+        by: String,
+    },
     /// Somebody else's program is on a hook that takes only one.
     HookTaken {
         /// The hook.
@@ -1214,6 +1221,7 @@ impl Kind {
             Self::NoSuchLink { .. } => "kernel::no_such_link",
             Self::CgroupExcludes { .. } => "host::cgroup_excludes",
             Self::HookTaken { .. } => "host::hook_taken",
+            Self::RouteTaken { .. } => "host::route_taken",
             Self::NotMounted { .. } => "host::not_mounted",
             Self::Unverified { .. } => "host::unverified",
             Self::NoDeployment { .. } => "host::no_deployment",
@@ -1536,6 +1544,9 @@ impl Kind {
                  bpftool, or with a link"
                     .to_owned(),
             ),
+            Self::RouteTaken { .. } => {
+                Some("it is not ours, and is left alone: take another `metric` or `table`, or remove it first".to_owned())
+            }
             Self::HookTaken { ours: None, way_out, .. } => Some(match way_out {
                 Some(way_out) => format!("it is not ours, and is left alone: {way_out}"),
                 None => "it is not ours, and is left alone: detach it with the tool that attached it".to_owned(),
@@ -1708,6 +1719,7 @@ impl Kind {
             | Self::NoAccount { .. }
             | Self::CgroupExcludes { .. }
             | Self::HookTaken { .. }
+            | Self::RouteTaken { .. }
             | Self::Record { .. }
             | Self::RecordLost { .. }
             | Self::Protected { .. }
@@ -1966,6 +1978,7 @@ impl fmt::Display for Kind {
                     cgroup.display()
                 )
             }
+            Self::RouteTaken { to, by } => write!(f, "there is a route to {to} already: {by}"),
             Self::HookTaken { hook, by, pin, .. } => {
                 write!(f, "the hook {hook} has a program already: {by}")?;
                 pin.as_ref().map_or(Ok(()), |pin| write!(f, ", pinned at `{pin}`"))

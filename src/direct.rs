@@ -1,4 +1,5 @@
-//! Attachments without a kernel link: a filter of clsact, an XDP program that netlink set, a program of a cgroup.
+//! Attachments without a kernel link: a filter of clsact, an XDP program that netlink set, a program of a cgroup, a route
+//! with a program.
 //!
 //! The kernel has no object for such an attachment, so there is nothing to pin, and it outlives whoever made it. What
 //! stands for its pin is a [`Mark`]: a symbolic link in the generation whose text says what is attached where. It is put
@@ -6,6 +7,7 @@
 
 use crate::desired::Netns;
 use crate::kinds::{AttachType, XdpMode};
+use crate::route::Route;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::PathBuf;
@@ -161,13 +163,17 @@ pub enum Direct {
         /// Which of its hooks.
         attach_type: AttachType,
     },
+    /// A route.
+    Route(Route),
 }
 
 impl Direct {
     /// Returns the interface that it is on.
     pub fn device(&self) -> Option<&Device> {
         match self {
-            Self::Filter(Filter { device, .. }) | Self::Xdp { device, .. } => Some(device),
+            Self::Filter(Filter { device, .. }) | Self::Xdp { device, .. } | Self::Route(Route { device, .. }) => {
+                Some(device)
+            }
             Self::Cgroup { .. } => None,
         }
     }
@@ -175,7 +181,7 @@ impl Direct {
     /// Returns whether it is a place with room for one program.
     pub fn has_room_for_one(&self) -> bool {
         match self {
-            Self::Filter(_) | Self::Xdp { .. } => true,
+            Self::Filter(_) | Self::Xdp { .. } | Self::Route(_) => true,
             Self::Cgroup { .. } => false,
         }
     }
@@ -188,7 +194,16 @@ impl Direct {
                 (one.inode, one.ifindex) == (other.inode, other.ifindex)
             }
             (Self::Cgroup { .. }, Self::Cgroup { .. }) => self == other,
-            (Self::Filter(_) | Self::Xdp { .. } | Self::Cgroup { .. }, _) => false,
+            (Self::Route(one), Self::Route(other)) => one.is_at(other),
+            (Self::Filter(_) | Self::Xdp { .. } | Self::Cgroup { .. } | Self::Route(_), _) => false,
+        }
+    }
+
+    /// Returns whether a program there is put in the place of one at `other`; a route is replaced by its like alone.
+    pub fn replaces(&self, other: &Self) -> bool {
+        match self {
+            Self::Filter(_) | Self::Xdp { .. } | Self::Cgroup { .. } => self.is_at(other),
+            Self::Route(_) => self == other,
         }
     }
 }
@@ -219,6 +234,10 @@ impl fmt::Display for Direct {
             Self::Cgroup { cgroup_id, attach_type, .. } => {
                 write!(f, "{attach_type} of cgroup {cgroup_id} without a link")
             }
+            Self::Route(Route { device, point, wish }) => {
+                write!(f, "{point} of the route {}, to interface {}", wish.place, device.ifindex)?;
+                wish.gateway.map_or(Ok(()), |gateway| write!(f, ", by {gateway}"))
+            }
         }
     }
 }
@@ -238,9 +257,12 @@ pub struct Mark {
 }
 
 impl Mark {
-    /// Returns the text.
+    /// Returns the text, without dots: whoever opens it as if it were a pin comes to nothing then, where bpffs would refuse a
+    /// name with dots (`bpf_lookup`, kernel/bpf/inode.c).
     pub fn text(&self) -> String {
-        serde_json::to_string(self).expect("a mark has only strings and numbers, which JSON always takes")
+        let text = serde_json::to_string(self).expect("a mark has only strings and numbers, which JSON always takes");
+        // They are in strings alone: no number of a mark is a fraction.
+        text.replace('.', "\\u002e")
     }
 
     /// Reads the text of a symbolic link; `None` for any that is none of ours.
@@ -298,6 +320,7 @@ impl FilterInfo {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::route::{Lwt, RoutePlace, RouteWish};
 
     #[test]
     fn marks_survive_their_text() {
@@ -308,10 +331,17 @@ mod tests {
             cgroup_id: u64::MAX,
             attach_type: AttachType::CGROUP_INET_INGRESS,
         };
-        for at in
-            [Direct::Filter(filter), Direct::Xdp { device: device(), mode: XdpMode::Generic }, cgroup("/sys/a \"b\"")]
-        {
+        let place = RoutePlace::new("10.9.0.0/24".parse().unwrap(), None, None);
+        let gateway = Some("10.1.1.1".parse().unwrap());
+        let route = Route { device: device(), point: Lwt::Out, wish: RouteWish { place, gateway, headroom: 0 } };
+        for at in [
+            Direct::Filter(filter),
+            Direct::Xdp { device: device(), mode: XdpMode::Generic },
+            cgroup("/sys/a \"b\"/c.slice"),
+            Direct::Route(route),
+        ] {
             let mark = Mark { program_id: 5, at };
+            assert!(!mark.text().contains('.'), "{}", mark.text());
             assert_eq!(Mark::parse(&mark.text()), Some(mark));
         }
         for text in ["", "edge~1", "{}", "{\"program_id\":1}"] {

@@ -38,6 +38,7 @@ pub mod plan;
 pub mod record;
 pub mod recorded;
 pub mod report;
+pub mod route;
 pub mod saved;
 pub mod spec;
 pub mod variables;

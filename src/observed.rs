@@ -11,6 +11,7 @@ use crate::kinds::{AttachType, MapType, Netfilter, ProgramType, XdpMode};
 use crate::names::{Digest, PinPath};
 use crate::record::Record;
 use crate::report::show::age;
+use crate::route::{Route, RouteInfo, RoutePlace};
 use crate::spec::{Host, MapSpec, MapTypes};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -47,6 +48,8 @@ pub struct Observed {
     pub strangers: BTreeMap<u32, Stranger>,
     /// The qdiscs for filters that exist, of the interfaces that were asked for.
     pub qdiscs: BTreeMap<(Netns, String), Qdisc>,
+    /// The routes that exist at the places that were asked for.
+    pub routes: BTreeMap<(Netns, RoutePlace), Vec<RouteInfo>>,
     /// Cgroups that exist, of the paths that were asked for, as the manifest writes them: absolute path and id.
     pub cgroups: BTreeMap<String, (std::path::PathBuf, u64)>,
     /// Network namespaces that exist, of those that were asked for.
@@ -217,6 +220,8 @@ pub struct Wanted {
     pub features: BTreeSet<Feature>,
     /// Interfaces whose filters of clsact matter, with the way that is asked for; where none is, they matter without tcx.
     pub filters: BTreeSet<((Netns, String), Option<Via>)>,
+    /// Places of routes, with the interface that each leads to.
+    pub routes: BTreeMap<(Netns, RoutePlace), String>,
     /// Cgroups by path: absolute, or relative to the cgroup2 mount.
     pub cgroups: BTreeSet<String>,
     /// Network namespaces.
@@ -414,6 +419,9 @@ impl Wanted {
         if let Hook::Tc { interface, netns, via, .. } = hook {
             self.filters.insert(((netns.clone(), interface.clone()), *via));
         }
+        if let Hook::Lwt { interface, netns, route, .. } = hook {
+            self.routes.insert((netns.clone(), route.place), interface.clone());
+        }
         match hook.anchor() {
             Anchor::Interface(name, netns) => {
                 self.interfaces.insert((netns.clone(), name.to_owned()));
@@ -459,6 +467,7 @@ impl Observed {
             missing: BTreeSet::new(),
             strangers: BTreeMap::new(),
             qdiscs: BTreeMap::new(),
+            routes: BTreeMap::new(),
             cgroups: BTreeMap::new(),
             namespaces: BTreeMap::new(),
             queues: BTreeMap::new(),
@@ -682,7 +691,11 @@ impl HookInfo {
     pub fn netns(&self) -> Option<u64> {
         match self {
             Self::Netns { inode, .. } => Some(*inode),
-            Self::Direct(Direct::Filter(Filter { device, .. }) | Direct::Xdp { device, .. }) => Some(device.inode),
+            Self::Direct(
+                Direct::Filter(Filter { device, .. })
+                | Direct::Xdp { device, .. }
+                | Direct::Route(Route { device, .. }),
+            ) => Some(device.inode),
             Self::Xdp { .. }
             | Self::Tcx { .. }
             | Self::Netkit { .. }

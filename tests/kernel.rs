@@ -19,6 +19,7 @@ use bpfapply::kernel::{
 use bpfapply::kinds::{AttachType, Family, MapType, Netfilter, Point, ProgramType};
 use bpfapply::names::{Digest, PinPath};
 use bpfapply::observed::{PerfInfo, Pinned, Wanted};
+use bpfapply::route::{Lwt, Route, RoutePlace, RouteWish};
 use bpfapply::spec::user_value_size;
 use common::Room;
 use nix::mount::{MsFlags, mount};
@@ -98,6 +99,7 @@ rules! {
     filters_have_places,
     xdp_without_a_link_expects_what_it_replaces,
     cgroups_have_programs_without_links,
+    routes_have_one_place,
     features_came_with_their_versions,
     hooks_tell_their_programs_in_order,
     links_fit_their_programs,
@@ -1663,6 +1665,47 @@ fn filters_have_places<K: Kernel>(kernel: &mut K, _: &Room) {
     kernel.remove_clsact(&one).unwrap();
     assert_eq!(kernel.qdisc(&one).unwrap(), None);
     eventually(|| errno_or_zero(kernel.program_by_id(ids[1])) == libc::ENOENT);
+}
+
+fn routes_have_one_place<K: Kernel>(kernel: &mut K, _: &Room) {
+    for (to, other) in [("10.9.0.0/24", "10.9.0.0/25"), ("2001:db8:9::/64", "2001:db8:9::/65")] {
+        let (first, second) = two(kernel, ProgramType::LWT_OUT);
+        let ids = [&first, &second].map(|program| kernel.program_info(program).unwrap().id);
+        let place = RoutePlace::new(to.parse().unwrap(), None, None);
+        let route = |device, place| {
+            let wish = RouteWish { place, gateway: None, headroom: 0 };
+            Direct::Route(Route { device, point: Lwt::Out, wish })
+        };
+        let at = route(own_device(1), place);
+        assert_eq!(kernel.routes(&own_device(1), &place).unwrap(), []);
+        assert_eq!(errno(kernel.attach(&first, &route(own_device(4000), place), None)), libc::ENODEV);
+        assert_eq!(errno(kernel.attach(&first, &at, Some(&second))), libc::ENOENT, "there is nothing to replace");
+        assert_eq!(errno(kernel.detach(&first, &at)), libc::ENOENT);
+        let (xmit, _) = two(kernel, ProgramType::LWT_XMIT);
+        assert_eq!(errno(kernel.attach(&xmit, &at, None)), libc::EINVAL);
+        kernel.attach(&first, &at, None).unwrap();
+        assert_eq!(errno(kernel.attach(&second, &at, None)), libc::EEXIST);
+        assert_eq!(errno(kernel.attach(&second, &at, Some(&second))), libc::EEXIST);
+        assert_eq!(errno(kernel.detach(&second, &at)), libc::ENOENT);
+        assert_eq!(kernel.programs_at(&at).unwrap(), [ids[0]]);
+        let beside = [
+            route(own_device(1), RoutePlace { metric: 7, ..place }),
+            route(own_device(1), RoutePlace { table: 1000, ..place }),
+            route(own_device(1), RoutePlace { to: other.parse().unwrap(), ..place }),
+        ];
+        for at in &beside {
+            kernel.attach(&second, at, None).unwrap();
+            assert_eq!(kernel.programs_at(at).unwrap(), [ids[1]]);
+        }
+        kernel.attach(&second, &at, Some(&first)).unwrap();
+        assert_eq!(kernel.programs_at(&at).unwrap(), [ids[1]]);
+        let found = kernel.routes(&own_device(1), &place).unwrap();
+        assert_eq!(found.iter().map(|it| (it.place, it.program_id)).collect::<Vec<_>>(), [(place, Some(ids[1]))]);
+        for at in beside.iter().chain([&at]) {
+            kernel.detach(&second, at).unwrap();
+            assert_eq!(kernel.programs_at(at).unwrap(), [0; 0]);
+        }
+    }
 }
 
 /// Returns the number of an error; 0 without one.

@@ -22,6 +22,7 @@ const PURE: &[&str] = &[
     "plan",
     "record.rs",
     "report",
+    "route.rs",
     "saved.rs",
     "spec.rs",
     "verifier.rs",

@@ -12,6 +12,7 @@ use crate::kernel::observe::{self, interface, mark, open_cgroup};
 use crate::kernel::{Excludes, Kernel, ObjectKind};
 use crate::kinds::AttachType;
 use crate::names::PinPath;
+use crate::route::Route;
 use std::io;
 use std::path::PathBuf;
 
@@ -59,6 +60,9 @@ impl<K: Kernel> Applier<'_, K> {
         }
         let program = attached(link, &self.maps, &self.programs);
         self.kernel.attach(program, at, theirs.as_ref()).map_err(|error| match (at, error.raw_os_error()) {
+            (Direct::Route(_), Some(libc::EEXIST)) => {
+                stale(format!("another route came to the place of {}", link.hook))
+            }
             (Direct::Filter(_) | Direct::Xdp { .. }, Some(libc::EBUSY | libc::EEXIST | libc::ENOENT)) => {
                 stale(format!("another program came to {}", link.hook))
             }
@@ -157,7 +161,12 @@ impl<K: Kernel> Applier<'_, K> {
     /// Checks that the name of what it is on still means that.
     fn check_place(&self, link: &DesiredLink, at: &Direct) -> Result<(), Problem> {
         match (at, link.hook.anchor()) {
-            (Direct::Filter(Filter { device, .. }) | Direct::Xdp { device, .. }, Anchor::Interface(name, netns)) => {
+            (
+                Direct::Filter(Filter { device, .. })
+                | Direct::Xdp { device, .. }
+                | Direct::Route(Route { device, .. }),
+                Anchor::Interface(name, netns),
+            ) => {
                 let doing = |error| refused(format!("look the interface `{name}`{} up", Within(netns)), &error);
                 match interface(self.kernel, name, netns).map_err(doing)? {
                     Some(found) if (found.netns, found.index) == (device.inode, device.ifindex) => Ok(()),
@@ -166,7 +175,7 @@ impl<K: Kernel> Applier<'_, K> {
                 }
             }
             (Direct::Cgroup { path, cgroup_id, .. }, _) => self.same_cgroup(path, *cgroup_id).map(drop),
-            (Direct::Filter(_) | Direct::Xdp { .. }, _) => Ok(()),
+            (Direct::Filter(_) | Direct::Xdp { .. } | Direct::Route(_), _) => Ok(()),
         }
     }
 }

@@ -139,7 +139,7 @@ pub fn detach_all<K: Kernel>(kernel: &mut K, folder: &PinPath, current: Option<&
             }
             EntryKind::Symlink => {
                 if let Some(mark) = observe::mark(kernel, &path)? {
-                    let before = marks.iter().find(|other| other.at.is_at(&mark.at)).map(|other| other.program_id);
+                    let before = marks.iter().find(|other| other.at.replaces(&mark.at)).map(|other| other.program_id);
                     direct::take_back(kernel, &mark, before)?;
                 }
             }

@@ -673,6 +673,7 @@ impl<K: Kernel> Applier<'_, K> {
                 Hook::Xdp { .. }
                 | Hook::Tc { .. }
                 | Hook::Netkit { .. }
+                | Hook::Lwt { .. }
                 | Hook::Cgroup { .. }
                 | Hook::Netns { .. }
                 | Hook::Netfilter { .. }
@@ -1185,7 +1186,8 @@ fn attach_refused(doing: String, hook: &Hook, error: &io::Error) -> Problem {
             | Hook::Sockmap { .. }
             | Hook::StructOps { .. }
     );
-    if is_unknown && later {
+    let is_route = matches!((hook, error.raw_os_error()), (Hook::Lwt { .. }, Some(libc::EOPNOTSUPP)));
+    if is_unknown && later || is_route {
         return Problem::new(Kind::NoSuchLink { hook: hook.to_string(), since: hook.may_lack() });
     }
     // `netkit_dev_fetch` (drivers/net/netkit.c).

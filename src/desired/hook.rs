@@ -6,6 +6,7 @@ mod trace;
 use crate::direct::{Feature, Via, Wish, clsact};
 use crate::kinds::{AttachType, MapType, Netfilter, XdpMode};
 use crate::names::MapName;
+use crate::route::{Lwt, RouteWish};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::PathBuf;
@@ -54,6 +55,18 @@ pub enum Hook {
         netns: Netns,
         /// `netkit_primary` or `netkit_peer`.
         attach_type: AttachType,
+    },
+    /// The packets of a route, which is made for it.
+    Lwt {
+        /// Name of the interface that it leads to.
+        interface: String,
+        /// The network namespace that it is in.
+        #[serde(default, skip_serializing_if = "Netns::is_own")]
+        netns: Netns,
+        /// Where on their way.
+        point: Lwt,
+        /// The route.
+        route: RouteWish,
     },
     /// A cgroup's hook.
     Cgroup {
@@ -118,7 +131,8 @@ impl Hook {
         match self {
             Self::Xdp { interface, netns, .. }
             | Self::Tc { interface, netns, .. }
-            | Self::Netkit { interface, netns, .. } => Anchor::Interface(interface, netns),
+            | Self::Netkit { interface, netns, .. }
+            | Self::Lwt { interface, netns, .. } => Anchor::Interface(interface, netns),
             Self::Cgroup { path, .. } => Anchor::Cgroup(path),
             Self::Netns { netns, .. } | Self::Netfilter { netns, .. } => Anchor::Netns(netns),
             Self::Sockmap { map, .. } | Self::StructOps { map } => Anchor::Map(map),
@@ -130,9 +144,10 @@ impl Hook {
     pub fn on(&self, name: &str) -> Self {
         let mut hook = self.clone();
         match &mut hook {
-            Self::Xdp { interface, .. } | Self::Tc { interface, .. } | Self::Netkit { interface, .. } => {
-                name.clone_into(interface);
-            }
+            Self::Xdp { interface, .. }
+            | Self::Tc { interface, .. }
+            | Self::Netkit { interface, .. }
+            | Self::Lwt { interface, .. } => name.clone_into(interface),
             Self::Cgroup { .. }
             | Self::Netns { .. }
             | Self::Netfilter { .. }
@@ -157,6 +172,7 @@ impl Hook {
             Self::Xdp { mode, .. } => Some(*mode),
             Self::Tc { .. }
             | Self::Netkit { .. }
+            | Self::Lwt { .. }
             | Self::Cgroup { .. }
             | Self::Netns { .. }
             | Self::Netfilter { .. }
@@ -171,6 +187,7 @@ impl Hook {
         match self {
             Self::Xdp { via, .. } | Self::Tc { via, .. } | Self::Cgroup { via, .. } => *via,
             Self::Netkit { .. }
+            | Self::Lwt { .. }
             | Self::Netns { .. }
             | Self::Netfilter { .. }
             | Self::Sockmap { .. }
@@ -186,6 +203,7 @@ impl Hook {
             Self::Tc { .. } => Some(Feature::Tcx),
             Self::Cgroup { .. } => Some(Feature::CgroupLinks),
             Self::Netkit { .. }
+            | Self::Lwt { .. }
             | Self::Netns { .. }
             | Self::Netfilter { .. }
             | Self::Sockmap { .. }
@@ -200,6 +218,7 @@ impl Hook {
         match &mut hook {
             Self::Xdp { via, .. } | Self::Tc { via, .. } | Self::Cgroup { via, .. } => *via = Some(chosen),
             Self::Netkit { .. }
+            | Self::Lwt { .. }
             | Self::Netns { .. }
             | Self::Netfilter { .. }
             | Self::Sockmap { .. }
@@ -216,6 +235,7 @@ impl Hook {
             Self::Xdp { .. }
             | Self::Tc { .. }
             | Self::Netkit { .. }
+            | Self::Lwt { .. }
             | Self::Cgroup { .. }
             | Self::Netns { .. }
             | Self::Sockmap { .. }
@@ -231,6 +251,7 @@ impl Hook {
             Self::Xdp { .. }
             | Self::Tc { .. }
             | Self::Netkit { .. }
+            | Self::Lwt { .. }
             | Self::Cgroup { .. }
             | Self::Netns { .. }
             | Self::Netfilter { .. }
@@ -256,6 +277,7 @@ impl Hook {
             Self::Netfilter { .. } => Some(AttachType::NETFILTER),
             Self::Trace(trace) => trace.event.attach_type(),
             Self::StructOps { .. } => Some(AttachType::STRUCT_OPS),
+            Self::Lwt { .. } => None,
         }
     }
 
@@ -265,6 +287,7 @@ impl Hook {
             Self::Xdp { .. }
             | Self::Tc { .. }
             | Self::Netkit { .. }
+            | Self::Lwt { .. }
             | Self::Cgroup { .. }
             | Self::Netns { .. }
             | Self::Sockmap { .. }
@@ -282,6 +305,7 @@ impl Hook {
             Self::Xdp { .. }
             | Self::Tc { .. }
             | Self::Netkit { .. }
+            | Self::Lwt { .. }
             | Self::Cgroup { .. }
             | Self::Netns { .. }
             | Self::Netfilter { .. }
@@ -298,6 +322,7 @@ impl Hook {
             Self::Xdp { .. }
             | Self::Tc { .. }
             | Self::Netkit { .. }
+            | Self::Lwt { .. }
             | Self::Cgroup { .. }
             | Self::Netns { .. }
             | Self::Netfilter { .. }
@@ -318,6 +343,7 @@ impl Hook {
             | Self::Netfilter { .. }
             | Self::Sockmap { .. }
             | Self::StructOps { .. }
+            | Self::Lwt { .. }
             | Self::Trace(_) => false,
         }
     }
@@ -337,6 +363,7 @@ impl Hook {
             | Self::Netfilter { .. }
             | Self::Sockmap { .. }
             | Self::StructOps { .. }
+            | Self::Lwt { .. }
             | Self::Trace(_) => {}
         }
         Some(hook)
@@ -354,6 +381,7 @@ impl Hook {
                 "several programs of a cgroup came with Linux 4.15, each hook with a version of its own"
             }
             Self::Netkit { .. } => "netkit came with Linux 6.7, and is a part that a kernel may be built without",
+            Self::Lwt { .. } => "programs of routes came with Linux 4.10 (CONFIG_LWTUNNEL_BPF)",
             Self::Cgroup { .. } => "cgroup links came with Linux 5.7",
             Self::Netns { attach_type: AttachType::SK_LOOKUP, .. } => "sk_lookup came with Linux 5.9",
             Self::Netns { .. } => "links of flow dissectors came with Linux 5.8",
@@ -380,6 +408,9 @@ impl fmt::Display for Hook {
             }
             Self::Tc { interface, netns, attach_type, .. } | Self::Netkit { interface, netns, attach_type } => {
                 write!(f, "{attach_type} of {interface}{}", Within(netns))
+            }
+            Self::Lwt { interface, netns, point, route } => {
+                write!(f, "{point} of the route {} by {interface}{}", route.place.to, Within(netns))
             }
             Self::Cgroup { path, attach_type, .. } => write!(f, "{attach_type} of cgroup {path}"),
             Self::Netns { netns, attach_type } => write!(f, "{attach_type} of {netns}"),

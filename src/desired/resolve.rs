@@ -19,6 +19,7 @@ use crate::kinds::{AttachType, MapType, ProgramType};
 use crate::manifest::{self, Attach, Manifest, SymbolRef};
 use crate::names::{Digest, LinkName, MapName, ObjectName, PinPath, ProgramName};
 use crate::parallel;
+use crate::route::Lwt;
 use crate::spec::{Compare, Host, differences, flags};
 use crate::variables::Variable;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
@@ -1301,6 +1302,16 @@ fn hook(attach: &Attach, program: &DesiredProgram, section: &str) -> Result<Hook
         Attach::Netkit { interface, netns, attach_type } => {
             wants(ProgramType::SCHED_CLS, "netkit")?;
             Ok(Hook::Netkit { interface: interface.name(), netns: netns.clone(), attach_type: *attach_type })
+        }
+        Attach::Lwt { interface, netns, route } => {
+            let wrong = |hook, wants: &str| {
+                Box::new(Kind::WrongProgramType { hook, wants: wants.to_owned(), is: kind.program_type })
+            };
+            let point = Lwt::of(kind.program_type).ok_or_else(|| wrong("lwt", "lwt_in, lwt_out, lwt_xmit"))?;
+            if route.headroom != 0 && point != Lwt::Xmit {
+                return Err(wrong("headroom of lwt", "lwt_xmit"));
+            }
+            Ok(Hook::Lwt { interface: interface.name(), netns: netns.clone(), point, route: *route })
         }
         Attach::Cgroup { path, via } => {
             let is_lsm = (kind.program_type, kind.attach_type) == (ProgramType::LSM, Some(AttachType::LSM_CGROUP));

@@ -21,6 +21,7 @@ use crate::direct::{Device as At, Direct, Feature, Qdisc};
 use crate::insn::{CALL, EXIT, Insn, PSEUDO_BTF_ID, PSEUDO_KFUNC_CALL};
 use crate::kinds::{AttachType, MapType, Netfilter, ProgramType};
 use crate::names::{Digest, PinPath};
+use crate::route::{RouteInfo, RoutePlace};
 use crate::spec::{Host, flags};
 use crate::variables::Patch;
 use maps::{ENOTSUPP, Storage};
@@ -1427,6 +1428,10 @@ impl Kernel for Fake {
         state.direct.remove_clsact(site)?;
         state.collect();
         Ok(())
+    }
+
+    fn routes(&self, device: &At, place: &RoutePlace) -> io::Result<Vec<RouteInfo>> {
+        Ok(self.state().direct.routes(device, place))
     }
 
     fn programs_at(&self, at: &Direct) -> io::Result<Vec<u32>> {

@@ -2,11 +2,12 @@
 
 use super::many::{self, Read, Wrote};
 use super::places::{self, Places};
+use super::routes::Carried;
 use super::sys::{self, Log, Object, SizedMap};
 use super::{
     Beside, Entry, EntryKind, Excludes, FilePlace, HookInfo, HookPlace, HookRequest, Interface, Kernel, LinkInfo,
     LoadError, MapInfo, MapRequest, ObjectKind, Occupant, Position, ProgramInfo, ProgramRequest, Queue, Symbols,
-    TakeEntries, TraceRequest, XdpMode, facts, lock, netlink, trace, traffic,
+    TakeEntries, TraceRequest, XdpMode, facts, lock, netlink, routes, trace, traffic,
 };
 use crate::access::{AccountKind, Permissions};
 use crate::btf::kernel::Bytes;
@@ -16,6 +17,7 @@ use crate::entries::Entries;
 use crate::kinds::{AttachType, MapType, Netfilter, ProgramType};
 use crate::names::PinPath;
 use crate::parallel;
+use crate::route::{RouteInfo, RoutePlace};
 use crate::spec::Host;
 use crate::variables::Patch;
 use std::collections::{BTreeMap, BTreeSet};
@@ -64,6 +66,18 @@ pub struct Linux {
 }
 
 impl Linux {
+    /// Does something with a program in a route, in the network namespace of an interface.
+    fn carried(
+        &self,
+        program: &Object,
+        device: &Device,
+        work: impl FnOnce(&Carried<'_>) -> io::Result<()> + Send,
+    ) -> io::Result<()> {
+        let ProgramInfo { id, name, .. } = self.program_info(program)?;
+        let fd = self.number(program);
+        beside(self, device, || work(&Carried { fd, name: &name, id }))
+    }
+
     /// Makes one. Nothing is asked yet; this process may then open as many files as it is allowed to, since an apply
     /// holds every map and program open until all of them are there.
     pub fn new() -> Self {
@@ -540,6 +554,10 @@ impl Kernel for Linux {
         beside(self, device, || traffic::remove_clsact(device.ifindex))
     }
 
+    fn routes(&self, device: &Device, place: &RoutePlace) -> io::Result<Vec<RouteInfo>> {
+        beside(self, device, || routes::at(place))
+    }
+
     fn programs_at(&self, at: &Direct) -> io::Result<Vec<u32>> {
         match at {
             Direct::Filter(filter) => {
@@ -554,6 +572,10 @@ impl Kernel for Linux {
                 let there = existing_device(found)?.flatten().map(|found| found.xdp).unwrap_or_default();
                 let is_one = |at: XdpMode| at == *mode || *mode == XdpMode::Auto && at != XdpMode::Offload;
                 Ok(there.into_iter().filter(|(at, _)| is_one(*at)).map(|(_, id)| id).collect())
+            }
+            Direct::Route(route) => {
+                let found = existing_device(self.routes(&route.device, &route.wish.place))?.unwrap_or_default();
+                Ok(found.iter().filter_map(|found| found.program_id).collect())
             }
             Direct::Cgroup { path, cgroup_id, attach_type } => match self.open_cgroup(path) {
                 Ok((cgroup, id)) if id == *cgroup_id => {
@@ -578,6 +600,10 @@ impl Kernel for Linux {
                 let (program, old) = (self.number(program), replaces.map(|old| self.number(old)));
                 beside(self, device, || traffic::set_xdp(device.ifindex, xdp_flags(*mode), Some(program), old))
             }
+            Direct::Route(route) => {
+                let old = replaces.map(|old| self.program_info(old)).transpose()?.map(|old| old.id);
+                self.carried(program, &route.device, |carried| routes::set(route, carried, old))
+            }
             Direct::Cgroup { path, attach_type, .. } => {
                 let (cgroup, _) = self.open_cgroup(path)?;
                 sys::prog_attach(cgroup.as_fd(), program.as_fd(), attach_type.0, replaces.map(AsFd::as_fd))
@@ -592,6 +618,7 @@ impl Kernel for Linux {
                 let old = Some(self.number(program));
                 beside(self, device, || traffic::set_xdp(device.ifindex, xdp_flags(*mode), None, old))
             }
+            Direct::Route(route) => self.carried(program, &route.device, |carried| routes::remove(route, carried)),
             Direct::Cgroup { path, attach_type, .. } => {
                 let (cgroup, _) = self.open_cgroup(path)?;
                 sys::prog_detach(cgroup.as_fd(), program.as_fd(), attach_type.0)

@@ -15,6 +15,7 @@ mod many;
 mod netlink;
 pub mod observe;
 mod places;
+mod routes;
 pub mod shown;
 pub mod sites;
 pub mod snapshot;
@@ -39,6 +40,7 @@ use crate::names::PinPath;
 pub use crate::observed::{
     Entry, EntryKind, EventInfo, FilePlace, HookInfo, Interface, LinkInfo, MapInfo, Occupant, ProgramInfo, Queue,
 };
+use crate::route::{RouteInfo, RoutePlace};
 use crate::spec::Host;
 use crate::variables::Patch;
 use std::collections::{BTreeMap, BTreeSet};
@@ -481,6 +483,8 @@ pub trait Kernel {
     fn make_clsact(&mut self, device: &Device) -> io::Result<()>;
     /// Removes the qdisc clsact, with every filter in it.
     fn remove_clsact(&mut self, device: &Device) -> io::Result<()>;
+    /// Reads the routes at a place, in the network namespace of an interface.
+    fn routes(&self, device: &Device, place: &RoutePlace) -> io::Result<Vec<RouteInfo>>;
     /// Returns the programs that are attached there: at most one, but for cgroups, where those of links are among them.
     /// None when what it is on is gone.
     fn programs_at(&self, at: &Direct) -> io::Result<Vec<u32>>;

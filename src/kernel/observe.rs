@@ -22,6 +22,7 @@ use crate::observed::{
     UnfinishedCopy, Wanted,
 };
 use crate::record::{Record, RecordError};
+use crate::route::{RouteInfo, RoutePlace};
 use crate::spec::{Compare, Host, MapSpec, MapTypes, differences, flags};
 use std::cell::{OnceCell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -87,6 +88,9 @@ pub fn observe<K: Kernel>(kernel: &K, wanted: &Wanted) -> Result<Observed, Probl
     let missing = all(&mut problems, &wanted.features, |feature| reader.lacks(*feature)).into_keys().collect();
     let filters = filters_that_matter(wanted, &missing);
     let qdiscs = all(&mut problems, filters, |name| reader.qdisc(name, interfaces.get(name)));
+    let routes = &wanted.routes;
+    let of_route = |(netns, _): &(Netns, RoutePlace), name: &String| interfaces.get(&(netns.clone(), name.clone()));
+    let routes = all(&mut problems, routes.keys(), |at| reader.routes(at, of_route(at, &routes[at])));
     for (pin, map) in &wanted.changing {
         if let (Some(Pinned::Map(found)), MapSource::Defined(definition), Some(pin_root)) =
             (pins.get_mut(pin), &map.source, pin_root)
@@ -132,6 +136,7 @@ pub fn observe<K: Kernel>(kernel: &K, wanted: &Wanted) -> Result<Observed, Probl
         interfaces,
         missing,
         qdiscs,
+        routes,
         cgroups: all(&mut problems, &wanted.cgroups, |path| reader.cgroup(path)),
         namespaces,
         queues: all(&mut problems, wanted.queues.keys(), |hook| reader.queue(hook, wanted.queues[hook])),
@@ -813,6 +818,17 @@ impl<'a, K: Kernel> Reader<'a, K> {
         let device = Device { netns: netns.clone(), inode: found.netns, ifindex: found.index };
         let doing = |error| refused(format!("read the filters of the interface `{name}`"), &error, QUERY);
         self.kernel.qdisc(&device).map_err(doing)
+    }
+
+    fn routes(
+        &self,
+        (netns, place): &(Netns, RoutePlace),
+        found: Option<&Interface>,
+    ) -> Result<Option<Vec<RouteInfo>>, Problem> {
+        let Some(found) = found else { return Ok(None) };
+        let device = Device { netns: netns.clone(), inode: found.netns, ifindex: found.index };
+        let doing = |error| refused(format!("read the routes to {}", place.to), &error, QUERY);
+        self.kernel.routes(&device, place).map(Some).map_err(doing)
     }
 
     fn cgroup(&self, name: &str) -> Result<Option<(PathBuf, u64)>, Problem> {

@@ -86,7 +86,7 @@ fn parent(attach_type: AttachType) -> u32 {
 }
 
 /// Reads the number at the start of at least four bytes; 0 of fewer.
-fn word(bytes: &[u8]) -> u32 {
+pub(super) fn word(bytes: &[u8]) -> u32 {
     bytes.first_chunk().map_or(0, |bytes| u32::from_ne_bytes(*bytes))
 }
 
@@ -214,11 +214,11 @@ pub fn set_xdp(ifindex: u32, mode: u32, program: Option<i32>, expected: Option<i
     change(RTM_SETLINK, 0, head, &[nested(IFLA_XDP, &xdp)])
 }
 
-fn text(kind: u16, text: &str) -> DefaultNla {
+pub(super) fn text(kind: u16, text: &str) -> DefaultNla {
     DefaultNla::new(kind, [text.as_bytes(), &[0]].concat())
 }
 
-fn nested(kind: u16, inner: &[DefaultNla]) -> DefaultNla {
+pub(super) fn nested(kind: u16, inner: &[DefaultNla]) -> DefaultNla {
     DefaultNla::new(kind | NESTED, emitted(inner))
 }
 
@@ -229,7 +229,7 @@ fn emitted(attributes: &[DefaultNla]) -> Vec<u8> {
 }
 
 /// Makes a change, and waits for the kernel's word on it. Whether a change was made of which no word came is unknown.
-fn change(kind: u16, flags: u16, head: Vec<u8>, attributes: &[DefaultNla]) -> io::Result<()> {
+pub(super) fn change(kind: u16, flags: u16, head: Vec<u8>, attributes: &[DefaultNla]) -> io::Result<()> {
     let mut done = None;
     ask(kind, flags | NLM_F_ACK, head, attributes, |message| {
         if message.message_type() == NLMSG_ERROR {
@@ -241,7 +241,7 @@ fn change(kind: u16, flags: u16, head: Vec<u8>, attributes: &[DefaultNla]) -> io
 }
 
 /// Asks for a list, and gives each of its messages to `each`.
-fn dump(kind: u16, head: Vec<u8>, mut each: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
+pub(super) fn dump(kind: u16, head: Vec<u8>, mut each: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
     ask(kind, NLM_F_DUMP, head, &[], |message| match message.message_type() {
         NLMSG_DONE => Ok(true),
         NLMSG_ERROR => acknowledged(message).map(|()| true),

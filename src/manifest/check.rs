@@ -6,8 +6,8 @@
 
 use super::events;
 use super::raw::{
-    RawCgroup, RawCheck, RawLink, RawManifest, RawMap, RawNetfilter, RawNetkit, RawNetns, RawObject, RawProgram,
-    RawSockmap, RawStructOps, RawTc, RawXdp,
+    RawCgroup, RawCheck, RawLink, RawLwt, RawManifest, RawMap, RawNetfilter, RawNetkit, RawNetns, RawObject,
+    RawProgram, RawSockmap, RawStructOps, RawTc, RawXdp,
 };
 use super::read::{Entries, Field, Header, Named, Read as _};
 use super::values::{
@@ -25,6 +25,7 @@ use crate::diag::{Kind, Problem, Problems, similar};
 use crate::direct::{Via, Wish};
 use crate::kinds::{AttachType, MapType, Netfilter, XdpMode};
 use crate::names::{DeploymentName, LinkName, MapName, NameError, ObjectName, PinPath, ProgramName};
+use crate::route::{RoutePlace, RouteWish};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -331,6 +332,7 @@ impl Checker<'_> {
             ("tc", raw.tc.span()),
             ("cgroup", raw.cgroup.span()),
             ("netkit", raw.netkit.span()),
+            ("lwt", raw.lwt.span()),
             ("netfilter", raw.netfilter.span()),
             ("sk_lookup", raw.sk_lookup.span()),
             ("flow_dissector", raw.flow_dissector.span()),
@@ -367,6 +369,7 @@ impl Checker<'_> {
         let attach = (raw.xdp.0.map(xdp))
             .or_else(|| raw.tc.0.map(|raw| self.tc(raw)))
             .or_else(|| raw.netkit.0.map(netkit))
+            .or_else(|| raw.lwt.0.map(|raw| self.lwt(raw)))
             .or_else(|| raw.cgroup.0.map(cgroup))
             .or_else(|| raw.netfilter.0.map(|raw| self.netfilter(raw)))
             .or_else(|| raw.sk_lookup.0.map(|raw| Some(of_netns(raw, AttachType::SK_LOOKUP))))
@@ -492,6 +495,23 @@ impl Checker<'_> {
             Direction::Egress => AttachType::TCX_EGRESS,
         };
         Some(raw.interface.0?.map(|interface| Attach::Tc { interface: interface.0, netns, attach_type, via, wish }))
+    }
+
+    fn lwt(&mut self, raw: At<RawLwt>) -> Option<At<Attach>> {
+        let raw = raw.value;
+        let (to_span, gateway_span) = (raw.to.span(), raw.gateway.span());
+        let (to, gateway) = (raw.to.0?.value.0, raw.gateway.0.map(|it| it.value.0));
+        if let (Some(to_span), Some(gateway_span), Some(gateway)) = (&to_span, &gateway_span, gateway)
+            && gateway.is_ipv4() != to.address().is_ipv4()
+        {
+            let why = "both are of IPv4, or both of IPv6";
+            self.apart(&raw.header, ("to", to_span), ("gateway", gateway_span), why);
+        }
+        let (table, metric) = (raw.table.0.map(|it| it.value.0), raw.metric.0.map(|it| it.value.0));
+        let headroom = raw.headroom.0.map_or(0, |it| it.value.0);
+        let route = RouteWish { place: RoutePlace::new(to, table, metric), gateway, headroom };
+        let netns = netns(raw.netns);
+        Some(raw.interface.0?.map(|interface| Attach::Lwt { interface: interface.0, netns, route }))
     }
 
     fn netfilter(&mut self, raw: At<RawNetfilter>) -> Option<At<Attach>> {

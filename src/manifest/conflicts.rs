@@ -217,6 +217,14 @@ fn check_hooks(manifest: &Manifest, problems: &mut Problems) {
                 continue;
             }
             Attach::StructOps { map } => (Only::Other, format!("struct_ops of map.{map}")),
+            Attach::Lwt { interface, netns, route } => {
+                for name in interface.names() {
+                    let at = format!("the route {} by {name}{}", route.place, Within(netns));
+                    let link = (&link.attach.span, format!("`link.{link_name}`"));
+                    hooks.entry((Only::Other, at)).or_default().push(link);
+                }
+                continue;
+            }
             // Which of a map's programs it is, and which function an extension replaces, only its program says.
             Attach::Tc { .. }
             | Attach::Netkit { .. }

@@ -19,6 +19,7 @@ use crate::kinds::XdpMode;
 use crate::kinds::{AttachType, MapType, Netfilter, ProgramType};
 use crate::names::{DeploymentName, Digest, LinkName, MapName, ObjectName, PinPath, ProgramName};
 use crate::plan::Consent;
+use crate::route::RouteWish;
 use core::net::IpAddr;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -343,6 +344,15 @@ pub enum Attach {
         /// `netkit_primary` or `netkit_peer`.
         attach_type: AttachType,
     },
+    /// `lwt = { to, interface, gateway, table, metric, headroom, netns }`: where on the way follows from the program.
+    Lwt {
+        /// Which interface the route leads to.
+        interface: Interfaces,
+        /// The network namespace that it is in.
+        netns: Netns,
+        /// The route.
+        route: RouteWish,
+    },
     /// `cgroup = { path, via }`: the hook is the program's attach type.
     Cgroup {
         /// Absolute, or relative to the cgroup2 mount.
@@ -382,12 +392,13 @@ impl Attach {
     /// Returns the names and patterns of interfaces of which each has a link of its own.
     pub fn interfaces(&self) -> &[String] {
         match self {
-            Self::Xdp { interface, .. } | Self::Tc { interface, .. } | Self::Netkit { interface, .. } => {
-                match interface {
-                    Interfaces::One(_) => &[],
-                    Interfaces::Each(names) => names,
-                }
-            }
+            Self::Xdp { interface, .. }
+            | Self::Tc { interface, .. }
+            | Self::Netkit { interface, .. }
+            | Self::Lwt { interface, .. } => match interface {
+                Interfaces::One(_) => &[],
+                Interfaces::Each(names) => names,
+            },
             Self::Cgroup { .. }
             | Self::Netns { .. }
             | Self::Netfilter { .. }

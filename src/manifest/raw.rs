@@ -7,9 +7,9 @@ use super::events::{BinaryPath, CounterText, SymbolList, SymbolText, TracepointT
 use super::read::{Entries, Entry, List, Named, Read, Reader, Variables, table};
 use super::values::{
     AccountText, Address, CgroupPath, CgroupVia, Consents, Direction, EntriesText, FilterPriority, Flags, FormatText,
-    FunctionPath, Handle, HostPort, Interface, License, LoadFlags, Mode, NeighbourText, NetnsText, ObjectPath,
-    OrderText, PinText, Priority, ProgramText, Protocol, SymbolPath, TargetText, TcVia, Time, Url, Version, Words,
-    XdpVia,
+    FunctionPath, Handle, Headroom, HostPort, Interface, License, LoadFlags, Mode, NeighbourText, NetnsText, Number,
+    ObjectPath, OrderText, PinText, Priority, ProgramText, Protocol, SubnetText, SymbolPath, TargetText, TcVia, Time,
+    Url, Version, Words, XdpVia,
 };
 use crate::btf::value::Value;
 use crate::desired::{CounterSource, EntriesMode, OnChange};
@@ -216,12 +216,12 @@ table! {
 }
 
 table! {
-    /// An attachment of a program. It has exactly one of `xdp`, `tc`, `netkit`, `cgroup`, `netfilter`,
+    /// An attachment of a program. It has exactly one of `xdp`, `tc`, `netkit`, `lwt`, `cgroup`, `netfilter`,
     /// `sk_lookup`, `flow_dissector`, `sockmap`, `tracepoint`, `raw_tracepoint`, `tracing`, `lsm`, `iter`, `extension`,
     /// `perf_event`, `kprobe`, `kprobe_multi`, `uprobe` and `struct_ops`; the last one needs no program.
     #[schemars(extend("oneOf" = [
         { "required": ["xdp"] }, { "required": ["tc"] }, { "required": ["cgroup"] }, { "required": ["sk_lookup"] },
-        { "required": ["flow_dissector"] }, { "required": ["netfilter"] }, { "required": ["netkit"] },
+        { "required": ["flow_dissector"] }, { "required": ["netfilter"] }, { "required": ["netkit"] }, { "required": ["lwt"] },
         { "required": ["sockmap"] }, { "required": ["tracepoint"] },
         { "required": ["raw_tracepoint"] }, { "required": ["tracing"] }, { "required": ["lsm"] }, { "required": ["iter"] },
         { "required": ["extension"] }, { "required": ["perf_event"] }, { "required": ["kprobe"] },
@@ -243,6 +243,9 @@ table! {
         ///
         /// Example: `{ interface = "nk0", peer = true }`
         may netkit: RawNetkit,
+        /// Attach to a route, which is made for it: to the packets that it routes in, out or at the end of their way
+        /// (`xmit`), as the program's type says. Example: `{ to = "10.9.0.0/24", interface = "eth0" }`
+        may lwt: RawLwt,
         /// Attach to a cgroup. Which of its hooks follows from the program. Example: `{ path = "system.slice" }`
         may cgroup: RawCgroup,
         /// Attach to netfilter of a network namespace, beside iptables and nftables.
@@ -306,7 +309,7 @@ table! {
     }
     later &[
         "pin", "takeover",
-        "lwt", "uprobe_multi", "usdt", "lsm_cgroup",
+        "uprobe_multi", "usdt", "lsm_cgroup",
     ]
 }
 
@@ -370,6 +373,30 @@ table! {
         may netns: NetnsText,
         /// Whether packets are met that the peer sends, as of a container, and not those that go to it. Default: `false`
         may peer: bool,
+    }
+    later &["order"]
+}
+
+table! {
+    /// A route that has a program.
+    RawLwt {
+        /// The destinations. Examples: `"10.9.0.0/24"`, `"2001:db8::/32"`
+        must to: SubnetText,
+        /// Name of the interface that it leads to. Example: `"eth0"`
+        must interface: Interface,
+        /// The network namespace that the interface is in: a name below `/run/netns`, a path, or the id of a process in it.
+        /// Default: the one in which bpfapply runs. Example: `"blue"`
+        may netns: NetnsText,
+        /// The router that the packets go to. Default: none, for destinations that the interface reaches itself.
+        /// Example: `"10.1.1.1"`
+        may gateway: Address,
+        /// The table of routes. Default: `254`, the main one
+        may table: Number,
+        /// Of several routes to the same destinations, the one with the lowest metric counts. Default: none (0) for IPv4, and
+        /// `1024` for IPv6, as the kernel has it
+        may metric: Number,
+        /// How many bytes the program may put before each packet, for `lwt_xmit` alone. Default: none
+        may headroom: Headroom,
     }
     later &["order"]
 }

@@ -13,6 +13,7 @@ use crate::direct::Via;
 use crate::kinds::{AttachType, Family, MapType, Point, ProgramType, XdpMode, load_flags};
 use crate::names::{DeploymentName, Digest, PinPath};
 use crate::plan::Consent;
+use crate::route::Subnet;
 use crate::spec::flags;
 use core::net::IpAddr;
 use schemars::{Schema, SchemaGenerator, json_schema};
@@ -278,6 +279,10 @@ from_one! {
     FilterPriority(u16) = "10",
     /// The handle of a filter; the kernel chooses one for 0.
     Handle(u32) = "1",
+    /// The number of a table of routes, or a metric; the kernel chooses one for 0.
+    Number(u32) = "100",
+    /// How many bytes a program may put before a packet.
+    Headroom(u8) = "20",
 }
 
 /// What names a network namespace.
@@ -656,6 +661,29 @@ impl Read for Address {
             Err(_) => {
                 let why = "it is no IPv4 or IPv6 address".to_owned();
                 reader.report(Kind::BadText { text: text.value, why }, text.span, "this address")
+            }
+        }
+    }
+
+    fn schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string" })
+    }
+}
+
+/// The destinations of a route.
+#[derive(Debug)]
+pub(super) struct SubnetText(pub(super) Subnet);
+
+impl Read for SubnetText {
+    const EXAMPLE: &'static str = "\"10.9.0.0/24\"";
+
+    fn read(entry: Entry<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+        let text = reader.text(entry)?;
+        match text.value.parse() {
+            Ok(subnet) => Some(Self(subnet)),
+            Err(why) => {
+                let why = String::from(why);
+                reader.report(Kind::BadText { text: text.value, why }, text.span, "these destinations")
             }
         }
     }

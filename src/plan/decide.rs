@@ -37,6 +37,7 @@ use crate::observed::{
 use crate::record::{
     Record, RecordedEntries, RecordedInner, RecordedLink, RecordedMap, RecordedObject, RecordedProgram,
 };
+use crate::route::Route;
 use crate::spec::{Compare, Difference, MapSpec, differences};
 use std::borrow::{Borrow, Cow};
 use std::collections::{BTreeMap, BTreeSet};
@@ -1099,6 +1100,10 @@ impl<'a> Planner<'a> {
                 // What is no program has no id.
                 there.map(|found| (None, found.program_id.unwrap_or(0))).collect()
             }
+            Hook::Lwt { netns, route, .. } => {
+                let there = self.observed.routes.get(&(netns.clone(), route.place))?;
+                there.iter().filter_map(|found| Some((None, found.program_id?))).collect()
+            }
             // The kernel does not tell who has which priority of netfilter here, but by refusing a link.
             Hook::Netkit { .. }
             | Hook::Cgroup { .. }
@@ -1965,6 +1970,10 @@ fn at(hook: &Hook, resolved: &ResolvedHook) -> At {
         Hook::Tc { attach_type, .. } => HookInfo::Tcx { ifindex, attach_type: *attach_type },
         Hook::Netkit { attach_type, .. } => HookInfo::Netkit { ifindex, attach_type: *attach_type },
         Hook::Cgroup { attach_type, .. } => HookInfo::Cgroup { cgroup_id, attach_type: *attach_type },
+        Hook::Lwt { netns, point, route, .. } => {
+            let device = place.map(|place| ways::device(netns, &place)).unwrap_or_default();
+            HookInfo::Direct(Direct::Route(Route { device, point: *point, wish: *route }))
+        }
         Hook::Netns { attach_type, .. } => HookInfo::Netns { inode: netns.unwrap_or(0), attach_type: *attach_type },
         Hook::Netfilter { hook, .. } => HookInfo::Netfilter(*hook),
         Hook::Sockmap { attach_type, .. } => HookInfo::Sockmap { map_id, attach_type: *attach_type },

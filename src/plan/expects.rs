@@ -4,6 +4,7 @@ use super::{Action, ResolvedHook};
 use crate::desired::{DesiredMap, MapSource};
 use crate::direct::{Direct, Filter};
 use crate::names::PinPath;
+use crate::route::Route;
 use serde::{Deserialize, Serialize};
 
 /// What the host must be when a step is done; else the plan is stale.
@@ -96,7 +97,9 @@ impl Expects {
                 Self { file, ..Self::default() }
             }
             ResolvedHook::Direct(at, _) => match at {
-                Direct::Filter(Filter { device, .. }) | Direct::Xdp { device, .. } => {
+                Direct::Filter(Filter { device, .. })
+                | Direct::Xdp { device, .. }
+                | Direct::Route(Route { device, .. }) => {
                     let program_id = hook.taken().map(|taken| taken.id);
                     let (ifindex, netns) = (Some(device.ifindex), Some(device.inode));
                     Self { ifindex, netns, program_id, ..Self::default() }

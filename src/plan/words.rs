@@ -13,6 +13,7 @@ use crate::entries::Changes;
 use crate::kinds::MapType;
 use crate::kinds::XdpMode;
 use crate::observed::{EventPlace, is_dispatcher};
+use crate::route::{Route, RoutePlace, RouteWish};
 use crate::spec::{Difference, MapSpec, flag_names};
 use crate::variables::Change;
 use std::fmt;
@@ -414,6 +415,16 @@ fn direct(f: &mut fmt::Formatter<'_>, at: &Direct, why: Option<&WithoutLink>) ->
             }
         }
         Direct::Xdp { device: Device { ifindex, .. }, mode } => write!(f, "ifindex {ifindex}, {mode}, by netlink")?,
+        Direct::Route(Route { device: Device { ifindex, .. }, wish, .. }) => {
+            let RouteWish { place: RoutePlace { table, metric, .. }, gateway, headroom } = wish;
+            write!(f, "ifindex {ifindex}, table {table}, metric {metric}")?;
+            if let Some(gateway) = gateway {
+                write!(f, ", by {gateway}")?;
+            }
+            if *headroom != 0 {
+                write!(f, ", headroom {headroom}")?;
+            }
+        }
         Direct::Cgroup { path, cgroup_id, .. } => write!(f, "{}, id {cgroup_id}, without a link", path.display())?,
     }
     match why {

@@ -466,7 +466,7 @@ impl<'a> HookJson<'a> {
                 | ResolvedHook::Netns(_)
                 | ResolvedHook::Map(_)
                 | ResolvedHook::Event(_)
-                | ResolvedHook::Direct(Direct::Filter(_) | Direct::Xdp { .. }, _),
+                | ResolvedHook::Direct(Direct::Filter(_) | Direct::Xdp { .. } | Direct::Route(_), _),
             )
             | None => None,
         };

@@ -1,8 +1,10 @@
-//! Attachments without a kernel link: filters of clsact, XDP by netlink, programs of cgroups beside others.
+//! Attachments without a kernel link: filters of clsact, XDP by netlink, programs of cgroups beside others,
+//! routes with programs.
 
 use super::{OWN_NETNS, Site, State, errno, fits_cgroup, refuse};
 use crate::direct::{Device, Direct, Filter, FilterInfo, Qdisc};
 use crate::kinds::{AttachType, ProgramType, XdpMode};
+use crate::route::{RouteInfo, RoutePlace};
 use std::collections::BTreeMap;
 use std::io;
 
@@ -31,7 +33,7 @@ impl Attachments {
     pub fn xdp(&self, site: Site) -> impl Iterator<Item = (XdpMode, u32)> + '_ {
         self.there.iter().filter_map(move |(at, program)| match at {
             Direct::Xdp { device, mode } if is_on(device, site) => Some((*mode, *program)),
-            Direct::Xdp { .. } | Direct::Filter(_) | Direct::Cgroup { .. } => None,
+            Direct::Xdp { .. } | Direct::Filter(_) | Direct::Cgroup { .. } | Direct::Route(_) => None,
         })
     }
 
@@ -39,8 +41,19 @@ impl Attachments {
     pub fn of_cgroup(&self, id: u64, hook: AttachType) -> impl Iterator<Item = u32> + '_ {
         self.there.iter().filter_map(move |(at, program)| match at {
             Direct::Cgroup { cgroup_id, attach_type, .. } if (*cgroup_id, *attach_type) == (id, hook) => Some(*program),
-            Direct::Xdp { .. } | Direct::Filter(_) | Direct::Cgroup { .. } => None,
+            Direct::Xdp { .. } | Direct::Filter(_) | Direct::Cgroup { .. } | Direct::Route(_) => None,
         })
+    }
+
+    /// Returns the routes at a place.
+    pub fn routes(&self, device: &Device, place: &RoutePlace) -> Vec<RouteInfo> {
+        let route = |(at, program): &(Direct, u32)| match at {
+            Direct::Route(route) if route.device.inode == device.inode && route.wish.place == *place => {
+                Some(RouteInfo { place: *place, words: "a route".to_owned(), program_id: Some(*program) })
+            }
+            Direct::Xdp { .. } | Direct::Filter(_) | Direct::Cgroup { .. } | Direct::Route(_) => None,
+        };
+        self.there.iter().filter_map(route).collect()
     }
 
     /// Forgets what is on an interface that goes.
@@ -87,7 +100,7 @@ impl Attachments {
                 program_id: Some(*program),
                 direct_action: true,
             }),
-            Direct::Filter(_) | Direct::Xdp { .. } | Direct::Cgroup { .. } => None,
+            Direct::Filter(_) | Direct::Xdp { .. } | Direct::Cgroup { .. } | Direct::Route(_) => None,
         };
         // Of one priority, the newest comes first (`cls_bpf_change`).
         let mut filters: Vec<_> = self.there.iter().rev().filter_map(filter).collect();
@@ -102,7 +115,7 @@ impl State {
         let at = self.direct_place(program, at)?;
         let there = self.direct.there.iter().position(|(other, program)| match at {
             Direct::Cgroup { .. } => other.is_at(&at) && Some(*program) == replaces,
-            Direct::Filter(_) | Direct::Xdp { .. } => other.is_at(&at),
+            Direct::Filter(_) | Direct::Xdp { .. } | Direct::Route(_) => other.is_at(&at),
         });
         match (there, replaces) {
             (None, None) => self.direct.there.push((at.clone(), program)),
@@ -121,7 +134,7 @@ impl State {
     pub fn detach(&mut self, program: u32, at: &Direct) -> io::Result<()> {
         let is_it = |(other, there): &(Direct, u32)| match at {
             Direct::Filter(_) => other.is_at(at),
-            Direct::Xdp { .. } | Direct::Cgroup { .. } => other.is_at(at) && *there == program,
+            Direct::Xdp { .. } | Direct::Cgroup { .. } | Direct::Route(_) => other.is_at(at) && *there == program,
         };
         let Some(place) = self.direct.there.iter().position(is_it) else {
             return refuse(if matches!(at, Direct::Xdp { .. }) { libc::EEXIST } else { libc::ENOENT });
@@ -141,7 +154,7 @@ impl State {
                 self.xdp_of(site).into_iter().filter(|(mode, _)| is_one(*mode)).map(|(_, id)| id).collect()
             }
             Direct::Cgroup { cgroup_id, attach_type, .. } => self.cgroup_programs(*cgroup_id, *attach_type),
-            Direct::Filter(_) => {
+            Direct::Filter(_) | Direct::Route(_) => {
                 self.direct.there.iter().filter(|(other, _)| other.is_at(at)).map(|(_, program)| *program).collect()
             }
         }
@@ -161,6 +174,12 @@ impl State {
                 let mode = self.xdp_mode(site, *mode)?;
                 let other = self.direct.xdp(site).any(|(there, _)| there != mode);
                 return if other { refuse(libc::EEXIST) } else { Ok(Direct::Xdp { device: device.clone(), mode }) };
+            }
+            Direct::Route(route) => {
+                self.device(self.site(&route.device)?).ok_or_else(|| errno(libc::ENODEV))?;
+                if program.info.program_type != route.point.program_type() {
+                    return refuse(libc::EINVAL);
+                }
             }
             Direct::Cgroup { path, attach_type, .. } => {
                 if !self.cgroups.contains_key(path) {

@@ -92,7 +92,7 @@ impl State {
     pub(super) fn count_direct(&mut self, at: &Direct) {
         let counted = match at {
             Direct::Cgroup { cgroup_id, attach_type, .. } => Some(Counted::Cgroup(*cgroup_id, *attach_type)),
-            Direct::Filter(_) | Direct::Xdp { .. } => None,
+            Direct::Filter(_) | Direct::Xdp { .. } | Direct::Route(_) => None,
         };
         self.count(counted);
     }

@@ -66,6 +66,7 @@ impl Planner<'_> {
                 | Hook::Netfilter { .. }
                 | Hook::Sockmap { .. }
                 | Hook::Trace(_)
+                | Hook::Lwt { .. }
                 | Hook::StructOps { .. },
                 _,
             ) => Err(None),

@@ -8,6 +8,7 @@ use crate::kinds::{AttachType, XdpMode};
 use crate::names::PinPath;
 use crate::observed::{HookInfo, LinkInfo, Observed, Pinned, Place};
 use crate::plan::{Mode, ResolvedHook, WithoutLink};
+use crate::route::RouteWish;
 use std::sync::Arc;
 
 /// Where a filter goes.
@@ -23,6 +24,11 @@ impl Planner<'_> {
     /// says it. Where the kernel lacks the way that the manifest says, that is a problem.
     pub(super) fn choose_way(&mut self, link: Arc<DesiredLink>) -> Option<(Arc<DesiredLink>, ResolvedHook)> {
         let hook = self.resolve_hook(&link)?;
+        if let (Hook::Lwt { netns, route, .. }, ResolvedHook::Interface(Some(_))) = (&link.hook, &hook) {
+            self.check_route(&link, netns, route)?;
+            let HookInfo::Direct(at) = super::at(&link.hook, &hook).hook else { return Some((link, hook)) };
+            return Some((link, ResolvedHook::Direct(at, None)));
+        }
         let missing = link.hook.needs().filter(|feature| self.observed.missing.contains(feature));
         let why = match (link.hook.via(), missing) {
             (Some(Via::Direct), _) => None,
@@ -81,6 +87,15 @@ impl Planner<'_> {
         let found = once_cleared(self.observed, found);
         let HookInfo::Direct(Direct::Xdp { device, mode }) = found.hook else { return None };
         found.is_attached.then_some((device, mode))
+    }
+
+    /// Refuses a link whose route is there already, and none of ours.
+    fn check_route(&mut self, link: &DesiredLink, netns: &Netns, route: &RouteWish) -> Option<()> {
+        let there = self.observed.routes.get(&(netns.clone(), route.place)).into_iter().flatten();
+        let Some(foreign) = there.into_iter().find(|there| there.program_id.is_none()) else { return Some(()) };
+        let kind = Kind::RouteTaken { to: route.place.to.to_string(), by: foreign.words.clone() };
+        self.problems.push(Problem::at(kind, link.span.clone(), "this link wants it"));
+        None
     }
 
     /// Chooses the filter of a link: the one that it has, where that is still what is wanted, or else the first handle that
@@ -156,6 +171,6 @@ fn filters_left(observed: &Observed) -> Vec<&Filter> {
 pub(super) fn once_cleared(observed: &Observed, found: &LinkInfo) -> LinkInfo {
     let HookInfo::Direct(at) = &found.hook else { return found.clone() };
     let mut left = observed.leftovers.iter().flat_map(|leftover| &leftover.links).filter(|link| link.is_attached);
-    let is_replaced = left.any(|link| matches!(&link.hook, HookInfo::Direct(other) if other.is_at(at)));
+    let is_replaced = left.any(|link| matches!(&link.hook, HookInfo::Direct(other) if other.replaces(at)));
     LinkInfo { is_attached: found.is_attached || is_replaced, ..found.clone() }
 }
