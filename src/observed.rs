@@ -43,8 +43,7 @@ pub struct Observed {
     pub interfaces: BTreeMap<(Netns, String), Interface>,
     /// What this kernel lacks, of what was asked for.
     pub missing: BTreeSet<Feature>,
-    /// The programs on hooks with room for one, by id: those that are not known to be ours, as far as they may be asked
-    /// about.
+    /// The programs on hooks with room for one, whoever's they are, by id, as far as they may be asked about.
     pub strangers: BTreeMap<u32, Stranger>,
     /// The qdiscs for filters that exist, of the interfaces that were asked for.
     pub qdiscs: BTreeMap<(Netns, String), Qdisc>,

@@ -131,7 +131,7 @@ pub fn observe<K: Kernel>(kernel: &K, wanted: &Wanted) -> Result<Observed, Probl
         accounts: all(&mut problems, &wanted.accounts, |account| reader.account(account)),
         directories: directories.into_iter().filter_map(|(path, entries)| Some((path.clone(), entries?))).collect(),
         maps_by_id: all(&mut problems, map_ids, |id| reader.map_by_id(*id)),
-        strangers: strangers(kernel, &not_ours(&pins, &interfaces, &qdiscs, &namespaces)),
+        strangers: strangers(kernel, &on_hooks(&pins, &interfaces, &qdiscs, &namespaces), &run_by_links(&pins)),
         pins,
         interfaces,
         missing,
@@ -157,8 +157,8 @@ fn filters_that_matter<'a>(wanted: &'a Wanted, missing: &BTreeSet<Feature>) -> B
     matter.map(|(name, _)| name).collect()
 }
 
-/// Lists the programs on hooks with room for one that no link of ours put there.
-fn not_ours(
+/// Lists the programs on hooks with room for one.
+fn on_hooks(
     pins: &BTreeMap<PinPath, Pinned>,
     interfaces: &BTreeMap<(Netns, String), Interface>,
     qdiscs: &BTreeMap<(Netns, String), Qdisc>,
@@ -171,10 +171,13 @@ fn not_ours(
         Pinned::Map(found) => &found.verdicts[..],
         Pinned::Program(_) | Pinned::Link(_) => &[],
     });
-    let there: BTreeSet<u32> = xdp.chain(filters).chain(dissectors).chain(verdicts.map(|(_, id)| *id)).collect();
-    let ours = |pinned: &Pinned| if let Pinned::Link(link) = pinned { Some(link.program_id) } else { None };
-    let ours: BTreeSet<u32> = pins.values().filter_map(ours).collect();
-    &there - &ours
+    xdp.chain(filters).chain(dissectors).chain(verdicts.map(|(_, id)| *id)).collect()
+}
+
+/// Lists the programs that pinned links run.
+fn run_by_links(pins: &BTreeMap<PinPath, Pinned>) -> BTreeSet<u32> {
+    let program = |pinned: &Pinned| if let Pinned::Link(link) = pinned { Some(link.program_id) } else { None };
+    pins.values().filter_map(program).collect()
 }
 
 /// Returns whether a record that cannot be read must stay: one of a newer version says more than we could, and one that
