@@ -143,6 +143,7 @@ const SHORT: &[Asked] = &[
     TABLE,
     ("events", &["functions_of_the_kernel", "probes_of_the_kernel", "an_extension_follows_its_target"]),
     ("hooks", &["netfilter_drops_and_lets_pass"]),
+    ("cgroups", &["a_security_hook_of_a_cgroup"]),
 ];
 
 /// All that attaches, and every rule of the kernel that we rely on.
@@ -157,6 +158,9 @@ const WHOLE: &[Asked] = &[
     ("congestion", &[]),
     ("mixed", &[]),
     ("flood", &[]),
+    ("cgroups", &[]),
+    ("order", &[]),
+    ("lwt", &[]),
 ];
 
 /// Boots a kernel, and runs these tests in it.
