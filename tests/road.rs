@@ -988,7 +988,7 @@ fn a_missing_bpffs_is_mounted_or_asked_for() {
 const IN_THE_WAY: &[(&str, &str, &[&str])] = &[
     (
         "bpftool net attach xdpgeneric pinned /sys/fs/bpf/foreign dev lo",
-        "xdp = { interface = \"lo\" }",
+        "xdp = { interface = \"lo\", via = \"link\" }",
         &["the hook xdp of lo has a program already: generic program id", "left alone"],
     ),
     ("true", "xdp = { interface = \"eth77\" }", &["there is no interface `eth77`", "plan.toml:10"]),

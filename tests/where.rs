@@ -108,7 +108,8 @@ fn sh(script: &str) {
 
 /// Returns whether a ping is answered; `from` is what runs it elsewhere: `ip netns exec blue`.
 fn answers(from: &str, address: &str) -> bool {
-    let script = format!("{from} ping -q -c 2 -i 0.5 -W 1 {address}");
+    // An address that nobody answered for is not asked for at once again.
+    let script = format!("{from} ip neigh flush all; {from} ping -q -c 1 -W 2 {address}");
     Command::new("sh").args(["-c", &script]).output().is_ok_and(|output| output.status.success())
 }
 
