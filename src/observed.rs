@@ -5,13 +5,13 @@ use crate::desired::{
     Anchor, Desired, DesiredMap, EntriesMode, Event, Hook, MapSource, Neighbour, Netns, ObjectFacts, OnChange, Order,
     SlotSource,
 };
-use crate::direct::{Direct, Feature, Filter, Qdisc, Via};
+use crate::direct::{Device, Direct, Feature, Qdisc, Via};
 use crate::entries::Entries;
 use crate::kinds::{AttachType, MapType, Netfilter, ProgramType, XdpMode};
 use crate::names::{Digest, PinPath};
 use crate::record::Record;
 use crate::report::show::age;
-use crate::route::{Route, RouteInfo, RoutePlace};
+use crate::route::{RouteInfo, RoutePlace};
 use crate::spec::{Host, MapSpec, MapTypes};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -688,40 +688,17 @@ impl HookInfo {
 
     /// Returns the inode of the network namespace whose hook it is, where the kernel tells it.
     pub fn netns(&self) -> Option<u64> {
-        match self {
-            Self::Netns { inode, .. } => Some(*inode),
-            Self::Direct(
-                Direct::Filter(Filter { device, .. })
-                | Direct::Xdp { device, .. }
-                | Direct::Route(Route { device, .. }),
-            ) => Some(device.inode),
-            Self::Xdp { .. }
-            | Self::Tcx { .. }
-            | Self::Netkit { .. }
-            | Self::Cgroup { .. }
-            | Self::Netfilter(_)
-            | Self::Sockmap { .. }
-            | Self::Event(_)
-            | Self::StructOps { .. }
-            | Self::Direct(Direct::Cgroup { .. })
-            | Self::Other(_) => None,
+        if let Self::Netns { inode, .. } = self {
+            return Some(*inode);
         }
+        let Self::Direct(direct) = self else { return None };
+        direct.device().map(|device| device.inode)
     }
 
     /// Returns the id of the map that it is of.
     pub fn map(&self) -> Option<u32> {
-        match self {
-            Self::Sockmap { map_id, .. } | Self::StructOps { map_id } => Some(*map_id),
-            Self::Xdp { .. }
-            | Self::Tcx { .. }
-            | Self::Netkit { .. }
-            | Self::Cgroup { .. }
-            | Self::Netns { .. }
-            | Self::Netfilter(_)
-            | Self::Event(_)
-            | Self::Direct(_)
-            | Self::Other(_) => None,
-        }
+        let (Self::Sockmap { map_id, .. } | Self::StructOps { map_id }) = self else { return None };
+        Some(*map_id)
     }
 
     /// Returns whether a link can be attached there while another one is at `other` of the same network namespace.
@@ -787,20 +764,10 @@ impl HookInfo {
 
     /// Returns the interface whose only XDP hook it is.
     fn xdp(&self) -> Option<u32> {
-        match self {
-            Self::Xdp { ifindex } => Some(*ifindex),
-            Self::Direct(Direct::Xdp { device, .. }) => Some(device.ifindex),
-            Self::Tcx { .. }
-            | Self::Netkit { .. }
-            | Self::Cgroup { .. }
-            | Self::Netns { .. }
-            | Self::Netfilter(_)
-            | Self::Sockmap { .. }
-            | Self::StructOps { .. }
-            | Self::Event(_)
-            | Self::Direct(_)
-            | Self::Other(_) => None,
-        }
+        let (Self::Xdp { ifindex } | Self::Direct(Direct::Xdp { device: Device { ifindex, .. }, .. })) = self else {
+            return None;
+        };
+        Some(*ifindex)
     }
 
     /// Returns the same as a link has it, where both ways meet the same packets.

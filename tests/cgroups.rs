@@ -11,7 +11,7 @@ use bpfapply::kernel::linux::Linux;
 use bpfapply::kernel::{HookRequest, Kernel as _, ProgramRequest};
 use bpfapply::kinds::{AttachType, ProgramType};
 use bpfapply::names::PinPath;
-use common::tool::{Said, bpfapply, succeed};
+use common::tool::{self, Said, bpfapply, succeed};
 use common::{in_namespace, in_namespace_within, run, skip};
 use std::fs;
 use std::io::Write as _;
@@ -183,10 +183,7 @@ fn counted((kernel, map): &(Linux, Fd), happens: impl FnOnce()) -> u64 {
 
 #[track_caller]
 fn is_settled(folder: &TempDir) {
-    let said = succeed(folder.path(), &["plan.toml"]);
-    assert!(said.contains("nothing to do") || said.contains("unchanged"), "{said}");
-    succeed(folder.path(), &["status", "/sys/fs/bpf/groups", "--check"]);
-    succeed(folder.path(), &["plan.toml", "--dry-run", "--check"]);
+    tool::is_settled(folder.path(), "plan.toml", "/sys/fs/bpf/groups");
 }
 
 #[track_caller]

@@ -8,7 +8,7 @@ mod common;
 use bpfapply::kernel::linux::Linux;
 use bpfapply::kernel::{HookInfo, Kernel as _};
 use bpfapply::names::PinPath;
-use common::tool::{Said, bpfapply, succeed};
+use common::tool::{self, succeed};
 use common::{Room, in_namespace, skip};
 use std::fs;
 use std::io::{self, Read as _, Write as _};
@@ -63,18 +63,13 @@ fn apply(folder: &TempDir) -> String {
 /// Applies what must be refused, and returns what is said.
 #[track_caller]
 fn refused(folder: &TempDir, arguments: &[&str], code: i32) -> String {
-    let Said { code: is, stdout, stderr } = bpfapply(folder.path(), arguments);
-    assert_eq!(is, code, "{stdout}{stderr}");
-    stdout + &stderr
+    tool::refused(folder.path(), arguments, code)
 }
 
 /// Asserts that a second apply and a status have nothing to say.
 #[track_caller]
 fn is_settled(folder: &TempDir) {
-    let said = apply(folder);
-    assert!(said.contains("nothing to do") || said.contains("unchanged"), "{said}");
-    succeed(folder.path(), &["status", "/sys/fs/bpf/cc", "--check"]);
-    succeed(folder.path(), &["plan.toml", "--dry-run", "--check"]);
+    tool::is_settled(folder.path(), "plan.toml", "/sys/fs/bpf/cc");
 }
 
 /// Makes a connection that chooses a congestion control.

@@ -11,7 +11,7 @@ use bpfapply::kernel::linux::Linux;
 use bpfapply::kernel::{HookRequest, Kernel as _, ProgramRequest};
 use bpfapply::kinds::{AttachType, ProgramType, XdpMode};
 use bpfapply::names::PinPath;
-use common::tool::{Said, bpfapply, succeed};
+use common::tool::{self, succeed};
 use common::{in_namespace, rounds, run, skip};
 use std::fs;
 use std::net::UdpSocket;
@@ -88,18 +88,13 @@ impl Site {
     /// Runs what must be refused, and returns what is said.
     #[track_caller]
     fn refused(&self, arguments: &[&str], code: i32) -> String {
-        let Said { code: is, stdout, stderr } = bpfapply(self.folder.path(), arguments);
-        assert_eq!(is, code, "{stdout}{stderr}");
-        stdout + &stderr
+        tool::refused(self.folder.path(), arguments, code)
     }
 
     /// Asserts that a second apply, a dry run and a status have nothing to say.
     #[track_caller]
     fn is_settled(&self) {
-        let said = self.succeed(&["plan.toml"]);
-        assert!(said.contains("nothing to do"), "{said}");
-        self.succeed(&["status", "direct", "--check"]);
-        self.succeed(&["plan.toml", "--dry-run", "--check"]);
+        tool::is_settled(self.folder.path(), "plan.toml", "direct");
     }
 
     #[track_caller]

@@ -8,7 +8,7 @@ mod common;
 use bpfapply::kernel::linux::Linux;
 use bpfapply::kernel::{EventInfo, HookInfo, Kernel as _, LinkInfo, ObjectKind};
 use bpfapply::names::PinPath;
-use common::tool::{Said, bpfapply, succeed};
+use common::tool::{self, Said, bpfapply, succeed};
 use common::{in_namespace, run, skip};
 use std::fs;
 use std::path::Path;
@@ -148,10 +148,7 @@ fn fires(case: &Case, deployment: &str, versions: [bool; 2]) {
 /// Asserts that a second apply and a status have nothing to say.
 #[track_caller]
 fn is_settled(folder: &TempDir) {
-    let said = succeed(folder.path(), &["events.toml"]);
-    assert!(said.contains("nothing to do") || said.contains("unchanged"), "{said}");
-    succeed(folder.path(), &["status", "/sys/fs/bpf/events", "--check"]);
-    succeed(folder.path(), &["events.toml", "--dry-run", "--check"]);
+    tool::is_settled(folder.path(), "events.toml", "/sys/fs/bpf/events");
 }
 
 /// Takes one kind of link through its life.

@@ -10,7 +10,7 @@ use bpfapply::kernel::linux::Linux;
 use bpfapply::kernel::{HookRequest, Kernel as _, ProgramRequest};
 use bpfapply::kinds::{AttachType, Family, Netfilter, Point, ProgramType};
 use bpfapply::names::PinPath;
-use common::tool::{Said, bpfapply, succeed};
+use common::tool::{self, succeed};
 use common::{in_namespace, run, skip};
 use std::fs;
 use std::net::{TcpListener, TcpStream, UdpSocket};
@@ -44,19 +44,13 @@ fn apply(folder: &TempDir) -> String {
 /// Applies what must be refused, and returns what is said.
 #[track_caller]
 fn refused(folder: &TempDir, arguments: &[&str], code: i32) -> String {
-    let Said { code: is, stdout, stderr } = bpfapply(folder.path(), arguments);
-    assert_eq!(is, code, "{stdout}{stderr}");
-    stdout + &stderr
+    tool::refused(folder.path(), arguments, code)
 }
 
 /// Asserts that a second apply and a status have nothing to say.
 #[track_caller]
 fn is_settled(folder: &TempDir) {
-    let said = apply(folder);
-    assert!(said.contains("nothing to do") || said.contains("unchanged"), "{said}");
-    succeed(folder.path(), &["status", "/sys/fs/bpf/hooks", "--check"]);
-    let said = succeed(folder.path(), &["plan.toml", "--dry-run", "--check"]);
-    assert!(!said.contains("link.l  attach"), "{said}");
+    tool::is_settled(folder.path(), "plan.toml", "/sys/fs/bpf/hooks");
 }
 
 #[track_caller]

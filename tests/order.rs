@@ -10,7 +10,7 @@ use bpfapply::kernel::linux::Linux;
 use bpfapply::kernel::{HookPlace, HookRequest, Kernel as _, LinkInfo, Position, ProgramRequest};
 use bpfapply::kinds::{AttachType, ProgramType};
 use bpfapply::names::PinPath;
-use common::tool::{Said, bpfapply, succeed};
+use common::tool::{self, Said, bpfapply, succeed};
 use common::{Room, in_namespace, run, skip};
 use std::fs;
 use std::net::UdpSocket;
@@ -148,10 +148,7 @@ fn met(hook: &Shared, programs: usize) -> Vec<u32> {
 
 #[track_caller]
 fn is_settled(folder: &TempDir) {
-    let said = succeed(folder.path(), &["plan.toml"]);
-    assert!(said.contains("nothing to do"), "{said}");
-    succeed(folder.path(), &["status", "/sys/fs/bpf/order", "--check"]);
-    succeed(folder.path(), &["plan.toml", "--dry-run", "--check"]);
+    tool::is_settled(folder.path(), "plan.toml", "/sys/fs/bpf/order");
 }
 
 #[track_caller]

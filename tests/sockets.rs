@@ -10,7 +10,7 @@ use bpfapply::kernel::linux::Linux;
 use bpfapply::kernel::{HookRequest, Kernel as _, MapRequest, ProgramRequest};
 use bpfapply::kinds::{AttachType, MapType, ProgramType};
 use bpfapply::names::PinPath;
-use common::tool::{Said, bpfapply, bpftool, has_bpftool, succeed};
+use common::tool::{self, bpftool, has_bpftool, succeed};
 use common::{in_namespace, skip};
 use nix::sys::socket::{SetSockOpt, setsockopt};
 use std::fs;
@@ -66,18 +66,13 @@ fn apply(folder: &TempDir) -> String {
 /// Applies what must be refused, and returns what is said.
 #[track_caller]
 fn refused(folder: &TempDir, arguments: &[&str], code: i32) -> String {
-    let Said { code: is, stdout, stderr } = bpfapply(folder.path(), arguments);
-    assert_eq!(is, code, "{stdout}{stderr}");
-    stdout + &stderr
+    tool::refused(folder.path(), arguments, code)
 }
 
 /// Asserts that a second apply and a status have nothing to say.
 #[track_caller]
 fn is_settled(folder: &TempDir) {
-    let said = apply(folder);
-    assert!(said.contains("nothing to do") || said.contains("unchanged"), "{said}");
-    succeed(folder.path(), &["status", "/sys/fs/bpf/sockets", "--check"]);
-    succeed(folder.path(), &["plan.toml", "--dry-run", "--check"]);
+    tool::is_settled(folder.path(), "plan.toml", "/sys/fs/bpf/sockets");
 }
 
 fn open(pin: &str) -> Fd {

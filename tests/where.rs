@@ -9,7 +9,7 @@ use bpfapply::insn::{EXIT, Insn};
 use bpfapply::kernel::linux::Linux;
 use bpfapply::kernel::{HookRequest, Kernel as _, LinkInfo, ProgramRequest};
 use bpfapply::kinds::{AttachType, Family, Netfilter, Point, ProgramType, XdpMode};
-use common::tool::{Said, bpfapply, succeed};
+use common::tool::{self, Said, bpfapply, succeed};
 use common::{in_namespace, run, skip};
 use netlink_packet_core::{NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload};
 use netlink_packet_route::RouteNetlinkMessage;
@@ -72,19 +72,13 @@ fn dry_run(folder: &TempDir) -> String {
 /// Runs what must be refused, and returns what is said.
 #[track_caller]
 fn refused(folder: &TempDir, arguments: &[&str], code: i32) -> String {
-    let Said { code: is, stdout, stderr } = bpfapply(folder.path(), arguments);
-    assert_eq!(is, code, "{stdout}{stderr}");
-    stdout + &stderr
+    tool::refused(folder.path(), arguments, code)
 }
 
 /// Asserts that a second apply and a status have nothing to say.
 #[track_caller]
 fn is_settled(folder: &TempDir) {
-    let said = apply(folder);
-    assert!(said.contains("nothing to do"), "{said}");
-    succeed(folder.path(), &["status", ROOT, "--check"]);
-    let Said { code, stdout, .. } = bpfapply(folder.path(), &["plan.toml", "--dry-run", "--check"]);
-    assert_eq!(code, 0, "{stdout}");
+    tool::is_settled(folder.path(), "plan.toml", ROOT);
 }
 
 /// Waits until the status says something.

@@ -143,17 +143,12 @@ impl Hook {
     /// Returns the same hook of another interface.
     pub fn on(&self, name: &str) -> Self {
         let mut hook = self.clone();
-        match &mut hook {
-            Self::Xdp { interface, .. }
-            | Self::Tc { interface, .. }
-            | Self::Netkit { interface, .. }
-            | Self::Lwt { interface, .. } => name.clone_into(interface),
-            Self::Cgroup { .. }
-            | Self::Netns { .. }
-            | Self::Netfilter { .. }
-            | Self::Sockmap { .. }
-            | Self::StructOps { .. }
-            | Self::Trace(_) => {}
+        if let Self::Xdp { interface, .. }
+        | Self::Tc { interface, .. }
+        | Self::Netkit { interface, .. }
+        | Self::Lwt { interface, .. } = &mut hook
+        {
+            name.clone_into(interface);
         }
         hook
     }
@@ -168,32 +163,13 @@ impl Hook {
 
     /// Returns the mode asked for, which the kernel does not tell back.
     pub fn mode(&self) -> Option<XdpMode> {
-        match self {
-            Self::Xdp { mode, .. } => Some(*mode),
-            Self::Tc { .. }
-            | Self::Netkit { .. }
-            | Self::Lwt { .. }
-            | Self::Cgroup { .. }
-            | Self::Netns { .. }
-            | Self::Netfilter { .. }
-            | Self::Sockmap { .. }
-            | Self::StructOps { .. }
-            | Self::Trace(_) => None,
-        }
+        if let Self::Xdp { mode, .. } = self { Some(*mode) } else { None }
     }
 
     /// Returns the way that is asked for; `None` where it is to be chosen, or where there is but one.
     pub fn via(&self) -> Option<Via> {
-        match self {
-            Self::Xdp { via, .. } | Self::Tc { via, .. } | Self::Cgroup { via, .. } => *via,
-            Self::Netkit { .. }
-            | Self::Lwt { .. }
-            | Self::Netns { .. }
-            | Self::Netfilter { .. }
-            | Self::Sockmap { .. }
-            | Self::StructOps { .. }
-            | Self::Trace(_) => None,
-        }
+        let (Self::Xdp { via, .. } | Self::Tc { via, .. } | Self::Cgroup { via, .. }) = self else { return None };
+        *via
     }
 
     /// Returns what a kernel must have for a link there, where there is a way without.
@@ -215,49 +191,20 @@ impl Hook {
     /// Returns the same with the way that was chosen.
     pub fn by(&self, chosen: Via) -> Self {
         let mut hook = self.clone();
-        match &mut hook {
-            Self::Xdp { via, .. } | Self::Tc { via, .. } | Self::Cgroup { via, .. } => *via = Some(chosen),
-            Self::Netkit { .. }
-            | Self::Lwt { .. }
-            | Self::Netns { .. }
-            | Self::Netfilter { .. }
-            | Self::Sockmap { .. }
-            | Self::StructOps { .. }
-            | Self::Trace(_) => {}
+        if let Self::Xdp { via, .. } | Self::Tc { via, .. } | Self::Cgroup { via, .. } = &mut hook {
+            *via = Some(chosen);
         }
         hook
     }
 
     /// Returns the hook of netfilter that it is.
     pub fn netfilter(&self) -> Option<Netfilter> {
-        match self {
-            Self::Netfilter { hook, .. } => Some(*hook),
-            Self::Xdp { .. }
-            | Self::Tc { .. }
-            | Self::Netkit { .. }
-            | Self::Lwt { .. }
-            | Self::Cgroup { .. }
-            | Self::Netns { .. }
-            | Self::Sockmap { .. }
-            | Self::StructOps { .. }
-            | Self::Trace(_) => None,
-        }
+        if let Self::Netfilter { hook, .. } = self { Some(*hook) } else { None }
     }
 
     /// Returns the event that it is, with how it is met.
     pub fn trace(&self) -> Option<&Trace> {
-        match self {
-            Self::Trace(trace) => Some(trace),
-            Self::Xdp { .. }
-            | Self::Tc { .. }
-            | Self::Netkit { .. }
-            | Self::Lwt { .. }
-            | Self::Cgroup { .. }
-            | Self::Netns { .. }
-            | Self::Netfilter { .. }
-            | Self::Sockmap { .. }
-            | Self::StructOps { .. } => None,
-        }
+        if let Self::Trace(trace) = self { Some(trace) } else { None }
     }
 
     /// Returns the event that it is.
@@ -300,18 +247,7 @@ impl Hook {
     /// Returns whether its program is for the sockets that come to it from then on: those that are there keep what they
     /// have (`sock_map_link`, net/core/sock_map.c).
     pub fn is_for_new_sockets(&self) -> bool {
-        match self {
-            Self::Sockmap { .. } => true,
-            Self::Xdp { .. }
-            | Self::Tc { .. }
-            | Self::Netkit { .. }
-            | Self::Lwt { .. }
-            | Self::Cgroup { .. }
-            | Self::Netns { .. }
-            | Self::Netfilter { .. }
-            | Self::StructOps { .. }
-            | Self::Trace(_) => false,
-        }
+        matches!(self, Self::Sockmap { .. })
     }
 
     /// Returns whether a map of this type can be what it is of.
@@ -354,17 +290,11 @@ impl Hook {
             return None;
         }
         let mut hook = self.clone();
-        match &mut hook {
-            Self::Tc { via, wish, .. } => (*via, *wish) = (None, Wish::default()),
-            Self::Cgroup { via, .. } => *via = None,
-            Self::Xdp { .. }
-            | Self::Netkit { .. }
-            | Self::Netns { .. }
-            | Self::Netfilter { .. }
-            | Self::Sockmap { .. }
-            | Self::StructOps { .. }
-            | Self::Lwt { .. }
-            | Self::Trace(_) => {}
+        if let Self::Tc { via, .. } | Self::Cgroup { via, .. } = &mut hook {
+            *via = None;
+        }
+        if let Self::Tc { wish, .. } = &mut hook {
+            *wish = Wish::default();
         }
         Some(hook)
     }

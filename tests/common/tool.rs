@@ -38,6 +38,23 @@ pub fn succeed(folder: &Path, arguments: &[&str]) -> String {
     said.stdout
 }
 
+/// Runs the built tool, which must exit with this code, and returns all that it says.
+#[track_caller]
+pub fn refused(folder: &Path, arguments: &[&str], code: i32) -> String {
+    let Said { code: is, stdout, stderr } = bpfapply(folder, arguments);
+    assert_eq!(is, code, "bpfapply {arguments:?}: {stdout}{stderr}");
+    stdout + &stderr
+}
+
+/// Asserts that the host matches a manifest: for a second apply, for `status`, and for a dry run.
+#[track_caller]
+pub fn is_settled(folder: &Path, manifest: &str, deployment: &str) {
+    let said = succeed(folder, &[manifest]);
+    assert!(said.contains("nothing to do"), "{said}");
+    succeed(folder, &["status", deployment, "--check"]);
+    succeed(folder, &[manifest, "--dry-run", "--check"]);
+}
+
 /// Runs bpftool with the words of a line, which must succeed, and returns the JSON that it writes.
 #[track_caller]
 pub fn bpftool(line: &str) -> Value {
