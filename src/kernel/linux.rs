@@ -671,7 +671,12 @@ impl Kernel for Linux {
     }
 
     fn link_by_id(&self, id: u32) -> io::Result<Object> {
-        sys::link_by_id(id).map(Object::from)
+        // One that somebody is just making has a number already, and is nowhere yet (`bpf_link_by_id`).
+        let found = sys::link_by_id(id).map_err(|error| match error.raw_os_error() {
+            Some(libc::EAGAIN) => io::Error::from_raw_os_error(libc::ENOENT),
+            _ => error,
+        });
+        found.map(Object::from)
     }
 
     fn link_info(&self, link: &Object) -> io::Result<LinkInfo> {

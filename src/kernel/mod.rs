@@ -524,7 +524,7 @@ pub trait Kernel {
     fn queue(&self, hook: &HookRequest<'_, Self::Fd>) -> io::Result<Queue>;
     /// Returns the next id of a link, whoever's it is (`BPF_LINK_GET_NEXT_ID`); `NotFound` behind the last one.
     fn next_link(&self, after: u32) -> io::Result<u32>;
-    /// `BPF_LINK_GET_FD_BY_ID`; `NotFound` when there is none.
+    /// `BPF_LINK_GET_FD_BY_ID`; `NotFound` when there is none, or none yet.
     fn link_by_id(&self, id: u32) -> io::Result<Self::Fd>;
     /// `BPF_OBJ_GET_INFO_BY_FD`
     fn link_info(&self, link: &Self::Fd) -> io::Result<LinkInfo>;
