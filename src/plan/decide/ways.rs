@@ -26,7 +26,7 @@ impl Planner<'_> {
         let hook = self.resolve_hook(&link)?;
         if let (Hook::Lwt { netns, route, .. }, ResolvedHook::Interface(Some(_))) = (&link.hook, &hook) {
             self.check_route(&link, netns, route)?;
-            let HookInfo::Direct(at) = super::at(&link.hook, &hook).hook else { return Some((link, hook)) };
+            let HookInfo::Direct(at) = super::links::at(&link.hook, &hook).hook else { return Some((link, hook)) };
             return Some((link, ResolvedHook::Direct(at, None)));
         }
         let missing = link.hook.needs().filter(|feature| self.observed.missing.contains(feature));
