@@ -1426,8 +1426,15 @@ fn shared_hooks_have_places_and_revisions<K: Kernel>(kernel: &mut K, room: &Room
             let place = HookPlace { position: Position::Before(Beside::Program(ids[2])), revision: 0 };
             let link = kernel.create_link_at(&programs[5], &hook, place).unwrap();
             assert_eq!(kernel.query(&hook).unwrap(), [1, 3, 6, 4, 5, 2].map(|at| ids[at]));
-            drop(link);
+            kernel.detach_link(&link).unwrap();
         }
+        let now = revision(kernel);
+        // The last of a kind of tcx takes the count with it, of a cgroup not (`tcx_entry_free`, include/net/tcx.h).
+        for link in &links[..5] {
+            kernel.detach_link(link).unwrap();
+        }
+        let there = Queue { revision: if is_tcx { 1 } else { now + 5 }, there: Vec::new() };
+        assert_eq!(kernel.queue(&hook).unwrap(), there, "{program_type}");
     }
     // Hooks with room for one, and those that others order, know no places.
     let first = HookPlace { position: Position::First, revision: 0 };

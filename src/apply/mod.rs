@@ -94,7 +94,7 @@ pub fn apply<'a, K: Kernel>(kernel: &mut K, plan: &'a Plan, stamp: &Stamp) -> Ap
         outside: Vec::new(),
         undo: Vec::new(),
         leaving: BTreeMap::new(),
-        changes: BTreeMap::new(),
+        revisions: BTreeMap::new(),
         linked: BTreeMap::new(),
         doubles: BTreeMap::new(),
         switched: false,
@@ -137,8 +137,8 @@ struct Applier<'a, K: Kernel> {
     undo: Vec<(usize, Undo<K::Fd>)>,
     /// Links that are detached behind the switch, by the number of the step.
     leaving: BTreeMap<usize, Attached<K::Fd>>,
-    /// How often this run changed hooks that several programs share.
-    changes: BTreeMap<Hook, u64>,
+    /// The revisions that hooks that several programs share must have now, of those that this run changed.
+    revisions: BTreeMap<Hook, u64>,
     /// The ids of the links that this run made.
     linked: BTreeMap<LinkName, u32>,
     /// Programs that were loaded once more, by the links that move.

@@ -39,22 +39,24 @@ impl<K: Kernel> Applier<'_, K> {
     /// Returns the revision that a hook must have now; 0 where it has none.
     fn revision(&self, hook: &Hook) -> u64 {
         let Some(hook) = &hook.shared() else { return 0 };
-        let seen = self.plan.shared.seen.get(hook).map_or(0, |seen| seen.revision);
-        if seen == 0 { 0 } else { seen + self.changes.get(hook).copied().unwrap_or(0) }
+        let seen = || self.plan.shared.seen.get(hook).map_or(0, |seen| seen.revision);
+        self.revisions.get(hook).copied().unwrap_or_else(seen)
     }
 
     /// Notes that this run changed a hook.
     pub(super) fn changed(&mut self, hook: &Hook) {
-        if let Some(hook) = hook.shared() {
-            *self.changes.entry(hook).or_default() += 1;
+        let revision = self.revision(hook);
+        if let (Some(hook), true) = (hook.shared(), revision != 0) {
+            self.revisions.insert(hook, revision + 1);
         }
     }
 
     /// Takes the hooks as they are now: what an interrupted run left was on them, and is gone.
     pub(super) fn recount(&mut self) -> Result<(), Problem> {
-        for (hook, seen) in &self.plan.shared.seen {
+        for hook in self.plan.shared.seen.keys() {
+            // The last program that leaves tcx takes the count with it, which begins anew.
             if let Some(now) = self.look_at(hook)? {
-                self.changes.insert(hook.clone(), now.revision.saturating_sub(seen.revision));
+                self.revisions.insert(hook.clone(), now.revision);
             }
         }
         Ok(())

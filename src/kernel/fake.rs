@@ -1507,7 +1507,7 @@ impl Kernel for Fake {
         if events::is_fixed(&state.links[&id].kind) {
             return refuse(libc::EOPNOTSUPP);
         }
-        state.count_change(id);
+        state.count_leaving(id);
         state.links.get_mut(&id).expect("it was there a moment ago").hook = None;
         state.collect();
         Ok(())

@@ -88,6 +88,20 @@ impl State {
         self.count(counted);
     }
 
+    /// Notes that a link is about to leave its hook: the last one of tcx takes the count with it (`tcx_entry_free`,
+    /// include/net/tcx.h).
+    pub(super) fn count_leaving(&mut self, id: u32) {
+        self.count_change(id);
+        let Some((hook, kind)) = self.links.get(&id).and_then(|link| Some((link.hook?, link.kind.clone()))) else {
+            return;
+        };
+        if let Some(counted @ Counted::Tcx(..)) = Counted::of(hook, &kind)
+            && self.ids_on(hook, &kind) == [id]
+        {
+            self.revisions.remove(&counted);
+        }
+    }
+
     /// Notes that something without a link came to a hook, changed or went.
     pub(super) fn count_direct(&mut self, at: &Direct) {
         let counted = match at {
@@ -108,7 +122,7 @@ impl State {
 
     /// Frees a link, which detaches it.
     pub(super) fn remove_link(&mut self, id: u32) {
-        self.count_change(id);
+        self.count_leaving(id);
         self.links.remove(&id);
     }
 
