@@ -2,7 +2,7 @@
 
 use super::takeover::Holder;
 use super::ways::{device, once_cleared};
-use super::{Fate, Planner, as_pin, restoring, runs_now, runs_ours};
+use super::{Fate, Planner, as_pin, back::restoring, runs_now, runs_ours};
 use crate::access::Access;
 use crate::desired::{Anchor, DesiredLink, DesiredMap, Event, Hook, MapSource, Trace, Within};
 use crate::diag::{Kind, Problem};
