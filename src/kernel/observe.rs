@@ -6,8 +6,8 @@
 use super::snapshot::snapshot;
 use super::strangers::strangers;
 use super::{
-    Entry, EntryKind, HookInfo, HookRequest, Interface, Kernel, LinkInfo, MapInfo, ObjectKind, Occupant, Queue,
-    contents, events,
+    Entry, EntryKind, HookInfo, HookRequest, Interface, Kernel, LinkInfo, MapInfo, ObjectKind, Occupant, ProgramInfo,
+    Queue, contents, events,
 };
 use crate::access::{AccountKind, Permissions};
 use crate::btf::{Btf, kernel::KernelTypes};
@@ -395,10 +395,14 @@ pub(crate) fn queue<K: Kernel>(kernel: &K, hook: &Hook, with_links: bool) -> io:
         }
     }
     for occupant in &mut queue.there {
-        let info = kernel.program_by_id(occupant.program_id).and_then(|program| kernel.program_info(&program));
-        occupant.name = info.ok().map(|info| info.name);
+        occupant.name = program(kernel, occupant.program_id).map(|info| info.name);
     }
     Ok(Some(queue))
+}
+
+/// Asks about a program by its id; `None` for one that may not be asked about, or is gone meanwhile.
+pub(super) fn program<K: Kernel>(kernel: &K, id: u32) -> Option<ProgramInfo> {
+    kernel.program_by_id(id).and_then(|fd| kernel.program_info(&fd)).ok()
 }
 
 /// Finds who has priorities of netfilter; nobody where links may not be found by id, since a plan does without.
@@ -409,8 +413,7 @@ fn priorities<K: Kernel>(kernel: &K, wanted: &BTreeSet<Netfilter>) -> BTreeMap<N
         _ => false,
     };
     let occupant = |link: &LinkInfo| {
-        let info = kernel.program_by_id(link.program_id).and_then(|program| kernel.program_info(&program));
-        let name = info.ok().map(|info| info.name);
+        let name = program(kernel, link.program_id).map(|info| info.name);
         Occupant { program_id: link.program_id, link_id: Some(link.id), name }
     };
     let of = |wanted: &Netfilter| links.iter().filter(|link| has(link, wanted)).map(occupant).collect();

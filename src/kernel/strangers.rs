@@ -1,6 +1,6 @@
 //! Who the programs of others are, and where they are pinned.
 
-use super::observe::{existing, walk};
+use super::observe::{self, existing, walk};
 use super::{HookInfo, Kernel, ObjectKind};
 use crate::diag::{Kind, Problems};
 use crate::names::PinPath;
@@ -10,7 +10,7 @@ use std::io;
 
 /// Reads who a program is; `None` for one that may not be asked about, or is gone meanwhile.
 pub fn stranger<K: Kernel>(kernel: &K, id: u32) -> Option<Stranger> {
-    let info = kernel.program_by_id(id).and_then(|fd| kernel.program_info(&fd)).ok()?;
+    let info = observe::program(kernel, id)?;
     Some(Stranger { name: info.name, age: kernel.uptime().saturating_sub(info.load_time), link: None })
 }
 
