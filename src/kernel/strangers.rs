@@ -1,6 +1,6 @@
 //! Who the programs of others are, and where they are pinned.
 
-use super::observe::{self, existing, walk};
+use super::observe::{self, existing, links, walk};
 use super::{HookInfo, Kernel, ObjectKind};
 use crate::diag::{Kind, Problems};
 use crate::names::PinPath;
@@ -14,16 +14,22 @@ pub fn stranger<K: Kernel>(kernel: &K, id: u32) -> Option<Stranger> {
     Some(Stranger { name: info.name, age: kernel.uptime().saturating_sub(info.load_time), link: None })
 }
 
-/// Reads who programs are, and, unless all of them are ours, which links of XDP run them, as far as these may be listed.
-pub fn strangers<K: Kernel>(kernel: &K, programs: &BTreeSet<u32>, ours: &BTreeSet<u32>) -> BTreeMap<u32, Stranger> {
-    let known = programs.iter().filter_map(|id| Some((*id, stranger(kernel, *id)?)));
+/// Reads who programs are, and of those of XDP, unless all of them are ours, which links run them, as far as these may be
+/// listed.
+pub fn strangers<K: Kernel>(
+    kernel: &K,
+    programs: &BTreeSet<u32>,
+    xdp: &BTreeSet<u32>,
+    ours: &BTreeSet<u32>,
+) -> BTreeMap<u32, Stranger> {
+    let known = programs.union(xdp).filter_map(|id| Some((*id, stranger(kernel, *id)?)));
     let mut known: BTreeMap<_, _> = known.collect();
-    let (mut id, is_enough) = (0, known.keys().all(|id| ours.contains(id)));
-    while let (false, Ok(next)) = (is_enough, kernel.next_link(id)) {
-        id = next;
-        let Ok(info) = kernel.link_by_id(id).and_then(|fd| kernel.link_info(&fd)) else { continue };
-        if let (HookInfo::Xdp { .. }, Some(stranger)) = (info.hook, known.get_mut(&info.program_id)) {
-            stranger.link = Some(id);
+    if xdp.is_subset(ours) {
+        return known;
+    }
+    for link in links(kernel).flatten() {
+        if let (HookInfo::Xdp { .. }, Some(stranger)) = (link.hook, known.get_mut(&link.program_id)) {
+            stranger.link = Some(link.id);
         }
     }
     known
