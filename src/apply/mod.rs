@@ -895,8 +895,7 @@ impl<K: Kernel> Applier<'_, K> {
             return Ok(Some(Before { netns: None, hook }));
         }
         if let HookInfo::Event(EventInfo::Tracing { object, type_id, .. }) = info.hook {
-            let record = self.plan.generations.record.as_ref();
-            let recorded = record.and_then(|record| record.links.get(link.name.as_str()));
+            let recorded = self.plan.generations.recorded_link(&link.name);
             let cookie = recorded.and_then(|recorded| recorded.hook.trace()).and_then(|trace| trace.cookie);
             let hook = BeforeHook::Extension { target: object, function: type_id, cookie };
             return Ok(Some(Before { netns: None, hook }));

@@ -87,10 +87,13 @@ impl<'a> Planner<'a> {
 
     /// A link is ours when the record knows it, or when it runs a program with our fingerprint.
     fn owns_link(&self, link: &DesiredLink, found: &LinkInfo) -> bool {
-        let record = self.observed.record.as_ref();
-        let recorded = record.and_then(|record| record.links.get(link.name.as_str()));
         let inode = self.observed.inode(&link.pin);
+        let recorded = self.recorded_link(link);
         recorded.is_some_and(|recorded| Some(recorded.inode) == inode) || runs_ours(self.observed, found)
+    }
+
+    fn recorded_link(&self, link: &DesiredLink) -> Option<&'a RecordedLink> {
+        self.observed.record.as_ref()?.links.get(link.name.as_str())
     }
 
     /// Finds what the hook is of; a missing one is a problem.
@@ -434,8 +437,7 @@ impl<'a> Planner<'a> {
             let mode = link.hook.mode().filter(|mode| !self.runs_in_mode(link, *mode, found.program_id))?;
             return Some(Because::HookChanged(format!("mode {mode} is wanted")));
         }
-        let record = self.observed.record.as_ref();
-        Some(match record.and_then(|record| record.links.get(link.name.as_str())) {
+        Some(match self.recorded_link(link) {
             Some(recorded) if let (true, Anchor::Map(map)) = (recorded.hook == link.hook, link.hook.anchor()) => {
                 Because::MapNew(map.clone())
             }
@@ -448,9 +450,7 @@ impl<'a> Planner<'a> {
     /// Returns where a link is. The kernel tells an interface's index and not in which network namespace: that is what the
     /// record says, unless the interface that has the index there does not know of the link's program.
     fn where_it_is(&self, link: &DesiredLink, found: &LinkInfo) -> At {
-        let record = self.observed.record.as_ref();
-        let recorded = record.and_then(|record| record.links.get(link.name.as_str()));
-        let recorded = recorded.filter(|recorded| recorded.at == found.hook);
+        let recorded = self.recorded_link(link).filter(|recorded| recorded.at == found.hook);
         let netns = found.hook.netns().or(recorded.and_then(|recorded| recorded.netns));
         let hook = found.hook.clone();
         let (HookInfo::Xdp { ifindex }, Some(inode)) = (&hook, netns) else { return At { hook, netns } };
@@ -470,8 +470,7 @@ impl<'a> Planner<'a> {
         wanted: &ResolvedHook,
         found: &LinkInfo,
     ) -> Option<Because> {
-        let record = self.observed.record.as_ref();
-        let Some(recorded) = record.and_then(|record| record.links.get(link.name.as_str())) else {
+        let Some(recorded) = self.recorded_link(link) else {
             let HookInfo::Event(event) = &found.hook else { return Some(other_event(&found.hook)) };
             return (!event.can_be(&trace.event)).then(|| other_event(&found.hook));
         };
@@ -521,9 +520,7 @@ impl<'a> Planner<'a> {
     /// Returns whether a link meets what it meets now, wherever it is attached anew.
     fn meets_the_same(&self, link: &DesiredLink, there: &At, now: &At) -> bool {
         let Some(event) = link.hook.event() else { return there.meets_what(now) };
-        let record = self.observed.record.as_ref();
-        let recorded = record.and_then(|record| record.links.get(link.name.as_str()));
-        recorded.is_none_or(|recorded| recorded.hook.event() == Some(event))
+        self.recorded_link(link).is_none_or(|recorded| recorded.hook.event() == Some(event))
     }
 
     /// Returns whether the program runs in the mode that is asked for; any mode is good for `auto`.
