@@ -44,7 +44,7 @@ impl<K: Kernel> Applier<'_, K> {
 
     /// Finds a function of another program of the deployment, by the types that it was loaded with.
     fn function_of_program(&self, program: &str, function: &str) -> Result<(ProgramName, TypeId), Problem> {
-        let known = self.programs.iter().find(|(name, _)| name.as_str() == program);
+        let known = self.programs.get_key_value(program);
         let Some((name, fd)) = known else { return Err(stale(format!("program.{program} is gone"))) };
         let doing = || format!("read the BTF of program.{program}");
         let bytes = self.kernel.program_info(fd).and_then(|info| match info.btf_id {

@@ -497,7 +497,7 @@ impl<'a> Planner<'a> {
 
     /// Returns why an extension must go to another program than the one whose function it replaces.
     fn is_new_target(&self, program: &str, found: &HookInfo) -> Option<Because> {
-        let (name, fate) = self.programs.iter().find(|(name, _)| name.as_str() == program)?;
+        let (name, fate) = self.programs.get_key_value(program)?;
         match (fate, found) {
             (Fate::Keep(id), HookInfo::Event(EventInfo::Tracing { object, .. })) if id == object => None,
             (Fate::Keep(_) | Fate::New(..), _) => Some(Because::TargetNew(name.clone())),
@@ -507,11 +507,10 @@ impl<'a> Planner<'a> {
     /// Returns where a link will be, as far as that tells whether there is room for another one.
     pub(super) fn at(&self, hook: &Hook, resolved: &ResolvedHook) -> At {
         let Some(Event::Extension { program, .. }) = hook.event() else { return at(hook, resolved) };
-        let target = self.programs.iter().find(|(name, _)| name.as_str() == program);
-        let object = match target {
-            Some((_, Fate::Keep(id))) => *id,
+        let object = match self.programs.get(program.as_str()) {
+            Some(Fate::Keep(id)) => *id,
             // Nothing replaces a function of a program that is new.
-            Some((_, Fate::New(..))) | None => 0,
+            Some(Fate::New(..)) | None => 0,
         };
         let hook = HookInfo::Event(EventInfo::Tracing { attach_type: EventInfo::EXTENSION, object, type_id: 0 });
         At { hook, netns: None }
