@@ -26,16 +26,8 @@ impl<K: Kernel> Applier<'_, K> {
         if events::find(self.kernel, &trace.event)? != Ok(place) {
             return Err(stale(format!("{} is another one now", trace.event)));
         }
-        let target = match &trace.event {
-            Event::Extension { program, function } => Some(self.function_of_program(program, function)?),
-            Event::Tracepoint { .. }
-            | Event::RawTracepoint { .. }
-            | Event::Target { .. }
-            | Event::Counter(_)
-            | Event::Kprobe { .. }
-            | Event::KprobeMulti { .. }
-            | Event::Uprobe(_) => None,
-        };
+        let target = trace.event.extended();
+        let target = target.map(|(program, function)| self.function_of_program(program, function)).transpose()?;
         let target = target.as_ref().map(|(name, function)| (&self.programs[name], *function));
         let program = attached(link, &self.maps, &self.programs);
         let created = create(self.kernel, program, trace, place, target);

@@ -481,16 +481,8 @@ impl<'a> Planner<'a> {
             return Some(other_event(&found.hook));
         }
         let file = wanted.file();
-        let other_target = match &trace.event {
-            Event::Extension { program, .. } => self.is_new_target(program, &found.hook),
-            Event::Tracepoint { .. }
-            | Event::RawTracepoint { .. }
-            | Event::Target { .. }
-            | Event::Counter(_)
-            | Event::Kprobe { .. }
-            | Event::KprobeMulti { .. }
-            | Event::Uprobe(_) => None,
-        };
+        let target = trace.event.extended();
+        let other_target = target.and_then(|(program, _)| self.is_new_target(program, &found.hook));
         let other_file = || Because::HookChanged("its path means another file now, or another place in it".to_owned());
         other_target.or_else(|| (file != recorded.file).then(other_file))
     }
@@ -506,8 +498,8 @@ impl<'a> Planner<'a> {
 
     /// Returns where a link will be, as far as that tells whether there is room for another one.
     pub(super) fn at(&self, hook: &Hook, resolved: &ResolvedHook) -> At {
-        let Some(Event::Extension { program, .. }) = hook.event() else { return at(hook, resolved) };
-        let object = match self.programs.get(program.as_str()) {
+        let Some((program, _)) = hook.event().and_then(Event::extended) else { return at(hook, resolved) };
+        let object = match self.programs.get(program) {
             Some(Fate::Keep(id)) => *id,
             // Nothing replaces a function of a program that is new.
             Some(Fate::New(..)) | None => 0,
