@@ -12,7 +12,7 @@ use crate::names::MapName;
 use crate::observed::{
     At, EventInfo, EventLack, EventPlace, HookInfo, LinkInfo, Observed, ObservedMap, Occupant, Pinned,
 };
-use crate::plan::places::{Arrangement, Company, Owner, Shared, Spot};
+use crate::plan::places::{Arrangement, Company, Shared, Spot, Who};
 use crate::plan::{Action, Because, Consent, Mode, ResolvedHook, Restored, State, Step, Traffic};
 use crate::record::{Record, RecordedLink};
 use crate::route::Route;
@@ -257,11 +257,11 @@ impl<'a> Planner<'a> {
         if !self.arrangements.contains_key(hook) {
             let mut ours = self.links_on(hook);
             let arrangement = Arrangement::of(hook, queue, |occupant| {
-                let is_it = |(link, _): &(&LinkInfo, Owner)| match occupant.link_id {
+                let is_it = |(link, _): &(&LinkInfo, Who)| match occupant.link_id {
                     Some(id) => link.id == id,
                     None => link.program_id == occupant.program_id,
                 };
-                ours.iter().position(is_it).map_or(Owner::Nobody, |at| ours.remove(at).1)
+                ours.iter().position(is_it).map(|at| ours.remove(at).1)
             });
             self.arrangements.insert(hook.clone(), arrangement);
         }
@@ -269,7 +269,7 @@ impl<'a> Planner<'a> {
     }
 
     /// Returns the links of ours on a hook, with what they are for.
-    fn links_on(&self, hook: &Hook) -> Vec<(&'a LinkInfo, Owner)> {
+    fn links_on(&self, hook: &Hook) -> Vec<(&'a LinkInfo, Who)> {
         let pinned = self.observed.pins.iter().filter_map(|(pin, pinned)| match pinned {
             Pinned::Link(link) => Some((pin, link)),
             Pinned::Map(_) | Pinned::Program(_) => None,
@@ -277,14 +277,14 @@ impl<'a> Planner<'a> {
         let found = pinned.map(|(pin, link)| {
             let mut wanted = self.desired.links.values();
             let wanted = wanted.find(|wanted| wanted.pin == *pin && wanted.hook.shared().as_ref() == Some(hook));
-            let owner = wanted.map(|wanted| match link.id {
-                0 => Owner::Direct(wanted.name.clone()),
-                _ => Owner::Link(wanted.name.clone(), wanted.order.clone()),
+            let who = wanted.map(|wanted| match link.id {
+                0 => Who::Direct(wanted.name.clone()),
+                _ => Who::Ours(wanted.name.clone(), wanted.order.clone()),
             });
-            (link, owner.unwrap_or(Owner::Leaving))
+            (link, who.unwrap_or(Who::Leaving))
         });
         let left = self.observed.leftovers.iter().flat_map(|leftover| &leftover.links);
-        let left = left.filter(|link| !runs_now(self.observed, link)).map(|link| (link, Owner::Leaving));
+        let left = left.filter(|link| !runs_now(self.observed, link)).map(|link| (link, Who::Leaving));
         let Some(at) = self.host_hook(hook) else { return Vec::new() };
         found.chain(left).filter(|(link, _)| link.hook.is_among(&at)).collect()
     }
