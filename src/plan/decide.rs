@@ -602,7 +602,7 @@ impl<'a> Planner<'a> {
             false if self.observed.directories.contains_key(&path) => return,
             false => Action::MakeDirectory { path },
         };
-        let (because, traffic, state) = (Because::Missing, Traffic::None, State::None);
+        let (because, traffic, state) = (Because::NeededBelow, Traffic::None, State::None);
         self.steps.push(Step { action, because, span: None, traffic, state, needs: None });
     }
 
