@@ -552,11 +552,11 @@ pub enum Because {
     Optional,
     /// The link runs a program that is not the pinned one.
     ProgramOther(u32),
-    /// The manifest does not name it any more.
+    /// The manifest has no use for it any more: no table names it, no object needs it, or it is at another pin.
     NotWanted,
     /// The whole deployment goes.
     Destroy,
-    /// Others may open the pin than those that the manifest says.
+    /// Who may open the pin is not what the manifest says.
     AccessDiffers,
     /// Something else in the plan changes.
     PlanChanges,
@@ -649,7 +649,7 @@ pub enum Consent {
     Gap,
     /// Contents of a map go.
     LoseState,
-    /// Things go that the manifest does not name any more.
+    /// Things go that the manifest has no use for any more.
     Prune,
     /// Somebody else's program loses its hook.
     Takeover,
@@ -664,7 +664,7 @@ impl Consent {
         match self {
             Self::Gap => "packets pass unfiltered for a moment",
             Self::LoseState => "contents of maps are lost",
-            Self::Prune => "things go that the manifest does not name any more",
+            Self::Prune => "things go that the manifest has no use for any more",
             Self::Takeover => "somebody else's program loses its hook",
         }
     }
