@@ -6,7 +6,8 @@
 //! - `folders`: one line for a tree of folders
 //! - `place`: lines and columns of the manifest
 //! - `written`: the first entries that are written into a map
-//! - [`text`] and [`json`]: a plan
+//! - `risk`: the steps that nobody may overlook, and why
+//! - [`text`], [`json`], [`markdown`] and [`github`]: a plan
 //! - [`outcome`]: what an apply did
 //! - [`inspect`]: an object file
 //! - [`show`]: what a deployment has
@@ -15,11 +16,14 @@
 
 pub mod entries;
 mod folders;
+pub mod github;
 pub mod inspect;
 pub mod json;
 mod layout;
+pub mod markdown;
 pub mod outcome;
 mod place;
+mod risk;
 pub mod show;
 pub mod status;
 pub mod text;
