@@ -13,6 +13,7 @@ const PURE: &[&str] = &[
     "direct.rs",
     "elf",
     "entries.rs",
+    "insn",
     "insn.rs",
     "kinds.rs",
     "manifest",
