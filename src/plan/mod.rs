@@ -62,6 +62,26 @@ pub struct Plan {
     pub shared: Shared,
     /// What to do, first to last; reuse is listed, too.
     pub steps: Vec<Step>,
+    /// What the verifier said of the programs that are to be loaded; `None` when it did not run. It is no part of the plan
+    /// that the id names: who asks the verifier changes nothing.
+    pub verdicts: Option<BTreeMap<ProgramName, Verdict>>,
+}
+
+/// What this kernel's verifier said of a program before anything was changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// It may be loaded.
+    Passed {
+        /// How many instructions the verifier went through, where the kernel tells it.
+        insns: Option<u32>,
+    },
+    /// It was refused.
+    Failed,
+    /// It was not tried, as it needs something that was refused.
+    NotTried {
+        /// What that is.
+        lacks: Address,
+    },
 }
 
 /// Who asked for a plan without a manifest.
