@@ -4,6 +4,7 @@
 
 pub mod disassemble;
 pub mod helpers;
+pub mod listing;
 
 use crate::names::Digest;
 use std::fmt::{self, Write as _};

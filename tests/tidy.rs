@@ -13,6 +13,7 @@ const PURE: &[&str] = &[
     "direct.rs",
     "elf",
     "entries.rs",
+    "explain",
     "insn",
     "insn.rs",
     "kinds.rs",

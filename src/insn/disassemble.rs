@@ -30,7 +30,12 @@ pub enum Operand {
     },
     /// A type of the kernel, whose variable or function is wanted.
     KernelType(i32),
+    /// A number that may be an address of the kernel: all addresses of its half have these first bits.
+    Address(u64),
 }
+
+/// Where the kernel's half of all addresses starts.
+const KERNEL_HALF: u64 = 0xffff_8000_0000_0000;
 
 /// The class of an instruction: the low three bits of its operation.
 const CLASS: u8 = 0x07;
@@ -134,6 +139,7 @@ fn load_constant(insns: &[Insn], at: usize, insn: Insn, name: &dyn Fn(Operand) -
         }),
         PSEUDO_BTF_ID => name(Operand::KernelType(insn.imm)).map(|name| format!("&{name}")),
         PSEUDO_FUNC => called(at, insn, insn.imm).and_then(|start| name(Operand::Function(start))),
+        0 if value >= KERNEL_HALF => name(Operand::Address(value)),
         _ => None,
     };
     Some(match named {
@@ -328,6 +334,7 @@ mod tests {
             Operand::KernelFunction { btf_id, module } => format!("kernel{btf_id}@{module}"),
             Operand::Map { insn, number } => format!("map{number}@{insn}"),
             Operand::KernelType(id) => format!("type{id}"),
+            Operand::Address(address) => format!("at{address:x}"),
         })
     }
 
@@ -395,6 +402,7 @@ mod tests {
             ([0x18, 0x21, 0, 0, 3, 0, 0, 0], "r1 = &map3@0[8] ll"),
             ([0x18, 0x31, 0, 0, 3, 0, 0, 0], "r1 = &type3 ll"),
             ([0x18, 0x41, 0, 0, 3, 0, 0, 0], "r1 = function4 ll"),
+            ([0x18, 0x01, 0, 0, 3, 0, 0, 0x80], "r1 = 36507222019 ll"),
             ([0x30, 0x00, 0, 0, 14, 0, 0, 0], "r0 = *(u8 *)skb[14]"),
             ([0x48, 0x10, 0, 0, 0, 0, 0, 0], "r0 = *(u16 *)skb[r1]"),
             ([0x48, 0x10, 0, 0, 2, 0, 0, 0], "r0 = *(u16 *)skb[r1 + 2]"),

@@ -56,7 +56,8 @@ mod tests {
 
     #[test]
     fn numbers_have_names() {
-        let rows = [(0, Some("unspec")), (1, Some("map_lookup_elem")), (12, Some("tail_call")), (44, Some("xdp_adjust_head"))];
+        let rows =
+            [(0, Some("unspec")), (1, Some("map_lookup_elem")), (12, Some("tail_call")), (44, Some("xdp_adjust_head"))];
         let rows = rows.into_iter().chain([(211, Some("cgrp_storage_delete")), (212, None), (-1, None)]);
         for (number, expected) in rows {
             assert_eq!(name(number), expected, "{number}");

@@ -7,6 +7,7 @@
 //! - `place`: lines and columns of the manifest
 //! - `written`: the first entries that are written into a map
 //! - [`text`] and [`json`]: a plan
+//! - [`explain`]: what a plan means for one thing
 //! - [`outcome`]: what an apply did
 //! - [`inspect`]: an object file
 //! - [`show`]: what a deployment has
@@ -14,6 +15,7 @@
 //! - [`status`]: how deployments fare
 
 pub mod entries;
+pub mod explain;
 mod folders;
 pub mod inspect;
 pub mod json;
@@ -27,3 +29,4 @@ mod written;
 
 pub use layout::Style;
 pub use place::ManifestText;
+pub use written::{Sampled, sample};
