@@ -5,11 +5,12 @@ use super::console::{Console, Output};
 use super::loaded::Loaded;
 use super::planned::{Planned, other_plan, plan_live};
 use super::{explain, usual_bpffs};
+use crate::apply;
 use crate::desired;
 use crate::diag::{Exit, Kind, Problem, Problems};
 use crate::elf;
 use crate::explain::{Codes, Explained};
-use crate::kernel::{Kernel, codes};
+use crate::kernel::{Kernel, codes, observe};
 use crate::load;
 use crate::names::Digest;
 use crate::observed::Observed;
@@ -17,6 +18,7 @@ use crate::plan::{self, Consent, Mode, Plan};
 use crate::saved::{self, SavedHost, SavedManifest, SavedPlan};
 use crate::spec::Host;
 use std::collections::{BTreeMap, BTreeSet};
+use std::mem;
 
 /// What an offline plan assumes of the host: one CPU, small pages, a bpffs where everybody mounts it.
 const NO_HOST: Host = Host { possible_cpus: 1, most_cpus: u32::MAX, page_size: 4096 };
@@ -46,6 +48,33 @@ pub fn live<K: Kernel>(kernel: &K, loaded: &Loaded, options: &Options, console: 
     let asked = options.explain.asked(plan)?;
     let codes = codes::running(kernel, plan, &asked);
     let explained = options.explain.explained(&asked, (plan, desired, observed), &codes);
+    show(plan, planned.entries.clone(), &explained, loaded, options, console)
+}
+
+/// Plans for this host, and lets its verifier judge every program that the plan loads. All of it is dropped again; nothing
+/// that exists is changed, so no lock is needed.
+pub fn verify<K: Kernel>(
+    kernel: &mut K,
+    loaded: &Loaded,
+    options: &Options,
+    console: &Console,
+) -> Result<Exit, Problems> {
+    let mut planned = plan_live(kernel, loaded, options.no_mount)?;
+    let asked = options.explain.asked(&planned.plan)?;
+    let mut codes = codes::running(kernel, &planned.plan, &asked);
+    let mut rehearsed = apply::rehearse(kernel, &planned.plan);
+    planned.plan.verdicts = Some(mem::take(&mut rehearsed.verdicts));
+    let refused = rehearsed.problems();
+    codes::add_rehearsed(kernel, &mut codes, &asked, (&rehearsed.programs, &rehearsed.maps))
+        .map_err(|error| observe::refused("read the programs that were loaded", &error, observe::READ))?;
+    // Before anybody reads that nothing of it is there.
+    drop(rehearsed);
+    let Planned { plan, desired, observed, .. } = &*planned;
+    let explained = options.explain.explained(&asked, (plan, desired, observed), &codes);
+    if !refused.0.is_empty() {
+        explain::show(plan, loaded, &explained, console);
+        return Err(refused);
+    }
     show(plan, planned.entries.clone(), &explained, loaded, options, console)
 }
 

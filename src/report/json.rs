@@ -18,7 +18,8 @@ use crate::explain::Explained;
 use crate::kinds::{AttachType, MapType, Netfilter, ProgramType, XdpMode};
 use crate::names::{Address, Digest, LinkName, MapName, ObjectName, PinPath, PlanId, ProgramName};
 use crate::plan::{
-    Action, Because, Consent, Copying, Expects, Marker, Mode, Plan, ResolvedHook, Sets, Step, Sweep, Traffic, Writes,
+    Action, Because, Consent, Copying, Expects, Marker, Mode, Plan, ResolvedHook, Sets, Step, Sweep, Traffic, Verdict,
+    Writes,
 };
 use crate::spec::{Difference, MapSpec, flag_names};
 use serde::Serialize;
@@ -59,7 +60,7 @@ pub fn plan_explained(plan: &Plan, manifest: Option<ManifestText<'_>>, explained
         deployment: plan.deployment.as_str(),
         pin_root: &plan.pin_root,
         manifest: manifest.map(|manifest| manifest.name),
-        mode: plan.mode,
+        mode: plan.mode_name(),
         changes: !plan.is_empty(),
         counts: Counts::of(plan.steps.iter().map(|step| &step.action)),
         needs: plan.needs(),
@@ -73,7 +74,7 @@ pub fn plan_explained(plan: &Plan, manifest: Option<ManifestText<'_>>, explained
             .map(|(link, company)| (link, company.words()))
             .filter(|(_, words)| !words.is_empty())
             .collect(),
-        steps: plan.steps.iter().map(|step| StepJson::of(step, plan.mode, lines.as_ref())).collect(),
+        steps: plan.steps.iter().map(|step| StepJson::of(plan, step, lines.as_ref())).collect(),
         explained: explained.iter().map(|explained| ExplainedJson::of(explained, manifest)).collect(),
     })
 }
@@ -86,7 +87,7 @@ struct PlanJson<'a> {
     deployment: &'a str,
     pin_root: &'a PinPath,
     manifest: Option<&'a str>,
-    mode: Mode,
+    mode: &'static str,
     changes: bool,
     counts: Counts,
     needs: BTreeSet<Consent>,
@@ -125,6 +126,9 @@ struct StepJson<'a> {
     entries: Option<u64>,
     /// What the verifier said; only for actions that ask it.
     verifier: Option<&'static str>,
+    /// How many instructions the verifier went through, where it passed and the kernel tells.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verified_instructions: Option<u32>,
     needs: Option<Consent>,
     /// What the host must be when the step is done; else the plan is stale.
     expects: Expects,
@@ -133,18 +137,27 @@ struct StepJson<'a> {
 }
 
 impl<'a> StepJson<'a> {
-    fn of(step: &'a Step, mode: Mode, lines: Option<&Lines<'_>>) -> Self {
+    fn of(plan: &Plan, step: &'a Step, lines: Option<&Lines<'_>>) -> Self {
+        let verdict = plan.verdict(&step.action);
         Self {
             marker: step.action.marker(),
             address: step.action.address(),
             action: step.action.name(),
             what: step.action.to_string(),
             details: Details::of(&step.action),
-            because: BecauseJson::of(&step.because, mode),
+            because: BecauseJson::of(&step.because, plan.mode),
             traffic: step.traffic,
             state: step.state.word().to_lowercase(),
             entries: step.state.entries(),
-            verifier: matches!(step.action, Action::LoadProgram { .. }).then_some("not run"),
+            verifier: matches!(step.action, Action::LoadProgram { .. }).then_some(match verdict {
+                Some(Verdict::Passed { .. }) => "passed",
+                Some(Verdict::Failed) => "failed",
+                Some(Verdict::NotTried { .. }) | None => "not run",
+            }),
+            verified_instructions: match verdict {
+                Some(Verdict::Passed { insns }) => *insns,
+                Some(Verdict::Failed | Verdict::NotTried { .. }) | None => None,
+            },
             needs: step.needs,
             expects: Expects::of(&step.action),
             place: step.span.as_ref().zip(lines).map(|(span, lines)| lines.place(span)),
