@@ -10,6 +10,7 @@ mod console;
 mod destroy;
 mod dry_run;
 mod entries;
+mod explain;
 mod finish;
 mod health;
 mod inspect;

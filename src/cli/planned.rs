@@ -8,7 +8,7 @@ use crate::elf;
 use crate::kernel::{Kernel, facts, observe, sites, strangers};
 use crate::load;
 use crate::names::{Digest, PinPath, PlanId};
-use crate::observed::Wanted;
+use crate::observed::{Observed, Wanted};
 use crate::plan::{self, Action, Mode, Plan};
 use crate::saved::SavedHost;
 use std::collections::BTreeMap;
@@ -23,6 +23,8 @@ pub struct Planned {
     pub entries: BTreeMap<String, Digest>,
     /// The plan shares most of it.
     pub desired: Desired,
+    /// What the plan starts from.
+    pub observed: Observed,
 }
 
 /// Plans against the host. The plan is never given back: the process ends when it has been used, and freeing a large one
@@ -35,7 +37,7 @@ pub fn plan_live<K: Kernel>(kernel: &K, loaded: &Loaded, no_mount: bool) -> Resu
     if let (true, Some(at)) = (no_mount, mounts(&plan)) {
         return Err(Problem::new(Kind::NotMounted { at: at.clone() }).into());
     }
-    Ok(ManuallyDrop::new(Planned { plan, inputs, entries, desired }))
+    Ok(ManuallyDrop::new(Planned { plan, inputs, entries, desired, observed }))
 }
 
 /// What a manifest means for this host, with the digests that [`Planned`] keeps.

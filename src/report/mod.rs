@@ -8,6 +8,7 @@
 //! - `written`: the first entries that are written into a map
 //! - `risk`: the steps that nobody may overlook, and why
 //! - [`text`], [`json`], [`markdown`] and [`github`]: a plan
+//! - [`explain`]: what a plan means for one thing
 //! - [`outcome`]: what an apply did
 //! - [`inspect`]: an object file
 //! - [`show`]: what a deployment has
@@ -15,6 +16,7 @@
 //! - [`status`]: how deployments fare
 
 pub mod entries;
+pub mod explain;
 mod folders;
 pub mod github;
 pub mod inspect;
@@ -31,3 +33,4 @@ mod written;
 
 pub use layout::Style;
 pub use place::ManifestText;
+pub use written::{Sampled, sample};
