@@ -21,19 +21,23 @@ use std::collections::{BTreeMap, BTreeSet};
 /// What an offline plan assumes of the host: one CPU, small pages, a bpffs where everybody mounts it.
 const NO_HOST: Host = Host { possible_cpus: 1, most_cpus: u32::MAX, page_size: 4096 };
 
-/// Plans for an empty host, without any kernel.
+/// Shows the plan for an empty host.
 pub fn offline(loaded: &Loaded, options: &Options, console: &Console) -> Result<Exit, Problems> {
     if options.out.is_some() || options.saved.is_some() {
         let what = "a saved plan is for one host: leave `=offline` out".to_owned();
         return Err(Problem::new(Kind::Usage(what)).into());
     }
+    show(&plan_offline(loaded)?, BTreeMap::new(), loaded, options, console)
+}
+
+/// Plans for an empty host, without any kernel.
+pub fn plan_offline(loaded: &Loaded) -> Result<Plan, Problems> {
     let pin_root = &loaded.manifest.pin_root;
     let usual = usual_bpffs();
     let bpffs = if pin_root.is_below(&usual) { usual } else { pin_root.parent().unwrap_or(usual) };
     let files = load::files(&loaded.manifest, loaded.folder())?;
     let desired = desired::resolve(&loaded.manifest, files, &bpffs, &NO_HOST, &elf::Target::offline())?.unseen()?;
-    let plan = plan::plan(&desired, &Observed::nothing(NO_HOST), Mode::Offline)?;
-    show(&plan, BTreeMap::new(), loaded, options, console)
+    plan::plan(&desired, &Observed::nothing(NO_HOST), Mode::Offline)
 }
 
 /// Plans for this host.

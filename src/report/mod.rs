@@ -8,6 +8,7 @@
 //! - `written`: the first entries that are written into a map
 //! - [`text`] and [`json`]: a plan
 //! - [`outcome`]: what an apply did
+//! - [`graph`]: a plan as a picture
 //! - [`inspect`]: an object file
 //! - [`show`]: what a deployment has
 //! - [`entries`]: what a map holds, and how fast it changes
@@ -15,6 +16,7 @@
 
 pub mod entries;
 mod folders;
+pub mod graph;
 pub mod inspect;
 pub mod json;
 mod layout;
