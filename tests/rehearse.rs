@@ -77,7 +77,8 @@ fn said(before: Option<&str>, text: &str, refuses: &[&str]) -> Vec<String> {
     let plan = stages::good(stages::plan(text, &fake), text);
     let (calls, dump) = (fake.calls().len(), fake.dump());
     let rehearsed = rehearse(&mut fake.clone(), &plan);
-    let others: BTreeSet<_> = fake.calls().split_off(calls).into_iter().filter(|call| !PRIVATE.contains(call)).collect();
+    let others: BTreeSet<_> =
+        fake.calls().split_off(calls).into_iter().filter(|call| !PRIVATE.contains(call)).collect();
     assert!(others.is_empty(), "{others:?}");
     let verdicts = rehearsed.verdicts.iter().map(|(program, verdict)| match verdict {
         Verdict::Passed { insns: Some(_) } => format!("{program} passed"),

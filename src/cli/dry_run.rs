@@ -2,43 +2,31 @@
 
 use super::apply::Options;
 use super::console::{Console, Output};
+use super::explain;
 use super::loaded::Loaded;
-use super::planned::{Planned, other_plan, plan_live};
-use super::{explain, usual_bpffs};
+use super::planned::{Planned, other_plan, plan_live, plan_offline};
 use crate::apply;
-use crate::desired;
 use crate::diag::{Exit, Kind, Problem, Problems};
-use crate::elf;
 use crate::explain::{Codes, Explained};
 use crate::kernel::{Kernel, codes, observe};
 use crate::load;
 use crate::names::Digest;
-use crate::observed::Observed;
-use crate::plan::{self, Consent, Mode, Plan};
+use crate::plan::{Consent, Mode, Plan};
 use crate::saved::{self, SavedHost, SavedManifest, SavedPlan};
-use crate::spec::Host;
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem;
 
-/// What an offline plan assumes of the host: one CPU, small pages, a bpffs where everybody mounts it.
-const NO_HOST: Host = Host { possible_cpus: 1, most_cpus: u32::MAX, page_size: 4096 };
-
-/// Plans for an empty host, without any kernel.
+/// Shows the plan for an empty host.
 pub fn offline(loaded: &Loaded, options: &Options, console: &Console) -> Result<Exit, Problems> {
     if options.out.is_some() || options.saved.is_some() {
         let what = "a saved plan is for one host: leave `=offline` out".to_owned();
         return Err(Problem::new(Kind::Usage(what)).into());
     }
-    let pin_root = &loaded.manifest.pin_root;
-    let usual = usual_bpffs();
-    let bpffs = if pin_root.is_below(&usual) { usual } else { pin_root.parent().unwrap_or(usual) };
-    let files = load::files(&loaded.manifest, loaded.folder())?;
-    let desired = desired::resolve(&loaded.manifest, files, &bpffs, &NO_HOST, &elf::Target::offline())?.unseen()?;
-    let observed = Observed::nothing(NO_HOST);
-    let plan = plan::plan(&desired, &observed, Mode::Offline)?;
-    let asked = options.explain.asked(&plan)?;
-    let explained = options.explain.explained(&asked, (&plan, &desired, &observed), &Codes::default());
-    show(&plan, BTreeMap::new(), &explained, loaded, options, console)
+    let planned = plan_offline(loaded)?;
+    let Planned { plan, desired, observed, .. } = &planned;
+    let asked = options.explain.asked(plan)?;
+    let explained = options.explain.explained(&asked, (plan, desired, observed), &Codes::default());
+    show(plan, BTreeMap::new(), &explained, loaded, options, console)
 }
 
 /// Plans for this host.

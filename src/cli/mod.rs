@@ -12,6 +12,7 @@ mod dry_run;
 mod entries;
 mod explain;
 mod finish;
+mod graph;
 mod health;
 mod inspect;
 mod loaded;
@@ -71,6 +72,8 @@ enum Command {
     Show(show::Show),
     /// Show whether deployments are still what the last apply made of them
     Status(status::Options),
+    /// Draw what a manifest makes, with what an apply would change: objects, programs, maps, and who shares them
+    Graph(graph::Graph),
     /// Show what an object file has and needs
     Inspect {
         /// The object file
@@ -105,6 +108,7 @@ fn run(cli: Cli) -> Result<Exit, Exit> {
         Some(Command::Adopt(asked)) => adopt::run(&asked, console),
         Some(Command::Show(asked)) => show::run(&asked, console),
         Some(Command::Status(asked)) => status::run(asked, console),
+        Some(Command::Graph(asked)) => graph::run(&asked, console),
         Some(Command::Inspect { object }) => inspect::run(&object, console),
         None => apply::run(cli.apply.manifest.as_deref(), &cli.apply.options, console),
     }

@@ -10,6 +10,7 @@
 //! - [`text`], [`json`], [`markdown`] and [`github`]: a plan
 //! - [`explain`]: what a plan means for one thing
 //! - [`outcome`]: what an apply did
+//! - [`graph`]: a plan as a picture
 //! - [`inspect`]: an object file
 //! - [`show`]: what a deployment has
 //! - [`entries`]: what a map holds, and how fast it changes
@@ -19,6 +20,7 @@ pub mod entries;
 pub mod explain;
 mod folders;
 pub mod github;
+pub mod graph;
 pub mod inspect;
 pub mod json;
 mod layout;
