@@ -668,6 +668,8 @@ pub enum Kind {
         why: String,
         /// The way out.
         hint: Option<&'static str>,
+        /// Whether it is this kernel or machine that lacks it, and not a file or a process.
+        of_kernel: bool,
     },
     /// A program in a devmap or a cpumap that was not made for one.
     WrongForMap {
@@ -1675,6 +1677,7 @@ impl Kind {
             | Self::NotLoadable { refusal: elf::Refusal { blame: Blame::Kernel, .. }, .. }
             | Self::NoProgramType { .. }
             | Self::NoSuchLink { .. }
+            | Self::NoEvent { of_kernel: true, .. }
             | Self::NoOrder { .. } => Exit::Unavailable,
             Self::BtfRefused { errno: libc::EPERM, .. } => Exit::Permission,
             Self::BtfRefused { .. } => Exit::Failed,
@@ -1707,7 +1710,7 @@ impl Kind {
             | Self::NoCgroup { .. }
             | Self::NoNetns { .. }
             | Self::NoNeighbour { .. }
-            | Self::NoEvent { .. }
+            | Self::NoEvent { of_kernel: false, .. }
             | Self::SymlinkInTheWay { .. }
             | Self::NoAccount { .. }
             | Self::CgroupExcludes { .. }
