@@ -10,6 +10,7 @@ use crate::diag::{Exit, Kind, Problem, Problems};
 use crate::elf;
 use crate::kernel::Kernel;
 use crate::load;
+use crate::manifest::Manifest;
 use crate::names::Digest;
 use crate::observed::Observed;
 use crate::plan::{self, Consent, Mode, Plan};
@@ -17,6 +18,7 @@ use crate::report::text::Purpose;
 use crate::saved::{self, SavedHost, SavedManifest, SavedPlan};
 use crate::spec::Host;
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 /// What an offline plan assumes of the host: one CPU, small pages, a bpffs where everybody mounts it.
 const NO_HOST: Host = Host { possible_cpus: 1, most_cpus: u32::MAX, page_size: 4096 };
@@ -27,13 +29,16 @@ pub fn offline(loaded: &Loaded, options: &Options, console: &Console) -> Result<
         let what = "a saved plan is for one host: leave `=offline` out".to_owned();
         return Err(Problem::new(Kind::Usage(what)).into());
     }
-    let pin_root = &loaded.manifest.pin_root;
-    let usual = usual_bpffs();
+    show(&plan_offline(&loaded.manifest, loaded.folder())?, BTreeMap::new(), loaded, options, console)
+}
+
+/// Makes the plan of a manifest for an empty host, without any kernel; its paths are relative to `folder`.
+pub fn plan_offline(manifest: &Manifest, folder: &Path) -> Result<Plan, Problems> {
+    let (pin_root, usual) = (&manifest.pin_root, usual_bpffs());
     let bpffs = if pin_root.is_below(&usual) { usual } else { pin_root.parent().unwrap_or(usual) };
-    let files = load::files(&loaded.manifest, loaded.folder())?;
-    let desired = desired::resolve(&loaded.manifest, files, &bpffs, &NO_HOST, &elf::Target::offline())?.unseen()?;
-    let plan = plan::plan(&desired, &Observed::nothing(NO_HOST), Mode::Offline)?;
-    show(&plan, BTreeMap::new(), loaded, options, console)
+    let files = load::files(manifest, folder)?;
+    let desired = desired::resolve(manifest, files, &bpffs, &NO_HOST, &elf::Target::offline())?.unseen()?;
+    plan::plan(&desired, &Observed::nothing(NO_HOST), Mode::Offline)
 }
 
 /// Plans for this host.

@@ -11,6 +11,7 @@ mod destroy;
 mod dry_run;
 mod entries;
 mod finish;
+mod fmt;
 mod health;
 mod inspect;
 mod loaded;
@@ -18,6 +19,7 @@ mod planned;
 mod rollback;
 mod show;
 mod status;
+mod validate;
 
 use crate::diag::Exit;
 use crate::kernel;
@@ -70,11 +72,15 @@ enum Command {
     Show(show::Show),
     /// Show whether deployments are still what the last apply made of them
     Status(status::Options),
+    /// Lay manifests out as all are laid out, with every comment and in their order
+    Fmt(fmt::Fmt),
     /// Show what an object file has and needs
     Inspect {
         /// The object file
         object: PathBuf,
     },
+    /// Check manifests and their objects, without kernel and host
+    Validate(validate::Validate),
 }
 
 /// Runs the command line of this process.
@@ -104,7 +110,9 @@ fn run(cli: Cli) -> Result<Exit, Exit> {
         Some(Command::Adopt(asked)) => adopt::run(&asked, console),
         Some(Command::Show(asked)) => show::run(&asked, console),
         Some(Command::Status(asked)) => status::run(asked, console),
+        Some(Command::Fmt(asked)) => fmt::run(&asked, console),
         Some(Command::Inspect { object }) => inspect::run(&object, console),
+        Some(Command::Validate(asked)) => validate::run(&asked, console),
         None => apply::run(cli.apply.manifest.as_deref(), &cli.apply.options, console),
     }
 }

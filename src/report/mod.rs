@@ -11,6 +11,7 @@
 //! - [`inspect`]: an object file
 //! - [`show`]: what a deployment has
 //! - [`entries`]: what a map holds, and how fast it changes
+//! - [`problems`]: what is wrong with manifests, for programs
 //! - [`status`]: how deployments fare
 
 pub mod entries;
@@ -20,6 +21,7 @@ pub mod json;
 mod layout;
 pub mod outcome;
 mod place;
+pub mod problems;
 pub mod show;
 pub mod status;
 pub mod text;
