@@ -22,7 +22,7 @@ pub fn offline(loaded: &Loaded, options: &Options, console: &Console) -> Result<
         let what = "a saved plan is for one host: leave `=offline` out".to_owned();
         return Err(Problem::new(Kind::Usage(what)).into());
     }
-    let planned = plan_offline(loaded)?;
+    let planned = plan_offline(&loaded.manifest, loaded.folder())?;
     let Planned { plan, desired, observed, .. } = &planned;
     let asked = options.explain.asked(plan)?;
     let explained = options.explain.explained(&asked, (plan, desired, observed), &Codes::default());

@@ -7,6 +7,7 @@ use crate::diag::{Kind, Problem, Problems};
 use crate::elf;
 use crate::kernel::{Kernel, facts, observe, sites, strangers};
 use crate::load;
+use crate::manifest::Manifest;
 use crate::names::{Digest, PinPath, PlanId};
 use crate::observed::{Observed, Wanted};
 use crate::plan::{self, Action, Mode, Plan};
@@ -14,6 +15,7 @@ use crate::saved::SavedHost;
 use crate::spec::Host;
 use std::collections::BTreeMap;
 use std::mem::ManuallyDrop;
+use std::path::Path;
 
 /// A plan with what it was made from.
 pub struct Planned {
@@ -31,13 +33,12 @@ pub struct Planned {
 /// What an offline plan assumes of the host: one CPU, small pages, a bpffs where everybody mounts it.
 const NO_HOST: Host = Host { possible_cpus: 1, most_cpus: u32::MAX, page_size: 4096 };
 
-/// Plans for an empty host, without any kernel.
-pub fn plan_offline(loaded: &Loaded) -> Result<Planned, Problems> {
-    let pin_root = &loaded.manifest.pin_root;
-    let usual = usual_bpffs();
+/// Plans for an empty host, without any kernel; the paths of the manifest are relative to `folder`.
+pub fn plan_offline(manifest: &Manifest, folder: &Path) -> Result<Planned, Problems> {
+    let (pin_root, usual) = (&manifest.pin_root, usual_bpffs());
     let bpffs = if pin_root.is_below(&usual) { usual } else { pin_root.parent().unwrap_or(usual) };
-    let files = load::files(&loaded.manifest, loaded.folder())?;
-    let desired = desired::resolve(&loaded.manifest, files, &bpffs, &NO_HOST, &elf::Target::offline())?.unseen()?;
+    let files = load::files(manifest, folder)?;
+    let desired = desired::resolve(manifest, files, &bpffs, &NO_HOST, &elf::Target::offline())?.unseen()?;
     let observed = Observed::nothing(NO_HOST);
     let plan = plan::plan(&desired, &observed, Mode::Offline)?;
     Ok(Planned { plan, inputs: None, entries: BTreeMap::new(), desired, observed })

@@ -14,6 +14,7 @@
 //! - [`inspect`]: an object file
 //! - [`show`]: what a deployment has
 //! - [`entries`]: what a map holds, and how fast it changes
+//! - [`problems`]: what is wrong with manifests, for programs
 //! - [`status`]: how deployments fare
 
 pub mod entries;
@@ -27,6 +28,7 @@ mod layout;
 pub mod markdown;
 pub mod outcome;
 mod place;
+pub mod problems;
 mod risk;
 pub mod show;
 pub mod status;
