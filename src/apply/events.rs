@@ -114,21 +114,26 @@ pub(super) fn patiently<T>(mut attach: impl FnMut() -> io::Result<T>) -> io::Res
 /// such links.
 fn event_refused(doing: String, trace: &Trace, error: &io::Error) -> Problem {
     let event = &trace.event;
-    let gone = |why: &str, hint| Problem::new(Kind::NoEvent { event: event.to_string(), why: why.to_owned(), hint });
+    let gone = |why: &str, hint, of_kernel| {
+        Problem::new(Kind::NoEvent { event: event.to_string(), why: why.to_owned(), hint, of_kernel })
+    };
     let lacks = || Problem::new(Kind::NoSuchLink { hook: trace.to_string(), since: trace.may_lack() });
     match (event, error.raw_os_error()) {
         (Event::RawTracepoint { .. }, Some(libc::ENOENT)) => {
-            gone("this kernel has no such tracepoint", Some("raw tracepoints have no category: `sched_switch`"))
+            gone("this kernel has no such tracepoint", Some("raw tracepoints have no category: `sched_switch`"), true)
         }
         (Event::Kprobe { .. } | Event::KprobeMulti { .. }, Some(libc::ENOENT | libc::ESRCH)) => gone(
             "this kernel has no such function",
             Some("those that can be probed are in `available_filter_functions` of tracefs"),
+            true,
         ),
-        (Event::Kprobe { .. } | Event::Uprobe(_), Some(libc::EILSEQ)) => gone("no instruction starts there", None),
-        (Event::Counter(_) | Event::Uprobe(_), Some(libc::ESRCH)) => gone("there is no such process", None),
-        (Event::Counter(_), Some(libc::ENODEV)) => gone("there is no such CPU", None),
+        (Event::Kprobe { .. } | Event::Uprobe(_), Some(libc::EILSEQ)) => {
+            gone("no instruction starts there", None, false)
+        }
+        (Event::Counter(_) | Event::Uprobe(_), Some(libc::ESRCH)) => gone("there is no such process", None, false),
+        (Event::Counter(_), Some(libc::ENODEV)) => gone("there is no such CPU", None, false),
         (Event::Counter(_), Some(libc::ENOENT | libc::EOPNOTSUPP)) => {
-            gone("this machine cannot count that", Some("virtual machines often have software counters alone"))
+            gone("this machine cannot count that", Some("virtual machines often have software counters alone"), true)
         }
         (_, Some(libc::ENODEV | libc::EINVAL | libc::EOPNOTSUPP | libc::E2BIG)) => lacks(),
         (Event::Extension { .. }, Some(libc::EBUSY)) => {

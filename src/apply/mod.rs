@@ -12,10 +12,13 @@ mod generation;
 mod migrate;
 pub mod outcome;
 mod places;
+mod rehearse;
 mod stage;
 mod types;
 mod undo;
 mod variables;
+
+pub use rehearse::{Rehearsed, rehearse};
 
 use crate::access::{Access, Account, AccountKind, Permissions};
 use crate::confirm::Pending;
@@ -78,28 +81,7 @@ pub struct Held<Fd> {
 
 /// Applies a plan.
 pub fn apply<'a, K: Kernel>(kernel: &mut K, plan: &'a Plan, stamp: &Stamp) -> Applied<'a, K::Fd> {
-    let mut applier = Applier {
-        kernel,
-        plan,
-        stamp,
-        host: None,
-        btfs: BTreeMap::new(),
-        modules: BTreeMap::new(),
-        maps: BTreeMap::new(),
-        programs: BTreeMap::new(),
-        copies: BTreeMap::new(),
-        unfinished: BTreeMap::new(),
-        tallies: BTreeMap::new(),
-        folders: BTreeSet::new(),
-        outside: Vec::new(),
-        undo: Vec::new(),
-        leaving: BTreeMap::new(),
-        revisions: BTreeMap::new(),
-        linked: BTreeMap::new(),
-        doubles: BTreeMap::new(),
-        switched: false,
-        record: None,
-    };
+    let mut applier = Applier::new(kernel, plan, stamp);
     let not_reached =
         |step: &'a Step| StepOutcome { action: Cow::Borrowed(&step.action), status: Status::NotReached, tally: None };
     let mut steps: Vec<StepOutcome<'_>> = plan.steps.iter().map(not_reached).collect();
@@ -146,6 +128,33 @@ struct Applier<'a, K: Kernel> {
     /// Whether the next generation is the one that runs: then there is no way back.
     switched: bool,
     record: Option<Record>,
+}
+
+impl<'a, K: Kernel> Applier<'a, K> {
+    fn new(kernel: &'a mut K, plan: &'a Plan, stamp: &'a Stamp) -> Self {
+        Self {
+            kernel,
+            plan,
+            stamp,
+            host: None,
+            btfs: BTreeMap::new(),
+            modules: BTreeMap::new(),
+            maps: BTreeMap::new(),
+            programs: BTreeMap::new(),
+            copies: BTreeMap::new(),
+            unfinished: BTreeMap::new(),
+            tallies: BTreeMap::new(),
+            folders: BTreeSet::new(),
+            outside: Vec::new(),
+            undo: Vec::new(),
+            leaving: BTreeMap::new(),
+            revisions: BTreeMap::new(),
+            linked: BTreeMap::new(),
+            doubles: BTreeMap::new(),
+            switched: false,
+            record: None,
+        }
+    }
 }
 
 impl<K: Kernel> Applier<'_, K> {

@@ -10,7 +10,10 @@ mod console;
 mod destroy;
 mod dry_run;
 mod entries;
+mod explain;
 mod finish;
+mod fmt;
+mod graph;
 mod health;
 mod inspect;
 mod loaded;
@@ -18,6 +21,7 @@ mod planned;
 mod rollback;
 mod show;
 mod status;
+mod validate;
 
 use crate::diag::Exit;
 use crate::kernel;
@@ -70,11 +74,17 @@ enum Command {
     Show(show::Show),
     /// Show whether deployments are still what the last apply made of them
     Status(status::Options),
+    /// Draw what a manifest makes, with what an apply would change: objects, programs, maps, and who shares them
+    Graph(graph::Graph),
+    /// Lay manifests out as all are laid out, with every comment and in their order
+    Fmt(fmt::Fmt),
     /// Show what an object file has and needs
     Inspect {
         /// The object file
         object: PathBuf,
     },
+    /// Check manifests and their objects, without kernel and host
+    Validate(validate::Validate),
 }
 
 /// Runs the command line of this process.
@@ -104,7 +114,10 @@ fn run(cli: Cli) -> Result<Exit, Exit> {
         Some(Command::Adopt(asked)) => adopt::run(&asked, console),
         Some(Command::Show(asked)) => show::run(&asked, console),
         Some(Command::Status(asked)) => status::run(asked, console),
+        Some(Command::Graph(asked)) => graph::run(&asked, console),
+        Some(Command::Fmt(asked)) => fmt::run(&asked, console),
         Some(Command::Inspect { object }) => inspect::run(&object, console),
+        Some(Command::Validate(asked)) => validate::run(&asked, console),
         None => apply::run(cli.apply.manifest.as_deref(), &cli.apply.options, console),
     }
 }

@@ -102,6 +102,7 @@ pub fn plan(desired: &Desired, observed: &Observed, mode: Mode) -> Result<Plan, 
         sweep,
         shared,
         steps,
+        verdicts: None,
     })
 }
 

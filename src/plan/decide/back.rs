@@ -68,6 +68,7 @@ pub(in crate::plan) fn explicit(
         sweep: None,
         shared: Shared::default(),
         steps,
+        verdicts: None,
     }
 }
 

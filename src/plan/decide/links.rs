@@ -639,7 +639,7 @@ fn no_event(event: &Event, lack: EventLack) -> Kind {
     match lack {
         EventLack::Lsm => Kind::NoSuchLink { hook: event, since: hint.unwrap_or_default() },
         EventLack::Tracepoint | EventLack::Tracefs | EventLack::File | EventLack::Format | EventLack::Symbol => {
-            Kind::NoEvent { event, why, hint }
+            Kind::NoEvent { event, why, hint, of_kernel: lack.is_of_kernel() }
         }
     }
 }
