@@ -543,6 +543,8 @@ pub struct ProgramInfo {
     pub btf_id: u32,
     /// Nanoseconds since boot.
     pub load_time: u64,
+    /// How many instructions the verifier went through; 0 before Linux 5.16, which does not tell.
+    pub verified_insns: u32,
 }
 
 /// `struct bpf_link_info`: what is attached, and where; or the same of an attachment without a link.

@@ -1633,6 +1633,7 @@ impl State {
             map_ids,
             btf_id,
             load_time: u64::from(id),
+            verified_insns: u32::try_from(request.insns.len()).unwrap_or(u32::MAX),
         };
         let functions = request.funcs.iter().map(|func| func.type_id).collect();
         self.programs.insert(id, Program { info, expected_attach_type: request.expected_attach_type, functions });

@@ -467,6 +467,7 @@ impl Kernel for Linux {
             map_ids,
             btf_id: info.btf_id,
             load_time: info.load_time,
+            verified_insns: info.verified_insns,
         })
     }
 

@@ -835,8 +835,8 @@ info!(
     }
 );
 info!(
-    /// `struct bpf_prog_info` up to `btf_id`.
-    ProgInfo, size 136 {
+    /// `struct bpf_prog_info` up to `attach_btf_obj_id`.
+    ProgInfo, size 224 {
         prog_type: u32,
         id: u32,
         tag: [u8; 8],
@@ -859,6 +859,21 @@ info!(
         jited_func_lens: u64,
         btf_id: u32,
         func_info_rec_size: u32,
+        func_info: u64,
+        nr_func_info: u32,
+        nr_line_info: u32,
+        line_info: u64,
+        jited_line_info: u64,
+        nr_jited_line_info: u32,
+        line_info_rec_size: u32,
+        jited_line_info_rec_size: u32,
+        nr_prog_tags: u32,
+        prog_tags: u64,
+        run_time_ns: u64,
+        run_cnt: u64,
+        recursion_misses: u64,
+        verified_insns: u32,
+        attach_btf_obj_id: u32,
     }
 );
 info!(

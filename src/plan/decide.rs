@@ -97,6 +97,7 @@ pub fn plan(desired: &Desired, observed: &Observed, mode: Mode) -> Result<Plan, 
         sweep,
         shared,
         steps,
+        verdicts: None,
     })
 }
 
@@ -866,6 +867,7 @@ pub(super) fn explicit(
         sweep: None,
         shared: Shared::default(),
         steps,
+        verdicts: None,
     }
 }
 

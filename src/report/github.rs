@@ -11,7 +11,6 @@ use super::text::{self, Counts, Purpose};
 use crate::apply::outcome::{Outcome, Verdict};
 use crate::diag::{Problems, Source};
 use crate::plan::Plan;
-use crate::plan::words::count;
 use std::fmt::Write as _;
 
 /// How much an annotation matters.
@@ -40,9 +39,8 @@ pub fn plan(plan: &Plan, purpose: Purpose, manifest: Option<ManifestText<'_>>) -
     let lines = manifest.map(|manifest| Lines::new(manifest.text));
     let counts = Counts::of(plan.steps.iter().map(|step| &step.action)).to_do();
     let (Ok(risk) | Err(risk)) = text::risk(plan);
-    let loads = text::loads(plan);
-    let verifier = match purpose == Purpose::DryRun && loads > 0 {
-        true => format!("\nverifier: NOT RUN, {} to load", count(loads, "program")),
+    let verifier = match purpose == Purpose::DryRun && text::loads(plan) > 0 {
+        true => format!("\n{}", text::verifier(plan).as_str()),
         false => String::new(),
     };
     let message = match plan.is_empty() {

@@ -16,29 +16,39 @@ use crate::entries;
 use crate::kinds::{AttachType, MapType, Netfilter, ProgramType, XdpMode};
 use crate::names::{Address, Digest, LinkName, MapName, ObjectName, PinPath, PlanId, ProgramName};
 use crate::plan::{
-    Action, Because, Consent, Copying, Expects, Marker, Mode, Plan, ResolvedHook, Sets, Step, Sweep, Traffic, Writes,
+    Action, Because, Consent, Copying, Expects, Marker, Mode, Plan, ResolvedHook, Sets, Step, Sweep, Traffic, Verdict,
+    Writes,
 };
 use crate::spec::{Difference, MapSpec, flag_names};
+use schemars::JsonSchema;
+use schemars::generate::SchemaSettings;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The version of everything that is written as JSON.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Format {
     /// Rises when a reader of the old one would go wrong.
+    #[schemars(range(min = 1, max = 1))]
     pub major: u32,
     /// Rises when something is added.
     pub minor: u32,
 }
 
 /// What this version writes.
-pub const FORMAT: Format = Format { major: 1, minor: 2 };
+pub const FORMAT: Format = Format { major: 1, minor: 3 };
 
 /// Writes a value with line breaks, and one at the end.
 pub(super) fn write(value: &impl Serialize) -> String {
     let mut text = serde_json::to_string_pretty(value).expect("reports have only strings, numbers, lists and fields");
     text.push('\n');
     text
+}
+
+/// Returns the JSON schema of what is written. It takes more fields than it knows, as a newer minor version may have them.
+pub(super) fn schema<T: JsonSchema>() -> serde_json::Value {
+    let settings = SchemaSettings::draft07().with(|settings| settings.inline_subschemas = true).for_serialize();
+    settings.into_generator().into_root_schema_for::<T>().to_value()
 }
 
 /// Writes a plan as JSON.
@@ -52,7 +62,7 @@ pub fn plan(plan: &Plan, manifest: Option<ManifestText<'_>>) -> String {
         deployment: plan.deployment.as_str(),
         pin_root: &plan.pin_root,
         manifest: manifest.map(|manifest| manifest.name),
-        mode: plan.mode,
+        mode: plan.mode_name(),
         changes: !plan.is_empty(),
         counts: Counts::of(plan.steps.iter().map(|step| &step.action)),
         needs: plan.needs(),
@@ -66,7 +76,7 @@ pub fn plan(plan: &Plan, manifest: Option<ManifestText<'_>>) -> String {
             .map(|(link, company)| (link, company.words()))
             .filter(|(_, words)| !words.is_empty())
             .collect(),
-        steps: plan.steps.iter().map(|step| StepJson::of(step, plan.mode, lines.as_ref())).collect(),
+        steps: plan.steps.iter().map(|step| StepJson::of(plan, step, lines.as_ref())).collect(),
     })
 }
 
@@ -78,7 +88,7 @@ struct PlanJson<'a> {
     deployment: &'a str,
     pin_root: &'a PinPath,
     manifest: Option<&'a str>,
-    mode: Mode,
+    mode: &'static str,
     changes: bool,
     counts: Counts,
     needs: BTreeSet<Consent>,
@@ -114,6 +124,9 @@ struct StepJson<'a> {
     entries: Option<u64>,
     /// What the verifier said; only for actions that ask it.
     verifier: Option<&'static str>,
+    /// How many instructions the verifier went through, where it passed and the kernel tells.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verified_instructions: Option<u32>,
     needs: Option<Consent>,
     /// What the host must be when the step is done; else the plan is stale.
     expects: Expects,
@@ -122,18 +135,27 @@ struct StepJson<'a> {
 }
 
 impl<'a> StepJson<'a> {
-    fn of(step: &'a Step, mode: Mode, lines: Option<&Lines<'_>>) -> Self {
+    fn of(plan: &Plan, step: &'a Step, lines: Option<&Lines<'_>>) -> Self {
+        let verdict = plan.verdict(&step.action);
         Self {
             marker: step.action.marker(),
             address: step.action.address(),
             action: step.action.name(),
             what: step.action.to_string(),
             details: Details::of(&step.action),
-            because: BecauseJson::of(&step.because, mode),
+            because: BecauseJson::of(&step.because, plan.mode),
             traffic: step.traffic,
             state: step.state.word().to_lowercase(),
             entries: step.state.entries(),
-            verifier: matches!(step.action, Action::LoadProgram { .. }).then_some("not run"),
+            verifier: matches!(step.action, Action::LoadProgram { .. }).then_some(match verdict {
+                Some(Verdict::Passed { .. }) => "passed",
+                Some(Verdict::Failed) => "failed",
+                Some(Verdict::NotTried { .. }) | None => "not run",
+            }),
+            verified_instructions: match verdict {
+                Some(Verdict::Passed { insns }) => *insns,
+                Some(Verdict::Failed | Verdict::NotTried { .. }) | None => None,
+            },
             needs: step.needs,
             expects: Expects::of(&step.action),
             place: step.span.as_ref().zip(lines).map(|(span, lines)| lines.place(span)),
@@ -546,7 +568,7 @@ mod tests {
         let actions: BTreeSet<_> =
             value["steps"].as_array().unwrap().iter().map(|step| step["action"].to_string()).collect();
         assert_eq!(actions.len(), 27, "a step for every action");
-        assert_eq!(value["format"], serde_json::json!({ "major": 1, "minor": 2 }));
+        assert_eq!(value["format"], serde_json::json!({ "major": 1, "minor": 3 }));
         insta::assert_snapshot!(text);
     }
 

@@ -75,15 +75,17 @@ fn header(plan: &Plan, purpose: Purpose, manifest: Option<ManifestText<'_>>) -> 
     if let Ok(risk) = text::risk(plan) {
         let _ = writeln!(out, "\nrisk: {risk}");
     }
+    if purpose == Purpose::DryRun && text::loads(plan) > 0 && !text::is_unverified(plan) {
+        let _ = writeln!(out, "\n{}", text::verifier(plan).as_str());
+    }
     out
 }
 
 /// Says what has to be known besides the risk.
 fn alarms(plan: &Plan, purpose: Purpose) -> Vec<String> {
     let mut alarms = Vec::new();
-    let loads = text::loads(plan);
-    if purpose == Purpose::DryRun && loads > 0 {
-        alarms.push(format!("**verifier: NOT RUN**, {} to load", count(loads, "program")));
+    if purpose == Purpose::DryRun && text::is_unverified(plan) {
+        alarms.push(format!("**{}**", text::verifier(plan).as_str()));
     }
     if let Some(sweep) = &plan.sweep {
         alarms.push(format!("**guard: removes {sweep}**: the manifest alone does not allow it"));

@@ -9,12 +9,14 @@
 //! - `risk`: the steps that nobody may overlook, and why
 //! - [`text`], [`json`], [`markdown`] and [`github`]: a plan
 //! - [`outcome`]: what an apply did
+//! - [`events`]: what it does while it is at it
 //! - [`inspect`]: an object file
 //! - [`show`]: what a deployment has
 //! - [`entries`]: what a map holds, and how fast it changes
 //! - [`status`]: how deployments fare
 
 pub mod entries;
+pub mod events;
 mod folders;
 pub mod github;
 pub mod inspect;
