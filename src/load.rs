@@ -16,7 +16,7 @@ use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{self, Read, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// The largest file that is read: the kernel takes no program of even a tenth of it.
@@ -117,21 +117,62 @@ pub fn plan(path: &Path) -> Result<SavedPlan, Problems> {
 
 /// Writes a plan into a file that only its owner may read: whole, or not at all.
 pub fn store(plan: &SavedPlan, path: &Path) -> Result<(), Problem> {
-    let unwritable = |error: io::Error| {
-        Problem::new(Kind::UnwritableFile { path: path.display().to_string(), why: error.to_string() })
+    replace(path, plan.encode().as_bytes(), 0o600).map_err(|error| unwritable(path, &error))
+}
+
+/// Writes a report into a file: whole, or not at all. What is no regular file, as a pipe, is written as it is.
+pub fn store_report(text: &str, path: &Path) -> Result<(), Problem> {
+    let written = match fs::metadata(path) {
+        Ok(found) if !found.is_file() => append(path, text),
+        Ok(_) => fs::canonicalize(path).and_then(|path| replace(&path, text.as_bytes(), 0o666)),
+        Err(_) => replace(path, text.as_bytes(), 0o666),
     };
-    let name = path.file_name().ok_or_else(|| unwritable(io::ErrorKind::InvalidInput.into()))?;
-    let passing = path.with_file_name(format!(".{}.{}", name.to_string_lossy(), std::process::id()));
-    let written = write_new(&passing, plan.encode().as_bytes()).and_then(|()| fs::rename(&passing, path));
-    written.map_err(|error| {
+    written.map_err(|error| unwritable(path, &error))
+}
+
+/// Adds a report to what a file has.
+pub fn append_report(text: &str, path: &Path) -> Result<(), Problem> {
+    append(path, text).map_err(|error| unwritable(path, &error))
+}
+
+/// Checks that a report can be written later: its folder takes new files, or it is no regular file.
+pub fn can_store(path: &Path) -> Result<(), Problem> {
+    if fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir()) {
+        return Ok(());
+    }
+    let tried = match path.is_dir() {
+        true => Err(io::ErrorKind::IsADirectory.into()),
+        false => {
+            passing(path).and_then(|passing| write_new(&passing, &[], 0o600).and_then(|()| fs::remove_file(passing)))
+        }
+    };
+    tried.map_err(|error| unwritable(path, &error))
+}
+
+fn unwritable(path: &Path, error: &io::Error) -> Problem {
+    Problem::new(Kind::UnwritableFile { path: path.display().to_string(), why: error.to_string() })
+}
+
+fn append(path: &Path, text: &str) -> io::Result<()> {
+    File::options().append(true).create(true).open(path)?.write_all(text.as_bytes())
+}
+
+/// Writes a new file beside the one that it takes the name of.
+fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    let passing = passing(path)?;
+    write_new(&passing, bytes, mode).and_then(|()| fs::rename(&passing, path)).inspect_err(|_| {
         // The error that matters is the first one.
         let _ = fs::remove_file(&passing);
-        unwritable(error)
     })
 }
 
-fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = File::options().write(true).create_new(true).mode(0o600).open(path)?;
+fn passing(path: &Path) -> io::Result<PathBuf> {
+    let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+    Ok(path.with_file_name(format!(".{}.{}", name.to_string_lossy(), std::process::id())))
+}
+
+fn write_new(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    let mut file = File::options().write(true).create_new(true).mode(mode).open(path)?;
     file.write_all(bytes)?;
     file.sync_all()
 }

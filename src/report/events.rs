@@ -127,9 +127,7 @@ impl<'a> What<'a> {
                 exit: Exit::Success as u8,
                 counts: counts(plan),
             },
-            Event::Problem(problem) => {
-                Self::Problem { code: problem.kind.code(), message: problem.kind.to_string() }
-            }
+            Event::Problem(problem) => Self::Problem { code: problem.kind.code(), message: problem.kind.to_string() },
         }
     }
 
