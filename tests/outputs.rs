@@ -5,6 +5,7 @@
 mod common;
 
 use bpfapply::diag::Exit;
+use bpfapply::kernel::Kernel as _;
 use bpfapply::kernel::fake::Fake;
 use bpfapply::report::events::{self, Event};
 use bpfapply::report::json::FORMAT;
@@ -216,6 +217,63 @@ fn files_get_what_standard_output_gets() {
         every_document_says_what_it_is(folder);
         tool::succeed(folder, &["destroy", "edge"]);
     });
+}
+
+/// Applies `before`, does something to the host, and plans `after`: which things drifted, and how.
+#[track_caller]
+fn drift(before: &str, harm: impl Fn(&mut Fake), after: &str, drifted: &[(&str, &str)]) {
+    let fake = Fake::new();
+    for name in ["lo", "eth0"] {
+        fake.add_interface(name, true);
+    }
+    stages::make(before, &fake);
+    harm(&mut fake.clone());
+    let plan = stages::good(stages::plan(after, &fake), after);
+    let found: Vec<_> = plan.steps.iter().filter_map(|step| Some((step.action.address(), plan.drift(step)?))).collect();
+    let found: Vec<_> = found.iter().map(|(address, what)| (address.to_string(), *what)).collect();
+    let found: Vec<_> = found.iter().map(|(address, what)| (address.as_str(), *what)).collect();
+    assert_eq!(found, drifted);
+}
+
+#[test]
+fn drift_is_told_from_changes_of_the_manifest() {
+    let text = manifest(1);
+    let no_harm = |_: &mut Fake| {};
+    let unpin = |pin: &'static str| move |fake: &mut Fake| fake.unpin(&stages::path(pin)).expect("it is there");
+    drift(&text, no_harm, &text, &[]);
+    drift(&text, unpin("/sys/fs/bpf/edge~1/maps/drops"), &text, &[("map.drops", "it is gone")]);
+    drift(&text, unpin("/sys/fs/bpf/edge~1/programs/drop"), &text, &[("program.drop", "it is gone")]);
+    drift(&text, unpin("/sys/fs/bpf/edge~1/links/uplink"), &text, &[("link.uplink", "it is gone")]);
+    let anew = |fake: &mut Fake| {
+        fake.remove_interface("lo");
+        fake.add_interface("lo", true);
+    };
+    drift(&text, anew, &text, &[("link.uplink", "it is not on its hook")]);
+    // The manifest changed, and not the host.
+    for (from, to) in [
+        ("upgrade_1", "upgrade_2"),
+        ("\"lo\"", "\"eth0\""),
+        ("generic", "native"),
+        ("[map.drops]", "[map.drops]\npin = \"maps/other\""),
+        ("[program.drop]", "[program.drop]\npin = \"programs/other\""),
+        ("[map.drops]", "[map.drops]\nmode = \"0640\""),
+        ("[map.drops]", "[map.drops]\nentries = { 0 = 5 }"),
+    ] {
+        let other = text.replace(from, to);
+        assert_ne!(other, text, "{from}");
+        drift(&text, no_harm, &other, &[]);
+    }
+    // Both changed: only one of them is drift.
+    let other = text.replace("upgrade_1", "upgrade_2");
+    drift(&text, unpin("/sys/fs/bpf/edge~1/maps/drops"), &other, &[("map.drops", "it is gone")]);
+    // Entries of ours that somebody else wrote over.
+    let owned = text.replace("[map.drops]", "[map.drops]\nentries = { 0 = 5 }");
+    let overwrite = |fake: &mut Fake| {
+        let (_, map) = fake.open_pin(&stages::path("/sys/fs/bpf/edge/maps/drops")).expect("it is pinned");
+        fake.update(&map, &[0; 4], &[9; 8]).expect("it fits");
+    };
+    drift(&owned, overwrite, &owned, &[("map.drops", "its entries were changed")]);
+    drift(&owned, overwrite, &owned.replace("0 = 5", "0 = 6"), &[]);
 }
 
 /// Checks what the events of a first apply say.

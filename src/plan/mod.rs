@@ -5,6 +5,7 @@
 mod access;
 mod adopt;
 mod decide;
+mod drifted;
 mod expects;
 pub mod graph;
 mod guard;

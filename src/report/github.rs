@@ -43,9 +43,10 @@ pub fn plan(plan: &Plan, purpose: Purpose, manifest: Option<ManifestText<'_>>) -
         true => format!("\n{}", text::verifier(plan).as_str()),
         false => String::new(),
     };
+    let drift = text::drift(plan).map_or(String::new(), |drift| format!("\ndrift: {drift}"));
     let message = match plan.is_empty() {
         true => format!("nothing to do: {counts}"),
-        false => format!("{counts}\nrisk: {risk}{verifier}\nplan id: {}", plan.id),
+        false => format!("{counts}\nrisk: {risk}{drift}{verifier}\nplan id: {}", plan.id),
     };
     let title = format!("{}: {}", plan.deployment, text::mode(plan, purpose));
     annotate(&mut out, Level::Notice, (file, None), &title, &message);

@@ -117,6 +117,9 @@ struct StepJson<'a> {
     what: String,
     details: Details<'a>,
     because: BecauseJson<'a>,
+    /// What is not as the last apply left it, where the manifest did not change that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    drift: Option<&'static str>,
     traffic: Traffic,
     state: String,
     /// How many entries the state is about, where they were counted.
@@ -144,6 +147,7 @@ impl<'a> StepJson<'a> {
             what: step.action.to_string(),
             details: Details::of(&step.action),
             because: BecauseJson::of(&step.because, plan.mode),
+            drift: plan.drift(step),
             traffic: step.traffic,
             state: step.state.word().to_lowercase(),
             entries: step.state.entries(),

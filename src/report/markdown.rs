@@ -91,6 +91,7 @@ fn alarms(plan: &Plan, purpose: Purpose) -> Vec<String> {
     if purpose == Purpose::DryRun && text::is_unverified(plan) {
         alarms.push(format!("**{}**", text::verifier(plan).as_str()));
     }
+    alarms.extend(text::drift(plan).map(|drift| format!("**drift: {drift}**")));
     if let Some(sweep) = &plan.sweep {
         alarms.push(format!("**guard: removes {sweep}**: the manifest alone does not allow it"));
     }
