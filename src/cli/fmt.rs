@@ -43,7 +43,7 @@ fn format(file: &Path, check: bool, console: &Console) -> Result<Exit, Exit> {
             Ok(Exit::Success)
         }
         (false, false, false) => {
-            load::write_text(file, &formatted, true).map_err(|problem| fail(problem.into()))?;
+            load::store_text(&formatted, file).map_err(|problem| fail(problem.into()))?;
             Ok(Exit::Success)
         }
     }

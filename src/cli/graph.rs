@@ -89,7 +89,7 @@ fn draw<K: Kernel>(kernel: &K, loaded: &Loaded, asked: &Graph, console: &Console
         },
     };
     match &asked.out {
-        Some(path) => load::write_text(path, &text, true)?,
+        Some(path) => load::store_text(&text, path)?,
         None => console.print(&text),
     }
     Ok(Exit::Success)

@@ -10,6 +10,7 @@ mod console;
 mod destroy;
 mod dry_run;
 mod entries;
+mod events;
 mod explain;
 mod finish;
 mod fmt;
@@ -18,6 +19,7 @@ mod health;
 mod inspect;
 mod loaded;
 mod planned;
+mod reports;
 mod rollback;
 mod show;
 mod status;
@@ -87,6 +89,21 @@ enum Command {
     Validate(validate::Validate),
 }
 
+impl Command {
+    /// Returns whether the command writes plans and outcomes, which have more forms than what others write.
+    fn plans(&self) -> bool {
+        matches!(
+            self,
+            Self::Apply(_)
+                | Self::Destroy(_)
+                | Self::Commit(_)
+                | Self::Rollback(_)
+                | Self::Watchdog { .. }
+                | Self::Adopt(_)
+        )
+    }
+}
+
 /// Runs the command line of this process.
 pub fn main() -> Exit {
     kernel::one_heap();
@@ -98,13 +115,14 @@ pub fn main() -> Exit {
             return if error.use_stderr() { Exit::Usage } else { Exit::Success };
         }
     };
-    let (Ok(exit) | Err(exit)) = run(cli);
-    exit
+    let console = Console::new(&cli.global);
+    let (Ok(exit) | Err(exit)) = run(cli, &console);
+    console.finish(exit)
 }
 
 /// Runs a command. The exit code of a failure is an error, which was said.
-fn run(cli: Cli) -> Result<Exit, Exit> {
-    let console = &Console::new(&cli.global);
+fn run(cli: Cli, console: &Console) -> Result<Exit, Exit> {
+    console.check(cli.command.as_ref().is_none_or(Command::plans))?;
     match cli.command {
         Some(Command::Apply(asked)) => apply::run(asked.manifest.as_deref(), &asked.options, console),
         Some(Command::Destroy(asked)) => destroy::run(&asked, console),

@@ -29,7 +29,7 @@ pub fn run(asked: &Validate, console: &Console) -> Result<Exit, Exit> {
     let vars = load::variables(var_file, vars).map_err(|problems| console.fail(&problems, None))?;
     let checked: Vec<Checked> = asked.manifests.iter().map(|path| check(path, &vars)).collect();
     match console.output {
-        Output::Text => checked.iter().for_each(|checked| say(checked, console)),
+        Output::Text | Output::Markdown | Output::Github => checked.iter().for_each(|checked| say(checked, console)),
         Output::Json => console.print(&problems::json(&checked)),
     }
     let exits = checked.iter().filter_map(|checked| checked.found.as_ref().err()).map(Problems::exit);

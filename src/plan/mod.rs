@@ -5,6 +5,7 @@
 mod access;
 mod adopt;
 mod decide;
+mod drifted;
 mod expects;
 pub mod graph;
 mod guard;
@@ -35,6 +36,7 @@ use crate::observed::{EventPlace, FilePlace, Place};
 use crate::record::{Record, RecordedLink};
 use crate::spec::{Difference, MapSpec};
 use crate::variables::Change;
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -505,7 +507,7 @@ impl ResolvedHook {
 }
 
 /// Column 0 of a plan.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 pub enum Marker {
     /// `+`
     #[serde(rename = "+")]

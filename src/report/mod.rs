@@ -11,6 +11,7 @@
 //! - [`explain`]: what a plan means for one thing
 //! - [`outcome`]: what an apply did
 //! - [`graph`]: a plan as a picture
+//! - [`events`]: what it does while it is at it
 //! - [`inspect`]: an object file
 //! - [`show`]: what a deployment has
 //! - [`entries`]: what a map holds, and how fast it changes
@@ -18,6 +19,7 @@
 //! - [`status`]: how deployments fare
 
 pub mod entries;
+pub mod events;
 pub mod explain;
 mod folders;
 pub mod github;

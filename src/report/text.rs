@@ -255,6 +255,7 @@ impl<'a> Writer<'a> {
 
     /// Writes a step on one line when it fits, else what is done, and on the lines below what it means.
     fn step(&self, page: &mut Page, step: &Step, address: &str, what: &str) {
+        self.drift(page, step, address);
         let marker = step.action.marker();
         let column = ADDRESS_COLUMN + self.address_width + 2;
         let head = Text::new(paint(marker), format!("{marker:<3} {address:<width$}", width = self.address_width));
@@ -271,6 +272,16 @@ impl<'a> Writer<'a> {
         }
         if let Action::WriteEntries { writes } = &step.action {
             self.entries(page, writes, column);
+        }
+    }
+
+    /// Says above a step what it puts right.
+    fn drift(&self, page: &mut Page, step: &Step, address: &str) {
+        if let Some(what) = self.plan.drift(step) {
+            let head = format!("{:<3} {address:<width$}", "!", width = self.address_width);
+            let line =
+                Text::new(Paint::Alarm, head).and(Paint::Alarm, format!("  drifted since the last apply: {what}"));
+            page.line(line, ADDRESS_COLUMN + self.address_width + 2);
         }
     }
 
@@ -398,8 +409,14 @@ impl Tally {
     }
 }
 
+/// Returns whether a program waits for the verifier, or was refused.
+pub(super) fn is_unverified(plan: &Plan) -> bool {
+    let Tally { failed, not_run, .. } = Tally::of(plan);
+    failed > 0 || not_run > 0
+}
+
 /// Sums up what the verifier said.
-fn verifier(plan: &Plan) -> Text {
+pub(super) fn verifier(plan: &Plan) -> Text {
     let line = Text::from("verifier: ");
     let Tally { passed, insns, failed, not_run } = Tally::of(plan);
     let programs = |number| count(number, "program");
@@ -446,6 +463,9 @@ fn footer(page: &mut Page, plan: &Plan, purpose: Purpose) {
     if purpose == Purpose::DryRun && loads(plan) > 0 {
         page.line(verifier(plan), 10);
     }
+    if let Some(drift) = drift(plan) {
+        page.line(Text::from("drift: ").and(Paint::Alarm, drift), 7);
+    }
     let unsettled = plan.unsettled_programs();
     if unsettled > 0 {
         let programs = count(unsettled as u64, "program");
@@ -472,6 +492,15 @@ fn footer(page: &mut Page, plan: &Plan, purpose: Purpose) {
 pub fn allow_flag(needs: &BTreeSet<Consent>) -> String {
     let names: Vec<_> = needs.iter().map(Consent::to_string).collect();
     format!("--allow {}", names.join(","))
+}
+
+/// Says how much drifted, where something did.
+pub(super) fn drift(plan: &Plan) -> Option<String> {
+    match plan.drifted() {
+        0 => None,
+        1 => Some("1 thing is not as the last apply left it".to_owned()),
+        number => Some(format!("{number} things are not as the last apply left them")),
+    }
 }
 
 /// Says what the plan risks: `Ok` when that is nothing, or nobody knows.
@@ -507,7 +536,7 @@ pub(super) fn risk(plan: &Plan) -> Result<String, String> {
 }
 
 /// How many steps have each kind of marker.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 pub struct Counts {
     /// `+`
     pub create: usize,
