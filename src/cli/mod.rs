@@ -14,6 +14,7 @@ mod finish;
 mod health;
 mod inspect;
 mod loaded;
+mod meaning;
 mod planned;
 mod rollback;
 mod show;
@@ -70,6 +71,8 @@ enum Command {
     Show(show::Show),
     /// Show whether deployments are still what the last apply made of them
     Status(status::Options),
+    /// Explain a code of messages, as `manifest::unknown_name`; without one, list all
+    Explain(meaning::Explain),
     /// Show what an object file has and needs
     Inspect {
         /// The object file
@@ -104,6 +107,7 @@ fn run(cli: Cli) -> Result<Exit, Exit> {
         Some(Command::Adopt(asked)) => adopt::run(&asked, console),
         Some(Command::Show(asked)) => show::run(&asked, console),
         Some(Command::Status(asked)) => status::run(asked, console),
+        Some(Command::Explain(asked)) => meaning::run(&asked, console),
         Some(Command::Inspect { object }) => inspect::run(&object, console),
         None => apply::run(cli.apply.manifest.as_deref(), &cli.apply.options, console),
     }

@@ -9,6 +9,7 @@
 //! - [`text`] and [`json`]: a plan
 //! - [`outcome`]: what an apply did
 //! - [`inspect`]: an object file
+//! - [`meaning`]: what a code of messages means
 //! - [`show`]: what a deployment has
 //! - [`entries`]: what a map holds, and how fast it changes
 //! - [`status`]: how deployments fare
@@ -18,6 +19,7 @@ mod folders;
 pub mod inspect;
 pub mod json;
 mod layout;
+pub mod meaning;
 pub mod outcome;
 mod place;
 pub mod show;
