@@ -2125,6 +2125,16 @@ impl Source {
     pub fn new(name: &str, text: &str) -> Self {
         Self(Arc::new(NamedSource::new(name, text.to_owned()).with_language("toml")))
     }
+
+    /// Returns the file's name.
+    pub fn name(&self) -> &str {
+        self.0.name()
+    }
+
+    /// Returns its text.
+    pub fn text(&self) -> &str {
+        self.0.inner()
+    }
 }
 
 /// A problem with its source, as miette draws it.

@@ -24,6 +24,7 @@ pub mod diag;
 pub mod direct;
 pub mod elf;
 pub mod entries;
+pub mod explain;
 pub mod insn;
 pub mod kernel;
 pub mod kinds;

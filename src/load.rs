@@ -130,6 +130,13 @@ pub fn store(plan: &SavedPlan, path: &Path) -> Result<(), Problem> {
     })
 }
 
+/// Writes text into a file that anybody may read, as a redirection of standard output does.
+pub fn write(path: &Path, text: &str) -> Result<(), Problem> {
+    fs::write(path, text).map_err(|error| {
+        Problem::new(Kind::UnwritableFile { path: path.display().to_string(), why: error.to_string() })
+    })
+}
+
 fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = File::options().write(true).create_new(true).mode(0o600).open(path)?;
     file.write_all(bytes)?;

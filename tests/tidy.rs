@@ -13,6 +13,8 @@ const PURE: &[&str] = &[
     "direct.rs",
     "elf",
     "entries.rs",
+    "explain",
+    "insn",
     "insn.rs",
     "kinds.rs",
     "manifest",

@@ -26,16 +26,8 @@ impl<K: Kernel> Applier<'_, K> {
         if events::find(self.kernel, &trace.event)? != Ok(place) {
             return Err(stale(format!("{} is another one now", trace.event)));
         }
-        let target = match &trace.event {
-            Event::Extension { program, function } => Some(self.function_of_program(program, function)?),
-            Event::Tracepoint { .. }
-            | Event::RawTracepoint { .. }
-            | Event::Target { .. }
-            | Event::Counter(_)
-            | Event::Kprobe { .. }
-            | Event::KprobeMulti { .. }
-            | Event::Uprobe(_) => None,
-        };
+        let target = trace.event.extended();
+        let target = target.map(|(program, function)| self.function_of_program(program, function)).transpose()?;
         let target = target.as_ref().map(|(name, function)| (&self.programs[name], *function));
         let program = attached(link, &self.maps, &self.programs);
         let created = create(self.kernel, program, trace, place, target);
@@ -44,7 +36,7 @@ impl<K: Kernel> Applier<'_, K> {
 
     /// Finds a function of another program of the deployment, by the types that it was loaded with.
     fn function_of_program(&self, program: &str, function: &str) -> Result<(ProgramName, TypeId), Problem> {
-        let known = self.programs.iter().find(|(name, _)| name.as_str() == program);
+        let known = self.programs.get_key_value(program);
         let Some((name, fd)) = known else { return Err(stale(format!("program.{program} is gone"))) };
         let doing = || format!("read the BTF of program.{program}");
         let bytes = self.kernel.program_info(fd).and_then(|info| match info.btf_id {

@@ -12,10 +12,13 @@ mod generation;
 mod migrate;
 pub mod outcome;
 mod places;
+mod rehearse;
 mod stage;
 mod types;
 mod undo;
 mod variables;
+
+pub use rehearse::{Rehearsed, rehearse};
 
 use crate::access::{Access, Account, AccountKind, Permissions};
 use crate::confirm::Pending;
@@ -78,28 +81,7 @@ pub struct Held<Fd> {
 
 /// Applies a plan.
 pub fn apply<'a, K: Kernel>(kernel: &mut K, plan: &'a Plan, stamp: &Stamp) -> Applied<'a, K::Fd> {
-    let mut applier = Applier {
-        kernel,
-        plan,
-        stamp,
-        host: None,
-        btfs: BTreeMap::new(),
-        modules: BTreeMap::new(),
-        maps: BTreeMap::new(),
-        programs: BTreeMap::new(),
-        copies: BTreeMap::new(),
-        unfinished: BTreeMap::new(),
-        tallies: BTreeMap::new(),
-        folders: BTreeSet::new(),
-        outside: Vec::new(),
-        undo: Vec::new(),
-        leaving: BTreeMap::new(),
-        revisions: BTreeMap::new(),
-        linked: BTreeMap::new(),
-        doubles: BTreeMap::new(),
-        switched: false,
-        record: None,
-    };
+    let mut applier = Applier::new(kernel, plan, stamp);
     let not_reached =
         |step: &'a Step| StepOutcome { action: Cow::Borrowed(&step.action), status: Status::NotReached, tally: None };
     let mut steps: Vec<StepOutcome<'_>> = plan.steps.iter().map(not_reached).collect();
@@ -146,6 +128,33 @@ struct Applier<'a, K: Kernel> {
     /// Whether the next generation is the one that runs: then there is no way back.
     switched: bool,
     record: Option<Record>,
+}
+
+impl<'a, K: Kernel> Applier<'a, K> {
+    fn new(kernel: &'a mut K, plan: &'a Plan, stamp: &'a Stamp) -> Self {
+        Self {
+            kernel,
+            plan,
+            stamp,
+            host: None,
+            btfs: BTreeMap::new(),
+            modules: BTreeMap::new(),
+            maps: BTreeMap::new(),
+            programs: BTreeMap::new(),
+            copies: BTreeMap::new(),
+            unfinished: BTreeMap::new(),
+            tallies: BTreeMap::new(),
+            folders: BTreeSet::new(),
+            outside: Vec::new(),
+            undo: Vec::new(),
+            leaving: BTreeMap::new(),
+            revisions: BTreeMap::new(),
+            linked: BTreeMap::new(),
+            doubles: BTreeMap::new(),
+            switched: false,
+            record: None,
+        }
+    }
 }
 
 impl<K: Kernel> Applier<'_, K> {
@@ -732,11 +741,9 @@ impl<K: Kernel> Applier<'_, K> {
     /// Names the programs with a priority of netfilter, of which one is in the way. The kernel does not tell in which network
     /// namespace they are.
     fn priority_taken(&self, wanted: &Netfilter, link: &DesiredLink, error: &io::Error) -> Problem {
-        let (mut by, mut id, mut programs) = (Vec::new(), 0, Vec::new());
-        while let Ok(next) = self.kernel.next_link(id) {
-            id = next;
-            let info = self.kernel.link_by_id(id).and_then(|fd| self.kernel.link_info(&fd));
-            if let Ok(LinkInfo { hook: HookInfo::Netfilter(there), program_id, .. }) = info
+        let (mut by, mut programs) = (Vec::new(), Vec::new());
+        for LinkInfo { id, program_id, hook, .. } in observe::links(self.kernel).flatten() {
+            if let HookInfo::Netfilter(there) = hook
                 && there.sees_the_same(wanted)
                 && there.priority == wanted.priority
             {
@@ -897,8 +904,7 @@ impl<K: Kernel> Applier<'_, K> {
             return Ok(Some(Before { netns: None, hook }));
         }
         if let HookInfo::Event(EventInfo::Tracing { object, type_id, .. }) = info.hook {
-            let record = self.plan.generations.record.as_ref();
-            let recorded = record.and_then(|record| record.links.get(link.name.as_str()));
+            let recorded = self.plan.generations.recorded_link(&link.name);
             let cookie = recorded.and_then(|recorded| recorded.hook.trace()).and_then(|trace| trace.cookie);
             let hook = BeforeHook::Extension { target: object, function: type_id, cookie };
             return Ok(Some(Before { netns: None, hook }));

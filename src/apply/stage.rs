@@ -36,7 +36,7 @@ impl<K: Kernel> Applier<'_, K> {
         Ok(())
     }
 
-    fn stage(&mut self, number: usize, action: &Action) -> Result<(), Problem> {
+    pub(super) fn stage(&mut self, number: usize, action: &Action) -> Result<(), Problem> {
         match action {
             Action::ReuseMap { map, id, .. } => self.open_map(map, *id),
             Action::CreateMap { map, .. } => self.create_map(map),
@@ -383,7 +383,7 @@ struct Ready {
 }
 
 /// Returns the programs of the steps up to the first that is none, or that needs one of those before it.
-fn independent_programs(steps: &[Step]) -> Vec<&DesiredProgram> {
+pub(super) fn independent_programs(steps: &[Step]) -> Vec<&DesiredProgram> {
     let mut programs: Vec<&DesiredProgram> = Vec::new();
     for step in steps {
         let Action::LoadProgram { program, .. } = &step.action else { break };

@@ -10,7 +10,9 @@ mod console;
 mod destroy;
 mod dry_run;
 mod entries;
+mod explain;
 mod finish;
+mod graph;
 mod health;
 mod inspect;
 mod loaded;
@@ -71,6 +73,8 @@ enum Command {
     Show(show::Show),
     /// Show whether deployments are still what the last apply made of them
     Status(status::Options),
+    /// Draw what a manifest makes, with what an apply would change: objects, programs, maps, and who shares them
+    Graph(graph::Graph),
     /// Explain a code of messages, as `manifest::unknown_name`; without one, list all
     Explain(meaning::Explain),
     /// Show what an object file has and needs
@@ -107,6 +111,7 @@ fn run(cli: Cli) -> Result<Exit, Exit> {
         Some(Command::Adopt(asked)) => adopt::run(&asked, console),
         Some(Command::Show(asked)) => show::run(&asked, console),
         Some(Command::Status(asked)) => status::run(asked, console),
+        Some(Command::Graph(asked)) => graph::run(&asked, console),
         Some(Command::Explain(asked)) => meaning::run(&asked, console),
         Some(Command::Inspect { object }) => inspect::run(&object, console),
         None => apply::run(cli.apply.manifest.as_deref(), &cli.apply.options, console),

@@ -835,8 +835,8 @@ info!(
     }
 );
 info!(
-    /// `struct bpf_prog_info` up to `btf_id`.
-    ProgInfo, size 136 {
+    /// `struct bpf_prog_info` up to `attach_btf_obj_id`.
+    ProgInfo, size 224 {
         prog_type: u32,
         id: u32,
         tag: [u8; 8],
@@ -859,6 +859,21 @@ info!(
         jited_func_lens: u64,
         btf_id: u32,
         func_info_rec_size: u32,
+        func_info: u64,
+        nr_func_info: u32,
+        nr_line_info: u32,
+        line_info: u64,
+        jited_line_info: u64,
+        nr_jited_line_info: u32,
+        line_info_rec_size: u32,
+        jited_line_info_rec_size: u32,
+        nr_prog_tags: u32,
+        prog_tags: u64,
+        run_time_ns: u64,
+        run_cnt: u64,
+        recursion_misses: u64,
+        verified_insns: u32,
+        attach_btf_obj_id: u32,
     }
 );
 info!(
@@ -968,6 +983,30 @@ fn before_nul(bytes: &[u8]) -> String {
 pub fn prog_info(program: BorrowedFd<'_>, map_ids: &mut [u32]) -> io::Result<ProgInfo> {
     let mut info = ProgInfo { nr_map_ids: count(map_ids.len())?, map_ids: address_mut(map_ids), ..ProgInfo::default() };
     // SAFETY: `map_ids` has room for `nr_map_ids` numbers.
+    unsafe { obj_info(program, &mut info) }.map(|()| info)
+}
+
+/// Asks for a program's instructions as the verifier has left them, with where its functions and source lines begin: as
+/// many of each are written as there is room for.
+pub fn prog_code(
+    program: BorrowedFd<'_>,
+    insns: &mut [Insn],
+    funcs: &mut [FuncRecord],
+    lines: &mut [LineRecord],
+) -> io::Result<ProgInfo> {
+    let mut info = ProgInfo {
+        xlated_prog_len: count(size_of_val(insns))?,
+        xlated_prog_insns: address_mut(insns),
+        nr_func_info: count(funcs.len())?,
+        func_info: address_mut(funcs),
+        // The kernel wants the sizes that it knows (`set_info_rec_size`, kernel/bpf/syscall.c).
+        func_info_rec_size: if funcs.is_empty() { 0 } else { size_of::<FuncRecord>() as u32 },
+        nr_line_info: count(lines.len())?,
+        line_info: address_mut(lines),
+        line_info_rec_size: if lines.is_empty() { 0 } else { size_of::<LineRecord>() as u32 },
+        ..ProgInfo::default()
+    };
+    // SAFETY: each list has room for what is said of it, and any bytes are a value of its elements.
     unsafe { obj_info(program, &mut info) }.map(|()| info)
 }
 

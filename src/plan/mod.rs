@@ -32,7 +32,7 @@ use crate::entries::{Changes, Entries};
 use crate::migrate::Migration;
 use crate::names::{Address, DeploymentName, LinkName, MapName, PinPath, PlanId, ProgramName};
 use crate::observed::{EventPlace, FilePlace, Place};
-use crate::record::Record;
+use crate::record::{Record, RecordedLink};
 use crate::spec::{Difference, MapSpec};
 use crate::variables::Change;
 use serde::Serialize;
@@ -62,6 +62,26 @@ pub struct Plan {
     pub shared: Shared,
     /// What to do, first to last; reuse is listed, too.
     pub steps: Vec<Step>,
+    /// What the verifier said of the programs that are to be loaded; `None` when it did not run. It is no part of the plan
+    /// that the id names: who asks the verifier changes nothing.
+    pub verdicts: Option<BTreeMap<ProgramName, Verdict>>,
+}
+
+/// What this kernel's verifier said of a program before anything was changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// It may be loaded.
+    Passed {
+        /// How many instructions the verifier went through, where the kernel tells it.
+        insns: Option<u32>,
+    },
+    /// It was refused.
+    Failed,
+    /// It was not tried, as it needs something that was refused.
+    NotTried {
+        /// What that is.
+        lacks: Address,
+    },
 }
 
 /// Who asked for a plan without a manifest.
@@ -84,6 +104,13 @@ pub struct Generations {
     pub next: PinPath,
     /// The number of the next one.
     pub number: u64,
+}
+
+impl Generations {
+    /// Returns what the record of the one that runs says of a link.
+    pub fn recorded_link(&self, name: &LinkName) -> Option<&RecordedLink> {
+        self.record.as_ref()?.links.get(name.as_str())
+    }
 }
 
 /// A removal of everything, or of more than half.
@@ -815,6 +842,21 @@ impl Action {
 }
 
 impl Plan {
+    /// Returns what the verifier said of the program that an action loads; `None` when it did not run.
+    pub fn verdict(&self, action: &Action) -> Option<&Verdict> {
+        let Action::LoadProgram { program, .. } = action else { return None };
+        self.verdicts.as_ref()?.get(&program.name)
+    }
+
+    /// Returns what a report calls the way in which it was made.
+    pub fn mode_name(&self) -> &'static str {
+        match self.mode {
+            Mode::Live if self.verdicts.is_some() => "verify",
+            Mode::Live => "live",
+            Mode::Offline => "offline",
+        }
+    }
+
     /// Returns how many of the programs to load depend on what of the kernel nobody knows, since none was asked.
     pub fn unsettled_programs(&self) -> usize {
         let unsettled = |step: &&Step| matches!(&step.action, Action::LoadProgram { program, .. } if program.unsettled);

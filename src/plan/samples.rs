@@ -328,6 +328,7 @@ pub fn plan_of(mode: Mode, steps: Vec<Step>) -> Plan {
         sweep: None,
         shared: Shared::default(),
         steps,
+        verdicts: None,
     }
 }
 

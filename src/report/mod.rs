@@ -6,8 +6,11 @@
 //! - `folders`: one line for a tree of folders
 //! - `place`: lines and columns of the manifest
 //! - `written`: the first entries that are written into a map
-//! - [`text`] and [`json`]: a plan
+//! - `risk`: the steps that nobody may overlook, and why
+//! - [`text`], [`json`], [`markdown`] and [`github`]: a plan
+//! - [`explain`]: what a plan means for one thing
 //! - [`outcome`]: what an apply did
+//! - [`graph`]: a plan as a picture
 //! - [`inspect`]: an object file
 //! - [`meaning`]: what a code of messages means
 //! - [`show`]: what a deployment has
@@ -15,13 +18,18 @@
 //! - [`status`]: how deployments fare
 
 pub mod entries;
+pub mod explain;
 mod folders;
+pub mod github;
+pub mod graph;
 pub mod inspect;
 pub mod json;
 mod layout;
+pub mod markdown;
 pub mod meaning;
 pub mod outcome;
 mod place;
+mod risk;
 pub mod show;
 pub mod status;
 pub mod text;
@@ -29,3 +37,4 @@ mod written;
 
 pub use layout::Style;
 pub use place::ManifestText;
+pub use written::{Sampled, sample};
