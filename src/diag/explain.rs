@@ -155,7 +155,7 @@ pub const EXPLANATIONS: &[Explanation] = &[
                 only XDP programs with the attach type of that map.",
         example: Tables(
             "[object.sections]\npath = \"sections.o\"\n\n[map.ports]\ntype = \"devmap\"\nkey_size = 4\nvalue_size = 8\n\
-             max_entries = 4\nentries = { 0 = { interface = \"eth0\", program = \"plain\" } }\n\n\
+             max_entries = 4\nentries = { 0 = { interface = \"eth0\", program = \"program.plain\" } }\n\n\
              [program.plain]\nfrom = \"sections:xdp_plain\"",
         ),
         way_out: "Put the program into the section `xdp/devmap` or `xdp/cpumap`, or say `attach_type` in its table.",
@@ -492,8 +492,8 @@ pub const EXPLANATIONS: &[Explanation] = &[
         exits: DATA,
         means: "Neither the link nor the section name of the program says which event it is for.",
         example: Tables(
-            "[object.probes]\npath = \"sections.o\"\n\n[program.sample]\nfrom = \"probes:on_perf\"\n\n\
-             [link.clock]\nprogram = \"sample\"\nperf_event = {}",
+            "[object.probes]\npath = \"extension.o\"\n\n[program.count]\nfrom = \"probes:probe\"\n\n\
+             [link.calls]\nprogram = \"count\"\nkprobe = {}",
         ),
         way_out: "Say it in the table of the hook; the help has an example.",
     },
@@ -885,7 +885,7 @@ pub const EXPLANATIONS: &[Explanation] = &[
         exits: DATA,
         means: "A value in `set` is not one that the variable can hold.",
         example: Tables(
-            "[object.data]\npath = \"data.o\"\nset = { VARIABLE = \"text\" }\n\n[program.touch]\n\
+            "[object.data]\npath = \"data.o\"\nset = { rw_step = \"text\" }\n\n[program.touch]\n\
              from = \"data:touch\"",
         ),
         way_out: "`bpfapply inspect OBJECT` shows the types of the variables.",
@@ -1110,8 +1110,8 @@ pub const EXPLANATIONS: &[Explanation] = &[
         exits: DATA,
         means: "Programs of two types are in one prog array, or use it. The kernel takes one type.",
         example: Tables(
-            "[object.sections]\npath = \"sections.o\"\n\n[map.jumps]\ntype = \"prog_array\"\nmax_entries = 4\n\
-             entries = { 0 = { program = \"a\" }, 1 = { program = \"b\" } }\n\n[program.a]\n\
+            "[object.sections]\npath = \"sections.o\"\n\n[map.jumps]\ntype = \"prog_array\"\n\
+             key_size = 4\nvalue_size = 4\nmax_entries = 4\nentries = { 0 = \"program.a\", 1 = \"program.b\" }\n\n[program.a]\n\
              from = \"sections:xdp_plain\"\n\n[program.b]\nfrom = \"sections:tc_plain\"",
         ),
         way_out: "Give each type a prog array of its own.",
@@ -1135,7 +1135,7 @@ pub const EXPLANATIONS: &[Explanation] = &[
                 of them to another map. The other would be left behind without a word.",
         example: Tables(
             "[object.one]\npath = \"pin_by_name.o\"\nmaps = { shared_count = \"count\" }\n\n[object.two]\n\
-             path = \"pin_by_name_other.o\"\n\n[map.count]\ntype = \"array\"\nkey_size = 4\nvalue_size = 8\n\
+             path = \"pin_by_name.o\"\n\n[map.count]\ntype = \"array\"\nkey_size = 4\nvalue_size = 8\n\
              max_entries = 1\n\n[program.one]\nfrom = \"one:count\"\n\n[program.two]\nfrom = \"two:count\"",
         ),
         way_out: "Share it with both by edges, or give the other a `[map]` of its own.",
