@@ -2,6 +2,8 @@
 //!
 //! One [`Kind`] for each thing that can be wrong. Text is lower case, without a full stop, names in backticks.
 
+pub mod explain;
+
 use crate::access::AccountKind;
 use crate::desired::{Netns, Span, Within};
 use crate::elf::{self, Blame};

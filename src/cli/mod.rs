@@ -18,6 +18,7 @@ mod graph;
 mod health;
 mod inspect;
 mod loaded;
+mod meaning;
 mod planned;
 mod reports;
 mod rollback;
@@ -80,6 +81,8 @@ enum Command {
     Graph(graph::Graph),
     /// Lay manifests out as all are laid out, with every comment and in their order
     Fmt(fmt::Fmt),
+    /// Explain a code of messages, as `manifest::unknown_name`; without one, list all
+    Explain(meaning::Explain),
     /// Show what an object file has and needs
     Inspect {
         /// The object file
@@ -134,6 +137,7 @@ fn run(cli: Cli, console: &Console) -> Result<Exit, Exit> {
         Some(Command::Status(asked)) => status::run(asked, console),
         Some(Command::Graph(asked)) => graph::run(&asked, console),
         Some(Command::Fmt(asked)) => fmt::run(&asked, console),
+        Some(Command::Explain(asked)) => meaning::run(&asked, console),
         Some(Command::Inspect { object }) => inspect::run(&object, console),
         Some(Command::Validate(asked)) => validate::run(&asked, console),
         None => apply::run(cli.apply.manifest.as_deref(), &cli.apply.options, console),

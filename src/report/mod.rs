@@ -13,6 +13,7 @@
 //! - [`graph`]: a plan as a picture
 //! - [`events`]: what it does while it is at it
 //! - [`inspect`]: an object file
+//! - [`meaning`]: what a code of messages means
 //! - [`show`]: what a deployment has
 //! - [`entries`]: what a map holds, and how fast it changes
 //! - [`problems`]: what is wrong with manifests, for programs
@@ -28,6 +29,7 @@ pub mod inspect;
 pub mod json;
 mod layout;
 pub mod markdown;
+pub mod meaning;
 pub mod outcome;
 mod place;
 pub mod problems;
