@@ -130,11 +130,18 @@ pub fn store(plan: &SavedPlan, path: &Path) -> Result<(), Problem> {
     })
 }
 
+/// Makes a folder, and those that it is in.
+pub fn make_folder(path: &Path) -> Result<(), Problem> {
+    fs::create_dir_all(path).map_err(|error| unwritable(path, &error))
+}
+
 /// Writes text into a file that anybody may read, as a redirection of standard output does.
 pub fn write(path: &Path, text: &str) -> Result<(), Problem> {
-    fs::write(path, text).map_err(|error| {
-        Problem::new(Kind::UnwritableFile { path: path.display().to_string(), why: error.to_string() })
-    })
+    fs::write(path, text).map_err(|error| unwritable(path, &error))
+}
+
+fn unwritable(path: &Path, error: &io::Error) -> Problem {
+    Problem::new(Kind::UnwritableFile { path: path.display().to_string(), why: error.to_string() })
 }
 
 fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {

@@ -5,6 +5,7 @@
 mod adopt;
 mod apply;
 mod arguments;
+mod completions;
 mod confirm;
 mod console;
 mod destroy;
@@ -15,6 +16,7 @@ mod graph;
 mod health;
 mod inspect;
 mod loaded;
+mod man;
 mod planned;
 mod rollback;
 mod show;
@@ -78,6 +80,13 @@ enum Command {
         /// The object file
         object: PathBuf,
     },
+    /// Write what a shell needs to complete these commands
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Write the manual pages
+    Man(man::Pages),
 }
 
 /// Runs the command line of this process.
@@ -109,6 +118,8 @@ fn run(cli: Cli) -> Result<Exit, Exit> {
         Some(Command::Status(asked)) => status::run(asked, console),
         Some(Command::Graph(asked)) => graph::run(&asked, console),
         Some(Command::Inspect { object }) => inspect::run(&object, console),
+        Some(Command::Completions { shell }) => completions::run(shell, console),
+        Some(Command::Man(asked)) => man::run(&asked, console),
         None => apply::run(cli.apply.manifest.as_deref(), &cli.apply.options, console),
     }
 }
