@@ -247,7 +247,7 @@ fn text_has_room(name: &str, document: &Document<'_>, view: Sides) {
         };
         let holder = text.parent().and_then(|parent| {
             let rects = parent.children().filter(|child| child.has_tag_name("rect"));
-            rects.filter(|rect| has_class(rect, "frame") || has_class(rect, "group")).last()
+            rects.filter(|rect| has_class(rect, "frame") || has_class(rect, "group")).next_back()
         });
         let room = holder.filter(|_| text.parent().is_some_and(|parent| !has_class(&parent, "legend")));
         let room = room.map_or(view, Sides::of);
