@@ -182,6 +182,11 @@ fn replace(path: &Path, bytes: &[u8], mode: u32, ready: impl FnOnce(&Path) -> io
     })
 }
 
+/// Makes a folder, and those that it is in.
+pub fn make_folder(path: &Path) -> Result<(), Problem> {
+    fs::create_dir_all(path).map_err(|error| unwritable(path, &error))
+}
+
 fn passing(path: &Path) -> io::Result<PathBuf> {
     let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
     Ok(path.with_file_name(format!(".{}.{}", name.to_string_lossy(), std::process::id())))

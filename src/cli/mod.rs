@@ -5,6 +5,7 @@
 mod adopt;
 mod apply;
 mod arguments;
+mod completions;
 mod confirm;
 mod console;
 mod destroy;
@@ -18,6 +19,7 @@ mod graph;
 mod health;
 mod inspect;
 mod loaded;
+mod man;
 mod meaning;
 mod planned;
 mod reports;
@@ -90,6 +92,13 @@ enum Command {
     },
     /// Check manifests and their objects, without kernel and host
     Validate(validate::Validate),
+    /// Write what a shell needs to complete these commands
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Write the manual pages
+    Man(man::Pages),
 }
 
 impl Command {
@@ -140,6 +149,8 @@ fn run(cli: Cli, console: &Console) -> Result<Exit, Exit> {
         Some(Command::Explain(asked)) => meaning::run(&asked, console),
         Some(Command::Inspect { object }) => inspect::run(&object, console),
         Some(Command::Validate(asked)) => validate::run(&asked, console),
+        Some(Command::Completions { shell }) => completions::run(shell, console),
+        Some(Command::Man(asked)) => man::run(&asked, console),
         None => apply::run(cli.apply.manifest.as_deref(), &cli.apply.options, console),
     }
 }
