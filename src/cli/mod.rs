@@ -10,6 +10,7 @@ mod console;
 mod destroy;
 mod dry_run;
 mod entries;
+mod export;
 mod finish;
 mod health;
 mod inspect;
@@ -70,6 +71,8 @@ enum Command {
     Show(show::Show),
     /// Show whether deployments are still what the last apply made of them
     Status(status::Options),
+    /// Write what this host has into a file, against which `--dry-run=offline --against FILE` plans elsewhere
+    Export(export::Options),
     /// Show what an object file has and needs
     Inspect {
         /// The object file
@@ -104,6 +107,7 @@ fn run(cli: Cli) -> Result<Exit, Exit> {
         Some(Command::Adopt(asked)) => adopt::run(&asked, console),
         Some(Command::Show(asked)) => show::run(&asked, console),
         Some(Command::Status(asked)) => status::run(asked, console),
+        Some(Command::Export(asked)) => export::run(asked, console),
         Some(Command::Inspect { object }) => inspect::run(&object, console),
         None => apply::run(cli.apply.manifest.as_deref(), &cli.apply.options, console),
     }
