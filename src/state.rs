@@ -10,6 +10,7 @@ use crate::names::PinPath;
 use crate::observed::HookInfo;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
@@ -304,10 +305,23 @@ pub struct OnHook {
 }
 
 /// Bytes as hexadecimal digits.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-#[schemars(inline)]
-pub struct Hex(#[schemars(with = "String", regex(pattern = "^([0-9a-f]{2})*$"))] pub Vec<u8>);
+pub struct Hex(pub Vec<u8>);
+
+impl JsonSchema for Hex {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Hex".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "type": "string", "pattern": "^([0-9a-f]{2})*$" })
+    }
+}
 
 impl From<Hex> for String {
     fn from(bytes: Hex) -> Self {
@@ -339,7 +353,8 @@ impl TryFrom<String> for Hex {
 impl HostState {
     /// Writes the file.
     pub fn encode(&self) -> String {
-        serde_json::to_string_pretty(self).expect("it has only strings, numbers and lists, which JSON always takes") + "\n"
+        serde_json::to_string_pretty(self).expect("it has only strings, numbers and lists, which JSON always takes")
+            + "\n"
     }
 
     /// Reads the file.

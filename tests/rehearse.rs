@@ -80,7 +80,8 @@ fn said(before: Option<&str>, text: &str, refuses: &[&str]) -> Vec<String> {
     let plan = stages::good(stages::plan(text, &fake), text);
     let (calls, dump) = (fake.calls().len(), fake.dump());
     let rehearsed = rehearse(&mut fake.clone(), &plan);
-    let others: BTreeSet<_> = fake.calls().split_off(calls).into_iter().filter(|call| !PRIVATE.contains(call)).collect();
+    let others: BTreeSet<_> =
+        fake.calls().split_off(calls).into_iter().filter(|call| !PRIVATE.contains(call)).collect();
     assert!(others.is_empty(), "{others:?}");
     let verdicts = rehearsed.verdicts.iter().map(|(program, verdict)| match verdict {
         Verdict::Passed { insns: Some(_) } => format!("{program} passed"),
@@ -141,7 +142,10 @@ fn whatever_fails_nothing_is_left() {
 /// Asserts that nothing is pinned and nothing is on lo.
 #[track_caller]
 fn is_empty(room: &Room) {
-    assert_eq!(below(Path::new(room.bpffs.as_str())), [""; 0]);
+    // Some kernels have files of their own there.
+    let mut pins = below(Path::new(room.bpffs.as_str()));
+    pins.retain(|pin| !pin.ends_with(".debug"));
+    assert_eq!(pins, [""; 0]);
     let shown = common::run(Command::new("ip").args(["-details", "link", "show", "lo"])).expect("there is lo");
     assert!(!String::from_utf8_lossy(&shown.stdout).contains("xdp"), "nothing is on lo");
 }
@@ -197,7 +201,8 @@ fn verifier(plan: &serde_json::Value) -> Vec<String> {
     let steps = plan["steps"].as_array().expect("a plan has steps").iter();
     let loads = steps.filter(|step| !step["verifier"].is_null());
     let word = |step: &serde_json::Value| {
-        let counted = if step["verified_instructions"].as_u64().is_some_and(|count| count > 1) { ", counted" } else { "" };
+        let counted =
+            if step["verified_instructions"].as_u64().is_some_and(|count| count > 1) { ", counted" } else { "" };
         format!("{}: {}{counted}", step["address"].as_str().unwrap_or("?"), step["verifier"].as_str().unwrap_or("?"))
     };
     loads.map(word).collect()
@@ -259,9 +264,11 @@ fn what_the_verifier_refuses() {
         for text in ["program.unbounded", "program.unchecked", "bad_bounds.c:", "bad_null.c:"] {
             assert!(said.stderr.contains(text), "{text:?}: {}", said.stderr);
         }
-        assert!(!applied.stderr.contains("program.unchecked"), "an apply stops at the first one");
+        let refusals = |text: &str| text.matches("the kernel refuses this program").count();
+        assert_eq!((refusals(&said.stderr), refusals(&applied.stderr)), (2, 1), "an apply stops at the first one");
         let verdicts = verifier(&json(folder.path(), "--dry-run=verify"));
-        let passed = if room.version >= (5, 16) { "program.harmless: passed, counted" } else { "program.harmless: passed" };
+        let passed =
+            if room.version >= (5, 16) { "program.harmless: passed, counted" } else { "program.harmless: passed" };
         assert_eq!(verdicts, [passed, "program.unbounded: failed", "program.unchecked: failed"]);
         is_empty(room);
     });
@@ -290,11 +297,25 @@ fn without_a_bpffs_and_without_rights() {
 }
 
 /// Commands that change nothing that others can see.
-const UNSEEN: &[&str] =
-    &["BPF_MAP_CREATE", "BPF_PROG_LOAD", "BPF_BTF_LOAD", "BPF_MAP_UPDATE_ELEM", "BPF_MAP_UPDATE_BATCH", "BPF_MAP_FREEZE"];
+const UNSEEN: &[&str] = &[
+    "BPF_MAP_CREATE",
+    "BPF_PROG_LOAD",
+    "BPF_BTF_LOAD",
+    "BPF_MAP_UPDATE_ELEM",
+    "BPF_MAP_UPDATE_BATCH",
+    "BPF_MAP_FREEZE",
+];
 
 /// Commands that only ask.
-const ASKING: &[&str] = &["BPF_OBJ_GET,", "BPF_OBJ_GET_INFO_BY_FD", "LOOKUP", "_GET_NEXT_ID", "_GET_FD_BY_ID", "GET_NEXT_KEY", "BPF_PROG_QUERY"];
+const ASKING: &[&str] = &[
+    "BPF_OBJ_GET,",
+    "BPF_OBJ_GET_INFO_BY_FD",
+    "LOOKUP",
+    "_GET_NEXT_ID",
+    "_GET_FD_BY_ID",
+    "GET_NEXT_KEY",
+    "BPF_PROG_QUERY",
+];
 
 #[test]
 fn a_verified_dry_run_is_dry() {
@@ -315,7 +336,9 @@ fn a_verified_dry_run_is_dry() {
         }
         let calls = fs::read_to_string(&trace).expect("strace writes");
         let (mut made, mut loads) = (BTreeSet::new(), 0);
-        for line in calls.lines().filter(|line| !line.contains("RTM_GET") && !ASKING.iter().any(|call| line.contains(call))) {
+        for line in
+            calls.lines().filter(|line| !line.contains("RTM_GET") && !ASKING.iter().any(|call| line.contains(call)))
+        {
             assert!(UNSEEN.iter().any(|call| line.contains(call)), "it changes something: {line}");
             let result = line.rsplit_once(" = ").map(|(_, result)| result.to_owned());
             if line.contains("BPF_MAP_CREATE") {

@@ -79,7 +79,8 @@ impl Recorded {
     /// Finds what is at a path, through symbolic links in the place of folders, and at its end where `follows`.
     fn file(&self, path: &PinPath, follows: bool) -> io::Result<Option<(PinPath, Option<&File>)>> {
         let HostState { bpffs, mounted, files, .. } = &self.0;
-        let Some(rest) = path.as_str().strip_prefix(bpffs.as_str()).filter(|rest| rest.is_empty() || rest.starts_with('/'))
+        let Some(rest) =
+            path.as_str().strip_prefix(bpffs.as_str()).filter(|rest| rest.is_empty() || rest.starts_with('/'))
         else {
             return not_told(format!("what is outside of `{bpffs}`"));
         };
@@ -104,7 +105,9 @@ impl Recorded {
 
     fn map(&self, handle: &Handle) -> io::Result<(u32, &state::Map)> {
         match handle {
-            Handle::Map(id) => self.0.maps.get(id).map_or_else(|| not_told(format!("map id {id}")), |map| Ok((*id, map))),
+            Handle::Map(id) => {
+                self.0.maps.get(id).map_or_else(|| not_told(format!("map id {id}")), |map| Ok((*id, map)))
+            }
             _ => errno(libc::EINVAL),
         }
     }
@@ -169,7 +172,7 @@ impl Kernel for Recorded {
     }
 
     fn is_bpffs(&self, path: &PinPath) -> io::Result<bool> {
-        if self.0.bpffs.is_below(path) {
+        if self.0.bpffs != *path && self.0.bpffs.is_below(path) {
             return Ok(false);
         }
         match self.file(path, true)? {
@@ -197,7 +200,9 @@ impl Kernel for Recorded {
     fn list(&self, directory: &PinPath) -> io::Result<Vec<Entry>> {
         let at = match self.file(directory, true)? {
             Some((at, Some(File::Folder { .. }) | None)) => at,
-            Some((_, Some(File::Pin { .. } | File::Symlink { .. } | File::Other { .. }))) => return errno(libc::ENOTDIR),
+            Some((_, Some(File::Pin { .. } | File::Symlink { .. } | File::Other { .. }))) => {
+                return errno(libc::ENOTDIR);
+            }
             None => return errno(libc::ENOENT),
         };
         let inside = self.0.files.iter().filter(|(path, _)| path.parent().as_ref() == Some(&at));
@@ -306,9 +311,10 @@ impl Kernel for Recorded {
             id,
             map_type: map.r#type,
             key_size: map.key_size,
-            value_size: map.record.as_ref().map_or(map.value_size, |record| {
-                u32::try_from(record.to_string().len()).unwrap_or(u32::MAX)
-            }),
+            value_size: map
+                .record
+                .as_ref()
+                .map_or(map.value_size, |record| u32::try_from(record.to_string().len()).unwrap_or(u32::MAX)),
             max_entries: map.max_entries,
             flags: map.flags,
             map_extra: map.map_extra,
@@ -361,7 +367,10 @@ impl Kernel for Recorded {
     fn read_entries(&self, map: &Handle, _: (usize, usize), each: TakeEntries<'_>) -> io::Result<()> {
         let (_, found) = self.map(map)?;
         let Some(entries) = &found.entries else {
-            let what = format!("what the map `{}` holds: `bpfapply export --contents` does, unless that is secret", found.name);
+            let what = format!(
+                "what the map `{}` holds: `bpfapply export --contents` does, unless that is secret",
+                found.name
+            );
             return not_told(what);
         };
         for entry in entries {
@@ -393,7 +402,10 @@ impl Kernel for Recorded {
     }
 
     fn btf(&self, id: u32) -> io::Result<Vec<u8>> {
-        self.0.types.get(&id).map_or_else(|| not_told(format!("the types with BTF id {id}")), |bytes| Ok(bytes.0.clone()))
+        self.0
+            .types
+            .get(&id)
+            .map_or_else(|| not_told(format!("the types with BTF id {id}")), |bytes| Ok(bytes.0.clone()))
     }
 
     fn next_btf(&self, _: u32) -> io::Result<u32> {

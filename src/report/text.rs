@@ -406,7 +406,9 @@ fn risk(plan: &Plan) -> Text {
         }
         (true, Mode::Live | Mode::Against { .. }) => "risk: none; no traffic gap, no contents lost".into(),
         (true, Mode::Offline) => "risk: not known without the host".into(),
-        (false, Mode::Live | Mode::Offline | Mode::Against { .. }) => Text::from("risk: ").and(Paint::Alarm, found.join(", ")),
+        (false, Mode::Live | Mode::Offline | Mode::Against { .. }) => {
+            Text::from("risk: ").and(Paint::Alarm, found.join(", "))
+        }
     }
 }
 
