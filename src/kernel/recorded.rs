@@ -18,8 +18,10 @@ use crate::route::{RouteInfo, RoutePlace};
 use crate::spec::Host;
 use crate::state::{self, File, HookOwner, HostState, PinKind};
 use crate::variables::Patch;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 /// The host.
@@ -104,12 +106,8 @@ impl Recorded {
     }
 
     fn map(&self, handle: &Handle) -> io::Result<(u32, &state::Map)> {
-        match handle {
-            Handle::Map(id) => {
-                self.0.maps.get(id).map_or_else(|| not_told(format!("map id {id}")), |map| Ok((*id, map)))
-            }
-            _ => errno(libc::EINVAL),
-        }
+        let Handle::Map(id) = handle else { return errno(libc::EINVAL) };
+        self.0.maps.get(id).map_or_else(|| not_told(format!("map id {id}")), |map| Ok((*id, map)))
     }
 
     fn namespace(&self, inode: u64) -> io::Result<&state::Namespace> {
@@ -153,7 +151,7 @@ fn interface_of(netns: &state::Namespace, name: &str) -> Option<Interface> {
     Some(Interface { netns: netns.inode, index: found.index, peer: found.peer, xdp })
 }
 
-fn next<T>(of: &std::collections::BTreeMap<u32, T>, after: u32) -> io::Result<u32> {
+fn next<T>(of: &BTreeMap<u32, T>, after: u32) -> io::Result<u32> {
     let behind = after.checked_add(1).map(|first| of.range(first..));
     behind.and_then(|mut behind| behind.next()).map_or_else(|| errno(libc::ENOENT), |(id, _)| Ok(*id))
 }
@@ -339,7 +337,7 @@ impl Kernel for Recorded {
             if at == key {
                 value = Some(bytes.to_vec());
             }
-            std::ops::ControlFlow::Continue(())
+            ControlFlow::Continue(())
         })?;
         Ok(value)
     }
@@ -428,7 +426,7 @@ impl Kernel for Recorded {
         not_told("the kernel's configuration")
     }
 
-    fn symbols(&self, _: &std::collections::BTreeSet<String>) -> io::Result<Symbols> {
+    fn symbols(&self, _: &BTreeSet<String>) -> io::Result<Symbols> {
         not_told("the kernel's symbols")
     }
 
@@ -449,11 +447,8 @@ impl Kernel for Recorded {
     }
 
     fn program_info(&self, program: &Handle) -> io::Result<ProgramInfo> {
-        let found = match program {
-            Handle::Program(id) => self.0.programs.get_key_value(id),
-            _ => None,
-        };
-        let Some((id, found)) = found else { return errno(libc::EINVAL) };
+        let Handle::Program(id) = program else { return errno(libc::EINVAL) };
+        let Some(found) = self.0.programs.get(id) else { return errno(libc::EINVAL) };
         Ok(ProgramInfo {
             id: *id,
             program_type: found.r#type,
@@ -471,17 +466,13 @@ impl Kernel for Recorded {
     }
 
     fn interface_in(&self, netns: &Handle, name: &str) -> io::Result<Option<Interface>> {
-        match netns {
-            Handle::Netns(inode) => Ok(interface_of(self.namespace(*inode)?, name)),
-            _ => errno(libc::EINVAL),
-        }
+        let Handle::Netns(inode) = netns else { return errno(libc::EINVAL) };
+        Ok(interface_of(self.namespace(*inode)?, name))
     }
 
     fn interfaces_in(&self, netns: &Handle) -> io::Result<Vec<String>> {
-        match netns {
-            Handle::Netns(inode) => Ok(self.namespace(*inode)?.interfaces.keys().cloned().collect()),
-            _ => errno(libc::EINVAL),
-        }
+        let Handle::Netns(inode) = netns else { return errno(libc::EINVAL) };
+        Ok(self.namespace(*inode)?.interfaces.keys().cloned().collect())
     }
 
     fn other_names(&self, netns: &Handle, name: &str) -> io::Result<Vec<String>> {
@@ -527,11 +518,18 @@ impl Kernel for Recorded {
     }
 
     fn tracepoint(&self, category: &str, name: &str) -> io::Result<u64> {
-        not_told(format!("the id of the tracepoint {category}/{name}"))
+        let found = self.0.tracepoints.get(&format!("{category}/{name}"));
+        found.map_or_else(|| not_told(format!("the id of the tracepoint {category}/{name}")), |id| Ok(*id))
     }
 
-    fn place_in_file(&self, binary: &str, _: Option<&str>) -> io::Result<FilePlace> {
-        not_told(format!("what is in `{binary}`"))
+    fn place_in_file(&self, binary: &str, symbol: Option<&str>) -> io::Result<FilePlace> {
+        let mut probes = self.0.probes.iter();
+        match probes.find(|probe| probe.binary == binary && probe.symbol.as_deref() == symbol) {
+            Some(state::Probe { device, inode, offset, .. }) => {
+                Ok(FilePlace { device: *device, inode: *inode, offset: *offset })
+            }
+            None => not_told(format!("what is in `{binary}`")),
+        }
     }
 
     fn security_modules(&self) -> io::Result<String> {
@@ -556,8 +554,10 @@ impl Kernel for Recorded {
         unchangeable()
     }
 
-    fn routes(&self, _: &Device, place: &RoutePlace) -> io::Result<Vec<RouteInfo>> {
-        not_told(format!("the routes to {}", place.to))
+    fn routes(&self, device: &Device, place: &RoutePlace) -> io::Result<Vec<RouteInfo>> {
+        let is_at = |it: &&state::Routes| (it.netns, it.index, it.place) == (device.inode, device.ifindex, *place);
+        let found = self.0.routes.iter().find(is_at);
+        found.map_or_else(|| not_told(format!("the routes to {}", place.to)), |found| Ok(found.routes.clone()))
     }
 
     fn programs_at(&self, at: &Direct) -> io::Result<Vec<u32>> {
@@ -631,11 +631,8 @@ impl Kernel for Recorded {
     }
 
     fn link_info(&self, link: &Handle) -> io::Result<LinkInfo> {
-        let found = match link {
-            Handle::Link(id) => self.0.links.get_key_value(id),
-            _ => None,
-        };
-        let Some((id, found)) = found else { return errno(libc::EINVAL) };
+        let Handle::Link(id) = link else { return errno(libc::EINVAL) };
+        let Some(found) = self.0.links.get(id) else { return errno(libc::EINVAL) };
         let state::Link { program_id, hook, is_attached } = found.clone();
         Ok(LinkInfo { id: *id, program_id, hook, is_attached })
     }

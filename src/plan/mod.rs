@@ -25,8 +25,9 @@ pub(crate) use places::is_other;
 pub use places::{Beside, Company, Shared, Spot};
 
 use crate::access::{Access, Permissions};
+use crate::btf::sanitise::KCONFIG;
 use crate::btf::value::format::Formats;
-use crate::desired::{DesiredLink, DesiredMap, DesiredProgram, Hook, ObjectFacts, Reference, Span};
+use crate::desired::{DesiredLink, DesiredMap, DesiredProgram, Hook, MapSource, ObjectFacts, Reference, Span};
 use crate::direct::{Direct, Feature};
 use crate::entries::{Changes, Entries};
 use crate::migrate::Migration;
@@ -841,12 +842,25 @@ impl Action {
 impl Step {
     /// Writes the reason as it stands behind the word "because".
     pub fn because_words(&self, mode: Mode) -> String {
-        match (&self.action, &self.because, mode) {
-            (Action::LoadProgram { program, .. }, Because::CodeChanged, Mode::Against { .. }) if program.unsettled => {
-                "its code depends on the kernel, which is not known offline".to_owned()
+        match mode {
+            Mode::Against { .. } if self.may_be_unchanged() => {
+                "what it takes from the kernel is not known offline".to_owned()
             }
-            (_, because, mode) => because.words(mode),
+            Mode::Live | Mode::Offline | Mode::Against { .. } => self.because.words(mode),
         }
+    }
+
+    /// Returns whether it only seems to be needed, since nobody knows what the kernel makes of the same program or map.
+    fn may_be_unchanged(&self) -> bool {
+        if let Action::LoadProgram { program, replaces: Some(_) } = &self.action {
+            return program.unsettled;
+        }
+        let (Action::CreateMap { map, replaces: Some(_) } | Action::FillMap { map }) = &self.action else {
+            return false;
+        };
+        let MapSource::Defined(definition) = &map.source else { return false };
+        let symbol = definition.defined_by.as_ref().map(|(_, symbol)| symbol.as_str());
+        self.because == Because::ContentsChanged && symbol == Some(KCONFIG)
     }
 }
 

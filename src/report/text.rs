@@ -464,6 +464,7 @@ impl Counts {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::names::{MapName, ProgramName};
     use crate::plan::samples;
 
     const MANIFEST: ManifestText<'static> = ManifestText { name: "plan.toml", text: samples::MANIFEST };
@@ -559,6 +560,44 @@ mod tests {
         plan: 0 to create, 0 to change, 0 to remove, 0 reused
         nothing to do: the manifest asks for nothing
         ");
+    }
+
+    #[test]
+    fn what_the_verifier_said() {
+        let passed = |insns| Verdict::Passed { insns };
+        let not_tried = || Verdict::NotTried { lacks: Address::Map(MapName::new("flows").unwrap()) };
+        let cases = [
+            (
+                [passed(Some(1234)), passed(None)],
+                ["verifier passed", "verifier: passed, 1,234 instructions", "verifier: passed;"],
+                "verifier: passed for 2 programs, went through 1,234 instructions",
+            ),
+            (
+                [Verdict::Failed, passed(Some(1))],
+                ["verifier FAILED", "verifier: FAILED;", "verifier: passed, 1 instruction;"],
+                "verifier: FAILED for 1 program, passed for 1 program, went through 1 instruction",
+            ),
+            (
+                [Verdict::Failed, not_tried()],
+                ["verifier FAILED", "verifier: FAILED;", "verifier: NOT RUN, map.flows was refused"],
+                "verifier: FAILED for 1 program, NOT RUN for 1 program",
+            ),
+            (
+                [passed(None), not_tried()],
+                ["verifier NOT RUN", "verifier: passed;", "verifier: NOT RUN, map.flows was refused"],
+                "verifier: NOT RUN for 1 program, passed for 1 program",
+            ),
+        ];
+        let names = ["drop", "count"].map(|name| ProgramName::new(name).unwrap());
+        for (verdicts, said, sum) in cases {
+            let verdicts = Some(names.iter().cloned().zip(verdicts).collect());
+            let text = draw(&Plan { verdicts, ..samples::every_step() }, 300);
+            assert!(text.starts_with("edge: verify dry run: "), "{text}");
+            for said in said {
+                assert!(text.contains(said), "{said:?}: {text}");
+            }
+            assert!(text.lines().any(|line| line == sum), "{sum:?}: {text}");
+        }
     }
 
     #[test]
