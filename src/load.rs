@@ -137,6 +137,43 @@ pub fn store(text: &str, path: &Path) -> Result<(), Problem> {
     })
 }
 
+/// Writes a new text file; `replaces` one that is there, which else is left alone.
+///
+/// # Errors
+/// When it cannot be written, or is there.
+pub fn write_text(path: &Path, text: &str, replaces: bool) -> Result<(), Problem> {
+    let written = match replaces {
+        true => replace_text(path, text),
+        false => File::create_new(path).and_then(|mut file| file.write_all(text.as_bytes())),
+    };
+    written.map_err(|error| {
+        let why = match error.kind() {
+            io::ErrorKind::AlreadyExists => "it is there already; --force replaces it".to_owned(),
+            _ => error.to_string(),
+        };
+        Problem::new(Kind::UnwritableFile { path: path.display().to_string(), why })
+    })
+}
+
+/// Puts a text in the place of a file, whole or not at all. Who may read it stays; what leads to it as well.
+fn replace_text(path: &Path, text: &str) -> io::Result<()> {
+    let path = match fs::canonicalize(path) {
+        Ok(path) => path,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return fs::write(path, text),
+        Err(error) => return Err(error),
+    };
+    let permissions = fs::metadata(&path)?.permissions();
+    let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+    let passing = path.with_file_name(format!(".{}.{}", name.to_string_lossy(), std::process::id()));
+    let written = write_new(&passing, text.as_bytes())
+        .and_then(|()| fs::set_permissions(&passing, permissions))
+        .and_then(|()| fs::rename(&passing, &path));
+    written.inspect_err(|_| {
+        // The error that matters is the first one.
+        let _ = fs::remove_file(&passing);
+    })
+}
+
 fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = File::options().write(true).create_new(true).mode(0o600).open(path)?;
     file.write_all(bytes)?;

@@ -10,8 +10,11 @@ mod console;
 mod destroy;
 mod dry_run;
 mod entries;
+mod explain;
 mod export;
 mod finish;
+mod fmt;
+mod graph;
 mod health;
 mod inspect;
 mod loaded;
@@ -19,6 +22,7 @@ mod planned;
 mod rollback;
 mod show;
 mod status;
+mod validate;
 
 use crate::diag::Exit;
 use crate::kernel;
@@ -73,11 +77,17 @@ enum Command {
     Status(status::Options),
     /// Write what this host has into a file, against which `--dry-run=offline --against FILE` plans elsewhere
     Export(export::Options),
+    /// Draw what a manifest makes, with what an apply would change: objects, programs, maps, and who shares them
+    Graph(graph::Graph),
+    /// Lay manifests out as all are laid out, with every comment and in their order
+    Fmt(fmt::Fmt),
     /// Show what an object file has and needs
     Inspect {
         /// The object file
         object: PathBuf,
     },
+    /// Check manifests and their objects, without kernel and host
+    Validate(validate::Validate),
 }
 
 /// Runs the command line of this process.
@@ -108,7 +118,10 @@ fn run(cli: Cli) -> Result<Exit, Exit> {
         Some(Command::Show(asked)) => show::run(&asked, console),
         Some(Command::Status(asked)) => status::run(asked, console),
         Some(Command::Export(asked)) => export::run(asked, console),
+        Some(Command::Graph(asked)) => graph::run(&asked, console),
+        Some(Command::Fmt(asked)) => fmt::run(&asked, console),
         Some(Command::Inspect { object }) => inspect::run(&object, console),
+        Some(Command::Validate(asked)) => validate::run(&asked, console),
         None => apply::run(cli.apply.manifest.as_deref(), &cli.apply.options, console),
     }
 }

@@ -4,7 +4,7 @@
 
 use super::{
     Entry, EntryKind, Excludes, FilePlace, HookPlace, HookRequest, Interface, Kernel, LinkInfo, LoadError, MapInfo,
-    MapRequest, ObjectKind, Occupant, ProgramInfo, ProgramRequest, Queue, Symbols, TakeEntries,
+    MapRequest, ObjectKind, Occupant, ProgramCode, ProgramInfo, ProgramRequest, Queue, Symbols, TakeEntries,
 };
 use crate::access::{AccountKind, Permissions};
 use crate::btf::kernel::Bytes;
@@ -430,6 +430,10 @@ impl Kernel for Recorded {
         not_told("the kernel's symbols")
     }
 
+    fn symbols_at(&self, _: &BTreeSet<u64>) -> io::Result<BTreeMap<u64, String>> {
+        not_told("the kernel's symbols")
+    }
+
     fn version(&self) -> io::Result<u32> {
         Ok(self.0.version)
     }
@@ -459,6 +463,10 @@ impl Kernel for Recorded {
             load_time: found.load_time,
             verified_insns: found.verified_insns,
         })
+    }
+
+    fn program_code(&self, _: &Handle) -> io::Result<ProgramCode> {
+        not_told("the instructions of programs")
     }
 
     fn interface(&self, name: &str) -> io::Result<Option<Interface>> {

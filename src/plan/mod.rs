@@ -33,7 +33,7 @@ use crate::entries::{Changes, Entries};
 use crate::migrate::Migration;
 use crate::names::{Address, DeploymentName, LinkName, MapName, PinPath, PlanId, ProgramName};
 use crate::observed::{EventPlace, FilePlace, Place};
-use crate::record::Record;
+use crate::record::{Record, RecordedLink};
 use crate::spec::{Difference, MapSpec};
 use crate::variables::Change;
 use serde::Serialize;
@@ -105,6 +105,13 @@ pub struct Generations {
     pub next: PinPath,
     /// The number of the next one.
     pub number: u64,
+}
+
+impl Generations {
+    /// Returns what the record of the one that runs says of a link.
+    pub fn recorded_link(&self, name: &LinkName) -> Option<&RecordedLink> {
+        self.record.as_ref()?.links.get(name.as_str())
+    }
 }
 
 /// A removal of everything, or of more than half.

@@ -183,7 +183,7 @@ struct Word {
 }
 
 /// Escapes what a terminal would obey, or not show, and under `ascii` everything that is not ASCII.
-fn clean<'a>(text: &'a str, style: &Style) -> Cow<'a, str> {
+pub fn clean<'a>(text: &'a str, style: &Style) -> Cow<'a, str> {
     if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
         return text.into();
     }

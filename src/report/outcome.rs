@@ -16,28 +16,47 @@ pub fn text(outcome: &Outcome<'_>, style: Style) -> String {
     let mut page = Page::new(style);
     let verdict = outcome.verdict();
     if verdict != Verdict::Matches {
-        let status = outcome.steps.iter().map(|step| word(step).len()).max().unwrap_or(0);
-        let addresses: Vec<Address> = outcome.steps.iter().map(|step| step.action.address()).collect();
-        let address = address_width(addresses.iter(), &style);
-        for item in folders::items(&outcome.steps, folder) {
-            match item {
-                Item::One(step) => {
-                    // What came of it says what was done, in numbers.
-                    let what: &dyn Display = match &step.tally {
-                        Some(tally) => tally,
-                        None => &step.action,
-                    };
-                    line(&mut page, step, &step.action.address(), what, (status, address));
-                }
-                Item::Folders { first, words } => {
-                    line(&mut page, first, &FOLDER, &format_args!("{} {words}", first.action), (status, address));
-                }
-            }
-        }
+        let widths = widths(outcome, &style);
+        folders::items(&outcome.steps, folder).iter().for_each(|item| write(&mut page, item, widths));
         page.blank();
     }
     page.line(last_line(outcome, verdict), 2);
     page.finish()
+}
+
+/// Writes the lines of each step by themselves.
+pub(super) fn drawn<'o, 'a>(outcome: &'o Outcome<'a>, style: Style) -> Vec<(&'o StepOutcome<'a>, String)> {
+    let widths = widths(outcome, &style);
+    let items = folders::items(&outcome.steps, folder).into_iter();
+    let drawn = items.map(|item| {
+        let mut page = Page::new(style);
+        write(&mut page, &item, widths);
+        (item.first(), page.finish())
+    });
+    drawn.collect()
+}
+
+/// Returns the columns of the statuses and the addresses.
+fn widths(outcome: &Outcome<'_>, style: &Style) -> (usize, usize) {
+    let status = outcome.steps.iter().map(|step| word(step).len()).max().unwrap_or(0);
+    let addresses: Vec<Address> = outcome.steps.iter().map(|step| step.action.address()).collect();
+    (status, address_width(addresses.iter(), style))
+}
+
+fn write(page: &mut Page, item: &Item<'_, StepOutcome<'_>>, widths: (usize, usize)) {
+    match item {
+        Item::One(step) => {
+            // What came of it says what was done, in numbers.
+            let what: &dyn Display = match &step.tally {
+                Some(tally) => tally,
+                None => &step.action,
+            };
+            line(page, step, &step.action.address(), what, widths);
+        }
+        Item::Folders { first, words } => {
+            line(page, first, &FOLDER, &format_args!("{} {words}", first.action), widths);
+        }
+    }
 }
 
 /// Returns the folder that a step made or removed, and what must be the same for two of them to share a line.
@@ -65,7 +84,8 @@ fn line(page: &mut Page, step: &StepOutcome<'_>, address: &dyn Display, what: &d
     page.line(line, 4 + status_width + 2 + address_width + 2);
 }
 
-fn word(step: &StepOutcome<'_>) -> &'static str {
+/// Returns the word for what became of a step.
+pub(super) fn word(step: &StepOutcome<'_>) -> &'static str {
     match &step.status {
         Status::Reused if matches!(*step.action, Action::Skip { .. }) => "skipped",
         Status::Done => "done",
@@ -87,21 +107,41 @@ fn status_paint(status: &Status) -> Paint {
     }
 }
 
+/// Says what became of the whole, with counts where they matter.
+pub(super) fn summary(outcome: &Outcome<'_>) -> String {
+    let words = words(outcome.verdict());
+    match outcome.verdict() {
+        Verdict::Applied => format!("{words}: {}", counts(outcome).done()),
+        Verdict::Matches | Verdict::FailedAsBefore | Verdict::FailedNotAsBefore => words.to_owned(),
+    }
+}
+
+fn words(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Matches => "nothing to do: the host matches",
+        Verdict::Applied => "applied",
+        Verdict::FailedAsBefore => "failed, the host is as before",
+        Verdict::FailedNotAsBefore => "failed, the host is NOT as before",
+    }
+}
+
+fn counts(outcome: &Outcome<'_>) -> Counts {
+    Counts::of(outcome.steps.iter().map(|step| &*step.action))
+}
+
 fn last_line(outcome: &Outcome<'_>, verdict: Verdict) -> Text {
     let name = Text::new(Paint::Heading, format!("{}: ", outcome.deployment));
+    let words = words(verdict);
     match verdict {
-        Verdict::Matches => name.and(Paint::Create, "nothing to do: the host matches"),
-        Verdict::Applied => {
-            let counts = Counts::of(outcome.steps.iter().map(|step| &*step.action));
-            name.and(Paint::Create, "applied: ").and(Paint::Plain, counts.done())
-        }
-        Verdict::FailedAsBefore => name.and(Paint::Alarm, "failed, the host is as before"),
+        Verdict::Matches => name.and(Paint::Create, words),
+        Verdict::Applied => name.and(Paint::Create, format!("{words}: ")).and(Paint::Plain, counts(outcome).done()),
+        Verdict::FailedAsBefore => name.and(Paint::Alarm, words),
         Verdict::FailedNotAsBefore => {
             let left: Vec<_> = outcome
                 .left()
                 .map(|step| format!("{} ({})", step.action.address(), done(step.action.marker())))
                 .collect();
-            name.and(Paint::Alarm, "failed, the host is NOT as before: ").and(Paint::Plain, left.join(", "))
+            name.and(Paint::Alarm, format!("{words}: ")).and(Paint::Plain, left.join(", "))
         }
     }
 }
@@ -174,7 +214,7 @@ pub fn json(outcome: &Outcome<'_>) -> String {
         deployment: outcome.deployment.as_str(),
         verdict: outcome.verdict(),
         exit: outcome.exit() as u8,
-        counts: Counts::of(outcome.steps.iter().map(|step| &*step.action)),
+        counts: counts(outcome),
         steps: steps.collect(),
     })
 }
