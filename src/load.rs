@@ -10,6 +10,7 @@ use crate::manifest::{self, EntriesSource, Manifest};
 use crate::names::{Digest, MapName, ObjectName};
 use crate::parallel;
 use crate::saved::SavedPlan;
+use crate::state::HostState;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::fmt::Write as _;
@@ -115,9 +116,15 @@ pub fn plan(path: &Path) -> Result<SavedPlan, Problems> {
     SavedPlan::decode(&text(path)?).map_err(no_plan)
 }
 
-/// Writes a plan into a file that only its owner may read: whole, or not at all.
-pub fn store(plan: &SavedPlan, path: &Path) -> Result<(), Problem> {
-    replace(path, plan.encode().as_bytes(), 0o600, |_| Ok(())).map_err(|error| unwritable(path, &error))
+/// Reads the state of a host.
+pub fn state(path: &Path) -> Result<HostState, Problems> {
+    let no_state = |why| Problem::new(Kind::NoState { path: path.display().to_string(), why }).into();
+    HostState::decode(&text(path)?).map_err(no_state)
+}
+
+/// Writes a saved plan or a state into a file that only its owner may read: whole, or not at all.
+pub fn store(text: &str, path: &Path) -> Result<(), Problem> {
+    replace(path, text.as_bytes(), 0o600, |_| Ok(())).map_err(|error| unwritable(path, &error))
 }
 
 /// Writes a text into a file: whole, or not at all. Who may read one that is there stays, and what leads to it as well.

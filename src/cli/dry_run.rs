@@ -4,7 +4,7 @@ use super::apply::Options;
 use super::console::{Console, Output};
 use super::explain;
 use super::loaded::Loaded;
-use super::planned::{Planned, other_plan, plan_live, plan_offline};
+use super::planned::{Planned, other_plan, plan_live, plan_offline, plan_recorded};
 use crate::apply;
 use crate::diag::{Exit, Kind, Problem, Problems};
 use crate::explain::{Codes, Explained};
@@ -14,16 +14,19 @@ use crate::names::Digest;
 use crate::plan::{Consent, Mode, Plan};
 use crate::saved::{self, SavedHost, SavedManifest, SavedPlan};
 use std::collections::{BTreeMap, BTreeSet};
-use std::mem;
+use std::mem::{self, ManuallyDrop};
 
-/// Shows the plan for an empty host.
+/// Shows the plan without any kernel: for an empty host, or against the state of one.
 pub fn offline(loaded: &Loaded, options: &Options, console: &Console) -> Result<Exit, Problems> {
     if options.out.is_some() || options.saved.is_some() {
         let what = "a saved plan is for one host: leave `=offline` out".to_owned();
         return Err(Problem::new(Kind::Usage(what)).into());
     }
-    let planned = plan_offline(&loaded.manifest, loaded.folder())?;
-    let Planned { plan, desired, observed, .. } = &planned;
+    let planned = match &options.against {
+        Some(file) => plan_recorded(load::state(file)?, loaded)?,
+        None => ManuallyDrop::new(plan_offline(&loaded.manifest, loaded.folder())?),
+    };
+    let Planned { plan, desired, observed, .. } = &*planned;
     let asked = options.explain.asked(plan)?;
     let explained = options.explain.explained(&asked, (plan, desired, observed), &Codes::default());
     show(plan, BTreeMap::new(), &explained, loaded, options, console)
@@ -77,9 +80,9 @@ fn show(
     explain::show(plan, loaded, explained, console);
     other_plan(plan, loaded, options.expect)?;
     if let Some(path) = &options.out {
-        load::store(&saved(plan, entries, loaded)?, path)?;
+        load::store(&saved(plan, entries, loaded)?.encode(), path)?;
     }
-    if console.output == Output::Text && plan.mode == Mode::Live && !plan.is_empty() {
+    if console.output == Output::Text && plan.mode != Mode::Offline && !plan.is_empty() {
         console.print(&format!("apply exactly this: {}", exactly(plan, loaded, options)));
     }
     Ok(match options.check && !plan.is_empty() {

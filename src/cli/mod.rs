@@ -13,6 +13,7 @@ mod dry_run;
 mod entries;
 mod events;
 mod explain;
+mod export;
 mod finish;
 mod fmt;
 mod graph;
@@ -79,6 +80,8 @@ enum Command {
     Show(show::Show),
     /// Show whether deployments are still what the last apply made of them
     Status(status::Options),
+    /// Write what this host has into a file, against which `--dry-run=offline --against FILE` plans elsewhere
+    Export(export::Options),
     /// Draw what a manifest makes, with what an apply would change: objects, programs, maps, and who shares them
     Graph(graph::Graph),
     /// Lay manifests out as all are laid out, with every comment and in their order
@@ -144,6 +147,7 @@ fn run(cli: Cli, console: &Console) -> Result<Exit, Exit> {
         Some(Command::Adopt(asked)) => adopt::run(&asked, console),
         Some(Command::Show(asked)) => show::run(&asked, console),
         Some(Command::Status(asked)) => status::run(asked, console),
+        Some(Command::Export(asked)) => export::run(asked, console),
         Some(Command::Graph(asked)) => graph::run(&asked, console),
         Some(Command::Fmt(asked)) => fmt::run(&asked, console),
         Some(Command::Explain(asked)) => meaning::run(&asked, console),

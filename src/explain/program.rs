@@ -156,7 +156,9 @@ fn code(given: &Given<'_>, program: &DesiredProgram, running: Option<&LoadedCode
             };
             let coming = loaded.map_or(coming, |loaded| loaded.code.insns.len());
             let note = match given.plan.mode {
-                Mode::Offline => "there is nothing to compare it with: what runs is not known offline",
+                Mode::Offline | Mode::Against { .. } => {
+                    "there is nothing to compare it with: what runs is not known offline"
+                }
                 Mode::Live => "there is nothing to compare it with: nothing runs in its place",
             };
             let functions = listing::list(&functions);

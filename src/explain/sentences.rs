@@ -5,12 +5,12 @@ use crate::plan::{Because, Expects, Mode, State, Step, Traffic};
 
 /// Writes a step out.
 pub fn step(step: &Step, mode: Mode) -> ExplainedStep {
-    let meaning = meaning(&step.because).filter(|_| mode == Mode::Live || step.because != Because::Missing);
+    let meaning = meaning(&step.because).filter(|_| mode != Mode::Offline || step.because != Because::Missing);
     let meaning = meaning.map_or_else(String::new, |meaning| format!(": {meaning}"));
     ExplainedStep {
         marker: step.action.marker(),
         what: step.action.to_string(),
-        why: format!("{}{meaning}", step.because.words(mode)),
+        why: format!("{}{meaning}", step.because_words(mode)),
         traffic: traffic(step.traffic).to_owned(),
         state: state(step.state),
         expects: expects(&Expects::of(&step.action)),

@@ -228,6 +228,8 @@ fn about(plan: &Plan) -> String {
     match (plan.mode, plan.is_empty()) {
         (Mode::Live, true) => "the host matches".to_owned(),
         (Mode::Live, false) => format!("what an apply would change on this host; plan {}", plan.id),
+        (Mode::Against { .. }, true) => "the host matched".to_owned(),
+        (Mode::Against { .. }, false) => format!("what an apply would change on the host; plan {}", plan.id),
         (Mode::Offline, true | false) => "no kernel was asked, an empty host is assumed".to_owned(),
     }
 }
@@ -463,7 +465,7 @@ impl<'a> Sketch<'a> {
         let steps = self.steps.get(&address).map_or(&[][..], Vec::as_slice);
         let markers = steps.iter().map(|step| step.action.marker());
         let story = steps.iter().map(|step| {
-            let (marker, because) = (step.action.marker(), step.because.words(self.mode));
+            let (marker, because) = (step.action.marker(), step.because_words(self.mode));
             harmless(&format!("{marker} {}, because {because}", step.action))
         });
         // Of what goes only its name is known, and why it goes.
