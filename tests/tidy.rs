@@ -19,12 +19,14 @@ const PURE: &[&str] = &[
     "migrate.rs",
     "names.rs",
     "observed.rs",
+    "packet",
     "plan",
     "record.rs",
     "report",
     "route.rs",
     "saved.rs",
     "spec.rs",
+    "verdict.rs",
     "verifier.rs",
 ];
 

@@ -18,6 +18,7 @@ mod planned;
 mod rollback;
 mod show;
 mod status;
+mod test;
 
 use crate::diag::Exit;
 use crate::kernel;
@@ -70,6 +71,8 @@ enum Command {
     Show(show::Show),
     /// Show whether deployments are still what the last apply made of them
     Status(status::Options),
+    /// Run the packet tests of a manifest, on copies of its programs with maps of their own
+    Test(test::Options),
     /// Show what an object file has and needs
     Inspect {
         /// The object file
@@ -104,6 +107,7 @@ fn run(cli: Cli) -> Result<Exit, Exit> {
         Some(Command::Adopt(asked)) => adopt::run(&asked, console),
         Some(Command::Show(asked)) => show::run(&asked, console),
         Some(Command::Status(asked)) => status::run(asked, console),
+        Some(Command::Test(asked)) => test::run(&asked, console),
         Some(Command::Inspect { object }) => inspect::run(&object, console),
         None => apply::run(cli.apply.manifest.as_deref(), &cli.apply.options, console),
     }

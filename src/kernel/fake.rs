@@ -12,7 +12,7 @@ mod tree;
 
 use super::{
     Entry, EntryKind, Excludes, FilePlace, HookInfo, HookPlace, HookRequest, Interface, Kernel, LinkInfo, LoadError,
-    MapInfo, MapRequest, ObjectKind, Occupant, ProgramInfo, ProgramRequest, Queue, Symbols, XdpMode,
+    MapInfo, MapRequest, ObjectKind, Occupant, ProgramInfo, ProgramRequest, Queue, Ran, RunRequest, Symbols, XdpMode,
 };
 use crate::access::{AccountKind, Permissions};
 use crate::btf::kernel::Bytes;
@@ -1354,6 +1354,12 @@ impl Kernel for Fake {
     fn program_info(&self, program: &Fd) -> io::Result<ProgramInfo> {
         let state = self.state();
         Ok(state.programs[&state.program_id(program)?].info.clone())
+    }
+
+    /// It runs no instructions.
+    fn test_run(&mut self, program: &Fd, _: &RunRequest<'_>) -> io::Result<Ran> {
+        self.state().program_id(program)?;
+        Err(errno(ENOTSUPP))
     }
 
     fn interface(&self, name: &str) -> io::Result<Option<Interface>> {

@@ -6,8 +6,8 @@ use super::routes::Carried;
 use super::sys::{self, Log, Object, SizedMap};
 use super::{
     Beside, Entry, EntryKind, Excludes, FilePlace, HookInfo, HookPlace, HookRequest, Interface, Kernel, LinkInfo,
-    LoadError, MapInfo, MapRequest, ObjectKind, Occupant, Position, ProgramInfo, ProgramRequest, Queue, Symbols,
-    TakeEntries, TraceRequest, XdpMode, facts, lock, netlink, routes, trace, traffic,
+    LoadError, MapInfo, MapRequest, ObjectKind, Occupant, Position, ProgramInfo, ProgramRequest, Queue, Ran,
+    RunRequest, Symbols, TakeEntries, TraceRequest, XdpMode, facts, lock, netlink, routes, trace, traffic,
 };
 use crate::access::{AccountKind, Permissions};
 use crate::btf::kernel::Bytes;
@@ -448,6 +448,10 @@ impl Kernel for Linux {
 
     fn program_by_id(&self, id: u32) -> io::Result<Object> {
         sys::prog_by_id(id).map(Object::from)
+    }
+
+    fn test_run(&mut self, program: &Object, request: &RunRequest<'_>) -> io::Result<Ran> {
+        sys::prog_test_run(program.as_fd(), request)
     }
 
     fn program_info(&self, program: &Object) -> io::Result<ProgramInfo> {

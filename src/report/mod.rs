@@ -11,6 +11,7 @@
 //! - [`inspect`]: an object file
 //! - [`show`]: what a deployment has
 //! - [`entries`]: what a map holds, and how fast it changes
+//! - [`packet_tests`]: how packet tests went
 //! - [`status`]: how deployments fare
 
 pub mod entries;
@@ -19,6 +20,7 @@ pub mod inspect;
 pub mod json;
 mod layout;
 pub mod outcome;
+pub mod packet_tests;
 mod place;
 pub mod show;
 pub mod status;
