@@ -46,7 +46,8 @@ pub struct Apply {
 /// What both ways to ask for an apply take.
 #[derive(Debug, Args)]
 pub struct Options {
-    /// Only show the plan: against this host (`live`, reads only) or without any kernel (`offline`, no root needed)
+    /// Only show the plan: against this host (`live`, reads only; `verify` lets its verifier judge every program, and
+    /// drops them) or without any kernel (`offline`, no root needed)
     #[arg(long, value_enum, num_args = 0..=1, require_equals = true, default_missing_value = "live", value_name = "MODE")]
     pub dry_run: Option<DryRun>,
     /// With --dry-run: exit with 2 when there is something to do
@@ -84,6 +85,7 @@ pub struct Options {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum DryRun {
     Live,
+    Verify,
     Offline,
 }
 
@@ -96,6 +98,7 @@ pub fn run(path: Option<&Path>, options: &Options, console: &Console) -> Result<
     };
     let done = match options.dry_run {
         Some(DryRun::Offline) => dry_run::offline(&loaded, options, console),
+        Some(DryRun::Verify) => dry_run::verify(&mut Linux::new(), &loaded, options, console),
         Some(DryRun::Live) => dry_run::live(&Linux::new(), &loaded, options, console),
         None => {
             let kernel = &mut Linux::new();

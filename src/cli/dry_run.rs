@@ -5,6 +5,7 @@ use super::console::{Console, Output};
 use super::loaded::Loaded;
 use super::planned::{other_plan, plan_live};
 use super::usual_bpffs;
+use crate::apply;
 use crate::desired;
 use crate::diag::{Exit, Kind, Problem, Problems};
 use crate::elf;
@@ -17,6 +18,7 @@ use crate::report::text::Purpose;
 use crate::saved::{self, SavedHost, SavedManifest, SavedPlan};
 use crate::spec::Host;
 use std::collections::{BTreeMap, BTreeSet};
+use std::mem;
 
 /// What an offline plan assumes of the host: one CPU, small pages, a bpffs where everybody mounts it.
 const NO_HOST: Host = Host { possible_cpus: 1, most_cpus: u32::MAX, page_size: 4096 };
@@ -39,6 +41,27 @@ pub fn offline(loaded: &Loaded, options: &Options, console: &Console) -> Result<
 /// Plans for this host.
 pub fn live<K: Kernel>(kernel: &K, loaded: &Loaded, options: &Options, console: &Console) -> Result<Exit, Problems> {
     let planned = plan_live(kernel, loaded, options.no_mount)?;
+    show(&planned.plan, planned.entries.clone(), loaded, options, console)
+}
+
+/// Plans for this host, and lets its verifier judge every program that the plan loads. All of it is dropped again; nothing
+/// that exists is changed, so no lock is needed.
+pub fn verify<K: Kernel>(
+    kernel: &mut K,
+    loaded: &Loaded,
+    options: &Options,
+    console: &Console,
+) -> Result<Exit, Problems> {
+    let mut planned = plan_live(kernel, loaded, options.no_mount)?;
+    let mut rehearsed = apply::rehearse(kernel, &planned.plan);
+    planned.plan.verdicts = Some(mem::take(&mut rehearsed.verdicts));
+    let refused = rehearsed.problems();
+    // Before anybody reads that nothing of it is there.
+    drop(rehearsed);
+    if !refused.0.is_empty() {
+        console.plan(&planned.plan, Some(loaded), Purpose::DryRun);
+        return Err(refused);
+    }
     show(&planned.plan, planned.entries.clone(), loaded, options, console)
 }
 

@@ -835,6 +835,21 @@ impl Action {
 }
 
 impl Plan {
+    /// Returns what the verifier said of the program that an action loads; `None` when it did not run.
+    pub fn verdict(&self, action: &Action) -> Option<&Verdict> {
+        let Action::LoadProgram { program, .. } = action else { return None };
+        self.verdicts.as_ref()?.get(&program.name)
+    }
+
+    /// Returns what a report calls the way in which it was made.
+    pub fn mode_name(&self) -> &'static str {
+        match self.mode {
+            Mode::Live if self.verdicts.is_some() => "verify",
+            Mode::Live => "live",
+            Mode::Offline => "offline",
+        }
+    }
+
     /// Returns how many of the programs to load depend on what of the kernel nobody knows, since none was asked.
     pub fn unsettled_programs(&self) -> usize {
         let unsettled = |step: &&Step| matches!(&step.action, Action::LoadProgram { program, .. } if program.unsettled);

@@ -16,7 +16,8 @@ use crate::entries;
 use crate::kinds::{AttachType, MapType, Netfilter, ProgramType, XdpMode};
 use crate::names::{Address, Digest, LinkName, MapName, ObjectName, PinPath, PlanId, ProgramName};
 use crate::plan::{
-    Action, Because, Consent, Copying, Expects, Marker, Mode, Plan, ResolvedHook, Sets, Step, Sweep, Traffic, Writes,
+    Action, Because, Consent, Copying, Expects, Marker, Mode, Plan, ResolvedHook, Sets, Step, Sweep, Traffic, Verdict,
+    Writes,
 };
 use crate::spec::{Difference, MapSpec, flag_names};
 use serde::Serialize;
@@ -32,7 +33,7 @@ pub struct Format {
 }
 
 /// What this version writes.
-pub const FORMAT: Format = Format { major: 1, minor: 2 };
+pub const FORMAT: Format = Format { major: 1, minor: 3 };
 
 /// Writes a value with line breaks, and one at the end.
 pub(super) fn write(value: &impl Serialize) -> String {
@@ -52,7 +53,7 @@ pub fn plan(plan: &Plan, manifest: Option<ManifestText<'_>>) -> String {
         deployment: plan.deployment.as_str(),
         pin_root: &plan.pin_root,
         manifest: manifest.map(|manifest| manifest.name),
-        mode: plan.mode,
+        mode: plan.mode_name(),
         changes: !plan.is_empty(),
         counts: Counts::of(plan.steps.iter().map(|step| &step.action)),
         needs: plan.needs(),
@@ -66,7 +67,7 @@ pub fn plan(plan: &Plan, manifest: Option<ManifestText<'_>>) -> String {
             .map(|(link, company)| (link, company.words()))
             .filter(|(_, words)| !words.is_empty())
             .collect(),
-        steps: plan.steps.iter().map(|step| StepJson::of(step, plan.mode, lines.as_ref())).collect(),
+        steps: plan.steps.iter().map(|step| StepJson::of(plan, step, lines.as_ref())).collect(),
     })
 }
 
@@ -78,7 +79,7 @@ struct PlanJson<'a> {
     deployment: &'a str,
     pin_root: &'a PinPath,
     manifest: Option<&'a str>,
-    mode: Mode,
+    mode: &'static str,
     changes: bool,
     counts: Counts,
     needs: BTreeSet<Consent>,
@@ -114,6 +115,9 @@ struct StepJson<'a> {
     entries: Option<u64>,
     /// What the verifier said; only for actions that ask it.
     verifier: Option<&'static str>,
+    /// How many instructions the verifier went through, where it passed and the kernel tells.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verified_instructions: Option<u32>,
     needs: Option<Consent>,
     /// What the host must be when the step is done; else the plan is stale.
     expects: Expects,
@@ -122,18 +126,27 @@ struct StepJson<'a> {
 }
 
 impl<'a> StepJson<'a> {
-    fn of(step: &'a Step, mode: Mode, lines: Option<&Lines<'_>>) -> Self {
+    fn of(plan: &Plan, step: &'a Step, lines: Option<&Lines<'_>>) -> Self {
+        let verdict = plan.verdict(&step.action);
         Self {
             marker: step.action.marker(),
             address: step.action.address(),
             action: step.action.name(),
             what: step.action.to_string(),
             details: Details::of(&step.action),
-            because: BecauseJson::of(&step.because, mode),
+            because: BecauseJson::of(&step.because, plan.mode),
             traffic: step.traffic,
             state: step.state.word().to_lowercase(),
             entries: step.state.entries(),
-            verifier: matches!(step.action, Action::LoadProgram { .. }).then_some("not run"),
+            verifier: matches!(step.action, Action::LoadProgram { .. }).then_some(match verdict {
+                Some(Verdict::Passed { .. }) => "passed",
+                Some(Verdict::Failed) => "failed",
+                Some(Verdict::NotTried { .. }) | None => "not run",
+            }),
+            verified_instructions: match verdict {
+                Some(Verdict::Passed { insns }) => *insns,
+                Some(Verdict::Failed | Verdict::NotTried { .. }) | None => None,
+            },
             needs: step.needs,
             expects: Expects::of(&step.action),
             place: step.span.as_ref().zip(lines).map(|(span, lines)| lines.place(span)),
@@ -546,7 +559,7 @@ mod tests {
         let actions: BTreeSet<_> =
             value["steps"].as_array().unwrap().iter().map(|step| step["action"].to_string()).collect();
         assert_eq!(actions.len(), 27, "a step for every action");
-        assert_eq!(value["format"], serde_json::json!({ "major": 1, "minor": 2 }));
+        assert_eq!(value["format"], serde_json::json!({ "major": 1, "minor": 3 }));
         insta::assert_snapshot!(text);
     }
 

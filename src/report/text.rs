@@ -6,7 +6,7 @@ use super::place::{Lines, ManifestText};
 use super::written::{Sampled, sample};
 use crate::names::{Address, PinPath};
 use crate::plan::words::{count, thousands};
-use crate::plan::{Action, Because, Company, Consent, Marker, Mode, Plan, State, Step, Traffic, Writes};
+use crate::plan::{Action, Because, Company, Consent, Marker, Mode, Plan, State, Step, Traffic, Verdict, Writes};
 use crate::record::Record;
 use std::collections::BTreeSet;
 
@@ -117,13 +117,21 @@ pub(super) fn paint(marker: Marker) -> Paint {
 
 fn header(page: &mut Page, plan: &Plan, options: &Options<'_>) {
     let mode = match (options.purpose, plan.mode) {
+        (Purpose::DryRun, Mode::Live) if plan.verdicts.is_some() => {
+            "verify dry run: loads what is new and drops it, changes nothing"
+        }
         (Purpose::DryRun, Mode::Live) => "live dry run: reads only",
         (Purpose::DryRun, Mode::Offline) => "offline: no kernel was asked, an empty host is assumed",
         (Purpose::Apply, Mode::Live | Mode::Offline) => "apply",
     };
     let mut line = Text::new(Paint::Heading, &plan.deployment).and(Paint::Plain, format!(": {mode}"));
     if options.purpose == Purpose::DryRun && loads(plan) > 0 {
-        line = line.and(Paint::Plain, ", ").and(Paint::Alarm, "verifier NOT RUN");
+        let (paint, word) = match Tally::of(plan) {
+            Tally { failed: 0, not_run: 0, .. } => (Paint::Create, "passed"),
+            Tally { failed: 0, .. } => (Paint::Alarm, NOT_RUN),
+            Tally { .. } => (Paint::Alarm, FAILED),
+        };
+        line = line.and(Paint::Plain, ", ").and(paint, format!("verifier {word}"));
     }
     page.line(line, 2);
     let from = options.manifest.map_or(String::new(), |manifest| format!(", from {}", manifest.name));
@@ -202,7 +210,17 @@ impl<'a> Writer<'a> {
             add(plain, around);
         }
         if self.options.purpose == Purpose::DryRun && is_load(&step.action) {
-            add(Paint::Alarm, "verifier: NOT RUN".to_owned());
+            match self.plan.verdict(&step.action) {
+                None => add(Paint::Alarm, format!("verifier: {NOT_RUN}")),
+                Some(Verdict::Passed { insns: None }) => add(plain, "verifier: passed".to_owned()),
+                Some(Verdict::Passed { insns: Some(insns) }) => {
+                    add(plain, format!("verifier: passed, {}", count(u64::from(*insns), "instruction")));
+                }
+                Some(Verdict::Failed) => add(Paint::Alarm, format!("verifier: {FAILED}")),
+                Some(Verdict::NotTried { lacks }) => {
+                    add(Paint::Alarm, format!("verifier: {NOT_RUN}, {lacks} was refused"));
+                }
+            }
         }
         match step.needs {
             Some(consent) if self.plan.allows(consent) => add(plain, format!("{consent}: the manifest allows it")),
@@ -254,6 +272,58 @@ fn loads(plan: &Plan) -> u64 {
     number(plan, |step| is_load(&step.action))
 }
 
+/// How verdicts are written that nobody may overlook.
+const NOT_RUN: &str = "NOT RUN";
+const FAILED: &str = "FAILED";
+
+/// How many programs the verifier said what of.
+#[derive(Debug, Default)]
+struct Tally {
+    passed: u64,
+    /// Instructions that it went through, where the kernel tells.
+    insns: u64,
+    failed: u64,
+    not_run: u64,
+}
+
+impl Tally {
+    fn of(plan: &Plan) -> Self {
+        let mut tally = Self::default();
+        for step in plan.steps.iter().filter(|step| is_load(&step.action)) {
+            match plan.verdict(&step.action) {
+                Some(Verdict::Passed { insns }) => {
+                    tally.passed += 1;
+                    tally.insns += insns.map_or(0, u64::from);
+                }
+                Some(Verdict::Failed) => tally.failed += 1,
+                Some(Verdict::NotTried { .. }) | None => tally.not_run += 1,
+            }
+        }
+        tally
+    }
+}
+
+/// Sums up what the verifier said.
+fn verifier(plan: &Plan) -> Text {
+    let line = Text::from("verifier: ");
+    let Tally { passed, insns, failed, not_run } = Tally::of(plan);
+    let programs = |number| count(number, "program");
+    if plan.verdicts.is_none() {
+        return line.and(Paint::Alarm, NOT_RUN).and(Paint::Plain, format!(", {} to load", programs(not_run)));
+    }
+    let parts = [
+        (failed > 0, Paint::Alarm, format!("{FAILED} for {}", programs(failed))),
+        (not_run > 0, Paint::Alarm, format!("{NOT_RUN} for {}", programs(not_run))),
+        (passed > 0, Paint::Plain, format!("passed for {}", programs(passed))),
+        (insns > 0, Paint::Plain, format!("went through {}", count(insns, "instruction"))),
+    ];
+    let said = parts.into_iter().filter(|(is_said, ..)| *is_said).enumerate();
+    said.fold(line, |line, (at, (_, paint, part))| match at {
+        0 => line.and(paint, part),
+        _ => line.and(Paint::Plain, ", ").and(paint, part),
+    })
+}
+
 fn number(plan: &Plan, holds: impl Fn(&Step) -> bool) -> u64 {
     plan.steps.iter().filter(|step| holds(step)).count() as u64
 }
@@ -273,11 +343,7 @@ fn footer(page: &mut Page, plan: &Plan, purpose: Purpose) {
     }
     page.line(risk(plan), 6);
     if purpose == Purpose::DryRun && loads(plan) > 0 {
-        let programs = count(loads(plan), "program");
-        page.line(
-            Text::from("verifier: ").and(Paint::Alarm, "NOT RUN").and(Paint::Plain, format!(", {programs} to load")),
-            10,
-        );
+        page.line(verifier(plan), 10);
     }
     let unsettled = plan.unsettled_programs();
     if unsettled > 0 {
