@@ -43,6 +43,7 @@ pub mod report;
 pub mod route;
 pub mod saved;
 pub mod spec;
+pub mod traffic;
 pub mod variables;
 pub mod verdict;
 pub mod verifier;

@@ -26,6 +26,7 @@ const PURE: &[&str] = &[
     "route.rs",
     "saved.rs",
     "spec.rs",
+    "traffic.rs",
     "verdict.rs",
     "verifier.rs",
 ];

@@ -8,7 +8,7 @@ use super::health::Health;
 use super::loaded::{self, Loaded};
 use super::planned::{Planned, other_plan, plan_live};
 use super::test::Suite;
-use super::{dry_run, now, usage};
+use super::{dry_run, now, traffic, usage};
 use crate::apply::Stamp;
 use crate::confirm::{self, Watchdog};
 use crate::consent;
@@ -50,6 +50,8 @@ pub struct Options {
     /// drops them) or without any kernel (`offline`, no root needed)
     #[arg(long, value_enum, num_args = 0..=1, require_equals = true, default_missing_value = "live", value_name = "MODE")]
     pub dry_run: Option<DryRun>,
+    #[command(flatten)]
+    pub traffic: traffic::Packets,
     /// With --dry-run: exit with 2 when there is something to do
     #[arg(long, requires = "dry_run")]
     pub check: bool,
@@ -98,8 +100,17 @@ pub fn run(path: Option<&Path>, options: &Options, console: &Console) -> Result<
     };
     let done = match options.dry_run {
         Some(DryRun::Offline) => dry_run::offline(&loaded, options, console),
-        Some(DryRun::Verify) => dry_run::verify(&mut Linux::new(), &loaded, options, console),
-        Some(DryRun::Live) => dry_run::live(&Linux::new(), &loaded, options, console),
+        Some(mode @ (DryRun::Verify | DryRun::Live)) => {
+            let kernel = &mut Linux::new();
+            if mode == DryRun::Verify && loaded.manifest.require_tests {
+                Suite::load(&loaded, console)?.required(kernel, &loaded, console)?;
+            }
+            let traffic = traffic::replay(kernel, &loaded, (&options.traffic, &options.variables), console)?;
+            match mode == DryRun::Verify {
+                true => dry_run::verify(kernel, &loaded, traffic, options, console),
+                false => dry_run::live(kernel, &loaded, traffic, options, console),
+            }
+        }
         None => {
             let kernel = &mut Linux::new();
             if is_settled(kernel, &loaded, options, console) {

@@ -17,6 +17,7 @@ use crate::plan::{self, Consent, Mode, Plan};
 use crate::report::text::Purpose;
 use crate::saved::{self, SavedHost, SavedManifest, SavedPlan};
 use crate::spec::Host;
+use crate::traffic::Replay;
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem;
 
@@ -29,6 +30,10 @@ pub fn offline(loaded: &Loaded, options: &Options, console: &Console) -> Result<
         let what = "a saved plan is for one host: leave `=offline` out".to_owned();
         return Err(Problem::new(Kind::Usage(what)).into());
     }
+    if options.traffic.traffic.is_some() {
+        let what = "packets run through programs in a kernel: leave `=offline` or `--traffic` out".to_owned();
+        return Err(Problem::new(Kind::Usage(what)).into());
+    }
     let pin_root = &loaded.manifest.pin_root;
     let usual = usual_bpffs();
     let bpffs = if pin_root.is_below(&usual) { usual } else { pin_root.parent().unwrap_or(usual) };
@@ -39,8 +44,15 @@ pub fn offline(loaded: &Loaded, options: &Options, console: &Console) -> Result<
 }
 
 /// Plans for this host.
-pub fn live<K: Kernel>(kernel: &K, loaded: &Loaded, options: &Options, console: &Console) -> Result<Exit, Problems> {
-    let planned = plan_live(kernel, loaded, options.no_mount)?;
+pub fn live<K: Kernel>(
+    kernel: &K,
+    loaded: &Loaded,
+    traffic: Option<Box<Replay>>,
+    options: &Options,
+    console: &Console,
+) -> Result<Exit, Problems> {
+    let mut planned = plan_live(kernel, loaded, options.no_mount)?;
+    planned.plan.traffic = traffic;
     show(&planned.plan, planned.entries.clone(), loaded, options, console)
 }
 
@@ -49,10 +61,12 @@ pub fn live<K: Kernel>(kernel: &K, loaded: &Loaded, options: &Options, console: 
 pub fn verify<K: Kernel>(
     kernel: &mut K,
     loaded: &Loaded,
+    traffic: Option<Box<Replay>>,
     options: &Options,
     console: &Console,
 ) -> Result<Exit, Problems> {
     let mut planned = plan_live(kernel, loaded, options.no_mount)?;
+    planned.plan.traffic = traffic;
     let mut rehearsed = apply::rehearse(kernel, &planned.plan);
     planned.plan.verdicts = Some(mem::take(&mut rehearsed.verdicts));
     let refused = rehearsed.problems();

@@ -19,6 +19,7 @@ mod rollback;
 mod show;
 mod status;
 mod test;
+mod traffic;
 
 use crate::diag::Exit;
 use crate::kernel;

@@ -7,10 +7,12 @@
 mod alone;
 mod input;
 mod prepare;
+mod replay;
 mod run;
 
 pub use input::{Input, Way};
 pub use prepare::{Base, Loaded, Prepared, prepare, ready, shapes};
+pub use replay::replay;
 pub use run::run;
 
 use crate::diag::Problem;

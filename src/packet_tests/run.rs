@@ -62,7 +62,8 @@ pub fn run<'a, K: Kernel>(kernel: &mut K, test: &Prepared<'a>, host: &Host) -> O
     outcome
 }
 
-fn problem(doing: String, error: &io::Error, hint: Option<&str>) -> Problem {
+/// Makes a problem of what the kernel refuses.
+pub(super) fn problem(doing: String, error: &io::Error, hint: Option<&str>) -> Problem {
     let errno = error.raw_os_error().unwrap_or(0);
     Problem::new(Kind::Kernel { doing, errno, hint: hint.map(str::to_owned) })
 }

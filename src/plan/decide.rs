@@ -98,6 +98,7 @@ pub fn plan(desired: &Desired, observed: &Observed, mode: Mode) -> Result<Plan, 
         shared,
         steps,
         verdicts: None,
+        traffic: None,
     })
 }
 
@@ -868,6 +869,7 @@ pub(super) fn explicit(
         shared: Shared::default(),
         steps,
         verdicts: None,
+        traffic: None,
     }
 }
 

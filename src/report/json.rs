@@ -5,6 +5,7 @@
 
 use super::place::{Lines, ManifestText, Place};
 use super::text::Counts;
+use super::traffic::TrafficJson;
 use super::written::{Sampled, sample};
 use crate::access::{Access, Account, octal};
 use crate::btf::convert::Fate;
@@ -59,6 +60,7 @@ pub fn plan(plan: &Plan, manifest: Option<ManifestText<'_>>) -> String {
         needs: plan.needs(),
         allowed: &plan.allow,
         sweep: plan.sweep,
+        traffic: plan.traffic.as_deref().map(TrafficJson::of),
         objects: plan.objects.iter().map(|(name, facts)| (name, object(facts))).collect(),
         around: plan
             .shared
@@ -86,6 +88,9 @@ struct PlanJson<'a> {
     /// What of it the manifest consents to; never to the removals of a sweep.
     allowed: &'a BTreeSet<Consent>,
     sweep: Option<Sweep>,
+    /// What the programs make of captured packets, where somebody asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    traffic: Option<TrafficJson>,
     objects: BTreeMap<&'a ObjectName, ObjectJson>,
     /// The programs of others around links on hooks that several share.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]

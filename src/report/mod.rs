@@ -13,6 +13,7 @@
 //! - [`entries`]: what a map holds, and how fast it changes
 //! - [`packet_tests`]: how packet tests went
 //! - [`status`]: how deployments fare
+//! - `traffic`: what captured packets tell of a plan
 
 pub mod entries;
 mod folders;
@@ -25,6 +26,7 @@ mod place;
 pub mod show;
 pub mod status;
 pub mod text;
+mod traffic;
 mod written;
 
 pub use layout::Style;
