@@ -243,6 +243,30 @@ pub enum Kind {
         /// The largest that is allowed.
         max: i128,
     },
+    /// Two tests of one program have the same name.
+    TestTwice {
+        /// The name.
+        name: String,
+    },
+    /// A test of a program that the kernel cannot run for a test.
+    NotTestable {
+        /// The program.
+        program: ProgramName,
+        /// Its type.
+        program_type: ProgramType,
+    },
+    /// A program has no test though the manifest requires tests.
+    Untested {
+        /// The program.
+        program: ProgramName,
+    },
+    /// Tests of programs failed.
+    TestsFailed {
+        /// So many.
+        failed: usize,
+        /// Of so many.
+        all: usize,
+    },
     /// A value is not in the list of its key.
     UnknownValue {
         /// The key with its tables.
@@ -1143,6 +1167,10 @@ impl Kind {
             Self::WrongType { .. } => "manifest::wrong_type",
             Self::VariableOutsideText { .. } => "manifest::variable_outside_text",
             Self::OutOfRange { .. } => "manifest::out_of_range",
+            Self::TestTwice { .. } => "test::twice",
+            Self::NotTestable { .. } => "test::not_testable",
+            Self::Untested { .. } => "test::missing",
+            Self::TestsFailed { .. } => "test::failed",
             Self::UnknownValue { .. } => "manifest::unknown_value",
             Self::UnknownVersion { .. } => "manifest::unknown_version",
             Self::MissingKey { .. } => "manifest::missing_key",
@@ -1274,7 +1302,15 @@ impl Kind {
             | Self::BadText { .. }
             | Self::BadOrder { .. }
             | Self::UnreadableFile { .. }
+            | Self::TestTwice { .. }
             | Self::Usage(_) => None,
+            Self::NotTestable { .. } => {
+                Some("it runs programs of XDP, tc, cgroup_skb, sockets, lwt, flow dissection, sk_lookup and netfilter".to_owned())
+            }
+            Self::Untested { program } => {
+                Some(format!("write a `[[program.{program}.test]]`, there or in the file of tests beside the manifest"))
+            }
+            Self::TestsFailed { .. } => Some("nothing was done: `bpfapply test` shows what they found".to_owned()),
             Self::VariableOutsideText { .. } => Some("variables fill strings only: write the value itself".to_owned()),
             Self::OutOfRange { min, max, .. } => Some(format!("it can be {min} to {max}")),
             Self::UnknownKey { similar, .. } => similar.as_deref().map(did_you_mean),
@@ -1619,6 +1655,9 @@ impl Kind {
             | Self::VariableOutsideText { .. }
             | Self::OutOfRange { .. }
             | Self::UnknownValue { .. }
+            | Self::TestTwice { .. }
+            | Self::NotTestable { .. }
+            | Self::Untested { .. }
             | Self::UnknownVersion { .. }
             | Self::MissingKey { .. }
             | Self::NotTogether { .. }
@@ -1686,6 +1725,7 @@ impl Kind {
             | Self::NotInState { .. }
             | Self::ForeignTemplate { .. } => Exit::Data,
             Self::UnknownOverride { .. } => Exit::Usage,
+            Self::TestsFailed { .. } => Exit::Failed,
             Self::Kernel { errno: libc::EPERM | libc::EACCES, .. } => Exit::Permission,
             Self::Cycle { .. } => Exit::Data,
             Self::Unverified { .. } | Self::ChecksFailed { is_back: false, .. } => Exit::Broken,
@@ -1822,6 +1862,14 @@ impl fmt::Display for Kind {
                     write!(f, "\nand {} more", faults.more)?;
                 }
                 Ok(())
+            }
+            Self::TestTwice { name } => write!(f, "two tests of the program have the name `{name}`"),
+            Self::NotTestable { program, program_type } => {
+                write!(f, "the kernel cannot run program.{program} for a test: it is of type `{program_type}`")
+            }
+            Self::Untested { program } => write!(f, "program.{program} has no test, and the manifest requires tests"),
+            Self::TestsFailed { failed, all } => {
+                write!(f, "{failed} of {} failed, and the manifest requires them to pass", count(*all as u64, "test"))
             }
             Self::EntryTwice { map } => write!(f, "two entries of map.{map} have the same key"),
             Self::TooManyEntries { map, given, room } => {

@@ -8,6 +8,7 @@ use crate::diag::{Kind, Problem, Problems};
 use crate::elf::{self, TypesFile};
 use crate::manifest::{self, EntriesSource, Manifest};
 use crate::names::{Digest, MapName, ObjectName};
+use crate::packet;
 use crate::parallel;
 use crate::saved::SavedPlan;
 use crate::state::HostState;
@@ -108,6 +109,15 @@ pub fn text(path: &Path) -> Result<String, Problems> {
     let unreadable = |why: String| Problem::new(Kind::UnreadableFile { path: path.display().to_string(), why });
     let bytes = read(path).map_err(|error| unreadable(error.to_string()))?;
     String::from_utf8(bytes).map_err(|_| unreadable("it is not UTF-8 text".to_owned()).into())
+}
+
+/// Reads the packets of a capture, as frames of Ethernet.
+///
+/// # Errors
+/// Why there are none, as a sentence without capital and full stop.
+pub fn capture(path: &Path) -> Result<Vec<Vec<u8>>, String> {
+    let bytes = read(path).map_err(|error| error.to_string())?;
+    packet::capture::packets(&bytes).map_err(|error| error.to_string())
 }
 
 /// Reads a saved plan.
@@ -242,8 +252,8 @@ fn entry_files(manifest: &Manifest) -> impl Iterator<Item = (&MapName, &manifest
     })
 }
 
-/// Reads every file of entries.
-fn entries(manifest: &Manifest, folder: &Path) -> Result<BTreeMap<MapName, EntryFile>, Problems> {
+/// Reads every file of entries that a manifest names.
+pub fn entries(manifest: &Manifest, folder: &Path) -> Result<BTreeMap<MapName, EntryFile>, Problems> {
     let mut problems = Problems::default();
     let mut files = BTreeMap::new();
     for (name, entries, path, wanted) in entry_files(manifest) {

@@ -22,6 +22,7 @@ const PURE: &[&str] = &[
     "migrate.rs",
     "names.rs",
     "observed.rs",
+    "packet",
     "plan",
     "record.rs",
     "report",
@@ -29,6 +30,8 @@ const PURE: &[&str] = &[
     "saved.rs",
     "spec.rs",
     "state.rs",
+    "traffic.rs",
+    "verdict.rs",
     "verifier.rs",
 ];
 

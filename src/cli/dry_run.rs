@@ -13,6 +13,7 @@ use crate::load;
 use crate::names::Digest;
 use crate::plan::{Consent, Mode, Plan};
 use crate::saved::{self, SavedHost, SavedManifest, SavedPlan};
+use crate::traffic::Replay;
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem::{self, ManuallyDrop};
 
@@ -20,6 +21,10 @@ use std::mem::{self, ManuallyDrop};
 pub fn offline(loaded: &Loaded, options: &Options, console: &Console) -> Result<Exit, Problems> {
     if options.out.is_some() || options.saved.is_some() {
         let what = "a saved plan is for one host: leave `=offline` out".to_owned();
+        return Err(Problem::new(Kind::Usage(what)).into());
+    }
+    if options.traffic.traffic.is_some() {
+        let what = "packets run through programs in a kernel: leave `=offline` or `--traffic` out".to_owned();
         return Err(Problem::new(Kind::Usage(what)).into());
     }
     let planned = match &options.against {
@@ -33,8 +38,15 @@ pub fn offline(loaded: &Loaded, options: &Options, console: &Console) -> Result<
 }
 
 /// Plans for this host.
-pub fn live<K: Kernel>(kernel: &K, loaded: &Loaded, options: &Options, console: &Console) -> Result<Exit, Problems> {
-    let planned = plan_live(kernel, loaded, options.no_mount)?;
+pub fn live<K: Kernel>(
+    kernel: &K,
+    loaded: &Loaded,
+    traffic: Option<Box<Replay>>,
+    options: &Options,
+    console: &Console,
+) -> Result<Exit, Problems> {
+    let mut planned = plan_live(kernel, loaded, options.no_mount)?;
+    planned.plan.traffic = traffic;
     let Planned { plan, desired, observed, .. } = &*planned;
     let asked = options.explain.asked(plan)?;
     let codes = codes::running(kernel, plan, &asked);
@@ -47,10 +59,12 @@ pub fn live<K: Kernel>(kernel: &K, loaded: &Loaded, options: &Options, console: 
 pub fn verify<K: Kernel>(
     kernel: &mut K,
     loaded: &Loaded,
+    traffic: Option<Box<Replay>>,
     options: &Options,
     console: &Console,
 ) -> Result<Exit, Problems> {
     let mut planned = plan_live(kernel, loaded, options.no_mount)?;
+    planned.plan.traffic = traffic;
     let asked = options.explain.asked(&planned.plan)?;
     let mut codes = codes::running(kernel, &planned.plan, &asked);
     let mut rehearsed = apply::rehearse(kernel, &planned.plan);

@@ -27,6 +27,8 @@ mod reports;
 mod rollback;
 mod show;
 mod status;
+mod test;
+mod traffic;
 mod validate;
 
 use crate::diag::Exit;
@@ -88,6 +90,8 @@ enum Command {
     Fmt(fmt::Fmt),
     /// Explain a code of messages, as `manifest::unknown_name`; without one, list all
     Explain(meaning::Explain),
+    /// Run the packet tests of a manifest, on copies of its programs with maps of their own
+    Test(test::Options),
     /// Show what an object file has and needs
     Inspect {
         /// The object file
@@ -151,6 +155,7 @@ fn run(cli: Cli, console: &Console) -> Result<Exit, Exit> {
         Some(Command::Graph(asked)) => graph::run(&asked, console),
         Some(Command::Fmt(asked)) => fmt::run(&asked, console),
         Some(Command::Explain(asked)) => meaning::run(&asked, console),
+        Some(Command::Test(asked)) => test::run(&asked, console),
         Some(Command::Inspect { object }) => inspect::run(&object, console),
         Some(Command::Validate(asked)) => validate::run(&asked, console),
         Some(Command::Completions { shell }) => completions::run(shell, console),

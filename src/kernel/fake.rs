@@ -12,7 +12,8 @@ mod tree;
 
 use super::{
     Entry, EntryKind, Excludes, FilePlace, HookInfo, HookPlace, HookRequest, Interface, Kernel, LinkInfo, LoadError,
-    MapInfo, MapRequest, ObjectKind, Occupant, ProgramCode, ProgramInfo, ProgramRequest, Queue, Symbols, XdpMode,
+    MapInfo, MapRequest, ObjectKind, Occupant, ProgramCode, ProgramInfo, ProgramRequest, Queue, Ran, RunRequest,
+    Symbols, XdpMode,
 };
 use crate::access::{AccountKind, Permissions};
 use crate::btf::kernel::Bytes;
@@ -1383,6 +1384,12 @@ impl Kernel for Fake {
     fn program_code(&self, program: &Fd) -> io::Result<ProgramCode> {
         let state = self.state();
         Ok(state.programs[&state.program_id(program)?].code.clone())
+    }
+
+    /// It runs no instructions.
+    fn test_run(&mut self, program: &Fd, _: &RunRequest<'_>) -> io::Result<Ran> {
+        self.state().program_id(program)?;
+        Err(errno(ENOTSUPP))
     }
 
     fn interface(&self, name: &str) -> io::Result<Option<Interface>> {

@@ -7,7 +7,7 @@ use super::sys::{self, Log, Object, SizedMap};
 use super::{
     Beside, Entry, EntryKind, Excludes, FilePlace, HookInfo, HookPlace, HookRequest, Interface, Kernel, LinkInfo,
     LoadError, MapInfo, MapRequest, ObjectKind, Occupant, Position, ProgramCode, ProgramInfo, ProgramRequest, Queue,
-    Symbols, TakeEntries, TraceRequest, XdpMode, facts, lock, netlink, routes, trace, traffic,
+    Ran, RunRequest, Symbols, TakeEntries, TraceRequest, XdpMode, facts, lock, netlink, routes, trace, traffic,
 };
 use crate::access::{AccountKind, Permissions};
 use crate::btf::kernel::Bytes;
@@ -457,6 +457,10 @@ impl Kernel for Linux {
 
     fn program_by_id(&self, id: u32) -> io::Result<Object> {
         sys::prog_by_id(id).map(Object::from)
+    }
+
+    fn test_run(&mut self, program: &Object, request: &RunRequest<'_>) -> io::Result<Ran> {
+        sys::prog_test_run(program.as_fd(), request)
     }
 
     fn program_info(&self, program: &Object) -> io::Result<ProgramInfo> {

@@ -186,6 +186,32 @@ impl<'a, Fd> ProgramRequest<'a, Fd> {
     }
 }
 
+/// What `BPF_PROG_TEST_RUN` is asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct RunRequest<'a> {
+    /// The packet; `None` for programs that get none.
+    pub packet: Option<&'a [u8]>,
+    /// The start of the program type's context, in the layout of `linux/bpf.h`; empty for none.
+    pub context: &'a [u8],
+    /// How many bytes of the context to read afterwards; 0 for types whose context does not come back.
+    pub context_len: usize,
+    /// How often the program runs in one call; 0 for types that run once and take no number.
+    pub repeat: u32,
+}
+
+/// What came of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ran {
+    /// What the program returned.
+    pub verdict: u32,
+    /// The packet as the program left it; what flow dissectors found out in its place.
+    pub packet: Vec<u8>,
+    /// The context as the program left it.
+    pub context: Vec<u8>,
+    /// Nanoseconds that one run took on average, as the kernel measures it.
+    pub nanoseconds: u32,
+}
+
 /// The verifier's or the kernel's refusal of a program.
 #[derive(Debug)]
 pub struct LoadError {
@@ -457,6 +483,9 @@ pub trait Kernel {
     fn program_info(&self, program: &Self::Fd) -> io::Result<ProgramInfo>;
     /// The same command: what the verifier made of the program's instructions.
     fn program_code(&self, program: &Self::Fd) -> io::Result<ProgramCode>;
+    /// `BPF_PROG_TEST_RUN`: the program runs, and what it does to its maps it does to them. Errno 524 (`ENOTSUPP`) for
+    /// types of programs that the kernel cannot run so.
+    fn test_run(&mut self, program: &Self::Fd, request: &RunRequest<'_>) -> io::Result<Ran>;
 
     /// Looks an interface up by its name or one of its other names; `None` when there is none.
     fn interface(&self, name: &str) -> io::Result<Option<Interface>>;

@@ -4,7 +4,8 @@
 
 use super::{
     Entry, EntryKind, Excludes, FilePlace, HookPlace, HookRequest, Interface, Kernel, LinkInfo, LoadError, MapInfo,
-    MapRequest, ObjectKind, Occupant, ProgramCode, ProgramInfo, ProgramRequest, Queue, Symbols, TakeEntries,
+    MapRequest, ObjectKind, Occupant, ProgramCode, ProgramInfo, ProgramRequest, Queue, Ran, RunRequest, Symbols,
+    TakeEntries,
 };
 use crate::access::{AccountKind, Permissions};
 use crate::btf::kernel::Bytes;
@@ -467,6 +468,10 @@ impl Kernel for Recorded {
 
     fn program_code(&self, _: &Handle) -> io::Result<ProgramCode> {
         not_told("the instructions of programs")
+    }
+
+    fn test_run(&mut self, _: &Handle, _: &RunRequest<'_>) -> io::Result<Ran> {
+        unchangeable()
     }
 
     fn interface(&self, name: &str) -> io::Result<Option<Interface>> {

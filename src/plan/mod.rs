@@ -36,6 +36,7 @@ use crate::names::{Address, DeploymentName, LinkName, MapName, PinPath, PlanId, 
 use crate::observed::{EventPlace, FilePlace, Place};
 use crate::record::{Record, RecordedLink};
 use crate::spec::{Difference, MapSpec};
+use crate::traffic::Replay;
 use crate::variables::Change;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -68,6 +69,8 @@ pub struct Plan {
     /// What the verifier said of the programs that are to be loaded; `None` when it did not run. It is no part of the plan
     /// that the id names: who asks the verifier changes nothing.
     pub verdicts: Option<BTreeMap<ProgramName, Verdict>>,
+    /// What its programs make of captured packets, where somebody asked; no part of it either.
+    pub traffic: Option<Box<Replay>>,
 }
 
 /// What this kernel's verifier said of a program before anything was changed.

@@ -6,6 +6,7 @@
 use super::explain::ExplainedJson;
 use super::place::{Lines, ManifestText, Place};
 use super::text::Counts;
+use super::traffic::TrafficJson;
 use super::written::{Sampled, sample};
 use crate::access::{Access, Account, octal};
 use crate::btf::convert::Fate;
@@ -75,6 +76,7 @@ pub fn plan_explained(plan: &Plan, manifest: Option<ManifestText<'_>>, explained
         needs: plan.needs(),
         allowed: &plan.allow,
         sweep: plan.sweep,
+        traffic: plan.traffic.as_deref().map(TrafficJson::of),
         objects: plan.objects.iter().map(|(name, facts)| (name, object(facts))).collect(),
         around: plan
             .shared
@@ -103,6 +105,9 @@ struct PlanJson<'a> {
     /// What of it the manifest consents to; never to the removals of a sweep.
     allowed: &'a BTreeSet<Consent>,
     sweep: Option<Sweep>,
+    /// What the programs make of captured packets, where somebody asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    traffic: Option<TrafficJson>,
     objects: BTreeMap<&'a ObjectName, ObjectJson>,
     /// The programs of others around links on hooks that several share.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]

@@ -57,6 +57,9 @@ pub fn plan(plan: &Plan, options: &Options<'_>) -> String {
     if !plan.steps.is_empty() {
         page.blank();
     }
+    if let Some(replay) = &plan.traffic {
+        super::traffic::text(&mut page, replay);
+    }
     footer(&mut page, plan, options.purpose);
     page.finish()
 }
@@ -146,6 +149,9 @@ pub(super) fn mode(plan: &Plan, purpose: Purpose) -> Cow<'static, str> {
     let words = match (purpose, plan.mode) {
         (Purpose::DryRun, Mode::Live) if plan.verdicts.is_some() => {
             "verify dry run: loads what is new and drops it, changes nothing"
+        }
+        (Purpose::DryRun, Mode::Live) if plan.traffic.is_some() => {
+            "live dry run: runs packets through copies, changes nothing"
         }
         (Purpose::DryRun, Mode::Live) => "live dry run: reads only",
         (Purpose::DryRun, Mode::Offline) => "offline: no kernel was asked, an empty host is assumed",
