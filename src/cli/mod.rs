@@ -75,6 +75,9 @@ enum Command {
     Inspect {
         /// The object file
         object: PathBuf,
+        /// List the instructions of all programs, or of the one with this function, with the lines of their source
+        #[arg(long, num_args = 0..=1, require_equals = true, value_name = "FUNCTION")]
+        code: Option<Option<String>>,
     },
 }
 
@@ -105,7 +108,10 @@ fn run(cli: Cli) -> Result<Exit, Exit> {
         Some(Command::Adopt(asked)) => adopt::run(&asked, console),
         Some(Command::Show(asked)) => show::run(&asked, console),
         Some(Command::Status(asked)) => status::run(asked, console),
-        Some(Command::Inspect { object }) => inspect::run(&object, console),
+        Some(Command::Inspect { object, code }) => match code {
+            Some(function) => inspect::code(&object, function.as_deref(), console),
+            None => inspect::run(&object, console),
+        },
         None => apply::run(cli.apply.manifest.as_deref(), &cli.apply.options, console),
     }
 }
