@@ -1096,6 +1096,20 @@ pub enum Kind {
         /// Why not, as a sentence without capital and full stop.
         why: String,
     },
+    /// A file is no state of a host.
+    NoState {
+        /// Its path.
+        path: String,
+        /// Why not, as a sentence without capital and full stop.
+        why: String,
+    },
+    /// The state of a host does not tell what a plan must know.
+    NotInState {
+        /// What was to be done with it.
+        doing: String,
+        /// What that is.
+        what: String,
+    },
     /// A file cannot be written.
     UnwritableFile {
         /// Its path.
@@ -1241,6 +1255,8 @@ impl Kind {
             Self::RecordLost { .. } => "host::record_lost",
             Self::ConsentNeeded { .. } => "plan::consent",
             Self::NoSavedPlan { .. } => "plan::not_saved",
+            Self::NoState { .. } => "state::not_exported",
+            Self::NotInState { .. } => "state::not_told",
             Self::UnwritableFile { .. } => "plan::unwritable",
             Self::OtherPlan { .. } => "plan::other",
             Self::Protected { .. } => "plan::protected",
@@ -1576,6 +1592,8 @@ impl Kind {
                 }
             }
             Self::NoSavedPlan { .. } => Some("`bpfapply plan.toml --dry-run --out FILE` saves a plan".to_owned()),
+            Self::NoState { .. } => Some("`bpfapply export --out FILE`, on the host, writes one".to_owned()),
+            Self::NotInState { .. } => Some("`--dry-run` on the host knows it".to_owned()),
             Self::UnwritableFile { .. } => None,
             Self::OtherPlan { .. } => {
                 Some("nothing was done: look at the plan above, and ask for it if it is meant".to_owned())
@@ -1667,6 +1685,8 @@ impl Kind {
             | Self::ArenaTooSmall { .. }
             | Self::NoTemplate { .. }
             | Self::NoSavedPlan { .. }
+            | Self::NoState { .. }
+            | Self::NotInState { .. }
             | Self::ForeignTemplate { .. } => Exit::Data,
             Self::UnknownOverride { .. } => Exit::Usage,
             Self::Kernel { errno: libc::EPERM | libc::EACCES, .. } => Exit::Permission,
@@ -2044,6 +2064,8 @@ impl fmt::Display for Kind {
                 sweep.iter().try_for_each(|sweep| write!(f, "; it removes {sweep}"))
             }
             Self::NoSavedPlan { path, why } => write!(f, "`{path}` is no saved plan: {why}"),
+            Self::NoState { path, why } => write!(f, "`{path}` is no state of a host: {why}"),
+            Self::NotInState { doing, what } => write!(f, "cannot {doing}: the exported state does not tell {what}"),
             Self::UnwritableFile { path, why } => write!(f, "cannot write `{path}`: {why}"),
             Self::OtherPlan { expected, is } => {
                 write!(

@@ -42,5 +42,6 @@ pub mod report;
 pub mod route;
 pub mod saved;
 pub mod spec;
+pub mod state;
 pub mod variables;
 pub mod verifier;

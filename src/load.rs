@@ -10,6 +10,7 @@ use crate::manifest::{self, EntriesSource, Manifest};
 use crate::names::{Digest, MapName, ObjectName};
 use crate::parallel;
 use crate::saved::SavedPlan;
+use crate::state::HostState;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::fmt::Write as _;
@@ -115,14 +116,20 @@ pub fn plan(path: &Path) -> Result<SavedPlan, Problems> {
     SavedPlan::decode(&text(path)?).map_err(no_plan)
 }
 
-/// Writes a plan into a file that only its owner may read: whole, or not at all.
-pub fn store(plan: &SavedPlan, path: &Path) -> Result<(), Problem> {
+/// Reads the state of a host.
+pub fn state(path: &Path) -> Result<HostState, Problems> {
+    let no_state = |why| Problem::new(Kind::NoState { path: path.display().to_string(), why }).into();
+    HostState::decode(&text(path)?).map_err(no_state)
+}
+
+/// Writes a saved plan or a state into a file that only its owner may read: whole, or not at all.
+pub fn store(text: &str, path: &Path) -> Result<(), Problem> {
     let unwritable = |error: io::Error| {
         Problem::new(Kind::UnwritableFile { path: path.display().to_string(), why: error.to_string() })
     };
     let name = path.file_name().ok_or_else(|| unwritable(io::ErrorKind::InvalidInput.into()))?;
     let passing = path.with_file_name(format!(".{}.{}", name.to_string_lossy(), std::process::id()));
-    let written = write_new(&passing, plan.encode().as_bytes()).and_then(|()| fs::rename(&passing, path));
+    let written = write_new(&passing, text.as_bytes()).and_then(|()| fs::rename(&passing, path));
     written.map_err(|error| {
         // The error that matters is the first one.
         let _ = fs::remove_file(&passing);

@@ -27,6 +27,7 @@ const PURE: &[&str] = &[
     "route.rs",
     "saved.rs",
     "spec.rs",
+    "state.rs",
     "verifier.rs",
 ];
 

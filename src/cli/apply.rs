@@ -50,6 +50,9 @@ pub struct Options {
     /// drops them) or without any kernel (`offline`, no root needed)
     #[arg(long, value_enum, num_args = 0..=1, require_equals = true, default_missing_value = "live", value_name = "MODE")]
     pub dry_run: Option<DryRun>,
+    /// With --dry-run=offline: plan against the state of a host, which `bpfapply export` wrote there
+    #[arg(long, requires = "dry_run", value_name = "FILE")]
+    pub against: Option<PathBuf>,
     /// With --dry-run: exit with 2 when there is something to do
     #[arg(long, requires = "dry_run")]
     pub check: bool,
@@ -98,6 +101,10 @@ pub fn run(path: Option<&Path>, options: &Options, console: &Console) -> Result<
         (None, Some(saved)) => loaded::load_saved(saved, console)?,
         (None, None) => return Err(usage()),
     };
+    if options.against.is_some() && options.dry_run != Some(DryRun::Offline) {
+        let kind = Kind::Usage("`--against` is for `--dry-run=offline`".to_owned());
+        return Err(console.fail(&Problem::new(kind).into(), None));
+    }
     let done = match options.dry_run {
         Some(DryRun::Offline) => dry_run::offline(&loaded, options, console),
         Some(DryRun::Verify) => dry_run::verify(&mut Linux::new(), &loaded, options, console),

@@ -3,14 +3,14 @@
 use super::apply::Options;
 use super::console::{Console, Output};
 use super::loaded::Loaded;
-use super::planned::{Planned, other_plan, plan_live};
+use super::planned::{Planned, other_plan, plan_live, plan_recorded};
 use super::{explain, usual_bpffs};
 use crate::apply;
 use crate::desired;
 use crate::diag::{Exit, Kind, Problem, Problems};
 use crate::elf;
 use crate::explain::{Codes, Explained};
-use crate::kernel::{Kernel, codes, observe};
+use crate::kernel::{Kernel, codes, observe, recorded::Recorded};
 use crate::load;
 use crate::names::Digest;
 use crate::observed::Observed;
@@ -23,11 +23,20 @@ use std::mem;
 /// What an offline plan assumes of the host: one CPU, small pages, a bpffs where everybody mounts it.
 const NO_HOST: Host = Host { possible_cpus: 1, most_cpus: u32::MAX, page_size: 4096 };
 
-/// Plans for an empty host, without any kernel.
+/// Plans without any kernel: for an empty host, or against the state of one.
 pub fn offline(loaded: &Loaded, options: &Options, console: &Console) -> Result<Exit, Problems> {
     if options.out.is_some() || options.saved.is_some() {
         let what = "a saved plan is for one host: leave `=offline` out".to_owned();
         return Err(Problem::new(Kind::Usage(what)).into());
+    }
+    if let Some(file) = &options.against {
+        let state = load::state(file)?;
+        let time = state.time;
+        let recorded = Recorded(state);
+        let mut planned = plan_recorded(&recorded, loaded)?;
+        planned.plan.mode = Mode::Against { time };
+        let explained = options.explain.of(&recorded, &planned)?;
+        return show(&planned.plan, BTreeMap::new(), &explained, loaded, options, console);
     }
     let pin_root = &loaded.manifest.pin_root;
     let usual = usual_bpffs();
@@ -44,11 +53,8 @@ pub fn offline(loaded: &Loaded, options: &Options, console: &Console) -> Result<
 /// Plans for this host.
 pub fn live<K: Kernel>(kernel: &K, loaded: &Loaded, options: &Options, console: &Console) -> Result<Exit, Problems> {
     let planned = plan_live(kernel, loaded, options.no_mount)?;
-    let Planned { plan, desired, observed, .. } = &*planned;
-    let asked = options.explain.asked(plan)?;
-    let codes = codes::running(kernel, plan, &asked);
-    let explained = options.explain.explained(&asked, (plan, desired, observed), &codes);
-    show(plan, planned.entries.clone(), &explained, loaded, options, console)
+    let explained = options.explain.of(kernel, &planned)?;
+    show(&planned.plan, planned.entries.clone(), &explained, loaded, options, console)
 }
 
 /// Plans for this host, and lets its verifier judge every program that the plan loads. All of it is dropped again; nothing
@@ -89,9 +95,9 @@ fn show(
     explain::show(plan, loaded, explained, console);
     other_plan(plan, loaded, options.expect)?;
     if let Some(path) = &options.out {
-        load::store(&saved(plan, entries, loaded)?, path)?;
+        load::store(&saved(plan, entries, loaded)?.encode(), path)?;
     }
-    if console.output == Output::Text && plan.mode == Mode::Live && !plan.is_empty() {
+    if console.output == Output::Text && plan.mode != Mode::Offline && !plan.is_empty() {
         console.print(&format!("apply exactly this: {}", exactly(plan, loaded, options)));
     }
     Ok(match options.check && !plan.is_empty() {

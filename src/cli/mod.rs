@@ -11,6 +11,7 @@ mod destroy;
 mod dry_run;
 mod entries;
 mod explain;
+mod export;
 mod finish;
 mod health;
 mod inspect;
@@ -71,6 +72,8 @@ enum Command {
     Show(show::Show),
     /// Show whether deployments are still what the last apply made of them
     Status(status::Options),
+    /// Write what this host has into a file, against which `--dry-run=offline --against FILE` plans elsewhere
+    Export(export::Options),
     /// Show what an object file has and needs
     Inspect {
         /// The object file
@@ -108,6 +111,7 @@ fn run(cli: Cli) -> Result<Exit, Exit> {
         Some(Command::Adopt(asked)) => adopt::run(&asked, console),
         Some(Command::Show(asked)) => show::run(&asked, console),
         Some(Command::Status(asked)) => status::run(asked, console),
+        Some(Command::Export(asked)) => export::run(asked, console),
         Some(Command::Inspect { object, code }) => match code {
             Some(function) => inspect::code(&object, function.as_deref(), console),
             None => inspect::run(&object, console),

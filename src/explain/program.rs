@@ -36,7 +36,7 @@ pub fn differences(given: &Given<'_>, step: &Step, explained: &mut Explained) {
         explained.notes.push(format!("the code that runs cannot be read: {why}"));
     }
     let tag = found(given, program, *replaces).and_then(|found| has_tag(&program.code, found.info.tag));
-    let (code, note) = code(given, program, running, tag == Some(true));
+    let (code, note) = code(given, program, (replaces.is_some(), running), tag == Some(true));
     explained.notes.extend(note);
     explained.code = Some(code);
 }
@@ -122,12 +122,13 @@ fn constants(given: &Given<'_>, program: &DesiredProgram) -> Vec<Field> {
     fields
 }
 
-/// Compares the code, as far as it can be; with what there is to say of that. `is_same` when the kernel's tag tells that
+/// Compares the code, as far as it can be; with what there is to say of that. `is_there` when a program loses its place,
+/// whether its code could be read or not; `is_same` when the kernel's tag tells that
 /// the instructions are those that were loaded, but for the maps that they name.
 fn code(
     given: &Given<'_>,
     program: &DesiredProgram,
-    running: Option<&LoadedCode>,
+    (is_there, running): (bool, Option<&LoadedCode>),
     is_same: bool,
 ) -> (CodeChange, Option<String>) {
     let names = maps_by_id(given);
@@ -163,11 +164,14 @@ fn code(
             };
             let coming = loaded.map_or(coming, |loaded| loaded.code.insns.len());
             let note = match given.plan.mode {
-                Mode::Offline => "there is nothing to compare it with: what runs is not known offline",
-                Mode::Live => "there is nothing to compare it with: nothing runs in its place",
+                Mode::Offline => Some("there is nothing to compare it with: what runs is not known offline"),
+                Mode::Live | Mode::Against { .. } if is_there => None,
+                Mode::Live | Mode::Against { .. } => {
+                    Some("there is nothing to compare it with: nothing runs in its place")
+                }
             };
             let functions = listing::list(&functions);
-            (CodeChange { compared: Basis::Nothing, running: None, coming, functions }, Some(note.to_owned()))
+            (CodeChange { compared: Basis::Nothing, running: None, coming, functions }, note.map(str::to_owned))
         }
     }
 }

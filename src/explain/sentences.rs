@@ -5,7 +5,7 @@ use crate::plan::{Because, Expects, Mode, State, Step, Traffic};
 
 /// Writes a step out.
 pub fn step(step: &Step, mode: Mode) -> ExplainedStep {
-    let meaning = meaning(&step.because).filter(|_| mode == Mode::Live || step.because != Because::Missing);
+    let meaning = meaning(&step.because).filter(|_| mode != Mode::Offline || step.because != Because::Missing);
     let meaning = meaning.map_or_else(String::new, |meaning| format!(": {meaning}"));
     ExplainedStep {
         marker: step.action.marker(),

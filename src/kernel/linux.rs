@@ -40,6 +40,9 @@ const KERNEL_TYPES: &str = "/sys/kernel/btf/vmlinux";
 /// The most text that a configuration has, many times over.
 const LARGEST_CONFIG: u64 = 16 << 20;
 
+/// Where `ip netns` keeps network namespaces.
+const NAMED_NETNS: &str = "/run/netns";
+
 /// The first size of a log buffer: nearly every refusal fits.
 const FIRST_LOG: usize = 64 << 10;
 /// The last size of a log buffer, a quarter of what the kernel allows (`UINT_MAX >> 2`): more helps nobody.
@@ -502,6 +505,10 @@ impl Kernel for Linux {
         within(netns, netlink::interfaces)
     }
 
+    fn other_names(&self, netns: &Object, name: &str) -> io::Result<Vec<String>> {
+        within(netns, || netlink::other_names(name))
+    }
+
     fn interface_name(&self, index: u32) -> io::Result<Option<String>> {
         match sys::interface_name(index) {
             Ok(name) => Ok(Some(text(&name))),
@@ -522,6 +529,25 @@ impl Kernel for Linux {
         }
         let id = folder.metadata()?.ino();
         Ok((OwnedFd::from(folder).into(), id))
+    }
+
+    fn cgroups_in(&self, path: &Path) -> io::Result<Vec<PathBuf>> {
+        let entries = fs::read_dir(path)?.collect::<io::Result<Vec<_>>>()?;
+        let folders = entries.iter().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+        let mut folders: Vec<PathBuf> = folders.map(fs::DirEntry::path).collect();
+        folders.sort();
+        Ok(folders)
+    }
+
+    fn named_netns(&self) -> io::Result<Vec<String>> {
+        let entries = match fs::read_dir(NAMED_NETNS) {
+            // Nobody made one since the host was started.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries?.collect::<io::Result<Vec<_>>>()?,
+        };
+        let mut names: Vec<String> = entries.iter().filter_map(|entry| entry.file_name().into_string().ok()).collect();
+        names.sort();
+        Ok(names)
     }
 
     fn open_netns(&self, path: &Path) -> io::Result<(Object, u64)> {

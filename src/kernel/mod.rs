@@ -8,6 +8,7 @@ pub mod contents;
 pub mod drift;
 pub mod entries;
 pub(crate) mod events;
+pub mod export;
 pub mod facts;
 pub mod fake;
 pub mod linux;
@@ -16,6 +17,7 @@ mod many;
 mod netlink;
 pub mod observe;
 mod places;
+pub mod recorded;
 mod routes;
 pub mod shown;
 pub mod sites;
@@ -462,12 +464,18 @@ pub trait Kernel {
     fn interface_in(&self, netns: &Self::Fd, name: &str) -> io::Result<Option<Interface>>;
     /// Lists the names of all interfaces of an open network namespace, sorted.
     fn interfaces_in(&self, netns: &Self::Fd) -> io::Result<Vec<String>>;
+    /// Lists the alternative names of an interface of an open network namespace, sorted.
+    fn other_names(&self, netns: &Self::Fd, name: &str) -> io::Result<Vec<String>>;
     /// Returns the name of the interface with an index; `None` when there is none.
     fn interface_name(&self, index: u32) -> io::Result<Option<String>>;
     /// Returns where the cgroup2 hierarchy is mounted; `None` when it is not.
     fn cgroup_mount(&self) -> io::Result<Option<std::path::PathBuf>>;
     /// Opens a cgroup folder and tells its id; `NotFound` when there is none, `EBADF` when it is in no cgroup2 hierarchy.
     fn open_cgroup(&self, path: &Path) -> io::Result<(Self::Fd, u64)>;
+    /// Lists the cgroups right below one, sorted.
+    fn cgroups_in(&self, path: &Path) -> io::Result<Vec<std::path::PathBuf>>;
+    /// Lists the names of network namespaces (`ip netns`), sorted.
+    fn named_netns(&self) -> io::Result<Vec<String>>;
     /// Opens the file of a network namespace and tells the namespace's inode; `NotFound` when there is none, `EINVAL` when
     /// it is anything else.
     fn open_netns(&self, path: &Path) -> io::Result<(Self::Fd, u64)>;

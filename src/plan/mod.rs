@@ -116,13 +116,17 @@ pub struct Sweep {
 }
 
 /// Whether a plan knows the host.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
     /// Made against the kernel and bpffs.
     Live,
     /// Made as if the host had nothing.
     Offline,
+    /// Made against what the host had at a time in seconds since 1970, as a file says it.
+    Against {
+        /// The time.
+        time: u64,
+    },
 }
 
 /// One line of a plan.
@@ -834,6 +838,18 @@ impl Action {
     }
 }
 
+impl Step {
+    /// Writes the reason as it stands behind the word "because".
+    pub fn because_words(&self, mode: Mode) -> String {
+        match (&self.action, &self.because, mode) {
+            (Action::LoadProgram { program, .. }, Because::CodeChanged, Mode::Against { .. }) if program.unsettled => {
+                "its code depends on the kernel, which is not known offline".to_owned()
+            }
+            (_, because, mode) => because.words(mode),
+        }
+    }
+}
+
 impl Plan {
     /// Returns what the verifier said of the program that an action loads; `None` when it did not run.
     pub fn verdict(&self, action: &Action) -> Option<&Verdict> {
@@ -847,6 +863,7 @@ impl Plan {
             Mode::Live if self.verdicts.is_some() => "verify",
             Mode::Live => "live",
             Mode::Offline => "offline",
+            Mode::Against { .. } => "against",
         }
     }
 

@@ -145,7 +145,7 @@ impl<'a> StepJson<'a> {
             action: step.action.name(),
             what: step.action.to_string(),
             details: Details::of(&step.action),
-            because: BecauseJson::of(&step.because, plan.mode),
+            because: BecauseJson::of(step, plan.mode),
             traffic: step.traffic,
             state: step.state.word().to_lowercase(),
             entries: step.state.entries(),
@@ -520,7 +520,8 @@ struct BecauseJson<'a> {
 }
 
 impl<'a> BecauseJson<'a> {
-    fn of(because: &'a Because, mode: Mode) -> Self {
+    fn of(step: &'a Step, mode: Mode) -> Self {
+        let because = &step.because;
         let (address, differences, id): (_, &[_], _) = match because {
             Because::MapNew(map) | Because::MapOther(map) => (Some(Address::Map(map.clone())), &[], None),
             Because::SlotNew(address) => (Some(address.clone()), &[], None),
@@ -553,7 +554,7 @@ impl<'a> BecauseJson<'a> {
             | Because::Adopted
             | Because::TakenOver => (None, &[], None),
         };
-        Self { kind: because.name(), words: because.words(mode), address, differences, id }
+        Self { kind: because.name(), words: step.because_words(mode), address, differences, id }
     }
 }
 

@@ -9,6 +9,7 @@ use crate::plan::words::{count, thousands};
 use crate::plan::{Action, Because, Company, Consent, Marker, Mode, Plan, State, Step, Traffic, Verdict, Writes};
 use crate::record::Record;
 use std::collections::BTreeSet;
+use std::time::{Duration, UNIX_EPOCH};
 
 /// What the plan is written for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +32,9 @@ pub struct Options<'a> {
     /// How many of the entries of each map are written.
     pub entries: usize,
 }
+
+/// The end of the year 9999, in seconds since 1970: the last that is written with a year of four digits.
+const LAST_SECOND: u64 = 253_402_300_799;
 
 /// Columns before an address: the longest marker and a space.
 const ADDRESS_COLUMN: usize = 4;
@@ -122,7 +126,11 @@ fn header(page: &mut Page, plan: &Plan, options: &Options<'_>) {
         }
         (Purpose::DryRun, Mode::Live) => "live dry run: reads only",
         (Purpose::DryRun, Mode::Offline) => "offline: no kernel was asked, an empty host is assumed",
-        (Purpose::Apply, Mode::Live | Mode::Offline) => "apply",
+        (Purpose::DryRun, Mode::Against { time }) => {
+            let time = humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(time.min(LAST_SECOND)));
+            &format!("offline: no kernel was asked, the host is taken as it was at {time}")
+        }
+        (Purpose::Apply, Mode::Live | Mode::Offline | Mode::Against { .. }) => "apply",
     };
     let mut line = Text::new(Paint::Heading, &plan.deployment).and(Paint::Plain, format!(": {mode}"));
     if options.purpose == Purpose::DryRun && loads(plan) > 0 {
@@ -196,7 +204,7 @@ impl<'a> Writer<'a> {
 
     fn details(&self, step: &Step) -> Text {
         let plain = rest_paint(step.action.marker());
-        let mut text = Text::new(plain, format!("because {}", step.because.words(self.plan.mode)));
+        let mut text = Text::new(plain, format!("because {}", step.because_words(self.plan.mode)));
         let mut add = |paint, part: String| {
             text = std::mem::take(&mut text).and(plain, "; ").and_whole(paint, part);
         };
@@ -335,7 +343,7 @@ fn footer(page: &mut Page, plan: &Plan, purpose: Purpose) {
     );
     if plan.is_empty() {
         let why = match plan.mode {
-            Mode::Live => "the host matches",
+            Mode::Live | Mode::Against { .. } => "the host matches",
             Mode::Offline => "the manifest asks for nothing",
         };
         page.line(Text::new(Paint::Create, format!("nothing to do: {why}")), 2);
@@ -391,14 +399,16 @@ fn risk(plan: &Plan) -> Text {
     let found = found.map(|(number, one, more)| format!("{number} {}", if number == 1 { one } else { more }));
     let found: Vec<_> = found.collect();
     match (found.is_empty(), plan.mode) {
-        (true, Mode::Live) if starts > 0 => {
+        (true, Mode::Live | Mode::Against { .. }) if starts > 0 => {
             let hooks =
                 if starts == 1 { "1 hook gets a filter".to_owned() } else { format!("{starts} hooks get filters") };
             format!("risk: {hooks}; no traffic gap, no contents lost").into()
         }
-        (true, Mode::Live) => "risk: none; no traffic gap, no contents lost".into(),
+        (true, Mode::Live | Mode::Against { .. }) => "risk: none; no traffic gap, no contents lost".into(),
         (true, Mode::Offline) => "risk: not known without the host".into(),
-        (false, Mode::Live | Mode::Offline) => Text::from("risk: ").and(Paint::Alarm, found.join(", ")),
+        (false, Mode::Live | Mode::Offline | Mode::Against { .. }) => {
+            Text::from("risk: ").and(Paint::Alarm, found.join(", "))
+        }
     }
 }
 
