@@ -8,14 +8,14 @@ use super::planned::{Planned, other_plan, plan_live, plan_offline, plan_recorded
 use crate::apply;
 use crate::diag::{Exit, Kind, Problem, Problems};
 use crate::explain::{Codes, Explained};
-use crate::kernel::{Kernel, codes, observe};
+use crate::kernel::{Kernel, codes, observe, recorded::Recorded};
 use crate::load;
 use crate::names::Digest;
 use crate::plan::{Consent, Mode, Plan};
 use crate::saved::{self, SavedHost, SavedManifest, SavedPlan};
 use crate::traffic::Replay;
 use std::collections::{BTreeMap, BTreeSet};
-use std::mem::{self, ManuallyDrop};
+use std::mem;
 
 /// Shows the plan without any kernel: for an empty host, or against the state of one.
 pub fn offline(loaded: &Loaded, options: &Options, console: &Console) -> Result<Exit, Problems> {
@@ -27,11 +27,14 @@ pub fn offline(loaded: &Loaded, options: &Options, console: &Console) -> Result<
         let what = "packets run through programs in a kernel: leave `=offline` or `--traffic` out".to_owned();
         return Err(Problem::new(Kind::Usage(what)).into());
     }
-    let planned = match &options.against {
-        Some(file) => plan_recorded(load::state(file)?, loaded)?,
-        None => ManuallyDrop::new(plan_offline(&loaded.manifest, loaded.folder())?),
-    };
-    let Planned { plan, desired, observed, .. } = &*planned;
+    if let Some(file) = &options.against {
+        let recorded = Recorded(load::state(file)?);
+        let planned = plan_recorded(&recorded, loaded)?;
+        let explained = options.explain.of(&recorded, &planned)?;
+        return show(&planned.plan, BTreeMap::new(), &explained, loaded, options, console);
+    }
+    let planned = plan_offline(&loaded.manifest, loaded.folder())?;
+    let Planned { plan, desired, observed, .. } = &planned;
     let asked = options.explain.asked(plan)?;
     let explained = options.explain.explained(&asked, (plan, desired, observed), &Codes::default());
     show(plan, BTreeMap::new(), &explained, loaded, options, console)
@@ -47,11 +50,8 @@ pub fn live<K: Kernel>(
 ) -> Result<Exit, Problems> {
     let mut planned = plan_live(kernel, loaded, options.no_mount)?;
     planned.plan.traffic = traffic;
-    let Planned { plan, desired, observed, .. } = &*planned;
-    let asked = options.explain.asked(plan)?;
-    let codes = codes::running(kernel, plan, &asked);
-    let explained = options.explain.explained(&asked, (plan, desired, observed), &codes);
-    show(plan, planned.entries.clone(), &explained, loaded, options, console)
+    let explained = options.explain.of(kernel, &planned)?;
+    show(&planned.plan, planned.entries.clone(), &explained, loaded, options, console)
 }
 
 /// Plans for this host, and lets its verifier judge every program that the plan loads. All of it is dropped again; nothing

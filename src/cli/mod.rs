@@ -96,6 +96,9 @@ enum Command {
     Inspect {
         /// The object file
         object: PathBuf,
+        /// List the instructions of all programs, or of the one with this function, with the lines of their source
+        #[arg(long, num_args = 0..=1, require_equals = true, value_name = "FUNCTION")]
+        code: Option<Option<String>>,
     },
     /// Check manifests and their objects, without kernel and host
     Validate(validate::Validate),
@@ -156,7 +159,10 @@ fn run(cli: Cli, console: &Console) -> Result<Exit, Exit> {
         Some(Command::Fmt(asked)) => fmt::run(&asked, console),
         Some(Command::Explain(asked)) => meaning::run(&asked, console),
         Some(Command::Test(asked)) => test::run(&asked, console),
-        Some(Command::Inspect { object }) => inspect::run(&object, console),
+        Some(Command::Inspect { object, code }) => match code {
+            Some(function) => inspect::code(&object, function.as_deref(), console),
+            None => inspect::run(&object, console),
+        },
         Some(Command::Validate(asked)) => validate::run(&asked, console),
         Some(Command::Completions { shell }) => completions::run(shell, console),
         Some(Command::Man(asked)) => man::run(&asked, console),

@@ -13,7 +13,6 @@ use crate::observed::{Observed, Wanted};
 use crate::plan::{self, Action, Mode, Plan};
 use crate::saved::SavedHost;
 use crate::spec::Host;
-use crate::state::HostState;
 use std::collections::BTreeMap;
 use std::mem::ManuallyDrop;
 use std::path::Path;
@@ -56,10 +55,9 @@ pub fn plan_live<K: Kernel>(kernel: &K, loaded: &Loaded, no_mount: bool) -> Resu
 }
 
 /// Plans against a host of which only the state is there.
-pub fn plan_recorded(state: HostState, loaded: &Loaded) -> Result<ManuallyDrop<Planned>, Problems> {
-    let (time, host) = (state.time, Recorded(state));
-    let mut planned = planned(&host, desired_on(&host, loaded, |_| Ok(host.target()))?)?;
-    planned.plan.mode = Mode::Against { time };
+pub fn plan_recorded(host: &Recorded, loaded: &Loaded) -> Result<ManuallyDrop<Planned>, Problems> {
+    let mut planned = planned(host, desired_on(host, loaded, |_| Ok(host.target()))?)?;
+    planned.plan.mode = Mode::Against { time: host.0.time };
     Ok(planned)
 }
 

@@ -32,7 +32,6 @@ fn meaning(because: &Because) -> Option<&'static str> {
         Because::ContentsChanged => {
             Some("a section of constants, or what variables start with, is written once, before programs are loaded")
         }
-        Because::EntriesChanged => Some("the keys and values below are what brings it there"),
         Because::ProgramNew(_) => Some("the link stays and changes over to it"),
         Because::TargetNew(_) => Some("what it replaced a function of is gone"),
         Because::SlotNew(_) => Some("what is in the slot now is what was there before"),
@@ -42,6 +41,7 @@ fn meaning(because: &Because) -> Option<&'static str> {
         Because::NotWanted => Some("it is ours, by the record of the deployment"),
         Because::Foreign
         | Because::MapInUse
+        | Because::EntriesChanged
         | Because::EntriesNotWanted
         | Because::VariablesDiffer
         | Because::SlotsDiffer
