@@ -51,11 +51,44 @@ fn draw(folder: &Path) -> Picture {
     picture(&good(plan_in(folder, &manifest, &fake), &manifest))
 }
 
+/// A link that is of a map, and a map of maps.
+const MIXED: &str = "\
+version = 1
+name = \"edge\"
+
+[object.sockets]
+path = \"tests/sockets/sockets_1.o\"
+
+[object.nested]
+path = \"tests/objects/map_in_map.o\"
+
+[map.socks]
+from = \"sockets:socks\"
+
+[program.messages]
+from = \"sockets:message\"
+
+[program.count]
+from = \"nested:count\"
+
+[link.messages]
+program = \"messages\"
+sockmap = { map = \"socks\" }
+
+[link.uplink]
+program = \"count\"
+xdp = { interface = \"lo\", mode = \"generic\" }
+";
+
+fn mixed() -> (String, Picture) {
+    ("mixed".to_owned(), picture(&good(plan_in(repository(), MIXED, &host()), MIXED)))
+}
+
 fn cases() -> Vec<(String, Picture)> {
     let plans = CASES.map(|name| (name.to_owned(), draw(&repository().join("tests/plans").join(name))));
     let examples = ["quickstart", "iproute2-legacy"];
     let examples = examples.map(|name| (format!("example-{name}"), draw(&repository().join("examples").join(name))));
-    plans.into_iter().chain(examples).collect()
+    plans.into_iter().chain(examples).chain([mixed()]).collect()
 }
 
 /// Compares a file with what it should hold, or writes it.
