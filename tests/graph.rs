@@ -118,10 +118,13 @@ fn pictures_are_as_they_should_be() {
 
 /// What the documents show is what the tool draws.
 #[test]
-fn the_picture_of_the_quickstart_is_true() {
-    let path = repository().join("docs/images/quickstart-graph.svg");
-    let drawn = tool(&["graph", "examples/quickstart/plan.toml", "--dry-run=offline"]);
-    assert!(!differs(&path, &drawn), "run `UPDATE=1 cargo test --test graph`");
+fn the_pictures_of_the_documents_are_true() {
+    let quickstart = tool(&["graph", "examples/quickstart/plan.toml", "--dry-run=offline"]);
+    let changed = svg(&draw(&repository().join("tests/plans/edge-changed")));
+    for (name, drawn) in [("quickstart", quickstart), ("edge-changed", changed)] {
+        let path = repository().join(format!("docs/images/{name}-graph.svg"));
+        assert!(!differs(&path, &drawn), "{name}: run `UPDATE=1 cargo test --test graph`");
+    }
 }
 
 #[test]
