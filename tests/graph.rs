@@ -281,10 +281,8 @@ fn text_has_room(name: &str, document: &Document<'_>, view: Sides) {
             Some("name" | "mark" | "signed") => 13.0,
             Some(_) | None => 11.0,
         };
-        let holder = text.parent().and_then(|parent| {
-            let rects = parent.children().filter(|child| child.has_tag_name("rect"));
-            rects.filter(|rect| has_class(rect, "frame") || has_class(rect, "group")).next_back()
-        });
+        let is_room = |rect: &roxmltree::Node<'_, '_>| has_class(rect, "frame") || has_class(rect, "group");
+        let holder = text.parent().and_then(|parent| parent.children().find(is_room));
         let room = holder.filter(|_| text.parent().is_some_and(|parent| !has_class(&parent, "legend")));
         let room = room.map_or(view, Sides::of);
         let words = text.children().find(|child| child.is_text()).and_then(|child| child.text()).unwrap_or_default();
