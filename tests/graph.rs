@@ -51,11 +51,44 @@ fn draw(folder: &Path) -> Picture {
     picture(&good(plan_in(folder, &manifest, &fake), &manifest))
 }
 
+/// A link that is of a map, and a map of maps.
+const MIXED: &str = "\
+version = 1
+name = \"edge\"
+
+[object.sockets]
+path = \"tests/sockets/sockets_1.o\"
+
+[object.nested]
+path = \"tests/objects/map_in_map.o\"
+
+[map.socks]
+from = \"sockets:socks\"
+
+[program.messages]
+from = \"sockets:message\"
+
+[program.count]
+from = \"nested:count\"
+
+[link.messages]
+program = \"messages\"
+sockmap = { map = \"socks\" }
+
+[link.uplink]
+program = \"count\"
+xdp = { interface = \"lo\", mode = \"generic\" }
+";
+
+fn mixed() -> (String, Picture) {
+    ("mixed".to_owned(), picture(&good(plan_in(repository(), MIXED, &host()), MIXED)))
+}
+
 fn cases() -> Vec<(String, Picture)> {
     let plans = CASES.map(|name| (name.to_owned(), draw(&repository().join("tests/plans").join(name))));
     let examples = ["quickstart", "iproute2-legacy"];
     let examples = examples.map(|name| (format!("example-{name}"), draw(&repository().join("examples").join(name))));
-    plans.into_iter().chain(examples).collect()
+    plans.into_iter().chain(examples).chain([mixed()]).collect()
 }
 
 /// Compares a file with what it should hold, or writes it.
@@ -85,10 +118,13 @@ fn pictures_are_as_they_should_be() {
 
 /// What the documents show is what the tool draws.
 #[test]
-fn the_picture_of_the_quickstart_is_true() {
-    let path = repository().join("docs/images/quickstart-graph.svg");
-    let drawn = tool(&["graph", "examples/quickstart/plan.toml", "--dry-run=offline"]);
-    assert!(!differs(&path, &drawn), "run `UPDATE=1 cargo test --test graph`");
+fn the_pictures_of_the_documents_are_true() {
+    let quickstart = tool(&["graph", "examples/quickstart/plan.toml", "--dry-run=offline"]);
+    let changed = svg(&draw(&repository().join("tests/plans/edge-changed")));
+    for (name, drawn) in [("quickstart", quickstart), ("edge-changed", changed)] {
+        let path = repository().join(format!("docs/images/{name}-graph.svg"));
+        assert!(!differs(&path, &drawn), "{name}: run `UPDATE=1 cargo test --test graph`");
+    }
 }
 
 #[test]
@@ -245,10 +281,8 @@ fn text_has_room(name: &str, document: &Document<'_>, view: Sides) {
             Some("name" | "mark" | "signed") => 13.0,
             Some(_) | None => 11.0,
         };
-        let holder = text.parent().and_then(|parent| {
-            let rects = parent.children().filter(|child| child.has_tag_name("rect"));
-            rects.filter(|rect| has_class(rect, "frame") || has_class(rect, "group")).next_back()
-        });
+        let is_room = |rect: &roxmltree::Node<'_, '_>| has_class(rect, "frame") || has_class(rect, "group");
+        let holder = text.parent().and_then(|parent| parent.children().find(is_room));
         let room = holder.filter(|_| text.parent().is_some_and(|parent| !has_class(&parent, "legend")));
         let room = room.map_or(view, Sides::of);
         let words = text.children().find(|child| child.is_text()).and_then(|child| child.text()).unwrap_or_default();

@@ -270,7 +270,12 @@ impl<'a> Order<'a> {
         let mut gaps = [Vec::new(), Vec::new()];
         let mut length = 0.0;
         for (number, edge) in self.picture.edges.iter().enumerate() {
-            for (gap, left, right) in self.spans(number, edge) {
+            let spans = self.spans(number, edge);
+            if spans.is_empty() {
+                let [from, to] = self.ends(edge);
+                length += (from - to).abs();
+            }
+            for (gap, left, right) in spans {
                 gaps[gap].push((left, right));
                 length += (left - right).abs();
             }
