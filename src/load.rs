@@ -124,7 +124,7 @@ pub fn store(plan: &SavedPlan, path: &Path) -> Result<(), Problem> {
 pub fn store_report(text: &str, path: &Path) -> Result<(), Problem> {
     let written = match fs::metadata(path) {
         Ok(found) if !found.is_file() => append(path, text),
-        Ok(_) => fs::canonicalize(path).and_then(|path| replace(&path, text.as_bytes(), 0o666)),
+        Ok(_) => replace_text(path, text),
         Err(_) => replace(path, text.as_bytes(), 0o666),
     };
     written.map_err(|error| unwritable(path, &error))
@@ -161,6 +161,42 @@ fn append(path: &Path, text: &str) -> io::Result<()> {
 fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let passing = passing(path)?;
     write_new(&passing, bytes, mode).and_then(|()| fs::rename(&passing, path)).inspect_err(|_| {
+        // The error that matters is the first one.
+        let _ = fs::remove_file(&passing);
+    })
+}
+
+/// Writes a new text file; `replaces` one that is there, which else is left alone.
+///
+/// # Errors
+/// When it cannot be written, or is there.
+pub fn write_text(path: &Path, text: &str, replaces: bool) -> Result<(), Problem> {
+    let written = match replaces {
+        true => replace_text(path, text),
+        false => File::create_new(path).and_then(|mut file| file.write_all(text.as_bytes())),
+    };
+    written.map_err(|error| {
+        let why = match error.kind() {
+            io::ErrorKind::AlreadyExists => "it is there already; --force replaces it".to_owned(),
+            _ => error.to_string(),
+        };
+        Problem::new(Kind::UnwritableFile { path: path.display().to_string(), why })
+    })
+}
+
+/// Puts a text in the place of a file, whole or not at all. Who may read it stays; what leads to it as well.
+fn replace_text(path: &Path, text: &str) -> io::Result<()> {
+    let path = match fs::canonicalize(path) {
+        Ok(path) => path,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return fs::write(path, text),
+        Err(error) => return Err(error),
+    };
+    let permissions = fs::metadata(&path)?.permissions();
+    let passing = passing(&path)?;
+    let written = write_new(&passing, text.as_bytes(), 0o600)
+        .and_then(|()| fs::set_permissions(&passing, permissions))
+        .and_then(|()| fs::rename(&passing, &path));
+    written.inspect_err(|_| {
         // The error that matters is the first one.
         let _ = fs::remove_file(&passing);
     })

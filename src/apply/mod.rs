@@ -788,11 +788,9 @@ impl<K: Kernel> Applier<'_, K> {
     /// Names the programs with a priority of netfilter, of which one is in the way. The kernel does not tell in which network
     /// namespace they are.
     fn priority_taken(&self, wanted: &Netfilter, link: &DesiredLink, error: &io::Error) -> Problem {
-        let (mut by, mut id, mut programs) = (Vec::new(), 0, Vec::new());
-        while let Ok(next) = self.kernel.next_link(id) {
-            id = next;
-            let info = self.kernel.link_by_id(id).and_then(|fd| self.kernel.link_info(&fd));
-            if let Ok(LinkInfo { hook: HookInfo::Netfilter(there), program_id, .. }) = info
+        let (mut by, mut programs) = (Vec::new(), Vec::new());
+        for LinkInfo { id, program_id, hook, .. } in observe::links(self.kernel).flatten() {
+            if let HookInfo::Netfilter(there) = hook
                 && there.sees_the_same(wanted)
                 && there.priority == wanted.priority
             {
@@ -953,8 +951,7 @@ impl<K: Kernel> Applier<'_, K> {
             return Ok(Some(Before { netns: None, hook }));
         }
         if let HookInfo::Event(EventInfo::Tracing { object, type_id, .. }) = info.hook {
-            let record = self.plan.generations.record.as_ref();
-            let recorded = record.and_then(|record| record.links.get(link.name.as_str()));
+            let recorded = self.plan.generations.recorded_link(&link.name);
             let cookie = recorded.and_then(|recorded| recorded.hook.trace()).and_then(|trace| trace.cookie);
             let hook = BeforeHook::Extension { target: object, function: type_id, cookie };
             return Ok(Some(Before { netns: None, hook }));

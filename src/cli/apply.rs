@@ -3,6 +3,7 @@
 use super::arguments::{Allow, Locking, Variables, consents};
 use super::confirm::{go_back, settle};
 use super::console::Console;
+use super::explain::Explain;
 use super::finish::finish;
 use super::health::Health;
 use super::loaded::{self, Loaded};
@@ -52,6 +53,8 @@ pub struct Options {
     /// With --dry-run: exit with 2 when there is something to do
     #[arg(long, requires = "dry_run")]
     pub check: bool,
+    #[command(flatten)]
+    pub explain: Explain,
     #[command(flatten)]
     pub variables: Variables,
     /// Consent to what a bare apply does not do

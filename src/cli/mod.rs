@@ -11,7 +11,10 @@ mod destroy;
 mod dry_run;
 mod entries;
 mod events;
+mod explain;
 mod finish;
+mod fmt;
+mod graph;
 mod health;
 mod inspect;
 mod loaded;
@@ -20,6 +23,7 @@ mod reports;
 mod rollback;
 mod show;
 mod status;
+mod validate;
 
 use crate::diag::Exit;
 use crate::kernel;
@@ -72,11 +76,17 @@ enum Command {
     Show(show::Show),
     /// Show whether deployments are still what the last apply made of them
     Status(status::Options),
+    /// Draw what a manifest makes, with what an apply would change: objects, programs, maps, and who shares them
+    Graph(graph::Graph),
+    /// Lay manifests out as all are laid out, with every comment and in their order
+    Fmt(fmt::Fmt),
     /// Show what an object file has and needs
     Inspect {
         /// The object file
         object: PathBuf,
     },
+    /// Check manifests and their objects, without kernel and host
+    Validate(validate::Validate),
 }
 
 impl Command {
@@ -122,7 +132,10 @@ fn run(cli: Cli, console: &Console) -> Result<Exit, Exit> {
         Some(Command::Adopt(asked)) => adopt::run(&asked, console),
         Some(Command::Show(asked)) => show::run(&asked, console),
         Some(Command::Status(asked)) => status::run(asked, console),
+        Some(Command::Graph(asked)) => graph::run(&asked, console),
+        Some(Command::Fmt(asked)) => fmt::run(&asked, console),
         Some(Command::Inspect { object }) => inspect::run(&object, console),
+        Some(Command::Validate(asked)) => validate::run(&asked, console),
         None => apply::run(cli.apply.manifest.as_deref(), &cli.apply.options, console),
     }
 }

@@ -7,12 +7,15 @@ use crate::diag::{Kind, Problem, Problems};
 use crate::elf;
 use crate::kernel::{Kernel, facts, observe, sites, strangers};
 use crate::load;
+use crate::manifest::Manifest;
 use crate::names::{Digest, PinPath, PlanId};
-use crate::observed::Wanted;
+use crate::observed::{Observed, Wanted};
 use crate::plan::{self, Action, Mode, Plan};
 use crate::saved::SavedHost;
+use crate::spec::Host;
 use std::collections::BTreeMap;
 use std::mem::ManuallyDrop;
+use std::path::Path;
 
 /// A plan with what it was made from.
 pub struct Planned {
@@ -23,6 +26,22 @@ pub struct Planned {
     pub entries: BTreeMap<String, Digest>,
     /// The plan shares most of it.
     pub desired: Desired,
+    /// What the plan starts from.
+    pub observed: Observed,
+}
+
+/// What an offline plan assumes of the host: one CPU, small pages, a bpffs where everybody mounts it.
+const NO_HOST: Host = Host { possible_cpus: 1, most_cpus: u32::MAX, page_size: 4096 };
+
+/// Plans for an empty host, without any kernel; the paths of the manifest are relative to `folder`.
+pub fn plan_offline(manifest: &Manifest, folder: &Path) -> Result<Planned, Problems> {
+    let (pin_root, usual) = (&manifest.pin_root, usual_bpffs());
+    let bpffs = if pin_root.is_below(&usual) { usual } else { pin_root.parent().unwrap_or(usual) };
+    let files = load::files(manifest, folder)?;
+    let desired = desired::resolve(manifest, files, &bpffs, &NO_HOST, &elf::Target::offline())?.unseen()?;
+    let observed = Observed::nothing(NO_HOST);
+    let plan = plan::plan(&desired, &observed, Mode::Offline)?;
+    Ok(Planned { plan, inputs: None, entries: BTreeMap::new(), desired, observed })
 }
 
 /// Plans against the host. The plan is never given back: the process ends when it has been used, and freeing a large one
@@ -35,7 +54,7 @@ pub fn plan_live<K: Kernel>(kernel: &K, loaded: &Loaded, no_mount: bool) -> Resu
     if let (true, Some(at)) = (no_mount, mounts(&plan)) {
         return Err(Problem::new(Kind::NotMounted { at: at.clone() }).into());
     }
-    Ok(ManuallyDrop::new(Planned { plan, inputs, entries, desired }))
+    Ok(ManuallyDrop::new(Planned { plan, inputs, entries, desired, observed }))
 }
 
 /// What a manifest means for this host, with the digests that [`Planned`] keeps.

@@ -12,13 +12,13 @@ mod tree;
 
 use super::{
     Entry, EntryKind, Excludes, FilePlace, HookInfo, HookPlace, HookRequest, Interface, Kernel, LinkInfo, LoadError,
-    MapInfo, MapRequest, ObjectKind, Occupant, ProgramInfo, ProgramRequest, Queue, Symbols, XdpMode,
+    MapInfo, MapRequest, ObjectKind, Occupant, ProgramCode, ProgramInfo, ProgramRequest, Queue, Symbols, XdpMode,
 };
 use crate::access::{AccountKind, Permissions};
 use crate::btf::kernel::Bytes;
 use crate::diag::LockHolder;
 use crate::direct::{Device as At, Direct, Feature, Qdisc};
-use crate::insn::{CALL, EXIT, Insn, PSEUDO_BTF_ID, PSEUDO_KFUNC_CALL};
+use crate::insn::{CALL, EXIT, Insn, PSEUDO_BTF_ID, PSEUDO_CALL, PSEUDO_KFUNC_CALL};
 use crate::kinds::{AttachType, MapType, Netfilter, ProgramType};
 use crate::names::{Digest, PinPath};
 use crate::route::{RouteInfo, RoutePlace};
@@ -108,6 +108,8 @@ struct Map {
 #[derive(Debug)]
 struct Program {
     info: ProgramInfo,
+    /// This verifier only puts ids of maps where their descriptors were.
+    code: ProgramCode,
     expected_attach_type: AttachType,
     /// The types of its functions, in its BTF.
     functions: Vec<u32>,
@@ -631,6 +633,24 @@ impl State {
             }
         }
         Ok(ids)
+    }
+
+    /// Returns a program's code as the kernel tells it: maps by their ids, and the distance of a call in `off`.
+    fn rewritten(&self, request: &ProgramRequest<'_, Fd>) -> ProgramCode {
+        let mut insns = request.insns.to_vec();
+        for insn in &mut insns {
+            if insn.is_ld_imm64()
+                && matches!(insn.regs.src(), 1 | 2)
+                && let Some(Object::Map(id)) = self.open.get(&insn.imm).map(|open| open.object)
+            {
+                insn.imm = id.cast_signed();
+            }
+            if insn.code == CALL && insn.regs.src() == PSEUDO_CALL {
+                (insn.off, insn.imm) = (insn.imm as i16, 0);
+            }
+        }
+        let gpl = request.license == "GPL";
+        ProgramCode { insns, funcs: request.funcs.to_vec(), lines: request.lines.to_vec(), gpl }
     }
 
     /// Decides, or checks, which type of program a prog array is for.
@@ -1334,6 +1354,10 @@ impl Kernel for Fake {
         Ok(Symbols::new())
     }
 
+    fn symbols_at(&self, _: &BTreeSet<u64>) -> io::Result<BTreeMap<u64, String>> {
+        Ok(BTreeMap::new())
+    }
+
     fn version(&self) -> io::Result<u32> {
         Ok(6 << 16 | 18 << 8)
     }
@@ -1354,6 +1378,11 @@ impl Kernel for Fake {
     fn program_info(&self, program: &Fd) -> io::Result<ProgramInfo> {
         let state = self.state();
         Ok(state.programs[&state.program_id(program)?].info.clone())
+    }
+
+    fn program_code(&self, program: &Fd) -> io::Result<ProgramCode> {
+        let state = self.state();
+        Ok(state.programs[&state.program_id(program)?].code.clone())
     }
 
     fn interface(&self, name: &str) -> io::Result<Option<Interface>> {
@@ -1636,7 +1665,8 @@ impl State {
             verified_insns: u32::try_from(request.insns.len()).unwrap_or(u32::MAX),
         };
         let functions = request.funcs.iter().map(|func| func.type_id).collect();
-        self.programs.insert(id, Program { info, expected_attach_type: request.expected_attach_type, functions });
+        let code = self.rewritten(request);
+        self.programs.insert(id, Program { info, code, expected_attach_type: request.expected_attach_type, functions });
         Ok(id)
     }
 }

@@ -6,14 +6,15 @@ use super::routes::Carried;
 use super::sys::{self, Log, Object, SizedMap};
 use super::{
     Beside, Entry, EntryKind, Excludes, FilePlace, HookInfo, HookPlace, HookRequest, Interface, Kernel, LinkInfo,
-    LoadError, MapInfo, MapRequest, ObjectKind, Occupant, Position, ProgramInfo, ProgramRequest, Queue, Symbols,
-    TakeEntries, TraceRequest, XdpMode, facts, lock, netlink, routes, trace, traffic,
+    LoadError, MapInfo, MapRequest, ObjectKind, Occupant, Position, ProgramCode, ProgramInfo, ProgramRequest, Queue,
+    Symbols, TakeEntries, TraceRequest, XdpMode, facts, lock, netlink, routes, trace, traffic,
 };
 use crate::access::{AccountKind, Permissions};
 use crate::btf::kernel::Bytes;
 use crate::diag::LockHolder;
 use crate::direct::{Device, Direct, Feature, Qdisc};
 use crate::entries::Entries;
+use crate::insn::{FuncRecord, Insn, LinePlace, LineRecord};
 use crate::kinds::{AttachType, MapType, Netfilter, ProgramType};
 use crate::names::PinPath;
 use crate::parallel;
@@ -429,6 +430,11 @@ impl Kernel for Linux {
         facts::find_symbols(table, wanted)
     }
 
+    fn symbols_at(&self, addresses: &BTreeSet<u64>) -> io::Result<BTreeMap<u64, String>> {
+        let table = io::BufReader::with_capacity(1 << 16, fs::File::open("/proc/kallsyms")?);
+        facts::find_addresses(table, addresses)
+    }
+
     fn version(&self) -> io::Result<u32> {
         let signature = fs::read_to_string("/proc/version_signature").ok();
         let version = fs::read_to_string("/proc/sys/kernel/version")?;
@@ -469,6 +475,18 @@ impl Kernel for Linux {
             load_time: info.load_time,
             verified_insns: info.verified_insns,
         })
+    }
+
+    fn program_code(&self, program: &Object) -> io::Result<ProgramCode> {
+        let sizes = sys::prog_code(program.as_fd(), &mut [], &mut [], &mut [])?;
+        let mut code = ProgramCode {
+            insns: vec![Insn::default(); sizes.xlated_prog_len as usize / Insn::SIZE],
+            funcs: vec![FuncRecord { insn: 0, type_id: 0 }; sizes.nr_func_info as usize],
+            lines: vec![LineRecord { insn: 0, file: 0, text: 0, place: LinePlace(0) }; sizes.nr_line_info as usize],
+            gpl: sizes.gpl_compatible & 1 != 0,
+        };
+        sys::prog_code(program.as_fd(), &mut code.insns, &mut code.funcs, &mut code.lines)?;
+        Ok(code)
     }
 
     fn interface(&self, name: &str) -> io::Result<Option<Interface>> {

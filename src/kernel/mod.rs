@@ -3,6 +3,7 @@
 //! Reading methods take `&self` and writing methods `&mut self`, so that a dry run, which only has `&impl Kernel`,
 //! cannot change anything.
 
+pub mod codes;
 pub mod contents;
 pub mod drift;
 pub mod entries;
@@ -38,7 +39,8 @@ pub use crate::kinds::XdpMode;
 use crate::kinds::{AttachType, MapType, Netfilter, ProgramType};
 use crate::names::PinPath;
 pub use crate::observed::{
-    Entry, EntryKind, EventInfo, FilePlace, HookInfo, Interface, LinkInfo, MapInfo, Occupant, ProgramInfo, Queue,
+    Entry, EntryKind, EventInfo, FilePlace, HookInfo, Interface, LinkInfo, MapInfo, Occupant, ProgramCode, ProgramInfo,
+    Queue,
 };
 use crate::route::{RouteInfo, RoutePlace};
 use crate::spec::Host;
@@ -429,6 +431,8 @@ pub trait Kernel {
     fn config(&self) -> io::Result<String>;
     /// Finds symbols of the kernel by name (`/proc/kallsyms`).
     fn symbols(&self, wanted: &BTreeSet<String>) -> io::Result<Symbols>;
+    /// Finds the symbols of the kernel at these addresses, the first one of each (`/proc/kallsyms`).
+    fn symbols_at(&self, addresses: &BTreeSet<u64>) -> io::Result<BTreeMap<u64, String>>;
     /// Returns `LINUX_VERSION_CODE`; 0 when the release does not tell.
     fn version(&self) -> io::Result<u32>;
 
@@ -449,6 +453,8 @@ pub trait Kernel {
     fn program_by_id(&self, id: u32) -> io::Result<Self::Fd>;
     /// `BPF_OBJ_GET_INFO_BY_FD`
     fn program_info(&self, program: &Self::Fd) -> io::Result<ProgramInfo>;
+    /// The same command: what the verifier made of the program's instructions.
+    fn program_code(&self, program: &Self::Fd) -> io::Result<ProgramCode>;
 
     /// Looks an interface up by its name or one of its other names; `None` when there is none.
     fn interface(&self, name: &str) -> io::Result<Option<Interface>>;

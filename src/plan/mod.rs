@@ -33,7 +33,7 @@ use crate::entries::{Changes, Entries};
 use crate::migrate::Migration;
 use crate::names::{Address, DeploymentName, LinkName, MapName, PinPath, PlanId, ProgramName};
 use crate::observed::{EventPlace, FilePlace, Place};
-use crate::record::Record;
+use crate::record::{Record, RecordedLink};
 use crate::spec::{Difference, MapSpec};
 use crate::variables::Change;
 use schemars::JsonSchema;
@@ -106,6 +106,13 @@ pub struct Generations {
     pub next: PinPath,
     /// The number of the next one.
     pub number: u64,
+}
+
+impl Generations {
+    /// Returns what the record of the one that runs says of a link.
+    pub fn recorded_link(&self, name: &LinkName) -> Option<&RecordedLink> {
+        self.record.as_ref()?.links.get(name.as_str())
+    }
 }
 
 /// A removal of everything, or of more than half.
@@ -567,11 +574,11 @@ pub enum Because {
     Optional,
     /// The link runs a program that is not the pinned one.
     ProgramOther(u32),
-    /// The manifest does not name it any more.
+    /// The manifest has no use for it any more: no table names it, no object needs it, or it is at another pin.
     NotWanted,
     /// The whole deployment goes.
     Destroy,
-    /// Others may open the pin than those that the manifest says.
+    /// Who may open the pin is not what the manifest says.
     AccessDiffers,
     /// Something else in the plan changes.
     PlanChanges,
@@ -664,7 +671,7 @@ pub enum Consent {
     Gap,
     /// Contents of a map go.
     LoseState,
-    /// Things go that the manifest does not name any more.
+    /// Things go that the manifest has no use for any more.
     Prune,
     /// Somebody else's program loses its hook.
     Takeover,
@@ -679,7 +686,7 @@ impl Consent {
         match self {
             Self::Gap => "packets pass unfiltered for a moment",
             Self::LoseState => "contents of maps are lost",
-            Self::Prune => "things go that the manifest does not name any more",
+            Self::Prune => "things go that the manifest has no use for any more",
             Self::Takeover => "somebody else's program loses its hook",
         }
     }

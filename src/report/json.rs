@@ -3,6 +3,7 @@
 //! Fields come in the order of these types. A field is added with a new minor number; one that changes or goes
 //! makes a new major number.
 
+use super::explain::ExplainedJson;
 use super::place::{Lines, ManifestText, Place};
 use super::text::Counts;
 use super::written::{Sampled, sample};
@@ -13,6 +14,7 @@ use crate::desired::{
 };
 use crate::direct::Direct;
 use crate::entries;
+use crate::explain::Explained;
 use crate::kinds::{AttachType, MapType, Netfilter, ProgramType, XdpMode};
 use crate::names::{Address, Digest, LinkName, MapName, ObjectName, PinPath, PlanId, ProgramName};
 use crate::plan::{
@@ -53,6 +55,11 @@ pub(super) fn schema<T: JsonSchema>() -> serde_json::Value {
 
 /// Writes a plan as JSON.
 pub fn plan(plan: &Plan, manifest: Option<ManifestText<'_>>) -> String {
+    plan_explained(plan, manifest, &[])
+}
+
+/// Writes a plan as JSON, with explanations.
+pub fn plan_explained(plan: &Plan, manifest: Option<ManifestText<'_>>, explained: &[Explained]) -> String {
     let lines = manifest.map(|manifest| Lines::new(manifest.text));
     let object = |facts: &'_ ObjectFacts| ObjectJson { path: facts.path.clone(), sha256: facts.sha256 };
     write(&PlanJson {
@@ -77,6 +84,7 @@ pub fn plan(plan: &Plan, manifest: Option<ManifestText<'_>>) -> String {
             .filter(|(_, words)| !words.is_empty())
             .collect(),
         steps: plan.steps.iter().map(|step| StepJson::of(plan, step, lines.as_ref())).collect(),
+        explained: explained.iter().map(|explained| ExplainedJson::of(explained, manifest)).collect(),
     })
 }
 
@@ -100,6 +108,9 @@ struct PlanJson<'a> {
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     around: BTreeMap<&'a LinkName, Vec<String>>,
     steps: Vec<StepJson<'a>>,
+    /// What was asked to be explained.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    explained: Vec<ExplainedJson<'a>>,
 }
 
 #[derive(Serialize)]

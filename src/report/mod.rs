@@ -8,23 +8,29 @@
 //! - `written`: the first entries that are written into a map
 //! - `risk`: the steps that nobody may overlook, and why
 //! - [`text`], [`json`], [`markdown`] and [`github`]: a plan
+//! - [`explain`]: what a plan means for one thing
 //! - [`outcome`]: what an apply did
 //! - [`events`]: what it does while it is at it
+//! - [`graph`]: a plan as a picture
 //! - [`inspect`]: an object file
 //! - [`show`]: what a deployment has
 //! - [`entries`]: what a map holds, and how fast it changes
+//! - [`problems`]: what is wrong with manifests, for programs
 //! - [`status`]: how deployments fare
 
 pub mod entries;
 pub mod events;
+pub mod explain;
 mod folders;
 pub mod github;
+pub mod graph;
 pub mod inspect;
 pub mod json;
 mod layout;
 pub mod markdown;
 pub mod outcome;
 mod place;
+pub mod problems;
 mod risk;
 pub mod show;
 pub mod status;
@@ -33,3 +39,4 @@ mod written;
 
 pub use layout::Style;
 pub use place::ManifestText;
+pub use written::{Sampled, sample};

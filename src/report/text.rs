@@ -508,13 +508,15 @@ pub(super) fn risk(plan: &Plan) -> Result<String, String> {
     let gaps = number(plan, |step| step.traffic == Traffic::GapUnfiltered);
     let stops = number(plan, |step| matches!(step.traffic, Traffic::Stops | Traffic::Moves));
     let starts = number(plan, |step| matches!(step.traffic, Traffic::Starts | Traffic::Moves));
-    let losses = number(plan, |step| step.state.is_loss());
+    let losses = number(plan, |step| matches!(step.state, State::Lost(_)));
+    let misfits = number(plan, |step| matches!(step.state, State::Copied { lost: 1.., .. }));
     let drops = number(plan, |step| step.needs == Some(Consent::LoseState) && !step.state.is_loss());
     let takeovers = number(plan, |step| step.needs == Some(Consent::Takeover));
     let risks = [
         (gaps, "traffic gap", "traffic gaps"),
         (stops, "hook loses its filter", "hooks lose their filters"),
         (losses, "map loses its contents", "maps lose their contents"),
+        (misfits, "map loses entries that do not fit", "maps lose entries that do not fit"),
         (drops, "map loses fields of its entries", "maps lose fields of their entries"),
         (takeovers, "hook taken over", "hooks taken over"),
     ];
