@@ -9,6 +9,7 @@ const PURE: &[&str] = &[
     "btf",
     "cells.rs",
     "desired",
+    "diag",
     "diag.rs",
     "direct.rs",
     "elf",
@@ -27,6 +28,7 @@ const PURE: &[&str] = &[
     "route.rs",
     "saved.rs",
     "spec.rs",
+    "verifier",
     "verifier.rs",
 ];
 
