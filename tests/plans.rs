@@ -1,5 +1,6 @@
 //! Plans as people and programs read them: each folder of `tests/plans` has a manifest `plan.toml`, what happened on the
-//! host before (`plans/story.rs`), and what `--dry-run` then prints: as text, and where a plan could be made as JSON.
+//! host before (`plans/story.rs`), and what `--dry-run` then prints: as text, as Markdown, and where a plan could be made
+//! as JSON.
 //! `UPDATE=1 cargo test --test plans` writes these anew: read them, as the one who is called at night does.
 
 mod common;
@@ -7,14 +8,14 @@ mod common;
 mod story;
 
 use bpfapply::access::AccountKind;
-use bpfapply::diag::Problems;
+use bpfapply::diag::{Problems, Source};
 use bpfapply::kernel::fake::Fake;
 use bpfapply::plan::{Action, Because, Consent, Marker, Plan, State, Traffic};
-use bpfapply::report::{ManifestText, Style, json, text};
+use bpfapply::report::{ManifestText, Style, json, markdown, text};
 use common::stages::{self, plan_adopt, plan_destroy, plan_in, plan_offline, plan_rollback, rendered};
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use story::Way;
 
 fn folders() -> Vec<PathBuf> {
@@ -64,11 +65,20 @@ impl Case {
         let manifest = self.manifest.as_deref().map(|text| ManifestText { name: "plan.toml", text });
         let plan = match &self.plan {
             Ok(plan) => plan,
-            Err(problems) => return vec![("plan.txt", rendered(problems, manifest.map_or("", |text| text.text)))],
+            Err(problems) => {
+                let source = manifest.map(|manifest| Source::new(manifest.name, manifest.text));
+                let refusal = markdown::refusal(problems, source.as_ref());
+                let text = rendered(problems, manifest.map_or("", |manifest| manifest.text));
+                return vec![("plan.txt", text), ("plan.md", refusal)];
+            }
         };
         let style = Style { width: 100, ascii: true, color: false };
         let options = text::Options { style, purpose: text::Purpose::DryRun, manifest, entries: 3 };
-        vec![("plan.txt", text::plan(plan, &options)), ("plan.json", json::plan(plan, manifest))]
+        vec![
+            ("plan.txt", text::plan(plan, &options)),
+            ("plan.json", json::plan(plan, manifest)),
+            ("plan.md", markdown::plan(plan, text::Purpose::DryRun, manifest)),
+        ]
     }
 }
 
@@ -129,6 +139,7 @@ const RISKS: &[&str] = &[
     "hooks lose their filters",
     "map loses its contents",
     "maps lose their contents",
+    "map loses entries that do not fit",
     "map loses fields of its entries",
     "hook taken over",
     "risk: not known without the host",

@@ -89,7 +89,7 @@ fn draw<K: Kernel>(kernel: &K, loaded: &Loaded, asked: &Graph, console: &Console
         },
     };
     match &asked.out {
-        Some(path) => load::write(path, &text)?,
+        Some(path) => load::store_text(&text, path)?,
         None => console.print(&text),
     }
     Ok(Exit::Success)
@@ -100,7 +100,7 @@ fn draw_live<K: Kernel>(kernel: &K, loaded: &Loaded, format: Format) -> Result<S
 }
 
 fn draw_offline(loaded: &Loaded, format: Format) -> Result<String, Problems> {
-    Ok(drawn(&plan_offline(loaded)?.plan, format))
+    Ok(drawn(&plan_offline(&loaded.manifest, loaded.folder())?.plan, format))
 }
 
 fn drawn(plan: &Plan, format: Format) -> String {

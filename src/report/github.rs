@@ -11,7 +11,6 @@ use super::text::{self, Counts, Purpose};
 use crate::apply::outcome::{Outcome, Verdict};
 use crate::diag::{Problems, Source};
 use crate::plan::Plan;
-use crate::plan::words::count;
 use std::fmt::Write as _;
 
 /// How much an annotation matters.
@@ -40,21 +39,21 @@ pub fn plan(plan: &Plan, purpose: Purpose, manifest: Option<ManifestText<'_>>) -
     let lines = manifest.map(|manifest| Lines::new(manifest.text));
     let counts = Counts::of(plan.steps.iter().map(|step| &step.action)).to_do();
     let (Ok(risk) | Err(risk)) = text::risk(plan);
-    let loads = text::loads(plan);
-    let verifier = match purpose == Purpose::DryRun && loads > 0 {
-        true => format!("\nverifier: NOT RUN, {} to load", count(loads, "program")),
+    let verifier = match purpose == Purpose::DryRun && text::loads(plan) > 0 {
+        true => format!("\n{}", text::verifier(plan).as_str()),
         false => String::new(),
     };
+    let drift = text::drift(plan).map_or(String::new(), |drift| format!("\ndrift: {drift}"));
     let message = match plan.is_empty() {
         true => format!("nothing to do: {counts}"),
-        false => format!("{counts}\nrisk: {risk}{verifier}\nplan id: {}", plan.id),
+        false => format!("{counts}\nrisk: {risk}{drift}{verifier}\nplan id: {}", plan.id),
     };
     let title = format!("{}: {}", plan.deployment, text::mode(plan, purpose));
     annotate(&mut out, Level::Notice, (file, None), &title, &message);
     for risk in risks(plan) {
         let place = risk.step.span.as_ref().zip(lines.as_ref()).map(|(span, lines)| lines.place(span));
         let title = format!("{}: {}", risk.address(), risk.why.join("; "));
-        let message = format!("{}, because {}", risk.what(), risk.step.because.words(plan.mode));
+        let message = format!("{}, because {}", risk.what(), risk.step.because_words(plan.mode));
         annotate(&mut out, Level::Warning, (file, place), &title, &message);
     }
     out

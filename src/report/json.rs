@@ -6,6 +6,7 @@
 use super::explain::ExplainedJson;
 use super::place::{Lines, ManifestText, Place};
 use super::text::Counts;
+use super::traffic::TrafficJson;
 use super::written::{Sampled, sample};
 use crate::access::{Access, Account, octal};
 use crate::btf::convert::Fate;
@@ -22,13 +23,16 @@ use crate::plan::{
     Writes,
 };
 use crate::spec::{Difference, MapSpec, flag_names};
+use schemars::JsonSchema;
+use schemars::generate::SchemaSettings;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The version of everything that is written as JSON.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Format {
     /// Rises when a reader of the old one would go wrong.
+    #[schemars(range(min = 1, max = 1))]
     pub major: u32,
     /// Rises when something is added.
     pub minor: u32,
@@ -42,6 +46,12 @@ pub(super) fn write(value: &impl Serialize) -> String {
     let mut text = serde_json::to_string_pretty(value).expect("reports have only strings, numbers, lists and fields");
     text.push('\n');
     text
+}
+
+/// Returns the JSON schema of what is written. It takes more fields than it knows, as a newer minor version may have them.
+pub(super) fn schema<T: JsonSchema>() -> serde_json::Value {
+    let settings = SchemaSettings::draft07().with(|settings| settings.inline_subschemas = true).for_serialize();
+    settings.into_generator().into_root_schema_for::<T>().to_value()
 }
 
 /// Writes a plan as JSON.
@@ -66,6 +76,7 @@ pub fn plan_explained(plan: &Plan, manifest: Option<ManifestText<'_>>, explained
         needs: plan.needs(),
         allowed: &plan.allow,
         sweep: plan.sweep,
+        traffic: plan.traffic.as_deref().map(TrafficJson::of),
         objects: plan.objects.iter().map(|(name, facts)| (name, object(facts))).collect(),
         around: plan
             .shared
@@ -94,6 +105,9 @@ struct PlanJson<'a> {
     /// What of it the manifest consents to; never to the removals of a sweep.
     allowed: &'a BTreeSet<Consent>,
     sweep: Option<Sweep>,
+    /// What the programs make of captured packets, where somebody asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    traffic: Option<TrafficJson>,
     objects: BTreeMap<&'a ObjectName, ObjectJson>,
     /// The programs of others around links on hooks that several share.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -119,6 +133,9 @@ struct StepJson<'a> {
     what: String,
     details: Details<'a>,
     because: BecauseJson<'a>,
+    /// What is not as the last apply left it, where the manifest did not change that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    drift: Option<&'static str>,
     traffic: Traffic,
     state: String,
     /// How many entries the state is about, where they were counted.
@@ -145,7 +162,8 @@ impl<'a> StepJson<'a> {
             action: step.action.name(),
             what: step.action.to_string(),
             details: Details::of(&step.action),
-            because: BecauseJson::of(&step.because, plan.mode),
+            because: BecauseJson::of(step, plan.mode),
+            drift: plan.drift(step),
             traffic: step.traffic,
             state: step.state.word().to_lowercase(),
             entries: step.state.entries(),
@@ -520,7 +538,8 @@ struct BecauseJson<'a> {
 }
 
 impl<'a> BecauseJson<'a> {
-    fn of(because: &'a Because, mode: Mode) -> Self {
+    fn of(step: &'a Step, mode: Mode) -> Self {
+        let because = &step.because;
         let (address, differences, id): (_, &[_], _) = match because {
             Because::MapNew(map) | Because::MapOther(map) => (Some(Address::Map(map.clone())), &[], None),
             Because::SlotNew(address) => (Some(address.clone()), &[], None),
@@ -553,7 +572,7 @@ impl<'a> BecauseJson<'a> {
             | Because::Adopted
             | Because::TakenOver => (None, &[], None),
         };
-        Self { kind: because.name(), words: because.words(mode), address, differences, id }
+        Self { kind: because.name(), words: step.because_words(mode), address, differences, id }
     }
 }
 

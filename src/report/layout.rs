@@ -132,6 +132,11 @@ impl Text {
         self.runs().map(|(_, text)| columns(&clean(text, style))).sum()
     }
 
+    /// Returns the text without its colours, as it was given.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
     /// Returns whether there is nothing in it.
     fn is_empty(&self) -> bool {
         self.text.is_empty()

@@ -30,6 +30,10 @@ const FOLDED: usize = 25;
 const ENTRIES: usize = 50;
 /// Room for what says that something was left out.
 const NOTES: usize = 512;
+/// Room below a plan or an outcome for what is wrong with it.
+const PROBLEMS: usize = 8 * 1024;
+/// What is left of the room for a plan or an outcome.
+const ROOM: usize = LIMIT - PROBLEMS;
 
 /// Writes a plan.
 pub fn plan(plan: &Plan, purpose: Purpose, manifest: Option<ManifestText<'_>>) -> String {
@@ -38,14 +42,14 @@ pub fn plan(plan: &Plan, purpose: Purpose, manifest: Option<ManifestText<'_>>) -
     if !found.is_empty() {
         let lines = manifest.map(|manifest| (manifest.name, Lines::new(manifest.text)));
         let full: String = found.iter().map(|risk| row(risk, plan.mode, lines.as_ref())).collect();
-        let fits = out.len() + full.len() + NOTES <= LIMIT;
+        let fits = out.len() + full.len() + NOTES <= ROOM;
         let _ = write!(out, "\n#### Look at these first ({})\n\n", found.len());
         out += &if fits { full } else { grouped(&found) };
     }
     let options = text::Options { style: STYLE, purpose, manifest, entries: 0 };
     let drawn = text::drawn(plan, &options).into_iter();
     let blocks = drawn.map(|Drawn { step, text }| Block { rank: Rank::of_step(step), text });
-    folded(&mut out, "Every step, in the order of doing", &blocks.collect::<Vec<_>>());
+    folded(&mut out, "Every step, in the order of doing", &blocks.collect::<Vec<_>>(), ("diff", ROOM));
     entries(&mut out, plan);
     out
 }
@@ -75,16 +79,19 @@ fn header(plan: &Plan, purpose: Purpose, manifest: Option<ManifestText<'_>>) -> 
     if let Ok(risk) = text::risk(plan) {
         let _ = writeln!(out, "\nrisk: {risk}");
     }
+    if purpose == Purpose::DryRun && text::loads(plan) > 0 && !text::is_unverified(plan) {
+        let _ = writeln!(out, "\n{}", text::verifier(plan).as_str());
+    }
     out
 }
 
 /// Says what has to be known besides the risk.
 fn alarms(plan: &Plan, purpose: Purpose) -> Vec<String> {
     let mut alarms = Vec::new();
-    let loads = text::loads(plan);
-    if purpose == Purpose::DryRun && loads > 0 {
-        alarms.push(format!("**verifier: NOT RUN**, {} to load", count(loads, "program")));
+    if purpose == Purpose::DryRun && text::is_unverified(plan) {
+        alarms.push(format!("**{}**", text::verifier(plan).as_str()));
     }
+    alarms.extend(text::drift(plan).map(|drift| format!("**drift: {drift}**")));
     if let Some(sweep) = &plan.sweep {
         alarms.push(format!("**guard: removes {sweep}**: the manifest alone does not allow it"));
     }
@@ -97,11 +104,11 @@ fn alarms(plan: &Plan, purpose: Purpose) -> Vec<String> {
 
 /// Writes a risk with its step.
 fn row(risk: &Risk<'_>, mode: Mode, lines: Option<&(&str, Lines<'_>)>) -> String {
-    let Step { action, because, span, .. } = risk.step;
+    let Step { action, span, .. } = risk.step;
     let line = span.as_ref().zip(lines).map(|(span, (name, lines))| format!("{name}:{}", lines.place(span).line));
     let line = line.map_or(String::new(), |line| format!(" ({})", code(line)));
     let (address, what, why) = (code(risk.address()), code(risk.what()), risk.why.join("; "));
-    let because = code(because.words(mode));
+    let because = code(risk.step.because_words(mode));
     format!("- {} {address} **{why}**{line}\n  {what}, because {because}\n", code(action.marker()))
 }
 
@@ -166,16 +173,16 @@ impl Rank {
 
 /// Writes as many of the lines as there is room for, in a code block that can be folded. When there is too little,
 /// those with risks are the last to go, since they stand above as well.
-fn folded(out: &mut String, title: &str, blocks: &[Block]) {
+fn folded(out: &mut String, title: &str, blocks: &[Block], (language, limit): (&str, usize)) {
     if blocks.is_empty() {
         return;
     }
     let fence = fence(blocks.iter().map(|block| block.text.as_str()));
     let open = if blocks.len() > FOLDED { "" } else { " open" };
     let all = thousands(blocks.len() as u64);
-    let head = format!("\n<details{open}><summary>{title} ({all})</summary>\n\n{fence}diff\n");
+    let head = format!("\n<details{open}><summary>{title} ({all})</summary>\n\n{fence}{language}\n");
     let used = out.len() + head.len() + fence.len() + NOTES;
-    let (kept, dropped) = fitting(blocks, LIMIT.saturating_sub(used));
+    let (kept, dropped) = fitting(blocks, limit.saturating_sub(used));
     let _ = write!(out, "{head}{kept}{fence}\n");
     if !dropped.is_empty() {
         let each = dropped.iter().map(|(rank, number)| format!("{} {}", count(*number as u64, "step"), rank.words()));
@@ -216,7 +223,7 @@ fn entries(out: &mut String, plan: &Plan) {
     let shown: Vec<String> = maps.filter_map(entries_of).collect();
     let mut left_out = 0;
     for text in shown {
-        match out.len() + text.len() + NOTES <= LIMIT {
+        match out.len() + text.len() + NOTES <= ROOM {
             true => out.push_str(&text),
             false => left_out += 1,
         }
@@ -276,7 +283,7 @@ pub fn outcome(outcome: &Outcome<'_>) -> String {
         rank: if step.status.reason().is_some() { Rank::Risky } else { Rank::of(step.action.marker()) },
         text,
     });
-    folded(&mut out, "Every step", &blocks.collect::<Vec<_>>());
+    folded(&mut out, "Every step", &blocks.collect::<Vec<_>>(), ("diff", ROOM));
     out
 }
 
@@ -290,7 +297,8 @@ pub fn refusal(problems: &Problems, source: Option<&Source>) -> String {
     let what =
         name.map_or_else(|| source.map_or(String::new(), |source| code(source.name())), |name| code(name.as_str()));
     let _ = write!(out, "### bpfapply: {what}\n\n> [!CAUTION]\n> **there is no plan**\n");
-    out + &self::problems(problems, source)
+    let room = LIMIT - out.len();
+    out + &section(problems, source, room)
 }
 
 /// Finds the name of the deployment in a manifest, even in one that is no TOML.
@@ -304,18 +312,27 @@ fn name_of(manifest: &str) -> Option<DeploymentName> {
 
 /// Writes problems, below a plan or an outcome.
 pub fn problems(problems: &Problems, source: Option<&Source>) -> String {
+    section(problems, source, PROBLEMS)
+}
+
+fn section(problems: &Problems, source: Option<&Source>, limit: usize) -> String {
     let lines = source.map(|source| (source.name(), Lines::new(source.text())));
     let mut out = format!("\n#### What is wrong ({})\n\n", problems.0.len());
-    for problem in &problems.0 {
+    for (number, problem) in problems.0.iter().enumerate() {
         let place = problem.labels.first().zip(lines.as_ref());
         let place = place.map(|(label, (name, lines))| (name, lines.place(&label.span)));
         let place = place
             .map_or(String::new(), |(name, at)| format!("{}: ", code(format!("{name}:{}:{}", at.line, at.column))));
-        let _ = writeln!(out, "- {place}{} ({})", code(&problem.kind), code(problem.kind.code()));
+        let row = format!("- {place}{} ({})\n", code(&problem.kind), code(problem.kind.code()));
+        if out.len() + row.len() + NOTES > limit {
+            let _ = writeln!(out, "\n**Left out for want of room**: {} more.", problems.0.len() - number);
+            return out;
+        }
+        out.push_str(&row);
     }
     let drawn = diag::render(problems, source, false);
     let blocks = drawn.lines().map(|line| Block { rank: Rank::Risky, text: clean(line, &STYLE).into_owned() + "\n" });
-    folded(&mut out, "The same with its places", &blocks.collect::<Vec<_>>());
+    folded(&mut out, "The same with its places", &blocks.collect::<Vec<_>>(), ("text", limit));
     out
 }
 
@@ -409,6 +426,18 @@ mod tests {
     }
 
     #[test]
+    fn many_problems_are_counted() {
+        let kind = || Kind::UnknownVersion { found: "7".repeat(99) };
+        let problems = Problems(vec![Problem::new(kind()); 2_000]);
+        for (text, limit, more) in [
+            (super::problems(&problems, None), PROBLEMS, "**Left out for want of room**: 1"),
+            (refusal(&problems, None), LIMIT, "**Left out for want of room**: 1"),
+        ] {
+            assert!(text.len() <= limit && text.contains("What is wrong (2000)") && text.contains(more), "{text}");
+        }
+    }
+
+    #[test]
     fn names_of_deployments() {
         let cases = [
             ("version = 1\nname=\"edge\"\n", Some("edge")),
@@ -454,7 +483,7 @@ mod tests {
         ];
         for (creates, detaches, rows, left_out) in cases {
             let text = draw(&large(creates, detaches));
-            assert!(text.len() <= LIMIT, "{} bytes for {creates} and {detaches}", text.len());
+            assert!(text.len() <= ROOM, "{} bytes for {creates} and {detaches}", text.len());
             for number in 0..detaches {
                 let above = text.split("<details").next().unwrap_or_default();
                 assert!(above.contains(&format!("link.link{number}")), "{creates}, {detaches}: {number}");

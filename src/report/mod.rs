@@ -11,13 +11,18 @@
 //! - [`explain`]: what a plan means for one thing
 //! - [`outcome`]: what an apply did
 //! - [`graph`]: a plan as a picture
+//! - [`events`]: what it does while it is at it
 //! - [`inspect`]: an object file
 //! - [`meaning`]: what a code of messages means
 //! - [`show`]: what a deployment has
 //! - [`entries`]: what a map holds, and how fast it changes
+//! - [`problems`]: what is wrong with manifests, for programs
+//! - [`packet_tests`]: how packet tests went
 //! - [`status`]: how deployments fare
+//! - `traffic`: what captured packets tell of a plan
 
 pub mod entries;
+pub mod events;
 pub mod explain;
 mod folders;
 pub mod github;
@@ -28,11 +33,14 @@ mod layout;
 pub mod markdown;
 pub mod meaning;
 pub mod outcome;
+pub mod packet_tests;
 mod place;
+pub mod problems;
 mod risk;
 pub mod show;
 pub mod status;
 pub mod text;
+mod traffic;
 mod written;
 
 pub use layout::Style;

@@ -8,6 +8,7 @@ use crate::apply::outcome::{Outcome, Status, StepOutcome, Verdict};
 use crate::migrate::Tally;
 use crate::names::{Address, PinPath};
 use crate::plan::{Action, Marker};
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::fmt::Display;
 
@@ -125,7 +126,8 @@ fn words(verdict: Verdict) -> &'static str {
     }
 }
 
-fn counts(outcome: &Outcome<'_>) -> Counts {
+/// Counts what the plan was to do.
+pub(super) fn counts(outcome: &Outcome<'_>) -> Counts {
     Counts::of(outcome.steps.iter().map(|step| &*step.action))
 }
 
@@ -156,36 +158,68 @@ fn done(marker: Marker) -> &'static str {
     }
 }
 
-#[derive(Serialize)]
+/// Returns the JSON schema of an outcome.
+pub fn schema() -> serde_json::Value {
+    super::json::schema::<OutcomeJson<'_>>()
+}
+
+/// What became of a plan, as `bpfapply plan.toml --output json` writes it.
+#[derive(Serialize, JsonSchema)]
+#[schemars(title = "bpfapply outcome")]
 struct OutcomeJson<'a> {
     format: Format,
+    /// Which document it is.
+    #[schemars(extend("const" = "outcome"))]
     kind: &'static str,
+    /// The deployment.
     deployment: &'a str,
+    /// The whole of it in one word.
     verdict: Verdict,
+    /// The exit code that it means, unless reading back shows that the host is not as it should be.
     exit: u8,
+    /// How many steps of each kind the plan had.
     counts: Counts,
+    /// The steps in the order of the plan.
     steps: Vec<StepJson<'a>>,
 }
 
-#[derive(Serialize)]
+/// A step and what became of it.
+#[derive(Serialize, JsonSchema)]
 struct StepJson<'a> {
+    /// Its marker.
     marker: Marker,
+    /// What it is about, for example `map.flows`.
+    #[schemars(with = "String")]
     address: Address,
+    /// The name of its action.
     action: &'static str,
+    /// The action in words.
     what: String,
+    /// What became of it.
+    #[schemars(extend("enum" = STATUSES))]
     status: &'static str,
+    /// Why something failed.
     reason: Option<&'a str>,
+    /// What became of its entries.
     #[serde(skip_serializing_if = "Option::is_none")]
     tally: Option<TallyJson<'a>>,
 }
 
+/// What can have become of a step.
+const STATUSES: [&str; 7] = ["done", "reused", "failed", "undone", "could-not-undo", "half-done", "not-reached"];
+
 /// What became of the entries of a map that got another one in its place.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct TallyJson<'a> {
+    /// How many were copied.
     copied: u64,
+    /// How many of them changed since, and were written again.
     caught_up: u64,
+    /// How many of those had changed in the new map as well, and were left.
     changed_on_both_sides: u64,
+    /// How many did not fit.
     misfits: u64,
+    /// The first of those.
     named: &'a [String],
 }
 
@@ -329,7 +363,7 @@ mod tests {
         {
           "format": {
             "major": 1,
-            "minor": 2
+            "minor": 3
           },
           "kind": "outcome",
           "deployment": "edge",

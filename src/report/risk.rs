@@ -2,14 +2,14 @@
 
 use super::text::FOLDER;
 use crate::names::Address;
-use crate::plan::{Marker, Plan, Step, Traffic};
+use crate::plan::{Marker, Plan, Step, Traffic, Verdict};
 
 /// A step that packets, contents, or somebody else may suffer from.
 #[derive(Debug)]
 pub struct Risk<'a> {
     /// The step.
     pub step: &'a Step,
-    /// What it risks, in the words of the plan; never empty.
+    /// What it risks, in the words of the plan, which quote nothing; never empty.
     pub why: Vec<String>,
 }
 
@@ -54,6 +54,11 @@ fn why(plan: &Plan, step: &Step) -> Vec<String> {
     }
     if removes(step) {
         why.push("removed".to_owned());
+    }
+    match plan.verdict(&step.action) {
+        Some(Verdict::Failed) => why.push("verifier: FAILED".to_owned()),
+        Some(Verdict::NotTried { .. }) => why.push("verifier: NOT RUN, what it needs was refused".to_owned()),
+        Some(Verdict::Passed { .. }) | None => {}
     }
     match step.needs {
         Some(consent) if plan.allows(consent) => why.push(format!("{consent}: the manifest allows it")),

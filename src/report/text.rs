@@ -8,7 +8,9 @@ use crate::names::{Address, PinPath};
 use crate::plan::words::{count, thousands};
 use crate::plan::{Action, Because, Company, Consent, Marker, Mode, Plan, State, Step, Traffic, Verdict, Writes};
 use crate::record::Record;
+use std::borrow::Cow;
 use std::collections::BTreeSet;
+use std::time::{Duration, UNIX_EPOCH};
 
 /// What the plan is written for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +34,9 @@ pub struct Options<'a> {
     pub entries: usize,
 }
 
+/// The end of the year 9999, in seconds since 1970: the last that is written with a year of four digits.
+const LAST_SECOND: u64 = 253_402_300_799;
+
 /// More unchanged things than these hide what changes.
 pub const MANY: usize = 20;
 
@@ -51,6 +56,9 @@ pub fn plan(plan: &Plan, options: &Options<'_>) -> String {
     }
     if !plan.steps.is_empty() {
         page.blank();
+    }
+    if let Some(replay) = &plan.traffic {
+        super::traffic::text(&mut page, replay);
     }
     footer(&mut page, plan, options.purpose);
     page.finish()
@@ -137,15 +145,23 @@ pub(super) fn paint(marker: Marker) -> Paint {
 }
 
 /// Says how a plan was made.
-pub(super) fn mode(plan: &Plan, purpose: Purpose) -> &'static str {
-    match (purpose, plan.mode) {
+pub(super) fn mode(plan: &Plan, purpose: Purpose) -> Cow<'static, str> {
+    let words = match (purpose, plan.mode) {
         (Purpose::DryRun, Mode::Live) if plan.verdicts.is_some() => {
             "verify dry run: loads what is new and drops it, changes nothing"
         }
+        (Purpose::DryRun, Mode::Live) if plan.traffic.is_some() => {
+            "live dry run: runs packets through copies, changes nothing"
+        }
         (Purpose::DryRun, Mode::Live) => "live dry run: reads only",
         (Purpose::DryRun, Mode::Offline) => "offline: no kernel was asked, an empty host is assumed",
-        (Purpose::Apply, Mode::Live | Mode::Offline) => "apply",
-    }
+        (Purpose::DryRun, Mode::Against { time }) => {
+            let time = humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(time.min(LAST_SECOND)));
+            return format!("offline: no kernel was asked, the host is taken as it was at {time}").into();
+        }
+        (Purpose::Apply, Mode::Live | Mode::Offline | Mode::Against { .. }) => "apply",
+    };
+    words.into()
 }
 
 /// Returns whether a step only opens what is as it should be.
@@ -255,6 +271,7 @@ impl<'a> Writer<'a> {
 
     /// Writes a step on one line when it fits, else what is done, and on the lines below what it means.
     fn step(&self, page: &mut Page, step: &Step, address: &str, what: &str) {
+        self.drift(page, step, address);
         let marker = step.action.marker();
         let column = ADDRESS_COLUMN + self.address_width + 2;
         let head = Text::new(paint(marker), format!("{marker:<3} {address:<width$}", width = self.address_width));
@@ -274,6 +291,16 @@ impl<'a> Writer<'a> {
         }
     }
 
+    /// Says above a step what it puts right.
+    fn drift(&self, page: &mut Page, step: &Step, address: &str) {
+        if let Some(what) = self.plan.drift(step) {
+            let head = format!("{:<3} {address:<width$}", "!", width = self.address_width);
+            let line =
+                Text::new(Paint::Alarm, head).and(Paint::Alarm, format!("  drifted since the last apply: {what}"));
+            page.line(line, ADDRESS_COLUMN + self.address_width + 2);
+        }
+    }
+
     /// Writes the first entries of a map, each on a line of its own.
     fn entries(&self, page: &mut Page, writes: &Writes, column: usize) {
         let sampled = sample(writes, self.options.entries);
@@ -290,7 +317,7 @@ impl<'a> Writer<'a> {
 
     fn details(&self, step: &Step) -> Text {
         let plain = rest_paint(step.action.marker());
-        let mut text = Text::new(plain, format!("because {}", step.because.words(self.plan.mode)));
+        let mut text = Text::new(plain, format!("because {}", step.because_words(self.plan.mode)));
         let mut add = |paint, part: String| {
             text = std::mem::take(&mut text).and(plain, "; ").and_whole(paint, part);
         };
@@ -398,8 +425,14 @@ impl Tally {
     }
 }
 
+/// Returns whether a program waits for the verifier, or was refused.
+pub(super) fn is_unverified(plan: &Plan) -> bool {
+    let Tally { failed, not_run, .. } = Tally::of(plan);
+    failed > 0 || not_run > 0
+}
+
 /// Sums up what the verifier said.
-fn verifier(plan: &Plan) -> Text {
+pub(super) fn verifier(plan: &Plan) -> Text {
     let line = Text::from("verifier: ");
     let Tally { passed, insns, failed, not_run } = Tally::of(plan);
     let programs = |number| count(number, "program");
@@ -430,7 +463,7 @@ fn footer(page: &mut Page, plan: &Plan, purpose: Purpose) {
     );
     if plan.is_empty() {
         let why = match plan.mode {
-            Mode::Live => "the host matches",
+            Mode::Live | Mode::Against { .. } => "the host matches",
             Mode::Offline => "the manifest asks for nothing",
         };
         page.line(Text::new(Paint::Create, format!("nothing to do: {why}")), 2);
@@ -445,6 +478,9 @@ fn footer(page: &mut Page, plan: &Plan, purpose: Purpose) {
     );
     if purpose == Purpose::DryRun && loads(plan) > 0 {
         page.line(verifier(plan), 10);
+    }
+    if let Some(drift) = drift(plan) {
+        page.line(Text::from("drift: ").and(Paint::Alarm, drift), 7);
     }
     let unsettled = plan.unsettled_programs();
     if unsettled > 0 {
@@ -474,18 +510,29 @@ pub fn allow_flag(needs: &BTreeSet<Consent>) -> String {
     format!("--allow {}", names.join(","))
 }
 
+/// Says how much drifted, where something did.
+pub(super) fn drift(plan: &Plan) -> Option<String> {
+    match plan.drifted() {
+        0 => None,
+        1 => Some("1 thing is not as the last apply left it".to_owned()),
+        number => Some(format!("{number} things are not as the last apply left them")),
+    }
+}
+
 /// Says what the plan risks: `Ok` when that is nothing, or nobody knows.
 pub(super) fn risk(plan: &Plan) -> Result<String, String> {
     let gaps = number(plan, |step| step.traffic == Traffic::GapUnfiltered);
     let stops = number(plan, |step| matches!(step.traffic, Traffic::Stops | Traffic::Moves));
     let starts = number(plan, |step| matches!(step.traffic, Traffic::Starts | Traffic::Moves));
-    let losses = number(plan, |step| step.state.is_loss());
+    let losses = number(plan, |step| matches!(step.state, State::Lost(_)));
+    let misfits = number(plan, |step| matches!(step.state, State::Copied { lost: 1.., .. }));
     let drops = number(plan, |step| step.needs == Some(Consent::LoseState) && !step.state.is_loss());
     let takeovers = number(plan, |step| step.needs == Some(Consent::Takeover));
     let risks = [
         (gaps, "traffic gap", "traffic gaps"),
         (stops, "hook loses its filter", "hooks lose their filters"),
         (losses, "map loses its contents", "maps lose their contents"),
+        (misfits, "map loses entries that do not fit", "maps lose entries that do not fit"),
         (drops, "map loses fields of its entries", "maps lose fields of their entries"),
         (takeovers, "hook taken over", "hooks taken over"),
     ];
@@ -493,19 +540,19 @@ pub(super) fn risk(plan: &Plan) -> Result<String, String> {
     let found = found.map(|(number, one, more)| format!("{number} {}", if number == 1 { one } else { more }));
     let found: Vec<_> = found.collect();
     match (found.is_empty(), plan.mode) {
-        (true, Mode::Live) if starts > 0 => {
+        (true, Mode::Live | Mode::Against { .. }) if starts > 0 => {
             let hooks =
                 if starts == 1 { "1 hook gets a filter".to_owned() } else { format!("{starts} hooks get filters") };
             Ok(format!("{hooks}; no traffic gap, no contents lost"))
         }
-        (true, Mode::Live) => Ok("none; no traffic gap, no contents lost".to_owned()),
+        (true, Mode::Live | Mode::Against { .. }) => Ok("none; no traffic gap, no contents lost".to_owned()),
         (true, Mode::Offline) => Ok("not known without the host".to_owned()),
-        (false, Mode::Live | Mode::Offline) => Err(found.join(", ")),
+        (false, Mode::Live | Mode::Offline | Mode::Against { .. }) => Err(found.join(", ")),
     }
 }
 
 /// How many steps have each kind of marker.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 pub struct Counts {
     /// `+`
     pub create: usize,
@@ -556,6 +603,7 @@ impl Counts {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::names::{MapName, ProgramName};
     use crate::plan::samples;
 
     const MANIFEST: ManifestText<'static> = ManifestText { name: "plan.toml", text: samples::MANIFEST };
@@ -651,6 +699,44 @@ mod tests {
         plan: 0 to create, 0 to change, 0 to remove, 0 reused
         nothing to do: the manifest asks for nothing
         ");
+    }
+
+    #[test]
+    fn what_the_verifier_said() {
+        let passed = |insns| Verdict::Passed { insns };
+        let not_tried = || Verdict::NotTried { lacks: Address::Map(MapName::new("flows").unwrap()) };
+        let cases = [
+            (
+                [passed(Some(1234)), passed(None)],
+                ["verifier passed", "verifier: passed, 1,234 instructions", "verifier: passed;"],
+                "verifier: passed for 2 programs, went through 1,234 instructions",
+            ),
+            (
+                [Verdict::Failed, passed(Some(1))],
+                ["verifier FAILED", "verifier: FAILED;", "verifier: passed, 1 instruction;"],
+                "verifier: FAILED for 1 program, passed for 1 program, went through 1 instruction",
+            ),
+            (
+                [Verdict::Failed, not_tried()],
+                ["verifier FAILED", "verifier: FAILED;", "verifier: NOT RUN, map.flows was refused"],
+                "verifier: FAILED for 1 program, NOT RUN for 1 program",
+            ),
+            (
+                [passed(None), not_tried()],
+                ["verifier NOT RUN", "verifier: passed;", "verifier: NOT RUN, map.flows was refused"],
+                "verifier: NOT RUN for 1 program, passed for 1 program",
+            ),
+        ];
+        let names = ["drop", "count"].map(|name| ProgramName::new(name).unwrap());
+        for (verdicts, said, sum) in cases {
+            let verdicts = Some(names.iter().cloned().zip(verdicts).collect());
+            let text = draw(&Plan { verdicts, ..samples::every_step() }, 300);
+            assert!(text.starts_with("edge: verify dry run: "), "{text}");
+            for said in said {
+                assert!(text.contains(said), "{said:?}: {text}");
+            }
+            assert!(text.lines().any(|line| line == sum), "{sum:?}: {text}");
+        }
     }
 
     #[test]

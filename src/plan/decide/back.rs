@@ -69,6 +69,7 @@ pub(in crate::plan) fn explicit(
         shared: Shared::default(),
         steps,
         verdicts: None,
+        traffic: None,
     }
 }
 
@@ -129,6 +130,7 @@ pub fn rollback(before: &Record, observed: &Observed, pin_root: &PinPath, by: By
     for name in free.chain(sequences.values().flatten().copied()) {
         planner.link_step(Arc::clone(&desired.links[name]));
     }
+    planner.say_what_goes_back();
     let shared = planner.shared();
     problems.0.extend(planner.problems.0);
     problems.or(())?;
@@ -197,6 +199,25 @@ fn loss(found: &ObservedMap, none: State) -> (State, Option<Consent>) {
     let is_nothing =
         found.frozen_value.is_some() || count == Some(0) || PASSING.contains(&map_type) || map_type.refers();
     if is_nothing { (none, None) } else { (State::Lost(count), Some(Consent::LoseState)) }
+}
+
+impl Planner<'_> {
+    /// A link that runs what the generation that goes has pinned gets another program since that one goes, and for no other
+    /// reason.
+    fn say_what_goes_back(&mut self) {
+        let replaced = self.steps.iter().filter_map(|step| match &step.action {
+            Action::RestoreProgram { restored: Restored::Replaces(id), .. } => Some(*id),
+            _ => None,
+        });
+        let replaced: BTreeSet<u32> = replaced.collect();
+        for step in &mut self.steps {
+            if let Because::ProgramOther(id) = step.because
+                && replaced.contains(&id)
+            {
+                step.because = Because::Rollback;
+            }
+        }
+    }
 }
 
 /// Lists the folders to make anew for pins outside of the deployment's own that come back: a later generation took them

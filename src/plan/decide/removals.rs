@@ -1,6 +1,6 @@
 //! What goes away: what the record shows as ours and nothing wants any more, and the folders that are empty then.
 
-use super::runs_ours;
+use super::{PASSING, runs_ours};
 use crate::desired::Desired;
 use crate::names::{LinkName, MapName, PinPath, ProgramName};
 use crate::observed::{Entry, Observed, Pinned};
@@ -42,8 +42,7 @@ pub(super) fn folders_without_pins<P: Borrow<PinPath>>(
 
 pub(super) fn removal(action: Action, because: Because) -> Step {
     let traffic = if matches!(action, Action::Detach { .. }) { Traffic::Stops } else { Traffic::None };
-    let state = if matches!(action, Action::RemoveMap { .. }) { State::Lost(None) } else { State::None };
-    Step { action, because, span: None, traffic, state, needs: None }
+    Step { action, because, span: None, traffic, state: State::None, needs: None }
 }
 
 /// Lists removals of what the record has beyond `kept`: links first, then programs, then maps.
@@ -81,8 +80,10 @@ pub(super) fn take_away(record: &Record, observed: &Observed, kept: &BTreeSet<&s
         if let (Some((pin, Pinned::Map(found))), Some(name)) = (pinned, MapName::recorded(name))
             && observed.inode(&pin) == Some(map.inode)
         {
-            let id = found.info.id;
-            steps.push(removal(Action::RemoveMap { map: name, pin, id }, because.clone()));
+            let action = Action::RemoveMap { map: name, pin, id: found.info.id };
+            let is_nothing = found.frozen_value.is_some() || PASSING.contains(&found.info.map_type);
+            let state = if is_nothing { State::None } else { State::Lost(None) };
+            steps.push(Step { state, ..removal(action, because.clone()) });
         }
     }
     steps
