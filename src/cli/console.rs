@@ -246,6 +246,9 @@ impl Console {
                 let _ = writeln!(err, "the whole log:\n{}", log.trim_end());
             }
         }
+        if let Some(more) = diag::explain::more(problems) {
+            let _ = writeln!(err, "{more}");
+        }
         problems.exit()
     }
 
