@@ -243,6 +243,30 @@ pub enum Kind {
         /// The largest that is allowed.
         max: i128,
     },
+    /// Two tests of one program have the same name.
+    TestTwice {
+        /// The name.
+        name: String,
+    },
+    /// A test of a program that the kernel cannot run for a test.
+    NotTestable {
+        /// The program.
+        program: ProgramName,
+        /// Its type.
+        program_type: ProgramType,
+    },
+    /// A program has no test though the manifest requires tests.
+    Untested {
+        /// The program.
+        program: ProgramName,
+    },
+    /// Tests of programs failed.
+    TestsFailed {
+        /// So many.
+        failed: usize,
+        /// Of so many.
+        all: usize,
+    },
     /// A value is not in the list of its key.
     UnknownValue {
         /// The key with its tables.
@@ -1096,6 +1120,20 @@ pub enum Kind {
         /// Why not, as a sentence without capital and full stop.
         why: String,
     },
+    /// A file is no state of a host.
+    NoState {
+        /// Its path.
+        path: String,
+        /// Why not, as a sentence without capital and full stop.
+        why: String,
+    },
+    /// The state of a host does not tell what a plan must know.
+    NotInState {
+        /// What was to be done with it.
+        doing: String,
+        /// What that is.
+        what: String,
+    },
     /// A file cannot be written.
     UnwritableFile {
         /// Its path.
@@ -1129,6 +1167,10 @@ impl Kind {
             Self::WrongType { .. } => "manifest::wrong_type",
             Self::VariableOutsideText { .. } => "manifest::variable_outside_text",
             Self::OutOfRange { .. } => "manifest::out_of_range",
+            Self::TestTwice { .. } => "test::twice",
+            Self::NotTestable { .. } => "test::not_testable",
+            Self::Untested { .. } => "test::missing",
+            Self::TestsFailed { .. } => "test::failed",
             Self::UnknownValue { .. } => "manifest::unknown_value",
             Self::UnknownVersion { .. } => "manifest::unknown_version",
             Self::MissingKey { .. } => "manifest::missing_key",
@@ -1241,6 +1283,8 @@ impl Kind {
             Self::RecordLost { .. } => "host::record_lost",
             Self::ConsentNeeded { .. } => "plan::consent",
             Self::NoSavedPlan { .. } => "plan::not_saved",
+            Self::NoState { .. } => "state::not_exported",
+            Self::NotInState { .. } => "state::not_told",
             Self::UnwritableFile { .. } => "plan::unwritable",
             Self::OtherPlan { .. } => "plan::other",
             Self::Protected { .. } => "plan::protected",
@@ -1258,7 +1302,15 @@ impl Kind {
             | Self::BadText { .. }
             | Self::BadOrder { .. }
             | Self::UnreadableFile { .. }
+            | Self::TestTwice { .. }
             | Self::Usage(_) => None,
+            Self::NotTestable { .. } => {
+                Some("it runs programs of XDP, tc, cgroup_skb, sockets, lwt, flow dissection, sk_lookup and netfilter".to_owned())
+            }
+            Self::Untested { program } => {
+                Some(format!("write a `[[program.{program}.test]]`, there or in the file of tests beside the manifest"))
+            }
+            Self::TestsFailed { .. } => Some("nothing was done: `bpfapply test` shows what they found".to_owned()),
             Self::VariableOutsideText { .. } => Some("variables fill strings only: write the value itself".to_owned()),
             Self::OutOfRange { min, max, .. } => Some(format!("it can be {min} to {max}")),
             Self::UnknownKey { similar, .. } => similar.as_deref().map(did_you_mean),
@@ -1573,6 +1625,8 @@ impl Kind {
                 }
             }
             Self::NoSavedPlan { .. } => Some("`bpfapply plan.toml --dry-run --out FILE` saves a plan".to_owned()),
+            Self::NoState { .. } => Some("`bpfapply export --out FILE`, on the host, writes one".to_owned()),
+            Self::NotInState { .. } => Some("`--dry-run` on the host knows it".to_owned()),
             Self::UnwritableFile { .. } => None,
             Self::OtherPlan { .. } => {
                 Some("nothing was done: look at the plan above, and ask for it if it is meant".to_owned())
@@ -1601,6 +1655,9 @@ impl Kind {
             | Self::VariableOutsideText { .. }
             | Self::OutOfRange { .. }
             | Self::UnknownValue { .. }
+            | Self::TestTwice { .. }
+            | Self::NotTestable { .. }
+            | Self::Untested { .. }
             | Self::UnknownVersion { .. }
             | Self::MissingKey { .. }
             | Self::NotTogether { .. }
@@ -1664,8 +1721,11 @@ impl Kind {
             | Self::ArenaTooSmall { .. }
             | Self::NoTemplate { .. }
             | Self::NoSavedPlan { .. }
+            | Self::NoState { .. }
+            | Self::NotInState { .. }
             | Self::ForeignTemplate { .. } => Exit::Data,
             Self::UnknownOverride { .. } => Exit::Usage,
+            Self::TestsFailed { .. } => Exit::Failed,
             Self::Kernel { errno: libc::EPERM | libc::EACCES, .. } => Exit::Permission,
             Self::Cycle { .. } => Exit::Data,
             Self::Unverified { .. } | Self::ChecksFailed { is_back: false, .. } => Exit::Broken,
@@ -1802,6 +1862,14 @@ impl fmt::Display for Kind {
                     write!(f, "\nand {} more", faults.more)?;
                 }
                 Ok(())
+            }
+            Self::TestTwice { name } => write!(f, "two tests of the program have the name `{name}`"),
+            Self::NotTestable { program, program_type } => {
+                write!(f, "the kernel cannot run program.{program} for a test: it is of type `{program_type}`")
+            }
+            Self::Untested { program } => write!(f, "program.{program} has no test, and the manifest requires tests"),
+            Self::TestsFailed { failed, all } => {
+                write!(f, "{failed} of {} failed, and the manifest requires them to pass", count(*all as u64, "test"))
             }
             Self::EntryTwice { map } => write!(f, "two entries of map.{map} have the same key"),
             Self::TooManyEntries { map, given, room } => {
@@ -2042,6 +2110,8 @@ impl fmt::Display for Kind {
                 sweep.iter().try_for_each(|sweep| write!(f, "; it removes {sweep}"))
             }
             Self::NoSavedPlan { path, why } => write!(f, "`{path}` is no saved plan: {why}"),
+            Self::NoState { path, why } => write!(f, "`{path}` is no state of a host: {why}"),
+            Self::NotInState { doing, what } => write!(f, "cannot {doing}: the exported state does not tell {what}"),
             Self::UnwritableFile { path, why } => write!(f, "cannot write `{path}`: {why}"),
             Self::OtherPlan { expected, is } => {
                 write!(

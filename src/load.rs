@@ -8,8 +8,10 @@ use crate::diag::{Kind, Problem, Problems};
 use crate::elf::{self, TypesFile};
 use crate::manifest::{self, EntriesSource, Manifest};
 use crate::names::{Digest, MapName, ObjectName};
+use crate::packet;
 use crate::parallel;
 use crate::saved::SavedPlan;
+use crate::state::HostState;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::fmt::Write as _;
@@ -109,15 +111,30 @@ pub fn text(path: &Path) -> Result<String, Problems> {
     String::from_utf8(bytes).map_err(|_| unreadable("it is not UTF-8 text".to_owned()).into())
 }
 
+/// Reads the packets of a capture, as frames of Ethernet.
+///
+/// # Errors
+/// Why there are none, as a sentence without capital and full stop.
+pub fn capture(path: &Path) -> Result<Vec<Vec<u8>>, String> {
+    let bytes = read(path).map_err(|error| error.to_string())?;
+    packet::capture::packets(&bytes).map_err(|error| error.to_string())
+}
+
 /// Reads a saved plan.
 pub fn plan(path: &Path) -> Result<SavedPlan, Problems> {
     let no_plan = |why| Problem::new(Kind::NoSavedPlan { path: path.display().to_string(), why }).into();
     SavedPlan::decode(&text(path)?).map_err(no_plan)
 }
 
-/// Writes a plan into a file that only its owner may read: whole, or not at all.
-pub fn store(plan: &SavedPlan, path: &Path) -> Result<(), Problem> {
-    replace(path, plan.encode().as_bytes(), 0o600, |_| Ok(())).map_err(|error| unwritable(path, &error))
+/// Reads the state of a host.
+pub fn state(path: &Path) -> Result<HostState, Problems> {
+    let no_state = |why| Problem::new(Kind::NoState { path: path.display().to_string(), why }).into();
+    HostState::decode(&text(path)?).map_err(no_state)
+}
+
+/// Writes a saved plan or a state into a file that only its owner may read: whole, or not at all.
+pub fn store(text: &str, path: &Path) -> Result<(), Problem> {
+    replace(path, text.as_bytes(), 0o600, |_| Ok(())).map_err(|error| unwritable(path, &error))
 }
 
 /// Writes a text into a file: whole, or not at all. Who may read one that is there stays, and what leads to it as well.
@@ -182,6 +199,11 @@ fn replace(path: &Path, bytes: &[u8], mode: u32, ready: impl FnOnce(&Path) -> io
     })
 }
 
+/// Makes a folder, and those that it is in.
+pub fn make_folder(path: &Path) -> Result<(), Problem> {
+    fs::create_dir_all(path).map_err(|error| unwritable(path, &error))
+}
+
 fn passing(path: &Path) -> io::Result<PathBuf> {
     let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
     Ok(path.with_file_name(format!(".{}.{}", name.to_string_lossy(), std::process::id())))
@@ -230,8 +252,8 @@ fn entry_files(manifest: &Manifest) -> impl Iterator<Item = (&MapName, &manifest
     })
 }
 
-/// Reads every file of entries.
-fn entries(manifest: &Manifest, folder: &Path) -> Result<BTreeMap<MapName, EntryFile>, Problems> {
+/// Reads every file of entries that a manifest names.
+pub fn entries(manifest: &Manifest, folder: &Path) -> Result<BTreeMap<MapName, EntryFile>, Problems> {
     let mut problems = Problems::default();
     let mut files = BTreeMap::new();
     for (name, entries, path, wanted) in entry_files(manifest) {

@@ -74,6 +74,33 @@ fn as_json(text: &str) -> serde_json::Value {
 fn the_schema_is_the_one_in_the_repository() {
     let text = serde_json::to_string_pretty(&manifest::schema()).expect("a schema is JSON") + "\n";
     golden(&path("schemas/manifest.schema.json"), &text);
+    let text = serde_json::to_string_pretty(&manifest::tests_schema()).expect("a schema is JSON") + "\n";
+    golden(&path("schemas/tests.schema.json"), &text);
+}
+
+/// Lists the files of tests beside manifests, of the examples and of the tests.
+fn files_of_tests() -> Vec<PathBuf> {
+    let folders = ["examples/quickstart", "examples/xdp-filter", "tests/packets"];
+    let all = folders.into_iter().flat_map(manifests);
+    all.filter(|file| file.to_string_lossy().ends_with(".test.toml")).collect()
+}
+
+#[test]
+fn files_of_tests_fit_the_schema() {
+    let schema = jsonschema::validator_for(&manifest::tests_schema()).expect("the schema is one");
+    let files = files_of_tests();
+    assert!(files.len() >= 2, "{files:?}");
+    for file in files {
+        let read = |path: &Path| fs::read_to_string(path).expect("readable");
+        let (text, beside) = (read(&file), read(&file.with_extension("").with_extension("toml")));
+        let manifest = parse(&beside).expect("a manifest is beside it");
+        if let Err(problems) = manifest::parse_tests(&text, &manifest) {
+            panic!("{}", drawn(&file.display().to_string(), &text, &problems));
+        }
+        let json = as_json(&text);
+        let faults: Vec<_> = schema.iter_errors(&json).map(|fault| fault.to_string()).collect();
+        assert!(faults.is_empty(), "{} against the schema: {faults:#?}", file.display());
+    }
 }
 
 #[test]
@@ -137,6 +164,11 @@ fn the_schema_is_strict() {
         "map.a = { pinned = \"relative\" }",
         "program.a = { }",
         "program.a = { from = \"a:b\", type = \"xpd\" }",
+        "program.a = { from = \"a:b\", test = [{ name = \"x\", packet = \"hex:00\" }] }",
+        "program.a = { from = \"a:b\", test = [{ name = \"x\", packet = \"00\", verdict = 1 }] }",
+        "program.a = { from = \"a:b\", test = [{ name = \"x\", packet = [{ ipx = {} }], verdict = 1 }] }",
+        "program.a = { from = \"a:b\", test = [{ name = \"x\", packet = [{ udp = { dport = 65536 } }], verdict = 1 }] }",
+        "program.a = { from = \"a:b\", test = [{ name = \"x\", packet = [{ ipv4 = {}, udp = {} }], verdict = 1 }] }",
         "link.a = { program = \"a\" }",
         "link.a = { program = \"a\", xdp = { interface = [] } }",
         "link.a = { program = \"a\", xdp = { interface = [\"a/b\"] } }",

@@ -22,12 +22,16 @@ const PURE: &[&str] = &[
     "migrate.rs",
     "names.rs",
     "observed.rs",
+    "packet",
     "plan",
     "record.rs",
     "report",
     "route.rs",
     "saved.rs",
     "spec.rs",
+    "state.rs",
+    "traffic.rs",
+    "verdict.rs",
     "verifier.rs",
 ];
 

@@ -8,7 +8,8 @@ use super::finish::finish;
 use super::health::Health;
 use super::loaded::{self, Loaded};
 use super::planned::{Planned, other_plan, plan_live};
-use super::{dry_run, now, usage};
+use super::test::Suite;
+use super::{dry_run, now, traffic, usage};
 use crate::apply::Stamp;
 use crate::confirm::{self, Watchdog};
 use crate::consent;
@@ -50,6 +51,11 @@ pub struct Options {
     /// drops them) or without any kernel (`offline`, no root needed)
     #[arg(long, value_enum, num_args = 0..=1, require_equals = true, default_missing_value = "live", value_name = "MODE")]
     pub dry_run: Option<DryRun>,
+    /// With --dry-run=offline: plan against the state of a host, which `bpfapply export` wrote there
+    #[arg(long, requires = "dry_run", value_name = "FILE")]
+    pub against: Option<PathBuf>,
+    #[command(flatten)]
+    pub traffic: traffic::Packets,
     /// With --dry-run: exit with 2 when there is something to do
     #[arg(long, requires = "dry_run")]
     pub check: bool,
@@ -98,24 +104,48 @@ pub fn run(path: Option<&Path>, options: &Options, console: &Console) -> Result<
         (None, Some(saved)) => loaded::load_saved(saved, console)?,
         (None, None) => return Err(usage()),
     };
+    if options.against.is_some() && options.dry_run != Some(DryRun::Offline) {
+        let kind = Kind::Usage("`--against` is for `--dry-run=offline`".to_owned());
+        return Err(console.fail(&Problem::new(kind).into(), None));
+    }
     let done = match options.dry_run {
         Some(DryRun::Offline) => dry_run::offline(&loaded, options, console),
-        Some(DryRun::Verify) => dry_run::verify(&mut Linux::new(), &loaded, options, console),
-        Some(DryRun::Live) => dry_run::live(&Linux::new(), &loaded, options, console),
-        None => apply(&mut Linux::new(), &loaded, options, console),
+        Some(mode @ (DryRun::Verify | DryRun::Live)) => {
+            let kernel = &mut Linux::new();
+            if mode == DryRun::Verify && loaded.manifest.require_tests {
+                Suite::load(&loaded, console)?.required(kernel, &loaded, console)?;
+            }
+            let traffic = traffic::replay(kernel, &loaded, (&options.traffic, &options.variables), console)?;
+            match mode == DryRun::Verify {
+                true => dry_run::verify(kernel, &loaded, traffic, options, console),
+                false => dry_run::live(kernel, &loaded, traffic, options, console),
+            }
+        }
+        None => {
+            let kernel = &mut Linux::new();
+            if is_settled(kernel, &loaded, options, console) {
+                return Ok(Exit::Success);
+            }
+            if loaded.manifest.require_tests {
+                Suite::load(&loaded, console)?.required(kernel, &loaded, console)?;
+            }
+            apply(kernel, &loaded, options, console)
+        }
     };
     done.map_err(|problems| console.fail(&problems, Some(&loaded.source())))
 }
 
-fn apply<K: Kernel>(kernel: &mut K, loaded: &Loaded, options: &Options, console: &Console) -> Result<Exit, Problems> {
-    if console.is_brief()
-        && options.expect.is_none()
-        && options.saved.is_none()
-        && let Some(record) = unchanged(kernel, loaded)
-    {
-        console.print(&report::text::unchanged(&record, loaded.manifest.name.as_str()));
-        return Ok(Exit::Success);
+/// Returns whether it can be said that there is nothing to do without a plan that somebody wants to see, and says it.
+fn is_settled<K: Kernel>(kernel: &K, loaded: &Loaded, options: &Options, console: &Console) -> bool {
+    let wants_a_plan = !console.is_brief() || options.expect.is_some() || options.saved.is_some();
+    let record = if wants_a_plan { None } else { unchanged(kernel, loaded) };
+    if let Some(record) = &record {
+        console.print(&report::text::unchanged(record, loaded.manifest.name.as_str()));
     }
+    record.is_some()
+}
+
+fn apply<K: Kernel>(kernel: &mut K, loaded: &Loaded, options: &Options, console: &Console) -> Result<Exit, Problems> {
     // From before anything is looked at until it was all read back.
     let mut lock = options.locking.take(kernel, &loaded.manifest.pin_root)?;
     settle(kernel, &loaded.manifest.pin_root, console)?;

@@ -4,23 +4,34 @@ use super::apply::Options;
 use super::console::{Console, Output};
 use super::explain;
 use super::loaded::Loaded;
-use super::planned::{Planned, other_plan, plan_live, plan_offline};
+use super::planned::{Planned, other_plan, plan_live, plan_offline, plan_recorded};
 use crate::apply;
 use crate::diag::{Exit, Kind, Problem, Problems};
 use crate::explain::{Codes, Explained};
-use crate::kernel::{Kernel, codes, observe};
+use crate::kernel::{Kernel, codes, observe, recorded::Recorded};
 use crate::load;
 use crate::names::Digest;
 use crate::plan::{Consent, Mode, Plan};
 use crate::saved::{self, SavedHost, SavedManifest, SavedPlan};
+use crate::traffic::Replay;
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem;
 
-/// Shows the plan for an empty host.
+/// Shows the plan without any kernel: for an empty host, or against the state of one.
 pub fn offline(loaded: &Loaded, options: &Options, console: &Console) -> Result<Exit, Problems> {
     if options.out.is_some() || options.saved.is_some() {
         let what = "a saved plan is for one host: leave `=offline` out".to_owned();
         return Err(Problem::new(Kind::Usage(what)).into());
+    }
+    if options.traffic.traffic.is_some() {
+        let what = "packets run through programs in a kernel: leave `=offline` or `--traffic` out".to_owned();
+        return Err(Problem::new(Kind::Usage(what)).into());
+    }
+    if let Some(file) = &options.against {
+        let recorded = Recorded(load::state(file)?);
+        let planned = plan_recorded(&recorded, loaded)?;
+        let explained = options.explain.of(&recorded, &planned)?;
+        return show(&planned.plan, BTreeMap::new(), &explained, loaded, options, console);
     }
     let planned = plan_offline(&loaded.manifest, loaded.folder())?;
     let Planned { plan, desired, observed, .. } = &planned;
@@ -30,13 +41,17 @@ pub fn offline(loaded: &Loaded, options: &Options, console: &Console) -> Result<
 }
 
 /// Plans for this host.
-pub fn live<K: Kernel>(kernel: &K, loaded: &Loaded, options: &Options, console: &Console) -> Result<Exit, Problems> {
-    let planned = plan_live(kernel, loaded, options.no_mount)?;
-    let Planned { plan, desired, observed, .. } = &*planned;
-    let asked = options.explain.asked(plan)?;
-    let codes = codes::running(kernel, plan, &asked);
-    let explained = options.explain.explained(&asked, (plan, desired, observed), &codes);
-    show(plan, planned.entries.clone(), &explained, loaded, options, console)
+pub fn live<K: Kernel>(
+    kernel: &K,
+    loaded: &Loaded,
+    traffic: Option<Box<Replay>>,
+    options: &Options,
+    console: &Console,
+) -> Result<Exit, Problems> {
+    let mut planned = plan_live(kernel, loaded, options.no_mount)?;
+    planned.plan.traffic = traffic;
+    let explained = options.explain.of(kernel, &planned)?;
+    show(&planned.plan, planned.entries.clone(), &explained, loaded, options, console)
 }
 
 /// Plans for this host, and lets its verifier judge every program that the plan loads. All of it is dropped again; nothing
@@ -44,10 +59,12 @@ pub fn live<K: Kernel>(kernel: &K, loaded: &Loaded, options: &Options, console: 
 pub fn verify<K: Kernel>(
     kernel: &mut K,
     loaded: &Loaded,
+    traffic: Option<Box<Replay>>,
     options: &Options,
     console: &Console,
 ) -> Result<Exit, Problems> {
     let mut planned = plan_live(kernel, loaded, options.no_mount)?;
+    planned.plan.traffic = traffic;
     let asked = options.explain.asked(&planned.plan)?;
     let mut codes = codes::running(kernel, &planned.plan, &asked);
     let mut rehearsed = apply::rehearse(kernel, &planned.plan);
@@ -77,9 +94,9 @@ fn show(
     explain::show(plan, loaded, explained, console);
     other_plan(plan, loaded, options.expect)?;
     if let Some(path) = &options.out {
-        load::store(&saved(plan, entries, loaded)?, path)?;
+        load::store(&saved(plan, entries, loaded)?.encode(), path)?;
     }
-    if console.output == Output::Text && plan.mode == Mode::Live && !plan.is_empty() {
+    if console.output == Output::Text && plan.mode != Mode::Offline && !plan.is_empty() {
         console.print(&format!("apply exactly this: {}", exactly(plan, loaded, options)));
     }
     Ok(match options.check && !plan.is_empty() {

@@ -5,6 +5,7 @@
 mod adopt;
 mod apply;
 mod arguments;
+mod completions;
 mod confirm;
 mod console;
 mod destroy;
@@ -12,18 +13,22 @@ mod dry_run;
 mod entries;
 mod events;
 mod explain;
+mod export;
 mod finish;
 mod fmt;
 mod graph;
 mod health;
 mod inspect;
 mod loaded;
+mod man;
 mod meaning;
 mod planned;
 mod reports;
 mod rollback;
 mod show;
 mod status;
+mod test;
+mod traffic;
 mod validate;
 
 use crate::diag::Exit;
@@ -77,19 +82,33 @@ enum Command {
     Show(show::Show),
     /// Show whether deployments are still what the last apply made of them
     Status(status::Options),
+    /// Write what this host has into a file, against which `--dry-run=offline --against FILE` plans elsewhere
+    Export(export::Options),
     /// Draw what a manifest makes, with what an apply would change: objects, programs, maps, and who shares them
     Graph(graph::Graph),
     /// Lay manifests out as all are laid out, with every comment and in their order
     Fmt(fmt::Fmt),
     /// Explain a code of messages, as `manifest::unknown_name`; without one, list all
     Explain(meaning::Explain),
+    /// Run the packet tests of a manifest, on copies of its programs with maps of their own
+    Test(test::Options),
     /// Show what an object file has and needs
     Inspect {
         /// The object file
         object: PathBuf,
+        /// List the instructions of all programs, or of the one with this function, with the lines of their source
+        #[arg(long, num_args = 0..=1, require_equals = true, value_name = "FUNCTION")]
+        code: Option<Option<String>>,
     },
     /// Check manifests and their objects, without kernel and host
     Validate(validate::Validate),
+    /// Write what a shell needs to complete these commands
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Write the manual pages
+    Man(man::Pages),
 }
 
 impl Command {
@@ -135,11 +154,18 @@ fn run(cli: Cli, console: &Console) -> Result<Exit, Exit> {
         Some(Command::Adopt(asked)) => adopt::run(&asked, console),
         Some(Command::Show(asked)) => show::run(&asked, console),
         Some(Command::Status(asked)) => status::run(asked, console),
+        Some(Command::Export(asked)) => export::run(asked, console),
         Some(Command::Graph(asked)) => graph::run(&asked, console),
         Some(Command::Fmt(asked)) => fmt::run(&asked, console),
         Some(Command::Explain(asked)) => meaning::run(&asked, console),
-        Some(Command::Inspect { object }) => inspect::run(&object, console),
+        Some(Command::Test(asked)) => test::run(&asked, console),
+        Some(Command::Inspect { object, code }) => match code {
+            Some(function) => inspect::code(&object, function.as_deref(), console),
+            None => inspect::run(&object, console),
+        },
         Some(Command::Validate(asked)) => validate::run(&asked, console),
+        Some(Command::Completions { shell }) => completions::run(shell, console),
+        Some(Command::Man(asked)) => man::run(&asked, console),
         None => apply::run(cli.apply.manifest.as_deref(), &cli.apply.options, console),
     }
 }

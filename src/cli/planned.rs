@@ -5,7 +5,7 @@ use super::usual_bpffs;
 use crate::desired::{self, Desired};
 use crate::diag::{Kind, Problem, Problems};
 use crate::elf;
-use crate::kernel::{Kernel, facts, observe, sites, strangers};
+use crate::kernel::{Kernel, facts, observe, recorded::Recorded, sites, strangers};
 use crate::load;
 use crate::manifest::Manifest;
 use crate::names::{Digest, PinPath, PlanId};
@@ -47,13 +47,25 @@ pub fn plan_offline(manifest: &Manifest, folder: &Path) -> Result<Planned, Probl
 /// Plans against the host. The plan is never given back: the process ends when it has been used, and freeing a large one
 /// piece by piece would take longer than what it is made from is worth.
 pub fn plan_live<K: Kernel>(kernel: &K, loaded: &Loaded, no_mount: bool) -> Result<ManuallyDrop<Planned>, Problems> {
-    let Resolved { desired, inputs, entries } = desired_live(kernel, loaded)?;
+    let planned = planned(kernel, desired_live(kernel, loaded)?)?;
+    if let (true, Some(at)) = (no_mount, mounts(&planned.plan)) {
+        return Err(Problem::new(Kind::NotMounted { at: at.clone() }).into());
+    }
+    Ok(planned)
+}
+
+/// Plans against a host of which only the state is there.
+pub fn plan_recorded(host: &Recorded, loaded: &Loaded) -> Result<ManuallyDrop<Planned>, Problems> {
+    let mut planned = planned(host, desired_on(host, loaded, |_| Ok(host.target()))?)?;
+    planned.plan.mode = Mode::Against { time: host.0.time };
+    Ok(planned)
+}
+
+fn planned<K: Kernel>(kernel: &K, resolved: Resolved) -> Result<ManuallyDrop<Planned>, Problems> {
+    let Resolved { desired, inputs, entries } = resolved;
     let observed = observe::observe(kernel, &Wanted::of(&desired))?;
     let plan = plan::plan(&desired, &observed, Mode::Live);
     let plan = plan.map_err(|problems| strangers::with_pins(kernel, &desired.bpffs, problems))?;
-    if let (true, Some(at)) = (no_mount, mounts(&plan)) {
-        return Err(Problem::new(Kind::NotMounted { at: at.clone() }).into());
-    }
     Ok(ManuallyDrop::new(Planned { plan, inputs, entries, desired, observed }))
 }
 
@@ -66,11 +78,19 @@ pub struct Resolved {
 
 /// Resolves a manifest for this host.
 pub fn desired_live<K: Kernel>(kernel: &K, loaded: &Loaded) -> Result<Resolved, Problems> {
+    desired_on(kernel, loaded, |needs| facts::target(kernel, needs))
+}
+
+fn desired_on<K: Kernel>(
+    kernel: &K,
+    loaded: &Loaded,
+    target: impl FnOnce(&elf::Needs) -> Result<elf::Target, Problem>,
+) -> Result<Resolved, Problems> {
     let host = observe::host(kernel)?;
     let bpffs = observe::bpffs_of(kernel, &loaded.manifest.pin_root, &usual_bpffs())?;
     let files = load::files(&loaded.manifest, loaded.folder())?;
     let needs = desired::needs(&loaded.manifest, &files);
-    let target = facts::target(kernel, &needs)?;
+    let target = target(&needs)?;
     let alone = needs.symbols.is_empty() && matches!(target.modules, elf::Modules::Unread);
     let alone = alone && files.objects.values().all(|file| file.types.is_none());
     let inputs = alone.then(|| load::inputs(&loaded.text, &loaded.vars, &load::Digests::of(&files)));

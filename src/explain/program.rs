@@ -35,7 +35,8 @@ pub fn differences(given: &Given<'_>, step: &Step, explained: &mut Explained) {
     if let Some(why) = replaces.and_then(|id| given.codes.unread.get(&id)) {
         explained.notes.push(format!("the code that runs cannot be read: {why}"));
     }
-    let (code, note) = code(given, program, running);
+    let tag = found(given, program, *replaces).and_then(|found| has_tag(&program.code, found.info.tag));
+    let (code, note) = code(given, program, (replaces.is_some(), running), tag == Some(true));
     explained.notes.extend(note);
     explained.code = Some(code);
 }
@@ -62,7 +63,7 @@ fn fields(
     };
     if has_tag(&program.code, found.info.tag) == Some(false) {
         let tag: String = found.info.tag.iter().map(|byte| format!("{byte:02x}")).collect();
-        field("instructions", format!("tag {tag}"), format!("others, {}", program.code.insns.len()));
+        field("instructions", format!("tag {tag}"), format!("others, {} of them", program.code.insns.len()));
     }
     let names = maps_by_id(given);
     let name = |id: &u32| names.get(id).cloned().unwrap_or_else(|| format!("map id {id}"));
@@ -121,10 +122,18 @@ fn constants(given: &Given<'_>, program: &DesiredProgram) -> Vec<Field> {
     fields
 }
 
-/// Compares the code, as far as it can be; with what there is to say of that.
-fn code(given: &Given<'_>, program: &DesiredProgram, running: Option<&LoadedCode>) -> (CodeChange, Option<String>) {
+/// Compares the code, as far as it can be; with what there is to say of that. `is_there` when a program loses its place,
+/// whether its code could be read or not; `is_same` when the kernel's tag tells that
+/// the instructions are those that were loaded, but for the maps that they name.
+fn code(
+    given: &Given<'_>,
+    program: &DesiredProgram,
+    (is_there, running): (bool, Option<&LoadedCode>),
+    is_same: bool,
+) -> (CodeChange, Option<String>) {
     let names = maps_by_id(given);
     let coming = program.code.insns.len();
+    let facts = given.plan.objects.get(&program.object).map(AsRef::as_ref);
     let ask = "`--dry-run=verify` compares instructions, as this kernel's verifier leaves them";
     match (running, given.codes.loaded.get(&program.name)) {
         (Some(running), Some(loaded)) => {
@@ -134,15 +143,13 @@ fn code(given: &Given<'_>, program: &DesiredProgram, running: Option<&LoadedCode
             (CodeChange { compared: Basis::Instructions, running, coming, functions }, note)
         }
         (Some(running), None) => {
-            let functions = listing::compare(
-                &sources_of(running),
-                &sources(given.plan.objects.get(&program.object), &program.code),
-            );
-            let note = match functions.is_empty() {
-                true => {
-                    format!("no source line with code differs: a macro, a type, a constant or the compiler does; {ask}")
-                }
-                false => format!("lines whose code the verifier found unreachable do not run, and count as new; {ask}"),
+            let functions = listing::compare(&sources_of(running), &sources(facts, &program.code));
+            let note = if is_same {
+                "the instructions are the same, but for the maps that they name".to_owned()
+            } else if functions.is_empty() {
+                format!("no source line with code differs: a macro, a type or the compiler does; {ask}")
+            } else {
+                format!("lines whose code the verifier found unreachable do not run, and count as new; {ask}")
             };
             let running = Some(running.code.insns.len());
             (CodeChange { compared: Basis::Sources, running, coming, functions }, Some(note))
@@ -150,27 +157,30 @@ fn code(given: &Given<'_>, program: &DesiredProgram, running: Option<&LoadedCode
         (None, loaded) => {
             let functions = match loaded {
                 Some(loaded) => loaded_functions(loaded, &names),
-                None => listed(given.plan.objects.get(&program.object).map(AsRef::as_ref), &program.code, &|number| {
-                    format!("map.{}", program.map(number))
-                }),
+                None => {
+                    let map = |number| format!("map.{}", program.map(number));
+                    facts.map_or_else(Vec::new, |facts| listed((&facts.types, &facts.described), &program.code, &map))
+                }
             };
             let coming = loaded.map_or(coming, |loaded| loaded.code.insns.len());
             let note = match given.plan.mode {
-                Mode::Offline => "there is nothing to compare it with: what runs is not known offline",
-                Mode::Live => "there is nothing to compare it with: nothing runs in its place",
+                Mode::Offline => Some("there is nothing to compare it with: what runs is not known offline"),
+                Mode::Live | Mode::Against { .. } if is_there => None,
+                Mode::Live | Mode::Against { .. } => {
+                    Some("there is nothing to compare it with: nothing runs in its place")
+                }
             };
             let functions = listing::list(&functions);
-            (CodeChange { compared: Basis::Nothing, running: None, coming, functions }, Some(note.to_owned()))
+            (CodeChange { compared: Basis::Nothing, running: None, coming, functions }, note.map(str::to_owned))
         }
     }
 }
 
-/// Writes the code of an object as lines; `map` names the maps in it by their numbers.
-pub fn listed(facts: Option<&ObjectFacts>, code: &Code, map: &dyn Fn(usize) -> String) -> Vec<Function> {
+/// Writes the code of an object as lines: `btf` has its types, `described` those behind them, and `map` names the maps by
+/// their numbers.
+pub fn listed((btf, described): (&Btf, &[Type]), code: &Code, map: &dyn Fn(usize) -> String) -> Vec<Function> {
     let insns = code.patched(|_| 0);
     let sites: BTreeMap<usize, String> = code.sites.iter().map(|site| (site.insn, map(site.map))).collect();
-    let empty = Btf::default();
-    let (btf, described) = facts.map_or((&empty, &[][..]), |facts| (&*facts.types, &facts.described[..]));
     let function = |id: TypeId| function_name(btf, described, id);
     let program = Program { insns: &insns, funcs: &code.funcs, lines: &code.lines, btf, function: &function };
     listing::functions(&program, &|operand| match operand {
@@ -180,7 +190,7 @@ pub fn listed(facts: Option<&ObjectFacts>, code: &Code, map: &dyn Fn(usize) -> S
     })
 }
 
-fn sources(facts: Option<&std::sync::Arc<ObjectFacts>>, code: &Code) -> Vec<Function> {
+fn sources(facts: Option<&ObjectFacts>, code: &Code) -> Vec<Function> {
     let Some(facts) = facts else { return Vec::new() };
     let function = |id: TypeId| function_name(&facts.types, &facts.described, id);
     let Code { insns, funcs, lines, .. } = code;

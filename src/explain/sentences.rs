@@ -5,12 +5,12 @@ use crate::plan::{Because, Expects, Mode, State, Step, Traffic};
 
 /// Writes a step out.
 pub fn step(step: &Step, mode: Mode) -> ExplainedStep {
-    let meaning = meaning(&step.because).filter(|_| mode == Mode::Live || step.because != Because::Missing);
+    let meaning = meaning(&step.because).filter(|_| mode != Mode::Offline || step.because != Because::Missing);
     let meaning = meaning.map_or_else(String::new, |meaning| format!(": {meaning}"));
     ExplainedStep {
         marker: step.action.marker(),
         what: step.action.to_string(),
-        why: format!("{}{meaning}", step.because.words(mode)),
+        why: format!("{}{meaning}", step.because_words(mode)),
         traffic: traffic(step.traffic).to_owned(),
         state: state(step.state),
         expects: expects(&Expects::of(&step.action)),
@@ -32,7 +32,6 @@ fn meaning(because: &Because) -> Option<&'static str> {
         Because::ContentsChanged => {
             Some("a section of constants, or what variables start with, is written once, before programs are loaded")
         }
-        Because::EntriesChanged => Some("the keys and values below are what brings it there"),
         Because::ProgramNew(_) => Some("the link stays and changes over to it"),
         Because::TargetNew(_) => Some("what it replaced a function of is gone"),
         Because::SlotNew(_) => Some("what is in the slot now is what was there before"),
@@ -42,6 +41,7 @@ fn meaning(because: &Because) -> Option<&'static str> {
         Because::NotWanted => Some("it is ours, by the record of the deployment"),
         Because::Foreign
         | Because::MapInUse
+        | Because::EntriesChanged
         | Because::EntriesNotWanted
         | Because::VariablesDiffer
         | Because::SlotsDiffer

@@ -144,7 +144,7 @@ fn load_constant(insns: &[Insn], at: usize, insn: Insn, name: &dyn Fn(Operand) -
     };
     Some(match named {
         Some(named) => format!("r{dst} = {named} ll"),
-        None => format!("r{dst} = {value} ll"),
+        None => format!("r{dst} = {} ll", value.cast_signed()),
     })
 }
 

@@ -426,7 +426,7 @@ mod tests {
             &[" if (x)", " if @4", " a", "+new", " b", " exit"],
         );
         // What it jumps to is another instruction in its place.
-        check(&old, &["; if (x)", "if @3", "a", "b", "return"], &[" if (x)", " if @3", " a", " b", "-exit", "+return"]);
+        check(&old, &["; if (x)", "if @3", "a", "b", "return"], &["... 1", " if @3", " a", " b", "-exit", "+return"]);
     }
 
     #[test]

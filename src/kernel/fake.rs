@@ -12,7 +12,8 @@ mod tree;
 
 use super::{
     Entry, EntryKind, Excludes, FilePlace, HookInfo, HookPlace, HookRequest, Interface, Kernel, LinkInfo, LoadError,
-    MapInfo, MapRequest, ObjectKind, Occupant, ProgramCode, ProgramInfo, ProgramRequest, Queue, Symbols, XdpMode,
+    MapInfo, MapRequest, ObjectKind, Occupant, ProgramCode, ProgramInfo, ProgramRequest, Queue, Ran, RunRequest,
+    Symbols, XdpMode,
 };
 use crate::access::{AccountKind, Permissions};
 use crate::btf::kernel::Bytes;
@@ -1385,6 +1386,12 @@ impl Kernel for Fake {
         Ok(state.programs[&state.program_id(program)?].code.clone())
     }
 
+    /// It runs no instructions.
+    fn test_run(&mut self, program: &Fd, _: &RunRequest<'_>) -> io::Result<Ran> {
+        self.state().program_id(program)?;
+        Err(errno(ENOTSUPP))
+    }
+
     fn interface(&self, name: &str) -> io::Result<Option<Interface>> {
         Ok(self.state().interface(OWN_NETNS, name))
     }
@@ -1401,6 +1408,13 @@ impl Kernel for Fake {
         Ok(there.map(|(_, name)| name.clone()).collect())
     }
 
+    fn other_names(&self, netns: &Fd, name: &str) -> io::Result<Vec<String>> {
+        let state = self.state();
+        let mut others = state.devices.get(&(state.netns(netns)?, name.to_owned())).map(|found| found.others.clone());
+        others.iter_mut().for_each(|names| names.sort());
+        Ok(others.unwrap_or_default())
+    }
+
     fn interface_name(&self, index: u32) -> io::Result<Option<String>> {
         let state = self.state();
         let mut there = state.devices.iter().filter(|((inode, _), _)| *inode == OWN_NETNS);
@@ -1414,6 +1428,16 @@ impl Kernel for Fake {
     fn open_cgroup(&self, path: &Path) -> io::Result<(Fd, u64)> {
         let id = *self.state().cgroups.get(path).ok_or_else(|| errno(libc::ENOENT))?;
         Ok((self.open(Object::Cgroup(id)), id))
+    }
+
+    fn cgroups_in(&self, path: &Path) -> io::Result<Vec<PathBuf>> {
+        Ok(self.state().cgroups.keys().filter(|cgroup| cgroup.parent() == Some(path)).cloned().collect())
+    }
+
+    fn named_netns(&self) -> io::Result<Vec<String>> {
+        let state = self.state();
+        let named = state.namespaces.keys().filter_map(|path| path.strip_prefix("/run/netns").ok());
+        Ok(named.map(|name| name.display().to_string()).collect())
     }
 
     fn open_netns(&self, path: &Path) -> io::Result<(Fd, u64)> {

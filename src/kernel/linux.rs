@@ -7,7 +7,7 @@ use super::sys::{self, Log, Object, SizedMap};
 use super::{
     Beside, Entry, EntryKind, Excludes, FilePlace, HookInfo, HookPlace, HookRequest, Interface, Kernel, LinkInfo,
     LoadError, MapInfo, MapRequest, ObjectKind, Occupant, Position, ProgramCode, ProgramInfo, ProgramRequest, Queue,
-    Symbols, TakeEntries, TraceRequest, XdpMode, facts, lock, netlink, routes, trace, traffic,
+    Ran, RunRequest, Symbols, TakeEntries, TraceRequest, XdpMode, facts, lock, netlink, routes, trace, traffic,
 };
 use crate::access::{AccountKind, Permissions};
 use crate::btf::kernel::Bytes;
@@ -39,6 +39,9 @@ const KERNEL_TYPES: &str = "/sys/kernel/btf/vmlinux";
 
 /// The most text that a configuration has, many times over.
 const LARGEST_CONFIG: u64 = 16 << 20;
+
+/// Where `ip netns` keeps network namespaces.
+const NAMED_NETNS: &str = "/run/netns";
 
 /// The first size of a log buffer: nearly every refusal fits.
 const FIRST_LOG: usize = 64 << 10;
@@ -456,6 +459,10 @@ impl Kernel for Linux {
         sys::prog_by_id(id).map(Object::from)
     }
 
+    fn test_run(&mut self, program: &Object, request: &RunRequest<'_>) -> io::Result<Ran> {
+        sys::prog_test_run(program.as_fd(), request)
+    }
+
     fn program_info(&self, program: &Object) -> io::Result<ProgramInfo> {
         // The ids of a program's maps never change; 16 are enough for nearly every program.
         let mut map_ids = vec![0; 16];
@@ -502,6 +509,10 @@ impl Kernel for Linux {
         within(netns, netlink::interfaces)
     }
 
+    fn other_names(&self, netns: &Object, name: &str) -> io::Result<Vec<String>> {
+        within(netns, || netlink::other_names(name))
+    }
+
     fn interface_name(&self, index: u32) -> io::Result<Option<String>> {
         match sys::interface_name(index) {
             Ok(name) => Ok(Some(text(&name))),
@@ -522,6 +533,25 @@ impl Kernel for Linux {
         }
         let id = folder.metadata()?.ino();
         Ok((OwnedFd::from(folder).into(), id))
+    }
+
+    fn cgroups_in(&self, path: &Path) -> io::Result<Vec<PathBuf>> {
+        let entries = fs::read_dir(path)?.collect::<io::Result<Vec<_>>>()?;
+        let folders = entries.iter().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+        let mut folders: Vec<PathBuf> = folders.map(fs::DirEntry::path).collect();
+        folders.sort();
+        Ok(folders)
+    }
+
+    fn named_netns(&self) -> io::Result<Vec<String>> {
+        let entries = match fs::read_dir(NAMED_NETNS) {
+            // Nobody made one since the host was started.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries?.collect::<io::Result<Vec<_>>>()?,
+        };
+        let mut names: Vec<String> = entries.iter().filter_map(|entry| entry.file_name().into_string().ok()).collect();
+        names.sort();
+        Ok(names)
     }
 
     fn open_netns(&self, path: &Path) -> io::Result<(Object, u64)> {

@@ -8,6 +8,7 @@ pub mod contents;
 pub mod drift;
 pub mod entries;
 pub(crate) mod events;
+pub mod export;
 pub mod facts;
 pub mod fake;
 pub mod linux;
@@ -16,6 +17,7 @@ mod many;
 mod netlink;
 pub mod observe;
 mod places;
+pub mod recorded;
 mod routes;
 pub mod shown;
 pub mod sites;
@@ -182,6 +184,32 @@ impl<'a, Fd> ProgramRequest<'a, Fd> {
             lines: &[],
         }
     }
+}
+
+/// What `BPF_PROG_TEST_RUN` is asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct RunRequest<'a> {
+    /// The packet; `None` for programs that get none.
+    pub packet: Option<&'a [u8]>,
+    /// The start of the program type's context, in the layout of `linux/bpf.h`; empty for none.
+    pub context: &'a [u8],
+    /// How many bytes of the context to read afterwards; 0 for types whose context does not come back.
+    pub context_len: usize,
+    /// How often the program runs in one call; 0 for types that run once and take no number.
+    pub repeat: u32,
+}
+
+/// What came of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ran {
+    /// What the program returned.
+    pub verdict: u32,
+    /// The packet as the program left it; what flow dissectors found out in its place.
+    pub packet: Vec<u8>,
+    /// The context as the program left it.
+    pub context: Vec<u8>,
+    /// Nanoseconds that one run took on average, as the kernel measures it.
+    pub nanoseconds: u32,
 }
 
 /// The verifier's or the kernel's refusal of a program.
@@ -455,6 +483,9 @@ pub trait Kernel {
     fn program_info(&self, program: &Self::Fd) -> io::Result<ProgramInfo>;
     /// The same command: what the verifier made of the program's instructions.
     fn program_code(&self, program: &Self::Fd) -> io::Result<ProgramCode>;
+    /// `BPF_PROG_TEST_RUN`: the program runs, and what it does to its maps it does to them. Errno 524 (`ENOTSUPP`) for
+    /// types of programs that the kernel cannot run so.
+    fn test_run(&mut self, program: &Self::Fd, request: &RunRequest<'_>) -> io::Result<Ran>;
 
     /// Looks an interface up by its name or one of its other names; `None` when there is none.
     fn interface(&self, name: &str) -> io::Result<Option<Interface>>;
@@ -462,12 +493,18 @@ pub trait Kernel {
     fn interface_in(&self, netns: &Self::Fd, name: &str) -> io::Result<Option<Interface>>;
     /// Lists the names of all interfaces of an open network namespace, sorted.
     fn interfaces_in(&self, netns: &Self::Fd) -> io::Result<Vec<String>>;
+    /// Lists the alternative names of an interface of an open network namespace, sorted.
+    fn other_names(&self, netns: &Self::Fd, name: &str) -> io::Result<Vec<String>>;
     /// Returns the name of the interface with an index; `None` when there is none.
     fn interface_name(&self, index: u32) -> io::Result<Option<String>>;
     /// Returns where the cgroup2 hierarchy is mounted; `None` when it is not.
     fn cgroup_mount(&self) -> io::Result<Option<std::path::PathBuf>>;
     /// Opens a cgroup folder and tells its id; `NotFound` when there is none, `EBADF` when it is in no cgroup2 hierarchy.
     fn open_cgroup(&self, path: &Path) -> io::Result<(Self::Fd, u64)>;
+    /// Lists the cgroups right below one, sorted.
+    fn cgroups_in(&self, path: &Path) -> io::Result<Vec<std::path::PathBuf>>;
+    /// Lists the names of network namespaces (`ip netns`), sorted.
+    fn named_netns(&self) -> io::Result<Vec<String>>;
     /// Opens the file of a network namespace and tells the namespace's inode; `NotFound` when there is none, `EINVAL` when
     /// it is anything else.
     fn open_netns(&self, path: &Path) -> io::Result<(Self::Fd, u64)>;

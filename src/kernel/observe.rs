@@ -3,6 +3,7 @@
 //! What does not exist is absent from the answer; only what cannot be read is a problem. What it all means is for the
 //! plan to say.
 
+use super::recorded::NotTold;
 use super::snapshot::snapshot;
 use super::strangers::strangers;
 use super::{
@@ -33,11 +34,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 /// What opening a pin needs.
-const OPEN_PIN: &str = "opening a pin needs CAP_BPF and access to its folder: run it as root";
+pub(super) const OPEN_PIN: &str = "opening a pin needs CAP_BPF and access to its folder: run it as root";
 /// What finding something by its id needs.
-const BY_ID: &str = "finding BPF objects by id needs CAP_SYS_ADMIN: run it as root";
+pub(super) const BY_ID: &str = "finding BPF objects by id needs CAP_SYS_ADMIN: run it as root";
 /// What asking for the programs on a hook needs.
-const QUERY: &str = "asking for the programs on a hook needs CAP_NET_ADMIN: run it as root";
+pub(super) const QUERY: &str = "asking for the programs on a hook needs CAP_NET_ADMIN: run it as root";
 /// What looking at interfaces needs, where somebody may not.
 pub(crate) const ENTER: &str = "going into a network namespace needs CAP_SYS_ADMIN: run it as root";
 /// What reading a folder or a file needs.
@@ -316,6 +317,9 @@ pub fn types<K: Kernel>(kernel: &K) -> Result<Option<Arc<KernelTypes>>, Problem>
 
 /// Makes a problem of an error; `needs` is the help where a permission is missing.
 pub(crate) fn refused(doing: impl Into<String>, error: &io::Error, needs: &str) -> Problem {
+    if let Some(NotTold(what)) = NotTold::of(error) {
+        return Problem::new(Kind::NotInState { doing: doing.into(), what: what.clone() });
+    }
     let hint = match error.raw_os_error() {
         Some(libc::EPERM | libc::EACCES) => Some(needs.to_owned()),
         Some(_) => None,

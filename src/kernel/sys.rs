@@ -4,7 +4,7 @@
 //! that does not know a later field refuses it only when it is not zero. Which command to use is not decided here.
 #![allow(unsafe_code)]
 
-use super::{MapRequest, ProgramRequest};
+use super::{MapRequest, ProgramRequest, Ran, RunRequest};
 use crate::insn::{FuncRecord, Insn, LineRecord};
 use crate::kinds::MapType;
 use crate::variables::Patch;
@@ -105,6 +105,22 @@ macro_rules! attachment {
     )*};
 }
 attachment!(ProgAttach = 8, ProgDetach = 9);
+attr!(ProgTestRun, command 10, size 72 {
+    prog_fd: u32,
+    retval: u32,
+    data_size_in: u32,
+    data_size_out: u32,
+    data_in: u64,
+    data_out: u64,
+    repeat: u32,
+    duration: u32,
+    ctx_size_in: u32,
+    ctx_size_out: u32,
+    ctx_in: u64,
+    ctx_out: u64,
+    flags: u32,
+    cpu: u32,
+});
 attr!(ProgNextId, command 11, size 8 { start_id: u32, next_id: u32, });
 attr!(ProgById, command 13, size 12 { id: u32, next_id: u32, open_flags: u32, });
 attr!(MapById, command 14, size 12 { id: u32, next_id: u32, open_flags: u32, });
@@ -729,6 +745,45 @@ pub fn prog_load<F: AsFd>(request: &ProgramRequest<'_, F>, license: &CStr, log: 
         match result {
             Err(error) if attempts > 0 && matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EINTR)) => {}
             result => return result,
+        }
+    }
+}
+
+/// How much longer than it came a packet may be that a program leaves; a longer one is asked for once more.
+const PACKET_GROWTH: usize = 512;
+
+/// `BPF_PROG_TEST_RUN`. Signals interrupt many runs at once (`EINTR`), which are then begun anew.
+pub fn prog_test_run(program: BorrowedFd<'_>, request: &RunRequest<'_>) -> io::Result<Ran> {
+    let packet_in = request.packet.unwrap_or_default();
+    let mut packet = vec![0; request.packet.map_or(0, |packet| packet.len() + PACKET_GROWTH)];
+    let mut context = vec![0; request.context_len];
+    loop {
+        let mut attr = ProgTestRun {
+            prog_fd: number(program),
+            data_size_in: count(packet_in.len())?,
+            data_size_out: count(packet.len())?,
+            data_in: address(packet_in),
+            data_out: address_mut(&mut packet),
+            repeat: request.repeat,
+            ctx_size_in: count(request.context.len())?,
+            ctx_size_out: count(context.len())?,
+            ctx_in: address(request.context),
+            ctx_out: address_mut(&mut context),
+            ..ProgTestRun::default()
+        };
+        // SAFETY: every slice lives until here and is as long as its count.
+        match unsafe { bpf(&mut attr) } {
+            Ok(_) => {
+                packet.truncate(attr.data_size_out as usize);
+                context.truncate(attr.ctx_size_out as usize);
+                return Ok(Ran { verdict: attr.retval, packet, context, nanoseconds: attr.duration });
+            }
+            Err(error) if error.raw_os_error() == Some(libc::EINTR) => {}
+            // The kernel then says how long it is.
+            Err(error) if error.raw_os_error() == Some(libc::ENOSPC) && attr.data_size_out as usize > packet.len() => {
+                packet.resize(attr.data_size_out as usize, 0);
+            }
+            Err(error) => return Err(error),
         }
     }
 }

@@ -7,7 +7,7 @@
 use super::events;
 use super::raw::{
     RawCgroup, RawCheck, RawLink, RawLwt, RawManifest, RawMap, RawNetfilter, RawNetkit, RawNetns, RawObject,
-    RawProgram, RawSockmap, RawStructOps, RawTc, RawXdp,
+    RawProgram, RawSockmap, RawStructOps, RawTc, RawTests, RawXdp,
 };
 use super::read::{Entries, Field, Header, Named, Read as _};
 use super::values::{
@@ -16,7 +16,7 @@ use super::values::{
 };
 use super::{
     At, Attach, Check, EntriesSource, Link, Manifest, Map, MapEntries, MapSource, Object, Probe, Program,
-    ProgramTarget, SymbolRef,
+    ProgramTarget, SymbolRef, Tests,
 };
 use crate::access::{Access, AccountKind};
 use crate::btf::value::Value;
@@ -47,7 +47,30 @@ pub(super) fn check(raw: RawManifest, problems: &mut Problems) -> Manifest {
     let checks = raw.check.0.into_iter().flat_map(|checks| checks.value.0);
     let checks = checks.filter_map(|raw| checker.check(raw?)).collect();
     let allow = raw.allow.0.map_or_else(BTreeSet::new, |allow| allow.value.0);
-    Manifest { name, pin_root, allow, objects, maps, programs, links, checks }
+    let require_tests = is_true(&raw.require_tests);
+    let variables = BTreeMap::new();
+    Manifest { name, pin_root, allow, objects, maps, programs, links, checks, require_tests, variables }
+}
+
+/// Makes the tests of a file of its own; they are about the programs of the manifest beside it.
+pub(super) fn check_tests(raw: RawTests, manifest: &Manifest, problems: &mut Problems) -> Tests {
+    fn all<N: std::fmt::Display, T>(tables: &BTreeMap<N, T>) -> Vec<String> {
+        tables.keys().map(N::to_string).collect()
+    }
+    let declared = Declared {
+        objects: all(&manifest.objects),
+        maps: all(&manifest.maps),
+        programs: all(&manifest.programs),
+        links: all(&manifest.links),
+    };
+    let mut checker = Checker { declared, root: &manifest.pin_root, problems };
+    let mut tests = Tests::new();
+    for (name, tested) in raw.program.0.into_iter().flat_map(|tables| tables.value.0.0) {
+        let Some(program) = checker.program_name(name) else { continue };
+        let Some(tested) = tested else { continue };
+        tests.insert(program.value, checker.tests(tested.value.test));
+    }
+    tests
 }
 
 /// Stands in for a name that is missing or wrong, which has been said.
@@ -181,7 +204,7 @@ impl Checker<'_> {
         let [key_format, value_format] =
             [raw.key_format.0, raw.value_format.0].map(|format| format.map(|format| format.map(|format| format.0)));
         let mode = raw.entries_mode.0.map_or(EntriesMode::Exact, |mode| mode.value);
-        let entries = raw.entries.0.map(|entries| map_entries(entries, raw.entries_value.0, mode));
+        let entries = raw.entries.0.map(|entries| map_entries(entries, raw.entries_value, mode));
         Some(Map {
             span,
             source,
@@ -290,6 +313,7 @@ impl Checker<'_> {
     fn program(&mut self, raw: RawProgram) -> Option<Program> {
         let pin = raw.pin.0.and_then(|pin| self.pin(pin));
         let target = raw.target.0.and_then(|target| self.target(target));
+        let tests = self.tests(raw.test);
         let from = raw.from.0?;
         let object = self.object_name(&from.value.object, &from.span)?;
         Some(Program {
@@ -303,6 +327,7 @@ impl Checker<'_> {
             protect: is_true(&raw.protect),
             accounts: accounts(&raw.owner, &raw.group),
             access: access(raw.mode, raw.owner, raw.group),
+            tests,
         })
     }
 
@@ -569,12 +594,12 @@ impl Checker<'_> {
         Some(path.map(|path| (object, path.symbol)))
     }
 
-    fn object_name(&mut self, name: &str, span: &Span) -> Option<ObjectName> {
+    pub(super) fn object_name(&mut self, name: &str, span: &Span) -> Option<ObjectName> {
         reference("object", name, span, &self.declared.objects, self.problems)?;
         ObjectName::new(name).ok()
     }
 
-    fn map_name(&mut self, name: At<String>) -> Option<At<MapName>> {
+    pub(super) fn map_name(&mut self, name: At<String>) -> Option<At<MapName>> {
         reference("map", &name.value, &name.span, &self.declared.maps, self.problems)?;
         Some(At { value: MapName::new(&name.value).ok()?, span: name.span })
     }
@@ -620,15 +645,16 @@ fn reference(what: &'static str, name: &str, span: &Span, declared: &[String], p
     None
 }
 
-/// Returns the value of a switch that is off where nothing is said.
-fn map_entries(entries: At<EntriesText>, value: Option<At<Value>>, mode: EntriesMode) -> MapEntries {
+/// Makes the entries of a map.
+pub(super) fn map_entries(entries: At<EntriesText>, value: Field<Value>, mode: EntriesMode) -> MapEntries {
     let source = match entries.value {
         EntriesText::File(path) => EntriesSource::File { path, sha256: None },
         EntriesText::Given(given) => EntriesSource::Given(given),
     };
-    MapEntries { span: entries.span, source, value, mode }
+    MapEntries { span: entries.span, source, value: value.0, mode }
 }
 
+/// Returns the value of a switch that is off where nothing is said.
 fn is_true(field: &Field<bool>) -> bool {
     field.0.as_ref().is_some_and(|at| at.value)
 }

@@ -5,6 +5,7 @@
 mod check;
 mod conflicts;
 mod events;
+mod packets;
 mod raw;
 mod read;
 mod values;
@@ -27,6 +28,7 @@ use std::time::Duration;
 
 pub(crate) use events::tracepoint;
 pub use events::{EventLink, EventText};
+pub use packets::{After, Context, InterfaceText, PacketAfter, PacketSource, Test, TestMap, TestMaps, VerdictText};
 pub use values::time;
 
 /// A value and its place in the text.
@@ -64,7 +66,14 @@ pub struct Manifest {
     pub links: BTreeMap<LinkName, Link>,
     /// Health checks, in their order.
     pub checks: Vec<Check>,
+    /// Whether an apply needs the tests of all programs to pass.
+    pub require_tests: bool,
+    /// Variables with their values.
+    pub variables: BTreeMap<String, String>,
 }
+
+/// The tests of programs, in their order.
+pub type Tests = BTreeMap<ProgramName, Vec<Test>>;
 
 /// `[[check]]`
 #[derive(Debug, Clone)]
@@ -192,6 +201,31 @@ pub struct Map {
     pub value_format: Option<At<Format>>,
 }
 
+impl Map {
+    /// Makes the table of a map that an object alone knows, with these entries.
+    pub fn of_symbol(symbol: (ObjectName, SymbolRef), span: Span, entries: MapEntries) -> Self {
+        Self {
+            span: span.clone(),
+            source: MapSource::From(At { value: symbol, span }),
+            pin: None,
+            value_size: None,
+            max_entries: None,
+            flags: None,
+            numa_node: None,
+            inner: None,
+            on_change: OnChange::Fail,
+            protect: false,
+            adopt: false,
+            access: Access::default(),
+            accounts: BTreeMap::new(),
+            entries: Some(entries),
+            sensitive: false,
+            key_format: None,
+            value_format: None,
+        }
+    }
+}
+
 /// `entries` of a map.
 #[derive(Debug, Clone)]
 pub struct MapEntries {
@@ -271,6 +305,8 @@ pub struct Program {
     pub access: Access,
     /// Where it names the owner and the group.
     pub accounts: BTreeMap<AccountKind, Span>,
+    /// Its tests, but for those in a file of their own.
+    pub tests: Vec<Test>,
 }
 
 /// What a program is for, beyond its type.
@@ -441,10 +477,11 @@ impl Interfaces {
 pub fn parse(text: &str, vars: &BTreeMap<String, String>) -> Result<Manifest, Problems> {
     let root = toml::de::DeTable::parse(text).map_err(|error| syntax(text, &error))?;
     let mut reader = read::Reader::new(text, vars);
-    let raw = raw::read(root, &mut reader);
+    let raw = raw::read::<raw::RawManifest>(root, &mut reader);
     reader.check_overrides();
+    let variables = reader.variables();
     let mut problems = reader.problems;
-    let manifest = raw.map(|raw| check::check(raw, &mut problems));
+    let manifest = raw.map(|raw| Manifest { variables, ..check::check(raw, &mut problems) });
     if let Some(manifest) = &manifest {
         conflicts::check(manifest, &mut problems);
     }
@@ -454,6 +491,18 @@ pub fn parse(text: &str, vars: &BTreeMap<String, String>) -> Result<Manifest, Pr
 /// Says whether a text is TOML, and if not why.
 pub(crate) fn check_syntax(text: &str) -> Result<(), Problems> {
     toml::de::DeTable::parse(text).map(drop).map_err(|error| syntax(text, &error))
+}
+
+/// Reads a file of tests that is beside a manifest, whose variables it has.
+pub fn parse_tests(text: &str, manifest: &Manifest) -> Result<Tests, Problems> {
+    let root = toml::de::DeTable::parse(text).map_err(|error| syntax(text, &error))?;
+    let no_overrides = BTreeMap::new();
+    let mut reader = read::Reader::new(text, &no_overrides);
+    reader.inherit(&manifest.variables);
+    let raw = raw::read(root, &mut reader);
+    let mut problems = reader.problems;
+    let tests = raw.map(|raw| check::check_tests(raw, manifest, &mut problems));
+    problems.or(tests).map(Option::unwrap_or_default)
 }
 
 /// Reads entries from a TOML file: a table of keys and values, or a list `entries` of `{ key, value }`.
@@ -505,4 +554,9 @@ fn syntax(text: &str, error: &toml::de::Error) -> Problems {
 /// Returns the JSON schema of the manifest, for editors. It is strict; what it cannot say, [`parse`] does.
 pub fn schema() -> serde_json::Value {
     raw::schema()
+}
+
+/// Returns the JSON schema of a file of tests.
+pub fn tests_schema() -> serde_json::Value {
+    raw::tests_schema()
 }

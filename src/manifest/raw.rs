@@ -4,12 +4,13 @@
 //! nothing here looks at two keys.
 
 use super::events::{BinaryPath, CounterText, SymbolList, SymbolText, TracepointText};
+use super::packets::{AfterText, InterfaceText, PacketText, VerdictText};
 use super::read::{Entries, Entry, List, Named, Read, Reader, Variables, table};
 use super::values::{
-    AccountText, Address, CgroupPath, CgroupVia, Consents, Direction, EntriesText, FilterPriority, Flags, FormatText,
-    FunctionPath, Handle, Headroom, HostPort, Interface, License, LoadFlags, Mode, NeighbourText, NetnsText, Number,
-    ObjectPath, OrderText, PinText, Priority, ProgramText, Protocol, SubnetText, SymbolPath, TargetText, TcVia, Time,
-    Url, Version, Words, XdpVia,
+    AccountText, Address, CgroupPath, CgroupVia, Consents, Count, Direction, EntriesText, FilterPriority, Flags,
+    FormatText, FunctionPath, Handle, Headroom, HostPort, Interface, License, LoadFlags, Mode, NeighbourText,
+    NetnsText, Number, ObjectPath, OrderText, PinText, Priority, ProgramText, Protocol, SubnetText, SymbolPath,
+    TargetText, TcVia, Time, Url, Version, Words, XdpVia,
 };
 use crate::btf::value::Value;
 use crate::desired::{CounterSource, EntriesMode, OnChange};
@@ -53,8 +54,11 @@ table! {
         may link: Named<RawLink>,
         /// Health checks: those that pass before an apply have to pass after it, or it is taken back.
         may check: List<RawCheck>,
+        /// Whether an apply needs the tests of all programs to pass: it refuses before anything changes when one fails, or
+        /// when a program that a link runs has none, though the kernel could run one. Default: `false`
+        may require_tests: bool,
     }
-    later &["require_tests", "protect"]
+    later &["protect"]
 }
 
 table! {
@@ -211,8 +215,11 @@ table! {
         may owner: AccountText,
         /// The group that owns the pin, by name or number. Default: root. Example: `"metrics"`
         may group: AccountText,
+        /// Tests: packets, and what the program has to make of them. `bpfapply test` runs them, on copies of the program
+        /// with maps of their own. They may as well be in a file beside the manifest: `plan.test.toml` for `plan.toml`.
+        may test: List<RawTest>,
     }
-    later &["test", "tests", "optional"]
+    later &["tests", "optional"]
 }
 
 table! {
@@ -612,17 +619,129 @@ table! {
     later &["status", "interval", "retries"]
 }
 
+table! {
+    /// A test of a program. It has `verdict`, `after` or both.
+    #[schemars(extend("anyOf" = [{ "required": ["verdict"] }, { "required": ["after"] }]))]
+    RawTest {
+        /// What outputs call it. Example: `"a blocked source"`
+        must name: String,
+        /// The packet: a list of its layers, each a table of one key, `eth`, `vlan`, `arp`, `ipv4`, `ipv6`, `tcp`, `udp`,
+        /// `icmp`, `icmpv6` or `payload`; its bytes as `"hex:..."`; or one of a capture, `{ pcap = "dns.pcap", frame = 3 }`.
+        ///
+        /// Ethernet comes first by itself, lengths and checksums are computed, and every field has a default.
+        /// Example: `[{ ipv4 = { src = "10.1.2.3" } }, { udp = { dport = 53 } }, { payload = "hello" }]`
+        must packet: PacketText,
+        /// What the program finds beside the packet.
+        may context: RawContext,
+        /// What maps hold before, by their names, as in `entries`; a map without a table is `"OBJECT:SYMBOL"`. Default: what
+        /// the manifest gives them. Example: `{ blocklist = { "10.0.0.0/8" = 1 } }`
+        may maps: Entries<EntriesText>,
+        /// How often the program gets the packet. Default: 1
+        may repeat: Count,
+        /// What the program has to return: the name that programs of its type have for it, or a number.
+        /// Example: `"XDP_DROP"`
+        may verdict: VerdictText,
+        /// What has to be there afterwards.
+        may after: RawAfter,
+    }
+    later &[]
+}
+
+table! {
+    /// A packet of a capture.
+    RawCapture {
+        /// Path of the pcap or pcapng file, relative to the manifest. Example: `"dns.pcap"`
+        must pcap: ObjectPath,
+        /// Its number there, from 1 as Wireshark counts. Default: 1
+        may frame: Count,
+    }
+    later &[]
+}
+
+table! {
+    /// What a program finds beside the packet.
+    RawContext {
+        /// The interface by which the packet came: its name or its index. Default: `"lo"`
+        may interface: InterfaceText,
+        /// For XDP: the number of the receive queue, together with `interface`. Default: 0
+        may queue: u32,
+        /// For programs with an `__sk_buff`: the mark of the packet. Default: 0
+        may mark: u32,
+        /// For programs with an `__sk_buff`: the priority of the packet. Default: 0
+        may priority: u32,
+        /// For netfilter: where packets are met. Default: `"output"`
+        may hook: Point,
+    }
+    later &[]
+}
+
+table! {
+    /// What has to be there when a program has run.
+    RawAfter {
+        /// The packet: its bytes as `"hex:..."`, `"unchanged"`, or its layers with those fields that matter; these layers
+        /// and no others between them, and what is behind the last one matters where a `payload` is said.
+        /// Example: `[{ ipv4 = { ttl = 63 } }]`
+        may packet: AfterText,
+        /// What the program left beside the packet.
+        may context: RawLeft,
+        /// Entries that maps hold, as in `entries`; numbers of all CPUs are added up. Example: `{ counts = { 0 = 1 } }`
+        may maps: Entries<EntriesText>,
+        /// Whether these maps hold no other entries. Default: `false`
+        may exact: bool,
+    }
+    later &[]
+}
+
+table! {
+    /// What a program with an `__sk_buff` left beside the packet.
+    RawLeft {
+        /// The mark of the packet.
+        may mark: u32,
+        /// The priority of the packet.
+        may priority: u32,
+    }
+    later &[]
+}
+
+table! {
+    /// Tests of a manifest's programs, in a file of their own beside it.
+    #[schemars(title = "bpfapply tests")]
+    RawTests {
+        /// Programs of the manifest, with their tests.
+        may program: Named<RawTested>,
+    }
+    later &[]
+}
+
+table! {
+    /// A program that is tested.
+    RawTested {
+        /// Its tests.
+        must test: List<RawTest>,
+    }
+    later &[]
+}
+
 /// Returns the JSON schema of the language. Draft 7 without references: TOML editors know no newer one, and show
 /// the texts of inlined types only.
 pub(super) fn schema() -> serde_json::Value {
-    let settings = schemars::generate::SchemaSettings::draft07().with(|settings| settings.inline_subschemas = true);
-    settings.into_generator().into_root_schema_for::<RawManifest>().to_value()
+    schema_of::<RawManifest>()
 }
 
-/// Reads the whole text.
-pub(super) fn read(root: Spanned<DeTable<'_>>, reader: &mut Reader<'_>) -> Option<RawManifest> {
+/// Returns the JSON schema of a file of tests.
+pub(super) fn tests_schema() -> serde_json::Value {
+    schema_of::<RawTests>()
+}
+
+fn schema_of<T: schemars::JsonSchema>() -> serde_json::Value {
+    let settings = schemars::generate::SchemaSettings::draft07().with(|settings| settings.inline_subschemas = true);
+    settings.into_generator().into_root_schema_for::<T>().to_value()
+}
+
+/// Reads the whole text: of a manifest, or of a file of tests.
+pub(super) fn read<T: Read>(root: Spanned<DeTable<'_>>, reader: &mut Reader<'_>) -> Option<T> {
     let span = root.span();
     let value = DeValue::Table(root.into_inner());
     // A key that is missing at the top is shown at the first byte.
-    RawManifest::read(Entry { address: String::new(), key: 0..0, value, span }, reader)
+    T::read(Entry { address: String::new(), key: 0..0, value, span }, reader)
 }

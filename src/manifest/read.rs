@@ -122,6 +122,17 @@ impl<'a> Reader<'a> {
         found.map_or(span.clone(), |at| span.start + at..span.start + at + part.len())
     }
 
+    /// Returns the variables, for a text that belongs to this one.
+    pub(super) fn variables(&self) -> BTreeMap<String, String> {
+        let known = self.variables.iter();
+        known.filter_map(|(name, value)| Some((name.clone(), value.clone()?))).collect()
+    }
+
+    /// Takes the variables of another text.
+    pub(super) fn inherit(&mut self, variables: &BTreeMap<String, String>) {
+        self.variables = variables.iter().map(|(name, value)| (name.clone(), Some(value.clone()))).collect();
+    }
+
     /// Takes every name of `[var]`; values from outside win.
     fn declare(&mut self, variables: Entries<Variable>) {
         for (name, value) in variables.0 {
@@ -185,14 +196,17 @@ impl<'i> Table<'i> {
         }
     }
 
+    /// Takes a key with what it says, where it is there.
+    pub(super) fn take(&mut self, key: &str) -> Option<Entry<'i>> {
+        let (key, item) = self.entries.remove_entry(key)?;
+        let (address, span) = (join(&self.address, key.get_ref()), item.span());
+        Some(Entry { address, key: key.span(), value: item.into_inner(), span })
+    }
+
     /// Takes a key that may be missing.
     pub(super) fn may<T: Read>(&mut self, key: &'static str, reader: &mut Reader<'_>) -> Field<T> {
-        let Some((key, item)) = self.entries.remove_entry(key) else {
-            return Field(None);
-        };
-        let span = item.span();
-        let address = join(&self.address, key.get_ref());
-        let entry = Entry { address, key: key.span(), value: item.into_inner(), span: span.clone() };
+        let Some(entry) = self.take(key) else { return Field(None) };
+        let span = entry.span.clone();
         let value = T::read(entry, reader);
         self.unclear |= value.is_none();
         Field(value.map(|value| At { value, span }))

@@ -283,6 +283,8 @@ from_one! {
     Number(u32) = "100",
     /// How many bytes a program may put before a packet.
     Headroom(u8) = "20",
+    /// How often something is done, or which of several it is.
+    Count(u32) = "1",
 }
 
 /// What names a network namespace.

@@ -103,6 +103,7 @@ pub fn plan(desired: &Desired, observed: &Observed, mode: Mode) -> Result<Plan, 
         shared,
         steps,
         verdicts: None,
+        traffic: None,
     })
 }
 

@@ -26,8 +26,9 @@ pub(crate) use places::is_other;
 pub use places::{Beside, Company, Shared, Spot};
 
 use crate::access::{Access, Permissions};
+use crate::btf::sanitise::KCONFIG;
 use crate::btf::value::format::Formats;
-use crate::desired::{DesiredLink, DesiredMap, DesiredProgram, Hook, ObjectFacts, Reference, Span};
+use crate::desired::{DesiredLink, DesiredMap, DesiredProgram, Hook, MapSource, ObjectFacts, Reference, Span};
 use crate::direct::{Direct, Feature};
 use crate::entries::{Changes, Entries};
 use crate::migrate::Migration;
@@ -35,6 +36,7 @@ use crate::names::{Address, DeploymentName, LinkName, MapName, PinPath, PlanId, 
 use crate::observed::{EventPlace, FilePlace, Place};
 use crate::record::{Record, RecordedLink};
 use crate::spec::{Difference, MapSpec};
+use crate::traffic::Replay;
 use crate::variables::Change;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -67,6 +69,8 @@ pub struct Plan {
     /// What the verifier said of the programs that are to be loaded; `None` when it did not run. It is no part of the plan
     /// that the id names: who asks the verifier changes nothing.
     pub verdicts: Option<BTreeMap<ProgramName, Verdict>>,
+    /// What its programs make of captured packets, where somebody asked; no part of it either.
+    pub traffic: Option<Box<Replay>>,
 }
 
 /// What this kernel's verifier said of a program before anything was changed.
@@ -125,13 +129,17 @@ pub struct Sweep {
 }
 
 /// Whether a plan knows the host.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
     /// Made against the kernel and bpffs.
     Live,
     /// Made as if the host had nothing.
     Offline,
+    /// Made against what the host had at a time in seconds since 1970, as a file says it.
+    Against {
+        /// The time.
+        time: u64,
+    },
 }
 
 /// One line of a plan.
@@ -843,6 +851,31 @@ impl Action {
     }
 }
 
+impl Step {
+    /// Writes the reason as it stands behind the word "because".
+    pub fn because_words(&self, mode: Mode) -> String {
+        match mode {
+            Mode::Against { .. } if self.may_be_unchanged() => {
+                "what it takes from the kernel is not known offline".to_owned()
+            }
+            Mode::Live | Mode::Offline | Mode::Against { .. } => self.because.words(mode),
+        }
+    }
+
+    /// Returns whether it only seems to be needed, since nobody knows what the kernel makes of the same program or map.
+    fn may_be_unchanged(&self) -> bool {
+        if let Action::LoadProgram { program, replaces: Some(_) } = &self.action {
+            return program.unsettled;
+        }
+        let (Action::CreateMap { map, replaces: Some(_) } | Action::FillMap { map }) = &self.action else {
+            return false;
+        };
+        let MapSource::Defined(definition) = &map.source else { return false };
+        let symbol = definition.defined_by.as_ref().map(|(_, symbol)| symbol.as_str());
+        self.because == Because::ContentsChanged && symbol == Some(KCONFIG)
+    }
+}
+
 impl Plan {
     /// Returns what the verifier said of the program that an action loads; `None` when it did not run.
     pub fn verdict(&self, action: &Action) -> Option<&Verdict> {
@@ -856,6 +889,7 @@ impl Plan {
             Mode::Live if self.verdicts.is_some() => "verify",
             Mode::Live => "live",
             Mode::Offline => "offline",
+            Mode::Against { .. } => "against",
         }
     }
 

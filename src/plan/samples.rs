@@ -329,6 +329,7 @@ pub fn plan_of(mode: Mode, steps: Vec<Step>) -> Plan {
         shared: Shared::default(),
         steps,
         verdicts: None,
+        traffic: None,
     }
 }
 

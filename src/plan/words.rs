@@ -527,7 +527,7 @@ impl Because {
         match (mode, self) {
             (Mode::Offline, Self::Missing) => "an empty host is assumed".to_owned(),
             (Mode::Offline, Self::Foreign) => "somebody else owns it".to_owned(),
-            (Mode::Live | Mode::Offline, because) => because.to_string(),
+            (Mode::Live | Mode::Offline | Mode::Against { .. }, because) => because.to_string(),
         }
     }
 }

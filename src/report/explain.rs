@@ -1,11 +1,13 @@
 //! Explanations as people read them: without `-v` what fits on a screen, with it everything.
 
+use super::json::{self, Format};
 use super::layout::{Page, Paint, Style, Text};
 use super::place::{Lines, ManifestText};
 use super::text::paint;
 use crate::desired::Span;
 use crate::explain::{Basis, CodeChange, EntryChanges, Explained, ExplainedStep, Field};
 use crate::insn::listing::{Changed, Fate, Shown, Sign};
+use crate::manifest;
 use crate::names::Address;
 use crate::plan::Marker;
 use crate::plan::words::{count, thousands};
@@ -40,7 +42,10 @@ pub fn text(explained: &[Explained], options: &Options<'_>) -> String {
     for one in explained {
         page.blank();
         page.line(Text::new(Paint::Heading, &one.address), INDENT);
-        one.steps.iter().for_each(|step| self::step(&mut page, step));
+        let mut before = None;
+        for step in &one.steps {
+            self::step(&mut page, step, before.replace(step));
+        }
         quotes(&mut page, one, options);
         page.blank();
         label(&mut page, INDENT, "depends on", addresses(&one.depends_on));
@@ -58,16 +63,54 @@ pub fn text(explained: &[Explained], options: &Options<'_>) -> String {
             one.notes.iter().for_each(|note| page.line(format!("{}note: {note}", " ".repeat(INDENT)), INDENT + 6));
         }
     }
+    page.blank();
     page.finish()
 }
 
-fn step(page: &mut Page, step: &ExplainedStep) {
+/// Writes functions out, below the name of the program that they are of.
+pub fn listing(program: &str, functions: &[Changed], style: Style) -> String {
+    let mut page = Page::new(style);
+    page.line(Text::new(Paint::Heading, program), INDENT);
+    for changed in functions {
+        function(&mut page, changed, Basis::Nothing, true, &mut 0);
+    }
+    page.finish()
+}
+
+/// The code of an object's programs.
+#[derive(Serialize)]
+struct ListingJson<'a> {
+    format: Format,
+    kind: &'static str,
+    path: &'a str,
+    programs: Vec<ListedJson<'a>>,
+}
+
+#[derive(Serialize)]
+struct ListedJson<'a> {
+    program: &'a str,
+    functions: &'a [Changed],
+}
+
+/// Writes the code of an object's programs as JSON.
+pub fn listing_json(path: &str, programs: &[(String, Vec<Changed>)]) -> String {
+    let programs = programs.iter().map(|(program, functions)| ListedJson { program, functions }).collect();
+    json::write(&ListingJson { format: json::FORMAT, kind: "code", path, programs })
+}
+
+/// Writes a step; what it has in common with the one before is not said again.
+fn step(page: &mut Page, step: &ExplainedStep, before: Option<&ExplainedStep>) {
+    let is_said = |said: fn(&ExplainedStep) -> &String| before.is_some_and(|before| said(before) == said(step));
     let head = Text::new(paint(step.marker), format!("{}{:<3} {}", " ".repeat(INDENT), step.marker, step.what));
     page.line(head, INDENT + 4);
     let column = INDENT + 4;
-    label(page, column, "why", &step.why);
-    label(page, column, "traffic", &step.traffic);
-    if !step.state.is_empty() {
+    if !is_said(|step| &step.why) {
+        label(page, column, "why", &step.why);
+    }
+    if !is_said(|step| &step.traffic) {
+        label(page, column, "traffic", &step.traffic);
+    }
+    if !step.state.is_empty() && !is_said(|step| &step.state) {
         label(page, column, "state", &step.state);
     }
     if !step.expects.is_empty() {
@@ -104,24 +147,26 @@ pub struct Quote {
     pub text: String,
 }
 
-/// Returns the lines of the manifest that spans are about: of a span in the head of a table all of its table.
+/// Returns the lines of the manifest that spans are about, without secrets: the tables that they are in.
 pub fn quoted(manifest: &str, spans: &[Span]) -> Vec<Quote> {
+    if spans.is_empty() {
+        return Vec::new();
+    }
+    let manifest = &manifest::redacted(manifest);
     let places = Lines::new(manifest);
     let lines: Vec<&str> = manifest.lines().collect();
-    let is_head = |line: &&str| line.trim_start().starts_with('[');
+    let is_head = |line: &&str| {
+        let name = line.trim_start().strip_prefix('[').map(|name| name.strip_prefix('[').unwrap_or(name));
+        name.is_some_and(|name| name.starts_with(|c: char| c.is_alphabetic()))
+    };
+    let says = |line: &&str| !line.trim().is_empty() && !line.trim_start().starts_with('#');
     let mut wanted = BTreeSet::new();
     for span in spans {
-        let first = places.place(span).line - 1;
-        let last = places.place(&(span.end.saturating_sub(1).max(span.start)..span.end)).line - 1;
-        let behind = match lines.get(first) {
-            Some(line) if is_head(line) => {
-                let rest = lines[first + 1..].iter().position(is_head).map_or(lines.len(), |at| first + 1 + at);
-                let says = |line: &&str| !line.trim().is_empty() && !line.trim_start().starts_with('#');
-                lines[first..rest].iter().rposition(says).map_or(rest, |at| first + at + 1)
-            }
-            Some(_) => (last + 1).min(lines.len()),
-            None => continue,
-        };
+        let at = places.place(span).line - 1;
+        let Some(above) = lines.get(..=at) else { continue };
+        let first = above.iter().rposition(is_head).unwrap_or(at);
+        let next = lines[first + 1..].iter().position(is_head).map_or(lines.len(), |at| first + 1 + at);
+        let behind = lines[first..next].iter().rposition(says).map_or(next, |at| first + at + 1);
         wanted.extend(first..behind);
     }
     wanted.into_iter().map(|at| Quote { line: at + 1, text: lines[at].to_owned() }).collect()
@@ -266,14 +311,15 @@ mod tests {
         "version = 1\n\n[map.a] # of keys\nfrom = \"f:a\"\n\n# next\n[map.b]\nid = 7\nentries = { a = 1 }\n";
 
     #[test]
-    fn tables_are_quoted_whole_and_keys_alone() {
+    fn tables_are_quoted_whole() {
         let at = |text: &str| MANIFEST.find(text).expect("it is there");
         let span = |text: &str| at(text)..at(text) + text.len();
         for (spans, lines) in [
             (vec![], vec![]),
             (vec![span("map.a")], vec![3, 4]),
             (vec![span("map.b"), span("{ a = 1 }")], vec![7, 8, 9]),
-            (vec![span("{ a = 1 }")], vec![9]),
+            (vec![span("{ a = 1 }"), span("from")], vec![3, 4, 7, 8, 9]),
+            (vec![span("version")], vec![1]),
             (vec![9999..9999], vec![]),
         ] {
             let quoted: Vec<usize> = quoted(MANIFEST, &spans).into_iter().map(|quote| quote.line).collect();

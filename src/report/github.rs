@@ -53,7 +53,7 @@ pub fn plan(plan: &Plan, purpose: Purpose, manifest: Option<ManifestText<'_>>) -
     for risk in risks(plan) {
         let place = risk.step.span.as_ref().zip(lines.as_ref()).map(|(span, lines)| lines.place(span));
         let title = format!("{}: {}", risk.address(), risk.why.join("; "));
-        let message = format!("{}, because {}", risk.what(), risk.step.because.words(plan.mode));
+        let message = format!("{}, because {}", risk.what(), risk.step.because_words(plan.mode));
         annotate(&mut out, Level::Warning, (file, place), &title, &message);
     }
     out

@@ -6,6 +6,7 @@
 use super::explain::ExplainedJson;
 use super::place::{Lines, ManifestText, Place};
 use super::text::Counts;
+use super::traffic::TrafficJson;
 use super::written::{Sampled, sample};
 use crate::access::{Access, Account, octal};
 use crate::btf::convert::Fate;
@@ -75,6 +76,7 @@ pub fn plan_explained(plan: &Plan, manifest: Option<ManifestText<'_>>, explained
         needs: plan.needs(),
         allowed: &plan.allow,
         sweep: plan.sweep,
+        traffic: plan.traffic.as_deref().map(TrafficJson::of),
         objects: plan.objects.iter().map(|(name, facts)| (name, object(facts))).collect(),
         around: plan
             .shared
@@ -103,6 +105,9 @@ struct PlanJson<'a> {
     /// What of it the manifest consents to; never to the removals of a sweep.
     allowed: &'a BTreeSet<Consent>,
     sweep: Option<Sweep>,
+    /// What the programs make of captured packets, where somebody asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    traffic: Option<TrafficJson>,
     objects: BTreeMap<&'a ObjectName, ObjectJson>,
     /// The programs of others around links on hooks that several share.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -157,7 +162,7 @@ impl<'a> StepJson<'a> {
             action: step.action.name(),
             what: step.action.to_string(),
             details: Details::of(&step.action),
-            because: BecauseJson::of(&step.because, plan.mode),
+            because: BecauseJson::of(step, plan.mode),
             drift: plan.drift(step),
             traffic: step.traffic,
             state: step.state.word().to_lowercase(),
@@ -533,7 +538,8 @@ struct BecauseJson<'a> {
 }
 
 impl<'a> BecauseJson<'a> {
-    fn of(because: &'a Because, mode: Mode) -> Self {
+    fn of(step: &'a Step, mode: Mode) -> Self {
+        let because = &step.because;
         let (address, differences, id): (_, &[_], _) = match because {
             Because::MapNew(map) | Because::MapOther(map) => (Some(Address::Map(map.clone())), &[], None),
             Because::SlotNew(address) => (Some(address.clone()), &[], None),
@@ -566,7 +572,7 @@ impl<'a> BecauseJson<'a> {
             | Because::Adopted
             | Because::TakenOver => (None, &[], None),
         };
-        Self { kind: because.name(), words: because.words(mode), address, differences, id }
+        Self { kind: because.name(), words: step.because_words(mode), address, differences, id }
     }
 }
 

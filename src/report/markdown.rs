@@ -104,11 +104,11 @@ fn alarms(plan: &Plan, purpose: Purpose) -> Vec<String> {
 
 /// Writes a risk with its step.
 fn row(risk: &Risk<'_>, mode: Mode, lines: Option<&(&str, Lines<'_>)>) -> String {
-    let Step { action, because, span, .. } = risk.step;
+    let Step { action, span, .. } = risk.step;
     let line = span.as_ref().zip(lines).map(|(span, (name, lines))| format!("{name}:{}", lines.place(span).line));
     let line = line.map_or(String::new(), |line| format!(" ({})", code(line)));
     let (address, what, why) = (code(risk.address()), code(risk.what()), risk.why.join("; "));
-    let because = code(because.words(mode));
+    let because = code(risk.step.because_words(mode));
     format!("- {} {address} **{why}**{line}\n  {what}, because {because}\n", code(action.marker()))
 }
 

@@ -17,7 +17,9 @@
 //! - [`show`]: what a deployment has
 //! - [`entries`]: what a map holds, and how fast it changes
 //! - [`problems`]: what is wrong with manifests, for programs
+//! - [`packet_tests`]: how packet tests went
 //! - [`status`]: how deployments fare
+//! - `traffic`: what captured packets tell of a plan
 
 pub mod entries;
 pub mod events;
@@ -31,12 +33,14 @@ mod layout;
 pub mod markdown;
 pub mod meaning;
 pub mod outcome;
+pub mod packet_tests;
 mod place;
 pub mod problems;
 mod risk;
 pub mod show;
 pub mod status;
 pub mod text;
+mod traffic;
 mod written;
 
 pub use layout::Style;

@@ -363,7 +363,7 @@ mod tests {
         {
           "format": {
             "major": 1,
-            "minor": 2
+            "minor": 3
           },
           "kind": "outcome",
           "deployment": "edge",

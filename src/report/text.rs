@@ -8,7 +8,9 @@ use crate::names::{Address, PinPath};
 use crate::plan::words::{count, thousands};
 use crate::plan::{Action, Because, Company, Consent, Marker, Mode, Plan, State, Step, Traffic, Verdict, Writes};
 use crate::record::Record;
+use std::borrow::Cow;
 use std::collections::BTreeSet;
+use std::time::{Duration, UNIX_EPOCH};
 
 /// What the plan is written for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +34,9 @@ pub struct Options<'a> {
     pub entries: usize,
 }
 
+/// The end of the year 9999, in seconds since 1970: the last that is written with a year of four digits.
+const LAST_SECOND: u64 = 253_402_300_799;
+
 /// More unchanged things than these hide what changes.
 pub const MANY: usize = 20;
 
@@ -51,6 +56,9 @@ pub fn plan(plan: &Plan, options: &Options<'_>) -> String {
     }
     if !plan.steps.is_empty() {
         page.blank();
+    }
+    if let Some(replay) = &plan.traffic {
+        super::traffic::text(&mut page, replay);
     }
     footer(&mut page, plan, options.purpose);
     page.finish()
@@ -137,15 +145,23 @@ pub(super) fn paint(marker: Marker) -> Paint {
 }
 
 /// Says how a plan was made.
-pub(super) fn mode(plan: &Plan, purpose: Purpose) -> &'static str {
-    match (purpose, plan.mode) {
+pub(super) fn mode(plan: &Plan, purpose: Purpose) -> Cow<'static, str> {
+    let words = match (purpose, plan.mode) {
         (Purpose::DryRun, Mode::Live) if plan.verdicts.is_some() => {
             "verify dry run: loads what is new and drops it, changes nothing"
         }
+        (Purpose::DryRun, Mode::Live) if plan.traffic.is_some() => {
+            "live dry run: runs packets through copies, changes nothing"
+        }
         (Purpose::DryRun, Mode::Live) => "live dry run: reads only",
         (Purpose::DryRun, Mode::Offline) => "offline: no kernel was asked, an empty host is assumed",
-        (Purpose::Apply, Mode::Live | Mode::Offline) => "apply",
-    }
+        (Purpose::DryRun, Mode::Against { time }) => {
+            let time = humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(time.min(LAST_SECOND)));
+            return format!("offline: no kernel was asked, the host is taken as it was at {time}").into();
+        }
+        (Purpose::Apply, Mode::Live | Mode::Offline | Mode::Against { .. }) => "apply",
+    };
+    words.into()
 }
 
 /// Returns whether a step only opens what is as it should be.
@@ -301,7 +317,7 @@ impl<'a> Writer<'a> {
 
     fn details(&self, step: &Step) -> Text {
         let plain = rest_paint(step.action.marker());
-        let mut text = Text::new(plain, format!("because {}", step.because.words(self.plan.mode)));
+        let mut text = Text::new(plain, format!("because {}", step.because_words(self.plan.mode)));
         let mut add = |paint, part: String| {
             text = std::mem::take(&mut text).and(plain, "; ").and_whole(paint, part);
         };
@@ -447,7 +463,7 @@ fn footer(page: &mut Page, plan: &Plan, purpose: Purpose) {
     );
     if plan.is_empty() {
         let why = match plan.mode {
-            Mode::Live => "the host matches",
+            Mode::Live | Mode::Against { .. } => "the host matches",
             Mode::Offline => "the manifest asks for nothing",
         };
         page.line(Text::new(Paint::Create, format!("nothing to do: {why}")), 2);
@@ -524,14 +540,14 @@ pub(super) fn risk(plan: &Plan) -> Result<String, String> {
     let found = found.map(|(number, one, more)| format!("{number} {}", if number == 1 { one } else { more }));
     let found: Vec<_> = found.collect();
     match (found.is_empty(), plan.mode) {
-        (true, Mode::Live) if starts > 0 => {
+        (true, Mode::Live | Mode::Against { .. }) if starts > 0 => {
             let hooks =
                 if starts == 1 { "1 hook gets a filter".to_owned() } else { format!("{starts} hooks get filters") };
             Ok(format!("{hooks}; no traffic gap, no contents lost"))
         }
-        (true, Mode::Live) => Ok("none; no traffic gap, no contents lost".to_owned()),
+        (true, Mode::Live | Mode::Against { .. }) => Ok("none; no traffic gap, no contents lost".to_owned()),
         (true, Mode::Offline) => Ok("not known without the host".to_owned()),
-        (false, Mode::Live | Mode::Offline) => Err(found.join(", ")),
+        (false, Mode::Live | Mode::Offline | Mode::Against { .. }) => Err(found.join(", ")),
     }
 }
 
@@ -587,6 +603,7 @@ impl Counts {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::names::{MapName, ProgramName};
     use crate::plan::samples;
 
     const MANIFEST: ManifestText<'static> = ManifestText { name: "plan.toml", text: samples::MANIFEST };
@@ -682,6 +699,44 @@ mod tests {
         plan: 0 to create, 0 to change, 0 to remove, 0 reused
         nothing to do: the manifest asks for nothing
         ");
+    }
+
+    #[test]
+    fn what_the_verifier_said() {
+        let passed = |insns| Verdict::Passed { insns };
+        let not_tried = || Verdict::NotTried { lacks: Address::Map(MapName::new("flows").unwrap()) };
+        let cases = [
+            (
+                [passed(Some(1234)), passed(None)],
+                ["verifier passed", "verifier: passed, 1,234 instructions", "verifier: passed;"],
+                "verifier: passed for 2 programs, went through 1,234 instructions",
+            ),
+            (
+                [Verdict::Failed, passed(Some(1))],
+                ["verifier FAILED", "verifier: FAILED;", "verifier: passed, 1 instruction;"],
+                "verifier: FAILED for 1 program, passed for 1 program, went through 1 instruction",
+            ),
+            (
+                [Verdict::Failed, not_tried()],
+                ["verifier FAILED", "verifier: FAILED;", "verifier: NOT RUN, map.flows was refused"],
+                "verifier: FAILED for 1 program, NOT RUN for 1 program",
+            ),
+            (
+                [passed(None), not_tried()],
+                ["verifier NOT RUN", "verifier: passed;", "verifier: NOT RUN, map.flows was refused"],
+                "verifier: NOT RUN for 1 program, passed for 1 program",
+            ),
+        ];
+        let names = ["drop", "count"].map(|name| ProgramName::new(name).unwrap());
+        for (verdicts, said, sum) in cases {
+            let verdicts = Some(names.iter().cloned().zip(verdicts).collect());
+            let text = draw(&Plan { verdicts, ..samples::every_step() }, 300);
+            assert!(text.starts_with("edge: verify dry run: "), "{text}");
+            for said in said {
+                assert!(text.contains(said), "{said:?}: {text}");
+            }
+            assert!(text.lines().any(|line| line == sum), "{sum:?}: {text}");
+        }
     }
 
     #[test]

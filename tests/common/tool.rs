@@ -54,7 +54,25 @@ pub fn is_settled(folder: &Path, manifest: &str, deployment: &str) {
     let said = succeed(folder, &[manifest]);
     assert!(said.contains("nothing to do"), "{said}");
     succeed(folder, &["status", deployment, "--check"]);
-    succeed(folder, &[manifest, "--dry-run", "--check"]);
+    let live = succeed(folder, &[manifest, "--dry-run", "--check"]);
+    if let Some(not_told) = is_known_elsewhere(folder, manifest, &live) {
+        println!("not known elsewhere: {not_told}");
+    }
+}
+
+/// Asserts that a plan against the exported state of the host is the same as on the host, as far as that can be told:
+/// returns what cannot.
+#[track_caller]
+pub fn is_known_elsewhere(folder: &Path, manifest: &str, live: &str) -> Option<String> {
+    succeed(folder, &["export", manifest, "--contents", "--out", "host-state.json"]);
+    let said = bpfapply(folder, &[manifest, "--dry-run=offline", "--against", "host-state.json", "--check"]);
+    let of_kernel = said.stdout.lines().find(|line| line.contains("not known offline"));
+    if let Some(not_told) = of_kernel.or_else(|| said.stderr.lines().find(|line| line.contains("does not tell"))) {
+        return Some(not_told.to_owned());
+    }
+    let plan = |text: &str| text.split_once('\n').map(|(_, plan)| plan.to_owned());
+    assert_eq!(plan(&said.stdout), plan(live), "{}", said.stderr);
+    None
 }
 
 /// A folder with `plan.toml`, the manifest of one deployment.

@@ -69,6 +69,7 @@ pub(in crate::plan) fn explicit(
         shared: Shared::default(),
         steps,
         verdicts: None,
+        traffic: None,
     }
 }
 

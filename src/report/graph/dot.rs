@@ -17,19 +17,19 @@ pub fn dot(picture: &Picture) -> String {
         let title = title.map(String::as_str).collect::<Vec<_>>();
         text += &format!("  subgraph cluster_{number} {{\n    label={}; style=rounded;\n", Lines(&title));
         let boxes = picture.boxes.iter().filter(|node| node.group == Some(number));
-        boxes.for_each(|node| text += &format!("    {}", Box(node)));
+        boxes.for_each(|node| text += &format!("    {}", BoxLine(node)));
         text += "  }\n";
     }
     let alone = picture.boxes.iter().filter(|node| node.group.is_none());
-    alone.for_each(|node| text += &format!("  {}", Box(node)));
+    alone.for_each(|node| text += &format!("  {}", BoxLine(node)));
     picture.edges.iter().for_each(|edge| text += &line(picture, edge));
     text + "}\n"
 }
 
 /// A line for a box: its address, what it is, what it consists of.
-struct Box<'a>(&'a Node);
+struct BoxLine<'a>(&'a Node);
 
-impl Display for Box<'_> {
+impl Display for BoxLine<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let node = self.0;
         let lines = node.lines();
@@ -74,7 +74,7 @@ impl Display for Quoted<'_> {
     }
 }
 
-/// A quoted string of lines, each of which ends on the left.
+/// A quoted string of lines.
 struct Lines<'a>(&'a [&'a str]);
 
 impl Display for Lines<'_> {

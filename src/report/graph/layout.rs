@@ -41,7 +41,7 @@ const ROW: f64 = 18.0;
 const TITLE: f64 = 26.0;
 
 /// Between two boxes, one below the other.
-const BELOW: f64 = 11.0;
+const BELOW: f64 = 14.0;
 
 /// Height that a line has on its way past the middle column.
 const LANE: f64 = 10.0;
@@ -94,7 +94,7 @@ pub struct Layout {
     pub curves: Vec<Curve>,
 }
 
-/// A line: cubic Bézier curves, each of which starts where the one before ends, and straight between `lanes`.
+/// A line: cubic Bézier curves, each of which starts where the one before ends.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Curve {
     /// The points: a start, then two control points and an end for each piece.
@@ -225,7 +225,7 @@ impl<'a> Order<'a> {
             let before = best;
             for column in 0..3 {
                 let groups = self.columns[column].len();
-                best = self.try_all(column, groups, best, |items, from, to| moved(items, from, to));
+                best = self.try_all(column, groups, best, moved);
                 for item in 0..groups {
                     let boxes = self.columns[column][item].boxes.len();
                     best = self.try_all(column, boxes, best, |items, from, to| moved(&mut items[item].boxes, from, to));
@@ -243,7 +243,7 @@ impl<'a> Order<'a> {
         column: usize,
         number: usize,
         mut best: (u64, u64),
-        change: impl Fn(&mut Vec<Item>, usize, usize),
+        change: impl Fn(&mut [Item], usize, usize),
     ) -> (u64, u64) {
         for from in 0..number {
             let mut at = from;
@@ -270,7 +270,12 @@ impl<'a> Order<'a> {
         let mut gaps = [Vec::new(), Vec::new()];
         let mut length = 0.0;
         for (number, edge) in self.picture.edges.iter().enumerate() {
-            for (gap, left, right) in self.spans(number, edge) {
+            let spans = self.spans(number, edge);
+            if spans.is_empty() {
+                let [from, to] = self.ends(edge);
+                length += (from - to).abs();
+            }
+            for (gap, left, right) in spans {
                 gaps[gap].push((left, right));
                 length += (left - right).abs();
             }
@@ -480,9 +485,12 @@ impl<'a> Order<'a> {
 }
 
 /// Moves something in a list from one place to another.
-fn moved<T>(list: &mut Vec<T>, from: usize, to: usize) {
-    let thing = list.remove(from);
-    list.insert(to, thing);
+fn moved<T>(list: &mut [T], from: usize, to: usize) {
+    if from < to {
+        list[from..=to].rotate_left(1);
+    } else {
+        list[to..=from].rotate_right(1);
+    }
 }
 
 /// What a line pulls at.

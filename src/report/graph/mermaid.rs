@@ -1,6 +1,6 @@
 //! A picture in the language of Mermaid, which forges draw in issues, pull requests and documents.
 
-use super::model::{Change, Edge, EdgeKind, Node, Picture, Sharing};
+use super::model::{Change, Column, Edge, EdgeKind, Node, Picture, Sharing};
 use super::{COLOURS, class};
 use std::fmt::{self, Display, Write};
 
@@ -9,9 +9,8 @@ pub fn mermaid(picture: &Picture) -> String {
     let mut text =
         format!("---\ntitle: {}\n---\nflowchart LR\n", Yaml(&format!("{}: {}", picture.name, picture.about)));
     for (number, group) in picture.groups.iter().enumerate() {
-        let title = [&group.title, &group.detail].into_iter().filter(|part| !part.is_empty());
-        let title = title.cloned().collect::<Vec<_>>();
-        text += &format!("  subgraph g{number}[{}]\n", Lines(&title));
+        // Of a second line of a title boxes would cover a part.
+        text += &format!("  subgraph g{number}[{}]\n", Lines(std::slice::from_ref(&group.title)));
         let boxes = picture.boxes.iter().enumerate().filter(|(_, node)| node.group == Some(number));
         boxes.for_each(|(number, node)| text += &format!("    {}", shape(number, node)));
         text += "  end\n";
@@ -26,8 +25,8 @@ pub fn mermaid(picture: &Picture) -> String {
 fn shape(number: usize, node: &Node) -> String {
     let lines = Lines(&node.lines()).to_string();
     match node.column {
-        super::model::Column::Maps => format!("b{number}[({lines})]\n"),
-        super::model::Column::Links | super::model::Column::Programs => format!("b{number}({lines})\n"),
+        Column::Maps => format!("b{number}[({lines})]\n"),
+        Column::Links | Column::Programs => format!("b{number}({lines})\n"),
     }
 }
 
@@ -63,20 +62,19 @@ fn classes(picture: &Picture) -> String {
 }
 
 /// A quoted string of lines. Mermaid has codes for characters that mean something to it, or to Markdown, which it reads in
-/// strings too: `#34;`.
+/// strings too: `#34;`. A line that begins with `- ` or `1. ` would be a list, which it then refuses to draw.
 struct Lines<'a>(&'a [String]);
 
 impl Display for Lines<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const CODED: &str = "\"#&<>`*_\\;|~";
         f.write_char('"')?;
-        for (at, line) in self.0.iter().enumerate() {
-            f.write_str(if at > 0 { "<br>" } else { "" })?;
-            for c in line.chars() {
-                match c {
-                    '"' | '#' | '&' | '<' | '>' | '`' | '*' | '_' | '\\' | ';' | '|' | '~' => {
-                        write!(f, "#{};", u32::from(c))?;
-                    }
-                    _ => f.write_char(c)?,
+        for (number, line) in self.0.iter().enumerate() {
+            f.write_str(if number > 0 { "<br>" } else { "" })?;
+            for (at, c) in line.chars().enumerate() {
+                match CODED.contains(c) || at == 0 && c.is_ascii() && !c.is_ascii_alphabetic() {
+                    true => write!(f, "#{};", u32::from(c))?,
+                    false => f.write_char(c)?,
                 }
             }
         }

@@ -131,10 +131,10 @@ impl Edge {
         };
         let sign = match self.change {
             Change::None => None,
-            Change::Comes => Some("+"),
-            Change::Goes => Some("-"),
+            Change::Comes => Some("+ comes"),
+            Change::Goes => Some("- goes"),
         };
-        sign.into_iter().chain(words).collect::<Vec<_>>().join(" ")
+        sign.into_iter().chain(words).collect::<Vec<_>>().join(": ")
     }
 }
 
@@ -228,6 +228,8 @@ fn about(plan: &Plan) -> String {
     match (plan.mode, plan.is_empty()) {
         (Mode::Live, true) => "the host matches".to_owned(),
         (Mode::Live, false) => format!("what an apply would change on this host; plan {}", plan.id),
+        (Mode::Against { .. }, true) => "the host matched".to_owned(),
+        (Mode::Against { .. }, false) => format!("what an apply would change on the host; plan {}", plan.id),
         (Mode::Offline, true | false) => "no kernel was asked, an empty host is assumed".to_owned(),
     }
 }
@@ -284,11 +286,11 @@ impl<'a> Sketch<'a> {
         for step in &plan.steps {
             sketch.note(step);
         }
-        let next = plan.steps.iter().find_map(|step| match &step.action {
-            Action::WriteRecord { record, .. } => Some(&**record),
-            _ => None,
-        });
-        next.into_iter().for_each(|record| sketch.recall(record));
+        for step in &plan.steps {
+            if let Action::WriteRecord { record, .. } = &step.action {
+                sketch.recall(record);
+            }
+        }
         plan.generations.record.iter().for_each(|record| sketch.recall_before(record));
         sketch
     }
@@ -463,9 +465,12 @@ impl<'a> Sketch<'a> {
         let steps = self.steps.get(&address).map_or(&[][..], Vec::as_slice);
         let markers = steps.iter().map(|step| step.action.marker());
         let story = steps.iter().map(|step| {
-            let (marker, because) = (step.action.marker(), step.because.words(self.mode));
+            let (marker, because) = (step.action.marker(), step.because_words(self.mode));
             harmless(&format!("{marker} {}, because {because}", step.action))
         });
+        // Of what goes only its name is known, and why it goes.
+        let why = steps.first().map_or_else(String::new, |step| step.because.words(self.mode));
+        let kind = if kind.is_empty() { &why } else { kind };
         let node = Node {
             address: harmless(&address.to_string()),
             marker: markers.reduce(both),

@@ -1,0 +1,167 @@
+//! `test`: runs the packet tests of a manifest, and of the file of tests beside it.
+
+use super::arguments::Variables;
+use super::console::Console;
+use super::loaded::{self, Loaded};
+use super::usual_bpffs;
+use crate::desired;
+use crate::diag::{Exit, Kind, Problem, Problems, Source};
+use crate::kernel::{Kernel, facts, linux::Linux, observe};
+use crate::load;
+use crate::manifest::{self, Tests};
+use crate::packet_tests::{self, Base, Case, Outcome, Place, Way};
+use crate::report::ManifestText;
+use crate::report::packet_tests::{self as report, Run, Texts};
+use clap::Args;
+use std::fs;
+use std::path::PathBuf;
+
+#[derive(Debug, Args)]
+#[command(after_help = "Exit codes: 0 all tests passed, 1 a test failed, 65 a bad manifest, object or test, \
+                        69 this kernel lacks something, 77 no permission.")]
+pub struct Options {
+    /// The manifest; tests are in it, and in NAME.test.toml beside NAME.toml
+    manifest: PathBuf,
+    /// Only the tests that have this text in their name, such as `program.drop`
+    filter: Option<String>,
+    /// Write the results as JUnit XML as well
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
+    #[command(flatten)]
+    variables: Variables,
+}
+
+/// Runs the tests of a manifest.
+pub fn run(options: &Options, console: &Console) -> Result<Exit, Exit> {
+    let loaded = loaded::load(&options.manifest, &options.variables, console)?;
+    let suite = Suite::load(&loaded, console)?;
+    let filter = options.filter.as_deref();
+    let (outcomes, filtered) = suite.run(&mut Linux::new(), &loaded, filter, console)?;
+    let run = suite.described(&loaded, filtered);
+    console.show(|style| report::text(&outcomes, &run, style), || report::json(&outcomes, &run));
+    if let Some(path) = &options.junit {
+        fs::write(path, report::junit(&outcomes, &run)).map_err(|error| {
+            let kind = Kind::UnwritableFile { path: path.display().to_string(), why: error.to_string() };
+            console.fail(&Problem::new(kind).into(), None)
+        })?;
+    }
+    Ok(if outcomes.iter().all(Outcome::passed) { Exit::Success } else { Exit::Failed })
+}
+
+/// The tests that are beside a manifest.
+pub struct Suite {
+    beside: Option<(PathBuf, String)>,
+    tests: Tests,
+}
+
+impl Suite {
+    /// Loads the file of tests beside a manifest, where there is one.
+    pub fn load(loaded: &Loaded, console: &Console) -> Result<Self, Exit> {
+        let path = loaded.path.with_extension("test.toml");
+        if !path.exists() {
+            return Ok(Self { beside: None, tests: Tests::new() });
+        }
+        let text = load::text(&path).map_err(|problems| console.fail(&problems, None))?;
+        let tests = manifest::parse_tests(&text, &loaded.manifest)
+            .map_err(|problems| console.fail(&problems, Some(&Source::new(&path.display().to_string(), &text))))?;
+        Ok(Self { beside: Some((path, text)), tests })
+    }
+
+    fn source(&self, place: Place, loaded: &Loaded) -> Source {
+        match (place, &self.beside) {
+            (Place::File, Some((path, text))) => Source::new(&path.display().to_string(), text),
+            (Place::File | Place::Manifest, _) => loaded.source(),
+        }
+    }
+
+    fn described<'a>(&'a self, loaded: &'a Loaded, filtered: usize) -> Run<'a> {
+        let beside = self.beside.as_ref().map(|(path, text)| {
+            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or("the file of tests");
+            ManifestText { name, text }
+        });
+        let texts = Texts { manifest: loaded.text(), beside };
+        Run { deployment: &loaded.manifest.name, texts, filtered }
+    }
+
+    /// Runs the tests whose names have the text, and says how many have not.
+    fn run<'a, K: Kernel>(
+        &'a self,
+        kernel: &mut K,
+        loaded: &'a Loaded,
+        filter: Option<&str>,
+        console: &Console,
+    ) -> Result<(Vec<Outcome<'a>>, usize), Exit> {
+        let mut cases = packet_tests::cases(&loaded.manifest, &self.tests);
+        let all = cases.len();
+        cases.retain(|case| filter.is_none_or(|filter| case.name().contains(filter)));
+        let of_manifest = |problems: Problems| console.fail(&problems, Some(&loaded.source()));
+        let base = base(kernel, loaded).map_err(of_manifest)?;
+        base.check().map_err(of_manifest)?;
+        let outcomes = self.outcomes(kernel, &base, &cases, loaded, console)?;
+        Ok((outcomes, all - cases.len()))
+    }
+
+    fn outcomes<'a, K: Kernel>(
+        &self,
+        kernel: &mut K,
+        base: &Base<'_>,
+        cases: &[Case<'a>],
+        loaded: &Loaded,
+        console: &Console,
+    ) -> Result<Vec<Outcome<'a>>, Exit> {
+        let prepared = packet_tests::prepare(kernel, base, cases)
+            .map_err(|(place, problems)| console.fail(&problems, Some(&self.source(place, loaded))))?;
+        Ok(prepared.iter().map(|test| packet_tests::run(kernel, test, &base.host)).collect())
+    }
+
+    /// Runs all tests where the manifest requires it; fails when one does, or when a program that a link runs has none
+    /// though the kernel could run it.
+    pub fn required<K: Kernel>(&self, kernel: &mut K, loaded: &Loaded, console: &Console) -> Result<(), Exit> {
+        let of_manifest = |problems: Problems| console.fail(&problems, Some(&loaded.source()));
+        let base = base(kernel, loaded).map_err(of_manifest)?;
+        let cases = packet_tests::cases(&loaded.manifest, &self.tests);
+        untested(&base, &cases).map_err(of_manifest)?;
+        let outcomes = self.outcomes(kernel, &base, &cases, loaded, console)?;
+        let failed = outcomes.iter().filter(|outcome| !outcome.passed()).count();
+        if failed == 0 {
+            return Ok(());
+        }
+        eprint!("{}", report::text(&outcomes, &self.described(loaded, 0), console.style()));
+        Err(of_manifest(Problem::new(Kind::TestsFailed { failed, all: outcomes.len() }).into()))
+    }
+}
+
+/// Collects what all tests of a manifest are made from.
+pub fn base<'a, K: Kernel>(kernel: &K, loaded: &'a Loaded) -> Result<Base<'a>, Problems> {
+    let manifest = &loaded.manifest;
+    let files = load::files(manifest, loaded.folder())?;
+    let target = facts::target(kernel, &desired::needs(manifest, &files))?;
+    Ok(Base {
+        manifest,
+        folder: loaded.folder(),
+        files,
+        bpffs: observe::bpffs_of(kernel, &manifest.pin_root, &usual_bpffs())?,
+        host: observe::host(kernel)?,
+        target,
+        shapes: packet_tests::shapes(kernel, manifest),
+    })
+}
+
+/// Reports programs that links run and that have no test, of those that could have one.
+fn untested(base: &Base<'_>, cases: &[Case<'_>]) -> Result<(), Problems> {
+    let types = base.check()?;
+    let mut problems = Problems::default();
+    for link in base.manifest.links.values() {
+        let Some(program) = link.program.as_ref().map(|program| &program.value) else { continue };
+        let can = types.get(program).is_some_and(|program_type| Way::of(*program_type).is_some());
+        let is_reported = problems.0.iter().any(
+            |problem: &Problem| matches!(&*problem.kind, Kind::Untested { program: reported } if reported == program),
+        );
+        if can && !is_reported && !cases.iter().any(|case| case.program == program) {
+            let span = base.manifest.programs[program].span.clone();
+            let problem = Problem::at(Kind::Untested { program: program.clone() }, span, "this program");
+            problems.push(problem.and(link.span.clone(), "runs it"));
+        }
+    }
+    problems.or(())
+}
