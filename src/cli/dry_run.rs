@@ -20,8 +20,8 @@ use crate::spec::Host;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-/// What an offline plan assumes of the host: one CPU, small pages, a bpffs where everybody mounts it.
-const NO_HOST: Host = Host { possible_cpus: 1, most_cpus: u32::MAX, page_size: 4096 };
+/// What is assumed of the host where there is none: one CPU, small pages, a bpffs where everybody mounts it.
+pub const NO_HOST: Host = Host { possible_cpus: 1, most_cpus: u32::MAX, page_size: 4096 };
 
 /// Plans for an empty host, without any kernel.
 pub fn offline(loaded: &Loaded, options: &Options, console: &Console) -> Result<Exit, Problems> {

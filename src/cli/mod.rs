@@ -13,6 +13,8 @@ mod entries;
 mod finish;
 mod fmt;
 mod health;
+mod import;
+mod init;
 mod inspect;
 mod loaded;
 mod planned;
@@ -74,6 +76,10 @@ enum Command {
     Status(status::Options),
     /// Lay manifests out as all are laid out, with every comment and in their order
     Fmt(fmt::Fmt),
+    /// Write a manifest from what runs on this host: of the deployment with that --name, or else of all that is no deployment's
+    Import(import::Import),
+    /// Write a first manifest from object files
+    Init(init::Init),
     /// Show what an object file has and needs
     Inspect {
         /// The object file
@@ -111,6 +117,8 @@ fn run(cli: Cli) -> Result<Exit, Exit> {
         Some(Command::Show(asked)) => show::run(&asked, console),
         Some(Command::Status(asked)) => status::run(asked, console),
         Some(Command::Fmt(asked)) => fmt::run(&asked, console),
+        Some(Command::Import(asked)) => import::run(&asked, console),
+        Some(Command::Init(asked)) => init::run(&asked, console),
         Some(Command::Inspect { object }) => inspect::run(&object, console),
         Some(Command::Validate(asked)) => validate::run(&asked, console),
         None => apply::run(cli.apply.manifest.as_deref(), &cli.apply.options, console),

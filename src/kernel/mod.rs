@@ -9,6 +9,7 @@ pub mod entries;
 pub(crate) mod events;
 pub mod facts;
 pub mod fake;
+pub mod found;
 pub mod linux;
 pub mod lock;
 mod many;

@@ -35,7 +35,7 @@ use std::sync::Arc;
 /// What opening a pin needs.
 const OPEN_PIN: &str = "opening a pin needs CAP_BPF and access to its folder: run it as root";
 /// What finding something by its id needs.
-const BY_ID: &str = "finding BPF objects by id needs CAP_SYS_ADMIN: run it as root";
+pub(super) const BY_ID: &str = "finding BPF objects by id needs CAP_SYS_ADMIN: run it as root";
 /// What asking for the programs on a hook needs.
 const QUERY: &str = "asking for the programs on a hook needs CAP_NET_ADMIN: run it as root";
 /// What looking at interfaces needs, where somebody may not.
@@ -347,7 +347,7 @@ pub(crate) fn mark<K: Kernel>(kernel: &K, pin: &PinPath) -> io::Result<Option<Ma
 }
 
 /// Reads an attachment without a link by its mark, and looks whether it is there.
-fn marked<K: Kernel>(kernel: &K, pin: &PinPath) -> io::Result<Option<LinkInfo>> {
+pub(super) fn marked<K: Kernel>(kernel: &K, pin: &PinPath) -> io::Result<Option<LinkInfo>> {
     let Some(Mark { program_id, at }) = mark(kernel, pin)? else { return Ok(None) };
     let is_attached = kernel.programs_at(&at)?.contains(&program_id);
     Ok(Some(LinkInfo { id: 0, program_id, hook: HookInfo::Direct(at), is_attached }))
