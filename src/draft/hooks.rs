@@ -4,6 +4,7 @@ use super::table::quoted;
 use crate::desired::{Counter, Event, Hook, Netns, Rate, Trace, Uprobe};
 use crate::direct::Via;
 use crate::kinds::{AttachType as A, XdpMode};
+use crate::manifest::protocol_name;
 
 /// The key and the entries of its inline table, values as TOML writes them.
 pub type Written = (&'static str, Vec<(String, String)>);
@@ -28,7 +29,7 @@ pub fn written(hook: &Hook, interfaces: &[String]) -> Written {
             entries.add("interface", interface(name)).netns(netns).text("direction", direction(*attach_type));
             entries.via(*via, "tcx", "clsact");
             entries.number("priority", wish.priority).number("handle", wish.handle);
-            entries.number("protocol", wish.protocol).number("chain", wish.chain);
+            entries.some_text("protocol", wish.protocol.and_then(protocol_name)).number("chain", wish.chain);
             "tc"
         }
         Hook::Netkit { interface: name, netns, attach_type } => {

@@ -111,7 +111,8 @@ pub fn import(name: &DeploymentName, found: &Found, sources: &[Source<'_>], host
     tables.extend((0..draft.instances.len()).map(|index| draft.object(index)));
     tables.extend(draft.maps.iter().map(|(id, map)| draft.map(*id, map)));
     tables.extend(draft.foreign_maps());
-    tables.extend(found.programs.iter().map(|(id, program)| draft.program(*id, program)));
+    let programs = found.programs.iter().filter(|(_, program)| !draft.comes_with_slots(program));
+    tables.extend(programs.map(|(id, program)| draft.program(*id, program)));
     tables.extend(draft.links());
     table::write(&tables)
 }
@@ -160,6 +161,9 @@ struct Shared {
     members: Vec<(usize, usize)>,
 }
 
+/// What is known of a map that nobody pinned.
+static UNPINNED: FoundMap = FoundMap { info: None, pin: None, value: None };
+
 struct Draft<'a> {
     found: &'a Found,
     sources: &'a [Source<'a>],
@@ -191,12 +195,22 @@ impl<'a> Draft<'a> {
         draft
     }
 
+    fn found_map(&self, id: u32) -> &'a FoundMap {
+        self.found.maps.get(&id).unwrap_or(&UNPINNED)
+    }
+
     fn pin_root(&self) -> Option<&PinPath> {
         self.found.deployment.as_ref().map(|(pin_root, _)| pin_root)
     }
 
     fn record(&self) -> Option<&Record> {
         self.found.deployment.as_ref()?.1.as_ref()
+    }
+
+    /// Returns whether a program of the deployment is there for a slot of its object, which needs no table.
+    fn comes_with_slots(&self, program: &FoundProgram) -> bool {
+        let objects = self.pin_root().map(|pin_root| pin_root.join("objects"));
+        program.pin.as_ref().zip(objects).is_some_and(|(pin, objects)| pin.is_below(&objects))
     }
 
     /// Returns what a pin is called in a folder of the deployment.
@@ -234,28 +248,34 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// Names each object as its deployment did, which is in the pins of its own maps.
+    /// Names each object as its deployment did, which is in the pins of its own maps; else as the record has its file.
     fn name_instances(&mut self) {
+        let of_pins: Vec<Option<String>> = self.instances.iter().map(|instance| self.pinned_name(instance)).collect();
         let mut names = Names::default();
-        let wanted: Vec<String> = self.instances.iter().map(|instance| self.object_name(instance)).collect();
-        for (instance, name) in self.instances.iter_mut().zip(wanted) {
-            instance.name = names.take(&name);
+        let mut taken: BTreeSet<String> = of_pins.iter().flatten().cloned().collect();
+        for (index, of_pin) in of_pins.into_iter().enumerate() {
+            let name = of_pin.or_else(|| self.recorded_name(&self.instances[index], &taken));
+            let name = name.unwrap_or_else(|| stem(&self.sources[self.instances[index].file].path).to_owned());
+            taken.insert(name.clone());
+            self.instances[index].name = names.take(&name);
         }
     }
 
-    fn object_name(&self, instance: &Instance) -> String {
-        let path = &self.sources[instance.file].path;
-        let folder = self.pin_root().map(|pin_root| format!("{pin_root}/objects/"));
-        let of_pin = |id: &u32| {
-            let pin = self.found.maps.get(id)?.pin.as_ref()?;
-            pin.as_str().strip_prefix(folder.as_deref()?)?.split_once("/maps/").map(|(name, _)| name.to_owned())
-        };
+    fn pinned_name(&self, instance: &Instance) -> Option<String> {
+        let folder = format!("{}/objects/", self.pin_root()?);
+        instance.symbols.values().find_map(|id| {
+            let pin = self.found_map(*id).pin.as_ref()?;
+            pin.as_str().strip_prefix(&folder)?.split_once("/maps/").map(|(name, _)| name.to_owned())
+        })
+    }
+
+    fn recorded_name(&self, instance: &Instance, taken: &BTreeSet<String>) -> Option<String> {
         let file_name = |path: &str| path.rsplit('/').next().map(str::to_owned);
-        let recorded = || {
-            let mut objects = self.record()?.objects.iter();
-            objects.find(|(_, object)| file_name(&object.path) == file_name(path)).map(|(name, _)| name.clone())
-        };
-        instance.symbols.values().find_map(of_pin).or_else(recorded).unwrap_or_else(|| stem(path).to_owned())
+        let wanted = file_name(&self.sources[instance.file].path);
+        let free = self.record()?.objects.iter().filter(|(name, _)| !taken.contains(*name));
+        free.map(|(name, object)| (name, file_name(&object.path)))
+            .find(|(_, path)| *path == wanted)
+            .map(|(name, _)| name.clone())
     }
 
     fn name_programs(&mut self) {
@@ -280,7 +300,7 @@ impl<'a> Draft<'a> {
         }
         let mut names = Names::default();
         for (id, members) in members {
-            let Some(map) = self.found.maps.get(&id) else { continue };
+            let map = self.found_map(id);
             let (_, defined) = self.definition(members[0]);
             if matches!(defined.dialect, Dialect::Data(_)) || self.needs_no_table(map, &members) {
                 continue;
@@ -289,6 +309,9 @@ impl<'a> Draft<'a> {
                 self.name_in("maps", map.pin.as_ref()).or_else(|| self.recorded(map).map(|(name, _)| name.to_owned()));
             let pinned = map.pin.as_ref().map(|pin| pin.file_name().to_owned());
             let name = names.take(&ours.or(pinned).unwrap_or_else(|| defined.symbol.clone()));
+            let mut members = members;
+            // Who calls it so most likely defined it.
+            members.sort_by_key(|member| self.definition(*member).1.symbol != name);
             self.maps.insert(id, Shared { name, members });
         }
     }
@@ -343,7 +366,7 @@ impl<'a> Draft<'a> {
         let Source { path, object } = &self.sources[instance.file];
         let mut table = Table::new("object", &instance.name);
         let unpinned = |(symbol, id): (&usize, &u32)| {
-            let map = self.found.maps.get(id)?;
+            let map = self.found_map(*id);
             let is_new = self.pin_root().is_none() && map.pin.is_none() && !self.maps.contains_key(id);
             let defined = &object.maps[*symbol];
             (is_new && !matches!(defined.dialect, Dialect::Data(_))).then(|| format!("`{}` (id {id})", defined.symbol))
@@ -405,7 +428,7 @@ impl<'a> Draft<'a> {
 
     fn map(&self, id: u32, shared: &Shared) -> Table {
         let mut table = Table::new("map", &shared.name);
-        let map = &self.found.maps[&id];
+        let map = self.found_map(id);
         let (instance, defined) = self.definition(shared.members[0]);
         match (self.is_foreign(id), self.pin_root()) {
             (Some(pin), _) => {

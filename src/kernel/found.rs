@@ -5,9 +5,10 @@ use super::status::deployments;
 use super::{EntryKind, HookRequest, Kernel, ObjectKind};
 use crate::desired::{Hook, Netns};
 use crate::diag::Problems;
-use crate::direct::{Device, Direct, Filter, Via, Wish};
+use crate::direct::{ALL_PROTOCOLS, Device, Direct, Filter, Via, Wish};
 use crate::draft::import::{Attached, Effect, Found, FoundMap, FoundProgram};
 use crate::kinds::{AttachType, XdpMode};
+use crate::manifest::protocol_name;
 use crate::names::PinPath;
 use crate::observed::{HookInfo, Interface, LinkInfo, Root};
 use crate::record::Record;
@@ -142,11 +143,42 @@ impl<'a, K: Kernel> Finder<'a, K> {
     }
 
     fn attach(&mut self, name: String, link: &LinkInfo, effect: Effect) -> io::Result<()> {
-        let hook = self.hook(&link.hook)?.map(|hook| (hook, Vec::new()));
+        let is_here = self.is_here(link)?;
+        let hook = if is_here { self.hook(&link.hook)? } else { None };
+        let hook = hook.map(|hook| (hook, Vec::new()));
         let by = if link.id == 0 { String::new() } else { format!(", link id {}", link.id) };
-        let words = format!("{}, program id {}{by}", link.hook, link.program_id);
+        let elsewhere = if is_here { "" } else { " of another network namespace" };
+        let words = format!("{}{elsewhere}, program id {}{by}", link.hook, link.program_id);
         self.found.attached.push(Attached { name, program_id: link.program_id, hook, words, effect });
         Ok(())
+    }
+
+    /// Returns whether a link is in this network namespace, as far as that can be known: its interface has an index there,
+    /// which one of another namespace may have as well.
+    fn is_here(&self, link: &LinkInfo) -> io::Result<bool> {
+        match &link.hook {
+            HookInfo::Xdp { ifindex } => {
+                let Some(name) = self.kernel.interface_name(*ifindex)? else { return Ok(false) };
+                let found = self.kernel.interface(&name)?;
+                Ok(found.is_some_and(|found| found.xdp.iter().any(|(_, id)| *id == link.program_id)))
+            }
+            HookInfo::Tcx { ifindex, attach_type } => {
+                let there = self.kernel.queue(&HookRequest::Tcx { ifindex: *ifindex, attach_type: *attach_type });
+                Ok(there.is_ok_and(|queue| queue.there.iter().any(|it| it.link_id == Some(link.id))))
+            }
+            HookInfo::Netns { inode, .. } => {
+                let own = observe::open_netns(self.kernel, &Netns::OWN)?;
+                Ok(own.is_some_and(|(_, own)| own == *inode))
+            }
+            HookInfo::Netkit { .. }
+            | HookInfo::Cgroup { .. }
+            | HookInfo::Netfilter(_)
+            | HookInfo::Sockmap { .. }
+            | HookInfo::Event(_)
+            | HookInfo::StructOps { .. }
+            | HookInfo::Direct(_)
+            | HookInfo::Other(_) => Ok(true),
+        }
     }
 
     /// Takes the maps of others that a deployment uses.
@@ -243,7 +275,7 @@ impl<'a, K: Kernel> Finder<'a, K> {
                 let request = HookRequest::Cgroup { cgroup: &cgroup, attach_type: *attach_type };
                 // This kernel may not have the hook.
                 let there = self.kernel.query(&request).unwrap_or_default();
-                let shown = path.display().to_string();
+                let shown = below(&mount, &path);
                 for program_id in there {
                     let by_link = |attached: &Attached| {
                         attached.program_id == program_id
@@ -296,11 +328,9 @@ impl<'a, K: Kernel> Finder<'a, K> {
                 via: None,
                 wish: Wish::default(),
             }),
-            HookInfo::Cgroup { cgroup_id, attach_type } => self.cgroup_path(*cgroup_id)?.map(|path| Hook::Cgroup {
-                path: path.display().to_string(),
-                attach_type: *attach_type,
-                via: None,
-            }),
+            HookInfo::Cgroup { cgroup_id, attach_type } => {
+                self.cgroup_path(*cgroup_id)?.map(|path| Hook::Cgroup { path, attach_type: *attach_type, via: None })
+            }
             HookInfo::Netns { attach_type, .. } => Some(Hook::Netns { netns: Netns::OWN, attach_type: *attach_type }),
             HookInfo::Netfilter(hook) => Some(Hook::Netfilter { hook: *hook, netns: Netns::OWN }),
             HookInfo::Direct(direct) => self.direct_hook(direct)?,
@@ -320,28 +350,40 @@ impl<'a, K: Kernel> Finder<'a, K> {
             Direct::Xdp { device, mode } => {
                 name(device)?.map(|interface| Hook::Xdp { interface, netns: Netns::OWN, mode: *mode, via })
             }
+            Direct::Filter(filter) if protocol_name(filter.protocol).is_none() => None,
             Direct::Filter(filter) => {
                 let Filter { device, attach_type, chain, priority, protocol, handle, owns_qdisc: _ } = filter;
                 let wish = Wish {
                     priority: Some(*priority),
                     handle: Some(*handle),
-                    protocol: Some(*protocol),
-                    chain: Some(*chain),
+                    protocol: Some(*protocol).filter(|protocol| *protocol != ALL_PROTOCOLS),
+                    chain: Some(*chain).filter(|chain| *chain != 0),
                 };
                 let of = |interface| Hook::Tc { interface, netns: Netns::OWN, attach_type: *attach_type, via, wish };
                 name(device)?.map(of)
             }
             Direct::Cgroup { path, attach_type, .. } => {
-                Some(Hook::Cgroup { path: path.display().to_string(), attach_type: *attach_type, via })
+                let Some(mount) = self.kernel.cgroup_mount()? else { return Ok(None) };
+                Some(Hook::Cgroup { path: below(&mount, path), attach_type: *attach_type, via })
             }
             Direct::Route(_) => None,
         })
     }
 
     /// Finds a cgroup by its id, which is the inode of its folder.
-    fn cgroup_path(&self, id: u64) -> io::Result<Option<PathBuf>> {
+    fn cgroup_path(&self, id: u64) -> io::Result<Option<String>> {
         let Some(mount) = self.kernel.cgroup_mount()? else { return Ok(None) };
-        Ok(folders(&mount).into_iter().find(|path| fs::metadata(path).is_ok_and(|found| found.ino() == id)))
+        let found = folders(&mount).into_iter().find(|path| fs::metadata(path).is_ok_and(|found| found.ino() == id));
+        Ok(found.map(|path| below(&mount, &path)))
+    }
+}
+
+/// Returns a cgroup as a manifest names it, below the mount: `system.slice`, and `/` for the mount itself.
+fn below(mount: &Path, path: &Path) -> String {
+    match path.strip_prefix(mount) {
+        Ok(rest) if rest.as_os_str().is_empty() => "/".to_owned(),
+        Ok(rest) => rest.display().to_string(),
+        Err(_) => path.display().to_string(),
     }
 }
 

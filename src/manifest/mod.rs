@@ -27,7 +27,7 @@ use std::time::Duration;
 
 pub(crate) use events::tracepoint;
 pub use events::{EventLink, EventText};
-pub use values::time;
+pub use values::{protocol_name, time};
 
 /// A value and its place in the text.
 #[derive(Debug, Clone, PartialEq)]
