@@ -2,6 +2,8 @@
 //!
 //! One [`Kind`] for each thing that can be wrong. Text is lower case, without a full stop, names in backticks.
 
+pub mod explain;
+
 use crate::access::AccountKind;
 use crate::desired::{Netns, Span, Within};
 use crate::elf::{self, Blame};
@@ -110,10 +112,6 @@ impl From<Problem> for Problems {
         Self(vec![problem])
     }
 }
-
-/// What to do when the kernel keeps a function or a type for GPL programs.
-const GPL_ONLY: &str = "the kernel has this for GPL programs only: the object says its license in \
-                        `SEC(\"license\")`, or where it says none `license = \"GPL\"` in its table does, if that is so\n";
 
 /// What to do when the kernel says that somebody may not.
 pub const PRIVILEGES: &str = "run it as root, or with CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON";
@@ -672,6 +670,8 @@ pub enum Kind {
         why: String,
         /// The way out.
         hint: Option<&'static str>,
+        /// Whether it is this kernel or machine that lacks it, and not a file or a process.
+        of_kernel: bool,
     },
     /// A program in a devmap or a cpumap that was not made for one.
     WrongForMap {
@@ -1476,10 +1476,7 @@ impl Kind {
             {
                 Some(format!("{PRIVILEGES}; to one that has them all, this kernel forbids such programs altogether"))
             }
-            Self::ProgramRefused { telling, .. } => (!telling.tail.is_empty()).then(|| {
-                let way_out = if telling.wants_gpl() { GPL_ONLY } else { "" };
-                format!("{way_out}the log ends (all of it with -v):\n{}", telling.tail.join("\n"))
-            }),
+            Self::ProgramRefused { telling, .. } => (!telling.tail.is_empty()).then(|| telling.to_string()),
             Self::NoSuchPin { .. } | Self::NoSuchMapId { .. } => {
                 Some("bpfapply only reuses this map: whoever owns it must make it first".to_owned())
             }
@@ -1702,6 +1699,7 @@ impl Kind {
             | Self::NotLoadable { refusal: elf::Refusal { blame: Blame::Kernel, .. }, .. }
             | Self::NoProgramType { .. }
             | Self::NoSuchLink { .. }
+            | Self::NoEvent { of_kernel: true, .. }
             | Self::NoOrder { .. } => Exit::Unavailable,
             Self::BtfRefused { errno: libc::EPERM, .. } => Exit::Permission,
             Self::BtfRefused { .. } => Exit::Failed,
@@ -1734,7 +1732,7 @@ impl Kind {
             | Self::NoCgroup { .. }
             | Self::NoNetns { .. }
             | Self::NoNeighbour { .. }
-            | Self::NoEvent { .. }
+            | Self::NoEvent { of_kernel: false, .. }
             | Self::SymlinkInTheWay { .. }
             | Self::NoAccount { .. }
             | Self::CgroupExcludes { .. }
@@ -2148,6 +2146,16 @@ impl Source {
     /// Makes a source of a file's name and its text.
     pub fn new(name: &str, text: &str) -> Self {
         Self(Arc::new(NamedSource::new(name, text.to_owned()).with_language("toml")))
+    }
+
+    /// Returns the file's name.
+    pub fn name(&self) -> &str {
+        self.0.name()
+    }
+
+    /// Returns its text.
+    pub fn text(&self) -> &str {
+        self.0.inner()
     }
 }
 

@@ -22,6 +22,7 @@ mod consent;
 pub mod desired;
 pub mod diag;
 pub mod direct;
+pub mod draft;
 pub mod elf;
 pub mod entries;
 pub mod explain;

@@ -1096,6 +1096,14 @@ impl EventLack {
         }
     }
 
+    /// Returns whether the running kernel lacks it, so that there is nothing to do on this host but to run another.
+    pub fn is_of_kernel(self) -> bool {
+        match self {
+            Self::Tracepoint | Self::Lsm => true,
+            Self::Tracefs | Self::File | Self::Format | Self::Symbol => false,
+        }
+    }
+
     /// Says what can be done.
     pub fn hint(self) -> Option<&'static str> {
         match self {

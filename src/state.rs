@@ -2,12 +2,13 @@
 //!
 //! It says what the kernel and bpffs would answer, not what that means: a plan is made from it by the same code as on the
 //! host. What it does not say is not known, which is never taken for "not there". Contents of maps are in it only when
-//! somebody asks for them; constants of programs and the records of deployments always are.
+//! somebody asks for them; constants of programs, the ids in slots and the records of deployments always are.
 
 use crate::direct::{Feature, Qdisc};
 use crate::kinds::{AttachType, MapType, ProgramType, XdpMode};
 use crate::names::PinPath;
 use crate::observed::HookInfo;
+use crate::route::{RouteInfo, RoutePlace};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -72,6 +73,47 @@ pub struct HostState {
     pub all_cgroups: bool,
     /// The hooks that several programs share.
     pub hooks: Hooks,
+    /// The ids of the tracepoints that links of records are on, by `CATEGORY/NAME`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tracepoints: BTreeMap<String, u64>,
+    /// The functions in files that links of records are on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub probes: Vec<Probe>,
+    /// The routes at the places where links of records are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub routes: Vec<Routes>,
+}
+
+/// A function in a file that processes run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Probe {
+    /// Path of the file.
+    pub binary: String,
+    /// The function; null for the start of the file.
+    pub symbol: Option<String>,
+    /// The file's device.
+    pub device: u64,
+    /// The file's inode.
+    pub inode: u64,
+    /// Where the function starts, in bytes.
+    pub offset: u64,
+}
+
+/// The routes at a place of an interface.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Routes {
+    /// Inode of the network namespace.
+    pub netns: u64,
+    /// Index of the interface there.
+    pub index: u32,
+    /// The place.
+    #[schemars(with = "serde_json::Value")]
+    pub place: RoutePlace,
+    /// The routes.
+    #[schemars(with = "Vec<serde_json::Value>")]
+    pub routes: Vec<RouteInfo>,
 }
 
 /// Something in a bpffs.
@@ -149,7 +191,8 @@ pub struct Map {
     /// The record of a deployment, when it holds one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub record: Option<serde_json::Value>,
-    /// Its entries, where they were asked for and are not secret; those of a frozen data section always.
+    /// Its entries, where they were asked for and are not secret; those of a frozen data section, and the ids of programs
+    /// and maps in slots, always.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub entries: Option<Vec<Entry>>,
 }

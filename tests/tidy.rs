@@ -11,6 +11,7 @@ const PURE: &[&str] = &[
     "desired",
     "diag.rs",
     "direct.rs",
+    "draft",
     "elf",
     "entries.rs",
     "explain",

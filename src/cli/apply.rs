@@ -2,7 +2,7 @@
 
 use super::arguments::{Allow, Locking, Variables, consents};
 use super::confirm::{go_back, settle};
-use super::console::{Console, Output};
+use super::console::Console;
 use super::explain::Explain;
 use super::finish::finish;
 use super::health::Health;
@@ -115,8 +115,7 @@ pub fn run(path: Option<&Path>, options: &Options, console: &Console) -> Result<
 }
 
 fn apply<K: Kernel>(kernel: &mut K, loaded: &Loaded, options: &Options, console: &Console) -> Result<Exit, Problems> {
-    if console.output == Output::Text
-        && !console.verbose
+    if console.is_brief()
         && options.expect.is_none()
         && options.saved.is_none()
         && let Some(record) = unchanged(kernel, loaded)
@@ -133,7 +132,7 @@ fn apply<K: Kernel>(kernel: &mut K, loaded: &Loaded, options: &Options, console:
         console.plan(&planned.plan, Some(loaded), Purpose::Apply);
         // Others need not wait while somebody thinks.
         drop(lock);
-        if console.output != Output::Text || !consent::is_typed(&needs) {
+        if !console.is_for_people() || !consent::is_typed(&needs) {
             return Err(Problem::new(Kind::ConsentNeeded { needs, sweep: planned.plan.sweep }).into());
         }
         lock = options.locking.take(kernel, &loaded.manifest.pin_root)?;

@@ -2,59 +2,44 @@
 
 use super::apply::Options;
 use super::console::{Console, Output};
+use super::explain;
 use super::loaded::Loaded;
-use super::planned::{Planned, other_plan, plan_live, plan_recorded};
-use super::{explain, usual_bpffs};
+use super::planned::{Planned, other_plan, plan_live, plan_offline, plan_recorded};
 use crate::apply;
-use crate::desired;
 use crate::diag::{Exit, Kind, Problem, Problems};
-use crate::elf;
 use crate::explain::{Codes, Explained};
-use crate::kernel::{Kernel, codes, observe, recorded::Recorded};
+use crate::kernel::{Kernel, codes, observe};
 use crate::load;
 use crate::names::Digest;
-use crate::observed::Observed;
-use crate::plan::{self, Consent, Mode, Plan};
+use crate::plan::{Consent, Mode, Plan};
 use crate::saved::{self, SavedHost, SavedManifest, SavedPlan};
-use crate::spec::Host;
 use std::collections::{BTreeMap, BTreeSet};
-use std::mem;
+use std::mem::{self, ManuallyDrop};
 
-/// What an offline plan assumes of the host: one CPU, small pages, a bpffs where everybody mounts it.
-const NO_HOST: Host = Host { possible_cpus: 1, most_cpus: u32::MAX, page_size: 4096 };
-
-/// Plans without any kernel: for an empty host, or against the state of one.
+/// Shows the plan without any kernel: for an empty host, or against the state of one.
 pub fn offline(loaded: &Loaded, options: &Options, console: &Console) -> Result<Exit, Problems> {
     if options.out.is_some() || options.saved.is_some() {
         let what = "a saved plan is for one host: leave `=offline` out".to_owned();
         return Err(Problem::new(Kind::Usage(what)).into());
     }
-    if let Some(file) = &options.against {
-        let state = load::state(file)?;
-        let time = state.time;
-        let recorded = Recorded(state);
-        let mut planned = plan_recorded(&recorded, loaded)?;
-        planned.plan.mode = Mode::Against { time };
-        let explained = options.explain.of(&recorded, &planned)?;
-        return show(&planned.plan, BTreeMap::new(), &explained, loaded, options, console);
-    }
-    let pin_root = &loaded.manifest.pin_root;
-    let usual = usual_bpffs();
-    let bpffs = if pin_root.is_below(&usual) { usual } else { pin_root.parent().unwrap_or(usual) };
-    let files = load::files(&loaded.manifest, loaded.folder())?;
-    let desired = desired::resolve(&loaded.manifest, files, &bpffs, &NO_HOST, &elf::Target::offline())?.unseen()?;
-    let observed = Observed::nothing(NO_HOST);
-    let plan = plan::plan(&desired, &observed, Mode::Offline)?;
-    let asked = options.explain.asked(&plan)?;
-    let explained = options.explain.explained(&asked, (&plan, &desired, &observed), &Codes::default());
-    show(&plan, BTreeMap::new(), &explained, loaded, options, console)
+    let planned = match &options.against {
+        Some(file) => plan_recorded(load::state(file)?, loaded)?,
+        None => ManuallyDrop::new(plan_offline(&loaded.manifest, loaded.folder())?),
+    };
+    let Planned { plan, desired, observed, .. } = &*planned;
+    let asked = options.explain.asked(plan)?;
+    let explained = options.explain.explained(&asked, (plan, desired, observed), &Codes::default());
+    show(plan, BTreeMap::new(), &explained, loaded, options, console)
 }
 
 /// Plans for this host.
 pub fn live<K: Kernel>(kernel: &K, loaded: &Loaded, options: &Options, console: &Console) -> Result<Exit, Problems> {
     let planned = plan_live(kernel, loaded, options.no_mount)?;
-    let explained = options.explain.of(kernel, &planned)?;
-    show(&planned.plan, planned.entries.clone(), &explained, loaded, options, console)
+    let Planned { plan, desired, observed, .. } = &*planned;
+    let asked = options.explain.asked(plan)?;
+    let codes = codes::running(kernel, plan, &asked);
+    let explained = options.explain.explained(&asked, (plan, desired, observed), &codes);
+    show(plan, planned.entries.clone(), &explained, loaded, options, console)
 }
 
 /// Plans for this host, and lets its verifier judge every program that the plan loads. All of it is dropped again; nothing

@@ -7,12 +7,16 @@ use crate::diag::{Kind, Problem, Problems};
 use crate::elf;
 use crate::kernel::{Kernel, facts, observe, recorded::Recorded, sites, strangers};
 use crate::load;
+use crate::manifest::Manifest;
 use crate::names::{Digest, PinPath, PlanId};
 use crate::observed::{Observed, Wanted};
 use crate::plan::{self, Action, Mode, Plan};
 use crate::saved::SavedHost;
+use crate::spec::Host;
+use crate::state::HostState;
 use std::collections::BTreeMap;
 use std::mem::ManuallyDrop;
+use std::path::Path;
 
 /// A plan with what it was made from.
 pub struct Planned {
@@ -27,6 +31,20 @@ pub struct Planned {
     pub observed: Observed,
 }
 
+/// What an offline plan assumes of the host: one CPU, small pages, a bpffs where everybody mounts it.
+const NO_HOST: Host = Host { possible_cpus: 1, most_cpus: u32::MAX, page_size: 4096 };
+
+/// Plans for an empty host, without any kernel; the paths of the manifest are relative to `folder`.
+pub fn plan_offline(manifest: &Manifest, folder: &Path) -> Result<Planned, Problems> {
+    let (pin_root, usual) = (&manifest.pin_root, usual_bpffs());
+    let bpffs = if pin_root.is_below(&usual) { usual } else { pin_root.parent().unwrap_or(usual) };
+    let files = load::files(manifest, folder)?;
+    let desired = desired::resolve(manifest, files, &bpffs, &NO_HOST, &elf::Target::offline())?.unseen()?;
+    let observed = Observed::nothing(NO_HOST);
+    let plan = plan::plan(&desired, &observed, Mode::Offline)?;
+    Ok(Planned { plan, inputs: None, entries: BTreeMap::new(), desired, observed })
+}
+
 /// Plans against the host. The plan is never given back: the process ends when it has been used, and freeing a large one
 /// piece by piece would take longer than what it is made from is worth.
 pub fn plan_live<K: Kernel>(kernel: &K, loaded: &Loaded, no_mount: bool) -> Result<ManuallyDrop<Planned>, Problems> {
@@ -38,8 +56,11 @@ pub fn plan_live<K: Kernel>(kernel: &K, loaded: &Loaded, no_mount: bool) -> Resu
 }
 
 /// Plans against a host of which only the state is there.
-pub fn plan_recorded(host: &Recorded, loaded: &Loaded) -> Result<ManuallyDrop<Planned>, Problems> {
-    planned(host, desired_on(host, loaded, |_| Ok(host.target()))?)
+pub fn plan_recorded(state: HostState, loaded: &Loaded) -> Result<ManuallyDrop<Planned>, Problems> {
+    let (time, host) = (state.time, Recorded(state));
+    let mut planned = planned(&host, desired_on(&host, loaded, |_| Ok(host.target()))?)?;
+    planned.plan.mode = Mode::Against { time };
+    Ok(planned)
 }
 
 fn planned<K: Kernel>(kernel: &K, resolved: Resolved) -> Result<ManuallyDrop<Planned>, Problems> {

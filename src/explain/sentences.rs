@@ -10,7 +10,7 @@ pub fn step(step: &Step, mode: Mode) -> ExplainedStep {
     ExplainedStep {
         marker: step.action.marker(),
         what: step.action.to_string(),
-        why: format!("{}{meaning}", step.because.words(mode)),
+        why: format!("{}{meaning}", step.because_words(mode)),
         traffic: traffic(step.traffic).to_owned(),
         state: state(step.state),
         expects: expects(&Expects::of(&step.action)),

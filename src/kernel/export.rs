@@ -2,9 +2,9 @@
 //! yet what a change may want. It only reads.
 
 use super::observe::{BY_ID, OPEN_PIN, QUERY, READ, existing, open_netns, refused, walk};
-use super::{EntryKind, HookRequest, Kernel, ObjectKind, contents};
+use super::{EntryKind, FilePlace, HookRequest, Kernel, ObjectKind, contents};
 use crate::access::AccountKind;
-use crate::desired::Netns;
+use crate::desired::{Event, Hook, Netns, Uprobe};
 use crate::diag::Problem;
 use crate::direct::{Device, Feature, Mark};
 use crate::kinds::{AttachType, MapType};
@@ -18,6 +18,9 @@ use std::path::Path;
 
 /// More cgroups than these are not listed: each costs a question for each of its hooks.
 const MOST_CGROUPS: usize = 20_000;
+
+/// Maps whose entries are ids of programs and maps: how things hang together, and no contents.
+const REFERENCES: &[MapType] = &[MapType::PROG_ARRAY, MapType::ARRAY_OF_MAPS, MapType::HASH_OF_MAPS];
 
 /// What is to be in the file.
 #[derive(Debug, Clone)]
@@ -59,6 +62,9 @@ pub fn export<K: Kernel>(kernel: &K, asked: &Asked) -> Result<HostState, Problem
         cgroups: BTreeMap::new(),
         all_cgroups: true,
         hooks: Hooks::default(),
+        tracepoints: BTreeMap::new(),
+        probes: Vec::new(),
+        routes: Vec::new(),
     };
     for feature in [Feature::Tcx, Feature::XdpLinks, Feature::CgroupLinks] {
         let has = kernel.has(feature).map_err(|error| refused(format!("ask for {feature}"), &error, QUERY))?;
@@ -190,7 +196,7 @@ impl<K: Kernel> Reader<'_, K> {
         let entries = match value {
             Some(value) if frozen => Some(vec![state::Entry { key: Hex(vec![0; 4]), value: Hex(value) }]),
             Some(_) if record.is_some() => None,
-            _ if self.contents => self.entries(fd),
+            _ if self.contents || REFERENCES.contains(&info.map_type) => self.entries(fd),
             _ => None,
         };
         let verdicts = self.verdicts(fd, info.map_type);
@@ -232,7 +238,8 @@ impl<K: Kernel> Reader<'_, K> {
         AttachType::OF_SOCKMAPS.into_iter().filter_map(of).collect()
     }
 
-    /// Reads what records name beyond pins: maps by id, users and groups. Secret entries are taken out.
+    /// Reads what records name beyond pins: maps by id, users and groups, and what links are on that nobody lists. Secret
+    /// entries are taken out.
     fn of_records(&mut self) -> io::Result<()> {
         let records = self.state.maps.values().filter_map(|map| map.record.as_ref());
         let records: Vec<Record> = records.filter_map(|record| serde_json::from_value(record.clone()).ok()).collect();
@@ -241,6 +248,9 @@ impl<K: Kernel> Reader<'_, K> {
                 if let Some(fd) = existing(self.kernel.map_by_id(id))? {
                     self.map(&fd)?;
                 }
+            }
+            for link in record.links.values() {
+                self.hook(&link.hook)?;
             }
             for (kind, name) in record.accesses().flat_map(|(_, _, access)| access.names()) {
                 if let Some(number) = self.kernel.account(kind, name)? {
@@ -263,6 +273,29 @@ impl<K: Kernel> Reader<'_, K> {
                     map.entries = None;
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// Reads what a hook of ours is on where that cannot be listed.
+    fn hook(&mut self, hook: &Hook) -> io::Result<()> {
+        if let Hook::Lwt { interface, netns, route, .. } = hook
+            && let Some(found) = super::observe::interface(self.kernel, interface, netns)?
+        {
+            let device = Device { netns: netns.clone(), inode: found.netns, ifindex: found.index };
+            let (place, routes) = (route.place, self.kernel.routes(&device, &route.place)?);
+            self.state.routes.push(state::Routes { netns: found.netns, index: found.index, place, routes });
+        }
+        if let Some(Event::Tracepoint { category, name }) = hook.event()
+            && let Ok(id) = self.kernel.tracepoint(category, name)
+        {
+            self.state.tracepoints.insert(format!("{category}/{name}"), id);
+        }
+        if let Some(Event::Uprobe(Uprobe { binary, symbol, .. })) = hook.event()
+            && let Ok(FilePlace { device, inode, offset }) = self.kernel.place_in_file(binary, symbol.as_deref())
+        {
+            let (binary, symbol) = (binary.clone(), symbol.clone());
+            self.state.probes.push(state::Probe { binary, symbol, device, inode, offset });
         }
         Ok(())
     }

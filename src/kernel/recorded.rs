@@ -18,9 +18,10 @@ use crate::route::{RouteInfo, RoutePlace};
 use crate::spec::Host;
 use crate::state::{self, File, HookOwner, HostState, PinKind};
 use crate::variables::Patch;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 /// The host.
@@ -105,12 +106,8 @@ impl Recorded {
     }
 
     fn map(&self, handle: &Handle) -> io::Result<(u32, &state::Map)> {
-        match handle {
-            Handle::Map(id) => {
-                self.0.maps.get(id).map_or_else(|| not_told(format!("map id {id}")), |map| Ok((*id, map)))
-            }
-            _ => errno(libc::EINVAL),
-        }
+        let Handle::Map(id) = handle else { return errno(libc::EINVAL) };
+        self.0.maps.get(id).map_or_else(|| not_told(format!("map id {id}")), |map| Ok((*id, map)))
     }
 
     fn namespace(&self, inode: u64) -> io::Result<&state::Namespace> {
@@ -154,7 +151,7 @@ fn interface_of(netns: &state::Namespace, name: &str) -> Option<Interface> {
     Some(Interface { netns: netns.inode, index: found.index, peer: found.peer, xdp })
 }
 
-fn next<T>(of: &std::collections::BTreeMap<u32, T>, after: u32) -> io::Result<u32> {
+fn next<T>(of: &BTreeMap<u32, T>, after: u32) -> io::Result<u32> {
     let behind = after.checked_add(1).map(|first| of.range(first..));
     behind.and_then(|mut behind| behind.next()).map_or_else(|| errno(libc::ENOENT), |(id, _)| Ok(*id))
 }
@@ -340,7 +337,7 @@ impl Kernel for Recorded {
             if at == key {
                 value = Some(bytes.to_vec());
             }
-            std::ops::ControlFlow::Continue(())
+            ControlFlow::Continue(())
         })?;
         Ok(value)
     }
@@ -429,11 +426,11 @@ impl Kernel for Recorded {
         not_told("the kernel's configuration")
     }
 
-    fn symbols(&self, _: &std::collections::BTreeSet<String>) -> io::Result<Symbols> {
+    fn symbols(&self, _: &BTreeSet<String>) -> io::Result<Symbols> {
         not_told("the kernel's symbols")
     }
 
-    fn symbols_at(&self, _: &std::collections::BTreeSet<u64>) -> io::Result<BTreeMap<u64, String>> {
+    fn symbols_at(&self, _: &BTreeSet<u64>) -> io::Result<BTreeMap<u64, String>> {
         not_told("the kernel's symbols")
     }
 
@@ -453,16 +450,9 @@ impl Kernel for Recorded {
         if self.0.programs.contains_key(&id) { Ok(Handle::Program(id)) } else { errno(libc::ENOENT) }
     }
 
-    fn program_code(&self, _: &Handle) -> io::Result<ProgramCode> {
-        not_told("the code of programs")
-    }
-
     fn program_info(&self, program: &Handle) -> io::Result<ProgramInfo> {
-        let found = match program {
-            Handle::Program(id) => self.0.programs.get_key_value(id),
-            _ => None,
-        };
-        let Some((id, found)) = found else { return errno(libc::EINVAL) };
+        let Handle::Program(id) = program else { return errno(libc::EINVAL) };
+        let Some(found) = self.0.programs.get(id) else { return errno(libc::EINVAL) };
         Ok(ProgramInfo {
             id: *id,
             program_type: found.r#type,
@@ -475,22 +465,22 @@ impl Kernel for Recorded {
         })
     }
 
+    fn program_code(&self, _: &Handle) -> io::Result<ProgramCode> {
+        not_told("the instructions of programs")
+    }
+
     fn interface(&self, name: &str) -> io::Result<Option<Interface>> {
         Ok(interface_of(self.own()?, name))
     }
 
     fn interface_in(&self, netns: &Handle, name: &str) -> io::Result<Option<Interface>> {
-        match netns {
-            Handle::Netns(inode) => Ok(interface_of(self.namespace(*inode)?, name)),
-            _ => errno(libc::EINVAL),
-        }
+        let Handle::Netns(inode) = netns else { return errno(libc::EINVAL) };
+        Ok(interface_of(self.namespace(*inode)?, name))
     }
 
     fn interfaces_in(&self, netns: &Handle) -> io::Result<Vec<String>> {
-        match netns {
-            Handle::Netns(inode) => Ok(self.namespace(*inode)?.interfaces.keys().cloned().collect()),
-            _ => errno(libc::EINVAL),
-        }
+        let Handle::Netns(inode) = netns else { return errno(libc::EINVAL) };
+        Ok(self.namespace(*inode)?.interfaces.keys().cloned().collect())
     }
 
     fn other_names(&self, netns: &Handle, name: &str) -> io::Result<Vec<String>> {
@@ -536,11 +526,18 @@ impl Kernel for Recorded {
     }
 
     fn tracepoint(&self, category: &str, name: &str) -> io::Result<u64> {
-        not_told(format!("the id of the tracepoint {category}/{name}"))
+        let found = self.0.tracepoints.get(&format!("{category}/{name}"));
+        found.map_or_else(|| not_told(format!("the id of the tracepoint {category}/{name}")), |id| Ok(*id))
     }
 
-    fn place_in_file(&self, binary: &str, _: Option<&str>) -> io::Result<FilePlace> {
-        not_told(format!("what is in `{binary}`"))
+    fn place_in_file(&self, binary: &str, symbol: Option<&str>) -> io::Result<FilePlace> {
+        let mut probes = self.0.probes.iter();
+        match probes.find(|probe| probe.binary == binary && probe.symbol.as_deref() == symbol) {
+            Some(state::Probe { device, inode, offset, .. }) => {
+                Ok(FilePlace { device: *device, inode: *inode, offset: *offset })
+            }
+            None => not_told(format!("what is in `{binary}`")),
+        }
     }
 
     fn security_modules(&self) -> io::Result<String> {
@@ -565,8 +562,10 @@ impl Kernel for Recorded {
         unchangeable()
     }
 
-    fn routes(&self, _: &Device, place: &RoutePlace) -> io::Result<Vec<RouteInfo>> {
-        not_told(format!("the routes to {}", place.to))
+    fn routes(&self, device: &Device, place: &RoutePlace) -> io::Result<Vec<RouteInfo>> {
+        let is_at = |it: &&state::Routes| (it.netns, it.index, it.place) == (device.inode, device.ifindex, *place);
+        let found = self.0.routes.iter().find(is_at);
+        found.map_or_else(|| not_told(format!("the routes to {}", place.to)), |found| Ok(found.routes.clone()))
     }
 
     fn programs_at(&self, at: &Direct) -> io::Result<Vec<u32>> {
@@ -640,11 +639,8 @@ impl Kernel for Recorded {
     }
 
     fn link_info(&self, link: &Handle) -> io::Result<LinkInfo> {
-        let found = match link {
-            Handle::Link(id) => self.0.links.get_key_value(id),
-            _ => None,
-        };
-        let Some((id, found)) = found else { return errno(libc::EINVAL) };
+        let Handle::Link(id) = link else { return errno(libc::EINVAL) };
+        let Some(found) = self.0.links.get(id) else { return errno(libc::EINVAL) };
         let state::Link { program_id, hook, is_attached } = found.clone();
         Ok(LinkInfo { id: *id, program_id, hook, is_attached })
     }

@@ -451,6 +451,11 @@ pub fn parse(text: &str, vars: &BTreeMap<String, String>) -> Result<Manifest, Pr
     problems.or(manifest).map(|manifest| manifest.expect("a manifest that was not read has a problem"))
 }
 
+/// Says whether a text is TOML, and if not why.
+pub(crate) fn check_syntax(text: &str) -> Result<(), Problems> {
+    toml::de::DeTable::parse(text).map(drop).map_err(|error| syntax(text, &error))
+}
+
 /// Reads entries from a TOML file: a table of keys and values, or a list `entries` of `{ key, value }`.
 pub fn entry_file(text: &str) -> Result<Vec<GivenEntry>, Problems> {
     let root = toml::de::DeTable::parse(text).map_err(|error| syntax(text, &error))?;

@@ -288,7 +288,7 @@ pub fn of(desired: &Desired) -> Graph<Node> {
             add_functions(&mut graph, desired, map, &node);
         }
         // A function is replaced before its program runs.
-        if let Some(Event::Extension { program, .. }) = link.hook.event() {
+        if let Some((program, _)) = link.hook.event().and_then(Event::extended) {
             let runs = desired
                 .links
                 .values()

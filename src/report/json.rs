@@ -22,13 +22,16 @@ use crate::plan::{
     Writes,
 };
 use crate::spec::{Difference, MapSpec, flag_names};
+use schemars::JsonSchema;
+use schemars::generate::SchemaSettings;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The version of everything that is written as JSON.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Format {
     /// Rises when a reader of the old one would go wrong.
+    #[schemars(range(min = 1, max = 1))]
     pub major: u32,
     /// Rises when something is added.
     pub minor: u32,
@@ -42,6 +45,12 @@ pub(super) fn write(value: &impl Serialize) -> String {
     let mut text = serde_json::to_string_pretty(value).expect("reports have only strings, numbers, lists and fields");
     text.push('\n');
     text
+}
+
+/// Returns the JSON schema of what is written. It takes more fields than it knows, as a newer minor version may have them.
+pub(super) fn schema<T: JsonSchema>() -> serde_json::Value {
+    let settings = SchemaSettings::draft07().with(|settings| settings.inline_subschemas = true).for_serialize();
+    settings.into_generator().into_root_schema_for::<T>().to_value()
 }
 
 /// Writes a plan as JSON.
@@ -119,6 +128,9 @@ struct StepJson<'a> {
     what: String,
     details: Details<'a>,
     because: BecauseJson<'a>,
+    /// What is not as the last apply left it, where the manifest did not change that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    drift: Option<&'static str>,
     traffic: Traffic,
     state: String,
     /// How many entries the state is about, where they were counted.
@@ -146,6 +158,7 @@ impl<'a> StepJson<'a> {
             what: step.action.to_string(),
             details: Details::of(&step.action),
             because: BecauseJson::of(step, plan.mode),
+            drift: plan.drift(step),
             traffic: step.traffic,
             state: step.state.word().to_lowercase(),
             entries: step.state.entries(),
