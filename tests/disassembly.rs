@@ -53,7 +53,7 @@ fn dumped(object: &Path) -> Vec<(Vec<Insn>, String)> {
             columns.next()?.split_whitespace().map(|byte| u8::from_str_radix(byte, 16).ok()).collect();
         let insns = bytes?.chunks_exact(8).map(|bytes| Insn::decode(bytes.try_into().expect("eight bytes"))).collect();
         let text = columns.next()?;
-        Some((insns, text.split_once(" <L").map_or(text, |(text, _)| text).trim().to_owned()))
+        Some((insns, text.split_once(" <").map_or(text, |(text, _)| text).trim().to_owned()))
     };
     text.lines().filter_map(insn).collect()
 }
