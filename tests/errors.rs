@@ -69,6 +69,8 @@ const NOT_TRIED: &[(&str, &[&str])] = &[
             "plan::not_saved",
             "plan::other",
             "plan::unwritable",
+            "state::not_exported",
+            "state::not_told",
             "usage",
         ],
     ),
