@@ -54,7 +54,8 @@ pub fn name(program_type: ProgramType, verdict: u32) -> String {
 pub fn number(program_type: ProgramType, name: &str) -> Result<u32, Vec<String>> {
     let names = names(program_type);
     let known = names.iter().find(|(known, _)| *known == name);
-    let number = known.map(|(_, number)| number.cast_unsigned()).or_else(|| name.parse::<i32>().ok().map(i32::cast_unsigned));
+    let number =
+        known.map(|(_, number)| number.cast_unsigned()).or_else(|| name.parse::<i32>().ok().map(i32::cast_unsigned));
     number.ok_or_else(|| names.iter().map(|(name, _)| (*name).to_owned()).collect())
 }
 

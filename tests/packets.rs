@@ -120,6 +120,18 @@ fn live_maps_are_left_alone() {
     });
 }
 
+/// The programs of xdp-tools do what their names say, where they are installed.
+#[test]
+fn the_filters_of_xdp_tools_pass() {
+    in_namespace("the_filters_of_xdp_tools_pass", |_| {
+        if !Path::new("/usr/lib/x86_64-linux-gnu/bpf/xdpfilt_alw_ip.o").exists() {
+            return common::skip("the_filters_of_xdp_tools_pass", "xdp-tools is not installed");
+        }
+        let said = succeed(&repository().join("examples/xdp-filter"), &["test", "plan.toml"]);
+        assert!(said.contains("4 passed; 0 failed"), "{said}");
+    });
+}
+
 const REQUIRED: &str = r#"
 version       = 1
 name          = "required"
@@ -229,12 +241,16 @@ fn captures_tell_what_a_change_does() {
         let said = succeed(path, &both);
         eprintln!("10,000 packets, two programs, before and after: {:?}", start.elapsed());
         let lines: Vec<_> = said.lines().skip_while(|line| !line.contains("captured")).collect();
-        let lines = lines.iter().take_while(|line| !line.is_empty()).map(|line| format!("{line}\n")).collect::<String>();
+        let lines =
+            lines.iter().take_while(|line| !line.is_empty()).map(|line| format!("{line}\n")).collect::<String>();
         golden("traffic.txt", &lines);
         let json = succeed(path, &[&both[..], &["--output", "json"]].concat());
         let json: Value = serde_json::from_str(&json).expect("JSON");
         let change = &json["traffic"]["programs"]["filter"]["changes"][0];
-        assert_eq!((&change["from"], &change["to"], &change["count"]), (&"XDP_TX".into(), &"XDP_DROP".into(), &33.into()));
+        assert_eq!(
+            (&change["from"], &change["to"], &change["count"]),
+            (&"XDP_TX".into(), &"XDP_DROP".into(), &33.into())
+        );
         succeed(path, &["plan.toml", "--dry-run=verify", "--traffic", "packets.pcap"]);
         let said = refused(path, &["plan.toml", "--dry-run=offline", "--traffic", "packets.pcap"], 64);
         assert!(said.contains("leave `=offline` or `--traffic` out"), "{said}");

@@ -14,7 +14,7 @@ use crate::report::ManifestText;
 use crate::report::packet_tests::{self as report, Run, Texts};
 use clap::Args;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 #[derive(Debug, Args)]
 #[command(after_help = "Exit codes: 0 all tests passed, 1 a test failed, 65 a bad manifest, object or test, \
@@ -63,13 +63,13 @@ impl Suite {
         }
         let text = load::text(&path).map_err(|problems| console.fail(&problems, None))?;
         let tests = manifest::parse_tests(&text, &loaded.manifest)
-            .map_err(|problems| console.fail(&problems, Some(&Source::new(&path.display().to_string(), &text))))?;
+            .map_err(|problems| console.fail(&problems, Some(&source(&path, &text, loaded))))?;
         Ok(Self { beside: Some((path, text)), tests })
     }
 
     fn source(&self, place: Place, loaded: &Loaded) -> Source {
         match (place, &self.beside) {
-            (Place::File, Some((path, text))) => Source::new(&path.display().to_string(), text),
+            (Place::File, Some((path, text))) => source(path, text, loaded),
             (Place::File | Place::Manifest, _) => loaded.source(),
         }
     }
@@ -131,6 +131,11 @@ impl Suite {
     }
 }
 
+/// The text that problems of a file of tests point into.
+fn source(path: &Path, text: &str, loaded: &Loaded) -> Source {
+    Source::new(&path.display().to_string(), &manifest::redacted_tests(text, &loaded.manifest))
+}
+
 /// Collects what all tests of a manifest are made from.
 pub fn base<'a, K: Kernel>(kernel: &K, loaded: &'a Loaded) -> Result<Base<'a>, Problems> {
     let manifest = &loaded.manifest;
@@ -154,9 +159,9 @@ fn untested(base: &Base<'_>, cases: &[Case<'_>]) -> Result<(), Problems> {
     for link in base.manifest.links.values() {
         let Some(program) = link.program.as_ref().map(|program| &program.value) else { continue };
         let can = types.get(program).is_some_and(|program_type| Way::of(*program_type).is_some());
-        let is_reported = problems.0.iter().any(|problem: &Problem| {
-            matches!(&*problem.kind, Kind::Untested { program: reported } if reported == program)
-        });
+        let is_reported = problems.0.iter().any(
+            |problem: &Problem| matches!(&*problem.kind, Kind::Untested { program: reported } if reported == program),
+        );
         if can && !is_reported && !cases.iter().any(|case| case.program == program) {
             let span = base.manifest.programs[program].span.clone();
             let problem = Problem::at(Kind::Untested { program: program.clone() }, span, "this program");

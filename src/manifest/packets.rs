@@ -15,9 +15,9 @@ use crate::kinds::Point;
 use crate::names::{MapName, ObjectName};
 use crate::packet::protocols::{Field as HeaderField, Form, PROTOCOLS, Protocol, TCP_FLAGS};
 use crate::packet::{Layer, fault};
+use core::net::{Ipv4Addr, Ipv6Addr};
 use schemars::{Schema, SchemaGenerator, json_schema};
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{Ipv4Addr, Ipv6Addr};
 use toml::de::DeValue;
 
 /// What text for bytes starts with.
@@ -185,7 +185,13 @@ impl Checker<'_> {
             Some(At { value: RawLeft { mark, priority, .. }, .. }) => (mark.0, priority.0),
             None => (None, None),
         };
-        After { packet: packet.0.map(|packet| packet.map(|it| it.0)), mark, priority, maps: self.test_maps(maps, EntriesMode::Merge), exact }
+        After {
+            packet: packet.0.map(|packet| packet.map(|it| it.0)),
+            mark,
+            priority,
+            maps: self.test_maps(maps, EntriesMode::Merge),
+            exact,
+        }
     }
 
     fn test_maps(&mut self, maps: Field<Entries<EntriesText>>, mode: EntriesMode) -> TestMaps {
@@ -234,6 +240,22 @@ impl PacketText {
     }
 }
 
+/// The path of a capture.
+#[derive(Debug)]
+pub(super) struct CapturePath(String);
+
+impl Read for CapturePath {
+    const EXAMPLE: &'static str = "\"dns.pcap\"";
+
+    fn read(entry: Entry<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+        ObjectPath::read(entry, reader).map(|path| Self(path.0))
+    }
+
+    fn schema(generator: &mut SchemaGenerator) -> Schema {
+        ObjectPath::schema(generator)
+    }
+}
+
 const WANTS: &str = "a list of layers, `\"hex:...\"`, or a table `{ pcap, frame }`";
 
 impl Read for PacketText {
@@ -246,7 +268,7 @@ impl Read for PacketText {
             DeValue::Table(_) => {
                 let RawCapture { pcap, frame, .. } = RawCapture::read(entry, reader)?;
                 let frame = frame.0.map_or(1, |frame: At<Count>| frame.value.0);
-                Some(Self::Capture { path: pcap.0.map(|path: At<ObjectPath>| path.value.0)?, frame })
+                Some(Self::Capture { path: pcap.0.map(|path| path.value.0)?, frame })
             }
             DeValue::Integer(_) | DeValue::Float(_) | DeValue::Boolean(_) | DeValue::Datetime(_) => {
                 reader.wrong_type(&entry, WANTS)
@@ -324,8 +346,12 @@ impl Read for Layers {
         let (mut layers, mut places, mut complete) = (Vec::new(), Vec::new(), true);
         for item in items {
             let span = item.span();
-            let entry =
-                Entry { address: entry.address.clone(), key: span.clone(), value: item.into_inner(), span: span.clone() };
+            let entry = Entry {
+                address: entry.address.clone(),
+                key: span.clone(),
+                value: item.into_inner(),
+                span: span.clone(),
+            };
             match layer(entry, reader) {
                 Some(layer) => {
                     layers.push(layer);
@@ -386,7 +412,8 @@ fn layer(entry: Entry<'_>, reader: &mut Reader<'_>) -> Option<Layer> {
         _ => {
             found.sort_by_key(|(_, span, _)| span.start);
             let [first, second] = [0, 1].map(|at: usize| found[at].0.to_owned());
-            let kind = Kind::NotTogether { table: header.address, first, second, why: "each layer is a table of its own" };
+            let kind =
+                Kind::NotTogether { table: header.address, first, second, why: "each layer is a table of its own" };
             reader.report(kind, found[1].1.clone(), "this layer")
         }
     }
@@ -496,7 +523,8 @@ fn payload(entry: Entry<'_>, reader: &mut Reader<'_>) -> Option<Vec<u8>> {
 fn protocol_schema(protocol: &Protocol) -> serde_json::Value {
     let mut properties = serde_json::Map::new();
     for field in protocol.fields {
-        let number = serde_json::json!({ "type": "integer", "minimum": 0, "maximum": field.most().min(u64::MAX.into()) as u64 });
+        let number =
+            serde_json::json!({ "type": "integer", "minimum": 0, "maximum": field.most().min(u64::MAX.into()) as u64 });
         let schema = match field.form {
             Form::Number | Form::Hex => number,
             Form::Flags => serde_json::json!({ "anyOf": [
@@ -504,7 +532,9 @@ fn protocol_schema(protocol: &Protocol) -> serde_json::Value {
                     { "enum": TCP_FLAGS }, { "type": "string", "pattern": "\\$\\{.+\\}" },
                 ] } },
             ] }),
-            Form::Mac => serde_json::json!({ "type": "string", "pattern": "^[0-9A-Fa-f]{2}([:-][0-9A-Fa-f]{2}){5}$|\\$\\{.+\\}" }),
+            Form::Mac => {
+                serde_json::json!({ "type": "string", "pattern": "^[0-9A-Fa-f]{2}([:-][0-9A-Fa-f]{2}){5}$|\\$\\{.+\\}" })
+            }
             Form::Ipv4 => serde_json::json!({ "type": "string", "pattern": "^[0-9.]+$|\\$\\{.+\\}" }),
             Form::Ipv6 => serde_json::json!({ "type": "string", "pattern": "^[0-9A-Fa-f:.]+$|\\$\\{.+\\}" }),
         };

@@ -8,7 +8,6 @@ const LARGEST_BLOCK: usize = 1 << 20;
 /// The LINKTYPEs of raw IP, of any version and of the fourth and the sixth.
 const RAW_IP: [i32; 3] = [101, 228, 229];
 
-
 /// Why a file is no capture that can be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CaptureError {

@@ -70,8 +70,8 @@ fn hex(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::protocols::{IPV4, Protocol, UDP, VLAN};
     use super::super::build;
+    use super::super::protocols::{IPV4, Protocol, UDP, VLAN};
     use super::*;
 
     fn of(protocol: &'static Protocol, said: &[(&'static str, u128)]) -> Layer {

@@ -102,7 +102,8 @@ pub fn place(seen: &Seen, byte: usize) -> String {
         return "payload".to_owned();
     };
     let bits = 8 * (byte - found.place.start)..8 * (byte - found.place.start) + 8;
-    let fields = found.protocol.fields.iter().filter(|field| field.bit < bits.end && field.bit + field.bits > bits.start);
+    let fields =
+        found.protocol.fields.iter().filter(|field| field.bit < bits.end && field.bit + field.bits > bits.start);
     let names: Vec<_> = fields.map(|field| field.name).collect();
     match names.as_slice() {
         [] => format!("{} options", found.protocol.name),

@@ -156,7 +156,7 @@ pub fn ready<K: Kernel>(
 }
 
 fn resolve(base: &Base<'_>, contents: &TestMaps) -> Result<Desired, Problems> {
-    let manifest = alone(base.manifest, contents, &base.shapes);
+    let manifest = alone(base.manifest, contents, &base.shapes, &base.files.objects);
     let entries = load::entries(&manifest, base.folder)?;
     let files = Files { objects: base.files.objects.clone(), entries };
     desired::resolve(&manifest, files, &base.bpffs, &base.host, &base.target)
@@ -249,9 +249,8 @@ fn expected_maps(base: &Base<'_>, case: Case<'_>, problems: &mut Problems) -> Ve
     };
     let mut maps = Vec::new();
     for (name, At { value: given, span }) in wanted {
-        let is_it = |map: &&Arc<DesiredMap>| {
-            map.contents().is_some_and(|(_, contents)| contents.span == given.entries.span)
-        };
+        let is_it =
+            |map: &&Arc<DesiredMap>| map.contents().is_some_and(|(_, contents)| contents.span == given.entries.span);
         let map = desired.maps.get(name).into_iter().chain(desired.maps.values()).find(is_it);
         let found = map.and_then(|map| Some((map, readable(map)?)));
         match found {

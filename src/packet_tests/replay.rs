@@ -34,7 +34,8 @@ pub fn replay<K: Kernel>(
             }
             Some(_) | None => None,
         };
-        let Some((program_type, after)) = verdicts(kernel, new, program, packets).map_err(|problems| (false, problems))?
+        let Some((program_type, after)) =
+            verdicts(kernel, new, program, packets).map_err(|problems| (false, problems))?
         else {
             continue;
         };

@@ -123,7 +123,9 @@ fn header(page: &mut Page, plan: &Plan, options: &Options<'_>) {
         (Purpose::DryRun, Mode::Live) if plan.verdicts.is_some() => {
             "verify dry run: loads what is new and drops it, changes nothing"
         }
-        (Purpose::DryRun, Mode::Live) if plan.traffic.is_some() => "live dry run: runs packets through copies, changes nothing",
+        (Purpose::DryRun, Mode::Live) if plan.traffic.is_some() => {
+            "live dry run: runs packets through copies, changes nothing"
+        }
         (Purpose::DryRun, Mode::Live) => "live dry run: reads only",
         (Purpose::DryRun, Mode::Offline) => "offline: no kernel was asked, an empty host is assumed",
         (Purpose::Apply, Mode::Live | Mode::Offline) => "apply",

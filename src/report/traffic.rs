@@ -18,7 +18,8 @@ fn number(count: usize) -> String {
 
 fn counts(replayed: &Replayed, verdicts: &Verdicts) -> String {
     let each = verdicts.iter().rev();
-    let words: Vec<_> = each.map(|(verdict, count)| format!("{} {}", number(*count), name(replayed, *verdict))).collect();
+    let words: Vec<_> =
+        each.map(|(verdict, count)| format!("{} {}", number(*count), name(replayed, *verdict))).collect();
     words.join(", ")
 }
 
@@ -39,7 +40,8 @@ pub(super) fn text(page: &mut Page, replay: &Replay) {
         }
         for ((from, to), changed) in &replayed.changes {
             let verb = if changed.count == 1 { "changes" } else { "change" };
-            let what = format!("{} {verb} from {} to {}", number(changed.count), name(replayed, *from), name(replayed, *to));
+            let what =
+                format!("{} {verb} from {} to {}", number(changed.count), name(replayed, *from), name(replayed, *to));
             page.line(start.clone().and(Paint::Plain, ", ").and(Paint::Alarm, what).and(Paint::Plain, ":"), 2);
             for (packet, summary) in &changed.first {
                 page.line(format!("  packet {packet}: {summary}"), 4);
