@@ -75,9 +75,9 @@ fn refused(test: &Prepared<'_>, error: &io::Error) -> Problem {
     }
     let has_interface = test.case.test.context.interface.is_some();
     let hint = match (test.input.way, error.raw_os_error()) {
-        (Way::Xdp, Some(libc::EINVAL)) if has_interface => {
-            Some("the kernel runs XDP for a test only on interfaces whose driver has set its queues up for XDP")
-        }
+        (Way::Xdp, Some(libc::EINVAL)) if has_interface => Some(
+            "the kernel takes an interface for a test of XDP from Linux 5.15 on, and only one whose queues are set up for XDP",
+        ),
         (Way::Xdp | Way::Skb { .. } | Way::FlowDissector, Some(libc::EINVAL)) if test.frame.len() < ETH.len => {
             Some("the kernel takes no packet that is shorter than the header of Ethernet, 14 bytes")
         }
