@@ -2,6 +2,8 @@
 //!
 //! One [`Kind`] for each thing that can be wrong. Text is lower case, without a full stop, names in backticks.
 
+pub mod explain;
+
 use crate::access::AccountKind;
 use crate::desired::{Netns, Span, Within};
 use crate::elf::{self, Blame};
@@ -110,10 +112,6 @@ impl From<Problem> for Problems {
         Self(vec![problem])
     }
 }
-
-/// What to do when the kernel keeps a function or a type for GPL programs.
-const GPL_ONLY: &str = "the kernel has this for GPL programs only: the object says its license in \
-                        `SEC(\"license\")`, or where it says none `license = \"GPL\"` in its table does, if that is so\n";
 
 /// What to do when the kernel says that somebody may not.
 pub const PRIVILEGES: &str = "run it as root, or with CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON";
@@ -696,6 +694,8 @@ pub enum Kind {
         why: String,
         /// The way out.
         hint: Option<&'static str>,
+        /// Whether it is this kernel or machine that lacks it, and not a file or a process.
+        of_kernel: bool,
     },
     /// A program in a devmap or a cpumap that was not made for one.
     WrongForMap {
@@ -1120,6 +1120,20 @@ pub enum Kind {
         /// Why not, as a sentence without capital and full stop.
         why: String,
     },
+    /// A file is no state of a host.
+    NoState {
+        /// Its path.
+        path: String,
+        /// Why not, as a sentence without capital and full stop.
+        why: String,
+    },
+    /// The state of a host does not tell what a plan must know.
+    NotInState {
+        /// What was to be done with it.
+        doing: String,
+        /// What that is.
+        what: String,
+    },
     /// A file cannot be written.
     UnwritableFile {
         /// Its path.
@@ -1269,6 +1283,8 @@ impl Kind {
             Self::RecordLost { .. } => "host::record_lost",
             Self::ConsentNeeded { .. } => "plan::consent",
             Self::NoSavedPlan { .. } => "plan::not_saved",
+            Self::NoState { .. } => "state::not_exported",
+            Self::NotInState { .. } => "state::not_told",
             Self::UnwritableFile { .. } => "plan::unwritable",
             Self::OtherPlan { .. } => "plan::other",
             Self::Protected { .. } => "plan::protected",
@@ -1496,10 +1512,7 @@ impl Kind {
             {
                 Some(format!("{PRIVILEGES}; to one that has them all, this kernel forbids such programs altogether"))
             }
-            Self::ProgramRefused { telling, .. } => (!telling.tail.is_empty()).then(|| {
-                let way_out = if telling.wants_gpl() { GPL_ONLY } else { "" };
-                format!("{way_out}the log ends (all of it with -v):\n{}", telling.tail.join("\n"))
-            }),
+            Self::ProgramRefused { telling, .. } => (!telling.tail.is_empty()).then(|| telling.to_string()),
             Self::NoSuchPin { .. } | Self::NoSuchMapId { .. } => {
                 Some("bpfapply only reuses this map: whoever owns it must make it first".to_owned())
             }
@@ -1612,6 +1625,8 @@ impl Kind {
                 }
             }
             Self::NoSavedPlan { .. } => Some("`bpfapply plan.toml --dry-run --out FILE` saves a plan".to_owned()),
+            Self::NoState { .. } => Some("`bpfapply export --out FILE`, on the host, writes one".to_owned()),
+            Self::NotInState { .. } => Some("`--dry-run` on the host knows it".to_owned()),
             Self::UnwritableFile { .. } => None,
             Self::OtherPlan { .. } => {
                 Some("nothing was done: look at the plan above, and ask for it if it is meant".to_owned())
@@ -1706,6 +1721,8 @@ impl Kind {
             | Self::ArenaTooSmall { .. }
             | Self::NoTemplate { .. }
             | Self::NoSavedPlan { .. }
+            | Self::NoState { .. }
+            | Self::NotInState { .. }
             | Self::ForeignTemplate { .. } => Exit::Data,
             Self::UnknownOverride { .. } => Exit::Usage,
             Self::TestsFailed { .. } => Exit::Failed,
@@ -1722,6 +1739,7 @@ impl Kind {
             | Self::NotLoadable { refusal: elf::Refusal { blame: Blame::Kernel, .. }, .. }
             | Self::NoProgramType { .. }
             | Self::NoSuchLink { .. }
+            | Self::NoEvent { of_kernel: true, .. }
             | Self::NoOrder { .. } => Exit::Unavailable,
             Self::BtfRefused { errno: libc::EPERM, .. } => Exit::Permission,
             Self::BtfRefused { .. } => Exit::Failed,
@@ -1754,7 +1772,7 @@ impl Kind {
             | Self::NoCgroup { .. }
             | Self::NoNetns { .. }
             | Self::NoNeighbour { .. }
-            | Self::NoEvent { .. }
+            | Self::NoEvent { of_kernel: false, .. }
             | Self::SymlinkInTheWay { .. }
             | Self::NoAccount { .. }
             | Self::CgroupExcludes { .. }
@@ -2092,6 +2110,8 @@ impl fmt::Display for Kind {
                 sweep.iter().try_for_each(|sweep| write!(f, "; it removes {sweep}"))
             }
             Self::NoSavedPlan { path, why } => write!(f, "`{path}` is no saved plan: {why}"),
+            Self::NoState { path, why } => write!(f, "`{path}` is no state of a host: {why}"),
+            Self::NotInState { doing, what } => write!(f, "cannot {doing}: the exported state does not tell {what}"),
             Self::UnwritableFile { path, why } => write!(f, "cannot write `{path}`: {why}"),
             Self::OtherPlan { expected, is } => {
                 write!(
@@ -2174,6 +2194,16 @@ impl Source {
     /// Makes a source of a file's name and its text.
     pub fn new(name: &str, text: &str) -> Self {
         Self(Arc::new(NamedSource::new(name, text.to_owned()).with_language("toml")))
+    }
+
+    /// Returns the file's name.
+    pub fn name(&self) -> &str {
+        self.0.name()
+    }
+
+    /// Returns its text.
+    pub fn text(&self) -> &str {
+        self.0.inner()
     }
 }
 

@@ -23,7 +23,8 @@ pub enum Via {
 }
 
 /// What a kernel may lack that decides on the way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Feature {
     /// tcx.
     Tcx,
@@ -272,7 +273,7 @@ impl Mark {
 }
 
 /// What of traffic control an interface has, as far as filters are concerned.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Qdisc {
     /// Whether it is clsact, with both directions; else it is `ingress`.
     pub has_egress: bool,
@@ -281,7 +282,7 @@ pub struct Qdisc {
 }
 
 /// A filter as the kernel says it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "as in `Filter`")]
 pub struct FilterInfo {
     pub attach_type: AttachType,

@@ -2,6 +2,10 @@
 //!
 //! Here nothing knows of file descriptors but [`Code::patched`], which puts numbers that somebody else chose into place.
 
+pub mod disassemble;
+pub mod helpers;
+pub mod listing;
+
 use crate::names::Digest;
 use std::fmt::{self, Write as _};
 

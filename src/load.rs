@@ -11,13 +11,14 @@ use crate::names::{Digest, MapName, ObjectName};
 use crate::packet;
 use crate::parallel;
 use crate::saved::SavedPlan;
+use crate::state::HostState;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{self, Read, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// The largest file that is read: the kernel takes no program of even a tenth of it.
@@ -125,23 +126,91 @@ pub fn plan(path: &Path) -> Result<SavedPlan, Problems> {
     SavedPlan::decode(&text(path)?).map_err(no_plan)
 }
 
-/// Writes a plan into a file that only its owner may read: whole, or not at all.
-pub fn store(plan: &SavedPlan, path: &Path) -> Result<(), Problem> {
-    let unwritable = |error: io::Error| {
-        Problem::new(Kind::UnwritableFile { path: path.display().to_string(), why: error.to_string() })
+/// Reads the state of a host.
+pub fn state(path: &Path) -> Result<HostState, Problems> {
+    let no_state = |why| Problem::new(Kind::NoState { path: path.display().to_string(), why }).into();
+    HostState::decode(&text(path)?).map_err(no_state)
+}
+
+/// Writes a saved plan or a state into a file that only its owner may read: whole, or not at all.
+pub fn store(text: &str, path: &Path) -> Result<(), Problem> {
+    replace(path, text.as_bytes(), 0o600, |_| Ok(())).map_err(|error| unwritable(path, &error))
+}
+
+/// Writes a text into a file: whole, or not at all. Who may read one that is there stays, and what leads to it as well.
+/// What is no regular file, as a pipe, is written as it is.
+pub fn store_text(text: &str, path: &Path) -> Result<(), Problem> {
+    let written = match fs::metadata(path) {
+        Ok(found) if !found.is_file() => append(path, text),
+        Ok(found) => fs::canonicalize(path).and_then(|path| {
+            replace(&path, text.as_bytes(), 0o600, |new| fs::set_permissions(new, found.permissions()))
+        }),
+        Err(_) => replace(path, text.as_bytes(), 0o666, |_| Ok(())),
     };
-    let name = path.file_name().ok_or_else(|| unwritable(io::ErrorKind::InvalidInput.into()))?;
-    let passing = path.with_file_name(format!(".{}.{}", name.to_string_lossy(), std::process::id()));
-    let written = write_new(&passing, plan.encode().as_bytes()).and_then(|()| fs::rename(&passing, path));
-    written.map_err(|error| {
-        // The error that matters is the first one.
-        let _ = fs::remove_file(&passing);
-        unwritable(error)
+    written.map_err(|error| unwritable(path, &error))
+}
+
+/// Writes a text into a new file.
+pub fn create_text(text: &str, path: &Path) -> Result<(), Problem> {
+    let written = File::create_new(path).and_then(|mut file| file.write_all(text.as_bytes()));
+    written.map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => {
+            let why = "it is there already; --force replaces it".to_owned();
+            Problem::new(Kind::UnwritableFile { path: path.display().to_string(), why })
+        }
+        _ => unwritable(path, &error),
     })
 }
 
-fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = File::options().write(true).create_new(true).mode(0o600).open(path)?;
+/// Adds a report to what a file has.
+pub fn append_report(text: &str, path: &Path) -> Result<(), Problem> {
+    append(path, text).map_err(|error| unwritable(path, &error))
+}
+
+/// Checks that a report can be written later: its folder takes new files, or it is no regular file.
+pub fn can_store(path: &Path) -> Result<(), Problem> {
+    if fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir()) {
+        return Ok(());
+    }
+    let tried = match path.is_dir() {
+        true => Err(io::ErrorKind::IsADirectory.into()),
+        false => {
+            passing(path).and_then(|passing| write_new(&passing, &[], 0o600).and_then(|()| fs::remove_file(passing)))
+        }
+    };
+    tried.map_err(|error| unwritable(path, &error))
+}
+
+fn unwritable(path: &Path, error: &io::Error) -> Problem {
+    Problem::new(Kind::UnwritableFile { path: path.display().to_string(), why: error.to_string() })
+}
+
+fn append(path: &Path, text: &str) -> io::Result<()> {
+    File::options().append(true).create(true).open(path)?.write_all(text.as_bytes())
+}
+
+/// Writes a new file beside the one that it takes the name of, once `ready` has been at it.
+fn replace(path: &Path, bytes: &[u8], mode: u32, ready: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<()> {
+    let passing = passing(path)?;
+    let written = write_new(&passing, bytes, mode).and_then(|()| ready(&passing));
+    written.and_then(|()| fs::rename(&passing, path)).inspect_err(|_| {
+        // The error that matters is the first one.
+        let _ = fs::remove_file(&passing);
+    })
+}
+
+/// Makes a folder, and those that it is in.
+pub fn make_folder(path: &Path) -> Result<(), Problem> {
+    fs::create_dir_all(path).map_err(|error| unwritable(path, &error))
+}
+
+fn passing(path: &Path) -> io::Result<PathBuf> {
+    let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+    Ok(path.with_file_name(format!(".{}.{}", name.to_string_lossy(), std::process::id())))
+}
+
+fn write_new(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    let mut file = File::options().write(true).create_new(true).mode(mode).open(path)?;
     file.write_all(bytes)?;
     file.sync_all()
 }

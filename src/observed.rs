@@ -1,12 +1,14 @@
 //! What is: plain data, read from the kernel and bpffs. How it is read is `kernel::observe`.
 
 use crate::access::{Access, AccountKind, Permissions};
+use crate::btf::Btf;
 use crate::desired::{
     Anchor, Desired, DesiredMap, EntriesMode, Event, Hook, MapSource, Neighbour, Netns, ObjectFacts, OnChange, Order,
     SlotSource,
 };
 use crate::direct::{Device, Direct, Feature, Qdisc, Via};
 use crate::entries::Entries;
+use crate::insn::{FuncRecord, Insn, LineRecord};
 use crate::kinds::{AttachType, MapType, Netfilter, ProgramType, XdpMode};
 use crate::names::{Digest, PinPath};
 use crate::record::Record;
@@ -547,6 +549,33 @@ pub struct ProgramInfo {
     pub verified_insns: u32,
 }
 
+/// What the verifier made of a program: `xlated_prog_insns` and the records of `struct bpf_prog_info`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ProgramCode {
+    /// Instructions as they were rewritten: what nothing reaches is gone, maps stand there by their ids, helpers by how far
+    /// they are from `__bpf_call_base`, and the distance of a call of the program's own functions is in `off`.
+    pub insns: Vec<Insn>,
+    /// Where functions begin.
+    pub funcs: Vec<FuncRecord>,
+    /// Where source lines begin.
+    pub lines: Vec<LineRecord>,
+    /// Whether the license is one that helpers for the GPL alone accept.
+    pub gpl: bool,
+}
+
+/// The code of a program that is loaded, with what makes it readable.
+#[derive(Debug, Clone)]
+pub struct LoadedCode {
+    /// The code.
+    pub code: ProgramCode,
+    /// The types that it came with.
+    pub types: Arc<Btf>,
+    /// What is called, by the distance from `__bpf_call_base`; empty unless somebody asked.
+    pub symbols: BTreeMap<i32, String>,
+    /// Maps by id, of those that nobody else knows; the manifest's names.
+    pub maps: BTreeMap<u32, String>,
+}
+
 /// `struct bpf_link_info`: what is attached, and where; or the same of an attachment without a link.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LinkInfo {
@@ -1064,6 +1093,14 @@ impl EventLack {
             Self::Format => "the file is no ELF file of this machine",
             Self::Symbol => "the file has no such function",
             Self::Lsm => "`bpf` is not among the security modules of this kernel",
+        }
+    }
+
+    /// Returns whether the running kernel lacks it, so that there is nothing to do on this host but to run another.
+    pub fn is_of_kernel(self) -> bool {
+        match self {
+            Self::Tracepoint | Self::Lsm => true,
+            Self::Tracefs | Self::File | Self::Format | Self::Symbol => false,
         }
     }
 

@@ -179,7 +179,7 @@ impl Route {
 }
 
 /// A route as the kernel says it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RouteInfo {
     /// Its place.
     pub place: RoutePlace,

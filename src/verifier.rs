@@ -1,6 +1,11 @@
-//! What a verifier's log has to tell: the line that says why, and the source line that it is about.
+//! What a verifier's log has to tell: the line that says why, the way through the source to it, the state that it is
+//! about, and what is known of such a refusal.
+
+pub mod hints;
+mod words;
 
 use crate::insn::Unresolved;
+use hints::Hint;
 
 /// The telling parts of a log.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -9,20 +14,32 @@ pub struct Telling {
     pub reason: Option<String>,
     /// The source line that the verifier was at, as line records have it.
     pub source: Option<String>,
+    /// The last source lines on the way there, the one where the program was refused last. Not more than a few.
+    pub way: Vec<SourceLine>,
+    /// Where that was taken which is not given back.
+    pub taken: Option<SourceLine>,
+    /// The last state of each register that the refusal is about, as `R0=map_value_or_null(id=1,map=counts,ks=4,vs=8)`.
+    pub registers: Vec<String>,
+    /// What is known of such a refusal.
+    pub hint: Option<&'static Hint>,
     /// The last lines before the end, the reason among them.
     pub tail: Vec<String>,
 }
 
-impl Telling {
-    /// Returns whether the program was refused for its license: `cannot call GPL-restricted function from non-GPL
-    /// compatible program`, and the like for types (kernel/bpf/verifier.c).
-    pub fn wants_gpl(&self) -> bool {
-        self.reason.as_ref().is_some_and(|reason| reason.contains("non-GPL compatible program"))
-    }
+/// A line of a program's source, as a line record has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceLine {
+    /// What stands there, without the space around it.
+    pub text: String,
+    /// `FILE:LINE`, which kernels before 6.8 do not write.
+    pub place: Option<String>,
 }
 
 /// How many lines of a log's end are shown.
 const TAIL: usize = 12;
+
+/// How many lines of the source are shown before the one that is refused.
+const BEFORE: usize = 3;
 
 /// Lines with which every log ends (`print_verification_stats`, kernel/bpf/verifier.c).
 const STATISTICS: &[&str] = &["processed ", "verification time", "stack depth", "max_states_per_insn"];
@@ -39,18 +56,127 @@ pub fn telling(log: &str, unresolved: &[Unresolved]) -> Telling {
         .collect();
     let is_state = |line: &str| STATES.iter().any(|start| line.starts_with(start));
     let said = lines.iter().rev().find(|line| !is_state(line)).map(|line| (*line).to_owned());
-    let reason = missing(&lines, unresolved).or(said);
+    let missing = missing(&lines, unresolved);
+    // What is missing says it all.
+    let hint = said.as_deref().filter(|_| missing.is_none()).and_then(hints::find);
     let source = lines.iter().rev().find_map(|line| line.strip_prefix("; ")).map(|line| line.trim().to_owned());
     let tail = lines[lines.len().saturating_sub(TAIL)..].iter().map(|line| (*line).to_owned()).collect();
-    Telling { reason, source, tail }
+    let registers = said.as_deref().map_or_else(Vec::new, |said| registers(&lines, said));
+    Telling { reason: missing.or(said), source, way: way(&lines), taken: taken(&lines), registers, hint, tail }
 }
 
 /// Returns what is missing when the verifier stopped at an unresolved instruction, which it writes as a call before it
 /// complains of `invalid func`.
 fn missing(lines: &[&str], unresolved: &[Unresolved]) -> Option<String> {
-    let last = lines.iter().rev().find_map(|line| line.split_once(": (")?.0.parse::<usize>().ok())?;
+    let last = lines.iter().rev().find_map(|line| instruction(line))?.0;
     lines.last().filter(|line| line.contains("invalid func"))?;
     unresolved.iter().find(|known| known.insn == last).map(|known| known.what.clone())
+}
+
+/// Reads a line of an instruction, as `7: (79) r0 = *(u64 *)(r1 +8)   ; R0=scalar()`: its number, and what follows it.
+fn instruction(line: &str) -> Option<(usize, &str)> {
+    let (number, rest) = line.split_once(": (")?;
+    Some((number.parse().ok()?, rest))
+}
+
+/// Reads a source line, as `; *n += 1; @ filter.c:12`. Those that the compiler made up are empty.
+fn source_line(line: &str) -> Option<SourceLine> {
+    let text = line.strip_prefix(';')?.trim();
+    let (text, place) = match text.rsplit_once("@ ") {
+        Some((text, place)) if place.contains(':') && !place.contains(' ') => (text.trim(), Some(place.to_owned())),
+        _ => (text, None),
+    };
+    (!text.is_empty()).then(|| SourceLine { text: text.to_owned(), place })
+}
+
+/// Returns the last source lines, each once where it follows itself.
+fn way(lines: &[&str]) -> Vec<SourceLine> {
+    let mut way: Vec<SourceLine> = Vec::new();
+    for source in lines.iter().rev().filter_map(|line| source_line(line)) {
+        if way.last() != Some(&source) {
+            way.push(source);
+        }
+        if way.len() > BEFORE {
+            break;
+        }
+    }
+    way.reverse();
+    way
+}
+
+/// Returns where that was taken which is not given back: the verifier tells the number of the instruction.
+fn taken(lines: &[&str]) -> Option<SourceLine> {
+    let told =
+        lines.iter().rev().find_map(|line| line.strip_prefix("Unreleased reference ")?.split_once("alloc_insn="));
+    let number: usize = told?.1.parse().ok()?;
+    let at = lines.iter().rposition(|line| instruction(line).is_some_and(|(insn, _)| insn == number))?;
+    lines[..at].iter().rev().find_map(|line| source_line(line))
+}
+
+/// Returns the last states of the registers that the reason names, else of those of the last instruction.
+fn registers(lines: &[&str], reason: &str) -> Vec<String> {
+    let named = numbered(reason, 'R');
+    let asked = match named.is_empty() {
+        false => named,
+        true => lines.iter().rev().find_map(|line| instruction(line)).map_or_else(Vec::new, |(_, rest)| {
+            let code = rest.split(';').next().unwrap_or(rest);
+            [numbered(code, 'r'), numbered(code, 'w')].concat()
+        }),
+    };
+    let is_number = ["'scalar'", "'inv'"].iter().any(|number| reason.contains(number));
+    let states = asked.iter().filter_map(|number| state(lines, *number));
+    // A call makes pointers invalid without a word.
+    states.map(|state| if is_number && !has_number(&state) { state + ", until a call" } else { state }).collect()
+}
+
+/// Returns whether the state is that of a number: `R0=scalar()`, `R0=inv(id=0)`, `R0=7`.
+fn has_number(state: &str) -> bool {
+    let value = state.split_once('=').map_or("", |(_, value)| value);
+    ["scalar", "inv", "P0"].iter().any(|word| value.starts_with(word)) || value.parse::<i64>().is_ok()
+}
+
+/// The number of the register that points to the stack, which always has the same state.
+const FRAME: usize = 10;
+
+/// Finds the numbers of registers in a text, each once and in their order: `R3`, or `r3` with the other letter.
+fn numbered(text: &str, letter: char) -> Vec<usize> {
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    let numbers = words.filter_map(|word| word.strip_prefix(letter)?.parse().ok()).filter(|number| *number < FRAME);
+    let mut found: Vec<usize> = Vec::new();
+    for number in numbers {
+        if !found.contains(&number) {
+            found.push(number);
+        }
+    }
+    found
+}
+
+/// Finds the last state of a register. The kernel writes that of each register when it changes, as `R1_w=pkt(r=0)` (the
+/// letters, of older kernels, tell who has read or written it). None for one that has no value.
+fn state(lines: &[&str], number: usize) -> Option<String> {
+    lines.iter().rev().filter(|line| !line.starts_with(';')).find_map(|line| {
+        let (before, value) = ["=", "_w=", "_r=", "_rw="].iter().find_map(|sign| {
+            let (before, after) = line.rsplit_once(&format!("R{number}{sign}"))?;
+            Some((before, value(after)))
+        })?;
+        let starts = before.is_empty() || before.ends_with([' ', ':', ';']);
+        (starts && !value.is_empty()).then(|| format!("R{number}={value}"))
+    })
+}
+
+/// Returns a state up to the space that ends it; within parentheses there may be others.
+fn value(text: &str) -> &str {
+    let mut depth = 0_usize;
+    let end = text.find(|c: char| {
+        match c {
+            '(' => depth += 1,
+            ')' => depth = depth.saturating_sub(1),
+            ' ' => return depth == 0,
+            _ => {}
+        }
+        false
+    });
+    &text[..end.unwrap_or(text.len())]
 }
 
 #[cfg(test)]
@@ -87,14 +213,76 @@ processed 7 insns (limit 1000000) max_states_per_insn 0 total_states 0 peak_stat
     }
 
     #[test]
-    fn a_missing_license_is_told() {
-        let cases = [
-            ("cannot call GPL-restricted function from non-GPL compatible program\n", true),
-            ("Cannot access kernel 'struct net_device' from non-GPL compatible program\n", true),
-            ("R0 !read_ok\n", false),
+    fn the_way_to_the_refusal() {
+        let log = "\
+0: R1=ctx() R10=fp0
+; __u64 *n = bpf_map_lookup_elem(&counts, &key); @ null.c:9
+3: (85) call bpf_map_lookup_elem#1    ; R0=map_value_or_null(id=1,map=counts,ks=4,vs=8)
+;  @ null.c:0
+4: (07) r2 += -4                      ; R2=fp-4
+; *n += 1; @ null.c:11
+5: (79) r1 = *(u64 *)(r0 +0)
+R0 invalid mem access 'map_value_or_null'
+";
+        let telling = telling(log, &[]);
+        let way: Vec<_> = telling.way.iter().map(|line| (line.text.as_str(), line.place.as_deref())).collect();
+        assert_eq!(
+            way,
+            [("__u64 *n = bpf_map_lookup_elem(&counts, &key);", Some("null.c:9")), ("*n += 1;", Some("null.c:11"))]
+        );
+        assert_eq!(telling.registers, ["R0=map_value_or_null(id=1,map=counts,ks=4,vs=8)"]);
+        assert_eq!(telling.hint.map(|hint| hint.code), Some("verifier::null"));
+        assert_eq!(telling.taken, None);
+    }
+
+    #[test]
+    fn what_is_not_given_back_was_taken_somewhere() {
+        let log = "\
+; int *event = bpf_ringbuf_reserve(&events, 4, 0); @ leak.c:3
+4: (85) call bpf_ringbuf_reserve#131  ; R0=ringbuf_mem_or_null(id=2,ref_obj_id=2,sz=4) refs=2
+; return 0; @ leak.c:9
+9: (95) exit
+Unreleased reference id=2 alloc_insn=4
+BPF_EXIT instruction in main prog would lead to reference leak
+";
+        let taken = telling(log, &[]).taken.expect("it is told");
+        assert_eq!((taken.place.as_deref(), taken.text.starts_with("int *event")), (Some("leak.c:3"), true));
+    }
+
+    #[test]
+    fn states_of_registers() {
+        let cases: &[(&str, &[&str])] = &[
+            (
+                "2: (0f) r1 += r0  ; R0_w=scalar(umax=4,var_off=(0x0; 0xf)) R1_rw=pkt(r=0)\nmath between pkt pointer and",
+                &["R1=pkt(r=0)", "R0=scalar(umax=4,var_off=(0x0; 0xf))"],
+            ),
+            (
+                "0: R1=ctx(id=0,off=0,imm=0) R10=fp0\n1: (61) r0 = *(u32 *)(r1 +4)\nR1 is bad",
+                &["R1=ctx(id=0,off=0,imm=0)"],
+            ),
+            ("; R1=1 @ a.c:1\n1: (bf) r0 = r7\nR7 !read_ok", &[]),
+            ("0: R1=ctx() R10=fp0\n1: (79) r0 = *(u64 *)(r10 -8)\ninvalid read from stack R10 off=-8 size=8", &[]),
         ];
-        for (log, wants) in cases {
-            assert_eq!(telling(log, &[]).wants_gpl(), wants, "{log}");
+        for (log, wanted) in cases {
+            assert_eq!(telling(log, &[]).registers, *wanted, "{log}");
+        }
+    }
+
+    #[test]
+    fn hints_know_their_lines() {
+        let cases = [
+            ("cannot call GPL-restricted function from non-GPL compatible program", Some("verifier::license")),
+            ("Cannot access kernel 'struct net_device' from non-GPL compatible program", Some("verifier::license")),
+            ("R0 !read_ok", Some("verifier::unset")),
+            ("unknown func bpf_skb_load_bytes#26", Some("verifier::helper")),
+            ("R1 invalid mem access 'inv'", Some("verifier::not_a_pointer")),
+            ("R1 unbounded memory access, use 'var &= const' or 'if (var < const)'", Some("verifier::length")),
+            ("invalid indirect read from stack R2 off -8+0 size 8", Some("verifier::stack_unwritten")),
+            ("back-edge from insn 7 to 2", Some("verifier::no_end")),
+            ("something that no kernel has said yet", None),
+        ];
+        for (line, wanted) in cases {
+            assert_eq!(hints::find(line).map(|hint| hint.code), wanted, "{line}");
         }
     }
 

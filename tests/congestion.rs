@@ -8,13 +8,12 @@ mod common;
 use bpfapply::kernel::linux::Linux;
 use bpfapply::kernel::{HookInfo, Kernel as _};
 use bpfapply::names::PinPath;
-use common::tool::{self, succeed};
+use common::tool::Site;
 use common::{Room, in_namespace, skip};
 use std::fs;
 use std::io::{self, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use tempfile::TempDir;
 
 const LINKS_SINCE: (u32, u32) = (6, 4);
 /// Detaching such links came with this version, after the links themselves.
@@ -23,12 +22,12 @@ const STEADY: &[u8] = b"cc_steady";
 const OTHER: &[u8] = b"cc_other";
 
 /// Structs are registered for the whole host, so one test does all that needs them.
-fn in_room(name: &'static str, body: impl FnOnce(&TempDir) + Send + 'static) {
+fn in_room(name: &'static str, body: impl FnOnce(&Site) + Send + 'static) {
     in_namespace(name, move |room: &Room| {
-        let folder = tempfile::tempdir().expect("a folder can be made");
+        let site = Site::new("cc");
         if room.version < LINKS_SINCE {
-            write(&folder, 1, &[("cc", "steady")], "");
-            let said = refused(&folder, &["plan.toml"], 69);
+            write(&site, 1, &[("cc", "steady")], "");
+            let said = site.refused(&["plan.toml"], 69);
             assert!(said.contains("links of structs of functions came with Linux 6.4"), "{said}");
             assert!(!Path::new("/sys/fs/bpf/cc").exists(), "nothing stays");
             return skip(name, "this kernel has no such links, and the tool says so");
@@ -36,12 +35,12 @@ fn in_room(name: &'static str, body: impl FnOnce(&TempDir) + Send + 'static) {
         if room.version < SINCE {
             return skip(name, "this kernel does not detach such links");
         }
-        body(&folder);
+        body(&site);
     });
 }
 
 /// Writes a manifest that links these structs, each by a link of its own name.
-fn write(folder: &TempDir, version: u32, links: &[(&str, &str)], more: &str) {
+fn write(site: &Site, version: u32, links: &[(&str, &str)], more: &str) {
     let objects = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sockets");
     let mut text = format!(
         "version = 1\nname = \"cc\"\n[object.o]\npath = \"{}/congestion_{version}.o\"\n\
@@ -52,24 +51,7 @@ fn write(folder: &TempDir, version: u32, links: &[(&str, &str)], more: &str) {
         text +=
             &format!("[map.{symbol}]\nfrom = \"o:{symbol}\"\n[link.{link}]\nstruct_ops = {{ map = \"{symbol}\" }}\n");
     }
-    fs::write(folder.path().join("plan.toml"), text).expect("the folder is writable");
-}
-
-#[track_caller]
-fn apply(folder: &TempDir) -> String {
-    succeed(folder.path(), &["plan.toml"])
-}
-
-/// Applies what must be refused, and returns what is said.
-#[track_caller]
-fn refused(folder: &TempDir, arguments: &[&str], code: i32) -> String {
-    tool::refused(folder.path(), arguments, code)
-}
-
-/// Asserts that a second apply and a status have nothing to say.
-#[track_caller]
-fn is_settled(folder: &TempDir) {
-    tool::is_settled(folder.path(), "plan.toml", "/sys/fs/bpf/cc");
+    site.write(&text);
 }
 
 /// Makes a connection that chooses a congestion control.
@@ -106,63 +88,63 @@ fn counted() -> u64 {
 
 #[test]
 fn a_congestion_control_comes_changes_and_goes() {
-    in_room("congestion", |folder| {
-        write(folder, 1, &[("cc", "steady")], "");
+    in_room("congestion", |site| {
+        write(site, 1, &[("cc", "steady")], "");
         assert!(connect(STEADY).is_err());
-        let planned = succeed(folder.path(), &["plan.toml", "--dry-run"]);
+        let planned = site.succeed(&["plan.toml", "--dry-run"]);
         assert!(planned.contains("attach struct_ops of map.steady (new map)"), "{planned}");
-        apply(folder);
-        is_settled(folder);
+        site.apply();
+        site.is_settled();
         let first = connect(STEADY).expect("it is registered");
         flows(&first);
         assert_eq!(counted(), 1);
-        let shown = succeed(folder.path(), &["show", "/sys/fs/bpf/cc"]);
+        let shown = site.succeed(&["show", "/sys/fs/bpf/cc"]);
         assert!(shown.contains("struct_ops of map.steady"), "{shown}");
 
         // Another program in the struct: the struct is made anew, and takes the place of the old one at once.
-        write(folder, 2, &[("cc", "steady")], "");
-        let planned = succeed(folder.path(), &["plan.toml", "--dry-run"]);
+        write(site, 2, &[("cc", "steady")], "");
+        let planned = site.succeed(&["plan.toml", "--dry-run"]);
         assert!(planned.contains("by struct_ops of map.steady in place") && planned.contains("no gap"), "{planned}");
-        apply(folder);
-        is_settled(folder);
+        site.apply();
+        site.is_settled();
         flows(&first);
         let second = connect(STEADY).expect("it is registered");
         flows(&second);
         assert_eq!(counted(), 1001, "the map is the same");
-        succeed(folder.path(), &["rollback", "/sys/fs/bpf/cc"]);
+        site.succeed(&["rollback", "/sys/fs/bpf/cc"]);
         connect(STEADY).expect("it is registered");
         assert_eq!(counted(), 1002);
-        apply(folder);
+        site.apply();
 
         // Somebody else puts another struct in its place: that is seen, and put right.
-        write(folder, 2, &[("cc", "steady")], "[map.twin]\nfrom = \"o:twin\"\n");
-        apply(folder);
+        write(site, 2, &[("cc", "steady")], "[map.twin]\nfrom = \"o:twin\"\n");
+        site.apply();
         let mut kernel = Linux::new();
         let [link, steady, twin] = ["links/cc", "maps/steady", "maps/twin"].map(|pin| open(&kernel, pin));
         kernel.update_link(&link, &twin, &steady).expect("it has the same name");
-        let said = refused(folder, &["status", "/sys/fs/bpf/cc", "--check"], 2);
+        let said = site.refused(&["status", "/sys/fs/bpf/cc", "--check"], 2);
         assert!(said.contains("it is on struct_ops of map id"), "{said}");
-        let planned = succeed(folder.path(), &["plan.toml", "--dry-run"]);
+        let planned = site.succeed(&["plan.toml", "--dry-run"]);
         assert!(planned.contains("its hook changed: it has the struct of map id"), "{planned}");
-        apply(folder);
-        is_settled(folder);
+        site.apply();
+        site.is_settled();
         connect(STEADY).expect("it is registered");
         assert_eq!(counted(), 2002);
 
         // A later step fails: a name can be taken once. What was changed before is taken back.
-        write(folder, 1, &[("cc", "steady"), ("dd", "twin")], "");
-        let said = refused(folder, &["plan.toml"], 1);
+        write(site, 1, &[("cc", "steady"), ("dd", "twin")], "");
+        let said = site.refused(&["plan.toml"], 1);
         assert!(said.contains("cannot attach struct_ops of map.twin: File exists"), "{said}");
         connect(STEADY).expect("it is registered");
         assert_eq!(counted(), 3002, "the version of before");
 
         // The kernel replaces it by one of the same name alone.
-        write(folder, 2, &[("cc", "other")], "");
-        let said = refused(folder, &["plan.toml", "--allow", "prune"], 1);
+        write(site, 2, &[("cc", "other")], "");
+        let said = site.refused(&["plan.toml", "--allow", "prune"], 1);
         assert!(said.contains("a congestion control only by one of the same name"), "{said}");
-        write(folder, 2, &[("dd", "other")], "");
-        succeed(folder.path(), &["plan.toml", "--allow", "prune"]);
-        is_settled(folder);
+        write(site, 2, &[("dd", "other")], "");
+        site.succeed(&["plan.toml", "--allow", "prune"]);
+        site.is_settled();
         assert!(connect(STEADY).is_err() && connect(OTHER).is_ok());
         flows(&second);
 
@@ -171,14 +153,14 @@ fn a_congestion_control_comes_changes_and_goes() {
         assert!(matches!(kernel.link_info(&link).expect("it is there").hook, HookInfo::StructOps { map_id: 1.. }));
         kernel.detach_link(&link).expect("it is there");
         assert!(connect(OTHER).is_err());
-        let said = refused(folder, &["status", "/sys/fs/bpf/cc", "--check"], 2);
+        let said = site.refused(&["status", "/sys/fs/bpf/cc", "--check"], 2);
         assert!(said.contains("it was detached from struct_ops of map.other"), "{said}");
-        apply(folder);
-        is_settled(folder);
+        site.apply();
+        site.is_settled();
         let third = connect(OTHER).expect("it is registered");
 
         // While connections use it: they keep it, and no other gets it.
-        succeed(folder.path(), &["destroy", "/sys/fs/bpf/cc"]);
+        site.succeed(&["destroy", "/sys/fs/bpf/cc"]);
         assert!(connect(OTHER).is_err());
         flows(&second);
         flows(&third);
@@ -190,20 +172,20 @@ fn a_congestion_control_comes_changes_and_goes() {
 #[test]
 fn only_structs_are_linked_without_a_program() {
     in_namespace("structs", |_| {
-        let folder = tempfile::tempdir().expect("a folder can be made");
-        write(&folder, 1, &[("cc", "connections")], "");
-        let text = fs::read_to_string(folder.path().join("plan.toml")).expect("it was written");
+        let site = Site::new("cc");
+        write(&site, 1, &[("cc", "connections")], "");
+        let text = fs::read_to_string(site.path().join("plan.toml")).expect("it was written");
         let text = text.replacen("[map.connections]\nfrom = \"o:connections\"\n", "", 1);
-        fs::write(folder.path().join("plan.toml"), text).expect("the folder is writable");
-        let said = refused(&folder, &["plan.toml", "--dry-run"], 65);
+        site.write(&text);
+        let said = site.refused(&["plan.toml", "--dry-run"], 65);
         assert!(said.contains("there is no struct_ops of map.connections, whose type is `array`"), "{said}");
         let program = "[program.start]\nfrom = \"o:start\"\n[link.l]\nprogram = \"start\"\n";
         for (hook, says) in [
             ("struct_ops = { map = \"connections\" }\n", "a struct of functions has its programs in its map"),
             ("xdp = { interface = \"lo\" }\n", "the map of its struct is linked, without a program"),
         ] {
-            write(&folder, 1, &[], &format!("{program}{hook}"));
-            let said = refused(&folder, &["plan.toml", "--dry-run"], 65);
+            write(&site, 1, &[], &format!("{program}{hook}"));
+            let said = site.refused(&["plan.toml", "--dry-run"], 65);
             assert!(said.contains(says), "{said}");
         }
     });

@@ -439,3 +439,21 @@ fn what_does_not_fit_is_refused() {
         says.iter().for_each(|says| assert!(text.contains(says), "{function}, {hook}: {says}: {text}"));
     }
 }
+
+#[test]
+fn what_is_not_there_is_said() {
+    in_namespace("no_event", |_| {
+        for (function, hook, code, says) in [
+            ("tracepoint", "tracepoint = { name = \"sched/no_such\" }", 69, "this kernel has no such tracepoint"),
+            ("raw", "raw_tracepoint = { name = \"no_such\" }", 69, "this kernel has no such tracepoint"),
+            ("user", "uprobe = { binary = \"/no/such\", symbol = \"main\" }", 1, "there is no such file"),
+        ] {
+            let folder = tempfile::tempdir().expect("a folder can be made");
+            write(&folder, "events", 1, &case(function, hook, Place::Raw, execute));
+            let said = bpfapply(folder.path(), &["events.toml"]);
+            assert_eq!(said.code, code, "{function}, {hook}: {}{}", said.stdout, said.stderr);
+            let words: Vec<_> = said.stderr.split_whitespace().collect();
+            assert!(words.join(" ").contains(says), "{function}, {hook}: {says}: {}", said.stderr);
+        }
+    });
+}

@@ -10,18 +10,16 @@ use bpfapply::kernel::linux::Linux;
 use bpfapply::kernel::{HookRequest, Kernel as _, ProgramRequest};
 use bpfapply::kinds::{AttachType, Family, Netfilter, Point, ProgramType};
 use bpfapply::names::PinPath;
-use common::tool::{self, succeed};
+use common::tool::{self, Site};
 use common::{in_namespace, run, skip};
-use std::fs;
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::os::fd::AsRawFd as _;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
-use tempfile::TempDir;
 
 /// Writes a manifest of one link; `hook` is its key and value, `version` that of the programs.
-fn write(folder: &TempDir, version: u32, function: &str, hook: &str) {
+fn write(site: &Site, version: u32, function: &str, hook: &str) {
     let objects = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/hooks");
     let text = format!(
         "version = 1\nname = \"hooks\"\n[object.o]\npath = \"{}/hooks_{version}.o\"\n\
@@ -29,28 +27,7 @@ fn write(folder: &TempDir, version: u32, function: &str, hook: &str) {
          [program.p]\nfrom = \"o:{function}\"\n[link.l]\nprogram = \"p\"\n{hook}\n",
         objects.display()
     );
-    fs::write(folder.path().join("plan.toml"), text).expect("the folder is writable");
-}
-
-fn folder() -> TempDir {
-    tempfile::tempdir().expect("a folder can be made")
-}
-
-#[track_caller]
-fn apply(folder: &TempDir) -> String {
-    succeed(folder.path(), &["plan.toml"])
-}
-
-/// Applies what must be refused, and returns what is said.
-#[track_caller]
-fn refused(folder: &TempDir, arguments: &[&str], code: i32) -> String {
-    tool::refused(folder.path(), arguments, code)
-}
-
-/// Asserts that a second apply and a status have nothing to say.
-#[track_caller]
-fn is_settled(folder: &TempDir) {
-    tool::is_settled(folder.path(), "plan.toml", "/sys/fs/bpf/hooks");
+    site.write(&text);
 }
 
 #[track_caller]
@@ -95,7 +72,7 @@ fn answers(port: u16) -> bool {
 #[test]
 fn sk_lookup_leads_connections_to_a_socket() {
     in_namespace("sk_lookup", |_| {
-        let folder = folder();
+        let site = Site::new("hooks");
         let mut kernel = Linux::new();
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         // Somebody else's program, which lets all pass.
@@ -103,24 +80,24 @@ fn sk_lookup_leads_connections_to_a_socket() {
         let theirs = attach(&mut kernel, &pass, AttachType::SK_LOOKUP);
         let their_info = kernel.link_info(&theirs).expect("it is there");
 
-        write(&folder, 1, "steer", "sk_lookup = {}");
+        write(&site, 1, "steer", "sk_lookup = {}");
         assert!(!answers(7) && !answers(8), "nobody listens");
-        apply(&folder);
+        site.apply();
         serve(&listener);
         assert!(answers(7) && !answers(8));
-        is_settled(&folder);
+        site.is_settled();
 
-        write(&folder, 2, "steer", "sk_lookup = {}");
-        let planned = succeed(folder.path(), &["plan.toml", "--dry-run"]);
+        write(&site, 2, "steer", "sk_lookup = {}");
+        let planned = site.succeed(&["plan.toml", "--dry-run"]);
         assert!(planned.contains("in place") && planned.contains("no gap"), "{planned}");
-        apply(&folder);
+        site.apply();
         assert!(!answers(7) && answers(8), "another program, the same map");
-        is_settled(&folder);
-        succeed(folder.path(), &["rollback", "/sys/fs/bpf/hooks"]);
+        site.is_settled();
+        site.succeed(&["rollback", "/sys/fs/bpf/hooks"]);
         assert!(answers(7) && !answers(8));
 
         assert_eq!(programs_on(AttachType::SK_LOOKUP).len(), 2);
-        succeed(folder.path(), &["destroy", "/sys/fs/bpf/hooks"]);
+        site.succeed(&["destroy", "/sys/fs/bpf/hooks"]);
         assert!(!answers(7) && !answers(8));
         assert_eq!(programs_on(AttachType::SK_LOOKUP), [their_info.program_id]);
         assert_eq!(kernel.link_info(&theirs).expect("it is there"), their_info);
@@ -148,7 +125,7 @@ const BLUE: &str = "mount -t tmpfs none /run && ip netns add blue && ip link add
 #[test]
 fn a_flow_dissector_takes_packets_apart() {
     in_namespace("flow_dissector", |_| {
-        let folder = folder();
+        let site = Site::new("hooks");
         sh(BLUE);
         let mut kernel = Linux::new();
         let attach_type = AttachType::FLOW_DISSECTOR;
@@ -158,9 +135,9 @@ fn a_flow_dissector_takes_packets_apart() {
         assert_eq!(there.len(), 1);
 
         // Two in one namespace do not fit, and the one that is there is left alone.
-        write(&folder, 1, "dissect", "flow_dissector = {}");
+        write(&site, 1, "dissect", "flow_dissector = {}");
         for arguments in [&["plan.toml", "--dry-run"][..], &["plan.toml"]] {
-            let said = refused(&folder, arguments, 1);
+            let said = site.refused(arguments, 1);
             let taken = format!(
                 "the hook flow_dissector of this network namespace has a program already: program id {}",
                 there[0]
@@ -176,34 +153,34 @@ fn a_flow_dissector_takes_packets_apart() {
             std::thread::sleep(Duration::from_millis(20));
         }
 
-        apply(&folder);
+        site.apply();
         ping_from_blue();
         let first = dissected();
         assert!((1..1000).contains(&first), "{first}");
-        is_settled(&folder);
-        write(&folder, 2, "dissect", "flow_dissector = {}");
-        apply(&folder);
+        site.is_settled();
+        write(&site, 2, "dissect", "flow_dissector = {}");
+        site.apply();
         ping_from_blue();
         assert!(dissected() >= 1000, "the other program counts in the same map");
-        is_settled(&folder);
+        site.is_settled();
 
         // To another namespace: the old one is left, which is as if its link were removed.
-        write(&folder, 2, "dissect", "flow_dissector = { netns = \"blue\" }");
-        assert!(refused(&folder, &["plan.toml"], 4).contains("--allow prune"));
-        succeed(folder.path(), &["plan.toml", "--allow", "prune"]);
+        write(&site, 2, "dissect", "flow_dissector = { netns = \"blue\" }");
+        assert!(site.refused(&["plan.toml"], 4).contains("--allow prune"));
+        site.succeed(&["plan.toml", "--allow", "prune"]);
         assert_eq!(programs_on(attach_type), [0; 0]);
-        is_settled(&folder);
+        site.is_settled();
         // A namespace of that name that is another one is not the one that was meant.
         sh("ip netns del blue && ip netns add blue");
         // The link goes with its namespace, but some time later.
         let end = Instant::now() + Duration::from_secs(10);
-        while !refused(&folder, &["status", "/sys/fs/bpf/hooks", "--check"], 2).contains("it was detached from") {
+        while !site.refused(&["status", "/sys/fs/bpf/hooks", "--check"], 2).contains("it was detached from") {
             assert!(Instant::now() < end, "the link is still attached");
             std::thread::sleep(Duration::from_millis(20));
         }
-        apply(&folder);
-        is_settled(&folder);
-        succeed(folder.path(), &["destroy", "/sys/fs/bpf/hooks"]);
+        site.apply();
+        site.is_settled();
+        site.succeed(&["destroy", "/sys/fs/bpf/hooks"]);
         sh("ip netns del blue");
     });
 }
@@ -211,20 +188,20 @@ fn a_flow_dissector_takes_packets_apart() {
 #[test]
 fn a_network_namespace_must_be_there() {
     in_namespace("no_netns", |_| {
-        let folder = folder();
+        let site = Site::new("hooks");
         for (netns, says) in [
             ("\"no-such\"", "there is no network namespace no-such"),
             ("4194304", "there is no network namespace 4194304"),
             ("\"/proc/self/ns/mnt\"", "cannot open network namespace /proc/self/ns/mnt: Invalid argument"),
             ("\"/dev/null\"", "cannot open network namespace /dev/null: Invalid argument"),
         ] {
-            write(&folder, 1, "steer", &format!("sk_lookup = {{ netns = {netns} }}"));
-            let said = refused(&folder, &["plan.toml"], 1);
+            write(&site, 1, "steer", &format!("sk_lookup = {{ netns = {netns} }}"));
+            let said = site.refused(&["plan.toml"], 1);
             assert!(said.contains(says), "{said}");
         }
         let pid = std::process::id();
-        write(&folder, 1, "dissect", &format!("sk_lookup = {{ netns = {pid} }}"));
-        assert!(refused(&folder, &["plan.toml", "--dry-run"], 65).contains("sk_lookup"));
+        write(&site, 1, "dissect", &format!("sk_lookup = {{ netns = {pid} }}"));
+        assert!(site.refused(&["plan.toml", "--dry-run"], 65).contains("sk_lookup"));
     });
 }
 
@@ -241,7 +218,7 @@ fn arrives() -> bool {
 #[test]
 fn a_lost_record_is_made_anew_from_links() {
     in_namespace("adopted", |room| {
-        let folder = folder();
+        let site = Site::new("hooks");
         let netfilter = "netfilter = { family = \"ipv4\", hook = \"input\", priority = -128 }";
         let hooks = [("steer", "sk_lookup = {}"), ("dissect", "flow_dissector = {}"), ("filter", netfilter)];
         for (function, hook) in hooks {
@@ -249,20 +226,20 @@ fn a_lost_record_is_made_anew_from_links() {
                 skip("adopted", "this kernel has no netfilter links");
                 continue;
             }
-            write(&folder, 1, function, hook);
-            apply(&folder);
-            let ids = common::tool::ids(folder.path(), "/sys/fs/bpf/hooks");
+            write(&site, 1, function, hook);
+            site.apply();
+            let ids = tool::ids(site.path(), "/sys/fs/bpf/hooks");
             sh("rm /sys/fs/bpf/hooks/record");
-            refused(&folder, &["plan.toml"], 1);
-            succeed(folder.path(), &["adopt", "plan.toml"]);
-            assert_eq!(common::tool::ids(folder.path(), "/sys/fs/bpf/hooks"), ids, "{function}");
-            is_settled(&folder);
+            site.refused(&["plan.toml"], 1);
+            site.succeed(&["adopt", "plan.toml"]);
+            assert_eq!(tool::ids(site.path(), "/sys/fs/bpf/hooks"), ids, "{function}");
+            site.is_settled();
             // What was adopted is changed and taken away as what was made.
-            write(&folder, 2, function, hook);
-            succeed(folder.path(), &["plan.toml", "--allow", "gap"]);
-            is_settled(&folder);
-            succeed(folder.path(), &["rollback", "/sys/fs/bpf/hooks", "--allow", "gap"]);
-            succeed(folder.path(), &["destroy", "/sys/fs/bpf/hooks"]);
+            write(&site, 2, function, hook);
+            site.succeed(&["plan.toml", "--allow", "gap"]);
+            site.is_settled();
+            site.succeed(&["rollback", "/sys/fs/bpf/hooks", "--allow", "gap"]);
+            site.succeed(&["destroy", "/sys/fs/bpf/hooks"]);
             assert_eq!(programs_on(AttachType::SK_LOOKUP), [0; 0]);
             assert_eq!(programs_on(AttachType::FLOW_DISSECTOR), [0; 0]);
             assert!(arrives());
@@ -277,13 +254,13 @@ fn at_input<'a>(priority: i32) -> HookRequest<'a, Fd> {
 #[test]
 fn netfilter_drops_and_lets_pass() {
     in_namespace("netfilter", |room| {
-        let folder = folder();
+        let site = Site::new("hooks");
         let mut kernel = Linux::new();
         let input =
             |priority: i32| format!("netfilter = {{ family = \"ipv4\", hook = \"input\", priority = {priority} }}");
         if room.version < (6, 4) {
-            write(&folder, 1, "filter", &input(10));
-            let said = refused(&folder, &["plan.toml"], 69);
+            write(&site, 1, "filter", &input(10));
+            let said = site.refused(&["plan.toml"], 69);
             assert!(said.contains("programs of type `netfilter` came with Linux 6.4"), "{said}");
             assert!(!Path::new("/sys/fs/bpf/hooks").exists(), "nothing stays");
             return skip("netfilter", "this kernel has no such links, and the tool says so");
@@ -293,42 +270,42 @@ fn netfilter_drops_and_lets_pass() {
         let theirs = kernel.create_link(&accept, &at_input(10)).expect("it attaches");
         let their_info = kernel.link_info(&theirs).expect("it is there");
 
-        write(&folder, 1, "filter", &input(10));
+        write(&site, 1, "filter", &input(10));
         let before = arrives();
-        let planned = succeed(folder.path(), &["plan.toml", "--dry-run"]);
+        let planned = site.succeed(&["plan.toml", "--dry-run"]);
         let same = format!("at the same priority as it program id {} `theirs`", their_info.program_id);
         assert!(planned.contains(&same), "{planned}");
-        let said = refused(&folder, &["plan.toml"], 1);
+        let said = site.refused(&["plan.toml"], 1);
         assert!(said.contains("the hook netfilter input of ipv4 at priority 10 has a program already"), "{said}");
         assert!(said.contains(&format!("program id {}", their_info.program_id)), "{said}");
         assert!(before && arrives());
 
-        write(&folder, 1, "filter", &input(-128));
-        apply(&folder);
+        write(&site, 1, "filter", &input(-128));
+        site.apply();
         assert!(!arrives());
-        is_settled(&folder);
+        site.is_settled();
 
         // Another priority: the new link is there before the old one goes.
-        write(&folder, 1, "filter", &input(-127));
-        let planned = succeed(folder.path(), &["plan.toml", "--dry-run"]);
+        write(&site, 1, "filter", &input(-127));
+        let planned = site.succeed(&["plan.toml", "--dry-run"]);
         assert!(planned.contains("+/-") && planned.contains("no gap"), "{planned}");
-        apply(&folder);
+        site.apply();
         assert!(!arrives());
-        is_settled(&folder);
+        site.is_settled();
 
         // Another program at the same priority: the kernel replaces none in place, and takes no second one.
-        write(&folder, 2, "filter", &input(-127));
-        let said = refused(&folder, &["plan.toml"], 4);
+        write(&site, 2, "filter", &input(-127));
+        let said = site.refused(&["plan.toml"], 4);
         assert!(said.contains("-/+") && said.contains("GAP") && said.contains("--allow gap"), "{said}");
         assert!(!arrives());
-        succeed(folder.path(), &["plan.toml", "--allow", "gap"]);
+        site.succeed(&["plan.toml", "--allow", "gap"]);
         assert!(arrives());
-        is_settled(&folder);
-        assert!(refused(&folder, &["rollback", "/sys/fs/bpf/hooks"], 4).contains("--allow gap"));
-        succeed(folder.path(), &["rollback", "/sys/fs/bpf/hooks", "--allow", "gap"]);
+        site.is_settled();
+        assert!(site.refused(&["rollback", "/sys/fs/bpf/hooks"], 4).contains("--allow gap"));
+        site.succeed(&["rollback", "/sys/fs/bpf/hooks", "--allow", "gap"]);
         assert!(!arrives());
 
-        succeed(folder.path(), &["destroy", "/sys/fs/bpf/hooks"]);
+        site.succeed(&["destroy", "/sys/fs/bpf/hooks"]);
         assert!(arrives());
         assert_eq!(kernel.link_info(&theirs).expect("it is there"), their_info);
     });

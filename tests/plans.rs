@@ -1,20 +1,26 @@
-//! Plans as people read them: each folder of `tests/plans` has a manifest, what was applied before it (`before.toml`,
-//! where the host was not empty), what its maps hold then (`entries.txt`: the pin, the key, the value), and the text that `--dry-run` prints. `UPDATE=1 cargo test --test plans` writes the
-//! texts anew: read them, as the one who is called at night does.
+//! Plans as people and programs read them: each folder of `tests/plans` has a manifest `plan.toml`, what happened on the
+//! host before (`plans/story.rs`), and what `--dry-run` then prints: as text, as Markdown, and where a plan could be made
+//! as JSON.
+//! `UPDATE=1 cargo test --test plans` writes these anew: read them, as the one who is called at night does.
 
 mod common;
+#[path = "plans/story.rs"]
+mod story;
 
 use bpfapply::access::AccountKind;
-use bpfapply::kernel::Kernel;
+use bpfapply::diag::{Problems, Source};
 use bpfapply::kernel::fake::Fake;
-use bpfapply::report::{ManifestText, Style, text};
-use common::stages::{self, good, path, plan_in, rendered, run};
+use bpfapply::plan::{Action, Because, Consent, Marker, Plan, State, Traffic};
+use bpfapply::report::{ManifestText, Style, json, markdown, text};
+use common::stages::{self, plan_adopt, plan_destroy, plan_in, plan_offline, plan_rollback, rendered};
+use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use story::Way;
 
 fn folders() -> Vec<PathBuf> {
     let entries = fs::read_dir(stages::repository().join("tests/plans")).expect("the cases are there");
-    let mut folders: Vec<_> = entries.map(|entry| entry.expect("a case").path()).collect();
+    let mut folders: Vec<_> = entries.map(|entry| entry.expect("a case").path()).filter(|path| path.is_dir()).collect();
     folders.sort();
     folders
 }
@@ -29,58 +35,149 @@ fn host() -> Fake {
     fake
 }
 
-/// Writes the entries of a case: a pin below the deployment's folder, the key, and the value in as many pieces as it
-/// likes, in hexadecimal digits.
-fn write_entries(fake: &Fake, entries: &str) {
-    for line in entries.lines() {
-        let mut words = line.split(' ');
-        let pin = format!("/sys/fs/bpf/edge/{}", words.next().expect("a line has a pin"));
-        let key = bytes(words.next().expect("a line has a key"));
-        let (_, map) = fake.open_pin(&path(&pin)).expect("a map has the pin");
-        fake.clone().update(&map, &key, &bytes(&words.collect::<String>())).expect("the entry fits");
-    }
+/// A case: its manifest, if the plan is made of one, and the plan or what is wrong.
+struct Case {
+    folder: PathBuf,
+    manifest: Option<String>,
+    plan: Result<Plan, Problems>,
 }
 
-fn bytes(digits: &str) -> Vec<u8> {
-    let pairs = digits.as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).expect("digits"));
-    pairs.map(|pair| u8::from_str_radix(pair, 16).expect("hexadecimal digits")).collect()
-}
+impl Case {
+    fn of(folder: PathBuf) -> Self {
+        let fake = host();
+        let way = story::tell(&folder, &fake);
+        let manifest = fs::read_to_string(folder.join("plan.toml")).ok();
+        let text = || manifest.as_deref().expect("a case has a manifest");
+        let calls = fake.calls().len();
+        let plan = match way {
+            Way::Live => plan_in(&folder, text(), &fake),
+            Way::Offline => plan_offline(&folder, text()),
+            Way::Adopt => plan_adopt(&folder, text(), &fake),
+            Way::Rollback => plan_rollback("edge", &fake),
+            Way::Destroy => plan_destroy("edge", &fake),
+        };
+        assert_eq!(fake.calls().len(), calls, "a dry run changes nothing");
+        Self { folder, manifest, plan }
+    }
 
-/// Writes what `--dry-run` prints for the case, its problems included.
-fn draw(folder: &Path) -> String {
-    let fake = host();
-    if let Ok(before) = fs::read_to_string(folder.join("before.toml")) {
-        let plan = good(plan_in(folder, &before, &fake), &before);
-        let (_, problem) = run(&plan, &fake);
-        assert!(problem.is_none(), "{}: {problem:?}", folder.display());
+    /// Writes all that is printed of the case, by the names of files.
+    fn draw(&self) -> Vec<(&'static str, String)> {
+        let manifest = self.manifest.as_deref().map(|text| ManifestText { name: "plan.toml", text });
+        let plan = match &self.plan {
+            Ok(plan) => plan,
+            Err(problems) => {
+                let source = manifest.map(|manifest| Source::new(manifest.name, manifest.text));
+                let refusal = markdown::refusal(problems, source.as_ref());
+                let text = rendered(problems, manifest.map_or("", |manifest| manifest.text));
+                return vec![("plan.txt", text), ("plan.md", refusal)];
+            }
+        };
+        let style = Style { width: 100, ascii: true, color: false };
+        let options = text::Options { style, purpose: text::Purpose::DryRun, manifest, entries: 3 };
+        vec![
+            ("plan.txt", text::plan(plan, &options)),
+            ("plan.json", json::plan(plan, manifest)),
+            ("plan.md", markdown::plan(plan, text::Purpose::DryRun, manifest)),
+        ]
     }
-    if let Ok(entries) = fs::read_to_string(folder.join("entries.txt")) {
-        write_entries(&fake, &entries);
-    }
-    let manifest = fs::read_to_string(folder.join("plan.toml")).expect("a case has a manifest");
-    let calls = fake.calls().len();
-    let drawn = match plan_in(folder, &manifest, &fake) {
-        Ok(plan) => {
-            let style = Style { width: 100, ascii: true, color: false };
-            let manifest = Some(ManifestText { name: "plan.toml", text: &manifest });
-            text::plan(&plan, &text::Options { style, purpose: text::Purpose::DryRun, manifest, entries: 3 })
-        }
-        Err(problems) => rendered(&problems, &manifest),
-    };
-    assert_eq!(fake.calls().len(), calls, "a dry run changes nothing");
-    drawn
 }
 
 #[test]
 fn plans_read_as_they_should() {
     let mut differ = Vec::new();
     for folder in folders() {
-        let (path, drawn) = (folder.join("plan.txt"), draw(&folder));
-        if std::env::var_os("UPDATE").is_some() {
-            fs::write(&path, &drawn).expect("the text can be written");
-        } else if fs::read_to_string(&path).ok().as_deref() != Some(&drawn) {
-            differ.push(format!("{}:\n{drawn}", path.display()));
+        let case = Case::of(folder);
+        for (name, drawn) in case.draw() {
+            let path = case.folder.join(name);
+            if std::env::var_os("UPDATE").is_some() {
+                fs::write(&path, &drawn).expect("the text can be written");
+            } else if fs::read_to_string(&path).ok().as_deref() != Some(&drawn) {
+                differ.push(format!("{}:\n{drawn}", path.display()));
+            }
         }
     }
     assert!(differ.is_empty(), "these plans read otherwise (UPDATE=1 accepts them):\n{}", differ.join("\n"));
+}
+
+/// Names the variant of a value, and lists the names of all: a new variant does not compile before it is here.
+macro_rules! variants {
+    ($name:ident, $all:ident: $type:ident { $($variant:ident),* $(,)? }) => {
+        const $all: &[&str] = &[$(stringify!($variant)),*];
+
+        fn $name(value: &$type) -> &'static str {
+            match value {
+                $($type::$variant { .. } => stringify!($variant),)*
+            }
+        }
+    };
+}
+
+variants!(marker, MARKERS: Marker { Create, Change, DestroyThenCreate, CreateThenDestroy, Remove, Reuse });
+variants!(traffic, TRAFFIC: Traffic { None, NoGap, BothRun, Starts, Moves, Stops, NewSockets, GapUnfiltered });
+variants!(state, STATES: State { None, Kept, New, Copied, Lost });
+variants!(consent, CONSENTS: Consent { Gap, LoseState, Prune, Takeover });
+variants!(reason, REASONS: Because {
+    Missing, Unchanged, Foreign, CodeChanged, MapNew, MapOther, MapDiffers, MapInUse, ContentsChanged, EntriesChanged,
+    EntriesNotWanted, VariablesDiffer, SlotsDiffer, SlotNew, TargetNew, ProgramNew, HookChanged, HookGone, OutOfPlace,
+    Optional, ProgramOther, NotWanted, Destroy, AccessDiffers, PlanChanges, NeededBelow, Interrupted, Rollback,
+    Adopted, TakenOver,
+});
+variants!(action, ACTIONS: Action {
+    ClearLeftover, MountBpffs, MakeDirectory, ReuseMap, CreateMap, CopyEntries, CatchUp, FinishCopy, FillMap,
+    FillSlots, WriteEntries, SetVariables, ReuseProgram, LoadProgram, RestoreMap, RestoreProgram, ReuseLink, Skip,
+    Attach, UpdateLink, Reattach, SetAccess, Detach, RemoveProgram, RemoveMap, RemoveDirectory, WriteRecord,
+    RemoveRecord,
+});
+
+/// What the last lines of a plan say of its risk.
+const RISKS: &[&str] = &[
+    "risk: none; no traffic gap, no contents lost",
+    "risk: 1 hook gets a filter; no traffic gap, no contents lost",
+    "hooks get filters",
+    "traffic gap",
+    "hook loses its filter",
+    "hooks lose their filters",
+    "map loses its contents",
+    "maps lose their contents",
+    "map loses entries that do not fit",
+    "map loses fields of its entries",
+    "hook taken over",
+    "risk: not known without the host",
+    "guard: removes",
+    "kernel values: not known offline",
+    "nothing to do: the host matches",
+    "needs --allow",
+    "the manifest allows it",
+];
+
+#[test]
+fn the_cases_show_everything() {
+    let (mut seen, mut texts) = (BTreeSet::new(), String::new());
+    for folder in folders() {
+        let case = Case::of(folder);
+        texts.extend(case.draw().into_iter().map(|(_, text)| text));
+        for step in case.plan.iter().flat_map(|plan| &plan.steps) {
+            let shown = [
+                ("marker", marker(&step.action.marker())),
+                ("action", action(&step.action)),
+                ("reason", reason(&step.because)),
+                ("traffic", traffic(&step.traffic)),
+                ("state", state(&step.state)),
+            ];
+            seen.extend(shown.into_iter().chain(step.needs.iter().map(|needs| ("consent", consent(needs)))));
+        }
+    }
+    let kinds = [
+        ("marker", MARKERS),
+        ("action", ACTIONS),
+        ("reason", REASONS),
+        ("traffic", TRAFFIC),
+        ("state", STATES),
+        ("consent", CONSENTS),
+    ];
+    let all = kinds.iter().flat_map(|(kind, names)| names.iter().map(move |name| (*kind, *name)));
+    let lacking: Vec<_> = all.filter(|shown| !seen.contains(shown)).collect();
+    assert_eq!(lacking, [], "no case shows these");
+    let unsaid: Vec<_> = RISKS.iter().filter(|words| !texts.contains(**words)).collect();
+    assert_eq!(unsaid, [""; 0].iter().collect::<Vec<_>>(), "no case says these");
 }

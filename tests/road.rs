@@ -319,6 +319,7 @@ fn what_only_reads_changes_nothing() {
             &[&plan, "--dry-run", "--check"],
             &[&plan, "--dry-run=offline"],
             &["show", "quickstart"],
+            &["export", "--contents"],
             &["destroy", "quickstart", "--dry-run"],
         ] {
             let (ran, calls) = traced(site, &[], arguments);

@@ -10,16 +10,14 @@ use bpfapply::kernel::linux::Linux;
 use bpfapply::kernel::{HookRequest, Kernel as _, MapRequest, ProgramRequest};
 use bpfapply::kinds::{AttachType, MapType, ProgramType};
 use bpfapply::names::PinPath;
-use common::tool::{self, bpftool, has_bpftool, succeed};
+use common::tool::{Site, bpftool, has_bpftool};
 use common::{in_namespace, skip};
 use nix::sys::socket::{SetSockOpt, setsockopt};
-use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd};
 use std::path::Path;
 use std::time::{Duration, Instant};
-use tempfile::TempDir;
 
 type Fd = <Linux as bpfapply::kernel::Kernel>::Fd;
 
@@ -33,20 +31,15 @@ const DATA: u32 = 1;
 const DATAGRAMS: u32 = 2;
 const FILTERED: u32 = 3;
 
-/// Makes a folder for a manifest.
-fn folder() -> TempDir {
-    tempfile::tempdir().expect("a folder can be made")
-}
-
 /// Writes a manifest with the object's maps and these tables; `version` is that of the programs.
-fn write(folder: &TempDir, version: u32, tables: &str) {
+fn write(site: &Site, version: u32, tables: &str) {
     let objects = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sockets");
     let text = format!(
         "version = 1\nname = \"sockets\"\n[object.o]\npath = \"{}/sockets_{version}.o\"\n[map.seen]\nfrom = \"o:seen\"\n\
          {tables}",
         objects.display()
     );
-    fs::write(folder.path().join("plan.toml"), text).expect("the folder is writable");
+    site.write(&text);
 }
 
 /// Writes the tables of a program and of its link to `map.socks`.
@@ -57,23 +50,6 @@ fn linked(name: &str, function: &str) -> String {
 }
 
 const SOCKS: &str = "[map.socks]\nfrom = \"o:socks\"\n";
-
-#[track_caller]
-fn apply(folder: &TempDir) -> String {
-    succeed(folder.path(), &["plan.toml"])
-}
-
-/// Applies what must be refused, and returns what is said.
-#[track_caller]
-fn refused(folder: &TempDir, arguments: &[&str], code: i32) -> String {
-    tool::refused(folder.path(), arguments, code)
-}
-
-/// Asserts that a second apply and a status have nothing to say.
-#[track_caller]
-fn is_settled(folder: &TempDir) {
-    tool::is_settled(folder.path(), "plan.toml", "/sys/fs/bpf/sockets");
-}
 
 fn open(pin: &str) -> Fd {
     Linux::new().open_pin(&PinPath::new(pin).expect("a path")).expect("a pin").1
@@ -128,25 +104,25 @@ const MAP: &str = "/sys/fs/bpf/sockets/maps/socks";
 #[test]
 fn messages_meet_the_program_that_their_socket_got() {
     in_namespace("sk_msg", |room| {
-        let folder = folder();
-        write(&folder, 1, &(SOCKS.to_owned() + &linked("l", "message")));
+        let site = Site::new("sockets");
+        write(&site, 1, &(SOCKS.to_owned() + &linked("l", "message")));
         if room.version < SINCE {
-            let said = refused(&folder, &["plan.toml"], 69);
+            let said = site.refused(&["plan.toml"], 69);
             assert!(said.contains("links of sockmaps came with Linux 6.10"), "{said}");
             return assert!(!Path::new("/sys/fs/bpf/sockets").exists(), "nothing stays");
         }
-        apply(&folder);
-        is_settled(&folder);
+        site.apply();
+        site.is_settled();
         let (first, there) = connection();
         put(MAP, 0, &first);
         assert!(arrives(&first, &there));
         assert_eq!(seen(MESSAGES), 1);
 
-        write(&folder, 2, &(SOCKS.to_owned() + &linked("l", "message")));
-        let planned = succeed(folder.path(), &["plan.toml", "--dry-run"]);
+        write(&site, 2, &(SOCKS.to_owned() + &linked("l", "message")));
+        let planned = site.succeed(&["plan.toml", "--dry-run"]);
         assert!(planned.contains("in place") && planned.contains("traffic: new sockets"), "{planned}");
-        apply(&folder);
-        is_settled(&folder);
+        site.apply();
+        site.is_settled();
         assert!(arrives(&first, &there), "a socket keeps the program that it got");
         assert_eq!(seen(MESSAGES), 2);
         let (second, there) = connection();
@@ -154,7 +130,7 @@ fn messages_meet_the_program_that_their_socket_got() {
         assert!(is_lost(&second, &there));
         assert_eq!(seen(MESSAGES), 1002);
 
-        succeed(folder.path(), &["rollback", "/sys/fs/bpf/sockets"]);
+        site.succeed(&["rollback", "/sys/fs/bpf/sockets"]);
         let (third, there) = connection();
         put(MAP, 2, &third);
         assert!(arrives(&third, &there));
@@ -162,17 +138,17 @@ fn messages_meet_the_program_that_their_socket_got() {
 
         // Somebody detaches it: that is seen, and put right.
         Linux::new().detach_link(&open("/sys/fs/bpf/sockets/links/l")).expect("it is there");
-        let said = refused(&folder, &["status", "/sys/fs/bpf/sockets", "--check"], 2);
+        let said = site.refused(&["status", "/sys/fs/bpf/sockets", "--check"], 2);
         assert!(said.contains("it was detached from sk_msg_verdict of map.socks"), "{said}");
-        apply(&folder);
-        is_settled(&folder);
+        site.apply();
+        site.is_settled();
         let (fourth, there) = connection();
         put(MAP, 3, &fourth);
         assert!(is_lost(&fourth, &there));
-        let shown = succeed(folder.path(), &["show", "/sys/fs/bpf/sockets"]);
+        let shown = site.succeed(&["show", "/sys/fs/bpf/sockets"]);
         assert!(shown.contains("sk_msg_verdict of map.socks"), "{shown}");
 
-        succeed(folder.path(), &["destroy", "/sys/fs/bpf/sockets"]);
+        site.succeed(&["destroy", "/sys/fs/bpf/sockets"]);
         assert!(!Path::new("/sys/fs/bpf/sockets").exists());
     });
 }
@@ -183,33 +159,33 @@ fn data_is_led_to_another_socket() {
         if room.version < SINCE {
             return skip("sk_skb", "this kernel has no such links");
         }
-        let folder = folder();
+        let site = Site::new("sockets");
         let parsed = SOCKS.to_owned() + &linked("parser", "parse") + &linked("verdict", "stream");
-        write(&folder, 1, &parsed);
-        apply(&folder);
-        is_settled(&folder);
+        write(&site, 1, &parsed);
+        site.apply();
+        site.is_settled();
         let ((first, from), (other, to)) = (connection(), connection());
         put(MAP, 0, &first);
         put(MAP, 1, &other);
         assert!(arrives(&from, &to), "what comes to the first socket goes out by the second one");
         assert_eq!(seen(DATA), 1);
 
-        write(&folder, 2, &parsed);
-        apply(&folder);
-        is_settled(&folder);
+        write(&site, 2, &parsed);
+        site.apply();
+        site.is_settled();
         let (third, from) = connection();
         put(MAP, 2, &third);
         assert!(is_lost(&from, &to) && is_lost(&from, &third));
         assert!(seen(DATA) >= 1001, "{}", seen(DATA));
 
         // A map has one of the two verdicts, so one must go before the other comes.
-        write(&folder, 1, &(SOCKS.to_owned() + &linked("parser", "parse") + &linked("verdict", "data")));
-        let said = refused(&folder, &["plan.toml"], 4);
+        write(&site, 1, &(SOCKS.to_owned() + &linked("parser", "parse") + &linked("verdict", "data")));
+        let said = site.refused(&["plan.toml"], 4);
         assert!(said.contains("-/+") && said.contains("--allow gap"), "{said}");
-        write(&folder, 1, &(SOCKS.to_owned() + &linked("verdict", "data")));
-        assert!(refused(&folder, &["plan.toml"], 4).contains("--allow gap,prune"));
-        succeed(folder.path(), &["plan.toml", "--allow", "gap,prune"]);
-        is_settled(&folder);
+        write(&site, 1, &(SOCKS.to_owned() + &linked("verdict", "data")));
+        assert!(site.refused(&["plan.toml"], 4).contains("--allow gap,prune"));
+        site.succeed(&["plan.toml", "--allow", "gap,prune"]);
+        site.is_settled();
         let (fourth, from) = connection();
         put(MAP, 3, &fourth);
         let before = seen(DATA);
@@ -218,25 +194,25 @@ fn data_is_led_to_another_socket() {
 
         // A map that is made anew takes the link along.
         write(
-            &folder,
+            &site,
             1,
             &(SOCKS.to_owned() + "max_entries = 8\non_change = \"recreate\"\n" + &linked("verdict", "data")),
         );
-        let said = refused(&folder, &["plan.toml"], 4);
+        let said = site.refused(&["plan.toml"], 4);
         assert!(said.contains("map.socks is new; traffic: new sockets"), "{said}");
         assert!(said.contains("--allow lose-state"), "{said}");
-        succeed(folder.path(), &["plan.toml", "--allow", "lose-state"]);
-        is_settled(&folder);
+        site.succeed(&["plan.toml", "--allow", "lose-state"]);
+        site.is_settled();
         let ((fifth, from), (other, to)) = (connection(), connection());
         put(MAP, 5, &fifth);
         put(MAP, 1, &other);
         assert!(arrives(&from, &to));
-        succeed(folder.path(), &["rollback", "/sys/fs/bpf/sockets", "--allow", "lose-state"]);
+        site.succeed(&["rollback", "/sys/fs/bpf/sockets", "--allow", "lose-state"]);
         let (sixth, from) = connection();
         drop(fourth);
         put(MAP, 3, &sixth);
         assert!(is_lost(&from, &sixth));
-        succeed(folder.path(), &["destroy", "/sys/fs/bpf/sockets"]);
+        site.succeed(&["destroy", "/sys/fs/bpf/sockets"]);
     });
 }
 
@@ -246,7 +222,7 @@ fn programs_of_others_stay_on_their_maps() {
         if room.version < SINCE {
             return skip("theirs", "this kernel has no such links");
         }
-        let folder = folder();
+        let site = Site::new("sockets");
         let mut kernel = Linux::new();
         let map = kernel.create_map(&MapRequest::plain("theirs", MapType::SOCKHASH, (4, 8, 4))).expect("a map");
         let pin = |name: &str| PinPath::new(&format!("/sys/fs/bpf/{name}")).expect("a path");
@@ -259,10 +235,10 @@ fn programs_of_others_stay_on_their_maps() {
         assert_eq!(there.len(), 1);
 
         let tables = "[map.socks]\npinned = \"/sys/fs/bpf/theirs\"\n".to_owned();
-        write(&folder, 1, &(tables.clone() + &linked("l", "message")));
+        write(&site, 1, &(tables.clone() + &linked("l", "message")));
         let taken = format!("the hook sk_msg_verdict of map.socks has a program already: program id {}", there[0]);
         for arguments in [&["plan.toml", "--dry-run"][..], &["plan.toml"]] {
-            let said = refused(&folder, arguments, 1);
+            let said = site.refused(arguments, 1);
             assert!(said.contains(&taken), "{said}");
         }
         assert_eq!(kernel.query(&hook).expect("it can be asked"), there);
@@ -273,7 +249,7 @@ fn programs_of_others_stay_on_their_maps() {
             kernel.pin(&program, &pin("program")).expect("it is new");
             let place = "pinned /sys/fs/bpf/program msg_verdict pinned /sys/fs/bpf/theirs";
             bpftool(&format!("prog attach {place}"));
-            assert!(refused(&folder, &["plan.toml"], 1).contains(&taken));
+            assert!(site.refused(&["plan.toml"], 1).contains(&taken));
             assert_eq!(kernel.query(&hook).expect("it can be asked"), there);
             bpftool(&format!("prog detach {place}"));
         }
@@ -283,18 +259,18 @@ fn programs_of_others_stay_on_their_maps() {
         let beside = HookRequest::Sockmap { map: &map, attach_type: AttachType::SK_SKB_VERDICT };
         let link = kernel.create_link(&verdict, &beside).expect("it attaches");
         let info = kernel.link_info(&link).expect("it is there");
-        apply(&folder);
-        is_settled(&folder);
+        site.apply();
+        site.is_settled();
         let (first, there) = connection();
         put("/sys/fs/bpf/theirs", 0, &first);
         assert!(arrives(&first, &there));
-        write(&folder, 2, &(tables.clone() + &linked("l", "message")));
-        apply(&folder);
-        succeed(folder.path(), &["rollback", "/sys/fs/bpf/sockets"]);
+        write(&site, 2, &(tables.clone() + &linked("l", "message")));
+        site.apply();
+        site.succeed(&["rollback", "/sys/fs/bpf/sockets"]);
         let (second, there) = connection();
         put("/sys/fs/bpf/theirs", 1, &second);
         assert!(arrives(&second, &there), "the first version is back on somebody else's map");
-        succeed(folder.path(), &["destroy", "/sys/fs/bpf/sockets"]);
+        site.succeed(&["destroy", "/sys/fs/bpf/sockets"]);
         assert_eq!(kernel.query(&hook).expect("it can be asked"), [0; 0]);
         assert_eq!(kernel.link_info(&link).expect("it is there"), info);
         assert_eq!(kernel.open_pin(&pin("theirs")).expect("it stays").0, bpfapply::kernel::ObjectKind::Map);
@@ -353,13 +329,13 @@ fn spread<const N: usize>(workers: &[UdpSocket; N]) -> [usize; N] {
 #[test]
 fn applications_open_the_pins_of_their_programs() {
     in_namespace("reuseport", |_| {
-        let folder = folder();
+        let site = Site::new("sockets");
         let tables = "[map.workers]\nfrom = \"o:workers\"\n[program.spread]\nfrom = \"o:spread\"\n\
                       [program.cut]\nfrom = \"o:cut\"\n";
-        write(&folder, 1, tables);
-        apply(&folder);
-        is_settled(&folder);
-        let shown = succeed(folder.path(), &["show", "/sys/fs/bpf/sockets"]);
+        write(&site, 1, tables);
+        site.apply();
+        site.is_settled();
+        let shown = site.succeed(&["show", "/sys/fs/bpf/sockets"]);
         assert!(shown.contains("sk_reuseport") && shown.contains("socket_filter"), "{shown}");
 
         let first = worker(0);
@@ -383,15 +359,15 @@ fn applications_open_the_pins_of_their_programs() {
         assert_eq!((cut(), seen(FILTERED)), (3, 1));
 
         // What an application was given stays until it opens the pin again; the maps are the same.
-        write(&folder, 2, tables);
-        apply(&folder);
-        is_settled(&folder);
+        write(&site, 2, tables);
+        site.apply();
+        site.is_settled();
         assert_eq!((spread(&workers), cut()), ([0, 16], 3));
         give(&workers[0], options::AttachReusePort, "spread");
         give(&receiver, options::AttachBpf, "cut");
         assert_eq!((spread(&workers), cut()), ([16, 0], 5));
         assert_eq!(seen(DATAGRAMS), 16_032);
-        succeed(folder.path(), &["destroy", "/sys/fs/bpf/sockets"]);
+        site.succeed(&["destroy", "/sys/fs/bpf/sockets"]);
         assert_eq!((spread(&workers), cut()), ([16, 0], 5), "a socket keeps its program");
     });
 }
@@ -399,12 +375,12 @@ fn applications_open_the_pins_of_their_programs() {
 #[test]
 fn programs_for_applications_have_no_links() {
     in_namespace("no_links", |_| {
-        let folder = folder();
+        let site = Site::new("sockets");
         for (function, option) in [("spread", "SO_ATTACH_REUSEPORT_EBPF"), ("cut", "SO_ATTACH_BPF")] {
             for hook in ["xdp = { interface = \"lo\" }", "cgroup = { path = \"/\" }", "sk_lookup = {}"] {
                 let tables = format!("[program.p]\nfrom = \"o:{function}\"\n[link.l]\nprogram = \"p\"\n{hook}\n");
-                write(&folder, 1, &tables);
-                let said = refused(&folder, &["plan.toml"], 65);
+                write(&site, 1, &tables);
+                let said = site.refused(&["plan.toml"], 65);
                 assert!(said.contains("is pinned for its user, and attached to nothing"), "{said}");
                 assert!(said.contains(option), "{said}");
             }
@@ -415,7 +391,7 @@ fn programs_for_applications_have_no_links() {
 #[test]
 fn hooks_of_maps_fit_their_programs() {
     in_namespace("fits", |_| {
-        let folder = folder();
+        let site = Site::new("sockets");
         let workers = "[map.socks]\nfrom = \"o:workers\"\n".to_owned();
         for (tables, says) in [
             (
@@ -433,12 +409,12 @@ fn hooks_of_maps_fit_their_programs() {
             (SOCKS.to_owned() + &linked("l", "stream") + &linked("m", "data"), "has room for one program"),
             (SOCKS.to_owned() + &linked("l", "message").replace("\"socks\"", "\"sock\""), "`sock`"),
         ] {
-            write(&folder, 1, &tables);
-            let said = refused(&folder, &["plan.toml", "--dry-run"], 65);
+            write(&site, 1, &tables);
+            let said = site.refused(&["plan.toml", "--dry-run"], 65);
             assert!(said.contains(says), "{said}");
         }
-        write(&folder, 1, &(SOCKS.to_owned() + &linked("l", "message")));
-        let planned = succeed(folder.path(), &["plan.toml", "--dry-run=offline"]);
+        write(&site, 1, &(SOCKS.to_owned() + &linked("l", "message")));
+        let planned = site.succeed(&["plan.toml", "--dry-run=offline"]);
         assert!(planned.contains("sk_msg_verdict of map.socks (new map)"), "{planned}");
     });
 }

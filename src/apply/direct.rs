@@ -7,14 +7,14 @@ use super::undo::Undo;
 use super::{Applier, Problem, attach_refused, attached, attaching, refused, stale};
 use crate::desired::{Anchor, DesiredLink, Hook, Within};
 use crate::diag::Kind;
-use crate::direct::{Direct, Filter, Mark};
+use crate::direct::{Direct, Mark};
 use crate::kernel::observe::{self, interface, mark, open_cgroup};
 use crate::kernel::{Excludes, Kernel, ObjectKind};
 use crate::kinds::AttachType;
 use crate::names::PinPath;
-use crate::route::Route;
 use std::io;
 use std::path::PathBuf;
+use std::rc::Rc;
 
 /// Something that is attached.
 #[derive(Debug)]
@@ -49,9 +49,8 @@ impl<K: Kernel> Applier<'_, K> {
     ) -> Result<(), Problem> {
         self.check_place(link, at)?;
         let doing = || attaching(link);
-        let theirs = taken.map(|id| self.still_there(link, at, id)).transpose()?;
-        let kept = taken.map(|id| self.still_there(link, at, id).map(|fd| (id, fd))).transpose()?;
-        self.put_mark(number, link, at, replaces, kept)?;
+        let theirs = taken.map(|id| self.still_there(link, at, id).map(Rc::new)).transpose()?;
+        self.put_mark(number, link, at, replaces, taken.zip(theirs.clone()))?;
         if let Direct::Filter(filter) = at
             && filter.owns_qdisc
         {
@@ -59,7 +58,7 @@ impl<K: Kernel> Applier<'_, K> {
             made.map_err(|error| attach_refused(format!("make the qdisc of {}", link.hook), &link.hook, &error))?;
         }
         let program = attached(link, &self.maps, &self.programs);
-        self.kernel.attach(program, at, theirs.as_ref()).map_err(|error| match (at, error.raw_os_error()) {
+        self.kernel.attach(program, at, theirs.as_deref()).map_err(|error| match (at, error.raw_os_error()) {
             (Direct::Route(_), Some(libc::EEXIST)) => {
                 stale(format!("another route came to the place of {}", link.hook))
             }
@@ -96,8 +95,8 @@ impl<K: Kernel> Applier<'_, K> {
             return Err(another());
         }
         let old_program = self.kernel.program_by_id(old).map_err(|error| refused(doing(), &error))?;
-        let kept = self.kernel.program_by_id(old).map_err(|error| refused(doing(), &error))?;
-        self.put_mark(number, link, &at, true, Some((old, kept)))?;
+        let old_program = Rc::new(old_program);
+        self.put_mark(number, link, &at, true, Some((old, Rc::clone(&old_program))))?;
         let program = attached(link, &self.maps, &self.programs);
         self.kernel.attach(program, &at, Some(&old_program)).map_err(|error| match error.raw_os_error() {
             Some(libc::EEXIST | libc::ENOENT) => another(),
@@ -114,7 +113,7 @@ impl<K: Kernel> Applier<'_, K> {
         link: &DesiredLink,
         at: &Direct,
         replaces: bool,
-        before: Option<(u32, K::Fd)>,
+        before: Option<(u32, Rc<K::Fd>)>,
     ) -> Result<(), Problem> {
         let place = self.place_for(number, &link.pin, replaces)?;
         let program = attached(link, &self.maps, &self.programs);
@@ -160,22 +159,15 @@ impl<K: Kernel> Applier<'_, K> {
 
     /// Checks that the name of what it is on still means that.
     fn check_place(&self, link: &DesiredLink, at: &Direct) -> Result<(), Problem> {
-        match (at, link.hook.anchor()) {
-            (
-                Direct::Filter(Filter { device, .. })
-                | Direct::Xdp { device, .. }
-                | Direct::Route(Route { device, .. }),
-                Anchor::Interface(name, netns),
-            ) => {
-                let doing = |error| refused(format!("look the interface `{name}`{} up", Within(netns)), &error);
-                match interface(self.kernel, name, netns).map_err(doing)? {
-                    Some(found) if (found.netns, found.index) == (device.inode, device.ifindex) => Ok(()),
-                    Some(_) => Err(stale(format!("the interface `{name}` is another one now"))),
-                    None => Err(stale(format!("the interface `{name}` is gone"))),
-                }
-            }
-            (Direct::Cgroup { path, cgroup_id, .. }, _) => self.same_cgroup(path, *cgroup_id).map(drop),
-            (Direct::Filter(_) | Direct::Xdp { .. } | Direct::Route(_), _) => Ok(()),
+        if let Direct::Cgroup { path, cgroup_id, .. } = at {
+            return self.same_cgroup(path, *cgroup_id).map(drop);
+        }
+        let (Some(device), Anchor::Interface(name, netns)) = (at.device(), link.hook.anchor()) else { return Ok(()) };
+        let doing = |error| refused(format!("look the interface `{name}`{} up", Within(netns)), &error);
+        match interface(self.kernel, name, netns).map_err(doing)? {
+            Some(found) if (found.netns, found.index) == (device.inode, device.ifindex) => Ok(()),
+            Some(_) => Err(stale(format!("the interface `{name}` is another one now"))),
+            None => Err(stale(format!("the interface `{name}` is gone"))),
         }
     }
 }

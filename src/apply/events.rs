@@ -26,16 +26,8 @@ impl<K: Kernel> Applier<'_, K> {
         if events::find(self.kernel, &trace.event)? != Ok(place) {
             return Err(stale(format!("{} is another one now", trace.event)));
         }
-        let target = match &trace.event {
-            Event::Extension { program, function } => Some(self.function_of_program(program, function)?),
-            Event::Tracepoint { .. }
-            | Event::RawTracepoint { .. }
-            | Event::Target { .. }
-            | Event::Counter(_)
-            | Event::Kprobe { .. }
-            | Event::KprobeMulti { .. }
-            | Event::Uprobe(_) => None,
-        };
+        let target = trace.event.extended();
+        let target = target.map(|(program, function)| self.function_of_program(program, function)).transpose()?;
         let target = target.as_ref().map(|(name, function)| (&self.programs[name], *function));
         let program = attached(link, &self.maps, &self.programs);
         let created = create(self.kernel, program, trace, place, target);
@@ -44,7 +36,7 @@ impl<K: Kernel> Applier<'_, K> {
 
     /// Finds a function of another program of the deployment, by the types that it was loaded with.
     fn function_of_program(&self, program: &str, function: &str) -> Result<(ProgramName, TypeId), Problem> {
-        let known = self.programs.iter().find(|(name, _)| name.as_str() == program);
+        let known = self.programs.get_key_value(program);
         let Some((name, fd)) = known else { return Err(stale(format!("program.{program} is gone"))) };
         let doing = || format!("read the BTF of program.{program}");
         let bytes = self.kernel.program_info(fd).and_then(|info| match info.btf_id {
@@ -122,21 +114,26 @@ pub(super) fn patiently<T>(mut attach: impl FnMut() -> io::Result<T>) -> io::Res
 /// such links.
 fn event_refused(doing: String, trace: &Trace, error: &io::Error) -> Problem {
     let event = &trace.event;
-    let gone = |why: &str, hint| Problem::new(Kind::NoEvent { event: event.to_string(), why: why.to_owned(), hint });
+    let gone = |why: &str, hint, of_kernel| {
+        Problem::new(Kind::NoEvent { event: event.to_string(), why: why.to_owned(), hint, of_kernel })
+    };
     let lacks = || Problem::new(Kind::NoSuchLink { hook: trace.to_string(), since: trace.may_lack() });
     match (event, error.raw_os_error()) {
         (Event::RawTracepoint { .. }, Some(libc::ENOENT)) => {
-            gone("this kernel has no such tracepoint", Some("raw tracepoints have no category: `sched_switch`"))
+            gone("this kernel has no such tracepoint", Some("raw tracepoints have no category: `sched_switch`"), true)
         }
         (Event::Kprobe { .. } | Event::KprobeMulti { .. }, Some(libc::ENOENT | libc::ESRCH)) => gone(
             "this kernel has no such function",
             Some("those that can be probed are in `available_filter_functions` of tracefs"),
+            true,
         ),
-        (Event::Kprobe { .. } | Event::Uprobe(_), Some(libc::EILSEQ)) => gone("no instruction starts there", None),
-        (Event::Counter(_) | Event::Uprobe(_), Some(libc::ESRCH)) => gone("there is no such process", None),
-        (Event::Counter(_), Some(libc::ENODEV)) => gone("there is no such CPU", None),
+        (Event::Kprobe { .. } | Event::Uprobe(_), Some(libc::EILSEQ)) => {
+            gone("no instruction starts there", None, false)
+        }
+        (Event::Counter(_) | Event::Uprobe(_), Some(libc::ESRCH)) => gone("there is no such process", None, false),
+        (Event::Counter(_), Some(libc::ENODEV)) => gone("there is no such CPU", None, false),
         (Event::Counter(_), Some(libc::ENOENT | libc::EOPNOTSUPP)) => {
-            gone("this machine cannot count that", Some("virtual machines often have software counters alone"))
+            gone("this machine cannot count that", Some("virtual machines often have software counters alone"), true)
         }
         (_, Some(libc::ENODEV | libc::EINVAL | libc::EOPNOTSUPP | libc::E2BIG)) => lacks(),
         (Event::Extension { .. }, Some(libc::EBUSY)) => {

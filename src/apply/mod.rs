@@ -79,9 +79,31 @@ pub struct Held<Fd> {
     _programs: BTreeMap<ProgramName, Fd>,
 }
 
+/// Somebody who is told how a run fares while it is under way: the number of a step in the plan, and what became of it.
+pub type Watch<'a> = &'a dyn Fn(usize, Progress<'_>);
+
+/// What became of a step just now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress<'a> {
+    /// What it makes is there, as a descriptor that nobody else can see.
+    Staged,
+    /// It has this status now; one that is done may be undone later.
+    Is(&'a Status),
+}
+
 /// Applies a plan.
 pub fn apply<'a, K: Kernel>(kernel: &mut K, plan: &'a Plan, stamp: &Stamp) -> Applied<'a, K::Fd> {
-    let mut applier = Applier::new(kernel, plan, stamp);
+    apply_watched(kernel, plan, stamp, None)
+}
+
+/// Applies a plan, and tells how it goes.
+pub fn apply_watched<'a, K: Kernel>(
+    kernel: &mut K,
+    plan: &'a Plan,
+    stamp: &Stamp,
+    watch: Option<Watch<'_>>,
+) -> Applied<'a, K::Fd> {
+    let mut applier = Applier { watch, ..Applier::new(kernel, plan, stamp) };
     let not_reached =
         |step: &'a Step| StepOutcome { action: Cow::Borrowed(&step.action), status: Status::NotReached, tally: None };
     let mut steps: Vec<StepOutcome<'_>> = plan.steps.iter().map(not_reached).collect();
@@ -128,6 +150,8 @@ struct Applier<'a, K: Kernel> {
     /// Whether the next generation is the one that runs: then there is no way back.
     switched: bool,
     record: Option<Record>,
+    /// Who wants to know how it goes.
+    watch: Option<Watch<'a>>,
 }
 
 impl<'a, K: Kernel> Applier<'a, K> {
@@ -153,21 +177,42 @@ impl<'a, K: Kernel> Applier<'a, K> {
             doubles: BTreeMap::new(),
             switched: false,
             record: None,
+            watch: None,
         }
+    }
+
+    /// Tells who wants to know that what a step makes is staged.
+    fn staged(&self, number: usize) {
+        if let Some(watch) = self.watch {
+            watch(number, Progress::Staged);
+        }
+    }
+
+    /// Notes what became of a step, and tells who wants to know.
+    fn settle(&self, steps: &mut [StepOutcome<'_>], number: usize, status: Status) {
+        if let Some(watch) = self.watch {
+            watch(number, Progress::Is(&status));
+        }
+        steps[number].status = status;
+    }
+
+    fn fail(&self, steps: &mut [StepOutcome<'_>], number: usize, problem: Problem) -> Problem {
+        self.settle(steps, number, Status::Failed(problem.kind.to_string()));
+        problem
     }
 }
 
 impl<K: Kernel> Applier<'_, K> {
     fn run(&mut self, steps: &mut Vec<StepOutcome<'_>>) -> Result<(), Problem> {
         let staged = self.same_hooks().and_then(|()| self.stage_all()).and_then(|()| self.refresh_copies());
-        staged.map_err(|(number, problem)| fail(steps, number, problem))?;
+        staged.map_err(|(number, problem)| self.fail(steps, number, problem))?;
         let (mut first, mut late) = (None, None);
         for (number, step) in self.plan.steps.iter().enumerate() {
             if let Action::CatchUp { map, from, copying } = &step.action {
                 // Links that moved may still run old programs.
                 let done = self.leave(steps).and_then(|()| self.catch_up(number, map, *from, copying));
                 steps[number].tally = self.tallies.remove(&number);
-                steps[number].status = match done {
+                let status = match done {
                     Ok(()) => Status::Done,
                     Err(problem) => {
                         let status = Status::HalfDone(problem.kind.to_string());
@@ -175,6 +220,7 @@ impl<K: Kernel> Applier<'_, K> {
                         status
                     }
                 };
+                self.settle(steps, number, status);
                 continue;
             }
             let done = match self.switched {
@@ -185,18 +231,18 @@ impl<K: Kernel> Applier<'_, K> {
                 Ok(()) => {}
                 Err(problem) if self.switched => {
                     // The other things that go do not depend on it.
-                    steps[number].status = Status::HalfDone(problem.kind.to_string());
+                    self.settle(steps, number, Status::HalfDone(problem.kind.to_string()));
                     first.get_or_insert(problem);
                     continue;
                 }
                 Err(problem) => {
-                    let problem = fail(steps, number, problem);
+                    let problem = self.fail(steps, number, problem);
                     self.undo_all(steps);
                     return Err(problem);
                 }
             }
             steps[number].tally = self.tallies.remove(&number);
-            steps[number].status = match step.action.marker() {
+            let status = match step.action.marker() {
                 Marker::Reuse => Status::Reused,
                 Marker::Create
                 | Marker::Change
@@ -204,6 +250,7 @@ impl<K: Kernel> Applier<'_, K> {
                 | Marker::CreateThenDestroy
                 | Marker::Remove => Status::Done,
             };
+            self.settle(steps, number, status);
         }
         match first {
             Some(problem) => Err(problem),
@@ -337,7 +384,7 @@ impl<K: Kernel> Applier<'_, K> {
             // Closing the last descriptor detaches as well, but only some time later.
             generation::detach(self.kernel, &link).map_err(|error| {
                 let problem = refused(format!("detach the old {}", steps[number].action.address()), &error);
-                steps[number].status = Status::HalfDone(problem.kind.to_string());
+                self.settle(steps, number, Status::HalfDone(problem.kind.to_string()));
                 problem
             })?;
         }
@@ -741,11 +788,9 @@ impl<K: Kernel> Applier<'_, K> {
     /// Names the programs with a priority of netfilter, of which one is in the way. The kernel does not tell in which network
     /// namespace they are.
     fn priority_taken(&self, wanted: &Netfilter, link: &DesiredLink, error: &io::Error) -> Problem {
-        let (mut by, mut id, mut programs) = (Vec::new(), 0, Vec::new());
-        while let Ok(next) = self.kernel.next_link(id) {
-            id = next;
-            let info = self.kernel.link_by_id(id).and_then(|fd| self.kernel.link_info(&fd));
-            if let Ok(LinkInfo { hook: HookInfo::Netfilter(there), program_id, .. }) = info
+        let (mut by, mut programs) = (Vec::new(), Vec::new());
+        for LinkInfo { id, program_id, hook, .. } in observe::links(self.kernel).flatten() {
+            if let HookInfo::Netfilter(there) = hook
                 && there.sees_the_same(wanted)
                 && there.priority == wanted.priority
             {
@@ -906,8 +951,7 @@ impl<K: Kernel> Applier<'_, K> {
             return Ok(Some(Before { netns: None, hook }));
         }
         if let HookInfo::Event(EventInfo::Tracing { object, type_id, .. }) = info.hook {
-            let record = self.plan.generations.record.as_ref();
-            let recorded = record.and_then(|record| record.links.get(link.name.as_str()));
+            let recorded = self.plan.generations.recorded_link(&link.name);
             let cookie = recorded.and_then(|recorded| recorded.hook.trace()).and_then(|trace| trace.cookie);
             let hook = BeforeHook::Extension { target: object, function: type_id, cookie };
             return Ok(Some(Before { netns: None, hook }));
@@ -1085,6 +1129,12 @@ impl<K: Kernel> Applier<'_, K> {
                 _ => steps[number].status = status,
             }
         }
+        let Some(watch) = self.watch else { return };
+        for (number, step) in steps.iter().enumerate().rev() {
+            if matches!(step.status, Status::Undone | Status::CouldNotUndo(_)) {
+                watch(number, Progress::Is(&step.status));
+            }
+        }
     }
 }
 
@@ -1124,11 +1174,6 @@ fn link_within_at<K: Kernel>(
         Some(netns) => kernel.create_link_at(program, &HookRequest::Within { netns, hook }, place),
         None => kernel.create_link_at(program, hook, place),
     }
-}
-
-fn fail(steps: &mut [StepOutcome<'_>], number: usize, problem: Problem) -> Problem {
-    steps[number].status = Status::Failed(problem.kind.to_string());
-    problem
 }
 
 fn refused(doing: String, error: &io::Error) -> Problem {

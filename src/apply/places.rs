@@ -123,8 +123,7 @@ impl<K: Kernel> Applier<'_, K> {
         let (Hook::Tc { attach_type, .. }, ResolvedHook::Interface(Some(place))) = (&link.hook, to) else {
             return Ok(());
         };
-        let record = self.plan.generations.record.as_ref();
-        let recorded = record.and_then(|record| record.links.get(link.name.as_str()));
+        let recorded = self.plan.generations.recorded_link(&link.name);
         // What had no link before takes no part in it.
         if id == 0 || recorded.is_some_and(|recorded| recorded.netns.is_some_and(|netns| netns != place.netns)) {
             return Ok(());

@@ -18,6 +18,40 @@ use std::io;
 /// `BPF_ALU64 | BPF_MOV | BPF_K`, here of register 0.
 const MOV_IMM: u8 = 0xb7;
 
+/// Returns whether something new is there, or in something new, when the step is staged. Others open what is there.
+fn makes_something(action: &Action) -> bool {
+    match action {
+        Action::CreateMap { .. }
+        | Action::CopyEntries { .. }
+        | Action::FillMap { .. }
+        | Action::FillSlots { .. }
+        | Action::LoadProgram { .. } => true,
+        Action::WriteEntries { writes } => writes.id.is_none(),
+        Action::ClearLeftover { .. }
+        | Action::MountBpffs { .. }
+        | Action::MakeDirectory { .. }
+        | Action::ReuseMap { .. }
+        | Action::CatchUp { .. }
+        | Action::FinishCopy { .. }
+        | Action::SetVariables { .. }
+        | Action::ReuseProgram { .. }
+        | Action::RestoreMap { .. }
+        | Action::RestoreProgram { .. }
+        | Action::ReuseLink { .. }
+        | Action::Skip { .. }
+        | Action::Attach { .. }
+        | Action::UpdateLink { .. }
+        | Action::Reattach { .. }
+        | Action::SetAccess { .. }
+        | Action::Detach { .. }
+        | Action::RemoveProgram { .. }
+        | Action::RemoveMap { .. }
+        | Action::RemoveDirectory { .. }
+        | Action::WriteRecord { .. }
+        | Action::RemoveRecord { .. } => false,
+    }
+}
+
 impl<K: Kernel> Applier<'_, K> {
     /// Stages every step; the error is that of the first step that fails, with its number.
     pub(super) fn stage_all(&mut self) -> Result<(), (usize, Problem)> {
@@ -27,9 +61,13 @@ impl<K: Kernel> Applier<'_, K> {
             let programs = independent_programs(&plan.steps[number..]);
             if programs.is_empty() {
                 self.stage(number, &step.action).map_err(|problem| (number, problem))?;
+                if makes_something(&step.action) {
+                    self.staged(number);
+                }
                 number += 1;
             } else {
                 self.load_programs(&programs).map_err(|(at, problem)| (number + at, problem))?;
+                (number..number + programs.len()).for_each(|number| self.staged(number));
                 number += programs.len();
             }
         }

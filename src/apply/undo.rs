@@ -11,6 +11,7 @@ use crate::names::{MapName, PinPath, ProgramName};
 use crate::variables::Patch;
 use std::collections::BTreeMap;
 use std::io;
+use std::rc::Rc;
 
 /// A change, with what is needed to take it back.
 #[derive(Debug)]
@@ -71,7 +72,7 @@ pub enum Undo<Fd> {
         /// What was to be attached where.
         mark: Mark,
         /// The program that was there before, if one was: its id, and what keeps it from going.
-        before: Option<(u32, Fd)>,
+        before: Option<(u32, Rc<Fd>)>,
     },
     /// A program was detached that had no link.
     Unmarked {

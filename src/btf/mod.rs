@@ -8,6 +8,7 @@
 //! that is small to write and endless to walk: every walk here is bounded.
 //! The format: <https://docs.kernel.org/bpf/btf.html>.
 
+mod c;
 pub mod convert;
 pub mod ext;
 mod fields;

@@ -38,7 +38,7 @@ fn adopt<K: Kernel>(
     let _lock = change.locking.take_unless(change.dry_run, kernel, pin_root)?;
     let Some(lost) = status::lost_record(kernel, pin_root)? else {
         match console.output {
-            Output::Text => {
+            Output::Text | Output::Markdown | Output::Github => {
                 console.print(&format!("{}: nothing to adopt: its record is there\n", pin_root.file_name()))
             }
             Output::Json => {

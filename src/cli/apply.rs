@@ -2,7 +2,8 @@
 
 use super::arguments::{Allow, Locking, Variables, consents};
 use super::confirm::{go_back, settle};
-use super::console::{Console, Output};
+use super::console::Console;
+use super::explain::Explain;
 use super::finish::finish;
 use super::health::Health;
 use super::loaded::{self, Loaded};
@@ -50,11 +51,16 @@ pub struct Options {
     /// drops them) or without any kernel (`offline`, no root needed)
     #[arg(long, value_enum, num_args = 0..=1, require_equals = true, default_missing_value = "live", value_name = "MODE")]
     pub dry_run: Option<DryRun>,
+    /// With --dry-run=offline: plan against the state of a host, which `bpfapply export` wrote there
+    #[arg(long, requires = "dry_run", value_name = "FILE")]
+    pub against: Option<PathBuf>,
     #[command(flatten)]
     pub traffic: traffic::Packets,
     /// With --dry-run: exit with 2 when there is something to do
     #[arg(long, requires = "dry_run")]
     pub check: bool,
+    #[command(flatten)]
+    pub explain: Explain,
     #[command(flatten)]
     pub variables: Variables,
     /// Consent to what a bare apply does not do
@@ -98,6 +104,10 @@ pub fn run(path: Option<&Path>, options: &Options, console: &Console) -> Result<
         (None, Some(saved)) => loaded::load_saved(saved, console)?,
         (None, None) => return Err(usage()),
     };
+    if options.against.is_some() && options.dry_run != Some(DryRun::Offline) {
+        let kind = Kind::Usage("`--against` is for `--dry-run=offline`".to_owned());
+        return Err(console.fail(&Problem::new(kind).into(), None));
+    }
     let done = match options.dry_run {
         Some(DryRun::Offline) => dry_run::offline(&loaded, options, console),
         Some(mode @ (DryRun::Verify | DryRun::Live)) => {
@@ -127,8 +137,7 @@ pub fn run(path: Option<&Path>, options: &Options, console: &Console) -> Result<
 
 /// Returns whether it can be said that there is nothing to do without a plan that somebody wants to see, and says it.
 fn is_settled<K: Kernel>(kernel: &K, loaded: &Loaded, options: &Options, console: &Console) -> bool {
-    let wants_a_plan =
-        console.output != Output::Text || console.verbose || options.expect.is_some() || options.saved.is_some();
+    let wants_a_plan = !console.is_brief() || options.expect.is_some() || options.saved.is_some();
     let record = if wants_a_plan { None } else { unchanged(kernel, loaded) };
     if let Some(record) = &record {
         console.print(&report::text::unchanged(record, loaded.manifest.name.as_str()));
@@ -146,7 +155,7 @@ fn apply<K: Kernel>(kernel: &mut K, loaded: &Loaded, options: &Options, console:
         console.plan(&planned.plan, Some(loaded), Purpose::Apply);
         // Others need not wait while somebody thinks.
         drop(lock);
-        if console.output != Output::Text || !consent::is_typed(&needs) {
+        if !console.is_for_people() || !consent::is_typed(&needs) {
             return Err(Problem::new(Kind::ConsentNeeded { needs, sweep: planned.plan.sweep }).into());
         }
         lock = options.locking.take(kernel, &loaded.manifest.pin_root)?;

@@ -120,7 +120,7 @@ pub enum Allow {
     Gap,
     /// Contents of maps are lost
     LoseState,
-    /// Things go that the manifest does not name any more
+    /// Things go that the manifest has no use for any more
     Prune,
     /// Somebody else's program loses its hook
     Takeover,

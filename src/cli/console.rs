@@ -1,11 +1,16 @@
 //! Where and how to write: the formats, colours, and both streams.
 
+use super::events::Events;
 use super::loaded::Loaded;
-use crate::diag::{self, Exit, Problems, Source};
+use super::reports::{OutputFile, Report, output_file};
+use crate::apply::outcome::Outcome;
+use crate::diag::{self, Exit, Kind, Problem, Problems, Source};
 use crate::plan::Plan;
-use crate::report::{self, Style, text::Purpose};
+use crate::report::{self, ManifestText, Style, events::Event, text::Purpose};
 use clap::{Args, ValueEnum};
+use std::cell::Cell;
 use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
 
 /// How many of the entries of each map `--verbose` shows.
 const ENTRIES_SHOWN: usize = 5;
@@ -13,13 +18,23 @@ const ENTRIES_SHOWN: usize = 5;
 /// What every command takes.
 #[derive(Debug, Args)]
 pub struct Global {
-    /// How to write what there is to say
+    /// How to write what there is to say. Plans and what became of them can also be `markdown`, for a comment on a pull
+    /// request, and `github`, annotations of a workflow; where GITHUB_STEP_SUMMARY is set, `github` adds the Markdown to
+    /// that file
     #[arg(long, global = true, value_enum, default_value = "text", value_name = "FORMAT")]
     output: Output,
+    /// Write the plan, or what became of it, into a file as well: text, json, markdown or github. The file is written
+    /// whole or not at all, and also when the run fails or needs consent
+    #[arg(long, global = true, value_parser = output_file, value_name = "KIND=PATH")]
+    output_file: Vec<OutputFile>,
+    /// Write what happens while applying into a file, a JSON document on each line; with `-` to standard output, which
+    /// gets nothing else then
+    #[arg(long, global = true, value_name = "PATH")]
+    events: Option<PathBuf>,
     /// When to use colour
     #[arg(long, global = true, value_enum, default_value = "auto", value_name = "WHEN")]
     color: Color,
-    /// Say more: the verifier's whole log when it refuses a program
+    /// Say more: what is unchanged, some entries, and the verifier's whole log when it refuses a program
     #[arg(short, long, global = true)]
     verbose: bool,
 }
@@ -28,6 +43,10 @@ pub struct Global {
 pub enum Output {
     Text,
     Json,
+    /// For a comment on a pull request
+    Markdown,
+    /// Annotations of a workflow on GitHub
+    Github,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -43,6 +62,21 @@ pub struct Console {
     pub verbose: bool,
     out: Style,
     error_color: bool,
+    /// Whether standard output is for events alone.
+    silent: bool,
+    reports: Vec<Report>,
+    events: Events,
+    /// Whether a plan or an outcome was written.
+    has_shown: Cell<bool>,
+    /// Whether something was applied.
+    has_applied: Cell<bool>,
+}
+
+/// What has all the forms.
+#[derive(Clone, Copy)]
+enum Document<'a> {
+    Plan(&'a Plan, Option<&'a Loaded>, Purpose),
+    Outcome(&'a Outcome<'a>),
 }
 
 impl Console {
@@ -54,12 +88,49 @@ impl Console {
         };
         let terminal = io::stdout().is_terminal();
         let columns = terminal_width();
+        let annotates =
+            global.output == Output::Github || global.output_file.iter().any(|file| file.kind == Output::Github);
+        let summary = std::env::var_os("GITHUB_STEP_SUMMARY").filter(|path| annotates && !path.is_empty());
         Self {
             output: global.output,
             verbose: global.verbose,
             out: Style { width: columns, ascii: !speaks_unicode(), color: color(terminal) },
             error_color: color(io::stderr().is_terminal()),
+            silent: global.events.as_deref() == Some(Path::new("-")),
+            reports: Report::of(&global.output_file, summary.map(PathBuf::from)),
+            events: Events::open(global.events.as_deref()),
+            has_shown: Cell::new(false),
+            has_applied: Cell::new(false),
         }
+    }
+
+    /// Checks that what the command writes has the forms that were asked for, and that files can be written.
+    pub fn check(&self, plans: bool) -> Result<(), Exit> {
+        let only_plans = match (self.output, &self.reports[..]) {
+            (Output::Markdown, _) => Some("`--output markdown`"),
+            (Output::Github, _) => Some("`--output github`"),
+            (Output::Text | Output::Json, [_, ..]) => Some("`--output-file`"),
+            (Output::Text | Output::Json, []) => self.events.are_wanted().then_some("`--events`"),
+        };
+        if let (Some(asked), false) = (only_plans, plans) {
+            let what =
+                format!("{asked} is for plans and what becomes of them: this command has `--output text` and `json`");
+            return Err(self.say(&Problem::new(Kind::Usage(what)).into(), None));
+        }
+        let checked = self.reports.iter().try_for_each(Report::check);
+        checked.map_err(|problem| self.say(&problem.into(), None))
+    }
+
+    /// Writes the files. When that fails, nothing else did, and nothing was applied, it is what the run failed for.
+    pub fn finish(&self, exit: Exit) -> Exit {
+        let mut exit = exit;
+        for problem in self.reports.iter().filter_map(|report| report.store().err()) {
+            self.say(&problem.into(), None);
+            if matches!(exit, Exit::Success | Exit::Pending) && !self.has_applied.get() {
+                exit = Exit::Failed;
+            }
+        }
+        exit
     }
 
     /// Returns how people are written to.
@@ -67,24 +138,82 @@ impl Console {
         self.out
     }
 
+    /// Returns whether people read along, and can be asked.
+    pub fn is_for_people(&self) -> bool {
+        self.output == Output::Text && !self.silent
+    }
+
+    /// Returns whether one line is enough where nothing is to be done.
+    pub fn is_brief(&self) -> bool {
+        self.is_for_people() && !self.verbose && self.reports.is_empty() && !self.has_events()
+    }
+
+    /// Returns whether anybody wants to have events.
+    pub fn has_events(&self) -> bool {
+        self.events.are_wanted()
+    }
+
+    /// Writes an event, where anybody wants to have it.
+    pub fn event(&self, event: Event<'_>) {
+        self.events.write(event);
+    }
+
     /// Writes what there is to say, in the format that was asked for.
     pub fn show(&self, text: impl FnOnce(Style) -> String, json: impl FnOnce() -> String) {
         self.print(&match self.output {
-            Output::Text => text(self.out),
             Output::Json => json(),
+            // What has no other form was refused by `check`.
+            Output::Text | Output::Markdown | Output::Github => text(self.out),
         });
     }
 
     /// Writes a plan, with the lines of the manifest that it was made from.
     pub fn plan(&self, plan: &Plan, loaded: Option<&Loaded>, purpose: Purpose) {
-        let manifest = loaded.map(Loaded::text);
-        let entries = if self.verbose { ENTRIES_SHOWN } else { 0 };
-        let text = |style| report::text::plan(plan, &report::text::Options { style, purpose, manifest, entries });
-        self.show(text, || report::json::plan(plan, manifest));
+        self.document(Document::Plan(plan, loaded, purpose));
+    }
+
+    /// Writes what became of a plan.
+    pub fn outcome(&self, outcome: &Outcome<'_>) {
+        self.has_applied.set(true);
+        self.document(Document::Outcome(outcome));
+    }
+
+    fn document(&self, document: Document<'_>) {
+        self.print(&self.written(document, self.output, self.out));
+        for report in &self.reports {
+            report.set(self.written(document, report.kind, Style { color: false, ..self.out }));
+        }
+        self.has_shown.set(true);
+    }
+
+    fn written(&self, document: Document<'_>, kind: Output, style: Style) -> String {
+        match (document, kind) {
+            (Document::Plan(plan, loaded, purpose), Output::Text) => {
+                let entries = if self.verbose { ENTRIES_SHOWN } else { 0 };
+                let manifest = loaded.map(Loaded::text);
+                report::text::plan(plan, &report::text::Options { style, purpose, manifest, entries })
+            }
+            (Document::Plan(plan, loaded, _), Output::Json) => report::json::plan(plan, loaded.map(Loaded::text)),
+            (Document::Plan(plan, loaded, purpose), Output::Markdown) => {
+                report::markdown::plan(plan, purpose, loaded.map(Loaded::text))
+            }
+            (Document::Plan(plan, loaded, purpose), Output::Github) => {
+                let path = loaded.map(|loaded| in_repository(&loaded.path)).unwrap_or_default();
+                let manifest = loaded.map(|loaded| ManifestText { name: &path, text: &loaded.text });
+                report::github::plan(plan, purpose, manifest)
+            }
+            (Document::Outcome(outcome), Output::Text) => report::outcome::text(outcome, style),
+            (Document::Outcome(outcome), Output::Json) => report::outcome::json(outcome),
+            (Document::Outcome(outcome), Output::Markdown) => report::markdown::outcome(outcome),
+            (Document::Outcome(outcome), Output::Github) => report::github::outcome(outcome),
+        }
     }
 
     /// Writes to standard output; a reader that went away is no failure of ours.
     pub fn print(&self, text: &str) {
+        if self.silent {
+            return;
+        }
         let mut out = io::stdout().lock();
         let _ = out.write_all(text.as_bytes());
         if !text.ends_with('\n') {
@@ -93,8 +222,13 @@ impl Console {
         let _ = out.flush();
     }
 
-    /// Writes problems to standard error, and returns the exit code that they mean.
+    /// Writes problems to standard error and where reports go, and returns the exit code that they mean.
     pub fn fail(&self, problems: &Problems, source: Option<&Source>) -> Exit {
+        self.report(problems, source);
+        self.say(problems, source)
+    }
+
+    fn say(&self, problems: &Problems, source: Option<&Source>) -> Exit {
         let text = diag::render(problems, source, self.error_color);
         let mut err = io::stderr().lock();
         let _ = err.write_all(text.as_bytes());
@@ -105,6 +239,41 @@ impl Console {
         }
         problems.exit()
     }
+
+    /// Writes problems where a plan or an outcome would stand, or below it.
+    fn report(&self, problems: &Problems, source: Option<&Source>) {
+        problems.0.iter().for_each(|problem| self.event(Event::Problem(problem)));
+        if matches!(self.output, Output::Markdown | Output::Github) {
+            self.print(&trouble(problems, source, self.output, !self.has_shown.get()));
+        }
+        for report in &self.reports {
+            report.add(&trouble(problems, source, report.kind, report.is_empty()));
+        }
+        self.has_shown.set(true);
+    }
+}
+
+/// Writes problems; JSON has no form for them.
+fn trouble(problems: &Problems, source: Option<&Source>, kind: Output, alone: bool) -> String {
+    match kind {
+        Output::Text => diag::render(problems, source, false),
+        Output::Json => String::new(),
+        Output::Markdown if alone => report::markdown::refusal(problems, source),
+        Output::Markdown => report::markdown::problems(problems, source),
+        Output::Github => {
+            let path = source.map(|source| in_repository(Path::new(source.name())));
+            report::github::problems(problems, source.zip(path.as_deref()))
+        }
+    }
+}
+
+/// Returns the path that GitHub knows a file by: from the top of the repository that the workflow checked out.
+fn in_repository(path: &Path) -> String {
+    let workspace = std::env::var_os("GITHUB_WORKSPACE").filter(|folder| !folder.is_empty());
+    let absolute = std::path::absolute(path).ok();
+    let below = absolute.as_deref().zip(workspace.as_deref());
+    let below = below.and_then(|(path, folder)| path.strip_prefix(folder).ok());
+    below.unwrap_or(path).display().to_string()
 }
 
 fn terminal_width() -> usize {

@@ -2,29 +2,22 @@
 
 use super::apply::Options;
 use super::console::{Console, Output};
+use super::explain;
 use super::loaded::Loaded;
-use super::planned::{other_plan, plan_live};
-use super::usual_bpffs;
+use super::planned::{Planned, other_plan, plan_live, plan_offline, plan_recorded};
 use crate::apply;
-use crate::desired;
 use crate::diag::{Exit, Kind, Problem, Problems};
-use crate::elf;
-use crate::kernel::Kernel;
+use crate::explain::{Codes, Explained};
+use crate::kernel::{Kernel, codes, observe, recorded::Recorded};
 use crate::load;
 use crate::names::Digest;
-use crate::observed::Observed;
-use crate::plan::{self, Consent, Mode, Plan};
-use crate::report::text::Purpose;
+use crate::plan::{Consent, Mode, Plan};
 use crate::saved::{self, SavedHost, SavedManifest, SavedPlan};
-use crate::spec::Host;
 use crate::traffic::Replay;
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem;
 
-/// What an offline plan assumes of the host: one CPU, small pages, a bpffs where everybody mounts it.
-const NO_HOST: Host = Host { possible_cpus: 1, most_cpus: u32::MAX, page_size: 4096 };
-
-/// Plans for an empty host, without any kernel.
+/// Shows the plan without any kernel: for an empty host, or against the state of one.
 pub fn offline(loaded: &Loaded, options: &Options, console: &Console) -> Result<Exit, Problems> {
     if options.out.is_some() || options.saved.is_some() {
         let what = "a saved plan is for one host: leave `=offline` out".to_owned();
@@ -34,13 +27,17 @@ pub fn offline(loaded: &Loaded, options: &Options, console: &Console) -> Result<
         let what = "packets run through programs in a kernel: leave `=offline` or `--traffic` out".to_owned();
         return Err(Problem::new(Kind::Usage(what)).into());
     }
-    let pin_root = &loaded.manifest.pin_root;
-    let usual = usual_bpffs();
-    let bpffs = if pin_root.is_below(&usual) { usual } else { pin_root.parent().unwrap_or(usual) };
-    let files = load::files(&loaded.manifest, loaded.folder())?;
-    let desired = desired::resolve(&loaded.manifest, files, &bpffs, &NO_HOST, &elf::Target::offline())?.unseen()?;
-    let plan = plan::plan(&desired, &Observed::nothing(NO_HOST), Mode::Offline)?;
-    show(&plan, BTreeMap::new(), loaded, options, console)
+    if let Some(file) = &options.against {
+        let recorded = Recorded(load::state(file)?);
+        let planned = plan_recorded(&recorded, loaded)?;
+        let explained = options.explain.of(&recorded, &planned)?;
+        return show(&planned.plan, BTreeMap::new(), &explained, loaded, options, console);
+    }
+    let planned = plan_offline(&loaded.manifest, loaded.folder())?;
+    let Planned { plan, desired, observed, .. } = &planned;
+    let asked = options.explain.asked(plan)?;
+    let explained = options.explain.explained(&asked, (plan, desired, observed), &Codes::default());
+    show(plan, BTreeMap::new(), &explained, loaded, options, console)
 }
 
 /// Plans for this host.
@@ -53,7 +50,8 @@ pub fn live<K: Kernel>(
 ) -> Result<Exit, Problems> {
     let mut planned = plan_live(kernel, loaded, options.no_mount)?;
     planned.plan.traffic = traffic;
-    show(&planned.plan, planned.entries.clone(), loaded, options, console)
+    let explained = options.explain.of(kernel, &planned)?;
+    show(&planned.plan, planned.entries.clone(), &explained, loaded, options, console)
 }
 
 /// Plans for this host, and lets its verifier judge every program that the plan loads. All of it is dropped again; nothing
@@ -67,31 +65,38 @@ pub fn verify<K: Kernel>(
 ) -> Result<Exit, Problems> {
     let mut planned = plan_live(kernel, loaded, options.no_mount)?;
     planned.plan.traffic = traffic;
+    let asked = options.explain.asked(&planned.plan)?;
+    let mut codes = codes::running(kernel, &planned.plan, &asked);
     let mut rehearsed = apply::rehearse(kernel, &planned.plan);
     planned.plan.verdicts = Some(mem::take(&mut rehearsed.verdicts));
     let refused = rehearsed.problems();
+    codes::add_rehearsed(kernel, &mut codes, &asked, (&rehearsed.programs, &rehearsed.maps))
+        .map_err(|error| observe::refused("read the programs that were loaded", &error, observe::READ))?;
     // Before anybody reads that nothing of it is there.
     drop(rehearsed);
+    let Planned { plan, desired, observed, .. } = &*planned;
+    let explained = options.explain.explained(&asked, (plan, desired, observed), &codes);
     if !refused.0.is_empty() {
-        console.plan(&planned.plan, Some(loaded), Purpose::DryRun);
+        explain::show(plan, loaded, &explained, console);
         return Err(refused);
     }
-    show(&planned.plan, planned.entries.clone(), loaded, options, console)
+    show(plan, planned.entries.clone(), &explained, loaded, options, console)
 }
 
 fn show(
     plan: &Plan,
     entries: BTreeMap<String, Digest>,
+    explained: &[Explained],
     loaded: &Loaded,
     options: &Options,
     console: &Console,
 ) -> Result<Exit, Problems> {
-    console.plan(plan, Some(loaded), Purpose::DryRun);
+    explain::show(plan, loaded, explained, console);
     other_plan(plan, loaded, options.expect)?;
     if let Some(path) = &options.out {
-        load::store(&saved(plan, entries, loaded)?, path)?;
+        load::store(&saved(plan, entries, loaded)?.encode(), path)?;
     }
-    if console.output == Output::Text && plan.mode == Mode::Live && !plan.is_empty() {
+    if console.output == Output::Text && plan.mode != Mode::Offline && !plan.is_empty() {
         console.print(&format!("apply exactly this: {}", exactly(plan, loaded, options)));
     }
     Ok(match options.check && !plan.is_empty() {

@@ -54,7 +54,7 @@ impl Options {
 
     fn of_report(&self, console: &Console, for_people: usize, masked: bool) -> report::entries::Options {
         let style = match console.output {
-            Output::Text => Some(console.style()),
+            Output::Text | Output::Markdown | Output::Github => Some(console.style()),
             Output::Json => None,
         };
         let limit = match self.limit {

@@ -2,12 +2,12 @@
 
 use super::console::Console;
 use super::loaded::Loaded;
-use crate::apply::{self, Applied, Stamp};
+use crate::apply::{self, Applied, Progress, Stamp, Watch};
 use crate::diag::{Exit, Kind, Problem, Problems};
 use crate::kernel::{Kernel, drift};
 use crate::plan::Plan;
 use crate::record::Record;
-use crate::report::{self, text::Purpose};
+use crate::report::{events::Event, text::Purpose};
 use std::mem::ManuallyDrop;
 
 /// Applies a plan, reads back what became of it, and says so.
@@ -20,27 +20,33 @@ pub fn finish<K: Kernel>(
 ) -> Result<Exit, Problems> {
     if plan.is_empty() {
         console.plan(plan, loaded, Purpose::Apply);
+        console.event(Event::Matches(plan));
         return Ok(Exit::Success);
     }
-    let Applied { outcome, problem, record, held } = apply::apply(kernel, plan, stamp);
+    console.event(Event::Start(plan));
+    let watch = |number: usize, progress: Progress<'_>| console.event(Event::Step(plan, number, progress));
+    let watch: Option<Watch<'_>> = if console.has_events() { Some(&watch) } else { None };
+    let Applied { outcome, problem, record, held } = apply::apply_watched(kernel, plan, stamp, watch);
     // The process ends when it has said how it went.
     let _held = ManuallyDrop::new(held);
-    console.show(|style| report::outcome::text(&outcome, style), || report::outcome::json(&outcome));
-    match problem {
+    console.outcome(&outcome);
+    let exit = match problem {
         // The exit code is the outcome's where the host changed, else that of what went wrong.
         Some(problem) => {
             let exit = console.fail(&problem.into(), loaded.map(Loaded::source).as_ref());
-            Ok(if outcome.exit() == Exit::Broken { Exit::Broken } else { exit })
+            if outcome.exit() == Exit::Broken { Exit::Broken } else { exit }
         }
         // Everything is done by now, so whatever reading it back meets, the host is not as before.
-        None => Ok(verify(kernel, plan, record.as_ref()).map_or_else(
+        None => verify(kernel, plan, record.as_ref()).map_or_else(
             |problems| {
                 console.fail(&problems, loaded.map(Loaded::source).as_ref());
                 Exit::Broken
             },
             |()| Exit::Success,
-        )),
-    }
+        ),
+    };
+    console.event(Event::Outcome(&outcome, exit));
+    Ok(exit)
 }
 
 /// Reads back what is on the host: what the record says, or nothing of the deployment.

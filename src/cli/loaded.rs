@@ -57,7 +57,8 @@ fn parse(path: &Path, text: String, vars: BTreeMap<String, String>, console: &Co
     Ok(Loaded { path: path.to_owned(), text, vars, manifest, saved: None })
 }
 
-fn source(path: &Path, text: &str) -> Source {
+/// The text that problems of a manifest point into, without its secrets.
+pub fn source(path: &Path, text: &str) -> Source {
     Source::new(&path.display().to_string(), &manifest::redacted(text))
 }
 

@@ -5,21 +5,31 @@
 mod adopt;
 mod apply;
 mod arguments;
+mod completions;
 mod confirm;
 mod console;
 mod destroy;
 mod dry_run;
 mod entries;
+mod events;
+mod explain;
+mod export;
 mod finish;
+mod fmt;
+mod graph;
 mod health;
 mod inspect;
 mod loaded;
+mod man;
+mod meaning;
 mod planned;
+mod reports;
 mod rollback;
 mod show;
 mod status;
 mod test;
 mod traffic;
+mod validate;
 
 use crate::diag::Exit;
 use crate::kernel;
@@ -72,13 +82,48 @@ enum Command {
     Show(show::Show),
     /// Show whether deployments are still what the last apply made of them
     Status(status::Options),
+    /// Write what this host has into a file, against which `--dry-run=offline --against FILE` plans elsewhere
+    Export(export::Options),
+    /// Draw what a manifest makes, with what an apply would change: objects, programs, maps, and who shares them
+    Graph(graph::Graph),
+    /// Lay manifests out as all are laid out, with every comment and in their order
+    Fmt(fmt::Fmt),
+    /// Explain a code of messages, as `manifest::unknown_name`; without one, list all
+    Explain(meaning::Explain),
     /// Run the packet tests of a manifest, on copies of its programs with maps of their own
     Test(test::Options),
     /// Show what an object file has and needs
     Inspect {
         /// The object file
         object: PathBuf,
+        /// List the instructions of all programs, or of the one with this function, with the lines of their source
+        #[arg(long, num_args = 0..=1, require_equals = true, value_name = "FUNCTION")]
+        code: Option<Option<String>>,
     },
+    /// Check manifests and their objects, without kernel and host
+    Validate(validate::Validate),
+    /// Write what a shell needs to complete these commands
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Write the manual pages
+    Man(man::Pages),
+}
+
+impl Command {
+    /// Returns whether the command writes plans and outcomes, which have more forms than what others write.
+    fn plans(&self) -> bool {
+        matches!(
+            self,
+            Self::Apply(_)
+                | Self::Destroy(_)
+                | Self::Commit(_)
+                | Self::Rollback(_)
+                | Self::Watchdog { .. }
+                | Self::Adopt(_)
+        )
+    }
 }
 
 /// Runs the command line of this process.
@@ -92,13 +137,14 @@ pub fn main() -> Exit {
             return if error.use_stderr() { Exit::Usage } else { Exit::Success };
         }
     };
-    let (Ok(exit) | Err(exit)) = run(cli);
-    exit
+    let console = Console::new(&cli.global);
+    let (Ok(exit) | Err(exit)) = run(cli, &console);
+    console.finish(exit)
 }
 
 /// Runs a command. The exit code of a failure is an error, which was said.
-fn run(cli: Cli) -> Result<Exit, Exit> {
-    let console = &Console::new(&cli.global);
+fn run(cli: Cli, console: &Console) -> Result<Exit, Exit> {
+    console.check(cli.command.as_ref().is_none_or(Command::plans))?;
     match cli.command {
         Some(Command::Apply(asked)) => apply::run(asked.manifest.as_deref(), &asked.options, console),
         Some(Command::Destroy(asked)) => destroy::run(&asked, console),
@@ -108,8 +154,18 @@ fn run(cli: Cli) -> Result<Exit, Exit> {
         Some(Command::Adopt(asked)) => adopt::run(&asked, console),
         Some(Command::Show(asked)) => show::run(&asked, console),
         Some(Command::Status(asked)) => status::run(asked, console),
+        Some(Command::Export(asked)) => export::run(asked, console),
+        Some(Command::Graph(asked)) => graph::run(&asked, console),
+        Some(Command::Fmt(asked)) => fmt::run(&asked, console),
+        Some(Command::Explain(asked)) => meaning::run(&asked, console),
         Some(Command::Test(asked)) => test::run(&asked, console),
-        Some(Command::Inspect { object }) => inspect::run(&object, console),
+        Some(Command::Inspect { object, code }) => match code {
+            Some(function) => inspect::code(&object, function.as_deref(), console),
+            None => inspect::run(&object, console),
+        },
+        Some(Command::Validate(asked)) => validate::run(&asked, console),
+        Some(Command::Completions { shell }) => completions::run(shell, console),
+        Some(Command::Man(asked)) => man::run(&asked, console),
         None => apply::run(cli.apply.manifest.as_deref(), &cli.apply.options, console),
     }
 }

@@ -5,14 +5,17 @@ use super::usual_bpffs;
 use crate::desired::{self, Desired};
 use crate::diag::{Kind, Problem, Problems};
 use crate::elf;
-use crate::kernel::{Kernel, facts, observe, sites, strangers};
+use crate::kernel::{Kernel, facts, observe, recorded::Recorded, sites, strangers};
 use crate::load;
+use crate::manifest::Manifest;
 use crate::names::{Digest, PinPath, PlanId};
-use crate::observed::Wanted;
+use crate::observed::{Observed, Wanted};
 use crate::plan::{self, Action, Mode, Plan};
 use crate::saved::SavedHost;
+use crate::spec::Host;
 use std::collections::BTreeMap;
 use std::mem::ManuallyDrop;
+use std::path::Path;
 
 /// A plan with what it was made from.
 pub struct Planned {
@@ -23,19 +26,47 @@ pub struct Planned {
     pub entries: BTreeMap<String, Digest>,
     /// The plan shares most of it.
     pub desired: Desired,
+    /// What the plan starts from.
+    pub observed: Observed,
+}
+
+/// What an offline plan assumes of the host: one CPU, small pages, a bpffs where everybody mounts it.
+const NO_HOST: Host = Host { possible_cpus: 1, most_cpus: u32::MAX, page_size: 4096 };
+
+/// Plans for an empty host, without any kernel; the paths of the manifest are relative to `folder`.
+pub fn plan_offline(manifest: &Manifest, folder: &Path) -> Result<Planned, Problems> {
+    let (pin_root, usual) = (&manifest.pin_root, usual_bpffs());
+    let bpffs = if pin_root.is_below(&usual) { usual } else { pin_root.parent().unwrap_or(usual) };
+    let files = load::files(manifest, folder)?;
+    let desired = desired::resolve(manifest, files, &bpffs, &NO_HOST, &elf::Target::offline())?.unseen()?;
+    let observed = Observed::nothing(NO_HOST);
+    let plan = plan::plan(&desired, &observed, Mode::Offline)?;
+    Ok(Planned { plan, inputs: None, entries: BTreeMap::new(), desired, observed })
 }
 
 /// Plans against the host. The plan is never given back: the process ends when it has been used, and freeing a large one
 /// piece by piece would take longer than what it is made from is worth.
 pub fn plan_live<K: Kernel>(kernel: &K, loaded: &Loaded, no_mount: bool) -> Result<ManuallyDrop<Planned>, Problems> {
-    let Resolved { desired, inputs, entries } = desired_live(kernel, loaded)?;
+    let planned = planned(kernel, desired_live(kernel, loaded)?)?;
+    if let (true, Some(at)) = (no_mount, mounts(&planned.plan)) {
+        return Err(Problem::new(Kind::NotMounted { at: at.clone() }).into());
+    }
+    Ok(planned)
+}
+
+/// Plans against a host of which only the state is there.
+pub fn plan_recorded(host: &Recorded, loaded: &Loaded) -> Result<ManuallyDrop<Planned>, Problems> {
+    let mut planned = planned(host, desired_on(host, loaded, |_| Ok(host.target()))?)?;
+    planned.plan.mode = Mode::Against { time: host.0.time };
+    Ok(planned)
+}
+
+fn planned<K: Kernel>(kernel: &K, resolved: Resolved) -> Result<ManuallyDrop<Planned>, Problems> {
+    let Resolved { desired, inputs, entries } = resolved;
     let observed = observe::observe(kernel, &Wanted::of(&desired))?;
     let plan = plan::plan(&desired, &observed, Mode::Live);
     let plan = plan.map_err(|problems| strangers::with_pins(kernel, &desired.bpffs, problems))?;
-    if let (true, Some(at)) = (no_mount, mounts(&plan)) {
-        return Err(Problem::new(Kind::NotMounted { at: at.clone() }).into());
-    }
-    Ok(ManuallyDrop::new(Planned { plan, inputs, entries, desired }))
+    Ok(ManuallyDrop::new(Planned { plan, inputs, entries, desired, observed }))
 }
 
 /// What a manifest means for this host, with the digests that [`Planned`] keeps.
@@ -47,11 +78,19 @@ pub struct Resolved {
 
 /// Resolves a manifest for this host.
 pub fn desired_live<K: Kernel>(kernel: &K, loaded: &Loaded) -> Result<Resolved, Problems> {
+    desired_on(kernel, loaded, |needs| facts::target(kernel, needs))
+}
+
+fn desired_on<K: Kernel>(
+    kernel: &K,
+    loaded: &Loaded,
+    target: impl FnOnce(&elf::Needs) -> Result<elf::Target, Problem>,
+) -> Result<Resolved, Problems> {
     let host = observe::host(kernel)?;
     let bpffs = observe::bpffs_of(kernel, &loaded.manifest.pin_root, &usual_bpffs())?;
     let files = load::files(&loaded.manifest, loaded.folder())?;
     let needs = desired::needs(&loaded.manifest, &files);
-    let target = facts::target(kernel, &needs)?;
+    let target = target(&needs)?;
     let alone = needs.symbols.is_empty() && matches!(target.modules, elf::Modules::Unread);
     let alone = alone && files.objects.values().all(|file| file.types.is_none());
     let inputs = alone.then(|| load::inputs(&loaded.text, &loaded.vars, &load::Digests::of(&files)));

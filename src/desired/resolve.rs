@@ -1128,7 +1128,9 @@ impl<'a> Resolver<'a> {
         for map in self.maps.values() {
             let MapSource::Defined(definition) = &map.source else { continue };
             let spec = &definition.spec;
-            if spec.is_map_of_maps() && spec.inner.is_none() {
+            // What is wrong with a template that the manifest names was said at its name.
+            let is_named = self.manifest.maps.get(&map.name).is_some_and(|map| map.inner.is_some());
+            if spec.is_map_of_maps() && spec.inner.is_none() && !is_named {
                 let kind = Kind::NoTemplate { map: map.name.clone(), defined_by: definition.defined_by.clone() };
                 self.problems.push(Problem::at(kind, map.span.clone(), "it needs a template"));
             }

@@ -1,6 +1,6 @@
 //! Finds a map of a deployment by name, and reads what it holds.
 
-use super::observe::{READ, refused};
+use super::observe::{self, READ, refused};
 use super::shown::recorded;
 use super::status::deployments;
 use super::{Kernel, ObjectKind, TakeEntries};
@@ -144,7 +144,7 @@ impl<'a, K: Kernel> KernelNames<'a, K> {
 
     fn name(&self, what: Named, id: u32) -> Option<String> {
         let ask = || match what {
-            Named::Program => Some(self.kernel.program_info(&self.kernel.program_by_id(id).ok()?).ok()?.name),
+            Named::Program => Some(observe::program(self.kernel, id)?.name),
             Named::Map => Some(self.kernel.map_info(&self.kernel.map_by_id(id).ok()?).ok()?.name),
             Named::Interface => self.kernel.interface_name(id).ok()?,
         };

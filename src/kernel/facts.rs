@@ -98,6 +98,23 @@ pub(super) fn find_symbols(table: impl BufRead, wanted: &BTreeSet<String>) -> io
     Ok(found)
 }
 
+/// Finds the first symbol at each of the addresses in `/proc/kallsyms`.
+pub(super) fn find_addresses(table: impl BufRead, wanted: &BTreeSet<u64>) -> io::Result<BTreeMap<u64, String>> {
+    let mut found = BTreeMap::new();
+    for line in table.split(b'\n') {
+        let line = line?;
+        let mut words = line.split(|byte| *byte == b' ' || *byte == b'\t');
+        let (Some(address), Some(name)) = (words.next(), words.nth(1)) else { continue };
+        let address = std::str::from_utf8(address).ok().and_then(|address| u64::from_str_radix(address, 16).ok());
+        if let (Some(address), Ok(name)) =
+            (address.filter(|address| wanted.contains(address)), std::str::from_utf8(name))
+        {
+            found.entry(address).or_insert_with(|| name.to_owned());
+        }
+    }
+    Ok(found)
+}
+
 /// Returns `LINUX_VERSION_CODE`: from Ubuntu's signature, from Debian's version, or from the release, in this order,
 /// since the first two distributions put a number of their own into the release (`get_kernel_version` of libbpf).
 pub(super) fn version_code(signature: Option<&str>, version: &str, release: &str) -> u32 {

@@ -12,13 +12,14 @@ mod tree;
 
 use super::{
     Entry, EntryKind, Excludes, FilePlace, HookInfo, HookPlace, HookRequest, Interface, Kernel, LinkInfo, LoadError,
-    MapInfo, MapRequest, ObjectKind, Occupant, ProgramInfo, ProgramRequest, Queue, Ran, RunRequest, Symbols, XdpMode,
+    MapInfo, MapRequest, ObjectKind, Occupant, ProgramCode, ProgramInfo, ProgramRequest, Queue, Ran, RunRequest,
+    Symbols, XdpMode,
 };
 use crate::access::{AccountKind, Permissions};
 use crate::btf::kernel::Bytes;
 use crate::diag::LockHolder;
 use crate::direct::{Device as At, Direct, Feature, Qdisc};
-use crate::insn::{CALL, EXIT, Insn, PSEUDO_BTF_ID, PSEUDO_KFUNC_CALL};
+use crate::insn::{CALL, EXIT, Insn, PSEUDO_BTF_ID, PSEUDO_CALL, PSEUDO_KFUNC_CALL};
 use crate::kinds::{AttachType, MapType, Netfilter, ProgramType};
 use crate::names::{Digest, PinPath};
 use crate::route::{RouteInfo, RoutePlace};
@@ -108,6 +109,8 @@ struct Map {
 #[derive(Debug)]
 struct Program {
     info: ProgramInfo,
+    /// This verifier only puts ids of maps where their descriptors were.
+    code: ProgramCode,
     expected_attach_type: AttachType,
     /// The types of its functions, in its BTF.
     functions: Vec<u32>,
@@ -631,6 +634,24 @@ impl State {
             }
         }
         Ok(ids)
+    }
+
+    /// Returns a program's code as the kernel tells it: maps by their ids, and the distance of a call in `off`.
+    fn rewritten(&self, request: &ProgramRequest<'_, Fd>) -> ProgramCode {
+        let mut insns = request.insns.to_vec();
+        for insn in &mut insns {
+            if insn.is_ld_imm64()
+                && matches!(insn.regs.src(), 1 | 2)
+                && let Some(Object::Map(id)) = self.open.get(&insn.imm).map(|open| open.object)
+            {
+                insn.imm = id.cast_signed();
+            }
+            if insn.code == CALL && insn.regs.src() == PSEUDO_CALL {
+                (insn.off, insn.imm) = (insn.imm as i16, 0);
+            }
+        }
+        let gpl = request.license == "GPL";
+        ProgramCode { insns, funcs: request.funcs.to_vec(), lines: request.lines.to_vec(), gpl }
     }
 
     /// Decides, or checks, which type of program a prog array is for.
@@ -1334,6 +1355,10 @@ impl Kernel for Fake {
         Ok(Symbols::new())
     }
 
+    fn symbols_at(&self, _: &BTreeSet<u64>) -> io::Result<BTreeMap<u64, String>> {
+        Ok(BTreeMap::new())
+    }
+
     fn version(&self) -> io::Result<u32> {
         Ok(6 << 16 | 18 << 8)
     }
@@ -1354,6 +1379,11 @@ impl Kernel for Fake {
     fn program_info(&self, program: &Fd) -> io::Result<ProgramInfo> {
         let state = self.state();
         Ok(state.programs[&state.program_id(program)?].info.clone())
+    }
+
+    fn program_code(&self, program: &Fd) -> io::Result<ProgramCode> {
+        let state = self.state();
+        Ok(state.programs[&state.program_id(program)?].code.clone())
     }
 
     /// It runs no instructions.
@@ -1378,6 +1408,13 @@ impl Kernel for Fake {
         Ok(there.map(|(_, name)| name.clone()).collect())
     }
 
+    fn other_names(&self, netns: &Fd, name: &str) -> io::Result<Vec<String>> {
+        let state = self.state();
+        let mut others = state.devices.get(&(state.netns(netns)?, name.to_owned())).map(|found| found.others.clone());
+        others.iter_mut().for_each(|names| names.sort());
+        Ok(others.unwrap_or_default())
+    }
+
     fn interface_name(&self, index: u32) -> io::Result<Option<String>> {
         let state = self.state();
         let mut there = state.devices.iter().filter(|((inode, _), _)| *inode == OWN_NETNS);
@@ -1391,6 +1428,16 @@ impl Kernel for Fake {
     fn open_cgroup(&self, path: &Path) -> io::Result<(Fd, u64)> {
         let id = *self.state().cgroups.get(path).ok_or_else(|| errno(libc::ENOENT))?;
         Ok((self.open(Object::Cgroup(id)), id))
+    }
+
+    fn cgroups_in(&self, path: &Path) -> io::Result<Vec<PathBuf>> {
+        Ok(self.state().cgroups.keys().filter(|cgroup| cgroup.parent() == Some(path)).cloned().collect())
+    }
+
+    fn named_netns(&self) -> io::Result<Vec<String>> {
+        let state = self.state();
+        let named = state.namespaces.keys().filter_map(|path| path.strip_prefix("/run/netns").ok());
+        Ok(named.map(|name| name.display().to_string()).collect())
     }
 
     fn open_netns(&self, path: &Path) -> io::Result<(Fd, u64)> {
@@ -1642,7 +1689,8 @@ impl State {
             verified_insns: u32::try_from(request.insns.len()).unwrap_or(u32::MAX),
         };
         let functions = request.funcs.iter().map(|func| func.type_id).collect();
-        self.programs.insert(id, Program { info, expected_attach_type: request.expected_attach_type, functions });
+        let code = self.rewritten(request);
+        self.programs.insert(id, Program { info, code, expected_attach_type: request.expected_attach_type, functions });
         Ok(id)
     }
 }

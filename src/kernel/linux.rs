@@ -6,14 +6,15 @@ use super::routes::Carried;
 use super::sys::{self, Log, Object, SizedMap};
 use super::{
     Beside, Entry, EntryKind, Excludes, FilePlace, HookInfo, HookPlace, HookRequest, Interface, Kernel, LinkInfo,
-    LoadError, MapInfo, MapRequest, ObjectKind, Occupant, Position, ProgramInfo, ProgramRequest, Queue, Ran,
-    RunRequest, Symbols, TakeEntries, TraceRequest, XdpMode, facts, lock, netlink, routes, trace, traffic,
+    LoadError, MapInfo, MapRequest, ObjectKind, Occupant, Position, ProgramCode, ProgramInfo, ProgramRequest, Queue,
+    Ran, RunRequest, Symbols, TakeEntries, TraceRequest, XdpMode, facts, lock, netlink, routes, trace, traffic,
 };
 use crate::access::{AccountKind, Permissions};
 use crate::btf::kernel::Bytes;
 use crate::diag::LockHolder;
 use crate::direct::{Device, Direct, Feature, Qdisc};
 use crate::entries::Entries;
+use crate::insn::{FuncRecord, Insn, LinePlace, LineRecord};
 use crate::kinds::{AttachType, MapType, Netfilter, ProgramType};
 use crate::names::PinPath;
 use crate::parallel;
@@ -38,6 +39,9 @@ const KERNEL_TYPES: &str = "/sys/kernel/btf/vmlinux";
 
 /// The most text that a configuration has, many times over.
 const LARGEST_CONFIG: u64 = 16 << 20;
+
+/// Where `ip netns` keeps network namespaces.
+const NAMED_NETNS: &str = "/run/netns";
 
 /// The first size of a log buffer: nearly every refusal fits.
 const FIRST_LOG: usize = 64 << 10;
@@ -429,6 +433,11 @@ impl Kernel for Linux {
         facts::find_symbols(table, wanted)
     }
 
+    fn symbols_at(&self, addresses: &BTreeSet<u64>) -> io::Result<BTreeMap<u64, String>> {
+        let table = io::BufReader::with_capacity(1 << 16, fs::File::open("/proc/kallsyms")?);
+        facts::find_addresses(table, addresses)
+    }
+
     fn version(&self) -> io::Result<u32> {
         let signature = fs::read_to_string("/proc/version_signature").ok();
         let version = fs::read_to_string("/proc/sys/kernel/version")?;
@@ -475,6 +484,18 @@ impl Kernel for Linux {
         })
     }
 
+    fn program_code(&self, program: &Object) -> io::Result<ProgramCode> {
+        let sizes = sys::prog_code(program.as_fd(), &mut [], &mut [], &mut [])?;
+        let mut code = ProgramCode {
+            insns: vec![Insn::default(); sizes.xlated_prog_len as usize / Insn::SIZE],
+            funcs: vec![FuncRecord { insn: 0, type_id: 0 }; sizes.nr_func_info as usize],
+            lines: vec![LineRecord { insn: 0, file: 0, text: 0, place: LinePlace(0) }; sizes.nr_line_info as usize],
+            gpl: sizes.gpl_compatible & 1 != 0,
+        };
+        sys::prog_code(program.as_fd(), &mut code.insns, &mut code.funcs, &mut code.lines)?;
+        Ok(code)
+    }
+
     fn interface(&self, name: &str) -> io::Result<Option<Interface>> {
         netlink::interface(name, fs::metadata(OWN_NETNS)?.ino())
     }
@@ -486,6 +507,10 @@ impl Kernel for Linux {
 
     fn interfaces_in(&self, netns: &Object) -> io::Result<Vec<String>> {
         within(netns, netlink::interfaces)
+    }
+
+    fn other_names(&self, netns: &Object, name: &str) -> io::Result<Vec<String>> {
+        within(netns, || netlink::other_names(name))
     }
 
     fn interface_name(&self, index: u32) -> io::Result<Option<String>> {
@@ -508,6 +533,25 @@ impl Kernel for Linux {
         }
         let id = folder.metadata()?.ino();
         Ok((OwnedFd::from(folder).into(), id))
+    }
+
+    fn cgroups_in(&self, path: &Path) -> io::Result<Vec<PathBuf>> {
+        let entries = fs::read_dir(path)?.collect::<io::Result<Vec<_>>>()?;
+        let folders = entries.iter().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+        let mut folders: Vec<PathBuf> = folders.map(fs::DirEntry::path).collect();
+        folders.sort();
+        Ok(folders)
+    }
+
+    fn named_netns(&self) -> io::Result<Vec<String>> {
+        let entries = match fs::read_dir(NAMED_NETNS) {
+            // Nobody made one since the host was started.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries?.collect::<io::Result<Vec<_>>>()?,
+        };
+        let mut names: Vec<String> = entries.iter().filter_map(|entry| entry.file_name().into_string().ok()).collect();
+        names.sort();
+        Ok(names)
     }
 
     fn open_netns(&self, path: &Path) -> io::Result<(Object, u64)> {

@@ -3,10 +3,12 @@
 //! Reading methods take `&self` and writing methods `&mut self`, so that a dry run, which only has `&impl Kernel`,
 //! cannot change anything.
 
+pub mod codes;
 pub mod contents;
 pub mod drift;
 pub mod entries;
 pub(crate) mod events;
+pub mod export;
 pub mod facts;
 pub mod fake;
 pub mod linux;
@@ -15,6 +17,7 @@ mod many;
 mod netlink;
 pub mod observe;
 mod places;
+pub mod recorded;
 mod routes;
 pub mod shown;
 pub mod sites;
@@ -38,7 +41,8 @@ pub use crate::kinds::XdpMode;
 use crate::kinds::{AttachType, MapType, Netfilter, ProgramType};
 use crate::names::PinPath;
 pub use crate::observed::{
-    Entry, EntryKind, EventInfo, FilePlace, HookInfo, Interface, LinkInfo, MapInfo, Occupant, ProgramInfo, Queue,
+    Entry, EntryKind, EventInfo, FilePlace, HookInfo, Interface, LinkInfo, MapInfo, Occupant, ProgramCode, ProgramInfo,
+    Queue,
 };
 use crate::route::{RouteInfo, RoutePlace};
 use crate::spec::Host;
@@ -455,6 +459,8 @@ pub trait Kernel {
     fn config(&self) -> io::Result<String>;
     /// Finds symbols of the kernel by name (`/proc/kallsyms`).
     fn symbols(&self, wanted: &BTreeSet<String>) -> io::Result<Symbols>;
+    /// Finds the symbols of the kernel at these addresses, the first one of each (`/proc/kallsyms`).
+    fn symbols_at(&self, addresses: &BTreeSet<u64>) -> io::Result<BTreeMap<u64, String>>;
     /// Returns `LINUX_VERSION_CODE`; 0 when the release does not tell.
     fn version(&self) -> io::Result<u32>;
 
@@ -475,6 +481,8 @@ pub trait Kernel {
     fn program_by_id(&self, id: u32) -> io::Result<Self::Fd>;
     /// `BPF_OBJ_GET_INFO_BY_FD`
     fn program_info(&self, program: &Self::Fd) -> io::Result<ProgramInfo>;
+    /// The same command: what the verifier made of the program's instructions.
+    fn program_code(&self, program: &Self::Fd) -> io::Result<ProgramCode>;
     /// `BPF_PROG_TEST_RUN`: the program runs, and what it does to its maps it does to them. Errno 524 (`ENOTSUPP`) for
     /// types of programs that the kernel cannot run so.
     fn test_run(&mut self, program: &Self::Fd, request: &RunRequest<'_>) -> io::Result<Ran>;
@@ -485,12 +493,18 @@ pub trait Kernel {
     fn interface_in(&self, netns: &Self::Fd, name: &str) -> io::Result<Option<Interface>>;
     /// Lists the names of all interfaces of an open network namespace, sorted.
     fn interfaces_in(&self, netns: &Self::Fd) -> io::Result<Vec<String>>;
+    /// Lists the alternative names of an interface of an open network namespace, sorted.
+    fn other_names(&self, netns: &Self::Fd, name: &str) -> io::Result<Vec<String>>;
     /// Returns the name of the interface with an index; `None` when there is none.
     fn interface_name(&self, index: u32) -> io::Result<Option<String>>;
     /// Returns where the cgroup2 hierarchy is mounted; `None` when it is not.
     fn cgroup_mount(&self) -> io::Result<Option<std::path::PathBuf>>;
     /// Opens a cgroup folder and tells its id; `NotFound` when there is none, `EBADF` when it is in no cgroup2 hierarchy.
     fn open_cgroup(&self, path: &Path) -> io::Result<(Self::Fd, u64)>;
+    /// Lists the cgroups right below one, sorted.
+    fn cgroups_in(&self, path: &Path) -> io::Result<Vec<std::path::PathBuf>>;
+    /// Lists the names of network namespaces (`ip netns`), sorted.
+    fn named_netns(&self) -> io::Result<Vec<String>>;
     /// Opens the file of a network namespace and tells the namespace's inode; `NotFound` when there is none, `EINVAL` when
     /// it is anything else.
     fn open_netns(&self, path: &Path) -> io::Result<(Self::Fd, u64)>;

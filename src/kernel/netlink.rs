@@ -33,6 +33,10 @@ const IFLA_IFNAME: u16 = 3;
 const IFLA_LINK: u16 = 5;
 /// `IFLA_XDP` of `linux/if_link.h`.
 const IFLA_XDP: u16 = 43;
+/// `IFLA_PROP_LIST` of `linux/if_link.h`.
+const IFLA_PROP_LIST: u16 = 52;
+/// `NLA_TYPE_MASK` of `linux/netlink.h`: without the flag of nested attributes.
+const NLA_TYPE_MASK: u16 = 0x3fff;
 /// `IFLA_ALT_IFNAME` of `linux/if_link.h`.
 const IFLA_ALT_IFNAME: u16 = 53;
 /// Size of `struct ifinfomsg`, which stands before the attributes.
@@ -49,6 +53,30 @@ pub fn interface(name: &str, netns: u64) -> io::Result<Option<Interface>> {
     socket.send(&question(name), 0)?;
     let (bytes, _) = socket.recv_from_full()?;
     answer(&bytes, netns)
+}
+
+/// Lists the alternative names of an interface, sorted; none of one that is gone.
+pub fn other_names(name: &str) -> io::Result<Vec<String>> {
+    let socket = socket()?;
+    socket.send(&question(name), 0)?;
+    let (bytes, _) = socket.recv_from_full()?;
+    if answer(&bytes, 0)?.is_none() {
+        return Ok(Vec::new());
+    }
+    let message = NetlinkBuffer::new_checked(&bytes[..]).map_err(unreadable)?;
+    let attributes = message.payload().get(HEADER..).ok_or_else(|| unreadable("a short message"))?;
+    let mut names = Vec::new();
+    for attribute in NlasIterator::new(attributes) {
+        let attribute = attribute.map_err(unreadable)?;
+        if attribute.kind() & NLA_TYPE_MASK == IFLA_PROP_LIST {
+            for nested in NlasIterator::new(attribute.value()) {
+                let nested = nested.map_err(unreadable)?;
+                names.extend((nested.kind() == IFLA_ALT_IFNAME).then(|| text_of(nested.value())));
+            }
+        }
+    }
+    names.sort();
+    Ok(names)
 }
 
 /// Lists the names of all interfaces, sorted. A list during which something changed is asked for once more.
@@ -119,11 +147,16 @@ fn name(payload: &[u8]) -> io::Result<String> {
     for attribute in NlasIterator::new(attributes) {
         let attribute = attribute.map_err(unreadable)?;
         if attribute.kind() == IFLA_IFNAME {
-            let name = attribute.value().split(|byte| *byte == 0).next().unwrap_or_default();
-            return Ok(String::from_utf8_lossy(name).into_owned());
+            return Ok(text_of(attribute.value()));
         }
     }
     Err(unreadable("an interface without a name"))
+}
+
+/// Returns the text before the NUL.
+fn text_of(value: &[u8]) -> String {
+    let text = value.split(|byte| *byte == 0).next().unwrap_or_default();
+    String::from_utf8_lossy(text).into_owned()
 }
 
 /// Returns the bytes of `RTM_GETLINK` for one name.

@@ -3,11 +3,12 @@
 //! What does not exist is absent from the answer; only what cannot be read is a problem. What it all means is for the
 //! plan to say.
 
+use super::recorded::NotTold;
 use super::snapshot::snapshot;
 use super::strangers::strangers;
 use super::{
-    Entry, EntryKind, HookInfo, HookRequest, Interface, Kernel, LinkInfo, MapInfo, ObjectKind, Occupant, Queue,
-    contents, events,
+    Entry, EntryKind, HookInfo, HookRequest, Interface, Kernel, LinkInfo, MapInfo, ObjectKind, Occupant, ProgramInfo,
+    Queue, contents, events,
 };
 use crate::access::{AccountKind, Permissions};
 use crate::btf::{Btf, kernel::KernelTypes};
@@ -33,11 +34,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 /// What opening a pin needs.
-const OPEN_PIN: &str = "opening a pin needs CAP_BPF and access to its folder: run it as root";
+pub(super) const OPEN_PIN: &str = "opening a pin needs CAP_BPF and access to its folder: run it as root";
 /// What finding something by its id needs.
-const BY_ID: &str = "finding BPF objects by id needs CAP_SYS_ADMIN: run it as root";
+pub(super) const BY_ID: &str = "finding BPF objects by id needs CAP_SYS_ADMIN: run it as root";
 /// What asking for the programs on a hook needs.
-const QUERY: &str = "asking for the programs on a hook needs CAP_NET_ADMIN: run it as root";
+pub(super) const QUERY: &str = "asking for the programs on a hook needs CAP_NET_ADMIN: run it as root";
 /// What looking at interfaces needs, where somebody may not.
 pub(crate) const ENTER: &str = "going into a network namespace needs CAP_SYS_ADMIN: run it as root";
 /// What reading a folder or a file needs.
@@ -131,7 +132,12 @@ pub fn observe<K: Kernel>(kernel: &K, wanted: &Wanted) -> Result<Observed, Probl
         accounts: all(&mut problems, &wanted.accounts, |account| reader.account(account)),
         directories: directories.into_iter().filter_map(|(path, entries)| Some((path.clone(), entries?))).collect(),
         maps_by_id: all(&mut problems, map_ids, |id| reader.map_by_id(*id)),
-        strangers: strangers(kernel, &on_hooks(&pins, &interfaces, &qdiscs, &namespaces), &run_by_links(&pins)),
+        strangers: strangers(
+            kernel,
+            &on_hooks(&pins, &qdiscs, &namespaces),
+            &on_interfaces(&interfaces),
+            &run_by_links(&pins),
+        ),
         pins,
         interfaces,
         missing,
@@ -157,21 +163,24 @@ fn filters_that_matter<'a>(wanted: &'a Wanted, missing: &BTreeSet<Feature>) -> B
     matter.map(|(name, _)| name).collect()
 }
 
-/// Lists the programs on hooks with room for one.
+/// Lists the programs of XDP on interfaces.
+fn on_interfaces(interfaces: &BTreeMap<(Netns, String), Interface>) -> BTreeSet<u32> {
+    interfaces.values().flat_map(|found| &found.xdp).map(|(_, id)| *id).collect()
+}
+
+/// Lists the programs on other hooks with room for one.
 fn on_hooks(
     pins: &BTreeMap<PinPath, Pinned>,
-    interfaces: &BTreeMap<(Netns, String), Interface>,
     qdiscs: &BTreeMap<(Netns, String), Qdisc>,
     namespaces: &BTreeMap<Netns, Namespace>,
 ) -> BTreeSet<u32> {
-    let xdp = interfaces.values().flat_map(|found| &found.xdp).map(|(_, id)| *id);
     let filters = qdiscs.values().flat_map(|qdisc| &qdisc.filters).filter_map(|filter| filter.program_id);
     let dissectors = namespaces.values().flat_map(|found| &found.dissectors).copied();
     let verdicts = pins.values().flat_map(|pinned| match pinned {
         Pinned::Map(found) => &found.verdicts[..],
         Pinned::Program(_) | Pinned::Link(_) => &[],
     });
-    xdp.chain(filters).chain(dissectors).chain(verdicts.map(|(_, id)| *id)).collect()
+    filters.chain(dissectors).chain(verdicts.map(|(_, id)| *id)).collect()
 }
 
 /// Lists the programs that pinned links run.
@@ -308,6 +317,9 @@ pub fn types<K: Kernel>(kernel: &K) -> Result<Option<Arc<KernelTypes>>, Problem>
 
 /// Makes a problem of an error; `needs` is the help where a permission is missing.
 pub(crate) fn refused(doing: impl Into<String>, error: &io::Error, needs: &str) -> Problem {
+    if let Some(NotTold(what)) = NotTold::of(error) {
+        return Problem::new(Kind::NotInState { doing: doing.into(), what: what.clone() });
+    }
     let hint = match error.raw_os_error() {
         Some(libc::EPERM | libc::EACCES) => Some(needs.to_owned()),
         Some(_) => None,
@@ -388,50 +400,52 @@ pub(crate) fn queue<K: Kernel>(kernel: &K, hook: &Hook, with_links: bool) -> io:
         found => found?,
     };
     if with_links && queue.there.iter().any(|occupant| occupant.link_id.is_none()) {
-        let mut links = links_on(kernel, &at)?;
+        let mut links = links(kernel).collect::<io::Result<Vec<_>>>()?;
+        links.retain(|link| link.hook == at);
         for occupant in queue.there.iter_mut().filter(|occupant| occupant.link_id.is_none()) {
             let found = links.iter().position(|link| link.program_id == occupant.program_id);
             occupant.link_id = found.map(|found| links.remove(found).id);
         }
     }
     for occupant in &mut queue.there {
-        let info = kernel.program_by_id(occupant.program_id).and_then(|program| kernel.program_info(&program));
-        occupant.name = info.ok().map(|info| info.name);
+        occupant.name = program(kernel, occupant.program_id).map(|info| info.name);
     }
     Ok(Some(queue))
 }
 
+/// Asks about a program by its id; `None` for one that may not be asked about, or is gone meanwhile.
+pub(super) fn program<K: Kernel>(kernel: &K, id: u32) -> Option<ProgramInfo> {
+    kernel.program_by_id(id).and_then(|fd| kernel.program_info(&fd)).ok()
+}
+
 /// Finds who has priorities of netfilter; nobody where links may not be found by id, since a plan does without.
 fn priorities<K: Kernel>(kernel: &K, wanted: &BTreeSet<Netfilter>) -> BTreeMap<Netfilter, Vec<Occupant>> {
-    let links = if wanted.is_empty() { Vec::new() } else { links_where(kernel, |_| true).unwrap_or_default() };
+    let all = || links(kernel).collect::<io::Result<Vec<_>>>().unwrap_or_default();
+    let links = if wanted.is_empty() { Vec::new() } else { all() };
     let has = |link: &LinkInfo, wanted: &Netfilter| match &link.hook {
         HookInfo::Netfilter(there) => there.sees_the_same(wanted) && there.priority == wanted.priority,
         _ => false,
     };
     let occupant = |link: &LinkInfo| {
-        let info = kernel.program_by_id(link.program_id).and_then(|program| kernel.program_info(&program));
-        let name = info.ok().map(|info| info.name);
+        let name = program(kernel, link.program_id).map(|info| info.name);
         Occupant { program_id: link.program_id, link_id: Some(link.id), name }
     };
     let of = |wanted: &Netfilter| links.iter().filter(|link| has(link, wanted)).map(occupant).collect();
     wanted.iter().map(|wanted| (*wanted, of(wanted))).collect()
 }
 
-/// Walks all links of the host for those on a hook, by id.
-fn links_on<K: Kernel>(kernel: &K, at: &HookInfo) -> io::Result<Vec<LinkInfo>> {
-    links_where(kernel, |link| link.hook == *at)
-}
-
-fn links_where<K: Kernel>(kernel: &K, holds: impl Fn(&LinkInfo) -> bool) -> io::Result<Vec<LinkInfo>> {
-    let (mut found, mut id) = (Vec::new(), 0);
-    while let Some(next) = existing(kernel.next_link(id))? {
-        id = next;
-        // It may be gone by now.
-        let Some(link) = existing(kernel.link_by_id(id))? else { continue };
-        found.push(kernel.link_info(&link)?);
-    }
-    found.retain(holds);
-    Ok(found)
+/// Walks all links of the host, by id. One that may not be asked about is an error; where they may not be listed, that is
+/// the last one.
+pub(crate) fn links<K: Kernel>(kernel: &K) -> impl Iterator<Item = io::Result<LinkInfo>> {
+    let mut last = Some(0);
+    let ids = std::iter::from_fn(move || {
+        let next = existing(kernel.next_link(last?)).transpose()?;
+        last = next.as_ref().ok().copied();
+        Some(next)
+    });
+    // It may be gone by now.
+    let open = ids.filter_map(|id| id.and_then(|id| existing(kernel.link_by_id(id))).transpose());
+    open.map(|link| kernel.link_info(&link?))
 }
 
 /// Opens a pin of somebody else's program, or of a link that runs it.

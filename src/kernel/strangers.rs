@@ -1,6 +1,6 @@
 //! Who the programs of others are, and where they are pinned.
 
-use super::observe::{existing, walk};
+use super::observe::{self, existing, links, walk};
 use super::{HookInfo, Kernel, ObjectKind};
 use crate::diag::{Kind, Problems};
 use crate::names::PinPath;
@@ -10,20 +10,26 @@ use std::io;
 
 /// Reads who a program is; `None` for one that may not be asked about, or is gone meanwhile.
 pub fn stranger<K: Kernel>(kernel: &K, id: u32) -> Option<Stranger> {
-    let info = kernel.program_by_id(id).and_then(|fd| kernel.program_info(&fd)).ok()?;
+    let info = observe::program(kernel, id)?;
     Some(Stranger { name: info.name, age: kernel.uptime().saturating_sub(info.load_time), link: None })
 }
 
-/// Reads who programs are, and, unless all of them are ours, which links of XDP run them, as far as these may be listed.
-pub fn strangers<K: Kernel>(kernel: &K, programs: &BTreeSet<u32>, ours: &BTreeSet<u32>) -> BTreeMap<u32, Stranger> {
-    let known = programs.iter().filter_map(|id| Some((*id, stranger(kernel, *id)?)));
+/// Reads who programs are, and of those of XDP, unless all of them are ours, which links run them, as far as these may be
+/// listed.
+pub fn strangers<K: Kernel>(
+    kernel: &K,
+    programs: &BTreeSet<u32>,
+    xdp: &BTreeSet<u32>,
+    ours: &BTreeSet<u32>,
+) -> BTreeMap<u32, Stranger> {
+    let known = programs.union(xdp).filter_map(|id| Some((*id, stranger(kernel, *id)?)));
     let mut known: BTreeMap<_, _> = known.collect();
-    let (mut id, is_enough) = (0, known.keys().all(|id| ours.contains(id)));
-    while let (false, Ok(next)) = (is_enough, kernel.next_link(id)) {
-        id = next;
-        let Ok(info) = kernel.link_by_id(id).and_then(|fd| kernel.link_info(&fd)) else { continue };
-        if let (HookInfo::Xdp { .. }, Some(stranger)) = (info.hook, known.get_mut(&info.program_id)) {
-            stranger.link = Some(id);
+    if xdp.is_subset(ours) {
+        return known;
+    }
+    for link in links(kernel).flatten() {
+        if let (HookInfo::Xdp { .. }, Some(stranger)) = (link.hook, known.get_mut(&link.program_id)) {
+            stranger.link = Some(link.id);
         }
     }
     known

@@ -1041,6 +1041,30 @@ pub fn prog_info(program: BorrowedFd<'_>, map_ids: &mut [u32]) -> io::Result<Pro
     unsafe { obj_info(program, &mut info) }.map(|()| info)
 }
 
+/// Asks for a program's instructions as the verifier has left them, with where its functions and source lines begin: as
+/// many of each are written as there is room for.
+pub fn prog_code(
+    program: BorrowedFd<'_>,
+    insns: &mut [Insn],
+    funcs: &mut [FuncRecord],
+    lines: &mut [LineRecord],
+) -> io::Result<ProgInfo> {
+    let mut info = ProgInfo {
+        xlated_prog_len: count(size_of_val(insns))?,
+        xlated_prog_insns: address_mut(insns),
+        nr_func_info: count(funcs.len())?,
+        func_info: address_mut(funcs),
+        // The kernel wants the sizes that it knows (`set_info_rec_size`, kernel/bpf/syscall.c).
+        func_info_rec_size: if funcs.is_empty() { 0 } else { size_of::<FuncRecord>() as u32 },
+        nr_line_info: count(lines.len())?,
+        line_info: address_mut(lines),
+        line_info_rec_size: if lines.is_empty() { 0 } else { size_of::<LineRecord>() as u32 },
+        ..ProgInfo::default()
+    };
+    // SAFETY: each list has room for what is said of it, and any bytes are a value of its elements.
+    unsafe { obj_info(program, &mut info) }.map(|()| info)
+}
+
 /// Asks for BTF; as many bytes are written as there is room for, and `btf_size` tells how many there are.
 pub fn btf_info(btf: BorrowedFd<'_>, bytes: &mut [u8]) -> io::Result<BtfInfo> {
     let mut info = BtfInfo { btf_size: count(bytes.len())?, btf: address_mut(bytes), ..BtfInfo::default() };

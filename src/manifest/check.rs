@@ -270,9 +270,12 @@ impl Checker<'_> {
         }
         if has("type") {
             let map_type = raw.r#type.0.as_ref().map(|map_type| map_type.value);
+            let refers = map_type.is_some_and(|map_type| {
+                map_type.refers() || [MapType::PROG_ARRAY, MapType::PERF_EVENT_ARRAY].contains(&map_type)
+            });
             for (key, example, needed) in [
                 ("key_size", "4", map_type.is_none_or(MapType::has_keys)),
-                ("value_size", "8", map_type.is_none_or(MapType::has_values)),
+                ("value_size", if refers { "4" } else { "8" }, map_type.is_none_or(MapType::has_values)),
                 ("max_entries", "1024", true),
             ] {
                 if needed && !has(key) {

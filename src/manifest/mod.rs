@@ -488,6 +488,11 @@ pub fn parse(text: &str, vars: &BTreeMap<String, String>) -> Result<Manifest, Pr
     problems.or(manifest).map(|manifest| manifest.expect("a manifest that was not read has a problem"))
 }
 
+/// Says whether a text is TOML, and if not why.
+pub(crate) fn check_syntax(text: &str) -> Result<(), Problems> {
+    toml::de::DeTable::parse(text).map(drop).map_err(|error| syntax(text, &error))
+}
+
 /// Reads a file of tests that is beside a manifest, whose variables it has.
 pub fn parse_tests(text: &str, manifest: &Manifest) -> Result<Tests, Problems> {
     let root = toml::de::DeTable::parse(text).map_err(|error| syntax(text, &error))?;

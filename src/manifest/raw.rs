@@ -37,7 +37,7 @@ table! {
         /// The folder in bpffs for the deployment's pins. Default: `/sys/fs/bpf/NAME`
         may pin_root: PinPath,
         /// What an apply may do without being told so each time: `"gap"`, packets pass unfiltered for a moment;
-        /// `"lose-state"`, contents of maps are lost; `"prune"`, things go that the manifest does not name any more;
+        /// `"lose-state"`, contents of maps are lost; `"prune"`, things go that the manifest has no use for any more;
         /// `"takeover"`, somebody else's program loses its hook. Default: none of them
         ///
         /// To remove everything, or more than half of a deployment, `--allow prune` is needed all the same.

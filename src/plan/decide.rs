@@ -1,39 +1,44 @@
-//! Decides what to do with each thing: keep it, make it, change it, take it away.
+//! Decides what to do with each thing: keep it, make it, change it, take it away. Links, entries, what goes away, the way
+//! back and the record have files of their own.
 //!
 //! Two facts travel along the graph: a map that must be made anew makes its programs new, and a program that is
 //! new makes the prog arrays new that hold it, since a live prog array is never refilled, and the extensions of it.
 
+mod back;
 mod entries;
 mod links;
+mod record;
 mod references;
+mod removals;
 mod takeover;
 mod variables;
 mod ways;
 
-use self::links::record_link;
+pub use back::{destroy, rollback};
+
+pub(super) use back::explicit;
+pub(super) use record::write_record;
+
+use self::record::{cgroups_of, slots_image};
+use self::removals::{removal, removals};
 use super::graph::{self, Node};
 use super::id::Subject;
-use super::places::{Arrangement, Shared};
-use super::{Action, Because, By, Consent, Copying, Generations, Mode, Plan, Restored, State, Step, Traffic};
+use super::places::Arrangement;
+use super::{Action, Because, Consent, Copying, Generations, Mode, Plan, Restored, State, Step, Traffic};
 use super::{access, guard, migrate};
-use crate::access::Access;
-use crate::desired::{
-    Desired, DesiredLink, DesiredMap, DesiredProgram, EntriesMode, Hook, MapDefinition, MapSource, ObjectFacts,
-    OnChange, Policy, SlotSource, Span, sequences,
-};
+use crate::desired::{Desired, DesiredMap, DesiredProgram, Hook, MapDefinition, MapSource, OnChange, SlotSource, Span};
 use crate::diag::{Kind, Problem, Problems};
 use crate::direct::Filter;
 use crate::elf::DataKind;
 use crate::entries::{slot_id, slots_of};
 use crate::kinds::MapType;
 use crate::migrate::Migration;
-use crate::names::{Address, DeploymentName, Digest, LinkName, MapName, PinPath, ProgramName};
-use crate::observed::{Entry, LinkInfo, Live, Observed, ObservedMap, ObservedProgram, Pinned, Root, UnfinishedCopy};
-use crate::record::{Record, RecordedEntries, RecordedInner, RecordedMap, RecordedObject, RecordedProgram};
+use crate::names::{Address, Digest, MapName, PinPath, ProgramName};
+use crate::observed::{LinkInfo, Live, Observed, ObservedMap, ObservedProgram, Pinned, Root, UnfinishedCopy};
+use crate::record::{Record, RecordedMap};
 use crate::spec::{Compare, Difference, MapSpec, differences};
-use std::borrow::{Borrow, Cow};
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 /// Plans how the host comes to match the manifest.
@@ -599,7 +604,7 @@ impl<'a> Planner<'a> {
             false if self.observed.directories.contains_key(&path) => return,
             false => Action::MakeDirectory { path },
         };
-        let (because, traffic, state) = (Because::Missing, Traffic::None, State::None);
+        let (because, traffic, state) = (Because::NeededBelow, Traffic::None, State::None);
         self.steps.push(Step { action, because, span: None, traffic, state, needs: None });
     }
 
@@ -742,16 +747,6 @@ fn holds_state(map: &DesiredMap) -> bool {
     }
 }
 
-/// Says what is lost with a map that is there and was made by the generation that goes: nothing where it is constant or
-/// empty (`none` then), or holds what the manifest of that generation refers to.
-fn loss(found: &ObservedMap, none: State) -> (State, Option<Consent>) {
-    let count = found.live.as_ref().map(Live::count);
-    let map_type = found.info.map_type;
-    let is_nothing =
-        found.frozen_value.is_some() || count == Some(0) || PASSING.contains(&map_type) || map_type.refers();
-    if is_nothing { (none, None) } else { (State::Lost(count), Some(Consent::LoseState)) }
-}
-
 /// Maps that hold nothing that stays: what passes through them, or what a plan puts into them.
 const PASSING: [MapType; 6] = [
     MapType::PROG_ARRAY,
@@ -773,539 +768,6 @@ fn span_of(desired: &Desired, node: &Node) -> Option<Span> {
     }
 }
 
-/// Takes away what the record shows as ours and the manifest does not name any more.
-fn removals(desired: &Desired, observed: &Observed) -> Vec<Step> {
-    let Some(record) = &observed.record else { return Vec::new() };
-    let pins = desired.maps.values().filter_map(|map| map.pin());
-    let pins = pins.chain(desired.programs.values().map(|program| &program.pin));
-    let pins: Vec<&PinPath> = pins.chain(desired.links.values().map(|link| &link.pin)).collect();
-    let kept = pins.iter().map(|pin| pin.as_str()).collect();
-    let mut steps = take_away(record, observed, &kept, Because::NotWanted);
-    for step in &mut steps {
-        // Of a table that stays, a link that is on nothing any more went by itself.
-        let went = matches!(&step.action, Action::Detach { link, .. } if desired.templates.contains_key(link.table()));
-        step.needs = (!went || step.traffic != Traffic::None).then_some(Consent::Prune);
-    }
-    steps.extend(folders_without_pins(record, observed, &pins, &steps, Because::NotWanted));
-    steps
-}
-
-/// Lists the folders outside of the deployment's own that we made, and that are empty after `steps`: no pin of `pins` is
-/// in them.
-fn folders_without_pins<P: Borrow<PinPath>>(
-    record: &Record,
-    observed: &Observed,
-    pins: &[P],
-    steps: &[Step],
-    because: Because,
-) -> Vec<Step> {
-    let gone: BTreeSet<PinPath> = steps.iter().filter_map(|step| step.action.removed_pin().cloned()).collect();
-    let needed = |path: &PinPath| pins.iter().any(|pin| pin.borrow().is_below(path));
-    empty_folders(made_folders(record, observed).filter(|(path, _)| !needed(path)), &gone, because)
-}
-
-/// Lists the folders to make anew for pins outside of the deployment's own that come back: a later generation took them
-/// away when nothing was in them any more.
-fn lacking_folders(before: &Record, observed: &Observed, pins: &[PinPath]) -> Vec<Step> {
-    let made = before.directories.iter().filter_map(|path| as_pin(path));
-    let lacking = made
-        .filter(|path| pins.iter().any(|pin| pin.is_below(path)) && !observed.directories.contains_key(path))
-        .collect::<BTreeSet<_>>();
-    let make = |path| restoring(Action::MakeDirectory { path }, Restored::Returns, State::None);
-    lacking.into_iter().map(make).collect()
-}
-
-/// Removes everything that the record shows as ours, and what interrupted runs left.
-///
-/// The record goes first, and with it every pin in the deployment's folder: from then on nothing is half there, and
-/// what an interruption leaves is cleared by the next run. What is protected stops a destroy by hand.
-pub fn destroy(record: Option<&Record>, observed: &Observed, pin_root: &PinPath, by: By) -> Result<Plan, Problems> {
-    let mut steps: Vec<Step> = leftovers(observed).collect();
-    let record_pin = pin_root.join("record");
-    if record.is_none() && current(observed).is_some() {
-        return Err(Problem::new(Kind::RecordLost { pin: record_pin }).into());
-    }
-    if let Some(record) = record {
-        steps.push(removal(Action::RemoveRecord { pin: record_pin }, Because::Destroy));
-        steps.extend(take_away(record, observed, &BTreeSet::new(), Because::Destroy));
-        let gone: BTreeSet<PinPath> = steps.iter().filter_map(|step| step.action.removed_pin().cloned()).collect();
-        steps.extend(empty_folders(made_folders(record, observed), &gone, Because::Destroy));
-    }
-    let left = observed.leftovers.iter().find_map(|leftover| leftover.record.as_ref());
-    let name = record.or(left).map_or(pin_root.file_name(), |record| &record.deployment);
-    let bad_name = |why| Problem::new(Kind::BadName { text: name.to_owned(), why });
-    let deployment = DeploymentName::new(name).map_err(bad_name)?;
-    match by {
-        By::Hand => guard::check_recorded(record, &steps)?,
-        By::Itself => {}
-    }
-    let current = current(observed).cloned();
-    let number = next_number(observed);
-    let next = pin_root.generation(number);
-    let generations = Generations { current, record: record.cloned().map(Box::new), next, number };
-    Ok(explicit(deployment, pin_root, observed, record, generations, steps))
-}
-
-/// Makes the plan of an explicit command: nothing more needs to be said than what its steps need.
-pub(super) fn explicit(
-    deployment: DeploymentName,
-    pin_root: &PinPath,
-    observed: &Observed,
-    record: Option<&Record>,
-    generations: Generations,
-    steps: Vec<Step>,
-) -> Plan {
-    let subject =
-        Subject { deployment: &deployment, pin_root, desired: None, observed, record, steps: &steps, sweep: None };
-    Plan {
-        id: subject.id(),
-        deployment,
-        pin_root: pin_root.clone(),
-        mode: Mode::Live,
-        generations,
-        objects: BTreeMap::new(),
-        allow: BTreeSet::new(),
-        sweep: None,
-        shared: Shared::default(),
-        steps,
-        verdicts: None,
-        traffic: None,
-    }
-}
-
-/// Returns to the generation before: its programs and maps are there, and its links are made anew where they are gone.
-///
-/// `observed` has what [`crate::observed::Wanted::before`] asks for. What is protected stops a rollback by hand, and none
-/// that nobody asked for: what ran before has to return then.
-pub fn rollback(before: &Record, observed: &Observed, pin_root: &PinPath, by: By) -> Result<Plan, Problems> {
-    let before = &with_known_hooks(access::with_known_names(before, observed), observed);
-    let (desired, mut problems) = (links_of(before, pin_root)?, Problems::default());
-    let mut planner = Planner::new(&desired, observed, Mode::Live);
-    planner.may_take_over = by == By::Hand;
-    let previous = pin_root.previous();
-    for (name, map) in before.maps.iter().filter(|(_, map)| map.created) {
-        let (Some(map_name), Some(pin)) = (MapName::recorded(name), map.pin.as_deref().and_then(as_pin)) else {
-            continue;
-        };
-        let place = pin.in_generation(pin_root, &previous);
-        let Some(Pinned::Map(found)) = observed.pins.get(&place).filter(|_| observed.inode(&place) == Some(map.inode))
-        else {
-            problems.push(Problem::new(Kind::NoWayBack { lacks: place }));
-            continue;
-        };
-        if let Some(restored) = planner.restored(&pin, map.inode) {
-            planner.maps.insert(map_name.clone(), Fate::Keep(found.info.id));
-            let now = observed.pins.get(&pin);
-            let action = Action::RestoreMap { map: map_name.clone(), pin, id: found.info.id, restored };
-            let mut step = restoring(action, restored, State::Kept);
-            if let (Restored::Replaces(_), Some(Pinned::Map(now))) = (restored, now) {
-                // What was written since the switch is in that map alone.
-                (step.state, step.needs) = loss(now, State::Kept);
-            }
-            planner.steps.push(step);
-            planner.entries_back(before, &map_name, &place, found.info.id, &found.spec);
-            planner.variables_back(before, &map_name, &place, found);
-        }
-    }
-    for (name, program) in &before.programs {
-        let (Some(program_name), Some(pin)) = (ProgramName::recorded(name), as_pin(&program.pin)) else { continue };
-        let place = pin.in_generation(pin_root, &previous);
-        let found = observed.pins.get(&place).filter(|_| observed.inode(&place) == Some(program.inode));
-        let Some(Pinned::Program(ObservedProgram { info, .. })) = found else {
-            problems.push(Problem::new(Kind::NoWayBack { lacks: place }));
-            continue;
-        };
-        if let Some(restored) = planner.restored(&pin, program.inode) {
-            planner.programs.insert(program_name.clone(), Fate::Keep(info.id));
-            let action = Action::RestoreProgram { program: program_name, pin, id: info.id, restored };
-            planner.steps.push(restoring(action, restored, State::None));
-        }
-    }
-    planner.set_variables();
-    planner.foreign_maps_of_links(before);
-    // Those without a place first, and of the others each behind the one that it is beside.
-    let sequences = sequences(&desired.links);
-    let placed: BTreeSet<&LinkName> = sequences.values().flatten().copied().collect();
-    let free = desired.links.keys().filter(|name| !placed.contains(name));
-    for name in free.chain(sequences.values().flatten().copied()) {
-        planner.link_step(Arc::clone(&desired.links[name]));
-    }
-    let shared = planner.shared();
-    problems.0.extend(planner.problems.0);
-    problems.or(())?;
-    let mut steps: Vec<Step> = leftovers(observed).collect();
-    let pins: Vec<PinPath> = before.own_pins().map(|(pin, _)| pin).collect();
-    steps.extend(lacking_folders(before, observed, &pins));
-    steps.extend(planner.steps);
-    steps.extend(access::steps(&desired, observed, &steps, Mode::Live)?);
-    // A map that was adopted since is its owner's again.
-    let foreign = before.pins().filter(|(pin, inode)| observed.inode(pin) == Some(*inode));
-    let kept = before.own_pins().chain(foreign).map(|(pin, _)| pin.to_string()).collect::<BTreeSet<_>>();
-    let kept = kept.iter().map(String::as_str).collect();
-    let now = observed.record.as_ref();
-    let removals = now.map(|now| {
-        let mut steps = take_away(now, observed, &kept, Because::Rollback);
-        for step in &mut steps {
-            if let Action::RemoveMap { pin, .. } = &step.action
-                && let Some(Pinned::Map(found)) = observed.pins.get(pin)
-            {
-                (step.state, step.needs) = loss(found, State::None);
-            }
-        }
-        steps.extend(folders_without_pins(now, observed, &pins, &steps, Because::Rollback));
-        steps
-    });
-    let mut record = before.clone();
-    // A folder of the later generation that stays, because something of others is in it, is still one that we made.
-    let made = now.iter().flat_map(|now| &now.directories).filter(|path| !before.directories.contains(path));
-    record.directories.extend(made.cloned());
-    let owned = entries::keep_anew(&mut record, observed, pin_root);
-    steps.iter().for_each(|step| record_link(&mut record, &step.action, observed));
-    // What a manifest said of the links is not on the host to be read.
-    access::keep(&mut record, before);
-    guard::keep(&mut record, before);
-    if let (By::Hand, Some(now)) = (by, now) {
-        guard::keep(&mut record, now);
-    }
-    steps.push(Step {
-        action: Action::WriteRecord {
-            pin: pin_root.join("record"),
-            record: Box::new(record),
-            owned,
-            generation: next_number(observed),
-            replaces: number(observed),
-        },
-        because: Because::Rollback,
-        span: None,
-        traffic: Traffic::None,
-        state: State::None,
-        needs: None,
-    });
-    steps.extend(removals.unwrap_or_default());
-    match by {
-        By::Hand => guard::check_recorded(now, &steps)?,
-        By::Itself => {}
-    }
-    let plan = explicit(desired.name, pin_root, observed, now, generations(observed, pin_root), steps);
-    Ok(Plan { shared, ..plan })
-}
-
 fn as_pin(text: &str) -> Option<PinPath> {
     PinPath::new(text).ok()
-}
-
-fn restoring(action: Action, restored: Restored, kept: State) -> Step {
-    let because = if restored == Restored::Stays { Because::Unchanged } else { Because::Rollback };
-    Step { action, because, span: None, traffic: Traffic::None, state: kept, needs: None }
-}
-
-/// Leaves out the links of a record of which the host decides, and for which it has no place now.
-fn with_known_hooks(mut record: Record, observed: &Observed) -> Record {
-    let Record { links, templates, .. } = &mut record;
-    let may_lack = |name: &str| {
-        let template = LinkName::recorded(name).and_then(|name| templates.get(name.table()));
-        template.is_some_and(|template| template.optional || template.has_pattern())
-    };
-    links.retain(|name, link| !observed.lacks_hook(&link.hook) || !may_lack(name));
-    record
-}
-
-/// Returns the links of a record as if a manifest asked for them, and nothing else.
-fn links_of(record: &Record, pin_root: &PinPath) -> Result<Desired, Problems> {
-    let bad_name = |why| Problem::new(Kind::BadName { text: record.deployment.clone(), why });
-    let name = DeploymentName::new(&record.deployment).map_err(bad_name)?;
-    let links = record.links.iter().filter_map(|(name, link)| {
-        let (name, pin) = (LinkName::recorded(name)?, as_pin(&link.pin)?);
-        let program = match &link.program {
-            Some(program) => Some(ProgramName::recorded(program)?),
-            None => None,
-        };
-        let (hook, order) = (link.hook.clone(), link.order.clone());
-        let link = DesiredLink { name: name.clone(), pin, program, hook, order, span: 0..0 };
-        Some((name, Arc::new(link)))
-    });
-    Ok(Desired {
-        name,
-        pin_root: pin_root.clone(),
-        bpffs: pin_root.clone(),
-        objects: BTreeMap::new(),
-        maps: BTreeMap::new(),
-        programs: BTreeMap::new(),
-        links: links.collect(),
-        templates: BTreeMap::new(),
-        absent: Vec::new(),
-        policy: Policy {
-            access: record.accesses().map(|(of, _, access)| (of, access.clone())).collect(),
-            ..Policy::default()
-        },
-    })
-}
-
-fn removal(action: Action, because: Because) -> Step {
-    let traffic = if matches!(action, Action::Detach { .. }) { Traffic::Stops } else { Traffic::None };
-    let state = if matches!(action, Action::RemoveMap { .. }) { State::Lost(None) } else { State::None };
-    Step { action, because, span: None, traffic, state, needs: None }
-}
-
-/// Lists removals of what the record has beyond `kept`: links first, then programs, then maps.
-///
-/// A pin that is gone, or that is another one than the one we made, is left alone, unless what it is tells that it is
-/// ours.
-fn take_away(record: &Record, observed: &Observed, kept: &BTreeSet<&str>, because: Because) -> Vec<Step> {
-    let mut steps = Vec::new();
-    let wanted = |pin: &str| match PinPath::new(pin) {
-        Ok(path) if !kept.contains(pin) => observed.pins.get(&path).map(|pinned| (path, pinned)),
-        Ok(_) | Err(_) => None,
-    };
-    for (name, link) in &record.links {
-        if let (Some((pin, Pinned::Link(found))), Some(name)) = (wanted(&link.pin), LinkName::recorded(name))
-            && (observed.inode(&pin) == Some(link.inode) || runs_ours(observed, found))
-        {
-            let action = Action::Detach { link: name, pin, id: found.id, hook: link.hook.to_string() };
-            let mut step = removal(action, because.clone());
-            if !found.is_attached {
-                step.traffic = Traffic::None;
-            }
-            steps.push(step);
-        }
-    }
-    for (name, program) in &record.programs {
-        if let (Some((pin, Pinned::Program(found))), Some(name)) = (wanted(&program.pin), ProgramName::recorded(name))
-            && (observed.inode(&pin) == Some(program.inode) || found.fingerprints.contains_key(name.as_str()))
-        {
-            let action = Action::RemoveProgram { program: name, pin, id: found.info.id };
-            steps.push(removal(action, because.clone()));
-        }
-    }
-    for (name, map) in record.maps.iter().filter(|(_, map)| map.created) {
-        let pinned = map.pin.as_deref().and_then(wanted);
-        if let (Some((pin, Pinned::Map(found))), Some(name)) = (pinned, MapName::recorded(name))
-            && observed.inode(&pin) == Some(map.inode)
-        {
-            let id = found.info.id;
-            steps.push(removal(Action::RemoveMap { map: name, pin, id }, because.clone()));
-        }
-    }
-    steps
-}
-
-/// Returns the folders outside of the deployment's own that are there and that we made, with what is in them.
-fn made_folders<'a>(record: &Record, observed: &'a Observed) -> impl Iterator<Item = (&'a PinPath, &'a Vec<Entry>)> {
-    let made: BTreeSet<&str> = record.directories.iter().map(String::as_str).collect();
-    observed.directories.iter().filter(move |(path, _)| made.contains(path.as_str()))
-}
-
-/// Lists the folders that are empty once the pins `gone` are, the inner ones first.
-fn empty_folders<'a>(
-    folders: impl Iterator<Item = (&'a PinPath, &'a Vec<Entry>)>,
-    gone: &BTreeSet<PinPath>,
-    because: Because,
-) -> Vec<Step> {
-    let mut gone = gone.clone();
-    let mut folders: Vec<_> = folders.collect();
-    folders.sort_by_key(|(path, _)| std::cmp::Reverse(path.as_str().matches('/').count()));
-    let mut steps = Vec::new();
-    for (path, names) in folders {
-        if names.iter().all(|entry| gone.contains(&path.child(&entry.name))) {
-            gone.insert(path.clone());
-            let action = Action::RemoveDirectory { path: path.clone() };
-            steps.push(removal(action, because.clone()));
-        }
-    }
-    steps
-}
-
-/// Returns the step that writes the record when it has something new to say.
-pub(super) fn write_record<'a>(
-    desired: &Desired,
-    observed: &Observed,
-    steps: impl Iterator<Item = &'a Step> + Clone,
-) -> Option<Step> {
-    let is_change = |step: &Step| {
-        // To clear what was left changes nothing of what runs.
-        let is_rest = matches!(step.action, Action::ClearLeftover { .. } | Action::FinishCopy { .. });
-        step.action.marker() != super::Marker::Reuse && !is_rest
-    };
-    let changes = steps.clone().any(is_change);
-    let made = expected_record(desired, observed, steps);
-    let before = observed.record.as_ref();
-    if before.is_none() && !desired.makes_something() {
-        return None;
-    }
-    let what = |record: &Record| {
-        let Record { objects, maps, programs, links, templates, .. } = record;
-        (objects, maps, programs) == (&made.objects, &made.maps, &made.programs)
-            && (links, templates) == (&made.links, &made.templates)
-    };
-    let same = before.is_some_and(what);
-    if !changes && same {
-        return None;
-    }
-    let because = if before.is_some() { Because::PlanChanges } else { Because::Missing };
-    let action = Action::WriteRecord {
-        pin: desired.pin_root.join("record"),
-        owned: entries::to_keep(&made, &desired.maps),
-        record: Box::new(made),
-        generation: next_number(observed),
-        // Without a record there is nothing to go back to.
-        replaces: before.and(number(observed)),
-    };
-    Some(Step { action, because, span: None, traffic: Traffic::None, state: State::None, needs: None })
-}
-
-/// Makes the record as it will be; inodes of what is made, and the programs of new links, are 0 until apply knows them.
-fn expected_record<'a>(desired: &Desired, observed: &Observed, steps: impl Iterator<Item = &'a Step>) -> Record {
-    let inode = |pin: &PinPath| observed.inode(pin).unwrap_or(0);
-    let mut record = Record {
-        format: crate::record::FORMAT,
-        deployment: desired.name.to_string(),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        directories: observed.record.iter().flat_map(|record| record.directories.clone()).collect(),
-        ..Record::default()
-    };
-    let templates = desired.templates.iter().map(|(name, table)| (name.to_string(), table.template.clone()));
-    record.templates.extend(templates);
-    let recorded = |object: &ObjectFacts| RecordedObject { path: object.path.clone(), sha256: object.sha256 };
-    record.objects =
-        desired.objects.iter().map(|(name, object)| (name.as_str().to_owned(), recorded(object))).collect();
-    // Steps are nearly sorted by name: a map that is made at once is smaller, and sooner done, than one that grows.
-    let (mut maps, mut programs) = (Vec::new(), Vec::new());
-    let mut set = BTreeSet::new();
-    for step in steps {
-        match &step.action {
-            Action::SetAccess { of, .. } => drop(set.insert(of)),
-            Action::MakeDirectory { path } if !path.is_below(&desired.pin_root) => {
-                record.directories.push(path.to_string());
-            }
-            Action::ReuseMap { map, id, ours } => {
-                let recorded = match &map.source {
-                    MapSource::Defined(definition) => {
-                        let before = observed.record.as_ref().and_then(|record| record.maps.get(map.name.as_str()));
-                        let inner = before.and_then(|before| before.inner.clone());
-                        let ids = before.map(|before| before.ids.clone()).unwrap_or_default();
-                        // What a map started with, that stays.
-                        let seeds = || before.and_then(|before| before.entries.clone().filter(is_seed));
-                        let entries = recorded_entries(map, desired, observed).filter(|_| *ours);
-                        let entries = entries.filter(|entries| !is_seed(entries)).or_else(seeds);
-                        RecordedMap {
-                            inner,
-                            ids,
-                            entries,
-                            ..recorded_map(definition, inode(&definition.pin), *ours, observed)
-                        }
-                    }
-                    MapSource::Pinned(pin) => {
-                        RecordedMap { pin: Some(pin.to_string()), inode: inode(pin), ..RecordedMap::default() }
-                    }
-                    MapSource::Id(_) => RecordedMap { id: Some(*id), ..RecordedMap::default() },
-                };
-                maps.push((map.name.as_str().to_owned(), recorded));
-            }
-            Action::CreateMap { map, .. } => {
-                if let MapSource::Defined(definition) = &map.source {
-                    let entries = recorded_entries(map, desired, observed);
-                    let recorded = RecordedMap { entries, ..recorded_map(definition, 0, true, observed) };
-                    maps.push((map.name.as_str().to_owned(), recorded));
-                }
-            }
-            Action::ReuseProgram { program, .. } => {
-                let recorded = recorded_program(program, inode(&program.pin));
-                programs.push((program.name.as_str().to_owned(), recorded));
-            }
-            Action::LoadProgram { program, .. } => {
-                programs.push((program.name.as_str().to_owned(), recorded_program(program, 0)));
-            }
-            Action::ReuseLink { .. } | Action::UpdateLink { .. } | Action::Attach { .. } | Action::Reattach { .. } => {
-                record_link(&mut record, &step.action, observed)
-            }
-            Action::RestoreMap { .. } | Action::RestoreProgram { .. } | Action::Skip { .. } => {}
-            Action::RemoveDirectory { path } => record.directories.retain(|made| made != path.as_str()),
-            Action::ClearLeftover { .. }
-            | Action::MountBpffs { .. }
-            | Action::MakeDirectory { .. }
-            | Action::CopyEntries { .. }
-            | Action::CatchUp { .. }
-            | Action::FinishCopy { .. }
-            | Action::FillMap { .. }
-            | Action::FillSlots { .. }
-            | Action::WriteEntries { .. }
-            | Action::SetVariables { .. }
-            | Action::Detach { .. }
-            | Action::RemoveProgram { .. }
-            | Action::RemoveMap { .. }
-            | Action::WriteRecord { .. }
-            | Action::RemoveRecord { .. } => {}
-        }
-    }
-    (record.maps, record.programs) = (maps.into_iter().collect(), programs.into_iter().collect());
-    guard::write(&mut record, &desired.policy.protect, observed.record.as_ref());
-    access::write(&mut record, desired, observed, &set);
-    record
-}
-
-/// Digests what fills the slots of a map, by name; `None` for a map that nobody fills.
-fn slots_image(definition: &MapDefinition) -> Option<Digest> {
-    if definition.slots.is_empty() || definition.operations.is_some() {
-        return None;
-    }
-    let mut image = String::new();
-    for (key, source) in &definition.slots {
-        key.bytes().iter().for_each(|byte| write!(image, "{byte:02x}").expect("a String takes all"));
-        write!(image, " = {source}").expect("a String takes all");
-        image.push('\n');
-    }
-    Some(Digest::of(image.as_bytes()))
-}
-
-/// Returns the ids of the cgroups in a map's slots: one of the same name may be another one.
-fn cgroups_of(definition: &MapDefinition, observed: &Observed) -> BTreeMap<String, u64> {
-    let cgroup = |source: &SlotSource| match source {
-        SlotSource::Cgroup(path) => observed.cgroups.get(path).map(|(_, id)| (path.clone(), *id)),
-        SlotSource::Map(_) | SlotSource::Program(_) => None,
-    };
-    definition.slots.values().filter_map(cgroup).collect()
-}
-
-fn recorded_map(definition: &MapDefinition, inode: u64, created: bool, observed: &Observed) -> RecordedMap {
-    let image = match (&definition.data, &definition.operations) {
-        (Some((DataKind::Data, _)), _) if definition.is_live() => {
-            definition.first_contents().map(|first| Digest::of(&first))
-        }
-        (Some((DataKind::Data, data)), _) => Some(Digest::of(data)),
-        (None, Some(operations)) => Some(Digest::of(&operations.bytes)),
-        (Some((DataKind::Rodata | DataKind::Bss, _)), _) | (None, None) => None,
-    };
-    let inner = definition.spec.inner.as_deref().map(RecordedInner::of);
-    let (pin, sensitive, formats) =
-        (Some(definition.pin.as_str().to_owned()), definition.sensitive, definition.formats.clone());
-    let (slots, cgroups) = (slots_image(definition), cgroups_of(definition, observed));
-    let variables = if created && definition.is_live() { definition.variables.clone() } else { BTreeMap::new() };
-    RecordedMap {
-        pin,
-        inode,
-        created,
-        image,
-        slots,
-        cgroups,
-        variables,
-        inner,
-        sensitive,
-        formats,
-        ..RecordedMap::default()
-    }
-}
-
-fn is_seed(entries: &RecordedEntries) -> bool {
-    entries.mode == EntriesMode::Seed
-}
-
-/// Records the entries that the manifest gives a map.
-fn recorded_entries(map: &DesiredMap, desired: &Desired, observed: &Observed) -> Option<RecordedEntries> {
-    let (_, contents) = map.contents()?;
-    Some(entries::recorded(&map.name, contents, &desired.pin_root, observed))
-}
-
-fn recorded_program(program: &DesiredProgram, inode: u64) -> RecordedProgram {
-    let maps = program.uses().into_iter().map(|name| name.as_str().to_owned()).collect();
-    RecordedProgram { pin: program.pin.as_str().to_owned(), inode, maps, protect: None, access: Access::default() }
 }

@@ -70,6 +70,22 @@ impl<N: Ord + Hash + Clone> Graph<N> {
         self.numbers.contains_key(node)
     }
 
+    /// Returns what comes right before a node and right behind it, each once, in order.
+    pub fn neighbours(&self, node: &N) -> (BTreeSet<N>, BTreeSet<N>) {
+        let Some(&number) = self.numbers.get(node) else { return (BTreeSet::new(), BTreeSet::new()) };
+        let (mut before, mut after) = (BTreeSet::new(), BTreeSet::new());
+        let around: HashMap<usize, &N> = self.numbers.iter().map(|(node, number)| (*number, node)).collect();
+        for (first, second) in &self.edges {
+            if *second == number {
+                before.insert(around[first].clone());
+            }
+            if *first == number {
+                after.insert(around[second].clone());
+            }
+        }
+        (before, after)
+    }
+
     /// Returns every node after all those that come before it, and the smallest of the possible ones first.
     ///
     /// The answer depends on the nodes and edges alone, not on the order in which they were added.
@@ -272,7 +288,7 @@ pub fn of(desired: &Desired) -> Graph<Node> {
             add_functions(&mut graph, desired, map, &node);
         }
         // A function is replaced before its program runs.
-        if let Some(Event::Extension { program, .. }) = link.hook.event() {
+        if let Some((program, _)) = link.hook.event().and_then(Event::extended) {
             let runs = desired
                 .links
                 .values()

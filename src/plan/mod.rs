@@ -5,6 +5,7 @@
 mod access;
 mod adopt;
 mod decide;
+mod drifted;
 mod expects;
 pub mod graph;
 mod guard;
@@ -25,17 +26,19 @@ pub(crate) use places::is_other;
 pub use places::{Beside, Company, Shared, Spot};
 
 use crate::access::{Access, Permissions};
+use crate::btf::sanitise::KCONFIG;
 use crate::btf::value::format::Formats;
-use crate::desired::{DesiredLink, DesiredMap, DesiredProgram, Hook, ObjectFacts, Reference, Span};
+use crate::desired::{DesiredLink, DesiredMap, DesiredProgram, Hook, MapSource, ObjectFacts, Reference, Span};
 use crate::direct::{Direct, Feature};
 use crate::entries::{Changes, Entries};
 use crate::migrate::Migration;
 use crate::names::{Address, DeploymentName, LinkName, MapName, PinPath, PlanId, ProgramName};
 use crate::observed::{EventPlace, FilePlace, Place};
-use crate::record::Record;
+use crate::record::{Record, RecordedLink};
 use crate::spec::{Difference, MapSpec};
 use crate::traffic::Replay;
 use crate::variables::Change;
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -109,6 +112,13 @@ pub struct Generations {
     pub number: u64,
 }
 
+impl Generations {
+    /// Returns what the record of the one that runs says of a link.
+    pub fn recorded_link(&self, name: &LinkName) -> Option<&RecordedLink> {
+        self.record.as_ref()?.links.get(name.as_str())
+    }
+}
+
 /// A removal of everything, or of more than half.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Sweep {
@@ -119,13 +129,17 @@ pub struct Sweep {
 }
 
 /// Whether a plan knows the host.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
     /// Made against the kernel and bpffs.
     Live,
     /// Made as if the host had nothing.
     Offline,
+    /// Made against what the host had at a time in seconds since 1970, as a file says it.
+    Against {
+        /// The time.
+        time: u64,
+    },
 }
 
 /// One line of a plan.
@@ -501,7 +515,7 @@ impl ResolvedHook {
 }
 
 /// Column 0 of a plan.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 pub enum Marker {
     /// `+`
     #[serde(rename = "+")]
@@ -568,11 +582,11 @@ pub enum Because {
     Optional,
     /// The link runs a program that is not the pinned one.
     ProgramOther(u32),
-    /// The manifest does not name it any more.
+    /// The manifest has no use for it any more: no table names it, no object needs it, or it is at another pin.
     NotWanted,
     /// The whole deployment goes.
     Destroy,
-    /// Others may open the pin than those that the manifest says.
+    /// Who may open the pin is not what the manifest says.
     AccessDiffers,
     /// Something else in the plan changes.
     PlanChanges,
@@ -665,7 +679,7 @@ pub enum Consent {
     Gap,
     /// Contents of a map go.
     LoseState,
-    /// Things go that the manifest does not name any more.
+    /// Things go that the manifest has no use for any more.
     Prune,
     /// Somebody else's program loses its hook.
     Takeover,
@@ -680,7 +694,7 @@ impl Consent {
         match self {
             Self::Gap => "packets pass unfiltered for a moment",
             Self::LoseState => "contents of maps are lost",
-            Self::Prune => "things go that the manifest does not name any more",
+            Self::Prune => "things go that the manifest has no use for any more",
             Self::Takeover => "somebody else's program loses its hook",
         }
     }
@@ -837,6 +851,31 @@ impl Action {
     }
 }
 
+impl Step {
+    /// Writes the reason as it stands behind the word "because".
+    pub fn because_words(&self, mode: Mode) -> String {
+        match mode {
+            Mode::Against { .. } if self.may_be_unchanged() => {
+                "what it takes from the kernel is not known offline".to_owned()
+            }
+            Mode::Live | Mode::Offline | Mode::Against { .. } => self.because.words(mode),
+        }
+    }
+
+    /// Returns whether it only seems to be needed, since nobody knows what the kernel makes of the same program or map.
+    fn may_be_unchanged(&self) -> bool {
+        if let Action::LoadProgram { program, replaces: Some(_) } = &self.action {
+            return program.unsettled;
+        }
+        let (Action::CreateMap { map, replaces: Some(_) } | Action::FillMap { map }) = &self.action else {
+            return false;
+        };
+        let MapSource::Defined(definition) = &map.source else { return false };
+        let symbol = definition.defined_by.as_ref().map(|(_, symbol)| symbol.as_str());
+        self.because == Because::ContentsChanged && symbol == Some(KCONFIG)
+    }
+}
+
 impl Plan {
     /// Returns what the verifier said of the program that an action loads; `None` when it did not run.
     pub fn verdict(&self, action: &Action) -> Option<&Verdict> {
@@ -850,6 +889,7 @@ impl Plan {
             Mode::Live if self.verdicts.is_some() => "verify",
             Mode::Live => "live",
             Mode::Offline => "offline",
+            Mode::Against { .. } => "against",
         }
     }
 

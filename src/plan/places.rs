@@ -69,8 +69,8 @@ impl Company {
 
 /// Who has a place.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Who {
-    /// A link of ours that is wanted there.
+pub(super) enum Who {
+    /// A link of ours that is wanted there, with the place that it wants.
     Ours(LinkName, Option<Order>),
     /// One of ours without a kernel link, beside which nothing can be put.
     Direct(LinkName),
@@ -88,28 +88,10 @@ pub(super) struct Arrangement {
     beside_programs: bool,
 }
 
-/// What one on a hook is to a deployment.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Owner {
-    /// This link of it, with the place that it wants.
-    Link(LinkName, Option<Order>),
-    /// This one of it, without a kernel link.
-    Direct(LinkName),
-    /// A link that goes.
-    Leaving,
-    /// Somebody else's.
-    Nobody,
-}
-
 impl Arrangement {
-    /// Takes what is there; `owner` tells whose each is.
-    pub(super) fn of(hook: &Hook, queue: &Queue, mut owner: impl FnMut(&Occupant) -> Owner) -> Self {
-        let place = |occupant: &Occupant| match owner(occupant) {
-            Owner::Link(name, order) => Who::Ours(name, order),
-            Owner::Direct(name) => Who::Direct(name),
-            Owner::Leaving => Who::Leaving,
-            Owner::Nobody => Who::Other(occupant.clone()),
-        };
+    /// Takes what is there; `ours` tells which are of the deployment.
+    pub(super) fn of(hook: &Hook, queue: &Queue, mut ours: impl FnMut(&Occupant) -> Option<Who>) -> Self {
+        let place = |occupant: &Occupant| ours(occupant).unwrap_or_else(|| Who::Other(occupant.clone()));
         let beside_programs = matches!(hook, Hook::Tc { .. });
         Self { places: queue.there.iter().map(place).collect(), beside_programs }
     }
@@ -269,9 +251,9 @@ mod tests {
         let there = words.iter().map(|word| occupant(id(word), !word.ends_with('.'))).collect();
         let mut words = words.iter();
         Arrangement::of(hook, &Queue { revision: 1, there }, |_| match *words.next().unwrap() {
-            "-" => Owner::Leaving,
-            word if word.parse::<f32>().is_ok() => Owner::Nobody,
-            word => Owner::Link(name(word), (word == "z").then_some(Order::Last)),
+            "-" => Some(Who::Leaving),
+            word if word.parse::<f32>().is_ok() => None,
+            word => Some(Who::Ours(name(word), (word == "z").then_some(Order::Last))),
         })
     }
 

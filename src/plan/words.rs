@@ -527,7 +527,7 @@ impl Because {
         match (mode, self) {
             (Mode::Offline, Self::Missing) => "an empty host is assumed".to_owned(),
             (Mode::Offline, Self::Foreign) => "somebody else owns it".to_owned(),
-            (Mode::Live | Mode::Offline, because) => because.to_string(),
+            (Mode::Live | Mode::Offline | Mode::Against { .. }, because) => because.to_string(),
         }
     }
 }
@@ -559,11 +559,11 @@ impl fmt::Display for Because {
             Self::HookChanged(what) => write!(f, "its hook changed: {what}"),
             Self::OutOfPlace(order) => write!(f, "it is not {order} any more"),
             Self::Optional => f.write_str("it is optional"),
-            Self::HookGone => f.write_str("its interface, cgroup or network namespace went away"),
+            Self::HookGone => f.write_str("what it was attached to went away"),
             Self::ProgramOther(id) => write!(f, "it runs program id {id}, not the pinned one"),
-            Self::NotWanted => f.write_str("the manifest does not name it any more"),
+            Self::NotWanted => f.write_str("the manifest has no use for it any more"),
             Self::Destroy => f.write_str("the whole deployment goes"),
-            Self::AccessDiffers => f.write_str("others may open its pin than the manifest says"),
+            Self::AccessDiffers => f.write_str("who may open its pin is not what the manifest says"),
             Self::PlanChanges => f.write_str("this plan changes the deployment"),
             Self::NeededBelow => f.write_str("something below needs it"),
             Self::Interrupted => f.write_str("a run was interrupted before it was done"),

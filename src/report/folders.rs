@@ -16,6 +16,16 @@ pub enum Item<'a, T> {
     },
 }
 
+impl<'a, T> Item<'a, T> {
+    /// Returns the only or the first step of the line.
+    pub fn first(&self) -> &'a T {
+        match self {
+            Self::One(step) => step,
+            Self::Folders { first, .. } => first,
+        }
+    }
+}
+
 /// Puts neighbouring steps on folders together where `same` is the same.
 pub fn items<'a, T, K: PartialEq>(
     steps: &'a [T],

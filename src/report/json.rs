@@ -3,6 +3,7 @@
 //! Fields come in the order of these types. A field is added with a new minor number; one that changes or goes
 //! makes a new major number.
 
+use super::explain::ExplainedJson;
 use super::place::{Lines, ManifestText, Place};
 use super::text::Counts;
 use super::traffic::TrafficJson;
@@ -14,6 +15,7 @@ use crate::desired::{
 };
 use crate::direct::Direct;
 use crate::entries;
+use crate::explain::Explained;
 use crate::kinds::{AttachType, MapType, Netfilter, ProgramType, XdpMode};
 use crate::names::{Address, Digest, LinkName, MapName, ObjectName, PinPath, PlanId, ProgramName};
 use crate::plan::{
@@ -21,13 +23,16 @@ use crate::plan::{
     Writes,
 };
 use crate::spec::{Difference, MapSpec, flag_names};
+use schemars::JsonSchema;
+use schemars::generate::SchemaSettings;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The version of everything that is written as JSON.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Format {
     /// Rises when a reader of the old one would go wrong.
+    #[schemars(range(min = 1, max = 1))]
     pub major: u32,
     /// Rises when something is added.
     pub minor: u32,
@@ -43,8 +48,19 @@ pub(super) fn write(value: &impl Serialize) -> String {
     text
 }
 
+/// Returns the JSON schema of what is written. It takes more fields than it knows, as a newer minor version may have them.
+pub(super) fn schema<T: JsonSchema>() -> serde_json::Value {
+    let settings = SchemaSettings::draft07().with(|settings| settings.inline_subschemas = true).for_serialize();
+    settings.into_generator().into_root_schema_for::<T>().to_value()
+}
+
 /// Writes a plan as JSON.
 pub fn plan(plan: &Plan, manifest: Option<ManifestText<'_>>) -> String {
+    plan_explained(plan, manifest, &[])
+}
+
+/// Writes a plan as JSON, with explanations.
+pub fn plan_explained(plan: &Plan, manifest: Option<ManifestText<'_>>, explained: &[Explained]) -> String {
     let lines = manifest.map(|manifest| Lines::new(manifest.text));
     let object = |facts: &'_ ObjectFacts| ObjectJson { path: facts.path.clone(), sha256: facts.sha256 };
     write(&PlanJson {
@@ -70,6 +86,7 @@ pub fn plan(plan: &Plan, manifest: Option<ManifestText<'_>>) -> String {
             .filter(|(_, words)| !words.is_empty())
             .collect(),
         steps: plan.steps.iter().map(|step| StepJson::of(plan, step, lines.as_ref())).collect(),
+        explained: explained.iter().map(|explained| ExplainedJson::of(explained, manifest)).collect(),
     })
 }
 
@@ -96,6 +113,9 @@ struct PlanJson<'a> {
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     around: BTreeMap<&'a LinkName, Vec<String>>,
     steps: Vec<StepJson<'a>>,
+    /// What was asked to be explained.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    explained: Vec<ExplainedJson<'a>>,
 }
 
 #[derive(Serialize)]
@@ -113,6 +133,9 @@ struct StepJson<'a> {
     what: String,
     details: Details<'a>,
     because: BecauseJson<'a>,
+    /// What is not as the last apply left it, where the manifest did not change that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    drift: Option<&'static str>,
     traffic: Traffic,
     state: String,
     /// How many entries the state is about, where they were counted.
@@ -139,7 +162,8 @@ impl<'a> StepJson<'a> {
             action: step.action.name(),
             what: step.action.to_string(),
             details: Details::of(&step.action),
-            because: BecauseJson::of(&step.because, plan.mode),
+            because: BecauseJson::of(step, plan.mode),
+            drift: plan.drift(step),
             traffic: step.traffic,
             state: step.state.word().to_lowercase(),
             entries: step.state.entries(),
@@ -514,7 +538,8 @@ struct BecauseJson<'a> {
 }
 
 impl<'a> BecauseJson<'a> {
-    fn of(because: &'a Because, mode: Mode) -> Self {
+    fn of(step: &'a Step, mode: Mode) -> Self {
+        let because = &step.because;
         let (address, differences, id): (_, &[_], _) = match because {
             Because::MapNew(map) | Because::MapOther(map) => (Some(Address::Map(map.clone())), &[], None),
             Because::SlotNew(address) => (Some(address.clone()), &[], None),
@@ -547,7 +572,7 @@ impl<'a> BecauseJson<'a> {
             | Because::Adopted
             | Because::TakenOver => (None, &[], None),
         };
-        Self { kind: because.name(), words: because.words(mode), address, differences, id }
+        Self { kind: because.name(), words: step.because_words(mode), address, differences, id }
     }
 }
 

@@ -132,6 +132,11 @@ impl Text {
         self.runs().map(|(_, text)| columns(&clean(text, style))).sum()
     }
 
+    /// Returns the text without its colours, as it was given.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
     /// Returns whether there is nothing in it.
     fn is_empty(&self) -> bool {
         self.text.is_empty()
@@ -183,7 +188,7 @@ struct Word {
 }
 
 /// Escapes what a terminal would obey, or not show, and under `ascii` everything that is not ASCII.
-fn clean<'a>(text: &'a str, style: &Style) -> Cow<'a, str> {
+pub fn clean<'a>(text: &'a str, style: &Style) -> Cow<'a, str> {
     if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
         return text.into();
     }

@@ -6,23 +6,37 @@
 //! - `folders`: one line for a tree of folders
 //! - `place`: lines and columns of the manifest
 //! - `written`: the first entries that are written into a map
-//! - [`text`] and [`json`]: a plan
+//! - `risk`: the steps that nobody may overlook, and why
+//! - [`text`], [`json`], [`markdown`] and [`github`]: a plan
+//! - [`explain`]: what a plan means for one thing
 //! - [`outcome`]: what an apply did
+//! - [`graph`]: a plan as a picture
+//! - [`events`]: what it does while it is at it
 //! - [`inspect`]: an object file
+//! - [`meaning`]: what a code of messages means
 //! - [`show`]: what a deployment has
 //! - [`entries`]: what a map holds, and how fast it changes
+//! - [`problems`]: what is wrong with manifests, for programs
 //! - [`packet_tests`]: how packet tests went
 //! - [`status`]: how deployments fare
 //! - `traffic`: what captured packets tell of a plan
 
 pub mod entries;
+pub mod events;
+pub mod explain;
 mod folders;
+pub mod github;
+pub mod graph;
 pub mod inspect;
 pub mod json;
 mod layout;
+pub mod markdown;
+pub mod meaning;
 pub mod outcome;
 pub mod packet_tests;
 mod place;
+pub mod problems;
+mod risk;
 pub mod show;
 pub mod status;
 pub mod text;
@@ -31,3 +45,4 @@ mod written;
 
 pub use layout::Style;
 pub use place::ManifestText;
+pub use written::{Sampled, sample};

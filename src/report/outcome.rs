@@ -8,6 +8,7 @@ use crate::apply::outcome::{Outcome, Status, StepOutcome, Verdict};
 use crate::migrate::Tally;
 use crate::names::{Address, PinPath};
 use crate::plan::{Action, Marker};
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::fmt::Display;
 
@@ -16,28 +17,47 @@ pub fn text(outcome: &Outcome<'_>, style: Style) -> String {
     let mut page = Page::new(style);
     let verdict = outcome.verdict();
     if verdict != Verdict::Matches {
-        let status = outcome.steps.iter().map(|step| word(step).len()).max().unwrap_or(0);
-        let addresses: Vec<Address> = outcome.steps.iter().map(|step| step.action.address()).collect();
-        let address = address_width(addresses.iter(), &style);
-        for item in folders::items(&outcome.steps, folder) {
-            match item {
-                Item::One(step) => {
-                    // What came of it says what was done, in numbers.
-                    let what: &dyn Display = match &step.tally {
-                        Some(tally) => tally,
-                        None => &step.action,
-                    };
-                    line(&mut page, step, &step.action.address(), what, (status, address));
-                }
-                Item::Folders { first, words } => {
-                    line(&mut page, first, &FOLDER, &format_args!("{} {words}", first.action), (status, address));
-                }
-            }
-        }
+        let widths = widths(outcome, &style);
+        folders::items(&outcome.steps, folder).iter().for_each(|item| write(&mut page, item, widths));
         page.blank();
     }
     page.line(last_line(outcome, verdict), 2);
     page.finish()
+}
+
+/// Writes the lines of each step by themselves.
+pub(super) fn drawn<'o, 'a>(outcome: &'o Outcome<'a>, style: Style) -> Vec<(&'o StepOutcome<'a>, String)> {
+    let widths = widths(outcome, &style);
+    let items = folders::items(&outcome.steps, folder).into_iter();
+    let drawn = items.map(|item| {
+        let mut page = Page::new(style);
+        write(&mut page, &item, widths);
+        (item.first(), page.finish())
+    });
+    drawn.collect()
+}
+
+/// Returns the columns of the statuses and the addresses.
+fn widths(outcome: &Outcome<'_>, style: &Style) -> (usize, usize) {
+    let status = outcome.steps.iter().map(|step| word(step).len()).max().unwrap_or(0);
+    let addresses: Vec<Address> = outcome.steps.iter().map(|step| step.action.address()).collect();
+    (status, address_width(addresses.iter(), style))
+}
+
+fn write(page: &mut Page, item: &Item<'_, StepOutcome<'_>>, widths: (usize, usize)) {
+    match item {
+        Item::One(step) => {
+            // What came of it says what was done, in numbers.
+            let what: &dyn Display = match &step.tally {
+                Some(tally) => tally,
+                None => &step.action,
+            };
+            line(page, step, &step.action.address(), what, widths);
+        }
+        Item::Folders { first, words } => {
+            line(page, first, &FOLDER, &format_args!("{} {words}", first.action), widths);
+        }
+    }
 }
 
 /// Returns the folder that a step made or removed, and what must be the same for two of them to share a line.
@@ -65,7 +85,8 @@ fn line(page: &mut Page, step: &StepOutcome<'_>, address: &dyn Display, what: &d
     page.line(line, 4 + status_width + 2 + address_width + 2);
 }
 
-fn word(step: &StepOutcome<'_>) -> &'static str {
+/// Returns the word for what became of a step.
+pub(super) fn word(step: &StepOutcome<'_>) -> &'static str {
     match &step.status {
         Status::Reused if matches!(*step.action, Action::Skip { .. }) => "skipped",
         Status::Done => "done",
@@ -87,21 +108,42 @@ fn status_paint(status: &Status) -> Paint {
     }
 }
 
+/// Says what became of the whole, with counts where they matter.
+pub(super) fn summary(outcome: &Outcome<'_>) -> String {
+    let words = words(outcome.verdict());
+    match outcome.verdict() {
+        Verdict::Applied => format!("{words}: {}", counts(outcome).done()),
+        Verdict::Matches | Verdict::FailedAsBefore | Verdict::FailedNotAsBefore => words.to_owned(),
+    }
+}
+
+fn words(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Matches => "nothing to do: the host matches",
+        Verdict::Applied => "applied",
+        Verdict::FailedAsBefore => "failed, the host is as before",
+        Verdict::FailedNotAsBefore => "failed, the host is NOT as before",
+    }
+}
+
+/// Counts what the plan was to do.
+pub(super) fn counts(outcome: &Outcome<'_>) -> Counts {
+    Counts::of(outcome.steps.iter().map(|step| &*step.action))
+}
+
 fn last_line(outcome: &Outcome<'_>, verdict: Verdict) -> Text {
     let name = Text::new(Paint::Heading, format!("{}: ", outcome.deployment));
+    let words = words(verdict);
     match verdict {
-        Verdict::Matches => name.and(Paint::Create, "nothing to do: the host matches"),
-        Verdict::Applied => {
-            let counts = Counts::of(outcome.steps.iter().map(|step| &*step.action));
-            name.and(Paint::Create, "applied: ").and(Paint::Plain, counts.done())
-        }
-        Verdict::FailedAsBefore => name.and(Paint::Alarm, "failed, the host is as before"),
+        Verdict::Matches => name.and(Paint::Create, words),
+        Verdict::Applied => name.and(Paint::Create, format!("{words}: ")).and(Paint::Plain, counts(outcome).done()),
+        Verdict::FailedAsBefore => name.and(Paint::Alarm, words),
         Verdict::FailedNotAsBefore => {
             let left: Vec<_> = outcome
                 .left()
                 .map(|step| format!("{} ({})", step.action.address(), done(step.action.marker())))
                 .collect();
-            name.and(Paint::Alarm, "failed, the host is NOT as before: ").and(Paint::Plain, left.join(", "))
+            name.and(Paint::Alarm, format!("{words}: ")).and(Paint::Plain, left.join(", "))
         }
     }
 }
@@ -116,36 +158,68 @@ fn done(marker: Marker) -> &'static str {
     }
 }
 
-#[derive(Serialize)]
+/// Returns the JSON schema of an outcome.
+pub fn schema() -> serde_json::Value {
+    super::json::schema::<OutcomeJson<'_>>()
+}
+
+/// What became of a plan, as `bpfapply plan.toml --output json` writes it.
+#[derive(Serialize, JsonSchema)]
+#[schemars(title = "bpfapply outcome")]
 struct OutcomeJson<'a> {
     format: Format,
+    /// Which document it is.
+    #[schemars(extend("const" = "outcome"))]
     kind: &'static str,
+    /// The deployment.
     deployment: &'a str,
+    /// The whole of it in one word.
     verdict: Verdict,
+    /// The exit code that it means, unless reading back shows that the host is not as it should be.
     exit: u8,
+    /// How many steps of each kind the plan had.
     counts: Counts,
+    /// The steps in the order of the plan.
     steps: Vec<StepJson<'a>>,
 }
 
-#[derive(Serialize)]
+/// A step and what became of it.
+#[derive(Serialize, JsonSchema)]
 struct StepJson<'a> {
+    /// Its marker.
     marker: Marker,
+    /// What it is about, for example `map.flows`.
+    #[schemars(with = "String")]
     address: Address,
+    /// The name of its action.
     action: &'static str,
+    /// The action in words.
     what: String,
+    /// What became of it.
+    #[schemars(extend("enum" = STATUSES))]
     status: &'static str,
+    /// Why something failed.
     reason: Option<&'a str>,
+    /// What became of its entries.
     #[serde(skip_serializing_if = "Option::is_none")]
     tally: Option<TallyJson<'a>>,
 }
 
+/// What can have become of a step.
+const STATUSES: [&str; 7] = ["done", "reused", "failed", "undone", "could-not-undo", "half-done", "not-reached"];
+
 /// What became of the entries of a map that got another one in its place.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct TallyJson<'a> {
+    /// How many were copied.
     copied: u64,
+    /// How many of them changed since, and were written again.
     caught_up: u64,
+    /// How many of those had changed in the new map as well, and were left.
     changed_on_both_sides: u64,
+    /// How many did not fit.
     misfits: u64,
+    /// The first of those.
     named: &'a [String],
 }
 
@@ -174,7 +248,7 @@ pub fn json(outcome: &Outcome<'_>) -> String {
         deployment: outcome.deployment.as_str(),
         verdict: outcome.verdict(),
         exit: outcome.exit() as u8,
-        counts: Counts::of(outcome.steps.iter().map(|step| &*step.action)),
+        counts: counts(outcome),
         steps: steps.collect(),
     })
 }
@@ -289,7 +363,7 @@ mod tests {
         {
           "format": {
             "major": 1,
-            "minor": 2
+            "minor": 3
           },
           "kind": "outcome",
           "deployment": "edge",

@@ -8,7 +8,9 @@ use crate::names::{Address, PinPath};
 use crate::plan::words::{count, thousands};
 use crate::plan::{Action, Because, Company, Consent, Marker, Mode, Plan, State, Step, Traffic, Verdict, Writes};
 use crate::record::Record;
+use std::borrow::Cow;
 use std::collections::BTreeSet;
+use std::time::{Duration, UNIX_EPOCH};
 
 /// What the plan is written for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,9 +30,15 @@ pub struct Options<'a> {
     pub purpose: Purpose,
     /// The manifest, for naming its lines.
     pub manifest: Option<ManifestText<'a>>,
-    /// How many of the entries of each map are written.
+    /// How many of the entries of each map are written; with none, [`MANY`] unchanged things are written as one line, too.
     pub entries: usize,
 }
+
+/// The end of the year 9999, in seconds since 1970: the last that is written with a year of four digits.
+const LAST_SECOND: u64 = 253_402_300_799;
+
+/// More unchanged things than these hide what changes.
+pub const MANY: usize = 20;
 
 /// Columns before an address: the longest marker and a space.
 const ADDRESS_COLUMN: usize = 4;
@@ -40,15 +48,11 @@ pub fn plan(plan: &Plan, options: &Options<'_>) -> String {
     let mut page = Page::new(options.style);
     header(&mut page, plan, options);
     let writer = Writer::new(plan, options);
-    for item in folders::items(&plan.steps, folder) {
-        match item {
-            Item::One(step) => {
-                writer.step(&mut page, step, &step.action.address().to_string(), &step.action.to_string())
-            }
-            Item::Folders { first, words } => {
-                writer.step(&mut page, first, FOLDER, &format!("{} {words}", first.action));
-            }
-        }
+    if let Some(unchanged) = writer.unchanged {
+        page.line(unchanged.line(), ADDRESS_COLUMN);
+    }
+    for item in writer.items() {
+        writer.item(&mut page, &item);
     }
     if !plan.steps.is_empty() {
         page.blank();
@@ -58,6 +62,28 @@ pub fn plan(plan: &Plan, options: &Options<'_>) -> String {
     }
     footer(&mut page, plan, options.purpose);
     page.finish()
+}
+
+/// The lines of one step, or of several folders, or of all that is unchanged.
+pub(super) struct Drawn<'a> {
+    /// The first of the steps; `None` for what is unchanged.
+    pub step: Option<&'a Step>,
+    /// The lines, each with its end.
+    pub text: String,
+}
+
+/// Writes the lines of each step by themselves, the manifest's entries aside.
+pub(super) fn drawn<'a>(plan: &'a Plan, options: &'a Options<'a>) -> Vec<Drawn<'a>> {
+    let writer = Writer::new(plan, options);
+    let draw = |step, write: &dyn Fn(&mut Page)| {
+        let mut page = Page::new(options.style);
+        write(&mut page);
+        Drawn { step, text: page.finish() }
+    };
+    let unchanged = writer.unchanged.map(|counts| draw(None, &|page| page.line(counts.line(), ADDRESS_COLUMN)));
+    let items = writer.items();
+    let items = items.iter().map(|item| draw(Some(item.first()), &|page| writer.item(page, item)));
+    unchanged.into_iter().chain(items).collect()
 }
 
 /// Says that the host still is what the last apply made of the same manifest and objects.
@@ -118,8 +144,9 @@ pub(super) fn paint(marker: Marker) -> Paint {
     }
 }
 
-fn header(page: &mut Page, plan: &Plan, options: &Options<'_>) {
-    let mode = match (options.purpose, plan.mode) {
+/// Says how a plan was made.
+pub(super) fn mode(plan: &Plan, purpose: Purpose) -> Cow<'static, str> {
+    let words = match (purpose, plan.mode) {
         (Purpose::DryRun, Mode::Live) if plan.verdicts.is_some() => {
             "verify dry run: loads what is new and drops it, changes nothing"
         }
@@ -128,8 +155,63 @@ fn header(page: &mut Page, plan: &Plan, options: &Options<'_>) {
         }
         (Purpose::DryRun, Mode::Live) => "live dry run: reads only",
         (Purpose::DryRun, Mode::Offline) => "offline: no kernel was asked, an empty host is assumed",
-        (Purpose::Apply, Mode::Live | Mode::Offline) => "apply",
+        (Purpose::DryRun, Mode::Against { time }) => {
+            let time = humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(time.min(LAST_SECOND)));
+            return format!("offline: no kernel was asked, the host is taken as it was at {time}").into();
+        }
+        (Purpose::Apply, Mode::Live | Mode::Offline | Mode::Against { .. }) => "apply",
     };
+    words.into()
+}
+
+/// Returns whether a step only opens what is as it should be.
+fn is_unchanged(step: &Step) -> bool {
+    step.action.marker() == Marker::Reuse && step.because == Because::Unchanged
+}
+
+/// How many things of each kind are as they should be.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Unchanged {
+    maps: usize,
+    programs: usize,
+    links: usize,
+}
+
+impl Unchanged {
+    fn of(steps: &[Step]) -> Self {
+        let mut counts = Self::default();
+        for step in steps.iter().filter(|step| is_unchanged(step)) {
+            match step.action.address() {
+                Address::Map(_) => counts.maps += 1,
+                Address::Program(_) => counts.programs += 1,
+                Address::Link(_) => counts.links += 1,
+                // They are made and removed, and never reused.
+                Address::Directory(_) | Address::Object(_) | Address::Record => {}
+            }
+        }
+        counts
+    }
+
+    fn all(self) -> usize {
+        self.maps + self.programs + self.links
+    }
+
+    /// As `=   312 maps, 40 programs and 2 links unchanged (-v lists them)`.
+    fn line(self) -> Text {
+        let each = [(self.maps, "map"), (self.programs, "program"), (self.links, "link")];
+        let each = each.into_iter().filter(|(number, _)| *number > 0);
+        let words: Vec<_> = each.map(|(number, noun)| count(number as u64, noun)).collect();
+        let words = match words.split_last() {
+            Some((last, [])) => last.clone(),
+            Some((last, others)) => format!("{} and {last}", others.join(", ")),
+            None => String::new(),
+        };
+        Text::new(Paint::Keep, format!("{:<3} {words} unchanged (-v lists them)", Marker::Reuse))
+    }
+}
+
+fn header(page: &mut Page, plan: &Plan, options: &Options<'_>) {
+    let mode = mode(plan, options.purpose);
     let mut line = Text::new(Paint::Heading, &plan.deployment).and(Paint::Plain, format!(": {mode}"));
     if options.purpose == Purpose::DryRun && loads(plan) > 0 {
         let (paint, word) = match Tally::of(plan) {
@@ -150,23 +232,46 @@ struct Writer<'a> {
     options: &'a Options<'a>,
     plan: &'a Plan,
     lines: Option<(&'a str, Lines<'a>)>,
+    /// What is unchanged, when that is too much to list.
+    unchanged: Option<Unchanged>,
     /// Columns of the addresses, but for the longest ones.
     address_width: usize,
 }
 
 impl<'a> Writer<'a> {
     fn new(plan: &'a Plan, options: &'a Options<'a>) -> Self {
-        let addresses: Vec<_> = plan.steps.iter().map(|step| step.action.address()).collect();
+        let unchanged = Unchanged::of(&plan.steps);
+        let unchanged = (options.entries == 0 && unchanged.all() > MANY).then_some(unchanged);
+        let listed = plan.steps.iter().filter(|step| unchanged.is_none() || !is_unchanged(step));
+        let addresses: Vec<_> = listed.map(|step| step.action.address()).collect();
         Self {
             options,
             plan,
+            unchanged,
             lines: options.manifest.map(|manifest| (manifest.name, Lines::new(manifest.text))),
             address_width: address_width(addresses.iter(), &options.style),
         }
     }
 
+    /// Returns what has lines of its own.
+    fn items(&self) -> Vec<Item<'a, Step>> {
+        let mut items = folders::items(&self.plan.steps, folder);
+        items.retain(|item| self.unchanged.is_none() || !is_unchanged(item.first()));
+        items
+    }
+
+    fn item(&self, page: &mut Page, item: &Item<'_, Step>) {
+        match item {
+            Item::One(step) => self.step(page, step, &step.action.address().to_string(), &step.action.to_string()),
+            Item::Folders { first, words } => {
+                self.step(page, first, FOLDER, &format!("{} {words}", first.action));
+            }
+        }
+    }
+
     /// Writes a step on one line when it fits, else what is done, and on the lines below what it means.
     fn step(&self, page: &mut Page, step: &Step, address: &str, what: &str) {
+        self.drift(page, step, address);
         let marker = step.action.marker();
         let column = ADDRESS_COLUMN + self.address_width + 2;
         let head = Text::new(paint(marker), format!("{marker:<3} {address:<width$}", width = self.address_width));
@@ -186,6 +291,16 @@ impl<'a> Writer<'a> {
         }
     }
 
+    /// Says above a step what it puts right.
+    fn drift(&self, page: &mut Page, step: &Step, address: &str) {
+        if let Some(what) = self.plan.drift(step) {
+            let head = format!("{:<3} {address:<width$}", "!", width = self.address_width);
+            let line =
+                Text::new(Paint::Alarm, head).and(Paint::Alarm, format!("  drifted since the last apply: {what}"));
+            page.line(line, ADDRESS_COLUMN + self.address_width + 2);
+        }
+    }
+
     /// Writes the first entries of a map, each on a line of its own.
     fn entries(&self, page: &mut Page, writes: &Writes, column: usize) {
         let sampled = sample(writes, self.options.entries);
@@ -202,7 +317,7 @@ impl<'a> Writer<'a> {
 
     fn details(&self, step: &Step) -> Text {
         let plain = rest_paint(step.action.marker());
-        let mut text = Text::new(plain, format!("because {}", step.because.words(self.plan.mode)));
+        let mut text = Text::new(plain, format!("because {}", step.because_words(self.plan.mode)));
         let mut add = |paint, part: String| {
             text = std::mem::take(&mut text).and(plain, "; ").and_whole(paint, part);
         };
@@ -274,7 +389,8 @@ fn is_load(action: &Action) -> bool {
     matches!(action, Action::LoadProgram { .. })
 }
 
-fn loads(plan: &Plan) -> u64 {
+/// Counts the programs that the verifier has to accept.
+pub(super) fn loads(plan: &Plan) -> u64 {
     number(plan, |step| is_load(&step.action))
 }
 
@@ -309,8 +425,14 @@ impl Tally {
     }
 }
 
+/// Returns whether a program waits for the verifier, or was refused.
+pub(super) fn is_unverified(plan: &Plan) -> bool {
+    let Tally { failed, not_run, .. } = Tally::of(plan);
+    failed > 0 || not_run > 0
+}
+
 /// Sums up what the verifier said.
-fn verifier(plan: &Plan) -> Text {
+pub(super) fn verifier(plan: &Plan) -> Text {
     let line = Text::from("verifier: ");
     let Tally { passed, insns, failed, not_run } = Tally::of(plan);
     let programs = |number| count(number, "program");
@@ -341,15 +463,24 @@ fn footer(page: &mut Page, plan: &Plan, purpose: Purpose) {
     );
     if plan.is_empty() {
         let why = match plan.mode {
-            Mode::Live => "the host matches",
+            Mode::Live | Mode::Against { .. } => "the host matches",
             Mode::Offline => "the manifest asks for nothing",
         };
         page.line(Text::new(Paint::Create, format!("nothing to do: {why}")), 2);
         return;
     }
-    page.line(risk(plan), 6);
+    page.line(
+        match risk(plan) {
+            Ok(none) => Text::from(format!("risk: {none}")),
+            Err(risks) => Text::from("risk: ").and(Paint::Alarm, risks),
+        },
+        6,
+    );
     if purpose == Purpose::DryRun && loads(plan) > 0 {
         page.line(verifier(plan), 10);
+    }
+    if let Some(drift) = drift(plan) {
+        page.line(Text::from("drift: ").and(Paint::Alarm, drift), 7);
     }
     let unsettled = plan.unsettled_programs();
     if unsettled > 0 {
@@ -379,17 +510,29 @@ pub fn allow_flag(needs: &BTreeSet<Consent>) -> String {
     format!("--allow {}", names.join(","))
 }
 
-fn risk(plan: &Plan) -> Text {
+/// Says how much drifted, where something did.
+pub(super) fn drift(plan: &Plan) -> Option<String> {
+    match plan.drifted() {
+        0 => None,
+        1 => Some("1 thing is not as the last apply left it".to_owned()),
+        number => Some(format!("{number} things are not as the last apply left them")),
+    }
+}
+
+/// Says what the plan risks: `Ok` when that is nothing, or nobody knows.
+pub(super) fn risk(plan: &Plan) -> Result<String, String> {
     let gaps = number(plan, |step| step.traffic == Traffic::GapUnfiltered);
     let stops = number(plan, |step| matches!(step.traffic, Traffic::Stops | Traffic::Moves));
     let starts = number(plan, |step| matches!(step.traffic, Traffic::Starts | Traffic::Moves));
-    let losses = number(plan, |step| step.state.is_loss());
+    let losses = number(plan, |step| matches!(step.state, State::Lost(_)));
+    let misfits = number(plan, |step| matches!(step.state, State::Copied { lost: 1.., .. }));
     let drops = number(plan, |step| step.needs == Some(Consent::LoseState) && !step.state.is_loss());
     let takeovers = number(plan, |step| step.needs == Some(Consent::Takeover));
     let risks = [
         (gaps, "traffic gap", "traffic gaps"),
         (stops, "hook loses its filter", "hooks lose their filters"),
         (losses, "map loses its contents", "maps lose their contents"),
+        (misfits, "map loses entries that do not fit", "maps lose entries that do not fit"),
         (drops, "map loses fields of its entries", "maps lose fields of their entries"),
         (takeovers, "hook taken over", "hooks taken over"),
     ];
@@ -397,19 +540,19 @@ fn risk(plan: &Plan) -> Text {
     let found = found.map(|(number, one, more)| format!("{number} {}", if number == 1 { one } else { more }));
     let found: Vec<_> = found.collect();
     match (found.is_empty(), plan.mode) {
-        (true, Mode::Live) if starts > 0 => {
+        (true, Mode::Live | Mode::Against { .. }) if starts > 0 => {
             let hooks =
                 if starts == 1 { "1 hook gets a filter".to_owned() } else { format!("{starts} hooks get filters") };
-            format!("risk: {hooks}; no traffic gap, no contents lost").into()
+            Ok(format!("{hooks}; no traffic gap, no contents lost"))
         }
-        (true, Mode::Live) => "risk: none; no traffic gap, no contents lost".into(),
-        (true, Mode::Offline) => "risk: not known without the host".into(),
-        (false, Mode::Live | Mode::Offline) => Text::from("risk: ").and(Paint::Alarm, found.join(", ")),
+        (true, Mode::Live | Mode::Against { .. }) => Ok("none; no traffic gap, no contents lost".to_owned()),
+        (true, Mode::Offline) => Ok("not known without the host".to_owned()),
+        (false, Mode::Live | Mode::Offline | Mode::Against { .. }) => Err(found.join(", ")),
     }
 }
 
 /// How many steps have each kind of marker.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 pub struct Counts {
     /// `+`
     pub create: usize,
@@ -460,6 +603,7 @@ impl Counts {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::names::{MapName, ProgramName};
     use crate::plan::samples;
 
     const MANIFEST: ManifestText<'static> = ManifestText { name: "plan.toml", text: samples::MANIFEST };
@@ -554,6 +698,77 @@ mod tests {
 
         plan: 0 to create, 0 to change, 0 to remove, 0 reused
         nothing to do: the manifest asks for nothing
+        ");
+    }
+
+    #[test]
+    fn what_the_verifier_said() {
+        let passed = |insns| Verdict::Passed { insns };
+        let not_tried = || Verdict::NotTried { lacks: Address::Map(MapName::new("flows").unwrap()) };
+        let cases = [
+            (
+                [passed(Some(1234)), passed(None)],
+                ["verifier passed", "verifier: passed, 1,234 instructions", "verifier: passed;"],
+                "verifier: passed for 2 programs, went through 1,234 instructions",
+            ),
+            (
+                [Verdict::Failed, passed(Some(1))],
+                ["verifier FAILED", "verifier: FAILED;", "verifier: passed, 1 instruction;"],
+                "verifier: FAILED for 1 program, passed for 1 program, went through 1 instruction",
+            ),
+            (
+                [Verdict::Failed, not_tried()],
+                ["verifier FAILED", "verifier: FAILED;", "verifier: NOT RUN, map.flows was refused"],
+                "verifier: FAILED for 1 program, NOT RUN for 1 program",
+            ),
+            (
+                [passed(None), not_tried()],
+                ["verifier NOT RUN", "verifier: passed;", "verifier: NOT RUN, map.flows was refused"],
+                "verifier: NOT RUN for 1 program, passed for 1 program",
+            ),
+        ];
+        let names = ["drop", "count"].map(|name| ProgramName::new(name).unwrap());
+        for (verdicts, said, sum) in cases {
+            let verdicts = Some(names.iter().cloned().zip(verdicts).collect());
+            let text = draw(&Plan { verdicts, ..samples::every_step() }, 300);
+            assert!(text.starts_with("edge: verify dry run: "), "{text}");
+            for said in said {
+                assert!(text.contains(said), "{said:?}: {text}");
+            }
+            assert!(text.lines().any(|line| line == sum), "{sum:?}: {text}");
+        }
+    }
+
+    #[test]
+    fn many_unchanged_things_are_one_line() {
+        let sample = samples::unchanged().steps;
+        let changed = samples::every_step().steps.into_iter().find(|step| step.because == Because::CodeChanged);
+        let plan_of = |times| {
+            let unchanged = sample.iter().cycle().take(times).cloned();
+            samples::plan_of(Mode::Live, unchanged.chain(changed.clone()).collect())
+        };
+        let draw = |plan: &Plan, entries| {
+            let options = Options { style: Style::default(), purpose: Purpose::Apply, manifest: None, entries };
+            super::plan(plan, &options)
+        };
+        for (times, entries, listed) in [(MANY, 0, MANY), (MANY + 1, 0, 0), (MANY + 1, 5, MANY + 1), (900, 0, 0)] {
+            let text = draw(&plan_of(times), entries);
+            assert_eq!(text.matches("because it is unchanged").count(), listed, "{times}, {entries}");
+            assert!(text.contains(&format!(", {times} reused\n")), "{text}");
+        }
+        insta::assert_snapshot!(draw(&plan_of(901), 0), @r"
+        edge: apply
+        pins in /sys/fs/bpf/edge
+
+        =   301 maps, 300 programs and 300 links unchanged (-v lists them)
+        +/- program.drop  load xdp `xdp_drop` of object.filter, uses map.filter:.rodata,
+                          map.flows, pin /sys/fs/bpf/edge/programs/drop, in place of id
+                          17
+                          because its code changed
+
+        plan: 0 to create, 0 to change, 1 to replace, 0 to remove, 901 reused
+        risk: none; no traffic gap, no contents lost
+        plan id: af2bdbe1aa9b6ec1e2ade1d694f41fc7
         ");
     }
 

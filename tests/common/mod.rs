@@ -142,6 +142,13 @@ fn remove_cgroups_below(cgroup: &Path) {
     }
 }
 
+/// Returns the first CPU that this process may use.
+pub fn first_cpu() -> String {
+    let status = fs::read_to_string("/proc/self/status").expect("it can be read");
+    let list = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:")).unwrap_or("0").trim();
+    list.split([',', '-']).next().unwrap_or("0").to_owned()
+}
+
 /// Runs a command of this thread's namespaces to its end; an error when it fails or needs longer than a minute.
 pub fn run(command: &mut Command) -> Result<Output, String> {
     let output = output(command, Duration::from_secs(60)).map_err(|error| error.to_string())?;

@@ -8,8 +8,9 @@ use bpfapply::elf::Target;
 use bpfapply::kernel::fake::Fake;
 use bpfapply::kernel::{Kernel, observe, sites};
 use bpfapply::names::PinPath;
-use bpfapply::observed::Wanted;
+use bpfapply::observed::{Observed, Wanted};
 use bpfapply::plan::{self, Mode, Plan};
+use bpfapply::spec::Host;
 use bpfapply::{load, manifest, recorded};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -43,6 +44,22 @@ pub fn plan_in(folder: &Path, text: &str, fake: &Fake) -> Result<Plan, Problems>
     let desired = desired(text, folder, fake)?;
     let observed = observe::observe(fake, &Wanted::of(&desired))?;
     plan::plan(&desired, &observed, Mode::Live)
+}
+
+/// Plans as `--dry-run=offline` does, on a host with one CPU and small pages.
+pub fn plan_offline(folder: &Path, text: &str) -> Result<Plan, Problems> {
+    let manifest = manifest::parse(text, &BTreeMap::new())?;
+    let files = load::files(&manifest, folder)?;
+    let host = Host { possible_cpus: 1, most_cpus: u32::MAX, page_size: 4096 };
+    let desired = desired::resolve(&manifest, files, &path("/sys/fs/bpf"), &host, &Target::offline())?.unseen()?;
+    plan::plan(&desired, &Observed::nothing(host), Mode::Offline)
+}
+
+/// Plans as `adopt` does; paths in the manifest are relative to the folder.
+pub fn plan_adopt(folder: &Path, text: &str, kernel: &impl Kernel) -> Result<Plan, Problems> {
+    let desired = desired(text, folder, kernel)?;
+    let observed = observe::observe(kernel, &Wanted { adopts: true, ..Wanted::of(&desired) })?;
+    plan::adopt(&desired, &observed)
 }
 
 /// Plans as `destroy` does; `name` is the deployment's.

@@ -3,9 +3,11 @@
 use super::output;
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::fs;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
+use tempfile::TempDir;
 
 /// Longest time for one command.
 const LIMIT: Duration = Duration::from_secs(300);
@@ -52,7 +54,74 @@ pub fn is_settled(folder: &Path, manifest: &str, deployment: &str) {
     let said = succeed(folder, &[manifest]);
     assert!(said.contains("nothing to do"), "{said}");
     succeed(folder, &["status", deployment, "--check"]);
-    succeed(folder, &[manifest, "--dry-run", "--check"]);
+    let live = succeed(folder, &[manifest, "--dry-run", "--check"]);
+    if let Some(not_told) = is_known_elsewhere(folder, manifest, &live) {
+        println!("not known elsewhere: {not_told}");
+    }
+}
+
+/// Asserts that a plan against the exported state of the host is the same as on the host, as far as that can be told:
+/// returns what cannot.
+#[track_caller]
+pub fn is_known_elsewhere(folder: &Path, manifest: &str, live: &str) -> Option<String> {
+    succeed(folder, &["export", manifest, "--contents", "--out", "host-state.json"]);
+    let said = bpfapply(folder, &[manifest, "--dry-run=offline", "--against", "host-state.json", "--check"]);
+    let of_kernel = said.stdout.lines().find(|line| line.contains("not known offline"));
+    if let Some(not_told) = of_kernel.or_else(|| said.stderr.lines().find(|line| line.contains("does not tell"))) {
+        return Some(not_told.to_owned());
+    }
+    let plan = |text: &str| text.split_once('\n').map(|(_, plan)| plan.to_owned());
+    assert_eq!(plan(&said.stdout), plan(live), "{}", said.stderr);
+    None
+}
+
+/// A folder with `plan.toml`, the manifest of one deployment.
+#[derive(Debug)]
+pub struct Site {
+    folder: TempDir,
+    pin_root: String,
+}
+
+impl Site {
+    /// Makes the folder for a deployment, which has its pins below `/sys/fs/bpf`.
+    pub fn new(deployment: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a folder can be made");
+        Self { folder, pin_root: format!("/sys/fs/bpf/{deployment}") }
+    }
+
+    /// Returns the folder.
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Writes the manifest.
+    pub fn write(&self, manifest: &str) {
+        fs::write(self.path().join("plan.toml"), manifest).expect("the folder is writable");
+    }
+
+    /// Applies the manifest, and returns what is said.
+    #[track_caller]
+    pub fn apply(&self) -> String {
+        self.succeed(&["plan.toml"])
+    }
+
+    /// Runs what must succeed, and returns what is said.
+    #[track_caller]
+    pub fn succeed(&self, arguments: &[&str]) -> String {
+        succeed(self.path(), arguments)
+    }
+
+    /// Runs what must be refused, and returns what is said.
+    #[track_caller]
+    pub fn refused(&self, arguments: &[&str], code: i32) -> String {
+        refused(self.path(), arguments, code)
+    }
+
+    /// Asserts that the host matches the manifest.
+    #[track_caller]
+    pub fn is_settled(&self) {
+        is_settled(self.path(), "plan.toml", &self.pin_root);
+    }
 }
 
 /// Runs bpftool with the words of a line, which must succeed, and returns the JSON that it writes.
@@ -132,7 +201,7 @@ pub fn value_at(map: u64, key: u32) -> u64 {
 /// Lists everything below a folder, sorted; pins in bpffs and the folders that hold them.
 pub fn below(folder: &Path) -> Vec<String> {
     let mut found = Vec::new();
-    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         found.push(entry.path().display().to_string());
         if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
             found.extend(below(&entry.path()));

@@ -80,7 +80,7 @@ pub fn run(folder: &Path, arguments: &[&str], fault: Option<(&Call, Fault)>) -> 
     let trace = folder.join("trace");
     let mut command = Command::new("taskset");
     command
-        .args(["--cpu-list", &first_cpu(), "strace", "-f", "-qq", "-e", &format!("trace={CALLS}"), "-o"])
+        .args(["--cpu-list", &common::first_cpu(), "strace", "-f", "-qq", "-e", &format!("trace={CALLS}"), "-o"])
         .arg(&trace);
     if let Some((Call { name, number }, fault)) = fault {
         let what = match fault {
@@ -140,11 +140,4 @@ impl Ran {
         calls.dedup();
         calls
     }
-}
-
-/// Returns the first CPU that this process may use.
-fn first_cpu() -> String {
-    let status = fs::read_to_string("/proc/self/status").expect("it can be read");
-    let list = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:")).unwrap_or("0").trim();
-    list.split([',', '-']).next().unwrap_or("0").to_owned()
 }

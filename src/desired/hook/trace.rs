@@ -203,6 +203,20 @@ impl Event {
         }
     }
 
+    /// Returns the program, by its name in the manifest, and the function of it that an extension replaces.
+    pub fn extended(&self) -> Option<(&str, &str)> {
+        match self {
+            Self::Extension { program, function } => Some((program, function)),
+            Self::Tracepoint { .. }
+            | Self::RawTracepoint { .. }
+            | Self::Target { .. }
+            | Self::Counter(_)
+            | Self::Kprobe { .. }
+            | Self::KprobeMulti { .. }
+            | Self::Uprobe(_) => None,
+        }
+    }
+
     /// Returns whether the kernel replaces the program of such a link.
     pub fn updates_in_place(&self) -> bool {
         match self {

@@ -2,7 +2,7 @@
 
 use super::takeover::Holder;
 use super::ways::{device, once_cleared};
-use super::{Fate, Planner, as_pin, restoring, runs_now, runs_ours};
+use super::{Fate, Planner, as_pin, back::restoring, runs_now, runs_ours};
 use crate::access::Access;
 use crate::desired::{Anchor, DesiredLink, DesiredMap, Event, Hook, MapSource, Trace, Within};
 use crate::diag::{Kind, Problem};
@@ -12,7 +12,7 @@ use crate::names::MapName;
 use crate::observed::{
     At, EventInfo, EventLack, EventPlace, HookInfo, LinkInfo, Observed, ObservedMap, Occupant, Pinned,
 };
-use crate::plan::places::{Arrangement, Company, Owner, Shared, Spot};
+use crate::plan::places::{Arrangement, Company, Shared, Spot, Who};
 use crate::plan::{Action, Because, Consent, Mode, ResolvedHook, Restored, State, Step, Traffic};
 use crate::record::{Record, RecordedLink};
 use crate::route::Route;
@@ -87,10 +87,13 @@ impl<'a> Planner<'a> {
 
     /// A link is ours when the record knows it, or when it runs a program with our fingerprint.
     fn owns_link(&self, link: &DesiredLink, found: &LinkInfo) -> bool {
-        let record = self.observed.record.as_ref();
-        let recorded = record.and_then(|record| record.links.get(link.name.as_str()));
         let inode = self.observed.inode(&link.pin);
+        let recorded = self.recorded_link(link);
         recorded.is_some_and(|recorded| Some(recorded.inode) == inode) || runs_ours(self.observed, found)
+    }
+
+    fn recorded_link(&self, link: &DesiredLink) -> Option<&'a RecordedLink> {
+        self.observed.record.as_ref()?.links.get(link.name.as_str())
     }
 
     /// Finds what the hook is of; a missing one is a problem.
@@ -254,11 +257,11 @@ impl<'a> Planner<'a> {
         if !self.arrangements.contains_key(hook) {
             let mut ours = self.links_on(hook);
             let arrangement = Arrangement::of(hook, queue, |occupant| {
-                let is_it = |(link, _): &(&LinkInfo, Owner)| match occupant.link_id {
+                let is_it = |(link, _): &(&LinkInfo, Who)| match occupant.link_id {
                     Some(id) => link.id == id,
                     None => link.program_id == occupant.program_id,
                 };
-                ours.iter().position(is_it).map_or(Owner::Nobody, |at| ours.remove(at).1)
+                ours.iter().position(is_it).map(|at| ours.remove(at).1)
             });
             self.arrangements.insert(hook.clone(), arrangement);
         }
@@ -266,7 +269,7 @@ impl<'a> Planner<'a> {
     }
 
     /// Returns the links of ours on a hook, with what they are for.
-    fn links_on(&self, hook: &Hook) -> Vec<(&'a LinkInfo, Owner)> {
+    fn links_on(&self, hook: &Hook) -> Vec<(&'a LinkInfo, Who)> {
         let pinned = self.observed.pins.iter().filter_map(|(pin, pinned)| match pinned {
             Pinned::Link(link) => Some((pin, link)),
             Pinned::Map(_) | Pinned::Program(_) => None,
@@ -274,14 +277,14 @@ impl<'a> Planner<'a> {
         let found = pinned.map(|(pin, link)| {
             let mut wanted = self.desired.links.values();
             let wanted = wanted.find(|wanted| wanted.pin == *pin && wanted.hook.shared().as_ref() == Some(hook));
-            let owner = wanted.map(|wanted| match link.id {
-                0 => Owner::Direct(wanted.name.clone()),
-                _ => Owner::Link(wanted.name.clone(), wanted.order.clone()),
+            let who = wanted.map(|wanted| match link.id {
+                0 => Who::Direct(wanted.name.clone()),
+                _ => Who::Ours(wanted.name.clone(), wanted.order.clone()),
             });
-            (link, owner.unwrap_or(Owner::Leaving))
+            (link, who.unwrap_or(Who::Leaving))
         });
         let left = self.observed.leftovers.iter().flat_map(|leftover| &leftover.links);
-        let left = left.filter(|link| !runs_now(self.observed, link)).map(|link| (link, Owner::Leaving));
+        let left = left.filter(|link| !runs_now(self.observed, link)).map(|link| (link, Who::Leaving));
         let Some(at) = self.host_hook(hook) else { return Vec::new() };
         found.chain(left).filter(|(link, _)| link.hook.is_among(&at)).collect()
     }
@@ -434,8 +437,7 @@ impl<'a> Planner<'a> {
             let mode = link.hook.mode().filter(|mode| !self.runs_in_mode(link, *mode, found.program_id))?;
             return Some(Because::HookChanged(format!("mode {mode} is wanted")));
         }
-        let record = self.observed.record.as_ref();
-        Some(match record.and_then(|record| record.links.get(link.name.as_str())) {
+        Some(match self.recorded_link(link) {
             Some(recorded) if let (true, Anchor::Map(map)) = (recorded.hook == link.hook, link.hook.anchor()) => {
                 Because::MapNew(map.clone())
             }
@@ -448,9 +450,7 @@ impl<'a> Planner<'a> {
     /// Returns where a link is. The kernel tells an interface's index and not in which network namespace: that is what the
     /// record says, unless the interface that has the index there does not know of the link's program.
     fn where_it_is(&self, link: &DesiredLink, found: &LinkInfo) -> At {
-        let record = self.observed.record.as_ref();
-        let recorded = record.and_then(|record| record.links.get(link.name.as_str()));
-        let recorded = recorded.filter(|recorded| recorded.at == found.hook);
+        let recorded = self.recorded_link(link).filter(|recorded| recorded.at == found.hook);
         let netns = found.hook.netns().or(recorded.and_then(|recorded| recorded.netns));
         let hook = found.hook.clone();
         let (HookInfo::Xdp { ifindex }, Some(inode)) = (&hook, netns) else { return At { hook, netns } };
@@ -470,8 +470,7 @@ impl<'a> Planner<'a> {
         wanted: &ResolvedHook,
         found: &LinkInfo,
     ) -> Option<Because> {
-        let record = self.observed.record.as_ref();
-        let Some(recorded) = record.and_then(|record| record.links.get(link.name.as_str())) else {
+        let Some(recorded) = self.recorded_link(link) else {
             let HookInfo::Event(event) = &found.hook else { return Some(other_event(&found.hook)) };
             return (!event.can_be(&trace.event)).then(|| other_event(&found.hook));
         };
@@ -482,23 +481,15 @@ impl<'a> Planner<'a> {
             return Some(other_event(&found.hook));
         }
         let file = wanted.file();
-        let other_target = match &trace.event {
-            Event::Extension { program, .. } => self.is_new_target(program, &found.hook),
-            Event::Tracepoint { .. }
-            | Event::RawTracepoint { .. }
-            | Event::Target { .. }
-            | Event::Counter(_)
-            | Event::Kprobe { .. }
-            | Event::KprobeMulti { .. }
-            | Event::Uprobe(_) => None,
-        };
+        let target = trace.event.extended();
+        let other_target = target.and_then(|(program, _)| self.is_new_target(program, &found.hook));
         let other_file = || Because::HookChanged("its path means another file now, or another place in it".to_owned());
         other_target.or_else(|| (file != recorded.file).then(other_file))
     }
 
     /// Returns why an extension must go to another program than the one whose function it replaces.
     fn is_new_target(&self, program: &str, found: &HookInfo) -> Option<Because> {
-        let (name, fate) = self.programs.iter().find(|(name, _)| name.as_str() == program)?;
+        let (name, fate) = self.programs.get_key_value(program)?;
         match (fate, found) {
             (Fate::Keep(id), HookInfo::Event(EventInfo::Tracing { object, .. })) if id == object => None,
             (Fate::Keep(_) | Fate::New(..), _) => Some(Because::TargetNew(name.clone())),
@@ -507,12 +498,11 @@ impl<'a> Planner<'a> {
 
     /// Returns where a link will be, as far as that tells whether there is room for another one.
     pub(super) fn at(&self, hook: &Hook, resolved: &ResolvedHook) -> At {
-        let Some(Event::Extension { program, .. }) = hook.event() else { return at(hook, resolved) };
-        let target = self.programs.iter().find(|(name, _)| name.as_str() == program);
-        let object = match target {
-            Some((_, Fate::Keep(id))) => *id,
+        let Some((program, _)) = hook.event().and_then(Event::extended) else { return at(hook, resolved) };
+        let object = match self.programs.get(program) {
+            Some(Fate::Keep(id)) => *id,
             // Nothing replaces a function of a program that is new.
-            Some((_, Fate::New(..))) | None => 0,
+            Some(Fate::New(..)) | None => 0,
         };
         let hook = HookInfo::Event(EventInfo::Tracing { attach_type: EventInfo::EXTENSION, object, type_id: 0 });
         At { hook, netns: None }
@@ -521,9 +511,7 @@ impl<'a> Planner<'a> {
     /// Returns whether a link meets what it meets now, wherever it is attached anew.
     fn meets_the_same(&self, link: &DesiredLink, there: &At, now: &At) -> bool {
         let Some(event) = link.hook.event() else { return there.meets_what(now) };
-        let record = self.observed.record.as_ref();
-        let recorded = record.and_then(|record| record.links.get(link.name.as_str()));
-        recorded.is_none_or(|recorded| recorded.hook.event() == Some(event))
+        self.recorded_link(link).is_none_or(|recorded| recorded.hook.event() == Some(event))
     }
 
     /// Returns whether the program runs in the mode that is asked for; any mode is good for `auto`.
@@ -651,7 +639,7 @@ fn no_event(event: &Event, lack: EventLack) -> Kind {
     match lack {
         EventLack::Lsm => Kind::NoSuchLink { hook: event, since: hint.unwrap_or_default() },
         EventLack::Tracepoint | EventLack::Tracefs | EventLack::File | EventLack::Format | EventLack::Symbol => {
-            Kind::NoEvent { event, why, hint }
+            Kind::NoEvent { event, why, hint, of_kernel: lack.is_of_kernel() }
         }
     }
 }

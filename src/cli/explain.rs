@@ -1,0 +1,86 @@
+//! `--explain ADDRESS`: what a plan means for one thing, in full.
+
+use super::console::{Console, Output};
+use super::loaded::Loaded;
+use super::planned::Planned;
+use crate::desired::Desired;
+use crate::diag::{Kind, Problem, Problems, similar};
+use crate::explain::{self, Codes, Explained, Given};
+use crate::kernel::{Kernel, codes};
+use crate::names::Address;
+use crate::observed::Observed;
+use crate::plan::Plan;
+use crate::report::{self, text::Purpose};
+use clap::Args;
+use std::collections::BTreeSet;
+
+/// What is explained, and how much of it.
+#[derive(Debug, Args)]
+pub struct Explain {
+    /// With --dry-run: explain a map, program or link of the plan (such as `program.drop`) in full; repeatable
+    #[arg(long, requires = "dry_run", value_name = "ADDRESS")]
+    pub explain: Vec<String>,
+    /// With --explain: how many entries of a map are shown
+    #[arg(long, requires = "explain", default_value_t = 20, value_name = "N")]
+    pub limit: usize,
+}
+
+impl Explain {
+    /// Returns the addresses that are asked for, as the plan has them.
+    pub fn asked(&self, plan: &Plan) -> Result<BTreeSet<Address>, Problems> {
+        let known = explain::addresses(plan);
+        let find = |text: &String| {
+            let found = known.iter().find(|address| address.to_string() == *text);
+            found.cloned().ok_or_else(|| unknown(text, &known))
+        };
+        let (mut asked, mut problems) = (BTreeSet::new(), Vec::new());
+        for result in self.explain.iter().map(find) {
+            match result {
+                Ok(address) => drop(asked.insert(address)),
+                Err(problem) => problems.push(problem),
+            }
+        }
+        Problems(problems).or(asked)
+    }
+
+    /// Explains what is asked for of a plan, without asking the verifier.
+    pub fn of<K: Kernel>(&self, kernel: &K, planned: &Planned) -> Result<Vec<Explained>, Problems> {
+        let Planned { plan, desired, observed, .. } = planned;
+        let asked = self.asked(plan)?;
+        Ok(self.explained(&asked, (plan, desired, observed), &codes::running(kernel, plan, &asked)))
+    }
+
+    /// Explains what was found to be asked for.
+    pub fn explained(
+        &self,
+        asked: &BTreeSet<Address>,
+        (plan, desired, observed): (&Plan, &Desired, &Observed),
+        codes: &Codes,
+    ) -> Vec<Explained> {
+        let given = Given { plan, desired, observed, codes, limit: self.limit };
+        asked.iter().filter_map(|address| explain::explain(&given, address)).collect()
+    }
+}
+
+/// Says that the plan has no such address, and which ones are like it.
+fn unknown(text: &str, known: &[Address]) -> Problem {
+    let names: Vec<String> = known.iter().map(Address::to_string).collect();
+    let what = match similar(text, names.iter().map(String::as_str)) {
+        Some(near) => format!("--explain: this plan has no `{text}`; did you mean `{near}`?"),
+        None => format!("--explain: this plan has no `{text}`; it has {}", names.join(", ")),
+    };
+    Problem::new(Kind::Usage(what))
+}
+
+/// Writes a plan, and explanations below it.
+pub fn show(plan: &Plan, loaded: &Loaded, explained: &[Explained], console: &Console) {
+    let manifest = Some(loaded.text());
+    if console.output == Output::Json && !explained.is_empty() {
+        return console.print(&report::json::plan_explained(plan, manifest, explained));
+    }
+    console.plan(plan, Some(loaded), Purpose::DryRun);
+    if console.output == Output::Text && !explained.is_empty() {
+        let options = report::explain::Options { style: console.style(), manifest, verbose: console.verbose };
+        console.print(&report::explain::text(explained, &options));
+    }
+}

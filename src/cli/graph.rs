@@ -1,0 +1,108 @@
+//! `graph`: a plan as a picture.
+
+use super::arguments::Variables;
+use super::console::{Console, Output};
+use super::loaded::{self, Loaded};
+use super::planned::{plan_live, plan_offline};
+use crate::diag::{Exit, Kind, Problem, Problems};
+use crate::kernel::{Kernel, linux::Linux};
+use crate::load;
+use crate::plan::Plan;
+use crate::report::graph::{Picture, dot::dot, mermaid::mermaid, picture, svg::svg};
+use clap::{Args, ValueEnum};
+use std::path::{Path, PathBuf};
+
+#[derive(Debug, Args)]
+pub struct Graph {
+    /// The manifest
+    manifest: PathBuf,
+    /// How to write it; without this as the file's name ends (.dot or .gv, .mmd), else as SVG
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    format: Option<Format>,
+    /// What to compare with: this host (`live`, reads only, needs root) or an empty one (`offline`, no kernel and no root
+    /// needed); without this the host, or where it may not be read an empty one. The picture says which
+    #[arg(long, value_enum, value_name = "MODE")]
+    dry_run: Option<Mode>,
+    /// Write to this file and not to standard output
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    #[command(flatten)]
+    variables: Variables,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For browsers and documents, laid out
+    Svg,
+    /// For Graphviz
+    Dot,
+    /// For Markdown on forges
+    Mermaid,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Mode {
+    Live,
+    Offline,
+}
+
+impl Format {
+    fn of(path: &Path) -> Self {
+        match path.extension().and_then(|extension| extension.to_str()) {
+            Some("dot" | "gv") => Self::Dot,
+            Some("mmd" | "mermaid") => Self::Mermaid,
+            Some(_) | None => Self::Svg,
+        }
+    }
+
+    fn write(self, picture: &Picture) -> String {
+        match self {
+            Self::Svg => svg(picture),
+            Self::Dot => dot(picture),
+            Self::Mermaid => mermaid(picture),
+        }
+    }
+}
+
+/// Draws a plan.
+pub fn run(asked: &Graph, console: &Console) -> Result<Exit, Exit> {
+    let loaded = loaded::load(&asked.manifest, &asked.variables, console)?;
+    draw(&Linux::new(), &loaded, asked, console).map_err(|problems| console.fail(&problems, Some(&loaded.source())))
+}
+
+fn draw<K: Kernel>(kernel: &K, loaded: &Loaded, asked: &Graph, console: &Console) -> Result<Exit, Problems> {
+    if console.output != Output::Text {
+        let what = "a graph has formats of its own: say `--format`; `--dry-run --output json` writes the plan";
+        return Err(Problem::new(Kind::Usage(what.to_owned())).into());
+    }
+    let from_name = asked.out.as_deref().map_or(Format::Svg, Format::of);
+    let format = asked.format.unwrap_or(from_name);
+    let text = match asked.dry_run {
+        Some(Mode::Live) => draw_live(kernel, loaded, format)?,
+        Some(Mode::Offline) => draw_offline(loaded, format)?,
+        None => match draw_live(kernel, loaded, format) {
+            Err(problems) if problems.exit() == Exit::Permission => {
+                eprintln!("this host may not be read by who runs this: drawn as for an empty one");
+                draw_offline(loaded, format)?
+            }
+            drawn => drawn?,
+        },
+    };
+    match &asked.out {
+        Some(path) => load::store_text(&text, path)?,
+        None => console.print(&text),
+    }
+    Ok(Exit::Success)
+}
+
+fn draw_live<K: Kernel>(kernel: &K, loaded: &Loaded, format: Format) -> Result<String, Problems> {
+    Ok(drawn(&plan_live(kernel, loaded, false)?.plan, format))
+}
+
+fn draw_offline(loaded: &Loaded, format: Format) -> Result<String, Problems> {
+    Ok(drawn(&plan_offline(&loaded.manifest, loaded.folder())?.plan, format))
+}
+
+fn drawn(plan: &Plan, format: Format) -> String {
+    format.write(&picture(plan))
+}

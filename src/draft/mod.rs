@@ -1,0 +1,8 @@
+//! Manifests as people keep them: how they are laid out, and first ones to start from.
+//!
+//! Pure: objects, or what a host has, become text, with comments that say what is a guess and what is left open. What
+//! the text means is the manifest's affair.
+
+mod format;
+
+pub use format::format;

@@ -1,0 +1,373 @@
+//! The forms of plans and outcomes: which command has which, what the files get, and the schemas of what programs read.
+//!
+//! `UPDATE=1 cargo test --test outputs` writes the schemas anew: look at the difference.
+
+mod common;
+
+use bpfapply::diag::Exit;
+use bpfapply::kernel::Kernel as _;
+use bpfapply::kernel::fake::Fake;
+use bpfapply::report::events::{self, Event};
+use bpfapply::report::json::FORMAT;
+use bpfapply::report::outcome;
+use common::{in_namespace, stages, tool};
+use serde_json::{Value, json};
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+/// A filter on `lo`, of the first version or the second.
+fn manifest(version: u32) -> String {
+    let object = stages::repository().join(format!("tests/objects/upgrade_{version}.o"));
+    format!(
+        "version = 1\nname = \"edge\"\n[object.filter]\npath = \"{}\"\n[map.drops]\nfrom = \"filter:drops\"\n\
+         [program.drop]\nfrom = \"filter:drop\"\n[link.uplink]\nprogram = \"drop\"\n\
+         xdp = {{ interface = \"lo\", mode = \"generic\" }}\n",
+        object.display()
+    )
+}
+
+fn read(folder: &Path, name: &str) -> String {
+    fs::read_to_string(folder.join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+fn parse(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
+}
+
+#[test]
+fn the_schemas_are_those_in_the_repository() {
+    for (name, schema) in [("outcome", outcome::schema()), ("event", events::schema())] {
+        let path = stages::repository().join(format!("schemas/{name}.schema.json"));
+        let text = serde_json::to_string_pretty(&schema).expect("a schema is JSON") + "\n";
+        if std::env::var_os("UPDATE").is_some() {
+            fs::write(&path, &text).expect("it can be written");
+        }
+        assert!(fs::read_to_string(&path).ok() == Some(text), "run `UPDATE=1 cargo test --test outputs`");
+    }
+}
+
+/// Asserts that a schema takes a document, and none of what it becomes when a value is put there; `null` takes a key
+/// away.
+#[track_caller]
+fn check(schema: &Value, good: &Value, bad: &[(&str, &str)]) {
+    let schema = jsonschema::validator_for(schema).expect("the schema is one");
+    let faults: Vec<_> = schema.iter_errors(good).map(|fault| fault.to_string()).collect();
+    assert!(faults.is_empty(), "{faults:#?}: {good}");
+    for (pointer, value) in bad {
+        let mut file = good.clone();
+        let (parent, key) = pointer.rsplit_once('/').expect("a pointer has a slash");
+        let parent = file.pointer_mut(parent).and_then(Value::as_object_mut).expect("it is an object");
+        match parse(value) {
+            Value::Null => assert!(parent.remove(key).is_some(), "{pointer} is not there: {good}"),
+            value => drop(parent.insert(key.to_owned(), value)),
+        }
+        assert!(!schema.is_valid(&file), "the schema takes {pointer} = {value}");
+    }
+    // What a later version adds is no fault.
+    let mut later = good.clone();
+    later["format"]["minor"] = json!(99);
+    later["later"] = json!({});
+    assert!(schema.is_valid(&later));
+}
+
+/// What is wrong in every document.
+const HEAD: &[(&str, &str)] = &[
+    ("/format", "null"),
+    ("/format", "1"),
+    ("/format/major", "2"),
+    ("/format/major", "0"),
+    ("/format/major", "1.5"),
+    ("/format/minor", "null"),
+    ("/format/minor", "-1"),
+    ("/kind", "null"),
+    ("/kind", "\"plan\""),
+];
+
+fn with_head(more: &[(&'static str, &'static str)]) -> Vec<(&'static str, &'static str)> {
+    [HEAD, more].concat()
+}
+
+#[test]
+fn the_schemas_tell_good_from_bad() {
+    let fake = Fake::new();
+    fake.add_interface("lo", false);
+    let text = manifest(1);
+    let plan = stages::good(stages::plan(&text, &fake), &text);
+    let (done, _) = stages::run(&plan, &fake);
+    let again = stages::good(stages::plan(&text, &fake), &text);
+    let (same, _) = stages::run(&again, &fake);
+    let outcomes = with_head(&[
+        ("/deployment", "null"),
+        ("/verdict", "\"well\""),
+        ("/exit", "\"0\""),
+        ("/counts/create", "-1"),
+        ("/counts/reuse", "null"),
+        ("/steps", "null"),
+        ("/steps", "{}"),
+        ("/steps/0/marker", "\"!!\""),
+        ("/steps/0/address", "7"),
+        ("/steps/0/action", "null"),
+        ("/steps/0/status", "\"fine\""),
+        ("/steps/0/status", "\"staged\""),
+        ("/steps/0/reason", "1"),
+    ]);
+    for outcome in [&done, &same] {
+        check(&outcome::schema(), &parse(&outcome::json(outcome)), &outcomes);
+    }
+    let line = |event| parse(&events::line(event, 7, 1_700_000_000_000));
+    let always = [("/seq", "null"), ("/seq", "-1"), ("/time", "1700000000"), ("/kind", "\"step\"")];
+    for (event, more) in [
+        (Event::Start(&plan), &[("/plan", "null"), ("/steps", "[]"), ("/deployment", "1")][..]),
+        (Event::Outcome(&done, Exit::Success), &[("/verdict", "\"staged\""), ("/exit", "null"), ("/counts", "7")]),
+        (Event::Matches(&plan), &[("/verdict", "null"), ("/exit", "300")]),
+    ] {
+        check(&events::schema(), &line(event), &with_head(&[&always, more].concat()));
+    }
+    let step = bpfapply::apply::Progress::Staged;
+    let bad =
+        [("/step", "null"), ("/step", "-1"), ("/status", "\"not-reached\""), ("/marker", "\"=>\""), ("/reason", "1")];
+    check(&events::schema(), &line(Event::Step(&plan, 0, step)), &with_head(&bad));
+}
+
+#[test]
+fn the_docs_say_what_raises_versions() {
+    let docs = read(stages::repository(), "docs/outputs.md");
+    let now = format!("now {}.{}:", FORMAT.major, FORMAT.minor);
+    for words in
+        [&now, "`major` rises when a reader of the old one would go wrong", "`minor` rises when something is added"]
+    {
+        assert!(docs.contains(words), "docs/outputs.md: {words}");
+    }
+}
+
+#[test]
+fn commands_without_plans_have_two_forms() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let object = stages::repository().join("tests/objects/upgrade_1.o");
+    let object = object.to_str().expect("UTF-8");
+    let commands: [&[&str]; 4] = [&["status"], &["show", "edge"], &["show", "map.drops"], &["inspect", object]];
+    let forms: [&[&str]; 4] = [
+        &["--output", "markdown"],
+        &["--output", "github"],
+        &["--output-file", "json=out.json"],
+        &["--events", "events.jsonl"],
+    ];
+    for command in commands {
+        for form in forms {
+            let said = tool::refused(folder.path(), &[command, form].concat(), 64);
+            assert!(said.contains("is for plans and what becomes of them"), "{command:?} {form:?}: {said}");
+        }
+    }
+    assert!(!folder.path().join("out.json").exists());
+}
+
+#[test]
+fn files_get_what_standard_output_gets() {
+    in_namespace("outputs-files", |_| {
+        let folder = tempfile::tempdir().expect("a folder");
+        let folder = folder.path();
+        fs::write(folder.join("plan.toml"), manifest(1)).expect("written");
+        let files = |name: &str| -> Vec<String> {
+            let forms = [("text", "txt"), ("json", "json"), ("markdown", "md"), ("github", "gh")];
+            forms.iter().flat_map(|(kind, end)| ["--output-file".to_owned(), format!("{kind}={name}.{end}")]).collect()
+        };
+        let run = |name: &str, more: &[&str], code: i32| {
+            let files = files(name);
+            let all: Vec<&str> = more.iter().copied().chain(files.iter().map(String::as_str)).collect();
+            let said = tool::bpfapply(folder, &all);
+            assert_eq!(said.code, code, "{said:?}");
+            said
+        };
+        // A dry run.
+        let said = run("dry", &["plan.toml", "--dry-run"], 0);
+        assert!(said.stdout.starts_with(&read(folder, "dry.txt")), "{said:?}");
+        assert_eq!(parse(&read(folder, "dry.json"))["kind"], "plan");
+        assert!(read(folder, "dry.md").starts_with("<!-- bpfapply:plan:edge -->\n"));
+        assert!(read(folder, "dry.gh").starts_with("::notice file=plan.toml,title=edge"), "{}", read(folder, "dry.gh"));
+        // An apply with events.
+        let said = run("done", &["plan.toml", "--events", "events.jsonl"], 0);
+        assert_eq!((said.stdout.as_str(), said.stderr.as_str()), (read(folder, "done.txt").as_str(), ""));
+        assert_eq!(parse(&read(folder, "done.json"))["verdict"], "applied");
+        assert!(read(folder, "done.md").starts_with("<!-- bpfapply:outcome:edge -->\n"));
+        let events: Vec<Value> = read(folder, "events.jsonl").lines().map(parse).collect();
+        events_tell_the_story(&events, parse(&read(folder, "done.json"))["steps"].as_array().expect("steps").len());
+        // Nothing to do, on standard output alone.
+        let said = run("same", &["plan.toml", "--events", "-"], 0);
+        assert_eq!(parse(&said.stdout)["verdict"], "matches");
+        assert!(read(folder, "same.txt").contains("nothing to do: the host matches"));
+        // Consent is lacking: the plan, and what is wrong.
+        fs::write(folder.join("moved.toml"), manifest(1).replace("[map.drops]", "[map.other]")).expect("written");
+        run("consent", &["moved.toml"], 4);
+        assert_eq!(parse(&read(folder, "consent.json"))["needs"], json!(["prune"]));
+        assert!(read(folder, "consent.md").contains("**state: LOST; removed; needs --allow prune**"));
+        assert!(read(folder, "consent.md").contains("#### What is wrong (1)"));
+        assert!(read(folder, "consent.gh").contains("::error file=moved.toml,title=plan%3A%3Aconsent::"));
+        // No plan at all: JSON has no form for that.
+        fs::write(folder.join("bad.toml"), manifest(1).replace("\"lo\"", "\"none\"")).expect("written");
+        run("bad", &["bad.toml"], 1);
+        assert!(!folder.join("bad.json").exists());
+        assert!(read(folder, "bad.md").starts_with("<!-- bpfapply:plan:edge -->\n"));
+        assert!(read(folder, "bad.txt").contains("there is no interface `none`"));
+        assert!(read(folder, "bad.gh").starts_with("::error file=bad.toml,line=9,col="), "{}", read(folder, "bad.gh"));
+        // No file is half written, and none is left over.
+        let left = fs::read_dir(folder).expect("the folder").map(|entry| entry.expect("an entry").file_name());
+        let left: Vec<_> = left.filter(|name| name.to_string_lossy().starts_with('.')).collect();
+        assert!(left.is_empty(), "{left:?}");
+        every_document_says_what_it_is(folder);
+        tool::succeed(folder, &["destroy", "edge"]);
+    });
+}
+
+/// Applies `before`, does something to the host, and plans `after`: which things drifted, and how.
+#[track_caller]
+fn drift(before: &str, harm: impl Fn(&mut Fake), after: &str, drifted: &[(&str, &str)]) {
+    let fake = Fake::new();
+    for name in ["lo", "eth0"] {
+        fake.add_interface(name, true);
+    }
+    stages::make(before, &fake);
+    harm(&mut fake.clone());
+    let plan = stages::good(stages::plan(after, &fake), after);
+    let found: Vec<_> = plan.steps.iter().filter_map(|step| Some((step.action.address(), plan.drift(step)?))).collect();
+    let found: Vec<_> = found.iter().map(|(address, what)| (address.to_string(), *what)).collect();
+    let found: Vec<_> = found.iter().map(|(address, what)| (address.as_str(), *what)).collect();
+    assert_eq!(found, drifted);
+}
+
+#[test]
+fn drift_is_told_from_changes_of_the_manifest() {
+    let text = manifest(1);
+    let no_harm = |_: &mut Fake| {};
+    let unpin = |pin: &'static str| move |fake: &mut Fake| fake.unpin(&stages::path(pin)).expect("it is there");
+    drift(&text, no_harm, &text, &[]);
+    drift(&text, unpin("/sys/fs/bpf/edge~1/maps/drops"), &text, &[("map.drops", "it is gone")]);
+    drift(&text, unpin("/sys/fs/bpf/edge~1/programs/drop"), &text, &[("program.drop", "it is gone")]);
+    drift(&text, unpin("/sys/fs/bpf/edge~1/links/uplink"), &text, &[("link.uplink", "it is gone")]);
+    let anew = |fake: &mut Fake| {
+        fake.remove_interface("lo");
+        fake.add_interface("lo", true);
+    };
+    drift(&text, anew, &text, &[("link.uplink", "it is not on its hook")]);
+    // The manifest changed, and not the host.
+    for (from, to) in [
+        ("upgrade_1", "upgrade_2"),
+        ("\"lo\"", "\"eth0\""),
+        ("generic", "native"),
+        ("[map.drops]", "[map.drops]\npin = \"maps/other\""),
+        ("[program.drop]", "[program.drop]\npin = \"programs/other\""),
+        ("[map.drops]", "[map.drops]\nmode = \"0640\""),
+        ("[map.drops]", "[map.drops]\nentries = { 0 = 5 }"),
+    ] {
+        let other = text.replace(from, to);
+        assert_ne!(other, text, "{from}");
+        drift(&text, no_harm, &other, &[]);
+    }
+    // Both changed: only one of them is drift.
+    let other = text.replace("upgrade_1", "upgrade_2");
+    drift(&text, unpin("/sys/fs/bpf/edge~1/maps/drops"), &other, &[("map.drops", "it is gone")]);
+    // Entries of ours that somebody else wrote over.
+    let owned = text.replace("[map.drops]", "[map.drops]\nentries = { 0 = 5 }");
+    let overwrite = |fake: &mut Fake| {
+        let (_, map) = fake.open_pin(&stages::path("/sys/fs/bpf/edge/maps/drops")).expect("it is pinned");
+        fake.update(&map, &[0; 4], &[9; 8]).expect("it fits");
+    };
+    drift(&owned, overwrite, &owned, &[("map.drops", "its entries were changed")]);
+    drift(&owned, overwrite, &owned.replace("0 = 5", "0 = 6"), &[]);
+}
+
+/// Checks what the events of a first apply say.
+fn events_tell_the_story(events: &[Value], steps: usize) {
+    let schema = jsonschema::validator_for(&events::schema()).expect("the schema is one");
+    for (number, event) in events.iter().enumerate() {
+        assert!(schema.is_valid(event), "{event}");
+        assert_eq!(event["seq"], json!(number));
+        assert_eq!(event["format"], json!({ "major": FORMAT.major, "minor": FORMAT.minor }));
+    }
+    let is = |event: Option<&Value>, kind: &str| assert_eq!(event.map(|event| &event["kind"]), Some(&json!(kind)));
+    is(events.first(), "start");
+    is(events.last(), "outcome");
+    let of = |status: &str| events.iter().filter(|event| event["status"] == status).count();
+    assert_eq!((of("done"), of("failed"), of("undone")), (steps, 0, 0));
+    assert!(of("staged") >= 3, "the map, the data and the program are staged");
+    let times: Vec<_> = events.iter().map(|event| event["time"].as_str().unwrap_or_default()).collect();
+    assert!(times.is_sorted() && times[0].ends_with('Z') && times[0].len() == 24, "{times:?}");
+}
+
+fn every_document_says_what_it_is(folder: &Path) {
+    let object = stages::repository().join("tests/objects/upgrade_1.o");
+    let object = object.to_str().expect("UTF-8");
+    let documents: [(&[&str], &str); 6] = [
+        (&["plan.toml", "--dry-run"], "plan"),
+        (&["plan.toml"], "plan"),
+        (&["status"], "status"),
+        (&["show", "edge"], "show"),
+        (&["show", "edge", "map.drops"], "entries"),
+        (&["inspect", object], "inspect"),
+    ];
+    for (command, kind) in documents {
+        let document = parse(&tool::succeed(folder, &[command, &["--output", "json"]].concat()));
+        assert_eq!(document["kind"], kind, "{command:?}");
+        assert!(document["format"]["major"].is_u64() && document["format"]["minor"].is_u64(), "{command:?}");
+    }
+}
+
+#[test]
+fn what_is_undone_is_told() {
+    let fake = Fake::new();
+    fake.add_interface("lo", false);
+    let text = manifest(1);
+    let plan = stages::good(stages::plan(&text, &fake), &text);
+    let told = std::cell::RefCell::new(Vec::new());
+    let watch = |number: usize, progress: bpfapply::apply::Progress<'_>| {
+        told.borrow_mut().push(parse(&events::line(Event::Step(&plan, number, progress), 0, 0)));
+    };
+    fake.remove_interface("lo");
+    let stamp = bpfapply::apply::Stamp::default();
+    let applied = bpfapply::apply::apply_watched(&mut fake.clone(), &plan, &stamp, Some(&watch));
+    assert!(applied.problem.is_some());
+    let told = told.into_inner();
+    for (number, step) in applied.outcome.steps.iter().enumerate() {
+        let last = told.iter().rev().find(|event| event["step"] == number).map(|event| event["status"].clone());
+        // Those that were not reached were never told, or staged at most.
+        let last = last.filter(|status| status != "staged").unwrap_or_else(|| json!("not-reached"));
+        assert_eq!(last, step.status.name(), "{number}: {told:#?}");
+    }
+    assert!(told.iter().any(|event| event["status"] == "undone"), "{told:#?}");
+}
+
+#[test]
+fn a_workflow_gets_a_summary() {
+    in_namespace("outputs-summary", |_| {
+        let folder = tempfile::tempdir().expect("a folder");
+        let folder = folder.path();
+        fs::create_dir(folder.join("hosts")).expect("a folder");
+        fs::write(folder.join("hosts/plan.toml"), manifest(1).replace("\"lo\"", "\"none\"")).expect("written");
+        fs::write(folder.join("summary.md"), "before\n").expect("written");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_bpfapply"));
+        command.args(["plan.toml", "--dry-run", "--output", "github"]).current_dir(folder.join("hosts"));
+        command.env("GITHUB_STEP_SUMMARY", folder.join("summary.md")).env("GITHUB_WORKSPACE", folder);
+        let output = common::output(&mut command, std::time::Duration::from_secs(60)).expect("it runs");
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(said.starts_with("::error file=hosts/plan.toml,line="), "{said}");
+        assert!(read(folder, "summary.md").starts_with("before\n<!-- bpfapply:plan:edge -->\n"));
+    });
+}
+
+#[test]
+fn a_file_that_cannot_be_written_is_said_before_anything_is_done() {
+    in_namespace("outputs-unwritable", |_| {
+        let folder = tempfile::tempdir().expect("a folder");
+        let folder = folder.path();
+        fs::write(folder.join("plan.toml"), manifest(1)).expect("written");
+        let said = tool::refused(folder, &["plan.toml", "--output-file", "json=none/out.json"], 1);
+        assert!(said.contains("none/out.json"), "{said}");
+        let said = tool::refused(folder, &["show", "edge"], 1);
+        assert!(!said.contains("generation"), "nothing was applied: {said}");
+        // Events are not worth that.
+        let said = tool::bpfapply(folder, &["plan.toml", "--events", "none/events"]);
+        assert!(said.code == 0 && said.stderr.contains("no events are written"), "{said:?}");
+        let said = tool::bpfapply(folder, &["destroy", "edge", "--events", "/dev/full"]);
+        assert!(said.code == 0 && said.stderr.contains("no more events are written"), "{said:?}");
+    });
+}

@@ -1,0 +1,187 @@
+//! What the verifier's refusals read like: each program of `tests/refusals/*.c` is refused by the running kernel, and
+//! `NAME.txt` is what the user then reads. `UPDATE=1 cargo test --test refusals` writes the texts anew: look at the
+//! difference. On other kernels than the one that they are of, only the hints are compared.
+
+mod common;
+
+use bpfapply::verifier::hints::HINTS;
+use common::tool::bpfapply;
+use common::{in_namespace, output, skip};
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+/// The kernel that the texts are of.
+const WRITTEN_ON: (u32, u32) = (6, 18);
+
+/// A program that is refused.
+struct Case {
+    /// The object without `.o`.
+    object: &'static str,
+    function: &'static str,
+    /// The hint that has to be given, without `verifier::`.
+    hint: &'static str,
+    /// Since which kernel it is refused so: older ones lack what the program uses, or refuse it with other words.
+    since: (u32, u32),
+}
+
+const fn case(object: &'static str, function: &'static str, hint: &'static str) -> Case {
+    since((0, 0), object, function, hint)
+}
+
+const fn since(since: (u32, u32), object: &'static str, function: &'static str, hint: &'static str) -> Case {
+    Case { object, function, hint, since }
+}
+
+/// Refused to everybody.
+const CASES: &[Case] = &[
+    since((5, 17), "calls", "callback_that_returns_two", "callback"),
+    since((5, 19), "calls", "dynptr_without_value", "dynptr"),
+    since((6, 12), "calls", "function_of_another_type", "kernel_function"),
+    case("calls", "global_function_returns_a_pointer", "global_function"),
+    case("calls", "global_function_without_null_check", "null"),
+    case("calls", "helper_of_another_type", "helper"),
+    case("calls", "helper_that_no_kernel_has", "no_helper"),
+    since((6, 1), "calls", "sleeps", "sleeps"),
+    case("calls", "tail_call_below_a_large_frame", "tail_call"),
+    since((6, 12), "calls", "untrusted_pointer", "trusted"),
+    case("context", "field_of_another_type", "context"),
+    case("context", "moved_context", "moved_context"),
+    case("context", "returns_five", "return_value"),
+    case("context", "writes_to_the_kernel", "kernel_memory"),
+    case("license", "prints", "license"),
+    case("limits", "no_end", "no_end"),
+    case("limits", "too_many_branches", "too_many_branches"),
+    case("limits", "too_many_frames", "frames"),
+    case("limits", "too_many_instructions", "too_large"),
+    case("locks", "calls_under_a_lock", "lock"),
+    case("locks", "ends_under_a_lock", "lock"),
+    case("locks", "lock_without_types", "lock_types"),
+    case("maps", "arithmetic_before_null_check", "null"),
+    case("maps", "context_as_key", "argument"),
+    case("maps", "index_below_zero", "pointer_range"),
+    case("maps", "index_too_large", "value_bounds"),
+    case("maps", "index_without_end", "value_bounds"),
+    case("maps", "no_null_check", "null"),
+    case("maps", "write_constant", "read_only"),
+    case("maps", "wrong_map_type", "map_type"),
+    case("packet", "add_to_the_end", "arithmetic"),
+    case("packet", "after_a_move", "not_a_pointer"),
+    case("packet", "mask_a_pointer", "arithmetic"),
+    case("packet", "no_end_check", "packet_bounds"),
+    case("packet", "unbounded_offset", "pointer_range"),
+    case("packet", "write_where_only_read", "read_only"),
+    since((5, 8), "references", "gives_back_twice", "argument"),
+    case("references", "jumps_with_an_event", "leak"),
+    case("references", "keeps_a_socket", "leak"),
+    case("references", "keeps_an_event", "leak"),
+    case("stack", "below_the_stack", "stack_bounds"),
+    case("stack", "half_of_a_pointer", "spill"),
+    since((5, 18), "stack", "length_below_zero", "length"),
+    since((5, 18), "stack", "length_without_end", "length"),
+    case("stack", "odd_address", "alignment"),
+    case("stack", "key_larger_than_its_variable", "stack_bounds"),
+    case("stack", "register_without_value", "unset"),
+    case("stack", "two_large_frames", "stack_limit"),
+];
+
+/// Refused to who lacks CAP_PERFMON.
+const WITHOUT_PERFMON: &[Case] =
+    &[case("stack", "address_in_a_map", "address_leak"), case("stack", "key_without_value", "stack_unwritten")];
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/refusals")
+}
+
+fn manifest(case: &Case) -> String {
+    let Case { object, function, .. } = case;
+    format!(
+        "version = 1\nname = \"refused\"\n\n[object.{object}]\npath = \"{object}.o\"\n\n\
+         [program.{function}]\nfrom = \"{object}:{function}\"\n"
+    )
+}
+
+/// Replaces what is another with each boot and each build of a kernel: addresses, ids of types, and offsets in structs.
+fn settled(text: &str) -> String {
+    let text = replaced(text, "= 0xffff", |c| c.is_ascii_hexdigit(), "= ADDRESS");
+    let text = replaced(&text, "call bpf_sock_destroy#", |c| c.is_ascii_digit(), "call bpf_sock_destroy#TYPE");
+    let text = replaced(&text, "call bpf_task_acquire#", |c| c.is_ascii_digit(), "call bpf_task_acquire#TYPE");
+    let text = replaced(&text, "btf_id ", |c| c.is_ascii_digit(), "btf_id TYPE");
+    replaced(&text, "(r1 +", |c| c.is_ascii_digit(), "(r1 +OFFSET")
+}
+
+/// Replaces each `start` and the letters behind it.
+fn replaced(text: &str, start: &str, letter: fn(char) -> bool, by: &str) -> String {
+    let mut parts = text.split(start);
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |out, part| out + by + part.trim_start_matches(letter))
+}
+
+/// Asserts what a refused run says.
+#[track_caller]
+fn check(case: &Case, code: i32, said: &str, version: (u32, u32)) {
+    let Case { object, function, hint, since } = case;
+    assert_eq!(code, 1, "{object}:{function}: {said}");
+    if version >= *since {
+        let more = format!("more: `bpfapply explain verifier::{hint}`");
+        assert!(said.contains(&more), "{object}:{function}: not verifier::{hint}:\n{said}");
+    }
+    if version == WRITTEN_ON {
+        let file = folder().join(format!("{function}.txt"));
+        let got = settled(said);
+        if std::env::var_os("UPDATE").is_some() {
+            fs::write(&file, &got).expect("the project is writable");
+        }
+        let wanted = fs::read_to_string(&file).unwrap_or_default();
+        assert!(wanted == got, "{} is stale: `UPDATE=1 cargo test --test refusals`\n{got}", file.display());
+    }
+}
+
+/// Makes a folder with the objects, and the manifest of a case.
+fn prepared(case: &Case) -> tempfile::TempDir {
+    let made = tempfile::tempdir().expect("a folder");
+    let object = format!("{}.o", case.object);
+    fs::copy(folder().join(&object), made.path().join(&object)).expect("the object is part of the project");
+    fs::write(made.path().join("plan.toml"), manifest(case)).expect("it can be written");
+    made
+}
+
+#[test]
+fn refusals_come_with_a_hint() {
+    in_namespace("refusals", |room| {
+        for case in CASES {
+            let folder = prepared(case);
+            let said = bpfapply(folder.path(), &["plan.toml"]);
+            check(case, said.code, &said.stderr, room.version);
+        }
+    });
+}
+
+#[test]
+fn refusals_to_who_may_less_come_with_a_hint() {
+    in_namespace("refusals_less", |room| {
+        if Command::new("setpriv").arg("--version").output().is_err() {
+            return skip("refusals_less", "needs setpriv");
+        }
+        for case in WITHOUT_PERFMON {
+            let folder = prepared(case);
+            let mut command = Command::new("setpriv");
+            command.args(["--bounding-set", "-perfmon,-sys_admin", "--inh-caps", "-perfmon,-sys_admin"]);
+            command.args([env!("CARGO_BIN_EXE_bpfapply"), "plan.toml"]).current_dir(folder.path());
+            let said = output(command.env("LC_ALL", "C.UTF-8"), Duration::from_secs(60)).expect("it runs");
+            let text = String::from_utf8(said.stderr).expect("UTF-8 is written");
+            check(case, said.status.code().unwrap_or(-1), &text, room.version);
+        }
+    });
+}
+
+#[test]
+fn every_hint_is_provoked() {
+    let provoked: BTreeSet<_> =
+        CASES.iter().chain(WITHOUT_PERFMON).map(|case| format!("verifier::{}", case.hint)).collect();
+    let known: BTreeSet<_> = HINTS.iter().map(|hint| hint.code.to_owned()).collect();
+    assert_eq!(provoked, known);
+    assert_eq!(known.len(), HINTS.len(), "each hint has a code of its own");
+}
