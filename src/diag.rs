@@ -1363,7 +1363,9 @@ impl Kind {
             Self::SymbolTwice { .. } => {
                 Some("keep one of them; for two maps of one symbol, load the file as two objects".to_owned())
             }
-            Self::NestedInner { .. } => Some("the kernel nests maps one level deep".to_owned()),
+            Self::NestedInner { .. } => {
+                Some("the kernel nests maps one level deep: name a map of another type as `inner`".to_owned())
+            }
             Self::XdpTwice { .. } => Some(
                 "an interface runs one XDP program: keep one of the links\n(running several in a chain comes later)"
                     .to_owned(),
@@ -1381,12 +1383,12 @@ impl Kind {
                 Some("static variables of objects that were linked into one: give one of them another name".to_owned())
             }
             Self::KernelVariable { .. } => {
-                Some("an extern: it is what the kernel or its configuration says, and no manifest".to_owned())
+                Some("take it out of `set`: an extern is what the kernel or its configuration says".to_owned())
             }
-            Self::NoSuchVariable { .. }
-            | Self::NoEntries { .. }
-            | Self::BadEntryFile { .. }
-            | Self::EntryTwice { .. } => None,
+            Self::NoSuchVariable { .. } => Some("`bpfapply inspect` of its file lists its variables".to_owned()),
+            Self::NoEntries { .. } => Some("take `entries` out".to_owned()),
+            Self::EntryTwice { .. } => Some("keep one of the two".to_owned()),
+            Self::BadEntryFile { .. } => None,
             Self::BadEntry { help, .. } | Self::BadValue { help, .. } => help.clone(),
             Self::TooManyEntries { given, .. } => Some(format!("make room with `max_entries = {given}` or more")),
             Self::FormatSize { .. } => {
@@ -1406,7 +1408,7 @@ impl Kind {
                 Some("the kernel takes programs of one type: give each type an array of its own".to_owned())
             }
             Self::Incompatible { .. } => {
-                Some("only the owner's definition makes the map; both must mean the same layout".to_owned())
+                Some("compile both with one definition: only the owner's makes the map, and both must mean the same layout".to_owned())
             }
             Self::NoSize { map, map_type, size, defined_by: Some((object, symbol)) } if map.is_private() => {
                 let (name, line) = (table_name(symbol), size.line(*map_type));
@@ -1433,7 +1435,10 @@ impl Kind {
                 "put it into the section `{section}` of its object, or say `attach_type = \"{}\"`",
                 section.replace('/', "_")
             )),
-            Self::WrongProgramType { .. } | Self::NotLoadable { .. } => None,
+            Self::NotLoadable { .. } => None,
+            Self::WrongProgramType { is, .. } | Self::WrongEvent { is, instead: None, .. } => {
+                is.table().map(|table| format!("attach it by `{table} = {{ ... }}`"))
+            }
             Self::WithoutLinks { used, .. } => Some(format!("take the link away: {used}")),
             Self::WrongMapType { .. } => Some(
                 "programs for sockets are attached to a `sockmap` or a `sockhash`, and only the map of a struct in\n\
@@ -1443,10 +1448,7 @@ impl Kind {
             Self::NoAttachType { is: ProgramType::SK_SKB } => {
                 Some("say it in the program's table: `attach_type = \"sk_skb_stream_verdict\"` ...".to_owned())
             }
-            Self::WrongEvent { instead, .. } => Some(match instead {
-                Some(table) => format!("attach it by `{table} = {{ ... }}`"),
-                None => "no event takes it".to_owned(),
-            }),
+            Self::WrongEvent { instead: Some(table), .. } => Some(format!("attach it by `{table} = {{ ... }}`")),
             Self::EventOpen { example, .. } => Some(format!("say it: `{example}`")),
             Self::NoEvent { hint, .. } => hint.map(str::to_owned),
             Self::NoAttachType { .. } => {
@@ -1467,7 +1469,7 @@ impl Kind {
             }
             Self::ForeignTemplate { .. } => Some("declare a map of the same shape, and name that one".to_owned()),
             Self::Kernel { hint, .. } => hint.clone(),
-            Self::Cycle { .. } => None,
+            Self::Cycle { .. } => Some("break the circle: take one of these lines out, or change whom it waits for".to_owned()),
             Self::NotMounted { at } => Some(format!("`mount -t bpf bpf {at}`, or run it without --no-mount")),
             Self::Unverified { .. } => {
                 Some("something else changes the same things: run it again with --dry-run".to_owned())
@@ -1512,6 +1514,9 @@ impl Kind {
             {
                 Some(format!("{PRIVILEGES}; to one that has them all, this kernel forbids such programs altogether"))
             }
+            Self::ProgramRefused { errno: libc::EPERM | libc::EACCES, telling, .. } if telling.tail.is_empty() => {
+                Some(PRIVILEGES.to_owned())
+            }
             Self::ProgramRefused { telling, .. } => (!telling.tail.is_empty()).then(|| telling.to_string()),
             Self::NoSuchPin { .. } | Self::NoSuchMapId { .. } => {
                 Some("bpfapply only reuses this map: whoever owns it must make it first".to_owned())
@@ -1520,7 +1525,7 @@ impl Kind {
             Self::NoMapOf { .. } => Some("`bpfapply show NAME` lists the maps of a deployment".to_owned()),
             Self::ManyHaveMap { map, .. } => Some(format!("name one of them, as in `bpfapply show NAME map.{map}`")),
             Self::Unlistable { .. } => None,
-            Self::NotAMap { .. } => None,
+            Self::NotAMap { .. } => Some("name the pin of a map: `bpftool map show pinned PATH` shows one".to_owned()),
             Self::MapChanged { ours: false, .. } => Some(
                 "it is not ours, and is left alone: make the definition fit, or give the new map another pin"
                     .to_owned(),

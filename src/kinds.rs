@@ -304,6 +304,41 @@ pub mod load_flags {
 }
 
 impl ProgramType {
+    /// Those that attach to a cgroup.
+    pub const OF_CGROUPS: &[Self] = &[
+        Self::CGROUP_SKB,
+        Self::CGROUP_SOCK,
+        Self::CGROUP_SOCK_ADDR,
+        Self::CGROUP_SOCKOPT,
+        Self::CGROUP_SYSCTL,
+        Self::CGROUP_DEVICE,
+        Self::SOCK_OPS,
+    ];
+
+    /// Returns the table of a link that takes such programs; where several do, the most usual one. None for those that
+    /// are attached to nothing.
+    pub fn table(self) -> Option<&'static str> {
+        const TABLES: &[(&str, &[ProgramType])] = &[
+            ("xdp", &[ProgramType::XDP]),
+            ("tc", &[ProgramType::SCHED_CLS]),
+            ("lwt", &[ProgramType::LWT_IN, ProgramType::LWT_OUT, ProgramType::LWT_XMIT]),
+            ("sk_lookup", &[ProgramType::SK_LOOKUP]),
+            ("flow_dissector", &[ProgramType::FLOW_DISSECTOR]),
+            ("netfilter", &[ProgramType::NETFILTER]),
+            ("sockmap", &[ProgramType::SK_MSG, ProgramType::SK_SKB]),
+            ("struct_ops", &[ProgramType::STRUCT_OPS]),
+            ("tracepoint", &[ProgramType::TRACEPOINT]),
+            ("raw_tracepoint", &[ProgramType::RAW_TRACEPOINT, ProgramType::RAW_TRACEPOINT_WRITABLE]),
+            ("tracing", &[ProgramType::TRACING]),
+            ("lsm", &[ProgramType::LSM]),
+            ("extension", &[ProgramType::EXT]),
+            ("perf_event", &[ProgramType::PERF_EVENT]),
+            ("kprobe", &[ProgramType::KPROBE]),
+            ("cgroup", ProgramType::OF_CGROUPS),
+        ];
+        TABLES.iter().find(|(_, types)| types.contains(&self)).map(|(table, _)| *table)
+    }
+
     /// Tells what a kernel may lack that refuses such a program without a word; none for a type that is in all kernels.
     pub fn may_lack(self, flags: u32) -> Option<String> {
         let flag = (flags & load_flags::XDP_FRAGS != 0).then_some("the flag `xdp_frags` came with Linux 5.18");

@@ -129,6 +129,29 @@ fn examples_give_their_code() {
 }
 
 #[test]
+fn messages_say_what_is_next() {
+    let cases = [
+        ("link::wrong_program_type", "attach it by `xdp = { ... }`"),
+        ("link::wrong_event", "attach it by `xdp = { ... }`"),
+        ("manifest::nested_inner", "name a map of another type as `inner`"),
+        ("object::kernel_variable", "take it out of `set`"),
+        ("object::no_such_variable", "`bpfapply inspect`"),
+        ("entries::none", "take `entries` out"),
+        ("entries::twice", "keep one of the two"),
+        ("share::incompatible", "compile both with one definition"),
+    ];
+    for (code, next) in cases {
+        let Ok(Topic::Problem(Explanation { example: Example::Tables(tables), .. })) = find(code) else {
+            panic!("{code} has an example");
+        };
+        let text = format!("{HEAD}{tables}\n");
+        let problems = plan_in(&repository().join("tests/objects"), &text, &Fake::new()).expect_err(code);
+        let said = rendered(&problems, &text);
+        assert!(said.contains(next), "{code}: {said}");
+    }
+}
+
+#[test]
 fn the_page_is_what_the_tool_says() {
     let path = repository().join("docs/errors.md");
     let page = meaning::markdown();
@@ -156,6 +179,22 @@ fn codes_are_found() {
     for (code, wanted) in cases {
         assert_eq!(find(code).map(Topic::code), wanted, "{code}");
     }
+}
+
+#[test]
+fn messages_say_where_there_is_more() {
+    let cases = [
+        ("version = 2\nname = \"edge\"\n", "more: `bpfapply explain manifest::unknown_version`\n"),
+        ("version = 2\nnaem = \"edge\"\n", "more: `bpfapply explain CODE`, with a code in brackets\n"),
+    ];
+    for (text, more) in cases {
+        let folder = tempfile::tempdir().expect("a folder can be made");
+        fs::write(folder.path().join("plan.toml"), text).expect("it can be written");
+        let said = bpfapply(folder.path(), &["plan.toml"]);
+        assert!(said.code == 65 && said.stderr.ends_with(more), "{}", said.stderr);
+    }
+    let said = bpfapply(repository(), &["explain", "no-such-code"]);
+    assert!(!said.stderr.contains("more:"), "{}", said.stderr);
 }
 
 #[test]

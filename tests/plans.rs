@@ -143,6 +143,7 @@ const RISKS: &[&str] = &[
     "map loses fields of its entries",
     "hook taken over",
     "risk: not known without the host",
+    "drift: 1 thing is not as the last apply left it",
     "guard: removes",
     "kernel values: not known offline",
     "nothing to do: the host matches",

@@ -119,24 +119,26 @@ fn replaced(text: &str, start: &str, letter: fn(char) -> bool, by: &str) -> Stri
     parts.fold(first, |out, part| out + by + part.trim_start_matches(letter))
 }
 
-/// Asserts what a refused run says.
-#[track_caller]
-fn check(case: &Case, code: i32, said: &str, version: (u32, u32)) {
+/// Returns what is wrong with what a refused run says.
+fn wrong(case: &Case, code: i32, said: &str, version: (u32, u32)) -> Option<String> {
     let Case { object, function, hint, since } = case;
-    assert_eq!(code, 1, "{object}:{function}: {said}");
-    if version >= *since {
-        let more = format!("more: `bpfapply explain verifier::{hint}`");
-        assert!(said.contains(&more), "{object}:{function}: not verifier::{hint}:\n{said}");
+    if code != 1 {
+        return Some(format!("{object}:{function}: exit code {code}: {said}"));
     }
-    if version == WRITTEN_ON {
-        let file = folder().join(format!("{function}.txt"));
-        let got = settled(said);
-        if std::env::var_os("UPDATE").is_some() {
-            fs::write(&file, &got).expect("the project is writable");
-        }
-        let wanted = fs::read_to_string(&file).unwrap_or_default();
-        assert!(wanted == got, "{} is stale: `UPDATE=1 cargo test --test refusals`\n{got}", file.display());
+    let more = format!("more: `bpfapply explain verifier::{hint}`");
+    if version >= *since && !said.contains(&more) {
+        return Some(format!("{object}:{function}: not verifier::{hint}:\n{said}"));
     }
+    if version != WRITTEN_ON {
+        return None;
+    }
+    let file = folder().join(format!("{function}.txt"));
+    let got = settled(said);
+    if std::env::var_os("UPDATE").is_some() {
+        fs::write(&file, &got).expect("the project is writable");
+    }
+    let wanted = fs::read_to_string(&file).unwrap_or_default();
+    (wanted != got).then(|| format!("{} is stale: `UPDATE=1 cargo test --test refusals`\n{got}", file.display()))
 }
 
 /// Makes a folder with the objects, and the manifest of a case.
@@ -148,14 +150,24 @@ fn prepared(case: &Case) -> tempfile::TempDir {
     made
 }
 
+/// Applies the manifest of each case in its own folder, and asserts that each is refused with its hint.
+#[track_caller]
+fn check(cases: &[Case], version: (u32, u32), apply: impl Fn(&Path) -> (i32, String)) {
+    let wrongs = cases.iter().filter_map(|case| {
+        let (code, said) = apply(prepared(case).path());
+        wrong(case, code, &said, version)
+    });
+    let wrongs: Vec<_> = wrongs.collect();
+    assert!(wrongs.is_empty(), "{} of {}:\n{}", wrongs.len(), cases.len(), wrongs.join("\n"));
+}
+
 #[test]
 fn refusals_come_with_a_hint() {
     in_namespace("refusals", |room| {
-        for case in CASES {
-            let folder = prepared(case);
-            let said = bpfapply(folder.path(), &["plan.toml"]);
-            check(case, said.code, &said.stderr, room.version);
-        }
+        check(CASES, room.version, |folder| {
+            let said = bpfapply(folder, &["plan.toml"]);
+            (said.code, said.stderr)
+        });
     });
 }
 
@@ -165,15 +177,14 @@ fn refusals_to_who_may_less_come_with_a_hint() {
         if Command::new("setpriv").arg("--version").output().is_err() {
             return skip("refusals_less", "needs setpriv");
         }
-        for case in WITHOUT_PERFMON {
-            let folder = prepared(case);
+        check(WITHOUT_PERFMON, room.version, |folder| {
             let mut command = Command::new("setpriv");
             command.args(["--bounding-set", "-perfmon,-sys_admin", "--inh-caps", "-perfmon,-sys_admin"]);
-            command.args([env!("CARGO_BIN_EXE_bpfapply"), "plan.toml"]).current_dir(folder.path());
+            command.args([env!("CARGO_BIN_EXE_bpfapply"), "plan.toml"]).current_dir(folder);
             let said = output(command.env("LC_ALL", "C.UTF-8"), Duration::from_secs(60)).expect("it runs");
             let text = String::from_utf8(said.stderr).expect("UTF-8 is written");
-            check(case, said.status.code().unwrap_or(-1), &text, room.version);
-        }
+            (said.status.code().unwrap_or(-1), text)
+        });
     });
 }
 

@@ -9,6 +9,7 @@ const PURE: &[&str] = &[
     "btf",
     "cells.rs",
     "desired",
+    "diag",
     "diag.rs",
     "direct.rs",
     "draft",
@@ -32,6 +33,7 @@ const PURE: &[&str] = &[
     "state.rs",
     "traffic.rs",
     "verdict.rs",
+    "verifier",
     "verifier.rs",
 ];
 

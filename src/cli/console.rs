@@ -172,6 +172,11 @@ impl Console {
         self.document(Document::Plan(plan, loaded, purpose));
     }
 
+    /// Writes a plan into files alone.
+    pub fn plan_files(&self, plan: &Plan, loaded: Option<&Loaded>, purpose: Purpose) {
+        self.file(Document::Plan(plan, loaded, purpose));
+    }
+
     /// Writes what became of a plan.
     pub fn outcome(&self, outcome: &Outcome<'_>) {
         self.has_applied.set(true);
@@ -180,6 +185,10 @@ impl Console {
 
     fn document(&self, document: Document<'_>) {
         self.print(&self.written(document, self.output, self.out));
+        self.file(document);
+    }
+
+    fn file(&self, document: Document<'_>) {
         for report in &self.reports {
             report.set(self.written(document, report.kind, Style { color: false, ..self.out }));
         }
@@ -236,6 +245,9 @@ impl Console {
             for log in problems.0.iter().filter_map(|problem| problem.kind.log()) {
                 let _ = writeln!(err, "the whole log:\n{}", log.trim_end());
             }
+        }
+        if let Some(more) = diag::explain::more(problems) {
+            let _ = writeln!(err, "{more}");
         }
         problems.exit()
     }

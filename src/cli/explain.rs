@@ -76,7 +76,8 @@ fn unknown(text: &str, known: &[Address]) -> Problem {
 pub fn show(plan: &Plan, loaded: &Loaded, explained: &[Explained], console: &Console) {
     let manifest = Some(loaded.text());
     if console.output == Output::Json && !explained.is_empty() {
-        return console.print(&report::json::plan_explained(plan, manifest, explained));
+        console.print(&report::json::plan_explained(plan, manifest, explained));
+        return console.plan_files(plan, Some(loaded), Purpose::DryRun);
     }
     console.plan(plan, Some(loaded), Purpose::DryRun);
     if console.output == Output::Text && !explained.is_empty() {

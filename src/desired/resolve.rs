@@ -1317,7 +1317,7 @@ fn hook(attach: &Attach, program: &DesiredProgram, section: &str) -> Result<Hook
         }
         Attach::Cgroup { path, via } => {
             let is_lsm = (kind.program_type, kind.attach_type) == (ProgramType::LSM, Some(AttachType::LSM_CGROUP));
-            if !is_lsm && !CGROUP_TYPES.contains(&kind.program_type) {
+            if !is_lsm && !ProgramType::OF_CGROUPS.contains(&kind.program_type) {
                 let wants = "cgroup_*, sock_ops, lsm_cgroup".to_owned();
                 return Err(Box::new(Kind::WrongProgramType { hook: "cgroup", wants, is: kind.program_type }));
             }
@@ -1372,15 +1372,4 @@ const WITHOUT_LINKS: &[(ProgramType, &str)] = &[
     (ProgramType::SCHED_ACT, "`tc ... action bpf object-pinned PIN` takes it from its pin"),
     (ProgramType::STRUCT_OPS, "the map of its struct is linked, without a program: `struct_ops = { map = ... }`"),
     (ProgramType::SYSCALL, "whoever runs it (`BPF_PROG_RUN`) opens its pin"),
-];
-
-/// Program types that attach to a cgroup.
-const CGROUP_TYPES: &[ProgramType] = &[
-    ProgramType::CGROUP_SKB,
-    ProgramType::CGROUP_SOCK,
-    ProgramType::CGROUP_SOCK_ADDR,
-    ProgramType::CGROUP_SOCKOPT,
-    ProgramType::CGROUP_SYSCTL,
-    ProgramType::CGROUP_DEVICE,
-    ProgramType::SOCK_OPS,
 ];

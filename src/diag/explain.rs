@@ -3,8 +3,9 @@
 //! `bpfapply explain CODE` shows one, `docs/errors.md` is made of all of them. `tests/errors.rs` demands one for each
 //! code of [`Kind::code`](super::Kind::code), and that each example that is a manifest gives exactly its own code.
 
-use super::{Exit, similar};
+use super::{Exit, Problems, similar};
 use crate::verifier::hints::{HINTS, Hint};
+use std::collections::BTreeSet;
 
 /// What there is to say of a kind of problem.
 #[derive(Debug)]
@@ -79,6 +80,22 @@ pub fn find(code: &str) -> Result<Topic, Vec<&'static str>> {
             Err(topics().map(Topic::code).filter(|known| meant.iter().any(|meant| known.ends_with(meant))).collect())
         }
         _ => Err(found.iter().map(|topic| topic.code()).collect()),
+    }
+}
+
+/// Says where there is more to read about problems: examples, for which their messages have no room.
+pub fn more(problems: &Problems) -> Option<String> {
+    let has_example = |code: &str| {
+        EXPLANATIONS
+            .iter()
+            .any(|known| known.code == code && matches!(known.example, Example::Tables(_) | Example::Manifest(_)))
+    };
+    let codes: BTreeSet<_> =
+        problems.0.iter().map(|problem| problem.kind.code()).filter(|code| has_example(code)).collect();
+    match codes.len() {
+        0 => None,
+        1 => codes.first().map(|code| format!("more: `bpfapply explain {code}`")),
+        _ => Some("more: `bpfapply explain CODE`, with a code in brackets".to_owned()),
     }
 }
 
@@ -193,9 +210,9 @@ pub const EXPLANATIONS: &[Explanation] = &[
         exits: FAILED,
         means: "The hook has room for one program, and has one that is not this deployment's. It is left alone.",
         example: Command("ip link set dev eth0 xdp obj other.o sec xdp && bpfapply plan.toml"),
-        way_out: "Detach it with the tool that attached it, or say `replace` in the link's table where that is \
-                  offered and consent with `--allow takeover`. Of a link of the same deployment, keep the name for \
-                  this hook.",
+        way_out: "What can be replaced at once is planned as a takeover, which waits for `--allow takeover`; this \
+                  one cannot be. Detach it with the tool that attached it, or do what the help says. Where a link of \
+                  the same deployment has the hook, keep that link's name for it.",
     },
     Explanation {
         code: "host::locked",
@@ -1038,7 +1055,7 @@ pub const EXPLANATIONS: &[Explanation] = &[
         exits: RETRY,
         means: "The plan is not the one that was asked for by its id: the host or what is wanted changed since the \
                 review. Nothing was done.",
-        example: Command("bpfapply plan.toml --expect-plan 3f1c...    # and the host changed since"),
+        example: Command("bpfapply plan.toml --expect 3f1c...    # and the host changed since"),
         way_out: "Look at the plan that is shown, and ask for it if it is meant.",
     },
     Explanation {
@@ -1152,7 +1169,7 @@ pub const EXPLANATIONS: &[Explanation] = &[
         code: "usage",
         exits: USAGE,
         means: "The command line asks for something that cannot be.",
-        example: Command("bpfapply plan.toml --set rate"),
+        example: Command("bpfapply plan.toml --var rate"),
         way_out: "`bpfapply --help`, and `--help` of each command, list the options.",
     },
 ];

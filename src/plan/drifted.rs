@@ -4,6 +4,7 @@
 use super::{Action, Because, Plan, Step};
 use crate::names::Address;
 use crate::record::{Record, RecordedMap};
+use std::collections::BTreeSet;
 
 impl Plan {
     /// Says what of a step's thing is not as the last apply left it. `None` where the manifest changed, or nothing proves
@@ -17,7 +18,8 @@ impl Plan {
 
     /// Counts the things that are not as the last apply left them.
     pub fn drifted(&self) -> usize {
-        self.steps.iter().filter(|step| self.drift(step).is_some()).count()
+        let drifted = self.steps.iter().filter(|step| self.drift(step).is_some());
+        drifted.map(|step| step.action.address()).collect::<BTreeSet<_>>().len()
     }
 
     /// Returns the record that the plan writes.
@@ -102,7 +104,7 @@ fn map_drifted(step: &Step, before: &RecordedMap, after: &RecordedMap) -> bool {
             let owned = before.entries.as_ref().zip(after.entries.as_ref());
             owned.is_some_and(|(before, after)| (before.mode, before.digest) == (after.mode, after.digest))
         }
-        // What was put there is what the record says.
-        _ => before.slots == after.slots,
+        // What was put there is what the record says; a new map is filled for the same reason.
+        _ => matches!(step.action, Action::CreateMap { .. }) && before.slots == after.slots,
     }
 }

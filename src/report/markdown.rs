@@ -200,7 +200,7 @@ fn folded(out: &mut String, title: &str, blocks: &[Block], (language, limit): (&
     let head = format!("\n<details{open}><summary>{title} ({all})</summary>\n\n{fence}{language}\n");
     let used = out.len() + head.len() + fence.len() + NOTES;
     let (kept, dropped) = fitting(blocks, limit.saturating_sub(used));
-    let _ = write!(out, "{head}{kept}{fence}\n");
+    let _ = writeln!(out, "{head}{kept}{fence}");
     if !dropped.is_empty() {
         let each = dropped.iter().map(|(rank, number)| format!("{} {}", count(*number as u64, "step"), rank.words()));
         let _ = write!(out, "\n**Left out for want of room**: {}.\n", each.collect::<Vec<_>>().join(", "));

@@ -148,5 +148,5 @@ fn said(hint: &Hint) -> Vec<String> {
 /// Names the functions of the kernel that say it.
 fn told_by(hint: &Hint) -> String {
     let functions: Vec<_> = hint.told_by.iter().map(|function| format!("`{function}`")).collect();
-    format!("{} of kernel/bpf/verifier.c", functions.join(", "))
+    format!("{} in kernel/bpf/", functions.join(", "))
 }

@@ -10,8 +10,8 @@
 //! - [`text`], [`json`], [`markdown`] and [`github`]: a plan
 //! - [`explain`]: what a plan means for one thing
 //! - [`outcome`]: what an apply did
-//! - [`graph`]: a plan as a picture
 //! - [`events`]: what it does while it is at it
+//! - [`graph`]: a plan as a picture
 //! - [`inspect`]: an object file
 //! - [`meaning`]: what a code of messages means
 //! - [`show`]: what a deployment has

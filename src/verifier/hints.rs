@@ -1,7 +1,7 @@
 //! What the verifier means when it refuses a program, and what an author can do about it.
 //!
 //! One table, from the particular to the general: the first entry that knows the line decides. The lines are those of
-//! `kernel/bpf/verifier.c` of Linux 6.18, and of older ones where they are written otherwise. `tests/refusals.rs`
+//! `kernel/bpf/verifier.c` and `btf.c` of Linux 6.18, and of older ones where they are written otherwise. `tests/refusals.rs`
 //! provokes each entry on the running kernel.
 
 /// What is known of one way to be refused.
@@ -270,8 +270,8 @@ pub const HINTS: &[Hint] = &[
     },
     Hint {
         code: "verifier::tail_call",
-        says: &[&["tail_calls are not allowed"]],
-        told_by: &["check_max_stack_depth_subprog", "jit_subprogs"],
+        says: &[&["tail_calls are not allowed when call stack"]],
+        told_by: &["check_max_stack_depth_subprog"],
         means: "a function that is called with more than 256 bytes of stack below it makes a tail call",
         way_out: "make the tail call from the program itself, make the function `__always_inline`, or move large \
                   variables of the callers into a per-CPU array map",
@@ -371,7 +371,7 @@ pub const HINTS: &[Hint] = &[
     Hint {
         code: "verifier::global_function",
         says: &[&["Caller passes invalid args into func"], &["doesn't return scalar"]],
-        told_by: &["btf_check_subprog_call", "check_func_call"],
+        told_by: &["check_func_call", "btf_prepare_func_args"],
         means: "a function that is not `static` is verified by itself, from its types: it returns a number, and \
                 takes numbers, the context, and pointers to memory of a known size",
         way_out: "make it `static`, so that it is verified with each caller, or pass and return what such functions \
