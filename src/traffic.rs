@@ -46,6 +46,14 @@ pub struct Changed {
     pub first: Vec<(usize, String)>,
 }
 
+impl Replay {
+    /// Returns how many verdicts are other ones than before, of all programs together.
+    pub fn changed(&self) -> usize {
+        let changes = self.programs.values().flat_map(|replayed| replayed.changes.values());
+        changes.map(|changed| changed.count).sum()
+    }
+}
+
 /// Counts verdicts.
 pub fn counted(verdicts: &[Option<u32>]) -> Verdicts {
     let mut counts = Verdicts::new();

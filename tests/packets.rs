@@ -120,6 +120,18 @@ fn live_maps_are_left_alone() {
     });
 }
 
+/// The programs of xdp-tools do what their names say, where they are installed.
+#[test]
+fn the_filters_of_xdp_tools_pass() {
+    in_namespace("the_filters_of_xdp_tools_pass", |_| {
+        if !Path::new("/usr/lib/x86_64-linux-gnu/bpf/xdpfilt_alw_ip.o").exists() {
+            return common::skip("the_filters_of_xdp_tools_pass", "xdp-tools is not installed");
+        }
+        let said = succeed(&repository().join("examples/xdp-filter"), &["test", "plan.toml"]);
+        assert!(said.contains("4 passed; 0 failed"), "{said}");
+    });
+}
+
 const REQUIRED: &str = r#"
 version       = 1
 name          = "required"
@@ -239,6 +251,9 @@ fn captures_tell_what_a_change_does() {
             (&change["from"], &change["to"], &change["count"]),
             (&"XDP_TX".into(), &"XDP_DROP".into(), &33.into())
         );
+        let markdown = succeed(path, &[&both[..], &["--output", "markdown"]].concat());
+        let start = markdown.find("#### Captured packets: 33 get another verdict\n\n```text\n").expect("it is not folded");
+        assert!(markdown[start..].contains(&format!("{lines}```\n")), "{markdown}");
         succeed(path, &["plan.toml", "--dry-run=verify", "--traffic", "packets.pcap"]);
         let said = refused(path, &["plan.toml", "--dry-run=offline", "--traffic", "packets.pcap"], 64);
         assert!(said.contains("leave `=offline` or `--traffic` out"), "{said}");

@@ -14,7 +14,7 @@ use crate::report::ManifestText;
 use crate::report::packet_tests::{self as report, Run, Texts};
 use clap::Args;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 #[derive(Debug, Args)]
 #[command(after_help = "Exit codes: 0 all tests passed, 1 a test failed, 65 a bad manifest, object or test, \
@@ -63,13 +63,13 @@ impl Suite {
         }
         let text = load::text(&path).map_err(|problems| console.fail(&problems, None))?;
         let tests = manifest::parse_tests(&text, &loaded.manifest)
-            .map_err(|problems| console.fail(&problems, Some(&Source::new(&path.display().to_string(), &text))))?;
+            .map_err(|problems| console.fail(&problems, Some(&source(&path, &text, loaded))))?;
         Ok(Self { beside: Some((path, text)), tests })
     }
 
     fn source(&self, place: Place, loaded: &Loaded) -> Source {
         match (place, &self.beside) {
-            (Place::File, Some((path, text))) => Source::new(&path.display().to_string(), text),
+            (Place::File, Some((path, text))) => source(path, text, loaded),
             (Place::File | Place::Manifest, _) => loaded.source(),
         }
     }
@@ -129,6 +129,11 @@ impl Suite {
         eprint!("{}", report::text(&outcomes, &self.described(loaded, 0), console.style()));
         Err(of_manifest(Problem::new(Kind::TestsFailed { failed, all: outcomes.len() }).into()))
     }
+}
+
+/// The text that problems of a file of tests point into.
+fn source(path: &Path, text: &str, loaded: &Loaded) -> Source {
+    Source::new(&path.display().to_string(), &manifest::redacted_tests(text, &loaded.manifest))
 }
 
 /// Collects what all tests of a manifest are made from.

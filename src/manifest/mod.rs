@@ -519,11 +519,44 @@ pub fn redacted(text: &str) -> String {
     // A text that is wrong somewhere may have secrets elsewhere.
     let (root, _) = toml::de::DeTable::parse_recoverable(text);
     let maps = root.get_ref().get("map").and_then(|maps| maps.get_ref().as_table());
-    let tables = maps.into_iter().flat_map(toml::de::DeTable::values).filter_map(|map| map.get_ref().as_table());
-    let mut secrets = Vec::new();
-    for table in tables.filter(|table| table.get("sensitive").is_some_and(|at| at.get_ref().as_bool() == Some(true))) {
+    let tables = maps.into_iter().flatten().filter_map(|(name, map)| Some((name, map.get_ref().as_table()?)));
+    let (mut secrets, mut names) = (Vec::new(), Vec::new());
+    for (name, table) in
+        tables.filter(|(_, table)| table.get("sensitive").is_some_and(|at| at.get_ref().as_bool() == Some(true)))
+    {
         ["entries", "entries_value"].iter().filter_map(|key| table.get(*key)).for_each(|at| secret(at, &mut secrets));
+        names.push(name.get_ref().as_ref());
     }
+    secrets_of_tests(root.get_ref(), &names, &mut secrets);
+    starred(text, secrets)
+}
+
+/// Returns the text of a file of tests in the same way; the manifest says which maps are `sensitive`.
+pub fn redacted_tests(text: &str, manifest: &Manifest) -> String {
+    let (root, _) = toml::de::DeTable::parse_recoverable(text);
+    let names: Vec<&str> =
+        manifest.maps.iter().filter(|(_, map)| map.sensitive).map(|(name, _)| name.as_str()).collect();
+    let mut secrets = Vec::new();
+    secrets_of_tests(root.get_ref(), &names, &mut secrets);
+    starred(text, secrets)
+}
+
+/// Collects the places of what tests say of these maps.
+fn secrets_of_tests(root: &toml::de::DeTable<'_>, names: &[&str], found: &mut Vec<Span>) {
+    let programs = root.get("program").and_then(|programs| programs.get_ref().as_table());
+    let programs = programs.into_iter().flat_map(toml::de::DeTable::values);
+    let tests = programs.filter_map(|program| program.get_ref().as_table()?.get("test")?.get_ref().as_array());
+    for test in tests.flatten().filter_map(|test| test.get_ref().as_table()) {
+        let after = test.get("after").and_then(|after| after.get_ref().as_table());
+        let maps = [Some(test), after].into_iter().flatten().filter_map(|table| table.get("maps"));
+        for maps in maps.filter_map(|maps| maps.get_ref().as_table()) {
+            names.iter().filter_map(|name| maps.get(*name)).for_each(|entries| secret(entries, found));
+        }
+    }
+}
+
+/// Writes stars over these places.
+fn starred(text: &str, secrets: Vec<Span>) -> String {
     let mut shown = text.as_bytes().to_vec();
     for byte in secrets.into_iter().filter_map(|span| text.get(span.clone()).map(|_| span)).flatten() {
         if shown[byte] != b'\n' {

@@ -15,9 +15,9 @@ use crate::kinds::Point;
 use crate::names::{MapName, ObjectName};
 use crate::packet::protocols::{Field as HeaderField, Form, PROTOCOLS, Protocol, TCP_FLAGS};
 use crate::packet::{Layer, fault};
+use core::net::{Ipv4Addr, Ipv6Addr};
 use schemars::{Schema, SchemaGenerator, json_schema};
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{Ipv4Addr, Ipv6Addr};
 use toml::de::DeValue;
 
 /// What text for bytes starts with.
@@ -240,6 +240,22 @@ impl PacketText {
     }
 }
 
+/// The path of a capture.
+#[derive(Debug)]
+pub(super) struct CapturePath(String);
+
+impl Read for CapturePath {
+    const EXAMPLE: &'static str = "\"dns.pcap\"";
+
+    fn read(entry: Entry<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+        ObjectPath::read(entry, reader).map(|path| Self(path.0))
+    }
+
+    fn schema(generator: &mut SchemaGenerator) -> Schema {
+        ObjectPath::schema(generator)
+    }
+}
+
 const WANTS: &str = "a list of layers, `\"hex:...\"`, or a table `{ pcap, frame }`";
 
 impl Read for PacketText {
@@ -252,7 +268,7 @@ impl Read for PacketText {
             DeValue::Table(_) => {
                 let RawCapture { pcap, frame, .. } = RawCapture::read(entry, reader)?;
                 let frame = frame.0.map_or(1, |frame: At<Count>| frame.value.0);
-                Some(Self::Capture { path: pcap.0.map(|path: At<ObjectPath>| path.value.0)?, frame })
+                Some(Self::Capture { path: pcap.0.map(|path| path.value.0)?, frame })
             }
             DeValue::Integer(_) | DeValue::Float(_) | DeValue::Boolean(_) | DeValue::Datetime(_) => {
                 reader.wrong_type(&entry, WANTS)

@@ -4,7 +4,7 @@
 //! nothing here looks at two keys.
 
 use super::events::{BinaryPath, CounterText, SymbolList, SymbolText, TracepointText};
-use super::packets::{AfterText, InterfaceText, PacketText, VerdictText};
+use super::packets::{AfterText, CapturePath, InterfaceText, PacketText, VerdictText};
 use super::read::{Entries, Entry, List, Named, Read, Reader, Variables, table};
 use super::values::{
     AccountText, Address, CgroupPath, CgroupVia, Consents, Count, Direction, EntriesText, FilterPriority, Flags,
@@ -651,7 +651,7 @@ table! {
     /// A packet of a capture.
     RawCapture {
         /// Path of the pcap or pcapng file, relative to the manifest. Example: `"dns.pcap"`
-        must pcap: ObjectPath,
+        must pcap: CapturePath,
         /// Its number there, from 1 as Wireshark counts. Default: 1
         may frame: Count,
     }

@@ -4,8 +4,8 @@
 //! Layouts are those of IEEE 802.3 and 802.1Q, RFC 826, 791, 8200, 9293, 768, 792 and 4443. Addresses by default are those
 //! for documentation (RFC 5737 and 3849).
 
+use core::net::{Ipv4Addr, Ipv6Addr};
 use std::fmt;
-use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// A protocol whose headers can be written.
 #[derive(Debug, PartialEq, Eq)]

@@ -4,7 +4,8 @@
 //! shape. What is left is resolved and planned as any manifest is, against a host that has nothing yet.
 
 use crate::access::Access;
-use crate::desired::{Desired, MapSource as Source, SlotSource};
+use crate::desired::{Desired, MapSource as Source, ObjectFile, SlotSource};
+use crate::elf::Pinning;
 use crate::manifest::{At, Manifest, Map, MapSource, SymbolRef, TestMap, TestMaps};
 use crate::names::{MapName, ObjectName, ProgramName};
 use crate::observed::MapInfo;
@@ -12,7 +13,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Returns the manifest without anything that could meet what runs, and with these contents of maps. `shapes` are the maps of
 /// others that are on the host.
-pub fn alone(manifest: &Manifest, contents: &TestMaps, shapes: &BTreeMap<MapName, MapInfo>) -> Manifest {
+pub fn alone(
+    manifest: &Manifest,
+    contents: &TestMaps,
+    shapes: &BTreeMap<MapName, MapInfo>,
+    objects: &BTreeMap<ObjectName, ObjectFile>,
+) -> Manifest {
     let mut alone = Manifest { links: BTreeMap::new(), checks: Vec::new(), ..manifest.clone() };
     for program in alone.programs.values_mut() {
         (program.pin, program.protect, program.access) = (None, false, Access::default());
@@ -36,7 +42,7 @@ pub fn alone(manifest: &Manifest, contents: &TestMaps, shapes: &BTreeMap<MapName
         }
     }
     for (name, At { value: given, .. }) in contents {
-        fill(&mut alone, name, given);
+        fill(&mut alone, name, given, objects);
     }
     alone
 }
@@ -56,7 +62,7 @@ fn inline(map: &mut Map, shape: &MapInfo) {
 }
 
 /// Gives a map its contents: one with a table there, and else one that only its object knows.
-fn fill(manifest: &mut Manifest, name: &MapName, given: &TestMap) {
+fn fill(manifest: &mut Manifest, name: &MapName, given: &TestMap, objects: &BTreeMap<ObjectName, ObjectFile>) {
     let name = match &given.symbol {
         Some(symbol) => named(manifest, symbol).unwrap_or_else(|| name.clone()),
         None => name.clone(),
@@ -66,8 +72,26 @@ fn fill(manifest: &mut Manifest, name: &MapName, given: &TestMap) {
         map.entries = Some(given.entries(value));
     } else if let Some(symbol) = &given.symbol {
         let span = given.entries.span.clone();
+        for other in sharing(symbol, objects) {
+            let Some(table) = manifest.objects.get_mut(other) else { continue };
+            if !table.edges.iter().any(|(known, _)| known.value == symbol.1) {
+                let edge = (symbol.1.clone(), name.clone());
+                table.edges.push((At { value: edge.0, span: span.clone() }, At { value: edge.1, span: span.clone() }));
+            }
+        }
         manifest.maps.insert(name, Map::of_symbol(symbol.clone(), span, given.entries.clone()));
     }
+}
+
+/// Lists the other objects that have a map of the same name and share it by their own pinning attributes.
+fn sharing<'a>(
+    (object, symbol): &(ObjectName, SymbolRef),
+    objects: &'a BTreeMap<ObjectName, ObjectFile>,
+) -> impl Iterator<Item = &'a ObjectName> {
+    let pinning = |file: &ObjectFile| symbol.find(&file.object.maps).map(|at| file.object.maps[at].pinning);
+    let own = objects.get(object).and_then(pinning).filter(|own| matches!(own, Pinning::ByName | Pinning::GlobalNs));
+    let others = objects.iter().filter(move |(other, file)| *other != object && own.is_some() && pinning(file) == own);
+    others.map(|(other, _)| other)
 }
 
 /// Finds the table of a map by an object and a symbol in it.

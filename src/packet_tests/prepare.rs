@@ -156,7 +156,7 @@ pub fn ready<K: Kernel>(
 }
 
 fn resolve(base: &Base<'_>, contents: &TestMaps) -> Result<Desired, Problems> {
-    let manifest = alone(base.manifest, contents, &base.shapes);
+    let manifest = alone(base.manifest, contents, &base.shapes, &base.files.objects);
     let entries = load::entries(&manifest, base.folder)?;
     let files = Files { objects: base.files.objects.clone(), entries };
     desired::resolve(&manifest, files, &base.bpffs, &base.host, &base.target)

@@ -3,7 +3,6 @@
 use super::input::{MARK, PRIORITY};
 use super::{Failure, Outcome, Prepared, Returned, Way};
 use crate::apply::rehearse;
-use crate::btf::value::Value;
 use crate::cells::{Cell, Layout};
 use crate::desired::{DesiredMap, MapSource};
 use crate::diag::{Kind, Problem};
@@ -76,9 +75,9 @@ fn refused(test: &Prepared<'_>, error: &io::Error) -> Problem {
     }
     let has_interface = test.case.test.context.interface.is_some();
     let hint = match (test.input.way, error.raw_os_error()) {
-        (Way::Xdp, Some(libc::EINVAL)) if has_interface => {
-            Some("the kernel runs XDP for a test only on interfaces whose driver has set its queues up for XDP")
-        }
+        (Way::Xdp, Some(libc::EINVAL)) if has_interface => Some(
+            "the kernel takes an interface for a test of XDP from Linux 5.15 on, and only one whose queues are set up for XDP",
+        ),
         (Way::Xdp | Way::Skb { .. } | Way::FlowDissector, Some(libc::EINVAL)) if test.frame.len() < ETH.len => {
             Some("the kernel takes no packet that is shorter than the header of Ethernet, 14 bytes")
         }
@@ -144,11 +143,10 @@ fn entries<K: Kernel>(kernel: &K, fd: &K::Fd, map: &DesiredMap, host: &Host) -> 
 fn entries_differ(map: &DesiredMap, expected: &Entries, is: &Entries, exact: bool) -> Vec<Failure> {
     let MapSource::Defined(definition) = &map.source else { return Vec::new() };
     let layout = Layout::new(&definition.spec, &definition.formats);
-    let text = |value: Value| if definition.sensitive { "(sensitive)".to_owned() } else { value.to_string() };
-    let key = |key: &[u8]| if definition.sensitive { "(sensitive)".to_owned() } else { layout.key(key).text() };
-    let entry = |of: &[u8], expected: Option<Value>, is: Option<Value>| Failure::Entry {
+    let text = |cell: Cell<'_>| if definition.sensitive { "(sensitive)".to_owned() } else { cell.text() };
+    let entry = |of: &[u8], expected: Option<Cell<'_>>, is: Option<Cell<'_>>| Failure::Entry {
         map: map.name.clone(),
-        key: key(of),
+        key: text(layout.key(of)),
         expected: expected.map(text),
         is: is.map(text),
     };
@@ -156,7 +154,7 @@ fn entries_differ(map: &DesiredMap, expected: &Entries, is: &Entries, exact: boo
     for (of, wanted) in expected.iter() {
         let wanted = first(&layout, wanted);
         let found = is.get(of).map(|is| of_all_cpus(&layout, is));
-        if found.as_ref() != Some(&wanted) {
+        if found.as_ref().map(Cell::value) != Some(wanted.value()) {
             failures.push(entry(of, Some(wanted), found));
         }
     }
@@ -170,11 +168,11 @@ fn entries_differ(map: &DesiredMap, expected: &Entries, is: &Entries, exact: boo
 }
 
 /// Returns the value that was written once, for all CPUs.
-fn first(layout: &Layout, bytes: &[u8]) -> Value {
-    layout.data(bytes).next().map_or(Value::List(Vec::new()), |cell| cell.value())
+fn first<'a>(layout: &'a Layout, bytes: &'a [u8]) -> Cell<'a> {
+    layout.data(bytes).next().unwrap_or(Cell::Bytes(&[]))
 }
 
 /// Returns the value with the numbers of all CPUs added up.
-fn of_all_cpus(layout: &Layout, bytes: &[u8]) -> Value {
-    layout.sum(bytes).map_or_else(|| first(layout, bytes), |cell: Cell<'_>| cell.value())
+fn of_all_cpus<'a>(layout: &'a Layout, bytes: &'a [u8]) -> Cell<'a> {
+    layout.sum(bytes).unwrap_or_else(|| first(layout, bytes))
 }

@@ -6,7 +6,7 @@
 //!
 //! A comment has room for [`LIMIT`] characters. What is safe makes room for what is not: risks are always there.
 
-use super::layout::{Style, clean};
+use super::layout::{Page, Style, clean};
 use super::place::{Lines, ManifestText};
 use super::risk::{Risk, risks};
 use super::text::{self, Counts, Drawn, Purpose};
@@ -38,6 +38,7 @@ const ROOM: usize = LIMIT - PROBLEMS;
 /// Writes a plan.
 pub fn plan(plan: &Plan, purpose: Purpose, manifest: Option<ManifestText<'_>>) -> String {
     let mut out = header(plan, purpose, manifest);
+    out += &captured(plan);
     let found = risks(plan);
     if !found.is_empty() {
         let lines = manifest.map(|manifest| (manifest.name, Lines::new(manifest.text)));
@@ -100,6 +101,22 @@ fn alarms(plan: &Plan, purpose: Purpose) -> Vec<String> {
         alarms.push(format!("**consent**: nothing is applied without {}", code(text::allow_flag(&lacks))));
     }
     alarms
+}
+
+/// Writes what captured packets tell, which is never folded: nothing says better what a change does.
+fn captured(plan: &Plan) -> String {
+    let Some(replay) = &plan.traffic else { return String::new() };
+    let mut page = Page::new(STYLE);
+    super::traffic::text(&mut page, replay);
+    let text = page.finish();
+    let text = text.trim_end();
+    let title = match (&replay.before, replay.changed()) {
+        (None, _) => "Captured packets".to_owned(),
+        (Some(_), 0) => "Captured packets: none gets another verdict".to_owned(),
+        (Some(_), changed) => format!("Captured packets: {} get another verdict", thousands(changed as u64)),
+    };
+    let fence = fence(text.lines());
+    format!("\n#### {title}\n\n{fence}text\n{text}\n{fence}\n")
 }
 
 /// Writes a risk with its step.

@@ -58,7 +58,7 @@ fn line(outcome: &Outcome<'_>) -> Text {
         false => name.and(Paint::Alarm, "FAILED"),
     };
     match outcome.ran {
-        Some(ran) => text.and(Paint::Plain, format!(" ({})", returned(outcome, ran))),
+        Some(ran) => text.and(Paint::Plain, " ").and_whole(Paint::Plain, format!("({})", returned(outcome, ran))),
         None => text.and(Paint::Plain, " (not run)"),
     }
 }
