@@ -2,9 +2,11 @@
 
 use super::console::{Console, Output};
 use super::loaded::Loaded;
+use super::planned::Planned;
 use crate::desired::Desired;
 use crate::diag::{Kind, Problem, Problems, similar};
 use crate::explain::{self, Codes, Explained, Given};
+use crate::kernel::{Kernel, codes};
 use crate::names::Address;
 use crate::observed::Observed;
 use crate::plan::Plan;
@@ -41,7 +43,14 @@ impl Explain {
         Problems(problems).or(asked)
     }
 
-    /// Explains what is asked for.
+    /// Explains what is asked for of a plan, without asking the verifier.
+    pub fn of<K: Kernel>(&self, kernel: &K, planned: &Planned) -> Result<Vec<Explained>, Problems> {
+        let Planned { plan, desired, observed, .. } = planned;
+        let asked = self.asked(plan)?;
+        Ok(self.explained(&asked, (plan, desired, observed), &codes::running(kernel, plan, &asked)))
+    }
+
+    /// Explains what was found to be asked for.
     pub fn explained(
         &self,
         asked: &BTreeSet<Address>,

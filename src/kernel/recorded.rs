@@ -466,6 +466,10 @@ impl Kernel for Recorded {
         })
     }
 
+    fn program_code(&self, _: &Handle) -> io::Result<ProgramCode> {
+        not_told("the code of programs")
+    }
+
     fn test_run(&mut self, _: &Handle, _: &RunRequest<'_>) -> io::Result<Ran> {
         unchangeable()
     }
