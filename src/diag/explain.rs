@@ -1166,6 +1166,51 @@ pub const EXPLANATIONS: &[Explanation] = &[
         way_out: "Say the pin: a `[map]` with `from` and `pin`.",
     },
     Explanation {
+        code: "state::not_exported",
+        exits: DATA,
+        means: "A file that was given with `--against` is no state of a host that `bpfapply export` has written, or \
+                a newer version wrote it.",
+        example: Command("bpfapply plan.toml --dry-run=offline --against plan.toml"),
+        way_out: "`bpfapply export --out FILE`, on the host, writes one.",
+    },
+    Explanation {
+        code: "state::not_told",
+        exits: DATA,
+        means: "An exported state does not tell what this plan must know, since it holds no contents of maps unless \
+                they were asked for.",
+        example: Host("an offline plan that compares entries of a map with those on the host"),
+        way_out: "Run the dry run on the host, or export more of it.",
+    },
+    Explanation {
+        code: "test::failed",
+        exits: FAILED,
+        means: "Tests of programs failed, and the manifest says `require_tests = true`. Nothing was done.",
+        example: Host("a program that returns XDP_PASS for a packet of which a test expects `XDP_DROP`"),
+        way_out: "`bpfapply test plan.toml` shows what they found.",
+    },
+    Explanation {
+        code: "test::missing",
+        exits: DATA,
+        means: "The manifest says `require_tests = true`, and a program has no test.",
+        example: Host("`require_tests = true`, and no `[[program.drop.test]]`"),
+        way_out: "Write one, in the manifest or in the file of tests beside it.",
+    },
+    Explanation {
+        code: "test::not_testable",
+        exits: DATA,
+        means: "There are tests of a program that the kernel cannot run for a test: it is of another type than those \
+                that handle packets.",
+        example: Host("`[[program.trace.test]]` for a kprobe"),
+        way_out: "Take the test out, and test by what the program leaves in its maps on a host.",
+    },
+    Explanation {
+        code: "test::twice",
+        exits: DATA,
+        means: "Two tests of one program have the same name, so that a report could not tell them apart.",
+        example: Host("two `[[program.drop.test]]` with `name = \"empty\"`"),
+        way_out: "Give one of them another name.",
+    },
+    Explanation {
         code: "usage",
         exits: USAGE,
         means: "The command line asks for something that cannot be.",
