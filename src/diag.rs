@@ -1167,7 +1167,7 @@ impl Kind {
             Self::WrongType { .. } => "manifest::wrong_type",
             Self::VariableOutsideText { .. } => "manifest::variable_outside_text",
             Self::OutOfRange { .. } => "manifest::out_of_range",
-            Self::TestTwice { .. } => "test::twice",
+            Self::TestTwice { .. } => "test::named_twice",
             Self::NotTestable { .. } => "test::not_testable",
             Self::Untested { .. } => "test::missing",
             Self::TestsFailed { .. } => "test::failed",

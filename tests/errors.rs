@@ -59,6 +59,9 @@ const NOT_TRIED: &[(&str, &[&str])] = &[
             "kernel::program_refused",
             "kernel::refused",
             "program::not_loadable",
+            "test::failed",
+            "test::missing",
+            "test::not_testable",
         ],
     ),
     (

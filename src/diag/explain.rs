@@ -1181,6 +1181,41 @@ pub const EXPLANATIONS: &[Explanation] = &[
         way_out: "Export once more with `--contents` where it is what a map holds; else plan on the host.",
     },
     Explanation {
+        code: "test::failed",
+        exits: FAILED,
+        means: "The manifest says `require_tests = true`, and programs do not make of packets what its tests say. They \
+                ran on copies with maps of their own, before anything was changed.",
+        example: Command("bpfapply plan.toml"),
+        way_out: "`bpfapply test plan.toml` shows what differs: mend the program, or the test.",
+    },
+    Explanation {
+        code: "test::missing",
+        exits: DATA,
+        means: "The manifest says `require_tests = true`, and a program that a link runs has no test, though the kernel \
+                could run one.",
+        example: Host("a `[program.drop]` without `[[program.drop.test]]`, and a link that runs it"),
+        way_out: "Write a test: in the manifest, or in `plan.test.toml` beside `plan.toml`.",
+    },
+    Explanation {
+        code: "test::named_twice",
+        exits: DATA,
+        means: "Two tests of one program have the same name, so that nobody could tell which of them failed.",
+        example: Tables(
+            "[object.filter]\npath = \"filter.bpf.o\"\n\n[program.drop]\nfrom = \"filter:drop\"\n\n\
+             [[program.drop.test]]\nname = \"ARP\"\npacket = [{ arp = {} }]\nverdict = \"XDP_PASS\"\n\n\
+             [[program.drop.test]]\nname = \"ARP\"\npacket = [{ arp = {} }]\nverdict = \"XDP_DROP\"",
+        ),
+        way_out: "Give one of them another name.",
+    },
+    Explanation {
+        code: "test::not_testable",
+        exits: DATA,
+        means: "The kernel runs programs of some types alone with a packet that somebody made up \
+                (`BPF_PROG_TEST_RUN`), and this is of another type.",
+        example: Host("a `[[program.options.test]]` of a program in the section `sockops`"),
+        way_out: "Take the test out; `require_tests` does not ask for one.",
+    },
+    Explanation {
         code: "usage",
         exits: USAGE,
         means: "The command line asks for something that cannot be.",
