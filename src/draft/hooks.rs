@@ -39,7 +39,7 @@ pub fn written(hook: &Hook, interfaces: &[String]) -> Written {
         }
         Hook::Lwt { interface: name, netns, point: _, route } => {
             let place = &route.place;
-            entries.text("to", &place.to).add("interface", interface(name)).netns(netns);
+            entries.text("to", place.to).add("interface", interface(name)).netns(netns);
             entries.some_text("gateway", route.gateway).number("table", Some(place.table));
             entries.number("metric", Some(place.metric)).number("headroom", Some(route.headroom).filter(|it| *it != 0));
             "lwt"
