@@ -70,7 +70,7 @@ pub fn verify<K: Kernel>(
     let mut rehearsed = apply::rehearse(kernel, &planned.plan);
     planned.plan.verdicts = Some(mem::take(&mut rehearsed.verdicts));
     let refused = rehearsed.problems();
-    codes::add_rehearsed(kernel, &mut codes, &asked, (&rehearsed.programs, &rehearsed.maps))
+    codes::add_rehearsed(kernel, &mut codes, &asked, &rehearsed.programs, &rehearsed.maps)
         .map_err(|error| observe::refused("read the programs that were loaded", &error, observe::READ))?;
     // Before anybody reads that nothing of it is there.
     drop(rehearsed);

@@ -1,7 +1,7 @@
 //! What differs of a map: its shape, the types of keys and values, its constants, variables and entries.
 
 use super::{EntryChanges, Explained, Field, Given, TypeChange, made};
-use crate::btf::{TypeId, layout, value};
+use crate::btf::{layout, value};
 use crate::desired::{MapDefinition, MapSource};
 use crate::elf::DataKind;
 use crate::entries::Counts;
@@ -52,13 +52,14 @@ pub fn observed<'a>(observed: &'a Observed, pin: &PinPath) -> Option<&'a Observe
 /// Compares the types of keys and values where both are known; those of a new map are written out.
 fn types(found: Option<&MapTypes>, definition: &MapDefinition, is_new: bool) -> Vec<TypeChange> {
     let Some(wanted) = definition.spec.types.as_ref() else { return Vec::new() };
-    let both: [(_, fn(&MapTypes) -> TypeId); 2] = [("key", |types| types.key), ("value", |types| types.value)];
-    let known = both.into_iter().filter(|(_, id)| id(wanted) != 0);
-    let change = known.filter_map(|(of, id)| {
-        let is = wanted.btf.definition(id(wanted));
-        let lines = match found.filter(|found| id(found) != 0) {
-            Some(found) if layout::difference((&found.btf, id(found)), (&wanted.btf, id(wanted))).is_some() => {
-                texts(&found.btf.definition(id(found)), &is)
+    let ids = |types: &MapTypes| [("key", types.key), ("value", types.value)];
+    let were = found.map_or([("", 0); 2], ids);
+    let known = ids(wanted).into_iter().zip(were).filter(|((_, id), _)| *id != 0);
+    let change = known.filter_map(|((of, id), (_, was))| {
+        let is = wanted.btf.definition(id);
+        let lines = match found.filter(|_| was != 0) {
+            Some(found) if layout::difference((&found.btf, was), (&wanted.btf, id)).is_some() => {
+                texts(&found.btf.definition(was), &is)
             }
             None if is_new => is.lines().map(plain).collect(),
             Some(_) | None => Vec::new(),

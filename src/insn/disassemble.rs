@@ -110,8 +110,8 @@ pub fn jump_target(at: usize, insn: Insn) -> Option<i64> {
     is_jump.then(|| at as i64 + 1 + distance)
 }
 
-/// Returns the first instruction of the function that an instruction calls, or takes as a callback; of code that the
-/// verifier has worked on as well, where the distance of a call is in `off` ([`Rewritten`]).
+/// Returns the first instruction of the function that an instruction calls, or takes as a callback; `distance` is its
+/// `imm`, or in code that the verifier has rewritten the `off` of a call.
 pub fn called(at: usize, insn: Insn, distance: i32) -> Option<usize> {
     let calls = insn.code == CALL && insn.regs.src() == PSEUDO_CALL;
     let takes = insn.is_ld_imm64() && insn.regs.src() == PSEUDO_FUNC;
@@ -121,7 +121,7 @@ pub fn called(at: usize, insn: Insn, distance: i32) -> Option<usize> {
 fn load_constant(insns: &[Insn], at: usize, insn: Insn, name: &dyn Fn(Operand) -> Option<String>) -> Option<String> {
     let (dst, src) = (insn.regs.dst(), insn.regs.src());
     if !insn.is_ld_imm64() {
-        let size = size(insn.code)?;
+        let size = size(insn.code);
         return match insn.code & MODE {
             ABS => Some(format!("r0 = *(u{size} *)skb[{}]", insn.imm)),
             IND if insn.imm == 0 => Some(format!("r0 = *(u{size} *)skb[r{src}]")),
@@ -154,14 +154,14 @@ fn load(insn: Insn) -> Option<String> {
         MEMSX | PROBE_MEMSX => 's',
         _ => return None,
     };
-    Some(format!("r{} = *({sign}{} *)({})", insn.regs.dst(), size(insn.code)?, place(insn.regs.src(), insn.off)))
+    Some(format!("r{} = *({sign}{} *)({})", insn.regs.dst(), size(insn.code), place(insn.regs.src(), insn.off)))
 }
 
 fn store(insn: Insn) -> Option<String> {
     if insn.code == NOSPEC {
         return Some("nospec".to_owned());
     }
-    let (size, at) = (size(insn.code)?, place(insn.regs.dst(), insn.off));
+    let (size, at) = (size(insn.code), place(insn.regs.dst(), insn.off));
     match (insn.code & CLASS, insn.code & MODE) {
         (STX, MEM | PROBE_MEM32) => Some(format!("*(u{size} *)({at}) = r{}", insn.regs.src())),
         (STX, ATOMIC | PROBE_ATOMIC) => atomic(insn, size),
@@ -298,12 +298,12 @@ fn call(at: usize, insn: Insn, name: &dyn Fn(Operand) -> Option<String>) -> Stri
 }
 
 /// Returns how many bits a load or store has.
-fn size(code: u8) -> Option<u32> {
+fn size(code: u8) -> u32 {
     match code & 0x18 {
-        0x00 => Some(32),
-        0x08 => Some(16),
-        0x10 => Some(8),
-        _ => Some(64),
+        0x00 => 32,
+        0x08 => 16,
+        0x10 => 8,
+        _ => 64,
     }
 }
 

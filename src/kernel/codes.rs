@@ -35,7 +35,8 @@ pub fn add_rehearsed<K: Kernel>(
     kernel: &K,
     codes: &mut Codes,
     asked: &BTreeSet<Address>,
-    (programs, maps): (&BTreeMap<ProgramName, K::Fd>, &BTreeMap<MapName, K::Fd>),
+    programs: &BTreeMap<ProgramName, K::Fd>,
+    maps: &BTreeMap<MapName, K::Fd>,
 ) -> io::Result<()> {
     let mut names = BTreeMap::new();
     for (name, map) in maps {
