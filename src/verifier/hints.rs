@@ -1,8 +1,8 @@
 //! What the verifier means when it refuses a program, and what an author can do about it.
 //!
 //! One table, from the particular to the general: the first entry that knows the line decides. The lines are those of
-//! `kernel/bpf/verifier.c` and `btf.c` of Linux 6.18, and of older ones where they are written otherwise. `tests/refusals.rs`
-//! provokes each entry on the running kernel.
+//! `kernel/bpf/verifier.c` and `btf.c` of Linux 6.18, and of older ones where they are written otherwise.
+//! `tests/refusals.rs` provokes each entry on the running kernel.
 
 /// What is known of one way to be refused.
 #[derive(Debug, PartialEq, Eq)]
