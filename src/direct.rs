@@ -88,7 +88,7 @@ pub struct Wish {
 const PRIORITY: u16 = 1000;
 
 /// `ETH_P_ALL` of `linux/if_ether.h`.
-const ALL_PROTOCOLS: u16 = 3;
+pub const ALL_PROTOCOLS: u16 = 3;
 
 impl Wish {
     /// Returns whether nothing is said.

@@ -260,6 +260,20 @@ impl Code {
         array
     }
 
+    /// Returns the tags that kernels give the program: by SHA-1 up to 6.17, by SHA-256 since then (`bpf_prog_calc_tag`,
+    /// kernel/bpf/core.c). Which map an instruction loads, and where in it, is in neither.
+    pub fn tags(&self) -> [[u8; 8]; 2] {
+        use sha2::Digest as _;
+        let mut insns = self.patched(|_| 0);
+        for site in &self.sites {
+            insns[site.insn + 1].imm = 0;
+        }
+        let code: Vec<[u8; Insn::SIZE]> = insns.iter().map(|insn| insn.encode()).collect();
+        let first = |digest: &[u8]| std::array::from_fn(|at| digest[at]);
+        let bytes = code.as_flattened();
+        [first(&sha1::Sha1::digest(bytes)), first(&sha2::Sha256::digest(bytes))]
+    }
+
     /// Digests what the program does: each instruction, with the identity of its map at each site, and the modules.
     ///
     /// Unlike the kernel's tag this tells two maps, and two offsets in one map, apart.

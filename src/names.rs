@@ -351,6 +351,17 @@ impl PinPath {
         self.moved(pin_root, generation).unwrap_or_else(outside)
     }
 
+    /// Returns where a manifest pins what is at this path in a generation of the deployment at `pin_root`; `None` for what
+    /// no manifest names, as the entries that are kept.
+    pub fn from_generation(&self, pin_root: &Self, generation: &Self) -> Option<Self> {
+        let inside = self.0.strip_prefix(generation.as_str())?.strip_prefix('/')?;
+        match inside.split_once('/') {
+            Some((OUTSIDE, outside)) => Self::new(&format!("/{outside}")).ok(),
+            _ if inside.starts_with('~') => None,
+            _ => self.moved(generation, pin_root),
+        }
+    }
+
     /// Returns whether this is the second name that a pin outside of the deployment's folder has in a generation.
     pub fn is_outside(&self, generation: &Self) -> bool {
         self.is_below(&generation.child(OUTSIDE))

@@ -208,13 +208,16 @@ fn examples_are_valid() {
     );
 }
 
+/// A problem by its code, with its line and column.
+type Coded<'a> = (&'a str, Option<(u64, u64)>);
+
 /// Problems of the text, of files and of what both mean are three stages; those of one are said together.
 #[test]
 fn problems_have_places() {
     let folder = tempfile::tempdir().expect("a folder");
     fs::copy(root().join("examples/quickstart/xdp.bpf.o"), folder.path().join("xdp.o")).expect("it is there");
     let head = "version = 1\nname = \"edge\"\n[object.xdp]\npath = \"xdp.o\"\n";
-    let cases: &[(&str, &[(&str, Option<(u64, u64)>)])] = &[
+    let cases: &[(&str, &[Coded<'_>])] = &[
         ("a = ", &[("manifest::syntax", Some((1, 5)))]),
         (
             "version = 1\nname = \"edge\"\nnmae = 1\n[link.a]\nxdp = {}\n",

@@ -252,7 +252,8 @@ fn captures_tell_what_a_change_does() {
             (&"XDP_TX".into(), &"XDP_DROP".into(), &33.into())
         );
         let markdown = succeed(path, &[&both[..], &["--output", "markdown"]].concat());
-        let start = markdown.find("#### Captured packets: 33 get another verdict\n\n```text\n").expect("it is not folded");
+        let start =
+            markdown.find("#### Captured packets: 33 get another verdict\n\n```text\n").expect("it is not folded");
         assert!(markdown[start..].contains(&format!("{lines}```\n")), "{markdown}");
         succeed(path, &["plan.toml", "--dry-run=verify", "--traffic", "packets.pcap"]);
         let said = refused(path, &["plan.toml", "--dry-run=offline", "--traffic", "packets.pcap"], 64);

@@ -18,6 +18,8 @@ mod finish;
 mod fmt;
 mod graph;
 mod health;
+mod import;
+mod init;
 mod inspect;
 mod loaded;
 mod man;
@@ -92,6 +94,10 @@ enum Command {
     Explain(meaning::Explain),
     /// Run the packet tests of a manifest, on copies of its programs with maps of their own
     Test(test::Options),
+    /// Write a manifest from what runs on this host: of the deployment with that --name, or else of all that is no deployment's
+    Import(import::Import),
+    /// Write a first manifest from object files
+    Init(init::Init),
     /// Show what an object file has and needs
     Inspect {
         /// The object file
@@ -158,6 +164,8 @@ fn run(cli: Cli, console: &Console) -> Result<Exit, Exit> {
         Some(Command::Graph(asked)) => graph::run(&asked, console),
         Some(Command::Fmt(asked)) => fmt::run(&asked, console),
         Some(Command::Explain(asked)) => meaning::run(&asked, console),
+        Some(Command::Import(asked)) => import::run(&asked, console),
+        Some(Command::Init(asked)) => init::run(&asked, console),
         Some(Command::Test(asked)) => test::run(&asked, console),
         Some(Command::Inspect { object, code }) => match code {
             Some(function) => inspect::code(&object, function.as_deref(), console),

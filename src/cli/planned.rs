@@ -31,7 +31,7 @@ pub struct Planned {
 }
 
 /// What an offline plan assumes of the host: one CPU, small pages, a bpffs where everybody mounts it.
-const NO_HOST: Host = Host { possible_cpus: 1, most_cpus: u32::MAX, page_size: 4096 };
+pub const NO_HOST: Host = Host { possible_cpus: 1, most_cpus: u32::MAX, page_size: 4096 };
 
 /// Plans for an empty host, without any kernel; the paths of the manifest are relative to `folder`.
 pub fn plan_offline(manifest: &Manifest, folder: &Path) -> Result<Planned, Problems> {

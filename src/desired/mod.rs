@@ -10,7 +10,7 @@ mod order;
 mod references;
 mod resolve;
 mod template;
-mod variables;
+pub(crate) mod variables;
 
 pub use contents::EntryFile;
 pub(crate) use hook::Within;

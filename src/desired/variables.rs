@@ -40,7 +40,7 @@ pub fn locate<'n>(object: &Object, name: &'n str) -> Result<(Place, &'n str), No
     if object.externs.iter().any(|known| known.name == name && is_kernels(&known.kind)) {
         return Err(NotFound::Kernels);
     }
-    let all = variables(object);
+    let all = all(object);
     let ends = std::iter::once(name.len()).chain(name.rmatch_indices('.').map(|(at, _)| at));
     for end in ends {
         let mut named = all.iter().filter(|(known, _)| *known == name[..end]);
@@ -59,7 +59,7 @@ pub fn locate<'n>(object: &Object, name: &'n str) -> Result<(Place, &'n str), No
 }
 
 /// Lists the variables of every data section that is a map, by section and offset.
-fn variables(object: &Object) -> Vec<(String, Place)> {
+pub fn all(object: &Object) -> Vec<(String, Place)> {
     let Some(btf) = &object.btf else { return Vec::new() };
     let mut found = Vec::new();
     for (index, map) in object.maps.iter().enumerate().filter(|(_, map)| map.data.is_some()) {

@@ -1166,6 +1166,21 @@ pub const EXPLANATIONS: &[Explanation] = &[
         way_out: "Say the pin: a `[map]` with `from` and `pin`.",
     },
     Explanation {
+        code: "state::not_exported",
+        exits: DATA,
+        means: "A file is no state of a host that `bpfapply export` has written, or another version wrote it.",
+        example: Command("bpfapply plan.toml --dry-run=offline --against notes.txt"),
+        way_out: "Write one on the host: `bpfapply export --out FILE`.",
+    },
+    Explanation {
+        code: "state::not_told",
+        exits: DATA,
+        means: "The plan needs something of the host that its exported state does not tell, such as what a map holds, \
+                or what has an id that nobody had asked for. Nothing is guessed in its place.",
+        example: Command("bpfapply plan.toml --dry-run=offline --against state.json    # a map has `entries`"),
+        way_out: "Export once more with `--contents` where it is what a map holds; else plan on the host.",
+    },
+    Explanation {
         code: "test::failed",
         exits: FAILED,
         means: "The manifest says `require_tests = true`, and programs do not make of packets what its tests say. They \

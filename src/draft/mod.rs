@@ -3,6 +3,13 @@
 //! Pure: objects, or what a host has, become text, with comments that say what is a guess and what is left open. What
 //! the text means is the manifest's affair.
 
+mod attach;
 mod format;
+mod hooks;
+pub mod import;
+mod init;
+mod table;
 
 pub use format::format;
+pub use hooks::written;
+pub use init::{File, init, stem};

@@ -165,7 +165,10 @@ fn code(
             let coming = loaded.map_or(coming, |loaded| loaded.code.insns.len());
             let note = match given.plan.mode {
                 Mode::Offline => Some("there is nothing to compare it with: what runs is not known offline"),
-                Mode::Live | Mode::Against { .. } if is_there => None,
+                Mode::Against { .. } if is_there => {
+                    Some("there is nothing to compare it with: an exported state has no code of programs")
+                }
+                Mode::Live if is_there => None,
                 Mode::Live | Mode::Against { .. } => {
                     Some("there is nothing to compare it with: nothing runs in its place")
                 }

@@ -11,6 +11,7 @@ pub(crate) mod events;
 pub mod export;
 pub mod facts;
 pub mod fake;
+pub mod found;
 pub mod linux;
 pub mod lock;
 mod many;

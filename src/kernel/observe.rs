@@ -359,7 +359,7 @@ pub(crate) fn mark<K: Kernel>(kernel: &K, pin: &PinPath) -> io::Result<Option<Ma
 }
 
 /// Reads an attachment without a link by its mark, and looks whether it is there.
-fn marked<K: Kernel>(kernel: &K, pin: &PinPath) -> io::Result<Option<LinkInfo>> {
+pub(super) fn marked<K: Kernel>(kernel: &K, pin: &PinPath) -> io::Result<Option<LinkInfo>> {
     let Some(Mark { program_id, at }) = mark(kernel, pin)? else { return Ok(None) };
     let is_attached = kernel.programs_at(&at)?.contains(&program_id);
     Ok(Some(LinkInfo { id: 0, program_id, hook: HookInfo::Direct(at), is_attached }))

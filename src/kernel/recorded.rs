@@ -451,10 +451,6 @@ impl Kernel for Recorded {
         if self.0.programs.contains_key(&id) { Ok(Handle::Program(id)) } else { errno(libc::ENOENT) }
     }
 
-    fn program_code(&self, _: &Handle) -> io::Result<ProgramCode> {
-        not_told("the code of programs")
-    }
-
     fn program_info(&self, program: &Handle) -> io::Result<ProgramInfo> {
         let Handle::Program(id) = program else { return errno(libc::EINVAL) };
         let Some(found) = self.0.programs.get(id) else { return errno(libc::EINVAL) };
@@ -468,6 +464,10 @@ impl Kernel for Recorded {
             load_time: found.load_time,
             verified_insns: found.verified_insns,
         })
+    }
+
+    fn program_code(&self, _: &Handle) -> io::Result<ProgramCode> {
+        not_told("the code of programs")
     }
 
     fn test_run(&mut self, _: &Handle, _: &RunRequest<'_>) -> io::Result<Ran> {

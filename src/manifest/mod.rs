@@ -29,7 +29,7 @@ use std::time::Duration;
 pub(crate) use events::tracepoint;
 pub use events::{EventLink, EventText};
 pub use packets::{After, Context, InterfaceText, PacketAfter, PacketSource, Test, TestMap, TestMaps, VerdictText};
-pub use values::time;
+pub use values::{protocol_name, time};
 
 /// A value and its place in the text.
 #[derive(Debug, Clone, PartialEq)]

@@ -1177,6 +1177,11 @@ ways! {
 const PROTOCOLS: &[(&str, u16)] =
     &[("all", 0x0003), ("ipv4", 0x0800), ("arp", 0x0806), ("802.1q", 0x8100), ("ipv6", 0x86dd), ("802.1ad", 0x88a8)];
 
+/// Returns what a manifest calls a protocol; `None` for one that it has no name for.
+pub fn protocol_name(number: u16) -> Option<&'static str> {
+    PROTOCOLS.iter().find(|(_, known)| *known == number).map(|(name, _)| *name)
+}
+
 /// The protocol of packets.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Protocol(pub(super) u16);

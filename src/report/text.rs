@@ -335,7 +335,7 @@ impl<'a> Writer<'a> {
                 None => add(Paint::Alarm, format!("verifier: {NOT_RUN}")),
                 Some(Verdict::Passed { insns: None }) => add(plain, "verifier: passed".to_owned()),
                 Some(Verdict::Passed { insns: Some(insns) }) => {
-                    add(plain, format!("verifier: passed, {}", count(u64::from(*insns), "instruction")));
+                    add(plain, format!("verifier: passed, {}", instructions(u64::from(*insns))));
                 }
                 Some(Verdict::Failed) => add(Paint::Alarm, format!("verifier: {FAILED}")),
                 Some(Verdict::NotTried { lacks }) => {
@@ -431,6 +431,11 @@ pub(super) fn is_unverified(plan: &Plan) -> bool {
     failed > 0 || not_run > 0
 }
 
+/// Writes a number of instructions, which may be a million.
+fn instructions(number: u64) -> String {
+    format!("{} {}", thousands(number), if number == 1 { "instruction" } else { "instructions" })
+}
+
 /// Sums up what the verifier said.
 pub(super) fn verifier(plan: &Plan) -> Text {
     let line = Text::from("verifier: ");
@@ -443,7 +448,7 @@ pub(super) fn verifier(plan: &Plan) -> Text {
         (failed > 0, Paint::Alarm, format!("{FAILED} for {}", programs(failed))),
         (not_run > 0, Paint::Alarm, format!("{NOT_RUN} for {}", programs(not_run))),
         (passed > 0, Paint::Plain, format!("passed for {}", programs(passed))),
-        (insns > 0, Paint::Plain, format!("went through {}", count(insns, "instruction"))),
+        (insns > 0, Paint::Plain, format!("went through {}", instructions(insns))),
     ];
     let said = parts.into_iter().filter(|(is_said, ..)| *is_said).enumerate();
     said.fold(line, |line, (at, (_, paint, part))| match at {
