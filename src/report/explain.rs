@@ -320,7 +320,7 @@ mod tests {
             (vec![span("map.b"), span("{ a = 1 }")], vec![7, 8, 9]),
             (vec![span("{ a = 1 }"), span("from")], vec![3, 4, 7, 8, 9]),
             (vec![span("version")], vec![1]),
-            (vec![9999..9999], vec![]),
+            (Vec::from_iter([(9999, 9999)].map(|(start, end)| start..end)), vec![]),
         ] {
             let quoted: Vec<usize> = quoted(MANIFEST, &spans).into_iter().map(|quote| quote.line).collect();
             assert_eq!(quoted, lines, "{spans:?}");
