@@ -15,8 +15,11 @@ use std::process::Command;
 const INSTALLED: &[&str] =
     &["/usr/lib/x86_64-linux-gnu/bpf", "/usr/lib/aarch64-linux-gnu/bpf", "/usr/lib64/bpf", "/usr/lib/bpf"];
 
+/// Which instructions.
+type Which = fn(Insn) -> bool;
+
 /// What LLVM 14 does not know or shows otherwise, with the version that does not.
-const NEWER: &[(fn(Insn) -> bool, &str)] = &[
+const NEWER: &[(Which, &str)] = &[
     (|insn| matches!(insn.code, 0x62 | 0x6a | 0x72 | 0x7a), "stores of a number: LLVM 17"),
     (|insn| matches!(insn.code, 0x45 | 0x4d | 0x46 | 0x4e), "jumps by bits: LLVM 18"),
     (|insn| insn.code == 0xbf && insn.off == 1, "casts between address spaces: LLVM 19"),
