@@ -933,8 +933,9 @@ impl<'a> Resolver<'a> {
         span: Span,
     ) {
         let parsed = self.object(object);
+        let names_kernel_type = self.target.offline && attach::names_kernel_type(kind.program_type);
         let linked = self.linked(object, index);
-        let unsettled = linked.unsettled;
+        let unsettled = linked.unsettled || names_kernel_type;
         let code = match linked.take() {
             Ok(code) => code,
             Err(errors) => {

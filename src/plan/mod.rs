@@ -867,10 +867,16 @@ impl Step {
         if let Action::LoadProgram { program, replaces: Some(_) } = &self.action {
             return program.unsettled;
         }
-        let (Action::CreateMap { map, replaces: Some(_) } | Action::FillMap { map }) = &self.action else {
+        let (Action::CreateMap { map, replaces: Some(_) } | Action::FillMap { map } | Action::FillSlots { map }) =
+            &self.action
+        else {
             return false;
         };
         let MapSource::Defined(definition) = &map.source else { return false };
+        // The kernel's own struct decides its size and places.
+        if definition.operations.is_some() {
+            return true;
+        }
         let symbol = definition.defined_by.as_ref().map(|(_, symbol)| symbol.as_str());
         self.because == Because::ContentsChanged && symbol == Some(KCONFIG)
     }
