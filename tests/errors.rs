@@ -85,9 +85,9 @@ const NOT_TRIED: &[(&str, &[&str])] = &[
 
 /// Reads the codes that the source has.
 fn codes_of_the_source() -> BTreeSet<String> {
-    let text = fs::read_to_string(repository().join("src/diag.rs")).expect("the source is there");
+    let text = fs::read_to_string(repository().join("src/diag/kind.rs")).expect("the source is there");
     let start = text.find("pub fn code(&self)").expect("kinds have codes");
-    let end = start + text[start..].find("pub fn help(&self)").expect("it is followed by the help");
+    let end = start + text[start..].find("pub fn log(&self)").expect("it is followed by the log");
     let words = text[start..end].split('"').skip(1).step_by(2);
     let codes: BTreeSet<_> = words.map(str::to_owned).collect();
     assert!(codes.len() > 100, "the codes were found");

@@ -66,38 +66,38 @@ struct Cli {
 enum Command {
     /// Make the host match the manifest (the same as `bpfapply MANIFEST`)
     Apply(apply::Apply),
-    /// Take everything away that a deployment made
-    Destroy(Change),
+    /// Check manifests and their objects, without kernel and host
+    Validate(validate::Validate),
+    /// Run the packet tests of a manifest, on copies of its programs with maps of their own
+    Test(test::Options),
+    /// Draw what a manifest makes, with what an apply would change: objects, programs, maps, and who shares them
+    Graph(graph::Graph),
+    /// Show what a deployment has: ids, pins, links, fill of its maps; or with map.NAME what that map holds
+    Show(show::Show),
+    /// Show whether deployments are still what the last apply made of them
+    Status(status::Options),
     /// Keep what an apply with --confirm made
     Commit(confirm::Commit),
     /// Return to the generation before the last apply, without its files
     Rollback(rollback::Rollback),
+    /// Make a new record of a deployment that lost its own, from its pins; nothing else changes
+    Adopt(Change),
+    /// Take everything away that a deployment made
+    Destroy(Change),
+    /// Write what this host has into a file, against which `--dry-run=offline --against FILE` plans elsewhere
+    Export(export::Options),
     /// What an apply with --confirm leaves behind to go back
     #[command(hide = true)]
     Watchdog {
         /// The folder of the deployment's pins
         pin_root: String,
     },
-    /// Make a new record of a deployment that lost its own, from its pins; nothing else changes
-    Adopt(Change),
-    /// Show what a deployment has: ids, pins, links, fill of its maps; or with map.NAME what that map holds
-    Show(show::Show),
-    /// Show whether deployments are still what the last apply made of them
-    Status(status::Options),
-    /// Write what this host has into a file, against which `--dry-run=offline --against FILE` plans elsewhere
-    Export(export::Options),
-    /// Draw what a manifest makes, with what an apply would change: objects, programs, maps, and who shares them
-    Graph(graph::Graph),
-    /// Lay manifests out as all are laid out, with every comment and in their order
-    Fmt(fmt::Fmt),
-    /// Explain a code of messages, as `manifest::unknown_name`; without one, list all
-    Explain(meaning::Explain),
-    /// Run the packet tests of a manifest, on copies of its programs with maps of their own
-    Test(test::Options),
-    /// Write a manifest from what runs on this host: of the deployment with that --name, or else of all that is no deployment's
-    Import(import::Import),
     /// Write a first manifest from object files
     Init(init::Init),
+    /// Write a manifest from what runs on this host: of the deployment with that --name, or else of all that is no deployment's
+    Import(import::Import),
+    /// Lay manifests out as all are laid out, with every comment and in their order
+    Fmt(fmt::Fmt),
     /// Show what an object file has and needs
     Inspect {
         /// The object file
@@ -106,8 +106,8 @@ enum Command {
         #[arg(long, num_args = 0..=1, require_equals = true, value_name = "FUNCTION")]
         code: Option<Option<String>>,
     },
-    /// Check manifests and their objects, without kernel and host
-    Validate(validate::Validate),
+    /// Explain a code of messages, as `manifest::unknown_name`; without one, list all
+    Explain(meaning::Explain),
     /// Write what a shell needs to complete these commands
     Completions {
         /// The shell
@@ -123,11 +123,11 @@ impl Command {
         matches!(
             self,
             Self::Apply(_)
-                | Self::Destroy(_)
                 | Self::Commit(_)
                 | Self::Rollback(_)
-                | Self::Watchdog { .. }
                 | Self::Adopt(_)
+                | Self::Destroy(_)
+                | Self::Watchdog { .. }
         )
     }
 }
@@ -153,25 +153,25 @@ fn run(cli: Cli, console: &Console) -> Result<Exit, Exit> {
     console.check(cli.command.as_ref().is_none_or(Command::plans))?;
     match cli.command {
         Some(Command::Apply(asked)) => apply::run(asked.manifest.as_deref(), &asked.options, console),
-        Some(Command::Destroy(asked)) => destroy::run(&asked, console),
-        Some(Command::Commit(asked)) => confirm::commit(&asked, console),
-        Some(Command::Rollback(asked)) => rollback::run(&asked, console),
-        Some(Command::Watchdog { pin_root }) => confirm::watchdog(&pin_root, console),
-        Some(Command::Adopt(asked)) => adopt::run(&asked, console),
+        Some(Command::Validate(asked)) => validate::run(&asked, console),
+        Some(Command::Test(asked)) => test::run(&asked, console),
+        Some(Command::Graph(asked)) => graph::run(&asked, console),
         Some(Command::Show(asked)) => show::run(&asked, console),
         Some(Command::Status(asked)) => status::run(asked, console),
+        Some(Command::Commit(asked)) => confirm::commit(&asked, console),
+        Some(Command::Rollback(asked)) => rollback::run(&asked, console),
+        Some(Command::Adopt(asked)) => adopt::run(&asked, console),
+        Some(Command::Destroy(asked)) => destroy::run(&asked, console),
         Some(Command::Export(asked)) => export::run(asked, console),
-        Some(Command::Graph(asked)) => graph::run(&asked, console),
-        Some(Command::Fmt(asked)) => fmt::run(&asked, console),
-        Some(Command::Explain(asked)) => meaning::run(&asked, console),
-        Some(Command::Import(asked)) => import::run(&asked, console),
+        Some(Command::Watchdog { pin_root }) => confirm::watchdog(&pin_root, console),
         Some(Command::Init(asked)) => init::run(&asked, console),
-        Some(Command::Test(asked)) => test::run(&asked, console),
+        Some(Command::Import(asked)) => import::run(&asked, console),
+        Some(Command::Fmt(asked)) => fmt::run(&asked, console),
         Some(Command::Inspect { object, code }) => match code {
             Some(function) => inspect::code(&object, function.as_deref(), console),
             None => inspect::run(&object, console),
         },
-        Some(Command::Validate(asked)) => validate::run(&asked, console),
+        Some(Command::Explain(asked)) => meaning::run(&asked, console),
         Some(Command::Completions { shell }) => completions::run(shell, console),
         Some(Command::Man(asked)) => man::run(&asked, console),
         None => apply::run(cli.apply.manifest.as_deref(), &cli.apply.options, console),

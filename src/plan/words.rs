@@ -3,8 +3,8 @@
 //! One place for them, so that a plan, an outcome and a message say the same thing in the same words.
 
 use super::{
-    Action, Because, Copying, Marker, Mode, ResolvedHook, Restored, Sets, State, Sweep, Taken, Traffic, WithoutLink,
-    Writes,
+    Action, Because, Consent, Copying, Marker, Mode, ResolvedHook, Restored, Sets, State, Sweep, Taken, Traffic,
+    WithoutLink, Writes,
 };
 use crate::desired::{Anchor, DesiredLink, DesiredMap, DesiredProgram, MapDefinition, MapSource, is_pattern};
 use crate::direct::{Device, Direct, Filter};
@@ -571,6 +571,17 @@ impl fmt::Display for Because {
             Self::Adopted => f.write_str("it is at its pin, and it is ours"),
             Self::TakenOver => f.write_str("it is taken over: it was somebody else's, and is ours from now on"),
         }
+    }
+}
+
+impl fmt::Display for Consent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Gap => "gap",
+            Self::LoseState => "lose-state",
+            Self::Prune => "prune",
+            Self::Takeover => "takeover",
+        })
     }
 }
 
