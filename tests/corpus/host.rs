@@ -1,7 +1,6 @@
 //! Exported states, and what is planned against them: a deployment of maps, an edge, constants, tail calls and links.
 
 use super::seeds::{Files, Seeds};
-use bpfapply::access::AccountKind;
 use bpfapply::apply::{Stamp, apply};
 use bpfapply::desired::{self, Desired, Files as Inputs, ObjectFile};
 use bpfapply::diag::{self, Problems, Source};
@@ -38,7 +37,7 @@ maps = { stats = "stats" }
 [map.stats]
 from = "device:stats"
 mode = 0o640
-group = "metrics"
+group = 998
 [map.list]
 type = "hash"
 key_size = 4
@@ -139,7 +138,6 @@ pub fn seeds(_: &Files) -> Seeds {
     fake.add_interface("eth0", true);
     fake.add_interface("eth1", true);
     fake.add_cgroup("/sys/fs/cgroup/system.slice");
-    fake.add_account(AccountKind::Group, "metrics", 998);
     let mut seeds = Seeds::new();
     add(&mut seeds, "empty", &fake);
     let before = INPUTS.clone().into_iter().chain([object("filter", "upgrade_1.o", BEFORE)]).collect();
@@ -160,6 +158,8 @@ fn add(seeds: &mut Seeds, name: &str, fake: &Fake) {
     for (contents, suffix) in [(false, ""), (true, "-with-contents")] {
         let asked = Asked { bpffs: bpffs(), contents, time: 1_700_000_000 };
         let state = export(fake, &asked).expect("it can be exported");
+        let planned = planned(&Recorded(state.clone()), INPUTS.clone());
+        assert!(planned.is_ok() || !contents, "it can be planned for: {planned:?}");
         seeds.push((format!("{name}{suffix}"), state.encode().into_bytes()));
     }
 }
