@@ -2,6 +2,10 @@
 //!
 //! Also each seed as it is and with a few bytes changed, so that the targets themselves keep working.
 
+#[path = "corpus/host.rs"]
+mod host;
+#[path = "corpus/packets.rs"]
+mod packets;
 #[path = "corpus/seeds.rs"]
 mod seeds;
 #[path = "corpus/targets.rs"]

@@ -229,19 +229,21 @@ const AROUND: usize = 3;
 /// When the search for the least difference ends: what is found then is right, and maybe longer than it has to be.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Returns the functions that differ, by name: those of `new` in their order, then those that only `old` has.
+/// Returns the functions that differ, by name: those of `new` in their order, then those that only `old` has. Of several
+/// with one name, as static functions of files that were linked together have, the first meets the first, and so on.
 pub fn compare(old: &[Function], new: &[Function]) -> Vec<Changed> {
-    let find = |functions: &'_ [Function], name: &str| functions.iter().position(|function| function.name == name);
+    let (old, new) = (numbered(old), numbered(new));
     let whole = |function: &Function, sign, fate| Changed {
         function: function.name.clone(),
         fate,
         lines: function.lines.iter().map(|line| Shown::of(sign, line)).collect(),
     };
     let mut changed = Vec::new();
-    for function in new {
-        match find(old, &function.name) {
-            Some(at) => {
-                let lines = unified(&old[at].lines, &function.lines);
+    let known: BTreeMap<_, _> = old.iter().copied().collect();
+    for (key, function) in &new {
+        match known.get(key) {
+            Some(was) => {
+                let lines = unified(&was.lines, &function.lines);
                 if !lines.is_empty() {
                     changed.push(Changed { function: function.name.clone(), fate: Fate::Changed, lines });
                 }
@@ -249,9 +251,21 @@ pub fn compare(old: &[Function], new: &[Function]) -> Vec<Changed> {
             None => changed.push(whole(function, Sign::New, Fate::Added)),
         }
     }
-    let gone = old.iter().filter(|function| find(new, &function.name).is_none());
-    changed.extend(gone.map(|function| whole(function, Sign::Old, Fate::Removed)));
+    let stays: BTreeSet<_> = new.into_iter().map(|(key, _)| key).collect();
+    let gone = old.iter().filter(|(key, _)| !stays.contains(key));
+    changed.extend(gone.map(|(_, function)| whole(function, Sign::Old, Fate::Removed)));
     changed
+}
+
+/// Numbers the functions that have one name.
+fn numbered(functions: &[Function]) -> Vec<((&str, usize), &Function)> {
+    let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut number = |name| {
+        let count = seen.entry(name).or_default();
+        *count += 1;
+        *count
+    };
+    functions.iter().map(|function| ((&*function.name, number(&function.name)), function)).collect()
 }
 
 /// Writes functions out.

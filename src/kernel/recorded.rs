@@ -22,7 +22,6 @@ use crate::variables::Patch;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io;
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 /// The host.
@@ -109,6 +108,23 @@ impl Recorded {
     fn map(&self, handle: &Handle) -> io::Result<(u32, &state::Map)> {
         let Handle::Map(id) = handle else { return errno(libc::EINVAL) };
         self.0.maps.get(id).map_or_else(|| not_told(format!("map id {id}")), |map| Ok((*id, map)))
+    }
+
+    /// Returns what a map holds, where that is told: keys and values of these sizes, which no map has without bytes.
+    fn entries(&self, map: &Handle, (key, value): (usize, usize)) -> io::Result<&[state::Entry]> {
+        let (id, found) = self.map(map)?;
+        let Some(entries) = &found.entries else {
+            let what = format!(
+                "what the map `{}` holds: `bpfapply export --contents` does, unless that is secret",
+                found.name
+            );
+            return not_told(what);
+        };
+        let fits = |entry: &state::Entry| (entry.key.0.len(), entry.value.0.len()) == (key, value);
+        if key == 0 || value == 0 || !entries.iter().all(fits) {
+            return Err(io::Error::other(format!("the exported state has entries that do not fit map id {id}")));
+        }
+        Ok(entries)
     }
 
     fn namespace(&self, inode: u64) -> io::Result<&state::Namespace> {
@@ -328,19 +344,12 @@ impl Kernel for Recorded {
         Ok(self.map(map)?.1.frozen)
     }
 
-    fn lookup(&self, map: &Handle, key: &[u8], _: usize) -> io::Result<Option<Vec<u8>>> {
-        let (_, found) = self.map(map)?;
-        if let Some(record) = &found.record {
+    fn lookup(&self, map: &Handle, key: &[u8], size: usize) -> io::Result<Option<Vec<u8>>> {
+        if let Some(record) = &self.map(map)?.1.record {
             return Ok(Some(record.to_string().into_bytes()));
         }
-        let mut value = None;
-        self.read_entries(map, (0, 0), &mut |at, bytes| {
-            if at == key {
-                value = Some(bytes.to_vec());
-            }
-            ControlFlow::Continue(())
-        })?;
-        Ok(value)
+        let mut entries = self.entries(map, (key.len(), size))?.iter();
+        Ok(entries.find(|entry| entry.key.0 == key).map(|entry| entry.value.0.clone()))
     }
 
     fn next_key(&self, _: &Handle, _: Option<&[u8]>, _: usize) -> io::Result<Option<Vec<u8>>> {
@@ -363,16 +372,8 @@ impl Kernel for Recorded {
         unchangeable()
     }
 
-    fn read_entries(&self, map: &Handle, _: (usize, usize), each: TakeEntries<'_>) -> io::Result<()> {
-        let (_, found) = self.map(map)?;
-        let Some(entries) = &found.entries else {
-            let what = format!(
-                "what the map `{}` holds: `bpfapply export --contents` does, unless that is secret",
-                found.name
-            );
-            return not_told(what);
-        };
-        for entry in entries {
+    fn read_entries(&self, map: &Handle, sizes: (usize, usize), each: TakeEntries<'_>) -> io::Result<()> {
+        for entry in self.entries(map, sizes)? {
             if each(&entry.key.0, &entry.value.0).is_break() {
                 break;
             }

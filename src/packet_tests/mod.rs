@@ -10,7 +10,7 @@ mod prepare;
 mod replay;
 mod run;
 
-pub use input::{Input, Way};
+pub use input::{Input, Way, input};
 pub use prepare::{Base, Loaded, Prepared, prepare, ready, shapes};
 pub use replay::replay;
 pub use run::run;

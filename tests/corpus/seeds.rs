@@ -3,9 +3,13 @@
 use bpfapply::access::{Access, Account};
 use bpfapply::btf::value::format::{Format, Formats, Written};
 use bpfapply::desired::{EntriesMode, Hook, Netns};
+use bpfapply::elf::{self, Target as Kernel};
+use bpfapply::insn::Insn;
 use bpfapply::kinds::{MapType, XdpMode};
 use bpfapply::names::{Digest, PinPath, PlanId};
 use bpfapply::observed::{FilePlace, HookInfo};
+use bpfapply::packet::protocols::IPV6;
+use bpfapply::packet::{self, Layer};
 use bpfapply::plan::Expects;
 use bpfapply::record::{
     FORMAT, Record, RecordedEntries, RecordedInner, RecordedLink, RecordedMap, RecordedObject, RecordedProgram, Since,
@@ -22,7 +26,7 @@ use std::path::Path;
 /// Inputs by name.
 pub type Seeds = Vec<(String, Vec<u8>)>;
 
-/// The folders with objects, and those with manifests.
+/// The folders with objects, those with manifests, those with files of tests beside them, and one with verifiers' logs.
 const OBJECTS: &[&str] = &["tests/core", "tests/objects", "examples/quickstart", "examples/iproute2-legacy"];
 const MANIFESTS: &[&str] = &[
     "tests/manifests/invalid",
@@ -31,27 +35,42 @@ const MANIFESTS: &[&str] = &[
     "examples/quickstart",
     "examples/xdp-filter",
 ];
+const TESTS: &[&str] = &["examples/quickstart", "examples/xdp-filter", "tests/packets"];
+const LOGS: &[&str] = &["tests/refusals"];
+/// A folder with a capture, and with tests in a manifest.
+const PACKETS: &[&str] = &["tests/packets"];
 
 /// The files that seeds are made of.
 pub struct Files {
     objects: Seeds,
     manifests: Seeds,
+    tests: Seeds,
+    logs: Seeds,
+    captures: Seeds,
+    tested: Seeds,
 }
 
 impl Files {
     /// Reads the files below the folder of the repository.
     pub fn read(root: &Path) -> io::Result<Self> {
-        Ok(Self { objects: files(root, OBJECTS, "o")?, manifests: files(root, MANIFESTS, "toml")? })
+        Ok(Self {
+            objects: files(root, OBJECTS, ".o")?,
+            manifests: files(root, MANIFESTS, ".toml")?,
+            tests: files(root, TESTS, ".test.toml")?,
+            logs: files(root, LOGS, ".txt")?,
+            captures: files(root, PACKETS, ".pcap")?,
+            tested: files(root, PACKETS, "plan.toml")?,
+        })
     }
 }
 
-fn files(root: &Path, folders: &[&str], extension: &str) -> io::Result<Seeds> {
+fn files(root: &Path, folders: &[&str], ending: &str) -> io::Result<Seeds> {
     let mut found = Seeds::new();
     for folder in folders {
         for entry in fs::read_dir(root.join(folder))? {
             let path = entry?.path();
-            if path.extension().is_some_and(|found| found == extension) {
-                let name = path.strip_prefix(root).unwrap_or(&path).to_string_lossy().replace('/', "-");
+            let name = path.strip_prefix(root).unwrap_or(&path).to_string_lossy().replace('/', "-");
+            if name.ends_with(ending) {
                 found.push((name, fs::read(&path)?));
             }
         }
@@ -172,6 +191,68 @@ pub fn saved(files: &Files) -> Seeds {
         Some((name.clone(), plan.encode().into_bytes()))
     };
     files.manifests.iter().filter_map(plan).collect()
+}
+
+/// A capture, and the packets of it.
+pub fn capture(files: &Files) -> Seeds {
+    let mut seeds = files.captures.clone();
+    for (name, bytes) in &files.captures {
+        let packets = packet::capture::packets(bytes).unwrap_or_default().into_iter().enumerate();
+        seeds.extend(packets.map(|(number, packet)| (format!("{name}-{number}"), packet)));
+    }
+    seeds.push(("pcapng".to_owned(), pcapng()));
+    seeds
+}
+
+/// A pcapng file: a section, an interface of Ethernet, and a packet.
+fn pcapng() -> Vec<u8> {
+    let block = |kind: u32, body: &[u8]| {
+        let len = (body.len() as u32 + 12).to_le_bytes();
+        [&kind.to_le_bytes(), &len, body, &len].concat()
+    };
+    let packet = packet::build(&[
+        Layer::Header { protocol: &IPV6, said: [("next_header", 0)].into() },
+        Layer::Payload(vec![6, 0, 0, 0, 0, 0, 0, 0, 0, 80]),
+    ]);
+    let len = (packet.len() as u32).to_le_bytes();
+    let section = [&[0x4d, 0x3c, 0x2b, 0x1a, 1, 0, 0, 0][..], &[0xff; 8]].concat();
+    let body = [&[0; 12][..], &len, &len, &packet].concat();
+    [block(0x0a0d_0d0a, &section), block(1, &[1, 0, 0, 0, 0, 0, 4, 0]), block(6, &body)].concat()
+}
+
+/// Files of tests, good and bad.
+pub fn tests(files: &Files) -> Seeds {
+    let mut seeds = files.tests.clone();
+    // A manifest's own tests are written alike.
+    let own = |(name, text): &(String, Vec<u8>)| {
+        let tests = str::from_utf8(text).ok()?.split("\n\n").filter(|part| part.starts_with("[[program."));
+        Some((name.clone(), tests.collect::<Vec<_>>().join("\n\n").into_bytes()))
+    };
+    seeds.extend(files.tested.iter().filter_map(own));
+    seeds
+}
+
+/// The logs of programs that the verifier refused.
+pub fn verifier_log(files: &Files) -> Seeds {
+    let log = |(name, text): &(String, Vec<u8>)| {
+        let (_, log) = str::from_utf8(text).ok()?.split_once("the log ends (all of it with -v):\n")?;
+        Some((name.clone(), log.lines().flat_map(|line| [line.trim_start(), "\n"]).collect::<String>().into_bytes()))
+    };
+    files.logs.iter().filter_map(log).collect()
+}
+
+/// The first program of each object, with its records and types.
+pub fn code(files: &Files) -> Seeds {
+    each(files, |bytes| {
+        let object = elf::parse(bytes).ok()?;
+        let code = object.link(0, &Kernel::offline()).ok()?;
+        let insns: Vec<_> = code.patched(|_| 1).into_iter().map(Insn::encode).collect();
+        let lines: Vec<_> = code.lines.iter().map(|line| [line.insn, line.file, line.text, line.place.0]).collect();
+        let funcs: Vec<_> = code.funcs.iter().map(|func| [func.insn, func.type_id]).collect();
+        let records = |words: &[u32]| words.iter().flat_map(|word| word.to_le_bytes()).collect::<Vec<u8>>();
+        let types = join(&records(funcs.as_flattened()), &object.btf?.encode());
+        Some(join(insns.as_flattened(), &join(&records(lines.as_flattened()), &types)))
+    })
 }
 
 fn each(files: &Files, make: impl Fn(&[u8]) -> Option<Vec<u8>>) -> Seeds {

@@ -3,17 +3,23 @@
 //! Nothing may panic, and what is said twice has to agree. Shared by `fuzz/` and by `tests/corpus.rs`.
 
 use super::seeds::{self, Files, Seeds};
+use super::{host, packets};
 use bpfapply::btf::ext::BtfExt;
 use bpfapply::btf::kernel::KernelTypes;
 use bpfapply::btf::{Btf, TypeId, layout, value};
 use bpfapply::desired::{self, EntryFile, Files as Inputs, MapSource};
 use bpfapply::diag::{self, Source};
+use bpfapply::draft;
 use bpfapply::elf::{self, Object, Target as Kernel};
+use bpfapply::insn::disassemble::{self, Operand};
+use bpfapply::insn::listing::{self, Line, Program};
+use bpfapply::insn::{FuncRecord, Insn, LinePlace, LineRecord, Unresolved};
 use bpfapply::manifest;
 use bpfapply::names::{Digest, MapName, PinPath};
 use bpfapply::record::Record;
 use bpfapply::saved::SavedPlan;
 use bpfapply::spec::Host;
+use bpfapply::verifier;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -38,13 +44,19 @@ pub struct Target {
 pub const TARGETS: &[Target] = &[
     Target { name: "btf", run: btf, seeds: seeds::btf },
     Target { name: "btf_ext", run: btf_ext, seeds: seeds::btf_ext },
+    Target { name: "capture", run: packets::capture, seeds: seeds::capture },
+    Target { name: "code", run: code, seeds: seeds::code },
     Target { name: "core", run: core, seeds: seeds::core },
     Target { name: "entries", run: entries, seeds: seeds::entries },
+    Target { name: "format", run: format, seeds: seeds::manifest },
     Target { name: "kernel_types", run: kernel_types, seeds: seeds::btf },
     Target { name: "manifest", run: manifest, seeds: seeds::manifest },
     Target { name: "object", run: object, seeds: seeds::object },
     Target { name: "record", run: record, seeds: seeds::record },
     Target { name: "saved", run: saved, seeds: seeds::saved },
+    Target { name: "state", run: host::state, seeds: host::seeds },
+    Target { name: "tests", run: packets::tests, seeds: seeds::tests },
+    Target { name: "verifier_log", run: verifier_log, seeds: seeds::verifier_log },
 ];
 
 /// An object file, linked without a kernel.
@@ -148,6 +160,85 @@ pub fn saved(input: &[u8]) {
     assert_eq!(plan.host.difference(&plan.host), None);
     let _ = manifest::parse(&plan.manifest.text, &plan.variables);
     assert_eq!(SavedPlan::decode(&plan.encode()), Ok(plan), "written and read again");
+}
+
+/// What the layout of a manifest decides: space, and commas behind the last element.
+fn is_layout(c: char) -> bool {
+    c.is_whitespace() || c == ','
+}
+
+/// A manifest that is laid out anew: it says the same, with every comment, and has its layout then.
+pub fn format(input: &[u8]) {
+    let Ok(text) = str::from_utf8(input) else { return };
+    let formatted = match draft::format(text) {
+        Ok(formatted) => formatted,
+        Err(problems) => {
+            assert!(!diag::render(&problems, Some(&Source::new("plan.toml", text)), false).is_empty());
+            return;
+        }
+    };
+    assert_eq!(draft::format(&formatted).ok().as_ref(), Some(&formatted), "a second time");
+    assert!(text.replace(is_layout, "") == formatted.replace(is_layout, ""), "nothing comes or goes:\n{formatted}");
+    // Numbers may be none, which are not equal to themselves.
+    let meaning = |text: &str| toml::from_str::<toml::Table>(text).ok().map(|table| format!("{table:?}"));
+    assert_eq!(meaning(text), meaning(&formatted), "it means the same");
+}
+
+/// A verifier's log, with an instruction that the linker made invalid.
+pub fn verifier_log(input: &[u8]) {
+    let log = String::from_utf8_lossy(input);
+    let unresolved = [Unresolved { insn: 3, what: "what is missing".to_owned() }];
+    let telling = verifier::telling(&log, &unresolved);
+    assert!(telling.tail.iter().all(|line| log.contains(line.as_str())), "the end of the log is in it");
+    assert!(telling.way.iter().all(|line| log.contains(&line.text)), "the source lines are in the log");
+    assert!(telling.reason.is_some() || telling.tail.iter().all(|line| !line.starts_with("R")), "it says why");
+    assert!(!telling.to_string().is_empty());
+}
+
+/// Four parts, joined from the last on: instructions, records of lines, records of functions, and types. Written as they
+/// are, and compared with the same without the first instruction.
+pub fn code(input: &[u8]) {
+    let (insns, rest) = seeds::split(input);
+    let (lines, rest) = seeds::split(rest);
+    let (funcs, types) = seeds::split(rest);
+    let Ok(btf) = Btf::parse(types) else { return };
+    let insns: Vec<Insn> = insns.as_chunks().0.iter().map(|bytes| Insn::decode(*bytes)).collect();
+    let lines: Vec<LineRecord> = words(lines).map(line_record).collect();
+    let funcs: Vec<FuncRecord> = words(funcs).map(|[insn, type_id]| FuncRecord { insn, type_id }).collect();
+    let function = |id| btf.get(id)?.name().map(str::to_owned);
+    let of = |insns| Program { insns, funcs: &funcs, lines: &lines, btf: &btf, function: &function };
+    let written = listing::functions(&of(&insns), &named);
+    let indexes = written.iter().flat_map(|function| &function.lines).filter_map(|line| match line {
+        Line::Insn { index, .. } => Some(*index),
+        Line::Source { .. } => None,
+    });
+    assert!(indexes.is_sorted_by(|one, other| one < other), "each instruction is there once, in its order");
+    assert!((0..=insns.len()).all(|at| !disassemble::text(&insns, at, &named).is_empty()));
+    let sources = listing::sources(&of(&insns));
+    assert!(listing::compare(&written, &written).is_empty() && listing::compare(&sources, &sources).is_empty());
+    let less = listing::functions(&of(insns.get(1..).unwrap_or_default()), &named);
+    let _ = (listing::compare(&written, &less), listing::compare(&less, &written), listing::list(&less));
+}
+
+/// Takes as many words as there are whole records of them.
+fn words<const COUNT: usize>(bytes: &[u8]) -> impl Iterator<Item = [u32; COUNT]> {
+    let words = bytes.as_chunks().0.as_chunks().0;
+    words.iter().map(|record: &[[u8; 4]; COUNT]| record.map(u32::from_le_bytes))
+}
+
+fn line_record([insn, file, text, place]: [u32; 4]) -> LineRecord {
+    LineRecord { insn, file, text, place: LinePlace(place) }
+}
+
+/// Names every other thing that instructions name.
+fn named(operand: Operand) -> Option<String> {
+    let number = match operand {
+        Operand::Helper(number) | Operand::KernelType(number) | Operand::Map { number, .. } => i64::from(number),
+        Operand::KernelFunction { btf_id, .. } => i64::from(btf_id),
+        Operand::Function(start) => start as i64,
+        Operand::Address(address) => address.cast_signed(),
+    };
+    (number % 2 == 0).then(|| format!("named_{number}"))
 }
 
 /// Tables of maps that entries are for.
