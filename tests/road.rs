@@ -746,7 +746,7 @@ fn what_nobody_confirms_goes_back() {
         let plan = site.manifest("plan.toml", &with);
         // A first apply goes back to nothing.
         let before = host();
-        check(&[&plan, "--confirm", "1s"], 0, &["returns to what ran before in 1 s"]);
+        check(&[&plan, "--confirm", "4s"], 0, &["returns to what ran before in 4 s"]);
         assert!(!passes(&flood, false), "the filter works");
         assert!(passes(&flood, true), "it is gone again");
         eventually(|| host() == before, || format!("{:?}", host()));
@@ -762,7 +762,7 @@ fn what_nobody_confirms_goes_back() {
         let kept = effect();
         // Not confirmed: what ran before returns by itself, with its link.
         site.manifest("plan.toml", &without);
-        check(&[&plan, "--allow", "prune", "--confirm", "1s"], 0, &[]);
+        check(&[&plan, "--allow", "prune", "--confirm", "4s"], 0, &[]);
         assert!(passes(&flood, true), "the filter is gone");
         assert!(!passes(&flood, false), "it is back");
         site.manifest("plan.toml", &with);
