@@ -7,10 +7,10 @@ use crate::btf::TypeId;
 use crate::btf::value::format::{Format, Formats, prefix_of_size};
 use crate::btf::value::{Shape, Value};
 use crate::kinds::MapType;
+use crate::names::hex;
 use crate::spec::{MapSpec, MapTypes};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::fmt::Write;
 use std::sync::Arc;
 
 /// Names of what a map refers to; `None` for what is gone.
@@ -222,28 +222,26 @@ impl Cell<'_> {
     /// Writes it for people.
     pub fn text(&self) -> String {
         match self {
-            Self::Typed(shape, bytes) => shape.format(bytes).unwrap_or_else(|_| hex(bytes)),
+            Self::Typed(shape, bytes) => shape.format(bytes).unwrap_or_else(|_| bytes_text(bytes)),
             Self::Plain(value) => value.to_string(),
             Self::Slot(text, _) => text.clone(),
-            Self::Bytes(bytes) => hex(bytes),
+            Self::Bytes(bytes) => bytes_text(bytes),
         }
     }
 
     /// Returns it for programs; bytes become text that starts with `hex:`, as a manifest writes them.
     pub fn value(&self) -> Value {
         match self {
-            Self::Typed(shape, bytes) => shape.decode(bytes).unwrap_or_else(|_| Value::Text(hex(bytes))),
+            Self::Typed(shape, bytes) => shape.decode(bytes).unwrap_or_else(|_| Value::Text(bytes_text(bytes))),
             Self::Plain(value) | Self::Slot(_, value) => value.clone(),
-            Self::Bytes(bytes) => Value::Text(hex(bytes)),
+            Self::Bytes(bytes) => Value::Text(bytes_text(bytes)),
         }
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(4 + 2 * bytes.len());
-    text.push_str("hex:");
-    bytes.iter().for_each(|byte| write!(text, "{byte:02x}").expect("writing to a String never fails"));
-    text
+/// Writes bytes as a manifest does.
+fn bytes_text(bytes: &[u8]) -> String {
+    format!("hex:{}", hex(bytes))
 }
 
 /// What a slot refers to.

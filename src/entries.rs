@@ -3,7 +3,7 @@
 //! Keys and values lie in two flat buffers, as `BPF_MAP_UPDATE_BATCH` takes them, so that a million entries are two
 //! allocations.
 
-use crate::names::Digest;
+use crate::names::{Digest, hex};
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
@@ -240,10 +240,7 @@ type Pair<'a> = (Option<(&'a [u8], &'a [u8])>, Option<(&'a [u8], &'a [u8])>);
 
 /// Returns the ids of what is in the slots of a map of programs or maps, by their keys in hexadecimal digits.
 pub fn slots_of(live: &Entries) -> BTreeMap<String, u32> {
-    let slot = |(key, id): (&[u8], &[u8])| {
-        let key = key.iter().map(|byte| format!("{byte:02x}")).collect();
-        Some((key, slot_id(id)?))
-    };
+    let slot = |(key, id): (&[u8], &[u8])| Some((hex(key), slot_id(id)?));
     live.iter().filter_map(slot).collect()
 }
 

@@ -6,6 +6,10 @@
 
 use std::fmt;
 
+/// The licenses that the kernel takes for compatible with its own (`license_is_gpl_compatible`, include/linux/license.h).
+pub const GPL_LICENSES: [&str; 6] =
+    ["GPL", "GPL v2", "GPL and additional rights", "Dual BSD/GPL", "Dual MIT/GPL", "Dual MPL/GPL"];
+
 macro_rules! kernel_enum {
     ($(#[$doc:meta])* $name:ident { $($constant:ident = $value:literal $(since $since:literal)?,)* }) => {
         $(#[$doc])*

@@ -7,7 +7,7 @@ use crate::desired::{EntryFile, Files, ObjectFile};
 use crate::diag::{Kind, Problem, Problems};
 use crate::elf::{self, TypesFile};
 use crate::manifest::{self, EntriesSource, Manifest};
-use crate::names::{Digest, MapName, ObjectName};
+use crate::names::{Digest, MapName, ObjectName, hex};
 use crate::packet;
 use crate::parallel;
 use crate::saved::SavedPlan;
@@ -229,6 +229,33 @@ pub fn object(path: &Path) -> Result<(Vec<u8>, elf::Object), Problems> {
     Ok((bytes, parsed))
 }
 
+/// Reads the objects among some files and below some folders, where their names end in `.o`; what is none is left out.
+pub fn objects_below(paths: &[PathBuf]) -> Vec<(PathBuf, elf::Object)> {
+    let mut files = Vec::new();
+    for path in paths {
+        let start = files.len();
+        match path.is_dir() {
+            true => files_below(path, &mut files),
+            false => files.push(path.clone()),
+        }
+        files[start..].sort();
+    }
+    let read = |path: PathBuf| object(&path).ok().map(|(_, object)| (path, object));
+    files.into_iter().filter_map(read).collect()
+}
+
+fn files_below(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        // A link to a folder may lead back up.
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            files_below(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "o") {
+            found.push(path);
+        }
+    }
+}
+
 /// Reads every file that a manifest names; paths are relative to `folder`.
 pub fn files(manifest: &Manifest, folder: &Path) -> Result<Files, Problems> {
     match (objects(manifest, folder), entries(manifest, folder)) {
@@ -402,10 +429,7 @@ fn types(path: &Path, name: &str) -> Result<TypesFile, String> {
 /// Returns the SHA-1 of an object file, after which iproute2 names the folder of `PIN_OBJECT_NS`.
 fn sha1_hex(bytes: &[u8]) -> String {
     use sha1::Digest as _;
-    sha1::Sha1::digest(bytes).iter().fold(String::new(), |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
+    hex(&sha1::Sha1::digest(bytes))
 }
 
 fn of_object(path: &str, errors: Vec<elf::Error>, problem: impl Fn(Kind) -> Problem) -> Problems {

@@ -4,6 +4,7 @@ use crate::btf::convert::{Conversion, Fate, Refusal};
 use crate::btf::{TypeId, value};
 use crate::entries::{Duplicate, Entries};
 use crate::kinds::MapType;
+use crate::names::hex;
 use crate::spec::{Host, MapSpec, MapTypes};
 use std::fmt;
 
@@ -254,7 +255,7 @@ impl Migration {
         let typed = types.and_then(|types| value::format(&types.btf, types.key, key).ok());
         typed.unwrap_or_else(|| match <[u8; 4]>::try_from(key) {
             Ok(number) if self.is_array() => u32::from_ne_bytes(number).to_string(),
-            Ok(_) | Err(_) => key.iter().map(|byte| format!("{byte:02x}")).collect(),
+            Ok(_) | Err(_) => hex(key),
         })
     }
 

@@ -223,12 +223,15 @@ impl RecordedLink {
 #[serde(transparent)]
 pub struct Since(pub u64);
 
+impl Since {
+    /// The end of the year 9999, behind which RFC 3339 has no times.
+    pub const LAST: Self = Self(253_402_300_799);
+}
+
 /// As `2026-03-01T12:30:00Z`.
 impl fmt::Display for Since {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        /// The end of the year 9999, behind which RFC 3339 has no times.
-        const LAST: u64 = 253_402_300_799;
-        let time = UNIX_EPOCH + Duration::from_secs(self.0.min(LAST));
+        let time = UNIX_EPOCH + Duration::from_secs(self.0.min(Self::LAST.0));
         write!(f, "{}", humantime::format_rfc3339_seconds(time))
     }
 }

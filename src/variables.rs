@@ -3,7 +3,7 @@
 //! Pure. A variable, a field or a bit-field is the bits that its value takes, so that what lies beside them stays what
 //! programs made of it.
 
-use crate::names::Digest;
+use crate::names::{Digest, hex};
 use crate::spec::MapTypes;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
@@ -148,10 +148,7 @@ pub fn changes(section: &[u8], were: &Variables<'_>, are: &Variables<'_>, types:
 
 /// Writes what a variable holds in a section by its type, or else as bytes.
 fn words(types: Option<&MapTypes>, name: &str, patch: &Patch, section: &[u8]) -> String {
-    typed(types, name, patch, section).unwrap_or_else(|| {
-        let digits = patch.value.iter().map(|byte| format!("{byte:02x}"));
-        std::iter::once("hex:".to_owned()).chain(digits).collect()
-    })
+    typed(types, name, patch, section).unwrap_or_else(|| format!("hex:{}", hex(&patch.value)))
 }
 
 fn typed(types: Option<&MapTypes>, name: &str, patch: &Patch, section: &[u8]) -> Option<String> {

@@ -154,11 +154,10 @@ fn numbered(text: &str, letter: char) -> Vec<usize> {
 /// Finds the last state of a register. The kernel writes that of each register when it changes, as `R1_w=pkt(r=0)` (the
 /// letters, of older kernels, tell who has read or written it). None for one that has no value.
 fn state(lines: &[&str], number: usize) -> Option<String> {
+    let signs = ["=", "_w=", "_r=", "_rw="].map(|sign| format!("R{number}{sign}"));
     lines.iter().rev().filter(|line| !line.starts_with(';')).find_map(|line| {
-        let (before, value) = ["=", "_w=", "_r=", "_rw="].iter().find_map(|sign| {
-            let (before, after) = line.rsplit_once(&format!("R{number}{sign}"))?;
-            Some((before, value(after)))
-        })?;
+        let (before, after) = signs.iter().find_map(|sign| line.rsplit_once(sign))?;
+        let value = value(after);
         let starts = before.is_empty() || before.ends_with([' ', ':', ';']);
         (starts && !value.is_empty()).then(|| format!("R{number}={value}"))
     })

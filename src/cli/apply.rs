@@ -108,31 +108,34 @@ pub fn run(path: Option<&Path>, options: &Options, console: &Console) -> Result<
         let kind = Kind::Usage("`--against` is for `--dry-run=offline`".to_owned());
         return Err(console.fail(&Problem::new(kind).into(), None));
     }
+    let kernel = &mut Linux::new();
+    let packets = (&options.traffic, &options.variables);
     let done = match options.dry_run {
         Some(DryRun::Offline) => dry_run::offline(&loaded, options, console),
-        Some(mode @ (DryRun::Verify | DryRun::Live)) => {
-            let kernel = &mut Linux::new();
-            if mode == DryRun::Verify && loaded.manifest.require_tests {
-                Suite::load(&loaded, console)?.required(kernel, &loaded, console)?;
-            }
-            let traffic = traffic::replay(kernel, &loaded, (&options.traffic, &options.variables), console)?;
-            match mode == DryRun::Verify {
-                true => dry_run::verify(kernel, &loaded, traffic, options, console),
-                false => dry_run::live(kernel, &loaded, traffic, options, console),
-            }
+        Some(DryRun::Live) => {
+            let traffic = traffic::replay(kernel, &loaded, packets, console)?;
+            dry_run::live(kernel, &loaded, traffic, options, console)
         }
+        Some(DryRun::Verify) => {
+            required_tests(kernel, &loaded, console)?;
+            let traffic = traffic::replay(kernel, &loaded, packets, console)?;
+            dry_run::verify(kernel, &loaded, traffic, options, console)
+        }
+        None if is_settled(kernel, &loaded, options, console) => return Ok(Exit::Success),
         None => {
-            let kernel = &mut Linux::new();
-            if is_settled(kernel, &loaded, options, console) {
-                return Ok(Exit::Success);
-            }
-            if loaded.manifest.require_tests {
-                Suite::load(&loaded, console)?.required(kernel, &loaded, console)?;
-            }
+            required_tests(kernel, &loaded, console)?;
             apply(kernel, &loaded, options, console)
         }
     };
     done.map_err(|problems| console.fail(&problems, Some(&loaded.source())))
+}
+
+/// Runs the packet tests where the manifest lets nothing be applied without them.
+fn required_tests<K: Kernel>(kernel: &mut K, loaded: &Loaded, console: &Console) -> Result<(), Exit> {
+    match loaded.manifest.require_tests {
+        true => Suite::load(loaded, console)?.required(kernel, loaded, console),
+        false => Ok(()),
+    }
 }
 
 /// Returns whether it can be said that there is nothing to do without a plan that somebody wants to see, and says it.

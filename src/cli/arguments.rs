@@ -62,6 +62,16 @@ fn bad_target(text: &str, why: NameError, console: &Console) -> Exit {
     Exit::Usage
 }
 
+/// Says that an argument names nothing that is there, and which name is like it, or else all of them; `lacks` says where:
+/// `--code: this object has no program`.
+pub fn names_nothing(lacks: &str, name: &str, known: &[String]) -> Problem {
+    let instead = match diag::similar(name, known) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("it has {}", known.join(", ")),
+    };
+    Problem::new(Kind::Usage(format!("{lacks} `{name}`; {instead}")))
+}
+
 /// Variables of a manifest.
 #[derive(Debug, Args)]
 pub struct Variables {

@@ -1,10 +1,11 @@
 //! `--explain ADDRESS`: what a plan means for one thing, in full.
 
+use super::arguments::names_nothing;
 use super::console::{Console, Output};
 use super::loaded::Loaded;
 use super::planned::Planned;
 use crate::desired::Desired;
-use crate::diag::{Kind, Problem, Problems, similar};
+use crate::diag::Problems;
 use crate::explain::{self, Codes, Explained, Given};
 use crate::kernel::{Kernel, codes};
 use crate::names::Address;
@@ -31,7 +32,8 @@ impl Explain {
         let known = explain::addresses(plan);
         let find = |text: &String| {
             let found = known.iter().find(|address| address.to_string() == *text);
-            found.cloned().ok_or_else(|| unknown(text, &known))
+            let names = || known.iter().map(Address::to_string).collect::<Vec<_>>();
+            found.cloned().ok_or_else(|| names_nothing("--explain: this plan has no", text, &names()))
         };
         let (mut asked, mut problems) = (BTreeSet::new(), Vec::new());
         for result in self.explain.iter().map(find) {
@@ -60,16 +62,6 @@ impl Explain {
         let given = Given { plan, desired, observed, codes, limit: self.limit };
         asked.iter().filter_map(|address| explain::explain(&given, address)).collect()
     }
-}
-
-/// Says that the plan has no such address, and which ones are like it.
-fn unknown(text: &str, known: &[Address]) -> Problem {
-    let names: Vec<String> = known.iter().map(Address::to_string).collect();
-    let what = match similar(text, names.iter().map(String::as_str)) {
-        Some(near) => format!("--explain: this plan has no `{text}`; did you mean `{near}`?"),
-        None => format!("--explain: this plan has no `{text}`; it has {}", names.join(", ")),
-    };
-    Problem::new(Kind::Usage(what))
 }
 
 /// Writes a plan, and explanations below it.

@@ -3,17 +3,14 @@
 use super::console::Console;
 use super::init::Written;
 use super::usual_bpffs;
-use crate::desired::kernel_name;
 use crate::diag::{Exit, Problems};
-use crate::draft::import::{self, Found, Origin, Source};
-use crate::elf::{self, DataKind, Dialect, Object};
+use crate::draft::import::{self, Source};
+use crate::draft::origins;
 use crate::kernel::{Kernel, facts, found, linux::Linux, observe};
 use crate::load;
 use crate::names::DeploymentName;
 use clap::Args;
-use std::collections::BTreeSet;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// What is imported.
 #[derive(Debug, Args)]
@@ -23,12 +20,6 @@ pub struct Import {
     /// Object files, or folders with some below them, that programs may be from
     #[arg(long, num_args = 1.., value_name = "PATH")]
     objects: Vec<PathBuf>,
-}
-
-/// An object file that was read.
-struct File {
-    path: PathBuf,
-    object: Object,
 }
 
 /// Writes the manifest of the deployment that is called so, or else of what runs here and is no deployment's.
@@ -48,80 +39,13 @@ fn imported<K: Kernel>(kernel: &K, asked: &Import) -> Result<String, Problems> {
         Some(found) => found,
         None => found::others(kernel, &bpffs)?,
     };
-    let files = objects(&asked.objects);
-    find_origins(kernel, &mut found, &files)?;
-    let sections = constants(&found, &files);
-    found::read_constants(kernel, &mut found, &sections);
-    let sources = files.iter().map(|File { path, object }| Source { path: asked.output.relative(path), object });
+    let objects = load::objects_below(&asked.objects);
+    let sources = objects.iter().map(|(path, object)| Source { path: asked.output.relative(path), object });
+    let sources: Vec<_> = sources.collect();
+    let target = facts::target(kernel, &origins::needs(&found, &sources))?;
+    origins::find(&mut found, &sources, &target);
+    let constants = origins::constants(&found, &sources);
+    found::read_constants(kernel, &mut found, &constants);
     let name = name.unwrap_or_else(|| DeploymentName::new("imported").expect("it is a name"));
-    Ok(import::import(&name, &found, &sources.collect::<Vec<_>>(), &observe::host(kernel)?))
-}
-
-/// Reads every object below some paths; what is none is left out.
-fn objects(paths: &[PathBuf]) -> Vec<File> {
-    let mut found = Vec::new();
-    for path in paths {
-        let mut below = Vec::new();
-        if path.is_dir() {
-            files_below(path, &mut below)
-        } else {
-            below.push(path.clone())
-        }
-        below.sort();
-        found.extend(below.into_iter().filter_map(|path| {
-            let (_, object) = load::object(&path).ok()?;
-            Some(File { path, object })
-        }));
-    }
-    found
-}
-
-fn files_below(folder: &Path, found: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        let (path, kind) = (entry.path(), entry.file_type());
-        if kind.as_ref().is_ok_and(fs::FileType::is_dir) {
-            files_below(&path, found);
-        } else if path.extension().is_some_and(|extension| extension == "o") {
-            found.push(path);
-        }
-    }
-}
-
-/// Finds for each program the object whose code it is; else one that has a function of its name.
-fn find_origins<K: Kernel>(kernel: &K, found: &mut Found, files: &[File]) -> Result<(), Problems> {
-    let names: BTreeSet<String> = found.programs.values().map(|program| program.info.name.clone()).collect();
-    let is_named = |program: &elf::Program| names.contains(&kernel_name(&program.function));
-    let mut needs = elf::Needs::default();
-    for object in files.iter().map(|file| &file.object) {
-        for (index, _) in object.programs.iter().enumerate().filter(|(_, program)| is_named(program)) {
-            needs.extend(object.needs(index));
-        }
-    }
-    let target = facts::target(kernel, &needs)?;
-    for (file, File { object, .. }) in files.iter().enumerate() {
-        let mut linking = object.linking(&target);
-        for (index, known) in object.programs.iter().enumerate().filter(|(_, program)| is_named(program)) {
-            let Ok(code) = linking.link(index) else { continue };
-            let tags = code.tags();
-            for program in found.programs.values_mut().filter(|it| it.info.name == kernel_name(&known.function)) {
-                let is_same = tags.contains(&program.info.tag);
-                if program.origin.as_ref().is_none_or(|origin| is_same && !origin.is_same) {
-                    program.origin = Some(Origin { file, program: index, maps: code.maps(), is_same });
-                }
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Lists the maps that are sections of constants, by what the programs' objects say.
-fn constants(found: &Found, files: &[File]) -> BTreeSet<u32> {
-    let origins = found.programs.values().filter_map(|program| {
-        let origin = program.origin.as_ref().filter(|origin| origin.is_same)?;
-        (origin.maps.len() == program.info.map_ids.len()).then_some((origin, &program.info.map_ids))
-    });
-    let maps =
-        origins.flat_map(|(origin, ids)| origin.maps.iter().map(|map| (origin.file, *map)).zip(ids.iter().copied()));
-    let is_constant = |file: usize, map: usize| files[file].object.maps[map].dialect == Dialect::Data(DataKind::Rodata);
-    maps.filter(|((file, map), _)| is_constant(*file, *map)).map(|(_, id)| id).collect()
+    Ok(import::import(&name, &found, &sources, &observe::host(kernel)?))
 }

@@ -1,8 +1,9 @@
 //! `inspect`: what an object file has and needs.
 
+use super::arguments::names_nothing;
 use super::console::Console;
 use crate::btf::Btf;
-use crate::diag::{Exit, Kind, Problem, Problems, similar};
+use crate::diag::{Exit, Problems};
 use crate::elf::{Object, Target};
 use crate::explain;
 use crate::insn::listing::{self, Changed};
@@ -24,7 +25,8 @@ pub fn code(path: &Path, function: Option<&str>, console: &Console) -> Result<Ex
         let (_, object) = load::object(path)?;
         if let Some(function) = function.filter(|function| !object.programs.iter().any(|it| it.function == **function))
         {
-            return Err(unknown(function, &object).into());
+            let known: Vec<String> = object.programs.iter().map(|program| program.function.clone()).collect();
+            return Err(names_nothing("--code: this object has no program", function, &known).into());
         }
         Ok(list(&object, function))
     };
@@ -48,14 +50,4 @@ fn list(object: &Object, function: Option<&str>) -> Vec<(String, Vec<Changed>)> 
         (program.function.clone(), listing::list(&explain::listed((btf, &[]), &code, &map)))
     });
     listed.collect()
-}
-
-/// Says that the object has no such function, and which ones it has.
-fn unknown(function: &str, object: &Object) -> Problem {
-    let known: Vec<&str> = object.programs.iter().map(|program| program.function.as_str()).collect();
-    let what = match similar(function, known.iter().copied()) {
-        Some(near) => format!("--code: this object has no program `{function}`; did you mean `{near}`?"),
-        None => format!("--code: this object has no program `{function}`; it has {}", known.join(", ")),
-    };
-    Problem::new(Kind::Usage(what))
 }

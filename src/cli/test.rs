@@ -9,11 +9,10 @@ use crate::diag::{Exit, Kind, Problem, Problems, Source};
 use crate::kernel::{Kernel, facts, linux::Linux, observe};
 use crate::load;
 use crate::manifest::{self, Tests};
-use crate::packet_tests::{self, Base, Case, Outcome, Place, Way};
+use crate::packet_tests::{self, Base, Case, Outcome, Place};
 use crate::report::ManifestText;
 use crate::report::packet_tests::{self as report, Run, Texts};
 use clap::Args;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, Args)]
@@ -40,10 +39,8 @@ pub fn run(options: &Options, console: &Console) -> Result<Exit, Exit> {
     let run = suite.described(&loaded, filtered);
     console.show(|style| report::text(&outcomes, &run, style), || report::json(&outcomes, &run));
     if let Some(path) = &options.junit {
-        fs::write(path, report::junit(&outcomes, &run)).map_err(|error| {
-            let kind = Kind::UnwritableFile { path: path.display().to_string(), why: error.to_string() };
-            console.fail(&Problem::new(kind).into(), None)
-        })?;
+        load::store_text(&report::junit(&outcomes, &run), path)
+            .map_err(|problem| console.fail(&problem.into(), None))?;
     }
     Ok(if outcomes.iter().all(Outcome::passed) { Exit::Success } else { Exit::Failed })
 }
@@ -120,7 +117,7 @@ impl Suite {
         let of_manifest = |problems: Problems| console.fail(&problems, Some(&loaded.source()));
         let base = base(kernel, loaded).map_err(of_manifest)?;
         let cases = packet_tests::cases(&loaded.manifest, &self.tests);
-        untested(&base, &cases).map_err(of_manifest)?;
+        base.check_tested(&cases).map_err(of_manifest)?;
         let outcomes = self.outcomes(kernel, &base, &cases, loaded, console)?;
         let failed = outcomes.iter().filter(|outcome| !outcome.passed()).count();
         if failed == 0 {
@@ -150,23 +147,4 @@ pub fn base<'a, K: Kernel>(kernel: &K, loaded: &'a Loaded) -> Result<Base<'a>, P
         target,
         shapes: packet_tests::shapes(kernel, manifest),
     })
-}
-
-/// Reports programs that links run and that have no test, of those that could have one.
-fn untested(base: &Base<'_>, cases: &[Case<'_>]) -> Result<(), Problems> {
-    let types = base.check()?;
-    let mut problems = Problems::default();
-    for link in base.manifest.links.values() {
-        let Some(program) = link.program.as_ref().map(|program| &program.value) else { continue };
-        let can = types.get(program).is_some_and(|program_type| Way::of(*program_type).is_some());
-        let is_reported = problems.0.iter().any(
-            |problem: &Problem| matches!(&*problem.kind, Kind::Untested { program: reported } if reported == program),
-        );
-        if can && !is_reported && !cases.iter().any(|case| case.program == program) {
-            let span = base.manifest.programs[program].span.clone();
-            let problem = Problem::at(Kind::Untested { program: program.clone() }, span, "this program");
-            problems.push(problem.and(link.span.clone(), "runs it"));
-        }
-    }
-    problems.or(())
 }

@@ -38,7 +38,8 @@ impl Kind {
             | Self::TestTwice { .. }
             | Self::Usage(_) => None,
             Self::NotTestable { .. } => {
-                Some("it runs programs of XDP, tc, cgroup_skb, sockets, lwt, flow dissection, sk_lookup and netfilter".to_owned())
+                let types = "XDP, tc, cgroup_skb, sockets, lwt, flow dissection, sk_lookup and netfilter";
+                Some(format!("it runs programs of {types}"))
             }
             Self::Untested { program } => {
                 Some(format!("write a `[[program.{program}.test]]`, there or in the file of tests beside the manifest"))
@@ -141,7 +142,8 @@ impl Kind {
                 Some("the kernel takes programs of one type: give each type an array of its own".to_owned())
             }
             Self::Incompatible { .. } => {
-                Some("compile both with one definition: only the owner's makes the map, and both must mean the same layout".to_owned())
+                let why = "only the owner's makes the map, and both must mean the same layout";
+                Some(format!("compile both with one definition: {why}"))
             }
             Self::NoSize { map, map_type, size, defined_by: Some((object, symbol)) } if map.is_private() => {
                 let (name, line) = (table_name(symbol), size.line(*map_type));
@@ -202,7 +204,9 @@ impl Kind {
             }
             Self::ForeignTemplate { .. } => Some("declare a map of the same shape, and name that one".to_owned()),
             Self::Kernel { hint, .. } => hint.clone(),
-            Self::Cycle { .. } => Some("break the circle: take one of these lines out, or change whom it waits for".to_owned()),
+            Self::Cycle { .. } => {
+                Some("break the circle: take one of these lines out, or change whom it waits for".to_owned())
+            }
             Self::NotMounted { at } => Some(format!("`mount -t bpf bpf {at}`, or run it without --no-mount")),
             Self::Unverified { .. } => {
                 Some("something else changes the same things: run it again with --dry-run".to_owned())
@@ -331,9 +335,9 @@ impl Kind {
                  bpftool, or with a link"
                     .to_owned(),
             ),
-            Self::RouteTaken { .. } => {
-                Some("it is not ours, and is left alone: take another `metric` or `table`, or remove it first".to_owned())
-            }
+            Self::RouteTaken { .. } => Some(
+                "it is not ours, and is left alone: take another `metric` or `table`, or remove it first".to_owned(),
+            ),
             Self::HookTaken { ours: None, way_out, .. } => Some(match way_out {
                 Some(way_out) => format!("it is not ours, and is left alone: {way_out}"),
                 None => "it is not ours, and is left alone: detach it with the tool that attached it".to_owned(),

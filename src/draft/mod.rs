@@ -8,6 +8,7 @@ mod format;
 mod hooks;
 pub mod import;
 mod init;
+pub mod origins;
 mod table;
 
 pub use format::format;

@@ -1,7 +1,7 @@
 //! What differs of a link: its hook, its program, its place among others.
 
 use super::{Explained, Field, Given};
-use crate::desired::DesiredLink;
+use crate::desired::{DesiredLink, Hook};
 use crate::names::LinkName;
 use crate::plan::{Action, Company, Plan, Step};
 use crate::record::RecordedLink;
@@ -9,9 +9,8 @@ use crate::record::RecordedLink;
 /// Adds what a step changes of a link.
 pub fn differences(given: &Given<'_>, step: &Step, explained: &mut Explained) {
     let (link, runs) = match &step.action {
-        Action::Attach { link, .. } => (link, None),
+        Action::Attach { link, .. } | Action::Reattach { link, .. } => (link, None),
         Action::UpdateLink { link, old, .. } => (link, Some(*old)),
-        Action::Reattach { link, .. } => (link, None),
         Action::ReuseLink { link, .. } => return around(given, &link.name, explained),
         Action::Detach { link, hook, .. } => {
             explained.fields.push(Field { name: "hook".to_owned(), is: Some(hook.clone()), becomes: None });
@@ -19,7 +18,7 @@ pub fn differences(given: &Given<'_>, step: &Step, explained: &mut Explained) {
         }
         _ => return,
     };
-    let recorded = given.observed.record.as_ref().and_then(|record| record.links.get(link.name.as_str()));
+    let recorded = given.plan.generations.recorded_link(&link.name);
     explained.fields.extend(fields(given.plan, link, recorded, runs));
     around(given, &link.name, explained);
 }
@@ -30,7 +29,7 @@ fn fields(plan: &Plan, link: &DesiredLink, recorded: Option<&RecordedLink>, runs
         let is_same = is.as_ref() == Some(&becomes);
         (!is_same).then(|| Field { name: name.to_owned(), is, becomes: Some(becomes) })
     };
-    let mode = |hook: &crate::desired::Hook| hook.mode().map(|mode| mode.to_string());
+    let mode = |hook: &Hook| hook.mode().map(|mode| mode.to_string());
     let hook = becomes("hook", link.hook.to_string(), recorded.map(|was| was.hook.to_string()));
     let mode = mode(&link.hook)
         .and_then(|is| becomes("mode", is, recorded.and_then(|was| mode(&was.hook))))

@@ -1,11 +1,11 @@
 //! What differs of a map: its shape, the types of keys and values, its constants, variables and entries.
 
-use super::{EntryChanges, Explained, Field, Given, TypeChange, made};
+use super::{EntryChanges, Explained, Field, Given, TypeChange};
 use crate::btf::{layout, value};
 use crate::desired::{MapDefinition, MapSource};
 use crate::elf::DataKind;
 use crate::entries::Counts;
-use crate::insn::listing::{Line, Shown, Sign, texts};
+use crate::insn::listing::{plain, texts};
 use crate::names::PinPath;
 use crate::observed::{Observed, ObservedMap, Pinned};
 use crate::plan::{Action, Because, Sets, Step, Writes};
@@ -14,12 +14,12 @@ use crate::spec::{Difference, MapTypes};
 
 /// Adds what a step changes of a map.
 pub fn differences(given: &Given<'_>, step: &Step, explained: &mut Explained) {
-    if let Some((name, _)) = made(step)
-        && let Some(MapSource::Defined(definition)) = given.desired.maps.get(name).map(|map| &map.source)
-    {
-        shape(given, step, definition, explained);
-    }
     match &step.action {
+        Action::CreateMap { map, .. } | Action::ReuseMap { map, .. } => {
+            if let MapSource::Defined(definition) = &map.source {
+                shape(given, step, definition, explained);
+            }
+        }
         Action::WriteEntries { writes } => explained.entries = Some(entries(writes, given.limit, explained)),
         Action::SetVariables { sets } => variables(sets, explained),
         _ => {}
@@ -61,17 +61,12 @@ fn types(found: Option<&MapTypes>, definition: &MapDefinition, is_new: bool) -> 
             Some(found) if layout::difference((&found.btf, was), (&wanted.btf, id)).is_some() => {
                 texts(&found.btf.definition(was), &is)
             }
-            None if is_new => is.lines().map(plain).collect(),
+            None if is_new => plain(&is),
             Some(_) | None => Vec::new(),
         };
         (!lines.is_empty()).then_some(TypeChange { of, lines })
     });
     change.collect()
-}
-
-fn plain(text: &str) -> Shown {
-    let line = Line::Insn { index: 0, text: text.to_owned(), target: None };
-    Shown { insn: None, ..Shown::of(Sign::Both, &line) }
 }
 
 /// Adds the constants of a section that differ from those of the section that goes.

@@ -12,10 +12,10 @@ mod sentences;
 
 use crate::desired::{Desired, MapSource, Span};
 use crate::insn::listing::{Changed, Shown};
-use crate::names::{Address, MapName, PinPath, ProgramName};
-use crate::observed::{LoadedCode, Observed, Pinned};
+use crate::names::{Address, PinPath, ProgramName};
+use crate::observed::{LoadedCode, Observed};
 use crate::plan::graph::{self, Node};
-use crate::plan::{Action, Consent, Marker, Plan, Step};
+use crate::plan::{Consent, Marker, Plan, Step};
 use crate::report::Sampled;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -277,17 +277,5 @@ fn maps_by_id(given: &Given<'_>) -> BTreeMap<u32, String> {
 }
 
 fn map_id(given: &Given<'_>, pin: &PinPath) -> Option<u32> {
-    match given.observed.pins.get(pin)? {
-        Pinned::Map(map) => Some(map.info.id),
-        Pinned::Program(_) | Pinned::Link(_) => None,
-    }
-}
-
-/// Returns the map that the plan makes in the place of another one, or keeps.
-fn made(step: &Step) -> Option<(&MapName, Option<u32>)> {
-    match &step.action {
-        Action::CreateMap { map, replaces } => Some((&map.name, *replaces)),
-        Action::ReuseMap { map, id, .. } => Some((&map.name, Some(*id))),
-        _ => None,
-    }
+    map::observed(given.observed, pin).map(|map| map.info.id)
 }

@@ -10,11 +10,11 @@ use crate::desired::{DesiredProgram, MapSource, ObjectFacts};
 use crate::elf::DataKind;
 use crate::insn::disassemble::Operand;
 use crate::insn::listing::{self, Function, Program};
-use crate::insn::{CALL, Code, Insn, PSEUDO_CALL, helpers};
-use crate::names::Digest;
+use crate::insn::{CALL, Code, PSEUDO_CALL, helpers};
+use crate::kinds::GPL_LICENSES;
+use crate::names::hex;
 use crate::observed::{LoadedCode, ObservedProgram, Pinned};
 use crate::plan::{Action, Because, Mode, Step};
-use sha1::{Digest as _, Sha1};
 use std::collections::BTreeMap;
 
 /// Adds what a step changes of a program.
@@ -62,8 +62,11 @@ fn fields(
         }
     };
     if has_tag(&program.code, found.info.tag) == Some(false) {
-        let tag: String = found.info.tag.iter().map(|byte| format!("{byte:02x}")).collect();
-        field("instructions", format!("tag {tag}"), format!("others, {} of them", program.code.insns.len()));
+        field(
+            "instructions",
+            format!("tag {}", hex(&found.info.tag)),
+            format!("others, {} of them", program.code.insns.len()),
+        );
     }
     let names = maps_by_id(given);
     let name = |id: &u32| names.get(id).cloned().unwrap_or_else(|| format!("map id {id}"));
@@ -74,7 +77,7 @@ fn fields(
     field("type", found.info.program_type.to_string(), program.kind.program_type.to_string());
     if let Some(running) = running {
         let gpl = |is: bool| if is { "for the GPL" } else { "not for the GPL" }.to_owned();
-        field("license", gpl(running.code.gpl), gpl(is_gpl(&program.license)));
+        field("license", gpl(running.code.gpl), gpl(GPL_LICENSES.contains(&&*program.license)));
     }
     fields
 }
@@ -83,27 +86,9 @@ fn list(names: &[String]) -> String {
     if names.is_empty() { "none".to_owned() } else { names.join(", ") }
 }
 
-/// Returns whether helpers for the GPL alone accept a license (`license_is_gpl_compatible`, include/linux/license.h).
-fn is_gpl(license: &str) -> bool {
-    let known = ["GPL", "GPL v2", "GPL and additional rights", "Dual BSD/GPL", "Dual MIT/GPL", "Dual MPL/GPL"];
-    known.contains(&license)
-}
-
-/// Returns whether a tag is that of these instructions, by either digest that kernels have used; `None` where nobody knows,
-/// as descriptors of modules are in it.
+/// Returns whether a tag is that of these instructions; `None` where nobody knows, as descriptors of modules are in it.
 fn has_tag(code: &Code, tag: [u8; 8]) -> Option<bool> {
-    if !code.modules.is_empty() {
-        return None;
-    }
-    let mut insns = code.patched(|_| 0);
-    for site in &code.sites {
-        (insns[site.insn].imm, insns[site.insn + 1].imm) = (0, 0);
-    }
-    let bytes: Vec<[u8; Insn::SIZE]> = insns.iter().map(|insn| insn.encode()).collect();
-    let sha256 = Digest::of(bytes.as_flattened()).to_string();
-    let sha1 = Sha1::digest(bytes.as_flattened());
-    let hex: String = tag.iter().map(|byte| format!("{byte:02x}")).collect();
-    Some(sha256.starts_with(&hex) || sha1.starts_with(&tag))
+    code.modules.is_empty().then(|| code.tags().contains(&tag))
 }
 
 /// Compares the constants that the program uses.
@@ -123,8 +108,8 @@ fn constants(given: &Given<'_>, program: &DesiredProgram) -> Vec<Field> {
 }
 
 /// Compares the code, as far as it can be; with what there is to say of that. `is_there` when a program loses its place,
-/// whether its code could be read or not; `is_same` when the kernel's tag tells that
-/// the instructions are those that were loaded, but for the maps that they name.
+/// whether its code could be read or not; `is_same` when the kernel's tag tells that the instructions are those that were
+/// loaded, but for the maps that they name.
 fn code(
     given: &Given<'_>,
     program: &DesiredProgram,

@@ -84,7 +84,7 @@ const ADDRESS_SPACE_CAST: i16 = 1;
 const ADDRESS_PER_CPU: i16 = -1;
 
 /// How an instruction is written that nobody knows.
-pub const UNKNOWN: &str = "<unknown>";
+const UNKNOWN: &str = "<unknown>";
 
 /// Returns the instruction at `at` as text; the second half of a 16-byte load has none of its own.
 pub fn text(insns: &[Insn], at: usize, name: &dyn Fn(Operand) -> Option<String>) -> String {

@@ -55,6 +55,8 @@ pub enum Line {
         /// Index of the instruction that it jumps to.
         target: Option<usize>,
     },
+    /// Anything else.
+    Text(String),
 }
 
 impl Line {
@@ -62,7 +64,7 @@ impl Line {
     fn key(&self) -> (bool, &str) {
         match self {
             Self::Source { text, .. } => (true, text),
-            Self::Insn { text, target: None, .. } => (false, text),
+            Self::Insn { text, target: None, .. } | Self::Text(text) => (false, text),
             Self::Insn { text, target: Some(_), .. } => (false, text.rsplit_once(' ').map_or(text, |(key, _)| key)),
         }
     }
@@ -191,6 +193,7 @@ impl Shown {
         match line {
             Line::Source { number, text } => Self { sign, insn: None, line: Some(*number), text: text.clone() },
             Line::Insn { index, text, .. } => Self { sign, insn: Some(*index), line: None, text: text.clone() },
+            Line::Text(text) => Self { sign, insn: None, line: None, text: text.clone() },
         }
     }
 
@@ -280,12 +283,13 @@ pub fn list(functions: &[Function]) -> Vec<Changed> {
 
 /// Compares two texts line by line; nothing when they are the same.
 pub fn texts(old: &str, new: &str) -> Vec<Shown> {
-    let lines = |text: &str| -> Vec<Line> {
-        text.lines().map(|text| Line::Insn { index: 0, text: text.to_owned(), target: None }).collect()
-    };
-    let mut shown = unified(&lines(old), &lines(new));
-    shown.iter_mut().for_each(|shown| shown.insn = None);
-    shown
+    let lines = |text: &str| -> Vec<Line> { text.lines().map(|text| Line::Text(text.to_owned())).collect() };
+    unified(&lines(old), &lines(new))
+}
+
+/// Writes a text out, to stand beside those that are compared.
+pub fn plain(text: &str) -> Vec<Shown> {
+    text.lines().map(|text| Shown::of(Sign::Both, &Line::Text(text.to_owned()))).collect()
 }
 
 /// Returns the lines that differ with some around them; nothing when none does.
@@ -360,13 +364,11 @@ enum Spot {
 impl Targets {
     fn of(operations: &[DiffOp], old: &[Line], new: &[Line]) -> Self {
         let (mut olds, mut news) = (HashMap::new(), HashMap::new());
-        let mut put = |line: &Line, is_new: bool, spot: Spot| {
-            if let Line::Insn { index, .. } = line {
-                if is_new {
-                    news.insert(*index, spot)
-                } else {
-                    olds.insert(*index, spot)
-                };
+        let put = |spots: &mut HashMap<usize, Spot>, lines: &[Line], spot: &dyn Fn(usize) -> Spot| {
+            for (at, line) in lines.iter().enumerate() {
+                if let Line::Insn { index, .. } = line {
+                    spots.insert(*index, spot(at));
+                }
             }
         };
         for (number, operation) in operations.iter().enumerate() {
@@ -374,8 +376,8 @@ impl Targets {
             let is_equal = matches!(operation, DiffOp::Equal { .. });
             let start = new_range.start;
             let spot = |at: usize| if is_equal { Spot::Both(start + at) } else { Spot::Differs(number) };
-            old[old_range].iter().enumerate().for_each(|(at, line)| put(line, false, spot(at)));
-            new[new_range].iter().enumerate().for_each(|(at, line)| put(line, true, spot(at)));
+            put(&mut olds, &old[old_range], &spot);
+            put(&mut news, &new[new_range], &spot);
         }
         Self { old: olds, new: news }
     }
@@ -386,7 +388,7 @@ impl Targets {
             (Line::Insn { target: Some(old), .. }, Line::Insn { target: Some(new), .. }) => {
                 self.old.get(old) == self.new.get(new)
             }
-            (Line::Insn { .. } | Line::Source { .. }, Line::Insn { .. } | Line::Source { .. }) => true,
+            (Line::Insn { .. } | Line::Source { .. } | Line::Text(_), _) => true,
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::btf::value::format::{Format, Written};
 use crate::desired::{CounterSource, EntriesMode, OnChange, Span, is_pattern};
 use crate::diag::Kind;
 use crate::direct::Via;
-use crate::kinds::{AttachType, Family, MapType, Point, ProgramType, XdpMode, load_flags};
+use crate::kinds::{AttachType, Family, GPL_LICENSES, MapType, Point, ProgramType, XdpMode, load_flags};
 use crate::names::{DeploymentName, Digest, PinPath};
 use crate::plan::Consent;
 use crate::route::Subnet;
@@ -1223,22 +1223,19 @@ impl Choice for Direction {
     }
 }
 
-/// A license that the kernel takes for compatible with its own (`license_is_gpl_compatible`, include/linux/license.h).
+/// One of [`GPL_LICENSES`].
 #[derive(Debug, Clone, Copy)]
 pub(super) struct License(pub &'static str);
-
-const LICENSES: [&str; 6] =
-    ["GPL", "GPL v2", "GPL and additional rights", "Dual BSD/GPL", "Dual MIT/GPL", "Dual MPL/GPL"];
 
 impl Choice for License {
     const EXAMPLE: &'static str = "\"Dual MIT/GPL\"";
 
     fn names() -> Vec<String> {
-        LICENSES.map(str::to_owned).to_vec()
+        GPL_LICENSES.map(str::to_owned).to_vec()
     }
 
     fn from_name(name: &str) -> Option<Self> {
-        LICENSES.into_iter().find(|license| *license == name).map(Self)
+        GPL_LICENSES.into_iter().find(|license| *license == name).map(Self)
     }
 }
 

@@ -47,6 +47,25 @@ impl Base<'_> {
         let desired = resolve(self, &TestMaps::new())?;
         Ok(desired.programs.iter().map(|(name, program)| (name.clone(), program.kind.program_type)).collect())
     }
+
+    /// Checks the manifest, and that each program that a link runs has a test, of those that can have one.
+    pub fn check_tested(&self, cases: &[Case<'_>]) -> Result<(), Problems> {
+        let types = self.check()?;
+        let mut untested = BTreeMap::new();
+        for link in self.manifest.links.values() {
+            let Some(program) = link.program.as_ref().map(|program| &program.value) else { continue };
+            let can = types.get(program).is_some_and(|program_type| Way::of(*program_type).is_some());
+            if can && !cases.iter().any(|case| case.program == program) {
+                untested.entry(program).or_insert(link);
+            }
+        }
+        let problem = |(program, link): (&ProgramName, &manifest::Link)| {
+            let kind = Kind::Untested { program: program.clone() };
+            let at = self.manifest.programs[program].span.clone();
+            Problem::at(kind, at, "this program").and(link.span.clone(), "runs it")
+        };
+        Problems(untested.into_iter().map(problem).collect()).or(())
+    }
 }
 
 /// A program with its maps, ready to be loaded.

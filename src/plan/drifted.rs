@@ -37,7 +37,7 @@ fn words(because: &Because) -> Option<&'static str> {
         Because::SlotsDiffer => Some("its slots were changed"),
         Because::EntriesChanged => Some("its entries were changed"),
         Because::VariablesDiffer => Some("its variables were changed"),
-        Because::AccessDiffers => Some("others may open its pin"),
+        Because::AccessDiffers => Some("who may open its pin was changed"),
         Because::ProgramOther(_) => Some("it runs another program"),
         Because::HookGone => Some("it is not on its hook"),
         Because::HookChanged(_) => Some("it is not on its hook as it was"),

@@ -7,6 +7,7 @@ use crate::apply::outcome::{Outcome, Verdict};
 use crate::diag::{Exit, Problem};
 use crate::names::PlanId;
 use crate::plan::{Action, Marker, Plan};
+use crate::record::Since;
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::time::{Duration, UNIX_EPOCH};
@@ -28,8 +29,7 @@ pub enum Event<'a> {
 
 /// Writes an event on one line: the number of the line from 0, and the time in milliseconds since 1970.
 pub fn line(event: Event<'_>, seq: u64, time: u64) -> String {
-    // Behind the year 9999 RFC 3339 has no times.
-    let time = UNIX_EPOCH + Duration::from_millis(time.min(253_402_300_799_999));
+    let time = UNIX_EPOCH + Duration::from_millis(time.min(Since::LAST.0 * 1000));
     let time = humantime::format_rfc3339_millis(time).to_string();
     let event = EventJson { format: FORMAT, seq, time, what: What::of(event) };
     serde_json::to_string(&event).expect("events have only strings, numbers and fields") + "\n"
@@ -109,7 +109,7 @@ const STATUSES: [&str; 7] = ["staged", "done", "reused", "failed", "undone", "co
 
 impl<'a> What<'a> {
     fn of(event: Event<'a>) -> Self {
-        let counts = |plan: &Plan| Counts::of(plan.steps.iter().map(|step| &step.action));
+        let counts = Counts::of_plan;
         match event {
             Event::Start(plan) => {
                 Self::Start { deployment: plan.deployment.as_str(), plan: plan.id, steps: plan.steps.len() }

@@ -1,6 +1,7 @@
 //! Folders take one line for each tree of them, since nobody reads ten lines of `mkdir`.
 
 use crate::names::PinPath;
+use crate::plan::Action;
 
 /// A line of a report.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +24,40 @@ impl<'a, T> Item<'a, T> {
             Self::One(step) => step,
             Self::Folders { first, .. } => first,
         }
+    }
+}
+
+/// Returns the folder that an action makes or removes.
+pub fn folder(action: &Action) -> Option<&PinPath> {
+    match action {
+        Action::ClearLeftover { path, .. }
+        | Action::MountBpffs { at: path }
+        | Action::MakeDirectory { path }
+        | Action::RemoveDirectory { path } => Some(path),
+        Action::ReuseMap { .. }
+        | Action::CreateMap { .. }
+        | Action::FillMap { .. }
+        | Action::FillSlots { .. }
+        | Action::SetAccess { .. }
+        | Action::CopyEntries { .. }
+        | Action::CatchUp { .. }
+        | Action::FinishCopy { .. }
+        | Action::WriteEntries { .. }
+        | Action::SetVariables { .. }
+        | Action::ReuseProgram { .. }
+        | Action::LoadProgram { .. }
+        | Action::RestoreMap { .. }
+        | Action::RestoreProgram { .. }
+        | Action::ReuseLink { .. }
+        | Action::Skip { .. }
+        | Action::Attach { .. }
+        | Action::UpdateLink { .. }
+        | Action::Reattach { .. }
+        | Action::Detach { .. }
+        | Action::RemoveProgram { .. }
+        | Action::RemoveMap { .. }
+        | Action::WriteRecord { .. }
+        | Action::RemoveRecord { .. } => None,
     }
 }
 

@@ -37,7 +37,7 @@ pub fn plan(plan: &Plan, purpose: Purpose, manifest: Option<ManifestText<'_>>) -
     let mut out = String::new();
     let file = manifest.map(|manifest| manifest.name);
     let lines = manifest.map(|manifest| Lines::new(manifest.text));
-    let counts = Counts::of(plan.steps.iter().map(|step| &step.action)).to_do();
+    let counts = Counts::of_plan(plan).to_do();
     let (Ok(risk) | Err(risk)) = text::risk(plan);
     let verifier = match purpose == Purpose::DryRun && text::loads(plan) > 0 {
         true => format!("\n{}", text::verifier(plan).as_str()),

@@ -72,7 +72,7 @@ pub fn plan_explained(plan: &Plan, manifest: Option<ManifestText<'_>>, explained
         manifest: manifest.map(|manifest| manifest.name),
         mode: plan.mode_name(),
         changes: !plan.is_empty(),
-        counts: Counts::of(plan.steps.iter().map(|step| &step.action)),
+        counts: Counts::of_plan(plan),
         needs: plan.needs(),
         allowed: &plan.allow,
         sweep: plan.sweep,

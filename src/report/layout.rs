@@ -203,6 +203,25 @@ pub fn clean<'a>(text: &'a str, style: &Style) -> Cow<'a, str> {
     clean.into()
 }
 
+/// Text inside an element or a quoted attribute of XML or HTML.
+#[derive(Debug, Clone, Copy)]
+pub struct Xml<'a>(pub &'a str);
+
+impl fmt::Display for Xml<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for c in self.0.chars() {
+            match c {
+                '&' => f.write_str("&amp;")?,
+                '<' => f.write_str("&lt;")?,
+                '>' => f.write_str("&gt;")?,
+                '"' => f.write_str("&quot;")?,
+                _ => f.write_char(c)?,
+            }
+        }
+        Ok(())
+    }
+}
+
 /// Returns the columns that clean text takes.
 fn columns(text: &str) -> usize {
     if text.is_ascii() { text.len() } else { text.width() }

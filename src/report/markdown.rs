@@ -6,7 +6,7 @@
 //!
 //! A comment has room for [`LIMIT`] characters. What is safe makes room for what is not: risks are always there.
 
-use super::layout::{Page, Style, clean};
+use super::layout::{Page, Style, Xml, clean};
 use super::place::{Lines, ManifestText};
 use super::risk::{Risk, risks};
 use super::text::{self, Counts, Drawn, Purpose};
@@ -62,7 +62,7 @@ fn header(plan: &Plan, purpose: Purpose, manifest: Option<ManifestText<'_>>) -> 
     let mode = text::mode(plan, purpose);
     let _ = writeln!(out, "### bpfapply: {}\n", code(plan.deployment.as_str()));
     let _ = writeln!(out, "{mode}; pins in {}{from}; plan id {}\n", code(plan.pin_root.as_str()), code(plan.id));
-    let counts = Counts::of(plan.steps.iter().map(|step| &step.action)).to_do();
+    let counts = Counts::of_plan(plan).to_do();
     if plan.is_empty() {
         let _ = writeln!(out, "**nothing to do**: {counts}");
         return out;
@@ -383,7 +383,7 @@ fn longest_run(text: &str) -> usize {
 
 /// Writes text into HTML.
 fn html(text: &str) -> String {
-    clean(text, &STYLE).replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+    Xml(&clean(text, &STYLE)).to_string()
 }
 
 #[cfg(test)]

@@ -62,13 +62,7 @@ fn write(page: &mut Page, item: &Item<'_, StepOutcome<'_>>, widths: (usize, usiz
 
 /// Returns the folder that a step made or removed, and what must be the same for two of them to share a line.
 fn folder<'a>(step: &'a StepOutcome<'_>) -> Option<(&'a PinPath, (&'static str, &'a Status))> {
-    match &*step.action {
-        Action::ClearLeftover { path, .. }
-        | Action::MountBpffs { at: path }
-        | Action::MakeDirectory { path }
-        | Action::RemoveDirectory { path } => Some((path, (step.action.name(), &step.status))),
-        _ => None,
-    }
+    folders::folder(&step.action).map(|path| (path, (step.action.name(), &step.status)))
 }
 
 fn line(page: &mut Page, step: &StepOutcome<'_>, address: &dyn Display, what: &dyn Display, widths: (usize, usize)) {

@@ -7,10 +7,9 @@ use super::written::{Sampled, sample};
 use crate::names::{Address, PinPath};
 use crate::plan::words::{count, thousands};
 use crate::plan::{Action, Because, Company, Consent, Marker, Mode, Plan, State, Step, Traffic, Verdict, Writes};
-use crate::record::Record;
+use crate::record::{Record, Since};
 use std::borrow::Cow;
 use std::collections::BTreeSet;
-use std::time::{Duration, UNIX_EPOCH};
 
 /// What the plan is written for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,9 +32,6 @@ pub struct Options<'a> {
     /// How many of the entries of each map are written; with none, [`MANY`] unchanged things are written as one line, too.
     pub entries: usize,
 }
-
-/// The end of the year 9999, in seconds since 1970: the last that is written with a year of four digits.
-const LAST_SECOND: u64 = 253_402_300_799;
 
 /// More unchanged things than these hide what changes.
 pub const MANY: usize = 20;
@@ -101,36 +97,7 @@ pub(super) const FOLDER: &str = "directory";
 
 /// Returns the folder that a step makes or removes, and what must be the same for two of them to share a line.
 fn folder(step: &Step) -> Option<(&PinPath, (&'static str, &Because))> {
-    match &step.action {
-        Action::ClearLeftover { path, .. }
-        | Action::MountBpffs { at: path }
-        | Action::MakeDirectory { path }
-        | Action::RemoveDirectory { path } => Some((path, (step.action.name(), &step.because))),
-        Action::ReuseMap { .. }
-        | Action::CreateMap { .. }
-        | Action::FillMap { .. }
-        | Action::FillSlots { .. }
-        | Action::SetAccess { .. }
-        | Action::CopyEntries { .. }
-        | Action::CatchUp { .. }
-        | Action::FinishCopy { .. }
-        | Action::WriteEntries { .. }
-        | Action::SetVariables { .. }
-        | Action::ReuseProgram { .. }
-        | Action::LoadProgram { .. }
-        | Action::RestoreMap { .. }
-        | Action::RestoreProgram { .. }
-        | Action::ReuseLink { .. }
-        | Action::Skip { .. }
-        | Action::Attach { .. }
-        | Action::UpdateLink { .. }
-        | Action::Reattach { .. }
-        | Action::Detach { .. }
-        | Action::RemoveProgram { .. }
-        | Action::RemoveMap { .. }
-        | Action::WriteRecord { .. }
-        | Action::RemoveRecord { .. } => None,
-    }
+    folders::folder(&step.action).map(|path| (path, (step.action.name(), &step.because)))
 }
 
 /// Returns the colour of a marker.
@@ -156,8 +123,7 @@ pub(super) fn mode(plan: &Plan, purpose: Purpose) -> Cow<'static, str> {
         (Purpose::DryRun, Mode::Live) => "live dry run: reads only",
         (Purpose::DryRun, Mode::Offline) => "offline: no kernel was asked, an empty host is assumed",
         (Purpose::DryRun, Mode::Against { time }) => {
-            let time = humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(time.min(LAST_SECOND)));
-            return format!("offline: no kernel was asked, the host is taken as it was at {time}").into();
+            return format!("offline: no kernel was asked, the host is taken as it was at {}", Since(time)).into();
         }
         (Purpose::Apply, Mode::Live | Mode::Offline | Mode::Against { .. }) => "apply",
     };
@@ -462,10 +428,7 @@ fn number(plan: &Plan, holds: impl Fn(&Step) -> bool) -> u64 {
 }
 
 fn footer(page: &mut Page, plan: &Plan, purpose: Purpose) {
-    page.line(
-        Text::new(Paint::Heading, format!("plan: {}", Counts::of(plan.steps.iter().map(|step| &step.action)).to_do())),
-        6,
-    );
+    page.line(Text::new(Paint::Heading, format!("plan: {}", Counts::of_plan(plan).to_do())), 6);
     if plan.is_empty() {
         let why = match plan.mode {
             Mode::Live | Mode::Against { .. } => "the host matches",
@@ -572,6 +535,11 @@ pub struct Counts {
 }
 
 impl Counts {
+    /// Counts the steps of a plan.
+    pub fn of_plan(plan: &Plan) -> Self {
+        Self::of(plan.steps.iter().map(|step| &step.action))
+    }
+
     /// Counts markers, but for what is left out.
     pub fn of<'a>(actions: impl Iterator<Item = &'a Action>) -> Self {
         let mut counts = Self::default();

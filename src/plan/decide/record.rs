@@ -7,7 +7,7 @@ use crate::desired::{
     Desired, DesiredMap, DesiredProgram, EntriesMode, MapDefinition, MapSource, ObjectFacts, SlotSource,
 };
 use crate::elf::DataKind;
-use crate::names::{Digest, PinPath};
+use crate::names::{Digest, PinPath, hex};
 use crate::observed::Observed;
 use crate::plan::{Action, Because, Marker, State, Step, Traffic, access, guard};
 use crate::record::{FORMAT, Record, RecordedEntries, RecordedInner, RecordedMap, RecordedObject, RecordedProgram};
@@ -149,9 +149,7 @@ pub(super) fn slots_image(definition: &MapDefinition) -> Option<Digest> {
     }
     let mut image = String::new();
     for (key, source) in &definition.slots {
-        key.bytes().iter().for_each(|byte| write!(image, "{byte:02x}").expect("a String takes all"));
-        write!(image, " = {source}").expect("a String takes all");
-        image.push('\n');
+        writeln!(image, "{} = {source}", hex(key.bytes())).expect("a String takes all");
     }
     Some(Digest::of(image.as_bytes()))
 }

@@ -15,6 +15,7 @@ pub mod svg;
 
 pub use model::{Picture, picture};
 
+use super::layout::{Style, clean};
 use crate::plan::Marker;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
@@ -57,14 +58,7 @@ const COLOURS: [Colours; 5] = [
 
 /// Replaces whatever is no letter to see, a line break too, by an escape: no format shows it, and XML refuses some of it.
 fn harmless(text: &str) -> String {
-    let mut clean = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '"' | '\'' | '\\' => clean.push(c),
-            _ => clean.extend(c.escape_debug()),
-        }
-    }
-    clean
+    clean(text, &Style::default()).into_owned()
 }
 
 /// Takes a text's middle out when it has more columns than that: names differ at both ends.

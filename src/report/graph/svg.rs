@@ -9,6 +9,7 @@ use super::layout::{
 use super::model::{Change, Column, Edge, EdgeKind, Group, Node, Picture, Sharing};
 use super::{COLOURS, MARKERS, class};
 use crate::plan::Marker;
+use crate::report::layout::Xml;
 use std::collections::BTreeSet;
 use std::fmt::{self, Display, Write};
 
@@ -406,23 +407,5 @@ struct Px(f64);
 impl Display for Px {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", (self.0 * 10.0).round() / 10.0)
-    }
-}
-
-/// Text inside an element or a quoted attribute.
-struct Xml<'a>(&'a str);
-
-impl Display for Xml<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for c in self.0.chars() {
-            match c {
-                '&' => f.write_str("&amp;")?,
-                '<' => f.write_str("&lt;")?,
-                '>' => f.write_str("&gt;")?,
-                '"' => f.write_str("&quot;")?,
-                _ => f.write_char(c)?,
-            }
-        }
-        Ok(())
     }
 }
