@@ -260,6 +260,13 @@ pub enum Kind {
         /// The program.
         program: ProgramName,
     },
+    /// A test of a program failed.
+    TestFailed {
+        /// The test.
+        test: String,
+        /// What is other than it says.
+        why: Vec<String>,
+    },
     /// Tests of programs failed.
     TestsFailed {
         /// So many.
@@ -1170,7 +1177,7 @@ impl Kind {
             Self::TestTwice { .. } => "test::named_twice",
             Self::NotTestable { .. } => "test::not_testable",
             Self::Untested { .. } => "test::missing",
-            Self::TestsFailed { .. } => "test::failed",
+            Self::TestFailed { .. } | Self::TestsFailed { .. } => "test::failed",
             Self::UnknownValue { .. } => "manifest::unknown_value",
             Self::UnknownVersion { .. } => "manifest::unknown_version",
             Self::MissingKey { .. } => "manifest::missing_key",
@@ -1310,6 +1317,7 @@ impl Kind {
             Self::Untested { program } => {
                 Some(format!("write a `[[program.{program}.test]]`, there or in the file of tests beside the manifest"))
             }
+            Self::TestFailed { .. } => None,
             Self::TestsFailed { .. } => Some("nothing was done: `bpfapply test` shows what they found".to_owned()),
             Self::VariableOutsideText { .. } => Some("variables fill strings only: write the value itself".to_owned()),
             Self::OutOfRange { min, max, .. } => Some(format!("it can be {min} to {max}")),
@@ -1730,7 +1738,7 @@ impl Kind {
             | Self::NotInState { .. }
             | Self::ForeignTemplate { .. } => Exit::Data,
             Self::UnknownOverride { .. } => Exit::Usage,
-            Self::TestsFailed { .. } => Exit::Failed,
+            Self::TestFailed { .. } | Self::TestsFailed { .. } => Exit::Failed,
             Self::Kernel { errno: libc::EPERM | libc::EACCES, .. } => Exit::Permission,
             Self::Cycle { .. } => Exit::Data,
             Self::Unverified { .. } | Self::ChecksFailed { is_back: false, .. } => Exit::Broken,
@@ -1873,6 +1881,7 @@ impl fmt::Display for Kind {
                 write!(f, "the kernel cannot run program.{program} for a test: it is of type `{program_type}`")
             }
             Self::Untested { program } => write!(f, "program.{program} has no test, and the manifest requires tests"),
+            Self::TestFailed { test, why } => write!(f, "the test `{test}` failed: {}", why.join("; ")),
             Self::TestsFailed { failed, all } => {
                 write!(f, "{failed} of {} failed, and the manifest requires them to pass", count(*all as u64, "test"))
             }
