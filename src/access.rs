@@ -1,5 +1,6 @@
 //! Who may open a pin: its mode, its owner and its group. What nobody asks for is left as it is.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -18,7 +19,7 @@ pub struct Access {
 }
 
 /// A user or a group: by its number, or by its name on the host.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Account {
     /// The number.

@@ -358,7 +358,9 @@ fn may_lack(what: String, since: Option<&str>, flag: Option<&str>) -> Option<Str
 }
 
 /// The mode of an XDP program on an interface.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum XdpMode {
     /// The driver's where it has one, else the generic one.
@@ -372,7 +374,9 @@ pub enum XdpMode {
 }
 
 /// A hook of netfilter, as `link_create.netfilter` of `union bpf_attr` and `struct bpf_link_info` have it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
 pub struct Netfilter {
     /// Packets of which protocol.
     pub family: Family,
@@ -386,7 +390,9 @@ pub struct Netfilter {
 }
 
 /// A protocol of netfilter: `NFPROTO_*` of `linux/netfilter.h`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Family {
     /// IPv4.
@@ -396,7 +402,9 @@ pub enum Family {
 }
 
 /// A point of a packet's way: `NF_INET_*` of `linux/netfilter.h`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 #[allow(missing_docs, reason = "the kernel's own names")]
 pub enum Point {

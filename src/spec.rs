@@ -207,7 +207,7 @@ fn round_to_pages(bytes: u32, page_size: u32) -> u32 {
 }
 
 /// A part of a map's definition that two sides see differently.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 pub struct Difference {
     /// The field, as the manifest or bpf_map_info calls it; for a BTF type with the path to the member.
     pub field: String,

@@ -8,8 +8,8 @@ use bpfapply::diag::Exit;
 use bpfapply::kernel::Kernel as _;
 use bpfapply::kernel::fake::Fake;
 use bpfapply::report::events::{self, Event};
-use bpfapply::report::json::FORMAT;
-use bpfapply::report::outcome;
+use bpfapply::report::json::{self, FORMAT};
+use bpfapply::report::{outcome, problems};
 use common::{in_namespace, stages, tool};
 use serde_json::{Value, json};
 use std::fs;
@@ -37,7 +37,12 @@ fn parse(text: &str) -> Value {
 
 #[test]
 fn the_schemas_are_those_in_the_repository() {
-    for (name, schema) in [("outcome", outcome::schema()), ("event", events::schema())] {
+    for (name, schema) in [
+        ("plan", json::plan_schema()),
+        ("outcome", outcome::schema()),
+        ("event", events::schema()),
+        ("problems", problems::schema()),
+    ] {
         let path = stages::repository().join(format!("schemas/{name}.schema.json"));
         let text = serde_json::to_string_pretty(&schema).expect("a schema is JSON") + "\n";
         if std::env::var_os("UPDATE").is_some() {
@@ -81,7 +86,7 @@ const HEAD: &[(&str, &str)] = &[
     ("/format/minor", "null"),
     ("/format/minor", "-1"),
     ("/kind", "null"),
-    ("/kind", "\"plan\""),
+    ("/kind", "\"picture\""),
 ];
 
 fn with_head(more: &[(&'static str, &'static str)]) -> Vec<(&'static str, &'static str)> {
@@ -130,6 +135,256 @@ fn the_schemas_tell_good_from_bad() {
     check(&events::schema(), &line(Event::Step(&plan, 0, step)), &with_head(&bad));
 }
 
+/// Returns what `--dry-run --output json` writes of a case of `tests/plans`.
+fn golden(case: &str) -> Value {
+    parse(&read(&stages::repository().join("tests/plans").join(case), "plan.json"))
+}
+
+#[test]
+fn the_schema_of_plans_tells_good_from_bad() {
+    let always = with_head(&[
+        ("/id", "\"e3b0\""),
+        ("/id", "null"),
+        ("/deployment", "null"),
+        ("/pin_root", "7"),
+        ("/manifest", "7"),
+        ("/mode", "\"dry\""),
+        ("/changes", "null"),
+        ("/changes", "\"yes\""),
+        ("/counts/create", "-1"),
+        ("/counts/reuse", "null"),
+        ("/needs", "[\"luck\"]"),
+        ("/needs", "{}"),
+        ("/allowed", "null"),
+        ("/sweep", "7"),
+        ("/objects", "[]"),
+        ("/steps", "null"),
+        ("/steps", "{}"),
+        ("/steps/0/marker", "\"=>\""),
+        ("/steps/0/marker", "null"),
+        ("/steps/0/address", "7"),
+        ("/steps/0/action", "\"guess\""),
+        ("/steps/0/what", "null"),
+        ("/steps/0/details", "null"),
+        ("/steps/0/because", "\"it is new\""),
+        ("/steps/0/because/kind", "\"luck\""),
+        ("/steps/0/because/kind", "null"),
+        ("/steps/0/because/words", "null"),
+        ("/steps/0/drift", "7"),
+        ("/steps/0/traffic", "\"jam\""),
+        ("/steps/0/traffic", "null"),
+        ("/steps/0/state", "\"LOST\""),
+        ("/steps/0/entries", "-1"),
+        ("/steps/0/verifier", "\"maybe\""),
+        ("/steps/0/verified_instructions", "\"7\""),
+        ("/steps/0/needs", "\"luck\""),
+        ("/steps/0/expects", "null"),
+        // What must be is closed: nobody may overlook a part of it.
+        ("/steps/0/expects/more", "1"),
+        ("/steps/0/expects/map_id", "\"7\""),
+        ("/steps/0/place", "{ \"line\": 0, \"column\": 1 }"),
+        ("/traffic", "{}"),
+        ("/explained", "{}"),
+    ]);
+    let load = [
+        ("/objects/filter/sha256", "\"0123\""),
+        ("/objects/filter/path", "null"),
+        ("/steps/3/details/program/type", "7"),
+        ("/steps/3/details/program/function", "null"),
+        ("/steps/3/details/program/uses", "{}"),
+        ("/steps/3/details/program/fingerprint", "\"0123\""),
+        ("/steps/0/details/map/max_entries", "-1"),
+        ("/steps/0/details/map/flags", "\"mmapable\""),
+    ];
+    let replay = [
+        ("/traffic/packets", "-1"),
+        ("/traffic/capture", "null"),
+        ("/traffic/programs/drop/after", "7"),
+        ("/traffic/programs/drop/before/XDP_PASS", "\"many\""),
+        ("/traffic/programs/drop/changes", "{}"),
+    ];
+    for (case, more) in [("code-changed", &load[..]), ("captured-packets", &replay), ("refused", &[]), ("against", &[])]
+    {
+        check(&json::plan_schema(), &golden(case), &[&always, more].concat());
+    }
+}
+
+#[test]
+fn the_schema_of_problems_tells_good_from_bad() {
+    let folder = tempfile::tempdir().expect("a folder");
+    fs::write(folder.path().join("plan.toml"), "version = 1\nname = \"edge\"\nnmae = 1\n").expect("written");
+    let of = |arguments: &[&str]| parse(&tool::bpfapply(folder.path(), arguments).stdout);
+    let problem = [
+        ("/problems", "null"),
+        ("/problems", "{}"),
+        ("/problems/0/code", "null"),
+        ("/problems/0/message", "7"),
+        ("/problems/0/file", "7"),
+        ("/problems/0/line", "0"),
+        ("/problems/0/column", "\"1\""),
+        ("/problems/0/label", "7"),
+        ("/problems/0/help", "[]"),
+        ("/problems/0/also", "{}"),
+    ];
+    let prevented = [("/exit", "null"), ("/exit", "300"), ("/problems", "[]")];
+    let checked = [("/valid", "null"), ("/valid", "7"), ("/files", "null"), ("/files", "[7]")];
+    let (plan, validate) = (["plan.toml", "--output", "json"], ["validate", "plan.toml", "--output", "json"]);
+    for (command, kind, more) in [(&plan[..], "problems", &prevented[..]), (&validate, "validate", &checked)] {
+        let document = of(command);
+        assert_eq!(document["kind"], kind);
+        assert_eq!(document["problems"][0]["line"], 3, "{document}");
+        check(&problems::schema(), &document, &with_head(&[&problem, more].concat()));
+    }
+}
+
+/// Runs a command that fails before it has a document, and returns what it writes instead.
+#[track_caller]
+fn prevented(folder: &Path, command: &[&str], code: i32) -> Vec<String> {
+    let said = tool::bpfapply(folder, &[command, &["--output", "json"]].concat());
+    assert_eq!(said.code, code, "{command:?}: {said:?}");
+    let document = parse(&said.stdout);
+    let schema = jsonschema::validator_for(&problems::schema()).expect("the schema is one");
+    assert!(schema.is_valid(&document), "{command:?}: {document}");
+    assert_eq!((&document["kind"], &document["exit"]), (&json!("problems"), &json!(code)), "{command:?}");
+    let problems = document["problems"].as_array().expect("a list").iter();
+    problems.map(|problem| problem["code"].as_str().expect("a text").to_owned()).collect()
+}
+
+#[test]
+fn what_prevents_a_document_is_one() {
+    const TYPOS: &[&str] = &["manifest::unknown_key", "manifest::missing_key", "manifest::no_hook"];
+    in_namespace("outputs-prevented", |_| {
+        let folder = tempfile::tempdir().expect("a folder");
+        let folder = folder.path();
+        fs::write(folder.join("plan.toml"), manifest(1)).expect("written");
+        fs::write(folder.join("typo.toml"), "version = 1\nname = \"edge\"\nnmae = 1\n[link.a]\n").expect("written");
+        fs::write(folder.join("gone.toml"), manifest(1).replace("\"lo\"", "\"none\"")).expect("written");
+        fs::write(folder.join("no.o"), "no ELF").expect("written");
+        let cases: &[(&[&str], i32, &[&str])] = &[
+            (&["typo.toml"], 65, TYPOS),
+            (&["typo.toml", "--dry-run=offline"], 65, TYPOS),
+            (&["test", "typo.toml"], 65, TYPOS),
+            (&["graph", "typo.toml"], 65, TYPOS),
+            (&["gone.toml", "--dry-run"], 1, &["host::no_interface"]),
+            (&["gone.toml", "--dry-run=verify"], 1, &["host::no_interface"]),
+            (&["plan.toml", "--dry-run=offline", "--against", "none.json"], 65, &["object::unreadable"]),
+            (&["plan.toml", "--dry-run", "--explain", "map.none"], 64, &["usage"]),
+            (&["plan.toml", "--var", "none=1"], 64, &["manifest::unknown_override"]),
+            (&["plan.toml", "--output-file", "json=none/out.json"], 1, &["plan::unwritable"]),
+            (&["--plan", "no.o"], 65, &["plan::not_saved"]),
+            (&["validate", "plan.toml", "--var-file", "none"], 65, &["object::unreadable"]),
+            (&["rollback", "edge"], 1, &["host::no_way_back"]),
+            (&["commit", "edge"], 1, &["host::nothing_to_confirm"]),
+            (&["destroy", "edge"], 1, &["host::no_deployment"]),
+            (&["adopt", "edge"], 1, &["host::no_deployment"]),
+            (&["show", "none"], 1, &["host::no_deployment"]),
+            (&["status", "none"], 1, &["host::no_deployment"]),
+            (&["export", "--out", "none/state.json"], 1, &["plan::unwritable"]),
+            (&["inspect", "no.o"], 65, &["object::invalid"]),
+            (&["init", "no.o"], 65, &["object::invalid"]),
+            (&["status", "--events", "events"], 64, &["usage"]),
+            (&["explain", "none::such"], 64, &["usage"]),
+        ];
+        for (command, code, codes) in cases {
+            assert_eq!(prevented(folder, command, *code), *codes, "{command:?}");
+        }
+    });
+}
+
+/// Tests that fail, in the manifest and beside it.
+const FAILING: [&str; 2] = [
+    "[[program.filter.test]]\nname = \"first\"\npacket = [{ ipv4 = {} }, { udp = {} }]\nverdict = \"XDP_ABORTED\"\n",
+    "[[program.filter.test]]\nname = \"second\"\npacket = [{ ipv4 = {} }, { udp = {} }]\nverdict = \"XDP_ABORTED\"\n",
+];
+
+#[test]
+fn packet_tests_that_fail_are_told_in_every_form() {
+    in_namespace("outputs-packet-tests", |_| {
+        let folder = tempfile::tempdir().expect("a folder");
+        let folder = folder.path();
+        let object = stages::repository().join("tests/packets/packets.o");
+        let manifest = format!(
+            "version = 1\nname = \"edge\"\nrequire_tests = true\n[object.packets]\npath = \"{}\"\n\
+             [program.filter]\nfrom = \"packets:filter\"\n{}",
+            object.display(),
+            FAILING[0]
+        );
+        fs::write(folder.join("plan.toml"), manifest).expect("written");
+        fs::write(folder.join("plan.test.toml"), FAILING[1]).expect("written");
+        let command = ["plan.toml", "--dry-run=verify"];
+        assert_eq!(prevented(folder, &command, 1), ["test::failed"; 3]);
+        let said = |form| tool::bpfapply(folder, &[&command[..], &["--output", form]].concat()).stdout;
+        let (github, markdown) = (said("github"), said("markdown"));
+        for (file, line, name) in [("plan.toml", 8, "first"), ("plan.test.toml", 1, "second")] {
+            let failed = format!("the test `program.filter: {name}` failed: verdict: expected XDP_ABORTED, is XDP_");
+            let annotation = format!("::error file={file},line={line},col=");
+            let annotation = github.lines().find(|line| line.starts_with(&annotation));
+            assert!(annotation.is_some_and(|line| line.contains(&failed)), "{name}: {github}");
+            assert!(markdown.contains(&format!("- `{file}:{line}:")) && markdown.contains(&failed), "{markdown}");
+        }
+        assert!(github.contains("2 of 2 tests failed") && markdown.contains("2 of 2 tests failed"), "{github}");
+    });
+}
+
+#[test]
+fn examples_are_written_as_the_schema_has_plans() {
+    let schema = jsonschema::validator_for(&json::plan_schema()).expect("the schema is one");
+    in_namespace("outputs-examples", move |_| {
+        let examples = stages::repository().join("examples");
+        let folder = tempfile::tempdir().expect("a folder");
+        let state = folder.path().join("state.json").display().to_string();
+        tool::succeed(folder.path(), &["export", "--out", &state]);
+        for example in ["quickstart", "iproute2-legacy"] {
+            for (mode, more) in [
+                ("live", &["--explain", "program.xdp"][..]),
+                ("verify", &[]),
+                ("offline", &[]),
+                ("offline", &["--against", &state]),
+            ] {
+                let mode = format!("--dry-run={mode}");
+                let more =
+                    if example == "quickstart" || more.len() != 2 || more[0] == "--against" { more } else { &[] };
+                let command = [&["plan.toml", mode.as_str(), "--output", "json"], more].concat();
+                let plan = parse(&tool::succeed(&examples.join(example), &command));
+                let faults: Vec<_> = schema.iter_errors(&plan).map(|fault| fault.to_string()).collect();
+                assert!(faults.is_empty(), "{example} {command:?}: {faults:#?}");
+            }
+        }
+    });
+}
+
+#[test]
+fn manifests_are_checked_in_every_form() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder.path();
+    fs::write(folder.join("plan.toml"), manifest(1)).expect("written");
+    fs::write(folder.join("typo.toml"), "version = 1\nname = \"core\"\nnmae = 1\n").expect("written");
+    let files = ["--output-file", "json=out.json", "--output-file", "text=out.txt"];
+    let of = |more: &[&str], code| {
+        let said = tool::bpfapply(folder, &[&["validate", "plan.toml", "typo.toml"], more].concat());
+        assert_eq!(said.code, code, "{said:?}");
+        said
+    };
+    let github = of(&["--output", "github"], 65).stdout;
+    let lines: Vec<&str> = github.lines().collect();
+    assert_eq!(lines[0], "::notice file=plan.toml,title=valid::1 object, 1 map, 1 program, 1 link");
+    assert!(lines[1].starts_with("::error file=typo.toml,line=3,col=1,title=manifest%3A%3Aunknown_key::"), "{github}");
+    let markdown = of(&["--output", "markdown"], 65).stdout;
+    for words in [
+        "<!-- bpfapply:validate:edge -->\n### bpfapply: `edge`\n\n**valid**: 1 object, 1 map",
+        "\n\n<!-- bpfapply:plan:core -->\n### bpfapply: `core`\n\n> [!CAUTION]\n",
+        "`typo.toml:3:1`",
+    ] {
+        assert!(markdown.contains(words), "{words}: {markdown}");
+    }
+    let said = of(&files, 65);
+    assert_eq!(said.stdout, "plan.toml: valid: 1 object, 1 map, 1 program, 1 link\n");
+    assert_eq!(parse(&read(folder, "out.json"))["kind"], "validate");
+    assert_eq!(read(folder, "out.txt"), said.stdout.clone() + said.stderr.split("more: ").next().unwrap_or(""));
+    assert!(of(&["--output-file", "svg=out.svg"], 64).stderr.contains("a picture is for plans"));
+    assert!(of(&["--events", "-"], 64).stderr.contains("`--events` is for plans"));
+}
+
 #[test]
 fn the_docs_say_what_raises_versions() {
     let docs = read(stages::repository(), "docs/outputs.md");
@@ -170,7 +425,9 @@ fn files_get_what_standard_output_gets() {
         fs::write(folder.join("plan.toml"), manifest(1)).expect("written");
         let files = |name: &str| -> Vec<String> {
             let forms = [("text", "txt"), ("json", "json"), ("markdown", "md"), ("github", "gh")];
-            forms.iter().flat_map(|(kind, end)| ["--output-file".to_owned(), format!("{kind}={name}.{end}")]).collect()
+            let pictures = [("svg", "svg"), ("dot", "dot"), ("mermaid", "mmd")];
+            let forms = forms.iter().chain(&pictures);
+            forms.flat_map(|(kind, end)| ["--output-file".to_owned(), format!("{kind}={name}.{end}")]).collect()
         };
         let run = |name: &str, more: &[&str], code: i32| {
             let files = files(name);
@@ -185,10 +442,18 @@ fn files_get_what_standard_output_gets() {
         assert_eq!(parse(&read(folder, "dry.json"))["kind"], "plan");
         assert!(read(folder, "dry.md").starts_with("<!-- bpfapply:plan:edge -->\n"));
         assert!(read(folder, "dry.gh").starts_with("::notice file=plan.toml,title=edge"), "{}", read(folder, "dry.gh"));
+        let pictures = |name: &str| {
+            for (end, start) in [("svg", "<svg"), ("dot", "digraph"), ("mmd", "flowchart")] {
+                let picture = read(folder, &format!("{name}.{end}"));
+                assert!(picture.contains(start) && picture.contains("uplink"), "{name}.{end}: {picture}");
+            }
+        };
+        pictures("dry");
         // An apply with events.
         let said = run("done", &["plan.toml", "--events", "events.jsonl"], 0);
         assert_eq!((said.stdout.as_str(), said.stderr.as_str()), (read(folder, "done.txt").as_str(), ""));
         assert_eq!(parse(&read(folder, "done.json"))["verdict"], "applied");
+        pictures("done");
         assert!(read(folder, "done.md").starts_with("<!-- bpfapply:outcome:edge -->\n"));
         let events: Vec<Value> = read(folder, "events.jsonl").lines().map(parse).collect();
         events_tell_the_story(&events, parse(&read(folder, "done.json"))["steps"].as_array().expect("steps").len());
@@ -203,10 +468,11 @@ fn files_get_what_standard_output_gets() {
         assert!(read(folder, "consent.md").contains("**state: LOST; removed; needs --allow prune**"));
         assert!(read(folder, "consent.md").contains("#### What is wrong (1)"));
         assert!(read(folder, "consent.gh").contains("::error file=moved.toml,title=plan%3A%3Aconsent::"));
-        // No plan at all: JSON has no form for that.
+        // No plan at all: what is wrong is a document of its own.
         fs::write(folder.join("bad.toml"), manifest(1).replace("\"lo\"", "\"none\"")).expect("written");
         run("bad", &["bad.toml"], 1);
-        assert!(!folder.join("bad.json").exists());
+        assert_eq!(parse(&read(folder, "bad.json"))["kind"], "problems");
+        assert!(!folder.join("bad.svg").exists());
         assert!(read(folder, "bad.md").starts_with("<!-- bpfapply:plan:edge -->\n"));
         assert!(read(folder, "bad.txt").contains("there is no interface `none`"));
         assert!(read(folder, "bad.gh").starts_with("::error file=bad.toml,line=9,col="), "{}", read(folder, "bad.gh"));

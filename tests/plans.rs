@@ -1,6 +1,6 @@
 //! Plans as people and programs read them: each folder of `tests/plans` has a manifest `plan.toml`, what happened on the
-//! host before (`plans/story.rs`), and what `--dry-run` then prints: as text, as Markdown, and where a plan could be made
-//! as JSON.
+//! host before (`plans/story.rs`), and what `--dry-run` then prints: as text, as Markdown, as annotations, and where a plan
+//! could be made as JSON.
 //! `UPDATE=1 cargo test --test plans` writes these anew: read them, as the one who is called at night does.
 
 mod common;
@@ -11,8 +11,11 @@ use bpfapply::access::AccountKind;
 use bpfapply::diag::{Problems, Source};
 use bpfapply::kernel::fake::Fake;
 use bpfapply::plan::{Action, Because, Consent, Marker, Plan, State, Traffic};
-use bpfapply::report::{ManifestText, Style, json, markdown, text};
-use common::stages::{self, plan_adopt, plan_destroy, plan_in, plan_offline, plan_rollback, rendered};
+use bpfapply::report::{ManifestText, Style, github, json, markdown, text};
+use common::stages::{
+    self, plan_adopt, plan_against, plan_destroy, plan_in, plan_offline, plan_rollback, plan_verified, rendered,
+};
+use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
@@ -51,12 +54,17 @@ impl Case {
         let calls = fake.calls().len();
         let plan = match way {
             Way::Live => plan_in(&folder, text(), &fake),
+            Way::Verify => plan_verified(&folder, text(), &fake),
+            Way::Replay => {
+                plan_in(&folder, text(), &fake).map(|plan| Plan { traffic: Some(Box::new(story::replay())), ..plan })
+            }
             Way::Offline => plan_offline(&folder, text()),
+            Way::Against => plan_against(&folder, text(), &fake),
             Way::Adopt => plan_adopt(&folder, text(), &fake),
             Way::Rollback => plan_rollback("edge", &fake),
             Way::Destroy => plan_destroy("edge", &fake),
         };
-        assert_eq!(fake.calls().len(), calls, "a dry run changes nothing");
+        assert!(fake.calls().len() == calls || way == Way::Verify, "a dry run changes nothing");
         Self { folder, manifest, plan }
     }
 
@@ -69,7 +77,8 @@ impl Case {
                 let source = manifest.map(|manifest| Source::new(manifest.name, manifest.text));
                 let refusal = markdown::refusal(problems, source.as_ref());
                 let text = rendered(problems, manifest.map_or("", |manifest| manifest.text));
-                return vec![("plan.txt", text), ("plan.md", refusal)];
+                let annotations = github::problems(problems, source.as_ref().map(|source| (source, source.name())));
+                return vec![("plan.txt", text), ("plan.md", refusal), ("plan.gh", annotations)];
             }
         };
         let style = Style { width: 100, ascii: true, color: false };
@@ -78,6 +87,7 @@ impl Case {
             ("plan.txt", text::plan(plan, &options)),
             ("plan.json", json::plan(plan, manifest)),
             ("plan.md", markdown::plan(plan, text::Purpose::DryRun, manifest)),
+            ("plan.gh", github::plan(plan, text::Purpose::DryRun, manifest)),
         ]
     }
 }
@@ -97,6 +107,36 @@ fn plans_read_as_they_should() {
         }
     }
     assert!(differ.is_empty(), "these plans read otherwise (UPDATE=1 accepts them):\n{}", differ.join("\n"));
+}
+
+/// Returns the texts of `kind` in the schema, which are all that it takes there.
+fn known(schema: &Value, pointer: &str) -> BTreeSet<String> {
+    let known = schema.pointer(pointer).unwrap_or_else(|| panic!("no {pointer} in the schema"));
+    known.as_array().expect("a list").iter().filter_map(Value::as_str).map(str::to_owned).collect()
+}
+
+#[test]
+fn plans_are_those_of_the_schema() {
+    let text = fs::read_to_string(stages::repository().join("schemas/plan.schema.json")).expect("it is there");
+    let text: Value = serde_json::from_str(&text).expect("it is JSON");
+    let schema = jsonschema::validator_for(&text).expect("it is a schema");
+    let (mut actions, mut reasons, mut modes) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+    for case in folders().into_iter().map(Case::of) {
+        let Some((_, plan)) = case.draw().into_iter().find(|(name, _)| *name == "plan.json") else { continue };
+        let plan: Value = serde_json::from_str(&plan).expect("it is JSON");
+        let faults: Vec<_> = schema.iter_errors(&plan).map(|f| format!("{f} at {}", f.instance_path())).collect();
+        assert!(faults.is_empty(), "{}: {faults:#?}", case.folder.display());
+        let text = |value: &Value| value.as_str().expect("a text").to_owned();
+        modes.insert(text(&plan["mode"]));
+        for step in plan["steps"].as_array().expect("a list") {
+            actions.insert(text(&step["action"]));
+            reasons.insert(text(&step["because"]["kind"]));
+        }
+    }
+    // The cases have all of them, so that the schema has neither too few nor too many.
+    assert_eq!(known(&text, "/definitions/Step/properties/action/enum"), actions);
+    assert_eq!(known(&text, "/definitions/Because/properties/kind/enum"), reasons);
+    assert_eq!(known(&text, "/properties/mode/enum"), modes);
 }
 
 /// Names the variant of a value, and lists the names of all: a new variant does not compile before it is here.
@@ -147,6 +187,10 @@ const RISKS: &[&str] = &[
     "guard: removes",
     "kernel values: not known offline",
     "nothing to do: the host matches",
+    "verifier: FAILED for",
+    "NOT RUN for",
+    "verifier: passed for",
+    "captured packets",
     "needs --allow",
     "the manifest allows it",
 ];

@@ -14,7 +14,7 @@ use std::process::Command;
 
 #[test]
 fn the_schema_is_the_one_in_the_repository() {
-    let path = stages::repository().join("schemas/plan.schema.json");
+    let path = stages::repository().join("schemas/saved-plan.schema.json");
     let text = serde_json::to_string_pretty(&SavedPlan::schema()).expect("a schema is JSON") + "\n";
     if std::env::var_os("UPDATE").is_some() {
         fs::write(&path, &text).expect("it can be written");

@@ -2,13 +2,15 @@
 
 use super::events::Events;
 use super::loaded::Loaded;
-use super::reports::{OutputFile, Report, output_file};
+use super::reports::{FileKind, OutputFile, Report, output_file};
 use crate::apply::outcome::Outcome;
 use crate::diag::{self, Exit, Kind, Problem, Problems, Source};
+use crate::explain::Explained;
 use crate::plan::Plan;
+use crate::report::problems::{self, Checked, Said};
 use crate::report::{self, ManifestText, Style, events::Event, text::Purpose};
 use clap::{Args, ValueEnum};
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
@@ -18,13 +20,14 @@ const ENTRIES_SHOWN: usize = 5;
 /// What every command takes.
 #[derive(Debug, Args)]
 pub struct Global {
-    /// How to write what there is to say. Plans and what became of them can also be `markdown`, for a comment on a pull
-    /// request, and `github`, annotations of a workflow; where GITHUB_STEP_SUMMARY is set, `github` adds the Markdown to
-    /// that file
+    /// How to write what there is to say. Plans, what became of them, and what `validate` finds can also be `markdown`,
+    /// for a comment on a pull request, and `github`, annotations of a workflow; where GITHUB_STEP_SUMMARY is set,
+    /// `github` adds the Markdown to that file. A run that fails before it has a document writes what is wrong as `json`
     #[arg(long, global = true, value_enum, default_value = "text", value_name = "FORMAT")]
     output: Output,
-    /// Write the plan, or what became of it, into a file as well: text, json, markdown or github. The file is written
-    /// whole or not at all, and also when the run fails or needs consent
+    /// Write the plan, or what became of it, into a file as well: text, json, markdown or github; or a picture of the
+    /// plan: svg, dot or mermaid. The file is written whole or not at all, and also when the run fails or needs consent;
+    /// where no plan can be made there is no picture
     #[arg(long, global = true, value_parser = output_file, value_name = "KIND=PATH")]
     output_file: Vec<OutputFile>,
     /// Write what happens while applying into a file, a JSON document on each line; with `-` to standard output, which
@@ -66,8 +69,12 @@ pub struct Console {
     silent: bool,
     reports: Vec<Report>,
     events: Events,
-    /// Whether a plan or an outcome was written.
+    /// Whether anything was written to standard output or into files, if only what is wrong.
     has_shown: Cell<bool>,
+    /// Whether a plan or an outcome stands in the files.
+    has_filed: Cell<bool>,
+    /// What is wrong, for a document that stands for the one that it prevents.
+    said: RefCell<Vec<Said>>,
     /// Whether something was applied.
     has_applied: Cell<bool>,
 }
@@ -75,8 +82,20 @@ pub struct Console {
 /// What has all the forms.
 #[derive(Clone, Copy)]
 enum Document<'a> {
-    Plan(&'a Plan, Option<&'a Loaded>, Purpose),
+    Plan(&'a Plan, Option<&'a Loaded>, Purpose, &'a [Explained]),
     Outcome(&'a Outcome<'a>),
+    Checked(&'a [Checked]),
+}
+
+/// Which forms a command has for what it writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Forms {
+    /// All of them: it writes plans and what becomes of them.
+    Plans,
+    /// All but pictures and events: it writes what is wrong with manifests.
+    Checks,
+    /// Text and JSON, on standard output.
+    Few,
 }
 
 impl Console {
@@ -88,8 +107,8 @@ impl Console {
         };
         let terminal = io::stdout().is_terminal();
         let columns = terminal_width();
-        let annotates =
-            global.output == Output::Github || global.output_file.iter().any(|file| file.kind == Output::Github);
+        let github = FileKind::Output(Output::Github);
+        let annotates = global.output == Output::Github || global.output_file.iter().any(|file| file.kind == github);
         let summary = std::env::var_os("GITHUB_STEP_SUMMARY").filter(|path| annotates && !path.is_empty());
         Self {
             output: global.output,
@@ -100,30 +119,46 @@ impl Console {
             reports: Report::of(&global.output_file, summary.map(PathBuf::from)),
             events: Events::open(global.events.as_deref()),
             has_shown: Cell::new(false),
+            has_filed: Cell::new(false),
+            said: RefCell::default(),
             has_applied: Cell::new(false),
         }
     }
 
     /// Checks that what the command writes has the forms that were asked for, and that files can be written.
-    pub fn check(&self, plans: bool) -> Result<(), Exit> {
-        let only_plans = match (self.output, &self.reports[..]) {
-            (Output::Markdown, _) => Some("`--output markdown`"),
-            (Output::Github, _) => Some("`--output github`"),
-            (Output::Text | Output::Json, [_, ..]) => Some("`--output-file`"),
-            (Output::Text | Output::Json, []) => self.events.are_wanted().then_some("`--events`"),
+    pub fn check(&self, forms: Forms) -> Result<(), Exit> {
+        let is_picture = |report: &Report| matches!(report.kind, FileKind::Picture(_));
+        let events = self.events.are_wanted().then_some("`--events`");
+        let refused = match (forms, self.output) {
+            (Forms::Plans, _) => None,
+            (Forms::Checks, _) if self.reports.iter().any(is_picture) => Some("a picture"),
+            (Forms::Checks, _) => events,
+            (Forms::Few, Output::Markdown) => Some("`--output markdown`"),
+            (Forms::Few, Output::Github) => Some("`--output github`"),
+            (Forms::Few, Output::Text | Output::Json) if !self.reports.is_empty() => Some("`--output-file`"),
+            (Forms::Few, Output::Text | Output::Json) => events,
         };
-        if let (Some(asked), false) = (only_plans, plans) {
-            let what =
-                format!("{asked} is for plans and what becomes of them: this command has `--output text` and `json`");
-            return Err(self.say(&Problem::new(Kind::Usage(what)).into(), None));
+        if let Some(asked) = refused {
+            let has = if forms == Forms::Few { "`--output text` and `json`" } else { "every `--output`" };
+            let what = format!("{asked} is for plans and what becomes of them: this command has {has}");
+            return Err(self.refuse(Problem::new(Kind::Usage(what))));
         }
-        let checked = self.reports.iter().try_for_each(Report::check);
-        checked.map_err(|problem| self.say(&problem.into(), None))
+        self.reports.iter().try_for_each(Report::check).map_err(|problem| self.refuse(problem))
     }
 
-    /// Writes the files. When that fails, nothing else did, and nothing was applied, it is what the run failed for.
+    /// Says what keeps the run from beginning. No file gets it: they are what may be wrong.
+    fn refuse(&self, problem: Problem) -> Exit {
+        let problems = problem.into();
+        self.keep(&problems, None);
+        self.say(&problems, None)
+    }
+
+    /// Writes what is wrong as JSON where nothing else was written, and the files. When that fails, nothing else did, and nothing was applied, it is what the run failed for.
     pub fn finish(&self, exit: Exit) -> Exit {
         let mut exit = exit;
+        if self.output == Output::Json && !self.has_shown.get() && !self.said.borrow().is_empty() {
+            self.print(&problems::document(&self.said.borrow(), exit));
+        }
         for problem in self.reports.iter().filter_map(|report| report.store().err()) {
             self.say(&problem.into(), None);
             if matches!(exit, Exit::Success | Exit::Pending) && !self.has_applied.get() {
@@ -169,12 +204,30 @@ impl Console {
 
     /// Writes a plan, with the lines of the manifest that it was made from.
     pub fn plan(&self, plan: &Plan, loaded: Option<&Loaded>, purpose: Purpose) {
-        self.document(Document::Plan(plan, loaded, purpose));
+        self.document(Document::Plan(plan, loaded, purpose, &[]));
     }
 
-    /// Writes a plan into files alone.
-    pub fn plan_files(&self, plan: &Plan, loaded: Option<&Loaded>, purpose: Purpose) {
-        self.file(Document::Plan(plan, loaded, purpose));
+    /// Writes the plan of a dry run, with what was asked to be explained as far as its form has room for that.
+    pub fn plan_explained(&self, plan: &Plan, loaded: &Loaded, explained: &[Explained]) {
+        self.document(Document::Plan(plan, Some(loaded), Purpose::DryRun, explained));
+    }
+
+    /// Draws a plan where somebody asked for that.
+    pub fn picture(&self, plan: &Plan) {
+        for report in &self.reports {
+            if let FileKind::Picture(format) = report.kind {
+                report.set(format.draw(plan));
+            }
+        }
+    }
+
+    /// Writes what is wrong with manifests, or what they have.
+    pub fn checked(&self, checked: &[Checked]) {
+        if self.output != Output::Json {
+            let bad = checked.iter().filter_map(|checked| Some((checked.found.as_ref().err()?, &checked.source)));
+            bad.for_each(|(problems, source)| _ = self.say(problems, Some(source)));
+        }
+        self.document(Document::Checked(checked));
     }
 
     /// Writes what became of a plan.
@@ -184,29 +237,40 @@ impl Console {
     }
 
     fn document(&self, document: Document<'_>) {
-        self.print(&self.written(document, self.output, self.out));
-        self.file(document);
-    }
-
-    fn file(&self, document: Document<'_>) {
-        for report in &self.reports {
-            report.set(self.written(document, report.kind, Style { color: false, ..self.out }));
+        let text = match (document, self.output) {
+            // What is wrong was said.
+            (Document::Checked(checked), Output::Text) => good(checked),
+            _ => self.written(document, self.output, self.out),
+        };
+        if !text.is_empty() {
+            self.print(&text);
         }
-        self.has_shown.set(true);
+        for report in &self.reports {
+            match (report.kind, document) {
+                (FileKind::Output(output), _) => {
+                    report.set(self.written(document, output, Style { color: false, ..self.out }));
+                }
+                (FileKind::Picture(format), Document::Plan(plan, ..)) => report.set(format.draw(plan)),
+                (FileKind::Picture(_), Document::Outcome(_) | Document::Checked(_)) => {}
+            }
+        }
+        self.has_filed.set(true);
     }
 
     fn written(&self, document: Document<'_>, kind: Output, style: Style) -> String {
         match (document, kind) {
-            (Document::Plan(plan, loaded, purpose), Output::Text) => {
+            (Document::Plan(plan, loaded, purpose, _), Output::Text) => {
                 let entries = if self.verbose { ENTRIES_SHOWN } else { 0 };
                 let manifest = loaded.map(Loaded::text);
                 report::text::plan(plan, &report::text::Options { style, purpose, manifest, entries })
             }
-            (Document::Plan(plan, loaded, _), Output::Json) => report::json::plan(plan, loaded.map(Loaded::text)),
-            (Document::Plan(plan, loaded, purpose), Output::Markdown) => {
+            (Document::Plan(plan, loaded, _, explained), Output::Json) => {
+                report::json::plan_explained(plan, loaded.map(Loaded::text), explained)
+            }
+            (Document::Plan(plan, loaded, purpose, _), Output::Markdown) => {
                 report::markdown::plan(plan, purpose, loaded.map(Loaded::text))
             }
-            (Document::Plan(plan, loaded, purpose), Output::Github) => {
+            (Document::Plan(plan, loaded, purpose, _), Output::Github) => {
                 let path = loaded.map(|loaded| in_repository(&loaded.path)).unwrap_or_default();
                 let manifest = loaded.map(|loaded| ManifestText { name: &path, text: &loaded.text });
                 report::github::plan(plan, purpose, manifest)
@@ -215,11 +279,18 @@ impl Console {
             (Document::Outcome(outcome), Output::Json) => report::outcome::json(outcome),
             (Document::Outcome(outcome), Output::Markdown) => report::markdown::outcome(outcome),
             (Document::Outcome(outcome), Output::Github) => report::github::outcome(outcome),
+            (Document::Checked(checked), Output::Text) => problems::text(checked),
+            (Document::Checked(checked), Output::Json) => problems::json(checked),
+            (Document::Checked(checked), Output::Markdown) => problems::markdown(checked),
+            (Document::Checked(checked), Output::Github) => {
+                problems::github(checked, |file| in_repository(Path::new(file)))
+            }
         }
     }
 
     /// Writes to standard output; a reader that went away is no failure of ours.
     pub fn print(&self, text: &str) {
+        self.has_shown.set(true);
         if self.silent {
             return;
         }
@@ -252,20 +323,43 @@ impl Console {
         problems.exit()
     }
 
-    /// Writes problems where a plan or an outcome would stand, or below it.
-    fn report(&self, problems: &Problems, source: Option<&Source>) {
+    /// Writes problems where a plan or an outcome would stand, or below it, and not to people.
+    pub fn report(&self, problems: &Problems, source: Option<&Source>) {
+        if problems.0.is_empty() {
+            return;
+        }
+        self.keep(problems, source);
         problems.0.iter().for_each(|problem| self.event(Event::Problem(problem)));
         if matches!(self.output, Output::Markdown | Output::Github) {
             self.print(&trouble(problems, source, self.output, !self.has_shown.get()));
         }
         for report in &self.reports {
-            report.add(&trouble(problems, source, report.kind, report.is_empty()));
+            match report.kind {
+                FileKind::Output(Output::Json) if self.has_filed.get() => {}
+                FileKind::Output(Output::Json) => {
+                    let said = self.said.borrow();
+                    let exit = said.iter().map(|(problems, _)| problems.exit()).max().unwrap_or(Exit::Failed);
+                    report.set(problems::document(&said, exit));
+                }
+                FileKind::Output(kind) => report.add(&trouble(problems, source, kind, report.is_empty())),
+                FileKind::Picture(_) => {}
+            }
         }
-        self.has_shown.set(true);
+    }
+
+    /// Keeps problems for the document that stands for the one that they prevent.
+    fn keep(&self, problems: &Problems, source: Option<&Source>) {
+        self.said.borrow_mut().push((problems.clone(), source.cloned()));
     }
 }
 
-/// Writes problems; JSON has no form for them.
+/// Returns the lines of manifests with which nothing is wrong.
+fn good(checked: &[Checked]) -> String {
+    let valid = |checked: &Checked| Some(problems::valid(&checked.file, checked.found.as_ref().ok()?));
+    checked.iter().filter_map(valid).collect()
+}
+
+/// Writes problems below what stands there; a JSON document has no room for them.
 fn trouble(problems: &Problems, source: Option<&Source>, kind: Output, alone: bool) -> String {
     match kind {
         Output::Text => diag::render(problems, source, false),

@@ -11,7 +11,7 @@ use crate::kernel::{Kernel, codes};
 use crate::names::Address;
 use crate::observed::Observed;
 use crate::plan::Plan;
-use crate::report::{self, text::Purpose};
+use crate::report;
 use clap::Args;
 use std::collections::BTreeSet;
 
@@ -66,13 +66,9 @@ impl Explain {
 
 /// Writes a plan, and explanations below it.
 pub fn show(plan: &Plan, loaded: &Loaded, explained: &[Explained], console: &Console) {
-    let manifest = Some(loaded.text());
-    if console.output == Output::Json && !explained.is_empty() {
-        console.print(&report::json::plan_explained(plan, manifest, explained));
-        return console.plan_files(plan, Some(loaded), Purpose::DryRun);
-    }
-    console.plan(plan, Some(loaded), Purpose::DryRun);
+    console.plan_explained(plan, loaded, explained);
     if console.output == Output::Text && !explained.is_empty() {
+        let manifest = Some(loaded.text());
         let options = report::explain::Options { style: console.style(), manifest, verbose: console.verbose };
         console.print(&report::explain::text(explained, &options));
     }

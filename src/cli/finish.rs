@@ -23,6 +23,7 @@ pub fn finish<K: Kernel>(
         console.event(Event::Matches(plan));
         return Ok(Exit::Success);
     }
+    console.picture(plan);
     console.event(Event::Start(plan));
     let watch = |number: usize, progress: Progress<'_>| console.event(Event::Step(plan, number, progress));
     let watch: Option<Watch<'_>> = if console.has_events() { Some(&watch) } else { None };

@@ -8,7 +8,7 @@ use crate::diag::{Exit, Kind, Problem, Problems};
 use crate::kernel::{Kernel, linux::Linux};
 use crate::load;
 use crate::plan::Plan;
-use crate::report::graph::{Picture, dot::dot, mermaid::mermaid, picture, svg::svg};
+use crate::report::graph::{dot::dot, mermaid::mermaid, picture, svg::svg};
 use clap::{Args, ValueEnum};
 use std::path::{Path, PathBuf};
 
@@ -31,7 +31,7 @@ pub struct Graph {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
+pub enum Format {
     /// For browsers and documents, laid out
     Svg,
     /// For Graphviz
@@ -55,11 +55,13 @@ impl Format {
         }
     }
 
-    fn write(self, picture: &Picture) -> String {
+    /// Draws a plan.
+    pub fn draw(self, plan: &Plan) -> String {
+        let picture = picture(plan);
         match self {
-            Self::Svg => svg(picture),
-            Self::Dot => dot(picture),
-            Self::Mermaid => mermaid(picture),
+            Self::Svg => svg(&picture),
+            Self::Dot => dot(&picture),
+            Self::Mermaid => mermaid(&picture),
         }
     }
 }
@@ -96,13 +98,9 @@ fn draw<K: Kernel>(kernel: &K, loaded: &Loaded, asked: &Graph, console: &Console
 }
 
 fn draw_live<K: Kernel>(kernel: &K, loaded: &Loaded, format: Format) -> Result<String, Problems> {
-    Ok(drawn(&plan_live(kernel, loaded, false)?.plan, format))
+    Ok(format.draw(&plan_live(kernel, loaded, false)?.plan))
 }
 
 fn draw_offline(loaded: &Loaded, format: Format) -> Result<String, Problems> {
-    Ok(drawn(&plan_offline(&loaded.manifest, loaded.folder())?.plan, format))
-}
-
-fn drawn(plan: &Plan, format: Format) -> String {
-    format.write(&picture(plan))
+    Ok(format.draw(&plan_offline(&loaded.manifest, loaded.folder())?.plan))
 }

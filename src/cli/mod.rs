@@ -38,7 +38,7 @@ use crate::kernel;
 use crate::names::PinPath;
 use arguments::Change;
 use clap::{CommandFactory, Parser, Subcommand};
-use console::{Console, Global};
+use console::{Console, Forms, Global};
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -118,17 +118,29 @@ enum Command {
 }
 
 impl Command {
-    /// Returns whether the command writes plans and outcomes, which have more forms than what others write.
-    fn plans(&self) -> bool {
-        matches!(
-            self,
+    /// Returns the forms that what the command writes has.
+    fn forms(&self) -> Forms {
+        match self {
             Self::Apply(_)
-                | Self::Commit(_)
-                | Self::Rollback(_)
-                | Self::Adopt(_)
-                | Self::Destroy(_)
-                | Self::Watchdog { .. }
-        )
+            | Self::Destroy(_)
+            | Self::Commit(_)
+            | Self::Rollback(_)
+            | Self::Watchdog { .. }
+            | Self::Adopt(_) => Forms::Plans,
+            Self::Validate(_) => Forms::Checks,
+            Self::Show(_)
+            | Self::Status(_)
+            | Self::Export(_)
+            | Self::Graph(_)
+            | Self::Fmt(_)
+            | Self::Explain(_)
+            | Self::Test(_)
+            | Self::Import(_)
+            | Self::Init(_)
+            | Self::Inspect { .. }
+            | Self::Completions { .. }
+            | Self::Man(_) => Forms::Few,
+        }
     }
 }
 
@@ -150,7 +162,7 @@ pub fn main() -> Exit {
 
 /// Runs a command. The exit code of a failure is an error, which was said.
 fn run(cli: Cli, console: &Console) -> Result<Exit, Exit> {
-    console.check(cli.command.as_ref().is_none_or(Command::plans))?;
+    console.check(cli.command.as_ref().map_or(Forms::Plans, Command::forms))?;
     match cli.command {
         Some(Command::Apply(asked)) => apply::run(asked.manifest.as_deref(), &asked.options, console),
         Some(Command::Validate(asked)) => validate::run(&asked, console),

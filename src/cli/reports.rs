@@ -1,32 +1,51 @@
 //! What `--output-file` and a workflow on GitHub get: the last plan or outcome, and what went wrong with it.
 
 use super::console::Output;
+use super::graph::Format;
 use crate::diag::Problem;
 use crate::load;
+use clap::ValueEnum;
 use std::cell::RefCell;
 use std::path::PathBuf;
+
+/// What a file gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileKind {
+    /// What standard output could get.
+    Output(Output),
+    /// A picture of the plan.
+    Picture(Format),
+}
+
+impl FileKind {
+    /// Looks a kind up as the command line names it.
+    fn of(name: &str) -> Result<Self, String> {
+        let output = <Output as ValueEnum>::from_str(name, false).map(Self::Output);
+        output.or_else(|_| <Format as ValueEnum>::from_str(name, false).map(Self::Picture))
+    }
+}
 
 /// A file as the command line names it: `KIND=PATH`.
 #[derive(Debug, Clone)]
 pub struct OutputFile {
-    /// How it is written.
-    pub kind: Output,
+    /// What it gets.
+    pub kind: FileKind,
     path: PathBuf,
 }
 
 /// Reads `KIND=PATH`.
 pub fn output_file(text: &str) -> Result<OutputFile, String> {
-    let form = || "it is KIND=PATH, where KIND is text, json, markdown or github".to_owned();
+    let form = || "it is KIND=PATH, where KIND is text, json, markdown, github, svg, dot or mermaid".to_owned();
     let (kind, path) = text.split_once('=').filter(|(_, path)| !path.is_empty()).ok_or_else(form)?;
-    let kind = <Output as clap::ValueEnum>::from_str(kind, false).map_err(|_| form())?;
+    let kind = FileKind::of(kind).map_err(|_| form())?;
     Ok(OutputFile { kind, path: path.into() })
 }
 
 /// A file that gets a report when the run ends.
 #[derive(Debug)]
 pub struct Report {
-    /// How it is written.
-    pub kind: Output,
+    /// What it gets.
+    pub kind: FileKind,
     path: PathBuf,
     /// Whether the file keeps what it has.
     appends: bool,
@@ -38,7 +57,7 @@ impl Report {
     pub fn of(files: &[OutputFile], summary: Option<PathBuf>) -> Vec<Self> {
         let new = |kind, path, appends| Self { kind, path, appends, text: RefCell::default() };
         let files = files.iter().map(|file| new(file.kind, file.path.clone(), false));
-        files.chain(summary.map(|path| new(Output::Markdown, path, true))).collect()
+        files.chain(summary.map(|path| new(FileKind::Output(Output::Markdown), path, true))).collect()
     }
 
     /// Returns whether there is nothing to report so far.
@@ -79,10 +98,14 @@ mod tests {
     #[test]
     fn files_have_a_kind_and_a_path() {
         for (text, good) in [
-            ("json=a.json", Some((Output::Json, "a.json"))),
-            ("markdown=/tmp/a=b.md", Some((Output::Markdown, "/tmp/a=b.md"))),
-            ("github=x", Some((Output::Github, "x"))),
-            ("text=x", Some((Output::Text, "x"))),
+            ("json=a.json", Some((FileKind::Output(Output::Json), "a.json"))),
+            ("markdown=/tmp/a=b.md", Some((FileKind::Output(Output::Markdown), "/tmp/a=b.md"))),
+            ("github=x", Some((FileKind::Output(Output::Github), "x"))),
+            ("text=x", Some((FileKind::Output(Output::Text), "x"))),
+            ("svg=x", Some((FileKind::Picture(Format::Svg), "x"))),
+            ("dot=x.svg", Some((FileKind::Picture(Format::Dot), "x.svg"))),
+            ("mermaid=x", Some((FileKind::Picture(Format::Mermaid), "x"))),
+            ("png=x", None),
             ("html=x", None),
             ("JSON=x", None),
             ("json=", None),

@@ -124,8 +124,21 @@ impl Suite {
             return Ok(());
         }
         eprint!("{}", report::text(&outcomes, &self.described(loaded, 0), console.style()));
+        for place in [Place::Manifest, Place::File] {
+            console.report(&failed_at(&outcomes, place), Some(&self.source(place, loaded)));
+        }
         Err(of_manifest(Problem::new(Kind::TestsFailed { failed, all: outcomes.len() }).into()))
     }
+}
+
+/// Returns a problem for each test of one file that failed.
+fn failed_at(outcomes: &[Outcome<'_>], place: Place) -> Problems {
+    let failed = outcomes.iter().filter(|outcome| !outcome.passed() && outcome.case.place == place);
+    let problem = |outcome: &Outcome<'_>| {
+        let kind = Kind::TestFailed { test: outcome.case.name(), why: report::failures(outcome) };
+        Problem::at(kind, outcome.case.test.span.clone(), "this test")
+    };
+    Problems(failed.map(problem).collect())
 }
 
 /// The text that problems of a file of tests point into.

@@ -1,14 +1,14 @@
 //! `validate`: what is wrong with manifests and their objects, wherever there is no host to ask.
 
 use super::arguments::Variables;
-use super::console::{Console, Output};
+use super::console::Console;
 use super::loaded::source;
 use super::planned::plan_offline;
-use crate::diag::{Exit, Problems};
+use crate::diag::{Exit, Problems, Source};
 use crate::load;
 use crate::manifest::{self, Manifest};
 use crate::plan::words::count;
-use crate::report::problems::{self, Checked};
+use crate::report::problems::Checked;
 use clap::Args;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -28,10 +28,7 @@ pub fn run(asked: &Validate, console: &Console) -> Result<Exit, Exit> {
     let Variables { vars, var_file } = &asked.variables;
     let vars = load::variables(var_file, vars).map_err(|problems| console.fail(&problems, None))?;
     let checked: Vec<Checked> = asked.manifests.iter().map(|path| check(path, &vars)).collect();
-    match console.output {
-        Output::Text | Output::Markdown | Output::Github => checked.iter().for_each(|checked| say(checked, console)),
-        Output::Json => console.print(&problems::json(&checked)),
-    }
+    console.checked(&checked);
     let exits = checked.iter().filter_map(|checked| checked.found.as_ref().err()).map(Problems::exit);
     Ok(exits.max().unwrap_or(Exit::Success))
 }
@@ -40,13 +37,16 @@ fn check(path: &Path, vars: &BTreeMap<String, String>) -> Checked {
     let file = path.display().to_string();
     let text = match load::text(path) {
         Ok(text) => text,
-        Err(problems) => return Checked { file, text: String::new(), found: Err(problems) },
+        Err(problems) => {
+            let source = Source::new(&file, "");
+            return Checked { file, source, found: Err(problems) };
+        }
     };
     let found = manifest::parse(&text, vars).and_then(|manifest| {
         plan_offline(&manifest, path.parent().unwrap_or(Path::new("")))?;
         Ok(contents(&manifest))
     });
-    Checked { file, text, found }
+    Checked { file, source: source(path, &text), found }
 }
 
 /// Says what a manifest has: `2 objects, 1 map, 3 programs, 3 links`.
@@ -58,11 +58,4 @@ fn contents(manifest: &Manifest) -> String {
         (manifest.links.len(), "link"),
     ];
     tables.map(|(number, noun)| count(number as u64, noun)).join(", ")
-}
-
-fn say(checked: &Checked, console: &Console) {
-    match &checked.found {
-        Ok(contents) => console.print(&format!("{}: valid: {contents}", checked.file)),
-        Err(problems) => drop(console.fail(problems, Some(&source(Path::new(&checked.file), &checked.text)))),
-    }
 }

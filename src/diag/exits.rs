@@ -109,7 +109,7 @@ impl Kind {
             | Self::NotInState { .. }
             | Self::ForeignTemplate { .. } => Exit::Data,
             Self::UnknownOverride { .. } => Exit::Usage,
-            Self::TestsFailed { .. } => Exit::Failed,
+            Self::TestFailed { .. } | Self::TestsFailed { .. } => Exit::Failed,
             Self::Kernel { errno: libc::EPERM | libc::EACCES, .. } => Exit::Permission,
             Self::Cycle { .. } => Exit::Data,
             Self::Unverified { .. } | Self::ChecksFailed { is_back: false, .. } => Exit::Broken,

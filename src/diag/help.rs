@@ -44,6 +44,7 @@ impl Kind {
             Self::Untested { program } => {
                 Some(format!("write a `[[program.{program}.test]]`, there or in the file of tests beside the manifest"))
             }
+            Self::TestFailed { .. } => None,
             Self::TestsFailed { .. } => Some("nothing was done: `bpfapply test` shows what they found".to_owned()),
             Self::VariableOutsideText { .. } => Some("variables fill strings only: write the value itself".to_owned()),
             Self::OutOfRange { min, max, .. } => Some(format!("it can be {min} to {max}")),

@@ -145,6 +145,13 @@ pub enum Kind {
         /// The program.
         program: ProgramName,
     },
+    /// A test of a program failed.
+    TestFailed {
+        /// The test.
+        test: String,
+        /// What is other than it says.
+        why: Vec<String>,
+    },
     /// Tests of programs failed.
     TestsFailed {
         /// So many.
@@ -1055,7 +1062,7 @@ impl Kind {
             Self::TestTwice { .. } => "test::named_twice",
             Self::NotTestable { .. } => "test::not_testable",
             Self::Untested { .. } => "test::missing",
-            Self::TestsFailed { .. } => "test::failed",
+            Self::TestFailed { .. } | Self::TestsFailed { .. } => "test::failed",
             Self::UnknownValue { .. } => "manifest::unknown_value",
             Self::UnknownVersion { .. } => "manifest::unknown_version",
             Self::MissingKey { .. } => "manifest::missing_key",

@@ -89,6 +89,7 @@ impl fmt::Display for Kind {
                 write!(f, "the kernel cannot run program.{program} for a test: it is of type `{program_type}`")
             }
             Self::Untested { program } => write!(f, "program.{program} has no test, and the manifest requires tests"),
+            Self::TestFailed { test, why } => write!(f, "the test `{test}` failed: {}", why.join("; ")),
             Self::TestsFailed { failed, all } => {
                 write!(f, "{failed} of {} failed, and the manifest requires them to pass", count(*all as u64, "test"))
             }

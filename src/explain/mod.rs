@@ -17,6 +17,7 @@ use crate::observed::{LoadedCode, Observed};
 use crate::plan::graph::{self, Node};
 use crate::plan::{Consent, Marker, Plan, Step};
 use crate::report::Sampled;
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -49,9 +50,10 @@ pub struct Codes {
 }
 
 /// Everything about one address.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Explained {
     /// What it is about.
+    #[schemars(with = "String")]
     pub address: Address,
     /// What is done with it, in order.
     pub steps: Vec<ExplainedStep>,
@@ -59,8 +61,10 @@ pub struct Explained {
     #[serde(skip)]
     pub spans: Vec<Span>,
     /// What must be ready before.
+    #[schemars(with = "Vec<String>")]
     pub depends_on: Vec<Address>,
     /// What waits for it.
+    #[schemars(with = "Vec<String>")]
     pub needed_by: Vec<Address>,
     /// What differs, a field each.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -83,7 +87,7 @@ pub struct Explained {
 }
 
 /// A step in whole sentences.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct ExplainedStep {
     /// Column 0 of the plan.
     pub marker: Marker,
@@ -103,7 +107,7 @@ pub struct ExplainedStep {
 }
 
 /// A property that differs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Field {
     /// Its name.
     pub name: String,
@@ -120,16 +124,17 @@ impl Field {
 }
 
 /// The type of a map's keys or values.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct TypeChange {
     /// `key` or `value`.
+    #[schemars(extend("enum" = ["key", "value"]))]
     pub of: &'static str,
     /// What differs of it; all of it, where nothing is compared.
     pub lines: Vec<Shown>,
 }
 
 /// What changes of a map's entries.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct EntryChanges {
     /// How many come.
     pub added: usize,
@@ -144,7 +149,7 @@ pub struct EntryChanges {
 }
 
 /// What was compared of two programs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Basis {
     /// Instructions of both, as this kernel's verifier left them.
@@ -156,7 +161,7 @@ pub enum Basis {
 }
 
 /// What differs of a program's code.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct CodeChange {
     /// What was compared.
     pub compared: Basis,

@@ -7,6 +7,7 @@
 use super::disassemble::{self, Operand};
 use super::{FuncRecord, Insn, LineRecord};
 use crate::btf::{Btf, TypeId};
+use schemars::JsonSchema;
 use serde::Serialize;
 use similar::{Algorithm, DiffOp, capture_diff_slices_deadline};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -156,7 +157,7 @@ pub fn sources(program: &Program<'_>) -> Vec<Function> {
 }
 
 /// Whose a line of a comparison is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 pub enum Sign {
     /// Both have it.
     #[serde(rename = " ")]
@@ -173,7 +174,7 @@ pub enum Sign {
 }
 
 /// A line of a comparison, or of a listing, which has only one side.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Shown {
     /// Whose it is.
     pub sign: Sign,
@@ -203,7 +204,7 @@ impl Shown {
 }
 
 /// What becomes of a function.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Fate {
     /// Only what comes has it.
@@ -217,7 +218,7 @@ pub enum Fate {
 }
 
 /// What differs of a function.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Changed {
     /// Its name.
     pub function: String,

@@ -120,7 +120,7 @@ impl Generations {
 }
 
 /// A removal of everything, or of more than half.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Sweep {
     /// How many maps, programs and links go.
     pub removed: usize,
@@ -603,7 +603,7 @@ pub enum Because {
 }
 
 /// What a step means for packets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 pub enum Traffic {
     /// Nothing.
     #[serde(rename = "none")]
@@ -672,7 +672,7 @@ impl State {
 }
 
 /// What a bare apply does not do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Consent {
     /// Packets pass unfiltered for a moment.

@@ -22,6 +22,38 @@ use std::fmt;
 const SLOTS_NAMED: usize = 4;
 
 impl Action {
+    /// Every name of an action.
+    pub const NAMES: [&str; 28] = [
+        "clear-leftover",
+        "mount-bpffs",
+        "make-directory",
+        "reuse-map",
+        "create-map",
+        "copy-entries",
+        "catch-up",
+        "finish-copy",
+        "fill-map",
+        "fill-slots",
+        "write-entries",
+        "set-variables",
+        "reuse-program",
+        "load-program",
+        "restore-map",
+        "restore-program",
+        "reuse-link",
+        "skip-link",
+        "attach",
+        "update-link",
+        "reattach",
+        "set-access",
+        "detach",
+        "remove-program",
+        "remove-map",
+        "remove-directory",
+        "write-record",
+        "remove-record",
+    ];
+
     /// Returns the name of the action for programs: stable, in kebab case.
     pub fn name(&self) -> &'static str {
         match self {
@@ -484,6 +516,40 @@ impl fmt::Display for Marker {
 }
 
 impl Because {
+    /// Every name of a reason.
+    pub const NAMES: [&str; 30] = [
+        "missing",
+        "unchanged",
+        "foreign",
+        "code-changed",
+        "map-new",
+        "map-other",
+        "map-differs",
+        "map-in-use",
+        "contents-changed",
+        "entries-changed",
+        "entries-not-wanted",
+        "variables-differ",
+        "slots-differ",
+        "slot-new",
+        "target-new",
+        "program-new",
+        "hook-changed",
+        "out-of-place",
+        "hook-gone",
+        "optional",
+        "program-other",
+        "not-wanted",
+        "destroy",
+        "access-differs",
+        "plan-changes",
+        "needed-below",
+        "interrupted",
+        "rollback",
+        "adopted",
+        "taken-over",
+    ];
+
     /// Returns the name of the reason for programs: stable, in kebab case.
     pub fn name(&self) -> &'static str {
         match self {

@@ -11,6 +11,7 @@ use crate::manifest;
 use crate::names::Address;
 use crate::plan::Marker;
 use crate::plan::words::{count, thousands};
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::BTreeSet;
 
@@ -139,9 +140,10 @@ fn addresses(addresses: &[Address]) -> String {
 }
 
 /// A line of the manifest.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Quote {
     /// Its number, from 1.
+    #[schemars(range(min = 1))]
     pub line: usize,
     /// What it says.
     pub text: String,
@@ -289,10 +291,12 @@ fn lines(page: &mut Page, shown: &[Shown], verbose: bool, most: usize, draw: imp
 }
 
 /// An explanation with the lines that it comes from.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Explained")]
 pub(super) struct ExplainedJson<'a> {
     #[serde(flatten)]
     explained: &'a Explained,
+    /// The tables of the manifest that ask for it.
     manifest: Vec<Quote>,
 }
 

@@ -4,14 +4,19 @@
 //! What they say is escaped as the toolkit of GitHub's runner does it (`packages/core/src/command.ts` of actions/toolkit),
 //! so that no text can begin another command.
 
-use super::layout::{Style, clean};
+use super::layout::{Page, Style, clean};
 use super::place::{Lines, ManifestText, Place};
 use super::risk::risks;
 use super::text::{self, Counts, Purpose};
 use crate::apply::outcome::{Outcome, Verdict};
 use crate::diag::{Problems, Source};
 use crate::plan::Plan;
+use crate::plan::words::thousands;
+use crate::traffic::Replay;
 use std::fmt::Write as _;
+
+/// Columns of lines that GitHub wraps itself.
+const WIDTH: usize = 400;
 
 /// How much an annotation matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,25 +42,56 @@ pub fn plan(plan: &Plan, purpose: Purpose, manifest: Option<ManifestText<'_>>) -
     let mut out = String::new();
     let file = manifest.map(|manifest| manifest.name);
     let lines = manifest.map(|manifest| Lines::new(manifest.text));
-    let counts = Counts::of_plan(plan).to_do();
-    let (Ok(risk) | Err(risk)) = text::risk(plan);
-    let verifier = match purpose == Purpose::DryRun && text::loads(plan) > 0 {
-        true => format!("\n{}", text::verifier(plan).as_str()),
-        false => String::new(),
-    };
-    let drift = text::drift(plan).map_or(String::new(), |drift| format!("\ndrift: {drift}"));
-    let message = match plan.is_empty() {
-        true => format!("nothing to do: {counts}"),
-        false => format!("{counts}\nrisk: {risk}{drift}{verifier}\nplan id: {}", plan.id),
-    };
-    let title = format!("{}: {}", plan.deployment, text::mode(plan, purpose));
-    annotate(&mut out, Level::Notice, (file, None), &title, &message);
+    let verdict = text::verdict(plan, purpose).map_or(String::new(), |(_, word)| format!(", verifier {word}"));
+    let title = format!("{}: {}{verdict}", plan.deployment, text::mode(plan, purpose));
+    annotate(&mut out, Level::Notice, (file, None), &title, &summary(plan, purpose));
+    if let Some(replay) = &plan.traffic {
+        captured(&mut out, file, replay);
+    }
     for risk in risks(plan) {
         let place = risk.step.span.as_ref().zip(lines.as_ref()).map(|(span, lines)| lines.place(span));
         let title = format!("{}: {}", risk.address(), risk.why.join("; "));
         let message = format!("{}, because {}", risk.what(), risk.step.because_words(plan.mode));
         annotate(&mut out, Level::Warning, (file, place), &title, &message);
     }
+    out
+}
+
+/// Sums a plan up, line by line.
+fn summary(plan: &Plan, purpose: Purpose) -> String {
+    let counts = Counts::of_plan(plan).to_do();
+    if plan.is_empty() {
+        return format!("nothing to do: {counts}");
+    }
+    let (Ok(risk) | Err(risk)) = text::risk(plan);
+    let verifier = text::verdict(plan, purpose).map(|_| text::verifier(plan).as_str().to_owned());
+    let lines = [
+        Some(counts),
+        Some(format!("risk: {risk}")),
+        text::drift(plan).map(|drift| format!("drift: {drift}")),
+        verifier,
+        text::kernel_values(plan).map(|values| format!("kernel values: {values}")),
+        plan.sweep.map(|sweep| format!("guard: removes {sweep}: the manifest alone does not allow it")),
+        Some(format!("plan id: {}", plan.id)),
+    ];
+    lines.into_iter().flatten().collect::<Vec<_>>().join("\n")
+}
+
+/// Writes what captured packets tell: a warning where some get another verdict.
+fn captured(out: &mut String, file: Option<&str>, replay: &Replay) {
+    let mut page = Page::new(Style { width: WIDTH, ..Style::default() });
+    super::traffic::text(&mut page, replay);
+    let (level, title) = match replay.changed() {
+        0 => (Level::Notice, "captured packets".to_owned()),
+        changed => (Level::Warning, format!("captured packets: {} get another verdict", thousands(changed as u64))),
+    };
+    annotate(out, level, (file, None), &title, page.finish().trim_end());
+}
+
+/// Writes a notice of a manifest with which nothing is wrong. `file` is the path that GitHub knows it by.
+pub fn valid(file: &str, contents: &str) -> String {
+    let mut out = String::new();
+    annotate(&mut out, Level::Notice, (Some(file), None), "valid", contents);
     out
 }
 

@@ -39,7 +39,7 @@ pub struct Format {
 }
 
 /// What this version writes.
-pub const FORMAT: Format = Format { major: 1, minor: 3 };
+pub const FORMAT: Format = Format { major: 1, minor: 4 };
 
 /// Writes a value with line breaks, and one at the end.
 pub(super) fn write(value: &impl Serialize) -> String {
@@ -52,6 +52,12 @@ pub(super) fn write(value: &impl Serialize) -> String {
 pub(super) fn schema<T: JsonSchema>() -> serde_json::Value {
     let settings = SchemaSettings::draft07().with(|settings| settings.inline_subschemas = true).for_serialize();
     settings.into_generator().into_root_schema_for::<T>().to_value()
+}
+
+/// Returns the JSON schema of a plan, whose parts have names.
+pub fn plan_schema() -> serde_json::Value {
+    let settings = SchemaSettings::draft07().for_serialize();
+    settings.into_generator().into_root_schema_for::<PlanJson<'_>>().to_value()
 }
 
 /// Writes a plan as JSON.
@@ -90,68 +96,114 @@ pub fn plan_explained(plan: &Plan, manifest: Option<ManifestText<'_>>, explained
     })
 }
 
-#[derive(Serialize)]
+/// A plan, as `bpfapply plan.toml --dry-run --output json` writes it.
+#[derive(Serialize, JsonSchema)]
+#[schemars(title = "bpfapply plan", rename = "Plan")]
 struct PlanJson<'a> {
     format: Format,
+    /// Which document it is.
+    #[schemars(extend("const" = "plan"))]
     kind: &'static str,
+    /// Which plan it is: the same for the same changes on the same host.
+    #[schemars(with = "String", regex(pattern = "^[0-9a-f]{32}$"))]
     id: PlanId,
+    /// The deployment.
     deployment: &'a str,
+    /// The folder of its pins.
+    #[schemars(with = "String")]
     pin_root: &'a PinPath,
+    /// The name of the manifest's file; null where there is none, as for a rollback.
     manifest: Option<&'a str>,
+    /// How the plan was made: against this host, there with its verifier, for an empty host, or against a host's state.
+    #[schemars(extend("enum" = MODES))]
     mode: &'static str,
+    /// Whether anything is to be done.
     changes: bool,
+    /// How many steps of each kind it has.
     counts: Counts,
+    /// The consents without which it is not done.
     needs: BTreeSet<Consent>,
     /// What of it the manifest consents to; never to the removals of a sweep.
     allowed: &'a BTreeSet<Consent>,
+    /// There when so much goes that the manifest's consent to that is not enough.
     sweep: Option<Sweep>,
     /// What the programs make of captured packets, where somebody asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     traffic: Option<TrafficJson>,
+    /// The objects that programs and maps come from, by name.
+    #[schemars(with = "BTreeMap<String, ObjectJson>")]
     objects: BTreeMap<&'a ObjectName, ObjectJson>,
     /// The programs of others around links on hooks that several share.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(with = "BTreeMap<String, Vec<String>>")]
     around: BTreeMap<&'a LinkName, Vec<String>>,
+    /// What is done, from first to last.
     steps: Vec<StepJson<'a>>,
     /// What was asked to be explained.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     explained: Vec<ExplainedJson<'a>>,
 }
 
-#[derive(Serialize)]
+/// A file that programs and maps come from.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Object")]
 struct ObjectJson {
+    /// Its path, as the manifest has it.
     path: String,
+    /// The digest of its bytes.
+    #[schemars(with = "String", regex(pattern = "^[0-9a-f]{64}$"))]
     sha256: Digest,
 }
 
-#[derive(Serialize)]
+/// One thing to do.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Step")]
 struct StepJson<'a> {
+    /// Column 0 of the text.
     marker: Marker,
+    /// What it is about, for example `map.flows`.
+    #[schemars(with = "String")]
     address: Address,
+    /// The name of the action.
+    #[schemars(extend("enum" = Action::NAMES))]
     action: &'static str,
     /// The action in words.
     what: String,
+    /// What it is about, in fields.
     details: Details<'a>,
+    /// Why it is done.
     because: BecauseJson<'a>,
     /// What is not as the last apply left it, where the manifest did not change that.
     #[serde(skip_serializing_if = "Option::is_none")]
     drift: Option<&'static str>,
+    /// What it means for packets.
     traffic: Traffic,
+    /// What it means for the contents of maps.
+    #[schemars(extend("enum" = STATES))]
     state: String,
     /// How many entries the state is about, where they were counted.
     #[serde(skip_serializing_if = "Option::is_none")]
     entries: Option<u64>,
-    /// What the verifier said; only for actions that ask it.
+    /// What the verifier said; null for actions that do not ask it.
+    #[schemars(extend("enum" = VERDICTS))]
     verifier: Option<&'static str>,
     /// How many instructions the verifier went through, where it passed and the kernel tells.
     #[serde(skip_serializing_if = "Option::is_none")]
     verified_instructions: Option<u32>,
+    /// The consent without which it is not done.
     needs: Option<Consent>,
     /// What the host must be when the step is done; else the plan is stale.
     expects: Expects,
     /// The place in the manifest.
     place: Option<Place>,
 }
+
+/// How a plan can have been made.
+const MODES: [&str; 4] = ["live", "verify", "offline", "against"];
+/// What a step can mean for contents.
+const STATES: [&str; 5] = ["none", "kept", "new", "copied", "lost"];
+/// What the verifier can have said of a step.
+const VERDICTS: [Option<&str>; 4] = [Some("passed"), Some("failed"), Some("not run"), None];
 
 impl<'a> StepJson<'a> {
     fn of(plan: &Plan, step: &'a Step, lines: Option<&Lines<'_>>) -> Self {
@@ -184,42 +236,60 @@ impl<'a> StepJson<'a> {
 }
 
 /// What an action is about, as far as it has fields.
-#[derive(Serialize, Default)]
+#[derive(Serialize, JsonSchema, Default)]
 struct Details<'a> {
+    /// Its pin.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
     pin: Option<&'a PinPath>,
+    /// The map's definition.
     #[serde(skip_serializing_if = "Option::is_none")]
     map: Option<MapJson>,
+    /// Whether an earlier apply created the map.
     #[serde(skip_serializing_if = "Option::is_none")]
     ours: Option<bool>,
+    /// How entries go over from another map.
     #[serde(skip_serializing_if = "Option::is_none")]
     copies: Option<CopyJson<'a>>,
+    /// How many bytes of data are written.
     #[serde(skip_serializing_if = "Option::is_none")]
     bytes: Option<usize>,
+    /// What is put into the slots, by key.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<BTreeMap<String, String>>")]
     slots: Option<&'a BTreeMap<SlotKey, SlotSource>>,
+    /// The entries that are written.
     #[serde(skip_serializing_if = "Option::is_none")]
     entries: Option<EntriesJson>,
+    /// The variables that are set.
     #[serde(skip_serializing_if = "Option::is_none")]
     variables: Option<VariablesJson<'a>>,
+    /// The program.
     #[serde(skip_serializing_if = "Option::is_none")]
     program: Option<ProgramJson<'a>>,
+    /// The program that the link runs.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
     runs: Option<&'a ProgramName>,
+    /// Where the link is.
     #[serde(skip_serializing_if = "Option::is_none")]
     hook: Option<HookJson<'a>>,
+    /// Who may open the pin.
     #[serde(skip_serializing_if = "Option::is_none")]
     access: Option<AccessJson<'a>>,
 }
 
 /// Who may open a pin, as far as that changes.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Access")]
 struct AccessJson<'a> {
     /// In octal.
     #[serde(skip_serializing_if = "Option::is_none")]
     mode: Option<String>,
+    /// The user that owns it.
     #[serde(skip_serializing_if = "Option::is_none")]
     owner: Option<&'a Account>,
+    /// The group that owns it.
     #[serde(skip_serializing_if = "Option::is_none")]
     group: Option<&'a Account>,
 }
@@ -300,33 +370,47 @@ impl<'a> Details<'a> {
 }
 
 /// What is written into a map.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Entries")]
 struct EntriesJson {
+    /// How many come.
     added: usize,
+    /// How many get other values.
     changed: usize,
+    /// How many go.
     removed: usize,
+    /// How many stay.
     same: usize,
     /// Whether what goes does so before all else is there, since the map is full.
     removes_first: bool,
+    /// Whether nobody may see them.
     sensitive: bool,
     /// Some of them, unless nobody may see them.
     sample: Vec<Sampled>,
 }
 
 /// Variables that get other values.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Variables")]
 struct VariablesJson<'a> {
+    /// Whether nobody may see their values.
     sensitive: bool,
     /// Whether nothing else of the section is written.
     alone: bool,
+    /// Which.
     set: Vec<VariableJson<'a>>,
 }
 
-#[derive(Serialize)]
+/// A variable that gets another value.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Variable")]
 struct VariableJson<'a> {
+    /// Its name.
     name: &'a str,
+    /// The value that it has until then.
     #[serde(skip_serializing_if = "Option::is_none")]
     before: Option<&'a str>,
+    /// The value that it gets.
     #[serde(skip_serializing_if = "Option::is_none")]
     after: Option<&'a str>,
 }
@@ -363,13 +447,18 @@ impl EntriesJson {
 }
 
 /// How entries go over into another map.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Copy")]
 struct CopyJson<'a> {
     /// The id of the map that holds them.
     from: u32,
+    /// Fields that stay as they are.
     kept: Vec<String>,
+    /// Fields that get another type.
     converted: Vec<String>,
+    /// Fields that only the new map has.
     new: Vec<String>,
+    /// Fields that only the old map has.
     dropped: Vec<String>,
     /// How many entries did not fit when the plan was made.
     misfits: u64,
@@ -403,15 +492,25 @@ fn definition(map: &DesiredMap) -> Option<&MapDefinition> {
 }
 
 /// A map's definition.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "Map")]
 pub(super) struct MapJson {
+    /// Its type, for example `lru_hash`.
+    #[schemars(with = "String")]
     r#type: MapType,
+    /// Bytes of a key.
     key_size: u32,
+    /// Bytes of a value.
     value_size: u32,
+    /// How many entries it can hold.
     max_entries: u32,
+    /// Its flags by name.
     flags: Vec<String>,
+    /// The node that its memory is on.
     numa_node: Option<u32>,
+    /// What the type makes of it.
     map_extra: u64,
+    /// What the maps in it must be.
     inner: Option<Box<MapJson>>,
 }
 
@@ -437,20 +536,37 @@ fn flags(bits: u32) -> Vec<String> {
     }
 }
 
-#[derive(Serialize)]
+/// A program.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Program")]
 struct ProgramJson<'a> {
+    /// Its object.
+    #[schemars(with = "String")]
     object: &'a ObjectName,
+    /// Its function there.
     function: &'a str,
+    /// Its type, for example `xdp`.
+    #[schemars(with = "String")]
     r#type: ProgramType,
+    /// How it is attached.
+    #[schemars(with = "Option<String>")]
     attach_type: Option<AttachType>,
+    /// The function of the kernel that it is for.
     target: Option<&'a str>,
+    /// The program of which it replaces a function.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
     extends: Option<&'a ProgramName>,
+    /// How many instructions it has.
     instructions: usize,
     /// True when instructions or settings depend on what of the kernel nobody knows, since none was asked.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     unsettled: bool,
+    /// The maps that it uses.
+    #[schemars(with = "Vec<String>")]
     uses: Vec<&'a MapName>,
+    /// What it is: instructions, maps, settings.
+    #[schemars(with = "String", regex(pattern = "^[0-9a-f]{64}$"))]
     fingerprint: Digest,
 }
 
@@ -471,25 +587,37 @@ impl<'a> ProgramJson<'a> {
     }
 }
 
-#[derive(Serialize, Default)]
+/// Where a link is.
+#[derive(Serialize, JsonSchema, Default)]
+#[schemars(rename = "Hook")]
 struct HookJson<'a> {
+    /// The whole in words.
     words: String,
+    /// How programs are attached there.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
     attach_type: Option<AttachType>,
+    /// The interface.
     #[serde(skip_serializing_if = "Option::is_none")]
     interface: Option<&'a str>,
+    /// The mode of XDP there.
     #[serde(skip_serializing_if = "Option::is_none")]
     mode: Option<XdpMode>,
     /// The place among those that share it.
     #[serde(skip_serializing_if = "Option::is_none")]
     order: Option<String>,
+    /// The cgroup, as the manifest has it.
     #[serde(skip_serializing_if = "Option::is_none")]
     cgroup: Option<&'a str>,
+    /// The network namespace.
     #[serde(skip_serializing_if = "Option::is_none")]
     netns: Option<&'a str>,
+    /// The hook of netfilter.
     #[serde(skip_serializing_if = "Option::is_none")]
     netfilter: Option<Netfilter>,
+    /// The map that the link is on.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
     map: Option<&'a MapName>,
     /// The cgroup's path on the host.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -525,14 +653,22 @@ impl<'a> HookJson<'a> {
 }
 
 /// A reason: its name, what it is about, and the whole in words.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Because")]
 struct BecauseJson<'a> {
+    /// Its name.
+    #[schemars(extend("enum" = Because::NAMES))]
     kind: &'static str,
+    /// The whole in words.
     words: String,
+    /// What it is about.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
     address: Option<Address>,
+    /// What differs of a map.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     differences: &'a [Difference],
+    /// The id of another program.
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<u32>,
 }
@@ -589,7 +725,7 @@ mod tests {
         let actions: BTreeSet<_> =
             value["steps"].as_array().unwrap().iter().map(|step| step["action"].to_string()).collect();
         assert_eq!(actions.len(), 27, "a step for every action");
-        assert_eq!(value["format"], serde_json::json!({ "major": 1, "minor": 3 }));
+        assert_eq!(value["format"], serde_json::json!({ "major": 1, "minor": 4 }));
         insta::assert_snapshot!(text);
     }
 

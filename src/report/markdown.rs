@@ -93,6 +93,7 @@ fn alarms(plan: &Plan, purpose: Purpose) -> Vec<String> {
         alarms.push(format!("**{}**", text::verifier(plan).as_str()));
     }
     alarms.extend(text::drift(plan).map(|drift| format!("**drift: {drift}**")));
+    alarms.extend(text::kernel_values(plan).map(|values| format!("**kernel values**: {values}")));
     if let Some(sweep) = &plan.sweep {
         alarms.push(format!("**guard: removes {sweep}**: the manifest alone does not allow it"));
     }
@@ -316,6 +317,15 @@ pub fn refusal(problems: &Problems, source: Option<&Source>) -> String {
     let _ = write!(out, "### bpfapply: {what}\n\n> [!CAUTION]\n> **there is no plan**\n");
     let room = LIMIT - out.len();
     out + &section(problems, source, room)
+}
+
+/// Writes that nothing is wrong with a manifest, and what it has.
+pub fn valid(source: &Source, file: &str, contents: &str) -> String {
+    let (marker, what) = match name_of(source.text()) {
+        Some(name) => (marker("validate", &name), code(name.as_str())),
+        None => ("<!-- bpfapply:validate -->\n".to_owned(), code(file)),
+    };
+    format!("{marker}### bpfapply: {what}\n\n**valid**: {contents}, from {}\n", code(file))
 }
 
 /// Finds the name of the deployment in a manifest, even in one that is no TOML.

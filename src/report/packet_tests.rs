@@ -238,6 +238,15 @@ pub fn junit(outcomes: &[Outcome<'_>], run: &Run<'_>) -> String {
     report.to_string().unwrap_or_default()
 }
 
+/// Returns what is other than a test says, a sentence each; of packets only that they differ.
+pub fn failures(outcome: &Outcome<'_>) -> Vec<String> {
+    let sentence = |failure| {
+        let words = plain(outcome, failure);
+        words.lines().next().unwrap_or_default().trim_end_matches(':').to_owned()
+    };
+    outcome.failures.iter().map(sentence).collect()
+}
+
 /// Says what is other than expected without colour, in wide lines.
 fn plain(outcome: &Outcome<'_>, failure: &Failure) -> String {
     let mut page = Page::new(Style { width: 400, ascii: false, color: false });

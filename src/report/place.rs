@@ -1,6 +1,7 @@
 //! Places in the manifest, as editors count them.
 
 use crate::desired::Span;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// The manifest's name and text, for saying which line asks for what.
@@ -13,11 +14,13 @@ pub struct ManifestText<'a> {
 }
 
 /// A line and a column, both from 1; the column counts characters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Place {
     /// Line.
+    #[schemars(range(min = 1))]
     pub line: usize,
     /// Column.
+    #[schemars(range(min = 1))]
     pub column: usize,
 }
 

@@ -60,6 +60,7 @@ fn why(plan: &Plan, step: &Step) -> Vec<String> {
         Some(Verdict::NotTried { .. }) => why.push("verifier: NOT RUN, what it needs was refused".to_owned()),
         Some(Verdict::Passed { .. }) | None => {}
     }
+    why.extend(plan.drift(step).map(|what| format!("drifted since the last apply: {what}")));
     match step.needs {
         Some(consent) if plan.allows(consent) => why.push(format!("{consent}: the manifest allows it")),
         Some(consent) => why.push(format!("needs --allow {consent}")),

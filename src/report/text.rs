@@ -179,12 +179,7 @@ impl Unchanged {
 fn header(page: &mut Page, plan: &Plan, options: &Options<'_>) {
     let mode = mode(plan, options.purpose);
     let mut line = Text::new(Paint::Heading, &plan.deployment).and(Paint::Plain, format!(": {mode}"));
-    if options.purpose == Purpose::DryRun && loads(plan) > 0 {
-        let (paint, word) = match Tally::of(plan) {
-            Tally { failed: 0, not_run: 0, .. } => (Paint::Create, "passed"),
-            Tally { failed: 0, .. } => (Paint::Alarm, NOT_RUN),
-            Tally { .. } => (Paint::Alarm, FAILED),
-        };
+    if let Some((paint, word)) = verdict(plan, options.purpose) {
         line = line.and(Paint::Plain, ", ").and(paint, format!("verifier {word}"));
     }
     page.line(line, 2);
@@ -391,6 +386,15 @@ impl Tally {
     }
 }
 
+/// Returns the word for all that the verifier said, where a dry run has something for it.
+pub(super) fn verdict(plan: &Plan, purpose: Purpose) -> Option<(Paint, &'static str)> {
+    (purpose == Purpose::DryRun && loads(plan) > 0).then(|| match Tally::of(plan) {
+        Tally { failed: 0, not_run: 0, .. } => (Paint::Create, "passed"),
+        Tally { failed: 0, .. } => (Paint::Alarm, NOT_RUN),
+        Tally { .. } => (Paint::Alarm, FAILED),
+    })
+}
+
 /// Returns whether a program waits for the verifier, or was refused.
 pub(super) fn is_unverified(plan: &Plan) -> bool {
     let Tally { failed, not_run, .. } = Tally::of(plan);
@@ -450,11 +454,8 @@ fn footer(page: &mut Page, plan: &Plan, purpose: Purpose) {
     if let Some(drift) = drift(plan) {
         page.line(Text::from("drift: ").and(Paint::Alarm, drift), 7);
     }
-    let unsettled = plan.unsettled_programs();
-    if unsettled > 0 {
-        let programs = count(unsettled as u64, "program");
-        let depend = if unsettled == 1 { "depends" } else { "depend" };
-        page.line(Text::from(format!("kernel values: not known offline, {programs} {depend} on them")), 15);
+    if let Some(values) = kernel_values(plan) {
+        page.line(Text::from(format!("kernel values: {values}")), 15);
     }
     if let Some(sweep) = &plan.sweep {
         let removes = format!("removes {sweep}");
@@ -476,6 +477,15 @@ fn footer(page: &mut Page, plan: &Plan, purpose: Purpose) {
 pub fn allow_flag(needs: &BTreeSet<Consent>) -> String {
     let names: Vec<_> = needs.iter().map(Consent::to_string).collect();
     format!("--allow {}", names.join(","))
+}
+
+/// Says how many programs depend on what of the kernel nobody knows, where some do.
+pub(super) fn kernel_values(plan: &Plan) -> Option<String> {
+    match plan.unsettled_programs() {
+        0 => None,
+        1 => Some("not known offline, 1 program depends on them".to_owned()),
+        number => Some(format!("not known offline, {} depend on them", count(number as u64, "program"))),
+    }
 }
 
 /// Says how much drifted, where something did.

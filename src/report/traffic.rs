@@ -4,6 +4,7 @@ use super::layout::{Page, Paint, Text};
 use crate::plan::words::thousands;
 use crate::traffic::{Replay, Replayed, SHOWN, Verdicts};
 use crate::verdict;
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -60,19 +61,27 @@ pub(super) fn text(page: &mut Page, replay: &Replay) {
 }
 
 /// The same for programs.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Replay")]
 pub(super) struct TrafficJson {
+    /// The file of captured packets.
     capture: String,
+    /// How many it has.
     packets: usize,
+    /// The manifest as it was before, where one was named.
     #[serde(skip_serializing_if = "Option::is_none")]
     before: Option<String>,
+    /// The programs that got them, by name.
     programs: BTreeMap<String, ProgramJson>,
 }
 
-#[derive(Debug, Serialize)]
+/// What one program makes of the packets.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Replayed")]
 struct ProgramJson {
     /// How many packets get each verdict.
     after: BTreeMap<String, usize>,
+    /// The same before the change.
     #[serde(skip_serializing_if = "Option::is_none")]
     before: Option<BTreeMap<String, usize>>,
     /// The packets that get another verdict.
@@ -80,19 +89,28 @@ struct ProgramJson {
     changes: Option<Vec<ChangeJson>>,
 }
 
-#[derive(Debug, Serialize)]
+/// Packets that get another verdict.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "OtherVerdict")]
 struct ChangeJson {
+    /// The verdict before.
     from: String,
+    /// The verdict after.
     to: String,
+    /// How many.
     count: usize,
     /// The first ones.
     first: Vec<PacketJson>,
 }
 
-#[derive(Debug, Serialize)]
+/// A captured packet.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Packet")]
 struct PacketJson {
     /// In the capture, from 1.
+    #[schemars(range(min = 1))]
     number: usize,
+    /// What it is.
     summary: String,
 }
 

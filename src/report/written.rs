@@ -6,11 +6,13 @@ use crate::entries::Entries;
 use crate::kinds::MapType;
 use crate::plan::references::{PENDING, program_id};
 use crate::plan::{Marker, Writes};
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::fmt::Write as _;
 
 /// An entry that is written.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "Entry")]
 pub struct Sampled {
     /// Whether it comes, changes or goes.
     pub marker: Marker,

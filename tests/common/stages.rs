@@ -1,11 +1,13 @@
 //! The road's stages over the fake kernel, for tests at the level of the library.
 
 use bpfapply::apply::outcome::Outcome;
-use bpfapply::apply::{Stamp, apply};
+use bpfapply::apply::{Stamp, apply, rehearse};
 use bpfapply::desired::{self, Desired};
 use bpfapply::diag::{self, Problem, Problems};
 use bpfapply::elf::Target;
+use bpfapply::kernel::export::{Asked, export};
 use bpfapply::kernel::fake::Fake;
+use bpfapply::kernel::recorded::Recorded;
 use bpfapply::kernel::{Kernel, observe, sites};
 use bpfapply::names::PinPath;
 use bpfapply::observed::{Observed, Wanted};
@@ -44,6 +46,24 @@ pub fn plan_in(folder: &Path, text: &str, fake: &Fake) -> Result<Plan, Problems>
     let desired = desired(text, folder, fake)?;
     let observed = observe::observe(fake, &Wanted::of(&desired))?;
     plan::plan(&desired, &observed, Mode::Live)
+}
+
+/// Plans as `--dry-run=verify` does: also says what the verifier makes of it.
+pub fn plan_verified(folder: &Path, text: &str, fake: &Fake) -> Result<Plan, Problems> {
+    let mut plan = plan_in(folder, text, fake)?;
+    let verdicts = rehearse(&mut fake.clone(), &plan).verdicts;
+    plan.verdicts = Some(verdicts);
+    Ok(plan)
+}
+
+/// Plans as `--dry-run=offline --against FILE` does, with the state of a host that was exported in 2023.
+pub fn plan_against(folder: &Path, text: &str, fake: &Fake) -> Result<Plan, Problems> {
+    const TIME: u64 = 1_700_000_000;
+    let host = Recorded(export(fake, &Asked { bpffs: path("/sys/fs/bpf"), contents: true, time: TIME })?);
+    let desired = desired(text, folder, &host)?;
+    let observed = observe::observe(&host, &Wanted::of(&desired))?;
+    let plan = plan::plan(&desired, &observed, Mode::Live)?;
+    Ok(Plan { mode: Mode::Against { time: TIME }, ..plan })
 }
 
 /// Plans as `--dry-run=offline` does, on a host with one CPU and small pages.

@@ -16,14 +16,19 @@
 //! netns NAME                    a network namespace came
 //! lacks FEATURE                 the kernel is an older one: `tcx`, `xdp-links`, `cgroup-links`
 //! unmounted                     nobody mounted the bpffs
-//! plan WAY                      how the plan is made: `offline`, `adopt`, `rollback`, `destroy`
+//! refuses FUNCTION              the verifier refuses programs of this name
+//! plan WAY                      how the plan is made: `verify`, `replay` (with captured packets), `offline`, `against`,
+//!                               `adopt`, `rollback`, `destroy`
 //! ```
 
 use crate::common::stages::{good, path, plan_in, run};
 use bpfapply::direct::Feature;
 use bpfapply::kernel::Kernel;
 use bpfapply::kernel::fake::{Fake, Fd};
-use bpfapply::names::PinPath;
+use bpfapply::kinds::ProgramType;
+use bpfapply::names::{PinPath, ProgramName};
+use bpfapply::traffic::{Changed, Replay, Replayed, Verdicts};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
@@ -32,6 +37,12 @@ use std::path::Path;
 pub enum Way {
     /// Of `plan.toml`, against the host.
     Live,
+    /// The same, with what the verifier says.
+    Verify,
+    /// The same, with [`replay`].
+    Replay,
+    /// Of `plan.toml`, against the exported state of the host.
+    Against,
     /// Of `plan.toml`, without a host.
     Offline,
     /// As `adopt` does.
@@ -58,6 +69,9 @@ pub fn tell(folder: &Path, fake: &Fake) -> Way {
 
 fn way_of(word: &str) -> Way {
     match word {
+        "verify" => Way::Verify,
+        "replay" => Way::Replay,
+        "against" => Way::Against,
         "offline" => Way::Offline,
         "adopt" => Way::Adopt,
         "rollback" => Way::Rollback,
@@ -91,9 +105,24 @@ fn happen(folder: &Path, line: &str, fake: &mut Fake) {
         ["interface-goes", name] => fake.remove_interface(name),
         ["netns", name] => drop(fake.add_netns(Path::new("/run/netns").join(name))),
         ["lacks", feature] => fake.lack(self::feature(feature)),
+        ["refuses", function] => fake.refuse_program(function, libc::EACCES, "R0 !read_ok"),
         ["unmounted"] => fake.unmount_bpffs(&path("/sys/fs/bpf")).expect("it is mounted"),
         _ => panic!("{}: nobody knows what this means: {line}", folder.display()),
     }
+}
+
+/// Returns what programs make of captured packets before a change and after it.
+pub fn replay() -> Replay {
+    let packet = |number: usize| (number, format!("ipv4 10.0.0.{number} > 10.9.9.9, udp 53 > 53, 42 bytes"));
+    let changed = Changed { count: 37, first: [7, 8, 12].map(packet).into() };
+    let replayed = Replayed {
+        program_type: ProgramType::XDP,
+        after: Verdicts::from([(Some(1), 102), (Some(2), 9_898)]),
+        before: Some(Verdicts::from([(Some(1), 65), (Some(2), 9_935)])),
+        changes: BTreeMap::from([((Some(2), Some(1)), changed)]),
+    };
+    let programs = BTreeMap::from([(ProgramName::new("drop").expect("a good name"), replayed)]);
+    Replay { capture: "packets.pcap".to_owned(), packets: 10_000, before: Some("before.toml".to_owned()), programs }
 }
 
 fn feature(word: &str) -> Feature {
