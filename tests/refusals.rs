@@ -1,6 +1,7 @@
 //! What the verifier's refusals read like: each program of `tests/refusals/*.c` is refused by the running kernel, and
 //! `NAME.txt` is what the user then reads. `UPDATE=1 cargo test --test refusals` writes the texts anew: look at the
-//! difference. On other kernels than the one that they are of, only the hints are compared.
+//! difference. On other kernels than the one that they are of, only the hints are compared: `tests/vm.rs` runs this on
+//! those.
 
 mod common;
 
@@ -23,30 +24,55 @@ struct Case {
     function: &'static str,
     /// The hint that has to be given, without `verifier::`.
     hint: &'static str,
-    /// Since which kernel it is refused so: older ones lack what the program uses, or refuse it with other words.
-    since: (u32, u32),
+    /// Since which kernel, and what older ones do.
+    since: Option<((u32, u32), Older)>,
+}
+
+/// What a kernel does with a program that is too new for the hint of a case.
+#[derive(Clone, Copy)]
+enum Older {
+    /// It has no such function.
+    Lacks(&'static str),
+    /// It refuses it too, with this hint.
+    Hints(&'static str),
+}
+
+use Older::{Hints, Lacks};
+
+impl Case {
+    /// Returns the exit code on this kernel, and words of what is said.
+    fn expected(&self, version: (u32, u32)) -> (i32, String) {
+        let hinted = |hint| (1, format!("more: `bpfapply explain verifier::{hint}`"));
+        match self.since {
+            Some((since, Hints(hint))) if version < since => hinted(hint),
+            Some((since, Lacks(function))) if version < since => {
+                (69, format!("this kernel has no function `{function}`"))
+            }
+            Some(_) | None => hinted(self.hint),
+        }
+    }
 }
 
 const fn case(object: &'static str, function: &'static str, hint: &'static str) -> Case {
-    since((0, 0), object, function, hint)
+    Case { object, function, hint, since: None }
 }
 
-const fn since(since: (u32, u32), object: &'static str, function: &'static str, hint: &'static str) -> Case {
-    Case { object, function, hint, since }
+const fn newer(since: (u32, u32), older: Older, case: Case) -> Case {
+    Case { since: Some((since, older)), ..case }
 }
 
 /// Refused to everybody.
 const CASES: &[Case] = &[
-    since((5, 17), "calls", "callback_that_returns_two", "callback"),
-    since((5, 19), "calls", "dynptr_without_value", "dynptr"),
-    since((6, 12), "calls", "function_of_another_type", "kernel_function"),
+    newer((5, 17), Hints("no_helper"), case("calls", "callback_that_returns_two", "callback")),
+    newer((5, 19), Hints("no_helper"), case("calls", "dynptr_without_value", "dynptr")),
+    newer((6, 5), Lacks("bpf_sock_destroy"), case("calls", "function_of_another_type", "kernel_function")),
     case("calls", "global_function_returns_a_pointer", "global_function"),
-    case("calls", "global_function_without_null_check", "null"),
+    newer((5, 12), Hints("global_function"), case("calls", "global_function_without_null_check", "null")),
     case("calls", "helper_of_another_type", "helper"),
     case("calls", "helper_that_no_kernel_has", "no_helper"),
-    since((6, 1), "calls", "sleeps", "sleeps"),
+    newer((6, 12), Hints("helper"), case("calls", "sleeps", "sleeps")),
     case("calls", "tail_call_below_a_large_frame", "tail_call"),
-    since((6, 12), "calls", "untrusted_pointer", "trusted"),
+    newer((6, 2), Lacks("bpf_task_acquire"), case("calls", "untrusted_pointer", "trusted")),
     case("context", "field_of_another_type", "context"),
     case("context", "moved_context", "moved_context"),
     case("context", "returns_five", "return_value"),
@@ -73,14 +99,14 @@ const CASES: &[Case] = &[
     case("packet", "no_end_check", "packet_bounds"),
     case("packet", "unbounded_offset", "pointer_range"),
     case("packet", "write_where_only_read", "read_only"),
-    since((5, 8), "references", "gives_back_twice", "argument"),
+    case("references", "gives_back_twice", "argument"),
     case("references", "jumps_with_an_event", "leak"),
     case("references", "keeps_a_socket", "leak"),
     case("references", "keeps_an_event", "leak"),
     case("stack", "below_the_stack", "stack_bounds"),
     case("stack", "half_of_a_pointer", "spill"),
-    since((5, 18), "stack", "length_below_zero", "length"),
-    since((5, 18), "stack", "length_without_end", "length"),
+    newer((5, 18), Hints("no_helper"), case("stack", "length_below_zero", "length")),
+    newer((5, 18), Hints("no_helper"), case("stack", "length_without_end", "length")),
     case("stack", "odd_address", "alignment"),
     case("stack", "key_larger_than_its_variable", "stack_bounds"),
     case("stack", "register_without_value", "unset"),
@@ -121,13 +147,12 @@ fn replaced(text: &str, start: &str, letter: fn(char) -> bool, by: &str) -> Stri
 
 /// Returns what is wrong with what a refused run says.
 fn wrong(case: &Case, code: i32, said: &str, version: (u32, u32)) -> Option<String> {
-    let Case { object, function, hint, since } = case;
-    if code != 1 {
-        return Some(format!("{object}:{function}: exit code {code}: {said}"));
-    }
-    let more = format!("more: `bpfapply explain verifier::{hint}`");
-    if version >= *since && !said.contains(&more) {
-        return Some(format!("{object}:{function}: not verifier::{hint}:\n{said}"));
+    let Case { object, function, .. } = case;
+    let (wanted, words) = case.expected(version);
+    if code != wanted || !said.contains(&words) {
+        return Some(format!(
+            "{object}:{function}: exit code {code}, where {wanted} and {words:?} are wanted:\n{said}"
+        ));
     }
     if version != WRITTEN_ON {
         return None;

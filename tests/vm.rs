@@ -138,6 +138,9 @@ type Asked = (&'static str, &'static [&'static str]);
 
 const TABLE: Asked = ("vm", &["--ignored", "--exact", "in_the_machine"]);
 
+/// What the verifiers of older kernels say.
+const REFUSALS: Asked = ("refusals", &[]);
+
 /// What a machine runs each time: hooks that this machine may forbid, or that older kernels do in other ways.
 const SHORT: &[Asked] = &[
     TABLE,
@@ -146,7 +149,7 @@ const SHORT: &[Asked] = &[
     ("cgroups", &["a_security_hook_of_a_cgroup"]),
 ];
 
-/// All that attaches, and every rule of the kernel that we rely on.
+/// All that attaches, every rule of the kernel that we rely on, and what its verifier says.
 const WHOLE: &[Asked] = &[
     TABLE,
     ("kernel", &[]),
@@ -161,6 +164,7 @@ const WHOLE: &[Asked] = &[
     ("cgroups", &[]),
     ("order", &[]),
     ("lwt", &[]),
+    REFUSALS,
 ];
 
 /// Boots a kernel, and runs these tests in it.
@@ -172,7 +176,7 @@ fn check(kernel: &str, asked: &[Asked], limit: Duration) {
     }
     let mut boot = script(&["boot", kernel, "--add", env!("CARGO_BIN_EXE_bpfapply"), "--add", "/bin/true"]);
     boot.arg("--add").arg(folder().join("tests")).env("VM_SECONDS", limit.as_secs().to_string());
-    for tool in ["bash", "ip", "tc", "bpftool"].into_iter().filter(|tool| is_there(tool)) {
+    for tool in ["bash", "ip", "tc", "bpftool", "setpriv"].into_iter().filter(|tool| is_there(tool)) {
         boot.args(["--add", tool]);
     }
     for row in ROWS.iter().map(|row| path(row.object)).filter(|path| !path.starts_with(folder()) && path.exists()) {
@@ -257,6 +261,12 @@ fn linux_6_1() {
 #[test]
 fn linux_6_12() {
     check("6.12", SHORT, SOON);
+}
+
+#[test]
+#[ignore = "takes five minutes"]
+fn all_of_linux_5_10() {
+    check("5.10", &[TABLE, REFUSALS], LATE);
 }
 
 #[test]

@@ -1294,25 +1294,25 @@ fn hook(attach: &Attach, program: &DesiredProgram, section: &str) -> Result<Hook
     }
     match attach {
         Attach::Xdp { interface, netns, mode, via } => {
-            wants(ProgramType::XDP, "xdp")?;
+            wants(ProgramType::XDP, "xdp hook")?;
             Ok(Hook::Xdp { interface: interface.name(), netns: netns.clone(), mode: *mode, via: *via })
         }
         Attach::Tc { interface, netns, attach_type, via, wish } => {
-            wants(ProgramType::SCHED_CLS, "tc")?;
+            wants(ProgramType::SCHED_CLS, "tc hook")?;
             let (interface, netns) = (interface.name(), netns.clone());
             Ok(Hook::Tc { interface, netns, attach_type: *attach_type, via: *via, wish: *wish })
         }
         Attach::Netkit { interface, netns, attach_type } => {
-            wants(ProgramType::SCHED_CLS, "netkit")?;
+            wants(ProgramType::SCHED_CLS, "netkit hook")?;
             Ok(Hook::Netkit { interface: interface.name(), netns: netns.clone(), attach_type: *attach_type })
         }
         Attach::Lwt { interface, netns, route } => {
             let wrong = |hook, wants: &str| {
                 Box::new(Kind::WrongProgramType { hook, wants: wants.to_owned(), is: kind.program_type })
             };
-            let point = Lwt::of(kind.program_type).ok_or_else(|| wrong("lwt", "lwt_in, lwt_out, lwt_xmit"))?;
+            let point = Lwt::of(kind.program_type).ok_or_else(|| wrong("lwt hook", "lwt_in, lwt_out, lwt_xmit"))?;
             if route.headroom != 0 && point != Lwt::Xmit {
-                return Err(wrong("headroom of lwt", "lwt_xmit"));
+                return Err(wrong("lwt hook with `headroom`", "lwt_xmit"));
             }
             Ok(Hook::Lwt { interface: interface.name(), netns: netns.clone(), point, route: *route })
         }
@@ -1320,7 +1320,7 @@ fn hook(attach: &Attach, program: &DesiredProgram, section: &str) -> Result<Hook
             let is_lsm = (kind.program_type, kind.attach_type) == (ProgramType::LSM, Some(AttachType::LSM_CGROUP));
             if !is_lsm && !ProgramType::OF_CGROUPS.contains(&kind.program_type) {
                 let wants = "cgroup_*, sock_ops, lsm_cgroup".to_owned();
-                return Err(Box::new(Kind::WrongProgramType { hook: "cgroup", wants, is: kind.program_type }));
+                return Err(Box::new(Kind::WrongProgramType { hook: "cgroup hook", wants, is: kind.program_type }));
             }
             let attach_type = match (kind.attach_type, kind.program_type) {
                 (Some(attach_type), _) => attach_type,
@@ -1332,7 +1332,7 @@ fn hook(attach: &Attach, program: &DesiredProgram, section: &str) -> Result<Hook
             Ok(Hook::Cgroup { path: path.clone(), attach_type, via: *via })
         }
         Attach::Netfilter { hook, netns } => {
-            wants(ProgramType::NETFILTER, "netfilter")?;
+            wants(ProgramType::NETFILTER, "netfilter hook")?;
             Ok(Hook::Netfilter { hook: *hook, netns: netns.clone() })
         }
         // What the manifest says together with a program is refused there.
@@ -1344,7 +1344,7 @@ fn hook(attach: &Attach, program: &DesiredProgram, section: &str) -> Result<Hook
                 (is @ ProgramType::SK_SKB, None) => return Err(Box::new(Kind::NoAttachType { is })),
                 (is, _) => {
                     let wants = "sk_msg, sk_skb".to_owned();
-                    return Err(Box::new(Kind::WrongProgramType { hook: "sockmap", wants, is }));
+                    return Err(Box::new(Kind::WrongProgramType { hook: "sockmap hook", wants, is }));
                 }
             };
             Ok(Hook::Sockmap { map: map.clone(), attach_type })
@@ -1352,8 +1352,8 @@ fn hook(attach: &Attach, program: &DesiredProgram, section: &str) -> Result<Hook
         Attach::Event(link) => events::event(link, program, section).map(Hook::Trace),
         Attach::Netns { netns, attach_type } => {
             match *attach_type {
-                AttachType::SK_LOOKUP => wants(ProgramType::SK_LOOKUP, "sk_lookup")?,
-                _ => wants(ProgramType::FLOW_DISSECTOR, "flow_dissector")?,
+                AttachType::SK_LOOKUP => wants(ProgramType::SK_LOOKUP, "sk_lookup hook")?,
+                _ => wants(ProgramType::FLOW_DISSECTOR, "flow_dissector hook")?,
             }
             Ok(Hook::Netns { netns: netns.clone(), attach_type: *attach_type })
         }

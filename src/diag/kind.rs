@@ -551,7 +551,7 @@ pub enum Kind {
     },
     /// A program on a hook for another type.
     WrongProgramType {
-        /// The hook.
+        /// What the program would be on, as `xdp hook`.
         hook: &'static str,
         /// The types that it takes.
         wants: String,

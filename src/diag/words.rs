@@ -2,7 +2,7 @@
 
 use super::kind::{Kind, Size, named_holder};
 use crate::desired::Within;
-use crate::kinds::ProgramType;
+use crate::kinds::{MapType, ProgramType};
 use crate::plan::Consent;
 use crate::plan::words::{count, thousands};
 use crate::record::RecordError;
@@ -29,6 +29,7 @@ impl fmt::Display for Kind {
             Self::NoSource { map } => write!(f, "`{map}` does not say where the map comes from"),
             Self::NoHook { link } => write!(f, "`{link}` does not say where to attach"),
             Self::UnknownName { what, name, .. } => write!(f, "there is no {what} `{}`", name.escape_debug()),
+            Self::BadReference { text, form, .. } if text.is_empty() => write!(f, "an empty string is not {form}"),
             Self::BadReference { text, form, .. } => write!(f, "`{}` is not {form}", text.escape_debug()),
             Self::BadPath { path, why } => write!(f, "`{}` cannot be a path here: {why}", path.escape_debug()),
             Self::BadDigest { text } => write!(f, "`{}` is not a SHA-256 digest", text.escape_debug()),
@@ -71,7 +72,7 @@ impl fmt::Display for Kind {
                 write!(f, "object.{object} has no program `{function}`")
             }
             Self::NoEntries { map, map_type, why } => {
-                write!(f, "map.{map} cannot have entries: it is a {map_type} map, and {why}")
+                write!(f, "map.{map} cannot have entries: it is {}, and {why}", map_of_type(*map_type))
             }
             Self::BadEntry { map, part, why, .. } => write!(f, "this {part} does not fit map.{map}: {why}"),
             Self::BadEntryFile { map, path, faults } => {
@@ -155,7 +156,7 @@ impl fmt::Display for Kind {
                 write!(f, "the section name `{section}` does not say what type the program has")
             }
             Self::WrongProgramType { hook, wants, is } => {
-                write!(f, "a {hook} hook takes programs of type {wants}, and this one is {is}")
+                write!(f, "{} takes programs of type {wants}, and this one is {is}", with_article(hook))
             }
             Self::WrongEvent { table, is, attach_type: Some(attach_type), .. } => {
                 write!(f, "`{table}` does not take this program, which is {is} for {attach_type}")
@@ -168,10 +169,12 @@ impl fmt::Display for Kind {
             }
             Self::NoEvent { event, why, .. } => write!(f, "there is no {event}: {why}"),
             Self::WrongForMap { map, map_type, program, is, .. } => {
-                write!(f, "map.{map} is a {map_type} map, and program.{program}, {is}, cannot run there")
+                let of_type = map_of_type(*map_type);
+                write!(f, "map.{map} is {of_type}, and program.{program}, {is}, cannot run there")
             }
             Self::WithoutLinks { is, .. } => {
-                write!(f, "a {is} program is pinned for its user, and attached to nothing")
+                let program = with_article(&format!("{is} program"));
+                write!(f, "{program} is pinned for its user, and attached to nothing")
             }
             Self::WrongMapType { is, hook } => write!(f, "there is no {hook}, whose type is `{is}`"),
             Self::NoAttachType { is: is @ ProgramType::SK_SKB } => {
@@ -354,4 +357,18 @@ impl fmt::Display for Kind {
 pub(super) fn list(names: &[String]) -> String {
     let quoted: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
     quoted.join(", ")
+}
+
+/// Beginnings of words that are said with a vowel first: letters that are read out, and a few that are read as letters.
+const SAID_WITH_VOWEL: &[&str] =
+    &["a", "e", "fentry", "fexit", "fmod_ret", "i", "lpm", "lru", "lsm", "lwt", "o", "sk_", "xdp", "xsk"];
+
+/// Puts the article before a word, as the word is said: `an xdp hook`, `a tcx hook`.
+fn with_article(word: &str) -> String {
+    let is_vowel = SAID_WITH_VOWEL.iter().any(|start| word.starts_with(start));
+    format!("{} {word}", if is_vowel { "an" } else { "a" })
+}
+
+fn map_of_type(map_type: MapType) -> String {
+    with_article(&format!("{map_type} map"))
 }

@@ -437,7 +437,7 @@ impl Checker<'_> {
         let (order, via, header) = tc.or(cgroup)?;
         let order = order?;
         if let Some((Via::Direct, span)) = via {
-            let why = "only links have places among those on their hook";
+            let why = "only links can be ordered on their hook: take one of the two out";
             self.apart(header, ("via", &span), ("order", &order.span), why);
             return None;
         }
@@ -455,13 +455,14 @@ impl Checker<'_> {
             (Some(before), None) => self.neighbour(before, link).map(Order::Before),
             (None, Some(after)) => self.neighbour(after, link).map(Order::After),
             (Some(before), Some(after)) => {
-                let why = "a link is beside one other";
+                let why = "a link is placed beside one other: keep one of the two";
                 self.apart(&beside.header, ("before", &before.span), ("after", &after.span), why);
                 None
             }
             (None, None) => {
                 if !beside.header.unclear {
-                    self.missing(&beside.header, "before", "\"link.other\"");
+                    let why = "it says neither `before` nor `after`";
+                    self.says_nothing("order", why, &beside.header);
                 }
                 None
             }
@@ -508,7 +509,12 @@ impl Checker<'_> {
             let span = raw.via.span().expect("it is said");
             for (key, place) in of_filters {
                 let Some(place) = place else { continue };
-                self.apart(&raw.header, ("via", &span), (key, &place), "only filters of clsact have one");
+                self.apart(
+                    &raw.header,
+                    ("via", &span),
+                    (key, &place),
+                    "only a filter of clsact has it: write `via = \"clsact\"`, or take it out",
+                );
             }
         }
         let wish = Wish {
@@ -568,7 +574,10 @@ impl Checker<'_> {
         ];
         let keys: Vec<_> = keys.into_iter().filter_map(|(key, span)| Some((key, span?))).collect();
         match keys.as_slice() {
-            [] if !raw.header.unclear => self.missing(&raw.header, "tcp", "\"192.0.2.1:22\""),
+            [] if !raw.header.unclear => {
+                let why = "it says none of `tcp`, `http`, `ping`, `command` and `counter`, so there is nothing to try";
+                self.says_nothing("check", why, &raw.header);
+            }
             [] | [_] => {}
             [first, rest @ ..] => {
                 for other in rest {
@@ -623,6 +632,12 @@ impl Checker<'_> {
     pub(super) fn missing(&mut self, header: &Header, key: &str, example: &'static str) {
         let kind = Kind::MissingKey { table: header.address.clone(), key: key.to_owned(), example };
         self.problems.push(Problem::at(kind, header.span.clone(), format!("`{key}` is missing here")));
+    }
+
+    /// Reports a table that has to have one of several keys.
+    fn says_nothing(&mut self, table: &str, why: &str, header: &Header) {
+        let kind = Kind::BadText { text: table.to_owned(), why: why.to_owned() };
+        self.problems.push(Problem::at(kind, header.span.clone(), "this table"));
     }
 
     pub(super) fn apart(&mut self, header: &Header, one: (&str, &Span), other: (&str, &Span), why: &'static str) {

@@ -1,8 +1,9 @@
 //! What the verifier means when it refuses a program, and what an author can do about it.
 //!
-//! One table, from the particular to the general: the first entry that knows the line decides. The lines are those of
-//! `kernel/bpf/verifier.c` and `btf.c` of Linux 6.18, and of older ones where they are written otherwise.
-//! `tests/refusals.rs` provokes each entry on the running kernel.
+//! One table, from the particular to the general: the first entry that knows the line decides. The lines and the
+//! functions that say them are those of `kernel/bpf/verifier.c` and `btf.c`, looked up in Linux 5.10, 6.1, 6.12 and 7.2;
+//! some are in one of these only. `tests/refusals.rs` provokes each entry on the running kernel, and `tests/vm.rs` on
+//! older ones.
 
 /// What is known of one way to be refused.
 #[derive(Debug, PartialEq, Eq)]
@@ -11,7 +12,7 @@ pub struct Hint {
     pub code: &'static str,
     /// Ways to say it: each has all of its parts in the line, in this order.
     pub says: &'static [&'static [&'static str]],
-    /// The functions of the kernel that say it.
+    /// The functions of the kernel that say it, of one version or another.
     pub told_by: &'static [&'static str],
     /// What the program did.
     pub means: &'static str,
@@ -47,9 +48,9 @@ pub const HINTS: &[Hint] = &[
             &["pointer arithmetic on ", "_or_null prohibited"],
             &["Possibly NULL pointer passed to"],
         ],
-        told_by: &["check_mem_access", "adjust_ptr_min_max_vals", "check_kfunc_args"],
-        means: "the pointer is NULL where nothing was found or there was no room, and was not compared with NULL",
-        way_out: "leave first where it is NULL: `if (!value) return XDP_PASS;`, before anything is added to it",
+        told_by: &["check_mem_access", "adjust_ptr_min_max_vals", "check_reg_type", "check_kfunc_args"],
+        means: "the pointer may be NULL, as nothing was found or there was no room, and was not compared with NULL",
+        way_out: "compare it first: `if (!value) return XDP_PASS;`, before it is used or anything is added to it",
     },
     Hint {
         code: "verifier::not_a_pointer",
@@ -73,10 +74,10 @@ pub const HINTS: &[Hint] = &[
         code: "verifier::pointer_range",
         says: &[&["math between ", "unbounded"], &["value ", " makes ", "pointer be out of bounds"]],
         told_by: &["check_reg_sane_offset"],
-        means: "a number of which the verifier knows too little, perhaps that it may be negative, is added to a \
-                pointer",
-        way_out: "say its range before: an unsigned type and `offset &= 0xff;`, or `if (offset > 255) return \
-                  XDP_PASS;`, on the very variable that is added",
+        means: "a number is added to a pointer, and the verifier does not know enough of its range: it may be \
+                negative, or too large",
+        way_out: "bound it before, on the very variable that is added: an unsigned type and `offset &= 0xff;`, or `if \
+                  (offset > 255) return XDP_PASS;`",
     },
     Hint {
         code: "verifier::length",
@@ -85,9 +86,9 @@ pub const HINTS: &[Hint] = &[
             &["min value is negative, either use unsigned or 'var &= const'"],
             &["invalid zero-sized read"],
         ],
-        told_by: &["check_mem_size_reg", "check_helper_mem_access"],
+        told_by: &["check_mem_size_reg", "check_stack_range_initialized", "check_func_arg"],
         means: "the length that a helper gets can be 0, negative, or more than there is",
-        way_out: "say its range on the very variable that is given, in an unsigned type: `if (length == 0 || length \
+        way_out: "bound it before, on the very variable that is given, in an unsigned type: `if (length == 0 || length \
                   > sizeof(buffer)) return XDP_PASS;`",
     },
     Hint {
@@ -98,16 +99,22 @@ pub const HINTS: &[Hint] = &[
             &["min value is negative, either use unsigned index"],
             &["invalid access to map value"],
         ],
-        told_by: &["check_mem_region_access", "__check_mem_access"],
-        means: "an index or offset can lead out of the value of the map, or of the memory, that the pointer is for",
-        way_out: "say its range before, on the very variable that is used: `index &= SIZE - 1;` where SIZE is a \
-                  power of two, or `if (index >= SIZE) return XDP_PASS;` with an unsigned index",
+        told_by: &[
+            "check_mem_region_access",
+            "__check_mem_access",
+            "check_packet_access",
+            "check_sock_access",
+            "resolve_pseudo_ldimm64",
+        ],
+        means: "an index or offset can lead out of the value of the map, or out of the memory, that the pointer is to",
+        way_out: "bound it before, on the very variable that is used: `index &= SIZE - 1;` where SIZE is a power of \
+                  two, or `if (index >= SIZE) return XDP_PASS;` with an unsigned index",
     },
     Hint {
         code: "verifier::read_only",
         says: &[&["write into map forbidden"], &["cannot write into "]],
-        told_by: &["check_map_access_type", "check_mem_access"],
-        means: "the memory is only to be read here: constants (`const volatile`), a map with `rdonly_prog`, or the \
+        told_by: &["check_map_access_type", "record_func_map", "check_mem_access", "check_helper_mem_access"],
+        means: "the memory can only be read here: constants (`const volatile`), a map with `rdonly_prog`, or the \
                 packet, which not all types of programs may change",
         way_out: "take `const` away from a variable that changes while the program runs; packets are changed by XDP, \
                   tc, lwt_xmit and sk_skb programs",
@@ -124,25 +131,33 @@ pub const HINTS: &[Hint] = &[
         code: "verifier::stack_unwritten",
         says: &[&["read from stack ", "off ", "+"], &["invalid indirect read from stack"]],
         told_by: &["check_stack_read_fixed_off", "check_stack_range_initialized"],
-        means: "bytes of the stack are read, perhaps by a helper, that were not written before; who has CAP_PERFMON \
-                may",
+        means: "bytes of the stack are read, perhaps by a helper, that were not written before, which needs \
+                CAP_PERFMON",
         way_out: "give the variable a value where it is declared, its padding included: `struct key key = {};`, or \
                   `__builtin_memset(&key, 0, sizeof(key));`",
     },
     Hint {
         code: "verifier::stack_bounds",
-        says: &[&["stack R", "off="], &["invalid stack off="], &["variable-offset stack access"]],
-        told_by: &["check_stack_access_within_bounds"],
-        means: "the access leaves the stack, which is fp-512 to fp-1, or, without CAP_PERFMON, what was written of \
-                it: an array is left, a helper takes a variable for larger than it is, or the variables together are \
-                too large",
+        says: &[
+            &["stack R", "off="],
+            &["variable offset stack access prohibited"],
+            &["variable stack access prohibited"],
+        ],
+        told_by: &[
+            "check_stack_access_within_bounds",
+            "check_stack_range_initialized",
+            "check_stack_access_for_ptr_arithmetic",
+        ],
+        means: "the access leaves the stack, which is fp-512 to fp-1 (without CAP_PERFMON what was written of it, \
+                at constant offsets): an array is left, a helper takes a variable for larger than it is, or the \
+                variables together are too large",
         way_out: "bound the index, give a helper a variable of the size that it reads (a key has the map's key \
                   size), and put large variables into a per-CPU array map of one entry",
     },
     Hint {
         code: "verifier::stack_limit",
         says: &[&["combined stack size of "], &["stack size of ", "Too large"]],
-        told_by: &["check_max_stack_depth_subprog"],
+        told_by: &["check_max_stack_depth_subprog", "check_max_stack_depth"],
         means: "the variables of functions that call each other have 512 bytes together, in steps of 32 (16 where \
                 the program is compiled to machine code)",
         way_out: "put large variables into a per-CPU array map of one entry; `__always_inline` merges two frames",
@@ -150,14 +165,14 @@ pub const HINTS: &[Hint] = &[
     Hint {
         code: "verifier::frames",
         says: &[&["the call stack of ", " frames is too deep"]],
-        told_by: &["check_max_stack_depth_subprog", "setup_func_entry"],
+        told_by: &["check_max_stack_depth_subprog", "check_max_stack_depth", "setup_func_entry", "__check_func_call"],
         means: "functions call each other more than 8 deep",
         way_out: "make some of them `static __always_inline`, or go on in another program by `bpf_tail_call`",
     },
     Hint {
         code: "verifier::unset",
         says: &[&["!read_ok"]],
-        told_by: &["check_reg_arg"],
+        told_by: &["__check_reg_arg", "check_reg_arg"],
         means: "a register without a value is read: a variable without one, a function that ends without `return`, \
                 or one of R1 to R5 behind a call, which keeps none of them",
         way_out: "give the variable a value on each way to this line; in assembly keep in R6 to R9 what is needed \
@@ -166,10 +181,12 @@ pub const HINTS: &[Hint] = &[
     Hint {
         code: "verifier::helper",
         says: &[&["program of this type cannot use helper "], &["unknown func bpf_"]],
-        told_by: &["get_helper_proto", "check_helper_call"],
-        means: "the kernel has this helper, and not for programs of this type",
-        way_out: "`bpftool feature probe` lists the helpers of each type; do it in a program of another type, or \
-                  with the helper that is for this one (`bpf_xdp_load_bytes` for `bpf_skb_load_bytes`)",
+        told_by: &["check_helper_call"],
+        means: "the kernel has this helper, and not for programs of this type; older kernels say so too where the \
+                helper may sleep and the program may not",
+        way_out: "`bpftool feature probe` lists the helpers of each type; do it in a program of another type or in a \
+                  section that may sleep (`uprobe.s/`), or with the helper that is for this type (`bpf_xdp_load_bytes` \
+                  for `bpf_skb_load_bytes`)",
     },
     Hint {
         code: "verifier::no_helper",
@@ -184,8 +201,8 @@ pub const HINTS: &[Hint] = &[
         says: &[&["non-GPL compatible program"]],
         told_by: &["check_helper_call", "check_ptr_to_btf_access", "add_kfunc_call"],
         means: "the kernel has this for GPL programs only",
-        way_out: "the object says its license in `SEC(\"license\")`, or where it says none `license = \"GPL\"` in \
-                  its table does, if that is so",
+        way_out: "declare it in the object, `char LICENSE[] SEC(\"license\") = \"GPL\";`, or where the object declares \
+                  none by `license = \"GPL\"` in its `[object]`, if it is under that license",
     },
     Hint {
         code: "verifier::kernel_function",
@@ -198,7 +215,7 @@ pub const HINTS: &[Hint] = &[
     Hint {
         code: "verifier::no_end",
         says: &[&["infinite loop detected"], &["back-edge from insn"]],
-        told_by: &["is_state_visited", "check_cfg"],
+        told_by: &["is_state_visited", "push_insn"],
         means: "a loop comes back to the same state, so that it may never end",
         way_out: "count something that the loop's condition reads up to a constant, or use `bpf_loop` (Linux 5.17) \
                   or `bpf_for` (6.4)",
@@ -209,29 +226,31 @@ pub const HINTS: &[Hint] = &[
         told_by: &["do_check"],
         means: "following every way through the program took more than a million instructions, most often a loop \
                 with many rounds or branches",
-        way_out: "fewer rounds; `bpf_loop` (Linux 5.17) or `bpf_for` (6.4), which are verified once for all rounds; \
-                  global functions (not `static`), which are verified once for all calls; or go on by `bpf_tail_call`",
+        way_out: "use fewer rounds; `bpf_loop` (Linux 5.17) or `bpf_for` (6.4), which are verified once for all \
+                  rounds; global functions (not `static`), which are verified once for all calls; or go on by \
+                  `bpf_tail_call`",
     },
     Hint {
         code: "verifier::too_many_branches",
         says: &[&["The sequence of ", " jumps is too complex"]],
-        told_by: &["push_stack"],
+        told_by: &["push_stack", "push_async_cb"],
         means: "more than 8,192 branches wait to be followed, most often of an `if` within a loop of many rounds",
-        way_out: "fewer rounds, or `bpf_loop` (Linux 5.17) or `bpf_for` (6.4), which are verified once for all rounds",
+        way_out: "use fewer rounds, or `bpf_loop` (Linux 5.17) or `bpf_for` (6.4), which are verified once for all \
+                  rounds",
     },
     Hint {
         code: "verifier::context",
         says: &[&["invalid bpf_context access"]],
         told_by: &["check_ctx_access"],
-        means: "programs of this type do not have that field of the context, may not write it, or read it with \
+        means: "programs of this type do not have that field of the context, may not write it, or have to read it with \
                 another size",
-        way_out: "read the whole field, as its struct in `linux/bpf.h` has it; not each type has each field of \
-                  `__sk_buff`, and writes only some",
+        way_out: "read the whole field, as its struct in `linux/bpf.h` has it; not every type may read every field of \
+                  `__sk_buff`, and fewer may be written",
     },
     Hint {
         code: "verifier::moved_context",
         says: &[&["dereference of modified "], &["variable ctx access"], &["negative offset ", " ptr"]],
-        told_by: &["__check_ptr_off_reg", "check_ctx_access"],
+        told_by: &["__check_ptr_off_reg", "check_ctx_reg"],
         means: "a pointer that has to be as it was given, as that to the context, was moved before it is used",
         way_out: "access a field by its name, with a constant offset, from the pointer itself; where the compiler \
                   joins branches so that it moves, `barrier_var(ctx)` or a `volatile` access keeps it",
@@ -247,7 +266,7 @@ pub const HINTS: &[Hint] = &[
             &["pointer arithmetic with ", " operator prohibited"],
             &["subtraction from stack pointer prohibited"],
         ],
-        told_by: &["adjust_ptr_min_max_vals", "adjust_reg_min_max_vals", "check_cond_jmp_op"],
+        told_by: &["adjust_ptr_min_max_vals", "adjust_reg_min_max_vals", "check_alu_op", "check_cond_jmp_op"],
         means: "the program computes with a pointer what cannot be done with it: to pointers of maps' values, of the \
                 packet and the stack numbers may be added, and nothing to the packet's end or to the context's struct",
         way_out: "compute with offsets, which are numbers, and add them to the pointer last",
@@ -256,9 +275,11 @@ pub const HINTS: &[Hint] = &[
         code: "verifier::argument",
         says: &[&["type=", " expected="]],
         told_by: &["check_reg_type"],
-        means: "the helper wants something else in this argument (R1 is the first): often a pointer to the stack or \
-                to a value of a map, and gets one that was given back or is of another kind",
-        way_out: "copy what it shall read into a variable of the program first, and give the address of that",
+        means: "the helper wants something else in this argument (R1 is the first): the line says after `type=` what \
+                it got, and after `expected=` what it takes, often a pointer to the stack (`fp`) or to a value of a \
+                map; what was given back is a mere number (`scalar`)",
+        way_out: "copy what it shall read into a variable of the program first, and give the address of that; use \
+                  nothing after it was given back",
     },
     Hint {
         code: "verifier::map_type",
@@ -271,7 +292,7 @@ pub const HINTS: &[Hint] = &[
     Hint {
         code: "verifier::tail_call",
         says: &[&["tail_calls are not allowed when call stack"]],
-        told_by: &["check_max_stack_depth_subprog"],
+        told_by: &["check_max_stack_depth_subprog", "check_max_stack_depth"],
         means: "a function that is called with more than 256 bytes of stack below it makes a tail call",
         way_out: "make the tail call from the program itself, make the function `__always_inline`, or move large \
                   variables of the callers into a per-CPU array map",
@@ -279,7 +300,7 @@ pub const HINTS: &[Hint] = &[
     Hint {
         code: "verifier::leak",
         says: &[&["would lead to reference leak"], &["Unreleased reference"]],
-        told_by: &["check_reference_leak", "check_resource_leak"],
+        told_by: &["check_reference_leak", "check_resource_leak", "check_helper_call"],
         means: "on this way the program ends, or jumps to another, with something that it has to give back",
         way_out: "on each way out give back a socket with `bpf_sk_release`, and a record of a ring buffer with \
                   `bpf_ringbuf_submit` or `bpf_ringbuf_discard`",
@@ -287,7 +308,7 @@ pub const HINTS: &[Hint] = &[
     Hint {
         code: "verifier::return_value",
         says: &[&["At program exit the register R0"]],
-        told_by: &["check_return_code"],
+        told_by: &["check_return_code", "verbose_invalid_scalar"],
         means: "programs of this type and hook may return only some numbers, and this one may return others",
         way_out: "return a constant of the range on each way, as 0 or 1 for cgroup_skb; a number from elsewhere \
                   needs a comparison first",
@@ -295,14 +316,21 @@ pub const HINTS: &[Hint] = &[
     Hint {
         code: "verifier::callback",
         says: &[&["At callback return the register R0"]],
-        told_by: &["prepare_func_exit"],
+        told_by: &["prepare_func_exit", "verbose_invalid_scalar"],
         means: "a function that is given to `bpf_loop`, `bpf_for_each_map_elem` and the like may return only some \
                 numbers",
         way_out: "return 0 to go on and 1 to stop; from a timer 0",
     },
     Hint {
         code: "verifier::sleeps",
-        says: &[&["might sleep"], &["must be sleepable"], &["sleepable helper "], &["can be sleepable"]],
+        says: &[
+            &["might sleep"],
+            &["must be sleepable"],
+            &["sleepable helper "],
+            &["is sleepable within"],
+            &["can be sleepable"],
+            &["cannot be sleepable"],
+        ],
         told_by: &["check_helper_call", "check_kfunc_call", "check_attach_btf_id"],
         means: "a call may sleep, and this program may not, or not under a lock",
         way_out: "put it into a section that may sleep (`fentry.s/`, `lsm.s/`, `uprobe.s/`, `iter.s/`, `syscall`); \
@@ -310,8 +338,8 @@ pub const HINTS: &[Hint] = &[
     },
     Hint {
         code: "verifier::lock_types",
-        says: &[&["has to have BTF in order to use"], &["has no valid bpf_"]],
-        told_by: &["process_spin_lock", "process_timer_func"],
+        says: &[&["has to have BTF in order to use"], &["has no valid bpf_"], &["doesn't have 'struct bpf_"]],
+        told_by: &["process_spin_lock", "process_timer_func", "process_kptr_func", "check_map_field_pointer"],
         means: "the map does not say by BTF that its values have a lock or a timer, and where",
         way_out: "declare the value in the map: `__type(value, struct row)`, with the `struct bpf_spin_lock` as a \
                   member of its own, and compile with `-g`",
@@ -321,11 +349,17 @@ pub const HINTS: &[Hint] = &[
         says: &[
             &["not allowed while holding a lock"],
             &["inside bpf_spin_lock"],
-            &["bpf_spin_lock is missing"],
             &["Locking two bpf_spin_locks"],
             &["bpf_spin_unlock "],
         ],
-        told_by: &["do_check", "check_resource_leak", "process_spin_lock"],
+        told_by: &[
+            "do_check",
+            "check_func_call",
+            "check_helper_call",
+            "check_ld_abs",
+            "check_resource_leak",
+            "process_spin_lock",
+        ],
         means: "while a program holds a `bpf_spin_lock` it can call almost nothing, take no other lock, and not end",
         way_out: "call what is needed before the lock, only read and write the value under it, and unlock on each \
                   way out",
@@ -333,7 +367,7 @@ pub const HINTS: &[Hint] = &[
     Hint {
         code: "verifier::alignment",
         says: &[&["misaligned ", "access off"]],
-        told_by: &["check_ptr_alignment", "check_generic_ptr_alignment"],
+        told_by: &["check_generic_ptr_alignment", "check_pkt_ptr_alignment"],
         means: "an access to the stack or the context, on some machines to everything, is not at a multiple of its \
                 size",
         way_out: "order the members of a struct by size, or copy with `__builtin_memcpy` what lies at an odd place",
@@ -348,14 +382,14 @@ pub const HINTS: &[Hint] = &[
     Hint {
         code: "verifier::address_leak",
         says: &[&["leaks addr"]],
-        told_by: &["check_mem_access", "check_atomic"],
-        means: "an address of the kernel would be seen from outside, which only who has CAP_PERFMON may let happen",
+        told_by: &["check_mem_access", "check_atomic", "check_func_arg", "check_return_code"],
+        means: "an address of the kernel would be seen from outside, which needs CAP_PERFMON",
         way_out: "store an id or an offset in place of the pointer, or run it with CAP_PERFMON",
     },
     Hint {
         code: "verifier::trusted",
         says: &[&["must be referenced or trusted"], &["must be a rcu pointer"], &["must be referenced"]],
-        told_by: &["check_kfunc_args"],
+        told_by: &["check_kfunc_args", "check_func_arg", "btf_check_func_arg_match"],
         means: "the function wants a pointer of which the kernel knows that it stays valid, and not one that was \
                 read from a struct on the way",
         way_out: "give it an argument of the program or what a function acquired and has not released, or read it \
@@ -364,13 +398,18 @@ pub const HINTS: &[Hint] = &[
     Hint {
         code: "verifier::dynptr",
         says: &[&["Expected an initialized dynptr"], &["Dynptr has to be an uninitialized dynptr"]],
-        told_by: &["process_dynptr_func"],
+        told_by: &["process_dynptr_func", "check_func_arg"],
         means: "a dynptr is used before a function made it, or is made twice",
         way_out: "make it first: `bpf_dynptr_from_mem`, `bpf_dynptr_from_xdp`, `bpf_ringbuf_reserve_dynptr`",
     },
     Hint {
         code: "verifier::global_function",
-        says: &[&["Caller passes invalid args into func"], &["doesn't return scalar"]],
+        says: &[
+            &["Caller passes invalid args into func"],
+            &["Arg#", " is not supported yet"],
+            &["doesn't return scalar"],
+            &["return value not void or scalar"],
+        ],
         told_by: &["check_func_call", "btf_prepare_func_args"],
         means: "a function that is not `static` is verified by itself, from its types: it returns a number, and \
                 takes numbers, the context, and pointers to memory of a known size",
