@@ -120,6 +120,15 @@ fn live_maps_are_left_alone() {
     });
 }
 
+/// A program runs as often as it says, however long its packet comes back: what it does to maps, it does once.
+#[test]
+fn a_packet_that_grows_is_run_once() {
+    in_namespace("a_packet_that_grows_is_run_once", |_| {
+        let said = succeed(&folder(), &["test", "grows.toml"]);
+        assert!(said.contains("1 passed; 0 failed"), "{said}");
+    });
+}
+
 /// The programs of xdp-tools do what their names say, where they are installed.
 #[test]
 fn the_filters_of_xdp_tools_pass() {

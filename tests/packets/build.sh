@@ -1,5 +1,7 @@
 #!/bin/sh
-# Compiles the object beside this script again.
+# Compiles the objects beside this script again.
 set -eu
 cd "$(dirname "$0")"
-clang -target bpf -O2 -g -Wall -Werror -I/usr/include/x86_64-linux-gnu -fdebug-prefix-map="$PWD"=. -c packets.c -o packets.o
+for source in packets grows; do
+    clang -target bpf -O2 -g -Wall -Werror -I/usr/include/x86_64-linux-gnu -fdebug-prefix-map="$PWD"=. -c $source.c -o $source.o
+done
