@@ -1,7 +1,7 @@
 //! `test`: runs the packet tests of a manifest, and of the file of tests beside it.
 
 use super::arguments::Variables;
-use super::console::Console;
+use super::console::{Console, note};
 use super::loaded::{self, Loaded};
 use super::usual_bpffs;
 use crate::desired;
@@ -13,7 +13,6 @@ use crate::packet_tests::{self, Base, Case, Outcome, Place, Way};
 use crate::report::ManifestText;
 use crate::report::packet_tests::{self as report, Run, Texts};
 use clap::Args;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, Args)]
@@ -40,10 +39,8 @@ pub fn run(options: &Options, console: &Console) -> Result<Exit, Exit> {
     let run = suite.described(&loaded, filtered);
     console.show(|style| report::text(&outcomes, &run, style), || report::json(&outcomes, &run));
     if let Some(path) = &options.junit {
-        fs::write(path, report::junit(&outcomes, &run)).map_err(|error| {
-            let kind = Kind::UnwritableFile { path: path.display().to_string(), why: error.to_string() };
-            console.fail(&Problem::new(kind).into(), None)
-        })?;
+        let junit = report::junit(&outcomes, &run);
+        load::store_text(&junit, path).map_err(|problem| console.fail(&problem.into(), None))?;
     }
     Ok(if outcomes.iter().all(Outcome::passed) { Exit::Success } else { Exit::Failed })
 }
@@ -126,7 +123,7 @@ impl Suite {
         if failed == 0 {
             return Ok(());
         }
-        eprint!("{}", report::text(&outcomes, &self.described(loaded, 0), console.style()));
+        note(report::text(&outcomes, &self.described(loaded, 0), console.style()).trim_end_matches('\n'));
         Err(of_manifest(Problem::new(Kind::TestsFailed { failed, all: outcomes.len() }).into()))
     }
 }
