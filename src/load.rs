@@ -15,7 +15,7 @@ use crate::state::HostState;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::fmt::Write as _;
-use std::fs::{self, File};
+use std::fs::{self, File, Metadata};
 use std::io::{self, Read, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
@@ -132,20 +132,30 @@ pub fn state(path: &Path) -> Result<HostState, Problems> {
     HostState::decode(&text(path)?).map_err(no_state)
 }
 
-/// Writes a saved plan or a state into a file that only its owner may read: whole, or not at all.
+/// Writes a saved plan or a state into a file that only its owner may read, as [`store_text`] writes others.
 pub fn store(text: &str, path: &Path) -> Result<(), Problem> {
-    replace(path, text.as_bytes(), 0o600, |_| Ok(())).map_err(|error| unwritable(path, &error))
+    put(text, path, 0o600, |_, _| Ok(()))
 }
 
 /// Writes a text into a file: whole, or not at all. Who may read one that is there stays, and what leads to it as well.
-/// What is no regular file, as a pipe, is written as it is.
+/// What is no regular file, as a pipe or a device, is written as it is.
 pub fn store_text(text: &str, path: &Path) -> Result<(), Problem> {
+    put(text, path, 0o666, |new, found| fs::set_permissions(new, found.permissions()))
+}
+
+/// Writes a file, a new one with this mode. `ready` has been at what takes the place of one that is there.
+fn put(
+    text: &str,
+    path: &Path,
+    mode: u32,
+    ready: impl FnOnce(&Path, &Metadata) -> io::Result<()>,
+) -> Result<(), Problem> {
     let written = match fs::metadata(path) {
         Ok(found) if !found.is_file() => append(path, text),
-        Ok(found) => fs::canonicalize(path).and_then(|path| {
-            replace(&path, text.as_bytes(), 0o600, |new| fs::set_permissions(new, found.permissions()))
-        }),
-        Err(_) => replace(path, text.as_bytes(), 0o666, |_| Ok(())),
+        Ok(found) => {
+            fs::canonicalize(path).and_then(|path| replace(&path, text.as_bytes(), 0o600, |new| ready(new, &found)))
+        }
+        Err(_) => replace(path, text.as_bytes(), mode, |_| Ok(())),
     };
     written.map_err(|error| unwritable(path, &error))
 }

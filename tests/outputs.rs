@@ -414,7 +414,9 @@ fn commands_without_plans_have_two_forms() {
             assert!(said.contains("is for plans and what becomes of them"), "{command:?} {form:?}: {said}");
         }
     }
-    assert!(!folder.path().join("out.json").exists());
+    let said = tool::refused(folder.path(), &["plan.toml", "--dry-run=offline", "--events", "events.jsonl"], 64);
+    assert!(said.contains("a dry run does nothing"), "{said}");
+    assert!(fs::read_dir(folder.path()).expect("a folder").next().is_none(), "nothing was written");
 }
 
 #[test]
@@ -635,5 +637,37 @@ fn a_file_that_cannot_be_written_is_said_before_anything_is_done() {
         assert!(said.code == 0 && said.stderr.contains("no events are written"), "{said:?}");
         let said = tool::bpfapply(folder, &["destroy", "edge", "--events", "/dev/full"]);
         assert!(said.code == 0 && said.stderr.contains("no more events are written"), "{said:?}");
+    });
+}
+
+/// What standard output and standard error do not take is no reason to stop half-way, or to put a file in a device's place.
+#[test]
+fn full_devices_keep_nothing_from_being_done() {
+    in_namespace("outputs-full", |_| {
+        let folder = tempfile::tempdir().expect("a folder");
+        let folder = folder.path();
+        fs::write(folder.join("plan.toml"), manifest(1)).expect("written");
+        let check = |line: &str, code: i32, words: &str| {
+            let mut shell = Command::new("sh");
+            shell.args(["-c", line]).current_dir(folder).env("bpfapply", env!("CARGO_BIN_EXE_bpfapply"));
+            let output = common::output(&mut shell, std::time::Duration::from_secs(60)).expect("it runs");
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert!(output.status.code() == Some(code) && said.contains(words), "{line}: {:?}: {said}", output.status);
+        };
+        // Those of the host are not for tests.
+        check("mkdir dev; mount -t tmpfs none dev && mknod dev/full c 1 7 && mknod dev/null c 1 3", 0, "");
+        let full = "cannot write `standard output`: No space left on device";
+        check("$bpfapply 2>dev/full", 64, "");
+        check("$bpfapply plan.toml --dry-run >dev/full", 1, full);
+        check("$bpfapply plan.toml --events dev/full 2>dev/full", 0, "");
+        check("$bpfapply destroy edge >dev/full", 0, full);
+        check("$bpfapply plan.toml --confirm 60s 2>dev/full", 0, "");
+        check("$bpfapply commit edge", 0, "");
+        check("$bpfapply show edge map.drops >dev/full", 1, full);
+        check("$bpfapply export >dev/full", 1, full);
+        check("$bpfapply export --out dev/full", 1, "cannot write `dev/full`");
+        check("$bpfapply export --out /dev/stdout | grep -q possible_cpus", 0, "");
+        check("$bpfapply plan.toml --dry-run --out dev/null", 0, "");
+        check("test -c dev/full && test -c dev/null && umount dev", 0, "");
     });
 }

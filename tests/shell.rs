@@ -84,6 +84,20 @@ fn bash_completes() {
 }
 
 #[test]
+fn slips_are_told() {
+    for (line, words) in [
+        (&["statsu"][..], "is `bpfapply status` meant?"),
+        (&["destory", "edge"], "is `bpfapply destroy` meant?"),
+        (&["plan.toml", "--dry-run", "offline"], "a mode stands behind `=`: `--dry-run=offline`"),
+        (&["--dry-run", "verify", "plan.toml"], "a mode stands behind `=`: `--dry-run=verify`"),
+    ] {
+        let output = tool(line);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.code() == Some(64) && said.contains(words), "{line:?}: {said}");
+    }
+}
+
+#[test]
 fn every_command_has_a_page() {
     let folder = tempfile::tempdir().expect("a folder");
     let below = folder.path().join("share/man1");

@@ -2,7 +2,7 @@
 
 use super::arguments::{Allow, Locking, Variables, consents};
 use super::confirm::{go_back, settle};
-use super::console::Console;
+use super::console::{Console, note};
 use super::explain::Explain;
 use super::finish::finish;
 use super::health::Health;
@@ -200,7 +200,7 @@ fn apply_planned<K: Kernel>(
             return Err(watched(error).into());
         }
         let (name, seconds) = (&plan.deployment, time.as_secs());
-        eprintln!("{name}: returns to what ran before in {seconds} s, unless `bpfapply commit {name}` keeps it");
+        note(&format!("{name}: returns to what ran before in {seconds} s, unless `bpfapply commit {name}` keeps it"));
     }
     Ok(exit)
 }

@@ -1,6 +1,6 @@
 //! Arguments that several commands have, and what they stand for.
 
-use super::console::Console;
+use super::console::{Console, note};
 use super::{loaded, usual_bpffs};
 use crate::diag::{self, Exit, Kind, Problem, Problems};
 use crate::kernel::{Kernel, linux::Linux, lock, observe};
@@ -72,14 +72,14 @@ pub fn names_nothing(lacks: &str, name: &str, known: &[String]) -> Problem {
     Problem::new(Kind::Usage(format!("{lacks} `{name}`; {instead}")))
 }
 
-/// Variables of a manifest.
+/// Variables of a manifest. Every help has them behind what is the command's own, then the lock, then what all have.
 #[derive(Debug, Args)]
 pub struct Variables {
     /// Set a variable of `[var]`
-    #[arg(long = "var", value_name = "NAME=VALUE")]
+    #[arg(long = "var", value_name = "NAME=VALUE", display_order = 100)]
     pub vars: Vec<String>,
     /// Set variables from a TOML file of `name = value`
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", display_order = 101)]
     pub var_file: Vec<PathBuf>,
 }
 
@@ -99,7 +99,7 @@ pub struct Change {
 #[derive(Debug, Args)]
 pub struct Locking {
     /// How long to wait for another run on this bpffs to end; 0 does not wait. A dry run takes no lock
-    #[arg(long, default_value_t = 60, value_name = "SECONDS")]
+    #[arg(long, default_value_t = 60, value_name = "SECONDS", display_order = 102)]
     pub lock_timeout: u64,
 }
 
@@ -109,7 +109,7 @@ impl Locking {
         let bpffs = observe::bpffs_of(kernel, pin_root, &usual_bpffs())?;
         lock::take(kernel, &bpffs, Duration::from_secs(self.lock_timeout), |holder| {
             let (holder, most) = (diag::named_holder(holder), self.lock_timeout);
-            eprintln!("waiting for the lock of `{bpffs}`, at most {most} s: it is held by {holder}");
+            note(&format!("waiting for the lock of `{bpffs}`, at most {most} s: it is held by {holder}"));
         })
     }
 

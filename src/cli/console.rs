@@ -12,6 +12,7 @@ use crate::report::{self, ManifestText, Style, events::Event, text::Purpose};
 use clap::{Args, ValueEnum};
 use std::cell::{Cell, RefCell};
 use std::io::{self, IsTerminal, Write};
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 /// How many of the entries of each map `--verbose` shows.
@@ -23,22 +24,22 @@ pub struct Global {
     /// How to write what there is to say. Plans, what became of them, and what `validate` finds can also be `markdown`,
     /// for a comment on a pull request, and `github`, annotations of a workflow; where GITHUB_STEP_SUMMARY is set,
     /// `github` adds the Markdown to that file. A run that fails before it has a document writes what is wrong as `json`
-    #[arg(long, global = true, value_enum, default_value = "text", value_name = "FORMAT")]
+    #[arg(long, global = true, value_enum, default_value = "text", value_name = "FORMAT", display_order = 110)]
     output: Output,
     /// Write the plan, or what became of it, into a file as well: text, json, markdown or github; or a picture of the
     /// plan: svg, dot or mermaid. The file is written whole or not at all, and also when the run fails or needs consent;
     /// where no plan can be made there is no picture
-    #[arg(long, global = true, value_parser = output_file, value_name = "KIND=PATH")]
+    #[arg(long, global = true, value_parser = output_file, value_name = "KIND=PATH", display_order = 111)]
     output_file: Vec<OutputFile>,
     /// Write what happens while applying into a file, a JSON document on each line; with `-` to standard output, which
     /// gets nothing else then
-    #[arg(long, global = true, value_name = "PATH")]
+    #[arg(long, global = true, value_name = "PATH", display_order = 112)]
     events: Option<PathBuf>,
     /// When to use colour
-    #[arg(long, global = true, value_enum, default_value = "auto", value_name = "WHEN")]
+    #[arg(long, global = true, value_enum, default_value = "auto", value_name = "WHEN", display_order = 113)]
     color: Color,
     /// Say more: what is unchanged, some entries, and the verifier's whole log when it refuses a program
-    #[arg(short, long, global = true)]
+    #[arg(short, long, global = true, display_order = 114)]
     verbose: bool,
 }
 
@@ -77,6 +78,13 @@ pub struct Console {
     said: RefCell<Vec<Said>>,
     /// Whether something was applied.
     has_applied: Cell<bool>,
+    /// Why standard output did not take all.
+    lost: RefCell<Option<io::Error>>,
+}
+
+/// Says on standard error what is no problem. When nobody can read it, nothing is lost that counts.
+pub fn note(text: &str) {
+    let _ = writeln!(io::stderr(), "{text}");
 }
 
 /// What has all the forms.
@@ -117,16 +125,17 @@ impl Console {
             error_color: color(io::stderr().is_terminal()),
             silent: global.events.as_deref() == Some(Path::new("-")),
             reports: Report::of(&global.output_file, summary.map(PathBuf::from)),
-            events: Events::open(global.events.as_deref()),
+            events: Events::new(global.events.as_deref()),
             has_shown: Cell::new(false),
             has_filed: Cell::new(false),
             said: RefCell::default(),
             has_applied: Cell::new(false),
+            lost: RefCell::default(),
         }
     }
 
     /// Checks that what the command writes has the forms that were asked for, and that files can be written.
-    pub fn check(&self, forms: Forms) -> Result<(), Exit> {
+    pub fn check(&self, forms: Forms, dry_run: bool) -> Result<(), Exit> {
         let is_picture = |report: &Report| matches!(report.kind, FileKind::Picture(_));
         let events = self.events.are_wanted().then_some("`--events`");
         let refused = match (forms, self.output) {
@@ -143,6 +152,10 @@ impl Console {
             let what = format!("{asked} is for plans and what becomes of them: this command has {has}");
             return Err(self.refuse(Problem::new(Kind::Usage(what))));
         }
+        if dry_run && self.has_events() {
+            let what = "`--events` tells what is done, and a dry run does nothing: leave one of them out".to_owned();
+            return Err(self.refuse(Problem::new(Kind::Usage(what))));
+        }
         self.reports.iter().try_for_each(Report::check).map_err(|problem| self.refuse(problem))
     }
 
@@ -153,13 +166,17 @@ impl Console {
         self.say(&problems, None)
     }
 
-    /// Writes what is wrong as JSON where nothing else was written, and the files. When that fails, nothing else did, and nothing was applied, it is what the run failed for.
+    /// Writes what is wrong as JSON where nothing else was written, and the files. When that or standard output failed,
+    /// nothing else did, and nothing was applied, it is what the run failed for.
     pub fn finish(&self, exit: Exit) -> Exit {
         let mut exit = exit;
         if self.output == Output::Json && !self.has_shown.get() && !self.said.borrow().is_empty() {
             self.print(&problems::document(&self.said.borrow(), exit));
         }
-        for problem in self.reports.iter().filter_map(|report| report.store().err()) {
+        let lost = self.lost.take().map(|error| {
+            Problem::new(Kind::UnwritableFile { path: "standard output".to_owned(), why: error.to_string() })
+        });
+        for problem in lost.into_iter().chain(self.reports.iter().filter_map(|report| report.store().err())) {
             self.say(&problem.into(), None);
             if matches!(exit, Exit::Success | Exit::Pending) && !self.has_applied.get() {
                 exit = Exit::Failed;
@@ -288,18 +305,26 @@ impl Console {
         }
     }
 
-    /// Writes to standard output; a reader that went away is no failure of ours.
+    /// Writes lines to standard output.
     pub fn print(&self, text: &str) {
         self.has_shown.set(true);
-        if self.silent {
-            return;
+        let end = if text.ends_with('\n') { "" } else { "\n" };
+        if !self.silent && self.write(text).is_continue() {
+            let _ = self.write(end);
         }
+    }
+
+    /// Writes to standard output, and breaks when it takes no more. A reader that went away is no failure of ours; anything
+    /// else is said in the end.
+    pub fn write(&self, text: &str) -> ControlFlow<()> {
         let mut out = io::stdout().lock();
-        let _ = out.write_all(text.as_bytes());
-        if !text.ends_with('\n') {
-            let _ = out.write_all(b"\n");
+        let Err(error) = out.write_all(text.as_bytes()).and_then(|()| out.flush()) else {
+            return ControlFlow::Continue(());
+        };
+        if error.kind() != io::ErrorKind::BrokenPipe {
+            self.lost.borrow_mut().get_or_insert(error);
         }
-        let _ = out.flush();
+        ControlFlow::Break(())
     }
 
     /// Writes problems to standard error and where reports go, and returns the exit code that they mean.

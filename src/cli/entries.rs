@@ -7,8 +7,7 @@ use crate::kernel::entries::{KernelNames, Readable};
 use crate::manifest;
 use crate::report;
 use clap::Args;
-use std::io::{self, IsTerminal, Write};
-use std::ops::ControlFlow;
+use std::io::{self, IsTerminal};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -85,11 +84,11 @@ fn list<K: Kernel>(kernel: &K, map: &Readable<K::Fd>, options: &Options, console
     let names = KernelNames::new(kernel);
     let options = options.of_report(console, FOR_PEOPLE, map.head.masked);
     let mut listing = report::entries::Listing::new(&map.head, &map.layout, &names, options);
-    if write(&listing.start()).is_break() {
+    if console.write(&listing.start()).is_break() {
         return Ok(());
     }
-    map.read(kernel, &mut |keys, values| write(&listing.take(keys, values, map.sizes)))?;
-    let _ = write(&listing.end());
+    map.read(kernel, &mut |keys, values| console.write(&listing.take(keys, values, map.sizes)))?;
+    let _ = console.write(&listing.end());
     Ok(())
 }
 
@@ -109,19 +108,10 @@ fn watch<K: Kernel>(
         let (now, at) = (map.snapshot(kernel, MOST_WATCHED)?, Instant::now());
         let seconds = (at - since).as_secs_f64();
         let text = report::entries::rates(&map.head, &map.layout, (&before, &now), seconds, &options);
-        if write(&format!("{clear}{}\n", text.trim_end_matches('\n'))).is_break() {
+        if console.write(&format!("{clear}{}\n", text.trim_end_matches('\n'))).is_break() {
             return Ok(());
         }
         (before, since) = (now, at);
     }
     Ok(())
-}
-
-/// Writes to standard output; breaks when nobody reads it any more.
-fn write(text: &str) -> ControlFlow<()> {
-    let mut out = io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Ok(()) => ControlFlow::Continue(()),
-        Err(_) => ControlFlow::Break(()),
-    }
 }

@@ -1,7 +1,7 @@
 //! `graph`: a plan as a picture.
 
 use super::arguments::Variables;
-use super::console::{Console, Output};
+use super::console::{Console, Output, note};
 use super::loaded::{self, Loaded};
 use super::planned::{plan_live, plan_offline};
 use crate::diag::{Exit, Kind, Problem, Problems};
@@ -21,7 +21,7 @@ pub struct Graph {
     format: Option<Format>,
     /// What to compare with: this host (`live`, reads only, needs root) or an empty one (`offline`, no kernel and no root
     /// needed); without this the host, or where it may not be read an empty one. The picture says which
-    #[arg(long, value_enum, value_name = "MODE")]
+    #[arg(long, value_enum, num_args = 0..=1, require_equals = true, default_missing_value = "live", value_name = "MODE")]
     dry_run: Option<Mode>,
     /// Write to this file and not to standard output
     #[arg(long, value_name = "FILE")]
@@ -84,7 +84,7 @@ fn draw<K: Kernel>(kernel: &K, loaded: &Loaded, asked: &Graph, console: &Console
         Some(Mode::Offline) => draw_offline(loaded, format)?,
         None => match draw_live(kernel, loaded, format) {
             Err(problems) if problems.exit() == Exit::Permission => {
-                eprintln!("this host may not be read by who runs this: drawn as for an empty one");
+                note("this host may not be read by who runs this: drawn as for an empty one");
                 draw_offline(loaded, format)?
             }
             drawn => drawn?,

@@ -1,7 +1,7 @@
 //! The health checks around an apply: one that passed before and fails afterwards brings back what ran before.
 
 use super::confirm::go_back;
-use super::console::Console;
+use super::console::{Console, note};
 use crate::checks;
 use crate::desired::Desired;
 use crate::diag::{Exit, Kind, Problem, Problems};
@@ -22,7 +22,7 @@ impl<'a> Health<'a> {
         for check in checks {
             match health.run(kernel, check) {
                 Ok(()) => health.passed.push(check),
-                Err(why) => eprintln!("the check `{}` fails already, and decides nothing: {why}", check.name),
+                Err(why) => note(&format!("the check `{}` fails already, and decides nothing: {why}", check.name)),
             }
         }
         health

@@ -33,14 +33,21 @@ mod test;
 mod traffic;
 mod validate;
 
-use crate::diag::Exit;
+use crate::diag::{Exit, Kind, Problem, similar};
 use crate::kernel;
 use crate::names::PinPath;
 use arguments::Change;
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand, ValueEnum as _};
 use console::{Console, Forms, Global};
-use std::path::PathBuf;
+use std::env;
+use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
+
+/// What the exit codes of an apply mean, and of all that has no words of its own for them.
+const EXIT_CODES: &str = "Exit codes: 0 the host matches, 1 failed and the host is as before, 2 changes or drift \
+                          (--check), 3 failed and the host is not as before, 4 consent needed, 64 usage, 65 bad manifest \
+                          or object, 69 this kernel lacks it, 75 another run has the lock, or the host or the plan is \
+                          another one by now, 77 no permission.";
 
 /// Make this host's eBPF packet filters match a TOML manifest.
 #[derive(Debug, Parser)]
@@ -48,10 +55,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
     name = "bpfapply",
     version,
     args_conflicts_with_subcommands = true,
-    after_help = "Exit codes: 0 the host matches, 1 failed and the host is as before, 2 changes or drift (--check), \
-                  3 failed and the host is not as before, 4 consent needed, 64 usage, 65 bad manifest or object, \
-                  69 this kernel lacks it, 75 another run has the lock, or the host or the plan is another one by now, \
-                  77 no permission."
+    after_help = EXIT_CODES
 )]
 struct Cli {
     #[command(subcommand)]
@@ -65,6 +69,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Make the host match the manifest (the same as `bpfapply MANIFEST`)
+    #[command(after_help = EXIT_CODES)]
     Apply(apply::Apply),
     /// Check manifests and their objects, without kernel and host
     Validate(validate::Validate),
@@ -142,6 +147,18 @@ impl Command {
             | Self::Man(_) => Forms::Few,
         }
     }
+
+    /// Returns whether the command shows a change without doing it.
+    fn is_dry_run(&self) -> bool {
+        match self {
+            Self::Apply(asked) => asked.options.dry_run.is_some(),
+            Self::Destroy(asked) | Self::Adopt(asked) => asked.dry_run,
+            Self::Rollback(asked) => asked.dry_run,
+            Self::Commit(_) | Self::Watchdog { .. } | Self::Show(_) | Self::Status(_) | Self::Export(_) => false,
+            Self::Graph(_) | Self::Fmt(_) | Self::Explain(_) | Self::Test(_) | Self::Import(_) | Self::Init(_) => false,
+            Self::Inspect { .. } | Self::Validate(_) | Self::Completions { .. } | Self::Man(_) => false,
+        }
+    }
 }
 
 /// Runs the command line of this process.
@@ -152,7 +169,12 @@ pub fn main() -> Exit {
         Err(error) => {
             // Nothing can be done about a closed terminal.
             let _ = error.print();
-            return if error.use_stderr() { Exit::Usage } else { Exit::Success };
+            if !error.use_stderr() {
+                return Exit::Success;
+            }
+            let words: Vec<_> = env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
+            hint(&words).iter().for_each(|hint| console::note(&format!("\n{hint}")));
+            return Exit::Usage;
         }
     };
     let console = Console::new(&cli.global);
@@ -162,7 +184,8 @@ pub fn main() -> Exit {
 
 /// Runs a command. The exit code of a failure is an error, which was said.
 fn run(cli: Cli, console: &Console) -> Result<Exit, Exit> {
-    console.check(cli.command.as_ref().map_or(Forms::Plans, Command::forms))?;
+    let dry_run = cli.command.as_ref().map_or(cli.apply.options.dry_run.is_some(), Command::is_dry_run);
+    console.check(cli.command.as_ref().map_or(Forms::Plans, Command::forms), dry_run)?;
     match cli.command {
         Some(Command::Apply(asked)) => apply::run(asked.manifest.as_deref(), &asked.options, console),
         Some(Command::Validate(asked)) => validate::run(&asked, console),
@@ -186,13 +209,36 @@ fn run(cli: Cli, console: &Console) -> Result<Exit, Exit> {
         Some(Command::Explain(asked)) => meaning::run(&asked, console),
         Some(Command::Completions { shell }) => completions::run(shell, console),
         Some(Command::Man(asked)) => man::run(&asked, console),
-        None => apply::run(cli.apply.manifest.as_deref(), &cli.apply.options, console),
+        None => {
+            let manifest = cli.apply.manifest.as_deref();
+            if let Some(command) = manifest.and_then(Path::to_str).and_then(meant) {
+                let what = format!("there is neither this command nor this file: is `bpfapply {command}` meant?");
+                return Err(console.fail(&Problem::new(Kind::Usage(what)).into(), None));
+            }
+            apply::run(manifest, &cli.apply.options, console)
+        }
     }
+}
+
+/// Says what is meant by words that cannot be read as they are, where that can be told.
+fn hint(words: &[String]) -> Option<String> {
+    let mode = words.windows(2).find_map(|pair| {
+        let is_mode = pair[0] == "--dry-run" && apply::DryRun::from_str(&pair[1], false).is_ok();
+        is_mode.then(|| format!("a mode stands behind `=`: `--dry-run={}`", pair[1]))
+    });
+    mode.or_else(|| Some(format!("is `bpfapply {}` meant?", meant(words.first()?)?)))
+}
+
+/// Returns the command that a word means which is none, and no file either.
+fn meant(word: &str) -> Option<String> {
+    let cli = Cli::command();
+    let names = cli.get_subcommands().filter(|command| !command.is_hide_set()).map(clap::Command::get_name);
+    similar(word, names).filter(|command| command != word && !Path::new(word).exists())
 }
 
 /// Says how the command line is written, where it asks for nothing.
 fn usage() -> Exit {
-    eprintln!("{}", Cli::command().render_help());
+    console::note(&Cli::command().render_help().to_string());
     Exit::Usage
 }
 

@@ -19,7 +19,7 @@ pub struct Rollback {
     target: Target,
     /// Only show the plan
     #[arg(long)]
-    dry_run: bool,
+    pub dry_run: bool,
     /// Consent to what a bare rollback does not do
     #[arg(long, value_enum, value_delimiter = ',', value_name = "WHAT")]
     allow: Vec<Allow>,

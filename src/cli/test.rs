@@ -1,7 +1,7 @@
 //! `test`: runs the packet tests of a manifest, and of the file of tests beside it.
 
 use super::arguments::Variables;
-use super::console::Console;
+use super::console::{Console, note};
 use super::loaded::{self, Loaded};
 use super::usual_bpffs;
 use crate::desired;
@@ -39,8 +39,8 @@ pub fn run(options: &Options, console: &Console) -> Result<Exit, Exit> {
     let run = suite.described(&loaded, filtered);
     console.show(|style| report::text(&outcomes, &run, style), || report::json(&outcomes, &run));
     if let Some(path) = &options.junit {
-        load::store_text(&report::junit(&outcomes, &run), path)
-            .map_err(|problem| console.fail(&problem.into(), None))?;
+        let junit = report::junit(&outcomes, &run);
+        load::store_text(&junit, path).map_err(|problem| console.fail(&problem.into(), None))?;
     }
     Ok(if outcomes.iter().all(Outcome::passed) { Exit::Success } else { Exit::Failed })
 }
@@ -123,7 +123,7 @@ impl Suite {
         if failed == 0 {
             return Ok(());
         }
-        eprint!("{}", report::text(&outcomes, &self.described(loaded, 0), console.style()));
+        note(report::text(&outcomes, &self.described(loaded, 0), console.style()).trim_end_matches('\n'));
         for place in [Place::Manifest, Place::File] {
             console.report(&failed_at(&outcomes, place), Some(&self.source(place, loaded)));
         }

@@ -230,7 +230,7 @@ impl Kind {
                 Some("each apply that changes something keeps the generation before it, one deep".to_owned())
             }
             Self::NoDeployment { .. } => {
-                Some("a deployment is named as in its manifest, or by the manifest's path".to_owned())
+                Some("`bpfapply status` lists those of this host; one is named as in its manifest".to_owned())
             }
             Self::Stale { .. } => Some("nothing was done: run it again, and look at the new plan".to_owned()),
             Self::Locked { waited, .. } => Some(format!(

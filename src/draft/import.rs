@@ -9,7 +9,7 @@ use super::init::stem;
 use super::table::{self, Names, Table, inline, quoted};
 use crate::access::{Access, octal};
 use crate::btf::value;
-use crate::desired::{Hook, variables};
+use crate::desired::{EntriesMode, Hook, variables};
 use crate::elf::{DataKind, Dialect, Map, Object, Pinning};
 use crate::kinds::MapType;
 use crate::names::{DeploymentName, PinPath};
@@ -583,7 +583,12 @@ fn recorded_keys(table: &mut Table, recorded: &RecordedMap) {
     }
     if let Some(entries) = &recorded.entries {
         let mode = quoted(&entries.mode.to_string());
-        table.comment("The manifest had entries for it, which are to be written here: without them they are removed.");
+        let without = match entries.mode {
+            EntriesMode::Exact | EntriesMode::ExactKeys => "without them the map keeps what it has",
+            EntriesMode::Merge | EntriesMode::MergeKeys => "without them they are removed",
+            EntriesMode::Seed => "they count when the map is made anew",
+        };
+        table.comment(&format!("The manifest had entries for it, which are to be written here: {without}."));
         table.suggest("entries", "\"FILE\"", "`bpfapply show NAME map.X` shows what it holds");
         table.suggest("entries_mode", mode, "");
     }

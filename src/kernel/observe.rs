@@ -13,7 +13,7 @@ use super::{
 use crate::access::{AccountKind, Permissions};
 use crate::btf::{Btf, kernel::KernelTypes};
 use crate::desired::{Anchor, Hook, MapDefinition, MapSource, Netns, ObjectFacts, OnChange, Within};
-use crate::diag::{Kind, Problem, Problems};
+use crate::diag::{Exit, Kind, Problem, Problems};
 use crate::direct::{Device, Feature, Mark, Qdisc, Via};
 use crate::entries::Entries;
 use crate::kinds::{AttachType, MapType, Netfilter};
@@ -61,12 +61,16 @@ pub fn observe<K: Kernel>(kernel: &K, wanted: &Wanted) -> Result<Observed, Probl
     };
     // What the record names is read as well, so the record comes first.
     let record = pin_root.map(|pin_root| reader.record(&pin_root.join("record")));
-    let record = record.transpose().unwrap_or_else(|problem| {
+    let record = record.transpose().or_else(|problem| {
+        // Who may not read it may read no pin of the deployment: that is one problem, and not one for each of them.
+        if problem.kind.exit() == Exit::Permission {
+            return Err(problem);
+        }
         if !wanted.adopts || is_kept(&problem) {
             problems.push(problem);
         }
-        None
-    });
+        Ok(None)
+    })?;
     let record = record.flatten();
     let recorded = record.as_ref().zip(pin_root).map(|(record, pin_root)| Wanted::of_record(record, pin_root));
     let mut recorded = recorded.unwrap_or_default();

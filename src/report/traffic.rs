@@ -26,7 +26,12 @@ fn counts(replayed: &Replayed, verdicts: &Verdicts) -> String {
 
 /// Writes it for people, behind the steps of a plan.
 pub(super) fn text(page: &mut Page, replay: &Replay) {
-    let all = format!("of {} captured packets", number(replay.packets));
+    if replay.packets == 0 {
+        page.line(format!("`{}` has no packets", replay.capture), 2);
+        page.blank();
+        return;
+    }
+    let all = format!("of {} captured packet{}", number(replay.packets), if replay.packets == 1 { "" } else { "s" });
     for (program, replayed) in &replay.programs {
         let start = Text::from(format!("program.{program}: {all}"));
         let after = counts(replayed, &replayed.after);
