@@ -359,9 +359,9 @@ pub(super) fn list(names: &[String]) -> String {
     quoted.join(", ")
 }
 
-/// Beginnings of words that are said with a vowel first: letters that are read out, and a few that are read as letters.
+/// Beginnings of words that are said with a vowel first, some of them because they are spelled out.
 const SAID_WITH_VOWEL: &[&str] =
-    &["a", "e", "fentry", "fexit", "fmod_ret", "i", "lpm", "lru", "lsm", "lwt", "o", "sk_", "xdp", "xsk"];
+    &["a", "e", "fentry", "fexit", "fmod_ret", "i", "lpm", "lru", "lsm", "lwt", "o", "sk_", "un", "xdp", "xsk"];
 
 /// Puts the article before a word, as the word is said: `an xdp hook`, `a tcx hook`.
 fn with_article(word: &str) -> String {
@@ -371,4 +371,35 @@ fn with_article(word: &str) -> String {
 
 fn map_of_type(map_type: MapType) -> String {
     with_article(&format!("{map_type} map"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::with_article;
+
+    #[test]
+    fn articles_are_as_said() {
+        let said = [
+            "an xdp hook",
+            "a tc hook",
+            "a netkit hook",
+            "an lwt hook",
+            "a cgroup hook",
+            "a netfilter hook",
+            "a sockmap hook",
+            "an sk_lookup hook",
+            "a flow_dissector hook",
+            "an array map",
+            "a hash map",
+            "an lru_hash map",
+            "a user_ringbuf map",
+            "an xskmap map",
+            "an sk_reuseport program",
+            "a struct_ops program",
+        ];
+        for text in said {
+            let (_, word) = text.split_once(' ').expect("an article and words");
+            assert_eq!(with_article(word), text);
+        }
+    }
 }

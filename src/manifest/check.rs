@@ -462,7 +462,7 @@ impl Checker<'_> {
             (None, None) => {
                 if !beside.header.unclear {
                     let why = "it says neither `before` nor `after`";
-                    self.says_nothing("order", why, &beside.header);
+                    self.says_nothing(&beside.header, why);
                 }
                 None
             }
@@ -576,7 +576,7 @@ impl Checker<'_> {
         match keys.as_slice() {
             [] if !raw.header.unclear => {
                 let why = "it says none of `tcp`, `http`, `ping`, `command` and `counter`, so there is nothing to try";
-                self.says_nothing("check", why, &raw.header);
+                self.says_nothing(&raw.header, why);
             }
             [] | [_] => {}
             [first, rest @ ..] => {
@@ -635,8 +635,8 @@ impl Checker<'_> {
     }
 
     /// Reports a table that has to have one of several keys.
-    fn says_nothing(&mut self, table: &str, why: &str, header: &Header) {
-        let kind = Kind::BadText { text: table.to_owned(), why: why.to_owned() };
+    fn says_nothing(&mut self, header: &Header, why: &str) {
+        let kind = Kind::BadText { text: header.address.clone(), why: why.to_owned() };
         self.problems.push(Problem::at(kind, header.span.clone(), "this table"));
     }
 
