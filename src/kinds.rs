@@ -280,6 +280,12 @@ impl AttachType {
     pub const OF_SOCKMAPS: [Self; 4] =
         [Self::SK_MSG_VERDICT, Self::SK_SKB_STREAM_PARSER, Self::SK_SKB_STREAM_VERDICT, Self::SK_SKB_VERDICT];
 
+    /// Lists those of the programs that a cgroup has.
+    pub fn of_cgroups() -> impl Iterator<Item = Self> {
+        let names = Self::names().filter(|name| name.starts_with("cgroup_"));
+        names.filter_map(|name| Self::from_name(&name))
+    }
+
     /// Returns whether a map of sockets has a program of the one or of the other, but not both: it has one of each, and
     /// one of the two verdicts on data (`sock_map_prog_lookup`, net/core/sock_map.c).
     pub fn is_instead_of(self, other: Self) -> bool {

@@ -9,6 +9,7 @@ use crate::kinds::{AttachType, MapType, ProgramType, XdpMode};
 use crate::names::PinPath;
 use crate::observed::HookInfo;
 use crate::route::{RouteInfo, RoutePlace};
+use crate::spec::{Host, user_value_size};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -17,6 +18,10 @@ use std::fmt::Write as _;
 
 /// The format that this version writes. Any other is refused, never guessed.
 pub const FORMAT: u32 = 1;
+
+/// More CPUs than these no kernel is built for (`NR_CPUS` is 8192 at most, arch/x86/Kconfig); a value of a map has one part
+/// for each.
+const MOST_CPUS: u32 = 1 << 16;
 
 /// What a host has, as `bpfapply export` writes it and `bpfapply plan.toml --dry-run=offline --against FILE` reads it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -195,6 +200,14 @@ pub struct Map {
     /// and maps in slots, always.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub entries: Option<Vec<Entry>>,
+}
+
+impl Map {
+    /// Returns whether an entry is as long as those of the map.
+    fn has(&self, entry: &Entry, host: &Host) -> bool {
+        let value_size = user_value_size(self.r#type, self.value_size, host);
+        !entry.key.0.is_empty() && (entry.key.0.len(), entry.value.0.len()) == (self.key_size as usize, value_size)
+    }
 }
 
 /// The programs of a sockmap or sockhash for one thing.
@@ -411,9 +424,27 @@ impl HostState {
         }
         let head: Head = serde_json::from_str(text).map_err(|error| error.to_string())?;
         match head.format {
-            FORMAT => serde_json::from_str(text).map_err(|error| error.to_string()),
+            FORMAT => serde_json::from_str(text).map_err(|error| error.to_string()).and_then(Self::check),
             other => Err(format!("it has format {other}, and this version knows {FORMAT} alone")),
         }
+    }
+
+    /// Refuses what no host has, which the types of JSON cannot say.
+    fn check(self) -> Result<Self, String> {
+        let host = self.host();
+        if !(1..=MOST_CPUS).contains(&host.possible_cpus) || !host.page_size.is_power_of_two() {
+            return Err(format!("no host has {} CPUs and pages of {} bytes", host.possible_cpus, host.page_size));
+        }
+        let is_broken = |map: &Map| map.entries.iter().flatten().any(|entry| !map.has(entry, &host));
+        match self.maps.iter().find(|(_, map)| is_broken(map)) {
+            Some((id, _)) => Err(format!("map id {id} has an entry of another size than its keys and values")),
+            None => Ok(self),
+        }
+    }
+
+    /// Returns what of it decides the shape of maps.
+    pub fn host(&self) -> Host {
+        Host { possible_cpus: self.possible_cpus, most_cpus: self.most_cpus, page_size: self.page_size }
     }
 
     /// Returns the JSON schema of the file.

@@ -249,6 +249,7 @@ fn what_a_sensitive_map_holds_is_nowhere_to_be_seen() {
         {
             said += &tool::succeed(site.0.path(), arguments);
         }
+        said += &tool::succeed(site.0.path(), &["export", "--contents"]);
         site.apply(&flows(1, &table(64), ON_LO), &["--allow", "lose-state"], 0);
         said += &site.apply(&flows(2, &table(2), ON_LO), &["--allow", "lose-state"], 0);
         for secret in ["1589831", "5ec2e7", "e7c25e", "5EC2E7", "number ="] {

@@ -104,7 +104,8 @@ fn every_program_has_a_verdict() {
         all.iter().map(line).collect::<Vec<_>>()
     };
     let lines = |lines: &[&str]| lines.iter().map(ToString::to_string).collect::<Vec<_>>();
-    let cases: &[(&str, Option<&str>, &str, &[&str], Vec<String>)] = &[
+    type Case<'a> = (&'a str, Option<&'a str>, &'a str, &'a [&'a str], Vec<String>);
+    let cases: &[Case<'_>] = &[
         ("all pass", None, PROGRAMS, &[], but(&[])),
         ("one of a batch", None, PROGRAMS, &["touch"], but(&["touch"])),
         ("one of a tail call", None, PROGRAMS, &["third"], but(&["third"])),

@@ -1,14 +1,14 @@
 //! Reads a host's state into a file's worth of data: everything of it that is cheap, whoever's it is, since nobody knows
 //! yet what a change may want. It only reads.
 
-use super::observe::{BY_ID, OPEN_PIN, QUERY, READ, existing, open_netns, refused, walk};
-use super::{EntryKind, FilePlace, HookRequest, Kernel, ObjectKind, contents};
+use super::observe::{BY_ID, OPEN_PIN, QUERY, READ, cgroups, existing, links, open_netns, refused, walk};
+use super::{EntryKind, FilePlace, HookRequest, Kernel, LinkInfo, ObjectKind, contents};
 use crate::access::AccountKind;
 use crate::desired::{Event, Hook, Netns, Uprobe};
 use crate::diag::Problem;
 use crate::direct::{Device, Feature, Mark};
 use crate::kinds::{AttachType, MapType};
-use crate::names::PinPath;
+use crate::names::{MapName, PinPath};
 use crate::record::Record;
 use crate::spec::{Host, flags};
 use crate::state::{self, Hex, HookOwner, Hooks, HostState, SharedHook};
@@ -102,12 +102,8 @@ impl<K: Kernel> Reader<'_, K> {
                 self.program(&fd)?;
             }
         }
-        let mut id = 0;
-        while let Some(next) = existing(self.kernel.next_link(id))? {
-            id = next;
-            if let Some(fd) = existing(self.kernel.link_by_id(id))? {
-                self.link(&fd)?;
-            }
+        for link in links(self.kernel) {
+            self.link(link?);
         }
         Ok(())
     }
@@ -127,11 +123,10 @@ impl<K: Kernel> Reader<'_, K> {
         Ok(info.id)
     }
 
-    fn link(&mut self, fd: &K::Fd) -> io::Result<u32> {
-        let info = self.kernel.link_info(fd)?;
+    fn link(&mut self, info: LinkInfo) -> u32 {
         let link = state::Link { program_id: info.program_id, hook: info.hook, is_attached: info.is_attached };
         self.state.links.insert(info.id, link);
-        Ok(info.id)
+        info.id
     }
 
     fn files(&mut self) -> io::Result<()> {
@@ -163,7 +158,7 @@ impl<K: Kernel> Reader<'_, K> {
                 self.types(self.state.programs[&id].btf_id)?;
                 (state::PinKind::Program, id)
             }
-            ObjectKind::Link => (state::PinKind::Link, self.link(&fd)?),
+            ObjectKind::Link => (state::PinKind::Link, self.link(self.kernel.link_info(&fd)?)),
         };
         let has = self.kernel.permissions(path)?;
         Ok(state::File::Pin { inode, kind, id, mode: has.mode, owner: has.owner, group: has.group })
@@ -189,10 +184,7 @@ impl<K: Kernel> Reader<'_, K> {
             true => self.kernel.lookup(fd, &0u32.to_ne_bytes(), info.value_size as usize)?,
             false => None,
         };
-        let record = value.as_deref().filter(|bytes| Record::decode(bytes).is_ok()).and_then(|bytes| {
-            let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
-            serde_json::from_slice(&bytes[..end]).ok()
-        });
+        let record = value.as_deref().and_then(|bytes| Record::decode(bytes).ok()).map(without_secrets);
         let entries = match value {
             Some(value) if frozen => Some(vec![state::Entry { key: Hex(vec![0; 4]), value: Hex(value) }]),
             Some(_) if record.is_some() => None,
@@ -261,20 +253,36 @@ impl<K: Kernel> Reader<'_, K> {
                     known.insert(name.to_owned(), number);
                 }
             }
-            let secret = record.maps.values().filter(|map| map.sensitive);
-            let pins = secret.flat_map(|map| map.pin.iter().chain(map.entries.iter().map(|entries| &entries.pin)));
-            let names: BTreeSet<&str> = pins.filter_map(|pin| pin.rsplit('/').next()).collect();
             // In whichever generation: rather one map too many than one too few.
-            for (path, file) in &self.state.files {
-                if let state::File::Pin { kind: state::PinKind::Map, id, .. } = file
-                    && names.contains(path.file_name())
-                    && let Some(map) = self.state.maps.get_mut(id)
-                {
-                    map.entries = None;
-                }
+            let names = secret_pins(record, &self.state.bpffs);
+            // No name has a `~`: what is behind it says which copy that is.
+            self.hide(|path| path.file_name().split('~').next().is_some_and(|name| names.contains(name)));
+        }
+        self.hide_unknown();
+        Ok(())
+    }
+
+    /// Takes the entries of everything out that is pinned beside a record of another version: nobody knows what is secret.
+    fn hide_unknown(&mut self) {
+        let is_unread = |id: &u32| self.state.maps.get(id).is_some_and(|map| map.record.is_none());
+        let folder = |(path, file): (&PinPath, &state::File)| {
+            let state::File::Pin { kind: state::PinKind::Map, id, .. } = file else { return None };
+            if path.file_name() == "record" && is_unread(id) { path.parent() } else { None }
+        };
+        let folders: BTreeSet<PinPath> = self.state.files.iter().filter_map(folder).collect();
+        self.hide(|path| folders.iter().any(|folder| path.is_below(folder)));
+    }
+
+    /// Takes the entries of maps out by the paths of their pins.
+    fn hide(&mut self, is_hidden: impl Fn(&PinPath) -> bool) {
+        for (path, file) in &self.state.files {
+            if let state::File::Pin { kind: state::PinKind::Map, id, .. } = file
+                && is_hidden(path)
+                && let Some(map) = self.state.maps.get_mut(id)
+            {
+                map.entries = None;
             }
         }
-        Ok(())
     }
 
     /// Reads what a hook of ours is on where that cannot be listed.
@@ -340,15 +348,13 @@ impl<K: Kernel> Reader<'_, K> {
     }
 
     fn cgroups(&mut self, mount: &Path, queues: &mut Vec<SharedHook>) -> io::Result<()> {
-        let kinds = AttachType::names().filter(|name| name.starts_with("cgroup_"));
-        let mut kinds: Vec<AttachType> = kinds.filter_map(|name| AttachType::from_name(&name)).collect();
-        let mut todo = vec![mount.to_owned()];
-        while let Some(path) = todo.pop() {
+        let mut kinds: Vec<AttachType> = AttachType::of_cgroups().collect();
+        for found in cgroups(self.kernel, mount) {
             if self.state.cgroups.len() >= MOST_CGROUPS {
                 self.state.all_cgroups = false;
                 break;
             }
-            let Some((cgroup, id)) = existing(self.kernel.open_cgroup(&path))? else { continue };
+            let (path, cgroup, id) = found?;
             for attach_type in std::mem::take(&mut kinds) {
                 let queue = self.kernel.queue(&HookRequest::Cgroup { cgroup: &cgroup, attach_type });
                 match queue {
@@ -361,11 +367,31 @@ impl<K: Kernel> Reader<'_, K> {
                 }
                 kinds.push(attach_type);
             }
-            todo.extend(existing(self.kernel.cgroups_in(&path))?.unwrap_or_default());
             self.state.cgroups.insert(path.display().to_string(), id);
         }
         Ok(())
     }
+}
+
+/// Writes a record; of what is secret it says where that lies, and zeros for what it is.
+fn without_secrets(mut record: Record) -> serde_json::Value {
+    let secret = record.maps.values_mut().filter(|map| map.sensitive);
+    for variable in secret.flat_map(|map| map.variables.values_mut()) {
+        variable.set.value.fill(0);
+        variable.first.fill(0);
+    }
+    serde_json::to_value(&record).expect("a record has only strings and numbers, which JSON always takes")
+}
+
+/// Returns the names of the pins of secret maps, and of those that keep what they hold or held.
+fn secret_pins(record: &Record, bpffs: &PinPath) -> BTreeSet<String> {
+    let secret = record.maps.iter().filter(|(_, map)| map.sensitive);
+    let names = secret.flat_map(|(name, map)| {
+        let pin = map.pin.as_ref().and_then(|pin| pin.rsplit('/').next()).map(str::to_owned);
+        let kept = MapName::recorded(name).map(|name| bpffs.owned_entries(&name).file_name().to_owned());
+        pin.into_iter().chain(kept)
+    });
+    names.collect()
 }
 
 fn shared(of: HookOwner, attach_type: AttachType, queue: super::Queue) -> SharedHook {

@@ -12,10 +12,10 @@ use crate::manifest::protocol_name;
 use crate::names::PinPath;
 use crate::observed::{HookInfo, Interface, LinkInfo, Root};
 use crate::record::Record;
-use std::collections::BTreeSet;
-use std::os::unix::fs::MetadataExt as _;
+use std::cell::OnceCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::path::{Path, PathBuf};
-use std::{fs, io};
 
 /// Finds what a deployment has; `None` when there is none of that folder of pins.
 pub fn deployment<K: Kernel>(kernel: &K, pin_root: &PinPath) -> Result<Option<Found>, Problems> {
@@ -102,11 +102,13 @@ struct Finder<'a, K> {
     found: Found,
     /// Programs of deployments.
     ours: BTreeSet<u32>,
+    /// All cgroups by their ids, once somebody asked.
+    cgroups: OnceCell<BTreeMap<u64, PathBuf>>,
 }
 
 impl<'a, K: Kernel> Finder<'a, K> {
     fn new(kernel: &'a K) -> Self {
-        Self { kernel, found: Found::default(), ours: BTreeSet::new() }
+        Self { kernel, found: Found::default(), ours: BTreeSet::new(), cgroups: OnceCell::new() }
     }
 
     /// Takes what is pinned at a path; a manifest would say `place`. Links count below one folder only.
@@ -192,12 +194,8 @@ impl<'a, K: Kernel> Finder<'a, K> {
 
     /// Takes every link that runs no program of ours.
     fn links(&mut self) -> io::Result<()> {
-        let mut id = 0;
-        while let Some(next) = existing(self.kernel.next_link(id))? {
-            id = next;
-            // It may be gone by now.
-            let Some(fd) = existing(self.kernel.link_by_id(id))? else { continue };
-            let link = self.kernel.link_info(&fd)?;
+        for link in observe::links(self.kernel) {
+            let link = link?;
             let is_ours = self.ours.contains(&link.program_id) || matches!(link.hook, HookInfo::StructOps { .. });
             if link.is_attached && !is_ours {
                 let has_room_for_one = match &link.hook {
@@ -213,7 +211,7 @@ impl<'a, K: Kernel> Finder<'a, K> {
                     | HookInfo::Other(_) => false,
                 };
                 let effect = if has_room_for_one { Effect::Blocked } else { Effect::Beside };
-                self.attach(format!("link_{id}"), &link, effect)?;
+                self.attach(format!("link_{}", link.id), &link, effect)?;
             }
         }
         Ok(())
@@ -267,12 +265,10 @@ impl<'a, K: Kernel> Finder<'a, K> {
     /// Takes programs of cgroups that no link runs.
     fn cgroups(&mut self) -> io::Result<()> {
         let Some(mount) = self.kernel.cgroup_mount()? else { return Ok(()) };
-        let attach_types = AttachType::names().filter(|name| name.starts_with("cgroup_"));
-        let attach_types: Vec<AttachType> = attach_types.filter_map(|name| AttachType::from_name(&name)).collect();
-        for path in folders(&mount) {
-            let Some((cgroup, cgroup_id)) = existing(self.kernel.open_cgroup(&path))? else { continue };
-            for attach_type in &attach_types {
-                let request = HookRequest::Cgroup { cgroup: &cgroup, attach_type: *attach_type };
+        for found in observe::cgroups(self.kernel, &mount) {
+            let (path, cgroup, cgroup_id) = found?;
+            for attach_type in AttachType::of_cgroups() {
+                let request = HookRequest::Cgroup { cgroup: &cgroup, attach_type };
                 // This kernel may not have the hook.
                 let there = self.kernel.query(&request).unwrap_or_default();
                 let shown = below(&mount, &path);
@@ -280,10 +276,10 @@ impl<'a, K: Kernel> Finder<'a, K> {
                     let by_link = |attached: &Attached| {
                         attached.program_id == program_id
                             && matches!(&attached.hook, Some((Hook::Cgroup { path, attach_type: of, via: None }, _))
-                                if *path == shown && of == attach_type)
+                                if *path == shown && *of == attach_type)
                     };
                     if !self.ours.contains(&program_id) && !self.found.attached.iter().any(by_link) {
-                        let at = Direct::Cgroup { path: path.clone(), cgroup_id, attach_type: *attach_type };
+                        let at = Direct::Cgroup { path: path.clone(), cgroup_id, attach_type };
                         let name = path.file_name().map_or_else(|| "root".into(), |name| name.to_string_lossy());
                         self.attach_direct(format!("{name}_{attach_type}"), program_id, at, Effect::Beside)?;
                     }
@@ -305,9 +301,7 @@ impl<'a, K: Kernel> Finder<'a, K> {
             if self.found.programs.contains_key(&id) {
                 continue;
             }
-            // It may be gone by now.
-            let info = self.kernel.program_by_id(id).and_then(|fd| self.kernel.program_info(&fd));
-            if let Ok(info) = info {
+            if let Some(info) = observe::program(self.kernel, id) {
                 self.found.programs.insert(id, FoundProgram { info, pin: None, origin: None });
             }
         }
@@ -370,11 +364,18 @@ impl<'a, K: Kernel> Finder<'a, K> {
         })
     }
 
-    /// Finds a cgroup by its id, which is the inode of its folder.
+    /// Finds a cgroup by its id.
     fn cgroup_path(&self, id: u64) -> io::Result<Option<String>> {
         let Some(mount) = self.kernel.cgroup_mount()? else { return Ok(None) };
-        let found = folders(&mount).into_iter().find(|path| fs::metadata(path).is_ok_and(|found| found.ino() == id));
-        Ok(found.map(|path| below(&mount, &path)))
+        let known = match self.cgroups.get() {
+            Some(known) => known,
+            None => {
+                let all = observe::cgroups(self.kernel, &mount).map(|found| found.map(|(path, _, id)| (id, path)));
+                let all = all.collect::<io::Result<_>>()?;
+                self.cgroups.get_or_init(|| all)
+            }
+        };
+        Ok(known.get(&id).map(|path| below(&mount, path)))
     }
 }
 
@@ -385,18 +386,4 @@ fn below(mount: &Path, path: &Path) -> String {
         Ok(rest) => rest.display().to_string(),
         Err(_) => path.display().to_string(),
     }
-}
-
-/// Returns a folder and all below it; what cannot be read, or goes meanwhile, is left out.
-fn folders(top: &Path) -> Vec<PathBuf> {
-    let (mut found, mut todo) = (Vec::new(), vec![top.to_owned()]);
-    while let Some(folder) = todo.pop() {
-        let entries = fs::read_dir(&folder).into_iter().flatten().flatten();
-        todo.extend(
-            entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())).map(|entry| entry.path()),
-        );
-        found.push(folder);
-    }
-    found.sort();
-    found
 }

@@ -452,6 +452,23 @@ pub(crate) fn links<K: Kernel>(kernel: &K) -> impl Iterator<Item = io::Result<Li
     open.map(|link| kernel.link_info(&link?))
 }
 
+/// Walks a cgroup and all below it, with their ids; one that goes meanwhile is left out.
+pub(super) fn cgroups<'a, K: Kernel>(
+    kernel: &'a K,
+    top: &Path,
+) -> impl Iterator<Item = io::Result<(PathBuf, K::Fd, u64)>> + use<'a, K> {
+    let mut todo = vec![top.to_owned()];
+    let mut next = move || -> io::Result<Option<(PathBuf, K::Fd, u64)>> {
+        while let Some(path) = todo.pop() {
+            let Some((cgroup, id)) = existing(kernel.open_cgroup(&path))? else { continue };
+            todo.extend(existing(kernel.cgroups_in(&path))?.into_iter().flatten().rev());
+            return Ok(Some((path, cgroup, id)));
+        }
+        Ok(None)
+    };
+    std::iter::from_fn(move || next().transpose())
+}
+
 /// Opens a pin of somebody else's program, or of a link that runs it.
 pub(crate) fn beside<K: Kernel>(kernel: &K, pin: &PinPath) -> io::Result<Option<Occupant>> {
     Ok(match existing(kernel.open_pin(pin))? {

@@ -182,8 +182,7 @@ impl Kernel for Recorded {
     }
 
     fn host(&self) -> io::Result<Host> {
-        let HostState { possible_cpus, most_cpus, page_size, .. } = self.0;
-        Ok(Host { possible_cpus, most_cpus, page_size })
+        Ok(self.0.host())
     }
 
     fn is_bpffs(&self, path: &PinPath) -> io::Result<bool> {

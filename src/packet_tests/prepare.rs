@@ -161,8 +161,10 @@ pub fn ready<K: Kernel>(
 ) -> Result<Loaded, Problems> {
     let mut desired = resolve(base, contents)?;
     only(&mut desired, program);
-    let seen = observe::observe(kernel, &Wanted::of(&desired))?;
-    // What maps refer to is the host's; of what it runs, nothing is there.
+    // What maps refer to is the host's; of what it runs, nothing is looked at, and nothing is there.
+    let Wanted { interfaces, cgroups, namespaces, .. } = Wanted::of(&desired);
+    let wanted = Wanted { interfaces, cgroups, namespaces, ..Wanted::default() };
+    let seen = observe::observe(kernel, &wanted)?;
     let observed = Observed {
         interfaces: seen.interfaces,
         cgroups: seen.cgroups,
