@@ -363,7 +363,7 @@ mod tests {
         {
           "format": {
             "major": 1,
-            "minor": 3
+            "minor": 4
           },
           "kind": "outcome",
           "deployment": "edge",
