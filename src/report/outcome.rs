@@ -357,7 +357,7 @@ mod tests {
         {
           "format": {
             "major": 1,
-            "minor": 3
+            "minor": 4
           },
           "kind": "outcome",
           "deployment": "edge",

@@ -249,7 +249,7 @@ mod tests {
     #[test]
     fn json_has_a_version_and_everything() {
         let value: serde_json::Value = serde_json::from_str(&json(&samples())).unwrap();
-        assert_eq!(value["format"], serde_json::json!({ "major": 1, "minor": 3 }));
+        assert_eq!(value["format"], serde_json::json!({ "major": 1, "minor": 4 }));
         assert_eq!(value["kind"], "status");
         let states: Vec<_> = value["deployments"].as_array().unwrap().iter().map(|one| &one["state"]).collect();
         assert_eq!(states, ["in-sync", "drifted", "no-record", "left-over", "unconfirmed"]);
