@@ -210,7 +210,7 @@ pub fn code(input: &[u8]) {
     let written = listing::functions(&of(&insns), &named);
     let indexes = written.iter().flat_map(|function| &function.lines).filter_map(|line| match line {
         Line::Insn { index, .. } => Some(*index),
-        Line::Source { .. } => None,
+        Line::Source { .. } | Line::Text(_) => None,
     });
     assert!(indexes.is_sorted_by(|one, other| one < other), "each instruction is there once, in its order");
     assert!((0..=insns.len()).all(|at| !disassemble::text(&insns, at, &named).is_empty()));
