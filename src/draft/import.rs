@@ -588,7 +588,7 @@ fn recorded_keys(table: &mut Table, recorded: &RecordedMap) {
             EntriesMode::Merge | EntriesMode::MergeKeys => "without them they are removed",
             EntriesMode::Seed => "they count when the map is made anew",
         };
-        table.comment(&format!("The manifest had entries for it, which are to be written here: {without}."));
+        table.comment(format!("The manifest had entries for it, which are to be written here: {without}."));
         table.suggest("entries", "\"FILE\"", "`bpfapply show NAME map.X` shows what it holds");
         table.suggest("entries_mode", mode, "");
     }
