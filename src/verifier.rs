@@ -69,9 +69,9 @@ pub fn telling(log: &str, unresolved: &[Unresolved]) -> Telling {
 /// each time.
 fn without_address(line: &str) -> String {
     let is_of_map = line.contains(": (18) r") && ["map_ptr(", "map_value("].iter().any(|state| line.contains(state));
-    match line.split_once(" = 0x").filter(|_| is_of_map) {
+    match line.split_once(" = 0xffff").filter(|_| is_of_map) {
         Some((before, after)) => {
-            format!("{before} = 0x..{}", after.trim_start_matches(|c: char| c.is_ascii_hexdigit()))
+            format!("{before} = ADDRESS{}", after.trim_start_matches(|c: char| c.is_ascii_hexdigit()))
         }
         None => line.to_owned(),
     }
@@ -215,7 +215,11 @@ processed 3 insns (limit 1000000) max_states_per_insn 0 total_states 0 peak_stat
         for (line, shown) in [
             (
                 "9: (18) r1 = 0xffff8884de8ab800       ; R1=map_ptr(map=counts,ks=4,vs=8)",
-                "9: (18) r1 = 0x..       ; R1=map_ptr(map=counts,ks=4,vs=8)",
+                "9: (18) r1 = ADDRESS       ; R1=map_ptr(map=counts,ks=4,vs=8)",
+            ),
+            (
+                "9: (18) r1 = 0x0 ; R1=map_ptr(map=counts,ks=4,vs=8)",
+                "9: (18) r1 = 0x0 ; R1=map_ptr(map=counts,ks=4,vs=8)",
             ),
             ("9: (18) r1 = 0xffffffffffffffff ; R1=-1", "9: (18) r1 = 0xffffffffffffffff ; R1=-1"),
             ("R0 invalid mem access 'map_value_or_null'", "R0 invalid mem access 'map_value_or_null'"),
