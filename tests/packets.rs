@@ -8,11 +8,12 @@ mod common;
 
 use common::stages::repository;
 use common::tool::{Said, below, bpfapply, refused, succeed};
-use common::{Room, in_namespace};
+use common::{Room, in_namespace, output};
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::process::Command;
+use std::time::{Duration, Instant};
 
 fn folder() -> PathBuf {
     repository().join("tests/packets")
@@ -117,6 +118,21 @@ fn live_maps_are_left_alone() {
         let dump = common::tool::bpftool(&format!("map dump id {map}"));
         let hooks: Vec<_> = dump.as_array().into_iter().flatten().filter(|entry| entry["key"] == 0).collect();
         assert!(hooks.is_empty(), "lo got no packet, but the test's: {dump}");
+    });
+}
+
+/// Tests that cannot run for want of rights are no tests that failed.
+#[test]
+fn who_may_not_is_told() {
+    in_namespace("who_may_not_is_told", |_| {
+        if Command::new("setpriv").arg("--version").output().is_err() {
+            return common::skip("who_may_not_is_told", "needs setpriv");
+        }
+        let mut command = Command::new("setpriv");
+        command.args(["--bounding-set", "-all", "--inh-caps", "-all", env!("CARGO_BIN_EXE_bpfapply")]);
+        command.args(["test", "examples/quickstart/plan.toml"]).current_dir(repository());
+        let said = output(&mut command, Duration::from_secs(60)).expect("it runs");
+        assert_eq!(said.status.code(), Some(77), "{}", String::from_utf8_lossy(&said.stdout));
     });
 }
 

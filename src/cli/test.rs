@@ -42,7 +42,7 @@ pub fn run(options: &Options, console: &Console) -> Result<Exit, Exit> {
         let junit = report::junit(&outcomes, &run);
         load::store_text(&junit, path).map_err(|problem| console.fail(&problem.into(), None))?;
     }
-    Ok(if outcomes.iter().all(Outcome::passed) { Exit::Success } else { Exit::Failed })
+    Ok(outcomes.iter().map(Outcome::exit).max().unwrap_or(Exit::Success))
 }
 
 /// The tests that are beside a manifest.

@@ -15,7 +15,7 @@ pub use prepare::{Base, Loaded, Prepared, prepare, ready, shapes};
 pub use replay::replay;
 pub use run::run;
 
-use crate::diag::Problem;
+use crate::diag::{Exit, Problem};
 use crate::kinds::ProgramType;
 use crate::manifest::{Manifest, Test, Tests};
 use crate::names::{MapName, ProgramName};
@@ -78,6 +78,19 @@ impl Outcome<'_> {
     /// Returns whether everything is as expected.
     pub fn passed(&self) -> bool {
         self.failures.is_empty()
+    }
+
+    /// Returns the exit code that it means: that of what kept it from running, where something did.
+    pub fn exit(&self) -> Exit {
+        let exit = |failure: &Failure| match failure {
+            Failure::NotRun(problem) => problem.kind.exit(),
+            Failure::Verdict { .. }
+            | Failure::Bytes { .. }
+            | Failure::Field(_)
+            | Failure::Context { .. }
+            | Failure::Entry { .. } => Exit::Failed,
+        };
+        self.failures.iter().map(exit).max().unwrap_or(Exit::Success)
     }
 }
 
