@@ -312,6 +312,13 @@ impl PinPath {
         Self(format!("{self}~previous").into())
     }
 
+    /// Returns the name of the deployment that has this path in one of its generations, by how these are called.
+    pub fn deployment(&self) -> Option<&str> {
+        let mut parts = self.0.split('/').filter_map(|part| part.split_once('~'));
+        let generation = parts.find(|(_, number)| number.parse::<u64>().is_ok());
+        generation.map(|(name, _)| name).filter(|name| DeploymentName::new(name).is_ok())
+    }
+
     /// Returns the name beside the generations that says that one of them waits to be confirmed.
     pub fn confirm(&self) -> Self {
         Self(format!("{self}~confirm").into())
@@ -564,6 +571,19 @@ mod tests {
         assert!(root.join("maps").is_below(&root));
         assert!(!PinPath::new("/sys/fs/bpf/edge2").unwrap().is_below(&root));
         assert_eq!(root.parent().unwrap().as_str(), "/sys/fs/bpf");
+    }
+
+    #[test]
+    fn whose_a_pin_is() {
+        let cases = [
+            ("/sys/fs/bpf/edge~12/programs/drop", Some("edge")),
+            ("/sys/fs/bpf/edge/programs/drop", None),
+            ("/sys/fs/bpf/edge~previous/programs/drop", None),
+            ("/sys/fs/bpf/~1/drop", None),
+        ];
+        for (pin, deployment) in cases {
+            assert_eq!(PinPath::new(pin).expect("a path").deployment(), deployment, "{pin}");
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use super::kind::Kind;
 use super::words::list;
 use crate::access::AccountKind;
 use crate::kinds::ProgramType;
-use crate::names::MapName;
+use crate::names::{MapName, PinPath};
 use crate::plan::Consent;
 use crate::record::RecordError;
 
@@ -339,9 +339,15 @@ impl Kind {
             Self::RouteTaken { .. } => Some(
                 "it is not ours, and is left alone: take another `metric` or `table`, or remove it first".to_owned(),
             ),
-            Self::HookTaken { ours: None, way_out, .. } => Some(match way_out {
-                Some(way_out) => format!("it is not ours, and is left alone: {way_out}"),
-                None => "it is not ours, and is left alone: detach it with the tool that attached it".to_owned(),
+            Self::HookTaken { ours: None, way_out, pin, .. } => Some(match (way_out, pin.as_ref().and_then(PinPath::deployment)) {
+                (_, Some(deployment)) => format!(
+                    "it is of the deployment `{deployment}`, which another manifest manages: `bpfapply show {deployment}` \
+                     says what it has; take the link out of one of the two manifests, and apply that one first"
+                ),
+                (Some(way_out), None) => format!("it is not ours, and is left alone: {way_out}"),
+                (None, None) => {
+                    "it is not ours, and is left alone: detach it with the tool that attached it".to_owned()
+                }
             }),
             Self::HookTaken { ours: Some(link), .. } => Some(format!(
                 "it is of link.{link}, and one apply does not hand a hook from one link to another:\n\
