@@ -348,7 +348,8 @@ impl fmt::Display for Shown<'_> {
             Form::Ipv6 => Ipv6Addr::from(number).fmt(f),
             Form::Flags => {
                 let set = TCP_FLAGS.iter().enumerate().filter(|(bit, _)| number >> bit & 1 == 1);
-                f.write_str(&set.map(|(_, name)| *name).collect::<Vec<_>>().join(","))
+                let set = set.map(|(_, name)| *name).collect::<Vec<_>>().join(",");
+                f.write_str(if set.is_empty() { "none" } else { &set })
             }
         }
     }
