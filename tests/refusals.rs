@@ -35,9 +35,11 @@ enum Older {
     Lacks(&'static str),
     /// It refuses it too, with this hint.
     Hints(&'static str),
+    /// It refuses it in these words, for which there is no hint.
+    Says(&'static str),
 }
 
-use Older::{Hints, Lacks};
+use Older::{Hints, Lacks, Says};
 
 impl Case {
     /// Returns the exit code on this kernel, and words of what is said.
@@ -48,6 +50,7 @@ impl Case {
             Some((since, Lacks(function))) if version < since => {
                 (69, format!("this kernel has no function `{function}`"))
             }
+            Some((since, Says(words))) if version < since => (1, words.to_owned()),
             Some(_) | None => hinted(self.hint),
         }
     }
@@ -63,7 +66,7 @@ const fn newer(since: (u32, u32), older: Older, case: Case) -> Case {
 
 /// Refused to everybody.
 const CASES: &[Case] = &[
-    newer((5, 17), Hints("no_helper"), case("calls", "callback_that_returns_two", "callback")),
+    newer((5, 13), Says("number of funcs in func_info"), case("calls", "callback_that_returns_two", "callback")),
     newer((5, 19), Hints("no_helper"), case("calls", "dynptr_without_value", "dynptr")),
     newer((6, 5), Lacks("bpf_sock_destroy"), case("calls", "function_of_another_type", "kernel_function")),
     case("calls", "global_function_returns_a_pointer", "global_function"),
