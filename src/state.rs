@@ -6,7 +6,7 @@
 
 use crate::direct::{Feature, Qdisc};
 use crate::kinds::{AttachType, MapType, ProgramType, XdpMode};
-use crate::names::PinPath;
+use crate::names::{self, PinPath};
 use crate::observed::HookInfo;
 use crate::route::{RouteInfo, RoutePlace};
 use crate::spec::{Host, user_value_size};
@@ -14,7 +14,6 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
 
 /// The format that this version writes. Any other is refused, never guessed.
 pub const FORMAT: u32 = 1;
@@ -381,11 +380,7 @@ impl JsonSchema for Hex {
 
 impl From<Hex> for String {
     fn from(bytes: Hex) -> Self {
-        let mut text = Self::with_capacity(2 * bytes.0.len());
-        for byte in bytes.0 {
-            write!(text, "{byte:02x}").expect("writing to a String never fails");
-        }
-        text
+        names::hex(&bytes.0)
     }
 }
 

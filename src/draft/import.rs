@@ -12,7 +12,7 @@ use crate::btf::value;
 use crate::desired::{EntriesMode, Hook, variables};
 use crate::elf::{DataKind, Dialect, Map, Object, Pinning};
 use crate::kinds::MapType;
-use crate::names::{DeploymentName, PinPath};
+use crate::names::{DeploymentName, PinPath, hex};
 use crate::observed::{MapInfo, ProgramInfo};
 use crate::record::{Record, RecordedLink, RecordedMap};
 use crate::spec::{Host, MapSpec};
@@ -492,7 +492,7 @@ impl<'a> Draft<'a> {
         let name = &self.programs[&id];
         let instance = self.of_program.get(&id).map(|at| &self.instances[*at]);
         let mut table = Table { is_off: instance.is_none(), ..Table::new("program", name) };
-        let tag: String = info.tag.iter().map(|byte| format!("{byte:02x}")).collect();
+        let tag = hex(&info.tag);
         let place = pin.as_ref().map(|pin| format!(", pinned at {pin}")).unwrap_or_default();
         let Some((instance, origin)) = instance.zip(origin.as_ref()) else {
             table.comment(format!("Program id {id} `{}`: {}, tag {tag}{place}.", info.name, info.program_type));

@@ -5,7 +5,7 @@ use super::{EventInfo, HookInfo, Kernel, LinkInfo, observe};
 use crate::desired::Hook;
 use crate::diag::{Kind, Problem, Problems};
 use crate::kinds::MapType;
-use crate::names::{DeploymentName, PinPath};
+use crate::names::{DeploymentName, PinPath, hex};
 use crate::observed::{Observed, ObservedMap, Occupant, Pinned, Queue, Root, Wanted};
 use crate::plan::Company;
 use crate::record::{Record, RecordedLink};
@@ -61,7 +61,7 @@ pub fn shown<K: Kernel>(
         Some(ShownProgram {
             name: name.clone(),
             id: found.map(|info| info.id),
-            tag: found.map_or_else(String::new, |info| info.tag.iter().map(|byte| format!("{byte:02x}")).collect()),
+            tag: found.map_or_else(String::new, |info| hex(&info.tag)),
             r#type: found.map_or(crate::kinds::ProgramType::UNSPEC, |info| info.program_type),
             pin: PinPath::new(&program.pin).ok()?,
             load_time: found.map_or(0, |info| info.load_time),

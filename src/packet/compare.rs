@@ -2,6 +2,7 @@
 
 use super::protocols::ETH;
 use super::{Found, Layer, get, read};
+use crate::names;
 
 /// One thing that is other than expected.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,7 +62,7 @@ fn field(there: &Found, name: &str, wanted: u128, packet: &[u8]) -> Option<Compa
 /// Writes bytes as the manifest does, and says how many there are where they are too many to read.
 fn hex(bytes: &[u8]) -> String {
     const MOST: usize = 32;
-    let digits: String = bytes.iter().take(MOST).map(|byte| format!("{byte:02x}")).collect();
+    let digits = names::hex(&bytes[..bytes.len().min(MOST)]);
     match bytes.len() > MOST {
         true => format!("hex:{digits}... ({} bytes)", bytes.len()),
         false => format!("hex:{digits}"),
