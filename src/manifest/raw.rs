@@ -9,7 +9,7 @@ use super::read::{Entries, Entry, List, Named, Read, Reader, Variables, table};
 use super::values::{
     AccountText, Address, CgroupPath, CgroupVia, Consents, Count, Direction, EntriesText, FilterPriority, Flags,
     FormatText, FunctionPath, Handle, Headroom, HostPort, Interface, License, LoadFlags, Mode, NeighbourText,
-    NetnsText, Number, ObjectPath, OrderText, PinText, Priority, ProgramText, Protocol, SubnetText, SymbolPath,
+    NetnsText, Number, ObjectPath, OrderText, PinText, Priority, ProgramText, Protocol, Repeat, SubnetText, SymbolPath,
     TargetText, TcVia, Time, Url, Version, Words, XdpVia,
 };
 use crate::btf::value::Value;
@@ -636,8 +636,8 @@ table! {
         /// What maps hold before, by their names, as in `entries`; a map without a table is `"OBJECT:SYMBOL"`. Default: what
         /// the manifest gives them. Example: `{ blocklist = { "10.0.0.0/8" = 1 } }`
         may maps: Entries<EntriesText>,
-        /// How often the program gets the packet. Default: 1
-        may repeat: Count,
+        /// How often the program gets the packet, up to 1,000,000 times. Default: 1
+        may repeat: Repeat,
         /// What the program has to return: the name that programs of its type have for it, or a number.
         /// Example: `"XDP_DROP"`
         may verdict: VerdictText,

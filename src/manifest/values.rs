@@ -246,10 +246,14 @@ impl Read for Priority {
 
 /// Whole numbers from 1 to the last of their type.
 macro_rules! from_one {
-    ($($(#[$about:meta])* $type:ident($number:ty) = $example:literal,)*) => {$(
+    ($($(#[$about:meta])* $type:ident($number:ty, to $most:expr) = $example:literal,)*) => {$(
         $(#[$about])*
         #[derive(Debug, Clone, Copy)]
         pub(super) struct $type(pub(super) $number);
+
+        impl $type {
+            const MOST: $number = $most;
+        }
 
         impl Read for $type {
             const EXAMPLE: &'static str = $example;
@@ -257,10 +261,10 @@ macro_rules! from_one {
             fn read(entry: Entry<'_>, reader: &mut Reader<'_>) -> Option<Self> {
                 let DeValue::Integer(number) = &entry.value else { return reader.wrong_type(&entry, "a whole number") };
                 let value = <$number>::from_str_radix(number.as_str(), number.radix()).ok();
-                match value.filter(|value| *value != 0) {
+                match value.filter(|value| (1..=Self::MOST).contains(value)) {
                     Some(value) => Some(Self(value)),
                     None => {
-                        let (value, min, max) = (number.to_string(), 1, <$number>::MAX.into());
+                        let (value, min, max) = (number.to_string(), 1, Self::MOST.into());
                         let kind = Kind::OutOfRange { key: entry.address, value, min, max };
                         reader.report(kind, entry.span, "this number")
                     }
@@ -268,7 +272,7 @@ macro_rules! from_one {
             }
 
             fn schema(_: &mut SchemaGenerator) -> Schema {
-                json_schema!({ "type": "integer", "minimum": 1, "maximum": <$number>::MAX })
+                json_schema!({ "type": "integer", "minimum": 1, "maximum": Self::MOST })
             }
         }
     )*};
@@ -276,15 +280,17 @@ macro_rules! from_one {
 
 from_one! {
     /// The priority of a filter; the kernel chooses one for 0.
-    FilterPriority(u16) = "10",
+    FilterPriority(u16, to u16::MAX) = "10",
     /// The handle of a filter; the kernel chooses one for 0.
-    Handle(u32) = "1",
+    Handle(u32, to u32::MAX) = "1",
     /// The number of a table of routes, or a metric; the kernel chooses one for 0.
-    Number(u32) = "100",
+    Number(u32, to u32::MAX) = "100",
     /// How many bytes a program may put before a packet.
-    Headroom(u8) = "20",
-    /// How often something is done, or which of several it is.
-    Count(u32) = "1",
+    Headroom(u8, to u8::MAX) = "20",
+    /// Which of several it is.
+    Count(u32, to u32::MAX) = "1",
+    /// How often a program gets a packet. The kernel has no limit, and a run that nobody can wait for helps nobody.
+    Repeat(u32, to 1_000_000) = "1",
 }
 
 /// What names a network namespace.
