@@ -432,6 +432,8 @@ fn the_plan_of_the_quickstart() {
         let id = offline["id"].as_str().expect("a plan has an id");
         let needs: Vec<&str> = offline["needs"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
         succeed(folder, &["plan.toml", "--expect", id, "--allow", &needs.join(",")]);
+        let said = refused(folder, &["export", "quickstrat"], 1);
+        assert!(said.contains("there is no deployment at `/sys/fs/bpf/quickstrat`"), "{said}");
         let text = succeed(folder, &["export"]);
         assert!(HostState::decode(&text).is_ok());
         assert!(

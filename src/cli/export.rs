@@ -3,12 +3,12 @@
 use super::arguments::{Target, Variables};
 use super::console::Console;
 use super::{now, usual_bpffs};
-use crate::diag::Exit;
+use crate::diag::{Exit, Kind, Problem};
 use crate::kernel::export::{Asked, export};
-use crate::kernel::{linux::Linux, observe};
+use crate::kernel::{Kernel, linux::Linux, observe};
 use crate::load;
 use clap::Args;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 #[derive(Debug, Args)]
 pub struct Options {
@@ -28,8 +28,19 @@ pub struct Options {
 /// Writes the state of this host.
 pub fn run(options: Options, console: &Console) -> Result<Exit, Exit> {
     let Options { deployment, out, contents, variables } = options;
-    let pin_root = deployment.map(|deployment| Target { deployment, variables }.pin_root(console)).transpose()?;
     let kernel = Linux::new();
+    let pin_root = match deployment {
+        Some(deployment) => {
+            // A manifest may be of a deployment that is yet to come; who names one means one that is there.
+            let is_manifest = Path::new(&deployment).is_file();
+            let pin_root = Target { deployment, variables }.pin_root(console)?;
+            if !is_manifest && kernel.read_symlink(&pin_root).is_err() {
+                return Err(console.fail(&Problem::new(Kind::NoDeployment { pin_root }).into(), None));
+            }
+            Some(pin_root)
+        }
+        None => None,
+    };
     let bpffs = match &pin_root {
         Some(pin_root) => observe::bpffs_of(&kernel, pin_root, &usual_bpffs()),
         None => Ok(usual_bpffs()),
