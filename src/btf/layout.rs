@@ -3,8 +3,8 @@
 //! Data is laid out the same when the fields have the same names, places, sizes and kinds. What the types themselves are called
 //! does not matter, nor what a kernel was given instead of a type or name that it does not know (`sanitise`), nor which anonymous struct or union a field is in, nor what a pointer points to.
 
+use hashbrown::{HashMap, HashSet};
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
 
 use super::sanitise::identifier;
 use super::{Btf, Encoding, Field, MAX_DEPTH, Type, TypeId};

@@ -19,7 +19,7 @@ pub mod sanitise;
 pub mod value;
 mod wire;
 
-use std::collections::HashMap;
+use hashbrown::HashMap;
 use std::fmt;
 use std::sync::Arc;
 

@@ -2,7 +2,7 @@
 //!
 //! Sources: `include/uapi/linux/btf.h`, and what `kernel/bpf/btf.c` refuses.
 
-use std::collections::HashMap;
+use hashbrown::HashMap;
 use std::ffi::CStr;
 use std::ops::Range;
 use std::sync::Arc;

@@ -29,7 +29,7 @@ pub fn finish<K: Kernel>(
     let watch: Option<Watch<'_>> = if console.has_events() { Some(&watch) } else { None };
     let Applied { outcome, problem, record, held } = apply::apply_watched(kernel, plan, stamp, watch);
     // The process ends when it has said how it went.
-    let _held = ManuallyDrop::new(held);
+    let (_held, record) = (ManuallyDrop::new(held), ManuallyDrop::new(record));
     console.outcome(&outcome);
     let exit = match problem {
         // The exit code is the outcome's where the host changed, else that of what went wrong.
@@ -38,7 +38,7 @@ pub fn finish<K: Kernel>(
             if outcome.exit() == Exit::Broken { Exit::Broken } else { exit }
         }
         // Everything is done by now, so whatever reading it back meets, the host is not as before.
-        None => verify(kernel, plan, record.as_ref()).map_or_else(
+        None => verify(kernel, plan, Option::as_ref(&record)).map_or_else(
             |problems| {
                 console.fail(&problems, loaded.map(Loaded::source).as_ref());
                 Exit::Broken

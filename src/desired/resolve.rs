@@ -22,7 +22,8 @@ use crate::parallel;
 use crate::route::Lwt;
 use crate::spec::{Compare, Host, differences, flags};
 use crate::variables::Variable;
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use hashbrown::HashMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::convert::Infallible;
 use std::sync::Arc;
 

@@ -5,7 +5,7 @@ use super::{Dialect, Error, Map, Pinning, Slot, SlotTarget};
 use crate::btf::{Btf, Member, Type, TypeId};
 use crate::kinds::MapType;
 use crate::spec::{MapSpec, MapTypes, flags};
-use std::collections::HashMap;
+use hashbrown::HashMap;
 use std::sync::Arc;
 
 /// The section.

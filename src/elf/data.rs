@@ -5,7 +5,7 @@ use super::{DataKind, Dialect, Error, Map, Pinning};
 use crate::btf::{Btf, Linkage, Type, TypeId};
 use crate::kinds::MapType;
 use crate::spec::{MapSpec, MapTypes, flags};
-use std::collections::{HashMap, HashSet};
+use hashbrown::{HashMap, HashSet};
 use std::sync::Arc;
 
 /// The most that the data sections of one object may hold, in bytes. `.bss` takes no bytes in the file, so

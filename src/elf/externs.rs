@@ -12,7 +12,8 @@ use crate::btf::{Btf, Encoding, Kind, Linkage, Type, TypeId};
 use crate::insn::{Insn, ModuleId, PSEUDO_KFUNC_CALL, Registers};
 use crate::kinds::MapType;
 use crate::spec::{MapSpec, MapTypes, flags};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use hashbrown::{HashMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// A symbol that the kernel defines.

@@ -9,7 +9,8 @@ use super::{Dialect, Error, Map, Pinning, Program, Slot, SlotTarget, sections};
 use crate::btf::{Btf, Kind, Member, Type, TypeId};
 use crate::kinds::MapType;
 use crate::spec::{MapSpec, MapTypes, flags};
-use std::collections::{BTreeMap, HashMap};
+use hashbrown::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Far above iproute2's 64 (`ELF_MAX_MAPS`); it bounds how many slots the maps can have among themselves.

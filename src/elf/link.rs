@@ -11,7 +11,8 @@ use crate::insn::{
     CALL, Code, FuncRecord, Insn, LineRecord, ModuleId, PSEUDO_BTF_ID, PSEUDO_CALL, PSEUDO_FUNC, PSEUDO_KFUNC_CALL,
     Site, SiteKind, Unresolved, UsedModule,
 };
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use hashbrown::HashMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// `BPF_COMPLEXITY_LIMIT_INSNS`: the most instructions that the kernel looks at.

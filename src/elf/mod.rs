@@ -30,7 +30,8 @@ use crate::insn::Code;
 use crate::kinds::{AttachType, MapType, ProgramType};
 use crate::spec::MapSpec;
 use file::File;
-use std::collections::{BTreeMap, HashMap};
+use hashbrown::HashMap;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 

@@ -12,7 +12,8 @@ use crate::btf::{Btf, Kind, Member, Type, TypeId};
 use crate::insn::ModuleId;
 use crate::kinds::MapType;
 use crate::spec::{MapSpec, MapTypes, flags};
-use std::collections::{BTreeMap, HashMap};
+use hashbrown::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The section whose structs are registered when they are filled.

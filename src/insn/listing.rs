@@ -7,10 +7,11 @@
 use super::disassemble::{self, Operand};
 use super::{FuncRecord, Insn, LineRecord};
 use crate::btf::{Btf, TypeId};
+use hashbrown::HashMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 use similar::{Algorithm, DiffOp, capture_diff_slices_deadline};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 /// Instructions with what is known of them.

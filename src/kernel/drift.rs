@@ -14,8 +14,9 @@ use crate::names::PinPath;
 use crate::plan::is_other;
 use crate::plan::words::thousands;
 use crate::record::{Record, RecordedLink, RecordedMap};
+use hashbrown::HashMap;
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io;
 

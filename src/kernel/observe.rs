@@ -25,8 +25,9 @@ use crate::observed::{
 use crate::record::{Record, RecordError};
 use crate::route::{RouteInfo, RoutePlace};
 use crate::spec::{Compare, Host, MapSpec, MapTypes, differences, flags};
+use hashbrown::HashMap;
 use std::cell::{OnceCell, RefCell};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};

@@ -6,8 +6,9 @@ use crate::desired::{Anchor, Desired, DesiredMap, DesiredProgram, Event, Hook, M
 use crate::elf::DataKind;
 use crate::kinds::MapType;
 use crate::names::{LinkName, MapName, PinPath, ProgramName};
+use hashbrown::HashMap;
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, BinaryHeap, HashMap, VecDeque};
+use std::collections::{BTreeSet, BinaryHeap, VecDeque};
 use std::fmt;
 use std::hash::Hash;
 

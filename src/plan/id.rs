@@ -16,9 +16,10 @@ use crate::names::{Address, DeploymentName, Digest, LinkName, MapName, ObjectNam
 use crate::observed::{Fingerprints, LinkInfo, Observed, ObservedMap, ObservedProgram, Pinned};
 use crate::record::{Record, RecordedLink};
 use crate::variables;
+use hashbrown::HashMap;
 use serde::Serialize;
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Rises when the same state gets another id.
 const FORMAT: u32 = 1;

@@ -5,7 +5,7 @@
 
 use super::number::Sign;
 use crate::btf::{Btf, Encoding, EnumValue, MAX_DEPTH, POINTER_SIZE, Type, TypeId};
-use std::collections::HashMap;
+use hashbrown::HashMap;
 use std::sync::Arc;
 
 /// How many fields are looked at: more than those of any real type, and small types can nest into more than memory holds.

@@ -7,7 +7,7 @@ use super::path::{LocalSpot, Place, Step, bits_to};
 use super::{MAX_DEPTH, MAX_STEPS, Question, TypeQuestion, Types};
 use crate::btf::kernel::{KernelTypes, essential};
 use crate::btf::{Btf, Encoding, EnumValue, Kind, Member, Param, Type, TypeId};
-use std::collections::HashMap;
+use hashbrown::HashMap;
 
 /// How many members and types the searches of an object look at before they give up, besides [`STEPS_OF_QUESTION`].
 const BUDGET: usize = 1 << 20;

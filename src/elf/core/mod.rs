@@ -17,8 +17,8 @@ use super::Refusal;
 use super::target::{Target, candidates};
 use crate::btf::kernel::KernelTypes;
 use crate::btf::{Btf, Kind, Type, TypeId};
+use hashbrown::HashMap;
 pub(super) use patch::{Applied, apply};
-use std::collections::HashMap;
 use std::rc::Rc;
 
 /// How deep a path may go (`BPF_CORE_SPEC_MAX_LEN`).
