@@ -178,6 +178,7 @@ fn traced(site: &Site, plan: &Value, allow: &str) -> (String, String) {
         "-f",
         "-qq",
         "-y",
+        "-v",
         "-s",
         "400",
         "-e",

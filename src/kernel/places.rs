@@ -7,11 +7,11 @@
 
 use super::{SymlinkInTheWay, sys};
 use crate::names::PinPath;
-use std::collections::HashMap;
+use hashbrown::HashMap;
 use std::ffi::CString;
 use std::fs;
 use std::io;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::sync::Arc;
 
@@ -40,6 +40,16 @@ pub(super) struct Place<'a> {
 }
 
 impl Place<'_> {
+    /// Returns the open folder.
+    pub fn folder(&self) -> BorrowedFd<'_> {
+        self.folder.as_fd()
+    }
+
+    /// Returns the name in that folder.
+    pub fn name(&self) -> &str {
+        self.name
+    }
+
     /// Returns a path that leads there whatever becomes of the names of folders.
     pub fn path(&self) -> String {
         format!("{}/{}", through(&self.folder), self.name)

@@ -92,6 +92,7 @@ attr!(ProgLoad, command 5, size 144 {
     log_true_size: u32, // Written by 6.4 and newer.
 });
 attr!(ObjPin, command 6, size 16 { pathname: u64, bpf_fd: u32, file_flags: u32, });
+attr!(ObjPinAt, command 6, size 24 { pathname: u64, bpf_fd: u32, file_flags: u32, path_fd: u32, pad: u32, });
 attr!(ObjGet, command 7, size 16 { pathname: u64, bpf_fd: u32, file_flags: u32, });
 macro_rules! attachment {
     ($($name:ident = $command:literal),*) => {$(
@@ -805,6 +806,20 @@ pub fn btf_load(btf: &[u8], log: &mut Log<'_>) -> io::Result<OwnedFd> {
 pub fn obj_pin(fd: BorrowedFd<'_>, path: &CStr) -> io::Result<()> {
     let mut attr = ObjPin { pathname: address(path.to_bytes_with_nul()), bpf_fd: number(fd), file_flags: 0 };
     // SAFETY: the path ends with a NUL and lives until here.
+    unsafe { bpf(&mut attr) }.map(drop)
+}
+
+/// `BPF_OBJ_PIN` in an open folder (`BPF_F_PATH_FD`, Linux 6.5); `EINVAL` from a kernel that knows nothing of it.
+pub fn obj_pin_at(fd: BorrowedFd<'_>, folder: BorrowedFd<'_>, name: &CStr) -> io::Result<()> {
+    const BPF_F_PATH_FD: u32 = 1 << 14;
+    let mut attr = ObjPinAt {
+        pathname: address(name.to_bytes_with_nul()),
+        bpf_fd: number(fd),
+        file_flags: BPF_F_PATH_FD,
+        path_fd: number(folder),
+        pad: 0,
+    };
+    // SAFETY: the name ends with a NUL and lives until here.
     unsafe { bpf(&mut attr) }.map(drop)
 }
 

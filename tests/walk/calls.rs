@@ -108,7 +108,7 @@ impl Reader {
             // strace 6.1 does not tell which.
             "BPF_LINK_DETACH" => self.made.push(("detach", Thing::At(String::new()))),
             "BPF_OBJ_PIN" => {
-                let path = self.resolved(arguments.split('"').nth(1).unwrap_or(""));
+                let path = self.pinned(arguments);
                 if let Some(Thing::New(at)) = thing(self, "bpf_fd=") {
                     // From here on it has a name.
                     self.made[at].1 = Thing::At(path.clone());
@@ -144,6 +144,22 @@ impl Reader {
             }
         };
         through().unwrap_or_else(|| path.to_owned())
+    }
+
+    /// Returns the path of a new pin: a whole one, or a name in an open folder, of which strace 6.1 has only the bytes:
+    /// `pathname="flows", bpf_fd=5, file_flags=0x4000, extra_data="\x0e\x00\x00\x00..."`.
+    fn pinned(&self, arguments: &str) -> String {
+        let name = arguments.split('"').nth(1).unwrap_or("");
+        let said = || number_of(arguments.split_once("path_fd=")?.1);
+        let in_bytes = || {
+            let bytes = arguments.split_once("extra_data=\"")?.1.split("\\x").skip(1).take(4);
+            let bytes = bytes.map(|byte| u8::from_str_radix(byte.get(..2)?, 16).ok());
+            Some(u32::from_le_bytes(bytes.collect::<Option<Vec<u8>>>()?.try_into().ok()?))
+        };
+        match said().or_else(in_bytes).and_then(|fd| self.files.get(&fd)) {
+            Some(Thing::At(folder)) if !name.starts_with('/') => format!("{folder}/{name}"),
+            _ => self.resolved(name),
+        }
     }
 
     /// Returns the path of something; of what was made the one where it was pinned, if it was.
