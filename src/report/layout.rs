@@ -142,6 +142,12 @@ impl Text {
         self.text.is_empty()
     }
 
+    /// Returns whether a line can have the text just as it is: without colours, nothing to escape, nothing to wrap.
+    fn fits(&self, width: usize, style: &Style) -> bool {
+        let is_bare = !style.color && self.runs.iter().all(|run| !run.whole);
+        is_bare && self.text.len() <= width && is_clean(&self.text)
+    }
+
     /// Writes the runs without anything harmful to `clean`, and their words to `words`.
     fn words(&self, style: &Style, clean: &mut String, words: &mut Vec<Word>) {
         let mut spaces = 0;
@@ -187,9 +193,14 @@ struct Word {
     width: usize,
 }
 
+/// Returns whether every terminal shows a text as it is.
+fn is_clean(text: &str) -> bool {
+    text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
+}
+
 /// Escapes what a terminal would obey, or not show, and under `ascii` everything that is not ASCII.
 pub fn clean<'a>(text: &'a str, style: &Style) -> Cow<'a, str> {
-    if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+    if is_clean(text) {
         return text.into();
     }
     let mut clean = String::with_capacity(text.len());
@@ -262,10 +273,16 @@ impl Page {
 
     /// Writes a text, and where it is too long goes on in the next line, `hang` columns to the right.
     pub fn line(&mut self, text: impl Into<Text>, hang: usize) {
+        let text = text.into();
         let width = self.style.width.max(hang + MIN_LINE);
+        if text.fits(width, &self.style) {
+            self.out.push_str(text.text.trim_end_matches(' '));
+            self.out.push('\n');
+            return;
+        }
         let mut clean = std::mem::take(&mut self.clean);
         let mut words = std::mem::take(&mut self.words);
-        text.into().words(&self.style, &mut clean, &mut words);
+        text.words(&self.style, &mut clean, &mut words);
         let mut last = Paint::Plain;
         for (i, word) in words.iter().enumerate() {
             let glued = words[i + 1..].iter().take_while(|next| next.spaces == 0);
