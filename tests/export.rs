@@ -410,7 +410,7 @@ fn the_plan_of_the_quickstart() {
         let folder = folder.path();
         let cgroup = room.cgroup.as_ref().expect("it is there").display().to_string();
         edit(folder, "cgroup  = { path = \"/\" }", &format!("cgroup  = {{ path = \"{cgroup}\" }}"));
-        let export = || succeed(folder, &["export", "quickstart", "--out", "state.json"]);
+        let export = || succeed(folder, &["export", "plan.toml", "--out", "state.json"]);
         export();
         is_same(folder);
         succeed(folder, &["plan.toml"]);
