@@ -524,7 +524,7 @@ pub fn every_step() -> Plan {
         ),
         step(
             A::WriteRecord { pin: pin("record"), record, owned: BTreeMap::new(), generation: 8, replaces: Some(7) },
-            B::PlanChanges,
+            B::PlanChanges(Vec::new()),
             T::None,
             S::None,
             None,
