@@ -133,9 +133,15 @@ fn what_changed_is_told_and_the_next_apply_puts_it_right() {
             // What only reads changes nothing, and a second look sees the same.
             check(folder, &[("edge", "drifted")], drift);
             if drift[0] == "map.traffic replaced" {
-                // That one is somebody else's map now; theirs is ours no more.
+                // Somebody else's map is not taken for ours.
+                let said = bpfapply(folder, &["plan.toml", "--allow", "lose-state"]);
+                assert_eq!(said.code, 1, "{said:?}");
+                assert!(said.stderr.contains("which took the place of ours"), "{said:?}");
                 sh("rm /sys/fs/bpf/edge/maps/traffic");
             }
+            // What a map held that lost its pin is lost with the programs that still use it.
+            let lacks = if disturb.contains("rm /sys/fs/bpf/edge/maps") { 4 } else { 0 };
+            assert_eq!(bpfapply(folder, &["plan.toml"]).code, lacks, "{disturb}");
             let said = bpfapply(folder, &["plan.toml", "--allow", "lose-state"]);
             assert_eq!(said.code, 0, "{disturb}: {said:?}");
             let value = check(folder, &[("edge", "in-sync")], &[]);
@@ -261,6 +267,64 @@ fn leftovers_and_bad_records_do_not_hide_the_others() {
             succeed(folder, &["destroy", name]);
         }
         check(folder, &[("deep", "left-over"), ("newer", "no-record")], &[]);
+    });
+}
+
+#[test]
+fn what_cannot_be_read_is_not_passed_over() {
+    common::in_namespace("what_cannot_be_read_is_not_passed_over", |room| {
+        let Some(folder) = site(room) else { return };
+        let folder = folder.path();
+        succeed(folder, &["plan.toml"]);
+        sh("mount -o remount,ro /sys/fs/bpf");
+        let said = bpfapply(folder, &["status", "--check"]);
+        assert_eq!(said.code, 1, "{said:?}");
+        assert!(said.stdout.starts_with("edge: cannot be read\n! cannot open the pin"), "{said:?}");
+        let said = bpfapply(folder, &["status", "--output", "json"]);
+        let value: Value = serde_json::from_str(&said.stdout).unwrap_or_else(|error| panic!("{error}: {said:?}"));
+        let edge = &value["deployments"][0];
+        assert_eq!((&edge["deployment"], &edge["state"]), (&"edge".into(), &"unreadable".into()), "{value}");
+        assert!(edge["problem"]["words"].as_str().is_some_and(|words| words.contains("Read-only")), "{value}");
+        sh("mount -o remount,rw /sys/fs/bpf");
+        check(folder, &[("edge", "in-sync")], &[]);
+        succeed(folder, &["destroy", "edge"]);
+        assert_eq!(bpfapply(folder, &["status", "--check"]).code, 0);
+        // As after a boot.
+        sh("umount /sys/fs/bpf");
+        let said = bpfapply(folder, &["status", "--check"]);
+        assert_eq!(said.code, 2, "{said:?}");
+        assert!(said.stdout.starts_with("no deployments: no bpffs is mounted on /sys/fs/bpf,"), "{said:?}");
+        sh("mount -t bpf bpf /sys/fs/bpf");
+    });
+}
+
+#[test]
+fn a_map_has_one_deployment_that_owns_it() {
+    common::in_namespace("a_map_has_one_deployment_that_owns_it", |room| {
+        let Some(folder) = site(room) else { return };
+        let folder = folder.path();
+        for (name, more) in [("a", ""), ("b", ""), ("c", "adopt = true\n")] {
+            let text = format!(
+                "version = 1\nname = \"{name}\"\n[map.m]\ntype = \"hash\"\nkey_size = 4\nvalue_size = 4\n\
+                 max_entries = 1\npin = \"/sys/fs/bpf/shared/m\"\n{more}"
+            );
+            fs::write(folder.join(format!("{name}.toml")), text).expect("it can be written");
+        }
+        succeed(folder, &["a.toml"]);
+        let plan = succeed(folder, &["b.toml", "--dry-run"]);
+        assert!(plan.contains("because it fits, and the deployment `a` owns it"), "{plan}");
+        let said = bpfapply(folder, &["c.toml"]);
+        assert_eq!(said.code, 1, "{said:?}");
+        assert!(said.stderr.contains("of the deployment `a`, which owns it"), "{said:?}");
+        succeed(folder, &["b.toml"]);
+        // Who only uses it does not own it.
+        sh("mkdir /sys/fs/bpf/kept; ln /sys/fs/bpf/shared/m /sys/fs/bpf/kept/m");
+        succeed(folder, &["destroy", "a"]);
+        sh("mkdir -p /sys/fs/bpf/shared; ln /sys/fs/bpf/kept/m /sys/fs/bpf/shared/m; rm -r /sys/fs/bpf/kept");
+        succeed(folder, &["c.toml"]);
+        for name in ["b", "c"] {
+            succeed(folder, &["destroy", name]);
+        }
     });
 }
 

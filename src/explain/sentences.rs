@@ -39,17 +39,17 @@ fn meaning(because: &Because) -> Option<&'static str> {
         Because::ProgramOther(_) => Some("somebody changed the link since the last apply"),
         Because::OutOfPlace(_) => Some("others came or went on the hook"),
         Because::NotWanted => Some("it is ours, by the record of the deployment"),
-        Because::Foreign
+        Because::Foreign(_)
         | Because::MapInUse
         | Because::EntriesChanged
         | Because::EntriesNotWanted
         | Because::VariablesDiffer
         | Because::SlotsDiffer
-        | Because::HookGone
+        | Because::HookGone { .. }
         | Because::Optional
         | Because::Destroy
         | Because::AccessDiffers
-        | Because::PlanChanges
+        | Because::PlanChanges(_)
         | Because::NeededBelow
         | Because::Interrupted
         | Because::Rollback

@@ -71,6 +71,8 @@ pub struct Plan {
     pub verdicts: Option<BTreeMap<ProgramName, Verdict>>,
     /// What its programs make of captured packets, where somebody asked; no part of it either.
     pub traffic: Option<Box<Replay>>,
+    /// True when the manifest lets nothing be applied before its packet tests passed, and they did not run for this plan.
+    pub awaits_tests: bool,
 }
 
 /// What this kernel's verifier said of a program before anything was changed.
@@ -489,6 +491,8 @@ pub struct Taken {
     pub id: u32,
     /// Its name, of at most 15 bytes.
     pub name: String,
+    /// The kernel's digest of its code.
+    pub tag: [u8; 8],
 }
 
 impl ResolvedHook {
@@ -544,8 +548,8 @@ pub enum Because {
     Missing,
     /// It is there and fits.
     Unchanged,
-    /// It is there, fits, and belongs to somebody else.
-    Foreign,
+    /// It is there, fits, and belongs to somebody else: this deployment, where one says so.
+    Foreign(Option<String>),
     /// The program's own fingerprint differs.
     CodeChanged,
     /// A map that the program uses is new.
@@ -574,8 +578,11 @@ pub enum Because {
     ProgramNew(ProgramName),
     /// The link's hook or mode is another one in the manifest.
     HookChanged(String),
-    /// What the link was attached to went away.
-    HookGone,
+    /// The link is on nothing any more.
+    HookGone {
+        /// True when what it was on is there, so that somebody detached it or took its place.
+        detached: bool,
+    },
     /// The link does not have this place among those on its hook.
     OutOfPlace(String),
     /// It may be missing, and what it is to be on is.
@@ -588,8 +595,8 @@ pub enum Because {
     Destroy,
     /// Who may open the pin is not what the manifest says.
     AccessDiffers,
-    /// Something else in the plan changes.
-    PlanChanges,
+    /// Something else in the plan changes; or these things are kept in the record, and change.
+    PlanChanges(Vec<String>),
     /// Something below needs it.
     NeededBelow,
     /// A run was interrupted before it was done.

@@ -330,6 +330,7 @@ pub fn plan_of(mode: Mode, steps: Vec<Step>) -> Plan {
         steps,
         verdicts: None,
         traffic: None,
+        awaits_tests: false,
     }
 }
 
@@ -368,8 +369,8 @@ pub fn every_step() -> Plan {
         step(A::MountBpffs { at: bpffs }, B::NeededBelow, T::None, S::None, None),
         step(A::MakeDirectory { path: pin("maps") }, B::Missing, T::None, S::None, None),
         step(A::ReuseMap { map: flows(), id: 27, ours: true }, B::Unchanged, T::None, S::Kept, None),
-        step(A::ReuseMap { map: deny(), id: 1336, ours: false }, B::Foreign, T::None, S::Kept, None),
-        step(A::ReuseMap { map: lent(), id: 1337, ours: false }, B::Foreign, T::None, S::Kept, None),
+        step(A::ReuseMap { map: deny(), id: 1336, ours: false }, B::Foreign(None), T::None, S::Kept, None),
+        step(A::ReuseMap { map: lent(), id: 1337, ours: false }, B::Foreign(None), T::None, S::Kept, None),
         step(A::CreateMap { map: events(), replaces: None }, B::Missing, T::None, S::New, None),
         step(
             A::CreateMap { map: zones(), replaces: Some(31) },
@@ -412,7 +413,7 @@ pub fn every_step() -> Plan {
         step(A::LoadProgram { program: count, replaces: None }, B::MapOther(map_name("flows")), T::None, S::None, None),
         step(A::FillSlots { map: calls() }, B::SlotNew(Address::Program(drop_new.clone())), T::None, S::New, None),
         step(A::ReuseLink { link: shape(), id: 50 }, B::Unchanged, T::NoGap, S::None, None),
-        step(A::Attach { link: services(), hook: cgroup, spot: Spot::Any }, B::HookGone, T::Starts, S::None, None),
+        step(A::Attach { link: services(), hook: cgroup, spot: Spot::Any }, B::HookGone { detached: true }, T::Starts, S::None, None),
         step(
             A::Attach { link: shape(), hook: shape_hook(), spot: Spot::Any },
             B::Missing,
@@ -524,7 +525,7 @@ pub fn every_step() -> Plan {
         ),
         step(
             A::WriteRecord { pin: pin("record"), record, owned: BTreeMap::new(), generation: 8, replaces: Some(7) },
-            B::PlanChanges,
+            B::PlanChanges(Vec::new()),
             T::None,
             S::None,
             None,

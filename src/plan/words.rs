@@ -473,7 +473,7 @@ fn direct(f: &mut fmt::Formatter<'_>, at: &Direct, why: Option<&WithoutLink>) ->
 /// As `program id 7 `drop``.
 impl fmt::Display for Taken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { id, name } = self;
+        let Self { id, name, .. } = self;
         let with = if is_dispatcher(name) { " with all programs that this dispatcher of libxdp runs" } else { "" };
         write!(f, "program id {id} `{name}`{with}")
     }
@@ -555,7 +555,7 @@ impl Because {
         match self {
             Self::Missing => "missing",
             Self::Unchanged => "unchanged",
-            Self::Foreign => "foreign",
+            Self::Foreign(_) => "foreign",
             Self::CodeChanged => "code-changed",
             Self::MapNew(_) => "map-new",
             Self::MapOther(_) => "map-other",
@@ -571,13 +571,13 @@ impl Because {
             Self::ProgramNew(_) => "program-new",
             Self::HookChanged(_) => "hook-changed",
             Self::OutOfPlace(_) => "out-of-place",
-            Self::HookGone => "hook-gone",
+            Self::HookGone { .. } => "hook-gone",
             Self::Optional => "optional",
             Self::ProgramOther(_) => "program-other",
             Self::NotWanted => "not-wanted",
             Self::Destroy => "destroy",
             Self::AccessDiffers => "access-differs",
-            Self::PlanChanges => "plan-changes",
+            Self::PlanChanges(_) => "plan-changes",
             Self::NeededBelow => "needed-below",
             Self::Interrupted => "interrupted",
             Self::Rollback => "rollback",
@@ -592,7 +592,7 @@ impl Because {
     pub fn words(&self, mode: Mode) -> String {
         match (mode, self) {
             (Mode::Offline, Self::Missing) => "an empty host is assumed".to_owned(),
-            (Mode::Offline, Self::Foreign) => "somebody else owns it".to_owned(),
+            (Mode::Offline, Self::Foreign(_)) => "somebody else owns it".to_owned(),
             (Mode::Live | Mode::Offline | Mode::Against { .. }, because) => because.to_string(),
         }
     }
@@ -603,7 +603,8 @@ impl fmt::Display for Because {
         match self {
             Self::Missing => f.write_str("it is not on the host"),
             Self::Unchanged => f.write_str("it is unchanged"),
-            Self::Foreign => f.write_str("it fits, and somebody else owns it"),
+            Self::Foreign(None) => f.write_str("it fits, and somebody else owns it"),
+            Self::Foreign(Some(deployment)) => write!(f, "it fits, and the deployment `{deployment}` owns it"),
             Self::CodeChanged => f.write_str("its code changed"),
             Self::MapNew(map) => write!(f, "map.{map} is new"),
             Self::MapOther(map) => write!(f, "it does not run with map.{map}"),
@@ -625,12 +626,14 @@ impl fmt::Display for Because {
             Self::HookChanged(what) => write!(f, "its hook changed: {what}"),
             Self::OutOfPlace(order) => write!(f, "it is not {order} any more"),
             Self::Optional => f.write_str("it is optional"),
-            Self::HookGone => f.write_str("what it was attached to went away"),
+            Self::HookGone { detached: true } => f.write_str("it is not attached any more, though what it was on is there"),
+            Self::HookGone { detached: false } => f.write_str("what it was attached to went away"),
             Self::ProgramOther(id) => write!(f, "it runs program id {id}, not the pinned one"),
             Self::NotWanted => f.write_str("the manifest has no use for it any more"),
             Self::Destroy => f.write_str("the whole deployment goes"),
             Self::AccessDiffers => f.write_str("who may open its pin is not what the manifest says"),
-            Self::PlanChanges => f.write_str("this plan changes the deployment"),
+            Self::PlanChanges(changes) if changes.is_empty() => f.write_str("this plan changes the deployment"),
+            Self::PlanChanges(changes) => f.write_str(&changes.join(", ")),
             Self::NeededBelow => f.write_str("something below needs it"),
             Self::Interrupted => f.write_str("a run was interrupted before it was done"),
             Self::Rollback => f.write_str("the deployment goes back to the generation before"),
