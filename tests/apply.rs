@@ -463,6 +463,56 @@ fn whatever_a_killed_run_left_goes_with_a_destroy() {
     }
 }
 
+/// A map at a pin of somebody else, by these lines, and one more.
+fn flows_of_others(lines: &str) -> String {
+    format!(
+        "version = 1\nname = \"edge\"\n[map.flows]\n{lines}\n\
+         [map.extra]\ntype = \"hash\"\nkey_size = 4\nvalue_size = 8\nmax_entries = 16\n"
+    )
+}
+
+const THEIRS: &str = "/sys/fs/bpf/theirs";
+
+#[test]
+fn a_map_that_a_killed_run_was_to_take_over_or_hand_over_stays() {
+    let shape = "type = \"hash\"\nkey_size = 4\nvalue_size = 8\nmax_entries = 16\n";
+    let adopted = flows_of_others(&format!("{shape}pin = \"{THEIRS}\"\nadopt = true"));
+    let pinned = flows_of_others(&format!("pinned = \"{THEIRS}\""));
+    let rows = [
+        ("taken over first", vec![], &adopted),
+        ("taken over later", vec![&pinned], &adopted),
+        ("handed over", vec![&adopted], &pinned),
+        ("taken over again", vec![&adopted, &pinned], &adopted),
+    ];
+    for (name, before, text) in rows {
+        for n in 1.. {
+            let fake = host();
+            make(&flows_of_others(shape), &fake);
+            put(&fake, "/sys/fs/bpf/edge/maps/flows", THEIRS);
+            good(plan_destroy("edge", &fake).map(|end| assert!(run(&end, &fake).1.is_none())), "");
+            let id = || fake.open_pin(&path(THEIRS)).and_then(|(_, map)| fake.map_info(&map)).map(|info| info.id);
+            let theirs = id().expect("it is theirs");
+            before.iter().for_each(|text| make(text, &fake));
+            let plan = good(stages::plan(text, &fake), text);
+            fake.fail_from(n, libc::EIO);
+            let is_done = run(&plan, &fake).1.is_none();
+            fake.heal();
+            // Nothing of it stays but for what is theirs, when nobody came to take it over.
+            let had_begun = fake.dump().contains("edge");
+            if had_begun && before.is_empty() && !is_done && fake.read_symlink(&path("/sys/fs/bpf/edge")).is_err() {
+                let other = fake.dump();
+                assert!(run(&good(plan_destroy("edge", &fake), ""), &fake).1.is_none(), "{name}, {n}: {other}");
+                assert_eq!(id().ok(), Some(theirs), "{name}, killed at call {n}, and a destroy");
+            }
+            make(text, &fake);
+            assert_eq!(id().ok(), Some(theirs), "{name}, killed at call {n}");
+            if is_done {
+                break;
+            }
+        }
+    }
+}
+
 #[test]
 fn the_second_time_nothing_is_called() {
     let fake = host();

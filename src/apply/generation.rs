@@ -13,6 +13,7 @@ use crate::confirm::Pending;
 use crate::kernel::observe::{self, walk};
 use crate::kernel::{Entry, EntryKind, Kernel, ObjectKind};
 use crate::names::PinPath;
+use crate::plan::Generations;
 use crate::record::Record;
 use std::collections::BTreeSet;
 use std::io;
@@ -82,17 +83,22 @@ pub fn dissolve<K: Kernel>(kernel: &mut K, pin_root: &PinPath, old: &PinPath, re
 }
 
 /// Clears what an interrupted run left: its links are detached, its pins go, also those outside of the folder, unless
-/// the generation that runs has them as well.
+/// the generation that runs has them as well, or they are somebody else's: again, by the record of that one, or still, as
+/// the run did not come to take them over.
 pub fn clear<K: Kernel>(
     kernel: &mut K,
     pin_root: &PinPath,
-    leftover: &PinPath,
-    left: Option<&Record>,
-    current: Option<&PinPath>,
+    (leftover, left): (&PinPath, Option<&Record>),
+    generations: &Generations,
 ) -> io::Result<()> {
+    let current = generations.current.as_ref();
     let running = detach_all(kernel, leftover, current)?;
+    let mut foreign: BTreeSet<&str> = generations.record.iter().flat_map(|record| record.foreign_pins()).collect();
+    if !has_run(pin_root, leftover, current) {
+        foreign.extend(left.into_iter().flat_map(Record::taken_pins));
+    }
     for (pin, inode) in left.into_iter().flat_map(Record::own_pins) {
-        if pin.is_below(pin_root) || running.contains(&inode) {
+        if pin.is_below(pin_root) || running.contains(&inode) || foreign.contains(pin.as_str()) {
             continue;
         }
         if inode_of(kernel, &pin.passing())? == Some(inode) {
@@ -117,6 +123,12 @@ pub fn clear<K: Kernel>(
         gone(kernel.unpin(&pin_root.passing()))?;
     }
     remove(kernel, leftover)
+}
+
+/// Returns whether a generation that was left ran before the one that runs now. Where none does, nothing tells it.
+fn has_run(pin_root: &PinPath, leftover: &PinPath, current: Option<&PinPath>) -> bool {
+    let number = |folder: &PinPath| folder.generation_number(pin_root);
+    current.and_then(number).zip(number(leftover)).is_some_and(|(current, left)| left < current)
 }
 
 /// Detaches the links of a folder, and what is attached without one, that the generation that runs does not have as well,

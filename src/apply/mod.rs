@@ -264,9 +264,8 @@ impl<K: Kernel> Applier<'_, K> {
     fn commit(&mut self, number: usize, action: &Action) -> Result<(), Problem> {
         match action {
             Action::ClearLeftover { path, record } => {
-                let generations = &self.plan.generations;
-                let (root, current) = (&self.plan.pin_root, generations.current.as_ref());
-                generation::clear(self.kernel, root, path, record.as_deref(), current)
+                let (root, generations) = (&self.plan.pin_root, &self.plan.generations);
+                generation::clear(self.kernel, root, (path, record.as_deref()), generations)
                     .map_err(|error| refused(format!("clear `{path}`"), &error))?;
                 self.recount()?;
             }
