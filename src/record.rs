@@ -354,6 +354,17 @@ impl Record {
         self.maps.values().filter(|map| map.taken_over).filter_map(|map| map.pin.as_deref())
     }
 
+    /// Returns what tells which pins in a generation with this record somebody else put there. No name in a manifest has a
+    /// `~`: what has one is ours.
+    pub fn tells_foreign(&self, pin_root: &PinPath, generation: &PinPath) -> impl Fn(&PinPath) -> bool + use<> {
+        let own: BTreeSet<PinPath> = self.own_pins().map(|(pin, _)| pin.in_generation(pin_root, generation)).collect();
+        let (record, folder) = (generation.join("record"), generation.clone());
+        move |path| {
+            let below = path.as_str().strip_prefix(folder.as_str()).unwrap_or_default();
+            !own.contains(path) && *path != record && !below.contains('~')
+        }
+    }
+
     fn written_pins(&self) -> impl Iterator<Item = (&str, u64)> {
         let maps = self.maps.values().filter_map(|map| Some((map.pin.as_deref()?, map.inode)));
         let maps = maps.chain(self.entries().map(|(_, entries)| (entries.pin.as_str(), entries.inode)));
