@@ -304,7 +304,9 @@ impl PinPath {
 
     /// Returns the number of this folder when it is a generation of the deployment whose pins are below `pin_root`.
     pub fn generation_number(&self, pin_root: &Self) -> Option<u64> {
-        self.0.strip_prefix(&*pin_root.0)?.strip_prefix('~')?.parse().ok()
+        let number = self.0.strip_prefix(&*pin_root.0)?.strip_prefix('~')?;
+        // As we write it: `~+7` and `~07` are somebody else's.
+        number.parse().ok().filter(|parsed: &u64| parsed.to_string() == number)
     }
 
     /// Returns the folder of the generation before the one that runs.

@@ -69,8 +69,11 @@ pub struct RecordedMap {
     /// Id of a map that was named by its id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<u32>,
-    /// True when we created it; only then may we remove it.
+    /// True when we created it or took it over; only then may we remove it.
     pub created: bool,
+    /// True when somebody else made it and we took it over: it is theirs until the generation with this record runs.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub taken_over: bool,
     /// Digest of what the object starts a data section with. Records that know no `variables` have it of the section with
     /// the manifest's values, which is as good: such a section starts as it is now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -341,6 +344,27 @@ impl Record {
         self.written_own_pins().filter(|(_, inode)| *inode != 0).filter_map(as_path)
     }
 
+    /// Returns the pins of somebody else's maps.
+    pub fn foreign_pins(&self) -> impl Iterator<Item = &str> {
+        self.maps.values().filter(|map| !map.created).filter_map(|map| map.pin.as_deref())
+    }
+
+    /// Returns the pins of maps that were somebody else's before.
+    pub fn taken_pins(&self) -> impl Iterator<Item = &str> {
+        self.maps.values().filter(|map| map.taken_over).filter_map(|map| map.pin.as_deref())
+    }
+
+    /// Returns what tells which pins in a generation with this record somebody else put there. No name in a manifest has a
+    /// `~`: what has one is ours.
+    pub fn tells_foreign(&self, pin_root: &PinPath, generation: &PinPath) -> impl Fn(&PinPath) -> bool + use<> {
+        let own: BTreeSet<PinPath> = self.own_pins().map(|(pin, _)| pin.in_generation(pin_root, generation)).collect();
+        let (record, folder) = (generation.join("record"), generation.clone());
+        move |path| {
+            let below = path.as_str().strip_prefix(folder.as_str()).unwrap_or_default();
+            !own.contains(path) && *path != record && !below.contains('~')
+        }
+    }
+
     fn written_pins(&self) -> impl Iterator<Item = (&str, u64)> {
         let maps = self.maps.values().filter_map(|map| Some((map.pin.as_deref()?, map.inode)));
         let maps = maps.chain(self.entries().map(|(_, entries)| (entries.pin.as_str(), entries.inode)));
@@ -350,8 +374,7 @@ impl Record {
     }
 
     fn written_own_pins(&self) -> impl Iterator<Item = (&str, u64)> {
-        let foreign = self.maps.values().filter(|map| !map.created).filter_map(|map| map.pin.as_deref());
-        let foreign: BTreeSet<&str> = foreign.collect();
+        let foreign: BTreeSet<&str> = self.foreign_pins().collect();
         self.written_pins().filter(move |(pin, _)| !foreign.contains(pin))
     }
 }
@@ -377,6 +400,7 @@ mod tests {
                 inode: 7,
                 id: None,
                 created: true,
+                taken_over: true,
                 image: Some(Digest::of(b"x")),
                 slots: Some(Digest::of(b"z")),
                 ids: [("00000000".to_owned(), 3)].into(),

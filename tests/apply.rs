@@ -463,6 +463,56 @@ fn whatever_a_killed_run_left_goes_with_a_destroy() {
     }
 }
 
+/// A map at a pin of somebody else, by these lines, and one more.
+fn flows_of_others(lines: &str) -> String {
+    format!(
+        "version = 1\nname = \"edge\"\n[map.flows]\n{lines}\n\
+         [map.extra]\ntype = \"hash\"\nkey_size = 4\nvalue_size = 8\nmax_entries = 16\n"
+    )
+}
+
+const THEIRS: &str = "/sys/fs/bpf/theirs";
+
+#[test]
+fn a_map_that_a_killed_run_was_to_take_over_or_hand_over_stays() {
+    let shape = "type = \"hash\"\nkey_size = 4\nvalue_size = 8\nmax_entries = 16\n";
+    let adopted = flows_of_others(&format!("{shape}pin = \"{THEIRS}\"\nadopt = true"));
+    let pinned = flows_of_others(&format!("pinned = \"{THEIRS}\""));
+    let rows = [
+        ("taken over first", vec![], &adopted),
+        ("taken over later", vec![&pinned], &adopted),
+        ("handed over", vec![&adopted], &pinned),
+        ("taken over again", vec![&adopted, &pinned], &adopted),
+    ];
+    for (name, before, text) in rows {
+        for n in 1.. {
+            let fake = host();
+            make(&flows_of_others(shape), &fake);
+            put(&fake, "/sys/fs/bpf/edge/maps/flows", THEIRS);
+            good(plan_destroy("edge", &fake).map(|end| assert!(run(&end, &fake).1.is_none())), "");
+            let id = || fake.open_pin(&path(THEIRS)).and_then(|(_, map)| fake.map_info(&map)).map(|info| info.id);
+            let theirs = id().expect("it is theirs");
+            before.iter().for_each(|text| make(text, &fake));
+            let plan = good(stages::plan(text, &fake), text);
+            fake.fail_from(n, libc::EIO);
+            let is_done = run(&plan, &fake).1.is_none();
+            fake.heal();
+            // Nothing of it stays but for what is theirs, when nobody came to take it over.
+            let had_begun = fake.dump().contains("edge");
+            if had_begun && before.is_empty() && !is_done && fake.read_symlink(&path("/sys/fs/bpf/edge")).is_err() {
+                let other = fake.dump();
+                assert!(run(&good(plan_destroy("edge", &fake), ""), &fake).1.is_none(), "{name}, {n}: {other}");
+                assert_eq!(id().ok(), Some(theirs), "{name}, killed at call {n}, and a destroy");
+            }
+            make(text, &fake);
+            assert_eq!(id().ok(), Some(theirs), "{name}, killed at call {n}");
+            if is_done {
+                break;
+            }
+        }
+    }
+}
+
 #[test]
 fn the_second_time_nothing_is_called() {
     let fake = host();
@@ -779,6 +829,87 @@ fn what_others_pin_into_the_folder_stays() {
     }
     fake.clone().remove_directory(&deeper.parent().expect("a folder")).expect("it is empty");
     make(FIRST, &fake);
+}
+
+/// Returns the ids of the maps at pins, in so far as they are there.
+fn ids(fake: &Fake, pins: &[&str]) -> Vec<u32> {
+    let id = |pin: &&str| fake.open_pin(&path(pin)).and_then(|(_, map)| fake.map_info(&map)).ok().map(|info| info.id);
+    pins.iter().filter_map(id).collect()
+}
+
+#[test]
+fn what_others_pin_into_the_folder_survives_a_killed_destroy() {
+    const PINS: [&str; 2] = ["/sys/fs/bpf/edge/theirs", "/sys/fs/bpf/edge/maps/theirs"];
+    for n in 1.. {
+        let fake = host();
+        make(FIRST, &fake);
+        PINS.iter().for_each(|pin| put(&fake, "/sys/fs/bpf/edge/maps/stats", pin));
+        let before = ids(&fake, &PINS);
+        let end = plan_end(&fake);
+        fake.fail_from(n, libc::EIO);
+        let is_done = run(&end, &fake).1.is_none();
+        fake.heal();
+        match plan_destroy("edge", &fake) {
+            Ok(end) => assert!(run(&end, &fake).1.is_none(), "killed at call {n}"),
+            Err(problems) => assert!(matches!(*problems.0[0].kind, Kind::NoDeployment { .. }), "{n}: {problems:?}"),
+        }
+        assert_eq!(ids(&fake, &PINS), before, "killed at call {n}:\n{}", fake.dump());
+        assert!(!fake.dump().contains("edge~"), "killed at call {n}:\n{}", fake.dump());
+        if is_done {
+            break;
+        }
+    }
+}
+
+#[test]
+fn what_others_pin_into_the_folder_meanwhile_is_handed_on() {
+    const PINS: [&str; 2] = ["/sys/fs/bpf/edge/late", "/sys/fs/bpf/edge/theirs/late"];
+    let pin_late = |fake: &Fake| {
+        let [old, theirs] = ["/sys/fs/bpf/edge~1", "/sys/fs/bpf/edge~1/theirs"].map(path);
+        let _ = fake.clone().make_directory(&theirs);
+        let (_, map) = fake.open_pin(&old.join("maps").join("stats")).expect("it is pinned");
+        for folder in [&old, &theirs] {
+            fake.clone().pin(&map, &folder.join("late")).expect("it can be pinned");
+        }
+    };
+    let fake = host();
+    make(FIRST, &fake);
+    let before = fake.calls().len();
+    make(&second(), &fake);
+    let switch = 1 + fake.calls()[before..].iter().position(|call| *call == "rename").expect("it switches");
+    for is_killed in [false, true] {
+        let fake = host();
+        make(FIRST, &fake);
+        let plan = plan_second(&fake);
+        if is_killed {
+            // Behind the switch.
+            fake.fail_from(switch + 1, libc::EIO);
+            assert!(run(&plan, &fake).1.is_some());
+            fake.heal();
+            pin_late(&fake);
+        } else {
+            fake.before_nth(switch, pin_late);
+            assert!(run(&plan, &fake).1.is_none());
+        }
+        make(&second(), &fake);
+        assert_eq!(ids(&fake, &PINS).len(), 2, "killed: {is_killed}:\n{}", fake.dump());
+        let late = fake.dump().lines().filter(|line| line.contains("late")).count();
+        assert_eq!(late, 2, "killed: {is_killed}:\n{}", fake.dump());
+    }
+}
+
+#[test]
+fn a_passing_name_of_others_is_left_alone() {
+    let fake = host();
+    make(&outside(5), &fake);
+    const PASSING: &str = "/sys/fs/bpf/globals/touch~";
+    put(&fake, "/sys/fs/bpf/edge/links/touch", PASSING);
+    let (before, text) = (state(&fake), outside(6));
+    let plan = good(stages::plan(&text, &fake), &text);
+    let (outcome, problem) = run(&plan, &fake);
+    let problem = problem.expect("it is in the way").kind;
+    assert!(problem.to_string().contains("`/sys/fs/bpf/globals/touch~` is there already, and not ours"), "{problem}");
+    assert_eq!((outcome.verdict(), state(&fake)), (Verdict::FailedAsBefore, before));
 }
 
 #[test]

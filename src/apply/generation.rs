@@ -13,6 +13,7 @@ use crate::confirm::Pending;
 use crate::kernel::observe::{self, walk};
 use crate::kernel::{Entry, EntryKind, Kernel, ObjectKind};
 use crate::names::PinPath;
+use crate::plan::Generations;
 use crate::record::Record;
 use std::collections::BTreeSet;
 use std::io;
@@ -37,6 +38,67 @@ fn remove_from<K: Kernel>(kernel: &mut K, folder: &PinPath, goes: impl Fn(&PinPa
     if goes(&record) { gone(kernel.unpin(&record)) } else { Ok(()) }
 }
 
+/// Removes the folder of a generation that ends. What somebody else pinned into it moves to `heir`: the generation that
+/// runs, or where none does a folder in the place of all of them. There others find it under the name that they gave it.
+fn remove_own<K: Kernel>(
+    kernel: &mut K,
+    pin_root: &PinPath,
+    (folder, record): (&PinPath, &Record),
+    heir: &PinPath,
+) -> io::Result<()> {
+    hand_on(kernel, pin_root, (folder, record), heir)?;
+    remove(kernel, folder)
+}
+
+/// Moves what somebody else pinned into a generation to another folder. What has a name there already has it from us.
+fn hand_on<K: Kernel>(
+    kernel: &mut K,
+    pin_root: &PinPath,
+    (folder, record): (&PinPath, &Record),
+    heir: &PinPath,
+) -> io::Result<()> {
+    let foreign = foreign_pins(kernel, pin_root, (folder, record))?;
+    if foreign.is_empty() {
+        return Ok(());
+    }
+    let there: BTreeSet<u64> = walk(kernel, heir)?.into_iter().map(|(_, entry)| entry.inode).collect();
+    for (path, _) in foreign.into_iter().filter(|(_, inode)| !there.contains(inode)) {
+        let place = path.moved(folder, heir).expect("it was found there");
+        if inode_of(kernel, &place)?.is_some() {
+            // To remove it is not ours, and neither is what has the name.
+            return Err(io::Error::from_raw_os_error(libc::EEXIST));
+        }
+        make_folders_of(kernel, &place, heir)?;
+        kernel.rename(&path, &place)?;
+    }
+    Ok(())
+}
+
+/// Makes the folders of a pin below another folder, and that one.
+fn make_folders_of<K: Kernel>(kernel: &mut K, pin: &PinPath, top: &PinPath) -> io::Result<()> {
+    let folders = std::iter::successors(pin.parent(), PinPath::parent);
+    let folders: Vec<PinPath> = folders.take_while(|folder| folder == top || folder.is_below(top)).collect();
+    for folder in folders.into_iter().rev() {
+        match kernel.make_directory(&folder) {
+            Err(error) if error.raw_os_error() == Some(libc::EEXIST) => {}
+            result => result?,
+        }
+    }
+    Ok(())
+}
+
+/// Lists what somebody else pinned into a generation, with inodes.
+fn foreign_pins<K: Kernel>(
+    kernel: &K,
+    pin_root: &PinPath,
+    (folder, record): (&PinPath, &Record),
+) -> io::Result<Vec<(PinPath, u64)>> {
+    let is_foreign = record.tells_foreign(pin_root, folder);
+    let entries = walk(kernel, folder)?.into_iter();
+    let pins = entries.filter(|(path, entry)| entry.kind != EntryKind::Folder && is_foreign(path));
+    Ok(pins.map(|(path, entry)| (path, entry.inode)).collect())
+}
+
 /// Removes a folder unless something is in it.
 fn remove_empty<K: Kernel>(kernel: &mut K, folder: &PinPath) -> io::Result<()> {
     match kernel.remove_directory(folder) {
@@ -55,7 +117,13 @@ pub(super) fn gone(result: io::Result<()>) -> io::Result<()> {
 
 /// Makes the generation that ran until now the previous one: only its programs, its maps,
 /// the entries that were ours and its record stay.
-pub fn retire<K: Kernel>(kernel: &mut K, pin_root: &PinPath, old: &PinPath, record: &Record) -> io::Result<()> {
+pub fn retire<K: Kernel>(
+    kernel: &mut K,
+    pin_root: &PinPath,
+    (old, record): (&PinPath, &Record),
+    next: &PinPath,
+) -> io::Result<()> {
+    hand_on(kernel, pin_root, (old, record), next)?;
     let maps = record.maps.values().filter(|map| map.created).filter_map(|map| map.pin.as_deref());
     let pins = maps.chain(record.programs.values().map(|program| program.pin.as_str()));
     let pins = pins.chain(record.entries().map(|(_, entries)| entries.pin.as_str()));
@@ -67,32 +135,31 @@ pub fn retire<K: Kernel>(kernel: &mut K, pin_root: &PinPath, old: &PinPath, reco
     kernel.rename(old, &pin_root.previous())
 }
 
-/// Takes away the generation that ran, and the one before it. Where somebody else pinned something into the folder, the
-/// folder stays with that.
+/// Takes away the generation that ran, and the one before it. Where somebody else pinned something into the folder, a
+/// folder with that stays.
 pub fn dissolve<K: Kernel>(kernel: &mut K, pin_root: &PinPath, old: &PinPath, record: &Record) -> io::Result<()> {
     remove(kernel, &pin_root.previous())?;
     gone(kernel.unpin(&pin_root.confirm()))?;
-    let mut own: BTreeSet<PinPath> = record.own_pins().map(|(pin, _)| pin.in_generation(pin_root, old)).collect();
-    own.insert(old.join("record"));
-    remove_from(kernel, old, |path| own.contains(path))?;
-    match kernel.remove_directory(old) {
-        Err(error) if error.raw_os_error() == Some(libc::ENOTEMPTY) => kernel.rename(old, pin_root),
-        result => result,
-    }
+    remove_own(kernel, pin_root, (old, record), pin_root)
 }
 
 /// Clears what an interrupted run left: its links are detached, its pins go, also those outside of the folder, unless
-/// the generation that runs has them as well.
+/// the generation that runs has them as well, or they are somebody else's: again, by the record of that one, or still, as
+/// the run did not come to take them over.
 pub fn clear<K: Kernel>(
     kernel: &mut K,
     pin_root: &PinPath,
-    leftover: &PinPath,
-    left: Option<&Record>,
-    current: Option<&PinPath>,
+    (leftover, left): (&PinPath, Option<&Record>),
+    generations: &Generations,
 ) -> io::Result<()> {
-    let running = detach_all(kernel, leftover, current)?;
+    let current = generations.current.as_ref();
+    let running = detach_all(kernel, pin_root, (leftover, left), current)?;
+    let mut foreign: BTreeSet<&str> = generations.record.iter().flat_map(|record| record.foreign_pins()).collect();
+    if !has_run(pin_root, leftover, current) {
+        foreign.extend(left.into_iter().flat_map(Record::taken_pins));
+    }
     for (pin, inode) in left.into_iter().flat_map(Record::own_pins) {
-        if pin.is_below(pin_root) || running.contains(&inode) {
+        if pin.is_below(pin_root) || running.contains(&inode) || foreign.contains(pin.as_str()) {
             continue;
         }
         if inode_of(kernel, &pin.passing())? == Some(inode) {
@@ -116,19 +183,36 @@ pub fn clear<K: Kernel>(
     if observe::existing(kernel.read_symlink(&pin_root.passing()))?.as_deref() == Some(leftover.file_name()) {
         gone(kernel.unpin(&pin_root.passing()))?;
     }
-    remove(kernel, leftover)
+    match left {
+        Some(left) => remove_own(kernel, pin_root, (leftover, left), current.unwrap_or(pin_root)),
+        // It did not come to run, so that nobody else found it.
+        None => remove(kernel, leftover),
+    }
 }
 
-/// Detaches the links of a folder, and what is attached without one, that the generation that runs does not have as well,
-/// and returns the inodes of all that that has.
-pub fn detach_all<K: Kernel>(kernel: &mut K, folder: &PinPath, current: Option<&PinPath>) -> io::Result<BTreeSet<u64>> {
+/// Returns whether a generation that was left ran before the one that runs now. Where none does, nothing tells it.
+fn has_run(pin_root: &PinPath, leftover: &PinPath, current: Option<&PinPath>) -> bool {
+    let number = |folder: &PinPath| folder.generation_number(pin_root);
+    current.and_then(number).zip(number(leftover)).is_some_and(|(current, left)| left < current)
+}
+
+/// Detaches the links of a generation that was left, and what is attached without one, that the generation that runs does
+/// not have as well, and returns the inodes of all that that has.
+pub fn detach_all<K: Kernel>(
+    kernel: &mut K,
+    pin_root: &PinPath,
+    (folder, left): (&PinPath, Option<&Record>),
+    current: Option<&PinPath>,
+) -> io::Result<BTreeSet<u64>> {
+    let foreign = left.map(|left| foreign_pins(kernel, pin_root, (folder, left))).transpose()?;
+    let foreign: BTreeSet<PinPath> = foreign.into_iter().flatten().map(|(path, _)| path).collect();
     let running = current.map(|current| walk(kernel, current)).transpose()?.unwrap_or_default();
     let is_mark = |entry: &&(PinPath, Entry)| entry.1.kind == EntryKind::Symlink;
     let marks = running.iter().filter(is_mark).map(|(path, _)| observe::mark(kernel, path));
     let marks: Vec<_> = marks.filter_map(io::Result::transpose).collect::<io::Result<_>>()?;
     let running: BTreeSet<u64> = running.into_iter().map(|(_, entry)| entry.inode).collect();
     for (path, entry) in walk(kernel, folder)? {
-        if running.contains(&entry.inode) {
+        if running.contains(&entry.inode) || foreign.contains(&path) {
             continue;
         }
         match entry.kind {
@@ -172,26 +256,53 @@ pub fn detach<K: Kernel>(kernel: &mut K, attached: &Attached<K::Fd>) -> io::Resu
 pub fn restore<K: Kernel>(kernel: &mut K, pin: &PinPath, from: Option<&PinPath>) -> io::Result<()> {
     match from {
         Some(from) if inode_of(kernel, from)?.is_some() => {
-            replace(kernel, pin, |kernel, passing| kernel.hard_link(from, passing))
+            replace(kernel, pin, Some(from), |kernel, passing| kernel.hard_link(from, passing))
         }
         Some(_) | None => gone(kernel.unpin(pin)),
     }
 }
 
-/// Makes something under a passing name and renames it over what has the name now: there is always one of the two.
+/// Makes something under a passing name and renames it over what has the name now: there is always one of the two. `from`
+/// is what gets the name as one more, if it is that.
+///
+/// `EEXIST` says that somebody else has the passing name.
 pub fn replace<K: Kernel>(
     kernel: &mut K,
     pin: &PinPath,
-    make: impl FnOnce(&mut K, &PinPath) -> io::Result<()>,
+    from: Option<&PinPath>,
+    make: impl Fn(&mut K, &PinPath) -> io::Result<()>,
 ) -> io::Result<()> {
     let passing = pin.passing();
-    // The rest of a run that was killed.
-    gone(kernel.unpin(&passing))?;
-    make(kernel, &passing)?;
+    match make(kernel, &passing) {
+        Err(error) if error.raw_os_error() == Some(libc::EEXIST) && is_rest(kernel, pin, from)? => {
+            gone(kernel.unpin(&passing))?;
+            make(kernel, &passing)?;
+        }
+        made => made?,
+    }
     kernel.rename(&passing, pin).inspect_err(|_| {
         // The error that matters is the first one.
         let _ = kernel.unpin(&passing);
     })
+}
+
+/// Returns whether what has the passing name of a pin is the rest of a run that was killed: it is in a generation, leads to
+/// one, or is one more name of what was to come or to go.
+fn is_rest<K: Kernel>(kernel: &K, pin: &PinPath, from: Option<&PinPath>) -> io::Result<bool> {
+    let passing = pin.passing();
+    if pin.deployment().is_some() {
+        return Ok(true);
+    }
+    if let (Some(folder), Ok(target)) = (pin.parent(), kernel.read_symlink(&passing)) {
+        return Ok(folder.child(&target).generation_number(pin).is_some());
+    }
+    let found = inode_of(kernel, &passing)?;
+    for own in [Some(pin), from].into_iter().flatten() {
+        if inode_of(kernel, own)? == found {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Returns the inode of a pin, if there is one.

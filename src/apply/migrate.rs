@@ -160,8 +160,9 @@ impl<K: Kernel> Applier<'_, K> {
         if let Some((migration, (new, mut copied))) = migration.zip(self.unfinished.remove(&map.name)) {
             let plan = self.plan;
             for step in &plan.steps {
-                let Action::ClearLeftover { path, .. } = &step.action else { continue };
-                generation::detach_all(self.kernel, path, plan.generations.current.as_ref()).map_err(refused)?;
+                let Action::ClearLeftover { path, record, .. } = &step.action else { continue };
+                let (root, current) = (&plan.pin_root, plan.generations.current.as_ref());
+                generation::detach_all(self.kernel, root, (path, record.as_deref()), current).map_err(refused)?;
             }
             self.kernel.settle().map_err(refused)?;
             let done = copied.catch_up(self.kernel, &new, migration);

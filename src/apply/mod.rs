@@ -263,10 +263,9 @@ impl<K: Kernel> Applier<'_, K> {
 
     fn commit(&mut self, number: usize, action: &Action) -> Result<(), Problem> {
         match action {
-            Action::ClearLeftover { path, record } => {
-                let generations = &self.plan.generations;
-                let (root, current) = (&self.plan.pin_root, generations.current.as_ref());
-                generation::clear(self.kernel, root, path, record.as_deref(), current)
+            Action::ClearLeftover { path, record, .. } => {
+                let (root, generations) = (&self.plan.pin_root, &self.plan.generations);
+                generation::clear(self.kernel, root, (path, record.as_deref()), generations)
                     .map_err(|error| refused(format!("clear `{path}`"), &error))?;
                 self.recount()?;
             }
@@ -398,7 +397,9 @@ impl<K: Kernel> Applier<'_, K> {
         let (root, generations) = (&self.plan.pin_root, &self.plan.generations);
         let Some(old) = &generations.current else { return Ok(()) };
         let done = match &generations.record {
-            Some(record) if self.record.is_some() => generation::retire(self.kernel, root, old, record),
+            Some(record) if self.record.is_some() => {
+                generation::retire(self.kernel, root, (old, record), &generations.next)
+            }
             Some(record) => generation::dissolve(self.kernel, root, old, record),
             // The next one has all of its pins: there is nothing in it to go back to.
             None => generation::remove(self.kernel, old),
@@ -664,8 +665,12 @@ impl<K: Kernel> Applier<'_, K> {
             let place = self.place(&pin, &generations.next);
             let doing = || format!("pin `{pin}`");
             match replaces {
-                true => generation::replace(self.kernel, &pin, |kernel, passing| kernel.hard_link(&place, passing))
-                    .map_err(|error| refused(doing(), &error))?,
+                true => {
+                    let make = |kernel: &mut K, passing: &PinPath| kernel.hard_link(&place, passing);
+                    let replaced = generation::replace(self.kernel, &pin, Some(&place), make);
+                    replaced
+                        .map_err(|error| passing_taken(&pin, &error).unwrap_or_else(|| refused(doing(), &error)))?;
+                }
                 false => self.kernel.hard_link(&place, &pin).map_err(|error| match error.raw_os_error() {
                     Some(libc::EEXIST) => stale(format!("`{pin}` is there already")),
                     Some(libc::ENOENT) => stale(format!("the folder of `{pin}` is gone")),
@@ -1025,15 +1030,18 @@ impl<K: Kernel> Applier<'_, K> {
     fn switch(&mut self) -> Result<(), Problem> {
         self.same_generation()?;
         let (root, target) = (&self.plan.pin_root, self.plan.generations.next.file_name());
-        let refused = |error: io::Error| match error.raw_os_error() {
-            Some(libc::EEXIST) => stale(format!("`{root}` is there already")),
-            _ => refused(format!("let `{root}` lead to `{target}`"), &error),
-        };
-        let switched = match self.plan.generations.current {
-            None => self.kernel.symlink(target, root),
-            Some(_) => generation::replace(self.kernel, root, |kernel, passing| kernel.symlink(target, passing)),
-        };
-        switched.map_err(refused)
+        let doing = || format!("let `{root}` lead to `{target}`");
+        match self.plan.generations.current {
+            None => self.kernel.symlink(target, root).map_err(|error| match error.raw_os_error() {
+                Some(libc::EEXIST) => stale(format!("`{root}` is there already")),
+                _ => refused(doing(), &error),
+            }),
+            Some(_) => {
+                let make = |kernel: &mut K, passing: &PinPath| kernel.symlink(target, passing);
+                let switched = generation::replace(self.kernel, root, None, make);
+                switched.map_err(|error| passing_taken(root, &error).unwrap_or_else(|| refused(doing(), &error)))
+            }
+        }
     }
 
     /// Fills in what only this run knows: the inodes of its pins, and the programs of its links.
@@ -1259,6 +1267,12 @@ fn attach_refused(doing: String, hook: &Hook, error: &io::Error) -> Problem {
         }
     }
     problem
+}
+
+/// Says that somebody else has the name under which a pin is made before it is renamed.
+fn passing_taken(pin: &PinPath, error: &io::Error) -> Option<Problem> {
+    let is_taken = error.raw_os_error() == Some(libc::EEXIST);
+    is_taken.then(|| stale(format!("`{}` is there already, and not ours: it is in the way of `{pin}`", pin.passing())))
 }
 
 /// The host is not as the plan saw it.

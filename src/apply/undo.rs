@@ -214,7 +214,7 @@ impl<Fd> Undo<Fd> {
                         })?
                     }
                 };
-                generation::replace(kernel, &pin, |kernel, passing| kernel.pin(&link, passing))
+                generation::replace(kernel, &pin, None, |kernel, passing| kernel.pin(&link, passing))
             }
             Self::Detached { before: None, .. } => Ok(()),
         }

@@ -613,28 +613,32 @@ impl<'a, K: Kernel> Reader<'a, K> {
                 return Err(Problem::new(Kind::SymlinkInTheWay { doing, path }));
             }
             let is_other = entry.kind == EntryKind::Folder
-                && path.as_str().strip_prefix(pin_root.as_str()).is_some_and(|rest| rest.starts_with('~'))
+                && is_ours
                 && root != Root::Generation(path.clone())
                 // Without a generation that runs, the one before it is the rest of a destroy.
                 && (root == Root::Missing || path != pin_root.previous());
             if is_other {
-                leftovers.push(self.leftover(path)?);
+                leftovers.push(self.leftover(pin_root, path)?);
             }
         }
         Ok((root, leftovers))
     }
 
-    fn leftover(&self, path: PinPath) -> Result<Leftover, Problem> {
+    fn leftover(&self, pin_root: &PinPath, path: PinPath) -> Result<Leftover, Problem> {
+        // One that nobody can read says nothing; what is in the folder is ours by its name.
+        let record = self.record(&path.join("record")).unwrap_or_default();
+        let is_foreign = record.as_ref().map(|record| record.tells_foreign(pin_root, &path));
+        let is_ours = |path: &PinPath| !is_foreign.as_ref().is_some_and(|is_foreign| is_foreign(path));
         let entries = walk(self.kernel, &path);
         let entries = entries.map_err(|error| refused(format!("read the folder `{path}`"), &error, READ))?;
         let mut links = Vec::new();
-        for (path, _) in entries.into_iter().filter(|(_, entry)| entry.kind != EntryKind::Folder) {
+        let pins = entries.into_iter().filter(|(_, entry)| entry.kind != EntryKind::Folder);
+        for (path, _) in pins.filter(|(path, _)| is_ours(path)) {
             if let Some(Pinned::Link(link)) = self.pinned(&path)? {
                 links.push(link);
             }
         }
-        // One that nobody can read says nothing; what is in the folder is ours by its name.
-        let record = self.record(&path.join("record")).unwrap_or_default();
+        drop(is_foreign);
         Ok(Leftover { path, links, record })
     }
 
@@ -1076,7 +1080,7 @@ mod tests {
         let root = path("/sys/fs/bpf/edge");
         let program = load(&mut kernel, None);
         let link = kernel.create_link(&program, &HookRequest::Xdp { ifindex: 1, mode: XdpMode::Generic }).unwrap();
-        for folder in ["edge~1", "edge~2", "edge~previous", "edger", "edger~1"] {
+        for folder in ["edge~1", "edge~2", "edge~previous", "edge~backup", "edge~03", "edge~+4", "edger", "edger~1"] {
             kernel.make_directory(&path(&format!("/sys/fs/bpf/{folder}"))).unwrap();
         }
         kernel.pin(&link, &root.generation(2).join("link")).unwrap();

@@ -134,6 +134,7 @@ pub fn record(_: &Files) -> Seeds {
         inode: 1,
         id: Some(7),
         created: true,
+        taken_over: true,
         image: Some(digest),
         variables: std::collections::BTreeMap::new(),
         slots: Some(digest),

@@ -161,6 +161,12 @@ pub fn rollback(before: &Record, observed: &Observed, pin_root: &PinPath, by: By
     // A folder of the later generation that stays, because something of others is in it, is still one that we made.
     let made = now.iter().flat_map(|now| &now.directories).filter(|path| !before.directories.contains(path));
     record.directories.extend(made.cloned());
+    // What is its owner's now, and stays where it is, is taken over once more.
+    let own: BTreeSet<(PinPath, u64)> = now.into_iter().flat_map(Record::own_pins).collect();
+    for map in record.maps.values_mut().filter(|map| map.created) {
+        let pin = map.pin.as_deref().and_then(as_pin).map(|pin| (pin, map.inode));
+        map.taken_over = pin.is_some_and(|pin| observed.inode(&pin.0) == Some(pin.1) && !own.contains(&pin));
+    }
     let owned = entries::keep_anew(&mut record, observed, pin_root);
     steps.iter().for_each(|step| record_link(&mut record, &step.action, observed));
     // What a manifest said of the links is not on the host to be read.

@@ -86,11 +86,15 @@ fn expected_record<'a>(desired: &Desired, observed: &Observed, steps: impl Itera
                         let seeds = || before.and_then(|before| before.entries.clone().filter(is_seed));
                         let entries = recorded_entries(map, desired, observed).filter(|_| *ours);
                         let entries = entries.filter(|entries| !is_seed(entries)).or_else(seeds);
+                        let inode = inode(&definition.pin);
+                        let was_taken = |before: &RecordedMap| before.taken_over && before.inode == inode;
+                        let taken_over = *ours && (step.because == Because::TakenOver || before.is_some_and(was_taken));
                         RecordedMap {
                             inner,
                             ids,
                             entries,
-                            ..recorded_map(definition, inode(&definition.pin), *ours, observed)
+                            taken_over,
+                            ..recorded_map(definition, inode, *ours, observed)
                         }
                     }
                     MapSource::Pinned(pin) => {
