@@ -13,7 +13,7 @@ use common::Room;
 use common::flood::Flood;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::Write as _;
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -835,6 +835,49 @@ fn an_apply_that_breaks_a_check_is_taken_back() {
         check(&[&plan, "--allow", "prune"], 1, &["map.drops changes (its contents did not change)", "is back"]);
         assert!(!passes(&flood, false), "the filter is back");
         check(&["destroy", "edge"], 0, &[]);
+    });
+}
+
+/// Starts an apply, ends it by a signal while its checks run, and says what it wrote.
+fn killed_while_checking(plan: &str, signal: &str) -> String {
+    let mut command = Command::new(BPFAPPLY);
+    let mut run = command.arg(plan).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it runs");
+    let mut said = BufReader::new(run.stderr.take().expect("it is piped")).lines();
+    let first = said.next().expect("it says what it waits for").expect("UTF-8");
+    sh(&format!("kill -{signal} {}", run.id()));
+    assert!(!run.wait().expect("it ends").success());
+    first
+}
+
+#[test]
+fn an_apply_that_ends_before_its_checks_passed_is_taken_back() {
+    road("an_apply_that_ends_before_its_checks_passed_is_taken_back", |site| {
+        let before = host();
+        // It passes before there is anything, and is at work for a while when there is.
+        let at_work = |runs: &str| {
+            let script = format!("test \"$(readlink /sys/fs/bpf/edge)\" != \"{runs}\" || sleep 5");
+            format!("[[check]]\nname = \"slow\"\ncommand = [\"sh\", \"-c\", '{script}']\ntimeout = \"20s\"\n")
+        };
+        let plan = site.manifest("plan.toml", &filter(1, "", &format!("{ON_LO}{}", at_work("edge~1"))));
+        for signal in ["HUP", "KILL"] {
+            assert_eq!(killed_while_checking(&plan, signal), "waiting up to 20 s for 1 check to pass again");
+            eventually(|| host() == before, || format!("{signal}: {:?}", host()));
+        }
+        // The same where something ran before.
+        check(&[&site.manifest("old.toml", &filter(1, "", ON_LO))], 0, &[]);
+        let kept = effect().iter().filter(|line| !line.contains('~')).count();
+        let plan = site.manifest("plan.toml", &filter(2, "", &format!("{ON_LO}{}", at_work("edge~2"))));
+        killed_while_checking(&plan, "TERM");
+        let runs = || Linux::new().read_symlink(&path("/sys/fs/bpf/edge")).expect("it is there");
+        eventually(|| runs() == "edge~3", || runs());
+        assert_eq!(effect().iter().filter(|line| !line.contains('~')).count(), kept);
+        check(&["status", "--check"], 0, &["edge: in sync"]);
+        // Those that pass leave nothing that waits, and no watchdog.
+        let plan = site.manifest("plan.toml", &filter(2, "", &format!("{ON_LO}{}", at_work("edge~2"))));
+        check(&[&plan], 0, &["waiting up to 20 s for 1 check"]);
+        check(&["commit", "edge"], 1, &["nothing of `/sys/fs/bpf/edge` waits to be confirmed"]);
+        check(&["destroy", "edge"], 0, &[]);
+        eventually(|| host() == before, || format!("{:?}", host()));
     });
 }
 
