@@ -56,7 +56,11 @@ impl<'a> Health<'a> {
         if failed.is_empty() {
             return Ok(());
         }
-        let is_back = go_back(kernel, pin_root, console)? == Exit::Success;
-        Err(Problem::new(Kind::ChecksFailed { failed, is_back }).into())
+        let back = go_back(kernel, pin_root, console);
+        let is_back = matches!(back, Ok(Exit::Success));
+        // Why it is not was said where it was begun.
+        let mut problems = back.err().unwrap_or_default();
+        problems.0.insert(0, Problem::new(Kind::ChecksFailed { failed, is_back }));
+        Err(problems)
     }
 }
