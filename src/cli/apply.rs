@@ -5,7 +5,7 @@ use super::confirm::{go_back, settle};
 use super::console::{Console, note};
 use super::explain::Explain;
 use super::finish::finish;
-use super::health::Health;
+use super::health::{Health, warn_of_takeovers};
 use super::loaded::{self, Loaded};
 use super::planned::{Planned, other_plan, plan_live};
 use super::test::Suite;
@@ -153,6 +153,9 @@ fn apply<K: Kernel>(kernel: &mut K, loaded: &Loaded, options: &Options, console:
     let mut lock = options.locking.take(kernel, &loaded.manifest.pin_root)?;
     settle(kernel, &loaded.manifest.pin_root, console)?;
     let mut planned = expected_plan(kernel, loaded, options, options.expect, console)?;
+    if options.confirm.is_some() || !loaded.manifest.checks.is_empty() {
+        warn_of_takeovers(&planned.plan);
+    }
     let needs = planned.plan.lacks(&consents(&options.allow));
     if !needs.is_empty() {
         console.plan(&planned.plan, Some(loaded), Purpose::Apply);
@@ -198,7 +201,7 @@ fn apply_planned<K: Kernel>(
         go_back(kernel, &plan.pin_root, console)?;
         return Err(unwatched(error).into());
     }
-    health.after(kernel, &plan.pin_root, console)?;
+    health.after(kernel, plan, console)?;
     if options.confirm.is_none() {
         confirm::keep(kernel, &plan.pin_root)?;
         return Ok(exit);

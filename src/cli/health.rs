@@ -7,9 +7,17 @@ use crate::desired::Desired;
 use crate::diag::{Exit, Kind, Problem, Problems};
 use crate::kernel::Kernel;
 use crate::manifest::Check;
-use crate::names::PinPath;
-use crate::plan::words::count;
+use crate::plan::{Plan, words::count};
 use std::time::Duration;
+
+/// Says of a plan that may be taken back what no way back puts back.
+pub fn warn_of_takeovers(plan: &Plan) {
+    let taken = plan.takeovers();
+    if !taken.is_empty() {
+        let (name, taken) = (&plan.deployment, taken.join(", "));
+        note(&format!("{name}: if this is taken back, what it takes over does not return: {taken}"));
+    }
+}
 
 /// The health checks that passed before an apply.
 pub struct Health<'a> {
@@ -49,18 +57,18 @@ impl<'a> Health<'a> {
     }
 
     /// Runs those that passed once more. When one fails now, what ran before returns.
-    pub fn after<K: Kernel>(&self, kernel: &mut K, pin_root: &PinPath, console: &Console) -> Result<(), Problems> {
+    pub fn after<K: Kernel>(&self, kernel: &mut K, plan: &Plan, console: &Console) -> Result<(), Problems> {
         self.announce(console);
         let failed = self.passed.iter().filter_map(|check| Some((check.name.clone(), self.run(kernel, check).err()?)));
         let failed: Vec<_> = failed.collect();
         if failed.is_empty() {
             return Ok(());
         }
-        let back = go_back(kernel, pin_root, console);
+        let back = go_back(kernel, &plan.pin_root, console);
         let is_back = matches!(back, Ok(Exit::Success));
         // Why it is not was said where it was begun.
         let mut problems = back.err().unwrap_or_default();
-        problems.0.insert(0, Problem::new(Kind::ChecksFailed { failed, is_back }));
+        problems.0.insert(0, Problem::new(Kind::ChecksFailed { failed, is_back, gone: plan.takeovers() }));
         Err(problems)
     }
 }
