@@ -5,6 +5,9 @@
 //! generation that it names, so no moment is without a way back. A watchdog process waits for that second and holds a
 //! lock on the generation's folder meanwhile, by which everybody sees that it lives. When it does not, the next run goes
 //! back in its place.
+//!
+//! An apply with health checks has the same watchdog and the same mark, until they passed: the end of the run before that,
+//! as by a terminal that hangs up because the new filter cut it off, is as bad as a check that fails.
 
 use crate::diag::Problem;
 use crate::kernel::Kernel;
@@ -13,7 +16,7 @@ use crate::names::PinPath;
 use std::fmt;
 use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::os::unix::process::CommandExt as _;
-use std::process::{Child, Command, Stdio};
+use std::process::{ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 /// A generation that waits to be confirmed.
@@ -73,42 +76,54 @@ pub fn keep<K: Kernel>(kernel: &mut K, pin_root: &PinPath) -> Result<(), Problem
 /// The process that goes back, from the outside.
 #[derive(Debug)]
 pub struct Watchdog {
-    child: Child,
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
 }
 
 /// What the watchdog is told when the generation runs that it watches, and what it answers when it does so.
 const ARMED: &str = "armed\n";
 const READY: &str = "ready\n";
+/// What it is told when the run may end, and only the time counts.
+const LEFT: &str = "left\n";
 
 impl Watchdog {
     /// Starts it, in a process group of its own: what ends this run's session does not end it.
     pub fn start(pin_root: &PinPath) -> io::Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);
         command.arg("watchdog").arg(pin_root.as_str()).process_group(0).current_dir("/");
-        let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
-        Ok(Self { child })
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+        let (input, output) = (child.stdin.take(), child.stdout.take());
+        let (Some(input), Some(output)) = (input, output) else { return Err(io::ErrorKind::BrokenPipe.into()) };
+        Ok(Self { input, output: BufReader::new(output) })
     }
 
-    /// Tells it that the generation runs, and waits until it watches.
-    pub fn arm(mut self) -> io::Result<()> {
-        let (input, output) = (self.child.stdin.take(), self.child.stdout.take());
-        let (Some(mut input), Some(output)) = (input, output) else { return Err(io::ErrorKind::BrokenPipe.into()) };
-        input.write_all(ARMED.as_bytes())?;
+    /// Tells it that the generation runs, and waits until it watches: from then on it goes back when this run ends.
+    pub fn arm(&mut self) -> io::Result<()> {
+        self.input.write_all(ARMED.as_bytes())?;
         let mut answer = String::new();
-        BufReader::new(output).read_line(&mut answer)?;
+        self.output.read_line(&mut answer)?;
         if answer == READY { Ok(()) } else { Err(io::Error::other("it ended")) }
+    }
+
+    /// Lets this run end: it goes back when the time is over, and not before.
+    pub fn leave(mut self) -> io::Result<()> {
+        self.input.write_all(LEFT.as_bytes())
     }
 }
 
 /// How often the watchdog looks whether somebody confirmed.
 const EVERY: Duration = Duration::from_millis(200);
 
-/// Watches as the watchdog process does: returns what waited when its time is over, and nothing when it waits no more.
+/// Watches as the watchdog process does: returns what waited when its time is over or its run ended too early, and nothing
+/// when it waits no more.
 ///
 /// Standard input ends at once when the run that made the generation is killed; what that run got done counts.
 pub fn watch<K: Kernel>(kernel: &K, pin_root: &PinPath) -> Result<Option<Pending>, Problem> {
-    let mut told = String::new();
-    let is_told = io::stdin().lock().read_line(&mut told).is_ok() && told == ARMED;
+    let is_told = |word: &str| {
+        let mut told = String::new();
+        io::stdin().lock().read_line(&mut told).is_ok() && told == word
+    };
+    let is_armed = is_told(ARMED);
     let Some(first) = pending(kernel, pin_root)? else { return Ok(None) };
     // Others see by this lock that somebody watches; who looks holds it for a moment only.
     let folder = pin_root.generation(first.generation);
@@ -118,9 +133,13 @@ pub fn watch<K: Kernel>(kernel: &K, pin_root: &PinPath) -> Result<Option<Pending
             None => std::thread::sleep(Duration::from_millis(1)),
         }
     };
-    if is_told {
+    if is_armed {
         // Nobody may be there to read it any more.
         let _ = io::stdout().write_all(READY.as_bytes()).and_then(|()| io::stdout().flush());
+    }
+    // Until then the run has the lock of the bpffs, so its time cannot be over.
+    if !is_armed || !is_told(LEFT) {
+        return Ok(pending(kernel, pin_root)?.filter(|pending| *pending == first));
     }
     while first.left(kernel) > 0 {
         std::thread::sleep(EVERY);

@@ -79,9 +79,11 @@ impl Problems {
         Err(self)
     }
 
-    /// Returns the exit code that the problems mean together: the most particular one.
+    /// Returns the exit code that the problems mean together: that the host is not as before, or else the most particular
+    /// one.
     pub fn exit(&self) -> Exit {
-        self.0.iter().map(|problem| problem.kind.exit()).max().unwrap_or(Exit::Failed)
+        let exits = self.0.iter().map(|problem| problem.kind.exit());
+        exits.max_by_key(|exit| (*exit == Exit::Broken, *exit)).unwrap_or(Exit::Failed)
     }
 }
 

@@ -542,6 +542,27 @@ fn xdp_is_taken_over_without_a_gap() {
 }
 
 #[test]
+fn what_was_taken_over_does_not_come_back_when_a_check_fails() {
+    in_namespace("unchecked", |_| {
+        sh(BLUE);
+        sh(WIRE);
+        pin_theirs(ProgramType::XDP, AttachType(0), DROP);
+        sh("ip link set dev d0 xdpgeneric pinned /sys/fs/bpf/theirs && rm /sys/fs/bpf/theirs");
+        let site = Site::new(ANY, None);
+        site.write(1);
+        let plan = site.folder.path().join("plan.toml");
+        let text = fs::read_to_string(&plan).expect("it was written");
+        let check = "[[check]]\ncommand = [\"sh\", \"-c\", \"! test -e /sys/fs/bpf/direct\"]\ntimeout = \"1s\"\n";
+        fs::write(&plan, format!("{text}{check}")).expect("it is ours");
+        let before = "if this is taken back, what it takes over does not return: `theirs` (program";
+        assert!(site.refused(&["plan.toml"], 4).contains(before));
+        let said = site.refused(&["plan.toml", "--allow", "takeover"], 3);
+        assert!(said.contains(before) && said.contains("NOT what was taken over: `theirs` (program"), "{said}");
+        assert_eq!(Linux::new().interface("d0").expect("it can be asked").expect("it is there").xdp, []);
+    });
+}
+
+#[test]
 fn what_was_taken_over_comes_back_when_an_apply_fails() {
     in_namespace("untaken", |room| {
         if room.version < (6, 4) {

@@ -13,7 +13,7 @@ use common::Room;
 use common::flood::Flood;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::Write as _;
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -834,6 +834,68 @@ fn an_apply_that_breaks_a_check_is_taken_back() {
         site.manifest("plan.toml", &filter(1, "", counts));
         check(&[&plan, "--allow", "prune"], 1, &["map.drops changes (its contents did not change)", "is back"]);
         assert!(!passes(&flood, false), "the filter is back");
+        check(&["destroy", "edge"], 0, &[]);
+    });
+}
+
+/// Starts an apply, ends it by a signal while its checks run, and says what it wrote.
+fn killed_while_checking(plan: &str, signal: &str) -> String {
+    let mut command = Command::new(BPFAPPLY);
+    let mut run = command.arg(plan).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it runs");
+    let mut said = BufReader::new(run.stderr.take().expect("it is piped")).lines();
+    let first = said.next().expect("it says what it waits for").expect("UTF-8");
+    sh(&format!("kill -{signal} {}", run.id()));
+    assert!(!run.wait().expect("it ends").success());
+    first
+}
+
+#[test]
+fn an_apply_that_ends_before_its_checks_passed_is_taken_back() {
+    road("an_apply_that_ends_before_its_checks_passed_is_taken_back", |site| {
+        let before = host();
+        // It passes before there is anything, and is at work for a while when there is.
+        let at_work = |runs: &str| {
+            let script = format!("test \"$(readlink /sys/fs/bpf/edge)\" != \"{runs}\" || sleep 5");
+            format!("[[check]]\nname = \"slow\"\ncommand = [\"sh\", \"-c\", '{script}']\ntimeout = \"20s\"\n")
+        };
+        let plan = site.manifest("plan.toml", &filter(1, "", &format!("{ON_LO}{}", at_work("edge~1"))));
+        for signal in ["HUP", "KILL"] {
+            assert_eq!(killed_while_checking(&plan, signal), "waiting up to 20 s for 1 check to pass again");
+            eventually(|| host() == before, || format!("{signal}: {:?}", host()));
+        }
+        // The same where something ran before.
+        check(&[&site.manifest("old.toml", &filter(1, "", ON_LO))], 0, &[]);
+        let kept = effect().iter().filter(|line| !line.contains('~')).count();
+        let plan = site.manifest("plan.toml", &filter(2, "", &format!("{ON_LO}{}", at_work("edge~2"))));
+        killed_while_checking(&plan, "TERM");
+        let runs = || Linux::new().read_symlink(&path("/sys/fs/bpf/edge")).expect("it is there");
+        eventually(|| runs() == "edge~3", || runs());
+        assert_eq!(effect().iter().filter(|line| !line.contains('~')).count(), kept);
+        check(&["status", "--check"], 0, &["edge: in sync"]);
+        // Those that pass leave nothing that waits, and no watchdog.
+        let plan = site.manifest("plan.toml", &filter(2, "", &format!("{ON_LO}{}", at_work("edge~2"))));
+        check(&[&plan], 0, &["waiting up to 20 s for 1 check"]);
+        check(&["commit", "edge"], 1, &["nothing of `/sys/fs/bpf/edge` waits to be confirmed"]);
+        check(&["destroy", "edge"], 0, &[]);
+        eventually(|| host() == before, || format!("{:?}", host()));
+    });
+}
+
+#[test]
+fn a_failed_check_says_that_there_is_no_way_back() {
+    road("a_failed_check_says_that_there_is_no_way_back", |site| {
+        sh("ip link add gone0 type veth peer name gone1");
+        let side = "[link.side]\nprogram = \"drop\"\nxdp = { interface = \"gone0\" }\n";
+        check(&[&site.manifest("plan.toml", &filter(1, "", side))], 0, &[]);
+        // The check takes the interface away to which the way back leads.
+        let script = "test \"$(readlink /sys/fs/bpf/edge)\" = edge~1 || { ip link del gone0; exit 1; }";
+        let checks = format!("[[check]]\nname = \"c\"\ncommand = [\"sh\", \"-c\", '{script}']\ntimeout = \"1s\"\n");
+        let plan = site.manifest("plan.toml", &filter(2, "", &format!("{side}{checks}")));
+        let says = ["c (exit status: 1)", "what ran before could NOT be put back", "gone0"];
+        check(&[&plan], 3, &says);
+        check(&["status", "--check"], 2, &["gone0"]);
+        // It waits to be taken back, unless somebody says that it stays.
+        check(&["commit", "edge"], 0, &["generation 2 is kept"]);
         check(&["destroy", "edge"], 0, &[]);
     });
 }

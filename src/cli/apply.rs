@@ -5,7 +5,7 @@ use super::confirm::{go_back, settle};
 use super::console::{Console, note};
 use super::explain::Explain;
 use super::finish::finish;
-use super::health::Health;
+use super::health::{Health, warn_of_takeovers};
 use super::loaded::{self, Loaded};
 use super::planned::{Planned, other_plan, plan_live};
 use super::test::Suite;
@@ -153,6 +153,9 @@ fn apply<K: Kernel>(kernel: &mut K, loaded: &Loaded, options: &Options, console:
     let mut lock = options.locking.take(kernel, &loaded.manifest.pin_root)?;
     settle(kernel, &loaded.manifest.pin_root, console)?;
     let mut planned = expected_plan(kernel, loaded, options, options.expect, console)?;
+    if options.confirm.is_some() || !loaded.manifest.checks.is_empty() {
+        warn_of_takeovers(&planned.plan);
+    }
     let needs = planned.plan.lacks(&consents(&options.allow));
     if !needs.is_empty() {
         console.plan(&planned.plan, Some(loaded), Purpose::Apply);
@@ -185,24 +188,41 @@ fn apply_planned<K: Kernel>(
         return finish(kernel, plan, Some(loaded), &stamp, console);
     }
     let health = Health::before(kernel, &loaded.manifest.checks, &planned.desired);
-    let Some(time) = options.confirm else {
-        let exit = finish(kernel, plan, Some(loaded), &stamp, console)?;
-        return if exit == Exit::Success { health.after(kernel, &plan.pin_root, console) } else { Ok(exit) };
+    let Some(time) = watched_for(options.confirm, health.limit()) else {
+        return finish(kernel, plan, Some(loaded), &stamp, console);
     };
-    let watched = |error: io::Error| Problem::new(Kind::Watchdog { why: error.to_string() });
-    let watchdog = Watchdog::start(&plan.pin_root).map_err(watched)?;
+    let mut watchdog = Watchdog::start(&plan.pin_root).map_err(unwatched)?;
     stamp.confirm_until = Some(confirm::seconds(kernel).saturating_add(time.as_secs()));
     let exit = finish(kernel, plan, Some(loaded), &stamp, console)?;
-    if exit == Exit::Success {
-        health.after(kernel, &plan.pin_root, console)?;
-        if let Err(error) = watchdog.arm() {
-            go_back(kernel, &plan.pin_root, console)?;
-            return Err(watched(error).into());
-        }
-        let (name, seconds) = (&plan.deployment, time.as_secs());
-        note(&format!("{name}: returns to what ran before in {seconds} s, unless `bpfapply commit {name}` keeps it"));
+    // Where something of it failed behind the switch, it runs all the same.
+    let Some(pending) = confirm::pending(kernel, &plan.pin_root)? else { return Ok(exit) };
+    // From here on the end of this process takes it back as well.
+    if let Err(error) = watchdog.arm() {
+        go_back(kernel, &plan.pin_root, console)?;
+        return Err(unwatched(error).into());
     }
+    health.after(kernel, plan, console)?;
+    if options.confirm.is_none() {
+        confirm::keep(kernel, &plan.pin_root)?;
+        return Ok(exit);
+    }
+    if let Err(error) = watchdog.leave() {
+        go_back(kernel, &plan.pin_root, console)?;
+        return Err(unwatched(error).into());
+    }
+    let (name, seconds) = (&plan.deployment, pending.left(kernel));
+    note(&format!("{name}: returns to what ran before in {seconds} s, unless `bpfapply commit {name}` keeps it"));
     Ok(exit)
+}
+
+/// Returns for how long an apply is not for good: for the health checks and until somebody confirms; `None` when it is.
+fn watched_for(confirm: Option<Duration>, checks: Option<Duration>) -> Option<Duration> {
+    (confirm.is_some() || checks.is_some())
+        .then(|| confirm.unwrap_or_default().saturating_add(checks.unwrap_or_default()))
+}
+
+fn unwatched(error: io::Error) -> Problem {
+    Problem::new(Kind::Watchdog { why: error.to_string() })
 }
 
 /// Plans against the host, and shows a plan that is not the expected one.

@@ -30,13 +30,21 @@ fn keep<K: Kernel>(kernel: &mut K, pin_root: &PinPath, options: &Commit, console
     let _lock = options.locking.take(kernel, pin_root)?;
     match confirm::pending(kernel, pin_root)? {
         None => Err(Problem::new(Kind::NothingToConfirm { pin_root: pin_root.clone() }).into()),
-        Some(pending) if pending.left(kernel) == 0 => settle(kernel, pin_root, console).map(|()| Exit::Success),
         Some(pending) => {
+            // It is too late, unless going back is what does not work.
+            if pending.left(kernel) == 0 && is_back(go_back(kernel, pin_root, console), console) {
+                return Err(Problem::new(Kind::NotConfirmed { pin_root: pin_root.clone() }).into());
+            }
             confirm::keep(kernel, pin_root)?;
             console.print(&format!("{pin_root}: generation {} is kept", pending.generation));
             Ok(Exit::Success)
         }
     }
+}
+
+/// Returns whether what ran before is back, and says why not.
+fn is_back(back: Result<Exit, Problems>, console: &Console) -> bool {
+    back.map_err(|problems| console.fail(&problems, None)) == Ok(Exit::Success)
 }
 
 /// Waits as the process that an apply with `--confirm` leaves behind, and goes back when nobody confirmed.
@@ -57,12 +65,8 @@ fn watch<K: Kernel>(kernel: &mut K, pin_root: &PinPath, console: &Console) -> Re
         if confirm::pending(kernel, pin_root)? != Some(pending) {
             return Ok(Exit::Success);
         }
-        match go_back(kernel, pin_root, console) {
-            Ok(Exit::Success) => return Ok(Exit::Success),
-            Ok(_) => {}
-            Err(problems) => {
-                console.fail(&problems, None);
-            }
+        if is_back(go_back(kernel, pin_root, console), console) {
+            return Ok(Exit::Success);
         }
         // What was in the way may go away.
         drop(lock);
@@ -77,11 +81,11 @@ pub fn settle<K: Kernel>(kernel: &mut K, pin_root: &PinPath, console: &Console) 
     if left > 0 && pending.is_watched(kernel, &pin_root) {
         return Err(Problem::new(Kind::Unconfirmed { pin_root, left }).into());
     }
-    match go_back(kernel, &pin_root, console)? {
-        Exit::Success => Err(Problem::new(Kind::NotConfirmed { pin_root }).into()),
-        // What went wrong was said.
-        _ => Err(Problem::new(Kind::Unconfirmed { pin_root, left }).into()),
-    }
+    let kind = match is_back(go_back(kernel, &pin_root, console), console) {
+        true => Kind::NotConfirmed { pin_root },
+        false => Kind::Unconfirmed { pin_root, left },
+    };
+    Err(Problem::new(kind).into())
 }
 
 /// Goes back to what ran before an apply that waits to be confirmed.

@@ -3,6 +3,7 @@
 use super::apply::Options;
 use super::console::{Console, Output};
 use super::explain;
+use super::health::warn_of_takeovers;
 use super::loaded::Loaded;
 use super::planned::{Planned, other_plan, plan_live, plan_offline, plan_recorded};
 use crate::apply;
@@ -95,6 +96,9 @@ fn show(
     console: &Console,
 ) -> Result<Exit, Problems> {
     explain::show(plan, loaded, explained, console);
+    if !loaded.manifest.checks.is_empty() {
+        warn_of_takeovers(plan);
+    }
     other_plan(plan, loaded, options.expect)?;
     if let Some(path) = &options.out {
         load::store(&saved(plan, entries, loaded)?.encode(), path)?;

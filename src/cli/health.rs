@@ -7,7 +7,17 @@ use crate::desired::Desired;
 use crate::diag::{Exit, Kind, Problem, Problems};
 use crate::kernel::Kernel;
 use crate::manifest::Check;
-use crate::names::PinPath;
+use crate::plan::{Plan, words::count};
+use std::time::Duration;
+
+/// Says of a plan that may be taken back what no way back puts back.
+pub fn warn_of_takeovers(plan: &Plan) {
+    let taken = plan.takeovers();
+    if !taken.is_empty() {
+        let (name, taken) = (&plan.deployment, taken.join(", "));
+        note(&format!("{name}: if this is taken back, what it takes over does not return: {taken}"));
+    }
+}
 
 /// The health checks that passed before an apply.
 pub struct Health<'a> {
@@ -28,18 +38,37 @@ impl<'a> Health<'a> {
         health
     }
 
+    /// Returns how long they may take together; `None` when there are none.
+    pub fn limit(&self) -> Option<Duration> {
+        (!self.passed.is_empty())
+            .then(|| self.passed.iter().fold(Duration::ZERO, |sum, check| sum.saturating_add(check.timeout)))
+    }
+
+    /// Says to people what is waited for.
+    fn announce(&self, console: &Console) {
+        if let Some(limit) = self.limit().filter(|_| console.is_for_people()) {
+            let (checks, seconds) = (count(self.passed.len() as u64, "check"), limit.as_secs_f64().ceil());
+            note(&format!("waiting up to {seconds} s for {checks} to pass again"));
+        }
+    }
+
     fn run<K: Kernel>(&self, kernel: &K, check: &Check) -> Result<(), String> {
         checks::run(check, kernel, |map| self.desired.maps.get(map).and_then(|map| map.pin().cloned()))
     }
 
     /// Runs those that passed once more. When one fails now, what ran before returns.
-    pub fn after<K: Kernel>(&self, kernel: &mut K, pin_root: &PinPath, console: &Console) -> Result<Exit, Problems> {
+    pub fn after<K: Kernel>(&self, kernel: &mut K, plan: &Plan, console: &Console) -> Result<(), Problems> {
+        self.announce(console);
         let failed = self.passed.iter().filter_map(|check| Some((check.name.clone(), self.run(kernel, check).err()?)));
         let failed: Vec<_> = failed.collect();
         if failed.is_empty() {
-            return Ok(Exit::Success);
+            return Ok(());
         }
-        let is_back = go_back(kernel, pin_root, console)? == Exit::Success;
-        Err(Problem::new(Kind::ChecksFailed { failed, is_back }).into())
+        let back = go_back(kernel, &plan.pin_root, console);
+        let is_back = matches!(back, Ok(Exit::Success));
+        // Why it is not was said where it was begun.
+        let mut problems = back.err().unwrap_or_default();
+        problems.0.insert(0, Problem::new(Kind::ChecksFailed { failed, is_back, gone: plan.takeovers() }));
+        Err(problems)
     }
 }

@@ -112,8 +112,8 @@ impl Kind {
             Self::TestFailed { .. } | Self::TestsFailed { .. } => Exit::Failed,
             Self::Kernel { errno: libc::EPERM | libc::EACCES, .. } => Exit::Permission,
             Self::Cycle { .. } => Exit::Data,
-            Self::Unverified { .. } | Self::ChecksFailed { is_back: false, .. } => Exit::Broken,
-            Self::ChecksFailed { is_back: true, .. } => Exit::Failed,
+            Self::ChecksFailed { is_back: true, gone, .. } if gone.is_empty() => Exit::Failed,
+            Self::Unverified { .. } | Self::ChecksFailed { .. } => Exit::Broken,
             Self::Stale { .. }
             | Self::Locked { .. }
             | Self::Unconfirmed { .. }

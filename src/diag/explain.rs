@@ -201,9 +201,11 @@ pub const EXPLANATIONS: &[Explanation] = &[
         code: "host::checks_failed",
         exits: &[Exit::Failed, Exit::Broken],
         means: "A `[[check]]` passed before the apply and fails after it, so what ran before was put back. With exit \
-                code 3 that failed as well.",
+                code 3 that failed as well, or there was a program of somebody else whose hook was taken over: that \
+                one is not put back.",
         example: Host("`[[check]] tcp = \"192.0.2.1:22\"`, and the new filter drops the answers"),
-        way_out: "Look at what the check says and mend the filter. With exit code 3, `bpfapply rollback` tries again.",
+        way_out: "Look at what the check says and mend the filter. With exit code 3, going back is tried \
+                  again every few seconds, or by `bpfapply rollback`; `bpfapply commit` keeps the new generation.",
     },
     Explanation {
         code: "host::hook_taken",

@@ -222,9 +222,14 @@ impl Kind {
             Self::NothingToConfirm { .. } => Some(
                 "it was confirmed before, or its time was over and it was taken back: see `bpfapply show`".to_owned(),
             ),
+            Self::ChecksFailed { is_back: true, gone, .. } if !gone.is_empty() => {
+                Some("attach it again with the tool that it came from".to_owned())
+            }
             Self::ChecksFailed { is_back, .. } => Some(match is_back {
-                true => "the new generation stays on its way back: look at what the checks say".to_owned(),
-                false => "`bpfapply rollback` tries it again".to_owned(),
+                true => "look at what the checks say, and apply it again when that is mended".to_owned(),
+                false => "it is tried again every few seconds, or by `bpfapply rollback NAME`; \
+                          `bpfapply commit NAME` keeps the new generation"
+                    .to_owned(),
             }),
             Self::NoWayBack { .. } => {
                 Some("each apply that changes something keeps the generation before it, one deep".to_owned())

@@ -944,6 +944,8 @@ pub enum Kind {
         failed: Vec<(String, String)>,
         /// Whether what ran before is back.
         is_back: bool,
+        /// The programs of others that are not, as their hooks were taken over.
+        gone: Vec<String>,
     },
     /// A text of the manifest is not what its key wants.
     BadText {

@@ -278,16 +278,18 @@ impl fmt::Display for Kind {
             Self::Unverified { differs } => {
                 write!(f, "everything was applied, and still the host differs: {}", differs.join("; "))
             }
-            Self::ChecksFailed { failed, is_back } => {
+            Self::ChecksFailed { failed, is_back, gone } => {
                 f.write_str("what passed before the apply fails after it: ")?;
                 for (i, (name, why)) in failed.iter().enumerate() {
                     write!(f, "{}{name} ({why})", if i == 0 { "" } else { "; " })?;
                 }
-                f.write_str(if *is_back {
-                    "; what ran before is back"
-                } else {
-                    "; what ran before could NOT be put back"
-                })
+                match (is_back, gone.is_empty()) {
+                    (false, _) => f.write_str("; what ran before could NOT be put back"),
+                    (true, true) => f.write_str("; what ran before is back"),
+                    (true, false) => {
+                        write!(f, "; what ran before is back, but NOT what was taken over: {}", gone.join(", "))
+                    }
+                }
             }
             Self::BadText { text, why } => write!(f, "`{}` is not right here: {why}", text.escape_debug()),
             Self::Watchdog { why } => write!(f, "the watchdog that returns to what ran before does not run: {why}"),

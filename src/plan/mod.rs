@@ -951,6 +951,17 @@ impl Plan {
         self.allow.contains(&consent) && !(consent == Consent::Prune && self.sweep.is_some())
     }
 
+    /// Returns the programs of others that lose their hooks, in words. No way back puts them there again.
+    pub fn takeovers(&self) -> Vec<String> {
+        let hooks = self.steps.iter().filter_map(|step| {
+            let (Action::Attach { link, hook, .. } | Action::Reattach { link, hook, .. }) = &step.action else {
+                return None;
+            };
+            Some((link, hook.taken()?))
+        });
+        hooks.map(|(link, Taken { id, name })| format!("`{name}` (program {id}) on {}", link.hook)).collect()
+    }
+
     /// Returns the consents that neither the manifest nor who runs it gives.
     pub fn lacks(&self, given: &BTreeSet<Consent>) -> BTreeSet<Consent> {
         self.needs().into_iter().filter(|consent| !given.contains(consent) && !self.allows(*consent)).collect()
