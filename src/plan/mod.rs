@@ -959,7 +959,7 @@ impl Plan {
             };
             Some((link, hook.taken()?))
         });
-        hooks.map(|(link, Taken { id, name })| format!("`{name}` (program {id}) on {}", link.hook)).collect()
+        hooks.map(|(link, Taken { id, name, .. })| format!("`{name}` (program {id}) on {}", link.hook)).collect()
     }
 
     /// Returns the consents that neither the manifest nor who runs it gives.
