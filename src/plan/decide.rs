@@ -467,7 +467,8 @@ impl<'a> Planner<'a> {
             let links = record.links.values().filter(|link| link.program.as_ref() == Some(name));
             links.into_iter().any(|link| is_pinned(&link.pin, link.inode))
         };
-        let users = record.programs.iter().filter(|(_, program)| program.maps.iter().any(|used| used == map.name.as_str()));
+        let users =
+            record.programs.iter().filter(|(_, program)| program.maps.iter().any(|used| used == map.name.as_str()));
         users.into_iter().any(|(name, program)| is_pinned(&program.pin, program.inode) || is_run(name))
     }
 

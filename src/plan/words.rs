@@ -626,7 +626,9 @@ impl fmt::Display for Because {
             Self::HookChanged(what) => write!(f, "its hook changed: {what}"),
             Self::OutOfPlace(order) => write!(f, "it is not {order} any more"),
             Self::Optional => f.write_str("it is optional"),
-            Self::HookGone { detached: true } => f.write_str("it is not attached any more, though what it was on is there"),
+            Self::HookGone { detached: true } => {
+                f.write_str("it is not attached any more, though what it was on is there")
+            }
             Self::HookGone { detached: false } => f.write_str("what it was attached to went away"),
             Self::ProgramOther(id) => write!(f, "it runs program id {id}, not the pinned one"),
             Self::NotWanted => f.write_str("the manifest has no use for it any more"),

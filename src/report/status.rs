@@ -215,9 +215,8 @@ mod tests {
     fn samples() -> Deployments {
         let drifted =
             |address: &str, kind, words: &str| Drifted { address: address.to_owned(), kind, words: words.to_owned() };
-        let trouble = |words: &str, help: Option<&str>| {
-            Some(Trouble { words: words.to_owned(), help: help.map(str::to_owned) })
-        };
+        let trouble =
+            |words: &str, help: Option<&str>| Some(Trouble { words: words.to_owned(), help: help.map(str::to_owned) });
         let found = vec![
             Deployment { previous: true, ..deployment("core", State::InSync) },
             Deployment {

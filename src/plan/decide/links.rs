@@ -547,7 +547,9 @@ impl<'a> Planner<'a> {
                 None => (Traffic::NoGap, None),
             },
             // A cgroup that is gone had no process any more, even where its links are not detached yet.
-            (false, true) if matches!(because, Because::HookGone { .. }) && matches!(link.hook, Hook::Cgroup { .. }) => {
+            (false, true)
+                if matches!(because, Because::HookGone { .. }) && matches!(link.hook, Hook::Cgroup { .. }) =>
+            {
                 (Traffic::Starts, None)
             }
             // The old map goes, and its sockets with it: that has a consent of its own.

@@ -26,7 +26,9 @@ impl Planner<'_> {
         let (_, id) = there;
         let known = self.observed.strangers.get(&id).filter(|_| self.may_take_over && self.owner(id).is_none());
         let at = match known {
-            Some(stranger) => self.place_of(&link, &hook, stranger).map(|at| (at, Taken { id, name: stranger.name.clone(), tag: stranger.tag })),
+            Some(stranger) => self
+                .place_of(&link, &hook, stranger)
+                .map(|at| (at, Taken { id, name: stranger.name.clone(), tag: stranger.tag })),
             None => Err(None),
         };
         match at {
