@@ -5,9 +5,10 @@ mod common;
 
 use bpfapply::access::AccountKind;
 use bpfapply::apply::outcome::{Status, Verdict};
-use bpfapply::apply::{Stamp, apply};
+use bpfapply::apply::{Stamp, apply, finish_switch};
+use bpfapply::confirm;
 use bpfapply::desired::{MapSource, SlotSource};
-use bpfapply::diag::{Exit, Kind};
+use bpfapply::diag::{Exit, Kind, Problems};
 use bpfapply::direct::{Device, Direct, Wish};
 use bpfapply::insn::{EXIT, Insn};
 use bpfapply::kernel::fake::Fake;
@@ -15,6 +16,7 @@ use bpfapply::kernel::{HookRequest, Kernel, ProgramRequest};
 use bpfapply::kinds::{AttachType, ProgramType, XdpMode};
 use bpfapply::names::PinPath;
 use bpfapply::plan::{Action, Plan};
+use bpfapply::recorded;
 use common::stages::{self, good, make, path, plan, plan_destroy, plan_rollback, run};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
@@ -461,6 +463,73 @@ fn whatever_a_killed_run_left_goes_with_a_destroy() {
             }
         }
     }
+}
+
+/// Plans and applies as `--confirm` does; returns whether nothing went wrong.
+fn make_unconfirmed(text: &str, fake: &Fake) -> bool {
+    let plan = good(stages::plan(text, fake), text);
+    let stamp = Stamp { confirm_until: Some(1), ..Stamp::default() };
+    apply(&mut fake.clone(), &plan, &stamp).problem.is_none()
+}
+
+fn is_unconfirmed(fake: &Fake) -> bool {
+    confirm::pending(fake, &path("/sys/fs/bpf/edge")).expect("it can be read").is_some()
+}
+
+/// Takes the last apply back, as the watchdog does.
+fn go_back(fake: &Fake) -> Result<(), Problems> {
+    let root = path("/sys/fs/bpf/edge");
+    finish_switch(&mut fake.clone(), &root)?;
+    let (back, _) = recorded::way_back(fake, &root)?;
+    run(&back, fake).1.map_or(Ok(()), |problem| Err(problem.into()))
+}
+
+#[test]
+fn what_nobody_confirms_goes_back_wherever_its_run_was_killed() {
+    // Two generations back there are others.
+    for (name, before) in [("one before", vec![FIRST.to_owned()]), ("two before", vec![second(), FIRST.to_owned()])] {
+        for n in 1.. {
+            let fake = host();
+            before.iter().for_each(|text| make(text, &fake));
+            fake.fail_from(n, libc::EIO);
+            let is_done = make_unconfirmed(&second(), &fake);
+            fake.heal();
+            if is_unconfirmed(&fake) {
+                good(go_back(&fake), FIRST);
+                assert!(plan_first(&fake).is_empty(), "{name}, killed at call {n}: what ran before is back");
+                assert!(!fake.dump().contains("~confirm"), "{name}, killed at call {n}");
+            }
+            if is_done {
+                break;
+            }
+        }
+    }
+}
+
+#[test]
+fn a_dry_run_does_not_plan_past_what_ran_before() {
+    let fake = host();
+    [FIRST.to_owned(), second()].iter().for_each(|text| make(text, &fake));
+    let old = |name: &str| path("/sys/fs/bpf").child(name);
+    make(FIRST, &fake);
+    // As a run leaves it that is killed before it retires what it replaced.
+    fake.clone().rename(&old("edge~previous"), &old("edge~2")).expect("it can be moved");
+    let refused = plan_rollback("edge", &fake).expect_err("it is not at its place");
+    assert!(matches!(*refused.0[0].kind, Kind::Unfinished { .. }), "{refused:?}");
+    good(finish_switch(&mut fake.clone(), &path("/sys/fs/bpf/edge")).map_err(Problems::from), FIRST);
+    assert!(run(&plan_back(&fake), &fake).1.is_none());
+    assert!(plan_second(&fake).is_empty());
+}
+
+#[test]
+fn without_what_ran_before_nothing_is_taken_away() {
+    let fake = host();
+    make(FIRST, &fake);
+    assert!(make_unconfirmed(&second(), &fake));
+    unpin(&fake, "/sys/fs/bpf/edge~previous/record");
+    let refused = go_back(&fake).expect_err("there is no way back");
+    assert!(matches!(*refused.0[0].kind, Kind::NoWayBack { .. }), "{refused:?}");
+    assert!(plan_second(&fake).is_empty(), "it runs on");
 }
 
 #[test]

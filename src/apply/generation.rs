@@ -82,13 +82,14 @@ pub fn dissolve<K: Kernel>(kernel: &mut K, pin_root: &PinPath, old: &PinPath, re
 }
 
 /// Clears what an interrupted run left: its links are detached, its pins go, also those outside of the folder, unless
-/// the generation that runs has them as well.
+/// the generation that runs has them as well. What is `kept` becomes the previous generation then.
 pub fn clear<K: Kernel>(
     kernel: &mut K,
     pin_root: &PinPath,
     leftover: &PinPath,
     left: Option<&Record>,
     current: Option<&PinPath>,
+    kept: bool,
 ) -> io::Result<()> {
     let running = detach_all(kernel, leftover, current)?;
     for (pin, inode) in left.into_iter().flat_map(Record::own_pins) {
@@ -108,15 +109,22 @@ pub fn clear<K: Kernel>(
         }
     }
     // What it said and did last before it would have switched.
-    let waits = observe::existing(kernel.read_symlink(&pin_root.confirm()))?;
-    let waits = waits.as_deref().and_then(Pending::parse).map(|pending| pin_root.generation(pending.generation));
-    if waits.as_ref() == Some(leftover) {
-        gone(kernel.unpin(&pin_root.confirm()))?;
-    }
+    waits_no_more(kernel, pin_root, leftover)?;
     if observe::existing(kernel.read_symlink(&pin_root.passing()))?.as_deref() == Some(leftover.file_name()) {
         gone(kernel.unpin(&pin_root.passing()))?;
     }
-    remove(kernel, leftover)
+    match left.filter(|_| kept) {
+        Some(record) => retire(kernel, pin_root, leftover, record),
+        None => remove(kernel, leftover),
+    }
+}
+
+/// Takes away what says that a generation waits to be confirmed, if it says so of this one.
+pub fn waits_no_more<K: Kernel>(kernel: &mut K, pin_root: &PinPath, generation: &PinPath) -> io::Result<()> {
+    let path = pin_root.confirm();
+    let waits = observe::existing(kernel.read_symlink(&path))?;
+    let waits = waits.as_deref().and_then(Pending::parse).map(|pending| pin_root.generation(pending.generation));
+    if waits.as_ref() == Some(generation) { gone(kernel.unpin(&path)) } else { Ok(()) }
 }
 
 /// Detaches the links of a folder, and what is attached without one, that the generation that runs does not have as well,

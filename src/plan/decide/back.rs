@@ -20,7 +20,7 @@ use std::sync::Arc;
 /// The record goes first, and with it every pin in the deployment's folder: from then on nothing is half there, and
 /// what an interruption leaves is cleared by the next run. What is protected stops a destroy by hand.
 pub fn destroy(record: Option<&Record>, observed: &Observed, pin_root: &PinPath, by: By) -> Result<Plan, Problems> {
-    let mut steps: Vec<Step> = leftovers(observed).collect();
+    let mut steps: Vec<Step> = leftovers(observed).map(for_good).collect();
     let record_pin = pin_root.join("record");
     if record.is_none() && current(observed).is_some() {
         return Err(Problem::new(Kind::RecordLost { pin: record_pin }).into());
@@ -44,6 +44,14 @@ pub fn destroy(record: Option<&Record>, observed: &Observed, pin_root: &PinPath,
     let next = pin_root.generation(number);
     let generations = Generations { current, record: record.cloned().map(Box::new), next, number };
     Ok(explicit(deployment, pin_root, observed, record, generations, steps))
+}
+
+/// Lets a step that clears keep nothing: nobody goes back to what is destroyed.
+fn for_good(mut step: Step) -> Step {
+    if let Action::ClearLeftover { kept, .. } = &mut step.action {
+        *kept = false;
+    }
+    step
 }
 
 /// Makes the plan of an explicit command: nothing more needs to be said than what its steps need.
