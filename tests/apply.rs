@@ -507,6 +507,44 @@ fn what_nobody_confirms_goes_back_wherever_its_run_was_killed() {
 }
 
 #[test]
+fn a_way_back_that_is_interrupted_is_not_forgotten() {
+    let faults: [fn(&Fake, usize); 2] =
+        [|fake, n| fake.fail_nth(n, libc::ENOMEM), |fake, n| fake.fail_from(n, libc::EIO)];
+    for fault in faults {
+        for n in 1.. {
+            let fake = host();
+            make(FIRST, &fake);
+            assert!(make_unconfirmed(&second(), &fake));
+            fault(&fake, n);
+            let is_done = go_back(&fake).is_ok();
+            fake.heal();
+            if is_unconfirmed(&fake) {
+                good(go_back(&fake), FIRST);
+            }
+            // Behind its switch, the next run clears the rest.
+            make(FIRST, &fake);
+            assert!(plan_first(&fake).is_empty(), "call {n}");
+            assert!(!fake.dump().contains("~confirm"), "call {n}");
+            let runs = fake.read_symlink(&path("/sys/fs/bpf/edge")).expect("it runs");
+            assert_eq!(runs, "edge~3", "call {n}: it went back, once");
+            if is_done {
+                break;
+            }
+        }
+    }
+}
+
+#[test]
+fn a_mark_that_nobody_cleared_counts_for_no_other_run() {
+    let fake = host();
+    make(FIRST, &fake);
+    fake.clone().symlink("generation=2,until=1", &path("/sys/fs/bpf/edge~confirm")).expect("it can be made");
+    assert!(!is_unconfirmed(&fake));
+    make(&second(), &fake);
+    assert!(!is_unconfirmed(&fake), "nobody asked for it");
+}
+
+#[test]
 fn a_dry_run_does_not_plan_past_what_ran_before() {
     let fake = host();
     [FIRST.to_owned(), second()].iter().for_each(|text| make(text, &fake));

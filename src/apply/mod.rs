@@ -415,12 +415,13 @@ impl<K: Kernel> Applier<'_, K> {
         let (root, generations) = (&self.plan.pin_root, &self.plan.generations);
         let Some(old) = &generations.current else { return Ok(()) };
         let kept = generations.record.as_deref().filter(|_| self.record.is_some());
-        let done = match (kept, &generations.record) {
+        // It may have waited until now: up to the switch it could still have to go back.
+        let done = generation::waits_no_more(self.kernel, root, old).and_then(|()| match (kept, &generations.record) {
             (Some(record), _) => generation::retire(self.kernel, root, old, record),
             (None, Some(record)) => generation::dissolve(self.kernel, root, old, record),
             // The next one has all of its pins: there is nothing in it to go back to.
             (None, None) => generation::remove(self.kernel, old),
-        };
+        });
         done.map_err(|error| {
             // It is what the next run finds and finishes.
             let problem = refused(format!("take `{old}` away"), &error);
@@ -1025,15 +1026,18 @@ impl<K: Kernel> Applier<'_, K> {
         Ok(map)
     }
 
-    /// Says beside the generations that the next one waits to be confirmed, or that none does.
+    /// Says beside the generations that the next one waits to be confirmed. What says so of the one that runs stays until
+    /// that one is retired: as long as there was no switch, it has to go back.
     fn put_confirm(&mut self, number: usize) -> Result<(), Problem> {
-        let path = self.plan.pin_root.confirm();
+        let (root, generations) = (&self.plan.pin_root, &self.plan.generations);
+        let path = root.confirm();
         let doing = |error: io::Error| refused(format!("write `{path}`"), &error);
-        if self.kernel.read_symlink(&path).is_ok() {
-            self.kernel.unpin(&path).map_err(doing)?;
-        }
-        let Some(until) = self.stamp.confirm_until else { return Ok(()) };
-        let pending = Pending { generation: self.plan.generations.number, until };
+        let Some(until) = self.stamp.confirm_until else {
+            // That of a killed run whose folder somebody else took away would count for this one.
+            return generation::waits_no_more(self.kernel, root, &generations.next).map_err(doing);
+        };
+        generation::gone(self.kernel.unpin(&path)).map_err(doing)?;
+        let pending = Pending { generation: generations.number, until };
         self.kernel.symlink(&pending.to_string(), &path).map_err(doing)?;
         self.undo.push((number, Undo::Confirming(path)));
         Ok(())
