@@ -795,6 +795,33 @@ fn what_nobody_confirms_goes_back() {
 }
 
 #[test]
+fn what_was_killed_behind_its_switch_goes_back_to_what_ran_before() {
+    let name = "what_was_killed_behind_its_switch_goes_back_to_what_ran_before";
+    road(name, move |site| {
+        if !has("strace") {
+            return common::skip(name, "there is no strace");
+        }
+        let flood = Flood::start(1);
+        let link = "[link.uplink]\nprogram = \"drop\"\nxdp = { interface = \"veth0\" }\n";
+        let (with, without) = (filter(1, "", link), filter(1, "", ""));
+        let plan = site.manifest("plan.toml", &with);
+        let before = host();
+        check(&[&plan], 0, &[]);
+        assert!(!passes(&flood, false), "the filter works");
+        // The first rename is the switch, the second one makes what ran before the previous generation.
+        site.manifest("plan.toml", &without);
+        let fault = "strace -qq -o /dev/null -e trace=rename -e inject=rename:signal=KILL:when=2";
+        sh(&format!("{fault} {BPFAPPLY} {plan} --allow prune --confirm 4s > /dev/null 2>&1 || true"));
+        assert!(passes(&flood, true), "the filter is gone");
+        assert!(!passes(&flood, false), "it is back");
+        site.manifest("plan.toml", &with);
+        check(&[&plan], 0, &["nothing to do"]);
+        check(&["destroy", "edge"], 0, &[]);
+        assert_eq!(host(), before);
+    });
+}
+
+#[test]
 fn an_apply_that_breaks_a_check_is_taken_back() {
     road("an_apply_that_breaks_a_check_is_taken_back", |site| {
         // What is to be dropped on lo is to the benefit of nobody who asks himself.
