@@ -48,7 +48,13 @@ fn is_first<K: Kernel>(kernel: &K, pin_root: &PinPath) -> Result<bool, Problem> 
 
 fn return_to<K: Kernel>(before: Record, kernel: &K, pin_root: &PinPath, by: By) -> Result<(Plan, Stamp), Problems> {
     let observed = observe::observe(kernel, &Wanted::before(&before, pin_root))?;
-    let plan = plan::rollback(&before, &observed, pin_root, by)?;
+    let plan = plan::rollback(&before, &observed, pin_root, by).map_err(without_places)?;
     let stamp = Stamp { manifest: before.manifest, inputs: before.inputs, ..Stamp::default() };
     Ok((plan, stamp))
+}
+
+/// Takes the places out of problems: what is recorded has none in a manifest.
+fn without_places(mut problems: Problems) -> Problems {
+    problems.0.iter_mut().for_each(|problem| problem.labels.clear());
+    problems
 }

@@ -720,6 +720,28 @@ fn without_a_generation_before_there_is_no_way_back() {
     refused(&fake, "programs/drop");
 }
 
+#[test]
+fn an_interface_that_went_does_not_stop_a_way_back_that_nobody_asked_for() {
+    let fake = host();
+    make(FIRST, &fake);
+    assert!(make_unconfirmed(&second(), &fake));
+    fake.remove_interface("eth1");
+    let by_hand = plan_rollback("edge", &fake).expect_err("a link has nowhere to be");
+    for problem in &by_hand.0 {
+        assert!(matches!(*problem.kind, Kind::NoInterface { .. }) && problem.labels.is_empty(), "{problem:?}");
+    }
+    let (back, _) = recorded::way_back(&fake, &path("/sys/fs/bpf/edge")).expect("nothing stops it");
+    let skipped: Vec<_> = back.steps.iter().filter(|step| matches!(step.action, Action::Skip { .. })).collect();
+    let [step] = skipped.as_slice() else { panic!("{skipped:?}") };
+    assert_eq!(step.action.address().to_string(), "link.second");
+    good(go_back(&fake), FIRST);
+    let is_there = |name: &str| fake.open_pin(&path(&format!("/sys/fs/bpf/edge/links/{name}"))).is_ok();
+    assert_eq!(["first", "second", "stack"].map(is_there), [true, false, true]);
+    fake.add_interface("eth1", true);
+    make(FIRST, &fake);
+    assert!(is_there("second"), "it comes with the interface");
+}
+
 /// Something that happens between plan and apply.
 struct Meanwhile {
     what: &'static str,

@@ -822,6 +822,29 @@ fn what_was_killed_behind_its_switch_goes_back_to_what_ran_before() {
 }
 
 #[test]
+fn an_interface_that_went_does_not_keep_others_from_their_filter() {
+    road("an_interface_that_went_does_not_keep_others_from_their_filter", |site| {
+        let flood = Flood::start(1);
+        sh("ip link add gone0 type veth peer name gone1");
+        let links = "[link.uplink]\nprogram = \"drop\"\nxdp = { interface = \"veth0\" }\n\
+                     [link.side]\nprogram = \"drop\"\nxdp = { interface = \"gone0\" }\n";
+        let before = host();
+        let plan = site.manifest("plan.toml", &filter(1, "", links));
+        check(&[&plan], 0, &[]);
+        site.manifest("plan.toml", &filter(1, "", ""));
+        check(&[&plan, "--allow", "prune", "--confirm", "4s"], 0, &[]);
+        sh("ip link del gone0");
+        assert!(passes(&flood, true), "the filter is gone");
+        let ran = check(&["rollback", "edge"], 1, &["gone0"]);
+        assert!(!ran.err.contains("plan.toml"), "no manifest says it: {ran:?}");
+        assert!(!passes(&flood, false), "it is back");
+        check(&["status", "edge", "--check"], 0, &["1 link"]);
+        check(&["destroy", "edge"], 0, &[]);
+        assert_eq!(host(), before);
+    });
+}
+
+#[test]
 fn an_apply_that_breaks_a_check_is_taken_back() {
     road("an_apply_that_breaks_a_check_is_taken_back", |site| {
         // What is to be dropped on lo is to the benefit of nobody who asks himself.
