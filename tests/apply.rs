@@ -742,6 +742,20 @@ fn an_interface_that_went_does_not_stop_a_way_back_that_nobody_asked_for() {
     assert!(is_there("second"), "it comes with the interface");
 }
 
+#[test]
+fn without_a_record_nobody_goes_back() {
+    let fake = host();
+    [FIRST.to_owned(), second()].iter().for_each(|text| make(text, &fake));
+    unpin(&fake, "/sys/fs/bpf/edge/record");
+    let before = fake.dump();
+    let by_itself = recorded::way_back(&fake, &path("/sys/fs/bpf/edge")).map(|(plan, _)| plan);
+    for planned in [plan_rollback("edge", &fake), by_itself] {
+        let problems = planned.expect_err("nobody knows what goes");
+        assert!(matches!(*problems.0[0].kind, Kind::RecordLost { .. }), "{problems:?}");
+    }
+    assert_eq!(fake.dump(), before);
+}
+
 /// Something that happens between plan and apply.
 struct Meanwhile {
     what: &'static str,

@@ -30,13 +30,21 @@ fn keep<K: Kernel>(kernel: &mut K, pin_root: &PinPath, options: &Commit, console
     let _lock = options.locking.take(kernel, pin_root)?;
     match confirm::pending(kernel, pin_root)? {
         None => Err(Problem::new(Kind::NothingToConfirm { pin_root: pin_root.clone() }).into()),
-        Some(pending) if pending.left(kernel) == 0 => settle(kernel, pin_root, console).map(|()| Exit::Success),
+        Some(pending) if pending.left(kernel) == 0 && has_way_back(kernel, pin_root)? => {
+            settle(kernel, pin_root, console).map(|()| Exit::Success)
+        }
         Some(pending) => {
             confirm::keep(kernel, pin_root)?;
             console.print(&format!("{pin_root}: generation {} is kept", pending.generation));
             Ok(Exit::Success)
         }
     }
+}
+
+/// Returns whether what ran before can return. Where it cannot, who says that all is well is right in any case.
+fn has_way_back<K: Kernel>(kernel: &mut K, pin_root: &PinPath) -> Result<bool, Problems> {
+    apply::finish_switch(kernel, pin_root)?;
+    Ok(recorded::way_back(kernel, pin_root).is_ok())
 }
 
 /// Waits as the process that an apply with `--confirm` leaves behind, and goes back when nobody confirmed.

@@ -88,6 +88,10 @@ pub(in crate::plan) fn explicit(
 pub fn rollback(before: &Record, observed: &Observed, pin_root: &PinPath, by: By) -> Result<Plan, Problems> {
     let (before, skipped) = with_known_hooks(access::with_known_names(before, observed), observed, by);
     let before = &before;
+    if let (Some(_), None) = (current(observed), &observed.record) {
+        // Nobody knows what of it is ours, and so what of it goes.
+        return Err(Problem::new(Kind::RecordLost { pin: pin_root.join("record") }).into());
+    }
     let (desired, mut problems) = (links_of(before, pin_root)?, Problems::default());
     let mut planner = Planner::new(&desired, observed, Mode::Live);
     planner.may_take_over = by == By::Hand;
