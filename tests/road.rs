@@ -754,6 +754,7 @@ fn what_nobody_confirms_goes_back() {
         check(&[&plan, "--confirm", "3600"], 0, &[]);
         let pid = watchdog();
         check(&[&plan], 75, &["waits to be confirmed", "bpfapply commit"]);
+        check(&["status", "edge"], 0, &["waits to be confirmed for"]);
         check(&[&plan, "--dry-run"], 0, &[]);
         check(&["commit", "edge"], 0, &["generation 1 is kept"]);
         check(&["commit", "edge"], 1, &["nothing of `/sys/fs/bpf/edge` waits to be confirmed"]);
@@ -779,6 +780,7 @@ fn what_nobody_confirms_goes_back() {
             },
             || "it lives".to_owned(),
         );
+        check(&["status", "edge"], 0, &["nobody watches it: the next run goes back"]);
         check(&[&plan, "--allow", "prune"], 75, &["was not confirmed in time, and was taken back now"]);
         assert!(!passes(&flood, false), "the filter is back");
         // Taken back by hand, while the watchdog watches.

@@ -24,6 +24,9 @@ pub struct Deployment {
     pub previous: bool,
     /// For how many seconds the generation that runs still waits to be confirmed; `None` when it does not wait.
     pub unconfirmed: Option<u64>,
+    /// Whether its watchdog lives, which goes back then; else the next run does. For people: programs see what waits.
+    #[serde(skip)]
+    pub watched: bool,
     /// What is different from the record.
     pub drift: Vec<Drifted>,
     /// What interrupted runs left.
@@ -127,9 +130,13 @@ fn details(page: &mut Page, deployment: &Deployment, now: u64) {
         page.line("  the generation before is kept for a rollback", HANG);
     }
     if let Some(left) = deployment.unconfirmed {
-        let waits = match left {
-            0 => "waited in vain to be confirmed: the next run goes back".to_owned(),
-            left => format!("waits to be confirmed for {left} s: `bpfapply commit {}`", deployment.deployment),
+        let commit = format!("`bpfapply commit {}`", deployment.deployment);
+        let waits = match (left, deployment.watched) {
+            (0, _) => "waited in vain to be confirmed: the next run goes back".to_owned(),
+            (left, true) => format!("waits to be confirmed for {left} s: {commit}"),
+            (_, false) => {
+                format!("waits to be confirmed, and nobody watches it: the next run goes back, unless {commit}")
+            }
         };
         page.line(Text::new(Paint::Alarm, "!").and(Paint::Plain, format!(" {waits}")), HANG);
     }
@@ -181,13 +188,14 @@ mod tests {
             made: Some(Made { time: 1000, manifest, version: "0.1.0".to_owned(), maps: 5, programs: 1, links: 0 }),
             previous: false,
             unconfirmed: None,
+            watched: false,
             drift: Vec::new(),
             leftovers: Vec::new(),
             problem: None,
         }
     }
 
-    fn samples() -> [Deployment; 5] {
+    fn samples() -> [Deployment; 6] {
         let drifted =
             |address: &str, kind, words: &str| Drifted { address: address.to_owned(), kind, words: words.to_owned() };
         let trouble = Trouble { words: "it is gone".to_owned(), help: Some("make a new one".to_owned()) };
@@ -208,7 +216,8 @@ mod tests {
                 leftovers: vec![path("old~3"), path("old~previous")],
                 ..deployment("old", State::LeftOver)
             },
-            Deployment { unconfirmed: Some(7), ..deployment("young", State::Unconfirmed) },
+            Deployment { unconfirmed: Some(7), ..deployment("unwatched", State::Unconfirmed) },
+            Deployment { unconfirmed: Some(7), watched: true, ..deployment("young", State::Unconfirmed) },
         ]
     }
 
@@ -238,6 +247,12 @@ mod tests {
         ! /sys/fs/bpf/old~previous: left by a run that was interrupted; the next apply
             or destroy clears it
 
+        unwatched: unconfirmed
+          5 maps, 1 program, 0 links
+          generation 7, made 3 min 4 s ago from /etc/bpfapply/unwatched.toml
+        ! waits to be confirmed, and nobody watches it: the next run goes back, unless
+            `bpfapply commit unwatched`
+
         young: unconfirmed
           5 maps, 1 program, 0 links
           generation 7, made 3 min 4 s ago from /etc/bpfapply/young.toml
@@ -252,7 +267,7 @@ mod tests {
         assert_eq!(value["format"], serde_json::json!({ "major": 1, "minor": 4 }));
         assert_eq!(value["kind"], "status");
         let states: Vec<_> = value["deployments"].as_array().unwrap().iter().map(|one| &one["state"]).collect();
-        assert_eq!(states, ["in-sync", "drifted", "no-record", "left-over", "unconfirmed"]);
+        assert_eq!(states, ["in-sync", "drifted", "no-record", "left-over", "unconfirmed", "unconfirmed"]);
         let edge = &value["deployments"][1];
         assert_eq!(edge["made"]["maps"], 5);
         let drift = serde_json::json!({
