@@ -27,20 +27,34 @@ pub fn rollback<K: Kernel>(kernel: &K, pin_root: &PinPath) -> Result<(Plan, Stam
     return_to(observe::previous_record(kernel, pin_root)?, kernel, pin_root, By::Hand)
 }
 
-/// Plans to take the last apply back: to the generation before, or to nothing where there was none.
+/// Plans to take the last apply back: to the generation before, or to nothing where there never was one.
 pub fn way_back<K: Kernel>(kernel: &K, pin_root: &PinPath) -> Result<(Plan, Stamp), Problems> {
     match observe::previous_record(kernel, pin_root) {
         Ok(before) => return_to(before, kernel, pin_root, By::Itself),
-        Err(problem) if matches!(*problem.kind, Kind::NoWayBack { .. }) => {
+        Err(problem) if matches!(*problem.kind, Kind::NoWayBack { .. }) && is_first(kernel, pin_root)? => {
             Ok((end(kernel, pin_root, By::Itself)?, Stamp::default()))
         }
         Err(problem) => Err(problem.into()),
     }
 }
 
+/// Returns whether no generation ran before the one that runs.
+fn is_first<K: Kernel>(kernel: &K, pin_root: &PinPath) -> Result<bool, Problem> {
+    Ok(match observe::rest(kernel, pin_root)?.root {
+        Root::Generation(current) => current == pin_root.generation(1),
+        Root::Missing | Root::Foreign => true,
+    })
+}
+
 fn return_to<K: Kernel>(before: Record, kernel: &K, pin_root: &PinPath, by: By) -> Result<(Plan, Stamp), Problems> {
     let observed = observe::observe(kernel, &Wanted::before(&before, pin_root))?;
-    let plan = plan::rollback(&before, &observed, pin_root, by)?;
+    let plan = plan::rollback(&before, &observed, pin_root, by).map_err(without_places)?;
     let stamp = Stamp { manifest: before.manifest, inputs: before.inputs, ..Stamp::default() };
     Ok((plan, stamp))
+}
+
+/// Takes the places out of problems: what is recorded has none in a manifest.
+fn without_places(mut problems: Problems) -> Problems {
+    problems.0.iter_mut().for_each(|problem| problem.labels.clear());
+    problems
 }

@@ -5,9 +5,10 @@ mod common;
 
 use bpfapply::access::AccountKind;
 use bpfapply::apply::outcome::{Status, Verdict};
-use bpfapply::apply::{Stamp, apply};
+use bpfapply::apply::{Stamp, apply, finish_switch};
+use bpfapply::confirm;
 use bpfapply::desired::{MapSource, SlotSource};
-use bpfapply::diag::{Exit, Kind};
+use bpfapply::diag::{Exit, Kind, Problems};
 use bpfapply::direct::{Device, Direct, Wish};
 use bpfapply::insn::{EXIT, Insn};
 use bpfapply::kernel::fake::Fake;
@@ -15,6 +16,7 @@ use bpfapply::kernel::{HookRequest, Kernel, ProgramRequest};
 use bpfapply::kinds::{AttachType, ProgramType, XdpMode};
 use bpfapply::names::PinPath;
 use bpfapply::plan::{Action, Plan};
+use bpfapply::recorded;
 use common::stages::{self, good, make, path, plan, plan_destroy, plan_rollback, run};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
@@ -513,6 +515,120 @@ fn a_map_that_a_killed_run_was_to_take_over_or_hand_over_stays() {
     }
 }
 
+/// Plans and applies as `--confirm` does; returns whether nothing went wrong.
+fn make_unconfirmed(text: &str, fake: &Fake) -> bool {
+    let plan = good(stages::plan(text, fake), text);
+    let stamp = Stamp { confirm_until: Some(1), ..Stamp::default() };
+    apply(&mut fake.clone(), &plan, &stamp).problem.is_none()
+}
+
+fn is_unconfirmed(fake: &Fake) -> bool {
+    confirm::pending(fake, &path("/sys/fs/bpf/edge")).expect("it can be read").is_some()
+}
+
+/// Takes the last apply back, as the watchdog does.
+fn go_back(fake: &Fake) -> Result<(), Problems> {
+    let root = path("/sys/fs/bpf/edge");
+    finish_switch(&mut fake.clone(), &root)?;
+    let (back, _) = recorded::way_back(fake, &root)?;
+    run(&back, fake).1.map_or(Ok(()), |problem| Err(problem.into()))
+}
+
+#[test]
+fn what_nobody_confirms_goes_back_wherever_its_run_was_killed() {
+    // Two generations back there are others.
+    for (name, before) in [("one before", vec![FIRST.to_owned()]), ("two before", vec![second(), FIRST.to_owned()])] {
+        let made = || {
+            let fake = host();
+            before.iter().for_each(|text| make(text, &fake));
+            fake
+        };
+        let fake = made();
+        let earlier = fake.calls().len();
+        assert!(make_unconfirmed(&second(), &fake));
+        // The mark is the first symbolic link; before it nothing waits.
+        let marks = fake.calls()[earlier..].iter().position(|call| *call == "symlink").expect("it is made");
+        for n in marks + 1.. {
+            let fake = made();
+            fake.fail_from(n, libc::EIO);
+            let is_done = make_unconfirmed(&second(), &fake);
+            fake.heal();
+            if is_unconfirmed(&fake) {
+                good(go_back(&fake), FIRST);
+                assert!(plan_first(&fake).is_empty(), "{name}, killed at call {n}: what ran before is back");
+                assert!(!fake.dump().contains("~confirm"), "{name}, killed at call {n}");
+            }
+            if is_done {
+                break;
+            }
+        }
+    }
+}
+
+#[test]
+fn a_way_back_that_is_interrupted_is_not_forgotten() {
+    let faults: [fn(&Fake, usize); 2] =
+        [|fake, n| fake.fail_nth(n, libc::ENOMEM), |fake, n| fake.fail_from(n, libc::EIO)];
+    for fault in faults {
+        for n in 1.. {
+            let fake = host();
+            make(FIRST, &fake);
+            assert!(make_unconfirmed(&second(), &fake));
+            fault(&fake, n);
+            let is_done = go_back(&fake).is_ok();
+            fake.heal();
+            if is_unconfirmed(&fake) {
+                good(go_back(&fake), FIRST);
+            }
+            // Behind its switch, the next run clears the rest.
+            make(FIRST, &fake);
+            assert!(plan_first(&fake).is_empty(), "call {n}");
+            assert!(!fake.dump().contains("~confirm"), "call {n}");
+            let runs = fake.read_symlink(&path("/sys/fs/bpf/edge")).expect("it runs");
+            assert_eq!(runs, "edge~3", "call {n}: it went back, once");
+            if is_done {
+                break;
+            }
+        }
+    }
+}
+
+#[test]
+fn a_mark_that_nobody_cleared_counts_for_no_other_run() {
+    let fake = host();
+    make(FIRST, &fake);
+    fake.clone().symlink("generation=2,until=1", &path("/sys/fs/bpf/edge~confirm")).expect("it can be made");
+    assert!(!is_unconfirmed(&fake));
+    make(&second(), &fake);
+    assert!(!is_unconfirmed(&fake), "nobody asked for it");
+}
+
+#[test]
+fn a_dry_run_does_not_plan_past_what_ran_before() {
+    let fake = host();
+    [FIRST.to_owned(), second()].iter().for_each(|text| make(text, &fake));
+    let old = |name: &str| path("/sys/fs/bpf").child(name);
+    make(FIRST, &fake);
+    // As a run leaves it that is killed before it retires what it replaced.
+    fake.clone().rename(&old("edge~previous"), &old("edge~2")).expect("it can be moved");
+    let refused = plan_rollback("edge", &fake).expect_err("it is not at its place");
+    assert!(matches!(*refused.0[0].kind, Kind::Unfinished { .. }), "{refused:?}");
+    good(finish_switch(&mut fake.clone(), &path("/sys/fs/bpf/edge")).map_err(Problems::from), FIRST);
+    assert!(run(&plan_back(&fake), &fake).1.is_none());
+    assert!(plan_second(&fake).is_empty());
+}
+
+#[test]
+fn without_what_ran_before_nothing_is_taken_away() {
+    let fake = host();
+    make(FIRST, &fake);
+    assert!(make_unconfirmed(&second(), &fake));
+    unpin(&fake, "/sys/fs/bpf/edge~previous/record");
+    let refused = go_back(&fake).expect_err("there is no way back");
+    assert!(matches!(*refused.0[0].kind, Kind::NoWayBack { .. }), "{refused:?}");
+    assert!(plan_second(&fake).is_empty(), "it runs on");
+}
+
 #[test]
 fn the_second_time_nothing_is_called() {
     let fake = host();
@@ -652,6 +768,42 @@ fn without_a_generation_before_there_is_no_way_back() {
     make(&second(), &fake);
     unpin(&fake, "/sys/fs/bpf/edge~previous/programs/drop");
     refused(&fake, "programs/drop");
+}
+
+#[test]
+fn an_interface_that_went_does_not_stop_a_way_back_that_nobody_asked_for() {
+    let fake = host();
+    make(FIRST, &fake);
+    assert!(make_unconfirmed(&second(), &fake));
+    fake.remove_interface("eth1");
+    let by_hand = plan_rollback("edge", &fake).expect_err("a link has nowhere to be");
+    for problem in &by_hand.0 {
+        assert!(matches!(*problem.kind, Kind::NoInterface { .. }) && problem.labels.is_empty(), "{problem:?}");
+    }
+    let (back, _) = recorded::way_back(&fake, &path("/sys/fs/bpf/edge")).expect("nothing stops it");
+    let skipped: Vec<_> = back.steps.iter().filter(|step| matches!(step.action, Action::Skip { .. })).collect();
+    let [step] = skipped.as_slice() else { panic!("{skipped:?}") };
+    assert_eq!(step.action.address().to_string(), "link.second");
+    good(go_back(&fake), FIRST);
+    let is_there = |name: &str| fake.open_pin(&path(&format!("/sys/fs/bpf/edge/links/{name}"))).is_ok();
+    assert_eq!(["first", "second", "stack"].map(is_there), [true, false, true]);
+    fake.add_interface("eth1", true);
+    make(FIRST, &fake);
+    assert!(is_there("second"), "it comes with the interface");
+}
+
+#[test]
+fn without_a_record_nobody_goes_back() {
+    let fake = host();
+    [FIRST.to_owned(), second()].iter().for_each(|text| make(text, &fake));
+    unpin(&fake, "/sys/fs/bpf/edge/record");
+    let before = fake.dump();
+    let by_itself = recorded::way_back(&fake, &path("/sys/fs/bpf/edge")).map(|(plan, _)| plan);
+    for planned in [plan_rollback("edge", &fake), by_itself] {
+        let problems = planned.expect_err("nobody knows what goes");
+        assert!(matches!(*problems.0[0].kind, Kind::RecordLost { .. }), "{problems:?}");
+    }
+    assert_eq!(fake.dump(), before);
 }
 
 /// Something that happens between plan and apply.

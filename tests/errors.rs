@@ -36,6 +36,7 @@ const NOT_TRIED: &[(&str, &[&str])] = &[
             "host::route_taken",
             "host::symlink_in_the_way",
             "host::unconfirmed",
+            "host::unfinished",
             "host::unlistable",
             "host::unverified",
             "plan::consent",

@@ -754,6 +754,7 @@ fn what_nobody_confirms_goes_back() {
         check(&[&plan, "--confirm", "3600"], 0, &[]);
         let pid = watchdog();
         check(&[&plan], 75, &["waits to be confirmed", "bpfapply commit"]);
+        check(&["status", "edge"], 0, &["waits to be confirmed for"]);
         check(&[&plan, "--dry-run"], 0, &[]);
         check(&["commit", "edge"], 0, &["generation 1 is kept"]);
         check(&["commit", "edge"], 1, &["nothing of `/sys/fs/bpf/edge` waits to be confirmed"]);
@@ -779,6 +780,7 @@ fn what_nobody_confirms_goes_back() {
             },
             || "it lives".to_owned(),
         );
+        check(&["status", "edge"], 0, &["nobody watches it: the next run goes back"]);
         check(&[&plan, "--allow", "prune"], 75, &["was not confirmed in time, and was taken back now"]);
         assert!(!passes(&flood, false), "the filter is back");
         // Taken back by hand, while the watchdog watches.
@@ -789,6 +791,56 @@ fn what_nobody_confirms_goes_back() {
         assert!(!passes(&flood, false));
         let same = |lines: &[String]| lines.iter().filter(|line| !line.contains('~')).count();
         assert_eq!(same(&effect()), same(&kept));
+        check(&["destroy", "edge"], 0, &[]);
+        assert_eq!(host(), before);
+    });
+}
+
+#[test]
+fn what_was_killed_behind_its_switch_goes_back_to_what_ran_before() {
+    let name = "what_was_killed_behind_its_switch_goes_back_to_what_ran_before";
+    road(name, move |site| {
+        if !has("strace") {
+            return common::skip(name, "there is no strace");
+        }
+        let flood = Flood::start(1);
+        let link = "[link.uplink]\nprogram = \"drop\"\nxdp = { interface = \"veth0\" }\n";
+        let (with, without) = (filter(1, "", link), filter(1, "", ""));
+        let plan = site.manifest("plan.toml", &with);
+        let before = host();
+        check(&[&plan], 0, &[]);
+        assert!(!passes(&flood, false), "the filter works");
+        // The first rename is the switch, the second one makes what ran before the previous generation.
+        site.manifest("plan.toml", &without);
+        let fault = "strace -qq -o /dev/null -e trace=rename -e inject=rename:signal=KILL:when=2";
+        sh(&format!("{fault} {BPFAPPLY} {plan} --allow prune --confirm 4s > /dev/null 2>&1 || true"));
+        assert!(passes(&flood, true), "the filter is gone");
+        assert!(!passes(&flood, false), "it is back");
+        site.manifest("plan.toml", &with);
+        check(&[&plan], 0, &["nothing to do"]);
+        check(&["destroy", "edge"], 0, &[]);
+        assert_eq!(host(), before);
+    });
+}
+
+#[test]
+fn an_interface_that_went_does_not_keep_others_from_their_filter() {
+    road("an_interface_that_went_does_not_keep_others_from_their_filter", |site| {
+        let flood = Flood::start(1);
+        sh("ip link add gone0 type veth peer name gone1");
+        let links = "[link.uplink]\nprogram = \"drop\"\nxdp = { interface = \"veth0\" }\n\
+                     [link.side]\nprogram = \"drop\"\nxdp = { interface = \"gone0\" }\n";
+        let before = host();
+        let plan = site.manifest("plan.toml", &filter(1, "", links));
+        check(&[&plan], 0, &[]);
+        site.manifest("plan.toml", &filter(1, "", ""));
+        check(&[&plan, "--allow", "prune", "--confirm", "4s"], 0, &[]);
+        sh("ip link del gone0");
+        assert!(passes(&flood, true), "the filter is gone");
+        let ran = check(&["rollback", "edge"], 1, &["gone0"]);
+        assert!(!ran.err.contains("plan.toml"), "no manifest says it: {ran:?}");
+        assert!(!passes(&flood, false), "it is back");
+        check(&["status", "edge", "--check"], 0, &["1 link"]);
         check(&["destroy", "edge"], 0, &[]);
         assert_eq!(host(), before);
     });

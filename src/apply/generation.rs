@@ -13,7 +13,6 @@ use crate::confirm::Pending;
 use crate::kernel::observe::{self, walk};
 use crate::kernel::{Entry, EntryKind, Kernel, ObjectKind};
 use crate::names::PinPath;
-use crate::plan::Generations;
 use crate::record::Record;
 use std::collections::BTreeSet;
 use std::io;
@@ -145,16 +144,16 @@ pub fn dissolve<K: Kernel>(kernel: &mut K, pin_root: &PinPath, old: &PinPath, re
 
 /// Clears what an interrupted run left: its links are detached, its pins go, also those outside of the folder, unless
 /// the generation that runs has them as well, or they are somebody else's: again, by the record of that one, or still, as
-/// the run did not come to take them over.
+/// the run did not come to take them over. What is `kept` becomes the previous generation then.
 pub fn clear<K: Kernel>(
     kernel: &mut K,
     pin_root: &PinPath,
     (leftover, left): (&PinPath, Option<&Record>),
-    generations: &Generations,
+    (current, record): (Option<&PinPath>, Option<&Record>),
+    kept: bool,
 ) -> io::Result<()> {
-    let current = generations.current.as_ref();
     let running = detach_all(kernel, pin_root, (leftover, left), current)?;
-    let mut foreign: BTreeSet<&str> = generations.record.iter().flat_map(|record| record.foreign_pins()).collect();
+    let mut foreign: BTreeSet<&str> = record.into_iter().flat_map(Record::foreign_pins).collect();
     if !has_run(pin_root, leftover, current) {
         foreign.extend(left.into_iter().flat_map(Record::taken_pins));
     }
@@ -175,19 +174,25 @@ pub fn clear<K: Kernel>(
         }
     }
     // What it said and did last before it would have switched.
-    let waits = observe::existing(kernel.read_symlink(&pin_root.confirm()))?;
-    let waits = waits.as_deref().and_then(Pending::parse).map(|pending| pin_root.generation(pending.generation));
-    if waits.as_ref() == Some(leftover) {
-        gone(kernel.unpin(&pin_root.confirm()))?;
-    }
+    waits_no_more(kernel, pin_root, leftover)?;
     if observe::existing(kernel.read_symlink(&pin_root.passing()))?.as_deref() == Some(leftover.file_name()) {
         gone(kernel.unpin(&pin_root.passing()))?;
     }
+    let heir = current.unwrap_or(pin_root);
     match left {
-        Some(left) => remove_own(kernel, pin_root, (leftover, left), current.unwrap_or(pin_root)),
+        Some(record) if kept => retire(kernel, pin_root, (leftover, record), heir),
+        Some(record) => remove_own(kernel, pin_root, (leftover, record), heir),
         // It did not come to run, so that nobody else found it.
         None => remove(kernel, leftover),
     }
+}
+
+/// Takes away what says that a generation waits to be confirmed, if it says so of this one.
+pub fn waits_no_more<K: Kernel>(kernel: &mut K, pin_root: &PinPath, generation: &PinPath) -> io::Result<()> {
+    let path = pin_root.confirm();
+    let waits = observe::existing(kernel.read_symlink(&path))?;
+    let waits = waits.as_deref().and_then(Pending::parse).map(|pending| pin_root.generation(pending.generation));
+    if waits.as_ref() == Some(generation) { gone(kernel.unpin(&path)) } else { Ok(()) }
 }
 
 /// Returns whether a generation that was left ran before the one that runs now. Where none does, nothing tells it.

@@ -25,6 +25,7 @@ use crate::confirm::Pending;
 use crate::desired::{Anchor, DesiredLink, Hook, MapSource, Netns, Within};
 use crate::diag::{Kind, OPEN_FILES, PRIVILEGES, Problem};
 use crate::entries::{Entries, slots_of};
+use crate::kernel::observe::Rest;
 use crate::kernel::{
     EntryKind, EventInfo, HookInfo, HookPlace, HookRequest, Kernel, LinkInfo, MapRequest, ObjectKind, SymlinkInTheWay,
     contents, drift, observe, strangers,
@@ -32,7 +33,7 @@ use crate::kernel::{
 use crate::kinds::{MapType, Netfilter};
 use crate::migrate::Tally;
 use crate::names::{Digest, LinkName, MapName, ObjectName, PinPath, ProgramName};
-use crate::observed::{Place, Stranger};
+use crate::observed::{Leftover, Place, Root, Stranger};
 use crate::plan::{Action, Marker, Plan, ResolvedHook, Restored, Spot, Step};
 use crate::record::Record;
 use crate::spec::Host;
@@ -95,6 +96,24 @@ pub enum Progress<'a> {
 /// Applies a plan.
 pub fn apply<'a, K: Kernel>(kernel: &mut K, plan: &'a Plan, stamp: &Stamp) -> Applied<'a, K::Fd> {
     apply_watched(kernel, plan, stamp, None)
+}
+
+/// Finishes what a run did not get to that was interrupted behind its switch: what ran until then becomes the generation
+/// before. To go back is planned behind this, from what is at its place then.
+///
+/// # Errors
+/// The kernel's, as a problem. What is left to do stays so for the next run.
+pub fn finish_switch<K: Kernel>(kernel: &mut K, pin_root: &PinPath) -> Result<(), Problem> {
+    let Rest { root: Root::Generation(current), leftovers, record } = observe::rest(kernel, pin_root)? else {
+        return Ok(());
+    };
+    // Where it cannot be read there is no going back, which is said when that is planned.
+    let running = record.unwrap_or_default();
+    for Leftover { path, record, .. } in leftovers.iter().filter(|leftover| leftover.ran) {
+        generation::clear(kernel, pin_root, (path, record.as_ref()), (Some(&current), running.as_ref()), true)
+            .map_err(|error| refused(format!("keep `{path}` for a rollback"), &error))?;
+    }
+    Ok(())
 }
 
 /// Applies a plan, and tells how it goes.
@@ -263,9 +282,10 @@ impl<K: Kernel> Applier<'_, K> {
 
     fn commit(&mut self, number: usize, action: &Action) -> Result<(), Problem> {
         match action {
-            Action::ClearLeftover { path, record, .. } => {
+            Action::ClearLeftover { path, record, kept } => {
                 let (root, generations) = (&self.plan.pin_root, &self.plan.generations);
-                generation::clear(self.kernel, root, (path, record.as_deref()), generations)
+                let running = (generations.current.as_ref(), generations.record.as_deref());
+                generation::clear(self.kernel, root, (path, record.as_deref()), running, *kept)
                     .map_err(|error| refused(format!("clear `{path}`"), &error))?;
                 self.recount()?;
             }
@@ -396,18 +416,18 @@ impl<K: Kernel> Applier<'_, K> {
         self.leave(steps)?;
         let (root, generations) = (&self.plan.pin_root, &self.plan.generations);
         let Some(old) = &generations.current else { return Ok(()) };
-        let done = match &generations.record {
-            Some(record) if self.record.is_some() => {
-                generation::retire(self.kernel, root, (old, record), &generations.next)
-            }
-            Some(record) => generation::dissolve(self.kernel, root, old, record),
+        let kept = generations.record.as_deref().filter(|_| self.record.is_some());
+        // It may have waited until now: up to the switch it could still have to go back.
+        let done = generation::waits_no_more(self.kernel, root, old).and_then(|()| match (kept, &generations.record) {
+            (Some(record), _) => generation::retire(self.kernel, root, (old, record), &generations.next),
+            (None, Some(record)) => generation::dissolve(self.kernel, root, old, record),
             // The next one has all of its pins: there is nothing in it to go back to.
-            None => generation::remove(self.kernel, old),
-        };
+            (None, None) => generation::remove(self.kernel, old),
+        });
         done.map_err(|error| {
             // It is what the next run finds and finishes.
             let problem = refused(format!("take `{old}` away"), &error);
-            let action = Cow::Owned(Action::ClearLeftover { path: old.clone(), record: None });
+            let action = Cow::Owned(Action::ClearLeftover { path: old.clone(), record: None, kept: kept.is_some() });
             let status = Status::HalfDone(problem.kind.to_string());
             steps.push(StepOutcome { action, status, tally: None });
             problem
@@ -1012,15 +1032,18 @@ impl<K: Kernel> Applier<'_, K> {
         Ok(map)
     }
 
-    /// Says beside the generations that the next one waits to be confirmed, or that none does.
+    /// Says beside the generations that the next one waits to be confirmed. What says so of the one that runs stays until
+    /// that one is retired: as long as there was no switch, it has to go back.
     fn put_confirm(&mut self, number: usize) -> Result<(), Problem> {
-        let path = self.plan.pin_root.confirm();
+        let (root, generations) = (&self.plan.pin_root, &self.plan.generations);
+        let path = root.confirm();
         let doing = |error: io::Error| refused(format!("write `{path}`"), &error);
-        if self.kernel.read_symlink(&path).is_ok() {
-            self.kernel.unpin(&path).map_err(doing)?;
-        }
-        let Some(until) = self.stamp.confirm_until else { return Ok(()) };
-        let pending = Pending { generation: self.plan.generations.number, until };
+        let Some(until) = self.stamp.confirm_until else {
+            // That of a killed run whose folder somebody else took away would count for this one.
+            return generation::waits_no_more(self.kernel, root, &generations.next).map_err(doing);
+        };
+        generation::gone(self.kernel.unpin(&path)).map_err(doing)?;
+        let pending = Pending { generation: generations.number, until };
         self.kernel.symlink(&pending.to_string(), &path).map_err(doing)?;
         self.undo.push((number, Undo::Confirming(path)));
         Ok(())

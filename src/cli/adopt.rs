@@ -1,14 +1,14 @@
 //! `adopt`: makes a new record of a deployment that lost its own.
 
 use super::arguments::Change;
-use super::confirm::settle;
 use super::console::{Console, Output};
 use super::finish::finish;
 use super::loaded::{self, Loaded};
 use super::planned::{Resolved, desired_live};
 use super::{now, usual_bpffs};
 use crate::apply::Stamp;
-use crate::diag::{Exit, Problems};
+use crate::confirm;
+use crate::diag::{Exit, Kind, Problem, Problems};
 use crate::kernel::{Kernel, linux::Linux, observe, status};
 use crate::names::PinPath;
 use crate::observed::Wanted;
@@ -49,8 +49,10 @@ fn adopt<K: Kernel>(
     };
     // Without a manifest nobody knows what is to be recorded.
     let loaded = loaded.ok_or(lost)?;
-    if !change.dry_run {
-        settle(kernel, pin_root, console)?;
+    // Nobody can go back without a record: who goes on says first that all is well.
+    if let Some(pending) = confirm::pending(kernel, pin_root)?.filter(|_| !change.dry_run) {
+        let (pin_root, left) = (pin_root.clone(), pending.left(kernel));
+        return Err(Problem::new(Kind::Unconfirmed { pin_root, left }).into());
     }
     let Resolved { desired, .. } = desired_live(kernel, loaded)?;
     let observed = observe::observe(kernel, &Wanted { adopts: true, ..Wanted::of(&desired) })?;

@@ -4,7 +4,7 @@ use super::arguments::{Locking, Target, parse_pin_root};
 use super::console::Console;
 use super::finish::finish;
 use super::now;
-use crate::apply::Stamp;
+use crate::apply::{self, Stamp};
 use crate::confirm;
 use crate::diag::{Exit, Kind, Problem, Problems};
 use crate::kernel::{Kernel, linux::Linux};
@@ -90,6 +90,7 @@ pub fn settle<K: Kernel>(kernel: &mut K, pin_root: &PinPath, console: &Console) 
 
 /// Goes back to what ran before an apply that waits to be confirmed.
 pub fn go_back<K: Kernel>(kernel: &mut K, pin_root: &PinPath, console: &Console) -> Result<Exit, Problems> {
+    apply::finish_switch(kernel, pin_root)?;
     let (plan, stamp) = recorded::way_back(kernel, pin_root)?;
     finish(kernel, &plan, None, &Stamp { time: now(), ..stamp }, console)
 }

@@ -4,7 +4,7 @@ use super::arguments::{Allow, Locking, Target, consents};
 use super::console::Console;
 use super::finish::finish;
 use super::now;
-use crate::apply::Stamp;
+use crate::apply::{self, Stamp};
 use crate::diag::{Exit, Kind, Problem, Problems};
 use crate::kernel::Kernel;
 use crate::names::PinPath;
@@ -39,6 +39,9 @@ fn rollback<K: Kernel>(
     console: &Console,
 ) -> Result<Exit, Problems> {
     let _lock = options.locking.take_unless(options.dry_run, kernel, pin_root)?;
+    if !options.dry_run {
+        apply::finish_switch(kernel, pin_root)?;
+    }
     let (plan, stamp) = recorded::rollback(kernel, pin_root)?;
     if options.dry_run {
         console.plan(&plan, None, Purpose::DryRun);

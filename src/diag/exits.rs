@@ -137,6 +137,7 @@ impl Kind {
             | Self::NotMounted { .. }
             | Self::NoDeployment { .. }
             | Self::NoWayBack { .. }
+            | Self::Unfinished { .. }
             | Self::NothingToConfirm { .. }
             | Self::Watchdog { .. }
             | Self::NoSuchPin { .. }

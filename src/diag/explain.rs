@@ -434,6 +434,16 @@ pub const EXPLANATIONS: &[Explanation] = &[
                   over.",
     },
     Explanation {
+        code: "host::unfinished",
+        exits: FAILED,
+        means: "A run was interrupted right behind its switch. The new generation runs, but the one before it has not \
+                got the place where a way back finds it, and a dry run moves nothing.",
+        example: Host(
+            "`bpfapply rollback edge --dry-run`, where an apply was killed and `edge~1` is left beside `edge~2`",
+        ),
+        way_out: "Run `bpfapply rollback` without `--dry-run`, which finishes that first; or apply, which does so as well.",
+    },
+    Explanation {
         code: "host::unlistable",
         exits: FAILED,
         means: "The kernel does not list what is in maps of this type.",

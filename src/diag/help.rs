@@ -234,6 +234,9 @@ impl Kind {
             Self::NoWayBack { .. } => {
                 Some("each apply that changes something keeps the generation before it, one deep".to_owned())
             }
+            Self::Unfinished { .. } => {
+                Some("`bpfapply rollback` without `--dry-run` finishes that first, and so does an apply".to_owned())
+            }
             Self::NoDeployment { .. } => {
                 Some("`bpfapply status` lists those of this host; one is named as in its manifest".to_owned())
             }

@@ -981,6 +981,11 @@ pub enum Kind {
         /// What is missing.
         lacks: PinPath,
     },
+    /// A run was interrupted behind its switch: what ran before is not yet where a way back finds it.
+    Unfinished {
+        /// The folder of what ran before.
+        leftover: PinPath,
+    },
     /// Something has the pin that is not what we want there.
     PinTaken {
         /// The pin.
@@ -1162,6 +1167,7 @@ impl Kind {
             Self::Unverified { .. } => "host::unverified",
             Self::NoDeployment { .. } => "host::no_deployment",
             Self::NoWayBack { .. } => "host::no_way_back",
+            Self::Unfinished { .. } => "host::unfinished",
             Self::ChecksFailed { .. } => "host::checks_failed",
             Self::BadText { .. } => "manifest::bad_text",
             Self::Watchdog { .. } => "host::watchdog",

@@ -243,8 +243,15 @@ pub fn settled_record<K: Kernel>(kernel: &K, pin_root: &PinPath) -> Result<Optio
 }
 
 /// Reads the record of the generation before the one that runs.
+///
+/// # Errors
+/// [`Kind::NoWayBack`] when there is none, and [`Kind::Unfinished`] when it has not got its place yet.
 pub fn previous_record<K: Kernel>(kernel: &K, pin_root: &PinPath) -> Result<Record, Problem> {
     let reader = Reader::new(kernel, &[], false);
+    let (_, leftovers) = reader.generations(pin_root)?;
+    if let Some(leftover) = leftovers.into_iter().find(|leftover| leftover.ran) {
+        return Err(Problem::new(Kind::Unfinished { leftover: leftover.path }));
+    }
     let pin = pin_root.previous().join("record");
     reader.record(&pin)?.ok_or_else(|| Problem::new(Kind::NoWayBack { lacks: pin }))
 }
@@ -618,7 +625,13 @@ impl<'a, K: Kernel> Reader<'a, K> {
                 // Without a generation that runs, the one before it is the rest of a destroy.
                 && (root == Root::Missing || path != pin_root.previous());
             if is_other {
-                leftovers.push(self.leftover(pin_root, path)?);
+                let leftover = self.leftover(pin_root, path)?;
+                // Numbers grow, and what is built beside the one that runs has the next.
+                let ran = match (&root, leftover.path.generation_number(pin_root)) {
+                    (Root::Generation(current), Some(number)) => current.generation_number(pin_root) > Some(number),
+                    (Root::Generation(_) | Root::Missing | Root::Foreign, _) => false,
+                };
+                leftovers.push(Leftover { ran: ran && leftover.record.is_some(), ..leftover });
             }
         }
         Ok((root, leftovers))
@@ -639,7 +652,7 @@ impl<'a, K: Kernel> Reader<'a, K> {
             }
         }
         drop(is_foreign);
-        Ok(Leftover { path, links, record })
+        Ok(Leftover { path, links, record, ran: false })
     }
 
     fn directory(&self, path: &PinPath) -> Result<Option<Vec<Entry>>, Problem> {

@@ -55,6 +55,7 @@ fn unreadable(pin_root: &PinPath, problem: &Problem) -> Deployment {
         made: None,
         previous: false,
         unconfirmed: None,
+        watched: false,
         drift: Vec::new(),
         leftovers: Vec::new(),
         problem: Some(trouble_of(problem)),
@@ -111,7 +112,8 @@ pub fn status<K: Kernel>(kernel: &K, pin_root: &PinPath) -> Result<Option<Deploy
         Some(record) => [drift::deep_drift(kernel, record)?, contents::drift(kernel, record)?].concat(),
         None => Vec::new(),
     };
-    let unconfirmed = confirm::pending(kernel, pin_root)?.map(|pending| pending.left(kernel));
+    let pending = confirm::pending(kernel, pin_root)?;
+    let unconfirmed = pending.map(|pending| pending.left(kernel));
     let left = leftovers.iter().find_map(|leftover| leftover.record.as_ref());
     let name = record.as_ref().or(left).map_or(pin_root.file_name(), |record| &record.deployment);
     Ok(Some(Deployment {
@@ -128,6 +130,7 @@ pub fn status<K: Kernel>(kernel: &K, pin_root: &PinPath) -> Result<Option<Deploy
         made: record.as_ref().map(made),
         previous: current.is_some() && has_previous(kernel, pin_root)?,
         unconfirmed,
+        watched: pending.is_some_and(|pending| pending.is_watched(kernel, pin_root)),
         drift: found.into_iter().map(drifted).collect(),
         leftovers: leftovers.into_iter().map(|leftover| leftover.path).collect(),
         problem: trouble.as_ref().map(trouble_of),

@@ -151,6 +151,7 @@ pub(super) fn leftovers(observed: &Observed) -> impl Iterator<Item = Step> {
             action: Action::ClearLeftover {
                 path: leftover.path.clone(),
                 record: leftover.record.clone().map(Box::new),
+                kept: leftover.ran,
             },
             because: Because::Interrupted,
             span: None,

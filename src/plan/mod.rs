@@ -170,6 +170,8 @@ pub enum Action {
         path: PinPath,
         /// What its record says, if it got that far.
         record: Option<Box<Record>>,
+        /// Whether it ran until that run switched, and stays as the generation before.
+        kept: bool,
     },
     /// Mount a bpffs.
     MountBpffs {
@@ -774,7 +776,8 @@ impl Action {
                 Some(_) => Marker::Change,
                 None => Marker::Create,
             },
-            Self::ClearLeftover { .. }
+            Self::ClearLeftover { kept: true, .. } => Marker::Change,
+            Self::ClearLeftover { kept: false, .. }
             | Self::Detach { .. }
             | Self::RemoveProgram { .. }
             | Self::RemoveMap { .. }

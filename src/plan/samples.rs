@@ -537,7 +537,11 @@ pub fn every_step() -> Plan {
             None,
         ),
         step(
-            A::ClearLeftover { path: PinPath::new("/sys/fs/bpf/edge").unwrap().generation(9), record: None },
+            A::ClearLeftover {
+                path: PinPath::new("/sys/fs/bpf/edge").unwrap().generation(9),
+                record: None,
+                kept: false,
+            },
             B::Interrupted,
             T::Stops,
             S::None,

@@ -93,7 +93,10 @@ impl Action {
 impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::ClearLeftover { .. } => f.write_str("detach and remove all of"),
+            Self::ClearLeftover { kept: true, .. } => {
+                f.write_str("detach what only this had, and keep it for a rollback:")
+            }
+            Self::ClearLeftover { kept: false, .. } => f.write_str("detach and remove all of"),
             Self::MountBpffs { .. } => f.write_str("mount a bpffs on"),
             Self::MakeDirectory { .. } => f.write_str("create"),
             Self::ReuseMap { map, id, ours } => reuse_map(f, map, *id, *ours),

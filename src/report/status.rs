@@ -42,6 +42,9 @@ pub struct Deployment {
     pub previous: bool,
     /// For how many seconds the generation that runs still waits to be confirmed; `None` when it does not wait.
     pub unconfirmed: Option<u64>,
+    /// Whether its watchdog lives, which goes back then; else the next run does. For people: programs see what waits.
+    #[serde(skip)]
+    pub watched: bool,
     /// What is different from the record.
     pub drift: Vec<Drifted>,
     /// What interrupted runs left.
@@ -151,9 +154,13 @@ fn details(page: &mut Page, deployment: &Deployment, now: u64) {
         page.line("  the generation before is kept for a rollback", HANG);
     }
     if let Some(left) = deployment.unconfirmed {
-        let waits = match left {
-            0 => "waited in vain to be confirmed: the next run goes back".to_owned(),
-            left => format!("waits to be confirmed for {left} s: `bpfapply commit {}`", deployment.deployment),
+        let commit = format!("`bpfapply commit {}`", deployment.deployment);
+        let waits = match (left, deployment.watched) {
+            (0, _) => "waited in vain to be confirmed: the next run goes back".to_owned(),
+            (left, true) => format!("waits to be confirmed for {left} s: {commit}"),
+            (_, false) => {
+                format!("waits to be confirmed, and nobody watches it: the next run goes back, unless {commit}")
+            }
         };
         page.line(Text::new(Paint::Alarm, "!").and(Paint::Plain, format!(" {waits}")), HANG);
     }
@@ -206,6 +213,7 @@ mod tests {
             made: Some(Made { time: 1000, manifest, version: "0.1.0".to_owned(), maps: 5, programs: 1, links: 0 }),
             previous: false,
             unconfirmed: None,
+            watched: false,
             drift: Vec::new(),
             leftovers: Vec::new(),
             problem: None,
@@ -238,7 +246,8 @@ mod tests {
                 leftovers: vec![path("old~3"), path("old~previous")],
                 ..deployment("old", State::LeftOver)
             },
-            Deployment { unconfirmed: Some(7), ..deployment("young", State::Unconfirmed) },
+            Deployment { unconfirmed: Some(7), ..deployment("unwatched", State::Unconfirmed) },
+            Deployment { unconfirmed: Some(7), watched: true, ..deployment("young", State::Unconfirmed) },
             Deployment {
                 made: None,
                 problem: trouble("it may not be opened", None),
@@ -274,6 +283,12 @@ mod tests {
         ! /sys/fs/bpf/old~previous: left by a run that was interrupted; the next apply
             or destroy clears it
 
+        unwatched: unconfirmed
+          5 maps, 1 program, 0 links
+          generation 7, made 3 min 4 s ago from /etc/bpfapply/unwatched.toml
+        ! waits to be confirmed, and nobody watches it: the next run goes back, unless
+            `bpfapply commit unwatched`
+
         young: unconfirmed
           5 maps, 1 program, 0 links
           generation 7, made 3 min 4 s ago from /etc/bpfapply/young.toml
@@ -297,7 +312,8 @@ mod tests {
         assert_eq!(value["format"], serde_json::json!({ "major": 1, "minor": 4 }));
         assert_eq!(value["kind"], "status");
         let states: Vec<_> = value["deployments"].as_array().unwrap().iter().map(|one| &one["state"]).collect();
-        assert_eq!(states, ["in-sync", "drifted", "no-record", "left-over", "unconfirmed", "unreadable"]);
+        let expected = ["in-sync", "drifted", "no-record", "left-over", "unconfirmed", "unconfirmed", "unreadable"];
+        assert_eq!(states, expected);
         let edge = &value["deployments"][1];
         assert_eq!(edge["made"]["maps"], 5);
         let drift = serde_json::json!({

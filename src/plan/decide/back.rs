@@ -20,7 +20,7 @@ use std::sync::Arc;
 /// The record goes first, and with it every pin in the deployment's folder: from then on nothing is half there, and
 /// what an interruption leaves is cleared by the next run. What is protected stops a destroy by hand.
 pub fn destroy(record: Option<&Record>, observed: &Observed, pin_root: &PinPath, by: By) -> Result<Plan, Problems> {
-    let mut steps: Vec<Step> = leftovers(observed).collect();
+    let mut steps: Vec<Step> = leftovers(observed).map(for_good).collect();
     let record_pin = pin_root.join("record");
     if record.is_none() && current(observed).is_some() {
         return Err(Problem::new(Kind::RecordLost { pin: record_pin }).into());
@@ -44,6 +44,14 @@ pub fn destroy(record: Option<&Record>, observed: &Observed, pin_root: &PinPath,
     let next = pin_root.generation(number);
     let generations = Generations { current, record: record.cloned().map(Box::new), next, number };
     Ok(explicit(deployment, pin_root, observed, record, generations, steps))
+}
+
+/// Lets a step that clears keep nothing: nobody goes back to what is destroyed.
+fn for_good(mut step: Step) -> Step {
+    if let Action::ClearLeftover { kept, .. } = &mut step.action {
+        *kept = false;
+    }
+    step
 }
 
 /// Makes the plan of an explicit command: nothing more needs to be said than what its steps need.
@@ -79,7 +87,12 @@ pub(in crate::plan) fn explicit(
 /// `observed` has what [`crate::observed::Wanted::before`] asks for. What is protected stops a rollback by hand, and none
 /// that nobody asked for: what ran before has to return then.
 pub fn rollback(before: &Record, observed: &Observed, pin_root: &PinPath, by: By) -> Result<Plan, Problems> {
-    let before = &with_known_hooks(access::with_known_names(before, observed), observed);
+    let (before, skipped) = with_known_hooks(access::with_known_names(before, observed), observed, by);
+    let before = &before;
+    if let (Some(_), None) = (current(observed), &observed.record) {
+        // Nobody knows what of it is ours, and so what of it goes.
+        return Err(Problem::new(Kind::RecordLost { pin: pin_root.join("record") }).into());
+    }
     let (desired, mut problems) = (links_of(before, pin_root)?, Problems::default());
     let mut planner = Planner::new(&desired, observed, Mode::Live);
     planner.may_take_over = by == By::Hand;
@@ -131,6 +144,7 @@ pub fn rollback(before: &Record, observed: &Observed, pin_root: &PinPath, by: By
     for name in free.chain(sequences.values().flatten().copied()) {
         planner.link_step(Arc::clone(&desired.links[name]));
     }
+    planner.steps.extend(skipped);
     planner.say_what_goes_back();
     let shared = planner.shared();
     problems.0.extend(planner.problems.0);
@@ -243,15 +257,31 @@ pub(super) fn restoring(action: Action, restored: Restored, kept: State) -> Step
     Step { action, because, span: None, traffic: Traffic::None, state: kept, needs: None }
 }
 
-/// Leaves out the links of a record of which the host decides, and for which it has no place now.
-fn with_known_hooks(mut record: Record, observed: &Observed) -> Record {
+/// Leaves out the links of a record for which the host has no place now: those of which it decides anyway, and the others
+/// when nobody asked for the way back. It is not to fail for good since an interface went meanwhile, and says what it skips.
+fn with_known_hooks(mut record: Record, observed: &Observed, by: By) -> (Record, Vec<Step>) {
     let Record { links, templates, .. } = &mut record;
-    let may_lack = |name: &str| {
-        let template = LinkName::recorded(name).and_then(|name| templates.get(name.table()));
+    let may_lack = |name: &LinkName| {
+        let template = templates.get(name.table());
         template.is_some_and(|template| template.optional || template.has_pattern())
     };
-    links.retain(|name, link| !observed.lacks_hook(&link.hook) || !may_lack(name));
-    record
+    let mut skipped = Vec::new();
+    links.retain(|name, link| {
+        let Some(name) = LinkName::recorded(name).filter(|_| observed.lacks_hook(&link.hook)) else { return true };
+        match (may_lack(&name), by) {
+            (true, By::Hand | By::Itself) => false,
+            (false, By::Hand) => true,
+            (false, By::Itself) => {
+                let action = Action::Skip { link: name, hook: link.hook.to_string() };
+                skipped.push(Step {
+                    because: Because::HookGone { detached: false },
+                    ..restoring(action, Restored::Stays, State::None)
+                });
+                false
+            }
+        }
+    });
+    (record, skipped)
 }
 
 /// Returns the links of a record as if a manifest asked for them, and nothing else.
