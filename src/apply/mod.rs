@@ -265,8 +265,12 @@ impl<K: Kernel> Applier<'_, K> {
         match action {
             Action::ClearLeftover { path, record, .. } => {
                 let (root, generations) = (&self.plan.pin_root, &self.plan.generations);
-                generation::clear(self.kernel, root, (path, record.as_deref()), generations)
-                    .map_err(|error| refused(format!("clear `{path}`"), &error))?;
+                let before = self.attached_in(path);
+                let cleared = generation::clear(self.kernel, root, (path, record.as_deref()), generations);
+                if cleared.is_err() && self.attached_in(path) < before {
+                    self.undo.push((number, Undo::Cleared));
+                }
+                cleared.map_err(|error| refused(format!("clear `{path}`"), &error))?;
                 self.recount()?;
             }
             Action::MountBpffs { at } => {
@@ -340,6 +344,13 @@ impl<K: Kernel> Applier<'_, K> {
         Ok(())
     }
 
+    /// Counts the links of a generation that was left that are on a hook.
+    fn attached_in(&self, leftover: &PinPath) -> usize {
+        let rest = observe::rest(self.kernel, &self.plan.pin_root);
+        let left = rest.into_iter().flat_map(|rest| rest.leftovers).filter(|left| left.path == *leftover);
+        left.flat_map(|left| left.links).filter(|link| link.is_attached).count()
+    }
+
     /// Does what comes behind the switch.
     fn take_away(&mut self, number: usize, action: &Action) -> Result<(), Problem> {
         match action {
@@ -407,7 +418,7 @@ impl<K: Kernel> Applier<'_, K> {
         done.map_err(|error| {
             // It is what the next run finds and finishes.
             let problem = refused(format!("take `{old}` away"), &error);
-            let action = Cow::Owned(Action::ClearLeftover { path: old.clone(), record: None });
+            let action = Cow::Owned(Action::ClearLeftover { path: old.clone(), record: None, links: 0 });
             let status = Status::HalfDone(problem.kind.to_string());
             steps.push(StepOutcome { action, status, tally: None });
             problem
@@ -1119,8 +1130,10 @@ impl<K: Kernel> Applier<'_, K> {
 
     /// Walks back what was committed, newest first, and notes how that went.
     fn undo_all(&mut self, steps: &mut [StepOutcome<'_>]) {
-        // What was only staged goes with its descriptors. What a killed run had left to do for a copy is done.
-        let is_kept = |step: &StepOutcome<'_>| matches!(&*step.action, Action::FinishCopy { .. });
+        // What was only staged goes with its descriptors. What a killed run left is cleared, and what it had left to do for
+        // a copy is done.
+        let is_kept =
+            |step: &StepOutcome<'_>| matches!(&*step.action, Action::FinishCopy { .. } | Action::ClearLeftover { .. });
         for step in steps.iter_mut().filter(|step| step.status == Status::Done && !is_kept(step)) {
             step.status = Status::Undone;
         }

@@ -24,6 +24,8 @@ pub enum Undo<Fd> {
     RemovedDirectory(PinPath),
     /// A generation was begun.
     Built(PinPath),
+    /// What an interrupted run left was cleared in part: nobody made that anew.
+    Cleared,
     /// It was said that the next generation waits to be confirmed.
     Confirming(PinPath),
     /// Something was pinned outside of the deployment's folder.
@@ -171,6 +173,7 @@ impl<Fd> Undo<Fd> {
             Self::MadeDirectory(path) => kernel.remove_directory(&path),
             Self::RemovedDirectory(path) => kernel.make_directory(&path),
             Self::Built(generation) => generation::remove(kernel, &generation),
+            Self::Cleared => Err(io::Error::other("links that an interrupted run left are detached")),
             Self::Confirming(path) => kernel.unpin(&path),
             Self::Outside { pin, old } => generation::restore(kernel, &pin, old.as_ref()),
             Self::Wrote(written) => {

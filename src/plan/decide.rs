@@ -145,15 +145,16 @@ fn next_number(observed: &Observed) -> u64 {
 /// Clears what interrupted runs left, before anything else: it may be on a hook that has room for one program.
 pub(super) fn leftovers(observed: &Observed) -> impl Iterator<Item = Step> {
     observed.leftovers.iter().map(|leftover| {
-        let detaches = leftover.links.iter().any(|link| !runs_now(observed, link));
+        let links = leftover.links.iter().filter(|link| link.is_attached && !runs_now(observed, link)).count();
         Step {
             action: Action::ClearLeftover {
                 path: leftover.path.clone(),
                 record: leftover.record.clone().map(Box::new),
+                links,
             },
             because: Because::Interrupted,
             span: None,
-            traffic: if detaches { Traffic::Stops } else { Traffic::None },
+            traffic: if links > 0 { Traffic::Stops } else { Traffic::None },
             state: State::None,
             needs: None,
         }

@@ -168,6 +168,8 @@ pub enum Action {
         path: PinPath,
         /// What its record says, if it got that far.
         record: Option<Box<Record>>,
+        /// How many links it takes off their hooks.
+        links: usize,
     },
     /// Mount a bpffs.
     MountBpffs {

@@ -530,7 +530,7 @@ pub fn every_step() -> Plan {
             None,
         ),
         step(
-            A::ClearLeftover { path: PinPath::new("/sys/fs/bpf/edge").unwrap().generation(9), record: None },
+            A::ClearLeftover { path: PinPath::new("/sys/fs/bpf/edge").unwrap().generation(9), record: None, links: 1 },
             B::Interrupted,
             T::Stops,
             S::None,
