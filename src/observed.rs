@@ -93,6 +93,8 @@ pub struct Leftover {
     pub links: Vec<LinkInfo>,
     /// Its record, if it got that far.
     pub record: Option<Record>,
+    /// Whether it ran before: it has a record, and nothing says that it was only about to run.
+    pub has_run: bool,
 }
 
 /// A map whose entries were copied into another one by a run that was killed before it looked what changed meanwhile.

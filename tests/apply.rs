@@ -950,6 +950,32 @@ fn what_was_cleared_is_not_called_undone() {
 }
 
 #[test]
+fn a_generation_to_which_nothing_leads_any_more_is_not_cleared_unasked() {
+    let root = path("/sys/fs/bpf/edge");
+    let guarded = FIRST.replace("[map.scratch]\n", "[map.scratch]\nprotect = true\n");
+    for (text, is_guarded) in [(FIRST, false), (guarded.as_str(), true)] {
+        let fake = host();
+        make(text, &fake);
+        fake.clone().unpin(&root).expect("it is a symbolic link");
+        let before = state(&fake);
+        for next in [text, &second()] {
+            let problems = stages::plan(next, &fake).expect_err("there is a gap, and contents are lost");
+            let Kind::RootGone { generation, .. } = &*problems.0[0].kind else { panic!("{problems:?}") };
+            assert_eq!(*generation, root.generation(1));
+            let help = problems.0[0].kind.help().expect("there is a way out");
+            assert!(help.contains("`ln -s edge~1 /sys/fs/bpf/edge`"), "{help}");
+        }
+        assert_eq!(state(&fake), before);
+        match plan_destroy("edge", &fake) {
+            Ok(_) => assert!(!is_guarded, "it is protected"),
+            Err(problems) => assert!(is_guarded && matches!(*problems.0[0].kind, Kind::Protected { .. })),
+        }
+        fake.clone().symlink("edge~1", &root).expect("nothing is there");
+        assert!(good(stages::plan(text, &fake), text).is_empty(), "it runs as before");
+    }
+}
+
+#[test]
 fn a_refused_program_leaves_nothing() {
     let fake = host();
     fake.refuse_program("touch", libc::EACCES, "; zero_seen += 1; @ data.c:27\nR1 invalid\nprocessed 1 insns\n");

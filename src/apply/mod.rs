@@ -494,7 +494,8 @@ impl<K: Kernel> Applier<'_, K> {
         let next = &self.plan.generations.next;
         self.make_directory(next)?;
         self.folders.insert(next.clone());
-        self.undo.push((number, Undo::Built(next.clone())));
+        let (pin_root, generation) = (self.plan.pin_root.clone(), next.clone());
+        self.undo.push((number, Undo::Built { pin_root, generation }));
         let changed: BTreeSet<&PinPath> = self.plan.changed_pins().collect();
         let kept = self.plan.kept_pins().filter(|(pin, _)| !changed.contains(pin));
         let mut kept: BTreeMap<PinPath, (PinPath, u64)> =
@@ -1003,8 +1004,10 @@ impl<K: Kernel> Applier<'_, K> {
         let record = self.finished(record).map_err(|error| refused(doing(), &error))?;
         let bytes = record.encode();
         let map = self.stored("bpfapply_record", &bytes, bytes.len()).map_err(|error| refused(doing(), &error))?;
-        let place = self.place(pin, &self.plan.generations.next);
-        self.kernel.pin(&map, &place).map_err(|error| refused(doing(), &error))?;
+        let (root, next) = (&self.plan.pin_root, &self.plan.generations.next);
+        let announced = generation::announce(self.kernel, root, next);
+        announced.map_err(|error| passing_taken(root, &error).unwrap_or_else(|| refused(doing(), &error)))?;
+        self.kernel.pin(&map, &self.place(pin, next)).map_err(|error| refused(doing(), &error))?;
         self.put_outside(number)?;
         self.put_confirm(number)?;
         self.switch()?;
@@ -1041,18 +1044,14 @@ impl<K: Kernel> Applier<'_, K> {
     fn switch(&mut self) -> Result<(), Problem> {
         self.same_generation()?;
         let (root, target) = (&self.plan.pin_root, self.plan.generations.next.file_name());
-        let doing = || format!("let `{root}` lead to `{target}`");
-        match self.plan.generations.current {
-            None => self.kernel.symlink(target, root).map_err(|error| match error.raw_os_error() {
-                Some(libc::EEXIST) => stale(format!("`{root}` is there already")),
-                _ => refused(doing(), &error),
-            }),
-            Some(_) => {
-                let make = |kernel: &mut K, passing: &PinPath| kernel.symlink(target, passing);
-                let switched = generation::replace(self.kernel, root, None, make);
-                switched.map_err(|error| passing_taken(root, &error).unwrap_or_else(|| refused(doing(), &error)))
-            }
-        }
+        let switched = match self.plan.generations.current {
+            None => self.kernel.rename_new(&root.passing(), root),
+            Some(_) => self.kernel.rename(&root.passing(), root),
+        };
+        switched.map_err(|error| match error.raw_os_error() {
+            Some(libc::EEXIST) => stale(format!("`{root}` is there already")),
+            _ => refused(format!("let `{root}` lead to `{target}`"), &error),
+        })
     }
 
     /// Fills in what only this run knows: the inodes of its pins, and the programs of its links.

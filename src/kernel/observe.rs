@@ -603,8 +603,12 @@ impl<'a, K: Kernel> Reader<'a, K> {
     }
 
     fn leftover(&self, pin_root: &PinPath, path: PinPath) -> Result<Leftover, Problem> {
+        let announced = self.kernel.read_symlink(&pin_root.passing());
+        let is_announced = announced.is_ok_and(|announced| announced == path.file_name());
+        let record = self.record(&path.join("record"));
+        let has_record = !matches!(record, Ok(None));
         // One that nobody can read says nothing; what is in the folder is ours by its name.
-        let record = self.record(&path.join("record")).unwrap_or_default();
+        let record = record.unwrap_or_default();
         let is_foreign = record.as_ref().map(|record| record.tells_foreign(pin_root, &path));
         let is_ours = |path: &PinPath| !is_foreign.as_ref().is_some_and(|is_foreign| is_foreign(path));
         let entries = walk(self.kernel, &path);
@@ -617,7 +621,8 @@ impl<'a, K: Kernel> Reader<'a, K> {
             }
         }
         drop(is_foreign);
-        Ok(Leftover { path, links, record })
+        let has_run = has_record && !is_announced && path != pin_root.previous();
+        Ok(Leftover { path, links, record, has_run })
     }
 
     fn directory(&self, path: &PinPath) -> Result<Option<Vec<Entry>>, Problem> {
