@@ -95,8 +95,10 @@ pub struct Leftover {
     pub links: Vec<LinkInfo>,
     /// Its record, if it got that far.
     pub record: Option<Record>,
+    /// Whether it ran before: it has a record, and nothing says that it was only about to run.
+    pub has_run: bool,
     /// Whether it ran until an interrupted run switched to the one that runs: then it is what one goes back to.
-    pub ran: bool,
+    pub kept: bool,
 }
 
 /// A map whose entries were copied into another one by a run that was killed before it looked what changed meanwhile.

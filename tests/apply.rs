@@ -1065,6 +1065,69 @@ fn a_passing_name_of_others_is_left_alone() {
 }
 
 #[test]
+fn what_was_cleared_is_not_called_undone() {
+    let killed = || {
+        let fake = host();
+        let plan = plan_first(&fake);
+        let calls = Case { name: "", before: &[], plan: plan_first, again: plan_first }.calls();
+        // All is attached, and the switch is not made.
+        fake.fail_from(calls, libc::EIO);
+        assert!(run(&plan, &fake).1.is_some());
+        fake.heal();
+        fake
+    };
+    let fake = killed();
+    let (plan, before) = (plan_first(&fake), fake.calls().len());
+    let is_clear = |action: &Action| matches!(action, Action::ClearLeftover { links: 4, .. });
+    assert!(plan.steps.iter().any(|step| is_clear(&step.action)), "{}", fake.dump());
+    assert!(run(&plan, &fake).1.is_none());
+    for n in 1..=fake.calls().len() - before {
+        let fake = killed();
+        let (plan, before) = (plan_first(&fake), state(&fake));
+        fake.fail_nth(n, libc::ENOMEM);
+        let (outcome, problem) = run(&plan, &fake);
+        let name = *fake.calls().last().expect("there was a call");
+        match outcome.verdict() {
+            Verdict::FailedAsBefore => assert_eq!(state(&fake), before, "call {n} ({name}) fails: {problem:?}"),
+            Verdict::FailedNotAsBefore => {
+                assert_ne!(state(&fake), before, "call {n} ({name}) fails: {problem:?}");
+                let mut left = outcome.left();
+                assert!(left.any(|step| is_clear(&step.action)), "call {n} ({name}) fails: {problem:?}");
+            }
+            Verdict::Applied | Verdict::Matches => {}
+        }
+        fake.heal();
+        make(FIRST, &fake);
+    }
+}
+
+#[test]
+fn a_generation_to_which_nothing_leads_any_more_is_not_cleared_unasked() {
+    let root = path("/sys/fs/bpf/edge");
+    let guarded = FIRST.replace("[map.scratch]\n", "[map.scratch]\nprotect = true\n");
+    for (text, is_guarded) in [(FIRST, false), (guarded.as_str(), true)] {
+        let fake = host();
+        make(text, &fake);
+        fake.clone().unpin(&root).expect("it is a symbolic link");
+        let before = state(&fake);
+        for next in [text, &second()] {
+            let problems = stages::plan(next, &fake).expect_err("there is a gap, and contents are lost");
+            let Kind::RootGone { generation, .. } = &*problems.0[0].kind else { panic!("{problems:?}") };
+            assert_eq!(*generation, root.generation(1));
+            let help = problems.0[0].kind.help().expect("there is a way out");
+            assert!(help.contains("`ln -s edge~1 /sys/fs/bpf/edge`"), "{help}");
+        }
+        assert_eq!(state(&fake), before);
+        match plan_destroy("edge", &fake) {
+            Ok(_) => assert!(!is_guarded, "it is protected"),
+            Err(problems) => assert!(is_guarded && matches!(*problems.0[0].kind, Kind::Protected { .. })),
+        }
+        fake.clone().symlink("edge~1", &root).expect("nothing is there");
+        assert!(good(stages::plan(text, &fake), text).is_empty(), "it runs as before");
+    }
+}
+
+#[test]
 fn a_refused_program_leaves_nothing() {
     let fake = host();
     fake.refuse_program("touch", libc::EACCES, "; zero_seen += 1; @ data.c:27\nR1 invalid\nprocessed 1 insns\n");

@@ -33,6 +33,7 @@ const NOT_TRIED: &[(&str, &[&str])] = &[
             "host::pin_taken",
             "host::record",
             "host::record_lost",
+            "host::root_gone",
             "host::route_taken",
             "host::symlink_in_the_way",
             "host::unconfirmed",

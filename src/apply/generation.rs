@@ -154,7 +154,7 @@ pub fn clear<K: Kernel>(
 ) -> io::Result<()> {
     let running = detach_all(kernel, pin_root, (leftover, left), current)?;
     let mut foreign: BTreeSet<&str> = record.into_iter().flat_map(Record::foreign_pins).collect();
-    if !has_run(pin_root, leftover, current) {
+    if is_announced(kernel, pin_root, leftover) {
         foreign.extend(left.into_iter().flat_map(Record::taken_pins));
     }
     for (pin, inode) in left.into_iter().flat_map(Record::own_pins) {
@@ -175,16 +175,14 @@ pub fn clear<K: Kernel>(
     }
     // What it said and did last before it would have switched.
     waits_no_more(kernel, pin_root, leftover)?;
-    if observe::existing(kernel.read_symlink(&pin_root.passing()))?.as_deref() == Some(leftover.file_name()) {
-        gone(kernel.unpin(&pin_root.passing()))?;
-    }
     let heir = current.unwrap_or(pin_root);
     match left {
-        Some(record) if kept => retire(kernel, pin_root, (leftover, record), heir),
-        Some(record) => remove_own(kernel, pin_root, (leftover, record), heir),
+        Some(record) if kept => retire(kernel, pin_root, (leftover, record), heir)?,
+        Some(record) => remove_own(kernel, pin_root, (leftover, record), heir)?,
         // It did not come to run, so that nobody else found it.
-        None => remove(kernel, leftover),
+        None => remove(kernel, leftover)?,
     }
+    renounce(kernel, pin_root, leftover)
 }
 
 /// Takes away what says that a generation waits to be confirmed, if it says so of this one.
@@ -195,10 +193,20 @@ pub fn waits_no_more<K: Kernel>(kernel: &mut K, pin_root: &PinPath, generation: 
     if waits.as_ref() == Some(generation) { gone(kernel.unpin(&path)) } else { Ok(()) }
 }
 
-/// Returns whether a generation that was left ran before the one that runs now. Where none does, nothing tells it.
-fn has_run(pin_root: &PinPath, leftover: &PinPath, current: Option<&PinPath>) -> bool {
-    let number = |folder: &PinPath| folder.generation_number(pin_root);
-    current.and_then(number).zip(number(leftover)).is_some_and(|(current, left)| left < current)
+/// Returns whether a generation is only about to run, whatever its record says.
+fn is_announced<K: Kernel>(kernel: &K, pin_root: &PinPath, generation: &PinPath) -> bool {
+    kernel.read_symlink(&pin_root.passing()).is_ok_and(|announced| announced == generation.file_name())
+}
+
+/// Says beside the generations that this one is about to run. That comes before its record, and the switch ends it: what
+/// has a record and is not announced ran once.
+pub fn announce<K: Kernel>(kernel: &mut K, pin_root: &PinPath, generation: &PinPath) -> io::Result<()> {
+    make_passing(kernel, pin_root, None, |kernel, passing| kernel.symlink(generation.file_name(), passing))
+}
+
+/// Says so no more, once nothing is left of it.
+pub fn renounce<K: Kernel>(kernel: &mut K, pin_root: &PinPath, generation: &PinPath) -> io::Result<()> {
+    if is_announced(kernel, pin_root, generation) { gone(kernel.unpin(&pin_root.passing())) } else { Ok(()) }
 }
 
 /// Detaches the links of a generation that was left, and what is attached without one, that the generation that runs does
@@ -277,18 +285,29 @@ pub fn replace<K: Kernel>(
     from: Option<&PinPath>,
     make: impl Fn(&mut K, &PinPath) -> io::Result<()>,
 ) -> io::Result<()> {
+    make_passing(kernel, pin, from, make)?;
     let passing = pin.passing();
-    match make(kernel, &passing) {
-        Err(error) if error.raw_os_error() == Some(libc::EEXIST) && is_rest(kernel, pin, from)? => {
-            gone(kernel.unpin(&passing))?;
-            make(kernel, &passing)?;
-        }
-        made => made?,
-    }
     kernel.rename(&passing, pin).inspect_err(|_| {
         // The error that matters is the first one.
         let _ = kernel.unpin(&passing);
     })
+}
+
+/// Makes something under the passing name of a pin, in the place of what a run left there that was killed.
+fn make_passing<K: Kernel>(
+    kernel: &mut K,
+    pin: &PinPath,
+    from: Option<&PinPath>,
+    make: impl Fn(&mut K, &PinPath) -> io::Result<()>,
+) -> io::Result<()> {
+    let passing = pin.passing();
+    match make(kernel, &passing) {
+        Err(error) if error.raw_os_error() == Some(libc::EEXIST) && is_rest(kernel, pin, from)? => {
+            gone(kernel.unpin(&passing))?;
+            make(kernel, &passing)
+        }
+        made => made,
+    }
 }
 
 /// Returns whether what has the passing name of a pin is the rest of a run that was killed: it is in a generation, leads to

@@ -109,7 +109,7 @@ pub fn finish_switch<K: Kernel>(kernel: &mut K, pin_root: &PinPath) -> Result<()
     };
     // Where it cannot be read there is no going back, which is said when that is planned.
     let running = record.unwrap_or_default();
-    for Leftover { path, record, .. } in leftovers.iter().filter(|leftover| leftover.ran) {
+    for Leftover { path, record, .. } in leftovers.iter().filter(|leftover| leftover.kept) {
         generation::clear(kernel, pin_root, (path, record.as_ref()), (Some(&current), running.as_ref()), true)
             .map_err(|error| refused(format!("keep `{path}` for a rollback"), &error))?;
     }
@@ -282,11 +282,15 @@ impl<K: Kernel> Applier<'_, K> {
 
     fn commit(&mut self, number: usize, action: &Action) -> Result<(), Problem> {
         match action {
-            Action::ClearLeftover { path, record, kept } => {
+            Action::ClearLeftover { path, record, kept, .. } => {
                 let (root, generations) = (&self.plan.pin_root, &self.plan.generations);
                 let running = (generations.current.as_ref(), generations.record.as_deref());
-                generation::clear(self.kernel, root, (path, record.as_deref()), running, *kept)
-                    .map_err(|error| refused(format!("clear `{path}`"), &error))?;
+                let before = self.attached_in(path);
+                let cleared = generation::clear(self.kernel, root, (path, record.as_deref()), running, *kept);
+                if cleared.is_err() && self.attached_in(path) < before {
+                    self.undo.push((number, Undo::Cleared));
+                }
+                cleared.map_err(|error| refused(format!("clear `{path}`"), &error))?;
                 self.recount()?;
             }
             Action::MountBpffs { at } => {
@@ -360,6 +364,13 @@ impl<K: Kernel> Applier<'_, K> {
         Ok(())
     }
 
+    /// Counts the links of a generation that was left that are on a hook.
+    fn attached_in(&self, leftover: &PinPath) -> usize {
+        let rest = observe::rest(self.kernel, &self.plan.pin_root);
+        let left = rest.into_iter().flat_map(|rest| rest.leftovers).filter(|left| left.path == *leftover);
+        left.flat_map(|left| left.links).filter(|link| link.is_attached).count()
+    }
+
     /// Does what comes behind the switch.
     fn take_away(&mut self, number: usize, action: &Action) -> Result<(), Problem> {
         match action {
@@ -427,7 +438,8 @@ impl<K: Kernel> Applier<'_, K> {
         done.map_err(|error| {
             // It is what the next run finds and finishes.
             let problem = refused(format!("take `{old}` away"), &error);
-            let action = Cow::Owned(Action::ClearLeftover { path: old.clone(), record: None, kept: kept.is_some() });
+            let (path, kept) = (old.clone(), kept.is_some());
+            let action = Cow::Owned(Action::ClearLeftover { path, record: None, kept, links: 0 });
             let status = Status::HalfDone(problem.kind.to_string());
             steps.push(StepOutcome { action, status, tally: None });
             problem
@@ -503,7 +515,8 @@ impl<K: Kernel> Applier<'_, K> {
         let next = &self.plan.generations.next;
         self.make_directory(next)?;
         self.folders.insert(next.clone());
-        self.undo.push((number, Undo::Built(next.clone())));
+        let (pin_root, generation) = (self.plan.pin_root.clone(), next.clone());
+        self.undo.push((number, Undo::Built { pin_root, generation }));
         let changed: BTreeSet<&PinPath> = self.plan.changed_pins().collect();
         let kept = self.plan.kept_pins().filter(|(pin, _)| !changed.contains(pin));
         let mut kept: BTreeMap<PinPath, (PinPath, u64)> =
@@ -1012,8 +1025,10 @@ impl<K: Kernel> Applier<'_, K> {
         let record = self.finished(record).map_err(|error| refused(doing(), &error))?;
         let bytes = record.encode();
         let map = self.stored("bpfapply_record", &bytes, bytes.len()).map_err(|error| refused(doing(), &error))?;
-        let place = self.place(pin, &self.plan.generations.next);
-        self.kernel.pin(&map, &place).map_err(|error| refused(doing(), &error))?;
+        let (root, next) = (&self.plan.pin_root, &self.plan.generations.next);
+        let announced = generation::announce(self.kernel, root, next);
+        announced.map_err(|error| passing_taken(root, &error).unwrap_or_else(|| refused(doing(), &error)))?;
+        self.kernel.pin(&map, &self.place(pin, next)).map_err(|error| refused(doing(), &error))?;
         self.put_outside(number)?;
         self.put_confirm(number)?;
         self.switch()?;
@@ -1053,18 +1068,14 @@ impl<K: Kernel> Applier<'_, K> {
     fn switch(&mut self) -> Result<(), Problem> {
         self.same_generation()?;
         let (root, target) = (&self.plan.pin_root, self.plan.generations.next.file_name());
-        let doing = || format!("let `{root}` lead to `{target}`");
-        match self.plan.generations.current {
-            None => self.kernel.symlink(target, root).map_err(|error| match error.raw_os_error() {
-                Some(libc::EEXIST) => stale(format!("`{root}` is there already")),
-                _ => refused(doing(), &error),
-            }),
-            Some(_) => {
-                let make = |kernel: &mut K, passing: &PinPath| kernel.symlink(target, passing);
-                let switched = generation::replace(self.kernel, root, None, make);
-                switched.map_err(|error| passing_taken(root, &error).unwrap_or_else(|| refused(doing(), &error)))
-            }
-        }
+        let switched = match self.plan.generations.current {
+            None => self.kernel.rename_new(&root.passing(), root),
+            Some(_) => self.kernel.rename(&root.passing(), root),
+        };
+        switched.map_err(|error| match error.raw_os_error() {
+            Some(libc::EEXIST) => stale(format!("`{root}` is there already")),
+            _ => refused(format!("let `{root}` lead to `{target}`"), &error),
+        })
     }
 
     /// Fills in what only this run knows: the inodes of its pins, and the programs of its links.
@@ -1142,8 +1153,10 @@ impl<K: Kernel> Applier<'_, K> {
 
     /// Walks back what was committed, newest first, and notes how that went.
     fn undo_all(&mut self, steps: &mut [StepOutcome<'_>]) {
-        // What was only staged goes with its descriptors. What a killed run had left to do for a copy is done.
-        let is_kept = |step: &StepOutcome<'_>| matches!(&*step.action, Action::FinishCopy { .. });
+        // What was only staged goes with its descriptors. What a killed run left is cleared, and what it had left to do for
+        // a copy is done.
+        let is_kept =
+            |step: &StepOutcome<'_>| matches!(&*step.action, Action::FinishCopy { .. } | Action::ClearLeftover { .. });
         for step in steps.iter_mut().filter(|step| step.status == Status::Done && !is_kept(step)) {
             step.status = Status::Undone;
         }

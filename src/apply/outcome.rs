@@ -59,6 +59,14 @@ pub struct StepOutcome<'a> {
     pub tally: Option<Tally>,
 }
 
+impl StepOutcome<'_> {
+    /// Returns whether anybody misses what it took away, or finds what it made: nobody does so of pins that an interrupted
+    /// run left on no hook.
+    fn is_felt(&self) -> bool {
+        !matches!((&*self.action, &self.status), (Action::ClearLeftover { links: 0, .. }, Status::Done))
+    }
+}
+
 /// What became of a plan.
 #[derive(Debug, Clone)]
 pub struct Outcome<'a> {
@@ -90,8 +98,8 @@ impl<'a> Outcome<'a> {
         match (failed, self.left().next().is_some()) {
             (false, false) => Verdict::Matches,
             (false, true) => Verdict::Applied,
-            (true, false) => Verdict::FailedAsBefore,
-            (true, true) => Verdict::FailedNotAsBefore,
+            (true, _) if self.left().any(StepOutcome::is_felt) => Verdict::FailedNotAsBefore,
+            (true, _) => Verdict::FailedAsBefore,
         }
     }
 

@@ -23,7 +23,14 @@ pub enum Undo<Fd> {
     /// A folder was removed.
     RemovedDirectory(PinPath),
     /// A generation was begun.
-    Built(PinPath),
+    Built {
+        /// The folder of the deployment's pins.
+        pin_root: PinPath,
+        /// That of the generation.
+        generation: PinPath,
+    },
+    /// What an interrupted run left was cleared in part: nobody made that anew.
+    Cleared,
     /// It was said that the next generation waits to be confirmed.
     Confirming(PinPath),
     /// Something was pinned outside of the deployment's folder.
@@ -170,7 +177,11 @@ impl<Fd> Undo<Fd> {
             Self::Mounted(at) => kernel.unmount_bpffs(&at),
             Self::MadeDirectory(path) => kernel.remove_directory(&path),
             Self::RemovedDirectory(path) => kernel.make_directory(&path),
-            Self::Built(generation) => generation::remove(kernel, &generation),
+            Self::Built { pin_root, generation } => {
+                generation::remove(kernel, &generation)?;
+                generation::renounce(kernel, &pin_root, &generation)
+            }
+            Self::Cleared => Err(io::Error::other("links that an interrupted run left are detached")),
             Self::Confirming(path) => kernel.unpin(&path),
             Self::Outside { pin, old } => generation::restore(kernel, &pin, old.as_ref()),
             Self::Wrote(written) => {

@@ -165,6 +165,7 @@ impl Kind {
             | Self::RouteTaken { .. }
             | Self::Record { .. }
             | Self::RecordLost { .. }
+            | Self::RootGone { .. }
             | Self::Protected { .. }
             | Self::UnwritableFile { .. } => Exit::Failed,
             Self::ConsentNeeded { .. } => Exit::Consent,

@@ -410,6 +410,14 @@ pub const EXPLANATIONS: &[Explanation] = &[
         way_out: "`bpfapply adopt MANIFEST` makes a new record from the pins; nothing else changes.",
     },
     Explanation {
+        code: "host::root_gone",
+        exits: FAILED,
+        means: "Somebody removed the symbolic link to a deployment's generation, or a destroy was interrupted. Links and maps \
+                of the generation are there: to make them anew would leave a gap, and lose what the maps hold.",
+        example: Command("rm /sys/fs/bpf/edge && bpfapply plan.toml"),
+        way_out: "Make the link again, as the message says it, or `bpfapply destroy` the deployment.",
+    },
+    Explanation {
         code: "host::route_taken",
         exits: FAILED,
         means: "A link of kind `lwt` is a route, and a route that is not ours has its destination, table and metric.",

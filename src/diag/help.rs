@@ -371,6 +371,10 @@ impl Kind {
             Self::Record { why: RecordError::Unreadable(_), .. } | Self::RecordLost { .. } => Some(
                 "the programs and maps run on: `bpfapply adopt MANIFEST` makes a new record from their pins".to_owned(),
             ),
+            Self::RootGone { pin_root, generation } => Some(format!(
+                "its programs and maps run on: `ln -s {} {pin_root}` leads there again, and `bpfapply destroy` takes it away",
+                generation.file_name()
+            )),
             Self::ConsentNeeded { needs, sweep } => {
                 let names: Vec<_> = needs.iter().map(Consent::to_string).collect();
                 let again = format!("run it again with `--allow {}`", names.join(","));

@@ -1000,6 +1000,13 @@ pub enum Kind {
         /// Why.
         why: RecordError,
     },
+    /// The name of a deployment's pins is gone, and the generation that it led to is there.
+    RootGone {
+        /// The name.
+        pin_root: PinPath,
+        /// The folder of the generation.
+        generation: PinPath,
+    },
     /// A generation runs, and its record is gone.
     RecordLost {
         /// Where it was pinned.
@@ -1181,6 +1188,7 @@ impl Kind {
             Self::PinTaken { .. } => "host::pin_taken",
             Self::Record { .. } => "host::record",
             Self::RecordLost { .. } => "host::record_lost",
+            Self::RootGone { .. } => "host::root_gone",
             Self::ConsentNeeded { .. } => "plan::consent",
             Self::NoSavedPlan { .. } => "plan::not_saved",
             Self::NoState { .. } => "state::not_exported",

@@ -333,6 +333,9 @@ impl fmt::Display for Kind {
             Self::Record { pin, why: RecordError::Newer(format) } => {
                 write!(f, "the record at `{pin}` has format {format}, which is newer than this version")
             }
+            Self::RootGone { pin_root, generation } => {
+                write!(f, "`{pin_root}` is gone, and the generation that it led to, `{generation}`, is still there")
+            }
             Self::RecordLost { pin } => write!(f, "the record at `{pin}` is gone"),
             Self::ConsentNeeded { needs, sweep } => {
                 let names: Vec<_> = needs.iter().map(Consent::to_string).collect();

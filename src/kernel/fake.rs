@@ -1115,6 +1115,15 @@ impl Kernel for Fake {
         Ok(())
     }
 
+    fn rename_new(&mut self, from: &PinPath, to: &PinPath) -> io::Result<()> {
+        let mut state = self.change("rename_new")?;
+        match state.tree.get(to) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => state.tree.rename(from, to),
+            Err(error) => Err(error),
+            Ok(_) => refuse(libc::EEXIST),
+        }
+    }
+
     fn open_pin(&self, path: &PinPath) -> io::Result<(ObjectKind, Fd)> {
         let node = self.state().tree.get(path)?;
         let Node::Pin(object) = node else { return refuse(libc::EACCES) };

@@ -258,6 +258,13 @@ impl Kernel for Linux {
         fs::rename(from.path(), to.path())
     }
 
+    fn rename_new(&mut self, from: &PinPath, to: &PinPath) -> io::Result<()> {
+        let (from, to) = (self.places.place(from)?, self.places.place(to)?);
+        self.places.close();
+        let [from, to] = [from.path(), to.path()].map(|path| CString::new(path).map_err(io::Error::from));
+        sys::rename_new(&from?, &to?)
+    }
+
     fn open_pin(&self, path: &PinPath) -> io::Result<(ObjectKind, Object)> {
         let fd = sys::obj_get(&c_path(path)?)?;
         Ok((object_kind(&fd)?, fd.into()))

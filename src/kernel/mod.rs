@@ -382,6 +382,8 @@ pub trait Kernel {
     fn account(&self, kind: AccountKind, name: &str) -> io::Result<Option<u32>>;
     /// Renames a pin or a symbolic link over another name, or a folder to a new one, atomically.
     fn rename(&mut self, from: &PinPath, to: &PinPath) -> io::Result<()>;
+    /// The same to a name that nothing has: `EEXIST` when something does.
+    fn rename_new(&mut self, from: &PinPath, to: &PinPath) -> io::Result<()>;
 
     /// Returns the number that stands for a descriptor in an instruction.
     fn number(&self, fd: &Self::Fd) -> i32;

@@ -249,7 +249,7 @@ pub fn settled_record<K: Kernel>(kernel: &K, pin_root: &PinPath) -> Result<Optio
 pub fn previous_record<K: Kernel>(kernel: &K, pin_root: &PinPath) -> Result<Record, Problem> {
     let reader = Reader::new(kernel, &[], false);
     let (_, leftovers) = reader.generations(pin_root)?;
-    if let Some(leftover) = leftovers.into_iter().find(|leftover| leftover.ran) {
+    if let Some(leftover) = leftovers.into_iter().find(|leftover| leftover.kept) {
         return Err(Problem::new(Kind::Unfinished { leftover: leftover.path }));
     }
     let pin = pin_root.previous().join("record");
@@ -627,19 +627,23 @@ impl<'a, K: Kernel> Reader<'a, K> {
             if is_other {
                 let leftover = self.leftover(pin_root, path)?;
                 // Numbers grow, and what is built beside the one that runs has the next.
-                let ran = match (&root, leftover.path.generation_number(pin_root)) {
+                let kept = match (&root, leftover.path.generation_number(pin_root)) {
                     (Root::Generation(current), Some(number)) => current.generation_number(pin_root) > Some(number),
                     (Root::Generation(_) | Root::Missing | Root::Foreign, _) => false,
                 };
-                leftovers.push(Leftover { ran: ran && leftover.record.is_some(), ..leftover });
+                leftovers.push(Leftover { kept: kept && leftover.record.is_some(), ..leftover });
             }
         }
         Ok((root, leftovers))
     }
 
     fn leftover(&self, pin_root: &PinPath, path: PinPath) -> Result<Leftover, Problem> {
+        let announced = self.kernel.read_symlink(&pin_root.passing());
+        let is_announced = announced.is_ok_and(|announced| announced == path.file_name());
+        let record = self.record(&path.join("record"));
+        let has_record = !matches!(record, Ok(None));
         // One that nobody can read says nothing; what is in the folder is ours by its name.
-        let record = self.record(&path.join("record")).unwrap_or_default();
+        let record = record.unwrap_or_default();
         let is_foreign = record.as_ref().map(|record| record.tells_foreign(pin_root, &path));
         let is_ours = |path: &PinPath| !is_foreign.as_ref().is_some_and(|is_foreign| is_foreign(path));
         let entries = walk(self.kernel, &path);
@@ -652,7 +656,8 @@ impl<'a, K: Kernel> Reader<'a, K> {
             }
         }
         drop(is_foreign);
-        Ok(Leftover { path, links, record, ran: false })
+        let has_run = has_record && !is_announced && path != pin_root.previous();
+        Ok(Leftover { path, links, record, has_run, kept: false })
     }
 
     fn directory(&self, path: &PinPath) -> Result<Option<Vec<Entry>>, Problem> {

@@ -291,6 +291,10 @@ impl Kernel for Recorded {
         unchangeable()
     }
 
+    fn rename_new(&mut self, _: &PinPath, _: &PinPath) -> io::Result<()> {
+        unchangeable()
+    }
+
     fn number(&self, _: &Handle) -> i32 {
         -1
     }

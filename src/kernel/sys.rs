@@ -802,6 +802,14 @@ pub fn btf_load(btf: &[u8], log: &mut Log<'_>) -> io::Result<OwnedFd> {
     result
 }
 
+/// `renameat2` with `RENAME_NOREPLACE`, which bpffs has on every kernel with links.
+pub fn rename_new(from: &CStr, to: &CStr) -> io::Result<()> {
+    let (at, flags) = (libc::AT_FDCWD, libc::RENAME_NOREPLACE);
+    // SAFETY: both names end with a NUL and live until the call is over.
+    let ret = unsafe { libc::syscall(libc::SYS_renameat2, at, from.as_ptr(), at, to.as_ptr(), flags) };
+    if ret < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
 /// `BPF_OBJ_PIN`
 pub fn obj_pin(fd: BorrowedFd<'_>, path: &CStr) -> io::Result<()> {
     let mut attr = ObjPin { pathname: address(path.to_bytes_with_nul()), bpf_fd: number(fd), file_flags: 0 };

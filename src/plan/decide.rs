@@ -143,19 +143,28 @@ fn next_number(observed: &Observed) -> u64 {
     number(observed).map_or(1, |number| number.saturating_add(1))
 }
 
+/// Finds a generation that ran and that nothing leads to any more. To clear it would detach its links, and lose what its
+/// maps hold.
+pub(super) fn root_gone(observed: &Observed, pin_root: &PinPath) -> Option<Problem> {
+    let left = observed.leftovers.iter().filter(|left| left.has_run && observed.root == Root::Missing);
+    let newest = left.max_by_key(|left| left.path.generation_number(pin_root))?;
+    Some(Problem::new(Kind::RootGone { pin_root: pin_root.clone(), generation: newest.path.clone() }))
+}
+
 /// Clears what interrupted runs left, before anything else: it may be on a hook that has room for one program.
 pub(super) fn leftovers(observed: &Observed) -> impl Iterator<Item = Step> {
     observed.leftovers.iter().map(|leftover| {
-        let detaches = leftover.links.iter().any(|link| !runs_now(observed, link));
+        let links = leftover.links.iter().filter(|link| link.is_attached && !runs_now(observed, link)).count();
         Step {
             action: Action::ClearLeftover {
                 path: leftover.path.clone(),
                 record: leftover.record.clone().map(Box::new),
-                kept: leftover.ran,
+                kept: leftover.kept,
+                links,
             },
             because: Because::Interrupted,
             span: None,
-            traffic: if detaches { Traffic::Stops } else { Traffic::None },
+            traffic: if links > 0 { Traffic::Stops } else { Traffic::None },
             state: State::None,
             needs: None,
         }
@@ -234,6 +243,9 @@ impl<'a> Planner<'a> {
     fn decide_root(&mut self) {
         let (root, bpffs) = (&self.desired.pin_root, &self.desired.bpffs);
         let listed = self.observed.directories.get(root);
+        if let Some(problem) = root_gone(self.observed, root) {
+            return self.problems.push(problem);
+        }
         let by = match self.observed.root {
             Root::Generation(_) if self.lacks_record() => {
                 return self.problems.push(Problem::new(Kind::RecordLost { pin: root.join("record") }));

@@ -4,7 +4,7 @@ use super::{Action, Restored, Step, Sweep, Traffic};
 use crate::desired::{Desired, Span};
 use crate::diag::{Kind, Problem, Problems};
 use crate::names::{Address, LinkName, MapName, PinPath, ProgramName};
-use crate::observed::{Observed, Pinned};
+use crate::observed::{Observed, Pinned, Root};
 use crate::record::Record;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -64,6 +64,28 @@ pub(super) fn check_recorded(record: Option<&Record>, steps: &[Step]) -> Result<
     problems.or(())
 }
 
+/// Refuses to clear a generation that ran, and that nothing leads to any more, with what its record protects.
+pub(super) fn check_left(observed: &Observed) -> Result<(), Problems> {
+    let left = observed.leftovers.iter().filter(|left| left.has_run && observed.root == Root::Missing);
+    let mut problems = Problems::default();
+    for record in left.filter_map(|left| left.record.as_ref()) {
+        for address in addresses(record) {
+            if let since @ Some(_) = record.protected(&address) {
+                problems.push(Problem::new(Kind::Protected { address, since, what: "remove" }));
+            }
+        }
+    }
+    problems.or(())
+}
+
+/// Lists every map, program and link of a record.
+fn addresses(record: &Record) -> impl Iterator<Item = Address> {
+    let maps = record.maps.keys().filter_map(|name| MapName::recorded(name)).map(Address::Map);
+    let programs = record.programs.keys().filter_map(|name| ProgramName::recorded(name)).map(Address::Program);
+    let links = record.links.keys().filter_map(|name| LinkName::recorded(name)).map(Address::Link);
+    maps.chain(programs).chain(links)
+}
+
 /// Keeps the guards of what stays in a record that is older than they are.
 pub(super) fn keep(older: &mut Record, record: &Record) {
     write(older, &guarded(record), Some(record));
@@ -88,10 +110,7 @@ fn is_in(record: &Record, address: &Address) -> bool {
 
 /// Lists what a record protects.
 fn guarded(record: &Record) -> BTreeSet<Address> {
-    let maps = record.maps.keys().filter_map(|name| MapName::recorded(name)).map(Address::Map);
-    let programs = record.programs.keys().filter_map(|name| ProgramName::recorded(name)).map(Address::Program);
-    let links = record.links.keys().filter_map(|name| LinkName::recorded(name)).map(Address::Link);
-    maps.chain(programs).chain(links).filter(|address| record.protected(address).is_some()).collect()
+    addresses(record).filter(|address| record.protected(address).is_some()).collect()
 }
 
 /// Says what a step takes from a protected thing; `None` when it may.

@@ -172,6 +172,8 @@ pub enum Action {
         record: Option<Box<Record>>,
         /// Whether it ran until that run switched, and stays as the generation before.
         kept: bool,
+        /// How many links it takes off their hooks.
+        links: usize,
     },
     /// Mount a bpffs.
     MountBpffs {

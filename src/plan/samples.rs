@@ -541,6 +541,7 @@ pub fn every_step() -> Plan {
                 path: PinPath::new("/sys/fs/bpf/edge").unwrap().generation(9),
                 record: None,
                 kept: false,
+                links: 1,
             },
             B::Interrupted,
             T::Stops,

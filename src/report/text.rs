@@ -503,10 +503,16 @@ pub(super) fn drift(plan: &Plan) -> Option<String> {
     }
 }
 
+/// Returns from how many hooks a step takes something.
+fn hooks(step: &Step) -> u64 {
+    if let Action::ClearLeftover { links, .. } = step.action { links as u64 } else { 1 }
+}
+
 /// Says what the plan risks: `Ok` when that is nothing, or nobody knows.
 pub(super) fn risk(plan: &Plan) -> Result<String, String> {
     let gaps = number(plan, |step| step.traffic == Traffic::GapUnfiltered);
-    let stops = number(plan, |step| matches!(step.traffic, Traffic::Stops | Traffic::Moves));
+    let stopping = plan.steps.iter().filter(|step| matches!(step.traffic, Traffic::Stops | Traffic::Moves));
+    let stops = stopping.map(hooks).sum();
     let starts = number(plan, |step| matches!(step.traffic, Traffic::Starts | Traffic::Moves));
     let losses = number(plan, |step| matches!(step.state, State::Lost(_)));
     let misfits = number(plan, |step| matches!(step.state, State::Copied { lost: 1.., .. }));

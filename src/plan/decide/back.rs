@@ -2,7 +2,7 @@
 
 use super::links::record_link;
 use super::removals::{empty_folders, folders_without_pins, made_folders, removal, take_away};
-use super::{Fate, PASSING, Planner, as_pin, current, entries, generations, leftovers, next_number, number};
+use super::{Fate, PASSING, Planner, as_pin, current, entries, generations, leftovers, next_number, number, root_gone};
 use crate::desired::{Desired, DesiredLink, Policy, sequences};
 use crate::diag::{Kind, Problem, Problems};
 use crate::names::{DeploymentName, LinkName, MapName, PinPath, ProgramName};
@@ -36,7 +36,7 @@ pub fn destroy(record: Option<&Record>, observed: &Observed, pin_root: &PinPath,
     let bad_name = |why| Problem::new(Kind::BadName { text: name.to_owned(), why });
     let deployment = DeploymentName::new(name).map_err(bad_name)?;
     match by {
-        By::Hand => guard::check_recorded(record, &steps)?,
+        By::Hand => guard::check_recorded(record, &steps).and(guard::check_left(observed))?,
         By::Itself => {}
     }
     let current = current(observed).cloned();
@@ -94,6 +94,7 @@ pub fn rollback(before: &Record, observed: &Observed, pin_root: &PinPath, by: By
         return Err(Problem::new(Kind::RecordLost { pin: pin_root.join("record") }).into());
     }
     let (desired, mut problems) = (links_of(before, pin_root)?, Problems::default());
+    problems.0.extend(root_gone(observed, pin_root));
     let mut planner = Planner::new(&desired, observed, Mode::Live);
     planner.may_take_over = by == By::Hand;
     let previous = pin_root.previous();
