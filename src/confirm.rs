@@ -2,9 +2,9 @@
 //!
 //! What waits is written beside the generation, as a symbolic link that leads nowhere: `edge~confirm` with the number of
 //! the generation and the second since boot until which it waits. It is there before the switch, and only counts for the
-//! generation that it names, so no moment is without a way back. A watchdog process waits for that second and holds a
-//! lock on the generation's folder meanwhile, by which everybody sees that it lives. When it does not, the next run goes
-//! back in its place.
+//! generation that it names, so no moment is without a way back; the way back takes it away behind its own switch. A
+//! watchdog process waits for that second and holds a lock on the generation's folder meanwhile, by which everybody sees
+//! that it lives. When it does not, the next run goes back in its place.
 //!
 //! An apply with health checks has the same watchdog and the same mark, until they passed: the end of the run before that,
 //! as by a terminal that hangs up because the new filter cut it off, is as bad as a check that fails.
