@@ -38,6 +38,7 @@ const NOT_TRIED: &[(&str, &[&str])] = &[
             "host::unconfirmed",
             "host::unlistable",
             "host::unverified",
+            "host::was_rejected",
             "plan::consent",
             "plan::entries_of_others",
             "plan::map_changed",

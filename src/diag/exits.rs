@@ -166,7 +166,7 @@ impl Kind {
             | Self::RecordLost { .. }
             | Self::Protected { .. }
             | Self::UnwritableFile { .. } => Exit::Failed,
-            Self::ConsentNeeded { .. } => Exit::Consent,
+            Self::ConsentNeeded { .. } | Self::WasRejected { .. } => Exit::Consent,
         }
     }
 }

@@ -449,10 +449,21 @@ pub const EXPLANATIONS: &[Explanation] = &[
         way_out: "Run it again with `--dry-run` to see what differs, and find the other tool.",
     },
     Explanation {
+        code: "host::was_rejected",
+        exits: &[Exit::Consent],
+        means: "The last apply was taken back because its health checks failed, its run ended before they passed, or \
+                nobody confirmed it. What runs is the generation before that one already, and a rollback would bring \
+                the one that was taken back again.",
+        example: Host(
+            "`bpfapply plan.toml --confirm 60s` cuts the operator off, and afterwards `bpfapply rollback edge`",
+        ),
+        way_out: "Nothing needs to be done to be back. `bpfapply rollback NAME --again` returns to it all the same.",
+    },
+    Explanation {
         code: "host::watchdog",
         exits: FAILED,
-        means: "With `--confirm` a process stays behind that goes back when nobody confirms, and it could not be \
-                started. Without it the apply is not made.",
+        means: "With `--confirm` and with health checks, a process goes back when nobody confirms or the run ends \
+                before the checks passed, and it could not be started. Without it the apply is not made.",
         example: Host("the limit of processes is reached (`ulimit -u`)"),
         way_out: "See why no process can be started. Where an apply was done all the same, the next run takes it back.",
     },

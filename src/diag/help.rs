@@ -234,6 +234,10 @@ impl Kind {
             Self::NoWayBack { .. } => {
                 Some("each apply that changes something keeps the generation before it, one deep".to_owned())
             }
+            Self::WasRejected { deployment, .. } => Some(format!(
+                "what runs is the generation before that one; `bpfapply rollback {deployment} --again` returns to it all \
+                 the same, without checks"
+            )),
             Self::NoDeployment { .. } => {
                 Some("`bpfapply status` lists those of this host; one is named as in its manifest".to_owned())
             }

@@ -4,9 +4,11 @@ use crate::access::AccountKind;
 use crate::desired::Netns;
 use crate::elf;
 use crate::kinds::{AttachType, MapType, ProgramType};
-use crate::names::{Address, Digest, LinkName, MapName, NameError, ObjectName, PinPath, PlanId, ProgramName};
+use crate::names::{
+    Address, DeploymentName, Digest, LinkName, MapName, NameError, ObjectName, PinPath, PlanId, ProgramName,
+};
 use crate::plan::{Consent, Sweep};
-use crate::record::{RecordError, Since};
+use crate::record::{RecordError, Rejected, Since};
 use crate::spec::Difference;
 use crate::verifier::Telling;
 use std::collections::BTreeSet;
@@ -981,6 +983,13 @@ pub enum Kind {
         /// What is missing.
         lacks: PinPath,
     },
+    /// A rollback would return to what was taken back before.
+    WasRejected {
+        /// The deployment.
+        deployment: DeploymentName,
+        /// What it would return to.
+        rejected: Rejected,
+    },
     /// Something has the pin that is not what we want there.
     PinTaken {
         /// The pin.
@@ -1162,6 +1171,7 @@ impl Kind {
             Self::Unverified { .. } => "host::unverified",
             Self::NoDeployment { .. } => "host::no_deployment",
             Self::NoWayBack { .. } => "host::no_way_back",
+            Self::WasRejected { .. } => "host::was_rejected",
             Self::ChecksFailed { .. } => "host::checks_failed",
             Self::BadText { .. } => "manifest::bad_text",
             Self::Watchdog { .. } => "host::watchdog",

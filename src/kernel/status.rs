@@ -96,6 +96,7 @@ pub fn status<K: Kernel>(kernel: &K, pin_root: &PinPath) -> Result<Option<Deploy
         generation: current.and_then(|folder| folder.generation_number(pin_root)),
         made: record.as_ref().map(made),
         previous: current.is_some() && has_previous(kernel, pin_root)?,
+        rejected: record.as_ref().and_then(|record| record.rejected),
         unconfirmed,
         drift: found.into_iter().map(drifted).collect(),
         leftovers: leftovers.into_iter().map(|leftover| leftover.path).collect(),

@@ -5,6 +5,7 @@ use super::layout::{Page, Paint, Style, Text};
 use super::show::age;
 use crate::names::PinPath;
 use crate::plan::words::count;
+use crate::record::Rejected;
 use serde::Serialize;
 
 /// How a deployment fares.
@@ -22,6 +23,9 @@ pub struct Deployment {
     pub made: Option<Made>,
     /// Whether the generation before is there, for a rollback.
     pub previous: bool,
+    /// What that is, when it was taken back without anybody asking for that.
+    #[serde(skip)]
+    pub rejected: Option<Rejected>,
     /// For how many seconds the generation that runs still waits to be confirmed; `None` when it does not wait.
     pub unconfirmed: Option<u64>,
     /// What is different from the record.
@@ -123,8 +127,10 @@ fn details(page: &mut Page, deployment: &Deployment, now: u64) {
         let ago = age(now.saturating_sub(made.time).saturating_mul(1_000_000_000));
         page.line(format!("  {number}made {ago} ago from {}", made.manifest), HANG);
     }
-    if deployment.previous {
-        page.line("  the generation before is kept for a rollback", HANG);
+    match deployment.rejected.filter(|_| deployment.previous) {
+        Some(rejected) => page.line(format!("  it took the place of {rejected}; that one is kept"), HANG),
+        None if deployment.previous => page.line("  the generation before is kept for a rollback", HANG),
+        None => {}
     }
     if let Some(left) = deployment.unconfirmed {
         let waits = match left {
@@ -180,6 +186,7 @@ mod tests {
             generation: Some(7),
             made: Some(Made { time: 1000, manifest, version: "0.1.0".to_owned(), maps: 5, programs: 1, links: 0 }),
             previous: false,
+            rejected: None,
             unconfirmed: None,
             drift: Vec::new(),
             leftovers: Vec::new(),
