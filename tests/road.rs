@@ -754,7 +754,7 @@ fn what_nobody_confirms_goes_back() {
         check(&[&plan, "--confirm", "3600"], 0, &[]);
         let pid = watchdog();
         check(&[&plan], 75, &["waits to be confirmed", "bpfapply commit"]);
-        check(&[&plan, "--dry-run"], 0, &[]);
+        check(&[&plan, "--dry-run", "--check"], 75, &["nothing to do", "waits to be confirmed"]);
         check(&["commit", "edge"], 0, &["generation 1 is kept"]);
         check(&["commit", "edge"], 1, &["nothing of `/sys/fs/bpf/edge` waits to be confirmed"]);
         eventually(|| has_ended(pid), || "the watchdog does not end".to_owned());
@@ -784,6 +784,7 @@ fn what_nobody_confirms_goes_back() {
             },
             || "it lives".to_owned(),
         );
+        check(&[&plan, "--dry-run"], 75, &["was not confirmed, and waits to be taken back"]);
         check(&[&plan, "--allow", "prune"], 75, &["was not confirmed in time, and was taken back now"]);
         assert!(!passes(&flood, false), "the filter is back");
         // Taken back by hand, while the watchdog watches.

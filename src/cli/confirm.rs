@@ -90,6 +90,13 @@ pub fn settle<K: Kernel>(kernel: &mut K, pin_root: &PinPath, console: &Console) 
     Err(Problem::new(kind).into())
 }
 
+/// Returns why no plan can be applied now: the last apply waits to be confirmed, or to be taken back.
+pub fn unsettled<K: Kernel>(kernel: &K, pin_root: &PinPath) -> Result<Option<Problem>, Problem> {
+    let Some(pending) = confirm::pending(kernel, pin_root)? else { return Ok(None) };
+    let left = if pending.is_watched(kernel, pin_root) { pending.left(kernel) } else { 0 };
+    Ok(Some(Problem::new(Kind::Unconfirmed { pin_root: pin_root.clone(), left })))
+}
+
 /// Goes back to what ran before an apply that waits to be confirmed.
 pub fn go_back<K: Kernel>(
     kernel: &mut K,

@@ -427,8 +427,8 @@ pub const EXPLANATIONS: &[Explanation] = &[
     Explanation {
         code: "host::unconfirmed",
         exits: RETRY,
-        means: "The last apply was made with `--confirm` and still waits for its confirmation. Nothing else is done \
-                before.",
+        means: "The last apply was made with `--confirm` and still waits for its confirmation, or to be taken back. \
+                Nothing else is done before, so a dry run shows a plan that cannot be applied yet.",
         example: Command("bpfapply plan.toml --confirm 60 && bpfapply plan.toml"),
         way_out: "`bpfapply commit NAME` keeps it, `bpfapply rollback NAME` takes it back; or wait until its time is \
                   over.",

@@ -213,6 +213,10 @@ impl Kind {
                 Some("something else changes the same things: run it again with --dry-run".to_owned())
             }
             Self::Watchdog { .. } => Some("where an apply was done, the next run takes it back".to_owned()),
+            Self::Unconfirmed { pin_root, left: 0 } => Some(format!(
+                "the next apply takes it back and does nothing else, as `bpfapply rollback {pin_root}` does; where that is \
+                 refused, `bpfapply commit {pin_root}` keeps it"
+            )),
             Self::Unconfirmed { pin_root, .. } => Some(format!(
                 "`bpfapply commit {pin_root}` keeps it, `bpfapply rollback {pin_root}` takes it back; or wait"
             )),

@@ -965,7 +965,7 @@ pub enum Kind {
     Unconfirmed {
         /// The folder of its pins.
         pin_root: PinPath,
-        /// For how many seconds it still waits.
+        /// For how many seconds it still waits; 0 when its time is over, or nobody watches it.
         left: u64,
     },
     /// An apply was not confirmed in time, and was taken back now.

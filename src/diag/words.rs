@@ -293,6 +293,9 @@ impl fmt::Display for Kind {
             }
             Self::BadText { text, why } => write!(f, "`{}` is not right here: {why}", text.escape_debug()),
             Self::Watchdog { why } => write!(f, "the watchdog that returns to what ran before does not run: {why}"),
+            Self::Unconfirmed { pin_root, left: 0 } => {
+                write!(f, "the last apply of `{pin_root}` was not confirmed, and waits to be taken back")
+            }
             Self::Unconfirmed { pin_root, left } => {
                 write!(f, "the last apply of `{pin_root}` waits to be confirmed, {left} s more")
             }
