@@ -68,10 +68,13 @@ pub fn pending<K: Kernel>(kernel: &K, pin_root: &PinPath) -> Result<Option<Pendi
     Ok(runs.filter(|runs| runs == pin_root.generation(pending.generation).file_name()).map(|_| pending))
 }
 
+/// What taking the mark away needs.
+const REMOVE: &str = "removing it needs write access to its folder: run it as root";
+
 /// Keeps the generation that waits.
 pub fn keep<K: Kernel>(kernel: &mut K, pin_root: &PinPath) -> Result<(), Problem> {
     let path = pin_root.confirm();
-    kernel.unpin(&path).map_err(|error| refused(format!("remove `{path}`"), &error, READ))
+    kernel.unpin(&path).map_err(|error| refused(format!("remove `{path}`"), &error, REMOVE))
 }
 
 /// The process that goes back, from the outside.

@@ -757,6 +757,10 @@ fn what_nobody_confirms_goes_back() {
         check(&[&plan, "--dry-run", "--check"], 75, &["nothing to do", "waits to be confirmed"]);
         check(&["commit", "edge"], 0, &["generation 1 is kept"]);
         check(&["commit", "edge"], 1, &["nothing of `/sys/fs/bpf/edge` waits to be confirmed"]);
+        check(&["rollback", "edge"], 1, &["there is no way back"]);
+        for command in ["commit", "rollback", "destroy", "status"] {
+            check(&[command, "egde"], 1, &["there is no deployment at `/sys/fs/bpf/egde`", "did you mean `edge`?"]);
+        }
         eventually(|| has_ended(pid), || "the watchdog does not end".to_owned());
         assert!(!passes(&flood, false));
         let kept = effect();

@@ -7,7 +7,7 @@ use super::now;
 use crate::apply::Stamp;
 use crate::confirm;
 use crate::diag::{Exit, Kind, Problem, Problems};
-use crate::kernel::{Kernel, linux::Linux};
+use crate::kernel::{Kernel, linux::Linux, status};
 use crate::names::PinPath;
 use crate::record::{Rejected, Rejection};
 use crate::recorded;
@@ -30,7 +30,10 @@ pub fn commit(options: &Commit, console: &Console) -> Result<Exit, Exit> {
 fn keep<K: Kernel>(kernel: &mut K, pin_root: &PinPath, options: &Commit, console: &Console) -> Result<Exit, Problems> {
     let _lock = options.locking.take(kernel, pin_root)?;
     match confirm::pending(kernel, pin_root)? {
-        None => Err(Problem::new(Kind::NothingToConfirm { pin_root: pin_root.clone() }).into()),
+        None => {
+            status::exists(kernel, pin_root)?;
+            Err(Problem::new(Kind::NothingToConfirm { pin_root: pin_root.clone() }).into())
+        }
         Some(pending) => {
             // It is too late, unless going back is what does not work.
             if pending.left(kernel) == 0 && is_back(go_back(kernel, pin_root, Rejection::Unconfirmed, console), console)

@@ -6,7 +6,7 @@ use super::finish::finish;
 use super::now;
 use crate::apply::Stamp;
 use crate::diag::{Exit, Kind, Problem, Problems};
-use crate::kernel::Kernel;
+use crate::kernel::{Kernel, status};
 use crate::names::PinPath;
 use crate::plan::Plan;
 use crate::recorded;
@@ -42,6 +42,7 @@ fn rollback<K: Kernel>(
     console: &Console,
 ) -> Result<Exit, Problems> {
     let _lock = options.locking.take_unless(options.dry_run, kernel, pin_root)?;
+    status::exists(kernel, pin_root)?;
     let (plan, stamp) = recorded::rollback(kernel, pin_root)?;
     let rejected = plan.generations.record.as_ref().and_then(|record| record.rejected).filter(|_| !options.again);
     if let (Some(rejected), false) = (rejected, options.dry_run) {

@@ -136,6 +136,7 @@ impl Kind {
             | Self::PinTaken { .. }
             | Self::NotMounted { .. }
             | Self::NoDeployment { .. }
+            | Self::MeantDeployment { .. }
             | Self::NoWayBack { .. }
             | Self::NothingToConfirm { .. }
             | Self::Watchdog { .. }

@@ -255,7 +255,7 @@ pub const EXPLANATIONS: &[Explanation] = &[
         exits: FAILED,
         means: "Nothing on this host was made under this name.",
         example: Command("bpfapply show egde"),
-        way_out: "`bpfapply show` lists the deployments. One can be named as in its manifest, by the manifest's \
+        way_out: "`bpfapply status` lists the deployments. One can be named as in its manifest, by the manifest's \
                   path, or by the folder of its pins.",
     },
     Explanation {
@@ -384,7 +384,7 @@ pub const EXPLANATIONS: &[Explanation] = &[
         means: "No apply of this deployment waits to be confirmed: it was confirmed before, or taken back when its \
                 time was over.",
         example: Command("bpfapply commit edge"),
-        way_out: "`bpfapply show edge` shows which generation runs.",
+        way_out: "`bpfapply status edge` shows which generation runs, and what was taken back.",
     },
     Explanation {
         code: "host::pin_taken",

@@ -224,7 +224,7 @@ impl Kind {
                 Some("nothing else was done: run it again, with `--confirm` where it may fail".to_owned())
             }
             Self::NothingToConfirm { .. } => Some(
-                "it was confirmed before, or its time was over and it was taken back: see `bpfapply show`".to_owned(),
+                "it was confirmed before, or its time was over and it was taken back: see `bpfapply status`".to_owned(),
             ),
             Self::ChecksFailed { is_back: true, gone, .. } if !gone.is_empty() => {
                 Some("attach it again with the tool that it came from".to_owned())
@@ -242,6 +242,7 @@ impl Kind {
                 "what runs is the generation before that one; `bpfapply rollback {deployment} --again` returns to it all \
                  the same, without checks"
             )),
+            Self::MeantDeployment { similar, .. } => Some(did_you_mean(similar)),
             Self::NoDeployment { .. } => {
                 Some("`bpfapply status` lists those of this host; one is named as in its manifest".to_owned())
             }

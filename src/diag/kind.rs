@@ -940,6 +940,13 @@ pub enum Kind {
         /// The folder of its pins.
         pin_root: PinPath,
     },
+    /// The same, and one has a name like it.
+    MeantDeployment {
+        /// The folder of its pins.
+        pin_root: PinPath,
+        /// The name of the other.
+        similar: String,
+    },
     /// Health checks passed before an apply and not after it, so that it was taken back.
     ChecksFailed {
         /// Their names, and why they fail.
@@ -1169,7 +1176,7 @@ impl Kind {
             Self::RouteTaken { .. } => "host::route_taken",
             Self::NotMounted { .. } => "host::not_mounted",
             Self::Unverified { .. } => "host::unverified",
-            Self::NoDeployment { .. } => "host::no_deployment",
+            Self::NoDeployment { .. } | Self::MeantDeployment { .. } => "host::no_deployment",
             Self::NoWayBack { .. } => "host::no_way_back",
             Self::WasRejected { .. } => "host::was_rejected",
             Self::ChecksFailed { .. } => "host::checks_failed",

@@ -305,7 +305,9 @@ impl fmt::Display for Kind {
             Self::NothingToConfirm { pin_root } => write!(f, "nothing of `{pin_root}` waits to be confirmed"),
             Self::NoWayBack { lacks } => write!(f, "there is no way back: `{lacks}` is not there"),
             Self::WasRejected { rejected, .. } => write!(f, "a rollback would return to {rejected}"),
-            Self::NoDeployment { pin_root } => write!(f, "there is no deployment at `{pin_root}`"),
+            Self::NoDeployment { pin_root } | Self::MeantDeployment { pin_root, .. } => {
+                write!(f, "there is no deployment at `{pin_root}`")
+            }
             Self::Stale { what } => write!(f, "the host changed since the plan was made: {what}"),
             Self::Locked { folder, holder, .. } => {
                 write!(f, "the lock of `{folder}` is held by {}", named_holder(holder.as_ref()))

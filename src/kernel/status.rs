@@ -104,6 +104,16 @@ pub fn status<K: Kernel>(kernel: &K, pin_root: &PinPath) -> Result<Option<Deploy
     }))
 }
 
+/// Checks that there is something of a deployment.
+pub fn exists<K: Kernel>(kernel: &K, pin_root: &PinPath) -> Result<(), Problem> {
+    match rest(kernel, pin_root)? {
+        Rest { root: Root::Missing | Root::Foreign, leftovers, .. } if leftovers.is_empty() => {
+            Err(Problem::new(Kind::NoDeployment { pin_root: pin_root.clone() }))
+        }
+        Rest { .. } => Ok(()),
+    }
+}
+
 /// Returns what is wrong with the record of a deployment of which a new one can be made; `None` when nothing is.
 pub fn lost_record<K: Kernel>(kernel: &K, pin_root: &PinPath) -> Result<Option<Problem>, Problem> {
     let pin_root = pin_root.clone();
