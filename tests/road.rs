@@ -882,7 +882,7 @@ fn an_apply_that_ends_before_its_checks_passed_is_taken_back() {
         let plan = site.manifest("plan.toml", &filter(2, "", &format!("{ON_LO}{}", at_work("edge~2"))));
         killed_while_checking(&plan, "TERM");
         let runs = || Linux::new().read_symlink(&path("/sys/fs/bpf/edge")).expect("it is there");
-        eventually(|| runs() == "edge~3", || runs());
+        eventually(|| runs() == "edge~3", runs);
         assert_eq!(effect().iter().filter(|line| !line.contains('~')).count(), kept);
         check(&["status", "--check"], 0, &["edge: in sync", "had not passed its checks when its run ended"]);
         // Those that pass leave nothing that waits, and no watchdog.

@@ -69,6 +69,8 @@ impl<'a> Health<'a> {
         let is_back = matches!(back, Ok(Exit::Success));
         // Why it is not was said where it was begun.
         let mut problems = back.err().unwrap_or_default();
+        // They are about what is recorded, which is nowhere in the manifest.
+        problems.0.iter_mut().for_each(|problem| problem.labels.clear());
         problems.0.insert(0, Problem::new(Kind::ChecksFailed { failed, is_back, gone: plan.takeovers() }));
         Err(problems)
     }

@@ -28,6 +28,9 @@ pub struct Deployment {
     pub rejected: Option<Rejected>,
     /// For how many seconds the generation that runs still waits to be confirmed; `None` when it does not wait.
     pub unconfirmed: Option<u64>,
+    /// Who is at work, where that may be why something is different or left over.
+    #[serde(skip)]
+    pub at_work: Option<String>,
     /// What is different from the record.
     pub drift: Vec<Drifted>,
     /// What interrupted runs left.
@@ -44,6 +47,8 @@ pub enum State {
     InSync,
     /// It is, and waits to be confirmed.
     Unconfirmed,
+    /// A run is at work: what looks different or left over now may be its own.
+    Changing,
     /// A run was interrupted, and what it left is there.
     LeftOver,
     /// Something is different from the record.
@@ -94,6 +99,7 @@ impl State {
         match self {
             Self::InSync => Text::from("in sync"),
             Self::Unconfirmed => Text::new(Paint::Alarm, "unconfirmed"),
+            Self::Changing => Text::new(Paint::Alarm, "changing"),
             Self::LeftOver => Text::new(Paint::Alarm, "left over"),
             Self::Drifted => Text::new(Paint::Alarm, "drifted"),
             Self::NoRecord => Text::new(Paint::Alarm, "no record"),
@@ -138,6 +144,10 @@ fn details(page: &mut Page, deployment: &Deployment, now: u64) {
             left => format!("waits to be confirmed for {left} s: `bpfapply commit {}`", deployment.deployment),
         };
         page.line(Text::new(Paint::Alarm, "!").and(Paint::Plain, format!(" {waits}")), HANG);
+    }
+    if let Some(holder) = &deployment.at_work {
+        let words = format!(" {holder} is at work: look again when that run has ended");
+        return page.line(Text::new(Paint::Alarm, "!").and(Paint::Plain, words), HANG);
     }
     for drifted in &deployment.drift {
         page.line(
@@ -188,6 +198,7 @@ mod tests {
             previous: false,
             rejected: None,
             unconfirmed: None,
+            at_work: None,
             drift: Vec::new(),
             leftovers: Vec::new(),
             problem: None,
