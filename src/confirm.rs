@@ -13,6 +13,7 @@ use crate::diag::Problem;
 use crate::kernel::Kernel;
 use crate::kernel::observe::{READ, existing, refused};
 use crate::names::PinPath;
+use crate::record::Rejection;
 use std::fmt;
 use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::os::unix::process::CommandExt as _;
@@ -67,10 +68,13 @@ pub fn pending<K: Kernel>(kernel: &K, pin_root: &PinPath) -> Result<Option<Pendi
     Ok(runs.filter(|runs| runs == pin_root.generation(pending.generation).file_name()).map(|_| pending))
 }
 
+/// What taking the mark away needs.
+const REMOVE: &str = "removing it needs write access to its folder: run it as root";
+
 /// Keeps the generation that waits.
 pub fn keep<K: Kernel>(kernel: &mut K, pin_root: &PinPath) -> Result<(), Problem> {
     let path = pin_root.confirm();
-    kernel.unpin(&path).map_err(|error| refused(format!("remove `{path}`"), &error, READ))
+    kernel.unpin(&path).map_err(|error| refused(format!("remove `{path}`"), &error, REMOVE))
 }
 
 /// The process that goes back, from the outside.
@@ -114,11 +118,11 @@ impl Watchdog {
 /// How often the watchdog looks whether somebody confirmed.
 const EVERY: Duration = Duration::from_millis(200);
 
-/// Watches as the watchdog process does: returns what waited when its time is over or its run ended too early, and nothing
-/// when it waits no more.
+/// Watches as the watchdog process does: returns what waited when its time is over or its run ended too early, with why it
+/// has to go, and nothing when it waits no more.
 ///
 /// Standard input ends at once when the run that made the generation is killed; what that run got done counts.
-pub fn watch<K: Kernel>(kernel: &K, pin_root: &PinPath) -> Result<Option<Pending>, Problem> {
+pub fn watch<K: Kernel>(kernel: &K, pin_root: &PinPath) -> Result<Option<(Pending, Rejection)>, Problem> {
     let is_told = |word: &str| {
         let mut told = String::new();
         io::stdin().lock().read_line(&mut told).is_ok() && told == word
@@ -139,7 +143,9 @@ pub fn watch<K: Kernel>(kernel: &K, pin_root: &PinPath) -> Result<Option<Pending
     }
     // Until then the run has the lock of the bpffs, so its time cannot be over.
     if !is_armed || !is_told(LEFT) {
-        return Ok(pending(kernel, pin_root)?.filter(|pending| *pending == first));
+        return Ok(pending(kernel, pin_root)?
+            .filter(|pending| *pending == first)
+            .map(|pending| (pending, Rejection::Interrupted)));
     }
     while first.left(kernel) > 0 {
         std::thread::sleep(EVERY);
@@ -147,7 +153,7 @@ pub fn watch<K: Kernel>(kernel: &K, pin_root: &PinPath) -> Result<Option<Pending
             return Ok(None);
         }
     }
-    Ok(Some(first))
+    Ok(Some((first, Rejection::Unconfirmed)))
 }
 
 #[cfg(test)]

@@ -35,6 +35,9 @@ pub struct Record {
     /// Digest of everything that the plan was made from, but for the host's state: the same again has nothing to plan.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inputs: Option<Digest>,
+    /// The generation that this one took the place of because that one had to go: the one that a rollback returns to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rejected: Option<Rejected>,
     /// Objects by name.
     pub objects: BTreeMap<String, RecordedObject>,
     /// Maps by name.
@@ -48,6 +51,39 @@ pub struct Record {
     pub templates: BTreeMap<String, Template>,
     /// Folders outside the deployment's own that we made, outermost first.
     pub directories: Vec<String>,
+}
+
+/// A generation that was taken back without anybody asking for that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rejected {
+    /// Its number.
+    pub generation: u64,
+    /// Why.
+    pub because: Rejection,
+}
+
+/// Why a generation was taken back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Rejection {
+    /// Health checks failed.
+    Checks,
+    /// Nobody confirmed it in time.
+    Unconfirmed,
+    /// Its run ended before its health checks passed.
+    Interrupted,
+}
+
+/// As `generation 7, which failed its checks`.
+impl fmt::Display for Rejected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let because = match self.because {
+            Rejection::Checks => "failed its checks",
+            Rejection::Unconfirmed => "was not confirmed",
+            Rejection::Interrupted => "had not passed its checks when its run ended",
+        };
+        write!(f, "generation {}, which {because}", self.generation)
+    }
 }
 
 /// An object that programs and maps were made from.

@@ -40,6 +40,7 @@ const NOT_TRIED: &[(&str, &[&str])] = &[
             "host::unfinished",
             "host::unlistable",
             "host::unverified",
+            "host::was_rejected",
             "plan::consent",
             "plan::entries_of_others",
             "plan::map_changed",

@@ -169,7 +169,8 @@ fn a_saved_plan_is_applied_as_it_is() {
         fs::write(site.path().join("plan.toml"), "broken").expect("it can be written");
         tool::succeed(site.path(), &["--plan", "saved.json", "--dry-run"]);
         site.apply(0, "applied: ");
-        site.apply(75, "not the plan");
+        site.apply(0, "is applied already");
+        site.apply(0, "nothing to do: the host matches");
         fs::write(site.path().join("plan.toml"), MANIFEST).expect("it can be written");
         let said = tool::succeed(site.path(), &["plan.toml", "--var", "uplink=eth0"]);
         assert!(said.contains("are as the last apply made them"), "{said}");
@@ -188,7 +189,12 @@ fn a_saved_plan_is_of_one_state_of_one_host() {
         site.apply(75, "`filter.o` has other bytes");
         site.object(1);
         again();
+        site.apply(0, "is applied already");
+        site.object(2);
+        again();
+        site.object(1);
         site.apply(75, "not the plan");
+        again();
         assert!(Path::new("/sys/fs/bpf/edge/links/uplink").exists());
         // The same state, but other maps, programs and links.
         site.object(2);

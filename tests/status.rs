@@ -465,6 +465,19 @@ fn adopted(plan: &Plan) -> Vec<String> {
 }
 
 #[test]
+fn what_a_run_at_work_does_is_no_drift() {
+    let mut fake = fake();
+    make(&text(), &fake);
+    fake.make_directory(&root().generation(9)).expect("it is not there");
+    assert_eq!(state(&fake), State::LeftOver);
+    let lock = fake.lock(&root().parent().expect("it is in a bpffs")).expect("it can be asked for");
+    assert!(lock.is_some());
+    assert_eq!(state(&fake), State::Changing);
+    drop(lock);
+    assert_eq!(state(&fake), State::LeftOver);
+}
+
+#[test]
 fn only_what_is_evidently_ours_is_adopted() {
     const ALL: [&str; 9] = [
         "map.outside",

@@ -35,7 +35,7 @@ use crate::migrate::Tally;
 use crate::names::{Digest, LinkName, MapName, ObjectName, PinPath, ProgramName};
 use crate::observed::{Leftover, Place, Root, Stranger};
 use crate::plan::{Action, Marker, Plan, ResolvedHook, Restored, Spot, Step};
-use crate::record::Record;
+use crate::record::{Record, Rejected};
 use crate::spec::Host;
 use direct::Attached;
 use hashbrown::HashMap;
@@ -58,6 +58,8 @@ pub struct Stamp {
     pub inputs: Option<Digest>,
     /// The second since boot until which somebody has to confirm, or the generation before returns.
     pub confirm_until: Option<u64>,
+    /// The generation that the run takes back, when nobody asked for that.
+    pub rejected: Option<Rejected>,
 }
 
 /// What a run did.
@@ -133,7 +135,12 @@ pub fn apply_watched<'a, K: Kernel>(
         false => plan.generations.record.as_deref().cloned(),
     };
     let held = Held { _btfs: applier.btfs, _maps: applier.maps, _programs: applier.programs };
-    Applied { outcome: Outcome { deployment: plan.deployment.clone(), steps }, problem, record, held }
+    Applied {
+        outcome: Outcome { deployment: plan.deployment.clone(), is_way_back: stamp.rejected.is_some(), steps },
+        problem,
+        record,
+        held,
+    }
 }
 
 struct Applier<'a, K: Kernel> {
@@ -1083,6 +1090,7 @@ impl<K: Kernel> Applier<'_, K> {
         record.manifest.clone_from(&self.stamp.manifest);
         record.time = self.stamp.time;
         record.inputs = self.stamp.inputs;
+        record.rejected = self.stamp.rejected;
         record.guards().filter(|since| since.0 == 0).for_each(|since| since.0 = self.stamp.time);
         let next = &self.plan.generations.next;
         let entries = observe::walk(self.kernel, next)?;

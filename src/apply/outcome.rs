@@ -72,6 +72,8 @@ impl StepOutcome<'_> {
 pub struct Outcome<'a> {
     /// The deployment.
     pub deployment: DeploymentName,
+    /// Whether it took the last apply back, though nobody asked for that.
+    pub is_way_back: bool,
     /// One for each step of the plan, in its order.
     pub steps: Vec<StepOutcome<'a>>,
 }

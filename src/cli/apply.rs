@@ -18,7 +18,7 @@ use crate::kernel::{Kernel, contents, drift, linux::Linux, observe};
 use crate::load;
 use crate::manifest;
 use crate::names::PlanId;
-use crate::record::Record;
+use crate::record::{Record, Rejection};
 use crate::report::{self, text::Purpose};
 use clap::{Args, ValueEnum};
 use std::io;
@@ -182,8 +182,7 @@ fn apply_planned<K: Kernel>(
     console: &Console,
 ) -> Result<Exit, Problems> {
     let plan = &planned.plan;
-    let mut stamp =
-        Stamp { manifest: loaded.absolute_path(), time: now(), inputs: planned.inputs, confirm_until: None };
+    let mut stamp = Stamp { manifest: loaded.absolute_path(), time: now(), inputs: planned.inputs, ..Stamp::default() };
     if plan.is_empty() {
         return finish(kernel, plan, Some(loaded), &stamp, console);
     }
@@ -198,7 +197,7 @@ fn apply_planned<K: Kernel>(
     let Some(pending) = confirm::pending(kernel, &plan.pin_root)? else { return Ok(exit) };
     // From here on the end of this process takes it back as well.
     if let Err(error) = watchdog.arm() {
-        go_back(kernel, &plan.pin_root, console)?;
+        go_back(kernel, &plan.pin_root, Rejection::Interrupted, console)?;
         return Err(unwatched(error).into());
     }
     health.after(kernel, plan, console)?;
@@ -207,7 +206,7 @@ fn apply_planned<K: Kernel>(
         return Ok(exit);
     }
     if let Err(error) = watchdog.leave() {
-        go_back(kernel, &plan.pin_root, console)?;
+        go_back(kernel, &plan.pin_root, Rejection::Unconfirmed, console)?;
         return Err(unwatched(error).into());
     }
     let (name, seconds) = (&plan.deployment, pending.left(kernel));

@@ -3,7 +3,7 @@
 use super::console::{Console, note};
 use super::{loaded, usual_bpffs};
 use crate::diag::{self, Exit, Kind, Problem, Problems};
-use crate::kernel::{Kernel, linux::Linux, lock, observe};
+use crate::kernel::{Kernel, linux::Linux, lock, observe, status};
 use crate::names::{DeploymentName, NameError, PinPath};
 use crate::plan::Consent;
 use clap::{Args, ValueEnum};
@@ -27,8 +27,11 @@ impl Target {
         console: &Console,
         run: impl FnOnce(&mut Linux, &PinPath) -> Result<Exit, Problems>,
     ) -> Result<Exit, Exit> {
-        let pin_root = self.pin_root(console)?;
-        run(&mut Linux::new(), &pin_root).map_err(|problems| console.fail(&problems, None))
+        let (pin_root, kernel) = (self.pin_root(console)?, &mut Linux::new());
+        run(kernel, &pin_root).map_err(|problems| {
+            let meant = problems.0.into_iter().map(|problem| meant(kernel, problem)).collect();
+            console.fail(&Problems(meant), None)
+        })
     }
 
     /// Finds the folder of pins that a deployment's name, its manifest or the folder itself stands for.
@@ -49,6 +52,18 @@ impl Target {
             }
             Err(why) => Err(bad_target(text, why, console)),
         }
+    }
+}
+
+/// Says of a deployment that is not there which one of this host may be meant.
+pub fn meant<K: Kernel>(kernel: &K, problem: Problem) -> Problem {
+    let Kind::NoDeployment { pin_root } = &*problem.kind else { return problem };
+    let folder = pin_root.parent().unwrap_or_else(usual_bpffs);
+    // Who cannot read the folder can be told nothing.
+    let known = status::deployments(kernel, &folder).unwrap_or_default();
+    match diag::similar(pin_root.file_name(), known.iter().map(PinPath::file_name)) {
+        Some(similar) => Problem::new(Kind::MeantDeployment { pin_root: pin_root.clone(), similar }),
+        None => problem,
     }
 }
 

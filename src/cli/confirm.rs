@@ -7,8 +7,9 @@ use super::now;
 use crate::apply::{self, Stamp};
 use crate::confirm;
 use crate::diag::{Exit, Kind, Problem, Problems};
-use crate::kernel::{Kernel, linux::Linux};
+use crate::kernel::{Kernel, linux::Linux, status};
 use crate::names::PinPath;
+use crate::record::{Rejected, Rejection};
 use crate::recorded;
 use clap::Args;
 use std::time::Duration;
@@ -29,10 +30,14 @@ pub fn commit(options: &Commit, console: &Console) -> Result<Exit, Exit> {
 fn keep<K: Kernel>(kernel: &mut K, pin_root: &PinPath, options: &Commit, console: &Console) -> Result<Exit, Problems> {
     let _lock = options.locking.take(kernel, pin_root)?;
     match confirm::pending(kernel, pin_root)? {
-        None => Err(Problem::new(Kind::NothingToConfirm { pin_root: pin_root.clone() }).into()),
+        None => {
+            status::exists(kernel, pin_root)?;
+            Err(Problem::new(Kind::NothingToConfirm { pin_root: pin_root.clone() }).into())
+        }
         Some(pending) => {
             // It is too late, unless going back is what does not work.
-            if pending.left(kernel) == 0 && is_back(go_back(kernel, pin_root, console), console) {
+            if pending.left(kernel) == 0 && is_back(go_back(kernel, pin_root, Rejection::Unconfirmed, console), console)
+            {
                 return Err(Problem::new(Kind::NotConfirmed { pin_root: pin_root.clone() }).into());
             }
             confirm::keep(kernel, pin_root)?;
@@ -58,14 +63,14 @@ pub fn watchdog(pin_root: &str, console: &Console) -> Result<Exit, Exit> {
 const WATCHDOG_RETRY: Duration = Duration::from_secs(5);
 
 fn watch<K: Kernel>(kernel: &mut K, pin_root: &PinPath, console: &Console) -> Result<Exit, Problems> {
-    let Some(pending) = confirm::watch(kernel, pin_root)? else { return Ok(Exit::Success) };
+    let Some((pending, because)) = confirm::watch(kernel, pin_root)? else { return Ok(Exit::Success) };
     loop {
         // Whoever has the lock ends some time, and nothing is more important.
         let lock = Locking { lock_timeout: u64::MAX / 2 }.take(kernel, pin_root)?;
         if confirm::pending(kernel, pin_root)? != Some(pending) {
             return Ok(Exit::Success);
         }
-        if is_back(go_back(kernel, pin_root, console), console) {
+        if is_back(go_back(kernel, pin_root, because, console), console) {
             return Ok(Exit::Success);
         }
         // What was in the way may go away.
@@ -81,16 +86,30 @@ pub fn settle<K: Kernel>(kernel: &mut K, pin_root: &PinPath, console: &Console) 
     if left > 0 && pending.is_watched(kernel, &pin_root) {
         return Err(Problem::new(Kind::Unconfirmed { pin_root, left }).into());
     }
-    let kind = match is_back(go_back(kernel, &pin_root, console), console) {
+    let kind = match is_back(go_back(kernel, &pin_root, Rejection::Unconfirmed, console), console) {
         true => Kind::NotConfirmed { pin_root },
         false => Kind::Unconfirmed { pin_root, left },
     };
     Err(Problem::new(kind).into())
 }
 
+/// Returns why no plan can be applied now: the last apply waits to be confirmed, or to be taken back.
+pub fn unsettled<K: Kernel>(kernel: &K, pin_root: &PinPath) -> Result<Option<Problem>, Problem> {
+    let Some(pending) = confirm::pending(kernel, pin_root)? else { return Ok(None) };
+    let left = if pending.is_watched(kernel, pin_root) { pending.left(kernel) } else { 0 };
+    Ok(Some(Problem::new(Kind::Unconfirmed { pin_root: pin_root.clone(), left })))
+}
+
 /// Goes back to what ran before an apply that waits to be confirmed.
-pub fn go_back<K: Kernel>(kernel: &mut K, pin_root: &PinPath, console: &Console) -> Result<Exit, Problems> {
+pub fn go_back<K: Kernel>(
+    kernel: &mut K,
+    pin_root: &PinPath,
+    because: Rejection,
+    console: &Console,
+) -> Result<Exit, Problems> {
     apply::finish_switch(kernel, pin_root)?;
     let (plan, stamp) = recorded::way_back(kernel, pin_root)?;
-    finish(kernel, &plan, None, &Stamp { time: now(), ..stamp }, console)
+    let generation = plan.generations.current.as_ref().and_then(|current| current.generation_number(pin_root));
+    let rejected = generation.map(|generation| Rejected { generation, because });
+    finish(kernel, &plan, None, &Stamp { time: now(), rejected, ..stamp }, console)
 }

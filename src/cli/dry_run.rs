@@ -1,6 +1,7 @@
 //! `--dry-run`: shows the plan, saves it, and says how to apply exactly it.
 
 use super::apply::Options;
+use super::confirm::unsettled;
 use super::console::{Console, Output};
 use super::explain;
 use super::health::warn_of_takeovers;
@@ -33,14 +34,14 @@ pub fn offline(loaded: &Loaded, options: &Options, console: &Console) -> Result<
         let mut planned = plan_recorded(&recorded, loaded)?;
         planned.plan.awaits_tests = loaded.manifest.require_tests;
         let explained = options.explain.of(&recorded, &planned)?;
-        return show(&planned.plan, BTreeMap::new(), &explained, loaded, options, console);
+        return show(&planned.plan, BTreeMap::new(), &explained, None, loaded, options, console);
     }
     let mut planned = plan_offline(&loaded.manifest, loaded.folder())?;
     planned.plan.awaits_tests = loaded.manifest.require_tests;
     let Planned { plan, desired, observed, .. } = &planned;
     let asked = options.explain.asked(plan)?;
     let explained = options.explain.explained(&asked, (plan, desired, observed), &Codes::default());
-    show(plan, BTreeMap::new(), &explained, loaded, options, console)
+    show(plan, BTreeMap::new(), &explained, None, loaded, options, console)
 }
 
 /// Plans for this host.
@@ -52,10 +53,11 @@ pub fn live<K: Kernel>(
     console: &Console,
 ) -> Result<Exit, Problems> {
     let mut planned = plan_live(kernel, loaded, options.no_mount)?;
+    let unsettled = unsettled(kernel, &loaded.manifest.pin_root)?;
     planned.plan.traffic = traffic;
     planned.plan.awaits_tests = loaded.manifest.require_tests;
     let explained = options.explain.of(kernel, &planned)?;
-    show(&planned.plan, planned.entries.clone(), &explained, loaded, options, console)
+    show(&planned.plan, planned.entries.clone(), &explained, unsettled, loaded, options, console)
 }
 
 /// Plans for this host, and lets its verifier judge every program that the plan loads. All of it is dropped again; nothing
@@ -68,6 +70,7 @@ pub fn verify<K: Kernel>(
     console: &Console,
 ) -> Result<Exit, Problems> {
     let mut planned = plan_live(kernel, loaded, options.no_mount)?;
+    let unsettled = unsettled(kernel, &loaded.manifest.pin_root)?;
     planned.plan.traffic = traffic;
     let asked = options.explain.asked(&planned.plan)?;
     let mut codes = codes::running(kernel, &planned.plan, &asked);
@@ -84,13 +87,14 @@ pub fn verify<K: Kernel>(
         explain::show(plan, loaded, &explained, console);
         return Err(refused);
     }
-    show(plan, planned.entries.clone(), &explained, loaded, options, console)
+    show(plan, planned.entries.clone(), &explained, unsettled, loaded, options, console)
 }
 
 fn show(
     plan: &Plan,
     entries: BTreeMap<String, Digest>,
     explained: &[Explained],
+    unsettled: Option<Problem>,
     loaded: &Loaded,
     options: &Options,
     console: &Console,
@@ -100,6 +104,9 @@ fn show(
         warn_of_takeovers(plan);
     }
     other_plan(plan, loaded, options.expect)?;
+    if let Some(problem) = unsettled {
+        return Err(problem.into());
+    }
     if let Some(path) = &options.out {
         load::store(&saved(plan, entries, loaded)?.encode(), path)?;
     }

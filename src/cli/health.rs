@@ -8,6 +8,7 @@ use crate::diag::{Exit, Kind, Problem, Problems};
 use crate::kernel::Kernel;
 use crate::manifest::Check;
 use crate::plan::{Plan, words::count};
+use crate::record::Rejection;
 use std::time::Duration;
 
 /// Says of a plan that may be taken back what no way back puts back.
@@ -64,10 +65,12 @@ impl<'a> Health<'a> {
         if failed.is_empty() {
             return Ok(());
         }
-        let back = go_back(kernel, &plan.pin_root, console);
+        let back = go_back(kernel, &plan.pin_root, Rejection::Checks, console);
         let is_back = matches!(back, Ok(Exit::Success));
         // Why it is not was said where it was begun.
         let mut problems = back.err().unwrap_or_default();
+        // They are about what is recorded, which is nowhere in the manifest.
+        problems.0.iter_mut().for_each(|problem| problem.labels.clear());
         problems.0.insert(0, Problem::new(Kind::ChecksFailed { failed, is_back, gone: plan.takeovers() }));
         Err(problems)
     }

@@ -1,5 +1,6 @@
 //! Plans of a manifest for this host, and whether they are the expected ones.
 
+use super::console::note;
 use super::loaded::Loaded;
 use super::usual_bpffs;
 use crate::desired::{self, Desired};
@@ -105,9 +106,16 @@ fn mounts(plan: &Plan) -> Option<&PinPath> {
     plan.steps.iter().find_map(|step| if let Action::MountBpffs { at } = &step.action { Some(at) } else { None })
 }
 
-/// Refuses a plan that is not the expected one, or not about the same things as the saved one.
+/// Refuses a plan that is not the expected one, or not about the same things as the saved one. Where a saved one has
+/// nothing to do any more, it is said that it is applied.
 pub fn other_plan(plan: &Plan, loaded: &Loaded, expected: Option<PlanId>) -> Result<(), Problems> {
     let saved = loaded.saved.as_ref();
+    if let Some(saved) = saved.filter(|saved| plan.is_empty() && plan.id != saved.id)
+        && saved.host.boot == load::boot()?
+    {
+        note(&format!("{}: the saved plan {} is applied already", plan.deployment, saved.id));
+        return Ok(());
+    }
     let mut expected = expected.into_iter().chain(saved.map(|saved| saved.id));
     if let Some(expected) = expected.find(|expected| *expected != plan.id) {
         return Err(Problem::new(Kind::OtherPlan { expected, is: plan.id }).into());

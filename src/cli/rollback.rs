@@ -1,12 +1,12 @@
 //! `rollback`: returns to the generation before the last apply, without its files.
 
 use super::arguments::{Allow, Locking, Target, consents};
-use super::console::Console;
+use super::console::{Console, note};
 use super::finish::finish;
 use super::now;
 use crate::apply::{self, Stamp};
 use crate::diag::{Exit, Kind, Problem, Problems};
-use crate::kernel::Kernel;
+use crate::kernel::{Kernel, status};
 use crate::names::PinPath;
 use crate::plan::Plan;
 use crate::recorded;
@@ -20,6 +20,9 @@ pub struct Rollback {
     /// Only show the plan
     #[arg(long)]
     pub dry_run: bool,
+    /// Return to the generation before also where it was taken back, because its checks failed or nobody confirmed it
+    #[arg(long)]
+    again: bool,
     /// Consent to what a bare rollback does not do
     #[arg(long, value_enum, value_delimiter = ',', value_name = "WHAT")]
     allow: Vec<Allow>,
@@ -39,12 +42,20 @@ fn rollback<K: Kernel>(
     console: &Console,
 ) -> Result<Exit, Problems> {
     let _lock = options.locking.take_unless(options.dry_run, kernel, pin_root)?;
+    status::exists(kernel, pin_root)?;
     if !options.dry_run {
         apply::finish_switch(kernel, pin_root)?;
     }
     let (plan, stamp) = recorded::rollback(kernel, pin_root)?;
+    let rejected = plan.generations.record.as_ref().and_then(|record| record.rejected).filter(|_| !options.again);
+    if let (Some(rejected), false) = (rejected, options.dry_run) {
+        return Err(Problem::new(Kind::WasRejected { deployment: plan.deployment, rejected }).into());
+    }
     if options.dry_run {
         console.plan(&plan, None, Purpose::DryRun);
+        if let Some(rejected) = rejected {
+            note(&format!("{}: this would return to {rejected}: it takes `--again`", plan.deployment));
+        }
         return Ok(Exit::Success);
     }
     consented(&plan, &options.allow, console)?;

@@ -1,6 +1,6 @@
 //! `status`: whether deployments are still what the last apply made of them.
 
-use super::arguments::{Target, Variables};
+use super::arguments::{Target, Variables, meant};
 use super::console::Console;
 use super::{now, usual_bpffs};
 use crate::diag::Exit;
@@ -23,8 +23,9 @@ pub struct Options {
 pub fn run(options: Options, console: &Console) -> Result<Exit, Exit> {
     let Options { deployment, check, variables } = options;
     let asked = deployment.map(|deployment| Target { deployment, variables }.pin_root(console)).transpose()?;
-    let found = status::all(&Linux::new(), asked.as_ref(), &usual_bpffs());
-    let (found, problems) = found.map_err(|problem| console.fail(&problem.into(), None))?;
+    let kernel = Linux::new();
+    let found = status::all(&kernel, asked.as_ref(), &usual_bpffs());
+    let (found, problems) = found.map_err(|problem| console.fail(&meant(&kernel, problem).into(), None))?;
     console.show(|style| report::status::text(&found, now(), style), || report::status::json(&found));
     if !problems.0.is_empty() {
         return Err(console.fail(&problems, None));

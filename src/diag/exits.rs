@@ -136,6 +136,7 @@ impl Kind {
             | Self::PinTaken { .. }
             | Self::NotMounted { .. }
             | Self::NoDeployment { .. }
+            | Self::MeantDeployment { .. }
             | Self::NoWayBack { .. }
             | Self::Unfinished { .. }
             | Self::NothingToConfirm { .. }
@@ -168,7 +169,7 @@ impl Kind {
             | Self::RootGone { .. }
             | Self::Protected { .. }
             | Self::UnwritableFile { .. } => Exit::Failed,
-            Self::ConsentNeeded { .. } => Exit::Consent,
+            Self::ConsentNeeded { .. } | Self::WasRejected { .. } => Exit::Consent,
         }
     }
 }

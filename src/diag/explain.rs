@@ -255,7 +255,7 @@ pub const EXPLANATIONS: &[Explanation] = &[
         exits: FAILED,
         means: "Nothing on this host was made under this name.",
         example: Command("bpfapply show egde"),
-        way_out: "`bpfapply show` lists the deployments. One can be named as in its manifest, by the manifest's \
+        way_out: "`bpfapply status` lists the deployments. One can be named as in its manifest, by the manifest's \
                   path, or by the folder of its pins.",
     },
     Explanation {
@@ -384,7 +384,7 @@ pub const EXPLANATIONS: &[Explanation] = &[
         means: "No apply of this deployment waits to be confirmed: it was confirmed before, or taken back when its \
                 time was over.",
         example: Command("bpfapply commit edge"),
-        way_out: "`bpfapply show edge` shows which generation runs.",
+        way_out: "`bpfapply status edge` shows which generation runs, and what was taken back.",
     },
     Explanation {
         code: "host::pin_taken",
@@ -435,8 +435,8 @@ pub const EXPLANATIONS: &[Explanation] = &[
     Explanation {
         code: "host::unconfirmed",
         exits: RETRY,
-        means: "The last apply was made with `--confirm` and still waits for its confirmation. Nothing else is done \
-                before.",
+        means: "The last apply was made with `--confirm` and still waits for its confirmation, or to be taken back. \
+                Nothing else is done before, so a dry run shows a plan that cannot be applied yet.",
         example: Command("bpfapply plan.toml --confirm 60 && bpfapply plan.toml"),
         way_out: "`bpfapply commit NAME` keeps it, `bpfapply rollback NAME` takes it back; or wait until its time is \
                   over.",
@@ -467,10 +467,21 @@ pub const EXPLANATIONS: &[Explanation] = &[
         way_out: "Run it again with `--dry-run` to see what differs, and find the other tool.",
     },
     Explanation {
+        code: "host::was_rejected",
+        exits: &[Exit::Consent],
+        means: "The last apply was taken back because its health checks failed, its run ended before they passed, or \
+                nobody confirmed it. What runs is the generation before that one already, and a rollback would bring \
+                the one that was taken back again.",
+        example: Host(
+            "`bpfapply plan.toml --confirm 60s` cuts the operator off, and afterwards `bpfapply rollback edge`",
+        ),
+        way_out: "Nothing needs to be done to be back. `bpfapply rollback NAME --again` returns to it all the same.",
+    },
+    Explanation {
         code: "host::watchdog",
         exits: FAILED,
-        means: "With `--confirm` a process stays behind that goes back when nobody confirms, and it could not be \
-                started. Without it the apply is not made.",
+        means: "With `--confirm` and with health checks, a process goes back when nobody confirms or the run ends \
+                before the checks passed, and it could not be started. Without it the apply is not made.",
         example: Host("the limit of processes is reached (`ulimit -u`)"),
         way_out: "See why no process can be started. Where an apply was done all the same, the next run takes it back.",
     },

@@ -213,6 +213,10 @@ impl Kind {
                 Some("something else changes the same things: run it again with --dry-run".to_owned())
             }
             Self::Watchdog { .. } => Some("where an apply was done, the next run takes it back".to_owned()),
+            Self::Unconfirmed { pin_root, left: 0 } => Some(format!(
+                "the next apply takes it back and does nothing else, as `bpfapply rollback {pin_root}` does; where that is \
+                 refused, `bpfapply commit {pin_root}` keeps it"
+            )),
             Self::Unconfirmed { pin_root, .. } => Some(format!(
                 "`bpfapply commit {pin_root}` keeps it, `bpfapply rollback {pin_root}` takes it back; or wait"
             )),
@@ -220,7 +224,7 @@ impl Kind {
                 Some("nothing else was done: run it again, with `--confirm` where it may fail".to_owned())
             }
             Self::NothingToConfirm { .. } => Some(
-                "it was confirmed before, or its time was over and it was taken back: see `bpfapply show`".to_owned(),
+                "it was confirmed before, or its time was over and it was taken back: see `bpfapply status`".to_owned(),
             ),
             Self::ChecksFailed { is_back: true, gone, .. } if !gone.is_empty() => {
                 Some("attach it again with the tool that it came from".to_owned())
@@ -237,6 +241,11 @@ impl Kind {
             Self::Unfinished { .. } => {
                 Some("`bpfapply rollback` without `--dry-run` finishes that first, and so does an apply".to_owned())
             }
+            Self::WasRejected { deployment, .. } => Some(format!(
+                "what runs is the generation before that one; `bpfapply rollback {deployment} --again` returns to it all \
+                 the same, without checks"
+            )),
+            Self::MeantDeployment { similar, .. } => Some(did_you_mean(similar)),
             Self::NoDeployment { .. } => {
                 Some("`bpfapply status` lists those of this host; one is named as in its manifest".to_owned())
             }

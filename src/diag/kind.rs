@@ -4,9 +4,11 @@ use crate::access::AccountKind;
 use crate::desired::Netns;
 use crate::elf;
 use crate::kinds::{AttachType, MapType, ProgramType};
-use crate::names::{Address, Digest, LinkName, MapName, NameError, ObjectName, PinPath, PlanId, ProgramName};
+use crate::names::{
+    Address, DeploymentName, Digest, LinkName, MapName, NameError, ObjectName, PinPath, PlanId, ProgramName,
+};
 use crate::plan::{Consent, Sweep};
-use crate::record::{RecordError, Since};
+use crate::record::{RecordError, Rejected, Since};
 use crate::spec::Difference;
 use crate::verifier::Telling;
 use std::collections::BTreeSet;
@@ -938,6 +940,13 @@ pub enum Kind {
         /// The folder of its pins.
         pin_root: PinPath,
     },
+    /// The same, and one has a name like it.
+    MeantDeployment {
+        /// The folder of its pins.
+        pin_root: PinPath,
+        /// The name of the other.
+        similar: String,
+    },
     /// Health checks passed before an apply and not after it, so that it was taken back.
     ChecksFailed {
         /// Their names, and why they fail.
@@ -963,7 +972,7 @@ pub enum Kind {
     Unconfirmed {
         /// The folder of its pins.
         pin_root: PinPath,
-        /// For how many seconds it still waits.
+        /// For how many seconds it still waits; 0 when its time is over, or nobody watches it.
         left: u64,
     },
     /// An apply was not confirmed in time, and was taken back now.
@@ -985,6 +994,13 @@ pub enum Kind {
     Unfinished {
         /// The folder of what ran before.
         leftover: PinPath,
+    },
+    /// A rollback would return to what was taken back before.
+    WasRejected {
+        /// The deployment.
+        deployment: DeploymentName,
+        /// What it would return to.
+        rejected: Rejected,
     },
     /// Something has the pin that is not what we want there.
     PinTaken {
@@ -1172,9 +1188,10 @@ impl Kind {
             Self::RouteTaken { .. } => "host::route_taken",
             Self::NotMounted { .. } => "host::not_mounted",
             Self::Unverified { .. } => "host::unverified",
-            Self::NoDeployment { .. } => "host::no_deployment",
+            Self::NoDeployment { .. } | Self::MeantDeployment { .. } => "host::no_deployment",
             Self::NoWayBack { .. } => "host::no_way_back",
             Self::Unfinished { .. } => "host::unfinished",
+            Self::WasRejected { .. } => "host::was_rejected",
             Self::ChecksFailed { .. } => "host::checks_failed",
             Self::BadText { .. } => "manifest::bad_text",
             Self::Watchdog { .. } => "host::watchdog",

@@ -293,6 +293,9 @@ impl fmt::Display for Kind {
             }
             Self::BadText { text, why } => write!(f, "`{}` is not right here: {why}", text.escape_debug()),
             Self::Watchdog { why } => write!(f, "the watchdog that returns to what ran before does not run: {why}"),
+            Self::Unconfirmed { pin_root, left: 0 } => {
+                write!(f, "the last apply of `{pin_root}` was not confirmed, and waits to be taken back")
+            }
             Self::Unconfirmed { pin_root, left } => {
                 write!(f, "the last apply of `{pin_root}` waits to be confirmed, {left} s more")
             }
@@ -304,7 +307,10 @@ impl fmt::Display for Kind {
             Self::Unfinished { leftover } => {
                 write!(f, "a run was interrupted before it kept `{leftover}` as the generation to go back to")
             }
-            Self::NoDeployment { pin_root } => write!(f, "there is no deployment at `{pin_root}`"),
+            Self::WasRejected { rejected, .. } => write!(f, "a rollback would return to {rejected}"),
+            Self::NoDeployment { pin_root } | Self::MeantDeployment { pin_root, .. } => {
+                write!(f, "there is no deployment at `{pin_root}`")
+            }
             Self::Stale { what } => write!(f, "the host changed since the plan was made: {what}"),
             Self::Locked { folder, holder, .. } => {
                 write!(f, "the lock of `{folder}` is held by {}", named_holder(holder.as_ref()))

@@ -1,6 +1,6 @@
 //! Finds deployments on this host, and says how each of them fares. It reads, and waits for nobody.
 
-use super::observe::{READ, Rest, existing, is_kept, refused, rest, walk};
+use super::observe::{READ, Rest, bpffs_of, existing, is_kept, refused, rest, walk};
 use super::{EntryKind, Kernel, contents, drift};
 use crate::confirm;
 use crate::diag::{Kind, Problem, Problems};
@@ -54,8 +54,10 @@ fn unreadable(pin_root: &PinPath, problem: &Problem) -> Deployment {
         generation: None,
         made: None,
         previous: false,
+        rejected: None,
         unconfirmed: None,
         watched: false,
+        at_work: None,
         drift: Vec::new(),
         leftovers: Vec::new(),
         problem: Some(trouble_of(problem)),
@@ -94,7 +96,30 @@ fn generation_of(folder: &PinPath) -> Option<PinPath> {
 }
 
 /// Says how a deployment fares; `None` when there is nothing of it.
+///
+/// What a run does meanwhile is no drift, so whoever has the lock is asked for before and after it was read.
 pub fn status<K: Kernel>(kernel: &K, pin_root: &PinPath) -> Result<Option<Deployment>, Problem> {
+    let before = holder(kernel, pin_root);
+    let found = settled_status(kernel, pin_root)?;
+    Ok(found.map(|found| match found.state {
+        State::Drifted | State::LeftOver => match before.or_else(|| holder(kernel, pin_root)) {
+            Some(holder) => Deployment { state: State::Changing, at_work: Some(holder), ..found },
+            None => found,
+        },
+        // Its checks may be under way.
+        State::Unconfirmed => Deployment { at_work: before, ..found },
+        State::InSync | State::Changing | State::NoRecord | State::Unreadable => found,
+    }))
+}
+
+/// Returns who has the lock of a deployment's bpffs. Who cannot be asked about is nobody.
+fn holder<K: Kernel>(kernel: &K, pin_root: &PinPath) -> Option<String> {
+    let bpffs = bpffs_of(kernel, pin_root, &pin_root.parent()?).ok()?;
+    Some(kernel.lock_holder(&bpffs).ok()??.to_string())
+}
+
+/// The same where no run is at work.
+fn settled_status<K: Kernel>(kernel: &K, pin_root: &PinPath) -> Result<Option<Deployment>, Problem> {
     let Rest { root, leftovers, record } = rest(kernel, pin_root)?;
     let current = match &root {
         Root::Generation(folder) => Some(folder),
@@ -129,12 +154,24 @@ pub fn status<K: Kernel>(kernel: &K, pin_root: &PinPath) -> Result<Option<Deploy
         generation: current.and_then(|folder| folder.generation_number(pin_root)),
         made: record.as_ref().map(made),
         previous: current.is_some() && has_previous(kernel, pin_root)?,
+        rejected: record.as_ref().and_then(|record| record.rejected),
         unconfirmed,
         watched: pending.is_some_and(|pending| pending.is_watched(kernel, pin_root)),
+        at_work: None,
         drift: found.into_iter().map(drifted).collect(),
         leftovers: leftovers.into_iter().map(|leftover| leftover.path).collect(),
         problem: trouble.as_ref().map(trouble_of),
     }))
+}
+
+/// Checks that there is something of a deployment.
+pub fn exists<K: Kernel>(kernel: &K, pin_root: &PinPath) -> Result<(), Problem> {
+    match rest(kernel, pin_root)? {
+        Rest { root: Root::Missing | Root::Foreign, leftovers, .. } if leftovers.is_empty() => {
+            Err(Problem::new(Kind::NoDeployment { pin_root: pin_root.clone() }))
+        }
+        Rest { .. } => Ok(()),
+    }
 }
 
 /// Returns what is wrong with the record of a deployment of which a new one can be made; `None` when nothing is.

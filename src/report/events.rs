@@ -152,7 +152,7 @@ mod tests {
     fn lines() {
         let plan = samples::offline();
         let failed = Status::Failed("no such device".to_owned());
-        let outcome = Outcome { deployment: plan.deployment.clone(), steps: Vec::new() };
+        let outcome = Outcome { deployment: plan.deployment.clone(), is_way_back: false, steps: Vec::new() };
         let problem = Problem::new(Kind::UnknownVersion { found: "2\n".to_owned() });
         let events = [
             Event::Start(&plan),

@@ -104,17 +104,19 @@ fn status_paint(status: &Status) -> Paint {
 
 /// Says what became of the whole, with counts where they matter.
 pub(super) fn summary(outcome: &Outcome<'_>) -> String {
-    let words = words(outcome.verdict());
+    let words = words(outcome);
     match outcome.verdict() {
         Verdict::Applied => format!("{words}: {}", counts(outcome).done()),
         Verdict::Matches | Verdict::FailedAsBefore | Verdict::FailedNotAsBefore => words.to_owned(),
     }
 }
 
-fn words(verdict: Verdict) -> &'static str {
-    match verdict {
+fn words(outcome: &Outcome<'_>) -> &'static str {
+    match outcome.verdict() {
+        Verdict::Applied if outcome.is_way_back => "taken back",
         Verdict::Matches => "nothing to do: the host matches",
         Verdict::Applied => "applied",
+        Verdict::FailedAsBefore if outcome.is_way_back => "NOT taken back",
         Verdict::FailedAsBefore => "failed, the host is as before",
         Verdict::FailedNotAsBefore => "failed, the host is NOT as before",
     }
@@ -127,7 +129,7 @@ pub(super) fn counts(outcome: &Outcome<'_>) -> Counts {
 
 fn last_line(outcome: &Outcome<'_>, verdict: Verdict) -> Text {
     let name = Text::new(Paint::Heading, format!("{}: ", outcome.deployment));
-    let words = words(verdict);
+    let words = words(outcome);
     match verdict {
         Verdict::Matches => name.and(Paint::Create, words),
         Verdict::Applied => name.and(Paint::Create, format!("{words}: ")).and(Paint::Plain, counts(outcome).done()),
@@ -263,7 +265,7 @@ mod tests {
             status: status.clone(),
             tally: None,
         });
-        Outcome { deployment: plan.deployment, steps: steps.collect() }
+        Outcome { deployment: plan.deployment, is_way_back: false, steps: steps.collect() }
     }
 
     fn draw(statuses: &[Status]) -> String {

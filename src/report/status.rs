@@ -5,6 +5,7 @@ use super::layout::{Page, Paint, Style, Text};
 use super::show::age;
 use crate::names::PinPath;
 use crate::plan::words::count;
+use crate::record::Rejected;
 use serde::Serialize;
 
 /// How deployments fare.
@@ -40,11 +41,17 @@ pub struct Deployment {
     pub made: Option<Made>,
     /// Whether the generation before is there, for a rollback.
     pub previous: bool,
+    /// What that is, when it was taken back without anybody asking for that.
+    #[serde(skip)]
+    pub rejected: Option<Rejected>,
     /// For how many seconds the generation that runs still waits to be confirmed; `None` when it does not wait.
     pub unconfirmed: Option<u64>,
     /// Whether its watchdog lives, which goes back then; else the next run does. For people: programs see what waits.
     #[serde(skip)]
     pub watched: bool,
+    /// Who is at work, where that may be why something is different or left over.
+    #[serde(skip)]
+    pub at_work: Option<String>,
     /// What is different from the record.
     pub drift: Vec<Drifted>,
     /// What interrupted runs left.
@@ -61,6 +68,8 @@ pub enum State {
     InSync,
     /// It is, and waits to be confirmed.
     Unconfirmed,
+    /// A run is at work: what looks different or left over now may be its own.
+    Changing,
     /// A run was interrupted, and what it left is there.
     LeftOver,
     /// Something is different from the record.
@@ -113,6 +122,7 @@ impl State {
         match self {
             Self::InSync => Text::from("in sync"),
             Self::Unconfirmed => Text::new(Paint::Alarm, "unconfirmed"),
+            Self::Changing => Text::new(Paint::Alarm, "changing"),
             Self::LeftOver => Text::new(Paint::Alarm, "left over"),
             Self::Drifted => Text::new(Paint::Alarm, "drifted"),
             Self::NoRecord => Text::new(Paint::Alarm, "no record"),
@@ -150,8 +160,10 @@ fn details(page: &mut Page, deployment: &Deployment, now: u64) {
         let ago = age(now.saturating_sub(made.time).saturating_mul(1_000_000_000));
         page.line(format!("  {number}made {ago} ago from {}", made.manifest), HANG);
     }
-    if deployment.previous {
-        page.line("  the generation before is kept for a rollback", HANG);
+    match deployment.rejected.filter(|_| deployment.previous) {
+        Some(rejected) => page.line(format!("  it took the place of {rejected}; that one is kept"), HANG),
+        None if deployment.previous => page.line("  the generation before is kept for a rollback", HANG),
+        None => {}
     }
     if let Some(left) = deployment.unconfirmed {
         let commit = format!("`bpfapply commit {}`", deployment.deployment);
@@ -163,6 +175,10 @@ fn details(page: &mut Page, deployment: &Deployment, now: u64) {
             }
         };
         page.line(Text::new(Paint::Alarm, "!").and(Paint::Plain, format!(" {waits}")), HANG);
+    }
+    if let Some(holder) = &deployment.at_work {
+        let words = format!(" {holder} is at work: look again when that run has ended");
+        return page.line(Text::new(Paint::Alarm, "!").and(Paint::Plain, words), HANG);
     }
     for drifted in &deployment.drift {
         page.line(
@@ -212,8 +228,10 @@ mod tests {
             generation: Some(7),
             made: Some(Made { time: 1000, manifest, version: "0.1.0".to_owned(), maps: 5, programs: 1, links: 0 }),
             previous: false,
+            rejected: None,
             unconfirmed: None,
             watched: false,
+            at_work: None,
             drift: Vec::new(),
             leftovers: Vec::new(),
             problem: None,

@@ -113,6 +113,19 @@ pub(super) fn paint(marker: Marker) -> Paint {
 
 /// Says how a plan was made.
 pub(super) fn mode(plan: &Plan, purpose: Purpose) -> Cow<'static, str> {
+    let is_record = |step: &&Step| matches!(step.action, Action::WriteRecord { .. } | Action::RemoveRecord { .. });
+    // What has no manifest says itself what it is.
+    let because = plan.steps.iter().find(is_record).map(|step| &step.because);
+    let commands = [(Because::Rollback, "rollback"), (Because::Destroy, "destroy")];
+    let command = commands.into_iter().find(|(command, _)| because == Some(command)).map(|(_, words)| words);
+    match (command, purpose) {
+        (None, _) => way(plan, purpose),
+        (Some(command), Purpose::Apply) => command.into(),
+        (Some(command), Purpose::DryRun) => format!("{command}, {}", way(plan, purpose)).into(),
+    }
+}
+
+fn way(plan: &Plan, purpose: Purpose) -> Cow<'static, str> {
     let words = match (purpose, plan.mode) {
         (Purpose::DryRun, Mode::Live) if plan.verdicts.is_some() => {
             "verify dry run: loads what is new and drops it, changes nothing"
