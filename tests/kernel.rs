@@ -1110,7 +1110,8 @@ fn symlinks_switch_folders<K: Kernel>(kernel: &mut K, room: &Room) {
         kernel.pin(map, &folder.join("map")).unwrap();
     }
     assert_eq!(errno(kernel.read_symlink(&first)), libc::EINVAL);
-    kernel.symlink("edge~1", &root).unwrap();
+    kernel.symlink("edge~1", &passing).unwrap();
+    kernel.rename_new(&passing, &root).unwrap();
     assert_eq!(errno(kernel.symlink("edge~2", &root)), libc::EEXIST);
     assert_eq!(kernel.read_symlink(&root).unwrap(), "edge~1");
     let found = |kernel: &K| {
@@ -1119,6 +1120,9 @@ fn symlinks_switch_folders<K: Kernel>(kernel: &mut K, room: &Room) {
     };
     assert_eq!(found(kernel), (1, vec!["map".to_owned()]));
     kernel.symlink("edge~2", &passing).unwrap();
+    for taken in [&root, &first] {
+        assert_eq!(errno(kernel.rename_new(&passing, taken)), libc::EEXIST);
+    }
     kernel.rename(&passing, &root).unwrap();
     assert_eq!(found(kernel), (2, vec!["map".to_owned()]));
     assert_eq!(errno(kernel.rename(&first, &root)), libc::ENOTDIR);

@@ -3,6 +3,7 @@
 //! `/sys/fs/bpf/edge` is a symbolic link to the generation that runs, `edge~7`. The next one is built beside it: what
 //! stays is hard-linked, what is new is pinned, and one rename of the symbolic link makes it the one that runs. So the
 //! pins are the old set or the new set, whenever a run ends, on every kernel (RENAME_EXCHANGE of bpffs came with 6.1).
+//! That symbolic link is there as `edge~` before the next one has a record: so one tells what was to run from what ran.
 //! Then the links of the old one are dropped, and it stays as `edge~previous`, one deep, for a rollback. Where a run ends
 //! before that, the next one finishes it: a folder with a record and a lower number than the one that runs ran before it.
 //!
