@@ -265,6 +265,34 @@ fn leftovers_and_bad_records_do_not_hide_the_others() {
 }
 
 #[test]
+fn what_cannot_be_read_is_not_passed_over() {
+    common::in_namespace("what_cannot_be_read_is_not_passed_over", |room| {
+        let Some(folder) = site(room) else { return };
+        let folder = folder.path();
+        succeed(folder, &["plan.toml"]);
+        sh("mount -o remount,ro /sys/fs/bpf");
+        let said = bpfapply(folder, &["status", "--check"]);
+        assert_eq!(said.code, 1, "{said:?}");
+        assert!(said.stdout.starts_with("edge: cannot be read\n! cannot open the pin"), "{said:?}");
+        let said = bpfapply(folder, &["status", "--output", "json"]);
+        let value: Value = serde_json::from_str(&said.stdout).unwrap_or_else(|error| panic!("{error}: {said:?}"));
+        let edge = &value["deployments"][0];
+        assert_eq!((&edge["deployment"], &edge["state"]), (&"edge".into(), &"unreadable".into()), "{value}");
+        assert!(edge["problem"]["words"].as_str().is_some_and(|words| words.contains("Read-only")), "{value}");
+        sh("mount -o remount,rw /sys/fs/bpf");
+        check(folder, &[("edge", "in-sync")], &[]);
+        succeed(folder, &["destroy", "edge"]);
+        assert_eq!(bpfapply(folder, &["status", "--check"]).code, 0);
+        // As after a boot.
+        sh("umount /sys/fs/bpf");
+        let said = bpfapply(folder, &["status", "--check"]);
+        assert_eq!(said.code, 2, "{said:?}");
+        assert!(said.stdout.starts_with("no deployments: no bpffs is mounted on /sys/fs/bpf,"), "{said:?}");
+        sh("mount -t bpf bpf /sys/fs/bpf");
+    });
+}
+
+#[test]
 fn an_apply_that_waits_to_be_confirmed_is_not_in_sync() {
     common::in_namespace("an_apply_that_waits_to_be_confirmed_is_not_in_sync", |room| {
         let Some(folder) = site(room) else { return };

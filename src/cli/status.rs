@@ -5,7 +5,7 @@ use super::console::Console;
 use super::{now, usual_bpffs};
 use crate::diag::Exit;
 use crate::kernel::{linux::Linux, status};
-use crate::report::{self, status::State};
+use crate::report;
 use clap::Args;
 
 #[derive(Debug, Args)]
@@ -26,9 +26,8 @@ pub fn run(options: Options, console: &Console) -> Result<Exit, Exit> {
     let found = status::all(&Linux::new(), asked.as_ref(), &usual_bpffs());
     let (found, problems) = found.map_err(|problem| console.fail(&problem.into(), None))?;
     console.show(|style| report::status::text(&found, now(), style), || report::status::json(&found));
-    problems.or(()).map_err(|problems| console.fail(&problems, None))?;
-    Ok(match check && found.iter().any(|found| found.state != State::InSync) {
-        true => Exit::Pending,
-        false => Exit::Success,
-    })
+    if !problems.0.is_empty() {
+        return Err(console.fail(&problems, None));
+    }
+    Ok(if check && !found.in_sync() { Exit::Pending } else { Exit::Success })
 }

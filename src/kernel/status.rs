@@ -7,16 +7,16 @@ use crate::diag::{Kind, Problem, Problems};
 use crate::names::PinPath;
 use crate::observed::Root;
 use crate::record::Record;
-use crate::report::status::{Deployment, Drifted, Made, State, Trouble};
+use crate::report::status::{Deployment, Deployments, Drifted, Made, State, Trouble};
 use std::collections::BTreeSet;
 
 /// Says how a deployment fares, or unless one is asked for all of those below a bpffs. What keeps one from being read is
-/// no reason to be silent about others.
+/// no reason to be silent about others, nor about that one: its problem is in both parts of the answer.
 pub fn all<K: Kernel>(
     kernel: &K,
     asked: Option<&PinPath>,
     bpffs: &PinPath,
-) -> Result<(Vec<Deployment>, Problems), Problem> {
+) -> Result<(Deployments, Problems), Problem> {
     let pin_roots = match asked {
         Some(pin_root) => BTreeSet::from([pin_root.clone()]),
         None => deployments(kernel, bpffs)?,
@@ -25,13 +25,44 @@ pub fn all<K: Kernel>(
     for pin_root in &pin_roots {
         match status(kernel, pin_root) {
             Ok(deployment) => found.extend(deployment),
-            Err(problem) => problems.push(problem),
+            Err(problem) => {
+                found.push(unreadable(pin_root, &problem));
+                problems.push(problem);
+            }
         }
     }
-    match (asked, found.is_empty() && problems.0.is_empty()) {
-        (Some(pin_root), true) => Err(Problem::new(Kind::NoDeployment { pin_root: pin_root.clone() })),
-        (Some(_) | None, _) => Ok((found, problems)),
+    match asked {
+        Some(pin_root) if found.is_empty() => Err(Problem::new(Kind::NoDeployment { pin_root: pin_root.clone() })),
+        Some(_) => Ok((Deployments { found, unmounted: None }, problems)),
+        None => Ok((Deployments { found, unmounted: unmounted(kernel, bpffs)? }, problems)),
     }
+}
+
+/// Returns the folder where a bpffs should be and none is, as after a boot at which nobody mounted it.
+fn unmounted<K: Kernel>(kernel: &K, bpffs: &PinPath) -> Result<Option<PinPath>, Problem> {
+    let is_one = existing(kernel.is_bpffs(bpffs));
+    let is_one = is_one.map_err(|error| refused(format!("look at `{bpffs}`"), &error, READ))?;
+    Ok((is_one != Some(true)).then(|| bpffs.clone()))
+}
+
+/// Says of a deployment that nothing can be said of it.
+fn unreadable(pin_root: &PinPath, problem: &Problem) -> Deployment {
+    Deployment {
+        deployment: pin_root.file_name().to_owned(),
+        pin_root: pin_root.clone(),
+        state: State::Unreadable,
+        generation: None,
+        made: None,
+        previous: false,
+        unconfirmed: None,
+        drift: Vec::new(),
+        leftovers: Vec::new(),
+        problem: Some(trouble_of(problem)),
+    }
+}
+
+fn trouble_of(problem: &Problem) -> Trouble {
+    Trouble { words: problem.kind.to_string(), help: problem.kind.help() }
 }
 
 /// Returns the folders of the pins of every deployment below a bpffs: those with a generation that runs, and those of
@@ -99,7 +130,7 @@ pub fn status<K: Kernel>(kernel: &K, pin_root: &PinPath) -> Result<Option<Deploy
         unconfirmed,
         drift: found.into_iter().map(drifted).collect(),
         leftovers: leftovers.into_iter().map(|leftover| leftover.path).collect(),
-        problem: trouble.map(|problem| Trouble { words: problem.kind.to_string(), help: problem.kind.help() }),
+        problem: trouble.as_ref().map(trouble_of),
     }))
 }
 

@@ -7,6 +7,24 @@ use crate::names::PinPath;
 use crate::plan::words::count;
 use serde::Serialize;
 
+/// How deployments fare.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Deployments {
+    /// Each of them, by the folders of their pins.
+    #[serde(rename = "deployments")]
+    pub found: Vec<Deployment>,
+    /// The folder where a bpffs should be and none is, so that no deployment can be; `None` where all is well, or where
+    /// one deployment was asked for.
+    pub unmounted: Option<PinPath>,
+}
+
+impl Deployments {
+    /// Returns whether all that should be there is, as the last applies made it.
+    pub fn in_sync(&self) -> bool {
+        self.unmounted.is_none() && self.found.iter().all(|one| one.state == State::InSync)
+    }
+}
+
 /// How a deployment fares.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Deployment {
@@ -28,7 +46,7 @@ pub struct Deployment {
     pub drift: Vec<Drifted>,
     /// What interrupted runs left.
     pub leftovers: Vec<PinPath>,
-    /// Why the record says nothing, and the way out.
+    /// Why the record says nothing, or nothing can be said, and the way out.
     pub problem: Option<Trouble>,
 }
 
@@ -46,6 +64,8 @@ pub enum State {
     Drifted,
     /// The record is gone or says nothing: only pins tell what is ours.
     NoRecord,
+    /// It cannot be read: nobody knows.
+    Unreadable,
 }
 
 /// What a record says.
@@ -93,17 +113,21 @@ impl State {
             Self::LeftOver => Text::new(Paint::Alarm, "left over"),
             Self::Drifted => Text::new(Paint::Alarm, "drifted"),
             Self::NoRecord => Text::new(Paint::Alarm, "no record"),
+            Self::Unreadable => Text::new(Paint::Alarm, "cannot be read"),
         }
     }
 }
 
 /// Writes how deployments fare; `now` is in seconds since 1970.
-pub fn text(deployments: &[Deployment], now: u64, style: Style) -> String {
+pub fn text(deployments: &Deployments, now: u64, style: Style) -> String {
     let mut page = Page::new(style);
-    if deployments.is_empty() {
+    if let Some(bpffs) = &deployments.unmounted {
+        let words = format!(": no bpffs is mounted on {bpffs}, where their pins would be");
+        page.line(Text::new(Paint::Alarm, "no deployments").and(Paint::Plain, words), 2);
+    } else if deployments.found.is_empty() {
         page.line("no deployments", 0);
     }
-    for (number, deployment) in deployments.iter().enumerate() {
+    for (number, deployment) in deployments.found.iter().enumerate() {
         if number > 0 {
             page.blank();
         }
@@ -155,11 +179,12 @@ fn details(page: &mut Page, deployment: &Deployment, now: u64) {
 struct StatusJson<'a> {
     format: Format,
     kind: &'static str,
-    deployments: &'a [Deployment],
+    #[serde(flatten)]
+    deployments: &'a Deployments,
 }
 
 /// Writes how deployments fare as JSON.
-pub fn json(deployments: &[Deployment]) -> String {
+pub fn json(deployments: &Deployments) -> String {
     super::json::write(&StatusJson { format: FORMAT, kind: "status", deployments })
 }
 
@@ -187,11 +212,12 @@ mod tests {
         }
     }
 
-    fn samples() -> [Deployment; 5] {
+    fn samples() -> Deployments {
         let drifted =
             |address: &str, kind, words: &str| Drifted { address: address.to_owned(), kind, words: words.to_owned() };
-        let trouble = Trouble { words: "it is gone".to_owned(), help: Some("make a new one".to_owned()) };
-        [
+        let trouble =
+            |words: &str, help: Option<&str>| Some(Trouble { words: words.to_owned(), help: help.map(str::to_owned) });
+        let found = vec![
             Deployment { previous: true, ..deployment("core", State::InSync) },
             Deployment {
                 drift: vec![
@@ -201,7 +227,11 @@ mod tests {
                 leftovers: vec![path("edge~8")],
                 ..deployment("edge", State::Drifted)
             },
-            Deployment { made: None, problem: Some(trouble), ..deployment("lost", State::NoRecord) },
+            Deployment {
+                made: None,
+                problem: trouble("it is gone", Some("make a new one")),
+                ..deployment("lost", State::NoRecord)
+            },
             Deployment {
                 made: None,
                 generation: None,
@@ -209,7 +239,13 @@ mod tests {
                 ..deployment("old", State::LeftOver)
             },
             Deployment { unconfirmed: Some(7), ..deployment("young", State::Unconfirmed) },
-        ]
+            Deployment {
+                made: None,
+                problem: trouble("it may not be opened", None),
+                ..deployment("shut", State::Unreadable)
+            },
+        ];
+        Deployments { found, unmounted: None }
     }
 
     #[test]
@@ -242,8 +278,17 @@ mod tests {
           5 maps, 1 program, 0 links
           generation 7, made 3 min 4 s ago from /etc/bpfapply/young.toml
         ! waits to be confirmed for 7 s: `bpfapply commit young`
+
+        shut: cannot be read
+        ! it may not be opened
         ");
-        insta::assert_snapshot!(text(&[], 0, Style::default()), @"no deployments");
+        let none = Deployments::default();
+        insta::assert_snapshot!(text(&none, 0, Style::default()), @"no deployments");
+        let unmounted = Deployments { unmounted: path("x").parent(), ..none };
+        insta::assert_snapshot!(
+            text(&unmounted, 0, Style::default()),
+            @"no deployments: no bpffs is mounted on /sys/fs/bpf, where their pins would be"
+        );
     }
 
     #[test]
@@ -252,7 +297,7 @@ mod tests {
         assert_eq!(value["format"], serde_json::json!({ "major": 1, "minor": 4 }));
         assert_eq!(value["kind"], "status");
         let states: Vec<_> = value["deployments"].as_array().unwrap().iter().map(|one| &one["state"]).collect();
-        assert_eq!(states, ["in-sync", "drifted", "no-record", "left-over", "unconfirmed"]);
+        assert_eq!(states, ["in-sync", "drifted", "no-record", "left-over", "unconfirmed", "unreadable"]);
         let edge = &value["deployments"][1];
         assert_eq!(edge["made"]["maps"], 5);
         let drift = serde_json::json!({
@@ -260,5 +305,6 @@ mod tests {
         });
         assert_eq!((&edge["drift"][1], &edge["leftovers"][0]), (&drift, &"/sys/fs/bpf/edge~8".into()));
         assert_eq!(value["deployments"][3]["generation"], serde_json::Value::Null);
+        assert_eq!(value["unmounted"], serde_json::Value::Null);
     }
 }
