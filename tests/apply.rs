@@ -773,7 +773,7 @@ fn what_others_pin_into_the_folder_stays() {
     assert!(run(&plan_end(&fake), &fake).1.is_none());
     assert_eq!([inode(&theirs), inode(&deeper)], before, "a destroy keeps them");
     let problem = stages::plan(FIRST, &fake).expect_err("the folder is somebody else's now");
-    assert!(problem.0[0].kind.to_string().contains("a folder that bpfapply did not make"), "{}", problem.0[0].kind);
+    assert!(problem.0[0].kind.to_string().contains("a folder that is no deployment's"), "{}", problem.0[0].kind);
     for pin in [theirs, deeper.clone()] {
         fake.clone().unpin(&fake.real(&pin)).expect("it is there");
     }

@@ -133,9 +133,15 @@ fn what_changed_is_told_and_the_next_apply_puts_it_right() {
             // What only reads changes nothing, and a second look sees the same.
             check(folder, &[("edge", "drifted")], drift);
             if drift[0] == "map.traffic replaced" {
-                // That one is somebody else's map now; theirs is ours no more.
+                // Somebody else's map is not taken for ours.
+                let said = bpfapply(folder, &["plan.toml", "--allow", "lose-state"]);
+                assert_eq!(said.code, 1, "{said:?}");
+                assert!(said.stderr.contains("which took the place of ours"), "{said:?}");
                 sh("rm /sys/fs/bpf/edge/maps/traffic");
             }
+            // What a map held that lost its pin is lost with the programs that still use it.
+            let lacks = if disturb.contains("rm /sys/fs/bpf/edge/maps") { 4 } else { 0 };
+            assert_eq!(bpfapply(folder, &["plan.toml"]).code, lacks, "{disturb}");
             let said = bpfapply(folder, &["plan.toml", "--allow", "lose-state"]);
             assert_eq!(said.code, 0, "{disturb}: {said:?}");
             let value = check(folder, &[("edge", "in-sync")], &[]);

@@ -6,7 +6,7 @@
 //! Then the links of the old one are dropped, and it stays as `edge~previous`, one deep, for a rollback.
 //!
 //! A pin outside the deployment's folder is a second name of one in the generation, below `~outside`: there one can tell
-//! whose it is, and has it again when the other name was lost.
+//! whose it is, and an interrupted run's is put back from there.
 
 use super::direct::{self, Attached};
 use crate::confirm::Pending;

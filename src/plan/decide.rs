@@ -243,7 +243,7 @@ impl<'a> Planner<'a> {
                 let action = Action::RemoveDirectory { path: root.clone() };
                 return self.steps.push(removal(action, Because::PlanChanges));
             }
-            Root::Foreign => "a folder that bpfapply did not make: name another one by `pin_root`",
+            Root::Foreign => "a folder that is no deployment's: take away what is in it, or name another by `pin_root`",
         };
         self.problems.push(Problem::new(Kind::PinTaken { pin: root.clone(), by: by.to_owned() }));
     }
@@ -333,6 +333,13 @@ impl<'a> Planner<'a> {
         }
         let found = self.observed_map(&definition.pin, map)?;
         let id = found.info.id;
+        // Nobody said whose it is: to use it as somebody else's would lose ours without a word.
+        if !definition.adopt && self.is_replaced(map, &definition.pin) {
+            let by = format!("map id {id} `{}`, which took the place of ours", found.info.name);
+            let kind = Kind::PinTaken { pin: definition.pin.clone(), by };
+            self.problems.push(Problem::at(kind, map.span.clone(), format!("map.{} was there", map.name)));
+            return None;
+        }
         let differs = self.differences(map, definition, found);
         if differs.is_empty() && self.slots_changed(map, definition) {
             return Some(Fate::New(Some(id), Because::ContentsChanged));
@@ -418,6 +425,38 @@ impl<'a> Planner<'a> {
         let recorded = self.recorded(map);
         let inode = map.pin().and_then(|pin| self.observed.inode(pin));
         recorded.is_some_and(|recorded| recorded.created && Some(recorded.inode) == inode)
+    }
+
+    /// Returns whether somebody put another map in the place of the one that we made. What an interrupted run of ours put
+    /// there goes with the rest of it.
+    fn is_replaced(&self, map: &DesiredMap, pin: &PinPath) -> bool {
+        let Some(now) = self.observed.inode(pin) else { return false };
+        let was_here = self.made_at(map, pin).is_some_and(|recorded| recorded.inode != now);
+        let left = self.observed.leftovers.iter().filter_map(|leftover| leftover.record.as_ref());
+        was_here && !left.flat_map(Record::own_pins).any(|(own, inode)| own == *pin && inode == now)
+    }
+
+    /// Returns what the record says of a map that we made, and pinned there.
+    fn made_at(&self, map: &DesiredMap, pin: &PinPath) -> Option<&'a RecordedMap> {
+        let is_made = |recorded: &&RecordedMap| recorded.created && recorded.inode != 0;
+        self.recorded(map).filter(is_made).filter(|recorded| recorded.pin.as_deref() == Some(pin.as_str()))
+    }
+
+    /// Returns whether the map that we made lost its pin, and lives on in programs of ours that run: what it holds goes
+    /// when they are replaced.
+    fn lives_unpinned(&self, map: &DesiredMap) -> bool {
+        let (Some(pin), Some(record)) = (map.pin(), &self.observed.record) else { return false };
+        if self.made_at(map, pin).is_none() || self.observed.pins.contains_key(pin) {
+            return false;
+        }
+        let is_pinned = |pin: &str, inode: u64| as_pin(pin).is_some_and(|pin| self.observed.inode(&pin) == Some(inode));
+        let is_run = |name: &String| {
+            let links = record.links.values().filter(|link| link.program.as_ref() == Some(name));
+            links.into_iter().any(|link| is_pinned(&link.pin, link.inode))
+        };
+        let users =
+            record.programs.iter().filter(|(_, program)| program.maps.iter().any(|used| used == map.name.as_str()));
+        users.into_iter().any(|(name, program)| is_pinned(&program.pin, program.inode) || is_run(name))
     }
 
     /// Returns whether a data section, or a struct of functions, starts with other contents than the map that is there once did.
@@ -630,6 +669,9 @@ impl<'a> Planner<'a> {
                 let (state, needs) = match replaces {
                     Some(_) if holds_state(&map) && !self.was_exact(&map) && !self.holds_pinned(&map) => {
                         (State::Lost(self.counted(&map)), Some(Consent::LoseState))
+                    }
+                    None if holds_state(&map) && !self.was_exact(&map) && self.lives_unpinned(&map) => {
+                        (State::Lost(None), Some(Consent::LoseState))
                     }
                     Some(_) | None => (State::New, None),
                 };
