@@ -45,11 +45,11 @@ fn meaning(because: &Because) -> Option<&'static str> {
         | Because::EntriesNotWanted
         | Because::VariablesDiffer
         | Because::SlotsDiffer
-        | Because::HookGone
+        | Because::HookGone { .. }
         | Because::Optional
         | Because::Destroy
         | Because::AccessDiffers
-        | Because::PlanChanges
+        | Because::PlanChanges(_)
         | Because::NeededBelow
         | Because::Interrupted
         | Because::Rollback

@@ -241,7 +241,7 @@ impl<'a> Planner<'a> {
             Root::Missing | Root::Generation(_) => return,
             Root::Foreign if listed.is_some_and(Vec::is_empty) => {
                 let action = Action::RemoveDirectory { path: root.clone() };
-                return self.steps.push(removal(action, Because::PlanChanges));
+                return self.steps.push(removal(action, Because::PlanChanges(Vec::new())));
             }
             Root::Foreign => "a folder that is no deployment's: take away what is in it, or name another by `pin_root`",
         };

@@ -2,6 +2,7 @@
 //! a thing, and the host does not.
 
 use super::{Action, Because, Plan, Step};
+use crate::direct::Via;
 use crate::names::Address;
 use crate::record::{Record, RecordedMap};
 use std::collections::BTreeSet;
@@ -39,7 +40,7 @@ fn words(because: &Because) -> Option<&'static str> {
         Because::VariablesDiffer => Some("its variables were changed"),
         Because::AccessDiffers => Some("who may open its pin was changed"),
         Because::ProgramOther(_) => Some("it runs another program"),
-        Because::HookGone => Some("it is not on its hook"),
+        Because::HookGone { .. } => Some("it is not on its hook"),
         Because::HookChanged(_) => Some("it is not on its hook as it was"),
         Because::OutOfPlace(_) => Some("it lost its place"),
         Because::Unchanged
@@ -57,7 +58,7 @@ fn words(because: &Because) -> Option<&'static str> {
         | Because::Optional
         | Because::NotWanted
         | Because::Destroy
-        | Because::PlanChanges
+        | Because::PlanChanges(_)
         | Because::NeededBelow
         | Because::Interrupted
         | Because::Rollback
@@ -85,7 +86,8 @@ fn is_drift(step: &Step, before: &Record, after: &Record) -> bool {
                 Because::AccessDiffers => before.access == after.access,
                 Because::ProgramOther(id) => before.program_id != *id,
                 Because::OutOfPlace(_) => before.hook == after.hook && before.order == after.order,
-                _ => before.hook == after.hook && before.pin == after.pin,
+                // The way is ours to choose, and what took somebody's place at once needs none for that once it is gone.
+                _ => before.hook.by(Via::Direct) == after.hook.by(Via::Direct) && before.pin == after.pin,
             })
         }
         Address::Directory(_) | Address::Object(_) | Address::Record => false,

@@ -66,11 +66,32 @@ pub(super) fn check_recorded(record: Option<&Record>, steps: &[Step]) -> Result<
 
 /// Keeps the guards of what stays in a record that is older than they are.
 pub(super) fn keep(older: &mut Record, record: &Record) {
+    write(older, &guarded(record), Some(record));
+}
+
+/// Says what is no longer protected, and what is from now on, of what is in both records.
+pub(super) fn changes(before: &Record, after: &Record) -> Vec<String> {
+    let (was, is) = (guarded(before), guarded(after));
+    let lifted = was.difference(&is).filter(|address| is_in(after, address));
+    let lifted = lifted.map(|address| format!("{address} is NO LONGER PROTECTED"));
+    lifted.chain(is.difference(&was).map(|address| format!("{address} is protected"))).collect()
+}
+
+fn is_in(record: &Record, address: &Address) -> bool {
+    match address {
+        Address::Map(name) => record.maps.contains_key(name.as_str()),
+        Address::Program(name) => record.programs.contains_key(name.as_str()),
+        Address::Link(name) => record.links.contains_key(name.as_str()),
+        Address::Directory(_) | Address::Object(_) | Address::Record => false,
+    }
+}
+
+/// Lists what a record protects.
+fn guarded(record: &Record) -> BTreeSet<Address> {
     let maps = record.maps.keys().filter_map(|name| MapName::recorded(name)).map(Address::Map);
     let programs = record.programs.keys().filter_map(|name| ProgramName::recorded(name)).map(Address::Program);
     let links = record.links.keys().filter_map(|name| LinkName::recorded(name)).map(Address::Link);
-    let guarded = maps.chain(programs).chain(links).filter(|address| record.protected(address).is_some());
-    write(older, &guarded.collect(), Some(record));
+    maps.chain(programs).chain(links).filter(|address| record.protected(address).is_some()).collect()
 }
 
 /// Says what a step takes from a protected thing; `None` when it may.

@@ -574,8 +574,11 @@ pub enum Because {
     ProgramNew(ProgramName),
     /// The link's hook or mode is another one in the manifest.
     HookChanged(String),
-    /// What the link was attached to went away.
-    HookGone,
+    /// The link is on nothing any more.
+    HookGone {
+        /// True when what it was on is there, so that somebody detached it or took its place.
+        detached: bool,
+    },
     /// The link does not have this place among those on its hook.
     OutOfPlace(String),
     /// It may be missing, and what it is to be on is.
@@ -588,8 +591,8 @@ pub enum Because {
     Destroy,
     /// Who may open the pin is not what the manifest says.
     AccessDiffers,
-    /// Something else in the plan changes.
-    PlanChanges,
+    /// Something else in the plan changes; or these things are kept in the record, and change.
+    PlanChanges(Vec<String>),
     /// Something below needs it.
     NeededBelow,
     /// A run was interrupted before it was done.

@@ -412,7 +412,13 @@ pub fn every_step() -> Plan {
         step(A::LoadProgram { program: count, replaces: None }, B::MapOther(map_name("flows")), T::None, S::None, None),
         step(A::FillSlots { map: calls() }, B::SlotNew(Address::Program(drop_new.clone())), T::None, S::New, None),
         step(A::ReuseLink { link: shape(), id: 50 }, B::Unchanged, T::NoGap, S::None, None),
-        step(A::Attach { link: services(), hook: cgroup, spot: Spot::Any }, B::HookGone, T::Starts, S::None, None),
+        step(
+            A::Attach { link: services(), hook: cgroup, spot: Spot::Any },
+            B::HookGone { detached: false },
+            T::Starts,
+            S::None,
+            None,
+        ),
         step(
             A::Attach { link: shape(), hook: shape_hook(), spot: Spot::Any },
             B::Missing,
@@ -524,7 +530,7 @@ pub fn every_step() -> Plan {
         ),
         step(
             A::WriteRecord { pin: pin("record"), record, owned: BTreeMap::new(), generation: 8, replaces: Some(7) },
-            B::PlanChanges,
+            B::PlanChanges(Vec::new()),
             T::None,
             S::None,
             None,

@@ -696,11 +696,11 @@ impl<'a> BecauseJson<'a> {
             | Because::VariablesDiffer
             | Because::HookChanged(_)
             | Because::OutOfPlace(_)
-            | Because::HookGone
+            | Because::HookGone { .. }
             | Because::Optional
             | Because::NotWanted
             | Because::Destroy
-            | Because::PlanChanges
+            | Because::PlanChanges(_)
             | Because::NeededBelow
             | Because::Interrupted
             | Because::Rollback

@@ -424,7 +424,9 @@ impl<'a> Planner<'a> {
             return self.event_changed(link, trace, wanted, found);
         }
         if !found.is_attached {
-            return Some(Because::HookGone);
+            let recorded = self.recorded_link(link).filter(|recorded| recorded.at == found.hook);
+            let detached = recorded.is_some_and(|recorded| recorded.place().is_same(&at(&link.hook, wanted)));
+            return Some(Because::HookGone { detached });
         }
         if let (Hook::StructOps { .. }, HookInfo::StructOps { .. }) = (&link.hook, &found.hook) {
             // Another struct takes its place.
@@ -441,7 +443,9 @@ impl<'a> Planner<'a> {
             Some(recorded) if let (true, Anchor::Map(map)) = (recorded.hook == link.hook, link.hook.anchor()) => {
                 Because::MapNew(map.clone())
             }
-            Some(recorded) if recorded.hook.to_string() == link.hook.to_string() => Because::HookGone,
+            Some(recorded) if recorded.hook.to_string() == link.hook.to_string() => {
+                Because::HookGone { detached: false }
+            }
             Some(recorded) => Because::HookChanged(format!("it is on {}", recorded.hook)),
             None => Because::HookChanged(format!("it is on {}", found.hook)),
         })
@@ -543,7 +547,9 @@ impl<'a> Planner<'a> {
                 None => (Traffic::NoGap, None),
             },
             // A cgroup that is gone had no process any more, even where its links are not detached yet.
-            (false, true) if because == Because::HookGone && matches!(link.hook, Hook::Cgroup { .. }) => {
+            (false, true)
+                if matches!(because, Because::HookGone { .. }) && matches!(link.hook, Hook::Cgroup { .. }) =>
+            {
                 (Traffic::Starts, None)
             }
             // The old map goes, and its sockets with it: that has a consent of its own.

@@ -40,7 +40,7 @@ pub(in crate::plan) fn write_record<'a>(
     if !changes && same {
         return None;
     }
-    let because = if before.is_some() { Because::PlanChanges } else { Because::Missing };
+    let because = before.map_or(Because::Missing, |before| Because::PlanChanges(guard::changes(before, &made)));
     let action = Action::WriteRecord {
         pin: desired.pin_root.join("record"),
         owned: entries::to_keep(&made, &desired.maps),

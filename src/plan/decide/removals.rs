@@ -20,6 +20,12 @@ pub(super) fn removals(desired: &Desired, observed: &Observed) -> Vec<Step> {
     for step in &mut steps {
         // Of a table that stays, a link that is on nothing any more went by itself.
         let went = matches!(&step.action, Action::Detach { link, .. } if desired.templates.contains_key(link.table()));
+        // Of a table that is there only what its link is on can lack.
+        if let Action::Detach { link, .. } = &step.action
+            && (went || desired.absent.iter().any(|absent| absent.name == *link))
+        {
+            step.because = Because::HookGone { detached: false };
+        }
         step.needs = (!went || step.traffic != Traffic::None).then_some(Consent::Prune);
     }
     steps.extend(folders_without_pins(record, observed, &pins, &steps, Because::NotWanted));
