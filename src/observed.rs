@@ -1153,6 +1153,8 @@ impl Interface {
 pub struct Stranger {
     /// Its name, of at most 15 bytes.
     pub name: String,
+    /// The kernel's digest of its code.
+    pub tag: [u8; 8],
     /// Nanoseconds since it was loaded.
     pub age: u64,
     /// Id of the link of XDP that runs it, where one does.
@@ -1162,7 +1164,7 @@ pub struct Stranger {
 impl fmt::Display for Stranger {
     /// As ` `drop`, loaded 3 min ago`, behind its id.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, age: since, link } = self;
+        let Self { name, age: since, link, .. } = self;
         let whose = if is_dispatcher(name) { ", the dispatcher of libxdp" } else { "" };
         write!(f, " `{name}`{whose}, loaded {} ago", age(*since))?;
         link.map_or(Ok(()), |id| write!(f, ", by link id {id}"))

@@ -11,7 +11,8 @@ use std::io;
 /// Reads who a program is; `None` for one that may not be asked about, or is gone meanwhile.
 pub fn stranger<K: Kernel>(kernel: &K, id: u32) -> Option<Stranger> {
     let info = observe::program(kernel, id)?;
-    Some(Stranger { name: info.name, age: kernel.uptime().saturating_sub(info.load_time), link: None })
+    let age = kernel.uptime().saturating_sub(info.load_time);
+    Some(Stranger { name: info.name, tag: info.tag, age, link: None })
 }
 
 /// Reads who programs are, and of those of XDP, unless all of them are ours, which links run them, as far as these may be

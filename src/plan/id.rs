@@ -12,7 +12,7 @@ use crate::desired::{
     Reference, SlotKey, SlotSource, Word,
 };
 use crate::kinds::XdpMode;
-use crate::names::{Address, DeploymentName, Digest, LinkName, MapName, ObjectName, PinPath, PlanId, ProgramName};
+use crate::names::{Address, DeploymentName, Digest, LinkName, MapName, ObjectName, PinPath, PlanId, ProgramName, hex};
 use crate::observed::{Fingerprints, LinkInfo, Observed, ObservedMap, ObservedProgram, Pinned};
 use crate::record::{Record, RecordedLink};
 use crate::variables;
@@ -53,6 +53,7 @@ impl Subject<'_> {
             sweep: self.sweep,
             copies: self.steps.iter().filter_map(copies).collect(),
             misplaced: self.steps.iter().filter_map(misplaced).collect(),
+            taken: self.steps.iter().filter_map(taken).collect(),
         };
         let bytes = serde_json::to_vec(&whole).expect("names, numbers and digests are always JSON");
         PlanId::of(&bytes)
@@ -102,6 +103,12 @@ fn misplaced(step: &Step) -> Option<Address> {
     matches!(step.because, Because::OutOfPlace(_)).then(|| step.action.address())
 }
 
+/// Says whose hook a link takes, by what is the same on every host: the name and the code of the program.
+fn taken(step: &Step) -> Option<(&LinkName, &str, String)> {
+    let (Action::Attach { link, hook, .. } | Action::Reattach { link, hook, .. }) = &step.action else { return None };
+    hook.taken().map(|taken| (&link.name, taken.name.as_str(), hex(&taken.tag)))
+}
+
 /// Says how entries go over, field by field, but not how many.
 fn copies(step: &Step) -> Option<String> {
     match &step.action {
@@ -133,6 +140,9 @@ struct Whole<'a> {
     /// Links that do not have their places among those on their hooks.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     misplaced: Vec<Address>,
+    /// Programs of others that lose their hooks.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    taken: Vec<(&'a LinkName, &'a str, String)>,
 }
 
 /// What the manifest and its objects want.

@@ -489,6 +489,8 @@ pub struct Taken {
     pub id: u32,
     /// Its name, of at most 15 bytes.
     pub name: String,
+    /// The kernel's digest of its code.
+    pub tag: [u8; 8],
 }
 
 impl ResolvedHook {

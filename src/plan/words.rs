@@ -473,7 +473,7 @@ fn direct(f: &mut fmt::Formatter<'_>, at: &Direct, why: Option<&WithoutLink>) ->
 /// As `program id 7 `drop``.
 impl fmt::Display for Taken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { id, name } = self;
+        let Self { id, name, .. } = self;
         let with = if is_dispatcher(name) { " with all programs that this dispatcher of libxdp runs" } else { "" };
         write!(f, "program id {id} `{name}`{with}")
     }

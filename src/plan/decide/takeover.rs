@@ -26,13 +26,15 @@ impl Planner<'_> {
         let (_, id) = there;
         let known = self.observed.strangers.get(&id).filter(|_| self.may_take_over && self.owner(id).is_none());
         let at = match known {
-            Some(stranger) => self.place_of(&link, &hook, stranger).map(|at| (at, stranger.name.clone())),
+            Some(stranger) => self
+                .place_of(&link, &hook, stranger)
+                .map(|at| (at, Taken { id, name: stranger.name.clone(), tag: stranger.tag })),
             None => Err(None),
         };
         match at {
-            Ok((at, name)) => {
+            Ok((at, taken)) => {
                 let chosen = DesiredLink { hook: link.hook.by(Via::Direct), ..DesiredLink::clone(&link) };
-                let why = WithoutLink::TakesOver(Taken { id, name });
+                let why = WithoutLink::TakesOver(taken);
                 Some((Arc::new(chosen), ResolvedHook::Direct(at, Some(why))))
             }
             Err(way_out) => {
