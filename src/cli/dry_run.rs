@@ -29,11 +29,13 @@ pub fn offline(loaded: &Loaded, options: &Options, console: &Console) -> Result<
     }
     if let Some(file) = &options.against {
         let recorded = Recorded(load::state(file)?);
-        let planned = plan_recorded(&recorded, loaded)?;
+        let mut planned = plan_recorded(&recorded, loaded)?;
+        planned.plan.awaits_tests = loaded.manifest.require_tests;
         let explained = options.explain.of(&recorded, &planned)?;
         return show(&planned.plan, BTreeMap::new(), &explained, loaded, options, console);
     }
-    let planned = plan_offline(&loaded.manifest, loaded.folder())?;
+    let mut planned = plan_offline(&loaded.manifest, loaded.folder())?;
+    planned.plan.awaits_tests = loaded.manifest.require_tests;
     let Planned { plan, desired, observed, .. } = &planned;
     let asked = options.explain.asked(plan)?;
     let explained = options.explain.explained(&asked, (plan, desired, observed), &Codes::default());
@@ -50,6 +52,7 @@ pub fn live<K: Kernel>(
 ) -> Result<Exit, Problems> {
     let mut planned = plan_live(kernel, loaded, options.no_mount)?;
     planned.plan.traffic = traffic;
+    planned.plan.awaits_tests = loaded.manifest.require_tests;
     let explained = options.explain.of(kernel, &planned)?;
     show(&planned.plan, planned.entries.clone(), &explained, loaded, options, console)
 }

@@ -104,6 +104,7 @@ pub fn plan(desired: &Desired, observed: &Observed, mode: Mode) -> Result<Plan, 
         steps,
         verdicts: None,
         traffic: None,
+        awaits_tests: false,
     })
 }
 

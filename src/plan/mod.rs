@@ -71,6 +71,8 @@ pub struct Plan {
     pub verdicts: Option<BTreeMap<ProgramName, Verdict>>,
     /// What its programs make of captured packets, where somebody asked; no part of it either.
     pub traffic: Option<Box<Replay>>,
+    /// True when the manifest lets nothing be applied before its packet tests passed, and they did not run for this plan.
+    pub awaits_tests: bool,
 }
 
 /// What this kernel's verifier said of a program before anything was changed.

@@ -330,6 +330,7 @@ pub fn plan_of(mode: Mode, steps: Vec<Step>) -> Plan {
         steps,
         verdicts: None,
         traffic: None,
+        awaits_tests: false,
     }
 }
 

@@ -92,6 +92,9 @@ fn alarms(plan: &Plan, purpose: Purpose) -> Vec<String> {
     if purpose == Purpose::DryRun && text::is_unverified(plan) {
         alarms.push(format!("**{}**", text::verifier(plan).as_str()));
     }
+    if purpose == Purpose::DryRun && plan.awaits_tests {
+        alarms.push(format!("**tests: {}**", text::TESTS_AWAITED));
+    }
     alarms.extend(text::drift(plan).map(|drift| format!("**drift: {drift}**")));
     alarms.extend(text::kernel_values(plan).map(|values| format!("**kernel values**: {values}")));
     if let Some(sweep) = &plan.sweep {

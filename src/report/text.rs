@@ -355,6 +355,9 @@ pub(super) fn loads(plan: &Plan) -> u64 {
     number(plan, |step| is_load(&step.action))
 }
 
+/// What is said of packet tests that an apply does not go without.
+pub(super) const TESTS_AWAITED: &str = "REQUIRED, NOT RUN: an apply and `--dry-run=verify` run them first";
+
 /// How verdicts are written that nobody may overlook.
 const NOT_RUN: &str = "NOT RUN";
 const FAILED: &str = "FAILED";
@@ -450,6 +453,9 @@ fn footer(page: &mut Page, plan: &Plan, purpose: Purpose) {
     );
     if purpose == Purpose::DryRun && loads(plan) > 0 {
         page.line(verifier(plan), 10);
+    }
+    if purpose == Purpose::DryRun && plan.awaits_tests {
+        page.line(Text::from("tests: ").and(Paint::Alarm, TESTS_AWAITED), 7);
     }
     if let Some(drift) = drift(plan) {
         page.line(Text::from("drift: ").and(Paint::Alarm, drift), 7);
@@ -753,6 +759,14 @@ mod tests {
         risk: none; no traffic gap, no contents lost
         plan id: af2bdbe1aa9b6ec1e2ade1d694f41fc7
         ");
+    }
+
+    #[test]
+    fn tests_that_an_apply_runs_first_are_said_of_a_dry_run() {
+        let plan = Plan { awaits_tests: true, ..samples::every_step() };
+        let options = |purpose| Options { style: Style::default(), purpose, manifest: None, entries: 0 };
+        let said = |purpose| super::plan(&plan, &options(purpose)).contains("tests: REQUIRED, NOT RUN");
+        assert_eq!([Purpose::DryRun, Purpose::Apply].map(said), [true, false]);
     }
 
     #[test]

@@ -70,6 +70,7 @@ pub(in crate::plan) fn explicit(
         steps,
         verdicts: None,
         traffic: None,
+        awaits_tests: false,
     }
 }
 
