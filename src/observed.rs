@@ -71,6 +71,8 @@ pub struct Observed {
     pub kept: BTreeMap<PinPath, Arc<Entries>>,
     /// Copies that a killed run did not finish.
     pub copies: Vec<UnfinishedCopy>,
+    /// Which other deployments of the bpffs say that they made what has a pin, of those that were asked for.
+    pub owners: BTreeMap<PinPath, String>,
 }
 
 /// What is at the folder of a deployment's pins.
@@ -253,6 +255,8 @@ pub struct Wanted {
     pub returning: Option<BTreeSet<(PinPath, u64)>>,
     /// Whether the entries that the record says are ours are read as well.
     pub entries: bool,
+    /// Pins of maps of which must be known which other deployment made them, unless we did.
+    pub owned: BTreeSet<PinPath>,
     /// Objects whose BTF the kernel may have. The same bytes are not read into types once more.
     pub objects: Vec<Arc<ObjectFacts>>,
 }
@@ -278,6 +282,7 @@ impl Wanted {
             ..Self::default()
         };
         wanted.pins.extend(desired.maps.values().filter_map(|map| map.pin().cloned()));
+        wanted.owned.extend(wanted.pins.iter().filter(|pin| !pin.is_below(&desired.pin_root)).cloned());
         wanted.changing.extend(desired.maps.values().filter_map(|map| match &map.source {
             MapSource::Defined(definition) if definition.on_change != OnChange::Fail => {
                 Some((definition.pin.clone(), Arc::clone(map)))
@@ -479,6 +484,7 @@ impl Observed {
             contents: BTreeMap::new(),
             kept: BTreeMap::new(),
             copies: Vec::new(),
+            owners: BTreeMap::new(),
         }
     }
 

@@ -299,6 +299,36 @@ fn what_cannot_be_read_is_not_passed_over() {
 }
 
 #[test]
+fn a_map_has_one_deployment_that_owns_it() {
+    common::in_namespace("a_map_has_one_deployment_that_owns_it", |room| {
+        let Some(folder) = site(room) else { return };
+        let folder = folder.path();
+        for (name, more) in [("a", ""), ("b", ""), ("c", "adopt = true\n")] {
+            let text = format!(
+                "version = 1\nname = \"{name}\"\n[map.m]\ntype = \"hash\"\nkey_size = 4\nvalue_size = 4\n\
+                 max_entries = 1\npin = \"/sys/fs/bpf/shared/m\"\n{more}"
+            );
+            fs::write(folder.join(format!("{name}.toml")), text).expect("it can be written");
+        }
+        succeed(folder, &["a.toml"]);
+        let plan = succeed(folder, &["b.toml", "--dry-run"]);
+        assert!(plan.contains("because it fits, and the deployment `a` owns it"), "{plan}");
+        let said = bpfapply(folder, &["c.toml"]);
+        assert_eq!(said.code, 1, "{said:?}");
+        assert!(said.stderr.contains("of the deployment `a`, which owns it"), "{said:?}");
+        succeed(folder, &["b.toml"]);
+        // Who only uses it does not own it.
+        sh("mkdir /sys/fs/bpf/kept; ln /sys/fs/bpf/shared/m /sys/fs/bpf/kept/m");
+        succeed(folder, &["destroy", "a"]);
+        sh("mkdir -p /sys/fs/bpf/shared; ln /sys/fs/bpf/kept/m /sys/fs/bpf/shared/m; rm -r /sys/fs/bpf/kept");
+        succeed(folder, &["c.toml"]);
+        for name in ["b", "c"] {
+            succeed(folder, &["destroy", name]);
+        }
+    });
+}
+
+#[test]
 fn an_apply_that_waits_to_be_confirmed_is_not_in_sync() {
     common::in_namespace("an_apply_that_waits_to_be_confirmed_is_not_in_sync", |room| {
         let Some(folder) = site(room) else { return };

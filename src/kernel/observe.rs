@@ -5,6 +5,7 @@
 
 use super::recorded::NotTold;
 use super::snapshot::snapshot;
+use super::status;
 use super::strangers::strangers;
 use super::{
     Entry, EntryKind, HookInfo, HookRequest, Interface, Kernel, LinkInfo, MapInfo, ObjectKind, Occupant, ProgramInfo,
@@ -152,11 +153,32 @@ pub fn observe<K: Kernel>(kernel: &K, wanted: &Wanted) -> Result<Observed, Probl
         namespaces,
         queues: all(&mut problems, wanted.queues.keys(), |hook| reader.queue(hook, wanted.queues[hook])),
         priorities: priorities(kernel, &wanted.priorities),
+        owners: BTreeMap::new(),
         beside: all(&mut problems, &wanted.beside, |pin| reader.beside(pin)),
         events: all(&mut problems, &wanted.events, |event| events::find(kernel, event).map(Some)),
         record,
     };
-    problems.or(observed)
+    problems.or(Observed { owners: owners(kernel, wanted, &observed), ..observed })
+}
+
+/// Finds out which other deployments made what has pins that are not ours, by their records. One that cannot be read
+/// claims nothing.
+fn owners<K: Kernel>(kernel: &K, wanted: &Wanted, observed: &Observed) -> BTreeMap<PinPath, String> {
+    let ours: BTreeSet<_> = observed.record.iter().flat_map(Record::own_pins).collect();
+    let there = wanted.owned.iter().filter_map(|pin| Some((pin.clone(), observed.inode(pin)?)));
+    let asked: BTreeSet<_> = there.filter(|pin| !ours.contains(pin)).collect();
+    let Some(bpffs) = wanted.bpffs.as_ref().filter(|_| observed.bpffs && !asked.is_empty()) else {
+        return BTreeMap::new();
+    };
+    let reader = Reader::new(kernel, &[], false);
+    let others = status::deployments(kernel, bpffs).unwrap_or_default();
+    let others = others.into_iter().filter(|root| Some(root) != wanted.pin_root.as_ref());
+    let records = others.filter_map(|root| reader.record(&root.join("record")).ok()?);
+    let owned = records.flat_map(|record| {
+        let own: Vec<_> = record.own_pins().filter(|pin| asked.contains(pin)).collect();
+        own.into_iter().map(move |(pin, _)| (pin, record.deployment.clone()))
+    });
+    owned.collect()
 }
 
 /// Returns the interfaces whose filters matter: those that get some, and without tcx those for which tcx was good enough.

@@ -44,7 +44,7 @@ impl<'a> Adopter<'a> {
         };
         let Some(found) = found else { return };
         let (id, ours) = (found.info.id, self.is_ours(map, found));
-        let because = if ours { Because::Adopted } else { Because::Foreign };
+        let because = if ours { Because::Adopted } else { Because::Foreign(None) };
         self.push(&map.span, Action::ReuseMap { map: Arc::clone(map), id, ours }, because, State::Kept);
     }
 

@@ -341,6 +341,13 @@ impl<'a> Planner<'a> {
             self.problems.push(Problem::at(kind, map.span.clone(), format!("map.{} was there", map.name)));
             return None;
         }
+        // A map has one owner: two would take it from each other.
+        if let (true, Some(owner)) = (definition.adopt, self.owner_of(map)) {
+            let by = format!("map id {id} `{}` of the deployment `{owner}`, which owns it", found.info.name);
+            let kind = Kind::PinTaken { pin: definition.pin.clone(), by };
+            self.problems.push(Problem::at(kind, map.span.clone(), format!("map.{} is to be ours", map.name)));
+            return None;
+        }
         let differs = self.differences(map, definition, found);
         if differs.is_empty() && self.slots_changed(map, definition) {
             return Some(Fate::New(Some(id), Because::ContentsChanged));
@@ -435,6 +442,11 @@ impl<'a> Planner<'a> {
         let was_here = self.made_at(map, pin).is_some_and(|recorded| recorded.inode != now);
         let left = self.observed.leftovers.iter().filter_map(|leftover| leftover.record.as_ref());
         was_here && !left.flat_map(Record::own_pins).any(|(own, inode)| own == *pin && inode == now)
+    }
+
+    /// Returns the other deployment that made the map.
+    fn owner_of(&self, map: &DesiredMap) -> Option<&'a String> {
+        self.observed.owners.get(map.pin()?)
     }
 
     /// Returns what the record says of a map that we made, and pinned there.
@@ -658,7 +670,9 @@ impl<'a> Planner<'a> {
                         false => (true, Because::Unchanged),
                     },
                     MapSource::Defined(definition) if definition.adopt => (true, Because::TakenOver),
-                    MapSource::Defined(_) | MapSource::Pinned(_) | MapSource::Id(_) => (false, Because::Foreign),
+                    MapSource::Defined(_) | MapSource::Pinned(_) | MapSource::Id(_) => {
+                        (false, Because::Foreign(self.owner_of(&map).cloned()))
+                    }
                 };
                 let action = Action::ReuseMap { map: Arc::clone(&map), id, ours };
                 self.push(span, action, because, Traffic::None, State::Kept);

@@ -44,7 +44,7 @@ fn words(because: &Because) -> Option<&'static str> {
         Because::HookChanged(_) => Some("it is not on its hook as it was"),
         Because::OutOfPlace(_) => Some("it lost its place"),
         Because::Unchanged
-        | Because::Foreign
+        | Because::Foreign(_)
         | Because::CodeChanged
         | Because::MapNew(_)
         | Because::MapOther(_)

@@ -548,8 +548,8 @@ pub enum Because {
     Missing,
     /// It is there and fits.
     Unchanged,
-    /// It is there, fits, and belongs to somebody else.
-    Foreign,
+    /// It is there, fits, and belongs to somebody else: this deployment, where one says so.
+    Foreign(Option<String>),
     /// The program's own fingerprint differs.
     CodeChanged,
     /// A map that the program uses is new.

@@ -369,8 +369,8 @@ pub fn every_step() -> Plan {
         step(A::MountBpffs { at: bpffs }, B::NeededBelow, T::None, S::None, None),
         step(A::MakeDirectory { path: pin("maps") }, B::Missing, T::None, S::None, None),
         step(A::ReuseMap { map: flows(), id: 27, ours: true }, B::Unchanged, T::None, S::Kept, None),
-        step(A::ReuseMap { map: deny(), id: 1336, ours: false }, B::Foreign, T::None, S::Kept, None),
-        step(A::ReuseMap { map: lent(), id: 1337, ours: false }, B::Foreign, T::None, S::Kept, None),
+        step(A::ReuseMap { map: deny(), id: 1336, ours: false }, B::Foreign(None), T::None, S::Kept, None),
+        step(A::ReuseMap { map: lent(), id: 1337, ours: false }, B::Foreign(None), T::None, S::Kept, None),
         step(A::CreateMap { map: events(), replaces: None }, B::Missing, T::None, S::New, None),
         step(
             A::CreateMap { map: zones(), replaces: Some(31) },

@@ -555,7 +555,7 @@ impl Because {
         match self {
             Self::Missing => "missing",
             Self::Unchanged => "unchanged",
-            Self::Foreign => "foreign",
+            Self::Foreign(_) => "foreign",
             Self::CodeChanged => "code-changed",
             Self::MapNew(_) => "map-new",
             Self::MapOther(_) => "map-other",
@@ -592,7 +592,7 @@ impl Because {
     pub fn words(&self, mode: Mode) -> String {
         match (mode, self) {
             (Mode::Offline, Self::Missing) => "an empty host is assumed".to_owned(),
-            (Mode::Offline, Self::Foreign) => "somebody else owns it".to_owned(),
+            (Mode::Offline, Self::Foreign(_)) => "somebody else owns it".to_owned(),
             (Mode::Live | Mode::Offline | Mode::Against { .. }, because) => because.to_string(),
         }
     }
@@ -603,7 +603,8 @@ impl fmt::Display for Because {
         match self {
             Self::Missing => f.write_str("it is not on the host"),
             Self::Unchanged => f.write_str("it is unchanged"),
-            Self::Foreign => f.write_str("it fits, and somebody else owns it"),
+            Self::Foreign(None) => f.write_str("it fits, and somebody else owns it"),
+            Self::Foreign(Some(deployment)) => write!(f, "it fits, and the deployment `{deployment}` owns it"),
             Self::CodeChanged => f.write_str("its code changed"),
             Self::MapNew(map) => write!(f, "map.{map} is new"),
             Self::MapOther(map) => write!(f, "it does not run with map.{map}"),

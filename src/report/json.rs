@@ -686,7 +686,7 @@ impl<'a> BecauseJson<'a> {
             Because::ProgramOther(id) => (None, &[], Some(*id)),
             Because::Missing
             | Because::Unchanged
-            | Because::Foreign
+            | Because::Foreign(_)
             | Because::CodeChanged
             | Because::MapInUse
             | Because::ContentsChanged
