@@ -108,6 +108,12 @@ fn check(folder: &Path, states: &[(&str, &str)], drift: &[&str]) -> Value {
 const DISTURBANCES: &[(&str, &[&str])] = &[
     ("rm /sys/fs/bpf/edge/programs/xdp", &["program.xdp unpinned"]),
     ("chmod 0644 /sys/fs/bpf/edge/maps/traffic", &["map.traffic access"]),
+    ("chmod 0644 /sys/fs/bpf/edge/programs/xdp", &["program.xdp access"]),
+    ("chown 65534 /sys/fs/bpf/globals/outside", &["map.outside access"]),
+    (
+        "chmod 0755 /sys/fs/bpf/edge/ /sys/fs/bpf/edge/programs",
+        &["directory /sys/fs/bpf/edge/programs access", "directory /sys/fs/bpf/edge~1 access"],
+    ),
     ("ip link del veth0; ip link add veth0 type veth peer name veth1", &["link.ingress detached", "link.xdp detached"]),
     ("bpftool link detach pinned /sys/fs/bpf/edge/links/egress", &["link.egress detached"]),
     ("rm /sys/fs/bpf/edge/links/ingress", &["link.ingress unpinned"]),

@@ -108,7 +108,7 @@ pub fn status<K: Kernel>(kernel: &K, pin_root: &PinPath) -> Result<Option<Deploy
         (Some(_), Err(problem)) => return Err(problem),
     };
     let found = match &record {
-        Some(record) => [drift::deep_drift(kernel, record)?, contents::drift(kernel, record)?].concat(),
+        Some(record) => [drift::deep_drift(kernel, record, pin_root)?, contents::drift(kernel, record)?].concat(),
         None => Vec::new(),
     };
     let unconfirmed = confirm::pending(kernel, pin_root)?.map(|pending| pending.left(kernel));
