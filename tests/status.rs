@@ -305,6 +305,24 @@ fn what_cannot_be_read_is_not_passed_over() {
 }
 
 #[test]
+fn a_foreign_map_in_the_place_of_ours_outlives_the_deployment() {
+    common::in_namespace("a_foreign_map_in_the_place_of_ours_outlives_the_deployment", |room| {
+        let Some(folder) = site(room) else { return };
+        let folder = folder.path();
+        succeed(folder, &["plan.toml"]);
+        sh(DISTURBANCES.last().expect("there are some").0);
+        succeed(folder, &["destroy", "edge"]);
+        sh("bpftool map show pinned /sys/fs/bpf/edge/maps/traffic");
+        let said = bpfapply(folder, &["plan.toml"]);
+        assert_eq!(said.code, 1, "{said:?}");
+        assert!(said.stderr.contains("taken by a folder that is no deployment's"), "{said:?}");
+        sh("rm -r /sys/fs/bpf/edge");
+        succeed(folder, &["plan.toml"]);
+        succeed(folder, &["destroy", "edge"]);
+    });
+}
+
+#[test]
 fn a_map_has_one_deployment_that_owns_it() {
     common::in_namespace("a_map_has_one_deployment_that_owns_it", |room| {
         let Some(folder) = site(room) else { return };

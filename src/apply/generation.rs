@@ -14,7 +14,7 @@ use crate::kernel::observe::{self, walk};
 use crate::kernel::{Entry, EntryKind, Kernel, ObjectKind};
 use crate::names::PinPath;
 use crate::record::Record;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 /// Removes a folder with all pins in it. Links whose last pin this is are detached by the kernel some time later.
@@ -67,13 +67,20 @@ pub fn retire<K: Kernel>(kernel: &mut K, pin_root: &PinPath, old: &PinPath, reco
     kernel.rename(old, &pin_root.previous())
 }
 
-/// Takes away the generation that ran, and the one before it. Where somebody else pinned something into the folder, the
-/// folder stays with that.
+/// Takes away the generation that ran, and the one before it. Where somebody else pinned something into the folder, be it
+/// in the place of a map of ours, the folder stays with that.
 pub fn dissolve<K: Kernel>(kernel: &mut K, pin_root: &PinPath, old: &PinPath, record: &Record) -> io::Result<()> {
     remove(kernel, &pin_root.previous())?;
     gone(kernel.unpin(&pin_root.confirm()))?;
     let mut own: BTreeSet<PinPath> = record.own_pins().map(|(pin, _)| pin.in_generation(pin_root, old)).collect();
     own.insert(old.join("record"));
+    let maps = record.maps.values().filter_map(|map| Some((PinPath::new(map.pin.as_deref()?).ok()?, map.inode)));
+    let maps: BTreeMap<PinPath, u64> = maps.map(|(pin, inode)| (pin.in_generation(pin_root, old), inode)).collect();
+    for (path, entry) in walk(kernel, old)? {
+        if maps.get(&path).is_some_and(|inode| *inode != entry.inode) {
+            own.remove(&path);
+        }
+    }
     remove_from(kernel, old, |path| own.contains(path))?;
     match kernel.remove_directory(old) {
         Err(error) if error.raw_os_error() == Some(libc::ENOTEMPTY) => kernel.rename(old, pin_root),
