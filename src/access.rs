@@ -1,4 +1,4 @@
-//! Who may open a pin: its mode, its owner and its group. What nobody asks for is left as it is.
+//! Who may open a pin: its mode, its owner and its group. Unless somebody asks for more, that is who made it, and root.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -71,7 +71,25 @@ pub fn octal(mode: u32) -> String {
     format!("{mode:04o}")
 }
 
+impl Permissions {
+    const OTHERS: u32 = 0o077;
+
+    /// Returns whether anybody but root and `maker`, who made it, may open a pin or enter a folder, or decide who may.
+    pub fn lets_others(self, maker: u32) -> bool {
+        self.mode & Self::OTHERS != 0 || self.is_of_another(maker)
+    }
+
+    fn is_of_another(self, maker: u32) -> bool {
+        self.owner != 0 && self.owner != maker
+    }
+}
+
 impl Access {
+    /// What the folders of a deployment have, whatever their pins have.
+    pub fn of_new_folders() -> Self {
+        Self { mode: Some(0o700), ..Self::default() }
+    }
+
     /// What root's pins have when nobody asks for anything (`bpf_mkobj_ops`, kernel/bpf/inode.c).
     pub fn of_new_pins() -> Self {
         Self { mode: Some(0o600), owner: Some(Account::Id(0)), group: Some(Account::Id(0)) }
@@ -99,6 +117,18 @@ impl Access {
             mode: self.mode.or(before.mode.and(mode)),
             owner: self.owner.clone().or(before.owner.as_ref().and(owner)),
             group: self.group.clone().or(before.group.as_ref().and(group)),
+        }
+    }
+
+    /// Returns it with what shuts a pin that others may open though nobody asked for that: by its mode, or as they own it.
+    /// Root may, and `maker`, who made it.
+    #[must_use]
+    pub fn or_shut(&self, now: Permissions, maker: u32) -> Self {
+        let Self { mode, .. } = Self::of_new_pins();
+        Self {
+            mode: self.mode.or(mode.filter(|_| now.mode & Permissions::OTHERS != 0)),
+            owner: self.owner.clone().or(now.is_of_another(maker).then_some(Account::Id(maker))),
+            group: self.group.clone(),
         }
     }
 

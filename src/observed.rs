@@ -37,6 +37,8 @@ pub struct Observed {
     pub pins: BTreeMap<PinPath, Pinned>,
     /// Who may open the pins that exist, of those of which it was asked.
     pub permissions: BTreeMap<PinPath, Permissions>,
+    /// The folders of the deployment's pins that others may enter.
+    pub opened: BTreeSet<PinPath>,
     /// The numbers of users and groups that exist, of those that were asked for.
     pub accounts: BTreeMap<(AccountKind, String), u32>,
     /// Maps that exist, of the ids that were asked for.
@@ -347,7 +349,7 @@ impl Wanted {
         let pins = record.pins().map(|(pin, _)| pin).collect();
         let directories = record.directories.iter().filter_map(|path| PinPath::new(path).ok()).collect();
         let map_ids = record.maps.values().filter_map(|map| map.id).collect();
-        let permissions = record.accesses().filter_map(|(_, pin, _)| PinPath::new(pin).ok()).collect();
+        let permissions = record.own_pins().map(|(pin, _)| pin).chain([pin_root.join("record")]).collect();
         let mut wanted = Self { pins, permissions, directories, map_ids, ..Self::default() };
         wanted.add_folders(pin_root);
         wanted.directories.insert(pin_root.clone());
@@ -471,6 +473,7 @@ impl Observed {
             directories: BTreeMap::new(),
             pins: BTreeMap::new(),
             permissions: BTreeMap::new(),
+            opened: BTreeSet::new(),
             accounts: BTreeMap::new(),
             maps_by_id: BTreeMap::new(),
             interfaces: BTreeMap::new(),

@@ -108,6 +108,12 @@ fn check(folder: &Path, states: &[(&str, &str)], drift: &[&str]) -> Value {
 const DISTURBANCES: &[(&str, &[&str])] = &[
     ("rm /sys/fs/bpf/edge/programs/xdp", &["program.xdp unpinned"]),
     ("chmod 0644 /sys/fs/bpf/edge/maps/traffic", &["map.traffic access"]),
+    ("chmod 0644 /sys/fs/bpf/edge/programs/xdp", &["program.xdp access"]),
+    ("chown 65534 /sys/fs/bpf/globals/outside", &["map.outside access"]),
+    (
+        "chmod 0755 /sys/fs/bpf/edge/ /sys/fs/bpf/edge/programs",
+        &["directory /sys/fs/bpf/edge/programs access", "directory /sys/fs/bpf/edge~1 access"],
+    ),
     ("ip link del veth0; ip link add veth0 type veth peer name veth1", &["link.ingress detached", "link.xdp detached"]),
     ("bpftool link detach pinned /sys/fs/bpf/edge/links/egress", &["link.egress detached"]),
     ("rm /sys/fs/bpf/edge/links/ingress", &["link.ingress unpinned"]),
@@ -295,6 +301,24 @@ fn what_cannot_be_read_is_not_passed_over() {
         assert_eq!(said.code, 2, "{said:?}");
         assert!(said.stdout.starts_with("no deployments: no bpffs is mounted on /sys/fs/bpf,"), "{said:?}");
         sh("mount -t bpf bpf /sys/fs/bpf");
+    });
+}
+
+#[test]
+fn a_foreign_map_in_the_place_of_ours_outlives_the_deployment() {
+    common::in_namespace("a_foreign_map_in_the_place_of_ours_outlives_the_deployment", |room| {
+        let Some(folder) = site(room) else { return };
+        let folder = folder.path();
+        succeed(folder, &["plan.toml"]);
+        sh(DISTURBANCES.last().expect("there are some").0);
+        succeed(folder, &["destroy", "edge"]);
+        sh("bpftool map show pinned /sys/fs/bpf/edge/maps/traffic");
+        let said = bpfapply(folder, &["plan.toml"]);
+        assert_eq!(said.code, 1, "{said:?}");
+        assert!(said.stderr.contains("taken by a folder that is no deployment's"), "{said:?}");
+        sh("rm -r /sys/fs/bpf/edge");
+        succeed(folder, &["plan.toml"]);
+        succeed(folder, &["destroy", "edge"]);
     });
 }
 

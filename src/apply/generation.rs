@@ -16,7 +16,7 @@ use crate::kernel::observe::{self, walk};
 use crate::kernel::{Entry, EntryKind, Kernel, ObjectKind};
 use crate::names::PinPath;
 use crate::record::Record;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 /// Removes a folder with all pins in it. Links whose last pin this is are detached by the kernel some time later.
@@ -95,8 +95,12 @@ fn foreign_pins<K: Kernel>(
     (folder, record): (&PinPath, &Record),
 ) -> io::Result<Vec<(PinPath, u64)>> {
     let is_foreign = record.tells_foreign(pin_root, folder);
-    let entries = walk(kernel, folder)?.into_iter();
-    let pins = entries.filter(|(path, entry)| entry.kind != EntryKind::Folder && is_foreign(path));
+    let maps = record.maps.values().filter_map(|map| Some((PinPath::new(map.pin.as_deref()?).ok()?, map.inode)));
+    let maps: BTreeMap<PinPath, u64> = maps.map(|(pin, inode)| (pin.in_generation(pin_root, folder), inode)).collect();
+    // Somebody may have put another map in the place of ours.
+    let is_other = |path: &PinPath, now: u64| maps.get(path).is_some_and(|inode| *inode != 0 && *inode != now);
+    let entries = walk(kernel, folder)?.into_iter().filter(|(_, entry)| entry.kind != EntryKind::Folder);
+    let pins = entries.filter(|(path, entry)| is_foreign(path) || is_other(path, entry.inode));
     Ok(pins.map(|(path, entry)| (path, entry.inode)).collect())
 }
 

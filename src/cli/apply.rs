@@ -248,6 +248,6 @@ fn unchanged<K: Kernel>(kernel: &K, loaded: &Loaded) -> Option<Record> {
     let is_settled = record.inputs.is_some() && confirm::pending(kernel, pin_root).ok()?.is_none();
     let digests = load::digests(&loaded.manifest, loaded.folder()).filter(|_| is_settled)?;
     let now = load::inputs(&loaded.text, &loaded.vars, &digests);
-    let is_same = record.inputs == Some(now) && drift::drift(kernel, &record).ok()?.is_empty();
+    let is_same = record.inputs == Some(now) && drift::drift(kernel, &record, pin_root).ok()?.is_empty();
     (is_same && contents::drift(kernel, &record).ok()?.is_empty()).then_some(record)
 }

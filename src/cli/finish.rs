@@ -56,7 +56,7 @@ fn verify<K: Kernel>(kernel: &K, plan: &Plan, record: Option<&Record>) -> Result
     let differs: Vec<String> = match record {
         Some(record) => {
             // What comes meanwhile is for the next apply.
-            let drift = drift::drift(kernel, record)?;
+            let drift = drift::drift(kernel, record, pin_root)?;
             let drift = drift.iter().filter(|drift| !matches!(drift.what, drift::Difference::Came(_)));
             drift.map(ToString::to_string).chain(apply::entries::unwritten(kernel, plan)?).collect()
         }

@@ -7,10 +7,10 @@
 
 use super::observe::{self, ENTER, READ, existing, open_cgroup, open_netns, refused};
 use super::{HookInfo, HookRequest, Interface, Kernel, LinkInfo, ObjectKind, Queue, XdpMode, events, sites};
-use crate::access::Access;
+use crate::access::{Access, Permissions};
 use crate::desired::{Anchor, Event, Neighbour, Netns, Order, Within};
 use crate::diag::Problem;
-use crate::names::PinPath;
+use crate::names::{Address, PinPath};
 use crate::plan::is_other;
 use crate::plan::words::thousands;
 use crate::record::{Record, RecordedLink, RecordedMap};
@@ -38,6 +38,8 @@ pub enum Difference {
     Replaced(PinPath),
     /// Others may open the pin: what it has, and what was asked for.
     Access(String),
+    /// Others may enter a folder of pins: what it has, and what it was made with.
+    Entered(String),
     /// The link is on no hook any more; this is the one that it was on.
     Detached(String),
     /// The link is on this hook, and not on that of the record.
@@ -81,7 +83,7 @@ impl Difference {
         match self {
             Self::Unpinned(_) => "unpinned",
             Self::Replaced(_) => "replaced",
-            Self::Access(_) => "access",
+            Self::Access(_) | Self::Entered(_) => "access",
             Self::Detached(_) => "detached",
             Self::Moved(_) => "moved",
             Self::Runs(..) => "runs",
@@ -106,6 +108,7 @@ impl fmt::Display for Difference {
             Self::Unpinned(pin) => write!(f, "its pin {pin} is gone"),
             Self::Replaced(pin) => write!(f, "{pin} is not the pin that was made"),
             Self::Access(what) => write!(f, "its pin has {what}"),
+            Self::Entered(what) => write!(f, "others may enter it: it has {what}"),
             Self::Detached(hook) => write!(f, "it was detached from {hook}"),
             Self::Moved(hook) => write!(f, "it is on {hook}"),
             Self::Runs(now, made) => write!(f, "it runs program id {now}, not {made}"),
@@ -137,38 +140,76 @@ impl fmt::Display for Drift {
     }
 }
 
-/// Returns the differences, by address: maps, programs, links.
-pub fn drift<K: Kernel>(kernel: &K, record: &Record) -> Result<Vec<Drift>, Problem> {
-    let mut checker = Checker { kernel, links: &record.links, cgroups: RefCell::default(), folders: HashMap::new() };
+/// Returns the differences of the deployment whose pins are in `pin_root`, by address: maps, programs, links.
+pub fn drift<K: Kernel>(kernel: &K, record: &Record, pin_root: &PinPath) -> Result<Vec<Drift>, Problem> {
+    let pin = pin_root.join("record");
+    let made = existing(kernel.permissions(&pin));
+    let made = made.map_err(|error| refused(format!("look who may open `{pin}`"), &error, READ))?;
+    let (links, maker) = (&record.links, made.map_or(0, |made| made.owner));
+    let mut checker = Checker { kernel, links, maker, cgroups: RefCell::default(), folders: HashMap::new() };
     let mut found = Vec::new();
     let mut note = |kind: &str, name: &str, what: Option<Difference>| {
         found.extend(what.map(|what| Drift { address: format!("{kind}.{name}"), what }));
     };
     for (name, map) in &record.maps {
         if let Some(pin) = &map.pin {
-            note("map", name, checker.pin(pin, map.inode, &map.access)?);
+            note("map", name, checker.pin(pin, map.inode, map.created.then_some(&map.access))?);
         }
         if let Some(entries) = &map.entries {
-            note("map", name, checker.pin(&entries.pin, entries.inode, &Access::default())?);
+            note("map", name, checker.pin(&entries.pin, entries.inode, None)?);
         }
     }
     for (name, program) in &record.programs {
-        note("program", name, checker.pin(&program.pin, program.inode, &program.access)?);
+        note("program", name, checker.pin(&program.pin, program.inode, Some(&program.access))?);
     }
     for (name, link) in &record.links {
-        let what = checker.pin(&link.pin, link.inode, &link.access)?;
+        // What has no link has a mark in the place of a pin, which everybody may read.
+        let is_mark = matches!(link.at, HookInfo::Direct(_));
+        let what = checker.pin(&link.pin, link.inode, (!is_mark).then_some(&link.access))?;
         let what = if what.is_none() { checker.link(link)? } else { what };
         note("link", name, what);
     }
     for (name, hook) in sites::newcomers(kernel, record)? {
         note("link", &name, Some(Difference::Came(hook.to_string())));
     }
+    for (folder, now) in opened_folders(kernel, record, pin_root, maker)? {
+        let lacking = Access::of_new_folders().or_shut(now, maker).lacking(now, |_, _| None);
+        let what = Difference::Entered(lacking.difference(now));
+        found.push(Drift { address: Address::Directory(folder).to_string(), what });
+    }
     Ok(found)
 }
 
+/// Returns the folders of the pins of a deployment that others may enter, or own, with who may; `maker` made them.
+pub(super) fn opened_folders<K: Kernel>(
+    kernel: &K,
+    record: &Record,
+    pin_root: &PinPath,
+    maker: u32,
+) -> Result<BTreeMap<PinPath, Permissions>, Problem> {
+    let generation = existing(kernel.read_symlink(pin_root));
+    let generation = generation.map_err(|error| refused(format!("read `{pin_root}`"), &error, READ))?;
+    let generation = generation.zip(pin_root.parent()).map(|(name, folder)| folder.child(&name));
+    let mut folders: BTreeSet<PinPath> = generation.into_iter().collect();
+    for (pin, _) in record.own_pins() {
+        let above = std::iter::successors(pin.parent(), PinPath::parent);
+        // What holds a folder that is known is known, too.
+        let _ = above
+            .take_while(|folder| folder.is_below(pin_root) && folder != pin_root)
+            .all(|folder| folders.insert(folder));
+    }
+    let mut opened = BTreeMap::new();
+    for folder in folders {
+        let now = existing(kernel.permissions(&folder));
+        let now = now.map_err(|error| refused(format!("look who may enter `{folder}`"), &error, READ))?;
+        opened.extend(now.filter(|now| now.lets_others(maker)).map(|now| (folder, now)));
+    }
+    Ok(opened)
+}
+
 /// Returns the same, and behind it what only each program and each hook tells.
-pub fn deep_drift<K: Kernel>(kernel: &K, record: &Record) -> Result<Vec<Drift>, Problem> {
-    let mut found = drift(kernel, record)?;
+pub fn deep_drift<K: Kernel>(kernel: &K, record: &Record, pin_root: &PinPath) -> Result<Vec<Drift>, Problem> {
+    let mut found = drift(kernel, record, pin_root)?;
     found.extend(edges(kernel, record)?);
     let own = programs_of_links([record]);
     // A link that is to be the first one was looked at.
@@ -291,6 +332,8 @@ struct Checker<'a, K> {
     kernel: &'a K,
     /// All links of the record.
     links: &'a BTreeMap<String, RecordedLink>,
+    /// The number of the user that made the pins.
+    maker: u32,
     /// The ids of cgroups by path, as far as they were looked for.
     cgroups: RefCell<BTreeMap<&'a str, Option<u64>>>,
     /// The inodes in a folder by name.
@@ -298,12 +341,15 @@ struct Checker<'a, K> {
 }
 
 impl<'a, K: Kernel> Checker<'a, K> {
-    fn pin(&mut self, pin: &str, inode: u64, access: &Access) -> Result<Option<Difference>, Problem> {
+    /// Looks whether a pin is the one that was made, and who may open it unless that is `None`.
+    fn pin(&mut self, pin: &str, inode: u64, access: Option<&Access>) -> Result<Option<Difference>, Problem> {
         let found = self.inode(pin)?;
         let path = || PinPath::new(pin).expect("it was listed by its folder");
         Ok(match found {
-            Some(found) if found == inode && access.is_empty() => None,
-            Some(found) if found == inode => self.access(&path(), access)?,
+            Some(found) if found == inode => match access {
+                Some(access) => self.access(&path(), access)?,
+                None => None,
+            },
             Some(_) => Some(Difference::Replaced(path())),
             None => PinPath::new(pin).ok().map(Difference::Unpinned),
         })
@@ -317,7 +363,8 @@ impl<'a, K: Kernel> Checker<'a, K> {
             numbers.insert((kind, name), self.kernel.account(kind, name).map_err(doing)?);
         }
         let now = self.kernel.permissions(pin).map_err(doing)?;
-        let lacking = asked.lacking(now, |kind, name| numbers.get(&(kind, name)).copied().flatten());
+        let lacking =
+            asked.or_shut(now, self.maker).lacking(now, |kind, name| numbers.get(&(kind, name)).copied().flatten());
         Ok((!lacking.is_empty()).then(|| Difference::Access(lacking.difference(now))))
     }
 

@@ -9,7 +9,7 @@ use super::status;
 use super::strangers::strangers;
 use super::{
     Entry, EntryKind, HookInfo, HookRequest, Interface, Kernel, LinkInfo, MapInfo, ObjectKind, Occupant, ProgramInfo,
-    Queue, contents, events,
+    Queue, contents, drift, events,
 };
 use crate::access::{AccountKind, Permissions};
 use crate::btf::{Btf, kernel::KernelTypes};
@@ -154,11 +154,24 @@ pub fn observe<K: Kernel>(kernel: &K, wanted: &Wanted) -> Result<Observed, Probl
         queues: all(&mut problems, wanted.queues.keys(), |hook| reader.queue(hook, wanted.queues[hook])),
         priorities: priorities(kernel, &wanted.priorities),
         owners: BTreeMap::new(),
+        opened: BTreeSet::new(),
         beside: all(&mut problems, &wanted.beside, |pin| reader.beside(pin)),
         events: all(&mut problems, &wanted.events, |event| events::find(kernel, event).map(Some)),
         record,
     };
-    problems.or(Observed { owners: owners(kernel, wanted, &observed), ..observed })
+    let (owners, opened) = (owners(kernel, wanted, &observed), opened(kernel, wanted, &observed));
+    problems.or(Observed { owners, opened, ..observed })
+}
+
+/// Finds the folders of the deployment's pins that others may enter. Where that is not known, as in a state that was
+/// exported, none is.
+fn opened<K: Kernel>(kernel: &K, wanted: &Wanted, observed: &Observed) -> BTreeSet<PinPath> {
+    let Some((pin_root, record)) = wanted.pin_root.as_ref().zip(observed.record.as_ref()) else {
+        return BTreeSet::new();
+    };
+    let maker = observed.permissions.get(&pin_root.join("record")).map_or(0, |pin| pin.owner);
+    let opened = drift::opened_folders(kernel, record, pin_root, maker);
+    opened.unwrap_or_default().into_keys().collect()
 }
 
 /// Finds out which other deployments made what has pins that are not ours, by their records. One that cannot be read

@@ -134,7 +134,7 @@ fn settled_status<K: Kernel>(kernel: &K, pin_root: &PinPath) -> Result<Option<De
         (Some(_), Err(problem)) => return Err(problem),
     };
     let found = match &record {
-        Some(record) => [drift::deep_drift(kernel, record)?, contents::drift(kernel, record)?].concat(),
+        Some(record) => [drift::deep_drift(kernel, record, pin_root)?, contents::drift(kernel, record)?].concat(),
         None => Vec::new(),
     };
     let pending = confirm::pending(kernel, pin_root)?;

@@ -1,14 +1,14 @@
 //! Who may open the pins: what the manifest asks for, against what the pins have.
 //!
-//! What neither the manifest nor the record says is not looked at, so that a `chmod` by hand stays. What only the record
-//! says was asked for once: it goes back to what new pins have.
+//! What only the record says was asked for once: it goes back to what new pins have. So does a pin that others may open
+//! though nobody asked for that, as after a `chmod` by hand.
 
 use super::{Action, Because, Mode, Restored, State, Step, Traffic};
 use crate::access::{Access, AccountKind, Permissions};
 use crate::desired::{Desired, MapSource, Span};
 use crate::diag::{Kind, Problem, Problems};
 use crate::names::{Address, MapName, PinPath};
-use crate::observed::Observed;
+use crate::observed::{Observed, Pinned};
 use crate::record::Record;
 use crate::spec::Difference;
 use std::borrow::Cow;
@@ -32,6 +32,7 @@ pub(super) fn steps(desired: &Desired, observed: &Observed, steps: &[Step], mode
     if mode == Mode::Live {
         check_names(desired, observed, &mut problems);
     }
+    let maker = observed.permissions.get(&desired.pin_root.join("record")).map_or(0, |record| record.owner);
     for step in steps {
         let Some((pin, fate)) = pin_of(&step.action) else { continue };
         let (address, none) = (step.action.address(), Access::default());
@@ -50,7 +51,12 @@ pub(super) fn steps(desired: &Desired, observed: &Observed, steps: &[Step], mode
                 continue;
             }
         };
+        let is_kept = matches!(place, Some(Cow::Borrowed(_)));
         let now = place.and_then(|place| observed.permissions.get(&*place)).copied();
+        let wanted = match now.filter(|_| is_kept && !is_mark(observed, pin)) {
+            Some(now) => Cow::Owned(wanted.or_shut(now, maker)),
+            None => wanted,
+        };
         let access = now.map_or_else(|| wanted.clone().into_owned(), |now| lacking(&wanted, now, observed));
         if !access.is_empty() {
             let because = if now.is_some() { Because::AccessDiffers } else { Because::Missing };
@@ -101,6 +107,11 @@ pub(super) fn with_known_names(before: &Record, observed: &Observed) -> Record {
         }
     }
     record
+}
+
+/// Returns whether there is no pin but the mark of what has no link, which anybody may read who may enter its folder.
+fn is_mark(observed: &Observed, pin: &PinPath) -> bool {
+    matches!(observed.pins.get(pin), Some(Pinned::Link(link)) if link.id == 0)
 }
 
 fn lacking(access: &Access, now: Permissions, observed: &Observed) -> Access {

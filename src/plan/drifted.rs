@@ -90,7 +90,8 @@ fn is_drift(step: &Step, before: &Record, after: &Record) -> bool {
                 _ => before.hook.by(Via::Direct) == after.hook.by(Via::Direct) && before.pin == after.pin,
             })
         }
-        Address::Directory(_) | Address::Object(_) | Address::Record => false,
+        Address::Record => step.because == Because::AccessDiffers,
+        Address::Directory(_) | Address::Object(_) => false,
     }
 }
 

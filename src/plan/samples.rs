@@ -415,7 +415,7 @@ pub fn every_step() -> Plan {
         step(A::ReuseLink { link: shape(), id: 50 }, B::Unchanged, T::NoGap, S::None, None),
         step(
             A::Attach { link: services(), hook: cgroup, spot: Spot::Any },
-            B::HookGone { detached: true },
+            B::HookGone { detached: false },
             T::Starts,
             S::None,
             None,

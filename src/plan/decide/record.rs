@@ -37,10 +37,13 @@ pub(in crate::plan) fn write_record<'a>(
             && (links, templates) == (&made.links, &made.templates)
     };
     let same = before.is_some_and(what);
-    if !changes && same {
+    // The folders of the next generation are nobody else's again.
+    let is_open = before.is_some() && !observed.opened.is_empty();
+    if !changes && same && !is_open {
         return None;
     }
-    let because = before.map_or(Because::Missing, |before| Because::PlanChanges(guard::changes(before, &made)));
+    let of_record = || before.map_or(Because::Missing, |before| Because::PlanChanges(guard::changes(before, &made)));
+    let because = if !changes && same { Because::AccessDiffers } else { of_record() };
     let action = Action::WriteRecord {
         pin: desired.pin_root.join("record"),
         owned: entries::to_keep(&made, &desired.maps),
