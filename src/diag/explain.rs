@@ -253,7 +253,7 @@ pub const EXPLANATIONS: &[Explanation] = &[
         exits: FAILED,
         means: "Nothing on this host was made under this name.",
         example: Command("bpfapply show egde"),
-        way_out: "`bpfapply show` lists the deployments. One can be named as in its manifest, by the manifest's \
+        way_out: "`bpfapply status` lists the deployments. One can be named as in its manifest, by the manifest's \
                   path, or by the folder of its pins.",
     },
     Explanation {
