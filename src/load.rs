@@ -239,19 +239,33 @@ pub fn object(path: &Path) -> Result<(Vec<u8>, elf::Object), Problems> {
     Ok((bytes, parsed))
 }
 
-/// Reads the objects among some files and below some folders, where their names end in `.o`; what is none is left out.
-pub fn objects_below(paths: &[PathBuf]) -> Vec<(PathBuf, elf::Object)> {
-    let mut files = Vec::new();
+/// Reads some objects, and those below some folders, where their names end in `.o`. What a folder has that is none is
+/// left out.
+///
+/// # Errors
+/// What is wrong with files that were named themselves, and folders without any object.
+pub fn objects_below(paths: &[PathBuf]) -> Result<Vec<(PathBuf, elf::Object)>, Problems> {
+    let mut problems = Problems::default();
+    let mut objects = Vec::new();
     for path in paths {
-        let start = files.len();
-        match path.is_dir() {
-            true => files_below(path, &mut files),
-            false => files.push(path.clone()),
+        if !path.is_dir() {
+            match object(path) {
+                Ok((_, object)) => objects.push((path.clone(), object)),
+                Err(found) => problems.0.extend(found.0),
+            }
+            continue;
         }
-        files[start..].sort();
+        let mut files = Vec::new();
+        files_below(path, &mut files);
+        files.sort();
+        let start = objects.len();
+        objects.extend(files.into_iter().filter_map(|path| object(&path).ok().map(|(_, object)| (path, object))));
+        if objects.len() == start {
+            let why = "no object file (`*.o`) is below this folder".to_owned();
+            problems.push(Problem::new(Kind::UnreadableFile { path: path.display().to_string(), why }));
+        }
     }
-    let read = |path: PathBuf| object(&path).ok().map(|(_, object)| (path, object));
-    files.into_iter().filter_map(read).collect()
+    problems.or(objects)
 }
 
 fn files_below(folder: &Path, found: &mut Vec<PathBuf>) {
