@@ -19,10 +19,14 @@ use std::fs::{self, File, Metadata};
 use std::io::{self, Read, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::string::FromUtf8Error;
 use std::sync::Arc;
 
 /// The largest file that is read: the kernel takes no program of even a tenth of it.
 const LARGEST: u64 = 256 << 20;
+/// What messages call the file `-`.
+pub const STANDARD_INPUT: &str = "standard input";
+
 const TOO_LARGE: &str = "larger than 256 MiB";
 
 /// How many objects make it worth while to start one more thread that reads them. Starting one takes as long as reading
@@ -108,7 +112,22 @@ fn read_some(mut file: &File, bytes: &mut [u8]) -> io::Result<usize> {
 pub fn text(path: &Path) -> Result<String, Problems> {
     let unreadable = |why: String| Problem::new(Kind::UnreadableFile { path: path.display().to_string(), why });
     let bytes = read(path).map_err(|error| unreadable(error.to_string()))?;
-    String::from_utf8(bytes).map_err(|_| unreadable("it is not UTF-8 text".to_owned()).into())
+    String::from_utf8(bytes).map_err(|error| unreadable(not_text(&error)).into())
+}
+
+/// Reads standard input as a text file.
+pub fn standard_input() -> Result<String, Problems> {
+    let unreadable = |why| Problem::new(Kind::UnreadableFile { path: STANDARD_INPUT.to_owned(), why });
+    let mut bytes = Vec::new();
+    io::stdin().lock().read_to_end(&mut bytes).map_err(|error| unreadable(error.to_string()))?;
+    String::from_utf8(bytes).map_err(|error| unreadable(not_text(&error)).into())
+}
+
+/// Says why bytes are no text.
+fn not_text(error: &FromUtf8Error) -> String {
+    let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+    let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+    format!("it is not UTF-8 text: line {line} has other bytes")
 }
 
 /// Reads the packets of a capture, as frames of Ethernet.
