@@ -85,7 +85,8 @@ enum Command {
     Commit(confirm::Commit),
     /// Return to the generation before the last apply, without its files
     Rollback(rollback::Rollback),
-    /// Make a new record of a deployment that lost its own, from its pins; nothing else changes
+    /// Make a new record of a deployment that lost its own, from its manifest, which has to be named, and its pins; nothing
+    /// else changes
     Adopt(Change),
     /// Take everything away that a deployment made
     Destroy(Change),

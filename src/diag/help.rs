@@ -230,7 +230,9 @@ impl Kind {
                 Some("each apply that changes something keeps the generation before it, one deep".to_owned())
             }
             Self::NoDeployment { .. } => {
-                Some("`bpfapply status` lists those of this host; one is named as in its manifest".to_owned())
+                Some("`bpfapply status` lists those below `/sys/fs/bpf`; one elsewhere (`pin_root`) is named by its manifest or the \
+                 folder of its pins"
+                    .to_owned(),)
             }
             Self::Stale { .. } => Some("nothing was done: run it again, and look at the new plan".to_owned()),
             Self::Locked { waited, .. } => Some(format!(
