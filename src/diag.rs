@@ -18,7 +18,7 @@ mod words;
 
 use crate::desired::Span;
 
-pub use draw::{Source, render};
+pub use draw::{Look, Source, draw, render};
 pub use exits::Exit;
 pub use help::{OPEN_FILES, PRIVILEGES};
 pub use kind::{Faults, Kind, LockHolder, Size, named_holder};

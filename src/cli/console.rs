@@ -4,7 +4,7 @@ use super::events::Events;
 use super::loaded::Loaded;
 use super::reports::{FileKind, OutputFile, Report, output_file};
 use crate::apply::outcome::Outcome;
-use crate::diag::{self, Exit, Kind, Problem, Problems, Source};
+use crate::diag::{self, Exit, Kind, Look, Problem, Problems, Source};
 use crate::explain::Explained;
 use crate::plan::Plan;
 use crate::report::problems::{self, Checked, Said};
@@ -65,7 +65,7 @@ pub struct Console {
     pub output: Output,
     pub verbose: bool,
     out: Style,
-    error_color: bool,
+    err: Look,
     /// Whether standard output is for events alone.
     silent: bool,
     reports: Vec<Report>,
@@ -111,18 +111,21 @@ impl Console {
         let color = |terminal: bool| match global.color {
             Color::Always => true,
             Color::Never => false,
-            Color::Auto => terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
+            Color::Auto => terminal && is_unset("NO_COLOR") && std::env::var_os("TERM").is_none_or(|it| it != "dumb"),
         };
         let terminal = io::stdout().is_terminal();
         let columns = terminal_width();
+        let ascii = !speaks_unicode();
+        // Without colour it is for files and other programs, which get the plainest drawing.
+        let error_color = color(io::stderr().is_terminal());
         let github = FileKind::Output(Output::Github);
         let annotates = global.output == Output::Github || global.output_file.iter().any(|file| file.kind == github);
         let summary = std::env::var_os("GITHUB_STEP_SUMMARY").filter(|path| annotates && !path.is_empty());
         Self {
             output: global.output,
             verbose: global.verbose,
-            out: Style { width: columns, ascii: !speaks_unicode(), color: color(terminal) },
-            error_color: color(io::stderr().is_terminal()),
+            out: Style { width: columns, ascii, color: color(terminal) },
+            err: Look { ascii: ascii || !error_color, color: error_color },
             silent: global.events.as_deref() == Some(Path::new("-")),
             reports: Report::of(&global.output_file, summary.map(PathBuf::from)),
             events: Events::new(global.events.as_deref()),
@@ -334,7 +337,7 @@ impl Console {
     }
 
     fn say(&self, problems: &Problems, source: Option<&Source>) -> Exit {
-        let text = diag::render(problems, source, self.error_color);
+        let text = diag::draw(problems, source, self.err);
         let mut err = io::stderr().lock();
         let _ = err.write_all(text.as_bytes());
         if self.verbose {
@@ -420,3 +423,8 @@ fn speaks_unicode() -> bool {
     let upper = decides.to_ascii_uppercase();
     upper.contains("UTF-8") || upper.contains("UTF8")
 }
+/// Returns whether a variable is not there, or says nothing.
+fn is_unset(name: &str) -> bool {
+    std::env::var_os(name).is_none_or(|value| value.is_empty())
+}
+
