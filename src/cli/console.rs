@@ -92,6 +92,8 @@ pub fn note(text: &str) {
 enum Document<'a> {
     Plan(&'a Plan, Option<&'a Loaded>, Purpose, &'a [Explained]),
     Outcome(&'a Outcome<'a>),
+    /// A plan that an apply had nothing to do for.
+    Matches(&'a Plan, Option<&'a Loaded>),
     Checked(&'a [Checked]),
 }
 
@@ -113,11 +115,11 @@ impl Console {
             Color::Never => false,
             Color::Auto => terminal && is_unset("NO_COLOR") && std::env::var_os("TERM").is_none_or(|it| it != "dumb"),
         };
-        let terminal = io::stdout().is_terminal();
-        let columns = terminal_width();
         let ascii = !speaks_unicode();
         // Without colour it is for files and other programs, which get the plainest drawing.
         let error_color = color(io::stderr().is_terminal());
+        let terminal = io::stdout().is_terminal();
+        let columns = terminal_width();
         let github = FileKind::Output(Output::Github);
         let annotates = global.output == Output::Github || global.output_file.iter().any(|file| file.kind == github);
         let summary = std::env::var_os("GITHUB_STEP_SUMMARY").filter(|path| annotates && !path.is_empty());
@@ -256,6 +258,11 @@ impl Console {
         self.document(Document::Outcome(outcome));
     }
 
+    /// Writes that there was nothing to do for a plan.
+    pub fn matches(&self, plan: &Plan, loaded: Option<&Loaded>) {
+        self.document(Document::Matches(plan, loaded));
+    }
+
     fn document(&self, document: Document<'_>) {
         let text = match (document, self.output) {
             // What is wrong was said.
@@ -270,7 +277,9 @@ impl Console {
                 (FileKind::Output(output), _) => {
                     report.set(self.written(document, output, Style { color: false, ..self.out }));
                 }
-                (FileKind::Picture(format), Document::Plan(plan, ..)) => report.set(format.draw(plan)),
+                (FileKind::Picture(format), Document::Plan(plan, ..) | Document::Matches(plan, _)) => {
+                    report.set(format.draw(plan))
+                }
                 (FileKind::Picture(_), Document::Outcome(_) | Document::Checked(_)) => {}
             }
         }
@@ -299,6 +308,10 @@ impl Console {
             (Document::Outcome(outcome), Output::Json) => report::outcome::json(outcome),
             (Document::Outcome(outcome), Output::Markdown) => report::markdown::outcome(outcome),
             (Document::Outcome(outcome), Output::Github) => report::github::outcome(outcome),
+            (Document::Matches(plan, _), Output::Json) => report::outcome::json(&Outcome::matches(plan)),
+            (Document::Matches(plan, loaded), Output::Text | Output::Markdown | Output::Github) => {
+                self.written(Document::Plan(plan, loaded, Purpose::Apply, &[]), kind, style)
+            }
             (Document::Checked(checked), Output::Text) => problems::text(checked),
             (Document::Checked(checked), Output::Json) => problems::json(checked),
             (Document::Checked(checked), Output::Markdown) => problems::markdown(checked),
@@ -410,6 +423,11 @@ fn in_repository(path: &Path) -> String {
     below.unwrap_or(path).display().to_string()
 }
 
+/// Returns whether a variable is not there, or says nothing.
+fn is_unset(name: &str) -> bool {
+    std::env::var_os(name).is_none_or(|value| value.is_empty())
+}
+
 fn terminal_width() -> usize {
     let from_environment = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
     let asked = || terminal_size::terminal_size().map(|(width, _)| usize::from(width.0));
@@ -423,8 +441,3 @@ fn speaks_unicode() -> bool {
     let upper = decides.to_ascii_uppercase();
     upper.contains("UTF-8") || upper.contains("UTF8")
 }
-/// Returns whether a variable is not there, or says nothing.
-fn is_unset(name: &str) -> bool {
-    std::env::var_os(name).is_none_or(|value| value.is_empty())
-}
-
