@@ -1140,12 +1140,14 @@ impl<'a> Resolver<'a> {
                 (Size::Entries, spec.max_entries == 0 && spec.map_type.wants_a_size()),
                 (Size::Value, spec.value_size == 0 && spec.map_type.wants_a_value_size()),
             ];
+            // What the manifest says in the object's place is not the object's fault.
+            let is_said = self.manifest.maps.get(&map.name).is_some_and(|map| map.max_entries.is_some());
             for (size, _) in open.into_iter().filter(|(_, open)| *open) {
                 let kind = Kind::NoSize {
                     map: map.name.clone(),
                     map_type: spec.map_type,
                     size,
-                    defined_by: definition.defined_by.clone(),
+                    defined_by: definition.defined_by.clone().filter(|_| size == Size::Value || !is_said),
                 };
                 self.problems.push(Problem::at(kind, map.span.clone(), "it needs a size"));
             }
