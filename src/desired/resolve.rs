@@ -1267,7 +1267,14 @@ impl<'a> Resolver<'a> {
                 twice.push(problem.and(wants.2.clone(), format!("{}.{} wants it, too", wants.0, wants.1)));
             }
         }
-        let mut outside: Vec<_> = pins.into_iter().filter(|(pin, _)| !pin.is_below(self.bpffs)).collect();
+        let root = &self.manifest.pin_root;
+        // What is wrong with all below it is said of the root.
+        let is_root = !root.is_below(self.bpffs);
+        if is_root {
+            twice.push(Problem::new(Kind::NotBpffs { pin: root.clone(), bpffs: self.bpffs.clone() }));
+        }
+        let is_outside = |pin: &PinPath| !pin.is_below(self.bpffs) && !(is_root && pin.is_below(root));
+        let mut outside: Vec<_> = pins.into_iter().filter(|(pin, _)| is_outside(pin)).collect();
         outside.sort_unstable_by_key(|(pin, _)| *pin);
         let outside = outside.into_iter().map(|(pin, (_, _, span))| {
             let kind = Kind::NotBpffs { pin: pin.clone(), bpffs: self.bpffs.clone() };

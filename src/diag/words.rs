@@ -151,7 +151,7 @@ impl fmt::Display for Kind {
             Self::SlotTaken { map, slot, object, by: None } => {
                 write!(f, "object.{object} fills slot {slot} of map.{map}, which is not ours")
             }
-            Self::NotBpffs { pin, bpffs } => write!(f, "the pin `{pin}` is not below the bpffs `{bpffs}`"),
+            Self::NotBpffs { pin, bpffs } => write!(f, "`{pin}` is not below the bpffs `{bpffs}`"),
             Self::UnknownSection { section } => {
                 write!(f, "the section name `{section}` does not say what type the program has")
             }
