@@ -1160,20 +1160,8 @@ impl<'a> Resolver<'a> {
                     // The manifest chose the flags for everybody.
                     wanted.flags = definition.spec.flags;
                 }
-                for difference in differences(&definition.spec, &wanted, Compare::User, self.host) {
-                    let owner = format!("the owner's: {} is {}", difference.field, difference.left);
-                    let other = format!(
-                        "object.{}'s `{}`: {} is {}",
-                        user.object, user.symbol, difference.field, difference.right
-                    );
-                    let kind = Kind::Incompatible {
-                        map: map.name.clone(),
-                        object: user.object.clone(),
-                        symbol: user.symbol.clone(),
-                        difference,
-                    };
-                    self.problems.push(Problem::at(kind, user.span.clone(), other).and(map.span.clone(), owner));
-                }
+                let differences = differences(&definition.spec, &wanted, Compare::User, self.host);
+                self.problems.0.extend(user.misfit(map, differences, "the owner's"));
             }
         }
         self.room_in_arenas();

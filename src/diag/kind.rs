@@ -504,7 +504,7 @@ pub enum Kind {
         /// The symbol in it.
         symbol: String,
         /// What differs: left is the owner's.
-        difference: Difference,
+        differences: Vec<Difference>,
     },
     /// A map of no entries or of no values: its author meant an application to set the size.
     NoSize {
@@ -716,7 +716,7 @@ pub enum Kind {
         /// True when we made it.
         ours: bool,
         /// What differs: left is the one that is there.
-        difference: Difference,
+        differences: Vec<Difference>,
     },
     /// More entries than a map has room for beside those of others.
     NoRoom {
