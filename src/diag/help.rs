@@ -48,7 +48,8 @@ impl Kind {
             Self::TestsFailed { .. } => Some("nothing was done: `bpfapply test` shows what they found".to_owned()),
             Self::VariableOutsideText { .. } => Some("variables fill strings only: write the value itself".to_owned()),
             Self::OutOfRange { min, max, .. } => Some(format!("it can be {min} to {max}")),
-            Self::UnknownKey { similar, .. } => similar.as_deref().map(did_you_mean),
+            Self::UnknownKey { similar: Some(name), .. } => Some(did_you_mean(name)),
+            Self::UnknownKey { known, .. } => Some(format!("it can be {}", list(known))),
             Self::UnknownValue { value, allowed, similar, .. } => Some(match similar {
                 Some(name) => did_you_mean(name),
                 None => format!("it can be {}", list(&choices(value, allowed))),

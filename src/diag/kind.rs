@@ -312,6 +312,8 @@ pub enum Kind {
         key: String,
         /// A key that it may have meant.
         similar: Option<String>,
+        /// The keys that its table can have.
+        known: Vec<&'static str>,
     },
     /// A key or value that the language has, and this version does not do yet.
     NotYet {
