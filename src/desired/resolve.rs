@@ -1261,7 +1261,7 @@ impl<'a> Resolver<'a> {
         if is_root {
             twice.push(Problem::new(Kind::NotBpffs { pin: root.clone(), bpffs: self.bpffs.clone() }));
         }
-        let is_outside = |pin: &PinPath| !pin.is_below(self.bpffs) && !(is_root && pin.is_below(root));
+        let is_outside = |pin: &PinPath| !(pin.is_below(self.bpffs) || is_root && pin.is_below(root));
         let mut outside: Vec<_> = pins.into_iter().filter(|(pin, _)| is_outside(pin)).collect();
         outside.sort_unstable_by_key(|(pin, _)| *pin);
         let outside = outside.into_iter().map(|(pin, (_, _, span))| {
