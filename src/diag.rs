@@ -17,8 +17,9 @@ mod kind;
 mod words;
 
 use crate::desired::Span;
+use std::collections::BTreeMap;
 
-pub use draw::{Source, render};
+pub use draw::{Look, Source, draw, render};
 pub use exits::Exit;
 pub use help::{OPEN_FILES, PRIVILEGES};
 pub use kind::{Faults, Kind, LockHolder, Size, named_holder};
@@ -58,6 +59,13 @@ impl Problem {
         self.labels.push(Label { span, text: text.into() });
         self
     }
+
+    /// Returns the error and the way out where they are those of the whole run, whatever it was about to do.
+    fn shared_reason(&self) -> Option<(i32, Option<String>)> {
+        let Kind::Kernel { errno, hint, .. } = &*self.kind else { return None };
+        let is_shared = matches!(*errno, libc::EPERM | libc::EACCES | libc::EROFS) && self.labels.is_empty();
+        is_shared.then(|| (*errno, hint.clone()))
+    }
 }
 
 /// Every problem of one stage. Never empty when it is an error.
@@ -70,11 +78,30 @@ impl Problems {
         self.0.push(problem);
     }
 
+    /// Says once what is refused of many things for a reason that they share, as a permission: of the first, and of how
+    /// many more.
+    fn gather(&mut self) {
+        let mut more: BTreeMap<(i32, Option<String>), usize> = BTreeMap::new();
+        self.0.retain(|problem| {
+            let Some(reason) = problem.shared_reason() else { return true };
+            let is_first = !more.contains_key(&reason);
+            more.entry(reason).and_modify(|more| *more += 1).or_default();
+            is_first
+        });
+        for problem in &mut self.0 {
+            let more = problem.shared_reason().and_then(|reason| more.remove(&reason)).filter(|more| *more > 0);
+            if let (Some(more), Kind::Kernel { doing, .. }) = (more, &mut *problem.kind) {
+                *doing += &format!(", nor {more} more alike");
+            }
+        }
+    }
+
     /// Returns the value when nothing was wrong, else the problems in the order of their places.
     pub fn or<T>(mut self, value: T) -> Result<T, Self> {
         if self.0.is_empty() {
             return Ok(value);
         }
+        self.gather();
         self.0.sort_by_key(|problem| problem.labels.first().map_or(usize::MAX, |label| label.span.start));
         Err(self)
     }

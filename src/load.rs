@@ -19,10 +19,14 @@ use std::fs::{self, File, Metadata};
 use std::io::{self, Read, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::string::FromUtf8Error;
 use std::sync::Arc;
 
 /// The largest file that is read: the kernel takes no program of even a tenth of it.
 const LARGEST: u64 = 256 << 20;
+/// What messages call the file `-`.
+pub const STANDARD_INPUT: &str = "standard input";
+
 const TOO_LARGE: &str = "larger than 256 MiB";
 
 /// How many objects make it worth while to start one more thread that reads them. Starting one takes as long as reading
@@ -108,7 +112,22 @@ fn read_some(mut file: &File, bytes: &mut [u8]) -> io::Result<usize> {
 pub fn text(path: &Path) -> Result<String, Problems> {
     let unreadable = |why: String| Problem::new(Kind::UnreadableFile { path: path.display().to_string(), why });
     let bytes = read(path).map_err(|error| unreadable(error.to_string()))?;
-    String::from_utf8(bytes).map_err(|_| unreadable("it is not UTF-8 text".to_owned()).into())
+    String::from_utf8(bytes).map_err(|error| unreadable(not_text(&error)).into())
+}
+
+/// Reads standard input as a text file.
+pub fn standard_input() -> Result<String, Problems> {
+    let unreadable = |why| Problem::new(Kind::UnreadableFile { path: STANDARD_INPUT.to_owned(), why });
+    let mut bytes = Vec::new();
+    io::stdin().lock().read_to_end(&mut bytes).map_err(|error| unreadable(error.to_string()))?;
+    String::from_utf8(bytes).map_err(|error| unreadable(not_text(&error)).into())
+}
+
+/// Says why bytes are no text.
+fn not_text(error: &FromUtf8Error) -> String {
+    let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+    let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+    format!("it is not UTF-8 text: line {line} has other bytes")
 }
 
 /// Reads the packets of a capture, as frames of Ethernet.
@@ -239,19 +258,33 @@ pub fn object(path: &Path) -> Result<(Vec<u8>, elf::Object), Problems> {
     Ok((bytes, parsed))
 }
 
-/// Reads the objects among some files and below some folders, where their names end in `.o`; what is none is left out.
-pub fn objects_below(paths: &[PathBuf]) -> Vec<(PathBuf, elf::Object)> {
-    let mut files = Vec::new();
+/// Reads some objects, and those below some folders, where their names end in `.o`. What a folder has that is none is
+/// left out.
+///
+/// # Errors
+/// What is wrong with files that were named themselves, and folders without any object.
+pub fn objects_below(paths: &[PathBuf]) -> Result<Vec<(PathBuf, elf::Object)>, Problems> {
+    let mut problems = Problems::default();
+    let mut objects = Vec::new();
     for path in paths {
-        let start = files.len();
-        match path.is_dir() {
-            true => files_below(path, &mut files),
-            false => files.push(path.clone()),
+        if !path.is_dir() {
+            match object(path) {
+                Ok((_, object)) => objects.push((path.clone(), object)),
+                Err(found) => problems.0.extend(found.0),
+            }
+            continue;
         }
-        files[start..].sort();
+        let mut files = Vec::new();
+        files_below(path, &mut files);
+        files.sort();
+        let start = objects.len();
+        objects.extend(files.into_iter().filter_map(|path| object(&path).ok().map(|(_, object)| (path, object))));
+        if objects.len() == start {
+            let why = "no object file (`*.o`) is below this folder".to_owned();
+            problems.push(Problem::new(Kind::UnreadableFile { path: path.display().to_string(), why }));
+        }
     }
-    let read = |path: PathBuf| object(&path).ok().map(|(_, object)| (path, object));
-    files.into_iter().filter_map(read).collect()
+    problems.or(objects)
 }
 
 fn files_below(folder: &Path, found: &mut Vec<PathBuf>) {

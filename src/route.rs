@@ -2,7 +2,7 @@
 
 use crate::direct::Device;
 use crate::kinds::ProgramType;
-use core::net::IpAddr;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -68,6 +68,22 @@ impl Subnet {
         (length <= bits && !host).then_some(Self { address, length })
     }
 
+    /// Names the one that an address is in; `None` when the address is shorter than the length.
+    fn around(address: IpAddr, length: u8) -> Option<Self> {
+        let length_of = u32::from(length);
+        let first = match address {
+            IpAddr::V4(address) => {
+                let host = u32::MAX.checked_shr(length_of).unwrap_or(0);
+                Ipv4Addr::from_bits(address.to_bits() & !host).into()
+            }
+            IpAddr::V6(address) => {
+                let host = u128::MAX.checked_shr(length_of).unwrap_or(0);
+                Ipv6Addr::from_bits(address.to_bits() & !host).into()
+            }
+        };
+        Self::new(first, length)
+    }
+
     /// Returns its first address.
     pub fn address(self) -> IpAddr {
         self.address
@@ -80,18 +96,21 @@ impl Subnet {
 }
 
 impl FromStr for Subnet {
-    type Err = &'static str;
+    type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let (address, length) = text.split_once('/').ok_or("it has no length, as `/24` is")?;
-        let address = address.parse().map_err(|_| "before `/` is no IPv4 or IPv6 address")?;
+        let address: IpAddr = address.parse().map_err(|_| "before `/` is no IPv4 or IPv6 address")?;
         let length = length.parse().map_err(|_| "behind `/` is no length")?;
-        Self::new(address, length).ok_or("the address has fewer bits than the length, or some beyond it")
+        Self::new(address, length).ok_or_else(|| match Self::around(address, length) {
+            Some(around) => format!("the address has bits beyond the first {length}: `{around}` has none"),
+            None => format!("an address of its kind has {} bits", if address.is_ipv4() { 32 } else { 128 }),
+        })
     }
 }
 
 impl TryFrom<String> for Subnet {
-    type Error = &'static str;
+    type Error = String;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
         text.parse()

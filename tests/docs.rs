@@ -347,3 +347,24 @@ fn sections_and_examples_are_known() {
         assert_eq!(ways, wanted);
     }
 }
+
+/// Returns the targets of a page's links that are files here.
+fn linked(text: &str) -> impl Iterator<Item = &str> {
+    let targets = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+    let files = targets.filter_map(|target| target.split('#').next());
+    files.filter(|path| !path.is_empty() && !path.contains("://"))
+}
+
+#[test]
+fn links_lead_to_files() {
+    let pages = fs::read_dir(folder().join("docs")).expect("the folder is there");
+    let pages = pages.map(|page| page.expect("it can be read").path());
+    let pages = pages.filter(|page| page.extension().is_some_and(|extension| extension == "md"));
+    for page in pages.chain([folder().join("README.md")]) {
+        let text = fs::read_to_string(&page).expect("a page is text");
+        let from = page.parent().expect("a page is in a folder");
+        for path in linked(&text) {
+            assert!(from.join(path).exists(), "{} links to `{path}`, which is not there", page.display());
+        }
+    }
+}

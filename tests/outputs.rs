@@ -284,6 +284,16 @@ fn what_prevents_a_document_is_one() {
             (&["init", "no.o"], 65, &["object::invalid"]),
             (&["status", "--events", "events"], 64, &["usage"]),
             (&["explain", "none::such"], 64, &["usage"]),
+            (&["plan.toml", "--bogus"], 64, &["usage"]),
+            (&["plan.toml", "--allow", "lose"], 64, &["usage"]),
+            (&["plan.toml", "typo.toml"], 64, &["usage"]),
+            (&["--dry-run"], 64, &["usage"]),
+            (&["apply"], 64, &["usage"]),
+            (&["graph", "plan.toml", "--out", "plan.png"], 64, &["usage"]),
+            (&["test", "plan.toml", "none"], 64, &["usage"]),
+            (&["destroy", "/sys/fs/bpf/edge~1"], 64, &["usage"]),
+            (&["import", "--objects", "none.o"], 65, &["object::unreadable"]),
+            (&["import", "--objects", "."], 65, &["object::unreadable"]),
         ];
         for (command, code, codes) in cases {
             assert_eq!(prevented(folder, command, *code), *codes, "{command:?}");
@@ -567,7 +577,7 @@ fn every_document_says_what_it_is(folder: &Path) {
     let object = object.to_str().expect("UTF-8");
     let documents: [(&[&str], &str); 6] = [
         (&["plan.toml", "--dry-run"], "plan"),
-        (&["plan.toml"], "plan"),
+        (&["plan.toml"], "outcome"),
         (&["status"], "status"),
         (&["show", "edge"], "show"),
         (&["show", "edge", "map.drops"], "entries"),

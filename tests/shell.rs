@@ -131,3 +131,36 @@ fn check(page: &Path) {
         None => eprintln!("skipped: there is no groff here"),
     }
 }
+
+/// Runs a command line that cannot be read, and returns what it complains of.
+#[track_caller]
+fn refused(arguments: &[&str]) -> String {
+    let output = tool(arguments);
+    assert_eq!(output.status.code(), Some(64), "{arguments:?}: {output:?}");
+    String::from_utf8(output.stderr).expect("UTF-8")
+}
+
+#[test]
+fn what_cannot_be_read_is_told_apart() {
+    for (arguments, told) in [
+        (&["a.toml", "b.toml"][..], "`b.toml` cannot stand behind a manifest"),
+        (&["shwo", "edge"], "is `bpfapply show` meant?"),
+        (&["--dry-run"], "the manifest is missing"),
+    ] {
+        let said = refused(arguments);
+        assert!(said.contains(told) && said.lines().count() < 15, "{arguments:?}: {said}");
+    }
+    assert!(refused(&[]).contains("Commands:"), "who asks for nothing gets the help");
+}
+
+#[test]
+fn help_is_wrapped() {
+    let mut all = commands();
+    all.push(String::new());
+    for command in &all {
+        let arguments: Vec<_> = [command.as_str(), "-h"].into_iter().filter(|word| !word.is_empty()).collect();
+        let help = printed(&arguments);
+        let longest = help.lines().max_by_key(|line| line.chars().count()).unwrap_or_default();
+        assert!(longest.chars().count() <= 120, "{command}: {longest}");
+    }
+}

@@ -3,7 +3,7 @@
 use crate::diag::Exit;
 use crate::migrate::Tally;
 use crate::names::DeploymentName;
-use crate::plan::Action;
+use crate::plan::{Action, Plan};
 use std::borrow::Cow;
 
 /// What became of one step.
@@ -93,6 +93,13 @@ pub enum Verdict {
 }
 
 impl<'a> Outcome<'a> {
+    /// Returns what becomes of a plan with nothing to do.
+    pub fn matches(plan: &'a Plan) -> Self {
+        let reused = |action| StepOutcome { action: Cow::Borrowed(action), status: Status::Reused, tally: None };
+        let steps = plan.steps.iter().map(|step| reused(&step.action)).collect();
+        Self { deployment: plan.deployment.clone(), steps }
+    }
+
     /// Returns the whole of it in one word.
     pub fn verdict(&self) -> Verdict {
         let any = |holds: fn(&Status) -> bool| self.steps.iter().any(|step| holds(&step.status));

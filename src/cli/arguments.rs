@@ -69,7 +69,13 @@ pub fn meant<K: Kernel>(kernel: &K, problem: Problem) -> Problem {
 
 /// Reads the folder of a deployment's pins.
 pub fn parse_pin_root(text: &str, console: &Console) -> Result<PinPath, Exit> {
-    PinPath::new(text).map_err(|why| bad_target(text, why, console))
+    match text.split_once('~') {
+        Some((pin_root, _)) => {
+            let what = format!("`{text}` is no deployment, but pins of one of its runs: it is at `{pin_root}`");
+            Err(console.fail(&Problem::new(Kind::Usage(what)).into(), None))
+        }
+        None => PinPath::new(text).map_err(|why| bad_target(text, why, console)),
+    }
 }
 
 fn bad_target(text: &str, why: NameError, console: &Console) -> Exit {

@@ -4,7 +4,7 @@ use super::events::Events;
 use super::loaded::Loaded;
 use super::reports::{FileKind, OutputFile, Report, output_file};
 use crate::apply::outcome::Outcome;
-use crate::diag::{self, Exit, Kind, Problem, Problems, Source};
+use crate::diag::{self, Exit, Kind, Look, Problem, Problems, Source};
 use crate::explain::Explained;
 use crate::plan::Plan;
 use crate::report::problems::{self, Checked, Said};
@@ -65,7 +65,7 @@ pub struct Console {
     pub output: Output,
     pub verbose: bool,
     out: Style,
-    error_color: bool,
+    err: Look,
     /// Whether standard output is for events alone.
     silent: bool,
     reports: Vec<Report>,
@@ -92,6 +92,8 @@ pub fn note(text: &str) {
 enum Document<'a> {
     Plan(&'a Plan, Option<&'a Loaded>, Purpose, &'a [Explained]),
     Outcome(&'a Outcome<'a>),
+    /// A plan that an apply had nothing to do for.
+    Matches(&'a Plan, Option<&'a Loaded>),
     Checked(&'a [Checked]),
 }
 
@@ -111,8 +113,11 @@ impl Console {
         let color = |terminal: bool| match global.color {
             Color::Always => true,
             Color::Never => false,
-            Color::Auto => terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
+            Color::Auto => terminal && is_unset("NO_COLOR") && std::env::var_os("TERM").is_none_or(|it| it != "dumb"),
         };
+        let ascii = !speaks_unicode();
+        // Without colour it is for files and other programs, which get the plainest drawing.
+        let error_color = color(io::stderr().is_terminal());
         let terminal = io::stdout().is_terminal();
         let columns = terminal_width();
         let github = FileKind::Output(Output::Github);
@@ -121,8 +126,8 @@ impl Console {
         Self {
             output: global.output,
             verbose: global.verbose,
-            out: Style { width: columns, ascii: !speaks_unicode(), color: color(terminal) },
-            error_color: color(io::stderr().is_terminal()),
+            out: Style { width: columns, ascii, color: color(terminal) },
+            err: Look { ascii: ascii || !error_color, color: error_color },
             silent: global.events.as_deref() == Some(Path::new("-")),
             reports: Report::of(&global.output_file, summary.map(PathBuf::from)),
             events: Events::new(global.events.as_deref()),
@@ -253,6 +258,11 @@ impl Console {
         self.document(Document::Outcome(outcome));
     }
 
+    /// Writes that there was nothing to do for a plan.
+    pub fn matches(&self, plan: &Plan, loaded: Option<&Loaded>) {
+        self.document(Document::Matches(plan, loaded));
+    }
+
     fn document(&self, document: Document<'_>) {
         let text = match (document, self.output) {
             // What is wrong was said.
@@ -267,7 +277,9 @@ impl Console {
                 (FileKind::Output(output), _) => {
                     report.set(self.written(document, output, Style { color: false, ..self.out }));
                 }
-                (FileKind::Picture(format), Document::Plan(plan, ..)) => report.set(format.draw(plan)),
+                (FileKind::Picture(format), Document::Plan(plan, ..) | Document::Matches(plan, _)) => {
+                    report.set(format.draw(plan))
+                }
                 (FileKind::Picture(_), Document::Outcome(_) | Document::Checked(_)) => {}
             }
         }
@@ -296,6 +308,10 @@ impl Console {
             (Document::Outcome(outcome), Output::Json) => report::outcome::json(outcome),
             (Document::Outcome(outcome), Output::Markdown) => report::markdown::outcome(outcome),
             (Document::Outcome(outcome), Output::Github) => report::github::outcome(outcome),
+            (Document::Matches(plan, _), Output::Json) => report::outcome::json(&Outcome::matches(plan)),
+            (Document::Matches(plan, loaded), Output::Text | Output::Markdown | Output::Github) => {
+                self.written(Document::Plan(plan, loaded, Purpose::Apply, &[]), kind, style)
+            }
             (Document::Checked(checked), Output::Text) => problems::text(checked),
             (Document::Checked(checked), Output::Json) => problems::json(checked),
             (Document::Checked(checked), Output::Markdown) => problems::markdown(checked),
@@ -334,7 +350,7 @@ impl Console {
     }
 
     fn say(&self, problems: &Problems, source: Option<&Source>) -> Exit {
-        let text = diag::render(problems, source, self.error_color);
+        let text = diag::draw(problems, source, self.err);
         let mut err = io::stderr().lock();
         let _ = err.write_all(text.as_bytes());
         if self.verbose {
@@ -405,6 +421,11 @@ fn in_repository(path: &Path) -> String {
     let below = absolute.as_deref().zip(workspace.as_deref());
     let below = below.and_then(|(path, folder)| path.strip_prefix(folder).ok());
     below.unwrap_or(path).display().to_string()
+}
+
+/// Returns whether a variable is not there, or says nothing.
+fn is_unset(name: &str) -> bool {
+    std::env::var_os(name).is_none_or(|value| value.is_empty())
 }
 
 fn terminal_width() -> usize {

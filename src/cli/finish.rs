@@ -7,7 +7,7 @@ use crate::diag::{Exit, Kind, Problem, Problems};
 use crate::kernel::{Kernel, drift};
 use crate::plan::Plan;
 use crate::record::Record;
-use crate::report::{events::Event, text::Purpose};
+use crate::report::events::Event;
 use std::mem::ManuallyDrop;
 
 /// Applies a plan, reads back what became of it, and says so.
@@ -19,7 +19,7 @@ pub fn finish<K: Kernel>(
     console: &Console,
 ) -> Result<Exit, Problems> {
     if plan.is_empty() {
-        console.plan(plan, loaded, Purpose::Apply);
+        console.matches(plan, loaded);
         console.event(Event::Matches(plan));
         return Ok(Exit::Success);
     }

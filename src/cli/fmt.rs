@@ -1,10 +1,9 @@
 //! `fmt`: lays manifests out.
 
 use super::console::Console;
-use crate::diag::{Exit, Kind, Problem, Problems, Source};
+use crate::diag::{Exit, Problems, Source};
 use crate::{draft, load};
 use clap::Args;
-use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 /// What is laid out.
@@ -27,8 +26,8 @@ pub fn run(asked: &Fmt, console: &Console) -> Result<Exit, Exit> {
 fn format(file: &Path, check: bool, console: &Console) -> Result<Exit, Exit> {
     let is_stream = file == Path::new("-");
     let fail = |problems: Problems| console.fail(&problems, None);
-    let text = if is_stream { standard_input() } else { load::text(file) }.map_err(fail)?;
-    let name = if is_stream { "standard input".to_owned() } else { file.display().to_string() };
+    let text = if is_stream { load::standard_input() } else { load::text(file) }.map_err(fail)?;
+    let name = if is_stream { load::STANDARD_INPUT.to_owned() } else { file.display().to_string() };
     let formatted =
         draft::format(&text).map_err(|problems| console.fail(&problems, Some(&Source::new(&name, &text))))?;
     match (check, is_stream, formatted == text) {
@@ -54,13 +53,4 @@ fn first_difference(text: &str, formatted: &str) -> usize {
     // Lines that end otherwise are others, and so is the one behind the last of a shorter text.
     let same = text.split('\n').zip(formatted.split('\n')).take_while(|(line, wanted)| line == wanted);
     same.count() + 1
-}
-
-fn standard_input() -> Result<String, Problems> {
-    let mut text = String::new();
-    let read = io::stdin().lock().read_to_string(&mut text);
-    read.map_err(|error| {
-        Problem::new(Kind::UnreadableFile { path: "standard input".to_owned(), why: error.to_string() })
-    })?;
-    Ok(text)
 }

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 pub struct Graph {
     /// The manifest
     manifest: PathBuf,
-    /// How to write it; without this as the file's name ends (.dot or .gv, .mmd), else as SVG
+    /// How to write it; without this as the file's name ends (.svg, .dot or .gv, .mmd), or as SVG where it has no ending
     #[arg(long, value_enum, value_name = "FORMAT")]
     format: Option<Format>,
     /// What to compare with: this host (`live`, reads only, needs root) or an empty one (`offline`, no kernel and no root
@@ -47,11 +47,16 @@ enum Mode {
 }
 
 impl Format {
-    fn of(path: &Path) -> Self {
-        match path.extension().and_then(|extension| extension.to_str()) {
-            Some("dot" | "gv") => Self::Dot,
-            Some("mmd" | "mermaid") => Self::Mermaid,
-            Some(_) | None => Self::Svg,
+    /// Returns the format that a file's name asks for.
+    fn of(path: &Path) -> Result<Self, Problem> {
+        match path.extension().map(|extension| extension.to_string_lossy()).as_deref() {
+            Some("dot" | "gv") => Ok(Self::Dot),
+            Some("mmd" | "mermaid") => Ok(Self::Mermaid),
+            Some("svg") | None => Ok(Self::Svg),
+            Some(other) => {
+                let what = format!("a graph is not written as `.{other}`: say `--format` svg, dot or mermaid");
+                Err(Problem::new(Kind::Usage(what)))
+            }
         }
     }
 
@@ -77,8 +82,11 @@ fn draw<K: Kernel>(kernel: &K, loaded: &Loaded, asked: &Graph, console: &Console
         let what = "a graph has formats of its own: say `--format`; `--dry-run --output json` writes the plan";
         return Err(Problem::new(Kind::Usage(what.to_owned())).into());
     }
-    let from_name = asked.out.as_deref().map_or(Format::Svg, Format::of);
-    let format = asked.format.unwrap_or(from_name);
+    let format = match (asked.format, asked.out.as_deref()) {
+        (Some(format), _) => format,
+        (None, Some(path)) => Format::of(path)?,
+        (None, None) => Format::Svg,
+    };
     let text = match asked.dry_run {
         Some(Mode::Live) => draw_live(kernel, loaded, format)?,
         Some(Mode::Offline) => draw_offline(loaded, format)?,

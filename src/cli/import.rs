@@ -1,6 +1,6 @@
 //! `import`: a manifest from what runs on this host.
 
-use super::console::Console;
+use super::console::{Console, note};
 use super::init::Written;
 use super::usual_bpffs;
 use crate::diag::{Exit, Problems};
@@ -31,15 +31,20 @@ pub fn run(asked: &Import, console: &Console) -> Result<Exit, Exit> {
 fn imported<K: Kernel>(kernel: &K, asked: &Import) -> Result<String, Problems> {
     let bpffs = usual_bpffs();
     let name = asked.output.name.clone();
+    let objects = load::objects_below(&asked.objects)?;
     let deployment = match &name {
         Some(name) => found::deployment(kernel, &bpffs.join(name.as_str()))?,
         None => None,
     };
     let mut found = match deployment {
         Some(found) => found,
-        None => found::others(kernel, &bpffs)?,
+        None => {
+            if let Some(name) = &name {
+                note(&format!("there is no deployment `{name}`: this is what runs here and is no deployment's"));
+            }
+            found::others(kernel, &bpffs)?
+        }
     };
-    let objects = load::objects_below(&asked.objects);
     let sources = objects.iter().map(|(path, object)| Source { path: asked.output.relative(path), object });
     let sources: Vec<_> = sources.collect();
     let target = facts::target(kernel, &origins::needs(&found, &sources))?;

@@ -42,8 +42,9 @@ const FILES: [(&str, &str); 5] = [
     ("/sys/kernel/btf/vmlinux", "The kernel's types, by which objects are fitted to it."),
 ];
 
-const ENVIRONMENT: [(&str, &str); 3] = [
+const ENVIRONMENT: [(&str, &str); 4] = [
     ("NO_COLOR", "Not empty: no colours, unless --color always."),
+    ("TERM", "dumb: no colours, unless --color always."),
     ("COLUMNS", "How wide lines may be, in place of the terminal's own width."),
     ("LC_ALL, LC_CTYPE, LANG", "The first that is set says whether text may go beyond ASCII: where it names UTF-8."),
 ];

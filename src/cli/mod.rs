@@ -36,10 +36,13 @@ mod validate;
 use crate::diag::{Exit, Kind, Problem, similar};
 use crate::kernel;
 use crate::names::PinPath;
+use crate::report::problems;
 use arguments::Change;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum as _};
 use console::{Console, Forms, Global};
 use std::env;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -85,7 +88,8 @@ enum Command {
     Commit(confirm::Commit),
     /// Return to the generation before the last apply, without its files
     Rollback(rollback::Rollback),
-    /// Make a new record of a deployment that lost its own, from its pins; nothing else changes
+    /// Make a new record of a deployment that lost its own, from its manifest, which has to be named, and its pins; nothing
+    /// else changes
     Adopt(Change),
     /// Take everything away that a deployment made
     Destroy(Change),
@@ -166,20 +170,52 @@ pub fn main() -> Exit {
     kernel::one_heap();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) => {
-            // Nothing can be done about a closed terminal.
-            let _ = error.print();
-            if !error.use_stderr() {
-                return Exit::Success;
-            }
-            let words: Vec<_> = env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
-            hint(&words).iter().for_each(|hint| console::note(&format!("\n{hint}")));
-            return Exit::Usage;
-        }
+        Err(error) => return refused(error),
     };
     let console = Console::new(&cli.global);
     let (Ok(exit) | Err(exit)) = run(cli, &console);
     console.finish(exit)
+}
+
+/// Says why a command line cannot be read; or what it asked for in the place of a run, as the version.
+fn refused(error: clap::Error) -> Exit {
+    // Nothing can be done about a closed terminal.
+    if !error.use_stderr() {
+        let _ = error.print();
+        return Exit::Success;
+    }
+    let words: Vec<_> = env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
+    let error = clearer(error, &words);
+    let _ = error.print();
+    let hint = hint(&words);
+    hint.iter().for_each(|hint| console::note(&format!("\n{hint}")));
+    if wants_json(&words) {
+        let text = error.to_string();
+        let first = text.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ");
+        let said = first.lines().map(str::trim).collect::<Vec<_>>().join(" ");
+        let said = said + &hint.map(|hint| format!(": {hint}")).unwrap_or_default();
+        let problem = Problem::new(Kind::Usage(said));
+        let _ = io::stdout().write_all(problems::document(&[(problem.into(), None)], Exit::Usage).as_bytes());
+    }
+    Exit::Usage
+}
+
+/// Says in other words what clap takes for a command behind a manifest.
+fn clearer(error: clap::Error, words: &[String]) -> clap::Error {
+    let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidSubcommand) else { return error };
+    if error.kind() != ErrorKind::ArgumentConflict {
+        return error;
+    }
+    let what = match words.first().filter(|first| meant(first).is_some()) {
+        Some(first) => format!("`{first}` is neither a command nor a file"),
+        None => format!("`{word}` cannot stand behind a manifest: one is applied at a time, and a command comes first"),
+    };
+    Cli::command().error(ErrorKind::ArgumentConflict, what)
+}
+
+/// Returns whether a command line that cannot be read asks for JSON all the same.
+fn wants_json(words: &[String]) -> bool {
+    words.iter().any(|word| word == "--output=json") || words.windows(2).any(|pair| pair == ["--output", "json"])
 }
 
 /// Runs a command. The exit code of a failure is an error, which was said.
@@ -211,6 +247,11 @@ fn run(cli: Cli, console: &Console) -> Result<Exit, Exit> {
         Some(Command::Man(asked)) => man::run(&asked, console),
         None => {
             let manifest = cli.apply.manifest.as_deref();
+            // Who says nothing at all gets the help.
+            if manifest.is_none() && cli.apply.options.saved.is_none() && env::args_os().len() > 1 {
+                let what = "the manifest is missing: `bpfapply MANIFEST`, as `plan.toml`, with all the rest".to_owned();
+                return Err(console.fail(&Problem::new(Kind::Usage(what)).into(), None));
+            }
             if let Some(command) = manifest.and_then(Path::to_str).and_then(meant) {
                 let what = format!("there is neither this command nor this file: is `bpfapply {command}` meant?");
                 return Err(console.fail(&Problem::new(Kind::Usage(what)).into(), None));

@@ -10,14 +10,17 @@ use crate::kernel::{Kernel, facts, linux::Linux, observe};
 use crate::load;
 use crate::manifest::{self, Tests};
 use crate::packet_tests::{self, Base, Case, Outcome, Place};
+use crate::plan::words::count;
 use crate::report::ManifestText;
 use crate::report::packet_tests::{self as report, Run, Texts};
 use clap::Args;
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, Args)]
-#[command(after_help = "Exit codes: 0 all tests passed, 1 a test failed, 65 a bad manifest, object or test, \
-                        69 this kernel lacks something, 77 no permission.")]
+#[command(
+    after_help = "Exit codes: 0 all tests passed, 1 a test failed, 64 usage, 65 a bad manifest, object or test, \
+                        69 this kernel lacks something, 77 no permission."
+)]
 pub struct Options {
     /// The manifest; tests are in it, and in NAME.test.toml beside NAME.toml
     manifest: PathBuf,
@@ -92,6 +95,10 @@ impl Suite {
         let all = cases.len();
         cases.retain(|case| filter.is_none_or(|filter| case.name().contains(filter)));
         let of_manifest = |problems: Problems| console.fail(&problems, Some(&loaded.source()));
+        if let Some(filter) = filter.filter(|_| cases.is_empty()) {
+            let what = format!("none of {} has `{filter}` in its name", count(all as u64, "test"));
+            return Err(console.fail(&Problem::new(Kind::Usage(what)).into(), None));
+        }
         let base = base(kernel, loaded).map_err(of_manifest)?;
         base.check().map_err(of_manifest)?;
         let outcomes = self.outcomes(kernel, &base, &cases, loaded, console)?;

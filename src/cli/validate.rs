@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 /// What is checked.
 #[derive(Debug, Args)]
 pub struct Validate {
-    /// The manifests
+    /// The manifests; `-` reads standard input, with paths from this folder
     #[arg(required = true, value_name = "MANIFEST")]
     manifests: Vec<PathBuf>,
     #[command(flatten)]
@@ -34,8 +34,9 @@ pub fn run(asked: &Validate, console: &Console) -> Result<Exit, Exit> {
 }
 
 fn check(path: &Path, vars: &BTreeMap<String, String>) -> Checked {
-    let file = path.display().to_string();
-    let text = match load::text(path) {
+    let is_stream = path == Path::new("-");
+    let file = if is_stream { load::STANDARD_INPUT.to_owned() } else { path.display().to_string() };
+    let text = match if is_stream { load::standard_input() } else { load::text(path) } {
         Ok(text) => text,
         Err(problems) => {
             let source = Source::new(&file, "");
@@ -46,7 +47,7 @@ fn check(path: &Path, vars: &BTreeMap<String, String>) -> Checked {
         plan_offline(&manifest, path.parent().unwrap_or(Path::new("")))?;
         Ok(contents(&manifest))
     });
-    Checked { file, source: source(path, &text), found }
+    Checked { source: source(Path::new(&file), &text), file, found }
 }
 
 /// Says what a manifest has: `2 objects, 1 map, 3 programs, 3 links`.

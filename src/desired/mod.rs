@@ -24,6 +24,7 @@ pub use template::{Absent, DesiredTemplate, Site, Sites, Template, is_pattern, m
 use crate::access::{Access, AccountKind};
 use crate::btf::value::format::Formats;
 use crate::btf::{Btf, Type, TypeId};
+use crate::diag::{Kind, Problem};
 use crate::elf::{self, DataKind, ProgramKind, TypesFile};
 use crate::entries::Entries;
 use crate::insn::{Code, ModuleId};
@@ -32,7 +33,7 @@ use crate::manifest::Manifest;
 use crate::names::{Address, DeploymentName, Digest, LinkName, MapName, ObjectName, PinPath, ProgramName};
 use crate::observed::Fingerprints;
 use crate::plan::Consent;
-use crate::spec::{MapSpec, flags};
+use crate::spec::{Difference, MapSpec, flags};
 use crate::variables::Variable;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -218,6 +219,23 @@ pub struct MapUse {
     pub spec: MapSpec,
     /// The edge, or the object's table when its own pinning attribute says so.
     pub span: Span,
+}
+
+impl MapUse {
+    /// Says how the definition differs from the map, of which `whose` says where its own is from; nothing when it fits.
+    pub fn misfit(&self, map: &DesiredMap, differences: Vec<Difference>, whose: &str) -> Option<Problem> {
+        let Self { object, symbol, span, .. } = self;
+        let list = |side: fn(&Difference) -> &str| {
+            let each = differences.iter().map(|one| format!("{} is {}", one.field, side(one)));
+            each.collect::<Vec<_>>().join(", ")
+        };
+        let (has, wants) = (list(|one| &one.left), list(|one| &one.right));
+        let (object, symbol) = (object.clone(), symbol.clone());
+        let wants = format!("object.{object}'s `{symbol}`: {wants}");
+        let is_one = !differences.is_empty();
+        let kind = Kind::Incompatible { map: map.name.clone(), object, symbol, differences };
+        is_one.then(|| Problem::at(kind, span.clone(), wants).and(map.span.clone(), format!("{whose}: {has}")))
+    }
 }
 
 /// Where a map comes from.

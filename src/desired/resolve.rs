@@ -1140,12 +1140,14 @@ impl<'a> Resolver<'a> {
                 (Size::Entries, spec.max_entries == 0 && spec.map_type.wants_a_size()),
                 (Size::Value, spec.value_size == 0 && spec.map_type.wants_a_value_size()),
             ];
+            // What the manifest says in the object's place is not the object's fault.
+            let is_said = self.manifest.maps.get(&map.name).is_some_and(|map| map.max_entries.is_some());
             for (size, _) in open.into_iter().filter(|(_, open)| *open) {
                 let kind = Kind::NoSize {
                     map: map.name.clone(),
                     map_type: spec.map_type,
                     size,
-                    defined_by: definition.defined_by.clone(),
+                    defined_by: definition.defined_by.clone().filter(|_| size == Size::Value || !is_said),
                 };
                 self.problems.push(Problem::at(kind, map.span.clone(), "it needs a size"));
             }
@@ -1158,20 +1160,8 @@ impl<'a> Resolver<'a> {
                     // The manifest chose the flags for everybody.
                     wanted.flags = definition.spec.flags;
                 }
-                for difference in differences(&definition.spec, &wanted, Compare::User, self.host) {
-                    let owner = format!("the owner's: {} is {}", difference.field, difference.left);
-                    let other = format!(
-                        "object.{}'s `{}`: {} is {}",
-                        user.object, user.symbol, difference.field, difference.right
-                    );
-                    let kind = Kind::Incompatible {
-                        map: map.name.clone(),
-                        object: user.object.clone(),
-                        symbol: user.symbol.clone(),
-                        difference,
-                    };
-                    self.problems.push(Problem::at(kind, user.span.clone(), other).and(map.span.clone(), owner));
-                }
+                let differences = differences(&definition.spec, &wanted, Compare::User, self.host);
+                self.problems.0.extend(user.misfit(map, differences, "the owner's"));
             }
         }
         self.room_in_arenas();
@@ -1265,7 +1255,14 @@ impl<'a> Resolver<'a> {
                 twice.push(problem.and(wants.2.clone(), format!("{}.{} wants it, too", wants.0, wants.1)));
             }
         }
-        let mut outside: Vec<_> = pins.into_iter().filter(|(pin, _)| !pin.is_below(self.bpffs)).collect();
+        let root = &self.manifest.pin_root;
+        // What is wrong with all below it is said of the root.
+        let is_root = !root.is_below(self.bpffs);
+        if is_root {
+            twice.push(Problem::new(Kind::NotBpffs { pin: root.clone(), bpffs: self.bpffs.clone() }));
+        }
+        let is_outside = |pin: &PinPath| !(pin.is_below(self.bpffs) || is_root && pin.is_below(root));
+        let mut outside: Vec<_> = pins.into_iter().filter(|(pin, _)| is_outside(pin)).collect();
         outside.sort_unstable_by_key(|(pin, _)| *pin);
         let outside = outside.into_iter().map(|(pin, (_, _, span))| {
             let kind = Kind::NotBpffs { pin: pin.clone(), bpffs: self.bpffs.clone() };

@@ -117,15 +117,27 @@ impl miette::Diagnostic for Drawn<'_> {
     }
 }
 
-/// Draws every problem, with an empty line between two; with `color` also in Unicode, without it in ASCII
-/// (but for what the source itself has).
+/// How problems are drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Look {
+    /// Whether in colours.
+    pub color: bool,
+    /// Whether only with what every terminal has, but for what the source itself has.
+    pub ascii: bool,
+}
+
+/// Draws every problem in ASCII, with an empty line between two.
 pub fn render(problems: &Problems, source: Option<&Source>, color: bool) -> String {
-    let mut theme = match color {
-        true => miette::GraphicalTheme::unicode(),
-        false => {
-            miette::GraphicalTheme { characters: miette::ThemeCharacters::ascii(), styles: miette::ThemeStyles::none() }
-        }
-    };
+    draw(problems, source, Look { color, ascii: true })
+}
+
+/// Draws every problem, with an empty line between two.
+pub fn draw(problems: &Problems, source: Option<&Source>, look: Look) -> String {
+    let (characters, styles) = (
+        if look.ascii { miette::ThemeCharacters::ascii() } else { miette::ThemeCharacters::unicode() },
+        if look.color { miette::ThemeStyles::rgb() } else { miette::ThemeStyles::none() },
+    );
+    let mut theme = miette::GraphicalTheme { characters, styles };
     theme.characters.error = "error:".to_owned();
     // Lines are not broken: a terminal does that, and a path or a command can be copied and searched for.
     let handler = miette::GraphicalReportHandler::new_themed(theme).with_links(false).with_wrap_lines(false);
@@ -151,7 +163,10 @@ mod tests {
         let plain = render(&problems, Some(&source), false);
         assert_eq!(plain.matches(message).count(), 2, "{plain}");
         assert!(plain.contains("[plan.toml:1:11]") && plain.is_ascii() && !plain.contains('\u{1b}'), "{plain}");
-        assert!(render(&problems, Some(&source), true).contains('\u{1b}'));
+        for (color, ascii) in [(false, false), (false, true), (true, false), (true, true)] {
+            let drawn = draw(&problems, Some(&source), Look { color, ascii });
+            assert_eq!((drawn.contains('\u{1b}'), drawn.is_ascii()), (color, ascii), "{drawn}");
+        }
         assert!(render(&problems, None, false).contains(message));
         assert_eq!(render(&Problems::default(), None, false), "");
     }

@@ -48,7 +48,8 @@ impl Kind {
             Self::TestsFailed { .. } => Some("nothing was done: `bpfapply test` shows what they found".to_owned()),
             Self::VariableOutsideText { .. } => Some("variables fill strings only: write the value itself".to_owned()),
             Self::OutOfRange { min, max, .. } => Some(format!("it can be {min} to {max}")),
-            Self::UnknownKey { similar, .. } => similar.as_deref().map(did_you_mean),
+            Self::UnknownKey { similar: Some(name), .. } => Some(did_you_mean(name)),
+            Self::UnknownKey { known, .. } => Some(format!("it can be {}", list(known))),
             Self::UnknownValue { value, allowed, similar, .. } => Some(match similar {
                 Some(name) => did_you_mean(name),
                 None => format!("it can be {}", list(&choices(value, allowed))),
@@ -247,7 +248,9 @@ impl Kind {
             )),
             Self::MeantDeployment { similar, .. } => Some(did_you_mean(similar)),
             Self::NoDeployment { .. } => {
-                Some("`bpfapply status` lists those of this host; one is named as in its manifest".to_owned())
+                Some("`bpfapply status` lists those below `/sys/fs/bpf`; one elsewhere (`pin_root`) is named by its manifest or the \
+                 folder of its pins"
+                    .to_owned(),)
             }
             Self::Stale { .. } => Some("nothing was done: run it again, and look at the new plan".to_owned()),
             Self::Locked { waited, .. } => Some(format!(

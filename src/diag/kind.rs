@@ -314,6 +314,8 @@ pub enum Kind {
         key: String,
         /// A key that it may have meant.
         similar: Option<String>,
+        /// The keys that its table can have.
+        known: Vec<&'static str>,
     },
     /// A key or value that the language has, and this version does not do yet.
     NotYet {
@@ -506,7 +508,7 @@ pub enum Kind {
         /// The symbol in it.
         symbol: String,
         /// What differs: left is the owner's.
-        difference: Difference,
+        differences: Vec<Difference>,
     },
     /// A map of no entries or of no values: its author meant an application to set the size.
     NoSize {
@@ -718,7 +720,7 @@ pub enum Kind {
         /// True when we made it.
         ours: bool,
         /// What differs: left is the one that is there.
-        difference: Difference,
+        differences: Vec<Difference>,
     },
     /// More entries than a map has room for beside those of others.
     NoRoom {

@@ -6,6 +6,7 @@ use crate::kinds::{MapType, ProgramType};
 use crate::plan::Consent;
 use crate::plan::words::{count, thousands};
 use crate::record::RecordError;
+use crate::spec::Difference;
 use std::fmt;
 
 impl fmt::Display for Kind {
@@ -119,11 +120,9 @@ impl fmt::Display for Kind {
                 f,
                 "object.{object} and object.{other} share `{symbol}` by its pinning, and the manifest parts them"
             ),
-            Self::Incompatible { map, object, symbol, difference } => write!(
-                f,
-                "`{symbol}` of object.{object} does not fit map.{map}: {} is {} there and {} here",
-                difference.field, difference.left, difference.right
-            ),
+            Self::Incompatible { map, object, symbol, differences } => {
+                write!(f, "`{symbol}` of object.{object} does not fit map.{map}: {}", apart(differences))
+            }
             Self::MixedProgArray { map, one: (one, is), other: (other, other_is) } => {
                 write!(
                     f,
@@ -151,7 +150,7 @@ impl fmt::Display for Kind {
             Self::SlotTaken { map, slot, object, by: None } => {
                 write!(f, "object.{object} fills slot {slot} of map.{map}, which is not ours")
             }
-            Self::NotBpffs { pin, bpffs } => write!(f, "the pin `{pin}` is not below the bpffs `{bpffs}`"),
+            Self::NotBpffs { pin, bpffs } => write!(f, "`{pin}` is not below the bpffs `{bpffs}`"),
             Self::UnknownSection { section } => {
                 write!(f, "the section name `{section}` does not say what type the program has")
             }
@@ -214,16 +213,12 @@ impl fmt::Display for Kind {
             Self::NoSuchPin { pin } => write!(f, "no map is pinned at `{pin}`"),
             Self::NotAMap { pin, is } => write!(f, "what is pinned at `{pin}` is no map: it is {is}"),
             Self::NoSuchMapId { id } => write!(f, "no map has the id {id}"),
-            Self::MapChanged { map, pin, id, ours: false, difference } => write!(
-                f,
-                "the map at `{pin}` (id {id}) does not fit map.{map}: {} is {} there and {} here",
-                difference.field, difference.left, difference.right
-            ),
-            Self::MapChanged { map, pin, id, ours: true, difference } => write!(
-                f,
-                "map.{map} is pinned at `{pin}` (id {id}) and does not fit any more: {} is {} there and {} here",
-                difference.field, difference.left, difference.right
-            ),
+            Self::MapChanged { map, pin, id, ours: false, differences } => {
+                write!(f, "the map at `{pin}` (id {id}) does not fit map.{map}: {}", apart(differences))
+            }
+            Self::MapChanged { map, pin, id, ours: true, differences } => {
+                write!(f, "map.{map} is pinned at `{pin}` (id {id}) and does not fit any more: {}", apart(differences))
+            }
             Self::NoRoom { map, wanted, others, room } => write!(
                 f,
                 "map.{map} has room for {}: beside {} of others there is none for {}",
@@ -368,7 +363,15 @@ impl fmt::Display for Kind {
 }
 
 /// Writes names in backticks with commas between them.
-pub(super) fn list(names: &[String]) -> String {
+/// Says how two definitions of a map differ.
+fn apart(differences: &[Difference]) -> String {
+    let each =
+        differences.iter().map(|Difference { field, left, right }| format!("{field} is {left} there and {right} here"));
+    each.collect::<Vec<_>>().join("; ")
+}
+
+/// Lists names in a sentence.
+pub(super) fn list(names: &[impl fmt::Display]) -> String {
     let quoted: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
     quoted.join(", ")
 }

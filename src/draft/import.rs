@@ -460,20 +460,18 @@ impl<'a> Draft<'a> {
 
     /// Lists pinned maps that no program here is known to use.
     fn foreign_maps(&self) -> impl Iterator<Item = Table> {
+        let mut names = Names::of(self.maps.values().map(|shared| shared.name.as_str()));
         let used: BTreeSet<u32> =
             self.instances.iter().flat_map(|instance| instance.symbols.values().copied()).collect();
         let others = self.found.maps.iter().filter(move |(id, map)| !used.contains(id) && map.pin.is_some());
-        others.filter_map(|(id, map)| {
+        others.filter_map(move |(id, map)| {
             let pin = map.pin.as_ref()?;
             let ours = self.name_in("maps", Some(pin));
-            let mut table = Table {
-                is_off: true,
-                ..Table::new("map", &ours.clone().unwrap_or_else(|| pin.file_name().to_owned()))
-            };
             let MapInfo { map_type, key_size, value_size, max_entries, .. } = map.info.as_ref()?;
-            table.comment(format!(
-                "Map id {id}, which no program is known to use: {map_type}, {key_size} B to {value_size} B."
-            ));
+            let name = ours.clone().unwrap_or_else(|| names.take(pin.file_name()));
+            let mut table = Table { is_off: true, ..Table::new("map", &name) };
+            let users = self.users(*id);
+            table.comment(format!("Map id {id}, which {users}: {map_type}, {key_size} B to {value_size} B."));
             match ours {
                 None => table.set("pinned", quoted(pin.as_str()), ""),
                 Some(_) if *map_type == MapType::PROG_ARRAY => return None,
@@ -485,6 +483,17 @@ impl<'a> Draft<'a> {
             }
             Some(table)
         })
+    }
+
+    /// Says which programs use a map, of which no object is known.
+    fn users(&self, id: u32) -> String {
+        let using = self.found.programs.iter().filter(|(_, program)| program.info.map_ids.contains(&id));
+        let using: Vec<_> = using.map(|(id, program)| format!("`{}` (id {id})", program.info.name)).collect();
+        match using.as_slice() {
+            [] => "no program is known to use".to_owned(),
+            [one] => format!("program {one} uses"),
+            several => format!("programs {} use", several.join(", ")),
+        }
     }
 
     fn program(&self, id: u32, program: &FoundProgram) -> Table {
@@ -536,7 +545,8 @@ impl<'a> Draft<'a> {
             };
             let is_off = !is_known || !applies || attached.hook.is_none();
             let mut table = Table { is_off, ..Table::new("link", &names.take(&attached.name)) };
-            if attached.effect != Effect::None {
+            let is_ours = attached.effect == Effect::None;
+            if !is_ours {
                 table.comment(format!("{}: {}", attached.words, effect(attached.effect)));
             }
             if let Some(program) = program {
@@ -547,7 +557,8 @@ impl<'a> Draft<'a> {
                     let (key, entries) = written(hook, interfaces);
                     table.set(key, inline(&entries), "");
                 }
-                None => table.comment(format!("{}: its hook is to be said by hand.", attached.words)),
+                None if is_ours => table.comment(format!("{}: its hook is to be said by hand.", attached.words)),
+                None => table.comment("Its hook is to be said by hand."),
             }
             if let Some(recorded) = self.record().and_then(|record| record.links.get(&attached.name)) {
                 recorded_link(&mut table, recorded);

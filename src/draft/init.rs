@@ -347,8 +347,9 @@ impl Draft<'_> {
         let users = share.members.iter().skip(1).map(of).collect::<Vec<_>>().join(", ");
         table.comment(words(&map.spec));
         if share.members.len() > 1 {
+            let have = if share.members.len() > 2 { "have" } else { "has" };
             table.comment(format!(
-                "A guess: {users} has a map of the same name, type, sizes and layout. If it is another one, take its edge (`maps`) away."
+                "A guess: {users} {have} a map of the same name, type, sizes and layout. If it is another one, take its edge (`maps`) away."
             ));
         }
         if share.reason == Some(Reason::Conflict) {

@@ -163,6 +163,11 @@ pub fn value(of: &Value) -> String {
 pub struct Names(BTreeSet<String>);
 
 impl Names {
+    /// Starts with the names that tables have already.
+    pub fn of<'a>(taken: impl Iterator<Item = &'a str>) -> Self {
+        Self(taken.map(str::to_owned).collect())
+    }
+
     /// Makes of a text a name that a manifest takes and that no other table has.
     pub fn take(&mut self, text: &str) -> String {
         let allowed = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '_' | '-') { c } else { '_' };

@@ -369,6 +369,9 @@ pub(crate) fn refused(doing: impl Into<String>, error: &io::Error, needs: &str) 
     }
     let hint = match error.raw_os_error() {
         Some(libc::EPERM | libc::EACCES) => Some(needs.to_owned()),
+        Some(libc::EROFS) => {
+            Some("the bpffs is mounted read-only: `mount -o remount,rw` on it changes that".to_owned())
+        }
         Some(_) => None,
         None => Some(error.to_string()),
     };

@@ -236,7 +236,11 @@ impl<'i> Table<'i> {
                 true => "not a key of a manifest".to_owned(),
                 false => format!("not a key of `{}`", self.address),
             };
-            reader.problems.push(Problem::at(Kind::UnknownKey { key: name, similar }, key.span(), label));
+            reader.problems.push(Problem::at(
+                Kind::UnknownKey { key: name, similar, known: known.to_vec() },
+                key.span(),
+                label,
+            ));
         }
         for (key, example) in &self.missing {
             if !meant.iter().any(|name| name == key) {

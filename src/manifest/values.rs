@@ -689,10 +689,7 @@ impl Read for SubnetText {
         let text = reader.text(entry)?;
         match text.value.parse() {
             Ok(subnet) => Some(Self(subnet)),
-            Err(why) => {
-                let why = String::from(why);
-                reader.report(Kind::BadText { text: text.value, why }, text.span, "these destinations")
-            }
+            Err(why) => reader.report(Kind::BadText { text: text.value, why }, text.span, "these destinations"),
         }
     }
 

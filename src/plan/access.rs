@@ -156,7 +156,7 @@ fn foreign(
     }
     let left = format!("mode {}, owner {}, group {}", crate::access::octal(now.mode), now.owner, now.group);
     let difference = Difference { field: "pin".to_owned(), left, right: access.words(None) };
-    let kind = Kind::MapChanged { map: map.clone(), pin: pin.clone(), id, ours: false, difference };
+    let kind = Kind::MapChanged { map: map.clone(), pin: pin.clone(), id, ours: false, differences: vec![difference] };
     Some(Problem::at(kind, step.span.clone().unwrap_or_default(), "defined here"))
 }
 

@@ -323,18 +323,8 @@ impl<'a> Planner<'a> {
             return None;
         };
         for user in &map.users {
-            for difference in differences(&found.spec, &user.spec, Compare::User, &self.observed.host) {
-                let wants =
-                    format!("object.{}'s `{}`: {} is {}", user.object, user.symbol, difference.field, difference.right);
-                let has = format!("the map that is there: {} is {}", difference.field, difference.left);
-                let kind = Kind::Incompatible {
-                    map: map.name.clone(),
-                    object: user.object.clone(),
-                    symbol: user.symbol.clone(),
-                    difference,
-                };
-                self.problems.push(Problem::at(kind, user.span.clone(), wants).and(map.span.clone(), has));
-            }
+            let differences = differences(&found.spec, &user.spec, Compare::User, &self.observed.host);
+            self.problems.0.extend(user.misfit(map, differences, "the map that is there"));
         }
         Some(Fate::Keep(found.info.id))
     }
@@ -431,10 +421,9 @@ impl<'a> Planner<'a> {
             let (left, right) = ("of an earlier object".to_owned(), "of this object".to_owned());
             differs.push(Difference { field: "contents".to_owned(), left, right });
         }
-        for difference in differs {
-            let kind = Kind::MapChanged { map: map.name.clone(), pin: definition.pin.clone(), id, ours, difference };
-            self.problems.push(Problem::at(kind, map.span.clone(), "defined here"));
-        }
+        let (name, pin) = (map.name.clone(), definition.pin.clone());
+        let kind = Kind::MapChanged { map: name, pin, id, ours, differences: differs };
+        self.problems.push(Problem::at(kind, map.span.clone(), "defined here"));
     }
 
     fn recorded(&self, map: &DesiredMap) -> Option<&'a RecordedMap> {

@@ -13,6 +13,12 @@ fn name(replayed: &Replayed, verdict: Option<u32>) -> String {
     verdict.map_or_else(|| "not run".to_owned(), |verdict| verdict::name(replayed.program_type, verdict))
 }
 
+/// The same for people, to whom a number is no name.
+fn words(replayed: &Replayed, verdict: Option<u32>) -> String {
+    let name = name(replayed, verdict);
+    if name.parse::<i32>().is_ok() { format!("verdict {name}") } else { name }
+}
+
 fn number(count: usize) -> String {
     thousands(count as u64)
 }
@@ -20,7 +26,7 @@ fn number(count: usize) -> String {
 fn counts(replayed: &Replayed, verdicts: &Verdicts) -> String {
     let each = verdicts.iter().rev();
     let words: Vec<_> =
-        each.map(|(verdict, count)| format!("{} {}", number(*count), name(replayed, *verdict))).collect();
+        each.map(|(verdict, count)| format!("{} {}", number(*count), words(replayed, *verdict))).collect();
     words.join(", ")
 }
 
@@ -47,7 +53,7 @@ pub(super) fn text(page: &mut Page, replay: &Replay) {
         for ((from, to), changed) in &replayed.changes {
             let verb = if changed.count == 1 { "changes" } else { "change" };
             let what =
-                format!("{} {verb} from {} to {}", number(changed.count), name(replayed, *from), name(replayed, *to));
+                format!("{} {verb} from {} to {}", number(changed.count), words(replayed, *from), words(replayed, *to));
             page.line(start.clone().and(Paint::Plain, ", ").and(Paint::Alarm, what).and(Paint::Plain, ":"), 2);
             for (packet, summary) in &changed.first {
                 page.line(format!("  packet {packet}: {summary}"), 4);
