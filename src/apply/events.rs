@@ -2,7 +2,7 @@
 
 use super::stage::function_named;
 use super::{Applier, Kind, Problem, attached, attaching, kernel_problem, refused, stale};
-use crate::btf::{Btf, TypeId};
+use crate::btf::TypeId;
 use crate::desired::{DesiredLink, Event, Trace, Uprobe};
 use crate::kernel::{EventInfo, EventRequest, HookRequest, Kernel, TraceRequest, events};
 use crate::kinds::AttachType;
@@ -39,12 +39,7 @@ impl<K: Kernel> Applier<'_, K> {
         let known = self.programs.get_key_value(program);
         let Some((name, fd)) = known else { return Err(stale(format!("program.{program} is gone"))) };
         let doing = || format!("read the BTF of program.{program}");
-        let bytes = self.kernel.program_info(fd).and_then(|info| match info.btf_id {
-            0 => Ok(Vec::new()),
-            id => self.kernel.btf(id),
-        });
-        let btf = Btf::parse(&bytes.map_err(|error| refused(doing(), &error))?).ok();
-        let found = btf.and_then(|btf| function_named(&btf, function));
+        let found = function_named(self.kernel, fd, function).map_err(|error| refused(doing(), &error))?;
         let found = found.ok_or_else(|| stale(format!("program.{program} has no function {function} any more")))?;
         Ok((name.clone(), found))
     }

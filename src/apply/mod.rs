@@ -5,6 +5,7 @@
 //! deployment's pins, attaches and updates links, and switches to that generation with the record; each of its changes
 //! is noted with its way back, and a failure walks these back, newest first. What goes away goes behind the switch.
 
+mod contexts;
 mod direct;
 pub mod entries;
 mod events;
@@ -149,6 +150,8 @@ struct Applier<'a, K: Kernel> {
     stamp: &'a Stamp,
     /// What decides the shape of maps, once the first one asked.
     host: Option<Host>,
+    /// Whether the kernel knows the tag of contexts, once somebody asked.
+    knows_tag: Option<bool>,
     btfs: BTreeMap<ObjectName, types::Loaded<K::Fd>>,
     /// The types of kernel modules, by the id of their BTF.
     modules: BTreeMap<u32, K::Fd>,
@@ -188,6 +191,7 @@ impl<'a, K: Kernel> Applier<'a, K> {
             plan,
             stamp,
             host: None,
+            knows_tag: None,
             btfs: BTreeMap::new(),
             modules: BTreeMap::new(),
             maps: BTreeMap::new(),

@@ -4,7 +4,7 @@ use super::{Applier, Kind, Problem, found_by, kernel_problem, stale, types};
 use crate::btf::{self, Btf, Linkage, Type, TypeId};
 use crate::desired::{DesiredMap, DesiredProgram, Extends, Hook, MapDefinition, MapSource, SlotKey, SlotSource};
 use crate::elf::{DataKind, Operations};
-use crate::insn::{EXIT, Insn, ModuleId};
+use crate::insn::{EXIT, FuncRecord, Insn, ModuleId};
 use crate::kernel::observe::open_cgroup;
 use crate::kernel::{Kernel, LoadError, MapRequest, ObjectKind, ProgramRequest};
 use crate::kinds::{AttachType, MapType, ProgramType};
@@ -12,6 +12,7 @@ use crate::names::{ObjectName, PinPath};
 use crate::plan::{Action, Restored, Step};
 use crate::spec::{Host, MapSpec, MapTypes, flags};
 use crate::verifier::telling;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io;
 
@@ -236,7 +237,9 @@ impl<K: Kernel> Applier<'_, K> {
     /// Loads an object's BTF, once: all of it, or what this kernel takes of it.
     fn load_btf(&mut self, object: &ObjectName) -> Result<(), LoadError> {
         if !self.btfs.contains_key(object) {
-            let loaded = types::load(self.kernel, &self.plan.objects[object].btf())?;
+            let facts = &self.plan.objects[object];
+            let stand_ins = self.stand_ins(facts);
+            let loaded = types::load(self.kernel, facts, stand_ins)?;
             self.btfs.insert(object.clone(), loaded);
         }
         Ok(())
@@ -334,7 +337,7 @@ impl<K: Kernel> Applier<'_, K> {
             },
             fd_array: &ready.fd_array,
             btf: btfs.get(&program.object).map(types::Loaded::fd),
-            funcs: &program.code.funcs,
+            funcs: &ready.funcs,
             lines: &program.code.lines,
         });
         let loaded = kernel.load_programs(&requests.collect::<Vec<_>>());
@@ -354,7 +357,7 @@ impl<K: Kernel> Applier<'_, K> {
     }
 
     /// Works out what of a request only exists while applying.
-    fn ready(&mut self, program: &DesiredProgram) -> Result<Ready, Problem> {
+    fn ready<'p>(&mut self, program: &'p DesiredProgram) -> Result<Ready<'p>, Problem> {
         for module in program.code.modules.iter().map(|used| &used.id).chain(&program.attach_module) {
             self.open_module(module).map_err(|error| match error.kind() {
                 io::ErrorKind::NotFound => stale(format!("the module `{}` was unloaded", module.name)),
@@ -368,6 +371,7 @@ impl<K: Kernel> Applier<'_, K> {
             name: crate::desired::kernel_name(&program.function),
             insns,
             fd_array,
+            funcs: self.btfs[&program.object].records(program),
             attach_btf_id: match &program.extends {
                 Some(extends) => self.function_of(program, extends)?,
                 None => program.attach_btf_id,
@@ -388,11 +392,8 @@ impl<K: Kernel> Applier<'_, K> {
     /// since another day may have been loaded with other types of the same code.
     fn function_of(&self, program: &DesiredProgram, extends: &Extends) -> Result<TypeId, Problem> {
         let doing = || format!("read the BTF of program.{}", extends.program);
-        let info = self.kernel.program_info(&self.programs[&extends.program]);
-        let id = info.map_err(|error| kernel_problem(doing(), &error))?.btf_id;
-        let bytes = if id == 0 { Ok(Vec::new()) } else { self.kernel.btf(id) };
-        let btf = Btf::parse(&bytes.map_err(|error| kernel_problem(doing(), &error))?).ok();
-        btf.and_then(|btf| function_named(&btf, &extends.function)).ok_or_else(|| {
+        let found = function_named(self.kernel, &self.programs[&extends.program], &extends.function);
+        found.map_err(|error| kernel_problem(doing(), &error))?.ok_or_else(|| {
             let why = format!(
                 "program.{} was loaded without types that tell its function `{}`",
                 extends.program, extends.function
@@ -403,20 +404,32 @@ impl<K: Kernel> Applier<'_, K> {
     }
 }
 
-/// Finds a function by its name; where several have it, the one that others may see: the kernel replaces no other.
-pub(super) fn function_named(btf: &Btf, function: &str) -> Option<TypeId> {
+/// Finds a function in the types that a program was loaded with, by its name. Where several have it, it is one that others
+/// may see, as the kernel replaces no other, and of these the one that the program has: what calls the same function as
+/// programs of other types may have types of its own for it ([`super::contexts`]).
+pub(super) fn function_named<K: Kernel>(kernel: &K, program: &K::Fd, function: &str) -> io::Result<Option<TypeId>> {
+    let id = kernel.program_info(program)?.btf_id;
+    let bytes = if id == 0 { Vec::new() } else { kernel.btf(id)? };
+    let Ok(btf) = Btf::parse(&bytes) else { return Ok(None) };
+    let is_global = |ty: &Type| matches!(ty, Type::Func { linkage: Linkage::Global, .. });
     let named = btf.types().filter(|(_, ty)| ty.kind() == btf::Kind::Func && ty.name() == Some(function));
-    let global = |ty: &Type| matches!(ty, Type::Func { linkage: Linkage::Global, .. });
-    named.max_by_key(|(_, ty)| global(ty)).map(|(id, _)| id)
+    let (global, local): (Vec<_>, Vec<_>) = named.partition(|(_, ty)| is_global(ty));
+    let ids: Vec<TypeId> = global.into_iter().chain(local).map(|(id, _)| id).collect();
+    if ids.len() < 2 {
+        return Ok(ids.first().copied());
+    }
+    let records = kernel.program_code(program)?.funcs;
+    Ok(ids.into_iter().find(|id| records.iter().any(|record| record.type_id == *id)))
 }
 
 /// What of a request for a program is not in the plan.
-struct Ready {
+struct Ready<'p> {
     name: String,
     /// With the descriptors of the maps and modules.
     insns: Vec<Insn>,
     /// Descriptors of modules, as calls count them.
     fd_array: Vec<i32>,
+    funcs: Cow<'p, [FuncRecord]>,
     attach_btf_id: TypeId,
 }
 

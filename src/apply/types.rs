@@ -5,12 +5,15 @@
 //! kernel lacks is probed and replaced; what it then still refuses is left out but for the functions and our
 //! fingerprints, and a program that needs more is refused with both reasons. libbpf goes on without BTF there.
 
+use super::contexts::StandIns;
 use super::{Kind, Problem};
 use crate::btf::Btf;
 use crate::btf::sanitise::Feature;
-use crate::desired::{DesiredProgram, TAG};
+use crate::desired::{DesiredProgram, ObjectFacts, TAG};
+use crate::insn::FuncRecord;
 use crate::kernel::{Kernel, LoadError};
 use crate::verifier::telling;
+use std::borrow::Cow;
 
 /// BTF that the kernel took.
 #[derive(Debug)]
@@ -18,6 +21,7 @@ pub(super) struct Loaded<Fd> {
     fd: Fd,
     /// Why it has only functions.
     refusal: Option<LoadError>,
+    stand_ins: StandIns,
 }
 
 impl<Fd> Loaded<Fd> {
@@ -31,16 +35,32 @@ impl<Fd> Loaded<Fd> {
         self.refusal.is_none().then_some(&self.fd)
     }
 
+    /// Returns the function records that a program of the object is loaded with.
+    pub fn records<'p>(&self, program: &'p DesiredProgram) -> Cow<'p, [FuncRecord]> {
+        self.stand_ins.records(program)
+    }
+
     /// Returns why the kernel refuses the types, when it does.
     pub fn refusal(&self) -> Option<&LoadError> {
         self.refusal.as_ref()
     }
 }
 
-/// Loads BTF, or as much as the kernel takes of it; the error is that of the whole.
-pub(super) fn load<K: Kernel>(kernel: &mut K, bytes: &[u8]) -> Result<Loaded<K::Fd>, LoadError> {
+/// Loads an object's BTF with what stands in for its functions, or as much as the kernel takes of it; the error is that
+/// of the whole.
+pub(super) fn load<K: Kernel>(
+    kernel: &mut K,
+    object: &ObjectFacts,
+    stand_ins: StandIns,
+) -> Result<Loaded<K::Fd>, LoadError> {
+    let (fd, refusal) = load_bytes(kernel, &object.btf_with(&stand_ins.types))?;
+    Ok(Loaded { fd, refusal, stand_ins })
+}
+
+/// Returns what was loaded, and why it has only functions when it does.
+fn load_bytes<K: Kernel>(kernel: &mut K, bytes: &[u8]) -> Result<(K::Fd, Option<LoadError>), LoadError> {
     let refusal = match kernel.load_btf(bytes) {
-        Ok(fd) => return Ok(Loaded { fd, refusal: None }),
+        Ok(fd) => return Ok((fd, None)),
         Err(refusal) => refusal,
     };
     // Other errors are not about the types.
@@ -49,13 +69,13 @@ pub(super) fn load<K: Kernel>(kernel: &mut K, bytes: &[u8]) -> Result<Loaded<K::
     let mut lacking = btf.features();
     lacking.retain(|feature| kernel.load_btf(&feature.probe().encode()).is_err());
     if let Ok(fd) = kernel.load_btf(&btf.without(&lacking).encode()) {
-        return Ok(Loaded { fd, refusal: None });
+        return Ok((fd, None));
     }
     // A tag needs its kind, or stands as the name of an integer; no other feature is left in a skeleton.
     lacking.retain(|feature| matches!(feature, Feature::DeclTag | Feature::Attribute));
     let skeleton = btf.skeleton(|tag| tag.starts_with(TAG)).without(&lacking);
     match kernel.load_btf(&skeleton.encode()) {
-        Ok(fd) => Ok(Loaded { fd, refusal: Some(refusal) }),
+        Ok(fd) => Ok((fd, Some(refusal))),
         Err(_) => Err(refusal),
     }
 }

@@ -113,14 +113,25 @@ impl ObjectFacts {
     ///
     /// It is as long as the types themselves, and wanted once if at all, so that nobody keeps it.
     pub fn btf(&self) -> Vec<u8> {
+        self.btf_with(&[])
+    }
+
+    /// Returns the same with more types behind all others, from [`ObjectFacts::next_type`] on.
+    pub fn btf_with(&self, last: &[Type]) -> Vec<u8> {
         let tag = |(program, main): &(ProgramName, TypeId)| Type::DeclTag {
             name: format!("{TAG}{program}:sha256={}", self.fingerprints[program.as_str()]).into(),
             ty: *main,
             component: None,
             attribute: false,
         };
-        let more: Vec<Type> = self.described.iter().cloned().chain(self.mains.iter().map(tag)).collect();
+        let described = self.described.iter().cloned();
+        let more: Vec<Type> = described.chain(self.mains.iter().map(tag)).chain(last.iter().cloned()).collect();
         self.types.encode_with(&more)
+    }
+
+    /// Returns the id behind the last type of [`ObjectFacts::btf`].
+    pub fn next_type(&self) -> TypeId {
+        (self.types.types().len() + self.described.len() + self.mains.len()) as TypeId
     }
 }
 

@@ -407,6 +407,7 @@ pub const HINTS: &[Hint] = &[
         says: &[
             &["Caller passes invalid args into func"],
             &["Arg#", " is not supported yet"],
+            &["arg#", "reference type('", "size cannot be determined"],
             &["doesn't return scalar"],
             &["return value not void or scalar"],
         ],
