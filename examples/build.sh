@@ -50,7 +50,7 @@ traffic cpus PERCPU_HASH
 traffic wide_key HASH -DWIDE_KEY
 traffic wide_value HASH -DWIDE_VALUE
 traffic wide_cpus PERCPU_HASH -DWIDE_VALUE
-for words in 5 7; do
+for words in 4 5 7; do
 	build $tests/map_def.c $tests/map_def_$((4 * words)).o -g -DWORDS=$words
 	build $tests/map_def.c $tests/map_def_$((4 * words))_no_btf.o -DWORDS=$words
 done

@@ -1,7 +1,7 @@
 //! Maps in `maps` sections: `struct bpf_map_def` of old libbpf, aya and the kernel's samples, and iproute2's
 //! `struct bpf_elf_map`.
 //!
-//! All of them begin with the same five words. BTF tells by the members' names what the others mean; without it
+//! All of them begin with the same five words, of which the fifth can be missing. BTF tells by the members' names what the others mean; without it
 //! a definition is read in every way that its size and its numbers allow, and it is an error when these disagree.
 
 use super::file::{Class, File, Section, Symbol, SymbolKind};
@@ -15,8 +15,10 @@ use std::sync::Arc;
 
 /// Far above iproute2's 64 (`ELF_MAX_MAPS`); it bounds how many slots the maps can have among themselves.
 const MAX_MAPS: usize = 1024;
-/// The five words that every layout has.
+/// The five words that layouts begin with.
 const COMMON: usize = 5;
+/// Type, sizes and number of elements: Rust's oxidebpf has maps without flags.
+const SHORTEST: usize = 4;
 const WORD: usize = 4;
 
 /// A map with where its definition stands, and what ties it to others.
@@ -137,8 +139,8 @@ fn raw_definitions<'a>(file: &'a File<'a>, number: usize, section: &Section<'a>)
         let Some(bytes) = bytes.filter(|_| symbol.value >= end) else {
             return Err(place(format!("the definition of {size} bytes overlaps another, or ends behind its section")));
         };
-        if bytes.len() < COMMON * WORD {
-            return Err(place(format!("a map definition has 20 bytes at least, and this one has {size}")));
+        if bytes.len() < SHORTEST * WORD {
+            return Err(place(format!("a map definition has 16 bytes at least, and this one has {size}")));
         }
         end = symbol.value + size;
         found.push(Raw { name: symbol.name, offset: symbol.value, bytes });
@@ -216,7 +218,7 @@ fn members_of_definition(btf: &Btf, ty: TypeId) -> Option<&[Member]> {
     let Type::Struct { members: outermost, .. } = btf.resolved(ty) else { return None };
     let mut members = outermost.as_slice();
     for _ in 0..MAX_WRAPS {
-        if members.iter().any(|member| matches!(member.name.as_str(), "type" | "type_")) {
+        if members.iter().any(|member| matches!(member.name.as_str(), "type" | "type_" | "map_type")) {
             return Some(members);
         }
         let mut sized = members.iter().filter(|member| btf.size_of(member.ty) != Some(0));
@@ -249,7 +251,7 @@ fn read_named(btf: &Btf, ty: TypeId, raw: &Raw<'_>) -> Result<Reading, String> {
         let size = btf.size_of(member.ty).unwrap_or_default() as usize;
         let value = raw.word(at).filter(|_| size == WORD);
         match (member.name.as_str(), value) {
-            ("type" | "type_", Some(value)) => spec.map_type = MapType(value),
+            ("type" | "type_" | "map_type", Some(value)) => spec.map_type = MapType(value),
             ("key_size" | "size_key", Some(value)) => spec.key_size = value,
             ("value_size" | "size_value", Some(value)) => spec.value_size = value,
             ("max_entries" | "max_elem", Some(value)) => spec.max_entries = value,
@@ -379,7 +381,7 @@ fn read_iproute2(raw: &Raw<'_>, _: usize, _: usize) -> Option<Reading> {
     let words = raw.words::<9>();
     let [.., id, pinning, inner, slot] = words;
     let spec = common(&words);
-    if !raw.ends_at(COMMON + 4) || raw.bytes.len() == COMMON * WORD || (inner != 0 && !spec.is_map_of_maps()) {
+    if !raw.ends_at(COMMON + 4) || raw.bytes.len() <= COMMON * WORD || (inner != 0 && !spec.is_map_of_maps()) {
         return None;
     }
     Some(Reading {
