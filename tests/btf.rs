@@ -225,13 +225,14 @@ fn sections_are_fixed_from_symbols() {
         return;
     };
     let before = btf.clone();
-    let missing = btf.fix_datasec(btf.datasecs()[".data"], 12, &|_| None).map_err(|error| error.what);
+    let data = btf.datasecs()[".data"];
+    let missing = btf.fix_datasec(data, 12, &|_| None).map_err(|error| error.what);
     assert_eq!(missing, Err("the variable `b` of section `.data` has no symbol".to_owned()));
     assert_eq!(btf, before);
     assert!(btf.fix_datasec(0, 4, &|_| None).is_err());
     let offsets = |name: &str| [("a", 0), ("b", 8)].iter().find(|(n, _)| *n == name).map(|(_, offset)| *offset);
     // The static one is at 8 by its own relocation, and keeps it; the order of equals is the order they came in.
-    btf.fix_datasec(btf.datasecs()[".data"], 12, &offsets).expect("all have offsets");
+    btf.fix_datasec(data, 12, &offsets).expect("all have offsets");
     let (size, vars) = btf.datasec(".data").expect("the section");
     assert_eq!((size, vars.len(), vars[0].offset), (12, 3, 0));
     assert!(vars.is_sorted_by_key(|var| var.offset));
