@@ -64,6 +64,7 @@ done
 build $tests/no_btf.c $tests/no_btf.o
 build $tests/pass.c $tests/pass_no_btf.o # `.maps` that nothing describes
 build $tests/undefined.c $tests/undefined_no_btf.o
+build $tests/gobpf_maps.c $tests/gobpf_maps_no_btf.o
 build $tests/pass.c $tests/pass_big_endian.o -g --target=bpfeb
 
 variables=tests/variables

@@ -114,7 +114,7 @@ pub enum Pinning {
     GlobalNs,
     /// iproute2's `PIN_OBJECT_NS` (1): `<bpffs>/tc/<sha1 of the object>/NAME`.
     ObjectNs,
-    /// Another number, which iproute2 looks up in `/etc/iproute2/bpf_pinning`.
+    /// Another number, which iproute2 looks up in `/etc/iproute2/bpf_pinning` and gobpf knows a folder for.
     Custom(u32),
 }
 

@@ -302,7 +302,7 @@ fn needs(object: &Object) -> Vec<Need> {
             table: "map",
             symbol: map.symbol.clone(),
             key: "pin",
-            why: format!("pinning {number} is whatever /etc/iproute2/bpf_pinning says"),
+            why: format!("pinning {number} is what its author means (iproute2: /etc/iproute2/bpf_pinning)"),
         }),
         Pinning::None | Pinning::ByName | Pinning::GlobalNs | Pinning::ObjectNs => None,
     });
