@@ -26,7 +26,7 @@ build() {
 
 for source in examples/*/*.c tests/objects/*.c; do
 	case $source in
-	*/map_def.c | */elf_map.c | */no_btf.c | */upgrade.c) ;; # below
+	*/map_def.c | */elf_map.c | */no_btf.c | */upgrade.c | */common.c) ;; # below
 	*) build "$source" "${source%.c}.o" -g ;;
 	esac
 done
@@ -62,6 +62,7 @@ for version in 1 2 3; do
 	build $tests/upgrade.c $tests/upgrade_$version.o -g -DVERSION=$version
 done
 build $tests/no_btf.c $tests/no_btf.o
+build $tests/common.c $tests/common.o -g -fcommon
 build $tests/pass.c $tests/pass_no_btf.o # `.maps` that nothing describes
 build $tests/undefined.c $tests/undefined_no_btf.o
 build $tests/gobpf_maps.c $tests/gobpf_maps_no_btf.o

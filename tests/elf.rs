@@ -208,6 +208,14 @@ fn an_error_names_the_source() {
 }
 
 #[test]
+fn a_variable_that_a_linker_was_to_place() {
+    let object = elf::parse(&read("common.o")).unwrap();
+    let errors = object.link(0, &Target::offline()).expect_err("a common symbol");
+    assert_eq!(errors[0].what, "`counter` is not initialised, and was compiled with `-fcommon`");
+    assert_eq!(errors[0].help.as_deref(), Some("initialise it (`= 0`), or compile with `-fno-common`"));
+}
+
+#[test]
 fn a_foreign_byte_order_is_named() {
     let errors = elf::parse(&read("pass_big_endian.o")).expect_err("big-endian");
     assert!(errors[0].what.contains("big-endian"));

@@ -63,6 +63,8 @@ pub(super) enum Target {
     Section { section: usize, value: u64 },
     /// In another object, or in the kernel.
     Undefined,
+    /// In no section, since it has no first value.
+    Common,
     /// An absolute value.
     Nowhere,
 }
@@ -128,6 +130,7 @@ fn read_references(
         let target = match symbol.place {
             Place::Section(section) => Target::Section { section, value: symbol.value },
             Place::Undefined => Target::Undefined,
+            Place::Common => Target::Common,
             Place::Nowhere => Target::Nowhere,
         };
         let name = name.get_or_insert_with(|| Arc::from(symbol.name));
