@@ -115,6 +115,8 @@ fn check_program(object: &Object, program: &Program, want: &Table) {
     let what = program.function.as_str();
     assert_eq!(program.section, text(want, "section").unwrap().trim_start_matches('?'), "{what}");
     assert_eq!(program.autoload, want.get("autoload").is_none_or(|value| value.as_bool().unwrap()), "{what}");
+    let aliases = want.get("aliases").and_then(Value::as_array).into_iter().flatten();
+    assert_eq!(program.aliases, aliases.map(|alias| alias.as_str().unwrap()).collect::<Vec<_>>(), "{what}");
     let kind = program.kind.as_ref();
     assert_eq!(kind.map(|kind| kind.program_type.to_string()).as_deref(), text(want, "type"), "{what}");
     // Where no attach type is needed, libbpf's table may have one all the same.

@@ -411,6 +411,22 @@ fn maps_of_gobpf() {
     });
 }
 
+/// A function with two names gives programs by both.
+#[test]
+fn a_function_with_two_names() {
+    check(Case {
+        name: "a_function_with_two_names",
+        manifest: r#"
+            object.one   = { path = "objects/aliases.o" }
+            program.name = { from = "one:pass" }
+            program.also = { from = "one:accept" }
+        "#,
+        uses: &[("name", &[]), ("also", &[])],
+        runs: &[("name", 2), ("also", 2)],
+        ..Case::default()
+    });
+}
+
 #[test]
 fn a_map_that_no_object_defines() {
     check(Case {

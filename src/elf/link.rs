@@ -13,6 +13,7 @@ use crate::insn::{
 };
 use hashbrown::HashMap;
 use std::collections::{BTreeMap, BTreeSet};
+use std::iter;
 use std::sync::Arc;
 
 /// `BPF_COMPLEXITY_LIMIT_INSNS`: the most instructions that the kernel looks at.
@@ -56,7 +57,9 @@ pub(super) fn exception_callbacks(btf: &Btf, sections: &Sections) -> HashMap<Typ
     for (number, section) in sections.list.iter().enumerate() {
         let global = section.functions.iter().filter(|(_, function)| !function.local && !function.hidden);
         for (start, function) in global {
-            places.entry(&function.name).or_insert((number, *start));
+            for name in iter::once(&function.name).chain(&function.aliases) {
+                places.entry(name).or_insert((number, *start));
+            }
         }
     }
     let callbacks = named.into_iter().filter_map(|(program, names)| {

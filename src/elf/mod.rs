@@ -160,6 +160,8 @@ pub enum SlotTarget {
 pub struct Program {
     /// The function's symbol.
     pub function: String,
+    /// Other symbols for the same function.
+    pub aliases: Vec<String>,
     /// The section that it stands in, with a leading `?` taken off.
     pub section: String,
     /// What the section's name says of it.
@@ -183,6 +185,13 @@ pub struct ProgramKind {
     pub target: Option<String>,
     /// `prog_flags`: sleepable, XDP frags.
     pub flags: u32,
+}
+
+impl Program {
+    /// Returns whether the program's function has this name.
+    pub fn is_named(&self, name: &str) -> bool {
+        self.function == name || self.aliases.iter().any(|alias| alias == name)
+    }
 }
 
 impl ProgramKind {
@@ -455,6 +464,11 @@ impl Object {
     /// target.
     pub fn link(&self, program: usize, target: &Target) -> Result<Code, Vec<Error>> {
         self.linking(target).link(program)
+    }
+
+    /// Finds a program by a name of its function, as an index of [`Object::programs`].
+    pub fn program_named(&self, name: &str) -> Option<usize> {
+        self.programs.iter().position(|program| program.is_named(name))
     }
 
     /// Starts linking programs for one target: what one of them asks of the kernel's types is known to the next.

@@ -489,7 +489,7 @@ mod tests {
 
     fn program(function: &str, section: &str, kind: Option<ProgramKind>) -> Program {
         let (function, section) = (function.to_owned(), section.to_owned());
-        Program { function, section, kind, autoload: true, is_static: false, type_id: None }
+        Program { function, aliases: Vec::new(), section, kind, autoload: true, is_static: false, type_id: None }
     }
 
     fn object() -> Object {
