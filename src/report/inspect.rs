@@ -14,6 +14,7 @@ use crate::plan::words::count;
 use crate::spec::{MapSpec, flag_names};
 use serde::{Serialize, Serializer};
 use std::collections::{BTreeMap, BTreeSet};
+use std::iter;
 
 /// What is in an object file.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -91,6 +92,9 @@ fn definition_json<S: Serializer>(spec: &MapSpec, serializer: S) -> Result<S::Ok
 pub struct InspectedProgram {
     /// Function.
     pub function: String,
+    /// Its other names.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub aliases: Vec<String>,
     /// Section.
     pub section: String,
     /// Type, where the section name says it.
@@ -252,6 +256,7 @@ fn inspect_program(object: &Object, program: &Program, linked: Result<Code, Vec<
     };
     InspectedProgram {
         function: program.function.clone(),
+        aliases: program.aliases.clone(),
         section: program.section.clone(),
         r#type: kind.map(|kind| kind.program_type),
         attach_type: kind.and_then(|kind| kind.attach_type),
@@ -398,7 +403,7 @@ fn programs(inspection: &Inspection) -> Table {
     for program in &inspection.programs {
         let number = |number: Option<usize>| number.map_or(String::new(), |number| number.to_string());
         table.row([
-            Text::from(program.function.as_str()),
+            names(program).into(),
             program.section.as_str().into(),
             program.r#type.map_or(Text::new(Paint::Change, "unknown"), |known| known.to_string().into()),
             program.attach_type.map_or(String::new(), |known| known.to_string()).into(),
@@ -409,6 +414,11 @@ fn programs(inspection: &Inspection) -> Table {
         ]);
     }
     table
+}
+
+fn names(program: &InspectedProgram) -> String {
+    let names: Vec<_> = iter::once(&program.function).chain(&program.aliases).map(String::as_str).collect();
+    names.join(", ")
 }
 
 fn probes(inspection: &Inspection) -> Table {
