@@ -218,6 +218,20 @@ fn a_variable_that_a_linker_was_to_place() {
 }
 
 #[test]
+fn constants_that_no_code_names() {
+    let cases: [(&str, [&[&str]; 2]); 2] =
+        [("metadata.o", [&[".rodata"], &[".bss", ".rodata"]]), ("two_in_section.o", [&["passed"], &["dropped"]])];
+    for (name, want) in cases {
+        let object = elf::parse(&read(name)).unwrap();
+        for (number, want) in want.into_iter().enumerate() {
+            let code = object.link(number, &Target::offline()).unwrap();
+            let maps: Vec<_> = object.maps_of(&code).iter().map(|map| object.maps[*map].symbol.as_str()).collect();
+            assert_eq!(maps, want, "{name}: {number}");
+        }
+    }
+}
+
+#[test]
 fn a_foreign_byte_order_is_named() {
     let errors = elf::parse(&read("pass_big_endian.o")).expect_err("big-endian");
     assert!(errors[0].what.contains("big-endian"));

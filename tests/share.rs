@@ -427,6 +427,23 @@ fn a_function_with_two_names() {
     });
 }
 
+/// Constants that tell about an object are held by each of its programs, though no code names them.
+#[test]
+fn constants_for_who_looks_at_programs() {
+    check(Case {
+        name: "constants_for_who_looks_at_programs",
+        manifest: r#"
+            object.told   = { path = "objects/metadata.o" }
+            program.pass  = { from = "told:pass" }
+            program.count = { from = "told:count" }
+        "#,
+        uses: &[("pass", &["told:.rodata"]), ("count", &["told:.bss", "told:.rodata"])],
+        runs: &[("pass", 2), ("count", 2)],
+        holds: &[("told:.bss", 0, 1)],
+        ..Case::default()
+    });
+}
+
 #[test]
 fn a_map_that_no_object_defines() {
     check(Case {

@@ -961,7 +961,7 @@ impl<'a> Resolver<'a> {
             ProgramType::KPROBE => parsed.kernel_version.unwrap_or(self.target.version),
             _ => parsed.kernel_version.unwrap_or(0),
         };
-        let maps = code.maps().into_iter().map(|used| (used, self.map_of(object, used))).collect();
+        let maps = parsed.maps_of(&code).into_iter().map(|used| (used, self.map_of(object, used))).collect();
         let program = DesiredProgram {
             name: name.clone(),
             pin,

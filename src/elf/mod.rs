@@ -72,6 +72,8 @@ struct Image {
     exception_callbacks: HashMap<TypeId, Result<(usize, usize), String>>,
     /// The map of `.kconfig`.
     settings: Option<usize>,
+    /// The maps of constants that tell about the object whoever looks at a program.
+    metadata: Vec<usize>,
     /// The names of all sections, for messages.
     names: Vec<String>,
 }
@@ -317,6 +319,7 @@ pub fn parse(bytes: &[u8]) -> Result<Object, Vec<Error>> {
     }
     let callbacks = btf.as_ref().map(|btf| link::exception_callbacks(btf, &sections));
     let exception_callbacks = callbacks.unwrap_or_default();
+    let metadata = (0..maps.list.len()).filter(|map| data::is_metadata(&maps.list[*map])).collect();
     Ok(Object {
         license,
         kernel_version,
@@ -332,6 +335,7 @@ pub fn parse(bytes: &[u8]) -> Result<Object, Vec<Error>> {
             struct_ops: maps.struct_ops,
             externs: externs.iter().enumerate().map(|(index, known)| (known.name.clone(), index)).collect(),
             settings,
+            metadata,
             names: file.sections.iter().map(|section| section.name.to_owned()).collect(),
         }),
         externs,
@@ -469,6 +473,15 @@ impl Object {
     /// Finds a program by a name of its function, as an index of [`Object::programs`].
     pub fn program_named(&self, name: &str) -> Option<usize> {
         self.programs.iter().position(|program| program.is_named(name))
+    }
+
+    /// Lists the maps that a program with this code holds, as indices of [`Object::maps`]: those that it names, each once,
+    /// by first use; then those of constants for who looks at it, which each program of the object is to hold.
+    pub fn maps_of(&self, code: &Code) -> Vec<usize> {
+        let mut maps = code.maps();
+        let shown = self.image.metadata.iter().filter(|map| !maps.contains(map)).copied().collect::<Vec<_>>();
+        maps.extend(shown);
+        maps
     }
 
     /// Starts linking programs for one target: what one of them asks of the kernel's types is known to the next.

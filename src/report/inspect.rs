@@ -263,7 +263,7 @@ fn inspect_program(object: &Object, program: &Program, linked: Result<Code, Vec<
         target: kind.and_then(|kind| kind.target.clone()),
         probe,
         autoload: program.autoload,
-        maps: code.iter().flat_map(Code::maps).filter_map(symbol).collect(),
+        maps: code.iter().flat_map(|code| object.maps_of(code)).filter_map(symbol).collect(),
         subprograms: code.as_ref().map(subprograms),
         instructions: code.as_ref().map(|code| code.insns.len()),
         problems: errors.iter().map(Error::to_string).chain(misplaced).collect(),
