@@ -218,6 +218,18 @@ fn a_variable_that_a_linker_was_to_place() {
 }
 
 #[test]
+fn damaged_records_of_functions_are_left_out() {
+    let mut bytes = read("pass.o");
+    let start = [0x9f, 0xeb, 1, 0, 32, 0, 0, 0];
+    let ext = bytes.windows(start.len()).position(|bytes| bytes == start).expect("only .BTF.ext has so long a header");
+    // How long a record is.
+    bytes[ext + 32] = 6;
+    let object = elf::parse(&bytes).expect("the object has no relocations for the kernel's types");
+    let code = object.link(0, &Target::offline()).expect("nothing is missing");
+    assert!(code.funcs.is_empty() && code.lines.is_empty());
+}
+
+#[test]
 fn constants_that_no_code_names() {
     let cases: [(&str, [&[&str]; 2]); 2] =
         [("metadata.o", [&[".rodata"], &[".bss", ".rodata"]]), ("two_in_section.o", [&["passed"], &["dropped"]])];

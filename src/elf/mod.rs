@@ -287,7 +287,7 @@ pub fn parse(bytes: &[u8]) -> Result<Object, Vec<Error>> {
     let mut sections = code::read(&file, &mut errors);
     let mut btf = read_section(&file, ".BTF", Btf::parse, &mut errors);
     if let Some(types) = &btf
-        && let Some(ext) = read_section(&file, ".BTF.ext", |bytes| BtfExt::parse(bytes, types), &mut errors)
+        && let Some(ext) = read_section(&file, ".BTF.ext", |bytes| read_ext(bytes, types), &mut errors)
     {
         sections.annotate(ext, types);
     }
@@ -370,6 +370,12 @@ fn read_section<T>(
             None
         }
     }
+}
+
+/// Reads what belongs to instructions. Functions and lines that are damaged are left out, as in libbpf; relocations for
+/// the kernel's types are not, whose programs would be wrong without.
+fn read_ext(bytes: &[u8], types: &Btf) -> Result<BtfExt, crate::btf::Error> {
+    BtfExt::parse(bytes, types).or_else(|error| BtfExt::parse_relocations(bytes, types).map_err(|_| error))
 }
 
 /// Makes functions static for the verifier that no other object may see: it then checks them where they are
