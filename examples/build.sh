@@ -26,7 +26,7 @@ build() {
 
 for source in examples/*/*.c tests/objects/*.c; do
 	case $source in
-	*/map_def.c | */elf_map.c | */no_btf.c | */upgrade.c) ;; # below
+	*/map_def.c | */elf_map.c | */no_btf.c | */upgrade.c | */common.c) ;; # below
 	*) build "$source" "${source%.c}.o" -g ;;
 	esac
 done
@@ -50,7 +50,7 @@ traffic cpus PERCPU_HASH
 traffic wide_key HASH -DWIDE_KEY
 traffic wide_value HASH -DWIDE_VALUE
 traffic wide_cpus PERCPU_HASH -DWIDE_VALUE
-for words in 5 7; do
+for words in 4 5 7; do
 	build $tests/map_def.c $tests/map_def_$((4 * words)).o -g -DWORDS=$words
 	build $tests/map_def.c $tests/map_def_$((4 * words))_no_btf.o -DWORDS=$words
 done
@@ -62,8 +62,10 @@ for version in 1 2 3; do
 	build $tests/upgrade.c $tests/upgrade_$version.o -g -DVERSION=$version
 done
 build $tests/no_btf.c $tests/no_btf.o
+build $tests/common.c $tests/common.o -g -fcommon
 build $tests/pass.c $tests/pass_no_btf.o # `.maps` that nothing describes
 build $tests/undefined.c $tests/undefined_no_btf.o
+build $tests/gobpf_maps.c $tests/gobpf_maps_no_btf.o
 build $tests/pass.c $tests/pass_big_endian.o -g --target=bpfeb
 
 variables=tests/variables

@@ -330,6 +330,29 @@ fn ext_records() {
     }
 }
 
+/// Damage to functions and lines does not hide the relocations; damage to these does.
+#[test]
+#[rustfmt::skip]
+fn ext_relocations_alone() {
+    let btf = Btf::parse(&assemble(&[], &[0, 13 << 24, 0, 1, 12 << 24 | 1, 1], b"\0tc\0")).expect("valid");
+    for (funcs, lines, relos, cut, expected) in [
+        (&[4, 1, 1, 0][..], &[12, 1, 1, 0, 0, 0][..], &[16, 1, 1, 0, 2, 1, 0][..], 0, Ok(1)),
+        (&[], &[16, 1, 1, 0, 1, 1, 1 << 10], &[], 6, Ok(0)),
+        (&[], &[], &[16, 1, 1, 0, 3, 1, 0], 0, Err("bad BTF.ext at byte 60: there is no type 3")),
+        (&[], &[], &[16, 1, 1, 0, 2, 1, 0], 6, Err("bad BTF.ext at byte 32: 28 bytes at 0 after the header end behind the section")),
+    ] {
+        let bytes = assemble_ext(funcs, lines, relos);
+        let bytes = &bytes[..bytes.len() - cut];
+        assert!(BtfExt::parse(bytes, &btf).is_err());
+        let got = BtfExt::parse_relocations(bytes, &btf).map_err(|error| error.to_string());
+        let got = got.map(|ext| {
+            assert!(ext.funcs.is_empty() && ext.lines.is_empty());
+            ext.relos.get("tc").map_or(0, Vec::len)
+        });
+        assert_eq!(got, expected.map_err(str::to_owned));
+    }
+}
+
 /// Compiles `left` and `right` as two objects, and compares the types of their variable `v`.
 #[track_caller]
 fn check_layout(left: &str, right: &str, expected: Option<(&str, &str, &str)>) {

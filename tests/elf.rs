@@ -115,6 +115,8 @@ fn check_program(object: &Object, program: &Program, want: &Table) {
     let what = program.function.as_str();
     assert_eq!(program.section, text(want, "section").unwrap().trim_start_matches('?'), "{what}");
     assert_eq!(program.autoload, want.get("autoload").is_none_or(|value| value.as_bool().unwrap()), "{what}");
+    let aliases = want.get("aliases").and_then(Value::as_array).into_iter().flatten();
+    assert_eq!(program.aliases, aliases.map(|alias| alias.as_str().unwrap()).collect::<Vec<_>>(), "{what}");
     let kind = program.kind.as_ref();
     assert_eq!(kind.map(|kind| kind.program_type.to_string()).as_deref(), text(want, "type"), "{what}");
     // Where no attach type is needed, libbpf's table may have one all the same.
@@ -205,6 +207,40 @@ fn an_error_names_the_source() {
     let source = errors[0].source.as_deref().expect("a line");
     assert!(source.contains("undefined.c:"), "{source}");
     assert!(errors[0].offset.is_some());
+}
+
+#[test]
+fn a_variable_that_a_linker_was_to_place() {
+    let object = elf::parse(&read("common.o")).unwrap();
+    let errors = object.link(0, &Target::offline()).expect_err("a common symbol");
+    assert_eq!(errors[0].what, "`counter` is not initialised, and was compiled with `-fcommon`");
+    assert_eq!(errors[0].help.as_deref(), Some("initialise it (`= 0`), or compile with `-fno-common`"));
+}
+
+#[test]
+fn damaged_records_of_functions_are_left_out() {
+    let mut bytes = read("pass.o");
+    let start = [0x9f, 0xeb, 1, 0, 32, 0, 0, 0];
+    let ext = bytes.windows(start.len()).position(|bytes| bytes == start).expect("only .BTF.ext has so long a header");
+    // How long a record is.
+    bytes[ext + 32] = 6;
+    let object = elf::parse(&bytes).expect("the object has no relocations for the kernel's types");
+    let code = object.link(0, &Target::offline()).expect("nothing is missing");
+    assert!(code.funcs.is_empty() && code.lines.is_empty());
+}
+
+#[test]
+fn constants_that_no_code_names() {
+    let cases: [(&str, [&[&str]; 2]); 2] =
+        [("metadata.o", [&[".rodata"], &[".bss", ".rodata"]]), ("two_in_section.o", [&["passed"], &["dropped"]])];
+    for (name, want) in cases {
+        let object = elf::parse(&read(name)).unwrap();
+        for (number, want) in want.into_iter().enumerate() {
+            let code = object.link(number, &Target::offline()).unwrap();
+            let maps: Vec<_> = object.maps_of(&code).iter().map(|map| object.maps[*map].symbol.as_str()).collect();
+            assert_eq!(maps, want, "{name}: {number}");
+        }
+    }
 }
 
 #[test]

@@ -80,7 +80,7 @@ const NOT_TRIED: &[(&str, &[&str])] = &[
             "usage",
         ],
     ),
-    ("an object that no compiler here makes", &["object::many_variables", "share::unknown_pinning"]),
+    ("an object that no compiler here makes", &["object::many_variables"]),
     ("several links with places and slots between them", &["manifest::bad_order", "plan::cycle"]),
 ];
 

@@ -390,6 +390,60 @@ fn an_object_without_btf_by_its_index() {
     });
 }
 
+/// gobpf's pins are what its own programs make of them; the manifest says them, where a program needs such a map.
+#[test]
+fn maps_of_gobpf() {
+    check(Case {
+        name: "maps_of_gobpf",
+        manifest: r#"
+            object.typed  = { path = "objects/gobpf_maps.o" }
+            object.bare   = { path = "objects/gobpf_maps_no_btf.o", maps = { shared = "shared", placed = "placed" } }
+            map.shared    = { from = "typed:shared", pin = "/sys/fs/bpf/app/globals/shared" }
+            map.placed    = { from = "typed:placed" }
+            program.typed = { from = "typed:uses_both" }
+            program.bare  = { from = "bare:uses_both" }
+            program.own   = { from = "bare:uses_own" }
+        "#,
+        uses: &[("typed", &["shared", "placed"]), ("bare", &["shared", "placed"]), ("own", &["bare:own"])],
+        pins: &["/sys/fs/bpf/app/globals/shared"],
+        runs: &[("typed", 0), ("bare", 0), ("own", 0)],
+        ..Case::default()
+    });
+}
+
+/// A function with two names gives programs by both.
+#[test]
+fn a_function_with_two_names() {
+    check(Case {
+        name: "a_function_with_two_names",
+        manifest: r#"
+            object.one   = { path = "objects/aliases.o" }
+            program.name = { from = "one:pass" }
+            program.also = { from = "one:accept" }
+        "#,
+        uses: &[("name", &[]), ("also", &[])],
+        runs: &[("name", 2), ("also", 2)],
+        ..Case::default()
+    });
+}
+
+/// Constants that tell about an object are held by each of its programs, though no code names them.
+#[test]
+fn constants_for_who_looks_at_programs() {
+    check(Case {
+        name: "constants_for_who_looks_at_programs",
+        manifest: r#"
+            object.told   = { path = "objects/metadata.o" }
+            program.pass  = { from = "told:pass" }
+            program.count = { from = "told:count" }
+        "#,
+        uses: &[("pass", &["told:.rodata"]), ("count", &["told:.bss", "told:.rodata"])],
+        runs: &[("pass", 2), ("count", 2)],
+        holds: &[("told:.bss", 0, 1)],
+        ..Case::default()
+    });
+}
+
 #[test]
 fn a_map_that_no_object_defines() {
     check(Case {

@@ -97,7 +97,7 @@ impl<'a> Outcome<'a> {
     pub fn matches(plan: &'a Plan) -> Self {
         let reused = |action| StepOutcome { action: Cow::Borrowed(action), status: Status::Reused, tally: None };
         let steps = plan.steps.iter().map(|step| reused(&step.action)).collect();
-        Self { deployment: plan.deployment.clone(), steps }
+        Self { deployment: plan.deployment.clone(), is_way_back: false, steps }
     }
 
     /// Returns the whole of it in one word.

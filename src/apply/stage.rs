@@ -352,6 +352,13 @@ impl<K: Kernel> Applier<'_, K> {
             };
             (number, problem)
         })?;
+        for (number, (program, fd)) in programs.iter().zip(&fds).enumerate() {
+            for map in program.bound() {
+                bind(self.kernel, fd, &self.maps[map]).map_err(|error| {
+                    (number, kernel_problem(format!("bind map.{map} to program.{}", program.name), &error))
+                })?;
+            }
+        }
         self.programs.append(&mut programs.iter().map(|program| program.name.clone()).zip(fds).collect());
         Ok(())
     }
@@ -401,6 +408,14 @@ impl<K: Kernel> Applier<'_, K> {
             let kind = Kind::NotLoadable { function: program.function.clone(), refusal: why.into() };
             Problem::at(kind, program.span.clone(), "this program")
         })
+    }
+}
+
+/// Makes a program hold a map that its code does not name. A kernel that cannot do that runs the program without.
+fn bind<K: Kernel>(kernel: &mut K, program: &K::Fd, map: &K::Fd) -> io::Result<()> {
+    match kernel.bind_map(program, map) {
+        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => Ok(()),
+        bound => bound,
     }
 }
 

@@ -78,6 +78,22 @@ impl BtfExt {
     }
 }
 
+impl BtfExt {
+    /// Reads only the relocations, without which a program is wrong; of functions and lines it just tells less.
+    ///
+    /// # Errors
+    /// As [`BtfExt::parse`], but for what is wrong with functions and lines.
+    pub fn parse_relocations(data: &[u8], btf: &Btf) -> Result<Self, Error> {
+        let mut header = wire::header(data, HEADER, Place::ExtByte)?;
+        let base = header.end();
+        let [_funcs, _func_bytes, _lines, _line_bytes] = header.words()?;
+        // Where none of them begin is no matter: the length is the last word.
+        let has_relos = base >= RELOCATIONS_HEADER && data[RELOCATIONS_HEADER - 4..RELOCATIONS_HEADER] != [0; 4];
+        let relos = if has_relos { wire::range(&mut header, base, data.len())? } else { 0..0 };
+        Ok(Self { relos: sections(data, relos, 16, btf, read_relocation)?, ..Self::default() })
+    }
+}
+
 type Read<T> = fn(&mut Reader<'_>, &Btf) -> Result<T, Error>;
 
 /// Reads one of the three parts: a record size, then for each code section its name, a count and the records.

@@ -23,8 +23,7 @@ pub fn run(path: &Path, console: &Console) -> Result<Exit, Exit> {
 pub fn code(path: &Path, function: Option<&str>, console: &Console) -> Result<Exit, Exit> {
     let listed = || -> Result<Vec<(String, Vec<Changed>)>, Problems> {
         let (_, object) = load::object(path)?;
-        if let Some(function) = function.filter(|function| !object.programs.iter().any(|it| it.function == **function))
-        {
+        if let Some(function) = function.filter(|function| object.program_named(function).is_none()) {
             let known: Vec<String> = object.programs.iter().map(|program| program.function.clone()).collect();
             return Err(names_nothing("--code: this object has no program", function, &known).into());
         }
@@ -43,7 +42,7 @@ fn list(object: &Object, function: Option<&str>) -> Vec<(String, Vec<Changed>)> 
     let empty = Btf::default();
     let btf = object.btf.as_deref().unwrap_or(&empty);
     let wanted = object.programs.iter().enumerate();
-    let wanted = wanted.filter(|(_, program)| function.is_none_or(|function| program.function == function));
+    let wanted = wanted.filter(|(_, program)| function.is_none_or(|function| program.is_named(function)));
     let listed = wanted.map(|(number, program)| {
         let code = object.link(number, &Target::offline()).unwrap_or_default();
         let map = |number: usize| object.maps.get(number).map_or_else(String::new, |map| map.symbol.clone());

@@ -456,7 +456,8 @@ pub struct DesiredProgram {
     pub unsettled: bool,
     /// Final instructions but for the maps.
     pub code: Code,
-    /// The maps that the code uses, each once, with their numbers in its sites ([`crate::insn::Site::map`]).
+    /// The maps that the code uses, each once, with their numbers in its sites ([`crate::insn::Site::map`]); and those
+    /// that it does not name, and holds all the same ([`elf::Object::maps_of`]).
     pub maps: Vec<(usize, MapName)>,
     /// What makes it unchanged (DESIGN: instructions, map identities, constants, type, license).
     pub fingerprint: Digest,
@@ -469,6 +470,12 @@ impl DesiredProgram {
     pub fn map(&self, number: usize) -> &MapName {
         let found = self.maps.iter().find(|(known, _)| *known == number);
         &found.expect("the maps are those of the sites").1
+    }
+
+    /// Returns the maps that the program holds and its code does not name.
+    pub fn bound(&self) -> impl Iterator<Item = &MapName> {
+        let named = self.code.maps();
+        self.maps.iter().filter(move |(index, _)| !named.contains(index)).map(|(_, name)| name)
     }
 
     /// Returns the names of the maps that the program uses, each once, sorted.

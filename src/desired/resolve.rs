@@ -34,7 +34,7 @@ pub fn needs(manifest: &Manifest, Files { objects: files, .. }: &Files) -> elf::
     for program in manifest.programs.values() {
         let (name, function) = &program.from.value;
         let Some(ObjectFile { object, .. }) = files.get(name) else { continue };
-        let named = object.programs.iter().find(|known| known.function == *function);
+        let named = object.programs.iter().find(|known| known.is_named(function));
         needs.extend(attach::needs(object, &said_kind(program, named.and_then(|known| known.kind.as_ref()))));
     }
     for (_, object, map) in defining(manifest, files) {
@@ -78,7 +78,7 @@ fn wanted(manifest: &Manifest, files: &BTreeMap<ObjectName, ObjectFile>) -> BTre
         let (name, function) = &program.from.value;
         let Some(ObjectFile { object, .. }) = files.get(name) else { continue };
         let of_object = wanted.entry(name.clone()).or_insert_with(|| called(object));
-        if let Some(index) = object.programs.iter().position(|known| known.function == *function) {
+        if let Some(index) = object.program_named(function) {
             *of_object.entry(index).or_default() += 1;
         }
     }
@@ -740,8 +740,9 @@ impl<'a> Resolver<'a> {
     fn declared_programs(&mut self) {
         for (name, program) in &self.manifest.programs {
             let (object, function) = &program.from.value;
-            let programs = &self.object(object).programs;
-            let Some(index) = programs.iter().position(|known| known.function == *function) else {
+            let parsed = self.object(object);
+            let Some(index) = parsed.program_named(function) else {
+                let programs = &parsed.programs;
                 let kind = Kind::NoSuchProgram {
                     object: object.clone(),
                     function: function.clone(),
@@ -829,7 +830,7 @@ impl<'a> Resolver<'a> {
             if from != object {
                 return None;
             }
-            let at = parsed.programs.iter().position(|known| known.function == *function)?;
+            let at = parsed.program_named(function)?;
             let calls = match self.programs.get(name) {
                 Some(resolved) => resolved.maps.iter().any(|(map, _)| arrays.contains(map)),
                 None => {
@@ -909,10 +910,11 @@ impl<'a> Resolver<'a> {
 
     /// Returns the program behind a function that a slot of `map` holds.
     fn program_of(&mut self, object: &ObjectName, index: usize, map: &MapName) -> ProgramName {
-        let function = self.object(object).programs[index].function.clone();
+        let known = &self.object(object).programs[index];
+        let function = known.function.clone();
         let declared = self.manifest.programs.iter().find(|(_, program)| {
             let (from, of) = &program.from.value;
-            from == object && *of == function
+            from == object && known.is_named(of)
         });
         match declared {
             Some((name, _)) => name.clone(),
@@ -959,7 +961,7 @@ impl<'a> Resolver<'a> {
             ProgramType::KPROBE => parsed.kernel_version.unwrap_or(self.target.version),
             _ => parsed.kernel_version.unwrap_or(0),
         };
-        let maps = code.maps().into_iter().map(|used| (used, self.map_of(object, used))).collect();
+        let maps = parsed.maps_of(&code).into_iter().map(|used| (used, self.map_of(object, used))).collect();
         let program = DesiredProgram {
             name: name.clone(),
             pin,

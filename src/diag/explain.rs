@@ -1191,9 +1191,9 @@ pub const EXPLANATIONS: &[Explanation] = &[
     Explanation {
         code: "share::unknown_pinning",
         exits: DATA,
-        means: "A map of an iproute2 object asks for a pinning number that only a file of that host \
-                (`/etc/iproute2/bpf_pinning`) could explain.",
-        example: Host("`.pinning = 7` in a `struct bpf_elf_map`"),
+        means: "A map asks for a pinning number that only its author knows: of an iproute2 object a file of that host \
+                (`/etc/iproute2/bpf_pinning`) could explain it, of a gobpf object the program around it.",
+        example: Tables("[object.app]\npath = \"gobpf_maps.o\"\n\n[program.both]\nfrom = \"app:uses_both\""),
         way_out: "Say the pin: a `[map]` with `from` and `pin`.",
     },
     Explanation {

@@ -363,7 +363,8 @@ impl Draft<'_> {
             table.set("inner", quoted(&template_name(name)), "a guess: the object does not say what is inside");
         }
         if let Pinning::Custom(number) = map.pinning {
-            let why = format!("a guess: pinning {number} is what /etc/iproute2/bpf_pinning says");
+            let why =
+                format!("a guess: pinning {number} is what its author means (iproute2: /etc/iproute2/bpf_pinning)");
             table.set("pin", quoted(&format!("maps/{name}")), why);
         }
         table

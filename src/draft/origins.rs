@@ -33,7 +33,7 @@ pub fn find(found: &mut Found, sources: &[Source<'_>], target: &Target) {
             for program in named {
                 let is_same = tags.contains(&program.info.tag);
                 if program.origin.as_ref().is_none_or(|origin| is_same && !origin.is_same) {
-                    program.origin = Some(Origin { file, program: index, maps: code.maps(), is_same });
+                    program.origin = Some(Origin { file, program: index, maps: object.maps_of(&code), is_same });
                 }
             }
         }

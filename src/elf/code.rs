@@ -11,6 +11,7 @@ use crate::btf::ext::{BtfExt, LineInfo, Relocation};
 use crate::insn::{Insn, LineRecord};
 use hashbrown::HashMap;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::hash::Hash;
 use std::ops::Range;
 use std::sync::Arc;
@@ -39,12 +40,26 @@ pub(super) struct CodeSection {
 #[derive(Debug)]
 pub(super) struct Function {
     pub name: Arc<str>,
+    /// Its other names (`__attribute__((alias("NAME")))`).
+    pub aliases: Vec<Arc<str>>,
     /// Number of instructions.
     pub len: usize,
     /// `static` in the source.
     pub local: bool,
     /// Not static, but not for other objects to see.
     pub hidden: bool,
+}
+
+impl Function {
+    /// Takes another function at the same place for another name of this one. Of two names the first is as good as the
+    /// second, but others than this object can only see one that is not static.
+    fn also_known_as(&mut self, mut other: Self) {
+        if self.local && !other.local {
+            std::mem::swap(self, &mut other);
+        }
+        self.aliases.append(&mut other.aliases);
+        self.aliases.push(other.name);
+    }
 }
 
 /// What a relocation names.
@@ -63,6 +78,8 @@ pub(super) enum Target {
     Section { section: usize, value: u64 },
     /// In another object, or in the kernel.
     Undefined,
+    /// In no section, since it has no first value.
+    Common,
     /// An absolute value.
     Nowhere,
 }
@@ -128,6 +145,7 @@ fn read_references(
         let target = match symbol.place {
             Place::Section(section) => Target::Section { section, value: symbol.value },
             Place::Undefined => Target::Undefined,
+            Place::Common => Target::Common,
             Place::Nowhere => Target::Nowhere,
         };
         let name = name.get_or_insert_with(|| Arc::from(symbol.name));
@@ -151,7 +169,7 @@ fn read_functions<'s, 'a: 's>(
         SymbolKind::Unknown => !symbol.local,
         SymbolKind::Object | SymbolKind::Section | SymbolKind::Other => false,
     };
-    let mut found = BTreeMap::new();
+    let mut found: BTreeMap<usize, Function> = BTreeMap::new();
     for symbol in symbols.filter(|symbol| is_function(symbol)) {
         let step = Insn::SIZE as u64;
         let bytes = len as u64 * step;
@@ -163,16 +181,22 @@ fn read_functions<'s, 'a: 's>(
         }
         let function = Function {
             name: Arc::from(symbol.name),
+            aliases: Vec::new(),
             len: (symbol.size / step) as usize,
             local: symbol.local,
             hidden: symbol.hidden && !symbol.local,
         };
-        // Of two names for one function the first is as good as the second.
-        found.entry((symbol.value / step) as usize).or_insert(function);
+        match found.entry((symbol.value / step) as usize) {
+            Entry::Vacant(place) => {
+                place.insert(function);
+            }
+            Entry::Occupied(known) => known.into_mut().also_known_as(function),
+        }
     }
     refuse_overlaps(section, &mut found, errors);
     if found.is_empty() {
-        found.insert(0, Function { name: Arc::from(section), len, local: false, hidden: false });
+        let name = Arc::from(section);
+        found.insert(0, Function { name, aliases: Vec::new(), len, local: false, hidden: false });
     }
     let mut end = len;
     for (start, function) in found.iter_mut().rev() {
@@ -249,6 +273,7 @@ impl Sections {
             for (start, function) in &section.functions {
                 programs.push(Program {
                     function: function.name.to_string(),
+                    aliases: function.aliases.iter().map(ToString::to_string).collect(),
                     section: name.to_owned(),
                     kind: sections::kind(name),
                     autoload: name == section.name,

@@ -95,6 +95,18 @@ fn has_visible_variable(btf: &Btf, datasec: TypeId) -> bool {
     vars.iter().any(|var| matches!(btf.get(var.ty), Some(Type::Var { linkage, .. }) if *linkage != Linkage::Static))
 }
 
+/// How the constants are called that `bpftool prog show` tells of a program whose code need not name them.
+const METADATA: &str = "bpf_metadata_";
+
+/// Tells whether a map holds constants that are for who looks at a program of the object.
+pub(super) fn is_metadata(map: &Map) -> bool {
+    let Some(types) = map.spec.types.as_ref().filter(|_| map.dialect == Dialect::Data(DataKind::Rodata)) else {
+        return false;
+    };
+    let Some(Type::Datasec { vars, .. }) = types.btf.get(types.value) else { return false };
+    vars.iter().any(|var| types.btf.get(var.ty).and_then(Type::name).is_some_and(|name| name.starts_with(METADATA)))
+}
+
 /// Gives each section of variables in the BTF its size and its variables their offsets, which compilers leave
 /// to the symbols (`btf_fixup_datasec` of libbpf).
 pub(super) fn fix_sections(btf: &mut Btf, file: &File<'_>, errors: &mut Vec<Error>) {

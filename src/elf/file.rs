@@ -78,7 +78,9 @@ pub(super) enum Place {
     Undefined,
     /// In the section with this number.
     Section(usize),
-    /// An absolute value, or a common block.
+    /// In a section that a linker of programs for hosts would make: a variable of `-fcommon` without a first value.
+    Common,
+    /// An absolute value.
     Nowhere,
 }
 
@@ -142,6 +144,7 @@ impl<'a> File<'a> {
                     Some(SectionIndex(0)) => Place::Undefined,
                     Some(SectionIndex(section)) => Place::Section(section),
                     None if symbol.is_undefined(endian) => Place::Undefined,
+                    None if symbol.is_common(endian) => Place::Common,
                     None => Place::Nowhere,
                 };
                 read_symbol(symbol, index, name, place, &sections)
@@ -149,7 +152,7 @@ impl<'a> File<'a> {
             .collect::<Result<Vec<Symbol<'_>>, _>>()?;
         let place = |(number, symbol): (usize, &Symbol<'_>)| match symbol.place {
             Place::Section(section) => Some((section, number)),
-            Place::Undefined | Place::Nowhere => None,
+            Place::Undefined | Place::Common | Place::Nowhere => None,
         };
         let mut defined: Vec<_> = symbols.iter().enumerate().filter_map(place).collect();
         defined.sort_unstable();
@@ -171,7 +174,7 @@ impl<'a> File<'a> {
         };
         match symbol.place {
             Place::Section(of) => Some((of, symbol.value.wrapping_add(addend).wrapping_add_signed(relocation.addend))),
-            Place::Undefined | Place::Nowhere => None,
+            Place::Undefined | Place::Common | Place::Nowhere => None,
         }
     }
 
@@ -312,7 +315,7 @@ fn read_symbol<'a>(
                 ))));
             }
         },
-        Place::Undefined | Place::Nowhere => None,
+        Place::Undefined | Place::Common | Place::Nowhere => None,
     };
     let kind = match symbol.st_type() {
         elf::STT_NOTYPE => SymbolKind::Unknown,

@@ -1,7 +1,7 @@
-//! Maps in `maps` sections: `struct bpf_map_def` of old libbpf, aya and the kernel's samples, and iproute2's
+//! Maps in `maps` sections: `struct bpf_map_def` of old libbpf, aya, gobpf and the kernel's samples, and iproute2's
 //! `struct bpf_elf_map`.
 //!
-//! All of them begin with the same five words. BTF tells by the members' names what the others mean; without it
+//! All of them begin with the same five words, of which the fifth can be missing. BTF tells by the members' names what the others mean; without it
 //! a definition is read in every way that its size and its numbers allow, and it is an error when these disagree.
 
 use super::file::{Class, File, Section, Symbol, SymbolKind};
@@ -15,8 +15,10 @@ use std::sync::Arc;
 
 /// Far above iproute2's 64 (`ELF_MAX_MAPS`); it bounds how many slots the maps can have among themselves.
 const MAX_MAPS: usize = 1024;
-/// The five words that every layout has.
+/// The five words that layouts begin with.
 const COMMON: usize = 5;
+/// Type, sizes and number of elements: Rust's oxidebpf has maps without flags.
+const SHORTEST: usize = 4;
 const WORD: usize = 4;
 
 /// A map with where its definition stands, and what ties it to others.
@@ -137,8 +139,8 @@ fn raw_definitions<'a>(file: &'a File<'a>, number: usize, section: &Section<'a>)
         let Some(bytes) = bytes.filter(|_| symbol.value >= end) else {
             return Err(place(format!("the definition of {size} bytes overlaps another, or ends behind its section")));
         };
-        if bytes.len() < COMMON * WORD {
-            return Err(place(format!("a map definition has 20 bytes at least, and this one has {size}")));
+        if bytes.len() < SHORTEST * WORD {
+            return Err(place(format!("a map definition has 16 bytes at least, and this one has {size}")));
         }
         end = symbol.value + size;
         found.push(Raw { name: symbol.name, offset: symbol.value, bytes });
@@ -205,6 +207,9 @@ fn variable_types<'a>(btf: &'a Btf, section: &str) -> HashMap<&'a str, TypeId> {
         .collect()
 }
 
+/// Where gobpf's pins of a map go, which only its own programs know; a manifest says its pins itself.
+const NAMESPACE: &str = "namespace";
+
 /// How deep a definition may be wrapped; aya's is three structs down.
 const MAX_WRAPS: usize = 8;
 
@@ -216,7 +221,7 @@ fn members_of_definition(btf: &Btf, ty: TypeId) -> Option<&[Member]> {
     let Type::Struct { members: outermost, .. } = btf.resolved(ty) else { return None };
     let mut members = outermost.as_slice();
     for _ in 0..MAX_WRAPS {
-        if members.iter().any(|member| matches!(member.name.as_str(), "type" | "type_")) {
+        if members.iter().any(|member| matches!(member.name.as_str(), "type" | "type_" | "map_type")) {
             return Some(members);
         }
         let mut sized = members.iter().filter(|member| btf.size_of(member.ty) != Some(0));
@@ -234,7 +239,8 @@ fn read_named(btf: &Btf, ty: TypeId, raw: &Raw<'_>) -> Result<Reading, String> {
     let Some(members) = members_of_definition(btf, ty) else {
         return Err(format!("a map is defined by a struct, but this is `{}`", btf.type_name(ty)));
     };
-    let elf = members.iter().any(|member| member.name == "size_key");
+    let has = |name: &str| members.iter().any(|member| member.name == name);
+    let (elf, gobpf) = (has("size_key"), has(NAMESPACE));
     let mut spec = MapSpec::new(MapType::UNSPEC, 0, 0, 0);
     let mut reading = Reading {
         dialect: if elf { Dialect::BpfElfMap } else { Dialect::BpfMapDef },
@@ -249,7 +255,7 @@ fn read_named(btf: &Btf, ty: TypeId, raw: &Raw<'_>) -> Result<Reading, String> {
         let size = btf.size_of(member.ty).unwrap_or_default() as usize;
         let value = raw.word(at).filter(|_| size == WORD);
         match (member.name.as_str(), value) {
-            ("type" | "type_", Some(value)) => spec.map_type = MapType(value),
+            ("type" | "type_" | "map_type", Some(value)) => spec.map_type = MapType(value),
             ("key_size" | "size_key", Some(value)) => spec.key_size = value,
             ("value_size" | "size_value", Some(value)) => spec.value_size = value,
             ("max_entries" | "max_elem", Some(value)) => spec.max_entries = value,
@@ -257,17 +263,16 @@ fn read_named(btf: &Btf, ty: TypeId, raw: &Raw<'_>) -> Result<Reading, String> {
             ("numa_node", Some(value)) => spec.numa_node = Some(value),
             ("id", Some(value)) => reading.id = value,
             ("pinning", Some(value)) if elf => reading.pinning = iproute2_pinning(value),
-            ("pinning", Some(value)) => {
-                reading.pinning = libbpf_pinning(value)
-                    .ok_or_else(|| format!("field `pinning` is {value}: 0 is none, 1 is by name"))?;
-            }
+            ("pinning", Some(value)) if gobpf => reading.pinning = gobpf_pinning(value),
+            ("pinning", Some(value)) => reading.pinning = libbpf_pinning(value).unwrap_or(Pinning::Custom(value)),
             ("inner_id", Some(0)) => {}
             ("inner_id", Some(value)) => reading.inner = Inner::Id(value),
             ("inner_idx", Some(value)) => reading.slot = Some(value),
             ("inner_map_idx", Some(value)) => reading.inner = Inner::Index(value),
             (name, _) => {
                 let bytes = raw.bytes.get(at..at.saturating_add(size)).unwrap_or_default();
-                if bytes.iter().any(|byte| *byte != 0) {
+                let means_nothing = name == NAMESPACE && is_text(bytes);
+                if !means_nothing && bytes.iter().any(|byte| *byte != 0) {
                     return Err(format!("field `{name}` of the definition is set, and has no known meaning"));
                 }
             }
@@ -296,11 +301,17 @@ const LAYOUTS: [Layout; 3] = [
     Layout { name: "bpf_elf_map", fields: &["id", "pinning", "inner_id", "inner_idx"], read: read_iproute2 },
 ];
 
+/// Six words and the 256 bytes of a namespace. No other struct is that long.
+const GOBPF_SIZE: usize = 6 * WORD + 256;
+const GOBPF: [Layout; 1] = [Layout { name: "bpf_map_def", fields: &["pinning"], read: read_gobpf }];
+
 /// Reads the definitions of one section that have the same size, and so most likely the same type, in every
 /// layout that can be meant. They must all say the same.
 fn read_sized(raw: &[Raw<'_>], numbers: &[usize]) -> Result<Vec<Reading>, Box<Error>> {
     let mut possible: Vec<(&Layout, Vec<Reading>)> = Vec::new();
-    for layout in &LAYOUTS {
+    let size = raw[numbers[0]].bytes.len();
+    let layouts: &[Layout] = if size == GOBPF_SIZE { &GOBPF } else { &LAYOUTS };
+    for layout in layouts {
         let readings: Option<Vec<_>> =
             numbers.iter().map(|number| (layout.read)(&raw[*number], *number, raw.len())).collect();
         if let Some(readings) = readings {
@@ -309,7 +320,7 @@ fn read_sized(raw: &[Raw<'_>], numbers: &[usize]) -> Result<Vec<Reading>, Box<Er
     }
     let (Some((first, readings)), Some((last, last_readings))) = (possible.first(), possible.last()) else {
         let place = &raw[numbers[0]];
-        let what = format!("a map definition of {} bytes that fits no known layout", place.bytes.len());
+        let what = format!("a map definition of {size} bytes that fits no known layout");
         return Err(Box::new(Error::new(what).symbol(place.name).offset(place.offset)));
     };
     for (layout, others) in &possible[1..] {
@@ -323,7 +334,7 @@ fn read_sized(raw: &[Raw<'_>], numbers: &[usize]) -> Result<Vec<Reading>, Box<Er
         }
     }
     // All agree. Only iproute2's layout is this long, and only there other definitions use the id.
-    let long = raw[numbers[0]].bytes.len() >= (COMMON + last.fields.len()) * WORD;
+    let long = size >= (COMMON + last.fields.len()) * WORD;
     let numbered = last_readings.iter().any(|reading| reading.id != 0);
     Ok(if long || numbered { last_readings.clone() } else { readings.clone() })
 }
@@ -379,7 +390,7 @@ fn read_iproute2(raw: &Raw<'_>, _: usize, _: usize) -> Option<Reading> {
     let words = raw.words::<9>();
     let [.., id, pinning, inner, slot] = words;
     let spec = common(&words);
-    if !raw.ends_at(COMMON + 4) || raw.bytes.len() == COMMON * WORD || (inner != 0 && !spec.is_map_of_maps()) {
+    if !raw.ends_at(COMMON + 4) || raw.bytes.len() <= COMMON * WORD || (inner != 0 && !spec.is_map_of_maps()) {
         return None;
     }
     Some(Reading {
@@ -392,12 +403,35 @@ fn read_iproute2(raw: &Raw<'_>, _: usize, _: usize) -> Option<Reading> {
     })
 }
 
+/// `bpf_map_def` of gobpf, which has no maps of maps.
+fn read_gobpf(raw: &Raw<'_>, _: usize, _: usize) -> Option<Reading> {
+    let words = raw.words::<9>();
+    let [.., pinning, _, _, _] = words;
+    let is_namespace = raw.bytes.get((COMMON + 1) * WORD..).is_some_and(is_text);
+    let (spec, pinning) = (common(&words), gobpf_pinning(pinning));
+    let reading = Reading { dialect: Dialect::BpfMapDef, spec, pinning, id: 0, inner: Inner::None, slot: None };
+    is_namespace.then_some(reading)
+}
+
+/// Returns whether bytes hold a text in C: none but zeroes follow the first zero.
+fn is_text(bytes: &[u8]) -> bool {
+    bytes.iter().skip_while(|byte| **byte != 0).all(|byte| *byte == 0)
+}
+
 /// `enum libbpf_pin_type`
 fn libbpf_pinning(number: u32) -> Option<Pinning> {
     match number {
         0 => Some(Pinning::None),
         1 => Some(Pinning::ByName),
         _ => None,
+    }
+}
+
+/// `enum bpf_pin_type` of gobpf, where every number but 0 is for a folder that the program around it knows.
+fn gobpf_pinning(number: u32) -> Pinning {
+    match number {
+        0 => Pinning::None,
+        other => Pinning::Custom(other),
     }
 }
 
@@ -503,6 +537,28 @@ mod tests {
             found.iter().map(meaning).collect::<Vec<_>>()
         });
         assert_eq!(got.map_err(drop), want, "{definitions:?}");
+    }
+
+    /// The words of gobpf's namespace, with a text at its start.
+    fn namespace(pinning: u32, text: &[u8; 4]) -> Vec<u32> {
+        let mut words = vec![0; GOBPF_SIZE / WORD - COMMON];
+        words[..2].copy_from_slice(&[pinning, u32::from_le_bytes(*text)]);
+        words
+    }
+
+    #[test]
+    fn definitions_of_gobpf() {
+        let def = |pinning| Ok(vec![(Dialect::BpfMapDef, pinning, 0, Inner::None)]);
+        check(&[(HASH, 0, &namespace(0, b"\0\0\0\0"))], def(Pinning::None));
+        check(&[(HASH, 0, &namespace(0, b"app\0"))], def(Pinning::None));
+        for pinning in [1, 2, 3] {
+            check(&[(HASH, 0, &namespace(pinning, b"app\0"))], def(Pinning::Custom(pinning)));
+        }
+        check(&[(HASH, 0, &namespace(2, b"a\0b\0"))], Err(()));
+        // One word more, and it is another struct, whose sixth word is an id.
+        let mut longer = namespace(2, b"app\0");
+        longer.push(0);
+        check(&[(HASH, 0, &longer)], Ok(vec![(Dialect::BpfElfMap, iproute2_pinning(0x0070_7061), 2, Inner::None)]));
     }
 
     #[test]

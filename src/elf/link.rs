@@ -13,6 +13,7 @@ use crate::insn::{
 };
 use hashbrown::HashMap;
 use std::collections::{BTreeMap, BTreeSet};
+use std::iter;
 use std::sync::Arc;
 
 /// `BPF_COMPLEXITY_LIMIT_INSNS`: the most instructions that the kernel looks at.
@@ -26,6 +27,9 @@ const EXCEPTION_CALLBACK: &str = "exception_callback:";
 /// What to do about a symbol that another object defines.
 const ELSEWHERE: &str = "link it with the object that defines it (`bpftool gen object`), or where the kernel defines \
                          it declare it `extern ... __ksym`, and compile with `-g`";
+
+/// What to do about a variable that `-fcommon` leaves to a linker, which objects for BPF never see.
+const COMMON: &str = "initialise it (`= 0`), or compile with `-fno-common`";
 
 /// Where LLVM puts the targets of indirect jumps, since version 22.
 const JUMP_TABLES: &str = ".jumptables";
@@ -53,7 +57,9 @@ pub(super) fn exception_callbacks(btf: &Btf, sections: &Sections) -> HashMap<Typ
     for (number, section) in sections.list.iter().enumerate() {
         let global = section.functions.iter().filter(|(_, function)| !function.local && !function.hidden);
         for (start, function) in global {
-            places.entry(&function.name).or_insert((number, *start));
+            for name in iter::once(&function.name).chain(&function.aliases) {
+                places.entry(name).or_insert((number, *start));
+            }
         }
     }
     let callbacks = named.into_iter().filter_map(|(program, names)| {
@@ -497,15 +503,20 @@ impl<'a, 'b> Linker<'a, 'b> {
             let file = self.object.btf.as_ref()?.text(line.file)?;
             Some(format!("{file}:{}", line.place.line()))
         });
-        if reference.is_some_and(|reference| self.is_elsewhere(reference)) {
-            error = error.help(ELSEWHERE);
+        if let Some(way_out) = reference.and_then(|reference| self.way_out(reference)) {
+            error = error.help(way_out);
         }
         self.errors.push(error);
     }
 
-    /// Returns whether a symbol is in another object, as far as this one says.
-    fn is_elsewhere(&self, reference: &Reference) -> bool {
-        reference.target == Target::Undefined && !self.object.image.externs.contains_key(&*reference.symbol)
+    /// Tells what to do about a symbol that this object does not define.
+    fn way_out(&self, reference: &Reference) -> Option<&'static str> {
+        match reference.target {
+            Target::Undefined if self.object.image.externs.contains_key(&*reference.symbol) => None,
+            Target::Undefined => Some(ELSEWHERE),
+            Target::Common => Some(COMMON),
+            Target::Section { .. } | Target::Nowhere => None,
+        }
     }
 
     /// The kernel wants a type for every function or for none, and a line where each function begins.
@@ -531,5 +542,11 @@ fn unnameable(reference: &Reference) -> String {
 }
 
 fn nowhere(reference: &Reference) -> String {
-    format!("`{}` is no place in this object", reference.symbol)
+    let symbol = &reference.symbol;
+    match reference.target {
+        Target::Common => format!("`{symbol}` is not initialised, and was compiled with `-fcommon`"),
+        Target::Section { .. } | Target::Undefined | Target::Nowhere => {
+            format!("`{symbol}` is no place in this object")
+        }
+    }
 }

@@ -72,6 +72,8 @@ struct Image {
     exception_callbacks: HashMap<TypeId, Result<(usize, usize), String>>,
     /// The map of `.kconfig`.
     settings: Option<usize>,
+    /// The maps of constants that tell about the object whoever looks at a program.
+    metadata: Vec<usize>,
     /// The names of all sections, for messages.
     names: Vec<String>,
 }
@@ -114,7 +116,7 @@ pub enum Pinning {
     GlobalNs,
     /// iproute2's `PIN_OBJECT_NS` (1): `<bpffs>/tc/<sha1 of the object>/NAME`.
     ObjectNs,
-    /// Another number, which iproute2 looks up in `/etc/iproute2/bpf_pinning`.
+    /// Another number, which iproute2 looks up in `/etc/iproute2/bpf_pinning` and gobpf knows a folder for.
     Custom(u32),
 }
 
@@ -160,6 +162,8 @@ pub enum SlotTarget {
 pub struct Program {
     /// The function's symbol.
     pub function: String,
+    /// Other symbols for the same function.
+    pub aliases: Vec<String>,
     /// The section that it stands in, with a leading `?` taken off.
     pub section: String,
     /// What the section's name says of it.
@@ -183,6 +187,13 @@ pub struct ProgramKind {
     pub target: Option<String>,
     /// `prog_flags`: sleepable, XDP frags.
     pub flags: u32,
+}
+
+impl Program {
+    /// Returns whether the program's function has this name.
+    pub fn is_named(&self, name: &str) -> bool {
+        self.function == name || self.aliases.iter().any(|alias| alias == name)
+    }
 }
 
 impl ProgramKind {
@@ -276,7 +287,7 @@ pub fn parse(bytes: &[u8]) -> Result<Object, Vec<Error>> {
     let mut sections = code::read(&file, &mut errors);
     let mut btf = read_section(&file, ".BTF", Btf::parse, &mut errors);
     if let Some(types) = &btf
-        && let Some(ext) = read_section(&file, ".BTF.ext", |bytes| BtfExt::parse(bytes, types), &mut errors)
+        && let Some(ext) = read_section(&file, ".BTF.ext", |bytes| read_ext(bytes, types), &mut errors)
     {
         sections.annotate(ext, types);
     }
@@ -308,6 +319,7 @@ pub fn parse(bytes: &[u8]) -> Result<Object, Vec<Error>> {
     }
     let callbacks = btf.as_ref().map(|btf| link::exception_callbacks(btf, &sections));
     let exception_callbacks = callbacks.unwrap_or_default();
+    let metadata = (0..maps.list.len()).filter(|map| data::is_metadata(&maps.list[*map])).collect();
     Ok(Object {
         license,
         kernel_version,
@@ -323,6 +335,7 @@ pub fn parse(bytes: &[u8]) -> Result<Object, Vec<Error>> {
             struct_ops: maps.struct_ops,
             externs: externs.iter().enumerate().map(|(index, known)| (known.name.clone(), index)).collect(),
             settings,
+            metadata,
             names: file.sections.iter().map(|section| section.name.to_owned()).collect(),
         }),
         externs,
@@ -357,6 +370,12 @@ fn read_section<T>(
             None
         }
     }
+}
+
+/// Reads what belongs to instructions. Functions and lines that are damaged are left out, as in libbpf; relocations for
+/// the kernel's types are not, whose programs would be wrong without.
+fn read_ext(bytes: &[u8], types: &Btf) -> Result<BtfExt, crate::btf::Error> {
+    BtfExt::parse(bytes, types).or_else(|error| BtfExt::parse_relocations(bytes, types).map_err(|_| error))
 }
 
 /// Makes functions static for the verifier that no other object may see: it then checks them where they are
@@ -455,6 +474,20 @@ impl Object {
     /// target.
     pub fn link(&self, program: usize, target: &Target) -> Result<Code, Vec<Error>> {
         self.linking(target).link(program)
+    }
+
+    /// Finds a program by a name of its function, as an index of [`Object::programs`].
+    pub fn program_named(&self, name: &str) -> Option<usize> {
+        self.programs.iter().position(|program| program.is_named(name))
+    }
+
+    /// Lists the maps that a program with this code holds, as indices of [`Object::maps`]: those that it names, each once,
+    /// by first use; then those of constants for who looks at it, which each program of the object is to hold.
+    pub fn maps_of(&self, code: &Code) -> Vec<usize> {
+        let mut maps = code.maps();
+        let shown = self.image.metadata.iter().filter(|map| !maps.contains(map)).copied().collect::<Vec<_>>();
+        maps.extend(shown);
+        maps
     }
 
     /// Starts linking programs for one target: what one of them asks of the kernel's types is known to the next.

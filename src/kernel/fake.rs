@@ -1380,6 +1380,17 @@ impl Kernel for Fake {
         Ok(self.open(Object::Program(id)))
     }
 
+    /// A map that the program has already is no error (`bpf_prog_bind_map`, kernel/bpf/syscall.c).
+    fn bind_map(&mut self, program: &Fd, map: &Fd) -> io::Result<()> {
+        let mut state = self.change("bind_map")?;
+        let (program, map) = (state.program_id(program)?, state.map_id(map)?);
+        let held = &mut state.programs.get_mut(&program).expect("an open program lives").info.map_ids;
+        if !held.contains(&map) {
+            held.push(map);
+        }
+        Ok(())
+    }
+
     fn program_by_id(&self, id: u32) -> io::Result<Fd> {
         let exists = self.state().programs.contains_key(&id);
         if exists { Ok(self.open(Object::Program(id))) } else { refuse(libc::ENOENT) }

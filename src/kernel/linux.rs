@@ -472,6 +472,10 @@ impl Kernel for Linux {
         parallel::map(requests, insns / INSNS_PER_THREAD, |request| kernel.load(request))
     }
 
+    fn bind_map(&mut self, program: &Object, map: &Object) -> io::Result<()> {
+        sys::prog_bind_map(program.as_fd(), map.as_fd())
+    }
+
     fn program_by_id(&self, id: u32) -> io::Result<Object> {
         sys::prog_by_id(id).map(Object::from)
     }

@@ -478,6 +478,8 @@ pub trait Kernel {
         let loaded = requests.iter().enumerate();
         loaded.map(|(number, request)| self.load_program(request).map_err(|refusal| (number, refusal))).collect()
     }
+    /// `BPF_PROG_BIND_MAP`: the program holds a map that its code does not name. `EINVAL` before Linux 5.10.
+    fn bind_map(&mut self, program: &Self::Fd, map: &Self::Fd) -> io::Result<()>;
     /// Returns the next id of a program, whoever's it is (`BPF_PROG_GET_NEXT_ID`); `NotFound` behind the last one.
     fn next_program(&self, after: u32) -> io::Result<u32>;
     /// `BPF_PROG_GET_FD_BY_ID`; `NotFound` when there is none.

@@ -451,6 +451,10 @@ impl Kernel for Recorded {
         next(&self.0.programs, after)
     }
 
+    fn bind_map(&mut self, _: &Handle, _: &Handle) -> io::Result<()> {
+        unchangeable()
+    }
+
     fn program_by_id(&self, id: u32) -> io::Result<Handle> {
         if self.0.programs.contains_key(&id) { Ok(Handle::Program(id)) } else { errno(libc::ENOENT) }
     }

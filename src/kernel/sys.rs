@@ -151,6 +151,7 @@ attr!(BtfLoad, command 18, size 32 {
 attr!(BtfById, command 19, size 12 { id: u32, next_id: u32, open_flags: u32, });
 attr!(BtfNextId, command 23, size 8 { start_id: u32, next_id: u32, });
 attr!(MapFreeze, command 22, size 4 { map_fd: u32, });
+attr!(ProgBindMap, command 35, size 12 { prog_fd: u32, map_fd: u32, flags: u32, });
 macro_rules! batch {
     ($($name:ident = $command:literal),*) => {$(
         attr!($name, command $command, size 56 {
@@ -686,6 +687,13 @@ pub fn wait_for_all_cpus() -> io::Result<()> {
 /// `BPF_MAP_FREEZE`
 pub fn map_freeze(map: BorrowedFd<'_>) -> io::Result<()> {
     let mut attr = MapFreeze { map_fd: number(map) };
+    // SAFETY: there is no address in it.
+    unsafe { bpf(&mut attr) }.map(drop)
+}
+
+/// `BPF_PROG_BIND_MAP` (Linux 5.10)
+pub fn prog_bind_map(program: BorrowedFd<'_>, map: BorrowedFd<'_>) -> io::Result<()> {
+    let mut attr = ProgBindMap { prog_fd: number(program), map_fd: number(map), flags: 0 };
     // SAFETY: there is no address in it.
     unsafe { bpf(&mut attr) }.map(drop)
 }

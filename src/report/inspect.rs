@@ -14,6 +14,7 @@ use crate::plan::words::count;
 use crate::spec::{MapSpec, flag_names};
 use serde::{Serialize, Serializer};
 use std::collections::{BTreeMap, BTreeSet};
+use std::iter;
 
 /// What is in an object file.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -91,6 +92,9 @@ fn definition_json<S: Serializer>(spec: &MapSpec, serializer: S) -> Result<S::Ok
 pub struct InspectedProgram {
     /// Function.
     pub function: String,
+    /// Its other names.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub aliases: Vec<String>,
     /// Section.
     pub section: String,
     /// Type, where the section name says it.
@@ -252,13 +256,14 @@ fn inspect_program(object: &Object, program: &Program, linked: Result<Code, Vec<
     };
     InspectedProgram {
         function: program.function.clone(),
+        aliases: program.aliases.clone(),
         section: program.section.clone(),
         r#type: kind.map(|kind| kind.program_type),
         attach_type: kind.and_then(|kind| kind.attach_type),
         target: kind.and_then(|kind| kind.target.clone()),
         probe,
         autoload: program.autoload,
-        maps: code.iter().flat_map(Code::maps).filter_map(symbol).collect(),
+        maps: code.iter().flat_map(|code| object.maps_of(code)).filter_map(symbol).collect(),
         subprograms: code.as_ref().map(subprograms),
         instructions: code.as_ref().map(|code| code.insns.len()),
         problems: errors.iter().map(Error::to_string).chain(misplaced).collect(),
@@ -302,7 +307,7 @@ fn needs(object: &Object) -> Vec<Need> {
             table: "map",
             symbol: map.symbol.clone(),
             key: "pin",
-            why: format!("pinning {number} is whatever /etc/iproute2/bpf_pinning says"),
+            why: format!("pinning {number} is what its author means (iproute2: /etc/iproute2/bpf_pinning)"),
         }),
         Pinning::None | Pinning::ByName | Pinning::GlobalNs | Pinning::ObjectNs => None,
     });
@@ -398,7 +403,7 @@ fn programs(inspection: &Inspection) -> Table {
     for program in &inspection.programs {
         let number = |number: Option<usize>| number.map_or(String::new(), |number| number.to_string());
         table.row([
-            Text::from(program.function.as_str()),
+            names(program).into(),
             program.section.as_str().into(),
             program.r#type.map_or(Text::new(Paint::Change, "unknown"), |known| known.to_string().into()),
             program.attach_type.map_or(String::new(), |known| known.to_string()).into(),
@@ -409,6 +414,11 @@ fn programs(inspection: &Inspection) -> Table {
         ]);
     }
     table
+}
+
+fn names(program: &InspectedProgram) -> String {
+    let names: Vec<_> = iter::once(&program.function).chain(&program.aliases).map(String::as_str).collect();
+    names.join(", ")
 }
 
 fn probes(inspection: &Inspection) -> Table {
@@ -489,7 +499,7 @@ mod tests {
 
     fn program(function: &str, section: &str, kind: Option<ProgramKind>) -> Program {
         let (function, section) = (function.to_owned(), section.to_owned());
-        Program { function, section, kind, autoload: true, is_static: false, type_id: None }
+        Program { function, aliases: Vec::new(), section, kind, autoload: true, is_static: false, type_id: None }
     }
 
     fn object() -> Object {

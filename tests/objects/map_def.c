@@ -1,17 +1,24 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 /*
  * `struct bpf_map_def` of libbpf before 1.0. WORDS tells how long it is: five words, or seven,
- * where the last two are what the kernel's old samples and aya put there.
+ * where the last two are what the kernel's old samples and aya put there. Others have four, and
+ * call the first as they like.
  */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
+
+#if WORDS == 4
+#define type map_type
+#endif
 
 struct bpf_map_def {
 	__u32 type;
 	__u32 key_size;
 	__u32 value_size;
 	__u32 max_entries;
+#if WORDS >= 5
 	__u32 map_flags;
+#endif
 #if WORDS == 7
 	__u32 id;
 	__u32 pinning;
@@ -30,7 +37,9 @@ struct bpf_map_def SEC("maps") hosts = {
 	.key_size = sizeof(__u32),
 	.value_size = sizeof(__u32),
 	.max_entries = 100,
+#if WORDS >= 5
 	.map_flags = BPF_F_NO_PREALLOC,
+#endif
 #if WORDS == 7
 	.pinning = 1, /* by name */
 #endif
