@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::fs;
+use std::iter;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -137,7 +138,8 @@ impl Case {
                 let is_program = |program: &&Program| program.autoload && !program.is_static;
                 let has_type = |program: &&Program| program.kind.is_some() || is_said(("program", &program.function));
                 let programs = object.programs.iter().filter(is_program).filter(has_type);
-                case.functions = programs.map(|program| program.function.clone()).collect();
+                let names = |program: &Program| iter::once(program.function.clone()).chain(program.aliases.clone());
+                case.functions = programs.flat_map(names).collect();
                 case.maps = unused(&object, &case.functions);
                 let said = Self::said(path).filter(|row| row.of.0 == "map").map(|row| row.of.1.to_owned());
                 case.maps.extend(said);

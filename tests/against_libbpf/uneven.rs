@@ -50,6 +50,8 @@ pub const TABLE: &[Uneven] = &[
     row("aya_maps", "count", WE, LEGACY),
     row("aya_maps", "tell", Neither, LEGACY),
     row("elf_map_*", "", WE, LEGACY),
+    row("gobpf_maps*", "uses_both", Neither, "bad map relo against 'own' in section 'maps/own'"), // nobody says its pins
+    row("gobpf_maps*", "", WE, "bad map relo against 'own' in section 'maps/own'"),
     row("legacy", "", WE, LEGACY),
     row("map_def_*", "", WE, LEGACY),
     row("own_section", "", WE, "bad map relo against 'counts' in section 'maps/counts'"),
@@ -74,6 +76,8 @@ pub const TABLE: &[Uneven] = &[
     row("text_only", "", WE, "bad call relo against 'cold'"),
     row("text_sections", "", WE, "bad call relo against 'rare'"),
     // One program, map or extern that is wrong stops the whole object.
+    row("common", "count", Neither, "corrupted symbol"),
+    row("common", "", WE, "corrupted symbol"),
     row("ksyms_weak", "asks", WE, "'no_such_strong_function': not found"),
     row("ksyms_weak", "", Neither, "'no_such_strong_function': not found"),
     row("ksym_variables", "", Neither, "incompatible types"),
@@ -93,6 +97,8 @@ pub const TABLE: &[Uneven] = &[
     row("struct_ops", "threshold", OnlyWe { until: (1, 2) }, REFUSED),
     row("struct_ops", "undo", OnlyWe { until: (1, 2) }, REFUSED),
     row("kfunc_weak", "use", Unlike { until: (1, 3) }, "tag "), // how it marks a call of nothing
+    // To the kernel a function with two names has its first one, whichever the manifest says.
+    row("aliases", "accept", Unlike { until: (u32::MAX, 0) }, "is pass type"),
     // It tries to attach a probe to find LINUX_HAS_SYSCALL_WRAPPER out, which some kernels forbid.
     // The linker leaves the place of the weak variable that lost; we correct it.
     row("weak", "", Unlike { until: (1, 0) }, "'.data'"),
