@@ -108,7 +108,10 @@ fn check(folder: &Path, states: &[(&str, &str)], drift: &[&str]) -> Value {
 const DISTURBANCES: &[(&str, &[&str])] = &[
     ("rm /sys/fs/bpf/edge/programs/xdp", &["program.xdp unpinned"]),
     ("chmod 0644 /sys/fs/bpf/edge/maps/traffic", &["map.traffic access"]),
-    ("chmod 0644 /sys/fs/bpf/edge/programs/xdp", &["program.xdp access"]),
+    (
+        "chmod 0755 /sys/fs/bpf/edge/; chmod 0644 /sys/fs/bpf/edge/programs/xdp",
+        &["program.xdp access", "directory /sys/fs/bpf/edge~1 access"],
+    ),
     ("chown 65534 /sys/fs/bpf/globals/outside", &["map.outside access"]),
     (
         "chmod 0755 /sys/fs/bpf/edge/ /sys/fs/bpf/edge/programs",

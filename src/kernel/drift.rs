@@ -146,7 +146,10 @@ pub fn drift<K: Kernel>(kernel: &K, record: &Record, pin_root: &PinPath) -> Resu
     let made = existing(kernel.permissions(&pin));
     let made = made.map_err(|error| refused(format!("look who may open `{pin}`"), &error, READ))?;
     let (links, maker) = (&record.links, made.map_or(0, |made| made.owner));
-    let mut checker = Checker { kernel, links, maker, cgroups: RefCell::default(), folders: HashMap::new() };
+    let opened = opened_folders(kernel, record, pin_root, maker)?;
+    // Nobody comes to the pins in folders that are shut, so that most need not be looked at one by one.
+    let shut = opened.is_empty().then_some(pin_root);
+    let mut checker = Checker { kernel, links, maker, shut, cgroups: RefCell::default(), folders: HashMap::new() };
     let mut found = Vec::new();
     let mut note = |kind: &str, name: &str, what: Option<Difference>| {
         found.extend(what.map(|what| Drift { address: format!("{kind}.{name}"), what }));
@@ -172,7 +175,7 @@ pub fn drift<K: Kernel>(kernel: &K, record: &Record, pin_root: &PinPath) -> Resu
     for (name, hook) in sites::newcomers(kernel, record)? {
         note("link", &name, Some(Difference::Came(hook.to_string())));
     }
-    for (folder, now) in opened_folders(kernel, record, pin_root, maker)? {
+    for (folder, now) in opened {
         let lacking = Access::of_new_folders().or_shut(now, maker).lacking(now, |_, _| None);
         let what = Difference::Entered(lacking.difference(now));
         found.push(Drift { address: Address::Directory(folder).to_string(), what });
@@ -334,6 +337,8 @@ struct Checker<'a, K> {
     links: &'a BTreeMap<String, RecordedLink>,
     /// The number of the user that made the pins.
     maker: u32,
+    /// The folder below which nobody else comes to the pins.
+    shut: Option<&'a PinPath>,
     /// The ids of cgroups by path, as far as they were looked for.
     cgroups: RefCell<BTreeMap<&'a str, Option<u64>>>,
     /// The inodes in a folder by name.
@@ -347,12 +352,18 @@ impl<'a, K: Kernel> Checker<'a, K> {
         let path = || PinPath::new(pin).expect("it was listed by its folder");
         Ok(match found {
             Some(found) if found == inode => match access {
+                Some(access) if access.is_empty() && self.is_shut(&path()) => None,
                 Some(access) => self.access(&path(), access)?,
                 None => None,
             },
             Some(_) => Some(Difference::Replaced(path())),
             None => PinPath::new(pin).ok().map(Difference::Unpinned),
         })
+    }
+
+    /// Returns whether only the maker comes to a pin.
+    fn is_shut(&self, pin: &PinPath) -> bool {
+        self.shut.is_some_and(|shut| pin.is_below(shut))
     }
 
     /// Looks who may open a pin.

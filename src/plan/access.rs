@@ -1,7 +1,7 @@
 //! Who may open the pins: what the manifest asks for, against what the pins have.
 //!
 //! What only the record says was asked for once: it goes back to what new pins have. So does a pin that others may open
-//! though nobody asked for that, as after a `chmod` by hand.
+//! though nobody asked for that, as after a `chmod` by hand, where they can come to it.
 
 use super::{Action, Because, Mode, Restored, State, Step, Traffic};
 use crate::access::{Access, AccountKind, Permissions};
@@ -53,7 +53,8 @@ pub(super) fn steps(desired: &Desired, observed: &Observed, steps: &[Step], mode
         };
         let is_kept = matches!(place, Some(Cow::Borrowed(_)));
         let now = place.and_then(|place| observed.permissions.get(&*place)).copied();
-        let wanted = match now.filter(|_| is_kept && !is_mark(observed, pin)) {
+        let wanted = match now.filter(|_| is_kept && !is_mark(observed, pin) && can_be_reached(pin, desired, observed))
+        {
             Some(now) => Cow::Owned(wanted.or_shut(now, maker)),
             None => wanted,
         };
@@ -107,6 +108,11 @@ pub(super) fn with_known_names(before: &Record, observed: &Observed) -> Record {
         }
     }
     record
+}
+
+/// Returns whether others come to a pin: to one in the deployment's folder only when somebody opened that.
+fn can_be_reached(pin: &PinPath, desired: &Desired, observed: &Observed) -> bool {
+    !pin.is_below(&desired.pin_root) || !observed.opened.is_empty()
 }
 
 /// Returns whether there is no pin but the mark of what has no link, which anybody may read who may enter its folder.
