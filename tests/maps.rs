@@ -126,7 +126,8 @@ fn check(row: &Row, folder: &TempDir) {
         manifest(folder, symbol, lines);
         let said = bpfapply(folder.path(), &["plan.toml"]);
         assert_eq!(said.code, 1, "{symbol} with {lines}: {}{}", said.stdout, said.stderr);
-        let named: Vec<_> = said.stderr.lines().filter_map(|line| line.split("any more: ").nth(1)).collect();
+        let named = said.stderr.lines().find_map(|line| line.split("any more: ").nth(1)).unwrap_or_default();
+        let named: Vec<_> = named.split("; ").collect();
         assert_eq!(named.len(), fields.len(), "{symbol} with {lines}: {}", said.stderr);
         for (field, text) in fields.iter().zip(&named) {
             assert!(text.starts_with(&format!("{field} is ")), "{symbol} with {lines}: {text}");

@@ -157,7 +157,7 @@ fn what_cannot_be_read_is_told_apart() {
 
 #[test]
 fn help_is_wrapped() {
-    let mut all = commands();
+    let mut all: Vec<_> = commands().into_iter().filter(|command| command != "help").collect();
     all.push(String::new());
     for command in &all {
         let arguments: Vec<_> = [command.as_str(), "-h"].into_iter().filter(|word| !word.is_empty()).collect();

@@ -296,6 +296,8 @@ impl<K: Kernel> Applier<'_, K> {
             Action::ClearLeftover { path, record, kept, .. } => {
                 let (root, generations) = (&self.plan.pin_root, &self.plan.generations);
                 let running = (generations.current.as_ref(), generations.record.as_deref());
+                // What others did to a hook meanwhile would not be told from what goes now.
+                self.same_hooks().map_err(|(_, problem)| problem)?;
                 let before = self.attached_in(path);
                 let cleared = generation::clear(self.kernel, root, (path, record.as_deref()), running, *kept);
                 if cleared.is_err() && self.attached_in(path) < before {
