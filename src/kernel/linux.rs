@@ -1017,8 +1017,15 @@ fn object_kind(fd: &OwnedFd) -> io::Result<ObjectKind> {
 
 /// Returns the number of CPUs for which a per-CPU map has values.
 fn possible_cpus() -> io::Result<u32> {
+    // It is the same for as long as the kernel runs.
+    static KNOWN: OnceLock<u32> = OnceLock::new();
+    if let Some(known) = KNOWN.get() {
+        return Ok(*known);
+    }
     let text = fs::read_to_string("/sys/devices/system/cpu/possible")?;
-    count_cpus(text.trim()).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "unreadable list of CPUs"))
+    let count = count_cpus(text.trim());
+    let count = count.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "unreadable list of CPUs"))?;
+    Ok(*KNOWN.get_or_init(|| count))
 }
 
 /// Returns the most CPUs that the kernel was built for; the file has the number of the last one.
