@@ -120,6 +120,16 @@ impl Access {
         }
     }
 
+    /// Returns what this asks for, and `other` for what it does not say.
+    #[must_use]
+    pub fn or(&self, other: &Self) -> Self {
+        Self {
+            mode: self.mode.or(other.mode),
+            owner: self.owner.as_ref().or(other.owner.as_ref()).cloned(),
+            group: self.group.as_ref().or(other.group.as_ref()).cloned(),
+        }
+    }
+
     /// Returns it with what shuts a pin that others may open though nobody asked for that: by its mode, or as they own it.
     /// Root may, and `maker`, who made it.
     #[must_use]

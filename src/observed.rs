@@ -10,8 +10,8 @@ use crate::direct::{Device, Direct, Feature, Qdisc, Via};
 use crate::entries::Entries;
 use crate::insn::{FuncRecord, Insn, LineRecord};
 use crate::kinds::{AttachType, MapType, Netfilter, ProgramType, XdpMode};
-use crate::names::{Digest, PinPath};
-use crate::record::Record;
+use crate::names::{Digest, MapName, PinPath};
+use crate::record::{Record, RecordedMap};
 use crate::report::show::age;
 use crate::route::{RouteInfo, RoutePlace};
 use crate::spec::{Host, MapSpec, MapTypes};
@@ -356,9 +356,9 @@ impl Wanted {
         wanted
     }
 
-    /// Adds what a record knows of variables that were set, and of entries: where ours are kept, and the maps of which only some are ours, which go when
-    /// nobody wants them any more.
-    pub(crate) fn add_entries(&mut self, record: &Record) {
+    /// Adds what a record knows of variables that were set, and of entries: where ours are kept, which is at the `place` of
+    /// the pin that the record names, and the maps of which only some are ours, which go when nobody wants them any more.
+    pub(crate) fn add_entries(&mut self, record: &Record, place: impl Fn(&PinPath) -> PinPath) {
         let sections = record.maps.values().filter(|map| !map.variables.is_empty());
         self.contents.extend(sections.filter_map(|map| PinPath::new(map.pin.as_deref()?).ok()));
         for map in record.maps.values() {
@@ -366,7 +366,7 @@ impl Wanted {
             if entries.mode == EntriesMode::Seed {
                 continue;
             }
-            self.kept.extend(PinPath::new(&entries.pin));
+            self.kept.extend(PinPath::new(&entries.pin).map(|pin| place(&pin)));
             let shared = PinPath::new(pin).ok().filter(|_| !entries.mode.owns_all());
             self.contents.extend(shared);
         }
@@ -515,6 +515,22 @@ impl Observed {
     /// Returns an interface of a network namespace.
     pub fn interface(&self, name: &str, netns: &Netns) -> Option<&Interface> {
         self.interfaces.get(&(netns.clone(), name.to_owned()))
+    }
+
+    /// Lists the records of runs that were killed before their switch, with the folders of their generations: what they say
+    /// of pins that stay may have been done to these.
+    pub fn begun(&self) -> impl Iterator<Item = (&PinPath, &Record)> {
+        let begun = self.leftovers.iter().filter(|leftover| !leftover.has_run);
+        begun.filter_map(|leftover| Some((&leftover.path, leftover.record.as_ref()?)))
+    }
+
+    /// Returns what they say of a map that is still the one which they found.
+    pub fn begun_map(&self, map: &MapName) -> impl Iterator<Item = (&PinPath, &RecordedMap)> {
+        self.begun().filter_map(|(generation, record)| {
+            let recorded = record.maps.get(map.as_str())?;
+            let pin = PinPath::new(recorded.pin.as_deref()?).ok()?;
+            (self.inode(&pin) == Some(recorded.inode)).then_some((generation, recorded))
+        })
     }
 
     /// Returns the inode of a pin.

@@ -702,6 +702,8 @@ struct Case {
     plan: fn(&Fake) -> Plan,
     /// What makes the host as it has to be, wherever a fault stopped it.
     again: fn(&Fake) -> Plan,
+    /// What the maps hold then.
+    given: Given,
 }
 
 const CASES: &[Case] = &[
@@ -710,12 +712,28 @@ const CASES: &[Case] = &[
         before: |_| {},
         plan: |fake| plan_of(1, FIRST, fake),
         again: |fake| plan_of(1, FIRST, fake),
+        given: FIRST,
     },
     Case {
         name: "upgrade",
         before: first,
         plan: |fake| plan_of(2, SECOND, fake),
         again: |fake| plan_of(2, SECOND, fake),
+        given: SECOND,
+    },
+    Case {
+        name: "upgrade that is given up",
+        before: first,
+        plan: |fake| plan_of(2, SECOND, fake),
+        again: |fake| plan_of(1, FIRST, fake),
+        given: FIRST,
+    },
+    Case {
+        name: "first entries that are given up",
+        before: |fake| make(1, &[], fake),
+        plan: |fake| plan_of(1, &[("cpus", Merge, &[(1, 1)])], fake),
+        again: |fake| plan_of(1, &[], fake),
+        given: &[("cpus", Merge, &[])],
     },
     Case {
         name: "rollback",
@@ -725,12 +743,24 @@ const CASES: &[Case] = &[
         },
         plan: plan_back,
         again: |fake| plan_of(1, FIRST, fake),
+        given: FIRST,
+    },
+    Case {
+        name: "rollback that is given up",
+        before: |fake| {
+            first(fake);
+            make(2, SECOND, fake);
+        },
+        plan: plan_back,
+        again: |fake| plan_of(2, SECOND, fake),
+        given: SECOND,
     },
     Case {
         name: "destroy",
         before: first,
         plan: |fake| good(plan_destroy("edge", fake), ""),
         again: |_| unreachable!("what is left of it is not always enough to plan"),
+        given: &[],
     },
 ];
 
@@ -814,8 +844,7 @@ fn converges(case: &Case, fake: &Fake, what: &str) {
     let (_, problem) = run(&plan, fake);
     assert!(problem.is_none(), "{what}: {problem:?}");
     assert!((case.again)(fake).is_empty(), "{what}: nothing is left to do");
-    let given = if case.name == "upgrade" { SECOND } else { FIRST };
-    for (map, mode, pairs) in given {
+    for (map, mode, pairs) in case.given {
         let mut held = held(map, fake);
         if *mode == Merge {
             held.remove(&9);

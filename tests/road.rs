@@ -585,9 +585,9 @@ fn one_line_more_in_a_blocklist_is_one_write() {
         if has("strace") {
             let (ran, calls) = traced(site, &[], &[&plan]);
             assert_eq!(ran.code, 0, "{ran:?}");
-            // The entry, the record, and what keeps the 20,001 as ours.
+            // The entry, the record before and behind it, and what keeps the 20,001 as ours.
             let kept = (32 + (BLOCKS as usize + 1) * 12).div_ceil(32 << 10);
-            assert_eq!(calls.matches("BPF_MAP_UPDATE").count(), 2 + kept);
+            assert_eq!(calls.matches("BPF_MAP_UPDATE").count(), 3 + kept);
             assert_eq!(calls.matches("BPF_MAP_DELETE").count(), 0);
         } else {
             check(&[&plan], 0, &[]);
@@ -832,6 +832,91 @@ fn what_was_killed_behind_its_switch_goes_back_to_what_ran_before() {
         check(&[&plan], 0, &["nothing to do"]);
         check(&["destroy", "edge"], 0, &[]);
         assert_eq!(host(), before);
+    });
+}
+
+#[test]
+fn what_a_killed_upgrade_changed_in_place_goes_with_the_manifest_of_before() {
+    let name = "what_a_killed_upgrade_changed_in_place_goes_with_the_manifest_of_before";
+    road(name, move |site| {
+        if !has("strace") {
+            return common::skip(name, "there is no strace");
+        }
+        let manifest = |file: &str, set: &str, allow: &str, more: &str| {
+            let text = format!(
+                "version = 1\nname = \"edge\"\n\
+                 [object.filter]\npath = \"OBJECTS/../variables/filter.o\"\n{set}\n\
+                 [program.judge]\nfrom = \"filter:judge\"\n\
+                 [map.allow]\ntype = \"hash\"\nkey_size = 1\nvalue_size = 1\nmax_entries = 9\n\
+                 entries_mode = \"merge\"\n{allow}\n{more}"
+            );
+            site.manifest(file, &text)
+        };
+        let first = manifest("first.toml", "", "entries = { \"hex:01\" = \"hex:01\" }", "");
+        let outside = "[map.out]\ntype = \"array\"\nkey_size = 4\nvalue_size = 4\nmax_entries = 1\n\
+                       pin = \"/sys/fs/bpf/shared/out\"\n";
+        let entries = "mode = 0o666\nentries = { \"hex:01\" = \"hex:02\", \"hex:02\" = \"hex:02\" }";
+        let second = manifest("second.toml", "set = { runs = 9 }", entries, outside);
+        // The calls that make the folder outside, that put the last record in the place of the first one, and that switch.
+        for (call, count) in [("mkdir", 2), ("rename", 1), ("rename", 2)] {
+            let before = host();
+            check(&[&first], 0, &[]);
+            let fault = format!("strace -qq -o /dev/null -e trace={call} -e inject={call}:signal=KILL:when={count}");
+            sh(&format!("{fault} {BPFAPPLY} {second} > /dev/null 2>&1 || true"));
+            let back = ["set runs 9 -> 100", "entries +0 ~1 -1", "pin mode 0666 -> 0600"];
+            check(&[&first], 0, if call == "mkdir" { &[] } else { &back });
+            check(&[&first], 0, &["nothing to do"]);
+            assert_eq!(sh("ls /sys/fs/bpf | grep -c shared || true").trim(), "0", "{call} {count}");
+            check(&["destroy", "edge"], 0, &[]);
+            assert_eq!(host(), before);
+        }
+        // What the killed run began, the same manifest finishes.
+        let before = host();
+        check(&[&first], 0, &[]);
+        let fault = "strace -qq -o /dev/null -e trace=rename -e inject=rename:signal=KILL:when=2";
+        sh(&format!("{fault} {BPFAPPLY} {second} > /dev/null 2>&1 || true"));
+        let ran = check(&[&second], 0, &["map.out"]);
+        assert!(!ran.out.contains("entries +"), "they are there: {ran:?}");
+        check(&["status", "--check"], 0, &["in sync"]);
+        check(&["destroy", "edge"], 0, &[]);
+        assert_eq!(host(), before);
+    });
+}
+
+#[test]
+fn a_map_outside_that_a_killed_upgrade_made_anew_is_the_old_one_again() {
+    let name = "a_map_outside_that_a_killed_upgrade_made_anew_is_the_old_one_again";
+    road(name, move |site| {
+        if !has("strace") {
+            return common::skip(name, "there is no strace");
+        }
+        let manifest = |size: u32| {
+            let map = format!("type = \"array\"\nkey_size = 4\nvalue_size = 4\nmax_entries = {size}\n");
+            let text = format!(
+                "version = 1\nname = \"edge\"\n[map.out]\non_change = \"recreate\"\n{map}pin = \"/sys/fs/bpf/shared/out\"\n"
+            );
+            site.manifest(&format!("{size}.toml"), &text)
+        };
+        let (first, second, before) = (manifest(1), manifest(2), host());
+        let id = || {
+            let (_, map) = Linux::new().open_pin(&path("/sys/fs/bpf/shared/out")).expect("it is pinned");
+            Linux::new().map_info(&map).expect("a map").id
+        };
+        for again in [&first, &second] {
+            check(&[&first], 0, &[]);
+            let old = id();
+            // The first rename gives the new map the name, the second one is the switch.
+            let fault = "strace -qq -o /dev/null -e trace=rename -e inject=rename:signal=KILL:when=2";
+            sh(&format!("{fault} {BPFAPPLY} {second} --allow lose-state > /dev/null 2>&1 || true"));
+            assert_ne!(id(), old, "the new one has the name");
+            let says = format!("id {old}");
+            let what = if again == &first { "reuse" } else { "create array" };
+            check(&[again, "--allow", "lose-state"], 0, &[what, &says]);
+            assert_eq!(id() == old, again == &first);
+            check(&[again], 0, &["nothing to do"]);
+            check(&["destroy", "edge"], 0, &[]);
+            assert_eq!(host(), before);
+        }
     });
 }
 

@@ -112,7 +112,7 @@ impl<K: Kernel> Applier<'_, K> {
 
     /// Writes the entries of a map that is in use. The way back is noted even when only a part was written.
     pub(super) fn write_in_place(&mut self, number: usize, writes: &Writes) -> Result<(), Problem> {
-        self.begin(number)?;
+        self.foretell(number)?;
         let all = self.changes(writes).map_err(|error| entries_refused(writes, 0, &error))?;
         let (map, map_type) = (&self.maps[&writes.map], writes.spec.map_type);
         let result = write(self.kernel, (map, map_type), &all, writes.removes_first);

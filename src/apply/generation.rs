@@ -4,6 +4,8 @@
 //! stays is hard-linked, what is new is pinned, and one rename of the symbolic link makes it the one that runs. So the
 //! pins are the old set or the new set, whenever a run ends, on every kernel (RENAME_EXCHANGE of bpffs came with 6.1).
 //! That symbolic link is there as `edge~` before the next one has a record: so one tells what was to run from what ran.
+//! Where something is changed in place, which is in no folder, the next one gets its record before that: entries, variables,
+//! modes and folders that a killed run came to are ours by it.
 //! Then the links of the old one are dropped, and it stays as `edge~previous`, one deep, for a rollback. Where a run ends
 //! before that, the next one finishes it: a folder with a record and a lower number than the one that runs ran before it.
 //!
@@ -12,7 +14,7 @@
 
 use super::direct::{self, Attached};
 use crate::confirm::Pending;
-use crate::kernel::observe::{self, walk};
+use crate::kernel::observe::{self, inode_of, is_announced, walk};
 use crate::kernel::{Entry, EntryKind, Kernel, ObjectKind};
 use crate::names::PinPath;
 use crate::record::Record;
@@ -159,22 +161,18 @@ pub fn clear<K: Kernel>(
     kept: bool,
 ) -> io::Result<()> {
     let running = detach_all(kernel, pin_root, (leftover, left), current)?;
-    let mut foreign: BTreeSet<&str> = record.into_iter().flat_map(Record::foreign_pins).collect();
-    if is_announced(kernel, pin_root, leftover) {
-        foreign.extend(left.into_iter().flat_map(Record::taken_pins));
-    }
-    for (pin, inode) in left.into_iter().flat_map(Record::own_pins) {
-        if pin.is_below(pin_root) || running.contains(&inode) || foreign.contains(pin.as_str()) {
-            continue;
-        }
-        if inode_of(kernel, &pin.passing())? == Some(inode) {
+    for (pin, inode) in left.into_iter().flat_map(Record::made_pins).filter(|(pin, _)| !pin.is_below(pin_root)) {
+        if !running.contains(&inode) && inode_of(kernel, &pin.passing())? == Some(inode) {
             gone(kernel.unpin(&pin.passing()))?;
         }
-        if inode_of(kernel, &pin)? == Some(inode) {
-            restore(kernel, &pin, current.map(|current| pin.in_generation(pin_root, current)).as_ref())?;
-        }
     }
-    for folder in left.into_iter().flat_map(|left| left.directories.iter().rev()) {
+    let outside =
+        left.map(|left| observe::left_outside(kernel, pin_root, (leftover, left), (current, record), &running));
+    for (pin, from) in outside.transpose()?.into_iter().flatten() {
+        restore(kernel, &pin, from.as_ref())?;
+    }
+    let made = left.into_iter().flat_map(|left| left.directories.iter().rev());
+    for folder in made.filter(|folder| !record.is_some_and(|record| record.directories.contains(folder))) {
         if let Ok(folder) = PinPath::new(folder) {
             remove_empty(kernel, &folder)?;
         }
@@ -197,11 +195,6 @@ pub fn waits_no_more<K: Kernel>(kernel: &mut K, pin_root: &PinPath, generation: 
     let waits = observe::existing(kernel.read_symlink(&path))?;
     let waits = waits.as_deref().and_then(Pending::parse).map(|pending| pin_root.generation(pending.generation));
     if waits.as_ref() == Some(generation) { gone(kernel.unpin(&path)) } else { Ok(()) }
-}
-
-/// Returns whether a generation is only about to run, whatever its record says.
-fn is_announced<K: Kernel>(kernel: &K, pin_root: &PinPath, generation: &PinPath) -> bool {
-    kernel.read_symlink(&pin_root.passing()).is_ok_and(|announced| announced == generation.file_name())
 }
 
 /// Says beside the generations that this one is about to run. That comes before its record, and the switch ends it: what
@@ -333,11 +326,4 @@ fn is_rest<K: Kernel>(kernel: &K, pin: &PinPath, from: Option<&PinPath>) -> io::
         }
     }
     Ok(false)
-}
-
-/// Returns the inode of a pin, if there is one.
-pub fn inode_of<K: Kernel>(kernel: &K, pin: &PinPath) -> io::Result<Option<u64>> {
-    let Some(folder) = pin.parent() else { return Ok(None) };
-    let entries = observe::existing(kernel.list(&folder))?.unwrap_or_default();
-    Ok(entries.into_iter().find(|entry| entry.name == pin.file_name()).map(|entry| entry.inode))
 }

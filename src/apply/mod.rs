@@ -165,6 +165,8 @@ struct Applier<'a, K: Kernel> {
     tallies: BTreeMap<usize, Tally>,
     /// The folders of the next generation; none before it was begun.
     folders: BTreeSet<PinPath>,
+    /// Whether the next generation has a record that says what is about to change.
+    is_foretold: bool,
     /// Pins that get a name outside of the deployment's folder, and whether something of ours has it now.
     outside: Vec<(PinPath, bool)>,
     /// What was changed, by the number of its step, and the way back.
@@ -200,6 +202,7 @@ impl<'a, K: Kernel> Applier<'a, K> {
             unfinished: BTreeMap::new(),
             tallies: BTreeMap::new(),
             folders: BTreeSet::new(),
+            is_foretold: false,
             outside: Vec::new(),
             undo: Vec::new(),
             leaving: BTreeMap::new(),
@@ -311,8 +314,18 @@ impl<K: Kernel> Applier<'_, K> {
                 self.undo.push((number, Undo::Mounted(at.clone())));
             }
             Action::MakeDirectory { path } => {
-                self.make_directory(path)?;
-                self.undo.push((number, Undo::MadeDirectory(path.clone())));
+                // One that holds the generations is there before them.
+                if !self.plan.pin_root.is_below(path) {
+                    self.foretell(number)?;
+                }
+                match self.make_directory(path) {
+                    // Clearing it found something of somebody else's in it.
+                    Err(problem) if matches!(*problem.kind, Kind::Stale { .. }) && self.was_left(path) => {}
+                    made => {
+                        made?;
+                        self.undo.push((number, Undo::MadeDirectory(path.clone())));
+                    }
+                }
             }
             Action::CreateMap { map, replaces } => {
                 let pin = map.pin().expect("only a map with a pin is created");
@@ -482,9 +495,15 @@ impl<K: Kernel> Applier<'_, K> {
         }
     }
 
-    /// Opens a pin that the plan saw.
+    /// Opens a pin that the plan saw. As long as what a killed run left is not cleared, that may have the name of one outside
+    /// of the deployment's folder.
     fn open(&self, pin: &PinPath) -> Result<(ObjectKind, K::Fd), Problem> {
-        self.kernel.open_pin(pin).map_err(|error| match error.kind() {
+        // To clear it comes first.
+        let is_left = matches!(self.plan.steps.first().map(|step| &step.action), Some(Action::ClearLeftover { .. }));
+        let current = self.plan.generations.current.as_ref().filter(|_| is_left && !pin.is_below(&self.plan.pin_root));
+        let second = current.map(|current| self.place(pin, current));
+        let second = second.filter(|second| matches!(observe::inode_of(self.kernel, second), Ok(Some(_))));
+        self.kernel.open_pin(second.as_ref().unwrap_or(pin)).map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => stale(format!("`{pin}` is gone")),
             _ => refused(format!("open the pin `{pin}`"), &error),
         })
@@ -545,6 +564,33 @@ impl<K: Kernel> Applier<'_, K> {
         Ok(())
     }
 
+    /// Writes the record into the next generation that the plan knows, once: before anything is changed that is no pin in
+    /// that generation. When this run is killed, the next one sees there which changes were ours.
+    fn foretell(&mut self, number: usize) -> Result<(), Problem> {
+        let mut steps = self.plan.steps.iter();
+        let written = steps.find_map(|step| match &step.action {
+            Action::WriteRecord { pin, record, owned, .. } => Some((pin, &**record, owned)),
+            _ => None,
+        });
+        self.begin(number)?;
+        let Some((pin, record, owned)) = written.filter(|_| !self.is_foretold) else { return Ok(()) };
+        let record = self.with_kept_entries(record, owned)?;
+        self.announce()?;
+        self.put_record(pin, &record)?;
+        self.is_foretold = true;
+        Ok(())
+    }
+
+    /// Returns whether a run that was killed made a folder.
+    fn was_left(&self, folder: &PinPath) -> bool {
+        self.plan.steps.iter().any(|step| match &step.action {
+            Action::ClearLeftover { record: Some(record), .. } => {
+                record.directories.iter().any(|made| made == folder.as_str())
+            }
+            _ => false,
+        })
+    }
+
     /// Gives the pins of the generation that runs a name in the next one, and takes those of ours off the list.
     fn keep_pins(
         &mut self,
@@ -584,7 +630,7 @@ impl<K: Kernel> Applier<'_, K> {
             Some(libc::ENOENT) => stale(format!("`{pin}` is gone")),
             _ => refused(format!("keep the pin `{pin}`"), &error),
         })?;
-        let found = generation::inode_of(self.kernel, place);
+        let found = observe::inode_of(self.kernel, place);
         match found.map_err(|error| refused(format!("look at `{place}`"), &error))? {
             Some(found) if found == inode => Ok(()),
             Some(_) | None => Err(stale(format!("`{pin}` is another pin than when the plan was made"))),
@@ -660,7 +706,11 @@ impl<K: Kernel> Applier<'_, K> {
         expected: Option<Permissions>,
         access: &Access,
     ) -> Result<(), Problem> {
-        self.begin(number)?;
+        match expected {
+            Some(_) => self.foretell(number)?,
+            // Nobody has a new pin yet.
+            None => self.begin(number)?,
+        }
         let place = self.place(pin, &self.plan.generations.next);
         let doing = |what: &str| format!("{what} the pin `{pin}`");
         let now = self.kernel.permissions(&place).map_err(|error| refused(doing("look at"), &error))?;
@@ -1023,31 +1073,60 @@ impl<K: Kernel> Applier<'_, K> {
         record: &Record,
         owned: &BTreeMap<PinPath, Arc<Entries>>,
     ) -> Result<(), Problem> {
-        let doing = || "write the record".to_owned();
         self.begin(number)?;
-        let mut record = record.clone();
-        for (pin, entries) in owned {
-            let now = self.kept_now(pin, entries).map_err(|error| refused(doing(), &error))?;
-            let mut maps = record.maps.values_mut().filter_map(|map| map.entries.as_mut());
-            if let Some(recorded) = maps.find(|recorded| recorded.pin == pin.as_str()).filter(|_| now != *entries) {
-                recorded.digest = now.digest();
-            }
-            self.keep_entries(pin, &now)?;
-        }
+        let record = self.with_kept_entries(record, owned)?;
         self.keep_copied()?;
-        let record = self.finished(record).map_err(|error| refused(doing(), &error))?;
-        let bytes = record.encode();
-        let map = self.stored("bpfapply_record", &bytes, bytes.len()).map_err(|error| refused(doing(), &error))?;
-        let (root, next) = (&self.plan.pin_root, &self.plan.generations.next);
-        let announced = generation::announce(self.kernel, root, next);
-        announced.map_err(|error| passing_taken(root, &error).unwrap_or_else(|| refused(doing(), &error)))?;
-        self.kernel.pin(&map, &self.place(pin, next)).map_err(|error| refused(doing(), &error))?;
+        let record = self.finished(record).map_err(record_refused)?;
+        if !self.is_foretold {
+            self.announce()?;
+        }
+        self.put_record(pin, &record)?;
         self.put_outside(number)?;
         self.put_confirm(number)?;
         self.switch()?;
         self.switched = true;
         self.record = Some(record);
         Ok(())
+    }
+
+    /// Keeps the entries of maps that are ours in the next generation, unless that was done, and returns the record with
+    /// their digests.
+    fn with_kept_entries(
+        &mut self,
+        record: &Record,
+        owned: &BTreeMap<PinPath, Arc<Entries>>,
+    ) -> Result<Record, Problem> {
+        let mut record = record.clone();
+        for (pin, entries) in owned {
+            let now = self.kept_now(pin, entries).map_err(record_refused)?;
+            let mut maps = record.maps.values_mut().filter_map(|map| map.entries.as_mut());
+            if let Some(recorded) = maps.find(|recorded| recorded.pin == pin.as_str()).filter(|_| now != *entries) {
+                recorded.digest = now.digest();
+            }
+            if !self.is_foretold {
+                self.keep_entries(pin, &now)?;
+            }
+        }
+        Ok(record)
+    }
+
+    /// Says that the next generation is about to run.
+    fn announce(&mut self) -> Result<(), Problem> {
+        let (root, next) = (&self.plan.pin_root, &self.plan.generations.next);
+        let announced = generation::announce(self.kernel, root, next);
+        announced.map_err(|error| passing_taken(root, &error).unwrap_or_else(|| record_refused(error)))
+    }
+
+    /// Pins a record in the next generation, in the place of the one that foretold it.
+    fn put_record(&mut self, pin: &PinPath, record: &Record) -> Result<(), Problem> {
+        let (bytes, place) = (record.encode(), self.place(pin, &self.plan.generations.next));
+        let map = self.stored("bpfapply_record", &bytes, bytes.len()).map_err(record_refused)?;
+        let put = |kernel: &mut K, place: &PinPath| kernel.pin(&map, place);
+        let done = match self.is_foretold {
+            true => generation::replace(self.kernel, &place, None, put),
+            false => put(self.kernel, &place),
+        };
+        done.map_err(record_refused)
     }
 
     /// Makes an array that holds the bytes, so many in each element.
@@ -1237,6 +1316,10 @@ fn link_within_at<K: Kernel>(
 
 fn refused(doing: String, error: &io::Error) -> Problem {
     kernel_problem(doing, error)
+}
+
+fn record_refused(error: io::Error) -> Problem {
+    refused("write the record".to_owned(), &error)
 }
 
 /// Makes a problem of a kernel's refusal.

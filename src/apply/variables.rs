@@ -16,7 +16,7 @@ const KEY: [u8; 4] = [0; 4];
 impl<K: Kernel> Applier<'_, K> {
     /// Sets the variables. The way back is noted before each, as it changes nothing where nothing was done.
     pub(super) fn set_variables(&mut self, number: usize, sets: &Sets) -> Result<(), Problem> {
-        self.begin(number)?;
+        self.foretell(number)?;
         let map = self.maps.get(&sets.map).expect("the map was staged before its variables");
         for change in &sets.changes {
             let back = Undo::Set { map: sets.map.clone(), before: change.before.clone(), alone: sets.alone };

@@ -49,7 +49,7 @@ pub(crate) const READ: &str = "reading it needs access to its folder: run it as 
 /// Reads everything that is wanted, and reports every problem together.
 pub fn observe<K: Kernel>(kernel: &K, wanted: &Wanted) -> Result<Observed, Problems> {
     let host = host(kernel)?;
-    let reader = Reader::new(kernel, &wanted.objects, wanted.types);
+    let mut reader = Reader::new(kernel, &wanted.objects, wanted.types);
     let mut problems = Problems::default();
     let found = all(&mut problems, &wanted.bpffs, |path| reader.bpffs(path));
     let bpffs = found.into_values().next().unwrap_or(false);
@@ -74,10 +74,19 @@ pub fn observe<K: Kernel>(kernel: &K, wanted: &Wanted) -> Result<Observed, Probl
         Ok(None)
     })?;
     let record = record.flatten();
+    if let Some(pin_root) = pin_root.filter(|_| !leftovers.is_empty()) {
+        let outside = reader.outside(pin_root, &leftovers, (&root, record.as_ref()));
+        reader.outside = outside.map_err(|error| refused(format!("look at what `{pin_root}` left"), &error, READ))?;
+    }
     let recorded = record.as_ref().zip(pin_root).map(|(record, pin_root)| Wanted::of_record(record, pin_root));
     let mut recorded = recorded.unwrap_or_default();
     if let (Some(record), true) = (&record, wanted.entries) {
-        recorded.add_entries(record);
+        recorded.add_entries(record, PinPath::clone);
+    }
+    if let (Some(pin_root), true) = (pin_root, wanted.entries) {
+        for Leftover { path, record, .. } in leftovers.iter().filter(|leftover| !leftover.has_run) {
+            record.iter().for_each(|record| recorded.add_entries(record, |pin| pin.in_generation(pin_root, path)));
+        }
     }
     let second = second_names(wanted, &root);
     let directories: BTreeSet<_> = wanted.directories.union(&recorded.directories).chain(&second).collect();
@@ -278,6 +287,48 @@ pub struct Rest {
     pub leftovers: Vec<Leftover>,
     /// Its record, or why it says nothing.
     pub record: Result<Option<Record>, Problem>,
+}
+
+/// Returns the inode of a pin, if there is one.
+pub fn inode_of<K: Kernel>(kernel: &K, pin: &PinPath) -> io::Result<Option<u64>> {
+    let Some(folder) = pin.parent() else { return Ok(None) };
+    let entries = existing(kernel.list(&folder))?.unwrap_or_default();
+    Ok(entries.into_iter().find(|entry| entry.name == pin.file_name()).map(|entry| entry.inode))
+}
+
+/// Returns whether a generation is only about to run, whatever its record says.
+pub fn is_announced<K: Kernel>(kernel: &K, pin_root: &PinPath, generation: &PinPath) -> bool {
+    kernel.read_symlink(&pin_root.passing()).is_ok_and(|announced| announced == generation.file_name())
+}
+
+/// Lists the pins outside of the deployment's folder that go when a generation is cleared that an interrupted run left,
+/// each with what gets the name then, if anything: the pin of the generation that runs. Those stay that this one has as
+/// well, and those that are somebody else's: again, by the record of that one, or still, as the run did not come to take
+/// them over.
+///
+/// `running` are the inodes of all that the generation that runs has.
+pub fn left_outside<K: Kernel>(
+    kernel: &K,
+    pin_root: &PinPath,
+    (leftover, left): (&PinPath, &Record),
+    (current, record): (Option<&PinPath>, Option<&Record>),
+    running: &BTreeSet<u64>,
+) -> io::Result<Vec<(PinPath, Option<PinPath>)>> {
+    let mut foreign: BTreeSet<&str> = record.into_iter().flat_map(Record::foreign_pins).collect();
+    if is_announced(kernel, pin_root, leftover) {
+        foreign.extend(left.taken_pins());
+    }
+    let mut outside = Vec::new();
+    for (pin, inode) in left.made_pins() {
+        let stays = pin.is_below(pin_root) || running.contains(&inode) || foreign.contains(pin.as_str());
+        if !stays && inode_of(kernel, &pin)? == Some(inode) {
+            let from = current.map(|current| pin.in_generation(pin_root, current));
+            let is_there = |from: &PinPath| inode_of(kernel, from).map(|inode| inode.is_some());
+            let is_there = from.as_ref().map(is_there).transpose()?.unwrap_or(false);
+            outside.push((pin, from.filter(|_| is_there)));
+        }
+    }
+    Ok(outside)
 }
 
 /// Reads what there is of a deployment, but for what its record names.
@@ -564,6 +615,8 @@ struct Reader<'a, K> {
     /// Whether it is a problem when they may not be read.
     needs_types: bool,
     types: RefCell<BTreeMap<u32, Rc<Types<'a>>>>,
+    /// Pins outside of the deployment's folder that an interrupted run made, with what gets the name when that is cleared.
+    outside: BTreeMap<PinPath, Option<PinPath>>,
 }
 
 /// The BTF of one id, parsed as far as somebody asks.
@@ -601,7 +654,8 @@ impl Types<'_> {
 
 impl<'a, K: Kernel> Reader<'a, K> {
     fn new(kernel: &'a K, objects: &'a [Arc<ObjectFacts>], needs_types: bool) -> Self {
-        Self { kernel, objects, known: OnceCell::new(), needs_types, types: RefCell::default() }
+        let (outside, known, types) = (BTreeMap::new(), OnceCell::new(), RefCell::default());
+        Self { kernel, objects, known, needs_types, types, outside }
     }
 
     /// Finds the object whose BTF these bytes are.
@@ -654,8 +708,7 @@ impl<'a, K: Kernel> Reader<'a, K> {
     }
 
     fn leftover(&self, pin_root: &PinPath, path: PinPath) -> Result<Leftover, Problem> {
-        let announced = self.kernel.read_symlink(&pin_root.passing());
-        let is_announced = announced.is_ok_and(|announced| announced == path.file_name());
+        let is_announced = is_announced(self.kernel, pin_root, &path);
         let record = self.record(&path.join("record"));
         let has_record = !matches!(record, Ok(None));
         // One that nobody can read says nothing; what is in the folder is ours by its name.
@@ -676,7 +729,45 @@ impl<'a, K: Kernel> Reader<'a, K> {
         Ok(Leftover { path, links, record, has_run, kept: false })
     }
 
+    /// Finds the names outside of the deployment's folder that lead elsewhere once what was left is cleared.
+    fn outside(
+        &self,
+        pin_root: &PinPath,
+        leftovers: &[Leftover],
+        (root, record): (&Root, Option<&Record>),
+    ) -> io::Result<BTreeMap<PinPath, Option<PinPath>>> {
+        let current = if let Root::Generation(current) = root { Some(current) } else { None };
+        let mut outside = BTreeMap::new();
+        let left = leftovers.iter().filter_map(|leftover| Some((&leftover.path, leftover.record.as_ref()?)));
+        for left in left {
+            let running = current.map(|current| walk(self.kernel, current)).transpose()?.unwrap_or_default();
+            let running = running.into_iter().map(|(_, entry)| entry.inode).collect();
+            outside.extend(left_outside(self.kernel, pin_root, left, (current, record), &running)?);
+        }
+        Ok(outside)
+    }
+
+    /// Returns where a pin is, seen from when what was left is cleared.
+    fn place<'p>(&'p self, pin: &'p PinPath) -> Option<&'p PinPath> {
+        self.outside.get(pin).map_or(Some(pin), Option::as_ref)
+    }
+
+    /// Lists a folder as it is when what was left is cleared.
     fn directory(&self, path: &PinPath) -> Result<Option<Vec<Entry>>, Problem> {
+        let Some(mut entries) = self.directory_now(path)? else { return Ok(None) };
+        for (pin, place) in self.outside.iter().filter(|(pin, _)| pin.parent().as_ref() == Some(path)) {
+            let inode = place.as_ref().map(|place| inode_of(self.kernel, place)).transpose();
+            let inode = inode.map_err(|error| refused(format!("look at `{pin}`"), &error, READ))?.flatten();
+            entries.retain_mut(|entry| {
+                let is_it = entry.name == pin.file_name();
+                entry.inode = inode.filter(|_| is_it).unwrap_or(entry.inode);
+                !is_it || inode.is_some()
+            });
+        }
+        Ok(Some(entries))
+    }
+
+    fn directory_now(&self, path: &PinPath) -> Result<Option<Vec<Entry>>, Problem> {
         match self.kernel.list(path) {
             Err(error) if error.kind() == io::ErrorKind::NotADirectory && self.kernel.open_pin(path).is_ok() => {
                 Err(Problem::new(Kind::PinTaken { pin: path.clone(), by: "a pin where a folder has to be".to_owned() }))
@@ -687,6 +778,7 @@ impl<'a, K: Kernel> Reader<'a, K> {
 
     /// Opens a pin. A folder in its place has the same error as a missing permission.
     fn open(&self, path: &PinPath) -> Result<Option<(ObjectKind, K::Fd)>, Problem> {
+        let Some(path) = self.place(path) else { return Ok(None) };
         existing(self.kernel.open_pin(path)).map_err(|error| {
             match error.raw_os_error() == Some(libc::EACCES) && self.kernel.list(path).is_ok() {
                 true => Problem::new(Kind::PinTaken { pin: path.clone(), by: "a folder".to_owned() }),
@@ -739,6 +831,7 @@ impl<'a, K: Kernel> Reader<'a, K> {
     }
 
     fn permissions(&self, path: &PinPath) -> Result<Option<Permissions>, Problem> {
+        let Some(path) = self.place(path) else { return Ok(None) };
         existing(self.kernel.permissions(path)).map_err(|error| refused(format!("look at `{path}`"), &error, READ))
     }
 

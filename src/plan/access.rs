@@ -38,9 +38,11 @@ pub(super) fn steps(desired: &Desired, observed: &Observed, steps: &[Step], mode
         let (address, none) = (step.action.address(), Access::default());
         let asked = desired.policy.access.get(&address).unwrap_or(&none);
         let recorded = observed.record.as_ref().and_then(|record| record.access(&address)).unwrap_or(&none);
+        let begun = observed.begun().filter_map(|(_, record)| record.access(&address));
+        let recorded = begun.fold(Cow::Borrowed(recorded), |all, begun| Cow::Owned(all.or(begun)));
         let (place, wanted) = match fate {
             Fate::New => (None, Cow::Borrowed(asked)),
-            Fate::Kept => (Some(Cow::Borrowed(pin)), Cow::Owned(asked.instead_of(recorded))),
+            Fate::Kept => (Some(Cow::Borrowed(pin)), Cow::Owned(asked.instead_of(&recorded))),
             // What the record says is of another pin.
             Fate::Back => {
                 let previous = desired.pin_root.previous();

@@ -444,13 +444,10 @@ impl<'a> Planner<'a> {
         pinned.any(|pinned| matches!(pinned, Pinned::Program(found) if found.info.map_ids.contains(&map)))
     }
 
-    /// Returns whether somebody put another map in the place of the one that we made. What an interrupted run of ours put
-    /// there goes with the rest of it.
+    /// Returns whether somebody put another map in the place of the one that we made.
     fn is_replaced(&self, map: &DesiredMap, pin: &PinPath) -> bool {
         let Some(now) = self.observed.inode(pin) else { return false };
-        let was_here = self.made_at(map, pin).is_some_and(|recorded| recorded.inode != now);
-        let left = self.observed.leftovers.iter().filter_map(|leftover| leftover.record.as_ref());
-        was_here && !left.flat_map(Record::own_pins).any(|(own, inode)| own == *pin && inode == now)
+        self.made_at(map, pin).is_some_and(|recorded| recorded.inode != now)
     }
 
     /// Returns the other deployment that made the map.
@@ -662,11 +659,17 @@ impl<'a> Planner<'a> {
             true => Action::MountBpffs { at: path },
             // These are made with the generation.
             false if path.is_below(&self.desired.pin_root) => return,
-            false if self.observed.directories.contains_key(&path) => return,
+            false if self.observed.directories.contains_key(&path) && !self.goes_first(&path) => return,
             false => Action::MakeDirectory { path },
         };
         let (because, traffic, state) = (Because::NeededBelow, Traffic::None, State::None);
         self.steps.push(Step { action, because, span: None, traffic, state, needs: None });
+    }
+
+    /// Returns whether a folder goes with what a killed run left.
+    fn goes_first(&self, folder: &PinPath) -> bool {
+        let has = |record: &Record| record.directories.iter().any(|made| made == folder.as_str());
+        !self.observed.record.as_ref().is_some_and(has) && self.observed.begun().any(|(_, record)| has(record))
     }
 
     fn map_step(&mut self, map: Arc<DesiredMap>, fate: Fate) {

@@ -13,25 +13,41 @@ use crate::entries::{Changes, Entries};
 use crate::names::{MapName, PinPath};
 use crate::observed::{Live, Observed, ObservedMap, Pinned};
 use crate::plan::{Action, Because, Consent, State, Step, Traffic, Writes};
-use crate::record::{Record, RecordedEntries};
+use crate::record::{Record, RecordedEntries, RecordedMap};
 use crate::spec::MapSpec;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Entries that the record says are ours.
+/// Entries that are ours.
 struct Owned<'a> {
     mode: EntriesMode,
     sensitive: bool,
-    entries: &'a Entries,
+    /// Those that the record says; behind them those that a killed run came to write.
+    entries: Vec<&'a Entries>,
 }
 
 impl Owned<'_> {
+    fn get(&self, key: &[u8]) -> Option<&[u8]> {
+        self.entries.iter().find_map(|entries| entries.get(key))
+    }
+
     fn has(&self, key: &[u8]) -> bool {
-        self.entries.get(key).is_some()
+        self.get(key).is_some()
+    }
+
+    fn keys(&self) -> impl Iterator<Item = &[u8]> {
+        self.entries.iter().flat_map(|entries| entries.iter()).map(|(key, _)| key)
+    }
+
+    /// Joins those of the record and those of a killed run: what the record says of them counts.
+    fn join(mut self, begun: Self) -> Self {
+        self.sensitive |= begun.sensitive;
+        self.entries.extend(begun.entries);
+        self
     }
 }
 
-impl Planner<'_> {
+impl<'a> Planner<'a> {
     /// Refuses entries for a map that is somebody else's. Without the record nobody knows whose it is, which is said
     /// once.
     pub(super) fn check_contents(&mut self, map: &DesiredMap, definition: &MapDefinition, fate: &Fate) {
@@ -90,6 +106,17 @@ impl Planner<'_> {
         }
     }
 
+    /// Returns the entries of a map that are ours: by the record, and by that of a run that was killed.
+    fn owned_now(&self, map: &MapName) -> Option<Owned<'a>> {
+        let (observed, pin_root) = (self.observed, &self.desired.pin_root);
+        let ran = observed.record.as_ref().and_then(|record| record.maps.get(map.as_str()));
+        let ran = ran.and_then(|recorded| owned(observed, recorded, &PinPath::clone));
+        let begun = observed.begun_map(map).filter_map(|(generation, recorded)| {
+            owned(observed, recorded, &|pin| pin.in_generation(pin_root, generation))
+        });
+        ran.into_iter().chain(begun).reduce(Owned::join)
+    }
+
     /// Returns whether all that the map holds came from the manifest, and comes again.
     pub(super) fn was_exact(&self, map: &DesiredMap) -> bool {
         let is_exact = matches!(&map.source, MapSource::Defined(definition) if definition.is_exact());
@@ -99,9 +126,9 @@ impl Planner<'_> {
 
     /// Refuses to copy entries of ours that are to go: in the new map nobody would know whose they are.
     fn check_copied(&mut self, map: &DesiredMap, definition: &MapDefinition, contents: &Contents) {
-        let before = owned(self.observed, self.observed.record.as_ref(), &map.name, &same);
-        let gone = before.iter().flat_map(|before| before.entries.iter());
-        if gone.filter(|(key, _)| contents.entries.get(key).is_none()).count() > 0 {
+        let before = self.owned_now(&map.name);
+        let gone = before.iter().flat_map(Owned::keys);
+        if gone.filter(|key| contents.entries.get(key).is_none()).count() > 0 {
             let why = vec![
                 "the manifest takes entries away at the same time: do that in an apply of its own, before".to_owned(),
             ];
@@ -112,7 +139,7 @@ impl Planner<'_> {
 
     fn update_entries(&mut self, map: &DesiredMap, definition: &MapDefinition, contents: &Contents, id: u32) {
         let Some(live) = self.observed.contents.get(&definition.pin) else { return };
-        let before = owned(self.observed, self.observed.record.as_ref(), &map.name, &same);
+        let before = self.owned_now(&map.name);
         let goes = |key: &[u8]| contents.mode.owns_all() || before.as_ref().is_some_and(|before| before.has(key));
         let Some(changes) = changes(live, &contents.entries, goes) else { return };
         let is_array = definition.spec.map_type.is_array();
@@ -171,7 +198,7 @@ impl Planner<'_> {
         if definition.contents.is_some() || !self.is_ours(map) {
             return;
         }
-        let before = owned(self.observed, self.observed.record.as_ref(), &map.name, &same);
+        let before = self.owned_now(&map.name);
         let Some(before) = before.filter(|before| !before.mode.owns_all()) else { return };
         let Some(live) = self.observed.contents.get(&definition.pin) else { return };
         let nothing = Entries::new(live.key_size(), live.value_size());
@@ -201,12 +228,13 @@ impl Planner<'_> {
         let is_same = self.observed.inode(&pin).is_some() && self.observed.inode(&pin) == self.observed.inode(place);
         let there = self.observed.contents.get(place);
         let Some(live) = there.or_else(|| self.observed.contents.get(&pin).filter(|_| is_same)) else { return };
-        let then = owned(self.observed, Some(before), name, &previous);
-        let now = owned(self.observed, self.observed.record.as_ref(), name, &same).filter(|_| is_same);
+        let then = owned(self.observed, recorded, &previous);
+        let now = self.owned_now(name).filter(|_| is_same);
         let seeds = seeds(self.observed, before, name, &previous);
-        let seeded = seeds.zip(now.as_ref()).map(|(seeds, now)| overwritten(seeds, now.entries, live));
+        let seeded = seeds.zip(now.as_ref()).map(|(seeds, now)| overwritten(seeds, now, live));
         let nothing = Entries::new(live.key_size(), live.value_size());
-        let wanted = then.as_ref().map(|then| then.entries).or(seeded.as_ref()).unwrap_or(&nothing);
+        let wanted =
+            then.as_ref().and_then(|then| then.entries.first().copied()).or(seeded.as_ref()).unwrap_or(&nothing);
         let is_seed = |key: &[u8]| seeds.is_some_and(|seeds| seeds.get(key).is_some());
         let goes = |key: &[u8]| match (&then, &now) {
             (Some(then), _) if then.mode.owns_all() => true,
@@ -248,21 +276,11 @@ impl Planner<'_> {
     }
 }
 
-fn same(pin: &PinPath) -> PinPath {
-    pin.clone()
-}
-
 /// Returns the entries of a map that a record says are ours; `place` tells where its pins are now.
-fn owned<'a>(
-    observed: &'a Observed,
-    record: Option<&'a Record>,
-    map: &MapName,
-    place: &dyn Fn(&PinPath) -> PinPath,
-) -> Option<Owned<'a>> {
-    let recorded_map = record?.maps.get(map.as_str())?;
-    let recorded = recorded_map.entries.as_ref().filter(|recorded| recorded.mode != EntriesMode::Seed)?;
-    let entries = kept(observed, recorded, place)?;
-    Some(Owned { mode: recorded.mode, sensitive: recorded_map.sensitive, entries })
+fn owned<'a>(observed: &'a Observed, map: &'a RecordedMap, place: &dyn Fn(&PinPath) -> PinPath) -> Option<Owned<'a>> {
+    let recorded = map.entries.as_ref().filter(|recorded| recorded.mode != EntriesMode::Seed)?;
+    let entries = vec![kept(observed, recorded, place)?];
+    Some(Owned { mode: recorded.mode, sensitive: map.sensitive, entries })
 }
 
 /// Returns the entries that a map started with, which are nobody's.
@@ -283,13 +301,15 @@ fn kept<'a>(
     place: &dyn Fn(&PinPath) -> PinPath,
 ) -> Option<&'a Entries> {
     let pin = place(&PinPath::new(&recorded.pin).ok()?);
-    let entries = observed.kept.get(&pin).filter(|_| observed.inode(&pin) == Some(recorded.inode))?;
+    // Nobody asked for those of a run that was killed.
+    let is_it = observed.inode(&pin).is_none_or(|inode| inode == recorded.inode);
+    let entries = observed.kept.get(&pin).filter(|_| is_it)?;
     (entries.digest() == recorded.digest).then_some(entries)
 }
 
 /// Returns those of the first entries of a map that have the value which they got when they became ours: what they had
 /// just before that nobody knows any more.
-fn overwritten(seeds: &Entries, ours: &Entries, live: &Entries) -> Entries {
+fn overwritten(seeds: &Entries, ours: &Owned<'_>, live: &Entries) -> Entries {
     let (mut keys, mut values) = (Vec::new(), Vec::new());
     for (key, value) in seeds.iter().filter(|(key, _)| ours.get(key).is_some() && ours.get(key) == live.get(key)) {
         keys.extend_from_slice(key);

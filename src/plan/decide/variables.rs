@@ -11,7 +11,7 @@ use crate::observed::{Observed, ObservedMap};
 use crate::plan::{Action, Because, Sets, State, Step, Traffic};
 use crate::record::{Record, RecordedMap};
 use crate::spec::{MapSpec, flags};
-use crate::variables::{self, Change, Variables};
+use crate::variables::{self, Change, Variable, Variables};
 
 impl Planner<'_> {
     /// Puts the variables before the links: they are set when everything else is ready, and before a filter is live that
@@ -27,7 +27,8 @@ impl Planner<'_> {
         let MapSource::Defined(definition) = &map.source else { return };
         let Some(section) = section(self.observed, &definition.pin).filter(|_| definition.is_live()) else { return };
         let is_ours = self.is_ours(map);
-        let were = self.recorded(map).filter(|_| is_ours).map(variables_of).unwrap_or_default();
+        let were = self.recorded(map).filter(|_| is_ours);
+        let were = variables_of(self.observed, &map.name, were);
         let are = definition.variables.iter().map(|(name, variable)| (name.as_str(), variable)).collect();
         let changes = variables::changes(section, &were, &are, definition.spec.types.as_ref());
         if changes.is_empty() {
@@ -54,8 +55,8 @@ impl Planner<'_> {
         let Some(live) = live else { return };
         let now = self.observed.record.as_ref().and_then(|record| record.maps.get(name.as_str()));
         let now = now.filter(|_| is_same);
-        let were = now.map(variables_of).unwrap_or_default();
-        let changes = variables::changes(live, &were, &variables_of(then), found.spec.types.as_ref());
+        let were = if is_same { variables_of(self.observed, name, now) } else { Variables::default() };
+        let changes = variables::changes(live, &were, &set_in(then).collect(), found.spec.types.as_ref());
         if !changes.is_empty() {
             let sensitive = then.sensitive || now.is_some_and(|now| now.sensitive);
             let sets = sets((name, &pin, found.info.id), &found.spec, changes, sensitive);
@@ -69,8 +70,15 @@ fn section<'a>(observed: &'a Observed, pin: &PinPath) -> Option<&'a [u8]> {
     observed.contents.get(pin)?.get(&0u32.to_ne_bytes())
 }
 
-fn variables_of(recorded: &RecordedMap) -> Variables<'_> {
-    recorded.variables.iter().map(|(name, variable)| (name.as_str(), variable)).collect()
+/// Returns the variables of a map that are set: those of the record, and those that a killed run came to set.
+fn variables_of<'a>(observed: &'a Observed, map: &MapName, recorded: Option<&'a RecordedMap>) -> Variables<'a> {
+    let begun = observed.begun_map(map).map(|(_, begun)| begun);
+    // Of two of a name the last one counts.
+    begun.chain(recorded).flat_map(set_in).collect()
+}
+
+fn set_in(recorded: &RecordedMap) -> impl Iterator<Item = (&str, &Variable)> {
+    recorded.variables.iter().map(|(name, variable)| (name.as_str(), variable))
 }
 
 fn sets((map, pin, id): (&MapName, &PinPath, u32), spec: &MapSpec, changes: Vec<Change>, sensitive: bool) -> Sets {
