@@ -48,15 +48,15 @@ fn rollback<K: Kernel>(
     }
     let (plan, stamp) = recorded::rollback(kernel, pin_root)?;
     let rejected = plan.generations.record.as_ref().and_then(|record| record.rejected).filter(|_| !options.again);
-    if let (Some(rejected), false) = (rejected, options.dry_run) {
-        return Err(Problem::new(Kind::WasRejected { deployment: plan.deployment, rejected }).into());
-    }
     if options.dry_run {
         console.plan(&plan, None, Purpose::DryRun);
         if let Some(rejected) = rejected {
             note(&format!("{}: this would return to {rejected}: it takes `--again`", plan.deployment));
         }
         return Ok(Exit::Success);
+    }
+    if let Some(rejected) = rejected {
+        return Err(Problem::new(Kind::WasRejected { deployment: plan.deployment, rejected }).into());
     }
     consented(&plan, &options.allow, console)?;
     finish(kernel, &plan, None, &Stamp { time: now(), ..stamp }, console)

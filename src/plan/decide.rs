@@ -338,7 +338,7 @@ impl<'a> Planner<'a> {
         let found = self.observed_map(&definition.pin, map)?;
         let id = found.info.id;
         // Nobody said whose it is: to use it as somebody else's would lose ours without a word.
-        if !definition.adopt && self.is_replaced(map, &definition.pin) && !self.is_run(id) {
+        if !definition.adopt && self.is_replaced(map, &definition.pin) && !self.is_used(id) {
             let by = format!("map id {id} `{}`, which took the place of ours", found.info.name);
             let kind = Kind::PinTaken { pin: definition.pin.clone(), by };
             self.problems.push(Problem::at(kind, map.span.clone(), format!("map.{} was there", map.name)));
@@ -438,7 +438,7 @@ impl<'a> Planner<'a> {
     }
 
     /// Returns whether a program of ours uses a map: whoever pins that one anew puts no other in the place of ours.
-    fn is_run(&self, map: u32) -> bool {
+    fn is_used(&self, map: u32) -> bool {
         let programs = self.observed.record.iter().flat_map(|record| record.programs.values());
         let mut pinned = programs.filter_map(|program| self.observed.pins.get(&as_pin(&program.pin)?));
         pinned.any(|pinned| matches!(pinned, Pinned::Program(found) if found.info.map_ids.contains(&map)))
