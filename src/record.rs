@@ -11,6 +11,7 @@ use crate::observed::{At, FilePlace, HookInfo, Place};
 use crate::spec::MapSpec;
 use crate::variables::Variable;
 use serde::{Deserialize, Serialize};
+use schemars::JsonSchema;
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -54,7 +55,7 @@ pub struct Record {
 }
 
 /// A generation that was taken back without anybody asking for that.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Rejected {
     /// Its number.
     pub generation: u64,
@@ -63,7 +64,7 @@ pub struct Rejected {
 }
 
 /// Why a generation was taken back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Rejection {
     /// Health checks failed.

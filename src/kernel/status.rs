@@ -3,7 +3,7 @@
 use super::observe::{READ, Rest, bpffs_of, existing, is_kept, refused, rest, walk};
 use super::{EntryKind, Kernel, contents, drift};
 use crate::confirm;
-use crate::diag::{Kind, Problem, Problems};
+use crate::diag::{Kind, LockHolder, Problem, Problems};
 use crate::names::PinPath;
 use crate::observed::Root;
 use crate::record::Record;
@@ -113,9 +113,9 @@ pub fn status<K: Kernel>(kernel: &K, pin_root: &PinPath) -> Result<Option<Deploy
 }
 
 /// Returns who has the lock of a deployment's bpffs. Who cannot be asked about is nobody.
-fn holder<K: Kernel>(kernel: &K, pin_root: &PinPath) -> Option<String> {
+fn holder<K: Kernel>(kernel: &K, pin_root: &PinPath) -> Option<LockHolder> {
     let bpffs = bpffs_of(kernel, pin_root, &pin_root.parent()?).ok()?;
-    Some(kernel.lock_holder(&bpffs).ok()??.to_string())
+    kernel.lock_holder(&bpffs).ok()?
 }
 
 /// The same where no run is at work.

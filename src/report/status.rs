@@ -3,6 +3,7 @@
 use super::json::{FORMAT, Format};
 use super::layout::{Page, Paint, Style, Text};
 use super::show::age;
+use crate::diag::LockHolder;
 use crate::names::PinPath;
 use crate::plan::words::count;
 use crate::record::Rejected;
@@ -42,16 +43,13 @@ pub struct Deployment {
     /// Whether the generation before is there, for a rollback.
     pub previous: bool,
     /// What that is, when it was taken back without anybody asking for that.
-    #[serde(skip)]
     pub rejected: Option<Rejected>,
     /// For how many seconds the generation that runs still waits to be confirmed; `None` when it does not wait.
     pub unconfirmed: Option<u64>,
-    /// Whether its watchdog lives, which goes back then; else the next run does. For people: programs see what waits.
-    #[serde(skip)]
+    /// Whether its watchdog lives, which goes back then; else the next run does.
     pub watched: bool,
-    /// Who is at work, where that may be why something is different or left over.
-    #[serde(skip)]
-    pub at_work: Option<String>,
+    /// Who is at work, where that may be why something is different, left over or not confirmed.
+    pub at_work: Option<LockHolder>,
     /// What is different from the record.
     pub drift: Vec<Drifted>,
     /// What interrupted runs left.
@@ -219,6 +217,7 @@ mod tests {
         PinPath::new("/sys/fs/bpf").unwrap().child(name)
     }
 
+    use crate::record::Rejection;
     fn deployment(name: &str, state: State) -> Deployment {
         let manifest = format!("/etc/bpfapply/{name}.toml");
         Deployment {
@@ -271,6 +270,13 @@ mod tests {
                 problem: trouble("it may not be opened", None),
                 ..deployment("shut", State::Unreadable)
             },
+            Deployment {
+                previous: true,
+                rejected: Some(Rejected { generation: 6, because: Rejection::Checks }),
+                at_work: Some(LockHolder { pid: 7, seconds: Some(3), command: "bpfapply plan.toml".to_owned() }),
+                drift: vec![drifted("map.flows", "unpinned", "its pin is gone")],
+                ..deployment("busy", State::Changing)
+            },
         ];
         Deployments { found, unmounted: None }
     }
@@ -317,6 +323,13 @@ mod tests {
         ");
         let none = Deployments::default();
         insta::assert_snapshot!(text(&none, 0, Style::default()), @"no deployments");
+        busy: changing
+          5 maps, 1 program, 0 links
+          generation 7, made 3 min 4 s ago from /etc/bpfapply/busy.toml
+          it took the place of generation 6, which failed its checks; that one is kept
+        ! pid 7, started 3 s ago: `bpfapply plan.toml` is at work: look again when that
+            run has ended
+
         let unmounted = Deployments { unmounted: path("x").parent(), ..none };
         insta::assert_snapshot!(
             text(&unmounted, 0, Style::default()),
@@ -327,11 +340,19 @@ mod tests {
     #[test]
     fn json_has_a_version_and_everything() {
         let value: serde_json::Value = serde_json::from_str(&json(&samples())).unwrap();
-        assert_eq!(value["format"], serde_json::json!({ "major": 1, "minor": 4 }));
+        assert_eq!(value["format"], serde_json::json!({ "major": 1, "minor": 5 }));
         assert_eq!(value["kind"], "status");
         let states: Vec<_> = value["deployments"].as_array().unwrap().iter().map(|one| &one["state"]).collect();
-        let expected = ["in-sync", "drifted", "no-record", "left-over", "unconfirmed", "unconfirmed", "unreadable"];
-        assert_eq!(states, expected);
+        let expected = ["in-sync", "drifted", "no-record", "left-over", "unconfirmed", "unconfirmed"];
+        assert_eq!(states, [&expected[..], &["changing", "unreadable"]].concat());
+        let of = |field: &str| -> Vec<_> {
+            value["deployments"].as_array().unwrap().iter().skip(4).take(3).map(|one| one[field].clone()).collect()
+        };
+        assert_eq!(of("watched"), [false, true, false]);
+        let holder = serde_json::json!({ "pid": 7, "seconds": 3, "command": "bpfapply plan.toml" });
+        assert_eq!(of("at_work"), [serde_json::Value::Null, serde_json::Value::Null, holder]);
+        let rejected = serde_json::json!({ "generation": 6, "because": "checks" });
+        assert_eq!(of("rejected"), [serde_json::Value::Null, serde_json::Value::Null, rejected]);
         let edge = &value["deployments"][1];
         assert_eq!(edge["made"]["maps"], 5);
         let drift = serde_json::json!({
