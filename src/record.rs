@@ -253,6 +253,12 @@ impl RecordedLink {
     }
 
     /// Returns whether it was made on this interface.
+    /// Returns whether both are the same link for those who look at what it does: its pin may be another one, as that of a
+    /// link which an apply took off its hook, and put back when it failed.
+    pub fn does_the_same(&self, other: &Self) -> bool {
+        Self { inode: other.inode, ..self.clone() } == *other
+    }
+
     pub fn is_on(&self, place: &Place) -> bool {
         self.netns == Some(place.netns) && self.at.ifindex() == place.index_of(self.hook.attach_type())
     }
