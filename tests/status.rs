@@ -267,6 +267,16 @@ fn leftovers_and_bad_records_do_not_hide_the_others() {
         }
         assert_eq!(bpfapply(folder, &["status", "aside", "--check"]).code, 2);
         assert_eq!(bpfapply(folder, &["status", "nosuch", "--check"]).code, 1);
+        // What runs, and nothing leads to it: no apply clears it.
+        sh("rm /sys/fs/bpf/edge");
+        let said = bpfapply(folder, &["status", "edge", "--check"]);
+        assert_eq!(said.code, 2, "{said:?}");
+        for says in ["edge: left over", "edge~1: nothing leads to it any more", "`ln -s edge~1 /sys/fs/bpf/edge`"] {
+            assert!(said.stdout.contains(says) && !said.stdout.contains("clears it"), "{says}: {said:?}");
+        }
+        assert_eq!(bpfapply(folder, &["plan.toml"]).code, 1);
+        sh("cd /sys/fs/bpf && ln -s edge~1 edge");
+        assert!(succeed(folder, &["status", "edge", "--check"]).starts_with("edge: in sync\n"));
         // A newer version's record says more than we could.
         let said = bpfapply(folder, &["adopt", "newer.toml"]);
         assert_eq!(said.code, 1, "{said:?}");

@@ -19,7 +19,7 @@ pub mod words;
 pub(crate) mod samples;
 
 pub use adopt::adopt;
-pub use decide::{destroy, plan, rollback};
+pub use decide::{destroy, plan, rollback, root_gone};
 pub use expects::Expects;
 pub use migrate::Copying;
 pub(crate) use places::is_other;

@@ -54,7 +54,7 @@ pub struct Deployment {
     pub drift: Vec<Drifted>,
     /// What interrupted runs left.
     pub leftovers: Vec<PinPath>,
-    /// Why the record says nothing, or nothing can be said, and the way out.
+    /// Why the record says nothing, why nothing can be said, or that nothing leads to what ran any more; and the way out.
     pub problem: Option<Trouble>,
 }
 
@@ -68,7 +68,7 @@ pub enum State {
     Unconfirmed,
     /// A run is at work: what looks different or left over now may be its own.
     Changing,
-    /// A run was interrupted, and what it left is there.
+    /// A run was interrupted and what it left is there, or what ran is and nothing leads to it any more.
     LeftOver,
     /// Something is different from the record.
     Drifted,
@@ -184,9 +184,14 @@ fn details(page: &mut Page, deployment: &Deployment, now: u64) {
             HANG,
         );
     }
+    // What ran is not cleared unasked.
+    let is_root_gone = deployment.generation.is_none() && deployment.problem.is_some();
+    let why = match is_root_gone {
+        true => "nothing leads to it any more",
+        false => "left by a run that was interrupted; the next apply or destroy clears it",
+    };
     for leftover in &deployment.leftovers {
-        let words = format!(" {leftover}: left by a run that was interrupted; the next apply or destroy clears it");
-        page.line(Text::new(Paint::Alarm, "!").and(Paint::Plain, words), HANG);
+        page.line(Text::new(Paint::Alarm, "!").and(Paint::Plain, format!(" {leftover}: {why}")), HANG);
     }
     if let Some(problem) = &deployment.problem {
         page.line(Text::new(Paint::Alarm, "!").and(Paint::Plain, format!(" {}", problem.words)), HANG);
@@ -212,12 +217,12 @@ pub fn json(deployments: &Deployments) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::Rejection;
 
     fn path(name: &str) -> PinPath {
         PinPath::new("/sys/fs/bpf").unwrap().child(name)
     }
 
-    use crate::record::Rejection;
     fn deployment(name: &str, state: State) -> Deployment {
         let manifest = format!("/etc/bpfapply/{name}.toml");
         Deployment {
@@ -266,16 +271,16 @@ mod tests {
             Deployment { unconfirmed: Some(7), ..deployment("unwatched", State::Unconfirmed) },
             Deployment { unconfirmed: Some(7), watched: true, ..deployment("young", State::Unconfirmed) },
             Deployment {
-                made: None,
-                problem: trouble("it may not be opened", None),
-                ..deployment("shut", State::Unreadable)
-            },
-            Deployment {
                 previous: true,
                 rejected: Some(Rejected { generation: 6, because: Rejection::Checks }),
                 at_work: Some(LockHolder { pid: 7, seconds: Some(3), command: "bpfapply plan.toml".to_owned() }),
                 drift: vec![drifted("map.flows", "unpinned", "its pin is gone")],
                 ..deployment("busy", State::Changing)
+            },
+            Deployment {
+                made: None,
+                problem: trouble("it may not be opened", None),
+                ..deployment("shut", State::Unreadable)
             },
         ];
         Deployments { found, unmounted: None }
@@ -318,11 +323,6 @@ mod tests {
           generation 7, made 3 min 4 s ago from /etc/bpfapply/young.toml
         ! waits to be confirmed for 7 s: `bpfapply commit young`
 
-        shut: cannot be read
-        ! it may not be opened
-        ");
-        let none = Deployments::default();
-        insta::assert_snapshot!(text(&none, 0, Style::default()), @"no deployments");
         busy: changing
           5 maps, 1 program, 0 links
           generation 7, made 3 min 4 s ago from /etc/bpfapply/busy.toml
@@ -330,6 +330,11 @@ mod tests {
         ! pid 7, started 3 s ago: `bpfapply plan.toml` is at work: look again when that
             run has ended
 
+        shut: cannot be read
+        ! it may not be opened
+        ");
+        let none = Deployments::default();
+        insta::assert_snapshot!(text(&none, 0, Style::default()), @"no deployments");
         let unmounted = Deployments { unmounted: path("x").parent(), ..none };
         insta::assert_snapshot!(
             text(&unmounted, 0, Style::default()),
