@@ -372,6 +372,8 @@ pub enum Action {
         pin: PinPath,
         /// Its id.
         id: u32,
+        /// Other deployments that use it: from then on only programs that run with it keep it.
+        used_by: BTreeSet<String>,
     },
     /// Remove a folder that is empty then.
     RemoveDirectory {

@@ -303,6 +303,9 @@ struct Details<'a> {
     /// Who may open the pin.
     #[serde(skip_serializing_if = "Option::is_none")]
     access: Option<AccessJson<'a>>,
+    /// The other deployments that use a map which goes: from then on only programs that run with it keep it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    used_by: Option<&'a BTreeSet<String>>,
 }
 
 /// Who may open a pin, as far as that changes.
@@ -370,8 +373,10 @@ impl<'a> Details<'a> {
             Action::SetAccess { pin, access, .. } => {
                 Self { pin: Some(pin), access: Some(AccessJson::of(access)), ..Self::default() }
             }
+            Action::RemoveMap { pin, used_by, .. } => {
+                Self { pin: Some(pin), used_by: Some(used_by).filter(|names| !names.is_empty()), ..Self::default() }
+            }
             Action::RemoveProgram { pin, .. }
-            | Action::RemoveMap { pin, .. }
             | Action::RestoreMap { pin, .. }
             | Action::RestoreProgram { pin, .. }
             | Action::WriteRecord { pin, .. }
@@ -765,11 +770,6 @@ mod tests {
     }
 
     #[test]
-    fn the_same_plan_is_the_same_text() {
-        assert_eq!(super::plan(&samples::every_step(), None), super::plan(&samples::every_step(), None));
-    }
-}
-    #[test]
     fn what_the_text_says_is_there() {
         let json = |plan: &Plan| -> serde_json::Value { serde_json::from_str(&super::plan(plan, None)).unwrap() };
         let plan = samples::every_step();
@@ -791,3 +791,8 @@ mod tests {
         assert!(!lacking.is_empty() && lacking.iter().all(|lacks| *lacks == "map.flows"), "{lacking:?}");
     }
 
+    #[test]
+    fn the_same_plan_is_the_same_text() {
+        assert_eq!(super::plan(&samples::every_step(), None), super::plan(&samples::every_step(), None));
+    }
+}
