@@ -5,13 +5,14 @@
 use crate::access::Access;
 use crate::btf::value::format::Formats;
 use crate::desired::{EntriesMode, Hook, Order, Template};
+use crate::json;
 use crate::kinds::MapType;
 use crate::names::{Address, Digest, LinkName, MapName, PinPath, ProgramName};
 use crate::observed::{At, FilePlace, HookInfo, Place};
 use crate::spec::MapSpec;
 use crate::variables::Variable;
-use serde::{Deserialize, Serialize};
 use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -252,13 +253,13 @@ impl RecordedLink {
         At { hook: self.at.clone(), netns: self.netns }
     }
 
-    /// Returns whether it was made on this interface.
     /// Returns whether both are the same link for those who look at what it does: its pin may be another one, as that of a
     /// link which an apply took off its hook, and put back when it failed.
     pub fn does_the_same(&self, other: &Self) -> bool {
         Self { inode: other.inode, ..self.clone() } == *other
     }
 
+    /// Returns whether it was made on this interface.
     pub fn is_on(&self, place: &Place) -> bool {
         self.netns == Some(place.netns) && self.at.ifindex() == place.index_of(self.hook.attach_type())
     }
@@ -306,7 +307,7 @@ impl Record {
             format: u32,
         }
         let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
-        let unreadable = |error: serde_json::Error| RecordError::Unreadable(error.to_string());
+        let unreadable = |error: serde_json::Error| RecordError::Unreadable(json::wrong(&error));
         let head: Head = serde_json::from_slice(&bytes[..end]).map_err(unreadable)?;
         match head.format.cmp(&FORMAT) {
             Ordering::Greater => Err(RecordError::Newer(head.format)),
