@@ -488,6 +488,15 @@ fn commands_without_plans_have_two_forms() {
             assert!(said.contains("is for plans and what becomes of them"), "{command:?} {form:?}: {said}");
         }
     }
+    // The help of each command has what it takes.
+    let few = ["test", "graph", "show", "status", "export", "init", "import", "fmt", "inspect", "explain"];
+    let few = few.into_iter().chain(["completions", "man"]).map(|command| (command, false, false));
+    let plans = ["apply", "commit", "rollback", "adopt", "destroy"].map(|command| (command, true, true));
+    for (command, files, events) in few.chain(plans).chain([("validate", true, false)]) {
+        let help = tool::succeed(folder.path(), &[command, "--help"]);
+        let has = |flag: &str| help.contains(flag);
+        assert_eq!((has("--output-file"), has("--events")), (files, events), "{command}: {help}");
+    }
     let said = tool::refused(folder.path(), &["plan.toml", "--dry-run=offline", "--events", "events.jsonl"], 64);
     assert!(said.contains("a dry run does nothing"), "{said}");
     assert!(fs::read_dir(folder.path()).expect("a folder").next().is_none(), "nothing was written");

@@ -10,7 +10,7 @@ use crate::plan::Plan;
 use crate::report::outcome::{self, Part};
 use crate::report::problems::{self, Checked, Said};
 use crate::report::{self, ManifestText, Style, events::Event, text::Purpose};
-use clap::{Args, ValueEnum};
+use clap::{Arg, Args, Command, ValueEnum};
 use std::cell::{Cell, RefCell};
 use std::io::{self, IsTerminal, Write};
 use std::ops::ControlFlow;
@@ -111,6 +111,23 @@ pub enum Forms {
     Checks,
     /// Text and JSON, on standard output.
     Few,
+}
+
+impl Forms {
+    /// Returns what every command takes and one with these forms refuses: it is no part of its help.
+    pub fn hidden(self) -> Vec<Arg> {
+        let refused: &[&str] = match self {
+            Self::Plans => &[],
+            Self::Checks => &["events"],
+            Self::Few => &["output_file", "events"],
+        };
+        let all = Global::augment_args(Command::new(""));
+        all.get_arguments()
+            .filter(|arg| refused.contains(&arg.get_id().as_str()))
+            .cloned()
+            .map(|arg| arg.hide(true))
+            .collect()
+    }
 }
 
 impl Console {
