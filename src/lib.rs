@@ -27,6 +27,7 @@ pub mod elf;
 pub mod entries;
 pub mod explain;
 pub mod insn;
+mod json;
 pub mod kernel;
 pub mod kinds;
 pub mod load;

@@ -75,6 +75,8 @@ pub struct Observed {
     pub copies: Vec<UnfinishedCopy>,
     /// Which other deployments of the bpffs say that they made what has a pin, of those that were asked for.
     pub owners: BTreeMap<PinPath, String>,
+    /// Which other deployments of the bpffs say that they use maps of ours that nothing wants any more, by their pins.
+    pub users: BTreeMap<PinPath, BTreeSet<String>>,
 }
 
 /// What is at the folder of a deployment's pins.
@@ -492,6 +494,7 @@ impl Observed {
             kept: BTreeMap::new(),
             copies: Vec::new(),
             owners: BTreeMap::new(),
+            users: BTreeMap::new(),
         }
     }
 

@@ -5,11 +5,13 @@
 use crate::access::Access;
 use crate::btf::value::format::Formats;
 use crate::desired::{EntriesMode, Hook, Order, Template};
+use crate::json;
 use crate::kinds::MapType;
 use crate::names::{Address, Digest, LinkName, MapName, PinPath, ProgramName};
 use crate::observed::{At, FilePlace, HookInfo, Place};
 use crate::spec::MapSpec;
 use crate::variables::Variable;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
@@ -54,7 +56,7 @@ pub struct Record {
 }
 
 /// A generation that was taken back without anybody asking for that.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Rejected {
     /// Its number.
     pub generation: u64,
@@ -63,7 +65,7 @@ pub struct Rejected {
 }
 
 /// Why a generation was taken back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Rejection {
     /// Health checks failed.
@@ -251,6 +253,12 @@ impl RecordedLink {
         At { hook: self.at.clone(), netns: self.netns }
     }
 
+    /// Returns whether both are the same link for those who look at what it does: its pin may be another one, as that of a
+    /// link which an apply took off its hook, and put back when it failed.
+    pub fn does_the_same(&self, other: &Self) -> bool {
+        Self { inode: other.inode, ..self.clone() } == *other
+    }
+
     /// Returns whether it was made on this interface.
     pub fn is_on(&self, place: &Place) -> bool {
         self.netns == Some(place.netns) && self.at.ifindex() == place.index_of(self.hook.attach_type())
@@ -299,7 +307,7 @@ impl Record {
             format: u32,
         }
         let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
-        let unreadable = |error: serde_json::Error| RecordError::Unreadable(error.to_string());
+        let unreadable = |error: serde_json::Error| RecordError::Unreadable(json::wrong(&error));
         let head: Head = serde_json::from_slice(&bytes[..end]).map_err(unreadable)?;
         match head.format.cmp(&FORMAT) {
             Ordering::Greater => Err(RecordError::Newer(head.format)),

@@ -3,6 +3,7 @@
 //! It says which plan, of which files, and which things of one boot of one host the plan is about. It does not say
 //! what to do: that is planned anew from the same manifest, and done when it comes out the same.
 
+use crate::json;
 use crate::names::{Digest, PinPath, PlanId};
 use crate::plan::{Expects, Plan};
 use schemars::JsonSchema;
@@ -98,9 +99,9 @@ impl SavedPlan {
         struct Head {
             format: u32,
         }
-        let head: Head = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        let head: Head = serde_json::from_str(text).map_err(|error| json::wrong(&error))?;
         match head.format {
-            FORMAT => serde_json::from_str(text).map_err(|error| error.to_string()),
+            FORMAT => serde_json::from_str(text).map_err(|error| json::wrong(&error)),
             other => Err(format!("it has format {other}, and this version knows {FORMAT} alone")),
         }
     }

@@ -5,6 +5,7 @@
 //! somebody asks for them; constants of programs, the ids in slots and the records of deployments always are.
 
 use crate::direct::{Feature, Qdisc};
+use crate::json;
 use crate::kinds::{AttachType, MapType, ProgramType, XdpMode};
 use crate::names::{self, PinPath};
 use crate::observed::HookInfo;
@@ -417,9 +418,9 @@ impl HostState {
         struct Head {
             format: u32,
         }
-        let head: Head = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        let head: Head = serde_json::from_str(text).map_err(|error| json::wrong(&error))?;
         match head.format {
-            FORMAT => serde_json::from_str(text).map_err(|error| error.to_string()).and_then(Self::check),
+            FORMAT => serde_json::from_str(text).map_err(|error| json::wrong(&error)).and_then(Self::check),
             other => Err(format!("it has format {other}, and this version knows {FORMAT} alone")),
         }
     }

@@ -12,7 +12,7 @@ use bpfapply::diag::{Exit, Kind, Problems};
 use bpfapply::direct::{Device, Direct, Wish};
 use bpfapply::insn::{EXIT, Insn};
 use bpfapply::kernel::fake::Fake;
-use bpfapply::kernel::{HookRequest, Kernel, ProgramRequest};
+use bpfapply::kernel::{HookRequest, Kernel, ProgramRequest, status};
 use bpfapply::kinds::{AttachType, ProgramType, XdpMode};
 use bpfapply::names::PinPath;
 use bpfapply::plan::{Action, Plan};
@@ -177,6 +177,8 @@ struct Case {
     plan: fn(&Fake) -> Plan,
     /// What makes the host as it has to be, wherever a fault stopped it.
     again: fn(&Fake) -> Plan,
+    /// The manifest that the host matches before.
+    kept: Option<fn() -> String>,
 }
 
 fn upgraded(fake: &Fake) {
@@ -307,16 +309,28 @@ fn plan_taken(fake: &Fake) -> Plan {
 }
 
 const CASES: &[Case] = &[
-    Case { name: "first apply", before: &[], plan: plan_first, again: plan_first },
-    Case { name: "first apply without a bpffs", before: &[unmount], plan: plan_first, again: plan_first },
-    Case { name: "upgrade", before: &[first], plan: plan_second, again: plan_second },
-    Case { name: "rollback", before: &[upgraded], plan: plan_back, again: plan_first },
-    Case { name: "migration", before: &[counted], plan: plan_migration, again: plan_migration },
-    Case { name: "namespaces", before: &[in_namespaces], plan: plan_namespaces, again: plan_namespaces },
-    Case { name: "places", before: &[in_places], plan: plan_places, again: plan_places },
-    Case { name: "events", before: &[at_events], plan: plan_events, again: plan_events },
-    Case { name: "takeover", before: &[taken], plan: plan_taken, again: plan_taken },
-    Case { name: "destroy", before: &[first], plan: plan_end, again: plan_end },
+    Case { name: "first apply", before: &[], plan: plan_first, again: plan_first, kept: None },
+    Case { name: "first apply without a bpffs", before: &[unmount], plan: plan_first, again: plan_first, kept: None },
+    Case { name: "upgrade", before: &[first], plan: plan_second, again: plan_second, kept: Some(|| FIRST.to_owned()) },
+    Case { name: "rollback", before: &[upgraded], plan: plan_back, again: plan_first, kept: None },
+    Case {
+        name: "migration",
+        before: &[counted],
+        plan: plan_migration,
+        again: plan_migration,
+        kept: Some(|| flows(1)),
+    },
+    Case {
+        name: "namespaces",
+        before: &[in_namespaces],
+        plan: plan_namespaces,
+        again: plan_namespaces,
+        kept: Some(|| namespaces(1)),
+    },
+    Case { name: "places", before: &[in_places], plan: plan_places, again: plan_places, kept: Some(|| places(1)) },
+    Case { name: "events", before: &[at_events], plan: plan_events, again: plan_events, kept: Some(|| events(1)) },
+    Case { name: "takeover", before: &[taken], plan: plan_taken, again: plan_taken, kept: None },
+    Case { name: "destroy", before: &[first], plan: plan_end, again: plan_end, kept: Some(|| FIRST.to_owned()) },
 ];
 
 impl Case {
@@ -334,6 +348,14 @@ impl Case {
         let (outcome, problem) = run(&plan, &fake);
         assert!(problem.is_none() && outcome.verdict() == Verdict::Applied, "{}", self.name);
         fake.calls().len() - before
+    }
+
+    /// Expects that the host is said to match what was applied before: what was put back is no drift.
+    fn is_kept(&self, fake: &Fake, what: &str) {
+        let Some(kept) = self.kept else { return };
+        let found = status::status(fake, &path("/sys/fs/bpf/edge")).expect("it can be read").expect("it is there");
+        assert_eq!(found.drift, [], "{what}");
+        assert!(good(plan(&kept(), fake), &kept()).is_empty(), "{what}: the same manifest has nothing to do");
     }
 
     /// Does it again without faults, and expects what would have come of it without the fault.
@@ -379,7 +401,10 @@ fn a_refused_call_changes_nothing() {
             let (outcome, problem) = run(&plan, &fake);
             let name = *fake.calls().last().expect("there was a call");
             match (problem, outcome.verdict()) {
-                (Some(_), Verdict::FailedAsBefore) => assert_eq!(state(&fake), before, "{what} ({name})"),
+                (Some(_), Verdict::FailedAsBefore) => {
+                    assert_eq!(state(&fake), before, "{what} ({name})");
+                    case.is_kept(&fake, &what);
+                }
                 // Behind the switch, only things that go are left to do.
                 (Some(_), Verdict::FailedNotAsBefore) => {
                     let goes = ["detach_link", "unpin", "remove_directory", "rename"];
@@ -1069,7 +1094,7 @@ fn what_was_cleared_is_not_called_undone() {
     let killed = || {
         let fake = host();
         let plan = plan_first(&fake);
-        let calls = Case { name: "", before: &[], plan: plan_first, again: plan_first }.calls();
+        let calls = Case { name: "", before: &[], plan: plan_first, again: plan_first, kept: None }.calls();
         // All is attached, and the switch is not made.
         fake.fail_from(calls, libc::EIO);
         assert!(run(&plan, &fake).1.is_some());

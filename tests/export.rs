@@ -394,6 +394,8 @@ fn is_same(folder: &Path) {
     let [mut live, mut offline] =
         both(folder, "json").map(|said| serde_json::from_str::<Value>(&said.stdout).expect("JSON"));
     assert_eq!((live["mode"].take(), offline["mode"].take()), (json!("live"), json!("against")));
+    let time = offline.as_object_mut().and_then(|plan| plan.remove("host_time"));
+    assert!(time.is_some_and(|time| time.is_u64()), "it says when the host was so");
     assert_eq!(live, offline);
 }
 

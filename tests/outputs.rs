@@ -301,6 +301,70 @@ fn what_prevents_a_document_is_one() {
     });
 }
 
+/// Runs a command that may take back what it did, and returns the one document that it writes.
+#[track_caller]
+fn outcome_of(folder: &Path, command: &[&str], code: i32) -> Value {
+    let said = tool::bpfapply(folder, &[command, &["--output", "json", "--output-file", "json=out.json"]].concat());
+    assert_eq!(said.code, code, "{command:?}: {said:?}");
+    let document = parse(&said.stdout);
+    assert_eq!(document, parse(&read(folder, "out.json")), "the file has the same");
+    let schema = jsonschema::validator_for(&outcome::schema()).expect("the schema is one");
+    assert!(schema.is_valid(&document), "{document}");
+    assert_eq!((&document["kind"], &document["exit"]), (&json!("outcome"), &json!(code)), "{document}");
+    document
+}
+
+#[test]
+fn what_a_run_takes_back_is_in_its_one_document() {
+    in_namespace("outputs-taken-back", |_| {
+        let folder = tempfile::tempdir().expect("a folder");
+        let folder = folder.path();
+        // It passes until the generation runs.
+        let fails_for = |version: u32, runs: &str| {
+            let script = format!("test \"$(readlink /sys/fs/bpf/edge)\" != {runs}");
+            let check = format!("[[check]]\nname = \"c\"\ncommand = [\"sh\", \"-c\", '{script}']\ntimeout = \"9s\"\n");
+            fs::write(folder.join("plan.toml"), manifest(version) + &check).expect("written");
+        };
+        let first = |document: &Value, generation: u64| {
+            assert_eq!(document["taken_back"], json!({ "generation": generation, "because": "checks" }), "{document}");
+            assert_eq!(document["verdict"], "failed-as-before", "{document}");
+            assert_eq!(document["problems"][0]["code"], "host::checks_failed", "{document}");
+            let is_done = |step: &Value| step["status"] == "done" || step["status"] == "reused";
+            for steps in [&document["steps"], &document["way_back"]["steps"]] {
+                assert!(
+                    steps.as_array().is_some_and(|steps| !steps.is_empty() && steps.iter().all(is_done)),
+                    "{document}"
+                );
+            }
+            assert_eq!(document["way_back"]["verdict"], "applied", "{document}");
+        };
+        fails_for(1, "edge~1");
+        first(&outcome_of(folder, &["plan.toml"], 1), 1);
+        fails_for(1, "none");
+        let document = outcome_of(folder, &["plan.toml", "--confirm", "60s"], 0);
+        assert!(document["unconfirmed"].as_u64().is_some_and(|left| left > 0 && left <= 69), "{document}");
+        let status = |command: &[&str]| {
+            let document = parse(&tool::bpfapply(folder, &[command, &["--output", "json"]].concat()).stdout);
+            assert_eq!(document["kind"], "status", "{document}");
+            document["deployments"][0].clone()
+        };
+        let waits = status(&["status", "edge"]);
+        assert_eq!((&waits["state"], &waits["watched"]), (&json!("unconfirmed"), &json!(true)), "{waits}");
+        let kept = status(&["commit", "edge"]);
+        assert_eq!((&kept["state"], &kept["watched"]), (&json!("in-sync"), &json!(false)), "{kept}");
+        let runs = fs::read_link("/sys/fs/bpf/edge").expect("it runs").display().to_string();
+        let number: u64 = runs.trim_start_matches("edge~").parse().expect("a number");
+        fails_for(2, &format!("edge~{}", number + 1));
+        first(&outcome_of(folder, &["plan.toml"], 1), number + 1);
+        let rejected = json!({ "generation": number + 1, "because": "checks" });
+        assert_eq!(status(&["status", "edge"])["rejected"], rejected);
+        let document = outcome_of(folder, &["destroy", "edge"], 0);
+        for key in ["taken_back", "way_back", "unconfirmed", "problems"] {
+            assert!(document.get(key).is_none(), "{document}");
+        }
+    });
+}
+
 /// Tests that fail, in the manifest and beside it.
 const FAILING: [&str; 2] = [
     "[[program.filter.test]]\nname = \"first\"\npacket = [{ ipv4 = {} }, { udp = {} }]\nverdict = \"XDP_ABORTED\"\n",
@@ -423,6 +487,15 @@ fn commands_without_plans_have_two_forms() {
             let said = tool::refused(folder.path(), &[command, form].concat(), 64);
             assert!(said.contains("is for plans and what becomes of them"), "{command:?} {form:?}: {said}");
         }
+    }
+    // The help of each command has what it takes.
+    let few = ["test", "graph", "show", "status", "export", "init", "import", "fmt", "inspect", "explain"];
+    let few = few.into_iter().chain(["completions", "man"]).map(|command| (command, false, false));
+    let plans = ["apply", "commit", "rollback", "adopt", "destroy"].map(|command| (command, true, true));
+    for (command, files, events) in few.chain(plans).chain([("validate", true, false)]) {
+        let help = tool::succeed(folder.path(), &[command, "--help"]);
+        let has = |flag: &str| help.contains(flag);
+        assert_eq!((has("--output-file"), has("--events")), (files, events), "{command}: {help}");
     }
     let said = tool::refused(folder.path(), &["plan.toml", "--dry-run=offline", "--events", "events.jsonl"], 64);
     assert!(said.contains("a dry run does nothing"), "{said}");

@@ -267,6 +267,16 @@ fn leftovers_and_bad_records_do_not_hide_the_others() {
         }
         assert_eq!(bpfapply(folder, &["status", "aside", "--check"]).code, 2);
         assert_eq!(bpfapply(folder, &["status", "nosuch", "--check"]).code, 1);
+        // What runs, and nothing leads to it: no apply clears it.
+        sh("rm /sys/fs/bpf/edge");
+        let said = bpfapply(folder, &["status", "edge", "--check"]);
+        assert_eq!(said.code, 2, "{said:?}");
+        for says in ["edge: left over", "edge~1: nothing leads to it any more", "`ln -s edge~1 /sys/fs/bpf/edge`"] {
+            assert!(said.stdout.contains(says) && !said.stdout.contains("clears it"), "{says}: {said:?}");
+        }
+        assert_eq!(bpfapply(folder, &["plan.toml"]).code, 1);
+        sh("cd /sys/fs/bpf && ln -s edge~1 edge");
+        assert!(succeed(folder, &["status", "edge", "--check"]).starts_with("edge: in sync\n"));
         // A newer version's record says more than we could.
         let said = bpfapply(folder, &["adopt", "newer.toml"]);
         assert_eq!(said.code, 1, "{said:?}");
@@ -344,7 +354,22 @@ fn a_map_has_one_deployment_that_owns_it() {
         assert_eq!(said.code, 1, "{said:?}");
         assert!(said.stderr.contains("of the deployment `a`, which owns it"), "{said:?}");
         succeed(folder, &["b.toml"]);
-        // Who only uses it does not own it.
+        // Who only uses it does not own it, and is named before it loses the pin.
+        let words = "in use by b: only programs that run with it keep it then";
+        let plan = succeed(folder, &["destroy", "a", "--dry-run"]);
+        assert!(plan.contains(words), "{plan}");
+        let plan = succeed(folder, &["destroy", "a", "--dry-run", "--output", "json"]);
+        let plan: Value = serde_json::from_str(&plan).expect("JSON");
+        let used_by = |plan: &Value| -> Vec<Value> {
+            let steps = plan["steps"].as_array().expect("steps").iter();
+            steps.filter_map(|step| step["details"].get("used_by").cloned()).collect()
+        };
+        assert_eq!(used_by(&plan), [serde_json::json!(["b"])], "{plan}");
+        let other = fs::read_to_string(folder.join("a.toml")).expect("it is there").replace("[map.m]", "[map.n]");
+        fs::write(folder.join("n.toml"), other.replace("shared/m", "shared/n")).expect("it can be written");
+        let plan = succeed(folder, &["n.toml", "--dry-run"]);
+        assert!(plan.contains(words), "an apply that prunes says it, too: {plan}");
+        assert!(!succeed(folder, &["destroy", "b", "--dry-run"]).contains("in use"));
         sh("mkdir /sys/fs/bpf/kept; ln /sys/fs/bpf/shared/m /sys/fs/bpf/kept/m");
         succeed(folder, &["destroy", "a"]);
         sh("mkdir -p /sys/fs/bpf/shared; ln /sys/fs/bpf/kept/m /sys/fs/bpf/shared/m; rm -r /sys/fs/bpf/kept");

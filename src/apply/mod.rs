@@ -137,7 +137,7 @@ pub fn apply_watched<'a, K: Kernel>(
     };
     let held = Held { _btfs: applier.btfs, _maps: applier.maps, _programs: applier.programs };
     Applied {
-        outcome: Outcome { deployment: plan.deployment.clone(), is_way_back: stamp.rejected.is_some(), steps },
+        outcome: Outcome { deployment: plan.deployment.clone(), taken_back: stamp.rejected, steps },
         problem,
         record,
         held,

@@ -4,6 +4,7 @@ use crate::diag::Exit;
 use crate::migrate::Tally;
 use crate::names::DeploymentName;
 use crate::plan::{Action, Plan};
+use crate::record::Rejected;
 use std::borrow::Cow;
 
 /// What became of one step.
@@ -72,8 +73,8 @@ impl StepOutcome<'_> {
 pub struct Outcome<'a> {
     /// The deployment.
     pub deployment: DeploymentName,
-    /// Whether it took the last apply back, though nobody asked for that.
-    pub is_way_back: bool,
+    /// The generation that it took back, where nobody asked for that.
+    pub taken_back: Option<Rejected>,
     /// One for each step of the plan, in its order.
     pub steps: Vec<StepOutcome<'a>>,
 }
@@ -97,7 +98,7 @@ impl<'a> Outcome<'a> {
     pub fn matches(plan: &'a Plan) -> Self {
         let reused = |action| StepOutcome { action: Cow::Borrowed(action), status: Status::Reused, tally: None };
         let steps = plan.steps.iter().map(|step| reused(&step.action)).collect();
-        Self { deployment: plan.deployment.clone(), is_way_back: false, steps }
+        Self { deployment: plan.deployment.clone(), taken_back: None, steps }
     }
 
     /// Returns the whole of it in one word.

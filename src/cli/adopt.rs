@@ -1,11 +1,11 @@
 //! `adopt`: makes a new record of a deployment that lost its own.
 
 use super::arguments::Change;
-use super::console::{Console, Output};
+use super::console::Console;
 use super::finish::finish;
 use super::loaded::{self, Loaded};
+use super::now;
 use super::planned::{Resolved, desired_live};
-use super::{now, usual_bpffs};
 use crate::apply::Stamp;
 use crate::confirm;
 use crate::diag::{Exit, Kind, Problem, Problems};
@@ -13,7 +13,7 @@ use crate::kernel::{Kernel, linux::Linux, observe, status};
 use crate::names::PinPath;
 use crate::observed::Wanted;
 use crate::plan;
-use crate::report::{self, text::Purpose};
+use crate::report::text::Purpose;
 use std::path::Path;
 
 /// Adopts a deployment, or shows what that would do.
@@ -37,14 +37,8 @@ fn adopt<K: Kernel>(
 ) -> Result<Exit, Problems> {
     let _lock = change.locking.take_unless(change.dry_run, kernel, pin_root)?;
     let Some(lost) = status::lost_record(kernel, pin_root)? else {
-        match console.output {
-            Output::Text | Output::Markdown | Output::Github => {
-                console.print(&format!("{}: nothing to adopt: its record is there\n", pin_root.file_name()))
-            }
-            Output::Json => {
-                console.print(&report::status::json(&status::all(kernel, Some(pin_root), &usual_bpffs())?.0));
-            }
-        }
+        let nothing = format!("{}: nothing to adopt: its record is there", pin_root.file_name());
+        super::status::say(kernel, pin_root, &nothing, console)?;
         return Ok(Exit::Success);
     };
     // Without a manifest nobody knows what is to be recorded.

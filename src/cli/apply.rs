@@ -210,6 +210,7 @@ fn apply_planned<K: Kernel>(
         return Err(unwatched(error).into());
     }
     let (name, seconds) = (&plan.deployment, pending.left(kernel));
+    console.waits(seconds);
     note(&format!("{name}: returns to what ran before in {seconds} s, unless `bpfapply commit {name}` keeps it"));
     Ok(exit)
 }

@@ -8,7 +8,9 @@ use crate::names::{DeploymentName, NameError, PinPath};
 use crate::plan::Consent;
 use clap::{Args, ValueEnum};
 use std::collections::BTreeSet;
+use std::num::{IntErrorKind, ParseIntError};
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::time::Duration;
 
 /// How a deployment is called.
@@ -116,11 +118,19 @@ pub struct Change {
     pub locking: Locking,
 }
 
+/// Reads a whole number that is not negative.
+pub fn whole<T: FromStr<Err = ParseIntError>>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|error: ParseIntError| match error.kind() {
+        IntErrorKind::PosOverflow => "it is too large".to_owned(),
+        _ => "it is a whole number, as 60".to_owned(),
+    })
+}
+
 /// How the lock is taken.
 #[derive(Debug, Args)]
 pub struct Locking {
     /// How long to wait for another run on this bpffs to end; 0 does not wait. A dry run takes no lock
-    #[arg(long, default_value_t = 60, value_name = "SECONDS", display_order = 102)]
+    #[arg(long, default_value_t = 60, value_parser = whole::<u64>, value_name = "SECONDS", display_order = 102)]
     pub lock_timeout: u64,
 }
 
@@ -171,4 +181,25 @@ impl From<Allow> for Consent {
 /// Returns what is allowed.
 pub fn consents(allow: &[Allow]) -> BTreeSet<Consent> {
     allow.iter().map(|allow| Consent::from(*allow)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_whole_and_what_is_none_is_said_in_our_words() {
+        let none = "it is a whole number, as 60";
+        for (text, number) in [
+            ("60", Ok(60)),
+            ("0", Ok(0)),
+            ("", Err(none)),
+            ("abc", Err(none)),
+            ("-1", Err(none)),
+            ("1.5", Err(none)),
+            ("99999999999999999999999", Err("it is too large")),
+        ] {
+            assert_eq!(whole::<u64>(text), number.map_err(str::to_owned), "{text:?}");
+        }
+    }
 }

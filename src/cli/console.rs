@@ -7,9 +7,10 @@ use crate::apply::outcome::Outcome;
 use crate::diag::{self, Exit, Kind, Look, Problem, Problems, Source};
 use crate::explain::Explained;
 use crate::plan::Plan;
+use crate::report::outcome::{self, Part};
 use crate::report::problems::{self, Checked, Said};
 use crate::report::{self, ManifestText, Style, events::Event, text::Purpose};
-use clap::{Args, ValueEnum};
+use clap::{Arg, Args, Command, ValueEnum};
 use std::cell::{Cell, RefCell};
 use std::io::{self, IsTerminal, Write};
 use std::ops::ControlFlow;
@@ -78,6 +79,10 @@ pub struct Console {
     said: RefCell<Vec<Said>>,
     /// Whether something was applied.
     has_applied: Cell<bool>,
+    /// What became of plans, for the one document of the run.
+    parts: RefCell<Vec<Part>>,
+    /// For how many seconds what was made waits to be confirmed.
+    unconfirmed: Cell<Option<u64>>,
     /// Why standard output did not take all.
     lost: RefCell<Option<io::Error>>,
 }
@@ -108,6 +113,23 @@ pub enum Forms {
     Few,
 }
 
+impl Forms {
+    /// Returns what every command takes and one with these forms refuses: it is no part of its help.
+    pub fn hidden(self) -> Vec<Arg> {
+        let refused: &[&str] = match self {
+            Self::Plans => &[],
+            Self::Checks => &["events"],
+            Self::Few => &["output_file", "events"],
+        };
+        let all = Global::augment_args(Command::new(""));
+        all.get_arguments()
+            .filter(|arg| refused.contains(&arg.get_id().as_str()))
+            .cloned()
+            .map(|arg| arg.hide(true))
+            .collect()
+    }
+}
+
 impl Console {
     pub fn new(global: &Global) -> Self {
         let color = |terminal: bool| match global.color {
@@ -135,6 +157,8 @@ impl Console {
             has_filed: Cell::new(false),
             said: RefCell::default(),
             has_applied: Cell::new(false),
+            parts: RefCell::default(),
+            unconfirmed: Cell::new(None),
             lost: RefCell::default(),
         }
     }
@@ -175,7 +199,11 @@ impl Console {
     /// nothing else did, and nothing was applied, it is what the run failed for.
     pub fn finish(&self, exit: Exit) -> Exit {
         let mut exit = exit;
-        if self.output == Output::Json && !self.has_shown.get() && !self.said.borrow().is_empty() {
+        if !self.finish_outcome(exit)
+            && self.output == Output::Json
+            && !self.has_shown.get()
+            && !self.said.borrow().is_empty()
+        {
             self.print(&problems::document(&self.said.borrow(), exit));
         }
         let lost = self.lost.take().map(|error| {
@@ -188,6 +216,25 @@ impl Console {
             }
         }
         exit
+    }
+
+    /// Writes what became of all plans of the run as one JSON document, where there were any. Returns whether.
+    fn finish_outcome(&self, exit: Exit) -> bool {
+        let (parts, said) = (self.parts.borrow(), self.said.borrow());
+        let Some((first, others)) = parts.split_first() else { return false };
+        let end = outcome::End { said: &said, unconfirmed: self.unconfirmed.get(), exit };
+        let text = outcome::document(first, others.last(), end);
+        if self.output == Output::Json {
+            self.print(&text);
+        }
+        let files = self.reports.iter().filter(|report| report.kind == FileKind::Output(Output::Json));
+        files.for_each(|report| report.set(text.clone()));
+        true
+    }
+
+    /// Says that what was made waits for so many seconds to be confirmed.
+    pub fn waits(&self, seconds: u64) {
+        self.unconfirmed.set(Some(seconds));
     }
 
     /// Returns how people are written to.
@@ -218,6 +265,8 @@ impl Console {
     /// Writes what there is to say, in the format that was asked for.
     pub fn show(&self, text: impl FnOnce(Style) -> String, json: impl FnOnce() -> String) {
         self.print(&match self.output {
+            // What became of a plan is the one document then.
+            Output::Json if !self.parts.borrow().is_empty() => return,
             Output::Json => json(),
             // What has no other form was refused by `check`.
             Output::Text | Output::Markdown | Output::Github => text(self.out),
@@ -255,12 +304,22 @@ impl Console {
     /// Writes what became of a plan.
     pub fn outcome(&self, outcome: &Outcome<'_>) {
         self.has_applied.set(true);
+        self.keep_part(outcome);
         self.document(Document::Outcome(outcome));
     }
 
     /// Writes that there was nothing to do for a plan.
     pub fn matches(&self, plan: &Plan, loaded: Option<&Loaded>) {
+        self.keep_part(&Outcome::matches(plan));
         self.document(Document::Matches(plan, loaded));
+    }
+
+    /// Keeps what became of a plan until the run ends, where anybody wants it as JSON: only then it is known what else came.
+    fn keep_part(&self, outcome: &Outcome<'_>) {
+        let json = FileKind::Output(Output::Json);
+        if self.output == Output::Json || self.reports.iter().any(|report| report.kind == json) {
+            self.parts.borrow_mut().push(Part::of(outcome));
+        }
     }
 
     fn document(&self, document: Document<'_>) {
@@ -305,10 +364,10 @@ impl Console {
                 report::github::plan(plan, purpose, manifest)
             }
             (Document::Outcome(outcome), Output::Text) => report::outcome::text(outcome, style),
-            (Document::Outcome(outcome), Output::Json) => report::outcome::json(outcome),
+            // All of them are one document, which is written at the end.
+            (Document::Outcome(_) | Document::Matches(..), Output::Json) => String::new(),
             (Document::Outcome(outcome), Output::Markdown) => report::markdown::outcome(outcome),
             (Document::Outcome(outcome), Output::Github) => report::github::outcome(outcome),
-            (Document::Matches(plan, _), Output::Json) => report::outcome::json(&Outcome::matches(plan)),
             (Document::Matches(plan, loaded), Output::Text | Output::Markdown | Output::Github) => {
                 self.written(Document::Plan(plan, loaded, Purpose::Apply, &[]), kind, style)
             }

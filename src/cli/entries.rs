@@ -1,5 +1,6 @@
 //! `show map.NAME`: what a map holds, and how fast it changes.
 
+use super::arguments::whole;
 use super::console::{Console, Output};
 use crate::diag::{Exit, Problems};
 use crate::kernel::Kernel;
@@ -22,7 +23,7 @@ const MOST_WATCHED: usize = 1 << 20;
 #[derive(Debug, Args)]
 pub struct Options {
     /// At most so many entries of the map, 0 for all: 100 unless given, 20 with --watch, and all as JSON
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_parser = whole::<usize>, value_name = "N")]
     limit: Option<usize>,
     /// Add the values of all CPUs up, field by field
     #[arg(long)]
@@ -38,7 +39,7 @@ pub struct Options {
     )]
     watch: Option<Duration>,
     /// With --watch: end after so many rounds
-    #[arg(long, requires = "watch", value_name = "N")]
+    #[arg(long, requires = "watch", value_parser = whole::<u64>, value_name = "N")]
     count: Option<u64>,
     /// Show what a sensitive map holds
     #[arg(long)]

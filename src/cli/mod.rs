@@ -75,14 +75,19 @@ enum Command {
     #[command(after_help = EXIT_CODES)]
     Apply(apply::Apply),
     /// Check manifests and their objects, without kernel and host
+    #[command(args = Forms::Checks.hidden())]
     Validate(validate::Validate),
     /// Run the packet tests of a manifest, on copies of its programs with maps of their own
+    #[command(args = Forms::Few.hidden())]
     Test(test::Options),
     /// Draw what a manifest makes, with what an apply would change: objects, programs, maps, and who shares them
+    #[command(args = Forms::Few.hidden())]
     Graph(graph::Graph),
     /// Show what a deployment has: ids, pins, links, fill of its maps; or with map.NAME what that map holds
+    #[command(args = Forms::Few.hidden())]
     Show(show::Show),
     /// Show whether deployments are still what the last apply made of them
+    #[command(args = Forms::Few.hidden())]
     Status(status::Options),
     /// Keep what an apply with --confirm made
     Commit(confirm::Commit),
@@ -94,6 +99,7 @@ enum Command {
     /// Take everything away that a deployment made
     Destroy(Change),
     /// Write what this host has into a file, against which `--dry-run=offline --against FILE` plans elsewhere
+    #[command(args = Forms::Few.hidden())]
     Export(export::Options),
     /// What an apply with --confirm leaves behind to go back
     #[command(hide = true)]
@@ -102,12 +108,16 @@ enum Command {
         pin_root: String,
     },
     /// Write a first manifest from object files
+    #[command(args = Forms::Few.hidden())]
     Init(init::Init),
     /// Write a manifest from what runs on this host: of the deployment with that --name, or else of all that is no deployment's
+    #[command(args = Forms::Few.hidden())]
     Import(import::Import),
     /// Lay manifests out as all are laid out, with every comment and in their order
+    #[command(args = Forms::Few.hidden())]
     Fmt(fmt::Fmt),
     /// Show what an object file has and needs
+    #[command(args = Forms::Few.hidden())]
     Inspect {
         /// The object file
         object: PathBuf,
@@ -116,13 +126,16 @@ enum Command {
         code: Option<Option<String>>,
     },
     /// Explain a code of messages, as `manifest::unknown_name`; without one, list all
+    #[command(args = Forms::Few.hidden())]
     Explain(meaning::Explain),
     /// Write what a shell needs to complete these commands
+    #[command(args = Forms::Few.hidden())]
     Completions {
         /// The shell
         shell: clap_complete::Shell,
     },
     /// Write the manual pages
+    #[command(args = Forms::Few.hidden())]
     Man(man::Pages),
 }
 

@@ -1,11 +1,12 @@
 //! `status`: whether deployments are still what the last apply made of them.
 
 use super::arguments::{Target, Variables, meant};
-use super::console::Console;
+use super::console::{Console, Output};
 use super::{now, usual_bpffs};
-use crate::diag::Exit;
-use crate::kernel::{linux::Linux, status};
-use crate::report;
+use crate::diag::{Exit, Problem};
+use crate::kernel::{Kernel, linux::Linux, status};
+use crate::names::PinPath;
+use crate::report::{self, status::Deployments};
 use clap::Args;
 
 #[derive(Debug, Args)]
@@ -31,4 +32,15 @@ pub fn run(options: Options, console: &Console) -> Result<Exit, Exit> {
         return Err(console.fail(&problems, None));
     }
     Ok(if check && !found.in_sync() { Exit::Pending } else { Exit::Success })
+}
+
+/// Says what a command found of a deployment or did to it, where that is no plan: to people in words, and to programs how
+/// the deployment fares now.
+pub fn say<K: Kernel>(kernel: &K, pin_root: &PinPath, words: &str, console: &Console) -> Result<(), Problem> {
+    let found = match console.output {
+        Output::Json => status::all(kernel, Some(pin_root), &usual_bpffs())?.0,
+        Output::Text | Output::Markdown | Output::Github => Deployments::default(),
+    };
+    console.show(|_| words.to_owned(), || report::status::json(&found));
+    Ok(())
 }

@@ -3,6 +3,7 @@
 use super::contents::{EntryFile, Writer, Wrong};
 use crate::btf::value::{Column, Value};
 use crate::diag::Faults;
+use crate::json;
 use crate::manifest;
 use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
@@ -280,9 +281,7 @@ fn json(places: &mut Places<'_>, writer: &mut Writer) {
     if let Err(error) = read {
         let lines = text.split_inclusive('\n').take(error.line().saturating_sub(1));
         let at = skipped + lines.map(str::len).sum::<usize>() + error.column().saturating_sub(1);
-        let why = error.to_string();
-        let why = why.rsplit_once(" at line ").map_or(why.as_str(), |(why, _)| why).to_owned();
-        places.fault(at, why);
+        places.fault(at, json::wrong_here(&error));
     }
 }
 
@@ -328,7 +327,8 @@ fn value_of(raw: &RawValue) -> Result<Value, Wrong> {
     if let Ok(number) = text.parse() {
         return Ok(Value::Int(number));
     }
-    let value: serde_json::Value = serde_json::from_str(text).map_err(|error| Wrong::entry(&error.to_string()))?;
+    let value: serde_json::Value =
+        serde_json::from_str(text).map_err(|error| Wrong::entry(&json::wrong_here(&error)))?;
     Value::try_from(value).map_err(Wrong::entry)
 }
 

@@ -35,7 +35,7 @@ impl Size {
 }
 
 /// A process that holds a lock.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct LockHolder {
     /// Its id, as this process sees it.
     pub pid: u32,

@@ -166,11 +166,7 @@ pub fn drift<K: Kernel>(kernel: &K, record: &Record, pin_root: &PinPath) -> Resu
         note("program", name, checker.pin(&program.pin, program.inode, Some(&program.access))?);
     }
     for (name, link) in &record.links {
-        // What has no link has a mark in the place of a pin, which everybody may read.
-        let is_mark = matches!(link.at, HookInfo::Direct(_));
-        let what = checker.pin(&link.pin, link.inode, (!is_mark).then_some(&link.access))?;
-        let what = if what.is_none() { checker.link(link)? } else { what };
-        note("link", name, what);
+        note("link", name, checker.pinned_link(link)?);
     }
     for (name, hook) in sites::newcomers(kernel, record)? {
         note("link", &name, Some(Difference::Came(hook.to_string())));
@@ -359,6 +355,23 @@ impl<'a, K: Kernel> Checker<'a, K> {
             Some(_) => Some(Difference::Replaced(path())),
             None => PinPath::new(pin).ok().map(Difference::Unpinned),
         })
+    }
+
+    /// Looks whether a link is as it was made: its pin, and the link itself.
+    fn pinned_link(&mut self, link: &'a RecordedLink) -> Result<Option<Difference>, Problem> {
+        // What has no link has a mark in the place of a pin, which everybody may read.
+        let is_mark = matches!(link.at, HookInfo::Direct(_));
+        let access = (!is_mark).then_some(&link.access);
+        match self.pin(&link.pin, link.inode, access)? {
+            None => self.link(link),
+            // An apply that had to take a link off its hook and failed then made it anew: it is the one that was there when
+            // it runs the same program at the same place.
+            Some(Difference::Replaced(pin)) if !is_mark => match (self.link(link)?, access) {
+                (None, Some(access)) => self.access(&pin, access),
+                (None, None) | (Some(_), _) => Ok(Some(Difference::Replaced(pin))),
+            },
+            what => Ok(what),
+        }
     }
 
     /// Returns whether only the maker comes to a pin.

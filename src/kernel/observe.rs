@@ -23,7 +23,7 @@ use crate::observed::{
     Asked, Fingerprints, Leftover, Live, Namespace, Observed, ObservedMap, ObservedProgram, Pinned, Root,
     UnfinishedCopy, Wanted,
 };
-use crate::record::{Record, RecordError};
+use crate::record::{Record, RecordError, RecordedMap};
 use crate::route::{RouteInfo, RoutePlace};
 use crate::spec::{Compare, Host, MapSpec, MapTypes, differences, flags};
 use hashbrown::HashMap;
@@ -163,13 +163,15 @@ pub fn observe<K: Kernel>(kernel: &K, wanted: &Wanted) -> Result<Observed, Probl
         queues: all(&mut problems, wanted.queues.keys(), |hook| reader.queue(hook, wanted.queues[hook])),
         priorities: priorities(kernel, &wanted.priorities),
         owners: BTreeMap::new(),
+        users: BTreeMap::new(),
         opened: BTreeSet::new(),
         beside: all(&mut problems, &wanted.beside, |pin| reader.beside(pin)),
         events: all(&mut problems, &wanted.events, |event| events::find(kernel, event).map(Some)),
         record,
     };
     let (owners, opened) = (owners(kernel, wanted, &observed), opened(kernel, wanted, &observed));
-    problems.or(Observed { owners, opened, ..observed })
+    let users = users(kernel, wanted, &observed);
+    problems.or(Observed { owners, users, opened, ..observed })
 }
 
 /// Finds the folders of the deployment's pins that others may enter. Where that is not known, as in a state that was
@@ -192,15 +194,46 @@ fn owners<K: Kernel>(kernel: &K, wanted: &Wanted, observed: &Observed) -> BTreeM
     let Some(bpffs) = wanted.bpffs.as_ref().filter(|_| observed.bpffs && !asked.is_empty()) else {
         return BTreeMap::new();
     };
-    let reader = Reader::new(kernel, &[], false);
-    let others = status::deployments(kernel, bpffs).unwrap_or_default();
-    let others = others.into_iter().filter(|root| Some(root) != wanted.pin_root.as_ref());
-    let records = others.filter_map(|root| reader.record(&root.join("record")).ok()?);
-    let owned = records.flat_map(|record| {
+    let owned = other_records(kernel, bpffs, wanted.pin_root.as_ref()).into_iter().flat_map(|record| {
         let own: Vec<_> = record.own_pins().filter(|pin| asked.contains(pin)).collect();
         own.into_iter().map(move |(pin, _)| (pin, record.deployment.clone()))
     });
     owned.collect()
+}
+
+/// Finds out which other deployments use maps of ours that nothing wants any more, by their records.
+fn users<K: Kernel>(kernel: &K, wanted: &Wanted, observed: &Observed) -> BTreeMap<PinPath, BTreeSet<String>> {
+    let mut users: BTreeMap<PinPath, BTreeSet<String>> = BTreeMap::new();
+    let (Some(record), Some(pin_root)) = (&observed.record, &wanted.pin_root) else { return users };
+    let made = record.maps.values().filter(|map| map.created).filter_map(|map| map.pin.as_deref());
+    let going = made.filter_map(|pin| PinPath::new(pin).ok()).filter(|pin| !wanted.pins.contains(pin));
+    let found = |pin: PinPath| match (observed.inode(&pin), observed.pins.get(&pin)) {
+        (Some(inode), Some(Pinned::Map(found))) => Some((pin, inode, found.info.id)),
+        (_, Some(Pinned::Program(_) | Pinned::Link(_) | Pinned::Map(_)) | None) => None,
+    };
+    let going: Vec<(PinPath, u64, u32)> = going.filter_map(found).collect();
+    let bpffs = pin_root.parent().and_then(|parent| bpffs_of(kernel, pin_root, &parent).ok());
+    let Some(bpffs) = bpffs.filter(|_| !going.is_empty()) else { return users };
+    for other in other_records(kernel, &bpffs, Some(pin_root)) {
+        for (pin, inode, id) in &going {
+            let is_it = |map: &RecordedMap| match map.pin.as_deref() {
+                Some(path) => (path, map.inode) == (pin.as_str(), *inode),
+                None => map.id == Some(*id),
+            };
+            if other.maps.values().any(|map| !map.created && is_it(map)) {
+                users.entry(pin.clone()).or_default().insert(other.deployment.clone());
+            }
+        }
+    }
+    users
+}
+
+/// Reads the records of the deployments of a bpffs, but for one. What cannot be read says nothing.
+fn other_records<K: Kernel>(kernel: &K, bpffs: &PinPath, but: Option<&PinPath>) -> Vec<Record> {
+    let reader = Reader::new(kernel, &[], false);
+    let others = status::deployments(kernel, bpffs).unwrap_or_default();
+    let others = others.into_iter().filter(|root| Some(root) != but);
+    others.filter_map(|root| reader.record(&root.join("record")).ok()?).collect()
 }
 
 /// Returns the interfaces whose filters matter: those that get some, and without tcx those for which tcx was good enough.

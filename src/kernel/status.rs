@@ -3,9 +3,10 @@
 use super::observe::{READ, Rest, bpffs_of, existing, is_kept, refused, rest, walk};
 use super::{EntryKind, Kernel, contents, drift};
 use crate::confirm;
-use crate::diag::{Kind, Problem, Problems};
+use crate::diag::{Kind, LockHolder, Problem, Problems};
 use crate::names::PinPath;
 use crate::observed::Root;
+use crate::plan::root_gone;
 use crate::record::Record;
 use crate::report::status::{Deployment, Deployments, Drifted, Made, State, Trouble};
 use std::collections::BTreeSet;
@@ -113,9 +114,9 @@ pub fn status<K: Kernel>(kernel: &K, pin_root: &PinPath) -> Result<Option<Deploy
 }
 
 /// Returns who has the lock of a deployment's bpffs. Who cannot be asked about is nobody.
-fn holder<K: Kernel>(kernel: &K, pin_root: &PinPath) -> Option<String> {
+fn holder<K: Kernel>(kernel: &K, pin_root: &PinPath) -> Option<LockHolder> {
     let bpffs = bpffs_of(kernel, pin_root, &pin_root.parent()?).ok()?;
-    Some(kernel.lock_holder(&bpffs).ok()??.to_string())
+    kernel.lock_holder(&bpffs).ok()?
 }
 
 /// The same where no run is at work.
@@ -127,7 +128,7 @@ fn settled_status<K: Kernel>(kernel: &K, pin_root: &PinPath) -> Result<Option<De
         Root::Missing | Root::Foreign => None,
     };
     let (record, trouble) = match (current, record) {
-        (None, _) => (None, None),
+        (None, _) => (None, root_gone(&root, &leftovers, pin_root)),
         (Some(_), Ok(Some(record))) => (Some(record), None),
         (Some(_), Ok(None)) => (None, Some(Problem::new(Kind::RecordLost { pin: pin_root.join("record") }))),
         (Some(_), Err(problem)) if matches!(*problem.kind, Kind::Record { .. }) => (None, Some(problem)),
@@ -145,11 +146,11 @@ fn settled_status<K: Kernel>(kernel: &K, pin_root: &PinPath) -> Result<Option<De
         deployment: name.to_owned(),
         pin_root: pin_root.clone(),
         state: match (&trouble, found.is_empty(), leftovers.is_empty()) {
-            (Some(_), ..) => State::NoRecord,
-            (None, false, _) => State::Drifted,
-            (None, true, false) => State::LeftOver,
-            (None, true, true) if unconfirmed.is_some() => State::Unconfirmed,
-            (None, true, true) => State::InSync,
+            (Some(_), ..) if current.is_some() => State::NoRecord,
+            (_, false, _) => State::Drifted,
+            (_, true, false) => State::LeftOver,
+            (_, true, true) if unconfirmed.is_some() => State::Unconfirmed,
+            (_, true, true) => State::InSync,
         },
         generation: current.and_then(|folder| folder.generation_number(pin_root)),
         made: record.as_ref().map(made),

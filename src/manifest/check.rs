@@ -195,7 +195,8 @@ impl Checker<'_> {
             }
             (None, None, None, None) => return None,
         };
-        let (max_entries, flags) = (raw.max_entries.0, raw.flags.0.map(|flags| flags.map(|flags| flags.0)));
+        let max_entries = raw.max_entries.0.map(|it| it.map(|it| it.0));
+        let flags = raw.flags.0.map(|flags| flags.map(|flags| flags.0));
         let (span, numa_node) = (raw.header.span, raw.numa_node.0);
         let (protect, adopt, sensitive) = (is_true(&raw.protect), is_true(&raw.adopt), is_true(&raw.sensitive));
         let accounts = accounts(&raw.owner, &raw.group);

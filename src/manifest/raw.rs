@@ -7,8 +7,8 @@ use super::events::{BinaryPath, CounterText, SymbolList, SymbolText, TracepointT
 use super::packets::{AfterText, CapturePath, InterfaceText, PacketText, VerdictText};
 use super::read::{Entries, Entry, List, Named, Read, Reader, Variables, table};
 use super::values::{
-    AccountText, Address, CgroupPath, CgroupVia, Consents, Count, Direction, EntriesText, FilterPriority, Flags,
-    FormatText, FunctionPath, Handle, Headroom, HostPort, Interface, License, LoadFlags, Mode, NeighbourText,
+    AccountText, Address, Capacity, CgroupPath, CgroupVia, Consents, Count, Direction, EntriesText, FilterPriority,
+    Flags, FormatText, FunctionPath, Handle, Headroom, HostPort, Interface, License, LoadFlags, Mode, NeighbourText,
     NetnsText, Number, ObjectPath, OrderText, PinText, Priority, ProgramText, Protocol, Repeat, SubnetText, SymbolPath,
     TargetText, TcVia, Time, Url, Version, Words, XdpVia,
 };
@@ -122,7 +122,7 @@ table! {
         /// Where it is pinned: below `pin_root`, or an absolute path below a bpffs. Default: `"maps/NAME"`
         may pin: PinText,
         /// How many entries the map can hold; for ring buffers its size in bytes. Default: what the object says.
-        may max_entries: u32,
+        may max_entries: Capacity,
         /// Flags for creating the map: a list of names, or a number. Default: what the object says.
         ///
         /// Example: `["no_prealloc"]`

@@ -485,6 +485,19 @@ impl Read for String {
     }
 }
 
+/// Reads a whole number; one that its type does not hold is a problem, and `min` to `max` are offered instead.
+pub(super) fn whole<T: TryFrom<i128>>(entry: Entry<'_>, reader: &mut Reader<'_>, min: i128, max: i128) -> Option<T> {
+    let DeValue::Integer(number) = &entry.value else { return reader.wrong_type(&entry, "a whole number") };
+    let value = i128::from_str_radix(number.as_str(), number.radix()).ok();
+    match value.and_then(|value| T::try_from(value).ok()) {
+        Some(value) => Some(value),
+        None => {
+            let kind = Kind::OutOfRange { key: entry.address, value: number.to_string(), min, max };
+            reader.report(kind, entry.span, "this number")
+        }
+    }
+}
+
 /// Whole numbers that a type of Rust holds.
 macro_rules! numbers {
     ($($type:ty),*) => {$(
@@ -492,18 +505,7 @@ macro_rules! numbers {
             const EXAMPLE: &'static str = "1024";
 
             fn read(entry: Entry<'_>, reader: &mut Reader<'_>) -> Option<Self> {
-                let DeValue::Integer(number) = &entry.value else {
-                    return reader.wrong_type(&entry, "a whole number");
-                };
-                let value = i128::from_str_radix(number.as_str(), number.radix()).ok();
-                match value.and_then(|value| Self::try_from(value).ok()) {
-                    Some(value) => Some(value),
-                    None => {
-                        let (value, max) = (number.to_string(), Self::MAX.into());
-                        let kind = Kind::OutOfRange { key: entry.address, value, min: 0, max };
-                        reader.report(kind, entry.span, "this number")
-                    }
-                }
+                whole(entry, reader, 0, Self::MAX.into())
             }
 
             fn schema(_: &mut SchemaGenerator) -> Schema {

@@ -2,7 +2,7 @@
 
 use super::Interfaces;
 use super::raw::RawBeside;
-use super::read::{Choice, Entries, Entry, NAME_PATTERN, Read, Reader, Table, bad_path};
+use super::read::{Choice, Entries, Entry, NAME_PATTERN, Read, Reader, Table, bad_path, whole};
 use super::{At, GivenEntry, SymbolRef};
 use crate::access::Account;
 use crate::btf::value::Value;
@@ -291,6 +291,22 @@ from_one! {
     Count(u32, to u32::MAX) = "1",
     /// How often a program gets a packet. The kernel has no limit, and a run that nobody can wait for helps nobody.
     Repeat(u32, to 1_000_000) = "1",
+}
+
+/// How many entries a map can hold. 0 is taken and not offered: only maps with one entry for each CPU have a use for it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Capacity(pub(super) u32);
+
+impl Read for Capacity {
+    const EXAMPLE: &'static str = "1024";
+
+    fn read(entry: Entry<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+        whole(entry, reader, 1, u32::MAX.into()).map(Self)
+    }
+
+    fn schema(generator: &mut SchemaGenerator) -> Schema {
+        u32::schema(generator)
+    }
 }
 
 /// What names a network namespace.

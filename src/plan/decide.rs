@@ -34,7 +34,7 @@ use crate::entries::{slot_id, slots_of};
 use crate::kinds::MapType;
 use crate::migrate::Migration;
 use crate::names::{Address, Digest, MapName, PinPath, ProgramName};
-use crate::observed::{LinkInfo, Live, Observed, ObservedMap, ObservedProgram, Pinned, Root, UnfinishedCopy};
+use crate::observed::{Leftover, LinkInfo, Live, Observed, ObservedMap, ObservedProgram, Pinned, Root, UnfinishedCopy};
 use crate::record::{Record, RecordedMap};
 use crate::spec::{Compare, Difference, MapSpec, differences};
 use std::borrow::Cow;
@@ -145,8 +145,8 @@ fn next_number(observed: &Observed) -> u64 {
 
 /// Finds a generation that ran and that nothing leads to any more. To clear it would detach its links, and lose what its
 /// maps hold.
-pub(super) fn root_gone(observed: &Observed, pin_root: &PinPath) -> Option<Problem> {
-    let left = observed.leftovers.iter().filter(|left| left.has_run && observed.root == Root::Missing);
+pub fn root_gone(root: &Root, leftovers: &[Leftover], pin_root: &PinPath) -> Option<Problem> {
+    let left = leftovers.iter().filter(|left| left.has_run && *root == Root::Missing);
     let newest = left.max_by_key(|left| left.path.generation_number(pin_root))?;
     Some(Problem::new(Kind::RootGone { pin_root: pin_root.clone(), generation: newest.path.clone() }))
 }
@@ -243,7 +243,7 @@ impl<'a> Planner<'a> {
     fn decide_root(&mut self) {
         let (root, bpffs) = (&self.desired.pin_root, &self.desired.bpffs);
         let listed = self.observed.directories.get(root);
-        if let Some(problem) = root_gone(self.observed, root) {
+        if let Some(problem) = root_gone(&self.observed.root, &self.observed.leftovers, root) {
             return self.problems.push(problem);
         }
         let by = match self.observed.root {

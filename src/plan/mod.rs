@@ -19,7 +19,7 @@ pub mod words;
 pub(crate) mod samples;
 
 pub use adopt::adopt;
-pub use decide::{destroy, plan, rollback};
+pub use decide::{destroy, plan, rollback, root_gone};
 pub use expects::Expects;
 pub use migrate::Copying;
 pub(crate) use places::is_other;
@@ -372,6 +372,8 @@ pub enum Action {
         pin: PinPath,
         /// Its id.
         id: u32,
+        /// Other deployments that use it: from then on only programs that run with it keep it.
+        used_by: BTreeSet<String>,
     },
     /// Remove a folder that is empty then.
     RemoveDirectory {

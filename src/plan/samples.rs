@@ -509,7 +509,12 @@ pub fn every_step() -> Plan {
             Some(C::Prune),
         ),
         step(
-            A::RemoveMap { map: map_name("old"), pin: pin("maps/old"), id: 19 },
+            A::RemoveMap {
+                map: map_name("old"),
+                pin: pin("maps/old"),
+                id: 19,
+                used_by: ["core".to_owned(), "watch".to_owned()].into(),
+            },
             B::Destroy,
             T::None,
             S::Lost(None),

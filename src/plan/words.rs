@@ -147,8 +147,14 @@ impl fmt::Display for Action {
             Self::SetAccess { now, access, .. } => write!(f, "pin {}", access.words(*now)),
             Self::Detach { pin, id: 0, hook, .. } => write!(f, "detach from {hook}, remove {pin}"),
             Self::Detach { pin, id, hook, .. } => write!(f, "detach id {id} from {hook}, unpin {pin}"),
-            Self::RemoveProgram { pin, id, .. } | Self::RemoveMap { pin, id, .. } => {
-                write!(f, "remove id {id}, unpin {pin}")
+            Self::RemoveProgram { pin, id, .. } => write!(f, "remove id {id}, unpin {pin}"),
+            Self::RemoveMap { pin, id, used_by, .. } => {
+                write!(f, "remove id {id}, unpin {pin}")?;
+                if used_by.is_empty() {
+                    return Ok(());
+                }
+                let names: Vec<&str> = used_by.iter().map(String::as_str).collect();
+                write!(f, ", in use by {}: only programs that run with it keep it then", names.join(", "))
             }
             Self::RemoveDirectory { .. } => f.write_str("remove"),
             Self::WriteRecord { pin, generation, replaces: None, .. } => {

@@ -7,7 +7,7 @@ use crate::apply::outcome::{Outcome, Verdict};
 use crate::diag::{Exit, Problem};
 use crate::names::PlanId;
 use crate::plan::{Action, Marker, Plan};
-use crate::record::Since;
+use crate::record::{Rejected, Since};
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::time::{Duration, UNIX_EPOCH};
@@ -94,6 +94,9 @@ enum What<'a> {
         exit: u8,
         /// How many steps of each kind the plan had.
         counts: Counts,
+        /// The generation that the run took back by itself with this plan.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        taken_back: Option<Rejected>,
     },
     /// Something is wrong.
     Problem {
@@ -120,12 +123,14 @@ impl<'a> What<'a> {
                 verdict: outcome.verdict(),
                 exit: exit as u8,
                 counts: super::outcome::counts(outcome),
+                taken_back: outcome.taken_back,
             },
             Event::Matches(plan) => Self::Outcome {
                 deployment: plan.deployment.as_str(),
                 verdict: Verdict::Matches,
                 exit: Exit::Success as u8,
                 counts: counts(plan),
+                taken_back: None,
             },
             Event::Problem(problem) => Self::Problem { code: problem.kind.code(), message: problem.kind.to_string() },
         }
@@ -152,7 +157,7 @@ mod tests {
     fn lines() {
         let plan = samples::offline();
         let failed = Status::Failed("no such device".to_owned());
-        let outcome = Outcome { deployment: plan.deployment.clone(), is_way_back: false, steps: Vec::new() };
+        let outcome = Outcome { deployment: plan.deployment.clone(), taken_back: None, steps: Vec::new() };
         let problem = Problem::new(Kind::UnknownVersion { found: "2\n".to_owned() });
         let events = [
             Event::Start(&plan),

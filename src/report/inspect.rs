@@ -121,7 +121,7 @@ pub struct InspectedProgram {
 /// Something that the object leaves to the manifest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Need {
-    /// The table: `program` or `map`.
+    /// The table: `program` or `map`, or `link` for one that attaches the program.
     pub table: &'static str,
     /// The function or the symbol, as `from` takes it.
     pub symbol: String,
@@ -311,7 +311,45 @@ fn needs(object: &Object) -> Vec<Need> {
         }),
         Pinning::None | Pinning::ByName | Pinning::GlobalNs | Pinning::ObjectNs => None,
     });
-    types.chain(sizes).chain(custom).collect()
+    let places = object.programs.iter().filter_map(place_needed);
+    types.chain(places).chain(sizes).chain(custom).collect()
+}
+
+/// The prefixes of sections whose programs are attached where a link says it, unless the section does; and the key of the
+/// link.
+const PLACES: &[(&str, &str)] = &[
+    ("kprobe", "kprobe.function"),
+    ("kretprobe", "kprobe.function"),
+    ("kprobe.multi", "kprobe_multi.functions"),
+    ("kretprobe.multi", "kprobe_multi.functions"),
+    ("kprobe.session", "kprobe_multi.functions"),
+    ("uprobe", "uprobe.binary"),
+    ("uprobe.s", "uprobe.binary"),
+    ("uretprobe", "uprobe.binary"),
+    ("uretprobe.s", "uprobe.binary"),
+    ("tp", "tracepoint.name"),
+    ("tracepoint", "tracepoint.name"),
+    ("raw_tp", "raw_tracepoint.name"),
+    ("raw_tracepoint", "raw_tracepoint.name"),
+    ("raw_tp.w", "raw_tracepoint.name"),
+    ("raw_tracepoint.w", "raw_tracepoint.name"),
+];
+
+/// Returns what a manifest has to say of the place of a program, where the section's name leaves it open.
+fn place_needed(program: &Program) -> Option<Need> {
+    let kind = program.kind.as_ref()?;
+    let why = format!("section `{}` does not say it", program.section);
+    let need = |table, key, why| Some(Need { table, symbol: program.function.clone(), key, why });
+    // They are loaded for one place.
+    let has_target = [ProgramType::TRACING, ProgramType::LSM].contains(&kind.program_type);
+    match PLACES.iter().find(|(prefix, _)| program.section.trim_end_matches('/') == *prefix) {
+        Some((_, key)) => need("link", *key, why),
+        None if has_target && kind.target.is_none() => need("program", "target", why),
+        None if kind.program_type == ProgramType::EXT => {
+            need("program", "target", "it is a program of the same manifest".to_owned())
+        }
+        None => None,
+    }
 }
 
 /// Writes what is in an object, in tables.
@@ -467,7 +505,11 @@ fn needed(page: &mut Page, inspection: &Inspection) {
     page.line(Text::new(Paint::Heading, "a manifest has to say"), 2);
     for Need { table, symbol, key, why } in &inspection.needs {
         let line = Text::from("  ").and(Paint::Change, format!("`{key}`"));
-        page.line(line.and(Paint::Plain, format!(" of the {table} from `{symbol}`: {why}")), 4);
+        let of = match *table {
+            "link" => format!("a link of `{symbol}`"),
+            table => format!("the {table} from `{symbol}`"),
+        };
+        page.line(line.and(Paint::Plain, format!(" of {of}: {why}")), 4);
     }
 }
 
@@ -556,6 +598,41 @@ mod tests {
         let programs = programs.map(|(program, linked)| inspect_program(&object, program, linked)).collect();
         let bytes = b"\x7fELF\x02\x01\x01";
         describe("filter.bpf.o", bytes, &object, programs, |_, _| unreachable!("the sample has no types"))
+    }
+
+    #[test]
+    fn a_place_that_the_section_leaves_open_is_the_manifests_to_say() {
+        let object = object();
+        let program = |section: &str, program_type, target: Option<&str>| {
+            let kind = ProgramKind { program_type, attach_type: None, target: target.map(str::to_owned), flags: 0 };
+            Program {
+                function: "f".to_owned(),
+                section: section.to_owned(),
+                kind: Some(kind),
+                ..object.programs[0].clone()
+            }
+        };
+        let bare = |section: &str| format!("section `{section}` does not say it");
+        for (section, program_type, target, needed) in [
+            ("kprobe", ProgramType::KPROBE, None, Some(("link", "kprobe.function", bare("kprobe")))),
+            ("kretprobe", ProgramType::KPROBE, None, Some(("link", "kprobe.function", bare("kretprobe")))),
+            ("kprobe/tcp_connect", ProgramType::KPROBE, Some("tcp_connect"), None),
+            ("raw_tp", ProgramType::RAW_TRACEPOINT, None, Some(("link", "raw_tracepoint.name", bare("raw_tp")))),
+            ("tp/sched/sched_switch", ProgramType::TRACEPOINT, Some("sched/sched_switch"), None),
+            ("fentry", ProgramType::TRACING, None, Some(("program", "target", bare("fentry")))),
+            ("fentry/tcp_connect", ProgramType::TRACING, Some("tcp_connect"), None),
+            ("lsm", ProgramType::LSM, None, Some(("program", "target", bare("lsm")))),
+            (
+                "freplace/drop",
+                ProgramType::EXT,
+                Some("drop"),
+                Some(("program", "target", "it is a program of the same manifest".to_owned())),
+            ),
+            ("xdp", ProgramType::XDP, None, None),
+        ] {
+            let need = place_needed(&program(section, program_type, target));
+            assert_eq!(need.map(|need| (need.table, need.key, need.why)), needed, "{section}");
+        }
     }
 
     #[test]

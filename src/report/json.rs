@@ -39,7 +39,7 @@ pub struct Format {
 }
 
 /// What this version writes.
-pub const FORMAT: Format = Format { major: 1, minor: 4 };
+pub const FORMAT: Format = Format { major: 1, minor: 5 };
 
 /// Writes a value with line breaks, and one at the end.
 pub(super) fn write(value: &impl Serialize) -> String {
@@ -76,7 +76,13 @@ pub fn plan_explained(plan: &Plan, manifest: Option<ManifestText<'_>>, explained
         deployment: plan.deployment.as_str(),
         pin_root: &plan.pin_root,
         manifest: manifest.map(|manifest| manifest.name),
+        command: super::text::command(plan),
         mode: plan.mode_name(),
+        host_time: match plan.mode {
+            Mode::Against { time } => Some(time),
+            Mode::Live | Mode::Offline => None,
+        },
+        awaits_tests: plan.awaits_tests,
         changes: !plan.is_empty(),
         counts: Counts::of_plan(plan),
         needs: plan.needs(),
@@ -114,9 +120,19 @@ struct PlanJson<'a> {
     pin_root: &'a PinPath,
     /// The name of the manifest's file; null where there is none, as for a rollback.
     manifest: Option<&'a str>,
+    /// Which command does it, where that is not `apply`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("enum" = COMMANDS))]
+    command: Option<&'static str>,
     /// How the plan was made: against this host, there with its verifier, for an empty host, or against a host's state.
     #[schemars(extend("enum" = MODES))]
     mode: &'static str,
+    /// When the host was as it is taken to be, in seconds since 1970, where that is a host's state from a file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    host_time: Option<u64>,
+    /// There and true when packet tests have to pass first, which an apply and `--dry-run=verify` run, and this did not.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    awaits_tests: bool,
     /// Whether anything is to be done.
     changes: bool,
     /// How many steps of each kind it has.
@@ -187,6 +203,10 @@ struct StepJson<'a> {
     /// What the verifier said; null for actions that do not ask it.
     #[schemars(extend("enum" = VERDICTS))]
     verifier: Option<&'static str>,
+    /// What a program needs that was refused, so that the verifier was not asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    verifier_lacks: Option<&'a Address>,
     /// How many instructions the verifier went through, where it passed and the kernel tells.
     #[serde(skip_serializing_if = "Option::is_none")]
     verified_instructions: Option<u32>,
@@ -198,6 +218,8 @@ struct StepJson<'a> {
     place: Option<Place>,
 }
 
+/// The commands whose plans come from no manifest.
+const COMMANDS: [&str; 2] = ["rollback", "destroy"];
 /// How a plan can have been made.
 const MODES: [&str; 4] = ["live", "verify", "offline", "against"];
 /// What a step can mean for contents.
@@ -206,7 +228,7 @@ const STATES: [&str; 5] = ["none", "kept", "new", "copied", "lost"];
 const VERDICTS: [Option<&str>; 4] = [Some("passed"), Some("failed"), Some("not run"), None];
 
 impl<'a> StepJson<'a> {
-    fn of(plan: &Plan, step: &'a Step, lines: Option<&Lines<'_>>) -> Self {
+    fn of(plan: &'a Plan, step: &'a Step, lines: Option<&Lines<'_>>) -> Self {
         let verdict = plan.verdict(&step.action);
         Self {
             marker: step.action.marker(),
@@ -224,6 +246,10 @@ impl<'a> StepJson<'a> {
                 Some(Verdict::Failed) => "failed",
                 Some(Verdict::NotTried { .. }) | None => "not run",
             }),
+            verifier_lacks: match verdict {
+                Some(Verdict::NotTried { lacks }) => Some(lacks),
+                Some(Verdict::Passed { .. } | Verdict::Failed) | None => None,
+            },
             verified_instructions: match verdict {
                 Some(Verdict::Passed { insns }) => *insns,
                 Some(Verdict::Failed | Verdict::NotTried { .. }) | None => None,
@@ -277,6 +303,9 @@ struct Details<'a> {
     /// Who may open the pin.
     #[serde(skip_serializing_if = "Option::is_none")]
     access: Option<AccessJson<'a>>,
+    /// The other deployments that use a map which goes: from then on only programs that run with it keep it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    used_by: Option<&'a BTreeSet<String>>,
 }
 
 /// Who may open a pin, as far as that changes.
@@ -344,8 +373,10 @@ impl<'a> Details<'a> {
             Action::SetAccess { pin, access, .. } => {
                 Self { pin: Some(pin), access: Some(AccessJson::of(access)), ..Self::default() }
             }
+            Action::RemoveMap { pin, used_by, .. } => {
+                Self { pin: Some(pin), used_by: Some(used_by).filter(|names| !names.is_empty()), ..Self::default() }
+            }
             Action::RemoveProgram { pin, .. }
-            | Action::RemoveMap { pin, .. }
             | Action::RestoreMap { pin, .. }
             | Action::RestoreProgram { pin, .. }
             | Action::WriteRecord { pin, .. }
@@ -725,7 +756,7 @@ mod tests {
         let actions: BTreeSet<_> =
             value["steps"].as_array().unwrap().iter().map(|step| step["action"].to_string()).collect();
         assert_eq!(actions.len(), 27, "a step for every action");
-        assert_eq!(value["format"], serde_json::json!({ "major": 1, "minor": 4 }));
+        assert_eq!(value["format"], serde_json::json!({ "major": 1, "minor": 5 }));
         insta::assert_snapshot!(text);
     }
 
@@ -736,6 +767,28 @@ mod tests {
         assert_eq!(value["mode"], "offline");
         assert_eq!(value["steps"][3]["expects"], serde_json::json!({ "absent": "/sys/fs/bpf/edge/links/uplink" }));
         assert_eq!(value["steps"][3]["place"], serde_json::Value::Null);
+    }
+
+    #[test]
+    fn what_the_text_says_is_there() {
+        let json = |plan: &Plan| -> serde_json::Value { serde_json::from_str(&super::plan(plan, None)).unwrap() };
+        let plan = samples::every_step();
+        let known = json(&plan);
+        for key in ["awaits_tests", "host_time", "command"] {
+            assert!(known.get(key).is_none(), "{key}");
+        }
+        let lacks = Address::Map(MapName::new("flows").unwrap());
+        let load = |step: &Step| {
+            if let Action::LoadProgram { program, .. } = &step.action { Some(program.name.clone()) } else { None }
+        };
+        let verdict = |name| (name, Verdict::NotTried { lacks: lacks.clone() });
+        let verdicts = plan.steps.iter().filter_map(load).map(verdict).collect();
+        let mode = Mode::Against { time: 7 };
+        let told = json(&Plan { awaits_tests: true, verdicts: Some(verdicts), mode, ..plan });
+        assert_eq!((&told["awaits_tests"], &told["host_time"]), (&true.into(), &7.into()));
+        let steps = told["steps"].as_array().unwrap();
+        let lacking: Vec<_> = steps.iter().filter_map(|step| step.get("verifier_lacks")).collect();
+        assert!(!lacking.is_empty() && lacking.iter().all(|lacks| *lacks == "map.flows"), "{lacking:?}");
     }
 
     #[test]

@@ -442,7 +442,7 @@ mod tests {
         let steps = plan.steps.iter().zip(statuses);
         let steps =
             steps.map(|(step, status)| StepOutcome { action: Cow::Borrowed(&step.action), status, tally: None });
-        let outcome = Outcome { deployment: plan.deployment.clone(), is_way_back: false, steps: steps.collect() };
+        let outcome = Outcome { deployment: plan.deployment.clone(), taken_back: None, steps: steps.collect() };
         insta::assert_snapshot!(super::outcome(&outcome));
     }
 

@@ -3,11 +3,14 @@
 use super::folders::{self, Item};
 use super::json::Format;
 use super::layout::{Page, Paint, Style, Text, address_width};
+use super::problems::{self, ProblemJson, Said};
 use super::text::{Counts, FOLDER, paint};
 use crate::apply::outcome::{Outcome, Status, StepOutcome, Verdict};
+use crate::diag::Exit;
 use crate::migrate::Tally;
 use crate::names::{Address, PinPath};
 use crate::plan::{Action, Marker};
+use crate::record::Rejected;
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::fmt::Display;
@@ -113,10 +116,10 @@ pub(super) fn summary(outcome: &Outcome<'_>) -> String {
 
 fn words(outcome: &Outcome<'_>) -> &'static str {
     match outcome.verdict() {
-        Verdict::Applied if outcome.is_way_back => "taken back",
+        Verdict::Applied if outcome.taken_back.is_some() => "taken back",
         Verdict::Matches => "nothing to do: the host matches",
         Verdict::Applied => "applied",
-        Verdict::FailedAsBefore if outcome.is_way_back => "NOT taken back",
+        Verdict::FailedAsBefore if outcome.taken_back.is_some() => "NOT taken back",
         Verdict::FailedAsBefore => "failed, the host is as before",
         Verdict::FailedNotAsBefore => "failed, the host is NOT as before",
     }
@@ -159,7 +162,7 @@ pub fn schema() -> serde_json::Value {
     super::json::schema::<OutcomeJson<'_>>()
 }
 
-/// What became of a plan, as `bpfapply plan.toml --output json` writes it.
+/// What a run did, as `bpfapply plan.toml --output json` writes it.
 #[derive(Serialize, JsonSchema)]
 #[schemars(title = "bpfapply outcome")]
 struct OutcomeJson<'a> {
@@ -169,19 +172,43 @@ struct OutcomeJson<'a> {
     kind: &'static str,
     /// The deployment.
     deployment: &'a str,
-    /// The whole of it in one word.
+    /// The whole of it in one word; with a `way_back`, what both did together.
     verdict: Verdict,
-    /// The exit code that it means, unless reading back shows that the host is not as it should be.
+    /// The exit code of the run.
     exit: u8,
     /// How many steps of each kind the plan had.
     counts: Counts,
     /// The steps in the order of the plan.
-    steps: Vec<StepJson<'a>>,
+    steps: &'a [StepJson],
+    /// The generation that the run took back by itself: its own, or with no `way_back` one that nobody confirmed in time, and
+    /// then nothing else was done and the steps are those of taking it back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    taken_back: Option<Rejected>,
+    /// How the run took back what its own steps did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    way_back: Option<WayBackJson<'a>>,
+    /// For how many seconds it waits to be confirmed, and then returns to what ran before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unconfirmed: Option<u64>,
+    /// What is wrong.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    problems: Vec<ProblemJson<'a>>,
+}
+
+/// The way back to what ran before.
+#[derive(Serialize, JsonSchema)]
+struct WayBackJson<'a> {
+    /// The whole of it in one word.
+    verdict: Verdict,
+    /// How many steps of each kind it had.
+    counts: Counts,
+    /// Its steps, in their order.
+    steps: &'a [StepJson],
 }
 
 /// A step and what became of it.
-#[derive(Serialize, JsonSchema)]
-struct StepJson<'a> {
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+struct StepJson {
     /// Its marker.
     marker: Marker,
     /// What it is about, for example `map.flows`.
@@ -195,18 +222,18 @@ struct StepJson<'a> {
     #[schemars(extend("enum" = STATUSES))]
     status: &'static str,
     /// Why something failed.
-    reason: Option<&'a str>,
+    reason: Option<String>,
     /// What became of its entries.
     #[serde(skip_serializing_if = "Option::is_none")]
-    tally: Option<TallyJson<'a>>,
+    tally: Option<TallyJson>,
 }
 
 /// What can have become of a step.
 const STATUSES: [&str; 7] = ["done", "reused", "failed", "undone", "could-not-undo", "half-done", "not-reached"];
 
 /// What became of the entries of a map that got another one in its place.
-#[derive(Serialize, JsonSchema)]
-struct TallyJson<'a> {
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+struct TallyJson {
     /// How many were copied.
     copied: u64,
     /// How many of them changed since, and were written again.
@@ -216,43 +243,97 @@ struct TallyJson<'a> {
     /// How many did not fit.
     misfits: u64,
     /// The first of those.
-    named: &'a [String],
+    named: Vec<String>,
 }
 
-impl<'a> TallyJson<'a> {
-    fn of(tally: &'a Tally) -> Self {
+impl TallyJson {
+    fn of(tally: &Tally) -> Self {
         let Tally { copied, caught_up, both, misfits } = tally;
-        let named = if misfits.count == 0 { &[][..] } else { &misfits.named };
+        let named = if misfits.count == 0 { Vec::new() } else { misfits.named.clone() };
         Self { copied: *copied, caught_up: *caught_up, changed_on_both_sides: *both, misfits: misfits.count, named }
     }
 }
 
-/// Writes the outcome as JSON; `counts` is what the plan was to do.
+/// What became of one plan of a run, kept for the one document that is written when the run ends.
+#[derive(Debug, Clone)]
+pub struct Part {
+    deployment: String,
+    taken_back: Option<Rejected>,
+    verdict: Verdict,
+    counts: Counts,
+    steps: Vec<StepJson>,
+}
+
+impl Part {
+    /// Keeps of an outcome what is written.
+    pub fn of(outcome: &Outcome<'_>) -> Self {
+        let steps = outcome.steps.iter().map(|step| StepJson {
+            marker: step.action.marker(),
+            address: step.action.address(),
+            action: step.action.name(),
+            what: step.action.to_string(),
+            status: step.status.name(),
+            reason: step.status.reason().map(str::to_owned),
+            tally: step.tally.as_ref().map(TallyJson::of),
+        });
+        Self {
+            deployment: outcome.deployment.to_string(),
+            taken_back: outcome.taken_back,
+            verdict: outcome.verdict(),
+            counts: counts(outcome),
+            steps: steps.collect(),
+        }
+    }
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy)]
+pub struct End<'a> {
+    /// What is wrong.
+    pub said: &'a [Said],
+    /// For how many seconds what it made waits to be confirmed.
+    pub unconfirmed: Option<u64>,
+    /// Its exit code.
+    pub exit: Exit,
+}
+
+/// Writes the outcome of one plan as JSON.
 pub fn json(outcome: &Outcome<'_>) -> String {
-    let steps = outcome.steps.iter().map(|step| StepJson {
-        marker: step.action.marker(),
-        address: step.action.address(),
-        action: step.action.name(),
-        what: step.action.to_string(),
-        status: step.status.name(),
-        reason: step.status.reason(),
-        tally: step.tally.as_ref().map(TallyJson::of),
-    });
+    document(&Part::of(outcome), None, End { said: &[], unconfirmed: None, exit: outcome.exit() })
+}
+
+/// Writes what a run did as JSON: what became of its plan, and of the way back that it took from there.
+pub fn document(part: &Part, way_back: Option<&Part>, end: End<'_>) -> String {
     super::json::write(&OutcomeJson {
         format: super::json::FORMAT,
         kind: "outcome",
-        deployment: outcome.deployment.as_str(),
-        verdict: outcome.verdict(),
-        exit: outcome.exit() as u8,
-        counts: counts(outcome),
-        steps: steps.collect(),
+        deployment: &part.deployment,
+        verdict: match (end.exit, way_back) {
+            (Exit::Broken, _) => Verdict::FailedNotAsBefore,
+            (_, None) => part.verdict,
+            // Nothing is left of what it made.
+            (_, Some(Part { verdict: Verdict::Matches | Verdict::Applied, .. })) => Verdict::FailedAsBefore,
+            (_, Some(Part { verdict: Verdict::FailedAsBefore | Verdict::FailedNotAsBefore, .. })) => {
+                Verdict::FailedNotAsBefore
+            }
+        },
+        exit: end.exit as u8,
+        counts: part.counts,
+        steps: &part.steps,
+        taken_back: way_back.unwrap_or(part).taken_back,
+        way_back: way_back.map(|Part { verdict, counts, steps, .. }| WayBackJson {
+            verdict: *verdict,
+            counts: *counts,
+            steps,
+        }),
+        unconfirmed: end.unconfirmed,
+        problems: problems::all_json(end.said),
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::diag::Exit;
     use crate::plan::samples;
     use std::borrow::Cow;
 
@@ -265,7 +346,7 @@ mod tests {
             status: status.clone(),
             tally: None,
         });
-        Outcome { deployment: plan.deployment, is_way_back: false, steps: steps.collect() }
+        Outcome { deployment: plan.deployment, taken_back: None, steps: steps.collect() }
     }
 
     fn draw(statuses: &[Status]) -> String {
@@ -289,6 +370,41 @@ mod tests {
         for (statuses, verdict, exit) in cases {
             let outcome = outcome(&statuses);
             assert_eq!((outcome.verdict(), outcome.exit()), (verdict, exit), "{statuses:?}");
+        }
+    }
+
+    #[test]
+    fn a_way_back_is_a_part_of_the_document() {
+        use crate::diag::{Kind, Problem};
+        use crate::record::Rejection;
+        let rejected = Rejected { generation: 7, because: Rejection::Checks };
+        let done = || [Reused, Done, Done, Done, Done];
+        let made = Part::of(&outcome(&done()));
+        let part = |statuses| Part::of(&Outcome { taken_back: Some(rejected), ..outcome(statuses) });
+        let (back, stuck) =
+            (part(&done()), part(&[Failed("busy".to_owned()), NotReached, NotReached, NotReached, NotReached]));
+        let no_way = Problem::new(Kind::UnknownVersion { found: "2".to_owned() });
+        let said = [(no_way.into(), None)];
+        let cases = [
+            (&made, Some(&back), Exit::Failed, "failed-as-before"),
+            (&made, Some(&back), Exit::Broken, "failed-not-as-before"),
+            (&made, Some(&stuck), Exit::Broken, "failed-not-as-before"),
+            (&made, Some(&stuck), Exit::Failed, "failed-not-as-before"),
+            (&made, None, Exit::Broken, "failed-not-as-before"),
+            (&made, None, Exit::Success, "applied"),
+            // An apply that found one that nobody confirmed.
+            (&back, None, Exit::Retry, "applied"),
+        ];
+        let schema = jsonschema::validator_for(&schema()).expect("the schema is one");
+        for (part, way_back, exit, verdict) in cases {
+            let end = End { said: &said, unconfirmed: None, exit };
+            let value: serde_json::Value = serde_json::from_str(&document(part, way_back, end)).expect("one document");
+            assert!(schema.is_valid(&value), "{value}");
+            assert_eq!((&value["verdict"], &value["exit"]), (&verdict.into(), &(exit as u8).into()));
+            assert_eq!(value["problems"][0]["code"], "manifest::unknown_version");
+            let taken_back = way_back.or(Some(part)).and_then(|part| part.taken_back);
+            assert_eq!(value["taken_back"], serde_json::json!(taken_back), "{value}");
+            assert_eq!(value["way_back"]["steps"].as_array().map(Vec::len), way_back.map(|_| 5));
         }
     }
 
@@ -359,7 +475,7 @@ mod tests {
         {
           "format": {
             "major": 1,
-            "minor": 4
+            "minor": 5
           },
           "kind": "outcome",
           "deployment": "edge",

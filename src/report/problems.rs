@@ -55,7 +55,7 @@ enum What<'a> {
 
 /// Something wrong. Without a line it is the run, the file or the host as a whole.
 #[derive(Serialize, JsonSchema)]
-struct ProblemJson<'a> {
+pub(super) struct ProblemJson<'a> {
     /// The name of its kind, which `bpfapply explain` explains, for example `manifest::unknown_name`.
     code: &'static str,
     /// What it is.
@@ -93,8 +93,12 @@ pub fn schema() -> serde_json::Value {
 
 /// Writes problems that stand for the document that they prevent; `exit` is what the run ends with.
 pub fn document(said: &[Said], exit: Exit) -> String {
-    let problems = said.iter().flat_map(|(problems, source)| problems_json(problems, source.as_ref()));
-    write(What::Problems { exit: exit as u8, problems: problems.collect() })
+    write(What::Problems { exit: exit as u8, problems: all_json(said) })
+}
+
+/// Returns all problems of a run.
+pub(super) fn all_json(said: &[Said]) -> Vec<ProblemJson<'_>> {
+    said.iter().flat_map(|(problems, source)| problems_json(problems, source.as_ref())).collect()
 }
 
 /// Writes every problem of every manifest, in one list.

@@ -3,6 +3,7 @@
 use super::json::{FORMAT, Format};
 use super::layout::{Page, Paint, Style, Text};
 use super::show::age;
+use crate::diag::LockHolder;
 use crate::names::PinPath;
 use crate::plan::words::count;
 use crate::record::Rejected;
@@ -42,21 +43,18 @@ pub struct Deployment {
     /// Whether the generation before is there, for a rollback.
     pub previous: bool,
     /// What that is, when it was taken back without anybody asking for that.
-    #[serde(skip)]
     pub rejected: Option<Rejected>,
     /// For how many seconds the generation that runs still waits to be confirmed; `None` when it does not wait.
     pub unconfirmed: Option<u64>,
-    /// Whether its watchdog lives, which goes back then; else the next run does. For people: programs see what waits.
-    #[serde(skip)]
+    /// Whether its watchdog lives, which goes back then; else the next run does.
     pub watched: bool,
-    /// Who is at work, where that may be why something is different or left over.
-    #[serde(skip)]
-    pub at_work: Option<String>,
+    /// Who is at work, where that may be why something is different, left over or not confirmed.
+    pub at_work: Option<LockHolder>,
     /// What is different from the record.
     pub drift: Vec<Drifted>,
     /// What interrupted runs left.
     pub leftovers: Vec<PinPath>,
-    /// Why the record says nothing, or nothing can be said, and the way out.
+    /// Why the record says nothing, why nothing can be said, or that nothing leads to what ran any more; and the way out.
     pub problem: Option<Trouble>,
 }
 
@@ -70,7 +68,7 @@ pub enum State {
     Unconfirmed,
     /// A run is at work: what looks different or left over now may be its own.
     Changing,
-    /// A run was interrupted, and what it left is there.
+    /// A run was interrupted and what it left is there, or what ran is and nothing leads to it any more.
     LeftOver,
     /// Something is different from the record.
     Drifted,
@@ -186,9 +184,14 @@ fn details(page: &mut Page, deployment: &Deployment, now: u64) {
             HANG,
         );
     }
+    // What ran is not cleared unasked.
+    let is_root_gone = deployment.generation.is_none() && deployment.problem.is_some();
+    let why = match is_root_gone {
+        true => "nothing leads to it any more",
+        false => "left by a run that was interrupted; the next apply or destroy clears it",
+    };
     for leftover in &deployment.leftovers {
-        let words = format!(" {leftover}: left by a run that was interrupted; the next apply or destroy clears it");
-        page.line(Text::new(Paint::Alarm, "!").and(Paint::Plain, words), HANG);
+        page.line(Text::new(Paint::Alarm, "!").and(Paint::Plain, format!(" {leftover}: {why}")), HANG);
     }
     if let Some(problem) = &deployment.problem {
         page.line(Text::new(Paint::Alarm, "!").and(Paint::Plain, format!(" {}", problem.words)), HANG);
@@ -214,6 +217,7 @@ pub fn json(deployments: &Deployments) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::Rejection;
 
     fn path(name: &str) -> PinPath {
         PinPath::new("/sys/fs/bpf").unwrap().child(name)
@@ -267,6 +271,13 @@ mod tests {
             Deployment { unconfirmed: Some(7), ..deployment("unwatched", State::Unconfirmed) },
             Deployment { unconfirmed: Some(7), watched: true, ..deployment("young", State::Unconfirmed) },
             Deployment {
+                previous: true,
+                rejected: Some(Rejected { generation: 6, because: Rejection::Checks }),
+                at_work: Some(LockHolder { pid: 7, seconds: Some(3), command: "bpfapply plan.toml".to_owned() }),
+                drift: vec![drifted("map.flows", "unpinned", "its pin is gone")],
+                ..deployment("busy", State::Changing)
+            },
+            Deployment {
                 made: None,
                 problem: trouble("it may not be opened", None),
                 ..deployment("shut", State::Unreadable)
@@ -312,6 +323,13 @@ mod tests {
           generation 7, made 3 min 4 s ago from /etc/bpfapply/young.toml
         ! waits to be confirmed for 7 s: `bpfapply commit young`
 
+        busy: changing
+          5 maps, 1 program, 0 links
+          generation 7, made 3 min 4 s ago from /etc/bpfapply/busy.toml
+          it took the place of generation 6, which failed its checks; that one is kept
+        ! pid 7, started 3 s ago: `bpfapply plan.toml` is at work: look again when that
+            run has ended
+
         shut: cannot be read
         ! it may not be opened
         ");
@@ -327,11 +345,19 @@ mod tests {
     #[test]
     fn json_has_a_version_and_everything() {
         let value: serde_json::Value = serde_json::from_str(&json(&samples())).unwrap();
-        assert_eq!(value["format"], serde_json::json!({ "major": 1, "minor": 4 }));
+        assert_eq!(value["format"], serde_json::json!({ "major": 1, "minor": 5 }));
         assert_eq!(value["kind"], "status");
         let states: Vec<_> = value["deployments"].as_array().unwrap().iter().map(|one| &one["state"]).collect();
-        let expected = ["in-sync", "drifted", "no-record", "left-over", "unconfirmed", "unconfirmed", "unreadable"];
-        assert_eq!(states, expected);
+        let expected = ["in-sync", "drifted", "no-record", "left-over", "unconfirmed", "unconfirmed"];
+        assert_eq!(states, [&expected[..], &["changing", "unreadable"]].concat());
+        let of = |field: &str| -> Vec<_> {
+            value["deployments"].as_array().unwrap().iter().skip(4).take(3).map(|one| one[field].clone()).collect()
+        };
+        assert_eq!(of("watched"), [false, true, false]);
+        let holder = serde_json::json!({ "pid": 7, "seconds": 3, "command": "bpfapply plan.toml" });
+        assert_eq!(of("at_work"), [serde_json::Value::Null, serde_json::Value::Null, holder]);
+        let rejected = serde_json::json!({ "generation": 6, "because": "checks" });
+        assert_eq!(of("rejected"), [serde_json::Value::Null, serde_json::Value::Null, rejected]);
         let edge = &value["deployments"][1];
         assert_eq!(edge["made"]["maps"], 5);
         let drift = serde_json::json!({

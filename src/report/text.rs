@@ -113,16 +113,19 @@ pub(super) fn paint(marker: Marker) -> Paint {
 
 /// Says how a plan was made.
 pub(super) fn mode(plan: &Plan, purpose: Purpose) -> Cow<'static, str> {
-    let is_record = |step: &&Step| matches!(step.action, Action::WriteRecord { .. } | Action::RemoveRecord { .. });
-    // What has no manifest says itself what it is.
-    let because = plan.steps.iter().find(is_record).map(|step| &step.because);
-    let commands = [(Because::Rollback, "rollback"), (Because::Destroy, "destroy")];
-    let command = commands.into_iter().find(|(command, _)| because == Some(command)).map(|(_, words)| words);
-    match (command, purpose) {
+    match (command(plan), purpose) {
         (None, _) => way(plan, purpose),
         (Some(command), Purpose::Apply) => command.into(),
         (Some(command), Purpose::DryRun) => format!("{command}, {}", way(plan, purpose)).into(),
     }
+}
+
+/// Returns the command of a plan that has no manifest: it says itself what it is.
+pub(super) fn command(plan: &Plan) -> Option<&'static str> {
+    let is_record = |step: &&Step| matches!(step.action, Action::WriteRecord { .. } | Action::RemoveRecord { .. });
+    let because = plan.steps.iter().find(is_record).map(|step| &step.because);
+    let commands = [(Because::Rollback, "rollback"), (Because::Destroy, "destroy")];
+    commands.into_iter().find(|(command, _)| because == Some(command)).map(|(_, words)| words)
 }
 
 fn way(plan: &Plan, purpose: Purpose) -> Cow<'static, str> {

@@ -94,7 +94,7 @@ pub fn rollback(before: &Record, observed: &Observed, pin_root: &PinPath, by: By
         return Err(Problem::new(Kind::RecordLost { pin: pin_root.join("record") }).into());
     }
     let (desired, mut problems) = (links_of(before, pin_root)?, Problems::default());
-    problems.0.extend(root_gone(observed, pin_root));
+    problems.0.extend(root_gone(&observed.root, &observed.leftovers, pin_root));
     let mut planner = Planner::new(&desired, observed, Mode::Live);
     planner.may_take_over = by == By::Hand;
     let previous = pin_root.previous();

@@ -33,8 +33,9 @@ pub(in crate::plan) fn write_record<'a>(
     }
     let what = |record: &Record| {
         let Record { objects, maps, programs, links, templates, .. } = record;
-        (objects, maps, programs) == (&made.objects, &made.maps, &made.programs)
-            && (links, templates) == (&made.links, &made.templates)
+        (objects, maps, programs, templates) == (&made.objects, &made.maps, &made.programs, &made.templates)
+            && links.keys().eq(made.links.keys())
+            && links.values().zip(made.links.values()).all(|(before, link)| before.does_the_same(link))
     };
     let same = before.is_some_and(what);
     // The folders of the next generation are nobody else's again.

@@ -86,7 +86,8 @@ pub(super) fn take_away(record: &Record, observed: &Observed, kept: &BTreeSet<&s
         if let (Some((pin, Pinned::Map(found))), Some(name)) = (pinned, MapName::recorded(name))
             && observed.inode(&pin) == Some(map.inode)
         {
-            let action = Action::RemoveMap { map: name, pin, id: found.info.id };
+            let used_by = observed.users.get(&pin).cloned().unwrap_or_default();
+            let action = Action::RemoveMap { map: name, pin, id: found.info.id, used_by };
             let is_nothing = found.frozen_value.is_some() || PASSING.contains(&found.info.map_type);
             let state = if is_nothing { State::None } else { State::Lost(None) };
             steps.push(Step { state, ..removal(action, because.clone()) });
