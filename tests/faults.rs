@@ -5,7 +5,8 @@
 //! process is killed instead of making it. Then must be true:
 //! - A run that failed says so, and the host is exactly as before: the same ids, the same pins, the same programs on
 //!   the same hooks. Or it ends with exit code 3 and names everything that is different.
-//! - The same run without a fault makes the host match, and finds nothing to do the second time.
+//! - The same run without a fault makes the host match, and finds nothing to do the second time. After an upgrade that was
+//!   killed, so does that of the manifest of before.
 //! - What came of it is what comes of a run without any fault, with nothing else beside it.
 //! - `destroy` leaves nothing.
 //!
@@ -47,6 +48,8 @@ struct Scenario {
     before: fn(&Site),
     /// The run; `NAME` is the deployment's.
     arguments: &'static [&'static str],
+    /// What is run instead of the same after it was killed, and brings back what was before.
+    given_up: Option<&'static [&'static str]>,
     /// What lives in the kernel after the run, at least, by kind.
     living: &'static [(&'static str, usize)],
     /// Whether every call is worth a fault, or only those of other scenarios not.
@@ -61,11 +64,19 @@ fn apply_first(site: &Site) {
 }
 
 const SCENARIOS: &[Scenario] = &[
-    Scenario { name: "first apply", before: |_| (), arguments: &["first.toml"], living: ALL, takes: |_| true },
+    Scenario {
+        name: "first apply",
+        before: |_| (),
+        arguments: &["first.toml"],
+        given_up: None,
+        living: ALL,
+        takes: |_| true,
+    },
     Scenario {
         name: "first apply without a bpffs",
         before: |_| unmount_all(),
         arguments: &["first.toml"],
+        given_up: None,
         living: ALL,
         takes: |call| !["bpf", "mkdir", "mkdirat", "sendto"].contains(&call.name.as_str()),
     },
@@ -73,10 +84,26 @@ const SCENARIOS: &[Scenario] = &[
         name: "upgrade",
         before: apply_first,
         arguments: &["second.toml", "--allow", "prune"],
+        given_up: None,
         living: ALL,
         takes: |_| true,
     },
-    Scenario { name: "destroy", before: apply_first, arguments: &["destroy", "NAME"], living: &[], takes: |_| true },
+    Scenario {
+        name: "upgrade that is given up",
+        before: apply_first,
+        arguments: &["second.toml", "--allow", "prune"],
+        given_up: Some(&["first.toml", "--allow", "prune,lose-state"]),
+        living: ALL,
+        takes: |_| true,
+    },
+    Scenario {
+        name: "destroy",
+        before: apply_first,
+        arguments: &["destroy", "NAME"],
+        given_up: None,
+        living: &[],
+        takes: |_| true,
+    },
 ];
 
 /// A run with what comes of it without a fault.
@@ -109,7 +136,8 @@ impl<'a> Clean<'a> {
     /// Lists each call with each fault.
     fn cases(&self) -> impl Iterator<Item = Case<'_>> {
         let calls = self.calls.iter().filter(|call| (self.scenario.takes)(call));
-        calls.flat_map(|call| FAULTS.map(|fault| Case { clean: self, call, fault }))
+        let is_asked = |fault: &Fault| *fault == Fault::Kill || self.scenario.given_up.is_none();
+        calls.flat_map(move |call| FAULTS.into_iter().filter(is_asked).map(|fault| Case { clean: self, call, fault }))
     }
 }
 
@@ -144,21 +172,23 @@ impl Case<'_> {
         let before = site.host();
         let ran = strace::run(site.folder.path(), arguments, Some((self.call, self.fault)));
         self.check_end(&ran, &before)?;
-        if !scenario.living.is_empty() {
-            self.converge()?;
+        match scenario.given_up {
+            Some(arguments) => self.converge(arguments, &before.shape())?,
+            None if scenario.living.is_empty() => {}
+            None => self.converge(arguments, &self.clean.shape)?,
         }
         self.destroy()?;
         Ok(ran.code)
     }
 
-    /// Runs the same again without a fault.
-    fn converge(&self) -> Result<(), Breach> {
-        let Clean { site, arguments, shape, .. } = self.clean;
+    /// Makes the host have a shape, in one run without a fault.
+    fn converge(&self, arguments: &[&str], shape: &[String]) -> Result<(), Breach> {
+        let site = self.clean.site;
         site.succeed(arguments).map_err(|what| (Broken::NoWayOn, what))?;
         let again: Vec<&str> = arguments.iter().copied().chain(["--dry-run", "--check"]).collect();
         site.succeed(&again).map_err(|what| (Broken::NotConverged, what))?;
-        let host = site.host_when(|host| host.shape() == *shape);
-        match host.shape() == *shape {
+        let host = site.host_when(|host| host.shape() == shape);
+        match host.shape() == shape {
             true => Ok(()),
             false => Err((Broken::OtherShape, unlike(shape, &host.shape()))),
         }

@@ -159,11 +159,13 @@ impl<K: Kernel> Applier<'_, K> {
         let refused = |error: io::Error| kernel_problem(catching_up(map, from), &error);
         if let Some((migration, (new, mut copied))) = migration.zip(self.unfinished.remove(&map.name)) {
             let plan = self.plan;
+            self.same_hooks().map_err(|(_, problem)| problem)?;
             for step in &plan.steps {
                 let Action::ClearLeftover { path, record, .. } = &step.action else { continue };
                 let (root, current) = (&plan.pin_root, plan.generations.current.as_ref());
                 generation::detach_all(self.kernel, root, (path, record.as_deref()), current).map_err(refused)?;
             }
+            self.recount()?;
             self.kernel.settle().map_err(refused)?;
             let done = copied.catch_up(self.kernel, &new, migration);
             self.tallies.insert(number, copied.tally);

@@ -498,8 +498,9 @@ impl<K: Kernel> Applier<'_, K> {
     /// Opens a pin that the plan saw. As long as what a killed run left is not cleared, that may have the name of one outside
     /// of the deployment's folder.
     fn open(&self, pin: &PinPath) -> Result<(ObjectKind, K::Fd), Problem> {
-        // To clear it comes first.
-        let is_left = matches!(self.plan.steps.first().map(|step| &step.action), Some(Action::ClearLeftover { .. }));
+        // That comes first.
+        let mut rest = self.plan.steps.iter().take_while(|step| step.action.is_rest());
+        let is_left = rest.any(|step| matches!(step.action, Action::ClearLeftover { .. }));
         let current = self.plan.generations.current.as_ref().filter(|_| is_left && !pin.is_below(&self.plan.pin_root));
         let second = current.map(|current| self.place(pin, current));
         let second = second.filter(|second| matches!(observe::inode_of(self.kernel, second), Ok(Some(_))));
@@ -1248,9 +1249,7 @@ impl<K: Kernel> Applier<'_, K> {
     fn undo_all(&mut self, steps: &mut [StepOutcome<'_>]) {
         // What was only staged goes with its descriptors. What a killed run left is cleared, and what it had left to do for
         // a copy is done.
-        let is_kept =
-            |step: &StepOutcome<'_>| matches!(&*step.action, Action::FinishCopy { .. } | Action::ClearLeftover { .. });
-        for step in steps.iter_mut().filter(|step| step.status == Status::Done && !is_kept(step)) {
+        for step in steps.iter_mut().filter(|step| step.status == Status::Done && !step.action.is_rest()) {
             step.status = Status::Undone;
         }
         for (number, undo) in std::mem::take(&mut self.undo).into_iter().rev() {

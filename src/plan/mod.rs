@@ -792,6 +792,11 @@ impl Action {
 }
 
 impl Action {
+    /// Returns whether the action finishes or clears what an interrupted run left. These come before all others.
+    pub fn is_rest(&self) -> bool {
+        matches!(self, Self::ClearLeftover { .. } | Self::FinishCopy { .. })
+    }
+
     /// Returns the pin that the action takes away for good.
     pub fn removed_pin(&self) -> Option<&PinPath> {
         match self {

@@ -22,8 +22,7 @@ pub(in crate::plan) fn write_record<'a>(
 ) -> Option<Step> {
     let is_change = |step: &Step| {
         // To clear what was left changes nothing of what runs.
-        let is_rest = matches!(step.action, Action::ClearLeftover { .. } | Action::FinishCopy { .. });
-        step.action.marker() != Marker::Reuse && !is_rest
+        step.action.marker() != Marker::Reuse && !step.action.is_rest()
     };
     let changes = steps.clone().any(is_change);
     let made = expected_record(desired, observed, steps);
