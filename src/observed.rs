@@ -73,6 +73,9 @@ pub struct Observed {
     pub kept: BTreeMap<PinPath, Arc<Entries>>,
     /// Copies that a killed run did not finish.
     pub copies: Vec<UnfinishedCopy>,
+    /// Pins outside of the deployment's folder that are gone, of which the second name in the generation that runs is there,
+    /// with its inode: what they stood for is in `pins` as if they were there.
+    pub unnamed: BTreeMap<PinPath, u64>,
     /// Which other deployments of the bpffs say that they made what has a pin, of those that were asked for.
     pub owners: BTreeMap<PinPath, String>,
 }
@@ -263,6 +266,8 @@ pub struct Wanted {
     pub entries: bool,
     /// Pins of maps of which must be known which other deployment made them, unless we did.
     pub owned: BTreeSet<PinPath>,
+    /// Pins outside of the deployment's folder that a plan makes again where only their second names are left.
+    pub outside: BTreeSet<PinPath>,
     /// Objects whose BTF the kernel may have. The same bytes are not read into types once more.
     pub objects: Vec<Arc<ObjectFacts>>,
 }
@@ -311,6 +316,7 @@ impl Wanted {
         }));
         wanted.pins.extend(desired.programs.values().map(|program| program.pin.clone()));
         wanted.pins.extend(desired.links.values().map(|link| link.pin.clone()));
+        wanted.outside.extend(wanted.pins.iter().filter(|pin| !pin.is_below(&desired.pin_root)).cloned());
         for (address, access) in &desired.policy.access {
             wanted.permissions.extend(desired.pin(address).cloned());
             wanted.add_accounts(access);
@@ -491,6 +497,7 @@ impl Observed {
             contents: BTreeMap::new(),
             kept: BTreeMap::new(),
             copies: Vec::new(),
+            unnamed: BTreeMap::new(),
             owners: BTreeMap::new(),
         }
     }
@@ -519,6 +526,10 @@ impl Observed {
 
     /// Returns the inode of a pin.
     pub fn inode(&self, pin: &PinPath) -> Option<u64> {
+        self.listed(pin).or_else(|| self.unnamed.get(pin).copied())
+    }
+
+    fn listed(&self, pin: &PinPath) -> Option<u64> {
         let entries = self.directories.get(&pin.parent()?)?;
         let at = entries.binary_search_by(|entry| entry.name.as_str().cmp(pin.file_name())).ok()?;
         Some(entries[at].inode)

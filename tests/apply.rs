@@ -306,6 +306,18 @@ fn plan_taken(fake: &Fake) -> Plan {
     good(plan(TAKEN, fake), TAKEN)
 }
 
+/// What it has elsewhere lost its name there, and its second one is left.
+fn nameless(fake: &Fake) {
+    make(&outside(5), fake);
+    let pin = PinPath::new("/sys/fs/bpf/globals/touch").expect("a path");
+    fake.clone().unpin(&pin).expect("it is there");
+}
+
+fn plan_nameless(fake: &Fake) -> Plan {
+    let text = outside(5);
+    good(plan(&text, fake), &text)
+}
+
 const CASES: &[Case] = &[
     Case { name: "first apply", before: &[], plan: plan_first, again: plan_first },
     Case { name: "first apply without a bpffs", before: &[unmount], plan: plan_first, again: plan_first },
@@ -316,6 +328,7 @@ const CASES: &[Case] = &[
     Case { name: "places", before: &[in_places], plan: plan_places, again: plan_places },
     Case { name: "events", before: &[at_events], plan: plan_events, again: plan_events },
     Case { name: "takeover", before: &[taken], plan: plan_taken, again: plan_taken },
+    Case { name: "a pin elsewhere is gone", before: &[nameless], plan: plan_nameless, again: plan_nameless },
     Case { name: "destroy", before: &[first], plan: plan_end, again: plan_end },
 ];
 

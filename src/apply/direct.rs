@@ -35,7 +35,7 @@ impl<K: Kernel> Applier<'_, K> {
     }
 
     fn open_mark(&self, pin: &PinPath) -> Result<Mark, Problem> {
-        let found = mark(self.kernel, pin).map_err(|error| refused(format!("read `{pin}`"), &error))?;
+        let found = mark(self.kernel, &self.seen_at(pin)).map_err(|error| refused(format!("read `{pin}`"), &error))?;
         found.ok_or_else(|| stale(format!("`{pin}` is gone")))
     }
 

@@ -8,7 +8,7 @@
 //! before that, the next one finishes it: a folder with a record and a lower number than the one that runs ran before it.
 //!
 //! A pin outside the deployment's folder is a second name of one in the generation, below `~outside`: there one can tell
-//! whose it is, and an interrupted run's is put back from there.
+//! whose it is, and an interrupted run's is put back from there, as is one that somebody removed.
 
 use super::direct::{self, Attached};
 use crate::confirm::Pending;
@@ -174,7 +174,9 @@ pub fn clear<K: Kernel>(
             restore(kernel, &pin, current.map(|current| pin.in_generation(pin_root, current)).as_ref())?;
         }
     }
-    for folder in left.into_iter().flat_map(|left| left.directories.iter().rev()) {
+    let needed: BTreeSet<&String> = record.into_iter().flat_map(|record| &record.directories).collect();
+    let made = left.into_iter().flat_map(|left| left.directories.iter().rev());
+    for folder in made.filter(|folder| !needed.contains(folder)) {
         if let Ok(folder) = PinPath::new(folder) {
             remove_empty(kernel, &folder)?;
         }

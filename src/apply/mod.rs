@@ -167,6 +167,8 @@ struct Applier<'a, K: Kernel> {
     folders: BTreeSet<PinPath>,
     /// Pins that get a name outside of the deployment's folder, and whether something of ours has it now.
     outside: Vec<(PinPath, bool)>,
+    /// Pins outside of the deployment's folder that the plan saw only by their second names.
+    unnamed: BTreeSet<PinPath>,
     /// What was changed, by the number of its step, and the way back.
     undo: Vec<(usize, Undo<K::Fd>)>,
     /// Links that are detached behind the switch, by the number of the step.
@@ -201,6 +203,7 @@ impl<'a, K: Kernel> Applier<'a, K> {
             tallies: BTreeMap::new(),
             folders: BTreeSet::new(),
             outside: Vec::new(),
+            unnamed: plan.generations.unnamed.clone(),
             undo: Vec::new(),
             leaving: BTreeMap::new(),
             revisions: BTreeMap::new(),
@@ -328,6 +331,7 @@ impl<K: Kernel> Applier<'_, K> {
             Action::RestoreMap { pin, restored, .. } | Action::RestoreProgram { pin, restored, .. } => {
                 self.restore(number, pin, *restored)?;
             }
+            Action::RestorePin { pin, .. } => drop(self.place_for(number, pin, false)?),
             Action::FinishCopy { map, from, kept, migration, .. } => {
                 self.finish_copy(number, map, *from, kept, migration.as_deref())?;
             }
@@ -411,6 +415,7 @@ impl<K: Kernel> Applier<'_, K> {
             | Action::LoadProgram { .. }
             | Action::RestoreMap { .. }
             | Action::RestoreProgram { .. }
+            | Action::RestorePin { .. }
             | Action::ReuseLink { .. }
             | Action::Skip { .. }
             | Action::Attach { .. }
@@ -482,9 +487,17 @@ impl<K: Kernel> Applier<'_, K> {
         }
     }
 
+    /// Returns where the plan saw a pin: of one that lost its name, that is the second one.
+    fn seen_at<'p>(&self, pin: &'p PinPath) -> Cow<'p, PinPath> {
+        match &self.plan.generations.current {
+            Some(current) if self.unnamed.contains(pin) => Cow::Owned(self.place(pin, current)),
+            Some(_) | None => Cow::Borrowed(pin),
+        }
+    }
+
     /// Opens a pin that the plan saw.
     fn open(&self, pin: &PinPath) -> Result<(ObjectKind, K::Fd), Problem> {
-        self.kernel.open_pin(pin).map_err(|error| match error.kind() {
+        self.kernel.open_pin(&self.seen_at(pin)).map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => stale(format!("`{pin}` is gone")),
             _ => refused(format!("open the pin `{pin}`"), &error),
         })

@@ -49,7 +49,7 @@ pub(crate) const READ: &str = "reading it needs access to its folder: run it as 
 /// Reads everything that is wanted, and reports every problem together.
 pub fn observe<K: Kernel>(kernel: &K, wanted: &Wanted) -> Result<Observed, Problems> {
     let host = host(kernel)?;
-    let reader = Reader::new(kernel, &wanted.objects, wanted.types);
+    let mut reader = Reader::new(kernel, &wanted.objects, wanted.types);
     let mut problems = Problems::default();
     let found = all(&mut problems, &wanted.bpffs, |path| reader.bpffs(path));
     let bpffs = found.into_values().next().unwrap_or(false);
@@ -85,8 +85,9 @@ pub fn observe<K: Kernel>(kernel: &K, wanted: &Wanted) -> Result<Observed, Probl
     let permissions: BTreeSet<_> = wanted.permissions.union(&recorded.permissions).filter(visible).collect();
     let map_ids: BTreeSet<_> = wanted.map_ids.union(&recorded.map_ids).collect();
     let directories = folders(&mut problems, directories, &reader);
+    reader.second = unnamed(&mut problems, wanted, (&root, record.as_ref()), &directories, &reader);
     // A listed folder says what is not there at the cost of nothing.
-    let missing = |pin: &&PinPath| is_known_missing(&directories, pin);
+    let missing = |pin: &&PinPath| is_known_missing(&directories, pin) && !reader.second.contains_key(pin);
     let pins = pins.into_iter().filter(|pin| !missing(pin));
     let contents = wanted.contents.union(&recorded.contents).filter(|pin| visible(pin) && !missing(pin));
     let kept = wanted.kept.union(&recorded.kept).filter(|pin| visible(pin) && !missing(pin));
@@ -153,6 +154,7 @@ pub fn observe<K: Kernel>(kernel: &K, wanted: &Wanted) -> Result<Observed, Probl
         namespaces,
         queues: all(&mut problems, wanted.queues.keys(), |hook| reader.queue(hook, wanted.queues[hook])),
         priorities: priorities(kernel, &wanted.priorities),
+        unnamed: reader.second.iter().map(|(pin, (_, inode))| (pin.clone(), *inode)).collect(),
         owners: BTreeMap::new(),
         opened: BTreeSet::new(),
         beside: all(&mut problems, &wanted.beside, |pin| reader.beside(pin)),
@@ -241,6 +243,31 @@ fn second_names(wanted: &Wanted, root: &Root) -> BTreeSet<PinPath> {
         return BTreeSet::new();
     };
     wanted.pins.iter().filter_map(|pin| pin.in_generation(pin_root, current).parent()).collect()
+}
+
+/// Finds the pins outside of the deployment's folder that are gone while their second names are there: where those are, and
+/// their inodes.
+fn unnamed<K: Kernel>(
+    problems: &mut Problems,
+    wanted: &Wanted,
+    (root, record): (&Root, Option<&Record>),
+    directories: &BTreeMap<&PinPath, Option<Vec<Entry>>>,
+    reader: &Reader<'_, K>,
+) -> BTreeMap<PinPath, (PinPath, u64)> {
+    let (Root::Generation(current), Some(record), Some(pin_root)) = (root, record, &wanted.pin_root) else {
+        return BTreeMap::new();
+    };
+    let gone = record.made_pins().filter(|(pin, _)| wanted.outside.contains(pin) && is_known_missing(directories, pin));
+    let mut found = BTreeMap::new();
+    for (pin, inode) in gone {
+        let place = pin.in_generation(pin_root, current);
+        match reader.inode(&place) {
+            Ok(there) if there == Some(inode) => drop(found.insert(pin, (place, inode))),
+            Ok(_) => {}
+            Err(problem) => problems.push(problem),
+        }
+    }
+    found
 }
 
 /// Reads the record of a deployment, when the last apply was finished: nothing else of it is left beside it, and no copy
@@ -564,6 +591,8 @@ struct Reader<'a, K> {
     /// Whether it is a problem when they may not be read.
     needs_types: bool,
     types: RefCell<BTreeMap<u32, Rc<Types<'a>>>>,
+    /// Where pins are that lost their names, with their inodes.
+    second: BTreeMap<PinPath, (PinPath, u64)>,
 }
 
 /// The BTF of one id, parsed as far as somebody asks.
@@ -601,7 +630,8 @@ impl Types<'_> {
 
 impl<'a, K: Kernel> Reader<'a, K> {
     fn new(kernel: &'a K, objects: &'a [Arc<ObjectFacts>], needs_types: bool) -> Self {
-        Self { kernel, objects, known: OnceCell::new(), needs_types, types: RefCell::default() }
+        let (known, types, second) = (OnceCell::new(), RefCell::default(), BTreeMap::new());
+        Self { kernel, objects, known, needs_types, types, second }
     }
 
     /// Finds the object whose BTF these bytes are.
@@ -685,8 +715,19 @@ impl<'a, K: Kernel> Reader<'a, K> {
         }
     }
 
+    /// Returns where a pin is: at its name, unless only the second one is left.
+    fn place<'p>(&'p self, pin: &'p PinPath) -> &'p PinPath {
+        self.second.get(pin).map_or(pin, |(place, _)| place)
+    }
+
+    fn inode(&self, pin: &PinPath) -> Result<Option<u64>, Problem> {
+        let entries = pin.parent().map(|folder| self.directory(&folder)).transpose()?.flatten().unwrap_or_default();
+        Ok(entries.into_iter().find(|entry| entry.name == pin.file_name()).map(|entry| entry.inode))
+    }
+
     /// Opens a pin. A folder in its place has the same error as a missing permission.
     fn open(&self, path: &PinPath) -> Result<Option<(ObjectKind, K::Fd)>, Problem> {
+        let path = self.place(path);
         existing(self.kernel.open_pin(path)).map_err(|error| {
             match error.raw_os_error() == Some(libc::EACCES) && self.kernel.list(path).is_ok() {
                 true => Problem::new(Kind::PinTaken { pin: path.clone(), by: "a folder".to_owned() }),
@@ -697,7 +738,7 @@ impl<'a, K: Kernel> Reader<'a, K> {
 
     fn pinned(&self, path: &PinPath) -> Result<Option<Pinned>, Problem> {
         let Some((kind, fd)) = self.open(path)? else {
-            let marked = marked(self.kernel, path);
+            let marked = marked(self.kernel, self.place(path));
             let marked = marked.map_err(|error| refused(format!("read what `{path}` stands for"), &error, READ))?;
             return Ok(marked.map(Pinned::Link));
         };
@@ -739,7 +780,8 @@ impl<'a, K: Kernel> Reader<'a, K> {
     }
 
     fn permissions(&self, path: &PinPath) -> Result<Option<Permissions>, Problem> {
-        existing(self.kernel.permissions(path)).map_err(|error| refused(format!("look at `{path}`"), &error, READ))
+        let found = existing(self.kernel.permissions(self.place(path)));
+        found.map_err(|error| refused(format!("look at `{path}`"), &error, READ))
     }
 
     fn account(&self, (kind, name): &(AccountKind, String)) -> Result<Option<u32>, Problem> {

@@ -78,6 +78,7 @@ pub fn plan(desired: &Desired, observed: &Observed, mode: Mode) -> Result<Plan, 
     planner.problems.or(())?;
     let mut steps = planner.steps;
     steps.splice(0..0, first.into_iter().chain(leftovers(observed)));
+    steps.extend(restored_pins(observed, &steps));
     steps.extend(access::steps(desired, observed, &steps, mode)?);
     let removals = removals(desired, observed);
     // What goes away does so behind the switch.
@@ -108,6 +109,21 @@ pub fn plan(desired: &Desired, observed: &Observed, mode: Mode) -> Result<Plan, 
     })
 }
 
+/// Gives what stays its pin again, where only the second one in the deployment's folder is left.
+fn restored_pins(observed: &Observed, steps: &[Step]) -> Vec<Step> {
+    let kept = steps.iter().filter_map(|step| Some((step, access::kept_pin(&step.action)?)));
+    let lost = kept.filter(|(step, pin)| observed.unnamed.contains_key(pin) && step.action.changed_pin() != Some(*pin));
+    let again = lost.map(|(step, pin)| Step {
+        action: Action::RestorePin { of: step.action.address(), pin: pin.clone() },
+        because: Because::Unpinned,
+        span: step.span.clone(),
+        traffic: Traffic::None,
+        state: State::None,
+        needs: None,
+    });
+    again.collect()
+}
+
 /// Lists what is left to do for copied entries when no old program runs any more: after all else.
 fn catch_ups(steps: &[Step]) -> Vec<Step> {
     let late = steps.iter().filter_map(|step| {
@@ -124,7 +140,8 @@ pub(super) fn generations(observed: &Observed, pin_root: &PinPath) -> Generation
     let current = current(observed).cloned();
     let record = observed.record.clone().map(Box::new);
     let number = next_number(observed);
-    Generations { current, record, next: pin_root.generation(number), number }
+    let unnamed = observed.unnamed.keys().cloned().collect();
+    Generations { current, record, next: pin_root.generation(number), number, unnamed }
 }
 
 pub(super) fn current(observed: &Observed) -> Option<&PinPath> {

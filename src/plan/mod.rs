@@ -112,6 +112,8 @@ pub struct Generations {
     pub next: PinPath,
     /// The number of the next one.
     pub number: u64,
+    /// Pins outside of the deployment's folder that are gone, but for their second names in the one that runs.
+    pub unnamed: BTreeSet<PinPath>,
 }
 
 impl Generations {
@@ -287,6 +289,13 @@ pub enum Action {
         id: u32,
         /// What that changes.
         restored: Restored,
+    },
+    /// Give something of ours its pin outside of the deployment's folder again, which is gone; it stays what it is.
+    RestorePin {
+        /// The map, program or link.
+        of: Address,
+        /// The pin.
+        pin: PinPath,
     },
     /// Keep a link.
     ReuseLink {
@@ -550,6 +559,8 @@ pub enum Marker {
 pub enum Because {
     /// It is not on the host.
     Missing,
+    /// It is on the host, and its pin is not.
+    Unpinned,
     /// It is there and fits.
     Unchanged,
     /// It is there, fits, and belongs to somebody else: this deployment, where one says so.
@@ -740,7 +751,7 @@ impl Action {
             | Self::UpdateLink { link, .. }
             | Self::Reattach { link, .. } => Address::Link(link.name.clone()),
             Self::Detach { link, .. } | Self::Skip { link, .. } => Address::Link(link.clone()),
-            Self::SetAccess { of, .. } => of.clone(),
+            Self::SetAccess { of, .. } | Self::RestorePin { of, .. } => of.clone(),
             Self::WriteRecord { .. } | Self::RemoveRecord { .. } => Address::Record,
         }
     }
@@ -754,6 +765,7 @@ impl Action {
             | Self::FillMap { .. }
             | Self::FillSlots { .. }
             | Self::Attach { .. }
+            | Self::RestorePin { .. }
             | Self::SetAccess { now: None, .. } => Marker::Create,
             Self::ReuseMap { .. } | Self::ReuseProgram { .. } | Self::ReuseLink { .. } | Self::Skip { .. } => {
                 Marker::Reuse
@@ -813,6 +825,7 @@ impl Action {
             | Self::LoadProgram { .. }
             | Self::RestoreMap { .. }
             | Self::RestoreProgram { .. }
+            | Self::RestorePin { .. }
             | Self::ReuseLink { .. }
             | Self::Skip { .. }
             | Self::Attach { .. }
@@ -850,6 +863,7 @@ impl Action {
             | Self::WriteEntries { .. }
             | Self::SetVariables { .. }
             | Self::ReuseProgram { .. }
+            | Self::RestorePin { .. }
             | Self::ReuseLink { .. }
             | Self::Skip { .. }
             | Self::Attach { .. }

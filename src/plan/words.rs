@@ -23,7 +23,7 @@ const SLOTS_NAMED: usize = 4;
 
 impl Action {
     /// Every name of an action.
-    pub const NAMES: [&str; 28] = [
+    pub const NAMES: [&str; 29] = [
         "clear-leftover",
         "mount-bpffs",
         "make-directory",
@@ -40,6 +40,7 @@ impl Action {
         "load-program",
         "restore-map",
         "restore-program",
+        "restore-pin",
         "reuse-link",
         "skip-link",
         "attach",
@@ -73,6 +74,7 @@ impl Action {
             Self::LoadProgram { .. } => "load-program",
             Self::RestoreMap { .. } => "restore-map",
             Self::RestoreProgram { .. } => "restore-program",
+            Self::RestorePin { .. } => "restore-pin",
             Self::ReuseLink { .. } => "reuse-link",
             Self::Skip { .. } => "skip-link",
             Self::Attach { .. } => "attach",
@@ -120,6 +122,7 @@ impl fmt::Display for Action {
                     Restored::Replaces(now) => write!(f, "return to id {id}, pin {pin}, in place of id {now}"),
                 }
             }
+            Self::RestorePin { pin, .. } => write!(f, "pin it at {pin} again"),
             Self::ReuseLink { link, id } => {
                 let id = Reused(*id);
                 match &link.program {
@@ -520,8 +523,9 @@ impl fmt::Display for Marker {
 
 impl Because {
     /// Every name of a reason.
-    pub const NAMES: [&str; 30] = [
+    pub const NAMES: [&str; 31] = [
         "missing",
+        "unpinned",
         "unchanged",
         "foreign",
         "code-changed",
@@ -557,6 +561,7 @@ impl Because {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Missing => "missing",
+            Self::Unpinned => "unpinned",
             Self::Unchanged => "unchanged",
             Self::Foreign(_) => "foreign",
             Self::CodeChanged => "code-changed",
@@ -605,6 +610,7 @@ impl fmt::Display for Because {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Missing => f.write_str("it is not on the host"),
+            Self::Unpinned => f.write_str("only its pin is gone"),
             Self::Unchanged => f.write_str("it is unchanged"),
             Self::Foreign(None) => f.write_str("it fits, and somebody else owns it"),
             Self::Foreign(Some(deployment)) => write!(f, "it fits, and the deployment `{deployment}` owns it"),

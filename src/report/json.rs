@@ -348,6 +348,7 @@ impl<'a> Details<'a> {
             | Action::RemoveMap { pin, .. }
             | Action::RestoreMap { pin, .. }
             | Action::RestoreProgram { pin, .. }
+            | Action::RestorePin { pin, .. }
             | Action::WriteRecord { pin, .. }
             | Action::RemoveRecord { pin } => Self { pin: Some(pin), ..Self::default() },
         }
@@ -685,6 +686,7 @@ impl<'a> BecauseJson<'a> {
             Because::MapDiffers(differences) => (None, differences, None),
             Because::ProgramOther(id) => (None, &[], Some(*id)),
             Because::Missing
+            | Because::Unpinned
             | Because::Unchanged
             | Because::Foreign(_)
             | Because::CodeChanged
@@ -724,7 +726,7 @@ mod tests {
         let value: serde_json::Value = serde_json::from_str(&text).unwrap();
         let actions: BTreeSet<_> =
             value["steps"].as_array().unwrap().iter().map(|step| step["action"].to_string()).collect();
-        assert_eq!(actions.len(), 27, "a step for every action");
+        assert_eq!(actions.len(), 28, "a step for every action");
         assert_eq!(value["format"], serde_json::json!({ "major": 1, "minor": 4 }));
         insta::assert_snapshot!(text);
     }

@@ -689,6 +689,7 @@ pub(super) fn record_link(record: &mut Record, action: &Action, observed: &Obser
         | Action::LoadProgram { .. }
         | Action::RestoreMap { .. }
         | Action::RestoreProgram { .. }
+        | Action::RestorePin { .. }
         | Action::Detach { .. }
         | Action::RemoveProgram { .. }
         | Action::RemoveMap { .. }
