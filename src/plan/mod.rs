@@ -13,6 +13,7 @@ mod id;
 mod migrate;
 mod places;
 pub mod references;
+mod renewed;
 pub mod words;
 
 #[cfg(test)]
