@@ -186,12 +186,20 @@ fn a_map_that_lost_its_pin_gets_it_again() {
         }
         let entries = bpftool("map dump pinned /sys/fs/bpf/shared/flows");
         assert_eq!(entries.as_array().map(Vec::len), Some(1), "it holds what it held: {entries}");
-        // Another map there is not ours, and ours is not put into its place.
+        // Another map there is not ours, and ours is not put into its place. To take it over is to lose ours.
         fs::remove_file(pin).expect("it is there");
         bpftool("map create /sys/fs/bpf/shared/flows type hash key 4 value 4 entries 8 name other");
         let said = bpfapply(folder.path(), &["plan.toml"]);
         assert!(said.stderr.contains("took the place of ours"), "{}", said.stderr);
-        fs::remove_file(pin).expect("it is there");
+        let other = id();
+        fs::write(folder.path().join("plan.toml"), format!("{text}adopt = true\n")).expect("the folder is writable");
+        let said = bpfapply(folder.path(), &["plan.toml"]);
+        assert!(said.code == 4 && said.stderr.contains("consent to: lose-state"), "{}", said.stderr);
+        apply(&["--allow", "lose-state"]);
+        assert!(apply(&[]).contains("nothing to do"));
+        assert_eq!(id(), other);
+        succeed(folder.path(), &["rollback", "lost", "--allow", "lose-state"]);
+        assert_eq!(id(), made, "ours is there for a rollback");
         succeed(folder.path(), &["destroy", "lost"]);
         assert!(!Path::new("/sys/fs/bpf/shared").exists(), "nothing of it is left");
     });

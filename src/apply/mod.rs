@@ -572,6 +572,11 @@ impl<K: Kernel> Applier<'_, K> {
             let stays = path.moved(current, next).expect("it was found there");
             match kept.remove(&stays) {
                 _ if changed.contains(&stays) => continue,
+                // Of a map that took the place of ours and is taken over: ours has only this name.
+                Some(taken) if taken.1 != entry.inode && stays.is_outside(next) => {
+                    kept.insert(stays, taken);
+                    continue;
+                }
                 Some((pin, inode)) if inode != entry.inode => {
                     return Err(stale(format!("`{pin}` is another pin than when the plan was made")));
                 }

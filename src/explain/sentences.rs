@@ -55,7 +55,7 @@ fn meaning(because: &Because) -> Option<&'static str> {
         | Because::Interrupted
         | Because::Rollback
         | Because::Adopted
-        | Because::TakenOver => None,
+        | Because::TakenOver { .. } => None,
     }
 }
 

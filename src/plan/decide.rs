@@ -355,7 +355,7 @@ impl<'a> Planner<'a> {
         let found = self.observed_map(&definition.pin, map)?;
         let id = found.info.id;
         // Nobody said whose it is: to use it as somebody else's would lose ours without a word.
-        if !definition.adopt && self.is_replaced(map, &definition.pin) && !self.is_run(id) {
+        if !definition.adopt && self.lost_its_place(map, &definition.pin, id) {
             let by = format!("map id {id} `{}`, which took the place of ours", found.info.name);
             let kind = Kind::PinTaken { pin: definition.pin.clone(), by };
             self.problems.push(Problem::at(kind, map.span.clone(), format!("map.{} was there", map.name)));
@@ -470,6 +470,19 @@ impl<'a> Planner<'a> {
         was_here && !left.flat_map(Record::own_pins).any(|(own, inode)| own == *pin && inode == now)
     }
 
+    /// Returns whether the map with this id took the place of the one that we made, and is another one.
+    fn lost_its_place(&self, map: &DesiredMap, pin: &PinPath, id: u32) -> bool {
+        self.is_replaced(map, pin) && !self.is_run(id)
+    }
+
+    /// Returns whether the map that we made goes, with what it holds, as the one that took its place is taken over.
+    fn gives_up(&self, map: &DesiredMap, id: u32) -> bool {
+        let holds = holds_state(map) && !self.was_exact(map);
+        // Outside of the deployment's folder it has a second name in there.
+        let is_there = |pin: &PinPath| !pin.is_below(&self.desired.pin_root) || self.lives_on(map);
+        map.pin().is_some_and(|pin| self.lost_its_place(map, pin, id) && is_there(pin)) && holds
+    }
+
     /// Returns the other deployment that made the map.
     fn owner_of(&self, map: &DesiredMap) -> Option<&'a String> {
         self.observed.owners.get(map.pin()?)
@@ -484,10 +497,13 @@ impl<'a> Planner<'a> {
     /// Returns whether the map that we made lost its pin, and lives on in programs of ours that run: what it holds goes
     /// when they are replaced.
     fn lives_unpinned(&self, map: &DesiredMap) -> bool {
-        let (Some(pin), Some(record)) = (map.pin(), &self.observed.record) else { return false };
-        if self.made_at(map, pin).is_none() || self.observed.pins.contains_key(pin) {
-            return false;
-        }
+        let is_unpinned = |pin: &PinPath| self.made_at(map, pin).is_some() && !self.observed.pins.contains_key(pin);
+        map.pin().is_some_and(is_unpinned) && self.lives_on(map)
+    }
+
+    /// Returns whether programs of ours that are there run with the map that we made, whatever became of its pin.
+    fn lives_on(&self, map: &DesiredMap) -> bool {
+        let Some(record) = &self.observed.record else { return false };
         let is_pinned = |pin: &str, inode: u64| as_pin(pin).is_some_and(|pin| self.observed.inode(&pin) == Some(inode));
         let is_run = |name: &String| {
             let links = record.links.values().filter(|link| link.program.as_ref() == Some(name));
@@ -695,13 +711,19 @@ impl<'a> Planner<'a> {
                         true => (true, Because::EntriesNotWanted),
                         false => (true, Because::Unchanged),
                     },
-                    MapSource::Defined(definition) if definition.adopt => (true, Because::TakenOver),
+                    MapSource::Defined(definition) if definition.adopt => {
+                        (true, Because::TakenOver { instead: self.gives_up(&map, id) })
+                    }
                     MapSource::Defined(_) | MapSource::Pinned(_) | MapSource::Id(_) => {
                         (false, Because::Foreign(self.owner_of(&map).cloned()))
                     }
                 };
+                let (state, needs) = match because {
+                    Because::TakenOver { instead: true } => (State::Lost(None), Some(Consent::LoseState)),
+                    _ => (State::Kept, None),
+                };
                 let action = Action::ReuseMap { map: Arc::clone(&map), id, ours };
-                self.push(span, action, because, Traffic::None, State::Kept);
+                self.steps.push(Step { action, because, span: Some(span), traffic: Traffic::None, state, needs });
                 self.release_step(&map, id);
                 self.variables_step(&map, id);
             }

@@ -64,7 +64,7 @@ fn words(because: &Because) -> Option<&'static str> {
         | Because::Interrupted
         | Because::Rollback
         | Because::Adopted
-        | Because::TakenOver => None,
+        | Because::TakenOver { .. } => None,
     }
 }
 

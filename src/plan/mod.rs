@@ -622,7 +622,10 @@ pub enum Because {
     /// It is at its pin, and everything about it says that it is ours.
     Adopted,
     /// It was somebody else's, and the manifest takes it over.
-    TakenOver,
+    TakenOver {
+        /// Whether it has the place of a map of ours, which goes with what it holds.
+        instead: bool,
+    },
 }
 
 /// What a step means for packets.

@@ -590,7 +590,7 @@ impl Because {
             Self::Interrupted => "interrupted",
             Self::Rollback => "rollback",
             Self::Adopted => "adopted",
-            Self::TakenOver => "taken-over",
+            Self::TakenOver { .. } => "taken-over",
         }
     }
 }
@@ -649,7 +649,13 @@ impl fmt::Display for Because {
             Self::Interrupted => f.write_str("a run was interrupted before it was done"),
             Self::Rollback => f.write_str("the deployment goes back to the generation before"),
             Self::Adopted => f.write_str("it is at its pin, and it is ours"),
-            Self::TakenOver => f.write_str("it is taken over: it was somebody else's, and is ours from now on"),
+            Self::TakenOver { instead: false } => {
+                f.write_str("it is taken over: it was somebody else's, and is ours from now on")
+            }
+            Self::TakenOver { instead: true } => f.write_str(
+                "it is taken over: it was somebody else's, and is ours from now on instead of the map that was here, \
+                 which goes",
+            ),
         }
     }
 }

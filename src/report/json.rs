@@ -708,7 +708,7 @@ impl<'a> BecauseJson<'a> {
             | Because::Rollback
             | Because::AccessDiffers
             | Because::Adopted
-            | Because::TakenOver => (None, &[], None),
+            | Because::TakenOver { .. } => (None, &[], None),
         };
         Self { kind: because.name(), words: step.because_words(mode), address, differences, id }
     }

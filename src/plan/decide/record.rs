@@ -96,7 +96,8 @@ fn expected_record<'a>(desired: &Desired, observed: &Observed, steps: impl Itera
                         let entries = entries.filter(|entries| !is_seed(entries)).or_else(seeds);
                         let inode = inode(&definition.pin);
                         let was_taken = |before: &RecordedMap| before.taken_over && before.inode == inode;
-                        let taken_over = *ours && (step.because == Because::TakenOver || before.is_some_and(was_taken));
+                        let taken_over = *ours
+                            && (matches!(step.because, Because::TakenOver { .. }) || before.is_some_and(was_taken));
                         RecordedMap {
                             inner,
                             ids,
