@@ -1064,6 +1064,20 @@ fn what_others_pin_into_the_folder_meanwhile_is_handed_on() {
 }
 
 #[test]
+fn what_others_pin_beside_what_ran_before_is_handed_on() {
+    const PIN: &str = "/sys/fs/bpf/edge/late";
+    let ends: [fn(&Fake) -> Plan; 2] = [plan_back, plan_end];
+    for end in ends {
+        let fake = host();
+        upgraded(&fake);
+        put(&fake, "/sys/fs/bpf/edge/maps/stats", "/sys/fs/bpf/edge~previous/late");
+        let late = ids(&fake, &["/sys/fs/bpf/edge~previous/late"]);
+        assert!(run(&end(&fake), &fake).1.is_none());
+        assert_eq!(ids(&fake, &[PIN]), late, "{}", fake.dump());
+    }
+}
+
+#[test]
 fn a_passing_name_of_others_is_left_alone() {
     let fake = host();
     make(&outside(5), &fake);

@@ -296,6 +296,11 @@ pub fn previous_record<K: Kernel>(kernel: &K, pin_root: &PinPath) -> Result<Reco
     reader.record(&pin)?.ok_or_else(|| Problem::new(Kind::NoWayBack { lacks: pin }))
 }
 
+/// Reads the record in the folder of a generation; `None` where there is none that says anything.
+pub fn record_in<K: Kernel>(kernel: &K, generation: &PinPath) -> Option<Record> {
+    Reader::new(kernel, &[], false).record(&generation.join("record")).ok().flatten()
+}
+
 /// What there is of a deployment, without what its record names.
 #[derive(Debug)]
 pub struct Rest {
@@ -691,12 +696,12 @@ impl<'a, K: Kernel> Reader<'a, K> {
         // One that nobody can read says nothing; what is in the folder is ours by its name.
         let record = record.unwrap_or_default();
         let is_foreign = record.as_ref().map(|record| record.tells_foreign(pin_root, &path));
-        let is_ours = |path: &PinPath| !is_foreign.as_ref().is_some_and(|is_foreign| is_foreign(path));
+        let is_ours = |path: &PinPath, inode| !is_foreign.as_ref().is_some_and(|is_foreign| is_foreign(path, inode));
         let entries = walk(self.kernel, &path);
         let entries = entries.map_err(|error| refused(format!("read the folder `{path}`"), &error, READ))?;
         let mut links = Vec::new();
         let pins = entries.into_iter().filter(|(_, entry)| entry.kind != EntryKind::Folder);
-        for (path, _) in pins.filter(|(path, _)| is_ours(path)) {
+        for (path, _) in pins.filter(|(path, entry)| is_ours(path, entry.inode)) {
             if let Some(Pinned::Link(link)) = self.pinned(&path)? {
                 links.push(link);
             }
