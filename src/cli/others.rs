@@ -25,7 +25,7 @@ impl Others {
     /// interrupted, and nothing of that is a leftover.
     pub fn leave_out<K: Kernel>(self, kernel: &K, plan: &mut Plan) {
         if self.at_work || Self::look(kernel, &plan.pin_root).at_work {
-            plan.steps.retain(|step| step.because != Because::Interrupted);
+            plan.steps.retain(|step| !matches!(step.because, Because::Interrupted { .. }));
         }
     }
 }

@@ -52,7 +52,7 @@ fn meaning(because: &Because) -> Option<&'static str> {
         | Because::AccessDiffers
         | Because::PlanChanges(_)
         | Because::NeededBelow
-        | Because::Interrupted
+        | Because::Interrupted { .. }
         | Because::Rollback
         | Because::Adopted
         | Because::TakenOver { .. } => None,

@@ -442,7 +442,7 @@ pub(crate) fn mark<K: Kernel>(kernel: &K, pin: &PinPath) -> io::Result<Option<Ma
 
 /// Reads an attachment without a link by its mark, and looks whether it is there.
 pub(super) fn marked<K: Kernel>(kernel: &K, pin: &PinPath) -> io::Result<Option<LinkInfo>> {
-    let Some(Mark { program_id, at }) = mark(kernel, pin)? else { return Ok(None) };
+    let Some(Mark { program_id, at, .. }) = mark(kernel, pin)? else { return Ok(None) };
     let is_attached = kernel.programs_at(&at)?.contains(&program_id);
     Ok(Some(LinkInfo { id: 0, program_id, hook: HookInfo::Direct(at), is_attached }))
 }
@@ -699,16 +699,21 @@ impl<'a, K: Kernel> Reader<'a, K> {
         let is_ours = |path: &PinPath, inode| !is_foreign.as_ref().is_some_and(|is_foreign| is_foreign(path, inode));
         let entries = walk(self.kernel, &path);
         let entries = entries.map_err(|error| refused(format!("read the folder `{path}`"), &error, READ))?;
-        let mut links = Vec::new();
+        let (mut links, mut taken) = (Vec::new(), BTreeMap::new());
         let pins = entries.into_iter().filter(|(_, entry)| entry.kind != EntryKind::Folder);
-        for (path, _) in pins.filter(|(path, entry)| is_ours(path, entry.inode)) {
+        for (path, entry) in pins.filter(|(path, entry)| is_ours(path, entry.inode)) {
+            if entry.kind == EntryKind::Symlink {
+                let found = mark(self.kernel, &path);
+                let found = found.map_err(|error| refused(format!("read what `{path}` stands for"), &error, READ))?;
+                taken.extend(found.and_then(|mark| Some((mark.program_id, mark.taken?))));
+            }
             if let Some(Pinned::Link(link)) = self.pinned(&path)? {
                 links.push(link);
             }
         }
         drop(is_foreign);
         let has_run = has_record && !is_announced && path != pin_root.previous();
-        Ok(Leftover { path, links, record, has_run, kept: false })
+        Ok(Leftover { path, links, taken, record, has_run, kept: false })
     }
 
     fn directory(&self, path: &PinPath) -> Result<Option<Vec<Entry>>, Problem> {

@@ -171,17 +171,22 @@ pub(super) fn root_gone(observed: &Observed, pin_root: &PinPath) -> Option<Probl
 /// Clears what interrupted runs left, before anything else: it may be on a hook that has room for one program.
 pub(super) fn leftovers(observed: &Observed) -> impl Iterator<Item = Step> {
     observed.leftovers.iter().map(|leftover| {
-        let links = leftover.links.iter().filter(|link| link.is_attached && !runs_now(observed, link)).count();
+        let leaves = |link: &&LinkInfo| link.is_attached && !runs_now(observed, link);
+        let links: Vec<&LinkInfo> = leftover.links.iter().filter(leaves).collect();
+        let taken = links.iter().filter(|link| link.id == 0).filter_map(|link| {
+            let id = leftover.taken.get(&link.program_id)?;
+            Some(format!("program id {id} on {}", link.hook))
+        });
         Step {
+            because: Because::Interrupted { taken: taken.collect() },
             action: Action::ClearLeftover {
                 path: leftover.path.clone(),
                 record: leftover.record.clone().map(Box::new),
                 kept: leftover.kept,
-                links,
+                links: links.len(),
             },
-            because: Because::Interrupted,
             span: None,
-            traffic: if links > 0 { Traffic::Stops } else { Traffic::None },
+            traffic: if links.is_empty() { Traffic::None } else { Traffic::Stops },
             state: State::None,
             needs: None,
         }
@@ -799,7 +804,7 @@ impl<'a> Planner<'a> {
         });
         let (map, span) = (Arc::clone(map), Some(map.span.clone()));
         let action = Action::FinishCopy { map, id: now.info.id, from: copy.from, kept: copy.kept.clone(), migration };
-        let (because, traffic, state) = (Because::Interrupted, Traffic::None, State::None);
+        let (because, traffic, state) = (Because::Interrupted { taken: Vec::new() }, Traffic::None, State::None);
         Some(Step { action, because, span, traffic, state, needs: None })
     }
 

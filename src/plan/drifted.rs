@@ -61,7 +61,7 @@ fn words(because: &Because) -> Option<&'static str> {
         | Because::Destroy
         | Because::PlanChanges(_)
         | Because::NeededBelow
-        | Because::Interrupted
+        | Because::Interrupted { .. }
         | Because::Rollback
         | Because::Adopted
         | Because::TakenOver { .. } => None,

@@ -616,7 +616,10 @@ pub enum Because {
     /// Something below needs it.
     NeededBelow,
     /// A run was interrupted before it was done.
-    Interrupted,
+    Interrupted {
+        /// Programs of others that lost their hooks to it, in words: they do not return.
+        taken: Vec<String>,
+    },
     /// The deployment goes back to the generation before.
     Rollback,
     /// It is at its pin, and everything about it says that it is ours.

@@ -544,7 +544,7 @@ pub fn every_step() -> Plan {
                 kept: false,
                 links: 1,
             },
-            B::Interrupted,
+            B::Interrupted { taken: vec!["program id 11 on clsact ingress of interface 2".to_owned()] },
             T::Stops,
             S::None,
             None,
@@ -587,8 +587,8 @@ pub fn every_step() -> Plan {
         ),
         step(A::RemoveRecord { pin: pin("record") }, B::Destroy, T::None, S::None, None),
         step(A::CatchUp { map: zones(), from: 31, copying: copying() }, B::MapInUse, T::None, S::None, None),
-        step(finish_copy(Some(30)), B::Interrupted, T::None, S::None, None),
-        step(finish_copy(None), B::Interrupted, T::None, S::None, None),
+        step(finish_copy(Some(30)), B::Interrupted { taken: Vec::new() }, T::None, S::None, None),
+        step(finish_copy(None), B::Interrupted { taken: Vec::new() }, T::None, S::None, None),
     ];
     plan_of(Mode::Live, steps)
 }

@@ -587,7 +587,7 @@ impl Because {
             Self::AccessDiffers => "access-differs",
             Self::PlanChanges(_) => "plan-changes",
             Self::NeededBelow => "needed-below",
-            Self::Interrupted => "interrupted",
+            Self::Interrupted { .. } => "interrupted",
             Self::Rollback => "rollback",
             Self::Adopted => "adopted",
             Self::TakenOver { .. } => "taken-over",
@@ -646,7 +646,17 @@ impl fmt::Display for Because {
             Self::PlanChanges(changes) if changes.is_empty() => f.write_str("this plan changes the deployment"),
             Self::PlanChanges(changes) => f.write_str(&changes.join(", ")),
             Self::NeededBelow => f.write_str("something below needs it"),
-            Self::Interrupted => f.write_str("a run was interrupted before it was done"),
+            Self::Interrupted { taken } => {
+                f.write_str("a run was interrupted before it was done")?;
+                for (i, taken) in taken.iter().enumerate() {
+                    write!(
+                        f,
+                        "{}{taken}",
+                        if i == 0 { "; what it took the place of DOES NOT RETURN: " } else { ", " }
+                    )?;
+                }
+                Ok(())
+            }
             Self::Rollback => f.write_str("the deployment goes back to the generation before"),
             Self::Adopted => f.write_str("it is at its pin, and it is ours"),
             Self::TakenOver { instead: false } => {

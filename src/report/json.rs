@@ -704,7 +704,7 @@ impl<'a> BecauseJson<'a> {
             | Because::Destroy
             | Because::PlanChanges(_)
             | Because::NeededBelow
-            | Because::Interrupted
+            | Because::Interrupted { .. }
             | Because::Rollback
             | Because::AccessDiffers
             | Because::Adopted
