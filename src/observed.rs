@@ -1107,6 +1107,8 @@ pub enum EventLack {
     Symbol,
     /// The kernel asks no BPF programs: `bpf` is not among its security modules.
     Lsm,
+    /// The kernel was built without probes of its functions.
+    Kprobes,
 }
 
 impl EventLack {
@@ -1118,6 +1120,7 @@ impl EventLack {
             Self::File => "there is no such file",
             Self::Format => "the file is no ELF file of this machine",
             Self::Symbol => "the file has no such function",
+            Self::Kprobes => "this kernel was built without kprobes (CONFIG_KPROBE_EVENTS)",
             Self::Lsm => "`bpf` is not among the security modules of this kernel",
         }
     }
@@ -1125,7 +1128,7 @@ impl EventLack {
     /// Returns whether the running kernel lacks it, so that there is nothing to do on this host but to run another.
     pub fn is_of_kernel(self) -> bool {
         match self {
-            Self::Tracepoint | Self::Lsm => true,
+            Self::Tracepoint | Self::Lsm | Self::Kprobes => true,
             Self::Tracefs | Self::File | Self::Format | Self::Symbol => false,
         }
     }
@@ -1137,6 +1140,7 @@ impl EventLack {
             Self::Tracefs => Some("mount it: `mount -t tracefs tracefs /sys/kernel/tracing`"),
             Self::Symbol => Some("a stripped file has the names of few functions: say the `offset` in the file"),
             Self::Lsm => Some("its programs would never run: boot with `bpf` in `lsm=...`"),
+            Self::Kprobes => Some("`fentry` and tracepoints need none"),
             Self::File | Self::Format => None,
         }
     }
