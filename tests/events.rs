@@ -171,6 +171,11 @@ fn check(case: &Case) {
                 let planned = bpfapply(folder.path(), &["others.toml", "--dry-run"]);
                 assert!(planned.code == 69 && planned.stderr.contains("built without kprobes"), "{planned:?}");
             }
+            if matches!(case.place, Place::Multi) {
+                let planned = bpfapply(folder.path(), &["others.toml", "--dry-run=verify"]);
+                let is_said = planned.stderr.contains("not tried, which only attaching does");
+                assert!(planned.code != 0 || is_said, "{planned:?}");
+            }
             return skip(case.function, &last_lines(&first));
         }
         code => panic!("{}: exit {code}: {}{}", case.function, first.stdout, first.stderr),

@@ -2,7 +2,7 @@
 
 use super::apply::Options;
 use super::confirm::unsettled;
-use super::console::{Console, Output};
+use super::console::{Console, Output, note};
 use super::explain;
 use super::health::warn_of_takeovers;
 use super::loaded::Loaded;
@@ -14,7 +14,7 @@ use crate::explain::{Codes, Explained};
 use crate::kernel::{Kernel, codes, observe, recorded::Recorded};
 use crate::load;
 use crate::names::Digest;
-use crate::plan::{Consent, Mode, Plan};
+use crate::plan::{Action, Consent, Mode, Plan};
 use crate::saved::{self, SavedHost, SavedManifest, SavedPlan};
 use crate::traffic::Replay;
 use std::collections::{BTreeMap, BTreeSet};
@@ -83,12 +83,24 @@ pub fn verify<K: Kernel>(
     // Before anybody reads that nothing of it is there.
     drop(rehearsed);
     let Planned { plan, desired, observed, .. } = &*planned;
+    warn_of_untried(plan);
     let explained = options.explain.explained(&asked, (plan, desired, observed), &codes);
     if !refused.0.is_empty() {
         explain::show(plan, loaded, &explained, console);
         return Err(refused);
     }
     show(plan, planned.entries.clone(), &explained, unsettled, loaded, options, console)
+}
+
+/// Says of which links nobody knows that this kernel makes them, as nothing is attached here.
+fn warn_of_untried(plan: &Plan) {
+    for step in &plan.steps {
+        if let Action::Attach { link, .. } | Action::Reattach { link, .. } = &step.action
+            && link.hook.shows_when_attached()
+        {
+            note(&format!("link.{}: not tried, which only attaching does: {}", link.name, link.hook.may_lack()));
+        }
+    }
 }
 
 fn plan_beside_others<K: Kernel>(
