@@ -108,8 +108,10 @@ fn who_does_not_wait_is_told_who_has_the_lock() {
         }
         // What only reads waits for nobody, and so does who finds nothing to do.
         succeed(folder.path(), &["plan.toml", "--lock-timeout", "0"]);
-        succeed(folder.path(), &["plan.toml", "--dry-run"]);
-        succeed(folder.path(), &["destroy", "edge", "--dry-run"]);
+        for arguments in [&["plan.toml", "--dry-run"][..], &["destroy", "edge", "--dry-run"]] {
+            let said = bpfapply(folder.path(), arguments);
+            assert!(said.code == 0 && said.stderr.contains(&format!("{pid} ")), "{said:?}");
+        }
         succeed(folder.path(), &["show", "edge"]);
         holder.let_go();
         succeed(folder.path(), &["destroy", "edge", "--lock-timeout", "0"]);
