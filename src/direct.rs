@@ -255,6 +255,9 @@ pub struct Mark {
     pub program_id: u32,
     /// Where it is attached.
     pub at: Direct,
+    /// Id of somebody else's program whose place it took.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub taken: Option<u32>,
 }
 
 impl Mark {
@@ -341,7 +344,7 @@ mod tests {
             cgroup("/sys/a \"b\"/c.slice"),
             Direct::Route(route),
         ] {
-            let mark = Mark { program_id: 5, at };
+            let mark = Mark { program_id: 5, at, taken: None };
             assert!(!mark.text().contains('.'), "{}", mark.text());
             assert_eq!(Mark::parse(&mark.text()), Some(mark));
         }

@@ -73,6 +73,12 @@ pub struct Observed {
     pub kept: BTreeMap<PinPath, Arc<Entries>>,
     /// Copies that a killed run did not finish.
     pub copies: Vec<UnfinishedCopy>,
+    /// Pins outside of the deployment's folder that are gone, of which the second name in the generation that runs is there,
+    /// with its inode: what they stood for is in `pins` as if they were there.
+    pub unnamed: BTreeMap<PinPath, u64>,
+    /// Pins outside of the deployment's folder whose names an interrupted run took: what is in `pins` is what gets them back
+    /// when that is cleared.
+    pub displaced: BTreeSet<PinPath>,
     /// Which other deployments of the bpffs say that they made what has a pin, of those that were asked for.
     pub owners: BTreeMap<PinPath, String>,
     /// Which other deployments of the bpffs say that they use maps of ours that nothing wants any more, by their pins.
@@ -97,6 +103,8 @@ pub struct Leftover {
     pub path: PinPath,
     /// Its links.
     pub links: Vec<LinkInfo>,
+    /// Ids of the programs of others whose places its programs without links took, by the ids of ours.
+    pub taken: BTreeMap<u32, u32>,
     /// Its record, if it got that far.
     pub record: Option<Record>,
     /// Whether it ran before: it has a record, and nothing says that it was only about to run.
@@ -265,6 +273,8 @@ pub struct Wanted {
     pub entries: bool,
     /// Pins of maps of which must be known which other deployment made them, unless we did.
     pub owned: BTreeSet<PinPath>,
+    /// Pins outside of the deployment's folder that a plan makes again where only their second names are left.
+    pub outside: BTreeSet<PinPath>,
     /// Objects whose BTF the kernel may have. The same bytes are not read into types once more.
     pub objects: Vec<Arc<ObjectFacts>>,
 }
@@ -313,6 +323,7 @@ impl Wanted {
         }));
         wanted.pins.extend(desired.programs.values().map(|program| program.pin.clone()));
         wanted.pins.extend(desired.links.values().map(|link| link.pin.clone()));
+        wanted.outside.extend(wanted.pins.iter().filter(|pin| !pin.is_below(&desired.pin_root)).cloned());
         for (address, access) in &desired.policy.access {
             wanted.permissions.extend(desired.pin(address).cloned());
             wanted.add_accounts(access);
@@ -493,6 +504,8 @@ impl Observed {
             contents: BTreeMap::new(),
             kept: BTreeMap::new(),
             copies: Vec::new(),
+            unnamed: BTreeMap::new(),
+            displaced: BTreeSet::new(),
             owners: BTreeMap::new(),
             users: BTreeMap::new(),
         }
@@ -538,6 +551,10 @@ impl Observed {
 
     /// Returns the inode of a pin.
     pub fn inode(&self, pin: &PinPath) -> Option<u64> {
+        self.listed(pin).or_else(|| self.unnamed.get(pin).copied())
+    }
+
+    fn listed(&self, pin: &PinPath) -> Option<u64> {
         let entries = self.directories.get(&pin.parent()?)?;
         let at = entries.binary_search_by(|entry| entry.name.as_str().cmp(pin.file_name())).ok()?;
         Some(entries[at].inode)
@@ -1113,6 +1130,8 @@ pub enum EventLack {
     Symbol,
     /// The kernel asks no BPF programs: `bpf` is not among its security modules.
     Lsm,
+    /// The kernel was built without probes of its functions.
+    Kprobes,
 }
 
 impl EventLack {
@@ -1124,6 +1143,7 @@ impl EventLack {
             Self::File => "there is no such file",
             Self::Format => "the file is no ELF file of this machine",
             Self::Symbol => "the file has no such function",
+            Self::Kprobes => "this kernel was built without kprobes (CONFIG_KPROBE_EVENTS)",
             Self::Lsm => "`bpf` is not among the security modules of this kernel",
         }
     }
@@ -1131,7 +1151,7 @@ impl EventLack {
     /// Returns whether the running kernel lacks it, so that there is nothing to do on this host but to run another.
     pub fn is_of_kernel(self) -> bool {
         match self {
-            Self::Tracepoint | Self::Lsm => true,
+            Self::Tracepoint | Self::Lsm | Self::Kprobes => true,
             Self::Tracefs | Self::File | Self::Format | Self::Symbol => false,
         }
     }
@@ -1143,6 +1163,7 @@ impl EventLack {
             Self::Tracefs => Some("mount it: `mount -t tracefs tracefs /sys/kernel/tracing`"),
             Self::Symbol => Some("a stripped file has the names of few functions: say the `offset` in the file"),
             Self::Lsm => Some("its programs would never run: boot with `bpf` in `lsm=...`"),
+            Self::Kprobes => Some("`fentry` and tracepoints need none"),
             Self::File | Self::Format => None,
         }
     }

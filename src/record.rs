@@ -398,14 +398,21 @@ impl Record {
         self.maps.values().filter(|map| map.taken_over).filter_map(|map| map.pin.as_deref())
     }
 
-    /// Returns what tells which pins in a generation with this record somebody else put there. No name in a manifest has a
-    /// `~`: what has one is ours.
-    pub fn tells_foreign(&self, pin_root: &PinPath, generation: &PinPath) -> impl Fn(&PinPath) -> bool + use<> {
-        let own: BTreeSet<PinPath> = self.own_pins().map(|(pin, _)| pin.in_generation(pin_root, generation)).collect();
+    /// Returns what tells which pins in a generation with this record somebody else put there, by path and inode. No name in
+    /// a manifest has a `~`: what has one is ours, but for a map in the place of one of ours that has a second name.
+    ///
+    /// Of programs and links the path says it: they carry what tells that they are ours, whoever pinned them anew.
+    pub fn tells_foreign(&self, pin_root: &PinPath, generation: &PinPath) -> impl Fn(&PinPath, u64) -> bool + use<> {
+        let place = |pin: PinPath| pin.in_generation(pin_root, generation);
+        let own: BTreeSet<PinPath> = self.own_pins().map(|(pin, _)| place(pin)).collect();
+        let maps = self.maps.values().filter(|map| map.inode != 0);
+        let maps = maps.filter_map(|map| Some((place(PinPath::new(map.pin.as_deref()?).ok()?), map.inode)));
+        let maps: BTreeMap<PinPath, u64> = maps.collect();
         let (record, folder) = (generation.join("record"), generation.clone());
-        move |path| {
+        move |path, inode| {
             let below = path.as_str().strip_prefix(folder.as_str()).unwrap_or_default();
-            !own.contains(path) && *path != record && !below.contains('~')
+            let is_other_map = maps.get(path).is_some_and(|made| *made != inode);
+            is_other_map || !own.contains(path) && *path != record && !below.contains('~')
         }
     }
 

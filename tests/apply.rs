@@ -308,6 +308,18 @@ fn plan_taken(fake: &Fake) -> Plan {
     good(plan(TAKEN, fake), TAKEN)
 }
 
+/// What it has elsewhere lost its name there, and its second one is left.
+fn nameless(fake: &Fake) {
+    make(&outside(5), fake);
+    let pin = PinPath::new("/sys/fs/bpf/globals/touch").expect("a path");
+    fake.clone().unpin(&pin).expect("it is there");
+}
+
+fn plan_nameless(fake: &Fake) -> Plan {
+    let text = outside(5);
+    good(plan(&text, fake), &text)
+}
+
 const CASES: &[Case] = &[
     Case { name: "first apply", before: &[], plan: plan_first, again: plan_first, kept: None },
     Case { name: "first apply without a bpffs", before: &[unmount], plan: plan_first, again: plan_first, kept: None },
@@ -330,6 +342,13 @@ const CASES: &[Case] = &[
     Case { name: "places", before: &[in_places], plan: plan_places, again: plan_places, kept: Some(|| places(1)) },
     Case { name: "events", before: &[at_events], plan: plan_events, again: plan_events, kept: Some(|| events(1)) },
     Case { name: "takeover", before: &[taken], plan: plan_taken, again: plan_taken, kept: None },
+    Case {
+        name: "a pin elsewhere is gone",
+        before: &[nameless],
+        plan: plan_nameless,
+        again: plan_nameless,
+        kept: None,
+    },
     Case { name: "destroy", before: &[first], plan: plan_end, again: plan_end, kept: Some(|| FIRST.to_owned()) },
 ];
 
@@ -1072,6 +1091,20 @@ fn what_others_pin_into_the_folder_meanwhile_is_handed_on() {
         assert_eq!(ids(&fake, &PINS).len(), 2, "killed: {is_killed}:\n{}", fake.dump());
         let late = fake.dump().lines().filter(|line| line.contains("late")).count();
         assert_eq!(late, 2, "killed: {is_killed}:\n{}", fake.dump());
+    }
+}
+
+#[test]
+fn what_others_pin_beside_what_ran_before_is_handed_on() {
+    const PIN: &str = "/sys/fs/bpf/edge/late";
+    let ends: [fn(&Fake) -> Plan; 2] = [plan_back, plan_end];
+    for end in ends {
+        let fake = host();
+        upgraded(&fake);
+        put(&fake, "/sys/fs/bpf/edge/maps/stats", "/sys/fs/bpf/edge~previous/late");
+        let late = ids(&fake, &["/sys/fs/bpf/edge~previous/late"]);
+        assert!(run(&end(&fake), &fake).1.is_none());
+        assert_eq!(ids(&fake, &[PIN]), late, "{}", fake.dump());
     }
 }
 

@@ -542,6 +542,33 @@ fn xdp_is_taken_over_without_a_gap() {
 }
 
 #[test]
+fn what_a_killed_run_took_over_is_said_not_to_return() {
+    in_namespace("killed_takeover", |_| {
+        sh(BLUE);
+        sh(WIRE);
+        pin_theirs(ProgramType::XDP, AttachType(0), DROP);
+        sh("ip link set dev d0 xdpgeneric pinned /sys/fs/bpf/theirs && rm /sys/fs/bpf/theirs");
+        let theirs = Linux::new().interface("d0").expect("it can be asked").expect("it is there").xdp[0].1;
+        let site = Site::new(ANY, None);
+        site.write(1);
+        // The mark is there and ours is attached, and what announces the next generation is not made any more.
+        let mut traced = Command::new("strace");
+        traced.args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=symlink", "-e", "inject=symlink:signal=KILL:when=2"]);
+        traced.arg(env!("CARGO_BIN_EXE_bpfapply")).args(["plan.toml", "--allow", "takeover"]);
+        let Ok(_) = traced.current_dir(site.folder.path()).output() else {
+            return skip("killed_takeover", "there is no strace");
+        };
+        let planned = site.succeed(&["plan.toml", "--dry-run"]);
+        let words = planned.split_whitespace().collect::<Vec<_>>().join(" ");
+        let said = format!("DOES NOT RETURN: program id {theirs} on xdp");
+        assert!(words.contains(&said) && words.contains("traffic: STOPS"), "{planned}");
+        site.apply(1);
+        site.is_settled();
+        site.destroy();
+    });
+}
+
+#[test]
 fn what_was_taken_over_does_not_come_back_when_a_check_fails() {
     in_namespace("unchecked", |_| {
         sh(BLUE);

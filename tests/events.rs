@@ -151,6 +151,10 @@ fn is_settled(folder: &TempDir) {
     tool::is_settled(folder.path(), "events.toml", "/sys/fs/bpf/events");
 }
 
+fn has_kprobes() -> bool {
+    Path::new("/sys/bus/event_source/devices/kprobe").exists()
+}
+
 /// Takes one kind of link through its life.
 #[track_caller]
 fn check(case: &Case) {
@@ -162,6 +166,16 @@ fn check(case: &Case) {
         0 => {}
         69 | 77 => {
             assert!(!Path::new("/sys/fs/bpf/others").exists(), "{}", case.function);
+            if matches!(case.place, Place::Kprobe | Place::Kretprobe | Place::Syscall) && !has_kprobes() {
+                // What is known without a try, a dry run says.
+                let planned = bpfapply(folder.path(), &["others.toml", "--dry-run"]);
+                assert!(planned.code == 69 && planned.stderr.contains("built without kprobes"), "{planned:?}");
+            }
+            if matches!(case.place, Place::Multi) {
+                let planned = bpfapply(folder.path(), &["others.toml", "--dry-run=verify"]);
+                let is_said = planned.stderr.contains("not tried, which only attaching does");
+                assert!(planned.code != 0 || is_said, "{planned:?}");
+            }
             return skip(case.function, &last_lines(&first));
         }
         code => panic!("{}: exit {code}: {}{}", case.function, first.stdout, first.stderr),

@@ -108,8 +108,10 @@ fn who_does_not_wait_is_told_who_has_the_lock() {
         }
         // What only reads waits for nobody, and so does who finds nothing to do.
         succeed(folder.path(), &["plan.toml", "--lock-timeout", "0"]);
-        succeed(folder.path(), &["plan.toml", "--dry-run"]);
-        succeed(folder.path(), &["destroy", "edge", "--dry-run"]);
+        for arguments in [&["plan.toml", "--dry-run"][..], &["destroy", "edge", "--dry-run"]] {
+            let said = bpfapply(folder.path(), arguments);
+            assert!(said.code == 0 && said.stderr.contains(&format!("{pid} ")), "{said:?}");
+        }
         succeed(folder.path(), &["show", "edge"]);
         holder.let_go();
         succeed(folder.path(), &["destroy", "edge", "--lock-timeout", "0"]);
@@ -147,6 +149,40 @@ fn a_lock_ends_with_its_holder() {
         holder.child.wait().expect("it ends");
         succeed(folder.path(), &["plan.toml", "--lock-timeout", "0"]);
         succeed(folder.path(), &["destroy", "edge", "--lock-timeout", "0"]);
+    });
+}
+
+#[test]
+fn what_a_run_builds_is_no_leftover() {
+    common::in_namespace("what_a_run_builds_is_no_leftover", |_| {
+        let folder = manifests();
+        succeed(folder.path(), &["plan.toml"]);
+        let more = format!("{PLAN}[map.c]\ntype = \"array\"\nkey_size = 4\nvalue_size = 4\nmax_entries = 1\n");
+        fs::write(folder.path().join("more.toml"), more).expect("it can be written");
+        // It has built the next generation, and does not switch to it for a while.
+        let mut traced = Command::new("strace");
+        traced.args(["-f", "-qq", "-o", "/dev/null", "-e", "inject=rename:delay_enter=3000000"]);
+        traced.arg(BPFAPPLY).arg("more.toml").current_dir(folder.path());
+        let Ok(mut run) = traced.stdout(Stdio::null()).spawn() else {
+            return common::skip("what_a_run_builds_is_no_leftover", "there is no strace");
+        };
+        eventually(|| Path::new("/sys/fs/bpf/edge~2/record").exists());
+        for arguments in [
+            &["plan.toml", "--dry-run"][..],
+            &["plan.toml", "--dry-run=verify"],
+            &["destroy", "edge", "--dry-run"],
+            &["status", "edge"],
+        ] {
+            let said = bpfapply(folder.path(), arguments);
+            let words = format!("{}{}", said.stdout, said.stderr).split_whitespace().collect::<Vec<_>>().join(" ");
+            assert_eq!(said.code, 0, "{arguments:?}: {words}");
+            assert!(words.contains("bpfapply more.toml` is at work"), "{arguments:?}: {words}");
+            assert!(!words.contains("edge~2") && !words.contains("interrupted"), "{arguments:?}: {words}");
+        }
+        assert_eq!(run.wait().expect("it ends").code(), Some(0));
+        let said = bpfapply(folder.path(), &["more.toml", "--dry-run"]);
+        assert!(!said.stderr.contains("at work"), "{}", said.stderr);
+        succeed(folder.path(), &["destroy", "edge"]);
     });
 }
 

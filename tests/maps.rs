@@ -157,6 +157,54 @@ fn every_type_is_found_again_and_what_differs_is_named() {
     });
 }
 
+#[test]
+fn a_map_that_lost_its_pin_gets_it_again() {
+    in_namespace("a_map_that_lost_its_pin_gets_it_again", |_| {
+        if !has_bpftool() {
+            return skip("a_map_that_lost_its_pin_gets_it_again", "there is no bpftool");
+        }
+        let folder = tempfile::tempdir().expect("a folder can be made");
+        let text = "version = 1\nname = \"lost\"\n[map.flows]\ntype = \"hash\"\nkey_size = 4\nvalue_size = 4\n\
+                    max_entries = 8\npin = \"/sys/fs/bpf/shared/flows\"\n";
+        fs::write(folder.path().join("plan.toml"), text).expect("the folder is writable");
+        let apply = |arguments: &[&str]| succeed(folder.path(), &[&["plan.toml"], arguments].concat());
+        apply(&[]);
+        let pin = Path::new("/sys/fs/bpf/shared/flows");
+        bpftool("map update pinned /sys/fs/bpf/shared/flows key 1 0 0 0 value 7 0 0 0");
+        let id = || bpftool("map show pinned /sys/fs/bpf/shared/flows")["id"].as_u64().expect("an id");
+        let made = id();
+        for with_folder in [false, true] {
+            fs::remove_file(pin).expect("it is there");
+            if with_folder {
+                fs::remove_dir("/sys/fs/bpf/shared").expect("it is empty");
+            }
+            let plan = apply(&["--dry-run=verify"]);
+            assert!(plan.contains("because only its pin is gone") && plan.contains("state: kept"), "{plan}");
+            apply(&[]);
+            assert_eq!(id(), made, "{plan}");
+            assert!(apply(&[]).contains("nothing to do"), "{plan}");
+        }
+        let entries = bpftool("map dump pinned /sys/fs/bpf/shared/flows");
+        assert_eq!(entries.as_array().map(Vec::len), Some(1), "it holds what it held: {entries}");
+        // Another map there is not ours, and ours is not put into its place. To take it over is to lose ours.
+        fs::remove_file(pin).expect("it is there");
+        bpftool("map create /sys/fs/bpf/shared/flows type hash key 4 value 4 entries 8 name other");
+        let said = bpfapply(folder.path(), &["plan.toml"]);
+        assert!(said.stderr.contains("took the place of ours"), "{}", said.stderr);
+        let other = id();
+        fs::write(folder.path().join("plan.toml"), format!("{text}adopt = true\n")).expect("the folder is writable");
+        let said = bpfapply(folder.path(), &["plan.toml"]);
+        assert!(said.code == 4 && said.stderr.contains("consent to: lose-state"), "{}", said.stderr);
+        apply(&["--allow", "lose-state"]);
+        assert!(apply(&[]).contains("nothing to do"));
+        assert_eq!(id(), other);
+        succeed(folder.path(), &["rollback", "lost", "--allow", "lose-state"]);
+        assert_eq!(id(), made, "ours is there for a rollback");
+        succeed(folder.path(), &["destroy", "lost"]);
+        assert!(!Path::new("/sys/fs/bpf/shared").exists(), "nothing of it is left");
+    });
+}
+
 /// Somebody else's map, and what a manifest with `adopt` makes of it.
 #[test]
 fn a_map_that_is_taken_over_is_ours() {

@@ -236,7 +236,8 @@ fn what_the_verifier_takes() {
         // Somebody else is at work: nobody waits.
         let lock = fs::File::open("/sys/fs/bpf").expect("it is a folder");
         lock.lock().expect("it can be locked");
-        succeed(folder.path(), &["plan.toml", "--dry-run=verify", "--lock-timeout", "0"]);
+        let said = bpfapply(folder.path(), &["plan.toml", "--dry-run=verify", "--lock-timeout", "0"]);
+        assert!(said.code == 0 && said.stderr.contains("is at work"), "{said:?}");
         drop(lock);
         succeed(folder.path(), &["--plan", "saved"]);
         let pins = below(Path::new("/sys/fs/bpf"));

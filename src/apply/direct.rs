@@ -35,7 +35,7 @@ impl<K: Kernel> Applier<'_, K> {
     }
 
     fn open_mark(&self, pin: &PinPath) -> Result<Mark, Problem> {
-        let found = mark(self.kernel, pin).map_err(|error| refused(format!("read `{pin}`"), &error))?;
+        let found = mark(self.kernel, &self.seen_at(pin)).map_err(|error| refused(format!("read `{pin}`"), &error))?;
         found.ok_or_else(|| stale(format!("`{pin}` is gone")))
     }
 
@@ -50,7 +50,7 @@ impl<K: Kernel> Applier<'_, K> {
         self.check_place(link, at)?;
         let doing = || attaching(link);
         let theirs = taken.map(|id| self.still_there(link, at, id).map(Rc::new)).transpose()?;
-        self.put_mark(number, link, at, replaces, taken.zip(theirs.clone()))?;
+        self.put_mark(number, link, at, (replaces, taken), taken.zip(theirs.clone()))?;
         if let Direct::Filter(filter) = at
             && filter.owns_qdisc
         {
@@ -96,7 +96,7 @@ impl<K: Kernel> Applier<'_, K> {
         }
         let old_program = self.kernel.program_by_id(old).map_err(|error| refused(doing(), &error))?;
         let old_program = Rc::new(old_program);
-        self.put_mark(number, link, &at, true, Some((old, Rc::clone(&old_program))))?;
+        self.put_mark(number, link, &at, (true, None), Some((old, Rc::clone(&old_program))))?;
         let program = attached(link, &self.maps, &self.programs);
         self.kernel.attach(program, &at, Some(&old_program)).map_err(|error| match error.raw_os_error() {
             Some(libc::EEXIST | libc::ENOENT) => another(),
@@ -112,14 +112,14 @@ impl<K: Kernel> Applier<'_, K> {
         number: usize,
         link: &DesiredLink,
         at: &Direct,
-        replaces: bool,
+        (replaces, taken): (bool, Option<u32>),
         before: Option<(u32, Rc<K::Fd>)>,
     ) -> Result<(), Problem> {
         let place = self.place_for(number, &link.pin, replaces)?;
         let program = attached(link, &self.maps, &self.programs);
         let doing = |error: io::Error| refused(format!("write `{place}`"), &error);
         let program_id = self.kernel.program_info(program).map_err(doing)?.id;
-        let mark = Mark { program_id, at: at.clone() };
+        let mark = Mark { program_id, at: at.clone(), taken };
         self.kernel.symlink(&mark.text(), &place).map_err(doing)?;
         self.undo.push((number, Undo::Marked { mark, before }));
         Ok(())
@@ -175,7 +175,7 @@ impl<K: Kernel> Applier<'_, K> {
 /// Makes it as it was before a program was attached by this mark: with another one there, or with none. It may not have
 /// come to that.
 pub fn take_back<K: Kernel>(kernel: &mut K, mark: &Mark, before: Option<u32>) -> io::Result<()> {
-    let Mark { program_id, at } = mark;
+    let Mark { program_id, at, .. } = mark;
     if before == Some(*program_id) {
         return Ok(());
     }

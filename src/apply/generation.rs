@@ -10,7 +10,7 @@
 //! before that, the next one finishes it: a folder with a record and a lower number than the one that runs ran before it.
 //!
 //! A pin outside the deployment's folder is a second name of one in the generation, below `~outside`: there one can tell
-//! whose it is, and an interrupted run's is put back from there.
+//! whose it is, and an interrupted run's is put back from there, as is one that somebody removed.
 
 use super::direct::{self, Attached};
 use crate::confirm::Pending;
@@ -18,7 +18,7 @@ use crate::kernel::observe::{self, inode_of, is_announced, walk};
 use crate::kernel::{Entry, EntryKind, Kernel, ObjectKind};
 use crate::names::PinPath;
 use crate::record::Record;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::io;
 
 /// Removes a folder with all pins in it. Links whose last pin this is are detached by the kernel some time later.
@@ -51,6 +51,16 @@ fn remove_own<K: Kernel>(
 ) -> io::Result<()> {
     hand_on(kernel, pin_root, (folder, record), heir)?;
     remove(kernel, folder)
+}
+
+/// Removes the generation before the one that ends. What somebody else pinned into it moves to `heir`, as far as its record
+/// tells what is not ours.
+fn remove_previous<K: Kernel>(kernel: &mut K, pin_root: &PinPath, heir: &PinPath) -> io::Result<()> {
+    let previous = pin_root.previous();
+    match observe::record_in(kernel, &previous) {
+        Some(record) => remove_own(kernel, pin_root, (&previous, &record), heir),
+        None => remove(kernel, &previous),
+    }
 }
 
 /// Moves what somebody else pinned into a generation to another folder. What has a name there already has it from us.
@@ -97,12 +107,8 @@ fn foreign_pins<K: Kernel>(
     (folder, record): (&PinPath, &Record),
 ) -> io::Result<Vec<(PinPath, u64)>> {
     let is_foreign = record.tells_foreign(pin_root, folder);
-    let maps = record.maps.values().filter_map(|map| Some((PinPath::new(map.pin.as_deref()?).ok()?, map.inode)));
-    let maps: BTreeMap<PinPath, u64> = maps.map(|(pin, inode)| (pin.in_generation(pin_root, folder), inode)).collect();
-    // Somebody may have put another map in the place of ours.
-    let is_other = |path: &PinPath, now: u64| maps.get(path).is_some_and(|inode| *inode != 0 && *inode != now);
     let entries = walk(kernel, folder)?.into_iter().filter(|(_, entry)| entry.kind != EntryKind::Folder);
-    let pins = entries.filter(|(path, entry)| is_foreign(path) || is_other(path, entry.inode));
+    let pins = entries.filter(|(path, entry)| is_foreign(path, entry.inode));
     Ok(pins.map(|(path, entry)| (path, entry.inode)).collect())
 }
 
@@ -138,14 +144,14 @@ pub fn retire<K: Kernel>(
         pins.filter_map(|pin| Some(PinPath::new(pin).ok()?.in_generation(pin_root, old))).collect();
     kept.insert(old.join("record"));
     remove_from(kernel, old, |path| !kept.contains(path))?;
-    remove(kernel, &pin_root.previous())?;
+    remove_previous(kernel, pin_root, next)?;
     kernel.rename(old, &pin_root.previous())
 }
 
 /// Takes away the generation that ran, and the one before it. Where somebody else pinned something into the folder, a
 /// folder with that stays.
 pub fn dissolve<K: Kernel>(kernel: &mut K, pin_root: &PinPath, old: &PinPath, record: &Record) -> io::Result<()> {
-    remove(kernel, &pin_root.previous())?;
+    remove_previous(kernel, pin_root, pin_root)?;
     gone(kernel.unpin(&pin_root.confirm()))?;
     remove_own(kernel, pin_root, (old, record), pin_root)
 }
@@ -171,8 +177,9 @@ pub fn clear<K: Kernel>(
     for (pin, from) in outside.transpose()?.into_iter().flatten() {
         restore(kernel, &pin, from.as_ref())?;
     }
+    let needed: BTreeSet<&String> = record.into_iter().flat_map(|record| &record.directories).collect();
     let made = left.into_iter().flat_map(|left| left.directories.iter().rev());
-    for folder in made.filter(|folder| !record.is_some_and(|record| record.directories.contains(folder))) {
+    for folder in made.filter(|folder| !needed.contains(folder)) {
         if let Ok(folder) = PinPath::new(folder) {
             remove_empty(kernel, &folder)?;
         }

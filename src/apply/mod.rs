@@ -35,7 +35,7 @@ use crate::kinds::{MapType, Netfilter};
 use crate::migrate::Tally;
 use crate::names::{Digest, LinkName, MapName, ObjectName, PinPath, ProgramName};
 use crate::observed::{Leftover, Place, Root, Stranger};
-use crate::plan::{Action, Marker, Plan, ResolvedHook, Restored, Spot, Step};
+use crate::plan::{Action, Generations, Marker, Plan, ResolvedHook, Restored, Spot, Step};
 use crate::record::{Record, Rejected};
 use crate::spec::Host;
 use direct::Attached;
@@ -341,6 +341,7 @@ impl<K: Kernel> Applier<'_, K> {
             Action::RestoreMap { pin, restored, .. } | Action::RestoreProgram { pin, restored, .. } => {
                 self.restore(number, pin, *restored)?;
             }
+            Action::RestorePin { pin, .. } => drop(self.place_for(number, pin, false)?),
             Action::FinishCopy { map, from, kept, migration, .. } => {
                 self.finish_copy(number, map, *from, kept, migration.as_deref())?;
             }
@@ -424,6 +425,7 @@ impl<K: Kernel> Applier<'_, K> {
             | Action::LoadProgram { .. }
             | Action::RestoreMap { .. }
             | Action::RestoreProgram { .. }
+            | Action::RestorePin { .. }
             | Action::ReuseLink { .. }
             | Action::Skip { .. }
             | Action::Attach { .. }
@@ -495,16 +497,18 @@ impl<K: Kernel> Applier<'_, K> {
         }
     }
 
-    /// Opens a pin that the plan saw. As long as what a killed run left is not cleared, that may have the name of one outside
-    /// of the deployment's folder.
+    /// Returns where the plan saw a pin: of one outside of the deployment's folder that may be the second name.
+    fn seen_at<'p>(&self, pin: &'p PinPath) -> Cow<'p, PinPath> {
+        let Generations { current, second, .. } = &self.plan.generations;
+        match current {
+            Some(current) if second.contains(pin) => Cow::Owned(self.place(pin, current)),
+            Some(_) | None => Cow::Borrowed(pin),
+        }
+    }
+
+    /// Opens a pin that the plan saw.
     fn open(&self, pin: &PinPath) -> Result<(ObjectKind, K::Fd), Problem> {
-        // That comes first.
-        let mut rest = self.plan.steps.iter().take_while(|step| step.action.is_rest());
-        let is_left = rest.any(|step| matches!(step.action, Action::ClearLeftover { .. }));
-        let current = self.plan.generations.current.as_ref().filter(|_| is_left && !pin.is_below(&self.plan.pin_root));
-        let second = current.map(|current| self.place(pin, current));
-        let second = second.filter(|second| matches!(observe::inode_of(self.kernel, second), Ok(Some(_))));
-        self.kernel.open_pin(second.as_ref().unwrap_or(pin)).map_err(|error| match error.kind() {
+        self.kernel.open_pin(&self.seen_at(pin)).map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => stale(format!("`{pin}` is gone")),
             _ => refused(format!("open the pin `{pin}`"), &error),
         })
@@ -606,6 +610,11 @@ impl<K: Kernel> Applier<'_, K> {
             let stays = path.moved(current, next).expect("it was found there");
             match kept.remove(&stays) {
                 _ if changed.contains(&stays) => continue,
+                // Of a map that took the place of ours and is taken over: ours has only this name.
+                Some(taken) if taken.1 != entry.inode && stays.is_outside(next) => {
+                    kept.insert(stays, taken);
+                    continue;
+                }
                 Some((pin, inode)) if inode != entry.inode => {
                     return Err(stale(format!("`{pin}` is another pin than when the plan was made")));
                 }

@@ -166,6 +166,7 @@ fn needs(action: &Action) -> Option<Vec<Address>> {
         | Action::FinishCopy { .. }
         | Action::WriteEntries { .. }
         | Action::SetVariables { .. }
+        | Action::RestorePin { .. }
         | Action::ReuseLink { .. }
         | Action::Skip { .. }
         | Action::Attach { .. }

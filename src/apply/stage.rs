@@ -38,6 +38,7 @@ fn makes_something(action: &Action) -> bool {
         | Action::ReuseProgram { .. }
         | Action::RestoreMap { .. }
         | Action::RestoreProgram { .. }
+        | Action::RestorePin { .. }
         | Action::ReuseLink { .. }
         | Action::Skip { .. }
         | Action::Attach { .. }
@@ -123,6 +124,7 @@ impl<K: Kernel> Applier<'_, K> {
             | Action::CatchUp { .. }
             | Action::FinishCopy { migration: None, .. }
             | Action::Skip { .. }
+            | Action::RestorePin { .. }
             | Action::Attach { .. }
             | Action::UpdateLink { .. }
             | Action::Reattach { .. }

@@ -2,10 +2,11 @@
 
 use super::apply::Options;
 use super::confirm::unsettled;
-use super::console::{Console, Output};
+use super::console::{Console, Output, note};
 use super::explain;
 use super::health::warn_of_takeovers;
 use super::loaded::Loaded;
+use super::others::Others;
 use super::planned::{Planned, other_plan, plan_live, plan_offline, plan_recorded};
 use crate::apply;
 use crate::diag::{Exit, Kind, Problem, Problems};
@@ -13,11 +14,11 @@ use crate::explain::{Codes, Explained};
 use crate::kernel::{Kernel, codes, observe, recorded::Recorded};
 use crate::load;
 use crate::names::Digest;
-use crate::plan::{Consent, Mode, Plan};
+use crate::plan::{Action, Consent, Mode, Plan};
 use crate::saved::{self, SavedHost, SavedManifest, SavedPlan};
 use crate::traffic::Replay;
 use std::collections::{BTreeMap, BTreeSet};
-use std::mem;
+use std::mem::{self, ManuallyDrop};
 
 /// Shows the plan without any kernel: for an empty host, or against the state of one.
 pub fn offline(loaded: &Loaded, options: &Options, console: &Console) -> Result<Exit, Problems> {
@@ -52,7 +53,7 @@ pub fn live<K: Kernel>(
     options: &Options,
     console: &Console,
 ) -> Result<Exit, Problems> {
-    let mut planned = plan_live(kernel, loaded, options.no_mount)?;
+    let mut planned = plan_beside_others(kernel, loaded, options)?;
     let unsettled = unsettled(kernel, &loaded.manifest.pin_root)?;
     planned.plan.traffic = traffic;
     planned.plan.awaits_tests = loaded.manifest.require_tests;
@@ -69,7 +70,7 @@ pub fn verify<K: Kernel>(
     options: &Options,
     console: &Console,
 ) -> Result<Exit, Problems> {
-    let mut planned = plan_live(kernel, loaded, options.no_mount)?;
+    let mut planned = plan_beside_others(kernel, loaded, options)?;
     let unsettled = unsettled(kernel, &loaded.manifest.pin_root)?;
     planned.plan.traffic = traffic;
     let asked = options.explain.asked(&planned.plan)?;
@@ -82,12 +83,35 @@ pub fn verify<K: Kernel>(
     // Before anybody reads that nothing of it is there.
     drop(rehearsed);
     let Planned { plan, desired, observed, .. } = &*planned;
+    warn_of_untried(plan);
     let explained = options.explain.explained(&asked, (plan, desired, observed), &codes);
     if !refused.0.is_empty() {
         explain::show(plan, loaded, &explained, console);
         return Err(refused);
     }
     show(plan, planned.entries.clone(), &explained, unsettled, loaded, options, console)
+}
+
+/// Says of which links nobody knows that this kernel makes them, as nothing is attached here.
+fn warn_of_untried(plan: &Plan) {
+    for step in &plan.steps {
+        if let Action::Attach { link, .. } | Action::Reattach { link, .. } = &step.action
+            && link.hook.shows_when_attached()
+        {
+            note(&format!("link.{}: not tried, which only attaching does: {}", link.name, link.hook.may_lack()));
+        }
+    }
+}
+
+fn plan_beside_others<K: Kernel>(
+    kernel: &K,
+    loaded: &Loaded,
+    options: &Options,
+) -> Result<ManuallyDrop<Planned>, Problems> {
+    let others = Others::look(kernel, &loaded.manifest.pin_root);
+    let mut planned = plan_live(kernel, loaded, options.no_mount)?;
+    others.leave_out(kernel, &mut planned.plan);
+    Ok(planned)
 }
 
 fn show(

@@ -24,6 +24,7 @@ mod inspect;
 mod loaded;
 mod man;
 mod meaning;
+mod others;
 mod planned;
 mod reports;
 mod rollback;

@@ -299,6 +299,18 @@ impl Hook {
         Some(hook)
     }
 
+    /// Returns whether only attaching shows that this kernel, or a driver, lacks it: neither its programs nor its maps do, and
+    /// nothing can be asked that changes nothing.
+    pub fn shows_when_attached(&self) -> bool {
+        match self {
+            Self::Xdp { mode, .. } => matches!(mode, XdpMode::Native | XdpMode::Offload),
+            Self::Netfilter { hook, .. } => hook.defrag,
+            Self::Netkit { .. } | Self::Sockmap { .. } | Self::Lwt { .. } => true,
+            Self::Trace(trace) => matches!(trace.event, Event::KprobeMulti { .. }),
+            Self::Tc { .. } | Self::Cgroup { .. } | Self::Netns { .. } | Self::StructOps { .. } => false,
+        }
+    }
+
     /// Tells what a kernel may lack that refuses such a link.
     pub fn may_lack(&self) -> &'static str {
         match self {

@@ -39,6 +39,7 @@ fn meaning(because: &Because) -> Option<&'static str> {
         Because::ProgramOther(_) => Some("somebody changed the link since the last apply"),
         Because::OutOfPlace(_) => Some("others came or went on the hook"),
         Because::NotWanted => Some("it is ours, by the record of the deployment"),
+        Because::Unpinned => Some("the deployment's folder has it by a second name"),
         Because::Foreign(_)
         | Because::MapInUse
         | Because::EntriesChanged
@@ -51,10 +52,10 @@ fn meaning(because: &Because) -> Option<&'static str> {
         | Because::AccessDiffers
         | Because::PlanChanges(_)
         | Because::NeededBelow
-        | Because::Interrupted
+        | Because::Interrupted { .. }
         | Because::Rollback
         | Because::Adopted
-        | Because::TakenOver => None,
+        | Because::TakenOver { .. } => None,
     }
 }
 

@@ -36,11 +36,15 @@ pub(crate) fn find<K: Kernel>(kernel: &K, event: &Event) -> Result<Result<EventP
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Ok(EventPlace::Kernel)),
             Err(error) => Err(doing(error)),
         },
+        // The kernel makes no link to one without, which it would say only when somebody tries (CONFIG_KPROBE_EVENTS).
+        Event::Kprobe { .. } => match kernel.has_event_source("kprobe").map_err(doing)? {
+            true => Ok(Ok(EventPlace::Kernel)),
+            false => Ok(Err(EventLack::Kprobes)),
+        },
         Event::RawTracepoint { .. }
         | Event::Target { .. }
         | Event::Extension { .. }
         | Event::Counter(_)
-        | Event::Kprobe { .. }
         | Event::KprobeMulti { .. } => Ok(Ok(EventPlace::Kernel)),
     }
 }

@@ -1478,6 +1478,10 @@ impl Kernel for Fake {
         refuse(libc::ENOENT)
     }
 
+    fn has_event_source(&self, _: &str) -> io::Result<bool> {
+        Ok(true)
+    }
+
     fn has(&self, feature: Feature) -> io::Result<bool> {
         Ok(!self.state().lacks.contains(&feature))
     }

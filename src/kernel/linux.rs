@@ -601,6 +601,10 @@ impl Kernel for Linux {
         fs::read_to_string("/sys/kernel/security/lsm")
     }
 
+    fn has_event_source(&self, name: &str) -> io::Result<bool> {
+        trace::has_source(name)
+    }
+
     fn has(&self, feature: Feature) -> io::Result<bool> {
         // A kernel that lacks it says so before anything else. With nothing to be found, one that has it says that.
         let (known, asked) = match feature {

@@ -522,6 +522,9 @@ pub trait Kernel {
     /// Lists the security modules that the kernel asks, in their order (`/sys/kernel/security/lsm`); `NotFound` when
     /// securityfs is not mounted.
     fn security_modules(&self) -> io::Result<String>;
+    /// Tells whether the kernel has a source of events of `perf_event_open` of this name; where it does not tell which it has,
+    /// it may.
+    fn has_event_source(&self, name: &str) -> io::Result<bool>;
 
     /// Tells whether this kernel has something, by a question that changes nothing; it is asked once.
     fn has(&self, feature: Feature) -> io::Result<bool>;

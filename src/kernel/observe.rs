@@ -94,8 +94,11 @@ pub fn observe<K: Kernel>(kernel: &K, wanted: &Wanted) -> Result<Observed, Probl
     let permissions: BTreeSet<_> = wanted.permissions.union(&recorded.permissions).filter(visible).collect();
     let map_ids: BTreeSet<_> = wanted.map_ids.union(&recorded.map_ids).collect();
     let directories = folders(&mut problems, directories, &reader);
+    let displaced = reader.outside.iter().filter(|(_, place)| place.is_some()).map(|(pin, _)| pin.clone()).collect();
+    let unnamed = unnamed(&mut problems, wanted, (&root, record.as_ref()), &directories, &reader);
+    reader.outside.extend(unnamed.iter().map(|(pin, (place, _))| (pin.clone(), Some(place.clone()))));
     // A listed folder says what is not there at the cost of nothing.
-    let missing = |pin: &&PinPath| is_known_missing(&directories, pin);
+    let missing = |pin: &&PinPath| is_known_missing(&directories, pin) && !unnamed.contains_key(*pin);
     let pins = pins.into_iter().filter(|pin| !missing(pin));
     let contents = wanted.contents.union(&recorded.contents).filter(|pin| visible(pin) && !missing(pin));
     let kept = wanted.kept.union(&recorded.kept).filter(|pin| visible(pin) && !missing(pin));
@@ -162,6 +165,8 @@ pub fn observe<K: Kernel>(kernel: &K, wanted: &Wanted) -> Result<Observed, Probl
         namespaces,
         queues: all(&mut problems, wanted.queues.keys(), |hook| reader.queue(hook, wanted.queues[hook])),
         priorities: priorities(kernel, &wanted.priorities),
+        unnamed: unnamed.iter().map(|(pin, (_, inode))| (pin.clone(), *inode)).collect(),
+        displaced,
         owners: BTreeMap::new(),
         users: BTreeMap::new(),
         opened: BTreeSet::new(),
@@ -285,6 +290,31 @@ fn second_names(wanted: &Wanted, root: &Root) -> BTreeSet<PinPath> {
     wanted.pins.iter().filter_map(|pin| pin.in_generation(pin_root, current).parent()).collect()
 }
 
+/// Finds the pins outside of the deployment's folder that are gone while their second names are there: where those are, and
+/// their inodes.
+fn unnamed<K: Kernel>(
+    problems: &mut Problems,
+    wanted: &Wanted,
+    (root, record): (&Root, Option<&Record>),
+    directories: &BTreeMap<&PinPath, Option<Vec<Entry>>>,
+    reader: &Reader<'_, K>,
+) -> BTreeMap<PinPath, (PinPath, u64)> {
+    let (Root::Generation(current), Some(record), Some(pin_root)) = (root, record, &wanted.pin_root) else {
+        return BTreeMap::new();
+    };
+    let gone = record.made_pins().filter(|(pin, _)| wanted.outside.contains(pin) && is_known_missing(directories, pin));
+    let mut found = BTreeMap::new();
+    for (pin, inode) in gone {
+        let place = pin.in_generation(pin_root, current);
+        match inode_of(reader.kernel, &place) {
+            Ok(there) if there == Some(inode) => drop(found.insert(pin, (place, inode))),
+            Ok(_) => {}
+            Err(error) => problems.push(refused(format!("look at `{place}`"), &error, READ)),
+        }
+    }
+    found
+}
+
 /// Reads the record of a deployment, when the last apply was finished: nothing else of it is left beside it, and no copy
 /// of entries waits for what changed meanwhile.
 pub fn settled_record<K: Kernel>(kernel: &K, pin_root: &PinPath) -> Result<Option<Record>, Problem> {
@@ -309,6 +339,11 @@ pub fn previous_record<K: Kernel>(kernel: &K, pin_root: &PinPath) -> Result<Reco
     }
     let pin = pin_root.previous().join("record");
     reader.record(&pin)?.ok_or_else(|| Problem::new(Kind::NoWayBack { lacks: pin }))
+}
+
+/// Reads the record in the folder of a generation; `None` where there is none that says anything.
+pub fn record_in<K: Kernel>(kernel: &K, generation: &PinPath) -> Option<Record> {
+    Reader::new(kernel, &[], false).record(&generation.join("record")).ok().flatten()
 }
 
 /// What there is of a deployment, without what its record names.
@@ -494,7 +529,7 @@ pub(crate) fn mark<K: Kernel>(kernel: &K, pin: &PinPath) -> io::Result<Option<Ma
 
 /// Reads an attachment without a link by its mark, and looks whether it is there.
 pub(super) fn marked<K: Kernel>(kernel: &K, pin: &PinPath) -> io::Result<Option<LinkInfo>> {
-    let Some(Mark { program_id, at }) = mark(kernel, pin)? else { return Ok(None) };
+    let Some(Mark { program_id, at, .. }) = mark(kernel, pin)? else { return Ok(None) };
     let is_attached = kernel.programs_at(&at)?.contains(&program_id);
     Ok(Some(LinkInfo { id: 0, program_id, hook: HookInfo::Direct(at), is_attached }))
 }
@@ -648,7 +683,8 @@ struct Reader<'a, K> {
     /// Whether it is a problem when they may not be read.
     needs_types: bool,
     types: RefCell<BTreeMap<u32, Rc<Types<'a>>>>,
-    /// Pins outside of the deployment's folder that an interrupted run made, with what gets the name when that is cleared.
+    /// Pins outside of the deployment's folder that are to be found elsewhere: those that lost their names, and those whose
+    /// names an interrupted run took, which give them back when that is cleared. `None` is for what nothing is left of then.
     outside: BTreeMap<PinPath, Option<PinPath>>,
 }
 
@@ -747,19 +783,24 @@ impl<'a, K: Kernel> Reader<'a, K> {
         // One that nobody can read says nothing; what is in the folder is ours by its name.
         let record = record.unwrap_or_default();
         let is_foreign = record.as_ref().map(|record| record.tells_foreign(pin_root, &path));
-        let is_ours = |path: &PinPath| !is_foreign.as_ref().is_some_and(|is_foreign| is_foreign(path));
+        let is_ours = |path: &PinPath, inode| !is_foreign.as_ref().is_some_and(|is_foreign| is_foreign(path, inode));
         let entries = walk(self.kernel, &path);
         let entries = entries.map_err(|error| refused(format!("read the folder `{path}`"), &error, READ))?;
-        let mut links = Vec::new();
+        let (mut links, mut taken) = (Vec::new(), BTreeMap::new());
         let pins = entries.into_iter().filter(|(_, entry)| entry.kind != EntryKind::Folder);
-        for (path, _) in pins.filter(|(path, _)| is_ours(path)) {
+        for (path, entry) in pins.filter(|(path, entry)| is_ours(path, entry.inode)) {
+            if entry.kind == EntryKind::Symlink {
+                let found = mark(self.kernel, &path);
+                let found = found.map_err(|error| refused(format!("read what `{path}` stands for"), &error, READ))?;
+                taken.extend(found.and_then(|mark| Some((mark.program_id, mark.taken?))));
+            }
             if let Some(Pinned::Link(link)) = self.pinned(&path)? {
                 links.push(link);
             }
         }
         drop(is_foreign);
         let has_run = has_record && !is_announced && path != pin_root.previous();
-        Ok(Leftover { path, links, record, has_run, kept: false })
+        Ok(Leftover { path, links, taken, record, has_run, kept: false })
     }
 
     /// Finds the names outside of the deployment's folder that lead elsewhere once what was left is cleared.
@@ -822,7 +863,7 @@ impl<'a, K: Kernel> Reader<'a, K> {
 
     fn pinned(&self, path: &PinPath) -> Result<Option<Pinned>, Problem> {
         let Some((kind, fd)) = self.open(path)? else {
-            let marked = marked(self.kernel, path);
+            let marked = self.place(path).map_or(Ok(None), |place| marked(self.kernel, place));
             let marked = marked.map_err(|error| refused(format!("read what `{path}` stands for"), &error, READ))?;
             return Ok(marked.map(Pinned::Link));
         };

@@ -100,10 +100,10 @@ fn generation_of(folder: &PinPath) -> Option<PinPath> {
 ///
 /// What a run does meanwhile is no drift, so whoever has the lock is asked for before and after it was read.
 pub fn status<K: Kernel>(kernel: &K, pin_root: &PinPath) -> Result<Option<Deployment>, Problem> {
-    let before = holder(kernel, pin_root);
+    let before = at_work(kernel, pin_root);
     let found = settled_status(kernel, pin_root)?;
     Ok(found.map(|found| match found.state {
-        State::Drifted | State::LeftOver => match before.or_else(|| holder(kernel, pin_root)) {
+        State::Drifted | State::LeftOver => match before.or_else(|| at_work(kernel, pin_root)) {
             Some(holder) => Deployment { state: State::Changing, at_work: Some(holder), ..found },
             None => found,
         },
@@ -114,7 +114,7 @@ pub fn status<K: Kernel>(kernel: &K, pin_root: &PinPath) -> Result<Option<Deploy
 }
 
 /// Returns who has the lock of a deployment's bpffs. Who cannot be asked about is nobody.
-fn holder<K: Kernel>(kernel: &K, pin_root: &PinPath) -> Option<LockHolder> {
+pub fn at_work<K: Kernel>(kernel: &K, pin_root: &PinPath) -> Option<LockHolder> {
     let bpffs = bpffs_of(kernel, pin_root, &pin_root.parent()?).ok()?;
     kernel.lock_holder(&bpffs).ok()?
 }

@@ -92,9 +92,17 @@ pub(super) fn tracepoint(category: &str, name: &str) -> io::Result<u64> {
     number(&format!("{mount}/events/{category}/{name}/id"))
 }
 
+/// Where the kernel lists its sources of events.
+const SOURCES: &str = "/sys/bus/event_source/devices";
+
+/// Tells whether the kernel has an event source; without sysfs it may.
+pub(super) fn has_source(name: &str) -> io::Result<bool> {
+    Ok(!fs::exists(SOURCES)? || fs::exists(format!("{SOURCES}/{name}"))?)
+}
+
 /// Reads the number of an event source; `ENODEV` when the kernel has none of that name.
 fn source(name: &str) -> io::Result<u32> {
-    let number = number(&format!("/sys/bus/event_source/devices/{name}/type")).map_err(|error| match error.kind() {
+    let number = number(&format!("{SOURCES}/{name}/type")).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => io::Error::from_raw_os_error(libc::ENODEV),
         _ => error,
     })?;

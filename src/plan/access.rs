@@ -169,6 +169,11 @@ fn foreign(
 }
 
 /// Returns the pin that a step keeps or makes, and what becomes of it.
+/// Returns the pin of what an action keeps.
+pub(super) fn kept_pin(action: &Action) -> Option<&PinPath> {
+    pin_of(action).and_then(|(pin, fate)| matches!(fate, Fate::Kept).then_some(pin))
+}
+
 fn pin_of(action: &Action) -> Option<(&PinPath, Fate<'_>)> {
     match action {
         Action::ReuseMap { map, id, ours } => match &map.source {
@@ -185,7 +190,8 @@ fn pin_of(action: &Action) -> Option<(&PinPath, Fate<'_>)> {
             Restored::Stays => Some((pin, Fate::Kept)),
             Restored::Returns | Restored::Replaces(_) => Some((pin, Fate::Back)),
         },
-        Action::ClearLeftover { .. }
+        Action::RestorePin { .. }
+        | Action::ClearLeftover { .. }
         | Action::Skip { .. }
         | Action::MountBpffs { .. }
         | Action::MakeDirectory { .. }

@@ -78,6 +78,7 @@ pub fn plan(desired: &Desired, observed: &Observed, mode: Mode) -> Result<Plan, 
     planner.problems.or(())?;
     let mut steps = planner.steps;
     steps.splice(0..0, first.into_iter().chain(leftovers(observed)));
+    steps.extend(restored_pins(observed, &steps));
     steps.extend(access::steps(desired, observed, &steps, mode)?);
     let removals = removals(desired, observed);
     // What goes away does so behind the switch.
@@ -108,6 +109,21 @@ pub fn plan(desired: &Desired, observed: &Observed, mode: Mode) -> Result<Plan, 
     })
 }
 
+/// Gives what stays its pin again, where only the second one in the deployment's folder is left.
+fn restored_pins(observed: &Observed, steps: &[Step]) -> Vec<Step> {
+    let kept = steps.iter().filter_map(|step| Some((step, access::kept_pin(&step.action)?)));
+    let lost = kept.filter(|(step, pin)| observed.unnamed.contains_key(pin) && step.action.changed_pin() != Some(*pin));
+    let again = lost.map(|(step, pin)| Step {
+        action: Action::RestorePin { of: step.action.address(), pin: pin.clone() },
+        because: Because::Unpinned,
+        span: step.span.clone(),
+        traffic: Traffic::None,
+        state: State::None,
+        needs: None,
+    });
+    again.collect()
+}
+
 /// Lists what is left to do for copied entries when no old program runs any more: after all else.
 fn catch_ups(steps: &[Step]) -> Vec<Step> {
     let late = steps.iter().filter_map(|step| {
@@ -124,7 +140,8 @@ pub(super) fn generations(observed: &Observed, pin_root: &PinPath) -> Generation
     let current = current(observed).cloned();
     let record = observed.record.clone().map(Box::new);
     let number = next_number(observed);
-    Generations { current, record, next: pin_root.generation(number), number }
+    let second = observed.unnamed.keys().chain(&observed.displaced).cloned().collect();
+    Generations { current, record, next: pin_root.generation(number), number, second }
 }
 
 pub(super) fn current(observed: &Observed) -> Option<&PinPath> {
@@ -154,17 +171,22 @@ pub fn root_gone(root: &Root, leftovers: &[Leftover], pin_root: &PinPath) -> Opt
 /// Clears what interrupted runs left, before anything else: it may be on a hook that has room for one program.
 pub(super) fn leftovers(observed: &Observed) -> impl Iterator<Item = Step> {
     observed.leftovers.iter().map(|leftover| {
-        let links = leftover.links.iter().filter(|link| link.is_attached && !runs_now(observed, link)).count();
+        let leaves = |link: &&LinkInfo| link.is_attached && !runs_now(observed, link);
+        let links: Vec<&LinkInfo> = leftover.links.iter().filter(leaves).collect();
+        let taken = links.iter().filter(|link| link.id == 0).filter_map(|link| {
+            let id = leftover.taken.get(&link.program_id)?;
+            Some(format!("program id {id} on {}", link.hook))
+        });
         Step {
+            because: Because::Interrupted { taken: taken.collect() },
             action: Action::ClearLeftover {
                 path: leftover.path.clone(),
                 record: leftover.record.clone().map(Box::new),
                 kept: leftover.kept,
-                links,
+                links: links.len(),
             },
-            because: Because::Interrupted,
             span: None,
-            traffic: if links > 0 { Traffic::Stops } else { Traffic::None },
+            traffic: if links.is_empty() { Traffic::None } else { Traffic::Stops },
             state: State::None,
             needs: None,
         }
@@ -338,7 +360,7 @@ impl<'a> Planner<'a> {
         let found = self.observed_map(&definition.pin, map)?;
         let id = found.info.id;
         // Nobody said whose it is: to use it as somebody else's would lose ours without a word.
-        if !definition.adopt && self.is_replaced(map, &definition.pin) && !self.is_used(id) {
+        if !definition.adopt && self.lost_its_place(map, &definition.pin, id) {
             let by = format!("map id {id} `{}`, which took the place of ours", found.info.name);
             let kind = Kind::PinTaken { pin: definition.pin.clone(), by };
             self.problems.push(Problem::at(kind, map.span.clone(), format!("map.{} was there", map.name)));
@@ -450,6 +472,19 @@ impl<'a> Planner<'a> {
         self.made_at(map, pin).is_some_and(|recorded| recorded.inode != now)
     }
 
+    /// Returns whether the map with this id took the place of the one that we made, and is another one.
+    fn lost_its_place(&self, map: &DesiredMap, pin: &PinPath, id: u32) -> bool {
+        self.is_replaced(map, pin) && !self.is_used(id)
+    }
+
+    /// Returns whether the map that we made goes, with what it holds, as the one that took its place is taken over.
+    fn gives_up(&self, map: &DesiredMap, id: u32) -> bool {
+        let holds = holds_state(map) && !self.was_exact(map);
+        // Outside of the deployment's folder it has a second name in there.
+        let is_there = |pin: &PinPath| !pin.is_below(&self.desired.pin_root) || self.lives_on(map);
+        map.pin().is_some_and(|pin| self.lost_its_place(map, pin, id) && is_there(pin)) && holds
+    }
+
     /// Returns the other deployment that made the map.
     fn owner_of(&self, map: &DesiredMap) -> Option<&'a String> {
         self.observed.owners.get(map.pin()?)
@@ -464,10 +499,13 @@ impl<'a> Planner<'a> {
     /// Returns whether the map that we made lost its pin, and lives on in programs of ours that run: what it holds goes
     /// when they are replaced.
     fn lives_unpinned(&self, map: &DesiredMap) -> bool {
-        let (Some(pin), Some(record)) = (map.pin(), &self.observed.record) else { return false };
-        if self.made_at(map, pin).is_none() || self.observed.pins.contains_key(pin) {
-            return false;
-        }
+        let is_unpinned = |pin: &PinPath| self.made_at(map, pin).is_some() && !self.observed.pins.contains_key(pin);
+        map.pin().is_some_and(is_unpinned) && self.lives_on(map)
+    }
+
+    /// Returns whether programs of ours that are there run with the map that we made, whatever became of its pin.
+    fn lives_on(&self, map: &DesiredMap) -> bool {
+        let Some(record) = &self.observed.record else { return false };
         let is_pinned = |pin: &str, inode: u64| as_pin(pin).is_some_and(|pin| self.observed.inode(&pin) == Some(inode));
         let is_run = |name: &String| {
             let links = record.links.values().filter(|link| link.program.as_ref() == Some(name));
@@ -681,13 +719,19 @@ impl<'a> Planner<'a> {
                         true => (true, Because::EntriesNotWanted),
                         false => (true, Because::Unchanged),
                     },
-                    MapSource::Defined(definition) if definition.adopt => (true, Because::TakenOver),
+                    MapSource::Defined(definition) if definition.adopt => {
+                        (true, Because::TakenOver { instead: self.gives_up(&map, id) })
+                    }
                     MapSource::Defined(_) | MapSource::Pinned(_) | MapSource::Id(_) => {
                         (false, Because::Foreign(self.owner_of(&map).cloned()))
                     }
                 };
+                let (state, needs) = match because {
+                    Because::TakenOver { instead: true } => (State::Lost(None), Some(Consent::LoseState)),
+                    _ => (State::Kept, None),
+                };
                 let action = Action::ReuseMap { map: Arc::clone(&map), id, ours };
-                self.push(span, action, because, Traffic::None, State::Kept);
+                self.steps.push(Step { action, because, span: Some(span), traffic: Traffic::None, state, needs });
                 self.release_step(&map, id);
                 self.variables_step(&map, id);
             }
@@ -763,7 +807,7 @@ impl<'a> Planner<'a> {
         });
         let (map, span) = (Arc::clone(map), Some(map.span.clone()));
         let action = Action::FinishCopy { map, id: now.info.id, from: copy.from, kept: copy.kept.clone(), migration };
-        let (because, traffic, state) = (Because::Interrupted, Traffic::None, State::None);
+        let (because, traffic, state) = (Because::Interrupted { taken: Vec::new() }, Traffic::None, State::None);
         Some(Step { action, because, span, traffic, state, needs: None })
     }
 

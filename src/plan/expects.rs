@@ -66,6 +66,7 @@ impl Expects {
                 Some(_) => Self { link_id: link_id(*id), program_id: Some(*old), ..Self::default() },
                 None => Self { link_id: link_id(*id), map_id: Some(*old), ..Self::default() },
             },
+            Action::RestorePin { pin, .. } => Self { absent: Some(pin.clone()), ..Self::default() },
             Action::Attach { link, hook, .. } => Self { absent: Some(link.pin.clone()), ..Self::of_hook(hook) },
             Action::Reattach { id, hook, .. } => Self { link_id: link_id(*id), ..Self::of_hook(hook) },
             Action::ClearLeftover { .. }

@@ -142,6 +142,7 @@ fn loss(step: &Step) -> Option<&'static str> {
         | Action::LoadProgram { .. }
         | Action::RestoreMap { restored: Restored::Stays | Restored::Returns, .. }
         | Action::RestoreProgram { .. }
+        | Action::RestorePin { .. }
         | Action::ReuseLink { .. }
         | Action::Skip { .. }
         | Action::Attach { .. }

@@ -54,6 +54,7 @@ impl Subject<'_> {
             copies: self.steps.iter().filter_map(copies).collect(),
             misplaced: self.steps.iter().filter_map(misplaced).collect(),
             taken: self.steps.iter().filter_map(taken).collect(),
+            unpinned: self.steps.iter().filter_map(unpinned).collect(),
         };
         let bytes = serde_json::to_vec(&whole).expect("names, numbers and digests are always JSON");
         PlanId::of(&bytes)
@@ -109,6 +110,11 @@ fn taken(step: &Step) -> Option<(&LinkName, &str, String)> {
     hook.taken().map(|taken| (&link.name, taken.name.as_str(), hex(&taken.tag)))
 }
 
+/// Names what gets its pin again.
+fn unpinned(step: &Step) -> Option<&Address> {
+    if let Action::RestorePin { of, .. } = &step.action { Some(of) } else { None }
+}
+
 /// Says how entries go over, field by field, but not how many.
 fn copies(step: &Step) -> Option<String> {
     match &step.action {
@@ -143,6 +149,9 @@ struct Whole<'a> {
     /// Programs of others that lose their hooks.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     taken: Vec<(&'a LinkName, &'a str, String)>,
+    /// What lost its pin, and is there.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unpinned: Vec<&'a Address>,
 }
 
 /// What the manifest and its objects want.

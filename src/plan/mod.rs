@@ -13,6 +13,7 @@ mod id;
 mod migrate;
 mod places;
 pub mod references;
+mod renewed;
 pub mod words;
 
 #[cfg(test)]
@@ -112,6 +113,9 @@ pub struct Generations {
     pub next: PinPath,
     /// The number of the next one.
     pub number: u64,
+    /// Pins outside of the deployment's folder that the plan saw by their second names in the one that runs: they are gone,
+    /// or an interrupted run has these names until that is cleared.
+    pub second: BTreeSet<PinPath>,
 }
 
 impl Generations {
@@ -287,6 +291,13 @@ pub enum Action {
         id: u32,
         /// What that changes.
         restored: Restored,
+    },
+    /// Give something of ours its pin outside of the deployment's folder again, which is gone; it stays what it is.
+    RestorePin {
+        /// The map, program or link.
+        of: Address,
+        /// The pin.
+        pin: PinPath,
     },
     /// Keep a link.
     ReuseLink {
@@ -552,6 +563,8 @@ pub enum Marker {
 pub enum Because {
     /// It is not on the host.
     Missing,
+    /// It is on the host, and its pin is not.
+    Unpinned,
     /// It is there and fits.
     Unchanged,
     /// It is there, fits, and belongs to somebody else: this deployment, where one says so.
@@ -606,13 +619,19 @@ pub enum Because {
     /// Something below needs it.
     NeededBelow,
     /// A run was interrupted before it was done.
-    Interrupted,
+    Interrupted {
+        /// Programs of others that lost their hooks to it, in words: they do not return.
+        taken: Vec<String>,
+    },
     /// The deployment goes back to the generation before.
     Rollback,
     /// It is at its pin, and everything about it says that it is ours.
     Adopted,
     /// It was somebody else's, and the manifest takes it over.
-    TakenOver,
+    TakenOver {
+        /// Whether it has the place of a map of ours, which goes with what it holds.
+        instead: bool,
+    },
 }
 
 /// What a step means for packets.
@@ -742,7 +761,7 @@ impl Action {
             | Self::UpdateLink { link, .. }
             | Self::Reattach { link, .. } => Address::Link(link.name.clone()),
             Self::Detach { link, .. } | Self::Skip { link, .. } => Address::Link(link.clone()),
-            Self::SetAccess { of, .. } => of.clone(),
+            Self::SetAccess { of, .. } | Self::RestorePin { of, .. } => of.clone(),
             Self::WriteRecord { .. } | Self::RemoveRecord { .. } => Address::Record,
         }
     }
@@ -756,6 +775,7 @@ impl Action {
             | Self::FillMap { .. }
             | Self::FillSlots { .. }
             | Self::Attach { .. }
+            | Self::RestorePin { .. }
             | Self::SetAccess { now: None, .. } => Marker::Create,
             Self::ReuseMap { .. } | Self::ReuseProgram { .. } | Self::ReuseLink { .. } | Self::Skip { .. } => {
                 Marker::Reuse
@@ -820,6 +840,7 @@ impl Action {
             | Self::LoadProgram { .. }
             | Self::RestoreMap { .. }
             | Self::RestoreProgram { .. }
+            | Self::RestorePin { .. }
             | Self::ReuseLink { .. }
             | Self::Skip { .. }
             | Self::Attach { .. }
@@ -857,6 +878,7 @@ impl Action {
             | Self::WriteEntries { .. }
             | Self::SetVariables { .. }
             | Self::ReuseProgram { .. }
+            | Self::RestorePin { .. }
             | Self::ReuseLink { .. }
             | Self::Skip { .. }
             | Self::Attach { .. }

@@ -322,6 +322,7 @@ pub fn plan_of(mode: Mode, steps: Vec<Step>) -> Plan {
             record: None,
             next: PinPath::new("/sys/fs/bpf/edge").unwrap().generation(1),
             number: 1,
+            second: BTreeSet::new(),
         },
         objects: BTreeMap::from([(object(), Arc::new(facts))]),
         allow: BTreeSet::new(),
@@ -548,7 +549,7 @@ pub fn every_step() -> Plan {
                 kept: false,
                 links: 1,
             },
-            B::Interrupted,
+            B::Interrupted { taken: vec!["program id 11 on clsact ingress of interface 2".to_owned()] },
             T::Stops,
             S::None,
             None,
@@ -579,10 +580,20 @@ pub fn every_step() -> Plan {
             S::None,
             None,
         ),
+        step(
+            A::RestorePin {
+                of: Address::Map(map_name("tenants")),
+                pin: PinPath::new("/sys/fs/bpf/shared/tenants").unwrap(),
+            },
+            B::Unpinned,
+            T::None,
+            S::None,
+            None,
+        ),
         step(A::RemoveRecord { pin: pin("record") }, B::Destroy, T::None, S::None, None),
         step(A::CatchUp { map: zones(), from: 31, copying: copying() }, B::MapInUse, T::None, S::None, None),
-        step(finish_copy(Some(30)), B::Interrupted, T::None, S::None, None),
-        step(finish_copy(None), B::Interrupted, T::None, S::None, None),
+        step(finish_copy(Some(30)), B::Interrupted { taken: Vec::new() }, T::None, S::None, None),
+        step(finish_copy(None), B::Interrupted { taken: Vec::new() }, T::None, S::None, None),
     ];
     plan_of(Mode::Live, steps)
 }

@@ -23,7 +23,7 @@ const SLOTS_NAMED: usize = 4;
 
 impl Action {
     /// Every name of an action.
-    pub const NAMES: [&str; 28] = [
+    pub const NAMES: [&str; 29] = [
         "clear-leftover",
         "mount-bpffs",
         "make-directory",
@@ -40,6 +40,7 @@ impl Action {
         "load-program",
         "restore-map",
         "restore-program",
+        "restore-pin",
         "reuse-link",
         "skip-link",
         "attach",
@@ -73,6 +74,7 @@ impl Action {
             Self::LoadProgram { .. } => "load-program",
             Self::RestoreMap { .. } => "restore-map",
             Self::RestoreProgram { .. } => "restore-program",
+            Self::RestorePin { .. } => "restore-pin",
             Self::ReuseLink { .. } => "reuse-link",
             Self::Skip { .. } => "skip-link",
             Self::Attach { .. } => "attach",
@@ -120,6 +122,7 @@ impl fmt::Display for Action {
                     Restored::Replaces(now) => write!(f, "return to id {id}, pin {pin}, in place of id {now}"),
                 }
             }
+            Self::RestorePin { pin, .. } => write!(f, "pin it at {pin} again"),
             Self::ReuseLink { link, id } => {
                 let id = Reused(*id);
                 match &link.program {
@@ -526,8 +529,9 @@ impl fmt::Display for Marker {
 
 impl Because {
     /// Every name of a reason.
-    pub const NAMES: [&str; 30] = [
+    pub const NAMES: [&str; 31] = [
         "missing",
+        "unpinned",
         "unchanged",
         "foreign",
         "code-changed",
@@ -563,6 +567,7 @@ impl Because {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Missing => "missing",
+            Self::Unpinned => "unpinned",
             Self::Unchanged => "unchanged",
             Self::Foreign(_) => "foreign",
             Self::CodeChanged => "code-changed",
@@ -588,10 +593,10 @@ impl Because {
             Self::AccessDiffers => "access-differs",
             Self::PlanChanges(_) => "plan-changes",
             Self::NeededBelow => "needed-below",
-            Self::Interrupted => "interrupted",
+            Self::Interrupted { .. } => "interrupted",
             Self::Rollback => "rollback",
             Self::Adopted => "adopted",
-            Self::TakenOver => "taken-over",
+            Self::TakenOver { .. } => "taken-over",
         }
     }
 }
@@ -611,6 +616,7 @@ impl fmt::Display for Because {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Missing => f.write_str("it is not on the host"),
+            Self::Unpinned => f.write_str("only its pin is gone"),
             Self::Unchanged => f.write_str("it is unchanged"),
             Self::Foreign(None) => f.write_str("it fits, and somebody else owns it"),
             Self::Foreign(Some(deployment)) => write!(f, "it fits, and the deployment `{deployment}` owns it"),
@@ -646,10 +652,26 @@ impl fmt::Display for Because {
             Self::PlanChanges(changes) if changes.is_empty() => f.write_str("this plan changes the deployment"),
             Self::PlanChanges(changes) => f.write_str(&changes.join(", ")),
             Self::NeededBelow => f.write_str("something below needs it"),
-            Self::Interrupted => f.write_str("a run was interrupted before it was done"),
+            Self::Interrupted { taken } => {
+                f.write_str("a run was interrupted before it was done")?;
+                for (i, taken) in taken.iter().enumerate() {
+                    write!(
+                        f,
+                        "{}{taken}",
+                        if i == 0 { "; what it took the place of DOES NOT RETURN: " } else { ", " }
+                    )?;
+                }
+                Ok(())
+            }
             Self::Rollback => f.write_str("the deployment goes back to the generation before"),
             Self::Adopted => f.write_str("it is at its pin, and it is ours"),
-            Self::TakenOver => f.write_str("it is taken over: it was somebody else's, and is ours from now on"),
+            Self::TakenOver { instead: false } => {
+                f.write_str("it is taken over: it was somebody else's, and is ours from now on")
+            }
+            Self::TakenOver { instead: true } => f.write_str(
+                "it is taken over: it was somebody else's, and is ours from now on instead of the map that was here, \
+                 which goes",
+            ),
         }
     }
 }

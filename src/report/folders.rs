@@ -48,6 +48,7 @@ pub fn folder(action: &Action) -> Option<&PinPath> {
         | Action::LoadProgram { .. }
         | Action::RestoreMap { .. }
         | Action::RestoreProgram { .. }
+        | Action::RestorePin { .. }
         | Action::ReuseLink { .. }
         | Action::Skip { .. }
         | Action::Attach { .. }

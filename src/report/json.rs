@@ -379,6 +379,7 @@ impl<'a> Details<'a> {
             Action::RemoveProgram { pin, .. }
             | Action::RestoreMap { pin, .. }
             | Action::RestoreProgram { pin, .. }
+            | Action::RestorePin { pin, .. }
             | Action::WriteRecord { pin, .. }
             | Action::RemoveRecord { pin } => Self { pin: Some(pin), ..Self::default() },
         }
@@ -716,6 +717,7 @@ impl<'a> BecauseJson<'a> {
             Because::MapDiffers(differences) => (None, differences, None),
             Because::ProgramOther(id) => (None, &[], Some(*id)),
             Because::Missing
+            | Because::Unpinned
             | Because::Unchanged
             | Because::Foreign(_)
             | Because::CodeChanged
@@ -733,11 +735,11 @@ impl<'a> BecauseJson<'a> {
             | Because::Destroy
             | Because::PlanChanges(_)
             | Because::NeededBelow
-            | Because::Interrupted
+            | Because::Interrupted { .. }
             | Because::Rollback
             | Because::AccessDiffers
             | Because::Adopted
-            | Because::TakenOver => (None, &[], None),
+            | Because::TakenOver { .. } => (None, &[], None),
         };
         Self { kind: because.name(), words: step.because_words(mode), address, differences, id }
     }
@@ -755,7 +757,7 @@ mod tests {
         let value: serde_json::Value = serde_json::from_str(&text).unwrap();
         let actions: BTreeSet<_> =
             value["steps"].as_array().unwrap().iter().map(|step| step["action"].to_string()).collect();
-        assert_eq!(actions.len(), 27, "a step for every action");
+        assert_eq!(actions.len(), 28, "a step for every action");
         assert_eq!(value["format"], serde_json::json!({ "major": 1, "minor": 5 }));
         insta::assert_snapshot!(text);
     }

@@ -304,7 +304,7 @@ fn walk(kernel: &Linux, folder: &PinPath, pins: &mut BTreeMap<String, Pin>) {
     for Entry { name, .. } in kernel.list(folder).expect("a folder can be listed") {
         let path = folder.child(&name);
         let metadata = fs::symlink_metadata(path.as_str()).expect("it is there");
-        if let Some(Mark { program_id, at }) = kernel.read_symlink(&path).ok().as_deref().and_then(Mark::parse) {
+        if let Some(Mark { program_id, at, .. }) = kernel.read_symlink(&path).ok().as_deref().and_then(Mark::parse) {
             let what = What::Mark { program: program_id, at: at.to_string() };
             pins.insert(path.to_string(), Pin { inode: metadata.ino(), access: [0; 3], what });
             continue;

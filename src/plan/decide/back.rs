@@ -42,7 +42,8 @@ pub fn destroy(record: Option<&Record>, observed: &Observed, pin_root: &PinPath,
     let current = current(observed).cloned();
     let number = next_number(observed);
     let next = pin_root.generation(number);
-    let generations = Generations { current, record: record.cloned().map(Box::new), next, number };
+    let generations =
+        Generations { current, record: record.cloned().map(Box::new), next, number, second: BTreeSet::new() };
     Ok(explicit(deployment, pin_root, observed, record, generations, steps))
 }
 

@@ -644,9 +644,12 @@ fn no_event(event: &Event, lack: EventLack) -> Kind {
     let (event, why, hint) = (event.to_string(), lack.why().to_owned(), lack.hint());
     match lack {
         EventLack::Lsm => Kind::NoSuchLink { hook: event, since: hint.unwrap_or_default() },
-        EventLack::Tracepoint | EventLack::Tracefs | EventLack::File | EventLack::Format | EventLack::Symbol => {
-            Kind::NoEvent { event, why, hint, of_kernel: lack.is_of_kernel() }
-        }
+        EventLack::Tracepoint
+        | EventLack::Tracefs
+        | EventLack::File
+        | EventLack::Format
+        | EventLack::Symbol
+        | EventLack::Kprobes => Kind::NoEvent { event, why, hint, of_kernel: lack.is_of_kernel() },
     }
 }
 
@@ -689,6 +692,7 @@ pub(super) fn record_link(record: &mut Record, action: &Action, observed: &Obser
         | Action::LoadProgram { .. }
         | Action::RestoreMap { .. }
         | Action::RestoreProgram { .. }
+        | Action::RestorePin { .. }
         | Action::Detach { .. }
         | Action::RemoveProgram { .. }
         | Action::RemoveMap { .. }

@@ -9,7 +9,7 @@ use crate::desired::{
 use crate::elf::DataKind;
 use crate::names::{Digest, PinPath, hex};
 use crate::observed::Observed;
-use crate::plan::{Action, Because, Marker, State, Step, Traffic, access, guard};
+use crate::plan::{Action, Because, Marker, State, Step, Traffic, access, guard, renewed};
 use crate::record::{FORMAT, Record, RecordedEntries, RecordedInner, RecordedMap, RecordedObject, RecordedProgram};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -42,7 +42,12 @@ pub(in crate::plan) fn write_record<'a>(
     if !changes && same && !is_open {
         return None;
     }
-    let of_record = || before.map_or(Because::Missing, |before| Because::PlanChanges(guard::changes(before, &made)));
+    // What happens to each thing has a step of its own, which says why.
+    let renewed = |before: &Record| match changes {
+        true => guard::changes(before, &made),
+        false => renewed::changes(before, &made),
+    };
+    let of_record = || before.map_or(Because::Missing, |before| Because::PlanChanges(renewed(before)));
     let because = if !changes && same { Because::AccessDiffers } else { of_record() };
     let action = Action::WriteRecord {
         pin: desired.pin_root.join("record"),
@@ -91,7 +96,8 @@ fn expected_record<'a>(desired: &Desired, observed: &Observed, steps: impl Itera
                         let entries = entries.filter(|entries| !is_seed(entries)).or_else(seeds);
                         let inode = inode(&definition.pin);
                         let was_taken = |before: &RecordedMap| before.taken_over && before.inode == inode;
-                        let taken_over = *ours && (step.because == Because::TakenOver || before.is_some_and(was_taken));
+                        let taken_over = *ours
+                            && (matches!(step.because, Because::TakenOver { .. }) || before.is_some_and(was_taken));
                         RecordedMap {
                             inner,
                             ids,
@@ -125,6 +131,7 @@ fn expected_record<'a>(desired: &Desired, observed: &Observed, steps: impl Itera
                 record_link(&mut record, &step.action, observed)
             }
             Action::RestoreMap { .. } | Action::RestoreProgram { .. } | Action::Skip { .. } => {}
+            Action::RestorePin { .. } => {}
             Action::RemoveDirectory { path } => record.directories.retain(|made| made != path.as_str()),
             Action::ClearLeftover { .. }
             | Action::MountBpffs { .. }

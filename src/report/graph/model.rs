@@ -326,6 +326,7 @@ impl<'a> Sketch<'a> {
             | Action::SetVariables { .. }
             | Action::RestoreMap { .. }
             | Action::RestoreProgram { .. }
+            | Action::RestorePin { .. }
             | Action::SetAccess { .. }
             | Action::RemoveProgram { .. }
             | Action::RemoveMap { .. }
