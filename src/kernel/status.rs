@@ -48,21 +48,8 @@ fn unmounted<K: Kernel>(kernel: &K, bpffs: &PinPath) -> Result<Option<PinPath>, 
 
 /// Says of a deployment that nothing can be said of it.
 fn unreadable(pin_root: &PinPath, problem: &Problem) -> Deployment {
-    Deployment {
-        deployment: pin_root.file_name().to_owned(),
-        pin_root: pin_root.clone(),
-        state: State::Unreadable,
-        generation: None,
-        made: None,
-        previous: false,
-        rejected: None,
-        unconfirmed: None,
-        watched: false,
-        at_work: None,
-        drift: Vec::new(),
-        leftovers: Vec::new(),
-        problem: Some(trouble_of(problem)),
-    }
+    let found = Deployment::new(pin_root.file_name(), pin_root.clone(), State::Unreadable);
+    Deployment { problem: Some(trouble_of(problem)), ..found }
 }
 
 fn trouble_of(problem: &Problem) -> Trouble {

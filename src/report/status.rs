@@ -58,6 +58,27 @@ pub struct Deployment {
     pub problem: Option<Trouble>,
 }
 
+impl Deployment {
+    /// Says of a deployment how it is, and nothing else.
+    pub fn new(deployment: &str, pin_root: PinPath, state: State) -> Self {
+        Self {
+            deployment: deployment.to_owned(),
+            pin_root,
+            state,
+            generation: None,
+            made: None,
+            previous: false,
+            rejected: None,
+            unconfirmed: None,
+            watched: false,
+            at_work: None,
+            drift: Vec::new(),
+            leftovers: Vec::new(),
+            problem: None,
+        }
+    }
+}
+
 /// How a deployment is as a whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -225,21 +246,8 @@ mod tests {
 
     fn deployment(name: &str, state: State) -> Deployment {
         let manifest = format!("/etc/bpfapply/{name}.toml");
-        Deployment {
-            deployment: name.to_owned(),
-            pin_root: path(name),
-            state,
-            generation: Some(7),
-            made: Some(Made { time: 1000, manifest, version: "0.1.0".to_owned(), maps: 5, programs: 1, links: 0 }),
-            previous: false,
-            rejected: None,
-            unconfirmed: None,
-            watched: false,
-            at_work: None,
-            drift: Vec::new(),
-            leftovers: Vec::new(),
-            problem: None,
-        }
+        let made = Made { time: 1000, manifest, version: "0.1.0".to_owned(), maps: 5, programs: 1, links: 0 };
+        Deployment { generation: Some(7), made: Some(made), ..Deployment::new(name, path(name), state) }
     }
 
     fn samples() -> Deployments {
