@@ -309,6 +309,16 @@ impl PinPath {
         number.parse().ok().filter(|parsed: &u64| parsed.to_string() == number)
     }
 
+    /// Returns where the record is in a generation with this path that was begun and cleared, until the next run has ended.
+    pub fn set_aside(&self) -> Self {
+        self.child("~begun")
+    }
+
+    /// Returns the path with a number behind its name.
+    pub fn numbered(&self, number: u32) -> Self {
+        Self(format!("{self}_{number}").into())
+    }
+
     /// Returns the folder of the generation before the one that runs.
     pub fn previous(&self) -> Self {
         Self(format!("{self}~previous").into())

@@ -830,6 +830,32 @@ fn a_run_that_is_killed_is_finished_by_the_next() {
     }
 }
 
+#[test]
+fn what_a_killed_run_did_is_not_forgotten_when_the_next_one_fails() {
+    let case = CASES.iter().find(|case| case.name == "upgrade that is given up").expect("it is there");
+    // From before the first write in place to behind the switch, by odd steps, so that they meet everything.
+    for first in (30..80).step_by(7) {
+        for second in (1..80).step_by(5) {
+            for is_killed in [false, true] {
+                let fake = Fake::new();
+                (case.before)(&fake);
+                let plan = (case.plan)(&fake);
+                fake.fail_from(first, libc::EIO);
+                run(&plan, &fake);
+                fake.heal();
+                let again = (case.again)(&fake);
+                if is_killed {
+                    fake.fail_from(second, libc::EIO);
+                } else {
+                    fake.fail_nth(second, libc::ENOMEM);
+                }
+                run(&again, &fake);
+                converges(case, &fake, &format!("killed at call {first}, then at {second}: {is_killed}"));
+            }
+        }
+    }
+}
+
 fn converges(case: &Case, fake: &Fake, what: &str) {
     fake.heal();
     if case.name == "destroy" {

@@ -48,43 +48,65 @@ fn remove_own<K: Kernel>(
     pin_root: &PinPath,
     (folder, record): (&PinPath, &Record),
     heir: &PinPath,
+    ours: &BTreeSet<u64>,
 ) -> io::Result<()> {
-    hand_on(kernel, pin_root, (folder, record), heir)?;
+    hand_on(kernel, pin_root, (folder, record), heir, ours)?;
     remove(kernel, folder)
 }
 
 /// Removes the generation before the one that ends. What somebody else pinned into it moves to `heir`, as far as its record
-/// tells what is not ours.
-fn remove_previous<K: Kernel>(kernel: &mut K, pin_root: &PinPath, heir: &PinPath) -> io::Result<()> {
+/// tells what is not ours; `ours` are inodes that became ours since.
+fn remove_previous<K: Kernel>(
+    kernel: &mut K,
+    pin_root: &PinPath,
+    heir: &PinPath,
+    ours: &BTreeSet<u64>,
+) -> io::Result<()> {
     let previous = pin_root.previous();
     match observe::record_in(kernel, &previous) {
-        Some(record) => remove_own(kernel, pin_root, (&previous, &record), heir),
+        Some(record) => remove_own(kernel, pin_root, (&previous, &record), heir, ours),
         None => remove(kernel, &previous),
     }
 }
 
 /// Moves what somebody else pinned into a generation to another folder. What has a name there already has it from us.
+/// `ours` are inodes that became ours since.
 fn hand_on<K: Kernel>(
     kernel: &mut K,
     pin_root: &PinPath,
     (folder, record): (&PinPath, &Record),
     heir: &PinPath,
+    ours: &BTreeSet<u64>,
 ) -> io::Result<()> {
-    let foreign = foreign_pins(kernel, pin_root, (folder, record))?;
+    let mut foreign = foreign_pins(kernel, pin_root, (folder, record))?;
+    foreign.retain(|(_, inode)| !ours.contains(inode));
     if foreign.is_empty() {
         return Ok(());
     }
-    let there: BTreeSet<u64> = walk(kernel, heir)?.into_iter().map(|(_, entry)| entry.inode).collect();
+    let there = inodes(kernel, heir)?;
     for (path, _) in foreign.into_iter().filter(|(_, inode)| !there.contains(inode)) {
-        let place = path.moved(folder, heir).expect("it was found there");
-        if inode_of(kernel, &place)?.is_some() {
-            // To remove it is not ours, and neither is what has the name.
-            return Err(io::Error::from_raw_os_error(libc::EEXIST));
-        }
+        let place = free_name(kernel, &path.moved(folder, heir).expect("it was found there"))?;
         make_folders_of(kernel, &place, heir)?;
         kernel.rename(&path, &place)?;
     }
     Ok(())
+}
+
+fn inodes<K: Kernel>(kernel: &K, folder: &PinPath) -> io::Result<BTreeSet<u64>> {
+    Ok(walk(kernel, folder)?.into_iter().map(|(_, entry)| entry.inode).collect())
+}
+
+/// Returns the name, or where something has it the first of `name_2`, `name_3` and so on that nothing has: to remove either
+/// of two pins of others is not ours.
+fn free_name<K: Kernel>(kernel: &K, wanted: &PinPath) -> io::Result<PinPath> {
+    let mut place = wanted.clone();
+    for number in 2.. {
+        if inode_of(kernel, &place)?.is_none() {
+            break;
+        }
+        place = wanted.numbered(number);
+    }
+    Ok(place)
 }
 
 /// Makes the folders of a pin below another folder, and that one.
@@ -136,7 +158,7 @@ pub fn retire<K: Kernel>(
     (old, record): (&PinPath, &Record),
     next: &PinPath,
 ) -> io::Result<()> {
-    hand_on(kernel, pin_root, (old, record), next)?;
+    hand_on(kernel, pin_root, (old, record), next, &BTreeSet::new())?;
     let maps = record.maps.values().filter(|map| map.created).filter_map(|map| map.pin.as_deref());
     let pins = maps.chain(record.programs.values().map(|program| program.pin.as_str()));
     let pins = pins.chain(record.entries().map(|(_, entries)| entries.pin.as_str()));
@@ -144,21 +166,23 @@ pub fn retire<K: Kernel>(
         pins.filter_map(|pin| Some(PinPath::new(pin).ok()?.in_generation(pin_root, old))).collect();
     kept.insert(old.join("record"));
     remove_from(kernel, old, |path| !kept.contains(path))?;
-    remove_previous(kernel, pin_root, next)?;
+    remove_previous(kernel, pin_root, next, &BTreeSet::new())?;
     kernel.rename(old, &pin_root.previous())
 }
 
 /// Takes away the generation that ran, and the one before it. Where somebody else pinned something into the folder, a
 /// folder with that stays.
 pub fn dissolve<K: Kernel>(kernel: &mut K, pin_root: &PinPath, old: &PinPath, record: &Record) -> io::Result<()> {
-    remove_previous(kernel, pin_root, pin_root)?;
+    let ours = inodes(kernel, old)?;
+    remove_previous(kernel, pin_root, pin_root, &ours)?;
     gone(kernel.unpin(&pin_root.confirm()))?;
-    remove_own(kernel, pin_root, (old, record), pin_root)
+    remove_own(kernel, pin_root, (old, record), pin_root, &BTreeSet::new())
 }
 
 /// Clears what an interrupted run left: its links are detached, its pins go, also those outside of the folder, unless
 /// the generation that runs has them as well, or they are somebody else's: again, by the record of that one, or still, as
-/// the run did not come to take them over. What is `kept` becomes the previous generation then.
+/// the run did not come to take them over. What is `kept` becomes the previous generation then; of what was only begun
+/// beside a generation that runs, the record and the entries stay for now.
 pub fn clear<K: Kernel>(
     kernel: &mut K,
     pin_root: &PinPath,
@@ -167,11 +191,6 @@ pub fn clear<K: Kernel>(
     kept: bool,
 ) -> io::Result<()> {
     let running = detach_all(kernel, pin_root, (leftover, left), current)?;
-    for (pin, inode) in left.into_iter().flat_map(Record::made_pins).filter(|(pin, _)| !pin.is_below(pin_root)) {
-        if !running.contains(&inode) && inode_of(kernel, &pin.passing())? == Some(inode) {
-            gone(kernel.unpin(&pin.passing()))?;
-        }
-    }
     let outside =
         left.map(|left| observe::left_outside(kernel, pin_root, (leftover, left), (current, record), &running));
     for (pin, from) in outside.transpose()?.into_iter().flatten() {
@@ -189,11 +208,28 @@ pub fn clear<K: Kernel>(
     let heir = current.unwrap_or(pin_root);
     match left {
         Some(record) if kept => retire(kernel, pin_root, (leftover, record), heir)?,
-        Some(record) => remove_own(kernel, pin_root, (leftover, record), heir)?,
+        Some(record) if current.is_some() => set_aside(kernel, pin_root, (leftover, record), heir)?,
+        Some(record) => remove_own(kernel, pin_root, (leftover, record), heir, &running)?,
         // It did not come to run, so that nobody else found it.
         None => remove(kernel, leftover)?,
     }
     renounce(kernel, pin_root, leftover)
+}
+
+/// Leaves of a generation that an interrupted run began only what tells which of its changes in place are ours. It is
+/// needed until a run that knows of them has come to its end, and [`remove`]s it then.
+fn set_aside<K: Kernel>(
+    kernel: &mut K,
+    pin_root: &PinPath,
+    (leftover, record): (&PinPath, &Record),
+    heir: &PinPath,
+) -> io::Result<()> {
+    hand_on(kernel, pin_root, (leftover, record), heir, &BTreeSet::new())?;
+    let (record, entries) = (leftover.join("record"), leftover.kept_entries());
+    let stays = |path: &PinPath| path.is_below(&entries) || *path == record || *path == leftover.set_aside();
+    remove_from(kernel, leftover, |path| !stays(path))?;
+    // Under its own name it would say that the generation ran.
+    gone(kernel.rename(&record, &leftover.set_aside()))
 }
 
 /// Takes away what says that a generation waits to be confirmed, if it says so of this one.

@@ -167,6 +167,8 @@ struct Applier<'a, K: Kernel> {
     folders: BTreeSet<PinPath>,
     /// Whether the next generation has a record that says what is about to change.
     is_foretold: bool,
+    /// What an interrupted run left of generations that it began, which goes when this run has ended.
+    begun: Vec<PinPath>,
     /// Pins that get a name outside of the deployment's folder, and whether something of ours has it now.
     outside: Vec<(PinPath, bool)>,
     /// What was changed, by the number of its step, and the way back.
@@ -203,6 +205,7 @@ impl<'a, K: Kernel> Applier<'a, K> {
             tallies: BTreeMap::new(),
             folders: BTreeSet::new(),
             is_foretold: false,
+            begun: Vec::new(),
             outside: Vec::new(),
             undo: Vec::new(),
             leaving: BTreeMap::new(),
@@ -289,9 +292,17 @@ impl<K: Kernel> Applier<'_, K> {
         match first {
             Some(problem) => Err(problem),
             // The old map stays in the generation before, whatever was not copied of it.
-            None if self.switched => self.retire(steps).and(late.map_or(Ok(()), Err)),
-            None => Ok(()),
+            None if self.switched => self.retire(steps).and(self.forget_begun()).and(late.map_or(Ok(()), Err)),
+            None => self.forget_begun(),
         }
+    }
+
+    /// Removes what is left of generations that were begun, now that what was done in them is ours or undone.
+    fn forget_begun(&mut self) -> Result<(), Problem> {
+        for path in std::mem::take(&mut self.begun) {
+            generation::remove(self.kernel, &path).map_err(|error| refused(format!("clear `{path}`"), &error))?;
+        }
+        Ok(())
     }
 
     fn commit(&mut self, number: usize, action: &Action) -> Result<(), Problem> {
@@ -307,6 +318,8 @@ impl<K: Kernel> Applier<'_, K> {
                     self.undo.push((number, Undo::Cleared));
                 }
                 cleared.map_err(|error| refused(format!("clear `{path}`"), &error))?;
+                // Where none runs, nothing of it is left, and the next generation may have its name.
+                self.begun.extend(generations.current.as_ref().filter(|_| !*kept).map(|_| path.clone()));
                 self.recount()?;
             }
             Action::MountBpffs { at } => {

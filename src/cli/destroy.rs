@@ -3,7 +3,7 @@
 use super::arguments::Change;
 use super::console::Console;
 use super::finish::finish;
-use super::others::Others;
+use super::others;
 use crate::apply::Stamp;
 use crate::diag::{Exit, Problems};
 use crate::kernel::Kernel;
@@ -23,10 +23,11 @@ fn destroy<K: Kernel>(
     console: &Console,
 ) -> Result<Exit, Problems> {
     let _lock = change.locking.take_unless(change.dry_run, kernel, pin_root)?;
-    let others = change.dry_run.then(|| Others::look(kernel, pin_root));
-    let mut plan = recorded::destroy(kernel, pin_root)?;
-    if let Some(others) = others {
-        others.leave_out(kernel, &mut plan);
+    if change.dry_run {
+        others::tell(kernel, pin_root);
+    }
+    let plan = recorded::destroy(kernel, pin_root)?;
+    if change.dry_run {
         console.plan(&plan, None, Purpose::DryRun);
         return Ok(Exit::Success);
     }

@@ -6,7 +6,7 @@ use super::console::{Console, Output, note};
 use super::explain;
 use super::health::warn_of_takeovers;
 use super::loaded::Loaded;
-use super::others::Others;
+use super::others;
 use super::planned::{Planned, other_plan, plan_live, plan_offline, plan_recorded};
 use crate::apply;
 use crate::diag::{Exit, Kind, Problem, Problems};
@@ -108,10 +108,8 @@ fn plan_beside_others<K: Kernel>(
     loaded: &Loaded,
     options: &Options,
 ) -> Result<ManuallyDrop<Planned>, Problems> {
-    let others = Others::look(kernel, &loaded.manifest.pin_root);
-    let mut planned = plan_live(kernel, loaded, options.no_mount)?;
-    others.leave_out(kernel, &mut planned.plan);
-    Ok(planned)
+    others::tell(kernel, &loaded.manifest.pin_root);
+    plan_live(kernel, loaded, options.no_mount)
 }
 
 fn show(

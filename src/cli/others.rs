@@ -3,29 +3,14 @@
 use super::console::note;
 use crate::kernel::{Kernel, status};
 use crate::names::PinPath;
-use crate::plan::{Because, Plan};
 
-/// Whether somebody else was at work when it was looked for.
-pub struct Others {
-    at_work: bool,
-}
-
-impl Others {
-    /// Looks, and says who it is.
-    pub fn look<K: Kernel>(kernel: &K, pin_root: &PinPath) -> Self {
-        let holder = status::at_work(kernel, pin_root);
-        if let Some(holder) = &holder {
-            let name = pin_root.file_name();
-            note(&format!("{name}: {holder} is at work: the plan may be another one when that run has ended"));
-        }
-        Self { at_work: holder.is_some() }
-    }
-
-    /// Looks once more, and leaves what others have built so far out of a plan that was made meanwhile: no run was
-    /// interrupted, and nothing of that is a leftover.
-    pub fn leave_out<K: Kernel>(self, kernel: &K, plan: &mut Plan) {
-        if self.at_work || Self::look(kernel, &plan.pin_root).at_work {
-            plan.steps.retain(|step| !matches!(step.because, Because::Interrupted { .. }));
-        }
+/// Says who is at work, of whom the plan may see what is half done: whose deployment that is, nobody can tell.
+pub fn tell<K: Kernel>(kernel: &K, pin_root: &PinPath) {
+    if let Some(holder) = status::at_work(kernel, pin_root) {
+        let name = pin_root.file_name();
+        note(&format!(
+            "{name}: {holder} is at work: the plan may be another one when that run has ended, and what it calls left over \
+             may be that run's"
+        ));
     }
 }

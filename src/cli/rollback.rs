@@ -4,7 +4,7 @@ use super::arguments::{Allow, Locking, Target, consents};
 use super::console::{Console, note};
 use super::finish::finish;
 use super::now;
-use super::others::Others;
+use super::others;
 use crate::apply::{self, Stamp};
 use crate::diag::{Exit, Kind, Problem, Problems};
 use crate::kernel::{Kernel, status};
@@ -44,14 +44,13 @@ fn rollback<K: Kernel>(
 ) -> Result<Exit, Problems> {
     let _lock = options.locking.take_unless(options.dry_run, kernel, pin_root)?;
     status::exists(kernel, pin_root)?;
-    if !options.dry_run {
-        apply::finish_switch(kernel, pin_root)?;
+    match options.dry_run {
+        true => others::tell(kernel, pin_root),
+        false => apply::finish_switch(kernel, pin_root)?,
     }
-    let others = options.dry_run.then(|| Others::look(kernel, pin_root));
-    let (mut plan, stamp) = recorded::rollback(kernel, pin_root)?;
+    let (plan, stamp) = recorded::rollback(kernel, pin_root)?;
     let rejected = plan.generations.record.as_ref().and_then(|record| record.rejected).filter(|_| !options.again);
-    if let Some(others) = others {
-        others.leave_out(kernel, &mut plan);
+    if options.dry_run {
         console.plan(&plan, None, Purpose::DryRun);
         if let Some(rejected) = rejected {
             note(&format!("{}: this would return to {rejected}: it takes `--again`", plan.deployment));

@@ -393,7 +393,11 @@ pub fn left_outside<K: Kernel>(
             let from = current.map(|current| pin.in_generation(pin_root, current));
             let is_there = |from: &PinPath| inode_of(kernel, from).map(|inode| inode.is_some());
             let is_there = from.as_ref().map(is_there).transpose()?.unwrap_or(false);
-            outside.push((pin, from.filter(|_| is_there)));
+            outside.push((pin.clone(), from.filter(|_| is_there)));
+        }
+        let is_passing = !pin.is_below(pin_root) && !running.contains(&inode);
+        if is_passing && inode_of(kernel, &pin.passing())? == Some(inode) {
+            outside.push((pin.passing(), None));
         }
     }
     Ok(outside)
@@ -780,6 +784,10 @@ impl<'a, K: Kernel> Reader<'a, K> {
         let is_announced = is_announced(self.kernel, pin_root, &path);
         let record = self.record(&path.join("record"));
         let has_record = !matches!(record, Ok(None));
+        let record = match record {
+            Ok(None) => self.record(&path.set_aside()),
+            record => record,
+        };
         // One that nobody can read says nothing; what is in the folder is ours by its name.
         let record = record.unwrap_or_default();
         let is_foreign = record.as_ref().map(|record| record.tells_foreign(pin_root, &path));

@@ -153,11 +153,17 @@ pub(super) fn current(observed: &Observed) -> Option<&PinPath> {
 
 /// Returns the number of the generation that runs.
 fn number(observed: &Observed) -> Option<u64> {
-    current(observed).map(|path| path.as_str().rsplit('~').next().and_then(|number| number.parse().ok()).unwrap_or(0))
+    current(observed).map(|path| number_of(path).unwrap_or(0))
 }
 
+/// Returns a number that no generation has: what is left of one that was begun stays until the next one runs.
 fn next_number(observed: &Observed) -> u64 {
-    number(observed).map_or(1, |number| number.saturating_add(1))
+    let left = observed.leftovers.iter().filter_map(|leftover| number_of(&leftover.path));
+    number(observed).map_or(1, |number| left.fold(number, u64::max).saturating_add(1))
+}
+
+fn number_of(generation: &PinPath) -> Option<u64> {
+    generation.as_str().rsplit('~').next()?.parse().ok()
 }
 
 /// Finds a generation that ran and that nothing leads to any more. To clear it would detach its links, and lose what its

@@ -39,11 +39,7 @@ pub fn destroy(record: Option<&Record>, observed: &Observed, pin_root: &PinPath,
         By::Hand => guard::check_recorded(record, &steps).and(guard::check_left(observed))?,
         By::Itself => {}
     }
-    let current = current(observed).cloned();
-    let number = next_number(observed);
-    let next = pin_root.generation(number);
-    let generations =
-        Generations { current, record: record.cloned().map(Box::new), next, number, second: BTreeSet::new() };
+    let generations = Generations { record: record.cloned().map(Box::new), ..generations(observed, pin_root) };
     Ok(explicit(deployment, pin_root, observed, record, generations, steps))
 }
 
