@@ -533,6 +533,16 @@ impl Observed {
         self.interfaces.get(&(netns.clone(), name.to_owned()))
     }
 
+    /// Returns what the record says of a map: by its name, unless that has another pin by now, else by its pin. A map that
+    /// only the manifest calls by another name is still ours.
+    pub fn recorded_map(&self, map: &DesiredMap) -> Option<&RecordedMap> {
+        let maps = &self.record.as_ref()?.maps;
+        let has_pin = |recorded: &&RecordedMap| recorded.pin.as_deref() == map.pin().map(PinPath::as_str);
+        let by_name = maps.get(map.name.as_str());
+        let by_pin = || maps.values().filter(|recorded| recorded.created).find(has_pin);
+        by_name.filter(has_pin).or_else(by_pin).or(by_name)
+    }
+
     /// Lists the records of runs that were killed before their switch, with the folders of their generations: what they say
     /// of pins that stay may have been done to these.
     pub fn begun(&self) -> impl Iterator<Item = (&PinPath, &Record)> {

@@ -921,6 +921,30 @@ fn a_map_outside_that_a_killed_upgrade_made_anew_is_the_old_one_again() {
 }
 
 #[test]
+fn a_map_that_gets_another_name_in_the_manifest_stays_ours() {
+    road("a_map_that_gets_another_name_in_the_manifest_stays_ours", |site| {
+        let manifest = |name: &str, entries: &str| {
+            let text = format!(
+                "version = 1\nname = \"edge\"\n[map.{name}]\ntype = \"hash\"\nkey_size = 1\nvalue_size = 1\n\
+                 max_entries = 9\npin = \"/sys/fs/bpf/shared/allow\"\nentries_mode = \"merge\"\n\
+                 entries = {{ \"hex:01\" = \"hex:01\"{entries} }}\n"
+            );
+            site.manifest(&format!("{name}.toml"), &text)
+        };
+        let (first, second) = (manifest("allow", ", \"hex:02\" = \"hex:01\""), manifest("guests", ""));
+        let before = host();
+        check(&[&first], 0, &[]);
+        // It is ours, and so is the entry that is not wanted any more.
+        check(&[&second], 0, &["map.guests  reuse id", "entries +0 ~0 -1"]);
+        check(&["status", "edge", "--check"], 0, &["1 map"]);
+        check(&[&second], 0, &["nothing to do"]);
+        check(&["rollback", "edge"], 0, &["entries +1"]);
+        check(&["destroy", "edge"], 0, &["unpin /sys/fs/bpf/shared/allow"]);
+        assert_eq!(host(), before);
+    });
+}
+
+#[test]
 fn an_interface_that_went_does_not_keep_others_from_their_filter() {
     road("an_interface_that_went_does_not_keep_others_from_their_filter", |site| {
         let flood = Flood::start(1);

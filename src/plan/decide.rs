@@ -455,7 +455,7 @@ impl<'a> Planner<'a> {
     }
 
     fn recorded(&self, map: &DesiredMap) -> Option<&'a RecordedMap> {
-        self.observed.record.as_ref()?.maps.get(map.name.as_str())
+        self.observed.recorded_map(map)
     }
 
     /// Returns whether we made the map, as far as the record knows.

@@ -107,10 +107,9 @@ impl<'a> Planner<'a> {
     }
 
     /// Returns the entries of a map that are ours: by the record, and by that of a run that was killed.
-    fn owned_now(&self, map: &MapName) -> Option<Owned<'a>> {
+    fn owned_now(&self, map: &MapName, recorded: Option<&'a RecordedMap>) -> Option<Owned<'a>> {
         let (observed, pin_root) = (self.observed, &self.desired.pin_root);
-        let ran = observed.record.as_ref().and_then(|record| record.maps.get(map.as_str()));
-        let ran = ran.and_then(|recorded| owned(observed, recorded, &PinPath::clone));
+        let ran = recorded.and_then(|recorded| owned(observed, recorded, &PinPath::clone));
         let begun = observed.begun_map(map).filter_map(|(generation, recorded)| {
             owned(observed, recorded, &|pin| pin.in_generation(pin_root, generation))
         });
@@ -126,7 +125,7 @@ impl<'a> Planner<'a> {
 
     /// Refuses to copy entries of ours that are to go: in the new map nobody would know whose they are.
     fn check_copied(&mut self, map: &DesiredMap, definition: &MapDefinition, contents: &Contents) {
-        let before = self.owned_now(&map.name);
+        let before = self.owned_now(&map.name, self.recorded(map));
         let gone = before.iter().flat_map(Owned::keys);
         if gone.filter(|key| contents.entries.get(key).is_none()).count() > 0 {
             let why = vec![
@@ -139,7 +138,7 @@ impl<'a> Planner<'a> {
 
     fn update_entries(&mut self, map: &DesiredMap, definition: &MapDefinition, contents: &Contents, id: u32) {
         let Some(live) = self.observed.contents.get(&definition.pin) else { return };
-        let before = self.owned_now(&map.name);
+        let before = self.owned_now(&map.name, self.recorded(map));
         let goes = |key: &[u8]| contents.mode.owns_all() || before.as_ref().is_some_and(|before| before.has(key));
         let Some(changes) = changes(live, &contents.entries, goes) else { return };
         let is_array = definition.spec.map_type.is_array();
@@ -185,8 +184,7 @@ impl<'a> Planner<'a> {
     /// Returns whether the manifest gives a map no entries any more of which some were ours.
     pub(super) fn lets_go(&self, map: &DesiredMap) -> bool {
         let MapSource::Defined(definition) = &map.source else { return false };
-        let record = self.observed.record.as_ref();
-        let recorded = record.and_then(|record| record.maps.get(map.name.as_str())?.entries.as_ref());
+        let recorded = self.recorded(map).and_then(|recorded| recorded.entries.as_ref());
         let keeps = definition.contents.as_deref().is_some_and(|contents| contents.mode != EntriesMode::Seed);
         !keeps && recorded.is_some_and(|recorded| recorded.mode != EntriesMode::Seed)
     }
@@ -198,7 +196,7 @@ impl<'a> Planner<'a> {
         if definition.contents.is_some() || !self.is_ours(map) {
             return;
         }
-        let before = self.owned_now(&map.name);
+        let before = self.owned_now(&map.name, self.recorded(map));
         let Some(before) = before.filter(|before| !before.mode.owns_all()) else { return };
         let Some(live) = self.observed.contents.get(&definition.pin) else { return };
         let nothing = Entries::new(live.key_size(), live.value_size());
@@ -229,7 +227,8 @@ impl<'a> Planner<'a> {
         let there = self.observed.contents.get(place);
         let Some(live) = there.or_else(|| self.observed.contents.get(&pin).filter(|_| is_same)) else { return };
         let then = owned(self.observed, recorded, &previous);
-        let now = self.owned_now(name).filter(|_| is_same);
+        let recorded_now = self.observed.record.as_ref().and_then(|record| record.maps.get(name.as_str()));
+        let now = self.owned_now(name, recorded_now).filter(|_| is_same);
         let seeds = seeds(self.observed, before, name, &previous);
         let seeded = seeds.zip(now.as_ref()).map(|(seeds, now)| overwritten(seeds, now, live));
         let nothing = Entries::new(live.key_size(), live.value_size());

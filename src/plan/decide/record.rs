@@ -87,7 +87,7 @@ fn expected_record<'a>(desired: &Desired, observed: &Observed, steps: impl Itera
             Action::ReuseMap { map, id, ours } => {
                 let recorded = match &map.source {
                     MapSource::Defined(definition) => {
-                        let before = observed.record.as_ref().and_then(|record| record.maps.get(map.name.as_str()));
+                        let before = observed.recorded_map(map);
                         let inner = before.and_then(|before| before.inner.clone());
                         let ids = before.map(|before| before.ids.clone()).unwrap_or_default();
                         // What a map started with, that stays.
