@@ -1,19 +1,21 @@
 //! `adopt`: makes a new record of a deployment that lost its own.
 
 use super::arguments::Change;
-use super::console::Console;
+use super::console::{Console, note};
 use super::finish::finish;
 use super::loaded::{self, Loaded};
 use super::now;
 use super::planned::{Resolved, desired_live};
 use crate::apply::Stamp;
 use crate::confirm;
+use crate::desired::{Desired, MapSource};
 use crate::diag::{Exit, Kind, Problem, Problems};
 use crate::kernel::{Kernel, linux::Linux, observe, status};
-use crate::names::PinPath;
+use crate::names::{Address, PinPath};
 use crate::observed::Wanted;
-use crate::plan;
+use crate::plan::{self, Plan};
 use crate::report::text::Purpose;
+use std::collections::BTreeSet;
 use std::path::Path;
 
 /// Adopts a deployment, or shows what that would do.
@@ -51,10 +53,25 @@ fn adopt<K: Kernel>(
     let Resolved { desired, .. } = desired_live(kernel, loaded)?;
     let observed = observe::observe(kernel, &Wanted { adopts: true, ..Wanted::of(&desired) })?;
     let plan = plan::adopt(&desired, &observed)?;
+    tell_missing(&desired, &plan);
     if change.dry_run {
         console.plan(&plan, Some(loaded), Purpose::DryRun);
         return Ok(Exit::Success);
     }
     let stamp = Stamp { manifest: loaded.absolute_path(), time: now(), ..Stamp::default() };
     finish(kernel, &plan, Some(loaded), &stamp, console)
+}
+
+/// Names what the manifest wants and nobody finds: a record without it is in sync.
+fn tell_missing(desired: &Desired, plan: &Plan) {
+    let maps = desired.maps.values().filter(|map| matches!(map.source, MapSource::Defined(_)));
+    let maps = maps.map(|map| Address::Map(map.name.clone()));
+    let programs = desired.programs.keys().cloned().map(Address::Program);
+    let wanted = maps.chain(programs).chain(desired.links.keys().cloned().map(Address::Link));
+    let there: BTreeSet<Address> = plan.steps.iter().map(|step| step.action.address()).collect();
+    let missing: Vec<String> = wanted.filter(|address| !there.contains(address)).map(|it| it.to_string()).collect();
+    if !missing.is_empty() {
+        let names = missing.join(", ");
+        note(&format!("{}: not there, for the next apply to make: {names}", plan.deployment));
+    }
 }

@@ -78,11 +78,11 @@ pub fn run(asked: &Init, console: &Console) -> Result<Exit, Exit> {
     asked.output.write(&text, console)
 }
 
-/// Names a deployment after an object.
+/// Names a deployment after an object, of which many have a version in their names.
 fn named(path: &Path) -> Result<DeploymentName, Problem> {
     let path = path.display().to_string();
-    let stem = draft::stem(&path);
-    DeploymentName::new(stem).map_err(|why| {
+    let stem = draft::stem(&path).replace('.', "_");
+    DeploymentName::new(&stem).map_err(|why| {
         let why = format!("`{stem}` cannot be the deployment's name, say one with --name: {why}");
         Problem::new(Kind::Usage(why))
     })

@@ -381,7 +381,7 @@ impl Kind {
                 Some("destroy the deployment with the version that made it, then apply".to_owned())
             }
             Self::Record { why: RecordError::Unreadable(_), .. } | Self::RecordLost { .. } => Some(
-                "the programs and maps run on: `bpfapply adopt MANIFEST` makes a new record from their pins".to_owned(),
+                "what is pinned runs on: `bpfapply adopt MANIFEST` makes a new record of it".to_owned(),
             ),
             Self::RootGone { pin_root, generation } => Some(format!(
                 "its programs and maps run on: `ln -s {} {pin_root}` leads there again, and `bpfapply destroy` takes it away",
