@@ -545,6 +545,17 @@ fn outside(limit: u32) -> String {
 }
 
 #[test]
+fn a_rollback_gives_what_stays_its_pin_again() {
+    let fake = host();
+    elsewhere_later(&fake);
+    assert!(run(&plan_back(&fake), &fake).1.is_none());
+    for name in ["scratch", "touch"] {
+        assert!(fake.open_pin(&path("/sys/fs/bpf/globals").join(name)).is_ok(), "{name}");
+    }
+    assert!(plan_elsewhere(&fake).is_empty());
+}
+
+#[test]
 fn whatever_a_killed_run_left_goes_with_a_destroy() {
     let rows: &[(&str, &[String], String)] = &[
         ("first apply", &[], FIRST.to_owned()),
