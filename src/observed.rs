@@ -273,8 +273,6 @@ pub struct Wanted {
     pub entries: bool,
     /// Pins of maps of which must be known which other deployment made them, unless we did.
     pub owned: BTreeSet<PinPath>,
-    /// Pins outside of the deployment's folder that a plan makes again where only their second names are left.
-    pub outside: BTreeSet<PinPath>,
     /// Objects whose BTF the kernel may have. The same bytes are not read into types once more.
     pub objects: Vec<Arc<ObjectFacts>>,
 }
@@ -323,7 +321,6 @@ impl Wanted {
         }));
         wanted.pins.extend(desired.programs.values().map(|program| program.pin.clone()));
         wanted.pins.extend(desired.links.values().map(|link| link.pin.clone()));
-        wanted.outside.extend(wanted.pins.iter().filter(|pin| !pin.is_below(&desired.pin_root)).cloned());
         for (address, access) in &desired.policy.access {
             wanted.permissions.extend(desired.pin(address).cloned());
             wanted.add_accounts(access);

@@ -320,6 +320,55 @@ fn plan_nameless(fake: &Fake) -> Plan {
     good(plan(&text, fake), &text)
 }
 
+/// A map and a program with pins outside of the deployment's folder.
+const ELSEWHERE: &str = r#"
+version = 1
+name = "edge"
+[object.data]
+path = "tests/objects/data.o"
+[map.scratch]
+type = "hash"
+key_size = 4
+value_size = 8
+max_entries = 16
+pin = "/sys/fs/bpf/globals/scratch"
+[program.touch]
+from = "data:touch"
+pin = "/sys/fs/bpf/globals/touch"
+[link.touch]
+program = "touch"
+xdp = { interface = "eth0" }
+"#;
+
+/// All that it has elsewhere lost its names there.
+fn elsewhere(fake: &Fake) {
+    make(ELSEWHERE, fake);
+    lose_names(fake);
+}
+
+fn lose_names(fake: &Fake) {
+    for name in ["scratch", "touch"] {
+        fake.clone().unpin(&path("/sys/fs/bpf/globals").join(name)).expect("it is there");
+    }
+}
+
+/// So it did when a later generation ran, which made the program anew and kept the map.
+fn elsewhere_later(fake: &Fake) {
+    make(ELSEWHERE, fake);
+    let later = ELSEWHERE.replace("data.o\"", "data.o\"\nset = { ro_limit = 5 }");
+    make(&later, fake);
+    lose_names(fake);
+}
+
+fn plan_elsewhere(fake: &Fake) -> Plan {
+    good(plan(ELSEWHERE, fake), ELSEWHERE)
+}
+
+fn plan_nothing(fake: &Fake) -> Plan {
+    let text = "version = 1\nname = \"edge\"\n";
+    good(plan(text, fake), text)
+}
+
 const CASES: &[Case] = &[
     Case { name: "first apply", before: &[], plan: plan_first, again: plan_first, kept: None },
     Case { name: "first apply without a bpffs", before: &[unmount], plan: plan_first, again: plan_first, kept: None },
@@ -347,6 +396,27 @@ const CASES: &[Case] = &[
         before: &[nameless],
         plan: plan_nameless,
         again: plan_nameless,
+        kept: None,
+    },
+    Case {
+        name: "what lost its pins elsewhere goes",
+        before: &[elsewhere],
+        plan: plan_nothing,
+        again: plan_nothing,
+        kept: None,
+    },
+    Case {
+        name: "rollback to what lost its pins elsewhere",
+        before: &[elsewhere_later],
+        plan: plan_back,
+        again: plan_elsewhere,
+        kept: None,
+    },
+    Case {
+        name: "destroy of what lost its pins elsewhere",
+        before: &[elsewhere],
+        plan: plan_end,
+        again: plan_end,
         kept: None,
     },
     Case { name: "destroy", before: &[first], plan: plan_end, again: plan_end, kept: Some(|| FIRST.to_owned()) },
@@ -385,7 +455,7 @@ impl Case {
         assert!(problem.is_none(), "{what}: {problem:?}");
         assert!(matches!(outcome.verdict(), Verdict::Applied | Verdict::Matches), "{what}");
         assert!(!fake.dump().contains("~ "), "{what}: no passing name stays:\n{}", fake.dump());
-        if self.name == "destroy" {
+        if self.name.starts_with("destroy") {
             assert_eq!(fake.dump(), host().dump(), "{what}");
         } else {
             assert!((self.again)(fake).is_empty(), "{what}: nothing is left to do");
@@ -472,6 +542,17 @@ fn outside(limit: u32) -> String {
          [program.touch]\nfrom = \"data:touch\"\npin = \"/sys/fs/bpf/globals/touch\"\n\
          [link.touch]\nprogram = \"touch\"\nxdp = {{ interface = \"eth0\" }}\n"
     )
+}
+
+#[test]
+fn a_rollback_gives_what_stays_its_pin_again() {
+    let fake = host();
+    elsewhere_later(&fake);
+    assert!(run(&plan_back(&fake), &fake).1.is_none());
+    for name in ["scratch", "touch"] {
+        assert!(fake.open_pin(&path("/sys/fs/bpf/globals").join(name)).is_ok(), "{name}");
+    }
+    assert!(plan_elsewhere(&fake).is_empty());
 }
 
 #[test]

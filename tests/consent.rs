@@ -7,7 +7,7 @@ use bpfapply::kernel::fake::Fake;
 use bpfapply::kernel::{Kernel as _, observe};
 use bpfapply::names::PlanId;
 use bpfapply::observed::Observed;
-use bpfapply::plan::{Consent, Mode, Sweep};
+use bpfapply::plan::{Consent, Mode, Plan, State, Sweep};
 use bpfapply::recorded;
 use common::stages::{self, good, make, path, plan, plan_destroy, plan_rollback, rendered, run};
 use common::tool;
@@ -327,6 +327,71 @@ fn consent_is_of_the_manifest_or_by_name() {
         let given: BTreeSet<Consent> = given.iter().copied().collect();
         assert_eq!(plan.lacks(&given).into_iter().collect::<Vec<_>>(), *lacks, "{what}");
         assert_eq!(plan.sweep, *sweep, "{what}");
+    }
+}
+
+const FRESH_ELSEWHERE: &str = "[map.fresh]\ntype = \"hash\"\nkey_size = 4\nvalue_size = 8\nmax_entries = 16\npin = \"/sys/fs/bpf/globals/fresh\"\n";
+
+/// A map with a pin outside of the deployment's folder, and how a plan comes to be that takes it away.
+struct Elsewhere {
+    what: &'static str,
+    plan: fn(&Fake) -> Plan,
+    lacks: &'static [Consent],
+}
+
+fn planned(table: &str, fake: &Fake) -> Plan {
+    let text = format!("{NOTHING}allow = [\"gap\"]\n[map.other]\n{FRESH}{table}");
+    good(plan(&text, fake), &text)
+}
+
+const ELSEWHERE: &[Elsewhere] = &[
+    Elsewhere { what: "its table goes", plan: |fake| planned("", fake), lacks: &[Consent::Prune] },
+    Elsewhere {
+        what: "its pin moves",
+        plan: |fake| planned(&FRESH_ELSEWHERE.replace("globals/fresh", "globals/moved"), fake),
+        lacks: &[Consent::Prune],
+    },
+    Elsewhere {
+        what: "it is in the deployment's folder from now on",
+        plan: |fake| planned(&until(FRESH_ELSEWHERE, "pin"), fake),
+        lacks: &[Consent::Prune],
+    },
+    Elsewhere {
+        what: "another one takes its place",
+        plan: |fake| planned(&FRESH_ELSEWHERE.replace("16", "32\non_change = \"recreate\""), fake),
+        lacks: &[Consent::LoseState],
+    },
+    Elsewhere {
+        what: "the generation before had none",
+        plan: |fake| good(plan_rollback("edge", fake), ""),
+        lacks: &[Consent::LoseState],
+    },
+    Elsewhere { what: "all goes", plan: |fake| good(plan_destroy("edge", fake), ""), lacks: &[] },
+];
+
+/// The second name in the deployment's folder still leads to what it holds.
+#[test]
+fn what_a_map_holds_is_not_lost_unsaid_when_its_pin_elsewhere_is_gone() {
+    for Elsewhere { what, plan, lacks } in ELSEWHERE {
+        let [there, gone] = [false, true].map(|is_gone| {
+            let fake = host();
+            make(&format!("{NOTHING}[map.other]\n{FRESH}").replace("protect = true\n", ""), &fake);
+            make(&format!("{NOTHING}[map.other]\n{FRESH}{FRESH_ELSEWHERE}").replace("protect = true\n", ""), &fake);
+            let pin = path("/sys/fs/bpf/globals/fresh");
+            let (_, map) = fake.open_pin(&pin).expect("it is there");
+            fake.clone().update(&map, &[1, 0, 0, 0], &[7; 8]).expect("it has room");
+            if is_gone {
+                fake.clone().unpin(&pin).expect("it is there");
+            }
+            let plan = plan(&fake);
+            let lost = plan.steps.iter().filter(|step| matches!(step.state, State::Lost(_)));
+            let lost: Vec<_> = lost.map(|step| format!("{} {}", step.action.address(), step.state)).collect();
+            assert!(lost.iter().any(|lost| lost.starts_with("map.fresh")), "{what}, gone: {is_gone}");
+            assert_eq!(plan.lacks(&BTreeSet::new()).into_iter().collect::<Vec<_>>(), *lacks, "{what}, gone: {is_gone}");
+            assert!(run(&plan, &fake).1.is_none(), "{what}, gone: {is_gone}");
+            lost
+        });
+        assert_eq!(there, gone, "{what}");
     }
 }
 

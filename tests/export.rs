@@ -187,6 +187,30 @@ fn the_plan_is_that_of_the_host() {
     }
 }
 
+/// Of what is pinned elsewhere only the second name is left.
+#[test]
+fn the_plan_without_a_pin_elsewhere_is_that_of_the_host() {
+    let fake = host();
+    let text = format!("{FIRST}[map.far]\ntype = \"hash\"\nkey_size = 4\nvalue_size = 8\nmax_entries = 16\n");
+    let text = format!("{text}pin = \"/sys/fs/bpf/globals/far\"\n");
+    make(&text, &fake);
+    fake.clone().unpin(&path("/sys/fs/bpf/globals/far")).expect("it is there");
+    let moved = text.replace("pin = \"/sys/fs/bpf/globals/far\"\n", "");
+    let rows = [
+        ("it stays", text.as_str(), "restore-pin"),
+        ("it goes", FIRST, "remove-map"),
+        ("it moves", &moved, "remove-map"),
+    ];
+    for (name, text, word) in rows {
+        let (live, offline) = (plan_on(text, &fake), plan_on(text, &state(&fake, false)));
+        is_same_text(&all_of(&offline, text), &all_of(&live, text), name);
+        let steps = offline.expect("a plan").steps;
+        let of_it = steps.iter().filter(|step| step.action.address().to_string() == "map.far");
+        let words: Vec<&str> = of_it.map(|step| step.action.name()).collect();
+        assert!(words.contains(&word), "{name}: {words:?}");
+    }
+}
+
 #[test]
 fn what_maps_hold_is_told_only_when_asked_for() {
     let entries = |value: u32, more: &str| {

@@ -502,12 +502,18 @@ impl<K: Kernel> Applier<'_, K> {
         })
     }
 
-    /// Takes the name away that a pin has outside of the deployment's folder; in there it goes with its generation.
+    /// Takes the name away that a pin has outside of the deployment's folder; in there it goes with its generation. What the
+    /// plan saw by its second name may have no other one.
     fn unpin_outside(&mut self, pin: &PinPath) -> Result<(), Problem> {
-        match pin.is_below(&self.plan.pin_root) {
-            true => Ok(()),
-            false => self.kernel.unpin(pin).map_err(|error| refused(format!("remove the pin `{pin}`"), &error)),
-        }
+        let refused = |error: io::Error| refused(format!("remove the pin `{pin}`"), &error);
+        let has_name = match self.seen_at(pin) {
+            Cow::Borrowed(_) => !pin.is_below(&self.plan.pin_root),
+            Cow::Owned(second) => {
+                let own = observe::inode_of(self.kernel, &second).map_err(refused)?;
+                own.is_some() && observe::inode_of(self.kernel, pin).map_err(refused)? == own
+            }
+        };
+        if has_name { self.kernel.unpin(pin).map_err(refused) } else { Ok(()) }
     }
 
     /// Returns where the plan saw a pin: of one outside of the deployment's folder that may be the second name.
@@ -783,6 +789,8 @@ impl<K: Kernel> Applier<'_, K> {
             let (generations, current) = (&self.plan.generations, self.plan.generations.current.as_ref());
             let place = self.place(&pin, &generations.next);
             let doing = || format!("pin `{pin}`");
+            // A name that was gone already is gone again when this is undone.
+            let had = observe::inode_of(self.kernel, &pin).map_err(|error| refused(doing(), &error))?.is_some();
             match replaces {
                 true => {
                     let make = |kernel: &mut K, passing: &PinPath| kernel.hard_link(&place, passing);
@@ -796,7 +804,7 @@ impl<K: Kernel> Applier<'_, K> {
                     _ => refused(doing(), &error),
                 })?,
             }
-            let old = current.filter(|_| replaces).map(|current| self.place(&pin, current));
+            let old = current.filter(|_| replaces && had).map(|current| self.place(&pin, current));
             self.undo.push((number, Undo::Outside { pin, old }));
         }
         Ok(())

@@ -95,7 +95,7 @@ pub fn observe<K: Kernel>(kernel: &K, wanted: &Wanted) -> Result<Observed, Probl
     let map_ids: BTreeSet<_> = wanted.map_ids.union(&recorded.map_ids).collect();
     let directories = folders(&mut problems, directories, &reader);
     let displaced = reader.outside.iter().filter(|(_, place)| place.is_some()).map(|(pin, _)| pin.clone()).collect();
-    let unnamed = unnamed(&mut problems, wanted, (&root, record.as_ref()), &directories, &reader);
+    let unnamed = unnamed(&mut problems, pin_root, (&root, record.as_ref()), &directories, &reader);
     reader.outside.extend(unnamed.iter().map(|(pin, (place, _))| (pin.clone(), Some(place.clone()))));
     // A listed folder says what is not there at the cost of nothing.
     let missing = |pin: &&PinPath| is_known_missing(&directories, pin) && !unnamed.contains_key(*pin);
@@ -217,8 +217,8 @@ fn users<K: Kernel>(kernel: &K, wanted: &Wanted, observed: &Observed) -> BTreeMa
         (_, Some(Pinned::Program(_) | Pinned::Link(_) | Pinned::Map(_)) | None) => None,
     };
     let going: Vec<(PinPath, u64, u32)> = going.filter_map(found).collect();
-    let bpffs = pin_root.parent().and_then(|parent| bpffs_of(kernel, pin_root, &parent).ok());
-    let Some(bpffs) = bpffs.filter(|_| !going.is_empty()) else { return users };
+    let parent = pin_root.parent().filter(|_| !going.is_empty());
+    let Some(bpffs) = parent.and_then(|parent| bpffs_of(kernel, pin_root, &parent).ok()) else { return users };
     for other in other_records(kernel, &bpffs, Some(pin_root)) {
         for (pin, inode, id) in &going {
             let is_it = |map: &RecordedMap| match map.pin.as_deref() {
@@ -290,19 +290,20 @@ fn second_names(wanted: &Wanted, root: &Root) -> BTreeSet<PinPath> {
     wanted.pins.iter().filter_map(|pin| pin.in_generation(pin_root, current).parent()).collect()
 }
 
-/// Finds the pins outside of the deployment's folder that are gone while their second names are there: where those are, and
-/// their inodes.
+/// Finds the pins of ours outside of the deployment's folder that are gone while their second names are there: where those
+/// are, and their inodes.
 fn unnamed<K: Kernel>(
     problems: &mut Problems,
-    wanted: &Wanted,
+    pin_root: Option<&PinPath>,
     (root, record): (&Root, Option<&Record>),
     directories: &BTreeMap<&PinPath, Option<Vec<Entry>>>,
     reader: &Reader<'_, K>,
 ) -> BTreeMap<PinPath, (PinPath, u64)> {
-    let (Root::Generation(current), Some(record), Some(pin_root)) = (root, record, &wanted.pin_root) else {
+    let (Root::Generation(current), Some(record), Some(pin_root)) = (root, record, pin_root) else {
         return BTreeMap::new();
     };
-    let gone = record.made_pins().filter(|(pin, _)| wanted.outside.contains(pin) && is_known_missing(directories, pin));
+    let outside = record.made_pins().filter(|(pin, _)| !pin.is_below(pin_root));
+    let gone = outside.filter(|(pin, _)| is_known_missing(directories, pin));
     let mut found = BTreeMap::new();
     for (pin, inode) in gone {
         let place = pin.in_generation(pin_root, current);
@@ -819,11 +820,11 @@ impl<'a, K: Kernel> Reader<'a, K> {
         (root, record): (&Root, Option<&Record>),
     ) -> io::Result<BTreeMap<PinPath, Option<PinPath>>> {
         let current = if let Root::Generation(current) = root { Some(current) } else { None };
+        let running = current.map(|current| walk(self.kernel, current)).transpose()?.unwrap_or_default();
+        let running = running.into_iter().map(|(_, entry)| entry.inode).collect();
         let mut outside = BTreeMap::new();
         let left = leftovers.iter().filter_map(|leftover| Some((&leftover.path, leftover.record.as_ref()?)));
         for left in left {
-            let running = current.map(|current| walk(self.kernel, current)).transpose()?.unwrap_or_default();
-            let running = running.into_iter().map(|(_, entry)| entry.inode).collect();
             outside.extend(left_outside(self.kernel, pin_root, left, (current, record), &running)?);
         }
         Ok(outside)

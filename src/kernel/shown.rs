@@ -33,7 +33,10 @@ pub fn shown<K: Kernel>(
 ) -> Result<Shown, Problems> {
     let deployment = DeploymentName::new(&record.deployment)
         .map_err(|why| Problem::new(Kind::BadName { text: record.deployment.clone(), why }))?;
-    let pinned = |pin: &str| PinPath::new(pin).ok().and_then(|path| observed.pins.get(&path));
+    let pinned = |pin: &str| {
+        let pin = PinPath::new(pin).ok().filter(|pin| !observed.unnamed.contains_key(pin))?;
+        observed.pins.get(&pin)
+    };
     let maps = record.maps.iter().map(|(name, map)| {
         let found = match map.pin.as_deref().map(pinned) {
             Some(Some(Pinned::Map(found))) => Some(found),

@@ -168,12 +168,12 @@ fn foreign(
     Some(Problem::at(kind, step.span.clone().unwrap_or_default(), "defined here"))
 }
 
-/// Returns the pin that a step keeps or makes, and what becomes of it.
 /// Returns the pin of what an action keeps.
 pub(super) fn kept_pin(action: &Action) -> Option<&PinPath> {
     pin_of(action).and_then(|(pin, fate)| matches!(fate, Fate::Kept).then_some(pin))
 }
 
+/// Returns the pin that an action keeps or makes, and what becomes of it.
 fn pin_of(action: &Action) -> Option<(&PinPath, Fate<'_>)> {
     match action {
         Action::ReuseMap { map, id, ours } => match &map.source {

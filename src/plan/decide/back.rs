@@ -2,7 +2,8 @@
 
 use super::links::record_link;
 use super::removals::{empty_folders, folders_without_pins, made_folders, removal, take_away};
-use super::{Fate, PASSING, Planner, as_pin, current, entries, generations, leftovers, next_number, number, root_gone};
+use super::{Fate, PASSING, Planner, as_pin, current, entries, generations, leftovers, next_number, number};
+use super::{restored_pins, root_gone};
 use crate::desired::{Desired, DesiredLink, Policy, sequences};
 use crate::diag::{Kind, Problem, Problems};
 use crate::names::{DeploymentName, LinkName, MapName, PinPath, ProgramName};
@@ -151,9 +152,11 @@ pub fn rollback(before: &Record, observed: &Observed, pin_root: &PinPath, by: By
     let pins: Vec<PinPath> = before.own_pins().map(|(pin, _)| pin).collect();
     steps.extend(lacking_folders(before, observed, &pins));
     steps.extend(planner.steps);
+    steps.extend(restored_pins(observed, &steps));
     steps.extend(access::steps(&desired, observed, &steps, Mode::Live)?);
-    // A map that was adopted since is its owner's again.
+    // A map that was adopted since is its owner's again, unless nobody else has a name for it any more.
     let foreign = before.pins().filter(|(pin, inode)| observed.inode(pin) == Some(*inode));
+    let foreign = foreign.filter(|(pin, _)| !observed.unnamed.contains_key(pin));
     let kept = before.own_pins().chain(foreign).map(|(pin, _)| pin.to_string()).collect::<BTreeSet<_>>();
     let kept = kept.iter().map(String::as_str).collect();
     let now = observed.record.as_ref();
