@@ -103,8 +103,8 @@ pub struct Leftover {
     pub path: PinPath,
     /// Its links.
     pub links: Vec<LinkInfo>,
-    /// Ids of the programs of others whose places its programs without links took, by the ids of ours.
-    pub taken: BTreeMap<u32, u32>,
+    /// Those of them without a kernel link that took the place of a program of somebody else, with its id.
+    pub taken: Vec<(LinkInfo, u32)>,
     /// Its record, if it got that far.
     pub record: Option<Record>,
     /// Whether it ran before: it has a record, and nothing says that it was only about to run.
