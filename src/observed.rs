@@ -11,7 +11,7 @@ use crate::entries::Entries;
 use crate::insn::{FuncRecord, Insn, LineRecord};
 use crate::kinds::{AttachType, MapType, Netfilter, ProgramType, XdpMode};
 use crate::names::{Digest, MapName, PinPath};
-use crate::record::{Record, RecordedMap};
+use crate::record::{Record, RecordedLink, RecordedMap};
 use crate::report::show::age;
 use crate::route::{RouteInfo, RoutePlace};
 use crate::spec::{Host, MapSpec, MapTypes};
@@ -103,8 +103,8 @@ pub struct Leftover {
     pub path: PinPath,
     /// Its links.
     pub links: Vec<LinkInfo>,
-    /// Ids of the programs of others whose places its programs without links took, by the ids of ours.
-    pub taken: BTreeMap<u32, u32>,
+    /// Those of them without a kernel link that took the place of a program of somebody else, with its id.
+    pub taken: Vec<(LinkInfo, u32)>,
     /// Its record, if it got that far.
     pub record: Option<Record>,
     /// Whether it ran before: it has a record, and nothing says that it was only about to run.
@@ -359,7 +359,11 @@ impl Wanted {
         let pins = record.pins().map(|(pin, _)| pin).collect();
         let directories = record.directories.iter().filter_map(|path| PinPath::new(path).ok()).collect();
         let map_ids = record.maps.values().filter_map(|map| map.id).collect();
-        let permissions = record.own_pins().map(|(pin, _)| pin).chain([pin_root.join("record")]).collect();
+        // A mark is a symbolic link: nobody asks who may open it, unless somebody gave it away.
+        let is_open = |link: &&RecordedLink| matches!(link.at, HookInfo::Direct(_)) && link.access.is_empty();
+        let marks: BTreeSet<&str> = record.links.values().filter(is_open).map(|link| link.pin.as_str()).collect();
+        let opened = record.own_pins().map(|(pin, _)| pin).filter(|pin| !marks.contains(pin.as_str()));
+        let permissions = opened.chain([pin_root.join("record")]).collect();
         let mut wanted = Self { pins, permissions, directories, map_ids, ..Self::default() };
         wanted.add_folders(pin_root);
         wanted.directories.insert(pin_root.clone());

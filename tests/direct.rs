@@ -546,22 +546,33 @@ fn what_a_killed_run_took_over_is_said_not_to_return() {
     in_namespace("killed_takeover", |_| {
         sh(BLUE);
         sh(WIRE);
-        pin_theirs(ProgramType::XDP, AttachType(0), DROP);
-        sh("ip link set dev d0 xdpgeneric pinned /sys/fs/bpf/theirs && rm /sys/fs/bpf/theirs");
-        let theirs = Linux::new().interface("d0").expect("it can be asked").expect("it is there").xdp[0].1;
+        sh("ip link add d2 type veth peer name d3");
+        // One program of ours takes the places of two.
+        let theirs = ["d0", "d2"].map(|interface| {
+            pin_theirs(ProgramType::XDP, AttachType(0), DROP);
+            sh(&format!("ip link set dev {interface} xdpgeneric pinned /sys/fs/bpf/theirs && rm /sys/fs/bpf/theirs"));
+            let there = Linux::new().interface(interface).expect("it can be asked").expect("it is there");
+            (there.xdp[0].1, there.index)
+        });
         let site = Site::new(ANY, None);
         site.write(1);
-        // The mark is there and ours is attached, and what announces the next generation is not made any more.
+        let plan = site.folder.path().join("plan.toml");
+        let one = fs::read_to_string(&plan).expect("it was written");
+        let other = "[link.m]\nprogram = \"p\"\nxdp = { interface = \"d2\" }\n";
+        fs::write(plan, one + other).expect("the folder is writable");
+        // The marks are there and ours is attached, and what announces the next generation is not made any more.
         let mut traced = Command::new("strace");
-        traced.args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=symlink", "-e", "inject=symlink:signal=KILL:when=2"]);
+        traced.args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=symlink", "-e", "inject=symlink:signal=KILL:when=3"]);
         traced.arg(env!("CARGO_BIN_EXE_bpfapply")).args(["plan.toml", "--allow", "takeover"]);
         let Ok(_) = traced.current_dir(site.folder.path()).output() else {
             return skip("killed_takeover", "there is no strace");
         };
         let planned = site.succeed(&["plan.toml", "--dry-run"]);
         let words = planned.split_whitespace().collect::<Vec<_>>().join(" ");
-        let said = format!("DOES NOT RETURN: program id {theirs} on xdp");
-        assert!(words.contains(&said) && words.contains("traffic: STOPS"), "{planned}");
+        assert!(words.contains("DOES NOT RETURN") && words.contains("traffic: STOPS"), "{planned}");
+        for (id, index) in theirs {
+            assert!(words.contains(&format!("program id {id} on xdp of interface {index} ")), "{planned}");
+        }
         site.apply(1);
         site.is_settled();
         site.destroy();

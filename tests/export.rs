@@ -82,7 +82,8 @@ fn all_of(plan: &Result<Plan, Problems>, text: &str) -> String {
     }
 }
 
-/// Maps of an object and of none, constants, tail calls, an edge, who may open pins, and links of three kinds.
+/// Maps of an object and of none, constants, tail calls, an edge, who may open pins, links of three kinds, and one with a
+/// mark in the place of its pin.
 const FIRST: &str = r#"
 version = 1
 name = "edge"
@@ -126,6 +127,9 @@ xdp = { interface = "eth0" }
 [link.stack]
 program = "on_stack"
 tc = { interface = "eth0", direction = "ingress" }
+[link.marked]
+program = "on_stack"
+tc = { interface = "eth0", direction = "egress", via = "clsact" }
 [link.egress]
 program = "egress"
 cgroup = { path = "system.slice" }

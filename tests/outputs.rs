@@ -7,6 +7,8 @@ mod common;
 use bpfapply::diag::Exit;
 use bpfapply::kernel::Kernel as _;
 use bpfapply::kernel::fake::Fake;
+use bpfapply::kernel::linux::Linux;
+use bpfapply::names::PinPath;
 use bpfapply::report::events::{self, Event};
 use bpfapply::report::json::{self, FORMAT};
 use bpfapply::report::{outcome, problems};
@@ -15,6 +17,7 @@ use serde_json::{Value, json};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 /// A filter on `lo`, of the first version or the second.
 fn manifest(version: u32) -> String {
@@ -362,6 +365,49 @@ fn what_a_run_takes_back_is_in_its_one_document() {
         for key in ["taken_back", "way_back", "unconfirmed", "problems"] {
             assert!(document.get(key).is_none(), "{document}");
         }
+    });
+}
+
+#[test]
+fn what_could_not_be_taken_back_is_not_told_as_taken_back() {
+    in_namespace("outputs-not-taken-back", |_| {
+        let folder = tempfile::tempdir().expect("a folder");
+        let folder = folder.path();
+        let apply = |version: u32, more: &[&str]| {
+            fs::write(folder.join("plan.toml"), manifest(version)).expect("written");
+            outcome_of(folder, &[&["plan.toml"], more].concat(), 0);
+        };
+        apply(1, &[]);
+        apply(2, &["--confirm", "3s"]);
+        let path = |text: &str| PinPath::new(text).expect("a path");
+        let watchdog = Linux::new().lock_holder(&path("/sys/fs/bpf/edge~2")).expect("it can be asked");
+        let pid = watchdog.expect("somebody watches").pid.to_string();
+        assert!(Command::new("kill").args(["-KILL", &pid]).status().is_ok_and(|status| status.success()));
+        // Nothing takes it back, and nothing can: no switch works.
+        std::thread::sleep(Duration::from_secs(4));
+        let stuck = |arguments: &[&str], code: i32| {
+            let mut traced = Command::new("strace");
+            traced.args(["-qq", "-o", "/dev/null", "-e", "trace=rename", "-e", "inject=rename:error=ENOMEM"]);
+            traced.arg(env!("CARGO_BIN_EXE_bpfapply")).args(arguments).args(["--output", "json"]);
+            let Ok(said) = traced.current_dir(folder).output() else {
+                common::skip("outputs-not-taken-back", "there is no strace");
+                return None;
+            };
+            assert_eq!(said.status.code(), Some(code), "{said:?}");
+            Some((parse(&String::from_utf8_lossy(&said.stdout)), String::from_utf8_lossy(&said.stderr).into_owned()))
+        };
+        let Some((document, _)) = stuck(&["plan.toml"], 75) else { return };
+        assert_eq!((&document["kind"], &document["verdict"]), (&json!("outcome"), &json!("failed-as-before")));
+        assert!(document.get("taken_back").is_none(), "{document}");
+        let codes: Vec<_> =
+            document["problems"].as_array().into_iter().flatten().map(|it| it["code"].clone()).collect();
+        assert_eq!(codes, ["kernel::refused", "host::unconfirmed"], "{document}");
+        // Then it is kept, and that is what is said.
+        let Some((document, errors)) = stuck(&["commit", "edge"], 0) else { return };
+        assert_eq!(document["kind"], "status", "{document}");
+        let edge = &document["deployments"][0];
+        assert_eq!((&edge["state"], &edge["generation"]), (&json!("in-sync"), &json!(2)), "{edge}");
+        assert!(edge["unconfirmed"].is_null() && errors.contains("kernel::refused"), "{edge}: {errors}");
     });
 }
 

@@ -73,7 +73,7 @@ impl StepOutcome<'_> {
 pub struct Outcome<'a> {
     /// The deployment.
     pub deployment: DeploymentName,
-    /// The generation that it took back, where nobody asked for that.
+    /// The generation that it was to take back, where nobody asked for that.
     pub taken_back: Option<Rejected>,
     /// One for each step of the plan, in its order.
     pub steps: Vec<StepOutcome<'a>>,
@@ -111,6 +111,11 @@ impl<'a> Outcome<'a> {
             (true, _) if self.left().any(StepOutcome::is_felt) => Verdict::FailedNotAsBefore,
             (true, _) => Verdict::FailedAsBefore,
         }
+    }
+
+    /// Returns the generation that was taken back, where nobody asked for that: none when that failed.
+    pub fn took_back(&self) -> Option<Rejected> {
+        self.taken_back.filter(|_| matches!(self.verdict(), Verdict::Matches | Verdict::Applied))
     }
 
     /// Returns the steps whose change is still on the host.

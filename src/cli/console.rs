@@ -314,6 +314,11 @@ impl Console {
         self.document(Document::Matches(plan, loaded));
     }
 
+    /// Forgets what became of plans, where that is not what the run ends with: its one JSON document is what follows.
+    pub fn forget_outcomes(&self) {
+        self.parts.borrow_mut().clear();
+    }
+
     /// Keeps what became of a plan until the run ends, where anybody wants it as JSON: only then it is known what else came.
     fn keep_part(&self, outcome: &Outcome<'_>) {
         let json = FileKind::Output(Output::Json);

@@ -795,15 +795,17 @@ impl<'a, K: Kernel> Reader<'a, K> {
         let is_ours = |path: &PinPath, inode| !is_foreign.as_ref().is_some_and(|is_foreign| is_foreign(path, inode));
         let entries = walk(self.kernel, &path);
         let entries = entries.map_err(|error| refused(format!("read the folder `{path}`"), &error, READ))?;
-        let (mut links, mut taken) = (Vec::new(), BTreeMap::new());
+        let (mut links, mut taken) = (Vec::new(), Vec::new());
         let pins = entries.into_iter().filter(|(_, entry)| entry.kind != EntryKind::Folder);
         for (path, entry) in pins.filter(|(path, entry)| is_ours(path, entry.inode)) {
+            let mut took = None;
             if entry.kind == EntryKind::Symlink {
                 let found = mark(self.kernel, &path);
                 let found = found.map_err(|error| refused(format!("read what `{path}` stands for"), &error, READ))?;
-                taken.extend(found.and_then(|mark| Some((mark.program_id, mark.taken?))));
+                took = found.and_then(|mark| mark.taken);
             }
             if let Some(Pinned::Link(link)) = self.pinned(&path)? {
+                taken.extend(took.map(|id| (link.clone(), id)));
                 links.push(link);
             }
         }

@@ -179,10 +179,8 @@ pub(super) fn leftovers(observed: &Observed) -> impl Iterator<Item = Step> {
     observed.leftovers.iter().map(|leftover| {
         let leaves = |link: &&LinkInfo| link.is_attached && !runs_now(observed, link);
         let links: Vec<&LinkInfo> = leftover.links.iter().filter(leaves).collect();
-        let taken = links.iter().filter(|link| link.id == 0).filter_map(|link| {
-            let id = leftover.taken.get(&link.program_id)?;
-            Some(format!("program id {id} on {}", link.hook))
-        });
+        let taken = leftover.taken.iter().filter(|(link, _)| leaves(&link));
+        let taken = taken.map(|(link, id)| format!("program id {id} on {}", link.hook));
         Step {
             because: Because::Interrupted { taken: taken.collect() },
             action: Action::ClearLeftover {

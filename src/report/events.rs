@@ -123,7 +123,7 @@ impl<'a> What<'a> {
                 verdict: outcome.verdict(),
                 exit: exit as u8,
                 counts: super::outcome::counts(outcome),
-                taken_back: outcome.taken_back,
+                taken_back: outcome.took_back(),
             },
             Event::Matches(plan) => Self::Outcome {
                 deployment: plan.deployment.as_str(),

@@ -181,10 +181,10 @@ struct OutcomeJson<'a> {
     /// The steps in the order of the plan.
     steps: &'a [StepJson],
     /// The generation that the run took back by itself: its own, or with no `way_back` one that nobody confirmed in time, and
-    /// then nothing else was done and the steps are those of taking it back.
+    /// then nothing else was done and the steps are those of taking it back. Not there when that failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     taken_back: Option<Rejected>,
-    /// How the run took back what its own steps did.
+    /// How the run took back what its own steps did, or tried to.
     #[serde(skip_serializing_if = "Option::is_none")]
     way_back: Option<WayBackJson<'a>>,
     /// For how many seconds it waits to be confirmed, and then returns to what ran before.
@@ -278,7 +278,7 @@ impl Part {
         });
         Self {
             deployment: outcome.deployment.to_string(),
-            taken_back: outcome.taken_back,
+            taken_back: outcome.took_back(),
             verdict: outcome.verdict(),
             counts: counts(outcome),
             steps: steps.collect(),
@@ -386,23 +386,23 @@ mod tests {
         let no_way = Problem::new(Kind::UnknownVersion { found: "2".to_owned() });
         let said = [(no_way.into(), None)];
         let cases = [
-            (&made, Some(&back), Exit::Failed, "failed-as-before"),
-            (&made, Some(&back), Exit::Broken, "failed-not-as-before"),
-            (&made, Some(&stuck), Exit::Broken, "failed-not-as-before"),
-            (&made, Some(&stuck), Exit::Failed, "failed-not-as-before"),
-            (&made, None, Exit::Broken, "failed-not-as-before"),
-            (&made, None, Exit::Success, "applied"),
+            (&made, Some(&back), Exit::Failed, "failed-as-before", Some(rejected)),
+            (&made, Some(&back), Exit::Broken, "failed-not-as-before", Some(rejected)),
+            (&made, Some(&stuck), Exit::Broken, "failed-not-as-before", None),
+            (&made, Some(&stuck), Exit::Failed, "failed-not-as-before", None),
+            (&made, None, Exit::Broken, "failed-not-as-before", None),
+            (&made, None, Exit::Success, "applied", None),
             // An apply that found one that nobody confirmed.
-            (&back, None, Exit::Retry, "applied"),
+            (&back, None, Exit::Retry, "applied", Some(rejected)),
+            (&stuck, None, Exit::Retry, "failed-as-before", None),
         ];
         let schema = jsonschema::validator_for(&schema()).expect("the schema is one");
-        for (part, way_back, exit, verdict) in cases {
+        for (part, way_back, exit, verdict, taken_back) in cases {
             let end = End { said: &said, unconfirmed: None, exit };
             let value: serde_json::Value = serde_json::from_str(&document(part, way_back, end)).expect("one document");
             assert!(schema.is_valid(&value), "{value}");
             assert_eq!((&value["verdict"], &value["exit"]), (&verdict.into(), &(exit as u8).into()));
             assert_eq!(value["problems"][0]["code"], "manifest::unknown_version");
-            let taken_back = way_back.or(Some(part)).and_then(|part| part.taken_back);
             assert_eq!(value["taken_back"], serde_json::json!(taken_back), "{value}");
             assert_eq!(value["way_back"]["steps"].as_array().map(Vec::len), way_back.map(|_| 5));
         }
