@@ -702,6 +702,9 @@ fn a_way_back_that_is_interrupted_is_not_forgotten() {
             fault(&fake, n);
             let is_done = go_back(&fake).is_ok();
             fake.heal();
+            let runs = || fake.read_symlink(&path("/sys/fs/bpf/edge")).expect("it runs");
+            // One that was begun keeps its number until another one runs.
+            let is_begun = runs() == "edge~2" && fake.dump().contains("/sys/fs/bpf/edge~3 ");
             if is_unconfirmed(&fake) {
                 good(go_back(&fake), FIRST);
             }
@@ -709,8 +712,7 @@ fn a_way_back_that_is_interrupted_is_not_forgotten() {
             make(FIRST, &fake);
             assert!(plan_first(&fake).is_empty(), "call {n}");
             assert!(!fake.dump().contains("~confirm"), "call {n}");
-            let runs = fake.read_symlink(&path("/sys/fs/bpf/edge")).expect("it runs");
-            assert_eq!(runs, "edge~3", "call {n}: it went back, once");
+            assert_eq!(runs(), if is_begun { "edge~4" } else { "edge~3" }, "call {n}: it went back, once");
             if is_done {
                 break;
             }

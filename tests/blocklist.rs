@@ -189,10 +189,10 @@ fn check(_: &Room) {
     match calls {
         Some(calls) => {
             assert_eq!(batches(&calls), ["1"]);
-            // Beside it the record, and what keeps all of them as ours.
+            // Beside it the record before and behind it, and what keeps all of them as ours.
             let kept = (32 + (BLOCKS as usize + 1) * 12).div_ceil(32 << 10);
             let writes: Vec<_> = calls.lines().filter(|call| call.contains("BPF_MAP_UPDATE")).collect();
-            assert_eq!(writes.len(), 2 + kept, "{writes:#?}");
+            assert_eq!(writes.len(), 3 + kept, "{writes:#?}");
             assert_eq!(calls.matches("BPF_MAP_DELETE").count(), 0);
         }
         None => common::skip("what_a_blocklist_says_is_dropped", "there is no strace, by which calls are counted"),
