@@ -850,7 +850,9 @@ fn what_a_killed_run_did_is_not_forgotten_when_the_next_one_fails() {
                     fake.fail_nth(second, libc::ENOMEM);
                 }
                 run(&again, &fake);
-                converges(case, &fake, &format!("killed at call {first}, then at {second}: {is_killed}"));
+                let what = format!("killed at call {first}, then at {second}: {is_killed}");
+                converges(case, &fake, &what);
+                assert!(!fake.dump().contains("~begun"), "{what}: what was only begun is no way back");
             }
         }
     }

@@ -775,7 +775,7 @@ impl<'a, K: Kernel> Reader<'a, K> {
                     (Root::Generation(current), Some(number)) => current.generation_number(pin_root) > Some(number),
                     (Root::Generation(_) | Root::Missing | Root::Foreign, _) => false,
                 };
-                leftovers.push(Leftover { kept: kept && leftover.record.is_some(), ..leftover });
+                leftovers.push(Leftover { kept: kept && leftover.has_run && leftover.record.is_some(), ..leftover });
             }
         }
         Ok((root, leftovers))
