@@ -178,7 +178,11 @@ fn what_a_run_builds_is_said_to_be_its_own() {
             assert_eq!(said.code, 0, "{arguments:?}: {words}");
             assert!(words.contains("bpfapply more.toml` is at work"), "{arguments:?}: {words}");
             // A plan cannot tell whose it is, and says so; what is asked behind it can.
-            let says = if arguments[0] == "status" { "what differs is its own" } else { "left over may be that run's" };
+            let says = if arguments[0] == "status" {
+                "look again when that run has ended"
+            } else {
+                "left over may be that run's"
+            };
             assert!(words.contains(says), "{arguments:?}: {words}");
         }
         assert_eq!(run.wait().expect("it ends").code(), Some(0));
