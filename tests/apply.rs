@@ -118,8 +118,7 @@ fn in_namespaces(fake: &Fake) {
 }
 
 fn plan_namespaces(fake: &Fake) -> Plan {
-    let text = namespaces(2);
-    good(plan(&text, fake), &text)
+    planned(&namespaces(2), fake)
 }
 
 /// Links that change places on a hook of tcx and on one of a cgroup, without any change of code.
@@ -145,8 +144,7 @@ fn in_places(fake: &Fake) {
 }
 
 fn plan_places(fake: &Fake) -> Plan {
-    let text = places(2);
-    good(plan(&text, fake), &text)
+    planned(&places(2), fake)
 }
 
 /// Somebody else comes to the hook of `link.moves`, and goes again.
@@ -198,13 +196,16 @@ fn unmount(fake: &Fake) {
     fake.clone().unmount_bpffs(&path("/sys/fs/bpf")).expect("it is mounted");
 }
 
+fn planned(text: &str, fake: &Fake) -> Plan {
+    good(plan(text, fake), text)
+}
+
 fn plan_first(fake: &Fake) -> Plan {
-    good(plan(FIRST, fake), FIRST)
+    planned(FIRST, fake)
 }
 
 fn plan_second(fake: &Fake) -> Plan {
-    let text = second();
-    good(plan(&text, fake), &text)
+    planned(&second(), fake)
 }
 
 /// A map of flows with a value of another layout in each version of the object.
@@ -225,7 +226,7 @@ fn counted(fake: &Fake) {
 }
 
 fn plan_migration(fake: &Fake) -> Plan {
-    good(plan(&flows(2), fake), &flows(2))
+    planned(&flows(2), fake)
 }
 
 fn plan_end(fake: &Fake) -> Plan {
@@ -249,8 +250,7 @@ fn at_events(fake: &Fake) {
 }
 
 fn plan_events(fake: &Fake) -> Plan {
-    let text = events(2);
-    good(plan(&text, fake), &text)
+    planned(&events(2), fake)
 }
 
 /// Links whose hooks somebody else has.
@@ -305,7 +305,7 @@ fn xdp_of(name: &str, fake: &Fake) -> Direct {
 }
 
 fn plan_taken(fake: &Fake) -> Plan {
-    good(plan(TAKEN, fake), TAKEN)
+    planned(TAKEN, fake)
 }
 
 /// What it has elsewhere lost its name there, and its second one is left.
@@ -316,8 +316,7 @@ fn nameless(fake: &Fake) {
 }
 
 fn plan_nameless(fake: &Fake) -> Plan {
-    let text = outside(5);
-    good(plan(&text, fake), &text)
+    planned(&outside(5), fake)
 }
 
 /// A map and a program with pins outside of the deployment's folder.
@@ -361,12 +360,11 @@ fn elsewhere_later(fake: &Fake) {
 }
 
 fn plan_elsewhere(fake: &Fake) -> Plan {
-    good(plan(ELSEWHERE, fake), ELSEWHERE)
+    planned(ELSEWHERE, fake)
 }
 
 fn plan_nothing(fake: &Fake) -> Plan {
-    let text = "version = 1\nname = \"edge\"\n";
-    good(plan(text, fake), text)
+    planned("version = 1\nname = \"edge\"\n", fake)
 }
 
 const CASES: &[Case] = &[
