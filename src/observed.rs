@@ -6,6 +6,7 @@ use crate::desired::{
     Anchor, Desired, DesiredMap, EntriesMode, Event, Hook, MapSource, Neighbour, Netns, ObjectFacts, OnChange, Order,
     SlotSource,
 };
+use crate::diag::{Kind, Problem};
 use crate::direct::{Device, Direct, Feature, Qdisc, Via};
 use crate::entries::Entries;
 use crate::insn::{FuncRecord, Insn, LineRecord};
@@ -94,6 +95,16 @@ pub enum Root {
     Generation(PinPath),
     /// A folder that we did not make, or anything else.
     Foreign,
+}
+
+impl Root {
+    /// Finds a generation that ran and that nothing leads to any more. To clear it would detach its links, and lose what its
+    /// maps hold.
+    pub fn gone(&self, leftovers: &[Leftover], pin_root: &PinPath) -> Option<Problem> {
+        let left = leftovers.iter().filter(|left| left.has_run && *self == Self::Missing);
+        let newest = left.max_by_key(|left| left.path.generation_number(pin_root))?;
+        Some(Problem::new(Kind::RootGone { pin_root: pin_root.clone(), generation: newest.path.clone() }))
+    }
 }
 
 /// A generation that an interrupted run left.

@@ -48,38 +48,29 @@ fn remove_own<K: Kernel>(
     pin_root: &PinPath,
     (folder, record): (&PinPath, &Record),
     heir: &PinPath,
-    ours: &BTreeSet<u64>,
 ) -> io::Result<()> {
-    hand_on(kernel, pin_root, (folder, record), heir, ours)?;
+    hand_on(kernel, pin_root, (folder, record), heir)?;
     remove(kernel, folder)
 }
 
 /// Removes the generation before the one that ends. What somebody else pinned into it moves to `heir`, as far as its record
-/// tells what is not ours; `ours` are inodes that became ours since.
-fn remove_previous<K: Kernel>(
-    kernel: &mut K,
-    pin_root: &PinPath,
-    heir: &PinPath,
-    ours: &BTreeSet<u64>,
-) -> io::Result<()> {
+/// tells what is not ours.
+fn remove_previous<K: Kernel>(kernel: &mut K, pin_root: &PinPath, heir: &PinPath) -> io::Result<()> {
     let previous = pin_root.previous();
     match observe::record_in(kernel, &previous) {
-        Some(record) => remove_own(kernel, pin_root, (&previous, &record), heir, ours),
+        Some(record) => remove_own(kernel, pin_root, (&previous, &record), heir),
         None => remove(kernel, &previous),
     }
 }
 
 /// Moves what somebody else pinned into a generation to another folder. What has a name there already has it from us.
-/// `ours` are inodes that became ours since.
 fn hand_on<K: Kernel>(
     kernel: &mut K,
     pin_root: &PinPath,
     (folder, record): (&PinPath, &Record),
     heir: &PinPath,
-    ours: &BTreeSet<u64>,
 ) -> io::Result<()> {
-    let mut foreign = foreign_pins(kernel, pin_root, (folder, record))?;
-    foreign.retain(|(_, inode)| !ours.contains(inode));
+    let foreign = foreign_pins(kernel, pin_root, (folder, record))?;
     if foreign.is_empty() {
         return Ok(());
     }
@@ -158,7 +149,7 @@ pub fn retire<K: Kernel>(
     (old, record): (&PinPath, &Record),
     next: &PinPath,
 ) -> io::Result<()> {
-    hand_on(kernel, pin_root, (old, record), next, &BTreeSet::new())?;
+    hand_on(kernel, pin_root, (old, record), next)?;
     let maps = record.maps.values().filter(|map| map.created).filter_map(|map| map.pin.as_deref());
     let pins = maps.chain(record.programs.values().map(|program| program.pin.as_str()));
     let pins = pins.chain(record.entries().map(|(_, entries)| entries.pin.as_str()));
@@ -166,17 +157,22 @@ pub fn retire<K: Kernel>(
         pins.filter_map(|pin| Some(PinPath::new(pin).ok()?.in_generation(pin_root, old))).collect();
     kept.insert(old.join("record"));
     remove_from(kernel, old, |path| !kept.contains(path))?;
-    remove_previous(kernel, pin_root, next, &BTreeSet::new())?;
+    remove_previous(kernel, pin_root, next)?;
     kernel.rename(old, &pin_root.previous())
 }
 
 /// Takes away the generation that ran, and the one before it. Where somebody else pinned something into the folder, a
 /// folder with that stays.
 pub fn dissolve<K: Kernel>(kernel: &mut K, pin_root: &PinPath, old: &PinPath, record: &Record) -> io::Result<()> {
-    let ours = inodes(kernel, old)?;
-    remove_previous(kernel, pin_root, pin_root, &ours)?;
+    // What became ours since the record of the one before was written would look there like somebody else's.
+    let running = inodes(kernel, old)?;
+    for (path, _) in walk(kernel, &pin_root.previous())?.into_iter().filter(|(_, entry)| running.contains(&entry.inode))
+    {
+        gone(kernel.unpin(&path))?;
+    }
+    remove_previous(kernel, pin_root, pin_root)?;
     gone(kernel.unpin(&pin_root.confirm()))?;
-    remove_own(kernel, pin_root, (old, record), pin_root, &BTreeSet::new())
+    remove_own(kernel, pin_root, (old, record), pin_root)
 }
 
 /// Clears what an interrupted run left: its links are detached, its pins go, also those outside of the folder, unless
@@ -209,7 +205,7 @@ pub fn clear<K: Kernel>(
     match left {
         Some(record) if kept => retire(kernel, pin_root, (leftover, record), heir)?,
         Some(record) if current.is_some() => set_aside(kernel, pin_root, (leftover, record), heir)?,
-        Some(record) => remove_own(kernel, pin_root, (leftover, record), heir, &running)?,
+        Some(record) => remove_own(kernel, pin_root, (leftover, record), heir)?,
         // It did not come to run, so that nobody else found it.
         None => remove(kernel, leftover)?,
     }
@@ -224,7 +220,7 @@ fn set_aside<K: Kernel>(
     (leftover, record): (&PinPath, &Record),
     heir: &PinPath,
 ) -> io::Result<()> {
-    hand_on(kernel, pin_root, (leftover, record), heir, &BTreeSet::new())?;
+    hand_on(kernel, pin_root, (leftover, record), heir)?;
     let (record, entries) = (leftover.join("record"), leftover.kept_entries());
     let stays = |path: &PinPath| path.is_below(&entries) || *path == record || *path == leftover.set_aside();
     remove_from(kernel, leftover, |path| !stays(path))?;

@@ -159,7 +159,7 @@ impl<K: Kernel> Applier<'_, K> {
         let refused = |error: io::Error| kernel_problem(catching_up(map, from), &error);
         if let Some((migration, (new, mut copied))) = migration.zip(self.unfinished.remove(&map.name)) {
             let plan = self.plan;
-            self.same_hooks().map_err(|(_, problem)| problem)?;
+            self.same_hooks()?;
             for step in &plan.steps {
                 let Action::ClearLeftover { path, record, .. } = &step.action else { continue };
                 let (root, current) = (&plan.pin_root, plan.generations.current.as_ref());

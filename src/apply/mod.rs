@@ -241,7 +241,8 @@ impl<'a, K: Kernel> Applier<'a, K> {
 
 impl<K: Kernel> Applier<'_, K> {
     fn run(&mut self, steps: &mut Vec<StepOutcome<'_>>) -> Result<(), Problem> {
-        let staged = self.same_hooks().and_then(|()| self.stage_all()).and_then(|()| self.refresh_copies());
+        let same = self.same_hooks().map_err(|problem| (0, problem));
+        let staged = same.and_then(|()| self.stage_all()).and_then(|()| self.refresh_copies());
         staged.map_err(|(number, problem)| self.fail(steps, number, problem))?;
         let (mut first, mut late) = (None, None);
         for (number, step) in self.plan.steps.iter().enumerate() {
@@ -311,7 +312,7 @@ impl<K: Kernel> Applier<'_, K> {
                 let (root, generations) = (&self.plan.pin_root, &self.plan.generations);
                 let running = (generations.current.as_ref(), generations.record.as_deref());
                 // What others did to a hook meanwhile would not be told from what goes now.
-                self.same_hooks().map_err(|(_, problem)| problem)?;
+                self.same_hooks()?;
                 let before = self.attached_in(path);
                 let cleared = generation::clear(self.kernel, root, (path, record.as_deref()), running, *kept);
                 if cleared.is_err() && self.attached_in(path) < before {
@@ -591,13 +592,16 @@ impl<K: Kernel> Applier<'_, K> {
     /// Writes the record into the next generation that the plan knows, once: before anything is changed that is no pin in
     /// that generation. When this run is killed, the next one sees there which changes were ours.
     fn foretell(&mut self, number: usize) -> Result<(), Problem> {
+        self.begin(number)?;
+        if self.is_foretold {
+            return Ok(());
+        }
         let mut steps = self.plan.steps.iter();
         let written = steps.find_map(|step| match &step.action {
             Action::WriteRecord { pin, record, owned, .. } => Some((pin, &**record, owned)),
             _ => None,
         });
-        self.begin(number)?;
-        let Some((pin, record, owned)) = written.filter(|_| !self.is_foretold) else { return Ok(()) };
+        let Some((pin, record, owned)) = written else { return Ok(()) };
         let record = self.with_kept_entries(record, owned)?;
         self.announce()?;
         self.put_record(pin, &record)?;
@@ -790,7 +794,11 @@ impl<K: Kernel> Applier<'_, K> {
             let place = self.place(&pin, &generations.next);
             let doing = || format!("pin `{pin}`");
             // A name that was gone already is gone again when this is undone.
-            let had = observe::inode_of(self.kernel, &pin).map_err(|error| refused(doing(), &error))?.is_some();
+            let is_there = || observe::inode_of(self.kernel, &pin).map(|inode| inode.is_some());
+            let had = match replaces && generations.second.contains(&pin) {
+                true => is_there().map_err(|error| refused(doing(), &error))?,
+                false => replaces,
+            };
             match replaces {
                 true => {
                     let make = |kernel: &mut K, passing: &PinPath| kernel.hard_link(&place, passing);
@@ -804,7 +812,7 @@ impl<K: Kernel> Applier<'_, K> {
                     _ => refused(doing(), &error),
                 })?,
             }
-            let old = current.filter(|_| replaces && had).map(|current| self.place(&pin, current));
+            let old = current.filter(|_| had).map(|current| self.place(&pin, current));
             self.undo.push((number, Undo::Outside { pin, old }));
         }
         Ok(())

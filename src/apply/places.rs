@@ -15,9 +15,9 @@ use std::sync::Arc;
 
 impl<K: Kernel> Applier<'_, K> {
     /// Checks that the hooks that this run changes are those that the plan saw, before anything is done.
-    pub(super) fn same_hooks(&self) -> Result<(), (usize, Problem)> {
+    pub(super) fn same_hooks(&self) -> Result<(), Problem> {
         let hooks: BTreeSet<Hook> = self.plan.changed_hooks().collect();
-        hooks.iter().try_for_each(|hook| self.same_hook(hook)).map_err(|problem| (0, problem))
+        hooks.iter().try_for_each(|hook| self.same_hook(hook))
     }
 
     /// Checks that a hook is the one that the plan saw, but for what this run did to it.

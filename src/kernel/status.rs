@@ -6,7 +6,6 @@ use crate::confirm;
 use crate::diag::{Kind, LockHolder, Problem, Problems};
 use crate::names::PinPath;
 use crate::observed::Root;
-use crate::plan::root_gone;
 use crate::record::Record;
 use crate::report::status::{Deployment, Deployments, Drifted, Made, State, Trouble};
 use std::collections::BTreeSet;
@@ -115,7 +114,7 @@ fn settled_status<K: Kernel>(kernel: &K, pin_root: &PinPath) -> Result<Option<De
         Root::Missing | Root::Foreign => None,
     };
     let (record, trouble) = match (current, record) {
-        (None, _) => (None, root_gone(&root, &leftovers, pin_root)),
+        (None, _) => (None, root.gone(&leftovers, pin_root)),
         (Some(_), Ok(Some(record))) => (Some(record), None),
         (Some(_), Ok(None)) => (None, Some(Problem::new(Kind::RecordLost { pin: pin_root.join("record") }))),
         (Some(_), Err(problem)) if matches!(*problem.kind, Kind::Record { .. }) => (None, Some(problem)),

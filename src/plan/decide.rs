@@ -34,7 +34,7 @@ use crate::entries::{slot_id, slots_of};
 use crate::kinds::MapType;
 use crate::migrate::Migration;
 use crate::names::{Address, Digest, MapName, PinPath, ProgramName};
-use crate::observed::{Leftover, LinkInfo, Live, Observed, ObservedMap, ObservedProgram, Pinned, Root, UnfinishedCopy};
+use crate::observed::{LinkInfo, Live, Observed, ObservedMap, ObservedProgram, Pinned, Root, UnfinishedCopy};
 use crate::record::{Record, RecordedMap};
 use crate::spec::{Compare, Difference, MapSpec, differences};
 use std::borrow::Cow;
@@ -139,7 +139,7 @@ fn catch_ups(steps: &[Step]) -> Vec<Step> {
 pub(super) fn generations(observed: &Observed, pin_root: &PinPath) -> Generations {
     let current = current(observed).cloned();
     let record = observed.record.clone().map(Box::new);
-    let number = next_number(observed);
+    let number = next_number(observed, pin_root);
     let second = observed.unnamed.keys().chain(&observed.displaced).cloned().collect();
     Generations { current, record, next: pin_root.generation(number), number, second }
 }
@@ -152,26 +152,14 @@ pub(super) fn current(observed: &Observed) -> Option<&PinPath> {
 }
 
 /// Returns the number of the generation that runs.
-fn number(observed: &Observed) -> Option<u64> {
-    current(observed).map(|path| number_of(path).unwrap_or(0))
+fn number(observed: &Observed, pin_root: &PinPath) -> Option<u64> {
+    current(observed).map(|path| path.generation_number(pin_root).unwrap_or(0))
 }
 
 /// Returns a number that no generation has: what is left of one that was begun stays until the next one runs.
-fn next_number(observed: &Observed) -> u64 {
-    let left = observed.leftovers.iter().filter_map(|leftover| number_of(&leftover.path));
-    number(observed).map_or(1, |number| left.fold(number, u64::max).saturating_add(1))
-}
-
-fn number_of(generation: &PinPath) -> Option<u64> {
-    generation.as_str().rsplit('~').next()?.parse().ok()
-}
-
-/// Finds a generation that ran and that nothing leads to any more. To clear it would detach its links, and lose what its
-/// maps hold.
-pub fn root_gone(root: &Root, leftovers: &[Leftover], pin_root: &PinPath) -> Option<Problem> {
-    let left = leftovers.iter().filter(|left| left.has_run && *root == Root::Missing);
-    let newest = left.max_by_key(|left| left.path.generation_number(pin_root))?;
-    Some(Problem::new(Kind::RootGone { pin_root: pin_root.clone(), generation: newest.path.clone() }))
+fn next_number(observed: &Observed, pin_root: &PinPath) -> u64 {
+    let left = observed.leftovers.iter().filter_map(|leftover| leftover.path.generation_number(pin_root));
+    number(observed, pin_root).map_or(1, |number| left.fold(number, u64::max).saturating_add(1))
 }
 
 /// Clears what interrupted runs left, before anything else: it may be on a hook that has room for one program.
@@ -269,7 +257,7 @@ impl<'a> Planner<'a> {
     fn decide_root(&mut self) {
         let (root, bpffs) = (&self.desired.pin_root, &self.desired.bpffs);
         let listed = self.observed.directories.get(root);
-        if let Some(problem) = root_gone(&self.observed.root, &self.observed.leftovers, root) {
+        if let Some(problem) = self.observed.root.gone(&self.observed.leftovers, root) {
             return self.problems.push(problem);
         }
         let by = match self.observed.root {

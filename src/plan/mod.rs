@@ -20,7 +20,7 @@ pub mod words;
 pub(crate) mod samples;
 
 pub use adopt::adopt;
-pub use decide::{destroy, plan, rollback, root_gone};
+pub use decide::{destroy, plan, rollback};
 pub use expects::Expects;
 pub use migrate::Copying;
 pub(crate) use places::is_other;

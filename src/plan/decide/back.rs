@@ -2,8 +2,9 @@
 
 use super::links::record_link;
 use super::removals::{empty_folders, folders_without_pins, made_folders, removal, take_away};
-use super::{Fate, PASSING, Planner, as_pin, current, entries, generations, leftovers, next_number, number};
-use super::{restored_pins, root_gone};
+use super::{
+    Fate, PASSING, Planner, as_pin, current, entries, generations, leftovers, next_number, number, restored_pins,
+};
 use crate::desired::{Desired, DesiredLink, Policy, sequences};
 use crate::diag::{Kind, Problem, Problems};
 use crate::names::{DeploymentName, LinkName, MapName, PinPath, ProgramName};
@@ -92,7 +93,7 @@ pub fn rollback(before: &Record, observed: &Observed, pin_root: &PinPath, by: By
         return Err(Problem::new(Kind::RecordLost { pin: pin_root.join("record") }).into());
     }
     let (desired, mut problems) = (links_of(before, pin_root)?, Problems::default());
-    problems.0.extend(root_gone(&observed.root, &observed.leftovers, pin_root));
+    problems.0.extend(observed.root.gone(&observed.leftovers, pin_root));
     let mut planner = Planner::new(&desired, observed, Mode::Live);
     planner.may_take_over = by == By::Hand;
     let previous = pin_root.previous();
@@ -195,8 +196,8 @@ pub fn rollback(before: &Record, observed: &Observed, pin_root: &PinPath, by: By
             pin: pin_root.join("record"),
             record: Box::new(record),
             owned,
-            generation: next_number(observed),
-            replaces: number(observed),
+            generation: next_number(observed, pin_root),
+            replaces: number(observed, pin_root),
         },
         because: Because::Rollback,
         span: None,

@@ -53,9 +53,9 @@ pub(in crate::plan) fn write_record<'a>(
         pin: desired.pin_root.join("record"),
         owned: entries::to_keep(&made, &desired.maps),
         record: Box::new(made),
-        generation: next_number(observed),
+        generation: next_number(observed, &desired.pin_root),
         // Without a record there is nothing to go back to.
-        replaces: before.and(number(observed)),
+        replaces: before.and(number(observed, &desired.pin_root)),
     };
     Some(Step { action, because, span: None, traffic: Traffic::None, state: State::None, needs: None })
 }
