@@ -5,6 +5,8 @@ use std::fmt;
 
 /// More than one block of a sound capture has: `tcpdump` takes 256 KiB of a packet at most.
 const LARGEST_BLOCK: usize = 1 << 20;
+/// The type, the length and the length again: each block of pcapng has these (draft-ietf-opsawg-pcapng, section 3.1).
+const SMALLEST_BLOCK: u32 = 12;
 /// The LINKTYPEs of raw IP, of any version and of the fourth and the sixth.
 const RAW_IP: [i32; 3] = [101, 228, 229];
 
@@ -40,7 +42,14 @@ impl std::error::Error for CaptureError {}
 pub fn packets(file: &[u8]) -> Result<Vec<Vec<u8>>, CaptureError> {
     let mut reader = create_reader(LARGEST_BLOCK, file).map_err(|_| CaptureError::NoCapture)?;
     let (mut packets, mut links) = (Vec::new(), Vec::new());
+    // Where the next block starts, and how its length is written once that is known: in a file of pcapng.
+    let (mut at, mut length) = (0, None::<fn([u8; 4]) -> u32>);
     loop {
+        // The parser subtracts what each block has from this before it checks it.
+        let told = file.get(at + 4..).and_then(<[u8]>::first_chunk).copied().zip(length);
+        if told.is_some_and(|(bytes, length)| length(bytes) < SMALLEST_BLOCK) {
+            return Err(CaptureError::Broken(packets.len()));
+        }
         let whole = match reader.next() {
             Ok((len, block)) => {
                 let packet = match &block {
@@ -49,13 +58,19 @@ pub fn packets(file: &[u8]) -> Result<Vec<Vec<u8>>, CaptureError> {
                         None
                     }
                     PcapBlockOwned::Legacy(packet) => Some((0, packet.data)),
-                    PcapBlockOwned::NG(block) => of_block(block, &mut links),
+                    PcapBlockOwned::NG(block) => {
+                        if let Block::SectionHeader(section) = block {
+                            length = Some(if section.big_endian() { u32::from_be_bytes } else { u32::from_le_bytes });
+                        }
+                        of_block(block, &mut links)
+                    }
                 };
                 if let Some((interface, bytes)) = packet {
                     let link = links.get(interface).copied().ok_or(CaptureError::Broken(packets.len()))?;
                     packets.push(frame(bytes, link)?);
                 }
                 reader.consume(len);
+                at += len;
                 true
             }
             Err(PcapError::Eof) => return Ok(packets),
@@ -156,6 +171,9 @@ mod tests {
         ] {
             assert_eq!(packets(&file), wanted);
         }
+        let short_block =
+            [&pcapng(b"hello")[..], &0x8000_0001_u32.to_le_bytes(), &10_u32.to_le_bytes(), &[0; 8]].concat();
+        assert_eq!(packets(&short_block), Err(CaptureError::Broken(1)));
         let whole = pcap(1, &[b"one packet here", b"two"]);
         assert_eq!(packets(&whole[..whole.len() - 1]), Err(CaptureError::Broken(1)));
     }
