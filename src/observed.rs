@@ -82,7 +82,7 @@ pub struct Observed {
     pub displaced: BTreeSet<PinPath>,
     /// Which other deployments of the bpffs say that they made what has a pin, of those that were asked for.
     pub owners: BTreeMap<PinPath, String>,
-    /// Which other deployments of the bpffs say that they use maps of ours that nothing wants any more, by their pins.
+    /// Which other deployments of the bpffs say that they use maps of ours that may lose their pins, by these.
     pub users: BTreeMap<PinPath, BTreeSet<String>>,
 }
 
@@ -273,6 +273,8 @@ pub struct Wanted {
     pub adopts: bool,
     /// Maps that may be made anew when they no longer fit, by their pins: then their entries count.
     pub changing: BTreeMap<PinPath, Arc<DesiredMap>>,
+    /// Maps of which what is in them decides whether they are made anew, by their pins.
+    pub refilled: BTreeSet<PinPath>,
     /// Maps of which the entries are read.
     pub contents: BTreeSet<PinPath>,
     /// Where entries are kept as ours.
@@ -313,6 +315,13 @@ impl Wanted {
         wanted.changing.extend(desired.maps.values().filter_map(|map| match &map.source {
             MapSource::Defined(definition) if definition.on_change != OnChange::Fail => {
                 Some((definition.pin.clone(), Arc::clone(map)))
+            }
+            MapSource::Defined(_) | MapSource::Pinned(_) | MapSource::Id(_) => None,
+        }));
+        wanted.refilled.extend(desired.maps.values().filter_map(|map| match &map.source {
+            // What only its object knows is nobody else's to use.
+            MapSource::Defined(definition) if definition.is_refilled() && !map.name.is_private() => {
+                Some(definition.pin.clone())
             }
             MapSource::Defined(_) | MapSource::Pinned(_) | MapSource::Id(_) => None,
         }));

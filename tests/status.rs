@@ -381,6 +381,46 @@ fn a_map_has_one_deployment_that_owns_it() {
 }
 
 #[test]
+fn a_map_that_is_made_anew_names_the_deployments_that_use_it() {
+    common::in_namespace("a_map_that_is_made_anew_names_the_deployments_that_use_it", |room| {
+        let Some(folder) = site(room) else { return };
+        let folder = folder.path();
+        let write = |name: &str, lines: &str| {
+            let text = format!("version = 1\nname = \"{name}\"\n{lines}");
+            fs::write(folder.join(format!("{name}.toml")), text).expect("it can be written");
+        };
+        let owner = |room: u32, on_change: &str| {
+            let shape = "type = \"hash\"\nkey_size = 4\nvalue_size = 4\n";
+            write("a", &format!("[map.m]\n{shape}max_entries = {room}\non_change = \"{on_change}\"\n"));
+        };
+        owner(1, "migrate");
+        write(
+            "b",
+            "[map.its]\npinned = \"/sys/fs/bpf/a/maps/m\"\n[map.o]\ntype = \"array\"\nkey_size = 4\nvalue_size = 4\nmax_entries = 1\n",
+        );
+        succeed(folder, &["a.toml"]);
+        succeed(folder, &["b.toml"]);
+        assert!(!succeed(folder, &["a.toml", "--dry-run"]).contains("in use"));
+        let words = "in use by b: their programs stay with that one, and no longer share it with ours";
+        let risk = "risk: 1 map is no longer shared with others";
+        for on_change in ["recreate", "migrate"] {
+            owner(2, on_change);
+            let plan = succeed(folder, &["a.toml", "--dry-run"]);
+            assert!(plan.contains(words) && plan.contains(risk), "{plan}");
+            let plan = succeed(folder, &["a.toml", "--dry-run", "--output", "json"]);
+            let plan: Value = serde_json::from_str(&plan).expect("JSON");
+            assert_eq!(plan["steps"][0]["details"]["used_by"], serde_json::json!(["b"]), "{plan}");
+        }
+        succeed(folder, &["a.toml"]);
+        assert!(!succeed(folder, &["rollback", "a", "--dry-run"]).contains("in use"), "b uses the one before");
+        succeed(folder, &["b.toml"]);
+        let plan = succeed(folder, &["rollback", "a", "--dry-run"]);
+        assert!(plan.contains(words) && plan.contains(risk), "{plan}");
+        ["b", "a"].map(|name| succeed(folder, &["destroy", name]));
+    });
+}
+
+#[test]
 fn an_apply_that_waits_to_be_confirmed_is_not_in_sync() {
     common::in_namespace("an_apply_that_waits_to_be_confirmed_is_not_in_sync", |room| {
         let Some(folder) = site(room) else { return };

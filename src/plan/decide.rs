@@ -24,7 +24,7 @@ use self::removals::{removal, removals};
 use super::graph::{self, Node};
 use super::id::Subject;
 use super::places::Arrangement;
-use super::{Action, Because, Consent, Copying, Generations, Mode, Plan, Restored, State, Step, Traffic};
+use super::{Action, Because, Consent, Copying, Generations, Mode, Plan, Replaced, Restored, State, Step, Traffic};
 use super::{access, guard, migrate};
 use crate::desired::{Desired, DesiredMap, DesiredProgram, Hook, MapDefinition, MapSource, OnChange, SlotSource, Span};
 use crate::diag::{Kind, Problem, Problems};
@@ -729,15 +729,19 @@ impl<'a> Planner<'a> {
             }
             Fate::New(Some(from), because) if self.copies.contains_key(&map.name) => self.migrate(map, from, because),
             Fate::New(replaces, because) => {
+                let holds = holds_state(&map) && !self.was_exact(&map);
+                let is_empty = holds && replaces.is_some() && self.counted(&map) == Some(0);
                 let (state, needs) = match replaces {
-                    Some(_) if holds_state(&map) && !self.was_exact(&map) && !self.holds_pinned(&map) => {
+                    Some(_) if holds && !is_empty && !self.holds_pinned(&map) => {
                         (State::Lost(self.counted(&map)), Some(Consent::LoseState))
                     }
-                    None if holds_state(&map) && !self.was_exact(&map) && self.lives_unpinned(&map) => {
+                    None if holds && self.lives_unpinned(&map) => {
                         (State::Lost(None), Some(Consent::LoseState))
                     }
                     Some(_) | None => (State::New, None),
                 };
+                let used_by = self.users_of(map.pin());
+                let replaces = replaces.map(|id| Replaced { id, used_by, is_empty });
                 let action = Action::CreateMap { map, replaces };
                 self.steps.push(Step { action, because, span: Some(span), traffic: Traffic::None, state, needs });
             }
@@ -763,11 +767,18 @@ impl<'a> Planner<'a> {
         })
     }
 
+    /// Returns the other deployments that use our map at a pin.
+    fn users_of(&self, pin: Option<&PinPath>) -> BTreeSet<String> {
+        pin.and_then(|pin| self.observed.users.get(pin)).cloned().unwrap_or_default()
+    }
+
     /// Makes a map anew and copies the entries; what changes meanwhile comes behind the switch.
     fn migrate(&mut self, map: Arc<DesiredMap>, from: u32, because: Because) {
         let copying = Arc::clone(&self.copies[&map.name]);
         let span = map.span.clone();
-        let create = Action::CreateMap { map: Arc::clone(&map), replaces: Some(from) };
+        let used_by = self.users_of(map.pin());
+        let replaces = Some(Replaced { id: from, used_by, is_empty: false });
+        let create = Action::CreateMap { map: Arc::clone(&map), replaces };
         self.push(span.clone(), create, because, Traffic::None, State::New);
         let because = Because::MapNew(map.name.clone());
         let (entries, lost) = (copying.fits, copying.misfits.count);
