@@ -388,8 +388,13 @@ impl<'a> Planner<'a> {
             self.refuse_change(map, definition, found, differs);
             return None;
         }
-        // A map that holds what the manifest says has nothing to be copied.
-        if definition.on_change == OnChange::Migrate && !definition.is_exact() {
+        // What variables start with matters only to new ones: the others keep what they hold.
+        if differs.is_empty() && definition.on_change == OnChange::Migrate && definition.is_live() {
+            return Some(Fate::Keep(id));
+        }
+        // A map that holds what the manifest says has nothing to be copied, nor has one that holds constants.
+        if definition.on_change == OnChange::Migrate && !definition.is_exact() && holds_state(map) {
+            self.check_unset(map, definition);
             match migrate::copying(map, definition, found, &self.observed.host) {
                 Ok(copying) => drop(self.copies.insert(map.name.clone(), Arc::new(copying))),
                 Err(problem) => {
@@ -779,7 +784,11 @@ impl<'a> Planner<'a> {
         let used_by = self.users_of(map.pin());
         let replaces = Some(Replaced { id: from, used_by, is_empty: false });
         let create = Action::CreateMap { map: Arc::clone(&map), replaces };
-        self.push(span.clone(), create, because, Traffic::None, State::New);
+        self.push(span.clone(), create, because.clone(), Traffic::None, State::New);
+        // Should the variables that are there not fit, these are what it has.
+        if graph::is_filled(&map) {
+            self.push(span.clone(), Action::FillMap { map: Arc::clone(&map) }, because, Traffic::None, State::None);
+        }
         let because = Because::MapNew(map.name.clone());
         let (entries, lost) = (copying.fits, copying.misfits.count);
         let needs = copying.loses().then_some(Consent::LoseState);
@@ -825,6 +834,10 @@ impl<'a> Planner<'a> {
     /// A new map gets its contents for the reason for which it is new.
     fn contents_step(&mut self, name: &MapName, action: fn(Arc<DesiredMap>) -> Action) {
         let Some(Fate::New(_, because)) = self.maps.get(name).cloned() else { return };
+        // Its first contents come before what is copied.
+        if self.copies.contains_key(name) {
+            return;
+        }
         let map = Arc::clone(&self.desired.maps[name]);
         self.push(map.span.clone(), action(map), because, Traffic::None, State::None);
     }

@@ -210,7 +210,10 @@ fn in_use(f: &mut fmt::Formatter<'_>, used_by: &BTreeSet<String>, then: &str) ->
 
 fn copy_entries(f: &mut fmt::Formatter<'_>, from: u32, copying: &Copying) -> fmt::Result {
     let Copying { migration, fits, misfits, .. } = copying;
-    write!(f, "copy {} of id {from}", count(*fits, "entry"))?;
+    match migration.is_section() {
+        true => write!(f, "copy the variables of id {from}")?,
+        false => write!(f, "copy {} of id {from}", count(*fits, "entry"))?,
+    }
     if misfits.count > 0 {
         let do_not = if misfits.count == 1 { "does not" } else { "do not" };
         write!(f, ", {} {do_not} fit{misfits}", misfits.count)?;
