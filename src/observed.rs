@@ -44,6 +44,8 @@ pub struct Observed {
     pub accounts: BTreeMap<(AccountKind, String), u32>,
     /// Maps that exist, of the ids that were asked for.
     pub maps_by_id: BTreeMap<u32, ObservedMap>,
+    /// Maps without a pin of ours that programs of ours run with, by id, when the pin of a map that we made is gone.
+    pub nameless: BTreeMap<u32, ObservedMap>,
     /// Interfaces that exist, of those that were asked for: by their network namespace and name.
     pub interfaces: BTreeMap<(Netns, String), Interface>,
     /// What this kernel lacks, of what was asked for.
@@ -510,6 +512,7 @@ impl Observed {
             opened: BTreeSet::new(),
             accounts: BTreeMap::new(),
             maps_by_id: BTreeMap::new(),
+            nameless: BTreeMap::new(),
             interfaces: BTreeMap::new(),
             missing: BTreeSet::new(),
             strangers: BTreeMap::new(),

@@ -14,7 +14,7 @@ use bpfapply::plan::{self, Action, Marker, Plan};
 use bpfapply::report::status::State;
 use common::Room;
 use common::stages::{desired, good, make, path, plan as planned, plan_destroy, repository, run};
-use common::tool::{Said, bpfapply, succeed};
+use common::tool::{self, Said, bpfapply, bpftool, succeed};
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
@@ -416,7 +416,56 @@ fn a_map_that_is_made_anew_names_the_deployments_that_use_it() {
         succeed(folder, &["b.toml"]);
         let plan = succeed(folder, &["rollback", "a", "--dry-run"]);
         assert!(plan.contains(words) && plan.contains(risk), "{plan}");
-        ["b", "a"].map(|name| succeed(folder, &["destroy", name]));
+        for name in ["b", "a"] {
+            succeed(folder, &["destroy", name]);
+        }
+    });
+}
+
+#[test]
+fn a_map_without_a_pin_is_named_and_can_be_kept() {
+    common::in_namespace("a_map_without_a_pin_is_named_and_can_be_kept", |room| {
+        let Some(folder) = site(room) else { return };
+        let folder = folder.path();
+        let pin = "/sys/fs/bpf/edge/maps/traffic";
+        succeed(folder, &["plan.toml"]);
+        let id = bpftool(&format!("map show pinned {pin}"))["id"].clone();
+        sh(&format!("rm {pin}"));
+        let plan = succeed(folder, &["plan.toml", "--dry-run"]);
+        let way_out = format!("bpftool map pin id {id} {pin}");
+        assert!(plan.contains(&way_out) && plan.contains("needs --allow lose-state"), "{plan}");
+        sh(&way_out);
+        let manifest = fs::read_to_string(folder.join("plan.toml")).expect("it is there");
+        let adopts = manifest.replace("[map.traffic]\n", "[map.traffic]\nadopt = true\n");
+        fs::write(folder.join("adopts.toml"), adopts).expect("it can be written");
+        succeed(folder, &["adopts.toml"]);
+        assert_eq!(bpftool(&format!("map show pinned {pin}"))["id"], id);
+        assert!(succeed(folder, &["plan.toml", "--dry-run"]).contains("nothing to do"));
+        succeed(folder, &["destroy", "edge"]);
+    });
+}
+
+#[test]
+fn a_map_of_ours_is_not_somebody_elses_while_only_its_name_is_gone() {
+    common::in_namespace("a_map_of_ours_is_not_somebody_elses_while_only_its_name_is_gone", |room| {
+        let Some(folder) = site(room) else { return };
+        let folder = folder.path();
+        let own = "[map.own]\ntype = \"hash\"\nkey_size = 4\nvalue_size = 4\nmax_entries = 1\n";
+        let text = |name: &str, table: &str| {
+            let text = format!("version = 1\nname = \"a\"\n{own}[map.m]\n{table}");
+            fs::write(folder.join(name), text).expect("it can be written");
+        };
+        text("ours.toml", &format!("pin = \"/sys/fs/bpf/shared/m\"\n{}", &own["[map.own]\n".len()..]));
+        text("theirs.toml", "pinned = \"/sys/fs/bpf/shared/m\"\n");
+        succeed(folder, &["ours.toml"]);
+        sh("rm /sys/fs/bpf/shared/m");
+        let said = tool::refused(folder, &["theirs.toml"], 1);
+        assert!(said.contains("it was this deployment's, and only its name in there is left"), "{said}");
+        succeed(folder, &["ours.toml"]);
+        succeed(folder, &["theirs.toml"]);
+        sh("bpftool map show pinned /sys/fs/bpf/shared/m");
+        succeed(folder, &["destroy", "a"]);
+        sh("bpftool map show pinned /sys/fs/bpf/shared/m");
     });
 }
 

@@ -168,6 +168,7 @@ pub fn observe<K: Kernel>(kernel: &K, wanted: &Wanted) -> Result<Observed, Probl
         displaced,
         owners: BTreeMap::new(),
         users: BTreeMap::new(),
+        nameless: BTreeMap::new(),
         opened: BTreeSet::new(),
         beside: all(&mut problems, &wanted.beside, |pin| reader.beside(pin)),
         events: all(&mut problems, &wanted.events, |event| events::find(kernel, event).map(Some)),
@@ -175,7 +176,9 @@ pub fn observe<K: Kernel>(kernel: &K, wanted: &Wanted) -> Result<Observed, Probl
     };
     let (owners, opened) = (owners(kernel, wanted, &observed), opened(kernel, wanted, &observed));
     let users = users(kernel, wanted, &observed);
-    problems.or(Observed { owners, users, opened, ..observed })
+    let nameless = nameless_maps(&observed).into_iter().filter_map(|id| Some((id, reader.map_by_id(id).ok()??)));
+    let nameless = nameless.collect();
+    problems.or(Observed { owners, users, opened, nameless, ..observed })
 }
 
 /// Finds the folders of the deployment's pins that others may enter. Where that is not known, as in a state that was
@@ -203,6 +206,27 @@ fn owners<K: Kernel>(kernel: &K, wanted: &Wanted, observed: &Observed) -> BTreeM
         own.into_iter().map(move |(pin, _)| (pin, record.deployment.clone()))
     });
     owned.collect()
+}
+
+/// Lists the maps that pinned programs of ours run with and that have no pin of ours, when the pin of a map that we made is
+/// gone: it may be one of these. They are not asked for, so that nobody needs to be allowed to find them by their ids.
+fn nameless_maps(observed: &Observed) -> BTreeSet<u32> {
+    let Some(record) = &observed.record else { return BTreeSet::new() };
+    let found = |pin: &str| observed.pins.get(&PinPath::new(pin).ok()?);
+    let mut made = record.maps.values().filter(|map| map.created).filter_map(|map| map.pin.as_deref());
+    if made.all(|pin| found(pin).is_some()) {
+        return BTreeSet::new();
+    }
+    let programs = record.programs.values().filter_map(|program| match found(&program.pin)? {
+        Pinned::Program(program) => Some(&program.info.map_ids),
+        Pinned::Map(_) | Pinned::Link(_) => None,
+    });
+    let pinned = observed.pins.values().filter_map(|pinned| match pinned {
+        Pinned::Map(found) => Some(found.info.id),
+        Pinned::Program(_) | Pinned::Link(_) => None,
+    });
+    let pinned: BTreeSet<u32> = pinned.collect();
+    programs.flatten().copied().filter(|id| !pinned.contains(id)).collect()
 }
 
 /// Finds out which other deployments use maps of ours that may lose their pins, by their records: those that nothing wants

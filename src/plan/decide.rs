@@ -34,7 +34,9 @@ use crate::entries::{slot_id, slots_of};
 use crate::kinds::MapType;
 use crate::migrate::Migration;
 use crate::names::{Address, Digest, MapName, PinPath, ProgramName};
-use crate::observed::{LinkInfo, Live, Observed, ObservedMap, ObservedProgram, Pinned, Root, UnfinishedCopy};
+use crate::observed::{
+    Entry, EntryKind, LinkInfo, Live, Observed, ObservedMap, ObservedProgram, Pinned, Root, UnfinishedCopy,
+};
 use crate::record::{Record, RecordedMap};
 use crate::spec::{Compare, Difference, MapSpec, differences};
 use std::borrow::Cow;
@@ -115,7 +117,7 @@ fn restored_pins(observed: &Observed, steps: &[Step]) -> Vec<Step> {
     let lost = kept.filter(|(step, pin)| observed.unnamed.contains_key(pin) && step.action.changed_pin() != Some(*pin));
     let again = lost.map(|(step, pin)| Step {
         action: Action::RestorePin { of: step.action.address(), pin: pin.clone() },
-        because: Because::Unpinned,
+        because: Because::Unpinned { alive: None },
         span: step.span.clone(),
         traffic: Traffic::None,
         state: State::None,
@@ -280,6 +282,13 @@ impl<'a> Planner<'a> {
         for map in self.desired.maps.values() {
             let fate = match &map.source {
                 MapSource::Defined(definition) => self.decide_map(map, definition),
+                MapSource::Pinned(pin) if self.observed.unnamed.contains_key(pin) => {
+                    let text = "it was this deployment's, and only its name in there is left: apply it once more as that, \
+                                which pins it here again";
+                    let problem = Problem::at(Kind::NoSuchPin { pin: pin.clone() }, map.span.clone(), text);
+                    self.problems.push(problem);
+                    None
+                }
                 MapSource::Pinned(pin) => {
                     let found = self.observed_map(pin, map);
                     match found.is_none() && self.observed.pins.contains_key(pin) {
@@ -500,6 +509,20 @@ impl<'a> Planner<'a> {
         map.pin().is_some_and(is_unpinned) && self.lives_on(map)
     }
 
+    /// Returns the id of a map that lost its pin, with that pin, as long as one alone of those that programs of ours run
+    /// with can be it.
+    fn alive(&self, map: &DesiredMap) -> Option<(u32, PinPath)> {
+        let MapSource::Defined(definition) = &map.source else { return None };
+        let is_it = |found: &&ObservedMap| {
+            found.info.name == definition.kernel_name
+                && self.is_used(found.info.id)
+                && self.differences(map, definition, found).is_empty()
+        };
+        let mut found = self.observed.nameless.values().filter(is_it);
+        let one = found.next().filter(|_| found.next().is_none())?;
+        Some((one.info.id, definition.pin.clone()))
+    }
+
     /// Returns whether programs of ours that are there run with the map that we made, whatever became of its pin.
     fn lives_on(&self, map: &DesiredMap) -> bool {
         let Some(record) = &self.observed.record else { return false };
@@ -701,10 +724,24 @@ impl<'a> Planner<'a> {
         self.steps.push(Step { action, because, span: None, traffic, state, needs: None });
     }
 
-    /// Returns whether a folder goes with what a killed run left.
+    /// Returns whether a folder goes with what a killed run left: nothing else came into it since.
     fn goes_first(&self, folder: &PinPath) -> bool {
         let has = |record: &Record| record.directories.iter().any(|made| made == folder.as_str());
-        !self.observed.record.as_ref().is_some_and(has) && self.observed.begun().any(|(_, record)| has(record))
+        if self.observed.record.as_ref().is_some_and(has) || !self.observed.begun().any(|(_, record)| has(record)) {
+            return false;
+        }
+        let left = self.observed.begun().flat_map(|(_, record)| record.made_pins());
+        let left: BTreeSet<_> = left.flat_map(|(pin, inode)| [(pin.passing(), inode), (pin, inode)]).collect();
+        let goes = |entry: &Entry| {
+            let path = folder.child(&entry.name);
+            match entry.kind {
+                EntryKind::Folder => self.goes_first(&path),
+                EntryKind::Pin | EntryKind::Symlink => {
+                    left.contains(&(path.clone(), entry.inode)) && !self.observed.displaced.contains(&path)
+                }
+            }
+        };
+        self.observed.directories.get(folder).is_none_or(|entries| entries.iter().all(goes))
     }
 
     fn map_step(&mut self, map: Arc<DesiredMap>, fate: Fate) {
@@ -740,13 +777,15 @@ impl<'a> Planner<'a> {
                     Some(_) if holds && !is_empty && !self.holds_pinned(&map) => {
                         (State::Lost(self.counted(&map)), Some(Consent::LoseState))
                     }
-                    None if holds && self.lives_unpinned(&map) => {
-                        (State::Lost(None), Some(Consent::LoseState))
-                    }
+                    None if holds && self.lives_unpinned(&map) => (State::Lost(None), Some(Consent::LoseState)),
                     Some(_) | None => (State::New, None),
                 };
                 let used_by = self.users_of(map.pin());
                 let replaces = replaces.map(|id| Replaced { id, used_by, is_empty });
+                let because = match self.alive(&map).filter(|_| state.is_loss() && replaces.is_none()) {
+                    Some(alive) => Because::Unpinned { alive: Some(alive) },
+                    None => because,
+                };
                 let action = Action::CreateMap { map, replaces };
                 self.steps.push(Step { action, because, span: Some(span), traffic: Traffic::None, state, needs });
             }

@@ -580,7 +580,11 @@ pub enum Because {
     /// It is not on the host.
     Missing,
     /// It is on the host, and its pin is not.
-    Unpinned,
+    Unpinned {
+        /// The map that lost its pin, where it is gone from the deployment's folder, too: its id and that pin. What it
+        /// holds is there for as long as programs run with it.
+        alive: Option<(u32, PinPath)>,
+    },
     /// It is there and fits.
     Unchanged,
     /// It is there, fits, and belongs to somebody else: this deployment, where one says so.

@@ -608,7 +608,7 @@ pub fn every_step() -> Plan {
                 of: Address::Map(map_name("tenants")),
                 pin: PinPath::new("/sys/fs/bpf/shared/tenants").unwrap(),
             },
-            B::Unpinned,
+            B::Unpinned { alive: None },
             T::None,
             S::None,
             None,

@@ -585,7 +585,7 @@ impl Because {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Missing => "missing",
-            Self::Unpinned => "unpinned",
+            Self::Unpinned { .. } => "unpinned",
             Self::Unchanged => "unchanged",
             Self::Foreign(_) => "foreign",
             Self::CodeChanged => "code-changed",
@@ -634,7 +634,12 @@ impl fmt::Display for Because {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Missing => f.write_str("it is not on the host"),
-            Self::Unpinned => f.write_str("only its pin is gone"),
+            Self::Unpinned { alive: None } => f.write_str("only its pin is gone"),
+            Self::Unpinned { alive: Some((id, pin)) } => write!(
+                f,
+                "only its pin is gone, and programs still run with map id {id}: to keep what it holds, \
+                 `bpftool map pin id {id} {pin}`, and `adopt = true` makes it ours again"
+            ),
             Self::Unchanged => f.write_str("it is unchanged"),
             Self::Foreign(None) => f.write_str("it fits, and somebody else owns it"),
             Self::Foreign(Some(deployment)) => write!(f, "it fits, and the deployment `{deployment}` owns it"),

@@ -720,7 +720,7 @@ impl<'a> BecauseJson<'a> {
             Because::MapDiffers(differences) => (None, differences, None),
             Because::ProgramOther(id) => (None, &[], Some(*id)),
             Because::Missing
-            | Because::Unpinned
+            | Because::Unpinned { .. }
             | Because::Unchanged
             | Because::Foreign(_)
             | Because::CodeChanged
