@@ -281,8 +281,8 @@ pub struct Wanted {
     pub contents: BTreeSet<PinPath>,
     /// Where entries are kept as ours.
     pub kept: BTreeSet<PinPath>,
-    /// On the way back to the generation before, the pins of its maps with their inodes: the entries of other maps of ours
-    /// are counted, which go.
+    /// On the way back to the generation before, the pins of its maps with their inodes, and none for the end of it all: the
+    /// entries of other maps of ours are counted, which go.
     pub returning: Option<BTreeSet<(PinPath, u64)>>,
     /// Whether the entries that the record says are ours are read as well.
     pub entries: bool,

@@ -122,10 +122,9 @@ pub fn observe<K: Kernel>(kernel: &K, wanted: &Wanted) -> Result<Observed, Probl
         None => !wanted.entries || wanted.pins.contains(&pin.0),
     };
     for (pin, _) in record.iter().flat_map(Record::own_pins).filter(|pin| !stays(pin)) {
-        if let Some(Pinned::Map(found)) = pins.get_mut(&pin)
-            && let Err(problem) = reader.count(&pin, found, &host)
-        {
-            problems.push(problem);
+        if let Some(Pinned::Map(found)) = pins.get_mut(&pin) {
+            // What cannot be counted goes all the same, and is told as lost.
+            found.live = reader.count(&pin, found, &host).unwrap_or_default();
         }
     }
     let copies = match &root {
@@ -1029,15 +1028,14 @@ impl<'a, K: Kernel> Reader<'a, K> {
     }
 
     /// Counts the entries of a map that goes.
-    fn count(&self, pin: &PinPath, found: &mut ObservedMap, host: &Host) -> Result<(), Problem> {
+    fn count(&self, pin: &PinPath, found: &ObservedMap, host: &Host) -> Result<Option<Live>, Problem> {
         if !found.info.map_type.has_entries() || found.frozen_value.is_some() {
-            return Ok(());
+            return Ok(None);
         }
-        let Some((ObjectKind::Map, fd)) = self.open(pin)? else { return Ok(()) };
+        let Some((ObjectKind::Map, fd)) = self.open(pin)? else { return Ok(None) };
         let counted = contents::count(self.kernel, &fd, host);
         let counted = counted.map_err(|error| refused(format!("read the entries of `{pin}`"), &error, OPEN_PIN))?;
-        found.live = Some(Live::Counted(counted));
-        Ok(())
+        Ok(Some(Live::Counted(counted)))
     }
 
     /// Lists the programs that run with a map and are pinned in no generation of the deployment.
