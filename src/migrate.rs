@@ -6,7 +6,9 @@ use crate::entries::{Duplicate, Entries};
 use crate::kinds::MapType;
 use crate::names::hex;
 use crate::spec::{Host, MapSpec, MapTypes};
+use crate::variables::Patch;
 use std::fmt;
+use std::sync::Arc;
 
 /// Entries that did not fit and are named; others are counted.
 const NAMED: usize = 3;
@@ -29,6 +31,17 @@ pub struct Migration {
     types: Option<MapTypes>,
     /// Whether no key and value may be shown.
     is_hidden: bool,
+    /// What the new map is when it is a section of variables.
+    section: Option<Section>,
+}
+
+/// A section of variables that takes the place of another one.
+#[derive(Debug, Clone)]
+struct Section {
+    /// What it starts with: variables that there were none of keep that.
+    first: Arc<[u8]>,
+    /// What the manifest sets in it.
+    set: Vec<Patch>,
 }
 
 /// What of a map decides how its entries look.
@@ -148,7 +161,20 @@ impl Migration {
             },
             max_entries: spec.reported(host).max_entries as usize,
         };
-        Ok(Self { key, value, from: shape(old), to: shape(new), types: old.types.clone(), is_hidden: false })
+        let (from, to, types) = (shape(old), shape(new), old.types.clone());
+        Ok(Self { key, value, from, to, types, is_hidden: false, section: None })
+    }
+
+    /// Returns the same for a section of variables: which bytes it starts with, and what the manifest sets in it whatever
+    /// the old one holds.
+    #[must_use]
+    pub fn of_section(self, first: Arc<[u8]>, set: impl Iterator<Item = Patch>) -> Self {
+        Self { section: Some(Section { first, set: set.collect() }), ..self }
+    }
+
+    /// Returns whether it is a section of variables that goes over.
+    pub fn is_section(&self) -> bool {
+        self.section.is_some()
     }
 
     /// Returns the same, which then names no key and value where they are sensitive.
@@ -232,9 +258,13 @@ impl Migration {
             let is_zero = value.iter().all(|byte| *byte == 0);
             return if is_zero { Ok(None) } else { Err("it is behind the new end and not zero".to_owned()) };
         }
+        if let Some(section) = &self.section {
+            new_value.iter_mut().zip(section.first.iter()).for_each(|(byte, first)| *byte = *first);
+        }
         for (value, new_value) in value.chunks(self.from.part.max(1)).zip(new_value.chunks_mut(self.to.part.max(1))) {
             self.value.convert(value, new_value).map_err(|misfit| misfit.to_string())?;
         }
+        self.section.iter().flat_map(|section| &section.set).for_each(|set| set.write(&mut new_value));
         Ok(Some((new_key, new_value)))
     }
 
@@ -259,13 +289,20 @@ impl Migration {
         })
     }
 
-    /// Lists the fields of keys and values of which this becomes, with their types where they are others.
+    /// Lists the fields of keys and values of which this becomes, with their types where they are others; of a section its
+    /// variables.
     pub fn fields(&self, fate: fn(&Fate) -> bool) -> Vec<String> {
         let parts = [("key", &self.key), ("value", &self.value)];
+        let is_section = self.is_section();
         let of = |(what, conversion): (&'static str, &Conversion)| {
             let fields = conversion.fields.iter().filter(|field| fate(&field.fate));
+            let fields = fields.filter(|_| !is_section || what == "value");
             let words = fields.map(move |field| {
-                let place = if field.path.is_empty() { what.to_owned() } else { format!("{what} {}", field.path) };
+                let place = match field.path.as_str() {
+                    "" => what.to_owned(),
+                    path if is_section => path.to_owned(),
+                    path => format!("{what} {path}"),
+                };
                 match &field.fate {
                     Fate::Converted { from, to } => format!("{place} ({from} to {to})"),
                     Fate::Kept | Fate::New | Fate::Dropped => place,
@@ -292,7 +329,7 @@ impl fmt::Display for Migration {
         let groups: [(&str, Is); 4] = [
             ("kept", |fate| matches!(fate, Fate::Kept)),
             ("converted", |fate| matches!(fate, Fate::Converted { .. })),
-            ("new, zero", |fate| matches!(fate, Fate::New)),
+            (if self.is_section() { "new" } else { "new, zero" }, |fate| matches!(fate, Fate::New)),
             ("DROPPED", |fate| matches!(fate, Fate::Dropped)),
         ];
         let groups = groups.into_iter().map(|(word, fate)| (word, self.fields(fate)));

@@ -44,6 +44,8 @@ pub struct Observed {
     pub accounts: BTreeMap<(AccountKind, String), u32>,
     /// Maps that exist, of the ids that were asked for.
     pub maps_by_id: BTreeMap<u32, ObservedMap>,
+    /// Maps without a pin of ours that programs of ours run with, by id, when the pin of a map that we made is gone.
+    pub nameless: BTreeMap<u32, ObservedMap>,
     /// Interfaces that exist, of those that were asked for: by their network namespace and name.
     pub interfaces: BTreeMap<(Netns, String), Interface>,
     /// What this kernel lacks, of what was asked for.
@@ -82,7 +84,7 @@ pub struct Observed {
     pub displaced: BTreeSet<PinPath>,
     /// Which other deployments of the bpffs say that they made what has a pin, of those that were asked for.
     pub owners: BTreeMap<PinPath, String>,
-    /// Which other deployments of the bpffs say that they use maps of ours that nothing wants any more, by their pins.
+    /// Which other deployments of the bpffs say that they use maps of ours that may lose their pins, by these.
     pub users: BTreeMap<PinPath, BTreeSet<String>>,
 }
 
@@ -273,12 +275,14 @@ pub struct Wanted {
     pub adopts: bool,
     /// Maps that may be made anew when they no longer fit, by their pins: then their entries count.
     pub changing: BTreeMap<PinPath, Arc<DesiredMap>>,
+    /// Maps of which what is in them decides whether they are made anew, by their pins.
+    pub refilled: BTreeSet<PinPath>,
     /// Maps of which the entries are read.
     pub contents: BTreeSet<PinPath>,
     /// Where entries are kept as ours.
     pub kept: BTreeSet<PinPath>,
-    /// On the way back to the generation before, the pins of its maps with their inodes: the entries of other maps of ours
-    /// are counted, which go.
+    /// On the way back to the generation before, the pins of its maps with their inodes, and none for the end of it all: the
+    /// entries of other maps of ours are counted, which go.
     pub returning: Option<BTreeSet<(PinPath, u64)>>,
     /// Whether the entries that the record says are ours are read as well.
     pub entries: bool,
@@ -313,6 +317,13 @@ impl Wanted {
         wanted.changing.extend(desired.maps.values().filter_map(|map| match &map.source {
             MapSource::Defined(definition) if definition.on_change != OnChange::Fail => {
                 Some((definition.pin.clone(), Arc::clone(map)))
+            }
+            MapSource::Defined(_) | MapSource::Pinned(_) | MapSource::Id(_) => None,
+        }));
+        wanted.refilled.extend(desired.maps.values().filter_map(|map| match &map.source {
+            // What only its object knows is nobody else's to use.
+            MapSource::Defined(definition) if definition.is_refilled() && !map.name.is_private() => {
+                Some(definition.pin.clone())
             }
             MapSource::Defined(_) | MapSource::Pinned(_) | MapSource::Id(_) => None,
         }));
@@ -501,6 +512,7 @@ impl Observed {
             opened: BTreeSet::new(),
             accounts: BTreeMap::new(),
             maps_by_id: BTreeMap::new(),
+            nameless: BTreeMap::new(),
             interfaces: BTreeMap::new(),
             missing: BTreeSet::new(),
             strangers: BTreeMap::new(),

@@ -7,6 +7,7 @@ use crate::names::PinPath;
 use crate::observed::{Root, Wanted};
 use crate::plan::{self, By, Plan};
 use crate::record::Record;
+use std::collections::BTreeSet;
 
 /// Plans to take a deployment away, with what interrupted runs left of it.
 pub fn destroy<K: Kernel>(kernel: &K, pin_root: &PinPath) -> Result<Plan, Problems> {
@@ -14,7 +15,9 @@ pub fn destroy<K: Kernel>(kernel: &K, pin_root: &PinPath) -> Result<Plan, Proble
 }
 
 fn end<K: Kernel>(kernel: &K, pin_root: &PinPath, by: By) -> Result<Plan, Problems> {
-    let mut observed = observe::observe(kernel, &Wanted::recorded(pin_root))?;
+    // Nothing stays.
+    let wanted = Wanted { returning: Some(BTreeSet::new()), ..Wanted::recorded(pin_root) };
+    let mut observed = observe::observe(kernel, &wanted)?;
     let record = observed.record.take();
     if record.is_none() && observed.leftovers.is_empty() && !matches!(observed.root, Root::Generation(_)) {
         return Err(Problem::new(Kind::NoDeployment { pin_root: pin_root.clone() }).into());

@@ -865,6 +865,37 @@ fn a_rollback_returns_to_what_ran_before() {
 }
 
 #[test]
+fn a_folder_of_a_killed_run_is_not_made_when_somebody_uses_it() {
+    const FOLDER: &str = "/sys/fs/bpf/shared/tables";
+    let elsewhere = FIRST.replace("[map.scratch]", &format!("[map.scratch]\npin = \"{FOLDER}/scratch\""));
+    let whole = host();
+    make(FIRST, &whole);
+    let before = whole.calls().len();
+    make(&elsewhere, &whole);
+    let mut tried = 0;
+    for n in 1..=whole.calls().len() - before {
+        let fake = host();
+        make(FIRST, &fake);
+        fake.fail_from(n, libc::EIO);
+        run(&good(plan(&elsewhere, &fake), &elsewhere), &fake);
+        fake.heal();
+        if fake.list(&path(FOLDER)).is_err() {
+            continue;
+        }
+        tried += 1;
+        let (_, map) = fake.open_pin(&path("/sys/fs/bpf/edge/maps/stats")).expect("it is pinned");
+        fake.clone().pin(&map, &path(FOLDER).join("theirs")).expect("it can be pinned");
+        let again = good(plan(&elsewhere, &fake), &elsewhere);
+        let makes = again.steps.iter().any(|step| matches!(step.action, Action::MakeDirectory { .. }));
+        assert!(!makes, "call {n}: both folders stay");
+        let (outcome, problem) = run(&again, &fake);
+        assert!(problem.is_none(), "call {n}: {problem:?}, {outcome:?}");
+        assert!(good(plan(&elsewhere, &fake), &elsewhere).is_empty(), "call {n}");
+    }
+    assert!(tried > 0, "no run got as far as the folder");
+}
+
+#[test]
 fn a_rollback_makes_folders_of_pins_elsewhere_and_takes_them_away() {
     let fake = host();
     let elsewhere = FIRST.replace("[map.scratch]", "[map.scratch]\npin = \"/sys/fs/bpf/shared/tables/scratch\"");

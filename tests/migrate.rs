@@ -229,6 +229,23 @@ fn fields_of_no_entries_are_not_lost() {
 }
 
 #[test]
+fn a_map_is_made_anew_for_nothing_only_while_it_is_empty() {
+    const RECREATE: &str = "on_change = \"recreate\"";
+    let fake = host();
+    make(&flows(1, "", ON_ETH0), &fake);
+    let plan = plan_2(&fake, RECREATE);
+    assert_eq!(plan.needs().len(), 0, "there is nothing to lose");
+    put(&fake, NOW, 1, &seen_1(1));
+    let before = fake.dump();
+    let (outcome, problem) = run(&plan, &fake);
+    assert_eq!(problem.expect("there is an entry by now").kind.exit(), Exit::Retry);
+    assert_eq!((outcome.verdict(), fake.dump()), (Verdict::FailedAsBefore, before));
+    assert_eq!(plan_2(&fake, RECREATE).needs().into_iter().collect::<Vec<_>>(), [Consent::LoseState]);
+    take(&fake, NOW, 1);
+    assert!(run(&plan_2(&fake, RECREATE), &fake).1.is_none());
+}
+
+#[test]
 fn what_a_sensitive_map_holds_is_nowhere_to_be_seen() {
     in_namespace("what_a_sensitive_map_holds_is_nowhere_to_be_seen", |_| {
         let (site, mut kernel) = (Site::new(), Linux::new());

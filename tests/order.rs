@@ -245,6 +245,45 @@ fn check(hook: &Shared) {
 }
 
 /// Twenty moves under a flood of what is to be dropped.
+/// tcx takes a program once: to exchange two links of one is to have each twice.
+#[test]
+fn a_hook_of_tcx_is_not_handed_from_one_link_to_another() {
+    in_namespace("a_hook_of_tcx_is_not_handed_from_one_link_to_another", |room| {
+        if room.version < (6, 6) {
+            return skip("order", "this kernel has no tcx");
+        }
+        let folder = tempfile::tempdir().expect("a folder can be made");
+        let write = |links: [(&str, &str); 2]| {
+            let object = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/order/order_1.o");
+            let links = links.map(|(name, direction)| {
+                let tc = format!("tc = {{ interface = \"lo\", direction = \"{direction}\" }}");
+                format!("[link.{name}]\nprogram = \"a\"\n{tc}\n")
+            });
+            let text = format!(
+                "version = 1\nname = \"order\"\n[object.o]\npath = \"{}\"\n[program.a]\nfrom = \"o:tc_a\"\n{}",
+                object.display(),
+                links.concat()
+            );
+            fs::write(folder.path().join("plan.toml"), text).expect("it can be written");
+        };
+        write([("in", "ingress"), ("out", "egress")]);
+        succeed(folder.path(), &["plan.toml"]);
+        let words = "it is of link.out, and one apply does not hand a hook from one link to another";
+        for links in [[("in", "egress"), ("out", "ingress")], [("in", "ingress"), ("late", "egress")]] {
+            write(links);
+            refused(&folder, &["plan.toml"], 1, &["which it takes only once", words]);
+        }
+        // As it says, in two applies.
+        write([("in", "ingress"), ("late", "egress")]);
+        let text = fs::read_to_string(folder.path().join("plan.toml")).expect("it is there");
+        let (less, _) = text.split_once("[link.late]").expect("it has that link");
+        fs::write(folder.path().join("less.toml"), less).expect("it can be written");
+        succeed(folder.path(), &["less.toml", "--allow", "prune"]);
+        succeed(folder.path(), &["plan.toml"]);
+        succeed(folder.path(), &["destroy", "order"]);
+    });
+}
+
 #[test]
 fn a_link_that_moves_filters_all_the_while() {
     in_namespace("moving", |room| {

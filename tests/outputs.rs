@@ -596,7 +596,7 @@ fn files_get_what_standard_output_gets() {
         fs::write(folder.join("moved.toml"), manifest(1).replace("[map.drops]", "[map.other]")).expect("written");
         run("consent", &["moved.toml"], 4);
         assert_eq!(parse(&read(folder, "consent.json"))["needs"], json!(["prune"]));
-        assert!(read(folder, "consent.md").contains("**state: LOST; removed; needs --allow prune**"));
+        assert!(read(folder, "consent.md").contains("**removed; needs --allow prune**"));
         assert!(read(folder, "consent.md").contains("#### What is wrong (1)"));
         assert!(read(folder, "consent.gh").contains("::error file=moved.toml,title=plan%3A%3Aconsent::"));
         // No plan at all: what is wrong is a document of its own.
@@ -638,7 +638,7 @@ fn drift_is_told_from_changes_of_the_manifest() {
     let no_harm = |_: &mut Fake| {};
     let unpin = |pin: &'static str| move |fake: &mut Fake| fake.unpin(&stages::path(pin)).expect("it is there");
     drift(&text, no_harm, &text, &[]);
-    drift(&text, unpin("/sys/fs/bpf/edge~1/maps/drops"), &text, &[("map.drops", "it is gone")]);
+    drift(&text, unpin("/sys/fs/bpf/edge~1/maps/drops"), &text, &[("map.drops", "its pin is gone")]);
     drift(&text, unpin("/sys/fs/bpf/edge~1/programs/drop"), &text, &[("program.drop", "it is gone")]);
     drift(&text, unpin("/sys/fs/bpf/edge~1/links/uplink"), &text, &[("link.uplink", "it is gone")]);
     let anew = |fake: &mut Fake| {
@@ -662,7 +662,7 @@ fn drift_is_told_from_changes_of_the_manifest() {
     }
     // Both changed: only one of them is drift.
     let other = text.replace("upgrade_1", "upgrade_2");
-    drift(&text, unpin("/sys/fs/bpf/edge~1/maps/drops"), &other, &[("map.drops", "it is gone")]);
+    drift(&text, unpin("/sys/fs/bpf/edge~1/maps/drops"), &other, &[("map.drops", "its pin is gone")]);
     // Entries of ours that somebody else wrote over.
     let owned = text.replace("[map.drops]", "[map.drops]\nentries = { 0 = 5 }");
     let overwrite = |fake: &mut Fake| {

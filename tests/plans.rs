@@ -181,6 +181,7 @@ const RISKS: &[&str] = &[
     "maps lose their contents",
     "map loses entries that do not fit",
     "map loses fields of its entries",
+    "map is no longer shared with others",
     "hook taken over",
     "risk: not known without the host",
     "drift: 1 thing is not as the last apply left it",

@@ -14,7 +14,7 @@ use bpfapply::plan::{self, Action, Marker, Plan};
 use bpfapply::report::status::State;
 use common::Room;
 use common::stages::{desired, good, make, path, plan as planned, plan_destroy, repository, run};
-use common::tool::{Said, bpfapply, succeed};
+use common::tool::{self, Said, bpfapply, bpftool, succeed};
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
@@ -377,6 +377,95 @@ fn a_map_has_one_deployment_that_owns_it() {
         for name in ["b", "c"] {
             succeed(folder, &["destroy", name]);
         }
+    });
+}
+
+#[test]
+fn a_map_that_is_made_anew_names_the_deployments_that_use_it() {
+    common::in_namespace("a_map_that_is_made_anew_names_the_deployments_that_use_it", |room| {
+        let Some(folder) = site(room) else { return };
+        let folder = folder.path();
+        let write = |name: &str, lines: &str| {
+            let text = format!("version = 1\nname = \"{name}\"\n{lines}");
+            fs::write(folder.join(format!("{name}.toml")), text).expect("it can be written");
+        };
+        let owner = |room: u32, on_change: &str| {
+            let shape = "type = \"hash\"\nkey_size = 4\nvalue_size = 4\n";
+            write("a", &format!("[map.m]\n{shape}max_entries = {room}\non_change = \"{on_change}\"\n"));
+        };
+        owner(1, "migrate");
+        write(
+            "b",
+            "[map.its]\npinned = \"/sys/fs/bpf/a/maps/m\"\n[map.o]\ntype = \"array\"\nkey_size = 4\nvalue_size = 4\nmax_entries = 1\n",
+        );
+        succeed(folder, &["a.toml"]);
+        succeed(folder, &["b.toml"]);
+        assert!(!succeed(folder, &["a.toml", "--dry-run"]).contains("in use"));
+        let words = "in use by b: their programs stay with that one, and no longer share it with ours";
+        let risk = "risk: 1 map is no longer shared with others";
+        for on_change in ["recreate", "migrate"] {
+            owner(2, on_change);
+            let plan = succeed(folder, &["a.toml", "--dry-run"]);
+            assert!(plan.contains(words) && plan.contains(risk), "{plan}");
+            let plan = succeed(folder, &["a.toml", "--dry-run", "--output", "json"]);
+            let plan: Value = serde_json::from_str(&plan).expect("JSON");
+            assert_eq!(plan["steps"][0]["details"]["used_by"], serde_json::json!(["b"]), "{plan}");
+        }
+        succeed(folder, &["a.toml"]);
+        assert!(!succeed(folder, &["rollback", "a", "--dry-run"]).contains("in use"), "b uses the one before");
+        succeed(folder, &["b.toml"]);
+        let plan = succeed(folder, &["rollback", "a", "--dry-run"]);
+        assert!(plan.contains(words) && plan.contains(risk), "{plan}");
+        for name in ["b", "a"] {
+            succeed(folder, &["destroy", name]);
+        }
+    });
+}
+
+#[test]
+fn a_map_without_a_pin_is_named_and_can_be_kept() {
+    common::in_namespace("a_map_without_a_pin_is_named_and_can_be_kept", |room| {
+        let Some(folder) = site(room) else { return };
+        let folder = folder.path();
+        let pin = "/sys/fs/bpf/edge/maps/traffic";
+        succeed(folder, &["plan.toml"]);
+        let id = bpftool(&format!("map show pinned {pin}"))["id"].clone();
+        sh(&format!("rm {pin}"));
+        let plan = succeed(folder, &["plan.toml", "--dry-run"]);
+        let way_out = format!("bpftool map pin id {id} {pin}");
+        assert!(plan.contains(&way_out) && plan.contains("needs --allow lose-state"), "{plan}");
+        sh(&way_out);
+        let manifest = fs::read_to_string(folder.join("plan.toml")).expect("it is there");
+        let adopts = manifest.replace("[map.traffic]\n", "[map.traffic]\nadopt = true\n");
+        fs::write(folder.join("adopts.toml"), adopts).expect("it can be written");
+        succeed(folder, &["adopts.toml"]);
+        assert_eq!(bpftool(&format!("map show pinned {pin}"))["id"], id);
+        assert!(succeed(folder, &["plan.toml", "--dry-run"]).contains("nothing to do"));
+        succeed(folder, &["destroy", "edge"]);
+    });
+}
+
+#[test]
+fn a_map_of_ours_is_not_somebody_elses_while_only_its_name_is_gone() {
+    common::in_namespace("a_map_of_ours_is_not_somebody_elses_while_only_its_name_is_gone", |room| {
+        let Some(folder) = site(room) else { return };
+        let folder = folder.path();
+        let own = "[map.own]\ntype = \"hash\"\nkey_size = 4\nvalue_size = 4\nmax_entries = 1\n";
+        let text = |name: &str, table: &str| {
+            let text = format!("version = 1\nname = \"a\"\n{own}[map.m]\n{table}");
+            fs::write(folder.join(name), text).expect("it can be written");
+        };
+        text("ours.toml", &format!("pin = \"/sys/fs/bpf/shared/m\"\n{}", &own["[map.own]\n".len()..]));
+        text("theirs.toml", "pinned = \"/sys/fs/bpf/shared/m\"\n");
+        succeed(folder, &["ours.toml"]);
+        sh("rm /sys/fs/bpf/shared/m");
+        let said = tool::refused(folder, &["theirs.toml"], 1);
+        assert!(said.contains("it was this deployment's, and only its name in there is left"), "{said}");
+        succeed(folder, &["ours.toml"]);
+        succeed(folder, &["theirs.toml"]);
+        sh("bpftool map show pinned /sys/fs/bpf/shared/m");
+        succeed(folder, &["destroy", "a"]);
+        sh("bpftool map show pinned /sys/fs/bpf/shared/m");
     });
 }
 

@@ -392,6 +392,52 @@ fn another_layout_is_another_section() {
     assert!(!changes.iter().any(|line| line.contains(" set ")), "{changes:?}");
 }
 
+/// The same with a table for the section, which says that its variables go over.
+fn migrating(object: &str, set: &str) -> String {
+    let table =
+        "[map.variables]\nfrom = \"filter:.data\"\npin = \"objects/filter/maps/%2edata\"\non_change = \"migrate\"\n";
+    format!("{}{table}", MANIFEST.replace("filter.o", object).replace("SET", set))
+}
+
+fn check_migration(host: &impl Host) {
+    make(&plan_of("verdict = 1", host), host);
+    // `runs` and `config.bucket.rate`.
+    write(".data", 4, &[77], host);
+    write(".data", 32, &[99], host);
+    let text = migrating("later.o", "verdict = 2");
+    let plan = good(try_plan(&text, host), &text);
+    let copy = plan.steps.iter().find(|step| matches!(step.action, Action::CopyEntries { .. })).expect("it copies");
+    assert!(copy.action.to_string().ends_with(", kept: verdict, runs, config; new: earlier"), "{}", copy.action);
+    assert_eq!(plan.needs().len(), 0, "nothing is lost");
+    make(&plan, host);
+    let all = held(".data", host);
+    for holds in ["earlier = 1,", "verdict = \"VERDICT_PASS\",", "runs = 77,", "burst = 10, rate = 99"] {
+        assert!(all.contains(holds), "{holds} in {all}");
+    }
+    assert!(good(try_plan(&text, host), &text).is_empty(), "there is nothing left to do");
+    // What an object starts its variables with is for new ones.
+    let text = migrating("filter.o", "");
+    let problems = try_plan(&text, host).expect_err("nobody knows what `verdict` is to be");
+    assert!(problems.0[0].kind.to_string().contains("does not set `verdict` any more"), "{problems:?}");
+    let text = migrating("filter.o", "verdict = 1");
+    let plan = good(try_plan(&text, host), &text);
+    assert_eq!(plan.needs().into_iter().collect::<Vec<_>>(), [plan::Consent::LoseState], "`earlier` goes");
+    make(&plan, host);
+    let all = held(".data", host);
+    assert!(all.contains("verdict = \"VERDICT_DROP\", runs = 77,") && all.contains("rate = 99"), "{all}");
+    make(&good(plan_destroy("edge", host), ""), host);
+}
+
+#[test]
+fn variables_go_over_into_another_layout() {
+    check_migration(&fake());
+}
+
+#[test]
+fn variables_go_over_into_another_layout_on_the_kernel() {
+    common::in_namespace("variables_go_over_into_another_layout_on_the_kernel", |_| check_migration(&Linux::new()));
+}
+
 #[test]
 fn each_instance_has_its_own() {
     let host = fake();

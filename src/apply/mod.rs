@@ -35,7 +35,7 @@ use crate::kinds::{MapType, Netfilter};
 use crate::migrate::Tally;
 use crate::names::{Digest, LinkName, MapName, ObjectName, PinPath, ProgramName};
 use crate::observed::{Leftover, Place, Root, Stranger};
-use crate::plan::{Action, Generations, Marker, Plan, ResolvedHook, Restored, Spot, Step};
+use crate::plan::{Action, Generations, Marker, Plan, Replaced, ResolvedHook, Restored, Spot, Step};
 use crate::record::{Record, Rejected};
 use crate::spec::Host;
 use direct::Attached;
@@ -343,7 +343,11 @@ impl<K: Kernel> Applier<'_, K> {
             }
             Action::CreateMap { map, replaces } => {
                 let pin = map.pin().expect("only a map with a pin is created");
-                let place = self.place_for_new(number, pin, ObjectKind::Map, *replaces)?;
+                if let Some(Replaced { id, is_empty: true, .. }) = replaces {
+                    self.is_still_empty(pin, *id)?;
+                }
+                let replaces = replaces.as_ref().map(|replaced| replaced.id);
+                let place = self.place_for_new(number, pin, ObjectKind::Map, replaces)?;
                 let fd = self.maps.get(&map.name).expect("the map was staged");
                 put_pin(self.kernel, fd, ObjectKind::Map, pin, &place)?;
             }
@@ -547,6 +551,17 @@ impl<K: Kernel> Applier<'_, K> {
             return Err(stale(format!("`{pin}` was {kind} id {id}, and now is {found} id {now}")));
         }
         Ok(fd)
+    }
+
+    /// Checks that a map that goes is as empty as the plan saw it.
+    fn is_still_empty(&self, pin: &PinPath, id: u32) -> Result<(), Problem> {
+        let map = self.open_expected(pin, ObjectKind::Map, id)?;
+        let doing = |error| refused(format!("count the entries of map id {id}"), &error);
+        let host = observe::host(self.kernel)?;
+        match contents::count(self.kernel, &map, &host).map_err(doing)? {
+            0 => Ok(()),
+            _ => Err(stale(format!("map id {id} was empty, and has entries by now"))),
+        }
     }
 
     /// Checks that the generation that the plan saw still runs.

@@ -97,7 +97,7 @@ impl<K: Kernel> Applier<'_, K> {
                 Ok(())
             }
             Action::LoadProgram { .. } => unreachable!("programs are loaded many at a time"),
-            Action::RestoreMap { map, pin, id, restored } => {
+            Action::RestoreMap { map, pin, id, restored, .. } => {
                 let fd = self.open_expected(&self.restored_from(pin, *restored), ObjectKind::Map, *id)?;
                 self.maps.insert(map.clone(), fd);
                 Ok(())

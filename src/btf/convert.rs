@@ -5,7 +5,7 @@
 //! meant, as in a union that changed, there is no conversion. All bytes are little-endian, as the objects that we load are.
 
 use super::{Btf, Encoding, Field, MAX_DEPTH, Type, TypeId, layout};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 /// More moves than any real pair of types needs.
@@ -44,7 +44,7 @@ pub enum Fate {
         /// The other one.
         to: String,
     },
-    /// There was none: it is zero.
+    /// There was none: it is zero, and a variable what its object starts it with.
     New,
     /// There is none any more: what it held goes.
     Dropped,
@@ -156,7 +156,8 @@ impl Conversion {
         self.fields.iter().any(|field| field.fate == Fate::Dropped)
     }
 
-    /// Converts one value into `out`, which is all zero; what is longer than the types is left alone.
+    /// Converts one value into `out`, which keeps what it holds where there is nothing to go over; what is longer than the
+    /// types is left alone.
     ///
     /// # Panics
     /// When one of the two is shorter than its type.
@@ -242,12 +243,13 @@ impl Bits {
         if is_negative { number - (1 << self.width) } else { number }
     }
 
-    /// Writes a number that fits over zeroes.
+    /// Writes a number that fits.
     fn write(self, number: i128, bytes: &mut [u8]) {
         let (place, skip) = self.place();
-        let shifted = (number.cast_unsigned() & ((1 << self.width) - 1)) << skip;
-        for (byte, part) in bytes[place].iter_mut().zip(shifted.to_le_bytes()) {
-            *byte |= part;
+        let mask: u128 = (1 << self.width) - 1;
+        let (mask, shifted) = (mask << skip, (number.cast_unsigned() & mask) << skip);
+        for ((byte, part), mask) in bytes[place].iter_mut().zip(shifted.to_le_bytes()).zip(mask.to_le_bytes()) {
+            *byte = *byte & !mask | part;
         }
     }
 }
@@ -307,7 +309,8 @@ impl<'a> Side<'a> {
                 boolean: false,
             },
             Type::Array { element, count, .. } => Shape::Array { element: *element, count: *count },
-            Type::Struct { .. } => Shape::Struct,
+            // The variables of a section go over as fields do.
+            Type::Struct { .. } | Type::Datasec { .. } => Shape::Struct,
             _ => Shape::Whole,
         }
     }
@@ -464,6 +467,10 @@ impl Compiler {
         if let Some(name) = odd_union(old, &left, new, &right) {
             return self.refuse(&below(name), "lies in a union that is another one here");
         }
+        // Of the variables of a section, static ones of two functions may share a name.
+        if let Some(name) = named_twice(&left).or_else(|| named_twice(&right)) {
+            return self.refuse(&below(name), "is there more than once");
+        }
         let by_name: BTreeMap<&str, &Field<'_>> = left.iter().map(|field| (field.name, field)).collect();
         let mut wanted = right.iter().map(|field| field.name).collect::<Vec<_>>();
         for field in &right {
@@ -481,6 +488,11 @@ impl Compiler {
             }
         }
     }
+}
+
+fn named_twice<'a>(fields: &[Field<'a>]) -> Option<&'a str> {
+    let mut seen = BTreeSet::new();
+    fields.iter().map(|field| field.name).find(|name| !seen.insert(*name))
 }
 
 /// Finds a field that shares its bits with others, as those of an anonymous union do, when that union is not the same on

@@ -399,6 +399,11 @@ impl MapDefinition {
         is_writable && self.spec.map_type == MapType::ARRAY && self.spec.flags & flags::RDONLY_PROG == 0
     }
 
+    /// Returns whether the map may be made anew for what is in it, however well the one that is there fits.
+    pub fn is_refilled(&self) -> bool {
+        self.data.is_some() || self.operations.is_some() || !self.slots.is_empty() || self.spec.inner.is_some()
+    }
+
     /// Returns what the object itself starts a data section with.
     pub fn first_contents(&self) -> Option<Vec<u8>> {
         let mut first = self.data.as_ref()?.1.to_vec();

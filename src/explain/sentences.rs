@@ -39,7 +39,8 @@ fn meaning(because: &Because) -> Option<&'static str> {
         Because::ProgramOther(_) => Some("somebody changed the link since the last apply"),
         Because::OutOfPlace(_) => Some("others came or went on the hook"),
         Because::NotWanted => Some("it is ours, by the record of the deployment"),
-        Because::Unpinned => Some("the deployment's folder has it by a second name"),
+        Because::Unpinned { alive: None } => Some("the deployment's folder has it by a second name"),
+        Because::Unpinned { alive: Some(_) } => Some("what it holds is there until the programs that run with it go"),
         Because::Foreign(_)
         | Because::MapInUse
         | Because::EntriesChanged

@@ -21,6 +21,21 @@ const TRIES: usize = 4;
 /// More bytes of entries than these are not read: they have to fit into memory more than once.
 const MOST_BYTES: usize = 4 << 30;
 
+/// Counts the entries of a map; of an array those that are not zero.
+pub fn count<K: Kernel>(kernel: &K, map: &K::Fd, host: &Host) -> io::Result<u64> {
+    let info = kernel.map_info(map)?;
+    let (key, value) = (info.key_size as usize, user_value_size(info.map_type, info.value_size, host));
+    let mut count = 0;
+    kernel.read_entries(map, (key, value), &mut |keys, values| {
+        count += match info.map_type.is_array() {
+            true => values.chunks(value).filter(|value| value.iter().any(|byte| *byte != 0)).count(),
+            false => keys.len() / key,
+        };
+        ControlFlow::Continue(())
+    })?;
+    Ok(count as u64)
+}
+
 /// Reads all entries of a map.
 pub fn live<K: Kernel>(kernel: &K, map: &K::Fd, host: &Host) -> io::Result<Entries> {
     let info = kernel.map_info(map)?;

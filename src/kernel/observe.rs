@@ -13,7 +13,7 @@ use super::{
 };
 use crate::access::{AccountKind, Permissions};
 use crate::btf::{Btf, kernel::KernelTypes};
-use crate::desired::{Anchor, Hook, MapDefinition, MapSource, Netns, ObjectFacts, OnChange, Within};
+use crate::desired::{Anchor, DesiredMap, Hook, MapDefinition, MapSource, Netns, ObjectFacts, OnChange, Within};
 use crate::diag::{Exit, Kind, Problem, Problems};
 use crate::direct::{Device, Feature, Mark, Qdisc, Via};
 use crate::entries::Entries;
@@ -25,12 +25,11 @@ use crate::observed::{
 };
 use crate::record::{Record, RecordError, RecordedMap};
 use crate::route::{RouteInfo, RoutePlace};
-use crate::spec::{Compare, Host, MapSpec, MapTypes, differences, flags};
+use crate::spec::{Compare, Host, MapTypes, differences, flags};
 use hashbrown::HashMap;
 use std::cell::{OnceCell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -118,15 +117,14 @@ pub fn observe<K: Kernel>(kernel: &K, wanted: &Wanted) -> Result<Observed, Probl
             problems.push(problem);
         }
     }
-    let gone = wanted.returning.iter().flat_map(|stay| {
-        let own = record.iter().flat_map(Record::own_pins);
-        own.filter(|pin| !stay.contains(pin))
-    });
-    for (pin, _) in gone {
-        if let Some(Pinned::Map(found)) = pins.get_mut(&pin)
-            && let Err(problem) = reader.count(&pin, found, &host)
-        {
-            problems.push(problem);
+    let stays = |pin: &(PinPath, u64)| match &wanted.returning {
+        Some(stay) => stay.contains(pin),
+        None => !wanted.entries || wanted.pins.contains(&pin.0),
+    };
+    for (pin, _) in record.iter().flat_map(Record::own_pins).filter(|pin| !stays(pin)) {
+        if let Some(Pinned::Map(found)) = pins.get_mut(&pin) {
+            // What cannot be counted goes all the same, and is told as lost.
+            found.live = reader.count(&pin, found, &host).unwrap_or_default();
         }
     }
     let copies = match &root {
@@ -169,6 +167,7 @@ pub fn observe<K: Kernel>(kernel: &K, wanted: &Wanted) -> Result<Observed, Probl
         displaced,
         owners: BTreeMap::new(),
         users: BTreeMap::new(),
+        nameless: BTreeMap::new(),
         opened: BTreeSet::new(),
         beside: all(&mut problems, &wanted.beside, |pin| reader.beside(pin)),
         events: all(&mut problems, &wanted.events, |event| events::find(kernel, event).map(Some)),
@@ -176,7 +175,9 @@ pub fn observe<K: Kernel>(kernel: &K, wanted: &Wanted) -> Result<Observed, Probl
     };
     let (owners, opened) = (owners(kernel, wanted, &observed), opened(kernel, wanted, &observed));
     let users = users(kernel, wanted, &observed);
-    problems.or(Observed { owners, users, opened, ..observed })
+    let nameless = nameless_maps(&observed).into_iter().filter_map(|id| Some((id, reader.map_by_id(id).ok()??)));
+    let nameless = nameless.collect();
+    problems.or(Observed { owners, users, opened, nameless, ..observed })
 }
 
 /// Finds the folders of the deployment's pins that others may enter. Where that is not known, as in a state that was
@@ -206,17 +207,41 @@ fn owners<K: Kernel>(kernel: &K, wanted: &Wanted, observed: &Observed) -> BTreeM
     owned.collect()
 }
 
-/// Finds out which other deployments use maps of ours that nothing wants any more, by their records.
+/// Lists the maps that pinned programs of ours run with and that have no pin of ours, when the pin of a map that we made is
+/// gone: it may be one of these. They are not asked for, so that nobody needs to be allowed to find them by their ids.
+fn nameless_maps(observed: &Observed) -> BTreeSet<u32> {
+    let Some(record) = &observed.record else { return BTreeSet::new() };
+    let found = |pin: &str| observed.pins.get(&PinPath::new(pin).ok()?);
+    let mut made = record.maps.values().filter(|map| map.created).filter_map(|map| map.pin.as_deref());
+    if made.all(|pin| found(pin).is_some()) {
+        return BTreeSet::new();
+    }
+    let programs = record.programs.values().filter_map(|program| match found(&program.pin)? {
+        Pinned::Program(program) => Some(&program.info.map_ids),
+        Pinned::Map(_) | Pinned::Link(_) => None,
+    });
+    let pinned = observed.pins.values().filter_map(|pinned| match pinned {
+        Pinned::Map(found) => Some(found.info.id),
+        Pinned::Program(_) | Pinned::Link(_) => None,
+    });
+    let pinned: BTreeSet<u32> = pinned.collect();
+    programs.flatten().copied().filter(|id| !pinned.contains(id)).collect()
+}
+
+/// Finds out which other deployments use maps of ours that may lose their pins, by their records: those that nothing wants
+/// any more, and those that may be made anew or get the place of another one back.
 fn users<K: Kernel>(kernel: &K, wanted: &Wanted, observed: &Observed) -> BTreeMap<PinPath, BTreeSet<String>> {
     let mut users: BTreeMap<PinPath, BTreeSet<String>> = BTreeMap::new();
     let (Some(record), Some(pin_root)) = (&observed.record, &wanted.pin_root) else { return users };
     let made = record.maps.values().filter(|map| map.created).filter_map(|map| map.pin.as_deref());
-    let going = made.filter_map(|pin| PinPath::new(pin).ok()).filter(|pin| !wanted.pins.contains(pin));
+    let made = made.filter_map(|pin| PinPath::new(pin).ok());
     let found = |pin: PinPath| match (observed.inode(&pin), observed.pins.get(&pin)) {
-        (Some(inode), Some(Pinned::Map(found))) => Some((pin, inode, found.info.id)),
+        (Some(inode), Some(Pinned::Map(found))) if may_go(wanted, observed, (&pin, inode, found)) => {
+            Some((pin, inode, found.info.id))
+        }
         (_, Some(Pinned::Program(_) | Pinned::Link(_) | Pinned::Map(_)) | None) => None,
     };
-    let going: Vec<(PinPath, u64, u32)> = going.filter_map(found).collect();
+    let going: Vec<(PinPath, u64, u32)> = made.filter_map(found).collect();
     let parent = pin_root.parent().filter(|_| !going.is_empty());
     let Some(bpffs) = parent.and_then(|parent| bpffs_of(kernel, pin_root, &parent).ok()) else { return users };
     for other in other_records(kernel, &bpffs, Some(pin_root)) {
@@ -231,6 +256,21 @@ fn users<K: Kernel>(kernel: &K, wanted: &Wanted, observed: &Observed) -> BTreeMa
         }
     }
     users
+}
+
+/// Returns whether a map of ours may lose its pin. Others are asked about only then, as that takes a walk and their records.
+fn may_go(wanted: &Wanted, observed: &Observed, (pin, inode, found): (&PinPath, u64, &ObservedMap)) -> bool {
+    let returns = |stay: &BTreeSet<(PinPath, u64)>| !stay.contains(&(pin.clone(), inode));
+    let differs = |map: &Arc<DesiredMap>| match &map.source {
+        MapSource::Defined(definition) => {
+            !differences(&found.spec, &definition.spec, Compare::Existing, &observed.host).is_empty()
+        }
+        MapSource::Pinned(_) | MapSource::Id(_) => false,
+    };
+    !wanted.pins.contains(pin)
+        || wanted.refilled.contains(pin)
+        || wanted.returning.as_ref().is_some_and(returns)
+        || wanted.changing.get(pin).is_some_and(differs)
 }
 
 /// Reads the records of the deployments of a bpffs, but for one. What cannot be read says nothing.
@@ -973,7 +1013,7 @@ impl<'a, K: Kernel> Reader<'a, K> {
         let Some((ObjectKind::Map, fd)) = self.open(pin)? else { return Ok(()) };
         let live = match definition.on_change {
             OnChange::Fail => return Ok(()),
-            OnChange::Recreate => self.counted(&fd, &found.spec, host).map(Live::Counted),
+            OnChange::Recreate => contents::count(self.kernel, &fd, host).map(Live::Counted),
             OnChange::Migrate => {
                 let sizes = (found.spec.key_size as usize, found.spec.user_value_size(host));
                 snapshot(self.kernel, &fd, sizes).map(|entries| Live::Read(Arc::new(entries)))
@@ -988,15 +1028,14 @@ impl<'a, K: Kernel> Reader<'a, K> {
     }
 
     /// Counts the entries of a map that goes.
-    fn count(&self, pin: &PinPath, found: &mut ObservedMap, host: &Host) -> Result<(), Problem> {
+    fn count(&self, pin: &PinPath, found: &ObservedMap, host: &Host) -> Result<Option<Live>, Problem> {
         if !found.info.map_type.has_entries() || found.frozen_value.is_some() {
-            return Ok(());
+            return Ok(None);
         }
-        let Some((ObjectKind::Map, fd)) = self.open(pin)? else { return Ok(()) };
-        let counted = self.counted(&fd, &found.spec, host);
+        let Some((ObjectKind::Map, fd)) = self.open(pin)? else { return Ok(None) };
+        let counted = contents::count(self.kernel, &fd, host);
         let counted = counted.map_err(|error| refused(format!("read the entries of `{pin}`"), &error, OPEN_PIN))?;
-        found.live = Some(Live::Counted(counted));
-        Ok(())
+        Ok(Some(Live::Counted(counted)))
     }
 
     /// Lists the programs that run with a map and are pinned in no generation of the deployment.
@@ -1020,20 +1059,6 @@ impl<'a, K: Kernel> Reader<'a, K> {
             }
         }
         Ok(others)
-    }
-
-    /// Counts the entries of a map; of an array those that are not zero.
-    fn counted(&self, map: &K::Fd, spec: &MapSpec, host: &Host) -> io::Result<u64> {
-        let (key, value) = (spec.key_size as usize, spec.user_value_size(host));
-        let mut count = 0;
-        self.kernel.read_entries(map, (key, value), &mut |keys, values| {
-            count += match spec.map_type.is_array() {
-                true => values.chunks(value).filter(|value| value.iter().any(|byte| *byte != 0)).count(),
-                false => keys.len() / key,
-            };
-            ControlFlow::Continue(())
-        })?;
-        Ok(count as u64)
     }
 
     fn types(&self, info: &MapInfo) -> io::Result<Option<MapTypes>> {

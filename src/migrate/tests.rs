@@ -110,6 +110,21 @@ fn values_follow_their_fields() {
 }
 
 #[test]
+fn variables_keep_what_they_hold_and_new_ones_start() {
+    let old = spec(MapType::ARRAY, 1, &[("a", 4), ("b", 2), ("c", 1)]);
+    let new = spec(MapType::ARRAY, 1, &[("d", 1), ("b", 2), ("c", 1), ("a", 2)]);
+    let set = Patch { offset: 3, value: vec![6], mask: Vec::new() };
+    let migration = Migration::between(&old, &new, &HOST).unwrap();
+    let migration = migration.of_section([9; 6].into(), [set].into_iter());
+    assert_eq!(migration.to_string(), "kept: b, c; converted: a (u32 to u16); new: d");
+    let convert = |value: &[u8]| migration.convert(&entries(&[(0, value)])).unwrap();
+    let Converted { entries, misfits } = convert(&[1, 0, 0, 0, 2, 0, 3]);
+    assert_eq!(entries.iter().map(|(_, value)| value.to_vec()).collect::<Vec<_>>(), [[9, 2, 0, 6, 1, 0]]);
+    assert_eq!(misfits.count, 0);
+    assert_eq!(convert(&[1, 0, 1, 0, 2, 0, 3]).misfits.count, 1);
+}
+
+#[test]
 fn each_cpu_keeps_its_value() {
     let old = spec(MapType::PERCPU_HASH, 8, &[("a", 1)]);
     let new = spec(MapType::PERCPU_HASH, 8, &[("b", 8), ("a", 2)]);

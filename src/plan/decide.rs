@@ -24,7 +24,7 @@ use self::removals::{removal, removals};
 use super::graph::{self, Node};
 use super::id::Subject;
 use super::places::Arrangement;
-use super::{Action, Because, Consent, Copying, Generations, Mode, Plan, Restored, State, Step, Traffic};
+use super::{Action, Because, Consent, Copying, Generations, Mode, Plan, Replaced, Restored, State, Step, Traffic};
 use super::{access, guard, migrate};
 use crate::desired::{Desired, DesiredMap, DesiredProgram, Hook, MapDefinition, MapSource, OnChange, SlotSource, Span};
 use crate::diag::{Kind, Problem, Problems};
@@ -34,7 +34,9 @@ use crate::entries::{slot_id, slots_of};
 use crate::kinds::MapType;
 use crate::migrate::Migration;
 use crate::names::{Address, Digest, MapName, PinPath, ProgramName};
-use crate::observed::{LinkInfo, Live, Observed, ObservedMap, ObservedProgram, Pinned, Root, UnfinishedCopy};
+use crate::observed::{
+    Entry, EntryKind, LinkInfo, Live, Observed, ObservedMap, ObservedProgram, Pinned, Root, UnfinishedCopy,
+};
 use crate::record::{Record, RecordedMap};
 use crate::spec::{Compare, Difference, MapSpec, differences};
 use std::borrow::Cow;
@@ -115,7 +117,7 @@ fn restored_pins(observed: &Observed, steps: &[Step]) -> Vec<Step> {
     let lost = kept.filter(|(step, pin)| observed.unnamed.contains_key(pin) && step.action.changed_pin() != Some(*pin));
     let again = lost.map(|(step, pin)| Step {
         action: Action::RestorePin { of: step.action.address(), pin: pin.clone() },
-        because: Because::Unpinned,
+        because: Because::Unpinned { alive: None },
         span: step.span.clone(),
         traffic: Traffic::None,
         state: State::None,
@@ -280,6 +282,13 @@ impl<'a> Planner<'a> {
         for map in self.desired.maps.values() {
             let fate = match &map.source {
                 MapSource::Defined(definition) => self.decide_map(map, definition),
+                MapSource::Pinned(pin) if self.observed.unnamed.contains_key(pin) => {
+                    let text = "it was this deployment's, and only its name in there is left: apply it once more as that, \
+                                which pins it here again";
+                    let problem = Problem::at(Kind::NoSuchPin { pin: pin.clone() }, map.span.clone(), text);
+                    self.problems.push(problem);
+                    None
+                }
                 MapSource::Pinned(pin) => {
                     let found = self.observed_map(pin, map);
                     match found.is_none() && self.observed.pins.contains_key(pin) {
@@ -388,8 +397,13 @@ impl<'a> Planner<'a> {
             self.refuse_change(map, definition, found, differs);
             return None;
         }
-        // A map that holds what the manifest says has nothing to be copied.
-        if definition.on_change == OnChange::Migrate && !definition.is_exact() {
+        // What variables start with matters only to new ones: the others keep what they hold.
+        if differs.is_empty() && definition.on_change == OnChange::Migrate && definition.is_live() {
+            return Some(Fate::Keep(id));
+        }
+        // A map that holds what the manifest says has nothing to be copied, nor has one that holds constants.
+        if definition.on_change == OnChange::Migrate && !definition.is_exact() && holds_state(map) {
+            self.check_unset(map, definition);
             match migrate::copying(map, definition, found, &self.observed.host) {
                 Ok(copying) => drop(self.copies.insert(map.name.clone(), Arc::new(copying))),
                 Err(problem) => {
@@ -493,6 +507,20 @@ impl<'a> Planner<'a> {
     fn lives_unpinned(&self, map: &DesiredMap) -> bool {
         let is_unpinned = |pin: &PinPath| self.made_at(map, pin).is_some() && !self.observed.pins.contains_key(pin);
         map.pin().is_some_and(is_unpinned) && self.lives_on(map)
+    }
+
+    /// Returns the id of a map that lost its pin, with that pin, as long as one alone of those that programs of ours run
+    /// with can be it.
+    fn alive(&self, map: &DesiredMap) -> Option<(u32, PinPath)> {
+        let MapSource::Defined(definition) = &map.source else { return None };
+        let is_it = |found: &&ObservedMap| {
+            found.info.name == definition.kernel_name
+                && self.is_used(found.info.id)
+                && self.differences(map, definition, found).is_empty()
+        };
+        let mut found = self.observed.nameless.values().filter(is_it);
+        let one = found.next().filter(|_| found.next().is_none())?;
+        Some((one.info.id, definition.pin.clone()))
     }
 
     /// Returns whether programs of ours that are there run with the map that we made, whatever became of its pin.
@@ -696,10 +724,24 @@ impl<'a> Planner<'a> {
         self.steps.push(Step { action, because, span: None, traffic, state, needs: None });
     }
 
-    /// Returns whether a folder goes with what a killed run left.
+    /// Returns whether a folder goes with what a killed run left: nothing else came into it since.
     fn goes_first(&self, folder: &PinPath) -> bool {
         let has = |record: &Record| record.directories.iter().any(|made| made == folder.as_str());
-        !self.observed.record.as_ref().is_some_and(has) && self.observed.begun().any(|(_, record)| has(record))
+        if self.observed.record.as_ref().is_some_and(has) || !self.observed.begun().any(|(_, record)| has(record)) {
+            return false;
+        }
+        let left = self.observed.begun().flat_map(|(_, record)| record.made_pins());
+        let left: BTreeSet<_> = left.flat_map(|(pin, inode)| [(pin.passing(), inode), (pin, inode)]).collect();
+        let goes = |entry: &Entry| {
+            let path = folder.child(&entry.name);
+            match entry.kind {
+                EntryKind::Folder => self.goes_first(&path),
+                EntryKind::Pin | EntryKind::Symlink => {
+                    left.contains(&(path.clone(), entry.inode)) && !self.observed.displaced.contains(&path)
+                }
+            }
+        };
+        self.observed.directories.get(folder).is_none_or(|entries| entries.iter().all(goes))
     }
 
     fn map_step(&mut self, map: Arc<DesiredMap>, fate: Fate) {
@@ -729,14 +771,20 @@ impl<'a> Planner<'a> {
             }
             Fate::New(Some(from), because) if self.copies.contains_key(&map.name) => self.migrate(map, from, because),
             Fate::New(replaces, because) => {
+                let holds = holds_state(&map) && !self.was_exact(&map);
+                let is_empty = holds && replaces.is_some() && self.counted(&map) == Some(0);
                 let (state, needs) = match replaces {
-                    Some(_) if holds_state(&map) && !self.was_exact(&map) && !self.holds_pinned(&map) => {
+                    Some(_) if holds && !is_empty && !self.holds_pinned(&map) => {
                         (State::Lost(self.counted(&map)), Some(Consent::LoseState))
                     }
-                    None if holds_state(&map) && !self.was_exact(&map) && self.lives_unpinned(&map) => {
-                        (State::Lost(None), Some(Consent::LoseState))
-                    }
+                    None if holds && self.lives_unpinned(&map) => (State::Lost(None), Some(Consent::LoseState)),
                     Some(_) | None => (State::New, None),
+                };
+                let used_by = self.users_of(map.pin());
+                let replaces = replaces.map(|id| Replaced { id, used_by, is_empty });
+                let because = match self.alive(&map).filter(|_| state.is_loss() && replaces.is_none()) {
+                    Some(alive) => Because::Unpinned { alive: Some(alive) },
+                    None => because,
                 };
                 let action = Action::CreateMap { map, replaces };
                 self.steps.push(Step { action, because, span: Some(span), traffic: Traffic::None, state, needs });
@@ -763,12 +811,23 @@ impl<'a> Planner<'a> {
         })
     }
 
+    /// Returns the other deployments that use our map at a pin.
+    fn users_of(&self, pin: Option<&PinPath>) -> BTreeSet<String> {
+        pin.and_then(|pin| self.observed.users.get(pin)).cloned().unwrap_or_default()
+    }
+
     /// Makes a map anew and copies the entries; what changes meanwhile comes behind the switch.
     fn migrate(&mut self, map: Arc<DesiredMap>, from: u32, because: Because) {
         let copying = Arc::clone(&self.copies[&map.name]);
         let span = map.span.clone();
-        let create = Action::CreateMap { map: Arc::clone(&map), replaces: Some(from) };
-        self.push(span.clone(), create, because, Traffic::None, State::New);
+        let used_by = self.users_of(map.pin());
+        let replaces = Some(Replaced { id: from, used_by, is_empty: false });
+        let create = Action::CreateMap { map: Arc::clone(&map), replaces };
+        self.push(span.clone(), create, because.clone(), Traffic::None, State::New);
+        // Should the variables that are there not fit, these are what it has.
+        if graph::is_filled(&map) {
+            self.push(span.clone(), Action::FillMap { map: Arc::clone(&map) }, because, Traffic::None, State::None);
+        }
         let because = Because::MapNew(map.name.clone());
         let (entries, lost) = (copying.fits, copying.misfits.count);
         let needs = copying.loses().then_some(Consent::LoseState);
@@ -814,6 +873,10 @@ impl<'a> Planner<'a> {
     /// A new map gets its contents for the reason for which it is new.
     fn contents_step(&mut self, name: &MapName, action: fn(Arc<DesiredMap>) -> Action) {
         let Some(Fate::New(_, because)) = self.maps.get(name).cloned() else { return };
+        // Its first contents come before what is copied.
+        if self.copies.contains_key(name) {
+            return;
+        }
         let map = Arc::clone(&self.desired.maps[name]);
         self.push(map.span.clone(), action(map), because, Traffic::None, State::None);
     }

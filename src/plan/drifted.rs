@@ -35,7 +35,7 @@ impl Plan {
 fn words(because: &Because) -> Option<&'static str> {
     match because {
         Because::Missing => Some("it is gone"),
-        Because::Unpinned => Some("its pin is gone"),
+        Because::Unpinned { .. } => Some("its pin is gone"),
         Because::SlotsDiffer => Some("its slots were changed"),
         Because::EntriesChanged => Some("its entries were changed"),
         Because::VariablesDiffer => Some("its variables were changed"),
@@ -102,7 +102,7 @@ fn map_drifted(step: &Step, before: &RecordedMap, after: &RecordedMap) -> bool {
         Because::Missing => {
             matches!(step.action, Action::CreateMap { .. }) && before.created && before.pin == after.pin
         }
-        Because::Unpinned => true,
+        Because::Unpinned { .. } => true,
         Because::AccessDiffers => before.access == after.access,
         Because::VariablesDiffer => before.variables == after.variables,
         Because::EntriesChanged => {

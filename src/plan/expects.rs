@@ -49,7 +49,7 @@ impl Expects {
             Action::WriteEntries { writes } => Self { map_id: writes.id, ..Self::default() },
             Action::CopyEntries { from, .. } => Self { map_id: Some(*from), ..Self::default() },
             Action::CreateMap { map, replaces } => match replaces {
-                Some(_) => Self { map_id: *replaces, ..Self::default() },
+                Some(replaced) => Self { map_id: Some(replaced.id), ..Self::default() },
                 None => Self { absent: own_pin(map).cloned(), ..Self::default() },
             },
             Action::ReuseProgram { id, .. } | Action::RemoveProgram { id, .. } | Action::RestoreProgram { id, .. } => {

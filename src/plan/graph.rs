@@ -370,7 +370,7 @@ fn add_program(graph: &mut Graph<Node>, desired: &Desired, program: &DesiredProg
 
 /// A new map is all zeroes, so only a section with something else in it is written; a read-only one is also frozen. An
 /// arena has its variables from the start.
-fn is_filled(map: &DesiredMap) -> bool {
+pub(super) fn is_filled(map: &DesiredMap) -> bool {
     match &map.source {
         MapSource::Defined(definition) if definition.spec.map_type == MapType::ARENA => false,
         MapSource::Defined(definition) => match &definition.data {

@@ -6,6 +6,7 @@ use crate::entries::Entries;
 use crate::migrate::{Converted, Migration, Misfits};
 use crate::observed::{Live, ObservedMap};
 use crate::spec::Host;
+use std::sync::Arc;
 
 /// A copy of entries as it was when the plan was made: the map changes meanwhile.
 #[derive(Debug, Clone)]
@@ -49,11 +50,15 @@ pub(super) fn copying(
         let kind = Kind::NotMigratable { map: map.name.clone(), pin: definition.pin.clone(), why };
         Problem::at(kind, map.span.clone(), "defined here")
     };
-    if definition.data.is_some() {
-        return Err(refuse(vec!["it holds the variables of an object, which start anew with it".to_owned()]));
-    }
     let is_sensitive = definition.sensitive;
     let migration = Migration::between(&found.spec, &definition.spec, host).map_err(refuse)?.hiding(is_sensitive);
+    let migration = match &definition.data {
+        Some((_, first)) => {
+            let set = definition.variables.values().map(|variable| variable.set.clone());
+            migration.of_section(Arc::clone(first), set)
+        }
+        None => migration,
+    };
     let Some(Live::Read(entries)) = &found.live else {
         let what = format!("`{}` was replaced while it was read", definition.pin);
         return Err(Problem::new(Kind::Stale { what }));

@@ -202,8 +202,8 @@ pub enum Action {
     CreateMap {
         /// The map.
         map: Arc<DesiredMap>,
-        /// The id of our own map that has the pin now and loses it.
-        replaces: Option<u32>,
+        /// Our own map that has the pin now and loses it.
+        replaces: Option<Replaced>,
     },
     /// Copy the entries of the map that loses its pin into the one that gets it.
     CopyEntries {
@@ -280,6 +280,8 @@ pub enum Action {
         id: u32,
         /// What that changes.
         restored: Restored,
+        /// Other deployments that use the map that it takes the place of: their programs stay with that one.
+        used_by: BTreeSet<String>,
     },
     /// Take a program over from the generation before.
     RestoreProgram {
@@ -385,6 +387,8 @@ pub enum Action {
         id: u32,
         /// Other deployments that use it: from then on only programs that run with it keep it.
         used_by: BTreeSet<String>,
+        /// Whether it has no entries.
+        is_empty: bool,
     },
     /// Remove a folder that is empty then.
     RemoveDirectory {
@@ -409,6 +413,18 @@ pub enum Action {
         /// Where it is pinned.
         pin: PinPath,
     },
+}
+
+/// A map of ours that loses its pin to another one.
+#[derive(Debug, Clone)]
+pub struct Replaced {
+    /// Its id.
+    pub id: u32,
+    /// Other deployments that use it: their programs stay with it.
+    pub used_by: BTreeSet<String>,
+    /// Whether nothing is lost with it as it has no entries. It must have none when it is replaced, either: nobody was
+    /// asked whether what came since may go.
+    pub is_empty: bool,
 }
 
 /// Entries that are written into a map.
@@ -564,7 +580,11 @@ pub enum Because {
     /// It is not on the host.
     Missing,
     /// It is on the host, and its pin is not.
-    Unpinned,
+    Unpinned {
+        /// The map that lost its pin, where it is gone from the deployment's folder, too: its id and that pin. What it
+        /// holds is there for as long as programs run with it.
+        alive: Option<(u32, PinPath)>,
+    },
     /// It is there and fits.
     Unchanged,
     /// It is there, fits, and belongs to somebody else: this deployment, where one says so.
@@ -780,10 +800,10 @@ impl Action {
             Self::ReuseMap { .. } | Self::ReuseProgram { .. } | Self::ReuseLink { .. } | Self::Skip { .. } => {
                 Marker::Reuse
             }
-            Self::CreateMap { replaces, .. } | Self::LoadProgram { replaces, .. } => match replaces {
-                Some(_) => Marker::CreateThenDestroy,
-                None => Marker::Create,
-            },
+            Self::CreateMap { replaces: Some(_), .. } | Self::LoadProgram { replaces: Some(_), .. } => {
+                Marker::CreateThenDestroy
+            }
+            Self::CreateMap { replaces: None, .. } | Self::LoadProgram { replaces: None, .. } => Marker::Create,
             Self::RestoreMap { restored, .. } | Self::RestoreProgram { restored, .. } => restored.marker(),
             Self::WriteEntries { writes } => match writes.id {
                 Some(_) => Marker::Change,
@@ -815,6 +835,17 @@ impl Action {
     /// Returns whether the action finishes or clears what an interrupted run left. These come before all others.
     pub fn is_rest(&self) -> bool {
         matches!(self, Self::ClearLeftover { .. } | Self::FinishCopy { .. })
+    }
+
+    /// Returns the other deployments that use a map of ours which loses its pin, for good or to another map.
+    pub fn used_by(&self) -> Option<&BTreeSet<String>> {
+        let (Self::CreateMap { replaces: Some(Replaced { used_by, .. }), .. }
+        | Self::RestoreMap { used_by, .. }
+        | Self::RemoveMap { used_by, .. }) = self
+        else {
+            return None;
+        };
+        Some(used_by).filter(|names| !names.is_empty())
     }
 
     /// Returns the pin that the action takes away for good.

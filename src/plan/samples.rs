@@ -140,6 +140,10 @@ fn tenants() -> Arc<DesiredMap> {
     map("tenants", MapDefinition { slots, ..definition(pin("maps/tenants"), spec) })
 }
 
+fn replaced(id: u32, used_by: &[&str]) -> Replaced {
+    Replaced { id, used_by: used_by.iter().map(|name| (*name).to_owned()).collect(), is_empty: false }
+}
+
 fn zones() -> Arc<DesiredMap> {
     let spec = MapSpec { flags: flags::NO_PREALLOC, ..MapSpec::new(MapType::HASH, 4, 8, 64) };
     map("zones", definition(pin("maps/zones"), spec))
@@ -374,7 +378,7 @@ pub fn every_step() -> Plan {
         step(A::ReuseMap { map: lent(), id: 1337, ours: false }, B::Foreign(None), T::None, S::Kept, None),
         step(A::CreateMap { map: events(), replaces: None }, B::Missing, T::None, S::New, None),
         step(
-            A::CreateMap { map: zones(), replaces: Some(31) },
+            A::CreateMap { map: zones(), replaces: Some(replaced(31, &["core"])) },
             because_map,
             T::None,
             S::Lost(None),
@@ -388,13 +392,19 @@ pub fn every_step() -> Plan {
             Some(C::LoseState),
         ),
         step(
-            A::CreateMap { map: tenants(), replaces: Some(32) },
+            A::CreateMap { map: tenants(), replaces: Some(Replaced { is_empty: true, ..replaced(32, &[]) }) },
             B::SlotNew(Address::Map(map_name("zones"))),
             T::None,
             S::New,
             None,
         ),
-        step(A::CreateMap { map: rodata(), replaces: Some(33) }, B::ContentsChanged, T::None, S::New, None),
+        step(
+            A::CreateMap { map: rodata(), replaces: Some(replaced(33, &[])) },
+            B::ContentsChanged,
+            T::None,
+            S::New,
+            None,
+        ),
         step(A::FillMap { map: rodata() }, B::ContentsChanged, T::None, S::New, None),
         step(A::FillMap { map: variables() }, B::MapNew(map_name("filter:.data")), T::None, S::New, None),
         step(A::FillSlots { map: tenants() }, B::MapNew(map_name("tenants")), T::None, S::New, None),
@@ -515,6 +525,7 @@ pub fn every_step() -> Plan {
                 pin: pin("maps/old"),
                 id: 19,
                 used_by: ["core".to_owned(), "watch".to_owned()].into(),
+                is_empty: false,
             },
             B::Destroy,
             T::None,
@@ -555,14 +566,26 @@ pub fn every_step() -> Plan {
             None,
         ),
         step(
-            A::RestoreMap { map: map_name("zones"), pin: pin("maps/zones"), id: 41, restored: Restored::Stays },
+            A::RestoreMap {
+                map: map_name("zones"),
+                pin: pin("maps/zones"),
+                id: 41,
+                restored: Restored::Stays,
+                used_by: BTreeSet::new(),
+            },
             B::Unchanged,
             T::None,
             S::Kept,
             None,
         ),
         step(
-            A::RestoreMap { map: map_name("tenants"), pin: pin("maps/tenants"), id: 42, restored: Restored::Returns },
+            A::RestoreMap {
+                map: map_name("tenants"),
+                pin: pin("maps/tenants"),
+                id: 42,
+                restored: Restored::Returns,
+                used_by: BTreeSet::new(),
+            },
             B::Rollback,
             T::None,
             S::Kept,
@@ -585,7 +608,7 @@ pub fn every_step() -> Plan {
                 of: Address::Map(map_name("tenants")),
                 pin: PinPath::new("/sys/fs/bpf/shared/tenants").unwrap(),
             },
-            B::Unpinned,
+            B::Unpinned { alive: None },
             T::None,
             S::None,
             None,

@@ -3,8 +3,8 @@
 //! One place for them, so that a plan, an outcome and a message say the same thing in the same words.
 
 use super::{
-    Action, Because, Consent, Copying, Marker, Mode, ResolvedHook, Restored, Sets, State, Sweep, Taken, Traffic,
-    WithoutLink, Writes,
+    Action, Because, Consent, Copying, Marker, Mode, Replaced, ResolvedHook, Restored, Sets, State, Sweep, Taken,
+    Traffic, WithoutLink, Writes,
 };
 use crate::desired::{Anchor, DesiredLink, DesiredMap, DesiredProgram, MapDefinition, MapSource, is_pattern};
 use crate::direct::{Device, Direct, Filter};
@@ -16,6 +16,7 @@ use crate::observed::{EventPlace, is_dispatcher};
 use crate::route::{Route, RoutePlace, RouteWish};
 use crate::spec::{Difference, MapSpec, flag_names};
 use crate::variables::Change;
+use std::collections::BTreeSet;
 use std::fmt;
 
 /// More slots than these are counted, not named.
@@ -102,7 +103,7 @@ impl fmt::Display for Action {
             Self::MountBpffs { .. } => f.write_str("mount a bpffs on"),
             Self::MakeDirectory { .. } => f.write_str("create"),
             Self::ReuseMap { map, id, ours } => reuse_map(f, map, *id, *ours),
-            Self::CreateMap { map, replaces } => create_map(f, map, *replaces),
+            Self::CreateMap { map, replaces } => create_map(f, map, replaces.as_ref()),
             Self::CopyEntries { from, copying, .. } => copy_entries(f, *from, copying),
             Self::CatchUp { from, copying, .. } => catch_up(f, *from, copying),
             Self::FinishCopy { from, migration, .. } => finish_copy(f, *from, migration.is_some()),
@@ -112,8 +113,9 @@ impl fmt::Display for Action {
             Self::SetVariables { sets } => write!(f, "{sets}"),
             Self::ReuseProgram { program, id } => write!(f, "reuse id {id}, {}", Subject(program)),
             Self::LoadProgram { program, replaces } => load_program(f, program, *replaces),
-            Self::RestoreMap { pin, id, restored: Restored::Replaces(now), .. } => {
-                write!(f, "return to id {id} as it was at the switch, pin {pin}, in place of id {now}")
+            Self::RestoreMap { pin, id, restored: Restored::Replaces(now), used_by, .. } => {
+                write!(f, "return to id {id} as it was at the switch, pin {pin}, in place of id {now}")?;
+                in_use(f, used_by, STAYS)
             }
             Self::RestoreMap { pin, id, restored, .. } | Self::RestoreProgram { pin, id, restored, .. } => {
                 match restored {
@@ -151,13 +153,9 @@ impl fmt::Display for Action {
             Self::Detach { pin, id: 0, hook, .. } => write!(f, "detach from {hook}, remove {pin}"),
             Self::Detach { pin, id, hook, .. } => write!(f, "detach id {id} from {hook}, unpin {pin}"),
             Self::RemoveProgram { pin, id, .. } => write!(f, "remove id {id}, unpin {pin}"),
-            Self::RemoveMap { pin, id, used_by, .. } => {
-                write!(f, "remove id {id}, unpin {pin}")?;
-                if used_by.is_empty() {
-                    return Ok(());
-                }
-                let names: Vec<&str> = used_by.iter().map(String::as_str).collect();
-                write!(f, ", in use by {}: only programs that run with it keep it then", names.join(", "))
+            Self::RemoveMap { pin, id, used_by, is_empty, .. } => {
+                write!(f, "remove id {id}{}, unpin {pin}", if *is_empty { ", which is empty" } else { "" })?;
+                in_use(f, used_by, "only programs that run with it keep it then")
             }
             Self::RemoveDirectory { .. } => f.write_str("remove"),
             Self::WriteRecord { pin, generation, replaces: None, .. } => {
@@ -184,18 +182,38 @@ fn reuse_map(f: &mut fmt::Formatter<'_>, map: &DesiredMap, id: u32, ours: bool) 
     }
 }
 
-fn create_map(f: &mut fmt::Formatter<'_>, map: &DesiredMap, replaces: Option<u32>) -> fmt::Result {
+fn create_map(f: &mut fmt::Formatter<'_>, map: &DesiredMap, replaces: Option<&Replaced>) -> fmt::Result {
     f.write_str("create")?;
     match &map.source {
         MapSource::Defined(MapDefinition { pin, spec, .. }) => write!(f, " {spec}, pin {pin}")?,
         MapSource::Pinned(_) | MapSource::Id(_) => {}
     }
-    replaces.iter().try_for_each(|id| write!(f, ", in place of id {id}"))
+    let Some(Replaced { id, used_by, is_empty }) = replaces else { return Ok(()) };
+    write!(f, ", in place of id {id}")?;
+    if *is_empty {
+        f.write_str(", which is empty")?;
+    }
+    in_use(f, used_by, STAYS)
+}
+
+/// What becomes of a map of which another one takes the place, for those who use it.
+const STAYS: &str = "their programs stay with that one, and no longer share it with ours";
+
+/// Says which other deployments use a map that loses its pin, and what it is to them then.
+fn in_use(f: &mut fmt::Formatter<'_>, used_by: &BTreeSet<String>, then: &str) -> fmt::Result {
+    if used_by.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<&str> = used_by.iter().map(String::as_str).collect();
+    write!(f, ", in use by {}: {then}", names.join(", "))
 }
 
 fn copy_entries(f: &mut fmt::Formatter<'_>, from: u32, copying: &Copying) -> fmt::Result {
     let Copying { migration, fits, misfits, .. } = copying;
-    write!(f, "copy {} of id {from}", count(*fits, "entry"))?;
+    match migration.is_section() {
+        true => write!(f, "copy the variables of id {from}")?,
+        false => write!(f, "copy {} of id {from}", count(*fits, "entry"))?,
+    }
     if misfits.count > 0 {
         let do_not = if misfits.count == 1 { "does not" } else { "do not" };
         write!(f, ", {} {do_not} fit{misfits}", misfits.count)?;
@@ -567,7 +585,7 @@ impl Because {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Missing => "missing",
-            Self::Unpinned => "unpinned",
+            Self::Unpinned { .. } => "unpinned",
             Self::Unchanged => "unchanged",
             Self::Foreign(_) => "foreign",
             Self::CodeChanged => "code-changed",
@@ -616,7 +634,12 @@ impl fmt::Display for Because {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Missing => f.write_str("it is not on the host"),
-            Self::Unpinned => f.write_str("only its pin is gone"),
+            Self::Unpinned { alive: None } => f.write_str("only its pin is gone"),
+            Self::Unpinned { alive: Some((id, pin)) } => write!(
+                f,
+                "only its pin is gone, and programs still run with map id {id}: to keep what it holds, \
+                 `bpftool map pin id {id} {pin}`, and `adopt = true` makes it ours again"
+            ),
             Self::Unchanged => f.write_str("it is unchanged"),
             Self::Foreign(None) => f.write_str("it fits, and somebody else owns it"),
             Self::Foreign(Some(deployment)) => write!(f, "it fits, and the deployment `{deployment}` owns it"),

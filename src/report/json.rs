@@ -303,7 +303,8 @@ struct Details<'a> {
     /// Who may open the pin.
     #[serde(skip_serializing_if = "Option::is_none")]
     access: Option<AccessJson<'a>>,
-    /// The other deployments that use a map which goes: from then on only programs that run with it keep it.
+    /// The other deployments that use a map of ours which goes, or of which another one takes the place: from then on only
+    /// programs that run with it keep it.
     #[serde(skip_serializing_if = "Option::is_none")]
     used_by: Option<&'a BTreeSet<String>>,
 }
@@ -331,6 +332,10 @@ impl<'a> AccessJson<'a> {
 
 impl<'a> Details<'a> {
     fn of(action: &'a Action) -> Self {
+        Self { used_by: action.used_by(), ..Self::of_one(action) }
+    }
+
+    fn of_one(action: &'a Action) -> Self {
         match action {
             Action::ClearLeftover { .. }
             | Action::MountBpffs { .. }
@@ -373,10 +378,8 @@ impl<'a> Details<'a> {
             Action::SetAccess { pin, access, .. } => {
                 Self { pin: Some(pin), access: Some(AccessJson::of(access)), ..Self::default() }
             }
-            Action::RemoveMap { pin, used_by, .. } => {
-                Self { pin: Some(pin), used_by: Some(used_by).filter(|names| !names.is_empty()), ..Self::default() }
-            }
-            Action::RemoveProgram { pin, .. }
+            Action::RemoveMap { pin, .. }
+            | Action::RemoveProgram { pin, .. }
             | Action::RestoreMap { pin, .. }
             | Action::RestoreProgram { pin, .. }
             | Action::RestorePin { pin, .. }
@@ -717,7 +720,7 @@ impl<'a> BecauseJson<'a> {
             Because::MapDiffers(differences) => (None, differences, None),
             Because::ProgramOther(id) => (None, &[], Some(*id)),
             Because::Missing
-            | Because::Unpinned
+            | Because::Unpinned { .. }
             | Because::Unchanged
             | Because::Foreign(_)
             | Because::CodeChanged

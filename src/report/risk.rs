@@ -55,6 +55,10 @@ fn why(plan: &Plan, step: &Step) -> Vec<String> {
     if removes(step) {
         why.push("removed".to_owned());
     }
+    if let Some(names) = step.action.used_by() {
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        why.push(format!("no longer shared with {}", names.join(", ")));
+    }
     match plan.verdict(&step.action) {
         Some(Verdict::Failed) => why.push("verifier: FAILED".to_owned()),
         Some(Verdict::NotTried { .. }) => why.push("verifier: NOT RUN, what it needs was refused".to_owned()),
@@ -88,7 +92,7 @@ mod tests {
         let found: Vec<String> =
             risks(&plan).iter().map(|risk| format!("{}: {}", risk.address(), risk.why.join("; "))).collect();
         insta::assert_snapshot!(found.join("\n"), @r"
-        map.zones: state: LOST; needs --allow lose-state
+        map.zones: state: LOST; no longer shared with core; needs --allow lose-state
         map.zones: state: 7 entries copied, 2 LOST; needs --allow lose-state
         map.flows: state: LOST; needs --allow lose-state
         link.shape: needs --allow takeover
@@ -96,7 +100,7 @@ mod tests {
         link.uplink: traffic: starts there, STOPS where it was; needs --allow prune
         link.old: traffic: STOPS; removed; needs --allow prune
         program.old: removed; needs --allow prune
-        map.old: state: LOST; removed; needs --allow prune
+        map.old: state: LOST; removed; no longer shared with core, watch; needs --allow prune
         directory: traffic: STOPS
         ");
         for step in plan.steps.iter().filter(|step| step.needs.is_some() || step.state.is_loss()) {

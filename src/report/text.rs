@@ -533,6 +533,7 @@ pub(super) fn risk(plan: &Plan) -> Result<String, String> {
     let losses = number(plan, |step| matches!(step.state, State::Lost(_)));
     let misfits = number(plan, |step| matches!(step.state, State::Copied { lost: 1.., .. }));
     let drops = number(plan, |step| step.needs == Some(Consent::LoseState) && !step.state.is_loss());
+    let unshared = number(plan, |step| step.action.used_by().is_some());
     let takeovers = number(plan, |step| step.needs == Some(Consent::Takeover));
     let risks = [
         (gaps, "traffic gap", "traffic gaps"),
@@ -540,6 +541,7 @@ pub(super) fn risk(plan: &Plan) -> Result<String, String> {
         (losses, "map loses its contents", "maps lose their contents"),
         (misfits, "map loses entries that do not fit", "maps lose entries that do not fit"),
         (drops, "map loses fields of its entries", "maps lose fields of their entries"),
+        (unshared, "map is no longer shared with others", "maps are no longer shared with others"),
         (takeovers, "hook taken over", "hooks taken over"),
     ];
     let found = risks.into_iter().filter(|(number, ..)| *number > 0);

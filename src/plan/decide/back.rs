@@ -110,7 +110,11 @@ pub fn rollback(before: &Record, observed: &Observed, pin_root: &PinPath, by: By
         if let Some(restored) = planner.restored(&pin, map.inode) {
             planner.maps.insert(map_name.clone(), Fate::Keep(found.info.id));
             let now = observed.pins.get(&pin);
-            let action = Action::RestoreMap { map: map_name.clone(), pin, id: found.info.id, restored };
+            let used_by = match restored {
+                Restored::Replaces(_) => planner.users_of(Some(&pin)),
+                Restored::Stays | Restored::Returns => BTreeSet::new(),
+            };
+            let action = Action::RestoreMap { map: map_name.clone(), pin, id: found.info.id, restored, used_by };
             let mut step = restoring(action, restored, State::Kept);
             if let (Restored::Replaces(_), Some(Pinned::Map(now))) = (restored, now) {
                 // What was written since the switch is in that map alone.

@@ -8,7 +8,7 @@ use crate::desired::{Anchor, DesiredLink, DesiredMap, Event, Hook, MapSource, Tr
 use crate::diag::{Kind, Problem};
 use crate::direct::{Direct, Via};
 use crate::kinds::{AttachType, XdpMode};
-use crate::names::MapName;
+use crate::names::{LinkName, MapName};
 use crate::observed::{
     At, EventInfo, EventLack, EventPlace, HookInfo, LinkInfo, Observed, ObservedMap, Occupant, Pinned,
 };
@@ -229,7 +229,43 @@ impl<'a> Planner<'a> {
         }
     }
 
+    /// Refuses a link to a hook that has its program by another link of ours and takes no program twice, as tcx and netkit
+    /// do (`bpf_mprog_exists`): whether that link goes or moves, it does so when this one is there.
+    fn is_there_twice(&mut self, link: &DesiredLink, hook: &ResolvedHook) -> bool {
+        let Some(Fate::Keep(id)) = self.fate_of_attached(link) else { return false };
+        let there = self.at(&link.hook, hook);
+        if !matches!(there.hook, HookInfo::Tcx { .. } | HookInfo::Netkit { .. }) {
+            return false;
+        }
+        let record = self.observed.record.iter().flat_map(|record| &record.links);
+        let other = record.filter_map(|(name, recorded)| {
+            let pin = as_pin(&recorded.pin).filter(|pin| *pin != link.pin)?;
+            let Pinned::Link(found) = self.observed.pins.get(&pin)? else { return None };
+            let is_it = found.is_attached && found.program_id == id && recorded.place().is_same(&there);
+            is_it.then(|| LinkName::recorded(name)).flatten()
+        });
+        // One that gets another program does so in place.
+        let stays = |name: &LinkName| {
+            let wanted = self.desired.links.get(name);
+            wanted.is_none_or(|wanted| wanted.hook.shared() != link.hook.shared() || wanted.program == link.program)
+        };
+        let Some(other) = other.into_iter().find(stays) else { return false };
+        let kind = Kind::HookTaken {
+            hook: link.hook.to_string(),
+            by: format!("program id {id}, which it takes only once"),
+            program_id: id,
+            pin: None,
+            ours: Some(other),
+            way_out: None,
+        };
+        self.problems.push(Problem::at(kind, link.span.clone(), "this link wants it"));
+        true
+    }
+
     fn attach_step(&mut self, link: Arc<DesiredLink>, hook: ResolvedHook) {
+        if self.is_there_twice(&link, &hook) {
+            return;
+        }
         let (link, hook) = match self.others(&link, &hook, None) {
             Some(there) => match self.take_over(link, hook, there) {
                 Some(chosen) => chosen,
@@ -526,6 +562,9 @@ impl<'a> Planner<'a> {
     }
 
     fn reattach_step(&mut self, link: Arc<DesiredLink>, hook: ResolvedHook, found: &LinkInfo, because: Because) {
+        if self.is_there_twice(&link, &hook) {
+            return;
+        }
         let (there, now) = (self.at(&link.hook, &hook), self.where_it_is(&link, found));
         let here = !there.has_room_beside(&now);
         let (link, hook) = match self.others(&link, &hook, here.then_some(found.program_id)) {

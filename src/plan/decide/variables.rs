@@ -4,7 +4,7 @@
 //! What nobody sets is the programs' own, and stays.
 
 use super::Planner;
-use crate::desired::{DesiredMap, MapSource};
+use crate::desired::{DesiredMap, MapDefinition, MapSource};
 use crate::diag::{Kind, Problem};
 use crate::names::{Address, MapName, PinPath};
 use crate::observed::{Observed, ObservedMap};
@@ -12,6 +12,7 @@ use crate::plan::{Action, Because, Sets, State, Step, Traffic};
 use crate::record::{Record, RecordedMap};
 use crate::spec::{MapSpec, flags};
 use crate::variables::{self, Change, Variable, Variables};
+use std::collections::BTreeSet;
 
 impl Planner<'_> {
     /// Puts the variables before the links: they are set when everything else is ready, and before a filter is live that
@@ -43,6 +44,28 @@ impl Planner<'_> {
         let mut step = step(sets, Because::VariablesDiffer);
         step.span = Some(map.span.clone());
         self.variables.push(step);
+    }
+
+    /// Refuses to copy variables that are still there and that the manifest sets no more: they would keep what it set
+    /// them to.
+    pub(super) fn check_unset(&mut self, map: &DesiredMap, definition: &MapDefinition) {
+        let were = variables_of(self.observed, &map.name, self.recorded(map).filter(|_| self.is_ours(map)));
+        let fields = definition.spec.types.as_ref().and_then(|types| types.btf.fields(types.value));
+        let is_there = |name: &str| {
+            let variable = name.split_once('.').map_or(name, |(variable, _)| variable);
+            fields.as_ref().is_none_or(|fields| fields.iter().any(|field| field.name == variable))
+        };
+        let gone = were.into_iter().map(|(name, _)| name);
+        let gone = gone.filter(|name| !definition.variables.contains_key(*name) && is_there(name));
+        let gone: BTreeSet<&str> = gone.collect();
+        if gone.is_empty() {
+            return;
+        }
+        let names = gone.into_iter().collect::<Vec<_>>().join("`, `");
+        let why =
+            vec![format!("the manifest does not set `{names}` any more: take that out in an apply of its own, before")];
+        let kind = Kind::NotMigratable { map: map.name.clone(), pin: definition.pin.clone(), why };
+        self.problems.push(Problem::at(kind, map.span.clone(), "defined here"));
     }
 
     /// Plans how variables get the values back that they had in the generation before; `place` is where the map is
