@@ -74,6 +74,7 @@ const NOT_TRIED: &[(&str, &[&str])] = &[
             "manifest::unknown_override",
             "plan::not_saved",
             "plan::other",
+            "plan::unreported",
             "plan::unwritable",
             "state::not_exported",
             "state::not_told",

@@ -789,14 +789,57 @@ fn full_devices_keep_nothing_from_being_done() {
         check("$bpfapply 2>dev/full", 64, "");
         check("$bpfapply plan.toml --dry-run >dev/full", 1, full);
         check("$bpfapply plan.toml --events dev/full 2>dev/full", 0, "");
-        check("$bpfapply destroy edge >dev/full", 0, full);
+        check("$bpfapply destroy edge >dev/full", 74, full);
+        check("$bpfapply destroy edge", 1, "there is no deployment");
         check("$bpfapply plan.toml --confirm 60s 2>dev/full", 0, "");
-        check("$bpfapply commit edge", 0, "");
+        check("$bpfapply commit edge >dev/full", 74, full);
+        check("$bpfapply commit edge", 1, "waits to be confirmed");
         check("$bpfapply show edge map.drops >dev/full", 1, full);
         check("$bpfapply export >dev/full", 1, full);
         check("$bpfapply export --out dev/full", 1, "cannot write `dev/full`");
         check("$bpfapply export --out /dev/stdout | grep -q possible_cpus", 0, "");
         check("$bpfapply plan.toml --dry-run --out dev/null", 0, "");
         check("test -c dev/full && test -c dev/null && umount dev", 0, "");
+    });
+}
+
+/// Who asks for a report must not take an older one for it: a run that did its work all the same says that it is lost.
+#[test]
+fn a_report_that_is_lost_is_told() {
+    in_namespace("outputs-lost", |_| {
+        let folder = tempfile::tempdir().expect("a folder");
+        let folder = folder.path();
+        fs::write(folder.join("plan.toml"), manifest(1)).expect("written");
+        let mut shell = Command::new("sh");
+        let small = "mkdir small && mount -t tmpfs -o size=4k none small && echo old >small/out.json";
+        common::run(shell.args(["-c", small]).current_dir(folder)).expect("it runs");
+        let lost = "it is done, but a report of it is lost: cannot write `small/out.json`: No space left on device";
+        let reports = ["--output-file", "text=out.txt", "--output-file", "json=small/out.json"];
+        let run = |command: &[&str], code: i32| {
+            let said = tool::bpfapply(folder, &[command, &reports, &["--output", "json"]].concat());
+            assert_eq!(said.code, code, "{command:?}: {said:?}");
+            assert_eq!(read(folder, "small/out.json"), "old\n", "{command:?}: it has what it had");
+            let document = parse(&said.stdout);
+            let schema = jsonschema::validator_for(&outcome::schema()).expect("the schema is one");
+            assert!(document["kind"] != "outcome" || schema.is_valid(&document), "{document}");
+            (document, said.stderr)
+        };
+        for (command, text) in [("plan.toml", "edge: applied"), ("destroy edge", "edge: applied")] {
+            let (document, said) = run(&command.split(' ').collect::<Vec<_>>(), 74);
+            assert_eq!((&document["verdict"], &document["exit"]), (&json!("applied"), &json!(74)), "{document}");
+            let problem = &document["problems"][0];
+            assert_eq!(problem["code"], "plan::unreported");
+            assert!(problem["message"].as_str().is_some_and(|message| message.starts_with(lost)), "{problem}");
+            assert!(said.contains(lost) && read(folder, "out.txt").contains(text), "{said}");
+        }
+        tool::succeed(folder, &["plan.toml"]);
+        // Where nothing was to be done, or it failed, nothing has changed.
+        let (document, said) = run(&["plan.toml"], 1);
+        assert_eq!((&document["verdict"], &document["exit"]), (&json!("matches"), &json!(1)), "{document}");
+        assert!(said.contains("cannot write `small/out.json`") && !said.contains("it is done"), "{said}");
+        let (document, _) = run(&["plan.toml", "--dry-run"], 1);
+        assert_eq!(document["kind"], "plan");
+        tool::succeed(folder, &["destroy", "edge"]);
+        common::run(Command::new("umount").arg(folder.join("small"))).expect("it runs");
     });
 }

@@ -41,6 +41,7 @@ fn keep<K: Kernel>(kernel: &mut K, pin_root: &PinPath, options: &Commit, console
                 return Err(Problem::new(Kind::NotConfirmed { pin_root: pin_root.clone() }).into());
             }
             confirm::keep(kernel, pin_root)?;
+            console.has_applied();
             console.forget_outcomes();
             let kept = format!("{pin_root}: generation {} is kept", pending.generation);
             super::status::say(kernel, pin_root, &kept, console)?;

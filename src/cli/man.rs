@@ -18,7 +18,7 @@ pub struct Pages {
 }
 
 /// What each exit code means.
-const EXITS: [(Exit, &str); 10] = [
+const EXITS: [(Exit, &str); 11] = [
     (Exit::Success, "The host matches the manifest, or what was asked for is done."),
     (Exit::Failed, "It failed, and the host is as it was before."),
     (Exit::Pending, "With --check: there are changes or drift."),
@@ -27,6 +27,7 @@ const EXITS: [(Exit, &str); 10] = [
     (Exit::Usage, "The arguments are wrong."),
     (Exit::Data, "The manifest or an object is bad."),
     (Exit::Unavailable, "This kernel lacks something."),
+    (Exit::Unwritten, "The host was changed as planned, but a report of that could not be written."),
     (Exit::Retry, "Another run has the lock, or the host or the plan is another one by now: try again."),
     (Exit::Permission, "No permission."),
 ];

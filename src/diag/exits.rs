@@ -23,6 +23,8 @@ pub enum Exit {
     Data = 65,
     /// This kernel lacks something.
     Unavailable = 69,
+    /// The host was changed as planned, but a report of that was asked for and could not be written.
+    Unwritten = 74,
     /// Locked, or the plan is stale: try again.
     Retry = 75,
     /// No permission.
@@ -169,6 +171,7 @@ impl Kind {
             | Self::RootGone { .. }
             | Self::Protected { .. }
             | Self::UnwritableFile { .. } => Exit::Failed,
+            Self::Unreported { .. } => Exit::Unwritten,
             Self::ConsentNeeded { .. } | Self::WasRejected { .. } => Exit::Consent,
         }
     }

@@ -1098,6 +1098,16 @@ pub const EXPLANATIONS: &[Explanation] = &[
         way_out: "To let it go, apply once with `protect = false` in its table, and no other change to it.",
     },
     Explanation {
+        code: "plan::unreported",
+        exits: &[Exit::Unwritten],
+        means: "The host was changed as planned, but what was to be told of that could not be written: to a file of \
+                `--output-file`, or to standard output. A file that was there has what it had before, so whoever \
+                reads it must not take that for this run's.",
+        example: Host("the disk that `--output-file json=PATH` names is full when the plan is applied"),
+        way_out: "Nothing has to be undone. `bpfapply status` says how the host is now; the same apply again writes a \
+                  report as well, in which it matches.",
+    },
+    Explanation {
         code: "plan::unwritable",
         exits: FAILED,
         means: "A file that was to be written cannot be.",

@@ -401,6 +401,9 @@ impl Kind {
             Self::NoState { .. } => Some("`bpfapply export --out FILE`, on the host, writes one".to_owned()),
             Self::NotInState { .. } => Some("`--dry-run` on the host knows it".to_owned()),
             Self::UnwritableFile { .. } => None,
+            Self::Unreported { .. } => {
+                Some("nothing has to be undone: `bpfapply status` says how the host is now".to_owned())
+            }
             Self::OtherPlan { .. } => {
                 Some("nothing was done: look at the plan above, and ask for it if it is meant".to_owned())
             }

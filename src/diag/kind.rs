@@ -1065,6 +1065,11 @@ pub enum Kind {
         /// The error of the system.
         why: String,
     },
+    /// The host was changed as planned, and a report of that cannot be written.
+    Unreported {
+        /// What cannot be written, and why.
+        what: String,
+    },
     /// The plan is not the one that was asked for.
     OtherPlan {
         /// What was asked for.
@@ -1213,6 +1218,7 @@ impl Kind {
             Self::NoState { .. } => "state::not_exported",
             Self::NotInState { .. } => "state::not_told",
             Self::UnwritableFile { .. } => "plan::unwritable",
+            Self::Unreported { .. } => "plan::unreported",
             Self::OtherPlan { .. } => "plan::other",
             Self::Protected { .. } => "plan::protected",
         }

@@ -347,6 +347,7 @@ impl fmt::Display for Kind {
             Self::NoState { path, why } => write!(f, "`{path}` is no state of a host: {why}"),
             Self::NotInState { doing, what } => write!(f, "cannot {doing}: the exported state does not tell {what}"),
             Self::UnwritableFile { path, why } => write!(f, "cannot write `{path}`: {why}"),
+            Self::Unreported { what } => write!(f, "it is done, but a report of it is lost: {what}"),
             Self::OtherPlan { expected, is } => {
                 write!(
                     f,
