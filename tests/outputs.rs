@@ -11,7 +11,7 @@ use bpfapply::kernel::linux::Linux;
 use bpfapply::names::PinPath;
 use bpfapply::report::events::{self, Event};
 use bpfapply::report::json::{self, FORMAT};
-use bpfapply::report::{outcome, problems};
+use bpfapply::report::{entries, explain, inspect, outcome, packet_tests, problems, show, status};
 use common::{in_namespace, stages, tool};
 use serde_json::{Value, json};
 use std::fs;
@@ -45,6 +45,12 @@ fn the_schemas_are_those_in_the_repository() {
         ("outcome", outcome::schema()),
         ("event", events::schema()),
         ("problems", problems::schema()),
+        ("status", status::schema()),
+        ("show", show::schema()),
+        ("entries", entries::schema()),
+        ("test-results", packet_tests::schema()),
+        ("inspect", inspect::schema()),
+        ("code", explain::listing_schema()),
     ] {
         let path = stages::repository().join(format!("schemas/{name}.schema.json"));
         let text = serde_json::to_string_pretty(&schema).expect("a schema is JSON") + "\n";
@@ -238,6 +244,150 @@ fn the_schema_of_problems_tells_good_from_bad() {
         assert_eq!(document["problems"][0]["line"], 3, "{document}");
         check(&problems::schema(), &document, &with_head(&[&problem, more].concat()));
     }
+}
+
+/// Runs a command that succeeds, and returns the document that it writes.
+#[track_caller]
+fn shown(folder: &Path, command: &[&str]) -> Value {
+    parse(&tool::succeed(folder, &[command, &["--output", "json"]].concat()))
+}
+
+#[test]
+fn the_schemas_of_what_a_host_has_tell_good_from_bad() {
+    in_namespace("outputs-shown", |_| {
+        let folder = tempfile::tempdir().expect("a folder");
+        let folder = folder.path();
+        fs::write(folder.join("plan.toml"), manifest(1)).expect("written");
+        check(&status::schema(), &shown(folder, &["status"]), &with_head(&[("/deployments", "null")]));
+        tool::succeed(folder, &["plan.toml"]);
+        fs::write(folder.join("plan.toml"), manifest(2)).expect("written");
+        assert_eq!(tool::bpfapply(folder, &["plan.toml", "--confirm", "60s"]).code, 0);
+        fs::remove_file("/sys/fs/bpf/edge/programs/drop").expect("it is there");
+        fs::create_dir("/sys/fs/bpf/edge~9").expect("it is not there");
+        let found = shown(folder, &["status", "edge"]);
+        assert_eq!(
+            (&found["deployments"][0]["unconfirmed"].is_u64(), &found["deployments"][0]["state"]),
+            (&true, &json!("drifted"))
+        );
+        let of_status = [
+            ("/deployments", "{}"),
+            ("/deployments/0/state", "\"well\""),
+            ("/deployments/0/state", "null"),
+            ("/deployments/0/deployment", "7"),
+            ("/deployments/0/generation", "\"2\""),
+            ("/deployments/0/made/maps", "-1"),
+            ("/deployments/0/made/manifest", "null"),
+            ("/deployments/0/previous", "null"),
+            ("/deployments/0/unconfirmed", "true"),
+            ("/deployments/0/watched", "7"),
+            ("/deployments/0/at_work", "7"),
+            ("/deployments/0/drift", "{}"),
+            ("/deployments/0/drift/0/kind", "\"odd\""),
+            ("/deployments/0/drift/0/address", "null"),
+            ("/deployments/0/leftovers", "[7]"),
+            ("/deployments/0/problem", "\"none\""),
+            ("/unmounted", "true"),
+        ];
+        check(&status::schema(), &found, &with_head(&of_status));
+        fs::remove_dir("/sys/fs/bpf/edge~9").expect("it is there");
+        tool::succeed(folder, &["commit", "edge"]);
+        tool::succeed(folder, &["plan.toml"]);
+        let of_show = [
+            ("/deployment", "null"),
+            ("/pin_root", "7"),
+            ("/manifest", "7"),
+            ("/now", "\"7\""),
+            ("/maps", "null"),
+            ("/maps/0/id", "-1"),
+            ("/maps/0/type", "7"),
+            ("/maps/0/max_entries", "null"),
+            ("/maps/0/entries", "\"7\""),
+            ("/maps/0/ours", "null"),
+            ("/maps/0/pin", "7"),
+            ("/programs/0/tag", "\"0123\""),
+            ("/programs/0/load_time", "null"),
+            ("/programs/0/protected", "\"since\""),
+            ("/links/0/hook", "null"),
+            ("/links/0/program_id", "\"7\""),
+            ("/links/0/around", "7"),
+        ];
+        check(&show::schema(), &shown(folder, &["show", "edge"]), &with_head(&of_show));
+        let of_map = [
+            ("/address", "null"),
+            ("/id", "-1"),
+            ("/type", "7"),
+            ("/max_entries", "null"),
+            ("/masked", "null"),
+            ("/entries", "{}"),
+            ("/entries/0/key", "null"),
+            ("/entries/0/values", "[1]"),
+            ("/count", "null"),
+            ("/shown", "-1"),
+        ];
+        let held = shown(folder, &["show", "edge", "map.drops"]);
+        check(&entries::schema(), &held, &with_head(&of_map));
+        let of_rates = [
+            ("/address", "null"),
+            ("/seconds", "\"1\""),
+            ("/changed", "-1"),
+            ("/new", "null"),
+            ("/gone", "null"),
+            ("/entries", "[]"),
+            ("/rows", "null"),
+        ];
+        let rates = shown(folder, &["show", "edge", "map.drops", "--watch=1s", "--count", "1"]);
+        assert_eq!(rates["kind"], "rates");
+        check(&entries::schema(), &rates, &with_head(&of_rates));
+        tool::succeed(folder, &["destroy", "edge"]);
+    });
+}
+
+#[test]
+fn the_schemas_of_objects_tell_good_from_bad() {
+    let objects = stages::repository().join("tests/objects");
+    let of_object = with_head(&[
+        ("/path", "null"),
+        ("/size", "-1"),
+        ("/sha256", "\"0123\""),
+        ("/byte_order", "\"middle\""),
+        ("/license", "7"),
+        ("/btf", "null"),
+        ("/maps/0/index", "-1"),
+        ("/maps/0/dialect", "\"rust\""),
+        ("/maps/0/type", "null"),
+        ("/maps/0/flags", "\"none\""),
+        ("/maps/0/slots", "7"),
+        ("/programs/0/function", "null"),
+        ("/programs/0/type", "7"),
+        ("/programs/0/autoload", "null"),
+        ("/programs/0/instructions", "\"7\""),
+        ("/programs/0/problems", "null"),
+        ("/externs", "null"),
+        ("/needs", "7"),
+    ]);
+    let schema = jsonschema::validator_for(&inspect::schema()).expect("the schema is one");
+    let mut seen = 0;
+    for file in fs::read_dir(&objects).expect("a folder").map(|file| file.expect("a file").path()) {
+        if file.extension().is_none_or(|extension| extension != "o") {
+            continue;
+        }
+        let said = tool::bpfapply(&objects, &["inspect", file.to_str().expect("UTF-8"), "--output", "json"]);
+        let document = parse(&said.stdout);
+        let faults: Vec<_> = schema.iter_errors(&document).map(|fault| fault.to_string()).collect();
+        assert!(document["kind"] != "inspect" || faults.is_empty(), "{}: {faults:#?}", file.display());
+        seen += usize::from(document["kind"] == "inspect");
+    }
+    assert!(seen > 20, "only {seen} objects");
+    check(&inspect::schema(), &shown(&objects, &["inspect", "upgrade_1.o"]), &of_object);
+    let of_code = with_head(&[
+        ("/path", "7"),
+        ("/programs", "null"),
+        ("/programs/0/program", "null"),
+        ("/programs/0/functions/0/fate", "\"odd\""),
+        ("/programs/0/functions/0/lines/0/sign", "\"*\""),
+        ("/programs/0/functions/0/lines/0/text", "null"),
+    ]);
+    check(&explain::listing_schema(), &shown(&objects, &["inspect", "upgrade_1.o", "--code"]), &of_code);
 }
 
 /// Runs a command that fails before it has a document, and returns what it writes instead.
@@ -443,6 +593,23 @@ fn packet_tests_that_fail_are_told_in_every_form() {
             assert!(markdown.contains(&format!("- `{file}:{line}:")) && markdown.contains(&failed), "{markdown}");
         }
         assert!(github.contains("2 of 2 tests failed") && markdown.contains("2 of 2 tests failed"), "{github}");
+        let results = tool::bpfapply(folder, &["test", "plan.toml", "--output", "json"]);
+        let bad = with_head(&[
+            ("/deployment", "null"),
+            ("/passed", "-1"),
+            ("/failed", "null"),
+            ("/filtered", "\"0\""),
+            ("/tests", "{}"),
+            ("/tests/0/program", "7"),
+            ("/tests/0/name", "null"),
+            ("/tests/0/passed", "1"),
+            ("/tests/0/verdict", "\"XDP_PASS\""),
+            ("/tests/0/verdict_name", "2"),
+            ("/tests/0/nanoseconds", "-1"),
+            ("/tests/0/failures", "null"),
+            ("/tests/0/place/line", "0"),
+        ]);
+        check(&packet_tests::schema(), &parse(&results.stdout), &bad);
     });
 }
 

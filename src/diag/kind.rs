@@ -35,11 +35,11 @@ impl Size {
 }
 
 /// A process that holds a lock.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 pub struct LockHolder {
     /// Its id, as this process sees it.
     pub pid: u32,
-    /// For how many seconds it has been running; `None` when it ended meanwhile.
+    /// For how many seconds it has been running; null when it ended meanwhile.
     pub seconds: Option<u64>,
     /// Its command line, or its name; empty when it ended meanwhile.
     pub command: String,
