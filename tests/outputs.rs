@@ -527,18 +527,24 @@ fn what_could_not_be_taken_back_is_not_told_as_taken_back() {
             fs::write(folder.join("plan.toml"), manifest(version)).expect("written");
             outcome_of(folder, &[&["plan.toml"], more].concat(), 0);
         };
+        // An apply whose time is over, and nobody took it back.
+        let unwatched = || {
+            apply(2, &["--confirm", "3s"]);
+            let generation = fs::read_link("/sys/fs/bpf/edge").expect("it leads somewhere");
+            let generation = Path::new("/sys/fs/bpf").join(generation);
+            let generation = PinPath::new(generation.to_str().expect("UTF-8")).expect("a path");
+            let watchdog = Linux::new().lock_holder(&generation).expect("it can be asked");
+            let pid = watchdog.expect("somebody watches").pid.to_string();
+            assert!(Command::new("kill").args(["-KILL", &pid]).status().is_ok_and(|status| status.success()));
+            std::thread::sleep(Duration::from_secs(4));
+        };
         apply(1, &[]);
-        apply(2, &["--confirm", "3s"]);
-        let path = |text: &str| PinPath::new(text).expect("a path");
-        let watchdog = Linux::new().lock_holder(&path("/sys/fs/bpf/edge~2")).expect("it can be asked");
-        let pid = watchdog.expect("somebody watches").pid.to_string();
-        assert!(Command::new("kill").args(["-KILL", &pid]).status().is_ok_and(|status| status.success()));
-        // Nothing takes it back, and nothing can: no switch works.
-        std::thread::sleep(Duration::from_secs(4));
-        let stuck = |arguments: &[&str], code: i32| {
+        unwatched();
+        // Nothing can take it back, as no switch works.
+        let stuck = |arguments: &[&str], more: &[&str], code: i32| {
             let mut traced = Command::new("strace");
-            traced.args(["-qq", "-o", "/dev/null", "-e", "trace=rename", "-e", "inject=rename:error=ENOMEM"]);
-            traced.arg(env!("CARGO_BIN_EXE_bpfapply")).args(arguments).args(["--output", "json"]);
+            traced.args(["-qq", "-o", "calls", "-e", "trace=rename,bpf", "-e", "inject=rename:error=ENOMEM"]);
+            traced.args(more).arg(env!("CARGO_BIN_EXE_bpfapply")).args(arguments).args(["--output", "json"]);
             let Ok(said) = traced.current_dir(folder).output() else {
                 common::skip("outputs-not-taken-back", "there is no strace");
                 return None;
@@ -546,18 +552,33 @@ fn what_could_not_be_taken_back_is_not_told_as_taken_back() {
             assert_eq!(said.status.code(), Some(code), "{said:?}");
             Some((parse(&String::from_utf8_lossy(&said.stdout)), String::from_utf8_lossy(&said.stderr).into_owned()))
         };
-        let Some((document, _)) = stuck(&["plan.toml"], 75) else { return };
+        let Some((document, _)) = stuck(&["plan.toml"], &[], 75) else { return };
         assert_eq!((&document["kind"], &document["verdict"]), (&json!("outcome"), &json!("failed-as-before")));
         assert!(document.get("taken_back").is_none(), "{document}");
         let codes: Vec<_> =
             document["problems"].as_array().into_iter().flatten().map(|it| it["code"].clone()).collect();
         assert_eq!(codes, ["kernel::refused", "host::unconfirmed"], "{document}");
         // Then it is kept, and that is what is said.
-        let Some((document, errors)) = stuck(&["commit", "edge"], 0) else { return };
+        let Some((document, errors)) = stuck(&["commit", "edge"], &[], 0) else { return };
         assert_eq!(document["kind"], "status", "{document}");
         let edge = &document["deployments"][0];
         assert_eq!((&edge["state"], &edge["generation"]), (&json!("in-sync"), &json!(2)), "{edge}");
         assert!(edge["unconfirmed"].is_null() && errors.contains("kernel::refused"), "{edge}: {errors}");
+        // Nor can what it did before be undone: then the link runs what ran before, in a generation that has another.
+        let calls = read(folder, "calls");
+        let calls: Vec<&str> = calls.lines().filter(|line| line.starts_with("bpf(")).collect();
+        let undo = calls.iter().rposition(|call| call.contains("BPF_LINK_UPDATE")).expect("it is undone");
+        // The same from the start, so that the calls are the same.
+        tool::succeed(folder, &["destroy", "edge"]);
+        apply(1, &[]);
+        unwatched();
+        let no_undo = format!("inject=bpf:error=ENOMEM:when={}", undo + 1);
+        let Some((document, errors)) = stuck(&["commit", "edge"], &["-e", &no_undo], 3) else { return };
+        let edge = &document["deployments"][0];
+        assert_eq!((&edge["state"], &edge["drift"][0]["kind"]), (&json!("drifted"), &json!("runs")), "{edge}");
+        assert!(edge["unconfirmed"].is_null() && errors.contains("host::kept_in_part"), "{edge}: {errors}");
+        tool::succeed(folder, &["plan.toml"]);
+        tool::is_settled(folder, "plan.toml", "edge");
     });
 }
 

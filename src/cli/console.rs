@@ -222,7 +222,7 @@ impl Console {
     /// Says why something was not written, where it was not, and returns the exit code with that.
     fn written_or(&self, lost: Option<Problem>, exit: Exit) -> Exit {
         let Some(lost) = lost else { return exit };
-        let is_done = matches!(exit, Exit::Success | Exit::Unwritten) && self.has_applied.get();
+        let is_done = matches!(exit, Exit::Success | Exit::Pending | Exit::Unwritten) && self.has_applied.get();
         let lost = if is_done { Problem::new(Kind::Unreported { what: lost.kind.to_string() }) } else { lost };
         let exit_of_lost = self.refuse(lost);
         if matches!(exit, Exit::Success | Exit::Pending) { exit_of_lost } else { exit }

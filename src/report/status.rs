@@ -230,10 +230,13 @@ fn details(page: &mut Page, deployment: &Deployment, now: u64) {
     }
     if let Some(left) = deployment.unconfirmed {
         let commit = format!("`bpfapply commit {}`", deployment.deployment);
-        let waits = match (left, deployment.watched) {
-            (0, _) => "waited in vain to be confirmed: the next run goes back".to_owned(),
-            (left, true) => format!("waits to be confirmed for {left} s: {commit}"),
-            (_, false) => {
+        // Who is at work may go back right now.
+        let waits = match (left, deployment.watched, &deployment.at_work) {
+            (0, _, Some(_)) => "waited in vain to be confirmed".to_owned(),
+            (0, _, None) => "waited in vain to be confirmed: the next run goes back".to_owned(),
+            (left, true, _) => format!("waits to be confirmed for {left} s: {commit}"),
+            (_, false, Some(_)) => "waits to be confirmed, and nobody watches it".to_owned(),
+            (_, false, None) => {
                 format!("waits to be confirmed, and nobody watches it: the next run goes back, unless {commit}")
             }
         };
@@ -308,6 +311,7 @@ mod tests {
             |address: &str, kind, words: &str| Drifted { address: address.to_owned(), kind, words: words.to_owned() };
         let trouble =
             |words: &str, help: Option<&str>| Some(Trouble { words: words.to_owned(), help: help.map(str::to_owned) });
+        let holder = |command: &str| LockHolder { pid: 7, seconds: Some(3), command: command.to_owned() };
         let found = vec![
             Deployment { previous: true, ..deployment("core", State::InSync) },
             Deployment {
@@ -334,7 +338,7 @@ mod tests {
             Deployment {
                 previous: true,
                 rejected: Some(Rejected { generation: 6, because: Rejection::Checks }),
-                at_work: Some(LockHolder { pid: 7, seconds: Some(3), command: "bpfapply plan.toml".to_owned() }),
+                at_work: Some(holder("bpfapply plan.toml")),
                 drift: vec![drifted("map.flows", DriftKind::Unpinned, "its pin is gone")],
                 ..deployment("busy", State::Changing)
             },
@@ -342,6 +346,11 @@ mod tests {
                 made: None,
                 problem: trouble("it may not be opened", None),
                 ..deployment("shut", State::Unreadable)
+            },
+            Deployment {
+                unconfirmed: Some(0),
+                at_work: Some(holder("bpfapply watchdog /sys/fs/bpf/late")),
+                ..deployment("late", State::Unconfirmed)
             },
         ];
         Deployments { found, unmounted: None }
@@ -393,6 +402,13 @@ mod tests {
 
         shut: cannot be read
         ! it may not be opened
+
+        late: unconfirmed
+          5 maps, 1 program, 0 links
+          generation 7, made 3 min 4 s ago from /etc/bpfapply/late.toml
+        ! waited in vain to be confirmed
+        ! pid 7, started 3 s ago: `bpfapply watchdog /sys/fs/bpf/late` is at work: look
+            again when that run has ended
         ");
         let none = Deployments::default();
         insta::assert_snapshot!(text(&none, 0, Style::default()), @"no deployments");
@@ -410,7 +426,7 @@ mod tests {
         assert_eq!(value["kind"], "status");
         let states: Vec<_> = value["deployments"].as_array().unwrap().iter().map(|one| &one["state"]).collect();
         let expected = ["in-sync", "drifted", "no-record", "left-over", "unconfirmed", "unconfirmed"];
-        assert_eq!(states, [&expected[..], &["changing", "unreadable"]].concat());
+        assert_eq!(states, [&expected[..], &["changing", "unreadable", "unconfirmed"]].concat());
         let of = |field: &str| -> Vec<_> {
             value["deployments"].as_array().unwrap().iter().skip(4).take(3).map(|one| one[field].clone()).collect()
         };
