@@ -4,10 +4,10 @@ use crate::apply::Stamp;
 use crate::diag::{Kind, Problem, Problems};
 use crate::kernel::{Kernel, observe};
 use crate::names::PinPath;
-use crate::observed::{Root, Wanted};
+use crate::observed::{Observed, Root, Wanted};
 use crate::plan::{self, By, Plan};
 use crate::record::Record;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Plans to take a deployment away, with what interrupted runs left of it.
 pub fn destroy<K: Kernel>(kernel: &K, pin_root: &PinPath) -> Result<Plan, Problems> {
@@ -49,11 +49,42 @@ fn is_first<K: Kernel>(kernel: &K, pin_root: &PinPath) -> Result<bool, Problem> 
     })
 }
 
-fn return_to<K: Kernel>(before: Record, kernel: &K, pin_root: &PinPath, by: By) -> Result<(Plan, Stamp), Problems> {
-    let observed = observe::observe(kernel, &Wanted::before(&before, pin_root))?;
+/// Plans to return to a generation, with its record and where it is now. An interrupted run may have left it where it ran:
+/// who applies the plan puts it at its place first, and so it is seen there already.
+fn return_to<K: Kernel>(
+    (before, now): (Record, PinPath),
+    kernel: &K,
+    pin_root: &PinPath,
+    by: By,
+) -> Result<(Plan, Stamp), Problems> {
+    let (wanted, then) = (Wanted::before(&before, pin_root), pin_root.previous());
+    let there =
+        |paths: BTreeSet<PinPath>| paths.into_iter().map(|path| path.moved(&then, &now).unwrap_or(path)).collect();
+    let wanted = Wanted {
+        pins: there(wanted.pins),
+        permissions: there(wanted.permissions),
+        directories: there(wanted.directories),
+        contents: there(wanted.contents),
+        kept: there(wanted.kept),
+        ..wanted
+    };
+    let observed = observe::observe(kernel, &wanted)?;
+    let observed = Observed {
+        pins: moved(observed.pins, &now, &then),
+        permissions: moved(observed.permissions, &now, &then),
+        directories: moved(observed.directories, &now, &then),
+        contents: moved(observed.contents, &now, &then),
+        kept: moved(observed.kept, &now, &then),
+        ..observed
+    };
     let plan = plan::rollback(&before, &observed, pin_root, by).map_err(without_places)?;
     let stamp = Stamp { manifest: before.manifest, inputs: before.inputs, ..Stamp::default() };
     Ok((plan, stamp))
+}
+
+/// Returns what is known of paths as if what is below `from` were below `to`.
+fn moved<T>(known: BTreeMap<PinPath, T>, from: &PinPath, to: &PinPath) -> BTreeMap<PinPath, T> {
+    known.into_iter().map(|(path, it)| (path.moved(from, to).unwrap_or(path), it)).collect()
 }
 
 /// Takes the places out of problems: what is recorded has none in a manifest.

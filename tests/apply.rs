@@ -729,17 +729,23 @@ fn a_mark_that_nobody_cleared_counts_for_no_other_run() {
 }
 
 #[test]
-fn a_dry_run_does_not_plan_past_what_ran_before() {
-    let fake = host();
+fn a_dry_run_plans_from_what_ran_before_wherever_it_is() {
+    let (fake, root) = (host(), path("/sys/fs/bpf/edge"));
     [FIRST.to_owned(), second()].iter().for_each(|text| make(text, &fake));
     let old = |name: &str| path("/sys/fs/bpf").child(name);
     make(FIRST, &fake);
     // As a run leaves it that is killed before it retires what it replaced.
     fake.clone().rename(&old("edge~previous"), &old("edge~2")).expect("it can be moved");
-    let refused = plan_rollback("edge", &fake).expect_err("it is not at its place");
-    assert!(matches!(*refused.0[0].kind, Kind::Unfinished { .. }), "{refused:?}");
-    good(finish_switch(&mut fake.clone(), &path("/sys/fs/bpf/edge")).map_err(Problems::from), FIRST);
-    assert!(run(&plan_back(&fake), &fake).1.is_none());
+    let (before, steps) = (fake.dump(), |plan: &Plan| -> Vec<String> {
+        plan.steps.iter().map(|step| format!("{} {} {:?}", step.action.address(), step.action, step.because)).collect()
+    });
+    let shown = steps(&plan_back(&fake));
+    assert_eq!(fake.dump(), before);
+    good(finish_switch(&mut fake.clone(), &root).map_err(Problems::from), FIRST);
+    let back = plan_back(&fake);
+    assert!(shown[0].contains("edge~2"), "{shown:#?}");
+    assert_eq!(shown[1..], steps(&back));
+    assert!(run(&back, &fake).1.is_none());
     assert!(plan_second(&fake).is_empty());
 }
 

@@ -11,7 +11,6 @@ use bpfapply::plan::{Consent, Mode, Plan, State, Sweep};
 use bpfapply::recorded;
 use common::stages::{self, good, make, path, plan, plan_destroy, plan_rollback, rendered, run};
 use common::tool;
-use std::collections::BTreeSet;
 use std::io::{Read as _, Write as _};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -324,8 +323,8 @@ fn consent_is_of_the_manifest_or_by_name() {
         make(SIX, &fake);
         let after = after(SIX).replace("name = \"edge\"", &format!("name = \"edge\"\nallow = {allow}"));
         let plan = good(plan(&after, &fake), &after);
-        let given: BTreeSet<Consent> = given.iter().copied().collect();
-        assert_eq!(plan.lacks(&given).into_iter().collect::<Vec<_>>(), *lacks, "{what}");
+        let plan = Plan { given: given.iter().copied().collect(), ..plan };
+        assert_eq!(plan.lacks().into_iter().collect::<Vec<_>>(), *lacks, "{what}");
         assert_eq!(plan.sweep, *sweep, "{what}");
     }
 }
@@ -387,7 +386,7 @@ fn what_a_map_holds_is_not_lost_unsaid_when_its_pin_elsewhere_is_gone() {
             let lost = plan.steps.iter().filter(|step| matches!(step.state, State::Lost(_)));
             let lost: Vec<_> = lost.map(|step| format!("{} {}", step.action.address(), step.state)).collect();
             assert!(lost.iter().any(|lost| lost.starts_with("map.fresh")), "{what}, gone: {is_gone}");
-            assert_eq!(plan.lacks(&BTreeSet::new()).into_iter().collect::<Vec<_>>(), *lacks, "{what}, gone: {is_gone}");
+            assert_eq!(plan.lacks().into_iter().collect::<Vec<_>>(), *lacks, "{what}, gone: {is_gone}");
             assert!(run(&plan, &fake).1.is_none(), "{what}, gone: {is_gone}");
             lost
         });
@@ -615,7 +614,21 @@ fn only_the_expected_plan_is_applied() {
         write(folder, &smaller());
         let dry = tool::succeed(folder, &["plan.toml", "--dry-run"]);
         let id = printed_id(folder);
-        assert!(dry.ends_with(&format!("bpfapply plan.toml --expect {id} --allow prune\n")), "{dry}");
+        let exactly = format!("bpfapply plan.toml --expect {id} --allow prune\n");
+        assert!(dry.ends_with(&exactly) && dry.contains("nothing is applied without --allow prune"), "{dry}");
+        // What is given by name is told as given, in every form, and does not count as the manifest's.
+        let given = ["plan.toml", "--dry-run", "--allow", "prune"];
+        let dry = tool::succeed(folder, &given);
+        assert!(dry.contains("prune: --allow is given") && dry.ends_with(&exactly), "{dry}");
+        assert!(!dry.contains("nothing is applied without") && !dry.contains("needs --allow"), "{dry}");
+        for (form, says, not) in [
+            ("markdown", "prune: --allow is given", "without"),
+            ("github", "prune%3A --allow is given", "needs --allow"),
+            ("json", "\"given\": [\n    \"prune\"\n  ]", "\"allowed\": [\n"),
+        ] {
+            let said = tool::succeed(folder, &[&given[..], &["--output", form]].concat());
+            assert!(said.contains(says) && !said.contains(not), "{form}: {said}");
+        }
         let said = tool::bpfapply(folder, &["plan.toml", "--expect", &id]);
         assert_eq!(said.code, 4, "{said:?}");
         tool::succeed(folder, &["plan.toml", "--allow", "prune", "--expect", &id]);

@@ -171,6 +171,8 @@ fn what_a_run_builds_is_said_to_be_its_own() {
             &["plan.toml", "--dry-run"][..],
             &["plan.toml", "--dry-run=verify"],
             &["destroy", "edge", "--dry-run"],
+            &["adopt", "plan.toml", "--dry-run"],
+            &["graph", "plan.toml"],
             &["status", "edge"],
         ] {
             let said = bpfapply(folder.path(), arguments);

@@ -11,7 +11,7 @@ use bpfapply::kernel::linux::Linux;
 use bpfapply::names::PinPath;
 use bpfapply::report::events::{self, Event};
 use bpfapply::report::json::{self, FORMAT};
-use bpfapply::report::{outcome, problems};
+use bpfapply::report::{entries, explain, inspect, outcome, packet_tests, problems, show, status};
 use common::{in_namespace, stages, tool};
 use serde_json::{Value, json};
 use std::fs;
@@ -45,6 +45,12 @@ fn the_schemas_are_those_in_the_repository() {
         ("outcome", outcome::schema()),
         ("event", events::schema()),
         ("problems", problems::schema()),
+        ("status", status::schema()),
+        ("show", show::schema()),
+        ("entries", entries::schema()),
+        ("test-results", packet_tests::schema()),
+        ("inspect", inspect::schema()),
+        ("code", explain::listing_schema()),
     ] {
         let path = stages::repository().join(format!("schemas/{name}.schema.json"));
         let text = serde_json::to_string_pretty(&schema).expect("a schema is JSON") + "\n";
@@ -240,6 +246,150 @@ fn the_schema_of_problems_tells_good_from_bad() {
     }
 }
 
+/// Runs a command that succeeds, and returns the document that it writes.
+#[track_caller]
+fn shown(folder: &Path, command: &[&str]) -> Value {
+    parse(&tool::succeed(folder, &[command, &["--output", "json"]].concat()))
+}
+
+#[test]
+fn the_schemas_of_what_a_host_has_tell_good_from_bad() {
+    in_namespace("outputs-shown", |_| {
+        let folder = tempfile::tempdir().expect("a folder");
+        let folder = folder.path();
+        fs::write(folder.join("plan.toml"), manifest(1)).expect("written");
+        check(&status::schema(), &shown(folder, &["status"]), &with_head(&[("/deployments", "null")]));
+        tool::succeed(folder, &["plan.toml"]);
+        fs::write(folder.join("plan.toml"), manifest(2)).expect("written");
+        assert_eq!(tool::bpfapply(folder, &["plan.toml", "--confirm", "60s"]).code, 0);
+        fs::remove_file("/sys/fs/bpf/edge/programs/drop").expect("it is there");
+        fs::create_dir("/sys/fs/bpf/edge~9").expect("it is not there");
+        let found = shown(folder, &["status", "edge"]);
+        assert_eq!(
+            (&found["deployments"][0]["unconfirmed"].is_u64(), &found["deployments"][0]["state"]),
+            (&true, &json!("drifted"))
+        );
+        let of_status = [
+            ("/deployments", "{}"),
+            ("/deployments/0/state", "\"well\""),
+            ("/deployments/0/state", "null"),
+            ("/deployments/0/deployment", "7"),
+            ("/deployments/0/generation", "\"2\""),
+            ("/deployments/0/made/maps", "-1"),
+            ("/deployments/0/made/manifest", "null"),
+            ("/deployments/0/previous", "null"),
+            ("/deployments/0/unconfirmed", "true"),
+            ("/deployments/0/watched", "7"),
+            ("/deployments/0/at_work", "7"),
+            ("/deployments/0/drift", "{}"),
+            ("/deployments/0/drift/0/kind", "\"odd\""),
+            ("/deployments/0/drift/0/address", "null"),
+            ("/deployments/0/leftovers", "[7]"),
+            ("/deployments/0/problem", "\"none\""),
+            ("/unmounted", "true"),
+        ];
+        check(&status::schema(), &found, &with_head(&of_status));
+        fs::remove_dir("/sys/fs/bpf/edge~9").expect("it is there");
+        tool::succeed(folder, &["commit", "edge"]);
+        tool::succeed(folder, &["plan.toml"]);
+        let of_show = [
+            ("/deployment", "null"),
+            ("/pin_root", "7"),
+            ("/manifest", "7"),
+            ("/now", "\"7\""),
+            ("/maps", "null"),
+            ("/maps/0/id", "-1"),
+            ("/maps/0/type", "7"),
+            ("/maps/0/max_entries", "null"),
+            ("/maps/0/entries", "\"7\""),
+            ("/maps/0/ours", "null"),
+            ("/maps/0/pin", "7"),
+            ("/programs/0/tag", "\"0123\""),
+            ("/programs/0/load_time", "null"),
+            ("/programs/0/protected", "\"since\""),
+            ("/links/0/hook", "null"),
+            ("/links/0/program_id", "\"7\""),
+            ("/links/0/around", "7"),
+        ];
+        check(&show::schema(), &shown(folder, &["show", "edge"]), &with_head(&of_show));
+        let of_map = [
+            ("/address", "null"),
+            ("/id", "-1"),
+            ("/type", "7"),
+            ("/max_entries", "null"),
+            ("/masked", "null"),
+            ("/entries", "{}"),
+            ("/entries/0/key", "null"),
+            ("/entries/0/values", "[1]"),
+            ("/count", "null"),
+            ("/shown", "-1"),
+        ];
+        let held = shown(folder, &["show", "edge", "map.drops"]);
+        check(&entries::schema(), &held, &with_head(&of_map));
+        let of_rates = [
+            ("/address", "null"),
+            ("/seconds", "\"1\""),
+            ("/changed", "-1"),
+            ("/new", "null"),
+            ("/gone", "null"),
+            ("/entries", "[]"),
+            ("/rows", "null"),
+        ];
+        let rates = shown(folder, &["show", "edge", "map.drops", "--watch=1s", "--count", "1"]);
+        assert_eq!(rates["kind"], "rates");
+        check(&entries::schema(), &rates, &with_head(&of_rates));
+        tool::succeed(folder, &["destroy", "edge"]);
+    });
+}
+
+#[test]
+fn the_schemas_of_objects_tell_good_from_bad() {
+    let objects = stages::repository().join("tests/objects");
+    let of_object = with_head(&[
+        ("/path", "null"),
+        ("/size", "-1"),
+        ("/sha256", "\"0123\""),
+        ("/byte_order", "\"middle\""),
+        ("/license", "7"),
+        ("/btf", "null"),
+        ("/maps/0/index", "-1"),
+        ("/maps/0/dialect", "\"rust\""),
+        ("/maps/0/type", "null"),
+        ("/maps/0/flags", "\"none\""),
+        ("/maps/0/slots", "7"),
+        ("/programs/0/function", "null"),
+        ("/programs/0/type", "7"),
+        ("/programs/0/autoload", "null"),
+        ("/programs/0/instructions", "\"7\""),
+        ("/programs/0/problems", "null"),
+        ("/externs", "null"),
+        ("/needs", "7"),
+    ]);
+    let schema = jsonschema::validator_for(&inspect::schema()).expect("the schema is one");
+    let mut seen = 0;
+    for file in fs::read_dir(&objects).expect("a folder").map(|file| file.expect("a file").path()) {
+        if file.extension().is_none_or(|extension| extension != "o") {
+            continue;
+        }
+        let said = tool::bpfapply(&objects, &["inspect", file.to_str().expect("UTF-8"), "--output", "json"]);
+        let document = parse(&said.stdout);
+        let faults: Vec<_> = schema.iter_errors(&document).map(|fault| fault.to_string()).collect();
+        assert!(document["kind"] != "inspect" || faults.is_empty(), "{}: {faults:#?}", file.display());
+        seen += usize::from(document["kind"] == "inspect");
+    }
+    assert!(seen > 20, "only {seen} objects");
+    check(&inspect::schema(), &shown(&objects, &["inspect", "upgrade_1.o"]), &of_object);
+    let of_code = with_head(&[
+        ("/path", "7"),
+        ("/programs", "null"),
+        ("/programs/0/program", "null"),
+        ("/programs/0/functions/0/fate", "\"odd\""),
+        ("/programs/0/functions/0/lines/0/sign", "\"*\""),
+        ("/programs/0/functions/0/lines/0/text", "null"),
+    ]);
+    check(&explain::listing_schema(), &shown(&objects, &["inspect", "upgrade_1.o", "--code"]), &of_code);
+}
+
 /// Runs a command that fails before it has a document, and returns what it writes instead.
 #[track_caller]
 fn prevented(folder: &Path, command: &[&str], code: i32) -> Vec<String> {
@@ -377,18 +527,24 @@ fn what_could_not_be_taken_back_is_not_told_as_taken_back() {
             fs::write(folder.join("plan.toml"), manifest(version)).expect("written");
             outcome_of(folder, &[&["plan.toml"], more].concat(), 0);
         };
+        // An apply whose time is over, and nobody took it back.
+        let unwatched = || {
+            apply(2, &["--confirm", "3s"]);
+            let generation = fs::read_link("/sys/fs/bpf/edge").expect("it leads somewhere");
+            let generation = Path::new("/sys/fs/bpf").join(generation);
+            let generation = PinPath::new(generation.to_str().expect("UTF-8")).expect("a path");
+            let watchdog = Linux::new().lock_holder(&generation).expect("it can be asked");
+            let pid = watchdog.expect("somebody watches").pid.to_string();
+            assert!(Command::new("kill").args(["-KILL", &pid]).status().is_ok_and(|status| status.success()));
+            std::thread::sleep(Duration::from_secs(4));
+        };
         apply(1, &[]);
-        apply(2, &["--confirm", "3s"]);
-        let path = |text: &str| PinPath::new(text).expect("a path");
-        let watchdog = Linux::new().lock_holder(&path("/sys/fs/bpf/edge~2")).expect("it can be asked");
-        let pid = watchdog.expect("somebody watches").pid.to_string();
-        assert!(Command::new("kill").args(["-KILL", &pid]).status().is_ok_and(|status| status.success()));
-        // Nothing takes it back, and nothing can: no switch works.
-        std::thread::sleep(Duration::from_secs(4));
-        let stuck = |arguments: &[&str], code: i32| {
+        unwatched();
+        // Nothing can take it back, as no switch works.
+        let stuck = |arguments: &[&str], more: &[&str], code: i32| {
             let mut traced = Command::new("strace");
-            traced.args(["-qq", "-o", "/dev/null", "-e", "trace=rename", "-e", "inject=rename:error=ENOMEM"]);
-            traced.arg(env!("CARGO_BIN_EXE_bpfapply")).args(arguments).args(["--output", "json"]);
+            traced.args(["-qq", "-o", "calls", "-e", "trace=rename,bpf", "-e", "inject=rename:error=ENOMEM"]);
+            traced.args(more).arg(env!("CARGO_BIN_EXE_bpfapply")).args(arguments).args(["--output", "json"]);
             let Ok(said) = traced.current_dir(folder).output() else {
                 common::skip("outputs-not-taken-back", "there is no strace");
                 return None;
@@ -396,18 +552,33 @@ fn what_could_not_be_taken_back_is_not_told_as_taken_back() {
             assert_eq!(said.status.code(), Some(code), "{said:?}");
             Some((parse(&String::from_utf8_lossy(&said.stdout)), String::from_utf8_lossy(&said.stderr).into_owned()))
         };
-        let Some((document, _)) = stuck(&["plan.toml"], 75) else { return };
+        let Some((document, _)) = stuck(&["plan.toml"], &[], 75) else { return };
         assert_eq!((&document["kind"], &document["verdict"]), (&json!("outcome"), &json!("failed-as-before")));
         assert!(document.get("taken_back").is_none(), "{document}");
         let codes: Vec<_> =
             document["problems"].as_array().into_iter().flatten().map(|it| it["code"].clone()).collect();
         assert_eq!(codes, ["kernel::refused", "host::unconfirmed"], "{document}");
         // Then it is kept, and that is what is said.
-        let Some((document, errors)) = stuck(&["commit", "edge"], 0) else { return };
+        let Some((document, errors)) = stuck(&["commit", "edge"], &[], 0) else { return };
         assert_eq!(document["kind"], "status", "{document}");
         let edge = &document["deployments"][0];
         assert_eq!((&edge["state"], &edge["generation"]), (&json!("in-sync"), &json!(2)), "{edge}");
         assert!(edge["unconfirmed"].is_null() && errors.contains("kernel::refused"), "{edge}: {errors}");
+        // Nor can what it did before be undone: then the link runs what ran before, in a generation that has another.
+        let calls = read(folder, "calls");
+        let calls: Vec<&str> = calls.lines().filter(|line| line.starts_with("bpf(")).collect();
+        let undo = calls.iter().rposition(|call| call.contains("BPF_LINK_UPDATE")).expect("it is undone");
+        // The same from the start, so that the calls are the same.
+        tool::succeed(folder, &["destroy", "edge"]);
+        apply(1, &[]);
+        unwatched();
+        let no_undo = format!("inject=bpf:error=ENOMEM:when={}", undo + 1);
+        let Some((document, errors)) = stuck(&["commit", "edge"], &["-e", &no_undo], 3) else { return };
+        let edge = &document["deployments"][0];
+        assert_eq!((&edge["state"], &edge["drift"][0]["kind"]), (&json!("drifted"), &json!("runs")), "{edge}");
+        assert!(edge["unconfirmed"].is_null() && errors.contains("host::kept_in_part"), "{edge}: {errors}");
+        tool::succeed(folder, &["plan.toml"]);
+        tool::is_settled(folder, "plan.toml", "edge");
     });
 }
 
@@ -443,6 +614,23 @@ fn packet_tests_that_fail_are_told_in_every_form() {
             assert!(markdown.contains(&format!("- `{file}:{line}:")) && markdown.contains(&failed), "{markdown}");
         }
         assert!(github.contains("2 of 2 tests failed") && markdown.contains("2 of 2 tests failed"), "{github}");
+        let results = tool::bpfapply(folder, &["test", "plan.toml", "--output", "json"]);
+        let bad = with_head(&[
+            ("/deployment", "null"),
+            ("/passed", "-1"),
+            ("/failed", "null"),
+            ("/filtered", "\"0\""),
+            ("/tests", "{}"),
+            ("/tests/0/program", "7"),
+            ("/tests/0/name", "null"),
+            ("/tests/0/passed", "1"),
+            ("/tests/0/verdict", "\"XDP_PASS\""),
+            ("/tests/0/verdict_name", "2"),
+            ("/tests/0/nanoseconds", "-1"),
+            ("/tests/0/failures", "null"),
+            ("/tests/0/place/line", "0"),
+        ]);
+        check(&packet_tests::schema(), &parse(&results.stdout), &bad);
     });
 }
 
@@ -789,14 +977,57 @@ fn full_devices_keep_nothing_from_being_done() {
         check("$bpfapply 2>dev/full", 64, "");
         check("$bpfapply plan.toml --dry-run >dev/full", 1, full);
         check("$bpfapply plan.toml --events dev/full 2>dev/full", 0, "");
-        check("$bpfapply destroy edge >dev/full", 0, full);
+        check("$bpfapply destroy edge >dev/full", 74, full);
+        check("$bpfapply destroy edge", 1, "there is no deployment");
         check("$bpfapply plan.toml --confirm 60s 2>dev/full", 0, "");
-        check("$bpfapply commit edge", 0, "");
+        check("$bpfapply commit edge >dev/full", 74, full);
+        check("$bpfapply commit edge", 1, "waits to be confirmed");
         check("$bpfapply show edge map.drops >dev/full", 1, full);
         check("$bpfapply export >dev/full", 1, full);
         check("$bpfapply export --out dev/full", 1, "cannot write `dev/full`");
         check("$bpfapply export --out /dev/stdout | grep -q possible_cpus", 0, "");
         check("$bpfapply plan.toml --dry-run --out dev/null", 0, "");
         check("test -c dev/full && test -c dev/null && umount dev", 0, "");
+    });
+}
+
+/// Who asks for a report must not take an older one for it: a run that did its work all the same says that it is lost.
+#[test]
+fn a_report_that_is_lost_is_told() {
+    in_namespace("outputs-lost", |_| {
+        let folder = tempfile::tempdir().expect("a folder");
+        let folder = folder.path();
+        fs::write(folder.join("plan.toml"), manifest(1)).expect("written");
+        let mut shell = Command::new("sh");
+        let small = "mkdir small && mount -t tmpfs -o size=4k none small && echo old >small/out.json";
+        common::run(shell.args(["-c", small]).current_dir(folder)).expect("it runs");
+        let lost = "it is done, but a report of it is lost: cannot write `small/out.json`: No space left on device";
+        let reports = ["--output-file", "text=out.txt", "--output-file", "json=small/out.json"];
+        let run = |command: &[&str], code: i32| {
+            let said = tool::bpfapply(folder, &[command, &reports, &["--output", "json"]].concat());
+            assert_eq!(said.code, code, "{command:?}: {said:?}");
+            assert_eq!(read(folder, "small/out.json"), "old\n", "{command:?}: it has what it had");
+            let document = parse(&said.stdout);
+            let schema = jsonschema::validator_for(&outcome::schema()).expect("the schema is one");
+            assert!(document["kind"] != "outcome" || schema.is_valid(&document), "{document}");
+            (document, said.stderr)
+        };
+        for (command, text) in [("plan.toml", "edge: applied"), ("destroy edge", "edge: applied")] {
+            let (document, said) = run(&command.split(' ').collect::<Vec<_>>(), 74);
+            assert_eq!((&document["verdict"], &document["exit"]), (&json!("applied"), &json!(74)), "{document}");
+            let problem = &document["problems"][0];
+            assert_eq!(problem["code"], "plan::unreported");
+            assert!(problem["message"].as_str().is_some_and(|message| message.starts_with(lost)), "{problem}");
+            assert!(said.contains(lost) && read(folder, "out.txt").contains(text), "{said}");
+        }
+        tool::succeed(folder, &["plan.toml"]);
+        // Where nothing was to be done, or it failed, nothing has changed.
+        let (document, said) = run(&["plan.toml"], 1);
+        assert_eq!((&document["verdict"], &document["exit"]), (&json!("matches"), &json!(1)), "{document}");
+        assert!(said.contains("cannot write `small/out.json`") && !said.contains("it is done"), "{said}");
+        let (document, _) = run(&["plan.toml", "--dry-run"], 1);
+        assert_eq!(document["kind"], "plan");
+        tool::succeed(folder, &["destroy", "edge"]);
+        common::run(Command::new("umount").arg(folder.join("small"))).expect("it runs");
     });
 }

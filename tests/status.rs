@@ -11,7 +11,7 @@ use bpfapply::kinds::{AttachType, MapType, ProgramType};
 use bpfapply::names::PinPath;
 use bpfapply::observed::Wanted;
 use bpfapply::plan::{self, Action, Marker, Plan};
-use bpfapply::report::status::State;
+use bpfapply::report::status::{DriftKind, State};
 use common::Room;
 use common::stages::{desired, good, make, path, plan as planned, plan_destroy, repository, run};
 use common::tool::{self, Said, bpfapply, bpftool, succeed};
@@ -526,6 +526,25 @@ fn a_lost_record_loses_nothing() {
             assert_eq!(left, ["/sys/fs/bpf/globals"], "{lose}");
             assert_eq!(Linux::new().interface("veth0").expect("it can be asked").expect("it is there").xdp, []);
         }
+        // What went with the record is named, whatever is left; `status` knows only what is recorded.
+        for (lose, missing) in [
+            ("rm record links/ingress", "not there to be adopted: link.ingress"),
+            (
+                "find . -type f -delete; find . -type l -delete; find . -mindepth 1 -type d -delete; true",
+                "map.traffic, map.xdp:.rodata, program.egress, program.ingress, program.xdp, link.egress, link.ingress, link.xdp",
+            ),
+        ] {
+            succeed(folder, &["plan.toml"]);
+            sh(&format!("cd /sys/fs/bpf/edge/ && {lose}"));
+            for more in [&["--dry-run"][..], &[]] {
+                let said = bpfapply(folder, &[&["adopt", "plan.toml"], more].concat());
+                assert!(said.code == 2 && said.stderr.contains(missing), "{lose}: {said:?}");
+            }
+            check(folder, &[("edge", "in-sync")], &[]);
+            succeed(folder, &["plan.toml"]);
+            common::tool::is_settled(folder, "plan.toml", "edge");
+            succeed(folder, &["destroy", "edge"]);
+        }
     });
 }
 
@@ -702,7 +721,7 @@ fn only_those_that_came_before_ours_are_drift() {
         fake.put_first(&first_link);
         let found = status(&fake, &root()).expect("it can be read").expect("it is there");
         let differences: Vec<_> = found.drift.iter().map(|one| (one.address.as_str(), one.kind)).collect();
-        assert_eq!((found.state, differences), (State::Drifted, vec![(*address, "ahead")]));
+        assert_eq!((found.state, differences), (State::Drifted, vec![(*address, DriftKind::Ahead)]));
         let id = fake.program_info(&first).expect("a program").id;
         assert!(found.drift[0].words.contains(&id.to_string()), "{}", found.drift[0].words);
         // An apply has nothing against it.

@@ -1,10 +1,11 @@
 //! `adopt`: makes a new record of a deployment that lost its own.
 
 use super::arguments::Change;
-use super::console::{Console, note};
+use super::console::Console;
 use super::finish::finish;
 use super::loaded::{self, Loaded};
 use super::now;
+use super::others;
 use super::planned::{Resolved, desired_live};
 use crate::apply::Stamp;
 use crate::confirm;
@@ -38,6 +39,9 @@ fn adopt<K: Kernel>(
     console: &Console,
 ) -> Result<Exit, Problems> {
     let _lock = change.locking.take_unless(change.dry_run, kernel, pin_root)?;
+    if change.dry_run {
+        others::tell(kernel, pin_root);
+    }
     let Some(lost) = status::lost_record(kernel, pin_root)? else {
         let nothing = format!("{}: nothing to adopt: its record is there", pin_root.file_name());
         super::status::say(kernel, pin_root, &nothing, console)?;
@@ -53,25 +57,30 @@ fn adopt<K: Kernel>(
     let Resolved { desired, .. } = desired_live(kernel, loaded)?;
     let observed = observe::observe(kernel, &Wanted { adopts: true, ..Wanted::of(&desired) })?;
     let plan = plan::adopt(&desired, &observed)?;
-    tell_missing(&desired, &plan);
-    if change.dry_run {
-        console.plan(&plan, Some(loaded), Purpose::DryRun);
-        return Ok(Exit::Success);
+    let exit = match change.dry_run {
+        true => {
+            console.plan(&plan, Some(loaded), Purpose::DryRun);
+            Exit::Success
+        }
+        false => {
+            let stamp = Stamp { manifest: loaded.absolute_path(), time: now(), ..Stamp::default() };
+            finish(kernel, &plan, Some(loaded), &stamp, console)?
+        }
+    };
+    let missing = missing(&desired, &plan);
+    match exit {
+        // A record without it is in sync, so nobody else would say it.
+        Exit::Success if !missing.is_empty() => Err(Problem::new(Kind::AdoptedInPart { missing }).into()),
+        exit => Ok(exit),
     }
-    let stamp = Stamp { manifest: loaded.absolute_path(), time: now(), ..Stamp::default() };
-    finish(kernel, &plan, Some(loaded), &stamp, console)
 }
 
-/// Names what the manifest wants and nobody finds: a record without it is in sync.
-fn tell_missing(desired: &Desired, plan: &Plan) {
+/// Names what the manifest wants and nobody finds.
+fn missing(desired: &Desired, plan: &Plan) -> Vec<String> {
     let maps = desired.maps.values().filter(|map| matches!(map.source, MapSource::Defined(_)));
     let maps = maps.map(|map| Address::Map(map.name.clone()));
     let programs = desired.programs.keys().cloned().map(Address::Program);
     let wanted = maps.chain(programs).chain(desired.links.keys().cloned().map(Address::Link));
     let there: BTreeSet<Address> = plan.steps.iter().map(|step| step.action.address()).collect();
-    let missing: Vec<String> = wanted.filter(|address| !there.contains(address)).map(|it| it.to_string()).collect();
-    if !missing.is_empty() {
-        let names = missing.join(", ");
-        note(&format!("{}: not there, for the next apply to make: {names}", plan.deployment));
-    }
+    wanted.filter(|address| !there.contains(address)).map(|address| address.to_string()).collect()
 }

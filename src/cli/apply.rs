@@ -156,7 +156,7 @@ fn apply<K: Kernel>(kernel: &mut K, loaded: &Loaded, options: &Options, console:
     if options.confirm.is_some() || !loaded.manifest.checks.is_empty() {
         warn_of_takeovers(&planned.plan);
     }
-    let needs = planned.plan.lacks(&consents(&options.allow));
+    let needs = planned.plan.lacks();
     if !needs.is_empty() {
         console.plan(&planned.plan, Some(loaded), Purpose::Apply);
         // Others need not wait while somebody thinks.
@@ -233,7 +233,8 @@ fn expected_plan<K: Kernel>(
     expected: Option<PlanId>,
     console: &Console,
 ) -> Result<ManuallyDrop<Planned>, Problems> {
-    let planned = plan_live(kernel, loaded, options.no_mount)?;
+    let mut planned = plan_live(kernel, loaded, options.no_mount)?;
+    planned.plan.given = consents(&options.allow);
     other_plan(&planned.plan, loaded, expected)
         .inspect_err(|_| console.plan(&planned.plan, Some(loaded), Purpose::Apply))?;
     Ok(planned)

@@ -2,12 +2,12 @@
 
 use super::arguments::{Locking, Target, parse_pin_root};
 use super::console::Console;
-use super::finish::finish;
+use super::finish::{differences, finish};
 use super::now;
 use crate::apply::{self, Stamp};
 use crate::confirm;
 use crate::diag::{Exit, Kind, Problem, Problems};
-use crate::kernel::{Kernel, linux::Linux, status};
+use crate::kernel::{Kernel, contents, linux::Linux, observe, status};
 use crate::names::PinPath;
 use crate::record::{Rejected, Rejection};
 use crate::recorded;
@@ -35,23 +35,38 @@ fn keep<K: Kernel>(kernel: &mut K, pin_root: &PinPath, options: &Commit, console
             Err(Problem::new(Kind::NothingToConfirm { pin_root: pin_root.clone() }).into())
         }
         Some(pending) => {
+            let (generation, left) = (pending.generation, pending.left(kernel));
+            // Who still waits tried no way back.
+            let is_whole = left > 0 && pending.is_watched(kernel, pin_root);
             // It is too late, unless going back is what does not work.
-            if pending.left(kernel) == 0 && is_back(go_back(kernel, pin_root, Rejection::Unconfirmed, console), console)
-            {
+            let back = (left == 0).then(|| tried_back(kernel, pin_root, Rejection::Unconfirmed, console));
+            if back == Some(Exit::Success) {
                 return Err(Problem::new(Kind::NotConfirmed { pin_root: pin_root.clone() }).into());
             }
             confirm::keep(kernel, pin_root)?;
+            console.has_applied();
             console.forget_outcomes();
-            let kept = format!("{pin_root}: generation {} is kept", pending.generation);
-            super::status::say(kernel, pin_root, &kept, console)?;
-            Ok(Exit::Success)
+            super::status::say(kernel, pin_root, &format!("{pin_root}: generation {generation} is kept"), console)?;
+            let differs = if is_whole { Vec::new() } else { changed(kernel, pin_root, generation)? };
+            match (differs.is_empty(), back) {
+                (false, _) => Err(Problem::new(Kind::KeptInPart { generation, differs }).into()),
+                (true, Some(Exit::Broken)) => Ok(Exit::Broken),
+                (true, _) => Ok(Exit::Success),
+            }
         }
     }
 }
 
-/// Returns whether what ran before is back, and says why not.
-fn is_back(back: Result<Exit, Problems>, console: &Console) -> bool {
-    back.map_err(|problems| console.fail(&problems, None)) == Ok(Exit::Success)
+/// Returns what of a generation is not as it was made.
+fn changed<K: Kernel>(kernel: &K, pin_root: &PinPath, generation: u64) -> Result<Vec<String>, Problem> {
+    let Some(record) = observe::record_in(kernel, &pin_root.generation(generation)) else { return Ok(Vec::new()) };
+    let contents = contents::drift(kernel, &record)?.into_iter().map(|drift| drift.to_string());
+    Ok(differences(kernel, &record, pin_root)?.into_iter().chain(contents).collect())
+}
+
+/// Tries to go back to what ran before, and says why not. Returns the exit code of that.
+fn tried_back<K: Kernel>(kernel: &mut K, pin_root: &PinPath, because: Rejection, console: &Console) -> Exit {
+    go_back(kernel, pin_root, because, console).unwrap_or_else(|problems| console.fail(&problems, None))
 }
 
 /// Waits as the process that an apply with `--confirm` leaves behind, and goes back when nobody confirmed.
@@ -72,7 +87,7 @@ fn watch<K: Kernel>(kernel: &mut K, pin_root: &PinPath, console: &Console) -> Re
         if confirm::pending(kernel, pin_root)? != Some(pending) {
             return Ok(Exit::Success);
         }
-        if is_back(go_back(kernel, pin_root, because, console), console) {
+        if tried_back(kernel, pin_root, because, console) == Exit::Success {
             return Ok(Exit::Success);
         }
         // What was in the way may go away.
@@ -88,9 +103,9 @@ pub fn settle<K: Kernel>(kernel: &mut K, pin_root: &PinPath, console: &Console) 
     if left > 0 && pending.is_watched(kernel, &pin_root) {
         return Err(Problem::new(Kind::Unconfirmed { pin_root, left }).into());
     }
-    let kind = match is_back(go_back(kernel, &pin_root, Rejection::Unconfirmed, console), console) {
-        true => Kind::NotConfirmed { pin_root },
-        false => Kind::Unconfirmed { pin_root, left },
+    let kind = match tried_back(kernel, &pin_root, Rejection::Unconfirmed, console) {
+        Exit::Success => Kind::NotConfirmed { pin_root },
+        _ => Kind::Unconfirmed { pin_root, left },
     };
     Err(Problem::new(kind).into())
 }

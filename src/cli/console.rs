@@ -77,7 +77,7 @@ pub struct Console {
     has_filed: Cell<bool>,
     /// What is wrong, for a document that stands for the one that it prevents.
     said: RefCell<Vec<Said>>,
-    /// Whether something was applied.
+    /// Whether the host was changed.
     has_applied: Cell<bool>,
     /// What became of plans, for the one document of the run.
     parts: RefCell<Vec<Part>>,
@@ -188,48 +188,58 @@ impl Console {
         self.reports.iter().try_for_each(Report::check).map_err(|problem| self.refuse(problem))
     }
 
-    /// Says what keeps the run from beginning. No file gets it: they are what may be wrong.
+    /// Says what is wrong with what the run is to write. No file gets it: they are what may be wrong.
     fn refuse(&self, problem: Problem) -> Exit {
         let problems = problem.into();
         self.keep(&problems, None);
         self.say(&problems, None)
     }
 
-    /// Writes what is wrong as JSON where nothing else was written, and the files. When that or standard output failed,
-    /// nothing else did, and nothing was applied, it is what the run failed for.
+    /// Writes the files, and then as JSON what became of the run, or what is wrong where nothing else was written. What
+    /// was not taken is what the run failed for, where nothing else is: JSON comes last, as it has the exit code.
     pub fn finish(&self, exit: Exit) -> Exit {
         let mut exit = exit;
-        if !self.finish_outcome(exit)
-            && self.output == Output::Json
-            && !self.has_shown.get()
-            && !self.said.borrow().is_empty()
+        let (json, others): (Vec<_>, Vec<_>) =
+            self.reports.iter().partition(|report| report.kind == FileKind::Output(Output::Json));
+        for report in others {
+            exit = self.written_or(report.store().err(), exit);
+        }
+        for report in json {
+            self.end(exit).into_iter().for_each(|text| report.set(text));
+            exit = self.written_or(report.store().err(), exit);
+        }
+        if self.output == Output::Json
+            && let Some(text) = self.end(exit).or_else(|| self.prevented(exit))
         {
-            self.print(&problems::document(&self.said.borrow(), exit));
+            self.print(&text);
         }
         let lost = self.lost.take().map(|error| {
             Problem::new(Kind::UnwritableFile { path: "standard output".to_owned(), why: error.to_string() })
         });
-        for problem in lost.into_iter().chain(self.reports.iter().filter_map(|report| report.store().err())) {
-            self.say(&problem.into(), None);
-            if matches!(exit, Exit::Success | Exit::Pending) && !self.has_applied.get() {
-                exit = Exit::Failed;
-            }
-        }
-        exit
+        self.written_or(lost, exit)
     }
 
-    /// Writes what became of all plans of the run as one JSON document, where there were any. Returns whether.
-    fn finish_outcome(&self, exit: Exit) -> bool {
+    /// Says why something was not written, where it was not, and returns the exit code with that.
+    fn written_or(&self, lost: Option<Problem>, exit: Exit) -> Exit {
+        let Some(lost) = lost else { return exit };
+        let is_done = matches!(exit, Exit::Success | Exit::Pending | Exit::Unwritten) && self.has_applied.get();
+        let lost = if is_done { Problem::new(Kind::Unreported { what: lost.kind.to_string() }) } else { lost };
+        let exit_of_lost = self.refuse(lost);
+        if matches!(exit, Exit::Success | Exit::Pending) { exit_of_lost } else { exit }
+    }
+
+    /// Returns what became of all plans of the run as one JSON document, where there were any.
+    fn end(&self, exit: Exit) -> Option<String> {
         let (parts, said) = (self.parts.borrow(), self.said.borrow());
-        let Some((first, others)) = parts.split_first() else { return false };
+        let (first, others) = parts.split_first()?;
         let end = outcome::End { said: &said, unconfirmed: self.unconfirmed.get(), exit };
-        let text = outcome::document(first, others.last(), end);
-        if self.output == Output::Json {
-            self.print(&text);
-        }
-        let files = self.reports.iter().filter(|report| report.kind == FileKind::Output(Output::Json));
-        files.for_each(|report| report.set(text.clone()));
-        true
+        Some(outcome::document(first, others.last(), end))
+    }
+
+    /// Returns what is wrong as a JSON document, where nothing else was written.
+    fn prevented(&self, exit: Exit) -> Option<String> {
+        let said = self.said.borrow();
+        (!self.has_shown.get() && !said.is_empty()).then(|| problems::document(&said, exit))
     }
 
     /// Says that what was made waits for so many seconds to be confirmed.
@@ -301,9 +311,14 @@ impl Console {
         self.document(Document::Checked(checked));
     }
 
+    /// Remembers that the host was changed.
+    pub fn has_applied(&self) {
+        self.has_applied.set(true);
+    }
+
     /// Writes what became of a plan.
     pub fn outcome(&self, outcome: &Outcome<'_>) {
-        self.has_applied.set(true);
+        self.has_applied();
         self.keep_part(outcome);
         self.document(Document::Outcome(outcome));
     }

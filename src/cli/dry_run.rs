@@ -1,6 +1,7 @@
 //! `--dry-run`: shows the plan, saves it, and says how to apply exactly it.
 
 use super::apply::Options;
+use super::arguments::consents;
 use super::confirm::unsettled;
 use super::console::{Console, Output, note};
 use super::explain;
@@ -17,7 +18,7 @@ use crate::names::Digest;
 use crate::plan::{Action, Consent, Mode, Plan};
 use crate::saved::{self, SavedHost, SavedManifest, SavedPlan};
 use crate::traffic::Replay;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::mem::{self, ManuallyDrop};
 
 /// Shows the plan without any kernel: for an empty host, or against the state of one.
@@ -33,11 +34,13 @@ pub fn offline(loaded: &Loaded, options: &Options, console: &Console) -> Result<
     if let Some(file) = &options.against {
         let recorded = Recorded(load::state(file)?);
         let mut planned = plan_recorded(&recorded, loaded)?;
+        planned.plan.given = consents(&options.allow);
         planned.plan.awaits_tests = loaded.manifest.require_tests;
         let explained = options.explain.of(&recorded, &planned)?;
         return show(&planned.plan, BTreeMap::new(), &explained, None, loaded, options, console);
     }
     let mut planned = plan_offline(&loaded.manifest, loaded.folder())?;
+    planned.plan.given = consents(&options.allow);
     planned.plan.awaits_tests = loaded.manifest.require_tests;
     let Planned { plan, desired, observed, .. } = &planned;
     let asked = options.explain.asked(plan)?;
@@ -109,7 +112,9 @@ fn plan_beside_others<K: Kernel>(
     options: &Options,
 ) -> Result<ManuallyDrop<Planned>, Problems> {
     others::tell(kernel, &loaded.manifest.pin_root);
-    plan_live(kernel, loaded, options.no_mount)
+    let mut planned = plan_live(kernel, loaded, options.no_mount)?;
+    planned.plan.given = consents(&options.allow);
+    Ok(planned)
 }
 
 fn show(
@@ -169,7 +174,7 @@ fn exactly(plan: &Plan, loaded: &Loaded, options: &Options) -> String {
             words.extend(files.chain(pairs).chain([id]).flat_map(|(flag, value)| [flag.to_owned(), value]));
         }
     }
-    let lacks: Vec<String> = plan.lacks(&BTreeSet::new()).iter().map(Consent::to_string).collect();
+    let lacks: Vec<String> = plan.asks().iter().map(Consent::to_string).collect();
     if !lacks.is_empty() {
         words.extend(["--allow".to_owned(), lacks.join(",")]);
     }

@@ -5,6 +5,7 @@ use super::loaded::Loaded;
 use crate::apply::{self, Applied, Progress, Stamp, Watch};
 use crate::diag::{Exit, Kind, Problem, Problems};
 use crate::kernel::{Kernel, drift};
+use crate::names::PinPath;
 use crate::plan::Plan;
 use crate::record::Record;
 use crate::report::events::Event;
@@ -55,10 +56,8 @@ fn verify<K: Kernel>(kernel: &K, plan: &Plan, record: Option<&Record>) -> Result
     let pin_root = &plan.pin_root;
     let differs: Vec<String> = match record {
         Some(record) => {
-            // What comes meanwhile is for the next apply.
-            let drift = drift::drift(kernel, record, pin_root)?;
-            let drift = drift.iter().filter(|drift| !matches!(drift.what, drift::Difference::Came(_)));
-            drift.map(ToString::to_string).chain(apply::entries::unwritten(kernel, plan)?).collect()
+            let differs = differences(kernel, record, pin_root)?.into_iter();
+            differs.chain(apply::entries::unwritten(kernel, plan)?).collect()
         }
         None if kernel.read_symlink(pin_root).is_ok() => vec![format!("{pin_root} is still there")],
         None => Vec::new(),
@@ -67,4 +66,11 @@ fn verify<K: Kernel>(kernel: &K, plan: &Plan, record: Option<&Record>) -> Result
         true => Ok(()),
         false => Err(Problem::new(Kind::Unverified { differs }).into()),
     }
+}
+
+/// Returns what on the host is not as a record says. What comes meanwhile is for the next apply.
+pub fn differences<K: Kernel>(kernel: &K, record: &Record, pin_root: &PinPath) -> Result<Vec<String>, Problem> {
+    let drift = drift::drift(kernel, record, pin_root)?.into_iter();
+    let drift = drift.filter(|drift| !matches!(drift.what, drift::Difference::Came(_)));
+    Ok(drift.map(|drift| drift.to_string()).collect())
 }

@@ -3,6 +3,7 @@
 use super::arguments::Variables;
 use super::console::{Console, Output, note};
 use super::loaded::{self, Loaded};
+use super::others;
 use super::planned::{plan_live, plan_offline};
 use crate::diag::{Exit, Kind, Problem, Problems};
 use crate::kernel::{Kernel, linux::Linux};
@@ -106,6 +107,7 @@ fn draw<K: Kernel>(kernel: &K, loaded: &Loaded, asked: &Graph, console: &Console
 }
 
 fn draw_live<K: Kernel>(kernel: &K, loaded: &Loaded, format: Format) -> Result<String, Problems> {
+    others::tell(kernel, &loaded.manifest.pin_root);
     Ok(format.draw(&plan_live(kernel, loaded, false)?.plan))
 }
 

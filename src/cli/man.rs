@@ -18,15 +18,16 @@ pub struct Pages {
 }
 
 /// What each exit code means.
-const EXITS: [(Exit, &str); 10] = [
+const EXITS: [(Exit, &str); 11] = [
     (Exit::Success, "The host matches the manifest, or what was asked for is done."),
     (Exit::Failed, "It failed, and the host is as it was before."),
-    (Exit::Pending, "With --check: there are changes or drift."),
+    (Exit::Pending, "There are changes or drift: with --check, and behind an adopt that did not find all."),
     (Exit::Broken, "It failed, and the host is not as it was before; what was done is said."),
     (Exit::Consent, "Nothing was done, since consent is needed; the flag that gives it is printed."),
     (Exit::Usage, "The arguments are wrong."),
     (Exit::Data, "The manifest or an object is bad."),
     (Exit::Unavailable, "This kernel lacks something."),
+    (Exit::Unwritten, "The host was changed as planned, but a report of that could not be written."),
     (Exit::Retry, "Another run has the lock, or the host or the plan is another one by now: try again."),
     (Exit::Permission, "No permission."),
 ];

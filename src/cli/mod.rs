@@ -49,9 +49,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 /// What the exit codes of an apply mean, and of all that has no words of its own for them.
 const EXIT_CODES: &str = "Exit codes: 0 the host matches, 1 failed and the host is as before, 2 changes or drift \
-                          (--check), 3 failed and the host is not as before, 4 consent needed, 64 usage, 65 bad manifest \
-                          or object, 69 this kernel lacks it, 75 another run has the lock, an apply waits to be \
-                          confirmed, or the host or the plan is another one by now, 77 no permission.";
+                          (--check, adopt), 3 failed and the host is not as before, 4 consent needed, 64 usage, 65 bad \
+                          manifest or object, 69 this kernel lacks it, 74 done, but a report of it could not be \
+                          written, 75 another run has the lock, an apply waits to be confirmed, or the host or the \
+                          plan is another one by now, 77 no permission.";
 
 /// Make this host's eBPF packet filters match a TOML manifest.
 #[derive(Debug, Parser)]

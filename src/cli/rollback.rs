@@ -48,7 +48,8 @@ fn rollback<K: Kernel>(
         true => others::tell(kernel, pin_root),
         false => apply::finish_switch(kernel, pin_root)?,
     }
-    let (plan, stamp) = recorded::rollback(kernel, pin_root)?;
+    let (mut plan, stamp) = recorded::rollback(kernel, pin_root)?;
+    plan.given = consents(&options.allow);
     let rejected = plan.generations.record.as_ref().and_then(|record| record.rejected).filter(|_| !options.again);
     if options.dry_run {
         console.plan(&plan, None, Purpose::DryRun);
@@ -60,13 +61,13 @@ fn rollback<K: Kernel>(
     if let Some(rejected) = rejected {
         return Err(Problem::new(Kind::WasRejected { deployment: plan.deployment, rejected }).into());
     }
-    consented(&plan, &options.allow, console)?;
+    consented(&plan, console)?;
     finish(kernel, &plan, None, &Stamp { time: now(), ..stamp }, console)
 }
 
 /// Checks that everything is allowed that a plan needs consent for; else shows the plan.
-fn consented(plan: &Plan, allow: &[Allow], console: &Console) -> Result<(), Problems> {
-    let needs = plan.lacks(&consents(allow));
+fn consented(plan: &Plan, console: &Console) -> Result<(), Problems> {
+    let needs = plan.lacks();
     if needs.is_empty() {
         return Ok(());
     }

@@ -172,6 +172,11 @@ impl Hook {
         *via
     }
 
+    /// Returns whether it is said or chosen that there is no kernel link, or there is never one.
+    pub fn is_direct(&self) -> bool {
+        self.via() == Some(Via::Direct) || matches!(self, Self::Lwt { .. })
+    }
+
     /// Returns what a kernel must have for a link there, where there is a way without.
     pub fn needs(&self) -> Option<Feature> {
         match self {

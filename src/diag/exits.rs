@@ -11,7 +11,7 @@ pub enum Exit {
     Success = 0,
     /// Failed; the host is as it was before.
     Failed = 1,
-    /// With `--check`: changes or drift pending.
+    /// Changes or drift pending: with `--check`, and behind an `adopt` that did not find all.
     Pending = 2,
     /// Failed, and the host is not as it was before.
     Broken = 3,
@@ -23,6 +23,8 @@ pub enum Exit {
     Data = 65,
     /// This kernel lacks something.
     Unavailable = 69,
+    /// The host was changed as planned, but a report of that was asked for and could not be written.
+    Unwritten = 74,
     /// Locked, or the plan is stale: try again.
     Retry = 75,
     /// No permission.
@@ -113,7 +115,7 @@ impl Kind {
             Self::Kernel { errno: libc::EPERM | libc::EACCES, .. } => Exit::Permission,
             Self::Cycle { .. } => Exit::Data,
             Self::ChecksFailed { is_back: true, gone, .. } if gone.is_empty() => Exit::Failed,
-            Self::Unverified { .. } | Self::ChecksFailed { .. } => Exit::Broken,
+            Self::Unverified { .. } | Self::KeptInPart { .. } | Self::ChecksFailed { .. } => Exit::Broken,
             Self::Stale { .. }
             | Self::Locked { .. }
             | Self::Unconfirmed { .. }
@@ -138,7 +140,6 @@ impl Kind {
             | Self::NoDeployment { .. }
             | Self::MeantDeployment { .. }
             | Self::NoWayBack { .. }
-            | Self::Unfinished { .. }
             | Self::NothingToConfirm { .. }
             | Self::Watchdog { .. }
             | Self::NoSuchPin { .. }
@@ -169,6 +170,8 @@ impl Kind {
             | Self::RootGone { .. }
             | Self::Protected { .. }
             | Self::UnwritableFile { .. } => Exit::Failed,
+            Self::Unreported { .. } => Exit::Unwritten,
+            Self::AdoptedInPart { .. } => Exit::Pending,
             Self::ConsentNeeded { .. } | Self::WasRejected { .. } => Exit::Consent,
         }
     }

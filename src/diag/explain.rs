@@ -178,6 +178,15 @@ pub const EXPLANATIONS: &[Explanation] = &[
         way_out: "Put the program into the section `xdp/devmap` or `xdp/cpumap`, or say `attach_type` in its table.",
     },
     Explanation {
+        code: "host::adopted_in_part",
+        exits: &[Exit::Pending],
+        means: "`bpfapply adopt` made a new record of what is pinned, and the manifest wants more than that: something \
+                went with the record, or was never made. The record knows nothing of it, and so `bpfapply status` says \
+                that all is in sync.",
+        example: Host("somebody removed `/sys/fs/bpf/edge/record` and `/sys/fs/bpf/edge/links/uplink`"),
+        way_out: "Look whether it is the right manifest, and apply it: that makes the rest.",
+    },
+    Explanation {
         code: "host::cgroup_excludes",
         exits: FAILED,
         means: "A program on this cgroup, or on one above it, was attached so that no other may be there or below it.",
@@ -215,6 +224,15 @@ pub const EXPLANATIONS: &[Explanation] = &[
         way_out: "What can be replaced at once is planned as a takeover, which waits for `--allow takeover`; this \
                   one cannot be. Detach it with the tool that attached it, or do what the help says. Where a link of \
                   the same deployment has the hook, keep that link's name for it.",
+    },
+    Explanation {
+        code: "host::kept_in_part",
+        exits: &[Exit::Broken],
+        means: "Nobody confirmed an apply in time, or its run ended too early, and going back to what ran before failed \
+                half-way. `bpfapply commit` then kept the new generation, of which something is not as it was made any \
+                more.",
+        example: Host("the kernel has no memory while an apply that nobody confirmed is taken back"),
+        way_out: "Apply the manifest again: it puts right what is ours. `bpfapply status` says what is different.",
     },
     Explanation {
         code: "host::locked",
@@ -440,16 +458,6 @@ pub const EXPLANATIONS: &[Explanation] = &[
         example: Command("bpfapply plan.toml --confirm 60 && bpfapply plan.toml"),
         way_out: "`bpfapply commit NAME` keeps it, `bpfapply rollback NAME` takes it back; or wait until its time is \
                   over.",
-    },
-    Explanation {
-        code: "host::unfinished",
-        exits: FAILED,
-        means: "A run was interrupted right behind its switch. The new generation runs, but the one before it has not \
-                got the place where a way back finds it, and a dry run moves nothing.",
-        example: Host(
-            "`bpfapply rollback edge --dry-run`, where an apply was killed and `edge~1` is left beside `edge~2`",
-        ),
-        way_out: "Run `bpfapply rollback` without `--dry-run`, which finishes that first; or apply, which does so as well.",
     },
     Explanation {
         code: "host::unlistable",
@@ -1096,6 +1104,16 @@ pub const EXPLANATIONS: &[Explanation] = &[
                 so that taking the table out of the manifest does not take it away.",
         example: Command("bpfapply destroy edge    # map.flows has `protect = true`"),
         way_out: "To let it go, apply once with `protect = false` in its table, and no other change to it.",
+    },
+    Explanation {
+        code: "plan::unreported",
+        exits: &[Exit::Unwritten],
+        means: "The host was changed as planned, but what was to be told of that could not be written: to a file of \
+                `--output-file`, or to standard output. A file that was there has what it had before, so whoever \
+                reads it must not take that for this run's.",
+        example: Host("the disk that `--output-file json=PATH` names is full when the plan is applied"),
+        way_out: "Nothing has to be undone. `bpfapply status` says how the host is now; the same apply again writes a \
+                  report as well, in which it matches.",
     },
     Explanation {
         code: "plan::unwritable",

@@ -213,6 +213,10 @@ impl Kind {
             Self::Unverified { .. } => {
                 Some("something else changes the same things: run it again with --dry-run".to_owned())
             }
+            Self::AdoptedInPart { .. } => {
+                Some("the next apply of the manifest makes it; what was there is adopted all the same".to_owned())
+            }
+            Self::KeptInPart { .. } => Some("the next apply of its manifest puts right what is ours".to_owned()),
             Self::Watchdog { .. } => Some("where an apply was done, the next run takes it back".to_owned()),
             Self::Unconfirmed { pin_root, left: 0 } => Some(format!(
                 "the next apply takes it back and does nothing else, as `bpfapply rollback {pin_root}` does; where that is \
@@ -238,9 +242,6 @@ impl Kind {
             }),
             Self::NoWayBack { .. } => {
                 Some("each apply that changes something keeps the generation before it, one deep".to_owned())
-            }
-            Self::Unfinished { .. } => {
-                Some("`bpfapply rollback` without `--dry-run` finishes that first, and so does an apply".to_owned())
             }
             Self::WasRejected { deployment, .. } => Some(format!(
                 "what runs is the generation before that one; `bpfapply rollback {deployment} --again` returns to it all \
@@ -401,6 +402,9 @@ impl Kind {
             Self::NoState { .. } => Some("`bpfapply export --out FILE`, on the host, writes one".to_owned()),
             Self::NotInState { .. } => Some("`--dry-run` on the host knows it".to_owned()),
             Self::UnwritableFile { .. } => None,
+            Self::Unreported { .. } => {
+                Some("nothing has to be undone: `bpfapply status` says how the host is now".to_owned())
+            }
             Self::OtherPlan { .. } => {
                 Some("nothing was done: look at the plan above, and ask for it if it is meant".to_owned())
             }

@@ -35,11 +35,11 @@ impl Size {
 }
 
 /// A process that holds a lock.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 pub struct LockHolder {
     /// Its id, as this process sees it.
     pub pid: u32,
-    /// For how many seconds it has been running; `None` when it ended meanwhile.
+    /// For how many seconds it has been running; null when it ended meanwhile.
     pub seconds: Option<u64>,
     /// Its command line, or its name; empty when it ended meanwhile.
     pub command: String,
@@ -937,6 +937,18 @@ pub enum Kind {
         /// What still differs, as a plan would say it.
         differs: Vec<String>,
     },
+    /// A manifest wants more than there was to adopt.
+    AdoptedInPart {
+        /// What is not there.
+        missing: Vec<String>,
+    },
+    /// A generation was confirmed of which a way back that failed had changed something.
+    KeptInPart {
+        /// Its number.
+        generation: u64,
+        /// What is not as it was made.
+        differs: Vec<String>,
+    },
     /// Nothing is known of a deployment.
     NoDeployment {
         /// The folder of its pins.
@@ -991,11 +1003,6 @@ pub enum Kind {
     NoWayBack {
         /// What is missing.
         lacks: PinPath,
-    },
-    /// A run was interrupted behind its switch: what ran before is not yet where a way back finds it.
-    Unfinished {
-        /// The folder of what ran before.
-        leftover: PinPath,
     },
     /// A rollback would return to what was taken back before.
     WasRejected {
@@ -1064,6 +1071,11 @@ pub enum Kind {
         path: String,
         /// The error of the system.
         why: String,
+    },
+    /// The host was changed as planned, and a report of that cannot be written.
+    Unreported {
+        /// What cannot be written, and why.
+        what: String,
     },
     /// The plan is not the one that was asked for.
     OtherPlan {
@@ -1190,9 +1202,10 @@ impl Kind {
             Self::RouteTaken { .. } => "host::route_taken",
             Self::NotMounted { .. } => "host::not_mounted",
             Self::Unverified { .. } => "host::unverified",
+            Self::KeptInPart { .. } => "host::kept_in_part",
+            Self::AdoptedInPart { .. } => "host::adopted_in_part",
             Self::NoDeployment { .. } | Self::MeantDeployment { .. } => "host::no_deployment",
             Self::NoWayBack { .. } => "host::no_way_back",
-            Self::Unfinished { .. } => "host::unfinished",
             Self::WasRejected { .. } => "host::was_rejected",
             Self::ChecksFailed { .. } => "host::checks_failed",
             Self::BadText { .. } => "manifest::bad_text",
@@ -1213,6 +1226,7 @@ impl Kind {
             Self::NoState { .. } => "state::not_exported",
             Self::NotInState { .. } => "state::not_told",
             Self::UnwritableFile { .. } => "plan::unwritable",
+            Self::Unreported { .. } => "plan::unreported",
             Self::OtherPlan { .. } => "plan::other",
             Self::Protected { .. } => "plan::protected",
         }

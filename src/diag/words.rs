@@ -273,6 +273,10 @@ impl fmt::Display for Kind {
             Self::Unverified { differs } => {
                 write!(f, "everything was applied, and still the host differs: {}", differs.join("; "))
             }
+            Self::AdoptedInPart { missing } => write!(f, "not there to be adopted: {}", missing.join(", ")),
+            Self::KeptInPart { generation, differs } => {
+                write!(f, "generation {generation} is kept, but not as it was made: {}", differs.join("; "))
+            }
             Self::ChecksFailed { failed, is_back, gone } => {
                 f.write_str("what passed before the apply fails after it: ")?;
                 for (i, (name, why)) in failed.iter().enumerate() {
@@ -299,9 +303,6 @@ impl fmt::Display for Kind {
             }
             Self::NothingToConfirm { pin_root } => write!(f, "nothing of `{pin_root}` waits to be confirmed"),
             Self::NoWayBack { lacks } => write!(f, "there is no way back: `{lacks}` is not there"),
-            Self::Unfinished { leftover } => {
-                write!(f, "a run was interrupted before it kept `{leftover}` as the generation to go back to")
-            }
             Self::WasRejected { rejected, .. } => write!(f, "a rollback would return to {rejected}"),
             Self::NoDeployment { pin_root } | Self::MeantDeployment { pin_root, .. } => {
                 write!(f, "there is no deployment at `{pin_root}`")
@@ -347,6 +348,7 @@ impl fmt::Display for Kind {
             Self::NoState { path, why } => write!(f, "`{path}` is no state of a host: {why}"),
             Self::NotInState { doing, what } => write!(f, "cannot {doing}: the exported state does not tell {what}"),
             Self::UnwritableFile { path, why } => write!(f, "cannot write `{path}`: {why}"),
+            Self::Unreported { what } => write!(f, "it is done, but a report of it is lost: {what}"),
             Self::OtherPlan { expected, is } => {
                 write!(
                     f,

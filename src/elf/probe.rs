@@ -1,11 +1,12 @@
 //! Where a section's name says that a tracing program is attached: the texts of libbpf's `attach_kprobe`, `attach_uprobe`,
 //! `attach_usdt` and `attach_tp`, as data. Nothing is looked up; the file that is probed need not exist here.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::fmt;
 
 /// A place where a tracing program runs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Probe {
     /// A function of the kernel.
@@ -75,7 +76,7 @@ pub enum Probe {
 }
 
 /// When a program on several functions runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum When {
     /// When they are called.

@@ -14,6 +14,7 @@ use crate::names::{Address, PinPath};
 use crate::plan::is_other;
 use crate::plan::words::thousands;
 use crate::record::{Record, RecordedLink, RecordedMap};
+use crate::report::status::DriftKind;
 use hashbrown::HashMap;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -78,26 +79,26 @@ pub enum Difference {
 }
 
 impl Difference {
-    /// Returns its kind in one word, for programs.
-    pub fn kind(&self) -> &'static str {
+    /// Returns its kind, for programs.
+    pub fn kind(&self) -> DriftKind {
         match self {
-            Self::Unpinned(_) => "unpinned",
-            Self::Replaced(_) => "replaced",
-            Self::Access(_) | Self::Entered(_) => "access",
-            Self::Detached(_) => "detached",
-            Self::Moved(_) => "moved",
-            Self::Runs(..) => "runs",
-            Self::Interface(_) => "interface",
-            Self::File(_) => "file",
-            Self::Came(_) => "came",
-            Self::Netns(_) => "netns",
-            Self::Cgroup(_) => "cgroup",
-            Self::Mode(_) => "mode",
-            Self::Edge(..) => "edge",
-            Self::Ahead(_) => "ahead",
-            Self::Misplaced(..) => "order",
-            Self::Entries { .. } => "entries",
-            Self::Variables(_) => "variables",
+            Self::Unpinned(_) => DriftKind::Unpinned,
+            Self::Replaced(_) => DriftKind::Replaced,
+            Self::Access(_) | Self::Entered(_) => DriftKind::Access,
+            Self::Detached(_) => DriftKind::Detached,
+            Self::Moved(_) => DriftKind::Moved,
+            Self::Runs(..) => DriftKind::Runs,
+            Self::Interface(_) => DriftKind::Interface,
+            Self::File(_) => DriftKind::File,
+            Self::Came(_) => DriftKind::Came,
+            Self::Netns(_) => DriftKind::Netns,
+            Self::Cgroup(_) => DriftKind::Cgroup,
+            Self::Mode(_) => DriftKind::Mode,
+            Self::Edge(..) => DriftKind::Edge,
+            Self::Ahead(_) => DriftKind::Ahead,
+            Self::Misplaced(..) => DriftKind::Order,
+            Self::Entries { .. } => DriftKind::Entries,
+            Self::Variables(_) => DriftKind::Variables,
         }
     }
 }

@@ -368,18 +368,21 @@ pub fn settled_record<K: Kernel>(kernel: &K, pin_root: &PinPath) -> Result<Optio
     }
 }
 
-/// Reads the record of the generation before the one that runs.
+/// Reads the record of the generation before the one that runs, and where that is: a run that was interrupted behind its
+/// switch has not put it at its place.
 ///
 /// # Errors
-/// [`Kind::NoWayBack`] when there is none, and [`Kind::Unfinished`] when it has not got its place yet.
-pub fn previous_record<K: Kernel>(kernel: &K, pin_root: &PinPath) -> Result<Record, Problem> {
+/// [`Kind::NoWayBack`] when there is none.
+pub fn previous_record<K: Kernel>(kernel: &K, pin_root: &PinPath) -> Result<(Record, PinPath), Problem> {
     let reader = Reader::new(kernel, &[], false);
     let (_, leftovers) = reader.generations(pin_root)?;
-    if let Some(leftover) = leftovers.into_iter().find(|leftover| leftover.kept) {
-        return Err(Problem::new(Kind::Unfinished { leftover: leftover.path }));
+    let kept = leftovers.into_iter().rfind(|leftover| leftover.kept);
+    if let Some(Leftover { record: Some(record), path, .. }) = kept {
+        return Ok((record, path));
     }
-    let pin = pin_root.previous().join("record");
-    reader.record(&pin)?.ok_or_else(|| Problem::new(Kind::NoWayBack { lacks: pin }))
+    let (folder, pin) = (pin_root.previous(), pin_root.previous().join("record"));
+    let record = reader.record(&pin)?.ok_or_else(|| Problem::new(Kind::NoWayBack { lacks: pin }))?;
+    Ok((record, folder))
 }
 
 /// Reads the record in the folder of a generation; `None` where there is none that says anything.

@@ -99,10 +99,10 @@ pub fn status<K: Kernel>(kernel: &K, pin_root: &PinPath) -> Result<Option<Deploy
     }))
 }
 
-/// Returns who has the lock of a deployment's bpffs. Who cannot be asked about is nobody.
+/// Returns who else has the lock of a deployment's bpffs. Who cannot be asked about is nobody.
 pub fn at_work<K: Kernel>(kernel: &K, pin_root: &PinPath) -> Option<LockHolder> {
     let bpffs = bpffs_of(kernel, pin_root, &pin_root.parent()?).ok()?;
-    kernel.lock_holder(&bpffs).ok()?
+    kernel.lock_holder(&bpffs).ok()?.filter(|holder| holder.pid != std::process::id())
 }
 
 /// The same where no run is at work.

@@ -354,6 +354,7 @@ impl Checker<'_> {
             (None, _) | (Some(_), None) => {}
         }
         let order = self.place(&mut raw);
+        self.unpinned(&raw);
         let needs_program = raw.struct_ops.span().is_none();
         let program = raw.program.0.and_then(|program| self.program_name(program.map(|program| program.0)));
         let hooks = [
@@ -425,17 +426,25 @@ impl Checker<'_> {
         Some(Link { span: raw.header.span, program, attach, order, optional, protect, access, accounts })
     }
 
+    /// Reports who may open the pin of a link that says itself that it has none, as it is no kernel link.
+    fn unpinned(&mut self, raw: &RawLink) {
+        let via = way(raw).filter(|(via, _)| *via == Via::Direct).map(|(_, span)| ("via", span));
+        let Some((key, span)) = via.or_else(|| Some(("lwt", raw.lwt.span()?))) else { return };
+        let asked = [("mode", raw.mode.span()), ("owner", raw.owner.span()), ("group", raw.group.span())];
+        for (asked, place) in asked {
+            let Some(place) = place else { continue };
+            let why =
+                "without a kernel link there is no pin that somebody could open: take `mode`, `owner` and `group` out";
+            self.apart(&raw.header, (key, &span), (asked, &place), why);
+        }
+    }
+
     /// Takes the place that a link wants among those on its hook, which only kernel links have.
     fn place(&mut self, raw: &mut RawLink) -> Option<Order> {
-        let tc = raw.tc.0.as_mut().map(|At { value: raw, .. }| {
-            let via = raw.via.0.as_ref().map(|via| (via.value.0, via.span.clone()));
-            (raw.order.0.take(), via, &raw.header)
-        });
-        let cgroup = raw.cgroup.0.as_mut().map(|At { value: raw, .. }| {
-            let via = raw.via.0.as_ref().map(|via| (via.value.0, via.span.clone()));
-            (raw.order.0.take(), via, &raw.header)
-        });
-        let (order, via, header) = tc.or(cgroup)?;
+        let via = way(raw);
+        let tc = raw.tc.0.as_mut().map(|tc| (tc.value.order.0.take(), &tc.value.header));
+        let cgroup = raw.cgroup.0.as_mut().map(|cgroup| (cgroup.value.order.0.take(), &cgroup.value.header));
+        let (order, header) = tc.or(cgroup)?;
         let order = order?;
         if let Some((Via::Direct, span)) = via {
             let why = "only links can be ordered on their hook: take one of the two out";
@@ -648,6 +657,16 @@ impl Checker<'_> {
         let problem = Problem::at(kind, second.1.clone(), format!("`{}` here", second.0));
         self.problems.push(problem.and(first.1.clone(), format!("`{}` here", first.0)));
     }
+}
+
+/// Returns the way to its hook that a link names, where there are two.
+fn way(raw: &RawLink) -> Option<(Via, Span)> {
+    let xdp = raw.xdp.0.as_ref().and_then(|xdp| xdp.value.via.0.as_ref());
+    let tc = raw.tc.0.as_ref().and_then(|tc| tc.value.via.0.as_ref());
+    let cgroup = raw.cgroup.0.as_ref().and_then(|cgroup| cgroup.value.via.0.as_ref());
+    let xdp = xdp.map(|via| (via.value.0, via.span.clone()));
+    let tc = tc.map(|via| (via.value.0, via.span.clone()));
+    xdp.or(tc).or_else(|| cgroup.map(|via| (via.value.0, via.span.clone())))
 }
 
 /// Reports a name that the manifest does not declare.

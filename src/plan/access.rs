@@ -41,6 +41,9 @@ pub(super) fn steps(desired: &Desired, observed: &Observed, steps: &[Step], mode
         let begun = observed.begun().filter_map(|(_, record)| record.access(&address));
         let recorded = begun.fold(Cow::Borrowed(recorded), |all, begun| Cow::Owned(all.or(begun)));
         let (place, wanted) = match fate {
+            // A mark opens nothing: whoever may enter its folder reads it.
+            Fate::New if is_marked(&step.action) => continue,
+            Fate::Kept if is_mark(observed, pin) => continue,
             Fate::New => (None, Cow::Borrowed(asked)),
             Fate::Kept => (Some(Cow::Borrowed(pin)), Cow::Owned(asked.instead_of(&recorded))),
             // What the record says is of another pin.
@@ -55,8 +58,7 @@ pub(super) fn steps(desired: &Desired, observed: &Observed, steps: &[Step], mode
         };
         let is_kept = matches!(place, Some(Cow::Borrowed(_)));
         let now = place.and_then(|place| observed.permissions.get(&*place)).copied();
-        let wanted = match now.filter(|_| is_kept && !is_mark(observed, pin) && can_be_reached(pin, desired, observed))
-        {
+        let wanted = match now.filter(|_| is_kept && can_be_reached(pin, desired, observed)) {
             Some(now) => Cow::Owned(wanted.or_shut(now, maker)),
             None => wanted,
         };
@@ -117,7 +119,12 @@ fn can_be_reached(pin: &PinPath, desired: &Desired, observed: &Observed) -> bool
     !pin.is_below(&desired.pin_root) || !observed.opened.is_empty()
 }
 
-/// Returns whether there is no pin but the mark of what has no link, which anybody may read who may enter its folder.
+/// Returns whether what is made is the mark of what has no kernel link.
+fn is_marked(action: &Action) -> bool {
+    matches!(action, Action::Attach { link, .. } | Action::Reattach { link, .. } if link.hook.is_direct())
+}
+
+/// Returns whether there is no pin but such a mark.
 fn is_mark(observed: &Observed, pin: &PinPath) -> bool {
     matches!(observed.pins.get(pin), Some(Pinned::Link(link)) if link.id == 0)
 }

@@ -61,6 +61,8 @@ pub struct Plan {
     pub objects: BTreeMap<crate::names::ObjectName, Arc<ObjectFacts>>,
     /// The consents that the manifest gives.
     pub allow: BTreeSet<Consent>,
+    /// The consents that whoever asks for the plan gives by name.
+    pub given: BTreeSet<Consent>,
     /// There when so much goes that the manifest's consent to that is not enough.
     pub sweep: Option<Sweep>,
     /// What is on the hooks that several programs share.
@@ -1027,8 +1029,18 @@ impl Plan {
         hooks.map(|(link, Taken { id, name, .. })| format!("`{name}` (program {id}) on {}", link.hook)).collect()
     }
 
-    /// Returns the consents that neither the manifest nor who runs it gives.
-    pub fn lacks(&self, given: &BTreeSet<Consent>) -> BTreeSet<Consent> {
-        self.needs().into_iter().filter(|consent| !given.contains(consent) && !self.allows(*consent)).collect()
+    /// Returns whether the manifest or who asks for the plan gives a consent that the plan needs.
+    pub fn has(&self, consent: Consent) -> bool {
+        self.allows(consent) || self.given.contains(&consent)
+    }
+
+    /// Returns the consents that the manifest does not give, so that they have to be given by name.
+    pub fn asks(&self) -> BTreeSet<Consent> {
+        self.needs().into_iter().filter(|consent| !self.allows(*consent)).collect()
+    }
+
+    /// Returns the consents that nobody gives.
+    pub fn lacks(&self) -> BTreeSet<Consent> {
+        self.needs().into_iter().filter(|consent| !self.has(*consent)).collect()
     }
 }

@@ -330,6 +330,7 @@ pub fn plan_of(mode: Mode, steps: Vec<Step>) -> Plan {
         },
         objects: BTreeMap::from([(object(), Arc::new(facts))]),
         allow: BTreeSet::new(),
+        given: BTreeSet::new(),
         sweep: None,
         shared: Shared::default(),
         steps,

@@ -9,6 +9,7 @@ use crate::cells::{Cell, Layout, Names};
 use crate::entries::{Changes, Entries};
 use crate::kinds::MapType;
 use crate::plan::words::count;
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -19,13 +20,14 @@ const BLOCK: usize = 1000;
 const MOST_FOR_KEYS: usize = 60;
 
 /// The map.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Head {
     /// Its address: `map.flows`.
     pub address: String,
     /// Its id.
     pub id: u32,
     /// Type.
+    #[schemars(with = "String")]
     pub r#type: MapType,
     /// Capacity.
     pub max_entries: u32,
@@ -76,22 +78,55 @@ fn order(key: &Cell<'_>, bytes: &[u8]) -> Order {
     }
 }
 
-#[derive(Serialize)]
-struct HeadJson<'a> {
+/// What `bpfapply show map.NAME --output json` writes.
+#[derive(Serialize, JsonSchema)]
+#[schemars(title = "bpfapply entries")]
+struct DocumentJson<'a> {
     format: Format,
-    kind: &'static str,
     #[serde(flatten)]
-    head: &'a Head,
+    what: What<'a>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+enum What<'a> {
+    /// What the map holds.
+    Entries {
+        #[serde(flatten)]
+        head: &'a Head,
+        /// Each entry, or as many as were asked for; none of a map whose contents are masked.
+        #[schemars(with = "Vec<EntryJson>")]
+        entries: [EntryJson; 0],
+        /// How many the map has.
+        count: usize,
+        /// How many of them are here.
+        shown: usize,
+    },
+    /// With `--watch`, on a line for each round: which entries changed since the round before, and how fast.
+    Rates(RatesJson<'a>),
+}
+
+/// Of values there is one, or one for each CPU.
+#[derive(Serialize, JsonSchema)]
+#[schemars(extend("oneOf" = [{ "required": ["value"] }, { "required": ["values"] }]))]
 struct EntryJson {
+    /// By its type, or bytes as `hex:0a0b`.
     key: serde_json::Value,
+    /// The same way.
     #[serde(skip_serializing_if = "Option::is_none")]
     value: Option<serde_json::Value>,
     /// Of each CPU.
     #[serde(skip_serializing_if = "Option::is_none")]
     values: Option<Vec<serde_json::Value>>,
+}
+
+/// Returns the JSON schema of both documents.
+pub fn schema() -> serde_json::Value {
+    super::json::schema::<DocumentJson<'_>>()
+}
+
+fn document(what: What<'_>) -> String {
+    line(&DocumentJson { format: FORMAT, what })
 }
 
 /// Writes a value on one line.
@@ -118,8 +153,8 @@ impl<'a> Listing<'a> {
                 page.finish()
             }
             None => {
-                let head = line(&HeadJson { format: FORMAT, kind: "entries", head: self.head });
-                format!("{},\"entries\":[\n", head.trim_end_matches('}'))
+                let (start, _) = self.around();
+                format!("{start}[\n")
             }
         }
     }
@@ -150,9 +185,20 @@ impl<'a> Listing<'a> {
                 page.line(self.summary(), 2);
                 out.push_str(&page.finish());
             }
-            None => out.push_str(&format!("\n],\"count\":{},\"shown\":{}}}\n", self.count, self.shown)),
+            None => {
+                let (_, end) = self.around();
+                out.push_str(&format!("\n]{end}\n"));
+            }
         }
         out
+    }
+
+    /// Returns what stands before the list of entries in the document, and what behind it.
+    fn around(&self) -> (String, String) {
+        let (head, count, shown) = (self.head, self.count, self.shown);
+        let document = document(What::Entries { head, entries: [], count, shown });
+        let (start, end) = document.rsplit_once("[]").expect("it has an empty list of entries");
+        (start.to_owned(), end.to_owned())
     }
 
     fn summary(&self) -> String {
@@ -234,26 +280,33 @@ fn columns(page: &mut Page, paint: Paint, cells: &[&str], widths: &[usize]) {
     page.line(text, 4);
 }
 
-#[derive(Serialize)]
+/// Which entries of a map changed, and how fast.
+#[derive(Serialize, JsonSchema)]
 struct RatesJson<'a> {
-    format: Format,
-    kind: &'static str,
+    /// The address of the map.
     address: &'a str,
+    /// Its id.
     id: u32,
     /// Since the round before.
     seconds: f64,
-    /// How many there are, and how many of them changed or are new.
+    /// How many entries there are.
     entries: usize,
+    /// How many of them have another value.
     changed: usize,
+    /// How many of them are new.
     new: usize,
+    /// How many are not there any more.
     gone: usize,
     /// The fastest ones first.
     rows: Vec<RateJson>,
 }
 
-#[derive(Serialize)]
+/// An entry that changed or is new.
+#[derive(Serialize, JsonSchema)]
 struct RateJson {
+    /// By its type, or bytes as `hex:0a0b`.
     key: serde_json::Value,
+    /// That of all CPUs added up, where that can be.
     value: serde_json::Value,
     /// By the path of the number; empty for the value itself.
     per_second: BTreeMap<String, f64>,
@@ -297,8 +350,7 @@ pub fn rates(
         let (changed, new, gone) = (changes.changed.len(), changes.added.len(), changes.removed.len());
         let rows = rows.collect();
         let (address, id, entries) = (head.address.as_str(), head.id, now.len());
-        let kind = "rates";
-        return line(&RatesJson { format: FORMAT, kind, address, id, seconds, entries, changed, new, gone, rows });
+        return document(What::Rates(RatesJson { address, id, seconds, entries, changed, new, gone, rows }));
     };
     let mut page = Page::new(style);
     let counts = format!(

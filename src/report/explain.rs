@@ -79,18 +79,32 @@ pub fn listing(program: &str, functions: &[Changed], style: Style) -> String {
 }
 
 /// The code of an object's programs.
-#[derive(Serialize)]
+/// The code of an object's programs, as `bpfapply inspect FILE.o --code --output json` writes it.
+#[derive(Serialize, JsonSchema)]
+#[schemars(title = "bpfapply code")]
 struct ListingJson<'a> {
     format: Format,
+    /// Which document it is.
+    #[schemars(extend("const" = "code"))]
     kind: &'static str,
+    /// The object's path as it was given.
     path: &'a str,
+    /// Its programs.
     programs: Vec<ListedJson<'a>>,
 }
 
-#[derive(Serialize)]
+/// A program.
+#[derive(Serialize, JsonSchema)]
 struct ListedJson<'a> {
+    /// Its function.
     program: &'a str,
+    /// That function and those that come with it; none of a program that cannot be linked.
     functions: &'a [Changed],
+}
+
+/// Returns the JSON schema of that.
+pub fn listing_schema() -> serde_json::Value {
+    json::schema::<ListingJson<'_>>()
 }
 
 /// Writes the code of an object's programs as JSON.

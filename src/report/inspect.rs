@@ -12,20 +12,23 @@ use crate::kinds::{AttachType, ProgramType};
 use crate::names::Digest;
 use crate::plan::words::count;
 use crate::spec::{MapSpec, flag_names};
+use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 use std::collections::{BTreeMap, BTreeSet};
 use std::iter;
 
 /// What is in an object file.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Inspection {
     /// Path as it was given.
     pub path: String,
     /// Size in bytes.
     pub size: usize,
     /// Digest of the file, as `sha256` of an `[object]` takes it.
+    #[schemars(with = "String", regex(pattern = "^[0-9a-f]{64}$"))]
     pub sha256: Digest,
-    /// `little`, `big` or `unknown`.
+    /// How numbers are written in it.
+    #[schemars(extend("enum" = ["little", "big", "unknown"]))]
     pub byte_order: &'static str,
     /// License; a program without one is not GPL for the kernel.
     pub license: Option<String>,
@@ -44,11 +47,12 @@ pub struct Inspection {
 }
 
 /// A symbol that the kernel defines.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct InspectedExtern {
     /// The symbol.
     pub symbol: String,
-    /// What it is: `setting`, `address`, `variable`, `function` or `unknown`.
+    /// What it is.
+    #[schemars(extend("enum" = ["setting", "address", "variable", "function", "unknown"]))]
     pub kind: &'static str,
     /// Its type, where it has one.
     pub r#type: Option<String>,
@@ -57,7 +61,7 @@ pub struct InspectedExtern {
 }
 
 /// A map of an object.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct InspectedMap {
     /// What `#N` counts.
     pub index: usize,
@@ -66,9 +70,11 @@ pub struct InspectedMap {
     /// Section of the definition.
     pub section: String,
     /// How it is spelled.
+    #[schemars(extend("enum" = DIALECTS))]
     pub dialect: &'static str,
     /// What it asks for.
     #[serde(flatten, serialize_with = "definition_json")]
+    #[schemars(with = "MapJson")]
     pub spec: MapSpec,
     /// Where the object wants it pinned.
     pub pinning: Option<String>,
@@ -88,7 +94,7 @@ fn definition_json<S: Serializer>(spec: &MapSpec, serializer: S) -> Result<S::Ok
 }
 
 /// A program of an object.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct InspectedProgram {
     /// Function.
     pub function: String,
@@ -98,8 +104,10 @@ pub struct InspectedProgram {
     /// Section.
     pub section: String,
     /// Type, where the section name says it.
+    #[schemars(with = "Option<String>")]
     pub r#type: Option<ProgramType>,
     /// Attach type, where the section name says it.
+    #[schemars(with = "Option<String>")]
     pub attach_type: Option<AttachType>,
     /// Hook, function or tracepoint, where the section name says it.
     pub target: Option<String>,
@@ -112,16 +120,17 @@ pub struct InspectedProgram {
     pub maps: Vec<String>,
     /// Number of other functions that come with it.
     pub subprograms: Option<usize>,
-    /// Number of instructions with all subprograms; `None` when it cannot be linked.
+    /// Number of instructions with all subprograms; null when it cannot be linked.
     pub instructions: Option<usize>,
     /// Why it cannot be linked, or attached where its section says.
     pub problems: Vec<String>,
 }
 
 /// Something that the object leaves to the manifest.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Need {
     /// The table: `program` or `map`, or `link` for one that attaches the program.
+    #[schemars(extend("enum" = ["program", "map", "link"]))]
     pub table: &'static str,
     /// The function or the symbol, as `from` takes it.
     pub symbol: String,
@@ -219,6 +228,9 @@ fn setting(value: ValueKind, size: u32) -> String {
         ValueKind::Text => format!("text of {size} B"),
     }
 }
+
+/// How maps are spelled.
+const DIALECTS: [&str; 7] = ["BTF", "bpf_map_def", "bpf_elf_map", "functions", "constants", "variables", "zeroes"];
 
 fn dialect(dialect: Dialect) -> &'static str {
     match dialect {
@@ -513,12 +525,21 @@ fn needed(page: &mut Page, inspection: &Inspection) {
     }
 }
 
-#[derive(Serialize)]
+/// What is in an object file, as `bpfapply inspect FILE.o --output json` writes it.
+#[derive(Serialize, JsonSchema)]
+#[schemars(title = "bpfapply inspect")]
 struct InspectionJson<'a> {
     format: Format,
+    /// Which document it is.
+    #[schemars(extend("const" = "inspect"))]
     kind: &'static str,
     #[serde(flatten)]
     inspection: &'a Inspection,
+}
+
+/// Returns the JSON schema of that.
+pub fn schema() -> serde_json::Value {
+    super::json::schema::<InspectionJson<'_>>()
 }
 
 /// Writes what is in an object as JSON.

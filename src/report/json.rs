@@ -39,7 +39,7 @@ pub struct Format {
 }
 
 /// What this version writes.
-pub const FORMAT: Format = Format { major: 1, minor: 5 };
+pub const FORMAT: Format = Format { major: 1, minor: 6 };
 
 /// Writes a value with line breaks, and one at the end.
 pub(super) fn write(value: &impl Serialize) -> String {
@@ -87,6 +87,7 @@ pub fn plan_explained(plan: &Plan, manifest: Option<ManifestText<'_>>, explained
         counts: Counts::of_plan(plan),
         needs: plan.needs(),
         allowed: &plan.allow,
+        given: &plan.given,
         sweep: plan.sweep,
         traffic: plan.traffic.as_deref().map(TrafficJson::of),
         objects: plan.objects.iter().map(|(name, facts)| (name, object(facts))).collect(),
@@ -141,6 +142,8 @@ struct PlanJson<'a> {
     needs: BTreeSet<Consent>,
     /// What of it the manifest consents to; never to the removals of a sweep.
     allowed: &'a BTreeSet<Consent>,
+    /// What whoever asked for the plan consents to by name.
+    given: &'a BTreeSet<Consent>,
     /// There when so much goes that the manifest's consent to that is not enough.
     sweep: Option<Sweep>,
     /// What the programs make of captured packets, where somebody asked.
@@ -761,7 +764,7 @@ mod tests {
         let actions: BTreeSet<_> =
             value["steps"].as_array().unwrap().iter().map(|step| step["action"].to_string()).collect();
         assert_eq!(actions.len(), 28, "a step for every action");
-        assert_eq!(value["format"], serde_json::json!({ "major": 1, "minor": 5 }));
+        assert_eq!(value["format"], serde_json::json!({ "major": 1, "minor": 6 }));
         insta::assert_snapshot!(text);
     }
 

@@ -16,7 +16,7 @@ use crate::diag::{self, Problems, Source};
 use crate::names::DeploymentName;
 use crate::plan::words::{count, thousands};
 use crate::plan::{Action, Marker, Mode, Plan, Step, Writes};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt::{Display, Write as _};
 
 /// What GitHub takes as a comment. It counts characters, of which there are never more than bytes, which we count.
@@ -100,7 +100,7 @@ fn alarms(plan: &Plan, purpose: Purpose) -> Vec<String> {
     if let Some(sweep) = &plan.sweep {
         alarms.push(format!("**guard: removes {sweep}**: the manifest alone does not allow it"));
     }
-    let lacks = plan.lacks(&BTreeSet::new());
+    let lacks = plan.lacks();
     if !lacks.is_empty() {
         alarms.push(format!("**consent**: nothing is applied without {}", code(text::allow_flag(&lacks))));
     }

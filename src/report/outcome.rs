@@ -475,7 +475,7 @@ mod tests {
         {
           "format": {
             "major": 1,
-            "minor": 5
+            "minor": 6
           },
           "kind": "outcome",
           "deployment": "edge",

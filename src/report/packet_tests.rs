@@ -9,6 +9,7 @@ use crate::packet_tests::{Case, Failure, Outcome, Place, Returned};
 use crate::plan::words::{count, thousands};
 use crate::verdict;
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -151,34 +152,57 @@ fn bytes_lines(expected: &[u8], is: &[u8]) -> Vec<Text> {
     lines
 }
 
-#[derive(Serialize)]
+/// How packet tests went, as `bpfapply test --output json` writes it.
+#[derive(Serialize, JsonSchema)]
+#[schemars(title = "bpfapply test results")]
 struct RunJson<'a> {
     format: Format,
+    /// Which document it is.
+    #[schemars(extend("const" = "tests"))]
     kind: &'static str,
+    /// The deployment.
     deployment: &'a str,
+    /// How many tests passed.
     passed: usize,
+    /// How many did not, or could not be run.
     failed: usize,
+    /// How many were left out, as their names were not asked for.
     filtered: usize,
+    /// Each of them.
     tests: Vec<TestJson<'a>>,
 }
 
-#[derive(Serialize)]
+/// A test.
+#[derive(Serialize, JsonSchema)]
 struct TestJson<'a> {
+    /// The name of the program.
     program: &'a str,
+    /// Its own name.
     name: &'a str,
+    /// Whether all was as expected.
     passed: bool,
     /// The packet in words.
     packet: &'a str,
+    /// What the program returned; not there where the test could not be run.
     #[serde(skip_serializing_if = "Option::is_none")]
     verdict: Option<u32>,
+    /// The same by its name.
     #[serde(skip_serializing_if = "Option::is_none")]
     verdict_name: Option<String>,
+    /// How long a run took.
     #[serde(skip_serializing_if = "Option::is_none")]
     nanoseconds: Option<u32>,
     /// What is other than expected, in words.
     failures: Vec<String>,
+    /// The file that has the test.
     file: String,
+    /// Where in it.
     place: LinePlace,
+}
+
+/// Returns the JSON schema of that.
+pub fn schema() -> serde_json::Value {
+    super::json::schema::<RunJson<'_>>()
 }
 
 /// Writes the tests as JSON.

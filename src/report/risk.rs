@@ -1,6 +1,6 @@
 //! The steps of a plan that nobody who reviews it may overlook, and why.
 
-use super::text::FOLDER;
+use super::text::{FOLDER, who_allows};
 use crate::names::Address;
 use crate::plan::{Marker, Plan, Step, Traffic, Verdict};
 
@@ -65,11 +65,7 @@ fn why(plan: &Plan, step: &Step) -> Vec<String> {
         Some(Verdict::Passed { .. }) | None => {}
     }
     why.extend(plan.drift(step).map(|what| format!("drifted since the last apply: {what}")));
-    match step.needs {
-        Some(consent) if plan.allows(consent) => why.push(format!("{consent}: the manifest allows it")),
-        Some(consent) => why.push(format!("needs --allow {consent}")),
-        None => {}
-    }
+    why.extend(step.needs.map(|consent| who_allows(plan, consent)));
     why
 }
 

@@ -6,14 +6,17 @@ use crate::kinds::{MapType, ProgramType};
 use crate::names::{DeploymentName, PinPath};
 use crate::plan::words::count;
 use crate::record::Since;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// What a deployment has.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Shown {
     /// The deployment.
+    #[schemars(with = "String")]
     pub deployment: DeploymentName,
     /// The folder of its pins.
+    #[schemars(with = "String")]
     pub pin_root: PinPath,
     /// The manifest that it was made from, as it was given then.
     pub manifest: Option<String>,
@@ -28,13 +31,14 @@ pub struct Shown {
 }
 
 /// A map.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ShownMap {
     /// Name in the manifest, or `OBJECT:SYMBOL`.
     pub name: String,
-    /// Its id; `None` when it is gone.
+    /// Its id; null when it is gone.
     pub id: Option<u32>,
     /// Type.
+    #[schemars(with = "String")]
     pub r#type: MapType,
     /// Key size in bytes.
     pub key_size: u32,
@@ -42,41 +46,47 @@ pub struct ShownMap {
     pub value_size: u32,
     /// Capacity.
     pub max_entries: u32,
-    /// Entries that it holds; `None` for a map that cannot be counted.
+    /// Entries that it holds; null for a map that cannot be counted.
     pub entries: Option<u64>,
-    /// Its pin; `None` for somebody else's map that was found by id.
+    /// Its pin; null for somebody else's map that was found by id.
+    #[schemars(with = "Option<String>")]
     pub pin: Option<PinPath>,
     /// True when we created it.
     pub ours: bool,
-    /// Since when it must not be removed or made anew; `None` when it may.
+    /// Since when it must not be removed or made anew; null when it may.
+    #[schemars(with = "Option<u64>")]
     pub protected: Option<Since>,
 }
 
 /// A program.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ShownProgram {
     /// Name in the manifest, or `OBJECT:FUNCTION`.
     pub name: String,
-    /// Its id; `None` when it is gone.
+    /// Its id; null when it is gone.
     pub id: Option<u32>,
     /// The kernel's tag, as 16 hexadecimal digits.
+    #[schemars(regex(pattern = "^[0-9a-f]{16}$"))]
     pub tag: String,
     /// Type.
+    #[schemars(with = "String")]
     pub r#type: ProgramType,
     /// Its pin.
+    #[schemars(with = "String")]
     pub pin: PinPath,
     /// Nanoseconds since boot at which it was loaded.
     pub load_time: u64,
-    /// Since when it must not be removed; `None` when it may.
+    /// Since when it must not be removed; null when it may.
+    #[schemars(with = "Option<u64>")]
     pub protected: Option<Since>,
 }
 
 /// A link.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ShownLink {
     /// Name in the manifest.
     pub name: String,
-    /// Its id; `None` when it is gone.
+    /// Its id, 0 without a kernel link; null when it is gone.
     pub id: Option<u32>,
     /// The hook in words.
     pub hook: String,
@@ -89,8 +99,10 @@ pub struct ShownLink {
     /// The id of the program that it runs.
     pub program_id: Option<u32>,
     /// Its pin.
+    #[schemars(with = "String")]
     pub pin: PinPath,
-    /// Since when it must not be detached or moved; `None` when it may.
+    /// Since when it must not be detached or moved; null when it may.
+    #[schemars(with = "Option<u64>")]
     pub protected: Option<Since>,
 }
 
@@ -209,12 +221,21 @@ pub(crate) fn age(nanoseconds: u64) -> String {
     }
 }
 
-#[derive(Serialize)]
+/// What a deployment has, as `bpfapply show DEPLOYMENT --output json` writes it.
+#[derive(Serialize, JsonSchema)]
+#[schemars(title = "bpfapply show")]
 struct ShownJson<'a> {
     format: Format,
+    /// Which document it is.
+    #[schemars(extend("const" = "show"))]
     kind: &'static str,
     #[serde(flatten)]
     shown: &'a Shown,
+}
+
+/// Returns the JSON schema of that.
+pub fn schema() -> serde_json::Value {
+    super::json::schema::<ShownJson<'_>>()
 }
 
 /// Writes what a deployment has as JSON.
@@ -330,7 +351,7 @@ mod tests {
     #[test]
     fn json_has_a_version_and_everything() {
         let value: serde_json::Value = serde_json::from_str(&json(&sample())).unwrap();
-        assert_eq!(value["format"], serde_json::json!({ "major": 1, "minor": 5 }));
+        assert_eq!(value["format"], serde_json::json!({ "major": 1, "minor": 6 }));
         assert_eq!((&value["kind"], &value["deployment"]), (&"show".into(), &"edge".into()));
         assert_eq!(value["maps"][0]["entries"], 1200);
         assert_eq!(value["programs"][0]["type"], "xdp");

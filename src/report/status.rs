@@ -7,16 +7,18 @@ use crate::diag::LockHolder;
 use crate::names::PinPath;
 use crate::plan::words::count;
 use crate::record::Rejected;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// How deployments fare.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Deployments {
     /// Each of them, by the folders of their pins.
     #[serde(rename = "deployments")]
     pub found: Vec<Deployment>,
-    /// The folder where a bpffs should be and none is, so that no deployment can be; `None` where all is well, or where
+    /// The folder where a bpffs should be and none is, so that no deployment can be; null where all is well, or where
     /// one deployment was asked for.
+    #[schemars(with = "Option<String>")]
     pub unmounted: Option<PinPath>,
 }
 
@@ -28,23 +30,24 @@ impl Deployments {
 }
 
 /// How a deployment fares.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Deployment {
     /// Its name.
     pub deployment: String,
     /// The folder of its pins.
+    #[schemars(with = "String")]
     pub pin_root: PinPath,
     /// How it is as a whole: the worst of what is found.
     pub state: State,
-    /// The number of the generation that runs; `None` when none does.
+    /// The number of the generation that runs; null when none does.
     pub generation: Option<u64>,
-    /// What its record says; `None` when it says nothing.
+    /// What its record says; null when it says nothing.
     pub made: Option<Made>,
     /// Whether the generation before is there, for a rollback.
     pub previous: bool,
     /// What that is, when it was taken back without anybody asking for that.
     pub rejected: Option<Rejected>,
-    /// For how many seconds the generation that runs still waits to be confirmed; `None` when it does not wait.
+    /// For how many seconds the generation that runs still waits to be confirmed; null when it does not wait.
     pub unconfirmed: Option<u64>,
     /// Whether its watchdog lives, which goes back then; else the next run does.
     pub watched: bool,
@@ -53,6 +56,7 @@ pub struct Deployment {
     /// What is different from the record.
     pub drift: Vec<Drifted>,
     /// What interrupted runs left.
+    #[schemars(with = "Vec<String>")]
     pub leftovers: Vec<PinPath>,
     /// Why the record says nothing, why nothing can be said, or that nothing leads to what ran any more; and the way out.
     pub problem: Option<Trouble>,
@@ -80,7 +84,7 @@ impl Deployment {
 }
 
 /// How a deployment is as a whole.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum State {
     /// It is what the last apply made.
@@ -100,7 +104,7 @@ pub enum State {
 }
 
 /// What a record says.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Made {
     /// Seconds since 1970.
     pub time: u64,
@@ -117,18 +121,58 @@ pub struct Made {
 }
 
 /// One difference from the record.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Drifted {
     /// What it is about: `map.flows`.
     pub address: String,
-    /// One word of a closed list.
-    pub kind: &'static str,
+    /// What kind of difference it is.
+    pub kind: DriftKind,
     /// The same in words.
     pub words: String,
 }
 
+/// What can be different from a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum DriftKind {
+    /// The pin is gone.
+    Unpinned,
+    /// The pin is another one.
+    Replaced,
+    /// Others than asked for may open the pin, or enter a folder of pins.
+    Access,
+    /// The link is on no hook any more.
+    Detached,
+    /// The link is on another hook.
+    Moved,
+    /// The link runs another program.
+    Runs,
+    /// The interface is gone, or another one.
+    Interface,
+    /// The file of an event is gone, or another one.
+    File,
+    /// What a link waits for is there.
+    Came,
+    /// The network namespace is gone, or another one.
+    Netns,
+    /// The cgroup is gone, or another one.
+    Cgroup,
+    /// The program runs in another mode.
+    Mode,
+    /// The program does not use the map that is pinned.
+    Edge,
+    /// Programs of others came before it on its hook.
+    Ahead,
+    /// The link does not have its place among those on its hook.
+    Order,
+    /// Entries that are ours are other ones.
+    Entries,
+    /// Variables are other ones.
+    Variables,
+}
+
 /// What is wrong with a record.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Trouble {
     /// What.
     pub words: String,
@@ -186,10 +230,13 @@ fn details(page: &mut Page, deployment: &Deployment, now: u64) {
     }
     if let Some(left) = deployment.unconfirmed {
         let commit = format!("`bpfapply commit {}`", deployment.deployment);
-        let waits = match (left, deployment.watched) {
-            (0, _) => "waited in vain to be confirmed: the next run goes back".to_owned(),
-            (left, true) => format!("waits to be confirmed for {left} s: {commit}"),
-            (_, false) => {
+        // Who is at work may go back right now.
+        let waits = match (left, deployment.watched, &deployment.at_work) {
+            (0, _, Some(_)) => "waited in vain to be confirmed".to_owned(),
+            (0, _, None) => "waited in vain to be confirmed: the next run goes back".to_owned(),
+            (left, true, _) => format!("waits to be confirmed for {left} s: {commit}"),
+            (_, false, Some(_)) => "waits to be confirmed, and nobody watches it".to_owned(),
+            (_, false, None) => {
                 format!("waits to be confirmed, and nobody watches it: the next run goes back, unless {commit}")
             }
         };
@@ -222,12 +269,21 @@ fn details(page: &mut Page, deployment: &Deployment, now: u64) {
     }
 }
 
-#[derive(Serialize)]
+/// How deployments fare, as `bpfapply status --output json` writes it.
+#[derive(Serialize, JsonSchema)]
+#[schemars(title = "bpfapply status")]
 struct StatusJson<'a> {
     format: Format,
+    /// Which document it is.
+    #[schemars(extend("const" = "status"))]
     kind: &'static str,
     #[serde(flatten)]
     deployments: &'a Deployments,
+}
+
+/// Returns the JSON schema of that.
+pub fn schema() -> serde_json::Value {
+    super::json::schema::<StatusJson<'_>>()
 }
 
 /// Writes how deployments fare as JSON.
@@ -255,12 +311,13 @@ mod tests {
             |address: &str, kind, words: &str| Drifted { address: address.to_owned(), kind, words: words.to_owned() };
         let trouble =
             |words: &str, help: Option<&str>| Some(Trouble { words: words.to_owned(), help: help.map(str::to_owned) });
+        let holder = |command: &str| LockHolder { pid: 7, seconds: Some(3), command: command.to_owned() };
         let found = vec![
             Deployment { previous: true, ..deployment("core", State::InSync) },
             Deployment {
                 drift: vec![
-                    drifted("map.flows", "unpinned", "its pin /sys/fs/bpf/edge/maps/flows is gone"),
-                    drifted("link.uplink", "detached", "it was detached from xdp of eth0"),
+                    drifted("map.flows", DriftKind::Unpinned, "its pin /sys/fs/bpf/edge/maps/flows is gone"),
+                    drifted("link.uplink", DriftKind::Detached, "it was detached from xdp of eth0"),
                 ],
                 leftovers: vec![path("edge~8")],
                 ..deployment("edge", State::Drifted)
@@ -281,14 +338,19 @@ mod tests {
             Deployment {
                 previous: true,
                 rejected: Some(Rejected { generation: 6, because: Rejection::Checks }),
-                at_work: Some(LockHolder { pid: 7, seconds: Some(3), command: "bpfapply plan.toml".to_owned() }),
-                drift: vec![drifted("map.flows", "unpinned", "its pin is gone")],
+                at_work: Some(holder("bpfapply plan.toml")),
+                drift: vec![drifted("map.flows", DriftKind::Unpinned, "its pin is gone")],
                 ..deployment("busy", State::Changing)
             },
             Deployment {
                 made: None,
                 problem: trouble("it may not be opened", None),
                 ..deployment("shut", State::Unreadable)
+            },
+            Deployment {
+                unconfirmed: Some(0),
+                at_work: Some(holder("bpfapply watchdog /sys/fs/bpf/late")),
+                ..deployment("late", State::Unconfirmed)
             },
         ];
         Deployments { found, unmounted: None }
@@ -340,6 +402,13 @@ mod tests {
 
         shut: cannot be read
         ! it may not be opened
+
+        late: unconfirmed
+          5 maps, 1 program, 0 links
+          generation 7, made 3 min 4 s ago from /etc/bpfapply/late.toml
+        ! waited in vain to be confirmed
+        ! pid 7, started 3 s ago: `bpfapply watchdog /sys/fs/bpf/late` is at work: look
+            again when that run has ended
         ");
         let none = Deployments::default();
         insta::assert_snapshot!(text(&none, 0, Style::default()), @"no deployments");
@@ -353,11 +422,11 @@ mod tests {
     #[test]
     fn json_has_a_version_and_everything() {
         let value: serde_json::Value = serde_json::from_str(&json(&samples())).unwrap();
-        assert_eq!(value["format"], serde_json::json!({ "major": 1, "minor": 5 }));
+        assert_eq!(value["format"], serde_json::json!({ "major": 1, "minor": 6 }));
         assert_eq!(value["kind"], "status");
         let states: Vec<_> = value["deployments"].as_array().unwrap().iter().map(|one| &one["state"]).collect();
         let expected = ["in-sync", "drifted", "no-record", "left-over", "unconfirmed", "unconfirmed"];
-        assert_eq!(states, [&expected[..], &["changing", "unreadable"]].concat());
+        assert_eq!(states, [&expected[..], &["changing", "unreadable", "unconfirmed"]].concat());
         let of = |field: &str| -> Vec<_> {
             value["deployments"].as_array().unwrap().iter().skip(4).take(3).map(|one| one[field].clone()).collect()
         };

@@ -321,8 +321,8 @@ impl<'a> Writer<'a> {
             }
         }
         match step.needs {
-            Some(consent) if self.plan.allows(consent) => add(plain, format!("{consent}: the manifest allows it")),
-            Some(consent) => add(Paint::Alarm, format!("needs --allow {consent}")),
+            Some(consent) if self.plan.has(consent) => add(plain, who_allows(self.plan, consent)),
+            Some(consent) => add(Paint::Alarm, who_allows(self.plan, consent)),
             None => {}
         }
         if let (Some(span), Some((name, lines))) = (&step.span, &self.lines) {
@@ -488,11 +488,20 @@ fn footer(page: &mut Page, plan: &Plan, purpose: Purpose) {
             7,
         );
     }
-    let lacks = plan.lacks(&BTreeSet::new());
+    let lacks = plan.lacks();
     if !lacks.is_empty() {
         page.line(Text::from("consent: nothing is applied without ").and_whole(Paint::Alarm, allow_flag(&lacks)), 9);
     }
     page.line(format!("plan id: {}", plan.id), 9);
+}
+
+/// Says who allows what needs a consent, or how that is done.
+pub fn who_allows(plan: &Plan, consent: Consent) -> String {
+    match (plan.allows(consent), plan.given.contains(&consent)) {
+        (true, _) => format!("{consent}: the manifest allows it"),
+        (false, true) => format!("{consent}: --allow is given"),
+        (false, false) => format!("needs --allow {consent}"),
+    }
 }
 
 /// Writes the flag that gives these consents: `--allow gap,prune`.

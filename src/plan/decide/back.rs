@@ -72,6 +72,7 @@ pub(in crate::plan) fn explicit(
         generations,
         objects: BTreeMap::new(),
         allow: BTreeSet::new(),
+        given: BTreeSet::new(),
         sweep: None,
         shared: Shared::default(),
         steps,
