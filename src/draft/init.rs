@@ -32,6 +32,11 @@ pub struct File<'a> {
     pub object: &'a Object,
 }
 
+/// Returns a name for a deployment by its first object, of which many have a version in their names.
+pub fn name(path: &str) -> String {
+    table::name(stem(path))
+}
+
 /// Writes the manifest of a deployment with all programs of some objects, which nothing is attached by. Definitions are
 /// compared as `host` would have them.
 pub fn init(name: &str, files: &[File<'_>], host: &Host) -> String {
@@ -59,6 +64,13 @@ pub fn init(name: &str, files: &[File<'_>], host: &Host) -> String {
     tables.extend(draft.templates());
     tables.extend(draft.struct_ops_maps());
     tables.extend(programs.iter().map(|listed| draft.program(listed)));
+    let asks = |table: &Table| !table.is_off && ["map.", "program."].iter().any(|kind| table.header.starts_with(kind));
+    if !tables.iter().any(asks) {
+        tables[0].comment(match programs.is_empty() {
+            true => "As it is, it asks for nothing: no object has a program.",
+            false => "As it is, it asks for nothing: each program waits behind a `#`, with the reason above it.",
+        });
+    }
     tables.extend(links);
     table::write(&tables)
 }
@@ -501,7 +513,7 @@ fn structs(files: &[File<'_>], mut name: impl FnMut(&str) -> String) -> Vec<Stru
                     let why = errors.first().map(ToString::to_string).unwrap_or_default();
                     Some(format!("It cannot be made: {why}"))
                 }
-                None if map.spec.flags & flags::LINK == 0 => Some(AT_ONCE.to_owned()),
+                None if !has_link(map) => Some(AT_ONCE.to_owned()),
                 None => None,
             };
             found.push(Struct { file, symbol: map.symbol.clone(), name: name(&map.symbol), lack });
@@ -510,13 +522,19 @@ fn structs(files: &[File<'_>], mut name: impl FnMut(&str) -> String) -> Vec<Stru
     found
 }
 
+/// Returns whether a struct of functions becomes the kernel's by a link, and not as soon as it is filled.
+fn has_link(map: &Map) -> bool {
+    map.spec.flags & flags::LINK != 0
+}
+
 /// Why a struct of functions is not in the manifest that has no link.
 const AT_ONCE: &str = "It is in `.struct_ops`, where the kernel takes it at once, without a link: in \
-                       `.struct_ops.link` it could be here.";
+                       `.struct_ops.link` it could be here. Its programs are loaded without it.";
 
 /// Lists the programs that come with the slots of maps and structs that name them.
 fn in_slots(object: &Object) -> BTreeSet<usize> {
-    let targets = object.maps.iter().flat_map(|map| &map.slots).map(|slot| &slot.target);
+    let comes = |map: &&Map| map.dialect != Dialect::StructOps || has_link(map);
+    let targets = object.maps.iter().filter(comes).flat_map(|map| &map.slots).map(|slot| &slot.target);
     let programs = targets.filter_map(|target| match target {
         SlotTarget::Program(program) => Some(*program),
         SlotTarget::Map(_) => None,
