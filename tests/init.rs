@@ -175,3 +175,23 @@ fn programs_of_a_struct_without_a_link() {
     let linked = check(&["tests/objects/struct_ops.o"]);
     assert!(linked.contains("\n[map.steady]\n") && !linked.contains("[program.threshold]"), "{linked}");
 }
+
+/// What the slot of a map holds comes with whoever uses the map, and what nobody leads to is listed itself.
+#[test]
+fn programs_that_only_call_themselves() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let object = folder.path().join("self.o").display().to_string();
+    let source = root().join("tests/against_libbpf/maps/prog_array_self.c");
+    let include = format!("-I/usr/include/{}-linux-gnu", std::env::consts::ARCH);
+    let mut clang = Command::new("clang");
+    clang.args(["-O2", "-g", "-target", "bpf", &include, "-c"]).arg(source).args(["-o", &object]);
+    match clang.status() {
+        Ok(status) => assert!(status.success(), "{status}"),
+        Err(error) => return eprintln!("skipped: needs clang: {error}"),
+    }
+    let text = check(&[&object]);
+    let listed: Vec<_> = text.lines().filter(|line| line.contains("[program.")).collect();
+    assert_eq!(listed, ["[program.again]", "[program.ping]", "[program.alone]"], "{text}");
+    let calls = check(&["tests/objects/prog_array.o"]);
+    assert_eq!(calls.matches("[program.").count(), 1, "the others come with `entry`\n{calls}");
+}
