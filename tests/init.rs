@@ -126,8 +126,8 @@ fn files_are_left_alone() {
     fs::create_dir(folder.path().join("sub")).expect("a folder");
     fs::copy(root().join("examples/quickstart/xdp.bpf.o"), folder.path().join("a b.o")).expect("it is there");
     let run = |arguments: &[&str]| tool(arguments, folder.path());
-    let refused = run(&["init", "a b.o"]);
-    assert_eq!(refused.status.code(), Some(64), "{}", errors(&refused));
+    let named = run(&["init", "a b.o"]);
+    assert!(String::from_utf8_lossy(&named.stdout).contains("name    = \"a_b\""), "{named:?}");
     let made = run(&["init", "a b.o", "--name", "x", "--out", "sub/plan.toml"]);
     assert!(made.status.success() && made.stdout.is_empty(), "{}", errors(&made));
     let written = fs::read_to_string(folder.path().join("sub/plan.toml")).expect("it is there");
@@ -142,4 +142,56 @@ fn files_are_left_alone() {
     let broken = run(&["init", "missing.o", "sub/plan.toml"]);
     assert_eq!(broken.status.code(), Some(65));
     assert!(errors(&broken).contains("missing.o") && errors(&broken).contains("plan.toml"), "both are said");
+}
+
+/// A manifest of which all is a comment says so itself, and so does whoever applies it.
+#[test]
+fn programs_without_a_type_wait_for_it() {
+    let text = check(&["tests/objects/custom_sections.o"]);
+    assert!(text.contains("asks for nothing") && text.contains("# type = \"TYPE\""), "{text}");
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("plan.toml");
+    let plan = |text: &str| {
+        fs::write(&path, text).expect("it is writable");
+        let planned = tool(&["plan.toml", "--dry-run=offline"], folder.path());
+        assert!(planned.status.success(), "{}", errors(&planned));
+        String::from_utf8(planned.stdout).expect("UTF-8")
+    };
+    assert!(plan(&text).contains("nothing to do: the manifest asks for no map, program or link"));
+    let typed = ["# [program.filter]", "# from = \"custom_sections:filter\"", "# type = \"TYPE\""];
+    let typed = typed.iter().fold(text.clone(), |text, line| text.replacen(line, &line[2..], 1));
+    let typed = typed.replacen("\"TYPE\"", "\"xdp\"", 1);
+    assert!(plan(&typed).contains("load xdp `filter`"), "{typed}");
+}
+
+/// What the kernel takes without a link is not in the manifest, and its programs are.
+#[test]
+fn programs_of_a_struct_without_a_link() {
+    let text = check(&["tests/objects/struct_ops_at_once.o"]);
+    for program in ["threshold", "avoid", "undo"] {
+        assert!(text.contains(&format!("\n[program.{program}]\n")), "{text}");
+    }
+    assert!(text.contains("\n# [map.at_once]\n") && !text.contains("asks for nothing"), "{text}");
+    let linked = check(&["tests/objects/struct_ops.o"]);
+    assert!(linked.contains("\n[map.steady]\n") && !linked.contains("[program.threshold]"), "{linked}");
+}
+
+/// What the slot of a map holds comes with whoever uses the map, and what nobody leads to is listed itself.
+#[test]
+fn programs_that_only_call_themselves() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let object = folder.path().join("self.o").display().to_string();
+    let source = root().join("tests/against_libbpf/maps/prog_array_self.c");
+    let include = format!("-I/usr/include/{}-linux-gnu", std::env::consts::ARCH);
+    let mut clang = Command::new("clang");
+    clang.args(["-O2", "-g", "-target", "bpf", &include, "-c"]).arg(source).args(["-o", &object]);
+    match clang.status() {
+        Ok(status) => assert!(status.success(), "{status}"),
+        Err(error) => return eprintln!("skipped: needs clang: {error}"),
+    }
+    let text = check(&[&object]);
+    let listed: Vec<_> = text.lines().filter(|line| line.contains("[program.")).collect();
+    assert_eq!(listed, ["[program.again]", "[program.ping]", "[program.alone]"], "{text}");
+    let calls = check(&["tests/objects/prog_array.o"]);
+    assert_eq!(calls.matches("[program.").count(), 1, "the others come with `entry`\n{calls}");
 }

@@ -4,11 +4,10 @@
 //! whole: one index tells where types begin, another one of their names is built when a name is first looked up, and
 //! only the types that somebody asks for are decoded, once each. Wrong bytes are an error where they are met.
 
-use super::wire::{self, Decoder, Reader, number};
+use super::wire::{self, Decoder, Layouts, Parts, Reader, number};
 use super::{Error, Kind, MAX_DEPTH, Place, Type, TypeId};
 use std::fmt;
 use std::iter;
-use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 /// Bytes that somebody owns: a mapped file or a buffer.
@@ -19,8 +18,7 @@ pub struct KernelTypes {
     /// The types that these ones build on: ids and strings count from where those end.
     base: Option<Arc<KernelTypes>>,
     bytes: Bytes,
-    types: Range<usize>,
-    strings: Range<usize>,
+    parts: Parts,
     starts: OnceLock<Result<Vec<u32>, Error>>,
     /// Of functions and variables, which are half of all types.
     symbols: OnceLock<Result<Names, Error>>,
@@ -102,9 +100,9 @@ impl KernelTypes {
     /// # Errors
     /// When the header is not one of little-endian BTF, or its parts lie outside the bytes.
     pub fn parse(bytes: Bytes) -> Result<Self, Error> {
-        let (types, strings) = wire::parts((*bytes).as_ref())?;
-        wire::string_table((*bytes).as_ref(), strings.clone())?;
-        Ok(Self::new(None, bytes, types, strings))
+        let parts = wire::parts((*bytes).as_ref())?;
+        wire::string_table((*bytes).as_ref(), parts.strings.clone())?;
+        Ok(Self::new(None, bytes, parts))
     }
 
     /// Takes the bytes of a module's BTF (`/sys/kernel/btf/MODULE`), which goes on where that of its kernel ends.
@@ -112,15 +110,15 @@ impl KernelTypes {
     /// # Errors
     /// As for [`KernelTypes::parse`]; also when the types of the kernel cannot be counted.
     pub fn parse_module(bytes: Bytes, kernel: Arc<Self>) -> Result<Self, Error> {
-        let (types, strings) = wire::parts((*bytes).as_ref())?;
-        wire::added_strings((*bytes).as_ref(), strings.clone())?;
+        let parts = wire::parts((*bytes).as_ref())?;
+        wire::added_strings((*bytes).as_ref(), parts.strings.clone())?;
         kernel.count()?;
-        Ok(Self::new(Some(kernel), bytes, types, strings))
+        Ok(Self::new(Some(kernel), bytes, parts))
     }
 
-    fn new(base: Option<Arc<Self>>, bytes: Bytes, types: Range<usize>, strings: Range<usize>) -> Self {
+    fn new(base: Option<Arc<Self>>, bytes: Bytes, parts: Parts) -> Self {
         let (starts, symbols, names) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
-        Self { base, bytes, types, strings, starts, symbols, names, decoded: OnceLock::new() }
+        Self { base, bytes, parts, starts, symbols, names, decoded: OnceLock::new() }
     }
 
     /// Returns how many types there are, with `void` and those that these build on.
@@ -157,7 +155,7 @@ impl KernelTypes {
         let ty = match id {
             0 => Type::Void,
             _ => {
-                let mut reader = Reader::new(self.bytes(), start..self.types.end, Place::Byte);
+                let mut reader = Reader::new(self.bytes(), start..self.parts.types.end, Place::Byte);
                 self.decoder().read_type(&mut reader)?
             }
         };
@@ -215,7 +213,7 @@ impl KernelTypes {
     pub fn tags(&self) -> Result<Vec<&str>, Error> {
         let mut tags = Vec::new();
         for start in self.starts()?.iter().skip(usize::from(self.base.is_none())) {
-            let head = Head::read(self.bytes(), *start as usize, self.types.end)?;
+            let head = self.head_at(*start as usize)?;
             if matches!(head.kind, number::DECL_TAG | number::INT) {
                 tags.extend(std::str::from_utf8(self.name(head.name)));
             }
@@ -229,11 +227,20 @@ impl KernelTypes {
 
     /// Returns the strings; `parse` has checked the range.
     fn strings(&self) -> &[u8] {
-        self.bytes().get(self.strings.clone()).unwrap_or_default()
+        self.bytes().get(self.parts.strings.clone()).unwrap_or_default()
     }
 
     fn decoder(&self) -> Decoder<'_> {
-        Decoder { base: self.base.as_ref().map_or(&[], |base| base.strings()), own: self.strings(), shared: None }
+        let base = self.base.as_ref().map_or(&[][..], |base| base.strings());
+        Decoder { base, own: self.strings(), shared: None, layouts: self.layouts() }
+    }
+
+    /// Returns how long types are; a module's are as those of its kernel, which it need not say.
+    fn layouts(&self) -> Layouts<'_> {
+        match (self.bytes().get(self.parts.layouts.clone()), &self.base) {
+            (None | Some([]), Some(base)) => base.layouts(),
+            (bytes, _) => Layouts::new(bytes.unwrap_or_default()),
+        }
     }
 
     fn name(&self, offset: u32) -> &[u8] {
@@ -260,21 +267,26 @@ impl KernelTypes {
         match self.base_of(id)? {
             Some(base) => base.head(id),
             None if id == 0 => Ok(Head::default()),
-            None => Head::read(self.bytes(), self.start(id)?, self.types.end),
+            None => self.head_at(self.start(id)?),
         }
+    }
+
+    /// Reads the head of its own type at a byte.
+    fn head_at(&self, at: usize) -> Result<Head, Error> {
+        Head::read(self.bytes(), at, self.parts.types.end, self.layouts())
     }
 
     fn index_types(&self) -> Result<Vec<u32>, Error> {
         // Most types have no tail or a short one.
-        let mut starts = Vec::with_capacity(1 + self.types.len() / 24);
+        let mut starts = Vec::with_capacity(1 + self.parts.types.len() / 24);
         if self.base.is_none() {
             starts.push(0);
         }
-        let mut at = self.types.start;
-        while at < self.types.end {
+        let mut at = self.parts.types.start;
+        while at < self.parts.types.end {
             let start = u32::try_from(at)
                 .map_err(|_| Error { place: Place::Byte(at), what: "more than 4 GiB of types".to_owned() })?;
-            let head = Head::read(self.bytes(), at, self.types.end)?;
+            let head = self.head_at(at)?;
             starts.push(start);
             at += HEAD + head.tail;
         }
@@ -283,14 +295,14 @@ impl KernelTypes {
 
     fn index_names(&self, symbols: bool) -> Result<Names, Error> {
         let (starts, first) = (self.starts()?, self.first()?);
-        let (bytes, decoder) = (self.bytes(), self.decoder());
+        let decoder = self.decoder();
         // About half of the types have such a name.
         let buckets = starts.len().next_power_of_two().div_ceil(2);
         let mut names = Names { first: vec![0; buckets], next: vec![0; starts.len()] };
         // Backwards, since each new one goes first into its bucket. Without `void`.
         let own = usize::from(self.base.is_none());
         for (number, start) in starts.iter().enumerate().skip(own).rev() {
-            let head = Head::read(bytes, *start as usize, self.types.end)?;
+            let head = self.head_at(*start as usize)?;
             if matches!(head.kind, number::FUNC | number::VAR) != symbols || head.name == 0 {
                 continue;
             }
@@ -323,13 +335,13 @@ struct Head {
 
 impl Head {
     /// Reads the head of the type at byte `at`, which ends before `end`.
-    fn read(bytes: &[u8], at: usize, end: usize) -> Result<Self, Error> {
+    fn read(bytes: &[u8], at: usize, end: usize, layouts: Layouts<'_>) -> Result<Self, Error> {
         let error = |what: &str| Error { place: Place::Byte(at), what: what.to_owned() };
         let words = bytes.get(at..end).and_then(|rest| rest.first_chunk::<HEAD>());
         let words = words.ok_or_else(|| error("a type is cut off"))?;
         let word = |at: usize| u32::from_le_bytes([words[at], words[at + 1], words[at + 2], words[at + 3]]);
-        let (kind, vlen) = ((word(4) >> 24) & 0x1f, word(4) & 0xffff);
-        let tail = wire::tail_len(kind, vlen).ok_or_else(|| error("a type is of a kind that is not known"))?;
+        let (vlen, kind, _) = wire::info(word(4));
+        let tail = wire::tail_len(kind, vlen, layouts).ok_or_else(|| error("a type is of a kind that is not known"))?;
         if end - at - HEAD < tail {
             return Err(error("a type is cut off"));
         }

@@ -19,12 +19,12 @@ const LAYOUT_HEADER: usize = 32;
 const LEAST_TYPE: usize = 12;
 /// How long types are as a rule.
 const USUAL_TYPE: usize = 24;
-const MAX_VLEN: usize = 0xffff;
+/// The most parts of a type. Linux 7.2 takes so many, 6.18 only 0xffff.
+const MAX_VLEN: usize = 0x00ff_ffff;
 /// The longest name, in bytes. Names may share their bytes, so that without a limit messages about a small file could
 /// hold gigabytes of them; the kernel takes 511 bytes (`KSYM_NAME_LEN`).
 pub(super) const MAX_STRING: usize = 1024;
 const KIND_FLAG: u32 = 1 << 31;
-const UNUSED_INFO: u32 = 0x60ff_0000;
 
 /// Kind numbers, by their names in `btf.h`.
 pub(super) mod number {
@@ -142,22 +142,50 @@ pub(super) fn range(header: &mut Reader<'_>, base: usize, total: usize) -> Resul
     }
 }
 
-/// Reads the header of `.BTF` and returns where its types and its strings lie.
-pub(super) fn parts(data: &[u8]) -> Result<(Range<usize>, Range<usize>), Error> {
+/// Where the parts of BTF lie.
+pub(super) struct Parts {
+    pub types: Range<usize>,
+    pub strings: Range<usize>,
+    /// Of [`Layouts`]; empty where there are none.
+    pub layouts: Range<usize>,
+}
+
+/// Reads the header of `.BTF`.
+pub(super) fn parts(data: &[u8]) -> Result<Parts, Error> {
     let mut header = header(data, HEADER, Place::Byte)?;
     let base = header.end;
     let types = range(&mut header, base, data.len())?;
     let strings = range(&mut header, base, data.len())?;
-    if base >= LAYOUT_HEADER {
-        // The layout section only says how long the records of unknown kinds are.
-        range(&mut header, base, data.len())?;
-    }
+    let layouts = if base >= LAYOUT_HEADER { range(&mut header, base, data.len())? } else { 0..0 };
     while !header.is_empty() {
         if header.bytes(1)? != [0] {
             return Err(header.error("the header has fields that are not known"));
         }
     }
-    Ok((types, strings))
+    Ok(Parts { types, strings, layouts })
+}
+
+/// How long the records of each kind are that whoever wrote the BTF knew: what is newer than we are can be stepped over.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Layouts<'a>(&'a [[u8; 4]]);
+
+impl<'a> Layouts<'a> {
+    /// Takes the bytes of the section, four for each kind (`struct btf_layout`).
+    pub(super) fn new(bytes: &'a [u8]) -> Self {
+        Self(bytes.as_chunks().0)
+    }
+
+    /// Returns how many bytes follow the head of a type of that kind.
+    fn tail_len(self, kind: u32, vlen: u32) -> Option<usize> {
+        let [once, each, ..] = self.0.get(kind as usize).filter(|_| kind != 0)?;
+        (once % 4 == 0 && each % 4 == 0).then(|| usize::from(*once) + usize::from(*each) * vlen as usize)
+    }
+}
+
+/// Returns what the second word of a type says: how many parts it has, its kind, and its flag. As wide as here the numbers
+/// are in Linux 7.2; what older tools write has zeroes in their upper bits.
+pub(super) fn info(word: u32) -> (u32, u32, bool) {
+    (word & MAX_VLEN as u32, (word >> 24) & 0x7f, word & KIND_FLAG != 0)
 }
 
 impl Btf {
@@ -166,12 +194,13 @@ impl Btf {
     /// # Errors
     /// When a length, an id, a string or a kind is wrong or not known, or the bytes are big-endian.
     pub fn parse(data: &[u8]) -> Result<Self, Error> {
-        let (types, strings) = parts(data)?;
+        let Parts { types, strings, layouts } = parts(data)?;
         let table = string_table(data, strings)?;
         let mut btf = Self { types: Vec::with_capacity(1 + types.len() / LEAST_TYPE), strings: as_text(table) };
         btf.push(Type::Void);
         let strings = Arc::clone(&btf.strings);
-        let decoder = Decoder { base: &[], own: table, shared: Some(&strings) };
+        let layouts = Layouts::new(&data[layouts]);
+        let decoder = Decoder { base: &[], own: table, shared: Some(&strings), layouts };
         let mut reader = Reader::new(data, types, Place::Byte);
         while !reader.is_empty() {
             let ty = decoder.read_type(&mut reader)?;
@@ -236,6 +265,8 @@ pub(super) struct Decoder<'a> {
     pub own: &'a [u8],
     /// The same as text, when names shall be places in it and not copies.
     pub shared: Option<&'a Table>,
+    /// For types of kinds that are not known.
+    pub layouts: Layouts<'a>,
 }
 
 impl<'a> Decoder<'a> {
@@ -270,11 +301,7 @@ impl<'a> Decoder<'a> {
         let at = reader.at();
         let [name, info, word] = reader.words()?;
         let name = self.name(reader, name)?;
-        let (vlen, kind, flag) = (info & 0xffff, (info >> 24) & 0x1f, info & KIND_FLAG != 0);
-        let error = |what: String| Err(Error { place: Place::Byte(at), what });
-        if info & UNUSED_INFO != 0 {
-            return error(format!("the type has unknown bits in {info:#x}"));
-        }
+        let (vlen, kind, flag) = self::info(info);
         Ok(match kind {
             number::INT => integer(reader, name, word)?,
             number::PTR => Type::Ptr { ty: word },
@@ -306,7 +333,14 @@ impl<'a> Decoder<'a> {
             number::ENUM64 => {
                 Type::Enum64 { name, size: word, signed: flag, values: self.values64(reader, vlen, flag)? }
             }
-            _ => return error(format!("kind {kind} is not known")),
+            _ => {
+                let Some(tail) = self.layouts.tail_len(kind, vlen) else {
+                    return Err(Error { place: Place::Byte(at), what: format!("kind {kind} is not known") });
+                };
+                reader.bytes(tail)?;
+                // There is something, of which nothing is known: what every kernel takes for that is a declaration.
+                Type::Fwd { name: Name::from(format!("unknown_kind_{kind}").as_str()), is_union: false }
+            }
         })
     }
 
@@ -379,14 +413,15 @@ pub(super) fn string_at(table: &[u8], offset: u32) -> Option<&[u8]> {
     CStr::from_bytes_until_nul(table.get(offset as usize..)?).ok().map(CStr::to_bytes)
 }
 
-/// Returns how many bytes follow the three words that every type begins with; none for a kind that is not known.
-pub(super) fn tail_len(kind: u32, vlen: u32) -> Option<usize> {
-    let vlen = vlen as usize;
+/// Returns how many bytes follow the three words that every type begins with; none for a kind that neither we nor the
+/// layouts know.
+pub(super) fn tail_len(kind: u32, vlen: u32, layouts: Layouts<'_>) -> Option<usize> {
+    let parts = vlen as usize;
     match kind {
         number::INT | number::VAR | number::DECL_TAG => Some(4),
         number::ARRAY => Some(12),
-        number::STRUCT | number::UNION | number::DATASEC | number::ENUM64 => Some(12 * vlen),
-        number::ENUM | number::FUNC_PROTO => Some(8 * vlen),
+        number::STRUCT | number::UNION | number::DATASEC | number::ENUM64 => Some(12 * parts),
+        number::ENUM | number::FUNC_PROTO => Some(8 * parts),
         number::PTR
         | number::FWD
         | number::TYPEDEF
@@ -396,7 +431,7 @@ pub(super) fn tail_len(kind: u32, vlen: u32) -> Option<usize> {
         | number::FUNC
         | number::FLOAT
         | number::TYPE_TAG => Some(0),
-        _ => None,
+        _ => layouts.tail_len(kind, vlen),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::console::Console;
 use super::planned::NO_HOST;
-use crate::diag::{Exit, Kind, Problem, Problems};
+use crate::diag::{Exit, Problems};
 use crate::names::{DeploymentName, Digest};
 use crate::{draft, elf, load};
 use clap::Args;
@@ -69,23 +69,11 @@ pub fn run(asked: &Init, console: &Console) -> Result<Exit, Exit> {
         }
     }
     problems.or(()).map_err(|problems| console.fail(&problems, None))?;
-    let name = match &asked.output.name {
-        Some(name) => name.clone(),
-        None => named(&asked.objects[0]).map_err(|problem| console.fail(&problem.into(), None))?,
-    };
+    let path = asked.objects[0].display().to_string();
+    let name = asked.output.name.as_ref().map_or_else(|| draft::name(&path), ToString::to_string);
     let files = files.iter().map(|(path, sha256, object)| draft::File { path: path.clone(), sha256: *sha256, object });
-    let text = draft::init(name.as_str(), &files.collect::<Vec<_>>(), &NO_HOST);
+    let text = draft::init(&name, &files.collect::<Vec<_>>(), &NO_HOST);
     asked.output.write(&text, console)
-}
-
-/// Names a deployment after an object, of which many have a version in their names.
-fn named(path: &Path) -> Result<DeploymentName, Problem> {
-    let path = path.display().to_string();
-    let stem = draft::stem(&path).replace('.', "_");
-    DeploymentName::new(&stem).map_err(|why| {
-        let why = format!("`{stem}` cannot be the deployment's name, say one with --name: {why}");
-        Problem::new(Kind::Usage(why))
-    })
 }
 
 /// Returns the way from a folder to a file, without looking at either.

@@ -61,7 +61,7 @@ pub fn attach(program: &Program, kind: &ProgramKind, sockmap: Option<&str>) -> A
             hook("perf_event", r#"{ type = "software", config = "cpu-clock", frequency = 99, cpu = 0 }"#, "one example")
         }
         P::KPROBE | P::TRACEPOINT | P::RAW_TRACEPOINT | P::RAW_TRACEPOINT_WRITABLE => probed(program, kind),
-        P::STRUCT_OPS => Attach::Nothing("the map of its struct is linked"),
+        P::STRUCT_OPS => Attach::Nothing("what can be linked is the map of its struct"),
         P::SOCKET_FILTER | P::SK_REUSEPORT => Attach::Nothing("its application opens the pin and gives it to a socket"),
         P::SCHED_ACT => Attach::Nothing("`tc ... action bpf object-pinned PIN` takes it from its pin"),
         P::SYSCALL => Attach::Nothing("whoever runs it opens its pin"),

@@ -32,6 +32,11 @@ pub struct File<'a> {
     pub object: &'a Object,
 }
 
+/// Returns a name for a deployment by its first object, of which many have a version in their names.
+pub fn name(path: &str) -> String {
+    table::name(stem(path))
+}
+
 /// Writes the manifest of a deployment with all programs of some objects, which nothing is attached by. Definitions are
 /// compared as `host` would have them.
 pub fn init(name: &str, files: &[File<'_>], host: &Host) -> String {
@@ -59,6 +64,13 @@ pub fn init(name: &str, files: &[File<'_>], host: &Host) -> String {
     tables.extend(draft.templates());
     tables.extend(draft.struct_ops_maps());
     tables.extend(programs.iter().map(|listed| draft.program(listed)));
+    let asks = |table: &Table| !table.is_off && ["map.", "program."].iter().any(|kind| table.header.starts_with(kind));
+    if !tables.iter().any(asks) {
+        tables[0].comment(match programs.is_empty() {
+            true => "As it is, it asks for nothing: no object has a program.",
+            false => "As it is, it asks for nothing: each program waits behind a `#`, with the reason above it.",
+        });
+    }
     tables.extend(links);
     table::write(&tables)
 }
@@ -390,8 +402,8 @@ impl Draft<'_> {
         let twice: BTreeSet<_> = functions.filter(|function| !seen.insert(*function)).collect();
         let mut listed = Vec::new();
         for (file, File { object, .. }) in self.files.iter().enumerate() {
-            let called = in_slots(object);
-            let is_listed = |(index, program): &(usize, &Program)| !program.is_static && !called.contains(index);
+            let brought = brought(object);
+            let is_listed = |(index, program): &(usize, &Program)| !program.is_static && !brought.contains(index);
             for (index, program) in object.programs.iter().enumerate().filter(is_listed) {
                 let name = match twice.contains(&program.function) {
                     true => names.take(&format!("{}_{}", self.objects[file], program.function)),
@@ -501,7 +513,7 @@ fn structs(files: &[File<'_>], mut name: impl FnMut(&str) -> String) -> Vec<Stru
                     let why = errors.first().map(ToString::to_string).unwrap_or_default();
                     Some(format!("It cannot be made: {why}"))
                 }
-                None if map.spec.flags & flags::LINK == 0 => Some(AT_ONCE.to_owned()),
+                None if !has_link(map) => Some(AT_ONCE.to_owned()),
                 None => None,
             };
             found.push(Struct { file, symbol: map.symbol.clone(), name: name(&map.symbol), lack });
@@ -510,18 +522,49 @@ fn structs(files: &[File<'_>], mut name: impl FnMut(&str) -> String) -> Vec<Stru
     found
 }
 
+/// Returns whether a struct of functions becomes the kernel's by a link, and not as soon as it is filled.
+fn has_link(map: &Map) -> bool {
+    map.spec.flags & flags::LINK != 0
+}
+
 /// Why a struct of functions is not in the manifest that has no link.
 const AT_ONCE: &str = "It is in `.struct_ops`, where the kernel takes it at once, without a link: in \
-                       `.struct_ops.link` it could be here.";
+                       `.struct_ops.link` it could be here. Its programs are loaded without it.";
 
-/// Lists the programs that come with the slots of maps and structs that name them.
-fn in_slots(object: &Object) -> BTreeSet<usize> {
-    let targets = object.maps.iter().flat_map(|map| &map.slots).map(|slot| &slot.target);
-    let programs = targets.filter_map(|target| match target {
-        SlotTarget::Program(program) => Some(*program),
-        SlotTarget::Map(_) => None,
-    });
-    programs.collect()
+/// Lists the programs that come with others: those in the structs that the manifest has, and those that another program
+/// of the manifest calls by the slots of a map. What only calls itself comes with nobody.
+fn brought(object: &Object) -> BTreeSet<usize> {
+    let slots = |map: &Map| {
+        let programs = map.slots.iter().filter_map(|slot| match slot.target {
+            SlotTarget::Program(program) => Some(program),
+            SlotTarget::Map(_) => None,
+        });
+        programs.collect::<Vec<_>>()
+    };
+    let (structs, tables): (Vec<&Map>, Vec<&Map>) =
+        object.maps.iter().partition(|map| map.dialect == Dialect::StructOps);
+    let mut brought: BTreeSet<usize> = structs.into_iter().filter(|map| has_link(map)).flat_map(slots).collect();
+    let called: BTreeSet<usize> = tables.into_iter().flat_map(slots).collect();
+    if called.is_empty() {
+        return brought;
+    }
+    let calls = |program: usize| {
+        let code = object.link(program, &Target::offline()).ok();
+        let maps = code.map(|code| object.maps_of(&code)).unwrap_or_default();
+        maps.into_iter().flat_map(|map| slots(&object.maps[map])).collect::<Vec<_>>()
+    };
+    let (last, first): (Vec<usize>, Vec<usize>) =
+        (0..object.programs.len()).partition(|program| called.contains(program));
+    for program in first.into_iter().chain(last) {
+        let is_listed =
+            !object.programs[program].is_static && !brought.contains(&program) && lack(object, program).is_none();
+        let mut callers = Vec::from_iter(is_listed.then_some(program));
+        while let Some(caller) = callers.pop() {
+            let new = calls(caller).into_iter().filter(|called| *called != program && brought.insert(*called));
+            callers.extend(new);
+        }
+    }
+    brought
 }
 
 /// Returns why a program cannot be loaded as it is.

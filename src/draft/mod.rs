@@ -13,4 +13,4 @@ mod table;
 
 pub use format::format;
 pub use hooks::written;
-pub use init::{File, init, stem};
+pub use init::{File, init, name, stem};

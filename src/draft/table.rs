@@ -2,7 +2,6 @@
 
 use super::format;
 use crate::btf::value::Value;
-use crate::names::ObjectName;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use unicode_width::UnicodeWidthStr as _;
@@ -158,6 +157,13 @@ pub fn value(of: &Value) -> String {
     }
 }
 
+/// Makes of a text a name that a manifest takes, with room for a number behind it.
+pub fn name(text: &str) -> String {
+    let allowed = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '_' | '-') { c } else { '_' };
+    let name: String = text.chars().map(allowed).take(LONGEST_NAME - 4).collect();
+    if name.is_empty() { "unnamed".to_owned() } else { name }
+}
+
 /// Names that tables of one kind have.
 #[derive(Debug, Default)]
 pub struct Names(BTreeSet<String>);
@@ -170,11 +176,7 @@ impl Names {
 
     /// Makes of a text a name that a manifest takes and that no other table has.
     pub fn take(&mut self, text: &str) -> String {
-        let allowed = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '_' | '-') { c } else { '_' };
-        let mut name: String = text.chars().map(allowed).take(LONGEST_NAME - 4).collect();
-        if ObjectName::new(&name).is_err() {
-            name = "unnamed".to_owned();
-        }
+        let name = name(text);
         let numbered = (2_u32..).map(|number| format!("{name}_{number}"));
         let free = std::iter::once(name.clone()).chain(numbered).find(|name| !self.0.contains(name));
         let free = free.unwrap_or(name);
@@ -186,6 +188,7 @@ impl Names {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::names::ObjectName;
 
     #[test]
     fn names() {

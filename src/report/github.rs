@@ -61,7 +61,7 @@ pub fn plan(plan: &Plan, purpose: Purpose, manifest: Option<ManifestText<'_>>) -
 fn summary(plan: &Plan, purpose: Purpose) -> String {
     let counts = Counts::of_plan(plan).to_do();
     if plan.is_empty() {
-        return format!("nothing to do: {counts}");
+        return format!("nothing to do: {}: {counts}", text::why_nothing(plan));
     }
     let (Ok(risk) | Err(risk)) = text::risk(plan);
     let verifier = text::verdict(plan, purpose).map(|_| text::verifier(plan).as_str().to_owned());

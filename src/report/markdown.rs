@@ -64,7 +64,7 @@ fn header(plan: &Plan, purpose: Purpose, manifest: Option<ManifestText<'_>>) -> 
     let _ = writeln!(out, "{mode}; pins in {}{from}; plan id {}\n", code(plan.pin_root.as_str()), code(plan.id));
     let counts = Counts::of_plan(plan).to_do();
     if plan.is_empty() {
-        let _ = writeln!(out, "**nothing to do**: {counts}");
+        let _ = writeln!(out, "**nothing to do**, {}: {counts}", text::why_nothing(plan));
         return out;
     }
     let _ = writeln!(out, "**plan: {counts}**\n");

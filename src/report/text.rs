@@ -82,11 +82,28 @@ pub(super) fn drawn<'a>(plan: &'a Plan, options: &'a Options<'a>) -> Vec<Drawn<'
     unchanged.into_iter().chain(items).collect()
 }
 
+/// Why nothing is done for a manifest of which each table is a comment, or that only has objects: that this is no mistake
+/// only its author knows.
+const ASKS_FOR_NOTHING: &str = "the manifest asks for no map, program or link";
+
+/// Says why there is nothing to do for a plan.
+pub(super) fn why_nothing(plan: &Plan) -> &'static str {
+    if plan.steps.is_empty() {
+        return ASKS_FOR_NOTHING;
+    }
+    match plan.mode {
+        Mode::Live | Mode::Against { .. } => "the host matches",
+        Mode::Offline => "all that the manifest asks for is somebody else's",
+    }
+}
+
 /// Says that the host still is what the last apply made of the same manifest and objects.
 pub fn unchanged(record: &Record, deployment: &str) -> String {
-    let [maps, programs, links] =
-        [(record.maps.len(), "map"), (record.programs.len(), "program"), (record.links.len(), "link")]
-            .map(|(number, noun)| count(number as u64, noun));
+    let numbers = [(record.maps.len(), "map"), (record.programs.len(), "program"), (record.links.len(), "link")];
+    if numbers.iter().all(|(number, _)| *number == 0) {
+        return format!("{deployment}: nothing to do: {ASKS_FOR_NOTHING}\n");
+    }
+    let [maps, programs, links] = numbers.map(|(number, noun)| count(number as u64, noun));
     format!(
         "{deployment}: nothing to do: the host matches\n{maps}, {programs} and {links} are as the last apply made them\n"
     )
@@ -453,11 +470,7 @@ fn number(plan: &Plan, holds: impl Fn(&Step) -> bool) -> u64 {
 fn footer(page: &mut Page, plan: &Plan, purpose: Purpose) {
     page.line(Text::new(Paint::Heading, format!("plan: {}", Counts::of_plan(plan).to_do())), 6);
     if plan.is_empty() {
-        let why = match plan.mode {
-            Mode::Live | Mode::Against { .. } => "the host matches",
-            Mode::Offline => "the manifest asks for nothing",
-        };
-        page.line(Text::new(Paint::Create, format!("nothing to do: {why}")), 2);
+        page.line(Text::new(Paint::Create, format!("nothing to do: {}", why_nothing(plan))), 2);
         return;
     }
     page.line(
@@ -719,7 +732,7 @@ mod tests {
         pins in /sys/fs/bpf/edge, from plan.toml
 
         plan: 0 to create, 0 to change, 0 to remove, 0 reused
-        nothing to do: the manifest asks for nothing
+        nothing to do: the manifest asks for no map, program or link
         ");
     }
 
