@@ -240,7 +240,9 @@ fn a_map_is_made_anew_for_nothing_only_while_it_is_empty() {
     let (outcome, problem) = run(&plan, &fake);
     assert_eq!(problem.expect("there is an entry by now").kind.exit(), Exit::Retry);
     assert_eq!((outcome.verdict(), fake.dump()), (Verdict::FailedAsBefore, before));
-    assert_eq!(plan_2(&fake, RECREATE).needs().into_iter().collect::<Vec<_>>(), [Consent::LoseState]);
+    let filled = plan_2(&fake, RECREATE);
+    assert_eq!(filled.needs().into_iter().collect::<Vec<_>>(), [Consent::LoseState]);
+    assert_eq!(filled.id, plan.id, "what is reviewed on one host holds on the other");
     take(&fake, NOW, 1);
     assert!(run(&plan_2(&fake, RECREATE), &fake).1.is_none());
 }

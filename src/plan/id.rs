@@ -4,7 +4,7 @@
 //! to one boot of one host (ids, inodes, indices, times, generations). What is on the host is written as the manifest
 //! writes it. Fingerprints are of final instructions, so that CO-RE objects have other ids on kernels with other types.
 
-use super::{Action, Because, Consent, Step, Sweep, Traffic};
+use super::{Action, Because, Consent, Replaced, Step, Sweep, Traffic};
 use crate::access::Access;
 use crate::btf::value::format::Formats;
 use crate::desired::{
@@ -49,7 +49,7 @@ impl Subject<'_> {
             left: self.steps.iter().filter_map(leftover).collect(),
             written: self.steps.iter().filter_map(written).collect(),
             access: self.steps.iter().filter_map(access).collect(),
-            needs: self.steps.iter().filter_map(|step| step.needs).collect(),
+            needs: self.steps.iter().filter_map(needs).collect(),
             sweep: self.sweep,
             copies: self.steps.iter().filter_map(copies).collect(),
             misplaced: self.steps.iter().filter_map(misplaced).collect(),
@@ -91,6 +91,15 @@ fn written(step: &Step) -> Option<(&MapName, Digest)> {
         Action::SetVariables { sets } => Some((&sets.map, variables::digest(&sets.changes))),
         _ => None,
     }
+}
+
+/// Says what a step has to be allowed on some host, if not on this one: how much a map holds that goes is no difference
+/// between hosts.
+fn needs(step: &Step) -> Option<Consent> {
+    let Action::CreateMap { replaces: Some(Replaced { is_empty: true, .. }), .. } = &step.action else {
+        return step.needs;
+    };
+    Some(Consent::LoseState)
 }
 
 /// Says what changes of who may open a pin.
