@@ -183,7 +183,8 @@ fn the_plan_is_that_of_the_host() {
                 assert!(text.contains(from), "{name}: {from}");
                 text.replace(from, to)
             });
-            let contents = name.contains("size");
+            // How much a map holds that goes.
+            let contents = name.contains("map");
             let (live, offline) = (plan_on(&text, &fake), plan_on(&text, &state(&fake, contents)));
             is_same_text(&all_of(&offline, &text), &all_of(&live, &text), name);
             assert_eq!(live.map(|plan| plan.id).ok(), offline.map(|plan| plan.id).ok(), "{name}");
@@ -206,7 +207,7 @@ fn the_plan_without_a_pin_elsewhere_is_that_of_the_host() {
         ("it moves", &moved, "remove-map"),
     ];
     for (name, text, word) in rows {
-        let (live, offline) = (plan_on(text, &fake), plan_on(text, &state(&fake, false)));
+        let (live, offline) = (plan_on(text, &fake), plan_on(text, &state(&fake, word == "remove-map")));
         is_same_text(&all_of(&offline, text), &all_of(&live, text), name);
         let steps = offline.expect("a plan").steps;
         let of_it = steps.iter().filter(|step| step.action.address().to_string() == "map.far");
