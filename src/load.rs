@@ -299,6 +299,17 @@ fn files_below(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
+/// Reads a manifest. Where something is wrong with it, what is wrong with the files that it names is said as well, as far as
+/// their names can be read.
+pub fn manifest(text: &str, vars: &BTreeMap<String, String>, folder: &Path) -> Result<Manifest, Problems> {
+    let (manifest, mut problems) = manifest::parse_partly(text, vars);
+    let partly = manifest.as_ref().filter(|_| !problems.0.is_empty());
+    if let Some(Err(others)) = partly.map(|manifest| files(manifest, folder)) {
+        problems.0.extend(others.0);
+    }
+    problems.or(manifest).map(|manifest| manifest.expect("a manifest that was not read has a problem"))
+}
+
 /// Reads every file that a manifest names; paths are relative to `folder`.
 pub fn files(manifest: &Manifest, folder: &Path) -> Result<Files, Problems> {
     match (objects(manifest, folder), entries(manifest, folder)) {

@@ -413,8 +413,17 @@ fn what_prevents_a_document_is_one() {
         fs::write(folder.join("typo.toml"), "version = 1\nname = \"edge\"\nnmae = 1\n[link.a]\n").expect("written");
         fs::write(folder.join("gone.toml"), manifest(1).replace("\"lo\"", "\"none\"")).expect("written");
         fs::write(folder.join("no.o"), "no ELF").expect("written");
+        let both = "version = 1\nname = \"edge\"\n[object.bad]\npath = \"no.o\"\nmpas = {}\n[object.gone]\npath = \"gone.o\"\n\
+                    [object.unclear]\npath = 7\n";
+        fs::write(folder.join("both.toml"), both).expect("written");
         let cases: &[(&[&str], i32, &[&str])] = &[
             (&["typo.toml"], 65, TYPOS),
+            // What is named well is read all the same.
+            (
+                &["both.toml"],
+                65,
+                &["object::invalid", "manifest::unknown_key", "object::unreadable", "manifest::wrong_type"],
+            ),
             (&["typo.toml", "--dry-run=offline"], 65, TYPOS),
             (&["test", "typo.toml"], 65, TYPOS),
             (&["graph", "typo.toml"], 65, TYPOS),

@@ -56,6 +56,8 @@ fn the_readme_is_true() {
 
     let folder = tempfile::tempdir().expect("a folder");
     fs::write(folder.path().join("plan.toml"), BROKEN).expect("it can be written");
+    // The object is well.
+    fs::copy(root.join("tests/objects/upgrade_1.o"), folder.path().join("filter.bpf.o")).expect("it is there");
     let broken = tool(&["plan.toml", "--dry-run=offline"], folder.path());
     assert_eq!(broken.status.code(), Some(65));
     check("problem", &String::from_utf8_lossy(&broken.stderr));

@@ -34,7 +34,7 @@ impl Loaded {
 
     /// The folder that paths in the manifest start from.
     pub fn folder(&self) -> &Path {
-        self.path.parent().unwrap_or(Path::new(""))
+        folder(&self.path)
     }
 
     /// The path for those who come later, from another folder.
@@ -52,9 +52,14 @@ pub fn load(path: &Path, variables: &Variables, console: &Console) -> Result<Loa
 }
 
 fn parse(path: &Path, text: String, vars: BTreeMap<String, String>, console: &Console) -> Result<Loaded, Exit> {
-    let manifest =
-        manifest::parse(&text, &vars).map_err(|problems| console.fail(&problems, Some(&source(path, &text))))?;
+    let manifest = load::manifest(&text, &vars, folder(path))
+        .map_err(|problems| console.fail(&problems, Some(&source(path, &text))))?;
     Ok(Loaded { path: path.to_owned(), text, vars, manifest, saved: None })
+}
+
+/// The folder that paths in a manifest start from.
+pub fn folder(manifest: &Path) -> &Path {
+    manifest.parent().unwrap_or(Path::new(""))
 }
 
 /// The text that problems of a manifest point into, without its secrets.

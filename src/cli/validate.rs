@@ -2,11 +2,11 @@
 
 use super::arguments::Variables;
 use super::console::Console;
-use super::loaded::source;
+use super::loaded::{folder, source};
 use super::planned::plan_offline;
 use crate::diag::{Exit, Problems, Source};
 use crate::load;
-use crate::manifest::{self, Manifest};
+use crate::manifest::Manifest;
 use crate::plan::words::count;
 use crate::report::problems::Checked;
 use clap::Args;
@@ -43,8 +43,8 @@ fn check(path: &Path, vars: &BTreeMap<String, String>) -> Checked {
             return Checked { file, source, found: Err(problems) };
         }
     };
-    let found = manifest::parse(&text, vars).and_then(|manifest| {
-        plan_offline(&manifest, path.parent().unwrap_or(Path::new("")))?;
+    let found = load::manifest(&text, vars, folder(path)).and_then(|manifest| {
+        plan_offline(&manifest, folder(path))?;
         Ok(contents(&manifest))
     });
     Checked { source: source(Path::new(&file), &text), file, found }

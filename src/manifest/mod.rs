@@ -475,7 +475,16 @@ impl Interfaces {
 
 /// Reads a manifest. `vars` overrides the values of `[var]`.
 pub fn parse(text: &str, vars: &BTreeMap<String, String>) -> Result<Manifest, Problems> {
-    let root = toml::de::DeTable::parse(text).map_err(|error| syntax(text, &error))?;
+    let (manifest, problems) = parse_partly(text, vars);
+    problems.or(manifest).map(|manifest| manifest.expect("a manifest that was not read has a problem"))
+}
+
+/// Reads what can be read of a manifest, and says what is wrong; where nothing is, that is all of it.
+pub fn parse_partly(text: &str, vars: &BTreeMap<String, String>) -> (Option<Manifest>, Problems) {
+    let root = match toml::de::DeTable::parse(text) {
+        Ok(root) => root,
+        Err(error) => return (None, syntax(text, &error)),
+    };
     let mut reader = read::Reader::new(text, vars);
     let raw = raw::read::<raw::RawManifest>(root, &mut reader);
     reader.check_overrides();
@@ -485,7 +494,7 @@ pub fn parse(text: &str, vars: &BTreeMap<String, String>) -> Result<Manifest, Pr
     if let Some(manifest) = &manifest {
         conflicts::check(manifest, &mut problems);
     }
-    problems.or(manifest).map(|manifest| manifest.expect("a manifest that was not read has a problem"))
+    (manifest, problems)
 }
 
 /// Says whether a text is TOML, and if not why.
