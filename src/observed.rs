@@ -207,6 +207,12 @@ impl Live {
 }
 
 impl ObservedMap {
+    /// Returns how many entries it has, as far as that is known and says something: in an array of zeroes there may be
+    /// what somebody wrote.
+    pub fn held(&self) -> Option<u64> {
+        self.live.as_ref().map(Live::count).filter(|count| *count > 0 || !self.info.map_type.is_array())
+    }
+
     /// Makes a definition of what the kernel says; `types` are those that the ids in `info` mean.
     pub fn new(info: MapInfo, types: Option<MapTypes>, frozen_value: Option<Vec<u8>>) -> Self {
         let spec = MapSpec {

@@ -14,7 +14,7 @@ use bpfapply::kernel::fake::Fake;
 use bpfapply::kernel::linux::Linux;
 use bpfapply::kernel::snapshot::snapshot;
 use bpfapply::migrate::Tally;
-use bpfapply::plan::{Action, Consent, Plan};
+use bpfapply::plan::{Action, Consent, Plan, State};
 use common::flood::Flood;
 use common::stages::{good, make, path, plan, plan_rollback, run};
 use common::tool;
@@ -245,6 +245,22 @@ fn a_map_is_made_anew_for_nothing_only_while_it_is_empty() {
     assert_eq!(filled.id, plan.id, "what is reviewed on one host holds on the other");
     take(&fake, NOW, 1);
     assert!(run(&plan_2(&fake, RECREATE), &fake).1.is_none());
+}
+
+/// Somebody may have written the zeroes of an array, as of a limit that starts with another number.
+#[test]
+fn an_array_of_zeroes_is_not_empty() {
+    let fake = host();
+    let text = |room: u32| {
+        format!(
+            "version = 1\nname = \"edge\"\n[map.limits]\ntype = \"array\"\nkey_size = 4\nvalue_size = 8\n\
+             max_entries = {room}\non_change = \"recreate\"\n"
+        )
+    };
+    make(&text(4), &fake);
+    let larger = good(plan(&text(8), &fake), &text(8));
+    assert_eq!(larger.needs().into_iter().collect::<Vec<_>>(), [Consent::LoseState]);
+    assert!(larger.steps.iter().any(|step| step.state == State::Lost(None)), "there is no number to be told");
 }
 
 #[test]

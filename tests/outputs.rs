@@ -793,7 +793,7 @@ fn files_get_what_standard_output_gets() {
         fs::write(folder.join("moved.toml"), manifest(1).replace("[map.drops]", "[map.other]")).expect("written");
         run("consent", &["moved.toml"], 4);
         assert_eq!(parse(&read(folder, "consent.json"))["needs"], json!(["prune"]));
-        assert!(read(folder, "consent.md").contains("**removed; needs --allow prune**"));
+        assert!(read(folder, "consent.md").contains("**state: LOST; removed; needs --allow prune**"));
         assert!(read(folder, "consent.md").contains("#### What is wrong (1)"));
         assert!(read(folder, "consent.gh").contains("::error file=moved.toml,title=plan%3A%3Aconsent::"));
         // No plan at all: what is wrong is a document of its own.

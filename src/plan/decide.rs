@@ -35,7 +35,7 @@ use crate::kinds::MapType;
 use crate::migrate::Migration;
 use crate::names::{Address, Digest, MapName, PinPath, ProgramName};
 use crate::observed::{
-    Entry, EntryKind, LinkInfo, Live, Observed, ObservedMap, ObservedProgram, Pinned, Root, UnfinishedCopy,
+    Entry, EntryKind, LinkInfo, Observed, ObservedMap, ObservedProgram, Pinned, Root, UnfinishedCopy,
 };
 use crate::record::{Record, RecordedMap};
 use crate::spec::{Compare, Difference, MapSpec, differences};
@@ -866,7 +866,7 @@ impl<'a> Planner<'a> {
     /// Returns how many entries the map has that is there now, where they were counted.
     fn counted(&self, map: &DesiredMap) -> Option<u64> {
         match self.observed.pins.get(map.pin()?)? {
-            Pinned::Map(found) => found.live.as_ref().map(Live::count),
+            Pinned::Map(found) => found.held(),
             Pinned::Program(_) | Pinned::Link(_) => None,
         }
     }

@@ -424,8 +424,8 @@ pub struct Replaced {
     pub id: u32,
     /// Other deployments that use it: their programs stay with it.
     pub used_by: BTreeSet<String>,
-    /// Whether nothing is lost with it as it has no entries. It must have none when it is replaced, either: nobody was
-    /// asked whether what came since may go.
+    /// Whether nothing is lost with it as it has no entries. It must have none when its pin goes, either: nobody was asked
+    /// whether what came since may go. What its programs write from then until they are replaced goes with it.
     pub is_empty: bool,
 }
 

@@ -3,7 +3,7 @@
 use super::{PASSING, runs_ours};
 use crate::desired::Desired;
 use crate::names::{LinkName, MapName, PinPath, ProgramName};
-use crate::observed::{Entry, Live, Observed, Pinned};
+use crate::observed::{Entry, Observed, Pinned};
 use crate::plan::{Action, Because, Consent, State, Step, Traffic};
 use crate::record::Record;
 use std::borrow::Borrow;
@@ -87,7 +87,7 @@ pub(super) fn take_away(record: &Record, observed: &Observed, kept: &BTreeSet<&s
             && observed.inode(&pin) == Some(map.inode)
         {
             let used_by = observed.users.get(&pin).cloned().unwrap_or_default();
-            let (id, held) = (found.info.id, found.live.as_ref().map(Live::count));
+            let (id, held) = (found.info.id, found.held());
             let action = Action::RemoveMap { map: name, pin, id, used_by, is_empty: held == Some(0) };
             let is_nothing = found.frozen_value.is_some() || PASSING.contains(&found.info.map_type) || held == Some(0);
             let state = if is_nothing { State::None } else { State::Lost(held) };
