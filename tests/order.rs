@@ -284,6 +284,42 @@ fn a_hook_of_tcx_is_not_handed_from_one_link_to_another() {
     });
 }
 
+/// Programs are updated in place one after the other: what is free by then may be taken, and nothing else.
+#[test]
+fn no_program_is_twice_on_a_hook_of_tcx_on_the_way() {
+    in_namespace("no_program_is_twice_on_a_hook_of_tcx_on_the_way", |room| {
+        if room.version < (6, 6) {
+            return skip("order", "this kernel has no tcx");
+        }
+        let folder = tempfile::tempdir().expect("a folder can be made");
+        let object = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/order/order_1.o");
+        let write = |links: &[(&str, &str)]| {
+            let object = object.display();
+            let mut text = format!("version = 1\nname = \"order\"\n[object.o]\npath = \"{object}\"\n");
+            for name in ["a", "b", "c"] {
+                text += &format!("[program.{name}]\nfrom = \"o:tc_{name}\"\n");
+            }
+            for (name, program) in links {
+                text += &format!("[link.{name}]\nprogram = \"{program}\"\n");
+                text += "tc = { interface = \"lo\", direction = \"ingress\" }\n";
+            }
+            fs::write(folder.path().join("plan.toml"), text).expect("it can be written");
+        };
+        write(&[("x", "a"), ("y", "a")]);
+        refused(&folder, &["plan.toml"], 65, &["two links want", "with the same program"]);
+        write(&[("x", "a"), ("y", "b")]);
+        succeed(folder.path(), &["plan.toml"]);
+        let once = "which it takes only once";
+        for links in [&[("x", "b"), ("y", "a")][..], &[("x", "b"), ("y", "c")], &[("x", "b")]] {
+            write(links);
+            refused(&folder, &["plan.toml", "--dry-run"], 1, &[once]);
+        }
+        write(&[("x", "c"), ("y", "a")]);
+        succeed(folder.path(), &["plan.toml"]);
+        succeed(folder.path(), &["destroy", "order"]);
+    });
+}
+
 #[test]
 fn a_link_that_moves_filters_all_the_while() {
     in_namespace("moving", |room| {

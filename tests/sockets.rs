@@ -406,7 +406,7 @@ fn hooks_of_maps_fit_their_programs() {
                 SOCKS.to_owned() + &linked("l", "classify"),
                 "a sockmap hook takes programs of type sk_msg, sk_skb, and this one is sched_cls",
             ),
-            (SOCKS.to_owned() + &linked("l", "stream") + &linked("m", "data"), "has room for one program"),
+            (SOCKS.to_owned() + &linked("l", "stream") + &linked("m", "data"), "takes no second one"),
             (SOCKS.to_owned() + &linked("l", "message").replace("\"socks\"", "\"sock\""), "`sock`"),
         ] {
             write(&site, 1, &tables);

@@ -106,7 +106,7 @@ impl Kind {
                 "an interface runs one XDP program: keep one of the links\n(running several in a chain comes later)"
                     .to_owned(),
             ),
-            Self::HookTwice { .. } => Some("it has room for one program: keep one of the links".to_owned()),
+            Self::HookTwice { .. } => Some("it takes no second one: keep one of the links".to_owned()),
             Self::OtherBytes { is, .. } => Some(format!("if the file is the right one, write `sha256 = \"{is}\"`")),
             Self::NotYet { .. } => Some("take it out, or wait for a version that has it".to_owned()),
             Self::Object { error, .. } => error.help.clone(),

@@ -64,6 +64,9 @@ impl<'a> Planner<'a> {
         if !link.hook.updates_in_place() {
             return self.reattach_step(link, hook, &found, because);
         }
+        if self.is_there_twice(&link, &hook) {
+            return;
+        }
         let traffic = traffic(&link.hook, Traffic::NoGap);
         let action = Action::UpdateLink { link, id, old };
         self.push(span, action, because, traffic, State::None);
@@ -232,11 +235,19 @@ impl<'a> Planner<'a> {
     /// Refuses a link to a hook that has its program by another link of ours and takes no program twice, as tcx and netkit
     /// do (`bpf_mprog_exists`): whether that link goes or moves, it does so when this one is there.
     fn is_there_twice(&mut self, link: &DesiredLink, hook: &ResolvedHook) -> bool {
-        let Some(Fate::Keep(id)) = self.fate_of_attached(link) else { return false };
         let there = self.at(&link.hook, hook);
         if !matches!(there.hook, HookInfo::Tcx { .. } | HookInfo::Netkit { .. }) {
             return false;
         }
+        let is_twin = |other: &&Arc<DesiredLink>| {
+            other.name != link.name && other.program == link.program && other.hook.shared() == link.hook.shared()
+        };
+        if let Some(twin) = self.desired.links.values().find(is_twin) {
+            let problem = Problem::at(Kind::HookTwice { hook: link.hook.to_string() }, link.span.clone(), "this link");
+            self.problems.push(problem.and(twin.span.clone(), "and this one, with the same program"));
+            return true;
+        }
+        let Some(Fate::Keep(id)) = self.fate_of_attached(link) else { return false };
         let record = self.observed.record.iter().flat_map(|record| &record.links);
         let other = record.filter_map(|(name, recorded)| {
             let pin = as_pin(&recorded.pin).filter(|pin| *pin != link.pin)?;
@@ -244,12 +255,12 @@ impl<'a> Planner<'a> {
             let is_it = found.is_attached && found.program_id == id && recorded.place().is_same(&there);
             is_it.then(|| LinkName::recorded(name)).flatten()
         });
-        // One that gets another program does so in place.
-        let stays = |name: &LinkName| {
-            let wanted = self.desired.links.get(name);
-            wanted.is_none_or(|wanted| wanted.hook.shared() != link.hook.shared() || wanted.program == link.program)
+        // One that gets another program does so in place, in the order of the plan.
+        let has_it = |name: &LinkName| {
+            let gives_up = |step: &Step| matches!(&step.action, Action::UpdateLink { link, .. } if link.name == *name);
+            !self.steps.iter().any(gives_up)
         };
-        let Some(other) = other.into_iter().find(stays) else { return false };
+        let Some(other) = other.into_iter().find(has_it) else { return false };
         let kind = Kind::HookTaken {
             hook: link.hook.to_string(),
             by: format!("program id {id}, which it takes only once"),
