@@ -43,6 +43,10 @@ fn keep<K: Kernel>(kernel: &mut K, pin_root: &PinPath, options: &Commit, console
             if back == Some(Exit::Success) {
                 return Err(Problem::new(Kind::NotConfirmed { pin_root: pin_root.clone() }).into());
             }
+            // It got as far as its switch, and failed behind that: there is nothing to keep any more.
+            if back.is_some() && confirm::pending(kernel, pin_root)? != Some(pending) {
+                return Ok(Exit::Broken);
+            }
             confirm::keep(kernel, pin_root)?;
             console.has_applied();
             console.forget_outcomes();
@@ -103,9 +107,10 @@ pub fn settle<K: Kernel>(kernel: &mut K, pin_root: &PinPath, console: &Console) 
     if left > 0 && pending.is_watched(kernel, &pin_root) {
         return Err(Problem::new(Kind::Unconfirmed { pin_root, left }).into());
     }
-    let kind = match tried_back(kernel, &pin_root, Rejection::Unconfirmed, console) {
-        Exit::Success => Kind::NotConfirmed { pin_root },
-        _ => Kind::Unconfirmed { pin_root, left },
+    let is_back = tried_back(kernel, &pin_root, Rejection::Unconfirmed, console) == Exit::Success;
+    let kind = match is_back || confirm::pending(kernel, &pin_root)? != Some(pending) {
+        true => Kind::NotConfirmed { pin_root },
+        false => Kind::Unconfirmed { pin_root, left },
     };
     Err(Problem::new(kind).into())
 }

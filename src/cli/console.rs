@@ -198,7 +198,7 @@ impl Console {
     /// Writes the files, and then as JSON what became of the run, or what is wrong where nothing else was written. What
     /// was not taken is what the run failed for, where nothing else is: JSON comes last, as it has the exit code.
     pub fn finish(&self, exit: Exit) -> Exit {
-        let mut exit = exit;
+        let mut exit = self.printed_or(exit);
         let (json, others): (Vec<_>, Vec<_>) =
             self.reports.iter().partition(|report| report.kind == FileKind::Output(Output::Json));
         for report in others {
@@ -213,6 +213,11 @@ impl Console {
         {
             self.print(&text);
         }
+        self.printed_or(exit)
+    }
+
+    /// Says why standard output did not take something, where it did not, and returns the exit code with that.
+    fn printed_or(&self, exit: Exit) -> Exit {
         let lost = self.lost.take().map(|error| {
             Problem::new(Kind::UnwritableFile { path: "standard output".to_owned(), why: error.to_string() })
         });
