@@ -28,7 +28,10 @@ const EXITS: [(Exit, &str); 11] = [
     (Exit::Data, "The manifest or an object is bad."),
     (Exit::Unavailable, "This kernel lacks something."),
     (Exit::Unwritten, "The host was changed as planned, but a report of that could not be written."),
-    (Exit::Retry, "Another run has the lock, or the host or the plan is another one by now: try again."),
+    (
+        Exit::Retry,
+        "Another run has the lock, an apply waits to be confirmed, or the host or the plan is another one by now: try again.",
+    ),
     (Exit::Permission, "No permission."),
 ];
 

@@ -78,7 +78,6 @@ pub fn listing(program: &str, functions: &[Changed], style: Style) -> String {
     page.finish()
 }
 
-/// The code of an object's programs.
 /// The code of an object's programs, as `bpfapply inspect FILE.o --code --output json` writes it.
 #[derive(Serialize, JsonSchema)]
 #[schemars(title = "bpfapply code")]

@@ -65,8 +65,8 @@ pub struct ShownProgram {
     pub name: String,
     /// Its id; null when it is gone.
     pub id: Option<u32>,
-    /// The kernel's tag, as 16 hexadecimal digits.
-    #[schemars(regex(pattern = "^[0-9a-f]{16}$"))]
+    /// The kernel's tag, as 16 hexadecimal digits; empty when it is gone.
+    #[schemars(regex(pattern = "^([0-9a-f]{16})?$"))]
     pub tag: String,
     /// Type.
     #[schemars(with = "String")]
