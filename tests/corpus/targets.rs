@@ -189,7 +189,9 @@ pub fn verifier_log(input: &[u8]) {
     let log = String::from_utf8_lossy(input);
     let unresolved = [Unresolved { insn: 3, what: "what is missing".to_owned() }];
     let telling = verifier::telling(&log, &unresolved);
-    assert!(telling.tail.iter().all(|line| log.contains(line.as_str())), "the end of the log is in it");
+    // Addresses of the kernel are left out.
+    let is_of_log = |line: &String| line.split("ADDRESS").all(|part| log.contains(part));
+    assert!(telling.tail.iter().all(is_of_log), "the end of the log is in it");
     assert!(telling.way.iter().all(|line| log.contains(&line.text)), "the source lines are in the log");
     assert!(telling.reason.is_some() || telling.tail.iter().all(|line| !line.starts_with("R")), "it says why");
     assert!(!telling.to_string().is_empty());
