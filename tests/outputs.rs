@@ -991,6 +991,14 @@ fn full_devices_keep_nothing_from_being_done() {
         check("$bpfapply plan.toml --confirm 60s 2>dev/full", 0, "");
         check("$bpfapply commit edge >dev/full", 74, full);
         check("$bpfapply commit edge", 1, "waits to be confirmed");
+        // What is no plan goes into files as well, and what standard output lost is in them.
+        let changed = manifest(1).replace("[map.drops]", "[map.drops]\nmode = \"0640\"");
+        fs::write(folder.join("other.toml"), changed).expect("written");
+        check("$bpfapply other.toml --confirm 60s --output-file json=kept.json >dev/full", 74, full);
+        assert_eq!(parse(&read(folder, "kept.json"))["exit"], json!(74));
+        check("$bpfapply commit edge --output-file json=kept.json --output-file markdown=kept.md", 0, "");
+        assert_eq!(parse(&read(folder, "kept.json"))["kind"], "status");
+        assert!(read(folder, "kept.md").contains("is kept"));
         check("$bpfapply show edge map.drops >dev/full", 1, full);
         check("$bpfapply export >dev/full", 1, full);
         check("$bpfapply export --out dev/full", 1, "cannot write `dev/full`");

@@ -288,6 +288,24 @@ impl Console {
         });
     }
 
+    /// Returns whether something that the run writes is JSON.
+    pub fn writes_json(&self) -> bool {
+        let json = FileKind::Output(Output::Json);
+        self.output == Output::Json || self.reports.iter().any(|report| report.kind == json)
+    }
+
+    /// Gives files what is no plan, of which there is no picture.
+    pub fn file(&self, words: &str, json: impl Fn() -> String) {
+        for report in &self.reports {
+            match report.kind {
+                FileKind::Output(Output::Json) => report.set(json()),
+                FileKind::Output(Output::Text | Output::Markdown | Output::Github) => report.set(format!("{words}\n")),
+                FileKind::Picture(_) => {}
+            }
+        }
+        self.has_filed.set(true);
+    }
+
     /// Writes a plan, with the lines of the manifest that it was made from.
     pub fn plan(&self, plan: &Plan, loaded: Option<&Loaded>, purpose: Purpose) {
         self.document(Document::Plan(plan, loaded, purpose, &[]));

@@ -1,7 +1,7 @@
 //! `status`: whether deployments are still what the last apply made of them.
 
 use super::arguments::{Target, Variables, meant};
-use super::console::{Console, Output};
+use super::console::Console;
 use super::{now, usual_bpffs};
 use crate::diag::{Exit, Problem};
 use crate::kernel::{Kernel, linux::Linux, status};
@@ -37,10 +37,11 @@ pub fn run(options: Options, console: &Console) -> Result<Exit, Exit> {
 /// Says what a command found of a deployment or did to it, where that is no plan: to people in words, and to programs how
 /// the deployment fares now.
 pub fn say<K: Kernel>(kernel: &K, pin_root: &PinPath, words: &str, console: &Console) -> Result<(), Problem> {
-    let found = match console.output {
-        Output::Json => status::all(kernel, Some(pin_root), &usual_bpffs())?.0,
-        Output::Text | Output::Markdown | Output::Github => Deployments::default(),
+    let found = match console.writes_json() {
+        true => status::all(kernel, Some(pin_root), &usual_bpffs())?.0,
+        false => Deployments::default(),
     };
     console.show(|_| words.to_owned(), || report::status::json(&found));
+    console.file(words, || report::status::json(&found));
     Ok(())
 }
