@@ -8,7 +8,7 @@ use super::{
 use crate::desired::{Desired, DesiredLink, Policy, sequences};
 use crate::diag::{Kind, Problem, Problems};
 use crate::names::{DeploymentName, LinkName, MapName, PinPath, ProgramName};
-use crate::observed::{Observed, ObservedMap, ObservedProgram, Pinned};
+use crate::observed::{Live, Observed, ObservedMap, ObservedProgram, Pinned};
 use crate::plan::id::Subject;
 use crate::plan::places::Shared;
 use crate::plan::{Action, Because, By, Consent, Generations, Mode, Plan, Restored, State, Step, Traffic};
@@ -222,7 +222,7 @@ pub fn rollback(before: &Record, observed: &Observed, pin_root: &PinPath, by: By
 /// Says what is lost with a map that is there and was made by the generation that goes: nothing where it is constant or
 /// empty (`none` then), or holds what the manifest of that generation refers to.
 fn loss(found: &ObservedMap, none: State) -> (State, Option<Consent>) {
-    let count = found.held();
+    let count = found.live.as_ref().map(Live::count);
     let map_type = found.info.map_type;
     let is_nothing =
         found.frozen_value.is_some() || count == Some(0) || PASSING.contains(&map_type) || map_type.refers();
