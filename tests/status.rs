@@ -433,20 +433,31 @@ fn a_map_without_a_pin_is_named_and_can_be_kept() {
         let Some(folder) = site(room) else { return };
         let folder = folder.path();
         let pin = "/sys/fs/bpf/edge/maps/traffic";
-        succeed(folder, &["plan.toml"]);
-        let id = bpftool(&format!("map show pinned {pin}"))["id"].clone();
-        sh(&format!("rm {pin}"));
-        let plan = succeed(folder, &["plan.toml", "--dry-run"]);
-        let way_out = format!("bpftool map pin id {id} {pin}");
-        assert!(plan.contains(&way_out) && plan.contains("needs --allow lose-state"), "{plan}");
-        sh(&way_out);
         let manifest = fs::read_to_string(folder.join("plan.toml")).expect("it is there");
         let adopts = manifest.replace("[map.traffic]\n", "[map.traffic]\nadopt = true\n");
         fs::write(folder.join("adopts.toml"), adopts).expect("it can be written");
-        succeed(folder, &["adopts.toml"]);
-        assert_eq!(bpftool(&format!("map show pinned {pin}"))["id"], id);
-        assert!(succeed(folder, &["plan.toml", "--dry-run"]).contains("nothing to do"));
-        succeed(folder, &["destroy", "edge"]);
+        // A record that was made anew behind that does not know that the map was ours.
+        for loses_record in [false, true] {
+            succeed(folder, &["plan.toml"]);
+            let id = bpftool(&format!("map show pinned {pin}"))["id"].clone();
+            sh(&format!("rm {pin}"));
+            if loses_record {
+                sh("rm /sys/fs/bpf/edge/record");
+                let said = bpfapply(folder, &["adopt", "plan.toml"]);
+                assert!(said.code == 2 && said.stderr.contains("map.traffic"), "{said:?}");
+            }
+            let plan = succeed(folder, &["plan.toml", "--dry-run"]);
+            let plan = plan.split_whitespace().collect::<Vec<_>>().join(" ");
+            let made = if loses_record { "mkdir -p /sys/fs/bpf/edge/maps && " } else { "" };
+            let way_out = format!("{made}bpftool map pin id {id} {pin}");
+            assert!(plan.contains(&format!("`{way_out}`")) && plan.contains("needs --allow lose-state"), "{plan}");
+            assert_eq!(bpfapply(folder, &["plan.toml"]).code, 4);
+            sh(&way_out);
+            succeed(folder, &["adopts.toml"]);
+            assert_eq!(bpftool(&format!("map show pinned {pin}"))["id"], id);
+            assert!(succeed(folder, &["plan.toml", "--dry-run"]).contains("nothing to do"));
+            succeed(folder, &["destroy", "edge"]);
+        }
     });
 }
 
@@ -541,9 +552,10 @@ fn a_lost_record_loses_nothing() {
         ] {
             succeed(folder, &["plan.toml"]);
             sh(&format!("cd /sys/fs/bpf/edge/ && {lose}"));
-            for more in [&["--dry-run"][..], &[]] {
+            for (more, rest) in [(&["--dry-run"][..], "is there would be adopted"), (&[], "was there is adopted")] {
                 let said = bpfapply(folder, &[&["adopt", "plan.toml"], more].concat());
-                assert!(said.code == 2 && said.stderr.contains(missing), "{lose}: {said:?}");
+                let words = said.stderr.split_whitespace().collect::<Vec<_>>().join(" ");
+                assert!(said.code == 2 && words.contains(missing) && words.contains(rest), "{lose}: {said:?}");
             }
             check(folder, &[("edge", "in-sync")], &[]);
             succeed(folder, &["plan.toml"]);

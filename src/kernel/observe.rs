@@ -175,7 +175,8 @@ pub fn observe<K: Kernel>(kernel: &K, wanted: &Wanted) -> Result<Observed, Probl
     };
     let (owners, opened) = (owners(kernel, wanted, &observed), opened(kernel, wanted, &observed));
     let users = users(kernel, wanted, &observed);
-    let nameless = nameless_maps(&observed).into_iter().filter_map(|id| Some((id, reader.map_by_id(id).ok()??)));
+    let nameless =
+        nameless_maps(wanted, &observed).into_iter().filter_map(|id| Some((id, reader.map_by_id(id).ok()??)));
     let nameless = nameless.collect();
     problems.or(Observed { owners, users, opened, nameless, ..observed })
 }
@@ -208,12 +209,13 @@ fn owners<K: Kernel>(kernel: &K, wanted: &Wanted, observed: &Observed) -> BTreeM
 }
 
 /// Lists the maps that pinned programs of ours run with and that have no pin of ours, when the pin of a map that we made is
-/// gone: it may be one of these. They are not asked for, so that nobody needs to be allowed to find them by their ids.
-fn nameless_maps(observed: &Observed) -> BTreeSet<u32> {
+/// gone, or something has no pin that is to have one: a record that was made anew does not know what had lost its pin by
+/// then. It may be one of these. They are not asked for, so that nobody needs to be allowed to find them by their ids.
+fn nameless_maps(wanted: &Wanted, observed: &Observed) -> BTreeSet<u32> {
     let Some(record) = &observed.record else { return BTreeSet::new() };
     let found = |pin: &str| observed.pins.get(&PinPath::new(pin).ok()?);
     let mut made = record.maps.values().filter(|map| map.created).filter_map(|map| map.pin.as_deref());
-    if made.all(|pin| found(pin).is_some()) {
+    if made.all(|pin| found(pin).is_some()) && wanted.pins.iter().all(|pin| observed.pins.contains_key(pin)) {
         return BTreeSet::new();
     }
     let programs = record.programs.values().filter_map(|program| match found(&program.pin)? {
@@ -224,7 +226,7 @@ fn nameless_maps(observed: &Observed) -> BTreeSet<u32> {
         Pinned::Map(found) => Some(found.info.id),
         Pinned::Program(_) | Pinned::Link(_) => None,
     });
-    let pinned: BTreeSet<u32> = pinned.collect();
+    let pinned: BTreeSet<u32> = pinned.chain(observed.maps_by_id.keys().copied()).collect();
     programs.flatten().copied().filter(|id| !pinned.contains(id)).collect()
 }
 

@@ -24,7 +24,9 @@ use self::removals::{removal, removals};
 use super::graph::{self, Node};
 use super::id::Subject;
 use super::places::Arrangement;
-use super::{Action, Because, Consent, Copying, Generations, Mode, Plan, Replaced, Restored, State, Step, Traffic};
+use super::{
+    Action, Alive, Because, Consent, Copying, Generations, Mode, Plan, Replaced, Restored, State, Step, Traffic,
+};
 use super::{access, guard, migrate};
 use crate::desired::{Desired, DesiredMap, DesiredProgram, Hook, MapDefinition, MapSource, OnChange, SlotSource, Span};
 use crate::diag::{Kind, Problem, Problems};
@@ -504,24 +506,32 @@ impl<'a> Planner<'a> {
     }
 
     /// Returns whether the map that we made lost its pin, and lives on in programs of ours that run: what it holds goes
-    /// when they are replaced.
+    /// when they are replaced. A record that was made anew knows nothing of it; then its name tells.
     fn lives_unpinned(&self, map: &DesiredMap) -> bool {
-        let is_unpinned = |pin: &PinPath| self.made_at(map, pin).is_some() && !self.observed.pins.contains_key(pin);
-        map.pin().is_some_and(is_unpinned) && self.lives_on(map)
+        let MapSource::Defined(definition) = &map.source else { return false };
+        let is_unpinned = !self.observed.pins.contains_key(&definition.pin);
+        let lives_on = match self.recorded(map) {
+            Some(_) => self.made_at(map, &definition.pin).is_some() && self.lives_on(map),
+            None => self.may_be(definition).next().is_some(),
+        };
+        is_unpinned && lives_on
     }
 
     /// Returns the id of a map that lost its pin, with that pin, as long as one alone of those that programs of ours run
     /// with can be it.
-    fn alive(&self, map: &DesiredMap) -> Option<(u32, PinPath)> {
+    fn alive(&self, map: &DesiredMap) -> Option<Alive> {
         let MapSource::Defined(definition) = &map.source else { return None };
-        let is_it = |found: &&ObservedMap| {
-            found.info.name == definition.kernel_name
-                && self.is_used(found.info.id)
-                && self.differences(map, definition, found).is_empty()
-        };
-        let mut found = self.observed.nameless.values().filter(is_it);
+        let mut found = self.may_be(definition).filter(|found| self.differences(map, definition, found).is_empty());
         let one = found.next().filter(|_| found.next().is_none())?;
-        Some((one.info.id, definition.pin.clone()))
+        let pin = definition.pin.clone();
+        let folder = pin.parent().filter(|folder| !self.observed.directories.contains_key(folder));
+        Some(Alive { id: one.info.id, pin, folder })
+    }
+
+    /// Lists the maps without a pin that programs of ours run with under the name of this one.
+    fn may_be(&self, definition: &MapDefinition) -> impl Iterator<Item = &'a ObservedMap> {
+        let is_named = |found: &&ObservedMap| found.info.name == definition.kernel_name;
+        self.observed.nameless.values().filter(is_named).filter(|found| self.is_used(found.info.id))
     }
 
     /// Returns whether programs of ours that are there run with the map that we made, whatever became of its pin.

@@ -576,6 +576,17 @@ pub enum Marker {
     Reuse,
 }
 
+/// A map that lost its pin: what it holds is there for as long as programs run with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Alive {
+    /// Its id.
+    pub id: u32,
+    /// The pin.
+    pub pin: PinPath,
+    /// The folder of the pin, where that is gone as well.
+    pub folder: Option<PinPath>,
+}
+
 /// Why something is done: a closed list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Because {
@@ -583,9 +594,8 @@ pub enum Because {
     Missing,
     /// It is on the host, and its pin is not.
     Unpinned {
-        /// The map that lost its pin, where it is gone from the deployment's folder, too: its id and that pin. What it
-        /// holds is there for as long as programs run with it.
-        alive: Option<(u32, PinPath)>,
+        /// The map that lost its pin, where it is gone from the deployment's folder, too.
+        alive: Option<Alive>,
     },
     /// It is there and fits.
     Unchanged,

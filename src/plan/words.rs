@@ -3,8 +3,8 @@
 //! One place for them, so that a plan, an outcome and a message say the same thing in the same words.
 
 use super::{
-    Action, Because, Consent, Copying, Marker, Mode, Replaced, ResolvedHook, Restored, Sets, State, Sweep, Taken,
-    Traffic, WithoutLink, Writes,
+    Action, Alive, Because, Consent, Copying, Marker, Mode, Replaced, ResolvedHook, Restored, Sets, State, Sweep,
+    Taken, Traffic, WithoutLink, Writes,
 };
 use crate::desired::{Anchor, DesiredLink, DesiredMap, DesiredProgram, MapDefinition, MapSource, is_pattern};
 use crate::direct::{Device, Direct, Filter};
@@ -635,11 +635,13 @@ impl fmt::Display for Because {
         match self {
             Self::Missing => f.write_str("it is not on the host"),
             Self::Unpinned { alive: None } => f.write_str("only its pin is gone"),
-            Self::Unpinned { alive: Some((id, pin)) } => write!(
-                f,
-                "only its pin is gone, and programs still run with map id {id}: to keep what it holds, \
-                 `bpftool map pin id {id} {pin}`, and `adopt = true` makes it ours again"
-            ),
+            Self::Unpinned { alive: Some(Alive { id, pin, folder }) } => {
+                write!(f, "only its pin is gone, and programs still run with map id {id}: to keep what it holds, `")?;
+                if let Some(folder) = folder {
+                    write!(f, "mkdir -p {folder} && ")?;
+                }
+                write!(f, "bpftool map pin id {id} {pin}`, and `adopt = true` makes it ours again")
+            }
             Self::Unchanged => f.write_str("it is unchanged"),
             Self::Foreign(None) => f.write_str("it fits, and somebody else owns it"),
             Self::Foreign(Some(deployment)) => write!(f, "it fits, and the deployment `{deployment}` owns it"),
