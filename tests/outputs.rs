@@ -588,6 +588,15 @@ fn what_could_not_be_taken_back_is_not_told_as_taken_back() {
         assert!(edge["unconfirmed"].is_null() && errors.contains("host::kept_in_part"), "{edge}: {errors}");
         tool::succeed(folder, &["plan.toml"]);
         tool::is_settled(folder, "plan.toml", "edge");
+        // Without its record nobody knows whether all is as it was made.
+        tool::succeed(folder, &["destroy", "edge"]);
+        apply(1, &[]);
+        unwatched();
+        fs::remove_file("/sys/fs/bpf/edge/record").expect("it is there");
+        let said = tool::bpfapply(folder, &["commit", "edge"]);
+        assert!(said.code == 3 && said.stderr.contains("its record cannot be read"), "{said:?}");
+        tool::succeed(folder, &["adopt", "plan.toml"]);
+        tool::is_settled(folder, "plan.toml", "edge");
     });
 }
 

@@ -554,10 +554,10 @@ impl<K: Kernel> Applier<'_, K> {
     }
 
     /// Checks that a map that goes is as empty as the plan saw it.
-    fn is_still_empty(&self, pin: &PinPath, id: u32) -> Result<(), Problem> {
+    fn is_still_empty(&mut self, pin: &PinPath, id: u32) -> Result<(), Problem> {
         let map = self.open_expected(pin, ObjectKind::Map, id)?;
         let doing = |error| refused(format!("count the entries of map id {id}"), &error);
-        let host = observe::host(self.kernel)?;
+        let host = self.host().map_err(doing)?;
         match contents::count(self.kernel, &map, &host).map_err(doing)? {
             0 => Ok(()),
             _ => Err(stale(format!("map id {id} was empty, and has entries by now"))),

@@ -157,7 +157,7 @@ impl<K: Kernel> Applier<'_, K> {
     }
 
     /// Returns what decides the shape of maps, asked once for all of them.
-    fn host(&mut self) -> io::Result<Host> {
+    pub(super) fn host(&mut self) -> io::Result<Host> {
         match self.host {
             Some(host) => Ok(host),
             None => Ok(*self.host.insert(self.kernel.host()?)),

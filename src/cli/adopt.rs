@@ -70,7 +70,9 @@ fn adopt<K: Kernel>(
     let missing = missing(&desired, &plan);
     match exit {
         // A record without it is in sync, so nobody else would say it.
-        Exit::Success if !missing.is_empty() => Err(Problem::new(Kind::AdoptedInPart { missing }).into()),
+        Exit::Success if !missing.is_empty() => {
+            Err(Problem::new(Kind::AdoptedInPart { missing, is_done: !change.dry_run }).into())
+        }
         exit => Ok(exit),
     }
 }

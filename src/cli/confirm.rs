@@ -63,7 +63,9 @@ fn keep<K: Kernel>(kernel: &mut K, pin_root: &PinPath, options: &Commit, console
 
 /// Returns what of a generation is not as it was made.
 fn changed<K: Kernel>(kernel: &K, pin_root: &PinPath, generation: u64) -> Result<Vec<String>, Problem> {
-    let Some(record) = observe::record_in(kernel, &pin_root.generation(generation)) else { return Ok(Vec::new()) };
+    let Some(record) = observe::record_in(kernel, &pin_root.generation(generation)) else {
+        return Ok(vec!["its record cannot be read, so that nobody knows what else differs".to_owned()]);
+    };
     let contents = contents::drift(kernel, &record)?.into_iter().map(|drift| drift.to_string());
     Ok(differences(kernel, &record, pin_root)?.into_iter().chain(contents).collect())
 }

@@ -359,8 +359,7 @@ impl Console {
 
     /// Keeps what became of a plan until the run ends, where anybody wants it as JSON: only then it is known what else came.
     fn keep_part(&self, outcome: &Outcome<'_>) {
-        let json = FileKind::Output(Output::Json);
-        if self.output == Output::Json || self.reports.iter().any(|report| report.kind == json) {
+        if self.writes_json() {
             self.parts.borrow_mut().push(Part::of(outcome));
         }
     }

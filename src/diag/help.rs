@@ -213,8 +213,9 @@ impl Kind {
             Self::Unverified { .. } => {
                 Some("something else changes the same things: run it again with --dry-run".to_owned())
             }
-            Self::AdoptedInPart { .. } => {
-                Some("the next apply of the manifest makes it; what was there is adopted all the same".to_owned())
+            Self::AdoptedInPart { is_done, .. } => {
+                let rest = if *is_done { "what was there is adopted" } else { "what is there would be adopted" };
+                Some(format!("the next apply of the manifest makes it; {rest} all the same"))
             }
             Self::KeptInPart { .. } => Some("the next apply of its manifest puts right what is ours".to_owned()),
             Self::Watchdog { .. } => Some("where an apply was done, the next run takes it back".to_owned()),

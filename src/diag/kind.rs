@@ -941,6 +941,8 @@ pub enum Kind {
     AdoptedInPart {
         /// What is not there.
         missing: Vec<String>,
+        /// Whether the rest was adopted: a dry run only says what would be.
+        is_done: bool,
     },
     /// A generation was confirmed of which a way back that failed had changed something.
     KeptInPart {

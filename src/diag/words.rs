@@ -273,7 +273,7 @@ impl fmt::Display for Kind {
             Self::Unverified { differs } => {
                 write!(f, "everything was applied, and still the host differs: {}", differs.join("; "))
             }
-            Self::AdoptedInPart { missing } => write!(f, "not there to be adopted: {}", missing.join(", ")),
+            Self::AdoptedInPart { missing, .. } => write!(f, "not there to be adopted: {}", missing.join(", ")),
             Self::KeptInPart { generation, differs } => {
                 write!(f, "generation {generation} is kept, but not as it was made: {}", differs.join("; "))
             }
