@@ -173,6 +173,7 @@ fn what_a_run_builds_is_said_to_be_its_own() {
             &["destroy", "edge", "--dry-run"],
             &["adopt", "plan.toml", "--dry-run"],
             &["graph", "plan.toml"],
+            &["export", "--out", "state.json"],
             &["status", "edge"],
         ] {
             let said = bpfapply(folder.path(), arguments);
@@ -180,10 +181,10 @@ fn what_a_run_builds_is_said_to_be_its_own() {
             assert_eq!(said.code, 0, "{arguments:?}: {words}");
             assert!(words.contains("bpfapply more.toml` is at work"), "{arguments:?}: {words}");
             // A plan cannot tell whose it is, and says so; what is asked behind it can.
-            let says = if arguments[0] == "status" {
-                "look again when that run has ended"
-            } else {
-                "left over may be that run's"
+            let says = match arguments[0] {
+                "status" => "look again when that run has ended",
+                "export" => "the state may have what that run has half done",
+                _ => "left over may be that run's",
             };
             assert!(words.contains(says), "{arguments:?}: {words}");
         }

@@ -2,7 +2,7 @@
 
 use super::arguments::{Target, Variables};
 use super::console::Console;
-use super::{now, usual_bpffs};
+use super::{now, others, usual_bpffs};
 use crate::diag::{Exit, Kind, Problem};
 use crate::kernel::export::{Asked, export};
 use crate::kernel::{Kernel, linux::Linux, observe};
@@ -45,7 +45,10 @@ pub fn run(options: Options, console: &Console) -> Result<Exit, Exit> {
         Some(pin_root) => observe::bpffs_of(&kernel, pin_root, &usual_bpffs()),
         None => Ok(usual_bpffs()),
     };
-    let state = bpffs.and_then(|bpffs| export(&kernel, &Asked { bpffs, contents, time: now() }));
+    let state = bpffs.and_then(|bpffs| {
+        others::tell_of_state(&kernel, &bpffs);
+        export(&kernel, &Asked { bpffs, contents, time: now() })
+    });
     let text = state.map_err(|problem| console.fail(&problem.into(), None))?.encode();
     match &out {
         Some(path) => load::store(&text, path).map_err(|problem| console.fail(&problem.into(), None))?,

@@ -101,8 +101,12 @@ pub fn status<K: Kernel>(kernel: &K, pin_root: &PinPath) -> Result<Option<Deploy
 
 /// Returns who else has the lock of a deployment's bpffs. Who cannot be asked about is nobody.
 pub fn at_work<K: Kernel>(kernel: &K, pin_root: &PinPath) -> Option<LockHolder> {
-    let bpffs = bpffs_of(kernel, pin_root, &pin_root.parent()?).ok()?;
-    kernel.lock_holder(&bpffs).ok()?.filter(|holder| holder.pid != std::process::id())
+    at_work_on(kernel, &bpffs_of(kernel, pin_root, &pin_root.parent()?).ok()?)
+}
+
+/// Returns who else has the lock of a bpffs.
+pub fn at_work_on<K: Kernel>(kernel: &K, bpffs: &PinPath) -> Option<LockHolder> {
+    kernel.lock_holder(bpffs).ok()?.filter(|holder| holder.pid != std::process::id())
 }
 
 /// The same where no run is at work.
