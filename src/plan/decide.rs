@@ -10,6 +10,7 @@ mod links;
 mod record;
 mod references;
 mod removals;
+mod renames;
 mod takeover;
 mod variables;
 mod ways;
@@ -21,6 +22,7 @@ pub(super) use record::write_record;
 
 use self::record::{cgroups_of, slots_image};
 use self::removals::{removal, removals};
+use self::renames::renamed;
 use super::graph::{self, Node};
 use super::id::Subject;
 use super::places::Arrangement;
@@ -57,12 +59,21 @@ pub fn plan(desired: &Desired, observed: &Observed, mode: Mode) -> Result<Plan, 
         }
         Problems::from(problem)
     })?;
+    let seen = observed;
+    let (named, renames) = renamed(desired, seen);
+    let observed = &*named;
     let mut planner = Planner::new(desired, observed, mode);
     planner.decide_root();
     planner.check_rooms();
     planner.decide_maps();
     planner.decide_programs();
     planner.spread();
+    let pairs = planner.givers();
+    // Where that is a circle, as of an exchange, the links say what is in the way.
+    let order = match pairs.is_empty() {
+        true => order,
+        false => graph::of_with(desired, &pairs).order().unwrap_or(order),
+    };
     let settled = planner.settled();
     let desired = &*settled;
     planner.desired = desired;
@@ -79,7 +90,7 @@ pub fn plan(desired: &Desired, observed: &Observed, mode: Mode) -> Result<Plan, 
     let first: Vec<Step> = planner.unfinished_copies().collect();
     planner.problems.or(())?;
     let mut steps = planner.steps;
-    steps.splice(0..0, first.into_iter().chain(leftovers(observed)));
+    steps.splice(0..0, first.into_iter().chain(leftovers(observed)).chain(renames));
     steps.extend(restored_pins(observed, &steps));
     steps.extend(access::steps(desired, observed, &steps, mode)?);
     let removals = removals(desired, observed);
@@ -90,16 +101,16 @@ pub fn plan(desired: &Desired, observed: &Observed, mode: Mode) -> Result<Plan, 
     let late = catch_ups(&steps);
     steps.extend(late);
     guard::check(desired, observed, &steps)?;
-    let record = observed.record.as_ref();
-    let sweep = guard::sweep(desired, record, &steps);
-    let (deployment, pin_root) = (&desired.name, &desired.pin_root);
-    let subject = Subject { deployment, pin_root, desired: Some(desired), observed, record, steps: &steps, sweep };
+    let sweep = guard::sweep(desired, observed.record.as_ref(), &steps);
+    let (deployment, pin_root, record) = (&desired.name, &desired.pin_root, seen.record.as_ref());
+    let subject =
+        Subject { deployment, pin_root, desired: Some(desired), observed: seen, record, steps: &steps, sweep };
     Ok(Plan {
         id: subject.id(),
         deployment: desired.name.clone(),
         pin_root: desired.pin_root.clone(),
         mode,
-        generations: generations(observed, &desired.pin_root),
+        generations: generations(seen, &desired.pin_root),
         objects: desired.objects.clone(),
         allow: desired.policy.allow.clone(),
         given: BTreeSet::new(),
