@@ -26,7 +26,9 @@ use self::renames::renamed;
 use super::graph::{self, Node};
 use super::id::Subject;
 use super::places::Arrangement;
-use super::{Action, Because, Consent, Copying, Generations, Mode, Plan, Replaced, Restored, State, Step, Traffic};
+use super::{
+    Action, Alive, Because, Consent, Copying, Generations, Mode, Plan, Replaced, Restored, State, Step, Traffic,
+};
 use super::{access, guard, migrate};
 use crate::desired::{Desired, DesiredMap, DesiredProgram, Hook, MapDefinition, MapSource, OnChange, SlotSource, Span};
 use crate::diag::{Kind, Problem, Problems};
@@ -301,6 +303,12 @@ impl<'a> Planner<'a> {
                     self.problems.push(problem);
                     None
                 }
+                MapSource::Pinned(pin) if let Some(ours) = self.own_map_at(pin) => {
+                    let kind = Kind::ForeignPinIsOurs { pin: pin.clone(), ours: format!("map.{ours}") };
+                    let text = "this deployment made it, and it goes with its folder: keep the table that defines it";
+                    self.problems.push(Problem::at(kind, map.span.clone(), text));
+                    None
+                }
                 MapSource::Pinned(pin) => {
                     let found = self.observed_map(pin, map);
                     match found.is_none() && self.observed.pins.contains_key(pin) {
@@ -317,6 +325,15 @@ impl<'a> Planner<'a> {
                 self.maps.insert(map.name.clone(), fate);
             }
         }
+    }
+
+    /// Returns the name of the map that we made and that is pinned there, in the deployment's folder. As somebody else's it
+    /// would outlive a destroy, in a folder that has the deployment's name.
+    fn own_map_at(&self, pin: &PinPath) -> Option<&'a str> {
+        let maps = &self.observed.record.as_ref()?.maps;
+        let inode = self.observed.inode(pin).filter(|_| pin.is_below(&self.desired.pin_root))?;
+        let is_it = |map: &RecordedMap| map.created && map.inode == inode && map.pin.as_deref() == Some(pin.as_str());
+        maps.iter().find_map(|(name, map)| is_it(map).then_some(name.as_str()))
     }
 
     /// Checks the entries of maps whose fates are known.
@@ -521,18 +538,18 @@ impl<'a> Planner<'a> {
         map.pin().is_some_and(is_unpinned) && self.lives_on(map)
     }
 
-    /// Returns the id of a map that lost its pin, with that pin, as long as one alone of those that programs of ours run
-    /// with can be it.
-    fn alive(&self, map: &DesiredMap) -> Option<(u32, PinPath)> {
+    /// Returns a map that lost its pin, as long as one alone of those that programs of ours run with can be it: the one that
+    /// fits, or where none does, as its definition changed meanwhile, the one of its name.
+    fn alive(&self, map: &DesiredMap) -> Option<Alive> {
         let MapSource::Defined(definition) = &map.source else { return None };
-        let is_it = |found: &&ObservedMap| {
-            found.info.name == definition.kernel_name
-                && self.is_used(found.info.id)
-                && self.differences(map, definition, found).is_empty()
-        };
-        let mut found = self.observed.nameless.values().filter(is_it);
-        let one = found.next().filter(|_| found.next().is_none())?;
-        Some((one.info.id, definition.pin.clone()))
+        let maps = self.observed.nameless.values();
+        let of_name = maps.filter(|it| it.info.name == definition.kernel_name && self.is_used(it.info.id));
+        let of_name: Vec<_> =
+            of_name.map(|it| (it.info.id, self.differences(map, definition, it).is_empty())).collect();
+        let some_fit = of_name.iter().any(|(_, fits)| *fits);
+        let mut found = of_name.into_iter().filter(|(_, fits)| *fits == some_fit);
+        let (id, fits) = found.next().filter(|_| found.next().is_none())?;
+        Some(Alive { id, pin: definition.pin.clone(), fits })
     }
 
     /// Returns whether programs of ours that are there run with the map that we made, whatever became of its pin.

@@ -587,9 +587,8 @@ pub enum Because {
     Missing,
     /// It is on the host, and its pin is not.
     Unpinned {
-        /// The map that lost its pin, where it is gone from the deployment's folder, too: its id and that pin. What it
-        /// holds is there for as long as programs run with it.
-        alive: Option<(u32, PinPath)>,
+        /// The map that lost its pin, where it is gone from the deployment's folder, too.
+        alive: Option<Alive>,
     },
     /// It is there and fits.
     Unchanged,
@@ -660,6 +659,17 @@ pub enum Because {
         /// Whether it has the place of a map of ours, which goes with what it holds.
         instead: bool,
     },
+}
+
+/// A map that lost its pin. What it holds is there for as long as programs run with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Alive {
+    /// Its id.
+    pub id: u32,
+    /// The pin.
+    pub pin: PinPath,
+    /// Whether it still fits its definition.
+    pub fits: bool,
 }
 
 /// What a step means for packets.

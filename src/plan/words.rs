@@ -3,8 +3,8 @@
 //! One place for them, so that a plan, an outcome and a message say the same thing in the same words.
 
 use super::{
-    Action, Because, Consent, Copying, Marker, Mode, Replaced, ResolvedHook, Restored, Sets, State, Sweep, Taken,
-    Traffic, WithoutLink, Writes,
+    Action, Alive, Because, Consent, Copying, Marker, Mode, Replaced, ResolvedHook, Restored, Sets, State, Sweep,
+    Taken, Traffic, WithoutLink, Writes,
 };
 use crate::desired::{Anchor, DesiredLink, DesiredMap, DesiredProgram, MapDefinition, MapSource, is_pattern};
 use crate::direct::{Device, Direct, Filter};
@@ -642,10 +642,16 @@ impl fmt::Display for Because {
         match self {
             Self::Missing => f.write_str("it is not on the host"),
             Self::Unpinned { alive: None } => f.write_str("only its pin is gone"),
-            Self::Unpinned { alive: Some((id, pin)) } => write!(
+            Self::Unpinned { alive: Some(Alive { id, pin, fits: true }) } => write!(
                 f,
                 "only its pin is gone, and programs still run with map id {id}: to keep what it holds, \
                  `bpftool map pin id {id} {pin}`, and `adopt = true` makes it ours again"
+            ),
+            Self::Unpinned { alive: Some(Alive { id, pin, fits: false }) } => write!(
+                f,
+                "only its pin is gone, and programs still run with map id {id}, which does not fit its table any more: \
+                 to keep what it holds, `bpftool map pin id {id} {pin}`, and apply the table that it had with \
+                 `adopt = true` before this one"
             ),
             Self::Unchanged => f.write_str("it is unchanged"),
             Self::Foreign(None) => f.write_str("it fits, and somebody else owns it"),
