@@ -596,9 +596,28 @@ impl Observed {
 
     fn listed(&self, pin: &PinPath) -> Option<u64> {
         let entries = self.directories.get(&pin.parent()?)?;
-        let at = entries.binary_search_by(|entry| entry.name.as_str().cmp(pin.file_name())).ok()?;
-        Some(entries[at].inode)
+        Some(entries[place_in(entries, pin).ok()?].inode)
     }
+
+    /// Takes a pin out of its folder.
+    pub fn take_entry(&mut self, pin: &PinPath) -> Option<Entry> {
+        let entries = self.directories.get_mut(&pin.parent()?)?;
+        let at = place_in(entries, pin).ok()?;
+        Some(entries.remove(at))
+    }
+
+    /// Puts what was at another pin at one where nothing is.
+    pub fn put_entry(&mut self, pin: &PinPath, entry: Entry) {
+        let Some(folder) = pin.parent() else { return };
+        let entries = self.directories.entry(folder).or_default();
+        let at = place_in(entries, pin).unwrap_or_else(|at| at);
+        entries.insert(at, Entry { name: pin.file_name().to_owned(), ..entry });
+    }
+}
+
+/// Finds a pin in its folder, or where it would be.
+fn place_in(entries: &[Entry], pin: &PinPath) -> Result<usize, usize> {
+    entries.binary_search_by(|entry| entry.name.as_str().cmp(pin.file_name()))
 }
 
 /// `struct bpf_map_info`

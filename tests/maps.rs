@@ -4,7 +4,7 @@
 mod common;
 
 use bpfapply::kinds::MapType;
-use common::tool::{bpfapply, bpftool, has_bpftool, ids, succeed};
+use common::tool::{bpfapply, bpftool, has_bpftool, ids, refused, succeed};
 use common::{in_namespace, skip};
 use std::fs;
 use std::path::Path;
@@ -262,6 +262,20 @@ fn a_map_that_is_taken_over_is_ours() {
         assert!(!twin.exists(), "given back it has no second name");
         succeed(folder.path(), &["destroy", "adopts"]);
         assert_eq!(id(), theirs, "given back it stays");
+
+        // One of ours in our own folder is not given back: a destroy would leave it there, in the way of the name.
+        let ours = |text: &str| {
+            let array = "[map.own]\ntype = \"array\"\nkey_size = 4\nvalue_size = 8\nmax_entries = 1\n";
+            let text = format!("version = 1\nname = \"adopts\"\n{array}{text}");
+            fs::write(folder.path().join("plan.toml"), text).expect("the folder is writable");
+        };
+        ours("[map.other]\ntype = \"array\"\nkey_size = 4\nvalue_size = 8\nmax_entries = 1\n");
+        apply(&[]);
+        ours("[map.other]\npinned = \"/sys/fs/bpf/adopts/maps/other\"\n");
+        let said = refused(folder.path(), &["plan.toml"], 65);
+        assert!(said.contains("where `map.other` is pinned"), "{said}");
+        succeed(folder.path(), &["destroy", "adopts"]);
+        assert!(!Path::new("/sys/fs/bpf/adopts").exists());
 
         write("max_entries = 16\nadopt = true");
         apply(&[]);

@@ -244,43 +244,104 @@ fn check(hook: &Shared) {
     assert_eq!(info(&third), third_info);
 }
 
-/// Twenty moves under a flood of what is to be dropped.
-/// tcx takes a program once: to exchange two links of one is to have each twice.
+/// The program of each pinned link, and the link's id.
+fn pinned_links(names: &[&str]) -> Vec<(u32, u32)> {
+    let kernel = Linux::new();
+    let id = |name: &&str| {
+        let pin = PinPath::new(&format!("/sys/fs/bpf/order/links/{name}")).expect("a path");
+        let (_, link) = kernel.open_pin(&pin).expect("it is pinned");
+        let info = kernel.link_info(&link).expect("it is there");
+        (info.program_id, info.id)
+    };
+    names.iter().map(id).collect()
+}
+
+/// Writes a manifest with the programs `a`, `b` and `c` of tcx, and links to `lo`: name, program, direction and order.
+fn write_tcx(folder: &TempDir, version: u32, links: &[(&str, &str, &str)]) {
+    let object = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/order/order_{version}.o"));
+    let mut text = format!("version = 1\nname = \"order\"\n[object.o]\npath = \"{}\"\n", object.display());
+    for name in ["a", "b", "c"] {
+        text += &format!("[program.{name}]\nfrom = \"o:tc_{name}\"\n");
+    }
+    for (name, program, hook) in links {
+        let (direction, order) = hook.split_once(' ').unwrap_or((hook, ""));
+        let order = if order.is_empty() { String::new() } else { format!(", order = \"{order}\"") };
+        let tc = format!("tc = {{ interface = \"lo\", direction = \"{direction}\"{order} }}");
+        text += &format!("[link.{name}]\nprogram = \"{program}\"\n{tc}\n");
+    }
+    fs::write(folder.path().join("plan.toml"), text).expect("it can be written");
+}
+
+/// What only has another name stays on its hook, also where two links exchange their programs or hooks: that is to exchange
+/// their names.
 #[test]
-fn a_hook_of_tcx_is_not_handed_from_one_link_to_another() {
-    in_namespace("a_hook_of_tcx_is_not_handed_from_one_link_to_another", |room| {
+fn links_get_other_names_where_they_are() {
+    in_namespace("links_get_other_names_where_they_are", |room| {
         if room.version < (6, 6) {
             return skip("order", "this kernel has no tcx");
         }
         let folder = tempfile::tempdir().expect("a folder can be made");
-        let write = |links: [(&str, &str); 2]| {
-            let object = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/order/order_1.o");
-            let links = links.map(|(name, direction)| {
-                let tc = format!("tc = {{ interface = \"lo\", direction = \"{direction}\" }}");
-                format!("[link.{name}]\nprogram = \"a\"\n{tc}\n")
-            });
-            let text = format!(
-                "version = 1\nname = \"order\"\n[object.o]\npath = \"{}\"\n[program.a]\nfrom = \"o:tc_a\"\n{}",
-                object.display(),
-                links.concat()
-            );
-            fs::write(folder.path().join("plan.toml"), text).expect("it can be written");
-        };
-        write([("in", "ingress"), ("out", "egress")]);
-        succeed(folder.path(), &["plan.toml"]);
-        let words = "it is of link.out, and one apply does not hand a hook from one link to another";
-        for links in [[("in", "egress"), ("out", "ingress")], [("in", "ingress"), ("late", "egress")]] {
-            write(links);
-            refused(&folder, &["plan.toml"], 1, &["which it takes only once", words]);
-        }
-        // As it says, in two applies.
-        write([("in", "ingress"), ("late", "egress")]);
+        let apply = || succeed(folder.path(), &["plan.toml"]);
+        write_tcx(&folder, 1, &[("x", "a", "ingress")]);
+        apply();
+        let first = pinned_links(&["x"]);
+        write_tcx(&folder, 1, &[("late", "a", "ingress")]);
+        let planned = unwrapped(&succeed(folder.path(), &["plan.toml", "--dry-run"]));
+        assert!(planned.contains("rename link.x") && planned.contains("risk: none"), "{planned}");
+        // What waits to be applied is for the pins as they are.
+        succeed(folder.path(), &["plan.toml", "--dry-run", "--out", "saved"]);
+        succeed(folder.path(), &["--plan", "saved"]);
+        assert_eq!(pinned_links(&["late"]), first);
+        assert!(!Path::new("/sys/fs/bpf/order/links/x").exists());
+        is_settled(&folder);
+        succeed(folder.path(), &["rollback", "order"]);
+        assert_eq!(pinned_links(&["x"]), first);
+
+        // Another version of the program, too.
+        write_tcx(&folder, 2, &[("late", "a", "ingress")]);
+        apply();
+        let [(program, link)] = pinned_links(&["late"])[..] else { panic!("there is one") };
+        assert!(program != first[0].0 && link == first[0].1);
+        is_settled(&folder);
+
+        // What is protected is not detached by that, and what lifts the guard is said.
         let text = fs::read_to_string(folder.path().join("plan.toml")).expect("it is there");
-        let (less, _) = text.split_once("[link.late]").expect("it has that link");
-        fs::write(folder.path().join("less.toml"), less).expect("it can be written");
-        succeed(folder.path(), &["less.toml", "--allow", "prune"]);
-        succeed(folder.path(), &["plan.toml"]);
+        let guarded = text.replace("[link.late]", "[link.late]\nprotect = true");
+        fs::write(folder.path().join("plan.toml"), guarded).expect("it can be written");
+        apply();
+        write_tcx(&folder, 2, &[("later", "a", "ingress")]);
+        let planned = unwrapped(&succeed(folder.path(), &["plan.toml", "--dry-run"]));
+        assert!(planned.contains("link.later is NO LONGER PROTECTED"), "{planned}");
+        apply();
+        assert_eq!(pinned_links(&["later"]), [(program, link)]);
+        is_settled(&folder);
         succeed(folder.path(), &["destroy", "order"]);
+
+        // Programs, hooks and names are exchanged: the same links by other names.
+        for (before, after) in [
+            ([("x", "a", "ingress"), ("y", "b", "ingress")], [("x", "b", "ingress"), ("y", "a", "ingress")]),
+            ([("x", "a", "ingress"), ("y", "a", "egress")], [("x", "a", "egress"), ("y", "a", "ingress")]),
+        ] {
+            write_tcx(&folder, 2, &before);
+            apply();
+            let [x, y] = pinned_links(&["x", "y"])[..] else { panic!("there are two") };
+            write_tcx(&folder, 2, &after);
+            apply();
+            assert_eq!(pinned_links(&["x", "y"]), [y, x]);
+            is_settled(&folder);
+            succeed(folder.path(), &["rollback", "order"]);
+            assert_eq!(pinned_links(&["x", "y"]), [x, y]);
+            succeed(folder.path(), &["destroy", "order"]);
+        }
+        // With places that they want: one gets another name, and moves.
+        write_tcx(&folder, 1, &[("x", "a", "ingress first"), ("y", "b", "ingress last")]);
+        apply();
+        write_tcx(&folder, 1, &[("x", "b", "ingress first"), ("y", "a", "ingress last")]);
+        apply();
+        assert_eq!(Shared::Tcx.there(), ["tc_b", "tc_a"]);
+        is_settled(&folder);
+        succeed(folder.path(), &["destroy", "order"]);
+        assert_eq!(Shared::Tcx.there(), [""; 0]);
     });
 }
 
@@ -292,34 +353,37 @@ fn no_program_is_twice_on_a_hook_of_tcx_on_the_way() {
             return skip("order", "this kernel has no tcx");
         }
         let folder = tempfile::tempdir().expect("a folder can be made");
-        let object = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/order/order_1.o");
         let write = |links: &[(&str, &str)]| {
-            let object = object.display();
-            let mut text = format!("version = 1\nname = \"order\"\n[object.o]\npath = \"{object}\"\n");
-            for name in ["a", "b", "c"] {
-                text += &format!("[program.{name}]\nfrom = \"o:tc_{name}\"\n");
-            }
-            for (name, program) in links {
-                text += &format!("[link.{name}]\nprogram = \"{program}\"\n");
-                text += "tc = { interface = \"lo\", direction = \"ingress\" }\n";
-            }
-            fs::write(folder.path().join("plan.toml"), text).expect("it can be written");
+            let links: Vec<_> = links.iter().map(|(name, program)| (*name, *program, "ingress")).collect();
+            write_tcx(&folder, 1, &links);
         };
         write(&[("x", "a"), ("y", "a")]);
         refused(&folder, &["plan.toml"], 65, &["two links want", "with the same program"]);
         write(&[("x", "a"), ("y", "b")]);
         succeed(folder.path(), &["plan.toml"]);
-        let once = "which it takes only once";
-        for links in [&[("x", "b"), ("y", "a")][..], &[("x", "b"), ("y", "c")], &[("x", "b")]] {
-            write(links);
-            refused(&folder, &["plan.toml", "--dry-run"], 1, &[once]);
+        // Whichever is named first, the one goes first that makes room.
+        let links = pinned_links(&["x", "y"]);
+        for programs in [["b", "c"], ["a", "b"], ["c", "a"]] {
+            write(&[("x", programs[0]), ("y", programs[1])]);
+            succeed(folder.path(), &["plan.toml"]);
+            assert_eq!(Shared::Tcx.there(), programs.map(|name| format!("tc_{name}")));
+            is_settled(&folder);
         }
-        write(&[("x", "c"), ("y", "a")]);
+        let now = pinned_links(&["x", "y"]);
+        assert!(links.iter().zip(&now).all(|((_, before), (_, now))| before == now), "they stay");
+        // One that is new gets what one that stays gives up, by its name, and what had a place keeps it.
+        write_tcx(&folder, 1, &[("x", "c", "ingress"), ("y", "b", "ingress last"), ("new", "a", "ingress first")]);
         succeed(folder.path(), &["plan.toml"]);
+        assert_eq!(Shared::Tcx.there(), ["tc_a", "tc_c", "tc_b"]);
+        is_settled(&folder);
+        // What goes is there until all else is.
+        write(&[("x", "b")]);
+        refused(&folder, &["plan.toml", "--dry-run"], 1, &["which it takes only once", "keep the name link.y"]);
         succeed(folder.path(), &["destroy", "order"]);
     });
 }
 
+/// Twenty moves under a flood of what is to be dropped.
 #[test]
 fn a_link_that_moves_filters_all_the_while() {
     in_namespace("moving", |room| {

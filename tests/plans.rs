@@ -158,13 +158,14 @@ variants!(state, STATES: State { None, Kept, New, Copied, Lost });
 variants!(consent, CONSENTS: Consent { Gap, LoseState, Prune, Takeover });
 variants!(reason, REASONS: Because {
     Missing, Unpinned, Unchanged, Foreign, CodeChanged, MapNew, MapOther, MapDiffers, MapInUse, ContentsChanged, EntriesChanged,
-    EntriesNotWanted, VariablesDiffer, SlotsDiffer, SlotNew, TargetNew, ProgramNew, HookChanged, HookGone, OutOfPlace,
+    EntriesNotWanted, VariablesDiffer, SlotsDiffer, SlotNew, TargetNew, ProgramNew, Renamed, HookChanged, HookGone, OutOfPlace,
     Optional, ProgramOther, NotWanted, Destroy, AccessDiffers, PlanChanges, NeededBelow, Interrupted, Rollback,
     Adopted, TakenOver,
 });
 variants!(action, ACTIONS: Action {
     ClearLeftover, MountBpffs, MakeDirectory, ReuseMap, CreateMap, CopyEntries, CatchUp, FinishCopy, FillMap,
-    FillSlots, WriteEntries, SetVariables, ReuseProgram, LoadProgram, RestoreMap, RestoreProgram, RestorePin, ReuseLink,
+    FillSlots, WriteEntries, SetVariables, ReuseProgram, LoadProgram, RestoreMap, RestoreProgram, RestorePin, RenameLink,
+    ReuseLink,
     Skip, Attach, UpdateLink, Reattach, SetAccess, Detach, RemoveProgram, RemoveMap, RemoveDirectory, WriteRecord,
     RemoveRecord,
 });

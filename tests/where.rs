@@ -549,6 +549,15 @@ fn netkit_meets_what_an_end_sends() {
             assert!(!blue());
             succeed(folder.path(), &["destroy", ROOT]);
         }
+        // One program on both ends: each is a hook of its own.
+        let both = ["", ", peer = true"].map(|peer| {
+            let name = if peer.is_empty() { "out" } else { "in" };
+            link(name, "second", &format!("netkit = {{ interface = \"nk0\"{peer} }}"))
+        });
+        write(&folder, 1, &both.concat());
+        apply(&folder);
+        is_settled(&folder);
+        succeed(folder.path(), &["destroy", ROOT]);
         // Somebody else is on the hook as well, before and behind; and the pair goes.
         let mut kernel = Linux::new();
         let next = load(&mut kernel, ProgramType::SCHED_CLS, AttachType(0), -1);

@@ -179,6 +179,8 @@ struct Applier<'a, K: Kernel> {
     revisions: BTreeMap<Hook, u64>,
     /// The ids of the links that this run made.
     linked: BTreeMap<LinkName, u32>,
+    /// The pins that links with new names have until then, by those that they get.
+    renamed: BTreeMap<&'a PinPath, &'a PinPath>,
     /// Programs that were loaded once more, by the links that move.
     doubles: BTreeMap<LinkName, K::Fd>,
     /// Whether the next generation is the one that runs: then there is no way back.
@@ -211,6 +213,7 @@ impl<'a, K: Kernel> Applier<'a, K> {
             leaving: BTreeMap::new(),
             revisions: BTreeMap::new(),
             linked: BTreeMap::new(),
+            renamed: plan.renames().map(|(from, to)| (to, from)).collect(),
             doubles: BTreeMap::new(),
             switched: false,
             record: None,
@@ -363,6 +366,8 @@ impl<K: Kernel> Applier<'_, K> {
             Action::FinishCopy { map, from, kept, migration, .. } => {
                 self.finish_copy(number, map, *from, kept, migration.as_deref())?;
             }
+            // Its name is one of those with which the next generation begins.
+            Action::RenameLink { .. } => self.begin(number)?,
             Action::WriteEntries { writes } if writes.id.is_some() => self.write_in_place(number, writes)?,
             Action::SetVariables { sets } => self.set_variables(number, sets)?,
             Action::Attach { link, hook, spot } => self.attach(number, link, (hook, spot), None)?,
@@ -444,6 +449,7 @@ impl<K: Kernel> Applier<'_, K> {
             | Action::RestoreMap { .. }
             | Action::RestoreProgram { .. }
             | Action::RestorePin { .. }
+            | Action::RenameLink { .. }
             | Action::ReuseLink { .. }
             | Action::Skip { .. }
             | Action::Attach { .. }
@@ -521,8 +527,12 @@ impl<K: Kernel> Applier<'_, K> {
         if has_name { self.kernel.unpin(pin).map_err(refused) } else { Ok(()) }
     }
 
-    /// Returns where the plan saw a pin: of one outside of the deployment's folder that may be the second name.
+    /// Returns where the plan saw a pin: of one outside of the deployment's folder that may be the second name, and of a link
+    /// that gets another name the one that it has.
     fn seen_at<'p>(&self, pin: &'p PinPath) -> Cow<'p, PinPath> {
+        if let Some(from) = self.renamed.get(pin) {
+            return Cow::Owned((*from).clone());
+        }
         let Generations { current, second, .. } = &self.plan.generations;
         match current {
             Some(current) if second.contains(pin) => Cow::Owned(self.place(pin, current)),
@@ -590,9 +600,12 @@ impl<K: Kernel> Applier<'_, K> {
         let (pin_root, generation) = (self.plan.pin_root.clone(), next.clone());
         self.undo.push((number, Undo::Built { pin_root, generation }));
         let changed: BTreeSet<&PinPath> = self.plan.changed_pins().collect();
-        let kept = self.plan.kept_pins().filter(|(pin, _)| !changed.contains(pin));
-        let mut kept: BTreeMap<PinPath, (PinPath, u64)> =
-            kept.map(|(pin, inode)| (self.place(&pin, next), (pin, inode))).collect();
+        let renames: BTreeMap<&PinPath, &PinPath> = self.plan.renames().collect();
+        let kept = self.plan.kept_pins().filter_map(|(pin, inode)| {
+            let name = renames.get(&pin).copied().unwrap_or(&pin);
+            (!changed.contains(name)).then(|| (self.place(name, next), (pin.clone(), inode)))
+        });
+        let mut kept: BTreeMap<PinPath, (PinPath, u64)> = kept.collect();
         if let Some(current) = &self.plan.generations.current {
             let changed: BTreeSet<PinPath> = changed.into_iter().map(|pin| self.place(pin, next)).collect();
             self.keep_pins(current, &changed, &mut kept)?;
@@ -644,8 +657,11 @@ impl<K: Kernel> Applier<'_, K> {
         let next = &self.plan.generations.next;
         let entries = observe::walk(self.kernel, current);
         let entries = entries.map_err(|error| refused(format!("read the folder `{current}`"), &error))?;
+        let renames = self.plan.renames().map(|(from, to)| (self.place(from, next), self.place(to, next)));
+        let renames: BTreeMap<PinPath, PinPath> = renames.collect();
         for (path, entry) in entries.iter().filter(|(_, entry)| entry.kind != EntryKind::Folder) {
             let stays = path.moved(current, next).expect("it was found there");
+            let stays = renames.get(&stays).cloned().unwrap_or(stays);
             match kept.remove(&stays) {
                 _ if changed.contains(&stays) => continue,
                 // Of a map that took the place of ours and is taken over: ours has only this name.
@@ -1080,7 +1096,8 @@ impl<K: Kernel> Applier<'_, K> {
         let program = self.kernel.program_by_id(info.program_id).map_err(|error| refused(doing(), &error))?;
         let before = self.attached_before(link, &info).map_err(|error| refused(doing(), &error))?;
         let current = self.plan.generations.current.as_ref();
-        let pin = current.map_or_else(|| link.pin.clone(), |current| self.place(&link.pin, current));
+        let pin = self.seen_at(&link.pin);
+        let pin = current.map_or_else(|| pin.clone().into_owned(), |current| self.place(&pin, current));
         match link.hook.event() {
             Some(_) => {
                 self.kernel.unpin(&pin).map_err(|error| refused(doing(), &error))?;
@@ -1107,7 +1124,7 @@ impl<K: Kernel> Applier<'_, K> {
             return Ok(Some(Before { netns: None, hook }));
         }
         if let HookInfo::Event(EventInfo::Tracing { object, type_id, .. }) = info.hook {
-            let recorded = self.plan.generations.recorded_link(&link.name);
+            let recorded = self.plan.recorded_link(&link.name);
             let cookie = recorded.and_then(|recorded| recorded.hook.trace()).and_then(|trace| trace.cookie);
             let hook = BeforeHook::Extension { target: object, function: type_id, cookie };
             return Ok(Some(Before { netns: None, hook }));

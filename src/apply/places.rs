@@ -123,7 +123,7 @@ impl<K: Kernel> Applier<'_, K> {
         let (Hook::Tc { attach_type, .. }, ResolvedHook::Interface(Some(place))) = (&link.hook, to) else {
             return Ok(());
         };
-        let recorded = self.plan.generations.recorded_link(&link.name);
+        let recorded = self.plan.recorded_link(&link.name);
         // What had no link before takes no part in it.
         if id == 0 || recorded.is_some_and(|recorded| recorded.netns.is_some_and(|netns| netns != place.netns)) {
             return Ok(());

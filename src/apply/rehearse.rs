@@ -167,6 +167,7 @@ fn needs(action: &Action) -> Option<Vec<Address>> {
         | Action::WriteEntries { .. }
         | Action::SetVariables { .. }
         | Action::RestorePin { .. }
+        | Action::RenameLink { .. }
         | Action::ReuseLink { .. }
         | Action::Skip { .. }
         | Action::Attach { .. }

@@ -39,6 +39,7 @@ fn makes_something(action: &Action) -> bool {
         | Action::RestoreMap { .. }
         | Action::RestoreProgram { .. }
         | Action::RestorePin { .. }
+        | Action::RenameLink { .. }
         | Action::ReuseLink { .. }
         | Action::Skip { .. }
         | Action::Attach { .. }
@@ -108,7 +109,9 @@ impl<K: Kernel> Applier<'_, K> {
                 self.programs.insert(program.clone(), fd);
                 Ok(())
             }
-            Action::ReuseLink { link, id } => self.open_attached(&link.pin, *id).map(drop),
+            Action::RenameLink { link, id, .. } | Action::ReuseLink { link, id } => {
+                self.open_attached(&link.pin, *id).map(drop)
+            }
             // What goes away does so when there is no way back any more: it has to be what the plan saw.
             Action::Detach { pin, id, .. } => {
                 let attached = self.open_attached(pin, *id)?;

@@ -304,6 +304,22 @@ impl Hook {
         Some(hook)
     }
 
+    /// Returns the hook as it is told from others, where it takes no program twice (`bpf_mprog_exists`).
+    pub fn takes_once(&self) -> Option<Self> {
+        match self {
+            Self::Tc { .. } => self.shared(),
+            Self::Netkit { .. } => Some(self.clone()),
+            Self::Xdp { .. }
+            | Self::Cgroup { .. }
+            | Self::Netns { .. }
+            | Self::Netfilter { .. }
+            | Self::Sockmap { .. }
+            | Self::StructOps { .. }
+            | Self::Lwt { .. }
+            | Self::Trace(_) => None,
+        }
+    }
+
     /// Returns whether only attaching shows that this kernel, or a driver, lacks it: neither its programs nor its maps do, and
     /// nothing can be asked that changes nothing.
     pub fn shows_when_attached(&self) -> bool {

@@ -18,7 +18,7 @@ pub fn differences(given: &Given<'_>, step: &Step, explained: &mut Explained) {
         }
         _ => return,
     };
-    let recorded = given.plan.generations.recorded_link(&link.name);
+    let recorded = given.plan.recorded_link(&link.name);
     explained.fields.extend(fields(given.plan, link, recorded, runs));
     around(given, &link.name, explained);
 }

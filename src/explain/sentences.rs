@@ -35,6 +35,7 @@ fn meaning(because: &Because) -> Option<&'static str> {
         Because::ProgramNew(_) => Some("the link stays and changes over to it"),
         Because::TargetNew(_) => Some("what it replaced a function of is gone"),
         Because::SlotNew(_) => Some("what is in the slot now is what was there before"),
+        Because::Renamed(_) => Some("a link is named by its pin, and what has another pin stays on its hook"),
         Because::HookChanged(_) => Some("a link cannot move to another hook, so there is a new one"),
         Because::ProgramOther(_) => Some("somebody changed the link since the last apply"),
         Because::OutOfPlace(_) => Some("others came or went on the hook"),

@@ -40,7 +40,7 @@ pub fn strangers<K: Kernel>(
 /// that are in the way.
 pub fn with_pins<K: Kernel>(kernel: &K, bpffs: &PinPath, mut problems: Problems) -> Problems {
     for problem in &mut problems.0 {
-        if let Kind::HookTaken { program_id: id @ 1.., pin: pin @ None, .. } = &mut *problem.kind {
+        if let Kind::HookTaken { program_id: id @ 1.., pin: pin @ None, ours: None, .. } = &mut *problem.kind {
             // What is asked for was refused anyhow, and is said with or without it.
             *pin = pin_of(kernel, bpffs, *id).unwrap_or_default();
         }

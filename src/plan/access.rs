@@ -197,7 +197,9 @@ fn pin_of(action: &Action) -> Option<(&PinPath, Fate<'_>)> {
             Restored::Stays => Some((pin, Fate::Kept)),
             Restored::Returns | Restored::Replaces(_) => Some((pin, Fate::Back)),
         },
-        Action::RestorePin { .. }
+        // Of a link with another name there is a step that keeps it.
+        Action::RenameLink { .. }
+        | Action::RestorePin { .. }
         | Action::ClearLeftover { .. }
         | Action::Skip { .. }
         | Action::MountBpffs { .. }

@@ -10,6 +10,7 @@ mod links;
 mod record;
 mod references;
 mod removals;
+mod renames;
 mod takeover;
 mod variables;
 mod ways;
@@ -21,6 +22,7 @@ pub(super) use record::write_record;
 
 use self::record::{cgroups_of, slots_image};
 use self::removals::{removal, removals};
+use self::renames::renamed;
 use super::graph::{self, Node};
 use super::id::Subject;
 use super::places::Arrangement;
@@ -59,12 +61,21 @@ pub fn plan(desired: &Desired, observed: &Observed, mode: Mode) -> Result<Plan, 
         }
         Problems::from(problem)
     })?;
+    let seen = observed;
+    let (named, renames) = renamed(desired, seen);
+    let observed = &*named;
     let mut planner = Planner::new(desired, observed, mode);
     planner.decide_root();
     planner.check_rooms();
     planner.decide_maps();
     planner.decide_programs();
     planner.spread();
+    let pairs = planner.givers();
+    // Where that is a circle, as of an exchange, the links say what is in the way.
+    let order = match pairs.is_empty() {
+        true => order,
+        false => graph::of_with(desired, &pairs).order().unwrap_or(order),
+    };
     let settled = planner.settled();
     let desired = &*settled;
     planner.desired = desired;
@@ -81,7 +92,7 @@ pub fn plan(desired: &Desired, observed: &Observed, mode: Mode) -> Result<Plan, 
     let first: Vec<Step> = planner.unfinished_copies().collect();
     planner.problems.or(())?;
     let mut steps = planner.steps;
-    steps.splice(0..0, first.into_iter().chain(leftovers(observed)));
+    steps.splice(0..0, first.into_iter().chain(leftovers(observed)).chain(renames));
     steps.extend(restored_pins(observed, &steps));
     steps.extend(access::steps(desired, observed, &steps, mode)?);
     let removals = removals(desired, observed);
@@ -92,16 +103,16 @@ pub fn plan(desired: &Desired, observed: &Observed, mode: Mode) -> Result<Plan, 
     let late = catch_ups(&steps);
     steps.extend(late);
     guard::check(desired, observed, &steps)?;
-    let record = observed.record.as_ref();
-    let sweep = guard::sweep(desired, record, &steps);
-    let (deployment, pin_root) = (&desired.name, &desired.pin_root);
-    let subject = Subject { deployment, pin_root, desired: Some(desired), observed, record, steps: &steps, sweep };
+    let sweep = guard::sweep(desired, observed.record.as_ref(), &steps);
+    let (deployment, pin_root, record) = (&desired.name, &desired.pin_root, seen.record.as_ref());
+    let subject =
+        Subject { deployment, pin_root, desired: Some(desired), observed: seen, record, steps: &steps, sweep };
     Ok(Plan {
         id: subject.id(),
         deployment: desired.name.clone(),
         pin_root: desired.pin_root.clone(),
         mode,
-        generations: generations(observed, &desired.pin_root),
+        generations: generations(seen, &desired.pin_root),
         objects: desired.objects.clone(),
         allow: desired.policy.allow.clone(),
         given: BTreeSet::new(),
@@ -292,6 +303,12 @@ impl<'a> Planner<'a> {
                     self.problems.push(problem);
                     None
                 }
+                MapSource::Pinned(pin) if let Some(ours) = self.own_map_at(pin) => {
+                    let kind = Kind::ForeignPinIsOurs { pin: pin.clone(), ours: format!("map.{ours}") };
+                    let text = "this deployment made it, and it goes with its folder: keep the table that defines it";
+                    self.problems.push(Problem::at(kind, map.span.clone(), text));
+                    None
+                }
                 MapSource::Pinned(pin) => {
                     let found = self.observed_map(pin, map);
                     match found.is_none() && self.observed.pins.contains_key(pin) {
@@ -308,6 +325,15 @@ impl<'a> Planner<'a> {
                 self.maps.insert(map.name.clone(), fate);
             }
         }
+    }
+
+    /// Returns the name of the map that we made and that is pinned there, in the deployment's folder. As somebody else's it
+    /// would outlive a destroy, in a folder that has the deployment's name.
+    fn own_map_at(&self, pin: &PinPath) -> Option<&'a str> {
+        let maps = &self.observed.record.as_ref()?.maps;
+        let inode = self.observed.inode(pin).filter(|_| pin.is_below(&self.desired.pin_root))?;
+        let is_it = |map: &RecordedMap| map.created && map.inode == inode && map.pin.as_deref() == Some(pin.as_str());
+        maps.iter().find_map(|(name, map)| is_it(map).then_some(name.as_str()))
     }
 
     /// Checks the entries of maps whose fates are known.
@@ -517,15 +543,19 @@ impl<'a> Planner<'a> {
         is_unpinned && lives_on
     }
 
-    /// Returns the id of a map that lost its pin, with that pin, as long as one alone of those that programs of ours run
-    /// with can be it.
+    /// Returns a map that lost its pin, as long as one alone of those that programs of ours run with can be it: the one that
+    /// fits, or where none does, as its definition changed meanwhile, the one of its name.
     fn alive(&self, map: &DesiredMap) -> Option<Alive> {
         let MapSource::Defined(definition) = &map.source else { return None };
-        let mut found = self.may_be(definition).filter(|found| self.differences(map, definition, found).is_empty());
-        let one = found.next().filter(|_| found.next().is_none())?;
+        let of_name = self.may_be(definition);
+        let of_name: Vec<_> =
+            of_name.map(|it| (it.info.id, self.differences(map, definition, it).is_empty())).collect();
+        let some_fit = of_name.iter().any(|(_, fits)| *fits);
+        let mut found = of_name.into_iter().filter(|(_, fits)| *fits == some_fit);
+        let (id, fits) = found.next().filter(|_| found.next().is_none())?;
         let pin = definition.pin.clone();
         let folder = pin.parent().filter(|folder| !self.observed.directories.contains_key(folder));
-        Some(Alive { id: one.info.id, pin, folder })
+        Some(Alive { id, pin, folder, fits })
     }
 
     /// Lists the maps without a pin that programs of ours run with under the name of this one.

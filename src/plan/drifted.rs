@@ -56,6 +56,7 @@ fn words(because: &Because) -> Option<&'static str> {
         | Because::SlotNew(_)
         | Because::TargetNew(_)
         | Because::ProgramNew(_)
+        | Because::Renamed(_)
         | Because::Optional
         | Because::NotWanted
         | Because::Destroy

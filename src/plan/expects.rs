@@ -59,6 +59,9 @@ impl Expects {
                 Some(_) => Self { program_id: *replaces, ..Self::default() },
                 None => Self { absent: Some(program.pin.clone()), ..Self::default() },
             },
+            Action::RenameLink { link, id, .. } => {
+                Self { link_id: link_id(*id), absent: Some(link.pin.clone()), ..Self::default() }
+            }
             Action::ReuseLink { id, .. } | Action::Detach { id, .. } => {
                 Self { link_id: link_id(*id), ..Self::default() }
             }

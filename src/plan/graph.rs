@@ -263,6 +263,12 @@ impl fmt::Display for Node {
 /// starts with maps or programs in it. It has a [`Node::Entries`] when the manifest gives it entries: the filters that read
 /// them wait for them.
 pub fn of(desired: &Desired) -> Graph<Node> {
+    of_with(desired, &BTreeSet::new())
+}
+
+/// Returns the same where one link comes before another, of each pair. The first of a pair gets another program in place, for
+/// which nobody needs to know who is beside it.
+pub fn of_with(desired: &Desired, pairs: &BTreeSet<(LinkName, LinkName)>) -> Graph<Node> {
     // A map often has a second node, for what is in it.
     let mut graph = Graph::with_room(2 * desired.maps.len() + desired.programs.len() + desired.links.len());
     for map in desired.maps.values() {
@@ -298,10 +304,14 @@ pub fn of(desired: &Desired) -> Graph<Node> {
         }
     }
     // Links of one hook find their places one behind the other.
-    for names in sequences(&desired.links).into_values() {
+    for mut names in sequences(&desired.links).into_values() {
+        names.retain(|name| pairs.iter().all(|(first, _)| first != *name));
         for pair in names.windows(2) {
             graph.edge(Node::Link(pair[0].clone()), Node::Link(pair[1].clone()));
         }
+    }
+    for (first, second) in pairs {
+        graph.edge(Node::Link(first.clone()), Node::Link(second.clone()));
     }
     if desired.makes_something() {
         // The record lies there, also where every pin lies elsewhere.

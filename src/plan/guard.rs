@@ -143,6 +143,7 @@ fn loss(step: &Step) -> Option<&'static str> {
         | Action::RestoreMap { restored: Restored::Stays | Restored::Returns, .. }
         | Action::RestoreProgram { .. }
         | Action::RestorePin { .. }
+        | Action::RenameLink { .. }
         | Action::ReuseLink { .. }
         | Action::Skip { .. }
         | Action::Attach { .. }

@@ -120,13 +120,6 @@ pub struct Generations {
     pub second: BTreeSet<PinPath>,
 }
 
-impl Generations {
-    /// Returns what the record of the one that runs says of a link.
-    pub fn recorded_link(&self, name: &LinkName) -> Option<&RecordedLink> {
-        self.record.as_ref()?.links.get(name.as_str())
-    }
-}
-
 /// A removal of everything, or of more than half.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Sweep {
@@ -302,6 +295,17 @@ pub enum Action {
         of: Address,
         /// The pin.
         pin: PinPath,
+    },
+    /// Give a link another name, under which it is pinned from then on; it stays what and where it is.
+    RenameLink {
+        /// The link by its new name.
+        link: Arc<DesiredLink>,
+        /// The name that it had.
+        was: LinkName,
+        /// The pin that it had.
+        from: PinPath,
+        /// Its id.
+        id: u32,
     },
     /// Keep a link.
     ReuseLink {
@@ -585,6 +589,8 @@ pub struct Alive {
     pub pin: PinPath,
     /// The folder of the pin, where that is gone as well.
     pub folder: Option<PinPath>,
+    /// Whether it still fits its definition.
+    pub fits: bool,
 }
 
 /// Why something is done: a closed list.
@@ -627,6 +633,8 @@ pub enum Because {
     TargetNew(ProgramName),
     /// The program behind the link is new.
     ProgramNew(ProgramName),
+    /// The manifest has another name for this link.
+    Renamed(LinkName),
     /// The link's hook or mode is another one in the manifest.
     HookChanged(String),
     /// The link is on nothing any more.
@@ -788,7 +796,8 @@ impl Action {
             Self::RemoveProgram { program, .. } | Self::RestoreProgram { program, .. } => {
                 Address::Program(program.clone())
             }
-            Self::ReuseLink { link, .. }
+            Self::RenameLink { link, .. }
+            | Self::ReuseLink { link, .. }
             | Self::Attach { link, .. }
             | Self::UpdateLink { link, .. }
             | Self::Reattach { link, .. } => Address::Link(link.name.clone()),
@@ -822,6 +831,7 @@ impl Action {
                 None => Marker::Create,
             },
             Self::UpdateLink { .. }
+            | Self::RenameLink { .. }
             | Self::CatchUp { .. }
             | Self::FinishCopy { .. }
             | Self::SetVariables { .. }
@@ -884,6 +894,7 @@ impl Action {
             | Self::RestoreMap { .. }
             | Self::RestoreProgram { .. }
             | Self::RestorePin { .. }
+            | Self::RenameLink { .. }
             | Self::ReuseLink { .. }
             | Self::Skip { .. }
             | Self::Attach { .. }
@@ -922,6 +933,7 @@ impl Action {
             | Self::SetVariables { .. }
             | Self::ReuseProgram { .. }
             | Self::RestorePin { .. }
+            | Self::RenameLink { .. }
             | Self::ReuseLink { .. }
             | Self::Skip { .. }
             | Self::Attach { .. }
@@ -1004,13 +1016,33 @@ impl Plan {
         self.steps.iter().filter_map(|step| step.action.changed_pin())
     }
 
-    /// Returns the pins of ours that stay, with their inodes.
+    /// Returns the pins of ours that stay, with their inodes; those of links that get other names by the names that they
+    /// have until then.
     pub fn kept_pins(&self) -> impl Iterator<Item = (PinPath, u64)> {
         let record = self
             .steps
             .iter()
             .find_map(|step| if let Action::WriteRecord { record, .. } = &step.action { Some(record) } else { None });
-        record.into_iter().flat_map(|record| record.made_pins())
+        let names: BTreeMap<&PinPath, &PinPath> = self.renames().map(|(from, to)| (to, from)).collect();
+        let pins = record.into_iter().flat_map(|record| record.made_pins());
+        pins.map(move |(pin, inode)| (names.get(&pin).map_or(pin, |from| (*from).clone()), inode))
+    }
+
+    /// Returns the pins of links that get other names: the one that each has, and the one that it gets.
+    pub fn renames(&self) -> impl Iterator<Item = (&PinPath, &PinPath)> {
+        self.steps.iter().filter_map(|step| match &step.action {
+            Action::RenameLink { link, from, .. } => Some((from, &link.pin)),
+            _ => None,
+        })
+    }
+
+    /// Returns what the record of the generation that runs says of a link, by its new name if it gets one.
+    pub fn recorded_link(&self, name: &LinkName) -> Option<&RecordedLink> {
+        let was = self.steps.iter().find_map(|step| match &step.action {
+            Action::RenameLink { link, was, .. } if link.name == *name => Some(was),
+            _ => None,
+        });
+        self.generations.record.as_ref()?.links.get(was.unwrap_or(name).as_str())
     }
 
     /// Returns whether applying changes nothing.

@@ -614,6 +614,13 @@ pub fn every_step() -> Plan {
             S::None,
             None,
         ),
+        step(
+            A::RenameLink { link: uplink(), was: LinkName::new("wan").unwrap(), from: pin("links/wan"), id: 51 },
+            B::Renamed(LinkName::new("wan").unwrap()),
+            T::None,
+            S::None,
+            None,
+        ),
         step(A::RemoveRecord { pin: pin("record") }, B::Destroy, T::None, S::None, None),
         step(A::CatchUp { map: zones(), from: 31, copying: copying() }, B::MapInUse, T::None, S::None, None),
         step(finish_copy(Some(30)), B::Interrupted { taken: Vec::new() }, T::None, S::None, None),

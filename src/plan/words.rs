@@ -24,7 +24,7 @@ const SLOTS_NAMED: usize = 4;
 
 impl Action {
     /// Every name of an action.
-    pub const NAMES: [&str; 29] = [
+    pub const NAMES: [&str; 30] = [
         "clear-leftover",
         "mount-bpffs",
         "make-directory",
@@ -42,6 +42,7 @@ impl Action {
         "restore-map",
         "restore-program",
         "restore-pin",
+        "rename-link",
         "reuse-link",
         "skip-link",
         "attach",
@@ -76,6 +77,7 @@ impl Action {
             Self::RestoreMap { .. } => "restore-map",
             Self::RestoreProgram { .. } => "restore-program",
             Self::RestorePin { .. } => "restore-pin",
+            Self::RenameLink { .. } => "rename-link",
             Self::ReuseLink { .. } => "reuse-link",
             Self::Skip { .. } => "skip-link",
             Self::Attach { .. } => "attach",
@@ -125,6 +127,9 @@ impl fmt::Display for Action {
                 }
             }
             Self::RestorePin { pin, .. } => write!(f, "pin it at {pin} again"),
+            Self::RenameLink { link, was, from, id } => {
+                write!(f, "rename link.{was}, id {id}, which stays attached, pin {}, unpin {from}", link.pin)
+            }
             Self::ReuseLink { link, id } => {
                 let id = Reused(*id);
                 match &link.program {
@@ -547,7 +552,7 @@ impl fmt::Display for Marker {
 
 impl Because {
     /// Every name of a reason.
-    pub const NAMES: [&str; 31] = [
+    pub const NAMES: [&str; 32] = [
         "missing",
         "unpinned",
         "unchanged",
@@ -565,6 +570,7 @@ impl Because {
         "slot-new",
         "target-new",
         "program-new",
+        "renamed",
         "hook-changed",
         "out-of-place",
         "hook-gone",
@@ -601,6 +607,7 @@ impl Because {
             Self::SlotNew(_) => "slot-new",
             Self::TargetNew(_) => "target-new",
             Self::ProgramNew(_) => "program-new",
+            Self::Renamed(_) => "renamed",
             Self::HookChanged(_) => "hook-changed",
             Self::OutOfPlace(_) => "out-of-place",
             Self::HookGone { .. } => "hook-gone",
@@ -635,12 +642,20 @@ impl fmt::Display for Because {
         match self {
             Self::Missing => f.write_str("it is not on the host"),
             Self::Unpinned { alive: None } => f.write_str("only its pin is gone"),
-            Self::Unpinned { alive: Some(Alive { id, pin, folder }) } => {
-                write!(f, "only its pin is gone, and programs still run with map id {id}: to keep what it holds, `")?;
+            Self::Unpinned { alive: Some(Alive { id, pin, folder, fits }) } => {
+                write!(f, "only its pin is gone, and programs still run with map id {id}")?;
+                if !fits {
+                    f.write_str(", which does not fit its table any more")?;
+                }
+                f.write_str(": to keep what it holds, `")?;
                 if let Some(folder) = folder {
                     write!(f, "mkdir -p {folder} && ")?;
                 }
-                write!(f, "bpftool map pin id {id} {pin}`, and `adopt = true` makes it ours again")
+                write!(f, "bpftool map pin id {id} {pin}`, and ")?;
+                f.write_str(match fits {
+                    true => "`adopt = true` makes it ours again",
+                    false => "apply the table that it had with `adopt = true` before this one",
+                })
             }
             Self::Unchanged => f.write_str("it is unchanged"),
             Self::Foreign(None) => f.write_str("it fits, and somebody else owns it"),
@@ -663,6 +678,7 @@ impl fmt::Display for Because {
             Self::SlotsDiffer => f.write_str("its slots do not hold what was put there"),
             Self::SlotNew(address) => write!(f, "{address} in its slots is new"),
             Self::ProgramNew(program) | Self::TargetNew(program) => write!(f, "program.{program} is new"),
+            Self::Renamed(was) => write!(f, "the manifest calls link.{was} so now"),
             Self::HookChanged(what) => write!(f, "its hook changed: {what}"),
             Self::OutOfPlace(order) => write!(f, "it is not {order} any more"),
             Self::Optional => f.write_str("it is optional"),

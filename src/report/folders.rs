@@ -49,6 +49,7 @@ pub fn folder(action: &Action) -> Option<&PinPath> {
         | Action::RestoreMap { .. }
         | Action::RestoreProgram { .. }
         | Action::RestorePin { .. }
+        | Action::RenameLink { .. }
         | Action::ReuseLink { .. }
         | Action::Skip { .. }
         | Action::Attach { .. }

@@ -368,7 +368,9 @@ impl<'a> Details<'a> {
             Action::ReuseProgram { program, .. } | Action::LoadProgram { program, .. } => {
                 Self { pin: Some(&program.pin), program: Some(ProgramJson::of(program)), ..Self::default() }
             }
-            Action::ReuseLink { link, .. } | Action::UpdateLink { link, .. } => Self::of_link(link, None),
+            Action::RenameLink { link, .. } | Action::ReuseLink { link, .. } | Action::UpdateLink { link, .. } => {
+                Self::of_link(link, None)
+            }
             Action::Attach { link, hook, .. } | Action::Reattach { link, hook, .. } => Self::of_link(link, Some(hook)),
             Action::Skip { hook, .. } => {
                 let hook = HookJson { words: hook.clone(), ..HookJson::default() };
@@ -720,6 +722,7 @@ impl<'a> BecauseJson<'a> {
             Because::ProgramNew(program) | Because::TargetNew(program) => {
                 (Some(Address::Program(program.clone())), &[], None)
             }
+            Because::Renamed(link) => (Some(Address::Link(link.clone())), &[], None),
             Because::MapDiffers(differences) => (None, differences, None),
             Because::ProgramOther(id) => (None, &[], Some(*id)),
             Because::Missing
@@ -763,7 +766,7 @@ mod tests {
         let value: serde_json::Value = serde_json::from_str(&text).unwrap();
         let actions: BTreeSet<_> =
             value["steps"].as_array().unwrap().iter().map(|step| step["action"].to_string()).collect();
-        assert_eq!(actions.len(), 28, "a step for every action");
+        assert_eq!(actions.len(), 29, "a step for every action");
         assert_eq!(value["format"], serde_json::json!({ "major": 1, "minor": 6 }));
         insta::assert_snapshot!(text);
     }

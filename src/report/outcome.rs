@@ -140,7 +140,10 @@ fn last_line(outcome: &Outcome<'_>, verdict: Verdict) -> Text {
         Verdict::FailedNotAsBefore => {
             let left: Vec<_> = outcome
                 .left()
-                .map(|step| format!("{} ({})", step.action.address(), done(step.action.marker())))
+                .map(|step| match &*step.action {
+                    Action::RenameLink { was, .. } => format!("{} (was link.{was})", step.action.address()),
+                    action => format!("{} ({})", action.address(), done(action.marker())),
+                })
                 .collect();
             name.and(Paint::Alarm, format!("{words}: ")).and(Paint::Plain, left.join(", "))
         }

@@ -669,8 +669,8 @@ mod tests {
     fn the_sample_has_everything() {
         let steps = samples::every_step().steps;
         let distinct = |of: fn(&Step) -> String| steps.iter().map(of).collect::<BTreeSet<_>>().len();
-        assert_eq!(distinct(|step| step.action.name().to_owned()), 28);
-        assert_eq!(distinct(|step| step.because.name().to_owned()), 26);
+        assert_eq!(distinct(|step| step.action.name().to_owned()), 29);
+        assert_eq!(distinct(|step| step.because.name().to_owned()), 27);
         assert_eq!(distinct(|step| step.traffic.to_string()), 7);
         assert_eq!(distinct(|step| step.state.to_string()), 5);
         assert_eq!(steps.iter().filter_map(|step| step.needs).collect::<BTreeSet<_>>().len(), 4);

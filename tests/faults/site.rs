@@ -75,14 +75,15 @@ cgroup = { path = "CGROUP/out" }
 "#;
 
 /// One object changed, entries and variables of maps that stay have other values, a map is made anew with the entries of
-/// the old one, other users may open a pin that stays, a map came, a link moved, a program and its link went.
+/// the old one, other users may open a pin that stays, a map came, a link moved and one
+/// has another name, a program and its link went.
 const CHANGES: &[(&str, &str)] = &[
     ("filter_1.o", "filter_2.o"),
     ("mode = 0o640\ngroup = 1\n", "mode = 0o644\nowner = 2\n"),
     ("{ 100 = 1, 101 = 2 }", "{ 100 = 3, 102 = 4 }"),
     ("{ NAME_seen = \"NAME_seen\" }", "{ NAME_seen = \"NAME_seen\" }\nset = { NAME_weight = 5, NAME_pace = 6 }"),
     ("account:NAME_hosts\"\n", "account:NAME_hosts\"\nmax_entries = 128\n"),
-    ("mode = 0o660\n", ""),
+    ("[link.in]\nmode = 0o660\n", "[link.enter]\n"),
     ("[map.NAME_cpu]", "[map.NAME_fresh]\nfrom = \"NAME:NAME_fresh\"\n[map.NAME_cpu]"),
     ("tc = { interface = \"veth0\"", "tc = { interface = \"veth1\""),
     ("[program.out]\nfrom = \"account:NAME_out\"\n", ""),

@@ -2,6 +2,7 @@
 
 use super::links::record_link;
 use super::removals::{empty_folders, folders_without_pins, made_folders, removal, take_away};
+use super::renames::renamed;
 use super::{
     Fate, PASSING, Planner, as_pin, current, entries, generations, leftovers, next_number, number, restored_pins,
 };
@@ -95,6 +96,9 @@ pub fn rollback(before: &Record, observed: &Observed, pin_root: &PinPath, by: By
     }
     let (desired, mut problems) = (links_of(before, pin_root)?, Problems::default());
     problems.0.extend(observed.root.gone(&observed.leftovers, pin_root));
+    let seen = observed;
+    let (named, renames) = renamed(&desired, seen);
+    let observed = &*named;
     let mut planner = Planner::new(&desired, observed, Mode::Live);
     planner.may_take_over = by == By::Hand;
     let previous = pin_root.previous();
@@ -156,6 +160,7 @@ pub fn rollback(before: &Record, observed: &Observed, pin_root: &PinPath, by: By
     problems.or(())?;
     let mut steps: Vec<Step> = leftovers(observed).collect();
     let pins: Vec<PinPath> = before.own_pins().map(|(pin, _)| pin).collect();
+    steps.extend(renames.into_iter().map(|step| Step { because: Because::Rollback, span: None, ..step }));
     steps.extend(lacking_folders(before, observed, &pins));
     steps.extend(planner.steps);
     steps.extend(restored_pins(observed, &steps));
@@ -215,7 +220,7 @@ pub fn rollback(before: &Record, observed: &Observed, pin_root: &PinPath, by: By
         By::Hand => guard::check_recorded(now, &steps)?,
         By::Itself => {}
     }
-    let plan = explicit(desired.name, pin_root, observed, now, generations(observed, pin_root), steps);
+    let plan = explicit(desired.name, pin_root, seen, seen.record.as_ref(), generations(seen, pin_root), steps);
     Ok(Plan { shared, ..plan })
 }
 

@@ -232,6 +232,28 @@ impl<'a> Planner<'a> {
         }
     }
 
+    /// Pairs links of one hook that takes no program twice: the first has the program that the second wants, and gives it up
+    /// for another one in place.
+    pub(super) fn givers(&self) -> BTreeSet<(LinkName, LinkName)> {
+        let links = self.desired.links.values();
+        let links: Vec<_> = links.filter_map(|link| Some((link, link.hook.takes_once()?))).collect();
+        let mut there: BTreeMap<(&Hook, u32), &LinkName> = BTreeMap::new();
+        for (link, hook) in &links {
+            if let Some(Pinned::Link(found)) = self.observed.pins.get(&link.pin)
+                && found.is_attached
+                && self.recorded_link(link).is_some_and(|recorded| recorded.hook == link.hook)
+            {
+                there.insert((hook, found.program_id), &link.name);
+            }
+        }
+        let pairs = links.iter().filter_map(|(link, hook)| {
+            let Some(Fate::Keep(id)) = self.fate_of_attached(link) else { return None };
+            let giver = there.get(&(hook, id)).filter(|giver| **giver != &link.name)?;
+            Some(((*giver).clone(), link.name.clone()))
+        });
+        pairs.collect()
+    }
+
     /// Refuses a link to a hook that has its program by another link of ours and takes no program twice, as tcx and netkit
     /// do (`bpf_mprog_exists`): whether that link goes or moves, it does so when this one is there.
     fn is_there_twice(&mut self, link: &DesiredLink, hook: &ResolvedHook) -> bool {
@@ -240,7 +262,9 @@ impl<'a> Planner<'a> {
             return false;
         }
         let is_twin = |other: &&Arc<DesiredLink>| {
-            other.name != link.name && other.program == link.program && other.hook.shared() == link.hook.shared()
+            other.name != link.name
+                && other.program == link.program
+                && other.hook.takes_once() == link.hook.takes_once()
         };
         if let Some(twin) = self.desired.links.values().find(is_twin) {
             let problem = Problem::at(Kind::HookTwice { hook: link.hook.to_string() }, link.span.clone(), "this link");
@@ -743,6 +767,7 @@ pub(super) fn record_link(record: &mut Record, action: &Action, observed: &Obser
         | Action::RestoreMap { .. }
         | Action::RestoreProgram { .. }
         | Action::RestorePin { .. }
+        | Action::RenameLink { .. }
         | Action::Detach { .. }
         | Action::RemoveProgram { .. }
         | Action::RemoveMap { .. }

@@ -131,7 +131,7 @@ fn expected_record<'a>(desired: &Desired, observed: &Observed, steps: impl Itera
                 record_link(&mut record, &step.action, observed)
             }
             Action::RestoreMap { .. } | Action::RestoreProgram { .. } | Action::Skip { .. } => {}
-            Action::RestorePin { .. } => {}
+            Action::RestorePin { .. } | Action::RenameLink { .. } => {}
             Action::RemoveDirectory { path } => record.directories.retain(|made| made != path.as_str()),
             Action::ClearLeftover { .. }
             | Action::MountBpffs { .. }

@@ -307,7 +307,8 @@ impl<'a> Sketch<'a> {
         match &step.action {
             Action::ReuseMap { map, .. } | Action::CreateMap { map, .. } => self.note_map(map),
             Action::ReuseProgram { program, .. } | Action::LoadProgram { program, .. } => self.note_program(program),
-            Action::ReuseLink { link, .. }
+            Action::RenameLink { link, .. }
+            | Action::ReuseLink { link, .. }
             | Action::Attach { link, .. }
             | Action::UpdateLink { link, .. }
             | Action::Reattach { link, .. } => self.note_link(link),
