@@ -155,9 +155,13 @@ impl MapType {
     /// Returns whether such maps hold interfaces, CPUs, sockets or maps, which are there without them.
     pub fn refers(self) -> bool {
         let to_devices = [Self::DEVMAP, Self::DEVMAP_HASH, Self::CPUMAP];
-        let to_sockets = [Self::XSKMAP, Self::SOCKMAP, Self::SOCKHASH, Self::REUSEPORT_SOCKARRAY];
         let to_maps = [Self::ARRAY_OF_MAPS, Self::HASH_OF_MAPS];
-        to_devices.contains(&self) || to_sockets.contains(&self) || to_maps.contains(&self)
+        to_devices.contains(&self) || self.has_sockets() || to_maps.contains(&self)
+    }
+
+    /// Returns whether such maps hold sockets, which programs and processes put there: nobody can copy them into another map.
+    pub fn has_sockets(self) -> bool {
+        [Self::XSKMAP, Self::SOCKMAP, Self::SOCKHASH, Self::REUSEPORT_SOCKARRAY].contains(&self)
     }
 
     /// Returns whether such maps refuse a new key when they are full. Others have every key, or drop an old one.

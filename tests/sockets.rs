@@ -207,6 +207,9 @@ fn data_is_led_to_another_socket() {
         put(MAP, 5, &fifth);
         put(MAP, 1, &other);
         assert!(arrives(&from, &to));
+        // The sockets that came since then are in the map that goes.
+        let said = site.refused(&["rollback", "/sys/fs/bpf/sockets"], 4);
+        assert!(said.contains("LOST") && said.contains("--allow lose-state"), "{said}");
         site.succeed(&["rollback", "/sys/fs/bpf/sockets", "--allow", "lose-state"]);
         let (sixth, from) = connection();
         drop(fourth);

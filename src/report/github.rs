@@ -71,7 +71,7 @@ fn summary(plan: &Plan, purpose: Purpose) -> String {
         text::drift(plan).map(|drift| format!("drift: {drift}")),
         verifier,
         text::kernel_values(plan).map(|values| format!("kernel values: {values}")),
-        plan.sweep.map(|sweep| format!("guard: removes {sweep}: the manifest alone does not allow it")),
+        text::guard(plan).map(|(removes, allowed)| format!("guard: {removes}: {allowed}")),
         Some(format!("plan id: {}", plan.id)),
     ];
     lines.into_iter().flatten().collect::<Vec<_>>().join("\n")

@@ -97,9 +97,7 @@ fn alarms(plan: &Plan, purpose: Purpose) -> Vec<String> {
     }
     alarms.extend(text::drift(plan).map(|drift| format!("**drift: {drift}**")));
     alarms.extend(text::kernel_values(plan).map(|values| format!("**kernel values**: {values}")));
-    if let Some(sweep) = &plan.sweep {
-        alarms.push(format!("**guard: removes {sweep}**: the manifest alone does not allow it"));
-    }
+    alarms.extend(text::guard(plan).map(|(removes, allowed)| format!("**guard: {removes}**: {allowed}")));
     let lacks = plan.lacks();
     if !lacks.is_empty() {
         alarms.push(format!("**consent**: nothing is applied without {}", code(text::allow_flag(&lacks))));

@@ -492,14 +492,8 @@ fn footer(page: &mut Page, plan: &Plan, purpose: Purpose) {
     if let Some(values) = kernel_values(plan) {
         page.line(Text::from(format!("kernel values: {values}")), 15);
     }
-    if let Some(sweep) = &plan.sweep {
-        let removes = format!("removes {sweep}");
-        page.line(
-            Text::from("guard: ")
-                .and(Paint::Alarm, removes)
-                .and(Paint::Plain, ": the manifest alone does not allow it"),
-            7,
-        );
+    if let Some((removes, allowed)) = guard(plan) {
+        page.line(Text::from("guard: ").and(Paint::Alarm, removes).and(Paint::Plain, format!(": {allowed}")), 7);
     }
     let lacks = plan.lacks();
     if !lacks.is_empty() {
@@ -530,6 +524,16 @@ pub(super) fn kernel_values(plan: &Plan) -> Option<String> {
         1 => Some("not known offline, 1 program depends on them".to_owned()),
         number => Some(format!("not known offline, {} depend on them", count(number as u64, "program"))),
     }
+}
+
+/// Says that a plan removes so much that the manifest alone does not allow it, and whether somebody else does.
+pub(super) fn guard(plan: &Plan) -> Option<(String, &'static str)> {
+    let sweep = plan.sweep.as_ref()?;
+    let allowed = match plan.given.contains(&Consent::Prune) {
+        true => "as is allowed by name",
+        false => "the manifest alone does not allow it",
+    };
+    Some((format!("removes {sweep}"), allowed))
 }
 
 /// Says how much drifted, where something did.
@@ -663,6 +667,17 @@ mod tests {
     #[test]
     fn every_step_at_200_columns() {
         insta::assert_snapshot!(draw(&samples::every_step(), 200));
+    }
+
+    #[test]
+    fn a_guard_is_told_until_it_is_answered() {
+        let sweep = crate::plan::Sweep { removed: 3, owned: 4 };
+        let asked = Plan { sweep: Some(sweep), ..samples::every_step() };
+        let text = draw(&asked, 200);
+        assert!(text.contains("guard: removes") && text.contains("the manifest alone does not allow it"), "{text}");
+        let given = Plan { given: [Consent::Prune].into(), ..asked };
+        let text = draw(&given, 200);
+        assert!(text.contains("as is allowed by name") && !text.contains("does not allow it"), "{text}");
     }
 
     #[test]

@@ -229,8 +229,8 @@ pub fn rollback(before: &Record, observed: &Observed, pin_root: &PinPath, by: By
 fn loss(found: &ObservedMap, none: State) -> (State, Option<Consent>) {
     let count = found.live.as_ref().map(Live::count);
     let map_type = found.info.map_type;
-    let is_nothing =
-        found.frozen_value.is_some() || count == Some(0) || PASSING.contains(&map_type) || map_type.refers();
+    let is_named = map_type.refers() && !map_type.has_sockets();
+    let is_nothing = found.frozen_value.is_some() || count == Some(0) || PASSING.contains(&map_type) || is_named;
     if is_nothing { (none, None) } else { (State::Lost(count), Some(Consent::LoseState)) }
 }
 
