@@ -39,7 +39,7 @@ pub struct Format {
 }
 
 /// What this version writes.
-pub const FORMAT: Format = Format { major: 1, minor: 6 };
+pub const FORMAT: Format = Format { major: 1, minor: 7 };
 
 /// Writes a value with line breaks, and one at the end.
 pub(super) fn write(value: &impl Serialize) -> String {
@@ -767,7 +767,7 @@ mod tests {
         let actions: BTreeSet<_> =
             value["steps"].as_array().unwrap().iter().map(|step| step["action"].to_string()).collect();
         assert_eq!(actions.len(), 29, "a step for every action");
-        assert_eq!(value["format"], serde_json::json!({ "major": 1, "minor": 6 }));
+        assert_eq!(value["format"], serde_json::json!({ "major": 1, "minor": 7 }));
         insta::assert_snapshot!(text);
     }
 

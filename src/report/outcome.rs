@@ -478,7 +478,7 @@ mod tests {
         {
           "format": {
             "major": 1,
-            "minor": 6
+            "minor": 7
           },
           "kind": "outcome",
           "deployment": "edge",

@@ -351,7 +351,7 @@ mod tests {
     #[test]
     fn json_has_a_version_and_everything() {
         let value: serde_json::Value = serde_json::from_str(&json(&sample())).unwrap();
-        assert_eq!(value["format"], serde_json::json!({ "major": 1, "minor": 6 }));
+        assert_eq!(value["format"], serde_json::json!({ "major": 1, "minor": 7 }));
         assert_eq!((&value["kind"], &value["deployment"]), (&"show".into(), &"edge".into()));
         assert_eq!(value["maps"][0]["entries"], 1200);
         assert_eq!(value["programs"][0]["type"], "xdp");

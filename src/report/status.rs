@@ -422,7 +422,7 @@ mod tests {
     #[test]
     fn json_has_a_version_and_everything() {
         let value: serde_json::Value = serde_json::from_str(&json(&samples())).unwrap();
-        assert_eq!(value["format"], serde_json::json!({ "major": 1, "minor": 6 }));
+        assert_eq!(value["format"], serde_json::json!({ "major": 1, "minor": 7 }));
         assert_eq!(value["kind"], "status");
         let states: Vec<_> = value["deployments"].as_array().unwrap().iter().map(|one| &one["state"]).collect();
         let expected = ["in-sync", "drifted", "no-record", "left-over", "unconfirmed", "unconfirmed"];
