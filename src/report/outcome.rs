@@ -274,7 +274,7 @@ impl Part {
             what: step.action.to_string(),
             status: step.status.name(),
             reason: step.status.reason().map(str::to_owned),
-            tally: step.tally.as_ref().map(TallyJson::of),
+            tally: step.tally.as_deref().map(TallyJson::of),
         });
         Self {
             deployment: outcome.deployment.to_string(),
