@@ -17,7 +17,7 @@ use std::fmt::Display;
 use std::ops::ControlFlow;
 
 /// How many bytes of whole lines are handed on at once: as many as make few writes.
-const PART: usize = 64 << 10;
+const PART: usize = 128 << 10;
 
 /// Writes what became of each step, and in the last line what that means for the host.
 pub fn text(outcome: &Outcome<'_>, style: Style) -> String {
@@ -393,7 +393,7 @@ mod tests {
     #[test]
     fn a_long_text_comes_in_parts_until_one_is_not_taken() {
         let mut long = outcome(&[Done, Done, Done, Done, Done]);
-        long.steps = (0..500).flat_map(|_| long.steps.clone()).collect();
+        long.steps = (0..1000).flat_map(|_| long.steps.clone()).collect();
         let whole = text(&long, Style::default());
         let mut taken = Vec::new();
         let all = parts(&long, Style::default(), |part| {
