@@ -75,6 +75,11 @@ macro_rules! name {
             pub fn as_str(&self) -> &str {
                 &self.0
             }
+
+            /// Returns the text for somebody who keeps it: it is not copied.
+            pub fn shared(&self) -> Arc<str> {
+                Arc::clone(&self.0)
+            }
         }
 
         /// Equal and ordered as its text, so that a map by names is also one by texts.
@@ -418,12 +423,22 @@ impl PinPath {
 
     /// Returns whether this path is `folder` or lies below it.
     pub fn is_below(&self, folder: &Self) -> bool {
-        self.0.strip_prefix(&*folder.0).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        folder.holds(&self.0)
+    }
+
+    /// Returns whether a path as it is written is this folder or lies below it.
+    pub fn holds(&self, path: &str) -> bool {
+        path.strip_prefix(&*self.0).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 
     /// Returns the path as text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Returns the text for somebody who keeps it: it is not copied.
+    pub fn shared(&self) -> Arc<str> {
+        Arc::clone(&self.0)
     }
 }
 

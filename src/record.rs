@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 /// The format that this version writes. Any other is refused, never guessed.
@@ -101,7 +102,7 @@ pub struct RecordedObject {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RecordedMap {
     /// Where it is pinned; `None` for somebody else's map that was named by its id.
-    pub pin: Option<String>,
+    pub pin: Option<Arc<str>>,
     /// Inode of the pin, which says which map it is for as long as the pin lives; 0 where there is no pin.
     pub inode: u64,
     /// Id of a map that was named by its id.
@@ -197,12 +198,12 @@ pub struct RecordedEntries {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RecordedProgram {
     /// Where it is pinned.
-    pub pin: String,
+    pub pin: Arc<str>,
     /// Inode of the pin.
     pub inode: u64,
     /// The maps that it uses, by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub maps: Vec<String>,
+    pub maps: Vec<Arc<str>>,
     /// Since when it must never be removed; `None` when it may.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub protect: Option<Since>,
@@ -353,7 +354,7 @@ impl Record {
             .iter()
             .filter_map(|(name, map)| Some((Address::Map(MapName::recorded(name)?), map.pin.as_deref()?, &map.access)));
         let programs = self.programs.iter().filter_map(|(name, program)| {
-            Some((Address::Program(ProgramName::recorded(name)?), program.pin.as_str(), &program.access))
+            Some((Address::Program(ProgramName::recorded(name)?), &*program.pin, &program.access))
         });
         let links = self.links.iter().filter_map(|(name, link)| {
             Some((Address::Link(LinkName::recorded(name)?), link.pin.as_str(), &link.access))
@@ -381,6 +382,13 @@ impl Record {
     /// Returns the pins of what we made, with their inodes.
     pub fn own_pins(&self) -> impl Iterator<Item = (PinPath, u64)> {
         self.written_own_pins().filter_map(as_path)
+    }
+
+    /// Returns the folders that these are in. Many pins have few folders, so that no path is made of each pin.
+    pub fn own_folders(&self) -> impl Iterator<Item = PinPath> {
+        let folders: BTreeSet<&str> =
+            self.written_own_pins().filter_map(|(pin, _)| Some(pin.rsplit_once('/')?.0)).collect();
+        folders.into_iter().filter_map(|folder| PinPath::new(folder).ok())
     }
 
     /// Returns those of them that are there: what is only to be made has no inode.
@@ -419,7 +427,7 @@ impl Record {
     fn written_pins(&self) -> impl Iterator<Item = (&str, u64)> {
         let maps = self.maps.values().filter_map(|map| Some((map.pin.as_deref()?, map.inode)));
         let maps = maps.chain(self.entries().map(|(_, entries)| (entries.pin.as_str(), entries.inode)));
-        let programs = self.programs.values().map(|program| (program.pin.as_str(), program.inode));
+        let programs = self.programs.values().map(|program| (&*program.pin, program.inode));
         let links = self.links.values().map(|link| (link.pin.as_str(), link.inode));
         maps.chain(programs).chain(links)
     }
@@ -447,7 +455,7 @@ mod tests {
         record.maps.insert(
             "a".to_owned(),
             RecordedMap {
-                pin: Some("/sys/fs/bpf/edge/maps/a".to_owned()),
+                pin: Some("/sys/fs/bpf/edge/maps/a".into()),
                 inode: 7,
                 id: None,
                 created: true,

@@ -98,7 +98,7 @@ fn plan_2(fake: &Fake, lines: &str) -> Plan {
 }
 
 fn tally(outcome: &Outcome<'_>) -> Tally {
-    let mut tallies = outcome.steps.iter().filter_map(|step| step.tally.clone());
+    let mut tallies = outcome.steps.iter().filter_map(|step| step.tally.as_deref().cloned());
     tallies.next().expect("entries went over")
 }
 

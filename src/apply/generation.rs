@@ -151,7 +151,7 @@ pub fn retire<K: Kernel>(
 ) -> io::Result<()> {
     hand_on(kernel, pin_root, (old, record), next)?;
     let maps = record.maps.values().filter(|map| map.created).filter_map(|map| map.pin.as_deref());
-    let pins = maps.chain(record.programs.values().map(|program| program.pin.as_str()));
+    let pins = maps.chain(record.programs.values().map(|program| &*program.pin));
     let pins = pins.chain(record.entries().map(|(_, entries)| entries.pin.as_str()));
     let mut kept: BTreeSet<PinPath> =
         pins.filter_map(|pin| Some(PinPath::new(pin).ok()?.in_generation(pin_root, old))).collect();

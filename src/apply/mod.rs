@@ -252,7 +252,7 @@ impl<K: Kernel> Applier<'_, K> {
             if let Action::CatchUp { map, from, copying } = &step.action {
                 // Links that moved may still run old programs.
                 let done = self.leave(steps).and_then(|()| self.catch_up(number, map, *from, copying));
-                steps[number].tally = self.tallies.remove(&number);
+                steps[number].tally = self.tallies.remove(&number).map(Box::new);
                 let status = match done {
                     Ok(()) => Status::Done,
                     Err(problem) => {
@@ -282,7 +282,7 @@ impl<K: Kernel> Applier<'_, K> {
                     return Err(problem);
                 }
             }
-            steps[number].tally = self.tallies.remove(&number);
+            steps[number].tally = self.tallies.remove(&number).map(Box::new);
             let status = match step.action.marker() {
                 Marker::Reuse => Status::Reused,
                 Marker::Create

@@ -57,7 +57,7 @@ pub struct StepOutcome<'a> {
     /// What became of it.
     pub status: Status,
     /// What became of the entries, where that is what it was about.
-    pub tally: Option<Tally>,
+    pub tally: Option<Box<Tally>>,
 }
 
 impl StepOutcome<'_> {

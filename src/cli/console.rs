@@ -368,6 +368,10 @@ impl Console {
         let text = match (document, self.output) {
             // What is wrong was said.
             (Document::Checked(checked), Output::Text) => good(checked),
+            (Document::Outcome(outcome), Output::Text) => {
+                self.print_outcome(outcome);
+                String::new()
+            }
             _ => self.written(document, self.output, self.out),
         };
         if !text.is_empty() {
@@ -428,6 +432,15 @@ impl Console {
         let end = if text.ends_with('\n') { "" } else { "\n" };
         if !self.silent && self.write(text).is_continue() {
             let _ = self.write(end);
+        }
+    }
+
+    /// Writes what became of a plan to standard output, part by part.
+    fn print_outcome(&self, outcome: &Outcome<'_>) {
+        self.has_shown.set(true);
+        if !self.silent {
+            // What is not taken is said in the end.
+            let _ = report::outcome::parts(outcome, self.out, |part| self.write(part));
         }
     }
 

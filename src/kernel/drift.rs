@@ -191,8 +191,8 @@ pub(super) fn opened_folders<K: Kernel>(
     let generation = generation.map_err(|error| refused(format!("read `{pin_root}`"), &error, READ))?;
     let generation = generation.zip(pin_root.parent()).map(|(name, folder)| folder.child(&name));
     let mut folders: BTreeSet<PinPath> = generation.into_iter().collect();
-    for (pin, _) in record.own_pins() {
-        let above = std::iter::successors(pin.parent(), PinPath::parent);
+    for folder in record.own_folders() {
+        let above = std::iter::successors(Some(folder), PinPath::parent);
         // What holds a folder that is known is known, too.
         let _ = above
             .take_while(|folder| folder.is_below(pin_root) && folder != pin_root)
@@ -300,7 +300,7 @@ fn edges<K: Kernel>(kernel: &K, record: &Record) -> Result<Vec<Drift>, Problem> 
         let doing = |error| refused(format!("read the program at `{}`", program.pin), &error, READ);
         let Some((ObjectKind::Program, fd)) = opened(kernel, &program.pin).map_err(doing)? else { continue };
         let used = kernel.program_info(&fd).map_err(doing)?.map_ids;
-        for (name_of_map, map) in program.maps.iter().filter_map(|name| record.maps.get_key_value(name)) {
+        for (name_of_map, map) in program.maps.iter().filter_map(|name| record.maps.get_key_value(&**name)) {
             let doing = |error| refused(format!("read map.{name_of_map}"), &error, READ);
             let id = match ids.get(&**name_of_map) {
                 Some(id) => *id,
@@ -349,7 +349,7 @@ impl<'a, K: Kernel> Checker<'a, K> {
         let path = || PinPath::new(pin).expect("it was listed by its folder");
         Ok(match found {
             Some(found) if found == inode => match access {
-                Some(access) if access.is_empty() && self.is_shut(&path()) => None,
+                Some(access) if access.is_empty() && self.is_shut(pin) => None,
                 Some(access) => self.access(&path(), access)?,
                 None => None,
             },
@@ -376,8 +376,8 @@ impl<'a, K: Kernel> Checker<'a, K> {
     }
 
     /// Returns whether only the maker comes to a pin.
-    fn is_shut(&self, pin: &PinPath) -> bool {
-        self.shut.is_some_and(|shut| pin.is_below(shut))
+    fn is_shut(&self, pin: &str) -> bool {
+        self.shut.is_some_and(|shut| shut.holds(pin))
     }
 
     /// Looks who may open a pin.

@@ -65,7 +65,7 @@ pub(super) fn steps(desired: &Desired, observed: &Observed, steps: &[Step], mode
         let access = now.map_or_else(|| wanted.clone().into_owned(), |now| lacking(&wanted, now, observed));
         if !access.is_empty() {
             let because = if now.is_some() { Because::AccessDiffers } else { Because::Missing };
-            let action = Action::SetAccess { of: address, pin: pin.clone(), now, access };
+            let action = Action::SetAccess { of: address, pin: pin.clone(), now, access: Box::new(access) };
             let (traffic, state) = (Traffic::None, State::None);
             found.push(Step { action, because, span: step.span.clone(), traffic, state, needs: None });
         }

@@ -573,7 +573,7 @@ impl<'a> Planner<'a> {
             links.into_iter().any(|link| is_pinned(&link.pin, link.inode))
         };
         let users =
-            record.programs.iter().filter(|(_, program)| program.maps.iter().any(|used| used == map.name.as_str()));
+            record.programs.iter().filter(|(_, program)| program.maps.iter().any(|used| **used == *map.name.as_str()));
         users.into_iter().any(|(name, program)| is_pinned(&program.pin, program.inode) || is_run(name))
     }
 

@@ -161,6 +161,8 @@ pub struct Step {
 }
 
 /// One thing to do. Things that stay as they are have an action as well: apply opens them.
+///
+/// A plan may have thousands, so that what only few of them have is in a box where it is large.
 #[derive(Debug, Clone)]
 pub enum Action {
     /// Detach and remove what an interrupted run left.
@@ -326,7 +328,7 @@ pub enum Action {
         /// The link.
         link: Arc<DesiredLink>,
         /// Where, with the host's numbers.
-        hook: ResolvedHook,
+        hook: Box<ResolvedHook>,
         /// Where among those that are there.
         spot: Spot,
     },
@@ -346,7 +348,7 @@ pub enum Action {
         /// The id of the link that goes.
         id: u32,
         /// Where, with the host's numbers.
-        hook: ResolvedHook,
+        hook: Box<ResolvedHook>,
         /// Where among those that are there.
         spot: Spot,
         /// True when both fit at once, so that the new one is attached before the old one goes.
@@ -361,7 +363,7 @@ pub enum Action {
         /// What the pin has now; `None` for one that is new.
         now: Option<Permissions>,
         /// What changes of it.
-        access: Access,
+        access: Box<Access>,
     },
     /// Detach a link that nothing wants any more.
     Detach {

@@ -348,7 +348,7 @@ pub fn every_step() -> Plan {
         left: left.to_owned(),
         right: right.to_owned(),
     };
-    let cgroup = ResolvedHook::Cgroup(Some(("/sys/fs/cgroup/system.slice".into(), 4711)));
+    let cgroup = Box::new(ResolvedHook::Cgroup(Some(("/sys/fs/cgroup/system.slice".into(), 4711))));
     let because_map =
         Because::MapDiffers(vec![differs("max_entries", "8", "16"), differs("value struct zone.hits", "u32", "u64")]);
     let cgroup_skb = kind(ProgramType::CGROUP_SKB, Some(AttachType::CGROUP_INET_INGRESS));
@@ -358,7 +358,7 @@ pub fn every_step() -> Plan {
     let record = Box::new(Record::default());
     let old_link = LinkName::new("old").unwrap();
     let (drop_program, drop_new) = (program("drop", xdp(), &["flows", "filter:.rodata"]), program_name("drop"));
-    let shape_hook = || ResolvedHook::Interface(Some(place(2)));
+    let shape_hook = || Box::new(ResolvedHook::Interface(Some(place(2))));
     let entries = |pairs: &[(u8, u8)]| {
         let keys = pairs.iter().flat_map(|(key, _)| [0, 0, 0, *key]).collect();
         let values = pairs.iter().flat_map(|(_, value)| [*value; 8]).collect();
@@ -452,7 +452,7 @@ pub fn every_step() -> Plan {
             A::Reattach {
                 link: uplink(),
                 id: 51,
-                hook: ResolvedHook::Interface(Some(place(1))),
+                hook: Box::new(ResolvedHook::Interface(Some(place(1)))),
                 spot: Spot::Any,
                 overlap: false,
             },
@@ -465,7 +465,7 @@ pub fn every_step() -> Plan {
             A::Reattach {
                 link: uplink(),
                 id: 51,
-                hook: ResolvedHook::Interface(Some(place(1))),
+                hook: Box::new(ResolvedHook::Interface(Some(place(1)))),
                 spot: Spot::Any,
                 overlap: true,
             },
@@ -478,7 +478,7 @@ pub fn every_step() -> Plan {
             A::Reattach {
                 link: starts(),
                 id: 53,
-                hook: ResolvedHook::Event(Some(EventPlace::Tracepoint(314))),
+                hook: Box::new(ResolvedHook::Event(Some(EventPlace::Tracepoint(314)))),
                 spot: Spot::Any,
                 overlap: true,
             },
@@ -488,7 +488,12 @@ pub fn every_step() -> Plan {
             None,
         ),
         step(
-            A::SetAccess { of: Address::Map(map_name("events")), pin: pin("maps/events"), now: None, access: access() },
+            A::SetAccess {
+                of: Address::Map(map_name("events")),
+                pin: pin("maps/events"),
+                now: None,
+                access: Box::new(access()),
+            },
             B::Missing,
             T::None,
             S::None,
@@ -499,7 +504,7 @@ pub fn every_step() -> Plan {
                 of: Address::Map(map_name("flows")),
                 pin: pin("maps/flows"),
                 now: Some(Permissions { mode: 0o600, owner: 0, group: 0 }),
-                access: access(),
+                access: Box::new(access()),
             },
             B::AccessDiffers,
             T::None,
@@ -631,7 +636,7 @@ pub fn every_step() -> Plan {
 
 /// A first plan, made without a host.
 pub fn offline() -> Plan {
-    let interface = || ResolvedHook::Interface(None);
+    let interface = || Box::new(ResolvedHook::Interface(None));
     let drop_program = program("drop", xdp(), &["flows", "filter:.rodata"]);
     let missing = |action, traffic, state| step(action, Because::Missing, traffic, state, None);
     let steps = vec![
@@ -640,7 +645,7 @@ pub fn offline() -> Plan {
         missing(Action::LoadProgram { program: drop_program, replaces: None }, Traffic::None, State::None),
         missing(Action::Attach { link: uplink(), hook: interface(), spot: Spot::Any }, Traffic::Starts, State::None),
         missing(
-            Action::Attach { link: services(), hook: ResolvedHook::Cgroup(None), spot: Spot::Any },
+            Action::Attach { link: services(), hook: Box::new(ResolvedHook::Cgroup(None)), spot: Spot::Any },
             Traffic::Starts,
             State::None,
         ),

@@ -5,7 +5,7 @@
 use crate::names::Address;
 use std::borrow::Cow;
 use std::fmt::{self, Write};
-use std::ops::Range;
+use std::ops::{ControlFlow, Range};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// How text is written.
@@ -259,6 +259,16 @@ impl Page {
     /// Returns the page as text.
     pub fn finish(self) -> String {
         self.out
+    }
+
+    /// Hands on the lines so far once they are at least so many bytes, and goes on without them.
+    pub fn hand_on(&mut self, least: usize, take: impl FnOnce(&str) -> ControlFlow<()>) -> ControlFlow<()> {
+        if self.out.len() < least {
+            return ControlFlow::Continue(());
+        }
+        let taken = take(&self.out);
+        self.out.clear();
+        taken
     }
 
     /// Returns the style.

@@ -14,18 +14,35 @@ use crate::record::Rejected;
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::fmt::Display;
+use std::ops::ControlFlow;
+
+/// How many bytes of whole lines are handed on at once: as many as make few writes.
+const PART: usize = 128 << 10;
 
 /// Writes what became of each step, and in the last line what that means for the host.
 pub fn text(outcome: &Outcome<'_>, style: Style) -> String {
+    let mut text = String::new();
+    let _ = parts(outcome, style, |part| {
+        text.push_str(part);
+        ControlFlow::Continue(())
+    });
+    text
+}
+
+/// Hands on the same in parts, until one is not taken: the whole is as long as the plan, and nobody has to hold it.
+pub fn parts(outcome: &Outcome<'_>, style: Style, mut take: impl FnMut(&str) -> ControlFlow<()>) -> ControlFlow<()> {
     let mut page = Page::new(style);
     let verdict = outcome.verdict();
     if verdict != Verdict::Matches {
         let widths = widths(outcome, &style);
-        folders::items(&outcome.steps, folder).iter().for_each(|item| write(&mut page, item, widths));
+        for item in folders::items(&outcome.steps, folder) {
+            write(&mut page, &item, widths);
+            page.hand_on(PART, &mut take)?;
+        }
         page.blank();
     }
     page.line(last_line(outcome, verdict), 2);
-    page.finish()
+    page.hand_on(0, take)
 }
 
 /// Writes the lines of each step by themselves.
@@ -277,7 +294,7 @@ impl Part {
             what: step.action.to_string(),
             status: step.status.name(),
             reason: step.status.reason().map(str::to_owned),
-            tally: step.tally.as_ref().map(TallyJson::of),
+            tally: step.tally.as_deref().map(TallyJson::of),
         });
         Self {
             deployment: outcome.deployment.to_string(),
@@ -374,6 +391,26 @@ mod tests {
             let outcome = outcome(&statuses);
             assert_eq!((outcome.verdict(), outcome.exit()), (verdict, exit), "{statuses:?}");
         }
+    }
+
+    #[test]
+    fn a_long_text_comes_in_parts_until_one_is_not_taken() {
+        let mut long = outcome(&[Done, Done, Done, Done, Done]);
+        long.steps = (0..1000).flat_map(|_| long.steps.clone()).collect();
+        let whole = text(&long, Style::default());
+        let mut taken = Vec::new();
+        let all = parts(&long, Style::default(), |part| {
+            taken.push(part.to_owned());
+            ControlFlow::Continue(())
+        });
+        assert_eq!((all, taken.concat() == whole), (ControlFlow::Continue(()), true));
+        assert!(taken.len() > 2 && taken.iter().all(|part| part.ends_with('\n') && part.len() < 2 * PART));
+        taken.clear();
+        let some = parts(&long, Style::default(), |part| {
+            taken.push(part.to_owned());
+            ControlFlow::Break(())
+        });
+        assert_eq!((some, taken.len()), (ControlFlow::Break(()), 1));
     }
 
     #[test]

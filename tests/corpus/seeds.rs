@@ -130,7 +130,7 @@ pub fn record(_: &Files) -> Seeds {
     let group = Some(Account::Name("metrics".to_owned()));
     let access = Access { mode: Some(0o640), owner: Some(Account::Id(7)), group };
     let map = RecordedMap {
-        pin: Some(pin.clone()),
+        pin: Some(pin.as_str().into()),
         inode: 1,
         id: Some(7),
         created: true,
@@ -150,7 +150,7 @@ pub fn record(_: &Files) -> Seeds {
     full.maps.insert("m".to_owned(), map);
     full.programs.insert(
         "p".to_owned(),
-        RecordedProgram { pin: pin.clone(), inode: 2, maps: vec!["m".to_owned()], protect, access: access.clone() },
+        RecordedProgram { pin: pin.as_str().into(), inode: 2, maps: vec!["m".into()], protect, access: access.clone() },
     );
     let hook = Hook::Xdp { interface: "lo".to_owned(), netns: Netns::OWN, mode: XdpMode::Auto, via: None };
     let at = HookInfo::Xdp { ifindex: 1 };

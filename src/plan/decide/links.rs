@@ -317,7 +317,7 @@ impl<'a> Planner<'a> {
             None => (traffic(&link.hook, Traffic::Starts), None),
         };
         let span = Some(link.span.clone());
-        let action = Action::Attach { link, hook, spot };
+        let action = Action::Attach { link, hook: Box::new(hook), spot };
         self.steps.push(Step { action, because: Because::Missing, span, traffic, state: State::None, needs });
     }
 
@@ -633,7 +633,7 @@ impl<'a> Planner<'a> {
         };
         let Some(spot) = self.spot(&link) else { return };
         let (span, id) = (link.span.clone(), found.id);
-        let action = Action::Reattach { link, id, hook, spot, overlap: !here };
+        let action = Action::Reattach { link, id, hook: Box::new(hook), spot, overlap: !here };
         self.steps.push(Step { action, because, span: Some(span), traffic, state: State::None, needs });
     }
 }

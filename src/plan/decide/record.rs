@@ -7,7 +7,7 @@ use crate::desired::{
     Desired, DesiredMap, DesiredProgram, EntriesMode, MapDefinition, MapSource, ObjectFacts, SlotSource,
 };
 use crate::elf::DataKind;
-use crate::names::{Digest, PinPath, hex};
+use crate::names::{Digest, MapName, PinPath, hex};
 use crate::observed::Observed;
 use crate::plan::{Action, Because, Marker, State, Step, Traffic, access, guard, renewed};
 use crate::record::{FORMAT, Record, RecordedEntries, RecordedInner, RecordedMap, RecordedObject, RecordedProgram};
@@ -107,7 +107,7 @@ fn expected_record<'a>(desired: &Desired, observed: &Observed, steps: impl Itera
                         }
                     }
                     MapSource::Pinned(pin) => {
-                        RecordedMap { pin: Some(pin.to_string()), inode: inode(pin), ..RecordedMap::default() }
+                        RecordedMap { pin: Some(pin.shared()), inode: inode(pin), ..RecordedMap::default() }
                     }
                     MapSource::Id(_) => RecordedMap { id: Some(*id), ..RecordedMap::default() },
                 };
@@ -187,8 +187,7 @@ fn recorded_map(definition: &MapDefinition, inode: u64, created: bool, observed:
         (Some((DataKind::Rodata | DataKind::Bss, _)), _) | (None, None) => None,
     };
     let inner = definition.spec.inner.as_deref().map(RecordedInner::of);
-    let (pin, sensitive, formats) =
-        (Some(definition.pin.as_str().to_owned()), definition.sensitive, definition.formats.clone());
+    let (pin, sensitive, formats) = (Some(definition.pin.shared()), definition.sensitive, definition.formats.clone());
     let (slots, cgroups) = (slots_image(definition), cgroups_of(definition, observed));
     let variables = if created && definition.is_live() { definition.variables.clone() } else { BTreeMap::new() };
     RecordedMap {
@@ -217,6 +216,6 @@ fn recorded_entries(map: &DesiredMap, desired: &Desired, observed: &Observed) ->
 }
 
 fn recorded_program(program: &DesiredProgram, inode: u64) -> RecordedProgram {
-    let maps = program.uses().into_iter().map(|name| name.as_str().to_owned()).collect();
-    RecordedProgram { pin: program.pin.as_str().to_owned(), inode, maps, protect: None, access: Access::default() }
+    let maps = program.uses().into_iter().map(MapName::shared).collect();
+    RecordedProgram { pin: program.pin.shared(), inode, maps, protect: None, access: Access::default() }
 }
