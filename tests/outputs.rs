@@ -708,6 +708,9 @@ fn manifests_are_checked_in_every_form() {
     assert_eq!(parse(&read(folder, "out.json"))["kind"], "validate");
     assert_eq!(read(folder, "out.txt"), said.stdout.clone() + said.stderr.split("more: ").next().unwrap_or(""));
     assert!(of(&["--output-file", "svg=out.svg"], 64).stderr.contains("a picture is for plans"));
+    // The second would take the place of the first.
+    let twice = of(&["--output-file", "text=out.twice", "--output-file", "json=out.twice"], 64);
+    assert!(twice.stderr.contains("names `out.twice` twice"), "{twice:?}");
     assert!(of(&["--events", "-"], 64).stderr.contains("`--events` is for plans"));
 }
 

@@ -185,6 +185,10 @@ impl Console {
             let what = "`--events` tells what is done, and a dry run does nothing: leave one of them out".to_owned();
             return Err(self.refuse(Problem::new(Kind::Usage(what))));
         }
+        if let Some(path) = Report::path_of_two(&self.reports) {
+            let what = format!("`--output-file` names `{}` twice, and a file gets one report", path.display());
+            return Err(self.refuse(Problem::new(Kind::Usage(what))));
+        }
         self.reports.iter().try_for_each(Report::check).map_err(|problem| self.refuse(problem))
     }
 

@@ -6,7 +6,8 @@ use crate::diag::Problem;
 use crate::load;
 use clap::ValueEnum;
 use std::cell::RefCell;
-use std::path::PathBuf;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 /// What a file gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +59,13 @@ impl Report {
         let new = |kind, path, appends| Self { kind, path, appends, text: RefCell::default() };
         let files = files.iter().map(|file| new(file.kind, file.path.clone(), false));
         files.chain(summary.map(|path| new(FileKind::Output(Output::Markdown), path, true))).collect()
+    }
+
+    /// Returns a path that two of the files have: the second would take the place of the first.
+    pub fn path_of_two(reports: &[Self]) -> Option<&Path> {
+        let mut paths = BTreeSet::new();
+        let written = reports.iter().filter(|report| !report.appends);
+        written.map(|report| report.path.as_path()).find(|path| !paths.insert(*path))
     }
 
     /// Returns whether there is nothing to report so far.
