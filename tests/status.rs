@@ -446,6 +446,9 @@ fn a_map_without_a_pin_is_named_and_can_be_kept() {
                 let said = bpfapply(folder, &["adopt", "plan.toml"]);
                 assert!(said.code == 2 && said.stderr.contains("map.traffic"), "{said:?}");
             }
+            let shown = bpfapply(folder, &["show", "edge", "map.traffic"]).stderr;
+            let shown = shown.split_whitespace().collect::<Vec<_>>().join(" ");
+            assert!(loses_record || shown.contains("a dry run of the manifest says"), "{shown}");
             let plan = succeed(folder, &["plan.toml", "--dry-run"]);
             let plan = plan.split_whitespace().collect::<Vec<_>>().join(" ");
             let made = if loses_record { "mkdir -p /sys/fs/bpf/edge/maps && " } else { "" };

@@ -14,7 +14,12 @@ use crate::report::entries::Head;
 use crate::spec::{MapSpec, user_value_size};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::io;
 use std::ops::ControlFlow;
+
+/// What to do about a map of a deployment whose pin is gone.
+const UNPINNED: &str = "`bpfapply status` says what else is gone; a dry run of the manifest says whether programs still \
+                        run with the map, and how to keep what it holds";
 
 /// A map that can be read.
 pub struct Readable<Fd> {
@@ -93,7 +98,14 @@ fn open_recorded<K: Kernel>(kernel: &K, pin: Option<PinPath>, known: &RecordedMa
         let id = known.id.unwrap_or(0);
         return kernel.map_by_id(id).map_err(|error| refused(format!("open the map with id {id}"), &error, READ));
     };
-    match kernel.open_pin(&pin).map_err(|error| refused(format!("open the pin `{pin}`"), &error, READ))? {
+    let opened = kernel.open_pin(&pin).map_err(|error| {
+        let mut problem = refused(format!("open the pin `{pin}`"), &error, READ);
+        if let (Kind::Kernel { hint, .. }, io::ErrorKind::NotFound) = (&mut *problem.kind, error.kind()) {
+            *hint = Some(UNPINNED.to_owned());
+        }
+        problem
+    });
+    match opened? {
         (ObjectKind::Map, fd) => Ok(fd),
         (is @ (ObjectKind::Program | ObjectKind::Link), _) => {
             Err(Problem::new(Kind::NotAMap { pin, is: format!("a {is}") }))
