@@ -589,6 +589,15 @@ impl Observed {
         })
     }
 
+    /// Returns the ids of the maps that have pins which were looked at.
+    pub fn pinned_maps(&self) -> BTreeSet<u32> {
+        let ids = self.pins.values().filter_map(|pinned| match pinned {
+            Pinned::Map(found) => Some(found.info.id),
+            Pinned::Program(_) | Pinned::Link(_) => None,
+        });
+        ids.collect()
+    }
+
     /// Returns the inode of a pin.
     pub fn inode(&self, pin: &PinPath) -> Option<u64> {
         self.listed(pin).or_else(|| self.unnamed.get(pin).copied())

@@ -215,19 +215,18 @@ fn nameless_maps(wanted: &Wanted, observed: &Observed) -> BTreeSet<u32> {
     let Some(record) = &observed.record else { return BTreeSet::new() };
     let found = |pin: &str| observed.pins.get(&PinPath::new(pin).ok()?);
     let mut made = record.maps.values().filter(|map| map.created).filter_map(|map| map.pin.as_deref());
-    if made.all(|pin| found(pin).is_some()) && wanted.pins.iter().all(|pin| observed.pins.contains_key(pin)) {
+    // Both are in order: one walk finds all, also where there is nothing to do.
+    let mut there = observed.pins.keys();
+    if wanted.pins.iter().all(|pin| there.any(|found| found == pin)) && made.all(|pin| found(pin).is_some()) {
         return BTreeSet::new();
     }
     let programs = record.programs.values().filter_map(|program| match found(&program.pin)? {
         Pinned::Program(program) => Some(&program.info.map_ids),
         Pinned::Map(_) | Pinned::Link(_) => None,
     });
-    let pinned = observed.pins.values().filter_map(|pinned| match pinned {
-        Pinned::Map(found) => Some(found.info.id),
-        Pinned::Program(_) | Pinned::Link(_) => None,
-    });
-    let pinned: BTreeSet<u32> = pinned.chain(observed.maps_by_id.keys().copied()).collect();
-    programs.flatten().copied().filter(|id| !pinned.contains(id)).collect()
+    let pinned = observed.pinned_maps();
+    let is_known = |id: &u32| pinned.contains(id) || observed.maps_by_id.contains_key(id);
+    programs.flatten().copied().filter(|id| !is_known(id)).collect()
 }
 
 /// Finds out which other deployments use maps of ours that may lose their pins, by their records: those that nothing wants

@@ -839,15 +839,8 @@ impl<'a> Planner<'a> {
         let MapSource::Defined(definition) = &map.source else { return false };
         let is_of_maps = matches!(definition.spec.map_type, MapType::ARRAY_OF_MAPS | MapType::HASH_OF_MAPS);
         let live = self.observed.contents.get(&definition.pin).filter(|_| is_of_maps);
-        let pinned = || {
-            let ids = self.observed.pins.values().filter_map(|pinned| match pinned {
-                Pinned::Map(found) => Some(found.info.id),
-                Pinned::Program(_) | Pinned::Link(_) => None,
-            });
-            ids.collect::<BTreeSet<u32>>()
-        };
         live.is_some_and(|live| {
-            let pinned = pinned();
+            let pinned = self.observed.pinned_maps();
             live.iter().all(|(_, id)| slot_id(id).is_some_and(|id| pinned.contains(&id)))
         })
     }
