@@ -212,8 +212,9 @@ impl KernelTypes {
     /// for one. Nothing else is decoded.
     pub fn tags(&self) -> Result<Vec<&str>, Error> {
         let mut tags = Vec::new();
+        let heads = self.heads();
         for start in self.starts()?.iter().skip(usize::from(self.base.is_none())) {
-            let head = self.head_at(*start as usize)?;
+            let head = heads.at(*start as usize)?;
             if matches!(head.kind, number::DECL_TAG | number::INT) {
                 tags.extend(std::str::from_utf8(self.name(head.name)));
             }
@@ -267,13 +268,13 @@ impl KernelTypes {
         match self.base_of(id)? {
             Some(base) => base.head(id),
             None if id == 0 => Ok(Head::default()),
-            None => self.head_at(self.start(id)?),
+            None => self.heads().at(self.start(id)?),
         }
     }
 
-    /// Reads the head of its own type at a byte.
-    fn head_at(&self, at: usize) -> Result<Head, Error> {
-        Head::read(self.bytes(), at, self.parts.types.end, self.layouts())
+    /// Returns the heads of its own types. Whoever reads many of them asks for it once.
+    fn heads(&self) -> Heads<'_> {
+        Heads { bytes: self.bytes(), end: self.parts.types.end, layouts: self.layouts() }
     }
 
     fn index_types(&self) -> Result<Vec<u32>, Error> {
@@ -282,11 +283,12 @@ impl KernelTypes {
         if self.base.is_none() {
             starts.push(0);
         }
+        let heads = self.heads();
         let mut at = self.parts.types.start;
         while at < self.parts.types.end {
             let start = u32::try_from(at)
                 .map_err(|_| Error { place: Place::Byte(at), what: "more than 4 GiB of types".to_owned() })?;
-            let head = self.head_at(at)?;
+            let head = heads.at(at)?;
             starts.push(start);
             at += HEAD + head.tail;
         }
@@ -295,14 +297,14 @@ impl KernelTypes {
 
     fn index_names(&self, symbols: bool) -> Result<Names, Error> {
         let (starts, first) = (self.starts()?, self.first()?);
-        let decoder = self.decoder();
+        let (heads, decoder) = (self.heads(), self.decoder());
         // About half of the types have such a name.
         let buckets = starts.len().next_power_of_two().div_ceil(2);
         let mut names = Names { first: vec![0; buckets], next: vec![0; starts.len()] };
         // Backwards, since each new one goes first into its bucket. Without `void`.
         let own = usize::from(self.base.is_none());
         for (number, start) in starts.iter().enumerate().skip(own).rev() {
-            let head = self.head_at(*start as usize)?;
+            let head = heads.at(*start as usize)?;
             if matches!(head.kind, number::FUNC | number::VAR) != symbols || head.name == 0 {
                 continue;
             }
@@ -333,19 +335,28 @@ struct Head {
     tail: usize,
 }
 
-impl Head {
-    /// Reads the head of the type at byte `at`, which ends before `end`.
-    fn read(bytes: &[u8], at: usize, end: usize, layouts: Layouts<'_>) -> Result<Self, Error> {
+/// Where the heads of types are.
+struct Heads<'a> {
+    bytes: &'a [u8],
+    /// Where the last type ends.
+    end: usize,
+    layouts: Layouts<'a>,
+}
+
+impl Heads<'_> {
+    /// Reads the head of the type at a byte.
+    fn at(&self, at: usize) -> Result<Head, Error> {
         let error = |what: &str| Error { place: Place::Byte(at), what: what.to_owned() };
-        let words = bytes.get(at..end).and_then(|rest| rest.first_chunk::<HEAD>());
+        let words = self.bytes.get(at..self.end).and_then(|rest| rest.first_chunk::<HEAD>());
         let words = words.ok_or_else(|| error("a type is cut off"))?;
         let word = |at: usize| u32::from_le_bytes([words[at], words[at + 1], words[at + 2], words[at + 3]]);
         let (vlen, kind, _) = wire::info(word(4));
-        let tail = wire::tail_len(kind, vlen, layouts).ok_or_else(|| error("a type is of a kind that is not known"))?;
-        if end - at - HEAD < tail {
+        let tail = wire::tail_len(kind, vlen, self.layouts);
+        let tail = tail.ok_or_else(|| error("a type is of a kind that is not known"))?;
+        if self.end - at - HEAD < tail {
             return Err(error("a type is cut off"));
         }
-        Ok(Self { name: word(0), kind, word: word(8), tail })
+        Ok(Head { name: word(0), kind, word: word(8), tail })
     }
 }
 
