@@ -333,10 +333,12 @@ fn links_get_other_names_where_they_are() {
             assert_eq!(pinned_links(&["x", "y"]), [x, y]);
             succeed(folder.path(), &["destroy", "order"]);
         }
-        // With places that they want: one gets another name, and moves.
+        // With places that they want: they get other names, and move, and nobody else did that.
         write_tcx(&folder, 1, &[("x", "a", "ingress first"), ("y", "b", "ingress last")]);
         apply();
         write_tcx(&folder, 1, &[("x", "b", "ingress first"), ("y", "a", "ingress last")]);
+        let planned = succeed(folder.path(), &["plan.toml", "--dry-run"]);
+        assert!(planned.contains("+/- link.x") && !planned.contains("drift"), "{planned}");
         apply();
         assert_eq!(Shared::Tcx.there(), ["tc_b", "tc_a"]);
         is_settled(&folder);

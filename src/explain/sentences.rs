@@ -38,7 +38,7 @@ fn meaning(because: &Because) -> Option<&'static str> {
         Because::Renamed(_) => Some("a link is named by its pin, and what has another pin stays on its hook"),
         Because::HookChanged(_) => Some("a link cannot move to another hook, so there is a new one"),
         Because::ProgramOther(_) => Some("somebody changed the link since the last apply"),
-        Because::OutOfPlace(_) => Some("others came or went on the hook"),
+        Because::OutOfPlace(_) => Some("a link cannot move on its hook, so there is a new one"),
         Because::NotWanted => Some("it is ours, by the record of the deployment"),
         Because::Unpinned { alive: None } => Some("the deployment's folder has it by a second name"),
         Because::Unpinned { alive: Some(_) } => Some("what it holds is there until the programs that run with it go"),

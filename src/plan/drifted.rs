@@ -87,7 +87,10 @@ fn is_drift(step: &Step, before: &Record, after: &Record) -> bool {
             records.is_some_and(|(before, after)| match &step.because {
                 Because::AccessDiffers => before.access == after.access,
                 Because::ProgramOther(id) => before.program_id != *id,
-                Because::OutOfPlace(_) => before.hook == after.hook && before.order == after.order,
+                // A link that came to this name by another one has the place of that.
+                Because::OutOfPlace(_) => {
+                    (&before.hook, &before.order, &before.program) == (&after.hook, &after.order, &after.program)
+                }
                 // The way is ours to choose, and what took somebody's place at once needs none for that once it is gone.
                 _ => before.hook.by(Via::Direct) == after.hook.by(Via::Direct) && before.pin == after.pin,
             })
